@@ -1,0 +1,273 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"rvffs/fs"
+	"rvffs/store/catalog"
+)
+
+func newMountCommand() *cobra.Command {
+	var options mountOptions
+	command := &cobra.Command{
+		Use:   "mount [flags] DIRECTORY MOUNTPOINT",
+		Short: "Show the stores of a directory as folders",
+		Long: `Show the stores of DIRECTORY as folders at MOUNTPOINT. The command returns when
+the mount serves; rvffs umount MOUNTPOINT ends it.
+
+Options after -o: ro, allow_other, noxattr, allow_nonfinite, dimension=N,
+flush_bytes=N, flush_interval=T, log_level=L, log_file=F, fsname=S, and those that
+every file system takes. So may a line of /etc/fstab say it:
+  /srv/vectors  /mnt/vectors  fuse.rvffs  allow_other,flush_interval=1s  0 0`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(_ *cobra.Command, arguments []string) error {
+			return mount(options, arguments[0], arguments[1])
+		},
+	}
+	options.register(command.Flags())
+	return command
+}
+
+// mount checks what can be checked, and serves here or in the background. From
+// here on all paths are absolute: the background has another working directory.
+func mount(options mountOptions, directory, mountPoint string) error {
+	if _, err := zerolog.ParseLevel(options.logLevel); err != nil {
+		return fmt.Errorf("unknown log level %q", options.logLevel)
+	}
+	if options.dimension < 0 || options.dimension > maxDimension {
+		return fmt.Errorf("dimension %d is not between 0 and %d", options.dimension, maxDimension)
+	}
+	var err error
+	if options.logFile != "" {
+		if options.logFile, err = filepath.Abs(options.logFile); err != nil {
+			return err
+		}
+	}
+	if mountPoint, err = freeMountPoint(mountPoint); err != nil {
+		return err
+	}
+	if directory, err = realPath(directory); err != nil {
+		return err
+	}
+	if err := checkApart(directory, mountPoint); err != nil {
+		return err
+	}
+	if options.source == "" {
+		options.source = directory
+	}
+	if options.foreground {
+		return serve(options, directory, mountPoint, readyPipe())
+	}
+	return serveInBackground(options, directory, mountPoint)
+}
+
+// maxDimension is the highest that the format can say.
+const maxDimension = 1<<16 - 1
+
+// realPath is the absolute path without symbolic links of a directory that exists.
+func realPath(path string) (string, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	plain, err := filepath.EvalSymlinks(absolute)
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Stat(plain)
+	if err != nil {
+		return "", err
+	}
+	if !info.IsDir() {
+		return "", fmt.Errorf("%s: %w", path, syscall.ENOTDIR)
+	}
+	return plain, nil
+}
+
+// freeMountPoint is the real path of a directory to mount at. A mount of ours whose
+// server died lies in the way there, and is taken away.
+func freeMountPoint(path string) (string, error) {
+	plain, dead, err := findMountPoint(path)
+	if err != nil {
+		return "", fmt.Errorf("mount point: %w", err)
+	}
+	if dead {
+		if err := fs.Unmount(plain, true); err != nil {
+			return "", fmt.Errorf("take the dead mount at %s away: %w", plain, err)
+		}
+	}
+	if plain, err = realPath(plain); err != nil {
+		return "", fmt.Errorf("mount point: %w", err)
+	}
+	kind, mounted, err := fs.MountedType(plain)
+	if err != nil {
+		return "", err
+	}
+	if mounted && kind == fuseType {
+		return "", fmt.Errorf("%s: vector stores are mounted there already", plain)
+	}
+	return plain, nil
+}
+
+// findMountPoint is the real path of a directory, and whether a mount of ours lies
+// there that has lost its server. The path of such a one cannot always be resolved,
+// but that of the folder that it lies in can.
+func findMountPoint(path string) (plain string, dead bool, err error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return "", false, err
+	}
+	plain, err = filepath.EvalSymlinks(absolute)
+	if errors.Is(err, syscall.ENOTCONN) {
+		var above string
+		if above, err = filepath.EvalSymlinks(filepath.Dir(absolute)); err == nil {
+			plain = filepath.Join(above, filepath.Base(absolute))
+		}
+	}
+	if err != nil {
+		return "", false, err
+	}
+	// The kernel may still answer stat(2) from its cache, but never statfs(2).
+	if err := unix.Statfs(plain, new(unix.Statfs_t)); !errors.Is(err, syscall.ENOTCONN) {
+		return plain, false, nil
+	}
+	kind, mounted, err := fs.MountedType(plain)
+	if err != nil {
+		return "", false, err
+	}
+	if !mounted || kind != fuseType {
+		return "", false, fmt.Errorf("%s: %w", plain, syscall.ENOTCONN)
+	}
+	return plain, true, nil
+}
+
+// fuseType is how the kernel calls our mounts.
+const fuseType = "fuse." + fs.TypeName
+
+// checkApart refuses a mount point within the directory, which would show itself,
+// and the other way round, which would hide the stores.
+func checkApart(directory, mountPoint string) error {
+	for _, pair := range [][2]string{{directory, mountPoint}, {mountPoint, directory}} {
+		if below, err := filepath.Rel(pair[0], pair[1]); err == nil && below != ".." && !strings.HasPrefix(below, "../") {
+			return fmt.Errorf("%s and %s must not lie one within the other", directory, mountPoint)
+		}
+	}
+	return nil
+}
+
+// serve mounts and stays until the mount is gone.
+func serve(options mountOptions, directory, mountPoint string, ready *readiness) (err error) {
+	defer func() { ready.fail(err) }()
+	log, lines, err := openLog(options, ready != nil)
+	if err != nil {
+		return err
+	}
+	stores, err := catalog.Open(directory, catalogOptions(options, log))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := stores.Close(); closeErr != nil {
+			log.Error().Err(closeErr).Msg("close")
+			err = errors.Join(err, closeErr)
+		}
+	}()
+
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
+	server, err := fs.Mount(stores, mountPoint, fs.Options{
+		Source:            options.source,
+		ReadOnly:          options.readOnly,
+		AllowOther:        options.allowOther,
+		DisableAttributes: options.noAttributes,
+		Flags:             options.kernel,
+		Files:             aboutMount(options, directory, mountPoint, lines),
+		Log:               log,
+	})
+	if err != nil {
+		return err
+	}
+	log.Info().Str("directory", directory).Str("mountpoint", mountPoint).Msg("mounted")
+	if err := ready.serving(options); err != nil {
+		log.Warn().Err(err).Msg("cannot leave the terminal")
+	}
+	gone := make(chan struct{})
+	go func() {
+		server.Wait()
+		close(gone)
+	}()
+	for {
+		select {
+		case <-gone:
+			log.Info().Str("mountpoint", mountPoint).Msg("unmounted")
+			return nil
+		case caught := <-signals:
+			busy, err := server.Unmount()
+			if err != nil {
+				log.Error().Err(err).Str("signal", caught.String()).Msg("cannot unmount")
+			}
+			if busy {
+				log.Warn().Msg("the mount is in use and ends with its last user; another signal ends it now")
+				go func() {
+					<-signals
+					if err := stores.Close(); err != nil {
+						log.Error().Err(err).Msg("close")
+					}
+					os.Exit(1)
+				}()
+			}
+		}
+	}
+}
+
+func catalogOptions(options mountOptions, log zerolog.Logger) catalog.Options {
+	return catalog.Options{
+		ReadOnly:       options.readOnly,
+		Dimension:      options.dimension,
+		AllowNonFinite: options.allowNonFinite,
+		FlushBytes:     int64(options.flushBytes),
+		FlushInterval:  options.flushInterval,
+		Log:            log,
+	}
+}
+
+// aboutMount gives the texts of the control folder that the mount itself knows.
+func aboutMount(options mountOptions, directory, mountPoint string, lines *recentLines) map[string]func() []byte {
+	config, err := json.MarshalIndent(map[string]any{
+		"directory":       directory,
+		"mountpoint":      mountPoint,
+		"pid":             os.Getpid(),
+		"mounted":         time.Now().UTC().Format(time.RFC3339),
+		"read_only":       options.readOnly,
+		"allow_other":     options.allowOther,
+		"xattr":           !options.noAttributes,
+		"allow_nonfinite": options.allowNonFinite,
+		"dimension":       options.dimension,
+		"flush_bytes":     int64(options.flushBytes),
+		"flush_interval":  options.flushInterval.String(),
+		"log_level":       options.logLevel,
+		"log_file":        options.logFile,
+	}, "", "  ")
+	if err != nil {
+		config = []byte(err.Error())
+	}
+	config = append(config, '\n')
+	about := []byte("rvffs " + version() + "\n")
+	return map[string]func() []byte{
+		"config.json": func() []byte { return config },
+		"version":     func() []byte { return about },
+		"log":         lines.Bytes,
+	}
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// mountOptions is what `rvffs mount` can be told, by flags or after -o.
+type mountOptions struct {
+	foreground     bool
+	readOnly       bool
+	allowOther     bool
+	noAttributes   bool
+	allowNonFinite bool
+	dimension      int
+	flushBytes     size
+	flushInterval  time.Duration
+	logLevel       string
+	logFile        string
+	source         string   // shown as the device, by default the directory
+	kernel         []string // noexec and the like, for the kernel
+}
+
+const (
+	defaultFlushBytes    = 64 << 20
+	defaultFlushInterval = 5 * time.Second
+)
+
+// register declares the flags.
+func (o *mountOptions) register(flags *pflag.FlagSet) {
+	o.flushBytes = defaultFlushBytes
+	flags.BoolVarP(&o.foreground, "foreground", "f", false, "stay in the foreground and log to standard error")
+	flags.BoolVar(&o.readOnly, "read-only", false, "refuse every change")
+	flags.BoolVar(&o.allowOther, "allow-other", false, "let other users in, as far as the stores' modes do")
+	flags.BoolVar(&o.allowNonFinite, "allow-nonfinite", false, "accept vectors with NaN and infinities")
+	flags.IntVar(&o.dimension, "dimension", 0, "dimension of stores made by mkdir (0: the first vectors fix it)")
+	flags.Var(&o.flushBytes, "flush-bytes", "commit a stream after so many bytes, with K, M or G")
+	flags.DurationVar(&o.flushInterval, "flush-interval", defaultFlushInterval, "commit a stream after so much time")
+	flags.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
+	flags.StringVar(&o.logFile, "log-file", "", "append the log to a file")
+	flags.VarP(&optionList{options: o}, "options", "o", "mount options, separated by commas")
+}
+
+// ignored are options that mean something to the system's mount program alone, or
+// what is the case anyway; there are no devices and no set-user-id programs here.
+var ignored = []string{
+	"rw", "exec", "dev", "suid", "defaults", "auto", "noauto", "nouser", "users", "owner", "group", "nofail", "_netdev",
+	"async", "atime", "noatime", "diratime", "nodiratime", "relatime", "norelatime", "default_permissions",
+}
+
+// forKernel are options that the kernel keeps for every file system.
+var forKernel = []string{"noexec", "nodev", "nosuid"}
+
+// set takes one mount option.
+func (o *mountOptions) set(option string) error {
+	name, value, _ := strings.Cut(option, "=")
+	var err error
+	switch {
+	case option == "", slices.Contains(ignored, option), name == "user", strings.HasPrefix(name, "x-"):
+	case slices.Contains(forKernel, option):
+		o.kernel = append(o.kernel, option)
+	case option == "ro":
+		o.readOnly = true
+	case option == "allow_other":
+		o.allowOther = true
+	case option == "noxattr":
+		o.noAttributes = true
+	case option == "allow_nonfinite":
+		o.allowNonFinite = true
+	case name == "fsname":
+		o.source = value
+	case name == "dimension":
+		o.dimension, err = strconv.Atoi(value)
+	case name == "flush_bytes":
+		err = o.flushBytes.Set(value)
+	case name == "flush_interval":
+		o.flushInterval, err = time.ParseDuration(value)
+	case name == "log_level":
+		o.logLevel = value
+	case name == "log_file":
+		o.logFile = value
+	default:
+		return fmt.Errorf("unknown mount option %q", option)
+	}
+	if err != nil {
+		return fmt.Errorf("mount option %q: %w", option, err)
+	}
+	return nil
+}
+
+// arguments are flags that say the same, for the process that serves.
+func (o *mountOptions) arguments() []string {
+	arguments := []string{
+		"--dimension=" + strconv.Itoa(o.dimension),
+		"--flush-bytes=" + o.flushBytes.String(),
+		"--flush-interval=" + o.flushInterval.String(),
+		"--log-level=" + o.logLevel,
+		"--log-file=" + o.logFile,
+	}
+	for flag, set := range map[string]bool{
+		"--read-only": o.readOnly, "--allow-other": o.allowOther, "--allow-nonfinite": o.allowNonFinite, "--options=noxattr": o.noAttributes,
+	} {
+		if set {
+			arguments = append(arguments, flag)
+		}
+	}
+	if o.source != "" {
+		arguments = append(arguments, "--options=fsname="+o.source)
+	}
+	if len(o.kernel) > 0 {
+		arguments = append(arguments, "--options="+strings.Join(o.kernel, ","))
+	}
+	slices.Sort(arguments)
+	return arguments
+}
+
+// optionList is the value of -o, which may be given several times.
+type optionList struct {
+	options *mountOptions
+	given   []string
+}
+
+// String gives what was set, in the form of -o.
+func (l *optionList) String() string { return strings.Join(l.given, ",") }
+
+// Type names the value in the help text.
+func (l *optionList) Type() string { return "list" }
+
+// Set takes one list.
+func (l *optionList) Set(list string) error {
+	for option := range strings.SplitSeq(list, ",") {
+		if err := l.options.set(option); err != nil {
+			return err
+		}
+	}
+	l.given = append(l.given, list)
+	return nil
+}
+
+// size is a number of bytes, written with or without K, M or G for powers of 1024.
+type size int64
+
+// String gives the number of bytes.
+func (s *size) String() string { return strconv.FormatInt(int64(*s), 10) }
+
+// Type names the value in the help text.
+func (s *size) Type() string { return "bytes" }
+
+// Set parses a number of bytes.
+func (s *size) Set(text string) error {
+	number := strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(text), "B"), "I")
+	shift := 0
+	if number != "" {
+		if unit := strings.IndexByte("KMG", number[len(number)-1]); unit >= 0 {
+			shift, number = 10*(unit+1), number[:len(number)-1]
+		}
+	}
+	value, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || value < 0 || value > (1<<62)>>shift {
+		return fmt.Errorf("%q is no number of bytes", text)
+	}
+	*s = size(value << shift)
+	return nil
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// parse gives the options that arguments mean.
+func parse(arguments ...string) (mountOptions, error) {
+	var options mountOptions
+	flags := pflag.NewFlagSet("mount", pflag.ContinueOnError)
+	options.register(flags)
+	err := flags.Parse(arguments)
+	return options, err
+}
+
+func TestMountOptions(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		list   string
+		change func(*mountOptions)
+		fails  bool
+	}{
+		{name: "as the mount program calls", list: "rw,user=root,exec,suid,dev,nofail,_netdev,x-systemd.automount,defaults"},
+		{name: "read-only", list: "ro", change: func(o *mountOptions) { o.readOnly = true }},
+		{name: "others", list: "allow_other,noxattr", change: func(o *mountOptions) { o.allowOther, o.noAttributes = true, true }},
+		{name: "kernel", list: "noexec,nosuid", change: func(o *mountOptions) { o.kernel = []string{"noexec", "nosuid"} }},
+		{name: "values", list: "dimension=384,flush_bytes=1MiB,flush_interval=1s,log_level=debug,log_file=/x,fsname=s", change: func(o *mountOptions) {
+			o.dimension, o.flushBytes, o.flushInterval, o.logLevel, o.logFile, o.source = 384, 1<<20, time.Second, "debug", "/x", "s"
+		}},
+		{name: "input", list: "allow_nonfinite", change: func(o *mountOptions) { o.allowNonFinite = true }},
+		{name: "nothing", list: ""},
+		{name: "unknown", list: "ro,bogus", fails: true},
+		{name: "no number", list: "dimension=x", fails: true},
+		{name: "no size", list: "flush_bytes=-1", fails: true},
+		{name: "no time", list: "flush_interval=5", fails: true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := parse("-o", test.list)
+			if test.fails {
+				if err == nil {
+					t.Error("accepted")
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := parse()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.change != nil {
+				test.change(&want)
+			}
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("options %+v, want %+v", got, want)
+			}
+			again, err := parse(got.arguments()...)
+			if err != nil || !reflect.DeepEqual(again, want) {
+				t.Errorf("the arguments %q mean %+v, %v", got.arguments(), again, err)
+			}
+		})
+	}
+}
+
+func TestSize(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]size{
+		"0": 0, "4096": 4096, "1k": 1 << 10, "64M": 64 << 20, "64MiB": 64 << 20, "2GB": 2 << 30, "12b": 12,
+	} {
+		var got size
+		if err := got.Set(text); err != nil || got != want {
+			t.Errorf("%q is %d, %v; want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "M", "x", "-1", "1T", "99999999999G", "1.5M", "12KK"} {
+		var got size
+		if err := got.Set(text); err == nil {
+			t.Errorf("%q is accepted as %d", text, got)
+		}
+	}
+}
+
+func TestAsHelper(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	for _, test := range []struct {
+		given, want []string
+	}{
+		{[]string{directory, "/mnt", "-o", "ro"}, []string{"mount", directory, "/mnt", "-o", "ro"}},
+		{[]string{directory, "/mnt"}, []string{"mount", directory, "/mnt"}},
+		{[]string{"mount", directory, "/mnt"}, []string{"mount", directory, "/mnt"}},
+		{[]string{"unmount", "/mnt"}, []string{"unmount", "/mnt"}},
+		{[]string{directory + "/none", "/mnt"}, []string{directory + "/none", "/mnt"}},
+		{[]string{"--help"}, []string{"--help"}},
+		{nil, nil},
+	} {
+		if got := asHelper(newRootCommand(), test.given); !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%q becomes %q, want %q", test.given, got, test.want)
+		}
+	}
+}
+
+func TestCheckApart(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		directory, mountPoint string
+		fails                 bool
+	}{
+		{"/srv/vectors", "/mnt/vectors", false},
+		{"/srv/vectors", "/srv/vectors2", false},
+		{"/srv/vectors", "/srv/..vectors", false},
+		{"/srv/vectors", "/srv/vectors", true},
+		{"/srv/vectors", "/srv/vectors/mnt", true},
+		{"/srv/vectors/a", "/srv/vectors", true},
+	} {
+		if err := checkApart(test.directory, test.mountPoint); (err != nil) != test.fails {
+			t.Errorf("%s at %s: %v", test.directory, test.mountPoint, err)
+		}
+	}
+}
+
+func TestRecentLines(t *testing.T) {
+	t.Parallel()
+	var lines recentLines
+	line := []byte("0123456789abcde\n")
+	for range 2 * recentSize / len(line) {
+		if _, err := lines.Write(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := lines.Bytes()
+	if len(kept) > recentSize || len(kept) < recentSize/2-len(line) {
+		t.Errorf("%d bytes are kept", len(kept))
+	}
+	if len(kept)%len(line) != 0 || string(kept[:len(line)]) != string(line) {
+		t.Errorf("the log begins in mid-line: %q", kept[:len(line)])
+	}
+}

@@ -1,0 +1,69 @@
+package fs
+
+import (
+	"os"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"rvffs/store/catalog"
+)
+
+const (
+	sectorSize = 512  // the unit of st_blocks
+	pageSize   = 4096 // the preferred size of reads, st_blksize
+	// streamSize is st_blksize of streams: cp, cat and dd then write so much at
+	// a time, which is also the most that the kernel passes on in one request.
+	streamSize = 1 << 20
+
+	readable   = 0o444
+	writable   = 0o222
+	executable = 0o111
+)
+
+// facts are what stat(2) tells of a node, but for its type and inode number.
+type facts struct {
+	mode      os.FileMode // permission bits
+	uid, gid  uint32
+	modified  time.Time
+	size      int64
+	allocated int64 // bytes on disk
+	blockSize uint32
+}
+
+// ownedBy takes owner, group and time over from the backing file, and of its
+// mode the bits that mask lets through.
+func ownedBy(backing catalog.Attributes, mask os.FileMode) facts {
+	return facts{
+		mode: backing.Mode.Perm() & mask, uid: backing.UID, gid: backing.GID,
+		modified: backing.Modified, blockSize: pageSize,
+	}
+}
+
+// folderOf describes the folder that stands for a file: who may read the file may
+// enter the folder.
+func folderOf(backing catalog.Attributes) facts {
+	described := ownedBy(backing, readable|writable)
+	described.mode |= described.mode & readable >> 2
+	return described
+}
+
+// fill writes the facts down. Every node has one name, and folders do not count
+// those below them.
+func (f facts) fill(out *fuse.Attr) {
+	out.Mode = uint32(f.mode.Perm())
+	out.Uid, out.Gid = f.uid, f.gid
+	out.Size = uint64(f.size)
+	out.Blocks = uint64(f.allocated+sectorSize-1) / sectorSize
+	out.Blksize = f.blockSize
+	out.Nlink = 1
+	out.SetTimes(&f.modified, &f.modified, &f.modified)
+}
+
+// fillEntry writes the facts into the answer to a lookup, with the times for
+// which the kernel may believe the name and the facts.
+func (f facts) fillEntry(out *fuse.EntryOut, name, attributes time.Duration) {
+	f.fill(&out.Attr)
+	out.SetEntryTimeout(name)
+	out.SetAttrTimeout(attributes)
+}

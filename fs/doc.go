@@ -1,0 +1,14 @@
+// Package fs shows a catalog of vector stores as a FUSE file system.
+//
+// Each kind of node has its own small file: folder.go (plain folders),
+// store.go (the folder of a store), view.go (read-only files over committed
+// bytes), viewfolder.go (folders of such files), live.go (text about the present
+// moment), append.go (the stream that takes vectors in), link.go and control.go.
+// The nodes know no bytes of the format and open no files: they ask the catalog,
+// and errno.go is the one place where its errors become error numbers.
+//
+// Two rules keep the kernel's caches right. A kernel inode never changes its
+// bytes: a view belongs to one committed state, and the next state is a new
+// inode of the same number. And a name expires within a second, or at once when
+// the change was our own, which notify.go sees to.
+package fs

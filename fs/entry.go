@@ -1,0 +1,133 @@
+package fs
+
+import (
+	"context"
+	"os"
+	"syscall"
+	"time"
+
+	nodefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"rvffs/store/catalog"
+)
+
+// lookupEntry answers a lookup with what the catalog found under a name.
+func (t *tree) lookupEntry(ctx context.Context, parent *nodefs.Inode, entry catalog.Entry, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	var (
+		child     nodefs.InodeEmbedder
+		described facts
+		errno     syscall.Errno
+		identity  = nodefs.StableAttr{Mode: fuse.S_IFDIR}
+	)
+	switch entry.Kind {
+	case catalog.KindStore:
+		node := &storeNode{directory: directory{node{tree: t}}, store: entry.Store}
+		described, errno = node.facts()
+		child, identity.Ino = node, entry.Store.Number()
+	case catalog.KindLink:
+		node := &linkNode{node: node{tree: t}, link: entry.Link}
+		described = node.facts()
+		child, identity.Ino, identity.Mode = node, entry.Link.Number(), fuse.S_IFLNK
+	default:
+		node := &folderNode{directory: directory{node{tree: t}}, folder: entry.Folder}
+		described, errno = node.facts()
+		child, identity.Ino = node, entry.Folder.Number()
+	}
+	if errno != 0 {
+		return nil, errno
+	}
+	described.fillEntry(out, nameTimeout, nameTimeout)
+	return parent.NewInode(ctx, child, identity), 0
+}
+
+// appendEntries adds what the catalog found to a listing.
+func appendEntries(entries []fuse.DirEntry, found []catalog.Entry) []fuse.DirEntry {
+	for _, entry := range found {
+		listed := fuse.DirEntry{Name: entry.Name, Mode: fuse.S_IFDIR}
+		switch entry.Kind {
+		case catalog.KindStore:
+			listed.Ino = entry.Store.Number()
+		case catalog.KindLink:
+			listed.Ino, listed.Mode = entry.Link.Number(), fuse.S_IFLNK
+		default:
+			listed.Ino = entry.Folder.Number()
+		}
+		entries = append(entries, listed)
+	}
+	return entries
+}
+
+// rename moves name from one container of the catalog to another place. Nothing
+// can be exchanged, and only stores and plain folders can take names in.
+func (t *tree) rename(ctx context.Context, from catalog.Container, fromName, name string, to nodefs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
+	if t.readOnly {
+		return syscall.EROFS
+	}
+	if flags&^unix.RENAME_NOREPLACE != 0 {
+		return syscall.EINVAL
+	}
+	var container catalog.Container
+	switch folder := to.(type) {
+	case *folderNode:
+		if folder.IsRoot() && newName == controlName {
+			return syscall.EPERM
+		}
+		container = folder.folder
+	case *storeNode:
+		if isReserved(newName) {
+			return syscall.EPERM
+		}
+		container = folder.store
+	default:
+		return syscall.EPERM
+	}
+	if err := from.Rename(ctx, name, container, newName, flags&unix.RENAME_NOREPLACE != 0); err != nil {
+		return t.errno(fromName, "rename "+name+" to "+newName, err)
+	}
+	return 0
+}
+
+// attributed is what the catalog lets change owner, mode and times.
+type attributed interface {
+	Chmod(ctx context.Context, mode os.FileMode) error
+	Chown(ctx context.Context, uid, gid int) error
+	Chtimes(ctx context.Context, accessed, modified time.Time) error
+}
+
+// setAttributes passes the changes on; of the mode, the bits in mask.
+func setAttributes(ctx context.Context, target attributed, in *fuse.SetAttrIn, mask os.FileMode) error {
+	if mode, given := in.GetMode(); given {
+		if err := target.Chmod(ctx, os.FileMode(mode)&mask); err != nil {
+			return err
+		}
+	}
+	uid, gid := -1, -1
+	if value, given := in.GetUID(); given {
+		uid = int(value)
+	}
+	if value, given := in.GetGID(); given {
+		gid = int(value)
+	}
+	if uid >= 0 || gid >= 0 {
+		if err := target.Chown(ctx, uid, gid); err != nil {
+			return err
+		}
+	}
+	accessed, accessedGiven := in.GetATime()
+	modified, modifiedGiven := in.GetMTime()
+	if accessedGiven || modifiedGiven {
+		// The zero time leaves the one of its kind as it is.
+		return target.Chtimes(ctx, accessed, modified)
+	}
+	return nil
+}
+
+// owner is who asks, and owns what is made.
+func owner(ctx context.Context) (uid, gid uint32) {
+	if caller, known := fuse.FromContext(ctx); known {
+		return caller.Uid, caller.Gid
+	}
+	return 0, 0
+}

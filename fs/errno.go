@@ -1,0 +1,67 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"syscall"
+
+	"github.com/rs/zerolog"
+
+	"rvffs/store"
+)
+
+// errnos says what each cause of failure is to programs. The first match counts.
+var errnos = []struct {
+	cause error
+	errno syscall.Errno
+}{
+	{context.Canceled, syscall.EINTR},
+	{store.ErrInput, syscall.EINVAL},
+	{store.ErrName, syscall.EINVAL},
+	{store.ErrLocked, syscall.EBUSY},
+	{store.ErrReadOnly, syscall.EROFS},
+	{store.ErrCorrupt, syscall.EIO},
+	{store.ErrTooLarge, syscall.EFBIG},
+	{store.ErrExists, syscall.EEXIST},
+	{store.ErrNotEmpty, syscall.ENOTEMPTY},
+	{store.ErrNotFound, syscall.ENOENT},
+	{store.ErrStale, syscall.ESTALE},
+	{store.ErrNotPermitted, syscall.EPERM},
+	{store.ErrCrossParent, syscall.EXDEV},
+	{store.ErrNotStore, syscall.EIO},
+	{store.ErrClosed, syscall.EIO},
+}
+
+// errnoOf is the error number of err: that of its cause, else the operating
+// system's own, else EIO.
+func errnoOf(err error) syscall.Errno {
+	if err == nil {
+		return 0
+	}
+	for _, known := range errnos {
+		if errors.Is(err, known.cause) {
+			return known.errno
+		}
+	}
+	var errno syscall.Errno
+	if errors.As(err, &errno) && errno != 0 && errno != syscall.ENOSYS {
+		return errno
+	}
+	return syscall.EIO
+}
+
+// errno turns a failure into its error number and logs it, once, with the store
+// (its name, or a folder's), what was asked, and the cause. Names that do not
+// exist and callers that gave up are no failures.
+func (t *tree) errno(name, operation string, err error) syscall.Errno {
+	errno := errnoOf(err)
+	level := zerolog.WarnLevel
+	switch errno {
+	case 0, syscall.ENOENT, syscall.EINTR:
+		return errno
+	case syscall.EIO, syscall.ENOSPC, syscall.EDQUOT:
+		level = zerolog.ErrorLevel
+	}
+	t.log.WithLevel(level).Str("store", name).Str("operation", operation).Str("errno", errno.Error()).Err(err).Msg("operation failed")
+	return errno
+}

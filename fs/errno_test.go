@@ -1,0 +1,63 @@
+package fs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"rvffs/store"
+)
+
+func TestErrno(t *testing.T) {
+	t.Parallel()
+	wrap := func(err error) error { return fmt.Errorf("append to store %q: %w", "a.rvf", err) }
+	for _, test := range []struct {
+		name   string
+		err    error
+		want   syscall.Errno
+		logged int
+	}{
+		{"none", nil, 0, 0},
+		{"bad input", wrap(store.ErrInput), syscall.EINVAL, 1},
+		{"bad name", wrap(store.ErrName), syscall.EINVAL, 1},
+		{"locked", wrap(store.ErrLocked), syscall.EBUSY, 1},
+		{"read-only", wrap(store.ErrReadOnly), syscall.EROFS, 1},
+		{"corrupt", wrap(store.ErrCorrupt), syscall.EIO, 1},
+		{"over a limit", wrap(store.ErrTooLarge), syscall.EFBIG, 1},
+		{"exists", wrap(store.ErrExists), syscall.EEXIST, 1},
+		{"not empty", wrap(store.ErrNotEmpty), syscall.ENOTEMPTY, 1},
+		{"nothing there", wrap(store.ErrNotFound), syscall.ENOENT, 0},
+		{"stale", wrap(store.ErrStale), syscall.ESTALE, 1},
+		{"not offered", wrap(store.ErrNotPermitted), syscall.EPERM, 1},
+		{"other parent", wrap(store.ErrCrossParent), syscall.EXDEV, 1},
+		{"closed", wrap(store.ErrClosed), syscall.EIO, 1},
+		{"interrupted", wrap(context.Canceled), syscall.EINTR, 0},
+		{"a cause before the system's own", wrap(errors.Join(store.ErrCorrupt, syscall.ENOENT)), syscall.EIO, 1},
+		{"of the system", wrap(&os.PathError{Op: "write", Path: "a.rvf", Err: syscall.ENOSPC}), syscall.ENOSPC, 1},
+		{"never ENOSYS", wrap(syscall.ENOSYS), syscall.EIO, 1},
+		{"anything else", io.ErrUnexpectedEOF, syscall.EIO, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var lines bytes.Buffer
+			shown := &tree{log: zerolog.New(&lines)}
+			if got := shown.errno("a.rvf", "write", test.err); got != test.want {
+				t.Errorf("errno of %v is %v, want %v", test.err, got, test.want)
+			}
+			if got := strings.Count(lines.String(), "\n"); got != test.logged {
+				t.Errorf("%d lines in the log, want %d: %s", got, test.logged, &lines)
+			}
+			if test.logged > 0 && !strings.Contains(lines.String(), `"store":"a.rvf"`) {
+				t.Errorf("the log does not name the store: %s", &lines)
+			}
+		})
+	}
+}

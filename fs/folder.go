@@ -1,0 +1,118 @@
+package fs
+
+import (
+	"context"
+	"os"
+	"syscall"
+
+	nodefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"rvffs/store/catalog"
+)
+
+// folderNode is a plain folder of the backing directory; the root is one too.
+type folderNode struct {
+	directory
+	folder *catalog.Folder
+}
+
+var (
+	_ nodefs.NodeGetattrer      = (*folderNode)(nil)
+	_ nodefs.NodeSetattrer      = (*folderNode)(nil)
+	_ nodefs.NodeLookuper       = (*folderNode)(nil)
+	_ nodefs.NodeOpendirHandler = (*folderNode)(nil)
+	_ nodefs.NodeMkdirer        = (*folderNode)(nil)
+	_ nodefs.NodeRmdirer        = (*folderNode)(nil)
+	_ nodefs.NodeRenamer        = (*folderNode)(nil)
+)
+
+func (n *folderNode) facts() (facts, syscall.Errno) {
+	backing, err := n.folder.Attributes()
+	if err != nil {
+		return facts{}, n.tree.errno(n.name(), "stat", err)
+	}
+	return ownedBy(backing, os.ModePerm), 0
+}
+
+// name is the folder's path in the mount, for the log.
+func (n *folderNode) name() string { return "/" + n.Path(n.Root()) }
+
+// Getattr describes the backing folder.
+func (n *folderNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	described, errno := n.facts()
+	if errno != 0 {
+		return errno
+	}
+	described.fill(&out.Attr)
+	out.SetTimeout(nameTimeout)
+	return 0
+}
+
+// Setattr changes mode, owner and times of the backing folder.
+func (n *folderNode) Setattr(ctx context.Context, handle nodefs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+	if err := setAttributes(ctx, n.folder, in, os.ModePerm); err != nil {
+		return n.tree.errno(n.name(), "change attributes", err)
+	}
+	return n.Getattr(ctx, handle, out)
+}
+
+// Lookup finds a folder, a store or a link.
+func (n *folderNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	if n.IsRoot() && name == controlName {
+		return n.tree.lookupControl(ctx, n.EmbeddedInode(), n.folder, out)
+	}
+	entry, err := n.folder.Lookup(ctx, name)
+	if err != nil {
+		return nil, n.tree.errno(n.name(), "look up "+name, err)
+	}
+	return n.tree.lookupEntry(ctx, n.EmbeddedInode(), entry, out)
+}
+
+// OpendirHandle lists the folder.
+func (n *folderNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
+	handle, errno := openListing(ctx, n.EmbeddedInode(), func(ctx context.Context) ([]fuse.DirEntry, syscall.Errno) {
+		found, err := n.folder.List(ctx)
+		if err != nil {
+			return nil, n.tree.errno(n.name(), "list", err)
+		}
+		entries := make([]fuse.DirEntry, 0, len(found)+1)
+		if n.IsRoot() {
+			entries = append(entries, fuse.DirEntry{Name: controlName, Mode: fuse.S_IFDIR, Ino: controlNumber})
+		}
+		return appendEntries(entries, found), 0
+	})
+	return handle, 0, errno
+}
+
+// Mkdir makes a store when the name has the extension of one, else a plain folder.
+func (n *folderNode) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	if n.tree.readOnly {
+		return nil, syscall.EROFS
+	}
+	uid, gid := owner(ctx)
+	entry, err := n.folder.Mkdir(ctx, name, os.FileMode(mode).Perm(), uid, gid)
+	if err != nil {
+		return nil, n.tree.errno(n.name(), "mkdir "+name, err)
+	}
+	return n.tree.lookupEntry(ctx, n.EmbeddedInode(), entry, out)
+}
+
+// Rmdir removes a store that holds nothing, or an empty folder.
+func (n *folderNode) Rmdir(ctx context.Context, name string) syscall.Errno {
+	if n.tree.readOnly || n.IsRoot() && name == controlName {
+		return n.tree.refusal()
+	}
+	if err := n.folder.Rmdir(ctx, name); err != nil {
+		return n.tree.errno(n.name(), "rmdir "+name, err)
+	}
+	return 0
+}
+
+// Rename renames a store's file or a folder.
+func (n *folderNode) Rename(ctx context.Context, name string, to nodefs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
+	if n.IsRoot() && name == controlName {
+		return n.tree.refusal()
+	}
+	return n.tree.rename(ctx, n.folder, n.name(), name, to, newName, flags)
+}

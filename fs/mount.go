@@ -1,0 +1,126 @@
+package fs
+
+import (
+	"errors"
+	"fmt"
+	"log"
+	"maps"
+	"strings"
+	"syscall"
+
+	nodefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"github.com/rs/zerolog"
+
+	"rvffs/store/catalog"
+)
+
+// TypeName is the type of the file system, as `mount -t fuse.rvffs` calls it.
+const TypeName = "rvffs"
+
+// requestSize is the most that one request carries, in bytes. The kernel allows
+// no more without a changed setting.
+const requestSize = 1 << 20
+
+// Options say how to mount.
+type Options struct {
+	// Source is shown as the mounted device; usually the backing directory.
+	Source string
+	// ReadOnly refuses every change with EROFS.
+	ReadOnly bool
+	// AllowOther lets other users in, as far as the stores' modes do.
+	AllowOther bool
+	// DisableAttributes switches extended attributes off, for fast `ls -l`.
+	DisableAttributes bool
+	// Flags are passed on as they are: noexec and the like. Devices and set-user-id
+	// bits never count.
+	Flags []string
+	// Files are texts for the control folder, besides those of the catalog. Each
+	// is made anew for every reader.
+	Files map[string]func() []byte
+	// Log takes failures and warnings.
+	Log zerolog.Logger
+}
+
+// Server serves one mount.
+type Server struct {
+	tree       *tree
+	server     *fuse.Server
+	mountPoint string
+}
+
+// Mount shows c at mountPoint, an absolute path, and returns when it serves. The
+// catalog must stay open until Wait returns.
+func Mount(c *catalog.Catalog, mountPoint string, o Options) (*Server, error) {
+	t := &tree{catalog: c, files: controlFiles(c, o.Files), readOnly: o.ReadOnly, log: o.Log}
+	t.notices.start()
+	c.Observe(t.notices.post)
+	root := &folderNode{directory: directory{node{tree: t}}, folder: c.Root()}
+	server, err := nodefs.Mount(mountPoint, root, o.settings(root))
+	if err != nil {
+		return nil, fmt.Errorf("mount %s: %w", mountPoint, errors.New(strings.TrimSpace(err.Error())))
+	}
+	return &Server{tree: t, server: server, mountPoint: mountPoint}, nil
+}
+
+// settings are those of go-fuse. Its own timeouts stay unset: each kind of node
+// says how long its names and attributes hold.
+func (o Options) settings(root *folderNode) *nodefs.Options {
+	failures := log.New(logWriter{o.Log}, "", 0)
+	settings := &nodefs.Options{
+		MountOptions: fuse.MountOptions{
+			AllowOther:           o.AllowOther,
+			Options:              append([]string{"default_permissions"}, o.Flags...),
+			MaxWrite:             requestSize,
+			IgnoreSecurityLabels: true,
+			DisableXAttrs:        o.DisableAttributes,
+			FsName:               o.Source,
+			Name:                 TypeName,
+			DirectMount:          true,
+			DisableSplice:        true,
+			ExtraCapabilities:    fuse.CAP_READDIRPLUS_AUTO,
+			Logger:               failures,
+		},
+		NullPermissions: true,
+		Logger:          failures,
+		RootStableAttr:  &nodefs.StableAttr{Ino: root.folder.Number()},
+	}
+	if o.ReadOnly {
+		settings.Options = append(settings.Options, "ro")
+	}
+	return settings
+}
+
+// controlFiles puts the fixed texts of the catalog and those of the mount together.
+func controlFiles(c *catalog.Catalog, own map[string]func() []byte) map[string]func() []byte {
+	files := make(map[string]func() []byte)
+	for name, content := range c.Files() {
+		files[name] = func() []byte { return content }
+	}
+	maps.Copy(files, own)
+	return files
+}
+
+// Wait returns when the mount is gone and every stream is closed.
+func (s *Server) Wait() {
+	s.server.Wait()
+	s.tree.closing.Wait()
+}
+
+// Unmount ends the mount. While somebody uses it, it is only taken out of the
+// directory tree and busy is true: Wait then returns when the last user is gone.
+func (s *Server) Unmount() (busy bool, err error) {
+	err = Unmount(s.mountPoint, false)
+	if errors.Is(err, syscall.EBUSY) {
+		return true, Unmount(s.mountPoint, true)
+	}
+	return false, err
+}
+
+// logWriter passes go-fuse's own messages on to the log.
+type logWriter struct{ log zerolog.Logger }
+
+func (w logWriter) Write(message []byte) (int, error) {
+	w.log.Warn().Str("source", "go-fuse").Msg(strings.TrimSpace(string(message)))
+	return len(message), nil
+}

@@ -1,0 +1,304 @@
+package fs
+
+import (
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	nodefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"rvffs/store"
+	"rvffs/store/catalog"
+	"rvffs/store/vecio"
+)
+
+const (
+	errorName  = "error.txt"
+	streamName = "vectors.append"
+	// attributePrefix begins the names of a store's extended attributes.
+	attributePrefix     = "user.rvf."
+	attributeDerivation = attributePrefix + "derivation_type"
+)
+
+// storeNode is the folder of a store.
+type storeNode struct {
+	directory
+	store *catalog.Store
+}
+
+var (
+	_ nodefs.NodeGetattrer      = (*storeNode)(nil)
+	_ nodefs.NodeSetattrer      = (*storeNode)(nil)
+	_ nodefs.NodeLookuper       = (*storeNode)(nil)
+	_ nodefs.NodeOpendirHandler = (*storeNode)(nil)
+	_ nodefs.NodeMkdirer        = (*storeNode)(nil)
+	_ nodefs.NodeRmdirer        = (*storeNode)(nil)
+	_ nodefs.NodeRenamer        = (*storeNode)(nil)
+	_ nodefs.NodeGetxattrer     = (*storeNode)(nil)
+	_ nodefs.NodeListxattrer    = (*storeNode)(nil)
+	_ nodefs.NodeSetxattrer     = (*storeNode)(nil)
+	_ nodefs.NodeRemovexattrer  = (*storeNode)(nil)
+	_ nodefs.NodeOnForgetter    = (*storeNode)(nil)
+)
+
+// storeFile is one of the names that every readable store shows.
+type storeFile struct {
+	name   string
+	mode   uint32
+	view   viewSource                                            // of a view
+	views  viewList                                              // of a folder of views
+	text   func(context.Context, *catalog.Store) ([]byte, error) // of a text about the present moment
+	stream bool                                                  // vectors in
+}
+
+// viewSource gives a view with what tells its states apart, and their time.
+type viewSource func(context.Context, *catalog.Store) (store.View, uint64, time.Time, error)
+
+// storeFiles are the names of a readable store, in the order of listings.
+var storeFiles = []storeFile{
+	{name: "append.log", mode: fuse.S_IFREG, text: func(_ context.Context, s *catalog.Store) ([]byte, error) { return s.AppendLog(), nil }},
+	{name: "ebpf", mode: fuse.S_IFDIR, views: (*store.Snapshot).EBPF},
+	{name: "identity.bin", mode: fuse.S_IFREG, view: ofSnapshot((*store.Snapshot).IdentityBinary)},
+	{name: "identity.json", mode: fuse.S_IFREG, view: identityJSON},
+	{name: "kernel", mode: fuse.S_IFDIR, views: (*store.Snapshot).Kernel},
+	{name: "manifest.bin", mode: fuse.S_IFREG, view: ofSnapshot((*store.Snapshot).ManifestBinary)},
+	{name: "manifest.json", mode: fuse.S_IFREG, view: ofSnapshot((*store.Snapshot).ManifestJSON)},
+	{name: "raw", mode: fuse.S_IFREG, view: ofSnapshot(func(s *store.Snapshot) (store.View, error) { return s.Raw(), nil })},
+	{name: "segments", mode: fuse.S_IFDIR, views: (*store.Snapshot).Segments},
+	{name: "status.json", mode: fuse.S_IFREG, text: func(ctx context.Context, s *catalog.Store) ([]byte, error) { return s.StatusJSON(ctx) }},
+	{name: streamName, mode: fuse.S_IFREG, stream: true},
+	{name: "witness.jsonl", mode: fuse.S_IFREG, view: ofSnapshot((*store.Snapshot).Witness)},
+}
+
+// reservedNames belong to the layout of a store's folder; no child may take one.
+var reservedNames = []string{errorName, "vectors", "vectors.delete", "wasm", "dashboard", "neighbors", "query", "ctl", "lineage"}
+
+// isReserved says whether name can never be that of a child.
+func isReserved(name string) bool {
+	return name == streamName || strings.HasPrefix(name, streamName+".") || slices.Contains(reservedNames, name) ||
+		slices.ContainsFunc(storeFiles, func(file storeFile) bool { return file.name == name })
+}
+
+// ofSnapshot is the source of a view that depends on the snapshot alone.
+func ofSnapshot(pick func(*store.Snapshot) (store.View, error)) viewSource {
+	return func(ctx context.Context, s *catalog.Store) (store.View, uint64, time.Time, error) {
+		snapshot, err := s.Snapshot(ctx)
+		if err != nil {
+			return nil, 0, time.Time{}, err
+		}
+		view, err := pick(snapshot)
+		return view, snapshot.Generation(), snapshot.Time(), err
+	}
+}
+
+// identityJSON is a view with generations of its own: what it says about the
+// lineage may change when another store does.
+func identityJSON(ctx context.Context, s *catalog.Store) (store.View, uint64, time.Time, error) {
+	snapshot, err := s.Snapshot(ctx)
+	if err != nil {
+		return nil, 0, time.Time{}, err
+	}
+	view, generation, err := s.IdentityJSON(ctx)
+	return view, generation, snapshot.Time(), err
+}
+
+func (n *storeNode) facts() (facts, syscall.Errno) {
+	backing, err := n.store.Attributes()
+	if err != nil {
+		return facts{}, n.tree.errno(n.store.Name(), "stat", err)
+	}
+	return folderOf(backing), 0
+}
+
+// Getattr gives owner, mode and time of the store file.
+func (n *storeNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	described, errno := n.facts()
+	if errno != 0 {
+		return errno
+	}
+	described.fill(&out.Attr)
+	out.SetTimeout(nameTimeout)
+	return 0
+}
+
+// Setattr acts on the store file, which is never executable.
+func (n *storeNode) Setattr(ctx context.Context, handle nodefs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+	if n.tree.readOnly {
+		return syscall.EROFS
+	}
+	if err := setAttributes(ctx, n.store, in, readable|writable); err != nil {
+		return n.tree.errno(n.store.Name(), "change attributes", err)
+	}
+	n.tree.notices.post(n.store)
+	return n.Getattr(ctx, handle, out)
+}
+
+// Lookup finds one of the store's own names, or a derived store. A store that
+// cannot be read as one shows nothing but why.
+func (n *storeNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	parent := n.EmbeddedInode()
+	if n.store.Problem() != nil {
+		if name != errorName {
+			return nil, syscall.ENOENT
+		}
+		return n.lookupText(ctx, name, n.store.ErrorText(), out)
+	}
+	for _, file := range storeFiles {
+		if file.name == name {
+			return n.lookupFile(ctx, file, out)
+		}
+	}
+	if suffix, found := strings.CutPrefix(name, streamName); found {
+		if format, known := vecio.FormatOfSuffix(suffix); known {
+			return n.tree.lookupAppend(ctx, parent, n.store, name, format, out)
+		}
+	}
+	entry, err := n.store.Lookup(ctx, name)
+	if err != nil {
+		return nil, n.tree.errno(n.store.Name(), "look up "+name, err)
+	}
+	return n.tree.lookupEntry(ctx, parent, entry, out)
+}
+
+// lookupFile answers a lookup of one of the store's own names.
+func (n *storeNode) lookupFile(ctx context.Context, file storeFile, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	n.tree.notices.remember(n)
+	parent := n.EmbeddedInode()
+	switch {
+	case file.view != nil:
+		view, generation, modified, err := file.view(ctx, n.store)
+		if err != nil {
+			return nil, n.tree.errno(n.store.Name(), "show "+file.name, err)
+		}
+		return n.tree.lookupView(ctx, parent, n.store, file.name, view, generation, modified, out)
+	case file.views != nil:
+		return n.tree.lookupViewFolder(ctx, parent, n.store, file.name, "", file.views, out)
+	case file.text != nil:
+		content, err := file.text(ctx, n.store)
+		if err != nil {
+			return nil, n.tree.errno(n.store.Name(), "show "+file.name, err)
+		}
+		return n.lookupText(ctx, file.name, content, out)
+	}
+	return n.tree.lookupAppend(ctx, parent, n.store, file.name, vecio.Auto, out)
+}
+
+func (n *storeNode) lookupText(ctx context.Context, name string, content []byte, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	return n.tree.lookupLive(ctx, n.EmbeddedInode(), n.store.Inode(name), content, n.store.Attributes, out)
+}
+
+// OpendirHandle lists the store's own names and the stores derived from it.
+func (n *storeNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
+	handle, errno := openListing(ctx, n.EmbeddedInode(), func(ctx context.Context) ([]fuse.DirEntry, syscall.Errno) {
+		if n.store.Problem() != nil {
+			return []fuse.DirEntry{{Name: errorName, Mode: fuse.S_IFREG, Ino: n.store.Inode(errorName)}}, 0
+		}
+		children, err := n.store.List(ctx)
+		if err != nil {
+			return nil, n.tree.errno(n.store.Name(), "list", err)
+		}
+		entries := make([]fuse.DirEntry, 0, len(storeFiles)+len(children))
+		for _, file := range storeFiles {
+			entries = append(entries, fuse.DirEntry{Name: file.name, Mode: file.mode, Ino: n.store.Inode(file.name)})
+		}
+		return appendEntries(entries, children), 0
+	})
+	return handle, 0, errno
+}
+
+// Mkdir derives a store. The whole child is on the disk before it returns.
+func (n *storeNode) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	if n.tree.readOnly || isReserved(name) {
+		return nil, n.tree.refusal()
+	}
+	uid, gid := owner(ctx)
+	child, err := n.store.Derive(ctx, name, os.FileMode(mode).Perm()&^executable, uid, gid)
+	if err != nil {
+		return nil, n.tree.errno(n.store.Name(), "derive "+name, err)
+	}
+	return n.tree.lookupEntry(ctx, n.EmbeddedInode(), catalog.Entry{Name: name, Kind: catalog.KindStore, Store: child}, out)
+}
+
+// Rmdir removes a derived store that holds nothing.
+func (n *storeNode) Rmdir(ctx context.Context, name string) syscall.Errno {
+	if n.tree.readOnly || isReserved(name) {
+		return n.tree.refusal()
+	}
+	if err := n.store.Rmdir(ctx, name); err != nil {
+		return n.tree.errno(n.store.Name(), "rmdir "+name, err)
+	}
+	return 0
+}
+
+// Rename renames the file of a derived store.
+func (n *storeNode) Rename(ctx context.Context, name string, to nodefs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
+	if isReserved(name) {
+		return n.tree.refusal()
+	}
+	return n.tree.rename(ctx, n.store, n.store.Name(), name, to, newName, flags)
+}
+
+// Getxattr gives a fact of the store. Other names are answered without touching
+// it: `ls -l` asks for several in every folder.
+func (n *storeNode) Getxattr(_ context.Context, name string, buffer []byte) (uint32, syscall.Errno) {
+	if !strings.HasPrefix(name, attributePrefix) {
+		return 0, syscall.ENODATA
+	}
+	value, known := n.store.Xattr(name)
+	if !known {
+		return 0, syscall.ENODATA
+	}
+	return copyAttribute(buffer, []byte(value))
+}
+
+// Listxattr lists the facts that the store gives.
+func (n *storeNode) Listxattr(_ context.Context, buffer []byte) (uint32, syscall.Errno) {
+	var names []byte
+	for _, name := range n.store.Xattrs() {
+		names = append(append(names, name...), 0)
+	}
+	return copyAttribute(buffer, names)
+}
+
+// copyAttribute fills the caller's buffer, or tells how long it must be.
+func copyAttribute(buffer, content []byte) (uint32, syscall.Errno) {
+	if len(buffer) < len(content) {
+		return uint32(len(content)), syscall.ERANGE
+	}
+	return uint32(copy(buffer, content)), 0
+}
+
+// Setxattr sets the derivation type of a child that is still empty. The other
+// facts are what they are.
+func (n *storeNode) Setxattr(ctx context.Context, name string, value []byte, flags uint32) syscall.Errno {
+	switch {
+	case n.tree.readOnly:
+		return syscall.EROFS
+	case name == attributeDerivation && flags&unix.XATTR_CREATE != 0:
+		return syscall.EEXIST
+	case name == attributeDerivation:
+		if err := n.store.SetDerivationType(ctx, string(value)); err != nil {
+			return n.tree.errno(n.store.Name(), "set the derivation type", err)
+		}
+		return 0
+	case strings.HasPrefix(name, attributePrefix):
+		return syscall.EPERM
+	}
+	return syscall.ENOTSUP
+}
+
+// Removexattr removes no fact.
+func (n *storeNode) Removexattr(_ context.Context, name string) syscall.Errno {
+	if strings.HasPrefix(name, attributePrefix) {
+		return n.tree.refusal()
+	}
+	return syscall.ENOTSUP
+}
+
+// OnForget ends the notices to a folder that the kernel no longer knows.
+func (n *storeNode) OnForget() { n.tree.notices.forget(n) }

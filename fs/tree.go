@@ -1,0 +1,34 @@
+package fs
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"rvffs/store/catalog"
+)
+
+const (
+	// nameTimeout is how long the kernel may believe a name, and the attributes
+	// of a folder, without asking again.
+	nameTimeout = time.Second
+	// viewTimeout is how long the kernel may believe the attributes of a view.
+	// They are renewed with the name; the bytes never change.
+	viewTimeout = time.Hour
+)
+
+// tree is what all nodes of one mount share.
+type tree struct {
+	catalog  *catalog.Catalog
+	files    map[string]func() []byte // of the control folder
+	readOnly bool
+	log      zerolog.Logger
+	notices  notices
+	// generation tells apart the nodes that are made afresh at each lookup.
+	generation atomic.Uint64
+	// closing counts streams whose last descriptor is closed and whose remains
+	// are still being judged.
+	closing sync.WaitGroup
+}

@@ -1,0 +1,115 @@
+package fs
+
+import (
+	"context"
+	"syscall"
+	"time"
+
+	nodefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"rvffs/store"
+	"rvffs/store/catalog"
+)
+
+// viewNode is a read-only file over one view of one snapshot. Its bytes never
+// change, so that the kernel may cache and map them for as long as it likes.
+type viewNode struct {
+	node
+	store    *catalog.Store
+	path     string // below the store's folder
+	view     store.View
+	modified time.Time
+}
+
+var (
+	_ nodefs.NodeGetattrer = (*viewNode)(nil)
+	_ nodefs.NodeSetattrer = (*viewNode)(nil)
+	_ nodefs.NodeOpener    = (*viewNode)(nil)
+	_ nodefs.FileReader    = (*viewHandle)(nil)
+	_ nodefs.FileReleaser  = (*viewHandle)(nil)
+)
+
+// lookupView answers a lookup of path below the folder of s with its view. The
+// inode number stays from state to state and the generation tells them apart: a
+// new number would make cp believe that the file was replaced under it.
+func (t *tree) lookupView(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path string, view store.View, generation uint64, modified time.Time, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	child := &viewNode{node: node{tree: t}, store: s, path: path, view: view, modified: modified}
+	described, errno := child.facts()
+	if errno != 0 {
+		return nil, errno
+	}
+	described.fillEntry(out, nameTimeout, viewTimeout)
+	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.Inode(path), Gen: generation}), 0
+}
+
+func (n *viewNode) facts() (facts, syscall.Errno) {
+	backing, err := n.store.Attributes()
+	if err != nil {
+		return facts{}, n.tree.errno(n.store.Name(), "stat "+n.path, err)
+	}
+	described := ownedBy(backing, readable)
+	described.modified, described.size, described.allocated = n.modified, n.view.Size(), n.view.Allocated()
+	return described, 0
+}
+
+// Getattr gives the exact size, and owner and mode of the store file.
+func (n *viewNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	described, errno := n.facts()
+	if errno != 0 {
+		return errno
+	}
+	described.fill(&out.Attr)
+	out.SetTimeout(viewTimeout)
+	return 0
+}
+
+// Setattr is refused: a view can neither be cut nor change hands.
+func (n *viewNode) Setattr(context.Context, nodefs.FileHandle, *fuse.SetAttrIn, *fuse.AttrOut) syscall.Errno {
+	return n.tree.refusal()
+}
+
+// Open pins the store's file until the handle is released. Root gets past the
+// mode bits, hence the test for writing.
+func (n *viewNode) Open(_ context.Context, flags uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
+	if flags&syscall.O_ACCMODE != syscall.O_RDONLY {
+		return nil, 0, n.tree.refusal()
+	}
+	reader, err := n.view.Open()
+	if err != nil {
+		return nil, 0, n.tree.errno(n.store.Name(), "open "+n.path, err)
+	}
+	return &viewHandle{node: n, reader: reader}, fuse.FOPEN_KEEP_CACHE | fuse.FOPEN_NOFLUSH, 0
+}
+
+// viewHandle is an open view.
+type viewHandle struct {
+	node   *viewNode
+	reader store.Reader
+}
+
+// Read gives all the bytes asked for that lie within the view, or fails. It
+// copies: a splice would turn a store that was cut short under the mount into a
+// file that is silently too short.
+func (h *viewHandle) Read(_ context.Context, buffer []byte, offset int64) (fuse.ReadResult, syscall.Errno) {
+	left := h.node.view.Size() - offset
+	if left <= 0 {
+		return fuse.ReadResultData(nil), 0
+	}
+	buffer = buffer[:min(int64(len(buffer)), left)]
+	if n, err := h.reader.ReadAt(buffer, offset); n < len(buffer) {
+		if err == nil {
+			err = store.ErrCorrupt
+		}
+		return nil, h.node.tree.errno(h.node.store.Name(), "read "+h.node.path, err)
+	}
+	return fuse.ReadResultData(buffer), 0
+}
+
+// Release lets go of the store's file.
+func (h *viewHandle) Release(context.Context) syscall.Errno {
+	if err := h.reader.Close(); err != nil {
+		return h.node.tree.errno(h.node.store.Name(), "close "+h.node.path, err)
+	}
+	return 0
+}

@@ -1,0 +1,40 @@
+package lineage
+
+import (
+	"crypto/sha3"
+	"hash"
+)
+
+// Shake256 returns the first 32 bytes of SHAKE-256, the digest that the
+// format prescribes for parents and embedded images.
+func Shake256(data []byte) Hash {
+	return Hash(sha3.SumSHAKE256(data, HashSize))
+}
+
+// NewShake256 returns the streaming form of Shake256; its Sum appends 32
+// bytes and leaves the state as it was.
+func NewShake256() hash.Hash { return &shake{state: sha3.NewSHAKE256()} }
+
+type shake struct{ state *sha3.SHAKE }
+
+// Write implements io.Writer; it never fails.
+func (s *shake) Write(p []byte) (int, error) { return s.state.Write(p) }
+
+// Sum implements hash.Hash. Reading from a SHAKE ends its absorbing phase,
+// so the digest is read from a copy.
+func (s *shake) Sum(b []byte) []byte {
+	squeezed := *s.state
+	var digest Hash
+	// Reading from a SHAKE cannot fail: its output has no end.
+	_, _ = squeezed.Read(digest[:])
+	return append(b, digest[:]...)
+}
+
+// Reset implements hash.Hash.
+func (s *shake) Reset() { s.state.Reset() }
+
+// Size implements hash.Hash.
+func (s *shake) Size() int { return HashSize }
+
+// BlockSize implements hash.Hash.
+func (s *shake) BlockSize() int { return s.state.BlockSize() }

@@ -1,0 +1,164 @@
+package segments
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math/bits"
+
+	"github.com/zeebo/xxh3"
+
+	"rvffs/lineage"
+)
+
+// The values of Header.ChecksumAlgorithm. The runtime dialect writes 0 and
+// means its own form, four rotations of a CRC-32; the wire dialect writes 0
+// or 1 and means XXH3-128.
+const (
+	ChecksumRuntime uint8 = 0
+	ChecksumXXH3    uint8 = 1
+	ChecksumSHAKE   uint8 = 2
+)
+
+// ContentHashOfCRC spreads the CRC-32 (IEEE) of a payload over 16 bytes in
+// the way of the runtime dialect.
+func ContentHashOfCRC(crc uint32) [16]byte {
+	var hash [16]byte
+	for i := range 4 {
+		binary.LittleEndian.PutUint32(hash[4*i:], bits.RotateLeft32(crc, 8*i))
+	}
+	return hash
+}
+
+// ContentHash returns the content hash of the runtime dialect.
+func ContentHash(payload []byte) [16]byte {
+	return ContentHashOfCRC(crc32.ChecksumIEEE(payload))
+}
+
+// isCRCForm reports whether hash has the shape that ContentHashOfCRC gives.
+// Any other hash has it by chance once in 2^96.
+func isCRCForm(hash [16]byte) bool {
+	return hash == ContentHashOfCRC(binary.LittleEndian.Uint32(hash[:]))
+}
+
+// HashVerdict is what a payload's check came to.
+type HashVerdict uint8
+
+const (
+	// HashUnset: the header holds no hash.
+	HashUnset HashVerdict = iota
+	// HashMatch: the payload is what the header says.
+	HashMatch
+	// HashMismatch: it is not.
+	HashMismatch
+	// HashUnknown: the hash is of a kind that the format does not define.
+	HashUnknown
+)
+
+// String returns "unset", "match", "mismatch" or "unknown".
+func (v HashVerdict) String() string {
+	switch v {
+	case HashUnset:
+		return "unset"
+	case HashMatch:
+		return "match"
+	case HashMismatch:
+		return "mismatch"
+	default:
+		return "unknown"
+	}
+}
+
+// verifyBuffer is how much of a payload is held in memory while it is
+// checked.
+const verifyBuffer = 128 << 10
+
+// VerifyPayload checks a payload against the content hash of its header, in
+// every form that either dialect writes: rotated CRC-32, XXH3-128 and
+// SHAKE-256 cut to 16 bytes. It reads exactly h.PayloadLength bytes, once, in
+// constant memory, or nothing if the hash is unset or unknown. An early end of the
+// input is io.ErrUnexpectedEOF.
+func VerifyPayload(h Header, payload io.Reader) (HashVerdict, error) {
+	hasher, early := hasherFor(h)
+	if hasher == nil {
+		return early, nil
+	}
+	if err := feed(hasher, payload, h.PayloadLength); err != nil {
+		return HashUnknown, err
+	}
+	return hasher.verdict(h), nil
+}
+
+// VerifySegment is VerifyPayload for a segment of a file.
+func VerifySegment(r io.ReaderAt, s Segment) (HashVerdict, error) {
+	return VerifyPayload(s.Header, io.NewSectionReader(r, s.PayloadOffset(), s.End()-s.PayloadOffset()))
+}
+
+// verifyBytes is VerifyPayload for a payload that is held in memory and has
+// the length that its header says.
+func verifyBytes(h Header, payload []byte) HashVerdict {
+	hasher, early := hasherFor(h)
+	if hasher == nil {
+		return early
+	}
+	// A hash.Hash never returns an error.
+	_, _ = hasher.Write(payload)
+	return hasher.verdict(h)
+}
+
+// contentHasher computes one of the forms of the content hash.
+type contentHasher struct {
+	io.Writer
+	sum func() [16]byte
+}
+
+// hasherFor returns what computes the form of hash that h holds, or nil and
+// the verdict if there is nothing to compute.
+func hasherFor(h Header) (*contentHasher, HashVerdict) {
+	switch {
+	case h.ContentHash == [16]byte{}:
+		return nil, HashUnset
+	case isCRCForm(h.ContentHash):
+		crc := crc32.NewIEEE()
+		return &contentHasher{crc, func() [16]byte { return ContentHashOfCRC(crc.Sum32()) }}, 0
+	case h.ChecksumAlgorithm == ChecksumRuntime || h.ChecksumAlgorithm == ChecksumXXH3:
+		hasher := xxh3.New()
+		return &contentHasher{hasher, func() (hash [16]byte) {
+			sum := hasher.Sum128()
+			binary.LittleEndian.PutUint64(hash[0:], sum.Lo)
+			binary.LittleEndian.PutUint64(hash[8:], sum.Hi)
+			return hash
+		}}, 0
+	case h.ChecksumAlgorithm == ChecksumSHAKE:
+		hasher := lineage.NewShake256()
+		return &contentHasher{hasher, func() [16]byte { return [16]byte(hasher.Sum(nil)) }}, 0
+	}
+	return nil, HashUnknown
+}
+
+func (c *contentHasher) verdict(h Header) HashVerdict {
+	if h.ContentHash == c.sum() {
+		return HashMatch
+	}
+	return HashMismatch
+}
+
+// feed writes exactly length bytes of r to w, which must not fail.
+func feed(w io.Writer, r io.Reader, length uint64) error {
+	buffer := make([]byte, min(length, verifyBuffer))
+	for length > 0 {
+		n, err := io.ReadFull(r, buffer[:min(length, uint64(len(buffer)))])
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return fmt.Errorf("payload to verify: %w", err)
+		}
+		if _, err := w.Write(buffer[:n]); err != nil {
+			return fmt.Errorf("hash: %w", err)
+		}
+		length -= uint64(n)
+	}
+	return nil
+}

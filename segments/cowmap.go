@@ -1,0 +1,81 @@
+package segments
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"rvffs/lineage"
+)
+
+const (
+	// CowMapMagic begins every copy-on-write map.
+	CowMapMagic   uint32 = 0x5256434D
+	cowMapVersion        = 1
+	cowMapFixed          = 0x51 // before the parent's path
+)
+
+// CowMap is the payload of a copy-on-write map segment, which makes a file a
+// branch of another.
+type CowMap struct {
+	Format            uint8  // 0 flat
+	ClusterSize       uint32 // bytes
+	VectorsPerCluster uint32
+	BaseID            lineage.FileID
+	BaseHash          lineage.Hash
+	BytesPerVector    uint32 // 4 × dimension
+	Frozen            bool
+	SnapshotEpoch     uint32
+	ParentPath        string // relative to the folder of the branch, or absolute
+	Map               []byte // format, count and entries, which readers do not use
+}
+
+// ParseCowMap reads a copy-on-write map's payload, which has to be exactly as
+// long as the lengths in it say. Map shares its memory. The error wraps
+// ErrPayload.
+func ParseCowMap(payload []byte) (*CowMap, error) {
+	if len(payload) < cowMapFixed {
+		return nil, fmt.Errorf("%w: copy-on-write map of %d bytes", ErrPayload, len(payload))
+	}
+	if err := checkVersion("copy-on-write map", payload, CowMapMagic, cowMapVersion); err != nil {
+		return nil, err
+	}
+	path := uint64(binary.LittleEndian.Uint32(payload[0x49:]))
+	entries := uint64(binary.LittleEndian.Uint32(payload[0x4D:]))
+	if cowMapFixed+path+entries != uint64(len(payload)) {
+		return nil, fmt.Errorf("%w: copy-on-write map with a path of %d bytes and a map of %d in %d",
+			ErrPayload, path, entries, len(payload))
+	}
+	return &CowMap{
+		Format:            payload[6],
+		ClusterSize:       binary.LittleEndian.Uint32(payload[0x08:]),
+		VectorsPerCluster: binary.LittleEndian.Uint32(payload[0x0C:]),
+		BaseID:            lineage.FileID(payload[0x10:0x20]),
+		BaseHash:          lineage.Hash(payload[0x20:0x40]),
+		BytesPerVector:    binary.LittleEndian.Uint32(payload[0x40:]),
+		Frozen:            payload[0x44] != 0,
+		SnapshotEpoch:     binary.LittleEndian.Uint32(payload[0x45:]),
+		ParentPath:        string(payload[cowMapFixed : cowMapFixed+path]),
+		Map:               payload[cowMapFixed+path:],
+	}, nil
+}
+
+// Encode returns the payload of a copy-on-write map segment.
+func (c *CowMap) Encode() []byte {
+	b := make([]byte, cowMapFixed, cowMapFixed+len(c.ParentPath)+len(c.Map))
+	binary.LittleEndian.PutUint32(b[0x00:], CowMapMagic)
+	binary.LittleEndian.PutUint16(b[0x04:], cowMapVersion)
+	b[0x06] = c.Format
+	binary.LittleEndian.PutUint32(b[0x08:], c.ClusterSize)
+	binary.LittleEndian.PutUint32(b[0x0C:], c.VectorsPerCluster)
+	copy(b[0x10:0x20], c.BaseID[:])
+	copy(b[0x20:0x40], c.BaseHash[:])
+	binary.LittleEndian.PutUint32(b[0x40:], c.BytesPerVector)
+	if c.Frozen {
+		b[0x44] = 1
+	}
+	binary.LittleEndian.PutUint32(b[0x45:], c.SnapshotEpoch)
+	binary.LittleEndian.PutUint32(b[0x49:], uint32(len(c.ParentPath)))
+	binary.LittleEndian.PutUint32(b[0x4D:], uint32(len(c.Map)))
+	b = append(b, c.ParentPath...)
+	return append(b, c.Map...)
+}

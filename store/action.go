@@ -1,0 +1,81 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+
+	"rvffs/lineage"
+	"rvffs/segments"
+)
+
+// action is what a commit adds to the store's audit chain.
+type action struct {
+	kind uint8
+	text string // without the epoch, which the commit decides
+}
+
+func ingestAction(count uint64) action {
+	return action{segments.WitnessComputation, fmt.Sprintf("ingest:count=%d", count)}
+}
+
+func deleteAction(count int) action {
+	return action{segments.WitnessProvenance, fmt.Sprintf("delete:count=%d", count)}
+}
+
+func compactAction(compacted int, reclaimed int64) action {
+	return action{segments.WitnessComputation, fmt.Sprintf("compact:segments_compacted=%d,bytes_reclaimed=%d", compacted, reclaimed)}
+}
+
+// segment is the witness entry that follows the one whose hash is in previous,
+// which then becomes the new entry's.
+func (a action) segment(epoch uint32, stamp uint64, previous *lineage.Hash) newSegment {
+	witness := segments.Witness{
+		Kind: a.kind, Timestamp: stamp, Previous: *previous,
+		Action: fmt.Appendf(nil, "%s,epoch=%d", a.text, epoch),
+	}
+	payload := witness.Encode()
+	*previous = lineage.WitnessHash(payload)
+	return newSegment{kind: segments.TypeWitness, payload: payload}
+}
+
+// lastWitness is the hash of the newest entry of the audit chain, zero when there
+// is none that the manifest names or that stands behind it.
+func (s *Snapshot) lastWitness(file File) (lineage.Hash, error) {
+	if known := s.cache.lastWitness.Load(); known != nil {
+		return *known, nil
+	}
+	var newest segments.DirectoryEntry
+	for _, entry := range s.named() {
+		if entry.Type == segments.TypeWitness && entry.Offset >= newest.Offset {
+			newest = entry
+		}
+	}
+	if newest.Type != segments.TypeWitness {
+		return lineage.Hash{}, nil
+	}
+	payload, err := readPayload(file, s, newest)
+	if errors.Is(err, ErrCorrupt) {
+		return lineage.Hash{}, nil // nothing can be joined to a broken entry: a new chain begins
+	}
+	if err != nil {
+		return lineage.Hash{}, fmt.Errorf("read the newest witness entry: %w", err)
+	}
+	return lineage.WitnessHash(payload), nil
+}
+
+// readPayload reads a small payload whole.
+func readPayload(file File, s *Snapshot, entry segments.DirectoryEntry) ([]byte, error) {
+	segment, err := readHeader(file, entry)
+	if err != nil {
+		return nil, err
+	}
+	if segment.End() > s.Size() || segment.PayloadLength > maxSmallPayload {
+		return nil, fmt.Errorf("%w: %s of %d bytes at offset %d", ErrCorrupt, entry.Type, entry.PayloadLength, entry.Offset)
+	}
+	payload := make([]byte, segment.PayloadLength)
+	return payload, readFull(file, payload, segment.PayloadOffset())
+}
+
+// maxSmallPayload bounds, in bytes, what is read at once of segments that are
+// small by their nature.
+const maxSmallPayload = 1 << 20

@@ -1,0 +1,281 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+
+	"rvffs/segments"
+)
+
+const (
+	blockSize      = 4 << 20 // bytes that are written at a time
+	firstBlockSize = 64 << 10
+	blockCount     = 3 // of each appender, in use or waiting to be
+)
+
+// Appender brings vectors into a store. What it is given is on its way to the
+// disk at once, in memory of a fixed size, and becomes part of the store with
+// Commit. It is for one goroutine.
+type Appender struct {
+	store   *Store
+	session *session // nil while nothing is to be committed
+	block   *block   // being filled
+	extents []*extent
+	rows    uint64 // since the last commit
+
+	// The goroutine below exists while blocks are on their way.
+	work    chan *block
+	blocks  int
+	free    chan *block
+	current *extent // belongs to the goroutine while it runs
+
+	mu  sync.Mutex
+	err error // of the goroutine
+}
+
+// block is a run of encoded rows.
+type block struct {
+	bytes []byte
+	rows  uint32
+	ids   *idSet
+}
+
+// NewAppender starts to append. It must be closed.
+func (s *Store) NewAppender() *Appender {
+	return &Appender{store: s, free: make(chan *block, blockCount)}
+}
+
+// Dimension is the number of components that the vectors must have, 0 as long as
+// any will do.
+func (a *Appender) Dimension() int {
+	if a.session == nil {
+		return a.store.Current().Dimension()
+	}
+	w := &a.store.writer
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return a.session.dimension
+}
+
+// Join takes the writer lock, if this process does not hold it yet, and waits for
+// it for a while. Append does so by itself.
+func (a *Appender) Join(ctx context.Context) error {
+	if a.session != nil {
+		return nil
+	}
+	session, err := a.store.writer.begin(ctx)
+	a.session = session
+	return err
+}
+
+// SetDimension fixes the dimension of a store that has none yet.
+func (a *Appender) SetDimension(ctx context.Context, dimension int) error {
+	if dimension < 1 || dimension > 65535 {
+		return fmt.Errorf("%w: dimension %d is not within 1 to 65535", ErrInput, dimension)
+	}
+	if err := a.Join(ctx); err != nil {
+		return err
+	}
+	return a.store.writer.fixDimension(a.session, dimension)
+}
+
+// Append takes vectors: rows of dimension little-endian float32 each, and an id
+// for each row; without ids (nil) they get the highest id in use + 1 and upward.
+func (a *Appender) Append(ctx context.Context, ids []uint64, rows []byte) error {
+	if err := a.Join(ctx); err != nil {
+		return err
+	}
+	width := 4 * a.Dimension()
+	if width == 0 || len(rows)%width != 0 || ids != nil && len(ids) != len(rows)/width {
+		return fmt.Errorf("%w: %d bytes and %d ids are no rows of %d components", ErrInput, len(rows), len(ids), width/4)
+	}
+	w := &a.store.writer
+	if err := w.knowIDs(ctx, a.session); err != nil {
+		return err
+	}
+	if ids != nil {
+		w.useIDs(a.session, ids)
+	}
+	for len(rows) > 0 {
+		room := a.room(width)
+		count := min(room, len(rows)/width)
+		if ids != nil {
+			a.encode(ids[:count], rows[:count*width], width)
+			ids = ids[count:]
+		} else {
+			first, err := w.takeIDs(a.session, count)
+			if err != nil {
+				return err
+			}
+			a.encodeRun(first, rows[:count*width], width)
+		}
+		rows = rows[count*width:]
+		a.rows += uint64(count)
+		if count == room {
+			if err := a.submit(width); err != nil {
+				return err
+			}
+		}
+	}
+	return a.failure()
+}
+
+// room is the number of rows that the block at hand can still take.
+func (a *Appender) room(width int) int {
+	if a.block == nil {
+		a.block = &block{bytes: make([]byte, 0, max(firstBlockSize, width+8)), ids: newIDSet()}
+	}
+	return (cap(a.block.bytes) - len(a.block.bytes)) / (width + 8)
+}
+
+func (a *Appender) encode(ids []uint64, rows []byte, width int) {
+	b := a.block
+	b.bytes = appendRows(b.bytes, ids, rows, width)
+	b.ids.add(ids)
+	b.rows += uint32(len(ids))
+}
+
+// appendRows encodes vectors as a VEC payload holds them.
+func appendRows(encoded []byte, ids []uint64, rows []byte, width int) []byte {
+	for i, id := range ids {
+		encoded = binary.LittleEndian.AppendUint64(encoded, id)
+		encoded = append(encoded, rows[i*width:(i+1)*width]...)
+	}
+	return encoded
+}
+
+func (a *Appender) encodeRun(first uint64, rows []byte, width int) {
+	b := a.block
+	count := len(rows) / width
+	for i := range count {
+		b.bytes = binary.LittleEndian.AppendUint64(b.bytes, first+uint64(i))
+		b.bytes = append(b.bytes, rows[i*width:(i+1)*width]...)
+	}
+	b.ids.addRun(first, uint64(count))
+	b.rows += uint32(count)
+}
+
+// submit hands the full block on. The first, small one grows instead.
+func (a *Appender) submit(width int) error {
+	if cap(a.block.bytes) < blockSize && width+8 < blockSize {
+		grown := make([]byte, len(a.block.bytes), blockSize)
+		copy(grown, a.block.bytes)
+		a.block.bytes = grown
+		return nil
+	}
+	if a.work == nil {
+		a.work = make(chan *block, blockCount)
+		go a.writeBlocks(a.work)
+	}
+	a.work <- a.block
+	a.blocks++
+	a.block = nil
+	if a.blocks < blockCount {
+		a.block = &block{bytes: make([]byte, 0, blockSize), ids: newIDSet()}
+	} else {
+		a.block = <-a.free
+		a.blocks--
+	}
+	return a.failure()
+}
+
+// writeBlocks is the goroutine that writes; it ends when work is closed.
+func (a *Appender) writeBlocks(work <-chan *block) {
+	for b := range work {
+		if a.failure() == nil {
+			if err := a.writeBlock(b); err != nil {
+				a.mu.Lock()
+				a.err = err
+				a.mu.Unlock()
+			}
+		}
+		b.bytes, b.rows, b.ids = b.bytes[:0], 0, newIDSet()
+		a.free <- b
+	}
+	close(a.free)
+}
+
+func (a *Appender) failure() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.err
+}
+
+// writeBlock puts one block into the file.
+func (a *Appender) writeBlock(b *block) error {
+	w := &a.store.writer
+	e, at, err := w.reserve(a.session, a.current, len(b.bytes), func() *extent {
+		return &extent{kind: segments.TypeVec, front: segments.VecPrefixSize, ids: newIDSet()}
+	})
+	if err != nil {
+		return err
+	}
+	defer e.pending.Done()
+	if e != a.current {
+		a.current = e
+		a.extents = append(a.extents, e)
+	}
+	if err := e.writeBody(a.session.file, b.bytes, at); err != nil {
+		return w.fail(a.session, err)
+	}
+	e.rows += b.rows
+	e.ids.unite(b.ids)
+	return nil
+}
+
+// drain ends the goroutine when all that it was given is written.
+func (a *Appender) drain() {
+	if a.work == nil {
+		return
+	}
+	close(a.work)
+	for range a.free {
+		a.blocks--
+	}
+	a.work, a.blocks = nil, 0
+	a.free = make(chan *block, blockCount)
+}
+
+// Commit makes all vectors durable and visible, and returns the epoch and their
+// number. Without any it does nothing.
+func (a *Appender) Commit() (epoch uint32, count uint64, err error) {
+	if a.session == nil {
+		return a.store.Current().Epoch(), 0, nil
+	}
+	a.drain()
+	err = a.failure()
+	if err == nil && a.block != nil && len(a.block.bytes) > 0 {
+		err = a.writeBlock(a.block)
+	}
+	if err == nil && a.rows > 0 {
+		epoch, err = a.store.writer.commit(a.session, change{added: a.extents, actions: []action{ingestAction(a.rows)}})
+	}
+	if err != nil {
+		return 0, 0, errors.Join(err, a.Rollback())
+	}
+	count = a.rows
+	return epoch, count, a.leave()
+}
+
+// Rollback gives up all vectors since the last commit.
+func (a *Appender) Rollback() error {
+	if a.session == nil {
+		return nil
+	}
+	a.drain()
+	a.store.writer.drop(a.session, a.extents)
+	return a.leave()
+}
+
+// leave ends the part of the appender in the session.
+func (a *Appender) leave() error {
+	session := a.session
+	a.session, a.extents, a.current, a.block, a.rows = nil, nil, nil, nil, 0
+	a.mu.Lock()
+	a.err = nil
+	a.mu.Unlock()
+	return a.store.writer.end(session)
+}

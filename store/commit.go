@@ -1,0 +1,252 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"rvffs/segments"
+)
+
+// change is what one commit does to the state.
+type change struct {
+	added   []*extent      // segments that become part of the store, in order
+	deleted []uint64       // stored ids that are to be hidden
+	removed map[int64]bool // offsets of segments that are no longer part of it
+	actions []action       // for the audit chain
+}
+
+// request is a change that waits for its commit.
+type request struct {
+	change change
+	done   chan struct{} // closed when epoch and err are valid
+	lead   chan struct{} // closed when this request has to run the next round
+	epoch  uint32
+	err    error
+}
+
+func (r *request) settle(epoch uint32, err error) {
+	r.epoch, r.err = epoch, err
+	close(r.done)
+}
+
+// commit makes the change durable and visible and returns its epoch. Changes that
+// arrive while a commit is under way share the next one, and its fdatasyncs.
+func (w *writer) commit(s *session, c change) (uint32, error) {
+	r := &request{change: c, done: make(chan struct{}), lead: make(chan struct{})}
+	w.mu.Lock()
+	w.queue = append(w.queue, r)
+	leads := !w.leading
+	w.leading = true
+	w.mu.Unlock()
+	if !leads {
+		select {
+		case <-r.done:
+			return r.epoch, r.err
+		case <-r.lead:
+		}
+	}
+	w.mu.Lock()
+	round := w.queue
+	w.queue = nil
+	w.mu.Unlock()
+	w.round(s, round)
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.queue) > 0 {
+		close(w.queue[0].lead)
+	} else {
+		w.leading = false
+	}
+	return r.epoch, r.err
+}
+
+// round commits several changes as one epoch. A change that cannot be stated in
+// a manifest fails alone.
+func (w *writer) round(s *session, round []*request) {
+	d, err := w.prepare(s, round)
+	if errors.Is(err, errUnsafeManifest) && len(round) > 1 {
+		for i := range round {
+			w.round(s, round[i:i+1])
+		}
+		return
+	}
+	var epoch uint32
+	if err == nil {
+		epoch, err = w.carryOut(s, d)
+	}
+	for _, r := range round {
+		r.settle(epoch, err)
+	}
+}
+
+// carryOut writes the draft and makes it the session's new base.
+func (w *writer) carryOut(s *session, d *draft) (uint32, error) {
+	snapshot, info, err := w.write(s, d)
+	if err != nil {
+		return 0, w.fail(s, err)
+	}
+	w.mu.Lock()
+	s.base = snapshot
+	s.extents = slices.DeleteFunc(s.extents, func(e *extent) bool {
+		return e.headed && (e.dropped || d.settles(e))
+	})
+	w.mu.Unlock()
+	w.store.ids.extend(d.base, snapshot, d.ids)
+	return snapshot.Epoch(), w.store.publish(snapshot, info)
+}
+
+// draft is a commit in the making.
+type draft struct {
+	base     *Snapshot
+	manifest *segments.Manifest
+	stamp    uint64
+	added    []*extent
+	ids      *idSet // of all added vectors
+	deleted  []uint64
+	actions  []action
+}
+
+func (d *draft) settles(e *extent) bool { return slices.Contains(d.added, e) }
+
+// prepare waits until the bodies of the added segments are written and drafts the
+// manifest that names them.
+func (w *writer) prepare(s *session, round []*request) (*draft, error) {
+	d := &draft{stamp: uint64(time.Now().UnixNano()), ids: newIDSet()}
+	removed := map[int64]bool{}
+	for _, r := range round {
+		d.added = append(d.added, r.change.added...)
+		d.deleted = append(d.deleted, r.change.deleted...)
+		d.actions = append(d.actions, r.change.actions...)
+		maps.Copy(removed, r.change.removed)
+	}
+	w.mu.Lock()
+	d.base = s.base
+	dimension, failed := s.dimension, s.failed
+	for _, e := range d.added {
+		e.sealed = true
+	}
+	w.mu.Unlock()
+	if failed != nil {
+		return nil, failed
+	}
+	manifest := *d.base.state.Manifest
+	d.manifest = &manifest
+	manifest.Epoch++
+	manifest.Directory = slices.DeleteFunc(d.base.named(), func(entry segments.DirectoryEntry) bool {
+		return d.supersedes(entry.Type) || removed[entry.Offset]
+	})
+	for _, e := range d.added {
+		e.pending.Wait()
+		manifest.Directory = append(manifest.Directory, e.entry())
+		if e.ids != nil {
+			d.ids.unite(e.ids)
+			manifest.Dimension = uint16(dimension)
+		}
+	}
+	deleted := idSetOf(manifest.Deleted)
+	deleted.add(d.deleted)
+	deleted.remove(d.ids)
+	manifest.Deleted = deleted.ascending()
+	if err := w.countIDs(d); err != nil {
+		return nil, err
+	}
+	if segments.LooksLikeManifest(manifest.Encode()) >= 0 {
+		return nil, errUnsafeManifest
+	}
+	return d, nil
+}
+
+// errUnsafeManifest means that the manifest would contain, in its list of deleted
+// ids, bytes that the reference runtime takes for a newer manifest.
+var errUnsafeManifest = errors.New("a deleted id looks like a manifest; compaction lets it go")
+
+// supersedes tells the segments that only their own commit's manifest has to
+// name. The audit chain and the journals stay in the file and are found by walking.
+func (d *draft) supersedes(kind segments.Type) bool {
+	return kind == segments.TypeJournal && len(d.deleted) > 0 ||
+		kind == segments.TypeWitness && len(d.actions) > 0
+}
+
+// countIDs sets the number of distinct ids stored, and lets indexes go that an
+// overwritten id makes wrong: the reference runtime trusts an index for every id
+// in it.
+func (w *writer) countIDs(d *draft) error {
+	if d.ids.len() == 0 {
+		d.manifest.TotalVectors = min(d.manifest.TotalVectors, d.base.rows())
+		if total := d.base.cache.total.Load(); total != nil {
+			d.manifest.TotalVectors = *total
+		}
+		return nil
+	}
+	return w.store.ids.at(context.Background(), d.base, func(stored *idSet) error {
+		shared := stored.shared(d.ids)
+		d.manifest.TotalVectors = stored.len() + d.ids.len() - shared
+		if shared > 0 {
+			d.manifest.Directory = slices.DeleteFunc(d.manifest.Directory, func(entry segments.DirectoryEntry) bool {
+				return entry.Type == segments.TypeIndex
+			})
+		}
+		return nil
+	})
+}
+
+// write puts the draft on the disk: first all payloads, then, when they are
+// durable, the header of the manifest that names them.
+func (w *writer) write(s *session, d *draft) (*Snapshot, FileInfo, error) {
+	if err := w.showMasked(s, d); err != nil {
+		return nil, FileInfo{}, err
+	}
+	previous, err := d.base.lastWitness(s.file)
+	if err != nil {
+		return nil, FileInfo{}, err
+	}
+	var small []newSegment
+	if len(d.deleted) > 0 {
+		small = append(small, newSegment{kind: segments.TypeJournal, payload: segments.EncodeJournal(d.manifest.Epoch, d.deleted)})
+	}
+	for _, action := range d.actions {
+		small = append(small, action.segment(d.manifest.Epoch, d.stamp, &previous))
+	}
+	manifest, err := w.appendManifest(s, d.stamp, small, d.manifest)
+	if err != nil {
+		return nil, FileInfo{}, err
+	}
+	info, err := s.file.Stat()
+	if err != nil {
+		return nil, FileInfo{}, err
+	}
+	state := &segments.State{Dialect: segments.DialectRuntime, Manifest: d.manifest, Segment: manifest, End: manifest.End(), Clean: true}
+	snapshot := newSnapshot(s.source, generations.Add(1), state, info.Modified)
+	snapshot.cache.lastWitness.Store(&previous)
+	return snapshot, info, nil
+}
+
+// showMasked puts the bytes right that the added segments had to hide. Bytes
+// behind the newest manifest may only be shown with a manifest behind them: so
+// the present state is stated once more first, behind the new segments.
+func (w *writer) showMasked(s *session, d *draft) error {
+	var masked []int64
+	for _, e := range d.added {
+		masked = append(masked, e.masked...)
+	}
+	if len(masked) == 0 {
+		return nil
+	}
+	if slices.Max(masked) >= d.base.state.Segment.Offset {
+		again := *d.base.state.Manifest
+		again.Directory = d.base.named()
+		if _, err := w.appendManifest(s, d.stamp, nil, &again); err != nil {
+			return err
+		}
+	}
+	for _, offset := range masked {
+		if _, err := s.file.WriteAt(maskedByte, offset); err != nil {
+			return writeError(err, 1, offset)
+		}
+	}
+	return nil
+}

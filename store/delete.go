@@ -1,0 +1,61 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// DeleteResult tells what became of the ids to be deleted.
+type DeleteResult struct {
+	Deleted uint64 // vectors that were live
+	Missing uint64 // ids without a live vector
+	Epoch   uint32
+}
+
+// Delete hides the vectors of the given ids and commits. Ids without a live
+// vector are counted and are no error; when all are such, nothing is written.
+func (s *Store) Delete(ctx context.Context, ids []uint64) (DeleteResult, error) {
+	result, err := s.delete(ctx, ids)
+	if err != nil {
+		return DeleteResult{}, fmt.Errorf("delete from store %q: %w", s.Path(), err)
+	}
+	return result, nil
+}
+
+func (s *Store) delete(ctx context.Context, ids []uint64) (DeleteResult, error) {
+	session, err := s.writer.begin(ctx)
+	if err != nil {
+		return DeleteResult{}, err
+	}
+	s.writer.mu.Lock()
+	base := session.base
+	s.writer.mu.Unlock()
+	live := newIDSet()
+	err = s.ids.at(ctx, base, func(stored *idSet) error {
+		for _, id := range ids {
+			if stored.contains(id) {
+				live.insert(id)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return DeleteResult{}, errors.Join(err, s.writer.end(session))
+	}
+	live.remove(idSetOf(base.state.Manifest.Deleted))
+	result := DeleteResult{Deleted: live.len(), Epoch: base.Epoch()}
+	result.Missing = idSetOf(ids).len() - result.Deleted
+	if result.Deleted == 0 {
+		return result, s.writer.end(session)
+	}
+	result.Epoch, err = s.writer.commit(session, change{
+		deleted: live.ascending(), actions: []action{deleteAction(int(result.Deleted))},
+	})
+	if err = errors.Join(err, s.writer.end(session)); errors.Is(err, errUnsafeManifest) {
+		var compacted CompactResult
+		compacted, err = s.compact(ctx, live)
+		result.Epoch = compacted.Epoch
+	}
+	return result, err
+}

@@ -1,0 +1,128 @@
+package store
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"rvffs/lineage"
+	"rvffs/segments"
+)
+
+// DeriveOptions says what a derived store is.
+type DeriveOptions struct {
+	Type lineage.DerivationType
+	// Perm is the new file's mode, 0 for 0644; UID and GID its owner if SetOwner.
+	Perm     os.FileMode
+	SetOwner bool
+	UID, GID uint32
+}
+
+// Derive makes a new store at name whose parent is this one: empty, with a new
+// id, the parent's id, the hash of its newest manifest, depth + 1, and the
+// parent's dimension, metric and hardware profile. The name's extension sets the
+// domain profile; a name without any extension takes the parent's over. The child
+// is on the disk when Derive returns. It fails with ErrExists when the name is
+// taken.
+func (s *Store) Derive(name string, options DeriveOptions) error {
+	if err := s.derive(name, options); err != nil {
+		return fmt.Errorf("derive %q from store %q: %w", name, s.Path(), err)
+	}
+	return nil
+}
+
+func (s *Store) derive(name string, options DeriveOptions) error {
+	base := path.Base(name)
+	_, named := lineage.ProfileOfName(base)
+	if !named && strings.ContainsRune(strings.TrimLeft(base, "."), '.') {
+		return fmt.Errorf("%w: %q does not end in .rvf, .rvdna, .rvtext, .rvgraph or .rvvis", ErrName, base)
+	}
+	parent, err := s.Snapshot()
+	if err != nil {
+		return err
+	}
+	identity, known := parent.Identity()
+	if !known || identity.FileID.IsZero() {
+		return fmt.Errorf("%w: the parent is from before identities were kept and has none", ErrInput)
+	}
+	if identity.Depth == math.MaxUint32 {
+		return fmt.Errorf("%w: the parent's lineage depth is the highest there can be", ErrInput)
+	}
+	hash, err := parent.ParentHash()
+	if err != nil {
+		return err
+	}
+	child := lineage.Identity{ParentID: identity.FileID, ParentHash: hash, Depth: identity.Depth + 1}
+	if child.FileID, err = lineage.NewFileID(); err != nil {
+		return err
+	}
+	record, err := lineage.Record{
+		FileID: child.FileID, ParentID: child.ParentID, ParentHash: child.ParentHash,
+		Type: options.Type, Timestamp: uint64(time.Now().UnixNano()),
+	}.AppendBinary(nil)
+	if err != nil {
+		return err
+	}
+	witness := segments.Witness{Kind: segments.WitnessLineage, Timestamp: uint64(time.Now().UnixNano()), Action: record}
+	content := newFileContent{
+		manifest: &segments.Manifest{
+			Dimension: parent.state.Manifest.Dimension, Metric: parent.state.Manifest.Metric,
+			HardwareProfile: parent.state.Manifest.HardwareProfile, Identity: child, HasIdentity: true,
+		},
+		before: []newSegment{{kind: segments.TypeWitness, flags: segments.FlagHasLineage, payload: witness.Encode()}},
+		perm:   options.Perm,
+	}
+	if !named {
+		profile, err := s.Profile()
+		if err != nil {
+			return err
+		}
+		content.before = append(content.before, newSegment{kind: segments.TypeProfile, payload: segments.EncodeProfile(profile)})
+	}
+	if options.SetOwner {
+		content.owner = &FileInfo{Mode: options.Perm, UID: options.UID, GID: options.GID}
+	}
+	files := s.files
+	if s.owned != nil {
+		child, err := locate(name, Options{})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = child.closeOwned() }()
+		files, name = child.files, child.path
+	}
+	return writeNew(files, name, content)
+}
+
+// Profile is the store's domain profile: that of its file name's extension, or
+// of its PROFILE segment when the name has none.
+func (s *Store) Profile() (lineage.Profile, error) {
+	if profile, named := lineage.ProfileOfName(path.Base(s.Path())); named {
+		return profile, nil
+	}
+	return s.Current().Profile()
+}
+
+// Profile is what the snapshot's last PROFILE segment says; generic without one.
+func (s *Snapshot) Profile() (lineage.Profile, error) {
+	profile := lineage.Generic
+	err := s.source.with(func(file File) error {
+		for _, entry := range s.named() {
+			if entry.Type != segments.TypeProfile {
+				continue
+			}
+			payload, err := readPayload(file, s, entry)
+			if err != nil {
+				return err
+			}
+			if stated, err := segments.ParseProfile(payload); err == nil {
+				profile = stated
+			}
+		}
+		return nil
+	})
+	return profile, err
+}

@@ -1,0 +1,68 @@
+package store
+
+import (
+	"io"
+	"os"
+	"time"
+)
+
+// FileSystem is the way by which the engine reaches files. Paths are slash
+// separated and relative to whatever the implementation takes as its root.
+// Errors are those of package os, so that errors.Is with fs.ErrNotExist,
+// fs.ErrExist and syscall.Errno works on them.
+type FileSystem interface {
+	// Open opens an existing file, for writing too when write is set. It never
+	// creates, truncates or waits.
+	Open(path string, write bool) (File, error)
+	// Create makes a new file for reading and writing; it fails when the name exists.
+	Create(path string, perm os.FileMode) (File, error)
+	// Stat tells about the file behind path and does not follow a final symlink.
+	Stat(path string) (FileInfo, error)
+	// Link gives the file a second name; it fails when newPath exists.
+	Link(oldPath, newPath string) error
+	// Rename moves a file and replaces what stands at newPath.
+	Rename(oldPath, newPath string) error
+	// Remove deletes one name.
+	Remove(path string) error
+	// SyncDirectory makes the names in the folder of path durable.
+	SyncDirectory(path string) error
+}
+
+// File is one open file. Calls may be made from several goroutines.
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	// Stat tells about the open file.
+	Stat() (FileInfo, error)
+	// Truncate sets the length in bytes.
+	Truncate(size int64) error
+	// SyncData returns when all bytes written before the call, and the length,
+	// are on the disk (fdatasync).
+	SyncData() error
+	// StartWriteback asks that the bytes go to the disk soon, without waiting.
+	// It is a hint and promises nothing.
+	StartWriteback(offset, length int64)
+	// SetOwner sets owner and permission bits to those of info.
+	SetOwner(info FileInfo) error
+	// TryLock takes an exclusive advisory lock that ends with the process or
+	// with Close; false means that somebody else holds it.
+	TryLock() (bool, error)
+}
+
+// FileInfo is what the engine asks of a file's metadata.
+type FileInfo struct {
+	Size      int64 // bytes
+	Allocated int64 // bytes really taken on the disk
+	Modified  time.Time
+	Device    uint64
+	Inode     uint64
+	Mode      os.FileMode
+	UID       uint32
+	GID       uint32
+}
+
+// sameFile says whether two infos are of one file, whatever its names.
+func sameFile(a, b FileInfo) bool {
+	return a.Device == b.Device && a.Inode == b.Inode
+}

@@ -1,0 +1,96 @@
+package store
+
+import (
+	"fmt"
+
+	"rvffs/segments"
+)
+
+// appendManifest writes the small segments and, behind them, the manifest, which
+// gets to name them too. Whatever stands unfinished before is given its header
+// first, so that the file can be walked up to the new manifest.
+//
+// The order on the disk is what makes a commit whole or absent: everything but
+// the manifest's header, then, when that is durable, the header.
+func (w *writer) appendManifest(s *session, stamp uint64, small []newSegment, manifest *segments.Manifest) (segments.Segment, error) {
+	length := int64(segments.HeaderSize + manifest.EncodedSize())
+	for _, segment := range small {
+		length += int64(segments.HeaderSize + len(segment.payload) + segments.DirectoryEntrySize)
+	}
+	start, id, open, dimension, err := w.claimEnd(s, length, uint64(len(small)+1))
+	if err != nil {
+		return segments.Segment{}, err
+	}
+	for _, e := range open {
+		e.pending.Wait()
+		if e.kind == segments.TypeVec {
+			e.sealVectors(dimension)
+		}
+		if err := e.writeHead(s.file, stamp); err != nil {
+			return segments.Segment{}, err
+		}
+	}
+
+	image := make([]byte, 0, length)
+	describe := func(kind segments.Type, payload []byte) segments.Segment {
+		described := segments.Segment{Offset: start + int64(len(image)), Header: segments.Header{
+			Version: 1, Type: kind, ID: id, Timestamp: stamp,
+			PayloadLength: uint64(len(payload)), ContentHash: segments.ContentHash(payload),
+		}}
+		id++
+		return described
+	}
+	for _, segment := range small {
+		described := describe(segment.kind, segment.payload)
+		manifest.Directory = append(manifest.Directory, segments.DirectoryEntry{
+			SegmentID: described.ID, Offset: described.Offset, PayloadLength: described.PayloadLength, Type: described.Type,
+		})
+		encoded := described.Encode()
+		image = append(append(image, encoded[:]...), segment.payload...)
+	}
+	payload := manifest.Encode()
+	last := describe(segments.TypeManifest, payload)
+	image = append(append(image, make([]byte, segments.HeaderSize)...), payload...)
+	if segments.LooksLikeManifest(image) >= 0 {
+		return segments.Segment{}, fmt.Errorf("write manifest at offset %d: %w", last.Offset, errUnsafeManifest)
+	}
+
+	if _, err := s.file.WriteAt(image, start); err != nil {
+		return segments.Segment{}, writeError(err, len(image), start)
+	}
+	if err := s.file.SyncData(); err != nil {
+		return segments.Segment{}, err
+	}
+	if err := s.lock.held(); err != nil {
+		return segments.Segment{}, err
+	}
+	encoded := last.Encode()
+	if _, err := s.file.WriteAt(encoded[:], last.Offset); err != nil {
+		return segments.Segment{}, writeError(err, len(encoded), last.Offset)
+	}
+	return last, s.file.SyncData()
+}
+
+// claimEnd takes the end of the file, seals all that stands before it and lists
+// what of that still needs its header.
+func (w *writer) claimEnd(s *session, length int64, segmentCount uint64) (start int64, id uint64, open []*extent, dimension int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s.failed != nil {
+		return 0, 0, nil, 0, s.failed
+	}
+	for _, e := range s.extents {
+		e.sealed = true
+		if !e.headed {
+			open = append(open, e)
+		}
+	}
+	start, id = s.tail, s.segmentID
+	s.tail += length
+	s.segmentID += segmentCount
+	return start, id, open, s.dimension, nil
+}
+
+func writeError(err error, length int, offset int64) error {
+	return fmt.Errorf("write %d bytes at offset %d: %w", length, offset, err)
+}

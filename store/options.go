@@ -1,0 +1,40 @@
+package store
+
+import (
+	"time"
+
+	"rvffs/segments"
+)
+
+// Options says how a store is opened.
+type Options struct {
+	// Files gives access to the files; nil means the folder of the given path.
+	Files FileSystem
+	// LockWait is how long a first write waits for another writer before it
+	// fails with ErrLocked; 0 means DefaultLockWait, negative not at all.
+	LockWait time.Duration
+	// OnCommit is called after each commit of this process, with no lock held.
+	OnCommit func(*Snapshot)
+}
+
+// DefaultLockWait suits a person who waits at a prompt.
+const DefaultLockWait = 2 * time.Second
+
+func (o Options) lockWait() time.Duration {
+	if o.LockWait == 0 {
+		return DefaultLockWait
+	}
+	return max(o.LockWait, 0)
+}
+
+// CreateOptions fixes what a new store is.
+type CreateOptions struct {
+	// Dimension is the number of components of each vector, 1 to 65535, or 0 to
+	// let the first vectors fix it.
+	Dimension int
+	Metric    segments.Metric
+}
+
+// temporarySuffix ends the names of files that exist only while something is
+// being made; none of them is ever shown as a store.
+const temporarySuffix = ".rvffs-tmp"

@@ -1,0 +1,15 @@
+package store
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// processAlive says whether a process of this id exists on this host.
+func processAlive(process int) bool {
+	if process <= 0 {
+		return false
+	}
+	return !errors.Is(unix.Kill(process, 0), unix.ESRCH)
+}

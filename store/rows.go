@@ -1,0 +1,129 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"rvffs/segments"
+)
+
+// rows is the number of rows that the vector segments can hold at most, from
+// their lengths alone; rows that were replaced or deleted count.
+func (s *Snapshot) rows() uint64 {
+	var count uint64
+	if s.Dialect() != segments.DialectRuntime {
+		return s.state.Manifest.TotalVectors
+	}
+	for _, entry := range s.vectors() {
+		if entry.PayloadLength > segments.VecPrefixSize {
+			count += (entry.PayloadLength - segments.VecPrefixSize) / uint64(segments.RowSize(s.Dimension()))
+		}
+	}
+	return count
+}
+
+// Vectors visits all live vectors in directory order: of an id that occurs more
+// than once the last row, and no deleted id. Each visit brings up to some
+// thousand vectors: their ids, and their components as consecutive rows of
+// little-endian float32. The slices are valid during the visit only.
+func (s *Snapshot) Vectors(ctx context.Context, visit func(ids []uint64, rows []byte) error) error {
+	return s.source.with(func(file File) error { return s.visitVectors(ctx, file, nil, visit) })
+}
+
+// visitVectors is Vectors on an open file, without the ids in also.
+func (s *Snapshot) visitVectors(ctx context.Context, file File, also *idSet, visit func(ids []uint64, rows []byte) error) error {
+	entries := s.vectors()
+	superseded, err := s.findSuperseded(ctx, file, entries, also)
+	if err != nil {
+		return err
+	}
+	width := segments.RowSize(s.Dimension()) - 8
+	batch := max(1, min(rowsPerRead, bytesPerRead/max(width, 1)))
+	ids, rows := make([]uint64, batch), make([]byte, batch*width)
+	for i, entry := range entries {
+		reader, err := openVectors(file, s, entry)
+		if err != nil {
+			return err
+		}
+		for first := 0; first < reader.Count(); first += batch {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			count := min(batch, reader.Count()-first)
+			if err := reader.ReadRows(first, ids[:count], rows[:count*width]); err != nil {
+				return fmt.Errorf("read the vectors at offset %d: %w", entry.Offset, asCorrupt(err))
+			}
+			kept := superseded[i].squeeze(uint64(first), ids[:count], rows[:count*width], width)
+			if kept == 0 {
+				continue
+			}
+			if err := visit(ids[:kept], rows[:kept*width]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// bytesPerRead bounds, in bytes, the vectors that one pass holds at a time.
+const bytesPerRead = 1 << 20
+
+// deadRows are the positions in one segment of rows that are not live.
+type deadRows struct{ positions *idSet }
+
+// squeeze moves the live ones of the rows that begin at position first to the
+// front and returns their number.
+func (d deadRows) squeeze(first uint64, ids []uint64, rows []byte, width int) int {
+	if d.positions == nil {
+		return len(ids)
+	}
+	kept := 0
+	for i := range ids {
+		if d.positions.contains(first + uint64(i)) {
+			continue
+		}
+		if kept != i {
+			ids[kept] = ids[i]
+			copy(rows[kept*width:(kept+1)*width], rows[i*width:])
+		}
+		kept++
+	}
+	return kept
+}
+
+// findSuperseded tells for each segment which rows are replaced by later ones,
+// deleted, or in also. It reads ids only, last segment first.
+func (s *Snapshot) findSuperseded(ctx context.Context, file File, entries []segments.DirectoryEntry, also *idSet) ([]deadRows, error) {
+	dead := make([]deadRows, len(entries))
+	seen := idSetOf(s.state.Manifest.Deleted)
+	if also != nil {
+		seen.unite(also)
+	}
+	ids := make([]uint64, rowsPerRead)
+	for i := len(entries) - 1; i >= 0; i-- {
+		reader, err := openVectors(file, s, entries[i])
+		if err != nil {
+			return nil, err
+		}
+		for end := reader.Count(); end > 0; end -= min(len(ids), end) {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			first := max(0, end-len(ids))
+			part := ids[:end-first]
+			if err := reader.ReadIDs(first, part); err != nil {
+				return nil, fmt.Errorf("read ids of the segment at offset %d: %w", entries[i].Offset, asCorrupt(err))
+			}
+			for row := len(part) - 1; row >= 0; row-- {
+				if seen.insert(part[row]) {
+					continue
+				}
+				if dead[i].positions == nil {
+					dead[i].positions = newIDSet()
+				}
+				dead[i].positions.insert(uint64(first + row))
+			}
+		}
+	}
+	return dead, nil
+}

@@ -1,0 +1,317 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+
+	"rvffs/segments"
+)
+
+// writer is a store's way to change its file. At most one session exists at a
+// time; all streams of this process share it.
+type writer struct {
+	store *Store
+
+	mu      sync.Mutex // guards what follows and the shared parts of a session
+	session *session
+	busy    chan struct{} // closed when the session's start, end or a rewrite is over
+	queue   []*request    // commits that wait for their turn
+	leading bool          // a commit is under way
+}
+
+// session lasts from the first byte that is to be committed until nothing is
+// left to commit. While it lasts this process holds the writer lock, so that
+// nobody else changes the file.
+type session struct {
+	lock   *writerLock
+	file   File // open for writing
+	source *backing
+	done   chan struct{} // closed when the session is over
+
+	base      *Snapshot // the newest committed state
+	tail      int64     // where the next segment goes
+	segmentID uint64    // the next segment's id
+	dimension int       // the store's, or what the first stream fixed; 0 while open
+	nextID    uint64    // the id of the next vector that brings none
+	noNextID  bool      // the highest id is taken
+	idsKnown  bool      // nextID is valid
+	extents   []*extent // reserved and not yet committed or given up, in file order
+	users     int
+	failed    error // what ended the session for all its users
+}
+
+// active says whether this process is writing, and so holds the writer lock.
+func (w *writer) active() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.session != nil
+}
+
+// begin joins the session, and starts one when there is none. Each begin needs
+// one end.
+func (w *writer) begin(ctx context.Context) (*session, error) {
+	for {
+		w.mu.Lock()
+		wait := w.busy
+		if wait == nil {
+			if w.session != nil {
+				s := w.session
+				s.users++
+				w.mu.Unlock()
+				return s, nil
+			}
+			w.busy = make(chan struct{})
+		}
+		w.mu.Unlock()
+		if wait == nil {
+			s, err := w.start(ctx)
+			w.mu.Lock()
+			w.session = s
+			w.idle()
+			w.mu.Unlock()
+			return s, err
+		}
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// idle lets those who wait for the writer try again. The caller holds mu.
+func (w *writer) idle() {
+	close(w.busy)
+	w.busy = nil
+}
+
+// start takes the writer lock and looks where the file ends.
+func (w *writer) start(ctx context.Context) (*session, error) {
+	s := w.store
+	if err := s.checkWritable(s.Current()); err != nil {
+		return nil, err
+	}
+	lock, err := acquireLock(ctx, s.files, s.Path(), s.options.lockWait())
+	if err != nil {
+		return nil, err
+	}
+	session := &session{lock: lock, users: 1, done: make(chan struct{})}
+	if err := w.attach(session); err != nil {
+		return nil, errors.Join(err, session.close())
+	}
+	return session, nil
+}
+
+// attach opens the file, which may have changed before the lock was ours, and
+// cuts off what a crash left behind its last whole segment.
+func (w *writer) attach(session *session) error {
+	s := w.store
+	var err error
+	if session.file, err = s.files.Open(s.Path(), true); err != nil {
+		return err
+	}
+	base, err := s.refresh(session.file)
+	if err != nil {
+		return err
+	}
+	if err := s.checkWritable(base); err != nil {
+		return err
+	}
+	info, err := session.file.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size > base.state.End {
+		if err := session.file.Truncate(base.state.End); err != nil {
+			return fmt.Errorf("cut the torn tail off: %w", err)
+		}
+	}
+	session.base, session.source = base, base.source
+	session.tail, session.segmentID = base.state.End, base.nextSegmentID()
+	session.dimension = base.Dimension()
+	return nil
+}
+
+// close gives file and lock back.
+func (s *session) close() error {
+	var err error
+	if s.file != nil {
+		err = s.file.Close()
+	}
+	return errors.Join(err, s.lock.release())
+}
+
+// end leaves the session. The last to leave cuts off what was not committed and
+// gives the lock back.
+func (w *writer) end(s *session) error {
+	w.mu.Lock()
+	s.users--
+	if s.users > 0 {
+		w.mu.Unlock()
+		return nil
+	}
+	w.session = nil
+	w.busy = make(chan struct{})
+	w.mu.Unlock()
+
+	err := w.finish(s)
+	w.mu.Lock()
+	w.idle()
+	w.mu.Unlock()
+	close(s.done)
+	return err
+}
+
+func (w *writer) finish(s *session) error {
+	info, err := s.file.Stat()
+	if err == nil && info.Size > s.base.state.End {
+		if err = s.lock.held(); err == nil {
+			err = s.file.Truncate(s.base.state.End)
+		}
+		if err == nil {
+			info, err = s.file.Stat()
+		}
+	}
+	if err == nil {
+		w.store.mu.Lock()
+		if w.store.current == s.base {
+			w.store.seen = info
+		}
+		w.store.mu.Unlock()
+	}
+	return errors.Join(err, s.close())
+}
+
+// fail ends the session for all its users: after an error of the disk nobody
+// knows what the file holds behind the last commit.
+func (w *writer) fail(s *session, err error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s.failed == nil {
+		s.failed = err
+	}
+	return err
+}
+
+// reserve gives n bytes of the file to current, if that is the segment that ends
+// the file and may still grow, else to a segment made by next. It returns the
+// extent and the position in its payload. The caller writes the bytes and then
+// calls pending.Done.
+func (w *writer) reserve(s *session, current *extent, n int, next func() *extent) (*extent, int64, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s.failed != nil {
+		return nil, 0, s.failed
+	}
+	if current == nil || current.sealed || current.end() != s.tail || current.length+int64(n) > segments.MaxPayload {
+		if current != nil {
+			current.sealed = true
+		}
+		current = next()
+		current.length = int64(current.front)
+		s.place(current)
+	}
+	at := current.length
+	current.length += int64(n)
+	s.tail = current.end()
+	current.pending.Add(1)
+	return current, at, nil
+}
+
+// place puts an extent at the end of the file. The caller holds the writer's mu.
+func (s *session) place(e *extent) {
+	e.id, e.offset = s.segmentID, s.tail
+	if s.segmentID < math.MaxUint64 {
+		s.segmentID++
+	}
+	s.tail = e.end()
+	s.extents = append(s.extents, e)
+}
+
+// drop gives extents up. What ends the file is taken back at once; what others
+// have written behind stays as a dead segment.
+func (w *writer) drop(s *session, extents []*extent) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range extents {
+		e.sealed, e.dropped = true, true
+	}
+	for len(s.extents) > 0 {
+		e := s.extents[len(s.extents)-1]
+		if !e.dropped || e.headed || e.end() != s.tail || s.failed != nil {
+			return
+		}
+		s.tail = e.offset
+		s.extents = s.extents[:len(s.extents)-1]
+	}
+}
+
+// fixDimension sets the dimension of a store that has none yet.
+func (w *writer) fixDimension(s *session, dimension int) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s.dimension == 0 {
+		s.dimension = dimension
+	}
+	if s.dimension != dimension {
+		return fmt.Errorf("%w: vectors of %d components for a store of dimension %d", ErrInput, dimension, s.dimension)
+	}
+	return nil
+}
+
+// knowIDs finds the highest id in use, once a session.
+func (w *writer) knowIDs(ctx context.Context, s *session) error {
+	w.mu.Lock()
+	known, base := s.idsKnown, s.base
+	w.mu.Unlock()
+	if known {
+		return nil
+	}
+	return w.store.ids.at(ctx, base, func(stored *idSet) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if highest, any := stored.highest(); any {
+			s.useID(highest)
+		}
+		s.idsKnown = true
+		return nil
+	})
+}
+
+// useID notes an id, so that none is given out twice. The caller holds the
+// writer's mu.
+func (s *session) useID(id uint64) {
+	switch {
+	case id == math.MaxUint64:
+		s.noNextID = true
+	case id >= s.nextID:
+		s.nextID = id + 1
+	}
+}
+
+// takeIDs hands out count consecutive ids above all that are in use.
+func (w *writer) takeIDs(s *session, count int) (uint64, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if count == 0 {
+		return s.nextID, nil
+	}
+	if s.noNextID || s.nextID > math.MaxUint64-uint64(count-1) {
+		return 0, fmt.Errorf("%w: the highest id is taken, vectors need ids of their own", ErrInput)
+	}
+	first := s.nextID
+	s.useID(first + uint64(count-1))
+	return first, nil
+}
+
+// useIDs notes ids that came with their vectors.
+func (w *writer) useIDs(s *session, ids []uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, id := range ids {
+		s.useID(id)
+	}
+}

@@ -1,0 +1,98 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"rvffs/segments"
+)
+
+// Status is what is known about a store at one moment.
+type Status struct {
+	Epoch          uint32  `json:"epoch"`
+	Dimension      int     `json:"dimension"`
+	Metric         string  `json:"metric"`
+	Dialect        string  `json:"dialect"`
+	LiveVectors    uint64  `json:"live_vectors"`
+	DeletedVectors uint64  `json:"deleted_vectors"`
+	TotalVectors   uint64  `json:"total_vectors"` // distinct ids stored, deleted ones included
+	StoredRows     uint64  `json:"stored_rows"`   // rows in live segments, replaced and deleted ones included
+	Segments       int     `json:"segments"`      // live ones
+	FileSize       int64   `json:"file_size"`     // committed bytes
+	LiveBytes      int64   `json:"live_bytes"`
+	DeadBytes      int64   `json:"dead_bytes"`
+	DeadSpaceRatio float64 `json:"dead_space_ratio"` // dead_bytes / file_size
+	ReadOnly       bool    `json:"read_only"`
+	Writing        bool    `json:"writing"` // this process holds the writer lock
+}
+
+// Status counts what the newest snapshot holds. The first call on a store reads
+// the ids of all its vectors.
+func (s *Store) Status(ctx context.Context) (Status, error) {
+	status, err := s.status(ctx)
+	if err != nil {
+		return Status{}, fmt.Errorf("status of store %q: %w", s.Path(), err)
+	}
+	return status, nil
+}
+
+func (s *Store) status(ctx context.Context) (Status, error) {
+	snapshot, err := s.Snapshot()
+	if err != nil {
+		return Status{}, err
+	}
+	total, deleted, err := s.count(ctx, snapshot)
+	if err != nil {
+		return Status{}, err
+	}
+	status := Status{
+		Epoch: snapshot.Epoch(), Dimension: snapshot.Dimension(), Metric: snapshot.Metric().String(), Dialect: snapshot.Dialect().String(),
+		LiveVectors: total - deleted, DeletedVectors: deleted, TotalVectors: total, StoredRows: snapshot.rows(),
+		FileSize: snapshot.Size(), Writing: s.writer.active(),
+		ReadOnly: s.checkWritable(snapshot) != nil,
+	}
+	for _, entry := range snapshot.Live() {
+		status.Segments++
+		status.LiveBytes += segments.HeaderSize + int64(min(entry.PayloadLength, uint64(snapshot.Size())))
+	}
+	if rows := status.StoredRows; rows > status.LiveVectors {
+		status.LiveBytes -= int64(rows-status.LiveVectors) * int64(segments.RowSize(snapshot.Dimension()))
+	}
+	status.LiveBytes = min(max(status.LiveBytes, 0), status.FileSize)
+	status.DeadBytes = status.FileSize - status.LiveBytes
+	if status.FileSize > 0 {
+		status.DeadSpaceRatio = float64(status.DeadBytes) / float64(status.FileSize)
+	}
+	return status, nil
+}
+
+// count gives the number of distinct ids stored, and of those that are deleted.
+func (s *Store) count(ctx context.Context, snapshot *Snapshot) (total, deleted uint64, err error) {
+	err = s.ids.at(ctx, snapshot, func(stored *idSet) error {
+		total = stored.len()
+		for _, id := range snapshot.state.Manifest.Deleted {
+			if stored.contains(id) {
+				deleted++
+			}
+		}
+		return nil
+	})
+	return total, deleted, err
+}
+
+// HasContent says whether the snapshot holds anything that removing the store
+// would lose: vectors, embedded segments, or segments of unknown types.
+func (s *Snapshot) HasContent() bool {
+	for _, entry := range s.named() {
+		switch entry.Type {
+		case segments.TypeWitness, segments.TypeProfile, segments.TypeJournal, segments.TypeIndex:
+		case segments.TypeVec:
+			if entry.PayloadLength > segments.VecPrefixSize {
+				return true
+			}
+		default:
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,415 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rvffs/lineage"
+	"rvffs/segments"
+)
+
+// generations numbers the snapshots of this process.
+var generations atomic.Uint64
+
+// Store is one open store. Its methods may be called from several goroutines.
+type Store struct {
+	files    FileSystem
+	owned    io.Closer // closed with the store; nil when files belong to the caller
+	options  Options
+	readOnly bool
+	ids      idTable
+	writer   writer
+
+	mu      sync.Mutex // guards what follows; never held over I/O
+	path    string
+	current *Snapshot
+	seen    FileInfo // metadata that current was read under
+	closed  bool
+}
+
+// Open opens the store at name for reading and writing. It takes no lock: the
+// first write does, and gives it back when nothing is left to commit.
+func Open(name string, options Options) (*Store, error) {
+	return open(name, options, false)
+}
+
+// OpenReadOnly opens the store at name; every attempt to write fails with
+// ErrReadOnly.
+func OpenReadOnly(name string, options Options) (*Store, error) {
+	return open(name, options, true)
+}
+
+func open(name string, options Options, readOnly bool) (*Store, error) {
+	s, err := locate(name, options)
+	if err != nil {
+		return nil, fmt.Errorf("open store %q: %w", name, err)
+	}
+	s.readOnly = readOnly
+	if err := s.load(); err != nil {
+		return nil, fmt.Errorf("open store %q: %w", name, errors.Join(err, s.closeOwned()))
+	}
+	return s, nil
+}
+
+// locate makes a Store without reading its file.
+func locate(name string, options Options) (*Store, error) {
+	s := &Store{files: options.Files, options: options, path: name}
+	s.writer.store = s
+	if s.files == nil {
+		folder, err := OpenDirectory(filepath.Dir(name))
+		if err != nil {
+			return nil, err
+		}
+		s.files, s.owned, s.path = folder, folder, filepath.Base(name)
+	}
+	return s, nil
+}
+
+// Create makes a new, empty root store at name and opens it. The store is on the
+// disk when Create returns. It fails with ErrExists when the name is taken.
+func Create(name string, create CreateOptions, options Options) (*Store, error) {
+	s, err := locate(name, options)
+	if err != nil {
+		return nil, fmt.Errorf("create store %q: %w", name, err)
+	}
+	err = s.create(create)
+	if err == nil {
+		err = s.load()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("create store %q: %w", name, errors.Join(err, s.closeOwned()))
+	}
+	return s, nil
+}
+
+func (s *Store) create(create CreateOptions) error {
+	if create.Dimension < 0 || create.Dimension > 65535 {
+		return fmt.Errorf("%w: dimension %d is not within 0 to 65535", ErrInput, create.Dimension)
+	}
+	if _, ok := lineage.ProfileOfName(path.Base(s.path)); !ok {
+		return fmt.Errorf("%w: %q does not end in .rvf, .rvdna, .rvtext, .rvgraph or .rvvis", ErrName, path.Base(s.path))
+	}
+	id, err := lineage.NewFileID()
+	if err != nil {
+		return err
+	}
+	manifest := &segments.Manifest{
+		Dimension: uint16(create.Dimension), Metric: create.Metric,
+		Identity: lineage.Identity{FileID: id}, HasIdentity: true,
+	}
+	return writeNew(s.files, s.path, newFileContent{manifest: manifest})
+}
+
+// load reads the newest state from the file.
+func (s *Store) load() error {
+	file, err := s.files.Open(s.path, false)
+	if err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode.IsRegular() {
+		err = fmt.Errorf("%w: not a regular file", ErrNotStore)
+	}
+	var state *segments.State
+	if err == nil {
+		state, err = findState(file, info.Size, segments.FindOptions{})
+	}
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	snapshot := newSnapshot(adoptBacking(s.files, s.path, file, info), generations.Add(1), state, info.Modified)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current, s.seen = snapshot, info
+	return nil
+}
+
+// findState turns the ways in which a file can be no store into ErrNotStore.
+func findState(file io.ReaderAt, size int64, options segments.FindOptions) (*segments.State, error) {
+	state, err := segments.FindState(file, size, options)
+	if errors.Is(err, segments.ErrNoManifest) {
+		return nil, fmt.Errorf("%w: %w", ErrNotStore, err)
+	}
+	return state, err
+}
+
+// Path is the store's file as it was opened, or as it was last renamed.
+func (s *Store) Path() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.path
+}
+
+// Moved tells the store that its file now stands at name.
+func (s *Store) Moved(name string) {
+	s.mu.Lock()
+	s.path = name
+	source := s.current.source
+	s.mu.Unlock()
+	source.moved(name)
+}
+
+// Current is the newest snapshot known, without a look at the file.
+func (s *Store) Current() *Snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current
+}
+
+// Snapshot is the newest committed state. A change by another process is
+// noticed: the file's metadata is compared at each call.
+func (s *Store) Snapshot() (*Snapshot, error) {
+	s.mu.Lock()
+	current, seen, closed, name := s.current, s.seen, s.closed, s.path
+	s.mu.Unlock()
+	if closed {
+		return nil, fmt.Errorf("store %q: %w", name, ErrClosed)
+	}
+	if s.writer.active() {
+		return current, nil // the lock is ours: nobody else changes the file
+	}
+	info, err := s.files.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("store %q: %w: its file was removed", name, ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look at store %q: %w", name, err)
+	}
+	if unchanged(info, seen) {
+		return current, nil
+	}
+	file, err := s.files.Open(name, false)
+	if err != nil {
+		return nil, fmt.Errorf("look at store %q: %w", name, err)
+	}
+	snapshot, err := s.refresh(file)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return nil, fmt.Errorf("look at store %q: %w", name, err)
+	}
+	return snapshot, nil
+}
+
+func unchanged(a, b FileInfo) bool {
+	return sameFile(a, b) && a.Size == b.Size && a.Modified.Equal(b.Modified)
+}
+
+// refresh brings current up to the state of file, which stands at the store's
+// path, and returns it.
+func (s *Store) refresh(file File) (*Snapshot, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	current, seen, name := s.current, s.seen, s.path
+	s.mu.Unlock()
+	if unchanged(info, seen) {
+		return current, nil
+	}
+	grown := sameFile(info, seen) && info.Size >= current.state.End && manifestStands(file, current)
+	var find segments.FindOptions
+	if grown {
+		find = segments.FindOptions{From: current.state.Segment.Offset, Known: current.state}
+	}
+	state, err := findState(file, info.Size, find)
+	if err != nil {
+		return nil, err
+	}
+	next := current
+	switch {
+	case grown && state.Segment.Offset == current.state.Segment.Offset && state.End == current.state.End:
+	case grown:
+		next = newSnapshot(current.source, generations.Add(1), state, info.Modified)
+	default:
+		source, err := reopen(s.files, name, info)
+		if err != nil {
+			return nil, err
+		}
+		next = newSnapshot(source, generations.Add(1), state, info.Modified)
+	}
+	return s.swap(current, next, info)
+}
+
+// swap puts next in the place of current, unless somebody else was faster, and
+// gives back whichever file lost.
+func (s *Store) swap(current, next *Snapshot, info FileInfo) (*Snapshot, error) {
+	loser := current.source
+	s.mu.Lock()
+	if s.current == current && !s.closed {
+		s.current, s.seen = next, info
+	} else {
+		next, loser = s.current, next.source
+	}
+	s.mu.Unlock()
+	if loser == next.source {
+		return next, nil
+	}
+	return next, loser.retire()
+}
+
+// manifestStands says whether the manifest of the snapshot still is where it
+// was, that is, whether the file was only appended to.
+func manifestStands(file io.ReaderAt, snapshot *Snapshot) bool {
+	var header [segments.HeaderSize]byte
+	if readFull(file, header[:], snapshot.state.Segment.Offset) != nil {
+		return false
+	}
+	return header == snapshot.state.Segment.Encode()
+}
+
+// Identity is the store's place in its lineage as of the newest snapshot known;
+// false for files from before identities were kept.
+func (s *Store) Identity() (lineage.Identity, bool) { return s.Current().Identity() }
+
+// FileID is the store's own id, zero for files without one.
+func (s *Store) FileID() lineage.FileID {
+	identity, _ := s.Identity()
+	return identity.FileID
+}
+
+// ParentID is the id of the store that this one was derived from, zero for a root.
+func (s *Store) ParentID() lineage.FileID {
+	identity, _ := s.Identity()
+	return identity.ParentID
+}
+
+// LineageDepth is the number of derivations between the root and this store.
+func (s *Store) LineageDepth() uint32 {
+	identity, _ := s.Identity()
+	return identity.Depth
+}
+
+// Close ends the use of the store. Snapshots and readers that are still held go
+// on. Open append streams must be closed before.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	source := s.current.source
+	s.mu.Unlock()
+	return errors.Join(source.release(), s.closeOwned())
+}
+
+func (s *Store) closeOwned() error {
+	if s.owned == nil {
+		return nil
+	}
+	return s.owned.Close()
+}
+
+// publish makes snapshot the current one after a commit of our own.
+func (s *Store) publish(snapshot *Snapshot, info FileInfo) error {
+	s.mu.Lock()
+	former := s.current
+	s.current, s.seen = snapshot, info
+	s.mu.Unlock()
+	var err error
+	if former.source != snapshot.source {
+		err = former.source.retire()
+	}
+	if s.options.OnCommit != nil {
+		s.options.OnCommit(snapshot)
+	}
+	return err
+}
+
+// checkWritable refuses what must not be written to.
+func (s *Store) checkWritable(snapshot *Snapshot) error {
+	switch {
+	case s.readOnly:
+		return fmt.Errorf("%w: the store was opened for reading", ErrReadOnly)
+	case snapshot.Dialect() != segments.DialectRuntime:
+		return fmt.Errorf("%w: the file is in the wire dialect", ErrReadOnly)
+	}
+	return nil
+}
+
+// newFileContent is what a new store file begins with.
+type newFileContent struct {
+	manifest *segments.Manifest
+	before   []newSegment // segments in front of the manifest, named by it
+	owner    *FileInfo    // owner and mode to take over; nil for the defaults
+	perm     os.FileMode  // mode when owner is nil; 0 means 0644
+}
+
+type newSegment struct {
+	kind    segments.Type
+	flags   segments.Flags
+	payload []byte
+}
+
+// writeNew makes a whole store file at name: complete and durable, or not at
+// all. It fails with ErrExists when the name is taken.
+func writeNew(files FileSystem, name string, content newFileContent) error {
+	stamp := uint64(time.Now().UnixNano())
+	var image []byte
+	id := uint64(0)
+	add := func(segment newSegment) {
+		id++
+		header := segments.Header{
+			Version: 1, Type: segment.kind, Flags: segment.flags, ID: id, Timestamp: stamp,
+			PayloadLength: uint64(len(segment.payload)), ContentHash: segments.ContentHash(segment.payload),
+		}
+		if segment.kind != segments.TypeManifest {
+			content.manifest.Directory = append(content.manifest.Directory, segments.DirectoryEntry{
+				SegmentID: id, Offset: int64(len(image)), PayloadLength: header.PayloadLength, Type: segment.kind,
+			})
+		}
+		encoded := header.Encode()
+		image = append(append(image, encoded[:]...), segment.payload...)
+	}
+	for _, segment := range content.before {
+		add(segment)
+	}
+	add(newSegment{kind: segments.TypeManifest, payload: content.manifest.Encode()})
+
+	perm := content.perm
+	if perm == 0 {
+		perm = 0o644
+	}
+	return createWhole(context.Background(), files, name, perm, content.owner, func(_ context.Context, file File) error {
+		_, err := file.WriteAt(image, 0)
+		return err
+	})
+}
+
+// createWhole writes a file under a temporary name and links it to its own when
+// all of it is on the disk.
+func createWhole(ctx context.Context, files FileSystem, name string, perm os.FileMode, owner *FileInfo, fill func(context.Context, File) error) error {
+	temporary := temporaryName(name)
+	file, err := files.Create(temporary, perm)
+	if err != nil {
+		return err
+	}
+	err = fill(ctx, file)
+	if err == nil && owner != nil {
+		err = file.SetOwner(*owner)
+	}
+	if err == nil {
+		err = file.SyncData()
+	}
+	err = errors.Join(err, file.Close())
+	if err == nil {
+		err = files.Link(temporary, name)
+		if errors.Is(err, fs.ErrExist) {
+			err = fmt.Errorf("%w: %w", ErrExists, err)
+		}
+	}
+	err = errors.Join(err, files.Remove(temporary))
+	if err == nil {
+		err = files.SyncDirectory(name)
+	}
+	return err
+}

@@ -1,0 +1,174 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"path/filepath"
+	"testing"
+
+	"rvffs/segments"
+)
+
+// contents collects the live vectors of a store.
+func contents(t *testing.T, s *Store) map[uint64][]float32 {
+	t.Helper()
+	snapshot, err := s.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[uint64][]float32{}
+	err = snapshot.Vectors(context.Background(), func(ids []uint64, rows []byte) error {
+		width := len(rows) / len(ids)
+		for i, id := range ids {
+			if _, twice := found[id]; twice {
+				return fmt.Errorf("id %d visited twice", id)
+			}
+			vector := make([]float32, width/4)
+			for c := range vector {
+				vector[c] = math.Float32frombits(binary.LittleEndian.Uint32(rows[i*width+4*c:]))
+			}
+			found[id] = vector
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func sameContents(t *testing.T, got, want map[uint64][]float32) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%d vectors, want %d", len(got), len(want))
+	}
+	for id, vector := range want {
+		if fmt.Sprint(got[id]) != fmt.Sprint(vector) {
+			t.Errorf("vector %d is %v, want %v", id, got[id], vector)
+		}
+	}
+}
+
+// newStore creates a store of dimension 2 that the test's end closes.
+func newStore(t *testing.T) *Store {
+	t.Helper()
+	s, err := Create(filepath.Join(t.TempDir(), "a.rvf"), CreateOptions{Dimension: 2, Metric: segments.Cosine}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func ingest(t *testing.T, s *Store, ids []uint64, vectors ...float32) IngestResult {
+	t.Helper()
+	result, err := s.Ingest(context.Background(), ids, vectors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+func TestLastWriteWinsAndDeletedIDsReturn(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	ctx := context.Background()
+	ingest(t, s, nil, 1, 2, 3, 4, 5, 6)          // ids 0, 1, 2
+	ingest(t, s, []uint64{1, 9}, 30, 40, 90, 91) // replaces 1
+	deleted, err := s.Delete(ctx, []uint64{2, 77, 9, 9})
+	if err != nil || deleted.Deleted != 2 || deleted.Missing != 1 {
+		t.Fatalf("delete: %+v, %v", deleted, err)
+	}
+	ingest(t, s, []uint64{9}, 7, 8) // returns
+	ingest(t, s, nil, 10, 11)       // id 10
+	want := map[uint64][]float32{0: {1, 2}, 1: {30, 40}, 9: {7, 8}, 10: {10, 11}}
+	check := func() {
+		t.Helper()
+		sameContents(t, contents(t, s), want)
+		status, err := s.Status(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status.LiveVectors != 4 {
+			t.Errorf("status %+v", status)
+		}
+	}
+	check()
+	if got := s.Current().Manifest().TotalVectors; got != 5 {
+		t.Errorf("total_vectors %d, want 5 distinct ids", got)
+	}
+	reopened, err := OpenReadOnly(s.owned.(*DirectoryFiles).Root().Name()+"/a.rvf", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameContents(t, contents(t, reopened), want)
+	if err := reopened.Close(); err != nil {
+		t.Error(err)
+	}
+	result, err := s.Compact(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%+v", result)
+	check()
+	ingest(t, s, nil, 12, 13)
+	want[11] = []float32{12, 13}
+	sameContents(t, contents(t, s), want)
+	witnesses, err := s.Current().Witnesses()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, entry := range witnesses {
+		if entry.Verdict != map[bool]string{true: "start", false: "linked"}[i == 0] {
+			t.Errorf("entry %d: %+v", i, entry)
+		}
+	}
+}
+
+func TestKernelIsKeptByCompactionAndReplaced(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	ctx := context.Background()
+	ingest(t, s, nil, 1, 2)
+	images := [][]byte{bytes.Repeat([]byte("first"), 1000), bytes.Repeat([]byte("second"), 300_000)}
+	for _, image := range images {
+		if _, err := s.WriteKernel(ctx, segments.KernelHeader{}, bytes.NewReader(image), int64(len(image)), "console=ttyS0"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, step := range []string{"embedded", "compacted"} {
+		views, err := s.Current().Kernel()
+		if err != nil || len(views) != 4 {
+			t.Fatalf("%s: %v, %v", step, views, err)
+		}
+		if got := readView(t, views[0].View); !bytes.Equal(got, images[1]) {
+			t.Errorf("%s: image of %d bytes differs", step, len(got))
+		}
+		if _, err := s.Compact(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func readView(t *testing.T, view View) []byte {
+	t.Helper()
+	reader, err := view.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := make([]byte, view.Size())
+	if n, err := reader.ReadAt(content, 0); int64(n) != view.Size() {
+		t.Fatal(n, err)
+	}
+	if err := reader.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return content
+}

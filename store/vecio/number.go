@@ -1,0 +1,142 @@
+package vecio
+
+import (
+	"math"
+	"strconv"
+)
+
+// maxNumberBytes is the longest number that is read; float64 values in full
+// need 24.
+const maxNumberBytes = 64
+
+// numberStatus says how reading a number went.
+type numberStatus uint8
+
+const (
+	numberOK    numberStatus = iota
+	numberShort              // the text ends where the number might go on
+	numberBad                // not a JSON number
+	numberHuge               // rounds to infinity
+)
+
+// powersOfTen are exact as float64.
+var powersOfTen = [...]float64{
+	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+}
+
+// isNumberByte tells the bytes that a JSON number can consist of.
+func isNumberByte(c byte) bool {
+	return c-'0' < 10 || c == '.' || c == '-' || c == '+' || c == 'e' || c == 'E'
+}
+
+// parseNumber reads the JSON number at the start of p, which is not empty, as
+// the nearest float32. The length is that of the number, or with numberBad and
+// numberShort that of its sound beginning.
+func parseNumber(p []byte) (value float32, length int, status numberStatus) {
+	i := 0
+	negative := p[0] == '-'
+	if negative {
+		i++
+	}
+	var mantissa uint64 // modulo 2^64; exact up to 19 digits
+	exponent := 0
+	start := i
+	for ; i < len(p) && p[i]-'0' < 10; i++ {
+		if i == start+1 && p[start] == '0' {
+			return 0, i, numberBad
+		}
+		mantissa = mantissa*10 + uint64(p[i]-'0')
+	}
+	if i == len(p) {
+		return 0, i, numberShort
+	}
+	if i == start {
+		return 0, i, numberBad
+	}
+	digits := i - start
+	if p[i] == '.' {
+		i++
+		start = i
+		if mantissa == 0 {
+			for i < len(p) && p[i] == '0' {
+				i++
+			}
+		}
+		digits -= i
+		for ; i < len(p) && p[i]-'0' < 10; i++ {
+			mantissa = mantissa*10 + uint64(p[i]-'0')
+		}
+		digits += i
+		if i == len(p) {
+			return 0, i, numberShort
+		}
+		if i == start {
+			return 0, i, numberBad
+		}
+		exponent = start - i
+	}
+	if p[i]|0x20 == 'e' {
+		i++
+		if i < len(p) && (p[i] == '+' || p[i] == '-') {
+			i++
+		}
+		start = i
+		written := 0
+		for ; i < len(p) && p[i]-'0' < 10; i++ {
+			if written < 10000 {
+				written = written*10 + int(p[i]-'0')
+			}
+		}
+		if i == len(p) {
+			return 0, i, numberShort
+		}
+		if i == start {
+			return 0, i, numberBad
+		}
+		if p[start-1] == '-' {
+			written = -written
+		}
+		exponent += written
+	}
+	if digits <= 19 && -22 <= exponent && exponent <= 22 {
+		if value, ok := scale(mantissa, exponent); ok {
+			if negative {
+				value = -value
+			}
+			return value, i, numberOK
+		}
+	}
+	exact, err := strconv.ParseFloat(string(p[:i]), 32)
+	if err != nil {
+		return 0, i, numberHuge
+	}
+	return float32(exact), i, numberOK
+}
+
+// scale returns the float32 nearest to mantissa · 10^exponent, exponent within
+// ±22, or false if it cannot be sure of it.
+//
+// The mantissa and one division or multiplication are each rounded to float64
+// once, so that the product is off by two units in its last place at most.
+// Rounding it to float32 gives the right answer unless it lies that close to
+// the middle between two float32 values: the 29 bits that go are then half of
+// their range, give or take four. Values below the smallest normal float32
+// have their middles elsewhere.
+func scale(mantissa uint64, exponent int) (float32, bool) {
+	if mantissa == 0 {
+		return 0, true
+	}
+	v := float64(mantissa)
+	if exponent < 0 {
+		v /= powersOfTen[-exponent]
+	} else {
+		v *= powersOfTen[exponent]
+	}
+	const half, slack = 1 << 28, 4
+	beyond := math.Float64bits(v) & (1<<29 - 1)
+	if beyond-(half-slack) <= 2*slack || v < 0x1p-126 || v >= 0x1p127 {
+		return 0, false
+	}
+	return float32(v), true
+}

@@ -1,0 +1,215 @@
+package vecio
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+func TestSniff(t *testing.T) {
+	t.Parallel()
+	pad := strings.Repeat(" ", 600)
+	for name, c := range map[string]struct {
+		dimension int
+		stream    string
+		format    Format // at the end
+		decidedAt int    // bytes after which the format is decided; 0: only when asked
+		bad       bool
+	}{
+		"nothing":              {dimension: 1, format: Auto},
+		"floats":               {dimension: 2, stream: string(floats(1, 2)), format: RawF32, decidedAt: 1},
+		"segments":             {stream: string(vecSegment(1, 1, []uint64{1}, floats(1))), format: Segments, decidedAt: 5},
+		"magic only":           {dimension: 1, stream: "SFVR", format: RawF32},
+		"magic, other version": {dimension: 2, stream: "SFVR\x02\x00\x00\x00", format: RawF32, decidedAt: 5},
+		"line":                 {stream: "[1,2]\n", format: JSON, decidedAt: 6},
+		"wrong dimension":      {dimension: 3, stream: "[1,2]\n", format: JSON, decidedAt: 6, bad: true},
+		"no line feed":         {stream: "[1,2]", format: JSON},
+		"two without space":    {stream: "[1,2][3,4]", format: JSON, decidedAt: 6},
+		"long":                 {stream: "[1.00000, 2.00000]", format: JSON, decidedAt: 16},
+		"object":               {stream: `{"id":1,"vector":[1]}`, format: JSON, decidedAt: 16},
+		"mark":                 {stream: "\ufeff \n[1]\n", format: JSON, decidedAt: 9},
+		"white space":          {stream: " \n", format: JSON},
+		"much white space":     {stream: pad + "[1]", format: JSON, decidedAt: window},
+		"empty array":          {stream: "[]", format: JSON},
+		"cut":                  {dimension: 1, stream: "[1,2", format: JSON, bad: true},
+		"NaN on a line":        {dimension: 2, stream: "[NaN,1]\n", format: JSON, decidedAt: 8, bad: true},
+		"null at the end":      {dimension: 2, stream: "[1,null]", format: JSON, bad: true},
+		"single quotes":        {dimension: 1, stream: "{'id': 1, 'vector': [1]}\n", format: JSON, decidedAt: 25, bad: true},
+		"metadata":             {dimension: 1, stream: `{"日本":"日本"}` + "\n", format: JSON, decidedAt: 20, bad: true},
+		"long and wrong":       {dimension: 1, stream: "[x" + pad, format: JSON, decidedAt: window, bad: true},
+		"only a bracket":       {dimension: 1, stream: "[abc", format: RawF32},
+		"bracket, then bytes":  {dimension: 1, stream: "[1,\x00", format: RawF32, decidedAt: 4},
+		"mark, then bytes":     {dimension: 1, stream: "\xef\xbb\x00\x00", format: RawF32, decidedAt: 3},
+		"continuation missing": {dimension: 1, stream: "{\"\xc3(", format: RawF32, decidedAt: 4},
+		"brackets only":        {dimension: 3, stream: strings.Repeat("{", 12), format: RawF32, decidedAt: 9},
+		"table":                {dimension: 1, stream: "1.0,2.0\n", format: Auto, decidedAt: 8, bad: true},
+		"table, no line end":   {dimension: 2, stream: "1.0\t-2.0", format: Auto, bad: true},
+		"one number":           {dimension: 1, stream: "1234", format: RawF32},
+		"NPY":                  {dimension: 1, stream: "\x93NUMPY\x01\x00", format: Auto, decidedAt: 6, bad: true},
+		"unknown dimension":    {stream: "\x00", format: RawF32, decidedAt: 1, bad: true},
+		"unfinished row":       {dimension: 1, stream: "SFV", format: RawF32, bad: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := agree(t, Auto, Options{}, c.dimension, []byte(c.stream), func() int { return 1 })
+			if (err != nil) != c.bad {
+				t.Fatalf("unexpected: %v", err)
+			}
+			d := newAutoDecoder(&collector{dimension: c.dimension}, Options{})
+			decided := 0
+			for i := range len(c.stream) {
+				if d.inner == nil && d.failed == nil {
+					if d.Unfinished() != int64(i) || d.Format() != Auto || !d.Committable() {
+						t.Errorf("undecided after %d bytes: %d unfinished", i, d.Unfinished())
+					}
+					decided = i + 1
+				}
+				if _, err := d.Write([]byte{c.stream[i]}); err != nil {
+					break
+				}
+			}
+			if d.inner == nil && d.failed == nil {
+				decided = 0
+			}
+			if decided != c.decidedAt {
+				t.Errorf("decided after %d bytes, want %d", decided, c.decidedAt)
+			}
+			if err := d.Finish(); (err != nil) != c.bad || d.Format() != c.format {
+				t.Errorf("format %v, want %v; %v", d.Format(), c.format, err)
+			}
+		})
+	}
+}
+
+func TestSniffSettle(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		dimension  int
+		first      string
+		format     Format // after the flush
+		unfinished int64
+		rows       int
+		bad        bool
+		then       string
+		rowsThen   int
+	}{
+		"nothing":        {dimension: 1, then: string(floats(1)), rowsThen: 1},
+		"json record":    {first: "[1,2]", format: JSON, rows: 1, then: "[3,4]", rowsThen: 2},
+		"half a record":  {first: "[1,2", format: Auto, unfinished: 4, then: "]", rowsThen: 1},
+		"half a header":  {first: "SFV", format: Auto, unfinished: 3, then: string(vecSegment(1, 1, []uint64{1}, floats(1))[3:]), rowsThen: 1},
+		"white space":    {first: "\n", format: JSON, then: "[1]\n", rowsThen: 1},
+		"row like text":  {dimension: 1, first: "{ab ", format: RawF32, rows: 1, then: string(floats(1)), rowsThen: 2},
+		"half a row":     {dimension: 2, first: "{ab ", format: Auto, unfinished: 4, then: string(floats(1)), rowsThen: 1},
+		"row like magic": {dimension: 1, first: "SFVR", format: RawF32, rows: 1, then: string(floats(1)), rowsThen: 2},
+		"wrong":          {dimension: 1, first: "[1,x]", format: JSON, bad: true},
+		"table":          {dimension: 1, first: "1.25,2.5", format: Auto, bad: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sink := &collector{dimension: c.dimension}
+			d := NewDecoder(Auto, sink, Options{})
+			if _, err := d.Write([]byte(c.first)); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if err := d.Settle(); (err != nil) != c.bad || d.Format() != c.format {
+					t.Fatalf("format %v: %v", d.Format(), err)
+				}
+			}
+			if c.bad {
+				return
+			}
+			if d.Unfinished() != c.unfinished || len(sink.ids) != c.rows {
+				t.Errorf("%d unfinished, %d rows", d.Unfinished(), len(sink.ids))
+			}
+			if _, err := d.Write([]byte(c.then)); err != nil {
+				t.Fatal(err)
+			}
+			if err := d.Settle(); err != nil || d.Unfinished() != 0 || d.Finish() != nil {
+				t.Errorf("at the end: %v", err)
+			}
+			if len(sink.ids) != c.rowsThen {
+				t.Errorf("%d rows at the end, want %d", len(sink.ids), c.rowsThen)
+			}
+		})
+	}
+}
+
+// mistaken counts the streams of float32 patterns that are not taken for raw
+// floats. Each begins with the given byte, so as not to wait for one that does.
+func mistaken(begin byte, tries int, next func() uint32) int {
+	count := 0
+	stream := make([]byte, 96)
+	for range tries {
+		for at := 0; at < len(stream); at += 4 {
+			binary.LittleEndian.PutUint32(stream[at:], next())
+		}
+		stream[0] = begin
+		d := newAutoDecoder(&probeSink{dimension: 8}, Options{AllowNonFinite: true})
+		if _, err := d.Write(stream); err != nil || d.Finish() != nil || d.Format() != RawF32 {
+			count++
+		}
+	}
+	return count
+}
+
+// One stream in 128 begins with a bracket, and one in 25 with what begins a
+// number: the rates below are those of the rule's description times that.
+func TestSniffTakesFloatsForFloats(t *testing.T) {
+	t.Parallel()
+	const tries = 30_000
+	r := rand.New(rand.NewPCG(17, 17))
+	usual := func() uint32 { return math.Float32bits(float32(r.NormFloat64())) }
+	for _, begin := range []byte("[{ \n1-S\x93\xef") {
+		if n := mistaken(begin, tries, usual); n != 0 {
+			t.Errorf("normal values behind %q: %d of %d are mistaken", begin, n, tries)
+		}
+		if n := mistaken(begin, tries, r.Uint32); n > 3 {
+			t.Errorf("random bits behind %q: %d of %d are mistaken", begin, n, tries)
+		}
+	}
+}
+
+// Vectors of one value over and over, which are text more often than others:
+// positive values from 0.0005 to 2048 whose bytes are text. Closing brackets are
+// left out: "[1]6" over and over looks like JSON indeed.
+func TestSniffTakesConstantsForFloats(t *testing.T) {
+	t.Parallel()
+	const text = " \n+-.,:[{_'\"0123456789AEFNaefinrstu"
+	for _, first := range []byte("[{ \n-1") {
+		for _, second := range []byte(text) {
+			for _, third := range []byte(text) {
+				for fourth := byte(0x3a); fourth < 0x45; fourth++ {
+					word := []byte{first, second, third, fourth}
+					d := newAutoDecoder(&probeSink{dimension: 384}, Options{})
+					if _, err := d.Write(bytes.Repeat(word, 384)); err != nil || d.Format() != RawF32 {
+						t.Fatalf("%q over and over: %v, %v", word, d.Format(), err)
+					}
+				}
+			}
+		}
+	}
+}
+
+func FuzzSniff(f *testing.F) {
+	for _, seed := range [][]byte{
+		floats(1, 2, 3), []byte("[1,2]\n[3,4]\n"), []byte(`{"id":1,"vector":[1]}`), []byte("[NaN,1]\n"), []byte("{'id': 1}\n"), []byte("\ufeff [1]"),
+		[]byte("1,2\n"), []byte("\x93NUMPY"), []byte("SFVR"), vecSegment(1, 1, []uint64{1}, floats(1)), []byte("{\"\xc3\xa9\":1}"),
+	} {
+		f.Add(seed, uint8(2), uint8(3))
+	}
+	f.Fuzz(func(t *testing.T, stream []byte, dimension, most uint8) {
+		sink, err := agree(t, Auto, Options{}, int(dimension), stream, pieces(18, 1+int(most)))
+		d := NewDecoder(Auto, &collector{dimension: int(dimension)}, Options{})
+		if push(d, stream, whole); d.Format() == Auto {
+			return
+		}
+		forced, forcedErr := decode(t, d.Format(), Options{}, int(dimension), stream, whole)
+		if (err == nil) != (forcedErr == nil) || err == nil && !bytes.Equal(sink.rows, forced.rows) {
+			t.Fatalf("as %v: %v, by itself: %v", d.Format(), forcedErr, err)
+		}
+	})
+}

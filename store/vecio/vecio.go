@@ -1,0 +1,113 @@
+// Package vecio reads vector streams. A stream's bytes are pushed into a
+// [Decoder] in chunks of any size, and the decoder hands whole rows to a [Sink].
+//
+// Memory is bounded by one record and one batch whatever the stream says: no
+// length that a stream announces is believed before the bytes are there.
+package vecio
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Sink takes the rows that a decoder finds. A store's append stream is one.
+//
+// An error of a sink ends the decoder, which returns it unchanged from then on.
+type Sink interface {
+	// Dimension is the number of float32 values in a row, 0 while nothing has
+	// fixed it. Once it is not 0 it must not change.
+	Dimension() int
+
+	// SetDimension fixes the dimension, 1 to 65535. It is called before the
+	// first row of a stream that tells its dimension, and only while
+	// Dimension is 0.
+	SetDimension(dimension int) error
+
+	// Rows takes n rows: rows holds n × 4·dimension bytes, little-endian
+	// float32; ids holds n ids, or is nil when the stream gives none for these
+	// rows. Both are valid during the call only.
+	Rows(ids []uint64, rows []byte) error
+}
+
+// Decoder is one stream in one format.
+//
+// Two questions are kept apart. [Decoder.Committable] asks whether the rows
+// handed on so far are good in themselves. [Decoder.Unfinished] asks whether
+// the stream could end here. An open JSON array between two of its records, for
+// instance, is committable, yet its end is still missing.
+type Decoder interface {
+	// Write takes the next bytes: all of p, or it fails. A *RecordError says
+	// that the stream is bad; any other error came from the sink. Rows before
+	// the bad record may have been handed on or not. Once failed, every later
+	// call fails with the same error. Every record that p completes is handed
+	// on before Write returns nil.
+	Write(p []byte) (int, error)
+
+	// Settle is what a flush asks before it looks at Unfinished: bytes held
+	// back because the format was still in doubt are decided upon and handed
+	// on, if they are whole records. The stream may go on afterwards.
+	Settle() error
+
+	// Unfinished is the number of bytes since the last point at which the
+	// stream could have ended: 0 at a border between records.
+	Unfinished() int64
+
+	// Committable is false while rows were handed on that a later part of the
+	// stream may still prove to be damaged: inside an RVF segment whose content
+	// hash is not verified yet.
+	Committable() bool
+
+	// Finish ends the stream: nil at a border, else a *RecordError that names
+	// the unfinished record. Nothing may be written afterwards.
+	Finish() error
+
+	// Format is the stream's format; Auto while it is not decided.
+	Format() Format
+}
+
+// Options change what a decoder accepts.
+type Options struct {
+	// AllowNonFinite lets NaN and infinities pass in binary formats. JSON has
+	// no such numbers.
+	AllowNonFinite bool
+}
+
+// NewDecoder returns a decoder for a stream of format f into s.
+func NewDecoder(f Format, s Sink, o Options) Decoder {
+	switch f {
+	case RawF32:
+		return newRawDecoder(s, o)
+	case JSON:
+		return newJSONDecoder(s)
+	case Segments:
+		return newSegmentsDecoder(s, o)
+	default:
+		return newAutoDecoder(s, o)
+	}
+}
+
+// MaxDimension is the largest dimension that the format's 16-bit field can say.
+const MaxDimension = 65535
+
+// ErrRecord is what every [*RecordError] is, for errors.Is.
+var ErrRecord = errors.New("bad record")
+
+// RecordError says which record of a stream is bad, and why.
+type RecordError struct {
+	Format Format
+	Offset int64  // byte of the stream at which the record starts
+	Line   int64  // line on which the record starts, from 1; 0 in binary formats
+	Row    int64  // rows of the stream before the record
+	Reason string // a clause without a full stop
+}
+
+// Error names the place and the reason.
+func (e *RecordError) Error() string {
+	if e.Line > 0 {
+		return fmt.Sprintf("%s: row %d, line %d, byte %d: %s", e.Format, e.Row, e.Line, e.Offset, e.Reason)
+	}
+	return fmt.Sprintf("%s: row %d, byte %d: %s", e.Format, e.Row, e.Offset, e.Reason)
+}
+
+// Is makes errors.Is(err, ErrRecord) true.
+func (e *RecordError) Is(target error) bool { return target == ErrRecord }

@@ -1,0 +1,120 @@
+package store
+
+import (
+	"fmt"
+	"io"
+)
+
+// View is one read-only file made from a snapshot. Its bytes never change.
+type View interface {
+	// Size is the exact length in bytes.
+	Size() int64
+	// Allocated is the number of bytes that the view takes on the disk, 0 for
+	// one that is computed.
+	Allocated() int64
+	// Open makes the view readable until Close, whatever becomes of the store.
+	// It fails with ErrStale when the snapshot's file is gone.
+	Open() (Reader, error)
+}
+
+// Reader reads one view. ReadAt fills p, or tells why not: io.EOF only at the
+// view's end, ErrCorrupt when the store file became shorter.
+type Reader interface {
+	io.ReaderAt
+	io.Closer
+}
+
+// NamedView is a view with its file name.
+type NamedView struct {
+	Name string
+	View View
+}
+
+// bytesView is a view that was computed whole.
+type bytesView []byte
+
+func (v bytesView) Size() int64           { return int64(len(v)) }
+func (v bytesView) Allocated() int64      { return 0 }
+func (v bytesView) Open() (Reader, error) { return bytesReader(v), nil }
+
+type bytesReader []byte
+
+func (r bytesReader) ReadAt(p []byte, offset int64) (int, error) {
+	if offset < 0 || offset >= int64(len(r)) {
+		return 0, io.EOF
+	}
+	n := copy(p, r[offset:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (r bytesReader) Close() error { return nil }
+
+// fileView is a run of the store file's own bytes.
+type fileView struct {
+	source *backing
+	offset int64
+	length int64
+}
+
+func (v fileView) Size() int64      { return v.length }
+func (v fileView) Allocated() int64 { return v.length }
+
+func (v fileView) Open() (Reader, error) {
+	file, err := v.source.acquire()
+	if err != nil {
+		return nil, err
+	}
+	return &fileReader{view: v, file: file}, nil
+}
+
+type fileReader struct {
+	view fileView
+	file File
+}
+
+func (r *fileReader) ReadAt(p []byte, offset int64) (int, error) {
+	if offset < 0 || offset >= r.view.length {
+		return 0, io.EOF
+	}
+	wanted := p[:min(int64(len(p)), r.view.length-offset)]
+	if err := readFull(r.file, wanted, r.view.offset+offset); err != nil {
+		return 0, err
+	}
+	if len(wanted) < len(p) {
+		return len(wanted), io.EOF
+	}
+	return len(wanted), nil
+}
+
+func (r *fileReader) Close() error { return r.view.source.release() }
+
+// part is the view of length bytes of the file; they must lie in what the
+// snapshot commits.
+func (s *Snapshot) part(offset, length int64) (View, error) {
+	if offset < 0 || length < 0 || length > s.Size() || offset > s.Size()-length {
+		return nil, fmt.Errorf("%w: bytes %d to %d of a store of %d", ErrCorrupt, offset, offset+length, s.Size())
+	}
+	return fileView{source: s.source, offset: offset, length: length}, nil
+}
+
+// Raw is the store file up to the end of the commit.
+func (s *Snapshot) Raw() View { return fileView{source: s.source, length: s.Size()} }
+
+// ManifestBinary is the payload of the newest manifest.
+func (s *Snapshot) ManifestBinary() (View, error) {
+	return s.part(s.state.Segment.PayloadOffset(), int64(s.state.Segment.PayloadLength))
+}
+
+// IdentityBinary is the store's identity as it stands on the disk: 68 bytes, or
+// none in files from before identities were kept.
+func (s *Snapshot) IdentityBinary() (View, error) {
+	identity, known := s.Identity()
+	if !known {
+		return bytesView(nil), nil
+	}
+	encoded, err := identity.AppendBinary(nil)
+	return bytesView(encoded), err
+}

@@ -1,0 +1,91 @@
+package store
+
+import (
+	"encoding/json"
+
+	"rvffs/lineage"
+	"rvffs/segments"
+)
+
+// ManifestDescription is a manifest as manifest.json tells it.
+type ManifestDescription struct {
+	Epoch           uint32               `json:"epoch"`
+	Dimension       uint16               `json:"dimension"`
+	TotalVectors    uint64               `json:"total_vectors"`
+	Metric          string               `json:"metric"`
+	HardwareProfile uint8                `json:"hardware_profile"`
+	Dialect         string               `json:"dialect"`
+	SegmentID       uint64               `json:"segment_id"`
+	Offset          int64                `json:"offset"`
+	PayloadLength   uint64               `json:"payload_length"`
+	Directory       []EntryDescription   `json:"directory"`
+	Deleted         []uint64             `json:"deleted"`
+	Identity        *IdentityDescription `json:"identity,omitempty"`
+}
+
+// EntryDescription is one segment that a manifest names.
+type EntryDescription struct {
+	SegmentID     uint64 `json:"segment_id"`
+	Offset        int64  `json:"offset"`
+	PayloadLength uint64 `json:"payload_length"`
+	Type          string `json:"type"`
+}
+
+// IdentityDescription is a FileIdentity in readable form; ids and hashes are hex.
+type IdentityDescription struct {
+	FileID       string `json:"file_id"`
+	ParentID     string `json:"parent_id"`
+	ParentHash   string `json:"parent_hash"`
+	LineageDepth uint32 `json:"lineage_depth"`
+}
+
+// DescribeIdentity puts an identity into readable form.
+func DescribeIdentity(identity lineage.Identity) IdentityDescription {
+	return IdentityDescription{
+		FileID: identity.FileID.String(), ParentID: identity.ParentID.String(),
+		ParentHash: identity.ParentHash.String(), LineageDepth: identity.Depth,
+	}
+}
+
+// DescribeManifest puts the newest manifest into readable form.
+func (s *Snapshot) DescribeManifest() ManifestDescription {
+	manifest := s.state.Manifest
+	described := ManifestDescription{
+		Epoch: manifest.Epoch, Dimension: manifest.Dimension, TotalVectors: manifest.TotalVectors,
+		Metric: manifest.Metric.String(), HardwareProfile: manifest.HardwareProfile, Dialect: s.Dialect().String(),
+		SegmentID: s.state.Segment.ID, Offset: s.state.Segment.Offset, PayloadLength: s.state.Segment.PayloadLength,
+		Directory: make([]EntryDescription, 0, len(manifest.Directory)),
+		Deleted:   manifest.Deleted,
+	}
+	for _, entry := range manifest.Directory {
+		described.Directory = append(described.Directory, describeEntry(entry))
+	}
+	if described.Deleted == nil {
+		described.Deleted = []uint64{}
+	}
+	if identity, known := s.Identity(); known {
+		described.Identity = new(DescribeIdentity(identity))
+	}
+	return described
+}
+
+func describeEntry(entry segments.DirectoryEntry) EntryDescription {
+	return EntryDescription{
+		SegmentID: entry.SegmentID, Offset: entry.Offset,
+		PayloadLength: entry.PayloadLength, Type: entry.Type.String(),
+	}
+}
+
+// ManifestJSON is the newest manifest as a JSON document.
+func (s *Snapshot) ManifestJSON() (View, error) {
+	return s.cache.manifest.get(func() (View, error) { return jsonView(s.DescribeManifest()) })
+}
+
+// jsonView renders a document for people and for jq.
+func jsonView(document any) (View, error) {
+	text, err := json.MarshalIndent(document, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	return bytesView(append(text, '\n')), nil
+}
