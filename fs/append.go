@@ -42,7 +42,7 @@ func (t *tree) lookupAppend(ctx context.Context, parent *nodefs.Inode, s *catalo
 func (n *appendNode) facts() (facts, syscall.Errno) {
 	backing, err := n.store.Attributes()
 	if err != nil {
-		return facts{}, n.tree.errno(n.store.Name(), "stat "+n.name, err)
+		return facts{}, n.tree.errno(n.store.Path(), "stat "+n.name, err)
 	}
 	described := ownedBy(backing, writable)
 	described.blockSize = streamSize
@@ -87,7 +87,7 @@ func (n *appendNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle,
 	}
 	stream, err := n.store.OpenAppend(ctx, n.format)
 	if err != nil {
-		return nil, 0, n.tree.errno(n.store.Name(), "open "+n.name, err)
+		return nil, 0, n.tree.errno(n.store.Path(), "open "+n.name, err)
 	}
 	handle.begin(ctx, stream, flags)
 	return handle, fuse.FOPEN_DIRECT_IO, 0

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	controlName = ".rvffs"
+	controlName = catalog.ControlFolder
 	// controlNumber is the inode number of the control folder, and those after
 	// it are its files'. The catalog's numbers for stores and folders, but for the
 	// root's, lie above.

@@ -30,6 +30,7 @@ func (t *tree) lookupEntry(ctx context.Context, parent *nodefs.Inode, entry cata
 		node := &linkNode{node: node{tree: t}, link: entry.Link}
 		described = node.facts()
 		child, identity.Ino, identity.Mode = node, entry.Link.Number(), fuse.S_IFLNK
+		identity.Gen = generationOf([]byte(entry.Link.Target()))
 	default:
 		node := &folderNode{directory: directory{node{tree: t}}, folder: entry.Folder}
 		described, errno = node.facts()
@@ -59,9 +60,15 @@ func appendEntries(entries []fuse.DirEntry, found []catalog.Entry) []fuse.DirEnt
 	return entries
 }
 
-// rename moves name from one container of the catalog to another place. Nothing
-// can be exchanged, and only stores and plain folders can take names in.
-func (t *tree) rename(ctx context.Context, from catalog.Container, fromName, name string, to nodefs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
+// renamer is a place in the catalog whose names can change.
+type renamer interface {
+	Rename(ctx context.Context, name string, to catalog.Container, newName string) error
+}
+
+// rename moves name from one place of the catalog to another. Only stores and
+// plain folders can take names in; nothing can be exchanged, and nothing is ever
+// replaced, whether the caller minds or not.
+func (t *tree) rename(ctx context.Context, from renamer, path, name string, to nodefs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
 	if t.readOnly {
 		return syscall.EROFS
 	}
@@ -83,8 +90,8 @@ func (t *tree) rename(ctx context.Context, from catalog.Container, fromName, nam
 	default:
 		return syscall.EPERM
 	}
-	if err := from.Rename(ctx, name, container, newName, flags&unix.RENAME_NOREPLACE != 0); err != nil {
-		return t.errno(fromName, "rename "+name+" to "+newName, err)
+	if err := from.Rename(ctx, name, container, newName); err != nil {
+		return t.errno(path, "rename "+name+" to "+newName, err)
 	}
 	return 0
 }
@@ -96,10 +103,10 @@ type attributed interface {
 	Chtimes(ctx context.Context, accessed, modified time.Time) error
 }
 
-// setAttributes passes the changes on; of the mode, the bits in mask.
-func setAttributes(ctx context.Context, target attributed, in *fuse.SetAttrIn, mask os.FileMode) error {
+// setAttributes passes the changes on.
+func setAttributes(ctx context.Context, target attributed, in *fuse.SetAttrIn) error {
 	if mode, given := in.GetMode(); given {
-		if err := target.Chmod(ctx, os.FileMode(mode)&mask); err != nil {
+		if err := target.Chmod(ctx, os.FileMode(mode).Perm()); err != nil {
 			return err
 		}
 	}

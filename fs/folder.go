@@ -35,8 +35,8 @@ func (n *folderNode) facts() (facts, syscall.Errno) {
 	return ownedBy(backing, os.ModePerm), 0
 }
 
-// name is the folder's path in the mount, for the log.
-func (n *folderNode) name() string { return "/" + n.Path(n.Root()) }
+// name is the folder's path, for the log.
+func (n *folderNode) name() string { return n.folder.Path() }
 
 // Getattr describes the backing folder.
 func (n *folderNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
@@ -51,7 +51,7 @@ func (n *folderNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.A
 
 // Setattr changes mode, owner and times of the backing folder.
 func (n *folderNode) Setattr(ctx context.Context, handle nodefs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
-	if err := setAttributes(ctx, n.folder, in, os.ModePerm); err != nil {
+	if err := setAttributes(ctx, n.folder, in); err != nil {
 		return n.tree.errno(n.name(), "change attributes", err)
 	}
 	return n.Getattr(ctx, handle, out)

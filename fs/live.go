@@ -2,7 +2,6 @@ package fs
 
 import (
 	"context"
-	"hash/maphash"
 	"syscall"
 
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
@@ -27,9 +26,6 @@ var (
 	_ nodefs.NodeReader    = (*liveNode)(nil)
 )
 
-// textSeed makes the sums of texts, which tell apart the nodes of one name.
-var textSeed = maphash.MakeSeed()
-
 // lookupLive answers a lookup with a text. The file belongs to whom owner says.
 func (t *tree) lookupLive(ctx context.Context, parent *nodefs.Inode, number uint64, content []byte, owner func() (catalog.Attributes, error), out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	child := &liveNode{node: node{tree: t}, content: content, owner: owner}
@@ -38,7 +34,7 @@ func (t *tree) lookupLive(ctx context.Context, parent *nodefs.Inode, number uint
 		return nil, errno
 	}
 	described.fillEntry(out, 0, nameTimeout)
-	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: number, Gen: maphash.Bytes(textSeed, content)}
+	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: number, Gen: generationOf(content)}
 	return parent.NewInode(ctx, child, identity), 0
 }
 

@@ -75,12 +75,10 @@ var storeFiles = []storeFile{
 	{name: "witness.jsonl", mode: fuse.S_IFREG, view: ofSnapshot((*store.Snapshot).Witness)},
 }
 
-// reservedNames belong to the layout of a store's folder; no child may take one.
-var reservedNames = []string{errorName, "vectors", "vectors.delete", "wasm", "dashboard", "neighbors", "query", "ctl", "lineage"}
-
-// isReserved says whether name can never be that of a child.
+// isReserved says whether name belongs to the layout of a store's folder, now or
+// later, so that no derived store can have it.
 func isReserved(name string) bool {
-	return name == streamName || strings.HasPrefix(name, streamName+".") || slices.Contains(reservedNames, name) ||
+	return catalog.ReservedName(name) || name == errorName || name == streamName || strings.HasPrefix(name, streamName+".") ||
 		slices.ContainsFunc(storeFiles, func(file storeFile) bool { return file.name == name })
 }
 
@@ -110,7 +108,7 @@ func identityJSON(ctx context.Context, s *catalog.Store) (store.View, uint64, ti
 func (n *storeNode) facts() (facts, syscall.Errno) {
 	backing, err := n.store.Attributes()
 	if err != nil {
-		return facts{}, n.tree.errno(n.store.Name(), "stat", err)
+		return facts{}, n.tree.errno(n.store.Path(), "stat", err)
 	}
 	return folderOf(backing), 0
 }
@@ -131,8 +129,8 @@ func (n *storeNode) Setattr(ctx context.Context, handle nodefs.FileHandle, in *f
 	if n.tree.readOnly {
 		return syscall.EROFS
 	}
-	if err := setAttributes(ctx, n.store, in, readable|writable); err != nil {
-		return n.tree.errno(n.store.Name(), "change attributes", err)
+	if err := setAttributes(ctx, n.store, in); err != nil {
+		return n.tree.errno(n.store.Path(), "change attributes", err)
 	}
 	n.tree.notices.post(n.store)
 	return n.Getattr(ctx, handle, out)
@@ -160,7 +158,7 @@ func (n *storeNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut)
 	}
 	entry, err := n.store.Lookup(ctx, name)
 	if err != nil {
-		return nil, n.tree.errno(n.store.Name(), "look up "+name, err)
+		return nil, n.tree.errno(n.store.Path(), "look up "+name, err)
 	}
 	return n.tree.lookupEntry(ctx, parent, entry, out)
 }
@@ -173,7 +171,7 @@ func (n *storeNode) lookupFile(ctx context.Context, file storeFile, out *fuse.En
 	case file.view != nil:
 		view, generation, modified, err := file.view(ctx, n.store)
 		if err != nil {
-			return nil, n.tree.errno(n.store.Name(), "show "+file.name, err)
+			return nil, n.tree.errno(n.store.Path(), "show "+file.name, err)
 		}
 		return n.tree.lookupView(ctx, parent, n.store, file.name, view, generation, modified, out)
 	case file.views != nil:
@@ -181,7 +179,7 @@ func (n *storeNode) lookupFile(ctx context.Context, file storeFile, out *fuse.En
 	case file.text != nil:
 		content, err := file.text(ctx, n.store)
 		if err != nil {
-			return nil, n.tree.errno(n.store.Name(), "show "+file.name, err)
+			return nil, n.tree.errno(n.store.Path(), "show "+file.name, err)
 		}
 		return n.lookupText(ctx, file.name, content, out)
 	}
@@ -200,7 +198,7 @@ func (n *storeNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHan
 		}
 		children, err := n.store.List(ctx)
 		if err != nil {
-			return nil, n.tree.errno(n.store.Name(), "list", err)
+			return nil, n.tree.errno(n.store.Path(), "list", err)
 		}
 		entries := make([]fuse.DirEntry, 0, len(storeFiles)+len(children))
 		for _, file := range storeFiles {
@@ -217,9 +215,9 @@ func (n *storeNode) Mkdir(ctx context.Context, name string, mode uint32, out *fu
 		return nil, n.tree.refusal()
 	}
 	uid, gid := owner(ctx)
-	child, err := n.store.Derive(ctx, name, os.FileMode(mode).Perm()&^executable, uid, gid)
+	child, err := n.store.Derive(ctx, name, os.FileMode(mode).Perm(), uid, gid)
 	if err != nil {
-		return nil, n.tree.errno(n.store.Name(), "derive "+name, err)
+		return nil, n.tree.errno(n.store.Path(), "derive "+name, err)
 	}
 	return n.tree.lookupEntry(ctx, n.EmbeddedInode(), catalog.Entry{Name: name, Kind: catalog.KindStore, Store: child}, out)
 }
@@ -230,7 +228,7 @@ func (n *storeNode) Rmdir(ctx context.Context, name string) syscall.Errno {
 		return n.tree.refusal()
 	}
 	if err := n.store.Rmdir(ctx, name); err != nil {
-		return n.tree.errno(n.store.Name(), "rmdir "+name, err)
+		return n.tree.errno(n.store.Path(), "rmdir "+name, err)
 	}
 	return 0
 }
@@ -240,7 +238,7 @@ func (n *storeNode) Rename(ctx context.Context, name string, to nodefs.InodeEmbe
 	if isReserved(name) {
 		return n.tree.refusal()
 	}
-	return n.tree.rename(ctx, n.store, n.store.Name(), name, to, newName, flags)
+	return n.tree.rename(ctx, n.store, n.store.Path(), name, to, newName, flags)
 }
 
 // Getxattr gives a fact of the store. Other names are answered without touching
@@ -283,7 +281,7 @@ func (n *storeNode) Setxattr(ctx context.Context, name string, value []byte, fla
 		return syscall.EEXIST
 	case name == attributeDerivation:
 		if err := n.store.SetDerivationType(ctx, string(value)); err != nil {
-			return n.tree.errno(n.store.Name(), "set the derivation type", err)
+			return n.tree.errno(n.store.Path(), "set the derivation type", err)
 		}
 		return 0
 	case strings.HasPrefix(name, attributePrefix):

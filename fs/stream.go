@@ -190,5 +190,5 @@ func (h *streamHandle) fail(operation string, err error) syscall.Errno {
 		return errnoOf(err)
 	}
 	h.logged = err
-	return h.tree.errno(h.store.Name(), operation+" "+h.name, err)
+	return h.tree.errno(h.store.Path(), operation+" "+h.name, err)
 }

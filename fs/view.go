@@ -46,7 +46,7 @@ func (t *tree) lookupView(ctx context.Context, parent *nodefs.Inode, s *catalog.
 func (n *viewNode) facts() (facts, syscall.Errno) {
 	backing, err := n.store.Attributes()
 	if err != nil {
-		return facts{}, n.tree.errno(n.store.Name(), "stat "+n.path, err)
+		return facts{}, n.tree.errno(n.store.Path(), "stat "+n.path, err)
 	}
 	described := ownedBy(backing, readable)
 	described.modified, described.size, described.allocated = n.modified, n.view.Size(), n.view.Allocated()
@@ -77,7 +77,7 @@ func (n *viewNode) Open(_ context.Context, flags uint32) (nodefs.FileHandle, uin
 	}
 	reader, err := n.view.Open()
 	if err != nil {
-		return nil, 0, n.tree.errno(n.store.Name(), "open "+n.path, err)
+		return nil, 0, n.tree.errno(n.store.Path(), "open "+n.path, err)
 	}
 	return &viewHandle{node: n, reader: reader}, fuse.FOPEN_KEEP_CACHE | fuse.FOPEN_NOFLUSH, 0
 }
@@ -101,7 +101,7 @@ func (h *viewHandle) Read(_ context.Context, buffer []byte, offset int64) (fuse.
 		if err == nil {
 			err = store.ErrCorrupt
 		}
-		return nil, h.node.tree.errno(h.node.store.Name(), "read "+h.node.path, err)
+		return nil, h.node.tree.errno(h.node.store.Path(), "read "+h.node.path, err)
 	}
 	return fuse.ReadResultData(buffer), 0
 }
@@ -109,7 +109,7 @@ func (h *viewHandle) Read(_ context.Context, buffer []byte, offset int64) (fuse.
 // Release lets go of the store's file.
 func (h *viewHandle) Release(context.Context) syscall.Errno {
 	if err := h.reader.Close(); err != nil {
-		return h.node.tree.errno(h.node.store.Name(), "close "+h.node.path, err)
+		return h.node.tree.errno(h.node.store.Path(), "close "+h.node.path, err)
 	}
 	return 0
 }

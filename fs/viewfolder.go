@@ -46,11 +46,11 @@ func (t *tree) lookupViewFolder(ctx context.Context, parent *nodefs.Inode, s *ca
 func (n *viewFolderNode) facts(ctx context.Context) (facts, syscall.Errno) {
 	backing, err := n.store.Attributes()
 	if err != nil {
-		return facts{}, n.tree.errno(n.store.Name(), "stat "+n.path, err)
+		return facts{}, n.tree.errno(n.store.Path(), "stat "+n.path, err)
 	}
 	snapshot, err := n.store.Snapshot(ctx)
 	if err != nil {
-		return facts{}, n.tree.errno(n.store.Name(), "stat "+n.path, err)
+		return facts{}, n.tree.errno(n.store.Path(), "stat "+n.path, err)
 	}
 	described := folderOf(backing)
 	described.modified = snapshot.Time()
@@ -92,7 +92,7 @@ func (n *viewFolderNode) list(ctx context.Context) (*store.Snapshot, []store.Nam
 func (n *viewFolderNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	snapshot, views, err := n.list(ctx)
 	if err != nil {
-		return nil, n.tree.errno(n.store.Name(), "look up "+n.path+"/"+name, err)
+		return nil, n.tree.errno(n.store.Path(), "look up "+n.path+"/"+name, err)
 	}
 	for _, named := range views {
 		if named.Name == name {
@@ -110,7 +110,7 @@ func (n *viewFolderNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.Fi
 	handle, errno := openListing(ctx, n.EmbeddedInode(), func(ctx context.Context) ([]fuse.DirEntry, syscall.Errno) {
 		_, views, err := n.list(ctx)
 		if err != nil {
-			return nil, n.tree.errno(n.store.Name(), "list "+n.path, err)
+			return nil, n.tree.errno(n.store.Path(), "list "+n.path, err)
 		}
 		entries := make([]fuse.DirEntry, 0, len(views))
 		folders := make(map[string]bool)

@@ -1,5 +1,7 @@
 package segments
 
+import "fmt"
+
 // KernelArchitecture is the machine that a kernel image runs on.
 type KernelArchitecture uint8
 
@@ -22,6 +24,16 @@ var kernelArchitectureNames = map[KernelArchitecture]string{
 
 // String returns the architecture's name, or its number as "0x07".
 func (a KernelArchitecture) String() string { return numberName(a, kernelArchitectureNames) }
+
+// ParseKernelArchitecture finds the architecture of a name that String returns.
+func ParseKernelArchitecture(name string) (KernelArchitecture, error) {
+	for architecture, known := range kernelArchitectureNames {
+		if known == name {
+			return architecture, nil
+		}
+	}
+	return KernelUnknown, fmt.Errorf("%q is no kernel architecture", name)
+}
 
 // KernelType is the kind of a kernel image.
 type KernelType uint8

@@ -10,28 +10,33 @@ import (
 
 // action is what a commit adds to the store's audit chain.
 type action struct {
-	kind uint8
-	text string // without the epoch, which the commit decides
+	kind   uint8
+	text   string // without the epoch, which the commit decides; or
+	record []byte // complete as it is
 }
 
 func ingestAction(count uint64) action {
-	return action{segments.WitnessComputation, fmt.Sprintf("ingest:count=%d", count)}
+	return action{kind: segments.WitnessComputation, text: fmt.Sprintf("ingest:count=%d", count)}
 }
 
 func deleteAction(count int) action {
-	return action{segments.WitnessProvenance, fmt.Sprintf("delete:count=%d", count)}
+	return action{kind: segments.WitnessProvenance, text: fmt.Sprintf("delete:count=%d", count)}
 }
 
 func compactAction(compacted int, reclaimed int64) action {
-	return action{segments.WitnessComputation, fmt.Sprintf("compact:segments_compacted=%d,bytes_reclaimed=%d", compacted, reclaimed)}
+	return action{kind: segments.WitnessComputation, text: fmt.Sprintf("compact:segments_compacted=%d,bytes_reclaimed=%d", compacted, reclaimed)}
+}
+
+func lineageAction(record []byte) action {
+	return action{kind: segments.WitnessLineage, record: record}
 }
 
 // segment is the witness entry that follows the one whose hash is in previous,
 // which then becomes the new entry's.
 func (a action) segment(epoch uint32, stamp uint64, previous *lineage.Hash) newSegment {
-	witness := segments.Witness{
-		Kind: a.kind, Timestamp: stamp, Previous: *previous,
-		Action: fmt.Appendf(nil, "%s,epoch=%d", a.text, epoch),
+	witness := segments.Witness{Kind: a.kind, Timestamp: stamp, Previous: *previous, Action: a.record}
+	if a.record == nil {
+		witness.Action = fmt.Appendf(nil, "%s,epoch=%d", a.text, epoch)
 	}
 	payload := witness.Encode()
 	*previous = lineage.WitnessHash(payload)

@@ -109,7 +109,11 @@ func (r *rewrite) run(ctx context.Context, also *idSet) (CompactResult, error) {
 	if r.target, err = s.files.Create(temporary, 0o600); err != nil {
 		return CompactResult{}, err
 	}
-	manifest, last, err := r.fill(ctx, also)
+	var manifest *segments.Manifest
+	var last segments.Segment
+	if _, err = r.target.TryLock(); err == nil {
+		manifest, last, err = r.fill(ctx, also)
+	}
 	if err == nil {
 		err = r.target.SetOwner(info)
 	}

@@ -83,7 +83,7 @@ func (s *Store) derive(name string, options DeriveOptions) error {
 		content.before = append(content.before, newSegment{kind: segments.TypeProfile, payload: segments.EncodeProfile(profile)})
 	}
 	if options.SetOwner {
-		content.owner = &FileInfo{Mode: options.Perm, UID: options.UID, GID: options.GID}
+		content.owner = &FileInfo{Mode: content.mode(), UID: options.UID, GID: options.GID}
 	}
 	files := s.files
 	if s.owned != nil {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"os"
 	"time"
 
 	"rvffs/segments"
@@ -33,6 +34,10 @@ type CreateOptions struct {
 	// let the first vectors fix it.
 	Dimension int
 	Metric    segments.Metric
+	// Perm is the new file's mode, 0 for 0644; UID and GID its owner if SetOwner.
+	Perm     os.FileMode
+	SetOwner bool
+	UID, GID uint32
 }
 
 // temporarySuffix ends the names of files that exist only while something is

@@ -1,17 +1,14 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"rvffs/lineage"
 	"rvffs/segments"
@@ -106,7 +103,11 @@ func (s *Store) create(create CreateOptions) error {
 		Dimension: uint16(create.Dimension), Metric: create.Metric,
 		Identity: lineage.Identity{FileID: id}, HasIdentity: true,
 	}
-	return writeNew(s.files, s.path, newFileContent{manifest: manifest})
+	content := newFileContent{manifest: manifest, perm: create.Perm}
+	if create.SetOwner {
+		content.owner = &FileInfo{Mode: content.mode(), UID: create.UID, GID: create.GID}
+	}
+	return writeNew(s.files, s.path, content)
 }
 
 // load reads the newest state from the file.
@@ -334,82 +335,4 @@ func (s *Store) checkWritable(snapshot *Snapshot) error {
 		return fmt.Errorf("%w: the file is in the wire dialect", ErrReadOnly)
 	}
 	return nil
-}
-
-// newFileContent is what a new store file begins with.
-type newFileContent struct {
-	manifest *segments.Manifest
-	before   []newSegment // segments in front of the manifest, named by it
-	owner    *FileInfo    // owner and mode to take over; nil for the defaults
-	perm     os.FileMode  // mode when owner is nil; 0 means 0644
-}
-
-type newSegment struct {
-	kind    segments.Type
-	flags   segments.Flags
-	payload []byte
-}
-
-// writeNew makes a whole store file at name: complete and durable, or not at
-// all. It fails with ErrExists when the name is taken.
-func writeNew(files FileSystem, name string, content newFileContent) error {
-	stamp := uint64(time.Now().UnixNano())
-	var image []byte
-	id := uint64(0)
-	add := func(segment newSegment) {
-		id++
-		header := segments.Header{
-			Version: 1, Type: segment.kind, Flags: segment.flags, ID: id, Timestamp: stamp,
-			PayloadLength: uint64(len(segment.payload)), ContentHash: segments.ContentHash(segment.payload),
-		}
-		if segment.kind != segments.TypeManifest {
-			content.manifest.Directory = append(content.manifest.Directory, segments.DirectoryEntry{
-				SegmentID: id, Offset: int64(len(image)), PayloadLength: header.PayloadLength, Type: segment.kind,
-			})
-		}
-		encoded := header.Encode()
-		image = append(append(image, encoded[:]...), segment.payload...)
-	}
-	for _, segment := range content.before {
-		add(segment)
-	}
-	add(newSegment{kind: segments.TypeManifest, payload: content.manifest.Encode()})
-
-	perm := content.perm
-	if perm == 0 {
-		perm = 0o644
-	}
-	return createWhole(context.Background(), files, name, perm, content.owner, func(_ context.Context, file File) error {
-		_, err := file.WriteAt(image, 0)
-		return err
-	})
-}
-
-// createWhole writes a file under a temporary name and links it to its own when
-// all of it is on the disk.
-func createWhole(ctx context.Context, files FileSystem, name string, perm os.FileMode, owner *FileInfo, fill func(context.Context, File) error) error {
-	temporary := temporaryName(name)
-	file, err := files.Create(temporary, perm)
-	if err != nil {
-		return err
-	}
-	err = fill(ctx, file)
-	if err == nil && owner != nil {
-		err = file.SetOwner(*owner)
-	}
-	if err == nil {
-		err = file.SyncData()
-	}
-	err = errors.Join(err, file.Close())
-	if err == nil {
-		err = files.Link(temporary, name)
-		if errors.Is(err, fs.ErrExist) {
-			err = fmt.Errorf("%w: %w", ErrExists, err)
-		}
-	}
-	err = errors.Join(err, files.Remove(temporary))
-	if err == nil {
-		err = files.SyncDirectory(name)
-	}
-	return err
 }

@@ -30,6 +30,9 @@ type NamedView struct {
 	View View
 }
 
+// TextView is a view of text that was computed elsewhere.
+func TextView(text []byte) View { return bytesView(text) }
+
 // bytesView is a view that was computed whole.
 type bytesView []byte
 

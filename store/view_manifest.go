@@ -58,7 +58,7 @@ func (s *Snapshot) DescribeManifest() ManifestDescription {
 		Deleted:   manifest.Deleted,
 	}
 	for _, entry := range manifest.Directory {
-		described.Directory = append(described.Directory, describeEntry(entry))
+		described.Directory = append(described.Directory, DescribeEntry(entry))
 	}
 	if described.Deleted == nil {
 		described.Deleted = []uint64{}
@@ -69,7 +69,8 @@ func (s *Snapshot) DescribeManifest() ManifestDescription {
 	return described
 }
 
-func describeEntry(entry segments.DirectoryEntry) EntryDescription {
+// DescribeEntry puts a directory entry into readable form.
+func DescribeEntry(entry segments.DirectoryEntry) EntryDescription {
 	return EntryDescription{
 		SegmentID: entry.SegmentID, Offset: entry.Offset,
 		PayloadLength: entry.PayloadLength, Type: entry.Type.String(),

@@ -13,6 +13,10 @@ func commands() []*cobra.Command {
 	return []*cobra.Command{
 		newMountCommand(),
 		newUmountCommand(),
+		newCreateCommand(),
+		newInspectCommand(),
+		newDeriveCommand(),
+		newEmbedKernelCommand(),
 	}
 }
 

@@ -1,8 +1,136 @@
 package integration
 
 import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
 	"testing"
+
+	"rvffs/segments"
+	"rvffs/store"
+	"rvffs/test/integration/rawfile"
 )
 
-// What the tests do through the Go interface of the store package, beside a
-// mount or without one.
+// What the tests do through the Go interface of package store, as another
+// program beside a mount.
+
+// withEngine opens a store for writing and uses it. A mount may hold the lock
+// for a moment longer than its last commit; the engine waits for it.
+func withEngine(t testing.TB, path string, use func(context.Context, *store.Store) error) {
+	t.Helper()
+	opened, err := store.Open(path, store.Options{LockWait: patience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := errors.Join(use(limit, opened), opened.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// engineDelete deletes vectors; all of them must be live.
+func engineDelete(t testing.TB, path string, ids ...uint64) {
+	t.Helper()
+	withEngine(t, path, func(limit context.Context, opened *store.Store) error {
+		result, err := opened.Delete(limit, ids)
+		if err == nil && (result.Deleted != uint64(len(ids)) || result.Missing != 0) {
+			err = fmt.Errorf("of %d ids %d were deleted, %d missing", len(ids), result.Deleted, result.Missing)
+		}
+		return err
+	})
+}
+
+// engineCompact rewrites the file.
+func engineCompact(t testing.TB, path string) {
+	t.Helper()
+	withEngine(t, path, func(limit context.Context, opened *store.Store) error {
+		_, err := opened.Compact(limit)
+		return err
+	})
+}
+
+// engineKernel embeds a kernel.
+func engineKernel(t testing.TB, path string, image []byte, cmdline string) {
+	t.Helper()
+	withEngine(t, path, func(limit context.Context, opened *store.Store) error {
+		header := segments.KernelHeader{Type: segments.KernelMicroLinux}
+		_, err := opened.WriteKernel(limit, header, bytes.NewReader(image), int64(len(image)), cmdline)
+		return err
+	})
+}
+
+// engineEBPF embeds a program.
+func engineEBPF(t testing.TB, path string, program, btf []byte) {
+	t.Helper()
+	withEngine(t, path, func(limit context.Context, opened *store.Store) error {
+		_, err := opened.WriteEBPF(limit, segments.EBPFHeader{}, bytes.NewReader(program), int64(len(program)), btf)
+		return err
+	})
+}
+
+// engineHolds compares what the engine reads from a file with the model and with
+// the independent reader.
+func engineHolds(path string, want model) (err error) {
+	file, err := rawfile.Read(path)
+	if err != nil {
+		return err
+	}
+	opened, err := store.OpenReadOnly(path, store.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	snapshot, err := opened.Snapshot()
+	if err != nil {
+		return err
+	}
+	got := map[uint64][]float32{}
+	err = snapshot.Vectors(context.Background(), func(ids []uint64, rows []byte) error {
+		width := len(rows) / len(ids)
+		for i, id := range ids {
+			if _, twice := got[id]; twice {
+				return fmt.Errorf("id %d came twice", id)
+			}
+			got[id] = floats(rows[i*width : (i+1)*width])
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	status, err := opened.Status(context.Background())
+	if err != nil {
+		return err
+	}
+	newest := file.Newest()
+	identity, known := opened.Identity()
+	if known != (newest.Identity != nil) {
+		return fmt.Errorf("identity known: %v", known)
+	}
+	if known {
+		encoded, err := identity.AppendBinary(nil)
+		if err != nil || !bytes.Equal(encoded, newest.Identity.Bytes()) {
+			return fmt.Errorf("identity %+v (%v), want %+v", identity, err, newest.Identity)
+		}
+	}
+	return errors.Join(
+		want.differs(got),
+		expect("live vectors", status.LiveVectors, uint64(len(want))),
+		expect("distinct ids", status.TotalVectors, uint64(file.StoredIDs())),
+		expect("epoch", status.Epoch, newest.Epoch),
+		expect("dimension", status.Dimension, int(newest.Dimension)),
+		expect("metric", status.Metric, newest.MetricName()))
+}
+
+// floats decodes a row.
+func floats(row []byte) []float32 {
+	vector := make([]float32, len(row)/4)
+	for i := range vector {
+		vector[i] = math.Float32frombits(binary.LittleEndian.Uint32(row[4*i:]))
+	}
+	return vector
+}

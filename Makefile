@@ -1,0 +1,52 @@
+# `make test` and `make demo` need only Go and make on a Debian machine; they
+# install the rest (scripts/dependencies.sh says what).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+GO ?= go
+export GO
+export PATH := $(PATH):/usr/local/go/bin
+
+# Without a commit that git can read there is no revision to stamp.
+ifeq ($(shell git rev-parse --verify --quiet HEAD 2>/dev/null),)
+export GOFLAGS := $(shell $(GO) env GOFLAGS) -buildvcs=false
+endif
+
+# What builds and passes its tests for WebAssembly too.
+PORTABLE := ./lineage/... ./segments/... ./store ./store/vecio
+PEER := test/integration/peer
+
+.PHONY: build demo test lint bench deps clean
+
+build: ## bin/rvffs
+	$(GO) build -o bin/rvffs ./cmd/rvffs
+
+demo: deps build ## the whole story on a mount of its own
+	scripts/demo.sh
+
+test: deps ## everything, nothing skipped
+	$(GO) vet ./...
+	CI=true $(GO) test -race ./...
+	GOOS=wasip1 GOARCH=wasm $(GO) test -exec '$(CURDIR)/scripts/wasip1.sh' $(PORTABLE)
+
+lint: ## format, vet, staticcheck, known vulnerabilities
+	scripts/lint.sh
+
+bench: ## benchmarks of the packages
+	$(GO) test -run '^$$' -bench . -benchmem ./lineage/... ./segments/... ./store/...
+
+deps: $(PEER)/node_modules/.package-lock.json
+
+# The packages come first, for npm is one of them.
+$(PEER)/node_modules/.package-lock.json: $(PEER)/package-lock.json | packages
+	cd $(PEER) && npm ci
+	touch $@
+
+.PHONY: packages
+packages:
+	scripts/dependencies.sh
+
+clean:
+	rm -rf bin

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"rvffs/segments"
+	"rvffs/store"
+)
+
+func newCreateCommand() *cobra.Command {
+	var dimension int
+	var metric string
+	var asJSON bool
+	command := &cobra.Command{
+		Use:   "create FILE --dimension N",
+		Short: "Make an empty store",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			chosen, err := segments.ParseMetric(metric)
+			if err != nil {
+				return err
+			}
+			s, err := store.Create(arguments[0], store.CreateOptions{Dimension: dimension, Metric: chosen}, store.Options{})
+			if err != nil {
+				return err
+			}
+			identity, _ := s.Identity()
+			if err := s.Close(); err != nil {
+				return err
+			}
+			return printCreated(command, asJSON, arguments[0], store.DescribeIdentity(identity))
+		},
+	}
+	command.Flags().IntVarP(&dimension, "dimension", "d", 0, "components of each vector, 1 to 65535; 0: the first vectors fix it")
+	command.Flags().StringVarP(&metric, "metric", "m", "l2", "distance: l2, ip or cosine")
+	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return command
+}
+
+// created is what create and derive tell in JSON.
+type created struct {
+	File string `json:"file"`
+	store.IdentityDescription
+}
+
+func printCreated(command *cobra.Command, asJSON bool, file string, identity store.IdentityDescription) error {
+	out := command.OutOrStdout()
+	if asJSON {
+		return printJSON(out, created{file, identity})
+	}
+	_, err := fmt.Fprintf(out, "%s: %s\n", file, identity.FileID)
+	return err
+}
+
+// withStore runs f on the store in file.
+func withStore(file string, open func(string, store.Options) (*store.Store, error), f func(*store.Store) error) error {
+	s, err := open(file, store.Options{})
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(s), s.Close())
+}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"rvffs/lineage"
+	"rvffs/store"
+)
+
+func newDeriveCommand() *cobra.Command {
+	var kind string
+	var asJSON bool
+	command := &cobra.Command{
+		Use:   "derive PARENT CHILD",
+		Short: "Make a store whose lineage leads to another",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			chosen, err := lineage.ParseDerivationType(kind)
+			if err != nil {
+				return err
+			}
+			err = withStore(arguments[0], store.OpenReadOnly, func(parent *store.Store) error {
+				return parent.Derive(arguments[1], store.DeriveOptions{Type: chosen})
+			})
+			if err != nil {
+				return err
+			}
+			return withStore(arguments[1], store.OpenReadOnly, func(child *store.Store) error {
+				identity, _ := child.Identity()
+				return printCreated(command, asJSON, arguments[1], store.DescribeIdentity(identity))
+			})
+		},
+	}
+	command.Flags().StringVarP(&kind, "type", "t", lineage.Clone.String(), "how the child comes from its parent: clone, filter, merge, quantize, reindex, transform, snapshot")
+	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return command
+}

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+)
+
+// fact is one line of what a command tells people.
+type fact struct {
+	name  string
+	value any
+}
+
+// printFacts writes aligned lines for people.
+func printFacts(out io.Writer, facts []fact) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, f := range facts {
+		if _, err := fmt.Fprintf(table, "%s\t%v\n", f.name, f.value); err != nil {
+			return err
+		}
+	}
+	return table.Flush()
+}
+
+// printJSON writes a document for programs.
+func printJSON(out io.Writer, document any) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(document)
+}

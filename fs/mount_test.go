@@ -1,0 +1,536 @@
+package fs
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+
+	"rvffs/store/catalog"
+)
+
+// dimension of the stores in these tests; rowSize is a vector's length in bytes.
+const (
+	dimension = 4
+	rowSize   = 4 * dimension
+)
+
+// mounted mounts a new directory for the time of a test, and returns it and the
+// mount point. prepare may put files into the directory first.
+func mounted(t *testing.T, options Options, prepare ...func(directory string)) (directory, mountPoint string) {
+	t.Helper()
+	device, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	if err != nil || os.Geteuid() != 0 {
+		t.Skip("needs root and /dev/fuse")
+	}
+	device.Close()
+	directory, mountPoint = t.TempDir(), t.TempDir()
+	for _, change := range prepare {
+		change(directory)
+	}
+	log := zerolog.New(zerolog.NewTestWriter(t))
+	stores, err := catalog.Open(directory, catalog.Options{ReadOnly: options.ReadOnly, Dimension: dimension, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.Log = log
+	server, err := Mount(stores, mountPoint, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if busy, err := server.Unmount(); err != nil || busy {
+			t.Errorf("unmount: in use %v, %v", busy, err)
+		}
+		server.Wait()
+		if err := stores.Close(); err != nil {
+			t.Errorf("close the catalog: %v", err)
+		}
+	})
+	return directory, mountPoint
+}
+
+// newStore makes a store in a new mount and returns its folder.
+func newStore(t *testing.T) string {
+	t.Helper()
+	_, mountPoint := mounted(t, Options{})
+	folder := filepath.Join(mountPoint, "products.rvf")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+// rows are n vectors.
+func rows(n int) []byte {
+	encoded := make([]byte, 0, n*rowSize)
+	for i := range n * dimension {
+		encoded = binary.LittleEndian.AppendUint32(encoded, math.Float32bits(float32(i)+0.5))
+	}
+	return encoded
+}
+
+// count is the number of vectors that the manifest states.
+func count(t *testing.T, folder string) int {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(folder, "manifest.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var manifest struct {
+		Total int `json:"total_vectors"`
+	}
+	if err := json.Unmarshal(content, &manifest); err != nil {
+		t.Fatalf("%v in %s", err, content)
+	}
+	return manifest.Total
+}
+
+// errnoIn is the error number within err, 0 without error.
+func errnoIn(err error) syscall.Errno {
+	var errno syscall.Errno
+	errors.As(err, &errno)
+	return errno
+}
+
+func TestStoreFolder(t *testing.T) {
+	t.Parallel()
+	folder := newStore(t)
+	if err := os.WriteFile(filepath.Join(folder, streamName), rows(100), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(folder, "child.rvf"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := make(map[string]fs.FileMode)
+	for _, entry := range entries {
+		listed[entry.Name()] = entry.Type()
+	}
+	for _, file := range storeFiles {
+		want := fs.FileMode(0)
+		if file.mode == syscall.S_IFDIR {
+			want = fs.ModeDir
+		}
+		if got, found := listed[file.name]; !found || got != want {
+			t.Errorf("%s is listed %v with type %v, want type %v", file.name, found, got, want)
+		}
+	}
+	if got, found := listed["child.rvf"]; !found || got != fs.ModeDir {
+		t.Errorf("the child is listed %v with type %v", found, got)
+	}
+	if want := len(storeFiles) + 1; len(entries) != want {
+		t.Errorf("%d names, want %d", len(entries), want)
+	}
+}
+
+func TestSizesAreExact(t *testing.T) {
+	t.Parallel()
+	folder := newStore(t)
+	if err := os.WriteFile(filepath.Join(folder, streamName), rows(1000), 0); err != nil {
+		t.Fatal(err)
+	}
+	files := 0
+	err := filepath.WalkDir(filepath.Dir(folder), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || entry.Type()&fs.ModeSymlink != 0 {
+			return err
+		}
+		files++
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if int64(len(content)) != info.Size() {
+			t.Errorf("%s has size %d and %d bytes", path, info.Size(), len(content))
+		}
+		status := info.Sys().(*syscall.Stat_t)
+		if status.Nlink != 1 || status.Ino == 0 {
+			t.Errorf("%s has %d links and inode number %d", path, status.Nlink, status.Ino)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 10 {
+		t.Errorf("only %d files in the tree", files)
+	}
+}
+
+func TestRawIsTheStoreFile(t *testing.T) {
+	t.Parallel()
+	directory, mountPoint := mounted(t, Options{})
+	folder := filepath.Join(mountPoint, "products.rvf")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, streamName), rows(5000), 0); err != nil {
+		t.Fatal(err)
+	}
+	shown, err := os.ReadFile(filepath.Join(folder, "raw"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, err := os.ReadFile(filepath.Join(directory, "products.rvf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(shown, stored) {
+		t.Errorf("raw has %d bytes, the file %d", len(shown), len(stored))
+	}
+}
+
+// TestStreams runs what a shell does to vectors.append. In each script, rows holds
+// ten vectors, half one and a half, rest the missing half, and bad a vector that
+// is none after two that are.
+func TestStreams(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		script string
+		want   int
+		fails  bool
+	}{
+		{"redirect", `cat rows > F`, 10, false},
+		{"append", `cat rows >> F; cat rows >> F`, 20, false},
+		{"copy", `cp rows F`, 10, false},
+		{"copy with attributes", `cp -p rows F`, 10, false},
+		{"tee", `tee F < rows > /dev/null`, 10, false},
+		{"tee -a", `tee -a F < rows > /dev/null`, 10, false},
+		{"small blocks", `dd status=none if=rows of=F bs=7`, 10, false},
+		{"synchronous small blocks", `dd status=none if=rows of=F bs=7 oflag=dsync`, 10, false},
+		{"fsync", `dd status=none if=rows of=F bs=1M conv=fsync,notrunc`, 10, false},
+		{"two programs, one stream", `{ cat half; cat rest; } > F`, 2, false},
+		{"two programs of a subshell", `( cat half; cat rest ) > F`, 2, false},
+		{"a program between", `exec 3> F; cat half >&3; ls > /dev/null; cat rest >&3; exec 3>&-`, 2, false},
+		{"forced format", `cat rows > F.f32`, 10, false},
+		{"nothing", `: > F`, 0, false},
+		{"unfinished", `dd status=none if=half of=F`, 0, true},
+		{"unfinished copy", `cp half F`, 0, true},
+		{"a bad vector", `cat bad > F`, 0, true},
+		{"a bad vector in small blocks", `dd status=none if=bad of=F bs=16`, 0, true},
+		{"a bad vector after a commit", `{ cat rows; cat bad; } > F`, 10, true},
+		{"not at the next byte", `dd status=none if=rows of=F bs=16 seek=1 conv=notrunc`, 0, true},
+		{"killed", `sh -c 'exec 3> F; cat half >&3; kill -9 $$' || :`, 1, false},
+		{"other name", `cat rows > vectors.append.other`, 0, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			folder, inputs := newStore(t), t.TempDir()
+			bad := append(rows(2), rows(1)...)
+			binary.LittleEndian.PutUint32(bad[2*rowSize:], math.Float32bits(float32(math.NaN())))
+			for name, content := range map[string][]byte{
+				"rows": rows(10), "half": rows(2)[:rowSize*3/2], "rest": rows(2)[rowSize*3/2:], "bad": bad,
+			} {
+				if err := os.WriteFile(filepath.Join(inputs, name), content, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			command := exec.Command("sh", "-c", strings.ReplaceAll(test.script, "F", filepath.Join(folder, streamName)))
+			command.Dir = inputs
+			if test.name == "other name" {
+				command.Dir = folder
+			}
+			output, err := command.CombinedOutput()
+			if (err != nil) != test.fails {
+				t.Errorf("%v: %s", err, output)
+			}
+			if got := count(t, folder); got != test.want {
+				t.Errorf("%d vectors, want %d; %s", got, test.want, output)
+			}
+		})
+	}
+}
+
+func TestStreamOffsets(t *testing.T) {
+	t.Parallel()
+	folder := newStore(t)
+	stream, err := os.OpenFile(filepath.Join(folder, streamName), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
+	content := rows(3)
+	for _, step := range []struct {
+		name string
+		do   func() error
+		want syscall.Errno
+	}{
+		{"begin", func() error { _, err := stream.WriteAt(content[:20], 0); return err }, 0},
+		{"again", func() error { _, err := stream.WriteAt(content[:20], 0); return err }, syscall.EINVAL},
+		{"beyond", func() error { _, err := stream.WriteAt(content[40:], 40); return err }, syscall.EINVAL},
+		{"cut to nothing", func() error { return stream.Truncate(0) }, 0},
+		{"cut to what came", func() error { return stream.Truncate(20) }, 0},
+		{"cut to less", func() error { return stream.Truncate(19) }, syscall.EINVAL},
+		{"cut by name", func() error { return os.Truncate(stream.Name(), 20) }, syscall.EINVAL},
+		{"commit within a record", stream.Sync, syscall.EINVAL},
+		{"go on", func() error { _, err := stream.WriteAt(content[20:], 20); return err }, 0},
+		{"commit", stream.Sync, 0},
+		{"mode", func() error { return os.Chmod(stream.Name(), 0o777) }, 0},
+		{"owner", func() error { return os.Chown(stream.Name(), 1, 1) }, 0},
+		{"attribute", func() error { return unix.Setxattr(stream.Name(), "user.x", nil, 0) }, syscall.ENOTSUP},
+		{"no attribute to remove", func() error { return unix.Removexattr(stream.Name(), "user.x") }, syscall.ENOTSUP},
+	} {
+		if got := errnoIn(step.do()); got != step.want {
+			t.Errorf("%s: %v, want %v", step.name, got, step.want)
+		}
+	}
+	if got := count(t, folder); got != 3 {
+		t.Errorf("%d vectors, want 3", got)
+	}
+	if content, err := os.ReadFile(stream.Name()); err != nil || len(content) > 0 {
+		t.Errorf("reading a stream gives %d bytes, %v", len(content), err)
+	}
+}
+
+func TestStateIsShownAtOnce(t *testing.T) {
+	t.Parallel()
+	folder := newStore(t)
+	manifest := filepath.Join(folder, "manifest.json")
+	first, err := os.Open(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	before, err := first.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	segments, err := os.ReadDir(filepath.Join(folder, "segments"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		if err := os.WriteFile(filepath.Join(folder, streamName), rows(1), 0); err != nil {
+			t.Fatal(err)
+		}
+		if got := count(t, folder); got != i+1 {
+			t.Fatalf("%d vectors after commit %d", got, i+1)
+		}
+		info, err := os.Stat(manifest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Sys().(*syscall.Stat_t).Ino != before.Sys().(*syscall.Stat_t).Ino {
+			t.Fatal("the inode number changed")
+		}
+	}
+	if now, err := os.ReadDir(filepath.Join(folder, "segments")); err != nil || len(now) <= len(segments) {
+		t.Errorf("%d segments after 20 commits, %d before, %v", len(now), len(segments), err)
+	}
+	var old struct {
+		Total int `json:"total_vectors"`
+	}
+	if err := json.NewDecoder(first).Decode(&old); err != nil || old.Total != 0 {
+		t.Errorf("an open file tells of %d vectors now, %v", old.Total, err)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	folder := newStore(t)
+	in := func(name string) string { return filepath.Join(folder, name) }
+	if err := os.WriteFile(in(streamName), rows(1), 0); err != nil {
+		t.Fatal(err)
+	}
+	create := func(name string) func() error {
+		return func() error { return os.WriteFile(in(name), nil, 0o644) }
+	}
+	for _, test := range []struct {
+		name string
+		do   func() error
+		want syscall.Errno
+	}{
+		{"write to a view", create("raw"), syscall.EPERM},
+		{"cut a view", func() error { return os.Truncate(in("raw"), 0) }, syscall.EPERM},
+		{"mode of a view", func() error { return os.Chmod(in("raw"), 0o644) }, syscall.EPERM},
+		{"write to a text", create("status.json"), syscall.EPERM},
+		{"new file", create("new"), syscall.EPERM},
+		{"new file in a folder of views", create("segments/new"), syscall.EPERM},
+		{"new file in the root", create("../new"), syscall.EPERM},
+		{"new file in the control folder", create("../.rvffs/new"), syscall.EPERM},
+		{"delete a view", func() error { return os.Remove(in("raw")) }, syscall.EPERM},
+		{"delete a stream", func() error { return syscall.Unlink(in(streamName)) }, syscall.EPERM},
+		{"delete a store like a file", func() error { return syscall.Unlink(folder) }, syscall.EISDIR},
+		{"remove a folder of views", func() error { return syscall.Rmdir(in("segments")) }, syscall.EPERM},
+		{"remove the control folder", func() error { return syscall.Rmdir(in("../.rvffs")) }, syscall.EPERM},
+		{"remove a store with vectors", func() error { return syscall.Rmdir(folder) }, syscall.ENOTEMPTY},
+		{"remove nothing", func() error { return syscall.Rmdir(in("none")) }, syscall.ENOENT},
+		{"link", func() error { return os.Link(in("raw"), in("link")) }, syscall.EPERM},
+		{"symbolic link", func() error { return os.Symlink("raw", in("link")) }, syscall.EPERM},
+		{"device", func() error { return unix.Mkfifo(in("fifo"), 0o644) }, syscall.EPERM},
+		{"rename a view", func() error { return os.Rename(in("raw"), in("raw2")) }, syscall.EPERM},
+		{"child of a name to come", func() error { return os.Mkdir(in("lineage"), 0o755) }, syscall.EPERM},
+		{"child of a stream's name", func() error { return os.Mkdir(in("vectors.append.rvdna"), 0o755) }, syscall.EPERM},
+		{"folder of views", func() error { return os.Mkdir(in("segments/new"), 0o755) }, syscall.EPERM},
+		{"rename the control folder", func() error { return os.Rename(in("../.rvffs"), in("../x")) }, syscall.EPERM},
+		{"rename away from the parent", func() error { return os.Rename(folder, in("self.rvf")) }, syscall.EINVAL},
+		{"exchange", func() error {
+			return unix.Renameat2(unix.AT_FDCWD, folder, unix.AT_FDCWD, in("../.rvffs"), unix.RENAME_EXCHANGE)
+		}, syscall.EINVAL},
+		{"attribute of a view", func() error { return unix.Setxattr(in("raw"), "user.x", nil, 0) }, syscall.ENOTSUP},
+		{"fact", func() error { return unix.Setxattr(folder, attributePrefix+"epoch", nil, 0) }, syscall.EPERM},
+		{"attribute of a store", func() error { return unix.Setxattr(folder, "user.x", nil, 0) }, syscall.ENOTSUP},
+		{"no such attribute", func() error { _, err := unix.Getxattr(folder, "user.x", nil); return err }, syscall.ENODATA},
+		{"no such fact", func() error { _, err := unix.Getxattr(folder, attributePrefix+"x", nil); return err }, syscall.ENODATA},
+	} {
+		if got := errnoIn(test.do()); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+	if entries, err := os.ReadDir(folder); err != nil || len(entries) != len(storeFiles) {
+		t.Errorf("%d names are left, %v", len(entries), err)
+	}
+}
+
+func TestNamesOfStores(t *testing.T) {
+	t.Parallel()
+	_, mountPoint := mounted(t, Options{})
+	in := func(name string) string { return filepath.Join(mountPoint, name) }
+	for _, step := range []struct {
+		name string
+		do   func() error
+		want syscall.Errno
+	}{
+		{"store", func() error { return os.Mkdir(in("a.rvf"), 0o755) }, 0},
+		{"store again", func() error { return os.Mkdir(in("a.rvf"), 0o755) }, syscall.EEXIST},
+		{"other store", func() error { return os.Mkdir(in("b.rvtext"), 0o700) }, 0},
+		{"plain folder", func() error { return os.Mkdir(in("plain"), 0o755) }, 0},
+		{"store in it", func() error { return os.Mkdir(in("plain/c.rvf"), 0o755) }, 0},
+		{"full folder", func() error { return syscall.Rmdir(in("plain")) }, syscall.ENOTEMPTY},
+		{"rename", func() error { return os.Rename(in("a.rvf"), in("z.rvf")) }, 0},
+		{"rename onto", func() error {
+			return unix.Renameat2(unix.AT_FDCWD, in("z.rvf"), unix.AT_FDCWD, in("b.rvtext"), unix.RENAME_NOREPLACE)
+		}, syscall.EEXIST},
+		{"derive", func() error { return os.Mkdir(in("z.rvf/child.rvf"), 0o755) }, 0},
+		{"parent", func() error { return syscall.Rmdir(in("z.rvf")) }, syscall.ENOTEMPTY},
+		{"to another parent", func() error { return os.Rename(in("z.rvf/child.rvf"), in("b.rvtext/child.rvf")) }, syscall.EXDEV},
+		{"rename a child", func() error { return os.Rename(in("z.rvf/child.rvf"), in("z.rvf/kid.rvdna")) }, 0},
+		{"remove a child", func() error { return syscall.Rmdir(in("z.rvf/kid.rvdna")) }, 0},
+		{"remove a store", func() error { return syscall.Rmdir(in("z.rvf")) }, 0},
+		{"nothing left", func() error { _, err := os.Stat(in("z.rvf")); return err }, syscall.ENOENT},
+	} {
+		if got := errnoIn(step.do()); got != step.want {
+			t.Errorf("%s: %v, want %v", step.name, got, step.want)
+		}
+	}
+}
+
+func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	directory, mountPoint := mounted(t, Options{})
+	if err := os.Mkdir(filepath.Join(mountPoint, "a.rvf"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(filepath.Join(directory, "a.rvf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, mountPoint = mounted(t, Options{ReadOnly: true}, func(directory string) {
+		if err := os.WriteFile(filepath.Join(directory, "a.rvf"), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	})
+	folder := filepath.Join(mountPoint, "a.rvf")
+	for name, do := range map[string]func() error{
+		"write":     func() error { return os.WriteFile(filepath.Join(folder, streamName), rows(1), 0) },
+		"derive":    func() error { return os.Mkdir(filepath.Join(folder, "child.rvf"), 0o755) },
+		"create":    func() error { return os.Mkdir(filepath.Join(mountPoint, "b.rvf"), 0o755) },
+		"remove":    func() error { return syscall.Rmdir(folder) },
+		"rename":    func() error { return os.Rename(folder, folder+"2.rvf") },
+		"mode":      func() error { return os.Chmod(folder, 0o700) },
+		"attribute": func() error { return unix.Setxattr(folder, attributeDerivation, []byte("filter"), 0) },
+	} {
+		if got := errnoIn(do()); got != syscall.EROFS {
+			t.Errorf("%s: %v, want %v", name, got, syscall.EROFS)
+		}
+	}
+	if got := count(t, folder); got != 0 {
+		t.Errorf("%d vectors", got)
+	}
+}
+
+func TestUnreadableStore(t *testing.T) {
+	t.Parallel()
+	_, mountPoint := mounted(t, Options{}, func(directory string) {
+		for _, name := range []string{"bad.rvf", "note.txt"} {
+			if err := os.WriteFile(filepath.Join(directory, name), []byte("this is no store"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	entries, err := os.ReadDir(mountPoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	if !slices.Equal(names, []string{controlName, "bad.rvf"}) {
+		t.Errorf("the root lists %q", names)
+	}
+	entries, err = os.ReadDir(filepath.Join(mountPoint, "bad.rvf"))
+	if err != nil || len(entries) != 1 || entries[0].Name() != errorName {
+		t.Fatalf("the folder lists %v, %v", entries, err)
+	}
+	if content, err := os.ReadFile(filepath.Join(mountPoint, "bad.rvf", errorName)); err != nil || len(content) == 0 {
+		t.Errorf("the error is %q, %v", content, err)
+	}
+}
+
+func TestModes(t *testing.T) {
+	t.Parallel()
+	folder := newStore(t)
+	if err := os.Chmod(folder, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]fs.FileMode{
+		".": 0o750, "segments": 0o750, "status.json": 0o440, streamName: 0o200,
+	} {
+		info, err := os.Stat(filepath.Join(folder, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Mode().Perm(); got != want {
+			t.Errorf("%s has mode %o, want %o", name, got, want)
+		}
+	}
+}
+
+func TestControlFolder(t *testing.T) {
+	t.Parallel()
+	calls := 0
+	_, mountPoint := mounted(t, Options{Files: map[string]func() []byte{
+		"count": func() []byte { calls++; return []byte(strings.Repeat("x", calls)) },
+	}})
+	last := 0
+	for range 3 {
+		content, err := os.ReadFile(filepath.Join(mountPoint, controlName, "count"))
+		if err != nil || len(content) <= last {
+			t.Errorf("the text is %q, %v", content, err)
+		}
+		last = len(content)
+	}
+	if _, err := os.Stat(filepath.Join(mountPoint, controlName, "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file that is not there: %v", err)
+	}
+}

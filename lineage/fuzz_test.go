@@ -1,0 +1,73 @@
+package lineage
+
+import (
+	"bytes"
+	"testing"
+)
+
+func FuzzParseIdentity(f *testing.F) {
+	f.Fuzz(func(t *testing.T, b []byte) {
+		identity, err := ParseIdentity(b)
+		if err != nil {
+			return
+		}
+		again, err := identity.AppendBinary(nil)
+		if err != nil || !bytes.Equal(again, b[:IdentitySize]) {
+			t.Errorf("%x, %v", again, err)
+		}
+	})
+}
+
+func FuzzParseRecord(f *testing.F) {
+	f.Fuzz(func(t *testing.T, b []byte) {
+		record, err := ParseRecord(b)
+		if err != nil {
+			return
+		}
+		encoded, err := record.AppendBinary(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := ParseRecord(encoded); again != record || err != nil {
+			t.Errorf("%+v, %v; want %+v", again, err, record)
+		}
+	})
+}
+
+func FuzzNames(f *testing.F) {
+	f.Fuzz(func(t *testing.T, text string) {
+		if id, err := ParseFileID(text); err == nil {
+			if again, err := ParseFileID(id.String()); again != id || err != nil {
+				t.Errorf("file id %v, %v", again, err)
+			}
+		}
+		if d, err := ParseDerivationType(text); err == nil {
+			if again, err := ParseDerivationType(d.String()); again != d || err != nil {
+				t.Errorf("derivation type %v, %v", again, err)
+			}
+		}
+		if p, ok := ProfileOfName(text); ok {
+			if again, ok := ProfileOfName("x" + p.Extension()); again != p || !ok {
+				t.Errorf("profile %v, %v", again, ok)
+			}
+		}
+	})
+}
+
+func FuzzFold(f *testing.F) {
+	f.Fuzz(func(t *testing.T, b []byte, cut uint16) {
+		h := NewFold()
+		at := min(int(cut), len(b))
+		_, _ = h.Write(b[:at])
+		_, _ = h.Write(b[at:])
+		// The definition, word for word.
+		var want Hash
+		for i, v := range b {
+			want[i%32] += v
+			want[(i+13)%32] += want[i%32]<<3 | want[i%32]>>5
+		}
+		if !bytes.Equal(h.Sum(nil), want[:]) || Fold(b) != want {
+			t.Errorf("%d bytes cut at %d", len(b), at)
+		}
+	})
+}

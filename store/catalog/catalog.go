@@ -1,0 +1,220 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"rvffs/store"
+)
+
+// freshness is how long a listing may be old: a change by another process is seen
+// at the latest after this time.
+const freshness = time.Second
+
+// Catalog is a directory of stores. Its methods, and those of its folders and
+// stores, may be called from several goroutines.
+type Catalog struct {
+	directory string
+	files     *store.DirectoryFiles
+	options   Options
+
+	scanning sync.Mutex // held by the one who reads folders
+
+	mu        sync.Mutex // guards what follows; never held over I/O
+	tree      *tree
+	read      time.Time // when tree was made
+	stale     bool      // we changed something ourselves since
+	numbers   uint64    // inode numbers given out
+	folders   map[string]*Folder
+	stores    map[string]*Store
+	links     map[string]*Link
+	observers []func(*Store)
+	closed    bool
+
+	open openStores
+}
+
+// inodeSpan is how many inode numbers belong to one store: its folder's, and
+// those of the names below it. All numbers stay below 2^53, so that programs that
+// keep numbers as floats tell them apart.
+const inodeSpan = 1 << 20
+
+// Open begins to show the stores below dir. Nothing is read yet.
+func Open(dir string, options Options) (*Catalog, error) {
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open directory %q: %w", dir, err)
+	}
+	files, err := store.OpenDirectory(absolute)
+	if err != nil {
+		return nil, fmt.Errorf("open directory %q: %w", dir, err)
+	}
+	c := &Catalog{
+		directory: absolute, files: files, options: options,
+		folders: map[string]*Folder{}, stores: map[string]*Store{}, links: map[string]*Link{},
+	}
+	c.open.limit = options.openStores()
+	return c, nil
+}
+
+// Close commits what streams still hold, and closes all stores.
+func (c *Catalog) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	stores := make([]*Store, 0, len(c.stores))
+	for _, s := range c.stores {
+		stores = append(stores, s)
+	}
+	c.mu.Unlock()
+	var problems []error
+	for _, s := range stores {
+		problems = append(problems, s.close())
+	}
+	return errors.Join(append(problems, c.files.Close())...)
+}
+
+// Observe has f called after each commit that this process makes, with no lock
+// held. f must not wait for a commit.
+func (c *Catalog) Observe(f func(*Store)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.observers = append(c.observers, f)
+}
+
+func (c *Catalog) committed(s *Store) {
+	c.mu.Lock()
+	observers := c.observers
+	c.mu.Unlock()
+	for _, observe := range observers {
+		observe(s)
+	}
+}
+
+// Root is the directory itself.
+func (c *Catalog) Root() *Folder { return c.folder(".") }
+
+func (c *Catalog) folder(name string) *Folder {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f, known := c.folders[name]
+	if !known {
+		f = &Folder{catalog: c, path: name, number: c.nextNumber()}
+		c.folders[name] = f
+	}
+	return f
+}
+
+func (c *Catalog) store(name string) *Store {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, known := c.stores[name]
+	if !known {
+		s = newStore(c, name, c.nextNumber())
+		c.stores[name] = s
+	}
+	return s
+}
+
+func (c *Catalog) link(name, target string, modified time.Time) *Link {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l, known := c.links[name]
+	if !known || l.target != target {
+		number := c.nextNumber()
+		if known {
+			number = l.number
+		}
+		l = &Link{number: number, target: target, modified: modified}
+		c.links[name] = l
+	}
+	return l
+}
+
+// nextNumber hands out the first inode number of a span. The caller holds mu. The
+// root's is 1, as everywhere.
+func (c *Catalog) nextNumber() uint64 {
+	number := c.numbers*inodeSpan + 1
+	c.numbers++
+	return number
+}
+
+// changed makes the next look at the tree read the folders again.
+func (c *Catalog) changed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stale = true
+}
+
+// current is the tree, not older than freshness. While somebody else is reading
+// the folders, the former tree does.
+func (c *Catalog) current() (*tree, error) {
+	c.mu.Lock()
+	known, fresh, stale := c.tree, time.Since(c.read) < freshness, c.stale
+	c.mu.Unlock()
+	if known != nil && fresh && !stale {
+		return known, nil
+	}
+	if known == nil || stale {
+		c.scanning.Lock()
+	} else if !c.scanning.TryLock() {
+		return known, nil
+	}
+	defer c.scanning.Unlock()
+	c.mu.Lock()
+	known, fresh, stale = c.tree, time.Since(c.read) < freshness, c.stale
+	c.stale = false
+	c.mu.Unlock()
+	if known != nil && fresh && !stale {
+		return known, nil
+	}
+	began := time.Now()
+	next, err := c.scan(known)
+	if err != nil {
+		c.changed()
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tree, c.read = next, began
+	return next, nil
+}
+
+// scan reads all folders that changed since known was made.
+func (c *Catalog) scan(known *tree) (*tree, error) {
+	scans := map[string]*folderScan{}
+	same := known != nil
+	pending := []string{"."}
+	for len(pending) > 0 {
+		name := pending[len(pending)-1]
+		pending = pending[:len(pending)-1]
+		var former *folderScan
+		if known != nil {
+			former = known.scans[name]
+		}
+		scan, err := c.scanFolder(name, former)
+		if errors.Is(err, fs.ErrNotExist) && name != "." {
+			continue // gone since its parent was read
+		}
+		if err != nil && name != "." {
+			c.options.Log.Warn().Err(err).Str("folder", name).Msg("cannot be read")
+			scan, err = &folderScan{}, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read directory %q: %w", c.directory, err)
+		}
+		same = same && scan == former
+		scans[name] = scan
+		for _, folder := range scan.folders {
+			pending = append(pending, path.Join(name, folder))
+		}
+	}
+	if same && len(scans) == len(known.scans) {
+		return known, nil
+	}
+	return buildTree(scans), nil
+}

@@ -1,0 +1,78 @@
+package catalog
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"rvffs/store"
+)
+
+// Kind says what a name in the tree stands for.
+type Kind uint8
+
+// The kinds of names.
+const (
+	KindFolder Kind = iota // a plain folder of the backing directory
+	KindStore              // a store, shown as a folder
+	KindLink               // a symlink to where a store or folder really stands
+)
+
+// Entry is one name in a folder or a store. The field that belongs to its kind is
+// set, the others are nil.
+type Entry struct {
+	Name   string
+	Kind   Kind
+	Folder *Folder
+	Store  *Store
+	Link   *Link
+}
+
+// Container is where names live: a *Folder or a *Store.
+type Container interface {
+	// Number is the inode number of the folder.
+	Number() uint64
+	List(ctx context.Context) ([]Entry, error)
+	Lookup(ctx context.Context, name string) (Entry, error)
+	// Rmdir removes a folder or a store that holds nothing.
+	Rmdir(ctx context.Context, name string) error
+	// Rename gives the entry name of this container a new name in to; it fails
+	// with store.ErrExists when that is taken, and with store.ErrCrossParent when
+	// a store would get another parent.
+	Rename(ctx context.Context, name string, to Container, newName string) error
+}
+
+var (
+	_ Container = (*Folder)(nil)
+	_ Container = (*Store)(nil)
+)
+
+// Attributes are the metadata of the file or folder behind an entry.
+type Attributes struct {
+	Mode     os.FileMode // permission bits of the file, without execute bits for stores
+	UID, GID uint32
+	Modified time.Time
+	Size     int64 // bytes of the file
+}
+
+func attributesOf(info store.FileInfo) Attributes {
+	return Attributes{Mode: info.Mode.Perm(), UID: info.UID, GID: info.GID, Modified: info.Modified, Size: info.Size}
+}
+
+// Link is a symlink.
+type Link struct {
+	number   uint64
+	target   string
+	modified time.Time
+}
+
+// Number is the link's inode number.
+func (l *Link) Number() uint64 { return l.number }
+
+// Target is the path that the link names, relative to the folder it stands in.
+func (l *Link) Target() string { return l.target }
+
+// Attributes are those of a link that everybody may follow.
+func (l *Link) Attributes() Attributes {
+	return Attributes{Mode: 0o777, Modified: l.modified, Size: int64(len(l.target))}
+}

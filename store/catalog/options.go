@@ -1,0 +1,29 @@
+package catalog
+
+import (
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"rvffs/segments"
+)
+
+// Options says how a directory of stores is shown.
+type Options struct {
+	ReadOnly       bool
+	Dimension      int             // of new root stores, 0: the first vectors fix it
+	Metric         segments.Metric // of new root stores
+	AllowNonFinite bool            // let NaN and infinities into vectors
+	FlushBytes     int64           // streams commit after so many bytes, 0: never
+	FlushInterval  time.Duration   // and after so much time, 0: never
+	LockWait       time.Duration   // for another writer; 0: store.DefaultLockWait
+	OpenStores     int             // stores kept open while nobody uses them; 0: 256
+	Log            zerolog.Logger
+}
+
+func (o Options) openStores() int {
+	if o.OpenStores == 0 {
+		return 256
+	}
+	return o.OpenStores
+}

@@ -1,0 +1,39 @@
+package catalog
+
+// Files are the texts of the control folder that are the same in every mount.
+func (c *Catalog) Files() map[string][]byte {
+	return map[string][]byte{"README.md": []byte(readme)}
+}
+
+const readme = `# This directory is a set of vector stores
+
+Each folder with a name such as products.rvf is one store. Its files are views of
+the store; they cost nothing until you read them, and a file that is open keeps
+showing the state it was opened in.
+
+    ls products.rvf                     what there is
+    cat products.rvf/status.json        how many vectors, how much space
+    cat products.rvf/manifest.json      the newest manifest
+    cat products.rvf/identity.json      who the store is, and its lineage
+    cat products.rvf/witness.jsonl      the audit chain
+    cp  products.rvf/raw backup.rvf     a consistent backup, also under load
+    ls  products.rvf/segments           every live segment, byte for byte
+    cp  products.rvf/kernel/image .     the embedded kernel
+
+Vectors are appended by writing to vectors.append: rows of little-endian float32,
+JSON lines, or RVF segments.
+
+    cp new.f32 products.rvf/vectors.append
+    echo '{"id": 7, "vector": [0.1, 0.2]}' > products.rvf/vectors.append
+
+When close returns without an error the vectors are on the disk. append.log tells
+what each stream brought, and why one was refused. sync does not commit, close and
+fsync do.
+
+    mkdir products.rvf/child.rvdna      derives a store; its lineage is recorded
+    mkdir new.rvf                       makes an empty store
+
+A derived store stands in its parent's folder. Where its file lies there is a
+symlink to it. A file that cannot be read as a store is a folder that holds
+error.txt alone.
+`

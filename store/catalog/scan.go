@@ -1,0 +1,144 @@
+package catalog
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"rvffs/store"
+)
+
+// folderScan is what one backing folder held when it was last read.
+type folderScan struct {
+	modified time.Time // the folder's own time, when it was read
+	settled  bool      // a later change cannot carry the same time
+	folders  []string  // names, in order
+	stores   map[string]*facts
+	symlinks map[string]string // name to target, as it is shown
+}
+
+// settleTime is how old a folder's time must be before an equal time means that
+// nothing changed: file systems keep time in steps of a clock tick.
+const settleTime = 50 * time.Millisecond
+
+// scanFolder reads the folder at name, unless it still is as former describes it.
+func (c *Catalog) scanFolder(name string, former *folderScan) (*folderScan, error) {
+	root := c.files.Root()
+	info, err := root.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if former != nil && former.settled && former.modified.Equal(info.ModTime()) {
+		return former, nil
+	}
+	scan := &folderScan{
+		modified: info.ModTime(), settled: time.Since(info.ModTime()) > settleTime,
+		stores: map[string]*facts{}, symlinks: map[string]string{},
+	}
+	folder, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := folder.ReadDir(-1)
+	if err = errors.Join(err, folder.Close()); err != nil {
+		return nil, err
+	}
+	for _, entry := range entries {
+		full := path.Join(name, entry.Name())
+		switch {
+		case full == ControlFolder:
+		case entry.IsDir():
+			scan.folders = append(scan.folders, entry.Name())
+		case entry.Type()&fs.ModeSymlink != 0:
+			if target, inside := c.symlink(name, full); inside {
+				scan.symlinks[entry.Name()] = target
+			}
+		case entry.Type().IsRegular() && candidate(entry.Name()):
+			info, err := c.files.Stat(full)
+			if err != nil {
+				continue // gone since
+			}
+			var known *facts
+			if former != nil {
+				known = former.stores[entry.Name()]
+			}
+			if found := readFacts(c.files, full, info, known); found.isStore || known != nil && known.isStore {
+				scan.stores[entry.Name()] = found
+			}
+		case entry.Type().IsRegular() && store.IsTemporary(entry.Name()):
+			c.sweep(full)
+		}
+	}
+	slices.Sort(scan.folders)
+	return scan, nil
+}
+
+// symlink says where a symlink of the backing directory leads within the mount;
+// false when it leads out of it, nowhere, or to a file that is no store.
+func (c *Catalog) symlink(folder, name string) (string, bool) {
+	root := c.files.Root()
+	target, err := root.Readlink(name)
+	if err != nil {
+		return "", false
+	}
+	if path.IsAbs(target) {
+		inside, under := strings.CutPrefix(path.Clean(target), c.directory+"/")
+		if !under {
+			return "", false
+		}
+		target = relative(folder, inside)
+	}
+	full := path.Join(folder, target)
+	if full == ".." || strings.HasPrefix(full, "../") {
+		return "", false
+	}
+	info, err := root.Stat(full)
+	if err != nil || !info.IsDir() && !(info.Mode().IsRegular() && candidate(path.Base(full))) {
+		return "", false
+	}
+	return target, true
+}
+
+// litterAge is how long a temporary file without an owner is left alone: whoever
+// makes one takes its lock a moment later.
+const litterAge = time.Minute
+
+// sweep removes a temporary file that a crash left behind.
+func (c *Catalog) sweep(name string) {
+	if c.options.ReadOnly {
+		return
+	}
+	info, err := c.files.Stat(name)
+	if err != nil || time.Since(info.Modified) < litterAge {
+		return
+	}
+	file, err := c.files.Open(name, true)
+	if err != nil {
+		return
+	}
+	defer func() { _ = file.Close() }()
+	if free, err := file.TryLock(); err == nil && free && !errors.Is(c.files.Remove(name), os.ErrNotExist) {
+		c.options.Log.Info().Str("file", name).Msg("removed what a crash left behind")
+	}
+}
+
+// relative is the path from folder to target, both relative to the same root.
+func relative(folder, target string) string {
+	from, to := parts(folder), parts(target)
+	shared := 0
+	for shared < len(from) && shared < len(to)-1 && from[shared] == to[shared] {
+		shared++
+	}
+	return strings.Repeat("../", len(from)-shared) + strings.Join(to[shared:], "/")
+}
+
+func parts(name string) []string {
+	if name == "." {
+		return nil
+	}
+	return strings.Split(name, "/")
+}

@@ -1,0 +1,380 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"sync"
+	"time"
+
+	"rvffs/store"
+	"rvffs/store/vecio"
+)
+
+// Store is one store file in the tree. There is one object for each file, for as
+// long as the catalog is open; the engine behind it comes and goes.
+type Store struct {
+	catalog *Catalog
+	number  uint64
+	log     appendLog
+
+	mu       sync.Mutex // guards what follows; never held over I/O
+	path     string
+	engine   *store.Store   // nil while the store is closed
+	users    int            // of engine
+	problem  error          // why the file cannot be read as a store
+	judged   store.FileInfo // what problem was found in
+	streams  map[*store.AppendStream]struct{}
+	inodes   map[string]uint64
+	spans    []uint64 // first inode numbers
+	identity renderedIdentity
+	lastErr  string
+
+	opening sync.Mutex // held by the one who opens the engine
+}
+
+func newStore(c *Catalog, name string, number uint64) *Store {
+	return &Store{
+		catalog: c, number: number, path: name, spans: []uint64{number},
+		streams: map[*store.AppendStream]struct{}{}, inodes: map[string]uint64{},
+	}
+}
+
+// Number is the inode number of the store's folder.
+func (s *Store) Number() uint64 { return s.number }
+
+// Path is the store file's path below the backing directory.
+func (s *Store) Path() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.path
+}
+
+// Name is the store's file name.
+func (s *Store) Name() string { return path.Base(s.Path()) }
+
+// Inode is the inode number of a path below the store's folder, the same one at
+// each call.
+func (s *Store) Inode(view string) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	number, known := s.inodes[view]
+	if !known {
+		position := uint64(len(s.inodes)) + 1
+		if position/inodeSpan >= uint64(len(s.spans)) {
+			s.catalog.mu.Lock()
+			s.spans = append(s.spans, s.catalog.nextNumber())
+			s.catalog.mu.Unlock()
+		}
+		number = s.spans[position/inodeSpan] + position%inodeSpan
+		s.inodes[view] = number
+	}
+	return number
+}
+
+// Attributes are those of the store file.
+func (s *Store) Attributes() (Attributes, error) {
+	name := s.Path()
+	info, err := s.catalog.files.Stat(name)
+	if err != nil {
+		return Attributes{}, fmt.Errorf("store %q: %w", name, err)
+	}
+	return attributesOf(info), nil
+}
+
+// use runs f on the engine, which is opened if need be and stays open meanwhile.
+func (s *Store) use(f func(*store.Store) error) error {
+	engine, err := s.acquire()
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(engine), s.release())
+}
+
+func (s *Store) acquire() (*store.Store, error) {
+	if engine := s.join(); engine != nil {
+		return engine, nil
+	}
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if engine := s.join(); engine != nil {
+		return engine, nil
+	}
+	name := s.Path()
+	info, err := s.catalog.files.Stat(name)
+	if err != nil {
+		return nil, fmt.Errorf("store %q: %w", name, err)
+	}
+	if err := s.knownProblem(info); err != nil {
+		return nil, err
+	}
+	open := store.Open
+	if s.catalog.options.ReadOnly {
+		open = store.OpenReadOnly
+	}
+	engine, err := open(name, store.Options{
+		Files: s.catalog.files, LockWait: s.catalog.options.LockWait,
+		OnCommit: func(*store.Snapshot) { s.catalog.committed(s) },
+	})
+	s.mu.Lock()
+	s.problem, s.judged = err, info
+	if err == nil {
+		s.engine, s.users = engine, 1
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return engine, s.catalog.open.opened(s)
+}
+
+// join takes part in an engine that is open.
+func (s *Store) join() *store.Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.engine != nil {
+		s.users++
+	}
+	return s.engine
+}
+
+// knownProblem is what was found wrong with the file before, if it still is the
+// same.
+func (s *Store) knownProblem(info store.FileInfo) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.problem != nil && s.judged == info {
+		return s.problem
+	}
+	return nil
+}
+
+func (s *Store) release() error {
+	s.mu.Lock()
+	s.users--
+	s.mu.Unlock()
+	return s.catalog.open.used(s)
+}
+
+// closeIdle closes the engine if nobody uses it and says whether it did.
+func (s *Store) closeIdle() (bool, error) {
+	s.mu.Lock()
+	engine := s.engine
+	if engine == nil || s.users > 0 {
+		s.mu.Unlock()
+		return false, nil
+	}
+	s.engine = nil
+	s.mu.Unlock()
+	return true, engine.Close()
+}
+
+// close commits what streams still hold and closes the engine.
+func (s *Store) close() error {
+	s.mu.Lock()
+	engine := s.engine
+	streams := make([]*store.AppendStream, 0, len(s.streams))
+	for stream := range s.streams {
+		streams = append(streams, stream)
+	}
+	s.mu.Unlock()
+	var problems []error
+	for _, stream := range streams {
+		problems = append(problems, stream.Abandon(context.Background()))
+	}
+	if engine != nil {
+		problems = append(problems, engine.Close())
+	}
+	return errors.Join(problems...)
+}
+
+// Snapshot is the newest committed state; a change of the file by another process
+// is noticed.
+func (s *Store) Snapshot(context.Context) (*store.Snapshot, error) {
+	var snapshot *store.Snapshot
+	err := s.use(func(engine *store.Store) (err error) {
+		snapshot, err = engine.Snapshot()
+		return err
+	})
+	if errors.Is(err, store.ErrNotStore) {
+		// The file was replaced by one that is no store. What is still open of the
+		// former stays readable.
+		_, closeErr := s.closeIdle()
+		s.catalog.changed()
+		return nil, errors.Join(err, closeErr)
+	}
+	return snapshot, err
+}
+
+// Problem is why the file cannot be read as a store; nil when it can.
+func (s *Store) Problem() error {
+	if _, err := s.Snapshot(context.Background()); errors.Is(err, store.ErrNotStore) || errors.Is(err, store.ErrCorrupt) {
+		return err
+	}
+	return nil
+}
+
+// ErrorText tells the problem to whoever looks into the folder.
+func (s *Store) ErrorText() []byte {
+	problem := s.Problem()
+	if problem == nil {
+		return nil
+	}
+	return fmt.Appendf(nil, "%s cannot be read as a vector store.\n\n%v\n", s.Name(), problem)
+}
+
+// List gives the derived stores that stand in this one's folder.
+func (s *Store) List(context.Context) ([]Entry, error) {
+	t, err := s.catalog.current()
+	if err != nil {
+		return nil, err
+	}
+	children := t.children[s.Path()]
+	entries := make([]Entry, 0, len(children))
+	for _, child := range children {
+		entries = append(entries, Entry{Name: child.name, Kind: KindStore, Store: s.catalog.store(child.file)})
+	}
+	return entries, nil
+}
+
+// Lookup finds one derived store by its name in this one's folder.
+func (s *Store) Lookup(_ context.Context, name string) (Entry, error) {
+	t, err := s.catalog.current()
+	if err != nil {
+		return Entry{}, err
+	}
+	children := t.children[s.Path()]
+	if i, found := slices.BinarySearchFunc(children, name, func(c child, name string) int { return cmp.Compare(c.name, name) }); found {
+		return Entry{Name: name, Kind: KindStore, Store: s.catalog.store(children[i].file)}, nil
+	}
+	return Entry{}, fmt.Errorf("%q in store %q: %w", name, s.Path(), store.ErrNotFound)
+}
+
+// Derive makes a derived store beside this one's file, on the disk when it
+// returns.
+func (s *Store) Derive(_ context.Context, name string, perm os.FileMode, uid, gid uint32) (*Store, error) {
+	if err := s.catalog.checkChange(name); err != nil {
+		return nil, err
+	}
+	if ReservedName(name) {
+		return nil, fmt.Errorf("derive %q: %w: it is the name of a view", name, store.ErrExists)
+	}
+	full := path.Join(path.Dir(s.Path()), name)
+	err := s.use(func(engine *store.Store) error {
+		return engine.Derive(full, store.DeriveOptions{Perm: filePerm(perm), SetOwner: true, UID: uid, GID: gid})
+	})
+	s.catalog.changed()
+	if err != nil {
+		return nil, err
+	}
+	return s.catalog.store(full), nil
+}
+
+// Rmdir removes a derived store that holds nothing.
+func (s *Store) Rmdir(ctx context.Context, name string) error {
+	if err := s.catalog.checkWritable(); err != nil {
+		return err
+	}
+	entry, err := s.Lookup(ctx, name)
+	if err != nil {
+		return err
+	}
+	return entry.Store.remove(ctx)
+}
+
+// Rename gives a derived store a new name in this folder; to must be this store.
+func (s *Store) Rename(ctx context.Context, name string, to Container, newName string) error {
+	entry, err := s.Lookup(ctx, name)
+	if err != nil {
+		return err
+	}
+	if to != Container(s) {
+		return fmt.Errorf("rename %q: %w", name, store.ErrCrossParent)
+	}
+	if ReservedName(newName) {
+		return fmt.Errorf("rename %q to %q: %w: it is the name of a view", name, newName, store.ErrExists)
+	}
+	return entry.Store.move(ctx, path.Join(path.Dir(entry.Store.Path()), newName))
+}
+
+// OpenAppend starts a stream of vectors into the store.
+func (s *Store) OpenAppend(_ context.Context, format vecio.Format) (*AppendStream, error) {
+	engine, err := s.acquire()
+	if err != nil {
+		return nil, err
+	}
+	options := s.catalog.options
+	inner, err := engine.OpenAppend(store.StreamOptions{
+		Format: format, AllowNonFinite: options.AllowNonFinite,
+		FlushBytes: options.FlushBytes, FlushInterval: options.FlushInterval,
+		Report: s.report,
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.release())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.streams[inner] = struct{}{}
+	return &AppendStream{AppendStream: inner, store: s}, nil
+}
+
+// AppendStream is a stream that keeps its store open.
+type AppendStream struct {
+	*store.AppendStream
+	store *Store
+}
+
+// Close ends the stream and lets the store go.
+func (a *AppendStream) Close(ctx context.Context) error {
+	s := a.store
+	s.mu.Lock()
+	_, open := s.streams[a.AppendStream]
+	delete(s.streams, a.AppendStream)
+	s.mu.Unlock()
+	if !open {
+		return nil
+	}
+	return errors.Join(a.AppendStream.Close(ctx), s.release())
+}
+
+// AppendLog is what the newest streams brought, one JSON object a line.
+func (s *Store) AppendLog() []byte { return s.log.text() }
+
+func (s *Store) report(r store.StreamReport) {
+	s.log.add(r)
+	if r.Err != nil {
+		s.mu.Lock()
+		s.lastErr = r.Err.Error()
+		s.mu.Unlock()
+	}
+}
+
+// Chmod changes the mode of the store file.
+func (s *Store) Chmod(_ context.Context, folder os.FileMode) error {
+	return s.change("chmod", func(root *os.Root, name string) error { return root.Chmod(name, filePerm(folder)) })
+}
+
+// Chown changes the owner of the store file; -1 leaves a part as it is.
+func (s *Store) Chown(_ context.Context, uid, gid int) error {
+	return s.change("chown", func(root *os.Root, name string) error { return root.Chown(name, uid, gid) })
+}
+
+// Chtimes changes the times of the store file.
+func (s *Store) Chtimes(_ context.Context, accessed, modified time.Time) error {
+	return s.change("set times of", func(root *os.Root, name string) error { return root.Chtimes(name, accessed, modified) })
+}
+
+func (s *Store) change(operation string, f func(*os.Root, string) error) error {
+	if err := s.catalog.checkWritable(); err != nil {
+		return err
+	}
+	name := s.Path()
+	if err := f(s.catalog.files.Root(), name); err != nil {
+		return fmt.Errorf("%s store %q: %w", operation, name, err)
+	}
+	return nil
+}

@@ -1,0 +1,199 @@
+package catalog
+
+import (
+	"cmp"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"rvffs/lineage"
+)
+
+// tree is one consistent picture of the whole directory: what stands where. It is
+// made anew when something changed and never altered.
+type tree struct {
+	scans    map[string]*folderScan // by path
+	parent   map[string]string      // store file to its parent's, for nested stores only
+	children map[string][]child     // by the parent's file, in order of name
+	place    map[string]string      // store file to where it stands in the mount
+	copies   map[lineage.FileID][]string
+}
+
+// child is a derived store in its parent's folder.
+type child struct {
+	name string
+	file string
+}
+
+// maxNesting is how many stores deep the tree goes. Deeper descendants stand
+// where their files are.
+const maxNesting = 64
+
+// buildTree finds every store's place.
+func buildTree(scans map[string]*folderScan) *tree {
+	t := &tree{
+		scans: scans, parent: map[string]string{}, children: map[string][]child{},
+		place: map[string]string{}, copies: map[lineage.FileID][]string{},
+	}
+	all := map[string]*facts{}
+	for folder, scan := range scans {
+		for name, found := range scan.stores {
+			file := path.Join(folder, name)
+			all[file] = found
+			if found.hasIdentity && !found.identity.FileID.IsZero() {
+				t.copies[found.identity.FileID] = append(t.copies[found.identity.FileID], file)
+			}
+		}
+	}
+	for _, files := range t.copies {
+		slices.Sort(files)
+	}
+	for file, found := range all {
+		if parent, known := t.findParent(file, found); known {
+			t.parent[file] = parent
+		}
+	}
+	t.cutLoops()
+	for file, parent := range t.parent {
+		t.children[parent] = append(t.children[parent], child{file: file})
+	}
+	for parent, children := range t.children {
+		nameChildren(parent, children)
+	}
+	for file := range all {
+		t.settle(file)
+	}
+	return t
+}
+
+// findParent chooses the parent of a store. Of several files that carry the
+// parent's id it is one in the same folder, or else the first by name.
+func (t *tree) findParent(file string, found *facts) (string, bool) {
+	if !found.hasIdentity || found.identity.IsRoot() || found.identity.ParentID == found.identity.FileID {
+		return "", false
+	}
+	candidates := t.copies[found.identity.ParentID]
+	for _, candidate := range candidates {
+		if path.Dir(candidate) == path.Dir(file) {
+			return candidate, true
+		}
+	}
+	if len(candidates) == 0 {
+		return "", false
+	}
+	return candidates[0], true
+}
+
+// cutLoops lets stores that are their own ancestors, and those too deep down,
+// stand where their files are.
+func (t *tree) cutLoops() {
+	depth := make(map[string]int, len(t.parent)) // -1 while a store's ancestors are being visited
+	files := make([]string, 0, len(t.parent))
+	for file := range t.parent {
+		files = append(files, file)
+	}
+	slices.Sort(files)
+	for _, file := range files {
+		var chain []string
+		for at := file; ; {
+			if depth[at] > 0 {
+				break
+			}
+			if depth[at] < 0 {
+				// at is its own ancestor: all members of the loop lose their parents.
+				for member := at; ; {
+					next := t.parent[member]
+					delete(t.parent, member)
+					depth[member] = 1
+					if member = next; member == at {
+						break
+					}
+				}
+				break
+			}
+			parent, nested := t.parent[at]
+			if !nested {
+				depth[at] = 1
+				break
+			}
+			depth[at] = -1
+			chain = append(chain, at)
+			at = parent
+		}
+		for i := len(chain) - 1; i >= 0; i-- {
+			member := chain[i]
+			parent, nested := t.parent[member]
+			switch {
+			case !nested:
+				depth[member] = 1
+			case depth[parent] >= maxNesting:
+				delete(t.parent, member)
+				depth[member] = 1
+			default:
+				depth[member] = depth[parent] + 1
+			}
+		}
+	}
+}
+
+// nameChildren gives each child of a parent a name of its own: its file's. When
+// two files from different folders have the same, or one is the name of a view,
+// the folder is added, those beside the parent's file keeping the plain name.
+func nameChildren(parent string, children []child) {
+	slices.SortFunc(children, func(a, b child) int {
+		beside := func(c child) int {
+			if path.Dir(c.file) == path.Dir(parent) {
+				return 0
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(beside(a), beside(b)), cmp.Compare(a.file, b.file))
+	})
+	taken := map[string]bool{}
+	for i := range children {
+		base := path.Base(children[i].file)
+		name := base
+		for n := 1; taken[name] || ReservedName(name); n++ {
+			stem, extension := base, ""
+			if hasExtension(base) {
+				extension = path.Ext(base)
+				stem = strings.TrimSuffix(base, extension)
+			}
+			name = stem + "@" + strings.ReplaceAll(path.Dir(children[i].file), "/", "+")
+			if n > 1 {
+				name += "@" + strconv.Itoa(n)
+			}
+			name += extension
+		}
+		taken[name] = true
+		children[i].name = name
+	}
+	slices.SortFunc(children, func(a, b child) int { return cmp.Compare(a.name, b.name) })
+}
+
+// settle finds where a store stands, its ancestors first.
+func (t *tree) settle(file string) string {
+	if place, known := t.place[file]; known {
+		return place
+	}
+	place := file
+	if parent, nested := t.parent[file]; nested {
+		for _, sibling := range t.children[parent] {
+			t.place[sibling.file] = path.Join(t.settle(parent), sibling.name)
+		}
+		return t.place[file]
+	}
+	t.place[file] = place
+	return place
+}
+
+// reserved are the names without a store's extension that stand in a store's
+// folder, now or in a tree of a later version.
+var reserved = map[string]bool{
+	"raw": true, "segments": true, "kernel": true, "ebpf": true, "wasm": true, "dashboard": true,
+	"vectors": true, "neighbors": true, "query": true, "ctl": true, "lineage": true,
+}
+
+// ReservedName says whether a name in a store's folder can be no derived store.
+func ReservedName(name string) bool { return reserved[name] }

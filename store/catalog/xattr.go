@@ -1,0 +1,79 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"rvffs/lineage"
+	"rvffs/store"
+)
+
+// xattrs are the extended attributes of a store's folder.
+var xattrs = []struct {
+	name  string
+	value func(*store.Snapshot) string
+}{
+	{"user.rvf.dimension", func(s *store.Snapshot) string { return strconv.Itoa(s.Dimension()) }},
+	{"user.rvf.epoch", func(s *store.Snapshot) string { return strconv.FormatUint(uint64(s.Epoch()), 10) }},
+	{"user.rvf.file_id", func(s *store.Snapshot) string { identity, _ := s.Identity(); return identity.FileID.String() }},
+	{"user.rvf.lineage_depth", func(s *store.Snapshot) string {
+		identity, _ := s.Identity()
+		return strconv.FormatUint(uint64(identity.Depth), 10)
+	}},
+	{"user.rvf.metric", func(s *store.Snapshot) string { return s.Metric().String() }},
+	{"user.rvf.parent_id", func(s *store.Snapshot) string { identity, _ := s.Identity(); return identity.ParentID.String() }},
+	{derivationTypeName, derivationType},
+}
+
+const derivationTypeName = "user.rvf.derivation_type"
+
+// derivationType is the type that the derivation's own record states; empty for
+// roots and for stores without such a record.
+func derivationType(s *store.Snapshot) string {
+	record, known, err := s.Derivation()
+	if err != nil || !known {
+		return ""
+	}
+	return record.Type.String()
+}
+
+// Xattr is the value of one extended attribute; false when there is none.
+func (s *Store) Xattr(name string) (string, bool) {
+	for _, attribute := range xattrs {
+		if attribute.name != name {
+			continue
+		}
+		snapshot, err := s.Snapshot(context.Background())
+		if err != nil {
+			return "", false
+		}
+		value := attribute.value(snapshot)
+		return value, value != ""
+	}
+	return "", false
+}
+
+// Xattrs lists the names of the extended attributes.
+func (s *Store) Xattrs() []string {
+	names := make([]string, 0, len(xattrs))
+	for _, attribute := range xattrs {
+		if _, known := s.Xattr(attribute.name); known {
+			names = append(names, attribute.name)
+		}
+	}
+	return names
+}
+
+// SetDerivationType changes how a derived store without content says that it was
+// derived.
+func (s *Store) SetDerivationType(ctx context.Context, name string) error {
+	kind, err := lineage.ParseDerivationType(name)
+	if err != nil {
+		return fmt.Errorf("%w: %w", store.ErrInput, err)
+	}
+	if err := s.catalog.checkWritable(); err != nil {
+		return err
+	}
+	return s.use(func(engine *store.Store) error { return engine.SetDerivationType(ctx, kind) })
+}

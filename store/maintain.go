@@ -1,0 +1,89 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"rvffs/lineage"
+)
+
+// Remove deletes the store's file, provided that nothing would be lost with it.
+// The store must be closed afterwards.
+func (s *Store) Remove() error {
+	return s.alone(func(session *session) error {
+		if session.base.HasContent() {
+			return fmt.Errorf("%w: it holds vectors or embedded segments", ErrNotEmpty)
+		}
+		if err := s.files.Remove(s.Path()); err != nil {
+			return err
+		}
+		return s.files.SyncDirectory(s.Path())
+	})
+}
+
+// MoveTo renames the store's file. It fails with ErrExists when the name is taken.
+func (s *Store) MoveTo(name string) error {
+	former := s.Path()
+	return s.alone(func(*session) error {
+		err := s.files.Link(former, name)
+		if errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("%w: %w", ErrExists, err)
+		}
+		if err != nil {
+			return err
+		}
+		s.Moved(name)
+		return errors.Join(s.files.Remove(former), s.files.SyncDirectory(name), s.files.SyncDirectory(former))
+	})
+}
+
+// alone runs change while nobody else can write.
+func (s *Store) alone(change func(*session) error) error {
+	session, err := s.writer.beginAlone(context.Background())
+	if err != nil {
+		return err
+	}
+	return errors.Join(change(session), s.writer.endAlone(session))
+}
+
+// SetDerivationType records another type for the derivation of this store, which
+// must not hold anything yet.
+func (s *Store) SetDerivationType(ctx context.Context, kind lineage.DerivationType) error {
+	if err := s.setDerivationType(ctx, kind); err != nil {
+		return fmt.Errorf("set the derivation type of store %q: %w", s.Path(), err)
+	}
+	return nil
+}
+
+func (s *Store) setDerivationType(ctx context.Context, kind lineage.DerivationType) error {
+	session, err := s.writer.begin(ctx)
+	if err != nil {
+		return err
+	}
+	err = func() error {
+		base := s.Current()
+		if base.HasContent() {
+			return fmt.Errorf("%w: it holds vectors or embedded segments", ErrNotEmpty)
+		}
+		record, known, err := base.Derivation()
+		if err != nil {
+			return err
+		}
+		if identity, _ := base.Identity(); !known {
+			if identity.IsRoot() {
+				return fmt.Errorf("%w: the store was not derived", ErrNotPermitted)
+			}
+			record = lineage.Record{FileID: identity.FileID, ParentID: identity.ParentID, ParentHash: identity.ParentHash}
+		}
+		record.Type = kind
+		encoded, err := record.AppendBinary(nil)
+		if err != nil {
+			return err
+		}
+		_, err = s.writer.commit(session, change{actions: []action{lineageAction(encoded)}})
+		return err
+	}()
+	return errors.Join(err, s.writer.end(session))
+}

@@ -1,0 +1,95 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"rvffs/segments"
+)
+
+// newFileContent is what a new store file begins with.
+type newFileContent struct {
+	manifest *segments.Manifest
+	before   []newSegment // segments in front of the manifest, named by it
+	owner    *FileInfo    // owner and mode to take over; nil for the defaults
+	perm     os.FileMode  // mode when owner is nil; 0 means 0644
+}
+
+func (c newFileContent) mode() os.FileMode {
+	if c.perm == 0 {
+		return 0o644
+	}
+	return c.perm
+}
+
+type newSegment struct {
+	kind    segments.Type
+	flags   segments.Flags
+	payload []byte
+}
+
+// writeNew makes a whole store file at name: complete and durable, or not at
+// all. It fails with ErrExists when the name is taken.
+func writeNew(files FileSystem, name string, content newFileContent) error {
+	stamp := uint64(time.Now().UnixNano())
+	var image []byte
+	id := uint64(0)
+	add := func(segment newSegment) {
+		id++
+		header := segments.Header{
+			Version: 1, Type: segment.kind, Flags: segment.flags, ID: id, Timestamp: stamp,
+			PayloadLength: uint64(len(segment.payload)), ContentHash: segments.ContentHash(segment.payload),
+		}
+		if segment.kind != segments.TypeManifest {
+			content.manifest.Directory = append(content.manifest.Directory, segments.DirectoryEntry{
+				SegmentID: id, Offset: int64(len(image)), PayloadLength: header.PayloadLength, Type: segment.kind,
+			})
+		}
+		encoded := header.Encode()
+		image = append(append(image, encoded[:]...), segment.payload...)
+	}
+	for _, segment := range content.before {
+		add(segment)
+	}
+	add(newSegment{kind: segments.TypeManifest, payload: content.manifest.Encode()})
+
+	return createWhole(context.Background(), files, name, content.mode(), content.owner, func(_ context.Context, file File) error {
+		_, err := file.WriteAt(image, 0)
+		return err
+	})
+}
+
+// createWhole writes a file under a temporary name and links it to its own when
+// all of it is on the disk.
+func createWhole(ctx context.Context, files FileSystem, name string, perm os.FileMode, owner *FileInfo, fill func(context.Context, File) error) error {
+	temporary := temporaryName(name)
+	file, err := files.Create(temporary, perm)
+	if err != nil {
+		return err
+	}
+	if _, err = file.TryLock(); err == nil {
+		err = fill(ctx, file)
+	}
+	if err == nil && owner != nil {
+		err = file.SetOwner(*owner)
+	}
+	if err == nil {
+		err = file.SyncData()
+	}
+	err = errors.Join(err, file.Close())
+	if err == nil {
+		err = files.Link(temporary, name)
+		if errors.Is(err, fs.ErrExist) {
+			err = fmt.Errorf("%w: %w", ErrExists, err)
+		}
+	}
+	err = errors.Join(err, files.Remove(temporary))
+	if err == nil {
+		err = files.SyncDirectory(name)
+	}
+	return err
+}
