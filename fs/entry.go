@@ -20,6 +20,7 @@ func (t *tree) lookupEntry(ctx context.Context, parent *nodefs.Inode, entry cata
 		described facts
 		errno     syscall.Errno
 		identity  = nodefs.StableAttr{Mode: fuse.S_IFDIR}
+		timeout   = nameTimeout
 	)
 	switch entry.Kind {
 	case catalog.KindStore:
@@ -31,6 +32,10 @@ func (t *tree) lookupEntry(ctx context.Context, parent *nodefs.Inode, entry cata
 		described = node.facts()
 		child, identity.Ino, identity.Mode = node, entry.Link.Number(), fuse.S_IFLNK
 		identity.Gen = generationOf([]byte(entry.Link.Target()))
+		// What a store's rename or removal changes elsewhere is its link. No notice
+		// can be given from there in time: it would wait for the lock of a folder
+		// above the one that is locked already.
+		timeout = 0
 	default:
 		node := &folderNode{directory: directory{node{tree: t}}, folder: entry.Folder}
 		described, errno = node.facts()
@@ -39,7 +44,7 @@ func (t *tree) lookupEntry(ctx context.Context, parent *nodefs.Inode, entry cata
 	if errno != 0 {
 		return nil, errno
 	}
-	described.fillEntry(out, nameTimeout, nameTimeout)
+	described.fillEntry(out, timeout, nameTimeout)
 	return parent.NewInode(ctx, child, identity), 0
 }
 

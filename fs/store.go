@@ -61,7 +61,7 @@ type viewSource func(context.Context, *catalog.Store) (store.View, uint64, time.
 
 // storeFiles are the names of a readable store, in the order of listings.
 var storeFiles = []storeFile{
-	{name: "append.log", mode: fuse.S_IFREG, text: func(_ context.Context, s *catalog.Store) ([]byte, error) { return s.AppendLog(), nil }},
+	{name: "append.log", mode: fuse.S_IFREG, text: appendLog},
 	{name: "ebpf", mode: fuse.S_IFDIR, views: (*store.Snapshot).EBPF},
 	{name: "identity.bin", mode: fuse.S_IFREG, view: ofSnapshot((*store.Snapshot).IdentityBinary)},
 	{name: "identity.json", mode: fuse.S_IFREG, view: identityJSON},
@@ -92,6 +92,14 @@ func ofSnapshot(pick func(*store.Snapshot) (store.View, error)) viewSource {
 		view, err := pick(snapshot)
 		return view, snapshot.Generation(), snapshot.Time(), err
 	}
+}
+
+// appendLog is a text that only a readable store has.
+func appendLog(ctx context.Context, s *catalog.Store) ([]byte, error) {
+	if _, err := s.Snapshot(ctx); err != nil {
+		return nil, err
+	}
+	return s.AppendLog(), nil
 }
 
 // identityJSON is a view with generations of its own: what it says about the
@@ -139,51 +147,65 @@ func (n *storeNode) Setattr(ctx context.Context, handle nodefs.FileHandle, in *f
 // Lookup finds one of the store's own names, or a derived store. A store that
 // cannot be read as one shows nothing but why.
 func (n *storeNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	parent := n.EmbeddedInode()
-	if n.store.Problem() != nil {
-		if name != errorName {
-			return nil, syscall.ENOENT
-		}
-		return n.lookupText(ctx, name, n.store.ErrorText(), out)
-	}
 	for _, file := range storeFiles {
 		if file.name == name {
 			return n.lookupFile(ctx, file, out)
 		}
 	}
+	if name == errorName && n.store.Problem() != nil {
+		return n.lookupText(ctx, name, n.store.ErrorText(), out)
+	}
 	if suffix, found := strings.CutPrefix(name, streamName); found {
 		if format, known := vecio.FormatOfSuffix(suffix); known {
-			return n.tree.lookupAppend(ctx, parent, n.store, name, format, out)
+			return n.lookupStream(ctx, name, format, out)
 		}
 	}
 	entry, err := n.store.Lookup(ctx, name)
 	if err != nil {
 		return nil, n.tree.errno(n.store.Path(), "look up "+name, err)
 	}
-	return n.tree.lookupEntry(ctx, parent, entry, out)
+	return n.tree.lookupEntry(ctx, n.EmbeddedInode(), entry, out)
 }
 
 // lookupFile answers a lookup of one of the store's own names.
 func (n *storeNode) lookupFile(ctx context.Context, file storeFile, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	n.tree.notices.remember(n)
-	parent := n.EmbeddedInode()
 	switch {
 	case file.view != nil:
 		view, generation, modified, err := file.view(ctx, n.store)
 		if err != nil {
-			return nil, n.tree.errno(n.store.Path(), "show "+file.name, err)
+			return nil, n.hidden(file.name, err)
 		}
-		return n.tree.lookupView(ctx, parent, n.store, file.name, view, generation, modified, out)
+		return n.tree.lookupView(ctx, n.EmbeddedInode(), n.store, file.name, view, generation, modified, out)
 	case file.views != nil:
-		return n.tree.lookupViewFolder(ctx, parent, n.store, file.name, "", file.views, out)
+		if _, err := n.store.Snapshot(ctx); err != nil {
+			return nil, n.hidden(file.name, err)
+		}
+		return n.tree.lookupViewFolder(ctx, n.EmbeddedInode(), n.store, file.name, "", file.views, out)
 	case file.text != nil:
 		content, err := file.text(ctx, n.store)
 		if err != nil {
-			return nil, n.tree.errno(n.store.Path(), "show "+file.name, err)
+			return nil, n.hidden(file.name, err)
 		}
 		return n.lookupText(ctx, file.name, content, out)
 	}
-	return n.tree.lookupAppend(ctx, parent, n.store, file.name, vecio.Auto, out)
+	return n.lookupStream(ctx, file.name, vecio.Auto, out)
+}
+
+// hidden is the error number for a name that cannot be shown: none of them is
+// there in a store that cannot be read.
+func (n *storeNode) hidden(name string, err error) syscall.Errno {
+	if n.store.Problem() != nil {
+		return syscall.ENOENT
+	}
+	return n.tree.errno(n.store.Path(), "show "+name, err)
+}
+
+func (n *storeNode) lookupStream(ctx context.Context, name string, format vecio.Format, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	if _, err := n.store.Snapshot(ctx); err != nil {
+		return nil, n.hidden(name, err)
+	}
+	return n.tree.lookupAppend(ctx, n.EmbeddedInode(), n.store, name, format, out)
 }
 
 func (n *storeNode) lookupText(ctx context.Context, name string, content []byte, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {

@@ -3,18 +3,19 @@
 # has. Works in a temporary folder and leaves nothing behind.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-rvffs=$PWD/bin/rvffs
+PATH=$PWD/bin:$PATH
 
 work=$(mktemp -d)
 mkdir "$work/stores" "$work/mnt"
 cleanup() {
 	cd /
 	if mountpoint -q "$work/mnt"; then
-		"$rvffs" umount "$work/mnt"
+		rvffs umount "$work/mnt"
 	fi
 	rm -rf "$work"
 }
 trap cleanup EXIT
+cd "$work"
 
 step() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
 show() { # a command line, then what it prints
@@ -22,35 +23,57 @@ show() { # a command line, then what it prints
 	bash -euo pipefail -c "$1"
 }
 
+step 'Two stores: one of 1,000 vectors with an embedded kernel, and an empty one'
+show 'rvffs create stores/products.rvf --dimension 4 --metric cosine'
+show 'rvffs create stores/notes.rvtext --dimension 8'
+head -c 100000 /dev/urandom >vmlinuz
+show 'rvffs embed-kernel stores/products.rvf vmlinuz --cmdline "console=ttyS0"'
+
 step 'A folder of stores becomes a file system'
-show "'$rvffs' mount '$work/stores' '$work/mnt'"
-cd "$work/mnt"
+show 'rvffs mount stores mnt'
+show 'ls -l mnt'
 
-step 'A store is a folder. Vectors go in by a redirection …'
-show 'mkdir products.rvf'
-show 'echo "[0.1, 0.2, 0.3, 0.4]" > products.rvf/vectors.append'
-show "echo '{\"id\": 100, \"vector\": [1, 2, 3, 4]}' >> products.rvf/vectors.append"
+step 'Vectors go in with dd …'
+/usr/bin/python3 -c 'import numpy; numpy.random.rand(1000, 4).astype("<f4").tofile("new.f32")'
+show 'dd if=new.f32 of=mnt/products.rvf/vectors.append bs=1M status=none'
 
-step '… or from numpy, a thousand at once'
-show "/usr/bin/python3 -c 'import numpy; numpy.random.rand(1000, 4).astype(\"<f4\").tofile(\"products.rvf/vectors.append\")'"
+step '… or as lines of text'
+show "echo '{\"id\": 5000, \"vector\": [1, 2, 3, 4]}' >> mnt/products.rvf/vectors.append"
+show 'cat mnt/products.rvf/append.log'
 
-step 'Bad data is refused at once, whole'
-show 'echo "[1, 2, 3]" > products.rvf/vectors.append || echo "refused: exit status $?"'
+step 'Bad data is refused, and nothing of it is kept'
+show 'echo "[1, 2, 3]" | cat > mnt/products.rvf/vectors.append || echo "exit status $?"'
+show 'tail -n 1 mnt/products.rvf/append.log'
 
 step 'Everything in a store is a file'
-show 'ls -l products.rvf products.rvf/segments'
-show 'jq . products.rvf/manifest.json | head -n 30'
+show 'ls -l mnt/products.rvf mnt/products.rvf/segments'
+show 'cat mnt/products.rvf/status.json'
+show 'jq -c .directory[] mnt/products.rvf/manifest.json'
+show 'cat mnt/products.rvf/witness.jsonl | jq -r "[.action, .verdict] | @tsv"'
+
+step 'The vectors that went in can be read back'
+cat >compare.py <<'PYTHON'
+import glob, numpy
+segment = sorted(glob.glob("mnt/products.rvf/segments/*-vec.seg"))[0]
+rows = numpy.fromfile(segment, [("id", "<u8"), ("vector", "<f4", 4)], offset=70)
+print(len(rows), "rows, ids", rows["id"].min(), "to", rows["id"].max(),
+      "- equal:", numpy.array_equal(rows["vector"].ravel(), numpy.fromfile("new.f32", "<f4")))
+PYTHON
+show 'cat mnt/products.rvf/segments/* | wc -c'
+show '/usr/bin/python3 compare.py'
+
+step 'Extracting a kernel is cp'
+show 'cp mnt/products.rvf/kernel/image extracted && cmp extracted vmlinuz && echo the same bytes'
+show 'cat mnt/products.rvf/kernel/cmdline; echo'
 
 step 'Deriving a child is mkdir; the lineage tree is the directory tree'
-show 'mkdir products.rvf/genes.rvdna'
-show 'jq . products.rvf/genes.rvdna/identity.json'
-show 'find . -maxdepth 2 -name "*.rv*"'
-show 'ls -l'
+show 'mkdir mnt/products.rvf/genes.rvdna'
+show 'cat mnt/products.rvf/genes.rvdna/identity.json'
+show 'ls -l mnt'
 
-step 'A backup under load is a copy'
-show "cp products.rvf/raw '$work/backup.rvf' && cmp '$work/backup.rvf' products.rvf/raw && echo the same bytes"
+step 'A backup under load is cp, too'
+show 'cp mnt/products.rvf/raw backup.rvf && rvffs inspect backup.rvf'
 
 step 'And the stores are still plain files in their folder'
-cd "$work"
-show "'$rvffs' umount '$work/mnt'"
-show "ls -l '$work/stores'"
+show 'rvffs umount mnt'
+show 'ls -l stores'

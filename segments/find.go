@@ -35,6 +35,7 @@ type passage struct {
 	last      Segment   // the last whole segment
 	any       bool      // there was a whole segment
 	end       int64     // behind the last whole segment that is not torn
+	doubt     int64     // from here on, manifests are searched for
 	clean     bool
 	unsure    bool // the last segment was too long to tell whether it is torn
 }
@@ -71,13 +72,13 @@ func (f *finder) find() (*State, error) {
 // searchBehind looks for manifests after the bytes where the passage p broke
 // off. It returns the passage that reached farthest.
 func (f *finder) searchBehind(p *passage) (*passage, error) {
-	newest, err := f.scan(p.end)
+	newest, err := f.scan(p.doubt)
 	if err != nil {
 		return nil, err
 	}
 	if newest == nil {
 		// Bytes that were not looked at could hold a newer state.
-		if f.limit > 0 && (p.unsure || f.size-p.end > f.limit) {
+		if f.limit > 0 && (p.unsure || f.size-p.doubt > f.limit) {
 			return nil, fmt.Errorf("%w of %d bytes", ErrScanLimit, f.limit)
 		}
 		return p, nil
@@ -93,7 +94,7 @@ func (f *finder) searchBehind(p *passage) (*passage, error) {
 // walk goes forward from a boundary between segments to where there is no
 // whole one any more.
 func (f *finder) walk(from int64) (*passage, error) {
-	p := &passage{end: from}
+	p := &passage{end: from, doubt: from}
 	w := NewWalker(f.r, from, f.size)
 	for w.Next() {
 		p.last, p.any = w.Segment(), true
@@ -104,7 +105,7 @@ func (f *finder) walk(from int64) (*passage, error) {
 	if w.Err() != nil {
 		return nil, w.Err()
 	}
-	p.end, p.clean = w.End(), w.Clean()
+	p.end, p.doubt, p.clean = w.End(), w.End(), w.Clean()
 	if p.end == f.size || !p.any {
 		return p, nil
 	}
@@ -119,8 +120,13 @@ func (f *finder) walk(from int64) (*passage, error) {
 	if err != nil {
 		return nil, err
 	}
-	if verdict == HashMismatch {
-		p.end, p.clean = p.last.Offset, false
+	switch verdict {
+	case HashMismatch:
+		p.end, p.doubt, p.clean = p.last.Offset, p.last.Offset, false
+	case HashUnknown:
+		// A kind of hash to come, or the beginning of a torn header run
+		// together with what was appended to it. Keep it and look into it.
+		p.doubt, p.clean = p.last.Offset, false
 	}
 	return p, nil
 }

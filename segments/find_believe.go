@@ -164,33 +164,52 @@ func (f *finder) leads(start, offset int64, damaged map[int64]int64) (bool, erro
 // written segment by segment: to its end, or to a segment that was torn.
 func (f *finder) goesOn(offset int64) (bool, error) {
 	w := NewWalker(f.r, offset, f.size)
-	walked := false
 	for w.Next() {
-		if walked = true; !f.afford(hopCost) {
+		if !f.afford(hopCost) {
 			return false, nil
 		}
 	}
 	if w.Err() != nil || w.Clean() {
 		return w.Clean(), w.Err()
 	}
-	head := make([]byte, min(HeaderSize, f.size-w.End()))
+	head := make([]byte, min(HeaderSize+int64(len(magicBytes)), f.size-w.End()))
 	if err := readFull(f.r, head, w.End()); err != nil {
 		return false, fmt.Errorf("bytes behind the manifest: %w", err)
 	}
-	// A header whose payload is not all there, the beginning of a header, or
-	// the zeros that stand in for one until the payload is.
-	begun := min(len(head), len(magicBytes))
-	if bytes.Equal(head[:begun], magicBytes[:begun]) || allZero(head) {
+	if tornHeader(head) {
 		return true, nil
 	}
-	last := w.Segment()
-	if !walked || last.PayloadLength > MaxPayload || !f.afford(int64(last.PayloadLength)) {
-		return false, nil
-	}
-	// The last segment passed may be the torn one, and its length have led
+	// One of the segments passed may be the torn one, and its length have led
 	// into what was appended to it.
-	verdict, err := VerifySegment(f.r, last)
-	return verdict == HashMismatch, err
+	w = NewWalker(f.r, offset, w.End())
+	for w.Next() {
+		s := w.Segment()
+		if s.PayloadLength > MaxPayload || !f.afford(int64(s.PayloadLength)) {
+			return false, nil
+		}
+		verdict, err := VerifySegment(f.r, s)
+		if err != nil || verdict == HashMismatch || verdict == HashUnknown {
+			return err == nil, err
+		}
+	}
+	return false, w.Err()
+}
+
+// tornHeader reports whether head begins like a segment whose payload is not
+// all there: with a header, with its first bytes, or with the zeros that stand
+// in for it until the payload is written. Where these were cut short as well,
+// something else may have been appended at once.
+func tornHeader(head []byte) bool {
+	rest := bytes.TrimLeft(head, "\x00")
+	if len(head)-len(rest) >= HeaderSize {
+		return true
+	}
+	for cut := range magicBytes {
+		if begun := bytes.TrimPrefix(rest, magicBytes[:cut]); bytes.HasPrefix(begun, magicBytes) {
+			return true
+		}
+	}
+	return bytes.HasPrefix(magicBytes, rest)
 }
 
 // end returns where the named segment ends, or math.MaxInt64.

@@ -16,8 +16,11 @@ const (
 
 var magicBytes = binary.LittleEndian.AppendUint32(nil, Magic)
 
-// typeOffset is where in a header the segment type stands.
-const typeOffset = 5
+// Where in a header the segment type and the payload's length stand.
+const (
+	typeOffset          = 5
+	payloadLengthOffset = 16
+)
 
 // LooksLikeManifest returns the index of the first place in p where the
 // reference runtime, searching backwards for its state, believes that a
@@ -55,13 +58,13 @@ func (f *finder) scan(floor int64) (*committed, error) {
 		if err := readFull(f.r, p, low); err != nil {
 			return nil, fmt.Errorf("search at %d: %w", low, err)
 		}
-		places = manifestPlaces(places[:0], p, int(high-low))
+		places = manifestPlaces(places[:0], p, int(high-low), uint64(f.size-low))
 		for i := len(places) - 1; i >= 0; i-- {
 			header, err := ParseHeader(p[places[i]:])
 			if err != nil {
 				continue
 			}
-			found, err := f.believe(Segment{header, low + int64(places[i])}, floor)
+			found, err := f.believe(Segment{Header: header, Offset: low + int64(places[i])}, floor)
 			if found != nil || err != nil {
 				return found, err
 			}
@@ -71,17 +74,23 @@ func (f *finder) scan(floor int64) (*committed, error) {
 	return nil, nil
 }
 
-// manifestPlaces appends the indices below limit at which p looks like a
-// manifest.
-func manifestPlaces(places []int, p []byte, limit int) []int {
-	for start := 0; ; {
+// manifestPlaces appends the indices below limit at which p looks like the
+// header of a manifest with a payload of less than room bytes. Hostile bytes
+// can look like one at every sixth place, which is why so little is done here.
+func manifestPlaces(places []int, p []byte, limit int, room uint64) []int {
+	for start := 0; start < limit; start++ {
 		i := LooksLikeManifest(p[start:])
-		if i < 0 || start+i >= limit {
-			return places
+		if i < 0 {
+			break
 		}
-		places = append(places, start+i)
-		start += i + 1
+		if start += i; start >= limit || len(p)-start < HeaderSize {
+			break
+		}
+		if binary.LittleEndian.Uint64(p[start+payloadLengthOffset:]) < room {
+			places = append(places, start)
+		}
 	}
+	return places
 }
 
 // afford takes cost from the budget and reports whether there was enough.

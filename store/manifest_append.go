@@ -11,7 +11,7 @@ import (
 // first, so that the file can be walked up to the new manifest.
 //
 // The order on the disk is what makes a commit whole or absent: everything but
-// the manifest's header, then, when that is durable, the header.
+// the manifest's magic number, then, when that is durable, the magic number.
 func (w *writer) appendManifest(s *session, stamp uint64, small []newSegment, manifest *segments.Manifest) (segments.Segment, error) {
 	length := int64(segments.HeaderSize + manifest.EncodedSize())
 	for _, segment := range small {
@@ -50,7 +50,8 @@ func (w *writer) appendManifest(s *session, stamp uint64, small []newSegment, ma
 	}
 	payload := manifest.Encode()
 	last := describe(segments.TypeManifest, payload)
-	image = append(append(image, make([]byte, segments.HeaderSize)...), payload...)
+	header := last.Encode()
+	image = append(append(append(image, unsaid...), header[len(unsaid):]...), payload...)
 	if segments.LooksLikeManifest(image) >= 0 {
 		return segments.Segment{}, fmt.Errorf("write manifest at offset %d: %w", last.Offset, errUnsafeManifest)
 	}
@@ -64,12 +65,16 @@ func (w *writer) appendManifest(s *session, stamp uint64, small []newSegment, ma
 	if err := s.lock.held(); err != nil {
 		return segments.Segment{}, err
 	}
-	encoded := last.Encode()
-	if _, err := s.file.WriteAt(encoded[:], last.Offset); err != nil {
-		return segments.Segment{}, writeError(err, len(encoded), last.Offset)
+	if _, err := s.file.WriteAt(header[:len(unsaid)], last.Offset); err != nil {
+		return segments.Segment{}, writeError(err, len(unsaid), last.Offset)
 	}
 	return last, s.file.SyncData()
 }
+
+// unsaid stands for a manifest's magic number as long as its payload is not on
+// the disk. Nobody takes what follows it for a header, and it is so short that
+// even a write cut at any byte leaves no half header behind.
+var unsaid = make([]byte, 4)
 
 // claimEnd takes the end of the file, seals all that stands before it and lists
 // what of that still needs its header.

@@ -1,0 +1,370 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"rvffs/segments"
+)
+
+// crashWorkload is a script on one store, and what the store has to hold at each
+// moment that the engine acknowledged something.
+type crashWorkload struct {
+	t     *testing.T
+	files *memoryFiles
+	store *Store
+	model map[uint64][]float32
+	marks []crashMark
+	embed []byte // the kernel image that has to be there
+}
+
+// crashMark is what was promised from one moment on.
+type crashMark struct {
+	change int // length of the log
+	model  map[uint64][]float32
+	embed  []byte
+}
+
+func newCrashWorkload(t *testing.T) *crashWorkload {
+	w := &crashWorkload{t: t, files: newMemoryFiles(), model: map[uint64][]float32{}}
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: w.files})
+	w.must(err)
+	w.store = s
+	w.acknowledged()
+	return w
+}
+
+func (w *crashWorkload) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *crashWorkload) acknowledged() {
+	w.marks = append(w.marks, crashMark{w.files.changes(), maps.Clone(w.model), w.embed})
+}
+
+func (w *crashWorkload) ingest(ids []uint64, value float32) {
+	vectors := make([]float32, 0, 2*len(ids))
+	for _, id := range ids {
+		w.model[id] = []float32{value, float32(id % 1000)}
+		vectors = append(vectors, w.model[id]...)
+	}
+	_, err := w.store.Ingest(context.Background(), ids, vectors)
+	w.must(err)
+	w.acknowledged()
+}
+
+func (w *crashWorkload) delete(ids ...uint64) {
+	for _, id := range ids {
+		delete(w.model, id)
+	}
+	_, err := w.store.Delete(context.Background(), ids)
+	w.must(err)
+	w.acknowledged()
+}
+
+func (w *crashWorkload) compact() {
+	_, err := w.store.Compact(context.Background())
+	w.must(err)
+	w.acknowledged()
+}
+
+func (w *crashWorkload) kernel(image []byte) {
+	w.embed = image
+	_, err := w.store.WriteKernel(context.Background(), segments.KernelHeader{}, bytes.NewReader(image), int64(len(image)), "quiet")
+	w.must(err)
+	w.acknowledged()
+}
+
+func run(first, count uint64) []uint64 {
+	ids := make([]uint64, count)
+	for i := range ids {
+		ids[i] = first + uint64(i)
+	}
+	return ids
+}
+
+// fakeManifest is a complete manifest segment, with a right hash, of a state that
+// never was.
+func fakeManifest() []byte {
+	payload := (&segments.Manifest{Epoch: 999, Dimension: 7, TotalVectors: 1 << 40}).Encode()
+	header := segments.Header{Version: 1, Type: segments.TypeManifest, ID: 3, PayloadLength: uint64(len(payload)), ContentHash: segments.ContentHash(payload)}
+	encoded := header.Encode()
+	return append(encoded[:], payload...)
+}
+
+// crashWorkloads are the scripts.
+var crashWorkloads = map[string]func(*crashWorkload){
+	"append": func(w *crashWorkload) {
+		for i := range uint64(6) {
+			w.ingest(run(10*i, 5+40*i), float32(i+1))
+		}
+	},
+	"replace, delete and re-add": func(w *crashWorkload) {
+		w.ingest(run(0, 30), 1)
+		w.ingest(run(10, 5), 2)
+		w.delete(3, 4, 12, 99)
+		w.ingest([]uint64{12, 4}, 3)
+		w.delete(12)
+		w.ingest([]uint64{12, 1 << 60}, 4)
+	},
+	"compaction": func(w *crashWorkload) {
+		w.ingest(run(0, 30), 1)
+		w.delete(run(5, 10)...)
+		w.compact()
+		w.ingest(run(7, 2), 2)
+		w.compact()
+		w.compact()
+		w.delete(1)
+	},
+	"kernels": func(w *crashWorkload) {
+		w.ingest(run(0, 3), 1)
+		w.kernel(bytes.Repeat([]byte("image"), 300))
+		w.ingest(run(3, 3), 2)
+		w.kernel(append(fakeManifest(), fakeManifest()...))
+		w.compact()
+	},
+	"vectors that look like manifests": func(w *crashWorkload) {
+		w.ingest(run(0, 3), 1)
+		fake := fakeManifest()
+		for len(fake)%8 != 0 {
+			fake = append(fake, 0)
+		}
+		var ids []uint64
+		var vectors []float32
+		for i := 0; i < len(fake); i += 8 {
+			id := uint64(100 + i)
+			vector := []float32{finite(fake[i:]), finite(fake[i+4:])}
+			w.model[id] = vector
+			ids, vectors = append(ids, id), append(vectors, vector...)
+		}
+		_, err := w.store.Ingest(context.Background(), ids, vectors)
+		w.must(err)
+		w.acknowledged()
+		w.ingest(run(3, 3), 2)
+	},
+	"ids that look like manifests": func(w *crashWorkload) {
+		id := binary.LittleEndian.Uint64([]byte{0x53, 0x46, 0x56, 0x52, 1, 5, 0, 0})
+		w.ingest([]uint64{1, id, id + 1, 2}, 1)
+		w.delete(1)
+		w.delete(id, 2)
+		w.ingest([]uint64{id}, 2)
+	},
+	"two streams": func(w *crashWorkload) {
+		ctx := context.Background()
+		rows := func(ids []uint64, value float32) []byte {
+			var encoded []byte
+			for _, id := range ids {
+				encoded = binary.LittleEndian.AppendUint32(encoded, math.Float32bits(value))
+				encoded = binary.LittleEndian.AppendUint32(encoded, math.Float32bits(float32(id%1000)))
+			}
+			return encoded
+		}
+		first, second := w.store.NewAppender(), w.store.NewAppender()
+		write := func(a *Appender, ids []uint64, value float32) {
+			w.must(a.Append(ctx, ids, rows(ids, value)))
+			w.must(a.writeBlock(a.block)) // as if the block were full
+			a.block = nil
+		}
+		commit := func(a *Appender, ids []uint64, value float32) {
+			for _, id := range ids {
+				w.model[id] = []float32{value, float32(id % 1000)}
+			}
+			_, _, err := a.Commit()
+			w.must(err)
+			w.acknowledged()
+		}
+		write(first, run(0, 20), 1)
+		write(second, run(100, 20), 2)
+		write(first, run(20, 20), 1)
+		commit(second, run(100, 20), 2)
+		write(second, run(200, 9), 3)
+		write(first, run(40, 20), 1)
+		w.must(second.Rollback())
+		commit(first, run(0, 60), 1)
+		write(first, run(300, 5), 5)
+		w.must(first.Rollback())
+		w.ingest(run(400, 2), 6)
+	},
+}
+
+// finite is the float of four bytes that must not be NaN or infinite.
+func finite(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }
+
+func TestEveryCrashKeepsWhatWasAcknowledged(t *testing.T) {
+	t.Parallel()
+	var checked atomic.Int64
+	t.Run("workloads", func(t *testing.T) {
+		for name, script := range crashWorkloads {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				w := newCrashWorkload(t)
+				script(w)
+				w.must(w.store.Close())
+				checked.Add(w.checkAll())
+			})
+		}
+	})
+	t.Logf("%d crash states checked", checked.Load())
+	if checked.Load() < 10_000 {
+		t.Errorf("only %d crash states were built", checked.Load())
+	}
+}
+
+// checkAll builds and checks the states that a crash at each point may leave.
+func (w *crashWorkload) checkAll() int64 {
+	random := rand.New(rand.NewPCG(7, uint64(len(w.files.log))))
+	var checked int64
+	check := func(what string, c crash) {
+		checked++
+		if err := w.check(c); err != nil {
+			w.t.Fatalf("%s: after change %d of %d, torn at %d: %v", what, c.after, len(w.files.log), c.torn, err)
+		}
+	}
+	for after := w.marks[0].change; after <= len(w.files.log); after++ {
+		check("all writes arrived", crash{after: after, torn: -1})
+		last := w.files.log[after-1]
+		if last.kind == didWrite {
+			step := 512
+			if len(last.data) <= 1024 {
+				step = 1
+			}
+			for torn := 0; torn < len(last.data); torn += step {
+				check("the last write is torn", crash{after: after, torn: torn})
+			}
+		}
+		check("nothing unsynced arrived", crash{after: after, torn: -1, lost: func(int) bool { return true }})
+		for missing := max(0, after-12); missing < after; missing++ {
+			check("one unsynced write is missing", crash{after: after, torn: -1, lost: func(i int) bool { return i == missing && w.files.log[i].kind == didWrite }})
+		}
+		for range 8 {
+			mask := random.Uint64()
+			check("some unsynced writes are missing", crash{after: after, torn: -1, lost: func(i int) bool {
+				kind := w.files.log[i].kind
+				return (kind == didWrite || kind == didTruncate) && mask>>(i%64)&1 != 0
+			}})
+		}
+	}
+	return checked
+}
+
+// check opens what a crash left and compares it with what was promised.
+func (w *crashWorkload) check(c crash) error {
+	files := w.files.state(c)
+	allowed := w.allowed(c.after)
+	err := checkState(files, allowed)
+	if err != nil {
+		return err
+	}
+	// The next writer gets on, and what was there stays.
+	s, err := Open("a.rvf", Options{Files: files, LockWait: -1})
+	if err != nil {
+		return err
+	}
+	if _, err = s.Ingest(context.Background(), []uint64{7_000_000}, []float32{1, 2}); err != nil {
+		return fmt.Errorf("the next commit: %w", err)
+	}
+	if err := s.Close(); err != nil {
+		return err
+	}
+	for i := range allowed {
+		allowed[i].model = maps.Clone(allowed[i].model)
+		allowed[i].model[7_000_000] = []float32{1, 2}
+	}
+	if err := checkState(files, allowed); err != nil {
+		return fmt.Errorf("after the next commit: %w", err)
+	}
+	return nil
+}
+
+// allowed is what may be found when the log had so many entries: the last state
+// that was acknowledged, or the one that was being made.
+func (w *crashWorkload) allowed(after int) []crashMark {
+	next, _ := slices.BinarySearchFunc(w.marks, after+1, func(m crashMark, after int) int { return m.change - after })
+	return slices.Clone(w.marks[max(0, next-1):min(next+1, len(w.marks))])
+}
+
+func checkState(files *memoryFiles, allowed []crashMark) error {
+	s, err := OpenReadOnly("a.rvf", Options{Files: files})
+	if err != nil {
+		return err
+	}
+	found := map[uint64][]float32{}
+	err = s.Current().Vectors(context.Background(), func(ids []uint64, rows []byte) error {
+		for i, id := range ids {
+			found[id] = []float32{finite(rows[8*i:]), finite(rows[8*i+4:])}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	image, err := kernelImage(s.Current())
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(allowed, func(mark crashMark) bool {
+		return bytes.Equal(image, mark.embed) && maps.EqualFunc(found, mark.model, slices.Equal[[]float32])
+	}) {
+		return fmt.Errorf("%d vectors and a kernel of %d bytes were found, which is none of the %d states allowed", len(found), len(image), len(allowed))
+	}
+	status, err := s.Status(context.Background())
+	if err != nil {
+		return err
+	}
+	if status.LiveVectors != uint64(len(found)) || s.Current().Manifest().TotalVectors != status.TotalVectors {
+		return fmt.Errorf("status %+v, manifest total %d, %d vectors found", status, s.Current().Manifest().TotalVectors, len(found))
+	}
+	if offset := believedByPeer(files.names["a.rvf"].content); offset != s.Current().state.Segment.Offset {
+		return fmt.Errorf("another reader takes offset %d for the newest manifest, it is at %d", offset, s.Current().state.Segment.Offset)
+	}
+	return s.Close()
+}
+
+// believedByPeer is where the reference runtime finds the newest manifest: at the
+// last bytes that read like a manifest's header, whatever they stand in.
+func believedByPeer(content []byte) int64 {
+	for offset := len(content) - segments.HeaderSize; offset >= 0; offset-- {
+		if bytes.HasPrefix(content[offset:], []byte("SFVR")) && content[offset+5] == byte(segments.TypeManifest) {
+			return int64(offset)
+		}
+	}
+	return -1
+}
+
+func kernelImage(s *Snapshot) ([]byte, error) {
+	views, err := s.Kernel()
+	if err != nil || len(views) == 0 {
+		return nil, err
+	}
+	reader, err := views[0].View.Open()
+	if err != nil {
+		return nil, err
+	}
+	image := make([]byte, views[0].View.Size())
+	_, err = reader.ReadAt(image, 0)
+	return image, errors.Join(err, reader.Close())
+}
+
+func TestCrashCheckFindsWhatItShould(t *testing.T) {
+	t.Parallel()
+	w := newCrashWorkload(t)
+	w.ingest(run(0, 5), 1)
+	w.marks[1].model[77] = []float32{1, 1} // a promise that was not kept
+	err := w.check(crash{after: len(w.files.log), torn: -1})
+	if err == nil || !strings.Contains(err.Error(), "none of the") {
+		t.Errorf("a lost vector was not found: %v", err)
+	}
+}
