@@ -3,9 +3,11 @@ package fs
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
@@ -14,11 +16,11 @@ import (
 // the kernel closes its files for it.
 const exitingFlag = 4
 
-// process is a process, told from a later one of the same number by its start.
-// The zero value is one that cannot be seen from here.
+// process is a process, told from a later one of the same number by its start,
+// if that is known. The zero value is one that cannot be seen from here.
 type process struct {
 	group   int    // the thread group, which users call the process id
-	started uint64 // in clock ticks since boot
+	started uint64 // in clock ticks since boot; 0 when it cannot be had
 }
 
 // caller is who sent a request.
@@ -36,6 +38,9 @@ func callerOf(ctx context.Context) caller {
 	// The kernel names the thread, and it is the thread that is exiting.
 	thread := int(sender.Pid)
 	task, err := readTask(thread)
+	if errors.Is(err, errExecuting) {
+		return caller{process: process{group: groupOf(thread)}}
+	}
 	if err != nil {
 		return caller{}
 	}
@@ -56,7 +61,10 @@ func (p process) alive() bool {
 		return false
 	}
 	task, err := readTask(p.group)
-	return err == nil && task.started == p.started && task.state != 'Z' && task.state != 'X'
+	if errors.Is(err, errExecuting) {
+		return true
+	}
+	return err == nil && (task.started == p.started || p.started == 0) && task.state != 'Z' && task.state != 'X'
 }
 
 // task is what /proc/PID/stat tells of a thread.
@@ -74,12 +82,38 @@ const (
 	startedField = 19
 )
 
+// errExecuting means that a task's status cannot be had before its execve(2) is
+// over.
+var errExecuting = errors.New("the task is in the middle of execve")
+
+// patience is how long a task may keep its status from us. It is had at once,
+// except from a task in execve: the kernel locks the status while it closes the
+// descriptors marked so, and each such close waits for our answer.
+const patience = 100 * time.Millisecond
+
+// readTask reads a task's status without ever waiting for the task: the reader
+// that an execve holds up ends with it, after our answer has let it go on.
 func readTask(thread int) (task, error) {
-	content, err := os.ReadFile("/proc/" + strconv.Itoa(thread) + "/stat")
-	if err != nil {
-		return task{}, err
+	type answer struct {
+		content []byte
+		err     error
 	}
-	return parseTask(content)
+	answers := make(chan answer, 1)
+	go func() {
+		content, err := os.ReadFile("/proc/" + strconv.Itoa(thread) + "/stat")
+		answers <- answer{content, err}
+	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case got := <-answers:
+		if got.err != nil {
+			return task{}, got.err
+		}
+		return parseTask(got.content)
+	case <-timer.C:
+		return task{}, errExecuting
+	}
 }
 
 func parseTask(content []byte) (task, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"maps"
+	"os"
 	"strings"
 	"syscall"
 
@@ -77,6 +78,7 @@ func (o Options) settings(root *folderNode) *nodefs.Options {
 			FsName:               o.Source,
 			Name:                 TypeName,
 			DirectMount:          true,
+			DirectMountStrict:    os.Geteuid() == 0, // the helper can do no more
 			DisableSplice:        true,
 			ExtraCapabilities:    fuse.CAP_READDIRPLUS_AUTO,
 			Logger:               failures,

@@ -1,14 +1,21 @@
 package segments
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 )
 
-// rememberedManifests is how many of the manifests passed are kept for the
-// case that the newest are damaged. If all of them are, a second pass looks
-// at every one before them.
-const rememberedManifests = 64
+const (
+	// remembered is how many of the segments passed are kept at least: of
+	// the manifests for the case that the newest are damaged (if all of them
+	// are, a second pass looks at every one before them), and of all types
+	// to see which of them are torn.
+	remembered = 64
+	// verifiedBehind is how many bytes of payload are read to see that, if
+	// the last segment alone has not more.
+	verifiedBehind = 64 << 20
+)
 
 // committed is a manifest that is believed.
 type committed struct {
@@ -30,14 +37,33 @@ type finder struct {
 
 // passage is what a forward walk came by.
 type passage struct {
-	manifests []Segment // the last ones, in file order
-	forgotten bool      // there were more before them
-	last      Segment   // the last whole segment
-	any       bool      // there was a whole segment
-	end       int64     // behind the last whole segment that is not torn
-	doubt     int64     // from here on, manifests are searched for
+	manifests recent // the last ones
+	segments  recent // the last ones of any type
+	end       int64  // behind the last whole segment that is not torn
 	clean     bool
-	unsure    bool // the last segment was too long to tell whether it is torn
+	unsure    bool // too much would have to be read to tell what is torn
+}
+
+// recent keeps the last segments of a walk, in file order.
+type recent struct {
+	kept      []Segment
+	forgotten bool // there were more before them
+}
+
+func (r *recent) add(s Segment) {
+	if len(r.kept) == 2*remembered {
+		r.kept = append(r.kept[:0], r.kept[remembered:]...)
+		r.forgotten = true
+	}
+	r.kept = append(r.kept, s)
+}
+
+// last returns the segment added last, or false if there is none.
+func (r *recent) last() (Segment, bool) {
+	if len(r.kept) == 0 {
+		return Segment{}, false
+	}
+	return r.kept[len(r.kept)-1], true
 }
 
 func (f *finder) find() (*State, error) {
@@ -49,8 +75,8 @@ func (f *finder) find() (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	if root != nil && p.endsWithWireManifest(f.size) {
-		return f.wireState(root, p.last)
+	if last, ok := p.segments.last(); ok && root != nil && p.clean && isWireManifest(last, f.size) {
+		return f.wireState(root, last)
 	}
 	if err := f.takeNewest(f.from, p); err != nil {
 		return nil, err
@@ -72,13 +98,13 @@ func (f *finder) find() (*State, error) {
 // searchBehind looks for manifests after the bytes where the passage p broke
 // off. It returns the passage that reached farthest.
 func (f *finder) searchBehind(p *passage) (*passage, error) {
-	newest, err := f.scan(p.doubt)
+	newest, err := f.scan(p.end)
 	if err != nil {
 		return nil, err
 	}
 	if newest == nil {
 		// Bytes that were not looked at could hold a newer state.
-		if f.limit > 0 && (p.unsure || f.size-p.doubt > f.limit) {
+		if f.limit > 0 && (p.unsure || f.size-p.end > f.limit) {
 			return nil, fmt.Errorf("%w of %d bytes", ErrScanLimit, f.limit)
 		}
 		return p, nil
@@ -94,78 +120,111 @@ func (f *finder) searchBehind(p *passage) (*passage, error) {
 // walk goes forward from a boundary between segments to where there is no
 // whole one any more.
 func (f *finder) walk(from int64) (*passage, error) {
-	p := &passage{end: from, doubt: from}
+	p := &passage{}
 	w := NewWalker(f.r, from, f.size)
 	for w.Next() {
-		p.last, p.any = w.Segment(), true
-		if p.last.Type == TypeManifest {
-			p.remember(p.last)
+		p.segments.add(w.Segment())
+		if w.Segment().Type == TypeManifest {
+			p.manifests.add(w.Segment())
 		}
 	}
+	p.end, p.clean = w.End(), w.Clean()
 	if w.Err() != nil {
-		return nil, w.Err()
+		return p, w.Err()
 	}
-	p.end, p.doubt, p.clean = w.End(), w.End(), w.Clean()
-	if p.end == f.size || !p.any {
-		return p, nil
-	}
-	if f.limit > 0 && p.last.PayloadLength > uint64(f.limit) {
-		p.unsure, p.clean = true, false
-		return p, nil
-	}
-	// The last segment before what is left over may itself be torn: then its length
-	// led into the middle of what another writer appended, and the walk
-	// proves nothing beyond its header.
-	verdict, err := VerifySegment(f.r, p.last)
-	if err != nil {
-		return nil, err
-	}
-	switch verdict {
-	case HashMismatch:
-		p.end, p.doubt, p.clean = p.last.Offset, p.last.Offset, false
-	case HashUnknown:
-		// A kind of hash to come, or the beginning of a torn header run
-		// together with what was appended to it. Keep it and look into it.
-		p.doubt, p.clean = p.last.Offset, false
-	}
-	return p, nil
+	return p, f.findTorn(p)
 }
 
-func (p *passage) remember(manifest Segment) {
-	if len(p.manifests) == 2*rememberedManifests {
-		p.manifests = append(p.manifests[:0], p.manifests[rememberedManifests:]...)
-		p.forgotten = true
+// room returns how many bytes may be read to see what is torn.
+func (f *finder) room() uint64 {
+	if f.limit > 0 {
+		return min(verifiedBehind, uint64(f.limit))
 	}
-	p.manifests = append(p.manifests, manifest)
+	return verifiedBehind
 }
 
-// endsWithWireManifest tells a file of the wire dialect from one of the
-// runtime dialect whose last bytes only look like a root: its manifest
-// segment carries the root as the end of its payload, and no hash of the
+// findTorn looks for torn segments at the end of a walk. The length of one
+// leads to the middle of what another writer appended: the walk breaks off
+// there, or goes on a little if it meets something that has the looks of a
+// segment, or comes by chance to the file's end with manifests hidden in the
+// torn segment. In no case does it prove anything beyond the torn header.
+// Where nothing is left over, what stands before the last manifest is not in
+// question.
+func (f *finder) findTorn(p *passage) error {
+	room, kept, broken := f.room(), p.segments.kept, p.end < f.size
+	for i := len(kept) - 1; i >= 0; i-- {
+		s := kept[i]
+		if !broken && s.Type == TypeManifest {
+			return nil
+		}
+		if s.PayloadLength > room {
+			// However long it is, the last one before a break has to be
+			// judged, unless that is more than was asked for.
+			if !broken || i < len(kept)-1 {
+				return nil
+			}
+			if f.limit > 0 {
+				p.unsure, p.clean = true, false
+				return nil
+			}
+		}
+		room -= min(room, s.PayloadLength)
+		torn, err := f.torn(s)
+		if err != nil {
+			return err
+		}
+		if torn {
+			p.end, p.clean = s.Offset, false
+		}
+	}
+	return nil
+}
+
+// torn reports whether s is known not to be what its header says.
+func (f *finder) torn(s Segment) (bool, error) {
+	verdict, err := VerifySegment(f.r, s)
+	switch {
+	case err != nil || verdict == HashMatch:
+		return false, err
+	case verdict == HashMismatch:
+		return true, nil
+	}
+	// Not to be verified. But if a header was torn itself, the one that was
+	// appended to it begins within its 64 bytes.
+	header := s.Encode()
+	return bytes.Contains(header[1:], magicBytes), nil
+}
+
+// isWireManifest tells a file of the wire dialect from one of the runtime
+// dialect whose last bytes only look like a root: its last segment is a
+// manifest that has the root as the end of its payload, and no hash of the
 // other dialect.
-func (p *passage) endsWithWireManifest(size int64) bool {
-	return p.any && p.clean && p.last.Type == TypeManifest && p.last.End() == size &&
-		p.last.PayloadLength >= wireRootSize &&
-		(p.last.ContentHash == [16]byte{} || !isCRCForm(p.last.ContentHash))
+func isWireManifest(last Segment, size int64) bool {
+	return last.Type == TypeManifest && last.End() == size && last.PayloadLength >= wireRootSize &&
+		(last.ContentHash == [16]byte{} || !isCRCForm(last.ContentHash))
 }
 
 // takeNewest sets found to the last manifest of a passage that is valid, if
-// one is. The passage began at from.
+// one is, and stands before what is torn. The passage began at from.
 func (f *finder) takeNewest(from int64, p *passage) error {
-	for i := len(p.manifests) - 1; i >= 0; i-- {
-		manifest, err := f.read(p.manifests[i])
+	kept := p.manifests.kept
+	for i := len(kept) - 1; i >= 0; i-- {
+		if kept[i].Offset >= p.end {
+			continue
+		}
+		manifest, err := f.read(kept[i])
 		if err != nil {
 			return err
 		}
 		if manifest != nil {
-			f.found = &committed{manifest, p.manifests[i]}
+			f.found = &committed{manifest, kept[i]}
 			return nil
 		}
 	}
-	if !p.forgotten {
+	if !p.manifests.forgotten {
 		return nil
 	}
-	w := NewWalker(f.r, from, p.manifests[0].Offset)
+	w := NewWalker(f.r, from, min(p.end, kept[0].Offset))
 	for w.Next() {
 		segment := w.Segment()
 		if segment.Type != TypeManifest {

@@ -187,9 +187,8 @@ func (f *finder) goesOn(offset int64) (bool, error) {
 		if s.PayloadLength > MaxPayload || !f.afford(int64(s.PayloadLength)) {
 			return false, nil
 		}
-		verdict, err := VerifySegment(f.r, s)
-		if err != nil || verdict == HashMismatch || verdict == HashUnknown {
-			return err == nil, err
+		if torn, err := f.torn(s); torn || err != nil {
+			return torn, err
 		}
 	}
 	return false, w.Err()

@@ -14,9 +14,10 @@ import (
 // whatever the vectors hold.
 func TestFindStateRandom(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(200000) {
+	for seed := range uint64(1000) {
 		r := rand.New(rand.NewPCG(seed, 7))
 		b, want := twoCommits()
+		b.nextID = 1000 // unlike any dimension, so that no header reads as vectors
 		history := ""
 		// payload returns vectors, perhaps with a fake in them, and the one
 		// length at which that could not be told from what another writer

@@ -343,7 +343,7 @@ func TestFindStateDamagedHeader(t *testing.T) {
 func TestFindStateManyDamaged(t *testing.T) {
 	t.Parallel()
 	b, want := twoCommits()
-	for range 5 * rememberedManifests {
+	for range 5 * remembered {
 		b.commit()
 		b.bytes[len(b.bytes)-1]++
 	}
@@ -541,6 +541,32 @@ func TestLooksLikeManifest(t *testing.T) {
 	for border := range text {
 		if (LooksLikeManifest(text[:border]) >= 0) == (LooksLikeManifest(text[max(0, border-5):]) >= 0) {
 			t.Errorf("border at %d: not seen exactly once", border)
+		}
+	}
+}
+
+func TestTornHeader(t *testing.T) {
+	t.Parallel()
+	zeros := string(make([]byte, HeaderSize))
+	for head, want := range map[string]bool{
+		"":                     true,
+		"S":                    true,
+		"SFVR":                 true,
+		"SFVR and more":        true,
+		"SSFVR":                true,
+		"SFVSFVR":              true,
+		zeros[:10]:             true,
+		zeros:                  true,
+		zeros + "more":         true,
+		zeros[:10] + "SFVR":    true,
+		zeros[:10] + "SF":      true,
+		zeros[:10] + "vectors": false,
+		"vectors":              false,
+		"vSFVR":                false,
+		"SFVvectors":           false,
+	} {
+		if got := tornHeader([]byte(head)); got != want {
+			t.Errorf("%q: %v", head, got)
 		}
 	}
 }

@@ -99,12 +99,17 @@ func (r *readiness) serving(options mountOptions) error {
 	return err
 }
 
-// fail tells the parent why the mount does not serve. After it served, there is
-// nobody to tell.
-func (r *readiness) fail(err error) {
+// errTold means that the parent process knows why, and will say it.
+var errTold = errors.New("told to the parent process")
+
+// fail tells the parent why the mount does not serve, and returns errTold. In the
+// foreground, and after the mount served, there is nobody to tell.
+func (r *readiness) fail(err error) error {
 	if r == nil || r.pipe == nil || err == nil {
-		return
+		return err
 	}
-	fmt.Fprint(r.pipe, err)
-	r.pipe.Close()
+	if _, writeErr := io.WriteString(r.pipe, err.Error()); writeErr != nil {
+		return err
+	}
+	return errTold
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 )
@@ -10,8 +11,12 @@ import (
 func main() {
 	root := newRootCommand()
 	root.SetArgs(asHelper(root, os.Args[1:]))
-	if err := root.Execute(); err != nil {
-		fmt.Fprintln(os.Stderr, "rvffs:", err)
-		os.Exit(1)
+	err := root.Execute()
+	if err == nil {
+		return
 	}
+	if !errors.Is(err, errTold) {
+		fmt.Fprintln(os.Stderr, "rvffs:", err)
+	}
+	os.Exit(1)
 }

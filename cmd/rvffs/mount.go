@@ -169,7 +169,7 @@ func checkApart(directory, mountPoint string) error {
 
 // serve mounts and stays until the mount is gone.
 func serve(options mountOptions, directory, mountPoint string, ready *readiness) (err error) {
-	defer func() { ready.fail(err) }()
+	defer func() { err = ready.fail(err) }()
 	log, lines, err := openLog(options, ready != nil)
 	if err != nil {
 		return err
@@ -208,25 +208,22 @@ func serve(options mountOptions, directory, mountPoint string, ready *readiness)
 		server.Wait()
 		close(gone)
 	}()
-	for {
+	for leaving := false; ; {
 		select {
 		case <-gone:
 			log.Info().Str("mountpoint", mountPoint).Msg("unmounted")
 			return nil
 		case caught := <-signals:
+			if leaving {
+				return fmt.Errorf("ended by %s while the mount was in use", caught)
+			}
+			leaving = true
 			busy, err := server.Unmount()
 			if err != nil {
-				log.Error().Err(err).Str("signal", caught.String()).Msg("cannot unmount")
+				log.Error().Err(err).Str("signal", caught.String()).Msg("cannot unmount; another signal ends the server")
 			}
 			if busy {
 				log.Warn().Msg("the mount is in use and ends with its last user; another signal ends it now")
-				go func() {
-					<-signals
-					if err := stores.Close(); err != nil {
-						log.Error().Err(err).Msg("close")
-					}
-					os.Exit(1)
-				}()
 			}
 		}
 	}
