@@ -9,28 +9,22 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
-func TestParseTask(t *testing.T) {
+func TestParseStatus(t *testing.T) {
 	t.Parallel()
-	const rest = " 1 1 1 0 -1 4194308 0 0 0 0 0 0 0 0 20 0 1 0 99 0 0"
 	for _, test := range []struct {
-		name, line string
-		want       task
-		fails      bool
+		name, status string
+		want         caller
 	}{
-		{"plain", "12 (cat) S" + rest, task{'S', 4194308, 99}, false},
-		{"name with spaces", "12 (a b c) R" + rest, task{'R', 4194308, 99}, false},
-		{"name with parentheses", "12 (x) Z (y) S 1) Z" + rest, task{'Z', 4194308, 99}, false},
-		{"empty", "", task{}, true},
-		{"cut short", "12 (cat) S 1 1 1", task{}, true},
-		{"no number", "12 (cat) S 1 1 1 0 -1 x 0 0 0 0 0 0 0 0 20 0 1 0 99", task{}, true},
+		{"running", "Name:\tcat\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t12\nPid:\t13\nVmPeak:\t10 kB\nVmSize:\t10 kB\nThreads:\t1\n", caller{12, false}},
+		{"exiting", "Name:\tcat\nState:\tD (disk sleep)\nTgid:\t12\nPid:\t13\nThreads:\t1\n", caller{12, true}},
+		{"a name that tells lies", "Name:\tVmSize: Tgid: 5\nState:\tS (sleeping)\nTgid:\t12\nThreads:\t1\n", caller{12, true}},
+		{"empty", "", caller{}},
+		{"no number", "Name:\tcat\nTgid:\tx\n", caller{}},
+		{"cut short", "Name:\tcat\nTgid:", caller{}},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			got, err := parseTask([]byte(test.line))
-			if (err != nil) != test.fails || got != test.want {
-				t.Errorf("%+v, %v; want %+v", got, err, test.want)
-			}
-		})
+		if got := parseStatus([]byte(test.status)); got != test.want {
+			t.Errorf("%s: %+v, want %+v", test.name, got, test.want)
+		}
 	}
 }
 
@@ -40,27 +34,26 @@ func contextOf(process int) context.Context {
 
 func TestCaller(t *testing.T) {
 	t.Parallel()
-	own := callerOf(contextOf(os.Getpid()))
-	if own.group != os.Getpid() || own.exiting || !own.alive() {
-		t.Errorf("this process is taken for %+v", own)
-	}
-	later := own.process
-	later.started++
-	if later.alive() {
-		t.Error("a process of another start passes for this one")
+	if got := callerOf(contextOf(os.Getpid())); got != (caller{group: os.Getpid()}) {
+		t.Errorf("this process is taken for %+v", got)
 	}
 	for name, ctx := range map[string]context.Context{
 		"no caller":             context.Background(),
 		"out of sight":          contextOf(0),
 		"beyond the last there": contextOf(1 << 30),
 	} {
-		if got := callerOf(ctx); got != (caller{}) || got.alive() {
+		got := callerOf(ctx)
+		if got != (caller{}) {
 			t.Errorf("%s: taken for %+v", name, got)
+		}
+		opened := got.open()
+		if opened.alive() || opened.close() != nil {
+			t.Errorf("%s: held as %+v", name, opened)
 		}
 	}
 }
 
-func TestDeadProcess(t *testing.T) {
+func TestProcess(t *testing.T) {
 	t.Parallel()
 	command := exec.Command("cat")
 	input, err := command.StdinPipe()
@@ -70,9 +63,9 @@ func TestDeadProcess(t *testing.T) {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	other := callerOf(contextOf(command.Process.Pid)).process
-	if other.group != command.Process.Pid || !other.alive() {
-		t.Errorf("the child process is taken for %+v", other)
+	held := callerOf(contextOf(command.Process.Pid)).open()
+	if held.group != command.Process.Pid || !held.alive() {
+		t.Errorf("the child process is held as %+v", held)
 	}
 	if err := input.Close(); err != nil {
 		t.Fatal(err)
@@ -80,7 +73,10 @@ func TestDeadProcess(t *testing.T) {
 	if err := command.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if other.alive() {
+	if held.alive() {
 		t.Error("a process that ended passes for alive")
+	}
+	if err := held.close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -60,7 +60,7 @@ func (h *streamHandle) begin(ctx context.Context, s stream, flags uint32) {
 	h.stream = s
 	h.appending = flags&syscall.O_APPEND != 0
 	h.synchronous = flags&(syscall.O_SYNC|syscall.O_DSYNC) != 0
-	h.opener = callerOf(ctx).process
+	h.opener = callerOf(ctx).open()
 }
 
 // received is the number of bytes that the stream has taken.
@@ -176,7 +176,8 @@ func (h *streamHandle) Release(context.Context) syscall.Errno {
 	h.tree.closing.Go(func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		if err := h.stream.Close(context.Background()); err != nil && h.logged == nil {
+		err := errors.Join(h.stream.Close(context.Background()), h.opener.close())
+		if err != nil && h.logged == nil {
 			h.fail("release", err)
 		}
 	})

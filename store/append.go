@@ -38,10 +38,14 @@ type Appender struct {
 
 // block is a run of encoded rows.
 type block struct {
-	bytes []byte
-	rows  uint32
-	ids   *idSet
+	bytes      []byte
+	rows       uint32
+	ids        *idSet
+	unnumbered []rowRun // rows that get their ids when the block is written
 }
+
+// rowRun is a run of rows in a block.
+type rowRun struct{ first, count uint32 }
 
 // NewAppender starts to append. It must be closed.
 func (s *Store) NewAppender() *Appender {
@@ -106,11 +110,7 @@ func (a *Appender) Append(ctx context.Context, ids []uint64, rows []byte) error 
 			a.encode(ids[:count], rows[:count*width], width)
 			ids = ids[count:]
 		} else {
-			first, err := w.takeIDs(a.session, count)
-			if err != nil {
-				return err
-			}
-			a.encodeRun(first, rows[:count*width], width)
+			a.encodeUnnumbered(rows[:count*width], width)
 		}
 		rows = rows[count*width:]
 		a.rows += uint64(count)
@@ -147,15 +147,34 @@ func appendRows(encoded []byte, ids []uint64, rows []byte, width int) []byte {
 	return encoded
 }
 
-func (a *Appender) encodeRun(first uint64, rows []byte, width int) {
+// encodeUnnumbered leaves the ids open until the block is written: a stream that
+// is refused before has then used none up.
+func (a *Appender) encodeUnnumbered(rows []byte, width int) {
 	b := a.block
 	count := len(rows) / width
 	for i := range count {
-		b.bytes = binary.LittleEndian.AppendUint64(b.bytes, first+uint64(i))
+		b.bytes = binary.LittleEndian.AppendUint64(b.bytes, 0)
 		b.bytes = append(b.bytes, rows[i*width:(i+1)*width]...)
 	}
-	b.ids.addRun(first, uint64(count))
+	b.unnumbered = append(b.unnumbered, rowRun{b.rows, uint32(count)})
 	b.rows += uint32(count)
+}
+
+// number gives the rows that brought no ids the next free ones.
+func (b *block) number(w *writer, s *session) error {
+	size := len(b.bytes) / max(1, int(b.rows))
+	for _, run := range b.unnumbered {
+		first, err := w.takeIDs(s, int(run.count))
+		if err != nil {
+			return err
+		}
+		for i := range run.count {
+			binary.LittleEndian.PutUint64(b.bytes[int(run.first+i)*size:], first+uint64(i))
+		}
+		b.ids.addRun(first, uint64(run.count))
+	}
+	b.unnumbered = b.unnumbered[:0]
+	return nil
 }
 
 // submit hands the full block on. The first, small one grows instead.
@@ -192,7 +211,7 @@ func (a *Appender) writeBlocks(work <-chan *block) {
 				a.mu.Unlock()
 			}
 		}
-		b.bytes, b.rows, b.ids = b.bytes[:0], 0, newIDSet()
+		b.bytes, b.rows, b.ids, b.unnumbered = b.bytes[:0], 0, newIDSet(), nil
 		a.free <- b
 	}
 	close(a.free)
@@ -207,6 +226,9 @@ func (a *Appender) failure() error {
 // writeBlock puts one block into the file.
 func (a *Appender) writeBlock(b *block) error {
 	w := &a.store.writer
+	if err := b.number(w, a.session); err != nil {
+		return err
+	}
 	e, at, err := w.reserve(a.session, a.current, len(b.bytes), func() *extent {
 		return &extent{kind: segments.TypeVec, front: segments.VecPrefixSize, ids: newIDSet()}
 	})

@@ -327,21 +327,38 @@ func checkState(files *memoryFiles, allowed []crashMark) error {
 	if status.LiveVectors != uint64(len(found)) || s.Current().Manifest().TotalVectors != status.TotalVectors {
 		return fmt.Errorf("status %+v, manifest total %d, %d vectors found", status, s.Current().Manifest().TotalVectors, len(found))
 	}
-	if offset := believedByPeer(files.names["a.rvf"].content); offset != s.Current().state.Segment.Offset {
-		return fmt.Errorf("another reader takes offset %d for the newest manifest, it is at %d", offset, s.Current().state.Segment.Offset)
+	if err := believedByPeer(files.names["a.rvf"].content, s.Current()); err != nil {
+		return err
 	}
 	return s.Close()
 }
 
-// believedByPeer is where the reference runtime finds the newest manifest: at the
-// last bytes that read like a manifest's header, whatever they stand in.
-func believedByPeer(content []byte) int64 {
+// believedByPeer checks that the reference runtime sees the same state. It takes
+// the last bytes that read like a manifest's header for the newest manifest,
+// whatever they stand in. A manifest that only states the former one again is as
+// good.
+func believedByPeer(content []byte, ours *Snapshot) error {
 	for offset := len(content) - segments.HeaderSize; offset >= 0; offset-- {
-		if bytes.HasPrefix(content[offset:], []byte("SFVR")) && content[offset+5] == byte(segments.TypeManifest) {
-			return int64(offset)
+		if !bytes.HasPrefix(content[offset:], []byte("SFVR")) || content[offset+5] != byte(segments.TypeManifest) {
+			continue
 		}
+		header, err := segments.ParseHeader(content[offset:])
+		if err != nil {
+			return err
+		}
+		payload := content[offset+segments.HeaderSize:]
+		theirs, err := segments.ParseManifest(payload[:min(uint64(len(payload)), header.PayloadLength)])
+		if err != nil {
+			return fmt.Errorf("another reader takes offset %d for a manifest: %w", offset, err)
+		}
+		own := ours.Manifest()
+		if theirs.Epoch != own.Epoch || !slices.Equal(theirs.Directory, own.Directory) || !slices.Equal(theirs.Deleted, own.Deleted) {
+			return fmt.Errorf("another reader takes the manifest of epoch %d at offset %d for the newest, it is that of epoch %d at %d",
+				theirs.Epoch, offset, own.Epoch, ours.state.Segment.Offset)
+		}
+		return nil
 	}
-	return -1
+	return errors.New("another reader finds no manifest")
 }
 
 func kernelImage(s *Snapshot) ([]byte, error) {

@@ -208,8 +208,12 @@ func serve(options mountOptions, directory, mountPoint string, ready *readiness)
 		server.Wait()
 		close(gone)
 	}()
+	var patience <-chan time.Time
 	for leaving := false; ; {
 		select {
+		case <-patience:
+			log.Warn().Msg("the mount is still in use and ends under its users; what they completed is committed")
+			return nil
 		case <-gone:
 			log.Info().Str("mountpoint", mountPoint).Msg("unmounted")
 			return nil
@@ -223,11 +227,16 @@ func serve(options mountOptions, directory, mountPoint string, ready *readiness)
 				log.Error().Err(err).Str("signal", caught.String()).Msg("cannot unmount; another signal ends the server")
 			}
 			if busy {
-				log.Warn().Msg("the mount is in use and ends with its last user; another signal ends it now")
+				log.Warn().Dur("patience", busyPatience).Msg("the mount is in use; it ends with its last user or when patience does; another signal ends it now")
+				patience = time.After(busyPatience)
 			}
 		}
 	}
 }
+
+// busyPatience is how long files may stay open after a signal asked the mount to
+// end. A service manager must not wait for somebody's forgotten shell.
+const busyPatience = 5 * time.Second
 
 func catalogOptions(options mountOptions, log zerolog.Logger) catalog.Options {
 	return catalog.Options{

@@ -388,6 +388,31 @@ sys.stdin.read()`, m.path("store.rvf", "vectors.append"))
 	eventually(t, "the killed writer's rows are there", func() error { return fileHolds(m.backing("store.rvf"), want) })
 }
 
+// TestExecWithOpenStream starts programs while a stream is open. The kernel
+// closes the child's copy in the middle of execve, and whoever asks about that
+// child then waits for it: the daemon must not.
+func TestExecWithOpenStream(t *testing.T) {
+	t.Parallel()
+	demandProgram(t, "python3")
+	m := smallStore(t)
+	run(t, "python3", "-c", `import os, struct, sys
+out = os.open(sys.argv[1], os.O_WRONLY | os.O_CLOEXEC)
+for i in range(20):
+    os.write(out, struct.pack("<3f", i, i, i)[:7])
+    os.waitpid(os.posix_spawn("/bin/true", ["true"], os.environ), 0)
+    os.write(out, struct.pack("<3f", i, i, i)[7:])
+    os.waitpid(os.posix_spawn("/bin/true", ["true"], os.environ), 0)
+os.close(out)`, m.path("store.rvf", "vectors.append"))
+	want := model{}
+	for i := range uint64(20) {
+		want[3+i] = []float32{float32(i), float32(i), float32(i)}
+	}
+	want.put(dimension3)
+	if err := fileHolds(m.backing("store.rvf"), want); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestPeersLock writes beside the reference runtime's lock, live and left
 // behind.
 func TestPeersLock(t *testing.T) {

@@ -125,28 +125,48 @@ func TestMountRefuses(t *testing.T) {
 }
 
 // TestSignals ends the daemon in good order while a stream is open: its whole
-// rows are committed, and nothing is left behind.
+// rows are committed, and nothing is left behind. A writer that goes on may end
+// its stream; one that does not is not waited for.
 func TestSignals(t *testing.T) {
 	t.Parallel()
-	for name, signal := range map[string]syscall.Signal{"SIGTERM": syscall.SIGTERM, "SIGINT": syscall.SIGINT} {
+	for name, way := range map[string]struct {
+		signal syscall.Signal
+		goesOn bool
+	}{
+		"SIGTERM, a writer that goes on": {syscall.SIGTERM, true},
+		"SIGTERM, a forgotten stream":    {syscall.SIGTERM, false},
+		"SIGINT, a forgotten stream":     {syscall.SIGINT, false},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := smallStore(t)
+			want := model{3: {7, 8, 9}, 4: {1, 1, 1}}
 			stream := must(os.OpenFile(m.path("store.rvf", "vectors.append"), os.O_WRONLY, 0))(t)
 			defer stream.Close()
-			if _, err := stream.Write(rawRows([]float32{7, 8, 9}, []float32{1, 1, 1})); err != nil {
+			if _, err := stream.Write(rawRows(want[3], want[4])); err != nil {
 				t.Fatal(err)
 			}
-			if err := m.daemon.Process.Signal(signal); err != nil {
+			if err := m.daemon.Process.Signal(way.signal); err != nil {
 				t.Fatal(err)
+			}
+			eventually(t, "the folder is unmounted", func() error {
+				if mounted(m.Point) {
+					return errors.New("it is still there")
+				}
+				return nil
+			})
+			if way.goesOn {
+				want[5] = []float32{2, 2, 2}
+				if _, err := stream.Write(rawRows(want[5])); err != nil {
+					t.Errorf("writing on: %v", err)
+				}
+				if err := stream.Close(); err != nil {
+					t.Errorf("closing: %v", err)
+				}
 			}
 			if err := m.wait(); err != nil {
 				t.Errorf("the daemon ended with %v\n%s", err, m.output.String())
 			}
-			if mounted(m.Point) {
-				t.Error("the mount point is still mounted")
-			}
-			want := model{3: {7, 8, 9}, 4: {1, 1, 1}}
 			want.put(dimension3)
 			if err := fileHolds(m.backing("store.rvf"), want); err != nil {
 				t.Error(err)
