@@ -20,6 +20,7 @@ type viewNode struct {
 	path     string // below the store's folder
 	view     store.View
 	modified time.Time
+	owner    catalog.Attributes // as of the lookup, should the file go away since
 }
 
 var (
@@ -34,32 +35,29 @@ var (
 // inode number stays from state to state and the generation tells them apart: a
 // new number would make cp believe that the file was replaced under it.
 func (t *tree) lookupView(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path string, view store.View, generation uint64, modified time.Time, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := &viewNode{node: node{tree: t}, store: s, path: path, view: view, modified: modified}
-	described, errno := child.facts()
-	if errno != 0 {
-		return nil, errno
+	backing, err := s.Attributes()
+	if err != nil {
+		return nil, t.errno(s.Path(), "stat "+path, err)
 	}
-	described.fillEntry(out, nameTimeout, viewTimeout)
+	child := &viewNode{node: node{tree: t}, store: s, path: path, view: view, modified: modified, owner: backing}
+	child.facts(backing).fillEntry(out, nameTimeout, viewTimeout)
 	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.Inode(path), Gen: generation}), 0
 }
 
-func (n *viewNode) facts() (facts, syscall.Errno) {
-	backing, err := n.store.Attributes()
-	if err != nil {
-		return facts{}, n.tree.errno(n.store.Path(), "stat "+n.path, err)
-	}
+func (n *viewNode) facts(backing catalog.Attributes) facts {
 	described := ownedBy(backing, readable)
 	described.modified, described.size, described.allocated = n.modified, n.view.Size(), n.view.Allocated()
-	return described, 0
+	return described
 }
 
-// Getattr gives the exact size, and owner and mode of the store file.
+// Getattr gives the exact size, and owner and mode of the store file. An open view
+// outlives its file.
 func (n *viewNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	described, errno := n.facts()
-	if errno != 0 {
-		return errno
+	backing, err := n.store.Attributes()
+	if err != nil {
+		backing = n.owner
 	}
-	described.fill(&out.Attr)
+	n.facts(backing).fill(&out.Attr)
 	out.SetTimeout(viewTimeout)
 	return 0
 }

@@ -9,9 +9,10 @@ import (
 
 const (
 	// CowMapMagic begins every copy-on-write map.
-	CowMapMagic   uint32 = 0x5256434D
-	cowMapVersion        = 1
-	cowMapFixed          = 0x51 // before the parent's path
+	CowMapMagic uint32 = 0x5256434D
+
+	cowMapVersion = 1
+	cowMapFixed   = 0x51 // before the parent's path
 )
 
 // CowMap is the payload of a copy-on-write map segment, which makes a file a

@@ -12,8 +12,9 @@ const (
 	// MembershipHeaderSize is the length of a MembershipHeader in bytes.
 	MembershipHeaderSize = 96
 	// MembershipMagic begins every MembershipHeader.
-	MembershipMagic   uint32 = 0x52564D42
-	membershipVersion        = 1
+	MembershipMagic uint32 = 0x52564D42
+
+	membershipVersion = 1
 )
 
 // MembershipHeader is what a membership segment's payload begins with; the

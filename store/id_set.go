@@ -47,8 +47,6 @@ func (s *idSet) remove(other *idSet) { s.bitmap.AndNot(other.bitmap) }
 // shared is the number of ids in both sets.
 func (s *idSet) shared(other *idSet) uint64 { return s.bitmap.AndCardinality(other.bitmap) }
 
-func (s *idSet) clone() *idSet { return &idSet{bitmap: s.bitmap.Clone()} }
-
 // ascending lists the ids.
 func (s *idSet) ascending() []uint64 { return s.bitmap.ToArray() }
 
