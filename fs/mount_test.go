@@ -50,8 +50,10 @@ func mounted(t *testing.T, options Options, prepare ...func(directory string)) (
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if busy, err := server.Unmount(); err != nil || busy {
-			t.Errorf("unmount: in use %v, %v", busy, err)
+		// A program that another test is just starting holds copies of all
+		// descriptors until its execve: the mount may be in use for a moment.
+		if _, err := server.Unmount(); err != nil {
+			t.Errorf("unmount: %v", err)
 		}
 		server.Wait()
 		if err := stores.Close(); err != nil {

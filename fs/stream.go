@@ -24,6 +24,8 @@ type stream interface {
 	// Flush commits. Within a record it fails with store.ErrInput and keeps what
 	// it has, so that later bytes may complete the record.
 	Flush(ctx context.Context) error
+	// Commit commits whole records and keeps the rest of one that has only begun.
+	Commit(ctx context.Context) error
 	// Abandon commits whole records and drops the rest.
 	Abandon(ctx context.Context) error
 	// Close commits if all records are whole, else it drops what is not committed.
@@ -98,8 +100,7 @@ func (h *streamHandle) Write(ctx context.Context, data []byte, offset int64) (ui
 		return 0, h.fail("write", err)
 	}
 	if h.synchronous {
-		// Within a record there is nothing more to commit: no failure.
-		if err := h.stream.Flush(ctx); err != nil && !errors.Is(err, store.ErrInput) {
+		if err := h.stream.Commit(ctx); err != nil {
 			return 0, h.fail("write", err)
 		}
 		h.tree.notices.settle(h.store)

@@ -149,6 +149,21 @@ func (a *AppendStream) Flush(ctx context.Context) error {
 	return a.commit()
 }
 
+// Commit makes the whole records durable and keeps the rest of a record that has
+// only begun.
+func (a *AppendStream) Commit(ctx context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.usable(); err != nil {
+		return err
+	}
+	a.ctx = ctx
+	if !a.decoder.Committable() {
+		return nil
+	}
+	return a.commit()
+}
+
 // Abandon ends the stream of a writer that was killed: its whole records stay.
 func (a *AppendStream) Abandon(ctx context.Context) error {
 	a.mu.Lock()

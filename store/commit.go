@@ -105,12 +105,23 @@ type draft struct {
 	manifest *segments.Manifest
 	stamp    uint64
 	added    []*extent
+	merged   *merge // small neighbours that become one segment; nil for none
 	ids      *idSet // of all added vectors
 	deleted  []uint64
 	actions  []action
 }
 
-func (d *draft) settles(e *extent) bool { return slices.Contains(d.added, e) }
+func (d *draft) settles(e *extent) bool {
+	return slices.Contains(d.added, e) || d.merged != nil && d.merged.into == e
+}
+
+// written are the segments that the commit makes visible.
+func (d *draft) written() []*extent {
+	if d.merged == nil {
+		return d.added
+	}
+	return append([]*extent{d.merged.into}, d.added...)
+}
 
 // prepare waits until the bodies of the added segments are written and drafts the
 // manifest that names them.
@@ -139,6 +150,9 @@ func (w *writer) prepare(s *session, round []*request) (*draft, error) {
 	manifest.Directory = slices.DeleteFunc(d.base.named(), func(entry segments.DirectoryEntry) bool {
 		return d.supersedes(entry.Type) || removed[entry.Offset]
 	})
+	if err := w.mergeTail(s, d); err != nil {
+		return nil, err
+	}
 	for _, e := range d.added {
 		e.pending.Wait()
 		manifest.Directory = append(manifest.Directory, e.entry())
@@ -230,7 +244,7 @@ func (w *writer) write(s *session, d *draft) (*Snapshot, FileInfo, error) {
 // the present state is stated once more first, behind the new segments.
 func (w *writer) showMasked(s *session, d *draft) error {
 	var masked []int64
-	for _, e := range d.added {
+	for _, e := range d.written() {
 		masked = append(masked, e.masked...)
 	}
 	if len(masked) == 0 {

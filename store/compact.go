@@ -76,6 +76,7 @@ func (w *writer) beginAlone(ctx context.Context) (*session, error) {
 }
 
 func (w *writer) endAlone(s *session) error {
+	w.leave()
 	err := s.close()
 	w.mu.Lock()
 	w.idle()

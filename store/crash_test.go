@@ -26,6 +26,7 @@ type crashWorkload struct {
 	model map[uint64][]float32
 	marks []crashMark
 	embed []byte // the kernel image that has to be there
+	from  int    // length of the log from which on crashes are tried
 }
 
 // crashMark is what was promised from one moment on.
@@ -128,6 +129,16 @@ var crashWorkloads = map[string]func(*crashWorkload){
 		w.compact()
 		w.compact()
 		w.delete(1)
+	},
+	"merging small commits": func(w *crashWorkload) {
+		for i := range uint64(mergeWidth - 1) {
+			w.ingest([]uint64{i % 20}, float32(i))
+		}
+		w.from = w.files.changes()
+		for i := range uint64(3) {
+			w.ingest([]uint64{i, 50}, 5)
+		}
+		w.delete(3, 50)
 	},
 	"kernels": func(w *crashWorkload) {
 		w.ingest(run(0, 3), 1)
@@ -233,7 +244,7 @@ func (w *crashWorkload) checkAll() int64 {
 			w.t.Fatalf("%s: after change %d of %d, torn at %d: %v", what, c.after, len(w.files.log), c.torn, err)
 		}
 	}
-	for after := w.marks[0].change; after <= len(w.files.log); after++ {
+	for after := max(w.from, w.marks[0].change); after <= len(w.files.log); after++ {
 		check("all writes arrived", crash{after: after, torn: -1})
 		last := w.files.log[after-1]
 		if last.kind == didWrite {

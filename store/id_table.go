@@ -70,9 +70,9 @@ func (t *idTable) advance(ctx context.Context, snapshot *Snapshot) error {
 	return nil
 }
 
-// extend follows a commit of our own that added the given ids in segments at the
-// given offsets and took no segment away. A table that was not up to date before
-// stays as it is and reads what it needs later.
+// extend follows a commit of our own that added the given ids. What segments it
+// took away it merged, so that no other id came or went. A table that was not up
+// to date before stays as it is and reads what it needs later.
 func (t *idTable) extend(before, after *Snapshot, added *idSet) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -80,6 +80,7 @@ func (t *idTable) extend(before, after *Snapshot, added *idSet) {
 		return
 	}
 	t.stored.unite(added)
+	t.offsets = map[int64]struct{}{}
 	for _, entry := range after.vectors() {
 		t.offsets[entry.Offset] = struct{}{}
 	}

@@ -14,6 +14,8 @@ type Options struct {
 	// LockWait is how long a first write waits for another writer before it
 	// fails with ErrLocked; 0 means DefaultLockWait, negative not at all.
 	LockWait time.Duration
+	// Known is what an earlier Store of the same file knew of it; zero is nothing.
+	Known Known
 	// OnCommit is called after each commit of this process, with no lock held.
 	OnCommit func(*Snapshot)
 }

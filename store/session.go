@@ -20,6 +20,8 @@ type writer struct {
 	busy    chan struct{} // closed when the session's start, end or a rewrite is over
 	queue   []*request    // commits that wait for their turn
 	leading bool          // a commit is under way
+	touches uint64        // how often this process began to change the file
+	touched int           // such changes that are not over
 }
 
 // session lasts from the first byte that is to be committed until nothing is
@@ -43,11 +45,27 @@ type session struct {
 	failed    error // what ended the session for all its users
 }
 
-// active says whether this process is writing, and so holds the writer lock.
-func (w *writer) active() bool {
+// active says whether this process is changing the file, and so holds the writer
+// lock. The number is another one each time that it began to.
+func (w *writer) active() (bool, uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.session != nil
+	return w.touched > 0, w.touches
+}
+
+// touch notes that the file is about to hold what is not committed.
+func (w *writer) touch() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.touched++
+	w.touches++
+}
+
+// leave notes that the file holds nothing but what is committed.
+func (w *writer) leave() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.touched--
 }
 
 // begin joins the session, and starts one when there is none. Each begin needs
@@ -99,7 +117,9 @@ func (w *writer) start(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	session := &session{lock: lock, users: 1, done: make(chan struct{})}
+	w.touch()
 	if err := w.attach(session); err != nil {
+		w.leave()
 		return nil, errors.Join(err, session.close())
 	}
 	return session, nil
@@ -113,7 +133,7 @@ func (w *writer) attach(session *session) error {
 	if session.file, err = s.files.Open(s.Path(), true); err != nil {
 		return err
 	}
-	base, err := s.refresh(session.file)
+	base, err := s.refresh(session.file, nil)
 	if err != nil {
 		return err
 	}
@@ -166,6 +186,7 @@ func (w *writer) end(s *session) error {
 }
 
 func (w *writer) finish(s *session) error {
+	defer w.leave()
 	info, err := s.file.Stat()
 	if err == nil && info.Size > s.base.state.End {
 		if err = s.lock.held(); err == nil {

@@ -48,9 +48,10 @@ func (s *Store) status(ctx context.Context) (Status, error) {
 	status := Status{
 		Epoch: snapshot.Epoch(), Dimension: snapshot.Dimension(), Metric: snapshot.Metric().String(), Dialect: snapshot.Dialect().String(),
 		LiveVectors: total - deleted, DeletedVectors: deleted, TotalVectors: total, StoredRows: snapshot.rows(),
-		FileSize: snapshot.Size(), Writing: s.writer.active(),
+		FileSize: snapshot.Size(),
 		ReadOnly: s.checkWritable(snapshot) != nil,
 	}
+	status.Writing, _ = s.writer.active()
 	for _, entry := range snapshot.Live() {
 		status.Segments++
 		status.LiveBytes += segments.HeaderSize + int64(min(entry.PayloadLength, uint64(snapshot.Size())))

@@ -110,8 +110,43 @@ func (s *Store) create(create CreateOptions) error {
 	return writeNew(s.files, s.path, content)
 }
 
+// Known is what a closed store knew of its file. A store that is opened with it
+// shows the same snapshot, unless the file has changed.
+type Known struct {
+	snapshot *Snapshot
+	seen     FileInfo
+}
+
+// Known is what the store knows of its file, for opening it again.
+func (s *Store) Known() Known {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Known{s.current, s.seen}
+}
+
+// resume takes over what is known, if the file still is as it was.
+func (s *Store) resume(known Known) bool {
+	if known.snapshot == nil {
+		return false
+	}
+	info, err := s.files.Stat(s.path)
+	if err != nil || !unchanged(info, known.seen) {
+		return false
+	}
+	if _, err := known.snapshot.source.acquire(); err != nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current, s.seen = known.snapshot, known.seen
+	return true
+}
+
 // load reads the newest state from the file.
 func (s *Store) load() error {
+	if s.resume(s.options.Known) {
+		return nil
+	}
 	file, err := s.files.Open(s.path, false)
 	if err != nil {
 		return err
@@ -175,7 +210,8 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 	if closed {
 		return nil, fmt.Errorf("store %q: %w", name, ErrClosed)
 	}
-	if s.writer.active() {
+	active, touches := s.writer.active()
+	if active {
 		return current, nil // the lock is ours: nobody else changes the file
 	}
 	info, err := s.files.Stat(name)
@@ -192,7 +228,10 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look at store %q: %w", name, err)
 	}
-	snapshot, err := s.refresh(file)
+	snapshot, err := s.refresh(file, func() bool {
+		_, now := s.writer.active()
+		return now == touches
+	})
 	if err = errors.Join(err, file.Close()); err != nil {
 		return nil, fmt.Errorf("look at store %q: %w", name, err)
 	}
@@ -204,8 +243,9 @@ func unchanged(a, b FileInfo) bool {
 }
 
 // refresh brings current up to the state of file, which stands at the store's
-// path, and returns it.
-func (s *Store) refresh(file File) (*Snapshot, error) {
+// path, and returns it. What was seen of the file does not count when still says,
+// afterwards, that this process has begun to write meanwhile.
+func (s *Store) refresh(file File, still func() bool) (*Snapshot, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err
@@ -237,15 +277,15 @@ func (s *Store) refresh(file File) (*Snapshot, error) {
 		}
 		next = newSnapshot(source, generations.Add(1), state, info.Modified)
 	}
-	return s.swap(current, next, info)
+	return s.swap(current, next, info, still)
 }
 
 // swap puts next in the place of current, unless somebody else was faster, and
 // gives back whichever file lost.
-func (s *Store) swap(current, next *Snapshot, info FileInfo) (*Snapshot, error) {
+func (s *Store) swap(current, next *Snapshot, info FileInfo, still func() bool) (*Snapshot, error) {
 	loser := current.source
 	s.mu.Lock()
-	if s.current == current && !s.closed {
+	if s.current == current && !s.closed && (still == nil || still()) {
 		s.current, s.seen = next, info
 	} else {
 		next, loser = s.current, next.source

@@ -28,7 +28,8 @@ type Catalog struct {
 	mu        sync.Mutex // guards what follows; never held over I/O
 	tree      *tree
 	read      time.Time // when tree was made
-	stale     bool      // we changed something ourselves since
+	changes   uint64    // that we made ourselves
+	reflected uint64    // changes that tree certainly shows
 	numbers   uint64    // inode numbers given out
 	folders   map[string]*Folder
 	stores    map[string]*Store
@@ -147,40 +148,44 @@ func (c *Catalog) nextNumber() uint64 {
 func (c *Catalog) changed() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stale = true
+	c.changes++
+}
+
+// known is the tree as it is; good says whether it may be used without a look at
+// the folders, usable whether it at least shows all changes of our own.
+func (c *Catalog) known() (t *tree, good, usable bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	usable = c.tree != nil && c.reflected == c.changes
+	return c.tree, usable && time.Since(c.read) < freshness, usable
 }
 
 // current is the tree, not older than freshness. While somebody else is reading
 // the folders, the former tree does.
 func (c *Catalog) current() (*tree, error) {
-	c.mu.Lock()
-	known, fresh, stale := c.tree, time.Since(c.read) < freshness, c.stale
-	c.mu.Unlock()
-	if known != nil && fresh && !stale {
-		return known, nil
+	t, good, usable := c.known()
+	if good {
+		return t, nil
 	}
-	if known == nil || stale {
+	if !usable {
 		c.scanning.Lock()
 	} else if !c.scanning.TryLock() {
-		return known, nil
+		return t, nil
 	}
 	defer c.scanning.Unlock()
-	c.mu.Lock()
-	known, fresh, stale = c.tree, time.Since(c.read) < freshness, c.stale
-	c.stale = false
-	c.mu.Unlock()
-	if known != nil && fresh && !stale {
-		return known, nil
+	if t, good, _ = c.known(); good {
+		return t, nil
 	}
-	began := time.Now()
-	next, err := c.scan(known)
+	c.mu.Lock()
+	began, changes := time.Now(), c.changes
+	c.mu.Unlock()
+	next, err := c.scan(t)
 	if err != nil {
-		c.changed()
 		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.tree, c.read = next, began
+	c.tree, c.read, c.reflected = next, began, changes
 	return next, nil
 }
 

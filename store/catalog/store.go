@@ -26,6 +26,7 @@ type Store struct {
 	path     string
 	engine   *store.Store   // nil while the store is closed
 	users    int            // of engine
+	known    store.Known    // from before the engine was closed
 	problem  error          // why the file cannot be read as a store
 	judged   store.FileInfo // what problem was found in
 	streams  map[*store.AppendStream]struct{}
@@ -117,7 +118,7 @@ func (s *Store) acquire() (*store.Store, error) {
 		open = store.OpenReadOnly
 	}
 	engine, err := open(name, store.Options{
-		Files: s.catalog.files, LockWait: s.catalog.options.LockWait,
+		Files: s.catalog.files, LockWait: s.catalog.options.LockWait, Known: s.knowledge(),
 		OnCommit: func(*store.Snapshot) { s.catalog.committed(s) },
 	})
 	s.mu.Lock()
@@ -168,9 +169,15 @@ func (s *Store) closeIdle() (bool, error) {
 		s.mu.Unlock()
 		return false, nil
 	}
-	s.engine = nil
+	s.engine, s.known = nil, engine.Known()
 	s.mu.Unlock()
 	return true, engine.Close()
+}
+
+func (s *Store) knowledge() store.Known {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.known
 }
 
 // close commits what streams still hold and closes the engine.

@@ -115,6 +115,12 @@ func TestPeerReadsOurStores(t *testing.T) {
 			kernelIs(t, process, m.backing(name), "a kernel's imageconsole=ttyS0 quiet")
 			programIs(t, process, m.backing(name), "\x7fELF a programits types")
 
+			for _, entry := range must(witnesses(m.path(name)))(t) {
+				if entry.Verdict != "start" && entry.Verdict != "linked" {
+					t.Errorf("an audit entry of ours is %s: %+v", entry.Verdict, entry)
+				}
+			}
+
 			m.stop()
 			if leftBehind := names(t, dir); !slices.Equal(leftBehind, []string{name}) {
 				t.Errorf("after the unmount the folder holds %v", leftBehind)

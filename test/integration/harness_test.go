@@ -42,7 +42,7 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(folder)
 	program, raceReports = filepath.Join(folder, "rvffs"), filepath.Join(folder, "race")
-	arguments := []string{"build", "-o", program}
+	arguments := []string{"build", "-buildvcs=false", "-o", program}
 	if raceEnabled {
 		arguments = append(arguments, "-race")
 	}
@@ -199,7 +199,7 @@ func (m *mount) kill() {
 // environment is that of every program the tests start: messages in English,
 // race reports into files.
 func environment() []string {
-	return append(os.Environ(), "LC_ALL=C", "GORACE=halt_on_error=0 log_path="+raceReports)
+	return append(os.Environ(), "LC_ALL=C", "GORACE=atexit_sleep_ms=0 log_path="+raceReports)
 }
 
 // folder makes a backing folder out of finished stores, by file name.

@@ -3,7 +3,6 @@ package integration
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -258,23 +257,28 @@ func TestTwoMountsOfOneFolder(t *testing.T) {
 	}
 }
 
-// TestMountProgram mounts by way of mount(8), as fstab does.
+// TestMountProgram mounts by way of mount(8) and its helper for FUSE, as fstab
+// does, and as that helper calls the program.
 func TestMountProgram(t *testing.T) {
 	t.Parallel()
 	demandFUSE(t)
-	for _, helper := range []string{"/sbin/mount.fuse", "/sbin/mount.fuse3"} {
-		if _, err := os.Stat(helper); err == nil {
-			break
-		} else if helper == "/sbin/mount.fuse3" {
-			t.Skip(err)
-		}
+	_, err := os.Stat("/sbin/mount.fuse")
+	demand(t, "fuse3", err)
+	dir := folder(t, map[string][]byte{"store.rvf": rawfile.NewBuilder("fstab", 3).Bytes})
+	for name, script := range map[string]string{
+		"mount":             `mount -t fuse -o ro,nofail,_netdev,x-systemd.automount "$1#$2" "$3"`,
+		"the helper's call": `"$1" "$2" "$3" -o ro,user=root,exec,suid,dev,defaults`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			point := t.TempDir()
+			unmountAtEnd(t, point)
+			shell(t, script, program, dir, point)
+			if err := folderShows(filepath.Join(point, "store.rvf"), filepath.Join(dir, "store.rvf")); err != nil {
+				t.Error(err)
+			}
+			wantErrno(t, "mkdir", os.Mkdir(filepath.Join(point, "x.rvf"), 0o755), syscall.EROFS)
+			run(t, "umount", point)
+			ended(t, point)
+		})
 	}
-	if _, err := exec.LookPath("rvffs"); err != nil {
-		t.Skip(err)
-	}
-	dir, point := t.TempDir(), t.TempDir()
-	unmountAtEnd(t, point)
-	run(t, "mount", "-t", "fuse.rvffs", "-o", "ro,nofail,_netdev", dir, point)
-	wantErrno(t, "mkdir", os.Mkdir(filepath.Join(point, "x.rvf"), 0o755), syscall.EROFS)
-	run(t, "umount", point)
 }

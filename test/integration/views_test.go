@@ -71,6 +71,15 @@ type appendLine struct {
 	Offset   *int64  `json:"offset"`
 }
 
+// witnessLine is a line of witness.jsonl.
+type witnessLine struct {
+	SegmentID uint64 `json:"segment_id"`
+	Offset    int    `json:"offset"`
+	Previous  string `json:"previous"`
+	Hash      string `json:"hash"`
+	Verdict   string `json:"verdict"`
+}
+
 // decode reads a JSON view.
 func decode[T any](path string) (T, error) {
 	var value T
@@ -106,7 +115,7 @@ func folderShows(storeFolder, backing string) error {
 		return err
 	}
 	checks := []func(string, *rawfile.File) error{
-		showsManifest, showsIdentity, showsStatus, showsRaw, showsSegments, showsKernel, showsEBPF,
+		showsManifest, showsIdentity, showsStatus, showsWitness, showsRaw, showsSegments, showsKernel, showsEBPF,
 	}
 	var problems []error
 	for _, check := range checks {
@@ -184,6 +193,47 @@ func showsStatus(storeFolder string, file *rawfile.File) error {
 		LiveVectors: len(file.Vectors()), DeletedVectors: len(newest.Deleted), TotalVectors: file.StoredIDs(),
 		FileSize: int64(len(file.Bytes)), OpenStreams: got.OpenStreams,
 	})
+}
+
+// showsWitness checks that witness.jsonl tells each audit entry once, and judges
+// its link as the format demands.
+func showsWitness(storeFolder string, file *rawfile.File) error {
+	got, err := witnesses(storeFolder)
+	if err != nil {
+		return err
+	}
+	want := []witnessLine{}
+	var previous [32]byte
+	live := file.Live()
+	for _, segment := range file.Segments {
+		if segment.Type != rawfile.TypeWitness || segment.Offset > live[len(live)-1].Offset {
+			continue
+		}
+		before := [32]byte(segment.Payload[len(segment.Payload)-32:])
+		line := witnessLine{segment.ID, segment.Offset, fmt.Sprintf("%x", before), "", "broken"}
+		switch before {
+		case [32]byte{}:
+			line.Verdict = "start"
+		case previous:
+			line.Verdict = "linked"
+		}
+		previous = rawfile.Fold(segment.Payload)
+		line.Hash = fmt.Sprintf("%x", previous)
+		want = append(want, line)
+	}
+	return expect("witness.jsonl", got, want)
+}
+
+// witnesses reads witness.jsonl.
+func witnesses(storeFolder string) ([]witnessLine, error) {
+	text, err := os.ReadFile(filepath.Join(storeFolder, "witness.jsonl"))
+	lines := []witnessLine{}
+	for line := range bytes.Lines(text) {
+		var entry witnessLine
+		err = errors.Join(err, json.Unmarshal(line, &entry))
+		lines = append(lines, entry)
+	}
+	return lines, err
 }
 
 // showsRaw checks that raw is the file up to the end of its newest manifest, or
