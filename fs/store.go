@@ -48,12 +48,12 @@ var (
 
 // storeFile is one of the names that every readable store shows.
 type storeFile struct {
-	name   string
-	mode   uint32
-	view   viewSource                                            // of a view
-	views  viewList                                              // of a folder of views
-	text   func(context.Context, *catalog.Store) ([]byte, error) // of a text about the present moment
-	stream bool                                                  // vectors in
+	name  string
+	mode  uint32
+	view  viewSource                                            // of a view
+	views viewList                                              // of a folder of views
+	text  func(context.Context, *catalog.Store) ([]byte, error) // of a text about the present moment
+	inlet *inlet                                                // of a file that is written to
 }
 
 // viewSource gives a view with what tells its states apart, and their time.
@@ -62,6 +62,7 @@ type viewSource func(context.Context, *catalog.Store) (store.View, uint64, time.
 // storeFiles are the names of a readable store, in the order of listings.
 var storeFiles = []storeFile{
 	{name: "append.log", mode: fuse.S_IFREG, text: appendLog},
+	{name: "ctl", mode: fuse.S_IFREG, inlet: &ctlInlet},
 	{name: "ebpf", mode: fuse.S_IFDIR, views: (*store.Snapshot).EBPF},
 	{name: "identity.bin", mode: fuse.S_IFREG, view: ofSnapshot((*store.Snapshot).IdentityBinary)},
 	{name: "identity.json", mode: fuse.S_IFREG, view: identityJSON},
@@ -71,7 +72,7 @@ var storeFiles = []storeFile{
 	{name: "raw", mode: fuse.S_IFREG, view: ofSnapshot(func(s *store.Snapshot) (store.View, error) { return s.Raw(), nil })},
 	{name: "segments", mode: fuse.S_IFDIR, views: (*store.Snapshot).Segments},
 	{name: "status.json", mode: fuse.S_IFREG, text: func(ctx context.Context, s *catalog.Store) ([]byte, error) { return s.StatusJSON(ctx) }},
-	{name: streamName, mode: fuse.S_IFREG, stream: true},
+	{name: streamName, mode: fuse.S_IFREG, inlet: new(appendInlet(streamName, vecio.Auto))},
 	{name: "witness.jsonl", mode: fuse.S_IFREG, view: ofSnapshot((*store.Snapshot).Witness)},
 }
 
@@ -157,7 +158,7 @@ func (n *storeNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut)
 	}
 	if suffix, found := strings.CutPrefix(name, streamName); found {
 		if format, known := vecio.FormatOfSuffix(suffix); known {
-			return n.lookupStream(ctx, name, format, out)
+			return n.lookupInlet(ctx, appendInlet(name, format), out)
 		}
 	}
 	entry, err := n.store.Lookup(ctx, name)
@@ -189,7 +190,7 @@ func (n *storeNode) lookupFile(ctx context.Context, file storeFile, out *fuse.En
 		}
 		return n.lookupText(ctx, file.name, content, out)
 	}
-	return n.lookupStream(ctx, file.name, vecio.Auto, out)
+	return n.lookupInlet(ctx, *file.inlet, out)
 }
 
 // hidden is the error number for a name that cannot be shown: none of them is
@@ -201,11 +202,11 @@ func (n *storeNode) hidden(name string, err error) syscall.Errno {
 	return n.tree.errno(n.store.Path(), "show "+name, err)
 }
 
-func (n *storeNode) lookupStream(ctx context.Context, name string, format vecio.Format, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+func (n *storeNode) lookupInlet(ctx context.Context, to inlet, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	if _, err := n.store.Snapshot(ctx); err != nil {
-		return nil, n.hidden(name, err)
+		return nil, n.hidden(to.name, err)
 	}
-	return n.tree.lookupAppend(ctx, n.EmbeddedInode(), n.store, name, format, out)
+	return n.tree.lookupInlet(ctx, n.EmbeddedInode(), n.store, to, out)
 }
 
 func (n *storeNode) lookupText(ctx context.Context, name string, content []byte, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {

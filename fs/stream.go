@@ -38,6 +38,7 @@ type streamHandle struct {
 	tree  *tree
 	store *catalog.Store
 	name  string
+	text  string // what a reader finds
 
 	stream      stream  // nil when opened for reading
 	appending   bool    // O_APPEND: the kernel's offsets mean nothing
@@ -73,9 +74,10 @@ func (h *streamHandle) received() int64 {
 	return h.stream.Received()
 }
 
-// Read finds the end of the file.
-func (h *streamHandle) Read(context.Context, []byte, int64) (fuse.ReadResult, syscall.Errno) {
-	return fuse.ReadResultData(nil), 0
+// Read finds the text that the file shows, mostly none.
+func (h *streamHandle) Read(_ context.Context, buffer []byte, offset int64) (fuse.ReadResult, syscall.Errno) {
+	rest := h.text[min(max(offset, 0), int64(len(h.text))):]
+	return fuse.ReadResultData(buffer[:copy(buffer, rest)]), 0
 }
 
 // Write takes the next bytes of the stream. Neither here nor in a commit does a

@@ -229,18 +229,19 @@ func (a *Appender) writeBlock(b *block) error {
 	if err := b.number(w, a.session); err != nil {
 		return err
 	}
-	e, at, err := w.reserve(a.session, a.current, len(b.bytes), func() *extent {
+	r, err := w.reserve(a.session, a.current, len(b.bytes), func() *extent {
 		return &extent{kind: segments.TypeVec, front: segments.VecPrefixSize, ids: newIDSet()}
 	})
 	if err != nil {
 		return err
 	}
+	e := r.extent
 	defer e.pending.Done()
 	if e != a.current {
 		a.current = e
 		a.extents = append(a.extents, e)
 	}
-	if err := e.writeBody(a.session.file, b.bytes, at); err != nil {
+	if err := e.writeBody(r.file, b.bytes, r.at); err != nil {
 		return w.fail(a.session, err)
 	}
 	e.rows += b.rows

@@ -12,10 +12,10 @@ import (
 
 // change is what one commit does to the state.
 type change struct {
-	added   []*extent      // segments that become part of the store, in order
-	deleted []uint64       // stored ids that are to be hidden
-	removed map[int64]bool // offsets of segments that are no longer part of it
-	actions []action       // for the audit chain
+	added   []*extent                               // segments that become part of the store, in order
+	deleted []uint64                                // stored ids that are to be hidden
+	removes func(*Snapshot) (map[int64]bool, error) // tells the offsets of segments that have to go; nil: none
+	actions []action                                // for the audit chain
 }
 
 // request is a change that waits for its commit.
@@ -32,9 +32,23 @@ func (r *request) settle(epoch uint32, err error) {
 	close(r.done)
 }
 
-// commit makes the change durable and visible and returns its epoch. Changes that
-// arrive while a commit is under way share the next one, and its fdatasyncs.
+// commit makes the change durable and visible and returns its epoch. A deleted id
+// that no manifest may name is let go by a compaction first.
 func (w *writer) commit(s *session, c change) (uint32, error) {
+	epoch, err := w.commitOnce(s, c)
+	if !errors.Is(err, errUnsafeManifest) {
+		return epoch, err
+	}
+	if _, err := w.store.compact(context.Background(), idSetOf(c.deleted), fullSpeed); err != nil {
+		return 0, err
+	}
+	c.deleted = nil
+	return w.commitOnce(s, c)
+}
+
+// commitOnce takes part in the next commit. Changes that arrive while one is under
+// way share the next, and its fdatasyncs.
+func (w *writer) commitOnce(s *session, c change) (uint32, error) {
 	r := &request{change: c, done: make(chan struct{}), lead: make(chan struct{})}
 	w.mu.Lock()
 	w.queue = append(w.queue, r)
@@ -48,11 +62,13 @@ func (w *writer) commit(s *session, c change) (uint32, error) {
 		case <-r.lead:
 		}
 	}
+	w.lead.Lock()
 	w.mu.Lock()
 	round := w.queue
 	w.queue = nil
 	w.mu.Unlock()
 	w.round(s, round)
+	w.lead.Unlock()
 
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -123,6 +139,15 @@ func (d *draft) written() []*extent {
 	return append([]*extent{d.merged.into}, d.added...)
 }
 
+// masked are the places of bytes that the written segments had to hide.
+func (d *draft) masked() []int64 {
+	var places []int64
+	for _, e := range d.written() {
+		places = append(places, e.masked...)
+	}
+	return places
+}
+
 // prepare waits until the bodies of the added segments are written and drafts the
 // manifest that names them.
 func (w *writer) prepare(s *session, round []*request) (*draft, error) {
@@ -132,7 +157,6 @@ func (w *writer) prepare(s *session, round []*request) (*draft, error) {
 		d.added = append(d.added, r.change.added...)
 		d.deleted = append(d.deleted, r.change.deleted...)
 		d.actions = append(d.actions, r.change.actions...)
-		maps.Copy(removed, r.change.removed)
 	}
 	w.mu.Lock()
 	d.base = s.base
@@ -143,6 +167,16 @@ func (w *writer) prepare(s *session, round []*request) (*draft, error) {
 	w.mu.Unlock()
 	if failed != nil {
 		return nil, failed
+	}
+	for _, r := range round {
+		if r.change.removes == nil {
+			continue
+		}
+		gone, err := r.change.removes(d.base)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(removed, gone)
 	}
 	manifest := *d.base.state.Manifest
 	d.manifest = &manifest
@@ -168,7 +202,11 @@ func (w *writer) prepare(s *session, round []*request) (*draft, error) {
 	if err := w.countIDs(d); err != nil {
 		return nil, err
 	}
-	if segments.LooksLikeManifest(manifest.Encode()) >= 0 {
+	unsafe := segments.LooksLikeManifest(manifest.Encode()) >= 0
+	if len(d.masked()) > 0 {
+		unsafe = unsafe || segments.LooksLikeManifest(d.base.state.Manifest.Encode()) >= 0
+	}
+	if unsafe {
 		return nil, errUnsafeManifest
 	}
 	return d, nil
@@ -243,10 +281,7 @@ func (w *writer) write(s *session, d *draft) (*Snapshot, FileInfo, error) {
 // behind the newest manifest may only be shown with a manifest behind them: so
 // the present state is stated once more first, behind the new segments.
 func (w *writer) showMasked(s *session, d *draft) error {
-	var masked []int64
-	for _, e := range d.written() {
-		masked = append(masked, e.masked...)
-	}
+	masked := d.masked()
 	if len(masked) == 0 {
 		return nil
 	}

@@ -52,10 +52,5 @@ func (s *Store) delete(ctx context.Context, ids []uint64) (DeleteResult, error) 
 	result.Epoch, err = s.writer.commit(session, change{
 		deleted: live.ascending(), actions: []action{deleteAction(int(result.Deleted))},
 	})
-	if err = errors.Join(err, s.writer.end(session)); errors.Is(err, errUnsafeManifest) {
-		var compacted CompactResult
-		compacted, err = s.compact(ctx, live)
-		result.Epoch = compacted.Epoch
-	}
-	return result, err
+	return result, errors.Join(err, s.writer.end(session))
 }

@@ -74,21 +74,18 @@ func (s *Store) embed(ctx context.Context, e embedding, image io.Reader) (uint32
 	if err != nil {
 		return 0, err
 	}
-	target, _, err := s.writer.reserve(session, nil, int(e.size)+len(e.more), func() *extent {
+	r, err := s.writer.reserve(session, nil, int(e.size)+len(e.more), func() *extent {
 		return &extent{kind: e.kind, front: len(sample), sealed: true}
 	})
+	target := r.extent
 	var epoch uint32
 	if err == nil {
-		err = e.write(ctx, session.file, target, image)
+		err = e.write(ctx, r.file, target, image)
 		target.dropped = err != nil
 		target.pending.Done()
 	}
-	var removed map[int64]bool
 	if err == nil {
-		removed, err = e.findReplaced(session.file, s.Current())
-	}
-	if err == nil {
-		epoch, err = s.writer.commit(session, change{added: []*extent{target}, removed: removed})
+		epoch, err = s.writer.commit(session, change{added: []*extent{target}, removes: e.findReplaced})
 	}
 	if err != nil && target != nil {
 		s.writer.drop(session, []*extent{target})
@@ -131,19 +128,22 @@ func (e *embedding) write(ctx context.Context, file File, target *extent, image 
 }
 
 // findReplaced lists the offsets of the segments whose place the new one takes.
-func (e *embedding) findReplaced(file File, base *Snapshot) (map[int64]bool, error) {
+func (e *embedding) findReplaced(base *Snapshot) (map[int64]bool, error) {
 	removed := map[int64]bool{}
-	for _, entry := range base.named() {
-		if entry.Type != e.kind {
-			continue
+	err := base.source.with(func(file File) error {
+		for _, entry := range base.named() {
+			if entry.Type != e.kind {
+				continue
+			}
+			prefix := make([]byte, min(entry.PayloadLength, segments.MaxKernelPrefix))
+			if err := readFull(file, prefix, entry.Offset+segments.HeaderSize); err != nil {
+				return err
+			}
+			if e.replaces(prefix) {
+				removed[entry.Offset] = true
+			}
 		}
-		prefix := make([]byte, min(entry.PayloadLength, segments.MaxKernelPrefix))
-		if err := readFull(file, prefix, entry.Offset+segments.HeaderSize); err != nil {
-			return nil, err
-		}
-		if e.replaces(prefix) {
-			removed[entry.Offset] = true
-		}
-	}
-	return removed, nil
+		return nil
+	})
+	return removed, err
 }

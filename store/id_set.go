@@ -1,13 +1,26 @@
 package store
 
-import "github.com/RoaringBitmap/roaring/v2/roaring64"
+import "slices"
 
-// idSet is a set of vector ids, small where ids lie close together.
+// idSet is a set of vector ids in memory that no choice of ids can blow up: some
+// bytes for a run of consecutive ids, however long, and at most about eight for an
+// id that stands alone.
+//
+// The ids lie in blocks. Each block has a stretch of the ids for itself, and the
+// stretches follow one another.
 type idSet struct {
-	bitmap *roaring64.Bitmap
+	blocks []placedBlock
+	count  uint64
 }
 
-func newIDSet() *idSet { return &idSet{bitmap: roaring64.New()} }
+// placedBlock is a block with a bound that none of its ids is below, and all ids
+// of the blocks before it are.
+type placedBlock struct {
+	bound uint64
+	*idBlock
+}
+
+func newIDSet() *idSet { return &idSet{} }
 
 func idSetOf(ids []uint64) *idSet {
 	set := newIDSet()
@@ -15,40 +28,194 @@ func idSetOf(ids []uint64) *idSet {
 	return set
 }
 
-func (s *idSet) add(ids []uint64) { s.bitmap.AddMany(ids) }
+func (s *idSet) add(ids []uint64) {
+	for len(ids) > 0 {
+		count := 1
+		for count < len(ids) && ids[count] == ids[count-1]+1 && ids[count] != 0 {
+			count++
+		}
+		s.addRun(ids[0], uint64(count))
+		ids = ids[count:]
+	}
+}
 
 // addRun adds count ids from first upward.
 func (s *idSet) addRun(first, count uint64) {
-	if count == 0 {
+	if count <= insertsPerMerge {
+		for i := range count {
+			s.insert(first + i)
+		}
 		return
 	}
-	last := first + (count - 1)
-	s.bitmap.AddRange(first, last) // the end is exclusive, and cannot be past the highest id
-	s.bitmap.Add(last)
+	run := idRun{first, first + (count - 1)}
+	s.unite(&idSet{blocks: []placedBlock{{first, encodeBlock([]idRun{run}, false)}}, count: count})
 }
 
-func (s *idSet) contains(id uint64) bool { return s.bitmap.Contains(id) }
-func (s *idSet) len() uint64             { return s.bitmap.GetCardinality() }
+// insertsPerMerge is the number of ids whose insertion, one by one, costs about as
+// much as making a block anew.
+const insertsPerMerge = 16
+
+func (s *idSet) contains(id uint64) bool {
+	if len(s.blocks) == 0 {
+		return false
+	}
+	block := s.blocks[searchBlocks(s.blocks, id)]
+	begun := block.find(id)
+	return begun > 0 && block.run(begun-1).last >= id
+}
+
+func (s *idSet) len() uint64 { return s.count }
 
 // highest is the largest id; false for an empty set.
 func (s *idSet) highest() (uint64, bool) {
-	if s.bitmap.IsEmpty() {
+	if len(s.blocks) == 0 {
 		return 0, false
 	}
-	return s.bitmap.Maximum(), true
+	return s.blocks[len(s.blocks)-1].last(), true
 }
 
 // unite adds all ids of other.
-func (s *idSet) unite(other *idSet) { s.bitmap.Or(other.bitmap) }
+func (s *idSet) unite(other *idSet) {
+	if s == other || len(other.blocks) == 0 {
+		return
+	}
+	from, to := s.around(other)
+	if other.count <= insertsPerMerge*uint64(to-from) {
+		for theirs := startCursor(other.blocks); theirs.any; theirs.next() {
+			for id := theirs.run.first; ; id++ {
+				s.insert(id)
+				if id == theirs.run.last {
+					break
+				}
+			}
+		}
+		return
+	}
+	s.count += other.count - s.shared(other)
+	s.blocks = slices.Replace(s.blocks, from, to, uniteBlocks(s.blocks[from:to], other.blocks)...)
+}
 
 // remove takes all ids of other out.
-func (s *idSet) remove(other *idSet) { s.bitmap.AndNot(other.bitmap) }
+func (s *idSet) remove(other *idSet) {
+	if s == other {
+		*s = idSet{}
+		return
+	}
+	if len(other.blocks) == 0 {
+		return
+	}
+	from, to := s.around(other)
+	s.count -= s.shared(other)
+	s.blocks = slices.Replace(s.blocks, from, to, removeBlocks(s.blocks[from:to], other.blocks)...)
+}
+
+// around tells which blocks the ids of other fall into.
+func (s *idSet) around(other *idSet) (from, to int) {
+	if len(s.blocks) == 0 {
+		return 0, 0
+	}
+	highest, _ := other.highest()
+	return searchBlocks(s.blocks, other.blocks[0].run(0).first), searchBlocks(s.blocks, highest) + 1
+}
 
 // shared is the number of ids in both sets.
-func (s *idSet) shared(other *idSet) uint64 { return s.bitmap.AndCardinality(other.bitmap) }
+func (s *idSet) shared(other *idSet) uint64 {
+	var count uint64
+	a, b := startCursor(s.blocks), startCursor(other.blocks)
+	for a.any && b.any {
+		first, last := max(a.run.first, b.run.first), min(a.run.last, b.run.last)
+		switch {
+		case a.run.last < first:
+			a.seek(first)
+		case b.run.last < first:
+			b.seek(first)
+		default:
+			count += last - first + 1
+			if a.run.last == last {
+				a.next()
+			} else {
+				b.next()
+			}
+		}
+	}
+	return count
+}
 
 // ascending lists the ids.
-func (s *idSet) ascending() []uint64 { return s.bitmap.ToArray() }
+func (s *idSet) ascending() []uint64 {
+	ids := make([]uint64, 0, s.count)
+	for c := startCursor(s.blocks); c.any; c.next() {
+		for id := c.run.first; ; id++ {
+			ids = append(ids, id)
+			if id == c.run.last {
+				break
+			}
+		}
+	}
+	return ids
+}
 
 // insert adds one id and says whether it is new.
-func (s *idSet) insert(id uint64) bool { return s.bitmap.CheckedAdd(id) }
+func (s *idSet) insert(id uint64) bool {
+	if len(s.blocks) == 0 {
+		s.blocks = []placedBlock{{id, encodeBlock([]idRun{{id, id}}, false)}}
+		s.count = 1
+		return true
+	}
+	at := searchBlocks(s.blocks, id)
+	place := &s.blocks[at]
+	begun := place.find(id)
+	if begun > 0 && place.run(begun-1).last >= id {
+		return false
+	}
+	s.count++
+	place.bound = min(place.bound, id) // only the first block ever gets ids below its bound
+	if !place.put(id, begun) {
+		s.remake(at, id, begun)
+	}
+	return true
+}
+
+// remake encodes a block anew with one more id, which begun of its runs start
+// below, or as two blocks when it is full.
+func (s *idSet) remake(at int, id uint64, begun int) {
+	old := s.blocks[at]
+	var buffer [blockRuns + 1]idRun
+	runs := buffer[:0]
+	for i := range begun {
+		runs = append(runs, old.run(i))
+	}
+	runs = appendRun(runs, idRun{id, id})
+	for i := begun; i < int(old.runs); i++ {
+		runs = appendRun(runs, old.run(i))
+	}
+	cut := len(runs)
+	if cut > blockRuns {
+		switch begun {
+		case 0:
+			cut = 1 // ids that come in descending order fill their blocks
+		case blockRuns:
+			cut = blockRuns // and so do ascending ones
+		default:
+			cut /= 2
+		}
+	}
+	s.blocks[at].idBlock = encodeBlock(runs[:cut], begun == 0)
+	if cut < len(runs) {
+		s.blocks = slices.Insert(s.blocks, at+1, placedBlock{runs[cut].first, encodeBlock(runs[cut:], false)})
+	}
+}
+
+// searchBlocks finds the block that id is in, if it is in any. There must be one
+// block at least.
+func searchBlocks(blocks []placedBlock, id uint64) int {
+	at := 0
+	for count := len(blocks); count > 1; {
+		half := count / 2
+		if blocks[at+half].bound <= id {
+			at += half
+		}
+		count -= half
+	}
+	return at
+}

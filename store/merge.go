@@ -28,7 +28,7 @@ type merge struct {
 // of the rows stay the same.
 func (w *writer) mergeTail(s *session, d *draft) error {
 	from, count := findMerge(d.manifest.Directory)
-	if count == 0 {
+	if count == 0 || w.mergesAreOff() {
 		return nil
 	}
 	run := slices.Clone(d.manifest.Directory[from : from+count])
@@ -36,13 +36,14 @@ func (w *writer) mergeTail(s *session, d *draft) error {
 	if err != nil || body == nil {
 		return err
 	}
-	into, at, err := w.reserve(s, nil, len(body), func() *extent {
+	r, err := w.reserve(s, nil, len(body), func() *extent {
 		return &extent{kind: segments.TypeVec, front: segments.VecPrefixSize, rows: rows}
 	})
 	if err != nil {
 		return err
 	}
-	err = into.writeBody(s.file, body, at)
+	into := r.extent
+	err = into.writeBody(r.file, body, r.at)
 	into.pending.Done()
 	if err != nil {
 		return w.fail(s, err)
@@ -53,6 +54,12 @@ func (w *writer) mergeTail(s *session, d *draft) error {
 	d.merged = &merge{into: into, run: run}
 	d.manifest.Directory = slices.Replace(d.manifest.Directory, from, from+count, into.entry())
 	return nil
+}
+
+func (w *writer) mergesAreOff() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.merging > 0
 }
 
 // findMerge finds the run of directory entries to be merged, which reaches to the

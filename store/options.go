@@ -16,6 +16,10 @@ type Options struct {
 	LockWait time.Duration
 	// Known is what an earlier Store of the same file knew of it; zero is nothing.
 	Known Known
+	// Background lets the store compact itself by the published policy.
+	Background bool
+	// OnCompaction is told of each compaction that the store itself began.
+	OnCompaction func(CompactResult, error)
 	// OnCommit is called after each commit of this process, with no lock held.
 	OnCommit func(*Snapshot)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"time"
 
 	"rvffs/segments"
 )
@@ -14,12 +15,15 @@ import (
 // time; all streams of this process share it.
 type writer struct {
 	store *Store
+	lead  sync.Mutex // held by the commit, or the rewrite, that is under way
 
 	mu      sync.Mutex // guards what follows and the shared parts of a session
 	session *session
 	busy    chan struct{} // closed when the session's start, end or a rewrite is over
 	queue   []*request    // commits that wait for their turn
 	leading bool          // a commit is under way
+	frozen  chan struct{} // closed when segments may be reserved again; nil: they may
+	merging int           // merges are off while above zero
 	touches uint64        // how often this process began to change the file
 	touched int           // such changes that are not over
 }
@@ -217,15 +221,27 @@ func (w *writer) fail(s *session, err error) error {
 	return err
 }
 
+// reservation is a run of bytes in the file that one writer may fill. It ends
+// with extent.pending.Done.
+type reservation struct {
+	extent *extent
+	at     int64 // position in the payload
+	file   File
+}
+
 // reserve gives n bytes of the file to current, if that is the segment that ends
-// the file and may still grow, else to a segment made by next. It returns the
-// extent and the position in its payload. The caller writes the bytes and then
-// calls pending.Done.
-func (w *writer) reserve(s *session, current *extent, n int, next func() *extent) (*extent, int64, error) {
+// the file and may still grow, else to a segment made by next.
+func (w *writer) reserve(s *session, current *extent, n int, next func() *extent) (reservation, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	for w.frozen != nil {
+		thaw := w.frozen
+		w.mu.Unlock()
+		<-thaw
+		w.mu.Lock()
+	}
 	if s.failed != nil {
-		return nil, 0, s.failed
+		return reservation{}, s.failed
 	}
 	if current == nil || current.sealed || current.end() != s.tail || current.length+int64(n) > segments.MaxPayload {
 		if current != nil {
@@ -235,11 +251,11 @@ func (w *writer) reserve(s *session, current *extent, n int, next func() *extent
 		current.length = int64(current.front)
 		s.place(current)
 	}
-	at := current.length
+	r := reservation{extent: current, at: current.length, file: s.file}
 	current.length += int64(n)
 	s.tail = current.end()
 	current.pending.Add(1)
-	return current, at, nil
+	return r, nil
 }
 
 // place puts an extent at the end of the file. The caller holds the writer's mu.
@@ -335,4 +351,50 @@ func (w *writer) useIDs(s *session, ids []uint64) {
 	for _, id := range ids {
 		s.useID(id)
 	}
+}
+
+// beginAlone starts a session that nobody else can join. While streams of this
+// process are open it waits a while and then fails with ErrLocked.
+func (w *writer) beginAlone(ctx context.Context) (*session, error) {
+	deadline := time.NewTimer(w.store.options.lockWait())
+	defer deadline.Stop()
+	for {
+		w.mu.Lock()
+		var wait chan struct{}
+		switch {
+		case w.busy != nil:
+			wait = w.busy
+		case w.session != nil:
+			wait = w.session.done
+		default:
+			w.busy = make(chan struct{})
+		}
+		w.mu.Unlock()
+		if wait == nil {
+			session, err := w.start(ctx)
+			if err != nil {
+				w.mu.Lock()
+				w.idle()
+				w.mu.Unlock()
+			}
+			return session, err
+		}
+		select {
+		case <-wait:
+		case <-deadline.C:
+			return nil, fmt.Errorf("%w: streams of this process are open", ErrLocked)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (w *writer) endAlone(s *session) error {
+	w.leave()
+	err := s.close()
+	w.mu.Lock()
+	w.idle()
+	w.mu.Unlock()
+	close(s.done)
+	return err
 }

@@ -24,6 +24,10 @@ type Status struct {
 	DeadSpaceRatio float64 `json:"dead_space_ratio"` // dead_bytes / file_size
 	ReadOnly       bool    `json:"read_only"`
 	Writing        bool    `json:"writing"` // this process holds the writer lock
+	// Compaction is "idle", "running" or "emergency"; its progress is in bytes.
+	Compaction      string `json:"compaction"`
+	CompactionDone  int64  `json:"compaction_done,omitempty"`
+	CompactionTotal int64  `json:"compaction_total,omitempty"`
 }
 
 // Status counts what the newest snapshot holds. The first call on a store reads
@@ -52,15 +56,12 @@ func (s *Store) status(ctx context.Context) (Status, error) {
 		ReadOnly: s.checkWritable(snapshot) != nil,
 	}
 	status.Writing, _ = s.writer.active()
-	for _, entry := range snapshot.Live() {
-		status.Segments++
-		status.LiveBytes += segments.HeaderSize + int64(min(entry.PayloadLength, uint64(snapshot.Size())))
+	if status.Compaction = s.progress.state(); status.Compaction != "idle" {
+		status.CompactionDone, status.CompactionTotal = s.progress.done.Load(), s.progress.total.Load()
 	}
-	if rows := status.StoredRows; rows > status.LiveVectors {
-		status.LiveBytes -= int64(rows-status.LiveVectors) * int64(segments.RowSize(snapshot.Dimension()))
-	}
-	status.LiveBytes = min(max(status.LiveBytes, 0), status.FileSize)
-	status.DeadBytes = status.FileSize - status.LiveBytes
+	status.Segments = len(snapshot.Live())
+	status.DeadBytes, _ = snapshot.deadBytes()
+	status.LiveBytes = status.FileSize - status.DeadBytes
 	if status.FileSize > 0 {
 		status.DeadSpaceRatio = float64(status.DeadBytes) / float64(status.FileSize)
 	}

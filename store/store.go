@@ -26,6 +26,11 @@ type Store struct {
 	ids      idTable
 	writer   writer
 
+	compacting chan struct{} // holds one token while a compaction is under way
+	progress   compactionProgress
+
+	maintenance maintenance
+
 	mu      sync.Mutex // guards what follows; never held over I/O
 	path    string
 	current *Snapshot
@@ -59,7 +64,7 @@ func open(name string, options Options, readOnly bool) (*Store, error) {
 
 // locate makes a Store without reading its file.
 func locate(name string, options Options) (*Store, error) {
-	s := &Store{files: options.Files, options: options, path: name}
+	s := &Store{files: options.Files, options: options, path: name, compacting: make(chan struct{}, 1)}
 	s.writer.store = s
 	if s.files == nil {
 		folder, err := OpenDirectory(filepath.Dir(name))
@@ -338,8 +343,9 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
-	source := s.current.source
 	s.mu.Unlock()
+	s.maintenance.stop()
+	source := s.Current().source
 	return errors.Join(source.release(), s.closeOwned())
 }
 
@@ -363,6 +369,7 @@ func (s *Store) publish(snapshot *Snapshot, info FileInfo) error {
 	if s.options.OnCommit != nil {
 		s.options.OnCommit(snapshot)
 	}
+	s.consider(snapshot)
 	return err
 }
 

@@ -11,8 +11,12 @@ import (
 // included. Where the file holds bytes that are no segment, it goes on at the
 // next segment that the manifest names.
 func (s *Snapshot) walk(file File, visit func(segments.Segment) error) error {
+	return s.walkFrom(file, 0, visit)
+}
+
+// walkFrom is walk from an offset on at which a segment begins or the file ends.
+func (s *Snapshot) walkFrom(file File, from int64, visit func(segments.Segment) error) error {
 	known := s.Live()
-	from := int64(0)
 	for {
 		walker := segments.NewWalker(file, from, s.Size())
 		for walker.Next() {

@@ -17,6 +17,7 @@ func commands() []*cobra.Command {
 		newInspectCommand(),
 		newDeriveCommand(),
 		newEmbedKernelCommand(),
+		newCompactCommand(),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -119,7 +120,8 @@ func (s *Store) acquire() (*store.Store, error) {
 	}
 	engine, err := open(name, store.Options{
 		Files: s.catalog.files, LockWait: s.catalog.options.LockWait, Known: s.knowledge(),
-		OnCommit: func(*store.Snapshot) { s.catalog.committed(s) },
+		OnCommit:   func(*store.Snapshot) { s.catalog.committed(s) },
+		Background: !s.catalog.options.ReadOnly, OnCompaction: s.compacted,
 	})
 	s.mu.Lock()
 	s.problem, s.judged = err, info
@@ -184,10 +186,7 @@ func (s *Store) knowledge() store.Known {
 func (s *Store) close() error {
 	s.mu.Lock()
 	engine := s.engine
-	streams := make([]*store.AppendStream, 0, len(s.streams))
-	for stream := range s.streams {
-		streams = append(streams, stream)
-	}
+	streams := slices.Collect(maps.Keys(s.streams))
 	s.mu.Unlock()
 	var problems []error
 	for _, stream := range streams {
@@ -358,6 +357,42 @@ func (s *Store) report(r store.StreamReport) {
 		s.lastErr = r.Err.Error()
 		s.mu.Unlock()
 	}
+}
+
+// compacted logs what the store did by itself.
+func (s *Store) compacted(result store.CompactResult, err error) {
+	if err != nil {
+		s.catalog.options.Log.Error().Err(err).Msg("background compaction failed")
+		s.mu.Lock()
+		s.lastErr = err.Error()
+		s.mu.Unlock()
+		return
+	}
+	s.catalog.options.Log.Info().Str("store", s.Path()).Int64("reclaimed", result.BytesReclaimed).
+		Int("segments", result.SegmentsCompacted).Uint32("epoch", result.Epoch).Msg("compacted")
+}
+
+// Compact rewrites the store without dead bytes.
+func (s *Store) Compact(ctx context.Context) error {
+	if err := s.catalog.checkWritable(); err != nil {
+		return err
+	}
+	return s.use(func(engine *store.Store) error {
+		_, err := engine.Compact(ctx)
+		return err
+	})
+}
+
+// Flush commits the whole records of all open streams.
+func (s *Store) Flush(ctx context.Context) error {
+	s.mu.Lock()
+	streams := slices.Collect(maps.Keys(s.streams))
+	s.mu.Unlock()
+	var problems []error
+	for _, stream := range streams {
+		problems = append(problems, stream.Commit(ctx))
+	}
+	return errors.Join(problems...)
 }
 
 // Chmod changes the mode of the store file.

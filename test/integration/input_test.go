@@ -455,6 +455,23 @@ func TestNamesThatExist(t *testing.T) {
 	}
 }
 
+// TestNamesThatCannotBe makes stores under names that mean something else, or
+// nothing.
+func TestNamesThatCannotBe(t *testing.T) {
+	t.Parallel()
+	m := smallStore(t)
+	for _, name := range []string{"store.rvf/notes.txt", "store.rvf/x.rvf.lock", "store.rvf/x.rvffs-tmp", "x.rvf.lock", "x.rvffs-tmp"} {
+		wantErrno(t, "mkdir "+name, os.Mkdir(m.path(name), 0o755), syscall.EINVAL)
+	}
+	for _, name := range []string{strings.Repeat("a", 252) + ".rvf", "store.rvf/" + strings.Repeat("a", 252) + ".rvf"} {
+		wantErrno(t, "mkdir of a long name", os.Mkdir(m.path(name), 0o755), syscall.ENAMETOOLONG)
+	}
+	for _, name := range []string{"store.rvf/ünï cødé.rvf", "store.rvf/it's a \"child\".RVDNA"} {
+		run(t, "mkdir", m.path(name))
+		linked(t, m, filepath.Base(name), name)
+	}
+}
+
 // TestBrokenFiles shows each file that is no store as a folder with an
 // explanation, and all others as if nothing were.
 func TestBrokenFiles(t *testing.T) {
@@ -514,13 +531,10 @@ func TestForbidden(t *testing.T) {
 	store := m.path("store.rvf")
 	segment := filepath.Join("segments", must(rawfile.Parse(builder.Bytes))(t).Live()[0].Name())
 
-	for _, view := range []string{"manifest.json", "identity.bin", "status.json", "raw", "vectors.append", "append.log", segment, "kernel/image", "error.txt"} {
+	_, err := os.Stat(filepath.Join(store, "error.txt"))
+	wantErrno(t, "error.txt of a good store", err, syscall.ENOENT)
+	for _, view := range []string{"manifest.json", "identity.bin", "status.json", "raw", "vectors.append", "append.log", segment, "kernel/image"} {
 		path := filepath.Join(store, view)
-		if view == "error.txt" {
-			_, err := os.Stat(path)
-			wantErrno(t, "error.txt of a good store", err, syscall.ENOENT)
-			continue
-		}
 		wantErrno(t, "unlink "+view, syscall.Unlink(path), syscall.EPERM)
 		wantErrno(t, "link "+view, os.Link(path, filepath.Join(store, "other")), syscall.EPERM)
 		if err := os.Rename(path, filepath.Join(store, "other")); err == nil {

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"rvffs/store"
+)
+
+// compaction is what compact tells in JSON.
+type compaction struct {
+	File              string `json:"file"`
+	SegmentsCompacted int    `json:"segments_compacted"`
+	BytesReclaimed    int64  `json:"bytes_reclaimed"`
+	Epoch             uint32 `json:"epoch"`
+}
+
+func newCompactCommand() *cobra.Command {
+	var asJSON bool
+	command := &cobra.Command{
+		Use:   "compact FILE",
+		Short: "Rewrite a store without dead bytes",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			return withStore(arguments[0], store.Open, func(s *store.Store) error {
+				stop := showProgress(command.ErrOrStderr(), s.CompactionProgress)
+				result, err := s.Compact(command.Context())
+				stop()
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(command.OutOrStdout(), compaction{arguments[0], result.SegmentsCompacted, result.BytesReclaimed, result.Epoch})
+				}
+				_, err = fmt.Fprintf(command.OutOrStdout(), "%s: epoch %d, %d segments compacted, %d bytes reclaimed\n",
+					arguments[0], result.Epoch, result.SegmentsCompacted, result.BytesReclaimed)
+				return err
+			})
+		},
+	}
+	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return command
+}

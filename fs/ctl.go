@@ -1,0 +1,73 @@
+package fs
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"rvffs/store"
+	"rvffs/store/catalog"
+)
+
+// ctlInlet is the file by which a store is told what to do.
+var ctlInlet = inlet{
+	name: "ctl",
+	text: "Write one of these words, with a line end:\n\n" +
+		"compact    rewrite the store without dead bytes; status.json tells how far it is\n" +
+		"flush      commit the whole records of all open streams\n\n" +
+		"The write returns when it is done, or tells why not.\n",
+	open: func(_ context.Context, s *catalog.Store) (stream, error) { return &commands{store: s}, nil },
+}
+
+// longestCommand bounds, in bytes, what is kept of a line that has not ended.
+const longestCommand = 64
+
+// commands is a stream of words, each carried out by the write that ends its line.
+type commands struct {
+	store    *catalog.Store
+	line     []byte
+	received int64
+}
+
+// Write carries out every command that it completes.
+func (c *commands) Write(ctx context.Context, p []byte) (int, error) {
+	for rest := p; len(rest) > 0; {
+		word, behind, ended := bytes.Cut(rest, []byte("\n"))
+		if len(c.line)+len(word) > longestCommand {
+			c.line = nil
+			return 0, fmt.Errorf("%w: a command of more than %d bytes", store.ErrInput, longestCommand)
+		}
+		c.line = append(c.line, word...)
+		rest = behind
+		if ended {
+			if err := c.carryOut(ctx); err != nil {
+				return 0, err
+			}
+		}
+	}
+	c.received += int64(len(p))
+	return len(p), nil
+}
+
+func (c *commands) carryOut(ctx context.Context) error {
+	command := string(bytes.TrimSpace(c.line))
+	c.line = nil
+	switch command {
+	case "":
+		return nil
+	case "compact":
+		return c.store.Compact(ctx)
+	case "flush":
+		return c.store.Flush(ctx)
+	}
+	return fmt.Errorf("%w: %q is no command; read this file for those there are", store.ErrInput, command)
+}
+
+func (c *commands) Received() int64 { return c.received }
+
+// Flush carries out a last command that came without a line end.
+func (c *commands) Flush(ctx context.Context) error { return c.carryOut(ctx) }
+
+func (c *commands) Commit(context.Context) error  { return nil }
+func (c *commands) Abandon(context.Context) error { return nil }
+func (c *commands) Close(context.Context) error   { return nil }

@@ -1,0 +1,120 @@
+package fs
+
+import (
+	"context"
+	"os"
+	"syscall"
+
+	nodefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"rvffs/store/catalog"
+	"rvffs/store/vecio"
+)
+
+// inlet is a file that is written to: what becomes of the bytes, and what a reader
+// finds there.
+type inlet struct {
+	name string
+	text string
+	open func(context.Context, *catalog.Store) (stream, error)
+}
+
+// appendInlet is vectors.append, or one of its names that force a format.
+func appendInlet(name string, format vecio.Format) inlet {
+	return inlet{name: name, open: func(ctx context.Context, s *catalog.Store) (stream, error) { return s.OpenAppend(ctx, format) }}
+}
+
+// inletNode is a lookup of an inlet. Each lookup makes a new node: the kernel holds
+// a node's lock through each write, and so writers of one store do not wait for
+// each other here.
+type inletNode struct {
+	node
+	inlet
+	store *catalog.Store
+}
+
+var (
+	_ nodefs.NodeGetattrer = (*inletNode)(nil)
+	_ nodefs.NodeSetattrer = (*inletNode)(nil)
+	_ nodefs.NodeOpener    = (*inletNode)(nil)
+	_ nodefs.NodeFsyncer   = (*inletNode)(nil)
+)
+
+// lookupInlet answers a lookup of a file of s that is written to.
+func (t *tree) lookupInlet(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, to inlet, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	child := &inletNode{node: node{tree: t}, inlet: to, store: s}
+	described, errno := child.facts()
+	if errno != 0 {
+		return nil, errno
+	}
+	described.fillEntry(out, 0, 0)
+	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.Inode(to.name), Gen: t.generation.Add(1)}), 0
+}
+
+func (n *inletNode) facts() (facts, syscall.Errno) {
+	backing, err := n.store.Attributes()
+	if err != nil {
+		return facts{}, n.tree.errno(n.store.Path(), "stat "+n.name, err)
+	}
+	mask := os.FileMode(writable)
+	if n.text != "" {
+		mask |= readable
+	}
+	described := ownedBy(backing, mask)
+	described.size, described.blockSize = int64(len(n.text)), streamSize
+	return described, 0
+}
+
+// Getattr tells the size of what a reader finds, and the size of writes that is
+// best.
+func (n *inletNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	described, errno := n.facts()
+	if errno != 0 {
+		return errno
+	}
+	described.fill(&out.Attr)
+	return 0
+}
+
+// Setattr accepts what copying programs do to a file that they write: owner, mode
+// and times are ignored, and cutting to nothing, or to what the stream has
+// brought so far, changes nothing.
+func (n *inletNode) Setattr(ctx context.Context, handle nodefs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+	if n.tree.readOnly {
+		return syscall.EROFS
+	}
+	if size, given := in.GetSize(); given && size != 0 {
+		stream, open := handle.(*streamHandle)
+		if !open || size != uint64(stream.received()) {
+			return syscall.EINVAL
+		}
+	}
+	return n.Getattr(ctx, handle, out)
+}
+
+// Open begins a stream. A descriptor that can only read, which root may always
+// have, finds the text, or else the end of the file.
+func (n *inletNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
+	handle := &streamHandle{tree: n.tree, store: n.store, name: n.name, text: n.text}
+	if flags&syscall.O_ACCMODE == syscall.O_RDONLY {
+		return handle, fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH, 0
+	}
+	if n.tree.readOnly {
+		return nil, 0, syscall.EROFS
+	}
+	stream, err := n.open(ctx, n.store)
+	if err != nil {
+		return nil, 0, n.tree.errno(n.store.Path(), "open "+n.name, err)
+	}
+	handle.begin(ctx, stream, flags)
+	return handle, fuse.FOPEN_DIRECT_IO, 0
+}
+
+// Fsync commits what the stream has brought.
+func (n *inletNode) Fsync(ctx context.Context, handle nodefs.FileHandle, _ uint32) syscall.Errno {
+	if stream, open := handle.(*streamHandle); open {
+		return stream.fsync(ctx)
+	}
+	return 0
+}

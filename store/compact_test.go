@@ -1,0 +1,152 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"math"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"rvffs/segments"
+)
+
+// TestCompactionGoesOnBesideStreams compacts again and again while streams of all
+// kinds write: what they commit, and what they have not committed yet, must end
+// up in the new file.
+func TestCompactionGoesOnBesideStreams(t *testing.T) {
+	t.Parallel()
+	s, err := Create(filepath.Join(t.TempDir(), "a.rvf"), CreateOptions{Dimension: 4}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	want := map[uint64][]float32{}
+	var mu sync.Mutex
+	var writers sync.WaitGroup
+	for n := range uint64(4) {
+		writers.Go(func() {
+			a := s.NewAppender()
+			for round := range uint64(60) {
+				var ids []uint64
+				var rows []byte
+				written := map[uint64][]float32{}
+				for i := range uint64(50) {
+					id := n*1000 + (round*7+i)%500
+					vector := []float32{float32(n), float32(round), float32(i), 1}
+					for _, component := range vector {
+						rows = binary.LittleEndian.AppendUint32(rows, math.Float32bits(component))
+					}
+					ids, written[id] = append(ids, id), vector
+				}
+				if err := a.Append(ctx, ids, rows); err != nil {
+					t.Error(err)
+					return
+				}
+				if round%3 == 0 {
+					if err := a.writeBlock(a.block); err != nil { // as if it were full
+						t.Error(err)
+						return
+					}
+					a.block = nil
+				}
+				mu.Lock()
+				for id, vector := range written {
+					want[id] = vector
+				}
+				mu.Unlock()
+				if round%2 == 1 {
+					if _, _, err := a.Commit(); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			}
+		})
+	}
+	stop := make(chan struct{})
+	var compactions int
+	var compactor sync.WaitGroup
+	compactor.Go(func() {
+		for {
+			if _, err := s.Compact(ctx); err != nil {
+				t.Error(err)
+				return
+			}
+			compactions++
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	})
+	image := bytes.Repeat([]byte("kernel"), 1000)
+	if _, err := s.WriteKernel(ctx, segments.KernelHeader{}, bytes.NewReader(image), int64(len(image)), ""); err != nil {
+		t.Error(err)
+	}
+	writers.Wait()
+	close(stop)
+	compactor.Wait()
+	t.Logf("%d compactions", compactions)
+	sameContents(t, contents(t, s), want)
+	if found, err := kernelImage(s.Current()); err != nil || !bytes.Equal(found, image) {
+		t.Errorf("the kernel is gone: %d bytes, %v", len(found), err)
+	}
+	witnesses, err := s.Current().Witnesses()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, entry := range witnesses[1:] {
+		if entry.Verdict != "linked" {
+			t.Errorf("witness entry %d: %+v", i+1, entry)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBackgroundCompactionFollowsThePolicy(t *testing.T) {
+	t.Parallel()
+	compacted := make(chan CompactResult, 10)
+	s, err := Create(filepath.Join(t.TempDir(), "a.rvf"), CreateOptions{Dimension: 64}, Options{
+		Background:   true,
+		OnCompaction: func(r CompactResult, err error) { compacted <- r },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	ingest(t, s, run(0, 4000), make([]float32, 4000*64)...)
+	if s.Current().urgency() != notDue {
+		t.Fatalf("a fresh store of %d bytes is to be compacted", s.Current().Size())
+	}
+	if _, err := s.Delete(context.Background(), run(0, 2000)); err != nil {
+		t.Fatal(err)
+	}
+	if result := <-compacted; result.BytesReclaimed < 2000*64*4 {
+		t.Errorf("%+v", result)
+	}
+	if got := len(contents(t, s)); got != 2000 {
+		t.Errorf("%d vectors left", got)
+	}
+	// A second one has to wait, unless it is an emergency.
+	if _, err := s.Delete(context.Background(), run(2000, 800)); err != nil {
+		t.Fatal(err)
+	}
+	if s.Current().urgency() != due {
+		t.Errorf("urgency %d", s.Current().urgency())
+	}
+	if _, err := s.Delete(context.Background(), run(2800, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	if result := <-compacted; result.BytesReclaimed < 1500*64*4 {
+		t.Errorf("%+v", result)
+	}
+}

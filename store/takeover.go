@@ -1,0 +1,199 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"rvffs/lineage"
+	"rvffs/segments"
+)
+
+// takeOver lets the writers wait, brings the new file up to the last commit,
+// carries over what streams have written without committing it, and puts the new
+// file in the old one's place.
+func (r *rewrite) takeOver(ctx context.Context, temporary string) (CompactResult, error) {
+	w, session := &r.store.writer, r.session
+	w.lead.Lock()
+	defer w.lead.Unlock()
+	open, err := w.freeze(session)
+	defer w.thaw()
+	if err != nil {
+		return CompactResult{}, err
+	}
+	before := session.base
+	old := session.file
+	if err := r.catchUp(ctx, old, before); err != nil {
+		return CompactResult{}, err
+	}
+	snapshot, witness, err := r.finish(old)
+	if err != nil {
+		return CompactResult{}, err
+	}
+	moves, err := r.carryOver(old, open)
+	if err != nil {
+		return CompactResult{}, err
+	}
+	info, err := old.Stat()
+	if err != nil {
+		return CompactResult{}, err
+	}
+	if err := errors.Join(r.target.SetOwner(info), r.target.SyncData()); err != nil {
+		return CompactResult{}, err
+	}
+	if err := session.lock.held(); err != nil {
+		return CompactResult{}, err
+	}
+	if info, err = r.target.Stat(); err != nil {
+		return CompactResult{}, err
+	}
+	reading, err := openSame(r.store.files, temporary, info)
+	if err != nil {
+		return CompactResult{}, err
+	}
+	name := r.store.Path()
+	if err := r.store.files.Rename(temporary, name); err != nil {
+		return CompactResult{}, errors.Join(err, reading.Close())
+	}
+	// From here on the new file is the store, whatever happens.
+	source := adoptBacking(r.store.files, name, reading, info)
+	next := newSnapshot(source, generations.Add(1), snapshot, info.Modified)
+	next.cache.lastWitness.Store(&witness)
+	w.mu.Lock()
+	for _, m := range moves {
+		m.apply()
+	}
+	session.extents = open
+	session.file, session.source, session.base = r.target, source, next
+	session.tail = r.tail
+	w.mu.Unlock()
+	r.target = nil
+	r.store.ids.replace(next, r.ids)
+	result := CompactResult{SegmentsCompacted: r.segment, BytesReclaimed: before.Size() - next.Size(), Epoch: next.Epoch()}
+	if err := r.store.files.SyncDirectory(name); err != nil {
+		// The name may still lead to the old file after a power loss: nothing that
+		// is committed to the new one would be safe.
+		return CompactResult{}, errors.Join(w.fail(session, err), old.Close())
+	}
+	return result, errors.Join(r.store.publish(next, info), old.Close())
+}
+
+// freeze keeps writers from reserving space, waits until what they have reserved
+// is written, and lists what is not committed.
+func (w *writer) freeze(s *session) ([]*extent, error) {
+	w.mu.Lock()
+	w.frozen = make(chan struct{})
+	extents := append([]*extent(nil), s.extents...)
+	failed := s.failed
+	w.mu.Unlock()
+	var open []*extent
+	for _, e := range extents {
+		e.pending.Wait()
+		if !e.dropped {
+			open = append(open, e)
+		}
+	}
+	return open, failed
+}
+
+func (w *writer) thaw() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	close(w.frozen)
+	w.frozen = nil
+}
+
+// finish writes witness entry and manifest behind all that was copied.
+func (r *rewrite) finish(old File) (*segments.State, lineage.Hash, error) {
+	previous, err := r.base.lastWitness(old)
+	if err != nil {
+		return nil, previous, err
+	}
+	manifest := *r.base.state.Manifest
+	manifest.Epoch++
+	manifest.TotalVectors = r.ids.len()
+	manifest.Directory = r.vectors
+	manifest.Deleted = nil
+	for _, id := range r.base.state.Manifest.Deleted {
+		if r.ids.contains(id) {
+			manifest.Deleted = append(manifest.Deleted, id) // deleted while the rewrite was under way
+		}
+	}
+	for _, entry := range r.base.named() {
+		if moved, kept := r.moved[entry.Offset]; kept && entry.Type != segments.TypeWitness {
+			manifest.Directory = append(manifest.Directory, moved)
+			delete(r.moved, entry.Offset)
+		}
+	}
+	manifest.Directory = append(manifest.Directory, r.adopted...)
+	// The first ids of the rewritten segments were set apart; those of witness and
+	// manifest are the session's next.
+	w := &r.store.writer
+	w.mu.Lock()
+	id := r.session.segmentID
+	r.session.segmentID += 2
+	w.mu.Unlock()
+	done := compactAction(r.segment, r.first.Size()-r.tail)
+	witness := done.segment(manifest.Epoch, r.stamp, &previous)
+	entry, err := r.put(id, witness)
+	if err != nil {
+		return nil, previous, err
+	}
+	manifest.Directory = append(manifest.Directory, segments.DirectoryEntry{
+		SegmentID: entry.ID, Offset: entry.Offset, PayloadLength: entry.PayloadLength, Type: entry.Type,
+	})
+	payload := manifest.Encode()
+	if segments.LooksLikeManifest(payload) >= 0 {
+		return nil, previous, errUnsafeManifest
+	}
+	last, err := r.put(id+1, newSegment{kind: segments.TypeManifest, payload: payload})
+	if err != nil {
+		return nil, previous, err
+	}
+	return &segments.State{Dialect: segments.DialectRuntime, Manifest: &manifest, Segment: last, End: last.End(), Clean: true}, previous, nil
+}
+
+// put appends a small segment.
+func (r *rewrite) put(id uint64, small newSegment) (segments.Segment, error) {
+	segment := segments.Segment{Offset: r.tail, Header: segments.Header{
+		Version: 1, Type: small.kind, Flags: small.flags, ID: id, Timestamp: r.stamp,
+		PayloadLength: uint64(len(small.payload)), ContentHash: segments.ContentHash(small.payload),
+	}}
+	encoded := segment.Encode()
+	image := append(encoded[:], small.payload...)
+	if _, err := r.target.WriteAt(image, r.tail); err != nil {
+		return segments.Segment{}, writeError(err, len(image), r.tail)
+	}
+	r.tail = segment.End()
+	return segment, nil
+}
+
+// move is an extent's new place.
+type move struct {
+	extent *extent
+	offset int64
+}
+
+// apply lets the extent's writer go on in the new file.
+func (m move) apply() {
+	shift := m.offset - m.extent.offset
+	for i := range m.extent.masked {
+		m.extent.masked[i] += shift
+	}
+	m.extent.offset, m.extent.headed = m.offset, false
+}
+
+// carryOver copies the bodies of extents that are not committed. Their headers
+// stay zero.
+func (r *rewrite) carryOver(old File, open []*extent) ([]move, error) {
+	moves := make([]move, 0, len(open))
+	for _, e := range open {
+		m := move{extent: e, offset: r.tail}
+		body := segments.HeaderSize + int64(e.front)
+		if err := copyRange(&offsetWriter{r.target, m.offset + body}, old, e.offset+body, e.length-int64(e.front)); err != nil {
+			return nil, err
+		}
+		r.tail += segments.HeaderSize + e.length
+		moves = append(moves, m)
+	}
+	return moves, nil
+}
