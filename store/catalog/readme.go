@@ -30,6 +30,8 @@ When close returns without an error the vectors are on the disk. append.log tell
 what each stream brought, and why one was refused. sync does not commit, close and
 fsync do.
 
+    echo compact > products.rvf/ctl     rewrites the store without dead bytes
+
     mkdir products.rvf/child.rvdna      derives a store; its lineage is recorded
     mkdir new.rvf                       makes an empty store
 
