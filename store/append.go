@@ -32,8 +32,17 @@ type Appender struct {
 	free    chan *block
 	current *extent // belongs to the goroutine while it runs
 
-	mu  sync.Mutex
-	err error // of the goroutine
+	behind sync.WaitGroup // commits under way while the stream goes on, one at most
+
+	mu      sync.Mutex
+	err     error     // of the goroutine, or of a commit behind
+	settled []settled // commits behind that are over
+}
+
+// settled is a commit that was made while its stream went on.
+type settled struct {
+	epoch uint32
+	count uint64 // vectors
 }
 
 // block is a run of encoded rows.
@@ -42,6 +51,7 @@ type block struct {
 	rows       uint32
 	ids        *idSet
 	unnumbered []rowRun // rows that get their ids when the block is written
+	marker     bool     // no rows: what came before is to be committed
 }
 
 // rowRun is a run of rows in a block.
@@ -204,17 +214,79 @@ func (a *Appender) submit(width int) error {
 // writeBlocks is the goroutine that writes; it ends when work is closed.
 func (a *Appender) writeBlocks(work <-chan *block) {
 	for b := range work {
+		if b.marker {
+			a.commitBehind()
+			continue
+		}
 		if a.failure() == nil {
 			if err := a.writeBlock(b); err != nil {
-				a.mu.Lock()
-				a.err = err
-				a.mu.Unlock()
+				a.fail(err)
 			}
 		}
 		b.bytes, b.rows, b.ids, b.unnumbered = b.bytes[:0], 0, newIDSet(), nil
 		a.free <- b
 	}
 	close(a.free)
+}
+
+// CommitBehind commits what has been handed on so far while the stream goes on, and
+// says whether it could: as long as little has come, Commit is as good. An error
+// comes with the next call.
+func (a *Appender) CommitBehind() bool {
+	if a.work == nil {
+		return false
+	}
+	a.work <- &block{marker: true}
+	return true
+}
+
+// commitBehind belongs to the goroutine that writes.
+func (a *Appender) commitBehind() {
+	extents := a.extents
+	a.extents, a.current = nil, nil
+	if len(extents) == 0 {
+		return
+	}
+	var count uint64
+	for _, e := range extents {
+		count += uint64(e.rows)
+	}
+	a.behind.Wait()
+	w, session := &a.store.writer, a.session
+	w.join(session)
+	a.behind.Go(func() {
+		epoch, err := w.commit(session, change{added: extents, actions: []action{ingestAction(count)}})
+		if err != nil {
+			w.drop(session, extents)
+		}
+		if err = errors.Join(err, w.end(session)); err != nil {
+			a.fail(err)
+			return
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.settled = append(a.settled, settled{epoch, count})
+	})
+}
+
+// takeSettled gives the commits behind that are over since it was last asked.
+func (a *Appender) takeSettled() []settled {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	over := a.settled
+	a.settled = nil
+	for _, s := range over {
+		a.rows -= s.count
+	}
+	return over
+}
+
+func (a *Appender) fail(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.err == nil {
+		a.err = err
+	}
 }
 
 func (a *Appender) failure() error {
@@ -260,15 +332,19 @@ func (a *Appender) drain() {
 	}
 	a.work, a.blocks = nil, 0
 	a.free = make(chan *block, blockCount)
+	a.behind.Wait()
 }
 
-// Commit makes all vectors durable and visible, and returns the epoch and their
-// number. Without any it does nothing.
+// Commit makes all vectors durable and visible, and returns the epoch and how many
+// were not before. Without any it does nothing.
 func (a *Appender) Commit() (epoch uint32, count uint64, err error) {
 	if a.session == nil {
 		return a.store.Current().Epoch(), 0, nil
 	}
 	a.drain()
+	for _, s := range a.takeSettled() {
+		epoch, count = s.epoch, count+s.count
+	}
 	err = a.failure()
 	if err == nil && a.block != nil && len(a.block.bytes) > 0 {
 		err = a.writeBlock(a.block)
@@ -279,7 +355,7 @@ func (a *Appender) Commit() (epoch uint32, count uint64, err error) {
 	if err != nil {
 		return 0, 0, errors.Join(err, a.Rollback())
 	}
-	count = a.rows
+	count += a.rows
 	return epoch, count, a.leave()
 }
 

@@ -95,10 +95,13 @@ func (a *AppendStream) Write(ctx context.Context, p []byte) (int, error) {
 	}
 	received := a.received.Add(int64(len(p)))
 	if a.options.FlushBytes > 0 && received-a.committed >= a.options.FlushBytes && a.decoder.Committable() {
-		if err := a.commit(); err != nil {
+		if a.appender.CommitBehind() {
+			a.committed = received
+		} else if err := a.commit(); err != nil {
 			return 0, err
 		}
 	}
+	a.reportSettled()
 	a.schedule()
 	return len(p), nil
 }
@@ -213,6 +216,7 @@ func (a *AppendStream) Close(ctx context.Context) error {
 // commit makes the vectors handed on so far durable.
 func (a *AppendStream) commit() error {
 	a.stopTimer()
+	a.reportSettled()
 	waiting := a.appender.rows
 	epoch, count, err := a.appender.Commit()
 	if err != nil {
@@ -228,6 +232,8 @@ func (a *AppendStream) commit() error {
 // refuse drops what came since the last commit and ends the stream.
 func (a *AppendStream) refuse(cause error) error {
 	a.stopTimer()
+	a.appender.drain()
+	a.reportSettled()
 	waiting := a.appender.rows
 	if errors.Is(cause, vecio.ErrRecord) {
 		cause = fmt.Errorf("%w: %w", ErrInput, cause)
@@ -240,6 +246,13 @@ func (a *AppendStream) fail(cause error, rejected uint64) error {
 	a.failed = fmt.Errorf("append to store %q: %w", a.store.Path(), cause)
 	a.report(StreamReport{Rejected: rejected, Err: cause})
 	return a.failed
+}
+
+// reportSettled tells of commits that were made while the stream went on.
+func (a *AppendStream) reportSettled() {
+	for _, s := range a.appender.takeSettled() {
+		a.report(StreamReport{Accepted: s.count, Epoch: s.epoch})
+	}
 }
 
 func (a *AppendStream) stopTimer() {

@@ -104,6 +104,13 @@ func (w *writer) begin(ctx context.Context) (*session, error) {
 	}
 }
 
+// join takes one more part in a session that the caller is part of.
+func (w *writer) join(s *session) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s.users++
+}
+
 // idle lets those who wait for the writer try again. The caller holds mu.
 func (w *writer) idle() {
 	close(w.busy)

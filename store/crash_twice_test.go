@@ -1,0 +1,35 @@
+package store
+
+import (
+	"context"
+	"testing"
+)
+
+// What a first crash leaves of a kernel with a hidden manifest must not make what
+// was acknowledged later vanish when a second crash tears the file's end.
+func TestTwoCrashesAroundAHiddenManifest(t *testing.T) {
+	t.Parallel()
+	w := newCrashWorkload(t)
+	w.ingest(run(0, 3), 1)
+	from := w.files.changes()
+	w.kernel(fakeManifest())
+	for first := from; first <= w.files.changes(); first++ {
+		files := w.files.state(crash{after: first, torn: -1})
+		files.restate()
+		s, err := Open("a.rvf", Options{Files: files, LockWait: -1})
+		w.must(err)
+		_, err = s.Ingest(context.Background(), []uint64{7}, []float32{7, 7})
+		w.must(err)
+		acknowledged := files.changes()
+		_, err = s.Ingest(context.Background(), []uint64{8}, []float32{8, 8})
+		w.must(err)
+		for second := acknowledged; second <= files.changes(); second++ {
+			after, err := OpenReadOnly("a.rvf", Options{Files: files.state(crash{after: second, torn: -1})})
+			w.must(err)
+			if found := contents(t, after); found[7] == nil {
+				t.Errorf("crashes after change %d and then %d: vector 7 was acknowledged and is gone: epoch %d of %d",
+					first-from, second-acknowledged, after.Current().Epoch(), s.Current().Epoch())
+			}
+		}
+	}
+}

@@ -1,0 +1,284 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"rvffs/segments"
+)
+
+// unknownType is of a segment that no program here understands.
+const unknownType = segments.Type(0xf7)
+
+func appendFloat(b []byte, value float32) []byte {
+	return binary.LittleEndian.AppendUint32(b, math.Float32bits(value))
+}
+
+// vectorsOf collects the live vectors of a snapshot of dimension 2.
+func vectorsOf(s *Snapshot) (map[uint64][]float32, error) {
+	found := map[uint64][]float32{}
+	err := s.Vectors(context.Background(), func(ids []uint64, rows []byte) error {
+		for i, id := range ids {
+			if _, twice := found[id]; twice {
+				return fmt.Errorf("id %d is visited twice", id)
+			}
+			found[id] = []float32{finite(rows[8*i:]), finite(rows[8*i+4:])}
+		}
+		return nil
+	})
+	return found, err
+}
+
+// agrees compares all that a snapshot shows with the model.
+func (h *history) agrees(s *Store, snapshot *Snapshot) error {
+	found, err := vectorsOf(snapshot)
+	if err != nil {
+		return err
+	}
+	for id, want := range h.mark.model {
+		if got, there := found[id]; !there || !slices.Equal(got, want) {
+			return fmt.Errorf("vector %d is %v, want %v", id, got, want)
+		}
+	}
+	if len(found) != len(h.mark.model) {
+		return fmt.Errorf("%d vectors, want %d", len(found), len(h.mark.model))
+	}
+	status, err := s.Status(context.Background())
+	if err != nil {
+		return err
+	}
+	if status.LiveVectors != uint64(len(h.mark.model)) || status.TotalVectors != uint64(len(h.stored)) ||
+		status.DeletedVectors != status.TotalVectors-status.LiveVectors || status.FileSize != snapshot.Size() {
+		return fmt.Errorf("%+v, want %d of %d vectors", status, len(h.mark.model), len(h.stored))
+	}
+	return errors.Join(h.sameImages(snapshot), h.chained(snapshot), h.keptForeign(snapshot))
+}
+
+// sameImages compares what is embedded.
+func (h *history) sameImages(snapshot *Snapshot) error {
+	kernel, err := kernelImage(snapshot)
+	if err != nil || !bytes.Equal(kernel, h.mark.embed) {
+		return fmt.Errorf("the kernel of %d bytes is not the one of %d: %w", len(kernel), len(h.mark.embed), err)
+	}
+	views, err := snapshot.EBPF()
+	if err != nil {
+		return err
+	}
+	var program []byte
+	for _, view := range views {
+		if view.Name == "program.o" {
+			if program, err = contentOf(view.View); err != nil {
+				return err
+			}
+		}
+	}
+	if !bytes.Equal(program, h.program) {
+		return fmt.Errorf("the program of %d bytes is not the one of %d", len(program), len(h.program))
+	}
+	return nil
+}
+
+func contentOf(view View) ([]byte, error) {
+	reader, err := view.Open()
+	if err != nil {
+		return nil, err
+	}
+	content := make([]byte, view.Size())
+	n, err := reader.ReadAt(content, 0)
+	if n == len(content) {
+		err = nil
+	}
+	return content, errors.Join(err, reader.Close())
+}
+
+// chained checks that the audit chain is one.
+func (h *history) chained(snapshot *Snapshot) error {
+	entries, err := snapshot.Witnesses()
+	for i, entry := range entries {
+		if want := map[bool]string{true: "start", false: "linked"}[i == 0]; entry.Verdict != want {
+			return fmt.Errorf("entry %d of the audit chain is %s, want %s: %+v", i, entry.Verdict, want, entry)
+		}
+	}
+	return err
+}
+
+// keptForeign checks that every live segment can be read whole, and that those of
+// the foreign writer are all there, in order.
+func (h *history) keptForeign(snapshot *Snapshot) error {
+	views, err := snapshot.Segments()
+	if err != nil {
+		return err
+	}
+	live := snapshot.Live()
+	if len(views) != len(live) {
+		return fmt.Errorf("%d of %d live segments are shown", len(views), len(live))
+	}
+	for i, view := range views {
+		content, err := contentOf(view.View)
+		if err != nil {
+			return err
+		}
+		header, err := segments.ParseHeader(content)
+		if err != nil || header.Type != live[i].Type || header.ID != live[i].SegmentID {
+			return fmt.Errorf("segment %s begins with %+v: %w", view.Name, header, err)
+		}
+		verdict, err := segments.VerifyPayload(header, bytes.NewReader(content[segments.HeaderSize:]))
+		if err != nil || verdict != segments.HashMatch {
+			return fmt.Errorf("segment %s: %v, %w", view.Name, verdict, err)
+		}
+	}
+	var kept [][]byte
+	err = snapshot.source.with(func(file File) error {
+		return snapshot.walk(file, func(segment segments.Segment) error {
+			if segment.Type != unknownType {
+				return nil
+			}
+			kept = append(kept, make([]byte, segment.End()-segment.Offset))
+			return readFull(file, kept[len(kept)-1], segment.Offset)
+		})
+	})
+	if err != nil {
+		return err
+	}
+	if !slices.EqualFunc(kept, h.foreign, bytes.Equal) {
+		return fmt.Errorf("%d segments of the foreign writer are there, want %d, or they differ", len(kept), len(h.foreign))
+	}
+	return nil
+}
+
+// foreignWriter is another program that appends a segment of a type that nobody
+// understands, and at times a manifest that names it.
+func (h *history) foreignWriter() error {
+	if len(h.appenders) > 0 {
+		return nil // the lock is not to be had
+	}
+	file, err := h.files.Open("a.rvf", true)
+	if err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	state, err := segments.FindState(file, info.Size, segments.FindOptions{})
+	if err != nil {
+		return err
+	}
+	payload := make([]byte, 1+h.random.IntN(200))
+	for i := range payload {
+		payload[i] = byte(h.random.IntN(256))
+	}
+	id := state.Segment.ID + 1 + uint64(h.random.IntN(2))
+	encoded := encodedSegment(unknownType, id, payload)
+	h.foreign = append(h.foreign, encoded)
+	if h.random.IntN(2) == 0 {
+		h.note("and named it")
+		manifest := *state.Manifest
+		manifest.Epoch++
+		manifest.Directory = slices.Clone(manifest.Directory)
+		for _, behind := range state.Behind {
+			if h.random.IntN(2) == 0 {
+				continue // a writer that does not look behind the manifest
+			}
+			manifest.Directory = append(manifest.Directory, segments.DirectoryEntry{
+				SegmentID: behind.ID, Offset: behind.Offset, PayloadLength: behind.PayloadLength, Type: behind.Type,
+			})
+		}
+		manifest.Directory = append(manifest.Directory, segments.DirectoryEntry{
+			SegmentID: id, Offset: state.End, PayloadLength: uint64(len(payload)), Type: unknownType,
+		})
+		encoded = append(slices.Clone(encoded), encodedSegment(segments.TypeManifest, id+1, manifest.Encode())...)
+	}
+	if _, err := file.WriteAt(encoded, state.End); err != nil {
+		return err
+	}
+	return errors.Join(file.Truncate(state.End+int64(len(encoded))), file.SyncData(), file.Close())
+}
+
+// encodedSegment is a segment as other programs write it.
+func encodedSegment(kind segments.Type, id uint64, payload []byte) []byte {
+	header := segments.Header{Version: 1, Type: kind, ID: id, PayloadLength: uint64(len(payload)), ContentHash: segments.ContentHash(payload)}
+	encoded := header.Encode()
+	return append(encoded[:], payload...)
+}
+
+// crash stops the machine somewhere in an operation and goes on with what is left.
+func (h *history) crash() error {
+	for _, held := range h.held {
+		if err := held.reader.Close(); err != nil {
+			return err
+		}
+	}
+	h.held = nil
+	before, from := h.state(), h.files.changes()
+	change := []func(*history) error{
+		(*history).ingest, (*history).delete, (*history).commit, (*history).kernel, (*history).ebpf, (*history).compact, (*history).rollback,
+	}[h.random.IntN(7)]
+	if err := change(h); err != nil {
+		return err
+	}
+	after, to := h.state(), h.files.changes()
+	c := crash{after: from + h.random.IntN(to-from+1), torn: -1}
+	if last := h.files.log[c.after-1]; last.kind == didWrite && c.after > from && h.random.IntN(2) == 0 {
+		c.torn = h.random.IntN(len(last.data) + 1)
+	}
+	if mask := h.random.Uint64(); h.random.IntN(2) == 0 {
+		c.lost = func(i int) bool {
+			return mask>>(i%64)&1 != 0 && h.files.log[i].kind <= didTruncate && h.files.log[i].kind != didCreate
+		}
+	}
+	h.note("at change %d of %d, torn at %d", c.after-from, to-from, c.torn)
+	files := h.files.state(c)
+	for name := range files.names {
+		if IsTemporary(name) {
+			delete(files.names, name) // a crash may leave such a file
+		}
+	}
+	files.restate()
+	h.appenders, h.files, h.named = nil, files, 0
+	var err error
+	if h.store, err = Open("a.rvf", h.options()); err != nil {
+		return err
+	}
+	if h.reader, err = OpenReadOnly("a.rvf", h.options()); err != nil {
+		return err
+	}
+	failures := []error{}
+	for _, state := range []historyState{after, before} {
+		h.mark, h.program, h.stored = state.mark, state.program, state.stored
+		if err = h.agrees(h.store, h.store.Current()); err == nil {
+			return h.ingest()
+		}
+		failures = append(failures, err)
+	}
+	return fmt.Errorf("after the crash neither the new state: %w, nor the former: %w", failures[0], failures[1])
+}
+
+// historyState is the part of the model that a crash may set back.
+type historyState struct {
+	mark    crashMark
+	program []byte
+	stored  map[uint64]struct{}
+}
+
+func (h *history) state() historyState {
+	return historyState{crashMark{model: maps.Clone(h.mark.model), embed: h.mark.embed}, h.program, maps.Clone(h.stored)}
+}
+
+// restate begins a log with the files as they are, all of it on the disk.
+func (m *memoryFiles) restate() {
+	m.log = nil
+	for _, name := range slices.Sorted(maps.Keys(m.names)) {
+		node := m.names[name]
+		m.note(fileChange{kind: didCreate, node: node.number, name: name})
+		m.note(fileChange{kind: didWrite, node: node.number, data: slices.Clone(node.content)})
+		m.note(fileChange{kind: didSync, node: node.number})
+	}
+	m.note(fileChange{kind: didSyncDirectory})
+}
