@@ -154,8 +154,12 @@ func (f *finder) findTorn(p *passage) error {
 	room, kept, broken := f.room(), p.segments.kept, p.end < f.size
 	for i := len(kept) - 1; i >= 0; i-- {
 		s := kept[i]
-		if !broken && s.Type == TypeManifest {
-			return nil
+		if s.Type == TypeManifest {
+			// A walk that comes to a good manifest was not led astray before,
+			// whatever damaged segment it passed that nobody needs.
+			if torn, err := f.torn(s); !broken || !torn || err != nil {
+				return err
+			}
 		}
 		if s.PayloadLength > room {
 			// However long it is, the last one before a break has to be

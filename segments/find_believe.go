@@ -203,12 +203,30 @@ func tornHeader(head []byte) bool {
 	if len(head)-len(rest) >= HeaderSize {
 		return true
 	}
+	if unsaidManifest(head) {
+		return true
+	}
 	for cut := range magicBytes {
 		if begun := bytes.TrimPrefix(rest, magicBytes[:cut]); bytes.HasPrefix(begun, magicBytes) {
 			return true
 		}
 	}
 	return bytes.HasPrefix(magicBytes, rest)
+}
+
+// unsaidManifest reports whether head begins with a manifest's header of which
+// all but the magic number is written, or a part of that: the state of a commit
+// just before the write that makes it count.
+func unsaidManifest(head []byte) bool {
+	magic := len(magicBytes)
+	if len(head) < magic+2 || head[magic] != 1 || Type(head[magic+1]) != TypeManifest {
+		return false
+	}
+	said := 0
+	for said < magic && head[said] == magicBytes[said] {
+		said++
+	}
+	return allZero(head[said:magic])
 }
 
 // end returns where the named segment ends, or math.MaxInt64.

@@ -92,7 +92,7 @@ func (t Type) String() string {
 // leaves behind: they count only when a manifest names them.
 func (t Type) preserved() bool {
 	switch t {
-	case TypeVec, TypeIndex, TypeJournal, TypeManifest, TypeKernel, TypeEBPF, TypeWASM, TypeDashboard:
+	case TypeInvalid, TypeVec, TypeIndex, TypeJournal, TypeManifest, TypeKernel, TypeEBPF, TypeWASM, TypeDashboard:
 		return false
 	}
 	return true

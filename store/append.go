@@ -50,6 +50,7 @@ type block struct {
 	bytes      []byte
 	rows       uint32
 	ids        *idSet
+	given      *idSet   // of the ids, those that were handed out
 	unnumbered []rowRun // rows that get their ids when the block is written
 	marker     bool     // no rows: what came before is to be committed
 }
@@ -136,7 +137,7 @@ func (a *Appender) Append(ctx context.Context, ids []uint64, rows []byte) error 
 // room is the number of rows that the block at hand can still take.
 func (a *Appender) room(width int) int {
 	if a.block == nil {
-		a.block = &block{bytes: make([]byte, 0, max(firstBlockSize, width+8)), ids: newIDSet()}
+		a.block = &block{bytes: make([]byte, 0, max(firstBlockSize, width+8)), ids: newIDSet(), given: newIDSet()}
 	}
 	return (cap(a.block.bytes) - len(a.block.bytes)) / (width + 8)
 }
@@ -182,6 +183,7 @@ func (b *block) number(w *writer, s *session) error {
 			binary.LittleEndian.PutUint64(b.bytes[int(run.first+i)*size:], first+uint64(i))
 		}
 		b.ids.addRun(first, uint64(run.count))
+		b.given.addRun(first, uint64(run.count))
 	}
 	b.unnumbered = b.unnumbered[:0]
 	return nil
@@ -203,7 +205,7 @@ func (a *Appender) submit(width int) error {
 	a.blocks++
 	a.block = nil
 	if a.blocks < blockCount {
-		a.block = &block{bytes: make([]byte, 0, blockSize), ids: newIDSet()}
+		a.block = &block{bytes: make([]byte, 0, blockSize), ids: newIDSet(), given: newIDSet()}
 	} else {
 		a.block = <-a.free
 		a.blocks--
@@ -223,7 +225,7 @@ func (a *Appender) writeBlocks(work <-chan *block) {
 				a.fail(err)
 			}
 		}
-		b.bytes, b.rows, b.ids, b.unnumbered = b.bytes[:0], 0, newIDSet(), nil
+		b.bytes, b.rows, b.ids, b.given, b.unnumbered = b.bytes[:0], 0, newIDSet(), newIDSet(), nil
 		a.free <- b
 	}
 	close(a.free)
@@ -302,7 +304,7 @@ func (a *Appender) writeBlock(b *block) error {
 		return err
 	}
 	r, err := w.reserve(a.session, a.current, len(b.bytes), func() *extent {
-		return &extent{kind: segments.TypeVec, front: segments.VecPrefixSize, ids: newIDSet()}
+		return &extent{kind: segments.TypeVec, front: segments.VecPrefixSize, ids: newIDSet(), given: newIDSet()}
 	})
 	if err != nil {
 		return err
@@ -318,6 +320,7 @@ func (a *Appender) writeBlock(b *block) error {
 	}
 	e.rows += b.rows
 	e.ids.unite(b.ids)
+	e.given.unite(b.given)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -84,7 +85,7 @@ func (w *writer) commitOnce(s *session, c change) (uint32, error) {
 // a manifest fails alone.
 func (w *writer) round(s *session, round []*request) {
 	d, err := w.prepare(s, round)
-	if errors.Is(err, errUnsafeManifest) && len(round) > 1 {
+	if (errors.Is(err, errUnsafeManifest) || errors.Is(err, errIDsTaken)) && len(round) > 1 {
 		for i := range round {
 			w.round(s, round[i:i+1])
 		}
@@ -190,10 +191,14 @@ func (w *writer) prepare(s *session, round []*request) (*draft, error) {
 	for _, e := range d.added {
 		e.pending.Wait()
 		manifest.Directory = append(manifest.Directory, e.entry())
-		if e.ids != nil {
-			d.ids.unite(e.ids)
-			manifest.Dimension = uint16(dimension)
+		if e.ids == nil {
+			continue
 		}
+		if err := w.checkGiven(d, e); err != nil {
+			return nil, err
+		}
+		d.ids.unite(e.ids)
+		manifest.Dimension = uint16(dimension)
 	}
 	deleted := idSetOf(manifest.Deleted)
 	deleted.add(d.deleted)
@@ -210,6 +215,26 @@ func (w *writer) prepare(s *session, round []*request) (*draft, error) {
 		return nil, errUnsafeManifest
 	}
 	return d, nil
+}
+
+// errIDsTaken means that another stream brought, and committed, an id that had been
+// handed out before.
+var errIDsTaken = fmt.Errorf("%w: another stream has meanwhile stored vectors under ids that were handed out to this one; write it again", ErrInput)
+
+// checkGiven sees to it that vectors without ids of their own replace none.
+func (w *writer) checkGiven(d *draft, e *extent) error {
+	if e.given.len() == 0 {
+		return nil
+	}
+	if d.ids.shared(e.given) > 0 {
+		return errIDsTaken
+	}
+	return w.store.ids.at(context.Background(), d.base, func(stored *idSet) error {
+		if stored.shared(e.given) > 0 {
+			return errIDsTaken
+		}
+		return nil
+	})
 }
 
 // errUnsafeManifest means that the manifest would contain, in its list of deleted

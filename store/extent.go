@@ -32,7 +32,8 @@ type extent struct {
 	last     []byte  // the newest bytes, as many as a manifest's start can reach over a border
 	masked   []int64 // places in the file where one byte was left zero
 	rows     uint32
-	ids      *idSet
+	ids      *idSet // of the rows; nil in what holds none that are new
+	given    *idSet // of these, the ids that were handed out, not brought
 	head     []byte // the front's bytes; nil while they are unknown
 	headed   bool   // the header is written
 	dropped  bool   // nobody wants the content any more

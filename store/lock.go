@@ -239,21 +239,31 @@ func removeStale(files FileSystem, path string, judged []byte) error {
 // held says whether the lock file still is ours. A writer whose lock was broken
 // must not commit.
 func (l *writerLock) held() error {
-	content, err := readLock(l.files, l.path)
-	if err != nil {
-		return fmt.Errorf("writer lock lost: %w: %w", ErrLocked, err)
+	there, err := l.files.Stat(l.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("writer lock lost: %w: its file was removed", ErrLocked)
 	}
-	if record, valid := parseLock(content); !valid || record.owner != l.owner {
-		return fmt.Errorf("writer lock lost: %w", ErrLocked)
+	if err != nil {
+		return fmt.Errorf("look at the writer lock: %w", err)
+	}
+	own, err := l.file.Stat()
+	if err != nil {
+		return fmt.Errorf("look at the writer lock: %w", err)
+	}
+	if !sameFile(there, own) {
+		return fmt.Errorf("writer lock lost: %w: another writer took it", ErrLocked)
 	}
 	return nil
 }
 
 // release gives the lock back; a lock that is no longer ours stays.
 func (l *writerLock) release() error {
-	var err error
-	if l.held() == nil {
+	err := l.held()
+	switch {
+	case err == nil:
 		err = l.files.Remove(l.path)
+	case errors.Is(err, ErrLocked):
+		err = nil
 	}
 	return errors.Join(err, l.file.Close())
 }

@@ -35,7 +35,8 @@ func (s *Store) MoveTo(name string) error {
 			return err
 		}
 		s.Moved(name)
-		return errors.Join(s.files.Remove(former), s.files.SyncDirectory(name), s.files.SyncDirectory(former))
+		s.owe()
+		return errors.Join(s.files.Remove(former), s.payDirectory(), s.files.SyncDirectory(former))
 	})
 }
 

@@ -183,7 +183,7 @@ func (h *history) foreignWriter() error {
 		manifest.Epoch++
 		manifest.Directory = slices.Clone(manifest.Directory)
 		for _, behind := range state.Behind {
-			if h.random.IntN(2) == 0 {
+			if behind.Type == unknownType && h.random.IntN(2) == 0 {
 				continue // a writer that does not look behind the manifest
 			}
 			manifest.Directory = append(manifest.Directory, segments.DirectoryEntry{

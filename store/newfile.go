@@ -87,9 +87,14 @@ func createWhole(ctx context.Context, files FileSystem, name string, perm os.Fil
 			err = fmt.Errorf("%w: %w", ErrExists, err)
 		}
 	}
+	linked := err == nil
 	err = errors.Join(err, files.Remove(temporary))
 	if err == nil {
 		err = files.SyncDirectory(name)
+	}
+	if err != nil && linked {
+		// Nobody may build on a name that a power loss could take away.
+		err = errors.Join(err, files.Remove(name))
 	}
 	return err
 }

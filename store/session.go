@@ -140,7 +140,10 @@ func (w *writer) start(ctx context.Context) (*session, error) {
 // cuts off what a crash left behind its last whole segment.
 func (w *writer) attach(session *session) error {
 	s := w.store
-	var err error
+	err := s.payDirectory()
+	if err != nil {
+		return err
+	}
 	if session.file, err = s.files.Open(s.Path(), true); err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ type Store struct {
 	path    string
 	current *Snapshot
 	seen    FileInfo // metadata that current was read under
+	owing   bool     // the file's name is not known to be durable
 	closed  bool
 }
 
@@ -310,6 +311,31 @@ func manifestStands(file io.ReaderAt, snapshot *Snapshot) bool {
 		return false
 	}
 	return header == snapshot.state.Segment.Encode()
+}
+
+// owe notes that the file's name must be made durable before anything else is
+// acknowledged.
+func (s *Store) owe() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.owing = true
+}
+
+// payDirectory makes the file's name durable if that is still owed.
+func (s *Store) payDirectory() error {
+	s.mu.Lock()
+	owing, name := s.owing, s.path
+	s.mu.Unlock()
+	if !owing {
+		return nil
+	}
+	if err := s.files.SyncDirectory(name); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.owing = false
+	return nil
 }
 
 // Identity is the store's place in its lineage as of the newest snapshot known;

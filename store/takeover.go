@@ -69,7 +69,8 @@ func (r *rewrite) takeOver(ctx context.Context, temporary string) (CompactResult
 	r.target = nil
 	r.store.ids.replace(next, r.ids)
 	result := CompactResult{SegmentsCompacted: r.segment, BytesReclaimed: before.Size() - next.Size(), Epoch: next.Epoch()}
-	if err := r.store.files.SyncDirectory(name); err != nil {
+	r.store.owe()
+	if err := r.store.payDirectory(); err != nil {
 		// The name may still lead to the old file after a power loss: nothing that
 		// is committed to the new one would be safe.
 		return CompactResult{}, errors.Join(w.fail(session, err), old.Close())
