@@ -18,7 +18,7 @@ endif
 PORTABLE := ./lineage/... ./segments/... ./store ./store/vecio
 PEER := test/integration/peer
 
-.PHONY: build demo test lint bench deps clean
+.PHONY: build demo test lint bench microbench crash deps clean
 
 build: ## bin/rvffs
 	$(GO) build -o bin/rvffs ./cmd/rvffs
@@ -34,8 +34,14 @@ test: deps ## everything, nothing skipped
 lint: ## format, vet, staticcheck, known vulnerabilities
 	scripts/lint.sh
 
-bench: ## benchmarks of the packages
+bench: deps ## rvffs beside its peers: prints the table and puts it into docs/performance.md
+	$(GO) run ./test/bench -page docs/performance.md $(BENCH)
+
+microbench: ## benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem ./lineage/... ./segments/... ./store/...
+
+crash: deps ## kill -9 of the mount under eight writers, 300 rounds
+	CI=true RVFFS_KILL_ROUNDS=300 $(GO) test -count=1 -timeout 60m -v -run '^TestKilledDaemon$$' ./test/integration
 
 deps: $(PEER)/node_modules/.package-lock.json
 

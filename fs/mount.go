@@ -61,6 +61,11 @@ func Mount(c *catalog.Catalog, mountPoint string, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mount %s: %w", mountPoint, errors.New(strings.TrimSpace(err.Error())))
 	}
+	if raised, err := openEpoch(mountPoint); err == nil {
+		t.notices.use(raised)
+	} else {
+		o.Log.Debug().Err(err).Msg("names are expired one by one")
+	}
 	return &Server{tree: t, server: server, mountPoint: mountPoint}, nil
 }
 
@@ -107,6 +112,7 @@ func controlFiles(c *catalog.Catalog, own map[string]func() []byte) map[string]f
 func (s *Server) Wait() {
 	s.server.Wait()
 	s.tree.closing.Wait()
+	s.tree.notices.close()
 }
 
 // Unmount ends the mount. While somebody uses it, it is only taken out of the

@@ -8,9 +8,11 @@ import (
 	"rvffs/store/catalog"
 )
 
-// notices tell the kernel to look names up again when a store has a new state.
+// notices tell the kernel to look names up again when a store has a new state: all
+// of the mount, by a new epoch, where the kernel knows those, else those of the
+// store, one by one.
 //
-// A notice waits for the lock of the folder that it is about, which the kernel
+// A notice about one name waits for the lock of the folder that it is about, which the kernel
 // also holds during mkdir, rename and lookups there. So notices are given by a
 // goroutine of their own, one for each store that has any, and never by the
 // handler of a request for the folder; only those that hold no lock of it (flush,
@@ -19,6 +21,24 @@ type notices struct {
 	mu      sync.Mutex
 	stores  map[*catalog.Store]*notice
 	settled sync.Cond
+	epoch   *epoch // nil where names have to be expired one by one
+}
+
+// use lets epochs do the work.
+func (n *notices) use(e *epoch) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.epoch = e
+}
+
+// close ends the use of epochs, when the mount is gone.
+func (n *notices) close() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.epoch != nil {
+		_ = n.epoch.close()
+		n.epoch = nil
+	}
 }
 
 // notice is what is due to one store's folder.
@@ -59,6 +79,9 @@ func (n *notices) post(s *catalog.Store) {
 }
 
 func (n *notices) ask(s *catalog.Store) *notice {
+	if n.epoch != nil && n.epoch.raise() == nil {
+		return nil
+	}
 	due := n.stores[s]
 	if due == nil {
 		return nil

@@ -1,0 +1,94 @@
+package fs
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// epoch makes the kernel look every name of the mount up again before it uses it
+// (FUSE_NOTIFY_INC_EPOCH, Linux 6.16). Other than a notice about one name this
+// takes no lock. A notice waits for the folder's lock, which a lookup may hold
+// that waits for us; when the process is killed at that moment, both wait for
+// ever, and the mount with them.
+type epoch struct{ device *os.File }
+
+// incrementEpoch is the notification's number.
+const incrementEpoch = 8
+
+var errNoEpoch = errors.New("the kernel has no such notification")
+
+// openEpoch finds this process's connection to the mount at mountPoint.
+func openEpoch(mountPoint string) (*epoch, error) {
+	var stat unix.Stat_t
+	if err := unix.Stat(mountPoint, &stat); err != nil {
+		return nil, fmt.Errorf("look at the mount: %w", err)
+	}
+	descriptors, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return nil, err
+	}
+	for _, descriptor := range descriptors {
+		target, err := os.Readlink(filepath.Join("/proc/self/fd", descriptor.Name()))
+		if err != nil || target != "/dev/fuse" || connectionOf(descriptor.Name()) != stat.Dev {
+			continue
+		}
+		number, err := strconv.Atoi(descriptor.Name())
+		if err != nil {
+			return nil, err
+		}
+		own, err := unix.FcntlInt(uintptr(number), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return nil, err
+		}
+		e := &epoch{device: os.NewFile(uintptr(own), "/dev/fuse")}
+		if err := e.raise(); err != nil {
+			return nil, errors.Join(err, e.device.Close())
+		}
+		return e, nil
+	}
+	return nil, errNoEpoch
+}
+
+// connectionOf is the device number of the mount that a descriptor of /dev/fuse
+// serves, 0 when it cannot be told.
+func connectionOf(descriptor string) uint64 {
+	file, err := os.Open("/proc/self/fdinfo/" + descriptor)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = file.Close() }()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if value, found := strings.CutPrefix(lines.Text(), "fuse_connection:"); found {
+			number, err := strconv.ParseUint(strings.TrimSpace(value), 10, 64)
+			if err == nil {
+				return number
+			}
+		}
+	}
+	return 0
+}
+
+// raise starts a new epoch: all names that the kernel knows are of the past.
+func (e *epoch) raise() error {
+	message := make([]byte, 0, 16)
+	message = binary.NativeEndian.AppendUint32(message, 16)
+	message = binary.NativeEndian.AppendUint32(message, incrementEpoch)
+	message = binary.NativeEndian.AppendUint64(message, 0)
+	raw, err := e.device.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var result error
+	err = raw.Control(func(descriptor uintptr) { _, result = unix.Write(int(descriptor), message) })
+	return errors.Join(err, result)
+}
+
+func (e *epoch) close() error { return e.device.Close() }

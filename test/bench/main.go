@@ -1,0 +1,164 @@
+// Command bench measures rvffs beside its peers, as docs/performance.md shows.
+//
+//	go run ./test/bench                     everything, in about five minutes
+//	go run ./test/bench -rows append,list   some rows
+//	go run ./test/bench -scale 0.1          smaller data, for a quick look
+//
+// Ours and the peer take turns, each time with fresh files; the figures are
+// medians. A peer that is not installed is named, and its ratios are left out.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// row is one group of measurements.
+type row struct {
+	name, about string
+	run         func(*bench) error
+}
+
+// rows are all of them, in the order of the table.
+var rows = []row{
+	{"append", "dd into vectors.append, against dd to the disk and the reference runtime", (*bench).appendRow},
+	{"small", "commits of one vector", (*bench).smallRow},
+	{"open", "open a large store and read one vector", (*bench).openRow},
+	{"list", "10,000 stores in one mount", (*bench).listRow},
+	{"read", "cat of segments and of raw, warm and cold", (*bench).readRow},
+	{"compact", "compaction of a store that is half dead", (*bench).compactRow},
+	{"memory", "memory of the mount while vectors stream in", (*bench).memoryRow},
+}
+
+// options are the command's flags.
+type options struct {
+	rows      string
+	scale     float64
+	rounds    int
+	full      bool
+	folder    string
+	page      string
+	timeLimit time.Duration
+	child     string
+}
+
+func main() {
+	var o options
+	names := make([]string, len(rows))
+	for i, r := range rows {
+		names[i] = r.name
+	}
+	flag.StringVar(&o.rows, "rows", strings.Join(names, ","), "rows to measure")
+	flag.Float64Var(&o.scale, "scale", 1, "size of the data, relative to the table's")
+	flag.IntVar(&o.rounds, "rounds", 5, "turns that each side takes")
+	flag.BoolVar(&o.full, "full", false, "10,000 commits of one vector instead of 1,000 (the reference runtime takes minutes and gigabytes for them)")
+	flag.StringVar(&o.folder, "dir", os.TempDir(), "where to put the data: 5 GiB for a moment")
+	flag.StringVar(&o.page, "page", "", "page whose table is replaced, if all rows were measured at full size")
+	flag.DurationVar(&o.timeLimit, "time", 15*time.Minute, "give up after so much time")
+	flag.StringVar(&o.child, "child", "", "internal: one measurement in a process of its own")
+	flag.Parse()
+	if o.child != "" {
+		exit(runChild(o.child, flag.Args()))
+	}
+	exit(run(o))
+}
+
+// exit ends the program.
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// run measures the rows that were asked for and reports.
+func run(o options) (err error) {
+	chosen, err := choose(o.rows)
+	if err != nil {
+		return err
+	}
+	limit, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	limit, cancelTime := context.WithTimeout(limit, o.timeLimit)
+	defer cancelTime()
+	b, err := newBench(limit, o)
+	if err != nil {
+		return err
+	}
+	defer b.cleanUp()
+	fmt.Fprintln(os.Stderr, b.machine)
+	whole := readCPU()
+	for _, r := range chosen {
+		if err := limit.Err(); err != nil {
+			return err
+		}
+		start, cpu := time.Now(), readCPU()
+		if err := r.run(b); err != nil {
+			return fmt.Errorf("%s: %w", r.name, err)
+		}
+		steal := readCPU().stealSince(cpu)
+		for i := range b.lines {
+			if b.lines[i].steal < 0 {
+				b.lines[i].steal = steal
+			}
+		}
+		fmt.Fprintf(os.Stderr, "%-8s %5.1f s, %4.1f %% stolen\n", r.name, time.Since(start).Seconds(), 100*steal)
+	}
+	b.machine.steal = readCPU().stealSince(whole)
+	report := b.report()
+	fmt.Print(report)
+	if o.page == "" {
+		return nil
+	}
+	if len(chosen) < len(rows) || o.scale != 1 || o.rounds < 5 {
+		fmt.Fprintf(os.Stderr, "%s stays as it is: that was not the whole table\n", o.page)
+		return nil
+	}
+	return replaceTable(o.page, report)
+}
+
+// choose finds the rows by name.
+func choose(names string) ([]row, error) {
+	var chosen []row
+	for name := range strings.SplitSeq(names, ",") {
+		i := slices.IndexFunc(rows, func(r row) bool { return r.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no row is called %q", name)
+		}
+		chosen = append(chosen, rows[i])
+	}
+	return chosen, nil
+}
+
+// The markers between which a page holds the table.
+const (
+	tableBegin = "<!-- make bench: begin -->\n"
+	tableEnd   = "<!-- make bench: end -->\n"
+)
+
+// replaceTable puts the report between the markers of a page.
+func replaceTable(page, report string) error {
+	text, err := os.ReadFile(page)
+	if err != nil {
+		return err
+	}
+	before, rest, found := strings.Cut(string(text), tableBegin)
+	_, after, ended := strings.Cut(rest, tableEnd)
+	if !found || !ended {
+		return fmt.Errorf("%s: no markers for the table", page)
+	}
+	temporary := filepath.Join(filepath.Dir(page), "."+filepath.Base(page)+".new")
+	if err := os.WriteFile(temporary, []byte(before+tableBegin+report+tableEnd+after), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(temporary, page)
+}
