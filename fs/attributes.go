@@ -2,6 +2,7 @@ package fs
 
 import (
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -23,7 +24,7 @@ const (
 
 // facts are what stat(2) tells of a node, but for its type and inode number.
 type facts struct {
-	mode      os.FileMode // permission bits
+	mode      os.FileMode // permission bits, and specialBits of folders
 	uid, gid  uint32
 	modified  time.Time
 	size      int64
@@ -51,13 +52,43 @@ func folderOf(backing catalog.Attributes) facts {
 // fill writes the facts down. Every node has one name, and folders do not count
 // those below them.
 func (f facts) fill(out *fuse.Attr) {
-	out.Mode = uint32(f.mode.Perm())
+	out.Mode = rawMode(f.mode)
 	out.Uid, out.Gid = f.uid, f.gid
 	out.Size = uint64(f.size)
 	out.Blocks = uint64(f.allocated+sectorSize-1) / sectorSize
 	out.Blksize = f.blockSize
 	out.Nlink = 1
 	out.SetTimes(&f.modified, &f.modified, &f.modified)
+}
+
+// specialBits are the mode bits of folders that change what permissions mean.
+const specialBits = os.ModeSticky | os.ModeSetgid | os.ModeSetuid
+
+// special pairs each of them with its bit in a mode of the system.
+var special = map[os.FileMode]uint32{
+	os.ModeSticky: syscall.S_ISVTX, os.ModeSetgid: syscall.S_ISGID, os.ModeSetuid: syscall.S_ISUID,
+}
+
+// rawMode is a mode as the system writes it, without the type of file.
+func rawMode(mode os.FileMode) uint32 {
+	raw := uint32(mode.Perm())
+	for bit, its := range special {
+		if mode&bit != 0 {
+			raw |= its
+		}
+	}
+	return raw
+}
+
+// modeOf is the reverse of rawMode.
+func modeOf(raw uint32) os.FileMode {
+	mode := os.FileMode(raw).Perm()
+	for bit, its := range special {
+		if raw&its != 0 {
+			mode |= bit
+		}
+	}
+	return mode
 }
 
 // fillEntry writes the facts into the answer to a lookup, with the times for

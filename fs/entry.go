@@ -111,7 +111,7 @@ type attributed interface {
 // setAttributes passes the changes on.
 func setAttributes(ctx context.Context, target attributed, in *fuse.SetAttrIn) error {
 	if mode, given := in.GetMode(); given {
-		if err := target.Chmod(ctx, os.FileMode(mode).Perm()); err != nil {
+		if err := target.Chmod(ctx, modeOf(mode)); err != nil {
 			return err
 		}
 	}

@@ -32,7 +32,9 @@ func (n *folderNode) facts() (facts, syscall.Errno) {
 	if err != nil {
 		return facts{}, n.tree.errno(n.name(), "stat", err)
 	}
-	return ownedBy(backing, os.ModePerm), 0
+	described := ownedBy(backing, os.ModePerm)
+	described.mode |= backing.Mode & specialBits
+	return described, 0
 }
 
 // name is the folder's path, for the log.

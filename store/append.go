@@ -113,6 +113,8 @@ func (a *Appender) Append(ctx context.Context, ids []uint64, rows []byte) error 
 	}
 	if ids != nil {
 		w.useIDs(a.session, ids)
+	} else if err := w.checkRoom(a.session, len(rows)/width); err != nil {
+		return err
 	}
 	for len(rows) > 0 {
 		room := a.room(width)
@@ -315,7 +317,11 @@ func (a *Appender) writeBlock(b *block) error {
 		a.current = e
 		a.extents = append(a.extents, e)
 	}
-	if err := e.writeBody(r.file, b.bytes, r.at); err != nil {
+	err = w.guard(a.session, r.file)
+	if err == nil {
+		err = e.writeBody(r.file, b.bytes, r.at)
+	}
+	if err != nil {
 		return w.fail(a.session, err)
 	}
 	e.rows += b.rows

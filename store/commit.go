@@ -310,6 +310,9 @@ func (w *writer) showMasked(s *session, d *draft) error {
 	if len(masked) == 0 {
 		return nil
 	}
+	if err := w.guard(s, s.file); err != nil {
+		return err
+	}
 	if slices.Max(masked) >= d.base.state.Segment.Offset {
 		again := *d.base.state.Manifest
 		again.Directory = d.base.named()

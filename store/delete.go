@@ -28,11 +28,10 @@ func (s *Store) delete(ctx context.Context, ids []uint64) (DeleteResult, error) 
 	if err != nil {
 		return DeleteResult{}, err
 	}
-	s.writer.mu.Lock()
-	base := session.base
-	s.writer.mu.Unlock()
+	var base *Snapshot
 	live := newIDSet()
-	err = s.ids.at(ctx, base, func(stored *idSet) error {
+	err = s.ids.atNewest(ctx, func() *Snapshot { return s.writer.baseOf(session) }, func(newest *Snapshot, stored *idSet) error {
+		base = newest
 		for _, id := range ids {
 			if stored.contains(id) {
 				live.insert(id)

@@ -80,7 +80,9 @@ func (s *Store) embed(ctx context.Context, e embedding, image io.Reader) (uint32
 	target := r.extent
 	var epoch uint32
 	if err == nil {
-		err = e.write(ctx, r.file, target, image)
+		if err = s.writer.guard(session, r.file); err == nil {
+			err = e.write(ctx, r.file, target, image)
+		}
 		target.dropped = err != nil
 		target.pending.Done()
 	}

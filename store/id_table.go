@@ -37,6 +37,18 @@ func (t *idTable) at(ctx context.Context, snapshot *Snapshot, use func(stored *i
 	return use(t.stored)
 }
 
+// atNewest is at for the newest of the snapshots that current gives: a compaction
+// may take the file of one away before its ids were read.
+func (t *idTable) atNewest(ctx context.Context, current func() *Snapshot, use func(base *Snapshot, stored *idSet) error) error {
+	for {
+		base := current()
+		err := t.at(ctx, base, func(stored *idSet) error { return use(base, stored) })
+		if !errors.Is(err, ErrStale) || current() == base {
+			return err
+		}
+	}
+}
+
 // advance brings the table up to snapshot and reads only what is new in it.
 func (t *idTable) advance(ctx context.Context, snapshot *Snapshot) error {
 	if t.snapshot == snapshot {
@@ -147,7 +159,8 @@ func openVectors(file File, snapshot *Snapshot, entry segments.DirectoryEntry) (
 		return nil, err
 	}
 	reader, err := segments.OpenVec(file, segment, snapshot.Dialect())
-	if errors.Is(err, segments.ErrVecCount) {
+	short := snapshot.Dialect() == segments.DialectRuntime && segment.PayloadLength < segments.VecPrefixSize
+	if errors.Is(err, segments.ErrVecCount) || short {
 		return noVectors{}, nil
 	}
 	if err != nil {

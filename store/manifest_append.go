@@ -13,6 +13,9 @@ import (
 // The order on the disk is what makes a commit whole or absent: everything but
 // the manifest's magic number, then, when that is durable, the magic number.
 func (w *writer) appendManifest(s *session, stamp uint64, small []newSegment, manifest *segments.Manifest) (segments.Segment, error) {
+	if err := w.guard(s, s.file); err != nil {
+		return segments.Segment{}, err
+	}
 	length := int64(segments.HeaderSize + manifest.EncodedSize())
 	for _, segment := range small {
 		length += int64(segments.HeaderSize + len(segment.payload) + segments.DirectoryEntrySize)
@@ -62,7 +65,7 @@ func (w *writer) appendManifest(s *session, stamp uint64, small []newSegment, ma
 	if err := s.file.SyncData(); err != nil {
 		return segments.Segment{}, err
 	}
-	if err := s.lock.held(); err != nil {
+	if err := w.guard(s, s.file); err != nil {
 		return segments.Segment{}, err
 	}
 	if _, err := s.file.WriteAt(header[:len(unsaid)], last.Offset); err != nil {

@@ -400,7 +400,11 @@ func (h *history) append() error {
 		}
 	}
 	if err := a.Append(context.Background(), ids, encodeRows(vectors)); err != nil {
-		return err
+		if !numbered {
+			err = h.mayRefuse(err)
+		}
+		h.drop(a)
+		return errors.Join(err, a.Rollback())
 	}
 	a.rows = append(a.rows, rows...)
 	if h.random.IntN(2) > 0 {

@@ -65,9 +65,18 @@ func (s *Snapshot) deadBytes() (dead, forgotten int64) {
 	}
 	rows := s.rows()
 	total = min(total, rows)
-	wanted := total - min(total, uint64(len(s.state.Manifest.Deleted)))
+	wanted := total - min(total, s.deletedIDs())
 	forgotten = int64(rows-wanted) * int64(segments.RowSize(s.Dimension()))
 	return s.Size() - min(max(live-forgotten, 0), s.Size()), forgotten
+}
+
+// deletedIDs is the number of different ids in the deleted list, which a hostile
+// file may state more than once.
+func (s *Snapshot) deletedIDs() uint64 {
+	count, _ := s.cache.deleted.get(func() (uint64, error) {
+		return idSetOf(s.state.Manifest.Deleted).len(), nil
+	})
+	return count
 }
 
 // maintenance runs compactions in the background as the policy asks for them.

@@ -84,7 +84,7 @@ func (r *rewrite) fill(ctx context.Context, also *idSet, temporary string) (Comp
 			return err
 		}
 		for range catchUps {
-			newest := r.sessionBase()
+			newest := r.store.writer.baseOf(r.session)
 			if newest.Size()-r.base.Size() < littleLeft {
 				break
 			}
@@ -102,13 +102,6 @@ func (r *rewrite) fill(ctx context.Context, also *idSet, temporary string) (Comp
 		return CompactResult{}, err
 	}
 	return r.takeOver(ctx, temporary)
-}
-
-func (r *rewrite) sessionBase() *Snapshot {
-	w := &r.store.writer
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return r.session.base
 }
 
 // copyVectors writes the live vectors, in as few segments as the format allows.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"sync"
 	"time"
@@ -268,6 +269,31 @@ func (w *writer) reserve(s *session, current *extent, n int, next func() *extent
 	return r, nil
 }
 
+// guard makes sure that file may be written to: that the writer lock is still
+// ours, and that the store's name still leads to this file. It must be asked
+// before the first byte of anything that is written: a writer that lost its lock
+// may find another's commits where it left off.
+func (w *writer) guard(s *session, file File) error {
+	if err := s.lock.held(); err != nil {
+		return err
+	}
+	there, err := w.store.files.Stat(w.store.Path())
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: the store's file was removed", ErrNotFound)
+	}
+	if err != nil {
+		return fmt.Errorf("look at the store's file: %w", err)
+	}
+	own, err := file.Stat()
+	if err != nil {
+		return fmt.Errorf("look at the store's file: %w", err)
+	}
+	if !sameFile(there, own) {
+		return fmt.Errorf("%w: the store's file was replaced", ErrStale)
+	}
+	return nil
+}
+
 // place puts an extent at the end of the file. The caller holds the writer's mu.
 func (s *session) place(e *extent) {
 	e.id, e.offset = s.segmentID, s.tail
@@ -312,14 +338,21 @@ func (w *writer) fixDimension(s *session, dimension int) error {
 // knowIDs finds the highest id in use, once a session.
 func (w *writer) knowIDs(ctx context.Context, s *session) error {
 	w.mu.Lock()
-	known, base := s.idsKnown, s.base
+	known := s.idsKnown
 	w.mu.Unlock()
 	if known {
 		return nil
 	}
-	return w.store.ids.at(ctx, base, func(stored *idSet) error {
+	return w.store.ids.atNewest(ctx, func() *Snapshot { return w.baseOf(s) }, func(base *Snapshot, stored *idSet) error {
+		inherited, branch, err := base.highestInherited()
+		if err != nil {
+			return err
+		}
 		w.mu.Lock()
 		defer w.mu.Unlock()
+		if branch {
+			s.useID(inherited)
+		}
 		if highest, any := stored.highest(); any {
 			s.useID(highest)
 		}
@@ -343,15 +376,34 @@ func (s *session) useID(id uint64) {
 func (w *writer) takeIDs(s *session, count int) (uint64, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if count == 0 {
-		return s.nextID, nil
-	}
-	if s.noNextID || s.nextID > math.MaxUint64-uint64(count-1) {
-		return 0, fmt.Errorf("%w: the highest id is taken, vectors need ids of their own", ErrInput)
+	if err := s.room(count); err != nil || count == 0 {
+		return s.nextID, err
 	}
 	first := s.nextID
 	s.useID(first + uint64(count-1))
 	return first, nil
+}
+
+// baseOf is the newest committed state in a session.
+func (w *writer) baseOf(s *session) *Snapshot {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return s.base
+}
+
+// checkRoom makes sure that so many ids are free above all that are in use.
+func (w *writer) checkRoom(s *session, count int) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return s.room(count)
+}
+
+// room is checkRoom for a caller that holds the writer's mu.
+func (s *session) room(count int) error {
+	if count > 0 && (s.noNextID || s.nextID > math.MaxUint64-uint64(count-1)) {
+		return fmt.Errorf("%w: the highest id is taken, vectors need ids of their own", ErrInput)
+	}
+	return nil
 }
 
 // useIDs notes ids that came with their vectors.

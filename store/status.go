@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"rvffs/segments"
@@ -23,7 +24,10 @@ type Status struct {
 	DeadBytes      int64   `json:"dead_bytes"`
 	DeadSpaceRatio float64 `json:"dead_space_ratio"` // dead_bytes / file_size
 	ReadOnly       bool    `json:"read_only"`
-	Writing        bool    `json:"writing"` // this process holds the writer lock
+	// Damage tells why vectors could not be counted; the counts are then what the
+	// manifest states.
+	Damage  string `json:"damage,omitempty"`
+	Writing bool   `json:"writing"` // this process holds the writer lock
 	// Compaction is "idle", "running" or "emergency"; its progress is in bytes.
 	Compaction      string `json:"compaction"`
 	CompactionDone  int64  `json:"compaction_done,omitempty"`
@@ -41,16 +45,34 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 }
 
 func (s *Store) status(ctx context.Context) (Status, error) {
-	snapshot, err := s.Snapshot()
-	if err != nil {
-		return Status{}, err
+	for {
+		snapshot, err := s.Snapshot()
+		if err != nil {
+			return Status{}, err
+		}
+		status, err := s.statusOf(ctx, snapshot)
+		if !errors.Is(err, ErrStale) || s.Current() == snapshot {
+			return status, err
+		}
 	}
+}
+
+func (s *Store) statusOf(ctx context.Context, snapshot *Snapshot) (Status, error) {
 	total, deleted, err := s.count(ctx, snapshot)
+	var damage string
+	if errors.Is(err, ErrCorrupt) {
+		// What can be known is told all the same: the manifest's word.
+		damage = err.Error()
+		total = min(snapshot.state.Manifest.TotalVectors, snapshot.rows())
+		deleted = min(total, snapshot.deletedIDs())
+		err = nil
+	}
 	if err != nil {
 		return Status{}, err
 	}
 	status := Status{
-		Epoch: snapshot.Epoch(), Dimension: snapshot.Dimension(), Metric: snapshot.Metric().String(), Dialect: snapshot.Dialect().String(),
+		Damage: damage,
+		Epoch:  snapshot.Epoch(), Dimension: snapshot.Dimension(), Metric: snapshot.Metric().String(), Dialect: snapshot.Dialect().String(),
 		LiveVectors: total - deleted, DeletedVectors: deleted, TotalVectors: total, StoredRows: snapshot.rows(),
 		FileSize: snapshot.Size(),
 		ReadOnly: s.checkWritable(snapshot) != nil,
@@ -72,11 +94,7 @@ func (s *Store) status(ctx context.Context) (Status, error) {
 func (s *Store) count(ctx context.Context, snapshot *Snapshot) (total, deleted uint64, err error) {
 	err = s.ids.at(ctx, snapshot, func(stored *idSet) error {
 		total = stored.len()
-		for _, id := range snapshot.state.Manifest.Deleted {
-			if stored.contains(id) {
-				deleted++
-			}
-		}
+		deleted = idSetOf(snapshot.state.Manifest.Deleted).shared(stored)
 		return nil
 	})
 	return total, deleted, err

@@ -407,5 +407,9 @@ func (s *Store) checkWritable(snapshot *Snapshot) error {
 	case snapshot.Dialect() != segments.DialectRuntime:
 		return fmt.Errorf("%w: the file is in the wire dialect", ErrReadOnly)
 	}
-	return nil
+	frozen, err := snapshot.frozen()
+	if err == nil && frozen {
+		err = fmt.Errorf("%w: the branch is frozen", ErrReadOnly)
+	}
+	return err
 }

@@ -40,7 +40,7 @@ func (r *rewrite) takeOver(ctx context.Context, temporary string) (CompactResult
 	if err := errors.Join(r.target.SetOwner(info), r.target.SyncData()); err != nil {
 		return CompactResult{}, err
 	}
-	if err := session.lock.held(); err != nil {
+	if err := w.guard(session, old); err != nil {
 		return CompactResult{}, err
 	}
 	if info, err = r.target.Stat(); err != nil {

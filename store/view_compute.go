@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
@@ -46,7 +47,8 @@ type BindingDescription struct {
 }
 
 // Kernel shows the first kernel that the manifest names: image, cmdline,
-// header.json and header.bin; nothing when there is none.
+// header.json and header.bin, or error.txt when it is damaged; nothing when there
+// is none.
 func (s *Snapshot) Kernel() ([]NamedView, error) {
 	return s.cache.kernel.get(func() ([]NamedView, error) {
 		return s.compute(segments.TypeKernel, s.kernelFiles)
@@ -54,7 +56,8 @@ func (s *Snapshot) Kernel() ([]NamedView, error) {
 }
 
 // EBPF shows the first eBPF program that the manifest names: program.o, btf,
-// header.json and header.bin; nothing when there is none.
+// header.json and header.bin, or error.txt when it is damaged; nothing when there
+// is none.
 func (s *Snapshot) EBPF() ([]NamedView, error) {
 	return s.cache.ebpf.get(func() ([]NamedView, error) {
 		return s.compute(segments.TypeEBPF, s.ebpfFiles)
@@ -80,8 +83,12 @@ func (s *Snapshot) compute(kind segments.Type, list func(segments.DirectoryEntry
 			files, err = list(entry, prefix)
 			return err
 		})
+		if err = asCorrupt(err); errors.Is(err, ErrCorrupt) {
+			text := fmt.Sprintf("The %s at offset %d cannot be read.\n\n%v\n", kind, entry.Offset, err)
+			return []NamedView{{"error.txt", bytesView(text)}}, nil
+		}
 		if err != nil {
-			return nil, fmt.Errorf("read the %s at offset %d: %w", kind, entry.Offset, asCorrupt(err))
+			return nil, fmt.Errorf("read the %s at offset %d: %w", kind, entry.Offset, err)
 		}
 		return files, nil
 	}

@@ -18,6 +18,7 @@ func commands() []*cobra.Command {
 		newDeriveCommand(),
 		newEmbedKernelCommand(),
 		newCompactCommand(),
+		newVerifyCommand(),
 	}
 }
 

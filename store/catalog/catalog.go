@@ -189,6 +189,23 @@ func (c *Catalog) current() (*tree, error) {
 	return next, nil
 }
 
+// listed is what the newest listing saw of a store's file.
+func (c *Catalog) listed(file string) (store.FileInfo, bool) {
+	t, _, _ := c.known()
+	if t == nil {
+		return store.FileInfo{}, false
+	}
+	scan, known := t.scans[path.Dir(file)]
+	if !known {
+		return store.FileInfo{}, false
+	}
+	found, known := scan.stores[path.Base(file)]
+	if !known {
+		return store.FileInfo{}, false
+	}
+	return found.info, true
+}
+
 // scan reads all folders that changed since known was made.
 func (c *Catalog) scan(known *tree) (*tree, error) {
 	scans := map[string]*folderScan{}

@@ -49,14 +49,14 @@ var (
 
 // Attributes are the metadata of the file or folder behind an entry.
 type Attributes struct {
-	Mode     os.FileMode // permission bits of the file, without execute bits for stores
+	Mode     os.FileMode // permission bits, and a folder's sticky, setuid and setgid bits
 	UID, GID uint32
 	Modified time.Time
 	Size     int64 // bytes of the file
 }
 
 func attributesOf(info store.FileInfo) Attributes {
-	return Attributes{Mode: info.Mode.Perm(), UID: info.UID, GID: info.GID, Modified: info.Modified, Size: info.Size}
+	return Attributes{Mode: info.Mode & (os.ModePerm | os.ModeSticky | os.ModeSetgid | os.ModeSetuid), UID: info.UID, GID: info.GID, Modified: info.Modified, Size: info.Size}
 }
 
 // Link is a symlink.

@@ -1,8 +1,7 @@
 package catalog
 
 import (
-	"errors"
-	"path"
+	"io"
 	"strings"
 
 	"rvffs/lineage"
@@ -36,21 +35,47 @@ func hasExtension(name string) bool {
 	return strings.ContainsRune(strings.TrimLeft(name, "."), '.')
 }
 
-// readFacts looks at the file at name, of which info was read. The former facts
-// are taken over when the file has not changed since.
-func readFacts(files store.FileSystem, name string, info store.FileInfo, former *facts) *facts {
-	if former != nil && former.info.Inode == info.Inode && former.info.Device == info.Device &&
-		former.info.Size == info.Size && former.info.Modified.Equal(info.Modified) {
-		return former
+// lookReader reads facts, one file after the other.
+type lookReader struct {
+	files folderFiles
+	file  tailReader
+}
+
+// facts looks at the named file; nil means that it is gone. The former facts are
+// taken over when the file has not changed since.
+func (r *lookReader) facts(name string, former *facts) *facts {
+	if former != nil {
+		info, err := r.files.stat(name)
+		if err != nil {
+			return nil
+		}
+		if former.describe(info) {
+			return former
+		}
 	}
-	found := &facts{info: info}
-	_, found.isStore = lineage.ProfileOfName(path.Base(name))
-	file, err := files.Open(name, false)
+	file, info, err := r.files.open(name)
 	if err != nil {
-		return found
+		// A store that may not be read is shown all the same.
+		if info, err = r.files.stat(name); err != nil {
+			return nil
+		}
+		_, named := lineage.ProfileOfName(name)
+		return &facts{info: info, isStore: named}
 	}
 	defer func() { _ = file.Close() }()
-	if !found.isStore {
+	r.file.reset(file, info.Size)
+	return readFacts(name, info, &r.file)
+}
+
+// describe says whether the facts are of a file that info is of, as it is now.
+func (f *facts) describe(info store.FileInfo) bool {
+	return f.info.Inode == info.Inode && f.info.Device == info.Device &&
+		f.info.Size == info.Size && f.info.Modified.Equal(info.Modified)
+}
+
+func readFacts(name string, info store.FileInfo, file io.ReaderAt) *facts {
+	found := &facts{info: info}
+	if _, found.isStore = lineage.ProfileOfName(name); !found.isStore {
 		var start [segments.HeaderSize]byte
 		if _, err := file.ReadAt(start[:], 0); err != nil {
 			return found
@@ -61,7 +86,7 @@ func readFacts(files store.FileSystem, name string, info store.FileInfo, former 
 		found.isStore = true
 	}
 	state, err := segments.FindState(file, info.Size, segments.FindOptions{ScanLimit: listingScan})
-	if errors.Is(err, segments.ErrScanLimit) || err != nil {
+	if err != nil {
 		return found // shown where its file stands; opening it tells more
 	}
 	found.identity, found.hasIdentity = state.Manifest.Identity, state.Manifest.HasIdentity

@@ -107,15 +107,15 @@ func (f *Folder) folderEntry(name string) Entry {
 }
 
 func (f *Folder) storeEntry(t *tree, scan *folderScan, name string) Entry {
-	file := path.Join(f.path, name)
-	if place := t.place[file]; place != file {
+	file := join(f.path, name)
+	if place, nested := t.place[file]; nested {
 		return f.linkEntry(name, relative(f.path, place), scan)
 	}
 	return Entry{Name: name, Kind: KindStore, Store: f.catalog.store(file)}
 }
 
 func (f *Folder) linkEntry(name, target string, scan *folderScan) Entry {
-	return Entry{Name: name, Kind: KindLink, Link: f.catalog.link(path.Join(f.path, name), target, scan.modified)}
+	return Entry{Name: name, Kind: KindLink, Link: f.catalog.link(join(f.path, name), target, scan.modified)}
 }
 
 // Mkdir makes a new, empty root store when name has a store's extension, else a

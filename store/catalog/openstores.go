@@ -26,19 +26,32 @@ func (o *openStores) opened(s *Store) error {
 		o.places[s] = o.byUse.PushFront(s)
 	}
 	var idle []*Store
-	for at := o.byUse.Back(); at != nil && o.byUse.Len()-len(idle) > o.limit; at = at.Prev() {
-		idle = append(idle, at.Value.(*Store))
+	for o.byUse.Len() > o.limit {
+		oldest := o.byUse.Remove(o.byUse.Back()).(*Store)
+		delete(o.places, oldest)
+		idle = append(idle, oldest)
 	}
 	o.mu.Unlock()
 	var problems []error
 	for _, candidate := range idle {
+		// It has left the list before: whoever opens it again meanwhile puts it
+		// back, and does not lose it by what comes after.
 		closed, err := candidate.closeIdle()
 		problems = append(problems, err)
-		if closed {
-			o.forget(candidate)
+		if !closed {
+			o.keep(candidate)
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// keep puts a store that is in use back as the oldest.
+func (o *openStores) keep(s *Store) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if _, known := o.places[s]; !known {
+		o.places[s] = o.byUse.PushBack(s)
+	}
 }
 
 // used notes that a store was needed just now.

@@ -37,18 +37,28 @@ func (c *Catalog) scanFolder(name string, former *folderScan) (*folderScan, erro
 	}
 	scan := &folderScan{
 		modified: info.ModTime(), settled: time.Since(info.ModTime()) > settleTime,
-		stores: map[string]*facts{}, symlinks: map[string]string{},
+		symlinks: map[string]string{},
 	}
 	folder, err := root.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	entries, err := folder.ReadDir(-1)
-	if err = errors.Join(err, folder.Close()); err != nil {
+	if err = errors.Join(c.fill(scan, folder, name, former), folder.Close()); err != nil {
 		return nil, err
 	}
+	slices.Sort(scan.folders)
+	return scan, nil
+}
+
+// fill reads what an open folder holds into scan.
+func (c *Catalog) fill(scan *folderScan, folder *os.File, name string, former *folderScan) error {
+	entries, err := readNames(folder)
+	if err != nil {
+		return err
+	}
+	candidates := make([]string, 0, len(entries))
 	for _, entry := range entries {
-		full := path.Join(name, entry.Name())
+		full := join(name, entry.Name())
 		switch {
 		case full == ControlFolder:
 		case entry.IsDir():
@@ -58,23 +68,27 @@ func (c *Catalog) scanFolder(name string, former *folderScan) (*folderScan, erro
 				scan.symlinks[entry.Name()] = target
 			}
 		case entry.Type().IsRegular() && candidate(entry.Name()):
-			info, err := c.files.Stat(full)
-			if err != nil {
-				continue // gone since
-			}
-			var known *facts
-			if former != nil {
-				known = former.stores[entry.Name()]
-			}
-			if found := readFacts(c.files, full, info, known); found.isStore || known != nil && known.isStore {
-				scan.stores[entry.Name()] = found
-			}
+			candidates = append(candidates, entry.Name())
 		case entry.Type().IsRegular() && store.IsTemporary(entry.Name()):
 			c.sweep(full)
 		}
 	}
-	slices.Sort(scan.folders)
-	return scan, nil
+	var known map[string]*facts
+	if former != nil {
+		known = former.stores
+	}
+	found, err := c.look(folder, name, candidates, known)
+	if err != nil {
+		return err
+	}
+	scan.stores = make(map[string]*facts, len(candidates))
+	for i, candidate := range candidates {
+		before := known[candidate]
+		if now := found[i]; now != nil && (now.isStore || before != nil && before.isStore) {
+			scan.stores[candidate] = now
+		}
+	}
+	return nil
 }
 
 // symlink says where a symlink of the backing directory leads within the mount;
@@ -134,6 +148,14 @@ func relative(folder, target string) string {
 		shared++
 	}
 	return strings.Repeat("../", len(from)-shared) + strings.Join(to[shared:], "/")
+}
+
+// join is path.Join for a folder and a bare name, which need no cleaning.
+func join(folder, name string) string {
+	if folder == "." {
+		return name
+	}
+	return folder + "/" + name
 }
 
 func parts(name string) []string {

@@ -42,7 +42,6 @@ type Store struct {
 func newStore(c *Catalog, name string, number uint64) *Store {
 	return &Store{
 		catalog: c, number: number, path: name, spans: []uint64{number},
-		streams: map[*store.AppendStream]struct{}{}, inodes: map[string]uint64{},
 	}
 }
 
@@ -66,6 +65,9 @@ func (s *Store) Inode(view string) uint64 {
 	defer s.mu.Unlock()
 	number, known := s.inodes[view]
 	if !known {
+		if s.inodes == nil {
+			s.inodes = map[string]uint64{}
+		}
 		position := uint64(len(s.inodes)) + 1
 		if position/inodeSpan >= uint64(len(s.spans)) {
 			s.catalog.mu.Lock()
@@ -90,35 +92,37 @@ func (s *Store) Attributes() (Attributes, error) {
 
 // use runs f on the engine, which is opened if need be and stays open meanwhile.
 func (s *Store) use(f func(*store.Store) error) error {
-	engine, err := s.acquire()
+	engine, _, err := s.acquire()
 	if err != nil {
 		return err
 	}
 	return errors.Join(f(engine), s.release())
 }
 
-func (s *Store) acquire() (*store.Store, error) {
+// acquire returns the engine, to be given back with release. It is fresh when this
+// very call opened it: then its state is the file's.
+func (s *Store) acquire() (engine *store.Store, fresh bool, err error) {
 	if engine := s.join(); engine != nil {
-		return engine, nil
+		return engine, false, nil
 	}
 	s.opening.Lock()
 	defer s.opening.Unlock()
 	if engine := s.join(); engine != nil {
-		return engine, nil
+		return engine, false, nil
 	}
 	name := s.Path()
-	info, err := s.catalog.files.Stat(name)
+	info, err := s.infoBefore(name)
 	if err != nil {
-		return nil, fmt.Errorf("store %q: %w", name, err)
+		return nil, false, fmt.Errorf("store %q: %w", name, err)
 	}
 	if err := s.knownProblem(info); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	open := store.Open
 	if s.catalog.options.ReadOnly {
 		open = store.OpenReadOnly
 	}
-	engine, err := open(name, store.Options{
+	engine, err = open(name, store.Options{
 		Files: s.catalog.files, LockWait: s.catalog.options.LockWait, Known: s.knowledge(),
 		OnCommit:   func(*store.Snapshot) { s.catalog.committed(s) },
 		Background: !s.catalog.options.ReadOnly, OnCompaction: s.compacted,
@@ -130,9 +134,27 @@ func (s *Store) acquire() (*store.Store, error) {
 	}
 	s.mu.Unlock()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return engine, s.catalog.open.opened(s)
+	if err := s.catalog.open.opened(s); err != nil {
+		s.catalog.options.Log.Warn().Err(err).Msg("closing idle stores failed")
+	}
+	return engine, true, nil
+}
+
+// infoBefore is metadata from before the file is opened: a problem that is found
+// then counts for as long as the metadata stay the same. While none is known, what
+// the listing saw will do.
+func (s *Store) infoBefore(name string) (store.FileInfo, error) {
+	s.mu.Lock()
+	problem := s.problem
+	s.mu.Unlock()
+	if problem == nil {
+		if info, listed := s.catalog.listed(name); listed {
+			return info, nil
+		}
+	}
+	return s.catalog.files.Stat(name)
 }
 
 // join takes part in an engine that is open.
@@ -163,13 +185,13 @@ func (s *Store) release() error {
 	return s.catalog.open.used(s)
 }
 
-// closeIdle closes the engine if nobody uses it and says whether it did.
+// closeIdle closes the engine if nobody uses it and says whether it is closed.
 func (s *Store) closeIdle() (bool, error) {
 	s.mu.Lock()
 	engine := s.engine
 	if engine == nil || s.users > 0 {
 		s.mu.Unlock()
-		return false, nil
+		return engine == nil, nil
 	}
 	s.engine, s.known = nil, engine.Known()
 	s.mu.Unlock()
@@ -201,11 +223,7 @@ func (s *Store) close() error {
 // Snapshot is the newest committed state; a change of the file by another process
 // is noticed.
 func (s *Store) Snapshot(context.Context) (*store.Snapshot, error) {
-	var snapshot *store.Snapshot
-	err := s.use(func(engine *store.Store) (err error) {
-		snapshot, err = engine.Snapshot()
-		return err
-	})
+	snapshot, err := s.look()
 	if errors.Is(err, store.ErrNotStore) {
 		// The file was replaced by one that is no store. What is still open of the
 		// former stays readable.
@@ -214,6 +232,19 @@ func (s *Store) Snapshot(context.Context) (*store.Snapshot, error) {
 		return nil, errors.Join(err, closeErr)
 	}
 	return snapshot, err
+}
+
+// look is the state of the file at this moment.
+func (s *Store) look() (*store.Snapshot, error) {
+	engine, fresh, err := s.acquire()
+	if err != nil {
+		return nil, err
+	}
+	if fresh {
+		return engine.Current(), s.release()
+	}
+	snapshot, err := engine.Snapshot()
+	return snapshot, errors.Join(err, s.release())
 }
 
 // Problem is why the file cannot be read as a store; nil when it can.
@@ -309,7 +340,7 @@ func (s *Store) Rename(ctx context.Context, name string, to Container, newName s
 
 // OpenAppend starts a stream of vectors into the store.
 func (s *Store) OpenAppend(_ context.Context, format vecio.Format) (*AppendStream, error) {
-	engine, err := s.acquire()
+	engine, _, err := s.acquire()
 	if err != nil {
 		return nil, err
 	}
@@ -324,6 +355,9 @@ func (s *Store) OpenAppend(_ context.Context, format vecio.Format) (*AppendStrea
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.streams == nil {
+		s.streams = map[*store.AppendStream]struct{}{}
+	}
 	s.streams[inner] = struct{}{}
 	return &AppendStream{AppendStream: inner, store: s}, nil
 }

@@ -16,7 +16,7 @@ type tree struct {
 	scans    map[string]*folderScan // by path
 	parent   map[string]string      // store file to its parent's, for nested stores only
 	children map[string][]child     // by the parent's file, in order of name
-	place    map[string]string      // store file to where it stands in the mount
+	place    map[string]string      // store file to where it stands in the mount, for nested stores only
 	copies   map[lineage.FileID][]string
 }
 
@@ -36,10 +36,14 @@ func buildTree(scans map[string]*folderScan) *tree {
 		scans: scans, parent: map[string]string{}, children: map[string][]child{},
 		place: map[string]string{}, copies: map[lineage.FileID][]string{},
 	}
-	all := map[string]*facts{}
+	total := 0
+	for _, scan := range scans {
+		total += len(scan.stores)
+	}
+	all := make(map[string]*facts, total)
 	for folder, scan := range scans {
 		for name, found := range scan.stores {
-			file := path.Join(folder, name)
+			file := join(folder, name)
 			all[file] = found
 			if found.hasIdentity && !found.identity.FileID.IsZero() {
 				t.copies[found.identity.FileID] = append(t.copies[found.identity.FileID], file)
@@ -61,7 +65,7 @@ func buildTree(scans map[string]*folderScan) *tree {
 	for parent, children := range t.children {
 		nameChildren(parent, children)
 	}
-	for file := range all {
+	for file := range t.parent {
 		t.settle(file)
 	}
 	return t
@@ -177,15 +181,13 @@ func (t *tree) settle(file string) string {
 	if place, known := t.place[file]; known {
 		return place
 	}
-	place := file
 	if parent, nested := t.parent[file]; nested {
 		for _, sibling := range t.children[parent] {
 			t.place[sibling.file] = path.Join(t.settle(parent), sibling.name)
 		}
 		return t.place[file]
 	}
-	t.place[file] = place
-	return place
+	return file
 }
 
 // reserved are the names without a store's extension that stand in a store's

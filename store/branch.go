@@ -1,0 +1,71 @@
+package store
+
+import (
+	"fmt"
+
+	"rvffs/segments"
+)
+
+// A branch is a store that shows its parent's vectors as well as its own: it names
+// a copy-on-write map and a membership filter, of each of which the last counts.
+
+// lastOf finds the last named segment of a type.
+func (s *Snapshot) lastOf(kind segments.Type) (segments.DirectoryEntry, bool) {
+	var last segments.DirectoryEntry
+	found := false
+	for _, entry := range s.named() {
+		if entry.Type == kind {
+			last, found = entry, true
+		}
+	}
+	return last, found
+}
+
+// prefixOf reads up to length bytes of an entry's payload.
+func (s *Snapshot) prefixOf(entry segments.DirectoryEntry, length uint64) ([]byte, error) {
+	prefix := make([]byte, min(entry.PayloadLength, length))
+	err := s.source.with(func(file File) error {
+		if _, err := readHeader(file, entry); err != nil {
+			return err
+		}
+		return readFull(file, prefix, entry.Offset+segments.HeaderSize)
+	})
+	return prefix, err
+}
+
+// highestInherited is the highest id that a branch may show of its parent's; false
+// for a store that is no branch.
+func (s *Snapshot) highestInherited() (uint64, bool, error) {
+	entry, branch := s.lastOf(segments.TypeMembership)
+	if !branch {
+		return 0, false, nil
+	}
+	prefix, err := s.prefixOf(entry, segments.MembershipHeaderSize)
+	if err != nil {
+		return 0, false, err
+	}
+	header, err := segments.ParseMembershipHeader(prefix)
+	if err != nil {
+		return 0, false, fmt.Errorf("%w: membership at offset %d: %w", ErrCorrupt, entry.Offset, err)
+	}
+	return header.VectorCount - min(header.VectorCount, 1), header.VectorCount > 0, nil
+}
+
+// frozen says whether the store is a branch that must not be changed any more.
+func (s *Snapshot) frozen() (bool, error) {
+	return s.cache.frozen.get(func() (bool, error) {
+		entry, branch := s.lastOf(segments.TypeCowMap)
+		if !branch {
+			return false, nil
+		}
+		payload, err := s.prefixOf(entry, maxSmallPayload)
+		if err != nil {
+			return false, err
+		}
+		m, err := segments.ParseCowMap(payload)
+		if err != nil {
+			return false, nil // not one that anybody could obey
+		}
+		return m.Frozen, nil
+	})
+}

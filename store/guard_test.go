@@ -1,0 +1,152 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math"
+	"testing"
+
+	"rvffs/segments"
+)
+
+// TestWriterThatLostItsPlaceChangesNothing takes lock or file away from a writer
+// with vectors on the way: the next writer's commit must survive, and the first
+// must be told.
+func TestWriterThatLostItsPlaceChangesNothing(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		take func(*memoryFiles) error
+		want error
+	}{
+		{"the lock was broken", func(f *memoryFiles) error { return f.Remove("a.rvf.lock") }, ErrLocked},
+		{"the file was replaced", func(f *memoryFiles) error {
+			if err := f.Remove("a.rvf.lock"); err != nil {
+				return err
+			}
+			if err := f.Link("a.rvf", "moved"); err != nil {
+				return err
+			}
+			if err := f.Remove("a.rvf"); err != nil {
+				return err
+			}
+			s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: f})
+			if err != nil {
+				return err
+			}
+			return s.Close()
+		}, nil},
+		{"the file was removed", func(f *memoryFiles) error { return f.Remove("a.rvf") }, ErrNotFound},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			files := newMemoryFiles()
+			s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx := context.Background()
+			a := s.NewAppender()
+			if err := a.Append(ctx, []uint64{1}, make([]byte, 8)); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.take(files); err != nil {
+				t.Fatal(err)
+			}
+			_, exists := files.names["a.rvf"]
+			if exists {
+				other, err := Open("a.rvf", Options{Files: files})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ingest(t, other, []uint64{77}, 1, 2)
+				if err := other.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := bytes.Clone(files.content("a.rvf"))
+			if _, _, err := a.Commit(); err == nil || c.want != nil && !errors.Is(err, c.want) {
+				t.Errorf("commit: %v, want %v", err, c.want)
+			}
+			if after := files.content("a.rvf"); !bytes.Equal(before, after) {
+				t.Errorf("the file changed from %d to %d bytes", len(before), len(after))
+			}
+			if exists {
+				if found := contents(t, s); len(found) != 1 || found[77] == nil {
+					t.Errorf("found %v", found)
+				}
+			}
+		})
+	}
+}
+
+func (m *memoryFiles) content(name string) []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if node, known := m.names[name]; known {
+		return node.content
+	}
+	return nil
+}
+
+func TestBranchesGiveNoInheritedIDsAndFreeze(t *testing.T) {
+	t.Parallel()
+	for _, frozen := range []bool{false, true} {
+		files := newMemoryFiles()
+		members := segments.Membership{Bitmap: bytes.Repeat([]byte{0xff}, 16)}
+		members.Header.VectorCount = 100
+		cow := segments.CowMap{BytesPerVector: 8, Frozen: frozen}
+		if err := writeNew(files, "b.rvf", newFileContent{
+			manifest: &segments.Manifest{Dimension: 2},
+			before:   []newSegment{{kind: segments.TypeCowMap, payload: cow.Encode()}, {kind: segments.TypeMembership, payload: members.Encode()}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open("b.rvf", Options{Files: files})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.Ingest(context.Background(), nil, []float32{1, 2})
+		switch found := contents(t, s); {
+		case frozen && (!errors.Is(err, ErrReadOnly) || len(found) != 0):
+			t.Errorf("a frozen branch took a vector: %v", err)
+		case !frozen && (err != nil || found[100] == nil):
+			t.Errorf("found %v: %v", found, err)
+		}
+	}
+}
+
+func TestHighestIDLeavesNone(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	ingest(t, s, []uint64{math.MaxUint64}, 1, 2)
+	a := s.NewAppender()
+	if err := a.Append(context.Background(), nil, make([]byte, 8)); !errors.Is(err, ErrInput) {
+		t.Errorf("the write that completes a vector without an id gave %v", err)
+	}
+	if err := a.Rollback(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestHostileDeletedListIsCountedOnce(t *testing.T) {
+	t.Parallel()
+	files := newMemoryFiles()
+	rows := []byte{2, 0, 1, 0, 0, 0}
+	rows = append(rows, make([]byte, 16)...)
+	if err := writeNew(files, "a.rvf", newFileContent{
+		manifest: &segments.Manifest{Dimension: 2, TotalVectors: 1 << 62, Deleted: []uint64{0, 0, 0, 9}},
+		before:   []newSegment{{kind: segments.TypeVec, payload: rows}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open("a.rvf", Options{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, err := s.Status(context.Background())
+	if err != nil || status.LiveVectors != 0 || status.DeletedVectors != 1 || status.TotalVectors != 1 {
+		t.Errorf("%+v, %v", status, err)
+	}
+}

@@ -1,0 +1,377 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"rvffs/lineage"
+	"rvffs/segments"
+)
+
+// Severity tells how bad a finding is.
+type Severity string
+
+const (
+	// Damage is what loses or falsifies something that the store shows.
+	Damage Severity = "damage"
+	// Note is what is worth knowing and takes nothing away.
+	Note Severity = "note"
+)
+
+// Finding is one thing that a verification noticed.
+type Finding struct {
+	Severity Severity `json:"severity"`
+	Offset   *int64   `json:"offset,omitempty"` // in the file, of what the text is about
+	Text     string   `json:"text"`
+}
+
+// Verification is what a look at every byte of a store came to.
+type Verification struct {
+	Epoch       uint32    `json:"epoch"`
+	Bytes       int64     `json:"bytes"`        // committed ones
+	Live        int       `json:"live"`         // segments
+	Dead        int       `json:"dead"`         // whole segments that nothing names
+	Unverified  int       `json:"unverified"`   // segments without a hash that could be checked
+	Witnesses   int       `json:"witnesses"`    // entries of the audit chain
+	TotalStored uint64    `json:"total_stored"` // distinct ids, deleted ones included
+	Damages     int       `json:"damages"`
+	Notes       int       `json:"notes"`
+	Findings    []Finding `json:"findings"` // of each severity the first thousand
+}
+
+// maxFindings bounds how many findings of one severity are kept.
+const maxFindings = 1000
+
+// Verify reads the whole file of the snapshot, dead bytes and what stands behind
+// the commit included, and compares it with what it says of itself: content
+// hashes, directory, rows, counts and the audit chain. It holds no payload in
+// memory. What is wrong with the store is a finding; an error means that the
+// verification itself could not go on.
+func (s *Snapshot) Verify(ctx context.Context) (Verification, error) {
+	var result Verification
+	err := s.source.with(func(file File) error {
+		v := &verifier{snapshot: s, file: watchedFile{file, ctx}, ctx: ctx, live: s.Live(), reported: map[int64]bool{}}
+		v.Epoch, v.Bytes, v.Live, v.Findings = s.Epoch(), s.Size(), len(v.live), []Finding{}
+		err := v.run()
+		result = v.Verification
+		return err
+	})
+	if err != nil {
+		return result, fmt.Errorf("verify epoch %d: %w", s.Epoch(), err)
+	}
+	return result, nil
+}
+
+// watchedFile is a file whose reads fail once ctx has ended.
+type watchedFile struct {
+	File
+	ctx context.Context
+}
+
+func (w watchedFile) ReadAt(p []byte, offset int64) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.File.ReadAt(p, offset)
+}
+
+// verifier is one verification under way.
+type verifier struct {
+	Verification
+	snapshot *Snapshot
+	file     File
+	ctx      context.Context
+	live     []segments.DirectoryEntry // in file order
+	reported map[int64]bool            // offsets of live segments known to be damaged
+	previous lineage.Hash              // of the audit chain's entry before
+}
+
+func (v *verifier) run() error {
+	for _, step := range []func() error{v.checkIdentity, v.checkLive, v.checkOldManifests, v.checkIDs, v.checkWhole, v.checkBehind} {
+		if err := errors.Join(step(), v.ctx.Err()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// find keeps a finding about the bytes at offset, or about the store as a whole
+// when offset is negative.
+func (v *verifier) find(severity Severity, offset int64, format string, arguments ...any) {
+	count := &v.Notes
+	if severity == Damage {
+		count = &v.Damages
+	}
+	if *count++; *count > maxFindings {
+		return
+	}
+	finding := Finding{Severity: severity, Text: fmt.Sprintf(format, arguments...)}
+	if offset >= 0 {
+		finding.Offset = &offset
+	}
+	v.Findings = append(v.Findings, finding)
+}
+
+func (v *verifier) checkIdentity() error {
+	identity, known := v.snapshot.Identity()
+	switch {
+	case !known:
+		v.find(Note, -1, "the file is from before identities were kept and has none")
+	case identity.FileID.IsZero():
+		v.find(Note, -1, "the file id is zero")
+	case identity.IsRoot() != (identity.Depth == 0):
+		v.find(Note, -1, "the lineage depth is %d, the parent id %s", identity.Depth, identity.ParentID)
+	}
+	return nil
+}
+
+// checkLive looks at every live segment where the directory says that it is.
+// Segments that overlap are not read, so that no directory makes this take longer
+// than the file is long.
+func (v *verifier) checkLive() error {
+	var end int64
+	for _, entry := range v.live {
+		segment, err := readHeader(v.file, entry)
+		switch {
+		case err != nil:
+			v.damaged(entry, "%v", err)
+		case segment.End() > v.snapshot.Size():
+			v.damaged(entry, "goes on to %d, behind the committed end at %d", segment.End(), v.snapshot.Size())
+		case entry.Offset < end:
+			v.damaged(entry, "begins within the segment before it, which ends at %d", end)
+		default:
+			end = segment.End()
+			v.checkHash(segment, Damage)
+		}
+		if err := v.ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// damaged is find for a live segment.
+func (v *verifier) damaged(entry segments.DirectoryEntry, format string, arguments ...any) {
+	v.reported[entry.Offset] = true
+	v.find(Damage, entry.Offset, "%s segment %d: %s", entry.Type, entry.SegmentID, fmt.Sprintf(format, arguments...))
+}
+
+// checkHash reads the whole segment and reports a wrong content hash.
+func (v *verifier) checkHash(segment segments.Segment, severity Severity) {
+	verdict, err := segments.VerifySegment(v.file, segment)
+	text := "the payload is not what its content hash says"
+	switch {
+	case err != nil:
+		text = err.Error()
+	case verdict == segments.HashMatch:
+		return
+	case verdict == segments.HashUnset:
+		v.Unverified++
+		return
+	case verdict == segments.HashUnknown:
+		v.Unverified++
+		severity, text = Note, "the content hash is of an unknown kind"
+	}
+	if severity == Damage {
+		v.reported[segment.Offset] = true
+	}
+	v.find(severity, segment.Offset, "%s segment %d: %s", segment.Type, segment.ID, text)
+}
+
+// checkOldManifests looks for the older manifests that the directory names, as
+// the reference runtime's do. No reader needs them.
+func (v *verifier) checkOldManifests() error {
+	for _, entry := range v.snapshot.state.Manifest.Directory {
+		if entry.Type != segments.TypeManifest {
+			continue
+		}
+		if _, err := readHeader(v.file, entry); err != nil {
+			v.find(Note, entry.Offset, "older manifest %d: %v", entry.SegmentID, err)
+		}
+	}
+	return nil
+}
+
+// checkIDs reads the ids of all rows and compares their number and the deleted
+// ones with the manifest. Where vectors are damaged there is nothing to compare.
+func (v *verifier) checkIDs() error {
+	stored, whole := newIDSet(), true
+	for _, entry := range v.live {
+		if entry.Type != segments.TypeVec {
+			continue
+		}
+		if v.reported[entry.Offset] {
+			whole = false
+			continue
+		}
+		err := v.checkDimension(entry)
+		if err == nil {
+			err = collectIDs(v.ctx, v.file, v.snapshot, []segments.DirectoryEntry{entry}, stored)
+		}
+		if stop := v.ctx.Err(); stop != nil {
+			return stop
+		}
+		if err != nil {
+			whole = false
+			v.damaged(entry, "%v", err)
+		}
+	}
+	v.TotalStored = stored.len()
+	if !whole {
+		return nil
+	}
+	manifest := v.snapshot.state.Manifest
+	if manifest.TotalVectors != stored.len() {
+		v.find(Note, v.snapshot.state.Segment.Offset, "the manifest counts %d vectors, %d are stored", manifest.TotalVectors, stored.len())
+	}
+	missing := 0
+	for _, id := range manifest.Deleted {
+		if !stored.contains(id) {
+			missing++
+		}
+	}
+	if missing > 0 {
+		v.find(Note, v.snapshot.state.Segment.Offset, "%d of %d deleted ids are not stored", missing, len(manifest.Deleted))
+	}
+	return nil
+}
+
+// checkDimension reports rows that every reader leaves out. A count that does not
+// fit the payload is an error.
+func (v *verifier) checkDimension(entry segments.DirectoryEntry) error {
+	segment, err := readHeader(v.file, entry)
+	if err != nil {
+		return err
+	}
+	reader, err := segments.OpenVec(v.file, segment, v.snapshot.Dialect())
+	if err != nil {
+		return err
+	}
+	if reader.Count() > 0 && reader.Dimension() != v.snapshot.Dimension() {
+		v.find(Note, entry.Offset, "vec segment %d: %d rows of dimension %d are left out, the store's is %d",
+			entry.SegmentID, reader.Count(), reader.Dimension(), v.snapshot.Dimension())
+	}
+	return nil
+}
+
+// checkWhole walks through the file: for the dead segments, the audit chain, what
+// has no known type, and bytes that are no segment.
+func (v *verifier) checkWhole() error {
+	var end int64
+	err := v.snapshot.walk(v.file, func(segment segments.Segment) error {
+		v.checkGap(end, segment.Offset)
+		end = segment.End()
+		_, live := slices.BinarySearchFunc(v.live, segment.Offset, func(entry segments.DirectoryEntry, offset int64) int {
+			return cmp.Compare(entry.Offset, offset)
+		})
+		if !live {
+			v.Dead++
+			v.checkDead(segment)
+		}
+		v.checkType(segment, live)
+		if segment.Type == segments.TypeWitness {
+			v.checkWitness(segment)
+		}
+		return v.ctx.Err()
+	})
+	if err != nil && v.ctx.Err() == nil {
+		v.find(Damage, end, "the rest of the file cannot be read: %v", err)
+		return nil
+	}
+	v.checkGap(end, v.snapshot.Size())
+	return err
+}
+
+// checkGap reports bytes between segments, but for the padding of the wire dialect.
+func (v *verifier) checkGap(from, to int64) {
+	const boundary = 64
+	if to-from >= boundary || from < to && v.snapshot.Dialect() != segments.DialectWire {
+		v.find(Note, from, "%d bytes are no segment", to-from)
+	}
+}
+
+// checkDead looks at a segment that nothing names. Nobody reads it, unless it is
+// the manifest that would be the newest: then a commit is lost.
+func (v *verifier) checkDead(segment segments.Segment) {
+	switch {
+	case segment.Type == segments.TypeWitness: // the chain tells
+	case segment.Type == segments.TypeManifest && segment.Offset > v.snapshot.state.Segment.Offset:
+		v.find(Damage, segment.Offset, "manifest segment %d cannot be read: the store shows the state before it", segment.ID)
+	default:
+		v.checkHash(segment, Note)
+	}
+}
+
+func (v *verifier) checkType(segment segments.Segment, live bool) {
+	if segment.Type.Known() {
+		return
+	}
+	kind, place := "unknown", "unnamed"
+	if segment.Type >= segments.Type(0xF0) {
+		kind = "vendor"
+	}
+	switch {
+	case segment.Offset > v.snapshot.state.Segment.Offset:
+		place = "behind the newest manifest"
+	case live:
+		place = "named"
+	}
+	v.find(Note, segment.Offset, "segment %d of %s type %s, %d bytes, %s", segment.ID, kind, segment.Type, segment.PayloadLength, place)
+}
+
+// checkWitness judges the next entry of the audit chain.
+func (v *verifier) checkWitness(segment segments.Segment) {
+	v.Witnesses++
+	described, hash, err := v.snapshot.describeWitness(v.file, segment, v.previous)
+	v.previous = hash
+	switch {
+	case v.reported[segment.Offset]:
+	case err != nil:
+		v.find(Damage, segment.Offset, "witness segment %d: %v", segment.ID, err)
+	case described.Verdict == "damaged":
+		v.find(Damage, segment.Offset, "witness segment %d: the entry is damaged", segment.ID)
+	case described.Verdict == "broken":
+		v.find(Damage, segment.Offset, "witness segment %d: the audit chain is broken: the previous hash is not that of the entry before", segment.ID)
+	}
+}
+
+// checkBehind looks at what stands behind the committed end: what an interrupted
+// commit left, or one under way.
+func (v *verifier) checkBehind() error {
+	info, err := v.file.Stat()
+	if err != nil {
+		return err
+	}
+	end := v.snapshot.Size()
+	if info.Size < end {
+		v.find(Damage, info.Size, "the file ends here, the manifest promises %d bytes", end)
+	}
+	if info.Size <= end {
+		return nil
+	}
+	v.find(Note, end, "%d bytes behind the committed end", info.Size-end)
+	walker := segments.NewWalker(v.file, end, info.Size)
+	for walker.Next() {
+		if segment := walker.Segment(); segment.Type == segments.TypeManifest {
+			v.checkUnused(segment)
+		} else {
+			v.checkType(segment, false)
+		}
+	}
+	if err := walker.Err(); err != nil && v.ctx.Err() == nil {
+		v.find(Note, walker.End(), "the rest of the file cannot be read: %v", err)
+	}
+	return nil
+}
+
+// checkUnused looks at a manifest behind the committed end. One that is whole may
+// have been committed after the snapshot was taken.
+func (v *verifier) checkUnused(segment segments.Segment) {
+	verdict, err := segments.VerifySegment(v.file, segment)
+	if err != nil || verdict == segments.HashMismatch {
+		v.checkDead(segment)
+	}
+}
