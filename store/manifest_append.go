@@ -62,7 +62,7 @@ func (w *writer) appendManifest(s *session, stamp uint64, small []newSegment, ma
 	if _, err := s.file.WriteAt(image, start); err != nil {
 		return segments.Segment{}, writeError(err, len(image), start)
 	}
-	if err := s.file.SyncData(); err != nil {
+	if err := w.store.sync(s.file); err != nil {
 		return segments.Segment{}, err
 	}
 	if err := w.guard(s, s.file); err != nil {
@@ -71,7 +71,7 @@ func (w *writer) appendManifest(s *session, stamp uint64, small []newSegment, ma
 	if _, err := s.file.WriteAt(header[:len(unsaid)], last.Offset); err != nil {
 		return segments.Segment{}, writeError(err, len(unsaid), last.Offset)
 	}
-	return last, s.file.SyncData()
+	return last, w.store.sync(s.file)
 }
 
 // unsaid stands for a manifest's magic number as long as its payload is not on

@@ -16,6 +16,11 @@ type Options struct {
 	LockWait time.Duration
 	// Known is what an earlier Store of the same file knew of it; zero is nothing.
 	Known Known
+	// Durability is what a commit promises; the zero value is the strictest.
+	Durability Durability
+	// OnLateSync is told when commits could not be made durable after they were
+	// acknowledged, which DurableStrict never does.
+	OnLateSync func(error)
 	// Background lets the store compact itself by the published policy.
 	Background bool
 	// OnCompaction is told of each compaction that the store itself began.

@@ -30,6 +30,7 @@ type Store struct {
 	progress   compactionProgress
 
 	maintenance maintenance
+	late        lateSync
 
 	mu      sync.Mutex // guards what follows; never held over I/O
 	path    string
@@ -372,7 +373,11 @@ func (s *Store) Close() error {
 	s.mu.Unlock()
 	s.maintenance.stop()
 	source := s.Current().source
-	return errors.Join(source.release(), s.closeOwned())
+	var err error
+	if s.late.stop() {
+		err = source.with(File.SyncData)
+	}
+	return errors.Join(err, source.release(), s.closeOwned())
 }
 
 func (s *Store) closeOwned() error {

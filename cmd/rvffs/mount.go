@@ -245,6 +245,7 @@ func catalogOptions(options mountOptions, log zerolog.Logger) catalog.Options {
 		AllowNonFinite: options.allowNonFinite,
 		FlushBytes:     int64(options.flushBytes),
 		FlushInterval:  options.flushInterval,
+		Durability:     options.durability.Durability,
 		Log:            log,
 	}
 }
@@ -263,6 +264,7 @@ func aboutMount(options mountOptions, directory, mountPoint string, lines *recen
 		"dimension":       options.dimension,
 		"flush_bytes":     int64(options.flushBytes),
 		"flush_interval":  options.flushInterval.String(),
+		"durability":      options.durability.String(),
 		"log_level":       options.logLevel,
 		"log_file":        options.logFile,
 	}, "", "  ")

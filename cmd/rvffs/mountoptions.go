@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"rvffs/store"
 )
 
 // mountOptions is what `rvffs mount` can be told, by flags or after -o.
@@ -20,6 +22,7 @@ type mountOptions struct {
 	dimension      int
 	flushBytes     size
 	flushInterval  time.Duration
+	durability     durability
 	logLevel       string
 	logFile        string
 	source         string   // shown as the device, by default the directory
@@ -41,6 +44,7 @@ func (o *mountOptions) register(flags *pflag.FlagSet) {
 	flags.IntVar(&o.dimension, "dimension", 0, "dimension of stores made by mkdir (0: the first vectors fix it)")
 	flags.Var(&o.flushBytes, "flush-bytes", "commit a stream after so many bytes, with K, M or G")
 	flags.DurationVar(&o.flushInterval, "flush-interval", defaultFlushInterval, "commit a stream after so much time")
+	flags.Var(&o.durability, "durability", "when commits are on the disk: strict (before close returns), interval (seconds later), none")
 	flags.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	flags.StringVar(&o.logFile, "log-file", "", "append the log to a file")
 	flags.VarP(&optionList{options: o}, "options", "o", "mount options, separated by commas")
@@ -80,6 +84,8 @@ func (o *mountOptions) set(option string) error {
 		err = o.flushBytes.Set(value)
 	case name == "flush_interval":
 		o.flushInterval, err = time.ParseDuration(value)
+	case name == "durability":
+		err = o.durability.Set(value)
 	case name == "log_level":
 		o.logLevel = value
 	case name == "log_file":
@@ -93,12 +99,25 @@ func (o *mountOptions) set(option string) error {
 	return nil
 }
 
+// durability is a flag value.
+type durability struct{ store.Durability }
+
+// Set implements pflag.Value.
+func (d *durability) Set(name string) (err error) {
+	d.Durability, err = store.ParseDurability(name)
+	return err
+}
+
+// Type implements pflag.Value.
+func (d *durability) Type() string { return "promise" }
+
 // arguments are flags that say the same, for the process that serves.
 func (o *mountOptions) arguments() []string {
 	arguments := []string{
 		"--dimension=" + strconv.Itoa(o.dimension),
 		"--flush-bytes=" + o.flushBytes.String(),
 		"--flush-interval=" + o.flushInterval.String(),
+		"--durability=" + o.durability.String(),
 		"--log-level=" + o.logLevel,
 		"--log-file=" + o.logFile,
 	}

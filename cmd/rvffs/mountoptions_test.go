@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"rvffs/store"
+
 	"github.com/spf13/pflag"
 )
 
@@ -33,6 +35,8 @@ func TestMountOptions(t *testing.T) {
 			o.dimension, o.flushBytes, o.flushInterval, o.logLevel, o.logFile, o.source = 384, 1<<20, time.Second, "debug", "/x", "s"
 		}},
 		{name: "input", list: "allow_nonfinite", change: func(o *mountOptions) { o.allowNonFinite = true }},
+		{name: "promise", list: "durability=interval", change: func(o *mountOptions) { o.durability.Durability = store.DurableInterval }},
+		{name: "no promise", list: "durability=perhaps", fails: true},
 		{name: "nothing", list: ""},
 		{name: "unknown", list: "ro,bogus", fails: true},
 		{name: "no number", list: "dimension=x", fails: true},

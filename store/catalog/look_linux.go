@@ -122,12 +122,14 @@ func again(call func() error) error {
 // compared.
 func describe(found *unix.Stat_t) store.FileInfo {
 	mode := os.FileMode(found.Mode).Perm()
-	for bit, special := range map[uint32]os.FileMode{
-		unix.S_ISUID: os.ModeSetuid, unix.S_ISGID: os.ModeSetgid, unix.S_ISVTX: os.ModeSticky,
-	} {
-		if found.Mode&bit != 0 {
-			mode |= special
-		}
+	if found.Mode&unix.S_ISUID != 0 {
+		mode |= os.ModeSetuid
+	}
+	if found.Mode&unix.S_ISGID != 0 {
+		mode |= os.ModeSetgid
+	}
+	if found.Mode&unix.S_ISVTX != 0 {
+		mode |= os.ModeSticky
 	}
 	return store.FileInfo{
 		Size: found.Size, Allocated: found.Blocks * 512, Modified: time.Unix(found.Mtim.Unix()), Mode: mode,

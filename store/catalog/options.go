@@ -6,6 +6,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"rvffs/segments"
+	"rvffs/store"
 )
 
 // Options says how a directory of stores is shown.
@@ -16,8 +17,9 @@ type Options struct {
 	AllowNonFinite bool            // let NaN and infinities into vectors
 	FlushBytes     int64           // streams commit after so many bytes, 0: never
 	FlushInterval  time.Duration   // and after so much time, 0: never
-	LockWait       time.Duration   // for another writer; 0: store.DefaultLockWait
-	OpenStores     int             // stores kept open while nobody uses them; 0: 256
+	Durability     store.Durability
+	LockWait       time.Duration // for another writer; 0: store.DefaultLockWait
+	OpenStores     int           // stores kept open while nobody uses them; 0: 256
 	Log            zerolog.Logger
 }
 

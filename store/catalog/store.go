@@ -124,11 +124,15 @@ func (s *Store) acquire() (engine *store.Store, fresh bool, err error) {
 	}
 	engine, err = open(name, store.Options{
 		Files: s.catalog.files, LockWait: s.catalog.options.LockWait, Known: s.knowledge(),
+		Durability: s.catalog.options.Durability, OnLateSync: s.syncedLate,
 		OnCommit:   func(*store.Snapshot) { s.catalog.committed(s) },
 		Background: !s.catalog.options.ReadOnly, OnCompaction: s.compacted,
 	})
 	s.mu.Lock()
-	s.problem, s.judged = err, info
+	s.problem, s.judged = nil, info
+	if errors.Is(err, store.ErrNotStore) || errors.Is(err, store.ErrCorrupt) {
+		s.problem = err // whatever else is wrong may pass without a change of the file
+	}
 	if err == nil {
 		s.engine, s.users = engine, 1
 	}
@@ -391,6 +395,14 @@ func (s *Store) report(r store.StreamReport) {
 		s.lastErr = r.Err.Error()
 		s.mu.Unlock()
 	}
+}
+
+// syncedLate logs that acknowledged commits could not be made durable.
+func (s *Store) syncedLate(err error) {
+	s.catalog.options.Log.Error().Err(err).Str("store", s.Path()).Msg("commits are not on the disk")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastErr = err.Error()
 }
 
 // compacted logs what the store did by itself.
