@@ -108,9 +108,14 @@ func (r *rewrite) fill(ctx context.Context, also *idSet, temporary string) (Comp
 func (r *rewrite) copyVectors(ctx context.Context, old File, also *idSet) error {
 	var e *extent
 	var block []byte
+	writer := newBlockWriter(r.target)
+	defer writer.close()
 	finish := func() error {
 		if e == nil {
 			return nil
+		}
+		if err := writer.wait(); err != nil {
+			return err
 		}
 		e.sealVectors(r.base.Dimension())
 		if err := e.writeHead(r.target, r.stamp); err != nil {
@@ -126,15 +131,13 @@ func (r *rewrite) copyVectors(ctx context.Context, old File, also *idSet) error 
 		if len(block) == 0 {
 			return nil
 		}
-		position := e.payloadOffset() + e.length - int64(len(block))
-		if _, err := r.target.WriteAt(block, position); err != nil {
-			return writeError(err, len(block), position)
-		}
-		r.target.StartWriteback(position, int64(len(block)))
-		e.follow(block)
 		r.store.progress.done.Add(int64(len(block)))
-		block = block[:0]
-		err := r.share.rest(ctx, time.Since(began))
+		var err error
+		block, err = writer.put(segmentBlock{e, e.payloadOffset() + e.length - int64(len(block)), block})
+		if err != nil {
+			return err
+		}
+		err = r.share.rest(ctx, time.Since(began))
 		began = time.Now()
 		return err
 	}

@@ -91,7 +91,7 @@ func TestIdleStoresClose(t *testing.T) {
 
 // heapPerStore bounds, in bytes, what a store that was looked into once may leave in
 // memory: its names, facts and newest manifest.
-const heapPerStore = 6 << 10
+const heapPerStore = 4 << 10
 
 func TestMemoryOfManyStores(t *testing.T) {
 	const count, limit = 20000, 16
