@@ -29,7 +29,7 @@ demo: deps build ## the whole story on a mount of its own
 test: deps ## everything, nothing skipped
 	$(GO) vet ./...
 	CI=true $(GO) test -race ./...
-	GOOS=wasip1 GOARCH=wasm $(GO) test -exec '$(CURDIR)/scripts/wasip1.sh' $(PORTABLE)
+	GOOS=wasip1 GOARCH=wasm $(GO) test -short -exec '$(CURDIR)/scripts/wasip1.sh' $(PORTABLE)
 
 lint: ## format, vet, staticcheck, known vulnerabilities
 	scripts/lint.sh

@@ -242,6 +242,9 @@ func TestIDSetUniteLeavesOther(t *testing.T) {
 // TestIDSetMemory measures the memory that a set keeps, whether its ids came one
 // by one, or in batches and as the union of two sets.
 func TestIDSetMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("millions of ids take long")
+	}
 	if raceEnabled {
 		t.Skip("takes minutes with the race detector, and has one goroutine")
 	}
