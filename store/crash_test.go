@@ -9,6 +9,9 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -140,6 +143,32 @@ var crashWorkloads = map[string]func(*crashWorkload){
 		}
 		w.delete(3, 50)
 	},
+	"compaction beside a stream": func(w *crashWorkload) {
+		w.ingest(run(0, 30), 1)
+		w.delete(run(5, 10)...)
+		ctx := context.Background()
+		a := w.store.NewAppender()
+		write := func(ids []uint64) {
+			rows := make([]float32, 0, 2*len(ids))
+			for _, id := range ids {
+				rows = append(rows, 9, float32(id%1000))
+			}
+			w.must(a.Append(ctx, ids, encodeRows(rows)))
+			w.must(a.writeBlock(a.block)) // as if the block were full
+			a.block = nil
+		}
+		write(run(100, 10))
+		w.compact()
+		write(run(110, 10))
+		w.ingest(run(200, 3), 2)
+		w.compact()
+		for _, id := range run(100, 20) {
+			w.model[id] = []float32{9, float32(id % 1000)}
+		}
+		_, _, err := a.Commit()
+		w.must(err)
+		w.acknowledged()
+	},
 	"kernels": func(w *crashWorkload) {
 		w.ingest(run(0, 3), 1)
 		w.kernel(bytes.Repeat([]byte("image"), 300))
@@ -245,7 +274,11 @@ func (w *crashWorkload) checkAll() int64 {
 			return
 		}
 		checked++
-		if err := w.check(c); err != nil {
+		err := w.check(c)
+		if err == nil {
+			err = w.sample(checked, c)
+		}
+		if err != nil {
 			w.t.Fatalf("%s: after change %d of %d, torn at %d: %v", what, c.after, len(w.files.log), c.torn, err)
 		}
 	}
@@ -304,6 +337,21 @@ func (w *crashWorkload) check(c crash) error {
 	}
 	return nil
 }
+
+// sample keeps the store of a crash state for the reference runtime to open, if
+// the environment names a folder for such samples.
+func (w *crashWorkload) sample(number int64, c crash) error {
+	folder := os.Getenv("RVFFS_CRASH_SAMPLES")
+	node, exists := w.files.state(c).names["a.rvf"]
+	if folder == "" || number%samplePace != 0 || !exists {
+		return nil
+	}
+	name := fmt.Sprintf("%s-%d.rvf", strings.ReplaceAll(path.Base(w.t.Name()), " ", "_"), number)
+	return os.WriteFile(filepath.Join(folder, name), node.content, 0o644)
+}
+
+// samplePace is how many crash states one sample stands for.
+const samplePace = 25
 
 // allowed is what may be found when the log had so many entries: the last state
 // that was acknowledged, or the one that was being made.
