@@ -15,7 +15,7 @@ import (
 
 // epoch makes the kernel look every name of the mount up again before it uses it
 // (FUSE_NOTIFY_INC_EPOCH, Linux 6.16). Other than a notice about one name this
-// takes no lock. A notice waits for the folder's lock, which a lookup may hold
+// takes no lock: such a notice waits for the folder's lock, which a lookup may hold
 // that waits for us; when the process is killed at that moment, both wait for
 // ever, and the mount with them.
 type epoch struct{ device *os.File }

@@ -54,17 +54,16 @@ type Server struct {
 // catalog must stay open until Wait returns.
 func Mount(c *catalog.Catalog, mountPoint string, o Options) (*Server, error) {
 	t := &tree{catalog: c, files: controlFiles(c, o.Files), readOnly: o.ReadOnly, log: o.Log}
-	t.notices.start()
-	c.Observe(t.notices.post)
+	c.Observe(t.expiry.committed)
 	root := &folderNode{directory: directory{node{tree: t}}, folder: c.Root()}
 	server, err := nodefs.Mount(mountPoint, root, o.settings(root))
 	if err != nil {
 		return nil, fmt.Errorf("mount %s: %w", mountPoint, errors.New(strings.TrimSpace(err.Error())))
 	}
 	if raised, err := openEpoch(mountPoint); err == nil {
-		t.notices.use(raised)
+		t.expiry.use(raised)
 	} else {
-		o.Log.Debug().Err(err).Msg("names are expired one by one")
+		o.Log.Debug().Err(err).Msg("names of views are looked up each time")
 	}
 	return &Server{tree: t, server: server, mountPoint: mountPoint}, nil
 }
@@ -112,7 +111,7 @@ func controlFiles(c *catalog.Catalog, own map[string]func() []byte) map[string]f
 func (s *Server) Wait() {
 	s.server.Wait()
 	s.tree.closing.Wait()
-	s.tree.notices.close()
+	s.tree.expiry.close()
 }
 
 // Unmount ends the mount. While somebody uses it, it is only taken out of the

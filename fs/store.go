@@ -43,7 +43,6 @@ var (
 	_ nodefs.NodeListxattrer    = (*storeNode)(nil)
 	_ nodefs.NodeSetxattrer     = (*storeNode)(nil)
 	_ nodefs.NodeRemovexattrer  = (*storeNode)(nil)
-	_ nodefs.NodeOnForgetter    = (*storeNode)(nil)
 )
 
 // storeFile is one of the names that every readable store shows.
@@ -141,7 +140,7 @@ func (n *storeNode) Setattr(ctx context.Context, handle nodefs.FileHandle, in *f
 	if err := setAttributes(ctx, n.store, in); err != nil {
 		return n.tree.errno(n.store.Path(), "change attributes", err)
 	}
-	n.tree.notices.post(n.store)
+	n.tree.expiry.now()
 	return n.Getattr(ctx, handle, out)
 }
 
@@ -170,7 +169,6 @@ func (n *storeNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut)
 
 // lookupFile answers a lookup of one of the store's own names.
 func (n *storeNode) lookupFile(ctx context.Context, file storeFile, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	n.tree.notices.remember(n)
 	switch {
 	case file.view != nil:
 		view, generation, modified, err := file.view(ctx, n.store)
@@ -320,6 +318,3 @@ func (n *storeNode) Removexattr(_ context.Context, name string) syscall.Errno {
 	}
 	return syscall.ENOTSUP
 }
-
-// OnForget ends the notices to a folder that the kernel no longer knows.
-func (n *storeNode) OnForget() { n.tree.notices.forget(n) }

@@ -105,7 +105,7 @@ func (h *streamHandle) Write(ctx context.Context, data []byte, offset int64) (ui
 		if err := h.stream.Commit(ctx); err != nil {
 			return 0, h.fail("write", err)
 		}
-		h.tree.notices.settle(h.store)
+		h.tree.expiry.now()
 	}
 	return uint32(len(data)), 0
 }
@@ -165,7 +165,7 @@ func (h *streamHandle) committed(operation string, err error) syscall.Errno {
 	h.logged = nil
 	if h.fresh {
 		h.fresh = false
-		h.tree.notices.settle(h.store)
+		h.tree.expiry.now()
 	}
 	return 0
 }

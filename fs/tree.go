@@ -26,7 +26,7 @@ type tree struct {
 	files    map[string]func() []byte // of the control folder
 	readOnly bool
 	log      zerolog.Logger
-	notices  notices
+	expiry   expiry
 	// generation tells apart the nodes that are made afresh at each lookup.
 	generation atomic.Uint64
 	// closing counts streams whose last descriptor is closed and whose remains

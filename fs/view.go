@@ -40,7 +40,7 @@ func (t *tree) lookupView(ctx context.Context, parent *nodefs.Inode, s *catalog.
 		return nil, t.errno(s.Path(), "stat "+path, err)
 	}
 	child := &viewNode{node: node{tree: t}, store: s, path: path, view: view, modified: modified, owner: backing}
-	child.facts(backing).fillEntry(out, nameTimeout, viewTimeout)
+	child.facts(backing).fillEntry(out, t.expiry.timeout(), viewTimeout)
 	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.Inode(path), Gen: generation}), 0
 }
 

@@ -1,0 +1,62 @@
+package fs
+
+import (
+	"sync"
+	"time"
+
+	"rvffs/store/catalog"
+)
+
+// expiry makes the kernel look names of views up again when a store has a new
+// state.
+//
+// There are two ways to do that. A new epoch makes all names of the mount things
+// of the past; it takes no lock and no time. Where the kernel does not know epochs,
+// names of views are never believed without asking. Notices about single names,
+// which every kernel knows, are not used: each waits for the folder's lock, and
+// when the server is killed while a lookup holds that, neither ever ends.
+type expiry struct {
+	mu    sync.Mutex
+	epoch *epoch // nil where the kernel has none
+}
+
+// use lets epochs do the work.
+func (x *expiry) use(e *epoch) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.epoch = e
+}
+
+// close ends the use of epochs, when the mount is gone.
+func (x *expiry) close() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.epoch != nil {
+		_ = x.epoch.close()
+		x.epoch = nil
+	}
+}
+
+// now makes the names of all views be looked up again.
+func (x *expiry) now() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.epoch != nil && x.epoch.raise() != nil {
+		// Only a mount that is going away refuses: nobody asks for its names.
+		_ = x.epoch.close()
+		x.epoch = nil
+	}
+}
+
+// committed is now, for the catalog to call.
+func (x *expiry) committed(*catalog.Store) { x.now() }
+
+// timeout is how long the kernel may believe the name of a view.
+func (x *expiry) timeout() time.Duration {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.epoch == nil {
+		return 0
+	}
+	return nameTimeout
+}
