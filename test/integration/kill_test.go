@@ -130,6 +130,7 @@ func (k *killing) round(round uint64) {
 		w.reset(k.want)
 		group.Go(func() { w.run(k.m, &killed) })
 	}
+	group.Go(func() { k.disturb(&killed) })
 	moment := time.Duration(k.source.Int64N(int64(killLongest)))
 	time.Sleep(moment)
 	killed.Store(true)
@@ -231,7 +232,18 @@ func (k *killing) firstWrites(round uint64) {
 			t.Fatalf("round %d: the first writer of the next mount: %s: %v", round, name, err)
 		}
 		k.want[name].put(added)
-		err := errors.Join(fileHolds(k.m.backing(name), k.want[name]), folderShows(k.m.path(name), k.m.backing(name)))
+		err := fileHolds(k.m.backing(name), k.want[name])
+		// The store may be compacting itself, which gives its segments new names
+		// while they are looked at one by one: then the look does not count.
+		for before := must(os.Stat(k.m.backing(name)))(t); ; {
+			shown := folderShows(k.m.path(name), k.m.backing(name))
+			after := must(os.Stat(k.m.backing(name)))(t)
+			if os.SameFile(before, after) {
+				err = errors.Join(err, shown)
+				break
+			}
+			before = after
+		}
 		if err != nil {
 			t.Fatalf("round %d: after the first write of the next mount: %s: %v", round, name, err)
 		}
@@ -298,6 +310,46 @@ func (k *killing) peerOpens(name string) (err error) {
 	}
 	return nil
 }
+
+// disturb has the daemon compact one store after the other, and deletes through
+// the engine, in competition with the daemon, an id that it has just stored and
+// that no writer knows, until the daemon is killed.
+func (k *killing) disturb(killed *atomic.Bool) {
+	ctx := context.Background()
+	for turn := 0; !killed.Load(); turn++ {
+		name := killStores[turn%len(killStores)]
+		// The kill may come in the middle: what counts is what is found afterwards.
+		_ = os.WriteFile(k.m.path(name, "ctl"), []byte("compact\n"), 0)
+		s, err := store.Open(filepath.Join(k.dir, name), store.Options{LockWait: 50 * time.Millisecond})
+		if err != nil {
+			continue // the file is just being replaced
+		}
+		if _, err := s.Ingest(ctx, []uint64{disturbedID}, make([]float32, killDimension)); err == nil {
+			for !killed.Load() {
+				if _, err := s.Delete(ctx, []uint64{disturbedID}); err == nil {
+					break
+				}
+			}
+		}
+		_ = s.Close()
+	}
+	for _, name := range killStores {
+		s, err := store.Open(filepath.Join(k.dir, name), store.Options{})
+		if err != nil {
+			k.t.Errorf("%s after the kill: %v", name, err)
+			continue
+		}
+		if _, err := s.Delete(ctx, []uint64{disturbedID}); err != nil {
+			k.t.Errorf("%s after the kill: %v", name, err)
+		}
+		if err := s.Close(); err != nil {
+			k.t.Error(err)
+		}
+	}
+}
+
+// disturbedID is an id that only disturb uses.
+const disturbedID = 1<<53 - 1
 
 // deleteSome deletes vectors through the engine, which takes the dead daemon's
 // lock over without waiting for anything.
