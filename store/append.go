@@ -58,7 +58,8 @@ type block struct {
 // rowRun is a run of rows in a block.
 type rowRun struct{ first, count uint32 }
 
-// NewAppender starts to append. It must be closed.
+// NewAppender starts to append. Commit or Rollback must be the last that is asked
+// of it.
 func (s *Store) NewAppender() *Appender {
 	return &Appender{store: s, free: make(chan *block, blockCount)}
 }

@@ -151,8 +151,13 @@ func (d *draft) masked() []int64 {
 
 // prepare waits until the bodies of the added segments are written and drafts the
 // manifest that names them.
-func (w *writer) prepare(s *session, round []*request) (*draft, error) {
+func (w *writer) prepare(s *session, round []*request) (ready *draft, err error) {
 	d := &draft{stamp: uint64(time.Now().UnixNano()), ids: newIDSet()}
+	defer func() {
+		if err != nil && d.merged != nil {
+			w.drop(s, []*extent{d.merged.into}) // nobody will name it
+		}
+	}()
 	removed := map[int64]bool{}
 	for _, r := range round {
 		d.added = append(d.added, r.change.added...)
@@ -297,7 +302,7 @@ func (w *writer) write(s *session, d *draft) (*Snapshot, FileInfo, error) {
 		return nil, FileInfo{}, err
 	}
 	state := &segments.State{Dialect: segments.DialectRuntime, Manifest: d.manifest, Segment: manifest, End: manifest.End(), Clean: true}
-	snapshot := newSnapshot(s.source, generations.Add(1), state, info.Modified)
+	snapshot := newSnapshot(d.base.source, generations.Add(1), state, info.Modified)
 	snapshot.cache.lastWitness.Store(&previous)
 	return snapshot, info, nil
 }

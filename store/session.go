@@ -33,10 +33,9 @@ type writer struct {
 // left to commit. While it lasts this process holds the writer lock, so that
 // nobody else changes the file.
 type session struct {
-	lock   *writerLock
-	file   File // open for writing
-	source *backing
-	done   chan struct{} // closed when the session is over
+	lock *writerLock
+	file File          // open for writing
+	done chan struct{} // closed when the session is over
 
 	base      *Snapshot // the newest committed state
 	tail      int64     // where the next segment goes
@@ -164,7 +163,7 @@ func (w *writer) attach(session *session) error {
 			return fmt.Errorf("cut the torn tail off: %w", err)
 		}
 	}
-	session.base, session.source = base, base.source
+	session.base = base
 	session.tail, session.segmentID = base.state.End, base.nextSegmentID()
 	session.dimension = base.Dimension()
 	return nil

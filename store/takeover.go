@@ -63,7 +63,7 @@ func (r *rewrite) takeOver(ctx context.Context, temporary string) (CompactResult
 		m.apply()
 	}
 	session.extents = open
-	session.file, session.source, session.base = r.target, source, next
+	session.file, session.base = r.target, next
 	session.tail = r.tail
 	w.mu.Unlock()
 	r.target = nil

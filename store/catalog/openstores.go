@@ -55,13 +55,12 @@ func (o *openStores) keep(s *Store) {
 }
 
 // used notes that a store was needed just now.
-func (o *openStores) used(s *Store) error {
+func (o *openStores) used(s *Store) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if at, known := o.places[s]; known {
 		o.byUse.MoveToFront(at)
 	}
-	return nil
 }
 
 func (o *openStores) forget(s *Store) {

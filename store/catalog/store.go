@@ -96,7 +96,8 @@ func (s *Store) use(f func(*store.Store) error) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f(engine), s.release())
+	defer s.release()
+	return f(engine)
 }
 
 // acquire returns the engine, to be given back with release. It is fresh when this
@@ -182,11 +183,11 @@ func (s *Store) knownProblem(info store.FileInfo) error {
 	return nil
 }
 
-func (s *Store) release() error {
+func (s *Store) release() {
 	s.mu.Lock()
 	s.users--
 	s.mu.Unlock()
-	return s.catalog.open.used(s)
+	s.catalog.open.used(s)
 }
 
 // closeIdle closes the engine if nobody uses it and says whether it is closed.
@@ -244,11 +245,11 @@ func (s *Store) look() (*store.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer s.release()
 	if fresh {
-		return engine.Current(), s.release()
+		return engine.Current(), nil
 	}
-	snapshot, err := engine.Snapshot()
-	return snapshot, errors.Join(err, s.release())
+	return engine.Snapshot()
 }
 
 // Problem is why the file cannot be read as a store; nil when it can.
@@ -355,7 +356,8 @@ func (s *Store) OpenAppend(_ context.Context, format vecio.Format) (*AppendStrea
 		Report: s.report,
 	})
 	if err != nil {
-		return nil, errors.Join(err, s.release())
+		s.release()
+		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -382,7 +384,8 @@ func (a *AppendStream) Close(ctx context.Context) error {
 	if !open {
 		return nil
 	}
-	return errors.Join(a.AppendStream.Close(ctx), s.release())
+	defer s.release()
+	return a.AppendStream.Close(ctx)
 }
 
 // AppendLog is what the newest streams brought, one JSON object a line.
