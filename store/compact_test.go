@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"math"
 	"path/filepath"
 	"sync"
@@ -148,5 +149,38 @@ func TestBackgroundCompactionFollowsThePolicy(t *testing.T) {
 	}
 	if result := <-compacted; result.BytesReclaimed < 1500*64*4 {
 		t.Errorf("%+v", result)
+	}
+}
+
+// TestWorkGoesOnWithTheNewestState: a compaction that takes the file away from
+// under an operation costs it a second try, not an error; a store whose file
+// stays out of reach is reported after that.
+func TestWorkGoesOnWithTheNewestState(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	ctx := context.Background()
+	if _, err := s.Ingest(ctx, []uint64{1, 2}, make([]float32, 2*s.Current().Dimension())); err != nil {
+		t.Fatal(err)
+	}
+	tries := 0
+	err := s.withNewest(func(snapshot *Snapshot) error {
+		if tries++; tries == 1 {
+			if _, err := s.Compact(ctx); err != nil {
+				return err
+			}
+		}
+		_, err := snapshot.ParentHash()
+		return err
+	})
+	if err != nil || tries != 2 {
+		t.Errorf("%d tries, %v", tries, err)
+	}
+	tries = 0
+	err = s.withNewest(func(*Snapshot) error {
+		tries++
+		return ErrStale
+	})
+	if !errors.Is(err, ErrStale) || tries != 1 {
+		t.Errorf("without anything newer: %d tries, %v", tries, err)
 	}
 }

@@ -40,48 +40,15 @@ func (s *Store) derive(name string, options DeriveOptions) error {
 	if !named && strings.ContainsRune(strings.TrimLeft(base, "."), '.') {
 		return fmt.Errorf("%w: %q does not end in .rvf, .rvdna, .rvtext, .rvgraph or .rvvis", ErrName, base)
 	}
-	parent, err := s.Snapshot()
+	var content newFileContent
+	err := s.withNewest(func(parent *Snapshot) (err error) {
+		content, err = s.childOf(parent, options.Type, named)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	identity, known := parent.Identity()
-	if !known || identity.FileID.IsZero() {
-		return fmt.Errorf("%w: the parent is from before identities were kept and has none", ErrInput)
-	}
-	if identity.Depth == math.MaxUint32 {
-		return fmt.Errorf("%w: the parent's lineage depth is the highest there can be", ErrInput)
-	}
-	hash, err := parent.ParentHash()
-	if err != nil {
-		return err
-	}
-	child := lineage.Identity{ParentID: identity.FileID, ParentHash: hash, Depth: identity.Depth + 1}
-	if child.FileID, err = lineage.NewFileID(); err != nil {
-		return err
-	}
-	record, err := lineage.Record{
-		FileID: child.FileID, ParentID: child.ParentID, ParentHash: child.ParentHash,
-		Type: options.Type, Timestamp: uint64(time.Now().UnixNano()),
-	}.AppendBinary(nil)
-	if err != nil {
-		return err
-	}
-	witness := segments.Witness{Kind: segments.WitnessLineage, Timestamp: uint64(time.Now().UnixNano()), Action: record}
-	content := newFileContent{
-		manifest: &segments.Manifest{
-			Dimension: parent.state.Manifest.Dimension, Metric: parent.state.Manifest.Metric,
-			HardwareProfile: parent.state.Manifest.HardwareProfile, Identity: child, HasIdentity: true,
-		},
-		before: []newSegment{{kind: segments.TypeWitness, flags: segments.FlagHasLineage, payload: witness.Encode()}},
-		perm:   options.Perm,
-	}
-	if !named {
-		profile, err := s.Profile()
-		if err != nil {
-			return err
-		}
-		content.before = append(content.before, newSegment{kind: segments.TypeProfile, payload: segments.EncodeProfile(profile)})
-	}
+	content.perm = options.Perm
 	if options.SetOwner {
 		content.owner = &FileInfo{Mode: content.mode(), UID: options.UID, GID: options.GID}
 	}
@@ -97,13 +64,64 @@ func (s *Store) derive(name string, options DeriveOptions) error {
 	return writeNew(files, name, content)
 }
 
+// childOf is the first content of a store derived from parent; without a profile
+// in its name it takes the parent's over.
+func (s *Store) childOf(parent *Snapshot, kind lineage.DerivationType, named bool) (content newFileContent, err error) {
+	identity, known := parent.Identity()
+	if !known || identity.FileID.IsZero() {
+		return content, fmt.Errorf("%w: the parent is from before identities were kept and has none", ErrInput)
+	}
+	if identity.Depth == math.MaxUint32 {
+		return content, fmt.Errorf("%w: the parent's lineage depth is the highest there can be", ErrInput)
+	}
+	hash, err := parent.ParentHash()
+	if err != nil {
+		return content, err
+	}
+	child := lineage.Identity{ParentID: identity.FileID, ParentHash: hash, Depth: identity.Depth + 1}
+	if child.FileID, err = lineage.NewFileID(); err != nil {
+		return content, err
+	}
+	record, err := lineage.Record{
+		FileID: child.FileID, ParentID: child.ParentID, ParentHash: child.ParentHash,
+		Type: kind, Timestamp: uint64(time.Now().UnixNano()),
+	}.AppendBinary(nil)
+	if err != nil {
+		return content, err
+	}
+	witness := segments.Witness{Kind: segments.WitnessLineage, Timestamp: uint64(time.Now().UnixNano()), Action: record}
+	content = newFileContent{
+		manifest: &segments.Manifest{
+			Dimension: parent.state.Manifest.Dimension, Metric: parent.state.Manifest.Metric,
+			HardwareProfile: parent.state.Manifest.HardwareProfile, Identity: child, HasIdentity: true,
+		},
+		before: []newSegment{{kind: segments.TypeWitness, flags: segments.FlagHasLineage, payload: witness.Encode()}},
+	}
+	if !named {
+		profile, err := s.profileOf(parent)
+		if err != nil {
+			return content, err
+		}
+		content.before = append(content.before, newSegment{kind: segments.TypeProfile, payload: segments.EncodeProfile(profile)})
+	}
+	return content, nil
+}
+
 // Profile is the store's domain profile: that of its file name's extension, or
 // of its PROFILE segment when the name has none.
-func (s *Store) Profile() (lineage.Profile, error) {
+func (s *Store) Profile() (profile lineage.Profile, err error) {
+	err = s.withNewest(func(snapshot *Snapshot) error {
+		profile, err = s.profileOf(snapshot)
+		return err
+	})
+	return profile, err
+}
+
+func (s *Store) profileOf(snapshot *Snapshot) (lineage.Profile, error) {
 	if profile, named := lineage.ProfileOfName(path.Base(s.Path())); named {
 		return profile, nil
 	}
-	return s.Current().Profile()
+	return snapshot.Profile()
 }
 
 // Profile is what the snapshot's last PROFILE segment says; generic without one.

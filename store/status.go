@@ -37,24 +37,15 @@ type Status struct {
 // Status counts what the newest snapshot holds. The first call on a store reads
 // the ids of all its vectors.
 func (s *Store) Status(ctx context.Context) (Status, error) {
-	status, err := s.status(ctx)
+	var status Status
+	err := s.withNewest(func(snapshot *Snapshot) (err error) {
+		status, err = s.statusOf(ctx, snapshot)
+		return err
+	})
 	if err != nil {
 		return Status{}, fmt.Errorf("status of store %q: %w", s.Path(), err)
 	}
 	return status, nil
-}
-
-func (s *Store) status(ctx context.Context) (Status, error) {
-	for {
-		snapshot, err := s.Snapshot()
-		if err != nil {
-			return Status{}, err
-		}
-		status, err := s.statusOf(ctx, snapshot)
-		if !errors.Is(err, ErrStale) || s.Current() == snapshot {
-			return status, err
-		}
-	}
 }
 
 func (s *Store) statusOf(ctx context.Context, snapshot *Snapshot) (Status, error) {
