@@ -48,7 +48,7 @@ func (t *tree) lookupInlet(ctx context.Context, parent *nodefs.Inode, s *catalog
 	if errno != 0 {
 		return nil, errno
 	}
-	described.fillEntry(out, 0, 0)
+	described.fillEntry(out, 0, nameTimeout)
 	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.Inode(to.name), Gen: t.generation.Add(1)}), 0
 }
 

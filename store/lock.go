@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -79,8 +80,8 @@ func (r lockRecord) stale(now time.Time, host string, alive func(process int) bo
 }
 
 // hostName follows the reference runtime, for which a lock of another host name
-// is one that time alone can break.
-func hostName() string {
+// is one that time alone can break. It is asked at each commit and found out once.
+var hostName = sync.OnceValue(func() string {
 	name, set := os.LookupEnv("HOSTNAME")
 	if !set {
 		content, err := os.ReadFile("/etc/hostname")
@@ -90,7 +91,7 @@ func hostName() string {
 		name = strings.TrimSpace(string(content))
 	}
 	return name[:min(len(name), lockHostSize-2)]
-}
+})
 
 // writerLock is a lock that this process owns.
 type writerLock struct {
