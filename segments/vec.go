@@ -116,6 +116,33 @@ func (v *VecReader) ReadRows(first int, ids []uint64, rows []byte) error {
 	return v.rows.read(first, n, ids, rows)
 }
 
+// ReadStored fills p with consecutive rows from row number first on, each its id
+// and its vector as the runtime dialect stores them: RowSize(Dimension()) bytes,
+// of which p holds a multiple. Errors are those of ReadRows.
+func (v *VecReader) ReadStored(first int, p []byte) error {
+	rowSize := RowSize(v.dimension)
+	n := len(p) / rowSize
+	if len(p) != n*rowSize || first < 0 || first > v.count || n > v.count-first {
+		return fmt.Errorf("%w: %d bytes of rows from %d of %d", ErrVecRange, len(p), first, v.count)
+	}
+	if stored, same := v.rows.(*runtimeRows); same {
+		if err := readFull(stored.r, p, stored.start+int64(first)*int64(rowSize)); err != nil {
+			return fmt.Errorf("vector rows: %w", err)
+		}
+		return nil
+	}
+	ids, rows := make([]uint64, n), make([]byte, n*(rowSize-idSize))
+	if err := v.ReadRows(first, ids, rows); err != nil {
+		return err
+	}
+	for i, id := range ids {
+		row := p[i*rowSize : (i+1)*rowSize]
+		binary.LittleEndian.PutUint64(row, id)
+		copy(row[idSize:], rows[i*len(row[idSize:]):])
+	}
+	return nil
+}
+
 // ReadIDs is ReadRows for the ids alone.
 func (v *VecReader) ReadIDs(first int, ids []uint64) error { return v.ReadRows(first, ids, nil) }
 

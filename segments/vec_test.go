@@ -52,6 +52,10 @@ func TestVecReader(t *testing.T) {
 			if want := ids[r[0] : r[0]+r[1]]; !slices.Equal(got, want) || !slices.Equal(only, want) {
 				t.Fatalf("dimension %d, %v: other ids", dimension, r)
 			}
+			stored := make([]byte, r[1]*RowSize(dimension))
+			if err := v.ReadStored(r[0], stored); err != nil || !bytes.Equal(stored, payload[VecPrefixSize+r[0]*RowSize(dimension):][:len(stored)]) {
+				t.Fatalf("dimension %d, %v as stored: %v", dimension, r, err)
+			}
 			bare := make([]byte, len(rows))
 			if err := v.ReadRows(r[0], nil, bare); err != nil || (dimension > 0 && !bytes.Equal(bare, rows)) {
 				t.Fatalf("dimension %d, %v without ids: %v", dimension, r, err)
@@ -77,6 +81,8 @@ func TestVecReaderRange(t *testing.T) {
 		"far":      v.ReadIDs(math.MaxInt, make([]uint64, 1)),
 		"negative": v.ReadIDs(-1, make([]uint64, 1)),
 		"odd":      v.ReadRows(0, nil, make([]byte, 9)),
+		"stored":   v.ReadStored(2, make([]byte, 2*RowSize(2))),
+		"part":     v.ReadStored(0, make([]byte, RowSize(2)+1)),
 		"lengths":  v.ReadRows(0, make([]uint64, 2), make([]byte, 8)),
 	} {
 		if !errors.Is(err, ErrVecRange) {

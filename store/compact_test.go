@@ -184,3 +184,28 @@ func TestWorkGoesOnWithTheNewestState(t *testing.T) {
 		t.Errorf("without anything newer: %d tries, %v", tries, err)
 	}
 }
+
+// TestCompactionDoubtsTheManifest: a manifest that counts each row as an id of its
+// own makes a compaction neither keep a replaced vector nor lose the last one.
+func TestCompactionDoubtsTheManifest(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	ingest(t, s, []uint64{1, 2, 3}, 1, 1, 2, 2, 3, 3)
+	ingest(t, s, []uint64{4, 2}, 4, 4, 20, 20)
+	if _, err := s.Delete(context.Background(), []uint64{3}); err != nil {
+		t.Fatal(err)
+	}
+	s.Current().state.Manifest.TotalVectors = 5 // there are four
+	result, err := s.Compact(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameContents(t, contents(t, s), map[uint64][]float32{1: {1, 1}, 2: {20, 20}, 4: {4, 4}})
+	status, err := s.Status(context.Background())
+	if err != nil || status.StoredRows != 3 || status.TotalVectors != 3 {
+		t.Errorf("%+v after %+v, %v", status, result, err)
+	}
+	if findings, err := s.Current().Verify(context.Background()); err != nil || len(findings.Findings) > 0 {
+		t.Errorf("%+v, %v", findings, err)
+	}
+}

@@ -142,6 +142,7 @@ type vectorReader interface {
 	Count() int
 	ReadIDs(first int, ids []uint64) error
 	ReadRows(first int, ids []uint64, rows []byte) error
+	ReadStored(first int, p []byte) error
 }
 
 type noVectors struct{}
@@ -149,6 +150,7 @@ type noVectors struct{}
 func (noVectors) Count() int                           { return 0 }
 func (noVectors) ReadIDs(int, []uint64) error          { return nil }
 func (noVectors) ReadRows(int, []uint64, []byte) error { return nil }
+func (noVectors) ReadStored(int, []byte) error         { return nil }
 
 // openVectors reads the start of a VEC segment. As in the reference runtime, a
 // count that does not fit the payload hides the segment's rows, and rows of

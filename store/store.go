@@ -26,7 +26,8 @@ type Store struct {
 	ids      idTable
 	writer   writer
 
-	compacting chan struct{} // holds one token while a compaction is under way
+	compacting chan struct{}  // holds one token while a compaction is under way
+	discarding sync.WaitGroup // old files that are being closed
 	progress   compactionProgress
 
 	maintenance maintenance
@@ -397,7 +398,9 @@ func (s *Store) Close() error {
 	if s.late.stop() {
 		err = source.with(File.SyncData)
 	}
-	return errors.Join(err, source.release(), s.closeOwned())
+	err = errors.Join(err, source.release(), s.closeOwned())
+	s.discarding.Wait()
+	return err
 }
 
 func (s *Store) closeOwned() error {

@@ -1,0 +1,181 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"rvffs/segments"
+)
+
+// errRecurs ends a copy that took every row for the only one of its id.
+var errRecurs = errors.New("an id occurs more than once")
+
+// copyVectors writes the live vectors, in as few segments as the format allows.
+//
+// Which rows are replaced by later ones is known only when all ids were read, a
+// pass that costs as much as the copy itself. Where the manifest counts as many
+// ids as there are rows it is left out; should the manifest be wrong, the copy
+// notices and begins again.
+func (r *rewrite) copyVectors(ctx context.Context, old File, also *idSet) error {
+	entries := r.base.vectors()
+	if r.base.rows() == r.base.state.Manifest.TotalVectors {
+		deleted := idSetOf(r.base.state.Manifest.Deleted)
+		if also != nil {
+			deleted.unite(also)
+		}
+		start := r.tail
+		err := r.copyRows(ctx, old, entries, true, func(_ int, _, id uint64) bool { return deleted.contains(id) })
+		if !errors.Is(err, errRecurs) {
+			return err
+		}
+		if err := r.target.Truncate(start); err != nil {
+			return err
+		}
+		r.tail, r.vectors, r.ids, r.ids0 = start, nil, newIDSet(), 0
+	}
+	superseded, err := r.base.findSuperseded(ctx, old, entries, also)
+	if err != nil {
+		return err
+	}
+	return r.copyRows(ctx, old, entries, false, func(i int, row, _ uint64) bool {
+		return superseded[i].positions != nil && superseded[i].positions.contains(row)
+	})
+}
+
+// copyRows writes the rows of entries but those that are dead, and fails with
+// errRecurs if each id may occur only once and one does not.
+func (r *rewrite) copyRows(ctx context.Context, old File, entries []segments.DirectoryEntry, once bool, dead func(entry int, row, id uint64) bool) error {
+	c := rowCopier{rewrite: r, ctx: ctx, rowSize: segments.RowSize(r.base.Dimension()), once: once, writer: newBlockWriter(r.target), began: time.Now()}
+	defer c.writer.close()
+	for i, entry := range entries {
+		reader, err := openVectors(old, r.base, entry)
+		if err != nil {
+			return err
+		}
+		isDead := func(row, id uint64) bool { return dead(i, row, id) }
+		for first := 0; first < reader.Count(); {
+			copied, err := c.copy(reader, first, isDead)
+			if err != nil {
+				return fmt.Errorf("copy the vectors at offset %d: %w", entry.Offset, asCorrupt(err))
+			}
+			first += copied
+		}
+	}
+	return errors.Join(c.flush(), c.finish())
+}
+
+// rowCopier gathers rows into vector segments of the new file.
+type rowCopier struct {
+	*rewrite
+	ctx     context.Context
+	rowSize int
+	once    bool // each id may occur only once
+	writer  *blockWriter
+	current *extent   // nil between segments
+	block   []byte    // rows of current that wait for the writer
+	ids     []uint64  // of the rows read last
+	began   time.Time // when work on block began
+}
+
+// copy takes some of the reader's rows from first on, and returns how many. They
+// are read to where they will be written from, and the live ones close up.
+func (c *rowCopier) copy(reader vectorReader, first int, dead func(row, id uint64) bool) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	count := min(reader.Count()-first, max(1, bytesPerRead/c.rowSize))
+	if err := c.room(count * c.rowSize); err != nil {
+		return 0, err
+	}
+	start := len(c.block)
+	read := c.block[start : start+count*c.rowSize]
+	if err := reader.ReadStored(first, read); err != nil {
+		return 0, err
+	}
+	c.ids = c.ids[:0]
+	live := read[:0]
+	for i := range count {
+		row := read[i*c.rowSize : (i+1)*c.rowSize]
+		id := binary.LittleEndian.Uint64(row)
+		if dead(uint64(first+i), id) {
+			continue
+		}
+		c.ids = append(c.ids, id)
+		if len(live) < i*c.rowSize {
+			copy(read[len(live):], row)
+		}
+		live = read[:len(live)+c.rowSize]
+	}
+	known := c.rewrite.ids.len()
+	c.rewrite.ids.add(c.ids)
+	if c.once && c.rewrite.ids.len()-known != uint64(len(c.ids)) {
+		return 0, errRecurs
+	}
+	c.block = c.block[:start+len(live)]
+	c.current.length += int64(len(live))
+	c.current.rows += uint32(len(c.ids))
+	return count, nil
+}
+
+// room makes sure that block and segment can take length more bytes.
+func (c *rowCopier) room(length int) error {
+	if len(c.block)+length > cap(c.block) {
+		if err := c.flush(); err != nil {
+			return err
+		}
+	}
+	if c.current != nil && c.current.length+int64(length) > segments.MaxPayload {
+		if err := errors.Join(c.flush(), c.finish()); err != nil {
+			return err
+		}
+	}
+	if cap(c.block) < length {
+		c.block = make([]byte, 0, max(length, blockSize))
+	}
+	if c.current == nil {
+		c.current = &extent{kind: segments.TypeVec, front: segments.VecPrefixSize, length: segments.VecPrefixSize, id: c.firstID + c.ids0, offset: c.tail}
+		c.ids0++
+	}
+	return nil
+}
+
+// flush hands the rows that wait over to the writer, and rests as the share asks.
+func (c *rowCopier) flush() error {
+	if len(c.block) == 0 {
+		return nil
+	}
+	c.store.progress.done.Add(int64(len(c.block)))
+	var err error
+	c.block, err = c.writer.put(segmentBlock{c.current, c.current.payloadOffset() + c.current.length - int64(len(c.block)), c.block})
+	if err != nil {
+		return err
+	}
+	err = c.share.rest(c.ctx, time.Since(c.began))
+	c.began = time.Now()
+	return err
+}
+
+// finish completes the segment under way.
+func (c *rowCopier) finish() error {
+	e := c.current
+	if e == nil {
+		return nil
+	}
+	if err := c.writer.wait(); err != nil {
+		return err
+	}
+	c.current = nil
+	if e.rows == 0 {
+		return nil
+	}
+	e.sealVectors(c.base.Dimension())
+	if err := e.writeHead(c.target, c.stamp); err != nil {
+		return err
+	}
+	c.vectors = append(c.vectors, e.entry())
+	c.tail = e.end()
+	return nil
+}
