@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"sync"
 	"syscall"
 	"time"
 
@@ -20,6 +21,7 @@ type viewNode struct {
 	path     string // below the store's folder
 	view     store.View
 	modified time.Time
+	first    sync.Once          // the first open
 	owner    catalog.Attributes // as of the lookup, should the file go away since
 }
 
@@ -77,7 +79,30 @@ func (n *viewNode) Open(_ context.Context, flags uint32) (nodefs.FileHandle, uin
 	if err != nil {
 		return nil, 0, n.tree.errno(n.store.Path(), "open "+n.path, err)
 	}
+	n.first.Do(func() { n.handOver(reader) })
 	return &viewHandle{node: n, reader: reader}, fuse.FOPEN_KEEP_CACHE | fuse.FOPEN_NOFLUSH, 0
+}
+
+// handedOver is the size in bytes up to which a view goes to the kernel whole when
+// it is opened.
+const handedOver = 64 << 10
+
+// handOver puts the bytes of a small view into the page cache before the kernel
+// asks for them: of the four requests that a cold file costs, three are left.
+//
+// Only the first open of a node may do so, and those that come meanwhile wait for
+// it. Then nobody has the file open, no read of it is under way and none of its
+// pages is locked: the kernel never makes us wait, not even for a thread of ours
+// that was killed. What goes wrong here the read will tell.
+func (n *viewNode) handOver(reader store.Reader) {
+	size := n.view.Size()
+	if size == 0 || size > handedOver {
+		return
+	}
+	content := make([]byte, size)
+	if read, _ := reader.ReadAt(content, 0); int64(read) == size {
+		_ = n.WriteCache(0, content)
+	}
 }
 
 // viewHandle is an open view.
