@@ -1,0 +1,164 @@
+package integration
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// smallDisk is a file system of so many bytes, for the length of the test.
+func smallDisk(t testing.TB, size int) string {
+	t.Helper()
+	demandFUSE(t)
+	dir := t.TempDir()
+	err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", size))
+	demand(t, "a small tmpfs", err)
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// TestFullDisk fills a disk to the brim with dd: what was acknowledged before
+// stays, nothing of what did not fit does, and when there is room again work goes
+// on where it was.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	const dimension = 16
+	dir := smallDisk(t, 8<<20)
+	m := serve(t, dir, "--dimension", fmt.Sprint(dimension))
+	store := m.path("a.rvf")
+	if err := os.Mkdir(store, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 2<<20), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	want := model{}
+	vectors := filepath.Join(t.TempDir(), "vectors")
+	for round := range 20 {
+		more := numbered(want.next(), randomRows(uint64(round), 1000*(1+round*round), dimension))
+		var raw []byte
+		for _, id := range more.ids() {
+			raw = append(raw, rawRows(more[id])...)
+		}
+		if err := os.WriteFile(vectors, raw, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		dd := exec.Command("dd", "if="+vectors, "of="+filepath.Join(store, "vectors.append"), "bs=64K", "conv=notrunc")
+		dd.Env = environment()
+		output, err := dd.CombinedOutput()
+		if err == nil {
+			want.put(more)
+			continue
+		}
+		if !strings.Contains(string(output), "No space left on device") {
+			t.Fatalf("dd: %v\n%s", err, output)
+		}
+		if round == 0 {
+			t.Fatal("nothing fitted")
+		}
+		break
+	}
+	holds := func(when string) {
+		t.Helper()
+		if err := engineHolds(filepath.Join(dir, "a.rvf"), want); err != nil {
+			t.Fatalf("%s: %v", when, err)
+		}
+		if report, err := exec.Command(program, "verify", filepath.Join(dir, "a.rvf")).CombinedOutput(); err != nil {
+			t.Fatalf("%s: verify: %v\n%s", when, err, report)
+		}
+	}
+	holds("on the full disk")
+
+	// Now not a byte is left.
+	brim, err := os.Create(filepath.Join(dir, "brim"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = brim.Write(make([]byte, 4096))
+	}
+	if err := brim.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for what, try := range map[string]func() error{
+		"append": func() error {
+			return os.WriteFile(filepath.Join(store, "vectors.append"), rawRows(make([]float32, dimension)), 0)
+		},
+		"derive":  func() error { return os.Mkdir(filepath.Join(store, "child.rvf"), 0o755) },
+		"compact": func() error { return os.WriteFile(filepath.Join(store, "ctl"), []byte("compact\n"), 0) },
+	} {
+		if err := try(); !strings.Contains(fmt.Sprint(err), "no space left") {
+			t.Errorf("%s to the brim: %v", what, err)
+		}
+	}
+	holds("at the brim")
+	if found := fmt.Sprint(names(t, dir)); found != "[a.rvf ballast brim]" {
+		t.Errorf("left behind: %s", found)
+	}
+
+	for _, name := range []string{"brim", "ballast"} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one := numbered(want.next(), randomRows(99, 1, dimension))
+	want.put(one)
+	if err := os.WriteFile(filepath.Join(store, "vectors.append"), one.jsonLines(t), 0); err != nil {
+		t.Fatalf("with room again: %v", err)
+	}
+	if err := os.Mkdir(filepath.Join(store, "child.rvf"), 0o755); err != nil {
+		t.Errorf("derive with room again: %v", err)
+	}
+	holds("with room again")
+}
+
+// TestNoDescriptorsLeft lets the mount open no more files: operations fail with
+// the error that says so, and succeed when it may again.
+func TestNoDescriptorsLeft(t *testing.T) {
+	t.Parallel()
+	m := smallStore(t)
+	store, process := m.path("store.rvf"), m.daemon.Process.Pid
+	want := model{}
+	want.put(dimension3)
+	one := func(first float32) []byte { return rawRows([]float32{first, 0, 0}) }
+	write := func(row []byte) error { return os.WriteFile(filepath.Join(store, "vectors.append"), row, 0) }
+	derive := func() error { return os.Mkdir(filepath.Join(store, "child.rvf"), 0o755) }
+	if err := write(one(7)); err != nil {
+		t.Fatal(err)
+	}
+	want[3] = []float32{7, 0, 0}
+
+	var limit unix.Rlimit
+	if err := unix.Prlimit(process, unix.RLIMIT_NOFILE, nil, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Prlimit(process, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 0, Max: limit.Max}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for what, err := range map[string]error{"append": write(one(8)), "derive": derive()} {
+		if !errors.Is(err, unix.EMFILE) {
+			t.Errorf("%s without descriptors: %v", what, err)
+		}
+	}
+	if err := unix.Prlimit(process, unix.RLIMIT_NOFILE, &limit, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(write(one(9)), derive()); err != nil {
+		t.Errorf("with descriptors again: %v", err)
+	}
+	want[4] = []float32{9, 0, 0}
+	if err := engineHolds(m.backing("store.rvf"), want); err != nil {
+		t.Error(err)
+	}
+}
