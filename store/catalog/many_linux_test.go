@@ -63,7 +63,7 @@ func openPlace(t *testing.T, directory string, options Options) *place {
 // several goroutines: descriptors stay few, and what did not change keeps its
 // generation.
 func TestIdleStoresClose(t *testing.T) {
-	const limit, workers = 4, 8
+	const limit, workers = 8, 8 // what all of the stores know is kept
 	p := openPlace(t, manyStores(t, 100), Options{OpenStores: limit})
 	before := descriptors(t)
 	first := touch(t, p)
@@ -90,8 +90,8 @@ func TestIdleStoresClose(t *testing.T) {
 }
 
 // heapPerStore bounds, in bytes, what a store that was looked into once may leave in
-// memory: its names, facts and newest manifest.
-const heapPerStore = 4 << 10
+// memory beyond the few that are remembered: its names and facts.
+const heapPerStore = 2 << 10
 
 func TestMemoryOfManyStores(t *testing.T) {
 	const count, limit = 20000, 16

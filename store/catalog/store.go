@@ -203,6 +203,14 @@ func (s *Store) closeIdle() (bool, error) {
 	return true, engine.Close()
 }
 
+// forgetKnown drops what a closed store knew. It is read again when the store is
+// opened, and is then a state of its own, whose views the kernel caches anew.
+func (s *Store) forgetKnown() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known = store.Known{}
+}
+
 func (s *Store) knowledge() store.Known {
 	s.mu.Lock()
 	defer s.mu.Unlock()
