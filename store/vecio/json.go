@@ -487,7 +487,7 @@ func (d *jsonDecoder) decodeValues(p []byte) (int, error) {
 			}
 			return i + 1, d.endVector()
 		}
-		value, n, status := parseNumber(p[i:])
+		value, n, status := parseNumber(p[i:], false)
 		if status == numberOK && n <= maxNumberBytes && d.values() < most {
 			d.addFloat(value)
 			i += n
@@ -522,7 +522,7 @@ func (d *jsonDecoder) decodeCutNumber(p []byte, most int) (int, error) {
 		text = append(text, p[i])
 	}
 	d.position -= int64(written - i)
-	value, n, status := parseNumber(text)
+	value, n, status := parseNumber(text, false)
 	if status != numberOK || n != written || written > maxNumberBytes {
 		return i, d.refuseNumber(text, n, status, most)
 	}

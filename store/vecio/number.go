@@ -1,7 +1,9 @@
 package vecio
 
 import (
+	"encoding/binary"
 	"math"
+	"math/bits"
 	"strconv"
 )
 
@@ -15,7 +17,7 @@ type numberStatus uint8
 const (
 	numberOK    numberStatus = iota
 	numberShort              // the text ends where the number might go on
-	numberBad                // not a JSON number
+	numberBad                // not a number
 	numberHuge               // rounds to infinity
 )
 
@@ -30,31 +32,69 @@ func isNumberByte(c byte) bool {
 	return c-'0' < 10 || c == '.' || c == '-' || c == '+' || c == 'e' || c == 'E'
 }
 
-// parseNumber reads the JSON number at the start of p, which is not empty, as
-// the nearest float32. The length is that of the number, or with numberBad and
-// numberShort that of its sound beginning.
-func parseNumber(p []byte) (value float32, length int, status numberStatus) {
-	i := 0
-	negative := p[0] == '-'
-	if negative {
-		i++
-	}
-	var mantissa uint64 // modulo 2^64; exact up to 19 digits
-	exponent := 0
-	start := i
-	for ; i < len(p) && p[i]-'0' < 10; i++ {
-		if i == start+1 && p[start] == '0' {
-			return 0, i, numberBad
+// takeDigits reads the decimal digits from p[i:] on, appends them to mantissa,
+// modulo 2^64, and returns it with the place behind them. It takes eight at a
+// time where eight bytes are there.
+func takeDigits(p []byte, i int, mantissa uint64) (uint64, int) {
+	for len(p)-i >= 8 {
+		x := binary.LittleEndian.Uint64(p[i:]) ^ 0x3030303030303030 // each digit's value
+		// The high bit of each byte that is no digit. A sum that carries spoils
+		// bytes behind such a one only.
+		other := (x + 0x7676767676767676 | x) & 0x8080808080808080
+		if other != 0 {
+			n := bits.TrailingZeros64(other) / 8
+			return mantissa*wholePowersOfTen[n] + eightDigits(x<<8<<(56-8*n&63)), i + n
 		}
+		mantissa = mantissa*1e8 + eightDigits(x)
+		i += 8
+	}
+	for ; i < len(p) && p[i]-'0' < 10; i++ {
 		mantissa = mantissa*10 + uint64(p[i]-'0')
+	}
+	return mantissa, i
+}
+
+// wholePowersOfTen are those that fewer than eight digits need.
+var wholePowersOfTen = [8]uint64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7}
+
+// eightDigits is the number whose digits' values are the bytes of x, the first
+// digit in the lowest: pairs of digits first, then pairs of pairs, and so on.
+func eightDigits(x uint64) uint64 {
+	const pairs = 0x000000ff_000000ff
+	x = x*10 + x>>8
+	return (x&pairs*(100+1e6<<32) + x>>16&pairs*(1+1e4<<32)) >> 32
+}
+
+// parseNumber reads the number at the start of p, which is not empty, as the
+// nearest float32: a JSON number, or if lax is set also one with a plus sign,
+// with leading zeros, or without digits on one side of its point. The length is
+// that of the number, or with numberBad and numberShort that of its sound
+// beginning.
+func parseNumber(p []byte, lax bool) (value float32, length int, status numberStatus) {
+	i := 0
+	var sign uint32
+	if p[0] == '-' {
+		i, sign = 1, 1<<31
+	}
+	if lax && p[0] == '+' {
+		i = 1
+	}
+	start := i
+	var mantissa uint64 // modulo 2^64; exact up to 19 digits
+	for ; i < len(p) && p[i]-'0' < 10; i++ { // mostly a single one
+		mantissa = mantissa*10 + uint64(p[i]-'0')
+	}
+	digits := i - start
+	if !lax && digits > 1 && p[start] == '0' {
+		return 0, start + 1, numberBad
 	}
 	if i == len(p) {
 		return 0, i, numberShort
 	}
-	if i == start {
+	if digits == 0 && (!lax || p[i] != '.') {
 		return 0, i, numberBad
 	}
-	digits := i - start
+	exponent := 0
 	if p[i] == '.' {
 		i++
 		start = i
@@ -63,17 +103,15 @@ func parseNumber(p []byte) (value float32, length int, status numberStatus) {
 				i++
 			}
 		}
-		digits -= i
-		for ; i < len(p) && p[i]-'0' < 10; i++ {
-			mantissa = mantissa*10 + uint64(p[i]-'0')
-		}
-		digits += i
+		first := i
+		mantissa, i = takeDigits(p, i, mantissa)
 		if i == len(p) {
 			return 0, i, numberShort
 		}
-		if i == start {
+		if i == start && (!lax || digits == 0) {
 			return 0, i, numberBad
 		}
+		digits += i - first
 		exponent = start - i
 	}
 	if p[i]|0x20 == 'e' {
@@ -101,10 +139,7 @@ func parseNumber(p []byte) (value float32, length int, status numberStatus) {
 	}
 	if digits <= 19 && -22 <= exponent && exponent <= 22 {
 		if value, ok := scale(mantissa, exponent); ok {
-			if negative {
-				value = -value
-			}
-			return value, i, numberOK
+			return math.Float32frombits(math.Float32bits(value) | sign), i, numberOK
 		}
 	}
 	exact, err := strconv.ParseFloat(string(p[:i]), 32)

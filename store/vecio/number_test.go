@@ -12,7 +12,7 @@ import (
 func checkNumber(t *testing.T, text string) {
 	t.Helper()
 	want, wantErr := strconv.ParseFloat(text, 32)
-	got, length, status := parseNumber([]byte(text + ","))
+	got, length, status := parseNumber([]byte(text+","), false)
 	if wantErr != nil {
 		if status != numberHuge {
 			t.Fatalf("%s: status %d, want too large", text, status)
@@ -64,7 +64,7 @@ func TestNumberGrammar(t *testing.T) {
 		"01,": numberBad, "00": numberBad, "+1,": numberBad, ".5,": numberBad, "1.,": numberBad, "1e,": numberBad, "1e+,": numberBad, "--1": numberBad, "-,": numberBad,
 		"NaN": numberBad, "]": numberBad, "1e39,": numberHuge,
 	} {
-		if _, _, got := parseNumber([]byte(text)); got != want {
+		if _, _, got := parseNumber([]byte(text), false); got != want {
 			t.Errorf("%q: %d, want %d", text, got, want)
 		}
 	}
