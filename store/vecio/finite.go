@@ -42,12 +42,15 @@ func firstNonFinite(b []byte) int {
 	return -1
 }
 
+// nonFiniteName says what the float32 at the start of b is.
+func nonFiniteName(b []byte) string {
+	if math.IsInf(float64(math.Float32frombits(binary.LittleEndian.Uint32(b))), 0) {
+		return "infinite"
+	}
+	return "NaN"
+}
+
 // nonFiniteReason names the value at index of a row.
 func nonFiniteReason(row []byte, index int) string {
-	value := math.Float32frombits(binary.LittleEndian.Uint32(row[4*index:]))
-	name := "NaN"
-	if math.IsInf(float64(value), 0) {
-		name = "infinite"
-	}
-	return fmt.Sprintf("value %d is %s", index, name)
+	return fmt.Sprintf("value %d is %s", index, nonFiniteName(row[4*index:]))
 }

@@ -11,6 +11,11 @@ const (
 	RawF32                 // rows of little-endian float32 and nothing else
 	JSON                   // JSON records, one after the other or in one array
 	Segments               // whole RVF segments as they stand in a store file
+	NPY                    // NumPy's files, one or several
+	Fvecs                  // rows of float32 behind their dimension each
+	Bvecs                  // rows of bytes behind their dimension each
+	CSV                    // a table in text, with commas, semicolons, tabs or spaces
+	TSV                    // a table in text, with tabs
 )
 
 // formats holds what is said of each format, in the order of the constants.
@@ -20,8 +25,13 @@ var formats = [...]struct {
 }{
 	Auto:     {"auto", nil},
 	RawF32:   {"f32", []string{".f32"}},
-	JSON:     {"json", []string{".jsonl", ".json"}},
+	JSON:     {"json", []string{".jsonl", ".json", ".ndjson"}},
 	Segments: {"rvf", []string{".rvf"}},
+	NPY:      {"npy", []string{".npy"}},
+	Fvecs:    {"fvecs", []string{".fvecs"}},
+	Bvecs:    {"bvecs", []string{".bvecs"}},
+	CSV:      {"csv", []string{".csv"}},
+	TSV:      {"tsv", []string{".tsv"}},
 }
 
 // String is the format's short name, such as "json".

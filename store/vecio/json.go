@@ -66,6 +66,7 @@ const (
 // between, and in arrays. Nothing is held but the record at hand.
 type jsonDecoder struct {
 	batch
+	options  Options
 	state    jsonState
 	position int64 // bytes taken
 	line     int64 // of the next byte, from 1
@@ -91,10 +92,13 @@ type jsonDecoder struct {
 	number      []byte // the beginning of a number that a chunk's end cut
 }
 
-func newJSONDecoder(s Sink) *jsonDecoder { return &jsonDecoder{batch: batch{sink: s}, line: 1} }
+func newJSONDecoder(s Sink, o Options) *jsonDecoder {
+	return &jsonDecoder{batch: batch{sink: s}, options: o, line: 1}
+}
 
 func (d *jsonDecoder) Format() Format    { return JSON }
 func (d *jsonDecoder) Settle() error     { return d.failed }
+func (d *jsonDecoder) EndLine() error    { return d.failed }
 func (d *jsonDecoder) Committable() bool { return true }
 
 // Unfinished counts from the end of the last whole record. In an array of
@@ -487,7 +491,7 @@ func (d *jsonDecoder) decodeValues(p []byte) (int, error) {
 			}
 			return i + 1, d.endVector()
 		}
-		value, n, status := parseNumber(p[i:], false)
+		value, n, status := d.parseValue(p[i:])
 		if status == numberOK && n <= maxNumberBytes && d.values() < most {
 			d.addFloat(value)
 			i += n
@@ -509,7 +513,7 @@ func (d *jsonDecoder) decodeValues(p []byte) (int, error) {
 // ends it too, it is read; the bytes behind it are left.
 func (d *jsonDecoder) decodeCutNumber(p []byte, most int) (int, error) {
 	i := 0
-	for i < len(p) && isNumberByte(p[i]) && len(d.number) <= maxNumberBytes {
+	for i < len(p) && isValueByte(p[i]) && len(d.number) <= maxNumberBytes {
 		d.number = append(d.number, p[i])
 		i++
 	}
@@ -522,7 +526,7 @@ func (d *jsonDecoder) decodeCutNumber(p []byte, most int) (int, error) {
 		text = append(text, p[i])
 	}
 	d.position -= int64(written - i)
-	value, n, status := parseNumber(text, false)
+	value, n, status := d.parseValue(text)
 	if status != numberOK || n != written || written > maxNumberBytes {
 		return i, d.refuseNumber(text, n, status, most)
 	}
@@ -530,6 +534,41 @@ func (d *jsonDecoder) decodeCutNumber(p []byte, most int) (int, error) {
 	d.number = d.number[:0]
 	return i, nil
 }
+
+// nonFiniteWords are what Python writes where JSON has no number.
+var nonFiniteWords = [...]struct {
+	text  string
+	value float32
+}{
+	{"NaN", float32(math.NaN())},
+	{"Infinity", float32(math.Inf(1))},
+	{"-Infinity", float32(math.Inf(-1))},
+}
+
+// parseValue reads a number, or a word for one that is not finite where these
+// are allowed. Else such a word's status is numberWord.
+func (d *jsonDecoder) parseValue(p []byte) (value float32, length int, status numberStatus) {
+	value, length, status = parseNumber(p, false)
+	if status == numberOK || p[0] != 'N' && p[0] != 'I' && p[0] != '-' {
+		return value, length, status
+	}
+	for _, word := range nonFiniteWords {
+		n := min(len(p), len(word.text))
+		switch {
+		case string(p[:n]) != word.text[:n]:
+		case n < len(word.text) || n == len(p):
+			return 0, n, numberShort
+		case d.options.AllowNonFinite:
+			return word.value, n, numberOK
+		default:
+			return 0, n, numberWord
+		}
+	}
+	return value, length, status
+}
+
+// isValueByte tells the bytes that a number or a word for one can consist of.
+func isValueByte(c byte) bool { return isNumberByte(c) || c|0x20-'a' < 26 }
 
 // refuseNumber says what is wrong with the number at the start of p, which
 // stands at position.
@@ -539,8 +578,10 @@ func (d *jsonDecoder) refuseNumber(p []byte, length int, status numberStatus, mo
 		return d.fail("an empty vector")
 	case length == 0 && p[0] == '[':
 		return d.fail("arrays inside a vector")
-	case length == 0 && (p[0] == 'N' || p[0] == 'I' || p[0] == 'n'):
-		return d.fail("a value that is not a finite number at byte %d", d.position)
+	case length == 0 && p[0] == 'n':
+		return d.fail("null at byte %d is not a number", d.position)
+	case status == numberWord:
+		return d.fail("%s at byte %d is not a finite number", p[:length], d.position)
 	case length == 0:
 		return d.refuse(p[0])
 	case d.values() >= most && d.dimension == 0:

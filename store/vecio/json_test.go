@@ -100,9 +100,9 @@ func TestJSONErrors(t *testing.T) {
 		"bare point":          {0, "[1.]", 0, 1, 0, "a malformed number"},
 		"no exponent":         {0, "[1e]", 0, 1, 0, "a malformed number"},
 		"minus":               {0, "[-]", 0, 1, 0, "a malformed number"},
-		"NaN":                 {0, "[1,NaN]", 0, 1, 0, "not a finite number at byte 3"},
-		"infinity":            {0, "[Infinity]", 0, 1, 0, "not a finite number"},
-		"null":                {0, "[null]", 0, 1, 0, "not a finite number"},
+		"NaN":                 {0, "[1,NaN]", 0, 1, 0, "NaN at byte 3 is not a finite number"},
+		"infinity":            {0, "[-Infinity]", 0, 1, 0, "-Infinity at byte 1 is not a finite number"},
+		"null":                {0, "[null]", 0, 1, 0, "null at byte 1 is not a number"},
 		"string":              {0, `["1"]`, 0, 1, 0, "expected a number"},
 		"overflow":            {0, "[1]\n[3.5e38]", 4, 2, 1, "3.5e38 at byte 5 does not fit in a float32"},
 		"endless number":      {0, "[0." + strings.Repeat("1", 63) + "]", 0, 1, 0, "a number of more than 64 bytes"},
@@ -146,6 +146,19 @@ func TestJSONErrors(t *testing.T) {
 			_, err := check(t, JSON, Options{}, c.dimension, []byte(c.stream))
 			checkError(t, err, c.offset, c.line, c.row, c.reason)
 		})
+	}
+}
+
+func TestJSONNonFinite(t *testing.T) {
+	t.Parallel()
+	allow := Options{AllowNonFinite: true}
+	sink, err := everyCut(t, JSON, allow, 0, []byte("[NaN, Infinity,-Infinity,-1]\n"+`{"vector":[1,2,3,NaN]}`))
+	if err != nil || !bytes.Equal(sink.rows, floats(nan, infinity, -infinity, -1, 1, 2, 3, nan)) {
+		t.Errorf("%x, %v", sink.rows, err)
+	}
+	for _, stream := range []string{"[nan]", "[Nan]", "[Inf]", "[+Infinity]", "[NaNs]", "[-NaN]", "[-Infinit]", "[Infinity1]", "[1e39]", "[null]"} {
+		_, err := everyCut(t, JSON, allow, 0, []byte(stream))
+		checkError(t, err, 0, 1, 0, " ")
 	}
 }
 
@@ -197,7 +210,7 @@ func TestJSONMemoryIsBounded(t *testing.T) {
 		{"", " \n"}, {"[", " "}, {"[1", " "}, {"[", "["}, {"[", "1"}, {"[1.", "0"}, {"[1e", "0"}, {"[-", "-"}, {"[", "1,"},
 		{`{"`, "a"}, {`{"id":`, "1"}, {`{"id":`, "0"}, {"{", `"a":null,`}, {`{"vector":[`, "0.5,"}, {`{"a":`, "["},
 	} {
-		d := newJSONDecoder(&collector{})
+		d := newJSONDecoder(&collector{}, Options{})
 		_, err := d.Write([]byte(c.begin))
 		chunk := []byte(strings.Repeat(c.endless, 10_000))
 		for i := 0; i < 20 && err == nil; i++ {

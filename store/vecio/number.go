@@ -19,6 +19,7 @@ const (
 	numberShort              // the text ends where the number might go on
 	numberBad                // not a number
 	numberHuge               // rounds to infinity
+	numberWord               // a word for NaN or infinity
 )
 
 // powersOfTen are exact as float64.
@@ -80,7 +81,7 @@ func parseNumber(p []byte, lax bool) (value float32, length int, status numberSt
 		i = 1
 	}
 	start := i
-	var mantissa uint64 // modulo 2^64; exact up to 19 digits
+	var mantissa uint64                      // modulo 2^64; exact up to 19 digits
 	for ; i < len(p) && p[i]-'0' < 10; i++ { // mostly a single one
 		mantissa = mantissa*10 + uint64(p[i]-'0')
 	}

@@ -56,6 +56,20 @@ func TestNumberRounding(t *testing.T) {
 	}
 }
 
+func TestLaxNumberGrammar(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]float32{"+1": 1, "007": 7, ".5": 0.5, "-.5e1": -5, "5.": 5, "5.e1": 50, "000000000000.000000000000125": 1.25e-10} {
+		if got, length, status := parseNumber([]byte(text+"\n"), true); got != want || length != len(text) || status != numberOK {
+			t.Errorf("%q: %v (%d bytes, status %d)", text, got, length, status)
+		}
+	}
+	for _, text := range []string{"\n", "+\n", ".\n", "+.e1\n", "1e\n", "--1\n", "nan\n", ",1\n"} {
+		if _, _, status := parseNumber([]byte(text), true); status != numberBad {
+			t.Errorf("%q: %d", text, status)
+		}
+	}
+}
+
 func TestNumberGrammar(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]numberStatus{

@@ -8,15 +8,16 @@ type rawDecoder struct {
 	sink    Sink
 	options Options
 	rowSize int
-	partial []byte // the beginning of a row that is not complete
-	rows    int64  // handed on
-	failed  error
+	rowCutter
+	rows   int64 // handed on
+	failed error
 }
 
 func newRawDecoder(s Sink, o Options) *rawDecoder { return &rawDecoder{sink: s, options: o} }
 
 func (d *rawDecoder) Format() Format    { return RawF32 }
 func (d *rawDecoder) Settle() error     { return d.failed }
+func (d *rawDecoder) EndLine() error    { return d.failed }
 func (d *rawDecoder) Committable() bool { return true }
 func (d *rawDecoder) Unfinished() int64 { return int64(len(d.partial)) }
 
@@ -48,26 +49,7 @@ func (d *rawDecoder) decode(p []byte) error {
 		}
 		d.rowSize = 4 * dimension
 	}
-	if len(d.partial) > 0 {
-		taken := min(d.rowSize-len(d.partial), len(p))
-		d.partial = append(d.partial, p[:taken]...)
-		p = p[taken:]
-		if len(d.partial) < d.rowSize {
-			return nil
-		}
-		if err := d.handOn(d.partial); err != nil {
-			return err
-		}
-		d.partial = d.partial[:0]
-	}
-	whole := len(p) - len(p)%d.rowSize
-	if whole > 0 {
-		if err := d.handOn(p[:whole]); err != nil {
-			return err
-		}
-	}
-	d.partial = append(d.partial, p[whole:]...)
-	return nil
+	return d.cut(p, d.rowSize, d.handOn)
 }
 
 // handOn checks whole rows and gives them to the sink in one call.
@@ -87,4 +69,34 @@ func (d *rawDecoder) handOn(rows []byte) error {
 
 func (d *rawDecoder) fail(row int64, reason string) error {
 	return &RecordError{Format: RawF32, Offset: row * int64(d.rowSize), Row: row, Reason: reason}
+}
+
+// rowCutter cuts a run of bytes into rows of one length.
+type rowCutter struct {
+	partial []byte // the beginning of a row that is not complete
+}
+
+// cut takes the next bytes and gives whole rows to handOn, as many at a time as
+// lie together in p.
+func (c *rowCutter) cut(p []byte, rowSize int, handOn func(rows []byte) error) error {
+	if len(c.partial) > 0 {
+		taken := min(rowSize-len(c.partial), len(p))
+		c.partial = append(c.partial, p[:taken]...)
+		p = p[taken:]
+		if len(c.partial) < rowSize {
+			return nil
+		}
+		if err := handOn(c.partial); err != nil {
+			return err
+		}
+		c.partial = c.partial[:0]
+	}
+	whole := len(p) - len(p)%rowSize
+	if whole > 0 {
+		if err := handOn(p[:whole]); err != nil {
+			return err
+		}
+	}
+	c.partial = append(c.partial, p[whole:]...)
+	return nil
 }

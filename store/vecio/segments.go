@@ -51,6 +51,7 @@ func newSegmentsDecoder(s Sink, o Options) *segmentsDecoder {
 
 func (d *segmentsDecoder) Format() Format { return Segments }
 func (d *segmentsDecoder) Settle() error  { return d.failed }
+func (d *segmentsDecoder) EndLine() error { return d.failed }
 
 // Committable is false from a vector segment's header to its verified end.
 func (d *segmentsDecoder) Committable() bool {

@@ -4,13 +4,12 @@ import "strings"
 
 // autoDecoder decides a stream's format from its first bytes and then hands the
 // stream to that format's decoder. The decision depends on the bytes and on
-// what Settle asks, never on how the bytes were cut into chunks.
+// what Settle and EndLine ask, never on how the bytes were cut into chunks.
 //
 // The rule. The stream is
 //
-//   - RVF segments if it begins with a segment header's magic and version.
-//   - NPY, or a table of numbers in text, if it begins as such. Both are
-//     refused rather than stored as floats that nobody wrote.
+//   - RVF segments or NumPy's files if it begins with the magic of one, and in the
+//     first case the version.
 //   - JSON if behind an optional byte order mark and white space it begins with
 //     "[" or "{" and one of these holds: it is correct for 16 bytes from the
 //     bracket on; it holds a whole record and a byte of white space, "[" or "{"
@@ -18,21 +17,52 @@ import "strings"
 //     ends with "]" or "}", or for 512 bytes. What looks like JSON is white
 //     space, digits, letters, "+-.,:[]{}_" and both kinds of quotes, any UTF-8
 //     within double quotes, and no more than eight brackets open at a time.
+//     Words such as NaN are correct here, whatever the decoder says of them.
+//   - a table if it is text, that is printable ASCII, UTF-8, tabs and line ends,
+//     and one of these holds at the end of a line: the table's decoder has found a
+//     row of two columns or more, or two rows of one; two lines or more, 32 bytes
+//     or more, have equally many commas, semicolons and tabs, whatever stands
+//     between, and the text is not four bytes over and over. Where semicolons separate the columns, rows count from 16 bytes on.
+//     Text without all this is a table, most likely a bad one, after 64 KiB,
+//     unless it is four bytes over and over.
+//   - fvecs or bvecs if its first four bytes are an int32 D from 1 to 65535, and D
+//     stands again where the next row would begin: for fvecs 4 + 4·D bytes on; for
+//     bvecs 4 + D bytes on, and at the next two rows' places if they come before
+//     8 + 4·D bytes, which is how many are waited for. When both agree, it is
+//     bvecs if it agrees twice or more. When none does, it is fvecs, a bad one,
+//     if D is the store's dimension.
 //   - raw floats as soon as it can be none of these.
 //
 // Bytes that could still be several things wait for more. When Settle or Finish
 // asks, they are JSON if they are correct so far, or look like JSON for 16 bytes
-// or up to a last "]" or "}"; else they are raw.
+// or up to a last "]" or "}"; a table if the above holds with a last line whose
+// end is missing, or if they are 64 bytes of text; fvecs or bvecs if whole rows have come or
+// D is the store's dimension; else they are raw.
 //
 // How often are floats taken for text? Outside quotes JSON has none of
 // ; < = > ? @ and no byte from 0x80 on, but these end every float32 from 0.002
 // to 8 and every negative one. Data of the usual size is therefore found out by
 // its first value or two; what is left is less than one stream in 10^10. If all
 // 2^32 patterns are equally likely it is below 5 streams in 10^8, which begin
-// with the like of "[1]\n"; of streams that end within 15 bytes, 1 in 10^5. A
-// stream so mistaken is refused by the JSON decoder, and nothing wrong is
-// stored. Nor is the reverse: text that opens with a bracket and looks like JSON
-// for 16 bytes is never stored as floats.
+// with the like of "[1]\n"; of streams that end within 15 bytes, 1 in 10^5. The
+// same goes for rows of a table, any four bytes of which hold a value's last one,
+// and with semicolons, which end 0.002 to 0.008, for any 16; if all patterns are
+// equally likely, one stream in 10^6 begins with the like of "1,2\n", a line of
+// other text before it or not. For text that is no row, all of eight values or
+// more must be text: 3 in 100 of normally distributed ones are, so that it is
+// less than one stream in 10^12. A stream so mistaken is refused by the decoder
+// of that text, and nothing wrong is stored. Nor is the reverse: text that opens
+// with a bracket and looks like JSON for 16 bytes, tables of 32 bytes, and any
+// other text of 64 bytes are never stored as floats.
+//
+// How often are floats taken for fvecs or bvecs? An int32 from 1 to 65535 is a
+// float32 below 10^-40. Values of no use begin so; if all patterns are equally
+// likely, then one stream in 65,000 does, and one in 10^14 has another one at the
+// right place. If D is the store's dimension the first four bytes are enough: one
+// stream in 4·10^9. For bvecs to be taken for fvecs, four of its bytes at one place
+// must be D; for fvecs to be taken for bvecs, its values must hold D at three
+// places, or two where D is less than 8, which needs values below 10^-37 or, at
+// one of them, a value that has but 8 bits.
 type autoDecoder struct {
 	sink    Sink
 	options Options
@@ -42,13 +72,14 @@ type autoDecoder struct {
 
 	json  jsonLook
 	table tableLook
+	vecs  vecsLook
 }
 
-// window is how many bytes are held before something must be decided.
+// window is how many bytes of what looks like JSON are enough.
 const window = 512
 
 func newAutoDecoder(s Sink, o Options) *autoDecoder {
-	return &autoDecoder{sink: s, options: o, json: newJSONLook()}
+	return &autoDecoder{sink: s, options: o, json: newJSONLook(), table: newTableLook()}
 }
 
 // verdict is what the bytes held so far amount to.
@@ -61,6 +92,8 @@ const (
 	isSegments
 	isNPY
 	isTable
+	isFvecs
+	isBvecs
 )
 
 // Whole formats that are told by how they begin.
@@ -69,7 +102,7 @@ var magics = [...]struct {
 	verdict verdict
 }{
 	{"SFVR\x01", isSegments},
-	{"\x93NUMPY", isNPY},
+	{npyMagic, isNPY},
 }
 
 func (d *autoDecoder) Format() Format {
@@ -129,6 +162,17 @@ func (d *autoDecoder) Settle() error {
 	return d.failed
 }
 
+// EndLine decides for a table that is likely, so that its last line can be taken.
+func (d *autoDecoder) EndLine() error {
+	if d.failed == nil && d.inner == nil && len(d.held) > 0 && d.best() == isTable {
+		d.failed = d.decide(isTable)
+	}
+	if d.failed == nil && d.inner != nil {
+		d.failed = d.inner.EndLine()
+	}
+	return d.failed
+}
+
 func (d *autoDecoder) Finish() error {
 	if d.failed == nil && d.inner == nil && len(d.held) > 0 {
 		d.failed = d.decide(d.best())
@@ -141,14 +185,22 @@ func (d *autoDecoder) Finish() error {
 
 // look takes one more byte, the last one held.
 func (d *autoDecoder) look(c byte) verdict {
-	json, table := d.json.next(c), d.table.next(c)
+	json, table, vecs := d.json.next(c), d.table.next(c), d.vecs.next(c)
 	switch {
 	case json == lookSure:
 		return isJSON
 	case table == lookSure:
 		return isTable
+	case vecs == lookSure:
+		return d.vecs.best(d.sink.Dimension())
 	}
-	open := json == lookPossible || table == lookPossible
+	open := table == lookPossible || vecs == lookPossible
+	if json == lookPossible {
+		if len(d.held) >= window && d.json.likely() {
+			return isJSON
+		}
+		open = open || len(d.held) < window
+	}
 	for _, m := range magics {
 		if n := min(len(m.begin), len(d.held)); string(d.held[:n]) == m.begin[:n] {
 			if n == len(m.begin) {
@@ -157,13 +209,10 @@ func (d *autoDecoder) look(c byte) verdict {
 			open = true
 		}
 	}
-	switch {
-	case !open:
-		return isRaw
-	case len(d.held) >= window:
-		return d.best()
+	if open {
+		return undecided
 	}
-	return undecided
+	return isRaw
 }
 
 // best is the verdict if nothing more comes.
@@ -173,6 +222,8 @@ func (d *autoDecoder) best() verdict {
 		return isJSON
 	case d.table.likely():
 		return isTable
+	case d.vecs.state == lookPossible:
+		return d.vecs.best(d.sink.Dimension())
 	}
 	return isRaw
 }
@@ -183,6 +234,8 @@ func (d *autoDecoder) wholeAs(v verdict) bool {
 	switch v {
 	case isJSON:
 		return d.json.wrong || d.json.probe.Unfinished() == 0
+	case isFvecs, isBvecs:
+		return d.vecs.whole()
 	case isRaw:
 		dimension := d.sink.Dimension()
 		return dimension > 0 && len(d.held)%(4*dimension) == 0
@@ -190,28 +243,16 @@ func (d *autoDecoder) wholeAs(v verdict) bool {
 	return true
 }
 
+// decoded are the formats of the verdicts.
+var decoded = [...]Format{isRaw: RawF32, isJSON: JSON, isSegments: Segments, isNPY: NPY, isTable: CSV, isFvecs: Fvecs, isBvecs: Bvecs}
+
 // decide takes the decoder for v and gives it what is held.
 func (d *autoDecoder) decide(v verdict) error {
-	format := RawF32
-	switch v {
-	case isJSON:
-		format = JSON
-	case isSegments:
-		format = Segments
-	case isNPY:
-		return refuseFormat("the stream is NPY, which cannot be appended yet: send the floats alone")
-	case isTable:
-		return refuseFormat("the stream looks like a table of numbers in text, which cannot be appended yet: send JSON, or raw floats by name if they are what it is")
-	}
-	d.inner = NewDecoder(format, d.sink, d.options)
+	d.inner = NewDecoder(decoded[v], d.sink, d.options)
 	held := d.held
 	d.held = nil
 	_, err := d.inner.Write(held)
 	return err
-}
-
-func refuseFormat(reason string) error {
-	return &RecordError{Format: Auto, Reason: reason}
 }
 
 // look says how far the bytes so far agree with a kind of text.
@@ -243,7 +284,9 @@ const (
 	maxDepth    = 8 // brackets open in text that looks like JSON
 )
 
-func newJSONLook() jsonLook { return jsonLook{probe: newJSONDecoder(&probeSink{})} }
+func newJSONLook() jsonLook {
+	return jsonLook{probe: newJSONDecoder(&probeSink{}, Options{AllowNonFinite: true})}
+}
 
 func (l *jsonLook) next(c byte) look {
 	if l.state == lookPossible {
@@ -325,48 +368,6 @@ func (l *jsonLook) text(c byte) bool {
 		return false
 	}
 	return true
-}
-
-// tableLook judges whether a stream is numbers in text, one byte at a time. It
-// is sure at the end of a first line that holds a digit, something between
-// numbers, and a digit. If all float32 patterns are equally likely, one stream
-// in 5·10^6 begins like that; values that are not tiny cannot, since their last
-// byte is none of those.
-type tableLook struct {
-	state     look
-	bytes     int
-	digit     bool // there was one
-	separated bool // there was something between numbers behind it
-	second    bool // there was a digit behind that
-}
-
-// likelyTable is how many bytes of a line that has not ended are evidence enough.
-const likelyTable = 8
-
-func (l *tableLook) next(c byte) look {
-	if l.state != lookPossible {
-		return l.state
-	}
-	l.bytes++
-	switch {
-	case c-'0' < 10:
-		l.digit = true
-		l.second = l.separated
-	case c == '+' || c == '-' || c == '.':
-	case l.digit && (c == 'e' || c == 'E' || c == '\r'):
-	case l.digit && (c == ',' || c == '\t' || c == ' '):
-		l.separated = true
-	case l.second && c == '\n':
-		l.state = lookSure
-	default:
-		l.state = lookNot
-	}
-	return l.state
-}
-
-// likely tells a table whose first line has not ended.
-func (l *tableLook) likely() bool {
-	return l.state == lookPossible && l.second && l.bytes >= likelyTable
 }
 
 // probeSink takes any rows and forgets them.

@@ -3,6 +3,7 @@ package vecio
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -20,7 +21,7 @@ func TestSniff(t *testing.T) {
 		bad       bool
 	}{
 		"nothing":              {dimension: 1, format: Auto},
-		"floats":               {dimension: 2, stream: string(floats(1, 2)), format: RawF32, decidedAt: 1},
+		"floats":               {dimension: 2, stream: string(floats(1, 2)), format: RawF32, decidedAt: 3},
 		"segments":             {stream: string(vecSegment(1, 1, []uint64{1}, floats(1))), format: Segments, decidedAt: 5},
 		"magic only":           {dimension: 1, stream: "SFVR", format: RawF32},
 		"magic, other version": {dimension: 2, stream: "SFVR\x02\x00\x00\x00", format: RawF32, decidedAt: 5},
@@ -42,14 +43,49 @@ func TestSniff(t *testing.T) {
 		"long and wrong":       {dimension: 1, stream: "[x" + pad, format: JSON, decidedAt: window, bad: true},
 		"only a bracket":       {dimension: 1, stream: "[abc", format: RawF32},
 		"bracket, then bytes":  {dimension: 1, stream: "[1,\x00", format: RawF32, decidedAt: 4},
-		"mark, then bytes":     {dimension: 1, stream: "\xef\xbb\x00\x00", format: RawF32, decidedAt: 3},
+		"mark, then bytes":     {dimension: 1, stream: "\xef\xbb\x00\x00", format: RawF32},
 		"continuation missing": {dimension: 1, stream: "{\"\xc3(", format: RawF32, decidedAt: 4},
-		"brackets only":        {dimension: 3, stream: strings.Repeat("{", 12), format: RawF32, decidedAt: 9},
-		"table":                {dimension: 1, stream: "1.0,2.0\n", format: Auto, decidedAt: 8, bad: true},
-		"table, no line end":   {dimension: 2, stream: "1.0\t-2.0", format: Auto, bad: true},
+		"brackets only":        {dimension: 3, stream: strings.Repeat("{", 12), format: RawF32},
 		"one number":           {dimension: 1, stream: "1234", format: RawF32},
-		"NPY":                  {dimension: 1, stream: "\x93NUMPY\x01\x00", format: Auto, decidedAt: 6, bad: true},
-		"unknown dimension":    {stream: "\x00", format: RawF32, decidedAt: 1, bad: true},
+		"NPY":                  {dimension: 1, stream: string(npyFile("<f4", 1, 5)), format: NPY, decidedAt: 6},
+		"NPY cut off":          {dimension: 1, stream: npyMagic + "\x01\x00", format: NPY, decidedAt: 6, bad: true},
+		"fvecs":                {stream: string(vecsFile(Fvecs, []float32{1, 2}, []float32{3, 4})), format: Fvecs, decidedAt: 16},
+		"fvecs, known":         {dimension: 2, stream: string(vecsFile(Fvecs, []float32{1, 2}, []float32{3, 4})), format: Fvecs, decidedAt: 16},
+		"one row of fvecs":     {dimension: 3, stream: string(vecsFile(Fvecs, []float32{1, 2, 3})), format: Fvecs},
+		"fvecs, other store":   {dimension: 3, stream: string(vecsFile(Fvecs, []float32{1, 2}, []float32{3, 4})), format: Fvecs, decidedAt: 16, bad: true},
+		"fvecs, one differs":   {dimension: 2, stream: string(vecsFile(Fvecs, []float32{1, 2}, []float32{3, 4, 5})), format: Fvecs, decidedAt: 16, bad: true},
+		"fvecs cut off":        {dimension: 2, stream: string(vecsFile(Fvecs, []float32{1, 2})[:8]), format: Fvecs, bad: true},
+		"fvecs like bvecs":     {stream: string(vecsFile(Fvecs, oneHot(63, 15), oneHot(63, 15))), format: Fvecs, decidedAt: 260},
+		"bvecs":                {stream: string(vecsFile(Bvecs, oneHot(9, 1), oneHot(9, 2), oneHot(9, 3), oneHot(9, 3))), format: Bvecs, decidedAt: 44},
+		"bvecs, few rows":      {dimension: 9, stream: string(vecsFile(Bvecs, oneHot(9, 1), oneHot(9, 2))), format: Bvecs},
+		"one row of bvecs":     {stream: string(vecsFile(Bvecs, oneHot(9, 1))), format: Bvecs},
+		"two rows of bvecs":    {stream: string(vecsFile(Bvecs, []float32{1, 2}, []float32{3, 4})), format: Bvecs},
+		"bvecs like fvecs":     {stream: string(vecsFile(Bvecs, []float32{1, 2}, []float32{3, 4}, []float32{5, 6})), format: Bvecs, decidedAt: 16},
+		"bvecs, one differs":   {dimension: 2, stream: string(vecsFile(Bvecs, []float32{1, 2}, []float32{3, 4}, []float32{5})), format: Bvecs, bad: true},
+		"tiny, then floats":    {dimension: 3, stream: "\x01\x00\x00\x00" + string(floats(1, 2)), format: RawF32, decidedAt: 12},
+		"zeros":                {dimension: 1, stream: string(floats(0, 0)), format: RawF32, decidedAt: 4},
+		"largest dimension":    {stream: string(vecsFile(Fvecs, oneHot(65535, 1), oneHot(65535, 2))), format: Fvecs, decidedAt: 262148},
+		"table":                {dimension: 2, stream: "1.0,2.0\n", format: CSV, decidedAt: 8},
+		"table of another":     {dimension: 1, stream: "1.0,2.0\n", format: CSV, decidedAt: 8, bad: true},
+		"table, no line end":   {dimension: 2, stream: "1.0\t-2.0", format: CSV},
+		"table of words":       {stream: "nan inf\n", format: CSV, decidedAt: 8, bad: true},
+		"table between quotes": {stream: "\"1\" \"2\"\n", format: CSV, decidedAt: 8},
+		"table with a mark":    {stream: "\ufeff1,2\n", format: CSV, decidedAt: 7},
+		"one column":           {dimension: 1, stream: "1\n2\n", format: CSV, decidedAt: 4},
+		"semicolons":           {stream: "1;2\n3;4\n5;6\n7;8\n", format: CSV, decidedAt: 16},
+		"header":               {stream: "id,v0,v1\n1,2,3\n", format: CSV, decidedAt: 15},
+		"header of words":      {stream: "a b\n1 2\n", format: CSV, decidedAt: 8},
+		"header alone":         {dimension: 1, stream: "id,v0,v1", format: RawF32},
+		"long header":          {stream: "id" + strings.Repeat(",a column", 700) + "\n1" + strings.Repeat(",0", 700) + "\n", format: CSV, decidedAt: 7706},
+		"longer header":        {dimension: 1, stream: "id" + strings.Repeat(",a column", 10000), format: CSV, decidedAt: textWindow, bad: true},
+		"comment":              {stream: "# id a\n1 2\n", format: CSV, decidedAt: 11},
+		"ids that are text":    {dimension: 2, stream: "id,v0,v1\nabc,0.1,0.2\ndef,0.1,0.2\n", format: CSV, decidedAt: 33, bad: true},
+		"decimal commas":       {dimension: 1, stream: "1,5;2,5\n1,5;2,5\n1,5;2,5\n1,5;2,5\n", format: CSV, decidedAt: 32, bad: true},
+		"prose":                {dimension: 1, stream: "This line is no table.\nYet it is text, and nobody meant it to be floats.", format: CSV, bad: true},
+		"text, then bytes":     {dimension: 1, stream: "1,2\x00", format: RawF32, decidedAt: 4},
+		"text in Latin-1":      {dimension: 1, stream: "caf\xe9,a\n\n", format: RawF32, decidedAt: 5},
+		"lone carriage return": {dimension: 1, stream: "1,2\r3,4", format: RawF32, decidedAt: 5},
+		"unknown dimension":    {stream: "\x00", format: RawF32, bad: true},
 		"unfinished row":       {dimension: 1, stream: "SFV", format: RawF32, bad: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -77,7 +113,7 @@ func TestSniff(t *testing.T) {
 			if decided != c.decidedAt {
 				t.Errorf("decided after %d bytes, want %d", decided, c.decidedAt)
 			}
-			if err := d.Finish(); (err != nil) != c.bad || d.Format() != c.format {
+			if err := errors.Join(d.EndLine(), d.Finish()); (err != nil) != c.bad || d.Format() != c.format {
 				t.Errorf("format %v, want %v; %v", d.Format(), c.format, err)
 			}
 		})
@@ -105,7 +141,7 @@ func TestSniffSettle(t *testing.T) {
 		"half a row":     {dimension: 2, first: "{ab ", format: Auto, unfinished: 4, then: string(floats(1)), rowsThen: 1},
 		"row like magic": {dimension: 1, first: "SFVR", format: RawF32, rows: 1, then: string(floats(1)), rowsThen: 2},
 		"wrong":          {dimension: 1, first: "[1,x]", format: JSON, bad: true},
-		"table":          {dimension: 1, first: "1.25,2.5", format: Auto, bad: true},
+		"table":          {dimension: 2, first: "1.25,2.5", format: CSV, unfinished: 8, then: "\n", rowsThen: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -138,6 +174,13 @@ func TestSniffSettle(t *testing.T) {
 	}
 }
 
+// oneHot is a row of zeros but for one 1.
+func oneHot(dimension, at int) []float32 {
+	row := make([]float32, dimension)
+	row[at] = 1
+	return row
+}
+
 // mistaken counts the streams of float32 patterns that are not taken for raw
 // floats. Each begins with the given byte, so as not to wait for one that does.
 func mistaken(begin byte, tries int, next func() uint32) int {
@@ -163,7 +206,7 @@ func TestSniffTakesFloatsForFloats(t *testing.T) {
 	const tries = 30_000
 	r := rand.New(rand.NewPCG(17, 17))
 	usual := func() uint32 { return math.Float32bits(float32(r.NormFloat64())) }
-	for _, begin := range []byte("[{ \n1-S\x93\xef") {
+	for _, begin := range []byte("[{ \n1-S\x93\xef#i\"\x02") {
 		if n := mistaken(begin, tries, usual); n != 0 {
 			t.Errorf("normal values behind %q: %d of %d are mistaken", begin, n, tries)
 		}
@@ -185,7 +228,7 @@ func TestSniffTakesConstantsForFloats(t *testing.T) {
 				for fourth := byte(0x3a); fourth < 0x45; fourth++ {
 					word := []byte{first, second, third, fourth}
 					d := newAutoDecoder(&probeSink{dimension: 384}, Options{})
-					if _, err := d.Write(bytes.Repeat(word, 384)); err != nil || d.Format() != RawF32 {
+					if err := push(d, bytes.Repeat(word, 384), whole); err != nil || d.Format() != RawF32 {
 						t.Fatalf("%q over and over: %v, %v", word, d.Format(), err)
 					}
 				}
@@ -197,7 +240,7 @@ func TestSniffTakesConstantsForFloats(t *testing.T) {
 func FuzzSniff(f *testing.F) {
 	for _, seed := range [][]byte{
 		floats(1, 2, 3), []byte("[1,2]\n[3,4]\n"), []byte(`{"id":1,"vector":[1]}`), []byte("[NaN,1]\n"), []byte("{'id': 1}\n"), []byte("\ufeff [1]"),
-		[]byte("1,2\n"), []byte("\x93NUMPY"), []byte("SFVR"), vecSegment(1, 1, []uint64{1}, floats(1)), []byte("{\"\xc3\xa9\":1}"),
+		[]byte("1,2\n"), []byte("\x93NUMPY"), []byte("SFVR"), npyFile("<f4", 2, 1, 2), vecsFile(Fvecs, []float32{1, 2}), vecsFile(Bvecs, []float32{1, 2}), []byte("id,a\n1,2\n"), vecSegment(1, 1, []uint64{1}, floats(1)), []byte("{\"\xc3\xa9\":1}"),
 	} {
 		f.Add(seed, uint8(2), uint8(3))
 	}

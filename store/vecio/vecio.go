@@ -48,6 +48,12 @@ type Decoder interface {
 	// on, if they are whole records. The stream may go on afterwards.
 	Settle() error
 
+	// EndLine is what the writer's own close asks next: a last line of text whose
+	// line feed has not come is then whole, if it is a good record. The stream may
+	// go on afterwards, with a new line. In formats that end their records
+	// themselves it does nothing.
+	EndLine() error
+
 	// Unfinished is the number of bytes since the last point at which the
 	// stream could have ended: 0 at a border between records.
 	Unfinished() int64
@@ -67,8 +73,9 @@ type Decoder interface {
 
 // Options change what a decoder accepts.
 type Options struct {
-	// AllowNonFinite lets NaN and infinities pass in binary formats. JSON has
-	// no such numbers.
+	// AllowNonFinite lets NaN and infinities pass: in binary formats, as the words
+	// that Python writes in JSON (NaN, Infinity, -Infinity), and as nan, inf and
+	// infinity in tables.
 	AllowNonFinite bool
 }
 
@@ -78,9 +85,15 @@ func NewDecoder(f Format, s Sink, o Options) Decoder {
 	case RawF32:
 		return newRawDecoder(s, o)
 	case JSON:
-		return newJSONDecoder(s)
+		return newJSONDecoder(s, o)
 	case Segments:
 		return newSegmentsDecoder(s, o)
+	case NPY:
+		return newNPYDecoder(s, o)
+	case Fvecs, Bvecs:
+		return newVecsDecoder(f, s, o)
+	case CSV, TSV:
+		return newTableDecoder(f, s, o)
 	default:
 		return newAutoDecoder(s, o)
 	}

@@ -75,6 +75,9 @@ func push(d Decoder, stream []byte, next func() int) error {
 		}
 		stream = stream[n:]
 	}
+	if err := d.EndLine(); err != nil {
+		return err
+	}
 	return d.Finish()
 }
 
@@ -193,18 +196,19 @@ func TestFormatNames(t *testing.T) {
 		known  bool
 	}{
 		{".f32", RawF32, true}, {".json", JSON, true}, {".jsonl", JSON, true},
-		{".rvf", Segments, true}, {"", Auto, false}, {".txt", Auto, false},
+		{".rvf", Segments, true}, {".ndjson", JSON, true}, {".npy", NPY, true}, {".fvecs", Fvecs, true}, {".bvecs", Bvecs, true},
+		{".csv", CSV, true}, {".tsv", TSV, true}, {"", Auto, false}, {".txt", Auto, false},
 	} {
 		if f, ok := FormatOfSuffix(c.suffix); f != c.format || ok != c.known {
 			t.Errorf("%q: %v, %v", c.suffix, f, ok)
 		}
 	}
-	for f, want := range map[Format]string{Auto: "auto", RawF32: "f32", JSON: "json", Segments: "rvf", 77: "format 77"} {
+	for f, want := range map[Format]string{Auto: "auto", RawF32: "f32", JSON: "json", Segments: "rvf", NPY: "npy", Fvecs: "fvecs", Bvecs: "bvecs", CSV: "csv", TSV: "tsv", 77: "format 77"} {
 		if f.String() != want {
 			t.Errorf("got %q, want %q", f.String(), want)
 		}
 	}
-	for _, f := range []Format{Auto, RawF32, JSON, Segments} {
+	for _, f := range []Format{Auto, RawF32, JSON, Segments, NPY, Fvecs, Bvecs, CSV, TSV} {
 		if got := NewDecoder(f, &collector{}, Options{}).Format(); got != f {
 			t.Errorf("decoder of %v says %v", f, got)
 		}
@@ -219,6 +223,11 @@ func TestSinkErrorEndsTheStream(t *testing.T) {
 		RawF32:   floats(1, 2),
 		JSON:     []byte("[1,2]"),
 		Segments: vecSegment(1, 2, []uint64{4}, floats(1, 2)),
+		NPY:      npyFile("<f8", 2, 1, 2),
+		Fvecs:    vecsFile(Fvecs, []float32{1, 2}),
+		Bvecs:    vecsFile(Bvecs, []float32{1, 2}),
+		CSV:      []byte("1,2\n"),
+		TSV:      []byte("1\t2\n"),
 		Auto:     floats(1, 2),
 	} {
 		d := NewDecoder(f, &collector{dimension: 2, refuse: full}, Options{})
@@ -227,7 +236,7 @@ func TestSinkErrorEndsTheStream(t *testing.T) {
 				t.Errorf("%v: %v", f, err)
 			}
 		}
-		if !errors.Is(d.Settle(), full) || !errors.Is(d.Finish(), full) {
+		if !errors.Is(d.Settle(), full) || !errors.Is(d.EndLine(), full) || !errors.Is(d.Finish(), full) {
 			t.Errorf("%v forgot its failure", f)
 		}
 	}

@@ -1,0 +1,135 @@
+package vecio
+
+import (
+	"encoding/binary"
+	"math"
+	"math/bits"
+	"slices"
+)
+
+// element is a way of writing one value down.
+type element struct {
+	name string // as an error calls it
+	size int    // bytes of a value
+	// plain says that the bytes are little-endian float32 as they stand.
+	plain bool
+	// convert writes each value of from, a multiple of size bytes long, into to,
+	// four bytes for each.
+	convert func(to, from []byte)
+	// overflowed tells that the value at the start of from is finite, but that
+	// convert has made an infinity of it.
+	overflowed func(from []byte) bool
+}
+
+// The elements.
+var (
+	float16Little = element{name: "<f2", size: 2, convert: convertFloat16Little}
+	float16Big    = element{name: ">f2", size: 2, convert: convertFloat16Big}
+	float32Little = element{name: "<f4", size: 4, plain: true, convert: func(to, from []byte) { copy(to, from) }}
+	float32Big    = element{name: ">f4", size: 4, convert: convertFloat32Big}
+	float64Little = element{name: "<f8", size: 8, convert: convertFloat64Little, overflowed: overflowedLittle}
+	float64Big    = element{name: ">f8", size: 8, convert: convertFloat64Big, overflowed: overflowedBig}
+	byteElement   = element{name: "u1", size: 1, convert: convertBytes}
+)
+
+func convertFloat16Little(to, from []byte) {
+	for ; len(from) >= 2 && len(to) >= 4; to, from = to[4:], from[2:] {
+		binary.LittleEndian.PutUint32(to, widenFloat16(binary.LittleEndian.Uint16(from)))
+	}
+}
+
+func convertFloat16Big(to, from []byte) {
+	for ; len(from) >= 2 && len(to) >= 4; to, from = to[4:], from[2:] {
+		binary.LittleEndian.PutUint32(to, widenFloat16(binary.BigEndian.Uint16(from)))
+	}
+}
+
+// widenFloat16 gives the bits of the float32 that equals a float16. A NaN keeps
+// its payload.
+func widenFloat16(half uint16) uint32 {
+	const exponent, mantissa = 0x7c00, 0x3ff
+	sign := uint32(half&0x8000) << 16
+	magnitude := uint32(half & 0x7fff)
+	switch magnitude & exponent {
+	default:
+		return sign | magnitude<<13 + (127-15)<<23
+	case exponent:
+		return sign | magnitude<<13 | 0xff<<23
+	case 0:
+		if magnitude == 0 {
+			return sign
+		}
+		// A subnormal float16 is a normal float32: its highest one is shifted to
+		// where it is left out.
+		shift := uint32(bits.LeadingZeros32(magnitude) - 21)
+		return sign | (127-15+1-shift)<<23 | (magnitude<<shift&mantissa)<<13
+	}
+}
+
+func convertFloat32Big(to, from []byte) {
+	for ; len(from) >= 8 && len(to) >= 8; to, from = to[8:], from[8:] {
+		binary.LittleEndian.PutUint64(to, bits.RotateLeft64(binary.BigEndian.Uint64(from), 32))
+	}
+	if len(from) >= 4 && len(to) >= 4 {
+		binary.LittleEndian.PutUint32(to, binary.BigEndian.Uint32(from))
+	}
+}
+
+func convertFloat64Little(to, from []byte) {
+	for ; len(from) >= 8 && len(to) >= 4; to, from = to[4:], from[8:] {
+		value := float32(math.Float64frombits(binary.LittleEndian.Uint64(from)))
+		binary.LittleEndian.PutUint32(to, math.Float32bits(value))
+	}
+}
+
+func convertFloat64Big(to, from []byte) {
+	for ; len(from) >= 8 && len(to) >= 4; to, from = to[4:], from[8:] {
+		value := float32(math.Float64frombits(binary.BigEndian.Uint64(from)))
+		binary.LittleEndian.PutUint32(to, math.Float32bits(value))
+	}
+}
+
+func overflowedLittle(from []byte) bool { return finiteFloat64(binary.LittleEndian.Uint64(from)) }
+func overflowedBig(from []byte) bool    { return finiteFloat64(binary.BigEndian.Uint64(from)) }
+
+// finiteFloat64 tells of a float64's bits that it is neither infinite nor NaN.
+func finiteFloat64(b uint64) bool {
+	const exponent = 0x7ff << 52
+	return b&exponent != exponent
+}
+
+func convertBytes(to, from []byte) {
+	to = to[:4*len(from)]
+	for i, v := range from {
+		binary.LittleEndian.PutUint32(to[4*i:], math.Float32bits(float32(v)))
+	}
+}
+
+// addElements appends values to the rows in the making, from being whole
+// elements. If one of them cannot be taken, it returns the value's place in from
+// and the reason.
+func (b *batch) addElements(e element, from []byte, allowNonFinite bool) (bad int, reason string) {
+	begin, values := len(b.rows), len(from)/e.size
+	b.grow(4 * values)
+	made := b.rows[begin:]
+	e.convert(made, from)
+	if allowNonFinite && e.overflowed == nil {
+		return 0, ""
+	}
+	for at := 0; ; at++ {
+		next := firstNonFinite(made[4*at:])
+		if next < 0 {
+			return 0, ""
+		}
+		at += next
+		switch {
+		case e.overflowed != nil && e.overflowed(from[at*e.size:]):
+			return at, "does not fit in a float32"
+		case !allowNonFinite:
+			return at, "is " + nonFiniteName(made[4*at:])
+		}
+	}
+}
+
+// grow lengthens the row in the making by n bytes, whose values it leaves open.
+func (b *batch) grow(n int) { b.rows = slices.Grow(b.rows, n)[:len(b.rows)+n] }

@@ -1,0 +1,226 @@
+package vecio
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+)
+
+// npyArray is what a NumPy file's header says of its array.
+type npyArray struct {
+	element
+	rows      int64
+	dimension int // values of a row; any number, even 0, when there are no rows
+	line      bool
+}
+
+// npyElements are the dtypes that can be vectors. A byte order of the writing
+// machine is taken for little-endian, as NumPy itself does on nearly all of them.
+var npyElements = map[string]element{
+	"<f2": float16Little, "=f2": float16Little, "|f2": float16Little, ">f2": float16Big,
+	"<f4": float32Little, "=f4": float32Little, "|f4": float32Little, ">f4": float32Big,
+	"<f8": float64Little, "=f8": float64Little, "|f8": float64Little, ">f8": float64Big,
+}
+
+// parseNPYHeader reads the header's text, a Python dictionary with the three
+// members that NumPy writes, in any order.
+func parseNPYHeader(text []byte) (npyArray, error) {
+	p := pythonText{text}
+	var array npyArray
+	var fortran bool
+	var shape []int64
+	seen := map[string]bool{}
+	if err := p.expect('{'); err != nil {
+		return array, err
+	}
+	for !p.accept('}') {
+		name, err := p.quoted()
+		if err != nil {
+			return array, err
+		}
+		if seen[name] {
+			return array, fmt.Errorf("the header says %q twice", name)
+		}
+		if err := p.expect(':'); err != nil {
+			return array, err
+		}
+		switch name {
+		case "descr":
+			array.element, err = p.dtype()
+		case "fortran_order":
+			fortran, err = p.truth()
+		case "shape":
+			shape, err = p.shape()
+		default:
+			err = fmt.Errorf("the header has a member %.40q, which no NumPy file has", name)
+		}
+		if err != nil {
+			return array, err
+		}
+		seen[name] = true
+		if p.accept(',') {
+			continue
+		}
+		if err := p.expect('}'); err != nil {
+			return array, err
+		}
+		break
+	}
+	if len(p.space()) > 0 {
+		return array, p.unexpected("nothing behind the header's dictionary")
+	}
+	for _, name := range []string{"descr", "fortran_order", "shape"} {
+		if !seen[name] {
+			return array, fmt.Errorf("the header does not say %q", name)
+		}
+	}
+	return array, array.setShape(shape, fortran)
+}
+
+// setShape makes rows out of a shape.
+func (a *npyArray) setShape(shape []int64, fortran bool) error {
+	values := int64(0)
+	switch len(shape) {
+	case 1:
+		a.line, a.rows, values = true, min(shape[0], 1), shape[0]
+	case 2:
+		a.rows, values = shape[0], shape[1]
+	default:
+		return fmt.Errorf("an array of %d dimensions: one is a vector, two are rows of vectors", len(shape))
+	}
+	if a.rows == 0 {
+		return nil
+	}
+	switch {
+	case values < 1 || values > MaxDimension:
+		return fmt.Errorf("rows of %d values; 1 to %d are possible", values, MaxDimension)
+	case a.rows > math.MaxInt64/(int64(a.size)*values):
+		return fmt.Errorf("%d rows of %d values are more than any file holds", a.rows, values)
+	case fortran && a.rows > 1 && values > 1:
+		return errors.New("the array is in Fortran order, column after column: save numpy.ascontiguousarray of it")
+	}
+	a.dimension = int(values)
+	return nil
+}
+
+// pythonText is what is left of a Python literal.
+type pythonText struct{ rest []byte }
+
+// space skips white space and returns what is behind it.
+func (p *pythonText) space() []byte {
+	p.rest = bytes.TrimLeft(p.rest, " \t\r\n")
+	return p.rest
+}
+
+func (p *pythonText) unexpected(want string) error {
+	if len(p.rest) == 0 {
+		return fmt.Errorf("malformed header: it ends where %s is expected", want)
+	}
+	return fmt.Errorf("malformed header: expected %s, found %.20q", want, p.rest)
+}
+
+// accept takes c if it comes next.
+func (p *pythonText) accept(c byte) bool {
+	if rest := p.space(); len(rest) == 0 || rest[0] != c {
+		return false
+	}
+	p.rest = p.rest[1:]
+	return true
+}
+
+func (p *pythonText) expect(c byte) error {
+	if !p.accept(c) {
+		return p.unexpected(fmt.Sprintf("%q", c))
+	}
+	return nil
+}
+
+// quoted takes a string. None that is of use here holds an escape.
+func (p *pythonText) quoted() (string, error) {
+	if rest := p.space(); len(rest) > 0 && (rest[0] == '\'' || rest[0] == '"') {
+		end := bytes.IndexByte(rest[1:], rest[0])
+		if end >= 0 && bytes.IndexByte(rest[1:1+end], '\\') < 0 {
+			p.rest = rest[end+2:]
+			return string(rest[1 : 1+end]), nil
+		}
+	}
+	return "", p.unexpected("a string in quotes")
+}
+
+// dtype takes the type of the array's values.
+func (p *pythonText) dtype() (element, error) {
+	if rest := p.space(); len(rest) > 0 && (rest[0] == '[' || rest[0] == '(' || rest[0] == '{') {
+		return element{}, fmt.Errorf("structured values of dtype %.60s: vectors are f2, f4 or f8", rest)
+	}
+	name, err := p.quoted()
+	if err != nil {
+		return element{}, err
+	}
+	e, known := npyElements[name]
+	if !known {
+		return element{}, fmt.Errorf("values of dtype %.40q: vectors are f2, f4 or f8", name)
+	}
+	return e, nil
+}
+
+// truth takes True or False.
+func (p *pythonText) truth() (bool, error) {
+	rest := p.space()
+	for _, word := range []string{"False", "True"} {
+		if bytes.HasPrefix(rest, []byte(word)) {
+			p.rest = rest[len(word):]
+			return word == "True", nil
+		}
+	}
+	return false, p.unexpected("True or False")
+}
+
+// shape takes a tuple of whole numbers. Python 2 wrote some of them with an L.
+func (p *pythonText) shape() ([]int64, error) {
+	const most = 32 // dimensions that NumPy knew for most of its life
+	if err := p.expect('('); err != nil {
+		return nil, err
+	}
+	var shape []int64
+	for !p.accept(')') {
+		if len(shape) == most {
+			return nil, fmt.Errorf("an array of more than %d dimensions", most)
+		}
+		n, err := p.whole()
+		if err != nil {
+			return nil, err
+		}
+		shape = append(shape, n)
+		if p.accept(',') {
+			continue
+		}
+		// A number in brackets without a comma is no tuple.
+		if len(shape) == 1 {
+			return nil, p.unexpected("a comma")
+		}
+		if err := p.expect(')'); err != nil {
+			return nil, err
+		}
+		break
+	}
+	return shape, nil
+}
+
+func (p *pythonText) whole() (int64, error) {
+	rest := p.space()
+	n, digits := int64(0), 0
+	for ; digits < len(rest) && rest[digits]-'0' < 10; digits++ {
+		digit := int64(rest[digits] - '0')
+		if n > (math.MaxInt64-digit)/10 {
+			return 0, fmt.Errorf("a length of %.30s… is more than any file holds", rest)
+		}
+		n = 10*n + digit
+	}
+	if digits == 0 {
+		return 0, p.unexpected("a length")
+	}
+	p.rest = rest[digits:]
+	p.rest = bytes.TrimPrefix(p.rest, []byte("L"))
+	return n, nil
+}
