@@ -131,16 +131,17 @@ func (h *streamHandle) Flush(ctx context.Context) syscall.Errno {
 		inherited = closer.group != h.opener.group && h.opener.alive()
 	}
 	ctx = context.WithoutCancel(ctx)
-	var err error
-	if closer.exiting && !inherited {
-		err = h.stream.Abandon(ctx)
-	} else {
-		err = h.stream.Flush(ctx)
+	switch {
+	case inherited:
+		// The stream goes on: whether its last line is whole is not known yet, and
+		// the opener's own close still has to be told from its death.
+		errno := h.committed("close", h.stream.Commit(ctx))
+		h.fresh = true
+		return errno
+	case closer.exiting:
+		return h.committed("close", h.stream.Abandon(ctx))
 	}
-	if inherited && errors.Is(err, store.ErrInput) {
-		return 0
-	}
-	return h.committed("close", err)
+	return h.committed("close", h.stream.Flush(ctx))
 }
 
 // fsync commits.

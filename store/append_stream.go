@@ -134,7 +134,8 @@ func (a *AppendStream) schedule() {
 	})
 }
 
-// Flush makes all records durable. Inside a record it fails with ErrInput and
+// Flush makes all records durable, a last line without its line feed among them.
+// Inside a record it fails with ErrInput and
 // keeps everything as it is, for the rest may still come.
 func (a *AppendStream) Flush(ctx context.Context) error {
 	a.mu.Lock()
@@ -143,7 +144,7 @@ func (a *AppendStream) Flush(ctx context.Context) error {
 		return err
 	}
 	a.ctx = ctx
-	if err := a.decoder.Settle(); err != nil {
+	if err := a.settleAndEndLine(); err != nil {
 		return a.refuse(err)
 	}
 	if unfinished := a.decoder.Unfinished(); unfinished > 0 {
@@ -203,7 +204,7 @@ func (a *AppendStream) Close(ctx context.Context) error {
 		return nil // said before
 	}
 	a.ctx = ctx
-	err := a.decoder.Settle()
+	err := a.settleAndEndLine()
 	if err == nil {
 		err = a.decoder.Finish()
 	}
@@ -211,6 +212,15 @@ func (a *AppendStream) Close(ctx context.Context) error {
 		return a.refuse(err)
 	}
 	return a.commit()
+}
+
+// settleAndEndLine hands on what waited for more bytes, where it is whole if none
+// come.
+func (a *AppendStream) settleAndEndLine() error {
+	if err := a.decoder.Settle(); err != nil {
+		return err
+	}
+	return a.decoder.EndLine()
 }
 
 // commit makes the vectors handed on so far durable.

@@ -33,14 +33,46 @@ var (
 )
 
 func convertFloat16Little(to, from []byte) {
+	for ; len(from) >= 8 && len(to) >= 16; to, from = to[16:], from[8:] {
+		widenFourFloat16(to, binary.LittleEndian.Uint64(from))
+	}
 	for ; len(from) >= 2 && len(to) >= 4; to, from = to[4:], from[2:] {
 		binary.LittleEndian.PutUint32(to, widenFloat16(binary.LittleEndian.Uint16(from)))
 	}
 }
 
 func convertFloat16Big(to, from []byte) {
+	for ; len(from) >= 8 && len(to) >= 16; to, from = to[16:], from[8:] {
+		x := binary.LittleEndian.Uint64(from)
+		widenFourFloat16(to, x>>8&0x00ff00ff_00ff00ff|x<<8&0xff00ff00_ff00ff00)
+	}
 	for ; len(from) >= 2 && len(to) >= 4; to, from = to[4:], from[2:] {
 		binary.LittleEndian.PutUint32(to, widenFloat16(binary.BigEndian.Uint16(from)))
+	}
+}
+
+// widenFourFloat16 writes four float16, the first in the lowest bits of x, as
+// float32. Those that are neither zero, subnormal, infinite nor NaN only move.
+func widenFourFloat16(to []byte, x uint64) {
+	const (
+		exponents = 0x7c007c00_7c007c00
+		lowest    = 0x04000400_04000400
+		carries   = 0x80008000_80008000
+	)
+	to = to[:16]
+	// A sum carries into the sign's place if the exponent is not zero, and if it
+	// is all ones.
+	if e := x & exponents; (e+exponents)&carries == carries && (e+lowest)&carries == 0 {
+		const bias = (127 - 15) << 23
+		low, high := uint32(x), uint32(x>>32)
+		binary.LittleEndian.PutUint32(to, low<<16&(1<<31)|low&0x7fff<<13+bias)
+		binary.LittleEndian.PutUint32(to[4:], low&(1<<31)|low>>16&0x7fff<<13+bias)
+		binary.LittleEndian.PutUint32(to[8:], high<<16&(1<<31)|high&0x7fff<<13+bias)
+		binary.LittleEndian.PutUint32(to[12:], high&(1<<31)|high>>16&0x7fff<<13+bias)
+		return
+	}
+	for i := range 4 {
+		binary.LittleEndian.PutUint32(to[4*i:], widenFloat16(uint16(x>>(16*i))))
 	}
 }
 

@@ -42,6 +42,27 @@ func TestWidenFloat16(t *testing.T) {
 	}
 }
 
+// Four at a time they come out as one at a time, whatever their neighbours are.
+func TestWidenFourFloat16(t *testing.T) {
+	t.Parallel()
+	var got [16]byte
+	for half := range 1 << 16 {
+		for _, other := range []uint64{0x3c00, 0, 0x7c00, 0xffff, 0xbfff} {
+			for place := range 4 {
+				x := other * 0x00010001_00010001
+				x = x&^(0xffff<<(16*place)) | uint64(half)<<(16*place)
+				widenFourFloat16(got[:], x)
+				for i := range 4 {
+					want := widenFloat16(uint16(x >> (16 * i)))
+					if binary.LittleEndian.Uint32(got[4*i:]) != want {
+						t.Fatalf("%#x at %d: %x, want %#x", x, i, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
 // Every element at every length, against reading the values one by one.
 func TestElements(t *testing.T) {
 	t.Parallel()
