@@ -205,6 +205,22 @@ func TestNPYHandsOnUncut(t *testing.T) {
 	}
 }
 
+// What a header announces is not believed before it is there.
+func TestNPYMemoryIsBounded(t *testing.T) {
+	t.Parallel()
+	huge := append(npyHeader(strings.Replace(dictionary("(9000000000000, 65535)"), "<", ">", 1)), make([]byte, 100)...)
+	long := append([]byte("\x93NUMPY\x02\x00\xff\xff\x00\x00"), make([]byte, 100)...)
+	for _, stream := range [][]byte{huge, long} {
+		d := newNPYDecoder(&collector{}, Options{})
+		if _, err := d.Write(stream); err != nil {
+			t.Fatal(err)
+		}
+		if held := cap(d.rows) + cap(d.head) + cap(d.cut) + cap(d.cutter.partial); held > 4096 {
+			t.Errorf("%d bytes held for %d", held, len(stream))
+		}
+	}
+}
+
 func TestNPYLarge(t *testing.T) {
 	t.Parallel()
 	const dimension, n = 37, 3000

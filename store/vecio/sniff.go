@@ -22,9 +22,9 @@ import "strings"
 //     and one of these holds at the end of a line: the table's decoder has found a
 //     row of two columns or more, or two rows of one; two lines or more, 32 bytes
 //     or more, have equally many commas, semicolons and tabs, whatever stands
-//     between, and the text is not four bytes over and over. Where semicolons separate the columns, rows count from 16 bytes on.
-//     Text without all this is a table, most likely a bad one, after 64 KiB,
-//     unless it is four bytes over and over.
+//     between. Where semicolons separate the columns, rows count from 16 bytes
+//     on. Text without all this is a table, most likely a bad one, after 64 KiB.
+//     Four bytes over and over count as text in the first case only.
 //   - fvecs or bvecs if its first four bytes are an int32 D from 1 to 65535, and D
 //     stands again where the next row would begin: for fvecs 4 + 4·D bytes on; for
 //     bvecs 4 + D bytes on, and at the next two rows' places if they come before
@@ -36,33 +36,32 @@ import "strings"
 // Bytes that could still be several things wait for more. When Settle or Finish
 // asks, they are JSON if they are correct so far, or look like JSON for 16 bytes
 // or up to a last "]" or "}"; a table if the above holds with a last line whose
-// end is missing, or if they are 64 bytes of text; fvecs or bvecs if whole rows have come or
-// D is the store's dimension; else they are raw.
+// end is missing, or if they are 64 bytes of text; fvecs or bvecs if whole rows
+// have come or D is the store's dimension; else they are raw.
 //
 // How often are floats taken for text? Outside quotes JSON has none of
 // ; < = > ? @ and no byte from 0x80 on, but these end every float32 from 0.002
 // to 8 and every negative one. Data of the usual size is therefore found out by
 // its first value or two; what is left is less than one stream in 10^10. If all
 // 2^32 patterns are equally likely it is below 5 streams in 10^8, which begin
-// with the like of "[1]\n"; of streams that end within 15 bytes, 1 in 10^5. The
-// same goes for rows of a table, any four bytes of which hold a value's last one,
-// and with semicolons, which end 0.002 to 0.008, for any 16; if all patterns are
-// equally likely, one stream in 10^6 begins with the like of "1,2\n", a line of
-// other text before it or not. For text that is no row, all of eight values or
-// more must be text: 3 in 100 of normally distributed ones are, so that it is
-// less than one stream in 10^12. A stream so mistaken is refused by the decoder
-// of that text, and nothing wrong is stored. Nor is the reverse: text that opens
-// with a bracket and looks like JSON for 16 bytes, tables of 32 bytes, and any
-// other text of 64 bytes are never stored as floats.
+// with the like of "[1]\n"; of streams that end within 15 bytes, 1 in 10^5. Rows
+// of a table are as rare: any four bytes of one hold a value's last byte, and
+// where semicolons stand between, which end values from 0.002 to 0.008, any 16
+// hold four of them. If all patterns are equally likely, less than one stream in
+// 10^6 begins with the like of "1,2\n", a line of other text before it or not. Of
+// normally distributed values 6 in 100 are text of any kind, so that all of eight
+// are in one of 10^10 streams, and of these few have the line ends and separators
+// that are asked for. A stream so mistaken is refused by the decoder of that
+// text, and nothing wrong is stored. Nor is the reverse: text that opens with a
+// bracket and looks like JSON for 16 bytes, tables of 32 bytes and any other text
+// of 64 are never stored as floats, unless they are four bytes over and over.
 //
 // How often are floats taken for fvecs or bvecs? An int32 from 1 to 65535 is a
-// float32 below 10^-40. Values of no use begin so; if all patterns are equally
-// likely, then one stream in 65,000 does, and one in 10^14 has another one at the
-// right place. If D is the store's dimension the first four bytes are enough: one
-// stream in 4·10^9. For bvecs to be taken for fvecs, four of its bytes at one place
-// must be D; for fvecs to be taken for bvecs, its values must hold D at three
-// places, or two where D is less than 8, which needs values below 10^-37 or, at
-// one of them, a value that has but 8 bits.
+// float32 below 10^-40 that is not zero. No values of use begin so; if all
+// patterns are equally likely, one stream in 65,000 does, and one in 10^14 repeats
+// it at the right place. If D is the store's dimension the first four bytes are
+// enough: one stream in 4·10^9. For fvecs to be taken for bvecs, one of the first
+// values must be below 10^-33 and not zero; bvecs are not taken for fvecs.
 type autoDecoder struct {
 	sink    Sink
 	options Options
