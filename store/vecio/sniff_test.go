@@ -56,6 +56,7 @@ func TestSniff(t *testing.T) {
 		"fvecs, one differs":   {dimension: 2, stream: string(vecsFile(Fvecs, []float32{1, 2}, []float32{3, 4, 5})), format: Fvecs, decidedAt: 16, bad: true},
 		"fvecs cut off":        {dimension: 2, stream: string(vecsFile(Fvecs, []float32{1, 2})[:8]), format: Fvecs, bad: true},
 		"fvecs like bvecs":     {stream: string(vecsFile(Fvecs, oneHot(63, 15), oneHot(63, 15))), format: Fvecs, decidedAt: 260},
+		"one row like bvecs":   {stream: string(vecsFile(Fvecs, []float32{math.Float32frombits(3 << 24), 0, 0})), format: Fvecs},
 		"bvecs":                {stream: string(vecsFile(Bvecs, oneHot(9, 1), oneHot(9, 2), oneHot(9, 3), oneHot(9, 3))), format: Bvecs, decidedAt: 44},
 		"bvecs, few rows":      {dimension: 9, stream: string(vecsFile(Bvecs, oneHot(9, 1), oneHot(9, 2))), format: Bvecs},
 		"one row of bvecs":     {stream: string(vecsFile(Bvecs, oneHot(9, 1))), format: Bvecs},
@@ -203,14 +204,14 @@ func mistaken(begin byte, tries int, next func() uint32) int {
 // number: the rates below are those of the rule's description times that.
 func TestSniffTakesFloatsForFloats(t *testing.T) {
 	t.Parallel()
-	const tries = 30_000
+	const tries = 10_000
 	r := rand.New(rand.NewPCG(17, 17))
 	usual := func() uint32 { return math.Float32bits(float32(r.NormFloat64())) }
 	for _, begin := range []byte("[{ \n1-S\x93\xef#i\"\x02") {
 		if n := mistaken(begin, tries, usual); n != 0 {
 			t.Errorf("normal values behind %q: %d of %d are mistaken", begin, n, tries)
 		}
-		if n := mistaken(begin, tries, r.Uint32); n > 3 {
+		if n := mistaken(begin, tries, r.Uint32); n > 1 {
 			t.Errorf("random bits behind %q: %d of %d are mistaken", begin, n, tries)
 		}
 	}
@@ -227,8 +228,8 @@ func TestSniffTakesConstantsForFloats(t *testing.T) {
 			for _, third := range []byte(text) {
 				for fourth := byte(0x3a); fourth < 0x45; fourth++ {
 					word := []byte{first, second, third, fourth}
-					d := newAutoDecoder(&probeSink{dimension: 64}, Options{})
-					if err := push(d, bytes.Repeat(word, 64), whole); err != nil || d.Format() != RawF32 {
+					d := newAutoDecoder(&probeSink{dimension: 24}, Options{})
+					if err := push(d, bytes.Repeat(word, 24), whole); err != nil || d.Format() != RawF32 {
 						t.Fatalf("%q over and over: %v, %v", word, d.Format(), err)
 					}
 				}

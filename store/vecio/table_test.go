@@ -141,7 +141,7 @@ func TestTableEndLine(t *testing.T) {
 	}{
 		"a row":              {first: "1,2\n3,4", rows: 2, then: "\n5,6\n", rowsThen: 3},
 		"carriage return":    {first: "1,2\n3,4\r", rows: 2, then: "\n5,6\n", rowsThen: 3},
-		"the row goes on":    {first: "1,2\n3,4", rows: 2, then: "5\n", bad: true},
+		"the row goes on":    {first: "1,2\n3,4", rows: 2, then: "5,6\n", bad: true},
 		"half a row":         {first: "1,2\n3,", rows: 1, unfinished: 2, then: "4\n", rowsThen: 2},
 		"first line":         {first: "1,2", rows: 1, then: "\n3,4\n", rowsThen: 2},
 		"half the first":     {first: "id,x,", unfinished: 5, then: "y\n1,2,3\n", rowsThen: 1},

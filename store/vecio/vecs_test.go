@@ -43,6 +43,7 @@ func TestVecs(t *testing.T) {
 		"bvecs":                {format: Bvecs, stream: vecsFile(Bvecs, two...), rows: []float32{1, 2, 255, 4, 0, 6}},
 		"known dimension":      {format: Fvecs, dimension: 3, stream: vecsFile(Fvecs, two...), rows: []float32{1, 2, 255, 4, 0, 6}},
 		"other dimension":      {format: Bvecs, dimension: 2, stream: vecsFile(Bvecs, two...), reason: "its dimension is 3 where it is 2"},
+		"only its dimension":   {format: Bvecs, dimension: 2, stream: []byte{3, 0, 0, 0}, reason: "its dimension is 3 where it is 2"},
 		"dimensions differ":    {format: Fvecs, stream: vecsFile(Fvecs, two[0], []float32{1, 2}), offset: 16, row: 1, reason: "its dimension is 2 where it is 3"},
 		"dimension 0":          {format: Fvecs, stream: vecsFile(Fvecs, nil), reason: "its dimension is 0"},
 		"negative dimension":   {format: Bvecs, stream: []byte{0xff, 0xff, 0xff, 0xff}, reason: "its dimension is -1"},
