@@ -128,6 +128,7 @@ func TestNPYErrors(t *testing.T) {
 		"bytes behind":      {stream: append(npyFile("<f4", 2, 1, 2), 0), offset: header + 8, row: 1, reason: "behind the array's last row"},
 		"other dimension":   {dimension: 3, stream: npyFile("<f4", 2, 1, 2), reason: "rows of 2 values where the dimension is 3"},
 		"a vector":          {dimension: 3, stream: npyFile("<f4", 0, 1, 2), reason: "one vector of 2 values where the dimension is 3"},
+		"header of another": {dimension: 3, stream: npyFile("<f4", 2, 1, 2)[:128], reason: "rows of 2 values where the dimension is 3"},
 		"rows flattened":    {dimension: 2, stream: npyFile("<f4", 0, 1, 2, 3, 4), reason: "reshape(-1, 2)"},
 		"second dimension":  {stream: append(npyFile("<f4", 2, 1, 2), npyFile("<f4", 1, 1)...), offset: header + 8, row: 1, reason: "rows of 1 values where the dimension is 2"},
 		"NaN":               {stream: npyFile("<f4", 2, 1, 2, math.NaN(), 4), offset: header + 8, row: 1, reason: "value 0 is NaN"},

@@ -41,6 +41,7 @@ func TestTable(t *testing.T) {
 		"one column":         {stream: "1\n2\n", ids: plain, rows: rows[:2]},
 		"known dimension":    {dimension: 2, stream: "1,2\n3,4\n", ids: plain, rows: rows},
 		"names":              {stream: "x,the y\n1,2\n3,4\n", ids: plain, rows: rows},
+		"names with commas":  {stream: "x, really;y\n1;2\n3;4\n", ids: plain, rows: rows},
 		"names in quotes":    {stream: "\"x, \"\"really\"\"\",\"y\"\n1,2\n3,4\n", ids: plain, rows: rows},
 		"id first":           {stream: "id,x,y\n18446744073709551615,1,2\n0,3,4\n", ids: []int64{-1, 0}, rows: rows},
 		"id last":            {stream: "x y ID\n1 2 5\n3 4 6\n", ids: []int64{5, 6}, rows: rows},
