@@ -63,7 +63,8 @@ const (
 
 // jsonDecoder reads records, each a vector `[1,2,…]` or an object
 // `{"id":7,"vector":[1,2,…]}`: one after the other, with or without white space
-// between, and in arrays. Nothing is held but the record at hand.
+// between, and in arrays. Where the options allow it, NaN, Infinity and -Infinity
+// are numbers, as Python writes them. Nothing is held but the record at hand.
 type jsonDecoder struct {
 	batch
 	options  Options
