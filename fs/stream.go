@@ -32,6 +32,12 @@ type stream interface {
 	Close(ctx context.Context) error
 }
 
+// pauser is a stream whose end can be told from a pause.
+type pauser interface {
+	// Pause is Flush while the opener may still go on, even in the same line.
+	Pause(ctx context.Context) error
+}
+
 // streamHandle is an open stream: all descriptors, in all processes, that come
 // from one open(2).
 type streamHandle struct {
@@ -131,17 +137,17 @@ func (h *streamHandle) Flush(ctx context.Context) syscall.Errno {
 		inherited = closer.group != h.opener.group && h.opener.alive()
 	}
 	ctx = context.WithoutCancel(ctx)
-	switch {
-	case inherited:
-		// The stream goes on: whether its last line is whole is not known yet, and
-		// the opener's own close still has to be told from its death.
-		errno := h.committed("close", h.stream.Commit(ctx))
-		h.fresh = true
-		return errno
-	case closer.exiting:
-		return h.committed("close", h.stream.Abandon(ctx))
+	flush := h.stream.Flush
+	if paused, can := h.stream.(pauser); can && inherited {
+		flush = paused.Pause
+	} else if closer.exiting && !inherited {
+		flush = h.stream.Abandon
 	}
-	return h.committed("close", h.stream.Flush(ctx))
+	err := flush(ctx)
+	if inherited && errors.Is(err, store.ErrInput) {
+		return 0
+	}
+	return h.committed("close", err)
 }
 
 // fsync commits.

@@ -135,16 +135,24 @@ func (a *AppendStream) schedule() {
 }
 
 // Flush makes all records durable, a last line without its line feed among them.
-// Inside a record it fails with ErrInput and
-// keeps everything as it is, for the rest may still come.
-func (a *AppendStream) Flush(ctx context.Context) error {
+// Inside a record it fails with ErrInput and keeps everything as it is, for the
+// rest may still come.
+func (a *AppendStream) Flush(ctx context.Context) error { return a.flush(ctx, a.settleAndEndLine) }
+
+// Pause is Flush, except that a last line without its line feed is not whole: it
+// may still go on.
+func (a *AppendStream) Pause(ctx context.Context) error {
+	return a.flush(ctx, func() error { return a.decoder.Settle() })
+}
+
+func (a *AppendStream) flush(ctx context.Context, settle func() error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err := a.usable(); err != nil {
 		return err
 	}
 	a.ctx = ctx
-	if err := a.settleAndEndLine(); err != nil {
+	if err := settle(); err != nil {
 		return a.refuse(err)
 	}
 	if unfinished := a.decoder.Unfinished(); unfinished > 0 {
