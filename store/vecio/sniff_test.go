@@ -218,8 +218,8 @@ func TestSniffTakesFloatsForFloats(t *testing.T) {
 }
 
 // Vectors of one value over and over, which are text more often than others:
-// positive values from 0.0005 to 2048 whose bytes are text. Closing brackets are
-// left out: "[1]6" over and over looks like JSON indeed.
+// positive values from 0.0005 to 2048 whose bytes are text, for some of the last
+// bytes that these have. Closing brackets are left out: "[1]6" over and over looks like JSON indeed.
 func TestSniffTakesConstantsForFloats(t *testing.T) {
 	t.Parallel()
 	const text = " \n+-.,:[{_'\"0123456789AEFNaefinrstu"
