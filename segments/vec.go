@@ -162,6 +162,9 @@ type runtimeRows struct {
 func (v *runtimeRows) read(first, n int, ids []uint64, rows []byte) error {
 	rowSize := RowSize(v.dimension)
 	vectorSize := rowSize - idSize
+	if rows == nil && rowSize >= sparseRow {
+		return v.readSparseIDs(first, ids)
+	}
 	shared := readBuffers.Get().(*[readBuffer]byte)
 	defer readBuffers.Put(shared)
 	buffer := shared[:]
@@ -188,6 +191,22 @@ func (v *runtimeRows) read(first, n int, ids []uint64, rows []byte) error {
 			rows = rows[k*vectorSize:]
 		}
 		first, n = first+k, n-k
+	}
+	return nil
+}
+
+// sparseRow is the length of a row, in bytes, from which on an id is read alone
+// rather than together with its vector.
+const sparseRow = 8192
+
+// readSparseIDs reads the ids of consecutive rows one by one.
+func (v *runtimeRows) readSparseIDs(first int, ids []uint64) error {
+	for i := range ids {
+		var id [idSize]byte
+		if err := readFull(v.r, id[:], v.start+int64(first+i)*int64(RowSize(v.dimension))); err != nil {
+			return fmt.Errorf("vector ids: %w", err)
+		}
+		ids[i] = binary.LittleEndian.Uint64(id[:])
 	}
 	return nil
 }

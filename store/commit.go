@@ -126,6 +126,7 @@ type draft struct {
 	ids      *idSet // of all added vectors
 	deleted  []uint64
 	actions  []action
+	onlyNew  bool // every added row has an id that no row had before
 }
 
 func (d *draft) settles(e *extent) bool {
@@ -266,6 +267,7 @@ func (w *writer) countIDs(d *draft) error {
 	}
 	return w.store.ids.at(context.Background(), d.base, func(stored *idSet) error {
 		shared := stored.shared(d.ids)
+		d.onlyNew = shared == 0 && d.ids.len() == addedRows(d.added)
 		d.manifest.TotalVectors = stored.len() + d.ids.len() - shared
 		if shared > 0 {
 			d.manifest.Directory = slices.DeleteFunc(d.manifest.Directory, func(entry segments.DirectoryEntry) bool {
@@ -274,6 +276,16 @@ func (w *writer) countIDs(d *draft) error {
 		}
 		return nil
 	})
+}
+
+// addedRows counts the vectors in segments.
+func addedRows(added []*extent) (count uint64) {
+	for _, e := range added {
+		if e.ids != nil {
+			count += uint64(e.rows)
+		}
+	}
+	return count
 }
 
 // write puts the draft on the disk: first all payloads, then, when they are
@@ -304,6 +316,7 @@ func (w *writer) write(s *session, d *draft) (*Snapshot, FileInfo, error) {
 	state := &segments.State{Dialect: segments.DialectRuntime, Manifest: d.manifest, Segment: manifest, End: manifest.End(), Clean: true}
 	snapshot := newSnapshot(d.base.source, generations.Add(1), state, info.Modified)
 	snapshot.cache.lastWitness.Store(&previous)
+	d.carryLive(s.file, snapshot)
 	return snapshot, info, nil
 }
 

@@ -57,7 +57,7 @@ func (h *history) agrees(s *Store, snapshot *Snapshot) error {
 		status.DeletedVectors != status.TotalVectors-status.LiveVectors || status.FileSize != snapshot.Size() {
 		return fmt.Errorf("%+v, want %d of %d vectors", status, len(h.mark.model), len(h.stored))
 	}
-	return errors.Join(h.sameImages(snapshot), h.chained(snapshot), h.keptForeign(snapshot))
+	return errors.Join(h.sameImages(snapshot), h.chained(snapshot), h.keptForeign(snapshot), checkVectorViews(snapshot, h.random))
 }
 
 // sameImages compares what is embedded.

@@ -33,7 +33,7 @@ func (s *Snapshot) Vectors(ctx context.Context, visit func(ids []uint64, rows []
 // visitVectors is Vectors on an open file, without the ids in also.
 func (s *Snapshot) visitVectors(ctx context.Context, file File, also *idSet, visit func(ids []uint64, rows []byte) error) error {
 	entries := s.vectors()
-	superseded, err := s.findSuperseded(ctx, file, entries, also)
+	superseded, err := s.findSuperseded(ctx, file, entries, also, func(err error) error { return err })
 	if err != nil {
 		return err
 	}
@@ -92,8 +92,9 @@ func (d deadRows) squeeze(first uint64, ids []uint64, rows []byte, width int) in
 }
 
 // findSuperseded tells for each segment which rows are replaced by later ones,
-// deleted, or in also. It reads ids only, last segment first.
-func (s *Snapshot) findSuperseded(ctx context.Context, file File, entries []segments.DirectoryEntry, also *idSet) ([]deadRows, error) {
+// deleted, or in also. It reads ids only, last segment first. What damaged makes of
+// an error is its own; ids that it lets pass unread replace nothing.
+func (s *Snapshot) findSuperseded(ctx context.Context, file File, entries []segments.DirectoryEntry, also *idSet, damaged func(error) error) ([]deadRows, error) {
 	dead := make([]deadRows, len(entries))
 	seen := idSetOf(s.state.Manifest.Deleted)
 	if also != nil {
@@ -103,7 +104,10 @@ func (s *Snapshot) findSuperseded(ctx context.Context, file File, entries []segm
 	for i := len(entries) - 1; i >= 0; i-- {
 		reader, err := openVectors(file, s, entries[i])
 		if err != nil {
-			return nil, err
+			if err = damaged(err); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		for end := reader.Count(); end > 0; end -= min(len(ids), end) {
 			if err := ctx.Err(); err != nil {
@@ -112,7 +116,11 @@ func (s *Snapshot) findSuperseded(ctx context.Context, file File, entries []segm
 			first := max(0, end-len(ids))
 			part := ids[:end-first]
 			if err := reader.ReadIDs(first, part); err != nil {
-				return nil, fmt.Errorf("read ids of the segment at offset %d: %w", entries[i].Offset, asCorrupt(err))
+				err = fmt.Errorf("read ids of the segment at offset %d: %w", entries[i].Offset, asCorrupt(err))
+				if err = damaged(err); err != nil {
+					return nil, err
+				}
+				continue
 			}
 			for row := len(part) - 1; row >= 0; row-- {
 				if seen.insert(part[row]) {

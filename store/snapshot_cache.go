@@ -18,6 +18,7 @@ type snapshotCache struct {
 	ebpf        once[[]NamedView]
 	frozen      once[bool]   // a branch that must not change
 	deleted     once[uint64] // different ids in the deleted list
+	live        patientOnce[*liveRows]
 }
 
 // once remembers the first success of a computation; failures are tried again.

@@ -1,0 +1,223 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+
+	"rvffs/segments"
+)
+
+// segmentIDs is what is known of a segment's ids without keeping them.
+type segmentIDs struct {
+	first, last uint64 // of the first and the last row
+	// plausible says that all rows which were looked at can be those of ascending
+	// ids, dense that there is no room for any other id between first and last.
+	plausible, dense bool
+
+	order patientOnce[idOrder]
+}
+
+// sampledRows is the number of rows between the first and the last one that are
+// looked at.
+const sampledRows = 3
+
+// sample reads the ids of some rows, in the runtime dialect.
+func (s *Snapshot) sample(file File, segment *liveSegment) error {
+	if segment.rows == 0 {
+		return nil
+	}
+	f, width := segment.facts, segment.rows-1
+	var err error
+	if f.first, err = s.idAt(file, segment, 0); err == nil {
+		f.last, err = s.idAt(file, segment, width)
+	}
+	if err != nil {
+		return fmt.Errorf("read the first and the last id: %w", err)
+	}
+	f.plausible = true
+	row, id := uint64(0), f.first
+	for i := uint64(1); i <= sampledRows+1 && f.plausible; i++ {
+		next := width * i / (sampledRows + 1)
+		there, err := s.idAt(file, segment, next)
+		if err != nil {
+			return fmt.Errorf("read the id of row %d: %w", next, err)
+		}
+		f.plausible = there >= id && there-id >= next-row
+		row, id = next, there
+	}
+	f.dense = f.plausible && f.last-f.first == width
+	return nil
+}
+
+// guess looks for an id where it stands in a segment of ascending ids without
+// gaps. That it is not there proves nothing.
+func (s *Snapshot) guess(file File, segment *liveSegment, id uint64) (row uint64, found bool, err error) {
+	if segment.damage != nil || id < segment.facts.first || id-segment.facts.first >= segment.rows || s.Dialect() != segments.DialectRuntime {
+		return 0, false, nil
+	}
+	row = id - segment.facts.first
+	there, err := s.idAt(file, segment, row)
+	return row, err == nil && there == id, err
+}
+
+// idAt reads the id of one row, in the runtime dialect.
+func (s *Snapshot) idAt(file File, segment *liveSegment, row uint64) (uint64, error) {
+	var encoded [8]byte
+	err := readFull(file, encoded[:], segment.rowOffset(row, s.Dimension()))
+	return binary.LittleEndian.Uint64(encoded[:]), err
+}
+
+// rowOffset is where a row begins in the file, in the runtime dialect.
+func (g *liveSegment) rowOffset(row uint64, dimension int) int64 {
+	return g.entry.Offset + segments.HeaderSize + segments.VecPrefixSize + int64(row)*int64(segments.RowSize(dimension))
+}
+
+// find gives the number of the live vector with an id, or ErrNotFound. A damaged
+// segment may hold it: then, if no other does, the error is ErrCorrupt.
+//
+// The segments are searched from the newest back. In each, the id is expected as
+// many rows from the first as it is larger than the first id, which holds for ids
+// that were counted up, and one read proves it. Else the segment's ids are read
+// once, and it is remembered whether they ascend: then bisection finds the row with
+// some reads, as it does with a list of the rows in order of id, which is kept for
+// the first sortedRows rows that need it. Beyond that a segment is read anew.
+func (l *liveRows) find(ctx context.Context, s *Snapshot, file File, id uint64) (uint64, error) {
+	missing := fmt.Errorf("vector %d: %w", id, ErrNotFound)
+	if slices.Contains(s.state.Manifest.Deleted, id) {
+		return 0, missing
+	}
+	for i := len(l.segments) - 1; i >= 0; i-- {
+		segment := &l.segments[i]
+		if segment.damage != nil {
+			missing = fmt.Errorf("look for vector %d: %w", id, segment.damage)
+			continue
+		}
+		row, found, err := s.guess(file, segment, id)
+		switch {
+		case errors.Is(err, ErrCorrupt):
+			missing = fmt.Errorf("look for vector %d: %w", id, err)
+			continue
+		case err != nil:
+			return 0, err
+		case found && segment.isLive(row):
+			return segment.before + segment.rank(row), nil
+		case l.trusted && segment.facts.dense && (id < segment.facts.first || id > segment.facts.last):
+			continue
+		}
+		row, found, err = l.search(ctx, s, file, segment, id)
+		if errors.Is(err, ErrCorrupt) {
+			missing = fmt.Errorf("look for vector %d: %w", id, err)
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		if found && segment.isLive(row) {
+			return segment.before + segment.rank(row), nil
+		}
+	}
+	return 0, missing
+}
+
+// sortedRows bounds, for one snapshot, the rows of which is kept how their ids
+// follow each other: 16 MiB.
+const sortedRows = 4 << 20
+
+// idOrder is how the ids of one segment follow each other.
+type idOrder struct {
+	lowest, highest uint64
+	ascending       bool     // strictly
+	sorted          []uint32 // rows in order of id, equal ids in order of row; nil if not kept
+}
+
+// search finds the last row of a segment with an id.
+func (l *liveRows) search(ctx context.Context, s *Snapshot, file File, segment *liveSegment, id uint64) (row uint64, found bool, err error) {
+	order, err := segment.facts.order.get(ctx, func() (idOrder, error) { return l.readOrder(ctx, s, file, segment) })
+	if err != nil || id < order.lowest || id > order.highest {
+		return 0, false, err
+	}
+	place := func(i int) uint64 { return uint64(i) }
+	switch {
+	case order.sorted != nil:
+		place = func(i int) uint64 { return uint64(order.sorted[i]) }
+	case !order.ascending:
+		err = s.eachID(ctx, file, segment, func(first uint64, ids []uint64) {
+			for i, other := range ids {
+				if other == id {
+					row, found = first+uint64(i), true
+				}
+			}
+		})
+		return row, found, err
+	}
+	read := func(i int) uint64 {
+		var there uint64
+		if err == nil {
+			there, err = s.idAt(file, segment, place(i))
+		}
+		return there
+	}
+	behind := sort.Search(int(segment.rows), func(i int) bool { return read(i) > id })
+	if behind == 0 || err != nil {
+		return 0, false, err
+	}
+	return place(behind - 1), read(behind-1) == id, err
+}
+
+// readOrder reads all ids of a segment.
+func (l *liveRows) readOrder(ctx context.Context, s *Snapshot, file File, segment *liveSegment) (idOrder, error) {
+	order := idOrder{lowest: ^uint64(0), ascending: s.Dialect() == segments.DialectRuntime}
+	var kept []uint64
+	keep := order.ascending && l.room.Add(-int64(segment.rows)) >= 0
+	if keep {
+		kept = make([]uint64, 0, segment.rows)
+	}
+	err := s.eachID(ctx, file, segment, func(first uint64, ids []uint64) {
+		for i, id := range ids {
+			if id <= order.highest && (first > 0 || i > 0) {
+				order.ascending = false
+			}
+			order.lowest, order.highest = min(order.lowest, id), max(order.highest, id)
+		}
+		if keep {
+			kept = append(kept, ids...)
+		}
+	})
+	if keep && err == nil && !order.ascending {
+		order.sorted = make([]uint32, len(kept))
+		for i := range order.sorted {
+			order.sorted[i] = uint32(i)
+		}
+		slices.SortFunc(order.sorted, func(a, b uint32) int { return cmp.Or(cmp.Compare(kept[a], kept[b]), cmp.Compare(a, b)) })
+		return order, nil
+	}
+	if order.sorted == nil && s.Dialect() == segments.DialectRuntime {
+		l.room.Add(int64(segment.rows))
+	}
+	return order, err
+}
+
+// eachID visits the ids of a segment in order.
+func (s *Snapshot) eachID(ctx context.Context, file File, segment *liveSegment, visit func(first uint64, ids []uint64)) error {
+	reader, err := openVectors(file, s, segment.entry)
+	if err != nil {
+		return err
+	}
+	ids := make([]uint64, rowsPerRead)
+	for first := 0; first < reader.Count(); first += len(ids) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		part := ids[:min(len(ids), reader.Count()-first)]
+		if err := reader.ReadIDs(first, part); err != nil {
+			return fmt.Errorf("read ids of the segment at offset %d: %w", segment.entry.Offset, asCorrupt(err))
+		}
+		visit(uint64(first), part)
+	}
+	return nil
+}

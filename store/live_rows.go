@@ -1,0 +1,323 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+	"sync/atomic"
+
+	"rvffs/segments"
+)
+
+// liveRows numbers the live vectors of a snapshot in the order of Snapshot.Vectors
+// and tells where each of them stands. It takes some bytes for each segment; where
+// rows are dead, also their positions and a count for each liveBlock rows.
+type liveRows struct {
+	segments []liveSegment // those that hold rows, in directory order
+	count    uint64
+	// trusted says that the ids were not read: what the manifest and some rows of
+	// each segment say was enough.
+	trusted bool
+	// room is how many more rows the sorted lists of the segments may hold.
+	room *atomic.Int64
+}
+
+// liveSegment is one vector segment and its live rows.
+type liveSegment struct {
+	entry  segments.DirectoryEntry
+	rows   uint64
+	live   uint64
+	before uint64   // live rows of the segments before
+	dead   deadRows // positions of the others
+	blocks []uint32 // live rows before each liveBlock rows; nil when all live
+	damage error    // why no row of it can be read; nil for a sound segment
+	facts  *segmentIDs
+}
+
+// liveBlock is the number of rows for which a segment keeps one count.
+const liveBlock = 4096
+
+// errRowNumber says that a row was asked for that no view can ask for.
+var errRowNumber = errors.New("no such row")
+
+// liveRows finds the live rows, once for the snapshot.
+//
+// Nothing is read but the ends of the segments when all rows are certain to be
+// live, see allLive. Else the ids are read, and nothing else.
+//
+// Of a segment whose header is damaged, as many rows count as live as the
+// directory's length has room for: the others keep their places, and reading those
+// of the damaged one fails. Which older rows it replaces cannot be told; they are
+// shown. In the wire dialect, where the length does not tell the number of rows,
+// and when the directory points outside of the file, the whole answer is
+// ErrCorrupt.
+func (s *Snapshot) liveRows(ctx context.Context) (*liveRows, error) {
+	return s.cache.live.get(ctx, func() (found *liveRows, err error) {
+		err = s.source.with(func(file File) error {
+			found, err = s.findLive(ctx, file)
+			return err
+		})
+		return found, err
+	})
+}
+
+func (s *Snapshot) findLive(ctx context.Context, file File) (*liveRows, error) {
+	l := &liveRows{room: new(atomic.Int64)}
+	l.room.Store(sortedRows)
+	if s.Dimension() == 0 {
+		return l, nil
+	}
+	var entries []segments.DirectoryEntry
+	for _, entry := range s.vectors() {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		segment, err := s.outline(file, entry)
+		if err != nil {
+			return nil, err
+		}
+		if segment.rows > 0 {
+			l.segments, entries = append(l.segments, segment), append(entries, entry)
+		}
+	}
+	dead, sure, err := s.deadWithoutScan(file, l.segments)
+	if err != nil {
+		return nil, err
+	}
+	if l.trusted = sure; !sure {
+		dead, err = s.findSuperseded(ctx, file, entries, nil, func(err error) error {
+			if errors.Is(err, ErrCorrupt) && s.Dialect() == segments.DialectRuntime {
+				return nil // its rows stay live; reading them tells
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for i := range l.segments {
+		l.segments[i].bury(dead[i])
+	}
+	return l, l.number()
+}
+
+// outline reads the beginning of a vector segment, and some of its ids.
+func (s *Snapshot) outline(file File, entry segments.DirectoryEntry) (liveSegment, error) {
+	segment := liveSegment{entry: entry, facts: &segmentIDs{}}
+	end := s.Size() - segments.HeaderSize
+	if entry.Offset < 0 || entry.Offset > end || entry.PayloadLength > uint64(end-entry.Offset) {
+		return segment, fmt.Errorf("%w: the directory names vectors at offset %d, %d bytes, in a store of %d",
+			ErrCorrupt, entry.Offset, entry.PayloadLength, s.Size())
+	}
+	reader, err := openVectors(file, s, entry)
+	if err == nil {
+		segment.rows = uint64(reader.Count())
+		if s.Dialect() == segments.DialectRuntime {
+			err = s.sample(file, &segment)
+		}
+	}
+	if errors.Is(err, ErrCorrupt) && s.Dialect() == segments.DialectRuntime {
+		segment.damage, err = err, nil
+		segment.rows = rowsIn(entry.PayloadLength, s.Dimension())
+	}
+	segment.live = segment.rows
+	return segment, err
+}
+
+// rowsIn is the number of rows for which a payload has room, in the runtime
+// dialect.
+func rowsIn(payload uint64, dimension int) uint64 {
+	if payload < segments.VecPrefixSize {
+		return 0
+	}
+	return min((payload-segments.VecPrefixSize)/uint64(segments.RowSize(dimension)), math.MaxUint32)
+}
+
+// deadWithoutScan finds the dead rows of each segment if that is possible without
+// reading all ids; else it returns false.
+func (s *Snapshot) deadWithoutScan(file File, found []liveSegment) (dead []deadRows, sure bool, err error) {
+	if !s.allDistinct(found) {
+		return nil, false, nil
+	}
+	dead = make([]deadRows, len(found))
+	deleted := s.state.Manifest.Deleted
+	if len(deleted) > guessedDeletions {
+		return nil, false, nil
+	}
+	for _, id := range deleted {
+		buried := false
+		for i := range found {
+			row, known, err := s.guess(file, &found[i], id)
+			if errors.Is(err, ErrCorrupt) {
+				return nil, false, nil
+			}
+			if err != nil {
+				return nil, false, err
+			}
+			if known {
+				dead[i].add(row)
+				buried = true
+				break
+			}
+		}
+		if !buried {
+			return nil, false, nil
+		}
+	}
+	return dead, true, nil
+}
+
+// guessedDeletions bounds how many deleted ids are looked up one by one rather
+// than by reading all ids.
+const guessedDeletions = 4096
+
+// allDistinct says whether no id occurs twice. Two witnesses are believed:
+//
+// The engine has counted the different ids of this very state, and there are as
+// many as rows.
+//
+// Or the manifest's number of distinct ids equals that of the rows, which a writer
+// that replaced a row cannot have written down; and because that number is known
+// to be wrong in some files, the rows that were sampled must look like ascending
+// ids, and no two segments' ranges may overlap. What remains is a file whose
+// manifest and samples agree by accident or malice although an id occurs twice
+// within one segment: its views then show both rows. Nothing else depends on it.
+func (s *Snapshot) allDistinct(found []liveSegment) bool {
+	var rows uint64
+	for i := range found {
+		if found[i].damage != nil {
+			return false
+		}
+		rows += found[i].rows
+	}
+	if total := s.cache.total.Load(); total != nil {
+		return *total == rows
+	}
+	if s.state.Manifest.TotalVectors != rows || s.Dialect() != segments.DialectRuntime {
+		return false
+	}
+	ranges := make([]*segmentIDs, len(found))
+	for i := range found {
+		ranges[i] = found[i].facts
+		if !ranges[i].plausible {
+			return false
+		}
+	}
+	slices.SortFunc(ranges, func(a, b *segmentIDs) int {
+		if a.first < b.first {
+			return -1
+		}
+		return 1
+	})
+	for i := 1; i < len(ranges); i++ {
+		if ranges[i].first <= ranges[i-1].last {
+			return false
+		}
+	}
+	return true
+}
+
+// bury takes dead rows out of the segment's live ones and counts.
+func (g *liveSegment) bury(dead deadRows) {
+	if dead.positions == nil || dead.positions.len() == 0 {
+		return
+	}
+	g.dead, g.live = dead, g.rows-dead.positions.len()
+	g.blocks = make([]uint32, 0, g.rows/liveBlock+1)
+	cursor := startCursor(dead.positions.blocks)
+	live := uint64(0)
+	for first := uint64(0); first < g.rows; first += liveBlock {
+		g.blocks = append(g.blocks, uint32(live))
+		end := min(first+liveBlock, g.rows)
+		live += end - first
+		for cursor.any && cursor.run.first < end {
+			live -= min(cursor.run.last+1, end) - max(cursor.run.first, first)
+			if cursor.run.last >= end {
+				break
+			}
+			cursor.next()
+		}
+	}
+}
+
+// number counts the live rows before each segment.
+func (l *liveRows) number() error {
+	l.count = 0
+	for i := range l.segments {
+		segment := &l.segments[i]
+		segment.before = l.count
+		if segment.live > math.MaxInt64-l.count {
+			return fmt.Errorf("%w: more vectors than can be counted", ErrCorrupt)
+		}
+		l.count += segment.live
+	}
+	return nil
+}
+
+// locate finds the segment and the row in it of the live vector with the number n.
+func (l *liveRows) locate(n uint64) (segment int, row uint64, err error) {
+	if n >= l.count {
+		return 0, 0, fmt.Errorf("%w: %d of %d", errRowNumber, n, l.count)
+	}
+	segment = sort.Search(len(l.segments), func(i int) bool { return l.segments[i].before > n }) - 1
+	for l.segments[segment].live == 0 {
+		segment--
+	}
+	g := &l.segments[segment]
+	return segment, g.locate(n - g.before), nil
+}
+
+// locate finds the row of the segment's live vector with the number n.
+func (g *liveSegment) locate(n uint64) uint64 {
+	if g.blocks == nil {
+		return n
+	}
+	block := sort.Search(len(g.blocks), func(i int) bool { return uint64(g.blocks[i]) > n }) - 1
+	n -= uint64(g.blocks[block])
+	row := uint64(block) * liveBlock
+	cursor := startCursor(g.dead.positions.blocks)
+	for cursor.seek(row); cursor.any; cursor.next() {
+		if cursor.run.first > row {
+			if gap := cursor.run.first - row; n < gap {
+				break
+			} else {
+				n -= gap
+			}
+		}
+		row = cursor.run.last + 1
+	}
+	return row + n
+}
+
+// rank is the number of live rows before the given row: the reverse of locate.
+func (g *liveSegment) rank(row uint64) uint64 {
+	if g.blocks == nil {
+		return row
+	}
+	block := row / liveBlock
+	count, at := uint64(g.blocks[block]), block*liveBlock
+	cursor := startCursor(g.dead.positions.blocks)
+	for cursor.seek(at); cursor.any && cursor.run.first < row; cursor.next() {
+		if cursor.run.first > at {
+			count += cursor.run.first - at
+		}
+		at = min(cursor.run.last+1, row)
+	}
+	return count + row - at
+}
+
+// isLive says whether a row is live.
+func (g *liveSegment) isLive(row uint64) bool {
+	return g.dead.positions == nil || !g.dead.positions.contains(row)
+}
+
+// add notes that a row is dead.
+func (d *deadRows) add(row uint64) {
+	if d.positions == nil {
+		d.positions = newIDSet()
+	}
+	d.positions.insert(row)
+}

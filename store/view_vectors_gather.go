@@ -1,0 +1,166 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync"
+
+	"rvffs/segments"
+)
+
+const (
+	// gatherBuffer is how many bytes of a store file one pread takes at most. Every
+	// row fits.
+	gatherBuffer = 512 << 10
+	// gatherGap is the number of bytes between two rows that are wanted up to which
+	// one pread takes both and what lies between.
+	gatherGap = 4 << 10
+)
+
+var gatherBuffers = sync.Pool{New: func() any { return new([gatherBuffer]byte) }}
+
+// readPart fills p with the bytes of one row from the offset from on. In the
+// runtime dialect only what these are made of is read.
+func (f *vectorFile) readPart(p []byte, from int, segment *liveSegment, row uint64, buffer []byte) error {
+	wantsID, first, last := f.view.layout.Part(from, from+len(p))
+	var id uint64
+	var values []byte
+	if f.view.snapshot.Dialect() != segments.DialectRuntime {
+		ids, vector := []uint64{0}, buffer[:4*f.view.snapshot.Dimension()]
+		if err := f.convert(segment, row, ids, vector); err != nil {
+			return err
+		}
+		id, values = ids[0], vector[4*first:4*last]
+	} else if wantsID || first < last {
+		begin, end := 8+4*first, 8+4*last
+		if wantsID {
+			begin, end = 0, max(8, end)
+		}
+		if err := f.readSpan(buffer[begin:end], segment, row, begin); err != nil {
+			return err
+		}
+		id, values = binary.LittleEndian.Uint64(buffer), buffer[8+4*first:8+4*last]
+	}
+	f.view.layout.PutPart(p, from, id, values)
+	return nil
+}
+
+// readSpan reads bytes of the file from the offset in a row on.
+func (f *vectorFile) readSpan(p []byte, segment *liveSegment, row uint64, offset int) error {
+	if segment.damage != nil {
+		return segment.damage
+	}
+	place := segment.rowOffset(row, f.view.snapshot.Dimension()) + int64(offset)
+	if err := readFull(f.file, p, place); err != nil {
+		return fmt.Errorf("read vectors from row %d of the segment at offset %d: %w", row, segment.entry.Offset, err)
+	}
+	return nil
+}
+
+// readWhole fills the front of p with whole rows, as many as one pread gives, and
+// returns their number.
+//
+// The rows lie a little apart from each other in the file, so they are read
+// together with what lies between and then put side by side. Dead rows are read
+// along too where they are few.
+func (f *vectorFile) readWhole(p []byte, buffer []byte, runs *liveRuns) (rows int, err error) {
+	layout := f.view.layout
+	if f.view.snapshot.Dialect() != segments.DialectRuntime {
+		return f.convertWhole(p, buffer, runs)
+	}
+	stride, wanted := segments.RowSize(f.view.snapshot.Dimension()), len(p)/layout.RowSize()
+	begin, end := f.wholeSpan()
+	start, segment := runs.row, runs.segment
+	plan, next := *runs, start // next is the row behind the planned ones
+	for rows < wanted && plan.length > 0 {
+		skipped := int(plan.row - next)
+		if skipped > 0 && skipped*stride+stride-(end-begin) > gatherGap {
+			break
+		}
+		take := min(plan.length, uint64(wanted-rows))
+		room := (len(buffer)-(end-begin))/stride + 1 - int(plan.row-start)
+		if room <= 0 {
+			break
+		}
+		take = min(take, uint64(room))
+		if stride-(end-begin) > gatherGap {
+			take = 1
+		}
+		rows, next = rows+int(take), plan.row+take
+		plan.skip(take)
+		if stride-(end-begin) > gatherGap {
+			break
+		}
+	}
+	chunk := buffer[:int(next-1-start)*stride+end-begin]
+	if err := f.readSpan(chunk, segment, start, begin); err != nil {
+		return 0, err
+	}
+	for left := rows; left > 0; {
+		take := int(min(runs.length, uint64(left)))
+		layout.PutRows(p[:take*layout.RowSize()], chunk[int(runs.row-start)*stride:], stride)
+		p = p[take*layout.RowSize():]
+		left -= take
+		runs.skip(uint64(take))
+	}
+	return rows, nil
+}
+
+// wholeSpan is what a whole row of the layout is made of, as bytes of a row in the
+// file.
+func (f *vectorFile) wholeSpan() (begin, end int) {
+	wantsID, _, last := f.view.layout.Part(0, f.view.layout.RowSize())
+	begin, end = 8, 8+4*last
+	if wantsID {
+		begin = 0
+	}
+	return begin, end
+}
+
+// convertWhole is readWhole for the wire dialect, where a vector's components do
+// not stand together.
+func (f *vectorFile) convertWhole(p []byte, buffer []byte, runs *liveRuns) (rows int, err error) {
+	layout, vector := f.view.layout, 4*f.view.snapshot.Dimension()
+	width := layout.RowSize()
+	rows = int(min(uint64(len(p)/width), runs.length, rowsPerRead, uint64(max(1, len(buffer)/vector))))
+	ids, values := make([]uint64, rows), buffer[:rows*vector]
+	if err := f.convert(runs.segment, runs.row, ids, values); err != nil {
+		return 0, err
+	}
+	_, _, last := layout.Part(0, width)
+	for i, id := range ids {
+		layout.PutPart(p[i*width:(i+1)*width], 0, id, values[i*vector:i*vector+4*last])
+	}
+	runs.skip(uint64(rows))
+	return rows, nil
+}
+
+// convert reads rows of a segment in the wire dialect.
+func (f *vectorFile) convert(segment *liveSegment, row uint64, ids []uint64, values []byte) error {
+	reader, err := f.open(segment)
+	if err != nil {
+		return err
+	}
+	if err := reader.ReadRows(int(row), ids, values); err != nil {
+		return fmt.Errorf("read the vectors at offset %d: %w", segment.entry.Offset, asCorrupt(err))
+	}
+	return nil
+}
+
+// open gives the reader of a segment.
+func (f *vectorFile) open(segment *liveSegment) (vectorReader, error) {
+	f.mu.Lock()
+	reader, known := f.reader, f.opened == segment
+	f.mu.Unlock()
+	if known {
+		return reader, nil
+	}
+	reader, err := openVectors(f.file, f.view.snapshot, segment.entry)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.opened, f.reader = segment, reader
+	return reader, nil
+}

@@ -1,0 +1,547 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"testing"
+
+	"rvffs/segments"
+	"rvffs/store/vecio"
+)
+
+// renderVectors writes a file of vectors in the plainest way.
+func renderVectors(format vecio.FileFormat, dimension int, ids []uint64, rows []byte) []byte {
+	var out bytes.Buffer
+	row := func(i int) []byte { return rows[i*4*dimension : (i+1)*4*dimension] }
+	component := func(i, c int) string {
+		value := math.Float32frombits(binary.LittleEndian.Uint32(row(i)[4*c:]))
+		return fmt.Sprintf("%15s", strconv.FormatFloat(float64(value), 'g', -1, 32))
+	}
+	shape := ""
+	switch format {
+	case vecio.FileNPY:
+		shape = fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", len(ids), dimension)
+	case vecio.FileIDs:
+		shape = fmt.Sprintf("{'descr': '<u8', 'fortran_order': False, 'shape': (%d,), }", len(ids))
+	case vecio.FileCSV:
+		out.WriteString("id")
+		for c := range dimension {
+			fmt.Fprintf(&out, ",v%d", c)
+		}
+		out.WriteByte('\n')
+	}
+	if shape != "" {
+		for (10+len(shape)+1)%64 != 0 {
+			shape += " "
+		}
+		fmt.Fprintf(&out, "\x93NUMPY\x01\x00%c%c%s\n", (len(shape)+1)%256, (len(shape)+1)/256, shape)
+	}
+	for i, id := range ids {
+		switch format {
+		case vecio.FileNPY, vecio.FileF32:
+			out.Write(row(i))
+		case vecio.FileIDs:
+			out.Write(binary.LittleEndian.AppendUint64(nil, id))
+		case vecio.FileFvecs:
+			out.Write(binary.LittleEndian.AppendUint32(nil, uint32(dimension)))
+			out.Write(row(i))
+		case vecio.FileJSONL:
+			fmt.Fprintf(&out, `{"id":%20d,"vector":[`, id)
+			for c := range dimension {
+				if c > 0 {
+					out.WriteByte(',')
+				}
+				out.WriteString(component(i, c))
+			}
+			out.WriteString("]}\n")
+		case vecio.FileCSV:
+			fmt.Fprintf(&out, "%20d", id)
+			for c := range dimension {
+				out.WriteString("," + component(i, c))
+			}
+			out.WriteByte('\n')
+		}
+	}
+	return out.Bytes()
+}
+
+// checkVectorViews compares all files of vectors with what Vectors visits.
+func checkVectorViews(snapshot *Snapshot, random *rand.Rand) error {
+	ctx := context.Background()
+	var ids []uint64
+	var rows []byte
+	err := snapshot.Vectors(ctx, func(some []uint64, their []byte) error {
+		ids, rows = append(ids, some...), append(rows, their...)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, format := range vecio.FileFormats() {
+		view, err := snapshot.VectorFile(ctx, format)
+		if err != nil {
+			return fmt.Errorf("%s: %w", format, err)
+		}
+		if err := checkView(view, renderVectors(format, snapshot.Dimension(), ids, rows), random); err != nil {
+			return fmt.Errorf("%s of %d vectors: %w", format, len(ids), err)
+		}
+	}
+	width := 4 * snapshot.Dimension()
+	for range min(len(ids), 8) {
+		i := random.IntN(len(ids))
+		for _, format := range []vecio.FileFormat{vecio.FileJSONL, vecio.FileF32} {
+			view, err := snapshot.VectorByID(ctx, ids[i], format)
+			if err != nil {
+				return fmt.Errorf("vector %d: %w", ids[i], err)
+			}
+			want := renderVectors(format, snapshot.Dimension(), ids[i:i+1], rows[i*width:(i+1)*width])
+			if err := checkView(view, want, random); err != nil {
+				return fmt.Errorf("vector %d as %s: %w", ids[i], format, err)
+			}
+		}
+	}
+	missing := random.Uint64N(2 * (uint64(len(ids)) + 1))
+	for _, id := range append([]uint64{missing, math.MaxUint64}, snapshot.Manifest().Deleted...) {
+		if slices.Contains(ids, id) {
+			continue
+		}
+		if _, err := snapshot.VectorByID(ctx, id, vecio.FileF32); !errors.Is(err, ErrNotFound) {
+			return fmt.Errorf("vector %d, which is not there: %v", id, err)
+		}
+	}
+	return nil
+}
+
+// checkView reads a view whole and in random pieces.
+func checkView(view View, want []byte, random *rand.Rand) (err error) {
+	if view.Size() != int64(len(want)) {
+		return fmt.Errorf("%d bytes, want %d", view.Size(), len(want))
+	}
+	reader, err := view.Open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	for piece := range 12 {
+		from, length := 0, len(want)
+		if piece > 0 && len(want) > 0 {
+			from = random.IntN(len(want))
+			length = 1 + random.IntN(min(1<<random.IntN(24), 2*len(want)))
+		}
+		got := bytes.Repeat([]byte{0xaa}, length+1)
+		n, err := reader.ReadAt(got[:length], int64(from))
+		end := min(from+length, len(want))
+		if n != end-from || !bytes.Equal(got[:n], want[from:end]) {
+			at := 0
+			for at < n && got[at] == want[from+at] {
+				at++
+			}
+			return fmt.Errorf("bytes %d to %d: %d read, %v; the first wrong one is %d", from, end, n, err, from+at)
+		}
+		if ended := from+length > len(want); ended != errors.Is(err, io.EOF) && len(want) > 0 {
+			return fmt.Errorf("bytes %d to %d of %d: %v", from, from+length, len(want), err)
+		}
+		if got[length] != 0xaa {
+			return errors.New("bytes behind the buffer were written")
+		}
+	}
+	if n, err := reader.ReadAt(make([]byte, 1), int64(len(want))); n != 0 || !errors.Is(err, io.EOF) {
+		return fmt.Errorf("behind the end: %d, %v", n, err)
+	}
+	return nil
+}
+
+// TestVectorViewsOfRandomStores builds stores of many shapes and compares every
+// file of vectors with what the snapshot visits.
+func TestVectorViewsOfRandomStores(t *testing.T) {
+	t.Parallel()
+	for _, shape := range []struct{ dimension, batch, batches int }{
+		{1, 3000, 6}, {2, 40, 40}, {3, 7, 5}, {16, 300, 8}, {384, 900, 4}, {1536, 50, 4}, {65535, 3, 3},
+	} {
+		for _, scattered := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d, %v", shape.dimension, scattered), func(t *testing.T) {
+				t.Parallel()
+				random := rand.New(rand.NewPCG(uint64(shape.dimension), 5))
+				s, err := Create("a.rvf", CreateOptions{Dimension: shape.dimension}, Options{Files: newMemoryFiles(), LockWait: -1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx := context.Background()
+				check := func(what string) {
+					t.Helper()
+					snapshot, err := s.Snapshot()
+					if err == nil {
+						err = checkVectorViews(snapshot, random)
+					}
+					if err == nil {
+						// The same file as another process finds it.
+						var other *Store
+						if other, err = OpenReadOnly("a.rvf", Options{Files: s.files}); err == nil {
+							err = errors.Join(checkVectorViews(other.Current(), random), other.Close())
+						}
+					}
+					if err != nil {
+						t.Fatalf("%s: %v", what, err)
+					}
+				}
+				check("empty")
+				highest := uint64(shape.batch * shape.batches)
+				for batch := range shape.batches {
+					count := 1 + random.IntN(shape.batch)
+					ids := make([]uint64, count)
+					for i := range ids {
+						ids[i] = uint64(batch*shape.batch + i)
+						if scattered {
+							ids[i] = random.Uint64N(highest)
+						}
+					}
+					vectors := make([]float32, count*shape.dimension)
+					for i := range vectors {
+						vectors[i] = float32(random.NormFloat64())
+					}
+					if _, err := s.Ingest(ctx, ids, vectors); err != nil {
+						t.Fatal(err)
+					}
+					if batch < 3 || batch == shape.batches-1 {
+						check(fmt.Sprintf("batch %d", batch))
+					}
+					if batch%3 == 1 {
+						gone := make([]uint64, 1+random.IntN(shape.batch/2+1))
+						for i := range gone {
+							gone[i] = random.Uint64N(highest)
+						}
+						if _, err := s.Delete(ctx, gone); err != nil {
+							t.Fatal(err)
+						}
+						check("deleted")
+					}
+				}
+				if _, err := s.Compact(ctx); err != nil {
+					t.Fatal(err)
+				}
+				check("compacted")
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// countedFiles counts the bytes that are read.
+type countedFiles struct {
+	*memoryFiles
+	bytes, reads int64
+}
+
+type countedFile struct {
+	File
+	files *countedFiles
+}
+
+func (c *countedFiles) Open(path string, write bool) (File, error) {
+	file, err := c.memoryFiles.Open(path, write)
+	return &countedFile{file, c}, err
+}
+
+func (f *countedFile) ReadAt(p []byte, offset int64) (int, error) {
+	f.files.bytes += int64(len(p))
+	f.files.reads++
+	return f.File.ReadAt(p, offset)
+}
+
+// TestVectorFilesOfPlainStoresReadLittle: without deletions and double ids nothing
+// has to be read to know the size, and a read takes about the bytes it brings.
+func TestVectorFilesOfPlainStoresReadLittle(t *testing.T) {
+	t.Parallel()
+	const dimension, count = 64, 20_000
+	files := newMemoryFiles()
+	s, err := Create("a.rvf", CreateOptions{Dimension: dimension}, Options{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	if _, err := s.Ingest(ctx, nil, make([]float32, count/2*dimension)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Ingest(ctx, nil, make([]float32, count/2*dimension)); err != nil {
+		t.Fatal(err)
+	}
+	open := func() (*countedFiles, *Snapshot) {
+		t.Helper()
+		counted := &countedFiles{memoryFiles: files}
+		reader, err := OpenReadOnly("a.rvf", Options{Files: counted})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = reader.Close() })
+		counted.bytes, counted.reads = 0, 0
+		return counted, reader.Current()
+	}
+	counted, snapshot := open()
+	view, err := snapshot.VectorFile(ctx, vecio.FileNPY)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if view.Size() < count*dimension*4 || counted.bytes > 1024 {
+		t.Errorf("%d bytes read for the size of a file of %d", counted.bytes, view.Size())
+	}
+	reader, err := view.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted.bytes, counted.reads = 0, 0
+	if _, err := reader.ReadAt(make([]byte, 1<<20), 1<<20+7); err != nil {
+		t.Fatal(err)
+	}
+	if counted.bytes > 11<<20/10 || counted.reads > 8 {
+		t.Errorf("%d bytes in %d reads for one MiB", counted.bytes, counted.reads)
+	}
+	if err := reader.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Delete(ctx, []uint64{5, 15_000}); err != nil {
+		t.Fatal(err)
+	}
+	counted, snapshot = open()
+	if view, err = snapshot.VectorFile(ctx, vecio.FileIDs); err != nil {
+		t.Fatal(err)
+	}
+	if view.Size() != 128+8*(count-2) || counted.bytes > 1024 {
+		t.Errorf("%d bytes read for the size of a file of %d, two deleted", counted.bytes, view.Size())
+	}
+	counted.bytes = 0
+	if _, err := snapshot.VectorByID(ctx, 12_345, vecio.FileF32); err != nil || counted.bytes > 64 {
+		t.Errorf("%d bytes read to find a vector: %v", counted.bytes, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLyingTotalDoesNotDoubleIDs: a manifest that states as many vectors as there
+// are rows is not believed when segments overlap or ids do not ascend.
+func TestLyingTotalDoesNotDoubleIDs(t *testing.T) {
+	t.Parallel()
+	for name, batches := range map[string][][]uint64{
+		"in two segments":     {{1, 2, 3}, {3, 4, 5}},
+		"one behind the next": {{1, 2, 3}, {3}},
+		"in one segment":      {{1, 2, 2}},
+		"not ascending":       {{1, 9, 4, 9, 12}},
+		"descending":          {{9, 9, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			files := newMemoryFiles()
+			s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Files: files})
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows := uint64(0)
+			for _, ids := range batches {
+				if _, err := s.Ingest(context.Background(), ids, make([]float32, len(ids))); err != nil {
+					t.Fatal(err)
+				}
+				rows += uint64(len(ids))
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			lie(t, files, func(m *segments.Manifest) { m.TotalVectors = rows })
+			s, err = OpenReadOnly("a.rvf", Options{Files: files})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Current().Manifest().TotalVectors != rows {
+				t.Fatal("the lie was not told")
+			}
+			if err := checkVectorViews(s.Current(), rand.New(rand.NewPCG(1, 1))); err != nil {
+				t.Error(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// lie appends a manifest that differs from the newest one.
+func lie(t *testing.T, files *memoryFiles, change func(*segments.Manifest)) {
+	t.Helper()
+	file, err := files.Open("a.rvf", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, err := segments.FindState(file, info.Size, segments.FindOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest := *state.Manifest
+	change(&manifest)
+	if _, err := file.WriteAt(encodedSegment(segments.TypeManifest, state.Segment.ID+1, manifest.Encode()), state.End); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestDamagedSegmentLeavesTheOthersReadable: sizes stay what they were, rows of a
+// segment whose header is broken are ErrCorrupt, all others can be read.
+func TestDamagedSegmentLeavesTheOthersReadable(t *testing.T) {
+	t.Parallel()
+	files := newMemoryFiles()
+	s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	for batch := range 3 {
+		ingest(t, s, []uint64{uint64(2 * batch), uint64(2*batch + 1)}, float32(batch), float32(batch))
+	}
+	entries := s.Current().vectors()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file, err := files.Open("a.rvf", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err = OpenReadOnly("a.rvf", Options{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.WriteAt([]byte{0}, entries[1].Offset); err != nil {
+		t.Fatal(err)
+	}
+	snapshot := s.Current()
+	view, err := snapshot.VectorFile(ctx, vecio.FileF32)
+	if err != nil || view.Size() != 24 {
+		t.Fatalf("%v, %v", view, err)
+	}
+	reader, err := view.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for row := range int64(6) {
+		_, err := reader.ReadAt(make([]byte, 4), 4*row)
+		if damaged := row/2 == 1; damaged != errors.Is(err, ErrCorrupt) || !damaged && err != nil {
+			t.Errorf("row %d: %v", row, err)
+		}
+	}
+	if err := reader.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := snapshot.VectorByID(ctx, 5, vecio.FileF32); err != nil {
+		t.Error(err)
+	}
+	for _, id := range []uint64{2, 77} { // either may stand in the damaged segment
+		if _, err := snapshot.VectorByID(ctx, id, vecio.FileF32); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("vector %d: %v", id, err)
+		}
+	}
+	if err := errors.Join(file.Close(), s.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestScanForLiveRowsCanBeGivenUp: a search that was given up fails, and the next
+// one begins anew.
+func TestScanForLiveRowsCanBeGivenUp(t *testing.T) {
+	t.Parallel()
+	files := newMemoryFiles()
+	s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ingest(t, s, []uint64{5, 1, 5}, 1, 2, 3)
+	reader, err := OpenReadOnly("a.rvf", Options{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := reader.Current().VectorFile(ctx, vecio.FileF32); !errors.Is(err, context.Canceled) {
+		t.Errorf("given up: %v", err)
+	}
+	if view, err := reader.Current().VectorFile(context.Background(), vecio.FileF32); err != nil || view.Size() != 8 {
+		t.Errorf("%v, %v", view, err)
+	}
+	if err := errors.Join(reader.Close(), s.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestWaitingForAnotherSearchCanBeGivenUp holds one computation and gives up
+// another that waits for it.
+func TestWaitingForAnotherSearchCanBeGivenUp(t *testing.T) {
+	t.Parallel()
+	var once patientOnce[int]
+	begun, hold, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		if value, err := once.get(context.Background(), func() (int, error) { close(begun); <-hold; return 7, nil }); value != 7 || err != nil {
+			t.Errorf("%d, %v", value, err)
+		}
+	}()
+	<-begun
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := once.get(ctx, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("while another computes: %v", err)
+	}
+	close(hold)
+	<-done
+	if value, err := once.get(ctx, nil); value != 7 || err != nil {
+		t.Errorf("%d, %v", value, err)
+	}
+}
+
+// TestOpenVectorFileKeepsItsState reads on from a file that was replaced meanwhile.
+func TestOpenVectorFileKeepsItsState(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	ctx := context.Background()
+	ingest(t, s, nil, 1, 2, 3, 4, 5, 6)
+	view, err := s.Current().VectorFile(ctx, vecio.FileF32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := contentOf(view)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := view.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ingest(t, s, []uint64{1}, 7, 8)
+	if _, err := s.Delete(ctx, []uint64{0}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Compact(ctx); err != nil {
+		t.Fatal(err)
+	}
+	after := make([]byte, len(before))
+	if _, err := reader.ReadAt(after, 0); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("%x, %v, want %x", after, err, before)
+	}
+	if err := reader.Close(); err != nil {
+		t.Error(err)
+	}
+	if view, err = s.Current().VectorFile(ctx, vecio.FileF32); err != nil || view.Size() != 16 {
+		t.Errorf("%v, %v after the compaction", view, err)
+	}
+}
