@@ -1,0 +1,238 @@
+package vecio
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// IDFormat is the way in which a stream writes ids down.
+type IDFormat uint8
+
+// The formats of ids.
+const (
+	AutoIDs IDFormat = iota // decided from the first bytes
+	TextIDs                 // decimal numbers with white space or commas between
+	JSONIDs                 // numbers and objects {"id": …}, in arrays or one after the other
+	RawIDs                  // little-endian uint64 and nothing else
+	NPYIDs                  // a one-dimensional array of them, as NumPy saves it
+)
+
+// idFormats holds what is said of each format, in the order of the constants.
+var idFormats = [...]struct{ name, suffix string }{
+	AutoIDs: {"auto", ""},
+	TextIDs: {"txt", ".txt"},
+	JSONIDs: {"json", ".json"},
+	RawIDs:  {"u64", ".u64"},
+	NPYIDs:  {"npy", ".npy"},
+}
+
+// String is the format's short name, such as "txt".
+func (f IDFormat) String() string { return idFormats[f].name }
+
+// IDFormatOfSuffix is the format that a name's suffix (".txt", ".u64", …) forces.
+func IDFormatOfSuffix(suffix string) (IDFormat, bool) {
+	for f := TextIDs; int(f) < len(idFormats); f++ {
+		if idFormats[f].suffix == suffix {
+			return f, true
+		}
+	}
+	return AutoIDs, false
+}
+
+// IDError says which id of a stream is bad, and why. It is an ErrRecord.
+type IDError struct {
+	Format IDFormat
+	Offset int64  // byte of the stream at which the id starts
+	Line   int64  // its line, from 1; 0 in binary formats
+	Reason string // a clause without a full stop
+}
+
+// Error names the place and the reason.
+func (e *IDError) Error() string {
+	if e.Line > 0 {
+		return fmt.Sprintf("%s: line %d, byte %d: %s", e.Format, e.Line, e.Offset, e.Reason)
+	}
+	return fmt.Sprintf("%s: byte %d: %s", e.Format, e.Offset, e.Reason)
+}
+
+// Is makes errors.Is(err, ErrRecord) true.
+func (e *IDError) Is(target error) bool { return target == ErrRecord }
+
+// IDDecoder reads a stream of ids, pushed in chunks of any size, and hands each on
+// to a function. It holds no more than one id.
+//
+// What the format is, is told by the first eight bytes, or by all when the stream
+// is flushed or ends before: "\x93NUMPY" begins an array; bytes that are all
+// printable ASCII or white space are text, and JSON if the first that is no white
+// space is a bracket or a brace; all else is binary. A write that ends with a line
+// end is enough for text. Only ids above 6·10^17 have eight such bytes, and as
+// nothing is done before the stream's end, a later byte that is no text refuses all.
+type IDDecoder struct {
+	format IDFormat
+	take   func(id uint64)
+	held   []byte // the first bytes, while the format is in doubt
+	inner  idReader
+	taken  int64 // bytes of the stream
+	failed error
+}
+
+// idReader is a decoder of one format.
+type idReader interface {
+	// write takes the next bytes.
+	write(p []byte) error
+	// settle takes the end of the bytes for the end of an id.
+	settle() error
+	// unfinished is the number of bytes since the stream could have ended.
+	unfinished() int64
+}
+
+// NewIDDecoder returns a decoder for a stream of format f. Each id is given to
+// take, the same one as often as it comes.
+func NewIDDecoder(f IDFormat, take func(id uint64)) *IDDecoder {
+	d := &IDDecoder{take: take}
+	if f != AutoIDs {
+		d.choose(f)
+	}
+	return d
+}
+
+// Format is the stream's format; AutoIDs while it is not decided.
+func (d *IDDecoder) Format() IDFormat { return d.format }
+
+func (d *IDDecoder) choose(f IDFormat) {
+	d.format = f
+	switch f {
+	case RawIDs:
+		d.inner = &rawIDs{take: d.take}
+	case NPYIDs:
+		d.inner = &npyIDs{rawIDs: rawIDs{take: d.take}}
+	default:
+		d.inner = &textIDs{format: f, take: d.take, line: 1}
+	}
+}
+
+// Write takes all of p or fails with an *IDError; every later call then fails with
+// the same.
+func (d *IDDecoder) Write(p []byte) (int, error) {
+	if d.failed == nil {
+		d.failed = d.decode(p)
+	}
+	if d.failed != nil {
+		return 0, d.failed
+	}
+	d.taken += int64(len(p))
+	return len(p), nil
+}
+
+func (d *IDDecoder) decode(p []byte) error {
+	if d.inner != nil {
+		return d.inner.write(p)
+	}
+	held := min(len(p), sniffedIDs-len(d.held))
+	d.held = append(d.held, p[:held]...)
+	written := len(p) > 0 && p[len(p)-1] == '\n' && isText(d.held)
+	if len(d.held) < sniffedIDs && !written {
+		return nil
+	}
+	if err := d.decide(); err != nil {
+		return err
+	}
+	return d.inner.write(p[held:])
+}
+
+// sniffedIDs is the number of bytes by which the format is told.
+const sniffedIDs = 8
+
+// decide chooses the format by the bytes held and reads them.
+func (d *IDDecoder) decide() error {
+	held := d.held
+	d.held = nil
+	switch {
+	case len(held) >= len(npyStart) && string(held[:len(npyStart)]) == npyStart:
+		d.choose(NPYIDs)
+	case !isText(held):
+		d.choose(RawIDs)
+	default:
+		d.choose(TextIDs)
+		for _, c := range held {
+			if !isSpace(c) {
+				if c == '[' || c == '{' {
+					d.choose(JSONIDs)
+				}
+				break
+			}
+		}
+	}
+	return d.inner.write(held)
+}
+
+const npyStart = "\x93NUMPY"
+
+// isText says whether all bytes are printable ASCII or white space.
+func isText(p []byte) bool {
+	for _, c := range p {
+		if !isSpace(c) && (c < ' ' || c > '~') {
+			return false
+		}
+	}
+	return true
+}
+
+// Settle is what a flush asks: the end of the bytes ends an id, and the format is
+// decided. The stream may go on afterwards.
+func (d *IDDecoder) Settle() error {
+	if d.failed == nil && d.inner == nil && len(d.held) > 0 {
+		d.failed = d.decide()
+	}
+	if d.failed == nil && d.inner != nil {
+		d.failed = d.inner.settle()
+	}
+	return d.failed
+}
+
+// Unfinished is the number of bytes since the stream could have ended, 0 where it
+// could end here.
+func (d *IDDecoder) Unfinished() int64 {
+	if d.inner == nil {
+		return int64(len(d.held))
+	}
+	return d.inner.unfinished()
+}
+
+// Finish ends the stream: nil where it can end, else an *IDError.
+func (d *IDDecoder) Finish() error {
+	if err := d.Settle(); err != nil {
+		return err
+	}
+	if d.Unfinished() > 0 {
+		d.failed = &IDError{Format: d.format, Offset: d.taken - d.Unfinished(), Reason: fmt.Sprintf("the stream ends inside a record, %d bytes from its start", d.Unfinished())}
+	}
+	return d.failed
+}
+
+// rawIDs reads little-endian uint64.
+type rawIDs struct {
+	take    func(uint64)
+	partial []byte
+}
+
+func (d *rawIDs) write(p []byte) error {
+	if len(d.partial) > 0 {
+		n := min(8-len(d.partial), len(p))
+		d.partial = append(d.partial, p[:n]...)
+		p = p[n:]
+		if len(d.partial) < 8 {
+			return nil
+		}
+		d.take(binary.LittleEndian.Uint64(d.partial))
+		d.partial = d.partial[:0]
+	}
+	for ; len(p) >= 8; p = p[8:] {
+		d.take(binary.LittleEndian.Uint64(p))
+	}
+	d.partial = append(d.partial, p...)
+	return nil
+}
+
+func (d *rawIDs) settle() error     { return nil }
+func (d *rawIDs) unfinished() int64 { return int64(len(d.partial)) }
