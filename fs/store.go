@@ -53,7 +53,11 @@ type storeFile struct {
 	views viewList                                              // of a folder of views
 	text  func(context.Context, *catalog.Store) ([]byte, error) // of a text about the present moment
 	inlet *inlet                                                // of a file that is written to
+	enter folderLookup                                          // of a folder of another kind
 }
+
+// folderLookup answers a lookup of a folder of the store.
+type folderLookup func(t *tree, ctx context.Context, parent *nodefs.Inode, s *catalog.Store, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno)
 
 // viewSource gives a view with what tells its states apart, and their time.
 type viewSource func(context.Context, *catalog.Store) (store.View, uint64, time.Time, error)
@@ -71,14 +75,16 @@ var storeFiles = []storeFile{
 	{name: "raw", mode: fuse.S_IFREG, view: ofSnapshot(func(s *store.Snapshot) (store.View, error) { return s.Raw(), nil })},
 	{name: "segments", mode: fuse.S_IFDIR, views: (*store.Snapshot).Segments},
 	{name: "status.json", mode: fuse.S_IFREG, text: func(ctx context.Context, s *catalog.Store) ([]byte, error) { return s.StatusJSON(ctx) }},
+	{name: vectorsName, mode: fuse.S_IFDIR, enter: (*tree).lookupVectors},
 	{name: streamName, mode: fuse.S_IFREG, inlet: new(appendInlet(streamName, vecio.Auto))},
+	{name: deleteName, mode: fuse.S_IFREG, inlet: new(deleteInlet(deleteName, vecio.AutoIDs))},
 	{name: "witness.jsonl", mode: fuse.S_IFREG, view: ofSnapshot((*store.Snapshot).Witness)},
 }
 
 // isReserved says whether name belongs to the layout of a store's folder, now or
 // later, so that no derived store can have it.
 func isReserved(name string) bool {
-	return catalog.ReservedName(name) || name == errorName || name == streamName || strings.HasPrefix(name, streamName+".") ||
+	return catalog.ReservedName(name) || name == errorName || strings.HasPrefix(name, streamName+".") || strings.HasPrefix(name, deleteName+".") ||
 		slices.ContainsFunc(storeFiles, func(file storeFile) bool { return file.name == name })
 }
 
@@ -160,6 +166,11 @@ func (n *storeNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut)
 			return n.lookupInlet(ctx, appendInlet(name, format), out)
 		}
 	}
+	if suffix, found := strings.CutPrefix(name, deleteName); found {
+		if format, known := vecio.IDFormatOfSuffix(suffix); known {
+			return n.lookupInlet(ctx, deleteInlet(name, format), out)
+		}
+	}
 	entry, err := n.store.Lookup(ctx, name)
 	if err != nil {
 		return nil, n.tree.errno(n.store.Path(), "look up "+name, err)
@@ -181,6 +192,11 @@ func (n *storeNode) lookupFile(ctx context.Context, file storeFile, out *fuse.En
 			return nil, n.hidden(file.name, err)
 		}
 		return n.tree.lookupViewFolder(ctx, n.EmbeddedInode(), n.store, file.name, "", file.views, out)
+	case file.enter != nil:
+		if _, err := n.store.Snapshot(ctx); err != nil {
+			return nil, n.hidden(file.name, err)
+		}
+		return file.enter(n.tree, ctx, n.EmbeddedInode(), n.store, out)
 	case file.text != nil:
 		content, err := file.text(ctx, n.store)
 		if err != nil {

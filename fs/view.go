@@ -37,13 +37,19 @@ var (
 // inode number stays from state to state and the generation tells them apart: a
 // new number would make cp believe that the file was replaced under it.
 func (t *tree) lookupView(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path string, view store.View, generation uint64, modified time.Time, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.Inode(path), Gen: generation}
+	return t.lookupViewAs(ctx, parent, s, path, view, identity, modified, out)
+}
+
+// lookupViewAs is lookupView for a view whose node's identity is given.
+func (t *tree) lookupViewAs(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path string, view store.View, identity nodefs.StableAttr, modified time.Time, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	backing, err := s.Attributes()
 	if err != nil {
 		return nil, t.errno(s.Path(), "stat "+path, err)
 	}
 	child := &viewNode{node: node{tree: t}, store: s, path: path, view: view, modified: modified, owner: backing}
 	child.facts(backing).fillEntry(out, t.expiry.timeout(), viewTimeout)
-	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.Inode(path), Gen: generation}), 0
+	return parent.NewInode(ctx, child, identity), 0
 }
 
 func (n *viewNode) facts(backing catalog.Attributes) facts {

@@ -44,17 +44,7 @@ func (t *tree) lookupViewFolder(ctx context.Context, parent *nodefs.Inode, s *ca
 }
 
 func (n *viewFolderNode) facts(ctx context.Context) (facts, syscall.Errno) {
-	backing, err := n.store.Attributes()
-	if err != nil {
-		return facts{}, n.tree.errno(n.store.Path(), "stat "+n.path, err)
-	}
-	snapshot, err := n.store.Snapshot(ctx)
-	if err != nil {
-		return facts{}, n.tree.errno(n.store.Path(), "stat "+n.path, err)
-	}
-	described := folderOf(backing)
-	described.modified = snapshot.Time()
-	return described, 0
+	return n.tree.snapshotFolder(ctx, n.store, n.path)
 }
 
 // Getattr describes the folder; its time is that of the last commit.

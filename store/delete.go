@@ -16,27 +16,23 @@ type DeleteResult struct {
 // Delete hides the vectors of the given ids and commits. Ids without a live
 // vector are counted and are no error; when all are such, nothing is written.
 func (s *Store) Delete(ctx context.Context, ids []uint64) (DeleteResult, error) {
-	result, err := s.delete(ctx, ids)
+	result, err := s.delete(ctx, idSetOf(ids))
 	if err != nil {
 		return DeleteResult{}, fmt.Errorf("delete from store %q: %w", s.Path(), err)
 	}
 	return result, nil
 }
 
-func (s *Store) delete(ctx context.Context, ids []uint64) (DeleteResult, error) {
+func (s *Store) delete(ctx context.Context, ids *idSet) (DeleteResult, error) {
 	session, err := s.writer.begin(ctx)
 	if err != nil {
 		return DeleteResult{}, err
 	}
 	var base *Snapshot
-	live := newIDSet()
+	var live *idSet
 	err = s.ids.atNewest(ctx, func() *Snapshot { return s.writer.baseOf(session) }, func(newest *Snapshot, stored *idSet) error {
 		base = newest
-		for _, id := range ids {
-			if stored.contains(id) {
-				live.insert(id)
-			}
-		}
+		live = ids.common(stored)
 		return nil
 	})
 	if err != nil {
@@ -44,7 +40,7 @@ func (s *Store) delete(ctx context.Context, ids []uint64) (DeleteResult, error) 
 	}
 	live.remove(idSetOf(base.state.Manifest.Deleted))
 	result := DeleteResult{Deleted: live.len(), Epoch: base.Epoch()}
-	result.Missing = idSetOf(ids).len() - result.Deleted
+	result.Missing = ids.len() - result.Deleted
 	if result.Deleted == 0 {
 		return result, s.writer.end(session)
 	}

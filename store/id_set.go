@@ -141,6 +141,29 @@ func (s *idSet) shared(other *idSet) uint64 {
 	return count
 }
 
+// common is the set of the ids that are in both sets.
+func (s *idSet) common(other *idSet) *idSet {
+	both := newIDSet()
+	a, b := startCursor(s.blocks), startCursor(other.blocks)
+	for a.any && b.any {
+		first, last := max(a.run.first, b.run.first), min(a.run.last, b.run.last)
+		switch {
+		case a.run.last < first:
+			a.seek(first)
+		case b.run.last < first:
+			b.seek(first)
+		default:
+			both.addRun(first, last-first+1)
+			if a.run.last == last {
+				a.next()
+			} else {
+				b.next()
+			}
+		}
+	}
+	return both
+}
+
 // ascending lists the ids.
 func (s *idSet) ascending() []uint64 {
 	ids := make([]uint64, 0, s.count)

@@ -23,18 +23,21 @@ type Store struct {
 	number  uint64
 	log     appendLog
 
-	mu       sync.Mutex // guards what follows; never held over I/O
-	path     string
-	engine   *store.Store   // nil while the store is closed
-	users    int            // of engine
-	known    store.Known    // from before the engine was closed
-	problem  error          // why the file cannot be read as a store
-	judged   store.FileInfo // what problem was found in
-	streams  map[*store.AppendStream]struct{}
-	inodes   map[string]uint64
-	spans    []uint64 // first inode numbers
-	identity renderedIdentity
-	lastErr  string
+	mu      sync.Mutex // guards what follows; never held over I/O
+	path    string
+	engine  *store.Store   // nil while the store is closed
+	users   int            // of engine
+	known   store.Known    // from before the engine was closed
+	problem error          // why the file cannot be read as a store
+	judged  store.FileInfo // what problem was found in
+	streams map[*store.AppendStream]struct{}
+	inodes  map[string]uint64
+	spans   []uint64 // first inode numbers
+	// vectorSpan is the first of the numbers of files about one vector, 0 before
+	// somebody looks at one.
+	vectorSpan uint64
+	identity   renderedIdentity
+	lastErr    string
 
 	opening sync.Mutex // held by the one who opens the engine
 }

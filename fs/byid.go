@@ -1,0 +1,106 @@
+package fs
+
+import (
+	"context"
+	"encoding/binary"
+	"strconv"
+	"strings"
+	"syscall"
+
+	nodefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"rvffs/store"
+	"rvffs/store/catalog"
+	"rvffs/store/vecio"
+)
+
+// byIDNode is the folder whose files show one vector each, named by its id. There
+// may be any number of them, so they can be opened and are not listed.
+type byIDNode struct {
+	directory
+	store *catalog.Store
+}
+
+var (
+	_ nodefs.NodeGetattrer      = (*byIDNode)(nil)
+	_ nodefs.NodeLookuper       = (*byIDNode)(nil)
+	_ nodefs.NodeOpendirHandler = (*byIDNode)(nil)
+)
+
+const byIDPath = vectorsName + "/" + byIDName
+
+// vectorSuffixes are the forms in which one vector is shown.
+var vectorSuffixes = map[string]vecio.FileFormat{".json": vecio.FileJSONL, ".f32": vecio.FileF32}
+
+func (t *tree) lookupByID(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	child := &byIDNode{directory: directory{node{tree: t}}, store: s}
+	described, errno := t.snapshotFolder(ctx, s, byIDPath)
+	if errno != 0 {
+		return nil, errno
+	}
+	described.fillEntry(out, nameTimeout, nameTimeout)
+	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFDIR, Ino: s.Inode(byIDPath)}), 0
+}
+
+// Getattr describes the folder.
+func (n *byIDNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	described, errno := n.tree.snapshotFolder(ctx, n.store, byIDPath)
+	if errno != 0 {
+		return errno
+	}
+	described.fill(&out.Attr)
+	out.SetTimeout(nameTimeout)
+	return 0
+}
+
+// Lookup finds a vector by its id, which must be written as numbers are.
+func (n *byIDNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	id, format, valid := parseVectorName(name)
+	if !valid {
+		return nil, syscall.ENOENT
+	}
+	return n.tree.lookupVector(ctx, n.EmbeddedInode(), n.store, byIDPath+"/"+name, id, format, out)
+}
+
+// parseVectorName takes a name such as 12.json apart. There is one for each id and
+// form: no signs, no zeros before the number.
+func parseVectorName(name string) (id uint64, format vecio.FileFormat, valid bool) {
+	dot := strings.IndexByte(name, '.')
+	if dot < 0 {
+		return 0, 0, false
+	}
+	format, valid = vectorSuffixes[name[dot:]]
+	id, err := strconv.ParseUint(name[:dot], 10, 64)
+	if err != nil || strconv.FormatUint(id, 10) != name[:dot] {
+		return 0, 0, false
+	}
+	return id, format, valid
+}
+
+// OpendirHandle lists nothing.
+func (n *byIDNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
+	handle, errno := openListing(ctx, n.EmbeddedInode(), func(context.Context) ([]fuse.DirEntry, syscall.Errno) { return nil, 0 })
+	return handle, 0, errno
+}
+
+// lookupVector answers a lookup of a file about the vector with an id.
+func (t *tree) lookupVector(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path string, id uint64, format vecio.FileFormat, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	view, snapshot, err := s.VectorByID(ctx, id, format)
+	if err != nil {
+		return nil, t.errno(s.Path(), "show "+path, err)
+	}
+	return t.lookupViewAs(ctx, parent, s, path, view, vectorIdentity(s, snapshot, id, format), snapshot.Time(), out)
+}
+
+// vectorIdentity tells the file about a vector apart from all others. Numbers recur
+// among far more vectors than there are numbers; generations do not.
+func vectorIdentity(s *catalog.Store, snapshot *store.Snapshot, id uint64, format vecio.FileFormat) nodefs.StableAttr {
+	content := binary.LittleEndian.AppendUint64(nil, snapshot.Generation())
+	content = binary.LittleEndian.AppendUint64(content, id)
+	index := 2 * id
+	if format == vecio.FileF32 {
+		index++
+	}
+	return nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.VectorInode(index), Gen: generationOf(append(content, byte(format)))}
+}

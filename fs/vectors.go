@@ -1,0 +1,101 @@
+package fs
+
+import (
+	"context"
+	"syscall"
+
+	nodefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"rvffs/store/catalog"
+	"rvffs/store/vecio"
+)
+
+// The names of the folder of vectors, and of the one within it whose files show
+// one vector each.
+const (
+	vectorsName = "vectors"
+	byIDName    = "by-id"
+)
+
+// vectorsNode is the folder whose files show all live vectors. What they hold is
+// looked at when one of them is looked up, not when the folder is.
+type vectorsNode struct {
+	directory
+	store *catalog.Store
+}
+
+var (
+	_ nodefs.NodeGetattrer      = (*vectorsNode)(nil)
+	_ nodefs.NodeLookuper       = (*vectorsNode)(nil)
+	_ nodefs.NodeOpendirHandler = (*vectorsNode)(nil)
+)
+
+// lookupVectors answers a lookup of the folder of vectors of s.
+func (t *tree) lookupVectors(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	child := &vectorsNode{directory: directory{node{tree: t}}, store: s}
+	described, errno := t.snapshotFolder(ctx, s, vectorsName)
+	if errno != 0 {
+		return nil, errno
+	}
+	described.fillEntry(out, nameTimeout, nameTimeout)
+	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFDIR, Ino: s.Inode(vectorsName)}), 0
+}
+
+// snapshotFolder describes a folder of s whose time is that of the last commit.
+func (t *tree) snapshotFolder(ctx context.Context, s *catalog.Store, path string) (facts, syscall.Errno) {
+	backing, err := s.Attributes()
+	if err != nil {
+		return facts{}, t.errno(s.Path(), "stat "+path, err)
+	}
+	snapshot, err := s.Snapshot(ctx)
+	if err != nil {
+		return facts{}, t.errno(s.Path(), "stat "+path, err)
+	}
+	described := folderOf(backing)
+	described.modified = snapshot.Time()
+	return described, 0
+}
+
+// Getattr describes the folder.
+func (n *vectorsNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	described, errno := n.tree.snapshotFolder(ctx, n.store, vectorsName)
+	if errno != 0 {
+		return errno
+	}
+	described.fill(&out.Attr)
+	out.SetTimeout(nameTimeout)
+	return 0
+}
+
+// Lookup finds a file of all vectors, or the folder of single ones.
+func (n *vectorsNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	if name == byIDName {
+		return n.tree.lookupByID(ctx, n.EmbeddedInode(), n.store, out)
+	}
+	for _, format := range vecio.FileFormats() {
+		if format.FileName() != name {
+			continue
+		}
+		path := vectorsName + "/" + name
+		view, snapshot, err := n.store.VectorFile(ctx, format)
+		if err != nil {
+			return nil, n.tree.errno(n.store.Path(), "show "+path, err)
+		}
+		return n.tree.lookupView(ctx, n.EmbeddedInode(), n.store, path, view, snapshot.Generation(), snapshot.Time(), out)
+	}
+	return nil, syscall.ENOENT
+}
+
+// OpendirHandle lists the files and the folder of single vectors.
+func (n *vectorsNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
+	handle, errno := openListing(ctx, n.EmbeddedInode(), func(context.Context) ([]fuse.DirEntry, syscall.Errno) {
+		entries := []fuse.DirEntry{{Name: byIDName, Mode: fuse.S_IFDIR, Ino: n.store.Inode(vectorsName + "/" + byIDName)}}
+		for _, format := range vecio.FileFormats() {
+			name := format.FileName()
+			entries = append(entries, fuse.DirEntry{Name: name, Mode: fuse.S_IFREG, Ino: n.store.Inode(vectorsName + "/" + name)})
+		}
+		return entries, 0
+	})
+	return handle, 0, errno
+}

@@ -1,0 +1,88 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"rvffs/store"
+	"rvffs/store/vecio"
+)
+
+// VectorFile shows the live vectors of the newest state as a file of a format.
+func (s *Store) VectorFile(ctx context.Context, format vecio.FileFormat) (store.View, *store.Snapshot, error) {
+	return s.newestView(ctx, func(snapshot *store.Snapshot) (store.View, error) { return snapshot.VectorFile(ctx, format) })
+}
+
+// VectorByID shows one vector of the newest state. The error is store.ErrNotFound
+// when it is not there.
+func (s *Store) VectorByID(ctx context.Context, id uint64, format vecio.FileFormat) (store.View, *store.Snapshot, error) {
+	return s.newestView(ctx, func(snapshot *store.Snapshot) (store.View, error) { return snapshot.VectorByID(ctx, id, format) })
+}
+
+// newestView makes a view that takes reading, and once more of a newer state when a
+// compaction took the file away before.
+func (s *Store) newestView(ctx context.Context, show func(*store.Snapshot) (store.View, error)) (view store.View, snapshot *store.Snapshot, err error) {
+	for {
+		newest, err := s.Snapshot(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		if newest == snapshot {
+			return nil, nil, store.ErrStale
+		}
+		snapshot = newest
+		if view, err = show(snapshot); !errors.Is(err, store.ErrStale) {
+			return view, snapshot, err
+		}
+	}
+}
+
+// VectorInode is the inode number of a file about one vector. There are more
+// vectors than numbers, so that numbers recur; whoever makes a node must tell those
+// of one number apart by their generation.
+func (s *Store) VectorInode(index uint64) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.vectorSpan == 0 {
+		s.catalog.mu.Lock()
+		s.vectorSpan = s.catalog.nextNumber()
+		s.catalog.mu.Unlock()
+	}
+	return s.vectorSpan + index%inodeSpan
+}
+
+// OpenDelete starts a stream of ids whose vectors are to be deleted.
+func (s *Store) OpenDelete(_ context.Context, format vecio.IDFormat) (*DeleteStream, error) {
+	engine, _, err := s.acquire()
+	if err != nil {
+		return nil, err
+	}
+	inner, err := engine.OpenDelete(format, s.reportDeleted)
+	if err != nil {
+		s.release()
+		return nil, err
+	}
+	return &DeleteStream{DeleteStream: inner, release: sync.OnceFunc(s.release)}, nil
+}
+
+// DeleteStream is a stream that keeps its store open.
+type DeleteStream struct {
+	*store.DeleteStream
+	release func()
+}
+
+// Close ends the stream and lets the store go.
+func (d *DeleteStream) Close(ctx context.Context) error {
+	defer d.release()
+	return d.DeleteStream.Close(ctx)
+}
+
+func (s *Store) reportDeleted(r store.DeleteReport) {
+	s.log.addDeleted(r)
+	if r.Err != nil {
+		s.mu.Lock()
+		s.lastErr = r.Err.Error()
+		s.mu.Unlock()
+	}
+}

@@ -1,0 +1,173 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rvffs/store/vecio"
+)
+
+// DeleteReport tells what came of a part of a stream of ids.
+type DeleteReport struct {
+	Time    time.Time
+	Format  vecio.IDFormat
+	Deleted uint64 // vectors that were live
+	Missing uint64 // different ids without a live vector
+	Bytes   int64  // of the stream so far
+	Epoch   uint32 // of the state without them
+	Err     error
+}
+
+// errKilled ends the stream of a writer that did not close it.
+var errKilled = errors.New("the writer was killed before it closed the stream; nothing is deleted")
+
+// DeleteStream takes ids in any of the formats of package vecio and deletes their
+// vectors, all that came since the last commit in one. Until then it holds them as
+// a set. Its methods may be called from several goroutines.
+type DeleteStream struct {
+	store    *Store
+	report   func(DeleteReport)
+	received atomic.Int64
+
+	mu      sync.Mutex
+	decoder *vecio.IDDecoder
+	ids     *idSet // since the last commit
+	failed  error  // what ended the stream
+	closed  bool
+}
+
+// OpenDelete starts a stream of ids. The writer lock is not taken before the first
+// commit. Report is told of each commit and of what ends the stream; it is called
+// with the stream locked and must not call it; nil is allowed. Close must be called.
+func (s *Store) OpenDelete(format vecio.IDFormat, report func(DeleteReport)) (*DeleteStream, error) {
+	if err := s.checkWritable(s.Current()); err != nil {
+		return nil, fmt.Errorf("delete from store %q: %w", s.Path(), err)
+	}
+	stream := &DeleteStream{store: s, report: report, ids: newIDSet()}
+	stream.decoder = vecio.NewIDDecoder(format, func(id uint64) { stream.ids.insert(id) })
+	return stream, nil
+}
+
+// Received is the number of bytes taken so far.
+func (d *DeleteStream) Received() int64 { return d.received.Load() }
+
+// Write takes all of p. When p holds what is no id, the error wraps ErrInput,
+// nothing that came since the last commit is deleted, and the stream takes nothing
+// more.
+func (d *DeleteStream) Write(_ context.Context, p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.usable(); err != nil {
+		return 0, err
+	}
+	if _, err := d.decoder.Write(p); err != nil {
+		return 0, d.refuse(err)
+	}
+	d.received.Add(int64(len(p)))
+	return len(p), nil
+}
+
+func (d *DeleteStream) usable() error {
+	switch {
+	case d.failed != nil:
+		return d.failed
+	case d.closed:
+		return fmt.Errorf("delete from store %q: %w", d.store.Path(), ErrClosed)
+	}
+	return nil
+}
+
+// Flush deletes. The end of the bytes so far ends an id; inside of anything else
+// it fails with ErrInput and keeps what it has, for the rest may still come.
+func (d *DeleteStream) Flush(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.usable(); err != nil {
+		return err
+	}
+	if err := d.decoder.Settle(); err != nil {
+		return d.refuse(err)
+	}
+	if unfinished := d.decoder.Unfinished(); unfinished > 0 {
+		return fmt.Errorf("delete from store %q: %w: the stream stops inside a record, %d bytes from its start", d.store.Path(), ErrInput, unfinished)
+	}
+	return d.commit(ctx)
+}
+
+// Commit deletes the ids that are complete.
+func (d *DeleteStream) Commit(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.usable(); err != nil {
+		return err
+	}
+	return d.commit(ctx)
+}
+
+// Abandon ends the stream of a writer that was killed. Nothing is deleted: what
+// is missing of its list cannot be known, and what was deleted would be lost.
+func (d *DeleteStream) Abandon(context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.usable(); err != nil {
+		return err
+	}
+	if d.ids.len() == 0 && d.decoder.Unfinished() == 0 {
+		return nil
+	}
+	return d.fail(errKilled)
+}
+
+// Close ends the stream. When it does not end with a whole id, nothing that came
+// since the last commit is deleted, and the error says so.
+func (d *DeleteStream) Close(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil
+	}
+	defer func() { d.closed = true }()
+	if d.failed != nil {
+		return nil // said before
+	}
+	if err := d.decoder.Finish(); err != nil {
+		return d.refuse(err)
+	}
+	return d.commit(ctx)
+}
+
+func (d *DeleteStream) commit(ctx context.Context) error {
+	if d.ids.len() == 0 {
+		return nil
+	}
+	result, err := d.store.delete(ctx, d.ids)
+	if err != nil {
+		return d.fail(err)
+	}
+	d.ids = newIDSet()
+	d.tell(DeleteReport{Deleted: result.Deleted, Missing: result.Missing, Epoch: result.Epoch})
+	return nil
+}
+
+func (d *DeleteStream) refuse(cause error) error {
+	return d.fail(fmt.Errorf("%w: %w", ErrInput, cause))
+}
+
+func (d *DeleteStream) fail(cause error) error {
+	d.ids = newIDSet()
+	d.failed = fmt.Errorf("delete from store %q: %w", d.store.Path(), cause)
+	d.tell(DeleteReport{Err: cause})
+	return d.failed
+}
+
+func (d *DeleteStream) tell(r DeleteReport) {
+	if d.report == nil {
+		return
+	}
+	r.Time, r.Format, r.Bytes = time.Now(), d.decoder.Format(), d.received.Load()
+	d.report(r)
+}

@@ -1,0 +1,119 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"rvffs/store/vecio"
+)
+
+// deleting opens a stream of ids into a store of the vectors 0 to 9.
+func deleting(t *testing.T) (*Store, *DeleteStream, *[]DeleteReport) {
+	t.Helper()
+	s := newStore(t)
+	ingest(t, s, nil, make([]float32, 20)...)
+	reports := &[]DeleteReport{}
+	stream, err := s.OpenDelete(vecio.AutoIDs, func(r DeleteReport) { *reports = append(*reports, r) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, stream, reports
+}
+
+func TestDeleteStreamIsOneCommit(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s, stream, reports := deleting(t)
+	before := s.Current().Epoch()
+	for _, part := range []string{"1\n2\n", "77\n2\n", "8"} {
+		if _, err := stream.Write(ctx, []byte(part)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := len(contents(t, s)); got != 10 {
+		t.Errorf("%d vectors before the close", got)
+	}
+	if err := errors.Join(stream.Flush(ctx), stream.Close(ctx), stream.Close(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	left := contents(t, s)
+	for _, id := range []uint64{1, 2, 8} {
+		if _, there := left[id]; there {
+			t.Errorf("vector %d is still there", id)
+		}
+	}
+	if len(left) != 7 || s.Current().Epoch() != before+1 {
+		t.Errorf("%d vectors at epoch %d, was %d", len(left), s.Current().Epoch(), before)
+	}
+	if len(*reports) != 1 || (*reports)[0].Deleted != 3 || (*reports)[0].Missing != 1 || (*reports)[0].Bytes != 10 || (*reports)[0].Format != vecio.TextIDs {
+		t.Errorf("reports %+v", *reports)
+	}
+}
+
+func TestBadStreamOfIDsDeletesNothing(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	for name, end := range map[string]func(*DeleteStream) error{
+		"a bad id": func(d *DeleteStream) error {
+			_, err := d.Write(ctx, []byte("[1,2]\n3 x"))
+			return errors.Join(err, d.Close(ctx))
+		},
+		"an open array": func(d *DeleteStream) error {
+			if _, err := d.Write(ctx, []byte("[1,2,3")); err != nil {
+				return nil
+			}
+			if err := d.Flush(ctx); !errors.Is(err, ErrInput) {
+				return nil
+			}
+			return d.Close(ctx)
+		},
+		"a killed writer": func(d *DeleteStream) error {
+			if _, err := d.Write(ctx, []byte("[1,2,3]")); err != nil {
+				return nil
+			}
+			if err := d.Abandon(ctx); !errors.Is(err, errKilled) {
+				return nil
+			}
+			return errors.Join(ErrInput, d.Close(ctx))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, stream, reports := deleting(t)
+			if err := end(stream); !errors.Is(err, ErrInput) {
+				t.Errorf("%v", err)
+			}
+			if got := len(contents(t, s)); got != 10 {
+				t.Errorf("%d of 10 vectors are left", got)
+			}
+			if len(*reports) != 1 || (*reports)[0].Err == nil {
+				t.Errorf("reports %+v", *reports)
+			}
+			if _, err := stream.Write(ctx, []byte("1\n")); err == nil {
+				t.Error("the stream goes on")
+			}
+		})
+	}
+}
+
+// TestFlushedStreamOfIDsGoesOn commits twice, the second time what came since.
+func TestFlushedStreamOfIDsGoesOn(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s, stream, reports := deleting(t)
+	for _, part := range []string{"1", "2", "\n3\n"} {
+		if _, err := stream.Write(ctx, []byte(part)); err != nil {
+			t.Fatal(err)
+		}
+		if err := stream.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := stream.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(contents(t, s)); got != 7 || len(*reports) != 3 {
+		t.Errorf("%d vectors left, reports %+v", got, *reports)
+	}
+}
