@@ -20,6 +20,15 @@ func (s *Snapshot) VectorFile(ctx context.Context, format vecio.FileFormat) (Vie
 	return s.vectorView(live, 0, format.Layout(live.count, s.Dimension()))
 }
 
+// LiveVectors is the number of live vectors, found out as VectorFile does.
+func (s *Snapshot) LiveVectors(ctx context.Context) (uint64, error) {
+	live, err := s.liveRows(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("find the live vectors: %w", err)
+	}
+	return live.count, nil
+}
+
 // VectorByID shows the live vector with an id as the one row of a file. The error
 // is ErrNotFound when there is none.
 func (s *Snapshot) VectorByID(ctx context.Context, id uint64, format vecio.FileFormat) (View, error) {

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"rvffs/store"
+	"rvffs/store/vecio"
+)
+
+// deletion is what delete tells in JSON.
+type deletion struct {
+	File    string `json:"file"`
+	Deleted uint64 `json:"deleted"`
+	Missing uint64 `json:"missing"`
+	Epoch   uint32 `json:"epoch"`
+}
+
+func newDeleteCommand() *cobra.Command {
+	var asJSON bool
+	command := &cobra.Command{
+		Use:   "delete FILE IDS...",
+		Short: "Delete vectors from a store by their ids",
+		Long: "delete hides the vectors with the given ids, all in one commit. Ids without a vector are counted and are no error.\n" +
+			"With - for the ids they come from standard input: numbers with white space or commas between, JSON numbers or\n" +
+			"objects {\"id\": N}, little-endian uint64, or a NumPy array of these.",
+		Args: cobra.MinimumNArgs(2),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			result := deletion{File: arguments[0]}
+			err := withStore(arguments[0], store.Open, func(s *store.Store) error {
+				result.Epoch = s.Current().Epoch()
+				format := vecio.TextIDs
+				fromInput := len(arguments) == 2 && arguments[1] == "-"
+				if fromInput {
+					format = vecio.AutoIDs
+				}
+				stream, err := s.OpenDelete(format, func(r store.DeleteReport) {
+					if result.Deleted, result.Missing = r.Deleted, r.Missing; r.Epoch > 0 {
+						result.Epoch = r.Epoch
+					}
+				})
+				if err != nil {
+					return err
+				}
+				if fromInput {
+					err = pour(command.Context(), stream, command.InOrStdin())
+				} else {
+					err = pour(command.Context(), stream, strings.NewReader(strings.Join(arguments[1:], "\n")+"\n"))
+				}
+				if err != nil {
+					// What came before the error must not be deleted by the close.
+					return errors.Join(err, stream.Abandon(command.Context()), stream.Close(command.Context()))
+				}
+				return stream.Close(command.Context())
+			})
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(command.OutOrStdout(), result)
+			}
+			_, err = fmt.Fprintf(command.OutOrStdout(), "%s: epoch %d, %d vectors deleted, %d ids without a vector\n",
+				result.File, result.Epoch, result.Deleted, result.Missing)
+			return err
+		},
+	}
+	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return command
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/spf13/cobra"
+
+	"rvffs/store"
+	"rvffs/store/vecio"
+)
+
+// exported is what export tells in JSON.
+type exported struct {
+	File    string `json:"file"`
+	Output  string `json:"output"`
+	Format  string `json:"format"`
+	Vectors uint64 `json:"vectors"`
+	Bytes   int64  `json:"bytes"`
+}
+
+func newExportCommand() *cobra.Command {
+	var name, output string
+	var asJSON bool
+	command := &cobra.Command{
+		Use:   "export FILE -f FORMAT [-o OUTPUT]",
+		Short: "Write the live vectors of a store in a format",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			format, err := vecio.ParseFileFormat(name)
+			if err != nil {
+				return err
+			}
+			if asJSON && output == "-" {
+				return errors.New("--json prints where the vectors go: give the vectors a file with -o")
+			}
+			return withStore(arguments[0], store.OpenReadOnly, func(s *store.Store) error {
+				view, err := s.Current().VectorFile(command.Context(), format)
+				if err != nil {
+					return err
+				}
+				if err := writeView(command, view, output); err != nil || !asJSON {
+					return err
+				}
+				vectors, err := s.Current().LiveVectors(command.Context())
+				if err != nil {
+					return err
+				}
+				return printJSON(command.OutOrStdout(), exported{arguments[0], output, format.String(), vectors, view.Size()})
+			})
+		},
+	}
+	command.Flags().StringVarP(&name, "format", "f", "npy", "npy, ids, f32, fvecs, jsonl or csv")
+	command.Flags().StringVarP(&output, "output", "o", "-", "file to write, - for standard output")
+	command.Flags().BoolVar(&asJSON, "json", false, "print what was written as JSON")
+	return command
+}
+
+// pieceSize is how many bytes are exported or imported at a time.
+const pieceSize = 1 << 20
+
+// writeView copies a view to a file, or to standard output, and tells on a terminal
+// how far it is. A file is there only when it is whole.
+func writeView(command *cobra.Command, view store.View, output string) (err error) {
+	reader, err := view.Open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	var done atomic.Int64
+	stop := showProgress(command.ErrOrStderr(), func() (int64, int64) { return done.Load(), view.Size() })
+	defer stop()
+	if output == "-" {
+		return copyView(command.Context(), command.OutOrStdout(), reader, view.Size(), &done)
+	}
+	file, err := os.CreateTemp(filepath.Dir(output), "."+filepath.Base(output)+".*")
+	if err != nil {
+		return err
+	}
+	err = copyView(command.Context(), file, reader, view.Size(), &done)
+	if err == nil {
+		err = file.Chmod(0o644)
+	}
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(file.Name(), output)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return nil
+}
+
+func copyView(ctx context.Context, out io.Writer, reader store.Reader, size int64, done *atomic.Int64) error {
+	piece := make([]byte, pieceSize)
+	for offset := int64(0); offset < size; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := reader.ReadAt(piece[:min(int64(len(piece)), size-offset)], offset)
+		if n == 0 {
+			return fmt.Errorf("read the vectors at byte %d: %w", offset, err)
+		}
+		if _, err := out.Write(piece[:n]); err != nil {
+			return err
+		}
+		offset += int64(n)
+		done.Store(offset)
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rvffs/store"
+	"rvffs/store/vecio"
+)
+
+// The bounds on what an import that breaks off has to do again.
+const (
+	importFlushBytes    = 64 << 20
+	importFlushInterval = 5 * time.Second
+)
+
+// imported is what import tells in JSON of one input.
+type imported struct {
+	File    string `json:"file"`
+	Input   string `json:"input"`
+	Format  string `json:"format"`
+	Vectors uint64 `json:"vectors"`
+	Bytes   int64  `json:"bytes"`
+	Epoch   uint32 `json:"epoch"`
+}
+
+func newImportCommand() *cobra.Command {
+	var asJSON, allowNonFinite bool
+	command := &cobra.Command{
+		Use:   "import FILE INPUT...",
+		Short: "Append vectors from files to a store",
+		Long: "import appends the vectors of each input, one after the other. The format goes by the input's extension, or by\n" +
+			"its first bytes where that says nothing. An input of - is standard input. The store must exist.\n" +
+			"An input that turns out to be bad on the way is kept up to the last " + fmt.Sprint(importFlushBytes>>20) + " MiB before.",
+		Args: cobra.MinimumNArgs(2),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			results := make([]imported, 0, len(arguments)-1)
+			err := withStore(arguments[0], store.Open, func(s *store.Store) error {
+				for _, input := range arguments[1:] {
+					result, err := importFrom(command, s, input, allowNonFinite)
+					if err != nil {
+						return fmt.Errorf("import %s: %w", input, err)
+					}
+					result.File = arguments[0]
+					results = append(results, result)
+				}
+				return nil
+			})
+			if asJSON {
+				return errors.Join(err, printJSON(command.OutOrStdout(), results))
+			}
+			for _, r := range results {
+				if _, err := fmt.Fprintf(command.OutOrStdout(), "%s: %d vectors from %s (%s), epoch %d\n", r.File, r.Vectors, r.Input, r.Format, r.Epoch); err != nil {
+					return err
+				}
+			}
+			return err
+		},
+	}
+	command.Flags().BoolVar(&allowNonFinite, "allow-nonfinite", false, "accept NaN and infinities in binary formats")
+	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return command
+}
+
+// importFrom appends one input.
+func importFrom(command *cobra.Command, s *store.Store, input string, allowNonFinite bool) (result imported, err error) {
+	in := command.InOrStdin()
+	size := int64(0)
+	if input != "-" {
+		file, err := os.Open(input)
+		if err != nil {
+			return imported{}, err
+		}
+		in = file
+		defer func() { _ = file.Close() }()
+		info, err := file.Stat()
+		if err != nil {
+			return imported{}, err
+		}
+		size = info.Size()
+	}
+	format, _ := vecio.FormatOfSuffix(strings.ToLower(filepath.Ext(input)))
+	result.Input = input
+	stream, err := s.OpenAppend(store.StreamOptions{
+		Format: format, AllowNonFinite: allowNonFinite, FlushBytes: importFlushBytes, FlushInterval: importFlushInterval,
+		Report: func(r store.StreamReport) {
+			result.Format = r.Format.String()
+			if result.Vectors += r.Accepted; r.Epoch > 0 {
+				result.Epoch = r.Epoch
+			}
+		},
+	})
+	if err != nil {
+		return imported{}, err
+	}
+	stop := showProgress(command.ErrOrStderr(), func() (int64, int64) { return stream.Received(), size })
+	err = pour(command.Context(), stream, in)
+	err = errors.Join(err, stream.Close(command.Context()))
+	stop()
+	result.Bytes = stream.Received()
+	return result, err
+}
+
+// sink is a stream into a store.
+type sink interface {
+	Write(ctx context.Context, p []byte) (int, error)
+}
+
+// pour writes everything that comes from in to a stream.
+func pour(ctx context.Context, out sink, in io.Reader) error {
+	piece := make([]byte, pieceSize)
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := in.Read(piece)
+		if n > 0 {
+			if _, err := out.Write(ctx, piece[:n]); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
