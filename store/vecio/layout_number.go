@@ -1,6 +1,9 @@
 package vecio
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // nonFiniteWords are the names of what is no finite number.
 type nonFiniteWords struct{ nan, positive, negative string }
@@ -16,13 +19,13 @@ const spaces = "               "
 func putNumber(p, value []byte, words nonFiniteWords) {
 	p = p[:numberWidth]
 	copy(p, spaces)
-	bits := binary.LittleEndian.Uint32(value)
-	negative := bits>>31 != 0
-	bits &^= 1 << 31
-	if bits >= 0x7f800000 {
+	float := binary.LittleEndian.Uint32(value)
+	negative := float>>31 != 0
+	float &^= 1 << 31
+	if float >= 0x7f800000 {
 		word := words.nan
 		switch {
-		case bits > 0x7f800000:
+		case float > 0x7f800000:
 		case negative:
 			word = words.negative
 		default:
@@ -32,11 +35,11 @@ func putNumber(p, value []byte, words nonFiniteWords) {
 		return
 	}
 	at := numberWidth
-	if bits == 0 {
+	if float == 0 {
 		at--
 		p[at] = '0'
 	} else {
-		digits, exponent := shortestDecimal(bits)
+		digits, exponent := shortestDecimal(float)
 		at = putDecimal(p, digits, exponent)
 	}
 	if negative {
@@ -110,10 +113,11 @@ var pairs = func() (all [200]byte) {
 // tens are the powers of ten that have at most ten digits.
 var tens = [...]uint64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}
 
-// decimalLength is the number of digits of a value from 1 to 999,999,999.
+// decimalLength is the number of digits of a value from 1 to 999,999,999. A bit is
+// worth about 1233/4096 of a digit.
 func decimalLength(value uint32) int {
-	length := 1
-	for length < len(tens)-1 && uint64(value) >= tens[length] {
+	length := bits.Len32(value) * 1233 >> 12
+	if uint64(value) >= tens[length] {
 		length++
 	}
 	return length

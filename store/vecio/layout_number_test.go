@@ -99,7 +99,7 @@ func TestNonFiniteNumbers(t *testing.T) {
 }
 
 func BenchmarkTextLayouts(b *testing.B) {
-	const rows, dimension = 64, 384
+	const rows, dimension = 1, 65535
 	values := make([]byte, 4*dimension)
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range dimension {

@@ -11,6 +11,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store"
+	"rvffs/store/vecio"
 	"rvffs/test/integration/rawfile"
 )
 
@@ -89,8 +90,13 @@ func engineHolds(path string, want model) (err error) {
 		return err
 	}
 	got := map[uint64][]float32{}
+	var inOrder, inRows []byte
 	err = snapshot.Vectors(context.Background(), func(ids []uint64, rows []byte) error {
 		width := len(rows) / len(ids)
+		for _, id := range ids {
+			inOrder = binary.LittleEndian.AppendUint64(inOrder, id)
+		}
+		inRows = append(inRows, rows...)
 		for i, id := range ids {
 			if _, twice := got[id]; twice {
 				return fmt.Errorf("id %d came twice", id)
@@ -99,6 +105,9 @@ func engineHolds(path string, want model) (err error) {
 		}
 		return nil
 	})
+	if err == nil {
+		err = errors.Join(vectorFileIs(snapshot, vecio.FileIDs, inOrder), vectorFileIs(snapshot, vecio.FileF32, inRows))
+	}
 	if err != nil {
 		return err
 	}
@@ -124,6 +133,26 @@ func engineHolds(path string, want model) (err error) {
 		expect("epoch", status.Epoch, newest.Epoch),
 		expect("dimension", status.Dimension, int(newest.Dimension)),
 		expect("metric", status.Metric, newest.MetricName()))
+}
+
+// vectorFileIs compares a file of vectors, without what stands before its rows.
+func vectorFileIs(snapshot *store.Snapshot, format vecio.FileFormat, want []byte) error {
+	view, err := snapshot.VectorFile(context.Background(), format)
+	if err != nil {
+		return err
+	}
+	reader, err := view.Open()
+	if err != nil {
+		return err
+	}
+	got := make([]byte, view.Size())
+	if n, err := reader.ReadAt(got, 0); n < len(got) {
+		return errors.Join(fmt.Errorf("%s: %d of %d bytes: %w", format.FileName(), n, len(got), err), reader.Close())
+	}
+	if !bytes.HasSuffix(got, want) || len(got) > len(want) && format == vecio.FileF32 || len(got) > len(want)+128 {
+		return errors.Join(fmt.Errorf("%s has %d bytes of rows, want %d, or others", format.FileName(), len(got), len(want)), reader.Close())
+	}
+	return reader.Close()
 }
 
 // floats decodes a row.
