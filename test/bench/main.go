@@ -34,6 +34,7 @@ var rows = []row{
 	{"open", "open a large store and read one vector", (*bench).openRow},
 	{"list", "10,000 stores in one mount", (*bench).listRow},
 	{"read", "cat of segments and of raw, warm and cold", (*bench).readRow},
+	{"npy-out", "the files of vectors: the mapped array, its first read, text", (*bench).npyOutRow},
 	{"compact", "compaction of a store that is half dead", (*bench).compactRow},
 	{"memory", "memory of the mount while vectors stream in", (*bench).memoryRow},
 }
