@@ -205,3 +205,70 @@ func TestAppendsCarryLiveRowsOn(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestMergedSegmentsKeepTheirDeadRows merges segments whose live rows are known: the
+// rows have new places afterwards.
+func TestMergedSegmentsKeepTheirDeadRows(t *testing.T) {
+	t.Parallel()
+	s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Files: newMemoryFiles()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(2, 2))
+	segmentsBefore, merged := 0, false
+	for i := range 3 * mergeWidth {
+		id := uint64(i % 5)
+		if i%mergeWidth >= mergeWidth-2 {
+			id = uint64(1000 + i) // only new ids, so that knowledge is handed on
+		}
+		ingest(t, s, []uint64{id}, float32(i))
+		if err := checkVectorViews(s.Current(), random); err != nil {
+			t.Fatalf("after %d commits: %v", i+1, err)
+		}
+		count := len(s.Current().vectors())
+		merged = merged || count < segmentsBefore
+		segmentsBefore = count
+	}
+	if !merged {
+		t.Error("nothing was merged")
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestDeadRowsAreNotReadAlong: rows that nobody wants cost nothing where there are
+// many of them.
+func TestDeadRowsAreNotReadAlong(t *testing.T) {
+	t.Parallel()
+	const dimension, count = 16, 20_000
+	counted := &countedFiles{memoryFiles: newMemoryFiles()}
+	s, err := Create("a.rvf", CreateOptions{Dimension: dimension}, Options{Files: counted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	if _, err := s.Ingest(ctx, nil, make([]float32, count*dimension)); err != nil {
+		t.Fatal(err)
+	}
+	var gone []uint64
+	for id := range uint64(count) {
+		if id%1000 != 7 {
+			gone = append(gone, id)
+		}
+	}
+	if _, err := s.Delete(ctx, gone); err != nil {
+		t.Fatal(err)
+	}
+	view, err := s.Current().VectorFile(ctx, vecio.FileF32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted.bytes = 0
+	if _, err := contentOf(view); err != nil || view.Size() != 20*4*dimension || counted.bytes > 2*view.Size() {
+		t.Errorf("%d bytes read for %d, %v", counted.bytes, view.Size(), err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
