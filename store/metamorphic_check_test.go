@@ -57,7 +57,12 @@ func (h *history) agrees(s *Store, snapshot *Snapshot) error {
 		status.DeletedVectors != status.TotalVectors-status.LiveVectors || status.FileSize != snapshot.Size() {
 		return fmt.Errorf("%+v, want %d of %d vectors", status, len(h.mark.model), len(h.stored))
 	}
-	return errors.Join(h.sameImages(snapshot), h.chained(snapshot), h.keptForeign(snapshot), checkVectorViews(snapshot, h.random))
+	if h.random.IntN(32) == 0 { // the files of vectors take long to compare
+		if err := checkVectorViews(snapshot, h.random); err != nil {
+			return err
+		}
+	}
+	return errors.Join(h.sameImages(snapshot), h.chained(snapshot), h.keptForeign(snapshot))
 }
 
 // sameImages compares what is embedded.

@@ -130,7 +130,7 @@ func checkView(view View, want []byte, random *rand.Rand) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, reader.Close()) }()
-	for piece := range 12 {
+	for piece := range 6 {
 		from, length := 0, len(want)
 		if piece > 0 && len(want) > 0 {
 			from = random.IntN(len(want))
@@ -164,9 +164,12 @@ func checkView(view View, want []byte, random *rand.Rand) (err error) {
 func TestVectorViewsOfRandomStores(t *testing.T) {
 	t.Parallel()
 	for _, shape := range []struct{ dimension, batch, batches int }{
-		{1, 3000, 6}, {2, 40, 40}, {3, 7, 5}, {16, 300, 8}, {384, 900, 4}, {1536, 50, 4}, {65535, 3, 3},
+		{1, 1500, 3}, {2, 20, 12}, {3, 7, 5}, {16, 100, 4}, {384, 12, 3}, {1536, 3, 2}, {65535, 1, 1},
 	} {
 		for _, scattered := range []bool{false, true} {
+			if scattered && shape.batch == 1 {
+				continue // there is no order to lose
+			}
 			t.Run(fmt.Sprintf("%d, %v", shape.dimension, scattered), func(t *testing.T) {
 				t.Parallel()
 				random := rand.New(rand.NewPCG(uint64(shape.dimension), 5))
@@ -210,7 +213,7 @@ func TestVectorViewsOfRandomStores(t *testing.T) {
 					if _, err := s.Ingest(ctx, ids, vectors); err != nil {
 						t.Fatal(err)
 					}
-					if batch < 3 || batch == shape.batches-1 {
+					if batch == 0 || batch == shape.batches-1 {
 						check(fmt.Sprintf("batch %d", batch))
 					}
 					if batch%3 == 1 {
