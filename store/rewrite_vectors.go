@@ -36,7 +36,7 @@ func (r *rewrite) copyVectors(ctx context.Context, old File, also *idSet) error 
 		}
 		r.tail, r.vectors, r.ids, r.ids0 = start, nil, newIDSet(), 0
 	}
-	superseded, err := r.base.findSuperseded(ctx, old, entries, also)
+	superseded, err := r.base.findSuperseded(ctx, old, entries, also, func(err error) error { return err })
 	if err != nil {
 		return err
 	}

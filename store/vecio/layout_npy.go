@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	npyMagic = "\x93NUMPY\x01\x00" // format version 1.0
+	npyVersion1 = npyMagic + "\x01\x00"
 	// npyAlignment is the multiple of bytes at which the rows begin, so that a
 	// mapped array is aligned for every instruction.
 	npyAlignment = 64
@@ -16,11 +16,11 @@ const (
 // npyPrefix is the header of an array in C order.
 func npyPrefix(kind, shape string) []byte {
 	described := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': %s, }", kind, shape)
-	length := len(npyMagic) + 2 + len(described) + 1
+	length := len(npyVersion1) + 2 + len(described) + 1
 	padding := (npyAlignment - length%npyAlignment) % npyAlignment
 	described += strings.Repeat(" ", padding) + "\n"
-	prefix := append([]byte(npyMagic), 0, 0)
-	binary.LittleEndian.PutUint16(prefix[len(npyMagic):], uint16(len(described)))
+	prefix := append([]byte(npyVersion1), 0, 0)
+	binary.LittleEndian.PutUint16(prefix[len(npyVersion1):], uint16(len(described)))
 	return append(prefix, described...)
 }
 

@@ -5,10 +5,10 @@ import (
 	"math/bits"
 )
 
-// nonFiniteWords are the names of what is no finite number.
-type nonFiniteWords struct{ nan, positive, negative string }
+// numberWords are the names of what is no finite number.
+type numberWords struct{ nan, positive, negative string }
 
-const spaces = "               "
+const blanks = "               "
 
 // putNumber writes the little-endian float32 at the start of value into the first
 // numberWidth bytes of p, behind spaces: the shortest decimal from which the same
@@ -16,9 +16,9 @@ const spaces = "               "
 // even one is taken, which strconv does not always do.) That never takes more: nine
 // digits with a point, behind a sign and with the exponent or the zeros of a
 // number that is at least 0.0001.
-func putNumber(p, value []byte, words nonFiniteWords) {
+func putNumber(p, value []byte, words numberWords) {
 	p = p[:numberWidth]
-	copy(p, spaces)
+	copy(p, blanks)
 	float := binary.LittleEndian.Uint32(value)
 	negative := float>>31 != 0
 	float &^= 1 << 31

@@ -88,7 +88,7 @@ func TestNonFiniteNumbers(t *testing.T) {
 		0x7f800000: {"Infinity", "inf"}, 0xff800000: {"-Infinity", "-inf"},
 		0x7fc00000: {"NaN", "nan"}, 0xff800001: {"NaN", "nan"}, 0xffffffff: {"NaN", "nan"},
 	} {
-		for i, words := range []nonFiniteWords{jsonWords, csvWords} {
+		for i, words := range []numberWords{jsonWords, csvWords} {
 			cell := make([]byte, numberWidth)
 			putNumber(cell, binary.LittleEndian.AppendUint32(nil, bits), words)
 			if got := strings.TrimLeft(string(cell), " "); got != want[i] {

@@ -17,12 +17,12 @@ const (
 // How numbers that are not finite are written. JSON has none; these are the words
 // that Python's json writes and reads.
 var (
-	jsonWords = nonFiniteWords{nan: "NaN", positive: "Infinity", negative: "-Infinity"}
-	csvWords  = nonFiniteWords{nan: "nan", positive: "inf", negative: "-inf"}
+	jsonWords = numberWords{nan: "NaN", positive: "Infinity", negative: "-Infinity"}
+	csvWords  = numberWords{nan: "nan", positive: "inf", negative: "-inf"}
 )
 
 // textLayout is that of rows of text whose numbers are padded with spaces.
-func textLayout(rows uint64, dimension int, words nonFiniteWords, end byte) *Layout {
+func textLayout(rows uint64, dimension int, words numberWords, end byte) *Layout {
 	const cell = numberWidth + 1
 	return &Layout{
 		rows: rows, dimension: dimension, cell: cell, hasID: true,
