@@ -1,0 +1,5 @@
+//go:build !amd64
+
+package nearest
+
+func machineKernels() []kernel { return nil }
