@@ -53,11 +53,11 @@ type storeFile struct {
 	views viewList                                              // of a folder of views
 	text  func(context.Context, *catalog.Store) ([]byte, error) // of a text about the present moment
 	inlet *inlet                                                // of a file that is written to
-	enter folderLookup                                          // of a folder of another kind
+	node  storeLookup                                           // of a name with a kind of node of its own
 }
 
-// folderLookup answers a lookup of a folder of the store.
-type folderLookup func(t *tree, ctx context.Context, parent *nodefs.Inode, s *catalog.Store, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno)
+// storeLookup answers a lookup of a name in a readable store's folder.
+type storeLookup func(context.Context, *storeNode, *fuse.EntryOut) (*nodefs.Inode, syscall.Errno)
 
 // viewSource gives a view with what tells its states apart, and their time.
 type viewSource func(context.Context, *catalog.Store) (store.View, uint64, time.Time, error)
@@ -72,10 +72,12 @@ var storeFiles = []storeFile{
 	{name: "kernel", mode: fuse.S_IFDIR, views: (*store.Snapshot).Kernel},
 	{name: "manifest.bin", mode: fuse.S_IFREG, view: ofSnapshot((*store.Snapshot).ManifestBinary)},
 	{name: "manifest.json", mode: fuse.S_IFREG, view: ofSnapshot((*store.Snapshot).ManifestJSON)},
+	{name: neighborsName, mode: fuse.S_IFDIR, node: lookupNeighbors},
+	{name: queryName, mode: fuse.S_IFREG, node: lookupQuery},
 	{name: "raw", mode: fuse.S_IFREG, view: ofSnapshot(func(s *store.Snapshot) (store.View, error) { return s.Raw(), nil })},
 	{name: "segments", mode: fuse.S_IFDIR, views: (*store.Snapshot).Segments},
 	{name: "status.json", mode: fuse.S_IFREG, text: func(ctx context.Context, s *catalog.Store) ([]byte, error) { return s.StatusJSON(ctx) }},
-	{name: vectorsName, mode: fuse.S_IFDIR, enter: (*tree).lookupVectors},
+	{name: vectorsName, mode: fuse.S_IFDIR, node: lookupVectors},
 	{name: streamName, mode: fuse.S_IFREG, inlet: new(appendInlet(streamName, vecio.Auto))},
 	{name: deleteName, mode: fuse.S_IFREG, inlet: new(deleteInlet(deleteName, vecio.AutoIDs))},
 	{name: "witness.jsonl", mode: fuse.S_IFREG, view: ofSnapshot((*store.Snapshot).Witness)},
@@ -192,17 +194,17 @@ func (n *storeNode) lookupFile(ctx context.Context, file storeFile, out *fuse.En
 			return nil, n.hidden(file.name, err)
 		}
 		return n.tree.lookupViewFolder(ctx, n.EmbeddedInode(), n.store, file.name, "", file.views, out)
-	case file.enter != nil:
-		if _, err := n.store.Snapshot(ctx); err != nil {
-			return nil, n.hidden(file.name, err)
-		}
-		return file.enter(n.tree, ctx, n.EmbeddedInode(), n.store, out)
 	case file.text != nil:
 		content, err := file.text(ctx, n.store)
 		if err != nil {
 			return nil, n.hidden(file.name, err)
 		}
 		return n.lookupText(ctx, file.name, content, out)
+	case file.node != nil:
+		if _, err := n.store.Snapshot(ctx); err != nil {
+			return nil, n.hidden(file.name, err)
+		}
+		return file.node(ctx, n, out)
 	}
 	return n.lookupInlet(ctx, *file.inlet, out)
 }

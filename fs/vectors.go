@@ -31,15 +31,15 @@ var (
 	_ nodefs.NodeOpendirHandler = (*vectorsNode)(nil)
 )
 
-// lookupVectors answers a lookup of the folder of vectors of s.
-func (t *tree) lookupVectors(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := &vectorsNode{directory: directory{node{tree: t}}, store: s}
-	described, errno := t.snapshotFolder(ctx, s, vectorsName)
+// lookupVectors answers a lookup of a store's folder of vectors.
+func lookupVectors(ctx context.Context, parent *storeNode, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	child := &vectorsNode{directory: directory{node{tree: parent.tree}}, store: parent.store}
+	described, errno := child.tree.snapshotFolder(ctx, child.store, vectorsName)
 	if errno != 0 {
 		return nil, errno
 	}
 	described.fillEntry(out, nameTimeout, nameTimeout)
-	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFDIR, Ino: s.Inode(vectorsName)}), 0
+	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFDIR, Ino: child.store.Inode(vectorsName)}), 0
 }
 
 // snapshotFolder describes a folder of s whose time is that of the last commit.

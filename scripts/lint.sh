@@ -10,7 +10,7 @@ if [[ -n $unformatted ]]; then
 	exit 1
 fi
 "$go" vet ./...
-GOOS=wasip1 GOARCH=wasm "$go" vet ./lineage/... ./segments/... ./store ./store/vecio
+GOOS=wasip1 GOARCH=wasm "$go" vet ./lineage/... ./segments/... ./store ./store/nearest ./store/vecio
 "$go" tool staticcheck ./...
 
 # Without a network there is no list of vulnerabilities to compare with. That

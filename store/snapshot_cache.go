@@ -11,6 +11,7 @@ import (
 type snapshotCache struct {
 	total       atomic.Pointer[uint64]       // distinct ids stored
 	lastWitness atomic.Pointer[lineage.Hash] // of the audit chain's newest entry
+	live        atomic.Pointer[liveRows]     // found by the first search
 	manifest    once[View]
 	witness     once[View]
 	segments    once[[]NamedView]

@@ -22,6 +22,7 @@ func commands() []*cobra.Command {
 		newEmbedKernelCommand(),
 		newCompactCommand(),
 		newVerifyCommand(),
+		newQueryCommand(),
 	}
 }
 

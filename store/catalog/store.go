@@ -22,6 +22,8 @@ type Store struct {
 	catalog *Catalog
 	number  uint64
 	log     appendLog
+	// neighbors has a lock of its own.
+	neighbors neighborFiles
 
 	mu      sync.Mutex // guards what follows; never held over I/O
 	path    string

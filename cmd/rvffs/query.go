@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"rvffs/store"
+)
+
+// question is what the flags of query ask.
+type question struct {
+	vector string
+	id     uint64
+	byID   bool
+	k      int
+}
+
+func newQueryCommand() *cobra.Command {
+	var asked question
+	var asJSON bool
+	command := &cobra.Command{
+		Use:   "query FILE (--vector [0.1,...] | --id N | -)",
+		Short: "Find the vectors nearest to given ones",
+		Long: "query finds the nearest vectors, exactly, by the store's metric: squared distance, minus product, or one minus cosine.\n" +
+			"With - the queries come from standard input: JSON objects with \"vector\" or \"id\", and \"k\" if wanted, bare JSON\n" +
+			"arrays of numbers, or rows of little-endian float32. The vector of an id is left out of that id's answer.",
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			asked.byID = command.Flags().Changed("id")
+			text, err := asked.text(arguments[1:], command.InOrStdin())
+			if err != nil {
+				return err
+			}
+			return withStore(arguments[0], store.OpenReadOnly, func(s *store.Store) error {
+				answers, err := asked.answers(command, s.Current(), text)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					_, err = command.OutOrStdout().Write(store.AppendAnswers(nil, answers))
+					return err
+				}
+				return printAnswers(command.OutOrStdout(), answers)
+			})
+		},
+	}
+	command.Flags().StringVar(&asked.vector, "vector", "", "the vector to search for, as a JSON array")
+	command.Flags().Uint64Var(&asked.id, "id", 0, "search for the stored vector of this id")
+	command.Flags().IntVarP(&asked.k, "k", "k", store.DefaultNeighbors, "how many neighbors to find, where a query does not say")
+	command.Flags().BoolVar(&asJSON, "json", false, "print lines of JSON")
+	command.MarkFlagsMutuallyExclusive("vector", "id")
+	return command
+}
+
+// text is the queries as they are written, nil for one by id.
+func (q question) text(operands []string, input io.Reader) ([]byte, error) {
+	fromInput := len(operands) == 1
+	if fromInput && operands[0] != "-" {
+		return nil, fmt.Errorf("%q is neither a flag nor -", operands[0])
+	}
+	given := 0
+	for _, way := range []bool{fromInput, q.vector != "", q.byID} {
+		if way {
+			given++
+		}
+	}
+	if given != 1 {
+		return nil, errors.New("say what to search for: --vector, --id or -")
+	}
+	if !fromInput {
+		return []byte(q.vector), nil
+	}
+	return io.ReadAll(io.LimitReader(input, store.MaxQueryBytes+1))
+}
+
+// answers searches.
+func (q question) answers(command *cobra.Command, snapshot *store.Snapshot, text []byte) ([][]store.Neighbor, error) {
+	queries := []store.Query{{ID: q.id, K: q.k}}
+	if !q.byID {
+		var err error
+		if queries, err = store.ParseQueries(text, snapshot.Dimension(), q.k); err != nil {
+			return nil, err
+		}
+	}
+	return snapshot.Nearest(command.Context(), queries)
+}
+
+// printAnswers writes a table for people, with the number of the query in front if
+// there are several.
+func printAnswers(out io.Writer, answers [][]store.Neighbor) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	heading := "id\tdistance\t\n"
+	if len(answers) > 1 {
+		heading = "query\t" + heading
+	}
+	if _, err := io.WriteString(table, heading); err != nil {
+		return err
+	}
+	for i, neighbors := range answers {
+		for _, neighbor := range neighbors {
+			if len(answers) > 1 {
+				if _, err := fmt.Fprintf(table, "%d\t", i); err != nil {
+					return err
+				}
+			}
+			if _, err := fmt.Fprintf(table, "%d\t%.9g\t\n", neighbor.ID, neighbor.Distance); err != nil {
+				return err
+			}
+		}
+	}
+	return table.Flush()
+}

@@ -1,0 +1,86 @@
+package fs
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"syscall"
+
+	nodefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"rvffs/store"
+	"rvffs/store/catalog"
+)
+
+const (
+	neighborsName   = "neighbors"
+	neighborsSuffix = ".json"
+)
+
+// neighborsNode is the folder in which every stored vector has a file with its
+// nearest neighbors. It lists none of them: there may be millions, and each costs
+// a search as soon as somebody asks for its size.
+type neighborsNode struct {
+	directory
+	store *catalog.Store
+}
+
+var (
+	_ nodefs.NodeGetattrer      = (*neighborsNode)(nil)
+	_ nodefs.NodeLookuper       = (*neighborsNode)(nil)
+	_ nodefs.NodeOpendirHandler = (*neighborsNode)(nil)
+)
+
+func lookupNeighbors(ctx context.Context, parent *storeNode, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	child := &neighborsNode{directory: directory{node{tree: parent.tree}}, store: parent.store}
+	described, errno := child.facts()
+	if errno != 0 {
+		return nil, errno
+	}
+	described.fillEntry(out, nameTimeout, nameTimeout)
+	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFDIR, Ino: child.store.Inode(neighborsName)}), 0
+}
+
+func (n *neighborsNode) facts() (facts, syscall.Errno) {
+	backing, err := n.store.Attributes()
+	if err != nil {
+		return facts{}, n.tree.errno(n.store.Path(), "stat "+neighborsName, err)
+	}
+	return folderOf(backing), 0
+}
+
+// Getattr describes the folder; its time is that of the store file.
+func (n *neighborsNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	described, errno := n.facts()
+	if errno != 0 {
+		return errno
+	}
+	described.fill(&out.Attr)
+	out.SetTimeout(nameTimeout)
+	return 0
+}
+
+// Lookup searches for the neighbors of the id in the name, for the size has to be
+// known before the first read. Ids are written in one way only: decimal, without
+// zeros in front.
+func (n *neighborsNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	digits, ours := strings.CutSuffix(name, neighborsSuffix)
+	id, err := strconv.ParseUint(digits, 10, 64)
+	if !ours || err != nil || strconv.FormatUint(id, 10) != digits {
+		return nil, syscall.ENOENT
+	}
+	path := neighborsName + "/" + name
+	found, err := n.store.Neighbors(ctx, id)
+	if err != nil {
+		return nil, n.tree.errno(n.store.Path(), "look up "+path, err)
+	}
+	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: found.Number, Gen: found.Generation}
+	return n.tree.lookupViewAs(ctx, n.EmbeddedInode(), n.store, path, store.TextView(found.Text), identity, found.Time, out)
+}
+
+// OpendirHandle lists nothing.
+func (n *neighborsNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
+	handle, errno := openListing(ctx, n.EmbeddedInode(), func(context.Context) ([]fuse.DirEntry, syscall.Errno) { return nil, 0 })
+	return handle, 0, errno
+}

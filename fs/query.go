@@ -1,0 +1,171 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+
+	nodefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"rvffs/store"
+	"rvffs/store/catalog"
+)
+
+const queryName = "query"
+
+// queryNode is a lookup of the file that answers questions. Each lookup makes a new
+// node, so that the kernel's lock on the one does not keep another's users waiting.
+//
+// Its size is always 0 and who only reads finds nothing: some programs read as many
+// bytes as the size says and would cut an answer off there.
+type queryNode struct {
+	node
+	store *catalog.Store
+}
+
+var (
+	_ nodefs.NodeGetattrer = (*queryNode)(nil)
+	_ nodefs.NodeSetattrer = (*queryNode)(nil)
+	_ nodefs.NodeOpener    = (*queryNode)(nil)
+	_ nodefs.FileReader    = (*queryHandle)(nil)
+	_ nodefs.FileWriter    = (*queryHandle)(nil)
+	_ nodefs.FileFlusher   = (*queryHandle)(nil)
+)
+
+func lookupQuery(ctx context.Context, parent *storeNode, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	child := &queryNode{node: node{tree: parent.tree}, store: parent.store}
+	described, errno := child.facts()
+	if errno != 0 {
+		return nil, errno
+	}
+	described.fillEntry(out, 0, 0)
+	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: child.store.Inode(queryName), Gen: child.tree.generation.Add(1)}
+	return parent.NewInode(ctx, child, identity), 0
+}
+
+// Who may read the store may ask it: a question is written, but changes nothing.
+func (n *queryNode) facts() (facts, syscall.Errno) {
+	backing, err := n.store.Attributes()
+	if err != nil {
+		return facts{}, n.tree.errno(n.store.Path(), "stat "+queryName, err)
+	}
+	described := ownedBy(backing, readable)
+	described.mode |= described.mode >> 1
+	described.blockSize = streamSize
+	return described, 0
+}
+
+// Getattr tells whose the store is.
+func (n *queryNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	described, errno := n.facts()
+	if errno != 0 {
+		return errno
+	}
+	described.fill(&out.Attr)
+	return 0
+}
+
+// Setattr accepts what opening with truncation and copying do, and does nothing.
+func (n *queryNode) Setattr(ctx context.Context, handle nodefs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+	if size, given := in.GetSize(); given && size != 0 {
+		return syscall.EINVAL
+	}
+	return n.Getattr(ctx, handle, out)
+}
+
+// Open begins a conversation of its own.
+func (n *queryNode) Open(_ context.Context, flags uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
+	handle := &queryHandle{node: n, appending: flags&syscall.O_APPEND != 0, turn: make(chan struct{}, 1)}
+	return handle, fuse.FOPEN_DIRECT_IO, 0
+}
+
+// queryHandle is a conversation: what is written is a question, what is read then
+// its answer, what is written after that the next question.
+//
+// Programs that read and write by turns have one offset for both, so an answer
+// begins where its question ended. Those that read from the start find it there,
+// too.
+type queryHandle struct {
+	node      *queryNode
+	appending bool // the kernel's offsets of writes mean nothing
+
+	turn     chan struct{} // held by the one who uses what follows
+	question []byte
+	begin    int64 // offset of the question
+	answered bool
+	answer   []byte
+	origin   int64 // offset of the answer
+	problem  error // instead of an answer
+}
+
+// take waits until nobody else uses the handle.
+func (h *queryHandle) take(ctx context.Context) error {
+	select {
+	case h.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (h *queryHandle) leave() { <-h.turn }
+
+// Write takes more of a question, or begins a new one: after an answer, and where
+// the question began that has not been answered.
+func (h *queryHandle) Write(ctx context.Context, data []byte, offset int64) (uint32, syscall.Errno) {
+	if err := h.take(ctx); err != nil {
+		return 0, h.fail("write", err)
+	}
+	defer h.leave()
+	end := h.begin + int64(len(h.question))
+	switch {
+	case h.answered, len(h.question) == 0, offset == h.begin && !h.appending:
+		h.question, h.begin = nil, offset
+		h.answered, h.answer, h.problem = false, nil, nil
+	case offset != end && !h.appending:
+		return 0, h.fail("write", fmt.Errorf("%w: offset %d, where the question is at %d", store.ErrInput, offset, end))
+	}
+	if len(data) > store.MaxQueryBytes-len(h.question) {
+		h.question = nil
+		return 0, h.fail("write", fmt.Errorf("%w: a question of more than %d bytes", store.ErrTooLarge, store.MaxQueryBytes))
+	}
+	h.question = append(h.question, data...)
+	return uint32(len(data)), 0
+}
+
+// Read searches if the question has no answer yet. Here a program can be kept
+// waiting: writing would block others, and could not be interrupted.
+func (h *queryHandle) Read(ctx context.Context, buffer []byte, offset int64) (fuse.ReadResult, syscall.Errno) {
+	if err := h.take(ctx); err != nil {
+		return nil, h.fail("read", err)
+	}
+	defer h.leave()
+	if !h.answered {
+		if len(h.question) == 0 {
+			return fuse.ReadResultData(nil), 0
+		}
+		answer, err := h.node.store.Query(ctx, h.question)
+		if errors.Is(err, context.Canceled) {
+			return nil, h.fail("read", err)
+		}
+		h.answered, h.answer, h.problem, h.origin = true, answer, err, h.begin+int64(len(h.question))
+		h.question = nil
+	}
+	if h.problem != nil {
+		return nil, h.fail("read", h.problem)
+	}
+	if offset < h.origin {
+		h.origin = 0
+	}
+	rest := h.answer[min(offset-h.origin, int64(len(h.answer))):]
+	return fuse.ReadResultData(buffer[:copy(buffer, rest)]), 0
+}
+
+// Flush has nothing to commit.
+func (h *queryHandle) Flush(context.Context) syscall.Errno { return 0 }
+
+func (h *queryHandle) fail(operation string, err error) syscall.Errno {
+	return h.node.tree.errno(h.node.store.Path(), operation+" "+queryName, err)
+}
