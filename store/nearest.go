@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 
 	"rvffs/store/nearest"
@@ -139,7 +138,7 @@ func (s *scan) nearest(ctx context.Context, queries []Query) ([][]Neighbor, erro
 	}
 	metric := s.snapshot.Metric()
 	look := func(known *liveRows) ([]*nearest.Worker, error) {
-		workers := make([]*nearest.Worker, runtime.GOMAXPROCS(0))
+		workers := make([]*nearest.Worker, s.workers)
 		for i := range workers {
 			workers[i] = nearest.NewWorker(metric, sought)
 		}
@@ -267,7 +266,7 @@ func (s *scan) find(ctx context.Context, wanted map[uint64][]float32) error {
 			tasks = append(tasks, t)
 		}
 	}
-	found := make([]map[uint64][]float32, runtime.GOMAXPROCS(0))
+	found := make([]map[uint64][]float32, s.workers)
 	err := s.each(ctx, tasks, func(worker int, t task, first int, block nearest.Block) error {
 		for i, id := range block.IDs {
 			if _, asked := wanted[id]; !asked || !known.alive(t.segment, first+i, id) {

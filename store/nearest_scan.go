@@ -33,7 +33,8 @@ type scan struct {
 	entries  []segments.DirectoryEntry
 	readers  []vectorReader // for each entry
 	tasks    []task
-	perRead  int     // rows
+	perRead  int // rows
+	workers  int
 	survey   *survey // filled in by the next pass over all tasks, if any
 }
 
@@ -45,7 +46,7 @@ type task struct {
 
 // newScan reads the heads of all vector segments.
 func (s *Snapshot) newScan(file File) (*scan, error) {
-	c := &scan{snapshot: s, file: file, entries: s.vectors()}
+	c := &scan{snapshot: s, file: file, entries: s.vectors(), workers: runtime.GOMAXPROCS(0)}
 	rowSize := segments.RowSize(s.Dimension())
 	c.perRead = max(1, scanBytes/rowSize)
 	total := 0
@@ -80,7 +81,7 @@ func (s *scan) each(ctx context.Context, tasks []task, visit func(worker int, t 
 	defer cancel(nil)
 	var next atomic.Int64
 	var workers sync.WaitGroup
-	for worker := range min(runtime.GOMAXPROCS(0), len(tasks)) {
+	for worker := range min(s.workers, len(tasks)) {
 		workers.Go(func() {
 			buffer := s.newBuffer()
 			for {

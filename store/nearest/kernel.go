@@ -17,7 +17,8 @@ var portable = kernel{"portable", squaresPortable, productsPortable}
 // kernels lists those that this machine can run, the best one first.
 var kernels = append(machineKernels(), portable)
 
-// roundings bounds the roundings on the way of one element into a sum.
+// roundings bounds the roundings on the way of one element into a sum, and has a few
+// to spare for what is done with the sum.
 func roundings(dimension int) float64 { return float64(dimension/8 + 16) }
 
 // slack bounds the relative error of a kernel's sum: by (1 + 2^-24)^n - 1 for n

@@ -149,16 +149,13 @@ func newSearch(q Query) search {
 }
 
 // limit is a sum of squares above which a row is too far away. A sum that became
-// infinite says nothing unless finite ones of its size are too far as well.
+// infinite is at least as large as float32 goes, less its error; where rows of that
+// size are near enough the limit is infinite as well.
 func (s *search) limit(metric segments.Metric) float32 {
 	if metric != segments.L2 {
 		return 0
 	}
-	limit := (s.best.bound() + s.faint) / (1 - s.slack)
-	if !(limit < math.MaxFloat32*(1-2*s.slack)) {
-		return float32(math.Inf(1))
-	}
-	return math.Nextafter32(float32(limit), float32(math.Inf(1)))
+	return float32((s.best.bound() + s.faint) / (1 - s.slack))
 }
 
 // productTooFar says that a row with this product and this square of its norm, as
