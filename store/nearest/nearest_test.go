@@ -290,6 +290,26 @@ func TestRowsThatDoNotExistAreNotFound(t *testing.T) {
 	}
 }
 
+// TestSumsThatOverflowOnTheirWay has terms of which the first make a sum infinite in
+// float32 that the last bring back, all in one lane of every kernel.
+func TestSumsThatOverflowOnTheirWay(t *testing.T) {
+	t.Parallel()
+	const lanes = 64
+	query, row := make([]float32, 5*lanes), make([]float32, 5*lanes)
+	for i, sign := range []float32{-1, -1, 1, 1, 1} {
+		query[i*lanes], row[i*lanes] = 3e20*sign, 1e18
+	}
+	block := encode([][]float32{make([]float32, 5*lanes), row}, []uint64{1, 2})
+	for _, metric := range []segments.Metric{segments.InnerProduct, segments.Cosine} {
+		for _, k := range kernels {
+			got := searchIn(metric, k, block, []Query{{Vector: query, K: 1}}, 1, 1)[0]
+			if len(got) != 1 || got[0].ID != 2 {
+				t.Errorf("%s, %s: %v, want id 2", k.name, metric, got)
+			}
+		}
+	}
+}
+
 // TestFewRowsAreComparedExactly keeps the kernels useful: on ordinary data nearly
 // all rows must be ruled out without an exact distance.
 func TestFewRowsAreComparedExactly(t *testing.T) {
