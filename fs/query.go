@@ -128,7 +128,6 @@ func (h *queryHandle) Write(ctx context.Context, data []byte, offset int64) (uin
 		return 0, h.fail("write", fmt.Errorf("%w: offset %d, where the question is at %d", store.ErrInput, offset, end))
 	}
 	if len(data) > store.MaxQueryBytes-len(h.question) {
-		h.question = nil
 		return 0, h.fail("write", fmt.Errorf("%w: a question of more than %d bytes", store.ErrTooLarge, store.MaxQueryBytes))
 	}
 	h.question = append(h.question, data...)

@@ -436,8 +436,12 @@ func TestReplacedRowsInManyReads(t *testing.T) {
 		},
 		"replaced": func(s *Store, vectors []float32, stored map[uint64][]float32) error {
 			replaced := vectors[:2*dimension]
-			stored[2500], stored[5900] = replaced[:dimension], replaced[dimension:]
+			stored[5900] = replaced[dimension:]
+			delete(stored, 2500)
 			_, err := s.Ingest(context.Background(), []uint64{2500, 5900}, replaced)
+			if err == nil {
+				_, err = s.Delete(context.Background(), []uint64{2500})
+			}
 			return err
 		},
 	} {
@@ -454,7 +458,7 @@ func TestReplacedRowsInManyReads(t *testing.T) {
 			}
 			queries := []Query{{Vector: former[0], K: 5}, {Vector: former[1], K: count}, {ID: 5899, K: 3}}
 			if what == "replaced" {
-				queries = append(queries, Query{ID: 5900, K: 3}, Query{ID: 2500, K: 3})
+				queries = append(queries, Query{ID: 5900, K: 3})
 			}
 			for range 2 {
 				answers, err := s.Current().Nearest(context.Background(), queries)
@@ -465,6 +469,9 @@ func TestReplacedRowsInManyReads(t *testing.T) {
 					if err := expectNeighbors(segments.L2, stored, query, answers[i]); err != nil {
 						t.Errorf("query %d: %v", i, err)
 					}
+				}
+				if _, err := s.Current().Nearest(context.Background(), []Query{{ID: 2500, K: 1}}); !errors.Is(err, ErrNotFound) {
+					t.Errorf("a deleted id: %v", err)
 				}
 			}
 		})
