@@ -18,13 +18,15 @@ func runChild(kind string, arguments []string) error {
 	if len(arguments) != 1 {
 		return errors.New("a child takes one file")
 	}
-	var a answer
+	var a any
 	var err error
 	switch kind {
 	case "open":
 		a, err = openAndRead(arguments[0])
 	case "compact":
 		a, err = compact(arguments[0])
+	case "nearest":
+		a, err = searchAndRead(arguments[0])
 	default:
 		err = fmt.Errorf("no child %q", kind)
 	}

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rvffs/store"
+)
+
+// nearestTimes are what the child for searches reports, in seconds.
+type nearestTimes struct {
+	First  float64 `json:"first"`  // search after the store was opened
+	Search float64 `json:"search"` // every later one
+	Batch  float64 `json:"batch"`  // of nearestBatch queries
+	Read   float64 `json:"read"`   // a pass over the file that only reads
+	Memory float64 `json:"memory"` // a sum of the same bytes in memory
+}
+
+// nearestBatch is how many queries share a pass.
+const nearestBatch = 10
+
+// nearestRow searches for the ten nearest of 200,000 vectors, beside plain passes
+// over the same bytes.
+func (b *bench) nearestRow() error {
+	count := b.scaled(200_000)
+	source, err := b.sourceFile(count)
+	if err != nil {
+		return err
+	}
+	stores, err := b.folder("nearest")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(stores)
+	path := filepath.Join(stores, "large.rvf")
+	if err := b.build(path, source, count); err != nil {
+		return err
+	}
+	size, err := sizeOf(path)
+	if err != nil {
+		return err
+	}
+	m, err := b.mount(b.program, stores)
+	if err != nil {
+		return err
+	}
+	defer m.stop()
+	var search, first, batch, throughMount, read, memory, reference sample
+	err = b.rounds(func(int) error {
+		if err := warm(path); err != nil {
+			return err
+		}
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		var took nearestTimes
+		if err := b.askJSON(&took, self, "-child", "nearest", path); err != nil {
+			return err
+		}
+		first, search = append(first, size/took.First), append(search, size/took.Search)
+		batch = append(batch, nearestBatch/took.Batch)
+		read, memory = append(read, size/took.Read), append(memory, size/took.Memory)
+		seconds, err := askMount(filepath.Join(m.point, "large.rvf", "query"))
+		if err != nil {
+			return err
+		}
+		throughMount = append(throughMount, size/seconds)
+		if b.reference != "" {
+			a, err := b.askReference("query", path)
+			if err != nil {
+				return err
+			}
+			reference = append(reference, 1/a.Seconds)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	const plain, sum = "all cores reading the file, as much at a time", "all cores adding the same bytes up in memory"
+	b.add(line{what: fmt.Sprintf("exact 10-nn of one query over %d × %d, warm (engine)", count, dimension), peer: plain, unit: throughput, ours: search, theirs: read, moreIsBetter: true, target: 0.7})
+	b.add(line{what: "the same", peer: sum, unit: throughput, ours: search, theirs: memory, moreIsBetter: true, target: 0.7})
+	b.add(line{what: "the first search after opening the store", peer: plain, unit: throughput, ours: first, theirs: read, moreIsBetter: true})
+	b.add(line{what: "one query through the file query of a mount", peer: plain, unit: throughput, ours: throughMount, theirs: read, moreIsBetter: true})
+	b.add(line{what: fmt.Sprintf("queries, %d of them in a pass (engine)", nearestBatch), peer: "reference runtime, exact query", unit: perSecond, ours: batch, theirs: reference, moreIsBetter: true})
+	return nil
+}
+
+// randomQuery is JSON for a random vector.
+func randomQuery() (store.Query, []byte, error) {
+	query := store.Query{Vector: make([]float32, dimension), K: 10}
+	for i := range query.Vector {
+		query.Vector[i] = 2*rand.Float32() - 1
+	}
+	text, err := json.Marshal(map[string]any{"vector": query.Vector, "k": query.K})
+	return query, text, err
+}
+
+// askMount times a question and its answer, after one that nobody times.
+func askMount(path string) (float64, error) {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close()
+	var took float64
+	for range 2 {
+		_, text, err := randomQuery()
+		if err != nil {
+			return 0, err
+		}
+		start := time.Now()
+		if _, err := file.Write(text); err != nil {
+			return 0, err
+		}
+		answer, err := io.ReadAll(file)
+		if err != nil {
+			return 0, err
+		}
+		if len(answer) == 0 {
+			return 0, errors.New("the mount found no neighbors")
+		}
+		took = time.Since(start).Seconds()
+	}
+	return took, nil
+}
+
+// searchAndRead times searches in a store, and passes over its bytes.
+func searchAndRead(path string) (times nearestTimes, err error) {
+	opened, err := store.OpenReadOnly(path, store.Options{})
+	if err != nil {
+		return times, err
+	}
+	defer opened.Close()
+	search := func(count int) (float64, error) {
+		queries := make([]store.Query, count)
+		for i := range queries {
+			if queries[i], _, err = randomQuery(); err != nil {
+				return 0, err
+			}
+		}
+		start := time.Now()
+		answers, err := opened.Current().Nearest(context.Background(), queries)
+		if err == nil && len(answers[count-1]) == 0 {
+			err = errors.New("the engine found no neighbors")
+		}
+		return time.Since(start).Seconds(), err
+	}
+	if times.First, err = search(1); err != nil {
+		return times, err
+	}
+	if times.Search, err = search(1); err != nil {
+		return times, err
+	}
+	if times.Batch, err = search(nearestBatch); err != nil {
+		return times, err
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return times, err
+	}
+	defer file.Close()
+	size := opened.Current().Size()
+	times.Read, err = onAllCores(size, func(buffer []byte, at int64) error {
+		_, err := file.ReadAt(buffer, at)
+		return err
+	})
+	if err != nil {
+		return times, err
+	}
+	bytes, err := os.ReadFile(path)
+	if err != nil {
+		return times, err
+	}
+	var total atomic.Uint64
+	times.Memory, err = onAllCores(size, func(buffer []byte, at int64) error {
+		total.Add(sumWords(bytes[at : at+int64(len(buffer))]))
+		return nil
+	})
+	return times, err
+}
+
+// onAllCores gives parts of size bytes to as many workers as there are cores, each
+// with a buffer of its own, and tells how long they took, in seconds.
+func onAllCores(size int64, part func(buffer []byte, at int64) error) (float64, error) {
+	const partSize = 256 << 10
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	problems := make([]error, runtime.GOMAXPROCS(0))
+	start := time.Now()
+	for i := range problems {
+		workers.Go(func() {
+			buffer := make([]byte, partSize)
+			for problems[i] == nil {
+				at := next.Add(partSize) - partSize
+				if at >= size {
+					return
+				}
+				problems[i] = part(buffer[:min(partSize, size-at)], at)
+			}
+		})
+	}
+	workers.Wait()
+	return time.Since(start).Seconds(), errors.Join(problems...)
+}
+
+// sumWords adds up 64 bytes at a time, and leaves a shorter rest out.
+func sumWords(b []byte) uint64 {
+	var sums [8]uint64
+	for ; len(b) >= 64; b = b[64:] {
+		part := b[:64]
+		sums[0] += binary.LittleEndian.Uint64(part)
+		sums[1] += binary.LittleEndian.Uint64(part[8:])
+		sums[2] += binary.LittleEndian.Uint64(part[16:])
+		sums[3] += binary.LittleEndian.Uint64(part[24:])
+		sums[4] += binary.LittleEndian.Uint64(part[32:])
+		sums[5] += binary.LittleEndian.Uint64(part[40:])
+		sums[6] += binary.LittleEndian.Uint64(part[48:])
+		sums[7] += binary.LittleEndian.Uint64(part[56:])
+	}
+	return sums[0] + sums[1] + sums[2] + sums[3] + sums[4] + sums[5] + sums[6] + sums[7]
+}
