@@ -18,6 +18,8 @@ import (
 	"rvffs/segments"
 )
 
+func at(id uint64, distance float64) Neighbor { return Neighbor{ID: id, Distance: distance} }
+
 // distanceOf is the plain definition of the metrics.
 func distanceOf(metric segments.Metric, a, b []float32) float64 {
 	var difference, product, squareA, squareB float64
@@ -557,7 +559,7 @@ func TestNearestInTheWireDialect(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := [][]Neighbor{{{5, 1}, {9, 9}, {2, 16}}, {{1, 1}, {5, 9}}}
+		want := [][]Neighbor{{at(5, 1), at(9, 9), at(2, 16)}, {at(1, 1), at(5, 9)}}
 		for i := range want {
 			if !slices.Equal(answers[i], want[i]) {
 				t.Errorf("ids %v, query %d: %v, want %v", ids, i, answers[i], want[i])

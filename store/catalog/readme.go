@@ -30,6 +30,14 @@ When close returns without an error the vectors are on the disk. append.log tell
 what each stream brought, and why one was refused. sync does not commit, close and
 fsync do.
 
+    cat products.rvf/neighbors/7.json   the ten vectors nearest to a stored one
+
+Any other search is a question written to query and read back from the same
+descriptor:
+
+    exec 3<>products.rvf/query
+    echo '{"vector": [0.1, 0.2], "k": 5}' >&3; cat <&3
+
     echo compact > products.rvf/ctl     rewrites the store without dead bytes
 
     mkdir products.rvf/child.rvdna      derives a store; its lineage is recorded
