@@ -92,8 +92,8 @@ type queryHandle struct {
 	appending bool // the kernel's offsets of writes mean nothing
 
 	turn     chan struct{} // held by the one who uses what follows
-	question []byte
-	begin    int64 // offset of the question
+	question []byte        // empty as soon as it is answered
+	begin    int64         // offset of the question
 	answered bool
 	answer   []byte
 	origin   int64 // offset of the answer
@@ -121,7 +121,7 @@ func (h *queryHandle) Write(ctx context.Context, data []byte, offset int64) (uin
 	defer h.leave()
 	end := h.begin + int64(len(h.question))
 	switch {
-	case h.answered, len(h.question) == 0, offset == h.begin && !h.appending:
+	case len(h.question) == 0, offset == h.begin && !h.appending:
 		h.question, h.begin = nil, offset
 		h.answered, h.answer, h.problem = false, nil, nil
 	case offset != end && !h.appending:

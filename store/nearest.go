@@ -11,8 +11,8 @@ import (
 	"rvffs/store/nearest"
 )
 
-// Bounds of a search. They keep what it holds in memory within some megabytes,
-// however large the store is.
+// Bounds of a search. They keep what it holds in memory within a few megabytes for
+// each core, however large the store is.
 const (
 	// MaxNeighbors is the most neighbors that one query can ask for.
 	MaxNeighbors = 65536

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -70,6 +71,9 @@ func (q question) text(operands []string, input io.Reader) ([]byte, error) {
 	}
 	if given != 1 {
 		return nil, errors.New("say what to search for: --vector, --id or -")
+	}
+	if q.vector != "" && !strings.HasPrefix(strings.TrimSpace(q.vector), "[") {
+		return nil, fmt.Errorf("--vector %q is no JSON array", q.vector)
 	}
 	if !fromInput {
 		return []byte(q.vector), nil

@@ -336,7 +336,7 @@ func TestQueryCommand(t *testing.T) {
 	if got := run(t, program, "query", path, "--id", "5", "-k", "2", "--json"); got != fiveAndTwo {
 		t.Errorf("as JSON it prints\n%s", got)
 	}
-	for _, arguments := range [][]string{{}, {"--id", "5", "-"}, {"--id", "5", "--vector", "[1,2]"}, {"x"}, {"--id", "99"}, {"--vector", "[1]"}, {"--id", "1", "-k", "0"}} {
+	for _, arguments := range [][]string{{}, {"--id", "5", "-"}, {"--id", "5", "--vector", "[1,2]"}, {"x"}, {"--id", "99"}, {"--vector", "[1]"}, {"--vector", "nonsense"}, {"--id", "1", "-k", "0"}} {
 		if got := try(t, program, append([]string{"query", path}, arguments...)...); got.code == 0 || got.stdout != "" {
 			t.Errorf("%q: exit status %d, %q", arguments, got.code, got.stdout)
 		}
