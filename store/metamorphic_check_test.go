@@ -62,7 +62,7 @@ func (h *history) agrees(s *Store, snapshot *Snapshot) error {
 			return err
 		}
 	}
-	return errors.Join(h.sameImages(snapshot), h.chained(snapshot), h.keptForeign(snapshot))
+	return errors.Join(h.sameImages(snapshot), h.chained(snapshot), h.keptForeign(snapshot), h.searched(snapshot))
 }
 
 // sameImages compares what is embedded.

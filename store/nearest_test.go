@@ -82,6 +82,24 @@ func expectNeighbors(metric segments.Metric, stored map[uint64][]float32, query 
 	return nil
 }
 
+// searched compares a search, by a vector and by an id, with the model of a random
+// history.
+func (h *history) searched(snapshot *Snapshot) error {
+	queries := []Query{{Vector: []float32{500, 500}, K: 7}}
+	for id := range h.mark.model {
+		queries = append(queries, Query{ID: id, K: 3})
+		break
+	}
+	answers, err := snapshot.Nearest(context.Background(), queries)
+	for i := 0; err == nil && i < len(queries); i++ {
+		err = expectNeighbors(snapshot.Metric(), h.mark.model, queries[i], answers[i])
+	}
+	if err != nil {
+		return fmt.Errorf("search: %w", err)
+	}
+	return nil
+}
+
 // randomVectors makes rows of few different values, so that there are ties.
 func randomVectors(source *rand.Rand, count, dimension int) []float32 {
 	vectors := make([]float32, count*dimension)
