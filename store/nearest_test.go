@@ -85,7 +85,7 @@ func expectNeighbors(metric segments.Metric, stored map[uint64][]float32, query 
 // searched compares a search, by a vector and by an id, with the model of a random
 // history.
 func (h *history) searched(snapshot *Snapshot) error {
-	queries := []Query{{Vector: []float32{500, 500}, K: 7}}
+	queries := []Query{{Vector: []float32{500, 500}, K: len(h.mark.model) + 10}}
 	for id := range h.mark.model {
 		queries = append(queries, Query{ID: id, K: 3})
 		break
