@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -55,7 +54,11 @@ func (s *Snapshot) Nearest(ctx context.Context, queries []Query) ([][]Neighbor, 
 	}
 	var answers [][]Neighbor
 	err := s.source.with(func(file File) error {
-		scan, err := s.newScan(file)
+		live, err := s.liveRows(ctx)
+		if err != nil {
+			return err
+		}
+		scan, err := s.newScan(file, live)
 		if err != nil {
 			return err
 		}
@@ -136,19 +139,13 @@ func (s *scan) nearest(ctx context.Context, queries []Query) ([][]Neighbor, erro
 	if err != nil {
 		return nil, err
 	}
-	metric := s.snapshot.Metric()
-	look := func(known *liveRows) ([]*nearest.Worker, error) {
-		workers := make([]*nearest.Worker, s.workers)
-		for i := range workers {
-			workers[i] = nearest.NewWorker(metric, sought)
-		}
-		err := s.each(ctx, s.tasks, func(worker int, t task, first int, block nearest.Block) error {
-			workers[worker].Scan(block, func(row int) bool { return known.alive(t.segment, first+row, block.IDs[row]) })
-			return nil
-		})
-		return workers, err
+	workers := make([]*nearest.Worker, s.workers)
+	for i := range workers {
+		workers[i] = nearest.NewWorker(s.snapshot.Metric(), sought)
 	}
-	workers, err := whileSurveying(ctx, s, look)
+	err = s.each(ctx, func(worker int, segment *liveSegment, first int, block nearest.Block) {
+		workers[worker].Scan(block, func(row int) bool { return segment.isLive(uint64(first + row)) })
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -158,133 +155,39 @@ func (s *scan) nearest(ctx context.Context, queries []Query) ([][]Neighbor, erro
 // resolve replaces stored ids by their vectors.
 func (s *scan) resolve(ctx context.Context, queries []Query) ([]nearest.Query, error) {
 	sought := make([]nearest.Query, len(queries))
-	wanted := map[uint64][]float32{}
 	for i, query := range queries {
 		sought[i] = nearest.Query{Vector: query.Vector, K: query.K}
-		if query.Vector == nil {
-			wanted[query.ID] = nil
-		}
-	}
-	if len(wanted) == 0 {
-		return sought, nil
-	}
-	if err := s.find(ctx, wanted); err != nil {
-		return nil, err
-	}
-	for i, query := range queries {
 		if query.Vector != nil {
 			continue
 		}
-		vector := wanted[query.ID]
-		if vector == nil {
-			return nil, fmt.Errorf("search: id %d: %w", query.ID, ErrNotFound)
-		}
-		if slices.ContainsFunc(vector, func(value float32) bool { return value-value != 0 }) {
-			return nil, fmt.Errorf("search: id %d: %w: its vector has values that are not finite", query.ID, ErrInput)
+		vector, err := s.stored(ctx, query.ID)
+		if err != nil {
+			return nil, fmt.Errorf("search: id %d: %w", query.ID, err)
 		}
 		sought[i].Vector, sought[i].Without, sought[i].Excluding = vector, query.ID, true
 	}
 	return sought, nil
 }
 
-// errDisorder ends a survey that met an id which may occur twice.
-var errDisorder = errors.New("ids out of order")
-
-// whileSurveying runs a pass over all tasks with what is known of the live rows.
-// While nothing is known, the pass finds it out on its way, in the hope that no id
-// occurs twice: most stores were written in the order of their ids. If that hope
-// fails, all ids are read and the pass begins again.
-func whileSurveying[T any](ctx context.Context, s *scan, pass func(*liveRows) (T, error)) (T, error) {
-	cache := &s.snapshot.cache.live
-	if known := cache.Load(); known != nil {
-		return pass(known)
+// stored reads the live vector with an id.
+func (s *scan) stored(ctx context.Context, id uint64) ([]float32, error) {
+	number, err := s.live.find(ctx, s.snapshot, s.file, id)
+	if err != nil {
+		return nil, err
 	}
-	s.survey = newSurvey(len(s.tasks))
-	guess := &liveRows{deleted: idSetOf(s.snapshot.state.Manifest.Deleted)}
-	result, err := pass(guess)
-	ranges, ordered := s.survey.ranges, err == nil && s.survey.ordered()
-	s.survey = nil
-	if err != nil && !errors.Is(err, errDisorder) {
-		return result, err
+	segment, row, err := s.live.locate(number)
+	if err != nil {
+		return nil, err
 	}
-	if ordered {
-		guess.ranges = ranges
-		cache.Store(guess)
-		return result, nil
+	block, err := s.read(s.newBuffer(1), segment, int(row), 1)
+	if err != nil {
+		return nil, asCorrupt(err)
 	}
-	known := &liveRows{}
-	if known.dead, err = s.snapshot.findSuperseded(ctx, s.file, s.entries, nil); err != nil {
-		return result, err
+	vector := decodeVector(block.Vectors, s.snapshot.Dimension())
+	if slices.ContainsFunc(vector, func(value float32) bool { return value-value != 0 }) {
+		return nil, fmt.Errorf("%w: its vector has values that are not finite", ErrInput)
 	}
-	s.survey = newSurvey(len(s.tasks))
-	s.survey.tolerant = true
-	result, err = pass(known)
-	known.ranges = s.survey.ranges
-	s.survey = nil
-	if err == nil {
-		cache.Store(known)
-	}
-	return result, err
-}
-
-// liveRows says which rows of a snapshot are live, and where ids can be.
-type liveRows struct {
-	deleted *idSet     // if no id occurs twice
-	dead    []deadRows // otherwise, for each segment
-	ranges  []idRange  // for each task
-}
-
-func (l *liveRows) alive(segment, row int, id uint64) bool {
-	if l.dead == nil {
-		return !l.deleted.contains(id)
-	}
-	positions := l.dead[segment].positions
-	return positions == nil || !positions.contains(uint64(row))
-}
-
-// find fills in the vectors of the ids that are stored.
-func (s *scan) find(ctx context.Context, wanted map[uint64][]float32) error {
-	known := s.snapshot.cache.live.Load()
-	if known == nil {
-		_, err := whileSurveying(ctx, s, func(*liveRows) (struct{}, error) {
-			return struct{}{}, s.each(ctx, s.tasks, func(int, task, int, nearest.Block) error { return nil })
-		})
-		if err != nil {
-			return err
-		}
-		known = s.snapshot.cache.live.Load()
-	}
-	ids := make([]uint64, 0, len(wanted))
-	for id := range wanted {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	var tasks []task
-	for _, t := range s.tasks {
-		at, _ := slices.BinarySearch(ids, known.ranges[t.number].low)
-		if at < len(ids) && ids[at] <= known.ranges[t.number].high {
-			tasks = append(tasks, t)
-		}
-	}
-	found := make([]map[uint64][]float32, s.workers)
-	err := s.each(ctx, tasks, func(worker int, t task, first int, block nearest.Block) error {
-		for i, id := range block.IDs {
-			if _, asked := wanted[id]; !asked || !known.alive(t.segment, first+i, id) {
-				continue
-			}
-			if found[worker] == nil {
-				found[worker] = map[uint64][]float32{}
-			}
-			found[worker][id] = decodeVector(block.Vectors[i*block.Stride:], s.snapshot.Dimension())
-		}
-		return nil
-	})
-	for _, part := range found {
-		for id, vector := range part {
-			wanted[id] = vector
-		}
-	}
-	return err
+	return vector, nil
 }
 
 // decodeVector reads dimension little-endian float32.

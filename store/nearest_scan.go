@@ -1,12 +1,10 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -26,32 +24,32 @@ const maxTasks = 1 << 16
 // alone keeps all cores busy.
 var passes = make(chan struct{}, 2)
 
-// scan reads all rows of a snapshot with several workers.
+// scan reads the rows of a snapshot with several workers.
 type scan struct {
 	snapshot *Snapshot
 	file     File
-	entries  []segments.DirectoryEntry
-	readers  []vectorReader // for each entry
+	live     *liveRows
+	readers  []vectorReader // for each segment
 	tasks    []task
 	perRead  int // rows
 	workers  int
-	survey   *survey // filled in by the next pass over all tasks, if any
 }
 
 // task is a run of rows of one segment.
-type task struct {
-	number, segment int
-	first, count    int
-}
+type task struct{ segment, first, count int }
 
-// newScan reads the heads of all vector segments.
-func (s *Snapshot) newScan(file File) (*scan, error) {
-	c := &scan{snapshot: s, file: file, entries: s.vectors(), workers: runtime.GOMAXPROCS(0)}
-	rowSize := segments.RowSize(s.Dimension())
-	c.perRead = max(1, scanBytes/rowSize)
+// newScan reads the heads of all vector segments. What cannot be read is an error:
+// it might be nearest.
+func (s *Snapshot) newScan(file File, live *liveRows) (*scan, error) {
+	c := &scan{snapshot: s, file: file, live: live, workers: runtime.GOMAXPROCS(0)}
+	c.perRead = max(1, scanBytes/segments.RowSize(s.Dimension()))
 	total := 0
-	for _, entry := range c.entries {
-		reader, err := openVectors(file, s, entry)
+	for i := range live.segments {
+		segment := &live.segments[i]
+		if segment.damage != nil {
+			return nil, segment.damage
+		}
+		reader, err := openVectors(file, s, segment.entry)
 		if err != nil {
 			return nil, err
 		}
@@ -60,17 +58,20 @@ func (s *Snapshot) newScan(file File) (*scan, error) {
 	}
 	perTask := c.perRead * max(1, (total/c.perRead+maxTasks-1)/maxTasks)
 	for segment, reader := range c.readers {
+		if live.segments[segment].live == 0 {
+			continue
+		}
 		for first := 0; first < reader.Count(); first += perTask {
-			c.tasks = append(c.tasks, task{len(c.tasks), segment, first, min(perTask, reader.Count()-first)})
+			c.tasks = append(c.tasks, task{segment, first, min(perTask, reader.Count()-first)})
 		}
 	}
 	return c, nil
 }
 
-// each visits the rows of the tasks, up to perRead at a time, of which the first
-// is row number first of its segment. Visits of one worker follow each other, and
-// what they are given is valid meanwhile. The first error ends all.
-func (s *scan) each(ctx context.Context, tasks []task, visit func(worker int, t task, first int, block nearest.Block) error) error {
+// each visits all rows, up to perRead at a time, of which the first is row number
+// first of its segment. Visits of one worker follow each other, and what they are
+// given is valid meanwhile. The first error ends all.
+func (s *scan) each(ctx context.Context, visit func(worker int, segment *liveSegment, first int, block nearest.Block)) error {
 	select {
 	case passes <- struct{}{}:
 		defer func() { <-passes }()
@@ -81,15 +82,19 @@ func (s *scan) each(ctx context.Context, tasks []task, visit func(worker int, t 
 	defer cancel(nil)
 	var next atomic.Int64
 	var workers sync.WaitGroup
-	for worker := range min(s.workers, len(tasks)) {
+	for worker := range min(s.workers, len(s.tasks)) {
 		workers.Go(func() {
-			buffer := s.newBuffer()
+			buffer := s.newBuffer(s.perRead)
 			for {
 				at := int(next.Add(1)) - 1
-				if at >= len(tasks) {
+				if at >= len(s.tasks) {
 					return
 				}
-				if err := s.run(ctx, buffer, worker, tasks[at], visit); err != nil {
+				t := s.tasks[at]
+				err := s.run(ctx, buffer, t, func(first int, block nearest.Block) {
+					visit(worker, &s.live.segments[t.segment], first, block)
+				})
+				if err != nil {
 					cancel(err)
 					return
 				}
@@ -101,7 +106,7 @@ func (s *scan) each(ctx context.Context, tasks []task, visit func(worker int, t 
 }
 
 // run visits the rows of one task.
-func (s *scan) run(ctx context.Context, buffer *rowBuffer, worker int, t task, visit func(int, task, int, nearest.Block) error) error {
+func (s *scan) run(ctx context.Context, buffer *rowBuffer, t task, visit func(first int, block nearest.Block)) error {
 	for end := t.first + t.count; t.first < end; {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
@@ -109,16 +114,9 @@ func (s *scan) run(ctx context.Context, buffer *rowBuffer, worker int, t task, v
 		count := min(s.perRead, end-t.first)
 		block, err := s.read(buffer, t.segment, t.first, count)
 		if err != nil {
-			return fmt.Errorf("read the vectors at offset %d: %w", s.entries[t.segment].Offset, asCorrupt(err))
+			return fmt.Errorf("read the vectors at offset %d: %w", s.live.segments[t.segment].entry.Offset, asCorrupt(err))
 		}
-		if s.survey != nil {
-			if err := s.survey.add(t.number, block.IDs); err != nil {
-				return err
-			}
-		}
-		if err := visit(worker, t, t.first, block); err != nil {
-			return err
-		}
+		visit(t.first, block)
 		t.first += count
 	}
 	return nil
@@ -130,8 +128,8 @@ type rowBuffer struct {
 	rows []byte
 }
 
-func (s *scan) newBuffer() *rowBuffer {
-	return &rowBuffer{ids: make([]uint64, s.perRead), rows: make([]byte, s.perRead*segments.RowSize(s.snapshot.Dimension()))}
+func (s *scan) newBuffer(rows int) *rowBuffer {
+	return &rowBuffer{ids: make([]uint64, rows), rows: make([]byte, rows*segments.RowSize(s.snapshot.Dimension()))}
 }
 
 // read reads rows of a segment. Those of the runtime dialect stay as they stand in
@@ -146,56 +144,11 @@ func (s *scan) read(buffer *rowBuffer, segment, first, count int) (nearest.Block
 		return nearest.Block{IDs: ids, Vectors: rows, Stride: width}, err
 	}
 	rows := buffer.rows[:count*rowSize]
-	start := s.entries[segment].Offset + segments.HeaderSize + segments.VecPrefixSize
-	if err := readFull(s.file, rows, start+int64(first)*int64(rowSize)); err != nil {
+	if err := readFull(s.file, rows, s.live.segments[segment].rowOffset(uint64(first), s.snapshot.Dimension())); err != nil {
 		return nearest.Block{}, err
 	}
 	for i := range ids {
 		ids[i] = binary.LittleEndian.Uint64(rows[i*rowSize:])
 	}
 	return nearest.Block{IDs: ids, Vectors: rows[8:], Stride: rowSize}, nil
-}
-
-// idRange is the lowest and the highest id of some rows.
-type idRange struct{ low, high uint64 }
-
-// survey finds out on a pass which ids are where. Each task is one worker's, and so
-// is its range.
-type survey struct {
-	ranges   []idRange
-	seen     []bool
-	tolerant bool // ids may come in any order
-}
-
-func newSurvey(tasks int) *survey {
-	return &survey{ranges: make([]idRange, tasks), seen: make([]bool, tasks)}
-}
-
-// add takes the next ids of a task; errDisorder says that they do not rise.
-func (s *survey) add(task int, ids []uint64) error {
-	r := &s.ranges[task]
-	for _, id := range ids {
-		switch {
-		case !s.seen[task]:
-			*r, s.seen[task] = idRange{id, id}, true
-		case id > r.high:
-			r.high = id
-		case !s.tolerant:
-			return errDisorder
-		default:
-			r.low = min(r.low, id)
-		}
-	}
-	return nil
-}
-
-// ordered tells, when every task's ids rise, that no id occurs in two tasks.
-func (s *survey) ordered() bool {
-	sorted := slices.SortedFunc(slices.Values(s.ranges), func(a, b idRange) int { return cmp.Compare(a.low, b.low) })
-	for i := 1; i < len(sorted); i++ {
-		if sorted[i].low <= sorted[i-1].high {
-			return false
-		}
-	}
-	return true
 }

@@ -224,7 +224,11 @@ func TestWorkersCannotBeSeen(t *testing.T) {
 	queries := []Query{{Vector: vectors[:dimension], K: 100}, {ID: 77, K: 3}, {Vector: vectors[dimension : 2*dimension], K: 9000}}
 	answer := func(workers int) (answers [][]Neighbor) {
 		err := snapshot.source.with(func(file File) error {
-			scan, err := snapshot.newScan(file)
+			live, err := snapshot.liveRows(context.Background())
+			if err != nil {
+				return err
+			}
+			scan, err := snapshot.newScan(file, live)
 			if err != nil {
 				return err
 			}

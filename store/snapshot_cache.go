@@ -11,7 +11,6 @@ import (
 type snapshotCache struct {
 	total       atomic.Pointer[uint64]       // distinct ids stored
 	lastWitness atomic.Pointer[lineage.Hash] // of the audit chain's newest entry
-	live        atomic.Pointer[liveRows]     // found by the first search
 	manifest    once[View]
 	witness     once[View]
 	segments    once[[]NamedView]
