@@ -51,16 +51,26 @@ show 'cat mnt/products.rvf/status.json'
 show 'jq -c .directory[] mnt/products.rvf/manifest.json'
 show 'cat mnt/products.rvf/witness.jsonl | jq -r "[.action, .verdict] | @tsv"'
 
-step 'The vectors that went in can be read back'
+step 'The vectors are files, too, in the formats that programs read'
+show 'ls -l mnt/products.rvf/vectors'
+show 'tail -n 1 mnt/products.rvf/vectors/vectors.csv'
 cat >compare.py <<'PYTHON'
-import glob, numpy
-segment = sorted(glob.glob("mnt/products.rvf/segments/*-vec.seg"))[0]
-rows = numpy.fromfile(segment, [("id", "<u8"), ("vector", "<f4", 4)], offset=70)
-print(len(rows), "rows, ids", rows["id"].min(), "to", rows["id"].max(),
-      "- equal:", numpy.array_equal(rows["vector"].ravel(), numpy.fromfile("new.f32", "<f4")))
+import numpy
+array = numpy.load("mnt/products.rvf/vectors/vectors.npy", mmap_mode="r")
+print(array.shape, "- equal:", numpy.array_equal(array[:1000].ravel(), numpy.fromfile("new.f32", "<f4")))
 PYTHON
-show 'cat mnt/products.rvf/segments/* | wc -c'
 show '/usr/bin/python3 compare.py'
+
+step 'Any of them can be copied into another store'
+show 'mkdir mnt/copy.rvf && cp mnt/products.rvf/vectors/vectors.jsonl mnt/copy.rvf/vectors.append'
+show 'cmp mnt/copy.rvf/vectors/ids.npy mnt/products.rvf/vectors/ids.npy && echo the same ids'
+
+step 'Searching is reading a file, or asking one'
+show 'head -n 3 mnt/products.rvf/neighbors/5000.json'
+show "exec 3<>mnt/products.rvf/query; echo '{\"vector\": [4, 3, 2, 1], \"k\": 2}' >&3; cat <&3"
+
+step 'Deleting is writing ids'
+show 'seq 0 9 > mnt/products.rvf/vectors.delete; jq .live_vectors mnt/products.rvf/status.json'
 
 step 'Extracting a kernel is cp'
 show 'cp mnt/products.rvf/kernel/image extracted && cmp extracted vmlinuz && echo the same bytes'
