@@ -170,6 +170,10 @@ func (s *Snapshot) deadWithoutScan(file File, found []liveSegment) (dead []deadR
 	return dead, true, nil
 }
 
+// readBytes is how many bytes of vectors a store may have for its ids to be read
+// rather than believed.
+const readBytes = 4 << 20
+
 // guessedDeletions bounds how many deleted ids are looked up one by one rather
 // than by reading all ids.
 const guessedDeletions = 4096
@@ -185,6 +189,7 @@ const guessedDeletions = 4096
 // ids, and no two segments' ranges may overlap. What remains is a file whose
 // manifest and samples agree by accident or malice although an id occurs twice
 // within one segment: its views then show both rows. Nothing else depends on it.
+// Where reading all ids is a matter of milliseconds that is done instead.
 func (s *Snapshot) allDistinct(found []liveSegment) bool {
 	var rows uint64
 	for i := range found {
@@ -197,6 +202,9 @@ func (s *Snapshot) allDistinct(found []liveSegment) bool {
 		return *total == rows
 	}
 	if s.state.Manifest.TotalVectors != rows || s.Dialect() != segments.DialectRuntime {
+		return false
+	}
+	if rows*uint64(segments.RowSize(s.Dimension())) <= readBytes {
 		return false
 	}
 	ranges := make([]*segmentIDs, len(found))
