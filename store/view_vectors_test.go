@@ -340,7 +340,7 @@ func TestLyingTotalDoesNotDoubleIDs(t *testing.T) {
 		"in one segment":      {{1, 2, 2}},
 		"not ascending":       {{1, 9, 4, 9, 12}},
 		"descending":          {{9, 9, 1}},
-		"between the samples": {{1, 2, 2, 4, 5, 6, 7, 8, 9}},
+		"between the samples": {{1, 1, 3, 4, 5, 6, 7, 8, 9}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
