@@ -11,6 +11,8 @@ import (
 const (
 	// DashboardHeaderSize is the length of a DashboardHeader in bytes.
 	DashboardHeaderSize = 64
+	// DashboardVersion is the only version of the header that there is.
+	DashboardVersion = 1
 	// DashboardMagic begins every DashboardHeader.
 	DashboardMagic uint32 = 0x52564442
 )
@@ -73,7 +75,7 @@ func ParseDashboardHeader(b []byte) (DashboardHeader, error) {
 	if len(b) < DashboardHeaderSize {
 		return DashboardHeader{}, fmt.Errorf("%w: dashboard header of %d bytes", ErrPayload, len(b))
 	}
-	if err := checkMagic("dashboard", b, DashboardMagic); err != nil {
+	if err := checkVersion("dashboard", b, DashboardMagic, DashboardVersion); err != nil {
 		return DashboardHeader{}, err
 	}
 	return DashboardHeader{

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"rvffs/lineage"
 )
@@ -67,29 +68,21 @@ type Kernel struct {
 // prefix holds at least KernelHeaderSize bytes and, as far as there are that
 // many, MaxKernelPrefix. There are two layouts: plain has the image and then
 // the command line behind the header; bound has a binding, the command line
-// and then the image. The header's cmdline_offset says 128 in the plain
-// layout, where it is not the offset, and 256 in the bound one; which of them
-// it is shows in the sizes, which have to add up to the payload's length. The
-// error wraps ErrPayload.
+// and then the image. The header's cmdline_offset tells them apart: 256 in the
+// bound layout; in the plain one writers say 128, where the command line is not,
+// or nothing, or where it is. The sizes have to add up to the payload's length.
+// The error wraps ErrPayload.
 func ParseKernel(prefix []byte, payloadLength int64) (*Kernel, error) {
 	header, err := ParseKernelHeader(prefix)
 	if err != nil {
 		return nil, err
 	}
 	k := &Kernel{Header: header, CmdlineLength: int64(header.CmdlineLength)}
-	if header.CompressedSize > math.MaxInt64-MaxKernelPrefix-math.MaxUint32 {
-		return nil, fmt.Errorf("%w: kernel image of %d bytes", ErrPayload, header.CompressedSize)
+	if k.ImageLength, err = header.storedSize(); err != nil {
+		return nil, err
 	}
-	k.ImageLength = int64(header.CompressedSize)
-	switch content := k.ImageLength + k.CmdlineLength; payloadLength {
-	case KernelHeaderSize + content:
-		k.ImageOffset = KernelHeaderSize
-		k.CmdlineOffset = k.ImageOffset + k.ImageLength
-		return k, nil
-	case MaxKernelPrefix + content:
-		if header.CmdlineOffset != MaxKernelPrefix {
-			return nil, fmt.Errorf("%w: kernel with a binding and the command line at %d", ErrPayload, header.CmdlineOffset)
-		}
+	switch content := k.ImageLength + k.CmdlineLength; {
+	case header.CmdlineOffset == MaxKernelPrefix && payloadLength == MaxKernelPrefix+content:
 		binding, err := ParseKernelBinding(prefix[KernelHeaderSize:])
 		if err != nil {
 			return nil, err
@@ -98,25 +91,73 @@ func ParseKernel(prefix []byte, payloadLength int64) (*Kernel, error) {
 		k.CmdlineOffset = MaxKernelPrefix
 		k.ImageOffset = k.CmdlineOffset + k.CmdlineLength
 		return k, nil
+	case payloadLength == KernelHeaderSize+content:
+		k.ImageOffset = KernelHeaderSize
+		k.CmdlineOffset = k.ImageOffset + k.ImageLength
+		if at := header.CmdlineOffset; at != 0 && at != KernelHeaderSize && at != uint64(k.CmdlineOffset) {
+			return nil, fmt.Errorf("%w: kernel without a binding and the command line at %d", ErrPayload, at)
+		}
+		return k, nil
+	case payloadLength == MaxKernelPrefix+content:
+		return nil, fmt.Errorf("%w: kernel with a binding and the command line at %d", ErrPayload, header.CmdlineOffset)
 	}
 	return nil, fmt.Errorf("%w: kernel image of %d bytes and command line of %d in %d",
 		ErrPayload, k.ImageLength, k.CmdlineLength, payloadLength)
+}
+
+// storedSize is the length of the image as the payload holds it. An image that is
+// not compressed has two sizes that must be the same, of which a writer may leave
+// the second out.
+func (h KernelHeader) storedSize() (int64, error) {
+	stored := h.CompressedSize
+	if h.Compression == CompressionNone {
+		if stored != 0 && stored != h.ImageSize {
+			return 0, fmt.Errorf("%w: kernel image of %d bytes that takes %d without being compressed", ErrPayload, h.ImageSize, stored)
+		}
+		stored = h.ImageSize
+	}
+	if stored > math.MaxInt64-MaxKernelPrefix-math.MaxUint32 {
+		return 0, fmt.Errorf("%w: kernel image of %d bytes", ErrPayload, stored)
+	}
+	return int64(stored), nil
 }
 
 // BuildKernel returns the header of a kernel in the plain layout, uncompressed:
 // h with its version, sizes and offset set. The payload is these bytes, the
 // image and the command line. The error wraps ErrTooLarge.
 func BuildKernel(h KernelHeader, imageSize int64, cmdline string) ([KernelHeaderSize]byte, error) {
-	if imageSize < 0 || imageSize > MaxKernelImage {
-		return [KernelHeaderSize]byte{}, fmt.Errorf("%w: kernel image of %d bytes", ErrTooLarge, imageSize)
+	h.Compression = CompressionNone
+	front, err := BuildKernelFront(h, nil, imageSize, imageSize, cmdline)
+	if err != nil {
+		return [KernelHeaderSize]byte{}, err
 	}
-	if int64(len(cmdline)) > MaxPayload-KernelHeaderSize-imageSize {
-		return [KernelHeaderSize]byte{}, fmt.Errorf("%w: kernel command line of %d bytes", ErrTooLarge, len(cmdline))
+	return [KernelHeaderSize]byte(front), nil
+}
+
+// BuildKernelFront returns what stands before the image of a kernel: h with its
+// version, sizes and offset set, and in the bound layout, which a binding asks
+// for, the binding and the command line. In the plain layout the command line
+// follows the image. The image has imageSize bytes and takes storedSize in the
+// form that h.Compression says. The error wraps ErrTooLarge.
+func BuildKernelFront(h KernelHeader, binding *KernelBinding, imageSize, storedSize int64, cmdline string) ([]byte, error) {
+	if imageSize < 0 || imageSize > MaxKernelImage || storedSize < 0 || storedSize > MaxKernelImage {
+		return nil, fmt.Errorf("%w: kernel image of %d bytes", ErrTooLarge, imageSize)
+	}
+	if len(cmdline) > MaxKernelCmdline {
+		return nil, fmt.Errorf("%w: kernel command line of %d bytes", ErrTooLarge, len(cmdline))
 	}
 	h.Version = KernelVersion
-	h.ImageSize, h.CompressedSize = uint64(imageSize), uint64(imageSize)
-	h.Compression = CompressionNone
+	h.ImageSize, h.CompressedSize = uint64(imageSize), uint64(storedSize)
 	h.Flags &^= KernelCompressed
+	if h.Compression != CompressionNone {
+		h.Flags |= KernelCompressed
+	}
 	h.CmdlineOffset, h.CmdlineLength = KernelHeaderSize, uint32(len(cmdline))
-	return h.Encode(), nil
+	if binding == nil {
+		header := h.Encode()
+		return header[:], nil
+	}
+	h.CmdlineOffset = MaxKernelPrefix
+	header, bound := h.Encode(), binding.Encode()
+	return slices.Concat(header[:], bound[:], []byte(cmdline)), nil
 }

@@ -6,7 +6,10 @@ package segments
 const (
 	MaxPayload     = 268_435_456
 	MaxKernelImage = 128 << 20
-	MaxEBPF        = 16 << 20 // program and type information together
-	MaxWASM        = 8 << 20
-	MaxDashboard   = 64 << 20
+	// MaxKernelCmdline is a limit of rvffs, not of the format: no kernel takes
+	// a longer command line.
+	MaxKernelCmdline = 64 << 10
+	MaxEBPF          = 16 << 20 // program and type information together
+	MaxWASM          = 8 << 20
+	MaxDashboard     = 64 << 20
 )

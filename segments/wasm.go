@@ -10,6 +10,8 @@ import (
 const (
 	// WASMHeaderSize is the length of a WASMHeader in bytes.
 	WASMHeaderSize = 64
+	// WASMVersion is the only version of the header that there is.
+	WASMVersion = 1
 	// WASMMagic begins every WASMHeader.
 	WASMMagic uint32 = 0x5256574D
 )
@@ -85,7 +87,7 @@ func ParseWASMHeader(b []byte) (WASMHeader, error) {
 	if len(b) < WASMHeaderSize {
 		return WASMHeader{}, fmt.Errorf("%w: WASM header of %d bytes", ErrPayload, len(b))
 	}
-	if err := checkMagic("WASM", b, WASMMagic); err != nil {
+	if err := checkVersion("WASM", b, WASMMagic, WASMVersion); err != nil {
 		return WASMHeader{}, err
 	}
 	return WASMHeader{
@@ -153,4 +155,16 @@ func ParseWASM(prefix []byte, payloadLength int64) (*WASM, error) {
 		return nil, fmt.Errorf("%w: WASM module of %d bytes in %d", ErrPayload, stored, payloadLength)
 	}
 	return &WASM{Header: header, ModuleOffset: WASMHeaderSize, ModuleLength: stored}, nil
+}
+
+// BuildWASM returns the header of a WASM payload: h with its version and sizes
+// set. The payload is these bytes and the module, which has size bytes and takes
+// storedSize in the form that h.Compression says. The error wraps ErrTooLarge.
+func BuildWASM(h WASMHeader, size, storedSize int64) ([WASMHeaderSize]byte, error) {
+	if size < 0 || size > MaxWASM || storedSize < 0 || storedSize > MaxWASM {
+		return [WASMHeaderSize]byte{}, fmt.Errorf("%w: WASM module of %d bytes", ErrTooLarge, size)
+	}
+	h.Version = WASMVersion
+	h.BytecodeSize, h.CompressedSize = uint32(size), uint32(storedSize)
+	return h.Encode(), nil
 }
