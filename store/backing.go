@@ -16,6 +16,8 @@ type backing struct {
 	files FileSystem
 	info  FileInfo // device and inode identify the file
 
+	integrity integrityTable
+
 	mu    sync.Mutex
 	path  string
 	file  File

@@ -17,6 +17,9 @@ type change struct {
 	deleted []uint64                                // stored ids that are to be hidden
 	removes func(*Snapshot) (map[int64]bool, error) // tells the offsets of segments that have to go; nil: none
 	actions []action                                // for the audit chain
+
+	inPlace bool // the added segments are named where the removed ones were
+	first   bool // or before all others of their kind
 }
 
 // request is a change that waits for its commit.
@@ -84,8 +87,15 @@ func (w *writer) commitOnce(s *session, c change) (uint32, error) {
 // round commits several changes as one epoch. A change that cannot be stated in
 // a manifest fails alone.
 func (w *writer) round(s *session, round []*request) {
+	if replacing(round) > 1 {
+		// Each has to see what the one before has put in the place of something.
+		for i := range round {
+			w.round(s, round[i:i+1])
+		}
+		return
+	}
 	d, err := w.prepare(s, round)
-	if (errors.Is(err, errUnsafeManifest) || errors.Is(err, errIDsTaken)) && len(round) > 1 {
+	if (errors.Is(err, errUnsafeManifest) || errors.Is(err, errIDsTaken) || errors.Is(err, errSuperseded)) && len(round) > 1 {
 		for i := range round {
 			w.round(s, round[i:i+1])
 		}
@@ -98,6 +108,17 @@ func (w *writer) round(s *session, round []*request) {
 	for _, r := range round {
 		r.settle(epoch, err)
 	}
+}
+
+// replacing counts the changes that take segments away.
+func replacing(round []*request) int {
+	count := 0
+	for _, r := range round {
+		if r.change.removes != nil {
+			count++
+		}
+	}
+	return count
 }
 
 // carryOut writes the draft and makes it the session's new base.
@@ -160,6 +181,7 @@ func (w *writer) prepare(s *session, round []*request) (ready *draft, err error)
 		}
 	}()
 	removed := map[int64]bool{}
+	places := map[*extent]place{}
 	for _, r := range round {
 		d.added = append(d.added, r.change.added...)
 		d.deleted = append(d.deleted, r.change.deleted...)
@@ -184,6 +206,9 @@ func (w *writer) prepare(s *session, round []*request) (ready *draft, err error)
 			return nil, err
 		}
 		maps.Copy(removed, gone)
+		for _, e := range r.change.added {
+			places[e] = place{gone: gone, inPlace: r.change.inPlace, first: r.change.first}
+		}
 	}
 	manifest := *d.base.state.Manifest
 	d.manifest = &manifest
@@ -196,7 +221,7 @@ func (w *writer) prepare(s *session, round []*request) (ready *draft, err error)
 	}
 	for _, e := range d.added {
 		e.pending.Wait()
-		manifest.Directory = append(manifest.Directory, e.entry())
+		manifest.Directory = places[e].insert(manifest.Directory, e.entry(), d.base)
 		if e.ids == nil {
 			continue
 		}

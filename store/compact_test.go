@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-
-	"rvffs/segments"
 )
 
 // TestCompactionGoesOnBesideStreams compacts again and again while streams of all
@@ -84,7 +82,7 @@ func TestCompactionGoesOnBesideStreams(t *testing.T) {
 		}
 	})
 	image := bytes.Repeat([]byte("kernel"), 1000)
-	if _, err := s.WriteKernel(ctx, segments.KernelHeader{}, bytes.NewReader(image), int64(len(image)), ""); err != nil {
+	if _, err := s.EmbedKernel(ctx, bytes.NewReader(image), int64(len(image)), KernelConfig{Cmdline: ""}); err != nil {
 		t.Error(err)
 	}
 	writers.Wait()

@@ -87,7 +87,7 @@ func (w *crashWorkload) compact() {
 
 func (w *crashWorkload) kernel(image []byte) {
 	w.embed = image
-	_, err := w.store.WriteKernel(context.Background(), segments.KernelHeader{}, bytes.NewReader(image), int64(len(image)), "quiet")
+	_, err := w.store.EmbedKernel(context.Background(), bytes.NewReader(image), int64(len(image)), KernelConfig{Cmdline: "quiet"})
 	w.must(err)
 	w.acknowledged()
 }

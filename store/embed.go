@@ -5,64 +5,45 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"rvffs/lineage"
 	"rvffs/segments"
 )
 
-// WriteKernel embeds a kernel image of size bytes with its command line and
-// commits. A kernel of the same architecture is replaced, others stay. Sizes,
-// offsets and the image hash of the header are filled in. An image over the
-// format's limit is ErrTooLarge.
-func (s *Store) WriteKernel(ctx context.Context, header segments.KernelHeader, image io.Reader, size int64, cmdline string) (epoch uint32, err error) {
-	e := embedding{kind: segments.TypeKernel, size: size, more: []byte(cmdline)}
-	e.head = func(hash lineage.Hash) ([]byte, error) {
-		header.ImageHash = hash
-		head, err := segments.BuildKernel(header, size, cmdline)
-		return head[:], err
-	}
-	e.replaces = func(prefix []byte) bool {
-		old, err := segments.ParseKernelHeader(prefix)
-		return err == nil && old.Architecture == header.Architecture
-	}
-	if epoch, err = s.embed(ctx, e, image); err != nil {
-		return 0, fmt.Errorf("embed kernel into store %q: %w", s.Path(), err)
-	}
-	return epoch, nil
-}
-
-// WriteEBPF embeds an eBPF program, an ELF object of size bytes, with its type
-// information (BTF, may be empty) and commits. A program of the same type and
-// attach type is replaced, others stay. Sizes and the program hash of the header
-// are filled in. A program over the format's limit is ErrTooLarge.
-func (s *Store) WriteEBPF(ctx context.Context, header segments.EBPFHeader, program io.Reader, size int64, btf []byte) (epoch uint32, err error) {
-	e := embedding{kind: segments.TypeEBPF, size: size, more: btf}
-	e.head = func(hash lineage.Hash) ([]byte, error) {
-		header.ProgramHash = hash
-		head, err := segments.BuildEBPF(header, size, int64(len(btf)))
-		return head[:], err
-	}
-	e.replaces = func(prefix []byte) bool {
-		old, err := segments.ParseEBPFHeader(prefix)
-		return err == nil && old.ProgramType == header.ProgramType && old.AttachType == header.AttachType
-	}
-	if epoch, err = s.embed(ctx, e, program); err != nil {
-		return 0, fmt.Errorf("embed eBPF program into store %q: %w", s.Path(), err)
-	}
-	return epoch, nil
-}
-
-// embedding is a compute segment: a header that holds a hash of what follows it,
-// the image, and a small rest.
+// embedding is a compute segment in the making: a front that holds a hash of the
+// image, the image, and a small rest.
 type embedding struct {
-	kind     segments.Type
-	size     int64 // of the image, in bytes
-	more     []byte
-	head     func(hash lineage.Hash) ([]byte, error)
-	replaces func(prefix []byte) bool // tells from a payload's start what has to go
+	kind   segments.Type
+	image  io.ReaderAt
+	size   int64 // of the image as it is stored, in bytes
+	more   []byte
+	hash   *lineage.Hash // of the image; nil: that of the bytes that are stored
+	head   func(hash lineage.Hash) ([]byte, error)
+	first  bool                     // named before all others of its kind
+	source *segments.DirectoryEntry // must still be there, and is replaced; nil: nothing
+	// replaces tells from a payload's start which segments have to go besides.
+	replaces func(prefix []byte) bool
 }
 
-func (s *Store) embed(ctx context.Context, e embedding, image io.Reader) (uint32, error) {
+// errSuperseded means that what an embedding builds upon was replaced meanwhile.
+var errSuperseded = errors.New("another change came first")
+
+// embedAttempts bounds how often a change is made anew because another came first.
+const embedAttempts = 16
+
+// again runs change until nobody else's change comes between.
+func again(change func() (uint32, error)) (epoch uint32, err error) {
+	for range embedAttempts {
+		epoch, err = change()
+		if !errors.Is(err, errSuperseded) && !errors.Is(err, ErrStale) {
+			return epoch, err
+		}
+	}
+	return 0, fmt.Errorf("%w: %w", ErrLocked, err)
+}
+
+func (s *Store) embed(ctx context.Context, e *embedding) (uint32, error) {
 	sample, err := e.head(lineage.Hash{})
 	if errors.Is(err, segments.ErrTooLarge) {
 		return 0, fmt.Errorf("%w: %w", ErrTooLarge, err)
@@ -81,13 +62,13 @@ func (s *Store) embed(ctx context.Context, e embedding, image io.Reader) (uint32
 	var epoch uint32
 	if err == nil {
 		if err = s.writer.guard(session, r.file); err == nil {
-			err = e.write(ctx, r.file, target, image)
+			err = e.write(ctx, r.file, target)
 		}
 		target.dropped = err != nil
 		target.pending.Done()
 	}
 	if err == nil {
-		epoch, err = s.writer.commit(session, change{added: []*extent{target}, removes: e.findReplaced})
+		epoch, err = s.writer.commit(session, change{added: []*extent{target}, removes: e.findReplaced, inPlace: true, first: e.first})
 	}
 	if err != nil && target != nil {
 		s.writer.drop(session, []*extent{target})
@@ -95,33 +76,39 @@ func (s *Store) embed(ctx context.Context, e embedding, image io.Reader) (uint32
 	return epoch, errors.Join(err, s.writer.end(session))
 }
 
-// write puts image and rest into their place and makes the header that belongs
-// to them.
-func (e *embedding) write(ctx context.Context, file File, target *extent, image io.Reader) error {
-	hash := lineage.NewShake256()
+// write puts image and rest into their place and makes the front that belongs to
+// them.
+func (e *embedding) write(ctx context.Context, file File, target *extent) error {
+	hasher := lineage.NewShake256()
 	position := int64(target.front)
 	buffer := make([]byte, min(e.size, worthWriteback))
-	for left := e.size; left > 0; {
+	for done := int64(0); done < e.size; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		part := buffer[:min(left, int64(len(buffer)))]
-		if _, err := io.ReadFull(image, part); err != nil {
-			return fmt.Errorf("%w: read the image, %d bytes before its end: %w", ErrInput, left, err)
+		part := buffer[:min(e.size-done, int64(len(buffer)))]
+		if n, err := e.image.ReadAt(part, done); n < len(part) {
+			return fmt.Errorf("%w: read the image, %d bytes before its end: %w", ErrInput, e.size-done-int64(n), err)
 		}
-		_, _ = hash.Write(part)
+		if e.hash == nil {
+			_, _ = hasher.Write(part)
+		}
 		if err := target.writeBody(file, part, position); err != nil {
 			return err
 		}
 		position += int64(len(part))
-		left -= int64(len(part))
+		done += int64(len(part))
 	}
 	if len(e.more) > 0 {
 		if err := target.writeBody(file, e.more, position); err != nil {
 			return err
 		}
 	}
-	head, err := e.head(lineage.Hash(hash.Sum(nil)))
+	hash := lineage.Hash(hasher.Sum(nil))
+	if e.hash != nil {
+		hash = *e.hash
+	}
+	head, err := e.head(hash)
 	if err == nil && segments.LooksLikeManifest(head) >= 0 {
 		err = fmt.Errorf("%w: the header's fields look like a manifest", ErrInput)
 	}
@@ -132,20 +119,34 @@ func (e *embedding) write(ctx context.Context, file File, target *extent, image 
 // findReplaced lists the offsets of the segments whose place the new one takes.
 func (e *embedding) findReplaced(base *Snapshot) (map[int64]bool, error) {
 	removed := map[int64]bool{}
+	if e.source != nil {
+		if !slices.Contains(base.named(), *e.source) {
+			return nil, fmt.Errorf("%w: the %s at offset %d is gone", errSuperseded, e.kind, e.source.Offset)
+		}
+		removed[e.source.Offset] = true
+	}
 	err := base.source.with(func(file File) error {
-		for _, entry := range base.named() {
-			if entry.Type != e.kind {
-				continue
+		for _, entry := range base.ofType(e.kind) {
+			p, err := base.openPayload(file, entry)
+			if err = asCorrupt(err); errors.Is(err, ErrCorrupt) {
+				continue // nobody can say what it is
 			}
-			prefix := make([]byte, min(entry.PayloadLength, segments.MaxKernelPrefix))
-			if err := readFull(file, prefix, entry.Offset+segments.HeaderSize); err != nil {
+			if err != nil {
 				return err
 			}
-			if e.replaces(prefix) {
+			if e.replaces(p.prefix) {
 				removed[entry.Offset] = true
 			}
 		}
 		return nil
 	})
 	return removed, err
+}
+
+// refused turns what is odd about a header into an error.
+func refused(problems []string) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrInput, problems[0])
 }

@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"testing"
 
-	"rvffs/segments"
 	"rvffs/store/vecio"
 )
 
@@ -159,7 +158,7 @@ func (r *faultRun) delete(ids ...uint64) bool {
 
 func (r *faultRun) kernel(image []byte) bool {
 	return r.change("embed", func() error {
-		_, err := r.store.WriteKernel(context.Background(), segments.KernelHeader{}, bytes.NewReader(image), int64(len(image)), "quiet")
+		_, err := r.store.EmbedKernel(context.Background(), bytes.NewReader(image), int64(len(image)), KernelConfig{Cmdline: "quiet"})
 		return err
 	}, func(m *crashMark) { m.embed = image })
 }

@@ -15,8 +15,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"rvffs/segments"
 )
 
 // operationsPerHistory bounds a history, for the log of its files grows with it.
@@ -484,14 +482,14 @@ func (h *history) image() []byte {
 
 func (h *history) kernel() error {
 	image := h.image()
-	_, err := h.store.WriteKernel(context.Background(), segments.KernelHeader{}, bytes.NewReader(image), int64(len(image)), "quiet")
+	_, err := h.store.EmbedKernel(context.Background(), bytes.NewReader(image), int64(len(image)), KernelConfig{Cmdline: "quiet"})
 	h.mark.embed = image
 	return err
 }
 
 func (h *history) ebpf() error {
 	program := h.image()
-	_, err := h.store.WriteEBPF(context.Background(), segments.EBPFHeader{}, bytes.NewReader(program), int64(len(program)), nil)
+	_, err := h.store.EmbedEBPF(context.Background(), bytes.NewReader(program), int64(len(program)), nil, EBPFConfig{})
 	h.program = program
 	return err
 }

@@ -16,6 +16,8 @@ type snapshotCache struct {
 	segments    once[[]NamedView]
 	kernel      once[[]NamedView]
 	ebpf        once[[]NamedView]
+	wasm        once[[]NamedView]
+	dashboard   once[[]NamedView]
 	frozen      once[bool]   // a branch that must not change
 	deleted     once[uint64] // different ids in the deleted list
 	live        patientOnce[*liveRows]

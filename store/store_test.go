@@ -139,7 +139,7 @@ func TestKernelIsKeptByCompactionAndReplaced(t *testing.T) {
 	ingest(t, s, nil, 1, 2)
 	images := [][]byte{bytes.Repeat([]byte("first"), 1000), bytes.Repeat([]byte("second"), 300_000)}
 	for _, image := range images {
-		if _, err := s.WriteKernel(ctx, segments.KernelHeader{}, bytes.NewReader(image), int64(len(image)), "console=ttyS0"); err != nil {
+		if _, err := s.EmbedKernel(ctx, bytes.NewReader(image), int64(len(image)), KernelConfig{Cmdline: "console=ttyS0"}); err != nil {
 			t.Fatal(err)
 		}
 	}

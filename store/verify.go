@@ -90,7 +90,7 @@ type verifier struct {
 }
 
 func (v *verifier) run() error {
-	for _, step := range []func() error{v.checkIdentity, v.checkLive, v.checkOldManifests, v.checkIDs, v.checkWhole, v.checkBehind} {
+	for _, step := range []func() error{v.checkIdentity, v.checkLive, v.checkImages, v.checkOldManifests, v.checkIDs, v.checkWhole, v.checkBehind} {
 		if err := errors.Join(step(), v.ctx.Err()); err != nil {
 			return err
 		}

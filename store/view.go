@@ -28,6 +28,8 @@ type Reader interface {
 type NamedView struct {
 	Name string
 	View View
+
+	extra bool // beside the first of its kind
 }
 
 // TextView is a view of text that was computed elsewhere.

@@ -1,213 +1,209 @@
 package store
 
 import (
-	"encoding/hex"
-	"errors"
+	"cmp"
+	"context"
 	"fmt"
-	"time"
+	"slices"
 
-	"rvffs/lineage"
 	"rvffs/segments"
 )
 
-// KernelDescription is a kernel's header as header.json tells it.
-type KernelDescription struct {
-	SegmentID         uint64   `json:"segment_id"`
-	Offset            int64    `json:"offset"`
-	Layout            string   `json:"layout"` // "plain" or "bound"
-	Version           uint16   `json:"version"`
-	Architecture      string   `json:"arch"`
-	Type              string   `json:"kernel_type"`
-	Flags             []string `json:"flags"`
-	MinimumMemory     uint32   `json:"min_memory_mib"`
-	EntryPoint        uint64   `json:"entry_point"`
-	ImageSize         uint64   `json:"image_size"`
-	CompressedSize    uint64   `json:"compressed_size"`
-	Compression       string   `json:"compression"`
-	Transport         string   `json:"api_transport"`
-	Port              uint16   `json:"api_port"`
-	APIVersion        uint32   `json:"api_version"`
-	ImageHash         string   `json:"image_hash"`
-	BuildID           string   `json:"build_id"`
-	BuildTime         string   `json:"build_time,omitempty"`
-	VirtualProcessors uint32   `json:"vcpu_count"`
-	CmdlineOffset     uint64   `json:"cmdline_offset"`
-	CmdlineLength     uint32   `json:"cmdline_length"`
-
-	Binding *BindingDescription `json:"binding,omitempty"`
-}
-
-// BindingDescription is a KernelBinding in readable form.
-type BindingDescription struct {
-	ManifestRootHash      string `json:"manifest_root_hash"`
-	PolicyHash            string `json:"policy_hash"`
-	Version               uint16 `json:"binding_version"`
-	MinimumRuntimeVersion uint16 `json:"min_runtime_version"`
-	AllowedSegments       uint64 `json:"allowed_segment_mask"`
-}
-
 // Kernel shows the first kernel that the manifest names: image, cmdline,
 // header.json and header.bin, or error.txt when it is damaged; nothing when there
-// is none.
+// is none. When there are several, all/ shows each in a folder of its own.
 func (s *Snapshot) Kernel() ([]NamedView, error) {
 	return s.cache.kernel.get(func() ([]NamedView, error) {
-		return s.compute(segments.TypeKernel, s.kernelFiles)
+		return showEmbedded(s, segments.TypeKernel, s.kernelOf, nil, func(k *Kernel) (string, []NamedView, error) {
+			header, err := k.describe().view(k.hashed)
+			return k.Header.Architecture.String(), []NamedView{
+				{Name: "image", View: k.Image}, {Name: "cmdline", View: k.Cmdline}, {Name: "header.bin", View: k.HeaderBinary}, {Name: "header.json", View: header},
+			}, err
+		})
 	})
 }
 
-// EBPF shows the first eBPF program that the manifest names: program.o, btf,
-// header.json and header.bin, or error.txt when it is damaged; nothing when there
-// is none.
+// EBPF is Kernel for eBPF programs: program.o, btf, header.json and header.bin.
 func (s *Snapshot) EBPF() ([]NamedView, error) {
 	return s.cache.ebpf.get(func() ([]NamedView, error) {
-		return s.compute(segments.TypeEBPF, s.ebpfFiles)
-	})
-}
-
-// compute shows the first segment of a type by the files that list finds in it.
-func (s *Snapshot) compute(kind segments.Type, list func(segments.DirectoryEntry, []byte) ([]NamedView, error)) ([]NamedView, error) {
-	for _, entry := range s.named() {
-		if entry.Type != kind {
-			continue
-		}
-		var files []NamedView
-		err := s.source.with(func(file File) error {
-			if _, err := readHeader(file, entry); err != nil {
-				return err
-			}
-			prefix := make([]byte, min(entry.PayloadLength, segments.MaxKernelPrefix))
-			if err := readFull(file, prefix, entry.Offset+segments.HeaderSize); err != nil {
-				return err
-			}
-			var err error
-			files, err = list(entry, prefix)
-			return err
+		return showEmbedded(s, segments.TypeEBPF, s.ebpfOf, nil, func(p *EBPFProgram) (string, []NamedView, error) {
+			header, err := p.describe().view(p.hashed)
+			return p.Header.ProgramType.String(), []NamedView{
+				{Name: "program.o", View: p.Image}, {Name: "btf", View: p.BTF}, {Name: "header.bin", View: p.HeaderBinary}, {Name: "header.json", View: header},
+			}, err
 		})
-		if err = asCorrupt(err); errors.Is(err, ErrCorrupt) {
-			text := fmt.Sprintf("The %s at offset %d cannot be read.\n\n%v\n", kind, entry.Offset, err)
-			return []NamedView{{"error.txt", bytesView(text)}}, nil
+	})
+}
+
+// WASM is Kernel for WebAssembly modules: module.wasm, header.json and header.bin
+// of the one with the lowest bootstrap priority.
+func (s *Snapshot) WASM() ([]NamedView, error) {
+	return s.cache.wasm.get(func() ([]NamedView, error) {
+		order := func(a, b *WASMModule) int { return cmp.Compare(a.Header.BootstrapPriority, b.Header.BootstrapPriority) }
+		return showEmbedded(s, segments.TypeWASM, s.wasmOf, order, func(m *WASMModule) (string, []NamedView, error) {
+			header, err := m.describe().view(m.hashed)
+			return m.Header.Role.String(), []NamedView{
+				{Name: "module.wasm", View: m.Image}, {Name: "header.bin", View: m.HeaderBinary}, {Name: "header.json", View: header},
+			}, err
+		})
+	})
+}
+
+// Dashboard shows the first dashboard that the manifest names: the files of its
+// bundle by their paths, and header.json and header.bin unless files have these
+// names. A compressed bundle is shown as it is.
+func (s *Snapshot) Dashboard() ([]NamedView, error) {
+	return s.cache.dashboard.get(func() ([]NamedView, error) {
+		views, err := showEmbedded(s, segments.TypeDashboard, s.dashboardOf, nil, func(d *Dashboard) (string, []NamedView, error) {
+			header, err := d.describe().view(d.hashed)
+			files := slices.Clone(d.Files)
+			if d.Header.Compression != segments.DashboardUncompressed {
+				files = append(files, NamedView{Name: "bundle." + d.Header.Compression.String(), View: d.Image})
+			}
+			for _, own := range []NamedView{{Name: "header.bin", View: d.HeaderBinary}, {Name: "header.json", View: header}} {
+				if !slices.ContainsFunc(d.Files, func(file NamedView) bool { return hides(file.Name, own.Name) }) {
+					files = append(files, own)
+				}
+			}
+			return d.Header.Framework.String(), files, err
+		})
+		// Only the first counts: a file of the bundle may be called all/… too.
+		if len(views) > 0 && len(s.ofType(segments.TypeDashboard)) > 1 {
+			views = slices.DeleteFunc(views, func(view NamedView) bool { return view.extra })
 		}
+		return views, err
+	})
+}
+
+// hides says whether a file, or a folder on its path, has the name.
+func hides(path, name string) bool {
+	return path == name || len(path) > len(name) && path[:len(name)] == name && path[len(name)] == '/'
+}
+
+// ofType lists the segments of a type that the manifest names.
+func (s *Snapshot) ofType(kind segments.Type) []segments.DirectoryEntry {
+	return slices.DeleteFunc(s.named(), func(entry segments.DirectoryEntry) bool { return entry.Type != kind })
+}
+
+// shown is one embedded segment as files, or why there are none.
+type shown[T any] struct {
+	entry segments.DirectoryEntry
+	label string
+	files []NamedView
+	value *T // nil if it cannot be read
+}
+
+// showEmbedded makes files of the segments of a type. The first in directory order,
+// or in the given order, stands in the folder itself.
+func showEmbedded[T any](s *Snapshot, kind segments.Type, parse func(payload, segments.DirectoryEntry) (*T, error),
+	order func(a, b *T) int, list func(*T) (string, []NamedView, error)) ([]NamedView, error) {
+	var all []shown[T]
+	err := eachEmbedded(s, kind, parse, func(entry segments.DirectoryEntry, value *T, err error) (bool, error) {
+		one := shown[T]{entry: entry, label: "damaged", value: value}
 		if err != nil {
-			return nil, fmt.Errorf("read the %s at offset %d: %w", kind, entry.Offset, err)
+			text := fmt.Sprintf("The %s at offset %d cannot be read.\n\n%v\n", kind, entry.Offset, err)
+			one.files = []NamedView{{Name: "error.txt", View: bytesView(text)}}
+		} else if one.label, one.files, err = list(value); err != nil {
+			return false, err
 		}
-		return files, nil
-	}
-	return nil, nil
-}
-
-func (s *Snapshot) kernelFiles(entry segments.DirectoryEntry, prefix []byte) ([]NamedView, error) {
-	kernel, err := segments.ParseKernel(prefix, int64(entry.PayloadLength))
-	if err != nil {
+		all = append(all, one)
+		return true, nil
+	})
+	if err != nil || len(all) == 0 {
 		return nil, err
 	}
-	files := fileList{snapshot: s, payload: entry.Offset + segments.HeaderSize}
-	if kernel.Header.Compression == segments.CompressionNone {
-		files.part("image", kernel.ImageOffset, kernel.ImageLength)
+	if order != nil {
+		slices.SortStableFunc(all, func(a, b shown[T]) int {
+			if a.value == nil || b.value == nil {
+				return cmp.Compare(btoi(a.value == nil), btoi(b.value == nil))
+			}
+			return order(a.value, b.value)
+		})
 	}
-	files.part("cmdline", kernel.CmdlineOffset, kernel.CmdlineLength)
-	files.part("header.bin", 0, segments.KernelHeaderSize)
-	files.json("header.json", describeKernel(entry, kernel))
-	return files.views, files.err
-}
-
-func (s *Snapshot) ebpfFiles(entry segments.DirectoryEntry, prefix []byte) ([]NamedView, error) {
-	program, err := segments.ParseEBPF(prefix, int64(entry.PayloadLength))
-	if err != nil {
-		return nil, err
+	views := slices.Clone(all[0].files)
+	if len(all) == 1 {
+		return views, nil
 	}
-	files := fileList{snapshot: s, payload: entry.Offset + segments.HeaderSize}
-	files.part("program.o", program.ProgramOffset, program.ProgramLength)
-	files.part("btf", program.BTFOffset, program.BTFLength)
-	files.part("header.bin", 0, segments.EBPFHeaderSize)
-	files.json("header.json", describeEBPF(entry, program.Header))
-	return files.views, files.err
-}
-
-// fileList gathers the files of one payload and stops at the first error.
-type fileList struct {
-	snapshot *Snapshot
-	payload  int64 // offset in the file
-	views    []NamedView
-	err      error
-}
-
-func (f *fileList) add(name string, view View, err error) {
-	if f.err == nil {
-		f.views, f.err = append(f.views, NamedView{name, view}), err
-	}
-}
-
-func (f *fileList) part(name string, offset, length int64) {
-	view, err := f.snapshot.part(f.payload+offset, length)
-	f.add(name, view, err)
-}
-
-func (f *fileList) json(name string, document any) {
-	view, err := jsonView(document)
-	f.add(name, view, err)
-}
-
-func describeKernel(entry segments.DirectoryEntry, kernel *segments.Kernel) KernelDescription {
-	header := kernel.Header
-	described := KernelDescription{
-		SegmentID: entry.SegmentID, Offset: entry.Offset, Layout: "plain", Version: header.Version,
-		Architecture: header.Architecture.String(), Type: header.Type.String(), Flags: header.Flags.Names(),
-		MinimumMemory: header.MinimumMemory, EntryPoint: header.EntryPoint,
-		ImageSize: header.ImageSize, CompressedSize: header.CompressedSize, Compression: header.Compression.String(),
-		Transport: header.Transport.String(), Port: header.Port, APIVersion: header.APIVersion,
-		ImageHash: header.ImageHash.String(), BuildID: hex.EncodeToString(header.BuildID[:]),
-		VirtualProcessors: header.VirtualProcessors, CmdlineOffset: header.CmdlineOffset, CmdlineLength: header.CmdlineLength,
-	}
-	if header.BuildTimestamp != 0 {
-		described.BuildTime = time.Unix(0, int64(header.BuildTimestamp)).UTC().Format(time.RFC3339Nano)
-	}
-	if binding := kernel.Binding; binding != nil {
-		described.Layout = "bound"
-		described.Binding = &BindingDescription{
-			ManifestRootHash: binding.ManifestRootHash.String(), PolicyHash: binding.PolicyHash.String(),
-			Version: binding.Version, MinimumRuntimeVersion: binding.MinimumRuntimeVersion, AllowedSegments: binding.AllowedSegments,
+	taken := map[string]bool{}
+	for _, one := range all {
+		folder := fmt.Sprintf("all/%06d-%s/", one.entry.SegmentID, one.label)
+		if taken[folder] {
+			folder = fmt.Sprintf("all/%06d-%s@%d/", one.entry.SegmentID, one.label, one.entry.Offset)
+		}
+		taken[folder] = true
+		for _, file := range one.files {
+			views = append(views, NamedView{Name: folder + file.Name, View: file.View, extra: true})
 		}
 	}
-	return described
+	return views, nil
 }
 
-// EBPFDescription is an eBPF header as header.json tells it.
-type EBPFDescription struct {
-	SegmentID        uint64 `json:"segment_id"`
-	Offset           int64  `json:"offset"`
-	Version          uint16 `json:"version"`
-	ProgramType      string `json:"program_type"`
-	AttachType       string `json:"attach_type"`
-	Flags            uint32 `json:"flags"`
-	InstructionCount uint16 `json:"instruction_count"`
-	MaxDimension     uint16 `json:"max_dimension"`
-	ProgramSize      uint64 `json:"program_size"`
-	MapCount         uint32 `json:"map_count"`
-	BTFSize          uint32 `json:"btf_size"`
-	ProgramHash      string `json:"program_hash"`
-}
-
-func describeEBPF(entry segments.DirectoryEntry, header segments.EBPFHeader) EBPFDescription {
-	return EBPFDescription{
-		SegmentID: entry.SegmentID, Offset: entry.Offset, Version: header.Version,
-		ProgramType: header.ProgramType.String(), AttachType: header.AttachType.String(), Flags: header.Flags,
-		InstructionCount: header.InstructionCount, MaxDimension: header.MaxDimension,
-		ProgramSize: header.ProgramSize, MapCount: header.MapCount, BTFSize: header.BTFSize,
-		ProgramHash: header.ProgramHash.String(),
+func btoi(b bool) int {
+	if b {
+		return 1
 	}
+	return 0
 }
 
-// ParentHash is what a child derived from this snapshot records: the format's
-// SHAKE-256 of the manifest's payload.
-func (s *Snapshot) ParentHash() (lineage.Hash, error) {
-	var hash lineage.Hash
-	err := s.source.with(func(file File) error {
-		hasher := lineage.NewShake256()
-		if err := copyRange(hasher, file, s.state.Segment.PayloadOffset(), int64(s.state.Segment.PayloadLength)); err != nil {
+// CheckEmbedded compares every image with its hash and calls visit for each, with
+// the verdict, or the reason why it cannot be read, and what is odd about its
+// header.
+func (s *Snapshot) CheckEmbedded(ctx context.Context, visit func(segments.DirectoryEntry, Integrity, []string, error)) error {
+	for _, step := range []func() error{
+		func() error {
+			return checkEach(ctx, s, segments.TypeKernel, s.kernelOf, visit, func(k *Kernel) (*Embedded, []string) { return &k.Embedded, k.Header.Problems() })
+		},
+		func() error {
+			return checkEach(ctx, s, segments.TypeEBPF, s.ebpfOf, visit, func(p *EBPFProgram) (*Embedded, []string) { return &p.Embedded, p.Header.Problems() })
+		},
+		func() error {
+			return checkEach(ctx, s, segments.TypeWASM, s.wasmOf, visit, func(m *WASMModule) (*Embedded, []string) { return &m.Embedded, m.Header.Problems() })
+		},
+		func() error {
+			return checkEach(ctx, s, segments.TypeDashboard, s.dashboardOf, visit, func(d *Dashboard) (*Embedded, []string) { return &d.Embedded, d.Header.Problems() })
+		},
+	} {
+		if err := step(); err != nil {
 			return err
 		}
-		hash = lineage.Hash(hasher.Sum(nil))
-		return nil
+	}
+	return nil
+}
+
+// checkEach is CheckEmbedded for the segments of one type.
+func checkEach[T any](ctx context.Context, s *Snapshot, kind segments.Type, parse func(payload, segments.DirectoryEntry) (*T, error),
+	visit func(segments.DirectoryEntry, Integrity, []string, error), image func(*T) (*Embedded, []string)) error {
+	return eachEmbedded(s, kind, parse, func(entry segments.DirectoryEntry, found *T, err error) (bool, error) {
+		if err != nil {
+			visit(entry, IntegrityUnreadable, nil, err)
+			return true, nil
+		}
+		embedded, problems := image(found)
+		if err := embedded.Check(ctx); err != nil {
+			return false, err
+		}
+		visit(entry, embedded.Integrity, problems, nil)
+		return true, nil
 	})
-	return hash, err
+}
+
+// eachReadable calls visit for each segment of a type with the reason why it cannot
+// be read, nil if it can.
+func (s *Snapshot) eachReadable(kind segments.Type, visit func(segments.DirectoryEntry, error)) error {
+	switch kind {
+	case segments.TypeKernel:
+		return readEach(s, kind, s.kernelOf, visit)
+	case segments.TypeEBPF:
+		return readEach(s, kind, s.ebpfOf, visit)
+	case segments.TypeWASM:
+		return readEach(s, kind, s.wasmOf, visit)
+	}
+	return readEach(s, kind, s.dashboardOf, visit)
+}
+
+func readEach[T any](s *Snapshot, kind segments.Type, parse func(payload, segments.DirectoryEntry) (*T, error), visit func(segments.DirectoryEntry, error)) error {
+	return eachEmbedded(s, kind, parse, func(entry segments.DirectoryEntry, _ *T, err error) (bool, error) {
+		visit(entry, err)
+		return true, nil
+	})
 }

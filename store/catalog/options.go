@@ -19,6 +19,7 @@ type Options struct {
 	FlushInterval  time.Duration   // and after so much time, 0: never
 	Durability     store.Durability
 	LockWait       time.Duration // for another writer; 0: store.DefaultLockWait
+	CompressImages bool          // store embedded images compressed where that pays
 	OpenStores     int           // stores kept open while nobody uses them; 0: 256
 	Log            zerolog.Logger
 }

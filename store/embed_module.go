@@ -1,0 +1,60 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"rvffs/lineage"
+	"rvffs/segments"
+)
+
+// WASMConfig says how a WebAssembly module is embedded.
+type WASMConfig struct {
+	// Header holds what the header is to say; version, sizes, hash and compression
+	// are filled in. segments.DetectWASM tells what a module says of itself.
+	Header segments.WASMHeader
+	// Compress stores the module compressed with zstd if that saves a tenth.
+	Compress bool
+}
+
+// EmbedWASM embeds a WebAssembly module of size bytes and commits. A module of the
+// same role and target is replaced, others stay. Over the format's limit is
+// ErrTooLarge.
+func (s *Store) EmbedWASM(ctx context.Context, module io.ReaderAt, size int64, config WASMConfig) (epoch uint32, err error) {
+	if epoch, err = s.placeWASM(ctx, module, size, config, nil); err != nil {
+		return 0, fmt.Errorf("embed WASM module into store %q: %w", s.Path(), err)
+	}
+	return epoch, nil
+}
+
+func (s *Store) placeWASM(ctx context.Context, module io.ReaderAt, size int64, config WASMConfig, source *segments.DirectoryEntry) (epoch uint32, err error) {
+	header := config.Header
+	header.Compression = segments.CompressionNone
+	e := &embedding{kind: segments.TypeWASM, image: module, size: size, source: source}
+	if config.Compress {
+		packed, err := s.compress(ctx, module, size, segments.MaxWASM)
+		if err != nil {
+			return 0, err
+		}
+		if packed != nil {
+			defer func() { err = errors.Join(err, packed.Close()) }()
+			header.Compression = segments.CompressionZstd
+			e.image, e.size, e.hash = packed.file, packed.size, &packed.hash
+		}
+	}
+	if err := refused(header.Problems()); err != nil {
+		return 0, err
+	}
+	e.head = func(hash lineage.Hash) ([]byte, error) {
+		header.Hash = hash
+		head, err := segments.BuildWASM(header, size, e.size)
+		return head[:], err
+	}
+	e.replaces = func(prefix []byte) bool {
+		old, err := segments.ParseWASMHeader(prefix)
+		return err == nil && old.Role == header.Role && old.Target == header.Target
+	}
+	return s.embed(ctx, e)
+}

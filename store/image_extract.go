@@ -1,0 +1,314 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"rvffs/segments"
+)
+
+// Embedded is what all embedded images have in common.
+type Embedded struct {
+	Entry segments.DirectoryEntry
+	// Image is the image as it was embedded, decompressed; HeaderBinary is the
+	// header as it stands in the file.
+	Image        View
+	HeaderBinary View
+	// Integrity is the verdict on the image's hash. It is empty where nobody has
+	// asked for it.
+	Integrity Integrity
+
+	hashed hashedImage
+	stored View // the image as the file holds it
+}
+
+// Check finds out whether the image is what its header says, and keeps that in
+// Integrity. The error is one of the disk, or of ctx.
+func (e *Embedded) Check(ctx context.Context) (err error) {
+	e.Integrity, err = e.hashed.integrity(ctx)
+	return err
+}
+
+// Kernel is one embedded kernel.
+type Kernel struct {
+	Embedded
+	Header  segments.KernelHeader
+	Binding *segments.KernelBinding // nil in the plain layout
+	Cmdline View
+}
+
+// EBPFProgram is one embedded eBPF program; BTF is empty when there is none.
+type EBPFProgram struct {
+	Embedded
+	Header segments.EBPFHeader
+	BTF    View
+}
+
+// WASMModule is one embedded WebAssembly module.
+type WASMModule struct {
+	Embedded
+	Header segments.WASMHeader
+}
+
+// Dashboard is an embedded dashboard: its files, by their paths. Image is the whole
+// bundle. A compressed bundle has no files.
+type Dashboard struct {
+	Embedded
+	Header    segments.DashboardHeader
+	EntryPath string
+	Files     []NamedView
+}
+
+// ExtractKernel finds the first kernel in directory order, or the first for one of
+// the given architectures, and checks its hash. ErrNotFound means that there is
+// none, ErrCorrupt that it cannot be read. An image that is not what its header
+// says is no error: Integrity tells.
+func (s *Store) ExtractKernel(ctx context.Context, architectures ...segments.KernelArchitecture) (*Kernel, error) {
+	kernel, err := extract(s, ctx, segments.TypeKernel, (*Snapshot).kernelOf, func(k *Kernel) bool {
+		return len(architectures) == 0 || slices.Contains(architectures, k.Header.Architecture)
+	})
+	if err == nil {
+		err = kernel.Check(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("extract kernel from store %q: %w", s.Path(), err)
+	}
+	return kernel, nil
+}
+
+// ExtractEBPF is ExtractKernel for eBPF programs, of the given types if there are
+// any.
+func (s *Store) ExtractEBPF(ctx context.Context, types ...segments.EBPFProgramType) (*EBPFProgram, error) {
+	program, err := extract(s, ctx, segments.TypeEBPF, (*Snapshot).ebpfOf, func(p *EBPFProgram) bool {
+		return len(types) == 0 || slices.Contains(types, p.Header.ProgramType)
+	})
+	if err == nil {
+		err = program.Check(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("extract eBPF program from store %q: %w", s.Path(), err)
+	}
+	return program, nil
+}
+
+// ExtractWASM finds all modules that can be read, those of the lowest bootstrap
+// priority first, and checks their hashes. No module is no error.
+func (s *Store) ExtractWASM(ctx context.Context) ([]*WASMModule, error) {
+	snapshot, err := s.Snapshot()
+	var modules []*WASMModule
+	if err == nil {
+		modules, err = snapshot.modules()
+	}
+	for _, module := range modules {
+		err = errors.Join(err, module.Check(ctx))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("extract WASM modules from store %q: %w", s.Path(), err)
+	}
+	return modules, nil
+}
+
+// modules lists the modules that can be read in the order in which they start.
+func (s *Snapshot) modules() ([]*WASMModule, error) {
+	var modules []*WASMModule
+	err := eachEmbedded(s, segments.TypeWASM, s.wasmOf, func(_ segments.DirectoryEntry, module *WASMModule, err error) (bool, error) {
+		if err == nil {
+			modules = append(modules, module)
+		}
+		return true, nil
+	})
+	slices.SortStableFunc(modules, func(a, b *WASMModule) int {
+		return cmp.Compare(a.Header.BootstrapPriority, b.Header.BootstrapPriority)
+	})
+	return modules, err
+}
+
+// ExtractDashboard is ExtractKernel for the dashboard.
+func (s *Store) ExtractDashboard(ctx context.Context) (*Dashboard, error) {
+	dashboard, err := extract(s, ctx, segments.TypeDashboard, (*Snapshot).dashboardOf, func(*Dashboard) bool { return true })
+	if err == nil {
+		err = dashboard.Check(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("extract dashboard from store %q: %w", s.Path(), err)
+	}
+	return dashboard, nil
+}
+
+// extract finds the first segment of a type that wanted likes. One that cannot be
+// read is an error only if nothing else is found.
+func extract[T any](s *Store, ctx context.Context, kind segments.Type, parse func(*Snapshot, payload, segments.DirectoryEntry) (*T, error), wanted func(*T) bool) (*T, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	snapshot, err := s.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	return first(snapshot, kind, parse, wanted)
+}
+
+// first is extract on one snapshot.
+func first[T any](s *Snapshot, kind segments.Type, parse func(*Snapshot, payload, segments.DirectoryEntry) (*T, error), wanted func(*T) bool) (*T, error) {
+	var found *T
+	var damage error
+	err := eachEmbedded(s, kind, func(p payload, entry segments.DirectoryEntry) (*T, error) { return parse(s, p, entry) },
+		func(_ segments.DirectoryEntry, one *T, err error) (bool, error) {
+			switch {
+			case err != nil:
+				damage = errors.Join(damage, err)
+			case wanted(one):
+				found = one
+			}
+			return found == nil, nil
+		})
+	switch {
+	case err != nil:
+		return nil, err
+	case found == nil && damage != nil:
+		return nil, damage
+	case found == nil:
+		return nil, fmt.Errorf("%w: the store holds no such %s", ErrNotFound, kind)
+	}
+	return found, nil
+}
+
+// maxEmbedded bounds how many segments of one type are looked at.
+const maxEmbedded = 1024
+
+// eachEmbedded calls visit for each segment of a type in directory order, with what
+// parse found or why it cannot be read, until visit returns false. Errors of the
+// disk end it.
+func eachEmbedded[T any](s *Snapshot, kind segments.Type, parse func(payload, segments.DirectoryEntry) (*T, error),
+	visit func(segments.DirectoryEntry, *T, error) (bool, error)) error {
+	left := maxEmbedded
+	for _, entry := range s.named() {
+		if entry.Type != kind {
+			continue
+		}
+		if left--; left < 0 {
+			return nil
+		}
+		var found *T
+		err := s.source.with(func(file File) error {
+			p, err := s.openPayload(file, entry)
+			if err == nil {
+				found, err = parse(p, entry)
+			}
+			return err
+		})
+		if err != nil {
+			if errors.Is(err, ErrStale) {
+				return err
+			}
+			if err = asCorrupt(err); !errors.Is(err, ErrCorrupt) {
+				return fmt.Errorf("read the %s at offset %d: %w", kind, entry.Offset, err)
+			}
+			err = fmt.Errorf("the %s at offset %d: %w", kind, entry.Offset, err)
+		}
+		more, err := visit(entry, found, err)
+		if err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Snapshot) kernelOf(p payload, entry segments.DirectoryEntry) (*Kernel, error) {
+	parsed, err := segments.ParseKernel(p.prefix, p.view.Size())
+	if err != nil {
+		return nil, err
+	}
+	kernel := &Kernel{Header: parsed.Header, Binding: parsed.Binding}
+	if kernel.Cmdline, err = subView(p.view, parsed.CmdlineOffset, parsed.CmdlineLength); err != nil {
+		return nil, err
+	}
+	image, err := p.image(parsed.ImageOffset, parsed.ImageLength, parsed.Header.Compression, parsed.Header.ImageSize, segments.MaxKernelImage)
+	if err != nil {
+		return nil, err
+	}
+	kernel.Embedded, err = p.embedded(entry, image, parsed.Header.ImageHash, segments.KernelHeaderSize)
+	if err == nil {
+		kernel.stored, err = subView(p.view, parsed.ImageOffset, parsed.ImageLength)
+	}
+	return kernel, err
+}
+
+func (s *Snapshot) ebpfOf(p payload, entry segments.DirectoryEntry) (*EBPFProgram, error) {
+	parsed, err := segments.ParseEBPF(p.prefix, p.view.Size())
+	if err != nil {
+		return nil, err
+	}
+	program := &EBPFProgram{Header: parsed.Header}
+	if program.BTF, err = subView(p.view, parsed.BTFOffset, parsed.BTFLength); err != nil {
+		return nil, err
+	}
+	image, err := subView(p.view, parsed.ProgramOffset, parsed.ProgramLength)
+	if err != nil {
+		return nil, err
+	}
+	program.Embedded, err = p.embedded(entry, image, parsed.Header.ProgramHash, segments.EBPFHeaderSize)
+	return program, err
+}
+
+func (s *Snapshot) wasmOf(p payload, entry segments.DirectoryEntry) (*WASMModule, error) {
+	parsed, err := segments.ParseWASM(p.prefix, p.view.Size())
+	if err != nil {
+		return nil, err
+	}
+	image, err := p.image(parsed.ModuleOffset, parsed.ModuleLength, parsed.Header.Compression, uint64(parsed.Header.BytecodeSize), segments.MaxWASM)
+	if err != nil {
+		return nil, err
+	}
+	module := &WASMModule{Header: parsed.Header}
+	module.Embedded, err = p.embedded(entry, image, parsed.Header.Hash, segments.WASMHeaderSize)
+	if err == nil {
+		module.stored, err = subView(p.view, parsed.ModuleOffset, parsed.ModuleLength)
+	}
+	return module, err
+}
+
+func (s *Snapshot) dashboardOf(p payload, entry segments.DirectoryEntry) (*Dashboard, error) {
+	parsed, err := segments.ParseDashboard(p.prefix, p.view.Size())
+	if err != nil {
+		return nil, err
+	}
+	bundle, err := subView(p.view, parsed.BundleOffset, parsed.BundleLength)
+	if err != nil {
+		return nil, err
+	}
+	dashboard := &Dashboard{Header: parsed.Header}
+	if dashboard.Embedded, err = p.embedded(entry, bundle, parsed.Header.Hash, segments.DashboardHeaderSize); err != nil {
+		return nil, err
+	}
+	if parsed.Header.Compression != segments.DashboardUncompressed {
+		return dashboard, nil
+	}
+	reader, err := bundle.Open()
+	if err != nil {
+		return nil, err
+	}
+	var files []segments.DashboardFile
+	dashboard.EntryPath, files, err = segments.ParseBundle(reader, parsed.Header)
+	if err = errors.Join(err, reader.Close()); err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		view, err := subView(bundle, file.Offset, file.Length)
+		if err != nil {
+			return nil, err
+		}
+		dashboard.Files = append(dashboard.Files, NamedView{Name: file.Path, View: CheckedView{view, dashboard.hashed}})
+	}
+	return dashboard, nil
+}
+
+// embedded puts together what all embedded images have in common.
+func (p payload) embedded(entry segments.DirectoryEntry, image View, hash [32]byte, header int64) (Embedded, error) {
+	binary, err := subView(p.view, 0, header)
+	hashed := hashedImage{key: p.inner(), view: image, hash: hash}
+	return Embedded{Entry: entry, Image: CheckedView{image, hashed}, HeaderBinary: binary, hashed: hashed, stored: image}, err
+}

@@ -1,0 +1,145 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"sync"
+
+	"rvffs/lineage"
+)
+
+// Integrity is what the comparison of an image with the hash in its header came to.
+type Integrity string
+
+const (
+	// IntegritySHAKE256: the hash is the SHAKE-256 of the image, as the format says.
+	IntegritySHAKE256 Integrity = "shake256"
+	// IntegrityFold: it is the fold that the reference runtime writes.
+	IntegrityFold Integrity = "fold"
+	// IntegrityUnset: the header holds no hash.
+	IntegrityUnset Integrity = "unset"
+	// IntegrityMismatch: the image is another one than the header says.
+	IntegrityMismatch Integrity = "mismatch"
+	// IntegrityUnreadable: the image cannot be read, or decompressed.
+	IntegrityUnreadable Integrity = "unreadable"
+)
+
+// Err is nil unless the image is not what its header says; then the error wraps
+// ErrCorrupt.
+func (i Integrity) Err() error {
+	switch i {
+	case IntegrityMismatch:
+		return fmt.Errorf("%w: the hash is that of another image", ErrCorrupt)
+	case IntegrityUnreadable:
+		return fmt.Errorf("%w: the image cannot be read", ErrCorrupt)
+	}
+	return nil
+}
+
+// integrityTable remembers the verdicts on the images of one file.
+type integrityTable struct {
+	mu       sync.Mutex
+	verdicts map[imageKey]Integrity
+}
+
+func (t *integrityTable) get(key imageKey) (Integrity, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	verdict, known := t.verdicts[key]
+	return verdict, known
+}
+
+// rememberedVerdicts bounds the table; no file of use holds as many images.
+const rememberedVerdicts = 4096
+
+func (t *integrityTable) put(key imageKey, verdict Integrity) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.verdicts == nil || len(t.verdicts) >= rememberedVerdicts {
+		t.verdicts = map[imageKey]Integrity{}
+	}
+	t.verdicts[key] = verdict
+}
+
+// hashedImage is an image with the hash that its header states.
+type hashedImage struct {
+	key  imageKey
+	view View
+	hash lineage.Hash
+}
+
+// integrity compares image and hash, once for each segment of a file. The error
+// is one of the disk, or of ctx.
+func (h hashedImage) integrity(ctx context.Context) (Integrity, error) {
+	if verdict, known := h.key.source.integrity.get(h.key); known {
+		return verdict, nil
+	}
+	verdict, err := h.compare(ctx)
+	if errors.Is(err, ErrCorrupt) {
+		verdict, err = IntegrityUnreadable, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	h.key.source.integrity.put(h.key, verdict)
+	return verdict, nil
+}
+
+func (h hashedImage) compare(ctx context.Context) (Integrity, error) {
+	reader, err := h.view.Open()
+	if err != nil {
+		return "", err
+	}
+	verdict, err := h.compareRead(ctx, reader)
+	return verdict, errors.Join(err, reader.Close())
+}
+
+func (h hashedImage) compareRead(ctx context.Context, reader io.ReaderAt) (Integrity, error) {
+	if h.hash.IsZero() {
+		return IntegrityUnset, nil
+	}
+	for _, form := range []struct {
+		hasher  hash.Hash
+		verdict Integrity
+	}{{lineage.NewShake256(), IntegritySHAKE256}, {lineage.NewFold(), IntegrityFold}} {
+		if err := copyRange(watchedWriter{form.hasher, ctx}, reader, 0, h.view.Size()); err != nil {
+			return "", err
+		}
+		if lineage.Hash(form.hasher.Sum(nil)) == h.hash {
+			return form.verdict, nil
+		}
+	}
+	return IntegrityMismatch, nil
+}
+
+// watchedWriter fails once ctx has ended.
+type watchedWriter struct {
+	io.Writer
+	ctx context.Context
+}
+
+func (w watchedWriter) Write(p []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.Writer.Write(p)
+}
+
+// CheckedView is a view whose bytes have a hash of their own.
+type CheckedView struct {
+	View
+	image hashedImage
+}
+
+// Check compares the bytes with their hash, once; the error wraps ErrCorrupt when
+// they are others.
+func (v CheckedView) Check(ctx context.Context) error {
+	verdict, err := v.image.integrity(ctx)
+	if err != nil {
+		return err
+	}
+	return verdict.Err()
+}

@@ -1,0 +1,80 @@
+package store
+
+import (
+	"fmt"
+	"io"
+
+	"rvffs/segments"
+)
+
+// payload is what one compute segment holds, in the form that its author gave it:
+// a segment that is compressed as a whole is decompressed.
+type payload struct {
+	key    imageKey
+	view   View
+	prefix []byte // the beginning, as much as headers take
+}
+
+// openPayload finds the payload of a segment that the directory names.
+func (s *Snapshot) openPayload(file File, entry segments.DirectoryEntry) (payload, error) {
+	segment, err := readHeader(file, entry)
+	if err != nil {
+		return payload{}, err
+	}
+	stored, err := s.part(segment.PayloadOffset(), int64(min(segment.PayloadLength, uint64(s.Size())+1)))
+	if err != nil {
+		return payload{}, err
+	}
+	p := payload{key: imageKey{source: s.source, offset: entry.Offset, header: segment.Header, part: wholePayload}, view: stored}
+	if segment.Flags&segments.FlagEncrypted != 0 {
+		return payload{}, fmt.Errorf("%w: the segment is encrypted", ErrCorrupt)
+	}
+	if segment.Compression == segments.CompressionNone {
+		p.prefix = make([]byte, min(stored.Size(), segments.MaxKernelPrefix))
+		return p, readFull(file, p.prefix, segment.PayloadOffset())
+	}
+	size := int64(segment.UncompressedLength)
+	if limit := payloadLimit(entry.Type); size > limit {
+		return payload{}, fmt.Errorf("%w: a compressed %s of %d bytes; the limit is %d", ErrCorrupt, entry.Type, size, limit)
+	}
+	p.view = inflatedView{key: p.key, stored: stored, method: segment.Compression, size: size}
+	source := io.NewSectionReader(file, segment.PayloadOffset(), stored.Size())
+	p.prefix, err = segments.InflatePrefix(segment.Compression, source, size, segments.MaxKernelPrefix)
+	return p, err
+}
+
+// payloadLimit is the size, in bytes, of the longest payload of a type.
+func payloadLimit(kind segments.Type) int64 {
+	switch kind {
+	case segments.TypeKernel:
+		return segments.MaxKernelPrefix + segments.MaxKernelImage + segments.MaxKernelCmdline
+	case segments.TypeEBPF:
+		return segments.EBPFHeaderSize + segments.MaxEBPF
+	case segments.TypeWASM:
+		return segments.WASMHeaderSize + segments.MaxWASM
+	}
+	return segments.DashboardHeaderSize + segments.MaxDashboard
+}
+
+// image is the run of the payload that holds an image, which method compresses and
+// which has size bytes then.
+func (p payload) image(offset, length int64, method segments.Compression, size uint64, limit int64) (View, error) {
+	stored, err := subView(p.view, offset, length)
+	if err != nil || method == segments.CompressionNone {
+		return stored, err
+	}
+	if method != segments.CompressionLZ4 && method != segments.CompressionZstd {
+		return nil, fmt.Errorf("%w: compression %s cannot be read", ErrCorrupt, method)
+	}
+	if size > uint64(limit) {
+		return nil, fmt.Errorf("%w: a compressed image of %d bytes; the limit is %d", ErrCorrupt, size, limit)
+	}
+	return inflatedView{key: p.inner(), stored: stored, method: method, size: int64(size)}, nil
+}
+
+// inner is the identity of the image in the payload.
+func (p payload) inner() imageKey {
+	key := p.key
+	key.part = innerImage
+	return key
+}

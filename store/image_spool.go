@@ -1,0 +1,79 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/zstd"
+
+	"rvffs/lineage"
+)
+
+// spool is a file without a name beside the store, in which an image waits until
+// it is complete. Whatever happens, nothing of it stays.
+type spool struct {
+	file File
+	size int64
+	hash lineage.Hash // of the image that a compressed spool stands for
+}
+
+func (s *Store) newSpool() (*spool, error) {
+	name := temporaryName(s.Path())
+	file, err := s.files.Create(name, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.files.Remove(name); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return &spool{file: file}, nil
+}
+
+// Write appends.
+func (s *spool) Write(p []byte) (int, error) {
+	n, err := s.file.WriteAt(p, s.size)
+	if err != nil {
+		err = writeError(err, len(p), s.size)
+	}
+	s.size += int64(n)
+	return n, err
+}
+
+func (s *spool) Close() error { return s.file.Close() }
+
+// compress puts an image into a spool, compressed with zstd; nil means that it
+// would save less than a tenth, or that the image is over the limit, in bytes, and
+// not worth a try.
+func (s *Store) compress(ctx context.Context, image io.ReaderAt, size, limit int64) (*spool, error) {
+	if size <= 0 || size > limit {
+		return nil, nil
+	}
+	packed, err := s.newSpool()
+	if err != nil {
+		return nil, err
+	}
+	err = packed.pack(ctx, image, size)
+	if err == nil && packed.size <= size-(size+9)/10 {
+		return packed, nil
+	}
+	return nil, errors.Join(err, packed.Close())
+}
+
+// pack fills the spool.
+func (s *spool) pack(ctx context.Context, image io.ReaderAt, size int64) error {
+	const window = 8 << 20 // every decoder takes so much
+	encoder, err := zstd.NewWriter(s, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(window), zstd.WithLowerEncoderMem(true))
+	if err != nil {
+		return err
+	}
+	hasher := lineage.NewShake256()
+	source := &pieces{reader: image, size: size}
+	read, err := io.CopyBuffer(watchedWriter{io.MultiWriter(encoder, hasher), ctx}, struct{ io.Reader }{source}, make([]byte, worthWriteback))
+	if err == nil && read != size {
+		err = fmt.Errorf("%w: the image ends after %d of %d bytes", ErrInput, read, size)
+	}
+	s.hash = lineage.Hash(hasher.Sum(nil))
+	return errors.Join(err, encoder.Close())
+}

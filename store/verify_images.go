@@ -1,0 +1,22 @@
+package store
+
+import "rvffs/segments"
+
+// checkImages compares the embedded images with the hashes in their headers, which
+// are others than the content hashes of the segments.
+func (v *verifier) checkImages() error {
+	return v.snapshot.CheckEmbedded(v.ctx, func(entry segments.DirectoryEntry, verdict Integrity, problems []string, err error) {
+		for _, problem := range problems {
+			v.find(Note, entry.Offset, "%s segment %d: %s", entry.Type, entry.SegmentID, problem)
+		}
+		switch {
+		case v.reported[entry.Offset]:
+		case err != nil:
+			v.damaged(entry, "%v", err)
+		case verdict == IntegrityMismatch || verdict == IntegrityUnreadable:
+			v.damaged(entry, "%v", verdict.Err())
+		case verdict == IntegrityUnset:
+			v.find(Note, entry.Offset, "%s segment %d: the header holds no hash of the image", entry.Type, entry.SegmentID)
+		}
+	})
+}
