@@ -29,6 +29,8 @@ type Options struct {
 	Source string
 	// ReadOnly refuses every change with EROFS.
 	ReadOnly bool
+	// StrictHashes refuses to open images that are not what their headers say.
+	StrictHashes bool
 	// AllowOther lets other users in, as far as the stores' modes do.
 	AllowOther bool
 	// DisableAttributes switches extended attributes off, for fast `ls -l`.
@@ -53,7 +55,7 @@ type Server struct {
 // Mount shows c at mountPoint, an absolute path, and returns when it serves. The
 // catalog must stay open until Wait returns.
 func Mount(c *catalog.Catalog, mountPoint string, o Options) (*Server, error) {
-	t := &tree{catalog: c, files: controlFiles(c, o.Files), readOnly: o.ReadOnly, log: o.Log}
+	t := &tree{catalog: c, files: controlFiles(c, o.Files), readOnly: o.ReadOnly, strictHashes: o.StrictHashes, log: o.Log}
 	c.Observe(t.expiry.committed)
 	root := &folderNode{directory: directory{node{tree: t}}, folder: c.Root()}
 	server, err := nodefs.Mount(mountPoint, root, o.settings(root))

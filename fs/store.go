@@ -66,6 +66,7 @@ type viewSource func(context.Context, *catalog.Store) (store.View, uint64, time.
 var storeFiles = []storeFile{
 	{name: "append.log", mode: fuse.S_IFREG, text: appendLog},
 	{name: "ctl", mode: fuse.S_IFREG, inlet: &ctlInlet},
+	{name: "dashboard", mode: fuse.S_IFDIR, views: (*store.Snapshot).Dashboard},
 	{name: "ebpf", mode: fuse.S_IFDIR, views: (*store.Snapshot).EBPF},
 	{name: "identity.bin", mode: fuse.S_IFREG, view: ofSnapshot((*store.Snapshot).IdentityBinary)},
 	{name: "identity.json", mode: fuse.S_IFREG, view: identityJSON},
@@ -80,6 +81,7 @@ var storeFiles = []storeFile{
 	{name: vectorsName, mode: fuse.S_IFDIR, node: lookupVectors},
 	{name: streamName, mode: fuse.S_IFREG, inlet: new(appendInlet(streamName, vecio.Auto))},
 	{name: deleteName, mode: fuse.S_IFREG, inlet: new(deleteInlet(deleteName, vecio.AutoIDs))},
+	{name: "wasm", mode: fuse.S_IFDIR, views: (*store.Snapshot).WASM},
 	{name: "witness.jsonl", mode: fuse.S_IFREG, view: ofSnapshot((*store.Snapshot).Witness)},
 }
 

@@ -45,6 +45,7 @@ type streamHandle struct {
 	store *catalog.Store
 	name  string
 	text  string // what a reader finds
+	whole bool   // nothing but the opener's own close says that all has come
 
 	stream      stream  // nil when opened for reading
 	appending   bool    // O_APPEND: the kernel's offsets mean nothing
@@ -135,6 +136,9 @@ func (h *streamHandle) Flush(ctx context.Context) syscall.Errno {
 	if h.fresh {
 		closer = callerOf(ctx)
 		inherited = closer.group != h.opener.group && h.opener.alive()
+	}
+	if inherited && h.whole {
+		return 0
 	}
 	ctx = context.WithoutCancel(ctx)
 	flush := h.stream.Flush

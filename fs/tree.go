@@ -25,8 +25,10 @@ type tree struct {
 	catalog  *catalog.Catalog
 	files    map[string]func() []byte // of the control folder
 	readOnly bool
-	log      zerolog.Logger
-	expiry   expiry
+	// strictHashes keeps images from being read that are not what their headers say.
+	strictHashes bool
+	log          zerolog.Logger
+	expiry       expiry
 	// generation tells apart the nodes that are made afresh at each lookup.
 	generation atomic.Uint64
 	// closing counts streams whose last descriptor is closed and whose remains

@@ -76,10 +76,16 @@ func (n *viewNode) Setattr(context.Context, nodefs.FileHandle, *fuse.SetAttrIn, 
 }
 
 // Open pins the store's file until the handle is released. Root gets past the
-// mode bits, hence the test for writing.
-func (n *viewNode) Open(_ context.Context, flags uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
+// mode bits, hence the test for writing. An image that is not what its header says
+// is shown all the same, unless the mount is strict.
+func (n *viewNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
 	if flags&syscall.O_ACCMODE != syscall.O_RDONLY {
 		return nil, 0, n.tree.refusal()
+	}
+	if checked, hashed := n.view.(store.CheckedView); hashed && n.tree.strictHashes {
+		if err := checked.Check(ctx); err != nil {
+			return nil, 0, n.tree.errno(n.store.Path(), "open "+n.path, err)
+		}
 	}
 	reader, err := n.view.Open()
 	if err != nil {

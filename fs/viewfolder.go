@@ -85,6 +85,9 @@ func (n *viewFolderNode) Lookup(ctx context.Context, name string, out *fuse.Entr
 		return nil, n.tree.errno(n.store.Path(), "look up "+n.path+"/"+name, err)
 	}
 	for _, named := range views {
+		if part := store.EmbedPart(n.path + "/" + name); named.Name == name && n.prefix == "" && part.Known() {
+			return n.tree.lookupEmbed(ctx, n.EmbeddedInode(), n.store, part, named.View, snapshot.Generation(), snapshot.Time(), out)
+		}
 		if named.Name == name {
 			return n.tree.lookupView(ctx, n.EmbeddedInode(), n.store, n.path+"/"+name, named.View, snapshot.Generation(), snapshot.Time(), out)
 		}

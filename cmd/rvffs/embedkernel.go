@@ -1,9 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"os"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -12,37 +11,67 @@ import (
 )
 
 func newEmbedKernelCommand() *cobra.Command {
-	var architecture, cmdline string
+	var architecture, kind, cmdline string
 	var port uint16
+	var compress, bind, asJSON bool
 	command := &cobra.Command{
 		Use:   "embed-kernel FILE IMAGE",
 		Short: "Put a kernel image into a store",
-		Args:  cobra.ExactArgs(2),
+		Long: "embed-kernel puts a kernel image into a store and replaces that of the same architecture.\n" +
+			"Architecture and type are told from the image unless flags say them.",
+		Args: cobra.ExactArgs(2),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			chosen, err := segments.ParseKernelArchitecture(architecture)
-			if err != nil {
-				return err
+			var header segments.KernelHeader
+			put := func(s *store.Store, image io.ReaderAt, size int64) (epoch uint32, err error) {
+				if header, err = kernelHeader(image, size, architecture, kind); err != nil {
+					return 0, err
+				}
+				if port != 0 {
+					header.Port, header.Transport = port, segments.KernelTCPHTTP
+				}
+				config := store.KernelConfig{Header: header, Cmdline: cmdline, Compress: compress}
+				if !bind {
+					return s.EmbedKernel(command.Context(), image, size, config)
+				}
+				root, err := s.Current().ParentHash()
+				if err != nil {
+					return 0, err
+				}
+				return s.EmbedKernelWithBinding(command.Context(), image, size, config, segments.KernelBinding{ManifestRootHash: root, Version: 1})
 			}
-			image, err := os.Open(arguments[1])
-			if err != nil {
-				return err
-			}
-			info, err := image.Stat()
-			if err == nil {
-				err = withStore(arguments[0], store.Open, func(s *store.Store) error {
-					header := segments.KernelHeader{Architecture: chosen, Type: segments.KernelCustom, Port: port}
-					epoch, err := s.WriteKernel(command.Context(), header, image, info.Size(), cmdline)
-					if err == nil {
-						_, err = fmt.Fprintf(command.OutOrStdout(), "%s: epoch %d, kernel of %d bytes\n", arguments[0], epoch, info.Size())
-					}
-					return err
-				})
-			}
-			return errors.Join(err, image.Close())
+			return embedFile(command, arguments[0], "kernel", arguments[1], asJSON, put, func(s *store.Store) (any, error) {
+				kernel, err := s.ExtractKernel(command.Context(), header.Architecture)
+				if err != nil {
+					return nil, err
+				}
+				return kernel.Describe(), nil
+			})
 		},
 	}
-	command.Flags().StringVar(&architecture, "arch", "x86_64", "x86_64, aarch64, riscv64, universal or unknown")
-	command.Flags().StringVar(&cmdline, "cmdline", "", "the kernel's command line")
-	command.Flags().Uint16Var(&port, "port", 0, "of the kernel's API")
+	flags := command.Flags()
+	flags.StringVar(&architecture, "arch", "", "x86_64, aarch64, riscv64, universal or unknown")
+	flags.StringVar(&kind, "type", "", "hermit, micro-linux, asterinas, wasi-preview2, custom or test-stub")
+	flags.StringVar(&cmdline, "cmdline", "", "the kernel's command line")
+	flags.Uint16Var(&port, "port", 0, "of the kernel's API")
+	flags.BoolVar(&compress, "compress", false, "store the image compressed with zstd if that saves a tenth")
+	flags.BoolVar(&bind, "bind", false, "bind the kernel to the manifest as it is now")
+	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	return command
+}
+
+// kernelHeader is what an image says of itself, but for what is said of it.
+func kernelHeader(image io.ReaderAt, size int64, architecture, kind string) (segments.KernelHeader, error) {
+	header, err := segments.DetectKernel(image, size)
+	if err != nil {
+		return header, fmt.Errorf("look at the image: %w", err)
+	}
+	if architecture != "" {
+		if header.Architecture, err = segments.ParseKernelArchitecture(architecture); err != nil {
+			return header, err
+		}
+	}
+	if kind != "" {
+		header.Type, err = segments.ParseKernelType(kind)
+	}
+	return header, err
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rvffs/fs"
+	"rvffs/store"
 	"rvffs/store/catalog"
 )
 
@@ -27,9 +28,9 @@ func newMountCommand() *cobra.Command {
 		Long: `Show the stores of DIRECTORY as folders at MOUNTPOINT. The command returns when
 the mount serves; rvffs umount MOUNTPOINT ends it.
 
-Options after -o: ro, allow_other, noxattr, allow_nonfinite, dimension=N,
-flush_bytes=N, flush_interval=T, log_level=L, log_file=F, fsname=S, and those that
-every file system takes. So may a line of /etc/fstab say it:
+Options after -o: ro, allow_other, noxattr, allow_nonfinite, compress_images,
+strict_hashes, image_memory=N, dimension=N, flush_bytes=N, flush_interval=T,
+log_level=L, log_file=F, fsname=S, and those that every file system takes. So may a line of /etc/fstab say it:
   /srv/vectors  /mnt/vectors  fuse.rvffs  allow_other,flush_interval=1s  0 0`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, arguments []string) error {
@@ -174,6 +175,7 @@ func serve(options mountOptions, directory, mountPoint string, ready *readiness)
 	if err != nil {
 		return err
 	}
+	store.SetImageMemory(int64(options.imageMemory))
 	stores, err := catalog.Open(directory, catalogOptions(options, log))
 	if err != nil {
 		return err
@@ -190,6 +192,7 @@ func serve(options mountOptions, directory, mountPoint string, ready *readiness)
 	server, err := fs.Mount(stores, mountPoint, fs.Options{
 		Source:            options.source,
 		ReadOnly:          options.readOnly,
+		StrictHashes:      options.strictHashes,
 		AllowOther:        options.allowOther,
 		DisableAttributes: options.noAttributes,
 		Flags:             options.kernel,
@@ -243,6 +246,7 @@ func catalogOptions(options mountOptions, log zerolog.Logger) catalog.Options {
 		ReadOnly:       options.readOnly,
 		Dimension:      options.dimension,
 		AllowNonFinite: options.allowNonFinite,
+		CompressImages: options.compressImages,
 		FlushBytes:     int64(options.flushBytes),
 		FlushInterval:  options.flushInterval,
 		Durability:     options.durability.Durability,

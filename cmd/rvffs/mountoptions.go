@@ -19,6 +19,9 @@ type mountOptions struct {
 	allowOther     bool
 	noAttributes   bool
 	allowNonFinite bool
+	compressImages bool
+	strictHashes   bool
+	imageMemory    size
 	dimension      int
 	flushBytes     size
 	flushInterval  time.Duration
@@ -32,15 +35,19 @@ type mountOptions struct {
 const (
 	defaultFlushBytes    = 64 << 20
 	defaultFlushInterval = 5 * time.Second
+	defaultImageMemory   = store.DefaultImageMemory
 )
 
 // register declares the flags.
 func (o *mountOptions) register(flags *pflag.FlagSet) {
-	o.flushBytes = defaultFlushBytes
+	o.flushBytes, o.imageMemory = defaultFlushBytes, defaultImageMemory
 	flags.BoolVarP(&o.foreground, "foreground", "f", false, "stay in the foreground and log to standard error")
 	flags.BoolVar(&o.readOnly, "read-only", false, "refuse every change")
 	flags.BoolVar(&o.allowOther, "allow-other", false, "let other users in, as far as the stores' modes do")
 	flags.BoolVar(&o.allowNonFinite, "allow-nonfinite", false, "accept vectors with NaN and infinities")
+	flags.BoolVar(&o.compressImages, "compress-images", false, "store embedded images compressed with zstd where that saves a tenth")
+	flags.BoolVar(&o.strictHashes, "strict-hashes", false, "refuse to open embedded images that are not what their headers say")
+	flags.Var(&o.imageMemory, "image-memory", "keep so many bytes of decompressed images, with K, M or G")
 	flags.IntVar(&o.dimension, "dimension", 0, "dimension of stores made by mkdir (0: the first vectors fix it)")
 	flags.Var(&o.flushBytes, "flush-bytes", "commit a stream after so many bytes, with K, M or G")
 	flags.DurationVar(&o.flushInterval, "flush-interval", defaultFlushInterval, "commit a stream after so much time")
@@ -76,6 +83,12 @@ func (o *mountOptions) set(option string) error {
 		o.noAttributes = true
 	case option == "allow_nonfinite":
 		o.allowNonFinite = true
+	case option == "compress_images":
+		o.compressImages = true
+	case option == "strict_hashes":
+		o.strictHashes = true
+	case name == "image_memory":
+		err = o.imageMemory.Set(value)
 	case name == "fsname":
 		o.source = value
 	case name == "dimension":
@@ -115,6 +128,7 @@ func (d *durability) Type() string { return "promise" }
 func (o *mountOptions) arguments() []string {
 	arguments := []string{
 		"--dimension=" + strconv.Itoa(o.dimension),
+		"--image-memory=" + o.imageMemory.String(),
 		"--flush-bytes=" + o.flushBytes.String(),
 		"--flush-interval=" + o.flushInterval.String(),
 		"--durability=" + o.durability.String(),
@@ -122,6 +136,7 @@ func (o *mountOptions) arguments() []string {
 		"--log-file=" + o.logFile,
 	}
 	for flag, set := range map[string]bool{
+		"--compress-images": o.compressImages, "--strict-hashes": o.strictHashes,
 		"--read-only": o.readOnly, "--allow-other": o.allowOther, "--allow-nonfinite": o.allowNonFinite, "--options=noxattr": o.noAttributes,
 	} {
 		if set {

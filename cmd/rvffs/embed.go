@@ -1,0 +1,55 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"rvffs/store"
+)
+
+// embedded is what the embedding commands tell in JSON.
+type embedded struct {
+	File   string `json:"file"`
+	Epoch  uint32 `json:"epoch"`
+	Bytes  int64  `json:"bytes"`
+	Header any    `json:"header"`
+}
+
+// embedFile opens a file for put, which embeds it and gives the epoch and a way to
+// describe what the store then holds, and prints what came of it.
+func embedFile(command *cobra.Command, storeName, what, name string, asJSON bool, put func(*store.Store, io.ReaderAt, int64) (uint32, error), describe func(*store.Store) (any, error)) error {
+	file, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", name)
+	}
+	if err == nil {
+		err = withStore(storeName, store.Open, func(s *store.Store) error {
+			epoch, err := put(s, file, info.Size())
+			if err != nil {
+				return err
+			}
+			return printEmbedded(command, s, embedded{File: storeName, Epoch: epoch, Bytes: info.Size()}, what, asJSON, describe)
+		})
+	}
+	return errors.Join(err, file.Close())
+}
+
+func printEmbedded(command *cobra.Command, s *store.Store, result embedded, what string, asJSON bool, describe func(*store.Store) (any, error)) error {
+	if !asJSON {
+		_, err := fmt.Fprintf(command.OutOrStdout(), "%s: epoch %d, %s of %d bytes\n", result.File, result.Epoch, what, result.Bytes)
+		return err
+	}
+	var err error
+	if result.Header, err = describe(s); err != nil {
+		return err
+	}
+	return printJSON(command.OutOrStdout(), result)
+}

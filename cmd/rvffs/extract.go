@@ -1,0 +1,224 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"rvffs/segments"
+	"rvffs/store"
+)
+
+// extraction is what the extracting commands can be told.
+type extraction struct {
+	strict bool
+	asJSON bool
+}
+
+func (x *extraction) register(command *cobra.Command) {
+	command.Flags().BoolVar(&x.strict, "strict-hashes", false, "extract nothing whose hash is wrong")
+	command.Flags().BoolVar(&x.asJSON, "json", false, "print the header as JSON")
+}
+
+// judge tells about an image that is not what its header says: as a warning, or as
+// the failure that it is.
+func (x *extraction) judge(command *cobra.Command, integrity store.Integrity) error {
+	err := integrity.Err()
+	if err == nil || x.strict || integrity == store.IntegrityUnreadable {
+		return err
+	}
+	_, err = fmt.Fprintf(command.ErrOrStderr(), "warning: %v\n", err)
+	return err
+}
+
+// save writes a view to a file; "-" is the standard output, and no name nothing.
+func save(command *cobra.Command, view store.View, name string) error {
+	if name == "" {
+		return nil
+	}
+	reader, err := view.Open()
+	if err != nil {
+		return err
+	}
+	source := io.NewSectionReader(reader, 0, view.Size())
+	if name == "-" {
+		_, err = io.Copy(command.OutOrStdout(), source)
+		return errors.Join(err, reader.Close())
+	}
+	file, err := os.Create(name)
+	if err == nil {
+		_, err = io.Copy(file, source)
+		err = errors.Join(err, file.Close())
+	}
+	return errors.Join(err, reader.Close())
+}
+
+// report prints the header, or a line; nothing if the image goes to the standard
+// output.
+func (x *extraction) report(command *cobra.Command, output string, header any, format string, values ...any) error {
+	switch {
+	case output == "-":
+		return nil
+	case x.asJSON:
+		return printJSON(command.OutOrStdout(), header)
+	}
+	_, err := fmt.Fprintf(command.OutOrStdout(), format, values...)
+	return err
+}
+
+func newExtractKernelCommand() *cobra.Command {
+	var x extraction
+	var architecture, cmdline string
+	command := &cobra.Command{
+		Use:   "extract-kernel FILE OUTPUT",
+		Short: "Write a store's kernel image to a file",
+		Long:  "extract-kernel writes the first kernel image of a store, or that for an architecture, to OUTPUT; - is the standard output.",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			var wanted []segments.KernelArchitecture
+			if architecture != "" {
+				chosen, err := segments.ParseKernelArchitecture(architecture)
+				if err != nil {
+					return err
+				}
+				wanted = append(wanted, chosen)
+			}
+			return withStore(arguments[0], store.OpenReadOnly, func(s *store.Store) error {
+				kernel, err := s.ExtractKernel(command.Context(), wanted...)
+				if err != nil {
+					return err
+				}
+				if err := x.judge(command, kernel.Integrity); err != nil {
+					return err
+				}
+				if err := errors.Join(save(command, kernel.Image, arguments[1]), save(command, kernel.Cmdline, cmdline)); err != nil {
+					return err
+				}
+				return x.report(command, arguments[1], kernel.Describe(), "%s: %s kernel of %d bytes, hash %s\n",
+					arguments[0], kernel.Header.Architecture, kernel.Image.Size(), kernel.Integrity)
+			})
+		},
+	}
+	command.Flags().StringVar(&architecture, "arch", "", "x86_64, aarch64, riscv64, universal or unknown")
+	command.Flags().StringVar(&cmdline, "cmdline", "", "write the command line to this file")
+	x.register(command)
+	return command
+}
+
+func newExtractEBPFCommand() *cobra.Command {
+	var x extraction
+	var kind, types string
+	command := &cobra.Command{
+		Use:   "extract-ebpf FILE OUTPUT",
+		Short: "Write a store's eBPF program to a file",
+		Long:  "extract-ebpf writes the first eBPF program of a store, or that of a type, to OUTPUT; - is the standard output.",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			var wanted []segments.EBPFProgramType
+			if kind != "" {
+				chosen, err := segments.ParseEBPFProgramType(kind)
+				if err != nil {
+					return err
+				}
+				wanted = append(wanted, chosen)
+			}
+			return withStore(arguments[0], store.OpenReadOnly, func(s *store.Store) error {
+				program, err := s.ExtractEBPF(command.Context(), wanted...)
+				if err != nil {
+					return err
+				}
+				if err := x.judge(command, program.Integrity); err != nil {
+					return err
+				}
+				if err := errors.Join(save(command, program.Image, arguments[1]), save(command, program.BTF, types)); err != nil {
+					return err
+				}
+				return x.report(command, arguments[1], program.Describe(), "%s: %s program of %d bytes, hash %s\n",
+					arguments[0], program.Header.ProgramType, program.Image.Size(), program.Integrity)
+			})
+		},
+	}
+	command.Flags().StringVar(&kind, "type", "", "xdp-distance, tc-filter, socket-filter, tracepoint, kprobe, cgroup-skb or custom")
+	command.Flags().StringVar(&types, "btf", "", "write the type information to this file")
+	x.register(command)
+	return command
+}
+
+func newExtractWASMCommand() *cobra.Command {
+	var x extraction
+	var role string
+	command := &cobra.Command{
+		Use:   "extract-wasm FILE OUTPUT",
+		Short: "Write a store's WebAssembly module to a file",
+		Long:  "extract-wasm writes the module that starts first, or that of a role, to OUTPUT; - is the standard output.",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			return withStore(arguments[0], store.OpenReadOnly, func(s *store.Store) error {
+				modules, err := s.ExtractWASM(command.Context())
+				if err != nil {
+					return err
+				}
+				for _, module := range modules {
+					if role != "" && module.Header.Role.String() != role {
+						continue
+					}
+					if err := x.judge(command, module.Integrity); err != nil {
+						return err
+					}
+					if err := save(command, module.Image, arguments[1]); err != nil {
+						return err
+					}
+					return x.report(command, arguments[1], module.Describe(), "%s: %s module of %d bytes, hash %s\n",
+						arguments[0], module.Header.Role, module.Image.Size(), module.Integrity)
+				}
+				return fmt.Errorf("extract WASM module from store %q: %w", arguments[0], store.ErrNotFound)
+			})
+		},
+	}
+	command.Flags().StringVar(&role, "role", "", "microkernel, interpreter, combined, extension or control-plane")
+	x.register(command)
+	return command
+}
+
+func newExtractDashboardCommand() *cobra.Command {
+	var x extraction
+	command := &cobra.Command{
+		Use:   "extract-dashboard FILE DIRECTORY",
+		Short: "Write the files of a store's dashboard into a new directory",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			return withStore(arguments[0], store.OpenReadOnly, func(s *store.Store) error {
+				dashboard, err := s.ExtractDashboard(command.Context())
+				if err != nil {
+					return err
+				}
+				if err := x.judge(command, dashboard.Integrity); err != nil {
+					return err
+				}
+				if dashboard.Header.Compression != segments.DashboardUncompressed {
+					return fmt.Errorf("the bundle is compressed with %s, which cannot be read", dashboard.Header.Compression)
+				}
+				if err := os.Mkdir(arguments[1], 0o777); err != nil {
+					return err
+				}
+				for _, file := range dashboard.Files {
+					name := filepath.Join(arguments[1], filepath.FromSlash(file.Name))
+					if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+						return err
+					}
+					if err := save(command, file.View, name); err != nil {
+						return err
+					}
+				}
+				return x.report(command, arguments[1], dashboard.Describe(), "%s: dashboard of %d files, hash %s\n",
+					arguments[0], len(dashboard.Files), dashboard.Integrity)
+			})
+		},
+	}
+	x.register(command)
+	return command
+}
