@@ -59,7 +59,7 @@ func engineKernel(t testing.TB, path string, image []byte, cmdline string) {
 	t.Helper()
 	withEngine(t, path, func(limit context.Context, opened *store.Store) error {
 		header := segments.KernelHeader{Type: segments.KernelMicroLinux}
-		_, err := opened.WriteKernel(limit, header, bytes.NewReader(image), int64(len(image)), cmdline)
+		_, err := opened.EmbedKernel(limit, bytes.NewReader(image), int64(len(image)), store.KernelConfig{Header: header, Cmdline: cmdline})
 		return err
 	})
 }
@@ -68,7 +68,7 @@ func engineKernel(t testing.TB, path string, image []byte, cmdline string) {
 func engineEBPF(t testing.TB, path string, program, btf []byte) {
 	t.Helper()
 	withEngine(t, path, func(limit context.Context, opened *store.Store) error {
-		_, err := opened.WriteEBPF(limit, segments.EBPFHeader{}, bytes.NewReader(program), int64(len(program)), btf)
+		_, err := opened.EmbedEBPF(limit, bytes.NewReader(program), int64(len(program)), btf, store.EBPFConfig{})
 		return err
 	})
 }

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"testing"
 
-	"rvffs/segments"
 	"rvffs/store"
 	"rvffs/test/integration/peer"
 	"rvffs/test/integration/rawfile"
@@ -175,7 +174,7 @@ func (x *exchange) weCompact() string {
 func (x *exchange) weEmbed() string {
 	image := fmt.Appendf(nil, "image %d", len(x.done))
 	x.we(func(limit context.Context, opened *store.Store) error {
-		_, err := opened.WriteKernel(limit, segments.KernelHeader{}, bytes.NewReader(image), int64(len(image)), "quiet")
+		_, err := opened.EmbedKernel(limit, bytes.NewReader(image), int64(len(image)), store.KernelConfig{Cmdline: "quiet"})
 		return err
 	})
 	x.kernels, x.named = append(x.kernels, append(image, "quiet"...)), 1
