@@ -10,9 +10,10 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
-// maxWindow bounds, in bytes, what a decoder remembers of what it gave: no image
-// that the format allows needs more.
-const maxWindow = MaxKernelImage
+// usualWindow is how much, in bytes, every decoder of zstd has to remember of what
+// it gave. Only data that is longer may ask for more, and never for more than its
+// own length: a decoder sets the memory aside before it has read anything.
+const usualWindow = 8 << 20
 
 // Inflate reads the compressed bytes of stored and writes to target the size
 // bytes that they stand for. It works in memory that the window of the stream
@@ -45,8 +46,9 @@ func Inflate(method Compression, target io.Writer, stored io.Reader, size int64)
 func newInflater(method Compression, source io.Reader, size int64) (inflated io.Reader, done func(), err error) {
 	switch method {
 	case CompressionZstd:
+		window := uint64(max(size, usualWindow))
 		decoder, err := zstd.NewReader(source, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxMemory(uint64(size)+1), zstd.WithDecoderMaxWindow(maxWindow))
+			zstd.WithDecoderMaxMemory(window), zstd.WithDecoderMaxWindow(window))
 		if err != nil {
 			return nil, nil, err
 		}
