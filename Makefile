@@ -18,13 +18,16 @@ endif
 PORTABLE := ./lineage/... ./segments/... ./store ./store/nearest ./store/vecio
 PEER := test/integration/peer
 
-.PHONY: build demo test lint bench microbench crash deps clean
+.PHONY: build demo demo-boot test lint bench microbench crash deps clean
 
 build: ## bin/rvffs
 	$(GO) build -o bin/rvffs ./cmd/rvffs
 
 demo: deps build ## the whole story on a mount of its own
 	scripts/demo.sh
+
+demo-boot: deps build ## embeds Debian's kernel, extracts it and boots it in an emulator
+	scripts/demo-boot.sh
 
 test: deps ## everything, nothing skipped
 	$(GO) vet ./...

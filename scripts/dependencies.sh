@@ -2,6 +2,7 @@
 # Installs the Debian packages that the tests and the demonstration need. Asks
 # the package manager for nothing that is there already.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
 missing=()
 need() { # PACKAGE CHECK…: the package, unless the check succeeds
@@ -20,8 +21,23 @@ need attr command -v getfattr
 # The race detector is linked by a C compiler.
 need gcc command -v gcc
 need libc6-dev test -e /usr/include/stdlib.h
+# Compiles the eBPF program of the tests.
+need clang command -v clang
+# A real kernel to embed. Its package is unpacked, not installed.
+kernel=test/integration/testdata/debian-kernel/vmlinuz
+need linux-image-cloud-amd64 test -s "$kernel"
 # Debian's own Python by its full name: another one may come first on the path.
 need python3-numpy /usr/bin/python3 -c 'import numpy'
+
+unpack_kernel() { # PACKAGE: its kernel image goes where the tests look for it
+	local image work
+	image=$(apt-cache depends "$1" | awk '/Depends: linux-image/ {print $2; exit}')
+	work=$(mktemp -d)
+	(cd "$work" && apt-get download -qq "$image" && dpkg-deb -x ./*.deb .) 2>/dev/null
+	mkdir -p "$(dirname "$kernel")"
+	cp "$work"/boot/vmlinuz* "$kernel.part" && mv "$kernel.part" "$kernel"
+	rm -rf "$work"
+}
 
 if ((${#missing[@]} > 0)); then
 	install=(env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120)
@@ -38,7 +54,16 @@ if ((${#missing[@]} > 0)); then
 	fi
 	echo "installing: ${missing[*]}" >&2
 	"${install[@]}" update -qq
-	"${install[@]}" install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+	packages=()
+	for package in "${missing[@]}"; do
+		case $package in
+		linux-image-*) unpack_kernel "$package" ;;
+		*) packages+=("$package") ;;
+		esac
+	done
+	if ((${#packages[@]} > 0)); then
+		"${install[@]}" install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+	fi
 fi
 
 if [[ ! -e /dev/fuse ]]; then

@@ -35,6 +35,7 @@ var rows = []row{
 	{"list", "10,000 stores in one mount", (*bench).listRow},
 	{"read", "cat of segments and of raw, warm and cold", (*bench).readRow},
 	{"npy-out", "the files of vectors: the mapped array, its first read, text", (*bench).npyOutRow},
+	{"image", "an embedded kernel image of 100 MiB, plain and compressed", (*bench).imageRow},
 	{"compact", "compaction of a store that is half dead", (*bench).compactRow},
 	{"nearest", "the ten nearest of many vectors, against plain passes over their bytes", (*bench).nearestRow},
 	{"memory", "memory of the mount while vectors stream in", (*bench).memoryRow},

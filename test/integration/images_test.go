@@ -436,7 +436,7 @@ char _license[] __attribute__((section("license"), used)) = "GPL";
 }
 
 // debianKernel is where scripts/dependencies.sh puts a kernel image of Debian's.
-const debianKernel = "/var/cache/rvffs-tests/vmlinuz"
+const debianKernel = "testdata/debian-kernel/vmlinuz"
 
 // TestDebianKernel takes a real kernel there and back with cp, stored as it is and
 // compressed.
