@@ -39,6 +39,7 @@ show 'cp "$kernel" mnt/bootable.rvf/kernel/image'
 show 'echo -n "console=ttyS0 panic=-1" > mnt/bootable.rvf/kernel/cmdline'
 show 'jq -r "[.arch, .kernel_type, .image_size, .image_integrity] | @tsv" mnt/bootable.rvf/kernel/header.json'
 show 'cp mnt/bootable.rvf/kernel/image extracted'
-# The kernel finds no root file system and ends; what counts is its first line.
+# The kernel finds no root file system and ends, and the emulator with it; what
+# counts is its first line.
 show 'timeout 120 qemu-system-x86_64 -accel tcg -m 512 -nographic -no-reboot -nodefaults -serial stdio -kernel extracted \
-	-append "$(cat mnt/bootable.rvf/kernel/cmdline)" </dev/null 2>&1 | grep -a -m 1 "Linux version"'
+	-append "$(cat mnt/bootable.rvf/kernel/cmdline)" </dev/null 2>&1 | grep -a -o "Linux version.*"'

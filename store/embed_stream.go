@@ -36,17 +36,28 @@ const inMemory = 64 << 10
 // must be called.
 func (s *Store) OpenEmbed(part EmbedPart, options EmbedOptions) (*EmbedStream, error) {
 	stream := &EmbedStream{store: s, part: part, kind: embedParts[part], options: options}
-	err := s.checkWritable(s.Current())
-	if err == nil && stream.kind.embed == nil {
-		err = fmt.Errorf("%w: no part is called so", ErrName)
-	}
-	if needs := stream.kind.needs; err == nil && needs != 0 && len(s.Current().ofType(needs)) == 0 {
-		err = fmt.Errorf("%w: there is no %s yet to which this could belong", ErrInput, needs)
-	}
-	if err != nil {
+	if err := stream.check(); err != nil {
 		return nil, stream.describe(err)
 	}
 	return stream, nil
+}
+
+// check says whether the part can be embedded as things stand.
+func (e *EmbedStream) check() error {
+	if e.kind.embed == nil {
+		return fmt.Errorf("%w: no part is called so", ErrName)
+	}
+	snapshot, err := e.store.Snapshot()
+	if err != nil {
+		return err
+	}
+	if err := e.store.checkWritable(snapshot); err != nil {
+		return err
+	}
+	if needs := e.kind.needs; needs != 0 && len(snapshot.ofType(needs)) == 0 {
+		return fmt.Errorf("%w: there is no %s yet to which this could belong", ErrInput, needs)
+	}
+	return nil
 }
 
 func (e *EmbedStream) describe(err error) error {
@@ -86,10 +97,12 @@ func (e *EmbedStream) keep(p []byte) error {
 			return err
 		}
 		e.spool = spool
-		if _, err := spool.Write(e.start); err != nil {
-			return err
+		if len(e.start) > 0 {
+			if _, err := spool.Write(e.start); err != nil {
+				return err
+			}
+			e.start = nil
 		}
-		e.start = nil
 	}
 	_, err := e.spool.Write(p)
 	return err

@@ -163,6 +163,24 @@ func (r *faultRun) kernel(image []byte) bool {
 	}, func(m *crashMark) { m.embed = image })
 }
 
+// part writes a part through a stream, as programs write a file.
+func (r *faultRun) part(part EmbedPart, content []byte, apply func(*crashMark)) bool {
+	return r.change("embed "+string(part), func() error {
+		ctx := context.Background()
+		stream, err := r.store.OpenEmbed(part, EmbedOptions{Compress: true})
+		if err != nil {
+			return err
+		}
+		if _, err = stream.Write(ctx, content); err == nil {
+			err = stream.Flush(ctx)
+		}
+		if closed := stream.Close(ctx); err == nil && closed != nil {
+			r.complain("close of a part that was embedded: %w", closed)
+		}
+		return err
+	}, apply)
+}
+
 func (r *faultRun) compact() bool {
 	return r.change("compact", func() error {
 		_, err := r.store.Compact(context.Background())
@@ -254,6 +272,16 @@ func (r *faultRun) stream(chunks ...[]uint64) {
 
 // faultScripts are the workloads.
 var faultScripts = map[string]faultScript{
+	"parts": func(r *faultRun) {
+		text, random := bytes.Repeat([]byte("compresses well "), 6000), noise(80_000)
+		unchanged := func(*crashMark) {}
+		if !r.part(PartKernelImage, text, func(m *crashMark) { m.embed = text }) {
+			return // what comes next would belong to nothing
+		}
+		r.part(PartKernelCmdline, []byte("console=ttyS0"), unchanged)
+		r.part(PartKernelImage, random, func(m *crashMark) { m.embed = random })
+		r.part(PartKernelHeader, []byte(`{"api_port": 1}`), unchanged)
+	},
 	"vectors": func(r *faultRun) {
 		r.ingest(run(0, 30), 1)
 		r.ingest(run(10, 5), 2)
