@@ -414,6 +414,31 @@ func TestConcurrentPartsOfAKernel(t *testing.T) {
 	}
 }
 
+func TestConcurrentKernelsOfOneArchitecture(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	const writers, rounds = 8, 5
+	problems := make(chan error)
+	for range writers {
+		go func() {
+			var err error
+			for range rounds {
+				_, one := s.EmbedKernel(context.Background(), strings.NewReader("image"), 5, KernelConfig{})
+				err = errors.Join(err, one)
+			}
+			problems <- err
+		}()
+	}
+	for range writers {
+		if err := <-problems; err != nil {
+			t.Error(err)
+		}
+	}
+	if kernels := s.Current().ofType(segments.TypeKernel); len(kernels) != 1 {
+		t.Errorf("%d kernels of one architecture", len(kernels))
+	}
+}
+
 func TestImageMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	cache := imageCache{limit: 1000, entries: map[imageKey]*cachedImage{}}

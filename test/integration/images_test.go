@@ -258,6 +258,27 @@ func TestImagesThroughFiles(t *testing.T) {
 	}
 }
 
+// TestWritersInTurnEmbedOnce lets two programs write one image, of which the first
+// closes what it inherited before the second begins.
+func TestWritersInTurnEmbedOnce(t *testing.T) {
+	t.Parallel()
+	m := newImageMount(t)
+	shell(t, `{ /bin/echo one; /bin/echo two; } > "$1"`, m.path("a.rvf", "kernel", "image"))
+	if err := expectBytes(m.path("a.rvf", "kernel", "image"), []byte("one\ntwo\n")); err != nil {
+		t.Error(err)
+	}
+	m.stop()
+	embedded := 0
+	for _, segment := range must(rawfile.Read(m.backing("a.rvf")))(t).Segments {
+		if segment.Type == rawfile.TypeKernel {
+			embedded++
+		}
+	}
+	if embedded != 1 {
+		t.Errorf("%d kernels were embedded", embedded)
+	}
+}
+
 // TestReaderKeepsItsImage maps an image while another takes its place.
 func TestReaderKeepsItsImage(t *testing.T) {
 	t.Parallel()
