@@ -147,10 +147,14 @@ func (d description) view(image hashedImage) (View, error) {
 	text = append(text, '\n')
 	const key = `_integrity": `
 	quoted := []byte(key + `"` + openVerdict + `"`)
-	at := bytes.Index(text, quoted)
-	return settledView{text: text, word: at + len(key), length: len(openVerdict) + 2, settle: func() (string, error) {
+	word := bytes.Index(text, quoted) + len(key)
+	length, behind := len(openVerdict)+2, ""
+	if text[word+length] == ',' {
+		length, behind = length+1, "," // the comma stays with the word
+	}
+	return settledView{text: text, word: word, length: length, settle: func() (string, error) {
 		verdict, err := image.integrity(context.Background())
-		return fmt.Sprintf("%q", verdict), err
+		return fmt.Sprintf("%q%s", verdict, behind), err
 	}}, nil
 }
 
