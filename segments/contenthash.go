@@ -80,14 +80,43 @@ const verifyBuffer = 128 << 10
 // constant memory, or nothing if the hash is unset or unknown. An early end of the
 // input is io.ErrUnexpectedEOF.
 func VerifyPayload(h Header, payload io.Reader) (HashVerdict, error) {
-	hasher, early := hasherFor(h)
-	if hasher == nil {
-		return early, nil
+	check := NewPayloadCheck(h)
+	if check.hasher == nil {
+		return check.early, nil
 	}
-	if err := feed(hasher, payload, h.PayloadLength); err != nil {
+	if err := feed(check, payload, h.PayloadLength); err != nil {
 		return HashUnknown, err
 	}
-	return hasher.verdict(h), nil
+	return check.Verdict(), nil
+}
+
+// PayloadCheck is VerifyPayload for a payload that comes in parts.
+type PayloadCheck struct {
+	header Header
+	hasher *contentHasher // nil if there is nothing to compute
+	early  HashVerdict
+}
+
+// NewPayloadCheck begins a check against the content hash of a header.
+func NewPayloadCheck(h Header) *PayloadCheck {
+	hasher, early := hasherFor(h)
+	return &PayloadCheck{header: h, hasher: hasher, early: early}
+}
+
+// Write takes the next bytes of the payload. It never fails.
+func (c *PayloadCheck) Write(p []byte) (int, error) {
+	if c.hasher != nil {
+		_, _ = c.hasher.Write(p) // a hash.Hash never returns an error
+	}
+	return len(p), nil
+}
+
+// Verdict is what the check came to, once all of the payload was written.
+func (c *PayloadCheck) Verdict() HashVerdict {
+	if c.hasher == nil {
+		return c.early
+	}
+	return c.hasher.verdict(c.header)
 }
 
 // VerifySegment is VerifyPayload for a segment of a file.
@@ -98,13 +127,9 @@ func VerifySegment(r io.ReaderAt, s Segment) (HashVerdict, error) {
 // verifyBytes is VerifyPayload for a payload that is held in memory and has
 // the length that its header says.
 func verifyBytes(h Header, payload []byte) HashVerdict {
-	hasher, early := hasherFor(h)
-	if hasher == nil {
-		return early
-	}
-	// A hash.Hash never returns an error.
-	_, _ = hasher.Write(payload)
-	return hasher.verdict(h)
+	check := NewPayloadCheck(h)
+	_, _ = check.Write(payload)
+	return check.Verdict()
 }
 
 // contentHasher computes one of the forms of the content hash.

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 
 	"rvffs/segments"
@@ -27,13 +29,21 @@ type merge struct {
 // that the directory stays short however small the commits are. Order and content
 // of the rows stay the same.
 func (w *writer) mergeTail(s *session, d *draft) error {
-	from, count := findMerge(d.manifest.Directory)
+	if w.apartIn != d.base.source {
+		w.apart, w.apartIn = map[int64]bool{}, d.base.source
+	}
+	from, count := findMerge(d.manifest.Directory, w.apart)
 	if count == 0 || w.mergesAreOff() {
 		return nil
 	}
 	run := slices.Clone(d.manifest.Directory[from : from+count])
 	body, rows, err := d.base.readRun(s.file, run)
-	if err != nil || body == nil {
+	var apart notMerged
+	if errors.As(err, &apart) {
+		w.apart[int64(apart)] = true
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	r, err := w.reserve(s, nil, len(body), func() *extent {
@@ -64,15 +74,19 @@ func (w *writer) mergesAreOff() bool {
 
 // findMerge finds the run of directory entries to be merged, which reaches to the
 // newest vector segment: as soon as mergeWidth of one order of size are there,
-// these and the smaller ones behind them. Without one the count is 0.
-func findMerge(directory []segments.DirectoryEntry) (from, count int) {
+// these and the smaller ones behind them. Segments at the offsets in apart stay
+// what they are. Without a run the count is 0.
+func findMerge(directory []segments.DirectoryEntry, apart map[int64]bool) (from, count int) {
+	mergeable := func(entry segments.DirectoryEntry) bool {
+		return entry.Type == segments.TypeVec && !apart[entry.Offset]
+	}
 	end := len(directory)
-	for end > 0 && directory[end-1].Type != segments.TypeVec {
+	for end > 0 && !mergeable(directory[end-1]) {
 		end--
 	}
 	highest, ofHighest, total := 0, 0, uint64(0)
 	start := end
-	for ; start > 0 && directory[start-1].Type == segments.TypeVec; start-- {
+	for ; start > 0 && mergeable(directory[start-1]); start-- {
 		entry := directory[start-1]
 		order := sizeOrder(entry.PayloadLength)
 		if order > highest && ofHighest >= mergeWidth {
@@ -103,8 +117,16 @@ func sizeOrder(payload uint64) int {
 	return order
 }
 
-// readRun reads the rows of all segments of the run. It gives nothing when one of
-// them is not simply rows of the store's dimension.
+// notMerged is the offset of a segment that must stay as it is.
+type notMerged int64
+
+func (o notMerged) Error() string {
+	return fmt.Sprintf("the segment at offset %d cannot be merged", int64(o))
+}
+
+// readRun reads the rows of all segments of the run. It fails with notMerged when
+// one of them is not simply rows of the store's dimension, or is damaged: a merged
+// segment would hide that.
 func (s *Snapshot) readRun(file File, run []segments.DirectoryEntry) (body []byte, rows uint32, err error) {
 	for _, entry := range run {
 		payload := make([]byte, entry.PayloadLength)
@@ -117,9 +139,11 @@ func (s *Snapshot) readRun(file File, run []segments.DirectoryEntry) (body []byt
 		}
 		dimension, count, err := segments.ParseVecPrefix(payload)
 		plain := segment.Flags == 0 && segment.Compression == segments.CompressionNone
-		if err != nil || !plain || int(dimension) != s.Dimension() ||
+		check := segments.NewPayloadCheck(segment.Header)
+		_, _ = check.Write(payload)
+		if err != nil || !plain || int(dimension) != s.Dimension() || check.Verdict() == segments.HashMismatch ||
 			uint64(len(payload)) != segments.VecPrefixSize+uint64(count)*uint64(segments.RowSize(int(dimension))) {
-			return nil, 0, nil
+			return nil, 0, notMerged(entry.Offset)
 		}
 		body = append(body, payload[segments.VecPrefixSize:]...)
 		rows += count

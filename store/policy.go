@@ -85,6 +85,7 @@ type maintenance struct {
 	running bool
 	stopped bool
 	ended   time.Time // the last compaction
+	failed  bool      // it did, and another try would now, too
 	timer   *time.Timer
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
@@ -106,7 +107,7 @@ func (s *Store) consider(snapshot *Snapshot) {
 	if m.running || m.stopped {
 		return
 	}
-	if wait := compactionGap - time.Since(m.ended); need == due && !m.ended.IsZero() && wait > 0 {
+	if wait := compactionGap - time.Since(m.ended); (need == due || m.failed) && !m.ended.IsZero() && wait > 0 {
 		if m.timer == nil {
 			m.timer = time.AfterFunc(wait, func() {
 				m.mu.Lock()
@@ -132,7 +133,7 @@ func (s *Store) compactInBackground(ctx context.Context, share ioShare) {
 	defer m.done.Done()
 	result, err := s.compact(ctx, nil, share)
 	m.mu.Lock()
-	m.running, m.ended = false, time.Now()
+	m.running, m.ended, m.failed = false, time.Now(), err != nil
 	m.cancel()
 	m.mu.Unlock()
 	if errors.Is(err, context.Canceled) {

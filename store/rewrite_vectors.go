@@ -51,17 +51,8 @@ func (r *rewrite) copyRows(ctx context.Context, old File, entries []segments.Dir
 	c := rowCopier{rewrite: r, ctx: ctx, rowSize: segments.RowSize(r.base.Dimension()), once: once, writer: newBlockWriter(r.target), began: time.Now()}
 	defer c.writer.close()
 	for i, entry := range entries {
-		reader, err := openVectors(old, r.base, entry)
-		if err != nil {
-			return err
-		}
-		isDead := func(row, id uint64) bool { return dead(i, row, id) }
-		for first := 0; first < reader.Count(); {
-			copied, err := c.copy(reader, first, isDead)
-			if err != nil {
-				return fmt.Errorf("copy the vectors at offset %d: %w", entry.Offset, asCorrupt(err))
-			}
-			first += copied
+		if err := c.copySegment(old, entry, func(row, id uint64) bool { return dead(i, row, id) }); err != nil {
+			return fmt.Errorf("copy the vectors at offset %d: %w", entry.Offset, asCorrupt(err))
 		}
 	}
 	return errors.Join(c.flush(), c.finish())
@@ -74,10 +65,43 @@ type rowCopier struct {
 	rowSize int
 	once    bool // each id may occur only once
 	writer  *blockWriter
-	current *extent   // nil between segments
-	block   []byte    // rows of current that wait for the writer
-	ids     []uint64  // of the rows read last
+	current *extent  // nil between segments
+	block   []byte   // rows of current that wait for the writer
+	ids     []uint64 // of the rows read last
+	check   *segments.PayloadCheck
 	began   time.Time // when work on block began
+}
+
+// copySegment takes the live rows of one segment. A damaged one is ErrCorrupt: the
+// hash of the new segment would be that of the damage, and nobody could ever tell.
+func (c *rowCopier) copySegment(old File, entry segments.DirectoryEntry, dead func(row, id uint64) bool) error {
+	segment, err := readHeader(old, entry)
+	if err != nil {
+		return err
+	}
+	reader, err := openVectors(old, c.base, entry)
+	if err != nil || reader.Count() == 0 {
+		return err
+	}
+	c.check = segments.NewPayloadCheck(segment.Header)
+	start, rest := segment.PayloadOffset(), int64(segments.VecPrefixSize)+int64(reader.Count())*int64(c.rowSize)
+	if err := copyRange(c.check, old, start, segments.VecPrefixSize); err != nil {
+		return err
+	}
+	for first := 0; first < reader.Count(); {
+		copied, err := c.copy(reader, first, dead)
+		if err != nil {
+			return err
+		}
+		first += copied
+	}
+	if err := copyRange(c.check, old, start+rest, int64(segment.PayloadLength)-rest); err != nil {
+		return err
+	}
+	if c.check.Verdict() == segments.HashMismatch {
+		return fmt.Errorf("%w: the payload is not what its content hash says", ErrCorrupt)
+	}
+	return nil
 }
 
 // copy takes some of the reader's rows from first on, and returns how many. They
@@ -95,6 +119,7 @@ func (c *rowCopier) copy(reader vectorReader, first int, dead func(row, id uint6
 	if err := reader.ReadStored(first, read); err != nil {
 		return 0, err
 	}
+	_, _ = c.check.Write(read)
 	c.ids = c.ids[:0]
 	live := read[:0]
 	for i := range count {

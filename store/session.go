@@ -16,7 +16,10 @@ import (
 // time; all streams of this process share it.
 type writer struct {
 	store *Store
-	lead  sync.Mutex // held by the commit, or the rewrite, that is under way
+
+	lead    sync.Mutex     // held by the commit, or the rewrite, that is under way; guards the next two
+	apart   map[int64]bool // offsets of segments that cannot be merged
+	apartIn *backing       // the file they are in
 
 	mu      sync.Mutex // guards what follows and the shared parts of a session
 	session *session

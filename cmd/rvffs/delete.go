@@ -52,7 +52,10 @@ func newDeleteCommand() *cobra.Command {
 				}
 				if err != nil {
 					// What came before the error must not be deleted by the close.
-					return errors.Join(err, stream.Abandon(command.Context()), stream.Close(command.Context()))
+					if abandoned := stream.Abandon(command.Context()); !errors.Is(err, abandoned) {
+						err = errors.Join(err, abandoned)
+					}
+					return errors.Join(err, stream.Close(command.Context()))
 				}
 				return stream.Close(command.Context())
 			})

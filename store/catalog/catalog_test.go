@@ -354,3 +354,35 @@ func TestLitter(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesWithoutExtension: a store that says in its file what it is may have any
+// name without an extension, and one with; a store that does not needs one.
+func TestNamesWithoutExtension(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, nil, Options{Dimension: 2})
+	ctx, uid, gid := context.Background(), uint32(os.Getuid()), uint32(os.Getgid())
+	if _, err := p.catalog.Root().Mkdir(ctx, "a.rvf", 0o755, uid, gid); err != nil {
+		t.Fatal(err)
+	}
+	a := p.find("a.rvf").Store
+	if _, err := a.Derive(ctx, "kid", 0o755, uid, gid); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		from, to string
+		want     error
+	}{
+		{"kid", "child", nil},
+		{"child", "child.txt", store.ErrName},
+		{"child", "child.rvtext", nil},
+		{"child.rvtext", "child", store.ErrName},
+		{"child.rvtext", "kid.rvf", nil},
+	} {
+		if err := a.Rename(ctx, step.from, a, step.to); !errors.Is(err, step.want) {
+			t.Errorf("%s to %s: %v, want %v", step.from, step.to, err, step.want)
+		}
+	}
+	if p.find("a.rvf/kid.rvf").Store == nil {
+		t.Error("the renamed store is not shown")
+	}
+}

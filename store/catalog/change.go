@@ -76,7 +76,10 @@ func (s *Store) moveFile(_ context.Context, name, full string) error {
 	if err := c.checkChange(path.Base(full)); err != nil {
 		return err
 	}
-	if !isStoreName(full) {
+	// A store without an extension says in its file what it is; it can have other
+	// such names, and those with one.
+	plain := !strings.ContainsRune(strings.TrimLeft(path.Base(full), "."), '.')
+	if !isStoreName(full) && (isStoreName(name) || !plain) {
 		return fmt.Errorf("%w: %q does not end in .rvf, .rvdna, .rvtext, .rvgraph or .rvvis", store.ErrName, path.Base(full))
 	}
 	defer c.changed()

@@ -18,13 +18,22 @@ showing the state it was opened in.
     cat products.rvf/witness.jsonl      the audit chain
     cp  products.rvf/raw backup.rvf     a consistent backup, also under load
     ls  products.rvf/segments           every live segment, byte for byte
-    cp  products.rvf/kernel/image .     the embedded kernel
+    cp  products.rvf/kernel/image .     the embedded kernel; the other way embeds one
 
-Vectors are appended by writing to vectors.append: rows of little-endian float32,
-JSON lines, or RVF segments.
+The vectors are files, too, in the formats that programs read. Their size is exact
+and they can be mapped.
 
-    cp new.f32 products.rvf/vectors.append
+    ls  products.rvf/vectors            vectors.npy ids.npy vectors.csv ...
+    cat products.rvf/vectors/by-id/7.json
+
+Vectors are appended by writing to vectors.append: NumPy's .npy, rows of
+little-endian float32, fvecs, bvecs, JSON, CSV, TSV or RVF segments; the first
+bytes tell which. vectors.append.npy and the like force a format. Ids written to
+vectors.delete delete.
+
+    cp new.npy products.rvf/vectors.append
     echo '{"id": 7, "vector": [0.1, 0.2]}' > products.rvf/vectors.append
+    echo 7 > products.rvf/vectors.delete
 
 When close returns without an error the vectors are on the disk. append.log tells
 what each stream brought, and why one was refused. sync does not commit, close and
