@@ -36,8 +36,9 @@ import "strings"
 // Bytes that could still be several things wait for more. When Settle or Finish
 // asks, they are JSON if they are correct so far, or look like JSON for 16 bytes
 // or up to a last "]" or "}"; a table if the above holds with a last line whose
-// end is missing, or if they are 64 bytes of text; fvecs or bvecs if whole rows
-// have come or D is the store's dimension; else they are raw.
+// end is missing, if they are a header with a column id and nothing behind it, or
+// if they are 64 bytes of text; fvecs or bvecs if whole rows have come or D is the
+// store's dimension; else they are raw.
 //
 // How often are floats taken for text? Outside quotes JSON has none of
 // ; < = > ? @ and no byte from 0x80 on, but these end every float32 from 0.002

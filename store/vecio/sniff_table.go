@@ -124,6 +124,13 @@ func (l *tableLook) rows(d *tableDecoder) bool {
 	return d.count > 1
 }
 
+// onlyHeader reports whether the lines so far, which have ended, are a header with
+// a column id, or a comment that can be one. Of four bytes over and over only the
+// first are looked at.
+func (l *tableLook) onlyHeader() bool {
+	return !l.wrong && l.probe.headed && l.probe.named && len(l.probe.held) == 0 && (l.varied || l.bytes <= len(l.recent))
+}
+
 // even reports whether the lines so far are like those of a table.
 func (l *tableLook) even() bool {
 	return l.lines > 1 && !l.uneven && l.varied && l.first != separators{} && l.bytes >= evenText
@@ -141,5 +148,5 @@ func (l *tableLook) likely() bool {
 	if !l.wrong && d.EndLine() != nil {
 		return false
 	}
-	return l.rows(&d) || ended.even() || l.varied && l.bytes >= anyText
+	return l.rows(&d) || l.onlyHeader() || ended.even() || l.varied && l.bytes >= anyText
 }

@@ -26,6 +26,7 @@ type tableDecoder struct {
 	idColumn  int    // -1 without one
 	above     []byte // the last comment above the first row
 	headed    bool   // a header or a comment came, and no row yet
+	named     bool   // it has a column id, and needs no row to be a header
 	failed    error
 }
 
@@ -38,9 +39,10 @@ func (d *tableDecoder) Settle() error     { return d.failed }
 func (d *tableDecoder) Committable() bool { return true }
 
 // Unfinished counts from the last line's end. A header alone is not finished
-// either: any line of words looks like one.
+// either, for any line of words looks like one; but one with a column id is a
+// table of no rows.
 func (d *tableDecoder) Unfinished() int64 {
-	if d.headed {
+	if d.headed && !d.named {
 		return d.offset + int64(len(d.held))
 	}
 	return int64(len(d.held))
@@ -92,7 +94,7 @@ func (d *tableDecoder) Finish() error {
 		}
 		return d.failed
 	}
-	d.failed = d.fail("the stream ends behind the header: a line of words is none without rows")
+	d.failed = d.fail(`the stream ends behind the header: without rows a line of words is none, unless it has a column "id"`)
 	return d.failed
 }
 
@@ -162,7 +164,7 @@ func (d *tableDecoder) take(p []byte) error {
 	case p[i] == '#':
 		if d.separator == 0 {
 			d.above = append(d.above[:0], p[i+1:bytes.IndexByte(p, '\n')]...)
-			d.headed = true
+			d.headed, d.named = true, namesID(d.above, d.format == TSV)
 		}
 		return nil
 	}
@@ -200,15 +202,19 @@ func (d *tableDecoder) begin(line []byte) (header bool, err error) {
 	if id >= 0 {
 		components--
 	}
+	// What may be a table of no rows fits every store; its rows are looked at when
+	// they come.
+	empty := header && id >= 0
 	switch known := d.knownDimension(); {
-	case components == 0:
-		return false, d.fail("a table without a column of values")
 	case components > MaxDimension:
 		return false, d.fail("more than %d columns of values", MaxDimension)
+	case empty:
+	case components == 0:
+		return false, d.fail("a table without a column of values")
 	case known != 0 && known != components:
 		return false, d.fail("%d columns of values where the dimension is %d", components, known)
 	}
 	d.separator, d.columns, d.idColumn = head.separator, head.columns, id
-	d.headed, d.above = header, nil
+	d.headed, d.named, d.above = header, id >= 0, nil
 	return header, nil
 }

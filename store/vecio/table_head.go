@@ -52,6 +52,12 @@ func readTableHead(line []byte, onlyTabs bool) (tableHead, error) {
 	}
 }
 
+// namesID reports whether a line can be the header of a table with a column id.
+func namesID(line []byte, onlyTabs bool) bool {
+	head, err := readTableHead(line, onlyTabs)
+	return err == nil && head.id >= 0
+}
+
 // tableSeparator is what stands between the columns of a line.
 func tableSeparator(line []byte) byte {
 	const order = " ,;\t"

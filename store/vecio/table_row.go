@@ -14,6 +14,9 @@ func (d *tableDecoder) row(p []byte) error {
 	if d.idColumn >= 0 {
 		components--
 	}
+	if components == 0 {
+		return d.fail("a table without a column of values")
+	}
 	d.grow(4 * components)
 	to := d.rows[begin:]
 	var id uint64
