@@ -13,7 +13,8 @@ const blanks = "               "
 // putNumber writes the little-endian float32 at the start of value into the first
 // numberWidth bytes of p, behind spaces: the shortest decimal from which the same
 // float32 comes back, in the form of strconv's 'g'. (Where two are equally near the
-// even one is taken, which strconv does not always do.) That never takes more: nine
+// even one is taken, which strconv does not always do.) A negative zero gets a
+// point, for to many readers of JSON "-0" is a whole number without a sign. That never takes more: nine
 // digits with a point, behind a sign and with the exponent or the zeros of a
 // number that is at least 0.0001.
 func putNumber(p, value []byte, words numberWords) {
@@ -35,10 +36,14 @@ func putNumber(p, value []byte, words numberWords) {
 		return
 	}
 	at := numberWidth
-	if float == 0 {
+	switch {
+	case float == 0 && negative:
+		at -= len("0.0")
+		copy(p[at:], "0.0")
+	case float == 0:
 		at--
 		p[at] = '0'
-	} else {
+	default:
 		digits, exponent := shortestDecimal(float)
 		at = putDecimal(p, digits, exponent)
 	}

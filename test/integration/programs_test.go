@@ -26,7 +26,13 @@ type outcome struct {
 // fails the test.
 func try(t testing.TB, name string, arguments ...string) outcome {
 	t.Helper()
-	limit, cancel := context.WithTimeout(context.Background(), patience)
+	return tryFor(t, patience, name, arguments...)
+}
+
+// tryFor is try for a program that may run so long.
+func tryFor(t testing.TB, most time.Duration, name string, arguments ...string) outcome {
+	t.Helper()
+	limit, cancel := context.WithTimeout(context.Background(), most)
 	defer cancel()
 	command := exec.CommandContext(limit, name, arguments...)
 	command.Env = environment()

@@ -51,42 +51,46 @@ func newVectors(t testing.TB, path string, dimension int, ids []uint64, rows [][
 	}
 }
 
-// readEverything compares every file of vectors with the rows and ids that it gets.
+// readEverything compares every file of vectors with rows and ids. Its arguments
+// are, for each store: the folder, a file of the rows, one of the ids, the
+// dimension, and "text" if the files in text are to be read too.
 const readEverything = `
 import csv, json, os, sys
 import numpy as np
-folder, want, ids, d, text = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5] == 'text'
-x = np.fromfile(want, '<f4').reshape(-1, d)
-i = np.fromfile(ids, '<u8')
-def same(what, got, want=x):
-    assert got.shape == want.shape, (what, got.shape, want.shape)
-    assert got.dtype == want.dtype and got.tobytes() == want.tobytes(), what
-path = lambda name: os.path.join(folder, name)
-same('npy', np.load(path('vectors.npy')))
-if len(x):
-    mapped = np.load(path('vectors.npy'), mmap_mode='r')
-    same('mapped', mapped)
-    same('one row', np.array(mapped[len(x) // 2]), x[len(x) // 2])
-same('ids', np.load(path('ids.npy')), i)
-same('f32', np.fromfile(path('vectors.f32'), '<f4').reshape(-1, d))
-fvecs = np.fromfile(path('vectors.fvecs'), '<i4').reshape(-1, d + 1)
-assert (fvecs[:, 0] == d).all()
-same('fvecs', np.ascontiguousarray(fvecs[:, 1:]).view('<f4'))
-for n in sorted({0, len(x) // 3, len(x) - 1}) if len(x) else []:
-    same('by id', np.fromfile(path('by-id/%d.f32' % i[n]), '<f4'), x[n])
-    one = json.load(open(path('by-id/%d.json' % i[n])))
-    assert one['id'] == i[n], one['id']
-    same('by id, JSON', np.array(one['vector'], '<f4'), x[n])
-if text:
-    lines = [json.loads(line) for line in open(path('vectors.jsonl'))]
-    assert [line['id'] for line in lines] == i.tolist()
-    same('jsonl', np.array([line['vector'] for line in lines], '<f4').reshape(-1, d))
-    table = list(csv.reader(open(path('vectors.csv'))))
-    assert table[0] == ['id'] + ['v%d' % c for c in range(d)]
-    assert [int(row[0]) for row in table[1:]] == i.tolist()
-    same('csv', np.array([row[1:] for row in table[1:]], '<f4').reshape(-1, d))
+def read_everything(folder, want, ids, d, text):
+    i = np.fromfile(ids, '<u8')
+    x = np.fromfile(want, '<f4').reshape(len(i), d)
+    def same(what, got, want=x):
+        assert got.shape == want.shape, (folder, what, got.shape, want.shape)
+        assert got.dtype == want.dtype and got.tobytes() == want.tobytes(), (folder, what)
+    path = lambda name: os.path.join(folder, name)
+    same('npy', np.load(path('vectors.npy')))
     if len(x):
-        same('csv, numpy', np.loadtxt(path('vectors.csv'), dtype='<f4', delimiter=',', skiprows=1, ndmin=2)[:, 1:].copy())
+        mapped = np.load(path('vectors.npy'), mmap_mode='r')
+        same('mapped', mapped)
+        same('one row', np.array(mapped[len(x) // 2]), x[len(x) // 2])
+    same('ids', np.load(path('ids.npy')), i)
+    same('f32', np.fromfile(path('vectors.f32'), '<f4').reshape(len(x), d))
+    fvecs = np.fromfile(path('vectors.fvecs'), '<i4').reshape(len(x), d + 1)
+    assert (fvecs[:, 0] == d).all()
+    same('fvecs', np.ascontiguousarray(fvecs[:, 1:]).view('<f4'))
+    for n in sorted({0, len(x) // 3, len(x) - 1}) if len(x) else []:
+        same('by id', np.fromfile(path('by-id/%d.f32' % i[n]), '<f4'), x[n])
+        one = json.load(open(path('by-id/%d.json' % i[n])))
+        assert one['id'] == i[n], one['id']
+        same('by id, JSON', np.array(one['vector'], '<f4'), x[n])
+    if text:
+        lines = [json.loads(line) for line in open(path('vectors.jsonl'))]
+        assert [line['id'] for line in lines] == i.tolist()
+        same('jsonl', np.array([line['vector'] for line in lines], '<f4').reshape(len(x), d))
+        table = list(csv.reader(open(path('vectors.csv'))))
+        assert table[0] == ['id'] + ['v%d' % c for c in range(d)]
+        assert [int(row[0]) for row in table[1:]] == i.tolist()
+        same('csv', np.array([row[1:] for row in table[1:]], '<f4').reshape(len(x), d))
+        if len(x):
+            same('csv, numpy', np.loadtxt(path('vectors.csv'), dtype='<f4', delimiter=',', skiprows=1, ndmin=2)[:, 1:].copy())
+for folder, want, ids, d, text in zip(*[iter(sys.argv[1:])] * 5):
+    read_everything(folder, want, ids, int(d), text == 'text')
 `
 
 // TestNumpyReadsVectorFiles lets numpy, json and csv read every file of vectors, of
