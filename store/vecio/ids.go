@@ -1,6 +1,7 @@
 package vecio
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 )
@@ -148,7 +149,7 @@ func (d *IDDecoder) decide() error {
 	held := d.held
 	d.held = nil
 	switch {
-	case len(held) >= len(npyStart) && string(held[:len(npyStart)]) == npyStart:
+	case bytes.HasPrefix(held, []byte(npyMagic)):
 		d.choose(NPYIDs)
 	case !isText(held):
 		d.choose(RawIDs)
@@ -165,8 +166,6 @@ func (d *IDDecoder) decide() error {
 	}
 	return d.inner.write(held)
 }
-
-const npyStart = "\x93NUMPY"
 
 // isText says whether all bytes are printable ASCII or white space.
 func isText(p []byte) bool {

@@ -56,6 +56,7 @@ func TestIDs(t *testing.T) {
 		"binary digits":   {rawIDsOf(0x31), RawIDs, []uint64{0x31}},
 		"array of NumPy":  {npyOf("<u8", "(2,)", rawIDsOf(5, 6)), NPYIDs, []uint64{5, 6}},
 		"signed":          {npyOf("<i8", "(1,)", rawIDsOf(5)), NPYIDs, []uint64{5}},
+		"native order":    {npyOf("=u8", "(1,)", rawIDsOf(5)), NPYIDs, []uint64{5}},
 		"empty of NumPy":  {npyOf("<u8", "(0,)", ""), NPYIDs, nil},
 	} {
 		for size := 1; size < 200; size += 7 {
@@ -118,6 +119,12 @@ func TestBadIDs(t *testing.T) {
 		"array too long":    {npyOf("<u8", "(1,)", "123456789"), 0, 0},
 		"array of billions": {npyOf("<u8", "(99999999999999999999,)", ""), 0, 0},
 		"long description":  {"\x93NUMPY\x02\x00\xff\xff\xff\xff", 0, 0},
+		"other byte order":  {npyOf(">u8", "(1,)", "12345678"), 0, 0},
+		"no byte order":     {npyOf("u8", "(1,)", "12345678"), 0, 0},
+		"structured":        {"\x93NUMPY\x01\x00\x1f\x00{'descr': [('a', '<u8')], 'shape", 0, 0},
+		"half a dictionary": {"\x93NUMPY\x01\x00\x0f\x00{'descr': '<u8'", 0, 0},
+		"minor version":     {"\x93NUMPY\x01\x01", 0, 0},
+		"absurd number":     {npyOf("<u8", "(9223372036854775807,)", ""), 0, 0},
 		"control character": {"1 2 3 4 5\x00", 1, 8},
 	} {
 		for size := 1; size < 200; size += 7 {

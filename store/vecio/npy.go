@@ -1,18 +1,8 @@
 package vecio
 
 import (
-	"encoding/binary"
+	"errors"
 	"fmt"
-)
-
-const (
-	npyMagic = "\x93NUMPY"
-	// npyPreamble is the length of magic and version; the header's length comes
-	// next, in two bytes in version 1 and in four in later ones.
-	npyPreamble = len(npyMagic) + 2
-	// maxNPYHeader is the longest header that version 1 can have. That of an array
-	// of plain numbers has some 120 bytes.
-	maxNPYHeader = 65535
 )
 
 // npyDecoder reads NumPy's files: a header that tells type and shape, and the
@@ -24,7 +14,7 @@ type npyDecoder struct {
 	options  Options
 	position int64 // bytes taken
 	start    int64 // of the array at hand
-	head     []byte
+	head     npyHead
 	array    npyArray
 	inside   bool   // the header is complete, the values are not
 	begin    int64  // of the values
@@ -118,66 +108,23 @@ func (d *npyDecoder) header(p []byte) (taken int, err error) {
 	if len(d.head) == 0 {
 		d.start, d.before = d.position, d.count
 	}
-	for {
-		need, err := d.headerNeeds()
-		if err != nil {
-			return taken, err
-		}
-		if len(d.head) == need {
-			return taken, d.beginArray()
-		}
-		n := min(need-len(d.head), len(p)-taken)
-		if n == 0 {
-			return taken, nil
-		}
-		d.head = append(d.head, p[taken:taken+n]...)
-		taken += n
-		d.position += int64(n)
+	taken, whole, err := d.head.take(p)
+	d.position += int64(taken)
+	switch {
+	case errors.Is(err, errNotNPY) && d.start > 0:
+		return taken, d.failHeader("bytes behind the array's last row that begin no other NumPy file")
+	case err != nil:
+		return taken, d.failHeader("%v", err)
+	case whole:
+		return taken, d.beginArray()
 	}
-}
-
-// headerNeeds is the length that head must have before more can be said; it has
-// it when the header is complete.
-func (d *npyDecoder) headerNeeds() (int, error) {
-	if n := min(len(d.head), len(npyMagic)); string(d.head[:n]) != npyMagic[:n] {
-		if d.start > 0 {
-			return 0, d.failHeader("bytes behind the array's last row that begin no other NumPy file")
-		}
-		return 0, d.failHeader("the stream does not begin as a NumPy file does")
-	}
-	if len(d.head) < npyPreamble {
-		return npyPreamble, nil
-	}
-	length, field := 0, d.head[npyPreamble:]
-	switch major, minor := d.head[npyPreamble-2], d.head[npyPreamble-1]; {
-	case major == 1 && minor == 0:
-		if len(field) < 2 {
-			return npyPreamble + 2, nil
-		}
-		length = 2 + int(binary.LittleEndian.Uint16(field))
-	case (major == 2 || major == 3) && minor == 0:
-		if len(field) < 4 {
-			return npyPreamble + 4, nil
-		}
-		said := binary.LittleEndian.Uint32(field)
-		if said > maxNPYHeader {
-			return 0, d.failHeader("a header of %d bytes; %d are possible", said, maxNPYHeader)
-		}
-		length = 4 + int(said)
-	default:
-		return 0, d.failHeader("version %d.%d of NumPy's format; 1.0, 2.0 and 3.0 are known", major, minor)
-	}
-	return npyPreamble + length, nil
+	return taken, nil
 }
 
 // beginArray reads the header, which is complete.
 func (d *npyDecoder) beginArray() error {
-	text := d.head[npyPreamble+2:]
-	if d.head[npyPreamble-2] > 1 {
-		text = text[2:]
-	}
 	var err error
-	if d.array, err = parseNPYHeader(text); err != nil {
+	if d.array, err = parseNPYArray(d.head.text()); err != nil {
 		return d.failHeader("%v", err)
 	}
 	d.head = d.head[:0]

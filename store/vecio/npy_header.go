@@ -2,106 +2,74 @@ package vecio
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math"
 )
 
-// npyArray is what a NumPy file's header says of its array.
-type npyArray struct {
-	element
-	rows      int64
-	dimension int // values of a row; any number, even 0, when there are no rows
-	line      bool
-}
-
-// npyElements are the dtypes that can be vectors. A byte order of the writing
-// machine is taken for little-endian, as NumPy itself does on nearly all of them.
-var npyElements = map[string]element{
-	"<f2": float16Little, "=f2": float16Little, "|f2": float16Little, ">f2": float16Big,
-	"<f4": float32Little, "=f4": float32Little, "|f4": float32Little, ">f4": float32Big,
-	"<f8": float64Little, "=f8": float64Little, "|f8": float64Little, ">f8": float64Big,
+// npyDescription is what a NumPy file's header says of its array.
+type npyDescription struct {
+	dtype   string
+	fortran bool
+	shape   []int64
 }
 
 // parseNPYHeader reads the header's text, a Python dictionary with the three
-// members that NumPy writes, in any order.
-func parseNPYHeader(text []byte) (npyArray, error) {
+// members that NumPy writes, in any order. wanted is what the reader takes, for the
+// error about structured values.
+func parseNPYHeader(text []byte, wanted string) (npyDescription, error) {
 	p := pythonText{text}
-	var array npyArray
-	var fortran bool
-	var shape []int64
+	var header npyDescription
 	seen := map[string]bool{}
 	if err := p.expect('{'); err != nil {
-		return array, err
+		return header, err
 	}
 	for !p.accept('}') {
 		name, err := p.quoted()
 		if err != nil {
-			return array, err
+			return header, err
 		}
 		if seen[name] {
-			return array, fmt.Errorf("the header says %q twice", name)
+			return header, fmt.Errorf("the header says %q twice", name)
 		}
 		if err := p.expect(':'); err != nil {
-			return array, err
+			return header, err
 		}
 		switch name {
 		case "descr":
-			array.element, err = p.dtype()
+			header.dtype, err = p.dtype(wanted)
 		case "fortran_order":
-			fortran, err = p.truth()
+			header.fortran, err = p.truth()
 		case "shape":
-			shape, err = p.shape()
+			header.shape, err = p.shape()
 		default:
 			err = fmt.Errorf("the header has a member %.40q, which no NumPy file has", name)
 		}
 		if err != nil {
-			return array, err
+			return header, err
 		}
 		seen[name] = true
 		if p.accept(',') {
 			continue
 		}
 		if err := p.expect('}'); err != nil {
-			return array, err
+			return header, err
 		}
 		break
 	}
 	if len(p.space()) > 0 {
-		return array, p.unexpected("nothing behind the header's dictionary")
+		return header, p.unexpected("nothing behind the header's dictionary")
 	}
 	for _, name := range []string{"descr", "fortran_order", "shape"} {
 		if !seen[name] {
-			return array, fmt.Errorf("the header does not say %q", name)
+			return header, fmt.Errorf("the header does not say %q", name)
 		}
 	}
-	return array, array.setShape(shape, fortran)
+	return header, nil
 }
 
-// setShape makes rows out of a shape.
-func (a *npyArray) setShape(shape []int64, fortran bool) error {
-	values := int64(0)
-	switch len(shape) {
-	case 1:
-		a.line, a.rows, values = true, min(shape[0], 1), shape[0]
-	case 2:
-		a.rows, values = shape[0], shape[1]
-	default:
-		return fmt.Errorf("an array of %d dimensions: one is a vector, two are rows of vectors", len(shape))
-	}
-	if a.rows == 0 {
-		return nil
-	}
-	switch {
-	case values < 1 || values > MaxDimension:
-		return fmt.Errorf("rows of %d values; 1 to %d are possible", values, MaxDimension)
-	case a.rows > math.MaxInt64/(int64(a.size)*values):
-		return fmt.Errorf("%d rows of %d values are more than any file holds", a.rows, values)
-	case fortran && a.rows > 1 && values > 1:
-		return errors.New("the array is in Fortran order, column after column: save numpy.ascontiguousarray of it")
-	}
-	a.dimension = int(values)
-	return nil
+// wrongDtype is the error for plain values that are not wanted.
+func (h npyDescription) wrongDtype(wanted string) error {
+	return fmt.Errorf("values of dtype %.40q: %s", h.dtype, wanted)
 }
 
 // pythonText is what is left of a Python literal.
@@ -148,20 +116,12 @@ func (p *pythonText) quoted() (string, error) {
 	return "", p.unexpected("a string in quotes")
 }
 
-// dtype takes the type of the array's values.
-func (p *pythonText) dtype() (element, error) {
+// dtype takes the name of the type of the array's values.
+func (p *pythonText) dtype(wanted string) (string, error) {
 	if rest := p.space(); len(rest) > 0 && (rest[0] == '[' || rest[0] == '(' || rest[0] == '{') {
-		return element{}, fmt.Errorf("structured values of dtype %.60s: vectors are f2, f4 or f8", rest)
+		return "", fmt.Errorf("structured values of dtype %.60s: %s", rest, wanted)
 	}
-	name, err := p.quoted()
-	if err != nil {
-		return element{}, err
-	}
-	e, known := npyElements[name]
-	if !known {
-		return element{}, fmt.Errorf("values of dtype %.40q: vectors are f2, f4 or f8", name)
-	}
-	return e, nil
+	return p.quoted()
 }
 
 // truth takes True or False.

@@ -30,6 +30,7 @@ type row struct {
 // rows are all of them, in the order of the table.
 var rows = []row{
 	{"append", "dd into vectors.append, against dd to the disk and the reference runtime", (*bench).appendRow},
+	{"formats", "vectors in other formats into vectors.append, against raw f32 and Python", (*bench).formatsRow},
 	{"small", "commits of one vector", (*bench).smallRow},
 	{"open", "open a large store and read one vector", (*bench).openRow},
 	{"list", "10,000 stores in one mount", (*bench).listRow},
