@@ -61,6 +61,17 @@ func (f facts) fill(out *fuse.Attr) {
 	out.SetTimes(&f.modified, &f.modified, &f.modified)
 }
 
+// answer is that to a stat, with the time for which the kernel may believe it: the
+// facts, or the error for which there are none.
+func (f facts) answer(errno syscall.Errno, timeout time.Duration, out *fuse.AttrOut) syscall.Errno {
+	if errno != 0 {
+		return errno
+	}
+	f.fill(&out.Attr)
+	out.SetTimeout(timeout)
+	return 0
+}
+
 // specialBits are the mode bits of folders that change what permissions mean.
 const specialBits = os.ModeSticky | os.ModeSetgid | os.ModeSetuid
 

@@ -18,7 +18,7 @@ import (
 // byIDNode is the folder whose files show one vector each, named by its id. There
 // may be any number of them, so they can be opened and are not listed.
 type byIDNode struct {
-	directory
+	unlisted
 	store *catalog.Store
 }
 
@@ -34,7 +34,7 @@ const byIDPath = vectorsName + "/" + byIDName
 var vectorSuffixes = map[string]vecio.FileFormat{".json": vecio.FileJSONL, ".f32": vecio.FileF32}
 
 func (t *tree) lookupByID(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := &byIDNode{directory: directory{node{tree: t}}, store: s}
+	child := &byIDNode{unlisted: unlisted{directory{node{tree: t}}}, store: s}
 	described, errno := t.snapshotFolder(ctx, s, byIDPath)
 	if errno != 0 {
 		return nil, errno
@@ -46,12 +46,7 @@ func (t *tree) lookupByID(ctx context.Context, parent *nodefs.Inode, s *catalog.
 // Getattr describes the folder.
 func (n *byIDNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	described, errno := n.tree.snapshotFolder(ctx, n.store, byIDPath)
-	if errno != 0 {
-		return errno
-	}
-	described.fill(&out.Attr)
-	out.SetTimeout(nameTimeout)
-	return 0
+	return described.answer(errno, nameTimeout, out)
 }
 
 // Lookup finds a vector by its id, which must be written as numbers are.
@@ -76,12 +71,6 @@ func parseVectorName(name string) (id uint64, format vecio.FileFormat, valid boo
 		return 0, 0, false
 	}
 	return id, format, valid
-}
-
-// OpendirHandle lists nothing.
-func (n *byIDNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
-	handle, errno := openListing(ctx, n.EmbeddedInode(), func(context.Context) ([]fuse.DirEntry, syscall.Errno) { return nil, 0 })
-	return handle, 0, errno
 }
 
 // lookupVector answers a lookup of a file about the vector with an id.

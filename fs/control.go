@@ -53,12 +53,7 @@ func (n *controlNode) facts() (facts, syscall.Errno) {
 // Getattr gives owner and time of the backing directory.
 func (n *controlNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	described, errno := n.facts()
-	if errno != 0 {
-		return errno
-	}
-	described.fill(&out.Attr)
-	out.SetTimeout(nameTimeout)
-	return 0
+	return described.answer(errno, nameTimeout, out)
 }
 
 // names lists the files, in an order that fixes their inode numbers.

@@ -43,12 +43,7 @@ func (n *folderNode) name() string { return n.folder.Path() }
 // Getattr describes the backing folder.
 func (n *folderNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	described, errno := n.facts()
-	if errno != 0 {
-		return errno
-	}
-	described.fill(&out.Attr)
-	out.SetTimeout(nameTimeout)
-	return 0
+	return described.answer(errno, nameTimeout, out)
 }
 
 // Setattr changes mode, owner and times of the backing folder.

@@ -70,11 +70,7 @@ func (n *inletNode) facts() (facts, syscall.Errno) {
 // best.
 func (n *inletNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	described, errno := n.facts()
-	if errno != 0 {
-		return errno
-	}
-	described.fill(&out.Attr)
-	return 0
+	return described.answer(errno, 0, out)
 }
 
 // Setattr accepts what copying programs do to a file that they write: owner, mode

@@ -53,12 +53,7 @@ func (n *liveNode) facts() (facts, syscall.Errno) {
 // Getattr gives the size of the text.
 func (n *liveNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	described, errno := n.facts()
-	if errno != 0 {
-		return errno
-	}
-	described.fill(&out.Attr)
-	out.SetTimeout(nameTimeout)
-	return 0
+	return described.answer(errno, nameTimeout, out)
 }
 
 // Setattr is refused.

@@ -22,7 +22,7 @@ const (
 // nearest neighbors. It lists none of them: there may be millions, and each costs
 // a search as soon as somebody asks for its size.
 type neighborsNode struct {
-	directory
+	unlisted
 	store *catalog.Store
 }
 
@@ -33,8 +33,8 @@ var (
 )
 
 func lookupNeighbors(ctx context.Context, parent *storeNode, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := &neighborsNode{directory: directory{node{tree: parent.tree}}, store: parent.store}
-	described, errno := child.facts()
+	child := &neighborsNode{unlisted: unlisted{directory{node{tree: parent.tree}}}, store: parent.store}
+	described, errno := child.tree.snapshotFolder(ctx, child.store, neighborsName)
 	if errno != 0 {
 		return nil, errno
 	}
@@ -42,23 +42,10 @@ func lookupNeighbors(ctx context.Context, parent *storeNode, out *fuse.EntryOut)
 	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFDIR, Ino: child.store.Inode(neighborsName)}), 0
 }
 
-func (n *neighborsNode) facts() (facts, syscall.Errno) {
-	backing, err := n.store.Attributes()
-	if err != nil {
-		return facts{}, n.tree.errno(n.store.Path(), "stat "+neighborsName, err)
-	}
-	return folderOf(backing), 0
-}
-
-// Getattr describes the folder; its time is that of the store file.
-func (n *neighborsNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	described, errno := n.facts()
-	if errno != 0 {
-		return errno
-	}
-	described.fill(&out.Attr)
-	out.SetTimeout(nameTimeout)
-	return 0
+// Getattr describes the folder.
+func (n *neighborsNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	described, errno := n.tree.snapshotFolder(ctx, n.store, neighborsName)
+	return described.answer(errno, nameTimeout, out)
 }
 
 // Lookup searches for the neighbors of the id in the name, for the size has to be
@@ -77,10 +64,4 @@ func (n *neighborsNode) Lookup(ctx context.Context, name string, out *fuse.Entry
 	}
 	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: found.Number, Gen: found.Generation}
 	return n.tree.lookupViewAs(ctx, n.EmbeddedInode(), n.store, path, store.TextView(found.Text), identity, found.Time, out)
-}
-
-// OpendirHandle lists nothing.
-func (n *neighborsNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
-	handle, errno := openListing(ctx, n.EmbeddedInode(), func(context.Context) ([]fuse.DirEntry, syscall.Errno) { return nil, 0 })
-	return handle, 0, errno
 }

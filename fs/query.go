@@ -60,11 +60,7 @@ func (n *queryNode) facts() (facts, syscall.Errno) {
 // Getattr tells whose the store is.
 func (n *queryNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	described, errno := n.facts()
-	if errno != 0 {
-		return errno
-	}
-	described.fill(&out.Attr)
-	return 0
+	return described.answer(errno, 0, out)
 }
 
 // Setattr accepts what opening with truncation and copying do, and does nothing.

@@ -134,12 +134,7 @@ func (n *storeNode) facts() (facts, syscall.Errno) {
 // Getattr gives owner, mode and time of the store file.
 func (n *storeNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	described, errno := n.facts()
-	if errno != 0 {
-		return errno
-	}
-	described.fill(&out.Attr)
-	out.SetTimeout(nameTimeout)
-	return 0
+	return described.answer(errno, nameTimeout, out)
 }
 
 // Setattr acts on the store file, which is never executable.

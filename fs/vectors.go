@@ -60,12 +60,7 @@ func (t *tree) snapshotFolder(ctx context.Context, s *catalog.Store, path string
 // Getattr describes the folder.
 func (n *vectorsNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	described, errno := n.tree.snapshotFolder(ctx, n.store, vectorsName)
-	if errno != 0 {
-		return errno
-	}
-	described.fill(&out.Attr)
-	out.SetTimeout(nameTimeout)
-	return 0
+	return described.answer(errno, nameTimeout, out)
 }
 
 // Lookup finds a file of all vectors, or the folder of single ones.

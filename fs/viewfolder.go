@@ -50,12 +50,7 @@ func (n *viewFolderNode) facts(ctx context.Context) (facts, syscall.Errno) {
 // Getattr describes the folder; its time is that of the last commit.
 func (n *viewFolderNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	described, errno := n.facts(ctx)
-	if errno != 0 {
-		return errno
-	}
-	described.fill(&out.Attr)
-	out.SetTimeout(nameTimeout)
-	return 0
+	return described.answer(errno, nameTimeout, out)
 }
 
 // list gives the newest snapshot and the views in and below this folder, under

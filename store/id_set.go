@@ -1,6 +1,9 @@
 package store
 
-import "slices"
+import (
+	"iter"
+	"slices"
+)
 
 // idSet is a set of vector ids in memory that no choice of ids can blow up: some
 // bytes for a run of consecutive ids, however long, and at most about eight for an
@@ -121,22 +124,8 @@ func (s *idSet) around(other *idSet) (from, to int) {
 // shared is the number of ids in both sets.
 func (s *idSet) shared(other *idSet) uint64 {
 	var count uint64
-	a, b := startCursor(s.blocks), startCursor(other.blocks)
-	for a.any && b.any {
-		first, last := max(a.run.first, b.run.first), min(a.run.last, b.run.last)
-		switch {
-		case a.run.last < first:
-			a.seek(first)
-		case b.run.last < first:
-			b.seek(first)
-		default:
-			count += last - first + 1
-			if a.run.last == last {
-				a.next()
-			} else {
-				b.next()
-			}
-		}
+	for first, last := range s.overlaps(other) {
+		count += last - first + 1
 	}
 	return count
 }
@@ -144,16 +133,29 @@ func (s *idSet) shared(other *idSet) uint64 {
 // common is the set of the ids that are in both sets.
 func (s *idSet) common(other *idSet) *idSet {
 	both := newIDSet()
-	a, b := startCursor(s.blocks), startCursor(other.blocks)
-	for a.any && b.any {
-		first, last := max(a.run.first, b.run.first), min(a.run.last, b.run.last)
-		switch {
-		case a.run.last < first:
-			a.seek(first)
-		case b.run.last < first:
-			b.seek(first)
-		default:
-			both.addRun(first, last-first+1)
+	for first, last := range s.overlaps(other) {
+		both.addRun(first, last-first+1)
+	}
+	return both
+}
+
+// overlaps gives first and last id of each run of ids that are in both sets, in
+// ascending order.
+func (s *idSet) overlaps(other *idSet) iter.Seq2[uint64, uint64] {
+	return func(yield func(first, last uint64) bool) {
+		a, b := startCursor(s.blocks), startCursor(other.blocks)
+		for a.any && b.any {
+			first, last := max(a.run.first, b.run.first), min(a.run.last, b.run.last)
+			switch {
+			case a.run.last < first:
+				a.seek(first)
+				continue
+			case b.run.last < first:
+				b.seek(first)
+				continue
+			case !yield(first, last):
+				return
+			}
 			if a.run.last == last {
 				a.next()
 			} else {
@@ -161,7 +163,6 @@ func (s *idSet) common(other *idSet) *idSet {
 			}
 		}
 	}
-	return both
 }
 
 // ascending lists the ids.

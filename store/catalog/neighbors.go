@@ -44,7 +44,7 @@ type neighborFiles struct {
 	mu     sync.Mutex
 	byUse  list.List // of *neighborFile, the newest first
 	places map[uint64]*list.Element
-	span   uint64 // the first of inodeSpan numbers for such files, 0 before the first
+	span   numberSpan
 	given  uint64 // numbers given out
 }
 
@@ -81,13 +81,10 @@ func (n *neighborFiles) keep(id uint64, found Neighbors, c *Catalog) Neighbors {
 		file.Neighbors = found
 		return found
 	}
-	if n.span == 0 {
-		c.mu.Lock()
-		n.span = c.nextNumber()
-		c.mu.Unlock()
+	if n.places == nil {
 		n.places = map[uint64]*list.Element{}
 	}
-	found.Number = n.span + n.given%inodeSpan
+	found.Number = n.span.number(c, n.given)
 	n.given++
 	n.places[id] = n.byUse.PushFront(&neighborFile{id, found})
 	if n.byUse.Len() > keptNeighbors {

@@ -35,9 +35,8 @@ type Store struct {
 	streams map[*store.AppendStream]struct{}
 	inodes  map[string]uint64
 	spans   []uint64 // first inode numbers
-	// vectorSpan is the first of the numbers of files about one vector, 0 before
-	// somebody looks at one.
-	vectorSpan uint64
+	// vectorSpan holds the numbers of files about one vector.
+	vectorSpan numberSpan
 	identity   renderedIdentity
 	lastErr    string
 

@@ -44,12 +44,20 @@ func (s *Store) newestView(ctx context.Context, show func(*store.Snapshot) (stor
 func (s *Store) VectorInode(index uint64) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.vectorSpan == 0 {
-		s.catalog.mu.Lock()
-		s.vectorSpan = s.catalog.nextNumber()
-		s.catalog.mu.Unlock()
+	return s.vectorSpan.number(s.catalog, index)
+}
+
+// numberSpan is the first of inodeSpan inode numbers, 0 before the first is needed.
+type numberSpan uint64
+
+// number is one of them; after the last comes the first. The span's owner is locked.
+func (s *numberSpan) number(c *Catalog, index uint64) uint64 {
+	if *s == 0 {
+		c.mu.Lock()
+		*s = numberSpan(c.nextNumber())
+		c.mu.Unlock()
 	}
-	return s.vectorSpan + index%inodeSpan
+	return uint64(*s) + index%inodeSpan
 }
 
 // OpenDelete starts a stream of ids whose vectors are to be deleted.

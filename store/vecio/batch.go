@@ -18,6 +18,21 @@ type batch struct {
 	whole     int      // bytes of rows that belong to whole rows
 	ids       []uint64 // one for each whole row, or empty
 	count     int64    // rows completed since the stream began
+	failed    error    // what ended the stream
+}
+
+// push lets decode take the next bytes and hands on the whole rows that it found.
+func (b *batch) push(p []byte, decode func([]byte) error) (int, error) {
+	if b.failed == nil {
+		b.failed = decode(p)
+	}
+	if b.failed == nil {
+		b.failed = b.handOn()
+	}
+	if b.failed != nil {
+		return 0, b.failed
+	}
+	return len(p), nil
 }
 
 // knownDimension asks the sink as long as nothing is known: another stream of

@@ -72,7 +72,6 @@ type jsonDecoder struct {
 	position int64 // bytes taken
 	line     int64 // of the next byte, from 1
 	nested   bool  // inside an array of records
-	failed   error
 
 	border int64 // position at which the last whole record or the stream began
 
@@ -111,18 +110,7 @@ func (d *jsonDecoder) Unfinished() int64 {
 	return max(1, d.position-d.border)
 }
 
-func (d *jsonDecoder) Write(p []byte) (int, error) {
-	if d.failed == nil {
-		d.failed = d.decode(p)
-	}
-	if d.failed == nil {
-		d.failed = d.handOn()
-	}
-	if d.failed != nil {
-		return 0, d.failed
-	}
-	return len(p), nil
-}
+func (d *jsonDecoder) Write(p []byte) (int, error) { return d.push(p, d.decode) }
 
 func (d *jsonDecoder) Finish() error {
 	if d.failed == nil && d.Unfinished() > 0 {

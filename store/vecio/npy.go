@@ -22,7 +22,6 @@ type npyDecoder struct {
 	before   int64  // rows of earlier arrays
 	cut      []byte // the beginning of a value that a chunk's end cut
 	cutter   rowCutter
-	failed   error
 }
 
 func newNPYDecoder(s Sink, o Options) *npyDecoder {

@@ -25,7 +25,6 @@ type segmentsDecoder struct {
 	inside  bool   // the header is complete, the payload is not
 	taken   uint64 // bytes of the payload
 	crc     uint32 // of these
-	failed  error
 
 	// A vector segment's payload.
 	prefix  [segments.VecPrefixSize]byte
@@ -62,18 +61,7 @@ func (d *segmentsDecoder) Unfinished() int64 {
 	return int64(len(d.header)) + int64(d.taken)
 }
 
-func (d *segmentsDecoder) Write(p []byte) (int, error) {
-	if d.failed == nil {
-		d.failed = d.decode(p)
-	}
-	if d.failed == nil {
-		d.failed = d.handOn()
-	}
-	if d.failed != nil {
-		return 0, d.failed
-	}
-	return len(p), nil
-}
+func (d *segmentsDecoder) Write(p []byte) (int, error) { return d.push(p, d.decode) }
 
 func (d *segmentsDecoder) Finish() error {
 	switch {

@@ -356,18 +356,26 @@ func (l *jsonLook) text(c byte) bool {
 	case c == '"':
 		l.quoted = false
 	}
+	known := false
+	l.continuation, known = textContinuation(c)
+	return known
+}
+
+// textContinuation is how many bytes follow c in UTF-8 when it begins a character,
+// and whether it can begin one that a text holds. What is below a space is for
+// others to judge.
+func textContinuation(c byte) (n int, known bool) {
 	switch {
 	case c < 0x7f:
+		return 0, true
 	case c >= 0xc2 && c < 0xe0:
-		l.continuation = 1
+		return 1, true
 	case c >= 0xe0 && c < 0xf0:
-		l.continuation = 2
+		return 2, true
 	case c >= 0xf0 && c < 0xf5:
-		l.continuation = 3
-	default:
-		return false
+		return 3, true
 	}
-	return true
+	return 0, false
 }
 
 // probeSink takes any rows and forgets them.

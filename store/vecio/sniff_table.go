@@ -88,17 +88,10 @@ func (l *tableLook) text(c byte) bool {
 		return c&0xc0 == 0x80
 	case c < ' ':
 		return isSpace(c)
-	case c < 0x7f:
-	case c >= 0xc2 && c < 0xe0:
-		l.continuation = 1
-	case c >= 0xe0 && c < 0xf0:
-		l.continuation = 2
-	case c >= 0xf0 && c < 0xf5:
-		l.continuation = 3
-	default:
-		return false
 	}
-	return true
+	known := false
+	l.continuation, known = textContinuation(c)
+	return known
 }
 
 // endLine leaves a line.

@@ -27,7 +27,6 @@ type tableDecoder struct {
 	above     []byte // the last comment above the first row
 	headed    bool   // a header or a comment came, and no row yet
 	named     bool   // it has a column id, and needs no row to be a header
-	failed    error
 }
 
 func newTableDecoder(f Format, s Sink, o Options) *tableDecoder {
@@ -48,18 +47,7 @@ func (d *tableDecoder) Unfinished() int64 {
 	return int64(len(d.held))
 }
 
-func (d *tableDecoder) Write(p []byte) (int, error) {
-	if d.failed == nil {
-		d.failed = d.decode(p)
-	}
-	if d.failed == nil {
-		d.failed = d.handOn()
-	}
-	if d.failed != nil {
-		return 0, d.failed
-	}
-	return len(p), nil
-}
+func (d *tableDecoder) Write(p []byte) (int, error) { return d.push(p, d.decode) }
 
 // EndLine takes the last line if it is a good one, and leaves it otherwise.
 func (d *tableDecoder) EndLine() error {

@@ -17,7 +17,6 @@ type vecsDecoder struct {
 	prefix  []byte // of it, as far as it came
 	length  int    // bytes of its values; known when the prefix is complete
 	taken   int    // of these
-	failed  error
 }
 
 const vecsPrefix = 4
@@ -36,18 +35,7 @@ func (d *vecsDecoder) EndLine() error    { return d.failed }
 func (d *vecsDecoder) Committable() bool { return true }
 func (d *vecsDecoder) Unfinished() int64 { return int64(len(d.prefix) + d.taken) }
 
-func (d *vecsDecoder) Write(p []byte) (int, error) {
-	if d.failed == nil {
-		d.failed = d.decode(p)
-	}
-	if d.failed == nil {
-		d.failed = d.handOn()
-	}
-	if d.failed != nil {
-		return 0, d.failed
-	}
-	return len(p), nil
-}
+func (d *vecsDecoder) Write(p []byte) (int, error) { return d.push(p, d.decode) }
 
 func (d *vecsDecoder) Finish() error {
 	switch {
