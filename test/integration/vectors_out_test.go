@@ -209,8 +209,9 @@ done`, vectors, copies)
 	wantErrno(t, "truncate", os.Truncate(filepath.Join(vectors, "vectors.npy"), 0), syscall.EPERM)
 }
 
-// TestMappedVectorsStayAtTheirEpoch compares a mapped array page by page while
-// vectors are appended, replaced and deleted and the store is compacted.
+// TestMappedVectorsStayAtTheirEpoch compares a mapped array page by page, with the
+// page cache and without, while another process appends, replaces and deletes
+// vectors and has the store compacted.
 func TestMappedVectorsStayAtTheirEpoch(t *testing.T) {
 	t.Parallel()
 	demandNumpy(t)
@@ -220,27 +221,47 @@ func TestMappedVectorsStayAtTheirEpoch(t *testing.T) {
 	newVectors(t, filepath.Join(dir, "store.rvf"), dimension, nil, rows)
 	expected := writeFile(t, filepath.Join(t.TempDir(), "rows"), rawRows(rows...))
 	m := serve(t, dir)
-	python(t, `import numpy as np, sys, os
-folder, want = sys.argv[1], np.fromfile(sys.argv[2], '<f4').reshape(-1, 16)
-mapped = np.load(folder + '/vectors/vectors.npy', mmap_mode='r')
-def check(what):
-    for row in range(0, len(want), 64):
-        assert (mapped[row:row + 64] == want[row:row + 64]).all(), (what, row)
-for n in range(5):
+	const writer = `import json, numpy as np, sys
+folder = sys.argv[1]
+for n in range(12):
     with open(folder + '/vectors.append', 'wb') as f:
         np.full((100, 16), n, '<f4').tofile(f)
+    with open(folder + '/vectors.append', 'w') as f:
+        f.write(json.dumps({'id': 10_000 + n, 'vector': [n] * 16}) + '\n')
     with open(folder + '/vectors.delete', 'w') as f:
         f.write('%d\n' % n)
-    if n == 2:
+    if n % 4 == 2:
         with open(folder + '/ctl', 'w') as f:
             f.write('compact\n')
-    now = np.load(folder + '/vectors/vectors.npy', mmap_mode='r')
-    assert now.shape == (len(want) + 99 * (n + 1), 16), now.shape
-    assert (now[-1] == n).all() and (now[0] == want[n + 1]).all()
-    if n == 3:
-        os.posix_fadvise(os.open(folder + '/vectors/vectors.npy', os.O_RDONLY), 0, 0, os.POSIX_FADV_DONTNEED)
-    check(n)
-`, m.path("store.rvf"), expected)
+`
+	python(t, `import mmap, numpy as np, os, subprocess, sys
+folder, want, writer = sys.argv[1], np.fromfile(sys.argv[2], '<f4').reshape(-1, 16), sys.argv[3]
+name = folder + '/vectors/vectors.npy'
+fd = os.open(name, os.O_RDONLY)
+pages = mmap.mmap(fd, 0, prot=mmap.PROT_READ)
+expected = pages[:128] + want.tobytes()
+assert len(pages) == len(expected)
+array = np.load(name, mmap_mode='r')
+def check():
+    for at in range(0, len(expected), mmap.PAGESIZE):
+        assert pages[at:at + mmap.PAGESIZE] == expected[at:at + mmap.PAGESIZE], at
+    assert (array == want).all()
+check()
+other = subprocess.Popen([sys.executable, '-c', writer, folder])
+while True:
+    ended = other.poll() is not None
+    check()
+    pages.madvise(mmap.MADV_DONTNEED)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    if ended:
+        break
+check()
+assert other.returncode == 0
+now = np.load(name, mmap_mode='r')
+assert now.shape == (len(want) + 12 * 100 - 12, 16), now.shape
+assert (now[0] == want[12]).all() and not np.isin(want[10_000:10_012], now).all(axis=1).any()
+assert (now[-1] == 11).all()
+`, m.path("store.rvf"), expected, writer)
 }
 
 // TestDeleteThroughTheMount writes ids in each format.
