@@ -3,8 +3,9 @@ package vecio
 import "strings"
 
 // autoDecoder decides a stream's format from its first bytes and then hands the
-// stream to that format's decoder. The decision depends on the bytes and on
-// what Settle and EndLine ask, never on how the bytes were cut into chunks.
+// stream to that format's decoder. The decision depends on the bytes, on what
+// Settle, EndLine and Finish ask, and on where a line feed ends a write; cutting
+// the bytes anywhere else changes nothing.
 //
 // The rule. The stream is
 //
@@ -14,17 +15,19 @@ import "strings"
 //     "[" or "{" and one of these holds: it is correct for 16 bytes from the
 //     bracket on; it holds a whole record and a byte of white space, "[" or "{"
 //     behind it; it is wrong, but looks like JSON up to the end of a line that
-//     ends with "]" or "}", or for 512 bytes. What looks like JSON is white
-//     space, digits, letters, "+-.,:[]{}_" and both kinds of quotes, any UTF-8
-//     within double quotes, and no more than eight brackets open at a time.
-//     Words such as NaN are correct here, whatever the decoder says of them.
-//   - a table if it is text, that is printable ASCII, UTF-8, tabs and line ends,
-//     and one of these holds at the end of a line: the table's decoder has found a
+//     ends with "]" or "}". What looks like JSON is white space, digits, letters,
+//     "+-.,:[]{}_" and both kinds of quotes, any UTF-8 within double quotes, and
+//     no more than eight brackets open at a time. Words such as NaN are correct
+//     here, whatever the decoder says of them.
+//   - a table if it is text, that is printable ASCII, UTF-8 and white space, and
+//     one of these holds at the end of a line: the table's decoder has found a
 //     row of two columns or more, or two rows of one; two lines or more, 32 bytes
 //     or more, have equally many commas, semicolons and tabs, whatever stands
 //     between. Where semicolons separate the columns, rows count from 16 bytes
-//     on. Text without all this is a table, most likely a bad one, after 64 KiB.
-//     Four bytes over and over count as text in the first case only.
+//     on. Four bytes over and over count as text in the first case only.
+//   - JSON or a table, most likely a bad one, if its first 64 bytes are text of any
+//     kind, or if all is text when a write ends with a line feed: JSON if the
+//     first byte that is no white space is "[" or "{", else a table.
 //   - fvecs or bvecs if its first four bytes are an int32 D from 1 to 65535, and D
 //     stands again where the next row would begin: for fvecs 4 + 4·D bytes on; for
 //     bvecs 4 + D bytes on, and at the next two rows' places if they come before
@@ -36,9 +39,9 @@ import "strings"
 // Bytes that could still be several things wait for more. When Settle or Finish
 // asks, they are JSON if they are correct so far, or look like JSON for 16 bytes
 // or up to a last "]" or "}"; a table if the above holds with a last line whose
-// end is missing, if they are a header with a column id and nothing behind it, or
-// if they are 64 bytes of text; fvecs or bvecs if whole rows have come or D is the
-// store's dimension; else they are raw.
+// end is missing, or if they are a header with a column id and nothing behind it;
+// fvecs or bvecs if whole rows have come or D is the store's dimension; else they
+// are raw.
 //
 // How often are floats taken for text? Outside quotes JSON has none of
 // ; < = > ? @ and no byte from 0x80 on, but these end every float32 from 0.002
@@ -50,12 +53,18 @@ import "strings"
 // where semicolons stand between, which end values from 0.002 to 0.008, any 16
 // hold four of them. If all patterns are equally likely, less than one stream in
 // 10^6 begins with the like of "1,2\n", a line of other text before it or not. Of
-// normally distributed values 6 in 100 are text of any kind, so that all of eight
-// are in one of 10^10 streams, and of these few have the line ends and separators
-// that are asked for. A stream so mistaken is refused by the decoder of that
-// text, and nothing wrong is stored. Nor is the reverse: text that opens with a
-// bracket and looks like JSON for 16 bytes, tables of 32 bytes and any other text
-// of 64 are never stored as floats, unless they are four bytes over and over.
+// normally distributed values 6 in 100 are text of any kind, so that the first 16
+// are in less than one of 10^19 streams. Only where the first 16 values are one
+// and the same is it these 6 in 100.
+//
+// A write of whole rows ends with a line feed only if its last value is below
+// 10^-32, which no values of use are. If all patterns are equally likely, a first
+// write of n bytes is text with a line feed at its end in 0.4^(n-1) / 256 of all
+// cases: 1 in 4,000 for one value, 1 in 2·10^8 for four.
+//
+// A stream so mistaken is refused by the decoder of that text, and nothing wrong is
+// stored. Nor is the reverse: text that opens with a bracket and looks like JSON
+// for 16 bytes, tables of 32 bytes and any text of 64 are never stored as floats.
 //
 // How often are floats taken for fvecs or bvecs? An int32 from 1 to 65535 is a
 // float32 below 10^-40 that is not zero. No values of use begin so; if all
@@ -70,13 +79,11 @@ type autoDecoder struct {
 	held    []byte  // until then
 	failed  error
 
+	text  textLook
 	json  jsonLook
 	table tableLook
 	vecs  vecsLook
 }
-
-// window is how many bytes of what looks like JSON are enough.
-const window = 512
 
 func newAutoDecoder(s Sink, o Options) *autoDecoder {
 	return &autoDecoder{sink: s, options: o, json: newJSONLook(), table: newTableLook()}
@@ -141,10 +148,15 @@ func (d *autoDecoder) Write(p []byte) (int, error) {
 			return 0, d.failed
 		}
 	}
+	if d.inner == nil && d.text.visible() && len(p) > 0 && p[len(p)-1] == '\n' {
+		// Who writes a line wants to know at once what is wrong with it.
+		d.failed = d.decide(d.text.kind())
+	}
 	if d.inner != nil && taken < len(p) {
-		if _, d.failed = d.inner.Write(p[taken:]); d.failed != nil {
-			return 0, d.failed
-		}
+		_, d.failed = d.inner.Write(p[taken:])
+	}
+	if d.failed != nil {
+		return 0, d.failed
 	}
 	return len(p), nil
 }
@@ -185,7 +197,7 @@ func (d *autoDecoder) Finish() error {
 
 // look takes one more byte, the last one held.
 func (d *autoDecoder) look(c byte) verdict {
-	json, table, vecs := d.json.next(c), d.table.next(c), d.vecs.next(c)
+	text, json, table, vecs := d.text.next(c), d.json.next(c), d.table.next(c), d.vecs.next(c)
 	switch {
 	case json == lookSure:
 		return isJSON
@@ -193,14 +205,10 @@ func (d *autoDecoder) look(c byte) verdict {
 		return isTable
 	case vecs == lookSure:
 		return d.vecs.best(d.sink.Dimension())
+	case text == lookSure:
+		return d.text.kind()
 	}
-	open := table == lookPossible || vecs == lookPossible
-	if json == lookPossible {
-		if len(d.held) >= window && d.json.likely() {
-			return isJSON
-		}
-		open = open || len(d.held) < window
-	}
+	open := text == lookPossible || vecs == lookPossible
 	for _, m := range magics {
 		if n := min(len(m.begin), len(d.held)); string(d.held[:n]) == m.begin[:n] {
 			if n == len(m.begin) {

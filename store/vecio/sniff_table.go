@@ -22,12 +22,10 @@ type tableLook struct {
 // tabs. Spaces stand in any text.
 type separators [3]int
 
-// Bytes of text that are evidence enough.
+// Bytes of a table that are evidence enough.
 const (
-	evenText      = 32       // in lines with equally many separators
-	anyText       = 64       // when nothing more comes
-	textWindow    = 64 << 10 // before an end of line has shown anything
-	semicolonText = 16       // in rows between semicolons
+	evenText      = 32 // in lines with equally many separators
+	semicolonText = 16 // in rows between semicolons
 )
 
 func newTableLook() tableLook {
@@ -67,13 +65,7 @@ func (l *tableLook) judge(c byte) look {
 		}
 	}
 	l.visible = l.visible || !isSpace(c)
-	switch {
-	case l.bytes < textWindow:
-		return lookPossible
-	case l.varied:
-		return lookSure
-	}
-	return lookNot
+	return lookPossible
 }
 
 // text reports whether c can stand in a text.
@@ -141,5 +133,5 @@ func (l *tableLook) likely() bool {
 	if !l.wrong && d.EndLine() != nil {
 		return false
 	}
-	return l.rows(&d) || l.onlyHeader() || ended.even() || l.varied && l.bytes >= anyText
+	return l.rows(&d) || l.onlyHeader() || ended.even()
 }

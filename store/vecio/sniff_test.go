@@ -33,14 +33,14 @@ func TestSniff(t *testing.T) {
 		"object":               {stream: `{"id":1,"vector":[1]}`, format: JSON, decidedAt: 16},
 		"mark":                 {stream: "\ufeff \n[1]\n", format: JSON, decidedAt: 9},
 		"white space":          {stream: " \n", format: JSON},
-		"much white space":     {stream: pad + "[1]", format: JSON, decidedAt: window},
+		"much white space":     {stream: pad + "[1]", format: JSON, decidedAt: 601},
 		"empty array":          {stream: "[]", format: JSON},
 		"cut":                  {dimension: 1, stream: "[1,2", format: JSON, bad: true},
 		"NaN on a line":        {dimension: 2, stream: "[NaN,1]\n", format: JSON, decidedAt: 8, bad: true},
 		"null at the end":      {dimension: 2, stream: "[1,null]", format: JSON, bad: true},
 		"single quotes":        {dimension: 1, stream: "{'id': 1, 'vector': [1]}\n", format: JSON, decidedAt: 25, bad: true},
 		"metadata":             {dimension: 1, stream: `{"日本":"日本"}` + "\n", format: JSON, decidedAt: 20, bad: true},
-		"long and wrong":       {dimension: 1, stream: "[x" + pad, format: JSON, decidedAt: window, bad: true},
+		"long and wrong":       {dimension: 1, stream: "[x" + pad, format: JSON, decidedAt: anyText, bad: true},
 		"only a bracket":       {dimension: 1, stream: "[abc", format: RawF32},
 		"bracket, then bytes":  {dimension: 1, stream: "[1,\x00", format: RawF32, decidedAt: 4},
 		"mark, then bytes":     {dimension: 1, stream: "\xef\xbb\x00\x00", format: RawF32},
@@ -72,30 +72,41 @@ func TestSniff(t *testing.T) {
 		"table of words":       {stream: "nan inf\n", format: CSV, decidedAt: 8, bad: true},
 		"table between quotes": {stream: "\"1\" \"2\"\n", format: CSV, decidedAt: 8},
 		"table with a mark":    {stream: "\ufeff1,2\n", format: CSV, decidedAt: 7},
-		"one column":           {dimension: 1, stream: "1\n2\n", format: CSV, decidedAt: 4},
-		"semicolons":           {stream: "1;2\n3;4\n5;6\n7;8\n", format: CSV, decidedAt: 16},
-		"header":               {stream: "id,v0,v1\n1,2,3\n", format: CSV, decidedAt: 15},
-		"header of words":      {stream: "a b\n1 2\n", format: CSV, decidedAt: 8},
+		"one column":           {dimension: 1, stream: "1\n2\n", format: CSV, decidedAt: 2},
+		"semicolons":           {stream: "1;2\n3;4\n5;6\n7;8\n", format: CSV, decidedAt: 4},
+		"header":               {stream: "id,v0,v1\n1,2,3\n", format: CSV, decidedAt: 9},
+		"header of words":      {stream: "a b\n1 2\n", format: CSV, decidedAt: 4},
 		"header alone":         {dimension: 1, stream: "id,v0,v1", format: RawF32},
-		"header with its end":  {dimension: 3, stream: "id,v0,v1,v2\n", format: CSV},
-		"nothing but id":       {stream: "id\n", format: CSV},
-		"id in a comment":      {stream: "# id x\n", format: CSV},
-		"header without id":    {dimension: 3, stream: "a,v0,v1,v2,\n", format: RawF32},
-		"long header":          {stream: "id" + strings.Repeat(",a column", 700) + "\n1" + strings.Repeat(",0", 700) + "\n", format: CSV, decidedAt: 7705},
-		"longer header":        {dimension: 1, stream: "id" + strings.Repeat(",a column", 10000), format: CSV, decidedAt: textWindow, bad: true},
-		"comment":              {stream: "# id a\n1 2\n", format: CSV, decidedAt: 11},
-		"ids that are text":    {dimension: 2, stream: "id,v0,v1\nabc,0.1,0.2\ndef,0.1,0.2\n", format: CSV, decidedAt: 33, bad: true},
-		"decimal commas":       {dimension: 1, stream: "1,5;2,5\n1,5;2,5\n1,5;2,5\n1,5;2,5\n", format: CSV, decidedAt: 32, bad: true},
-		"prose":                {dimension: 1, stream: "This line is no table.\nYet it is text, and nobody meant it to be floats.", format: CSV, bad: true},
+		"header with its end":  {dimension: 3, stream: "id,v0,v1,v2\n", format: CSV, decidedAt: 12},
+		"nothing but id":       {stream: "id\n", format: CSV, decidedAt: 3},
+		"id in a comment":      {stream: "# id x\n", format: CSV, decidedAt: 7},
+		"header without id":    {dimension: 3, stream: "a,v0,v1,v2\n", format: CSV, decidedAt: 11, bad: true},
+		"long header":          {stream: "id" + strings.Repeat(",a column", 700) + "\n1" + strings.Repeat(",0", 700) + "\n", format: CSV, decidedAt: anyText},
+		"longer header":        {dimension: 1, stream: "id" + strings.Repeat(",a column", 10000), format: CSV, decidedAt: anyText, bad: true},
+		"comment":              {stream: "# id a\n1 2\n", format: CSV, decidedAt: 7},
+		"ids that are text":    {dimension: 2, stream: "id,v0,v1\nabc,0.1,0.2\ndef,0.1,0.2\n", format: CSV, decidedAt: 9, bad: true},
+		"decimal commas":       {dimension: 1, stream: "1,5;2,5\n1,5;2,5\n1,5;2,5\n1,5;2,5\n", format: CSV, decidedAt: 8, bad: true},
+		"prose":                {dimension: 1, stream: "This line is no table.\nYet it is text, and nobody meant it to be floats.", format: CSV, decidedAt: 23, bad: true},
 		"text, then bytes":     {dimension: 1, stream: "1,2\x00", format: RawF32, decidedAt: 4},
 		"text in Latin-1":      {dimension: 1, stream: "caf\xe9,a\n\n", format: RawF32, decidedAt: 5},
-		"lone carriage return": {dimension: 1, stream: "1,2\r3,4,", format: RawF32, decidedAt: 5},
+		"lone carriage return": {dimension: 1, stream: "1,2\r3,4,", format: RawF32},
+		"commas":               {dimension: 4, stream: strings.Repeat("1.5,", 1000), format: CSV, decidedAt: anyText, bad: true},
+		"one letter":           {dimension: 4, stream: strings.Repeat("A", 64), format: CSV, decidedAt: anyText, bad: true},
+		"64 brackets":          {dimension: 4, stream: strings.Repeat("[", 64), format: JSON, decidedAt: anyText, bad: true},
+		"many brackets":        {dimension: 4, stream: strings.Repeat("[", 100_000), format: JSON, decidedAt: anyText, bad: true},
+		"64 braces":            {dimension: 4, stream: strings.Repeat("{", 64), format: JSON, decidedAt: anyText, bad: true},
+		"carriage returns":     {dimension: 4, stream: strings.Repeat("1.5,2.5,3.5,4.5\r", 4), format: CSV, decidedAt: anyText, bad: true},
+		"form feed":            {dimension: 4, stream: "\f" + strings.Repeat("word", 16), format: CSV, decidedAt: anyText, bad: true},
+		"text in UTF-8":        {dimension: 4, stream: strings.Repeat("日本語é ", 16), format: CSV, decidedAt: anyText, bad: true},
+		"63 bytes of text":     {dimension: 1, stream: strings.Repeat("word", 15) + "wor\x00", format: RawF32, decidedAt: 64},
+		"blank":                {dimension: 1, stream: strings.Repeat(" \n", blankLimit), format: JSON, decidedAt: blankLimit},
+		"blank, then a table":  {dimension: 2, stream: pad + "1,2\n", format: CSV, decidedAt: 601},
 		"unknown dimension":    {stream: "\x00", format: RawF32, bad: true},
 		"unfinished row":       {dimension: 1, stream: "SFV", format: RawF32, bad: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := agree(t, Auto, Options{}, c.dimension, []byte(c.stream), func() int { return 1 })
+			_, err := agree(t, Auto, Options{}, c.dimension, []byte(c.stream), besideLines([]byte(c.stream), func() int { return 1 }))
 			if (err != nil) != c.bad {
 				t.Fatalf("unexpected: %v", err)
 			}
@@ -179,6 +190,73 @@ func TestSniffSettle(t *testing.T) {
 	}
 }
 
+// besideLines gives chunk lengths like next, but none that ends behind a line feed.
+func besideLines(stream []byte, next func() int) func() int {
+	return func() int {
+		n := min(next(), len(stream))
+		for n < len(stream) && stream[n-1] == '\n' {
+			n++
+		}
+		stream = stream[n:]
+		return n
+	}
+}
+
+// Shells do not look at close: what a whole line says wrong must fail its write.
+func TestSniffLineFailsItsWrite(t *testing.T) {
+	t.Parallel()
+	for stream, reason := range map[string]string{
+		"1,2,x\n":                  `"x", is not a number`,
+		"1,,3\n":                   "column 2 is empty",
+		"1,2,1e39\n":               "does not fit in a float32",
+		"1,2\n":                    "2 columns of values where the dimension is 3",
+		"id,a,b,c\n1.0,2,3,4\n":    "column 1, the id",
+		"a,b,c,d\n":                "4 columns of values where the dimension is 3",
+		"hello\n":                  "1 columns of values where the dimension is 3",
+		"{}\n":                     `without a "vector"`,
+		"[\"a\"]\n":                "expected a number",
+		"[[]]\n":                   "an empty vector",
+		"[1,\nx]\n":                "expected a number",
+		"\n\n[x\n":                 "expected a number",
+		strings.Repeat("1.5,", 20): "",
+	} {
+		d := NewDecoder(Auto, &collector{dimension: 3}, Options{})
+		_, err := d.Write([]byte(stream))
+		if (err == nil) != (reason == "") || err != nil && !strings.Contains(err.Error(), reason) {
+			t.Errorf("%q: %v", stream, err)
+		}
+	}
+	// A line that is no error waits for the next.
+	for _, lines := range [][]string{
+		{"a,b,c\n", "1,2,3\n"}, {"\n", "1,2,3\n"}, {"\n", "[1,2,3]\n"}, {"[\n", "[1,2,3],\n", "[4,5,6]]"}, {"\n", "\x00\x00\x3f", string(floats(1, 2))},
+	} {
+		d := NewDecoder(Auto, &collector{dimension: 3}, Options{})
+		for i, line := range lines {
+			if _, err := d.Write([]byte(line)); err != nil || d.Unfinished() == 0 && i == 0 {
+				t.Errorf("%q: %v", line, err)
+			}
+		}
+	}
+}
+
+// A row must be refused before a flush policy commits what has come.
+func TestSniffRefusesAnEndlessLine(t *testing.T) {
+	t.Parallel()
+	sink := &collector{dimension: 4}
+	d := NewDecoder(Auto, sink, Options{})
+	piece := bytes.Repeat([]byte("1.5,"), 64<<10)
+	written := 0
+	for written < 2*maxTableLine {
+		if _, err := d.Write(piece); err != nil {
+			break
+		}
+		written += len(piece)
+	}
+	if written > maxTableLine || len(sink.rows) > 0 {
+		t.Errorf("%d bytes taken, %d bytes of rows", written, len(sink.rows))
+	}
+}
+
 // oneHot is a row of zeros but for one 1.
 func oneHot(dimension, at int) []float32 {
 	row := make([]float32, dimension)
@@ -223,23 +301,57 @@ func TestSniffTakesFloatsForFloats(t *testing.T) {
 
 // Vectors of one value over and over, which are text more often than others:
 // positive values from 0.0005 to 2048 whose bytes are text, for some of the last
-// bytes that these have. Closing brackets are left out: "[1]6" over and over looks like JSON indeed.
+// bytes that these have. Sixteen of them are 64 bytes of text. Closing
+// brackets and quotes are left out: "[1]6" over and over looks like JSON indeed.
 func TestSniffTakesConstantsForFloats(t *testing.T) {
 	t.Parallel()
-	const text = " \n+-.,:[{_'\"0123456789AEFNaefinrstu"
+	const text = " \n+-.,:[{_'0123456789AEFNaefinrstu"
 	for _, first := range []byte("[{ \n-1") {
 		for _, second := range []byte(text) {
 			for _, third := range []byte(text) {
 				for _, fourth := range []byte(":;<?AD") {
 					word := []byte{first, second, third, fourth}
-					d := newAutoDecoder(&probeSink{dimension: 24}, Options{})
-					if err := push(d, bytes.Repeat(word, 24), whole); err != nil || d.Format() != RawF32 {
+					d := newAutoDecoder(&probeSink{dimension: 15}, Options{})
+					if err := push(d, bytes.Repeat(word, 15), whole); err != nil || d.Format() != RawF32 {
 						t.Fatalf("%q over and over: %v, %v", word, d.Format(), err)
 					}
 				}
 			}
 		}
 	}
+}
+
+// checkLines cuts a stream also behind line feeds. What is text stays text then, and
+// nothing else becomes text but what is text up to such a cut.
+func checkLines(t *testing.T, stream []byte, dimension int, next func() int) {
+	t.Helper()
+	atOnce := NewDecoder(Auto, &collector{dimension: dimension}, Options{})
+	wantErr := push(atOnce, stream, whole)
+	cut := NewDecoder(Auto, &collector{dimension: dimension}, Options{})
+	var written []byte
+	lines := false // some cut stands behind a line feed, and all before it is text
+	err := push(cut, stream, func() int {
+		n := next()
+		written = stream[:min(len(stream), len(written)+n)]
+		lines = lines || isTextLine(written)
+		return n
+	})
+	text := func(d Decoder) bool { return d.Format() == JSON || d.Format() == CSV }
+	switch {
+	case text(atOnce) && !text(cut):
+		t.Fatalf("text at once: %v, not in pieces: %v, %v", wantErr, cut.Format(), err)
+	case !text(atOnce) && text(cut) && !lines:
+		t.Fatalf("%v at once, text in pieces: %v", atOnce.Format(), err)
+	}
+}
+
+// isTextLine reports whether p is text, not only white space, with a line feed at its end.
+func isTextLine(p []byte) bool {
+	var l textLook
+	for _, c := range p {
+		l.next(c)
+	}
+	return l.visible() && p[len(p)-1] == '\n'
 }
 
 func FuzzSniff(f *testing.F) {
@@ -250,7 +362,8 @@ func FuzzSniff(f *testing.F) {
 		f.Add(seed, uint8(2), uint8(3))
 	}
 	f.Fuzz(func(t *testing.T, stream []byte, dimension, most uint8) {
-		sink, err := agree(t, Auto, Options{}, int(dimension), stream, pieces(18, 1+int(most)))
+		sink, err := agree(t, Auto, Options{}, int(dimension), stream, besideLines(stream, pieces(18, 1+int(most))))
+		checkLines(t, stream, int(dimension), pieces(18, 1+int(most)))
 		d := NewDecoder(Auto, &collector{dimension: int(dimension)}, Options{})
 		if push(d, stream, whole); d.Format() == Auto {
 			return

@@ -59,7 +59,7 @@ func TestBadInput(t *testing.T) {
 		"JSON over the f32 range":   {input: []byte("[1,2,1e39]\n"), line: 1, atWrite: true},
 		"JSON with garbage after":   {input: []byte("[1,2,3]\n[4,5,6]\n}}}}\n"), line: 3, atWrite: true},
 		"JSON cut off":              {input: []byte("[1,2,3]\n" + `{"id":9,"vector":[1,2`), line: 2},
-		"text":                      {input: []byte("hello, world\n"), offset: -1},
+		"text":                      {input: []byte("hello, world\n"), line: 1, atWrite: true},
 		"segment with a wrong hash": {input: wrongHash, offset: 0, atWrite: true},
 		"segment cut off":           {input: wrongHash[:len(wrongHash)-3], offset: 0},
 		"segment of wrong dimension": {
@@ -622,5 +622,23 @@ func TestReadOnlyMount(t *testing.T) {
 	}
 	if got := names(t, m.Dir); !slices.Equal(got, []string{"store.rvf"}) {
 		t.Errorf("the backing folder holds %v", got)
+	}
+}
+
+// TestBadLineInTheShell: a shell shows what write(2) says of a line and never asks close(2).
+func TestBadLineInTheShell(t *testing.T) {
+	t.Parallel()
+	m := smallStore(t)
+	before := readFile(t, m.backing("store.rvf"))
+	for _, line := range []string{`1,2,x`, `1,,3`, `1,2,1e39`, `id,a,b,c\n1.0,2,3,4`, `{}`, `["a"]`, `[[]]`, `1,2`} {
+		got := tryShell(t, `printf "$1\n" > "$2"`, line, m.path("store.rvf", "vectors.append"))
+		t.Run(line, func(t *testing.T) { refused(t, got, syscall.EINVAL) })
+	}
+	if after := readFile(t, m.backing("store.rvf")); !bytes.Equal(before, after) {
+		t.Error("the store has changed")
+	}
+	shell(t, `{ echo a,b,c; echo 1,2,3; echo 4,5,6; } > "$1"`, m.path("store.rvf", "vectors.append"))
+	if got := string(readFile(t, m.path("store.rvf", "vectors", "ids.npy"))); !strings.Contains(got, "(4,)") {
+		t.Errorf("%q: want four ids", got)
 	}
 }
