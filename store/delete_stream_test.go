@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"rvffs/store/vecio"
@@ -57,6 +58,12 @@ func TestBadStreamOfIDsDeletesNothing(t *testing.T) {
 	for name, end := range map[string]func(*DeleteStream) error{
 		"a bad id": func(d *DeleteStream) error {
 			_, err := d.Write(ctx, []byte("[1,2]\n3 x"))
+			return errors.Join(err, d.Close(ctx))
+		},
+		"a negative id in an array": func(d *DeleteStream) error {
+			header := "{'descr': '<i8', 'fortran_order': False, 'shape': (2,), }\n"
+			ids := "\x01\x00\x00\x00\x00\x00\x00\x00" + strings.Repeat("\xff", 8)
+			_, err := d.Write(ctx, []byte("\x93NUMPY\x01\x00"+string(rune(len(header)))+"\x00"+header+ids))
 			return errors.Join(err, d.Close(ctx))
 		},
 		"an open array": func(d *DeleteStream) error {
