@@ -34,6 +34,10 @@ import "strings"
 //     8 + 4·D bytes, which is how many are waited for. When both agree, it is
 //     bvecs if it agrees twice or more. When none does, it is fvecs, a bad one,
 //     if D is the store's dimension.
+//   - refused as text in UTF-16 if its first eight characters are ASCII, every other
+//     byte being zero, with a byte order mark in front or without; so are four
+//     characters when nothing more comes, or one behind a mark. Big-endian ones
+//     without a mark must be more than two characters over and over.
 //   - raw floats as soon as it can be none of these.
 //
 // Bytes that could still be several things wait for more. When Settle or Finish
@@ -66,6 +70,12 @@ import "strings"
 // stored. Nor is the reverse: text that opens with a bracket and looks like JSON
 // for 16 bytes, tables of 32 bytes and any text of 64 are never stored as floats.
 //
+// How often are floats taken for UTF-16? Little-endian characters are float32 below
+// 1.2·10^-38 that are not zero; of big-endian ones the lowest byte and the third
+// are zero. If all patterns are equally likely, it is one stream in 10^22; of
+// streams of eight bytes one in 10^11, of four bytes 5 in 10^8. Values that were float16 once have such
+// bytes in one of 1,000 cases at most; four in a row that are not the same are one in 10^12.
+//
 // How often are floats taken for fvecs or bvecs? An int32 from 1 to 65535 is a
 // float32 below 10^-40 that is not zero. No values of use begin so; if all
 // patterns are equally likely, one stream in 65,000 does, and one in 10^14 repeats
@@ -83,6 +93,7 @@ type autoDecoder struct {
 	json  jsonLook
 	table tableLook
 	vecs  vecsLook
+	utf16 utf16Look
 }
 
 func newAutoDecoder(s Sink, o Options) *autoDecoder {
@@ -101,7 +112,13 @@ const (
 	isTable
 	isFvecs
 	isBvecs
+	isUTF16
 )
+
+// refused says of the verdicts that no decoder is for what is wrong with them.
+var refused = map[verdict]string{
+	isUTF16: "the stream is text in UTF-16: convert it to UTF-8",
+}
 
 // Whole formats that are told by how they begin.
 var magics = [...]struct {
@@ -197,7 +214,7 @@ func (d *autoDecoder) Finish() error {
 
 // look takes one more byte, the last one held.
 func (d *autoDecoder) look(c byte) verdict {
-	text, json, table, vecs := d.text.next(c), d.json.next(c), d.table.next(c), d.vecs.next(c)
+	text, json, table, vecs, utf16 := d.text.next(c), d.json.next(c), d.table.next(c), d.vecs.next(c), d.utf16.next(c)
 	switch {
 	case json == lookSure:
 		return isJSON
@@ -207,8 +224,10 @@ func (d *autoDecoder) look(c byte) verdict {
 		return d.vecs.best(d.sink.Dimension())
 	case text == lookSure:
 		return d.text.kind()
+	case utf16 == lookSure:
+		return isUTF16
 	}
-	open := text == lookPossible || vecs == lookPossible
+	open := text == lookPossible || vecs == lookPossible || utf16 == lookPossible
 	for _, m := range magics {
 		if n := min(len(m.begin), len(d.held)); string(d.held[:n]) == m.begin[:n] {
 			if n == len(m.begin) {
@@ -230,6 +249,8 @@ func (d *autoDecoder) best() verdict {
 		return isJSON
 	case d.table.likely():
 		return isTable
+	case d.utf16.likely():
+		return isUTF16
 	case d.vecs.state == lookPossible:
 		return d.vecs.best(d.sink.Dimension())
 	}
@@ -254,8 +275,11 @@ func (d *autoDecoder) wholeAs(v verdict) bool {
 // decoded are the formats of the verdicts.
 var decoded = [...]Format{isRaw: RawF32, isJSON: JSON, isSegments: Segments, isNPY: NPY, isTable: CSV, isFvecs: Fvecs, isBvecs: Bvecs}
 
-// decide takes the decoder for v and gives it what is held.
+// decide takes the decoder for v and gives it what is held, or refuses it.
 func (d *autoDecoder) decide(v verdict) error {
+	if reason := refused[v]; reason != "" {
+		return &RecordError{Format: Auto, Reason: reason}
+	}
 	d.inner = NewDecoder(decoded[v], d.sink, d.options)
 	held := d.held
 	d.held = nil

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"unicode/utf16"
 )
 
 func TestSniff(t *testing.T) {
@@ -101,6 +102,17 @@ func TestSniff(t *testing.T) {
 		"63 bytes of text":     {dimension: 1, stream: strings.Repeat("word", 15) + "wor\x00", format: RawF32, decidedAt: 64},
 		"blank":                {dimension: 1, stream: strings.Repeat(" \n", blankLimit), format: JSON, decidedAt: blankLimit},
 		"blank, then a table":  {dimension: 2, stream: pad + "1,2\n", format: CSV, decidedAt: 601},
+		"UTF-16":               {dimension: 4, stream: utf16Of("1.5,2,3,4\n", binary.LittleEndian), format: Auto, decidedAt: 16, bad: true},
+		"UTF-16, big":          {dimension: 4, stream: utf16Of("1.5,2,3,4\n", binary.BigEndian), format: Auto, decidedAt: 16, bad: true},
+		"UTF-16 with a mark":   {dimension: 4, stream: utf16Of("\ufeff[1,2,3,4]\n", binary.LittleEndian), format: Auto, decidedAt: 18, bad: true},
+		"big with a mark":      {dimension: 4, stream: utf16Of("\ufeff1,1,1,1,1,1\n", binary.BigEndian), format: Auto, decidedAt: 18, bad: true},
+		"UTF-16, short":        {dimension: 1, stream: utf16Of("1,2\n", binary.LittleEndian), format: Auto, bad: true},
+		"mark, short":          {dimension: 1, stream: utf16Of("\ufeff7", binary.BigEndian), format: Auto, bad: true},
+		"two of UTF-16":        {dimension: 1, stream: utf16Of("1,", binary.LittleEndian), format: RawF32},
+		"one value, big":       {dimension: 1, stream: string(floats(0.50097656, 0.50097656, 0.50097656, 0.50097656, 0.50097656, 1)), format: RawF32, decidedAt: 22},
+		"mark of UTF-16 only":  {dimension: 1, stream: "\xff\xfe\x80\x3f", format: RawF32, decidedAt: 3},
+		"small integers":       {dimension: 1, stream: string(floats(1, 2, 3, 4, 5, 6, 7, 8)), format: RawF32, decidedAt: 3},
+		"denormals":            {dimension: 1, stream: "1\x00,\x00" + string(floats(0, 0)), format: RawF32, decidedAt: 6},
 		"unknown dimension":    {stream: "\x00", format: RawF32, bad: true},
 		"unfinished row":       {dimension: 1, stream: "SFV", format: RawF32, bad: true},
 	} {
@@ -257,6 +269,15 @@ func TestSniffRefusesAnEndlessLine(t *testing.T) {
 	}
 }
 
+// utf16Of is a text in UTF-16.
+func utf16Of(text string, order binary.AppendByteOrder) string {
+	var out []byte
+	for _, unit := range utf16.Encode([]rune(text)) {
+		out = order.AppendUint16(out, unit)
+	}
+	return string(out)
+}
+
 // oneHot is a row of zeros but for one 1.
 func oneHot(dimension, at int) []float32 {
 	row := make([]float32, dimension)
@@ -289,6 +310,15 @@ func TestSniffTakesFloatsForFloats(t *testing.T) {
 	const tries = 10_000
 	r := rand.New(rand.NewPCG(17, 17))
 	usual := func() uint32 { return math.Float32bits(float32(r.NormFloat64())) }
+	whole := func() uint32 { return math.Float32bits(float32(r.IntN(256))) }
+	once := func() uint32 { return math.Float32bits(float32(r.NormFloat64())) &^ 0x1fff } // a float16
+	for _, begin := range []byte("\x00\xff\xfe") {
+		for kind, next := range map[string]func() uint32{"whole numbers": whole, "former float16": once, "normal values": usual, "random bits": r.Uint32} {
+			if n := mistaken(begin, tries, next); n != 0 {
+				t.Errorf("%s behind %q: %d of %d are mistaken", kind, begin, n, tries)
+			}
+		}
+	}
 	for _, begin := range []byte("[{ \n1-S\x93\xef#i\"\x02") {
 		if n := mistaken(begin, tries, usual); n != 0 {
 			t.Errorf("normal values behind %q: %d of %d are mistaken", begin, n, tries)
