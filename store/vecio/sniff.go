@@ -45,7 +45,8 @@ import "strings"
 // or up to a last "]" or "}"; a table if the above holds with a last line whose
 // end is missing, or if they are a header with a column id and nothing behind it;
 // fvecs or bvecs if whole rows have come or D is the store's dimension; else they
-// are raw.
+// are raw. If they are text and no whole rows of floats, Finish refuses them as JSON
+// or as a table, and EndLine takes a table of any correct rows.
 //
 // How often are floats taken for text? Outside quotes JSON has none of
 // ; < = > ? @ and no byte from 0x80 on, but these end every float32 from 0.002
@@ -192,8 +193,9 @@ func (d *autoDecoder) Settle() error {
 }
 
 // EndLine decides for a table that is likely, so that its last line can be taken.
+// Where the bytes are no rows of floats, any row of text will do.
 func (d *autoDecoder) EndLine() error {
-	if d.failed == nil && d.inner == nil && len(d.held) > 0 && d.best() == isTable {
+	if d.failed == nil && d.inner == nil && len(d.held) > 0 && (d.best() == isTable || d.onlyText() && d.table.anyRows()) {
 		d.failed = d.decide(isTable)
 	}
 	if d.failed == nil && d.inner != nil {
@@ -204,7 +206,11 @@ func (d *autoDecoder) EndLine() error {
 
 func (d *autoDecoder) Finish() error {
 	if d.failed == nil && d.inner == nil && len(d.held) > 0 {
-		d.failed = d.decide(d.best())
+		v := d.best()
+		if v == isRaw && d.onlyText() {
+			v = d.text.kind()
+		}
+		d.failed = d.decide(v)
 	}
 	if d.failed != nil || d.inner == nil {
 		return d.failed
@@ -256,6 +262,9 @@ func (d *autoDecoder) best() verdict {
 	}
 	return isRaw
 }
+
+// onlyText reports whether the bytes held are text and not whole rows of floats.
+func (d *autoDecoder) onlyText() bool { return d.text.visible() && !d.wholeAs(isRaw) }
 
 // wholeAs reports whether the bytes held can be decided upon now: either they
 // end at a border between records, or they are bad whatever comes.

@@ -123,15 +123,28 @@ func (l *tableLook) even() bool {
 
 // likely tells a table whose end has come, its last line feed maybe missing.
 func (l *tableLook) likely() bool {
+	d, good := l.ended()
+	if !good {
+		return false
+	}
+	last := *l
+	last.endLine()
+	return l.rows(d) || l.onlyHeader() || last.even()
+}
+
+// anyRows reports whether the bytes so far are a correct table of a row or more.
+func (l *tableLook) anyRows() bool {
+	d, good := l.ended()
+	return good && !l.wrong && d.count > 0 && d.Unfinished() == 0
+}
+
+// ended is what the decoder makes of the bytes so far if nothing more comes; good is
+// false if they are no table at all.
+func (l *tableLook) ended() (d *tableDecoder, good bool) {
 	if l.state != lookPossible {
-		return false
+		return nil, false
 	}
-	ended := *l
-	ended.endLine()
-	d := *l.probe
-	d.sink = &probeSink{dimension: d.sink.Dimension()}
-	if !l.wrong && d.EndLine() != nil {
-		return false
-	}
-	return l.rows(&d) || l.onlyHeader() || ended.even()
+	ended := *l.probe
+	ended.sink = &probeSink{dimension: ended.sink.Dimension()}
+	return &ended, l.wrong || ended.EndLine() == nil
 }

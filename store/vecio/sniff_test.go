@@ -114,7 +114,8 @@ func TestSniff(t *testing.T) {
 		"small integers":       {dimension: 1, stream: string(floats(1, 2, 3, 4, 5, 6, 7, 8)), format: RawF32, decidedAt: 3},
 		"denormals":            {dimension: 1, stream: "1\x00,\x00" + string(floats(0, 0)), format: RawF32, decidedAt: 6},
 		"unknown dimension":    {stream: "\x00", format: RawF32, bad: true},
-		"unfinished row":       {dimension: 1, stream: "SFV", format: RawF32, bad: true},
+		"unfinished row":       {dimension: 1, stream: "SFV", format: CSV, bad: true},
+		"bytes cut off":        {dimension: 2, stream: "SFV\x00", format: RawF32, decidedAt: 4, bad: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -247,6 +248,37 @@ func TestSniffLineFailsItsWrite(t *testing.T) {
 			if _, err := d.Write([]byte(line)); err != nil || d.Unfinished() == 0 && i == 0 {
 				t.Errorf("%q: %v", line, err)
 			}
+		}
+	}
+}
+
+// The reason must be about what the user wrote, not about floats that nobody meant.
+func TestSniffNamesShortText(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		dimension int
+		stream    string
+		reason    string // "" for a stream that is taken
+	}{
+		"a bad value":            {3, "1,2,x", `csv: row 0, line 1, byte 0: neither a header nor a row: column 3, "x", is not a number`},
+		"another dimension":      {4, "1;2\n3;4", "csv: row 0, line 1, byte 0: 2 columns of values where the dimension is 4"},
+		"an empty column":        {3, "1,,3\n4,5,6", "csv: row 0, line 1, byte 0: column 2 is empty"},
+		"a word":                 {3, "words", "csv: row 0, line 1, byte 0: 1 columns of values where the dimension is 3"},
+		"a word, no dimension":   {0, "word", "csv: row 0, line 1, byte 0: the stream ends behind the header"},
+		"a header and no row":    {2, "a,b", "csv: row 0, line 1, byte 0: the stream ends behind the header"},
+		"brackets":               {3, "[x, y", "json: row 0, line 1, byte 0: expected a number"},
+		"semicolons":             {2, "1;2\n3;4", ""},
+		"semicolons, first rows": {0, "1;2\n3;4", ""},
+		"one number":             {0, "7", ""},
+	} {
+		sink := &collector{dimension: c.dimension}
+		d := NewDecoder(Auto, sink, Options{})
+		err := push(d, []byte(c.stream), whole)
+		if (err == nil) != (c.reason == "") || err != nil && !strings.HasPrefix(err.Error(), c.reason) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil && (d.Format() != CSV || len(sink.ids) == 0) {
+			t.Errorf("%s: %d rows of %v", name, len(sink.ids), d.Format())
 		}
 	}
 }

@@ -76,11 +76,14 @@ func (d *tableDecoder) Finish() error {
 	}
 	if len(d.held) > 0 {
 		count := d.count
-		if d.failed = d.takeHeld(); d.failed == nil {
-			d.count = count
-			d.failed = d.fail("the stream ends inside a line")
+		if d.failed = d.takeHeld(); d.failed != nil {
+			return d.failed
 		}
-		return d.failed
+		d.count = count
+		if !d.headed || d.named {
+			d.failed = d.fail("the stream ends inside a line")
+			return d.failed
+		}
 	}
 	d.failed = d.fail(`the stream ends behind the header: without rows a line of words is none, unless it has a column "id"`)
 	return d.failed
