@@ -38,6 +38,9 @@ import "strings"
 //     byte being zero, with a byte order mark in front or without; so are four
 //     characters when nothing more comes, or one behind a mark. Big-endian ones
 //     without a mark must be more than two characters over and over.
+//   - refused by name if it begins with the magic of another kind of file. Each has
+//     32 bits or more, so that one stream in 10^9 begins with one if all patterns
+//     are equally likely, and none of values of use.
 //   - raw floats as soon as it can be none of these.
 //
 // Bytes that could still be several things wait for more. When Settle or Finish
@@ -89,6 +92,7 @@ type autoDecoder struct {
 	inner   Decoder // once the format is decided
 	held    []byte  // until then
 	failed  error
+	foreign string // what the stream is, if its magic is that of no vectors
 
 	text  textLook
 	json  jsonLook
@@ -114,21 +118,8 @@ const (
 	isFvecs
 	isBvecs
 	isUTF16
+	isForeign
 )
-
-// refused says of the verdicts that no decoder is for what is wrong with them.
-var refused = map[verdict]string{
-	isUTF16: "the stream is text in UTF-16: convert it to UTF-8",
-}
-
-// Whole formats that are told by how they begin.
-var magics = [...]struct {
-	begin   string
-	verdict verdict
-}{
-	{"SFVR\x01", isSegments},
-	{npyMagic, isNPY},
-}
 
 func (d *autoDecoder) Format() Format {
 	if d.inner == nil {
@@ -234,13 +225,13 @@ func (d *autoDecoder) look(c byte) verdict {
 		return isUTF16
 	}
 	open := text == lookPossible || vecs == lookPossible || utf16 == lookPossible
-	for _, m := range magics {
-		if n := min(len(m.begin), len(d.held)); string(d.held[:n]) == m.begin[:n] {
-			if n == len(m.begin) {
-				return m.verdict
-			}
-			open = true
-		}
+	found, begun := matchMagic(d.held)
+	if found != nil {
+		d.foreign = found.name
+		return found.verdict
+	}
+	if begun {
+		return undecided
 	}
 	if open {
 		return undecided
@@ -286,8 +277,11 @@ var decoded = [...]Format{isRaw: RawF32, isJSON: JSON, isSegments: Segments, isN
 
 // decide takes the decoder for v and gives it what is held, or refuses it.
 func (d *autoDecoder) decide(v verdict) error {
-	if reason := refused[v]; reason != "" {
-		return &RecordError{Format: Auto, Reason: reason}
+	switch v {
+	case isUTF16:
+		return &RecordError{Format: Auto, Reason: "the stream is text in UTF-16: convert it to UTF-8"}
+	case isForeign:
+		return &RecordError{Format: Auto, Reason: "the stream is " + d.foreign + ", which holds no vectors that can be read"}
 	}
 	d.inner = NewDecoder(decoded[v], d.sink, d.options)
 	held := d.held

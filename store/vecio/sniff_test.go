@@ -283,6 +283,32 @@ func TestSniffNamesShortText(t *testing.T) {
 	}
 }
 
+func TestSniffRefusesOtherFilesByName(t *testing.T) {
+	t.Parallel()
+	for begin, name := range map[string]string{
+		"PK\x03\x04\x14\x00": "zip", "\x1f\x8b\x08\x00": "gzip", "\x1f\x8b\x08\x08": "gzip", "(\xb5/\xfd": "zstd", "\xfd7zXZ\x00": "xz",
+		"\x89PNG\r\n\x1a\n": "PNG", "\x89HDF\r\n\x1a\n": "HDF5", "ARROW1\x00\x00": "Arrow", "PAR1\x15\x04\x15\x10": "Parquet",
+	} {
+		_, err := agree(t, Auto, Options{}, 4, []byte(begin+strings.Repeat("\x00", 32-len(begin))), func() int { return 1 })
+		if err == nil || !strings.Contains(err.Error(), name) || !errors.Is(err, ErrRecord) {
+			t.Errorf("%q: %v, want a word about %s", begin, err, name)
+		}
+		// Another byte makes floats of it, and so does a name.
+		other := []byte(begin + strings.Repeat("\x00", 32-len(begin)))
+		other[3] ^= 0x40
+		if _, err := agree(t, Auto, Options{}, 4, other, func() int { return 1 }); err != nil {
+			t.Errorf("%q: %v", other, err)
+		}
+		other[3] ^= 0x40
+		if _, err := decode(t, RawF32, Options{}, 4, other, whole); err != nil {
+			t.Errorf("%q as floats: %v", other, err)
+		}
+	}
+	if _, err := agree(t, Auto, Options{}, 2, []byte("PAR1,PAR2\n1,2\n"), whole); err != nil {
+		t.Errorf("a column of that name: %v", err)
+	}
+}
+
 // A row must be refused before a flush policy commits what has come.
 func TestSniffRefusesAnEndlessLine(t *testing.T) {
 	t.Parallel()
@@ -344,7 +370,7 @@ func TestSniffTakesFloatsForFloats(t *testing.T) {
 	usual := func() uint32 { return math.Float32bits(float32(r.NormFloat64())) }
 	whole := func() uint32 { return math.Float32bits(float32(r.IntN(256))) }
 	once := func() uint32 { return math.Float32bits(float32(r.NormFloat64())) &^ 0x1fff } // a float16
-	for _, begin := range []byte("\x00\xff\xfe") {
+	for _, begin := range []byte("\x00\xff\xfeP\x1f\x28\xfd\x89A") {
 		for kind, next := range map[string]func() uint32{"whole numbers": whole, "former float16": once, "normal values": usual, "random bits": r.Uint32} {
 			if n := mistaken(begin, tries, next); n != 0 {
 				t.Errorf("%s behind %q: %d of %d are mistaken", kind, begin, n, tries)
