@@ -30,7 +30,7 @@ type StreamReport struct {
 	Time     time.Time
 	Format   vecio.Format
 	Accepted uint64 // vectors committed
-	Rejected uint64 // vectors dropped, an unreadable record included
+	Rejected uint64 // vectors dropped, and one more for an unreadable record
 	Bytes    int64  // of the stream so far
 	Epoch    uint32 // the commit's; 0 when nothing was committed
 	Err      error
@@ -47,8 +47,9 @@ type AppendStream struct {
 	ctx       context.Context // of the call under way
 	appender  *Appender
 	decoder   vecio.Decoder
-	committed int64 // value of received at the last commit
-	failed    error // what ended the stream
+	committed int64  // value of received at the last commit
+	accepted  uint64 // vectors committed
+	failed    error  // what ended the stream
 	closed    bool
 	timer     *time.Timer // runs while vectors wait to be committed
 }
@@ -253,9 +254,10 @@ func (a *AppendStream) refuse(cause error) error {
 	a.appender.drain()
 	a.reportSettled()
 	waiting := a.appender.rows
-	if errors.Is(cause, vecio.ErrRecord) {
+	if record := (*vecio.RecordError)(nil); errors.As(cause, &record) {
 		cause = fmt.Errorf("%w: %w", ErrInput, cause)
-		waiting++
+		// The rows before it that its decoder has not handed on are dropped as well.
+		waiting = max(waiting, uint64(max(0, record.Row-int64(a.accepted)))) + 1
 	}
 	return a.fail(errors.Join(cause, a.appender.Rollback()), waiting)
 }
@@ -281,6 +283,7 @@ func (a *AppendStream) stopTimer() {
 }
 
 func (a *AppendStream) report(r StreamReport) {
+	a.accepted += r.Accepted
 	if a.options.Report == nil {
 		return
 	}

@@ -79,3 +79,58 @@ func TestStreamCommitsOnItsWay(t *testing.T) {
 		})
 	}
 }
+
+// TestRejectedCountsAllDroppedVectors writes two good rows, which are committed, and
+// then three good ones and a bad one, which are dropped: four in every format.
+func TestRejectedCountsAllDroppedVectors(t *testing.T) {
+	t.Parallel()
+	raw := func(values ...float32) string {
+		var out []byte
+		for _, v := range values {
+			out = binary.LittleEndian.AppendUint32(out, math.Float32bits(v))
+		}
+		return string(out)
+	}
+	row := "\x02\x00\x00\x00" + raw(1, 2)
+	for format, c := range map[vecio.Format]struct{ good, bad string }{
+		vecio.RawF32: {raw(1, 2, 3, 4), raw(1, 2, 3, 4, 5, 6, 7, float32(math.NaN()))},
+		vecio.JSON:   {"[1,2]\n[3,4]\n", "[1,2]\n[3,4]\n[5,6]\n[x]\n"},
+		vecio.CSV:    {"1,2\n3,4\n", "1,2\n3,4\n5,6\n7,x\n"},
+		vecio.Fvecs:  {row + row, row + row + row + "\x03\x00\x00\x00"},
+	} {
+		for name, flush := range map[string]bool{"after a commit": true, "alone": false} {
+			t.Run(format.String()+" "+name, func(t *testing.T) {
+				t.Parallel()
+				ctx := context.Background()
+				var accepted, rejected uint64
+				s := newStore(t)
+				stream, err := s.OpenAppend(StreamOptions{Report: func(r StreamReport) {
+					accepted += r.Accepted
+					rejected += r.Rejected
+				}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantAccepted, want := uint64(0), uint64(4)
+				if flush {
+					wantAccepted = 2
+					if _, err := stream.Write(ctx, []byte(c.good)); err != nil {
+						t.Fatal(err)
+					}
+					if err := stream.Flush(ctx); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if _, err := stream.Write(ctx, []byte(c.bad)); !errors.Is(err, ErrInput) {
+					t.Errorf("%v", err)
+				}
+				if err := stream.Close(ctx); err != nil {
+					t.Error(err)
+				}
+				if accepted != wantAccepted || rejected != want {
+					t.Errorf("%d accepted, %d rejected, want %d and %d", accepted, rejected, wantAccepted, want)
+				}
+			})
+		}
+	}
+}
