@@ -37,7 +37,7 @@ func TestWritersReadersAndCompactionAtOnce(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	name := filepath.Join(folder, "a.rvf")
-	s, err := Create(name, CreateOptions{Dimension: 2}, Options{LockWait: 10 * time.Second})
+	s, err := Create(name, CreateOptions{Dimension: 2}, Options{LockWait: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // patience bounds every wait of the suite. Nothing that works comes near it.
-const patience = 20 * time.Second
+const patience = 90 * time.Second
 
 // outcome is how a program ended.
 type outcome struct {
