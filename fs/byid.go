@@ -35,12 +35,7 @@ var vectorSuffixes = map[string]vecio.FileFormat{".json": vecio.FileJSONL, ".f32
 
 func (t *tree) lookupByID(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	child := &byIDNode{unlisted: unlisted{directory{node{tree: t}}}, store: s}
-	described, errno := t.snapshotFolder(ctx, s, byIDPath)
-	if errno != 0 {
-		return nil, errno
-	}
-	described.fillEntry(out, nameTimeout, nameTimeout)
-	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFDIR, Ino: s.Inode(byIDPath)}), 0
+	return t.lookupSnapshotFolder(ctx, parent, child, s, byIDPath, out)
 }
 
 // Getattr describes the folder.
@@ -65,12 +60,15 @@ func parseVectorName(name string) (id uint64, format vecio.FileFormat, valid boo
 	if dot < 0 {
 		return 0, 0, false
 	}
-	format, valid = vectorSuffixes[name[dot:]]
-	id, err := strconv.ParseUint(name[:dot], 10, 64)
-	if err != nil || strconv.FormatUint(id, 10) != name[:dot] {
-		return 0, 0, false
-	}
-	return id, format, valid
+	format, known := vectorSuffixes[name[dot:]]
+	id, valid = parseID(name[:dot])
+	return id, format, known && valid
+}
+
+// parseID reads an id as it is written in names.
+func parseID(digits string) (id uint64, valid bool) {
+	id, err := strconv.ParseUint(digits, 10, 64)
+	return id, err == nil && strconv.FormatUint(id, 10) == digits
 }
 
 // lookupVector answers a lookup of a file about the vector with an id.

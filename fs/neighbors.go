@@ -2,7 +2,6 @@ package fs
 
 import (
 	"context"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -34,12 +33,7 @@ var (
 
 func lookupNeighbors(ctx context.Context, parent *storeNode, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	child := &neighborsNode{unlisted: unlisted{directory{node{tree: parent.tree}}}, store: parent.store}
-	described, errno := child.tree.snapshotFolder(ctx, child.store, neighborsName)
-	if errno != 0 {
-		return nil, errno
-	}
-	described.fillEntry(out, nameTimeout, nameTimeout)
-	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFDIR, Ino: child.store.Inode(neighborsName)}), 0
+	return child.tree.lookupSnapshotFolder(ctx, parent.EmbeddedInode(), child, child.store, neighborsName, out)
 }
 
 // Getattr describes the folder.
@@ -53,8 +47,8 @@ func (n *neighborsNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *f
 // zeros in front.
 func (n *neighborsNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	digits, ours := strings.CutSuffix(name, neighborsSuffix)
-	id, err := strconv.ParseUint(digits, 10, 64)
-	if !ours || err != nil || strconv.FormatUint(id, 10) != digits {
+	id, valid := parseID(digits)
+	if !ours || !valid {
 		return nil, syscall.ENOENT
 	}
 	path := neighborsName + "/" + name

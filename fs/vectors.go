@@ -34,12 +34,18 @@ var (
 // lookupVectors answers a lookup of a store's folder of vectors.
 func lookupVectors(ctx context.Context, parent *storeNode, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	child := &vectorsNode{directory: directory{node{tree: parent.tree}}, store: parent.store}
-	described, errno := child.tree.snapshotFolder(ctx, child.store, vectorsName)
+	return child.tree.lookupSnapshotFolder(ctx, parent.EmbeddedInode(), child, child.store, vectorsName, out)
+}
+
+// lookupSnapshotFolder answers a lookup of path below the folder of s with a folder
+// that shows the newest snapshot.
+func (t *tree) lookupSnapshotFolder(ctx context.Context, parent *nodefs.Inode, child nodefs.InodeEmbedder, s *catalog.Store, path string, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	described, errno := t.snapshotFolder(ctx, s, path)
 	if errno != 0 {
 		return nil, errno
 	}
 	described.fillEntry(out, nameTimeout, nameTimeout)
-	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFDIR, Ino: child.store.Inode(vectorsName)}), 0
+	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFDIR, Ino: s.Inode(path)}), 0
 }
 
 // snapshotFolder describes a folder of s whose time is that of the last commit.

@@ -35,12 +35,7 @@ var (
 // lookupViewFolder answers a lookup of path, a folder of views below that of s.
 func (t *tree) lookupViewFolder(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path, prefix string, views viewList, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	child := &viewFolderNode{directory: directory{node{tree: t}}, store: s, path: path, prefix: prefix, views: views}
-	described, errno := child.facts(ctx)
-	if errno != 0 {
-		return nil, errno
-	}
-	described.fillEntry(out, nameTimeout, nameTimeout)
-	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFDIR, Ino: s.Inode(path)}), 0
+	return t.lookupSnapshotFolder(ctx, parent, child, s, path, out)
 }
 
 func (n *viewFolderNode) facts(ctx context.Context) (facts, syscall.Errno) {

@@ -66,23 +66,22 @@ func (s *Store) placeKernel(ctx context.Context, kernel newKernel, source *segme
 	e := &embedding{kind: segments.TypeKernel, image: kernel.image, size: kernel.size, first: kernel.config.First, source: source}
 	switch {
 	case kernel.stored != nil:
-		reader, err := kernel.stored.Open()
-		if err != nil {
-			return 0, err
+		reader, failed := kernel.stored.Open()
+		if failed != nil {
+			return 0, failed
 		}
 		defer func() { err = errors.Join(err, reader.Close()) }()
 		e.image, e.size, e.hash = reader, kernel.stored.Size(), &kernel.hash
 	default:
 		header.Compression = segments.CompressionNone
 		if kernel.config.Compress {
-			packed, err := s.compress(ctx, kernel.image, kernel.size, segments.MaxKernelImage)
-			if err != nil {
-				return 0, err
+			packed, failed := s.compress(ctx, e, segments.MaxKernelImage)
+			if failed != nil {
+				return 0, failed
 			}
 			if packed != nil {
 				defer func() { err = errors.Join(err, packed.Close()) }()
 				header.Compression = segments.CompressionZstd
-				e.image, e.size, e.hash = packed.file, packed.size, &packed.hash
 			}
 		}
 	}

@@ -34,14 +34,13 @@ func (s *Store) placeWASM(ctx context.Context, module io.ReaderAt, size int64, c
 	header.Compression = segments.CompressionNone
 	e := &embedding{kind: segments.TypeWASM, image: module, size: size, source: source}
 	if config.Compress {
-		packed, err := s.compress(ctx, module, size, segments.MaxWASM)
-		if err != nil {
-			return 0, err
+		packed, failed := s.compress(ctx, e, segments.MaxWASM)
+		if failed != nil {
+			return 0, failed
 		}
 		if packed != nil {
 			defer func() { err = errors.Join(err, packed.Close()) }()
 			header.Compression = segments.CompressionZstd
-			e.image, e.size, e.hash = packed.file, packed.size, &packed.hash
 		}
 	}
 	if err := refused(header.Problems()); err != nil {

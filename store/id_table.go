@@ -40,13 +40,9 @@ func (t *idTable) at(ctx context.Context, snapshot *Snapshot, use func(stored *i
 // atNewest is at for the newest of the snapshots that current gives: a compaction
 // may take the file of one away before its ids were read.
 func (t *idTable) atNewest(ctx context.Context, current func() *Snapshot, use func(base *Snapshot, stored *idSet) error) error {
-	for {
-		base := current()
-		err := t.at(ctx, base, func(stored *idSet) error { return use(base, stored) })
-		if !errors.Is(err, ErrStale) || current() == base {
-			return err
-		}
-	}
+	return OnNewest(func() (*Snapshot, error) { return current(), nil }, func(base *Snapshot) error {
+		return t.at(ctx, base, func(stored *idSet) error { return use(base, stored) })
+	})
 }
 
 // advance brings the table up to snapshot and reads only what is new in it.

@@ -43,10 +43,12 @@ func (s *spool) Write(p []byte) (int, error) {
 
 func (s *spool) Close() error { return s.file.Close() }
 
-// compress puts an image into a spool, compressed with zstd; nil means that it
-// would save less than a tenth, or that the image is over the limit, in bytes, and
-// not worth a try.
-func (s *Store) compress(ctx context.Context, image io.ReaderAt, size, limit int64) (*spool, error) {
+// compress puts the image of an embedding into a spool, compressed with zstd, and
+// makes it what is embedded. The spool must be closed after that. It is nil where
+// the embedding stays as it is: when less than a tenth would be saved, or the image
+// is over the limit, in bytes, and not worth a try.
+func (s *Store) compress(ctx context.Context, e *embedding, limit int64) (*spool, error) {
+	image, size := e.image, e.size
 	if size <= 0 || size > limit {
 		return nil, nil
 	}
@@ -56,6 +58,7 @@ func (s *Store) compress(ctx context.Context, image io.ReaderAt, size, limit int
 	}
 	err = packed.pack(ctx, image, size)
 	if err == nil && packed.size <= size-(size+9)/10 {
+		e.image, e.size, e.hash = packed.file, packed.size, &packed.hash
 		return packed, nil
 	}
 	return nil, errors.Join(err, packed.Close())

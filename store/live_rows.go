@@ -319,13 +319,5 @@ func (g *liveSegment) rank(row uint64) uint64 {
 
 // isLive says whether a row is live.
 func (g *liveSegment) isLive(row uint64) bool {
-	return g.dead.positions == nil || !g.dead.positions.contains(row)
-}
-
-// add notes that a row is dead.
-func (d *deadRows) add(row uint64) {
-	if d.positions == nil {
-		d.positions = newIDSet()
-	}
-	d.positions.insert(row)
+	return !g.dead.contains(row)
 }

@@ -26,8 +26,7 @@ func (d *draft) carryLive(file File, snapshot *Snapshot) {
 	after := &liveRows{room: before.room, trusted: before.trusted}
 	for _, entry := range snapshot.vectors() {
 		if segment := carried[entry.Offset]; segment != nil {
-			kept := *segment
-			after.segments = append(after.segments, kept)
+			after.segments = append(after.segments, *segment)
 			continue
 		}
 		if !d.isWritten(entry) {

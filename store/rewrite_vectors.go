@@ -36,13 +36,11 @@ func (r *rewrite) copyVectors(ctx context.Context, old File, also *idSet) error 
 		}
 		r.tail, r.vectors, r.ids, r.ids0 = start, nil, newIDSet(), 0
 	}
-	superseded, err := r.base.findSuperseded(ctx, old, entries, also, func(err error) error { return err })
+	superseded, err := r.base.findSuperseded(ctx, old, entries, also, noDamage)
 	if err != nil {
 		return err
 	}
-	return r.copyRows(ctx, old, entries, false, func(i int, row, _ uint64) bool {
-		return superseded[i].positions != nil && superseded[i].positions.contains(row)
-	})
+	return r.copyRows(ctx, old, entries, false, func(i int, row, _ uint64) bool { return superseded[i].contains(row) })
 }
 
 // copyRows writes the rows of entries but those that are dead, and fails with

@@ -27,13 +27,13 @@ func (s *Snapshot) rows() uint64 {
 // thousand vectors: their ids, and their components as consecutive rows of
 // little-endian float32. The slices are valid during the visit only.
 func (s *Snapshot) Vectors(ctx context.Context, visit func(ids []uint64, rows []byte) error) error {
-	return s.source.with(func(file File) error { return s.visitVectors(ctx, file, nil, visit) })
+	return s.source.with(func(file File) error { return s.visitVectors(ctx, file, visit) })
 }
 
-// visitVectors is Vectors on an open file, without the ids in also.
-func (s *Snapshot) visitVectors(ctx context.Context, file File, also *idSet, visit func(ids []uint64, rows []byte) error) error {
+// visitVectors is Vectors on an open file.
+func (s *Snapshot) visitVectors(ctx context.Context, file File, visit func(ids []uint64, rows []byte) error) error {
 	entries := s.vectors()
-	superseded, err := s.findSuperseded(ctx, file, entries, also, func(err error) error { return err })
+	superseded, err := s.findSuperseded(ctx, file, entries, nil, noDamage)
 	if err != nil {
 		return err
 	}
@@ -71,6 +71,16 @@ const bytesPerRead = 1 << 20
 // deadRows are the positions in one segment of rows that are not live.
 type deadRows struct{ positions *idSet }
 
+func (d deadRows) contains(row uint64) bool { return d.positions != nil && d.positions.contains(row) }
+
+// add notes that a row is dead.
+func (d *deadRows) add(row uint64) {
+	if d.positions == nil {
+		d.positions = newIDSet()
+	}
+	d.positions.insert(row)
+}
+
 // squeeze moves the live ones of the rows that begin at position first to the
 // front and returns their number.
 func (d deadRows) squeeze(first uint64, ids []uint64, rows []byte, width int) int {
@@ -79,7 +89,7 @@ func (d deadRows) squeeze(first uint64, ids []uint64, rows []byte, width int) in
 	}
 	kept := 0
 	for i := range ids {
-		if d.positions.contains(first + uint64(i)) {
+		if d.contains(first + uint64(i)) {
 			continue
 		}
 		if kept != i {
@@ -126,12 +136,12 @@ func (s *Snapshot) findSuperseded(ctx context.Context, file File, entries []segm
 				if seen.insert(part[row]) {
 					continue
 				}
-				if dead[i].positions == nil {
-					dead[i].positions = newIDSet()
-				}
-				dead[i].positions.insert(uint64(first + row))
+				dead[i].add(uint64(first + row))
 			}
 		}
 	}
 	return dead, nil
 }
+
+// noDamage lets findSuperseded fail at the first damage.
+func noDamage(err error) error { return err }

@@ -246,26 +246,6 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 	return snapshot, nil
 }
 
-// withNewest runs use with the newest committed state, and again with a newer one
-// while a compaction or another program took the file away from under it.
-func (s *Store) withNewest(use func(*Snapshot) error) error {
-	var tried *Snapshot
-	var failed error
-	for {
-		snapshot, err := s.Snapshot()
-		if err != nil {
-			return err
-		}
-		if snapshot == tried {
-			return failed
-		}
-		if failed = use(snapshot); !errors.Is(failed, ErrStale) {
-			return failed
-		}
-		tried = snapshot
-	}
-}
-
 func unchanged(a, b FileInfo) bool {
 	return sameFile(a, b) && a.Size == b.Size && a.Modified.Equal(b.Modified)
 }

@@ -23,7 +23,7 @@ type Neighbors struct {
 // which is left out itself. The kernel asks again and again for names, so what
 // was found is kept for some time.
 func (s *Store) Neighbors(ctx context.Context, id uint64) (found Neighbors, err error) {
-	err = s.search(ctx, func(snapshot *store.Snapshot) error {
+	err = s.withNewest(ctx, func(snapshot *store.Snapshot) error {
 		known, kept := s.neighbors.find(id)
 		if kept && known.Generation == snapshot.Generation() {
 			found = known

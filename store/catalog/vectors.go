@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"rvffs/store"
@@ -20,22 +19,20 @@ func (s *Store) VectorByID(ctx context.Context, id uint64, format vecio.FileForm
 	return s.newestView(ctx, func(snapshot *store.Snapshot) (store.View, error) { return snapshot.VectorByID(ctx, id, format) })
 }
 
-// newestView makes a view that takes reading, and once more of a newer state when a
-// compaction took the file away before.
+// newestView makes a view that takes reading.
 func (s *Store) newestView(ctx context.Context, show func(*store.Snapshot) (store.View, error)) (view store.View, snapshot *store.Snapshot, err error) {
-	for {
-		newest, err := s.Snapshot(ctx)
-		if err != nil {
-			return nil, nil, err
-		}
-		if newest == snapshot {
-			return nil, nil, store.ErrStale
-		}
+	err = s.withNewest(ctx, func(newest *store.Snapshot) (err error) {
 		snapshot = newest
-		if view, err = show(snapshot); !errors.Is(err, store.ErrStale) {
-			return view, snapshot, err
-		}
-	}
+		view, err = show(newest)
+		return err
+	})
+	return view, snapshot, err
+}
+
+// withNewest runs use with the newest state, and again with a newer one when a
+// compaction took the file away meanwhile.
+func (s *Store) withNewest(ctx context.Context, use func(*store.Snapshot) error) error {
+	return store.OnNewest(func() (*store.Snapshot, error) { return s.Snapshot(ctx) }, use)
 }
 
 // VectorInode is the inode number of a file about one vector. There are more

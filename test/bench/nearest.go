@@ -34,19 +34,12 @@ const nearestBatch = 10
 // over the same bytes.
 func (b *bench) nearestRow() error {
 	count := b.scaled(200_000)
-	source, err := b.sourceFile(count)
+	_, path, err := b.largeStore("nearest", count)
 	if err != nil {
 		return err
 	}
-	stores, err := b.folder("nearest")
-	if err != nil {
-		return err
-	}
+	stores := filepath.Dir(path)
 	defer os.RemoveAll(stores)
-	path := filepath.Join(stores, "large.rvf")
-	if err := b.build(path, source, count); err != nil {
-		return err
-	}
 	size, err := sizeOf(path)
 	if err != nil {
 		return err

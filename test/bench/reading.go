@@ -213,22 +213,33 @@ func (b *bench) timeMount(dir string) (float64, error) {
 	return took, err
 }
 
+// largeStore makes a folder with one store, large.rvf, of so many vectors, and
+// returns the file that they came from and the store's. The folder is the caller's
+// to remove.
+func (b *bench) largeStore(folder string, count int) (source, path string, err error) {
+	if source, err = b.sourceFile(count); err != nil {
+		return "", "", err
+	}
+	stores, err := b.folder(folder)
+	if err != nil {
+		return "", "", err
+	}
+	path = filepath.Join(stores, "large.rvf")
+	if err := b.build(path, source, count); err != nil {
+		return "", "", errors.Join(err, os.RemoveAll(stores))
+	}
+	return source, path, nil
+}
+
 // readRow reads 1 GiB through the mount and from the file behind it.
 func (b *bench) readRow() error {
 	count := b.gibibyte()
-	source, err := b.sourceFile(count)
+	_, backing, err := b.largeStore("read", count)
 	if err != nil {
 		return err
 	}
-	stores, err := b.folder("read")
-	if err != nil {
-		return err
-	}
+	stores := filepath.Dir(backing)
 	defer os.RemoveAll(stores)
-	backing := filepath.Join(stores, "large.rvf")
-	if err := b.build(backing, source, count); err != nil {
-		return err
-	}
 	m, err := b.mount(b.program, stores)
 	if err != nil {
 		return err

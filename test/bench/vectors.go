@@ -30,19 +30,12 @@ type sum struct {
 // npyOutRow reads the files of vectors.
 func (b *bench) npyOutRow() error {
 	count := b.gibibyte()
-	source, err := b.sourceFile(count)
+	source, backing, err := b.largeStore("vectors", count)
 	if err != nil {
 		return err
 	}
-	stores, err := b.folder("vectors")
-	if err != nil {
-		return err
-	}
+	stores := filepath.Dir(backing)
 	defer os.RemoveAll(stores)
-	backing := filepath.Join(stores, "large.rvf")
-	if err := b.build(backing, source, count); err != nil {
-		return err
-	}
 	small := b.scaled(200_000)
 	if err := b.build(filepath.Join(stores, "small.rvf"), source, small); err != nil {
 		return err

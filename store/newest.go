@@ -1,0 +1,27 @@
+package store
+
+import "errors"
+
+// OnNewest runs use with the snapshot that look finds to be the newest, and again
+// with a newer one while a compaction or another program took the file away from
+// under it.
+func OnNewest(look func() (*Snapshot, error), use func(*Snapshot) error) error {
+	var tried *Snapshot
+	var failed error
+	for {
+		snapshot, err := look()
+		if err != nil {
+			return err
+		}
+		if snapshot == tried {
+			return failed
+		}
+		if failed = use(snapshot); !errors.Is(failed, ErrStale) {
+			return failed
+		}
+		tried = snapshot
+	}
+}
+
+// withNewest is OnNewest for the committed state.
+func (s *Store) withNewest(use func(*Snapshot) error) error { return OnNewest(s.Snapshot, use) }
