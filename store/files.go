@@ -22,6 +22,8 @@ type FileSystem interface {
 	Link(oldPath, newPath string) error
 	// Rename moves a file and replaces what stands at newPath.
 	Rename(oldPath, newPath string) error
+	// RenameNew moves a file in one step; it fails when newPath exists.
+	RenameNew(oldPath, newPath string) error
 	// Remove deletes one name.
 	Remove(path string) error
 	// SyncDirectory makes the names in the folder of path durable.
@@ -57,6 +59,7 @@ type FileInfo struct {
 	Modified  time.Time
 	Device    uint64
 	Inode     uint64
+	Links     uint64 // names of the file; 0 where the platform does not tell
 	Mode      os.FileMode
 	UID       uint32
 	GID       uint32

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"os"
+	"path"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -17,10 +18,34 @@ func describe(info os.FileInfo) FileInfo {
 		described.Allocated = stat.Blocks * 512
 		described.Device = stat.Dev
 		described.Inode = stat.Ino
+		described.Links = uint64(stat.Nlink)
 		described.UID = stat.Uid
 		described.GID = stat.Gid
 	}
 	return described
+}
+
+// RenameNew implements FileSystem with renameat2. Where the file system below has
+// no such call, the file gets its new name before it loses the old one.
+func (d *DirectoryFiles) RenameNew(oldName, newName string) error {
+	from, err := d.root.Open(path.Dir(oldName))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = from.Close() }()
+	to, err := d.root.Open(path.Dir(newName))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = to.Close() }()
+	err = unix.Renameat2(int(from.Fd()), path.Base(oldName), int(to.Fd()), path.Base(newName), unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+		return linkRename(d, oldName, newName)
+	}
+	if err != nil {
+		return &os.LinkError{Op: "rename", Old: oldName, New: newName, Err: err}
+	}
+	return nil
 }
 
 func syncFolder(folder *os.File) error { return folder.Sync() }

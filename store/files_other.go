@@ -12,6 +12,11 @@ func describe(info os.FileInfo) FileInfo {
 	return described
 }
 
+// RenameNew implements FileSystem.
+func (d *DirectoryFiles) RenameNew(oldName, newName string) error {
+	return linkRename(d, oldName, newName)
+}
+
 func syncFolder(*os.File) error { return nil }
 
 // SetOwner implements File; files on other platforms keep their creator's owner.

@@ -27,7 +27,7 @@ func (s *Store) Remove() error {
 func (s *Store) MoveTo(name string) error {
 	former := s.Path()
 	return s.alone(func(*session) error {
-		err := s.files.Link(former, name)
+		err := s.files.RenameNew(former, name)
 		if errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("%w: %w", ErrExists, err)
 		}
@@ -36,7 +36,7 @@ func (s *Store) MoveTo(name string) error {
 		}
 		s.Moved(name)
 		s.owe()
-		return errors.Join(s.files.Remove(former), s.payDirectory(), s.files.SyncDirectory(former))
+		return errors.Join(s.payDirectory(), s.files.SyncDirectory(former))
 	})
 }
 

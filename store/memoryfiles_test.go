@@ -123,7 +123,7 @@ func (m *memoryFiles) Stat(name string) (FileInfo, error) {
 }
 
 func (n *memoryNode) info() FileInfo {
-	return FileInfo{Size: int64(len(n.content)), Modified: n.modified, Device: 1, Inode: n.number, Mode: 0o644}
+	return FileInfo{Size: int64(len(n.content)), Modified: n.modified, Device: 1, Inode: n.number, Links: 1, Mode: 0o644}
 }
 
 func (m *memoryFiles) Link(oldName, newName string) error {
@@ -160,6 +160,16 @@ func (m *memoryFiles) Rename(oldName, newName string) error {
 	m.names[newName] = node
 	m.note(fileChange{kind: didRename, name: oldName, name2: newName})
 	return nil
+}
+
+func (m *memoryFiles) RenameNew(oldName, newName string) error {
+	m.mu.Lock()
+	_, taken := m.names[path.Clean(newName)]
+	m.mu.Unlock()
+	if taken {
+		return &os.LinkError{Op: "rename", Old: oldName, New: newName, Err: fs.ErrExist}
+	}
+	return m.Rename(oldName, newName)
 }
 
 func (m *memoryFiles) Remove(name string) error {

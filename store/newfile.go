@@ -63,7 +63,7 @@ func writeNew(files FileSystem, name string, content newFileContent) error {
 	})
 }
 
-// createWhole writes a file under a temporary name and links it to its own when
+// createWhole writes a file under a temporary name and renames it to its own when
 // all of it is on the disk.
 func createWhole(ctx context.Context, files FileSystem, name string, perm os.FileMode, owner *FileInfo, fill func(context.Context, File) error) error {
 	temporary := temporaryName(name)
@@ -82,19 +82,17 @@ func createWhole(ctx context.Context, files FileSystem, name string, perm os.Fil
 	}
 	err = errors.Join(err, file.Close())
 	if err == nil {
-		err = files.Link(temporary, name)
+		err = files.RenameNew(temporary, name)
 		if errors.Is(err, fs.ErrExist) {
 			err = fmt.Errorf("%w: %w", ErrExists, err)
 		}
 	}
-	linked := err == nil
-	err = errors.Join(err, files.Remove(temporary))
-	if err == nil {
-		err = files.SyncDirectory(name)
+	if err != nil {
+		return errors.Join(err, files.Remove(temporary))
 	}
-	if err != nil && linked {
+	if err = files.SyncDirectory(name); err != nil {
 		// Nobody may build on a name that a power loss could take away.
-		err = errors.Join(err, files.Remove(name))
+		return errors.Join(err, files.Remove(name))
 	}
-	return err
+	return nil
 }

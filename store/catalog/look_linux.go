@@ -133,6 +133,6 @@ func describe(found *unix.Stat_t) store.FileInfo {
 	}
 	return store.FileInfo{
 		Size: found.Size, Allocated: found.Blocks * 512, Modified: time.Unix(found.Mtim.Unix()), Mode: mode,
-		Device: found.Dev, Inode: found.Ino, UID: found.Uid, GID: found.Gid,
+		Device: found.Dev, Inode: found.Ino, Links: uint64(found.Nlink), UID: found.Uid, GID: found.Gid,
 	}
 }
