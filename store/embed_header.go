@@ -5,16 +5,29 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"rvffs/segments"
 )
 
 // headerEdit reads a header.json that was written back. Each field that it brings
-// must either say what the header says already, or be one that can be changed.
+// must be one that can be changed, or say what the header says already, or be one
+// that only describes.
 type headerEdit struct {
 	now    map[string]json.RawMessage
 	fields map[string]func(json.RawMessage) error
+}
+
+// describing are the fields that tell where a segment stands, what its image is,
+// and what was found out about both. Nobody means to change them, and between
+// reading and writing back a compaction may have moved the segment, or another
+// image come: what they say is never compared.
+var describing = map[string]bool{
+	"segment_id": true, "offset": true, "epoch": true, "problems": true,
+	"image_size": true, "compressed_size": true, "bytecode_size": true, "program_size": true, "btf_size": true,
+	"compression": true, "cmdline_offset": true, "cmdline_length": true,
+	"image_hash": true, "program_hash": true, "bytecode_hash": true,
+	"image_integrity": true, "program_integrity": true, "bytecode_integrity": true,
+	"export_count": true, "min_pages": true, "max_pages": true, "table_count": true,
 }
 
 func newHeaderEdit(now any) (*headerEdit, error) {
@@ -33,8 +46,8 @@ func (e *headerEdit) apply(document []byte) error {
 		return fmt.Errorf("%w: header.json: %w", ErrInput, err)
 	}
 	for name, value := range given {
-		if strings.HasSuffix(name, "_integrity") || name == "problems" {
-			continue // what we found, not what the header says
+		if describing[name] {
+			continue
 		}
 		if set, changeable := e.fields[name]; changeable {
 			if err := set(value); err != nil {

@@ -188,7 +188,7 @@ func TestPartsOfAKernel(t *testing.T) {
 	if err := write(t, s, PartKernelHeader, file(t, s, segments.TypeKernel, "header.json")); err != nil {
 		t.Errorf("as it stands: %v", err)
 	}
-	for _, bad := range []string{"", "[]", `{"api_port": 70000}`, `{"api_port": "x"}`, `{"flags": ["fast"]}`, `{"flags": ["compressed"]}`, `{"image_size": 1}`, `{"speed": 1}`, `{"build_id": "xyz"}`, `{"arch": "z80"}`} {
+	for _, bad := range []string{"", "[]", `{"api_port": 70000}`, `{"api_port": "x"}`, `{"flags": ["fast"]}`, `{"flags": ["compressed"]}`, `{"version": 2}`, `{"binding": {}}`, `{"speed": 1}`, `{"build_id": "xyz"}`, `{"arch": "z80"}`} {
 		if err := write(t, s, PartKernelHeader, []byte(bad)); bad != "" && !errors.Is(err, ErrInput) {
 			t.Errorf("%s: %v", bad, err)
 		}
@@ -203,6 +203,59 @@ func TestPartsOfAKernel(t *testing.T) {
 	}
 	if kernels := s.Current().ofType(segments.TypeKernel); len(kernels) != 1 {
 		t.Errorf("%d kernels", len(kernels))
+	}
+}
+
+// TestHeadersAreWrittenBackAfterACompaction: between reading and writing back, the
+// segment may move, and its image may be another one.
+func TestHeadersAreWrittenBackAfterACompaction(t *testing.T) {
+	t.Parallel()
+	module := []byte("\x00asm\x01\x00\x00\x00")
+	for _, kind := range []struct {
+		kind          segments.Type
+		image, header EmbedPart
+		first, second []byte
+		change        [2]string
+	}{
+		{segments.TypeKernel, PartKernelImage, PartKernelHeader, noise(5000), noise(300), [2]string{`"api_port": 0`, `"api_port": 9000`}},
+		{segments.TypeEBPF, PartEBPFProgram, PartEBPFHeader, noise(5000), noise(300), [2]string{`"map_count": 0`, `"map_count": 7`}},
+		{segments.TypeWASM, PartWASMModule, PartWASMHeader, append(module, 0, 2, 1, 'x'), module, [2]string{`"interpreter_type": 0`, `"interpreter_type": 7`}},
+	} {
+		t.Run(string(kind.header), func(t *testing.T) {
+			t.Parallel()
+			s := newStore(t)
+			ingest(t, s, []uint64{1, 2, 3}, 1, 1, 2, 2, 3, 3)
+			if err := write(t, s, kind.image, kind.first); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Delete(context.Background(), []uint64{1, 2}); err != nil {
+				t.Fatal(err)
+			}
+			read := file(t, s, kind.kind, "header.json")
+			before := s.Current().ofType(kind.kind)[0].Offset
+			if _, err := s.Compact(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			if after := s.Current().ofType(kind.kind)[0].Offset; after == before {
+				t.Fatal("the compaction moved nothing")
+			}
+			changed := bytes.Replace(read, []byte(kind.change[0]), []byte(kind.change[1]), 1)
+			if bytes.Equal(changed, read) {
+				t.Fatalf("there is no %s in %s", kind.change[0], read)
+			}
+			if err := write(t, s, kind.header, changed); err != nil {
+				t.Errorf("after a compaction: %v", err)
+			}
+			if now := file(t, s, kind.kind, "header.json"); !bytes.Contains(now, []byte(kind.change[1])) {
+				t.Errorf("the change is not there: %s", now)
+			}
+			if err := write(t, s, kind.image, kind.second); err != nil {
+				t.Fatal(err)
+			}
+			if err := write(t, s, kind.header, changed); err != nil {
+				t.Errorf("after another image: %v", err)
+			}
+		})
 	}
 }
 

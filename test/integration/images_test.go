@@ -243,8 +243,14 @@ func TestImagesThroughFiles(t *testing.T) {
 	if _, err := os.OpenFile(at("kernel/image"), os.O_WRONLY|os.O_APPEND, 0); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("appending: %v", err)
 	}
-	if err := os.WriteFile(at("kernel/header.json"), []byte(`{"image_size": 1}`), 0); !errors.Is(err, syscall.EINVAL) {
-		t.Errorf("another size: %v", err)
+	if err := os.WriteFile(at("kernel/header.json"), []byte(`{"version": 2}`), 0); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("another version: %v", err)
+	}
+	// A compaction between reading and writing back moves the segment.
+	shell(t, `cp "$1/kernel/header.json" "$2/before" && echo compact > "$1/ctl" && jq .offset "$1/kernel/header.json" > "$2/moved" &&
+		test "$(jq .offset "$2/before")" != "$(cat "$2/moved")" && jq '.api_port = 9001' "$2/before" > "$2/after" && cp "$2/after" "$1/kernel/header.json"`, m.path("a.rvf"), source)
+	if header := must(decode[store.KernelDescription](at("kernel/header.json")))(t); header.Port != 9001 {
+		t.Errorf("header.json: %+v", header)
 	}
 	if err := os.Truncate(at("kernel/image"), 10); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("truncate: %v", err)
