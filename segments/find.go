@@ -2,6 +2,7 @@ package segments
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -82,17 +83,27 @@ func (f *finder) find() (*State, error) {
 		return nil, err
 	}
 	if !p.clean {
-		if p, err = f.searchBehind(p); err != nil {
+		reached, err := f.searchBehind(p)
+		if err != nil && (root == nil || !errors.Is(err, ErrScanLimit)) {
 			return nil, err
 		}
-	}
-	if f.found == nil {
-		if root != nil {
-			return f.damagedWireState(root)
+		if err == nil {
+			p = reached
 		}
+	}
+	switch {
+	case root != nil && (f.found == nil || p.end <= f.size-wireRootSize && !f.found.isRuntime()):
+		return f.damagedWireState(root, p)
+	case f.found == nil:
 		return nil, fmt.Errorf("%w in %d bytes", ErrNoManifest, f.size)
 	}
 	return f.state(p)
+}
+
+// isRuntime reports whether the manifest's hash says that it was written in the
+// runtime dialect. A few zeros parse as a manifest, too.
+func (c *committed) isRuntime() bool {
+	return c.segment.ContentHash != [16]byte{} && isCRCForm(c.segment.ContentHash)
 }
 
 // searchBehind looks for manifests after the bytes where the passage p broke
@@ -205,7 +216,7 @@ func (f *finder) torn(s Segment) (bool, error) {
 // other dialect.
 func isWireManifest(last Segment, size int64) bool {
 	return last.Type == TypeManifest && last.End() == size && last.PayloadLength >= wireRootSize &&
-		(last.ContentHash == [16]byte{} || !isCRCForm(last.ContentHash))
+		!(&committed{segment: last}).isRuntime()
 }
 
 // takeNewest sets found to the last manifest of a passage that is valid, if

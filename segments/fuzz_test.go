@@ -195,7 +195,7 @@ func FuzzParseWireRoot(f *testing.F) {
 		if r, err := ParseWireRoot(root); err == nil && r.Dimension != uint16(root[0x20])|uint16(root[0x21])<<8 {
 			t.Errorf("%+v", r)
 		}
-		if directory, err := parseWireDirectory(records); err == nil && len(directory) > len(records)/wireDirectoryEntry {
+		if directory, _, err := parseWireDirectory(records); err == nil && len(directory) > len(records)/wireDirectoryEntry {
 			t.Errorf("%d entries in %d bytes", len(directory), len(records))
 		}
 		_, segment := wireSegment(nil, TypeManifest, 1, ChecksumXXH3, append(records, root...))

@@ -38,6 +38,9 @@ type State struct {
 	End int64
 	// Clean says that nothing is left over.
 	Clean bool
+	// Walked says that the manifest of a wire file holds no directory any more,
+	// and that Manifest.Directory is what a walk found instead.
+	Walked bool
 }
 
 // FindOptions says where FindState begins and how far it goes. The zero value

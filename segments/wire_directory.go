@@ -18,21 +18,22 @@ const (
 )
 
 // parseWireDirectory reads the records of a wire manifest and returns the
-// segment directory among them. Records of other tags are passed over.
-func parseWireDirectory(records []byte) ([]DirectoryEntry, error) {
-	var directory []DirectoryEntry
+// segment directory among them, and whether there is one. Records of other tags
+// are passed over.
+func parseWireDirectory(records []byte) (directory []DirectoryEntry, recorded bool, err error) {
 	for rest := records; len(rest) >= wireRecordSize; {
 		tag := binary.LittleEndian.Uint16(rest)
 		length := uint64(binary.LittleEndian.Uint32(rest[wireRecordLengthStart:]))
 		rest = rest[wireRecordSize:]
 		if length > uint64(len(rest)) {
-			return nil, fmt.Errorf("%w: wire record of %d bytes in %d", ErrPayload, length, len(rest))
+			return nil, false, fmt.Errorf("%w: wire record of %d bytes in %d", ErrPayload, length, len(rest))
 		}
 		if tag == wireTagDirectory {
+			recorded = true
 			for value := rest[:length]; len(value) >= wireDirectoryEntry; value = value[wireDirectoryEntry:] {
 				offset := binary.LittleEndian.Uint64(value[wireEntryOffset:])
 				if offset > math.MaxInt64 {
-					return nil, fmt.Errorf("%w: wire manifest names a segment at %d", ErrPayload, offset)
+					return nil, false, fmt.Errorf("%w: wire manifest names a segment at %d", ErrPayload, offset)
 				}
 				directory = append(directory, DirectoryEntry{
 					SegmentID:     binary.LittleEndian.Uint64(value),
@@ -45,5 +46,5 @@ func parseWireDirectory(records []byte) ([]DirectoryEntry, error) {
 		padded := (length + wireRecordAlignment - 1) / wireRecordAlignment * wireRecordAlignment
 		rest = rest[min(padded, uint64(len(rest))):]
 	}
-	return directory, nil
+	return directory, recorded, nil
 }

@@ -189,11 +189,10 @@ func TestFindStateWireDamaged(t *testing.T) {
 		damage func(file []byte) []byte
 		ok     bool
 	}{
-		"first header":    {func(f []byte) []byte { f[0] = 0; return f }, true},
-		"manifest header": {func(f []byte) []byte { f[manifest.Offset] = 0; return f }, false},
-		"root":            {func(f []byte) []byte { f[root+100]++; return f }, false},
-		"cut":             {func(f []byte) []byte { return f[:len(f)-1] }, false},
-		"longer":          {func(f []byte) []byte { return append(f, 0) }, false},
+		"first header": {func(f []byte) []byte { f[0] = 0; return f }, true},
+		"root":         {func(f []byte) []byte { f[root+100]++; return f }, false},
+		"cut":          {func(f []byte) []byte { return f[:len(f)-1] }, false},
+		"longer":       {func(f []byte) []byte { return append(f, 0) }, false},
 		"records beyond the file": {func(f []byte) []byte {
 			binary.LittleEndian.PutUint64(f[root+8:], math.MaxUint64)
 			sealRoot(f[root:])
@@ -220,6 +219,82 @@ func TestFindStateWireDamaged(t *testing.T) {
 				t.Errorf("got %+v, %v", s, err)
 			}
 		})
+	}
+}
+
+// A file is of the wire dialect by the root at its end, whatever became of the
+// manifest's segment: as a store of the other dialect it would look empty, and the
+// next commit would cut the root off.
+func TestFindStateWireManifestZeroed(t *testing.T) {
+	t.Parallel()
+	file, named, manifest := wireStore()
+	start := int64(len(file) - wireRootSize)
+	// rooted puts a root behind what is there, as a small file that ends with a root
+	// of its own does: it names no records.
+	rooted := func(b []byte) []byte {
+		root := slices.Clone(file[start:])
+		clear(root[0x08:0x18])
+		sealRoot(root)
+		return append(padded(b), root...)
+	}
+	small := func(payload []byte, hash bool) []byte {
+		f, s := wireSegment(slices.Clone(file[:manifest.Offset]), TypeManifest, 99, ChecksumRuntime, payload)
+		if !hash {
+			clear(f[s.Offset+0x28 : s.Offset+0x38])
+		}
+		return rooted(f)
+	}
+	zeroRange := func(from, to int64) []byte {
+		f := slices.Clone(file)
+		clear(f[from:to])
+		return f
+	}
+	for name, c := range map[string]struct {
+		file   []byte
+		walked bool // the directory is what a walk found
+	}{
+		"a small one of zeros, without a hash":    {small(make([]byte, 32), false), true},
+		"a small one of zeros, its hash is right": {small(make([]byte, 32), true), true},
+		"a small one of other bytes":              {small([]byte("no manifest of either dialect"), true), true},
+		"no segment at all":                       {rooted(slices.Clone(file[:manifest.Offset])), true},
+		"its records":                             {zeroRange(manifest.PayloadOffset(), start), true},
+		"its records and its hash": {func() []byte {
+			f := zeroRange(manifest.PayloadOffset(), start)
+			clear(f[manifest.Offset+0x28 : manifest.Offset+0x38])
+			return f
+		}(), true},
+		"its header":                 {zeroRange(manifest.Offset, manifest.PayloadOffset()), false},
+		"the header's first byte":    {zeroRange(manifest.Offset, manifest.Offset+1), false},
+		"its header and its records": {zeroRange(manifest.Offset, start), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, limit := range []int64{0, 1, 5000} {
+				s, err := FindState(bytes.NewReader(c.file), int64(len(c.file)), FindOptions{ScanLimit: limit})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if s.Dialect != DialectWire || s.End != int64(len(c.file)) || s.Walked != c.walked || s.Manifest.TotalVectors != 12 || s.Manifest.Identity != testIdentity {
+					t.Fatalf("got %+v", s)
+				}
+				var want []DirectoryEntry
+				for _, segment := range named {
+					want = append(want, entryOf(segment))
+				}
+				if !slices.Equal(s.Manifest.Directory, want) {
+					t.Errorf("directory %+v, want %+v", s.Manifest.Directory, want)
+				}
+				if s.Segment.Type != TypeManifest || s.Segment.End() > s.End {
+					t.Errorf("the manifest is said to be %+v", s.Segment)
+				}
+			}
+		})
+	}
+	// Of a runtime store's manifest the hash tells.
+	b, want := twoCommits()
+	b.bytes = rooted(b.bytes)
+	if s := b.find(t); s.Dialect != DialectRuntime || s.Segment != want {
+		t.Errorf("a runtime store with a root behind it: %+v", s)
 	}
 }
 

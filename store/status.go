@@ -24,8 +24,8 @@ type Status struct {
 	DeadBytes      int64   `json:"dead_bytes"`
 	DeadSpaceRatio float64 `json:"dead_space_ratio"` // dead_bytes / file_size
 	ReadOnly       bool    `json:"read_only"`
-	// Damage tells why vectors could not be counted; the counts are then what the
-	// manifest states.
+	// Damage tells why vectors could not be counted, and the counts are what the
+	// manifest states, or that the manifest has lost its directory.
 	Damage  string `json:"damage,omitempty"`
 	Writing bool   `json:"writing"` // this process holds the writer lock
 	// Compaction is "idle", "running" or "emergency"; its progress is in bytes.
@@ -60,6 +60,9 @@ func (s *Store) statusOf(ctx context.Context, snapshot *Snapshot) (Status, error
 	}
 	if err != nil {
 		return Status{}, err
+	}
+	if damage == "" && snapshot.state.Walked {
+		damage = noDirectory
 	}
 	status := Status{
 		Damage: damage,

@@ -115,7 +115,13 @@ func (v *verifier) find(severity Severity, offset int64, format string, argument
 	v.Findings = append(v.Findings, finding)
 }
 
+// noDirectory tells what is the matter with a wire file whose manifest was zeroed.
+const noDirectory = "the manifest holds no directory any more: all segments that were found are taken for live"
+
 func (v *verifier) checkIdentity() error {
+	if v.snapshot.state.Walked {
+		v.find(Damage, v.snapshot.state.Segment.Offset, "%s", noDirectory)
+	}
 	identity, known := v.snapshot.Identity()
 	switch {
 	case !known:
