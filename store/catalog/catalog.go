@@ -7,6 +7,7 @@ import (
 	"path"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rvffs/store"
@@ -30,7 +31,6 @@ type Catalog struct {
 	read      time.Time // when tree was made
 	changes   uint64    // that we made ourselves
 	reflected uint64    // changes that tree certainly shows
-	numbers   uint64    // inode numbers given out
 	folders   map[string]*Folder
 	stores    map[string]*Store
 	links     map[string]*Link
@@ -38,6 +38,8 @@ type Catalog struct {
 	closed    bool
 
 	open openStores
+
+	numbers atomic.Uint64 // spans of inode numbers given out
 }
 
 // inodeSpan is how many inode numbers belong to one store: its folder's, and
@@ -136,13 +138,9 @@ func (c *Catalog) link(name, target string, modified time.Time) *Link {
 	return l
 }
 
-// nextNumber hands out the first inode number of a span. The caller holds mu. The
-// root's is 1, as everywhere.
-func (c *Catalog) nextNumber() uint64 {
-	number := c.numbers*inodeSpan + 1
-	c.numbers++
-	return number
-}
+// nextNumber hands out the first inode number of a span. The root's is 1, as
+// everywhere.
+func (c *Catalog) nextNumber() uint64 { return (c.numbers.Add(1)-1)*inodeSpan + 1 }
 
 // changed makes the next look at the tree read the folders again.
 func (c *Catalog) changed() {

@@ -74,9 +74,7 @@ func (s *Store) Inode(view string) uint64 {
 		}
 		position := uint64(len(s.inodes)) + 1
 		if position/inodeSpan >= uint64(len(s.spans)) {
-			s.catalog.mu.Lock()
 			s.spans = append(s.spans, s.catalog.nextNumber())
-			s.catalog.mu.Unlock()
 		}
 		number = s.spans[position/inodeSpan] + position%inodeSpan
 		s.inodes[view] = number

@@ -50,9 +50,7 @@ type numberSpan uint64
 // number is one of them; after the last comes the first. The span's owner is locked.
 func (s *numberSpan) number(c *Catalog, index uint64) uint64 {
 	if *s == 0 {
-		c.mu.Lock()
 		*s = numberSpan(c.nextNumber())
-		c.mu.Unlock()
 	}
 	return uint64(*s) + index%inodeSpan
 }
