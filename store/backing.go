@@ -6,33 +6,36 @@ import (
 	"io"
 	"io/fs"
 	"sync"
+
+	"rvffs/store/shared"
 )
 
 // backing is one physical store file, shared by all snapshots of it. Its
-// descriptor is open while somebody needs it and reopened by name afterwards.
+// descriptor is open while somebody needs it and reopened by name afterwards; a disk
+// that takes its time over that keeps those waiting who want this very file.
 // Compaction and replacement by another program make a new backing; the old one
 // lives on in its readers.
 type backing struct {
-	files FileSystem
-	info  FileInfo // device and inode identify the file
+	info FileInfo // device and inode identify the file
 
 	integrity integrityTable
+	file      shared.Value[File]
 
-	mu    sync.Mutex
-	path  string
-	file  File
-	users int
-	gone  bool // the bytes at path are no longer those of this file
+	mu   sync.Mutex // guards what follows; never held over I/O
+	at   location
+	gone bool // the bytes there are no longer those of this file
 }
 
 // adoptBacking wraps an open file; the caller is its first user.
-func adoptBacking(files FileSystem, path string, file File, info FileInfo) *backing {
-	return &backing{files: files, path: path, info: info, file: file, users: 1}
+func adoptBacking(at location, file File, info FileInfo) *backing {
+	b := &backing{at: at, info: info}
+	b.file.Adopt(file)
+	return b
 }
 
-// openSame opens the file at path, which must be the one that info describes.
-func openSame(files FileSystem, path string, info FileInfo) (File, error) {
-	file, err := files.Open(path, false)
+// openSame opens the file at a place, which must be the one that info describes.
+func openSame(at location, info FileInfo) (File, error) {
+	file, err := at.files.Open(at.name, false)
 	if err != nil {
 		return nil, err
 	}
@@ -47,49 +50,34 @@ func openSame(files FileSystem, path string, info FileInfo) (File, error) {
 }
 
 // reopen is openSame for a file that gets a backing of its own.
-func reopen(files FileSystem, path string, info FileInfo) (*backing, error) {
-	file, err := openSame(files, path, info)
+func reopen(at location, info FileInfo) (*backing, error) {
+	file, err := openSame(at, info)
 	if err != nil {
 		return nil, err
 	}
-	return adoptBacking(files, path, file, info), nil
+	return adoptBacking(at, file, info), nil
 }
 
 // acquire returns the open file and counts the caller as a user. ErrStale means
 // that the name now belongs to another file and no descriptor was left.
-func (b *backing) acquire() (File, error) {
+func (b *backing) acquire() (File, error) { return b.file.Acquire(b.open) }
+
+func (b *backing) open() (File, error) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.users > 0 {
-		b.users++
-		return b.file, nil
-	}
-	if b.gone {
+	at, gone := b.at, b.gone
+	b.mu.Unlock()
+	if gone {
 		return nil, fmt.Errorf("%w: the store file was replaced", ErrStale)
 	}
-	file, err := openSame(b.files, b.path, b.info)
+	file, err := openSame(at, b.info)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: the store file was removed", ErrStale)
+		err = fmt.Errorf("%w: the store file was removed", ErrStale)
 	}
-	if err != nil {
-		return nil, err
-	}
-	b.file, b.users = file, 1
-	return file, nil
+	return file, err
 }
 
 // release ends one use.
-func (b *backing) release() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.users--
-	if b.users > 0 {
-		return nil
-	}
-	file := b.file
-	b.file = nil
-	return file.Close()
-}
+func (b *backing) release() error { return b.file.Release() }
 
 // retire is release by the store itself, when another file took the place of
 // this one: who holds it reads on, but nobody opens it anew.
@@ -100,11 +88,12 @@ func (b *backing) retire() error {
 	return b.release()
 }
 
-// moved tells that the file has a new name.
-func (b *backing) moved(path string) {
+// moved tells that the file has a new name. Its mover holds the file open, so that
+// nobody looks for it meanwhile.
+func (b *backing) moved(to location) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.path = path
+	b.at = to
 }
 
 // with runs use while the file is held open.

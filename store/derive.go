@@ -52,14 +52,14 @@ func (s *Store) derive(name string, options DeriveOptions) error {
 	if options.SetOwner {
 		content.owner = &FileInfo{Mode: content.mode(), UID: options.UID, GID: options.GID}
 	}
-	files := s.files
+	files := s.location().files
 	if s.owned != nil {
 		child, err := locate(name, Options{})
 		if err != nil {
 			return err
 		}
 		defer func() { _ = child.closeOwned() }()
-		files, name = child.files, child.path
+		files, name = child.at.files, child.at.name
 	}
 	return writeNew(files, name, content)
 }

@@ -20,12 +20,13 @@ type spool struct {
 }
 
 func (s *Store) newSpool() (*spool, error) {
-	name := temporaryName(s.Path())
-	file, err := s.files.Create(name, 0o600)
+	at := s.location()
+	name := temporaryName(at.name)
+	file, err := at.files.Create(name, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.files.Remove(name); err != nil {
+	if err := at.files.Remove(name); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return &spool{file: file}, nil

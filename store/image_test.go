@@ -406,7 +406,7 @@ func TestDamagedImageIsNotBlessed(t *testing.T) {
 	name := s.Path()
 	embedKernel(t, s, noise(5000), KernelConfig{})
 	entry := s.Current().ofType(segments.TypeKernel)[0]
-	damaged, err := s.files.Open(name, true)
+	damaged, err := s.location().files.Open(name, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,27 +16,40 @@ func (s *Store) Remove() error {
 		if session.base.HasContent() {
 			return fmt.Errorf("%w: it holds vectors or embedded segments", ErrNotEmpty)
 		}
-		if err := s.files.Remove(s.Path()); err != nil {
+		at := s.location()
+		if err := at.files.Remove(at.name); err != nil {
 			return err
 		}
-		return s.files.SyncDirectory(s.Path())
+		return at.files.SyncDirectory(at.name)
 	})
 }
 
 // MoveTo renames the store's file. It fails with ErrExists when the name is taken.
 func (s *Store) MoveTo(name string) error {
-	former := s.Path()
-	return s.alone(func(*session) error {
-		err := s.files.RenameNew(former, name)
+	files := s.location().files
+	return s.MoveInto(files, name, func() error { return files.RenameNew(s.Path(), name) })
+}
+
+// MoveInto is MoveTo for a name among other files, of which rename makes the
+// store's file one, in one step; it fails with fs.ErrExist when the name is taken.
+func (s *Store) MoveInto(files FileSystem, name string, rename func() error) error {
+	return s.alone(func(session *session) error {
+		former := s.location()
+		err := session.base.source.with(func(File) error { // held, so that nobody has to find it meanwhile
+			err := rename()
+			if err == nil {
+				s.moved(location{files, name})
+			}
+			return err
+		})
 		if errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("%w: %w", ErrExists, err)
 		}
 		if err != nil {
 			return err
 		}
-		s.Moved(name)
 		s.owe()
-		return errors.Join(s.payDirectory(), s.files.SyncDirectory(former))
+		return errors.Join(s.payDirectory(), former.files.SyncDirectory(former.name))
 	})
 }
 

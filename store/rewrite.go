@@ -56,14 +56,15 @@ func (r *rewrite) run(ctx context.Context, also *idSet) (CompactResult, error) {
 	w.mu.Unlock()
 	r.first, r.segment = r.base, len(r.base.vectors())
 
-	temporary := temporaryName(s.Path())
+	at := s.location()
+	temporary := temporaryName(at.name)
 	var err error
-	if r.target, err = s.files.Create(temporary, 0o600); err != nil {
+	if r.target, err = at.files.Create(temporary, 0o600); err != nil {
 		return CompactResult{}, err
 	}
 	result, err := r.fill(ctx, also, temporary)
 	if err != nil && !r.switched() {
-		return CompactResult{}, errors.Join(err, r.target.Close(), s.files.Remove(temporary))
+		return CompactResult{}, errors.Join(err, r.target.Close(), at.files.Remove(temporary))
 	}
 	return result, err
 }

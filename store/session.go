@@ -126,7 +126,8 @@ func (w *writer) start(ctx context.Context) (*session, error) {
 	if err := s.checkWritable(s.Current()); err != nil {
 		return nil, err
 	}
-	lock, err := acquireLock(ctx, s.files, s.Path(), s.options.lockWait())
+	at := s.location()
+	lock, err := acquireLock(ctx, at.files, at.name, s.options.lockWait())
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +148,8 @@ func (w *writer) attach(session *session) error {
 	if err != nil {
 		return err
 	}
-	if session.file, err = s.files.Open(s.Path(), true); err != nil {
+	at := s.location()
+	if session.file, err = at.files.Open(at.name, true); err != nil {
 		return err
 	}
 	base, err := s.refresh(session.file, nil)
@@ -279,7 +281,8 @@ func (w *writer) guard(s *session, file File) error {
 	if err := s.lock.held(); err != nil {
 		return err
 	}
-	there, err := w.store.files.Stat(w.store.Path())
+	at := w.store.location()
+	there, err := at.files.Stat(at.name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: the store's file was removed", ErrNotFound)
 	}

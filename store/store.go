@@ -19,7 +19,6 @@ var generations atomic.Uint64
 
 // Store is one open store. Its methods may be called from several goroutines.
 type Store struct {
-	files    FileSystem
 	owned    io.Closer // closed with the store; nil when files belong to the caller
 	options  Options
 	readOnly bool
@@ -34,7 +33,7 @@ type Store struct {
 	late        lateSync
 
 	mu      sync.Mutex // guards what follows; never held over I/O
-	path    string
+	at      location
 	current *Snapshot
 	seen    FileInfo // metadata that current was read under
 	owing   bool     // the file's name is not known to be durable
@@ -67,14 +66,14 @@ func open(name string, options Options, readOnly bool) (*Store, error) {
 
 // locate makes a Store without reading its file.
 func locate(name string, options Options) (*Store, error) {
-	s := &Store{files: options.Files, options: options, path: name, compacting: make(chan struct{}, 1)}
+	s := &Store{options: options, at: location{options.Files, name}, compacting: make(chan struct{}, 1)}
 	s.writer.store = s
-	if s.files == nil {
+	if options.Files == nil {
 		folder, err := OpenDirectory(filepath.Dir(name))
 		if err != nil {
 			return nil, err
 		}
-		s.files, s.owned, s.path = folder, folder, filepath.Base(name)
+		s.at, s.owned = location{folder, filepath.Base(name)}, folder
 	}
 	return s, nil
 }
@@ -100,8 +99,9 @@ func (s *Store) create(create CreateOptions) error {
 	if create.Dimension < 0 || create.Dimension > 65535 {
 		return fmt.Errorf("%w: dimension %d is not within 0 to 65535", ErrInput, create.Dimension)
 	}
-	if _, ok := lineage.ProfileOfName(path.Base(s.path)); !ok {
-		return fmt.Errorf("%w: %q does not end in .rvf, .rvdna, .rvtext, .rvgraph or .rvvis", ErrName, path.Base(s.path))
+	at := s.location()
+	if _, ok := lineage.ProfileOfName(path.Base(at.name)); !ok {
+		return fmt.Errorf("%w: %q does not end in .rvf, .rvdna, .rvtext, .rvgraph or .rvvis", ErrName, path.Base(at.name))
 	}
 	id, err := lineage.NewFileID()
 	if err != nil {
@@ -115,7 +115,7 @@ func (s *Store) create(create CreateOptions) error {
 	if create.SetOwner {
 		content.owner = &FileInfo{Mode: content.mode(), UID: create.UID, GID: create.GID}
 	}
-	return writeNew(s.files, s.path, content)
+	return writeNew(at.files, at.name, content)
 }
 
 // Known is what a closed store knew of its file. A store that is opened with it
@@ -137,7 +137,8 @@ func (s *Store) resume(known Known) bool {
 	if known.snapshot == nil {
 		return false
 	}
-	info, err := s.files.Stat(s.path)
+	at := s.location()
+	info, err := at.files.Stat(at.name)
 	if err != nil || !unchanged(info, known.seen) {
 		return false
 	}
@@ -155,7 +156,8 @@ func (s *Store) load() error {
 	if s.resume(s.options.Known) {
 		return nil
 	}
-	file, err := s.files.Open(s.path, false)
+	at := s.location()
+	file, err := at.files.Open(at.name, false)
 	if err != nil {
 		return err
 	}
@@ -170,7 +172,7 @@ func (s *Store) load() error {
 	if err != nil {
 		return errors.Join(err, file.Close())
 	}
-	snapshot := newSnapshot(adoptBacking(s.files, s.path, file, info), generations.Add(1), state, info.Modified)
+	snapshot := newSnapshot(adoptBacking(at, file, info), generations.Add(1), state, info.Modified)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.current, s.seen = snapshot, info
@@ -186,20 +188,31 @@ func findState(file io.ReaderAt, size int64, options segments.FindOptions) (*seg
 	return state, err
 }
 
-// Path is the store's file as it was opened, or as it was last renamed.
-func (s *Store) Path() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.path
+// location is where a file lies: its name, and the files among which it is a name.
+type location struct {
+	files FileSystem
+	name  string
 }
 
-// Moved tells the store that its file now stands at name.
-func (s *Store) Moved(name string) {
+func (s *Store) location() location {
 	s.mu.Lock()
-	s.path = name
+	defer s.mu.Unlock()
+	return s.at
+}
+
+// Path is the store's file as it was opened, or as it was last renamed.
+func (s *Store) Path() string { return s.location().name }
+
+// Moved tells the store that its file now stands at name.
+func (s *Store) Moved(name string) { s.moved(location{s.location().files, name}) }
+
+// moved notes where the file lies from now on.
+func (s *Store) moved(to location) {
+	s.mu.Lock()
+	s.at = to
 	source := s.current.source
 	s.mu.Unlock()
-	source.moved(name)
+	source.moved(to)
 }
 
 // Current is the newest snapshot known, without a look at the file.
@@ -212,38 +225,50 @@ func (s *Store) Current() *Snapshot {
 // Snapshot is the newest committed state. A change by another process is
 // noticed: the file's metadata is compared at each call.
 func (s *Store) Snapshot() (*Snapshot, error) {
-	s.mu.Lock()
-	current, seen, closed, name := s.current, s.seen, s.closed, s.path
-	s.mu.Unlock()
-	if closed {
-		return nil, fmt.Errorf("store %q: %w", name, ErrClosed)
+	for {
+		s.mu.Lock()
+		current, seen, closed, at := s.current, s.seen, s.closed, s.at
+		s.mu.Unlock()
+		if closed {
+			return nil, fmt.Errorf("store %q: %w", at.name, ErrClosed)
+		}
+		active, touches := s.writer.active()
+		if active {
+			return current, nil // the lock is ours: nobody else changes the file
+		}
+		still := func() bool {
+			_, now := s.writer.active()
+			return now == touches
+		}
+		snapshot, err := s.lookAt(at, current, seen, still)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && !still():
+			// Renamed meanwhile by this process: it stands elsewhere.
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, fmt.Errorf("store %q: %w: its file was removed", at.name, ErrNotFound)
+		case err != nil:
+			return nil, fmt.Errorf("look at store %q: %w", at.name, err)
+		default:
+			return snapshot, nil
+		}
 	}
-	active, touches := s.writer.active()
-	if active {
-		return current, nil // the lock is ours: nobody else changes the file
-	}
-	info, err := s.files.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("store %q: %w: its file was removed", name, ErrNotFound)
-	}
+}
+
+// lookAt is the state of the file at a place, where current was the newest known.
+func (s *Store) lookAt(at location, current *Snapshot, seen FileInfo, still func() bool) (*Snapshot, error) {
+	info, err := at.files.Stat(at.name)
 	if err != nil {
-		return nil, fmt.Errorf("look at store %q: %w", name, err)
+		return nil, err
 	}
 	if unchanged(info, seen) {
 		return current, nil
 	}
-	file, err := s.files.Open(name, false)
+	file, err := at.files.Open(at.name, false)
 	if err != nil {
-		return nil, fmt.Errorf("look at store %q: %w", name, err)
+		return nil, err
 	}
-	snapshot, err := s.refresh(file, func() bool {
-		_, now := s.writer.active()
-		return now == touches
-	})
-	if err = errors.Join(err, file.Close()); err != nil {
-		return nil, fmt.Errorf("look at store %q: %w", name, err)
-	}
-	return snapshot, nil
+	snapshot, err := s.refresh(file, still)
+	return snapshot, errors.Join(err, file.Close())
 }
 
 func unchanged(a, b FileInfo) bool {
@@ -259,7 +284,7 @@ func (s *Store) refresh(file File, still func() bool) (*Snapshot, error) {
 		return nil, err
 	}
 	s.mu.Lock()
-	current, seen, name := s.current, s.seen, s.path
+	current, seen, at := s.current, s.seen, s.at
 	s.mu.Unlock()
 	if unchanged(info, seen) {
 		return current, nil
@@ -279,7 +304,7 @@ func (s *Store) refresh(file File, still func() bool) (*Snapshot, error) {
 	case grown:
 		next = newSnapshot(current.source, generations.Add(1), state, info.Modified)
 	default:
-		source, err := reopen(s.files, name, info)
+		source, err := reopen(at, info)
 		if err != nil {
 			return nil, err
 		}
@@ -326,12 +351,12 @@ func (s *Store) owe() {
 // payDirectory makes the file's name durable if that is still owed.
 func (s *Store) payDirectory() error {
 	s.mu.Lock()
-	owing, name := s.owing, s.path
+	owing, at := s.owing, s.at
 	s.mu.Unlock()
 	if !owing {
 		return nil
 	}
-	if err := s.files.SyncDirectory(name); err != nil {
+	if err := at.files.SyncDirectory(at.name); err != nil {
 		return err
 	}
 	s.mu.Lock()

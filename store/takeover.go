@@ -46,16 +46,16 @@ func (r *rewrite) takeOver(ctx context.Context, temporary string) (CompactResult
 	if info, err = r.target.Stat(); err != nil {
 		return CompactResult{}, err
 	}
-	reading, err := openSame(r.store.files, temporary, info)
+	at := r.store.location()
+	reading, err := openSame(location{at.files, temporary}, info)
 	if err != nil {
 		return CompactResult{}, err
 	}
-	name := r.store.Path()
-	if err := r.store.files.Rename(temporary, name); err != nil {
+	if err := at.files.Rename(temporary, at.name); err != nil {
 		return CompactResult{}, errors.Join(err, reading.Close())
 	}
 	// From here on the new file is the store, whatever happens.
-	source := adoptBacking(r.store.files, name, reading, info)
+	source := adoptBacking(at, reading, info)
 	next := newSnapshot(source, generations.Add(1), snapshot, info.Modified)
 	next.cache.lastWitness.Store(&witness)
 	w.mu.Lock()

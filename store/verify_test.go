@@ -54,7 +54,7 @@ func describeFindings(v Verification) string {
 // changeFile works on the bytes of a store behind its back.
 func changeFile(t *testing.T, s *Store, change func(File) error) {
 	t.Helper()
-	file, err := s.files.Open(s.Path(), true)
+	file, err := s.location().files.Open(s.Path(), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func flip(t *testing.T, s *Store, offset int64) {
 // reopenStore reads the store's file anew.
 func reopenStore(t *testing.T, s *Store) *Snapshot {
 	t.Helper()
-	again, err := OpenReadOnly(s.Path(), Options{Files: s.files})
+	again, err := OpenReadOnly(s.Path(), Options{Files: s.location().files})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func crafted(t *testing.T, content newFileContent) *Snapshot {
 	if err := writeNew(files, "a.rvf", content); err != nil {
 		t.Fatal(err)
 	}
-	return reopenStore(t, &Store{files: files, path: "a.rvf"})
+	return reopenStore(t, &Store{at: location{files, "a.rvf"}})
 }
 
 // busyStore holds merged, replaced and deleted vectors, of some forty commits.
@@ -249,7 +249,7 @@ func TestVerifyCutFile(t *testing.T) {
 		t.Errorf("epoch %d: %s", again.Epoch(), describeFindings(got))
 	}
 	cut(40)
-	if _, err := OpenReadOnly(s.Path(), Options{Files: s.files}); !errors.Is(err, ErrNotStore) {
+	if _, err := OpenReadOnly(s.Path(), Options{Files: s.location().files}); !errors.Is(err, ErrNotStore) {
 		t.Errorf("40 bytes: %v", err)
 	}
 }
@@ -261,7 +261,7 @@ func TestVerifyUnknownSegments(t *testing.T) {
 	if err := writeNew(files, "a.rvf", newFileContent{manifest: &segments.Manifest{}, before: []newSegment{named}}); err != nil {
 		t.Fatal(err)
 	}
-	s := &Store{files: files, path: "a.rvf"}
+	s := &Store{at: location{files, "a.rvf"}}
 	old := finding{Note, "from before identities"}
 	wantFindings(t, verify(t, reopenStore(t, s)), old, finding{Note, "vendor type 0xf7, 11 bytes, named"})
 

@@ -187,7 +187,7 @@ func TestVectorViewsOfRandomStores(t *testing.T) {
 					if err == nil {
 						// The same file as another process finds it.
 						var other *Store
-						if other, err = OpenReadOnly("a.rvf", Options{Files: s.files}); err == nil {
+						if other, err = OpenReadOnly("a.rvf", Options{Files: s.location().files}); err == nil {
 							err = errors.Join(checkVectorViews(other.Current(), random), other.Close())
 						}
 					}
