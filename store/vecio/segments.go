@@ -11,9 +11,10 @@ import (
 
 // segmentsDecoder reads whole segments of the runtime dialect, one directly
 // behind the other, as they stand in a store file. Rows of vector segments go
-// to the sink as they arrive. A segment that says that vectors were deleted is
-// refused: the stream brings the rows of deleted vectors too. All other
-// segments are skipped.
+// to the sink as they arrive. All other segments are skipped, but for those that
+// say what was deleted: the stream brings the rows of deleted vectors too, so that
+// it is refused if vectors are deleted in the state that it ends with. That is what
+// the last manifest says, or a journal behind it.
 //
 // Nothing is held but one header, one row and a batch.
 type segmentsDecoder struct {
@@ -25,6 +26,7 @@ type segmentsDecoder struct {
 	inside  bool   // the header is complete, the payload is not
 	taken   uint64 // bytes of the payload
 	crc     uint32 // of these
+	deletes error  // what the last word on deletions was, if there are any
 
 	// A vector segment's payload.
 	prefix  [segments.VecPrefixSize]byte
@@ -52,13 +54,19 @@ func (d *segmentsDecoder) Format() Format { return Segments }
 func (d *segmentsDecoder) Settle() error  { return d.failed }
 func (d *segmentsDecoder) EndLine() error { return d.failed }
 
-// Committable is false from a vector segment's header to its verified end.
+// Committable is false from a vector segment's header to its verified end, and
+// while rows of deleted vectors may be among those handed on.
 func (d *segmentsDecoder) Committable() bool {
-	return !d.inside || d.segment.Type != segments.TypeVec
+	return d.deletes == nil && (!d.inside || d.segment.Type != segments.TypeVec)
 }
 
+// Unfinished counts from where vectors were deleted, if they still are.
 func (d *segmentsDecoder) Unfinished() int64 {
-	return int64(len(d.header)) + int64(d.taken)
+	unfinished := int64(len(d.header)) + int64(d.taken)
+	if deletes := (*RecordError)(nil); errors.As(d.deletes, &deletes) {
+		unfinished += d.offset - deletes.Offset
+	}
+	return unfinished
 }
 
 func (d *segmentsDecoder) Write(p []byte) (int, error) { return d.push(p, d.decode) }
@@ -71,6 +79,8 @@ func (d *segmentsDecoder) Finish() error {
 			d.taken, d.segment.PayloadLength, d.segment.ID, d.segment.Type)
 	case len(d.header) > 0:
 		d.failed = d.fail("the stream ends inside a segment header")
+	default:
+		d.failed = d.deletes
 	}
 	return d.failed
 }
@@ -285,15 +295,16 @@ func (d *segmentsDecoder) judge() error {
 		if d.taken < manifestDirectory || d.taken < d.manifestDeletedCount()+4 {
 			return d.fail("segment %d (%s) is too short", id, kind)
 		}
+		d.deletes = nil
 		if deleted := binary.LittleEndian.Uint32(d.deleted[:]); deleted > 0 {
-			return d.fail("segment %d (%s) lists %d deleted vectors, which appending would bring back; compact the store first", id, kind, deleted)
+			d.deletes = d.fail("segment %d (%s) lists %d deleted vectors, which appending would bring back; compact the store first", id, kind, deleted)
 		}
 	case segments.TypeJournal:
 		if d.taken < 4 {
 			return d.fail("segment %d (%s) is too short", id, kind)
 		}
 		if entries := binary.LittleEndian.Uint32(d.deleted[:]); entries > 0 {
-			return d.fail("segment %d (%s) deletes %d vectors, which appending would bring back; compact the store first", id, kind, entries)
+			d.deletes = d.fail("segment %d (%s) deletes %d vectors, which appending would bring back; compact the store first", id, kind, entries)
 		}
 	}
 	return nil

@@ -54,6 +54,7 @@ func TestSegments(t *testing.T) {
 	damaged := slices.Clone(two)
 	damaged[len(damaged)-1] ^= 1
 	size := int64(len(two))
+	journal := segment(4, segments.TypeJournal, segments.EncodeJournal(1, []uint64{7}))
 	other := segment(3, segments.TypeWitness, []byte("anything at all"))
 	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 	unset := func(h *segments.Header) { h.ContentHash = [16]byte{} }
@@ -76,6 +77,10 @@ func TestSegments(t *testing.T) {
 		"slack behind rows": {stream: segment(1, segments.TypeVec, append(vecPayload(1, 1, []uint64{3}, floats(8)), 0, 0, 0)), rows: 1},
 		"allowed NaN":       {stream: vecSegment(1, 1, []uint64{3}, floats(nan)), options: Options{AllowNonFinite: true}, rows: 1},
 
+		"deleted, added again":        {stream: join(two, manifestSegment(2, 3, 7, 8), three, manifestSegment(3, 3)), rows: 3},
+		"journal, then none deleted":  {stream: join(two, journal, manifestSegment(3, 3)), rows: 2},
+		"many journals, at last none": {stream: join(two, journal, manifestSegment(3, 3, 7), three, journal, manifestSegment(4, 3, 7, 9), manifestSegment(5, 3)), rows: 3},
+
 		"cut header":        {stream: join(two, three[:10]), offset: size, row: 2, reason: "inside a segment header"},
 		"cut payload":       {stream: join(two, three[:80]), offset: size, row: 2, reason: "after 16 of the 22 bytes of the payload of segment 5 (vec)"},
 		"cut row":           {stream: two[:len(two)-1], row: 1, reason: "the stream ends after"},
@@ -96,8 +101,10 @@ func TestSegments(t *testing.T) {
 		"dimension changes": {stream: join(two, vecSegment(8, 1, []uint64{1}, floats(1))), offset: size, row: 2, reason: "dimension 1 where it should be 2"},
 		"NaN":               {stream: vecSegment(1, 2, []uint64{3, 4}, floats(1, 2, 3, nan)), row: 1, reason: "value 1 is NaN"},
 		"deleted":           {stream: join(two, manifestSegment(2, 3, 7, 8)), offset: size, row: 2, reason: "lists 2 deleted vectors"},
+		"deleted at last":   {stream: join(two, manifestSegment(2, 3), journal, manifestSegment(3, 3, 7)), offset: size + int64(len(manifestSegment(2, 3))+len(journal)), row: 2, reason: "lists 1 deleted vectors"},
+		"journal at last":   {stream: join(two, manifestSegment(2, 3), journal), offset: size + int64(len(manifestSegment(2, 3))), row: 2, reason: "deletes 1 vectors"},
 		"deleted, empty":    {stream: manifestSegment(2, 0, 7), reason: "lists 1 deleted vectors"},
-		"journal":           {stream: join(two, segment(4, segments.TypeJournal, segments.EncodeJournal(1, []uint64{7}))), offset: size, row: 2, reason: "deletes 1 vectors"},
+		"journal":           {stream: join(two, journal), offset: size, row: 2, reason: "deletes 1 vectors"},
 		"short journal":     {stream: segment(4, segments.TypeJournal, []byte{0, 0}), reason: "too short"},
 		"short manifest":    {stream: segment(4, segments.TypeManifest, make([]byte, 25)), reason: "too short"},
 		"hostile manifest":  {stream: segment(4, segments.TypeManifest, bytes.Repeat([]byte{0xff}, 60)), reason: "too short"},
@@ -177,6 +184,36 @@ func TestSegmentsOfPublishedStores(t *testing.T) {
 				t.Errorf("%s: %d rows, %v", name, len(sink.ids), err)
 			}
 		}
+	}
+}
+
+// Behind a deletion the stream cannot end, but go on to where all is there again.
+func TestSegmentsDeletionsAreJudgedWhereTheStreamEnds(t *testing.T) {
+	t.Parallel()
+	two := vecSegment(1, 2, []uint64{7, 8}, floats(1, 2, 3, 4))
+	journal, manifest := segment(4, segments.TypeJournal, segments.EncodeJournal(1, []uint64{7})), manifestSegment(2, 1, 7)
+	again := append(vecSegment(3, 2, []uint64{7}, floats(5, 6)), manifestSegment(5, 2)...)
+	d := NewDecoder(Segments, &collector{}, Options{})
+	for _, part := range []struct {
+		bytes       []byte
+		unfinished  int
+		committable bool
+	}{
+		{two, 0, true},
+		{journal, len(journal), false},
+		{manifest, len(manifest), false},
+		{again[:100], len(manifest) + 100, false},
+		{again[100:], 0, true},
+	} {
+		if _, err := d.Write(part.bytes); err != nil {
+			t.Fatal(err)
+		}
+		if got := d.Unfinished(); got != int64(part.unfinished) || d.Committable() != part.committable {
+			t.Errorf("%d bytes unfinished, committable %t; want %d, %t", got, d.Committable(), part.unfinished, part.committable)
+		}
+	}
+	if err := d.Finish(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -55,12 +55,13 @@ type Decoder interface {
 	EndLine() error
 
 	// Unfinished is the number of bytes since the last point at which the
-	// stream could have ended: 0 at a border between records.
+	// stream could have ended: 0 at a border between records, unless rows that were
+	// handed on are deleted ones in what RVF segments say so far.
 	Unfinished() int64
 
 	// Committable is false while rows were handed on that a later part of the
-	// stream may still prove to be damaged: inside an RVF segment whose content
-	// hash is not verified yet.
+	// stream may still prove to be damaged, or not to count: inside an RVF segment
+	// whose content hash is not verified yet, or behind one that deletes vectors.
 	Committable() bool
 
 	// Finish ends the stream: nil at a border, else a *RecordError that names
