@@ -66,7 +66,7 @@ func (b *lz4Block) Read(p []byte) (int, error) {
 func (b *lz4Block) token() error {
 	token, err := b.source.ReadByte()
 	if err != nil {
-		return io.ErrUnexpectedEOF // the end is behind literals, nowhere else
+		return unexpected(err) // the end is behind literals, nowhere else
 	}
 	b.pending = token & 0x0F
 	b.literals, err = b.length(token >> 4)
