@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"rvffs/store/catalog"
 	"rvffs/store/vecio"
 )
 
@@ -78,11 +79,15 @@ func TestVectorInodes(t *testing.T) {
 	}
 }
 
-// TestNamesOfVectorsAreReserved: no derived store can take the place of a file.
-func TestNamesOfVectorsAreReserved(t *testing.T) {
+// No derived store can take the place of a file.
+func TestNamesOfFilesAreReserved(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{vectorsName, deleteName, deleteName + ".u64", deleteName + ".rvf", streamName + ".npy"} {
-		if !isReserved(name) {
+	names := []string{errorName, deleteName + ".u64", deleteName + ".rvf", streamName + ".npy", streamName + ".rvf"}
+	for _, file := range storeFiles {
+		names = append(names, file.name)
+	}
+	for _, name := range names {
+		if !catalog.ReservedName(name) {
 			t.Errorf("%s is free", name)
 		}
 	}

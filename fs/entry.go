@@ -83,14 +83,8 @@ func (t *tree) rename(ctx context.Context, from renamer, path, name string, to n
 	var container catalog.Container
 	switch folder := to.(type) {
 	case *folderNode:
-		if folder.IsRoot() && newName == controlName {
-			return syscall.EPERM
-		}
 		container = folder.folder
 	case *storeNode:
-		if isReserved(newName) {
-			return syscall.EPERM
-		}
 		container = folder.store
 	default:
 		return syscall.EPERM

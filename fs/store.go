@@ -3,7 +3,6 @@ package fs
 import (
 	"context"
 	"os"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -83,13 +82,6 @@ var storeFiles = []storeFile{
 	{name: deleteName, mode: fuse.S_IFREG, inlet: new(deleteInlet(deleteName, vecio.AutoIDs))},
 	{name: "wasm", mode: fuse.S_IFDIR, views: (*store.Snapshot).WASM},
 	{name: "witness.jsonl", mode: fuse.S_IFREG, view: ofSnapshot((*store.Snapshot).Witness)},
-}
-
-// isReserved says whether name belongs to the layout of a store's folder, now or
-// later, so that no derived store can have it.
-func isReserved(name string) bool {
-	return catalog.ReservedName(name) || name == errorName || strings.HasPrefix(name, streamName+".") || strings.HasPrefix(name, deleteName+".") ||
-		slices.ContainsFunc(storeFiles, func(file storeFile) bool { return file.name == name })
 }
 
 // ofSnapshot is the source of a view that depends on the snapshot alone.
@@ -247,7 +239,7 @@ func (n *storeNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHan
 
 // Mkdir derives a store. The whole child is on the disk before it returns.
 func (n *storeNode) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	if n.tree.readOnly || isReserved(name) {
+	if n.tree.readOnly {
 		return nil, n.tree.refusal()
 	}
 	uid, gid := owner(ctx)
@@ -260,7 +252,7 @@ func (n *storeNode) Mkdir(ctx context.Context, name string, mode uint32, out *fu
 
 // Rmdir removes a derived store that holds nothing.
 func (n *storeNode) Rmdir(ctx context.Context, name string) syscall.Errno {
-	if n.tree.readOnly || isReserved(name) {
+	if n.tree.readOnly || catalog.ReservedName(name) {
 		return n.tree.refusal()
 	}
 	if err := n.store.Rmdir(ctx, name); err != nil {
@@ -271,7 +263,7 @@ func (n *storeNode) Rmdir(ctx context.Context, name string) syscall.Errno {
 
 // Rename renames the file of a derived store.
 func (n *storeNode) Rename(ctx context.Context, name string, to nodefs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
-	if isReserved(name) {
+	if catalog.ReservedName(name) {
 		return n.tree.refusal()
 	}
 	return n.tree.rename(ctx, n.store, n.store.Path(), name, to, newName, flags)

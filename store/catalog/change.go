@@ -73,9 +73,6 @@ func (s *Store) move(ctx context.Context, full string) error {
 
 func (s *Store) moveFile(_ context.Context, name, full string) error {
 	c := s.catalog
-	if err := c.checkChange(path.Base(full)); err != nil {
-		return err
-	}
 	// A store without an extension says in its file what it is; it can have other
 	// such names, and those with one.
 	plain := !strings.ContainsRune(strings.TrimLeft(path.Base(full), "."), '.')

@@ -122,12 +122,9 @@ func (f *Folder) linkEntry(name, target string, scan *folderScan) Entry {
 // plain folder. It is on the disk when Mkdir returns.
 func (f *Folder) Mkdir(ctx context.Context, name string, perm os.FileMode, uid, gid uint32) (Entry, error) {
 	c := f.catalog
-	if err := c.checkChange(name); err != nil {
-		return Entry{}, err
-	}
 	full := path.Join(f.path, name)
-	if full == ControlFolder {
-		return Entry{}, fmt.Errorf("%w: %q", store.ErrExists, name)
+	if err := c.checkChange(checkFolderName(name, full)); err != nil {
+		return Entry{}, err
 	}
 	defer c.changed()
 	if isStoreName(name) {
@@ -197,9 +194,13 @@ func (f *Folder) Rename(ctx context.Context, name string, to Container, newName 
 	if !plain {
 		return fmt.Errorf("rename %q: %w", name, store.ErrCrossParent)
 	}
+	full := path.Join(target.path, newName)
+	if err := f.catalog.checkChange(checkFolderName(newName, full)); err != nil {
+		return fmt.Errorf("rename %q: %w", name, err)
+	}
 	switch entry.Kind {
 	case KindStore:
-		return entry.Store.move(ctx, path.Join(target.path, newName))
+		return entry.Store.move(ctx, full)
 	case KindFolder:
 		return f.catalog.moveFolder(ctx, entry.Folder, target, newName)
 	}
@@ -209,9 +210,6 @@ func (f *Folder) Rename(ctx context.Context, name string, to Container, newName 
 // moveFolder renames a plain folder. Objects of what is below it stay behind under
 // the old paths and are forgotten.
 func (c *Catalog) moveFolder(ctx context.Context, folder, target *Folder, newName string) error {
-	if err := c.checkChange(newName); err != nil {
-		return err
-	}
 	if isStoreName(newName) {
 		return fmt.Errorf("%w: %q is a store's name, not a folder's", store.ErrName, newName)
 	}
@@ -238,12 +236,13 @@ func (c *Catalog) checkWritable() error {
 	return nil
 }
 
-// checkChange refuses to make anything of this name.
-func (c *Catalog) checkChange(name string) error {
+// checkChange refuses to make anything in a mount that is read-only, or of a name
+// of which this is said.
+func (c *Catalog) checkChange(ofName error) error {
 	if err := c.checkWritable(); err != nil {
 		return err
 	}
-	return checkName(name)
+	return ofName
 }
 
 // Chmod changes the mode of the backing folder.

@@ -309,11 +309,8 @@ func (s *Store) Lookup(_ context.Context, name string) (Entry, error) {
 // Derive makes a derived store beside this one's file, on the disk when it
 // returns.
 func (s *Store) Derive(_ context.Context, name string, perm os.FileMode, uid, gid uint32) (*Store, error) {
-	if err := s.catalog.checkChange(name); err != nil {
+	if err := s.catalog.checkChange(checkChildName(name)); err != nil {
 		return nil, err
-	}
-	if ReservedName(name) {
-		return nil, fmt.Errorf("derive %q: %w: it is the name of a view", name, store.ErrExists)
 	}
 	full := path.Join(path.Dir(s.Path()), name)
 	err := s.use(func(engine *store.Store) error {
@@ -347,8 +344,8 @@ func (s *Store) Rename(ctx context.Context, name string, to Container, newName s
 	if to != Container(s) {
 		return fmt.Errorf("rename %q: %w", name, store.ErrCrossParent)
 	}
-	if ReservedName(newName) {
-		return fmt.Errorf("rename %q to %q: %w: it is the name of a view", name, newName, store.ErrExists)
+	if err := s.catalog.checkChange(checkChildName(newName)); err != nil {
+		return fmt.Errorf("rename %q: %w", name, err)
 	}
 	return entry.Store.move(ctx, path.Join(path.Dir(entry.Store.Path()), newName))
 }

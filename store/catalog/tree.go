@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"rvffs/lineage"
 )
@@ -156,24 +157,37 @@ func nameChildren(parent string, children []child) {
 	})
 	taken := map[string]bool{}
 	for i := range children {
-		base := path.Base(children[i].file)
-		name := base
+		name := path.Base(children[i].file)
 		for n := 1; taken[name] || ReservedName(name); n++ {
-			stem, extension := base, ""
-			if hasExtension(base) {
-				extension = path.Ext(base)
-				stem = strings.TrimSuffix(base, extension)
-			}
-			name = stem + "@" + strings.ReplaceAll(path.Dir(children[i].file), "/", "+")
-			if n > 1 {
-				name += "@" + strconv.Itoa(n)
-			}
-			name += extension
+			name = distinctName(children[i].file, n)
 		}
 		taken[name] = true
 		children[i].name = name
 	}
 	slices.SortFunc(children, func(a, b child) int { return cmp.Compare(a.name, b.name) })
+}
+
+// distinctName is the nth name of a child whose own is taken: with the folder that
+// its file lies in, as much of that as there is room for.
+func distinctName(file string, n int) string {
+	stem, extension := path.Base(file), ""
+	if hasExtension(stem) {
+		extension = path.Ext(stem)
+		stem = strings.TrimSuffix(stem, extension)
+	}
+	if n > 1 {
+		extension = "@" + strconv.Itoa(n) + extension
+	}
+	name := stem + "@" + strings.ReplaceAll(path.Dir(file), "/", "+")
+	if room := longestName - len(extension); len(name) > room {
+		name = name[:room] // the number tells it from others that begin so
+		for range utf8.UTFMax - 1 {
+			if r, size := utf8.DecodeLastRuneInString(name); r == utf8.RuneError && size == 1 {
+				name = name[:len(name)-1] // no character is cut in two
+			}
+		}
+	}
+	return name + extension
 }
 
 // settle finds where a store stands, its ancestors first.
@@ -189,13 +203,3 @@ func (t *tree) settle(file string) string {
 	}
 	return file
 }
-
-// reserved are the names without a store's extension that stand in a store's
-// folder, now or in a tree of a later version.
-var reserved = map[string]bool{
-	"raw": true, "segments": true, "kernel": true, "ebpf": true, "wasm": true, "dashboard": true,
-	"vectors": true, "neighbors": true, "query": true, "ctl": true, "lineage": true,
-}
-
-// ReservedName says whether a name in a store's folder can be no derived store.
-func ReservedName(name string) bool { return reserved[name] }

@@ -460,7 +460,11 @@ func TestNamesThatExist(t *testing.T) {
 func TestNamesThatCannotBe(t *testing.T) {
 	t.Parallel()
 	m := smallStore(t)
-	for _, name := range []string{"store.rvf/notes.txt", "store.rvf/x.rvf.lock", "store.rvf/x.rvffs-tmp", "x.rvf.lock", "x.rvffs-tmp"} {
+	for _, name := range []string{
+		"store.rvf/notes.txt", "store.rvf/x.rvf.lock", "store.rvf/x.rvffs-tmp", "x.rvf.lock", "x.rvffs-tmp",
+		"store.rvf/vectors.append.rvf", "store.rvf/vectors.delete.rvf", "store.rvf/metadata.append.rvf", "store.rvf/incoming",
+		"store.rvf/metadata", "store.rvf/where", "store.rvf/.rvffs", "store.rvf/.git", "x.rvf.tail-1",
+	} {
 		wantErrno(t, "mkdir "+name, os.Mkdir(m.path(name), 0o755), syscall.EINVAL)
 	}
 	for _, name := range []string{strings.Repeat("a", 252) + ".rvf", "store.rvf/" + strings.Repeat("a", 252) + ".rvf"} {
