@@ -1,0 +1,65 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Caller is who an operation on names is made for. The zero value is root, for
+// whom this process acts with all the rights that it has itself.
+type Caller struct {
+	UID, GID uint32
+	Groups   []uint32 // the supplementary ones
+}
+
+// Do runs f with the rights that the caller has on the file system: what f opens,
+// makes, renames or removes by name succeeds if it would for the caller, and what
+// it makes is the caller's. Descriptors that are open stay what they are.
+//
+// f runs on a thread of its own for a moment and must neither hand work to another
+// goroutine nor wait for one. A process that cannot take on somebody else's rights
+// refuses with ErrNotPermitted.
+func (c Caller) Do(f func() error) error {
+	if c.Trusted() {
+		return f()
+	}
+	if !canImpersonate() {
+		return fmt.Errorf("%w: this process can only act for the user that it runs as, and not for user %d", ErrNotPermitted, c.UID)
+	}
+	return c.impersonate(f)
+}
+
+// Trusted says whether this process acts for the caller with its own rights: for
+// root, and for the user that it runs as.
+func (c Caller) Trusted() bool { return c.UID == 0 || c.UID == processUser() }
+
+// member says whether the caller is in a group.
+func (c Caller) member(group uint32) bool {
+	return c.GID == group || slices.Contains(c.Groups, group)
+}
+
+// Permission is what somebody wants to do with a file: some of Read, Write and
+// Search. None of them is no more than to know of it.
+type Permission uint8
+
+// The permissions, with the values that they have in a mode.
+const (
+	Search Permission = 1 << iota // or execute
+	Write
+	Read
+)
+
+// permits says whether the mode bits of a file let a caller do something. An
+// access control list that the file may have is not asked.
+func (c Caller) permits(info FileInfo, want Permission) bool {
+	shift := 0
+	switch {
+	case c.UID == 0:
+		return true
+	case c.UID == info.UID:
+		shift = 6
+	case c.member(info.GID):
+		shift = 3
+	}
+	return Permission(info.Mode.Perm()>>shift)&want == want
+}
