@@ -2,7 +2,7 @@ package fs
 
 import (
 	"context"
-	"os"
+	"fmt"
 	"syscall"
 	"time"
 
@@ -10,6 +10,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
+	"rvffs/store"
 	"rvffs/store/catalog"
 )
 
@@ -31,7 +32,7 @@ func (t *tree) lookupEntry(ctx context.Context, parent *nodefs.Inode, entry cata
 		node := &linkNode{node: node{tree: t}, link: entry.Link}
 		described = node.facts()
 		child, identity.Ino, identity.Mode = node, entry.Link.Number(), fuse.S_IFLNK
-		identity.Gen = generationOf([]byte(entry.Link.Target()))
+		identity.Gen = generationOf(fmt.Appendf(nil, "%s\x00%d %d %d", entry.Link.Target(), described.uid, described.gid, described.modified.UnixNano()))
 		// What a store's rename or removal changes elsewhere is its link. No notice
 		// can be given from there in time: it would wait for the lock of a folder
 		// above the one that is locked already.
@@ -97,37 +98,41 @@ func (t *tree) rename(ctx context.Context, from renamer, path, name string, to n
 
 // attributed is what the catalog lets change owner, mode and times.
 type attributed interface {
-	Chmod(ctx context.Context, mode os.FileMode) error
-	Chown(ctx context.Context, uid, gid int) error
-	Chtimes(ctx context.Context, accessed, modified time.Time) error
+	SetAttributes(ctx context.Context, change catalog.AttributeChange) error
 }
 
 // setAttributes passes the changes on.
 func setAttributes(ctx context.Context, target attributed, in *fuse.SetAttrIn) error {
+	change := catalog.AttributeChange{UID: -1, GID: -1}
+	asked := false
 	if mode, given := in.GetMode(); given {
-		if err := target.Chmod(ctx, modeOf(mode)); err != nil {
-			return err
-		}
+		change.Mode, asked = new(modeOf(mode)), true
 	}
-	uid, gid := -1, -1
-	if value, given := in.GetUID(); given {
-		uid = int(value)
+	if uid, given := in.GetUID(); given {
+		change.UID, asked = int(uid), true
 	}
-	if value, given := in.GetGID(); given {
-		gid = int(value)
+	if gid, given := in.GetGID(); given {
+		change.GID, asked = int(gid), true
 	}
-	if uid >= 0 || gid >= 0 {
-		if err := target.Chown(ctx, uid, gid); err != nil {
-			return err
-		}
+	if accessed, given := in.GetATime(); given {
+		change.Accessed, asked = timeOf(accessed, in.Valid&fuse.FATTR_ATIME_NOW), true
 	}
-	accessed, accessedGiven := in.GetATime()
-	modified, modifiedGiven := in.GetMTime()
-	if accessedGiven || modifiedGiven {
-		// The zero time leaves the one of its kind as it is.
-		return target.Chtimes(ctx, accessed, modified)
+	if modified, given := in.GetMTime(); given {
+		change.Modified, asked = timeOf(modified, in.Valid&fuse.FATTR_MTIME_NOW), true
 	}
-	return nil
+	if !asked {
+		return nil
+	}
+	return target.SetAttributes(ctx, change)
+}
+
+// timeOf keeps apart the present moment, which everybody may set who may write, and
+// a time of that value.
+func timeOf(given time.Time, now uint32) time.Time {
+	if now != 0 {
+		return store.Now
+	}
+	return given
 }
 
 // owner is who asks, and owns what is made.

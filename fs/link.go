@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"os"
 	"syscall"
 
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
@@ -10,8 +11,9 @@ import (
 	"rvffs/store/catalog"
 )
 
-// linkNode is a symbolic link at the place of a derived store's file. It leads to
-// the store's folder within that of its parent.
+// linkNode is a symbolic link: at the place of a derived store's file, one that
+// leads to the store's folder within that of its parent, and else one of the backing
+// directory, as it is.
 type linkNode struct {
 	node
 	link *catalog.Link
@@ -24,8 +26,9 @@ var (
 )
 
 func (n *linkNode) facts() facts {
-	described := ownedBy(n.link.Attributes(), 0)
-	described.mode, described.size = readable|writable|executable, int64(len(n.link.Target()))
+	attributes := n.link.Attributes()
+	described := ownedBy(attributes, os.ModePerm)
+	described.size = attributes.Size
 	return described
 }
 
@@ -41,7 +44,8 @@ func (n *linkNode) Setattr(context.Context, nodefs.FileHandle, *fuse.SetAttrIn, 
 	return n.tree.refusal()
 }
 
-// Readlink gives the path of the store's folder, from the link's own.
+// Readlink gives the target. Who follows it, the caller's kernel, does so in the
+// caller's name.
 func (n *linkNode) Readlink(context.Context) ([]byte, syscall.Errno) {
 	return []byte(n.link.Target()), 0
 }

@@ -2,16 +2,276 @@ package store
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// openNonBlocking keeps an open of a FIFO in the directory from hanging.
-const openNonBlocking = unix.O_NONBLOCK
+// DirectoryFiles is the FileSystem below one directory. Whoever owns a folder in
+// there may put a symlink anywhere in it, at any time, and none is ever followed:
+// an operation opens the folder that a name stands in, by a walk that no link can
+// turn aside, and then acts on the bare name in that folder, or on a descriptor of
+// what it found there. Each operation is short and stays on its thread.
+type DirectoryFiles struct {
+	file *os.File // an O_PATH descriptor of the directory
+	root syscall.RawConn
+	// stepwise walks one part of a path after the other, for kernels and sandboxes
+	// without openat2.
+	stepwise bool
+}
 
+// OpenDirectory gives access to the files below dir. Symlinks in dir itself are
+// followed.
+func OpenDirectory(dir string) (*DirectoryFiles, error) {
+	descriptor, err := retryInt(func() (int, error) {
+		return unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	})
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: dir, Err: err}
+	}
+	file := os.NewFile(uintptr(descriptor), dir)
+	root, err := file.SyscallConn()
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return &DirectoryFiles{file: file, root: root, stepwise: lacksOpenat2()}, nil
+}
+
+// Name is the directory as it was opened.
+func (d *DirectoryFiles) Name() string { return d.file.Name() }
+
+// Close gives the directory's descriptor back; open files stay open.
+func (d *DirectoryFiles) Close() error { return d.file.Close() }
+
+// withRoot runs act with the directory's descriptor and says of its failure which
+// operation on which name it was.
+func (d *DirectoryFiles) withRoot(operation, name string, act func(root int) error) error {
+	if !local(name) {
+		return refusedPath(operation, name)
+	}
+	var problem error
+	err := d.root.Control(func(root uintptr) { problem = act(int(root)) })
+	if err = errors.Join(err, problem); err != nil {
+		return &os.PathError{Op: operation, Path: name, Err: explain(err)}
+	}
+	return nil
+}
+
+// at runs act with a descriptor of the folder that name stands in, and with what
+// name is called there.
+func (d *DirectoryFiles) at(operation, name string, act func(folder int, base string) error) error {
+	return d.withRoot(operation, name, func(root int) error {
+		folder, err := d.enter(root, path.Dir(name))
+		if err != nil {
+			return err
+		}
+		return errors.Join(act(folder, path.Base(name)), leave(root, folder))
+	})
+}
+
+// between is at for two names, whose folders are both open while act runs.
+func (d *DirectoryFiles) between(operation, oldName, newName string, act func(from int, oldBase string, to int, newBase string) error) error {
+	if !local(oldName) || !local(newName) {
+		return &os.LinkError{Op: operation, Old: oldName, New: newName, Err: unix.EINVAL}
+	}
+	var problem error
+	err := d.root.Control(func(root uintptr) {
+		problem = d.inFolders(int(root), path.Dir(oldName), path.Dir(newName), func(from, to int) error {
+			return act(from, path.Base(oldName), to, path.Base(newName))
+		})
+	})
+	if err = errors.Join(err, problem); err != nil {
+		return &os.LinkError{Op: operation, Old: oldName, New: newName, Err: explain(err)}
+	}
+	return nil
+}
+
+func (d *DirectoryFiles) inFolders(root int, oldFolder, newFolder string, act func(from, to int) error) error {
+	from, err := d.enter(root, oldFolder)
+	if err != nil {
+		return err
+	}
+	to := from
+	if newFolder != oldFolder {
+		if to, err = d.enter(root, newFolder); err != nil {
+			return errors.Join(err, leave(root, from))
+		}
+	}
+	err = act(from, to)
+	if to != from {
+		err = errors.Join(err, leave(root, to))
+	}
+	return errors.Join(err, leave(root, from))
+}
+
+// explain says of a symlink that one was met: the system's own words are about too
+// many of them.
+func explain(err error) error {
+	if errors.Is(err, unix.ELOOP) {
+		return fmt.Errorf("a symbolic link, and none is followed: %w", err)
+	}
+	return err
+}
+
+// Open implements FileSystem. Nothing but a regular file is opened, and a FIFO
+// does not make it wait.
+func (d *DirectoryFiles) Open(name string, write bool) (File, error) {
+	flags := unix.O_RDONLY
+	if write {
+		flags = unix.O_RDWR
+	}
+	var opened *osFile
+	err := d.withRoot("open", name, func(root int) error {
+		descriptor, err := d.openat(root, name, flags|unix.O_NONBLOCK, 0)
+		if err != nil {
+			return err
+		}
+		opened = &osFile{os.NewFile(uintptr(descriptor), name)}
+		if _, err := regular(descriptor); err != nil {
+			return errors.Join(err, opened.Close())
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return opened, nil
+}
+
+// regular describes an open file, which must be a regular one.
+func regular(descriptor int) (found unix.Stat_t, err error) {
+	err = retry(func() error { return unix.Fstat(descriptor, &found) })
+	if err == nil && found.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = errNotRegular
+	}
+	return found, err
+}
+
+// Create implements FileSystem.
+func (d *DirectoryFiles) Create(name string, perm os.FileMode) (File, error) {
+	var created *osFile
+	err := d.withRoot("create", name, func(root int) error {
+		descriptor, err := d.openat(root, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, rawMode(perm))
+		if err == nil {
+			created = &osFile{os.NewFile(uintptr(descriptor), name)}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return created, nil
+}
+
+// Stat implements FileSystem.
+func (d *DirectoryFiles) Stat(name string) (info FileInfo, err error) {
+	err = d.at("stat", name, func(folder int, base string) error {
+		info, err = statIn(folder, base)
+		return err
+	})
+	return info, err
+}
+
+// statIn tells about a bare name in an open folder.
+func statIn(folder int, base string) (FileInfo, error) {
+	var found unix.Stat_t
+	err := retry(func() error { return unix.Fstatat(folder, base, &found, unix.AT_SYMLINK_NOFOLLOW) })
+	if err != nil {
+		return FileInfo{}, err
+	}
+	return infoOf(&found), nil
+}
+
+// Link implements FileSystem.
+func (d *DirectoryFiles) Link(oldName, newName string) error {
+	return d.between("link", oldName, newName, func(from int, oldBase string, to int, newBase string) error {
+		return retry(func() error { return unix.Linkat(from, oldBase, to, newBase, 0) })
+	})
+}
+
+// Rename implements FileSystem.
+func (d *DirectoryFiles) Rename(oldName, newName string) error {
+	return d.between("rename", oldName, newName, func(from int, oldBase string, to int, newBase string) error {
+		return retry(func() error { return unix.Renameat(from, oldBase, to, newBase) })
+	})
+}
+
+// RenameNew implements FileSystem with renameat2; it moves folders too. Where the
+// file system below has no such call, a file gets its new name before it loses the
+// old one, and a folder takes the place of a new, empty one.
+func (d *DirectoryFiles) RenameNew(oldName, newName string) error {
+	return d.between("rename", oldName, newName, renameNew)
+}
+
+func renameNew(from int, oldBase string, to int, newBase string) error {
+	err := retry(func() error { return unix.Renameat2(from, oldBase, to, newBase, unix.RENAME_NOREPLACE) })
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+		return renameInSteps(from, oldBase, to, newBase)
+	}
+	return err
+}
+
+// renameInSteps never replaces anything either: both link and mkdir fail where the
+// new name is taken, and a rename over a folder where that holds something.
+func renameInSteps(from int, oldBase string, to int, newBase string) error {
+	info, err := statIn(from, oldBase)
+	if err != nil {
+		return err
+	}
+	if !info.Mode.IsDir() {
+		if err := retry(func() error { return unix.Linkat(from, oldBase, to, newBase, 0) }); err != nil {
+			return err
+		}
+		return retry(func() error { return unix.Unlinkat(from, oldBase, 0) })
+	}
+	if err := retry(func() error { return unix.Mkdirat(to, newBase, 0o700) }); err != nil {
+		return err
+	}
+	if err := retry(func() error { return unix.Renameat(from, oldBase, to, newBase) }); err != nil {
+		return errors.Join(err, unix.Unlinkat(to, newBase, unix.AT_REMOVEDIR))
+	}
+	return nil
+}
+
+// Remove implements FileSystem.
+func (d *DirectoryFiles) Remove(name string) error {
+	return d.at("remove", name, func(folder int, base string) error {
+		return retry(func() error { return unix.Unlinkat(folder, base, 0) })
+	})
+}
+
+// Rmdir removes an empty folder.
+func (d *DirectoryFiles) Rmdir(name string) error {
+	return d.at("remove folder", name, func(folder int, base string) error {
+		return retry(func() error { return unix.Unlinkat(folder, base, unix.AT_REMOVEDIR) })
+	})
+}
+
+// SyncDirectory implements FileSystem.
+func (d *DirectoryFiles) SyncDirectory(name string) error {
+	return d.withRoot("sync the folder of", name, func(root int) error {
+		folder, err := d.openat(root, path.Dir(name), unix.O_RDONLY|unix.O_DIRECTORY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(retry(func() error { return unix.Fsync(folder) }), unix.Close(folder))
+	})
+}
+
+// Statfs describes the file system of the directory.
+func (d *DirectoryFiles) Statfs() (described syscall.Statfs_t, err error) {
+	err = d.withRoot("statfs", ".", func(root int) error {
+		return retry(func() error { return syscall.Fstatfs(root, &described) })
+	})
+	return described, err
+}
+
+// describe says what the engine asks of a file's metadata.
 func describe(info os.FileInfo) FileInfo {
 	described := FileInfo{Size: info.Size(), Modified: info.ModTime(), Mode: info.Mode()}
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
@@ -25,37 +285,73 @@ func describe(info os.FileInfo) FileInfo {
 	return described
 }
 
-// RenameNew implements FileSystem with renameat2. Where the file system below has
-// no such call, the file gets its new name before it loses the old one.
-func (d *DirectoryFiles) RenameNew(oldName, newName string) error {
-	from, err := d.root.Open(path.Dir(oldName))
-	if err != nil {
-		return err
+// infoOf is describe for what the system itself says.
+func infoOf(found *unix.Stat_t) FileInfo {
+	return FileInfo{
+		Size: found.Size, Allocated: found.Blocks * 512, Modified: time.Unix(found.Mtim.Unix()), Mode: modeOf(found.Mode),
+		Device: found.Dev, Inode: found.Ino, Links: uint64(found.Nlink), UID: found.Uid, GID: found.Gid,
 	}
-	defer func() { _ = from.Close() }()
-	to, err := d.root.Open(path.Dir(newName))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = to.Close() }()
-	err = unix.Renameat2(int(from.Fd()), path.Base(oldName), int(to.Fd()), path.Base(newName), unix.RENAME_NOREPLACE)
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
-		return linkRename(d, oldName, newName)
-	}
-	if err != nil {
-		return &os.LinkError{Op: "rename", Old: oldName, New: newName, Err: err}
-	}
-	return nil
 }
 
-func syncFolder(folder *os.File) error { return folder.Sync() }
+// modeBits pairs what a mode says besides permissions with how the system says it.
+var modeBits = []struct {
+	mode fs.FileMode
+	raw  uint32
+}{{fs.ModeSetuid, unix.S_ISUID}, {fs.ModeSetgid, unix.S_ISGID}, {fs.ModeSticky, unix.S_ISVTX}}
+
+// modeTypes are the types of files; a regular one's is none.
+var modeTypes = map[uint32]fs.FileMode{
+	unix.S_IFDIR: fs.ModeDir, unix.S_IFLNK: fs.ModeSymlink, unix.S_IFIFO: fs.ModeNamedPipe, unix.S_IFSOCK: fs.ModeSocket,
+	unix.S_IFBLK: fs.ModeDevice, unix.S_IFCHR: fs.ModeDevice | fs.ModeCharDevice,
+}
+
+func modeOf(raw uint32) fs.FileMode {
+	mode := fs.FileMode(raw).Perm() | modeTypes[raw&unix.S_IFMT]
+	for _, bit := range modeBits {
+		if raw&bit.raw != 0 {
+			mode |= bit.mode
+		}
+	}
+	return mode
+}
+
+// rawMode is the reverse of modeOf, without the type.
+func rawMode(mode fs.FileMode) uint32 {
+	raw := uint32(mode.Perm())
+	for _, bit := range modeBits {
+		if mode&bit.mode != 0 {
+			raw |= bit.raw
+		}
+	}
+	return raw
+}
+
+// retry repeats a call when a signal came between.
+func retry(call func() error) error {
+	for {
+		if err := call(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// retryInt is retry for a call that gives a number.
+func retryInt(call func() (int, error)) (number int, err error) {
+	err = retry(func() error {
+		number, err = call()
+		return err
+	})
+	return number, err
+}
 
 // SetOwner implements File.
 func (f *osFile) SetOwner(info FileInfo) error {
-	if err := f.Chown(int(info.UID), int(info.GID)); err != nil {
-		return err
-	}
-	return f.Chmod(info.Mode.Perm())
+	return f.control(func(descriptor int) error {
+		if err := unix.Fchown(descriptor, int(info.UID), int(info.GID)); err != nil {
+			return err
+		}
+		return unix.Fchmod(descriptor, rawMode(info.Mode))
+	})
 }
 
 // control runs one call on the file's descriptor and repeats it when a signal
@@ -67,12 +363,7 @@ func (f *osFile) control(call func(descriptor int) error) error {
 	}
 	var result error
 	err = raw.Control(func(descriptor uintptr) {
-		for {
-			result = call(int(descriptor))
-			if !errors.Is(result, unix.EINTR) {
-				return
-			}
-		}
+		result = retry(func() error { return call(int(descriptor)) })
 	})
 	return errors.Join(err, result)
 }

@@ -2,69 +2,44 @@ package store
 
 import (
 	"errors"
+	"io/fs"
 	"os"
-	"path"
+	"strings"
+	"syscall"
+	"time"
 )
 
-// DirectoryFiles is the FileSystem below one directory. Symlinks are followed
-// only as far as they stay inside it.
-type DirectoryFiles struct {
-	root *os.Root
+// FolderEntry is one name of a folder.
+type FolderEntry struct {
+	Name string
+	Type fs.FileMode // the type bits alone
 }
 
-// OpenDirectory gives access to the files below dir.
-func OpenDirectory(dir string) (*DirectoryFiles, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
+// Now stands for the present moment where a time is asked for. Whoever may write
+// to a file may set it, other times only the file's owner.
+var Now = time.Unix(0, 1<<62)
+
+// local says whether a path leads from the root of a DirectoryFiles down and
+// nowhere else. Every name but the directory's own, ".", is a plain one.
+func local(name string) bool {
+	if name == "." {
+		return true
 	}
-	return &DirectoryFiles{root: root}, nil
-}
-
-// Root is the directory itself, for listings and for metadata.
-func (d *DirectoryFiles) Root() *os.Root { return d.root }
-
-// Close gives the directory's descriptor back; open files stay open.
-func (d *DirectoryFiles) Close() error { return d.root.Close() }
-
-// Open implements FileSystem.
-func (d *DirectoryFiles) Open(name string, write bool) (File, error) {
-	flags := os.O_RDONLY
-	if write {
-		flags = os.O_RDWR
+	for part := range strings.SplitSeq(name, "/") {
+		if part == "" || part == "." || part == ".." || strings.IndexByte(part, 0) >= 0 {
+			return false
+		}
 	}
-	file, err := d.root.OpenFile(name, flags|openNonBlocking, 0)
-	if err != nil {
-		return nil, err
-	}
-	return &osFile{file}, nil
+	return true
 }
 
-// Create implements FileSystem.
-func (d *DirectoryFiles) Create(name string, perm os.FileMode) (File, error) {
-	file, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
-	if err != nil {
-		return nil, err
-	}
-	return &osFile{file}, nil
+// refusedPath is the error of an operation on a path that local does not let pass.
+func refusedPath(operation, name string) error {
+	return &os.PathError{Op: operation, Path: name, Err: syscall.EINVAL}
 }
 
-// Stat implements FileSystem.
-func (d *DirectoryFiles) Stat(name string) (FileInfo, error) {
-	info, err := d.root.Lstat(name)
-	if err != nil {
-		return FileInfo{}, err
-	}
-	return describe(info), nil
-}
-
-// Link implements FileSystem.
-func (d *DirectoryFiles) Link(oldName, newName string) error { return d.root.Link(oldName, newName) }
-
-// Rename implements FileSystem.
-func (d *DirectoryFiles) Rename(oldName, newName string) error {
-	return d.root.Rename(oldName, newName)
-}
+// errNotRegular is the error of opening what has no bytes of its own.
+var errNotRegular = errors.New("not a regular file")
 
 // linkRename is a rename that never replaces, in two steps.
 func linkRename(files FileSystem, oldName, newName string) error {
@@ -72,18 +47,6 @@ func linkRename(files FileSystem, oldName, newName string) error {
 		return err
 	}
 	return files.Remove(oldName)
-}
-
-// Remove implements FileSystem.
-func (d *DirectoryFiles) Remove(name string) error { return d.root.Remove(name) }
-
-// SyncDirectory implements FileSystem.
-func (d *DirectoryFiles) SyncDirectory(name string) error {
-	folder, err := d.root.Open(path.Dir(name))
-	if err != nil {
-		return err
-	}
-	return errors.Join(syncFolder(folder), folder.Close())
 }
 
 type osFile struct{ *os.File }

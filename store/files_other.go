@@ -2,22 +2,219 @@
 
 package store
 
-import "os"
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"time"
+)
 
-const openNonBlocking = 0
+// DirectoryFiles is the FileSystem below one directory. On this platform nothing
+// serves other users: symlinks are followed as far as they stay inside.
+type DirectoryFiles struct {
+	root *os.Root
+}
+
+// OpenDirectory gives access to the files below dir.
+func OpenDirectory(dir string) (*DirectoryFiles, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &DirectoryFiles{root: root}, nil
+}
+
+// Name is the directory as it was opened.
+func (d *DirectoryFiles) Name() string { return d.root.Name() }
+
+// Close gives the directory's descriptor back; open files stay open.
+func (d *DirectoryFiles) Close() error { return d.root.Close() }
+
+// Open implements FileSystem.
+func (d *DirectoryFiles) Open(name string, write bool) (File, error) {
+	if !local(name) {
+		return nil, refusedPath("open", name)
+	}
+	flags := os.O_RDONLY
+	if write {
+		flags = os.O_RDWR
+	}
+	file, err := d.root.OpenFile(name, flags, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &os.PathError{Op: "open", Path: name, Err: errNotRegular}
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return &osFile{file}, nil
+}
+
+// Create implements FileSystem.
+func (d *DirectoryFiles) Create(name string, perm os.FileMode) (File, error) {
+	if !local(name) {
+		return nil, refusedPath("create", name)
+	}
+	file, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
+	if err != nil {
+		return nil, err
+	}
+	return &osFile{file}, nil
+}
+
+// Stat implements FileSystem.
+func (d *DirectoryFiles) Stat(name string) (FileInfo, error) {
+	if !local(name) {
+		return FileInfo{}, refusedPath("stat", name)
+	}
+	info, err := d.root.Lstat(name)
+	if err != nil {
+		return FileInfo{}, err
+	}
+	return describe(info), nil
+}
+
+// Link implements FileSystem.
+func (d *DirectoryFiles) Link(oldName, newName string) error { return d.root.Link(oldName, newName) }
+
+// Rename implements FileSystem.
+func (d *DirectoryFiles) Rename(oldName, newName string) error {
+	return d.root.Rename(oldName, newName)
+}
+
+// RenameNew implements FileSystem.
+func (d *DirectoryFiles) RenameNew(oldName, newName string) error {
+	info, err := d.Stat(oldName)
+	if err != nil {
+		return err
+	}
+	if !info.Mode.IsDir() {
+		return linkRename(d, oldName, newName)
+	}
+	if err := d.root.Mkdir(newName, 0o700); err != nil {
+		return err
+	}
+	if err := d.root.Rename(oldName, newName); err != nil {
+		return errors.Join(err, d.root.Remove(newName))
+	}
+	return nil
+}
+
+// Remove implements FileSystem.
+func (d *DirectoryFiles) Remove(name string) error { return d.root.Remove(name) }
+
+// Rmdir removes an empty folder.
+func (d *DirectoryFiles) Rmdir(name string) error { return d.root.Remove(name) }
+
+// Mkdir makes a folder. On this platform it is its maker's.
+func (d *DirectoryFiles) Mkdir(name string, perm os.FileMode, _, _ uint32) error {
+	return d.root.Mkdir(name, perm)
+}
+
+// SyncDirectory implements FileSystem. The platform has no such promise.
+func (d *DirectoryFiles) SyncDirectory(string) error { return nil }
+
+// FolderFiles are the files of one folder, reached by their bare names.
+type FolderFiles struct {
+	files *DirectoryFiles
+	name  string
+}
+
+// PeekedFile is a regular file that is open for a moment.
+type PeekedFile = File
+
+// OpenFolder opens a folder for listing.
+func (d *DirectoryFiles) OpenFolder(name string) (*FolderFiles, error) {
+	return &FolderFiles{d, name}, nil
+}
+
+// Close ends the use of the folder.
+func (f *FolderFiles) Close() error { return nil }
+
+// Info tells about the folder itself.
+func (f *FolderFiles) Info() (FileInfo, error) { return f.files.Stat(f.name) }
+
+// Stat tells about a file and does not follow symlinks.
+func (f *FolderFiles) Stat(base string) (FileInfo, error) {
+	return f.files.Stat(path.Join(f.name, base))
+}
+
+// Readlink is the text of a symlink, as it is.
+func (f *FolderFiles) Readlink(base string) (string, error) {
+	return f.files.root.Readlink(path.Join(f.name, base))
+}
+
+// Peek opens a regular file for reading.
+func (f *FolderFiles) Peek(base string) (PeekedFile, FileInfo, error) {
+	file, err := f.files.Open(path.Join(f.name, base), false)
+	if err != nil {
+		return nil, FileInfo{}, err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, FileInfo{}, errors.Join(err, file.Close())
+	}
+	return file, info, nil
+}
+
+// Entries lists the folder, in no order.
+func (f *FolderFiles) Entries() ([]FolderEntry, error) {
+	listed, err := fs.ReadDir(f.files.root.FS(), f.name)
+	entries := make([]FolderEntry, 0, len(listed))
+	for _, entry := range listed {
+		entries = append(entries, FolderEntry{Name: entry.Name(), Type: entry.Type()})
+	}
+	return entries, err
+}
+
+// HeldFile is the file or folder at a name.
+type HeldFile struct {
+	files *DirectoryFiles
+	name  string
+	info  FileInfo
+}
+
+// Hold takes hold of the regular file or the folder at name.
+func (d *DirectoryFiles) Hold(name string) (*HeldFile, error) {
+	info, err := d.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	return &HeldFile{d, name, info}, nil
+}
+
+// Info tells about it as it was found.
+func (h *HeldFile) Info() FileInfo { return h.info }
+
+// Close lets it go.
+func (h *HeldFile) Close() error { return nil }
+
+// Chmod sets permission bits.
+func (h *HeldFile) Chmod(mode os.FileMode) error { return h.files.root.Chmod(h.name, mode) }
+
+// Chown changes the owner; -1 leaves a part as it is.
+func (h *HeldFile) Chown(uid, gid int) error { return h.files.root.Chown(h.name, uid, gid) }
+
+// Chtimes sets the times; the zero time leaves one as it is, and Now is Now.
+func (h *HeldFile) Chtimes(accessed, modified time.Time) error {
+	now := time.Now()
+	for _, t := range []*time.Time{&accessed, &modified} {
+		if t.Equal(Now) {
+			*t = now
+		}
+	}
+	return h.files.root.Chtimes(h.name, accessed, modified)
+}
 
 func describe(info os.FileInfo) FileInfo {
 	described := FileInfo{Size: info.Size(), Allocated: info.Size(), Modified: info.ModTime(), Mode: info.Mode()}
 	described.Device, described.Inode = identify(info)
 	return described
 }
-
-// RenameNew implements FileSystem.
-func (d *DirectoryFiles) RenameNew(oldName, newName string) error {
-	return linkRename(d, oldName, newName)
-}
-
-func syncFolder(*os.File) error { return nil }
 
 // SetOwner implements File; files on other platforms keep their creator's owner.
 func (f *osFile) SetOwner(FileInfo) error { return nil }

@@ -158,13 +158,13 @@ func (s *Store) load() error {
 	}
 	at := s.location()
 	file, err := at.files.Open(at.name, false)
+	if errors.Is(err, errNotRegular) {
+		return fmt.Errorf("%w: %w", ErrNotStore, err)
+	}
 	if err != nil {
 		return err
 	}
 	info, err := file.Stat()
-	if err == nil && !info.Mode.IsRegular() {
-		err = fmt.Errorf("%w: not a regular file", ErrNotStore)
-	}
 	var state *segments.State
 	if err == nil {
 		state, err = findState(file, info.Size, segments.FindOptions{})

@@ -123,16 +123,18 @@ func (c *Catalog) store(name string) *Store {
 	return s
 }
 
-func (c *Catalog) link(name, target string, modified time.Time) *Link {
+func (c *Catalog) link(name, target string, info store.FileInfo) *Link {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l, known := c.links[name]
-	if !known || l.target != target {
+	described := attributesOf(info)
+	described.Mode, described.Size = 0o777, int64(len(target))
+	if !known || l.target != target || l.attributes != described {
 		number := c.nextNumber()
 		if known {
 			number = l.number
 		}
-		l = &Link{number: number, target: target, modified: modified}
+		l = &Link{number: number, target: target, attributes: described}
 		c.links[name] = l
 	}
 	return l

@@ -61,18 +61,19 @@ func attributesOf(info store.FileInfo) Attributes {
 
 // Link is a symlink.
 type Link struct {
-	number   uint64
-	target   string
-	modified time.Time
+	number     uint64
+	target     string
+	attributes Attributes
 }
 
 // Number is the link's inode number.
 func (l *Link) Number() uint64 { return l.number }
 
-// Target is the path that the link names, relative to the folder it stands in.
+// Target is the path that the link names. Those that the tree itself makes are
+// relative to the folder that they stand in.
 func (l *Link) Target() string { return l.target }
 
-// Attributes are those of a link that everybody may follow.
-func (l *Link) Attributes() Attributes {
-	return Attributes{Mode: 0o777, Modified: l.modified, Size: int64(len(l.target))}
-}
+// Attributes are those of a link, and for one that the tree made, owner and time of
+// the folder that it stands in. The kernel follows a link in a folder like /tmp only
+// for its owner, or if it belongs to the folder's.
+func (l *Link) Attributes() Attributes { return l.attributes }

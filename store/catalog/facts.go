@@ -37,7 +37,7 @@ func hasExtension(name string) bool {
 
 // lookReader reads facts, one file after the other.
 type lookReader struct {
-	files folderFiles
+	files *store.FolderFiles
 	file  tailReader
 }
 
@@ -45,7 +45,7 @@ type lookReader struct {
 // taken over when the file has not changed since.
 func (r *lookReader) facts(name string, former *facts) *facts {
 	if former != nil {
-		info, err := r.files.stat(name)
+		info, err := r.files.Stat(name)
 		if err != nil {
 			return nil
 		}
@@ -53,10 +53,10 @@ func (r *lookReader) facts(name string, former *facts) *facts {
 			return former
 		}
 	}
-	file, info, err := r.files.open(name)
+	file, info, err := r.files.Peek(name)
 	if err != nil {
 		// A store that may not be read is shown all the same.
-		if info, err = r.files.stat(name); err != nil {
+		if info, err = r.files.Stat(name); err != nil {
 			return nil
 		}
 		_, named := lineage.ProfileOfName(name)

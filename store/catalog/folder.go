@@ -9,7 +9,6 @@ import (
 	"os"
 	"path"
 	"slices"
-	"time"
 
 	"rvffs/store"
 )
@@ -20,6 +19,7 @@ type Folder struct {
 	catalog *Catalog
 	path    string
 	number  uint64
+	shown   shownFile
 }
 
 // Number is the folder's inode number.
@@ -34,6 +34,7 @@ func (f *Folder) Attributes() (Attributes, error) {
 	if err != nil {
 		return Attributes{}, fmt.Errorf("folder %q: %w", f.path, err)
 	}
+	f.shown.set(info)
 	return attributesOf(info), nil
 }
 
@@ -55,8 +56,8 @@ func (f *Folder) List(context.Context) ([]Entry, error) {
 	for name := range scan.stores {
 		entries = append(entries, f.storeEntry(t, scan, name))
 	}
-	for name, target := range scan.symlinks {
-		entries = append(entries, f.linkEntry(name, target, scan))
+	for name, link := range scan.symlinks {
+		entries = append(entries, f.linkEntry(name, link.target, link.info))
 	}
 	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Name, b.Name) })
 	return entries, nil
@@ -96,8 +97,8 @@ func (f *Folder) find(t *tree, name string) (Entry, bool) {
 	if _, known := scan.stores[name]; known {
 		return f.storeEntry(t, scan, name), true
 	}
-	if target, known := scan.symlinks[name]; known {
-		return f.linkEntry(name, target, scan), true
+	if link, known := scan.symlinks[name]; known {
+		return f.linkEntry(name, link.target, link.info), true
 	}
 	return Entry{}, false
 }
@@ -109,13 +110,14 @@ func (f *Folder) folderEntry(name string) Entry {
 func (f *Folder) storeEntry(t *tree, scan *folderScan, name string) Entry {
 	file := join(f.path, name)
 	if place, nested := t.place[file]; nested {
-		return f.linkEntry(name, relative(f.path, place), scan)
+		return f.linkEntry(name, relative(f.path, place), scan.info)
 	}
 	return Entry{Name: name, Kind: KindStore, Store: f.catalog.store(file)}
 }
 
-func (f *Folder) linkEntry(name, target string, scan *folderScan) Entry {
-	return Entry{Name: name, Kind: KindLink, Link: f.catalog.link(join(f.path, name), target, scan.modified)}
+// linkEntry is a symlink with owner and time of info.
+func (f *Folder) linkEntry(name, target string, info store.FileInfo) Entry {
+	return Entry{Name: name, Kind: KindLink, Link: f.catalog.link(join(f.path, name), target, info)}
 }
 
 // Mkdir makes a new, empty root store when name has a store's extension, else a
@@ -136,13 +138,12 @@ func (f *Folder) Mkdir(ctx context.Context, name string, perm os.FileMode, uid, 
 		}
 		return Entry{Name: name, Kind: KindStore, Store: c.store(full)}, created.Close()
 	}
-	root := c.files.Root()
-	err := root.Mkdir(full, perm)
+	err := c.files.Mkdir(full, perm, uid, gid)
 	if errors.Is(err, fs.ErrExist) {
 		err = fmt.Errorf("%w: %w", store.ErrExists, err)
 	}
 	if err == nil {
-		err = errors.Join(root.Chmod(full, perm), root.Chown(full, int(uid), int(gid)), c.files.SyncDirectory(full))
+		err = c.files.SyncDirectory(full)
 	}
 	if err != nil {
 		return Entry{}, fmt.Errorf("make folder %q: %w", full, err)
@@ -174,7 +175,7 @@ func (f *Folder) Rmdir(ctx context.Context, name string) error {
 			err = store.ErrNotEmpty
 		}
 		if err == nil {
-			err = errors.Join(c.files.Remove(full), c.files.SyncDirectory(full))
+			err = errors.Join(c.files.Rmdir(full), c.files.SyncDirectory(full))
 		}
 		if err != nil {
 			return fmt.Errorf("remove folder %q: %w", full, err)
@@ -218,7 +219,7 @@ func (c *Catalog) moveFolder(ctx context.Context, folder, target *Folder, newNam
 	}
 	defer c.changed()
 	full := path.Join(target.path, newName)
-	err := c.files.Root().Rename(folder.path, full)
+	err := c.files.RenameNew(folder.path, full)
 	if err == nil {
 		err = errors.Join(c.files.SyncDirectory(full), c.files.SyncDirectory(folder.path))
 	}
@@ -245,27 +246,13 @@ func (c *Catalog) checkChange(ofName error) error {
 	return ofName
 }
 
-// Chmod changes the mode of the backing folder.
-func (f *Folder) Chmod(_ context.Context, perm os.FileMode) error {
-	return f.change("chmod", func(root *os.Root) error { return root.Chmod(f.path, perm) })
-}
-
-// Chown changes the owner of the backing folder; -1 leaves a part as it is.
-func (f *Folder) Chown(_ context.Context, uid, gid int) error {
-	return f.change("chown", func(root *os.Root) error { return root.Chown(f.path, uid, gid) })
-}
-
-// Chtimes changes the times of the backing folder.
-func (f *Folder) Chtimes(_ context.Context, accessed, modified time.Time) error {
-	return f.change("set times of", func(root *os.Root) error { return root.Chtimes(f.path, accessed, modified) })
-}
-
-func (f *Folder) change(operation string, change func(*os.Root) error) error {
+// SetAttributes changes owner, mode and times of the backing folder.
+func (f *Folder) SetAttributes(_ context.Context, change AttributeChange) error {
 	if err := f.catalog.checkWritable(); err != nil {
 		return err
 	}
-	if err := change(f.catalog.files.Root()); err != nil {
-		return fmt.Errorf("%s folder %q: %w", operation, f.path, err)
+	if err := f.catalog.setAttributes(f.path, &f.shown, change); err != nil {
+		return fmt.Errorf("change attributes of folder %q: %w", f.path, err)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -14,11 +13,18 @@ import (
 
 // folderScan is what one backing folder held when it was last read.
 type folderScan struct {
-	modified time.Time // the folder's own time, when it was read
-	settled  bool      // a later change cannot carry the same time
-	folders  []string  // names, in order
+	info     store.FileInfo // of the folder itself, when it was read
+	settled  bool           // a later change cannot carry the same time
+	folders  []string       // names, in order
 	stores   map[string]*facts
-	symlinks map[string]string // name to target, as it is shown
+	symlinks map[string]symlink
+}
+
+// symlink is one that somebody put into the backing directory. It is shown as it
+// is, wherever it leads, and followed by nobody here.
+type symlink struct {
+	target string
+	info   store.FileInfo
 }
 
 // settleTime is how old a folder's time must be before an equal time means that
@@ -27,60 +33,62 @@ const settleTime = 50 * time.Millisecond
 
 // scanFolder reads the folder at name, unless it still is as former describes it.
 func (c *Catalog) scanFolder(name string, former *folderScan) (*folderScan, error) {
-	root := c.files.Root()
-	info, err := root.Lstat(name)
+	info, err := c.files.Stat(name)
 	if err != nil {
 		return nil, err
 	}
-	if former != nil && former.settled && former.modified.Equal(info.ModTime()) {
+	if former != nil && former.settled && former.is(info) {
 		return former, nil
 	}
-	scan := &folderScan{
-		modified: info.ModTime(), settled: time.Since(info.ModTime()) > settleTime,
-		symlinks: map[string]string{},
-	}
-	folder, err := root.Open(name)
+	folder, err := c.files.OpenFolder(name)
 	if err != nil {
 		return nil, err
 	}
-	if err = errors.Join(c.fill(scan, folder, name, former), folder.Close()); err != nil {
+	scan := &folderScan{symlinks: map[string]symlink{}}
+	if scan.info, err = folder.Info(); err == nil {
+		scan.settled = time.Since(scan.info.Modified) > settleTime
+		err = c.fill(scan, folder, name, former)
+	}
+	if err = errors.Join(err, folder.Close()); err != nil {
 		return nil, err
 	}
 	slices.Sort(scan.folders)
 	return scan, nil
 }
 
+// is says whether info is of the folder that was read, and as it was then.
+func (s *folderScan) is(info store.FileInfo) bool {
+	return s.info.Device == info.Device && s.info.Inode == info.Inode && s.info.Modified.Equal(info.Modified)
+}
+
 // fill reads what an open folder holds into scan.
-func (c *Catalog) fill(scan *folderScan, folder *os.File, name string, former *folderScan) error {
-	entries, err := readNames(folder)
+func (c *Catalog) fill(scan *folderScan, folder *store.FolderFiles, name string, former *folderScan) error {
+	entries, err := folder.Entries()
 	if err != nil {
 		return err
 	}
 	candidates := make([]string, 0, len(entries))
 	for _, entry := range entries {
-		full := join(name, entry.Name())
+		full := join(name, entry.Name)
 		switch {
 		case full == ControlFolder:
-		case entry.IsDir():
-			scan.folders = append(scan.folders, entry.Name())
-		case entry.Type()&fs.ModeSymlink != 0:
-			if target, inside := c.symlink(name, full); inside {
-				scan.symlinks[entry.Name()] = target
+		case store.IsTemporary(entry.Name):
+			c.sweep(full, entry.Type)
+		case entry.Type.IsDir():
+			scan.folders = append(scan.folders, entry.Name)
+		case entry.Type == fs.ModeSymlink:
+			if link, there := readSymlink(folder, entry.Name); there {
+				scan.symlinks[entry.Name] = link
 			}
-		case entry.Type().IsRegular() && candidate(entry.Name()):
-			candidates = append(candidates, entry.Name())
-		case entry.Type().IsRegular() && store.IsTemporary(entry.Name()):
-			c.sweep(full)
+		case entry.Type.IsRegular() && candidate(entry.Name):
+			candidates = append(candidates, entry.Name)
 		}
 	}
 	var known map[string]*facts
 	if former != nil {
 		known = former.stores
 	}
-	found, err := c.look(folder, name, candidates, known)
-	if err != nil {
-		return err
-	}
+	found := look(folder, candidates, known)
 	scan.stores = make(map[string]*facts, len(candidates))
 	for i, candidate := range candidates {
 		before := known[candidate]
@@ -91,43 +99,33 @@ func (c *Catalog) fill(scan *folderScan, folder *os.File, name string, former *f
 	return nil
 }
 
-// symlink says where a symlink of the backing directory leads within the mount;
-// false when it leads out of it, nowhere, or to a file that is no store.
-func (c *Catalog) symlink(folder, name string) (string, bool) {
-	root := c.files.Root()
-	target, err := root.Readlink(name)
+// readSymlink reads a symlink of an open folder; false when it is gone.
+func readSymlink(folder *store.FolderFiles, name string) (symlink, bool) {
+	info, err := folder.Stat(name)
 	if err != nil {
-		return "", false
+		return symlink{}, false
 	}
-	if path.IsAbs(target) {
-		inside, under := strings.CutPrefix(path.Clean(target), c.directory+"/")
-		if !under {
-			return "", false
-		}
-		target = relative(folder, inside)
-	}
-	full := path.Join(folder, target)
-	if full == ".." || strings.HasPrefix(full, "../") {
-		return "", false
-	}
-	info, err := root.Stat(full)
-	if err != nil || !info.IsDir() && !(info.Mode().IsRegular() && candidate(path.Base(full))) {
-		return "", false
-	}
-	return target, true
+	target, err := folder.Readlink(name)
+	return symlink{target, info}, err == nil
 }
 
 // litterAge is how long a temporary file without an owner is left alone: whoever
 // makes one takes its lock a moment later.
 const litterAge = time.Minute
 
-// sweep removes a temporary file that a crash left behind.
-func (c *Catalog) sweep(name string) {
-	if c.options.ReadOnly {
+// sweep removes a temporary file or folder that a crash left behind.
+func (c *Catalog) sweep(name string, kind fs.FileMode) {
+	if c.options.ReadOnly || !kind.IsRegular() && !kind.IsDir() {
 		return
 	}
 	info, err := c.files.Stat(name)
 	if err != nil || time.Since(info.Modified) < litterAge {
+		return
+	}
+	if kind.IsDir() {
+		if c.files.Rmdir(name) == nil { // never one that holds anything
+			c.options.Log.Info().Str("folder", name).Msg("removed what a crash left behind")
+		}
 		return
 	}
 	file, err := c.files.Open(name, true)

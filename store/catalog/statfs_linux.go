@@ -7,15 +7,9 @@ import (
 
 // Statfs describes the file system that holds the stores.
 func (c *Catalog) Statfs() (syscall.Statfs_t, error) {
-	var result syscall.Statfs_t
-	for {
-		err := syscall.Statfs(c.directory, &result)
-		if err == syscall.EINTR {
-			continue
-		}
-		if err != nil {
-			return result, fmt.Errorf("statfs %q: %w", c.directory, err)
-		}
-		return result, nil
+	described, err := c.files.Statfs()
+	if err != nil {
+		return described, fmt.Errorf("statfs %q: %w", c.directory, err)
 	}
+	return described, nil
 }

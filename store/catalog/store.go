@@ -10,7 +10,6 @@ import (
 	"path"
 	"slices"
 	"sync"
-	"time"
 
 	"rvffs/store"
 	"rvffs/store/vecio"
@@ -24,6 +23,7 @@ type Store struct {
 	log     appendLog
 	// neighbors has a lock of its own.
 	neighbors neighborFiles
+	shown     shownFile
 
 	mu      sync.Mutex // guards what follows; never held over I/O
 	path    string
@@ -89,6 +89,7 @@ func (s *Store) Attributes() (Attributes, error) {
 	if err != nil {
 		return Attributes{}, fmt.Errorf("store %q: %w", name, err)
 	}
+	s.shown.set(info)
 	return attributesOf(info), nil
 }
 
@@ -451,28 +452,18 @@ func (s *Store) Flush(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-// Chmod changes the mode of the store file.
-func (s *Store) Chmod(_ context.Context, folder os.FileMode) error {
-	return s.change("chmod", func(root *os.Root, name string) error { return root.Chmod(name, filePerm(folder)) })
-}
-
-// Chown changes the owner of the store file; -1 leaves a part as it is.
-func (s *Store) Chown(_ context.Context, uid, gid int) error {
-	return s.change("chown", func(root *os.Root, name string) error { return root.Chown(name, uid, gid) })
-}
-
-// Chtimes changes the times of the store file.
-func (s *Store) Chtimes(_ context.Context, accessed, modified time.Time) error {
-	return s.change("set times of", func(root *os.Root, name string) error { return root.Chtimes(name, accessed, modified) })
-}
-
-func (s *Store) change(operation string, f func(*os.Root, string) error) error {
+// SetAttributes changes owner, mode and times of the store file. It takes the mode
+// of the store's folder; the file is never executable.
+func (s *Store) SetAttributes(_ context.Context, change AttributeChange) error {
 	if err := s.catalog.checkWritable(); err != nil {
 		return err
 	}
+	if change.Mode != nil {
+		change.Mode = new(filePerm(*change.Mode))
+	}
 	name := s.Path()
-	if err := f(s.catalog.files.Root(), name); err != nil {
-		return fmt.Errorf("%s store %q: %w", operation, name, err)
+	if err := s.catalog.setAttributes(name, &s.shown, change); err != nil {
+		return fmt.Errorf("change attributes of store %q: %w", name, err)
 	}
 	return nil
 }

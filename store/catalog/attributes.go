@@ -1,0 +1,70 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"rvffs/store"
+)
+
+// AttributeChange says which attributes of a file or folder change, and how.
+type AttributeChange struct {
+	Mode               *os.FileMode // nil: as it is
+	UID, GID           int          // -1: as it is
+	Accessed, Modified time.Time    // zero: as it is; store.Now
+}
+
+// shownFile is the file of which the kernel was told last what it is, whose and
+// with which permissions: what the kernel lets a caller do, it lets be done to this
+// file and no other.
+type shownFile struct {
+	mu   sync.Mutex
+	info store.FileInfo
+}
+
+func (s *shownFile) set(info store.FileInfo) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.info = info
+}
+
+func (s *shownFile) is(info store.FileInfo) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.info.Device == info.Device && s.info.Inode == info.Inode
+}
+
+// setAttributes changes the file or folder at name, if it is the one shown. Else it
+// fails with store.ErrStale, after which the kernel looks the name up again, judges
+// anew and asks once more.
+func (c *Catalog) setAttributes(name string, shown *shownFile, change AttributeChange) error {
+	held, err := c.files.Hold(name)
+	if err != nil {
+		return err
+	}
+	if !shown.is(held.Info()) {
+		return errors.Join(fmt.Errorf("%w: another file took its place", store.ErrStale), held.Close())
+	}
+	return errors.Join(change.apply(held), held.Close())
+}
+
+// apply sets the owner first, for that may clear bits of the mode.
+func (a AttributeChange) apply(held *store.HeldFile) error {
+	if a.UID >= 0 || a.GID >= 0 {
+		if err := held.Chown(a.UID, a.GID); err != nil {
+			return err
+		}
+	}
+	if a.Mode != nil {
+		if err := held.Chmod(*a.Mode); err != nil {
+			return err
+		}
+	}
+	if !a.Accessed.IsZero() || !a.Modified.IsZero() {
+		return held.Chtimes(a.Accessed, a.Modified)
+	}
+	return nil
+}
