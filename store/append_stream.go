@@ -177,6 +177,18 @@ func (a *AppendStream) Commit(ctx context.Context) error {
 	return a.commit()
 }
 
+// CommitOpen is Commit for somebody who is not the writer: of a stream that has ended
+// meanwhile, or failed, its writer knows, and there is nothing left to commit.
+func (a *AppendStream) CommitOpen(ctx context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.usable() != nil || !a.decoder.Committable() {
+		return nil
+	}
+	a.ctx = ctx
+	return a.commit()
+}
+
 // Abandon ends the stream of a writer that was killed: its whole records stay.
 func (a *AppendStream) Abandon(ctx context.Context) error {
 	a.mu.Lock()

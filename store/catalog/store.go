@@ -447,7 +447,7 @@ func (s *Store) Flush(ctx context.Context) error {
 	s.mu.Unlock()
 	var problems []error
 	for _, stream := range streams {
-		problems = append(problems, stream.Commit(ctx))
+		problems = append(problems, stream.CommitOpen(ctx))
 	}
 	return errors.Join(problems...)
 }
