@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"slices"
+	"sync"
 )
 
 // Caller is who an operation on names is made for. The zero value is root, for
@@ -29,9 +30,14 @@ func (c Caller) Do(f func() error) error {
 	return c.impersonate(f)
 }
 
-// Trusted says whether this process acts for the caller with its own rights: for
-// root, and for the user that it runs as.
-func (c Caller) Trusted() bool { return c.UID == 0 || c.UID == processUser() }
+// Trusted says whether this process acts for the caller with its own rights.
+func (c Caller) Trusted() bool { return slices.Contains(TrustedUsers(), c.UID) }
+
+// TrustedUsers are the users for whom this process acts with its own rights: root,
+// and the one that it runs as.
+func TrustedUsers() []uint32 { return trustedUsers() }
+
+var trustedUsers = sync.OnceValue(func() []uint32 { return slices.Compact([]uint32{0, processUser()}) })
 
 // member says whether the caller is in a group.
 func (c Caller) member(group uint32) bool {

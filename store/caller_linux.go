@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var processUser = sync.OnceValue(func() uint32 { return uint32(os.Geteuid()) })
+func processUser() uint32 { return uint32(os.Geteuid()) }
 
 // credentials are those parts of a thread's that Do changes. The real and the
 // saved user id stay, so that no other user can signal or trace the thread, and

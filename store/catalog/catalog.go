@@ -238,5 +238,5 @@ func (c *Catalog) scan(known *tree) (*tree, error) {
 	if same && len(scans) == len(known.scans) {
 		return known, nil
 	}
-	return buildTree(scans), nil
+	return buildTree(scans, known), nil
 }

@@ -69,7 +69,7 @@ func (r *lookReader) facts(name string, former *facts) *facts {
 
 // describe says whether the facts are of a file that info is of, as it is now.
 func (f *facts) describe(info store.FileInfo) bool {
-	return f.info.Inode == info.Inode && f.info.Device == info.Device &&
+	return f.info.Inode == info.Inode && f.info.Device == info.Device && f.info.UID == info.UID &&
 		f.info.Size == info.Size && f.info.Modified.Equal(info.Modified)
 }
 

@@ -31,8 +31,9 @@ type child struct {
 // where their files are.
 const maxNesting = 64
 
-// buildTree finds every store's place.
-func buildTree(scans map[string]*folderScan) *tree {
+// buildTree finds every store's place. The former tree, which may be nil, decides
+// between several possible parents.
+func buildTree(scans map[string]*folderScan, former *tree) *tree {
 	t := &tree{
 		scans: scans, parent: map[string]string{}, children: map[string][]child{},
 		place: map[string]string{}, copies: map[lineage.FileID][]string{},
@@ -54,8 +55,9 @@ func buildTree(scans map[string]*folderScan) *tree {
 	for _, files := range t.copies {
 		slices.Sort(files)
 	}
+	choice := parents{tree: t, former: former}
 	for file, found := range all {
-		if parent, known := t.findParent(file, found); known {
+		if parent, known := choice.find(file, found); known {
 			t.parent[file] = parent
 		}
 	}
@@ -70,24 +72,6 @@ func buildTree(scans map[string]*folderScan) *tree {
 		t.settle(file)
 	}
 	return t
-}
-
-// findParent chooses the parent of a store. Of several files that carry the
-// parent's id it is one in the same folder, or else the first by name.
-func (t *tree) findParent(file string, found *facts) (string, bool) {
-	if !found.hasIdentity || found.identity.IsRoot() || found.identity.ParentID == found.identity.FileID {
-		return "", false
-	}
-	candidates := t.copies[found.identity.ParentID]
-	for _, candidate := range candidates {
-		if path.Dir(candidate) == path.Dir(file) {
-			return candidate, true
-		}
-	}
-	if len(candidates) == 0 {
-		return "", false
-	}
-	return candidates[0], true
 }
 
 // cutLoops lets stores that are their own ancestors, and those too deep down,
