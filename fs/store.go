@@ -67,14 +67,14 @@ var storeFiles = []storeFile{
 	{name: "ctl", mode: fuse.S_IFREG, inlet: &ctlInlet},
 	{name: "dashboard", mode: fuse.S_IFDIR, views: (*store.Snapshot).Dashboard},
 	{name: "ebpf", mode: fuse.S_IFDIR, views: (*store.Snapshot).EBPF},
-	{name: "identity.bin", mode: fuse.S_IFREG, view: ofSnapshot((*store.Snapshot).IdentityBinary)},
+	{name: "identity.bin", mode: fuse.S_IFREG, view: ofSnapshot(func(s *store.Snapshot, _ context.Context) (store.View, error) { return s.IdentityBinary() })},
 	{name: "identity.json", mode: fuse.S_IFREG, view: identityJSON},
 	{name: "kernel", mode: fuse.S_IFDIR, views: (*store.Snapshot).Kernel},
-	{name: "manifest.bin", mode: fuse.S_IFREG, view: ofSnapshot((*store.Snapshot).ManifestBinary)},
+	{name: "manifest.bin", mode: fuse.S_IFREG, view: ofSnapshot(func(s *store.Snapshot, _ context.Context) (store.View, error) { return s.ManifestBinary() })},
 	{name: "manifest.json", mode: fuse.S_IFREG, view: ofSnapshot((*store.Snapshot).ManifestJSON)},
 	{name: neighborsName, mode: fuse.S_IFDIR, node: lookupNeighbors},
 	{name: queryName, mode: fuse.S_IFREG, node: lookupQuery},
-	{name: "raw", mode: fuse.S_IFREG, view: ofSnapshot(func(s *store.Snapshot) (store.View, error) { return s.Raw(), nil })},
+	{name: "raw", mode: fuse.S_IFREG, view: ofSnapshot(func(s *store.Snapshot, _ context.Context) (store.View, error) { return s.Raw(), nil })},
 	{name: "segments", mode: fuse.S_IFDIR, views: (*store.Snapshot).Segments},
 	{name: "status.json", mode: fuse.S_IFREG, text: func(ctx context.Context, s *catalog.Store) ([]byte, error) { return s.StatusJSON(ctx) }},
 	{name: vectorsName, mode: fuse.S_IFDIR, node: lookupVectors},
@@ -85,13 +85,13 @@ var storeFiles = []storeFile{
 }
 
 // ofSnapshot is the source of a view that depends on the snapshot alone.
-func ofSnapshot(pick func(*store.Snapshot) (store.View, error)) viewSource {
+func ofSnapshot(pick func(*store.Snapshot, context.Context) (store.View, error)) viewSource {
 	return func(ctx context.Context, s *catalog.Store) (store.View, uint64, time.Time, error) {
 		snapshot, err := s.Snapshot(ctx)
 		if err != nil {
 			return nil, 0, time.Time{}, err
 		}
-		view, err := pick(snapshot)
+		view, err := pick(snapshot, ctx)
 		return view, snapshot.Generation(), snapshot.Time(), err
 	}
 }
@@ -149,8 +149,8 @@ func (n *storeNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut)
 			return n.lookupFile(ctx, file, out)
 		}
 	}
-	if name == errorName && n.store.Problem() != nil {
-		return n.lookupText(ctx, name, n.store.ErrorText(), out)
+	if name == errorName && n.store.Problem(ctx) != nil {
+		return n.lookupText(ctx, name, n.store.ErrorText(ctx), out)
 	}
 	if suffix, found := strings.CutPrefix(name, streamName); found {
 		if format, known := vecio.FormatOfSuffix(suffix); known {
@@ -175,23 +175,23 @@ func (n *storeNode) lookupFile(ctx context.Context, file storeFile, out *fuse.En
 	case file.view != nil:
 		view, generation, modified, err := file.view(ctx, n.store)
 		if err != nil {
-			return nil, n.hidden(file.name, err)
+			return nil, n.hidden(ctx, file.name, err)
 		}
 		return n.tree.lookupView(ctx, n.EmbeddedInode(), n.store, file.name, view, generation, modified, out)
 	case file.views != nil:
 		if _, err := n.store.Snapshot(ctx); err != nil {
-			return nil, n.hidden(file.name, err)
+			return nil, n.hidden(ctx, file.name, err)
 		}
 		return n.tree.lookupViewFolder(ctx, n.EmbeddedInode(), n.store, file.name, "", file.views, out)
 	case file.text != nil:
 		content, err := file.text(ctx, n.store)
 		if err != nil {
-			return nil, n.hidden(file.name, err)
+			return nil, n.hidden(ctx, file.name, err)
 		}
 		return n.lookupText(ctx, file.name, content, out)
 	case file.node != nil:
 		if _, err := n.store.Snapshot(ctx); err != nil {
-			return nil, n.hidden(file.name, err)
+			return nil, n.hidden(ctx, file.name, err)
 		}
 		return file.node(ctx, n, out)
 	}
@@ -200,8 +200,8 @@ func (n *storeNode) lookupFile(ctx context.Context, file storeFile, out *fuse.En
 
 // hidden is the error number for a name that cannot be shown: none of them is
 // there in a store that cannot be read.
-func (n *storeNode) hidden(name string, err error) syscall.Errno {
-	if n.store.Problem() != nil {
+func (n *storeNode) hidden(ctx context.Context, name string, err error) syscall.Errno {
+	if n.store.Problem(ctx) != nil {
 		return syscall.ENOENT
 	}
 	return n.tree.errno(n.store.Path(), "show "+name, err)
@@ -209,7 +209,7 @@ func (n *storeNode) hidden(name string, err error) syscall.Errno {
 
 func (n *storeNode) lookupInlet(ctx context.Context, to inlet, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	if _, err := n.store.Snapshot(ctx); err != nil {
-		return nil, n.hidden(to.name, err)
+		return nil, n.hidden(ctx, to.name, err)
 	}
 	return n.tree.lookupInlet(ctx, n.EmbeddedInode(), n.store, to, out)
 }
@@ -221,7 +221,7 @@ func (n *storeNode) lookupText(ctx context.Context, name string, content []byte,
 // OpendirHandle lists the store's own names and the stores derived from it.
 func (n *storeNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
 	handle, errno := openListing(ctx, n.EmbeddedInode(), func(ctx context.Context) ([]fuse.DirEntry, syscall.Errno) {
-		if n.store.Problem() != nil {
+		if n.store.Problem(ctx) != nil {
 			return []fuse.DirEntry{{Name: errorName, Mode: fuse.S_IFREG, Ino: n.store.Inode(errorName)}}, 0
 		}
 		children, err := n.store.List(ctx)
@@ -271,11 +271,11 @@ func (n *storeNode) Rename(ctx context.Context, name string, to nodefs.InodeEmbe
 
 // Getxattr gives a fact of the store. Other names are answered without touching
 // it: `ls -l` asks for several in every folder.
-func (n *storeNode) Getxattr(_ context.Context, name string, buffer []byte) (uint32, syscall.Errno) {
+func (n *storeNode) Getxattr(ctx context.Context, name string, buffer []byte) (uint32, syscall.Errno) {
 	if !strings.HasPrefix(name, attributePrefix) {
 		return 0, syscall.ENODATA
 	}
-	value, known := n.store.Xattr(name)
+	value, known := n.store.Xattr(ctx, name)
 	if !known {
 		return 0, syscall.ENODATA
 	}
@@ -283,9 +283,9 @@ func (n *storeNode) Getxattr(_ context.Context, name string, buffer []byte) (uin
 }
 
 // Listxattr lists the facts that the store gives.
-func (n *storeNode) Listxattr(_ context.Context, buffer []byte) (uint32, syscall.Errno) {
+func (n *storeNode) Listxattr(ctx context.Context, buffer []byte) (uint32, syscall.Errno) {
 	var names []byte
-	for _, name := range n.store.Xattrs() {
+	for _, name := range n.store.Xattrs(ctx) {
 		names = append(append(names, name...), 0)
 	}
 	return copyAttribute(buffer, names)

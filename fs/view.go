@@ -87,7 +87,7 @@ func (n *viewNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, u
 			return nil, 0, n.tree.errno(n.store.Path(), "open "+n.path, err)
 		}
 	}
-	reader, err := n.view.Open()
+	reader, err := n.view.Open(ctx)
 	if err != nil {
 		return nil, 0, n.tree.errno(n.store.Path(), "open "+n.path, err)
 	}

@@ -24,7 +24,7 @@ type viewFolderNode struct {
 
 // viewList picks the views of one folder from a snapshot. Slashes in their names
 // make folders below it.
-type viewList func(*store.Snapshot) ([]store.NamedView, error)
+type viewList func(*store.Snapshot, context.Context) ([]store.NamedView, error)
 
 var (
 	_ nodefs.NodeGetattrer      = (*viewFolderNode)(nil)
@@ -55,7 +55,7 @@ func (n *viewFolderNode) list(ctx context.Context) (*store.Snapshot, []store.Nam
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := n.views(snapshot)
+	all, err := n.views(snapshot, ctx)
 	if err != nil || n.prefix == "" {
 		return snapshot, all, err
 	}

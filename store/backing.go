@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -96,13 +97,13 @@ func (b *backing) moved(to location) {
 	b.at = to
 }
 
-// with runs use while the file is held open.
-func (b *backing) with(use func(File) error) error {
+// with runs use while the file is held open. Its reads end with ctx.
+func (b *backing) with(ctx context.Context, use func(File) error) error {
 	file, err := b.acquire()
 	if err != nil {
 		return err
 	}
-	return errors.Join(use(file), b.release())
+	return errors.Join(use(watch(ctx, file)), b.release())
 }
 
 // readFull reads exactly len(p) bytes; a file that ends before is corrupt, for

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"fmt"
 
 	"rvffs/segments"
@@ -22,9 +23,9 @@ func (s *Snapshot) lastOf(kind segments.Type) (segments.DirectoryEntry, bool) {
 }
 
 // prefixOf reads up to length bytes of an entry's payload.
-func (s *Snapshot) prefixOf(entry segments.DirectoryEntry, length uint64) ([]byte, error) {
+func (s *Snapshot) prefixOf(ctx context.Context, entry segments.DirectoryEntry, length uint64) ([]byte, error) {
 	prefix := make([]byte, min(entry.PayloadLength, length))
-	err := s.source.with(func(file File) error {
+	err := s.source.with(ctx, func(file File) error {
 		if _, err := readHeader(file, entry); err != nil {
 			return err
 		}
@@ -35,12 +36,12 @@ func (s *Snapshot) prefixOf(entry segments.DirectoryEntry, length uint64) ([]byt
 
 // highestInherited is the highest id that a branch may show of its parent's; false
 // for a store that is no branch.
-func (s *Snapshot) highestInherited() (uint64, bool, error) {
+func (s *Snapshot) highestInherited(ctx context.Context) (uint64, bool, error) {
 	entry, branch := s.lastOf(segments.TypeMembership)
 	if !branch {
 		return 0, false, nil
 	}
-	prefix, err := s.prefixOf(entry, segments.MembershipHeaderSize)
+	prefix, err := s.prefixOf(ctx, entry, segments.MembershipHeaderSize)
 	if err != nil {
 		return 0, false, err
 	}
@@ -52,13 +53,13 @@ func (s *Snapshot) highestInherited() (uint64, bool, error) {
 }
 
 // frozen says whether the store is a branch that must not be changed any more.
-func (s *Snapshot) frozen() (bool, error) {
-	return s.cache.frozen.get(func() (bool, error) {
+func (s *Snapshot) frozen(ctx context.Context) (bool, error) {
+	return s.cache.frozen.get(ctx, func(ctx context.Context) (bool, error) {
 		entry, branch := s.lastOf(segments.TypeCowMap)
 		if !branch {
 			return false, nil
 		}
-		payload, err := s.prefixOf(entry, maxSmallPayload)
+		payload, err := s.prefixOf(ctx, entry, maxSmallPayload)
 		if err != nil {
 			return false, err
 		}

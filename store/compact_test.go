@@ -93,7 +93,7 @@ func TestCompactionGoesOnBesideStreams(t *testing.T) {
 	if found, err := kernelImage(s.Current()); err != nil || !bytes.Equal(found, image) {
 		t.Errorf("the kernel is gone: %d bytes, %v", len(found), err)
 	}
-	witnesses, err := s.Current().Witnesses()
+	witnesses, err := s.Current().Witnesses(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,20 +161,20 @@ func TestWorkGoesOnWithTheNewestState(t *testing.T) {
 		t.Fatal(err)
 	}
 	tries := 0
-	err := s.withNewest(func(snapshot *Snapshot) error {
+	err := s.withNewest(ctx, func(snapshot *Snapshot) error {
 		if tries++; tries == 1 {
 			if _, err := s.Compact(ctx); err != nil {
 				return err
 			}
 		}
-		_, err := snapshot.ParentHash()
+		_, err := snapshot.ParentHash(ctx)
 		return err
 	})
 	if err != nil || tries != 2 {
 		t.Errorf("%d tries, %v", tries, err)
 	}
 	tries = 0
-	err = s.withNewest(func(*Snapshot) error {
+	err = s.withNewest(ctx, func(*Snapshot) error {
 		tries++
 		return ErrStale
 	})

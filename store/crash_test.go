@@ -426,11 +426,11 @@ func believedByPeer(content []byte, ours *Snapshot) error {
 }
 
 func kernelImage(s *Snapshot) ([]byte, error) {
-	views, err := s.Kernel()
+	views, err := s.Kernel(context.Background())
 	if err != nil || len(views) == 0 {
 		return nil, err
 	}
-	reader, err := views[0].View.Open()
+	reader, err := views[0].View.Open(context.Background())
 	if err != nil {
 		return nil, err
 	}

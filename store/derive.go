@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"os"
@@ -27,22 +28,22 @@ type DeriveOptions struct {
 // domain profile; a name without any extension takes the parent's over. The child
 // is on the disk when Derive returns. It fails with ErrExists when the name is
 // taken.
-func (s *Store) Derive(name string, options DeriveOptions) error {
-	if err := s.derive(name, options); err != nil {
+func (s *Store) Derive(ctx context.Context, name string, options DeriveOptions) error {
+	if err := s.derive(ctx, name, options); err != nil {
 		return fmt.Errorf("derive %q from store %q: %w", name, s.Path(), err)
 	}
 	return nil
 }
 
-func (s *Store) derive(name string, options DeriveOptions) error {
+func (s *Store) derive(ctx context.Context, name string, options DeriveOptions) error {
 	base := path.Base(name)
 	_, named := lineage.ProfileOfName(base)
 	if !named && strings.ContainsRune(strings.TrimLeft(base, "."), '.') {
 		return fmt.Errorf("%w: %q does not end in .rvf, .rvdna, .rvtext, .rvgraph or .rvvis", ErrName, base)
 	}
 	var content newFileContent
-	err := s.withNewest(func(parent *Snapshot) (err error) {
-		content, err = s.childOf(parent, options.Type, named)
+	err := s.withNewest(ctx, func(parent *Snapshot) (err error) {
+		content, err = s.childOf(ctx, parent, options.Type, named)
 		return err
 	})
 	if err != nil {
@@ -66,7 +67,7 @@ func (s *Store) derive(name string, options DeriveOptions) error {
 
 // childOf is the first content of a store derived from parent; without a profile
 // in its name it takes the parent's over.
-func (s *Store) childOf(parent *Snapshot, kind lineage.DerivationType, named bool) (content newFileContent, err error) {
+func (s *Store) childOf(ctx context.Context, parent *Snapshot, kind lineage.DerivationType, named bool) (content newFileContent, err error) {
 	identity, known := parent.Identity()
 	if !known || identity.FileID.IsZero() {
 		return content, fmt.Errorf("%w: the parent is from before identities were kept and has none", ErrInput)
@@ -74,7 +75,7 @@ func (s *Store) childOf(parent *Snapshot, kind lineage.DerivationType, named boo
 	if identity.Depth == math.MaxUint32 {
 		return content, fmt.Errorf("%w: the parent's lineage depth is the highest there can be", ErrInput)
 	}
-	hash, err := parent.ParentHash()
+	hash, err := parent.ParentHash(ctx)
 	if err != nil {
 		return content, err
 	}
@@ -98,7 +99,7 @@ func (s *Store) childOf(parent *Snapshot, kind lineage.DerivationType, named boo
 		before: []newSegment{{kind: segments.TypeWitness, flags: segments.FlagHasLineage, payload: witness.Encode()}},
 	}
 	if !named {
-		profile, err := s.profileOf(parent)
+		profile, err := s.profileOf(ctx, parent)
 		if err != nil {
 			return content, err
 		}
@@ -109,25 +110,25 @@ func (s *Store) childOf(parent *Snapshot, kind lineage.DerivationType, named boo
 
 // Profile is the store's domain profile: that of its file name's extension, or
 // of its PROFILE segment when the name has none.
-func (s *Store) Profile() (profile lineage.Profile, err error) {
-	err = s.withNewest(func(snapshot *Snapshot) error {
-		profile, err = s.profileOf(snapshot)
+func (s *Store) Profile(ctx context.Context) (profile lineage.Profile, err error) {
+	err = s.withNewest(ctx, func(snapshot *Snapshot) error {
+		profile, err = s.profileOf(ctx, snapshot)
 		return err
 	})
 	return profile, err
 }
 
-func (s *Store) profileOf(snapshot *Snapshot) (lineage.Profile, error) {
+func (s *Store) profileOf(ctx context.Context, snapshot *Snapshot) (lineage.Profile, error) {
 	if profile, named := lineage.ProfileOfName(path.Base(s.Path())); named {
 		return profile, nil
 	}
-	return snapshot.Profile()
+	return snapshot.Profile(ctx)
 }
 
 // Profile is what the snapshot's last PROFILE segment says; generic without one.
-func (s *Snapshot) Profile() (lineage.Profile, error) {
+func (s *Snapshot) Profile(ctx context.Context) (lineage.Profile, error) {
 	profile := lineage.Generic
-	err := s.source.with(func(file File) error {
+	err := s.source.with(ctx, func(file File) error {
 		for _, entry := range s.named() {
 			if entry.Type != segments.TypeProfile {
 				continue

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -52,7 +53,7 @@ func (s *Store) sync(file File) error {
 	case DurableStrict:
 		return file.SyncData()
 	case DurableInterval:
-		s.late.schedule(func() error { return s.Current().source.with(File.SyncData) }, s.options.OnLateSync)
+		s.late.schedule(func() error { return s.Current().source.with(context.Background(), File.SyncData) }, s.options.OnLateSync)
 	}
 	return nil
 }

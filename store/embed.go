@@ -125,7 +125,7 @@ func (e *embedding) findReplaced(base *Snapshot) (map[int64]bool, error) {
 		}
 		removed[e.source.Offset] = true
 	}
-	err := base.source.with(func(file File) error {
+	err := base.source.with(context.Background(), func(file File) error {
 		for _, entry := range base.ofType(e.kind) {
 			p, err := base.openPayload(file, entry)
 			if err = asCorrupt(err); errors.Is(err, ErrCorrupt) {

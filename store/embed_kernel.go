@@ -66,7 +66,7 @@ func (s *Store) placeKernel(ctx context.Context, kernel newKernel, source *segme
 	e := &embedding{kind: segments.TypeKernel, image: kernel.image, size: kernel.size, first: kernel.config.First, source: source}
 	switch {
 	case kernel.stored != nil:
-		reader, failed := kernel.stored.Open()
+		reader, failed := kernel.stored.Open(ctx)
 		if failed != nil {
 			return 0, failed
 		}

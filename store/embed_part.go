@@ -80,13 +80,13 @@ func (s *Store) putKernelImage(ctx context.Context, image io.ReaderAt, size int6
 	}
 	return again(func() (uint32, error) {
 		config := KernelConfig{Header: header, Compress: options.Compress, First: true}
-		old, source, err := s.replaceable(segments.TypeKernel)
+		old, source, err := s.replaceable(ctx, segments.TypeKernel)
 		if err != nil {
 			return 0, err
 		}
-		found, err := first(old, segments.TypeKernel, (*Snapshot).kernelOf, func(k *Kernel) bool { return k.Header.Architecture == header.Architecture })
+		found, err := first(ctx, old, segments.TypeKernel, (*Snapshot).kernelOf, func(k *Kernel) bool { return k.Header.Architecture == header.Architecture })
 		if err == nil {
-			if config, err = found.inherit(config); err != nil {
+			if config, err = found.inherit(ctx, config); err != nil {
 				return 0, err
 			}
 			source = &found.Entry
@@ -102,8 +102,8 @@ func (s *Store) putKernelImage(ctx context.Context, image io.ReaderAt, size int6
 
 // replaceable is the newest snapshot, and the segment of a type that is replaced even
 // if nobody can read it: the only one there is, if it is damaged.
-func (s *Store) replaceable(kind segments.Type) (*Snapshot, *segments.DirectoryEntry, error) {
-	snapshot, err := s.Snapshot()
+func (s *Store) replaceable(ctx context.Context, kind segments.Type) (*Snapshot, *segments.DirectoryEntry, error) {
+	snapshot, err := s.Snapshot(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -112,7 +112,7 @@ func (s *Store) replaceable(kind segments.Type) (*Snapshot, *segments.DirectoryE
 		return snapshot, nil, nil
 	}
 	damaged := false
-	err = snapshot.eachReadable(kind, func(_ segments.DirectoryEntry, err error) { damaged = err != nil })
+	err = snapshot.eachReadable(ctx, kind, func(_ segments.DirectoryEntry, err error) { damaged = err != nil })
 	if err != nil || !damaged {
 		return snapshot, nil, err
 	}
@@ -120,8 +120,8 @@ func (s *Store) replaceable(kind segments.Type) (*Snapshot, *segments.DirectoryE
 }
 
 // inherit takes over what was set of a kernel whose image is replaced.
-func (k *Kernel) inherit(config KernelConfig) (KernelConfig, error) {
-	cmdline, err := viewContent(k.Cmdline)
+func (k *Kernel) inherit(ctx context.Context, config KernelConfig) (KernelConfig, error) {
+	cmdline, err := viewContent(ctx, k.Cmdline)
 	if err != nil {
 		return config, err
 	}
@@ -139,15 +139,15 @@ func (k *Kernel) inherit(config KernelConfig) (KernelConfig, error) {
 // stays as it is stored.
 func (s *Store) changeKernel(ctx context.Context, change func(kernel *Kernel, config *KernelConfig) error) (uint32, error) {
 	return again(func() (uint32, error) {
-		snapshot, err := s.Snapshot()
+		snapshot, err := s.Snapshot(ctx)
 		if err != nil {
 			return 0, err
 		}
-		kernel, err := described(snapshot, segments.TypeKernel, (*Snapshot).kernelOf)
+		kernel, err := described(ctx, snapshot, segments.TypeKernel, (*Snapshot).kernelOf)
 		if err != nil {
 			return 0, err
 		}
-		cmdline, err := viewContent(kernel.Cmdline)
+		cmdline, err := viewContent(ctx, kernel.Cmdline)
 		if err != nil {
 			return 0, err
 		}
@@ -166,8 +166,8 @@ func (s *Store) changeKernel(ctx context.Context, change func(kernel *Kernel, co
 }
 
 // described is the first segment of a type, which a part that describes it needs.
-func described[T any](s *Snapshot, kind segments.Type, parse func(*Snapshot, payload, segments.DirectoryEntry) (*T, error)) (*T, error) {
-	found, err := first(s, kind, parse, func(*T) bool { return true })
+func described[T any](ctx context.Context, s *Snapshot, kind segments.Type, parse func(*Snapshot, context.Context, payload, segments.DirectoryEntry) (*T, error)) (*T, error) {
+	found, err := first(ctx, s, kind, parse, func(*T) bool { return true })
 	if errors.Is(err, ErrNotFound) {
 		return nil, fmt.Errorf("%w: there is no %s yet to which this could belong", ErrInput, kind)
 	}
@@ -185,7 +185,7 @@ func (e *Embedded) newHash(ctx context.Context) (lineage.Hash, error) {
 	if e.Integrity == IntegritySHAKE256 {
 		return e.hashed.hash, nil
 	}
-	reader, err := e.Image.Open()
+	reader, err := e.Image.Open(ctx)
 	if err != nil {
 		return lineage.Hash{}, err
 	}
@@ -215,7 +215,7 @@ func (s *Store) putEBPFProgram(ctx context.Context, program io.ReaderAt, size in
 		return 0, err
 	}
 	return again(func() (uint32, error) {
-		snapshot, source, err := s.replaceable(segments.TypeEBPF)
+		snapshot, source, err := s.replaceable(ctx, segments.TypeEBPF)
 		if err != nil {
 			return 0, err
 		}
@@ -227,18 +227,18 @@ func (s *Store) putEBPFProgram(ctx context.Context, program io.ReaderAt, size in
 // changeEBPF embeds the first program anew after change has had its say.
 func (s *Store) changeEBPF(ctx context.Context, change func(program *EBPFProgram, header *segments.EBPFHeader, btf *[]byte) error) (uint32, error) {
 	return again(func() (epoch uint32, err error) {
-		snapshot, err := s.Snapshot()
+		snapshot, err := s.Snapshot(ctx)
 		if err != nil {
 			return 0, err
 		}
-		program, err := described(snapshot, segments.TypeEBPF, (*Snapshot).ebpfOf)
+		program, err := described(ctx, snapshot, segments.TypeEBPF, (*Snapshot).ebpfOf)
 		if err != nil {
 			return 0, err
 		}
 		if program.BTF.Size() > segments.MaxEBPF {
 			return 0, fmt.Errorf("%w: BTF of %d bytes", ErrTooLarge, program.BTF.Size())
 		}
-		btf, err := viewContent(program.BTF)
+		btf, err := viewContent(ctx, program.BTF)
 		if err != nil {
 			return 0, err
 		}
@@ -249,7 +249,7 @@ func (s *Store) changeEBPF(ctx context.Context, change func(program *EBPFProgram
 		if _, err := program.newHash(ctx); err != nil {
 			return 0, err
 		}
-		reader, err := program.Image.Open()
+		reader, err := program.Image.Open(ctx)
 		if err != nil {
 			return 0, err
 		}
@@ -280,11 +280,11 @@ func (s *Store) putWASMModule(ctx context.Context, module io.ReaderAt, size int6
 	}
 	return again(func() (uint32, error) {
 		header := detected
-		snapshot, source, err := s.replaceable(segments.TypeWASM)
+		snapshot, source, err := s.replaceable(ctx, segments.TypeWASM)
 		if err != nil {
 			return 0, err
 		}
-		modules, err := snapshot.modules()
+		modules, err := snapshot.modules(ctx)
 		if err != nil {
 			return 0, err
 		}
@@ -299,11 +299,11 @@ func (s *Store) putWASMModule(ctx context.Context, module io.ReaderAt, size int6
 
 func (s *Store) putWASMHeader(ctx context.Context, document []byte) (uint32, error) {
 	return again(func() (epoch uint32, err error) {
-		snapshot, err := s.Snapshot()
+		snapshot, err := s.Snapshot(ctx)
 		if err != nil {
 			return 0, err
 		}
-		modules, err := snapshot.modules()
+		modules, err := snapshot.modules(ctx)
 		if err != nil {
 			return 0, err
 		}
@@ -318,7 +318,7 @@ func (s *Store) putWASMHeader(ctx context.Context, document []byte) (uint32, err
 		if _, err := module.newHash(ctx); err != nil {
 			return 0, err
 		}
-		reader, err := module.Image.Open()
+		reader, err := module.Image.Open(ctx)
 		if err != nil {
 			return 0, err
 		}

@@ -34,20 +34,20 @@ const inMemory = 64 << 10
 // OpenEmbed starts to take the bytes of a part. A part that describes another one
 // which is not there is ErrInput. The writer lock is not taken before Flush. Close
 // must be called.
-func (s *Store) OpenEmbed(part EmbedPart, options EmbedOptions) (*EmbedStream, error) {
+func (s *Store) OpenEmbed(ctx context.Context, part EmbedPart, options EmbedOptions) (*EmbedStream, error) {
 	stream := &EmbedStream{store: s, part: part, kind: embedParts[part], options: options}
-	if err := stream.check(); err != nil {
+	if err := stream.check(ctx); err != nil {
 		return nil, stream.describe(err)
 	}
 	return stream, nil
 }
 
 // check says whether the part can be embedded as things stand.
-func (e *EmbedStream) check() error {
+func (e *EmbedStream) check(ctx context.Context) error {
 	if e.kind.embed == nil {
 		return fmt.Errorf("%w: no part is called so", ErrName)
 	}
-	snapshot, err := e.store.Snapshot()
+	snapshot, err := e.store.Snapshot(ctx)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"syscall"
@@ -42,9 +43,9 @@ var (
 )
 
 // asCorrupt marks what the parsers of the format found wrong, but leaves errors
-// of the disk as they are.
+// of the disk as they are, and the end of a caller's patience.
 func asCorrupt(err error) error {
-	if err == nil || errors.Is(err, ErrCorrupt) {
+	if err == nil || errors.Is(err, ErrCorrupt) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	var number syscall.Errno

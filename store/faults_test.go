@@ -167,7 +167,7 @@ func (r *faultRun) kernel(image []byte) bool {
 func (r *faultRun) part(part EmbedPart, content []byte, apply func(*crashMark)) bool {
 	return r.change("embed "+string(part), func() error {
 		ctx := context.Background()
-		stream, err := r.store.OpenEmbed(part, EmbedOptions{Compress: true})
+		stream, err := r.store.OpenEmbed(ctx, part, EmbedOptions{Compress: true})
 		if err != nil {
 			return err
 		}
@@ -189,7 +189,7 @@ func (r *faultRun) compact() bool {
 }
 
 func (r *faultRun) derive(name string) bool {
-	return r.change("derive", func() error { return r.store.Derive(name, DeriveOptions{}) }, func(*crashMark) {})
+	return r.change("derive", func() error { return r.store.Derive(context.Background(), name, DeriveOptions{}) }, func(*crashMark) {})
 }
 
 // rowsOf encodes vectors as appenders take them.
@@ -418,7 +418,7 @@ func sameContentsIn(s *Store, files *memoryFiles) error {
 	if err != nil {
 		return err
 	}
-	open, err := s.Snapshot()
+	open, err := s.Snapshot(context.Background())
 	if err != nil {
 		return err
 	}

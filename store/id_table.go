@@ -24,7 +24,7 @@ func (t *idTable) at(ctx context.Context, snapshot *Snapshot, use func(stored *i
 	defer t.mu.Unlock()
 	if t.snapshot != nil && snapshot.generation < t.snapshot.generation {
 		stored := newIDSet()
-		if err := snapshot.source.with(func(file File) error {
+		if err := snapshot.source.with(ctx, func(file File) error {
 			return collectIDs(ctx, file, snapshot, snapshot.vectors(), stored)
 		}); err != nil {
 			return err
@@ -40,7 +40,7 @@ func (t *idTable) at(ctx context.Context, snapshot *Snapshot, use func(stored *i
 // atNewest is at for the newest of the snapshots that current gives: a compaction
 // may take the file of one away before its ids were read.
 func (t *idTable) atNewest(ctx context.Context, current func() *Snapshot, use func(base *Snapshot, stored *idSet) error) error {
-	return OnNewest(func() (*Snapshot, error) { return current(), nil }, func(base *Snapshot) error {
+	return OnNewest(ctx, func(context.Context) (*Snapshot, error) { return current(), nil }, func(base *Snapshot) error {
 		return t.at(ctx, base, func(stored *idSet) error { return use(base, stored) })
 	})
 }
@@ -67,7 +67,7 @@ func (t *idTable) advance(ctx context.Context, snapshot *Snapshot) error {
 		stored, missing = newIDSet(), entries
 	}
 	t.snapshot = nil // a failure half way must not leave a table that claims to be right
-	err := snapshot.source.with(func(file File) error {
+	err := snapshot.source.with(ctx, func(file File) error {
 		return collectIDs(ctx, file, snapshot, missing, stored)
 	})
 	if err != nil {

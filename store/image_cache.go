@@ -2,6 +2,7 @@ package store
 
 import (
 	"container/list"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -57,59 +58,86 @@ type imageCache struct {
 	idle    list.List // of *cachedImage without users, newest first
 }
 
-// cachedImage is one image, or the reason why there is none.
+// cachedImage is one image, or the reason why there can be none.
 type cachedImage struct {
-	key   imageKey
-	size  int64
-	ready chan struct{} // closed when what follows is valid
+	key  imageKey
+	made once[*imageMemory]
 
+	// What follows is guarded by the cache's mu.
+	size   int64
+	users  int // readers, those who wait for the image, and the one who makes it
 	memory *imageMemory
 	err    error
-
-	users int           // guarded by the cache's mu, like the next
-	place *list.Element // in idle
+	place  *list.Element // in idle
 }
 
 // open returns a reader of the image of size bytes, which fill makes if it is not
-// there. Callers that come meanwhile wait for the first.
-func (c *imageCache) open(key imageKey, size int64, fill func(io.Writer) error) (Reader, error) {
+// there. Callers that come meanwhile wait for the first; the making ends when all of
+// them have given up.
+func (c *imageCache) open(ctx context.Context, key imageKey, size int64, fill func(context.Context, io.Writer) error) (Reader, error) {
+	entry, err := c.enter(key, size)
+	if err != nil {
+		return nil, err
+	}
+	memory, err := entry.made.get(ctx, func(ctx context.Context) (*imageMemory, error) { return c.make(ctx, entry, size, fill) })
+	if err != nil {
+		c.release(entry)
+		return nil, err
+	}
+	return &imageReader{cache: c, entry: entry, memory: memory}, nil
+}
+
+// enter makes the caller a user of the image, for which there is room from then on.
+func (c *imageCache) enter(key imageKey, size int64) (*cachedImage, error) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	entry, known := c.entries[key]
-	if known {
-		entry.users++
-		if entry.place != nil {
-			c.idle.Remove(entry.place)
-			entry.place = nil
-		}
-	} else {
+	switch {
+	case !known:
 		if !c.makeRoom(size) {
-			c.mu.Unlock()
 			return nil, fmt.Errorf("decompress an image of %d bytes: %w: all of the memory for images is in use", size, syscall.ENOMEM)
 		}
-		entry = &cachedImage{key: key, size: size, users: 1, ready: make(chan struct{})}
+		entry = &cachedImage{key: key, size: size}
 		c.entries[key] = entry
 		c.used += size
+	case entry.err != nil:
+		return nil, entry.err
+	case entry.place != nil:
+		c.idle.Remove(entry.place)
+		entry.place = nil
+	}
+	entry.users++
+	return entry, nil
+}
+
+// make lets fill write the image. One that never can be made is remembered as such;
+// other failures may pass.
+func (c *imageCache) make(ctx context.Context, entry *cachedImage, size int64, fill func(context.Context, io.Writer) error) (*imageMemory, error) {
+	c.mu.Lock()
+	if c.entries[entry.key] != entry {
+		c.mu.Unlock()
+		return nil, context.Canceled // all have given up before this began
+	}
+	entry.users++
+	c.mu.Unlock()
+	memory, err := makeImage(ctx, size, fill)
+	c.mu.Lock()
+	entry.memory = memory
+	if errors.Is(err, ErrCorrupt) {
+		entry.err = err
 	}
 	c.mu.Unlock()
-	if !known {
-		entry.memory, entry.err = makeImage(size, fill)
-		c.settle(entry)
-	}
-	<-entry.ready
-	if entry.err != nil {
-		c.release(entry)
-		return nil, entry.err
-	}
-	return &imageReader{cache: c, entry: entry}, nil
+	c.release(entry)
+	return memory, err
 }
 
 // makeImage lets fill write an image.
-func makeImage(size int64, fill func(io.Writer) error) (*imageMemory, error) {
+func makeImage(ctx context.Context, size int64, fill func(context.Context, io.Writer) error) (*imageMemory, error) {
 	memory, err := newImageMemory(size)
 	if err != nil {
 		return nil, err
 	}
-	if err = fill(memory); err == nil {
+	if err = fill(ctx, memory); err == nil {
 		err = memory.seal()
 	}
 	if err != nil {
@@ -118,27 +146,20 @@ func makeImage(size int64, fill func(io.Writer) error) (*imageMemory, error) {
 	return memory, nil
 }
 
-// settle ends the making of an image. One that never can be made is remembered as
-// such; other failures may pass.
-func (c *imageCache) settle(entry *cachedImage) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if entry.err != nil {
-		c.used -= entry.size
-		entry.size = 0
-		if !errors.Is(entry.err, ErrCorrupt) {
-			delete(c.entries, entry.key)
-		}
-	}
-	close(entry.ready)
-}
-
 // release ends one use of an image.
 func (c *imageCache) release(entry *cachedImage) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	entry.users--
-	if entry.users > 0 || c.entries[entry.key] != entry {
+	if entry.users > 0 {
+		return
+	}
+	if entry.memory == nil {
+		c.used -= entry.size
+		entry.size = 0
+	}
+	if entry.memory == nil && entry.err == nil {
+		delete(c.entries, entry.key)
 		return
 	}
 	entry.place = c.idle.PushFront(entry)
@@ -165,12 +186,11 @@ func (c *imageCache) makeRoom(size int64) bool {
 type imageReader struct {
 	cache  *imageCache
 	entry  *cachedImage
+	memory *imageMemory
 	closed sync.Once
 }
 
-func (r *imageReader) ReadAt(p []byte, offset int64) (int, error) {
-	return r.entry.memory.ReadAt(p, offset)
-}
+func (r *imageReader) ReadAt(p []byte, offset int64) (int, error) { return r.memory.ReadAt(p, offset) }
 
 func (r *imageReader) Close() error {
 	r.closed.Do(func() { r.cache.release(r.entry) })

@@ -67,7 +67,7 @@ type Dashboard struct {
 // none, ErrCorrupt that it cannot be read. An image that is not what its header
 // says is no error: Integrity tells.
 func (s *Store) ExtractKernel(ctx context.Context, architectures ...segments.KernelArchitecture) (*Kernel, error) {
-	kernel, err := extract(s, ctx, segments.TypeKernel, (*Snapshot).kernelOf, func(k *Kernel) bool {
+	kernel, err := extract(ctx, s, segments.TypeKernel, (*Snapshot).kernelOf, func(k *Kernel) bool {
 		return len(architectures) == 0 || slices.Contains(architectures, k.Header.Architecture)
 	})
 	if err == nil {
@@ -82,7 +82,7 @@ func (s *Store) ExtractKernel(ctx context.Context, architectures ...segments.Ker
 // ExtractEBPF is ExtractKernel for eBPF programs, of the given types if there are
 // any.
 func (s *Store) ExtractEBPF(ctx context.Context, types ...segments.EBPFProgramType) (*EBPFProgram, error) {
-	program, err := extract(s, ctx, segments.TypeEBPF, (*Snapshot).ebpfOf, func(p *EBPFProgram) bool {
+	program, err := extract(ctx, s, segments.TypeEBPF, (*Snapshot).ebpfOf, func(p *EBPFProgram) bool {
 		return len(types) == 0 || slices.Contains(types, p.Header.ProgramType)
 	})
 	if err == nil {
@@ -97,10 +97,10 @@ func (s *Store) ExtractEBPF(ctx context.Context, types ...segments.EBPFProgramTy
 // ExtractWASM finds all modules that can be read, those of the lowest bootstrap
 // priority first, and checks their hashes. No module is no error.
 func (s *Store) ExtractWASM(ctx context.Context) ([]*WASMModule, error) {
-	snapshot, err := s.Snapshot()
+	snapshot, err := s.Snapshot(ctx)
 	var modules []*WASMModule
 	if err == nil {
-		modules, err = snapshot.modules()
+		modules, err = snapshot.modules(ctx)
 	}
 	for _, module := range modules {
 		err = errors.Join(err, module.Check(ctx))
@@ -112,9 +112,9 @@ func (s *Store) ExtractWASM(ctx context.Context) ([]*WASMModule, error) {
 }
 
 // modules lists the modules that can be read in the order in which they start.
-func (s *Snapshot) modules() ([]*WASMModule, error) {
+func (s *Snapshot) modules(ctx context.Context) ([]*WASMModule, error) {
 	var modules []*WASMModule
-	err := eachEmbedded(s, segments.TypeWASM, s.wasmOf, func(_ segments.DirectoryEntry, module *WASMModule, err error) (bool, error) {
+	err := eachEmbedded(ctx, s, segments.TypeWASM, s.wasmOf, func(_ segments.DirectoryEntry, module *WASMModule, err error) (bool, error) {
 		if err == nil {
 			modules = append(modules, module)
 		}
@@ -128,7 +128,7 @@ func (s *Snapshot) modules() ([]*WASMModule, error) {
 
 // ExtractDashboard is ExtractKernel for the dashboard.
 func (s *Store) ExtractDashboard(ctx context.Context) (*Dashboard, error) {
-	dashboard, err := extract(s, ctx, segments.TypeDashboard, (*Snapshot).dashboardOf, func(*Dashboard) bool { return true })
+	dashboard, err := extract(ctx, s, segments.TypeDashboard, (*Snapshot).dashboardOf, func(*Dashboard) bool { return true })
 	if err == nil {
 		err = dashboard.Check(ctx)
 	}
@@ -140,22 +140,24 @@ func (s *Store) ExtractDashboard(ctx context.Context) (*Dashboard, error) {
 
 // extract finds the first segment of a type that wanted likes. One that cannot be
 // read is an error only if nothing else is found.
-func extract[T any](s *Store, ctx context.Context, kind segments.Type, parse func(*Snapshot, payload, segments.DirectoryEntry) (*T, error), wanted func(*T) bool) (*T, error) {
+func extract[T any](ctx context.Context, s *Store, kind segments.Type, parse func(*Snapshot, context.Context, payload, segments.DirectoryEntry) (*T, error), wanted func(*T) bool) (*T, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	snapshot, err := s.Snapshot()
+	snapshot, err := s.Snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return first(snapshot, kind, parse, wanted)
+	return first(ctx, snapshot, kind, parse, wanted)
 }
 
 // first is extract on one snapshot.
-func first[T any](s *Snapshot, kind segments.Type, parse func(*Snapshot, payload, segments.DirectoryEntry) (*T, error), wanted func(*T) bool) (*T, error) {
+func first[T any](ctx context.Context, s *Snapshot, kind segments.Type, parse func(*Snapshot, context.Context, payload, segments.DirectoryEntry) (*T, error), wanted func(*T) bool) (*T, error) {
 	var found *T
 	var damage error
-	err := eachEmbedded(s, kind, func(p payload, entry segments.DirectoryEntry) (*T, error) { return parse(s, p, entry) },
+	err := eachEmbedded(ctx, s, kind, func(ctx context.Context, p payload, entry segments.DirectoryEntry) (*T, error) {
+		return parse(s, ctx, p, entry)
+	},
 		func(_ segments.DirectoryEntry, one *T, err error) (bool, error) {
 			switch {
 			case err != nil:
@@ -182,7 +184,7 @@ const maxEmbedded = 1024
 // eachEmbedded calls visit for each segment of a type in directory order, with what
 // parse found or why it cannot be read, until visit returns false. Errors of the
 // disk end it.
-func eachEmbedded[T any](s *Snapshot, kind segments.Type, parse func(payload, segments.DirectoryEntry) (*T, error),
+func eachEmbedded[T any](ctx context.Context, s *Snapshot, kind segments.Type, parse func(context.Context, payload, segments.DirectoryEntry) (*T, error),
 	visit func(segments.DirectoryEntry, *T, error) (bool, error)) error {
 	left := maxEmbedded
 	for _, entry := range s.named() {
@@ -193,10 +195,10 @@ func eachEmbedded[T any](s *Snapshot, kind segments.Type, parse func(payload, se
 			return nil
 		}
 		var found *T
-		err := s.source.with(func(file File) error {
+		err := s.source.with(ctx, func(file File) error {
 			p, err := s.openPayload(file, entry)
 			if err == nil {
-				found, err = parse(p, entry)
+				found, err = parse(ctx, p, entry)
 			}
 			return err
 		})
@@ -217,7 +219,7 @@ func eachEmbedded[T any](s *Snapshot, kind segments.Type, parse func(payload, se
 	return nil
 }
 
-func (s *Snapshot) kernelOf(p payload, entry segments.DirectoryEntry) (*Kernel, error) {
+func (s *Snapshot) kernelOf(_ context.Context, p payload, entry segments.DirectoryEntry) (*Kernel, error) {
 	parsed, err := segments.ParseKernel(p.prefix, p.view.Size())
 	if err != nil {
 		return nil, err
@@ -237,7 +239,7 @@ func (s *Snapshot) kernelOf(p payload, entry segments.DirectoryEntry) (*Kernel, 
 	return kernel, err
 }
 
-func (s *Snapshot) ebpfOf(p payload, entry segments.DirectoryEntry) (*EBPFProgram, error) {
+func (s *Snapshot) ebpfOf(_ context.Context, p payload, entry segments.DirectoryEntry) (*EBPFProgram, error) {
 	parsed, err := segments.ParseEBPF(p.prefix, p.view.Size())
 	if err != nil {
 		return nil, err
@@ -254,7 +256,7 @@ func (s *Snapshot) ebpfOf(p payload, entry segments.DirectoryEntry) (*EBPFProgra
 	return program, err
 }
 
-func (s *Snapshot) wasmOf(p payload, entry segments.DirectoryEntry) (*WASMModule, error) {
+func (s *Snapshot) wasmOf(_ context.Context, p payload, entry segments.DirectoryEntry) (*WASMModule, error) {
 	parsed, err := segments.ParseWASM(p.prefix, p.view.Size())
 	if err != nil {
 		return nil, err
@@ -271,7 +273,7 @@ func (s *Snapshot) wasmOf(p payload, entry segments.DirectoryEntry) (*WASMModule
 	return module, err
 }
 
-func (s *Snapshot) dashboardOf(p payload, entry segments.DirectoryEntry) (*Dashboard, error) {
+func (s *Snapshot) dashboardOf(ctx context.Context, p payload, entry segments.DirectoryEntry) (*Dashboard, error) {
 	parsed, err := segments.ParseDashboard(p.prefix, p.view.Size())
 	if err != nil {
 		return nil, err
@@ -287,7 +289,7 @@ func (s *Snapshot) dashboardOf(p payload, entry segments.DirectoryEntry) (*Dashb
 	if parsed.Header.Compression != segments.DashboardUncompressed {
 		return dashboard, nil
 	}
-	reader, err := bundle.Open()
+	reader, err := bundle.Open(ctx)
 	if err != nil {
 		return nil, err
 	}

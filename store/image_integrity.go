@@ -89,7 +89,7 @@ func (h hashedImage) integrity(ctx context.Context) (Integrity, error) {
 }
 
 func (h hashedImage) compare(ctx context.Context) (Integrity, error) {
-	reader, err := h.view.Open()
+	reader, err := h.view.Open(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -113,19 +113,6 @@ func (h hashedImage) compareRead(ctx context.Context, reader io.ReaderAt) (Integ
 		}
 	}
 	return IntegrityMismatch, nil
-}
-
-// watchedWriter fails once ctx has ended.
-type watchedWriter struct {
-	io.Writer
-	ctx context.Context
-}
-
-func (w watchedWriter) Write(p []byte) (int, error) {
-	if err := w.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return w.Writer.Write(p)
 }
 
 // CheckedView is a view whose bytes have a hash of their own.

@@ -318,13 +318,13 @@ func imageCases() []imageCase {
 func viewsOf(s *Snapshot, kind segments.Type) ([]NamedView, error) {
 	switch kind {
 	case segments.TypeKernel:
-		return s.Kernel()
+		return s.Kernel(context.Background())
 	case segments.TypeEBPF:
-		return s.EBPF()
+		return s.EBPF(context.Background())
 	case segments.TypeWASM:
-		return s.WASM()
+		return s.WASM(context.Background())
 	}
-	return s.Dashboard()
+	return s.Dashboard(context.Background())
 }
 
 // mainFile is the file of a folder that holds the image.
@@ -372,7 +372,7 @@ func look(t *testing.T, s *Snapshot, kind segments.Type) (outcome, string) {
 	}
 	result, verdict := isShown, ""
 	for _, named := range views {
-		content, err := viewContent(named.View)
+		content, err := viewContent(t.Context(), named.View)
 		switch {
 		case errors.Is(err, ErrCorrupt):
 			result = isBroken

@@ -21,7 +21,7 @@ import (
 // file is the content of one file of a folder, nil if there is none.
 func file(t *testing.T, s *Store, kind segments.Type, name string) []byte {
 	t.Helper()
-	snapshot, err := s.Snapshot()
+	snapshot, err := s.Snapshot(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func file(t *testing.T, s *Store, kind segments.Type, name string) []byte {
 	}
 	for _, named := range views {
 		if named.Name == name {
-			content, err := viewContent(named.View)
+			content, err := viewContent(t.Context(), named.View)
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
@@ -45,7 +45,7 @@ func file(t *testing.T, s *Store, kind segments.Type, name string) []byte {
 func write(t *testing.T, s *Store, part EmbedPart, content []byte) error {
 	t.Helper()
 	ctx := context.Background()
-	stream, err := s.OpenEmbed(part, EmbedOptions{})
+	stream, err := s.OpenEmbed(ctx, part, EmbedOptions{})
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func TestKernelsOfSeveralArchitectures(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", when, err)
 			}
-			image, err := viewContent(kernel.Image)
+			image, err := viewContent(ctx, kernel.Image)
 			if err != nil || string(image) != want || kernel.Integrity != IntegritySHAKE256 {
 				t.Errorf("%s: %s is %q (%v), its hash %s", when, arch, image, err, kernel.Integrity)
 			}
@@ -139,7 +139,7 @@ func TestKernelWithBinding(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := viewContent(kernel.Image)
+		got, err := viewContent(ctx, kernel.Image)
 		if err != nil || !bytes.Equal(got, image) || kernel.Binding == nil || *kernel.Binding != binding || kernel.Header.Type != segments.KernelTestStub {
 			t.Errorf("%+v, image of %d bytes, %v", kernel, len(got), err)
 		}
@@ -273,7 +273,7 @@ func TestUnfinishedImageLeavesNothing(t *testing.T) {
 		"never closed":   func(e *EmbedStream) error { return nil },
 		"over the limit": func(e *EmbedStream) error { _, err := e.Write(ctx, make([]byte, segments.MaxWASM)); return err },
 	} {
-		stream, err := s.OpenEmbed(PartWASMModule, EmbedOptions{})
+		stream, err := s.OpenEmbed(ctx, PartWASMModule, EmbedOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -310,7 +310,7 @@ func TestCompressedWhereItPays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := viewContent(kernel.Image)
+		got, err := viewContent(ctx, kernel.Image)
 		if err != nil || !bytes.Equal(got, want.content) || kernel.Header.Compression != want.method ||
 			kernel.Header.Flags&segments.KernelCompressed != 0 != (want.method == segments.CompressionZstd) || kernel.Integrity != IntegritySHAKE256 {
 			t.Errorf("%s: %d bytes (%v), header %+v, hash %s", want.arch, len(got), err, kernel.Header, kernel.Integrity)
@@ -327,7 +327,7 @@ func TestCompressedWhereItPays(t *testing.T) {
 	if err != nil || kernel.Header.Compression != segments.CompressionZstd || kernel.Integrity != IntegritySHAKE256 {
 		t.Errorf("%+v, %v", kernel, err)
 	}
-	reader, err := kernel.Image.Open()
+	reader, err := kernel.Image.Open(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -356,7 +356,7 @@ func TestOtherImages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if btf, err := viewContent(found.BTF); err != nil || !bytes.Equal(btf, types) || found.Header.MaxDimension != 7 || found.Integrity != IntegritySHAKE256 {
+	if btf, err := viewContent(ctx, found.BTF); err != nil || !bytes.Equal(btf, types) || found.Header.MaxDimension != 7 || found.Integrity != IntegritySHAKE256 {
 		t.Errorf("%+v, BTF of %d bytes, %v", found, len(btf), err)
 	}
 	if got := file(t, s, segments.TypeEBPF, "program.o"); !bytes.Equal(got, program) {
@@ -497,7 +497,7 @@ func TestImageMemoryIsBounded(t *testing.T) {
 	cache := imageCache{limit: 1000, entries: map[imageKey]*cachedImage{}}
 	made := 0
 	open := func(id int64, size int) (Reader, error) {
-		return cache.open(imageKey{offset: id}, int64(size), func(w io.Writer) error {
+		return cache.open(t.Context(), imageKey{offset: id}, int64(size), func(_ context.Context, w io.Writer) error {
 			made++
 			_, err := w.Write(make([]byte, size))
 			return err
@@ -527,7 +527,7 @@ func TestImageMemoryIsBounded(t *testing.T) {
 		t.Errorf("%d images were made, %d bytes are in use", made, cache.used)
 	}
 	for range 3 {
-		_, err := cache.open(imageKey{offset: 9}, 100, func(io.Writer) error {
+		_, err := cache.open(t.Context(), imageKey{offset: 9}, 100, func(context.Context, io.Writer) error {
 			made++
 			return ErrCorrupt
 		})

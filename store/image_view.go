@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -21,14 +22,14 @@ type inflatedView struct {
 func (v inflatedView) Size() int64      { return v.size }
 func (v inflatedView) Allocated() int64 { return 0 }
 
-func (v inflatedView) Open() (Reader, error) {
-	return images.open(v.key, v.size, func(target io.Writer) error {
-		reader, err := v.stored.Open()
+func (v inflatedView) Open(ctx context.Context) (Reader, error) {
+	return images.open(ctx, v.key, v.size, func(ctx context.Context, target io.Writer) error {
+		reader, err := v.stored.Open(ctx)
 		if err != nil {
 			return err
 		}
 		source := &pieces{reader: reader, size: v.stored.Size()}
-		err = segments.Inflate(v.method, target, source, v.size)
+		err = segments.Inflate(v.method, watchedWriter{target, ctx}, source, v.size)
 		if errors.Is(err, segments.ErrPayload) {
 			err = fmt.Errorf("%w: segment at offset %d: %w", ErrCorrupt, v.key.offset, err)
 		}
@@ -65,8 +66,8 @@ type partView struct {
 func (v partView) Size() int64      { return v.length }
 func (v partView) Allocated() int64 { return 0 }
 
-func (v partView) Open() (Reader, error) {
-	reader, err := v.whole.Open()
+func (v partView) Open(ctx context.Context) (Reader, error) {
+	reader, err := v.whole.Open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -92,8 +93,8 @@ func subView(whole View, offset, length int64) (View, error) {
 }
 
 // viewContent reads a whole view that is known to be small.
-func viewContent(view View) ([]byte, error) {
-	reader, err := view.Open()
+func viewContent(ctx context.Context, view View) ([]byte, error) {
+	reader, err := view.Open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -111,14 +112,14 @@ type settledView struct {
 	text   []byte
 	word   int // where the word's place begins
 	length int // of the place
-	settle func() (string, error)
+	settle func(context.Context) (string, error)
 }
 
 func (v settledView) Size() int64      { return int64(len(v.text)) }
 func (v settledView) Allocated() int64 { return 0 }
 
-func (v settledView) Open() (Reader, error) {
-	word, err := v.settle()
+func (v settledView) Open(ctx context.Context) (Reader, error) {
+	word, err := v.settle(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ type segmentIDs struct {
 	// ids, dense that there is no room for any other id between first and last.
 	plausible, dense bool
 
-	order patientOnce[idOrder]
+	order once[idOrder]
 }
 
 // sampledRows is the number of rows between the first and the last one that are
@@ -137,7 +137,7 @@ type idOrder struct {
 
 // search finds the last row of a segment with an id.
 func (l *liveRows) search(ctx context.Context, s *Snapshot, file File, segment *liveSegment, id uint64) (row uint64, found bool, err error) {
-	order, err := segment.facts.order.get(ctx, func() (idOrder, error) { return l.readOrder(ctx, s, file, segment) })
+	order, err := segment.facts.order.get(ctx, func(ctx context.Context) (idOrder, error) { return l.readOrder(ctx, s, file, segment) })
 	if err != nil || id < order.lowest || id > order.highest {
 		return 0, false, err
 	}

@@ -55,8 +55,8 @@ var errRowNumber = errors.New("no such row")
 // and when the directory points outside of the file, the whole answer is
 // ErrCorrupt.
 func (s *Snapshot) liveRows(ctx context.Context) (*liveRows, error) {
-	return s.cache.live.get(ctx, func() (found *liveRows, err error) {
-		err = s.source.with(func(file File) error {
+	return s.cache.live.get(ctx, func(ctx context.Context) (found *liveRows, err error) {
+		err = s.source.with(ctx, func(file File) error {
 			found, err = s.findLive(ctx, file)
 			return err
 		})

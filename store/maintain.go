@@ -35,7 +35,7 @@ func (s *Store) MoveTo(name string) error {
 func (s *Store) MoveInto(files FileSystem, name string, rename func() error) error {
 	return s.alone(func(session *session) error {
 		former := s.location()
-		err := session.base.source.with(func(File) error { // held, so that nobody has to find it meanwhile
+		err := session.base.source.with(context.Background(), func(File) error { // held, so that nobody has to find it meanwhile
 			err := rename()
 			if err == nil {
 				s.moved(location{files, name})
@@ -81,7 +81,7 @@ func (s *Store) setDerivationType(ctx context.Context, kind lineage.DerivationTy
 		if base.HasContent() {
 			return fmt.Errorf("%w: it holds vectors or embedded segments", ErrNotEmpty)
 		}
-		record, known, err := base.Derivation()
+		record, known, err := base.Derivation(ctx)
 		if err != nil {
 			return err
 		}

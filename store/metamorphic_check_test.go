@@ -71,7 +71,7 @@ func (h *history) sameImages(snapshot *Snapshot) error {
 	if err != nil || !bytes.Equal(kernel, h.mark.embed) {
 		return fmt.Errorf("the kernel of %d bytes is not the one of %d: %w", len(kernel), len(h.mark.embed), err)
 	}
-	views, err := snapshot.EBPF()
+	views, err := snapshot.EBPF(context.Background())
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (h *history) sameImages(snapshot *Snapshot) error {
 }
 
 func contentOf(view View) ([]byte, error) {
-	reader, err := view.Open()
+	reader, err := view.Open(context.Background())
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func contentOf(view View) ([]byte, error) {
 
 // chained checks that the audit chain is one.
 func (h *history) chained(snapshot *Snapshot) error {
-	entries, err := snapshot.Witnesses()
+	entries, err := snapshot.Witnesses(context.Background())
 	for i, entry := range entries {
 		if want := map[bool]string{true: "start", false: "linked"}[i == 0]; entry.Verdict != want {
 			return fmt.Errorf("entry %d of the audit chain is %s, want %s: %+v", i, entry.Verdict, want, entry)
@@ -116,7 +116,7 @@ func (h *history) chained(snapshot *Snapshot) error {
 // keptForeign checks that every live segment can be read whole, and that those of
 // the foreign writer are all there, in order.
 func (h *history) keptForeign(snapshot *Snapshot) error {
-	views, err := snapshot.Segments()
+	views, err := snapshot.Segments(context.Background())
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (h *history) keptForeign(snapshot *Snapshot) error {
 		}
 	}
 	var kept [][]byte
-	err = snapshot.source.with(func(file File) error {
+	err = snapshot.source.with(context.Background(), func(file File) error {
 		return snapshot.walk(file, func(segment segments.Segment) error {
 			if segment.Type != unknownType {
 				return nil

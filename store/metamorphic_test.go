@@ -526,7 +526,7 @@ func (h *history) compact() error {
 func (h *history) derive() error {
 	h.children++
 	name := fmt.Sprintf("child%d.rvf", h.children)
-	if err := h.store.Derive(name, DeriveOptions{}); err != nil {
+	if err := h.store.Derive(context.Background(), name, DeriveOptions{}); err != nil {
 		return err
 	}
 	child, err := OpenReadOnly(name, h.options())
@@ -537,7 +537,7 @@ func (h *history) derive() error {
 		return errors.New("the child is not an empty one of its parent")
 	}
 	identity, _ := child.Identity()
-	state, err := h.store.Current().FindParentState(identity.ParentHash)
+	state, err := h.store.Current().FindParentState(context.Background(), identity.ParentHash)
 	if err != nil || state.Epoch != h.store.Current().Epoch() {
 		return fmt.Errorf("the child's state of the parent: %+v, %w", state, err)
 	}
@@ -583,11 +583,11 @@ func (h *history) hold() error {
 		}
 		return held.reader.Close()
 	}
-	snapshot, err := h.store.Snapshot()
+	snapshot, err := h.store.Snapshot(context.Background())
 	if err != nil {
 		return err
 	}
-	reader, err := snapshot.Raw().Open()
+	reader, err := snapshot.Raw().Open(context.Background())
 	if err != nil {
 		return err
 	}
@@ -597,7 +597,7 @@ func (h *history) hold() error {
 
 // look lets the other process notice what happened since it last looked.
 func (h *history) look() error {
-	snapshot, err := h.reader.Snapshot()
+	snapshot, err := h.reader.Snapshot(context.Background())
 	if err != nil {
 		return err
 	}
@@ -606,7 +606,7 @@ func (h *history) look() error {
 
 // glance is the comparison that costs little.
 func (h *history) glance() error {
-	snapshot, err := h.store.Snapshot()
+	snapshot, err := h.store.Snapshot(context.Background())
 	if err != nil {
 		return err
 	}
@@ -618,7 +618,7 @@ func (h *history) glance() error {
 
 // compare is the comparison of everything, by the store and by a new reader.
 func (h *history) compare() error {
-	snapshot, err := h.store.Snapshot()
+	snapshot, err := h.store.Snapshot(context.Background())
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func (s *Snapshot) Nearest(ctx context.Context, queries []Query) ([][]Neighbor, 
 		return s.nearestOfNone(queries)
 	}
 	var answers [][]Neighbor
-	err := s.source.with(func(file File) error {
+	err := s.source.with(ctx, func(file File) error {
 		live, err := s.liveRows(ctx)
 		if err != nil {
 			return err

@@ -38,7 +38,7 @@ func BenchmarkNearest(b *testing.B) {
 			b.Run("read only", func(b *testing.B) {
 				b.SetBytes(snapshot.Size())
 				for b.Loop() {
-					if err := snapshot.source.with(readAll(snapshot.Size())); err != nil {
+					if err := snapshot.source.with(b.Context(), readAll(snapshot.Size())); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -1,15 +1,18 @@
 package store
 
-import "errors"
+import (
+	"context"
+	"errors"
+)
 
 // OnNewest runs use with the snapshot that look finds to be the newest, and again
 // with a newer one while a compaction or another program took the file away from
 // under it.
-func OnNewest(look func() (*Snapshot, error), use func(*Snapshot) error) error {
+func OnNewest(ctx context.Context, look func(context.Context) (*Snapshot, error), use func(*Snapshot) error) error {
 	var tried *Snapshot
 	var failed error
 	for {
-		snapshot, err := look()
+		snapshot, err := look(ctx)
 		if err != nil {
 			return err
 		}
@@ -24,4 +27,6 @@ func OnNewest(look func() (*Snapshot, error), use func(*Snapshot) error) error {
 }
 
 // withNewest is OnNewest for the committed state.
-func (s *Store) withNewest(use func(*Snapshot) error) error { return OnNewest(s.Snapshot, use) }
+func (s *Store) withNewest(ctx context.Context, use func(*Snapshot) error) error {
+	return OnNewest(ctx, s.Snapshot, use)
+}

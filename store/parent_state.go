@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 
@@ -23,9 +24,9 @@ const maxFoldedStates = 4096
 // FindParentState finds the state of this store whose hash is want: among the
 // manifests that the file still holds, by either of the two methods in use.
 // ErrNotFound means that there is none, as after a compaction.
-func (s *Snapshot) FindParentState(want lineage.Hash) (ParentState, error) {
+func (s *Snapshot) FindParentState(ctx context.Context, want lineage.Hash) (ParentState, error) {
 	var found ParentState
-	err := s.source.with(func(file File) error {
+	err := s.source.with(ctx, func(file File) error {
 		var manifests, all []segments.Segment
 		if err := s.walk(file, func(segment segments.Segment) error {
 			all = append(all, segment)
@@ -84,11 +85,11 @@ func (p *ParentState) readEpoch(file File) error {
 
 // Derivation is the newest record that the store keeps of its own derivation;
 // false when there is none.
-func (s *Snapshot) Derivation() (lineage.Record, bool, error) {
+func (s *Snapshot) Derivation(ctx context.Context) (lineage.Record, bool, error) {
 	identity, _ := s.Identity()
 	var newest lineage.Record
 	known := false
-	err := s.source.with(func(file File) error {
+	err := s.source.with(ctx, func(file File) error {
 		return s.walk(file, func(segment segments.Segment) error {
 			if segment.Type != segments.TypeWitness || segment.PayloadLength > maxSmallPayload {
 				return nil

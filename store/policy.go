@@ -73,7 +73,7 @@ func (s *Snapshot) deadBytes() (dead, forgotten int64) {
 // deletedIDs is the number of different ids in the deleted list, which a hostile
 // file may state more than once.
 func (s *Snapshot) deletedIDs() uint64 {
-	count, _ := s.cache.deleted.get(func() (uint64, error) {
+	count, _ := s.cache.deleted.get(context.Background(), func(context.Context) (uint64, error) {
 		return idSetOf(s.state.Manifest.Deleted).len(), nil
 	})
 	return count

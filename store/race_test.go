@@ -84,7 +84,7 @@ func (r *raceRun) check(t *testing.T, name string) {
 	if len(r.acknowledged) == 0 {
 		t.Error("nothing was written")
 	}
-	entries, err := s.Current().Witnesses()
+	entries, err := s.Current().Witnesses(t.Context())
 	for i, entry := range entries {
 		if want := map[bool]string{true: "start", false: "linked"}[i == 0]; entry.Verdict != want {
 			t.Errorf("entry %d of the audit chain: %+v", i, entry)
@@ -201,7 +201,7 @@ func (r *raceRun) deleteSome(writer uint64, round int) error {
 
 // readVectors reads all vectors of a snapshot; each has to be whole.
 func (r *raceRun) readVectors() error {
-	snapshot, err := r.store.Snapshot()
+	snapshot, err := r.store.Snapshot(context.Background())
 	if err != nil {
 		return err
 	}
@@ -223,11 +223,11 @@ func (r *raceRun) readVectors() error {
 
 // readViews reads a snapshot's file and segments twice, with a pin on it.
 func (r *raceRun) readViews() error {
-	snapshot, err := r.store.Snapshot()
+	snapshot, err := r.store.Snapshot(context.Background())
 	if err != nil {
 		return err
 	}
-	pin, err := snapshot.Raw().Open()
+	pin, err := snapshot.Raw().Open(context.Background())
 	if errors.Is(err, ErrStale) {
 		return nil
 	}
@@ -239,7 +239,7 @@ func (r *raceRun) readViews() error {
 	if err != nil {
 		return err
 	}
-	views, err := snapshot.Segments()
+	views, err := snapshot.Segments(context.Background())
 	if err != nil {
 		return err
 	}
@@ -301,7 +301,7 @@ func (r *raceRun) compact() error {
 // derive makes a child, looks at it and removes it.
 func (r *raceRun) derive(round int) error {
 	name := filepath.Join(r.folder, fmt.Sprintf("child%d.rvf", round))
-	if err := r.store.Derive(name, DeriveOptions{}); err != nil {
+	if err := r.store.Derive(context.Background(), name, DeriveOptions{}); err != nil {
 		return err
 	}
 	child, err := Open(name, Options{})

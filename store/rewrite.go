@@ -77,7 +77,7 @@ func (r *rewrite) fill(ctx context.Context, also *idSet, temporary string) (Comp
 		return CompactResult{}, err
 	}
 	r.store.progress.total.Store(r.base.Size())
-	err := r.first.source.with(func(old File) error {
+	err := r.first.source.with(ctx, func(old File) error {
 		if err := r.copyOthers(ctx, old, 0, r.base); err != nil {
 			return err
 		}

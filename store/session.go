@@ -133,7 +133,7 @@ func (w *writer) start(ctx context.Context) (*session, error) {
 	}
 	session := &session{lock: lock, users: 1, done: make(chan struct{})}
 	w.touch()
-	if err := w.attach(session); err != nil {
+	if err := w.attach(ctx, session); err != nil {
 		w.leave()
 		return nil, errors.Join(err, session.close())
 	}
@@ -142,7 +142,7 @@ func (w *writer) start(ctx context.Context) (*session, error) {
 
 // attach opens the file, which may have changed before the lock was ours, and
 // cuts off what a crash left behind its last whole segment.
-func (w *writer) attach(session *session) error {
+func (w *writer) attach(ctx context.Context, session *session) error {
 	s := w.store
 	err := s.payDirectory()
 	if err != nil {
@@ -152,7 +152,7 @@ func (w *writer) attach(session *session) error {
 	if session.file, err = at.files.Open(at.name, true); err != nil {
 		return err
 	}
-	base, err := s.refresh(session.file, nil)
+	base, err := s.refresh(watch(ctx, session.file), nil)
 	if err != nil {
 		return err
 	}
@@ -349,7 +349,7 @@ func (w *writer) knowIDs(ctx context.Context, s *session) error {
 		return nil
 	}
 	return w.store.ids.atNewest(ctx, func() *Snapshot { return w.baseOf(s) }, func(base *Snapshot, stored *idSet) error {
-		inherited, branch, err := base.highestInherited()
+		inherited, branch, err := base.highestInherited(ctx)
 		if err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ type Status struct {
 // the ids of all its vectors.
 func (s *Store) Status(ctx context.Context) (Status, error) {
 	var status Status
-	err := s.withNewest(func(snapshot *Snapshot) (err error) {
+	err := s.withNewest(ctx, func(snapshot *Snapshot) (err error) {
 		status, err = s.statusOf(ctx, snapshot)
 		return err
 	})

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -43,22 +44,33 @@ type Store struct {
 // Open opens the store at name for reading and writing. It takes no lock: the
 // first write does, and gives it back when nothing is left to commit.
 func Open(name string, options Options) (*Store, error) {
-	return open(name, options, false)
+	return OpenContext(context.Background(), name, options)
+}
+
+// OpenContext is Open for a caller whose patience ends with ctx: to find the newest
+// state of a damaged file can take as long as to read all of it.
+func OpenContext(ctx context.Context, name string, options Options) (*Store, error) {
+	return open(ctx, name, options, false)
 }
 
 // OpenReadOnly opens the store at name; every attempt to write fails with
 // ErrReadOnly.
 func OpenReadOnly(name string, options Options) (*Store, error) {
-	return open(name, options, true)
+	return OpenReadOnlyContext(context.Background(), name, options)
 }
 
-func open(name string, options Options, readOnly bool) (*Store, error) {
+// OpenReadOnlyContext is OpenReadOnly for a caller whose patience ends with ctx.
+func OpenReadOnlyContext(ctx context.Context, name string, options Options) (*Store, error) {
+	return open(ctx, name, options, true)
+}
+
+func open(ctx context.Context, name string, options Options, readOnly bool) (*Store, error) {
 	s, err := locate(name, options)
 	if err != nil {
 		return nil, fmt.Errorf("open store %q: %w", name, err)
 	}
 	s.readOnly = readOnly
-	if err := s.load(); err != nil {
+	if err := s.load(ctx); err != nil {
 		return nil, fmt.Errorf("open store %q: %w", name, errors.Join(err, s.closeOwned()))
 	}
 	return s, nil
@@ -87,7 +99,7 @@ func Create(name string, create CreateOptions, options Options) (*Store, error) 
 	}
 	err = s.create(create)
 	if err == nil {
-		err = s.load()
+		err = s.load(context.Background())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("create store %q: %w", name, errors.Join(err, s.closeOwned()))
@@ -152,7 +164,7 @@ func (s *Store) resume(known Known) bool {
 }
 
 // load reads the newest state from the file.
-func (s *Store) load() error {
+func (s *Store) load(ctx context.Context) error {
 	if s.resume(s.options.Known) {
 		return nil
 	}
@@ -167,7 +179,7 @@ func (s *Store) load() error {
 	info, err := file.Stat()
 	var state *segments.State
 	if err == nil {
-		state, err = findState(file, info.Size, segments.FindOptions{})
+		state, err = findState(watch(ctx, file), info.Size, segments.FindOptions{})
 	}
 	if err != nil {
 		return errors.Join(err, file.Close())
@@ -224,7 +236,7 @@ func (s *Store) Current() *Snapshot {
 
 // Snapshot is the newest committed state. A change by another process is
 // noticed: the file's metadata is compared at each call.
-func (s *Store) Snapshot() (*Snapshot, error) {
+func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 	for {
 		s.mu.Lock()
 		current, seen, closed, at := s.current, s.seen, s.closed, s.at
@@ -240,7 +252,7 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 			_, now := s.writer.active()
 			return now == touches
 		}
-		snapshot, err := s.lookAt(at, current, seen, still)
+		snapshot, err := s.lookAt(ctx, at, current, seen, still)
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && !still():
 			// Renamed meanwhile by this process: it stands elsewhere.
@@ -255,7 +267,7 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 }
 
 // lookAt is the state of the file at a place, where current was the newest known.
-func (s *Store) lookAt(at location, current *Snapshot, seen FileInfo, still func() bool) (*Snapshot, error) {
+func (s *Store) lookAt(ctx context.Context, at location, current *Snapshot, seen FileInfo, still func() bool) (*Snapshot, error) {
 	info, err := at.files.Stat(at.name)
 	if err != nil {
 		return nil, err
@@ -267,7 +279,7 @@ func (s *Store) lookAt(at location, current *Snapshot, seen FileInfo, still func
 	if err != nil {
 		return nil, err
 	}
-	snapshot, err := s.refresh(file, still)
+	snapshot, err := s.refresh(watch(ctx, file), still)
 	return snapshot, errors.Join(err, file.Close())
 }
 
@@ -401,7 +413,7 @@ func (s *Store) Close() error {
 	source := s.Current().source
 	var err error
 	if s.late.stop() {
-		err = source.with(File.SyncData)
+		err = source.with(context.Background(), File.SyncData)
 	}
 	err = errors.Join(err, source.release(), s.closeOwned())
 	s.discarding.Wait()
@@ -440,7 +452,7 @@ func (s *Store) checkWritable(snapshot *Snapshot) error {
 	case snapshot.Dialect() != segments.DialectRuntime:
 		return fmt.Errorf("%w: the file is in the wire dialect", ErrReadOnly)
 	}
-	frozen, err := snapshot.frozen()
+	frozen, err := snapshot.frozen(context.Background())
 	if err == nil && frozen {
 		err = fmt.Errorf("%w: the branch is frozen", ErrReadOnly)
 	}

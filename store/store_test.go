@@ -15,7 +15,7 @@ import (
 // contents collects the live vectors of a store.
 func contents(t *testing.T, s *Store) map[uint64][]float32 {
 	t.Helper()
-	snapshot, err := s.Snapshot()
+	snapshot, err := s.Snapshot(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestLastWriteWinsAndDeletedIDsReturn(t *testing.T) {
 	ingest(t, s, nil, 12, 13)
 	want[11] = []float32{12, 13}
 	sameContents(t, contents(t, s), want)
-	witnesses, err := s.Current().Witnesses()
+	witnesses, err := s.Current().Witnesses(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestKernelIsKeptByCompactionAndReplaced(t *testing.T) {
 		}
 	}
 	for _, step := range []string{"embedded", "compacted"} {
-		views, err := s.Current().Kernel()
+		views, err := s.Current().Kernel(ctx)
 		if err != nil || len(views) != 4 {
 			t.Fatalf("%s: %v, %v", step, views, err)
 		}
@@ -159,7 +159,7 @@ func TestKernelIsKeptByCompactionAndReplaced(t *testing.T) {
 
 func readView(t *testing.T, view View) []byte {
 	t.Helper()
-	reader, err := view.Open()
+	reader, err := view.Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

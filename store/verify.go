@@ -52,8 +52,8 @@ const maxFindings = 1000
 // verification itself could not go on.
 func (s *Snapshot) Verify(ctx context.Context) (Verification, error) {
 	var result Verification
-	err := s.source.with(func(file File) error {
-		v := &verifier{snapshot: s, file: watchedFile{file, ctx}, ctx: ctx, live: s.Live(), reported: map[int64]bool{}}
+	err := s.source.with(ctx, func(file File) error {
+		v := &verifier{snapshot: s, file: file, ctx: ctx, live: s.Live(), reported: map[int64]bool{}}
 		v.Epoch, v.Bytes, v.Live, v.Findings = s.Epoch(), s.Size(), len(v.live), []Finding{}
 		err := v.run()
 		result = v.Verification
@@ -63,19 +63,6 @@ func (s *Snapshot) Verify(ctx context.Context) (Verification, error) {
 		return result, fmt.Errorf("verify epoch %d: %w", s.Epoch(), err)
 	}
 	return result, nil
-}
-
-// watchedFile is a file whose reads fail once ctx has ended.
-type watchedFile struct {
-	File
-	ctx context.Context
-}
-
-func (w watchedFile) ReadAt(p []byte, offset int64) (int, error) {
-	if err := w.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return w.File.ReadAt(p, offset)
 }
 
 // verifier is one verification under way.

@@ -124,7 +124,7 @@ func deadOffset(t *testing.T, snapshot *Snapshot, kind segments.Type) int64 {
 		live[entry.Offset] = true
 	}
 	offset := int64(-1)
-	if err := snapshot.source.with(func(file File) error {
+	if err := snapshot.source.with(t.Context(), func(file File) error {
 		return snapshot.walk(file, func(segment segments.Segment) error {
 			if offset < 0 && segment.Type == kind && !live[segment.Offset] {
 				offset = segment.Offset

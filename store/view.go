@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"io"
 )
@@ -13,8 +14,9 @@ type View interface {
 	// one that is computed.
 	Allocated() int64
 	// Open makes the view readable until Close, whatever becomes of the store.
-	// It fails with ErrStale when the snapshot's file is gone.
-	Open() (Reader, error)
+	// It fails with ErrStale when the snapshot's file is gone. A view that has to
+	// be made first ends that with ctx.
+	Open(ctx context.Context) (Reader, error)
 }
 
 // Reader reads one view. ReadAt fills p, or tells why not: io.EOF only at the
@@ -38,9 +40,9 @@ func TextView(text []byte) View { return bytesView(text) }
 // bytesView is a view that was computed whole.
 type bytesView []byte
 
-func (v bytesView) Size() int64           { return int64(len(v)) }
-func (v bytesView) Allocated() int64      { return 0 }
-func (v bytesView) Open() (Reader, error) { return bytesReader(v), nil }
+func (v bytesView) Size() int64                          { return int64(len(v)) }
+func (v bytesView) Allocated() int64                     { return 0 }
+func (v bytesView) Open(context.Context) (Reader, error) { return bytesReader(v), nil }
 
 type bytesReader []byte
 
@@ -67,7 +69,7 @@ type fileView struct {
 func (v fileView) Size() int64      { return v.length }
 func (v fileView) Allocated() int64 { return v.length }
 
-func (v fileView) Open() (Reader, error) {
+func (v fileView) Open(context.Context) (Reader, error) {
 	file, err := v.source.acquire()
 	if err != nil {
 		return nil, err

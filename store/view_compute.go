@@ -12,9 +12,9 @@ import (
 // Kernel shows the first kernel that the manifest names: image, cmdline,
 // header.json and header.bin, or error.txt when it is damaged; nothing when there
 // is none. When there are several, all/ shows each in a folder of its own.
-func (s *Snapshot) Kernel() ([]NamedView, error) {
-	return s.cache.kernel.get(func() ([]NamedView, error) {
-		return showEmbedded(s, segments.TypeKernel, s.kernelOf, nil, func(k *Kernel) (string, []NamedView, error) {
+func (s *Snapshot) Kernel(ctx context.Context) ([]NamedView, error) {
+	return s.cache.kernel.get(ctx, func(ctx context.Context) ([]NamedView, error) {
+		return showEmbedded(ctx, s, segments.TypeKernel, s.kernelOf, nil, func(k *Kernel) (string, []NamedView, error) {
 			header, err := k.describe().view(k.hashed)
 			return k.Header.Architecture.String(), []NamedView{
 				{Name: "image", View: k.Image}, {Name: "cmdline", View: k.Cmdline}, {Name: "header.bin", View: k.HeaderBinary}, {Name: "header.json", View: header},
@@ -24,9 +24,9 @@ func (s *Snapshot) Kernel() ([]NamedView, error) {
 }
 
 // EBPF is Kernel for eBPF programs: program.o, btf, header.json and header.bin.
-func (s *Snapshot) EBPF() ([]NamedView, error) {
-	return s.cache.ebpf.get(func() ([]NamedView, error) {
-		return showEmbedded(s, segments.TypeEBPF, s.ebpfOf, nil, func(p *EBPFProgram) (string, []NamedView, error) {
+func (s *Snapshot) EBPF(ctx context.Context) ([]NamedView, error) {
+	return s.cache.ebpf.get(ctx, func(ctx context.Context) ([]NamedView, error) {
+		return showEmbedded(ctx, s, segments.TypeEBPF, s.ebpfOf, nil, func(p *EBPFProgram) (string, []NamedView, error) {
 			header, err := p.describe().view(p.hashed)
 			return p.Header.ProgramType.String(), []NamedView{
 				{Name: "program.o", View: p.Image}, {Name: "btf", View: p.BTF}, {Name: "header.bin", View: p.HeaderBinary}, {Name: "header.json", View: header},
@@ -37,10 +37,10 @@ func (s *Snapshot) EBPF() ([]NamedView, error) {
 
 // WASM is Kernel for WebAssembly modules: module.wasm, header.json and header.bin
 // of the one with the lowest bootstrap priority.
-func (s *Snapshot) WASM() ([]NamedView, error) {
-	return s.cache.wasm.get(func() ([]NamedView, error) {
+func (s *Snapshot) WASM(ctx context.Context) ([]NamedView, error) {
+	return s.cache.wasm.get(ctx, func(ctx context.Context) ([]NamedView, error) {
 		order := func(a, b *WASMModule) int { return cmp.Compare(a.Header.BootstrapPriority, b.Header.BootstrapPriority) }
-		return showEmbedded(s, segments.TypeWASM, s.wasmOf, order, func(m *WASMModule) (string, []NamedView, error) {
+		return showEmbedded(ctx, s, segments.TypeWASM, s.wasmOf, order, func(m *WASMModule) (string, []NamedView, error) {
 			header, err := m.describe().view(m.hashed)
 			return m.Header.Role.String(), []NamedView{
 				{Name: "module.wasm", View: m.Image}, {Name: "header.bin", View: m.HeaderBinary}, {Name: "header.json", View: header},
@@ -52,9 +52,9 @@ func (s *Snapshot) WASM() ([]NamedView, error) {
 // Dashboard shows the first dashboard that the manifest names: the files of its
 // bundle by their paths, and header.json and header.bin unless files have these
 // names. A compressed bundle is shown as it is.
-func (s *Snapshot) Dashboard() ([]NamedView, error) {
-	return s.cache.dashboard.get(func() ([]NamedView, error) {
-		views, err := showEmbedded(s, segments.TypeDashboard, s.dashboardOf, nil, func(d *Dashboard) (string, []NamedView, error) {
+func (s *Snapshot) Dashboard(ctx context.Context) ([]NamedView, error) {
+	return s.cache.dashboard.get(ctx, func(ctx context.Context) ([]NamedView, error) {
+		views, err := showEmbedded(ctx, s, segments.TypeDashboard, s.dashboardOf, nil, func(d *Dashboard) (string, []NamedView, error) {
 			header, err := d.describe().view(d.hashed)
 			files := slices.Clone(d.Files)
 			if d.Header.Compression != segments.DashboardUncompressed {
@@ -95,10 +95,10 @@ type shown[T any] struct {
 
 // showEmbedded makes files of the segments of a type. The first in directory order,
 // or in the given order, stands in the folder itself.
-func showEmbedded[T any](s *Snapshot, kind segments.Type, parse func(payload, segments.DirectoryEntry) (*T, error),
+func showEmbedded[T any](ctx context.Context, s *Snapshot, kind segments.Type, parse func(context.Context, payload, segments.DirectoryEntry) (*T, error),
 	order func(a, b *T) int, list func(*T) (string, []NamedView, error)) ([]NamedView, error) {
 	var all []shown[T]
-	err := eachEmbedded(s, kind, parse, func(entry segments.DirectoryEntry, value *T, err error) (bool, error) {
+	err := eachEmbedded(ctx, s, kind, parse, func(entry segments.DirectoryEntry, value *T, err error) (bool, error) {
 		one := shown[T]{entry: entry, label: "damaged", value: value}
 		if err != nil {
 			text := fmt.Sprintf("The %s at offset %d cannot be read.\n\n%v\n", kind, entry.Offset, err)
@@ -171,9 +171,9 @@ func (s *Snapshot) CheckEmbedded(ctx context.Context, visit func(segments.Direct
 }
 
 // checkEach is CheckEmbedded for the segments of one type.
-func checkEach[T any](ctx context.Context, s *Snapshot, kind segments.Type, parse func(payload, segments.DirectoryEntry) (*T, error),
+func checkEach[T any](ctx context.Context, s *Snapshot, kind segments.Type, parse func(context.Context, payload, segments.DirectoryEntry) (*T, error),
 	visit func(segments.DirectoryEntry, Integrity, []string, error), image func(*T) (*Embedded, []string)) error {
-	return eachEmbedded(s, kind, parse, func(entry segments.DirectoryEntry, found *T, err error) (bool, error) {
+	return eachEmbedded(ctx, s, kind, parse, func(entry segments.DirectoryEntry, found *T, err error) (bool, error) {
 		if err != nil {
 			visit(entry, IntegrityUnreadable, nil, err)
 			return true, nil
@@ -189,20 +189,20 @@ func checkEach[T any](ctx context.Context, s *Snapshot, kind segments.Type, pars
 
 // eachReadable calls visit for each segment of a type with the reason why it cannot
 // be read, nil if it can.
-func (s *Snapshot) eachReadable(kind segments.Type, visit func(segments.DirectoryEntry, error)) error {
+func (s *Snapshot) eachReadable(ctx context.Context, kind segments.Type, visit func(segments.DirectoryEntry, error)) error {
 	switch kind {
 	case segments.TypeKernel:
-		return readEach(s, kind, s.kernelOf, visit)
+		return readEach(ctx, s, kind, s.kernelOf, visit)
 	case segments.TypeEBPF:
-		return readEach(s, kind, s.ebpfOf, visit)
+		return readEach(ctx, s, kind, s.ebpfOf, visit)
 	case segments.TypeWASM:
-		return readEach(s, kind, s.wasmOf, visit)
+		return readEach(ctx, s, kind, s.wasmOf, visit)
 	}
-	return readEach(s, kind, s.dashboardOf, visit)
+	return readEach(ctx, s, kind, s.dashboardOf, visit)
 }
 
-func readEach[T any](s *Snapshot, kind segments.Type, parse func(payload, segments.DirectoryEntry) (*T, error), visit func(segments.DirectoryEntry, error)) error {
-	return eachEmbedded(s, kind, parse, func(entry segments.DirectoryEntry, _ *T, err error) (bool, error) {
+func readEach[T any](ctx context.Context, s *Snapshot, kind segments.Type, parse func(context.Context, payload, segments.DirectoryEntry) (*T, error), visit func(segments.DirectoryEntry, error)) error {
+	return eachEmbedded(ctx, s, kind, parse, func(entry segments.DirectoryEntry, _ *T, err error) (bool, error) {
 		visit(entry, err)
 		return true, nil
 	})

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"encoding/json"
 
 	"rvffs/lineage"
@@ -78,8 +79,8 @@ func DescribeEntry(entry segments.DirectoryEntry) EntryDescription {
 }
 
 // ManifestJSON is the newest manifest as a JSON document.
-func (s *Snapshot) ManifestJSON() (View, error) {
-	return s.cache.manifest.get(func() (View, error) { return jsonView(s.DescribeManifest()) })
+func (s *Snapshot) ManifestJSON(ctx context.Context) (View, error) {
+	return s.cache.manifest.get(ctx, func(context.Context) (View, error) { return jsonView(s.DescribeManifest()) })
 }
 
 // jsonView renders a document for people and for jq.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 
@@ -21,8 +22,8 @@ func (s *Snapshot) Live() []segments.DirectoryEntry {
 
 // Segments shows each live segment as a file of its header and payload, byte for
 // byte. Names begin with the segment's id; ids that recur carry the offset too.
-func (s *Snapshot) Segments() ([]NamedView, error) {
-	return s.cache.segments.get(func() ([]NamedView, error) {
+func (s *Snapshot) Segments(ctx context.Context) ([]NamedView, error) {
+	return s.cache.segments.get(ctx, func(context.Context) ([]NamedView, error) {
 		entries := s.Live()
 		seen := make(map[uint64]int, len(entries))
 		for _, entry := range entries {

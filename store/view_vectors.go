@@ -37,7 +37,7 @@ func (s *Snapshot) VectorByID(ctx context.Context, id uint64, format vecio.FileF
 		return nil, fmt.Errorf("find the live vectors: %w", err)
 	}
 	var row uint64
-	err = s.source.with(func(file File) error {
+	err = s.source.with(ctx, func(file File) error {
 		row, err = live.find(ctx, s, file, id)
 		return err
 	})
@@ -67,7 +67,7 @@ type vectorView struct {
 func (v *vectorView) Size() int64      { return v.size }
 func (v *vectorView) Allocated() int64 { return 0 }
 
-func (v *vectorView) Open() (Reader, error) {
+func (v *vectorView) Open(context.Context) (Reader, error) {
 	file, err := v.snapshot.source.acquire()
 	if err != nil {
 		return nil, err

@@ -125,7 +125,7 @@ func checkView(view View, want []byte, random *rand.Rand) (err error) {
 	if view.Size() != int64(len(want)) {
 		return fmt.Errorf("%d bytes, want %d", view.Size(), len(want))
 	}
-	reader, err := view.Open()
+	reader, err := view.Open(context.Background())
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func TestVectorViewsOfRandomStores(t *testing.T) {
 				ctx := context.Background()
 				check := func(what string) {
 					t.Helper()
-					snapshot, err := s.Snapshot()
+					snapshot, err := s.Snapshot(ctx)
 					if err == nil {
 						err = checkVectorViews(snapshot, random)
 					}
@@ -297,7 +297,7 @@ func TestVectorFilesOfPlainStoresReadLittle(t *testing.T) {
 	if view.Size() < count*dimension*4 || counted.bytes > 1024 {
 		t.Errorf("%d bytes read for the size of a file of %d", counted.bytes, view.Size())
 	}
-	reader, err := view.Open()
+	reader, err := view.Open(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -435,7 +435,7 @@ func TestDamagedSegmentLeavesTheOthersReadable(t *testing.T) {
 	if err != nil || view.Size() != 24 {
 		t.Fatalf("%v, %v", view, err)
 	}
-	reader, err := view.Open()
+	reader, err := view.Open(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -488,31 +488,6 @@ func TestScanForLiveRowsCanBeGivenUp(t *testing.T) {
 	}
 }
 
-// TestWaitingForAnotherSearchCanBeGivenUp holds one computation and gives up
-// another that waits for it.
-func TestWaitingForAnotherSearchCanBeGivenUp(t *testing.T) {
-	t.Parallel()
-	var once patientOnce[int]
-	begun, hold, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		if value, err := once.get(context.Background(), func() (int, error) { close(begun); <-hold; return 7, nil }); value != 7 || err != nil {
-			t.Errorf("%d, %v", value, err)
-		}
-	}()
-	<-begun
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if _, err := once.get(ctx, nil); !errors.Is(err, context.Canceled) {
-		t.Errorf("while another computes: %v", err)
-	}
-	close(hold)
-	<-done
-	if value, err := once.get(ctx, nil); value != 7 || err != nil {
-		t.Errorf("%d, %v", value, err)
-	}
-}
-
 // TestOpenVectorFileKeepsItsState reads on from a file that was replaced meanwhile.
 func TestOpenVectorFileKeepsItsState(t *testing.T) {
 	t.Parallel()
@@ -527,7 +502,7 @@ func TestOpenVectorFileKeepsItsState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reader, err := view.Open()
+	reader, err := view.Open(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -38,10 +39,10 @@ type DerivationDescription struct {
 }
 
 // Witnesses walks the whole file and judges every entry of the audit chain.
-func (s *Snapshot) Witnesses() ([]WitnessDescription, error) {
+func (s *Snapshot) Witnesses(ctx context.Context) ([]WitnessDescription, error) {
 	var entries []WitnessDescription
 	var previous lineage.Hash
-	err := s.source.with(func(file File) error {
+	err := s.source.with(ctx, func(file File) error {
 		return s.walk(file, func(segment segments.Segment) error {
 			if segment.Type != segments.TypeWitness {
 				return nil
@@ -106,9 +107,9 @@ func (w *WitnessDescription) describeAction(witness segments.Witness) {
 }
 
 // Witness is the audit chain, one JSON object a line.
-func (s *Snapshot) Witness() (View, error) {
-	return s.cache.witness.get(func() (View, error) {
-		entries, err := s.Witnesses()
+func (s *Snapshot) Witness(ctx context.Context) (View, error) {
+	return s.cache.witness.get(ctx, func(ctx context.Context) (View, error) {
+		entries, err := s.Witnesses(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -20,7 +20,7 @@ func newDeriveCommand() *cobra.Command {
 				return err
 			}
 			err = withStore(arguments[0], store.OpenReadOnly, func(parent *store.Store) error {
-				return parent.Derive(arguments[1], store.DeriveOptions{Type: chosen})
+				return parent.Derive(command.Context(), arguments[1], store.DeriveOptions{Type: chosen})
 			})
 			if err != nil {
 				return err

@@ -33,7 +33,7 @@ func newEmbedKernelCommand() *cobra.Command {
 				if !bind {
 					return s.EmbedKernel(command.Context(), image, size, config)
 				}
-				root, err := s.Current().ParentHash()
+				root, err := s.Current().ParentHash(command.Context())
 				if err != nil {
 					return 0, err
 				}

@@ -67,7 +67,7 @@ const pieceSize = 1 << 20
 // writeView copies a view to a file, or to standard output, and tells on a terminal
 // how far it is. A file is there only when it is whole.
 func writeView(command *cobra.Command, view store.View, output string) (err error) {
-	reader, err := view.Open()
+	reader, err := view.Open(command.Context())
 	if err != nil {
 		return err
 	}

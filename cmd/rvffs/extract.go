@@ -40,7 +40,7 @@ func save(command *cobra.Command, view store.View, name string) error {
 	if name == "" {
 		return nil
 	}
-	reader, err := view.Open()
+	reader, err := view.Open(command.Context())
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func inspect(command *cobra.Command, s *store.Store, file string) (inspection, e
 	if err != nil {
 		return inspection{}, err
 	}
-	profile, err := s.Profile()
+	profile, err := s.Profile(command.Context())
 	if err != nil {
 		return inspection{}, err
 	}

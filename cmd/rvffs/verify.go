@@ -134,7 +134,7 @@ func (v *verification) checkLineage(snapshot *store.Snapshot, family *family) (*
 			if err := lineage.CheckLink(identity, parentIdentity); err != nil {
 				return err
 			}
-			_, err := parent.Current().FindParentState(identity.ParentHash)
+			_, err := parent.Current().FindParentState(context.Background(), identity.ParentHash)
 			return err
 		})
 		switch {

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,7 +25,7 @@ type Catalog struct {
 	files     *store.DirectoryFiles
 	options   Options
 
-	scanning sync.Mutex // held by the one who reads folders
+	scanning turn // held by the one who reads folders
 
 	mu        sync.Mutex // guards what follows; never held over I/O
 	tree      *tree
@@ -59,7 +60,7 @@ func Open(dir string, options Options) (*Catalog, error) {
 	}
 	c := &Catalog{
 		directory: absolute, files: files, options: options,
-		folders: map[string]*Folder{}, stores: map[string]*Store{}, links: map[string]*Link{},
+		scanning: newTurn(), folders: map[string]*Folder{}, stores: map[string]*Store{}, links: map[string]*Link{},
 	}
 	c.open.limit = options.openStores()
 	return c, nil
@@ -162,24 +163,26 @@ func (c *Catalog) known() (t *tree, good, usable bool) {
 
 // current is the tree, not older than freshness. While somebody else is reading
 // the folders, the former tree does.
-func (c *Catalog) current() (*tree, error) {
+func (c *Catalog) current(ctx context.Context) (*tree, error) {
 	t, good, usable := c.known()
 	if good {
 		return t, nil
 	}
 	if !usable {
-		c.scanning.Lock()
-	} else if !c.scanning.TryLock() {
+		if err := c.scanning.take(ctx); err != nil {
+			return nil, err
+		}
+	} else if !c.scanning.tryTake() {
 		return t, nil
 	}
-	defer c.scanning.Unlock()
+	defer c.scanning.give()
 	if t, good, _ = c.known(); good {
 		return t, nil
 	}
 	c.mu.Lock()
 	began, changes := time.Now(), c.changes
 	c.mu.Unlock()
-	next, err := c.scan(t)
+	next, err := c.scan(ctx, t)
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +210,7 @@ func (c *Catalog) listed(file string) (store.FileInfo, bool) {
 }
 
 // scan reads all folders that changed since known was made.
-func (c *Catalog) scan(known *tree) (*tree, error) {
+func (c *Catalog) scan(ctx context.Context, known *tree) (*tree, error) {
 	scans := map[string]*folderScan{}
 	same := known != nil
 	pending := []string{"."}
@@ -218,7 +221,10 @@ func (c *Catalog) scan(known *tree) (*tree, error) {
 		if known != nil {
 			former = known.scans[name]
 		}
-		scan, err := c.scanFolder(name, former)
+		scan, err := c.scanFolder(ctx, name, former)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		if errors.Is(err, fs.ErrNotExist) && name != "." {
 			continue // gone since its parent was read
 		}

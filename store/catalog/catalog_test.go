@@ -139,7 +139,7 @@ func TestListing(t *testing.T) {
 	if again := p.find("b.rvf"); again.Store != p.find("b.rvf").Store || again.Store.Number() == p.find("plain").Store.Number() {
 		t.Error("a store is not one object with a number of its own")
 	}
-	if problem := p.find("broken.rvf").Store.Problem(); !errors.Is(problem, store.ErrNotStore) {
+	if problem := p.find("broken.rvf").Store.Problem(t.Context()); !errors.Is(problem, store.ErrNotStore) {
 		t.Errorf("problem %v", problem)
 	}
 	if _, err := p.catalog.Root().Lookup(context.Background(), "notes.txt"); !errors.Is(err, store.ErrNotFound) {
@@ -265,12 +265,12 @@ func TestProblemPasses(t *testing.T) {
 	p := newPlace(t, map[string][]byte{"a.rvf": []byte("broken"), "b.rvf": person(2, 0)}, Options{})
 	broken, moved := p.find("a.rvf").Store, p.find("b.rvf").Store
 	for range 3 {
-		if !errors.Is(broken.Problem(), store.ErrNotStore) {
+		if !errors.Is(broken.Problem(t.Context()), store.ErrNotStore) {
 			t.Fatal("a broken file has no problem")
 		}
 	}
 	p.write("a.rvf", person(1, 0))
-	if problem := broken.Problem(); problem != nil {
+	if problem := broken.Problem(t.Context()); problem != nil {
 		t.Error(problem)
 	}
 	file, away := filepath.Join(p.directory, "b.rvf"), filepath.Join(t.TempDir(), "b.rvf")

@@ -46,7 +46,7 @@ func (s *Store) removeFile(ctx context.Context) error {
 	}
 	defer c.changed()
 	name := s.Path()
-	err = s.use(func(engine *store.Store) error { return engine.Remove() })
+	err = s.use(ctx, func(engine *store.Store) error { return engine.Remove() })
 	closed, closeErr := s.closeIdle()
 	if closed {
 		c.open.forget(s)
@@ -71,7 +71,7 @@ func (s *Store) move(ctx context.Context, full string) error {
 	return nil
 }
 
-func (s *Store) moveFile(_ context.Context, name, full string) error {
+func (s *Store) moveFile(ctx context.Context, name, full string) error {
 	c := s.catalog
 	// A store without an extension says in its file what it is; it can have other
 	// such names, and those with one.
@@ -80,7 +80,7 @@ func (s *Store) moveFile(_ context.Context, name, full string) error {
 		return fmt.Errorf("%w: %q does not end in .rvf, .rvdna, .rvtext, .rvgraph or .rvvis", store.ErrName, path.Base(full))
 	}
 	defer c.changed()
-	err := s.use(func(engine *store.Store) error { return engine.MoveTo(full) })
+	err := s.use(ctx, func(engine *store.Store) error { return engine.MoveTo(full) })
 	if errors.Is(err, fs.ErrExist) {
 		err = fmt.Errorf("%w: %w", store.ErrExists, err)
 	}

@@ -15,12 +15,12 @@ type EmbedStream struct {
 }
 
 // OpenEmbed starts to take the bytes of something that is to be embedded.
-func (s *Store) OpenEmbed(_ context.Context, part store.EmbedPart) (*EmbedStream, error) {
-	engine, _, err := s.acquire()
+func (s *Store) OpenEmbed(ctx context.Context, part store.EmbedPart) (*EmbedStream, error) {
+	engine, _, err := s.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
-	inner, err := engine.OpenEmbed(part, store.EmbedOptions{Compress: s.catalog.options.CompressImages})
+	inner, err := engine.OpenEmbed(ctx, part, store.EmbedOptions{Compress: s.catalog.options.CompressImages})
 	if err != nil {
 		s.release()
 		return nil, err

@@ -40,8 +40,8 @@ func (f *Folder) Attributes() (Attributes, error) {
 
 // List gives all names of the folder in order: folders, stores, and links for
 // stores that stand elsewhere.
-func (f *Folder) List(context.Context) ([]Entry, error) {
-	t, err := f.catalog.current()
+func (f *Folder) List(ctx context.Context) ([]Entry, error) {
+	t, err := f.catalog.current(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -64,8 +64,8 @@ func (f *Folder) List(context.Context) ([]Entry, error) {
 }
 
 // Lookup finds one name.
-func (f *Folder) Lookup(_ context.Context, name string) (Entry, error) {
-	t, err := f.catalog.current()
+func (f *Folder) Lookup(ctx context.Context, name string) (Entry, error) {
+	t, err := f.catalog.current(ctx)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -75,7 +75,7 @@ func (f *Folder) Lookup(_ context.Context, name string) (Entry, error) {
 	if _, err := f.catalog.files.Stat(path.Join(f.path, name)); err == nil {
 		// Another process made it since the folder was read.
 		f.catalog.changed()
-		if t, err = f.catalog.current(); err != nil {
+		if t, err = f.catalog.current(ctx); err != nil {
 			return Entry{}, err
 		}
 		if entry, found := f.find(t, name); found {

@@ -53,7 +53,7 @@ func (s *Store) IdentityJSON(ctx context.Context) (store.View, uint64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	t, err := s.catalog.current()
+	t, err := s.catalog.current(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -70,7 +70,7 @@ func (s *Store) IdentityJSON(ctx context.Context) (store.View, uint64, error) {
 	if known.snapshot == snapshot && known.parent == parent && known.tree == t {
 		return store.TextView(known.text), known.generation, nil
 	}
-	text, err := s.describe(t, snapshot, parentFile, parent)
+	text, err := s.describe(ctx, t, snapshot, parentFile, parent)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -84,11 +84,11 @@ func (s *Store) IdentityJSON(ctx context.Context) (store.View, uint64, error) {
 	return store.TextView(next.text), next.generation, nil
 }
 
-func (s *Store) describe(t *tree, snapshot *store.Snapshot, parentFile string, parent *store.Snapshot) ([]byte, error) {
+func (s *Store) describe(ctx context.Context, t *tree, snapshot *store.Snapshot, parentFile string, parent *store.Snapshot) ([]byte, error) {
 	identity, known := snapshot.Identity()
 	text := identityText{IdentityDescription: store.DescribeIdentity(identity), Root: identity.IsRoot()}
-	err := s.use(func(engine *store.Store) error {
-		profile, err := engine.Profile()
+	err := s.use(ctx, func(engine *store.Store) error {
+		profile, err := engine.Profile(ctx)
 		text.Profile = profile.String()
 		return err
 	})
@@ -108,7 +108,7 @@ func (s *Store) describe(t *tree, snapshot *store.Snapshot, parentFile string, p
 	case parent == nil:
 		text.Verification = verificationText{Status: "parent-missing", Parent: parentFile}
 	default:
-		if text.Verification, err = verify(identity, parentFile, parent); err != nil {
+		if text.Verification, err = verify(ctx, identity, parentFile, parent); err != nil {
 			return nil, err
 		}
 	}
@@ -120,14 +120,14 @@ func (s *Store) describe(t *tree, snapshot *store.Snapshot, parentFile string, p
 }
 
 // verify compares what a store says of its parent with the parent.
-func verify(identity lineage.Identity, parentFile string, parent *store.Snapshot) (verificationText, error) {
+func verify(ctx context.Context, identity lineage.Identity, parentFile string, parent *store.Snapshot) (verificationText, error) {
 	result := verificationText{Parent: parentFile}
 	parentIdentity, _ := parent.Identity()
 	if err := lineage.CheckLink(identity, parentIdentity); err != nil {
 		result.Status, result.Reason = "mismatch", err.Error()
 		return result, nil
 	}
-	match, err := parent.FindParentState(identity.ParentHash)
+	match, err := parent.FindParentState(ctx, identity.ParentHash)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		result.Status, result.Reason = "unmatched", err.Error()

@@ -45,7 +45,7 @@ func (p *place) verification(full string) verificationText {
 		p.Fatal(err)
 	}
 	text := make([]byte, view.Size())
-	reader, err := view.Open()
+	reader, err := view.Open(context.Background())
 	if err != nil {
 		p.Fatal(err)
 	}

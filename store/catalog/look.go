@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"context"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -10,13 +11,13 @@ import (
 
 // look reads the facts of the named files of one folder, with as many workers as
 // there are processors. The result is in the order of names; nil stands for a file
-// that is gone.
-func look(folder *store.FolderFiles, names []string, former map[string]*facts) []*facts {
+// that is gone. All ends with ctx.
+func look(ctx context.Context, folder *store.FolderFiles, names []string, former map[string]*facts) ([]*facts, error) {
 	found := make([]*facts, len(names))
 	var next atomic.Int64
 	work := func() {
-		reader := lookReader{files: folder}
-		for i := next.Add(1) - 1; i < int64(len(names)); i = next.Add(1) - 1 {
+		reader := lookReader{files: folder, file: tailReader{ctx: ctx}}
+		for i := next.Add(1) - 1; i < int64(len(names)) && ctx.Err() == nil; i = next.Add(1) - 1 {
 			found[i] = reader.facts(names[i], former[names[i]])
 		}
 	}
@@ -26,5 +27,5 @@ func look(folder *store.FolderFiles, names []string, former map[string]*facts) [
 	}
 	work()
 	others.Wait()
-	return found
+	return found, ctx.Err()
 }

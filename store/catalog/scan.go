@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -32,7 +33,7 @@ type symlink struct {
 const settleTime = 50 * time.Millisecond
 
 // scanFolder reads the folder at name, unless it still is as former describes it.
-func (c *Catalog) scanFolder(name string, former *folderScan) (*folderScan, error) {
+func (c *Catalog) scanFolder(ctx context.Context, name string, former *folderScan) (*folderScan, error) {
 	info, err := c.files.Stat(name)
 	if err != nil {
 		return nil, err
@@ -47,7 +48,7 @@ func (c *Catalog) scanFolder(name string, former *folderScan) (*folderScan, erro
 	scan := &folderScan{symlinks: map[string]symlink{}}
 	if scan.info, err = folder.Info(); err == nil {
 		scan.settled = time.Since(scan.info.Modified) > settleTime
-		err = c.fill(scan, folder, name, former)
+		err = c.fill(ctx, scan, folder, name, former)
 	}
 	if err = errors.Join(err, folder.Close()); err != nil {
 		return nil, err
@@ -62,7 +63,7 @@ func (s *folderScan) is(info store.FileInfo) bool {
 }
 
 // fill reads what an open folder holds into scan.
-func (c *Catalog) fill(scan *folderScan, folder *store.FolderFiles, name string, former *folderScan) error {
+func (c *Catalog) fill(ctx context.Context, scan *folderScan, folder *store.FolderFiles, name string, former *folderScan) error {
 	entries, err := folder.Entries()
 	if err != nil {
 		return err
@@ -88,7 +89,10 @@ func (c *Catalog) fill(scan *folderScan, folder *store.FolderFiles, name string,
 	if former != nil {
 		known = former.stores
 	}
-	found := look(folder, candidates, known)
+	found, err := look(ctx, folder, candidates, known)
+	if err != nil {
+		return err
+	}
 	scan.stores = make(map[string]*facts, len(candidates))
 	for i, candidate := range candidates {
 		before := known[candidate]

@@ -17,7 +17,7 @@ type statusText struct {
 // StatusJSON tells how the store is at this moment.
 func (s *Store) StatusJSON(ctx context.Context) ([]byte, error) {
 	var status store.Status
-	err := s.use(func(engine *store.Store) (err error) {
+	err := s.use(ctx, func(engine *store.Store) (err error) {
 		status, err = engine.Status(ctx)
 		return err
 	})

@@ -40,12 +40,12 @@ type Store struct {
 	identity   renderedIdentity
 	lastErr    string
 
-	opening sync.Mutex // held by the one who opens the engine
+	opening turn // held by the one who opens the engine
 }
 
 func newStore(c *Catalog, name string, number uint64) *Store {
 	return &Store{
-		catalog: c, number: number, path: name, spans: []uint64{number},
+		catalog: c, number: number, path: name, spans: []uint64{number}, opening: newTurn(),
 	}
 }
 
@@ -94,8 +94,8 @@ func (s *Store) Attributes() (Attributes, error) {
 }
 
 // use runs f on the engine, which is opened if need be and stays open meanwhile.
-func (s *Store) use(f func(*store.Store) error) error {
-	engine, _, err := s.acquire()
+func (s *Store) use(ctx context.Context, f func(*store.Store) error) error {
+	engine, _, err := s.acquire(ctx)
 	if err != nil {
 		return err
 	}
@@ -105,12 +105,14 @@ func (s *Store) use(f func(*store.Store) error) error {
 
 // acquire returns the engine, to be given back with release. It is fresh when this
 // very call opened it: then its state is the file's.
-func (s *Store) acquire() (engine *store.Store, fresh bool, err error) {
+func (s *Store) acquire(ctx context.Context) (engine *store.Store, fresh bool, err error) {
 	if engine := s.join(); engine != nil {
 		return engine, false, nil
 	}
-	s.opening.Lock()
-	defer s.opening.Unlock()
+	if err := s.opening.take(ctx); err != nil {
+		return nil, false, err
+	}
+	defer s.opening.give()
 	if engine := s.join(); engine != nil {
 		return engine, false, nil
 	}
@@ -122,11 +124,11 @@ func (s *Store) acquire() (engine *store.Store, fresh bool, err error) {
 	if err := s.knownProblem(info); err != nil {
 		return nil, false, err
 	}
-	open := store.Open
+	open := store.OpenContext
 	if s.catalog.options.ReadOnly {
-		open = store.OpenReadOnly
+		open = store.OpenReadOnlyContext
 	}
-	engine, err = open(name, store.Options{
+	engine, err = open(ctx, name, store.Options{
 		Files: s.catalog.files, LockWait: s.catalog.options.LockWait, Known: s.knowledge(),
 		Durability: s.catalog.options.Durability, OnLateSync: s.syncedLate,
 		OnCommit:   func(*store.Snapshot) { s.catalog.committed(s) },
@@ -238,8 +240,8 @@ func (s *Store) close() error {
 
 // Snapshot is the newest committed state; a change of the file by another process
 // is noticed.
-func (s *Store) Snapshot(context.Context) (*store.Snapshot, error) {
-	snapshot, err := s.look()
+func (s *Store) Snapshot(ctx context.Context) (*store.Snapshot, error) {
+	snapshot, err := s.look(ctx)
 	if errors.Is(err, store.ErrNotStore) {
 		// The file was replaced by one that is no store. What is still open of the
 		// former stays readable.
@@ -251,8 +253,8 @@ func (s *Store) Snapshot(context.Context) (*store.Snapshot, error) {
 }
 
 // look is the state of the file at this moment.
-func (s *Store) look() (*store.Snapshot, error) {
-	engine, fresh, err := s.acquire()
+func (s *Store) look(ctx context.Context) (*store.Snapshot, error) {
+	engine, fresh, err := s.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -260,20 +262,20 @@ func (s *Store) look() (*store.Snapshot, error) {
 	if fresh {
 		return engine.Current(), nil
 	}
-	return engine.Snapshot()
+	return engine.Snapshot(ctx)
 }
 
 // Problem is why the file cannot be read as a store; nil when it can.
-func (s *Store) Problem() error {
-	if _, err := s.Snapshot(context.Background()); errors.Is(err, store.ErrNotStore) || errors.Is(err, store.ErrCorrupt) {
+func (s *Store) Problem(ctx context.Context) error {
+	if _, err := s.Snapshot(ctx); errors.Is(err, store.ErrNotStore) || errors.Is(err, store.ErrCorrupt) {
 		return err
 	}
 	return nil
 }
 
 // ErrorText tells the problem to whoever looks into the folder.
-func (s *Store) ErrorText() []byte {
-	problem := s.Problem()
+func (s *Store) ErrorText(ctx context.Context) []byte {
+	problem := s.Problem(ctx)
 	if problem == nil {
 		return nil
 	}
@@ -281,8 +283,8 @@ func (s *Store) ErrorText() []byte {
 }
 
 // List gives the derived stores that stand in this one's folder.
-func (s *Store) List(context.Context) ([]Entry, error) {
-	t, err := s.catalog.current()
+func (s *Store) List(ctx context.Context) ([]Entry, error) {
+	t, err := s.catalog.current(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -295,8 +297,8 @@ func (s *Store) List(context.Context) ([]Entry, error) {
 }
 
 // Lookup finds one derived store by its name in this one's folder.
-func (s *Store) Lookup(_ context.Context, name string) (Entry, error) {
-	t, err := s.catalog.current()
+func (s *Store) Lookup(ctx context.Context, name string) (Entry, error) {
+	t, err := s.catalog.current(ctx)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -309,13 +311,13 @@ func (s *Store) Lookup(_ context.Context, name string) (Entry, error) {
 
 // Derive makes a derived store beside this one's file, on the disk when it
 // returns.
-func (s *Store) Derive(_ context.Context, name string, perm os.FileMode, uid, gid uint32) (*Store, error) {
+func (s *Store) Derive(ctx context.Context, name string, perm os.FileMode, uid, gid uint32) (*Store, error) {
 	if err := s.catalog.checkChange(checkChildName(name)); err != nil {
 		return nil, err
 	}
 	full := path.Join(path.Dir(s.Path()), name)
-	err := s.use(func(engine *store.Store) error {
-		return engine.Derive(full, store.DeriveOptions{Perm: filePerm(perm), SetOwner: true, UID: uid, GID: gid})
+	err := s.use(ctx, func(engine *store.Store) error {
+		return engine.Derive(ctx, full, store.DeriveOptions{Perm: filePerm(perm), SetOwner: true, UID: uid, GID: gid})
 	})
 	s.catalog.changed()
 	if err != nil {
@@ -352,8 +354,8 @@ func (s *Store) Rename(ctx context.Context, name string, to Container, newName s
 }
 
 // OpenAppend starts a stream of vectors into the store.
-func (s *Store) OpenAppend(_ context.Context, format vecio.Format) (*AppendStream, error) {
-	engine, _, err := s.acquire()
+func (s *Store) OpenAppend(ctx context.Context, format vecio.Format) (*AppendStream, error) {
+	engine, _, err := s.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -434,7 +436,7 @@ func (s *Store) Compact(ctx context.Context) error {
 	if err := s.catalog.checkWritable(); err != nil {
 		return err
 	}
-	return s.use(func(engine *store.Store) error {
+	return s.use(ctx, func(engine *store.Store) error {
 		_, err := engine.Compact(ctx)
 		return err
 	})

@@ -1,6 +1,9 @@
 package catalog
 
-import "io"
+import (
+	"context"
+	"io"
+)
 
 // tailSize is how many of a file's last bytes, in which its manifest stands, a
 // listing reads at once.
@@ -9,6 +12,7 @@ const tailSize = 16 << 10
 // tailReader is a file whose last bytes are read only once, and the others when
 // they are asked for.
 type tailReader struct {
+	ctx    context.Context // ends all reading
 	file   io.ReaderAt
 	start  int64 // of tail
 	tail   []byte
@@ -26,6 +30,9 @@ func (t *tailReader) reset(file io.ReaderAt, size int64) {
 
 // ReadAt implements io.ReaderAt.
 func (t *tailReader) ReadAt(p []byte, offset int64) (int, error) {
+	if err := t.ctx.Err(); err != nil {
+		return 0, err
+	}
 	if offset < t.start || offset+int64(len(p)) > t.start+int64(len(t.tail)) {
 		return t.file.ReadAt(p, offset)
 	}

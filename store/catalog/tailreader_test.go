@@ -23,7 +23,7 @@ func (c *countedReader) ReadAt(p []byte, offset int64) (int, error) {
 }
 
 func TestTailReader(t *testing.T) {
-	var tail tailReader
+	tail := tailReader{ctx: t.Context()}
 	for _, size := range []int{0, 1, tailSize - 1, tailSize, tailSize + 1, 3 * tailSize} {
 		content := make([]byte, size)
 		for i := range content {
@@ -60,7 +60,7 @@ func TestFactsReadLittle(t *testing.T) {
 		"torn":  {append(bytes.Clone(small), "RVFS, and then the power failed"...), 1},
 	} {
 		file := &countedReader{Reader: bytes.NewReader(test.image)}
-		var tail tailReader
+		tail := tailReader{ctx: t.Context()}
 		tail.reset(file, int64(len(test.image)))
 		found := readFacts("a.rvf", store.FileInfo{Size: int64(len(test.image))}, &tail)
 		want := lineage.Identity{FileID: fileID(1), ParentID: fileID(2), Depth: 1}

@@ -32,7 +32,7 @@ func (s *Store) newestView(ctx context.Context, show func(*store.Snapshot) (stor
 // withNewest runs use with the newest state, and again with a newer one when a
 // compaction took the file away meanwhile.
 func (s *Store) withNewest(ctx context.Context, use func(*store.Snapshot) error) error {
-	return store.OnNewest(func() (*store.Snapshot, error) { return s.Snapshot(ctx) }, use)
+	return store.OnNewest(ctx, s.Snapshot, use)
 }
 
 // VectorInode is the inode number of a file about one vector. There are more
@@ -56,8 +56,8 @@ func (s *numberSpan) number(c *Catalog, index uint64) uint64 {
 }
 
 // OpenDelete starts a stream of ids whose vectors are to be deleted.
-func (s *Store) OpenDelete(_ context.Context, format vecio.IDFormat) (*DeleteStream, error) {
-	engine, _, err := s.acquire()
+func (s *Store) OpenDelete(ctx context.Context, format vecio.IDFormat) (*DeleteStream, error) {
+	engine, _, err := s.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}

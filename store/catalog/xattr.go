@@ -12,17 +12,23 @@ import (
 // xattrs are the extended attributes of a store's folder.
 var xattrs = []struct {
 	name  string
-	value func(*store.Snapshot) string
+	value func(context.Context, *store.Snapshot) string
 }{
-	{"user.rvf.dimension", func(s *store.Snapshot) string { return strconv.Itoa(s.Dimension()) }},
-	{"user.rvf.epoch", func(s *store.Snapshot) string { return strconv.FormatUint(uint64(s.Epoch()), 10) }},
-	{"user.rvf.file_id", func(s *store.Snapshot) string { identity, _ := s.Identity(); return identity.FileID.String() }},
-	{"user.rvf.lineage_depth", func(s *store.Snapshot) string {
+	{"user.rvf.dimension", func(_ context.Context, s *store.Snapshot) string { return strconv.Itoa(s.Dimension()) }},
+	{"user.rvf.epoch", func(_ context.Context, s *store.Snapshot) string { return strconv.FormatUint(uint64(s.Epoch()), 10) }},
+	{"user.rvf.file_id", func(_ context.Context, s *store.Snapshot) string {
+		identity, _ := s.Identity()
+		return identity.FileID.String()
+	}},
+	{"user.rvf.lineage_depth", func(_ context.Context, s *store.Snapshot) string {
 		identity, _ := s.Identity()
 		return strconv.FormatUint(uint64(identity.Depth), 10)
 	}},
-	{"user.rvf.metric", func(s *store.Snapshot) string { return s.Metric().String() }},
-	{"user.rvf.parent_id", func(s *store.Snapshot) string { identity, _ := s.Identity(); return identity.ParentID.String() }},
+	{"user.rvf.metric", func(_ context.Context, s *store.Snapshot) string { return s.Metric().String() }},
+	{"user.rvf.parent_id", func(_ context.Context, s *store.Snapshot) string {
+		identity, _ := s.Identity()
+		return identity.ParentID.String()
+	}},
 	{derivationTypeName, derivationType},
 }
 
@@ -30,8 +36,8 @@ const derivationTypeName = "user.rvf.derivation_type"
 
 // derivationType is the type that the derivation's own record states; empty for
 // roots and for stores without such a record.
-func derivationType(s *store.Snapshot) string {
-	record, known, err := s.Derivation()
+func derivationType(ctx context.Context, s *store.Snapshot) string {
+	record, known, err := s.Derivation(ctx)
 	if err != nil || !known {
 		return ""
 	}
@@ -39,26 +45,26 @@ func derivationType(s *store.Snapshot) string {
 }
 
 // Xattr is the value of one extended attribute; false when there is none.
-func (s *Store) Xattr(name string) (string, bool) {
+func (s *Store) Xattr(ctx context.Context, name string) (string, bool) {
 	for _, attribute := range xattrs {
 		if attribute.name != name {
 			continue
 		}
-		snapshot, err := s.Snapshot(context.Background())
+		snapshot, err := s.Snapshot(ctx)
 		if err != nil {
 			return "", false
 		}
-		value := attribute.value(snapshot)
+		value := attribute.value(ctx, snapshot)
 		return value, value != ""
 	}
 	return "", false
 }
 
 // Xattrs lists the names of the extended attributes.
-func (s *Store) Xattrs() []string {
+func (s *Store) Xattrs(ctx context.Context) []string {
 	names := make([]string, 0, len(xattrs))
 	for _, attribute := range xattrs {
-		if _, known := s.Xattr(attribute.name); known {
+		if _, known := s.Xattr(ctx, attribute.name); known {
 			names = append(names, attribute.name)
 		}
 	}
@@ -75,5 +81,5 @@ func (s *Store) SetDerivationType(ctx context.Context, name string) error {
 	if err := s.catalog.checkWritable(); err != nil {
 		return err
 	}
-	return s.use(func(engine *store.Store) error { return engine.SetDerivationType(ctx, kind) })
+	return s.use(ctx, func(engine *store.Store) error { return engine.SetDerivationType(ctx, kind) })
 }

@@ -16,8 +16,8 @@ import (
 // attributes are all that a store's folder lists, with their values.
 func attributes(s *Store) map[string]string {
 	all := map[string]string{}
-	for _, name := range s.Xattrs() {
-		all[name], _ = s.Xattr(name)
+	for _, name := range s.Xattrs(context.Background()) {
+		all[name], _ = s.Xattr(context.Background(), name)
 	}
 	return all
 }
@@ -36,11 +36,11 @@ func TestXattrs(t *testing.T) {
 				t.Errorf("%s: user.rvf.%s is %q, want %q", full, name, got["user.rvf."+name], value)
 			}
 		}
-		if len(got) != len(want) || !slices.IsSorted(s.Xattrs()[:6]) {
-			t.Errorf("%s lists %v", full, s.Xattrs())
+		if len(got) != len(want) || !slices.IsSorted(s.Xattrs(ctx)[:6]) {
+			t.Errorf("%s lists %v", full, s.Xattrs(ctx))
 		}
 		for _, unknown := range []string{"user.rvf.", "user.rvf.Epoch", "epoch", "user.rvf.segments"} {
-			if value, known := s.Xattr(unknown); known {
+			if value, known := s.Xattr(ctx, unknown); known {
 				t.Errorf("%s has %s = %q", full, unknown, value)
 			}
 		}
@@ -74,10 +74,10 @@ func TestXattrs(t *testing.T) {
 		if err := child.SetDerivationType(ctx, name); err != nil {
 			t.Fatal(err)
 		}
-		if got, _ := child.Xattr(derivationTypeName); got != kind.String() {
+		if got, _ := child.Xattr(ctx, derivationTypeName); got != kind.String() {
 			t.Errorf("set to %s, the type is %q", name, got)
 		}
-		record, known, err := p.snapshot("a.rvf/c.rvf").Derivation()
+		record, known, err := p.snapshot("a.rvf/c.rvf").Derivation(ctx)
 		if err != nil || !known || record.Type != kind || record.ParentID != fileID(1) || record.FileID != identity.FileID {
 			t.Errorf("set to %s, the record is %+v, %v, %v", name, record, known, err)
 		}
@@ -85,7 +85,7 @@ func TestXattrs(t *testing.T) {
 			t.Errorf("set to %s, the epoch is %d, want %d", name, p.snapshot("a.rvf/c.rvf").Epoch(), epoch)
 		}
 	}
-	before, _ := child.Xattr(derivationTypeName)
+	before, _ := child.Xattr(ctx, derivationTypeName)
 	for _, name := range []string{"", "clones", "1"} {
 		if err := child.SetDerivationType(ctx, name); !errors.Is(err, store.ErrInput) {
 			t.Errorf("set to %q: %v", name, err)
@@ -97,7 +97,7 @@ func TestXattrs(t *testing.T) {
 	if err := p.find("a.rvf").Store.SetDerivationType(ctx, "filter"); !errors.Is(err, store.ErrNotEmpty) {
 		t.Errorf("the type of a store with vectors: %v", err)
 	}
-	if after, _ := child.Xattr(derivationTypeName); after != before {
+	if after, _ := child.Xattr(ctx, derivationTypeName); after != before {
 		t.Errorf("refused changes made it %q, it was %q", after, before)
 	}
 }
@@ -109,7 +109,7 @@ func TestXattrsReadOnly(t *testing.T) {
 		t.Errorf("set on a read-only mount: %v", err)
 	}
 	p.write("broken.rvf", []byte("no store"))
-	if s := p.find("broken.rvf").Store; len(s.Xattrs()) != 0 {
-		t.Errorf("a file that is no store lists %v", s.Xattrs())
+	if s := p.find("broken.rvf").Store; len(s.Xattrs(t.Context())) != 0 {
+		t.Errorf("a file that is no store lists %v", s.Xattrs(t.Context()))
 	}
 }

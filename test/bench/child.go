@@ -48,7 +48,7 @@ func openAndRead(path string) (answer, error) {
 		return answer{}, err
 	}
 	defer opened.Close()
-	views, err := opened.Current().Segments()
+	views, err := opened.Current().Segments(context.Background())
 	if err != nil {
 		return answer{}, err
 	}
@@ -56,7 +56,7 @@ func openAndRead(path string) (answer, error) {
 		if !strings.HasSuffix(views[i].Name, "-vec.seg") {
 			continue
 		}
-		reader, err := views[i].View.Open()
+		reader, err := views[i].View.Open(context.Background())
 		if err != nil {
 			return answer{}, err
 		}

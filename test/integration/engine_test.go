@@ -85,7 +85,7 @@ func engineHolds(path string, want model) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
-	snapshot, err := opened.Snapshot()
+	snapshot, err := opened.Snapshot(context.Background())
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func vectorFileIs(snapshot *store.Snapshot, format vecio.FileFormat, want []byte
 	if err != nil {
 		return err
 	}
-	reader, err := view.Open()
+	reader, err := view.Open(context.Background())
 	if err != nil {
 		return err
 	}

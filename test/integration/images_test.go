@@ -28,7 +28,7 @@ import (
 // bytesOf reads a whole view.
 func bytesOf(t testing.TB, view store.View) []byte {
 	t.Helper()
-	reader := must(view.Open())(t)
+	reader := must(view.Open(t.Context()))(t)
 	defer reader.Close()
 	return must(io.ReadAll(io.NewSectionReader(reader, 0, view.Size())))(t)
 }
