@@ -91,7 +91,7 @@ func (p process) alive() bool {
 	if p.descriptor < 0 {
 		return false
 	}
-	ended, err := unix.Poll([]unix.PollFd{{Fd: int32(p.descriptor), Events: unix.POLLIN}}, 0)
+	ended, err := poll(p.descriptor, unix.POLLIN)
 	return err == nil && ended == 0
 }
 

@@ -25,7 +25,8 @@ const incrementEpoch = 8
 
 var errNoEpoch = errors.New("the kernel has no such notification")
 
-// openEpoch finds this process's connection to the mount at mountPoint.
+// openEpoch finds this process's connection to the mount at mountPoint, which it
+// must have made before.
 func openEpoch(mountPoint string) (*epoch, error) {
 	var stat unix.Stat_t
 	if err := unix.Stat(mountPoint, &stat); err != nil {
@@ -36,17 +37,23 @@ func openEpoch(mountPoint string) (*epoch, error) {
 		return nil, err
 	}
 	for _, descriptor := range descriptors {
-		target, err := os.Readlink(filepath.Join("/proc/self/fd", descriptor.Name()))
-		if err != nil || target != "/dev/fuse" || connectionOf(descriptor.Name()) != stat.Dev {
-			continue
-		}
 		number, err := strconv.Atoi(descriptor.Name())
 		if err != nil {
 			return nil, err
 		}
+		if target, err := os.Readlink(filepath.Join("/proc/self/fd", descriptor.Name())); err != nil || target != "/dev/fuse" {
+			continue
+		}
+		// Only a descriptor of our own stays what it is while it is looked at.
 		own, err := unix.FcntlInt(uintptr(number), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
-			return nil, err
+			continue // closed meanwhile
+		}
+		if connectionOf(own) != stat.Dev || !connected(own) {
+			if err := unix.Close(own); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		e := &epoch{device: os.NewFile(uintptr(own), "/dev/fuse")}
 		if err := e.raise(); err != nil {
@@ -57,10 +64,18 @@ func openEpoch(mountPoint string) (*epoch, error) {
 	return nil, errNoEpoch
 }
 
+// connected says whether a descriptor of /dev/fuse serves a mount that is there. The
+// kernel ends the connection of one that goes before it gives the device number to
+// another, and takes notices for it all the same.
+func connected(descriptor int) bool {
+	state, err := poll(descriptor, 0)
+	return err == nil && state&unix.POLLERR == 0
+}
+
 // connectionOf is the device number of the mount that a descriptor of /dev/fuse
-// serves, 0 when it cannot be told.
-func connectionOf(descriptor string) uint64 {
-	file, err := os.Open("/proc/self/fdinfo/" + descriptor)
+// serves or has served, 0 when it cannot be told.
+func connectionOf(descriptor int) uint64 {
+	file, err := os.Open("/proc/self/fdinfo/" + strconv.Itoa(descriptor))
 	if err != nil {
 		return 0
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math"
 	"os"
@@ -26,15 +27,21 @@ const (
 	rowSize   = 4 * dimension
 )
 
-// mounted mounts a new directory for the time of a test, and returns it and the
-// mount point. prepare may put files into the directory first.
-func mounted(t *testing.T, options Options, prepare ...func(directory string)) (directory, mountPoint string) {
+// needsFUSE skips a test where nothing can be mounted.
+func needsFUSE(t *testing.T) {
 	t.Helper()
 	device, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
 	if err != nil || os.Geteuid() != 0 {
 		t.Skip("needs root and /dev/fuse")
 	}
 	device.Close()
+}
+
+// mounted mounts a new directory for the time of a test, and returns it and the
+// mount point. prepare may put files into the directory first.
+func mounted(t *testing.T, options Options, prepare ...func(directory string)) (directory, mountPoint string) {
+	t.Helper()
+	needsFUSE(t)
 	directory, mountPoint = t.TempDir(), t.TempDir()
 	for _, change := range prepare {
 		change(directory)
@@ -86,17 +93,26 @@ func rows(n int) []byte {
 // count is the number of vectors that the manifest states.
 func count(t *testing.T, folder string) int {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(folder, "manifest.json"))
+	counted, err := total(folder)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return counted
+}
+
+// total is the number of vectors that a store's manifest tells.
+func total(folder string) (int, error) {
+	content, err := os.ReadFile(filepath.Join(folder, "manifest.json"))
+	if err != nil {
+		return 0, err
 	}
 	var manifest struct {
 		Total int `json:"total_vectors"`
 	}
 	if err := json.Unmarshal(content, &manifest); err != nil {
-		t.Fatalf("%v in %s", err, content)
+		return 0, fmt.Errorf("%w in %s", err, content)
 	}
-	return manifest.Total
+	return manifest.Total, nil
 }
 
 // errnoIn is the error number within err, 0 without error.
