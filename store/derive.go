@@ -51,7 +51,7 @@ func (s *Store) derive(ctx context.Context, name string, options DeriveOptions) 
 	}
 	content.perm = options.Perm
 	if options.SetOwner {
-		content.owner = &FileInfo{Mode: content.mode(), UID: options.UID, GID: options.GID}
+		content.owner = &FileAttributes{Mode: content.mode(), UID: options.UID, GID: options.GID}
 	}
 	files := s.location().files
 	if s.owned != nil {

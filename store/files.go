@@ -1,7 +1,9 @@
 package store
 
 import (
+	"bytes"
 	"io"
+	"maps"
 	"os"
 	"time"
 )
@@ -45,8 +47,10 @@ type File interface {
 	// StartWriteback asks that the bytes go to the disk soon, without waiting.
 	// It is a hint and promises nothing.
 	StartWriteback(offset, length int64)
-	// SetOwner sets owner and permission bits to those of info.
-	SetOwner(info FileInfo) error
+	// Attributes tells to whom the file belongs and what they noted on it.
+	Attributes() (FileAttributes, error)
+	// SetAttributes makes the file's attributes these.
+	SetAttributes(attributes FileAttributes) error
 	// TryLock takes an exclusive advisory lock that ends with the process or
 	// with Close; false means that somebody else holds it.
 	TryLock() (bool, error)
@@ -63,6 +67,26 @@ type FileInfo struct {
 	Mode      os.FileMode
 	UID       uint32
 	GID       uint32
+}
+
+// FileAttributes are what a new file must have to take another's place, besides
+// bytes: owner, group, mode, access control lists and other extended attributes.
+type FileAttributes struct {
+	UID, GID uint32
+	Mode     os.FileMode // permissions, setuid, setgid and sticky bit
+	// Extended are the extended attributes, by name: all POSIX access control lists
+	// and what begins with "user.", and of the others those that the process may see
+	// and set. Hashes and signatures of the content (security.ima, security.evm) and
+	// capabilities are not among them. Nil stands for those that the file has.
+	Extended map[string][]byte
+}
+
+// maxExtended bounds, in bytes, the extended attributes of a file that is rewritten.
+const maxExtended = 4 << 20
+
+// equal says whether two files with these attributes look alike to everybody.
+func (a FileAttributes) equal(b FileAttributes) bool {
+	return a.UID == b.UID && a.GID == b.GID && a.Mode == b.Mode && maps.EqualFunc(a.Extended, b.Extended, bytes.Equal)
 }
 
 // sameFile says whether two infos are of one file, whatever its names.

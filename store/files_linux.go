@@ -344,16 +344,6 @@ func retryInt(call func() (int, error)) (number int, err error) {
 	return number, err
 }
 
-// SetOwner implements File.
-func (f *osFile) SetOwner(info FileInfo) error {
-	return f.control(func(descriptor int) error {
-		if err := unix.Fchown(descriptor, int(info.UID), int(info.GID)); err != nil {
-			return err
-		}
-		return unix.Fchmod(descriptor, rawMode(info.Mode))
-	})
-}
-
 // control runs one call on the file's descriptor and repeats it when a signal
 // came between.
 func (f *osFile) control(call func(descriptor int) error) error {

@@ -216,8 +216,11 @@ func describe(info os.FileInfo) FileInfo {
 	return described
 }
 
-// SetOwner implements File; files on other platforms keep their creator's owner.
-func (f *osFile) SetOwner(FileInfo) error { return nil }
+// Attributes implements File; files on other platforms keep their creator's.
+func (f *osFile) Attributes() (FileAttributes, error) { return FileAttributes{}, nil }
+
+// SetAttributes implements File.
+func (f *osFile) SetAttributes(FileAttributes) error { return nil }
 
 // SyncData implements File with the strongest call that the platform has.
 func (f *osFile) SyncData() error { return f.Sync() }

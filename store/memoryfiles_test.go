@@ -28,6 +28,8 @@ type memoryNode struct {
 	content  []byte
 	modified time.Time
 	locked   bool
+
+	attributes FileAttributes
 }
 
 // fileChange is one entry of the log.
@@ -306,7 +308,22 @@ func (f *memoryFile) Close() error {
 	return nil
 }
 
-func (f *memoryFile) SetOwner(FileInfo) error     { return nil }
+func (f *memoryFile) Attributes() (FileAttributes, error) {
+	f.files.mu.Lock()
+	defer f.files.mu.Unlock()
+	return f.node.attributes, nil
+}
+
+func (f *memoryFile) SetAttributes(attributes FileAttributes) error {
+	f.files.mu.Lock()
+	defer f.files.mu.Unlock()
+	if err := f.files.refuse("set attributes", "file"); err != nil {
+		return err
+	}
+	f.node.attributes = attributes
+	return nil
+}
+
 func (f *memoryFile) StartWriteback(int64, int64) {}
 
 // crash is one way in which a machine may stop.

@@ -14,9 +14,9 @@ import (
 // newFileContent is what a new store file begins with.
 type newFileContent struct {
 	manifest *segments.Manifest
-	before   []newSegment // segments in front of the manifest, named by it
-	owner    *FileInfo    // owner and mode to take over; nil for the defaults
-	perm     os.FileMode  // mode when owner is nil; 0 means 0644
+	before   []newSegment    // segments in front of the manifest, named by it
+	owner    *FileAttributes // owner and mode; nil for the defaults
+	perm     os.FileMode     // mode when owner is nil; 0 means 0644
 }
 
 func (c newFileContent) mode() os.FileMode {
@@ -65,7 +65,7 @@ func writeNew(files FileSystem, name string, content newFileContent) error {
 
 // createWhole writes a file under a temporary name and renames it to its own when
 // all of it is on the disk.
-func createWhole(ctx context.Context, files FileSystem, name string, perm os.FileMode, owner *FileInfo, fill func(context.Context, File) error) error {
+func createWhole(ctx context.Context, files FileSystem, name string, perm os.FileMode, owner *FileAttributes, fill func(context.Context, File) error) error {
 	temporary := temporaryName(name)
 	file, err := files.Create(temporary, perm)
 	if err != nil {
@@ -75,7 +75,7 @@ func createWhole(ctx context.Context, files FileSystem, name string, perm os.Fil
 		err = fill(ctx, file)
 	}
 	if err == nil && owner != nil {
-		err = file.SetOwner(*owner)
+		err = file.SetAttributes(*owner)
 	}
 	if err == nil {
 		err = file.SyncData()

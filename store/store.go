@@ -125,7 +125,7 @@ func (s *Store) create(create CreateOptions) error {
 	}
 	content := newFileContent{manifest: manifest, perm: create.Perm}
 	if create.SetOwner {
-		content.owner = &FileInfo{Mode: content.mode(), UID: create.UID, GID: create.GID}
+		content.owner = &FileAttributes{Mode: content.mode(), UID: create.UID, GID: create.GID}
 	}
 	return writeNew(at.files, at.name, content)
 }

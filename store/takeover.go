@@ -33,17 +33,18 @@ func (r *rewrite) takeOver(ctx context.Context, temporary string) (CompactResult
 	if err != nil {
 		return CompactResult{}, err
 	}
-	info, err := old.Stat()
-	if err != nil {
+	if err := r.target.SyncData(); err != nil {
 		return CompactResult{}, err
 	}
-	if err := errors.Join(r.target.SetOwner(info), r.target.SyncData()); err != nil {
+	attributes, err := r.dress(old)
+	if err != nil {
 		return CompactResult{}, err
 	}
 	if err := w.guard(session, old); err != nil {
 		return CompactResult{}, err
 	}
-	if info, err = r.target.Stat(); err != nil {
+	info, err := r.target.Stat()
+	if err != nil {
 		return CompactResult{}, err
 	}
 	at := r.store.location()
@@ -55,6 +56,7 @@ func (r *rewrite) takeOver(ctx context.Context, temporary string) (CompactResult
 		return CompactResult{}, errors.Join(err, reading.Close())
 	}
 	// From here on the new file is the store, whatever happens.
+	late := r.dressAgain(old, attributes)
 	source := adoptBacking(at, reading, info)
 	next := newSnapshot(source, generations.Add(1), snapshot, info.Modified)
 	next.cache.lastWitness.Store(&witness)
@@ -76,7 +78,26 @@ func (r *rewrite) takeOver(ctx context.Context, temporary string) (CompactResult
 		return CompactResult{}, errors.Join(w.fail(session, err), old.Close())
 	}
 	r.store.discard(old)
-	return result, r.store.publish(next, info)
+	return result, errors.Join(late, r.store.publish(next, info))
+}
+
+// dress gives the new file owner, mode and all that the old one has.
+func (r *rewrite) dress(old File) (FileAttributes, error) {
+	attributes, err := old.Attributes()
+	if err != nil {
+		return attributes, err
+	}
+	return attributes, r.target.SetAttributes(attributes)
+}
+
+// dressAgain takes over what became of the old file between the first time and the
+// moment in which it lost its name: nobody may take a right away in vain.
+func (r *rewrite) dressAgain(old File, before FileAttributes) error {
+	attributes, err := old.Attributes()
+	if err == nil && !attributes.equal(before) {
+		err = r.target.SetAttributes(attributes)
+	}
+	return err
 }
 
 // discard closes a file that no name leads to any more. The system then frees its
