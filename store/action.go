@@ -43,24 +43,32 @@ func (a action) segment(epoch uint32, stamp uint64, previous *lineage.Hash) newS
 	return newSegment{kind: segments.TypeWitness, payload: payload}
 }
 
-// lastWitness is the hash of the newest entry of the audit chain, zero when there
-// is none that the manifest names or that stands behind it.
+// lastWitness is the hash of the newest entry of the audit chain, named or not,
+// for there must be one chain only; zero when there is no entry. Entries stand
+// behind those that they follow, so that the newest named one is where to begin.
 func (s *Snapshot) lastWitness(file File) (lineage.Hash, error) {
 	if known := s.cache.lastWitness.Load(); known != nil {
 		return *known, nil
 	}
-	var newest segments.DirectoryEntry
+	var from int64
 	for _, entry := range s.named() {
-		if entry.Type == segments.TypeWitness && entry.Offset >= newest.Offset {
-			newest = entry
+		if entry.Type == segments.TypeWitness {
+			from = max(from, entry.Offset)
 		}
 	}
-	if newest.Type != segments.TypeWitness {
-		return lineage.Hash{}, nil
+	var newest *segments.DirectoryEntry
+	err := s.walkFrom(file, from, func(segment segments.Segment) error {
+		if segment.Type == segments.TypeWitness {
+			newest = new(entryOf(segment))
+		}
+		return nil
+	})
+	if err != nil || newest == nil {
+		return lineage.Hash{}, err
 	}
-	payload, err := readPayload(file, s, newest)
+	payload, err := readPayload(file, s, *newest)
 	if errors.Is(err, ErrCorrupt) {
-		return lineage.Hash{}, nil // nothing can be joined to a broken entry: a new chain begins
+		return lineage.Hash{}, nil // nothing can be joined to what is no entry: a new chain begins
 	}
 	if err != nil {
 		return lineage.Hash{}, fmt.Errorf("read the newest witness entry: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"rvffs/segments"
@@ -105,44 +106,89 @@ func (r *rewrite) fill(ctx context.Context, also *idSet, temporary string) (Comp
 	return r.takeOver(ctx, temporary)
 }
 
-// copyOthers copies what is no vector and no bookkeeping from the offset from up
-// to the end of base. Segments that the engine understands are kept if the
-// manifest names them; of the others each one that the file holds.
+// copyOthers copies, in file order, what is no vector and no bookkeeping from the
+// offset from up to the end of base: what the manifest names, wherever it lies and
+// whatever became of its header; and of what a walk finds besides each segment that
+// the engine does not understand, and the audit chain.
 func (r *rewrite) copyOthers(ctx context.Context, old File, from int64, base *Snapshot) error {
 	named := map[int64]bool{}
-	for _, entry := range base.named() {
+	var waiting []segments.DirectoryEntry // named, in file order
+	var total int64
+	for _, entry := range base.Live() {
 		named[entry.Offset] = true
+		if entry.Offset >= from && kept(entry.Type) {
+			waiting = append(waiting, entry)
+			total = min(total, math.MaxInt64/2) + int64(min(entry.PayloadLength, math.MaxInt64/2))
+		}
 	}
-	return base.walkFrom(old, from, func(segment segments.Segment) error {
-		switch segment.Type {
-		case segments.TypeVec, segments.TypeIndex, segments.TypeJournal, segments.TypeManifest:
-			return nil
-		case segments.TypeKernel, segments.TypeEBPF, segments.TypeWASM, segments.TypeDashboard,
-			segments.TypeCowMap, segments.TypeMembership:
-			if !named[segment.Offset] {
-				return nil
+	if total > base.Size() {
+		return fmt.Errorf("%w: the manifest names %d bytes of segments in a file of %d", ErrCorrupt, total, base.Size())
+	}
+	copyNamed := func(before int64) error {
+		for len(waiting) > 0 && waiting[0].Offset < before {
+			entry, err := r.copySegment(ctx, old, waiting[0])
+			if err != nil {
+				return err
 			}
-		}
-		entry, err := r.copySegment(ctx, old, segment)
-		if err != nil {
-			return err
-		}
-		r.moved[segment.Offset] = entry
-		if !named[segment.Offset] && segment.Type != segments.TypeWitness {
-			r.adopted = append(r.adopted, entry)
+			r.moved[waiting[0].Offset] = entry
+			waiting = waiting[1:]
 		}
 		return nil
+	}
+	err := base.walkFrom(old, from, func(segment segments.Segment) error {
+		if named[segment.Offset] || !kept(segment.Type) || embedded(segment.Type) {
+			return nil
+		}
+		if err := copyNamed(segment.Offset); err != nil {
+			return err
+		}
+		entry, err := r.copySegment(ctx, old, entryOf(segment))
+		if err == nil && segment.Type != segments.TypeWitness {
+			r.adopted = append(r.adopted, entry)
+		}
+		return err
 	})
+	if err != nil {
+		return err
+	}
+	return copyNamed(math.MaxInt64)
+}
+
+// kept says whether a rewrite copies segments of a type, which is all but those
+// that it makes anew or that the next manifest makes needless.
+func kept(kind segments.Type) bool {
+	switch kind {
+	case segments.TypeVec, segments.TypeIndex, segments.TypeJournal, segments.TypeManifest:
+		return false
+	}
+	return true
+}
+
+// embedded tells the types of which the engine knows that a segment counts only
+// where a manifest names it.
+func embedded(kind segments.Type) bool {
+	switch kind {
+	case segments.TypeKernel, segments.TypeEBPF, segments.TypeWASM, segments.TypeDashboard,
+		segments.TypeCowMap, segments.TypeMembership:
+		return true
+	}
+	return false
+}
+
+// entryOf is how a directory names a segment.
+func entryOf(segment segments.Segment) segments.DirectoryEntry {
+	return segments.DirectoryEntry{SegmentID: segment.ID, Offset: segment.Offset, PayloadLength: segment.PayloadLength, Type: segment.Type}
 }
 
 // copySegment copies one segment byte for byte to the end of the new file.
-func (r *rewrite) copySegment(ctx context.Context, old File, segment segments.Segment) (segments.DirectoryEntry, error) {
+func (r *rewrite) copySegment(ctx context.Context, old File, segment segments.DirectoryEntry) (segments.DirectoryEntry, error) {
 	began := time.Now()
-	length := segment.End() - segment.Offset
+	length := segments.HeaderSize + int64(min(segment.PayloadLength, math.MaxInt64/2))
 	if err := copyRange(&offsetWriter{r.target, r.tail}, old, segment.Offset, length); err != nil {
 		return segments.DirectoryEntry{}, fmt.Errorf("copy the %s at offset %d: %w", segment.Type, segment.Offset, err)
 	}
-	entry := segments.DirectoryEntry{SegmentID: segment.ID, Offset: r.tail, PayloadLength: segment.PayloadLength, Type: segment.Type}
+	entry := segment
+	entry.Offset = r.tail
 	r.tail += length
 	r.store.progress.done.Add(length)
 	return entry, r.share.rest(ctx, time.Since(began))
@@ -162,11 +208,10 @@ func (r *rewrite) catchUp(ctx context.Context, old File, newest *Snapshot) error
 		if known[entry.Offset] {
 			continue
 		}
-		segment, err := readHeader(old, entry)
-		if err != nil {
+		if _, err := readHeader(old, entry); err != nil {
 			return err
 		}
-		copied, err := r.copySegment(ctx, old, segment)
+		copied, err := r.copySegment(ctx, old, entry)
 		if err != nil {
 			return err
 		}
