@@ -48,7 +48,7 @@ func (f *finder) scan(floor int64) (*committed, error) {
 	if f.limit > 0 {
 		lowest = max(floor, f.size-f.limit)
 	}
-	f.budget = saturatingAdd(scanAllowance, 2*uint64(f.size-lowest))
+	f.budget = scanAllowance
 	chunk := make([]byte, min(scanChunk, f.size-lowest)+HeaderSize-1)
 	var places []int
 	for high := f.size; high > lowest; {
@@ -58,6 +58,7 @@ func (f *finder) scan(floor int64) (*committed, error) {
 		if err := readFull(f.r, p, low); err != nil {
 			return nil, fmt.Errorf("search at %d: %w", low, err)
 		}
+		f.budget += 2 * (high - low)
 		places = manifestPlaces(places[:0], p, int(high-low), uint64(f.size-low))
 		for i := len(places) - 1; i >= 0; i-- {
 			header, err := ParseHeader(p[places[i]:])
@@ -70,6 +71,9 @@ func (f *finder) scan(floor int64) (*committed, error) {
 			}
 		}
 		high = low
+		if allZero(p) {
+			high -= zerosBefore(f.r, lowest, high)
+		}
 	}
 	return nil, nil
 }

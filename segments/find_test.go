@@ -570,3 +570,81 @@ func TestTornHeader(t *testing.T) {
 		}
 	}
 }
+
+// holed is a file of a size of its own, with zeros behind its bytes, that counts
+// what is read of it.
+type holed struct {
+	data []byte
+	at   int64 // where they begin
+	size int64
+	read int64
+}
+
+func (h *holed) ReadAt(p []byte, offset int64) (int, error) {
+	clear(p)
+	h.read += int64(len(p))
+	if from := offset - h.at; from < int64(len(h.data)) && from+int64(len(p)) > 0 {
+		copy(p[max(-from, 0):], h.data[max(from, 0):])
+	}
+	n := int(min(int64(len(p)), max(h.size-offset, 0)))
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (h *holed) NextData(offset int64) int64 {
+	switch {
+	case offset < h.at:
+		return h.at
+	case offset < h.at+int64(len(h.data)):
+		return offset
+	}
+	return math.MaxInt64
+}
+
+// TestFindStateReadsNoHoles: a file of a few kilobytes that is terabytes long, with
+// the hole behind the store or within a torn segment, costs no more than its data.
+func TestFindStateReadsNoHoles(t *testing.T) {
+	t.Parallel()
+	const terabytes = 10 << 40
+	b, want := twoCommits()
+	behind := &holed{data: b.bytes, size: terabytes}
+	torn, tornWant := twoCommits()
+	header := Header{Version: 1, Type: TypeVec, ID: 9, PayloadLength: terabytes - 1<<20, ContentHash: ContentHash([]byte("another payload"))}
+	encoded := header.Encode()
+	torn.raw(append(encoded[:], "the first vectors, and then the power failed"...))
+	for name, test := range map[string]struct {
+		file *holed
+		want Segment
+	}{
+		"behind the store":  {behind, want},
+		"in a torn segment": {&holed{data: torn.bytes, size: terabytes}, tornWant},
+	} {
+		s, err := FindState(test.file, terabytes, FindOptions{})
+		if err != nil || s.Segment != test.want {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+		if test.file.read > 4<<20 {
+			t.Errorf("%s: %d bytes were read of %d", name, test.file.read, len(test.file.data))
+		}
+	}
+}
+
+// TestZerosBefore asks for holes of all sizes, and finds each whole.
+func TestZerosBefore(t *testing.T) {
+	t.Parallel()
+	for _, hole := range []int64{0, 1, scanChunk - 1, scanChunk, scanChunk + 1, 5 * scanChunk, 1000*scanChunk + 17, 1 << 43} {
+		file := &holed{data: make([]byte, 100), at: 7 * scanChunk, size: 7*scanChunk + 100 + hole}
+		got := zerosBefore(file, 0, file.size)
+		if got > hole || hole-got >= scanChunk {
+			t.Errorf("%d of %d bytes of a hole", got, hole)
+		}
+		if got := zerosBefore(file, file.size-hole, file.size); got != hole {
+			t.Errorf("%d of %d bytes of a hole down to its floor", got, hole)
+		}
+	}
+	if got := zerosBefore(bytes.NewReader(make([]byte, 100)), 0, 100); got != 0 {
+		t.Errorf("%d bytes of a file that knows no holes", got)
+	}
+}

@@ -125,7 +125,7 @@ func (e *extent) writeHead(file File, stamp uint64) error {
 	if front == nil {
 		front = make([]byte, e.front)
 	}
-	checksum = crcJoin(crc32.ChecksumIEEE(front), checksum, e.length-int64(e.front))
+	checksum = segments.JoinCRC(crc32.ChecksumIEEE(front), checksum, e.length-int64(e.front))
 	encoded := e.header(stamp, checksum).Encode()
 	if _, err := file.WriteAt(append(encoded[:], front...), e.offset); err != nil {
 		return fmt.Errorf("write segment header at offset %d: %w", e.offset, err)

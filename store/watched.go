@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"io"
+
+	"rvffs/segments"
 )
 
 // watch makes the reads of a file end with ctx: once that has ended, they fail.
@@ -24,6 +26,14 @@ func (w watchedFile) ReadAt(p []byte, offset int64) (int, error) {
 		return 0, err
 	}
 	return w.File.ReadAt(p, offset)
+}
+
+// NextData implements segments.Sparse as far as the file does.
+func (w watchedFile) NextData(offset int64) int64 {
+	if sparse, knows := w.File.(segments.Sparse); knows {
+		return sparse.NextData(offset)
+	}
+	return offset
 }
 
 // watchedWriter fails once ctx has ended.
