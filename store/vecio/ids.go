@@ -65,9 +65,10 @@ func (e *IDError) Is(target error) bool { return target == ErrRecord }
 // What the format is, is told by the first eight bytes, or by all when the stream
 // is flushed or ends before: "\x93NUMPY" begins an array; bytes that are all
 // printable ASCII or white space are text, and JSON if the first that is no white
-// space is a bracket or a brace; all else is binary. A write that ends with a line
-// end is enough for text. Only ids above 6·10^17 have eight such bytes, and as
-// nothing is done before the stream's end, a later byte that is no text refuses all.
+// space is a bracket or a brace; all else is binary. Less is enough for text when a
+// write ends that brought a line's end, or a bracket or a brace that closes. Only
+// ids above 6·10^17 have eight such bytes, and as nothing is done before the
+// stream's end, a later byte that is no text refuses all.
 type IDDecoder struct {
 	format IDFormat
 	take   func(id uint64)
@@ -131,8 +132,7 @@ func (d *IDDecoder) decode(p []byte) error {
 	}
 	held := min(len(p), sniffedIDs-len(d.held))
 	d.held = append(d.held, p[:held]...)
-	written := len(p) > 0 && p[len(p)-1] == '\n' && isText(d.held)
-	if len(d.held) < sniffedIDs && !written {
+	if len(d.held) < sniffedIDs && !(isText(d.held) && wholeIDs(d.held)) {
 		return nil
 	}
 	if err := d.decide(); err != nil {
@@ -165,6 +165,17 @@ func (d *IDDecoder) decide() error {
 		}
 	}
 	return d.inner.write(held)
+}
+
+// wholeIDs says whether a text holds a line that has ended, or ends with what a
+// bracket or a brace has closed: then it can be judged.
+func wholeIDs(text []byte) bool {
+	shown := bytes.TrimSpace(text)
+	if len(shown) == 0 {
+		return false
+	}
+	last := shown[len(shown)-1]
+	return last == ']' || last == '}' || bytes.IndexByte(bytes.TrimLeft(text, " \t\r\n"), '\n') >= 0
 }
 
 // isText says whether all bytes are printable ASCII or white space.

@@ -147,11 +147,16 @@ func TestBadIDs(t *testing.T) {
 	}
 }
 
-// TestShortBadLineFailsItsWrite: shells do not look at close.
-func TestShortBadLineFailsItsWrite(t *testing.T) {
+// TestShortBadIDsFailTheirWrite: shells do not look at close.
+func TestShortBadIDsFailTheirWrite(t *testing.T) {
 	t.Parallel()
-	if _, err := NewIDDecoder(AutoIDs, func(uint64) {}).Write([]byte("12x\n")); err == nil {
-		t.Error("the write went well")
+	for stream, fails := range map[string]bool{
+		"12x\n": true, "abc\n": true, "ab\ncd": true, "[abc]": true, "[1,x] ": true, `{"a":1}`: true, "1.5\n2": true, "}": true,
+		"abc": false, "\n": false, " \nab": false, "[1,2]": false, "12\n": false, "12\n3": false, "[1,": false,
+	} {
+		if _, err := NewIDDecoder(AutoIDs, func(uint64) {}).Write([]byte(stream)); (err != nil) != fails {
+			t.Errorf("%q: %v", stream, err)
+		}
 	}
 }
 
@@ -170,6 +175,13 @@ func FuzzIDs(f *testing.F) {
 			if format == RawIDs && err == nil && !bytes.Equal([]byte(rawIDsOf(whole...)), []byte(stream)) {
 				t.Fatalf("%d ids of %d bytes", len(whole), len(stream))
 			}
+		}
+		told, format, err := decodeIDs(AutoIDs, stream, len(stream)+1)
+		if format == AutoIDs {
+			return
+		}
+		if forced, _, forcedErr := decodeIDs(format, stream, len(stream)+1); (err == nil) != (forcedErr == nil) || err == nil && !slices.Equal(told, forced) {
+			t.Fatalf("as %s: %v, %v, by itself: %v, %v", format, forced, forcedErr, told, err)
 		}
 	})
 }

@@ -4,8 +4,9 @@ import "strings"
 
 // autoDecoder decides a stream's format from its first bytes and then hands the
 // stream to that format's decoder. The decision depends on the bytes, on what
-// Settle, EndLine and Finish ask, and on where a line feed ends a write; cutting
-// the bytes anywhere else changes nothing.
+// Settle, EndLine and Finish ask, and on where a write ends that brought a whole
+// record of text, as the rule's fifth point has it; cutting the bytes anywhere else
+// changes nothing.
 //
 // The rule. The stream is
 //
@@ -26,8 +27,12 @@ import "strings"
 //     between. Where semicolons separate the columns, rows count from 16 bytes
 //     on. Four bytes over and over count as text in the first case only.
 //   - JSON or a table, most likely a bad one, if its first 64 bytes are text of any
-//     kind, or if all is text when a write ends with a line feed: JSON if the
-//     first byte that is no white space is "[" or "{", else a table.
+//     kind: JSON if the first byte that is no white space is "[" or "{", else a
+//     table.
+//   - the same when a write ends, however short all is so far, if it is text that
+//     ends with a line feed; if it is text with a whole line in it, its length no
+//     multiple of 4; and JSON if it looks like JSON that ends with "]" or "}",
+//     white space behind it or not.
 //   - fvecs or bvecs if its first four bytes are an int32 D from 1 to 65535, and D
 //     stands again where the next row would begin: for fvecs 4 + 4·D bytes on; for
 //     bvecs 4 + D bytes on, and at the next two rows' places if they come before
@@ -68,9 +73,12 @@ import "strings"
 // and the same is it these 6 in 100.
 //
 // A write of whole rows ends with a line feed only if its last value is below
-// 10^-32, which no values of use are. If all patterns are equally likely, a first
+// 10^-32, with a bracket or a brace only if it is above 10^17, and with white space
+// behind that only if it is below 10^-18, which no values of use are; and its length
+// is a multiple of 4. If all patterns are equally likely, a first
 // write of n bytes is text with a line feed at its end in 0.4^(n-1) / 256 of all
-// cases: 1 in 4,000 for one value, 1 in 2·10^8 for four.
+// cases: 1 in 4,000 for one value, 1 in 2·10^8 for four. One that looks like JSON up
+// to a bracket at its end is 1 in 10^5 and 1 in 10^11.
 //
 // A stream so mistaken is refused by the decoder of that text, and nothing wrong is
 // stored. Nor is the reverse: text that opens with a bracket and looks like JSON
@@ -165,8 +173,8 @@ func (d *autoDecoder) Write(p []byte) (int, error) {
 			return 0, d.failed
 		}
 	}
-	if d.inner == nil && d.text.visible() && len(p) > 0 && p[len(p)-1] == '\n' {
-		// Who writes a line wants to know at once what is wrong with it.
+	if d.inner == nil && d.wholeRecord() {
+		// Who writes a record wants to know at once what is wrong with it.
 		d.failed = d.decide(d.text.kind())
 	}
 	if d.inner != nil && taken < len(p) {
@@ -266,6 +274,18 @@ func (d *autoDecoder) best() verdict {
 
 // onlyText reports whether the bytes held are text and not whole rows of floats.
 func (d *autoDecoder) onlyText() bool { return d.text.visible() && !d.wholeAs(isRaw) }
+
+// wholeRecord reports whether the bytes held, which end with a write, are text that
+// brought a whole record, good or bad: a line, or what a bracket has closed.
+func (d *autoDecoder) wholeRecord() bool {
+	switch {
+	case !d.text.visible():
+		return false
+	case d.text.last == '\n', d.text.lines && len(d.held)%4 != 0:
+		return true
+	}
+	return d.json.closed()
+}
 
 // wholeAs reports whether the bytes held can be decided upon now: either they
 // end at a border between records, or they are bad whatever comes.
@@ -374,7 +394,12 @@ func (l *jsonLook) judge(c byte) look {
 
 // likely tells JSON whose end has come.
 func (l *jsonLook) likely() bool {
-	return l.state == lookPossible && (!l.wrong || l.begun >= correctJSON || l.last == ']' || l.last == '}')
+	return l.closed() || l.state == lookPossible && (!l.wrong || l.begun >= correctJSON)
+}
+
+// closed reports whether the bytes so far look like JSON up to a bracket that closes.
+func (l *jsonLook) closed() bool {
+	return l.state == lookPossible && (l.last == ']' || l.last == '}')
 }
 
 // text reports whether c can stand in JSON, correct or not.

@@ -18,7 +18,7 @@ func TestSniff(t *testing.T) {
 		dimension int
 		stream    string
 		format    Format // at the end
-		decidedAt int    // bytes after which the format is decided; 0: only when asked
+		decidedAt int    // bytes, each a write of its own, after which the format is decided; 0: only when asked
 		bad       bool
 	}{
 		"nothing":              {dimension: 1, format: Auto},
@@ -26,21 +26,21 @@ func TestSniff(t *testing.T) {
 		"segments":             {stream: string(vecSegment(1, 1, []uint64{1}, floats(1))), format: Segments, decidedAt: 5},
 		"magic only":           {dimension: 1, stream: "SFVR", format: RawF32},
 		"magic, other version": {dimension: 2, stream: "SFVR\x02\x00\x00\x00", format: RawF32, decidedAt: 5},
-		"line":                 {stream: "[1,2]\n", format: JSON, decidedAt: 6},
-		"wrong dimension":      {dimension: 3, stream: "[1,2]\n", format: JSON, decidedAt: 6, bad: true},
-		"no line feed":         {stream: "[1,2]", format: JSON},
-		"two without space":    {stream: "[1,2][3,4]", format: JSON, decidedAt: 6},
+		"line":                 {stream: "[1,2]\n", format: JSON, decidedAt: 5},
+		"wrong dimension":      {dimension: 3, stream: "[1,2]\n", format: JSON, decidedAt: 5, bad: true},
+		"no line feed":         {stream: "[1,2]", format: JSON, decidedAt: 5},
+		"two without space":    {stream: "[1,2][3,4]", format: JSON, decidedAt: 5},
 		"long":                 {stream: "[1.00000, 2.00000]", format: JSON, decidedAt: 16},
 		"object":               {stream: `{"id":1,"vector":[1]}`, format: JSON, decidedAt: 16},
-		"mark":                 {stream: "\ufeff \n[1]\n", format: JSON, decidedAt: 9},
+		"mark":                 {stream: "\ufeff \n[1]\n", format: JSON, decidedAt: 8},
 		"white space":          {stream: " \n", format: JSON},
 		"much white space":     {stream: pad + "[1]", format: JSON, decidedAt: 601},
-		"empty array":          {stream: "[]", format: JSON},
+		"empty array":          {stream: "[]", format: JSON, decidedAt: 2},
 		"cut":                  {dimension: 1, stream: "[1,2", format: JSON, bad: true},
-		"NaN on a line":        {dimension: 2, stream: "[NaN,1]\n", format: JSON, decidedAt: 8, bad: true},
-		"null at the end":      {dimension: 2, stream: "[1,null]", format: JSON, bad: true},
-		"single quotes":        {dimension: 1, stream: "{'id': 1, 'vector': [1]}\n", format: JSON, decidedAt: 25, bad: true},
-		"metadata":             {dimension: 1, stream: `{"日本":"日本"}` + "\n", format: JSON, decidedAt: 20, bad: true},
+		"NaN on a line":        {dimension: 2, stream: "[NaN,1]\n", format: JSON, decidedAt: 7, bad: true},
+		"null at the end":      {dimension: 2, stream: "[1,null]", format: JSON, decidedAt: 8, bad: true},
+		"single quotes":        {dimension: 1, stream: "{'id': 1, 'vector': [1]}\n", format: JSON, decidedAt: 23, bad: true},
+		"metadata":             {dimension: 1, stream: `{"日本":"日本"}` + "\n", format: JSON, decidedAt: 19, bad: true},
 		"long and wrong":       {dimension: 1, stream: "[x" + pad, format: JSON, decidedAt: anyText, bad: true},
 		"only a bracket":       {dimension: 1, stream: "[abc", format: RawF32},
 		"bracket, then bytes":  {dimension: 1, stream: "[1,\x00", format: RawF32, decidedAt: 4},
@@ -123,7 +123,7 @@ func TestSniff(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := agree(t, Auto, Options{}, c.dimension, []byte(c.stream), besideLines([]byte(c.stream), func() int { return 1 }))
+			_, err := agree(t, Auto, Options{}, c.dimension, []byte(c.stream), quietly([]byte(c.stream), func() int { return 1 }))
 			if (err != nil) != c.bad {
 				t.Fatalf("unexpected: %v", err)
 			}
@@ -173,7 +173,7 @@ func TestSniffSettle(t *testing.T) {
 		"row like text":  {dimension: 1, first: "{ab ", format: RawF32, rows: 1, then: string(floats(1)), rowsThen: 2},
 		"half a row":     {dimension: 2, first: "{ab ", format: Auto, unfinished: 4, then: string(floats(1)), rowsThen: 1},
 		"row like magic": {dimension: 1, first: "SFVR", format: RawF32, rows: 1, then: string(floats(1)), rowsThen: 2},
-		"wrong":          {dimension: 1, first: "[1,x]", format: JSON, bad: true},
+		"wrong":          {dimension: 1, first: "[x, y, z, a, b, c", format: JSON, bad: true},
 		"table":          {dimension: 2, first: "1.25,2.5", format: CSV, unfinished: 8, then: "\n", rowsThen: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -207,16 +207,48 @@ func TestSniffSettle(t *testing.T) {
 	}
 }
 
-// besideLines gives chunk lengths like next, but none that ends behind a line feed.
-func besideLines(stream []byte, next func() int) func() int {
+// quietly gives chunk lengths like next, but none that ends where the rule judges a
+// record of text, and all else waits.
+func quietly(stream []byte, next func() int) func() int {
+	look := newRecordLook()
 	return func() int {
 		n := min(next(), len(stream))
-		for n < len(stream) && stream[n-1] == '\n' {
-			n++
+		record := false
+		for i := 0; i < n; i++ {
+			if record = look.next(stream[i]); record && i+1 == n && n < len(stream) {
+				n++
+			}
 		}
 		stream = stream[n:]
 		return n
 	}
+}
+
+// recordLook tells where a write would end that brings a whole record of text: a
+// line, or one within bytes that are no whole floats, or what a bracket closes.
+type recordLook struct {
+	text  textLook
+	json  jsonLook
+	bytes int
+	line  bool // one that is not blank has ended
+	last  byte // that is no white space
+}
+
+func newRecordLook() *recordLook { return &recordLook{json: newJSONLook()} }
+
+func (l *recordLook) next(c byte) bool {
+	l.bytes++
+	if l.bytes > blankLimit {
+		return false
+	}
+	l.text.next(c)
+	l.json.next(c)
+	if !isSpace(c) {
+		l.last = c
+	}
+	l.line = l.line || c == '\n' && l.text.visible()
+	closed := l.json.state == lookPossible && (l.last == ']' || l.last == '}')
+	return l.text.visible() && (c == '\n' || l.line && l.bytes%4 != 0 || closed)
 }
 
 // Shells do not look at close: what a whole line says wrong must fail its write.
@@ -234,6 +266,17 @@ func TestSniffLineFailsItsWrite(t *testing.T) {
 		"[\"a\"]\n":                "expected a number",
 		"[[]]\n":                   "an empty vector",
 		"[1,\nx]\n":                "expected a number",
+		"[1,2]":                    "2 values where the dimension is 3",
+		"[1,2]  ":                  "2 values where the dimension is 3",
+		"[[1,2,3],[4]":             "1 values where the dimension is 3",
+		"[x]":                      "expected a number",
+		"[]x}":                     "nothing after an empty array",
+		"{}":                       `without a "vector"`,
+		`{"id":1}`:                 `without a "vector"`,
+		"[1e39,0,0]":               "float32",
+		"hello\nworld":             "1 columns of values where the dimension is 3",
+		"1\n2":                     "1 columns of values where the dimension is 3",
+		"1,2\n3":                   "2 columns of values where the dimension is 3",
 		"\n\n[x\n":                 "expected a number",
 		strings.Repeat("1.5,", 20): "",
 	} {
@@ -243,14 +286,15 @@ func TestSniffLineFailsItsWrite(t *testing.T) {
 			t.Errorf("%q: %v", stream, err)
 		}
 	}
-	// A line that is no error waits for the next.
+	// What is whole and good is taken, and more may follow; what is not whole waits.
 	for _, lines := range [][]string{
 		{"a,b,c\n", "1,2,3\n"}, {"\n", "1,2,3\n"}, {"\n", "[1,2,3]\n"}, {"[\n", "[1,2,3],\n", "[4,5,6]]"}, {"\n", "\x00\x00\x3f", string(floats(1, 2))},
+		{"[1,2", ",3]"}, {"1,2,", "3"}, {"[[1,2,3]", ",[4,5,6]]"},
 	} {
 		d := NewDecoder(Auto, &collector{dimension: 3}, Options{})
 		for i, line := range lines {
 			if _, err := d.Write([]byte(line)); err != nil || d.Unfinished() == 0 && i == 0 {
-				t.Errorf("%q: %v", line, err)
+				t.Errorf("%q: %d unfinished, %v", line, d.Unfinished(), err)
 			}
 		}
 	}
@@ -413,37 +457,31 @@ func TestSniffTakesConstantsForFloats(t *testing.T) {
 	}
 }
 
-// checkLines cuts a stream also behind line feeds. What is text stays text then, and
-// nothing else becomes text but what is text up to such a cut.
-func checkLines(t *testing.T, stream []byte, dimension int, next func() int) {
+// checkRecords cuts a stream also behind records of text. What is text stays text
+// then, and nothing else becomes text but what is text up to such a cut.
+func checkRecords(t *testing.T, stream []byte, dimension int, next func() int) {
 	t.Helper()
 	atOnce := NewDecoder(Auto, &collector{dimension: dimension}, Options{})
 	wantErr := push(atOnce, stream, whole)
 	cut := NewDecoder(Auto, &collector{dimension: dimension}, Options{})
-	var written []byte
-	lines := false // some cut stands behind a line feed, and all before it is text
+	look, rest := newRecordLook(), stream
+	records := false // some cut stands behind a record, and all before it is text
 	err := push(cut, stream, func() int {
-		n := next()
-		written = stream[:min(len(stream), len(written)+n)]
-		lines = lines || isTextLine(written)
+		n := min(next(), len(rest))
+		record := false
+		for _, c := range rest[:n] {
+			record = look.next(c)
+		}
+		rest, records = rest[n:], records || record
 		return n
 	})
 	text := func(d Decoder) bool { return d.Format() == JSON || d.Format() == CSV }
 	switch {
 	case text(atOnce) && !text(cut):
 		t.Fatalf("text at once: %v, not in pieces: %v, %v", wantErr, cut.Format(), err)
-	case !text(atOnce) && text(cut) && !lines:
+	case !text(atOnce) && text(cut) && !records:
 		t.Fatalf("%v at once, text in pieces: %v", atOnce.Format(), err)
 	}
-}
-
-// isTextLine reports whether p is text, not only white space, with a line feed at its end.
-func isTextLine(p []byte) bool {
-	var l textLook
-	for _, c := range p {
-		l.next(c)
-	}
-	return l.visible() && p[len(p)-1] == '\n'
 }
 
 func FuzzSniff(f *testing.F) {
@@ -454,8 +492,8 @@ func FuzzSniff(f *testing.F) {
 		f.Add(seed, uint8(2), uint8(3))
 	}
 	f.Fuzz(func(t *testing.T, stream []byte, dimension, most uint8) {
-		sink, err := agree(t, Auto, Options{}, int(dimension), stream, besideLines(stream, pieces(18, 1+int(most))))
-		checkLines(t, stream, int(dimension), pieces(18, 1+int(most)))
+		sink, err := agree(t, Auto, Options{}, int(dimension), stream, quietly(stream, pieces(18, 1+int(most))))
+		checkRecords(t, stream, int(dimension), pieces(18, 1+int(most)))
 		d := NewDecoder(Auto, &collector{dimension: int(dimension)}, Options{})
 		if push(d, stream, whole); d.Format() == Auto {
 			return

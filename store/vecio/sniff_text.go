@@ -9,6 +9,8 @@ type textLook struct {
 	bytes        int
 	mark         int  // bytes of a byte order mark that were seen
 	first        byte // the first that is neither white space nor a mark's; 0 before
+	last         byte
+	lines        bool // one that is not blank has ended
 	continuation int  // bytes missing of a UTF-8 sequence
 }
 
@@ -40,6 +42,8 @@ func (l *textLook) text(c byte) bool {
 	case l.first == 0 && !isSpace(c):
 		l.first = c
 	}
+	l.last = c
+	l.lines = l.lines || c == '\n' && l.first != 0
 	known := false
 	switch {
 	case l.continuation > 0:

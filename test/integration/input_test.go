@@ -629,20 +629,32 @@ func TestReadOnlyMount(t *testing.T) {
 	}
 }
 
-// TestBadLineInTheShell: a shell shows what write(2) says of a line and never asks close(2).
-func TestBadLineInTheShell(t *testing.T) {
+// TestBadRecordInTheShell: a shell's own printf shows what write(2) says of a record
+// that is whole in itself, and never asks close(2).
+func TestBadRecordInTheShell(t *testing.T) {
 	t.Parallel()
 	m := smallStore(t)
 	before := readFile(t, m.backing("store.rvf"))
-	for _, line := range []string{`1,2,x`, `1,,3`, `1,2,1e39`, `id,a,b,c\n1.0,2,3,4`, `{}`, `["a"]`, `[[]]`, `1,2`} {
-		got := tryShell(t, `printf "$1\n" > "$2"`, line, m.path("store.rvf", "vectors.append"))
-		t.Run(line, func(t *testing.T) { refused(t, got, syscall.EINVAL) })
+	for file, records := range map[string][]string{
+		"vectors.append": {`1,2,x\n`, `1,,3\n`, `1,2,1e39\n`, `id,a,b,c\n1.0,2,3,4\n`, `{}\n`, `["a"]\n`, `[[]]\n`, `1,2\n`, `[1,2]`, `{"id":1}`, `[x]`, `[[1,2,3],[4]`, `1,2\n3`, `hello\nworld`},
+		"vectors.delete": {`abc\n`, `1.5\n`, `0 -1\n`, `[a]`, `{"a":1}`, `12\nab\n`},
+	} {
+		for _, sh := range []string{"bash", "dash"} {
+			for _, record := range records {
+				t.Run(sh+" "+record, func(t *testing.T) {
+					got := try(t, sh, "-c", `printf "$1" > "$2"`, sh, record, m.path("store.rvf", file))
+					if got.code == 0 || sh == "bash" && !strings.Contains(got.stderr, "Invalid argument") {
+						t.Errorf("exit status %d, standard error %q", got.code, got.stderr)
+					}
+				})
+			}
+		}
 	}
 	if after := readFile(t, m.backing("store.rvf")); !bytes.Equal(before, after) {
 		t.Error("the store has changed")
 	}
-	shell(t, `{ echo a,b,c; echo 1,2,3; echo 4,5,6; } > "$1"`, m.path("store.rvf", "vectors.append"))
-	if got := string(readFile(t, m.path("store.rvf", "vectors", "ids.npy"))); !strings.Contains(got, "(4,)") {
-		t.Errorf("%q: want four ids", got)
+	shell(t, `{ echo a,b,c; echo 1,2,3; echo 4,5,6; } > "$1"; printf '[7,8,9]' > "$1"`, m.path("store.rvf", "vectors.append"))
+	if got := string(readFile(t, m.path("store.rvf", "vectors", "ids.npy"))); !strings.Contains(got, "(5,)") {
+		t.Errorf("%q: want five ids", got)
 	}
 }
