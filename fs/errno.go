@@ -19,6 +19,7 @@ var errnos = []struct {
 	{store.ErrInput, syscall.EINVAL},
 	{store.ErrName, syscall.EINVAL},
 	{store.ErrLocked, syscall.EBUSY},
+	{store.ErrManyNames, syscall.EMLINK},
 	{store.ErrReadOnly, syscall.EROFS},
 	{store.ErrCorrupt, syscall.EIO},
 	{store.ErrTooLarge, syscall.EFBIG},

@@ -29,6 +29,7 @@ func TestErrno(t *testing.T) {
 		{"bad input", wrap(store.ErrInput), syscall.EINVAL, 1},
 		{"bad name", wrap(store.ErrName), syscall.EINVAL, 1},
 		{"locked", wrap(store.ErrLocked), syscall.EBUSY, 1},
+		{"hard links", wrap(store.ErrManyNames), syscall.EMLINK, 1},
 		{"read-only", wrap(store.ErrReadOnly), syscall.EROFS, 1},
 		{"corrupt", wrap(store.ErrCorrupt), syscall.EIO, 1},
 		{"over a limit", wrap(store.ErrTooLarge), syscall.EFBIG, 1},

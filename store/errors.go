@@ -17,6 +17,9 @@ var (
 	ErrName = errors.New("bad name")
 	// ErrLocked means that another writer holds the store.
 	ErrLocked = errors.New("another writer holds the store")
+	// ErrManyNames means that the store's file has other names, whose writers would
+	// not see each other.
+	ErrManyNames = errors.New("the file has more names than one")
 	// ErrReadOnly means that the store, or the way it was opened, allows no writing.
 	ErrReadOnly = errors.New("read-only")
 	// ErrCorrupt marks bytes on disk that contradict themselves, and a file that

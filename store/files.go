@@ -30,6 +30,8 @@ type FileSystem interface {
 	Remove(path string) error
 	// SyncDirectory makes the names in the folder of path durable.
 	SyncDirectory(path string) error
+	// Siblings lists the bare names in the folder of path, in no order.
+	Siblings(path string) ([]string, error)
 }
 
 // File is one open file. Calls may be made from several goroutines.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"strings"
 	"syscall"
 	"time"
@@ -47,6 +48,20 @@ func linkRename(files FileSystem, oldName, newName string) error {
 		return err
 	}
 	return files.Remove(oldName)
+}
+
+// Siblings implements FileSystem.
+func (d *DirectoryFiles) Siblings(name string) ([]string, error) {
+	folder, err := d.OpenFolder(path.Dir(name))
+	if err != nil {
+		return nil, err
+	}
+	entries, err := folder.Entries()
+	names := make([]string, len(entries))
+	for i, entry := range entries {
+		names[i] = entry.Name
+	}
+	return names, errors.Join(err, folder.Close())
 }
 
 type osFile struct{ *os.File }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"testing"
 
@@ -11,7 +12,7 @@ import (
 )
 
 // TestWriterThatLostItsPlaceChangesNothing takes lock or file away from a writer
-// with vectors on the way: the next writer's commit must survive, and the first
+// with vectors on the way: what the next writer commits must survive, and the first
 // must be told.
 func TestWriterThatLostItsPlaceChangesNothing(t *testing.T) {
 	t.Parallel()
@@ -25,10 +26,7 @@ func TestWriterThatLostItsPlaceChangesNothing(t *testing.T) {
 			if err := f.Remove("a.rvf.lock"); err != nil {
 				return err
 			}
-			if err := f.Link("a.rvf", "moved"); err != nil {
-				return err
-			}
-			if err := f.Remove("a.rvf"); err != nil {
+			if err := f.Rename("a.rvf", "moved"); err != nil {
 				return err
 			}
 			s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: f})
@@ -38,46 +36,104 @@ func TestWriterThatLostItsPlaceChangesNothing(t *testing.T) {
 			return s.Close()
 		}, nil},
 		{"the file was removed", func(f *memoryFiles) error { return f.Remove("a.rvf") }, ErrNotFound},
+		{"a program without the lock commits", func(*memoryFiles) error { return nil }, ErrLocked},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			files := newMemoryFiles()
-			s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx := context.Background()
-			a := s.NewAppender()
-			if err := a.Append(ctx, []uint64{1}, make([]byte, 8)); err != nil {
-				t.Fatal(err)
-			}
-			if err := c.take(files); err != nil {
-				t.Fatal(err)
-			}
-			_, exists := files.names["a.rvf"]
-			if exists {
-				other, err := Open("a.rvf", Options{Files: files})
+		for _, written := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, written %t", c.name, written), func(t *testing.T) {
+				t.Parallel()
+				files := newMemoryFiles()
+				s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 				if err != nil {
 					t.Fatal(err)
 				}
-				ingest(t, other, []uint64{77}, 1, 2)
-				if err := other.Close(); err != nil {
+				ctx := context.Background()
+				a := s.NewAppender()
+				err = a.Append(ctx, []uint64{1}, make([]byte, 8))
+				if err == nil && written {
+					err = a.writeBlock(a.block) // as if the block were full
+					a.block = nil
+				}
+				if err == nil {
+					err = c.take(files)
+				}
+				if err != nil {
 					t.Fatal(err)
 				}
-			}
-			before := bytes.Clone(files.content("a.rvf"))
-			if _, _, err := a.Commit(); err == nil || c.want != nil && !errors.Is(err, c.want) {
-				t.Errorf("commit: %v, want %v", err, c.want)
-			}
-			if after := files.content("a.rvf"); !bytes.Equal(before, after) {
-				t.Errorf("the file changed from %d to %d bytes", len(before), len(after))
-			}
-			if exists {
+				_, exists := files.names["a.rvf"]
+				if exists {
+					openPeer(t, files, "a.rvf").ingest(77, 1, 2)
+				}
+				before := bytes.Clone(files.content("a.rvf"))
+				if _, _, err := a.Commit(); err == nil || c.want != nil && !errors.Is(err, c.want) {
+					t.Errorf("commit: %v, want %v", err, c.want)
+				}
+				if after := files.content("a.rvf"); !bytes.Equal(before, after) {
+					t.Errorf("the file changed from %d to %d bytes", len(before), len(after))
+				}
+				if !exists {
+					return
+				}
 				if found := contents(t, s); len(found) != 1 || found[77] == nil {
 					t.Errorf("found %v", found)
 				}
+				ingest(t, s, []uint64{78}, 3, 4)
+				if found := contents(t, s); len(found) != 2 || found[77] == nil {
+					t.Errorf("after the next commit: %v", found)
+				}
+			})
+		}
+	}
+}
+
+// TestCommitBesideAnotherIsNotAcknowledged lets a program without the lock commit at
+// each moment of a commit. The commit is acknowledged only if readers can see it:
+// what comes after the last look, when the lock is given back, cannot be known. What
+// the other wrote stays, but for what it wrote between a look and the write that
+// follows.
+func TestCommitBesideAnotherIsNotAcknowledged(t *testing.T) {
+	t.Parallel()
+	refused := 0
+	for moment := 1; ; moment++ {
+		files := newMemoryFiles()
+		s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+		if err != nil {
+			t.Fatal(err)
+		}
+		peer := openPeer(t, files, "a.rvf")
+		count, struck, at := 0, false, ""
+		files.fail = func(operation string) error {
+			if count++; count == moment && !struck {
+				struck, at = true, operation
+				files.mu.Unlock() // the hook runs under the lock, before its operation
+				peer.ingest(77, 1, 2)
+				files.mu.Lock()
 			}
-		})
+			return nil
+		}
+		_, err = s.Ingest(context.Background(), []uint64{1}, []float32{5, 6})
+		files.fail = nil
+		if !struck {
+			break
+		}
+		after, openErr := OpenReadOnly("a.rvf", Options{Files: files})
+		if openErr != nil {
+			t.Fatal(openErr)
+		}
+		found := contents(t, after)
+		switch {
+		case err == nil && found[1] == nil && at != "remove":
+			t.Errorf("moment %d: acknowledged, and %v is found", moment, found)
+		case err != nil && !errors.Is(err, ErrLocked):
+			t.Errorf("moment %d: %v", moment, err)
+		case err != nil:
+			refused++
+		}
+		if found[77] == nil && at != "write" && !bytes.Contains(files.content("a.rvf"), vecPayload([]uint64{77}, []float32{1, 2})) {
+			t.Errorf("moment %d: what the other wrote is gone: %v", moment, found)
+		}
+	}
+	if refused == 0 {
+		t.Error("no commit was refused")
 	}
 }
 

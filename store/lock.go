@@ -24,6 +24,11 @@ const (
 	lockHostSize   = 64
 	lockStaleLocal = 30 * time.Second  // owner dead on this host
 	lockStaleOther = 300 * time.Second // owner on another host
+	// lockFilling is how long a file without a record counts as held. The reference
+	// runtime makes its lock empty and fills it a moment later. That takes it
+	// microseconds, but a machine short of memory, or stopped in between, some
+	// seconds; what is older was left by a crash.
+	lockFilling = 5 * time.Second
 )
 
 // lockMark begins the random bytes of locks made by this engine. Their owners
@@ -51,8 +56,8 @@ func (r lockRecord) encode() []byte {
 	return record
 }
 
-// parseLock reads a lock record; false for what every writer treats as no lock:
-// too few bytes or a wrong magic.
+// parseLock reads a lock record; false for a file that holds none: too few bytes or
+// a wrong magic.
 func parseLock(record []byte) (lockRecord, bool) {
 	if len(record) < lockSize || binary.LittleEndian.Uint32(record) != lockMagic {
 		return lockRecord{}, false
@@ -101,58 +106,101 @@ type writerLock struct {
 	file  File // carries the advisory lock
 }
 
+// String says whose lock it is.
+func (r lockRecord) String() string {
+	return fmt.Sprintf("process %d on %q since %s", r.process, r.host, r.time.UTC().Format(time.RFC3339))
+}
+
+// foundLock is a lock file as it was when it was judged.
+type foundLock struct {
+	content []byte
+	info    FileInfo
+}
+
 // acquireLock takes the writer lock of the store at path. While another live
 // writer holds it, it tries again until wait is over, then fails with ErrLocked.
-func acquireLock(ctx context.Context, files FileSystem, path string, wait time.Duration) (*writerLock, error) {
-	deadline := time.Now().Add(wait)
-	pause := 2 * time.Millisecond
-	for {
-		lock, holder, err := tryLock(files, path+".lock")
+func acquireLock(ctx context.Context, files FileSystem, path string, wait time.Duration) (lock *writerLock, err error) {
+	err = patiently(ctx, wait, func() (bool, string, error) {
+		var holder string
+		var err error
+		lock, holder, err = tryLock(files, path+".lock")
 		if err != nil {
-			return nil, fmt.Errorf("take writer lock: %w", err)
+			err = fmt.Errorf("take writer lock: %w", err)
 		}
-		if lock != nil {
-			return lock, nil
+		return lock != nil, holder, err
+	})
+	return lock, err
+}
+
+// patiently tries to take a lock until wait is over, then fails with ErrLocked and
+// the word on who holds it.
+func patiently(ctx context.Context, wait time.Duration, try func() (taken bool, holder string, err error)) error {
+	deadline := time.Now().Add(wait)
+	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		taken, holder, err := try()
+		if taken || err != nil {
+			return err
 		}
 		if time.Now().Add(pause).After(deadline) {
-			return nil, fmt.Errorf("%w: process %d on %q since %s", ErrLocked, holder.process, holder.host, holder.time.UTC().Format(time.RFC3339))
+			return fmt.Errorf("%w: %s", ErrLocked, holder)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		case <-time.After(pause):
 		}
-		pause = min(2*pause, 50*time.Millisecond)
 	}
 }
 
-// tryLock makes one attempt. Without a lock and without an error, the record
-// tells who holds it.
-func tryLock(files FileSystem, path string) (*writerLock, lockRecord, error) {
-	held, err := readLock(files, path)
+// tryLock makes one attempt. Without a lock and without an error, holder tells who
+// has it.
+func tryLock(files FileSystem, path string) (lock *writerLock, holder string, err error) {
+	found, err := readLock(files, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return nil, lockRecord{}, err
+		return nil, "", err
 	default:
-		record, valid := parseLock(held)
-		if valid && !breakable(files, path, record) {
-			return nil, record, nil
+		if holder, err = held(files, path, found); holder != "" || err != nil {
+			return nil, holder, err
 		}
-		if err := removeStale(files, path, held); err != nil {
-			return nil, lockRecord{}, err
+		if err := removeStale(files, path, found); err != nil {
+			return nil, "", err
 		}
 	}
-	lock, err := createLock(files, path)
+	lock, err = createLock(files, path)
 	if errors.Is(err, fs.ErrExist) {
-		held, err = readLock(files, path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, lockRecord{}, nil
-		}
-		record, _ := parseLock(held)
-		return nil, record, err
+		return nil, "a writer that was faster", nil
 	}
-	return lock, lockRecord{}, err
+	return lock, "", err
+}
+
+// held tells who holds the lock; nobody if it may be broken.
+func held(files FileSystem, path string, found foundLock) (holder string, err error) {
+	record, valid := parseLock(found.content)
+	if valid {
+		if breakable(files, path, record) {
+			return "", nil
+		}
+		return record.String(), nil
+	}
+	now, err := clock(files, path)
+	if err != nil || now.Sub(found.info.Modified) >= lockFilling {
+		return "", err
+	}
+	return fmt.Sprintf("a lock file of %d bytes without a record, which its maker may be filling; it counts until it is %v old", found.info.Size, lockFilling), nil
+}
+
+// clock is the time by which the file system dates its files, which may be another
+// machine's.
+func clock(files FileSystem, path string) (time.Time, error) {
+	name := temporaryName(path)
+	file, err := files.Create(name, 0o600)
+	if err != nil {
+		return time.Time{}, err
+	}
+	info, err := file.Stat()
+	return info.Modified, errors.Join(err, file.Close(), files.Remove(name))
 }
 
 // createLock writes the record under a name of its own and then links it into
@@ -184,17 +232,18 @@ func createLock(files FileSystem, path string) (*writerLock, error) {
 	return lock, nil
 }
 
-func readLock(files FileSystem, path string) ([]byte, error) {
+func readLock(files FileSystem, path string) (foundLock, error) {
 	file, err := files.Open(path, false)
 	if err != nil {
-		return nil, err
+		return foundLock{}, err
 	}
 	record := make([]byte, lockSize)
 	n, err := file.ReadAt(record, 0)
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
-	return record[:n], errors.Join(err, file.Close())
+	info, statErr := file.Stat()
+	return foundLock{record[:n], info}, errors.Join(err, statErr, file.Close())
 }
 
 // breakable says whether the lock's owner is certainly gone.
@@ -218,7 +267,7 @@ func breakable(files FileSystem, path string, record lockRecord) bool {
 // removeStale takes the lock file away, but only if it still is the one that was
 // judged: two writers may find the same stale lock, and the slower must not
 // remove the faster one's new lock.
-func removeStale(files FileSystem, path string, judged []byte) error {
+func removeStale(files FileSystem, path string, judged foundLock) error {
 	aside := temporaryName(path)
 	err := files.Rename(path, aside)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -228,7 +277,7 @@ func removeStale(files FileSystem, path string, judged []byte) error {
 		return err
 	}
 	moved, err := readLock(files, aside)
-	if err == nil && !bytes.Equal(moved, judged) {
+	if err == nil && !(sameFile(moved.info, judged.info) && bytes.Equal(moved.content, judged.content)) {
 		err = files.Link(aside, path)
 		if errors.Is(err, fs.ErrExist) {
 			err = nil
@@ -237,9 +286,9 @@ func removeStale(files FileSystem, path string, judged []byte) error {
 	return errors.Join(err, files.Remove(aside))
 }
 
-// held says whether the lock file still is ours. A writer whose lock was broken
+// owned says whether the lock file still is ours. A writer whose lock was broken
 // must not commit.
-func (l *writerLock) held() error {
+func (l *writerLock) owned() error {
 	there, err := l.files.Stat(l.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("writer lock lost: %w: its file was removed", ErrLocked)
@@ -259,7 +308,7 @@ func (l *writerLock) held() error {
 
 // release gives the lock back; a lock that is no longer ours stays.
 func (l *writerLock) release() error {
-	err := l.held()
+	err := l.owned()
 	switch {
 	case err == nil:
 		err = l.files.Remove(l.path)

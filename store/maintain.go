@@ -33,9 +33,18 @@ func (s *Store) MoveTo(name string) error {
 // MoveInto is MoveTo for a name among other files, of which rename makes the
 // store's file one, in one step; it fails with fs.ErrExist when the name is taken.
 func (s *Store) MoveInto(files FileSystem, name string, rename func() error) error {
-	return s.alone(func(session *session) error {
+	return s.alone(func(session *session) (err error) {
+		if _, err := files.Stat(name); err == nil {
+			return fmt.Errorf("%w: %q", ErrExists, name)
+		}
+		// Writers lock by name: whoever is making a store of the new one comes first.
+		lock, err := acquireLock(context.Background(), files, name, s.options.lockWait())
+		if err != nil {
+			return fmt.Errorf("the new name: %w", err)
+		}
+		defer func() { err = errors.Join(err, lock.release()) }()
 		former := s.location()
-		err := session.base.source.with(context.Background(), func(File) error { // held, so that nobody has to find it meanwhile
+		err = session.base.source.with(context.Background(), func(File) error { // held, so that nobody has to find it meanwhile
 			err := rename()
 			if err == nil {
 				s.moved(location{files, name})

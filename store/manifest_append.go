@@ -65,13 +65,16 @@ func (w *writer) appendManifest(s *session, stamp uint64, small []newSegment, ma
 	if err := w.store.sync(s.file); err != nil {
 		return segments.Segment{}, err
 	}
-	if err := w.guard(s, s.file); err != nil {
+	if err := w.guardCommit(s); err != nil {
 		return segments.Segment{}, err
 	}
 	if _, err := s.file.WriteAt(header[:len(unsaid)], last.Offset); err != nil {
 		return segments.Segment{}, writeError(err, len(unsaid), last.Offset)
 	}
-	return last, w.store.sync(s.file)
+	if err := w.store.sync(s.file); err != nil {
+		return segments.Segment{}, err
+	}
+	return last, w.guardSaid(s)
 }
 
 // unsaid stands for a manifest's magic number as long as its payload is not on
@@ -94,7 +97,7 @@ func (w *writer) claimEnd(s *session, length int64, segmentCount uint64) (start 
 		}
 	}
 	start, id = s.tail, s.segmentID
-	s.tail += length
+	s.advance(start + length)
 	s.segmentID += segmentCount
 	return start, id, open, s.dimension, nil
 }

@@ -121,11 +121,18 @@ func (m *memoryFiles) Stat(name string) (FileInfo, error) {
 	if !known {
 		return FileInfo{}, missing("stat", name)
 	}
-	return node.info(), nil
+	return m.info(node), nil
 }
 
-func (n *memoryNode) info() FileInfo {
-	return FileInfo{Size: int64(len(n.content)), Modified: n.modified, Device: 1, Inode: n.number, Links: 1, Mode: 0o644}
+// info describes a file; the caller holds mu.
+func (m *memoryFiles) info(node *memoryNode) FileInfo {
+	links := uint64(0)
+	for _, other := range m.names {
+		if other == node {
+			links++
+		}
+	}
+	return FileInfo{Size: int64(len(node.content)), Modified: node.modified, Device: 1, Inode: node.number, Links: links, Mode: 0o644}
 }
 
 func (m *memoryFiles) Link(oldName, newName string) error {
@@ -197,6 +204,21 @@ func (m *memoryFiles) SyncDirectory(name string) error {
 	}
 	m.note(fileChange{kind: didSyncDirectory})
 	return nil
+}
+
+func (m *memoryFiles) Siblings(name string) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.refuse("list", name); err != nil {
+		return nil, err
+	}
+	var names []string
+	for other := range m.names {
+		if path.Dir(other) == path.Dir(path.Clean(name)) {
+			names = append(names, path.Base(other))
+		}
+	}
+	return names, nil
 }
 
 // changes is the length of the log.
@@ -286,7 +308,7 @@ func (f *memoryFile) SyncData() error {
 func (f *memoryFile) Stat() (FileInfo, error) {
 	f.files.mu.Lock()
 	defer f.files.mu.Unlock()
-	return f.node.info(), nil
+	return f.files.info(f.node), nil
 }
 
 func (f *memoryFile) TryLock() (bool, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"sync"
 	"time"
@@ -42,6 +41,7 @@ type session struct {
 
 	base      *Snapshot // the newest committed state
 	tail      int64     // where the next segment goes
+	reach     int64     // up to where this process may have written
 	segmentID uint64    // the next segment's id
 	dimension int       // the store's, or what the first stream fixed; 0 while open
 	nextID    uint64    // the id of the next vector that brings none
@@ -152,6 +152,9 @@ func (w *writer) attach(ctx context.Context, session *session) error {
 	if session.file, err = at.files.Open(at.name, true); err != nil {
 		return err
 	}
+	if err := w.claim(ctx, session.file, s.options.lockWait()); err != nil {
+		return err
+	}
 	base, err := s.refresh(watch(ctx, session.file), nil)
 	if err != nil {
 		return err
@@ -169,9 +172,17 @@ func (w *writer) attach(ctx context.Context, session *session) error {
 		}
 	}
 	session.base = base
-	session.tail, session.segmentID = base.state.End, base.nextSegmentID()
+	session.advance(base.state.End)
+	session.segmentID = base.nextSegmentID()
 	session.dimension = base.Dimension()
 	return nil
+}
+
+// advance moves the end of what is reserved. The caller holds the writer's mu, or is
+// alone with the session.
+func (s *session) advance(tail int64) {
+	s.tail = tail
+	s.reach = max(s.reach, tail)
 }
 
 // close gives file and lock back.
@@ -208,7 +219,10 @@ func (w *writer) finish(s *session) error {
 	defer w.leave()
 	info, err := s.file.Stat()
 	if err == nil && info.Size > s.base.state.End {
-		if err = s.lock.held(); err == nil {
+		if err = w.guard(s, s.file); errors.Is(err, errForeign) {
+			return s.close() // the next session looks at what there is
+		}
+		if err == nil {
 			err = s.file.Truncate(s.base.state.End)
 		}
 		if err == nil {
@@ -268,35 +282,9 @@ func (w *writer) reserve(s *session, current *extent, n int, next func() *extent
 	}
 	r := reservation{extent: current, at: current.length, file: s.file}
 	current.length += int64(n)
-	s.tail = current.end()
+	s.advance(current.end())
 	current.pending.Add(1)
 	return r, nil
-}
-
-// guard makes sure that file may be written to: that the writer lock is still
-// ours, and that the store's name still leads to this file. It must be asked
-// before the first byte of anything that is written: a writer that lost its lock
-// may find another's commits where it left off.
-func (w *writer) guard(s *session, file File) error {
-	if err := s.lock.held(); err != nil {
-		return err
-	}
-	at := w.store.location()
-	there, err := at.files.Stat(at.name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: the store's file was removed", ErrNotFound)
-	}
-	if err != nil {
-		return fmt.Errorf("look at the store's file: %w", err)
-	}
-	own, err := file.Stat()
-	if err != nil {
-		return fmt.Errorf("look at the store's file: %w", err)
-	}
-	if !sameFile(there, own) {
-		return fmt.Errorf("%w: the store's file was replaced", ErrStale)
-	}
-	return nil
 }
 
 // place puts an extent at the end of the file. The caller holds the writer's mu.
@@ -305,7 +293,7 @@ func (s *session) place(e *extent) {
 	if s.segmentID < math.MaxUint64 {
 		s.segmentID++
 	}
-	s.tail = e.end()
+	s.advance(e.end())
 	s.extents = append(s.extents, e)
 }
 

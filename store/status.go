@@ -24,6 +24,9 @@ type Status struct {
 	DeadBytes      int64   `json:"dead_bytes"`
 	DeadSpaceRatio float64 `json:"dead_space_ratio"` // dead_bytes / file_size
 	ReadOnly       bool    `json:"read_only"`
+	// Names is how many hard links lead to the file, if they are more than one: then
+	// nobody may write to it.
+	Names uint64 `json:"names,omitempty"`
 	// Damage tells why vectors could not be counted, and the counts are what the
 	// manifest states, or that the manifest has lost its directory.
 	Damage  string `json:"damage,omitempty"`
@@ -72,6 +75,14 @@ func (s *Store) statusOf(ctx context.Context, snapshot *Snapshot) (Status, error
 		ReadOnly: s.checkWritable(snapshot) != nil,
 	}
 	status.Writing, _ = s.writer.active()
+	at := s.location()
+	info, err := at.files.Stat(at.name)
+	if err != nil {
+		return Status{}, err
+	}
+	if info.Links > 1 {
+		status.Names, status.ReadOnly = info.Links, true
+	}
 	if status.Compaction = s.progress.state(); status.Compaction != "idle" {
 		status.CompactionDone, status.CompactionTotal = s.progress.done.Load(), s.progress.total.Load()
 	}

@@ -301,7 +301,12 @@ func (s *Store) refresh(file File, still func() bool) (*Snapshot, error) {
 	if unchanged(info, seen) {
 		return current, nil
 	}
-	grown := sameFile(info, seen) && info.Size >= current.state.End && manifestStands(file, current)
+	grown := false
+	if sameFile(info, seen) && info.Size >= current.state.End {
+		if grown, err = manifestStands(file, current); err != nil {
+			return nil, err
+		}
+	}
 	var find segments.FindOptions
 	if grown {
 		find = segments.FindOptions{From: current.state.Segment.Offset, Known: current.state}
@@ -344,12 +349,13 @@ func (s *Store) swap(current, next *Snapshot, info FileInfo, still func() bool) 
 
 // manifestStands says whether the manifest of the snapshot still is where it
 // was, that is, whether the file was only appended to.
-func manifestStands(file io.ReaderAt, snapshot *Snapshot) bool {
+func manifestStands(file io.ReaderAt, snapshot *Snapshot) (bool, error) {
 	var header [segments.HeaderSize]byte
-	if readFull(file, header[:], snapshot.state.Segment.Offset) != nil {
-		return false
+	err := readFull(file, header[:], snapshot.state.Segment.Offset)
+	if errors.Is(err, ErrCorrupt) {
+		return false, nil // the file became shorter
 	}
-	return header == snapshot.state.Segment.Encode()
+	return header == snapshot.state.Segment.Encode(), err
 }
 
 // owe notes that the file's name must be made durable before anything else is

@@ -66,7 +66,7 @@ func (r *rewrite) takeOver(ctx context.Context, temporary string) (CompactResult
 	}
 	session.extents = open
 	session.file, session.base = r.target, next
-	session.tail = r.tail
+	session.tail, session.reach = r.tail, r.tail
 	w.mu.Unlock()
 	r.target = nil
 	r.store.ids.replace(next, r.ids)

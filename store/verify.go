@@ -77,7 +77,7 @@ type verifier struct {
 }
 
 func (v *verifier) run() error {
-	for _, step := range []func() error{v.checkIdentity, v.checkLive, v.checkImages, v.checkOldManifests, v.checkIDs, v.checkWhole, v.checkBehind} {
+	for _, step := range []func() error{v.checkNames, v.checkIdentity, v.checkLive, v.checkImages, v.checkOldManifests, v.checkIDs, v.checkWhole, v.checkBehind} {
 		if err := errors.Join(step(), v.ctx.Err()); err != nil {
 			return err
 		}
@@ -104,6 +104,15 @@ func (v *verifier) find(severity Severity, offset int64, format string, argument
 
 // noDirectory tells what is the matter with a wire file whose manifest was zeroed.
 const noDirectory = "the manifest holds no directory any more: all segments that were found are taken for live"
+
+// checkNames reports hard links, which keep everybody from writing.
+func (v *verifier) checkNames() error {
+	info, err := v.file.Stat()
+	if err == nil && info.Links > 1 {
+		v.find(Note, -1, "%v", oneName(info))
+	}
+	return err
+}
 
 func (v *verifier) checkIdentity() error {
 	if v.snapshot.state.Walked {

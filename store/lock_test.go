@@ -1,0 +1,132 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// age dates a file back.
+func (m *memoryFiles) age(name string, by time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	node := m.names[name]
+	node.modified = node.modified.Add(-by)
+}
+
+// put makes a file of these bytes.
+func (m *memoryFiles) put(t *testing.T, name string, content []byte) File {
+	t.Helper()
+	file, err := m.Create(name, 0o644)
+	if err == nil && len(content) > 0 {
+		_, err = file.WriteAt(content, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// TestLockWithoutRecordCountsUntilItIsOld: the reference runtime makes its lock file
+// empty and fills it afterwards.
+func TestLockWithoutRecordCountsUntilItIsOld(t *testing.T) {
+	t.Parallel()
+	record := lockRecord{process: 1, host: hostName(), time: time.Now()}.encode()
+	foreign := append([]byte("XXXX"), record[4:]...)
+	for _, content := range [][]byte{nil, record[:1], record[:lockSize-1], make([]byte, lockSize), foreign, append(foreign, 0)} {
+		for _, c := range []struct {
+			age  time.Duration
+			held bool
+		}{{0, true}, {-time.Hour, true}, {lockFilling - time.Second/2, true}, {lockFilling + time.Second/2, false}, {time.Hour, false}} {
+			t.Run(fmt.Sprintf("%d bytes, %v old", len(content), c.age), func(t *testing.T) {
+				t.Parallel()
+				files := newMemoryFiles()
+				s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files, LockWait: -1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				files.put(t, "a.rvf.lock", content)
+				files.age("a.rvf.lock", c.age)
+				_, err = s.Ingest(context.Background(), []uint64{1}, []float32{1, 2})
+				if c.held != errors.Is(err, ErrLocked) || !c.held && err != nil {
+					t.Errorf("held %t, ingest: %v", c.held, err)
+				}
+				if _, left := files.names["a.rvf.lock"]; left != c.held {
+					t.Errorf("held %t, and the lock file is there: %t", c.held, left)
+				}
+			})
+		}
+	}
+}
+
+// TestLockIsNotTakenWhileItsMakerFillsIt has a writer wait for a lock that is empty
+// at first, and taken then.
+func TestLockIsNotTakenWhileItsMakerFillsIt(t *testing.T) {
+	t.Parallel()
+	files := newMemoryFiles()
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files, LockWait: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := files.put(t, "a.rvf.lock", nil)
+	looks := 0
+	files.fail = func(operation string) error {
+		switch looks++; looks {
+		case 20: // filled
+			node := files.names["a.rvf.lock"]
+			node.write(lockRecord{process: 1, host: hostName(), time: time.Now()}.encode(), 0)
+		case 40: // and given back
+			delete(files.names, "a.rvf.lock")
+		}
+		return nil
+	}
+	ingest(t, s, []uint64{1}, 1, 2)
+	if looks < 40 {
+		t.Errorf("the lock was taken at look %d", looks)
+	}
+	if err := file.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestYoungLockIsNotRemovedForAnOldOne: between a look at a stale lock and its
+// removal another may have been put in its place that looks the same.
+func TestYoungLockIsNotRemovedForAnOldOne(t *testing.T) {
+	t.Parallel()
+	files := newMemoryFiles()
+	files.put(t, "a.rvf.lock", nil)
+	judged, err := readLock(files, "a.rvf.lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := files.Remove("a.rvf.lock"); err != nil {
+		t.Fatal(err)
+	}
+	files.put(t, "a.rvf.lock", nil)
+	if err := removeStale(files, "a.rvf.lock", judged); err != nil {
+		t.Fatal(err)
+	}
+	if _, there := files.names["a.rvf.lock"]; !there || len(files.names) != 1 {
+		t.Errorf("left: %v", files.names)
+	}
+}
+
+func TestLockErrorTellsTheHolder(t *testing.T) {
+	t.Parallel()
+	files := newMemoryFiles()
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files, LockWait: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	since := time.Now()
+	files.put(t, "a.rvf.lock", lockRecord{process: 4711, host: "elsewhere", time: since}.encode())
+	_, err = s.Ingest(context.Background(), []uint64{1}, []float32{1, 2})
+	for _, part := range []string{`"a.rvf"`, "4711", `"elsewhere"`, since.UTC().Format(time.RFC3339)} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("%v does not contain %s", err, part)
+		}
+	}
+}

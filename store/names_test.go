@@ -1,0 +1,164 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+)
+
+// TestFileOfManyNamesIsNotWritten: programs that lock by name would not see each
+// other.
+func TestFileOfManyNamesIsNotWritten(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	files := newMemoryFiles()
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ingest(t, s, []uint64{1, 2}, 1, 2, 3, 4)
+	stream := s.NewAppender()
+	if err := stream.Append(ctx, []uint64{3}, make([]byte, 8)); err != nil {
+		t.Fatal(err)
+	}
+	link := func() {
+		t.Helper()
+		if err := files.Link("a.rvf", "b.rvf"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unlink := func() {
+		t.Helper()
+		if err := files.Remove("b.rvf"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link()
+	before := bytes.Clone(files.content("a.rvf"))
+	other, err := Open("b.rvf", Options{Files: files, LockWait: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := map[string]error{}
+	_, _, refused["commit of a stream that began before"] = stream.Commit()
+	_, refused["append"] = s.Ingest(ctx, []uint64{4}, []float32{1, 2})
+	_, refused["delete"] = s.Delete(ctx, []uint64{1})
+	_, refused["compaction"] = s.Compact(ctx)
+	_, refused["append by the other name"] = other.Ingest(ctx, []uint64{5}, []float32{1, 2})
+	_, refused["compaction by the other name"] = other.Compact(ctx)
+	refused["move"] = s.MoveTo("c.rvf")
+	for what, err := range refused {
+		if !errors.Is(err, ErrManyNames) || !strings.Contains(err.Error(), "cp ") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if !bytes.Equal(before, files.content("a.rvf")) {
+		t.Error("the file changed")
+	}
+	status, err := s.Status(ctx)
+	if err != nil || status.Names != 2 || !status.ReadOnly {
+		t.Errorf("status %+v, %v", status, err)
+	}
+	found, err := reopenStore(t, s).Verify(ctx)
+	if err != nil || found.Damages != 0 || !strings.Contains(found.Findings[0].Text, "2 hard links") {
+		t.Errorf("verify: %+v, %v", found, err)
+	}
+	unlink()
+	ingest(t, s, []uint64{6}, 1, 2)
+	if status, err = s.Status(ctx); err != nil || status.Names != 0 || status.ReadOnly {
+		t.Errorf("status %+v, %v", status, err)
+	}
+	if len(files.names) != 1 {
+		t.Errorf("left: %v", files.names)
+	}
+}
+
+// TestLeftTemporaryNameIsDropped: stores once got their names by a link, and an
+// interruption left the temporary name too.
+func TestLeftTemporaryNameIsDropped(t *testing.T) {
+	t.Parallel()
+	files := newMemoryFiles()
+	s, err := Create("folder/a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, another := temporaryName("folder/a.rvf"), temporaryName("folder/a.rvf")
+	if err := files.Link("folder/a.rvf", left); err != nil {
+		t.Fatal(err)
+	}
+	files.put(t, another, []byte("of a compaction under way"))
+	ingest(t, s, []uint64{1}, 1, 2)
+	if _, there := files.names[left]; there {
+		t.Error("the second name is still there")
+	}
+	if _, there := files.names[another]; !there {
+		t.Error("the temporary file of something else is gone")
+	}
+}
+
+// TestTwoNamesInTurnShareALock: a name that was made and another that was removed
+// while a stream was open must not let two writers in.
+func TestTwoNamesInTurnShareALock(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	files := newMemoryFiles()
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, compacts := range []bool{false, true} {
+		stream := s.NewAppender()
+		if err := stream.Append(ctx, []uint64{3}, make([]byte, 8)); err != nil {
+			t.Fatal(err)
+		}
+		if compacts {
+			if _, err := s.Compact(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := files.Rename("a.rvf", "b.rvf"); err != nil {
+			t.Fatal(err)
+		}
+		other, err := Open("b.rvf", Options{Files: files, LockWait: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := other.Ingest(ctx, []uint64{5}, []float32{1, 2}); !errors.Is(err, ErrLocked) {
+			t.Errorf("beside a stream, compacted %t: %v", compacts, err)
+		}
+		if err := files.Rename("b.rvf", "a.rvf"); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := stream.Commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestMoveWaitsForTheNewName: whoever is making a store of that name has its lock.
+func TestMoveWaitsForTheNewName(t *testing.T) {
+	t.Parallel()
+	files := newMemoryFiles()
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files, LockWait: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock, err := acquireLock(context.Background(), files, "b.rvf", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.MoveTo("b.rvf"); !errors.Is(err, ErrLocked) {
+		t.Errorf("move: %v", err)
+	}
+	if err := lock.release(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.MoveTo("b.rvf"); err != nil {
+		t.Error(err)
+	}
+	if _, there := files.names["b.rvf"]; !there || len(files.names) != 1 {
+		t.Errorf("left: %v", files.names)
+	}
+}
