@@ -21,6 +21,7 @@ const (
 // Commit. It is for one goroutine.
 type Appender struct {
 	store   *Store
+	origin  Origin   // the file that all of it goes to; zero: any
 	session *session // nil while nothing is to be committed
 	block   *block   // being filled
 	extents []*extent
@@ -82,7 +83,7 @@ func (a *Appender) Join(ctx context.Context) error {
 	if a.session != nil {
 		return nil
 	}
-	session, err := a.store.writer.begin(ctx)
+	session, err := a.store.writer.begin(OnlyIn(ctx, a.origin))
 	a.session = session
 	return err
 }

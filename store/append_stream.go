@@ -54,13 +54,16 @@ type AppendStream struct {
 	timer     *time.Timer // runs while vectors wait to be committed
 }
 
-// OpenAppend starts a stream. The writer lock is not taken before the first
-// complete record. Close must be called.
+// OpenAppend starts a stream. It stays with the file that it was opened on: should
+// another take its place, the stream fails with ErrStale. The writer lock is not
+// taken before the first complete record. Close must be called.
 func (s *Store) OpenAppend(options StreamOptions) (*AppendStream, error) {
-	if err := s.checkWritable(s.Current()); err != nil {
+	snapshot := s.Current()
+	if err := s.checkWritable(snapshot); err != nil {
 		return nil, fmt.Errorf("append to store %q: %w", s.Path(), err)
 	}
 	stream := &AppendStream{store: s, options: options, appender: s.NewAppender()}
+	stream.appender.origin = snapshot.Origin()
 	stream.decoder = vecio.NewDecoder(options.Format, sink{stream}, vecio.Options{AllowNonFinite: options.AllowNonFinite})
 	return stream, nil
 }
@@ -77,6 +80,9 @@ func (s sink) SetDimension(dimension int) error {
 func (s sink) Rows(ids []uint64, rows []byte) error {
 	return s.stream.appender.Append(s.stream.ctx, ids, rows)
 }
+
+// Origin is the file that the stream goes to.
+func (a *AppendStream) Origin() Origin { return a.appender.origin }
 
 // Received is the number of bytes taken so far.
 func (a *AppendStream) Received() int64 { return a.received.Load() }

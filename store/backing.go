@@ -18,6 +18,7 @@ import (
 // lives on in its readers.
 type backing struct {
 	info FileInfo // device and inode identify the file
+	line *line    // of the files of which it is one
 
 	integrity integrityTable
 	file      shared.Value[File]
@@ -29,7 +30,7 @@ type backing struct {
 
 // adoptBacking wraps an open file; the caller is its first user.
 func adoptBacking(at location, file File, info FileInfo) *backing {
-	b := &backing{at: at, info: info}
+	b := &backing{at: at, info: info, line: &line{now: info}}
 	b.file.Adopt(file)
 	return b
 }

@@ -30,6 +30,7 @@ var errKilled = errors.New("the writer was killed before it closed the stream; n
 // a set. Its methods may be called from several goroutines.
 type DeleteStream struct {
 	store    *Store
+	origin   Origin // the file whose vectors are deleted
 	report   func(DeleteReport)
 	received atomic.Int64
 
@@ -40,17 +41,21 @@ type DeleteStream struct {
 	closed  bool
 }
 
-// OpenDelete starts a stream of ids. The writer lock is not taken before the first
-// commit. Report is told of each commit and of what ends the stream; it is called
+// OpenDelete starts a stream of ids, which stays with its file like one of vectors.
+// The writer lock is not taken before the first commit. Report is told of each commit and of what ends the stream; it is called
 // with the stream locked and must not call it; nil is allowed. Close must be called.
 func (s *Store) OpenDelete(format vecio.IDFormat, report func(DeleteReport)) (*DeleteStream, error) {
-	if err := s.checkWritable(s.Current()); err != nil {
+	snapshot := s.Current()
+	if err := s.checkWritable(snapshot); err != nil {
 		return nil, fmt.Errorf("delete from store %q: %w", s.Path(), err)
 	}
-	stream := &DeleteStream{store: s, report: report, ids: newIDSet()}
+	stream := &DeleteStream{store: s, origin: snapshot.Origin(), report: report, ids: newIDSet()}
 	stream.decoder = vecio.NewIDDecoder(format, func(id uint64) { stream.ids.insert(id) })
 	return stream, nil
 }
+
+// Origin is the file whose vectors are deleted.
+func (d *DeleteStream) Origin() Origin { return d.origin }
 
 // Received is the number of bytes taken so far.
 func (d *DeleteStream) Received() int64 { return d.received.Load() }
@@ -144,7 +149,7 @@ func (d *DeleteStream) commit(ctx context.Context) error {
 	if d.ids.len() == 0 {
 		return nil
 	}
-	result, err := d.store.delete(ctx, d.ids)
+	result, err := d.store.delete(OnlyIn(ctx, d.origin), d.ids)
 	if err != nil {
 		return d.fail(err)
 	}

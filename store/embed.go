@@ -36,7 +36,7 @@ const embedAttempts = 16
 func again(change func() (uint32, error)) (epoch uint32, err error) {
 	for range embedAttempts {
 		epoch, err = change()
-		if !errors.Is(err, errSuperseded) && !errors.Is(err, ErrStale) {
+		if !errors.Is(err, errSuperseded) && !errors.Is(err, ErrStale) || errors.Is(err, errReplaced) {
 			return epoch, err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 // called from several goroutines.
 type EmbedStream struct {
 	store    *Store
+	origin   Origin // the file that the part is embedded in
 	part     EmbedPart
 	kind     partKind
 	options  EmbedOptions
@@ -51,6 +52,7 @@ func (e *EmbedStream) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	e.origin = snapshot.Origin()
 	if err := e.store.checkWritable(snapshot); err != nil {
 		return err
 	}
@@ -139,7 +141,7 @@ func (e *EmbedStream) Flush(ctx context.Context) error {
 	if e.spool != nil {
 		content = e.spool.file
 	}
-	if _, err := e.kind.embed(e.store, ctx, content, size, e.options); err != nil {
+	if _, err := e.kind.embed(e.store, OnlyIn(ctx, e.origin), content, size, e.options); err != nil {
 		return e.fail(err)
 	}
 	e.embedded = size

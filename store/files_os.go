@@ -42,14 +42,6 @@ func refusedPath(operation, name string) error {
 // errNotRegular is the error of opening what has no bytes of its own.
 var errNotRegular = errors.New("not a regular file")
 
-// linkRename is a rename that never replaces, in two steps.
-func linkRename(files FileSystem, oldName, newName string) error {
-	if err := files.Link(oldName, newName); err != nil {
-		return err
-	}
-	return files.Remove(oldName)
-}
-
 // Siblings implements FileSystem.
 func (d *DirectoryFiles) Siblings(name string) ([]string, error) {
 	folder, err := d.OpenFolder(path.Dir(name))

@@ -104,6 +104,14 @@ func (d *DirectoryFiles) RenameNew(oldName, newName string) error {
 	return nil
 }
 
+// linkRename is a rename that never replaces, in two steps.
+func linkRename(files FileSystem, oldName, newName string) error {
+	if err := files.Link(oldName, newName); err != nil {
+		return err
+	}
+	return files.Remove(oldName)
+}
+
 // Remove implements FileSystem.
 func (d *DirectoryFiles) Remove(name string) error { return d.root.Remove(name) }
 

@@ -76,7 +76,7 @@ func (w *writer) leave() {
 }
 
 // begin joins the session, and starts one when there is none. Each begin needs
-// one end.
+// one end. Where ctx says which file is to be changed, no other is.
 func (w *writer) begin(ctx context.Context) (*session, error) {
 	for {
 		w.mu.Lock()
@@ -84,8 +84,14 @@ func (w *writer) begin(ctx context.Context) (*session, error) {
 		if wait == nil {
 			if w.session != nil {
 				s := w.session
-				s.users++
+				err := CheckOrigin(ctx, s.base.Origin())
+				if err == nil {
+					s.users++
+				}
 				w.mu.Unlock()
+				if err != nil {
+					return nil, err
+				}
 				return s, nil
 			}
 			w.busy = make(chan struct{})
@@ -150,6 +156,9 @@ func (w *writer) attach(ctx context.Context, session *session) error {
 	}
 	at := s.location()
 	if session.file, err = at.files.Open(at.name, true); err != nil {
+		return err
+	}
+	if err := checkFile(ctx, session.file); err != nil {
 		return err
 	}
 	if err := w.claim(ctx, session.file, s.options.lockWait()); err != nil {

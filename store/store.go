@@ -246,6 +246,9 @@ func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 		}
 		active, touches := s.writer.active()
 		if active {
+			if err := CheckOrigin(ctx, current.Origin()); err != nil {
+				return nil, fmt.Errorf("look at store %q: %w", at.name, err)
+			}
 			return current, nil // the lock is ours: nobody else changes the file
 		}
 		still := func() bool {
@@ -253,16 +256,19 @@ func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 			return now == touches
 		}
 		snapshot, err := s.lookAt(ctx, at, current, seen, still)
-		switch {
-		case errors.Is(err, fs.ErrNotExist) && !still():
-			// Renamed meanwhile by this process: it stands elsewhere.
-		case errors.Is(err, fs.ErrNotExist):
-			return nil, fmt.Errorf("store %q: %w: its file was removed", at.name, ErrNotFound)
-		case err != nil:
-			return nil, fmt.Errorf("look at store %q: %w", at.name, err)
-		default:
-			return snapshot, nil
+		if errors.Is(err, fs.ErrNotExist) && !still() {
+			continue // renamed meanwhile by this process: it stands elsewhere
 		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("store %q: %w: its file was removed", at.name, ErrNotFound)
+		}
+		if err == nil {
+			err = CheckOrigin(ctx, snapshot.Origin())
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look at store %q: %w", at.name, err)
+		}
+		return snapshot, nil
 	}
 }
 
@@ -324,6 +330,9 @@ func (s *Store) refresh(file File, still func() bool) (*Snapshot, error) {
 		source, err := reopen(at, info)
 		if err != nil {
 			return nil, err
+		}
+		if sameFile(info, current.source.info) {
+			source.line = current.source.line // written anew by another program
 		}
 		next = newSnapshot(source, generations.Add(1), state, info.Modified)
 	}

@@ -1,0 +1,99 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// Origin is the file that snapshots show, as those know it who write to it: the very
+// file, and those by which compactions of this process replaced it. Whatever stands
+// at the store's name otherwise, put there by another program or another user, is
+// another one. The zero Origin is that of nothing.
+type Origin struct{ line *line }
+
+// line follows a file through compactions.
+type line struct {
+	mu  sync.Mutex
+	now FileInfo // device and inode identify the newest
+}
+
+// Origin is the file that the snapshot shows.
+func (s *Snapshot) Origin() Origin { return Origin{s.source.line} }
+
+// Is says whether both are one. A file that was closed and opened again by this
+// process is the same.
+func (o Origin) Is(other Origin) bool {
+	if o.line == other.line || o.line == nil || other.line == nil {
+		return o.line == other.line
+	}
+	return o.line.is(other.line.newest())
+}
+
+// FileInfo tells about the very file that the snapshot shows, as it is now, whatever
+// its names.
+func (s *Snapshot) FileInfo(ctx context.Context) (info FileInfo, err error) {
+	err = s.source.with(ctx, func(file File) error {
+		info, err = file.Stat()
+		return err
+	})
+	return info, err
+}
+
+// errReplaced ends what was begun with another file.
+var errReplaced = fmt.Errorf("%w: another file took the place of the one that this was opened on", ErrStale)
+
+type originKey struct{}
+
+// OnlyIn makes what is done to a store under ctx fail with ErrStale where its name
+// leads to another file than that of origin: whoever was allowed to read or change
+// the one may have no business with the other.
+func OnlyIn(ctx context.Context, origin Origin) context.Context {
+	return context.WithValue(ctx, originKey{}, origin)
+}
+
+// DemandedOrigin is what OnlyIn asked for; zero: any will do.
+func DemandedOrigin(ctx context.Context) Origin {
+	origin, _ := ctx.Value(originKey{}).(Origin)
+	return origin
+}
+
+// CheckOrigin fails with ErrStale where ctx asks for another origin.
+func CheckOrigin(ctx context.Context, origin Origin) error {
+	if wanted := DemandedOrigin(ctx); wanted.line != nil && !wanted.Is(origin) {
+		return errReplaced
+	}
+	return nil
+}
+
+// checkFile is CheckOrigin for a file that was opened by name.
+func checkFile(ctx context.Context, file File) error {
+	wanted := DemandedOrigin(ctx)
+	if wanted.line == nil {
+		return nil
+	}
+	info, err := file.Stat()
+	if err == nil && !wanted.line.is(info) {
+		err = errReplaced
+	}
+	return err
+}
+
+func (l *line) is(info FileInfo) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return sameFile(l.now, info)
+}
+
+func (l *line) newest() FileInfo {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.now
+}
+
+// replaced notes that a compaction puts another file in the place of the newest.
+func (l *line) replaced(by FileInfo) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.now = by
+}

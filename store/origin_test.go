@@ -1,0 +1,182 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"math"
+	"testing"
+
+	"rvffs/store/vecio"
+)
+
+// writerKinds are the ways to change a store that was opened before: each gives what
+// it is to do again and again, and how to end.
+var writerKinds = map[string]func(t *testing.T, s *Store) (change func(round int) error, end func() error){
+	"append": func(t *testing.T, s *Store) (func(int) error, func() error) {
+		stream, err := s.OpenAppend(StreamOptions{Format: vecio.RawF32})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return func(round int) error {
+			row := binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(round)))
+			_, err := stream.Write(context.Background(), append(row, row...))
+			return errors.Join(err, stream.Flush(context.Background()))
+		}, func() error { return stream.Close(context.Background()) }
+	},
+	"delete": func(t *testing.T, s *Store) (func(int) error, func() error) {
+		stream, err := s.OpenDelete(vecio.AutoIDs, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return func(round int) error {
+			_, err := stream.Write(context.Background(), []byte{'0' + byte(round), '\n'})
+			return errors.Join(err, stream.Flush(context.Background()))
+		}, func() error { return stream.Close(context.Background()) }
+	},
+	"embed": func(t *testing.T, s *Store) (func(int) error, func() error) {
+		stream, err := s.OpenEmbed(context.Background(), PartKernelImage, EmbedOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return func(int) error {
+			_, err := stream.Write(context.Background(), bytes.Repeat([]byte("image"), 100))
+			return errors.Join(err, stream.Flush(context.Background()))
+		}, func() error { return stream.Close(context.Background()) }
+	},
+	"compact": func(_ *testing.T, s *Store) (func(int) error, func() error) {
+		ctx := OnlyIn(context.Background(), s.Current().Origin())
+		return func(int) error {
+			_, err := s.Compact(ctx)
+			return err
+		}, func() error { return nil }
+	},
+}
+
+// storeOfThree makes a store with the ids 0 to 2 among files.
+func storeOfThree(t *testing.T, files *memoryFiles, name string) {
+	t.Helper()
+	s, err := Create(name, CreateOptions{Dimension: 2}, Options{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ingest(t, s, nil, 1, 2, 3, 4, 5, 6)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestWritersStayWithTheirFile puts another store in the place of the one that was
+// opened: before anything was written, and between two commits. No byte of the other
+// may change, whoever looks at the store meanwhile.
+func TestWritersStayWithTheirFile(t *testing.T) {
+	t.Parallel()
+	for kind, open := range writerKinds {
+		for _, commits := range []int{0, 1} {
+			// Nobody looks at the store meanwhile; somebody does; somebody writes to it.
+			for _, meanwhile := range []string{"nothing", "a look", "a session"} {
+				files := newMemoryFiles()
+				storeOfThree(t, files, "a.rvf")
+				storeOfThree(t, files, "other.rvf")
+				// Its end is torn, so that there is something to be cut off.
+				torn, err := files.Open("other.rvf", true)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := torn.WriteAt([]byte("torn"), int64(len(files.content("other.rvf")))); err != nil {
+					t.Fatal(err)
+				}
+				s, err := Open("a.rvf", Options{Files: files})
+				if err != nil {
+					t.Fatal(err)
+				}
+				change, end := open(t, s)
+				for round := range commits {
+					if err := change(round); err != nil {
+						t.Fatalf("%s: %v", kind, err)
+					}
+				}
+				before := bytes.Clone(files.content("other.rvf"))
+				if err := files.Rename("other.rvf", "a.rvf"); err != nil {
+					t.Fatal(err)
+				}
+				if meanwhile != "nothing" {
+					if _, err := s.Snapshot(context.Background()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				release := func() error { return nil }
+				if meanwhile == "a session" {
+					release = occupy(t, s)
+					before = bytes.Clone(files.content("a.rvf"))
+				}
+				if err := change(commits); !errors.Is(err, ErrStale) {
+					t.Errorf("%s after %d commits and %s: %v, want %v", kind, commits, meanwhile, err, ErrStale)
+				}
+				_ = end()
+				if !bytes.Equal(before, files.content("a.rvf")) {
+					t.Errorf("%s after %d commits: the other store was changed", kind, commits)
+				}
+				if err := errors.Join(release(), s.Close()); err != nil {
+					t.Error(err)
+				}
+				if len(files.names) != 1 {
+					t.Errorf("%s: litter stayed: %v", kind, files.names)
+				}
+			}
+		}
+	}
+}
+
+// occupy makes this process write to the store until release is called.
+func occupy(t *testing.T, s *Store) (release func() error) {
+	t.Helper()
+	appender := s.NewAppender()
+	if err := appender.Join(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return appender.Rollback
+}
+
+// TestWritersFollowCompactions compacts between the commits of each, and has another
+// program write the same file anew.
+func TestWritersFollowCompactions(t *testing.T) {
+	t.Parallel()
+	for kind, open := range writerKinds {
+		files := newMemoryFiles()
+		storeOfThree(t, files, "a.rvf")
+		s, err := Open("a.rvf", Options{Files: files})
+		if err != nil {
+			t.Fatal(err)
+		}
+		change, end := open(t, s)
+		for round := range 3 {
+			if _, err := s.Compact(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			if err := change(round); err != nil {
+				t.Errorf("%s, round %d: %v", kind, round, err)
+			}
+		}
+		storeOfThree(t, files, "new.rvf")
+		content := files.content("new.rvf")
+		file, err := files.Open("a.rvf", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := file.Truncate(0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := file.WriteAt(content, 0); err != nil {
+			t.Fatal(err)
+		}
+		release := occupy(t, s)
+		if err := change(1); err != nil {
+			t.Errorf("%s, written anew: %v", kind, err)
+		}
+		if err := errors.Join(end(), release(), s.Close()); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}
