@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -163,8 +164,14 @@ var wasmModules = map[string]struct {
 	"component": {"\x00asm\x0d\x00\x01\x00", WASMHeader{Target: WASMWASIP2}},
 	"cut":       {"\x00asm\x01\x00\x00\x00\x02\xff", WASMHeader{}},
 	"endless":   {"\x00asm\x01\x00\x00\x00\x02\xff\xff\xff\xff\x0f\x01", WASMHeader{}},
-	"text":      {"text", WASMHeader{}},
-	"nothing":   {"", WASMHeader{}},
+	// What stands behind the length of a section is none of its values.
+	"tables over the length":  {"\x00asm\x01\x00\x00\x00\x04\x01\x83\x07\x01\x05", WASMHeader{}},
+	"exports over the length": {"\x00asm\x01\x00\x00\x00\x04\x01\x03\x07\x00\x05\x03\x01\x00\x09", WASMHeader{TableCount: 3}},
+	"memory over the length":  {"\x00asm\x01\x00\x00\x00\x05\x03\x01\x01\x02\x08\x07\x01\x05", WASMHeader{MinimumPages: 2}},
+	"imports over the length": {"\x00asm\x01\x00\x00\x00\x02\x06\x01\x06wasi_x\x00\x00\x00\x07\x01\x05", WASMHeader{}},
+	"a name over the length":  {"\x00asm\x01\x00\x00\x00\x02\x03\x01\x7fx\x07\x01\x05" + strings.Repeat("y", 200), WASMHeader{}},
+	"text":                    {"text", WASMHeader{}},
+	"nothing":                 {"", WASMHeader{}},
 }
 
 func TestDetectWASM(t *testing.T) {

@@ -109,7 +109,9 @@ func (s *wasmSource) sections(guess *WASMHeader) {
 	for range wasmSections {
 		kind := s.byte()
 		length := s.number()
-		behind := s.window.offset + int64(min(length, uint64(s.window.end-s.window.offset)))
+		end := s.window.end
+		behind := s.window.offset + int64(min(length, uint64(end-s.window.offset)))
+		s.window.end = behind // what a section holds beyond its length is not its own
 		switch kind {
 		case imports:
 			s.imports(guess)
@@ -122,9 +124,10 @@ func (s *wasmSource) sections(guess *WASMHeader) {
 		case exports:
 			guess.ExportCount = uint16(min(s.number(), math.MaxUint16))
 		}
-		if s.ended || s.window.offset > behind {
+		if s.ended {
 			return
 		}
+		s.window.end = end
 		s.window.seek(behind)
 	}
 }
