@@ -63,17 +63,21 @@ func (s *Snapshot) lastWitness(file File) (lineage.Hash, error) {
 		}
 		return nil
 	})
-	if err != nil || newest == nil {
+	if err != nil {
 		return lineage.Hash{}, err
 	}
-	payload, err := readPayload(file, s, *newest)
-	if errors.Is(err, ErrCorrupt) {
-		return lineage.Hash{}, nil // nothing can be joined to what is no entry: a new chain begins
+	var hash lineage.Hash
+	if newest != nil {
+		payload, err := readPayload(file, s, *newest)
+		switch {
+		case err == nil:
+			hash = lineage.WitnessHash(payload)
+		case !errors.Is(err, ErrCorrupt): // nothing can be joined to what is no entry: a new chain begins
+			return lineage.Hash{}, fmt.Errorf("read the newest witness entry: %w", err)
+		}
 	}
-	if err != nil {
-		return lineage.Hash{}, fmt.Errorf("read the newest witness entry: %w", err)
-	}
-	return lineage.WitnessHash(payload), nil
+	s.cache.lastWitness.Store(&hash)
+	return hash, nil
 }
 
 // readPayload reads a small payload whole.

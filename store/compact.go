@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 )
 
 // CompactResult tells what a compaction did.
@@ -46,7 +45,7 @@ func (s *Store) compact(ctx context.Context, also *idSet, share ioShare) (result
 		return CompactResult{}, err
 	}
 	s.writer.setMerges(-1)
-	r := newRewrite(s, session, share)
+	r := newRewrite(ctx, s, session, share)
 	result, err = r.run(ctx, also)
 	s.writer.setMerges(1)
 	return result, errors.Join(err, s.writer.end(session))
@@ -62,29 +61,4 @@ func (w *writer) setMerges(step int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.merging -= step
-}
-
-// ioShare is the part of the time, in per cent, that a compaction may use the disk.
-type ioShare int
-
-// The shares of the published policy.
-const (
-	backgroundShare ioShare = 30
-	emergencyShare  ioShare = 60
-	fullSpeed       ioShare = 100
-)
-
-// rest waits as long as the share asks for after work took so long.
-func (share ioShare) rest(ctx context.Context, work time.Duration) error {
-	if share >= fullSpeed {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(work * time.Duration(fullSpeed-share) / time.Duration(share))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

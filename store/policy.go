@@ -29,6 +29,14 @@ const (
 	emergency
 )
 
+// share is the part of the disk's time that a compaction of such urgency may use.
+func (u urgency) share() ioShare {
+	if u == emergency {
+		return emergencyShare
+	}
+	return backgroundShare
+}
+
 // urgency applies the policy to what the manifest tells, without any reading.
 func (s *Snapshot) urgency() urgency {
 	dead, forgotten := s.deadBytes()
@@ -118,14 +126,10 @@ func (s *Store) consider(snapshot *Snapshot) {
 		}
 		return
 	}
-	share := backgroundShare
-	if need == emergency {
-		share = emergencyShare
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.running, m.cancel = true, cancel
 	m.done.Add(1)
-	go s.compactInBackground(ctx, share)
+	go s.compactInBackground(ctx, need.share())
 }
 
 func (s *Store) compactInBackground(ctx context.Context, share ioShare) {

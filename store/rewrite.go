@@ -16,9 +16,10 @@ import (
 type rewrite struct {
 	store   *Store
 	session *session
-	share   ioShare
+	pacer   *pacer
 	stamp   uint64
 	target  File
+	out     File // the target, at the pace that is asked for
 	tail    int64
 	ids     *idSet // of all rows in the new file
 	vectors []segments.DirectoryEntry
@@ -31,9 +32,9 @@ type rewrite struct {
 	segment int                               // vector segments of first
 }
 
-func newRewrite(s *Store, session *session, share ioShare) *rewrite {
+func newRewrite(ctx context.Context, s *Store, session *session, share ioShare) *rewrite {
 	return &rewrite{
-		store: s, session: session, share: share, stamp: uint64(time.Now().UnixNano()),
+		store: s, session: session, pacer: newPacer(ctx, share), stamp: uint64(time.Now().UnixNano()),
 		ids: newIDSet(), moved: map[int64]segments.DirectoryEntry{},
 	}
 }
@@ -78,8 +79,10 @@ func (r *rewrite) fill(ctx context.Context, also *idSet, temporary string) (Comp
 		return CompactResult{}, err
 	}
 	r.store.progress.total.Store(r.base.Size())
+	r.out = r.pacer.file(r.target)
 	err := r.first.source.with(ctx, func(old File) error {
-		if err := r.copyOthers(ctx, old, 0, r.base); err != nil {
+		old = r.pacer.file(old)
+		if err := r.copyOthers(old, 0, r.base); err != nil {
 			return err
 		}
 		if err := r.copyVectors(ctx, old, also); err != nil {
@@ -94,7 +97,10 @@ func (r *rewrite) fill(ctx context.Context, also *idSet, temporary string) (Comp
 				return err
 			}
 		}
-		return nil
+		// Commits know the newest entry of the audit chain; nobody shall wait for a
+		// walk that finds it.
+		_, err := r.base.lastWitness(old)
+		return err
 	})
 	if err != nil {
 		return CompactResult{}, err
@@ -110,7 +116,7 @@ func (r *rewrite) fill(ctx context.Context, also *idSet, temporary string) (Comp
 // offset from up to the end of base: what the manifest names, wherever it lies and
 // whatever became of its header; and of what a walk finds besides each segment that
 // the engine does not understand, and the audit chain.
-func (r *rewrite) copyOthers(ctx context.Context, old File, from int64, base *Snapshot) error {
+func (r *rewrite) copyOthers(old File, from int64, base *Snapshot) error {
 	named := map[int64]bool{}
 	var waiting []segments.DirectoryEntry // named, in file order
 	var total int64
@@ -126,7 +132,7 @@ func (r *rewrite) copyOthers(ctx context.Context, old File, from int64, base *Sn
 	}
 	copyNamed := func(before int64) error {
 		for len(waiting) > 0 && waiting[0].Offset < before {
-			entry, err := r.copySegment(ctx, old, waiting[0])
+			entry, err := r.copySegment(old, waiting[0])
 			if err != nil {
 				return err
 			}
@@ -142,7 +148,7 @@ func (r *rewrite) copyOthers(ctx context.Context, old File, from int64, base *Sn
 		if err := copyNamed(segment.Offset); err != nil {
 			return err
 		}
-		entry, err := r.copySegment(ctx, old, entryOf(segment))
+		entry, err := r.copySegment(old, entryOf(segment))
 		if err == nil && segment.Type != segments.TypeWitness {
 			r.adopted = append(r.adopted, entry)
 		}
@@ -181,22 +187,21 @@ func entryOf(segment segments.Segment) segments.DirectoryEntry {
 }
 
 // copySegment copies one segment byte for byte to the end of the new file.
-func (r *rewrite) copySegment(ctx context.Context, old File, segment segments.DirectoryEntry) (segments.DirectoryEntry, error) {
-	began := time.Now()
+func (r *rewrite) copySegment(old File, segment segments.DirectoryEntry) (segments.DirectoryEntry, error) {
 	length := segments.HeaderSize + int64(min(segment.PayloadLength, math.MaxInt64/2))
-	if err := copyRange(&offsetWriter{r.target, r.tail}, old, segment.Offset, length); err != nil {
+	if err := copyRange(&offsetWriter{r.out, r.tail}, old, segment.Offset, length); err != nil {
 		return segments.DirectoryEntry{}, fmt.Errorf("copy the %s at offset %d: %w", segment.Type, segment.Offset, err)
 	}
 	entry := segment
 	entry.Offset = r.tail
 	r.tail += length
 	r.store.progress.done.Add(length)
-	return entry, r.share.rest(ctx, time.Since(began))
+	return entry, nil
 }
 
 // catchUp copies what newest has and base has not.
 func (r *rewrite) catchUp(ctx context.Context, old File, newest *Snapshot) error {
-	if err := r.copyOthers(ctx, old, r.base.Size(), newest); err != nil {
+	if err := r.copyOthers(old, r.base.Size(), newest); err != nil {
 		return err
 	}
 	known := map[int64]bool{}
@@ -211,7 +216,7 @@ func (r *rewrite) catchUp(ctx context.Context, old File, newest *Snapshot) error
 		if _, err := readHeader(old, entry); err != nil {
 			return err
 		}
-		copied, err := r.copySegment(ctx, old, entry)
+		copied, err := r.copySegment(old, entry)
 		if err != nil {
 			return err
 		}

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
 
 	"rvffs/segments"
 )
@@ -27,7 +26,7 @@ func (r *rewrite) copyVectors(ctx context.Context, old File, also *idSet) error 
 			deleted.unite(also)
 		}
 		start := r.tail
-		err := r.copyRows(ctx, old, entries, true, func(_ int, _, id uint64) bool { return deleted.contains(id) })
+		err := r.copyRows(old, entries, true, func(_ int, _, id uint64) bool { return deleted.contains(id) })
 		if !errors.Is(err, errRecurs) {
 			return err
 		}
@@ -40,13 +39,13 @@ func (r *rewrite) copyVectors(ctx context.Context, old File, also *idSet) error 
 	if err != nil {
 		return err
 	}
-	return r.copyRows(ctx, old, entries, false, func(i int, row, _ uint64) bool { return superseded[i].contains(row) })
+	return r.copyRows(old, entries, false, func(i int, row, _ uint64) bool { return superseded[i].contains(row) })
 }
 
 // copyRows writes the rows of entries but those that are dead, and fails with
 // errRecurs if each id may occur only once and one does not.
-func (r *rewrite) copyRows(ctx context.Context, old File, entries []segments.DirectoryEntry, once bool, dead func(entry int, row, id uint64) bool) error {
-	c := rowCopier{rewrite: r, ctx: ctx, rowSize: segments.RowSize(r.base.Dimension()), once: once, writer: newBlockWriter(r.target), began: time.Now()}
+func (r *rewrite) copyRows(old File, entries []segments.DirectoryEntry, once bool, dead func(entry int, row, id uint64) bool) error {
+	c := rowCopier{rewrite: r, rowSize: segments.RowSize(r.base.Dimension()), once: once, writer: newBlockWriter(r.out)}
 	defer c.writer.close()
 	for i, entry := range entries {
 		if err := c.copySegment(old, entry, func(row, id uint64) bool { return dead(i, row, id) }); err != nil {
@@ -59,7 +58,6 @@ func (r *rewrite) copyRows(ctx context.Context, old File, entries []segments.Dir
 // rowCopier gathers rows into vector segments of the new file.
 type rowCopier struct {
 	*rewrite
-	ctx     context.Context
 	rowSize int
 	once    bool // each id may occur only once
 	writer  *blockWriter
@@ -67,7 +65,6 @@ type rowCopier struct {
 	block   []byte   // rows of current that wait for the writer
 	ids     []uint64 // of the rows read last
 	check   *segments.PayloadCheck
-	began   time.Time // when work on block began
 }
 
 // copySegment takes the live rows of one segment. A damaged one is ErrCorrupt: the
@@ -105,9 +102,6 @@ func (c *rowCopier) copySegment(old File, entry segments.DirectoryEntry, dead fu
 // copy takes some of the reader's rows from first on, and returns how many. They
 // are read to where they will be written from, and the live ones close up.
 func (c *rowCopier) copy(reader vectorReader, first int, dead func(row, id uint64) bool) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
 	count := min(reader.Count()-first, max(1, bytesPerRead/c.rowSize))
 	if err := c.room(count * c.rowSize); err != nil {
 		return 0, err
@@ -165,7 +159,7 @@ func (c *rowCopier) room(length int) error {
 	return nil
 }
 
-// flush hands the rows that wait over to the writer, and rests as the share asks.
+// flush hands the rows that wait over to the writer.
 func (c *rowCopier) flush() error {
 	if len(c.block) == 0 {
 		return nil
@@ -173,11 +167,6 @@ func (c *rowCopier) flush() error {
 	c.store.progress.done.Add(int64(len(c.block)))
 	var err error
 	c.block, err = c.writer.put(segmentBlock{c.current, c.current.payloadOffset() + c.current.length - int64(len(c.block)), c.block})
-	if err != nil {
-		return err
-	}
-	err = c.share.rest(c.ctx, time.Since(c.began))
-	c.began = time.Now()
 	return err
 }
 
@@ -195,7 +184,7 @@ func (c *rowCopier) finish() error {
 		return nil
 	}
 	e.sealVectors(c.base.Dimension())
-	if err := e.writeHead(c.target, c.stamp); err != nil {
+	if err := e.writeHead(c.out, c.stamp); err != nil {
 		return err
 	}
 	c.vectors = append(c.vectors, e.entry())

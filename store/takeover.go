@@ -22,6 +22,7 @@ func (r *rewrite) takeOver(ctx context.Context, temporary string) (CompactResult
 	}
 	before := session.base
 	old := session.file
+	r.out = r.target // nobody shall wait longer than needs be
 	if err := r.catchUp(ctx, old, before); err != nil {
 		return CompactResult{}, err
 	}

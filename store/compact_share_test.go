@@ -1,0 +1,94 @@
+package store
+
+import (
+	"context"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// slowFiles need a millisecond for each read and write. The time is that of a
+// synctest bubble.
+type slowFiles struct{ *memoryFiles }
+
+type slowFile struct{ File }
+
+func (s slowFiles) Open(name string, write bool) (File, error) {
+	file, err := s.memoryFiles.Open(name, write)
+	return slowFile{file}, err
+}
+
+func (s slowFiles) Create(name string, perm os.FileMode) (File, error) {
+	file, err := s.memoryFiles.Create(name, perm)
+	return slowFile{file}, err
+}
+
+func (f slowFile) ReadAt(p []byte, offset int64) (int, error) {
+	time.Sleep(time.Millisecond)
+	return f.File.ReadAt(p, offset)
+}
+
+func (f slowFile) WriteAt(p []byte, offset int64) (int, error) {
+	time.Sleep(time.Millisecond)
+	return f.File.WriteAt(p, offset)
+}
+
+// TestCompactionKeepsToItsShare: a compaction in the background leaves the disk to
+// others for 70 % of its time, an urgent one for 40 %, one that was asked for not at
+// all.
+func TestCompactionKeepsToItsShare(t *testing.T) {
+	t.Parallel()
+	if backgroundShare != 30 || emergencyShare != 60 || due.share() != backgroundShare || emergency.share() != emergencyShare {
+		t.Errorf("shares %d and %d, taken %d and %d", backgroundShare, emergencyShare, due.share(), emergency.share())
+	}
+	for share, want := range map[ioShare]time.Duration{30: 70 * time.Second, 60: 20 * time.Second, 100: 0} {
+		if got := share.pause(30 * time.Second); got != want {
+			t.Errorf("a share of %d %% rests %v after 30 s, want %v", share, got, want)
+		}
+	}
+	// Vectors and other segments are copied in many steps each, so that what cannot
+	// rest, such as the last step, hardly counts.
+	took := func(share ioShare) (elapsed time.Duration) {
+		synctest.Test(t, func(t *testing.T) {
+			files := slowFiles{newMemoryFiles()}
+			s, err := Create("a.rvf", CreateOptions{Dimension: 2048}, Options{Files: files})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ingest(t, s, nil, make([]float32, 4000*2048)...)
+			file, err := files.Open("a.rvf", true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			end := s.Current().Size()
+			for i := range uint64(100) {
+				encoded := encodedSegment(unknownType, 1000+i, noise(3000))
+				if _, err := file.WriteAt(encoded, end); err != nil {
+					t.Fatal(err)
+				}
+				end += int64(len(encoded))
+			}
+			if _, err := s.Snapshot(context.Background()); err != nil { // sees what is new in the file
+				t.Fatal(err)
+			}
+			began := time.Now()
+			if _, err := s.compact(context.Background(), nil, share); err != nil {
+				t.Fatal(err)
+			}
+			elapsed = time.Since(began)
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+		return elapsed
+	}
+	full := took(fullSpeed)
+	for _, share := range []ioShare{backgroundShare, emergencyShare} {
+		ratio := float64(took(share)) / float64(full)
+		want := 100 / float64(share)
+		if ratio < 0.9*want || ratio > 1.05*want {
+			t.Errorf("a compaction with a share of %d %% takes %.2f times as long as at full speed, want about %.2f", share, ratio, want)
+		}
+	}
+}
