@@ -1,11 +1,15 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"rvffs/segments"
 )
 
 // gatedFiles lets syncs wait until its gate is open, and counts them.
@@ -82,5 +86,111 @@ func TestCommitsThatWaitShareSyncs(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestReplacingSharesACommit: changes that only add stand before, behind and around
+// one that replaces an image. All become one commit, in which the image is replaced
+// and everything added is there, whatever their order.
+func TestReplacingSharesACommit(t *testing.T) {
+	t.Parallel()
+	for name, order := range map[string]string{
+		"a stream before": "sk", "a stream behind": "ks", "between streams": "sks", "a deletion and streams": "dssk",
+		"two kinds, which take turns": "spsk",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx := context.Background()
+			files := &gatedFiles{memoryFiles: newMemoryFiles(), gate: make(chan struct{}, 1000)}
+			for range cap(files.gate) {
+				files.gate <- struct{}{}
+			}
+			s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+			if err != nil {
+				t.Fatal(err)
+			}
+			old, image, program := noise(500), noise(800), append([]byte("\x7fELF"), noise(300)...)
+			if err := write(t, s, PartKernelImage, old); err != nil {
+				t.Fatal(err)
+			}
+			ingest(t, s, []uint64{1, 2}, 1, 1, 2, 2)
+			want := map[uint64][]float32{1: {1, 1}, 2: {2, 2}}
+
+			// A commit that holds the lead lets the others gather.
+			s.writer.lead.Lock()
+			s.writer.mu.Lock()
+			s.writer.leading = true
+			s.writer.mu.Unlock()
+			session, err := s.writer.begin(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := session.base.Epoch()
+			var changes sync.WaitGroup
+			for i, change := range order {
+				changes.Go(func() {
+					var err error
+					switch change {
+					case 's':
+						_, err = s.Ingest(ctx, []uint64{uint64(10 + i)}, []float32{float32(i), 5})
+					case 'd':
+						_, err = s.Delete(ctx, []uint64{1})
+					case 'k':
+						err = write(t, s, PartKernelImage, image)
+					case 'p':
+						err = write(t, s, PartEBPFProgram, program)
+					}
+					if err != nil {
+						t.Errorf("change %d (%c): %v", i, change, err)
+					}
+				})
+				switch change {
+				case 's':
+					want[uint64(10+i)] = []float32{float32(i), 5}
+				case 'd':
+					delete(want, 1)
+				}
+				for queued := 0; queued <= i; runtime.Gosched() {
+					s.writer.mu.Lock()
+					queued = len(s.writer.queue)
+					s.writer.mu.Unlock()
+				}
+			}
+			s.writer.mu.Lock()
+			round := s.writer.queue
+			s.writer.queue, s.writer.leading = nil, false
+			s.writer.mu.Unlock()
+			s.writer.round(session, round)
+			s.writer.lead.Unlock()
+			changes.Wait()
+			if err := s.writer.end(session); err != nil {
+				t.Fatal(err)
+			}
+			epochs := uint32(1)
+			if replacing(round) > 1 {
+				epochs = uint32(len(order))
+			}
+			if got := s.Current().Epoch() - before; got != epochs {
+				t.Errorf("%d commits, want %d", got, epochs)
+			}
+			for _, snapshot := range []*Snapshot{s.Current(), reopenStore(t, s)} {
+				if kernels := snapshot.ofType(segments.TypeKernel); len(kernels) != 1 {
+					t.Errorf("%d kernels: %+v", len(kernels), kernels)
+				}
+				if got, err := kernelImage(snapshot); err != nil || !bytes.Equal(got, image) {
+					t.Errorf("a kernel of %d bytes, want the new one of %d, %v", len(got), len(image), err)
+				}
+				if programs := len(snapshot.ofType(segments.TypeEBPF)); programs != strings.Count(order, "p") {
+					t.Errorf("%d programs", programs)
+				}
+			}
+			sameContents(t, contents(t, s), want)
+			if found := verify(t, s.Current()); found.Damages > 0 {
+				t.Error(describeFindings(found))
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
