@@ -34,12 +34,30 @@ func OpenDirectory(dir string) (*DirectoryFiles, error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: dir, Err: err}
 	}
-	file := os.NewFile(uintptr(descriptor), dir)
+	return below(descriptor, dir, lacksOpenat2())
+}
+
+// below takes over the descriptor of a directory.
+func below(descriptor int, name string, stepwise bool) (*DirectoryFiles, error) {
+	file := os.NewFile(uintptr(descriptor), name)
 	root, err := file.SyscallConn()
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return &DirectoryFiles{file: file, root: root, stepwise: lacksOpenat2()}, nil
+	return &DirectoryFiles{file: file, root: root, stepwise: stepwise}, nil
+}
+
+// Folder gives access to the files below the folder at name, as long as it is, and
+// wherever it is moved to.
+func (d *DirectoryFiles) Folder(name string) (folder *DirectoryFiles, err error) {
+	err = d.withRoot("open folder", name, func(root int) error {
+		descriptor, err := d.openat(root, name, unix.O_PATH|unix.O_DIRECTORY, 0)
+		if err == nil {
+			folder, err = below(descriptor, name, d.stepwise)
+		}
+		return err
+	})
+	return folder, err
 }
 
 // Name is the directory as it was opened.

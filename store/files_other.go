@@ -25,6 +25,15 @@ func OpenDirectory(dir string) (*DirectoryFiles, error) {
 	return &DirectoryFiles{root: root}, nil
 }
 
+// Folder gives access to the files below the folder at name.
+func (d *DirectoryFiles) Folder(name string) (*DirectoryFiles, error) {
+	root, err := d.root.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	return &DirectoryFiles{root: root}, nil
+}
+
 // Name is the directory as it was opened.
 func (d *DirectoryFiles) Name() string { return d.root.Name() }
 

@@ -215,9 +215,6 @@ func (s *Store) location() location {
 // Path is the store's file as it was opened, or as it was last renamed.
 func (s *Store) Path() string { return s.location().name }
 
-// Moved tells the store that its file now stands at name.
-func (s *Store) Moved(name string) { s.moved(location{s.location().files, name}) }
-
 // moved notes where the file lies from now on.
 func (s *Store) moved(to location) {
 	s.mu.Lock()

@@ -40,8 +40,8 @@ func (s *shownFile) is(info store.FileInfo) bool {
 // setAttributes changes the file or folder at name, if it is the one shown. Else it
 // fails with store.ErrStale, after which the kernel looks the name up again, judges
 // anew and asks once more.
-func (c *Catalog) setAttributes(name string, shown *shownFile, change AttributeChange) error {
-	held, err := c.files.Hold(name)
+func setAttributes(folder directory, name string, shown *shownFile, change AttributeChange) error {
+	held, err := folder.Hold(name)
 	if err != nil {
 		return err
 	}

@@ -21,22 +21,22 @@ const freshness = time.Second
 // Catalog is a directory of stores. Its methods, and those of its folders and
 // stores, may be called from several goroutines.
 type Catalog struct {
-	directory string
-	files     *store.DirectoryFiles
-	options   Options
+	name    string // of the directory
+	disk    *store.DirectoryFiles
+	files   directory // the same, as the catalog uses it
+	options Options
+	root    *Folder
 
-	scanning turn // held by the one who reads folders
+	// naming is the turn to change the tree, and with it the places of folders and
+	// stores: held by the one who reads folders, and by the one who renames. Nobody
+	// who only wants to look waits for it, once there is a tree.
+	naming turn
 
-	mu        sync.Mutex // guards what follows; never held over I/O
+	mu        sync.Mutex // guards what follows, and all places; nothing else is locked under it, and it is never held over I/O
 	tree      *tree
 	read      time.Time // when tree was made
-	changes   uint64    // that we made ourselves
-	reflected uint64    // changes that tree certainly shows
-	folders   map[string]*Folder
-	stores    map[string]*Store
-	links     map[string]*Link
+	stores    map[*Store]struct{}
 	observers []func(*Store)
-	closed    bool
 
 	open openStores
 
@@ -54,24 +54,22 @@ func Open(dir string, options Options) (*Catalog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open directory %q: %w", dir, err)
 	}
-	files, err := store.OpenDirectory(absolute)
+	disk, err := store.OpenDirectory(absolute)
 	if err != nil {
 		return nil, fmt.Errorf("open directory %q: %w", dir, err)
 	}
-	c := &Catalog{
-		directory: absolute, files: files, options: options,
-		scanning: newTurn(), folders: map[string]*Folder{}, stores: map[string]*Store{}, links: map[string]*Link{},
-	}
+	c := &Catalog{name: absolute, disk: disk, files: onDisk{disk}, options: options, naming: newTurn(), stores: map[*Store]struct{}{}}
 	c.open.limit = options.openStores()
+	c.root = c.newFolder(position{}, fileKey{})
+	c.root.files.open.Adopt(c.files)
 	return c, nil
 }
 
 // Close commits what streams still hold, and closes all stores.
 func (c *Catalog) Close() error {
 	c.mu.Lock()
-	c.closed = true
 	stores := make([]*Store, 0, len(c.stores))
-	for _, s := range c.stores {
+	for s := range c.stores {
 		stores = append(stores, s)
 	}
 	c.mu.Unlock()
@@ -79,7 +77,7 @@ func (c *Catalog) Close() error {
 	for _, s := range stores {
 		problems = append(problems, s.close())
 	}
-	return errors.Join(append(problems, c.files.Close())...)
+	return errors.Join(append(problems, c.root.files.release())...)
 }
 
 // Observe has f called after each commit that this process makes, with no lock
@@ -100,149 +98,112 @@ func (c *Catalog) committed(s *Store) {
 }
 
 // Root is the directory itself.
-func (c *Catalog) Root() *Folder { return c.folder(".") }
-
-func (c *Catalog) folder(name string) *Folder {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	f, known := c.folders[name]
-	if !known {
-		f = &Folder{catalog: c, path: name, number: c.nextNumber()}
-		c.folders[name] = f
-	}
-	return f
-}
-
-func (c *Catalog) store(name string) *Store {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s, known := c.stores[name]
-	if !known {
-		s = newStore(c, name, c.nextNumber())
-		c.stores[name] = s
-	}
-	return s
-}
-
-func (c *Catalog) link(name, target string, info store.FileInfo) *Link {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	l, known := c.links[name]
-	described := attributesOf(info)
-	described.Mode, described.Size = 0o777, int64(len(target))
-	if !known || l.target != target || l.attributes != described {
-		number := c.nextNumber()
-		if known {
-			number = l.number
-		}
-		l = &Link{number: number, target: target, attributes: described}
-		c.links[name] = l
-	}
-	return l
-}
+func (c *Catalog) Root() *Folder { return c.root }
 
 // nextNumber hands out the first inode number of a span. The root's is 1, as
 // everywhere.
 func (c *Catalog) nextNumber() uint64 { return (c.numbers.Add(1)-1)*inodeSpan + 1 }
 
-// changed makes the next look at the tree read the folders again.
-func (c *Catalog) changed() {
+// store is the one whose file lies at a path.
+func (c *Catalog) store(file string) *Store {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.changes++
+	return c.storeAt(file)
+}
+
+// storeAt is store for a caller that holds mu.
+func (c *Catalog) storeAt(file string) *Store {
+	folder := c.root
+	for _, name := range parts(path.Dir(file)) {
+		folder = folder.below(name)
+	}
+	return folder.storeNamed(path.Base(file))
 }
 
 // known is the tree as it is; good says whether it may be used without a look at
-// the folders, usable whether it at least shows all changes of our own.
-func (c *Catalog) known() (t *tree, good, usable bool) {
+// the folders.
+func (c *Catalog) known() (t *tree, good bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	usable = c.tree != nil && c.reflected == c.changes
-	return c.tree, usable && time.Since(c.read) < freshness, usable
+	return c.tree, c.tree != nil && time.Since(c.read) < freshness
 }
 
-// current is the tree, not older than freshness. While somebody else is reading
-// the folders, the former tree does.
-func (c *Catalog) current(ctx context.Context) (*tree, error) {
-	t, good, usable := c.known()
+// refresh makes the tree not older than freshness. While somebody else is reading
+// folders or renaming, the former tree does.
+func (c *Catalog) refresh(ctx context.Context) error {
+	t, good := c.known()
 	if good {
-		return t, nil
+		return nil
 	}
-	if !usable {
-		if err := c.scanning.take(ctx); err != nil {
-			return nil, err
+	if t == nil {
+		if err := c.naming.take(ctx); err != nil {
+			return err
 		}
-	} else if !c.scanning.tryTake() {
-		return t, nil
+	} else if !c.naming.tryTake() {
+		return nil
 	}
-	defer c.scanning.give()
-	if t, good, _ = c.known(); good {
-		return t, nil
+	defer c.naming.give()
+	if t, good = c.known(); good {
+		return nil
 	}
-	c.mu.Lock()
-	began, changes := time.Now(), c.changes
-	c.mu.Unlock()
-	next, err := c.scan(ctx, t)
+	began := time.Now()
+	var former map[string]*folderScan
+	if t != nil {
+		former = t.scans
+	}
+	scans, same, err := c.scan(ctx, c.files, ".", former)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("read directory %q: %w", c.name, err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tree, c.read, c.reflected = next, began, changes
-	return next, nil
+	if !same {
+		t = buildTree(scans, t)
+	}
+	c.show(t, func() { c.read = began })
+	return nil
 }
 
 // listed is what the newest listing saw of a store's file.
-func (c *Catalog) listed(file string) (store.FileInfo, bool) {
-	t, _, _ := c.known()
-	if t == nil {
+func (c *Catalog) listed(p *position) (store.FileInfo, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tree == nil {
 		return store.FileInfo{}, false
 	}
-	scan, known := t.scans[path.Dir(file)]
-	if !known {
-		return store.FileInfo{}, false
-	}
-	found, known := scan.stores[path.Base(file)]
-	if !known {
+	found := c.tree.facts(p.path())
+	if found == nil {
 		return store.FileInfo{}, false
 	}
 	return found.info, true
 }
 
-// scan reads all folders that changed since known was made.
-func (c *Catalog) scan(ctx context.Context, known *tree) (*tree, error) {
-	scans := map[string]*folderScan{}
-	same := known != nil
-	pending := []string{"."}
+// scan reads, in a folder and those below it, all that changed since former. The
+// folder stands at a path below another; those of the result are from there, too. same
+// says that nothing did.
+func (c *Catalog) scan(ctx context.Context, from directory, start string, former map[string]*folderScan) (scans map[string]*folderScan, same bool, err error) {
+	scans, same = map[string]*folderScan{}, true
+	pending := []string{start}
 	for len(pending) > 0 {
 		name := pending[len(pending)-1]
 		pending = pending[:len(pending)-1]
-		var former *folderScan
-		if known != nil {
-			former = known.scans[name]
-		}
-		scan, err := c.scanFolder(ctx, name, former)
+		scan, err := c.scanFolder(ctx, from, name, former[name])
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, false, ctx.Err()
 		}
-		if errors.Is(err, fs.ErrNotExist) && name != "." {
+		if errors.Is(err, fs.ErrNotExist) && name != start {
 			continue // gone since its parent was read
 		}
-		if err != nil && name != "." {
+		if err != nil && name != start {
 			c.options.Log.Warn().Err(err).Str("folder", name).Msg("cannot be read")
 			scan, err = &folderScan{}, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read directory %q: %w", c.directory, err)
+			return nil, false, err
 		}
-		same = same && scan == former
+		same = same && scan == former[name]
 		scans[name] = scan
 		for _, folder := range scan.folders {
-			pending = append(pending, path.Join(name, folder))
+			pending = append(pending, join(name, folder))
 		}
 	}
-	if same && len(scans) == len(known.scans) {
-		return known, nil
-	}
-	return buildTree(scans, known), nil
+	return scans, same && len(scans) == len(former), nil
 }

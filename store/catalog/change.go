@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"strings"
 
 	"rvffs/store"
@@ -44,91 +43,128 @@ func (s *Store) removeFile(ctx context.Context) error {
 	if writing {
 		return fmt.Errorf("%w: a stream into it is open", store.ErrLocked)
 	}
-	defer c.changed()
-	name := s.Path()
+	folder, name := s.where()
 	err = s.use(ctx, func(engine *store.Store) error { return engine.Remove() })
 	closed, closeErr := s.closeIdle()
 	if closed {
 		c.open.forget(s)
 	}
-	if err = errors.Join(err, closeErr); err != nil {
+	shown := c.reread(context.WithoutCancel(ctx), folder, name)
+	if err = errors.Join(err, closeErr, shown); err != nil {
 		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stores[name] == s {
-		delete(c.stores, name)
+	if folder.stores[name] == s {
+		delete(folder.stores, name)
+		delete(c.stores, s)
 	}
 	return nil
 }
 
-// move renames the store's file to the path full.
-func (s *Store) move(ctx context.Context, full string) error {
-	name := s.Path()
-	if err := s.moveFile(ctx, name, full); err != nil {
-		return fmt.Errorf("rename store %q to %q: %w", name, full, err)
+// move gives the store's file a new name, in another folder or in the same one.
+func (s *Store) move(ctx context.Context, target *Folder, newName string) error {
+	before := s.Path()
+	if err := s.moveFile(ctx, target, newName); err != nil {
+		return fmt.Errorf("rename store %q to %q: %w", before, join(target.Path(), newName), err)
 	}
 	return nil
 }
 
-func (s *Store) moveFile(ctx context.Context, name, full string) error {
-	c := s.catalog
+func (s *Store) moveFile(ctx context.Context, target *Folder, newName string) error {
 	// A store without an extension says in its file what it is; it can have other
 	// such names, and those with one.
-	plain := !strings.ContainsRune(strings.TrimLeft(path.Base(full), "."), '.')
-	if !isStoreName(full) && (isStoreName(name) || !plain) {
-		return fmt.Errorf("%w: %q does not end in .rvf, .rvdna, .rvtext, .rvgraph or .rvvis", store.ErrName, path.Base(full))
+	plain := !strings.ContainsRune(strings.TrimLeft(newName, "."), '.')
+	if !isStoreName(newName) && (isStoreName(s.Name()) || !plain) {
+		return fmt.Errorf("%w: %q does not end in .rvf, .rvdna, .rvtext, .rvgraph or .rvvis", store.ErrName, newName)
 	}
-	defer c.changed()
-	err := s.use(ctx, func(engine *store.Store) error { return engine.MoveTo(full) })
+	err := s.use(ctx, func(engine *store.Store) error {
+		return engine.MoveInto(&target.files, newName, func() error { return s.rename(ctx, target, newName) })
+	})
+	if errors.Is(err, fs.ErrExist) && !errors.Is(err, store.ErrExists) {
+		err = fmt.Errorf("%w: %w", store.ErrExists, err)
+	}
+	return err
+}
+
+// rename renames the file, and the store in the tree.
+func (s *Store) rename(ctx context.Context, target *Folder, newName string) error {
+	c := s.catalog
+	if err := target.files.keep(s); err != nil {
+		return err
+	}
+	if err := c.naming.take(ctx); err != nil {
+		return err
+	}
+	defer c.naming.give()
+	c.mu.Lock()
+	t, from, folder := c.tree, s.place.path(), s.place.folder
+	to := join(target.place.path(), newName)
+	s.place.begin()
+	c.mu.Unlock()
+	err := c.files.RenameNew(from, to)
+	if err != nil {
+		c.show(t, s.place.settle)
+		return err
+	}
+	found := t.facts(from)
+	oldFolder, oldName := split(from)
+	newFolder, _ := split(to)
+	next := t.edited(edit{oldFolder, oldName, standsAt{}}, edit{newFolder, newName, standsAt{store: found}})
+	c.show(next, func() {
+		delete(folder.stores, oldName)
+		target.stores[newName] = s
+		s.place.folder, s.place.name = target, newName
+		s.place.settle()
+	})
+	return nil
+}
+
+// moveFolder renames a plain folder. All that is below it moves along in one moment,
+// for those who look as for those who use it.
+func (c *Catalog) moveFolder(ctx context.Context, folder, target *Folder, newName string) error {
+	if isStoreName(newName) {
+		return fmt.Errorf("%w: %q is a store's name, not a folder's", store.ErrName, newName)
+	}
+	if _, err := target.Lookup(ctx, newName); err == nil {
+		return fmt.Errorf("rename folder %q to %q: %w", folder.Path(), newName, store.ErrExists)
+	}
+	from, former, err := c.renameFolder(ctx, folder, target, newName)
 	if errors.Is(err, fs.ErrExist) {
 		err = fmt.Errorf("%w: %w", store.ErrExists, err)
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = errors.Join(target.files.SyncDirectory(newName), former.files.SyncDirectory(newName))
 	}
-	c.mu.Lock()
-	delete(c.stores, name)
-	c.stores[full] = s
-	c.mu.Unlock()
-	s.mu.Lock()
-	s.path = full
-	s.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("rename folder %q: %w", from, err)
+	}
 	return nil
 }
 
-// movedBelow follows the renaming of a plain folder for all objects below it.
-func (c *Catalog) movedBelow(from, to string) {
+// renameFolder renames a folder on the disk and in the tree, and says where it stood.
+func (c *Catalog) renameFolder(ctx context.Context, folder, target *Folder, newName string) (from string, former *Folder, err error) {
+	if err := c.naming.take(ctx); err != nil {
+		return folder.Path(), nil, err
+	}
+	defer c.naming.give()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	for name, folder := range c.folders {
-		if moved, below := underneath(name, from, to); below {
-			delete(c.folders, name)
-			c.folders[moved] = folder
-			folder.path = moved
+	t, former := c.tree, folder.place.folder
+	from, oldName := folder.place.path(), folder.place.name
+	to := join(target.place.path(), newName)
+	folder.place.begin()
+	c.mu.Unlock()
+	if err := c.files.RenameNew(from, to); err != nil {
+		c.show(t, folder.place.settle)
+		return from, former, err
+	}
+	c.show(t.moved(from, to), func() {
+		if former.folders[oldName] == folder {
+			delete(former.folders, oldName)
 		}
-	}
-	for name, s := range c.stores {
-		if moved, below := underneath(name, from, to); below {
-			delete(c.stores, name)
-			c.stores[moved] = s
-			s.mu.Lock()
-			s.path = moved
-			engine := s.engine
-			s.mu.Unlock()
-			if engine != nil {
-				engine.Moved(moved)
-			}
-		}
-	}
-}
-
-// underneath translates a path at or below the folder from to where it is after
-// the folder became to.
-func underneath(name, from, to string) (string, bool) {
-	if name == from {
-		return to, true
-	}
-	rest, below := strings.CutPrefix(name, from+"/")
-	return path.Join(to, rest), below
+		target.folders[newName] = folder
+		folder.place.folder, folder.place.name = target, newName
+		folder.place.settle()
+	})
+	return from, former, nil
 }

@@ -37,7 +37,7 @@ func hasExtension(name string) bool {
 
 // lookReader reads facts, one file after the other.
 type lookReader struct {
-	files *store.FolderFiles
+	files listing
 	file  tailReader
 }
 
@@ -65,6 +65,12 @@ func (r *lookReader) facts(name string, former *facts) *facts {
 	defer func() { _ = file.Close() }()
 	r.file.reset(file, info.Size)
 	return readFacts(name, info, &r.file)
+}
+
+// shown says whether the file, of which something else was known before, stands in
+// the tree as a store. What was a store and is none any more does, and tells why.
+func (f *facts) shown(before *facts) bool {
+	return f != nil && (f.isStore || before != nil && before.isStore)
 }
 
 // describe says whether the facts are of a file that info is of, as it is now.

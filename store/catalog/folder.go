@@ -7,32 +7,96 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"slices"
 
 	"rvffs/store"
 )
 
-// Folder is a plain folder of the backing directory. There is one object for each
-// path, for as long as the catalog is open.
+// Folder is a plain folder of the backing directory. There is one object for each,
+// whatever its name, for as long as the catalog is open.
 type Folder struct {
 	catalog *Catalog
-	path    string
 	number  uint64
 	shown   shownFile
+	files   folderFiles
+
+	// The catalog's mu guards what follows.
+	place    position
+	identity fileKey // zero before it is known
+	folders  map[string]*Folder
+	stores   map[string]*Store
+	links    map[string]*Link
+}
+
+func (c *Catalog) newFolder(at position, identity fileKey) *Folder {
+	f := &Folder{
+		catalog: c, number: c.nextNumber(), place: at, identity: identity,
+		folders: map[string]*Folder{}, stores: map[string]*Store{}, links: map[string]*Link{},
+	}
+	f.files.folder = f
+	return f
 }
 
 // Number is the folder's inode number.
 func (f *Folder) Number() uint64 { return f.number }
 
 // Path is the folder's path below the backing directory, "." for that itself.
-func (f *Folder) Path() string { return f.path }
+func (f *Folder) Path() string { return f.catalog.pathOf(&f.place) }
+
+// recognize fails when an open folder is another one than this.
+func (f *Folder) recognize(opened directory) error {
+	info, err := opened.Stat(".")
+	if err != nil {
+		return err
+	}
+	found := fileKey{info.Device, info.Inode}
+	f.catalog.mu.Lock()
+	defer f.catalog.mu.Unlock()
+	if f.identity == (fileKey{}) {
+		f.identity = found
+	}
+	if f.identity != found {
+		return fmt.Errorf("%w: %w", store.ErrNotFound, errReplaced)
+	}
+	return nil
+}
+
+// below is the folder of a name in this one. When another than before stands there by
+// now, it is another object, and those who hold the former one go on with that. The
+// caller holds the catalog's mu.
+func (f *Folder) below(name string) *Folder {
+	c := f.catalog
+	var identity fileKey
+	if scan, known := c.tree.scans[join(f.place.path(), name)]; known {
+		identity = fileKey{scan.info.Device, scan.info.Inode}
+	}
+	folder, known := f.folders[name]
+	if known && folder.identity == (fileKey{}) {
+		folder.identity = identity
+	}
+	if !known || identity != (fileKey{}) && folder.identity != identity {
+		folder = c.newFolder(position{folder: f, name: name}, identity)
+		f.folders[name] = folder
+	}
+	return folder
+}
+
+// storeNamed is the store of a file in this folder. The caller holds the catalog's mu.
+func (f *Folder) storeNamed(name string) *Store {
+	s, known := f.stores[name]
+	if !known {
+		s = newStore(f.catalog, position{folder: f, name: name})
+		f.stores[name] = s
+		f.catalog.stores[s] = struct{}{}
+	}
+	return s
+}
 
 // Attributes are those of the backing folder.
 func (f *Folder) Attributes() (Attributes, error) {
-	info, err := f.catalog.files.Stat(f.path)
+	info, err := f.files.Stat(".")
 	if err != nil {
-		return Attributes{}, fmt.Errorf("folder %q: %w", f.path, err)
+		return Attributes{}, fmt.Errorf("folder %q: %w", f.Path(), err)
 	}
 	f.shown.set(info)
 	return attributesOf(info), nil
@@ -41,53 +105,63 @@ func (f *Folder) Attributes() (Attributes, error) {
 // List gives all names of the folder in order: folders, stores, and links for
 // stores that stand elsewhere.
 func (f *Folder) List(ctx context.Context) ([]Entry, error) {
-	t, err := f.catalog.current(ctx)
-	if err != nil {
+	entries, err := f.list(ctx)
+	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Name, b.Name) })
+	return entries, err
+}
+
+func (f *Folder) list(ctx context.Context) ([]Entry, error) {
+	c := f.catalog
+	if err := c.refresh(ctx); err != nil {
 		return nil, err
 	}
-	scan, known := t.scans[f.path]
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	path := f.place.path()
+	scan, known := c.tree.scans[path]
 	if !known {
-		return nil, fmt.Errorf("folder %q: %w", f.path, store.ErrNotFound)
+		return nil, fmt.Errorf("folder %q: %w", path, store.ErrNotFound)
 	}
 	entries := make([]Entry, 0, len(scan.folders)+len(scan.stores)+len(scan.symlinks))
 	for _, name := range scan.folders {
 		entries = append(entries, f.folderEntry(name))
 	}
 	for name := range scan.stores {
-		entries = append(entries, f.storeEntry(t, scan, name))
+		entries = append(entries, f.storeEntry(path, name, scan))
 	}
 	for name, link := range scan.symlinks {
 		entries = append(entries, f.linkEntry(name, link.target, link.info))
 	}
-	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Name, b.Name) })
 	return entries, nil
 }
 
 // Lookup finds one name.
 func (f *Folder) Lookup(ctx context.Context, name string) (Entry, error) {
-	t, err := f.catalog.current(ctx)
-	if err != nil {
+	if err := f.catalog.refresh(ctx); err != nil {
 		return Entry{}, err
 	}
-	if entry, found := f.find(t, name); found {
+	if entry, found := f.find(name); found {
 		return entry, nil
 	}
-	if _, err := f.catalog.files.Stat(path.Join(f.path, name)); err == nil {
+	if _, err := f.files.Stat(name); err == nil {
 		// Another process made it since the folder was read.
-		f.catalog.changed()
-		if t, err = f.catalog.current(ctx); err != nil {
+		if err := f.catalog.reread(ctx, f, name); err != nil {
 			return Entry{}, err
 		}
-		if entry, found := f.find(t, name); found {
+		if entry, found := f.find(name); found {
 			return entry, nil
 		}
 	}
-	return Entry{}, fmt.Errorf("%q in folder %q: %w", name, f.path, store.ErrNotFound)
+	return Entry{}, fmt.Errorf("%q in folder %q: %w", name, f.Path(), store.ErrNotFound)
 }
 
-// find looks a name up in one picture of the tree.
-func (f *Folder) find(t *tree, name string) (Entry, bool) {
-	scan, known := t.scans[f.path]
+// find looks a name up in the newest tree.
+func (f *Folder) find(name string) (Entry, bool) {
+	c := f.catalog
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	path := f.place.path()
+	scan, known := c.tree.scans[path]
 	if !known {
 		return Entry{}, false
 	}
@@ -95,7 +169,7 @@ func (f *Folder) find(t *tree, name string) (Entry, bool) {
 		return f.folderEntry(name), true
 	}
 	if _, known := scan.stores[name]; known {
-		return f.storeEntry(t, scan, name), true
+		return f.storeEntry(path, name, scan), true
 	}
 	if link, known := scan.symlinks[name]; known {
 		return f.linkEntry(name, link.target, link.info), true
@@ -103,52 +177,84 @@ func (f *Folder) find(t *tree, name string) (Entry, bool) {
 	return Entry{}, false
 }
 
+// folderEntry is a folder in this one. For this and the next two the caller holds the
+// catalog's mu.
 func (f *Folder) folderEntry(name string) Entry {
-	return Entry{Name: name, Kind: KindFolder, Folder: f.catalog.folder(path.Join(f.path, name))}
+	return Entry{Name: name, Kind: KindFolder, Folder: f.below(name)}
 }
 
-func (f *Folder) storeEntry(t *tree, scan *folderScan, name string) Entry {
-	file := join(f.path, name)
-	if place, nested := t.place[file]; nested {
-		return f.linkEntry(name, relative(f.path, place), scan.info)
+// storeEntry is a store whose file lies in this folder, of the given path, or the link
+// to where it stands.
+func (f *Folder) storeEntry(path, name string, scan *folderScan) Entry {
+	if place, nested := f.catalog.tree.place[join(path, name)]; nested {
+		return f.linkEntry(name, relative(path, place), scan.info)
 	}
-	return Entry{Name: name, Kind: KindStore, Store: f.catalog.store(file)}
+	return Entry{Name: name, Kind: KindStore, Store: f.storeNamed(name)}
 }
 
 // linkEntry is a symlink with owner and time of info.
 func (f *Folder) linkEntry(name, target string, info store.FileInfo) Entry {
-	return Entry{Name: name, Kind: KindLink, Link: f.catalog.link(join(f.path, name), target, info)}
+	link, known := f.links[name]
+	described := attributesOf(info)
+	described.Mode, described.Size = 0o777, int64(len(target))
+	if !known || link.target != target || link.attributes != described {
+		next := &Link{target: target, attributes: described}
+		if known {
+			next.number = link.number
+		} else {
+			next.number = f.catalog.nextNumber()
+		}
+		f.links[name] = next
+		link = next
+	}
+	return Entry{Name: name, Kind: KindLink, Link: link}
 }
 
 // Mkdir makes a new, empty root store when name has a store's extension, else a
 // plain folder. It is on the disk when Mkdir returns.
 func (f *Folder) Mkdir(ctx context.Context, name string, perm os.FileMode, uid, gid uint32) (Entry, error) {
 	c := f.catalog
-	full := path.Join(f.path, name)
-	if err := c.checkChange(checkFolderName(name, full)); err != nil {
+	if err := c.checkChange(checkFolderName(name, join(f.Path(), name))); err != nil {
 		return Entry{}, err
 	}
-	defer c.changed()
-	if isStoreName(name) {
-		created, err := store.Create(full, store.CreateOptions{
-			Dimension: c.options.Dimension, Metric: c.options.Metric, Perm: filePerm(perm), SetOwner: true, UID: uid, GID: gid,
-		}, store.Options{Files: c.files})
-		if err != nil {
-			return Entry{}, err
-		}
-		return Entry{Name: name, Kind: KindStore, Store: c.store(full)}, created.Close()
+	if err := f.make(ctx, name, perm, uid, gid); err != nil {
+		return Entry{}, err
 	}
-	err := c.files.Mkdir(full, perm, uid, gid)
+	// What was made is shown, whether its maker still waits or not.
+	ctx = context.WithoutCancel(ctx)
+	if err := errors.Join(c.refresh(ctx), c.reread(ctx, f, name)); err != nil {
+		return Entry{}, err
+	}
+	if entry, found := f.find(name); found {
+		return entry, nil
+	}
+	return Entry{}, fmt.Errorf("%q in folder %q: %w: it is gone already", name, f.Path(), store.ErrNotFound)
+}
+
+func (f *Folder) make(ctx context.Context, name string, perm os.FileMode, uid, gid uint32) error {
+	if isStoreName(name) {
+		options := f.catalog.options
+		created, err := store.Create(name, store.CreateOptions{
+			Dimension: options.Dimension, Metric: options.Metric, Perm: filePerm(perm), SetOwner: true, UID: uid, GID: gid,
+		}, store.Options{Files: &f.files})
+		if err != nil {
+			return err
+		}
+		return created.Close()
+	}
+	err := f.files.with(func(folder directory) error {
+		if err := folder.Mkdir(name, perm, uid, gid); err != nil {
+			return err
+		}
+		return folder.SyncDirectory(name)
+	})
 	if errors.Is(err, fs.ErrExist) {
 		err = fmt.Errorf("%w: %w", store.ErrExists, err)
 	}
-	if err == nil {
-		err = c.files.SyncDirectory(full)
-	}
 	if err != nil {
-		return Entry{}, fmt.Errorf("make folder %q: %w", full, err)
+		return fmt.Errorf("make folder %q: %w", join(f.Path(), name), err)
 	}
-	return f.folderEntry(name), nil
+	return nil
 }
 
 // filePerm is the mode of a store file whose folder is to have the given one.
@@ -156,33 +262,48 @@ func filePerm(folder os.FileMode) os.FileMode { return folder.Perm() &^ 0o111 }
 
 // Rmdir removes an empty plain folder, or a store that holds nothing.
 func (f *Folder) Rmdir(ctx context.Context, name string) error {
-	c := f.catalog
-	if err := c.checkWritable(); err != nil {
+	if err := f.catalog.checkWritable(); err != nil {
 		return err
 	}
 	entry, err := f.Lookup(ctx, name)
 	if err != nil {
 		return err
 	}
-	defer c.changed()
 	switch entry.Kind {
 	case KindStore:
 		return entry.Store.remove(ctx)
 	case KindFolder:
-		full := path.Join(f.path, name)
-		entries, err := entry.Folder.List(ctx)
-		if err == nil && len(entries) > 0 {
-			err = store.ErrNotEmpty
-		}
-		if err == nil {
-			err = errors.Join(c.files.Rmdir(full), c.files.SyncDirectory(full))
-		}
-		if err != nil {
-			return fmt.Errorf("remove folder %q: %w", full, err)
+		if err := f.removeFolder(ctx, entry.Folder, name); err != nil {
+			return fmt.Errorf("remove folder %q: %w", join(f.Path(), name), err)
 		}
 		return nil
 	}
 	return fmt.Errorf("remove %q: %w: it is a link to a derived store's folder", name, store.ErrNotPermitted)
+}
+
+func (f *Folder) removeFolder(ctx context.Context, folder *Folder, name string) error {
+	entries, err := folder.List(ctx)
+	if err != nil {
+		return err
+	}
+	if len(entries) > 0 {
+		return store.ErrNotEmpty
+	}
+	err = f.files.with(func(parent directory) error {
+		if err := parent.Rmdir(name); err != nil {
+			return err
+		}
+		return parent.SyncDirectory(name)
+	})
+	if err != nil {
+		return err
+	}
+	f.catalog.mu.Lock()
+	if f.folders[name] == folder {
+		delete(f.folders, name)
+	}
+	f.catalog.mu.Unlock()
+	return f.catalog.reread(context.WithoutCancel(ctx), f, name)
 }
 
 // Rename gives a folder or a store in this folder a new name in to.
@@ -195,39 +316,16 @@ func (f *Folder) Rename(ctx context.Context, name string, to Container, newName 
 	if !plain {
 		return fmt.Errorf("rename %q: %w", name, store.ErrCrossParent)
 	}
-	full := path.Join(target.path, newName)
-	if err := f.catalog.checkChange(checkFolderName(newName, full)); err != nil {
+	if err := f.catalog.checkChange(checkFolderName(newName, join(target.Path(), newName))); err != nil {
 		return fmt.Errorf("rename %q: %w", name, err)
 	}
 	switch entry.Kind {
 	case KindStore:
-		return entry.Store.move(ctx, full)
+		return entry.Store.move(ctx, target, newName)
 	case KindFolder:
 		return f.catalog.moveFolder(ctx, entry.Folder, target, newName)
 	}
 	return fmt.Errorf("rename %q: %w: it is a link to a derived store's folder", name, store.ErrNotPermitted)
-}
-
-// moveFolder renames a plain folder. Objects of what is below it stay behind under
-// the old paths and are forgotten.
-func (c *Catalog) moveFolder(ctx context.Context, folder, target *Folder, newName string) error {
-	if isStoreName(newName) {
-		return fmt.Errorf("%w: %q is a store's name, not a folder's", store.ErrName, newName)
-	}
-	if _, err := target.Lookup(ctx, newName); err == nil {
-		return fmt.Errorf("rename %q to %q: %w", folder.path, newName, store.ErrExists)
-	}
-	defer c.changed()
-	full := path.Join(target.path, newName)
-	err := c.files.RenameNew(folder.path, full)
-	if err == nil {
-		err = errors.Join(c.files.SyncDirectory(full), c.files.SyncDirectory(folder.path))
-	}
-	if err != nil {
-		return fmt.Errorf("rename folder %q: %w", folder.path, err)
-	}
-	c.movedBelow(folder.path, full)
-	return nil
 }
 
 func (c *Catalog) checkWritable() error {
@@ -251,8 +349,9 @@ func (f *Folder) SetAttributes(_ context.Context, change AttributeChange) error 
 	if err := f.catalog.checkWritable(); err != nil {
 		return err
 	}
-	if err := f.catalog.setAttributes(f.path, &f.shown, change); err != nil {
-		return fmt.Errorf("change attributes of folder %q: %w", f.path, err)
+	err := f.files.with(func(folder directory) error { return setAttributes(folder, ".", &f.shown, change) })
+	if err != nil {
+		return fmt.Errorf("change attributes of folder %q: %w", f.Path(), err)
 	}
 	return nil
 }

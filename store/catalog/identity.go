@@ -53,12 +53,12 @@ func (s *Store) IdentityJSON(ctx context.Context) (store.View, uint64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	t, err := s.catalog.current(ctx)
+	t, path, err := s.catalog.picture(ctx, &s.place)
 	if err != nil {
 		return nil, 0, err
 	}
 	var parent *store.Snapshot
-	parentFile, nested := t.parent[s.Path()]
+	parentFile, nested := t.parent[path]
 	if nested {
 		if parent, err = s.catalog.store(parentFile).Snapshot(ctx); err != nil && ctx.Err() != nil {
 			return nil, 0, err
@@ -70,7 +70,7 @@ func (s *Store) IdentityJSON(ctx context.Context) (store.View, uint64, error) {
 	if known.snapshot == snapshot && known.parent == parent && known.tree == t {
 		return store.TextView(known.text), known.generation, nil
 	}
-	text, err := s.describe(ctx, t, snapshot, parentFile, parent)
+	text, err := s.describe(ctx, t, path, snapshot, parentFile, parent)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -84,7 +84,7 @@ func (s *Store) IdentityJSON(ctx context.Context) (store.View, uint64, error) {
 	return store.TextView(next.text), next.generation, nil
 }
 
-func (s *Store) describe(ctx context.Context, t *tree, snapshot *store.Snapshot, parentFile string, parent *store.Snapshot) ([]byte, error) {
+func (s *Store) describe(ctx context.Context, t *tree, path string, snapshot *store.Snapshot, parentFile string, parent *store.Snapshot) ([]byte, error) {
 	identity, known := snapshot.Identity()
 	text := identityText{IdentityDescription: store.DescribeIdentity(identity), Root: identity.IsRoot()}
 	err := s.use(ctx, func(engine *store.Store) error {
@@ -96,7 +96,7 @@ func (s *Store) describe(ctx context.Context, t *tree, snapshot *store.Snapshot,
 		return nil, err
 	}
 	for _, file := range t.copies[identity.FileID] {
-		if known && file != s.Path() {
+		if known && file != path {
 			text.Copies = append(text.Copies, file)
 		}
 	}

@@ -5,14 +5,12 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-
-	"rvffs/store"
 )
 
 // look reads the facts of the named files of one folder, with as many workers as
 // there are processors. The result is in the order of names; nil stands for a file
 // that is gone. All ends with ctx.
-func look(ctx context.Context, folder *store.FolderFiles, names []string, former map[string]*facts) ([]*facts, error) {
+func look(ctx context.Context, folder listing, names []string, former map[string]*facts) ([]*facts, error) {
 	found := make([]*facts, len(names))
 	var next atomic.Int64
 	work := func() {

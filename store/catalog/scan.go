@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -32,23 +33,24 @@ type symlink struct {
 // nothing changed: file systems keep time in steps of a clock tick.
 const settleTime = 50 * time.Millisecond
 
-// scanFolder reads the folder at name, unless it still is as former describes it.
-func (c *Catalog) scanFolder(ctx context.Context, name string, former *folderScan) (*folderScan, error) {
-	info, err := c.files.Stat(name)
+// scanFolder reads the folder at a path below another, unless it still is as former
+// describes it.
+func (c *Catalog) scanFolder(ctx context.Context, from directory, name string, former *folderScan) (*folderScan, error) {
+	info, err := from.Stat(name)
 	if err != nil {
 		return nil, err
 	}
 	if former != nil && former.settled && former.is(info) {
 		return former, nil
 	}
-	folder, err := c.files.OpenFolder(name)
+	folder, err := from.OpenFolder(name)
 	if err != nil {
 		return nil, err
 	}
 	scan := &folderScan{symlinks: map[string]symlink{}}
 	if scan.info, err = folder.Info(); err == nil {
 		scan.settled = time.Since(scan.info.Modified) > settleTime
-		err = c.fill(ctx, scan, folder, name, former)
+		err = c.fill(ctx, scan, from, folder, name, former)
 	}
 	if err = errors.Join(err, folder.Close()); err != nil {
 		return nil, err
@@ -63,7 +65,7 @@ func (s *folderScan) is(info store.FileInfo) bool {
 }
 
 // fill reads what an open folder holds into scan.
-func (c *Catalog) fill(ctx context.Context, scan *folderScan, folder *store.FolderFiles, name string, former *folderScan) error {
+func (c *Catalog) fill(ctx context.Context, scan *folderScan, from directory, folder listing, name string, former *folderScan) error {
 	entries, err := folder.Entries()
 	if err != nil {
 		return err
@@ -72,9 +74,9 @@ func (c *Catalog) fill(ctx context.Context, scan *folderScan, folder *store.Fold
 	for _, entry := range entries {
 		full := join(name, entry.Name)
 		switch {
-		case full == ControlFolder:
+		case full == ControlFolder && from == c.files:
 		case store.IsTemporary(entry.Name):
-			c.sweep(full, entry.Type)
+			c.sweep(from, full, entry.Type)
 		case entry.Type.IsDir():
 			scan.folders = append(scan.folders, entry.Name)
 		case entry.Type == fs.ModeSymlink:
@@ -96,7 +98,7 @@ func (c *Catalog) fill(ctx context.Context, scan *folderScan, folder *store.Fold
 	scan.stores = make(map[string]*facts, len(candidates))
 	for i, candidate := range candidates {
 		before := known[candidate]
-		if now := found[i]; now != nil && (now.isStore || before != nil && before.isStore) {
+		if now := found[i]; now.shown(before) {
 			scan.stores[candidate] = now
 		}
 	}
@@ -104,7 +106,7 @@ func (c *Catalog) fill(ctx context.Context, scan *folderScan, folder *store.Fold
 }
 
 // readSymlink reads a symlink of an open folder; false when it is gone.
-func readSymlink(folder *store.FolderFiles, name string) (symlink, bool) {
+func readSymlink(folder listing, name string) (symlink, bool) {
 	info, err := folder.Stat(name)
 	if err != nil {
 		return symlink{}, false
@@ -118,26 +120,26 @@ func readSymlink(folder *store.FolderFiles, name string) (symlink, bool) {
 const litterAge = time.Minute
 
 // sweep removes a temporary file or folder that a crash left behind.
-func (c *Catalog) sweep(name string, kind fs.FileMode) {
+func (c *Catalog) sweep(from directory, name string, kind fs.FileMode) {
 	if c.options.ReadOnly || !kind.IsRegular() && !kind.IsDir() {
 		return
 	}
-	info, err := c.files.Stat(name)
+	info, err := from.Stat(name)
 	if err != nil || time.Since(info.Modified) < litterAge {
 		return
 	}
 	if kind.IsDir() {
-		if c.files.Rmdir(name) == nil { // never one that holds anything
+		if from.Rmdir(name) == nil { // never one that holds anything
 			c.options.Log.Info().Str("folder", name).Msg("removed what a crash left behind")
 		}
 		return
 	}
-	file, err := c.files.Open(name, true)
+	file, err := from.Open(name, true)
 	if err != nil {
 		return
 	}
 	defer func() { _ = file.Close() }()
-	if free, err := file.TryLock(); err == nil && free && !errors.Is(c.files.Remove(name), os.ErrNotExist) {
+	if free, err := file.TryLock(); err == nil && free && !errors.Is(from.Remove(name), os.ErrNotExist) {
 		c.options.Log.Info().Str("file", name).Msg("removed what a crash left behind")
 	}
 }
@@ -159,6 +161,9 @@ func join(folder, name string) string {
 	}
 	return folder + "/" + name
 }
+
+// split takes a path apart into its folder and its name there.
+func split(full string) (folder, name string) { return path.Dir(full), path.Base(full) }
 
 func parts(name string) []string {
 	if name == "." {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path"
 	"slices"
 	"sync"
 
@@ -25,10 +24,12 @@ type Store struct {
 	neighbors neighborFiles
 	shown     shownFile
 
-	mu      sync.Mutex // guards what follows; never held over I/O
-	path    string
+	place position // guarded by the catalog's mu
+
+	mu      sync.Mutex     // guards what follows; never held over I/O
 	engine  *store.Store   // nil while the store is closed
 	users   int            // of engine
+	held    *folderFiles   // kept open while engine is
 	known   store.Known    // from before the engine was closed
 	problem error          // why the file cannot be read as a store
 	judged  store.FileInfo // what problem was found in
@@ -43,24 +44,52 @@ type Store struct {
 	opening turn // held by the one who opens the engine
 }
 
-func newStore(c *Catalog, name string, number uint64) *Store {
-	return &Store{
-		catalog: c, number: number, path: name, spans: []uint64{number}, opening: newTurn(),
-	}
+func newStore(c *Catalog, at position) *Store {
+	number := c.nextNumber()
+	return &Store{catalog: c, number: number, place: at, spans: []uint64{number}, opening: newTurn()}
 }
 
 // Number is the inode number of the store's folder.
 func (s *Store) Number() uint64 { return s.number }
 
 // Path is the store file's path below the backing directory.
-func (s *Store) Path() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.path
-}
+func (s *Store) Path() string { return s.catalog.pathOf(&s.place) }
 
 // Name is the store's file name.
-func (s *Store) Name() string { return path.Base(s.Path()) }
+func (s *Store) Name() string {
+	_, name := s.where()
+	return name
+}
+
+// where is the folder that the store's file lies in, and its name there.
+func (s *Store) where() (*Folder, string) {
+	s.catalog.mu.Lock()
+	defer s.catalog.mu.Unlock()
+	return s.place.folder, s.place.name
+}
+
+// at runs act with the open folder of the store's file and the file's name. When there
+// is no such file because the store was renamed meanwhile, act runs again.
+func (s *Store) at(act func(folder directory, name string) error) error {
+	c := s.catalog
+	for {
+		c.mu.Lock()
+		before := s.place
+		c.mu.Unlock()
+		err := before.folder.files.with(func(folder directory) error { return act(folder, before.name) })
+		if !vanished(err) {
+			return err
+		}
+		c.mu.Lock()
+		moves, moving := s.place.moves, s.place.moving
+		c.mu.Unlock()
+		if moving != nil {
+			<-moving
+		} else if moves == before.moves {
+			return err
+		}
+	}
+}
 
 // Inode is the inode number of a path below the store's folder, the same one at
 // each call.
@@ -84,13 +113,20 @@ func (s *Store) Inode(view string) uint64 {
 
 // Attributes are those of the store file.
 func (s *Store) Attributes() (Attributes, error) {
-	name := s.Path()
-	info, err := s.catalog.files.Stat(name)
+	info, err := s.info()
 	if err != nil {
-		return Attributes{}, fmt.Errorf("store %q: %w", name, err)
+		return Attributes{}, fmt.Errorf("store %q: %w", s.Path(), err)
 	}
 	s.shown.set(info)
 	return attributesOf(info), nil
+}
+
+func (s *Store) info() (info store.FileInfo, err error) {
+	err = s.at(func(folder directory, name string) error {
+		info, err = folder.Stat(name)
+		return err
+	})
+	return info, err
 }
 
 // use runs f on the engine, which is opened if need be and stays open meanwhile.
@@ -116,20 +152,24 @@ func (s *Store) acquire(ctx context.Context) (engine *store.Store, fresh bool, e
 	if engine := s.join(); engine != nil {
 		return engine, false, nil
 	}
-	name := s.Path()
-	info, err := s.infoBefore(name)
+	info, err := s.infoBefore()
 	if err != nil {
-		return nil, false, fmt.Errorf("store %q: %w", name, err)
+		return nil, false, fmt.Errorf("store %q: %w", s.Path(), err)
 	}
 	if err := s.knownProblem(info); err != nil {
 		return nil, false, err
+	}
+	// Nobody renames the file meanwhile: that takes the engine.
+	folder, name := s.where()
+	if err := folder.files.keep(s); err != nil {
+		return nil, false, fmt.Errorf("store %q: %w", s.Path(), err)
 	}
 	open := store.OpenContext
 	if s.catalog.options.ReadOnly {
 		open = store.OpenReadOnlyContext
 	}
 	engine, err = open(ctx, name, store.Options{
-		Files: s.catalog.files, LockWait: s.catalog.options.LockWait, Known: s.knowledge(),
+		Files: &folder.files, LockWait: s.catalog.options.LockWait, Known: s.knowledge(),
 		Durability: s.catalog.options.Durability, OnLateSync: s.syncedLate,
 		OnCommit:   func(*store.Snapshot) { s.catalog.committed(s) },
 		Background: !s.catalog.options.ReadOnly, OnCompaction: s.compacted,
@@ -144,7 +184,7 @@ func (s *Store) acquire(ctx context.Context) (engine *store.Store, fresh bool, e
 	}
 	s.mu.Unlock()
 	if err != nil {
-		return nil, false, err
+		return nil, false, errors.Join(err, s.hold(nil).letGo())
 	}
 	if err := s.catalog.open.opened(s); err != nil {
 		s.catalog.options.Log.Warn().Err(err).Msg("closing idle stores failed")
@@ -155,16 +195,16 @@ func (s *Store) acquire(ctx context.Context) (engine *store.Store, fresh bool, e
 // infoBefore is metadata from before the file is opened: a problem that is found
 // then counts for as long as the metadata stay the same. While none is known, what
 // the listing saw will do.
-func (s *Store) infoBefore(name string) (store.FileInfo, error) {
+func (s *Store) infoBefore() (store.FileInfo, error) {
 	s.mu.Lock()
 	problem := s.problem
 	s.mu.Unlock()
 	if problem == nil {
-		if info, listed := s.catalog.listed(name); listed {
+		if info, listed := s.catalog.listed(&s.place); listed {
 			return info, nil
 		}
 	}
-	return s.catalog.files.Stat(name)
+	return s.info()
 }
 
 // join takes part in an engine that is open.
@@ -203,9 +243,10 @@ func (s *Store) closeIdle() (bool, error) {
 		s.mu.Unlock()
 		return engine == nil, nil
 	}
-	s.engine, s.known = nil, engine.Known()
+	held := s.held
+	s.engine, s.known, s.held = nil, engine.Known(), nil
 	s.mu.Unlock()
-	return true, engine.Close()
+	return true, errors.Join(engine.Close(), held.letGo())
 }
 
 // forgetKnown drops what a closed store knew. It is read again when the store is
@@ -233,9 +274,34 @@ func (s *Store) close() error {
 		problems = append(problems, stream.Abandon(context.Background()))
 	}
 	if engine != nil {
-		problems = append(problems, engine.Close())
+		problems = append(problems, engine.Close(), s.hold(nil).letGo())
 	}
 	return errors.Join(problems...)
+}
+
+// keep has the folder open for as long as the store's engine is, which is cheaper than
+// opening it for each file; the store lets the one go in which its file was before.
+func (f *folderFiles) keep(s *Store) error {
+	if _, err := f.hold(); err != nil {
+		return err
+	}
+	return s.hold(f).letGo()
+}
+
+// hold notes which folder is kept open, none for nil, and gives the one before.
+func (s *Store) hold(next *folderFiles) (former *folderFiles) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	former, s.held = s.held, next
+	return former
+}
+
+// letGo is release for what may be no folder.
+func (f *folderFiles) letGo() error {
+	if f == nil {
+		return nil
+	}
+	return f.release()
 }
 
 // Snapshot is the newest committed state; a change of the file by another process
@@ -246,8 +312,8 @@ func (s *Store) Snapshot(ctx context.Context) (*store.Snapshot, error) {
 		// The file was replaced by one that is no store. What is still open of the
 		// former stays readable.
 		_, closeErr := s.closeIdle()
-		s.catalog.changed()
-		return nil, errors.Join(err, closeErr)
+		folder, name := s.where()
+		return nil, errors.Join(err, closeErr, s.catalog.reread(ctx, folder, name))
 	}
 	return snapshot, err
 }
@@ -284,29 +350,34 @@ func (s *Store) ErrorText(ctx context.Context) []byte {
 
 // List gives the derived stores that stand in this one's folder.
 func (s *Store) List(ctx context.Context) ([]Entry, error) {
-	t, err := s.catalog.current(ctx)
-	if err != nil {
+	c := s.catalog
+	if err := c.refresh(ctx); err != nil {
 		return nil, err
 	}
-	children := t.children[s.Path()]
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	children := c.tree.children[s.place.path()]
 	entries := make([]Entry, 0, len(children))
 	for _, child := range children {
-		entries = append(entries, Entry{Name: child.name, Kind: KindStore, Store: s.catalog.store(child.file)})
+		entries = append(entries, Entry{Name: child.name, Kind: KindStore, Store: c.storeAt(child.file)})
 	}
 	return entries, nil
 }
 
 // Lookup finds one derived store by its name in this one's folder.
 func (s *Store) Lookup(ctx context.Context, name string) (Entry, error) {
-	t, err := s.catalog.current(ctx)
-	if err != nil {
+	c := s.catalog
+	if err := c.refresh(ctx); err != nil {
 		return Entry{}, err
 	}
-	children := t.children[s.Path()]
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	path := s.place.path()
+	children := c.tree.children[path]
 	if i, found := slices.BinarySearchFunc(children, name, func(c child, name string) int { return cmp.Compare(c.name, name) }); found {
-		return Entry{Name: name, Kind: KindStore, Store: s.catalog.store(children[i].file)}, nil
+		return Entry{Name: name, Kind: KindStore, Store: c.storeAt(children[i].file)}, nil
 	}
-	return Entry{}, fmt.Errorf("%q in store %q: %w", name, s.Path(), store.ErrNotFound)
+	return Entry{}, fmt.Errorf("%q in store %q: %w", name, path, store.ErrNotFound)
 }
 
 // Derive makes a derived store beside this one's file, on the disk when it
@@ -315,15 +386,22 @@ func (s *Store) Derive(ctx context.Context, name string, perm os.FileMode, uid, 
 	if err := s.catalog.checkChange(checkChildName(name)); err != nil {
 		return nil, err
 	}
-	full := path.Join(path.Dir(s.Path()), name)
+	var folder *Folder
 	err := s.use(ctx, func(engine *store.Store) error {
-		return engine.Derive(ctx, full, store.DeriveOptions{Perm: filePerm(perm), SetOwner: true, UID: uid, GID: gid})
+		folder, _ = s.where()
+		return engine.Derive(ctx, name, store.DeriveOptions{Perm: filePerm(perm), SetOwner: true, UID: uid, GID: gid})
 	})
-	s.catalog.changed()
 	if err != nil {
 		return nil, err
 	}
-	return s.catalog.store(full), nil
+	c := s.catalog
+	ctx = context.WithoutCancel(ctx)
+	if err := errors.Join(c.refresh(ctx), c.reread(ctx, folder, name)); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return folder.storeNamed(name), nil
 }
 
 // Rmdir removes a derived store that holds nothing.
@@ -350,7 +428,8 @@ func (s *Store) Rename(ctx context.Context, name string, to Container, newName s
 	if err := s.catalog.checkChange(checkChildName(newName)); err != nil {
 		return fmt.Errorf("rename %q: %w", name, err)
 	}
-	return entry.Store.move(ctx, path.Join(path.Dir(entry.Store.Path()), newName))
+	folder, _ := entry.Store.where()
+	return entry.Store.move(ctx, folder, newName)
 }
 
 // OpenAppend starts a stream of vectors into the store.
@@ -463,9 +542,9 @@ func (s *Store) SetAttributes(_ context.Context, change AttributeChange) error {
 	if change.Mode != nil {
 		change.Mode = new(filePerm(*change.Mode))
 	}
-	name := s.Path()
-	if err := s.catalog.setAttributes(name, &s.shown, change); err != nil {
-		return fmt.Errorf("change attributes of store %q: %w", name, err)
+	err := s.at(func(folder directory, name string) error { return setAttributes(folder, name, &s.shown, change) })
+	if err != nil {
+		return fmt.Errorf("change attributes of store %q: %w", s.Path(), err)
 	}
 	return nil
 }

@@ -284,6 +284,12 @@ func TestInodeNumbers(t *testing.T) {
 	}
 	run(t, "mkdir", m.path("plain.rvf", "later.rvf"))
 	run(t, "rm", "-f", m.backing("broken.rvf"))
+	eventually(t, "the removed file is not listed any more", func() error {
+		if slices.Contains(names(t, m.Point), "broken.rvf") {
+			return errors.New("it is listed")
+		}
+		return nil
+	})
 	after := inodes(t, m.Point)
 	for path, number := range before {
 		if now, still := after[path]; still && now != number {

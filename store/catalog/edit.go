@@ -1,0 +1,194 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"slices"
+)
+
+// edit is a change of what stands at one name. It goes into the tree without anything
+// else being read for it.
+type edit struct {
+	folder string // its path
+	name   string
+	now    standsAt
+}
+
+// standsAt is what stands at a name: one of these, or nothing.
+type standsAt struct {
+	store *facts
+	link  *symlink
+	// folders are a folder and those below it, by their paths from where it stands.
+	folders map[string]*folderScan
+}
+
+func (s standsAt) nothing() bool { return s.store == nil && s.link == nil && s.folders == nil }
+
+// edited is the tree after changes.
+func (t *tree) edited(changes ...edit) *tree {
+	scans := maps.Clone(t.scans)
+	for _, change := range changes {
+		change.apply(scans)
+	}
+	return buildTree(scans, t)
+}
+
+func (e edit) apply(scans map[string]*folderScan) {
+	former, known := scans[e.folder]
+	if !known {
+		return // gone, and all in it
+	}
+	full := join(e.folder, e.name)
+	maps.DeleteFunc(scans, func(name string, _ *folderScan) bool {
+		_, below := underneath(name, full, full)
+		return below
+	})
+	next := former.clone()
+	next.forget(e.name)
+	switch {
+	case e.now.store != nil:
+		next.stores[e.name] = e.now.store
+	case e.now.link != nil:
+		next.symlinks[e.name] = *e.now.link
+	case e.now.folders != nil:
+		next.addFolder(e.name)
+		for name, scan := range e.now.folders {
+			scans[join(e.folder, name)] = scan
+		}
+	}
+	scans[e.folder] = next
+}
+
+// moved is the tree after a folder was renamed.
+func (t *tree) moved(from, to string) *tree {
+	scans := make(map[string]*folderScan, len(t.scans))
+	for name, scan := range t.scans {
+		if now, below := underneath(name, from, to); below {
+			name = now
+		}
+		scans[name] = scan
+	}
+	oldFolder, oldName := split(from)
+	newFolder, newName := split(to)
+	if former, known := scans[oldFolder]; known {
+		next := former.clone()
+		next.forget(oldName)
+		scans[oldFolder] = next
+	}
+	if former, known := scans[newFolder]; known {
+		next := former.clone()
+		next.forget(newName)
+		next.addFolder(newName)
+		scans[newFolder] = next
+	}
+	return buildTree(scans, t)
+}
+
+// clone copies a scan that is to be changed.
+func (s *folderScan) clone() *folderScan {
+	next := *s
+	next.folders = slices.Clone(s.folders)
+	next.stores = make(map[string]*facts, len(s.stores)+1)
+	maps.Copy(next.stores, s.stores)
+	next.symlinks = make(map[string]symlink, len(s.symlinks)+1)
+	maps.Copy(next.symlinks, s.symlinks)
+	return &next
+}
+
+func (s *folderScan) has(name string) bool {
+	_, folder := slices.BinarySearch(s.folders, name)
+	_, link := s.symlinks[name]
+	return folder || link || s.stores[name] != nil
+}
+
+func (s *folderScan) forget(name string) {
+	s.folders = slices.DeleteFunc(s.folders, func(folder string) bool { return folder == name })
+	delete(s.stores, name)
+	delete(s.symlinks, name)
+}
+
+func (s *folderScan) addFolder(name string) {
+	at, _ := slices.BinarySearch(s.folders, name)
+	s.folders = slices.Insert(s.folders, at, name)
+}
+
+// underneath translates a path at or below the folder from to where it is after
+// the folder became to.
+func underneath(name, from, to string) (string, bool) {
+	if name == from {
+		return to, true
+	}
+	if len(name) > len(from) && name[:len(from)] == from && name[len(from)] == '/' {
+		return to + name[len(from):], true
+	}
+	return name, false
+}
+
+// reread takes into the tree what stands at a name of a folder now.
+func (c *Catalog) reread(ctx context.Context, f *Folder, name string) error {
+	if err := c.naming.take(ctx); err != nil {
+		return err
+	}
+	defer c.naming.give()
+	c.mu.Lock()
+	t, folder := c.tree, f.place.path()
+	c.mu.Unlock()
+	if t == nil {
+		return nil // nothing was read yet
+	}
+	scan, known := t.scans[folder]
+	if !known || f == c.root && name == ControlFolder {
+		return nil
+	}
+	now, err := f.look(ctx, name, scan.stores[name])
+	if err != nil || now.nothing() && !scan.has(name) {
+		return err
+	}
+	c.show(t.edited(edit{folder, name, now}), func() {})
+	return nil
+}
+
+// show makes a tree the newest, together with changes of places. The caller holds the
+// turn.
+func (c *Catalog) show(t *tree, change func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tree = t
+	change()
+}
+
+// look finds out what stands at one name. What was a store stays shown as one when it
+// is none any more.
+func (f *Folder) look(ctx context.Context, name string, former *facts) (now standsAt, err error) {
+	err = f.files.with(func(folder directory) error {
+		info, err := folder.Stat(name)
+		switch {
+		case vanished(err):
+			return nil
+		case err != nil:
+			return err
+		case info.Mode.IsDir():
+			now.folders, _, err = f.catalog.scan(ctx, folder, name, nil)
+			return err
+		}
+		names, err := folder.OpenFolder(".")
+		if err != nil {
+			return err
+		}
+		switch {
+		case info.Mode.Type() == fs.ModeSymlink:
+			if link, there := readSymlink(names, name); there {
+				now.link = &link
+			}
+		case info.Mode.IsRegular() && candidate(name):
+			reader := lookReader{files: names, file: tailReader{ctx: ctx}}
+			if found := reader.facts(name, nil); found.shown(former) {
+				now.store = found
+			}
+		}
+		return errors.Join(ctx.Err(), names.Close())
+	})
+	return now, err
+}

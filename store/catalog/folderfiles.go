@@ -1,0 +1,107 @@
+package catalog
+
+import (
+	"errors"
+	"os"
+
+	"rvffs/store"
+	"rvffs/store/shared"
+)
+
+// folderFiles are the files in one folder, reached by their bare names. The folder's
+// descriptor is open while somebody needs it: its name may change at any time, and
+// that of a folder above it, without anybody here having to know.
+type folderFiles struct {
+	folder *Folder
+	open   shared.Value[directory]
+}
+
+var _ store.FileSystem = (*folderFiles)(nil)
+
+// errReplaced says that a folder's path leads to another one.
+var errReplaced = errors.New("another folder took its place")
+
+// with runs act with the open folder.
+func (f *folderFiles) with(act func(directory) error) error {
+	folder, err := f.hold()
+	if err != nil {
+		return err
+	}
+	return errors.Join(act(folder), f.release())
+}
+
+// hold keeps the folder open until release.
+func (f *folderFiles) hold() (directory, error) { return f.open.Acquire(f.find) }
+
+func (f *folderFiles) release() error { return f.open.Release() }
+
+// find opens the folder at its path of this moment.
+func (f *folderFiles) find() (folder directory, err error) {
+	c := f.folder.catalog
+	err = c.follow(&f.folder.place, func(path string) error {
+		found, err := c.files.Folder(path)
+		if err != nil {
+			return err
+		}
+		if err := f.folder.recognize(found); err != nil {
+			return errors.Join(err, found.Close())
+		}
+		folder = found
+		return nil
+	})
+	return folder, err
+}
+
+// fileIn gives what act finds in the open folder.
+func fileIn[T any](f *folderFiles, act func(directory) (T, error)) (found T, err error) {
+	err = f.with(func(folder directory) error {
+		found, err = act(folder)
+		return err
+	})
+	return found, err
+}
+
+// Open implements store.FileSystem.
+func (f *folderFiles) Open(name string, write bool) (store.File, error) {
+	return fileIn(f, func(folder directory) (store.File, error) { return folder.Open(name, write) })
+}
+
+// Create implements store.FileSystem.
+func (f *folderFiles) Create(name string, perm os.FileMode) (store.File, error) {
+	return fileIn(f, func(folder directory) (store.File, error) { return folder.Create(name, perm) })
+}
+
+// Stat implements store.FileSystem.
+func (f *folderFiles) Stat(name string) (store.FileInfo, error) {
+	return fileIn(f, func(folder directory) (store.FileInfo, error) { return folder.Stat(name) })
+}
+
+// Link implements store.FileSystem.
+func (f *folderFiles) Link(oldName, newName string) error {
+	return f.with(func(folder directory) error { return folder.Link(oldName, newName) })
+}
+
+// Rename implements store.FileSystem.
+func (f *folderFiles) Rename(oldName, newName string) error {
+	return f.with(func(folder directory) error { return folder.Rename(oldName, newName) })
+}
+
+// RenameNew implements store.FileSystem.
+func (f *folderFiles) RenameNew(oldName, newName string) error {
+	return f.with(func(folder directory) error { return folder.RenameNew(oldName, newName) })
+}
+
+// Remove implements store.FileSystem.
+func (f *folderFiles) Remove(name string) error {
+	return f.with(func(folder directory) error { return folder.Remove(name) })
+}
+
+// SyncDirectory implements store.FileSystem.
+func (f *folderFiles) SyncDirectory(name string) error {
+	return f.with(func(folder directory) error { return folder.SyncDirectory(name) })
+}
+
+// Siblings implements store.FileSystem.
+func (f *folderFiles) Siblings(name string) ([]string, error) {
+	return fileIn(f, func(folder directory) ([]string, error) { return folder.Siblings(name) })
+}

@@ -1,0 +1,102 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"syscall"
+)
+
+// position is where a folder, or the file of a store, stands: its name in a folder. It
+// is guarded by the catalog's mu, so that everybody sees all places as they are at
+// one moment.
+type position struct {
+	folder *Folder // nil for the directory itself
+	name   string
+	moves  uint64        // how often it got another
+	moving chan struct{} // closed when the rename that is under way is over; nil without one
+}
+
+// path is the path below the backing directory. The caller holds mu.
+func (p *position) path() string {
+	if p.folder == nil {
+		return "."
+	}
+	return join(p.folder.place.path(), p.name)
+}
+
+// standing tells two moments apart between which a path meant something else.
+type standing struct {
+	path  string
+	moves uint64 // of the place and of all folders above it
+}
+
+// standing is that of this moment, with the rename that is under way of the place or
+// of a folder above it. The caller holds mu.
+func (p *position) standing() (now standing, moving chan struct{}) {
+	now.path = p.path()
+	for at := p; ; at = &at.folder.place {
+		now.moves += at.moves
+		if at.moving != nil {
+			moving = at.moving
+		}
+		if at.folder == nil {
+			return now, moving
+		}
+	}
+}
+
+// begin notes that the place is about to be renamed; settle, that it was, or was not.
+// Between the two a path may lead nowhere. The caller holds mu.
+func (p *position) begin() { p.moving = make(chan struct{}) }
+
+func (p *position) settle() {
+	close(p.moving)
+	p.moving = nil
+	p.moves++
+}
+
+// pathOf is the path of a place at this moment.
+func (c *Catalog) pathOf(p *position) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return p.path()
+}
+
+// follow runs act with the path of a place. When that leads nowhere because the place
+// was renamed meanwhile, or is being renamed, act runs again with the new one.
+func (c *Catalog) follow(p *position, act func(path string) error) error {
+	for {
+		c.mu.Lock()
+		before, _ := p.standing()
+		c.mu.Unlock()
+		err := act(before.path)
+		if !vanished(err) {
+			return err
+		}
+		c.mu.Lock()
+		now, moving := p.standing()
+		c.mu.Unlock()
+		if moving != nil {
+			<-moving
+		} else if now == before {
+			return err
+		}
+	}
+}
+
+// vanished says whether an operation failed because there was nothing at the path.
+func vanished(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// picture is the newest tree, not older than freshness, with the path that a place
+// has in it.
+func (c *Catalog) picture(ctx context.Context, p *position) (*tree, string, error) {
+	if err := c.refresh(ctx); err != nil {
+		return nil, "", err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tree, p.path(), nil
+}
