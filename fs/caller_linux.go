@@ -67,6 +67,24 @@ func parseStatus(content []byte) caller {
 	return caller{group: group, exiting: !bytes.Contains(rest, []byte("\nVmSize:"))}
 }
 
+// dying says whether a thread has been given a signal that ends it. The kernel turns
+// every such signal into SIGKILL, which it marks with each thread of the process.
+func dying(thread uint32) bool {
+	if thread == 0 {
+		return false // out of sight
+	}
+	content, err := readSmall("/proc/"+strconv.Itoa(int(thread))+"/status", statusSize)
+	return err != nil || killed(content)
+}
+
+// killed reads /proc/PID/status.
+func killed(content []byte) bool {
+	_, rest, found := bytes.Cut(content, []byte("\nSigPnd:"))
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	pending, err := strconv.ParseUint(string(bytes.TrimSpace(line)), 16, 64)
+	return found && err == nil && pending&(1<<(unix.SIGKILL-1)) != 0
+}
+
 // process is a hold on a process by which its end can be seen, and which no later
 // process of the same number can be mistaken for.
 type process struct {

@@ -7,6 +7,9 @@
 // The nodes know no bytes of the format and open no files: they ask the catalog,
 // and errno.go is the one place where its errors become error numbers.
 //
+// Requests that only look pass patience.go first, which lets callers leave who are
+// killed while a disk does not answer.
+//
 // Two rules keep the kernel's caches right. A kernel inode never changes its
 // bytes: a view belongs to one committed state, and the next state is a new
 // inode of the same number. And a name expires within a second, or at once when

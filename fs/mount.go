@@ -58,7 +58,7 @@ func Mount(c *catalog.Catalog, mountPoint string, o Options) (*Server, error) {
 	t := &tree{catalog: c, files: controlFiles(c, o.Files), readOnly: o.ReadOnly, strictHashes: o.StrictHashes, log: o.Log}
 	c.Observe(t.expiry.committed)
 	root := &folderNode{directory: directory{node{tree: t}}, folder: c.Root()}
-	server, err := nodefs.Mount(mountPoint, root, o.settings(root))
+	server, err := mountPatiently(mountPoint, root, o.settings(root))
 	if err != nil {
 		return nil, fmt.Errorf("mount %s: %w", mountPoint, errors.New(strings.TrimSpace(err.Error())))
 	}
