@@ -64,8 +64,16 @@ func OpenReadOnlyContext(ctx context.Context, name string, options Options) (*St
 	return open(ctx, name, options, true)
 }
 
+// open resolves symlinks first where the caller leaves the way to the file to it, so
+// that lock and temporary files stand beside the file itself.
 func open(ctx context.Context, name string, options Options, readOnly bool) (*Store, error) {
-	s, err := locate(name, options)
+	file := name
+	if options.Files == nil {
+		if real, err := filepath.EvalSymlinks(name); err == nil {
+			file = real // else opening it says what is wrong
+		}
+	}
+	s, err := locate(file, options)
 	if err != nil {
 		return nil, fmt.Errorf("open store %q: %w", name, err)
 	}

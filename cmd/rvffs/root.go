@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 
@@ -70,4 +71,13 @@ func asHelper(root *cobra.Command, arguments []string) []string {
 		return arguments
 	}
 	return append([]string{"mount"}, arguments...)
+}
+
+// target is the file that a path leads to through symlinks, or the path itself where
+// it leads nowhere.
+func target(path string) string {
+	if plain, err := filepath.EvalSymlinks(path); err == nil {
+		return plain
+	}
+	return path
 }

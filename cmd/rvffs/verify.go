@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -118,7 +119,7 @@ func (v *verification) checkLineage(snapshot *store.Snapshot, family *family) (*
 	case identity.FileID == identity.ParentID:
 		return v.mismatch(lineage.CheckLink(identity, identity)), nil
 	}
-	candidates, err := family.find(identity.ParentID, filepath.Dir(v.File))
+	candidates, err := family.find(identity.ParentID, filepath.Dir(v.File), filepath.Dir(target(v.File)))
 	if err != nil {
 		return nil, err
 	}
@@ -174,25 +175,37 @@ func newFamily(given []string) *family {
 	return &family{files: map[lineage.FileID][]string{}, seen: map[string]bool{}, given: given}
 }
 
-// find lists the files with that id among those given and those in folder.
-func (f *family) find(id lineage.FileID, folder string) ([]string, error) {
+// find lists the files with that id among those given and those in folders.
+func (f *family) find(id lineage.FileID, folders ...string) ([]string, error) {
 	for _, file := range f.given {
 		f.add(file)
 	}
 	f.given = nil
-	if !f.first(folder) {
-		return f.files[id], nil
-	}
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return nil, err
-	}
-	for _, entry := range entries {
-		if _, named := lineage.ProfileOfName(entry.Name()); named && entry.Type().IsRegular() {
-			f.add(filepath.Join(folder, entry.Name()))
+	for _, folder := range folders {
+		if err := f.addFolder(folder); err != nil {
+			return nil, err
 		}
 	}
 	return f.files[id], nil
+}
+
+// addFolder remembers the ids of the stores in a folder, also of those that are
+// there by a symlink.
+func (f *family) addFolder(folder string) error {
+	if !f.first(folder) {
+		return nil
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		kind := entry.Type()
+		if _, named := lineage.ProfileOfName(entry.Name()); named && (kind.IsRegular() || kind == fs.ModeSymlink) {
+			f.add(filepath.Join(folder, entry.Name()))
+		}
+	}
+	return nil
 }
 
 // add remembers the id of a file; one that cannot be read is nobody's parent.
@@ -210,9 +223,9 @@ func (f *family) add(file string) {
 	_ = s.Close()
 }
 
-// first says whether path has not been looked at before.
+// first says whether path, wherever symlinks lead it, has not been looked at before.
 func (f *family) first(path string) bool {
-	absolute, err := filepath.Abs(path)
+	absolute, err := filepath.Abs(target(path))
 	if err != nil {
 		absolute = path
 	}
