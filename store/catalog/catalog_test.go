@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -211,6 +212,52 @@ func TestDeepLineage(t *testing.T) {
 	roots := slices.DeleteFunc(entries, func(e Entry) bool { return e.Kind == KindLink })
 	if len(roots) != 2 {
 		t.Errorf("%d stores at the root, want the first and the one too deep", len(roots))
+	}
+}
+
+// TestLinksOfLongNames derives stores with names so long that the place of a late
+// descendant is longer than a link's text can be. Each is shown all the same: in its
+// parent, with a link where its file lies, or there.
+func TestLinksOfLongNames(t *testing.T) {
+	files := map[string][]byte{}
+	const generations = 40
+	for i := range generations {
+		files[strings.Repeat("d/", i%5)+strings.Repeat(string(rune('A'+i)), 246)+".rvf"] = person(byte(i+1), byte(i))
+	}
+	p := newPlace(t, files, Options{})
+	shown := map[string]bool{}
+	longest, roots := 0, 0
+	var visit func(c Container, place string)
+	visit = func(c Container, place string) {
+		entries, err := c.List(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			at := path.Join(place, e.Name)
+			switch e.Kind {
+			case KindFolder:
+				visit(e.Folder, at)
+			case KindStore:
+				if shown[e.Store.Path()] {
+					t.Errorf("%.20s is shown twice", e.Name)
+				}
+				shown[e.Store.Path()] = true
+				if _, folder := c.(*Folder); folder {
+					roots++
+				}
+				visit(e.Store, at)
+			case KindLink:
+				longest = max(longest, len(e.Link.Target()))
+			}
+		}
+	}
+	visit(p.catalog.Root(), ".")
+	if len(shown) != generations || longest > longestTarget || longest < longestTarget-2*256 {
+		t.Errorf("%d of %d stores are shown; the longest link has %d bytes", len(shown), generations, longest)
+	}
+	if want := (generations + 15) / 16; roots < want || roots > want+1 {
+		t.Errorf("%d stores stand where their files are, want about %d", roots, want)
 	}
 }
 

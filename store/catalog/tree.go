@@ -68,8 +68,14 @@ func buildTree(scans map[string]*folderScan, former *tree) *tree {
 	for parent, children := range t.children {
 		nameChildren(parent, children)
 	}
-	for file := range t.parent {
-		t.settle(file)
+	var first []string
+	for file := range t.children {
+		if _, nested := t.parent[file]; !nested {
+			first = append(first, file)
+		}
+	}
+	for _, file := range first {
+		t.settle(file, file)
 	}
 	return t
 }
@@ -174,16 +180,22 @@ func distinctName(file string, n int) string {
 	return name + extension
 }
 
-// settle finds where a store stands, its ancestors first.
-func (t *tree) settle(file string) string {
-	if place, known := t.place[file]; known {
-		return place
-	}
-	if parent, nested := t.parent[file]; nested {
-		for _, sibling := range t.children[parent] {
-			t.place[sibling.file] = path.Join(t.settle(parent), sibling.name)
+// longestTarget is the length, in bytes, of the longest path that a symlink can hold.
+const longestTarget = 4095
+
+// settle finds where the stores derived from one stand, which itself stands at
+// place. Those so far down that no link could lead there stand where their files are.
+func (t *tree) settle(file, place string) {
+	var near []child
+	for _, c := range t.children[file] {
+		if at := join(place, c.name); len(relative(path.Dir(c.file), at)) <= longestTarget {
+			t.place[c.file] = at
+			near = append(near, c)
+			t.settle(c.file, at)
+			continue
 		}
-		return t.place[file]
+		delete(t.parent, c.file)
+		t.settle(c.file, c.file)
 	}
-	return file
+	t.children[file] = near
 }

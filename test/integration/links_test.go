@@ -24,7 +24,7 @@ func TestLinksAreShownAsTheyAre(t *testing.T) {
 	dir := folder(t, map[string][]byte{
 		"store.rvf": rawfile.NewBuilder("store.rvf", 2).Vec(map[uint64][]float32{1: {1, 2}}).Manifest().Bytes, "team/notes.txt": nil,
 	})
-	deep := strings.Repeat("./", 2000) + "store.rvf"
+	deep := strings.Repeat("./", 2043) + "store.rvf" // 4095 bytes, the longest there can be
 	links := map[string]string{
 		"beside.rvf": "store.rvf", "team/up.rvf": "../store.rvf", "other.rvf": filepath.Join(elsewhere, "other.rvf"), "nowhere.rvf": "gone.rvf",
 		"loop.rvf": "loop.rvf", "out": "../../..", "folder": "team", "notes": "team/notes.txt", "deep.rvf": deep, "self.rvf": filepath.Join(dir, "store.rvf"),
