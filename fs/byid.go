@@ -50,7 +50,7 @@ func (n *byIDNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) 
 	if !valid {
 		return nil, syscall.ENOENT
 	}
-	return n.tree.lookupVector(ctx, n.EmbeddedInode(), n.store, byIDPath+"/"+name, id, format, out)
+	return n.tree.lookupVector(ctx, n.EmbeddedInode(), n.store, id, format, out)
 }
 
 // parseVectorName takes a name such as 12.json apart. There is one for each id and
@@ -72,12 +72,12 @@ func parseID(digits string) (id uint64, valid bool) {
 }
 
 // lookupVector answers a lookup of a file about the vector with an id.
-func (t *tree) lookupVector(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path string, id uint64, format vecio.FileFormat, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+func (t *tree) lookupVector(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, id uint64, format vecio.FileFormat, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	view, snapshot, err := s.VectorByID(ctx, id, format)
 	if err != nil {
-		return nil, t.errno(s.Path(), "show "+path, err)
+		return nil, t.errno(s.Path(), "show a vector", err)
 	}
-	return t.lookupViewAs(ctx, parent, s, path, view, vectorIdentity(s, snapshot, id, format), snapshot.Time(), out)
+	return t.lookupViewAs(ctx, parent, s, byIDPath, view, vectorIdentity(s, snapshot, id, format), stateOf(snapshot), out)
 }
 
 // vectorIdentity tells the file about a vector apart from all others. Numbers recur

@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
+
+	"rvffs/store"
 )
 
 // caller is who sent a request. The zero value is one that cannot be seen from
@@ -34,6 +37,78 @@ func callerOf(ctx context.Context) caller {
 	}
 	return parseStatus(content)
 }
+
+// identify says for whom a request is made: the user and the group that count for
+// files, and the supplementary groups once they are asked for.
+func identify(ctx context.Context) store.Caller {
+	sender, known := fuse.FromContext(ctx)
+	if !known {
+		return store.Caller{} // nobody's request
+	}
+	asks := store.Caller{UID: sender.Uid, GID: sender.Gid}
+	if !asks.Trusted() {
+		asks.Groups = sync.OnceValue(func() []uint32 { return groupsOf(sender) })
+	}
+	return asks
+}
+
+// groupsOf reads the supplementary groups of the thread that sent a request; none
+// where it cannot be seen, or where another has its number by now or acts for
+// somebody else.
+func groupsOf(sender *fuse.Caller) []uint32 {
+	if sender.Pid == 0 {
+		return nil
+	}
+	content, err := readSmall("/proc/"+strconv.Itoa(int(sender.Pid))+"/status", statusSize)
+	if err != nil {
+		return nil
+	}
+	groups, whole := parseGroups(content, sender.Owner)
+	if !whole {
+		if content, err = readSmall("/proc/"+strconv.Itoa(int(sender.Pid))+"/status", longStatusSize); err == nil {
+			groups, _ = parseGroups(content, sender.Owner)
+		}
+	}
+	return groups
+}
+
+// parseGroups finds the groups in /proc/PID/status, provided that the ids that count
+// for files, the last of four, are those of owner. They are not whole if the content
+// ends before.
+func parseGroups(content []byte, owner fuse.Owner) (groups []uint32, whole bool) {
+	matched := 0
+	for line := range bytes.Lines(content) {
+		name, rest, _ := bytes.Cut(line, []byte(":"))
+		switch string(name) {
+		case "Uid", "Gid":
+			want := owner.Uid
+			if name[0] == 'G' {
+				want = owner.Gid
+			}
+			ids := bytes.Fields(rest)
+			if len(ids) != 4 || string(ids[3]) != strconv.FormatUint(uint64(want), 10) {
+				return nil, true
+			}
+			matched++
+		case "Groups":
+			if matched != 2 || line[len(line)-1] != '\n' {
+				return nil, matched != 2
+			}
+			for _, id := range bytes.Fields(rest) {
+				group, err := strconv.ParseUint(string(id), 10, 32)
+				if err != nil {
+					return nil, true
+				}
+				groups = append(groups, uint32(group))
+			}
+			return groups, true
+		}
+	}
+	return nil, false
+}
+
+// longStatusSize has room for the 65536 groups that a process can be in.
+const longStatusSize = 1 << 20
 
 // statusSize is more than what parseStatus needs: the names of the fields come
 // early, the lists of processors and memory nodes late.

@@ -45,7 +45,7 @@ func (t *tree) lookupControl(ctx context.Context, parent *nodefs.Inode, root *ca
 func (n *controlNode) facts() (facts, syscall.Errno) {
 	backing, err := n.root.Attributes()
 	if err != nil {
-		return facts{}, n.tree.errno(controlName, "stat", err)
+		return facts{}, n.tree.folderErrno(controlName, "stat", err)
 	}
 	return ownedBy(backing, readable|executable), 0
 }
@@ -65,7 +65,7 @@ func (n *controlNode) Lookup(ctx context.Context, name string, out *fuse.EntryOu
 	if !found {
 		return nil, syscall.ENOENT
 	}
-	return n.tree.lookupLive(ctx, n.EmbeddedInode(), controlNumber+1+uint64(index), n.tree.files[name](), n.root.Attributes, out)
+	return n.tree.lookupLive(ctx, n.EmbeddedInode(), controlNumber+1+uint64(index), n.tree.files[name](ctx), n.root, out)
 }
 
 // OpendirHandle lists the files.

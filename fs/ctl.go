@@ -16,7 +16,10 @@ var ctlInlet = inlet{
 		"compact    rewrite the store without dead bytes; status.json tells how far it is\n" +
 		"flush      commit the whole records of all open streams\n\n" +
 		"The write returns when it is done, or tells why not.\n",
-	open: func(_ context.Context, s *catalog.Store) (stream, error) { return &commands{store: s}, nil },
+	open: func(ctx context.Context, s *catalog.Store) (stream, error) {
+		_, err := s.AllowNewest(ctx, store.Write)
+		return &commands{store: s, asOpener: s.KeepCaller(ctx)}, err
+	},
 }
 
 // longestCommand bounds, in bytes, what is kept of a line that has not ended.
@@ -24,7 +27,9 @@ const longestCommand = 64
 
 // commands is a stream of words, each carried out by the write that ends its line.
 type commands struct {
-	store    *catalog.Store
+	store *catalog.Store
+	// asOpener lets a command be carried out for the one who opened the file.
+	asOpener func(context.Context) context.Context
 	line     []byte
 	received int64
 }
@@ -50,6 +55,7 @@ func (c *commands) Write(ctx context.Context, p []byte) (int, error) {
 }
 
 func (c *commands) carryOut(ctx context.Context) error {
+	ctx = c.asOpener(ctx)
 	command := string(bytes.TrimSpace(c.line))
 	c.line = nil
 	switch command {

@@ -29,23 +29,14 @@ var (
 )
 
 // lookupEmbed answers a lookup of a part that is there.
-func (t *tree) lookupEmbed(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, part store.EmbedPart, view store.View, generation uint64, modified time.Time, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child, errno := t.newEmbed(s, part, view, modified)
-	if errno != 0 {
-		return nil, errno
-	}
-	child.facts(child.owner).fillEntry(out, t.expiry.timeout(), viewTimeout)
-	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.Inode(string(part)), Gen: generation}), 0
+func (t *tree) lookupEmbed(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, part store.EmbedPart, view store.View, state viewState, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	child := t.newEmbed(s, part, view, state)
+	child.facts().fillEntry(out, t.expiry.timeout(), viewTimeout)
+	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.Inode(string(part)), Gen: state.generation}), 0
 }
 
-func (t *tree) newEmbed(s *catalog.Store, part store.EmbedPart, view store.View, modified time.Time) (*embedNode, syscall.Errno) {
-	backing, err := s.Attributes()
-	if err != nil {
-		return nil, t.errno(s.Path(), "stat "+string(part), err)
-	}
-	return &embedNode{
-		viewNode: viewNode{node: node{tree: t}, store: s, path: string(part), view: view, modified: modified, owner: backing}, part: part,
-	}, 0
+func (t *tree) newEmbed(s *catalog.Store, part store.EmbedPart, view store.View, state viewState) *embedNode {
+	return &embedNode{viewNode: viewNode{node: node{tree: t}, store: s, path: string(part), view: view, state: state}, part: part}
 }
 
 // Create makes the file of a part that is not there yet. It is to be seen by its
@@ -55,15 +46,18 @@ func (n *viewFolderNode) Create(ctx context.Context, name string, flags, _ uint3
 	if n.tree.readOnly || n.prefix != "" || !part.Known() {
 		return nil, nil, 0, n.tree.refusal()
 	}
-	child, errno := n.tree.newEmbed(n.store, part, store.TextView(nil), time.Now())
-	if errno != 0 {
-		return nil, nil, 0, errno
+	snapshot, err := n.store.Snapshot(ctx)
+	if err != nil {
+		return nil, nil, 0, n.tree.errno(n.store.Path(), "open "+string(part), err)
 	}
+	state := stateOf(snapshot)
+	state.modified = time.Now()
+	child := n.tree.newEmbed(n.store, part, store.TextView(nil), state)
 	handle, errno := child.begin(ctx, flags)
 	if errno != 0 {
 		return nil, nil, 0, errno
 	}
-	child.facts(child.owner).fillEntry(out, 0, 0)
+	child.facts().fillEntry(out, 0, 0)
 	stable := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: n.store.Inode(string(part)), Gen: n.tree.generation.Add(1) | newFile}
 	return n.EmbeddedInode().NewInode(ctx, child, stable), handle, fuse.FOPEN_DIRECT_IO, 0
 }
@@ -82,21 +76,16 @@ func (n *embedNode) begin(ctx context.Context, flags uint32) (*streamHandle, sys
 	return handle, 0
 }
 
-func (n *embedNode) facts(backing catalog.Attributes) facts {
-	described := n.viewNode.facts(backing)
-	if !n.tree.readOnly {
-		described.mode = ownedBy(backing, readable|writable).mode
+func (n *embedNode) facts() facts {
+	if n.tree.readOnly {
+		return n.viewNode.facts(readable)
 	}
-	return described
+	return n.viewNode.facts(readable | writable)
 }
 
 // Getattr tells of the view; to a writer, what it has brought.
 func (n *embedNode) Getattr(ctx context.Context, handle nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	backing, err := n.store.Attributes()
-	if err != nil {
-		backing = n.owner
-	}
-	described := n.facts(backing)
+	described := n.facts()
 	if _, writing := handle.(*streamHandle); writing {
 		described.blockSize = streamSize
 	}

@@ -28,6 +28,10 @@ func (t *tree) lookupEntry(ctx context.Context, parent *nodefs.Inode, entry cata
 		node := &storeNode{directory: directory{node{tree: t}}, store: entry.Store}
 		described, errno = node.facts()
 		child, identity.Ino = node, entry.Store.Number()
+		if entry.Aside {
+			// To the kernel this is another folder than that in the parent's.
+			identity.Gen = 1
+		}
 	case catalog.KindLink:
 		node := &linkNode{node: node{tree: t}, link: entry.Link}
 		described = node.facts()
@@ -44,6 +48,10 @@ func (t *tree) lookupEntry(ctx context.Context, parent *nodefs.Inode, entry cata
 	}
 	if errno != 0 {
 		return nil, errno
+	}
+	if entry.Private {
+		// The kernel asks again at each walk, for whoever walks.
+		timeout = 0
 	}
 	described.fillEntry(out, timeout, nameTimeout)
 	return parent.NewInode(ctx, child, identity), 0
@@ -73,8 +81,8 @@ type renamer interface {
 
 // rename moves name from one place of the catalog to another. Only stores and
 // plain folders can take names in; nothing can be exchanged, and nothing is ever
-// replaced, whether the caller minds or not.
-func (t *tree) rename(ctx context.Context, from renamer, path, name string, to nodefs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
+// replaced, whether the caller minds or not. A failure is passed on to failed.
+func (t *tree) rename(ctx context.Context, from renamer, name string, to nodefs.InodeEmbedder, newName string, flags uint32, failed func(error) syscall.Errno) syscall.Errno {
 	if t.readOnly {
 		return syscall.EROFS
 	}
@@ -91,7 +99,7 @@ func (t *tree) rename(ctx context.Context, from renamer, path, name string, to n
 		return syscall.EPERM
 	}
 	if err := from.Rename(ctx, name, container, newName); err != nil {
-		return t.errno(path, "rename "+name+" to "+newName, err)
+		return failed(err)
 	}
 	return 0
 }
@@ -133,12 +141,4 @@ func timeOf(given time.Time, now uint32) time.Time {
 		return store.Now
 	}
 	return given
-}
-
-// owner is who asks, and owns what is made.
-func owner(ctx context.Context) (uid, gid uint32) {
-	if caller, known := fuse.FromContext(ctx); known {
-		return caller.Uid, caller.Gid
-	}
-	return 0, 0
 }

@@ -51,10 +51,27 @@ func errnoOf(err error) syscall.Errno {
 	return syscall.EIO
 }
 
-// errno turns a failure into its error number and logs it, once, with the store
-// (its name, or a folder's), what was asked, and the cause. Names that do not
-// exist and callers that gave up are no failures.
-func (t *tree) errno(name, operation string, err error) syscall.Errno {
+// errno turns a failure of an operation on a store into its error number and logs
+// it, once, with the store, what was asked, and the cause. Names that do not exist
+// and callers that gave up are no failures.
+//
+// The operation must be said in words of our own: who reads the log may have no
+// business with the names and values that somebody else wrote.
+func (t *tree) errno(file, operation string, err error) syscall.Errno {
+	return t.failed(err, operation, func(event *zerolog.Event) { t.catalog.About(event, file) })
+}
+
+// folderErrno is errno for an operation on a plain folder, or on none of the two
+// when there is no path.
+func (t *tree) folderErrno(path, operation string, err error) syscall.Errno {
+	return t.failed(err, operation, func(event *zerolog.Event) {
+		if path != "" {
+			event.Str("folder", path)
+		}
+	})
+}
+
+func (t *tree) failed(err error, operation string, about func(*zerolog.Event)) syscall.Errno {
 	errno := errnoOf(err)
 	level := zerolog.WarnLevel
 	switch errno {
@@ -63,6 +80,9 @@ func (t *tree) errno(name, operation string, err error) syscall.Errno {
 	case syscall.EIO, syscall.ENOSPC, syscall.EDQUOT:
 		level = zerolog.ErrorLevel
 	}
-	t.log.WithLevel(level).Str("store", name).Str("operation", operation).Str("errno", errno.Error()).Err(err).Msg("operation failed")
+	event := t.log.WithLevel(level)
+	about(event)
+	addPlace(event.Str("operation", operation).Str("errno", errno.Error()).Str("cause", causeOf(err)), err)
+	event.Msg("operation failed")
 	return errno
 }

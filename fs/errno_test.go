@@ -14,10 +14,16 @@ import (
 	"github.com/rs/zerolog"
 
 	"rvffs/store"
+	"rvffs/store/catalog"
 )
 
 func TestErrno(t *testing.T) {
 	t.Parallel()
+	stores, err := catalog.Open(t.TempDir(), catalog.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = stores.Close() })
 	wrap := func(err error) error { return fmt.Errorf("append to store %q: %w", "a.rvf", err) }
 	for _, test := range []struct {
 		name   string
@@ -49,7 +55,7 @@ func TestErrno(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			var lines bytes.Buffer
-			shown := &tree{log: zerolog.New(&lines)}
+			shown := &tree{log: zerolog.New(&lines), catalog: stores}
 			if got := shown.errno("a.rvf", "write", test.err); got != test.want {
 				t.Errorf("errno of %v is %v, want %v", test.err, got, test.want)
 			}

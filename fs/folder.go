@@ -8,6 +8,7 @@ import (
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 
+	"rvffs/store"
 	"rvffs/store/catalog"
 )
 
@@ -30,7 +31,7 @@ var (
 func (n *folderNode) facts() (facts, syscall.Errno) {
 	backing, err := n.folder.Attributes()
 	if err != nil {
-		return facts{}, n.tree.errno(n.name(), "stat", err)
+		return facts{}, n.tree.folderErrno(n.name(), "stat", err)
 	}
 	described := ownedBy(backing, os.ModePerm)
 	described.mode |= backing.Mode & specialBits
@@ -49,7 +50,7 @@ func (n *folderNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.A
 // Setattr changes mode, owner and times of the backing folder.
 func (n *folderNode) Setattr(ctx context.Context, handle nodefs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
 	if err := setAttributes(ctx, n.folder, in); err != nil {
-		return n.tree.errno(n.name(), "change attributes", err)
+		return n.tree.folderErrno(n.name(), "change attributes", err)
 	}
 	return n.Getattr(ctx, handle, out)
 }
@@ -61,17 +62,20 @@ func (n *folderNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut
 	}
 	entry, err := n.folder.Lookup(ctx, name)
 	if err != nil {
-		return nil, n.tree.errno(n.name(), "look up "+name, err)
+		return nil, n.tree.folderErrno(n.name(), "look up a name", err)
 	}
 	return n.tree.lookupEntry(ctx, n.EmbeddedInode(), entry, out)
 }
 
 // OpendirHandle lists the folder.
 func (n *folderNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
+	if err := n.folder.Allow(ctx, store.Read); err != nil {
+		return nil, 0, n.tree.folderErrno(n.name(), "list", err)
+	}
 	handle, errno := openListing(ctx, n.EmbeddedInode(), func(ctx context.Context) ([]fuse.DirEntry, syscall.Errno) {
 		found, err := n.folder.List(ctx)
 		if err != nil {
-			return nil, n.tree.errno(n.name(), "list", err)
+			return nil, n.tree.folderErrno(n.name(), "list", err)
 		}
 		entries := make([]fuse.DirEntry, 0, len(found)+1)
 		if n.IsRoot() {
@@ -87,10 +91,9 @@ func (n *folderNode) Mkdir(ctx context.Context, name string, mode uint32, out *f
 	if n.tree.readOnly {
 		return nil, syscall.EROFS
 	}
-	uid, gid := owner(ctx)
-	entry, err := n.folder.Mkdir(ctx, name, os.FileMode(mode).Perm(), uid, gid)
+	entry, err := n.folder.Mkdir(ctx, name, modeOf(mode)&(os.ModePerm|os.ModeSticky))
 	if err != nil {
-		return nil, n.tree.errno(n.name(), "mkdir "+name, err)
+		return nil, n.tree.folderErrno(n.name(), "mkdir", err)
 	}
 	return n.tree.lookupEntry(ctx, n.EmbeddedInode(), entry, out)
 }
@@ -101,7 +104,7 @@ func (n *folderNode) Rmdir(ctx context.Context, name string) syscall.Errno {
 		return n.tree.refusal()
 	}
 	if err := n.folder.Rmdir(ctx, name); err != nil {
-		return n.tree.errno(n.name(), "rmdir "+name, err)
+		return n.tree.folderErrno(n.name(), "rmdir", err)
 	}
 	return 0
 }
@@ -111,5 +114,7 @@ func (n *folderNode) Rename(ctx context.Context, name string, to nodefs.InodeEmb
 	if n.IsRoot() && name == controlName {
 		return n.tree.refusal()
 	}
-	return n.tree.rename(ctx, n.folder, n.name(), name, to, newName, flags)
+	return n.tree.rename(ctx, n.folder, name, to, newName, flags, func(err error) syscall.Errno {
+		return n.tree.folderErrno(n.name(), "rename", err)
+	})
 }

@@ -7,6 +7,7 @@ import (
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 
+	"rvffs/store"
 	"rvffs/store/catalog"
 )
 
@@ -16,7 +17,7 @@ import (
 type liveNode struct {
 	node
 	content []byte
-	owner   func() (catalog.Attributes, error)
+	owner   owner
 }
 
 var (
@@ -26,8 +27,14 @@ var (
 	_ nodefs.NodeReader    = (*liveNode)(nil)
 )
 
-// lookupLive answers a lookup with a text. The file belongs to whom owner says.
-func (t *tree) lookupLive(ctx context.Context, parent *nodefs.Inode, number uint64, content []byte, owner func() (catalog.Attributes, error), out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+// owner is what a text belongs to: a store or a folder.
+type owner interface {
+	Attributes() (catalog.Attributes, error)
+	Allow(ctx context.Context, want store.Permission) error
+}
+
+// lookupLive answers a lookup with a text, which the one who asks may know.
+func (t *tree) lookupLive(ctx context.Context, parent *nodefs.Inode, number uint64, content []byte, owner owner, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	child := &liveNode{node: node{tree: t}, content: content, owner: owner}
 	described, errno := child.facts()
 	if errno != 0 {
@@ -41,9 +48,9 @@ func (t *tree) lookupLive(ctx context.Context, parent *nodefs.Inode, number uint
 // The time is that of the owner: tar takes a file whose time is that of its
 // looking for one that changes while it is read.
 func (n *liveNode) facts() (facts, syscall.Errno) {
-	backing, err := n.owner()
+	backing, err := n.owner.Attributes()
 	if err != nil {
-		return facts{}, n.tree.errno("", "stat", err)
+		return facts{}, n.tree.folderErrno("", "stat", err)
 	}
 	described := ownedBy(backing, readable)
 	described.size = int64(len(n.content))
@@ -63,9 +70,12 @@ func (n *liveNode) Setattr(context.Context, nodefs.FileHandle, *fuse.SetAttrIn, 
 
 // Open lets nothing of the text stay in the page cache, where the next moment
 // would find it.
-func (n *liveNode) Open(_ context.Context, flags uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
+func (n *liveNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
 	if flags&syscall.O_ACCMODE != syscall.O_RDONLY {
 		return nil, 0, n.tree.refusal()
+	}
+	if err := n.owner.Allow(ctx, store.Read); err != nil {
+		return nil, 0, n.tree.folderErrno("", "open", err)
 	}
 	return nil, fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH, 0
 }

@@ -1,10 +1,10 @@
 package fs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log"
-	"maps"
 	"os"
 	"strings"
 	"syscall"
@@ -41,8 +41,12 @@ type Options struct {
 	// Files are texts for the control folder, besides those of the catalog. Each
 	// is made anew for every reader.
 	Files map[string]func() []byte
-	// Log takes failures and warnings.
-	Log zerolog.Logger
+	// Log takes failures and warnings. Recent gives its newest entries, for the control
+	// folder: all of them when may is nil, else those about a store in whose favour may
+	// decides, given the file and its owner's id as the entry states them. Without
+	// Recent there is no such file.
+	Log    zerolog.Logger
+	Recent func(may func(file string, owner uint32) bool) []byte
 }
 
 // Server serves one mount.
@@ -55,7 +59,10 @@ type Server struct {
 // Mount shows c at mountPoint, an absolute path, and returns when it serves. The
 // catalog must stay open until Wait returns.
 func Mount(c *catalog.Catalog, mountPoint string, o Options) (*Server, error) {
-	t := &tree{catalog: c, files: controlFiles(c, o.Files), readOnly: o.ReadOnly, strictHashes: o.StrictHashes, log: o.Log}
+	t := &tree{catalog: c, files: controlFiles(c, o), readOnly: o.ReadOnly, strictHashes: o.StrictHashes, log: o.Log}
+	if o.AllowOther {
+		c.IdentifyCallers(identify)
+	}
 	c.Observe(t.expiry.committed)
 	root := &folderNode{directory: directory{node{tree: t}}, folder: c.Root()}
 	server, err := mountPatiently(mountPoint, root, o.settings(root))
@@ -99,13 +106,26 @@ func (o Options) settings(root *folderNode) *nodefs.Options {
 	return settings
 }
 
+// controlText makes a text of the control folder for the one who asks.
+type controlText func(ctx context.Context) []byte
+
 // controlFiles puts the fixed texts of the catalog and those of the mount together.
-func controlFiles(c *catalog.Catalog, own map[string]func() []byte) map[string]func() []byte {
-	files := make(map[string]func() []byte)
+func controlFiles(c *catalog.Catalog, o Options) map[string]controlText {
+	files := make(map[string]controlText)
 	for name, content := range c.Files() {
-		files[name] = func() []byte { return content }
+		files[name] = func(context.Context) []byte { return content }
 	}
-	maps.Copy(files, own)
+	for name, text := range o.Files {
+		files[name] = func(context.Context) []byte { return text() }
+	}
+	if o.Recent != nil {
+		files["log"] = func(ctx context.Context) []byte {
+			if c.SeesAll(ctx) {
+				return o.Recent(nil)
+			}
+			return o.Recent(func(file string, owner uint32) bool { return c.MayRead(ctx, file, owner) })
+		}
+	}
 	return files
 }
 

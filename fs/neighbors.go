@@ -51,11 +51,11 @@ func (n *neighborsNode) Lookup(ctx context.Context, name string, out *fuse.Entry
 	if !ours || !valid {
 		return nil, syscall.ENOENT
 	}
-	path := neighborsName + "/" + name
 	found, err := n.store.Neighbors(ctx, id)
 	if err != nil {
-		return nil, n.tree.errno(n.store.Path(), "look up "+path, err)
+		return nil, n.tree.errno(n.store.Path(), "look up the neighbors of a vector", err)
 	}
+	state := viewState{generation: found.Generation, modified: found.Time, origin: found.Origin, file: found.File}
 	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: found.Number, Gen: found.Generation}
-	return n.tree.lookupViewAs(ctx, n.EmbeddedInode(), n.store, path, store.TextView(found.Text), identity, found.Time, out)
+	return n.tree.lookupViewAs(ctx, n.EmbeddedInode(), n.store, neighborsName, store.TextView(found.Text), identity, state, out)
 }

@@ -28,7 +28,7 @@ var (
 func (n *node) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
 	backing, err := n.tree.catalog.Statfs()
 	if err != nil {
-		return n.tree.errno("", "statfs", err)
+		return n.tree.folderErrno("", "statfs", err)
 	}
 	out.FromStatfsT(&backing)
 	return 0

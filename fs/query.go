@@ -72,8 +72,11 @@ func (n *queryNode) Setattr(ctx context.Context, handle nodefs.FileHandle, in *f
 }
 
 // Open begins a conversation of its own.
-func (n *queryNode) Open(_ context.Context, flags uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
-	handle := &queryHandle{node: n, appending: flags&syscall.O_APPEND != 0, turn: make(chan struct{}, 1)}
+func (n *queryNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
+	if _, err := n.store.AllowNewest(ctx, store.Read); err != nil {
+		return nil, 0, n.tree.errno(n.store.Path(), "open "+queryName, err)
+	}
+	handle := &queryHandle{node: n, asOpener: n.store.KeepCaller(ctx), appending: flags&syscall.O_APPEND != 0, turn: make(chan struct{}, 1)}
 	return handle, fuse.FOPEN_DIRECT_IO, 0
 }
 
@@ -86,6 +89,8 @@ func (n *queryNode) Open(_ context.Context, flags uint32) (nodefs.FileHandle, ui
 type queryHandle struct {
 	node      *queryNode
 	appending bool // the kernel's offsets of writes mean nothing
+	// asOpener lets an operation be done for the one who opened the file.
+	asOpener func(context.Context) context.Context
 
 	turn     chan struct{} // held by the one who uses what follows
 	question []byte        // empty as soon as it is answered
@@ -141,7 +146,7 @@ func (h *queryHandle) Read(ctx context.Context, buffer []byte, offset int64) (fu
 		if len(h.question) == 0 {
 			return fuse.ReadResultData(nil), 0
 		}
-		answer, err := h.node.store.Query(ctx, h.question)
+		answer, err := h.node.store.Query(h.asOpener(ctx), h.question)
 		if errors.Is(err, context.Canceled) {
 			return nil, h.fail("read", err)
 		}

@@ -5,7 +5,6 @@ import (
 	"os"
 	"strings"
 	"syscall"
-	"time"
 
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -58,8 +57,8 @@ type storeFile struct {
 // storeLookup answers a lookup of a name in a readable store's folder.
 type storeLookup func(context.Context, *storeNode, *fuse.EntryOut) (*nodefs.Inode, syscall.Errno)
 
-// viewSource gives a view with what tells its states apart, and their time.
-type viewSource func(context.Context, *catalog.Store) (store.View, uint64, time.Time, error)
+// viewSource gives a view with the state that it shows.
+type viewSource func(context.Context, *catalog.Store) (store.View, viewState, error)
 
 // storeFiles are the names of a readable store, in the order of listings.
 var storeFiles = []storeFile{
@@ -86,13 +85,13 @@ var storeFiles = []storeFile{
 
 // ofSnapshot is the source of a view that depends on the snapshot alone.
 func ofSnapshot(pick func(*store.Snapshot, context.Context) (store.View, error)) viewSource {
-	return func(ctx context.Context, s *catalog.Store) (store.View, uint64, time.Time, error) {
+	return func(ctx context.Context, s *catalog.Store) (store.View, viewState, error) {
 		snapshot, err := s.Snapshot(ctx)
 		if err != nil {
-			return nil, 0, time.Time{}, err
+			return nil, viewState{}, err
 		}
 		view, err := pick(snapshot, ctx)
-		return view, snapshot.Generation(), snapshot.Time(), err
+		return view, stateOf(snapshot), err
 	}
 }
 
@@ -105,14 +104,16 @@ func appendLog(ctx context.Context, s *catalog.Store) ([]byte, error) {
 }
 
 // identityJSON is a view with generations of its own: what it says about the
-// lineage may change when another store does.
-func identityJSON(ctx context.Context, s *catalog.Store) (store.View, uint64, time.Time, error) {
+// lineage may change when another store does, and with the one who asks.
+func identityJSON(ctx context.Context, s *catalog.Store) (store.View, viewState, error) {
 	snapshot, err := s.Snapshot(ctx)
 	if err != nil {
-		return nil, 0, time.Time{}, err
+		return nil, viewState{}, err
 	}
-	view, generation, err := s.IdentityJSON(ctx)
-	return view, generation, snapshot.Time(), err
+	identity, err := s.Identity(ctx)
+	state := stateOf(snapshot)
+	state.generation, state.private = identity.Generation, identity.Private
+	return identity.View, state, err
 }
 
 func (n *storeNode) facts() (facts, syscall.Errno) {
@@ -164,7 +165,7 @@ func (n *storeNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut)
 	}
 	entry, err := n.store.Lookup(ctx, name)
 	if err != nil {
-		return nil, n.tree.errno(n.store.Path(), "look up "+name, err)
+		return nil, n.tree.errno(n.store.Path(), "look up a name", err)
 	}
 	return n.tree.lookupEntry(ctx, n.EmbeddedInode(), entry, out)
 }
@@ -173,11 +174,11 @@ func (n *storeNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut)
 func (n *storeNode) lookupFile(ctx context.Context, file storeFile, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	switch {
 	case file.view != nil:
-		view, generation, modified, err := file.view(ctx, n.store)
+		view, state, err := file.view(ctx, n.store)
 		if err != nil {
 			return nil, n.hidden(ctx, file.name, err)
 		}
-		return n.tree.lookupView(ctx, n.EmbeddedInode(), n.store, file.name, view, generation, modified, out)
+		return n.tree.lookupView(ctx, n.EmbeddedInode(), n.store, file.name, view, state, out)
 	case file.views != nil:
 		if _, err := n.store.Snapshot(ctx); err != nil {
 			return nil, n.hidden(ctx, file.name, err)
@@ -215,11 +216,14 @@ func (n *storeNode) lookupInlet(ctx context.Context, to inlet, out *fuse.EntryOu
 }
 
 func (n *storeNode) lookupText(ctx context.Context, name string, content []byte, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	return n.tree.lookupLive(ctx, n.EmbeddedInode(), n.store.Inode(name), content, n.store.Attributes, out)
+	return n.tree.lookupLive(ctx, n.EmbeddedInode(), n.store.Inode(name), content, n.store, out)
 }
 
 // OpendirHandle lists the store's own names and the stores derived from it.
 func (n *storeNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
+	if err := n.store.Allow(ctx, store.Read); err != nil {
+		return nil, 0, n.tree.errno(n.store.Path(), "list", err)
+	}
 	handle, errno := openListing(ctx, n.EmbeddedInode(), func(ctx context.Context) ([]fuse.DirEntry, syscall.Errno) {
 		if n.store.Problem(ctx) != nil {
 			return []fuse.DirEntry{{Name: errorName, Mode: fuse.S_IFREG, Ino: n.store.Inode(errorName)}}, 0
@@ -242,10 +246,9 @@ func (n *storeNode) Mkdir(ctx context.Context, name string, mode uint32, out *fu
 	if n.tree.readOnly {
 		return nil, n.tree.refusal()
 	}
-	uid, gid := owner(ctx)
-	child, err := n.store.Derive(ctx, name, os.FileMode(mode).Perm(), uid, gid)
+	child, err := n.store.Derive(ctx, name, os.FileMode(mode).Perm())
 	if err != nil {
-		return nil, n.tree.errno(n.store.Path(), "derive "+name, err)
+		return nil, n.tree.errno(n.store.Path(), "derive", err)
 	}
 	return n.tree.lookupEntry(ctx, n.EmbeddedInode(), catalog.Entry{Name: name, Kind: catalog.KindStore, Store: child}, out)
 }
@@ -256,7 +259,7 @@ func (n *storeNode) Rmdir(ctx context.Context, name string) syscall.Errno {
 		return n.tree.refusal()
 	}
 	if err := n.store.Rmdir(ctx, name); err != nil {
-		return n.tree.errno(n.store.Path(), "rmdir "+name, err)
+		return n.tree.errno(n.store.Path(), "rmdir", err)
 	}
 	return 0
 }
@@ -266,7 +269,9 @@ func (n *storeNode) Rename(ctx context.Context, name string, to nodefs.InodeEmbe
 	if catalog.ReservedName(name) {
 		return n.tree.refusal()
 	}
-	return n.tree.rename(ctx, n.store, n.store.Path(), name, to, newName, flags)
+	return n.tree.rename(ctx, n.store, name, to, newName, flags, func(err error) syscall.Errno {
+		return n.tree.errno(n.store.Path(), "rename", err)
+	})
 }
 
 // Getxattr gives a fact of the store. Other names are answered without touching
@@ -274,6 +279,9 @@ func (n *storeNode) Rename(ctx context.Context, name string, to nodefs.InodeEmbe
 func (n *storeNode) Getxattr(ctx context.Context, name string, buffer []byte) (uint32, syscall.Errno) {
 	if !strings.HasPrefix(name, attributePrefix) {
 		return 0, syscall.ENODATA
+	}
+	if err := n.store.Allow(ctx, store.Read); err != nil {
+		return 0, n.tree.errno(n.store.Path(), "read an attribute", err)
 	}
 	value, known := n.store.Xattr(ctx, name)
 	if !known {

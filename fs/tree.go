@@ -23,7 +23,7 @@ const (
 // tree is what all nodes of one mount share.
 type tree struct {
 	catalog  *catalog.Catalog
-	files    map[string]func() []byte // of the control folder
+	files    map[string]controlText // of the control folder
 	readOnly bool
 	// strictHashes keeps images from being read that are not what their headers say.
 	strictHashes bool

@@ -83,7 +83,7 @@ func (n *vectorsNode) Lookup(ctx context.Context, name string, out *fuse.EntryOu
 		if err != nil {
 			return nil, n.tree.errno(n.store.Path(), "show "+path, err)
 		}
-		return n.tree.lookupView(ctx, n.EmbeddedInode(), n.store, path, view, snapshot.Generation(), snapshot.Time(), out)
+		return n.tree.lookupView(ctx, n.EmbeddedInode(), n.store, path, view, stateOf(snapshot), out)
 	}
 	return nil, syscall.ENOENT
 }

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -17,12 +18,25 @@ import (
 // change, so that the kernel may cache and map them for as long as it likes.
 type viewNode struct {
 	node
-	store    *catalog.Store
-	path     string // below the store's folder
-	view     store.View
-	modified time.Time
-	first    sync.Once          // the first open
-	owner    catalog.Attributes // as of the lookup, should the file go away since
+	store *catalog.Store
+	path  string // below the store's folder, for the log: it names no single vector
+	view  store.View
+	state viewState
+	first sync.Once // the first open
+}
+
+// viewState is the state of a store that a view shows.
+type viewState struct {
+	generation uint64 // tells it apart from others
+	modified   time.Time
+	origin     store.Origin   // the file that holds it
+	file       store.FileInfo // the same, as it was when it was opened
+	private    bool           // not everybody is shown the same
+}
+
+// stateOf is the state that a snapshot is.
+func stateOf(snapshot *store.Snapshot) viewState {
+	return viewState{generation: snapshot.Generation(), modified: snapshot.Time(), origin: snapshot.Origin(), file: snapshot.File()}
 }
 
 var (
@@ -36,36 +50,38 @@ var (
 // lookupView answers a lookup of path below the folder of s with its view. The
 // inode number stays from state to state and the generation tells them apart: a
 // new number would make cp believe that the file was replaced under it.
-func (t *tree) lookupView(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path string, view store.View, generation uint64, modified time.Time, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.Inode(path), Gen: generation}
-	return t.lookupViewAs(ctx, parent, s, path, view, identity, modified, out)
+func (t *tree) lookupView(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path string, view store.View, state viewState, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.Inode(path), Gen: state.generation}
+	return t.lookupViewAs(ctx, parent, s, path, view, identity, state, out)
 }
 
 // lookupViewAs is lookupView for a view whose node's identity is given.
-func (t *tree) lookupViewAs(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path string, view store.View, identity nodefs.StableAttr, modified time.Time, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	backing, err := s.Attributes()
-	if err != nil {
-		return nil, t.errno(s.Path(), "stat "+path, err)
+func (t *tree) lookupViewAs(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path string, view store.View, identity nodefs.StableAttr, state viewState, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	child := &viewNode{node: node{tree: t}, store: s, path: path, view: view, state: state}
+	timeout := t.expiry.timeout()
+	if state.private {
+		timeout = 0
 	}
-	child := &viewNode{node: node{tree: t}, store: s, path: path, view: view, modified: modified, owner: backing}
-	child.facts(backing).fillEntry(out, t.expiry.timeout(), viewTimeout)
+	child.facts(readable).fillEntry(out, timeout, viewTimeout)
 	return parent.NewInode(ctx, child, identity), 0
 }
 
-func (n *viewNode) facts(backing catalog.Attributes) facts {
-	described := ownedBy(backing, readable)
-	described.modified, described.size, described.allocated = n.modified, n.view.Size(), n.view.Allocated()
+// facts are those of the file that holds what is shown. When another has taken its
+// place, which may be somebody else's, they are what was known of it last.
+func (n *viewNode) facts(mask os.FileMode) facts {
+	backing, err := n.store.Attributes()
+	if err != nil || !backing.Of(n.state.origin) {
+		backing = catalog.AttributesOf(n.state.file)
+	}
+	described := ownedBy(backing, mask)
+	described.modified, described.size, described.allocated = n.state.modified, n.view.Size(), n.view.Allocated()
 	return described
 }
 
 // Getattr gives the exact size, and owner and mode of the store file. An open view
 // outlives its file.
 func (n *viewNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	backing, err := n.store.Attributes()
-	if err != nil {
-		backing = n.owner
-	}
-	n.facts(backing).fill(&out.Attr)
+	n.facts(readable).fill(&out.Attr)
 	out.SetTimeout(viewTimeout)
 	return 0
 }
@@ -81,6 +97,9 @@ func (n *viewNode) Setattr(context.Context, nodefs.FileHandle, *fuse.SetAttrIn, 
 func (n *viewNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
 	if flags&syscall.O_ACCMODE != syscall.O_RDONLY {
 		return nil, 0, n.tree.refusal()
+	}
+	if err := n.store.AllowOf(ctx, store.Read, n.state.origin); err != nil {
+		return nil, 0, n.tree.errno(n.store.Path(), "open "+n.path, err)
 	}
 	if checked, hashed := n.view.(store.CheckedView); hashed && n.tree.strictHashes {
 		if err := checked.Check(ctx); err != nil {

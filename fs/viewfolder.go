@@ -72,14 +72,14 @@ func (n *viewFolderNode) list(ctx context.Context) (*store.Snapshot, []store.Nam
 func (n *viewFolderNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	snapshot, views, err := n.list(ctx)
 	if err != nil {
-		return nil, n.tree.errno(n.store.Path(), "look up "+n.path+"/"+name, err)
+		return nil, n.tree.errno(n.store.Path(), "look up a name in "+n.path, err)
 	}
 	for _, named := range views {
 		if part := store.EmbedPart(n.path + "/" + name); named.Name == name && n.prefix == "" && part.Known() {
-			return n.tree.lookupEmbed(ctx, n.EmbeddedInode(), n.store, part, named.View, snapshot.Generation(), snapshot.Time(), out)
+			return n.tree.lookupEmbed(ctx, n.EmbeddedInode(), n.store, part, named.View, stateOf(snapshot), out)
 		}
 		if named.Name == name {
-			return n.tree.lookupView(ctx, n.EmbeddedInode(), n.store, n.path+"/"+name, named.View, snapshot.Generation(), snapshot.Time(), out)
+			return n.tree.lookupView(ctx, n.EmbeddedInode(), n.store, n.path+"/"+name, named.View, stateOf(snapshot), out)
 		}
 		if strings.HasPrefix(named.Name, name+"/") {
 			return n.tree.lookupViewFolder(ctx, n.EmbeddedInode(), n.store, n.path+"/"+name, n.prefix+name+"/", n.views, out)

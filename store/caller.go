@@ -10,7 +10,9 @@ import (
 // whom this process acts with all the rights that it has itself.
 type Caller struct {
 	UID, GID uint32
-	Groups   []uint32 // the supplementary ones
+	// Groups finds out the supplementary groups, when they are needed; nil stands for
+	// none.
+	Groups func() []uint32
 }
 
 // Do runs f with the rights that the caller has on the file system: what f opens,
@@ -41,7 +43,14 @@ var trustedUsers = sync.OnceValue(func() []uint32 { return slices.Compact([]uint
 
 // member says whether the caller is in a group.
 func (c Caller) member(group uint32) bool {
-	return c.GID == group || slices.Contains(c.Groups, group)
+	return c.GID == group || slices.Contains(c.groups(), group)
+}
+
+func (c Caller) groups() []uint32 {
+	if c.Groups == nil {
+		return nil
+	}
+	return c.Groups()
 }
 
 // Permission is what somebody wants to do with a file: some of Read, Write and

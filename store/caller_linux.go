@@ -69,10 +69,11 @@ func (c Caller) impersonateUntil(f func() error, resume func(credentials) error)
 		// To the system calls this is the word for no change.
 		return fmt.Errorf("%w: the caller has no user id here", ErrNotPermitted)
 	}
+	theirs := credentials{uid: c.UID, gid: c.GID, groups: c.groups()}
 	result := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
-		err := credentials{uid: c.UID, gid: c.GID, groups: c.Groups}.assume()
+		err := theirs.assume()
 		if err == nil {
 			err = f()
 		}

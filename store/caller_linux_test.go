@@ -24,6 +24,8 @@ const (
 	bob   = 20002
 )
 
+func inGroups(groups ...uint32) func() []uint32 { return func() []uint32 { return groups } }
+
 func demandRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -61,7 +63,7 @@ func TestCallersHaveTheirOwnRights(t *testing.T) {
 	mine := ownFolder(t, filepath.Join(shared, "mine"), alice, 0o700)
 	theirs := ownFolder(t, filepath.Join(shared, "theirs"), bob, 0o700)
 	team := ownFolder(t, filepath.Join(shared, "team"), bob, 0o770|fs.ModeSetgid)
-	caller, member := Caller{UID: alice, GID: alice}, Caller{UID: alice, GID: alice, Groups: []uint32{7, bob}}
+	caller, member := Caller{UID: alice, GID: alice}, Caller{UID: alice, GID: alice, Groups: inGroups(7, bob)}
 	create := func(name string) func() error {
 		return func() error {
 			file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o640)
@@ -132,7 +134,7 @@ func TestRightsOfOthersStayOnTheirThread(t *testing.T) {
 	for i := range 8 {
 		all.Go(func() {
 			for range 200 {
-				caller := Caller{UID: uint32(alice + i), GID: uint32(bob + i), Groups: []uint32{uint32(i), 77}}
+				caller := Caller{UID: uint32(alice + i), GID: uint32(bob + i), Groups: inGroups(uint32(i), 77)}
 				if err := caller.Do(func() error {
 					want := fmt.Sprintf("%d %d in %d 77", caller.UID, caller.GID, i)
 					if now, err := threadUser(); err != nil || now != want {
@@ -219,7 +221,7 @@ func TestUnprivilegedProcess(t *testing.T) {
 
 func BenchmarkActForACaller(b *testing.B) {
 	demandRoot(b)
-	caller := Caller{UID: alice, GID: alice, Groups: []uint32{4, 24, 27}}
+	caller := Caller{UID: alice, GID: alice, Groups: inGroups(4, 24, 27)}
 	for b.Loop() {
 		if err := caller.Do(func() error { return nil }); err != nil {
 			b.Fatal(err)

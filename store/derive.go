@@ -16,10 +16,12 @@ import (
 // DeriveOptions says what a derived store is.
 type DeriveOptions struct {
 	Type lineage.DerivationType
-	// Perm is the new file's mode, 0 for 0644; UID and GID its owner if SetOwner.
-	Perm     os.FileMode
-	SetOwner bool
-	UID, GID uint32
+	// Perm is the new file's mode, 0 for 0644, of which the process and the folder
+	// may take some.
+	Perm os.FileMode
+	// Files makes the file; nil for those in which the parent lies. They are the same
+	// ones, but may be reached with somebody else's rights.
+	Files FileSystem
 }
 
 // Derive makes a new store at name whose parent is this one: empty, with a new
@@ -50,10 +52,10 @@ func (s *Store) derive(ctx context.Context, name string, options DeriveOptions) 
 		return err
 	}
 	content.perm = options.Perm
-	if options.SetOwner {
-		content.owner = &FileAttributes{Mode: content.mode(), UID: options.UID, GID: options.GID}
+	files := options.Files
+	if files == nil {
+		files = s.location().files
 	}
-	files := s.location().files
 	if s.owned != nil {
 		child, err := locate(name, Options{})
 		if err != nil {

@@ -66,6 +66,9 @@ func (e *EmbedStream) describe(err error) error {
 	return fmt.Errorf("embed %s into store %q: %w", e.part, e.store.Path(), err)
 }
 
+// Origin is the file that the part is embedded in.
+func (e *EmbedStream) Origin() Origin { return e.origin }
+
 // Received is the number of bytes taken so far.
 func (e *EmbedStream) Received() int64 { return e.received.Load() }
 

@@ -11,16 +11,18 @@ import (
 
 // HeldFile is a file or folder itself, whatever becomes of its names: what is found
 // out about it and what is then changed are certainly of the same one. It gives no
-// access to the content and needs no permission but that of reaching the name.
+// access to the content and needs no permission but that of reaching the name; to
+// change it the caller needs the right to.
 type HeldFile struct {
 	name       string
 	descriptor int // opened with O_PATH
 	info       FileInfo
+	caller     Caller // for whom it is changed
 }
 
 // Hold takes hold of the regular file or the folder at name.
 func (d *DirectoryFiles) Hold(name string) (*HeldFile, error) {
-	held := &HeldFile{name: name}
+	held := &HeldFile{name: name, caller: d.caller}
 	err := d.withRoot("open", name, func(root int) (err error) {
 		held.descriptor, err = d.openat(root, name, unix.O_PATH, 0)
 		if err != nil {
@@ -99,10 +101,13 @@ func timespec(t time.Time) unix.Timespec {
 // know that yet (chmod: before Linux 6.6) have a link to the descriptor in /proc,
 // which leads to the file itself and not to a name of it.
 func (h *HeldFile) change(operation string, call func(path string, flags int) error) error {
-	err := retry(func() error { return call("", unix.AT_EMPTY_PATH) })
-	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM) {
-		err = retry(func() error { return call("/proc/self/fd/"+strconv.Itoa(h.descriptor), 0) })
-	}
+	err := h.caller.Do(func() error {
+		err := retry(func() error { return call("", unix.AT_EMPTY_PATH) })
+		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM) {
+			err = retry(func() error { return call("/proc/self/fd/"+strconv.Itoa(h.descriptor), 0) })
+		}
+		return err
+	})
 	if err != nil {
 		return &os.PathError{Op: operation, Path: h.name, Err: err}
 	}

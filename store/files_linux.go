@@ -23,6 +23,7 @@ type DirectoryFiles struct {
 	// stepwise walks one part of a path after the other, for kernels and sandboxes
 	// without openat2.
 	stepwise bool
+	caller   Caller // for whom names are used
 }
 
 // OpenDirectory gives access to the files below dir. Symlinks in dir itself are
@@ -66,18 +67,34 @@ func (d *DirectoryFiles) Name() string { return d.file.Name() }
 // Close gives the directory's descriptor back; open files stay open.
 func (d *DirectoryFiles) Close() error { return d.file.Close() }
 
-// withRoot runs act with the directory's descriptor and says of its failure which
-// operation on which name it was.
+// As gives the same files as somebody else reaches them: every name is looked up,
+// made, renamed and removed with the caller's rights. It ends with d.
+func (d *DirectoryFiles) As(caller Caller) *DirectoryFiles {
+	if caller.Trusted() {
+		return d
+	}
+	theirs := *d
+	theirs.caller = caller
+	return &theirs
+}
+
+// withRoot runs act with the directory's descriptor and the caller's rights, and
+// says of its failure which operation on which name it was.
 func (d *DirectoryFiles) withRoot(operation, name string, act func(root int) error) error {
 	if !local(name) {
 		return refusedPath(operation, name)
 	}
-	var problem error
-	err := d.root.Control(func(root uintptr) { problem = act(int(root)) })
-	if err = errors.Join(err, problem); err != nil {
+	if err := d.act(act); err != nil {
 		return &os.PathError{Op: operation, Path: name, Err: explain(err)}
 	}
 	return nil
+}
+
+func (d *DirectoryFiles) act(act func(root int) error) error {
+	return d.caller.Do(func() (err error) {
+		problem := d.root.Control(func(root uintptr) { err = act(int(root)) })
+		return errors.Join(problem, err)
+	})
 }
 
 // at runs act with a descriptor of the folder that name stands in, and with what
@@ -97,13 +114,12 @@ func (d *DirectoryFiles) between(operation, oldName, newName string, act func(fr
 	if !local(oldName) || !local(newName) {
 		return &os.LinkError{Op: operation, Old: oldName, New: newName, Err: unix.EINVAL}
 	}
-	var problem error
-	err := d.root.Control(func(root uintptr) {
-		problem = d.inFolders(int(root), path.Dir(oldName), path.Dir(newName), func(from, to int) error {
+	err := d.act(func(root int) error {
+		return d.inFolders(root, path.Dir(oldName), path.Dir(newName), func(from, to int) error {
 			return act(from, path.Base(oldName), to, path.Base(newName))
 		})
 	})
-	if err = errors.Join(err, problem); err != nil {
+	if err != nil {
 		return &os.LinkError{Op: operation, Old: oldName, New: newName, Err: explain(err)}
 	}
 	return nil
@@ -263,6 +279,14 @@ func (d *DirectoryFiles) Remove(name string) error {
 	})
 }
 
+// Mkdir makes a folder. It is the caller's; what the folder above says of group and
+// access lists the kernel sees to.
+func (d *DirectoryFiles) Mkdir(name string, perm os.FileMode) error {
+	return d.at("mkdir", name, func(folder int, base string) error {
+		return retry(func() error { return unix.Mkdirat(folder, base, rawMode(perm)) })
+	})
+}
+
 // Rmdir removes an empty folder.
 func (d *DirectoryFiles) Rmdir(name string) error {
 	return d.at("remove folder", name, func(folder int, base string) error {
@@ -270,9 +294,12 @@ func (d *DirectoryFiles) Rmdir(name string) error {
 	})
 }
 
-// SyncDirectory implements FileSystem.
+// SyncDirectory implements FileSystem. It needs no rights of the caller's: who may
+// make names in a folder need not be allowed to read them.
 func (d *DirectoryFiles) SyncDirectory(name string) error {
-	return d.withRoot("sync the folder of", name, func(root int) error {
+	own := *d
+	own.caller = Caller{}
+	return own.withRoot("sync the folder of", name, func(root int) error {
 		folder, err := d.openat(root, path.Dir(name), unix.O_RDONLY|unix.O_DIRECTORY, 0)
 		if err != nil {
 			return err

@@ -100,7 +100,7 @@ func operations(files *DirectoryFiles) map[string]func(name string) error {
 			}
 			return err
 		},
-		"mkdir":       func(name string) error { return files.Mkdir(name, 0o755, 0, 0) },
+		"mkdir":       func(name string) error { return files.Mkdir(name, 0o755) },
 		"rmdir":       files.Rmdir,
 		"remove":      files.Remove,
 		"stat":        func(name string) error { _, err := files.Stat(name); return err },
@@ -258,8 +258,8 @@ func TestNamesInFolders(t *testing.T) {
 			{"move over", files.RenameNew("a/second", "top"), fs.ErrExist},
 			{"move", files.RenameNew("a/second", deep+"third"), nil},
 			{"replace", files.Rename(deep+"third", "top"), nil},
-			{"mkdir", files.Mkdir(deep+"folder", 0o750, uint32(os.Getuid()), uint32(os.Getgid())), nil},
-			{"mkdir again", files.Mkdir(deep+"folder", 0o750, 0, 0), fs.ErrExist},
+			{"mkdir", files.Mkdir(deep+"folder", 0o750), nil},
+			{"mkdir again", files.Mkdir(deep+"folder", 0o750), fs.ErrExist},
 			{"move folder over file", files.RenameNew(deep+"folder", "top"), fs.ErrExist},
 			{"move folder", files.RenameNew("a/b/c", "a/d"), nil},
 			{"rmdir of a full one", files.Rmdir("a/d"), syscall.ENOTEMPTY},
@@ -444,7 +444,8 @@ func TestFoldersMadeInSetgidFolders(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = files.Close() }()
-	if err := files.Mkdir("folder", 0o750, 20002, 20002); err != nil {
+	maker := Caller{UID: 20002, GID: 20002, Groups: inGroups(20005)}
+	if err := files.As(maker).Mkdir("folder", 0o750); err != nil {
 		t.Fatal(err)
 	}
 	info, err := files.Stat("folder")
@@ -501,7 +502,7 @@ func TestNamesSwappedMeanwhile(t *testing.T) {
 					_ = held.Close()
 				}
 			}
-			_ = files.Mkdir("folder2/made", 0o777, 0, 0)
+			_ = files.Mkdir("folder2/made", 0o777)
 			_ = files.Rmdir("folder2/made")
 			_ = files.Remove("folder2/old")
 			_ = files.Link("folder/old", "folder2/old")

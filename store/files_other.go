@@ -40,6 +40,14 @@ func (d *DirectoryFiles) Name() string { return d.root.Name() }
 // Close gives the directory's descriptor back; open files stay open.
 func (d *DirectoryFiles) Close() error { return d.root.Close() }
 
+// As gives the same files: the platform knows of no callers.
+func (d *DirectoryFiles) As(Caller) *DirectoryFiles { return d }
+
+// Access says what is at name.
+func (d *DirectoryFiles) Access(_ Caller, name string, _ Permission) (FileInfo, error) {
+	return d.Stat(name)
+}
+
 // Open implements FileSystem.
 func (d *DirectoryFiles) Open(name string, write bool) (File, error) {
 	if !local(name) {
@@ -128,7 +136,7 @@ func (d *DirectoryFiles) Remove(name string) error { return d.root.Remove(name) 
 func (d *DirectoryFiles) Rmdir(name string) error { return d.root.Remove(name) }
 
 // Mkdir makes a folder. On this platform it is its maker's.
-func (d *DirectoryFiles) Mkdir(name string, perm os.FileMode, _, _ uint32) error {
+func (d *DirectoryFiles) Mkdir(name string, perm os.FileMode) error {
 	return d.root.Mkdir(name, perm)
 }
 

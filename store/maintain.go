@@ -10,17 +10,18 @@ import (
 )
 
 // Remove deletes the store's file, provided that nothing would be lost with it.
-// The store must be closed afterwards.
-func (s *Store) Remove() error {
+// The store must be closed afterwards. The name is removed through files, which are
+// those in which the store lies but may be reached with somebody else's rights.
+func (s *Store) Remove(files FileSystem) error {
 	return s.alone(func(session *session) error {
 		if session.base.HasContent() {
 			return fmt.Errorf("%w: it holds vectors or embedded segments", ErrNotEmpty)
 		}
 		at := s.location()
-		if err := at.files.Remove(at.name); err != nil {
+		if err := files.Remove(at.name); err != nil {
 			return err
 		}
-		return at.files.SyncDirectory(at.name)
+		return files.SyncDirectory(at.name)
 	})
 }
 

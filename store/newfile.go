@@ -14,9 +14,8 @@ import (
 // newFileContent is what a new store file begins with.
 type newFileContent struct {
 	manifest *segments.Manifest
-	before   []newSegment    // segments in front of the manifest, named by it
-	owner    *FileAttributes // owner and mode; nil for the defaults
-	perm     os.FileMode     // mode when owner is nil; 0 means 0644
+	before   []newSegment // segments in front of the manifest, named by it
+	perm     os.FileMode  // 0 means 0644; the process and the folder may take some of it
 }
 
 func (c newFileContent) mode() os.FileMode {
@@ -57,7 +56,7 @@ func writeNew(files FileSystem, name string, content newFileContent) error {
 	}
 	add(newSegment{kind: segments.TypeManifest, payload: content.manifest.Encode()})
 
-	return createWhole(context.Background(), files, name, content.mode(), content.owner, func(_ context.Context, file File) error {
+	return createWhole(context.Background(), files, name, content.mode(), func(_ context.Context, file File) error {
 		_, err := file.WriteAt(image, 0)
 		return err
 	})
@@ -65,7 +64,7 @@ func writeNew(files FileSystem, name string, content newFileContent) error {
 
 // createWhole writes a file under a temporary name and renames it to its own when
 // all of it is on the disk.
-func createWhole(ctx context.Context, files FileSystem, name string, perm os.FileMode, owner *FileAttributes, fill func(context.Context, File) error) error {
+func createWhole(ctx context.Context, files FileSystem, name string, perm os.FileMode, fill func(context.Context, File) error) error {
 	temporary := temporaryName(name)
 	file, err := files.Create(temporary, perm)
 	if err != nil {
@@ -73,9 +72,6 @@ func createWhole(ctx context.Context, files FileSystem, name string, perm os.Fil
 	}
 	if _, err = file.TryLock(); err == nil {
 		err = fill(ctx, file)
-	}
-	if err == nil && owner != nil {
-		err = file.SetAttributes(*owner)
 	}
 	if err == nil {
 		err = file.SyncData()

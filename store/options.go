@@ -45,10 +45,12 @@ type CreateOptions struct {
 	// let the first vectors fix it.
 	Dimension int
 	Metric    segments.Metric
-	// Perm is the new file's mode, 0 for 0644; UID and GID its owner if SetOwner.
-	Perm     os.FileMode
-	SetOwner bool
-	UID, GID uint32
+	// Perm is the new file's mode, 0 for 0644, of which the process and the folder
+	// may take some.
+	Perm os.FileMode
+	// Files makes the file; nil for those of Options. They are the same ones, but may
+	// be reached with somebody else's rights.
+	Files FileSystem
 }
 
 // temporarySuffix ends the names of files that exist only while something is

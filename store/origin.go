@@ -30,6 +30,9 @@ func (o Origin) Is(other Origin) bool {
 	return o.line.is(other.line.newest())
 }
 
+// Holds says whether info is of the file that the origin is by now.
+func (o Origin) Holds(info FileInfo) bool { return o.line != nil && o.line.is(info) }
+
 // FileInfo tells about the very file that the snapshot shows, as it is now, whatever
 // its names.
 func (s *Snapshot) FileInfo(ctx context.Context) (info FileInfo, err error) {

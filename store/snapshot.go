@@ -36,6 +36,9 @@ func (s *Snapshot) Epoch() uint32 { return s.state.Manifest.Epoch }
 // Time is when the snapshot was committed.
 func (s *Snapshot) Time() time.Time { return s.time }
 
+// File describes the file that holds the snapshot, as it was when it was opened.
+func (s *Snapshot) File() FileInfo { return s.source.info }
+
 // Dimension is the number of components of each vector, 0 while no vector has
 // fixed it.
 func (s *Snapshot) Dimension() int { return int(s.state.Manifest.Dimension) }

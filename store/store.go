@@ -131,11 +131,11 @@ func (s *Store) create(create CreateOptions) error {
 		Dimension: uint16(create.Dimension), Metric: create.Metric,
 		Identity: lineage.Identity{FileID: id}, HasIdentity: true,
 	}
-	content := newFileContent{manifest: manifest, perm: create.Perm}
-	if create.SetOwner {
-		content.owner = &FileAttributes{Mode: content.mode(), UID: create.UID, GID: create.GID}
+	files := create.Files
+	if files == nil {
+		files = at.files
 	}
-	return writeNew(at.files, at.name, content)
+	return writeNew(files, at.name, newFileContent{manifest: manifest, perm: create.Perm})
 }
 
 // Known is what a closed store knew of its file. A store that is opened with it

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"sync"
@@ -11,7 +14,8 @@ import (
 // recentSize is how much of the log the control folder shows, in bytes.
 const recentSize = 64 << 10
 
-// recentLines is a writer that keeps the last lines.
+// recentLines is a writer that keeps the last lines. Each is a JSON object; one that
+// has the members store and owner is about that store.
 type recentLines struct {
 	mu    sync.Mutex
 	lines []byte
@@ -36,11 +40,36 @@ func (r *recentLines) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Bytes gives a copy of the lines.
-func (r *recentLines) Bytes() []byte {
+// Recent gives the lines: all of them, or those about stores for which may decides.
+func (r *recentLines) Recent(may func(file string, owner uint32) bool) []byte {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	return append([]byte(nil), r.lines...)
+	lines := bytes.Clone(r.lines)
+	r.mu.Unlock()
+	if may == nil {
+		return lines
+	}
+	type subject struct {
+		Store string
+		Owner *uint32
+	}
+	decided := map[string]bool{}
+	var kept []byte
+	for line := range bytes.Lines(lines) {
+		var about subject
+		if json.Unmarshal(line, &about) != nil || about.Store == "" || about.Owner == nil {
+			continue
+		}
+		key := fmt.Sprint(*about.Owner, " ", about.Store)
+		shown, known := decided[key]
+		if !known {
+			shown = may(about.Store, *about.Owner)
+			decided[key] = shown
+		}
+		if shown {
+			kept = append(kept, line...)
+		}
+	}
+	return kept
 }
 
 // openLog makes the log: to the log file if one is given, else to standard error

@@ -187,6 +187,8 @@ func serve(options mountOptions, directory, mountPoint string, ready *readiness)
 		}
 	}()
 
+	// What callers make has the mode that they ask for; their own masks were applied.
+	syscall.Umask(0)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
 	server, err := fs.Mount(stores, mountPoint, fs.Options{
@@ -196,8 +198,9 @@ func serve(options mountOptions, directory, mountPoint string, ready *readiness)
 		AllowOther:        options.allowOther,
 		DisableAttributes: options.noAttributes,
 		Flags:             options.kernel,
-		Files:             aboutMount(options, directory, mountPoint, lines),
+		Files:             aboutMount(options, directory, mountPoint),
 		Log:               log,
+		Recent:            lines.Recent,
 	})
 	if err != nil {
 		return err
@@ -255,7 +258,7 @@ func catalogOptions(options mountOptions, log zerolog.Logger) catalog.Options {
 }
 
 // aboutMount gives the texts of the control folder that the mount itself knows.
-func aboutMount(options mountOptions, directory, mountPoint string, lines *recentLines) map[string]func() []byte {
+func aboutMount(options mountOptions, directory, mountPoint string) map[string]func() []byte {
 	config, err := json.MarshalIndent(map[string]any{
 		"directory":       directory,
 		"mountpoint":      mountPoint,
@@ -283,6 +286,5 @@ func aboutMount(options mountOptions, directory, mountPoint string, lines *recen
 	return map[string]func() []byte{
 		"config.json": func() []byte { return config },
 		"version":     func() []byte { return about },
-		"log":         lines.Bytes,
 	}
 }

@@ -142,7 +142,7 @@ func TestRecentLines(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	kept := lines.Bytes()
+	kept := lines.Recent(nil)
 	if len(kept) > recentSize || len(kept) < recentSize/2-len(line) {
 		t.Errorf("%d bytes are kept", len(kept))
 	}

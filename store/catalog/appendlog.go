@@ -14,10 +14,47 @@ import (
 // logLimit bounds, in bytes, how much of the past an append.log tells.
 const logLimit = 256 << 10
 
-// appendLog keeps the newest reports of a store's streams as text.
-type appendLog struct {
-	mu    sync.Mutex
-	lines bytes.Buffer
+// history keeps the newest reports of a store's streams as text, and the last
+// failure. It is about the files of one owner: when a file of somebody else's takes
+// the store's name, what it says is forgotten.
+type history struct {
+	mu      sync.Mutex
+	owner   uint32
+	lines   bytes.Buffer
+	failure string
+}
+
+// past is the history of the file that is the store now.
+func (s *Store) past() *history {
+	if info, err := s.info(); err == nil {
+		s.history.belongTo(info.UID)
+	}
+	return &s.history
+}
+
+func (h *history) belongTo(owner uint32) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.owner != owner {
+		h.owner, h.failure = owner, ""
+		h.lines.Reset()
+	}
+}
+
+// fail notes a failure; nil is none.
+func (h *history) fail(err error) {
+	if err == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.failure = err.Error()
+}
+
+func (h *history) lastFailure() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.failure
 }
 
 type logLine struct {
@@ -32,7 +69,7 @@ type logLine struct {
 	Offset   *int64 `json:"offset,omitempty"`
 }
 
-func (l *appendLog) add(r store.StreamReport) {
+func (h *history) add(r store.StreamReport) {
 	line := logLine{
 		Time: r.Time.UTC().Format(time.RFC3339Nano), Format: r.Format.String(),
 		Accepted: r.Accepted, Rejected: r.Rejected, Bytes: r.Bytes, Epoch: r.Epoch,
@@ -43,7 +80,8 @@ func (l *appendLog) add(r store.StreamReport) {
 			line.Line, line.Offset = record.Line, &record.Offset
 		}
 	}
-	l.append(line)
+	h.append(line)
+	h.fail(r.Err)
 }
 
 // deleteLine tells of a stream of ids.
@@ -59,7 +97,7 @@ type deleteLine struct {
 	Offset  *int64 `json:"offset,omitempty"`
 }
 
-func (l *appendLog) addDeleted(r store.DeleteReport) {
+func (h *history) addDeleted(r store.DeleteReport) {
 	line := deleteLine{
 		Time: r.Time.UTC().Format(time.RFC3339Nano), Format: "ids " + r.Format.String(),
 		Deleted: r.Deleted, Missing: r.Missing, Bytes: r.Bytes, Epoch: r.Epoch,
@@ -70,28 +108,29 @@ func (l *appendLog) addDeleted(r store.DeleteReport) {
 			line.Line, line.Offset = bad.Line, &bad.Offset
 		}
 	}
-	l.append(line)
+	h.append(line)
+	h.fail(r.Err)
 }
 
 // append adds one line and forgets the oldest where there is no more room.
-func (l *appendLog) append(line any) {
+func (h *history) append(line any) {
 	encoded, err := json.Marshal(line)
 	if err != nil {
 		return // numbers and strings always encode
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.lines.Write(encoded)
-	l.lines.WriteByte('\n')
-	for l.lines.Len() > logLimit {
-		if _, err := l.lines.ReadBytes('\n'); err != nil {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lines.Write(encoded)
+	h.lines.WriteByte('\n')
+	for h.lines.Len() > logLimit {
+		if _, err := h.lines.ReadBytes('\n'); err != nil {
 			return
 		}
 	}
 }
 
-func (l *appendLog) text() []byte {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return bytes.Clone(l.lines.Bytes())
+func (h *history) text() []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return bytes.Clone(h.lines.Bytes())
 }

@@ -27,6 +27,8 @@ type Catalog struct {
 	options Options
 	root    *Folder
 
+	identify func(context.Context) store.Caller // nil: nobody but this process asks
+
 	// naming is the turn to change the tree, and with it the places of folders and
 	// stores: held by the one who reads folders, and by the one who renames. Nobody
 	// who only wants to look waits for it, once there is a tree.
@@ -156,7 +158,7 @@ func (c *Catalog) refresh(ctx context.Context) error {
 		return fmt.Errorf("read directory %q: %w", c.name, err)
 	}
 	if !same {
-		t = buildTree(scans, t)
+		t = buildTree(scans, t, nil)
 	}
 	c.show(t, func() { c.read = began })
 	return nil

@@ -338,17 +338,17 @@ func TestProblemPasses(t *testing.T) {
 func TestMakingAndRemoving(t *testing.T) {
 	ctx := context.Background()
 	p := newPlace(t, nil, Options{Dimension: 2})
-	root, uid, gid := p.catalog.Root(), uint32(os.Getuid()), uint32(os.Getgid())
+	root := p.catalog.Root()
 	for _, name := range []string{"a.rvf", "x"} {
-		if _, err := root.Mkdir(ctx, name, 0o755, uid, gid); err != nil {
+		if _, err := root.Mkdir(ctx, name, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := root.Mkdir(ctx, name, 0o755, uid, gid); !errors.Is(err, store.ErrExists) {
+		if _, err := root.Mkdir(ctx, name, 0o755); !errors.Is(err, store.ErrExists) {
 			t.Errorf("%s made twice: %v", name, err)
 		}
 	}
 	a := p.find("a.rvf").Store
-	if _, err := a.Derive(ctx, "c.rvf", 0o755, uid, gid); err != nil {
+	if _, err := a.Derive(ctx, "c.rvf", 0o755); err != nil {
 		t.Fatal(err)
 	}
 	p.shows(root, "a.rvf, c.rvf -> a.rvf/c.rvf, x/")
@@ -410,12 +410,12 @@ func TestLitter(t *testing.T) {
 func TestNamesWithoutExtension(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, nil, Options{Dimension: 2})
-	ctx, uid, gid := context.Background(), uint32(os.Getuid()), uint32(os.Getgid())
-	if _, err := p.catalog.Root().Mkdir(ctx, "a.rvf", 0o755, uid, gid); err != nil {
+	ctx := context.Background()
+	if _, err := p.catalog.Root().Mkdir(ctx, "a.rvf", 0o755); err != nil {
 		t.Fatal(err)
 	}
 	a := p.find("a.rvf").Store
-	if _, err := a.Derive(ctx, "kid", 0o755, uid, gid); err != nil {
+	if _, err := a.Derive(ctx, "kid", 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for _, step := range []struct {

@@ -20,6 +20,10 @@ func (s *Store) remove(ctx context.Context) error {
 
 func (s *Store) removeFile(ctx context.Context) error {
 	c := s.catalog
+	folder, name := s.where()
+	if err := folder.mayChange(ctx); err != nil {
+		return err
+	}
 	snapshot, err := s.Snapshot(ctx)
 	if errors.Is(err, store.ErrNotStore) {
 		return fmt.Errorf("%w: its file cannot be read, and may hold something: %w", store.ErrNotEmpty, err)
@@ -43,8 +47,10 @@ func (s *Store) removeFile(ctx context.Context) error {
 	if writing {
 		return fmt.Errorf("%w: a stream into it is open", store.ErrLocked)
 	}
-	folder, name := s.where()
-	err = s.use(ctx, func(engine *store.Store) error { return engine.Remove() })
+	err = s.use(ctx, func(engine *store.Store) error {
+		folder, name = s.where()
+		return engine.Remove(folder.files.as(ctx))
+	})
 	closed, closeErr := s.closeIdle()
 	if closed {
 		c.open.forget(s)
@@ -78,6 +84,10 @@ func (s *Store) moveFile(ctx context.Context, target *Folder, newName string) er
 	if !isStoreName(newName) && (isStoreName(s.Name()) || !plain) {
 		return fmt.Errorf("%w: %q does not end in .rvf, .rvdna, .rvtext, .rvgraph or .rvvis", store.ErrName, newName)
 	}
+	folder, _ := s.where()
+	if err := errors.Join(folder.mayChange(ctx), target.mayChange(ctx)); err != nil {
+		return err
+	}
 	err := s.use(ctx, func(engine *store.Store) error {
 		return engine.MoveInto(&target.files, newName, func() error { return s.rename(ctx, target, newName) })
 	})
@@ -102,7 +112,7 @@ func (s *Store) rename(ctx context.Context, target *Folder, newName string) erro
 	to := join(target.place.path(), newName)
 	s.place.begin()
 	c.mu.Unlock()
-	err := c.files.RenameNew(from, to)
+	err := c.as(ctx).RenameNew(from, to)
 	if err != nil {
 		c.show(t, s.place.settle)
 		return err
@@ -110,7 +120,7 @@ func (s *Store) rename(ctx context.Context, target *Folder, newName string) erro
 	found := t.facts(from)
 	oldFolder, oldName := split(from)
 	newFolder, _ := split(to)
-	next := t.edited(edit{oldFolder, oldName, standsAt{}}, edit{newFolder, newName, standsAt{store: found}})
+	next := t.edited(edit{folder: oldFolder, name: oldName}, edit{folder: newFolder, name: newName, now: standsAt{store: found}})
 	c.show(next, func() {
 		delete(folder.stores, oldName)
 		target.stores[newName] = s
@@ -154,7 +164,7 @@ func (c *Catalog) renameFolder(ctx context.Context, folder, target *Folder, newN
 	to := join(target.place.path(), newName)
 	folder.place.begin()
 	c.mu.Unlock()
-	if err := c.files.RenameNew(from, to); err != nil {
+	if err := c.as(ctx).RenameNew(from, to); err != nil {
 		c.show(t, folder.place.settle)
 		return from, former, err
 	}

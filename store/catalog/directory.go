@@ -17,7 +17,11 @@ type directory interface {
 	// OpenFolder opens a folder below, or this one as ".", for listing.
 	OpenFolder(name string) (listing, error)
 	Hold(name string) (*store.HeldFile, error)
-	Mkdir(name string, perm os.FileMode, uid, gid uint32) error
+	// As is the same directory as it is to somebody else, and ends with this one.
+	As(caller store.Caller) directory
+	// Access is that of store.DirectoryFiles.
+	Access(caller store.Caller, name string, want store.Permission) (store.FileInfo, error)
+	Mkdir(name string, perm os.FileMode) error
 	Rmdir(name string) error
 }
 
@@ -39,6 +43,8 @@ type peeked interface {
 
 // onDisk is a directory of the file system.
 type onDisk struct{ *store.DirectoryFiles }
+
+func (d onDisk) As(caller store.Caller) directory { return onDisk{d.DirectoryFiles.As(caller)} }
 
 func (d onDisk) Folder(name string) (directory, error) {
 	folder, err := d.DirectoryFiles.Folder(name)

@@ -14,6 +14,7 @@ type edit struct {
 	folder string // its path
 	name   string
 	now    standsAt
+	parent string // the store in whose folder it was derived just now, "" for none
 }
 
 // standsAt is what stands at a name: one of these, or nothing.
@@ -29,10 +30,14 @@ func (s standsAt) nothing() bool { return s.store == nil && s.link == nil && s.f
 // edited is the tree after changes.
 func (t *tree) edited(changes ...edit) *tree {
 	scans := maps.Clone(t.scans)
+	born := map[string]string{}
 	for _, change := range changes {
 		change.apply(scans)
+		if change.parent != "" {
+			born[join(change.folder, change.name)] = change.parent
+		}
 	}
-	return buildTree(scans, t)
+	return buildTree(scans, t, born)
 }
 
 func (e edit) apply(scans map[string]*folderScan) {
@@ -83,7 +88,7 @@ func (t *tree) moved(from, to string) *tree {
 		next.addFolder(newName)
 		scans[newFolder] = next
 	}
-	return buildTree(scans, t)
+	return buildTree(scans, t, nil)
 }
 
 // clone copies a scan that is to be changed.
@@ -128,12 +133,21 @@ func underneath(name, from, to string) (string, bool) {
 
 // reread takes into the tree what stands at a name of a folder now.
 func (c *Catalog) reread(ctx context.Context, f *Folder, name string) error {
+	return c.rereadDerived(ctx, f, name, nil)
+}
+
+// rereadDerived is reread for a store that was derived just now in its parent's
+// folder.
+func (c *Catalog) rereadDerived(ctx context.Context, f *Folder, name string, parent *Store) error {
 	if err := c.naming.take(ctx); err != nil {
 		return err
 	}
 	defer c.naming.give()
 	c.mu.Lock()
-	t, folder := c.tree, f.place.path()
+	t, folder, derivedIn := c.tree, f.place.path(), ""
+	if parent != nil {
+		derivedIn = parent.place.path()
+	}
 	c.mu.Unlock()
 	if t == nil {
 		return nil // nothing was read yet
@@ -146,7 +160,7 @@ func (c *Catalog) reread(ctx context.Context, f *Folder, name string) error {
 	if err != nil || now.nothing() && !scan.has(name) {
 		return err
 	}
-	c.show(t.edited(edit{folder, name, now}), func() {})
+	c.show(t.edited(edit{folder, name, now, derivedIn}), func() {})
 	return nil
 }
 

@@ -21,6 +21,9 @@ func (s *Store) OpenEmbed(ctx context.Context, part store.EmbedPart) (*EmbedStre
 		return nil, err
 	}
 	inner, err := engine.OpenEmbed(ctx, part, store.EmbedOptions{Compress: s.catalog.options.CompressImages})
+	if err == nil {
+		err = s.allowStream(ctx, inner)
+	}
 	if err != nil {
 		s.release()
 		return nil, err

@@ -26,6 +26,10 @@ type Entry struct {
 	Folder *Folder
 	Store  *Store
 	Link   *Link
+	// Private says that not everybody finds this under the name: each caller must ask
+	// anew. Aside says that the store stands where its file lies for such callers only
+	// as cannot enter its parent's folder.
+	Private, Aside bool
 }
 
 // Container is where names live: a *Folder or a *Store.
@@ -53,11 +57,19 @@ type Attributes struct {
 	UID, GID uint32
 	Modified time.Time
 	Size     int64 // bytes of the file
+	info     store.FileInfo
 }
 
-func attributesOf(info store.FileInfo) Attributes {
-	return Attributes{Mode: info.Mode & (os.ModePerm | os.ModeSticky | os.ModeSetgid | os.ModeSetuid), UID: info.UID, GID: info.GID, Modified: info.Modified, Size: info.Size}
+// AttributesOf are the attributes of the file that info describes.
+func AttributesOf(info store.FileInfo) Attributes {
+	return Attributes{
+		Mode: info.Mode & (os.ModePerm | os.ModeSticky | os.ModeSetgid | os.ModeSetuid), UID: info.UID, GID: info.GID,
+		Modified: info.Modified, Size: info.Size, info: info,
+	}
 }
+
+// Of says whether the attributes are of the file that a snapshot is of.
+func (a Attributes) Of(file store.Origin) bool { return file.Holds(a.info) }
 
 // Link is a symlink.
 type Link struct {

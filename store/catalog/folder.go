@@ -99,7 +99,7 @@ func (f *Folder) Attributes() (Attributes, error) {
 		return Attributes{}, fmt.Errorf("folder %q: %w", f.Path(), err)
 	}
 	f.shown.set(info)
-	return attributesOf(info), nil
+	return AttributesOf(info), nil
 }
 
 // List gives all names of the folder in order: folders, stores, and links for
@@ -110,29 +110,30 @@ func (f *Folder) List(ctx context.Context) ([]Entry, error) {
 	return entries, err
 }
 
-func (f *Folder) list(ctx context.Context) ([]Entry, error) {
+func (f *Folder) list(ctx context.Context) (entries []Entry, err error) {
 	c := f.catalog
 	if err := c.refresh(ctx); err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	path := f.place.path()
-	scan, known := c.tree.scans[path]
-	if !known {
-		return nil, fmt.Errorf("folder %q: %w", path, store.ErrNotFound)
-	}
-	entries := make([]Entry, 0, len(scan.folders)+len(scan.stores)+len(scan.symlinks))
-	for _, name := range scan.folders {
-		entries = append(entries, f.folderEntry(name))
-	}
-	for name := range scan.stores {
-		entries = append(entries, f.storeEntry(path, name, scan))
-	}
-	for name, link := range scan.symlinks {
-		entries = append(entries, f.linkEntry(name, link.target, link.info))
-	}
-	return entries, nil
+	problem := c.look(ctx, func(v *viewer) {
+		path := f.place.path()
+		scan, known := c.tree.scans[path]
+		if !known {
+			err = fmt.Errorf("folder %q: %w", path, store.ErrNotFound)
+			return
+		}
+		entries = make([]Entry, 0, len(scan.folders)+len(scan.stores)+len(scan.symlinks))
+		for _, name := range scan.folders {
+			entries = append(entries, f.folderEntry(name))
+		}
+		for name := range scan.stores {
+			entries = append(entries, f.storeEntry(v, path, name, scan))
+		}
+		for name, link := range scan.symlinks {
+			entries = append(entries, f.linkEntry(name, link.target, link.info))
+		}
+	})
+	return entries, errors.Join(problem, err)
 }
 
 // Lookup finds one name.
@@ -140,41 +141,40 @@ func (f *Folder) Lookup(ctx context.Context, name string) (Entry, error) {
 	if err := f.catalog.refresh(ctx); err != nil {
 		return Entry{}, err
 	}
-	if entry, found := f.find(name); found {
-		return entry, nil
+	if entry, err := f.find(ctx, name); !errors.Is(err, store.ErrNotFound) {
+		return entry, err
 	}
 	if _, err := f.files.Stat(name); err == nil {
 		// Another process made it since the folder was read.
 		if err := f.catalog.reread(ctx, f, name); err != nil {
 			return Entry{}, err
 		}
-		if entry, found := f.find(name); found {
-			return entry, nil
-		}
 	}
-	return Entry{}, fmt.Errorf("%q in folder %q: %w", name, f.Path(), store.ErrNotFound)
+	return f.find(ctx, name)
 }
 
 // find looks a name up in the newest tree.
-func (f *Folder) find(name string) (Entry, bool) {
+func (f *Folder) find(ctx context.Context, name string) (entry Entry, err error) {
 	c := f.catalog
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	path := f.place.path()
-	scan, known := c.tree.scans[path]
-	if !known {
-		return Entry{}, false
-	}
-	if _, known := slices.BinarySearch(scan.folders, name); known {
-		return f.folderEntry(name), true
-	}
-	if _, known := scan.stores[name]; known {
-		return f.storeEntry(path, name, scan), true
-	}
-	if link, known := scan.symlinks[name]; known {
-		return f.linkEntry(name, link.target, link.info), true
-	}
-	return Entry{}, false
+	problem := c.look(ctx, func(v *viewer) {
+		path := f.place.path()
+		err = nil
+		scan, known := c.tree.scans[path]
+		switch {
+		case !known:
+		case slices.Contains(scan.folders, name):
+			entry = f.folderEntry(name)
+			return
+		case scan.stores[name] != nil:
+			entry = f.storeEntry(v, path, name, scan)
+			return
+		case scan.has(name):
+			entry = f.linkEntry(name, scan.symlinks[name].target, scan.symlinks[name].info)
+			return
+		}
+		err = fmt.Errorf("%q in folder %q: %w", name, path, store.ErrNotFound)
+	})
+	return entry, errors.Join(problem, err)
 }
 
 // folderEntry is a folder in this one. For this and the next two the caller holds the
@@ -184,18 +184,23 @@ func (f *Folder) folderEntry(name string) Entry {
 }
 
 // storeEntry is a store whose file lies in this folder, of the given path, or the link
-// to where it stands.
-func (f *Folder) storeEntry(path, name string, scan *folderScan) Entry {
-	if place, nested := f.catalog.tree.place[join(path, name)]; nested {
-		return f.linkEntry(name, relative(path, place), scan.info)
+// to where it stands. One that is nested stands here for those who cannot enter its
+// parent's folder.
+func (f *Folder) storeEntry(v *viewer, path, name string, scan *folderScan) Entry {
+	t, file := f.catalog.tree, join(path, name)
+	_, nested := t.parent[file]
+	if nested {
+		if place := t.placeFor(v, file); place != file {
+			return f.linkEntry(name, relative(path, place), scan.info)
+		}
 	}
-	return Entry{Name: name, Kind: KindStore, Store: f.storeNamed(name)}
+	return Entry{Name: name, Kind: KindStore, Store: f.storeNamed(name), Private: nested, Aside: nested}
 }
 
 // linkEntry is a symlink with owner and time of info.
 func (f *Folder) linkEntry(name, target string, info store.FileInfo) Entry {
 	link, known := f.links[name]
-	described := attributesOf(info)
+	described := AttributesOf(info)
 	described.Mode, described.Size = 0o777, int64(len(target))
 	if !known || link.target != target || link.attributes != described {
 		next := &Link{target: target, attributes: described}
@@ -211,13 +216,16 @@ func (f *Folder) linkEntry(name, target string, info store.FileInfo) Entry {
 }
 
 // Mkdir makes a new, empty root store when name has a store's extension, else a
-// plain folder. It is on the disk when Mkdir returns.
-func (f *Folder) Mkdir(ctx context.Context, name string, perm os.FileMode, uid, gid uint32) (Entry, error) {
+// plain folder. It is the caller's, and on the disk when Mkdir returns.
+func (f *Folder) Mkdir(ctx context.Context, name string, perm os.FileMode) (Entry, error) {
 	c := f.catalog
 	if err := c.checkChange(checkFolderName(name, join(f.Path(), name))); err != nil {
 		return Entry{}, err
 	}
-	if err := f.make(ctx, name, perm, uid, gid); err != nil {
+	if err := f.mayChange(ctx); err != nil {
+		return Entry{}, fmt.Errorf("make %q in folder %q: %w", name, f.Path(), err)
+	}
+	if err := f.make(ctx, name, perm); err != nil {
 		return Entry{}, err
 	}
 	// What was made is shown, whether its maker still waits or not.
@@ -225,25 +233,22 @@ func (f *Folder) Mkdir(ctx context.Context, name string, perm os.FileMode, uid, 
 	if err := errors.Join(c.refresh(ctx), c.reread(ctx, f, name)); err != nil {
 		return Entry{}, err
 	}
-	if entry, found := f.find(name); found {
-		return entry, nil
-	}
-	return Entry{}, fmt.Errorf("%q in folder %q: %w: it is gone already", name, f.Path(), store.ErrNotFound)
+	return f.find(ctx, name)
 }
 
-func (f *Folder) make(ctx context.Context, name string, perm os.FileMode, uid, gid uint32) error {
+func (f *Folder) make(ctx context.Context, name string, perm os.FileMode) error {
 	if isStoreName(name) {
 		options := f.catalog.options
 		created, err := store.Create(name, store.CreateOptions{
-			Dimension: options.Dimension, Metric: options.Metric, Perm: filePerm(perm), SetOwner: true, UID: uid, GID: gid,
+			Dimension: options.Dimension, Metric: options.Metric, Perm: filePerm(perm), Files: f.files.as(ctx),
 		}, store.Options{Files: &f.files})
 		if err != nil {
 			return err
 		}
 		return created.Close()
 	}
-	err := f.files.with(func(folder directory) error {
-		if err := folder.Mkdir(name, perm, uid, gid); err != nil {
+	err := f.files.as(ctx).with(func(folder directory) error {
+		if err := folder.Mkdir(name, perm); err != nil {
 			return err
 		}
 		return folder.SyncDirectory(name)
@@ -282,6 +287,9 @@ func (f *Folder) Rmdir(ctx context.Context, name string) error {
 }
 
 func (f *Folder) removeFolder(ctx context.Context, folder *Folder, name string) error {
+	if err := f.mayChange(ctx); err != nil {
+		return err
+	}
 	entries, err := folder.List(ctx)
 	if err != nil {
 		return err
@@ -289,7 +297,7 @@ func (f *Folder) removeFolder(ctx context.Context, folder *Folder, name string) 
 	if len(entries) > 0 {
 		return store.ErrNotEmpty
 	}
-	err = f.files.with(func(parent directory) error {
+	err = f.files.as(ctx).with(func(parent directory) error {
 		if err := parent.Rmdir(name); err != nil {
 			return err
 		}
@@ -345,11 +353,11 @@ func (c *Catalog) checkChange(ofName error) error {
 }
 
 // SetAttributes changes owner, mode and times of the backing folder.
-func (f *Folder) SetAttributes(_ context.Context, change AttributeChange) error {
+func (f *Folder) SetAttributes(ctx context.Context, change AttributeChange) error {
 	if err := f.catalog.checkWritable(); err != nil {
 		return err
 	}
-	err := f.files.with(func(folder directory) error { return setAttributes(folder, ".", &f.shown, change) })
+	err := f.files.as(ctx).with(func(folder directory) error { return setAttributes(folder, ".", &f.shown, change) })
 	if err != nil {
 		return fmt.Errorf("change attributes of folder %q: %w", f.Path(), err)
 	}

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"context"
 	"errors"
 	"os"
 
@@ -16,7 +17,45 @@ type folderFiles struct {
 	open   shared.Value[directory]
 }
 
-var _ store.FileSystem = (*folderFiles)(nil)
+// filesOf are the files in a folder as somebody reaches them.
+type filesOf struct {
+	*folderFiles
+	caller store.Caller
+}
+
+var (
+	_ store.FileSystem = (*folderFiles)(nil)
+	_ store.FileSystem = filesOf{}
+)
+
+// as are the files with the rights of the one for whom an operation is done.
+func (f *folderFiles) as(ctx context.Context) filesOf {
+	return filesOf{f, f.folder.catalog.caller(ctx)}
+}
+
+// with runs act with the open folder.
+func (f filesOf) with(act func(directory) error) error {
+	return f.folderFiles.with(func(folder directory) error { return act(folder.As(f.caller)) })
+}
+
+// Create implements store.FileSystem.
+func (f filesOf) Create(name string, perm os.FileMode) (file store.File, err error) {
+	err = f.with(func(folder directory) error {
+		file, err = folder.Create(name, perm)
+		return err
+	})
+	return file, err
+}
+
+// RenameNew implements store.FileSystem.
+func (f filesOf) RenameNew(oldName, newName string) error {
+	return f.with(func(folder directory) error { return folder.RenameNew(oldName, newName) })
+}
+
+// Remove implements store.FileSystem.
+func (f filesOf) Remove(name string) error {
+	return f.with(func(folder directory) error { return folder.Remove(name) })
+}
 
 // errReplaced says that a folder's path leads to another one.
 var errReplaced = errors.New("another folder took its place")

@@ -1,11 +1,10 @@
 package catalog
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"sync/atomic"
+	"hash/maphash"
 
 	"rvffs/lineage"
 	"rvffs/store"
@@ -22,7 +21,8 @@ type identityText struct {
 
 // verificationText tells how the store's word about its parent was checked.
 type verificationText struct {
-	// Status is "root", "verified", "parent-missing" (not in the mount), "mismatch"
+	// Status is "root", "verified", "parent-missing" (none in the mount whose child it
+	// could be, for all that the reader may know), "mismatch"
 	// (ids or depth contradict the parent's), "unmatched" (the parent's file holds
 	// no state of that hash, as after a compaction), or "unknown" (no identity).
 	Status         string  `json:"status"`
@@ -33,8 +33,8 @@ type verificationText struct {
 	Reason         string  `json:"reason,omitempty"`
 }
 
-// renderedIdentity is the newest identity.json, which stays the same file as long
-// as nothing in it changes.
+// renderedIdentity is the newest identity.json for those from whom nothing of it is
+// kept. It stays the same file as long as nothing in it changes.
 type renderedIdentity struct {
 	snapshot   *store.Snapshot // and
 	parent     *store.Snapshot // it was made from
@@ -43,50 +43,100 @@ type renderedIdentity struct {
 	generation uint64
 }
 
-// identityGenerations numbers different texts of one process.
-var identityGenerations atomic.Uint64
+// identitySeed makes the generations of texts; they mean nothing to another process.
+var identitySeed = maphash.MakeSeed()
 
-// IdentityJSON tells who the store is and whether its lineage holds. The
-// generation is another one for each different text.
-func (s *Store) IdentityJSON(ctx context.Context) (store.View, uint64, error) {
+// Identity is what identity.json says.
+type Identity struct {
+	View       store.View
+	Generation uint64 // another one for each different text
+	// Private says that it speaks of files that not everybody reaches: others may be
+	// told less.
+	Private bool
+}
+
+// Identity tells who the store is and whether its lineage holds, and names of other
+// stores those that the one who asks could reach.
+func (s *Store) Identity(ctx context.Context) (Identity, error) {
 	snapshot, err := s.Snapshot(ctx)
 	if err != nil {
-		return nil, 0, err
+		return Identity{}, err
 	}
-	t, path, err := s.catalog.picture(ctx, &s.place)
-	if err != nil {
-		return nil, 0, err
+	if err := s.catalog.refresh(ctx); err != nil {
+		return Identity{}, err
+	}
+	var t *tree
+	var told relatives
+	if err := s.catalog.look(ctx, func(v *viewer) {
+		t = s.catalog.tree
+		told = s.relatives(snapshot, v)
+	}); err != nil {
+		return Identity{}, err
 	}
 	var parent *store.Snapshot
-	parentFile, nested := t.parent[path]
-	if nested {
-		if parent, err = s.catalog.store(parentFile).Snapshot(ctx); err != nil && ctx.Err() != nil {
-			return nil, 0, err
+	if told.parent != "" {
+		if parent, err = s.catalog.store(told.parent).Snapshot(ctx); err != nil && ctx.Err() != nil {
+			return Identity{}, err
 		}
 	}
 	s.mu.Lock()
 	known := s.identity
 	s.mu.Unlock()
-	if known.snapshot == snapshot && known.parent == parent && known.tree == t {
-		return store.TextView(known.text), known.generation, nil
+	if told.all && known.snapshot == snapshot && known.parent == parent && known.tree == t {
+		return Identity{store.TextView(known.text), known.generation, told.private}, nil
 	}
-	text, err := s.describe(ctx, t, path, snapshot, parentFile, parent)
+	text, err := s.describe(ctx, snapshot, told, parent)
 	if err != nil {
-		return nil, 0, err
+		return Identity{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	next := renderedIdentity{snapshot: snapshot, parent: parent, tree: t, text: text, generation: s.identity.generation}
-	if next.generation == 0 || !bytes.Equal(text, s.identity.text) {
-		next.generation = identityGenerations.Add(1)
+	next := renderedIdentity{snapshot: snapshot, parent: parent, tree: t, text: text, generation: maphash.Bytes(identitySeed, text)}
+	if told.all {
+		s.mu.Lock()
+		s.identity = next
+		s.mu.Unlock()
 	}
-	s.identity = next
-	return store.TextView(next.text), next.generation, nil
+	return Identity{store.TextView(text), next.generation, told.private}, nil
 }
 
-func (s *Store) describe(ctx context.Context, t *tree, path string, snapshot *store.Snapshot, parentFile string, parent *store.Snapshot) ([]byte, error) {
+// relatives are the other files that a store's identity speaks of.
+type relatives struct {
+	parent  string // "" for none
+	copies  []string
+	private bool // some of them not everybody reaches
+	all     bool // this viewer reaches all
+}
+
+// relatives finds those that a viewer may be told of: who reaches the store has
+// searched its folder and those above, and needs no leave to hear of what lies there.
+// The caller holds the catalog's mu.
+func (s *Store) relatives(snapshot *store.Snapshot, viewer *viewer) relatives {
+	t, file := s.catalog.tree, s.place.path()
+	told := relatives{all: true}
+	may := func(other string, could func(string) bool) bool {
+		if !apart(other, file) {
+			return true
+		}
+		told.private = s.catalog.shared()
+		seen := could(other)
+		told.all = told.all && seen
+		return seen
+	}
+	if parent, nested := t.parent[file]; nested && may(parent, viewer.mayRead) {
+		told.parent = parent
+	}
+	if identity, known := snapshot.Identity(); known {
+		for _, other := range t.copies[identity.FileID] {
+			if other != file && may(other, viewer.reaches) {
+				told.copies = append(told.copies, other)
+			}
+		}
+	}
+	return told
+}
+
+func (s *Store) describe(ctx context.Context, snapshot *store.Snapshot, told relatives, parent *store.Snapshot) ([]byte, error) {
 	identity, known := snapshot.Identity()
-	text := identityText{IdentityDescription: store.DescribeIdentity(identity), Root: identity.IsRoot()}
+	text := identityText{IdentityDescription: store.DescribeIdentity(identity), Root: identity.IsRoot(), Copies: told.copies}
 	err := s.use(ctx, func(engine *store.Store) error {
 		profile, err := engine.Profile(ctx)
 		text.Profile = profile.String()
@@ -95,20 +145,15 @@ func (s *Store) describe(ctx context.Context, t *tree, path string, snapshot *st
 	if err != nil {
 		return nil, err
 	}
-	for _, file := range t.copies[identity.FileID] {
-		if known && file != path {
-			text.Copies = append(text.Copies, file)
-		}
-	}
 	switch {
 	case !known:
 		text.Verification = verificationText{Status: "unknown", Reason: "the file is from before identities were kept"}
 	case identity.IsRoot():
 		text.Verification.Status = "root"
 	case parent == nil:
-		text.Verification = verificationText{Status: "parent-missing", Parent: parentFile}
+		text.Verification = verificationText{Status: "parent-missing", Parent: told.parent}
 	default:
-		if text.Verification, err = verify(ctx, identity, parentFile, parent); err != nil {
+		if text.Verification, err = verify(ctx, identity, told.parent, parent); err != nil {
 			return nil, err
 		}
 	}

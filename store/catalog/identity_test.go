@@ -40,10 +40,11 @@ func later(image []byte, identity lineage.Identity) []byte {
 // verification is what identity.json of a store says of its lineage.
 func (p *place) verification(full string) verificationText {
 	p.Helper()
-	view, _, err := p.find(full).Store.IdentityJSON(context.Background())
+	identity, err := p.find(full).Store.Identity(context.Background())
 	if err != nil {
 		p.Fatal(err)
 	}
+	view := identity.View
 	text := make([]byte, view.Size())
 	reader, err := view.Open(context.Background())
 	if err != nil {
@@ -134,10 +135,11 @@ func TestVerificationFollowsTheParent(t *testing.T) {
 		if got := p.verification(full); got.Status != status {
 			t.Errorf("%+v, want %s", got, status)
 		}
-		_, generation, err := p.find(full).Store.IdentityJSON(context.Background())
+		identity, err := p.find(full).Store.Identity(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
+		generation := identity.Generation
 		if former, known := generations[generation]; known && former != status {
 			t.Errorf("%s has the generation that %s had", status, former)
 		}

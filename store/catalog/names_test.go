@@ -57,10 +57,10 @@ func TestWhatIsMadeIsSeen(t *testing.T) {
 	mkdir := func(at Container, name string) error {
 		switch at := at.(type) {
 		case *Folder:
-			_, err := at.Mkdir(ctx, name, 0o755, 0, 0)
+			_, err := at.Mkdir(ctx, name, 0o755)
 			return err
 		case *Store:
-			_, err := at.Derive(ctx, name, 0o755, 0, 0)
+			_, err := at.Derive(ctx, name, 0o755)
 			return err
 		}
 		return nil
@@ -169,12 +169,12 @@ func TestNamesAreRefusedForWhatTheyMean(t *testing.T) {
 		"vectors.append.rvf", "vectors.delete.rvf", "metadata.append.rvf", "metadata", "incoming", "where", ".rvffs", ".git", "raw",
 		"layout.svg", "map.svg", "status.json", "a.rvf.lock", "a.rvf.tail-3", "a.rvffs-tmp",
 	} {
-		if _, err := parent.Derive(ctx, name, 0o755, 0, 0); !errors.Is(err, store.ErrName) {
+		if _, err := parent.Derive(ctx, name, 0o755); !errors.Is(err, store.ErrName) {
 			t.Errorf("deriving %q: %v", name, err)
 		}
 	}
 	for _, name := range []string{".rvffs", "a.rvf.lock", "a.rvf.tail-3", "a.rvffs-tmp"} {
-		if _, err := root.Mkdir(ctx, name, 0o755, 0, 0); !errors.Is(err, store.ErrName) {
+		if _, err := root.Mkdir(ctx, name, 0o755); !errors.Is(err, store.ErrName) {
 			t.Errorf("making %q: %v", name, err)
 		}
 		if err := root.Rename(ctx, "parent.rvf", root, name); !errors.Is(err, store.ErrName) {

@@ -14,9 +14,11 @@ type Neighbors struct {
 	// Number is the file's inode number, Text what it says.
 	Number uint64
 	Text   []byte
-	// Generation and Time are those of the snapshot in which it says so.
+	// Generation, Time, Origin and File are those of the snapshot in which it says so.
 	Generation uint64
 	Time       time.Time
+	Origin     store.Origin
+	File       store.FileInfo
 }
 
 // Neighbors searches for the ten vectors nearest to the stored one of this id,
@@ -32,7 +34,7 @@ func (s *Store) Neighbors(ctx context.Context, id uint64) (found Neighbors, err 
 		answers, err := snapshot.Nearest(ctx, []store.Query{{ID: id, K: store.DefaultNeighbors}})
 		if err == nil {
 			text := store.AppendAnswers(nil, answers)
-			found = s.neighbors.keep(id, Neighbors{Text: text, Generation: snapshot.Generation(), Time: snapshot.Time()}, s.catalog)
+			found = s.neighbors.keep(id, Neighbors{Text: text, Generation: snapshot.Generation(), Time: snapshot.Time(), Origin: snapshot.Origin(), File: snapshot.File()}, s.catalog)
 		}
 		return err
 	})

@@ -19,6 +19,7 @@ import (
 // name.
 type parents struct {
 	tree, former *tree
+	born         map[string]string // new stores and the parents in whose folders they were made
 	families     map[lineage.FileID]*family
 	moved        map[fileKey]string // the former path of each nested store; nil before it is needed
 }
@@ -59,9 +60,13 @@ func (p *parents) may(candidate, file string, found *facts) bool {
 	return owner == found.info.UID || store.Caller{UID: owner}.Trusted() || path.Dir(candidate) == path.Dir(file)
 }
 
-// kept is the parent in which the store stood in the former tree, if that still may
-// take it in. It may have another name since, or the name another file.
+// kept is the parent in which the store was made or stood in the former tree, if that
+// may take it in. It may have another name since, or the name another file.
 func (p *parents) kept(file string, found *facts) (string, bool) {
+	family := p.family(found.identity.ParentID)
+	if parent, fresh := p.born[file]; fresh && family.names[parent] {
+		return parent, p.may(parent, file, found)
+	}
 	if p.former == nil {
 		return "", false
 	}
@@ -72,7 +77,6 @@ func (p *parents) kept(file string, found *facts) (string, bool) {
 	if !nested {
 		return "", false
 	}
-	family := p.family(found.identity.ParentID)
 	now, there := family.files[keyOf(p.former.facts(parent))]
 	if !there {
 		now, there = parent, family.names[parent]

@@ -36,7 +36,7 @@ func grow(former *tree, files map[string]seen) *tree {
 			identity: lineage.Identity{FileID: fileID(file.id), ParentID: fileID(file.parent), Depth: uint32(min(file.parent, 1))},
 		}
 	}
-	return buildTree(scans, former)
+	return buildTree(scans, former, nil)
 }
 
 // TestCopiesAdoptNothing follows one child of id 2, whose parent has id 1, through

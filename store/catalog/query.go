@@ -10,6 +10,9 @@ import (
 // that is the newest now, as lines of JSON.
 func (s *Store) Query(ctx context.Context, text []byte) (answer []byte, err error) {
 	err = s.withNewest(ctx, func(snapshot *store.Snapshot) error {
+		if err := s.AllowOf(ctx, store.Read, snapshot.Origin()); err != nil {
+			return err
+		}
 		queries, err := store.ParseQueries(text, snapshot.Dimension(), store.DefaultNeighbors)
 		if err != nil {
 			return err

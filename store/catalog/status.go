@@ -24,8 +24,9 @@ func (s *Store) StatusJSON(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	failure := s.past().lastFailure()
 	s.mu.Lock()
-	text := statusText{Status: status, OpenStreams: len(s.streams), LastError: s.lastErr}
+	text := statusText{Status: status, OpenStreams: len(s.streams), LastError: failure}
 	s.mu.Unlock()
 	encoded, err := json.MarshalIndent(text, "", "  ")
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 type Store struct {
 	catalog *Catalog
 	number  uint64
-	log     appendLog
+	history history
 	// neighbors has a lock of its own.
 	neighbors neighborFiles
 	shown     shownFile
@@ -39,7 +39,6 @@ type Store struct {
 	// vectorSpan holds the numbers of files about one vector.
 	vectorSpan numberSpan
 	identity   renderedIdentity
-	lastErr    string
 
 	opening turn // held by the one who opens the engine
 }
@@ -118,7 +117,7 @@ func (s *Store) Attributes() (Attributes, error) {
 		return Attributes{}, fmt.Errorf("store %q: %w", s.Path(), err)
 	}
 	s.shown.set(info)
-	return attributesOf(info), nil
+	return AttributesOf(info), nil
 }
 
 func (s *Store) info() (info store.FileInfo, err error) {
@@ -354,49 +353,62 @@ func (s *Store) List(ctx context.Context) ([]Entry, error) {
 	if err := c.refresh(ctx); err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	children := c.tree.children[s.place.path()]
-	entries := make([]Entry, 0, len(children))
-	for _, child := range children {
-		entries = append(entries, Entry{Name: child.name, Kind: KindStore, Store: c.storeAt(child.file)})
-	}
-	return entries, nil
+	var entries []Entry
+	err := c.look(ctx, func(v *viewer) {
+		path := s.place.path()
+		children := c.tree.childrenFor(v, path)
+		entries = make([]Entry, 0, len(children))
+		for _, child := range children {
+			entries = append(entries, c.childEntry(path, child))
+		}
+	})
+	return entries, err
+}
+
+// childEntry is a store in the folder of its parent. The caller holds mu.
+func (c *Catalog) childEntry(parent string, child child) Entry {
+	return Entry{Name: child.name, Kind: KindStore, Store: c.storeAt(child.file), Private: c.shared() && apart(child.file, parent)}
 }
 
 // Lookup finds one derived store by its name in this one's folder.
-func (s *Store) Lookup(ctx context.Context, name string) (Entry, error) {
+func (s *Store) Lookup(ctx context.Context, name string) (entry Entry, err error) {
 	c := s.catalog
 	if err := c.refresh(ctx); err != nil {
 		return Entry{}, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	path := s.place.path()
-	children := c.tree.children[path]
-	if i, found := slices.BinarySearchFunc(children, name, func(c child, name string) int { return cmp.Compare(c.name, name) }); found {
-		return Entry{Name: name, Kind: KindStore, Store: c.storeAt(children[i].file)}, nil
-	}
-	return Entry{}, fmt.Errorf("%q in store %q: %w", name, path, store.ErrNotFound)
+	problem := c.look(ctx, func(v *viewer) {
+		path := s.place.path()
+		children := c.tree.childrenFor(v, path)
+		i, found := slices.BinarySearchFunc(children, name, func(c child, name string) int { return cmp.Compare(c.name, name) })
+		if !found {
+			err = fmt.Errorf("%q in store %q: %w", name, path, store.ErrNotFound)
+			return
+		}
+		entry, err = c.childEntry(path, children[i]), nil
+	})
+	return entry, errors.Join(problem, err)
 }
 
-// Derive makes a derived store beside this one's file, on the disk when it
-// returns.
-func (s *Store) Derive(ctx context.Context, name string, perm os.FileMode, uid, gid uint32) (*Store, error) {
+// Derive makes a derived store beside this one's file, the caller's, and on the disk
+// when it returns.
+func (s *Store) Derive(ctx context.Context, name string, perm os.FileMode) (*Store, error) {
 	if err := s.catalog.checkChange(checkChildName(name)); err != nil {
 		return nil, err
 	}
-	var folder *Folder
+	folder, _ := s.where()
+	if err := errors.Join(s.Allow(ctx, store.Read), folder.mayChange(ctx)); err != nil {
+		return nil, fmt.Errorf("derive %q: %w", name, err)
+	}
 	err := s.use(ctx, func(engine *store.Store) error {
 		folder, _ = s.where()
-		return engine.Derive(ctx, name, store.DeriveOptions{Perm: filePerm(perm), SetOwner: true, UID: uid, GID: gid})
+		return engine.Derive(ctx, name, store.DeriveOptions{Perm: filePerm(perm), Files: folder.files.as(ctx)})
 	})
 	if err != nil {
 		return nil, err
 	}
 	c := s.catalog
 	ctx = context.WithoutCancel(ctx)
-	if err := errors.Join(c.refresh(ctx), c.reread(ctx, folder, name)); err != nil {
+	if err := errors.Join(c.refresh(ctx), c.rereadDerived(ctx, folder, name, s)); err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
@@ -444,6 +456,9 @@ func (s *Store) OpenAppend(ctx context.Context, format vecio.Format) (*AppendStr
 		FlushBytes: options.FlushBytes, FlushInterval: options.FlushInterval,
 		Report: s.report,
 	})
+	if err == nil {
+		err = s.allowStream(ctx, inner)
+	}
 	if err != nil {
 		s.release()
 		return nil, err
@@ -478,41 +493,34 @@ func (a *AppendStream) Close(ctx context.Context) error {
 }
 
 // AppendLog is what the newest streams brought, one JSON object a line.
-func (s *Store) AppendLog() []byte { return s.log.text() }
+func (s *Store) AppendLog() []byte { return s.past().text() }
 
-func (s *Store) report(r store.StreamReport) {
-	s.log.add(r)
-	if r.Err != nil {
-		s.mu.Lock()
-		s.lastErr = r.Err.Error()
-		s.mu.Unlock()
-	}
-}
+func (s *Store) report(r store.StreamReport) { s.past().add(r) }
 
 // syncedLate logs that acknowledged commits could not be made durable.
 func (s *Store) syncedLate(err error) {
-	s.catalog.options.Log.Error().Err(err).Str("store", s.Path()).Msg("commits are not on the disk")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lastErr = err.Error()
+	s.about(s.catalog.options.Log.Error()).Err(err).Msg("commits are not on the disk")
+	s.past().fail(err)
 }
 
 // compacted logs what the store did by itself.
 func (s *Store) compacted(result store.CompactResult, err error) {
 	if err != nil {
-		s.catalog.options.Log.Error().Err(err).Msg("background compaction failed")
-		s.mu.Lock()
-		s.lastErr = err.Error()
-		s.mu.Unlock()
+		s.about(s.catalog.options.Log.Error()).Err(err).Msg("background compaction failed")
+		s.past().fail(err)
 		return
 	}
-	s.catalog.options.Log.Info().Str("store", s.Path()).Int64("reclaimed", result.BytesReclaimed).
+	s.about(s.catalog.options.Log.Info()).Int64("reclaimed", result.BytesReclaimed).
 		Int("segments", result.SegmentsCompacted).Uint32("epoch", result.Epoch).Msg("compacted")
 }
 
 // Compact rewrites the store without dead bytes.
 func (s *Store) Compact(ctx context.Context) error {
 	if err := s.catalog.checkWritable(); err != nil {
+		return err
+	}
+	ctx, err := s.AllowNewest(ctx, store.Write)
+	if err != nil {
 		return err
 	}
 	return s.use(ctx, func(engine *store.Store) error {
@@ -523,6 +531,9 @@ func (s *Store) Compact(ctx context.Context) error {
 
 // Flush commits the whole records of all open streams.
 func (s *Store) Flush(ctx context.Context) error {
+	if _, err := s.AllowNewest(ctx, store.Write); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	streams := slices.Collect(maps.Keys(s.streams))
 	s.mu.Unlock()
@@ -535,14 +546,20 @@ func (s *Store) Flush(ctx context.Context) error {
 
 // SetAttributes changes owner, mode and times of the store file. It takes the mode
 // of the store's folder; the file is never executable.
-func (s *Store) SetAttributes(_ context.Context, change AttributeChange) error {
+func (s *Store) SetAttributes(ctx context.Context, change AttributeChange) error {
 	if err := s.catalog.checkWritable(); err != nil {
 		return err
 	}
 	if change.Mode != nil {
 		change.Mode = new(filePerm(*change.Mode))
 	}
-	err := s.at(func(folder directory, name string) error { return setAttributes(folder, name, &s.shown, change) })
+	caller := s.catalog.caller(ctx)
+	err := s.Allow(ctx, 0)
+	if err == nil {
+		err = s.at(func(folder directory, name string) error {
+			return setAttributes(folder.As(caller), name, &s.shown, change)
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("change attributes of store %q: %w", s.Path(), err)
 	}

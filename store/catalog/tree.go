@@ -18,6 +18,7 @@ type tree struct {
 	parent   map[string]string      // store file to its parent's, for nested stores only
 	children map[string][]child     // by the parent's file, in order of name
 	place    map[string]string      // store file to where it stands in the mount, for nested stores only
+	private  map[string]bool        // store files in whose folders not everybody sees all children
 	copies   map[lineage.FileID][]string
 }
 
@@ -31,12 +32,12 @@ type child struct {
 // where their files are.
 const maxNesting = 64
 
-// buildTree finds every store's place. The former tree, which may be nil, decides
-// between several possible parents.
-func buildTree(scans map[string]*folderScan, former *tree) *tree {
+// buildTree finds every store's place. Between several possible parents decides
+// where the store was derived just now, or stood in the former tree, which may be nil.
+func buildTree(scans map[string]*folderScan, former *tree, born map[string]string) *tree {
 	t := &tree{
 		scans: scans, parent: map[string]string{}, children: map[string][]child{},
-		place: map[string]string{}, copies: map[lineage.FileID][]string{},
+		place: map[string]string{}, private: map[string]bool{}, copies: map[lineage.FileID][]string{},
 	}
 	total := 0
 	for _, scan := range scans {
@@ -55,7 +56,7 @@ func buildTree(scans map[string]*folderScan, former *tree) *tree {
 	for _, files := range t.copies {
 		slices.Sort(files)
 	}
-	choice := parents{tree: t, former: former}
+	choice := parents{tree: t, former: former, born: born}
 	for file, found := range all {
 		if parent, known := choice.find(file, found); known {
 			t.parent[file] = parent
@@ -64,6 +65,9 @@ func buildTree(scans map[string]*folderScan, former *tree) *tree {
 	t.cutLoops()
 	for file, parent := range t.parent {
 		t.children[parent] = append(t.children[parent], child{file: file})
+		if apart(file, parent) {
+			t.private[parent] = true
+		}
 	}
 	for parent, children := range t.children {
 		nameChildren(parent, children)
@@ -134,16 +138,20 @@ func (t *tree) cutLoops() {
 
 // nameChildren gives each child of a parent a name of its own: its file's. When
 // two files from different folders have the same, or one is the name of a view,
-// the folder is added, those beside the parent's file keeping the plain name.
+// the folder is added, those beside the parent's file keeping the plain name. What
+// a child that everybody sees is called does not depend on one that not all see.
 func nameChildren(parent string, children []child) {
 	slices.SortFunc(children, func(a, b child) int {
-		beside := func(c child) int {
-			if path.Dir(c.file) == path.Dir(parent) {
+		distance := func(c child) int {
+			switch {
+			case path.Dir(c.file) == path.Dir(parent):
 				return 0
+			case !apart(c.file, parent):
+				return 1
 			}
-			return 1
+			return 2
 		}
-		return cmp.Or(cmp.Compare(beside(a), beside(b)), cmp.Compare(a.file, b.file))
+		return cmp.Or(cmp.Compare(distance(a), distance(b)), cmp.Compare(a.file, b.file))
 	})
 	taken := map[string]bool{}
 	for i := range children {

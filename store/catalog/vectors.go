@@ -62,6 +62,9 @@ func (s *Store) OpenDelete(ctx context.Context, format vecio.IDFormat) (*DeleteS
 		return nil, err
 	}
 	inner, err := engine.OpenDelete(format, s.reportDeleted)
+	if err == nil {
+		err = s.allowStream(ctx, inner)
+	}
 	if err != nil {
 		s.release()
 		return nil, err
@@ -81,11 +84,4 @@ func (d *DeleteStream) Close(ctx context.Context) error {
 	return d.DeleteStream.Close(ctx)
 }
 
-func (s *Store) reportDeleted(r store.DeleteReport) {
-	s.log.addDeleted(r)
-	if r.Err != nil {
-		s.mu.Lock()
-		s.lastErr = r.Err.Error()
-		s.mu.Unlock()
-	}
-}
+func (s *Store) reportDeleted(r store.DeleteReport) { s.past().addDeleted(r) }

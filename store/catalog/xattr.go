@@ -81,5 +81,8 @@ func (s *Store) SetDerivationType(ctx context.Context, name string) error {
 	if err := s.catalog.checkWritable(); err != nil {
 		return err
 	}
+	if ctx, err = s.AllowNewest(ctx, store.Write); err != nil {
+		return err
+	}
 	return s.use(ctx, func(engine *store.Store) error { return engine.SetDerivationType(ctx, kind) })
 }

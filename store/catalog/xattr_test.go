@@ -3,7 +3,6 @@ package catalog
 import (
 	"context"
 	"errors"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -51,13 +50,13 @@ func TestXattrs(t *testing.T) {
 	is("orphan.rvf", map[string]string{
 		"dimension": "300", "epoch": "1", "file_id": strings.Repeat("03", 16), "lineage_depth": "1", "metric": "l2", "parent_id": strings.Repeat("09", 16),
 	})
-	if _, err := p.catalog.Root().Mkdir(ctx, "new.rvf", 0o755, uint32(os.Getuid()), uint32(os.Getgid())); err != nil {
+	if _, err := p.catalog.Root().Mkdir(ctx, "new.rvf", 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if got := attributes(p.find("new.rvf").Store); got["user.rvf.metric"] != "cosine" || got["user.rvf.dimension"] != "0" || got["user.rvf.epoch"] != "0" {
 		t.Errorf("a new store has %v", got)
 	}
-	child, err := p.find("a.rvf").Store.Derive(ctx, "c.rvf", 0o755, uint32(os.Getuid()), uint32(os.Getgid()))
+	child, err := p.find("a.rvf").Store.Derive(ctx, "c.rvf", 0o755)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,110 @@
+package fs
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"syscall"
+
+	"github.com/rs/zerolog"
+
+	"rvffs/store"
+	"rvffs/store/vecio"
+)
+
+// told are the causes that particulars can be told of: where one of them is found,
+// nothing that a user wrote is in the text of the error.
+var told = []error{store.ErrLocked, store.ErrManyNames, store.ErrReadOnly, store.ErrCorrupt, store.ErrStale, store.ErrNotStore}
+
+// causeOf says for the log why something failed. The texts of errors quote names
+// and values, which are for those who wrote them and for the readers of the store;
+// here stands what kind of failure it was and, of those that are the store's own,
+// the particulars.
+func causeOf(err error) string {
+	for _, known := range errnos {
+		if !errors.Is(err, known.cause) {
+			continue
+		}
+		if slices.Contains(told, known.cause) {
+			return origin(err, known.cause).Error()
+		}
+		return known.cause.Error()
+	}
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return "unknown"
+	}
+	if call := failedCall(err); call != "" {
+		return call + ": " + errno.Error()
+	}
+	return errno.Error()
+}
+
+// origin is the innermost error that wraps cause: what it says was said where the
+// failure was found, and not of whom it was reported to.
+func origin(err, cause error) error {
+	for {
+		next := error(nil)
+		for _, inner := range unwrap(err) {
+			if inner == cause { //nolint:errorlint // the very one is meant, whatever is like it
+				return err
+			}
+			if next == nil && errors.Is(inner, cause) {
+				next = inner
+			}
+		}
+		if next == nil {
+			return cause
+		}
+		err = next
+	}
+}
+
+func unwrap(err error) []error {
+	switch wrapper := err.(type) { //nolint:errorlint // one step at a time
+	case interface{ Unwrap() error }:
+		return []error{wrapper.Unwrap()}
+	case interface{ Unwrap() []error }:
+		return wrapper.Unwrap()
+	}
+	return nil
+}
+
+// failedCall names the system call that failed, if the error knows.
+func failedCall(err error) string {
+	var (
+		path *fs.PathError
+		link *os.LinkError
+		call *os.SyscallError
+	)
+	switch {
+	case errors.As(err, &path):
+		return path.Op
+	case errors.As(err, &link):
+		return link.Op
+	case errors.As(err, &call):
+		return call.Syscall
+	}
+	return ""
+}
+
+// addPlace says where in a stream a bad record stands.
+func addPlace(event *zerolog.Event, err error) {
+	var (
+		record *vecio.RecordError
+		id     *vecio.IDError
+	)
+	line := int64(0)
+	switch {
+	case errors.As(err, &record):
+		event.Stringer("format", record.Format).Int64("row", record.Row).Int64("byte", record.Offset)
+		line = record.Line
+	case errors.As(err, &id):
+		event.Stringer("format", id.Format).Int64("byte", id.Offset)
+		line = id.Line
+	}
+	if line > 0 {
+		event.Int64("line", line)
+	}
+}
