@@ -261,7 +261,10 @@ func renameInSteps(from int, oldBase string, to int, newBase string) error {
 		if err := retry(func() error { return unix.Linkat(from, oldBase, to, newBase, 0) }); err != nil {
 			return err
 		}
-		return retry(func() error { return unix.Unlinkat(from, oldBase, 0) })
+		if err := retry(func() error { return unix.Unlinkat(from, oldBase, 0) }); err != nil {
+			return errors.Join(err, unix.Unlinkat(to, newBase, 0))
+		}
+		return nil
 	}
 	if err := retry(func() error { return unix.Mkdirat(to, newBase, 0o700) }); err != nil {
 		return err

@@ -30,6 +30,7 @@ var program, raceReports string
 // TestMain builds the program once for all tests, with the race detector when
 // the tests have it.
 func TestMain(m *testing.M) {
+	doUserTask()
 	os.Exit(buildAndRun(m))
 }
 
