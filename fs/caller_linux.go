@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
@@ -18,24 +19,75 @@ import (
 type caller struct {
 	group   int  // the thread group, which users call the process id
 	exiting bool // it is on its way out, and the kernel closes its files for it
+	failed  bool // so it is, and not by itself with exit status 0, as far as can be seen
 }
 
 // callerOf finds out about the sender of the request of ctx. The kernel names the
 // thread, and it is the thread that is exiting.
 //
-// It must not read /proc/PID/stat: while a process is in execve(2) its reader
-// waits for the end, and the execve waits for our answer to the close of each
-// descriptor that is marked so. /proc/PID/status never waits.
+// It must not read /proc/PID/stat of a process that lives: while one is in execve(2)
+// its reader waits for the end, and the execve waits for our answer to the close of
+// each descriptor that is marked so. /proc/PID/status never waits.
 func callerOf(ctx context.Context) caller {
 	sender, known := fuse.FromContext(ctx)
 	if !known || sender.Pid == 0 {
 		return caller{}
 	}
-	content, err := readSmall("/proc/"+strconv.Itoa(int(sender.Pid))+"/status", statusSize)
+	thread := strconv.Itoa(int(sender.Pid))
+	content, err := readSmall("/proc/"+thread+"/status", statusSize)
 	if err != nil {
 		return caller{}
 	}
-	return parseStatus(content)
+	found := parseStatus(content)
+	if found.exiting {
+		found.failed = endsInFailure("/proc/" + thread + "/task/" + thread + "/stat")
+	}
+	return found
+}
+
+// endsInFailure reads the stat file of a thread that is exiting. It is about to wait
+// for our answer; before it does, nobody can tell whether its exit code may be seen.
+func endsInFailure(name string) bool {
+	for range endingTries {
+		content, err := readSmall(name, statusSize)
+		if err != nil {
+			return true
+		}
+		if failed, settled := parseEnding(content); settled {
+			return failed
+		}
+		time.Sleep(endingPause)
+	}
+	return true
+}
+
+// How long it may take a thread to go to sleep.
+const (
+	endingTries = 100
+	endingPause = 100 * time.Microsecond
+)
+
+// parseEnding reads /proc/PID/task/TID/stat of a thread that is exiting. The last
+// field is the exit code as wait(2) tells it, which the kernel sets before it closes
+// the files. Those who may not see it read 0 there, and 0 in the field wchan, which
+// else is 1 for a thread that sleeps.
+func parseEnding(stat []byte) (failed, settled bool) {
+	const state, wchan, exitCode = 3, 35, 52 // as proc_pid_stat(5) numbers them
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) <= exitCode-state {
+		return true, true
+	}
+	seen := string(fields[wchan-state]) == "1"
+	return !seen || string(fields[exitCode-state]) != "0", string(fields[0]) != "R"
+}
+
+// threadOf is the thread that sent the request of ctx, 0 if it cannot be seen from here.
+func threadOf(ctx context.Context) uint32 {
+	sender, known := fuse.FromContext(ctx)
+	if !known {
+		return 0
+	}
+	return sender.Pid
 }
 
 // identify says for whom a request is made: the user and the group that count for

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -15,15 +16,41 @@ func TestParseStatus(t *testing.T) {
 		name, status string
 		want         caller
 	}{
-		{"running", "Name:\tcat\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t12\nPid:\t13\nVmPeak:\t10 kB\nVmSize:\t10 kB\nThreads:\t1\n", caller{12, false}},
-		{"exiting", "Name:\tcat\nState:\tD (disk sleep)\nTgid:\t12\nPid:\t13\nThreads:\t1\n", caller{12, true}},
-		{"a name that tells lies", "Name:\tVmSize: Tgid: 5\nState:\tS (sleeping)\nTgid:\t12\nThreads:\t1\n", caller{12, true}},
+		{"running", "Name:\tcat\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t12\nPid:\t13\nVmPeak:\t10 kB\nVmSize:\t10 kB\nThreads:\t1\n", caller{group: 12}},
+		{"exiting", "Name:\tcat\nState:\tD (disk sleep)\nTgid:\t12\nPid:\t13\nThreads:\t1\n", caller{group: 12, exiting: true}},
+		{"a name that tells lies", "Name:\tVmSize: Tgid: 5\nState:\tS (sleeping)\nTgid:\t12\nThreads:\t1\n", caller{group: 12, exiting: true}},
 		{"empty", "", caller{}},
 		{"no number", "Name:\tcat\nTgid:\tx\n", caller{}},
 		{"cut short", "Name:\tcat\nTgid:", caller{}},
 	} {
 		if got := parseStatus([]byte(test.status)); got != test.want {
 			t.Errorf("%s: %+v, want %+v", test.name, got, test.want)
+		}
+	}
+}
+
+func TestParseEnding(t *testing.T) {
+	t.Parallel()
+	stat := func(name, state, wchan, code string) string {
+		return "12 (" + name + ") " + state + strings.Repeat(" 7", 31) + " " + wchan + strings.Repeat(" 7", 16) + " " + code + "\n"
+	}
+	for text, want := range map[string]struct {
+		failed, settled bool
+	}{
+		stat("cat", "D", "1", "0"):      {false, true},
+		stat("cat", "S", "1", "256"):    {true, true},
+		stat("cat", "D", "1", "9"):      {true, true},
+		stat("cat", "D", "1", "139"):    {true, true},
+		stat("a) R 0", "D", "1", "0"):   {false, true},
+		stat("cat", "D", "0", "0"):      {true, true}, // it cannot be seen
+		stat("cat", "R", "0", "0"):      {true, false},
+		stat("cat", "D", "1", "x"):      {true, true},
+		"12 (cat) D 1 1":                {true, true},
+		"":                              {true, true},
+		strings.Repeat("12 ", 60) + ")": {true, true},
+	} {
+		if failed, settled := parseEnding([]byte(text)); failed != want.failed || settled != want.settled {
+			t.Errorf("%q: %v, %v", text, failed, settled)
 		}
 	}
 }

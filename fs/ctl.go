@@ -14,7 +14,7 @@ var ctlInlet = inlet{
 	name: "ctl",
 	text: "Write one of these words, with a line end:\n\n" +
 		"compact    rewrite the store without dead bytes; status.json tells how far it is\n" +
-		"flush      commit the whole records of all open streams\n\n" +
+		"flush      commit the whole records of all open streams; bulk loads wait for their close\n\n" +
 		"The write returns when it is done, or tells why not.\n",
 	open: func(ctx context.Context, s *catalog.Store) (stream, error) {
 		_, err := s.AllowNewest(ctx, store.Write)
@@ -54,26 +54,39 @@ func (c *commands) Write(ctx context.Context, p []byte) (int, error) {
 	return len(p), nil
 }
 
+// carryOut carries out the line at hand. One that is no command stays as it is.
 func (c *commands) carryOut(ctx context.Context) error {
 	ctx = c.asOpener(ctx)
 	command := string(bytes.TrimSpace(c.line))
-	c.line = nil
+	var err error
 	switch command {
 	case "":
-		return nil
 	case "compact":
-		return c.store.Compact(ctx)
+		err = c.store.Compact(ctx)
 	case "flush":
-		return c.store.Flush(ctx)
+		err = c.store.Flush(ctx)
+	default:
+		return fmt.Errorf("%w: %q is no command; read this file for those there are", store.ErrInput, command)
 	}
-	return fmt.Errorf("%w: %q is no command; read this file for those there are", store.ErrInput, command)
+	c.line = nil
+	return err
 }
 
 func (c *commands) Received() int64 { return c.received }
 
+// Refuse drops what has not been carried out.
+func (c *commands) Refuse(cause error) error {
+	c.line = nil
+	return cause
+}
+
 // Flush carries out a last command that came without a line end.
 func (c *commands) Flush(ctx context.Context) error { return c.carryOut(ctx) }
 
+// Handover is Flush: no command is the beginning of another.
+func (c *commands) Handover(ctx context.Context) error { return c.carryOut(ctx) }
+
+func (c *commands) Pause(context.Context) error   { return nil }
 func (c *commands) Commit(context.Context) error  { return nil }
 func (c *commands) Abandon(context.Context) error { return nil }
 func (c *commands) Close(context.Context) error   { return nil }

@@ -3,7 +3,8 @@
 // Each kind of node has its own small file: folder.go (plain folders),
 // store.go (the folder of a store), view.go (read-only files over committed
 // bytes), viewfolder.go (folders of such files), live.go (text about the present
-// moment), append.go (the stream that takes vectors in), link.go and control.go.
+// moment), inlet.go and stream.go (files that take vectors in), embed.go and draft.go
+// (images that can be replaced), link.go and control.go.
 // The nodes know no bytes of the format and open no files: they ask the catalog,
 // and errno.go is the one place where its errors become error numbers.
 //

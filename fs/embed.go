@@ -3,7 +3,6 @@ package fs
 import (
 	"context"
 	"syscall"
-	"time"
 
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -13,8 +12,8 @@ import (
 )
 
 // embedNode is a file of a store's compute folders that can be written: the view of
-// what is embedded, and a way to embed something else. A reader has the view, which
-// never changes; a writer has a stream, and the file that it makes is another node.
+// what is embedded, and the way to a draft of something else. A reader has the view,
+// which never changes.
 type embedNode struct {
 	viewNode
 	part store.EmbedPart
@@ -30,50 +29,29 @@ var (
 
 // lookupEmbed answers a lookup of a part that is there.
 func (t *tree) lookupEmbed(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, part store.EmbedPart, view store.View, state viewState, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := t.newEmbed(s, part, view, state)
+	if t.drafts.has(draft{threadOf(ctx), s, part}) {
+		_, inode := t.newDraft(ctx, parent, s, part, view.Size() > 0, state, out)
+		return inode, 0
+	}
+	child := &embedNode{viewNode: viewNode{node: node{tree: t}, store: s, path: string(part), view: view, state: state}, part: part}
 	child.facts().fillEntry(out, t.expiry.timeout(), viewTimeout)
 	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.Inode(string(part)), Gen: state.generation}), 0
-}
-
-func (t *tree) newEmbed(s *catalog.Store, part store.EmbedPart, view store.View, state viewState) *embedNode {
-	return &embedNode{viewNode: viewNode{node: node{tree: t}, store: s, path: string(part), view: view, state: state}, part: part}
 }
 
 // Create makes the file of a part that is not there yet. It is to be seen by its
 // name when it was written and closed.
 func (n *viewFolderNode) Create(ctx context.Context, name string, flags, _ uint32, out *fuse.EntryOut) (*nodefs.Inode, nodefs.FileHandle, uint32, syscall.Errno) {
 	part := store.EmbedPart(n.path + "/" + name)
-	if n.tree.readOnly || n.prefix != "" || !part.Known() {
+	if n.tree.readOnly || n.prefix != "" || !part.Known() || flags&syscall.O_ACCMODE == syscall.O_RDONLY {
 		return nil, nil, 0, n.tree.refusal()
 	}
 	snapshot, err := n.store.Snapshot(ctx)
 	if err != nil {
 		return nil, nil, 0, n.tree.errno(n.store.Path(), "open "+string(part), err)
 	}
-	state := stateOf(snapshot)
-	state.modified = time.Now()
-	child := n.tree.newEmbed(n.store, part, store.TextView(nil), state)
-	handle, errno := child.begin(ctx, flags)
-	if errno != 0 {
-		return nil, nil, 0, errno
-	}
-	child.facts().fillEntry(out, 0, 0)
-	stable := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: n.store.Inode(string(part)), Gen: n.tree.generation.Add(1) | newFile}
-	return n.EmbeddedInode().NewInode(ctx, child, stable), handle, fuse.FOPEN_DIRECT_IO, 0
-}
-
-// newFile keeps the generations of nodes without a view apart from those of views.
-const newFile = 1 << 63
-
-// begin opens a stream that takes the place of what is embedded.
-func (n *embedNode) begin(ctx context.Context, flags uint32) (*streamHandle, syscall.Errno) {
-	stream, err := n.store.OpenEmbed(ctx, n.part)
-	if err != nil {
-		return nil, n.tree.errno(n.store.Path(), "open "+n.path, err)
-	}
-	handle := &streamHandle{tree: n.tree, store: n.store, name: n.path, whole: true}
-	handle.begin(ctx, stream, flags)
-	return handle, 0
+	child, inode := n.tree.newDraft(ctx, n.EmbeddedInode(), n.store, part, false, stateOf(snapshot), out)
+	handle, kind, errno := child.Open(ctx, flags)
+	return inode, handle, kind, errno
 }
 
 func (n *embedNode) facts() facts {
@@ -83,12 +61,9 @@ func (n *embedNode) facts() facts {
 	return n.viewNode.facts(readable | writable)
 }
 
-// Getattr tells of the view; to a writer, what it has brought.
-func (n *embedNode) Getattr(ctx context.Context, handle nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+// Getattr tells of the view.
+func (n *embedNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	described := n.facts()
-	if _, writing := handle.(*streamHandle); writing {
-		described.blockSize = streamSize
-	}
 	described.fill(&out.Attr)
 	out.SetTimeout(viewTimeout)
 	return 0
@@ -100,17 +75,18 @@ func (n *embedNode) Setattr(ctx context.Context, handle nodefs.FileHandle, in *f
 	if n.tree.readOnly {
 		return syscall.EROFS
 	}
-	if size, given := in.GetSize(); given && size != 0 {
-		stream, open := handle.(*streamHandle)
-		if !open || size != uint64(stream.received()) {
-			return syscall.EINVAL
+	if size, given := in.GetSize(); given {
+		if errno := truncate(ctx, handle, size); errno != 0 {
+			return errno
 		}
 	}
 	return n.Getattr(ctx, handle, out)
 }
 
-// Open gives a reader the view and a writer a stream. Nothing can be appended to an
-// image: its end is where its close is.
+// Open gives a reader the view and sends a writer to a draft. Nothing can be appended
+// to an image: its end is where its close is. A writer who did not come by the name,
+// or cannot be seen from here, gets a stream all the same, but no size of its own, and
+// must leave no bytes out.
 func (n *embedNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
 	switch {
 	case flags&syscall.O_ACCMODE == syscall.O_RDONLY:
@@ -119,8 +95,10 @@ func (n *embedNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, 
 		return nil, 0, syscall.EROFS
 	case flags&syscall.O_APPEND != 0 && n.view.Size() > 0:
 		return nil, 0, syscall.EINVAL
+	case n.tree.drafts.wish(draft{threadOf(ctx), n.store, n.part}):
+		return nil, 0, syscall.ESTALE
 	}
-	handle, errno := n.begin(ctx, flags)
+	handle, errno := n.tree.openPart(ctx, n.store, n.part, true, flags)
 	if errno != 0 {
 		return nil, 0, errno
 	}

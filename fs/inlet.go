@@ -67,26 +67,39 @@ func (n *inletNode) facts() (facts, syscall.Errno) {
 }
 
 // Getattr tells the size of what a reader finds, and the size of writes that is
-// best.
-func (n *inletNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+// best. To the one who writes it tells what has come: there is the end to seek.
+func (n *inletNode) Getattr(_ context.Context, handle nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	described, errno := n.facts()
+	if stream, open := handle.(*streamHandle); open && stream.stream != nil {
+		described.size = stream.received()
+	}
 	return described.answer(errno, 0, out)
 }
 
 // Setattr accepts what copying programs do to a file that they write: owner, mode
-// and times are ignored, and cutting to nothing, or to what the stream has
-// brought so far, changes nothing.
+// and times are ignored, and so is cutting to nothing what has only been opened.
 func (n *inletNode) Setattr(ctx context.Context, handle nodefs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
 	if n.tree.readOnly {
 		return syscall.EROFS
 	}
-	if size, given := in.GetSize(); given && size != 0 {
-		stream, open := handle.(*streamHandle)
-		if !open || size != uint64(stream.received()) {
-			return syscall.EINVAL
+	if size, given := in.GetSize(); given {
+		if errno := truncate(ctx, handle, size); errno != 0 {
+			return errno
 		}
 	}
 	return n.Getattr(ctx, handle, out)
+}
+
+// truncate sets the length of an open stream. Without one, as open(2) does it and
+// truncate(2), there is nothing that could be cut to anything but nothing.
+func truncate(ctx context.Context, handle nodefs.FileHandle, size uint64) syscall.Errno {
+	if stream, open := handle.(*streamHandle); open {
+		return stream.truncate(ctx, size)
+	}
+	if size != 0 {
+		return syscall.EINVAL
+	}
+	return 0
 }
 
 // Open begins a stream. A descriptor that can only read, which root may always

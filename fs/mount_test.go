@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -246,7 +247,11 @@ func TestStreams(t *testing.T) {
 		{"a bad vector", `cat bad > F`, 0, true},
 		{"a bad vector in small blocks", `dd status=none if=bad of=F bs=16`, 0, true},
 		{"a bad vector after a commit", `{ cat rows; cat bad; } > F`, 10, true},
-		{"not at the next byte", `dd status=none if=rows of=F bs=16 seek=1 conv=notrunc`, 0, true},
+		{"a vector of zeros skipped", `dd status=none if=rows of=F bs=16 seek=1 conv=notrunc`, 11, false},
+		{"half a vector skipped", `dd status=none if=rows of=F bs=8 seek=1 conv=notrunc`, 0, true},
+		{"a vector of zeros added", `truncate -s 16 F`, 1, false},
+		{"half a vector added", `truncate -s 8 F`, 0, true},
+		{"beyond the disk", `truncate -s 4E F.f32`, 0, true},
 		{"killed", `sh -c 'exec 3> F; cat half >&3; kill -9 $$' || :`, 1, false},
 		{"other name", `cat rows > vectors.append.other`, 0, true},
 	} {
@@ -278,45 +283,87 @@ func TestStreams(t *testing.T) {
 	}
 }
 
+// TestStreamOffsets: a write or a length that a stream cannot take ends it. Then every
+// call fails as that one did, and nothing since the last commit is kept.
 func TestStreamOffsets(t *testing.T) {
 	t.Parallel()
-	folder := newStore(t)
-	stream, err := os.OpenFile(filepath.Join(folder, streamName), os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stream.Close()
 	content := rows(3)
-	for _, step := range []struct {
+	write := func(from, to, at int) func(*os.File) error {
+		return func(f *os.File) error { _, err := f.WriteAt(content[from:to], int64(at)); return err }
+	}
+	cut := func(size int64) func(*os.File) error { return func(f *os.File) error { return f.Truncate(size) } }
+	type step struct {
 		name string
-		do   func() error
+		do   func(*os.File) error
 		want syscall.Errno
+	}
+	ended := []step{
+		{"write on", write(20, 48, 20), syscall.EINVAL}, {"cut to what came", cut(20), syscall.EINVAL}, {"cut to nothing", cut(0), syscall.EINVAL},
+		{"commit", (*os.File).Sync, syscall.EINVAL}, {"close a copy", closeCopy, syscall.EINVAL}, {"close another", closeCopy, syscall.EINVAL},
+	}
+	for _, test := range []struct {
+		name  string
+		steps []step
+		rest  []step
+		want  int
 	}{
-		{"begin", func() error { _, err := stream.WriteAt(content[:20], 0); return err }, 0},
-		{"again", func() error { _, err := stream.WriteAt(content[:20], 0); return err }, syscall.EINVAL},
-		{"beyond", func() error { _, err := stream.WriteAt(content[40:], 40); return err }, syscall.EINVAL},
-		{"cut to nothing", func() error { return stream.Truncate(0) }, 0},
-		{"cut to what came", func() error { return stream.Truncate(20) }, 0},
-		{"cut to less", func() error { return stream.Truncate(19) }, syscall.EINVAL},
-		{"cut by name", func() error { return os.Truncate(stream.Name(), 20) }, syscall.EINVAL},
-		{"commit within a record", stream.Sync, syscall.EINVAL},
-		{"go on", func() error { _, err := stream.WriteAt(content[20:], 20); return err }, 0},
-		{"commit", stream.Sync, 0},
-		{"mode", func() error { return os.Chmod(stream.Name(), 0o777) }, 0},
-		{"owner", func() error { return os.Chown(stream.Name(), 1, 1) }, 0},
-		{"attribute", func() error { return unix.Setxattr(stream.Name(), "user.x", nil, 0) }, syscall.ENOTSUP},
-		{"no attribute to remove", func() error { return unix.Removexattr(stream.Name(), "user.x") }, syscall.ENOTSUP},
+		{"as it should be", []step{
+			{"cut to nothing", cut(0), 0},
+			{"begin", write(0, 20, 0), 0},
+			{"cut to what came", cut(20), 0},
+			{"cut by name", func(f *os.File) error { return os.Truncate(f.Name(), 20) }, syscall.EINVAL},
+			{"commit within a record", (*os.File).Sync, syscall.EINVAL},
+			{"close a copy within a record", closeCopy, syscall.EINVAL},
+			{"go on", write(20, 48, 20), 0},
+			{"commit", (*os.File).Sync, 0},
+			{"mode", func(f *os.File) error { return os.Chmod(f.Name(), 0o777) }, 0},
+			{"owner", func(f *os.File) error { return os.Chown(f.Name(), 1, 1) }, 0},
+			{"attribute", func(f *os.File) error { return unix.Setxattr(f.Name(), "user.x", nil, 0) }, syscall.ENOTSUP},
+			{"no attribute to remove", func(f *os.File) error { return unix.Removexattr(f.Name(), "user.x") }, syscall.ENOTSUP},
+		}, nil, 3},
+		{"a hole", []step{{"begin", write(0, 20, 0), 0}, {"seek", write(0, 16, 32), 0}, {"end with a hole", cut(64), 0}, {"close a copy", closeCopy, 0}}, nil, 4},
+		{"what came again", []step{{"begin", write(0, 20, 0), 0}, {"again", write(0, 20, 0), syscall.EINVAL}}, ended, 0},
+		{"cut to less", []step{{"begin", write(0, 20, 0), 0}, {"cut", cut(19), syscall.EINVAL}}, ended, 0},
+		{"cut to nothing", []step{{"begin", write(0, 20, 0), 0}, {"cut", cut(0), syscall.EINVAL}}, ended, 0},
+		{"after a commit", []step{{"begin", write(0, 20, 0), 0}, {"go on", write(20, 32, 20), 0}, {"commit", (*os.File).Sync, 0},
+			{"more", write(32, 48, 32), 0}, {"again", write(0, 16, 0), syscall.EINVAL}}, ended, 2},
 	} {
-		if got := errnoIn(step.do()); got != step.want {
-			t.Errorf("%s: %v, want %v", step.name, got, step.want)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			folder := newStore(t)
+			stream, err := os.OpenFile(filepath.Join(folder, streamName), os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, step := range append(test.steps, test.rest...) {
+				if got := errnoIn(step.do(stream)); got != step.want {
+					t.Errorf("%s: %v, want %v", step.name, got, step.want)
+				}
+			}
+			if at, err := stream.Seek(0, io.SeekEnd); test.rest == nil && (err != nil || at != int64(test.want)*rowSize) {
+				t.Errorf("the end is at %d, %v", at, err)
+			}
+			if err := stream.Close(); errnoIn(err) != 0 != (test.rest != nil) {
+				t.Errorf("close: %v", err)
+			}
+			if got := count(t, folder); got != test.want {
+				t.Errorf("%d vectors, want %d", got, test.want)
+			}
+			if content, err := os.ReadFile(stream.Name()); err != nil || len(content) > 0 {
+				t.Errorf("reading a stream gives %d bytes, %v", len(content), err)
+			}
+		})
 	}
-	if got := count(t, folder); got != 3 {
-		t.Errorf("%d vectors, want 3", got)
+}
+
+// closeCopy closes a copy of a descriptor, which the kernel tells no file system from
+// the last close.
+func closeCopy(f *os.File) error {
+	copied, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return err
 	}
-	if content, err := os.ReadFile(stream.Name()); err != nil || len(content) > 0 {
-		t.Errorf("reading a stream gives %d bytes, %v", len(content), err)
-	}
+	return unix.Close(copied)
 }
 
 func TestStateIsShownAtOnce(t *testing.T) {

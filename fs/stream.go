@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"math"
 	"sync"
 	"syscall"
+	"time"
 
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -14,16 +18,25 @@ import (
 	"rvffs/store/catalog"
 )
 
-// stream is where the bytes go that are written to a write-only file.
+// stream is where the bytes go that are written to a write-only file. After a failure
+// nothing of it since its last commit is kept, and every later call but Close fails
+// with the same error.
 type stream interface {
-	// Write takes all of the bytes or fails; what came since the last commit is
-	// then dropped, and every later call but Close fails with the same error.
+	// Write takes all of the bytes or fails.
 	Write(ctx context.Context, p []byte) (int, error)
 	// Received is the number of bytes taken so far.
 	Received() int64
+	// Refuse ends the stream because of a write that was not even tried, and gives the
+	// error with which all that follows fails.
+	Refuse(cause error) error
 	// Flush commits. Within a record it fails with store.ErrInput and keeps what
 	// it has, so that later bytes may complete the record.
 	Flush(ctx context.Context) error
+	// Handover is Flush by a process that wrote, but did not open the file: others may
+	// go on.
+	Handover(ctx context.Context) error
+	// Pause is for a process that only let go of the file. It says what Flush would.
+	Pause(ctx context.Context) error
 	// Commit commits whole records and keeps the rest of one that has only begun.
 	Commit(ctx context.Context) error
 	// Abandon commits whole records and drops the rest.
@@ -32,10 +45,14 @@ type stream interface {
 	Close(ctx context.Context) error
 }
 
-// pauser is a stream whose end can be told from a pause.
-type pauser interface {
-	// Pause is Flush while the opener may still go on, even in the same line.
-	Pause(ctx context.Context) error
+// file is a stream whose bytes may come in any order, and be read again.
+type file interface {
+	stream
+	// WriteAt takes all of the bytes for the given place or fails.
+	WriteAt(ctx context.Context, p []byte, offset int64) (int, error)
+	ReadAt(p []byte, offset int64) (int, error)
+	// Truncate sets the length. What is added are zeros.
+	Truncate(size int64) error
 }
 
 // streamHandle is an open stream: all descriptors, in all processes, that come
@@ -45,17 +62,18 @@ type streamHandle struct {
 	store *catalog.Store
 	name  string
 	text  string // what a reader finds
-	whole bool   // nothing but the opener's own close says that all has come
 
 	stream      stream  // nil when opened for reading
 	appending   bool    // O_APPEND: the kernel's offsets mean nothing
 	synchronous bool    // O_SYNC, O_DSYNC: no FSYNC follows a write
 	opener      process // whose close is the last word
+	thread      uint32  // that opened it
 
-	mu     sync.Mutex
-	fresh  bool  // bytes came since the last commit
-	logged error // the latest failure since a commit went well
-	ended  error // of the write that ended the stream
+	mu      sync.Mutex
+	fresh   bool           // bytes came since the last commit
+	writers map[uint32]int // threads but the opener's that have written since, and their processes
+	logged  error          // the latest failure since a commit went well
+	ended   error          // of the call that ended the stream
 }
 
 var (
@@ -70,7 +88,7 @@ func (h *streamHandle) begin(ctx context.Context, s stream, flags uint32) {
 	h.stream = s
 	h.appending = flags&syscall.O_APPEND != 0
 	h.synchronous = flags&(syscall.O_SYNC|syscall.O_DSYNC) != 0
-	h.opener = callerOf(ctx).open()
+	h.opener, h.thread = callerOf(ctx).open(), threadOf(ctx)
 }
 
 // received is the number of bytes that the stream has taken.
@@ -81,15 +99,23 @@ func (h *streamHandle) received() int64 {
 	return h.stream.Received()
 }
 
-// Read finds the text that the file shows, mostly none.
+// Read finds the text that the file shows, mostly none, or what was written so far
+// where that can be read again.
 func (h *streamHandle) Read(_ context.Context, buffer []byte, offset int64) (fuse.ReadResult, syscall.Errno) {
+	if written, can := h.stream.(file); can {
+		n, err := written.ReadAt(buffer, offset)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, h.tree.errno(h.store.Path(), "read "+h.name, err)
+		}
+		return fuse.ReadResultData(buffer[:n]), 0
+	}
 	rest := h.text[min(max(offset, 0), int64(len(h.text))):]
 	return fuse.ReadResultData(buffer[:copy(buffer, rest)]), 0
 }
 
-// Write takes the next bytes of the stream. Neither here nor in a commit does a
-// signal interrupt a wait, which is short: what a stream has lost it cannot try
-// again.
+// Write takes the next bytes of the stream, or any of a file. But for a hole in front
+// of them no signal interrupts a wait, here or in a commit, which is short: what a
+// stream has lost it cannot try again.
 func (h *streamHandle) Write(ctx context.Context, data []byte, offset int64) (uint32, syscall.Errno) {
 	if h.stream == nil {
 		return 0, syscall.EBADF
@@ -99,29 +125,131 @@ func (h *streamHandle) Write(ctx context.Context, data []byte, offset int64) (ui
 	if h.ended != nil {
 		return 0, errnoOf(h.ended)
 	}
-	if next := h.stream.Received(); !h.appending && offset != next {
-		return 0, h.fail("write", fmt.Errorf("%w: offset %d, where the stream is at %d", store.ErrInput, offset, next))
-	}
-	ctx = context.WithoutCancel(ctx)
-	h.fresh = true
-	if _, err := h.stream.Write(ctx, data); err != nil {
-		h.ended = err
-		return 0, h.fail("write", err)
+	h.note(ctx)
+	if err := h.take(ctx, data, offset); err != nil {
+		return 0, h.end("write", err)
 	}
 	if h.synchronous {
-		if err := h.stream.Commit(ctx); err != nil {
-			return 0, h.fail("write", err)
+		if err := h.stream.Commit(context.WithoutCancel(ctx)); err != nil {
+			return 0, h.end("write", err)
 		}
 		h.tree.expiry.now()
 	}
 	return uint32(len(data)), 0
 }
 
+func (h *streamHandle) take(ctx context.Context, data []byte, offset int64) (err error) {
+	patient := context.WithoutCancel(ctx)
+	switch written, can := h.stream.(file); {
+	case h.appending:
+		_, err = h.stream.Write(patient, data)
+	case can:
+		_, err = written.WriteAt(patient, data, offset)
+	default:
+		if err = h.reach(ctx, offset); err == nil {
+			_, err = h.stream.Write(patient, data)
+		}
+	}
+	return err
+}
+
+// note keeps who writes.
+func (h *streamHandle) note(ctx context.Context) {
+	h.fresh = true
+	thread := threadOf(ctx)
+	if thread == h.thread {
+		return
+	}
+	if _, known := h.writers[thread]; !known {
+		if h.writers == nil {
+			h.writers = map[uint32]int{}
+		}
+		h.writers[thread] = callerOf(ctx).group
+	}
+}
+
+// forget says whether a process has written since the last commit, but for the
+// opener's threads, and keeps it no longer: it is done.
+func (h *streamHandle) forget(process int) bool {
+	before := len(h.writers)
+	maps.DeleteFunc(h.writers, func(_ uint32, writer int) bool { return writer == process })
+	return len(h.writers) < before
+}
+
+// zeros are what holes consist of.
+var zeros [1 << 20]byte
+
+// reach fills the hole between the end of the stream and an offset with zeros, which
+// is what it would be on any file system: programs seek over zeros that they are to
+// write. It may take long, and ends with its caller, or a while after a signal.
+func (h *streamHandle) reach(ctx context.Context, offset int64) error {
+	hole := offset - h.stream.Received()
+	if hole < 0 {
+		return fmt.Errorf("%w: offset %d, where the stream is at %d already", store.ErrInput, offset, h.stream.Received())
+	}
+	if hole > int64(len(zeros)) {
+		room, err := h.tree.catalog.Statfs()
+		if err == nil && uint64(hole)/uint64(room.Bsize) > room.Bavail {
+			err = fmt.Errorf("a hole of %d bytes is more than the disk has room for: %w", hole, syscall.ENOSPC)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	var interrupted time.Time
+	for ; hole > 0; hole = offset - h.stream.Received() {
+		if err := ctx.Err(); err != nil {
+			if interrupted.IsZero() {
+				interrupted = time.Now()
+			}
+			if dying(threadOf(ctx)) || time.Since(interrupted) > handled {
+				return fmt.Errorf("interrupted in a hole, %d bytes before its end: %w", hole, err)
+			}
+		}
+		if _, err := h.stream.Write(context.WithoutCancel(ctx), zeros[:min(hole, int64(len(zeros)))]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// truncate sets the length: programs do it to end with a hole, and to say what is the
+// case already. Of a stream nothing can be cut off.
+func (h *streamHandle) truncate(ctx context.Context, size uint64) syscall.Errno {
+	if h.stream == nil {
+		return syscall.EINVAL
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ended != nil {
+		return errnoOf(h.ended)
+	}
+	if size != uint64(h.stream.Received()) {
+		h.note(ctx)
+	}
+	var err error
+	switch written, can := h.stream.(file); {
+	case size > math.MaxInt64:
+		err = fmt.Errorf("%w: a length of %d bytes", store.ErrTooLarge, size)
+	case can:
+		err = written.Truncate(int64(size))
+	default:
+		err = h.reach(ctx, int64(size))
+	}
+	if err != nil {
+		return h.end("truncate", err)
+	}
+	return 0
+}
+
 // Flush arrives at each close(2), and each close of a copy of the descriptor:
 // before the first byte, between two programs that write one after the other, and
-// when a process that inherited the descriptor ends. Only the opener's close says
-// that a record that is not complete will never be; anybody else's commits what
-// is complete. The opener's death is no close: what it had completed stays.
+// when a process that inherited the descriptor ends. All of them commit whole records
+// and fail inside of one. The process that opened the file has the last word: what may
+// go on in another is settled then. Many programs let the kernel close their files
+// when they end; with exit status 0 that is as good. A killed writer's whole records
+// stay, and its stream ends, for what others would write does not belong behind half
+// of a record.
 func (h *streamHandle) Flush(ctx context.Context) syscall.Errno {
 	if h.stream == nil {
 		return 0
@@ -131,25 +259,28 @@ func (h *streamHandle) Flush(ctx context.Context) syscall.Errno {
 	if h.ended != nil {
 		return errnoOf(h.ended)
 	}
-	var closer caller
-	var inherited bool
-	if h.fresh {
-		closer = callerOf(ctx)
-		inherited = closer.group != h.opener.group && h.opener.alive()
+	patient := context.WithoutCancel(ctx)
+	if !h.fresh {
+		return h.committed("close", h.stream.Flush(patient))
 	}
-	if inherited && h.whole {
-		return 0
+	closer := callerOf(ctx)
+	opened := closer.group == h.opener.group || !h.opener.alive()
+	wrote := h.forget(closer.group)
+	switch {
+	case (opened || wrote) && closer.failed:
+		return h.committed("close", h.stream.Abandon(patient))
+	case opened:
+		err := h.stream.Flush(patient)
+		if closer.exiting && len(h.writers) == 0 && errors.Is(err, store.ErrInput) {
+			err = h.stream.Abandon(patient) // nobody will write the rest
+		}
+		return h.settled("close", err)
+	case wrote:
+		return h.committed("close", h.stream.Handover(patient))
 	}
-	ctx = context.WithoutCancel(ctx)
-	flush := h.stream.Flush
-	if paused, can := h.stream.(pauser); can && inherited {
-		flush = paused.Pause
-	} else if closer.exiting && !inherited {
-		flush = h.stream.Abandon
-	}
-	err := flush(ctx)
-	if inherited && errors.Is(err, store.ErrInput) {
-		return 0
+	err := h.stream.Pause(patient)
+	if errors.Is(err, store.ErrInput) {
+		return errnoOf(err) // not worth a word: it is not the end, and not this one's doing
 	}
 	return h.committed("close", err)
 }
@@ -164,7 +295,16 @@ func (h *streamHandle) fsync(ctx context.Context) syscall.Errno {
 	if h.ended != nil {
 		return errnoOf(h.ended)
 	}
-	return h.committed("fsync", h.stream.Flush(context.WithoutCancel(ctx)))
+	return h.settled("fsync", h.stream.Flush(context.WithoutCancel(ctx)))
+}
+
+// settled is committed for a commit of all that has come.
+func (h *streamHandle) settled(operation string, err error) syscall.Errno {
+	errno := h.committed(operation, err)
+	if err == nil {
+		h.fresh, h.writers = false, nil
+	}
+	return errno
 }
 
 // committed ends a commit: when it went well, the kernel knows of the new state
@@ -175,7 +315,6 @@ func (h *streamHandle) committed(operation string, err error) syscall.Errno {
 	}
 	h.logged = nil
 	if h.fresh {
-		h.fresh = false
 		h.tree.expiry.now()
 	}
 	return 0
@@ -198,10 +337,17 @@ func (h *streamHandle) Release(context.Context) syscall.Errno {
 	return 0
 }
 
-// fail logs err, unless it is the one that ended the stream before, and gives its
-// error number. The caller holds mu.
+// end ends the stream for good: nothing of it since its last commit is kept, and
+// whatever is asked of it from now on fails as this did.
+func (h *streamHandle) end(operation string, cause error) syscall.Errno {
+	h.ended = h.stream.Refuse(cause)
+	return h.fail(operation, h.ended)
+}
+
+// fail logs err, unless the same was said before, and gives its error number. The
+// caller holds mu.
 func (h *streamHandle) fail(operation string, err error) syscall.Errno {
-	if h.logged != nil && errors.Is(err, h.logged) {
+	if h.logged != nil && (errors.Is(err, h.logged) || err.Error() == h.logged.Error()) {
 		return errnoOf(err)
 	}
 	h.logged = err

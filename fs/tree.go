@@ -29,6 +29,7 @@ type tree struct {
 	strictHashes bool
 	log          zerolog.Logger
 	expiry       expiry
+	drafts       drafts
 	// generation tells apart the nodes that are made afresh at each lookup.
 	generation atomic.Uint64
 	// closing counts streams whose last descriptor is closed and whose remains

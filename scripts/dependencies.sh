@@ -21,6 +21,11 @@ need attr command -v getfattr
 # The race detector is linked by a C compiler.
 need gcc command -v gcc
 need libc6-dev test -e /usr/include/stdlib.h
+# The shell of /bin/sh on Debian, and tools that write files in their own order.
+need dash command -v dash
+need binutils command -v objcopy
+need tar command -v tar
+need python3 command -v python3
 # Compiles the eBPF program of the tests.
 need clang command -v clang
 # A real kernel to embed. Its package is unpacked, not installed.

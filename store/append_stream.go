@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"rvffs/store/vecio"
@@ -15,11 +13,14 @@ import (
 type StreamOptions struct {
 	Format         vecio.Format // Auto: told by the first bytes
 	AllowNonFinite bool         // let NaN and infinities pass
-	// FlushBytes and FlushInterval bound what a stream can lose: whole records are
-	// committed when so many bytes, or so much time, have come since the last
-	// commit. 0 means never.
-	FlushBytes    int64
+	// FlushInterval bounds what a live stream can lose: its whole records are
+	// committed when so much time has passed. A stream that brings more than 16 MiB
+	// in one interval is a bulk load, of which nothing more is committed before
+	// somebody asks for it. 0 means that nothing is committed unasked.
 	FlushInterval time.Duration
+	// FlushBytes commits whole records whenever so many bytes have come since the
+	// last commit, of bulk loads too. 0 means never.
+	FlushBytes int64
 	// Report is told of each commit and of each refusal; nil is allowed. It is
 	// called with the stream locked and must not call it.
 	Report func(StreamReport)
@@ -39,20 +40,24 @@ type StreamReport struct {
 // AppendStream takes bytes in any of the formats of package vecio and appends
 // their vectors. Its methods may be called from several goroutines.
 type AppendStream struct {
-	store    *Store
-	options  StreamOptions
-	received atomic.Int64
+	streamState
+	store   *Store
+	options StreamOptions
 
-	mu        sync.Mutex
+	// What follows is guarded by mu.
 	ctx       context.Context // of the call under way
 	appender  *Appender
 	decoder   vecio.Decoder
-	committed int64  // value of received at the last commit
-	accepted  uint64 // vectors committed
-	failed    error  // what ended the stream
-	closed    bool
-	timer     *time.Timer // runs while vectors wait to be committed
+	committed int64       // value of received at the last commit
+	accepted  uint64      // vectors committed
+	timer     *time.Timer // runs while vectors of a live stream wait to be committed
+	ticked    int64       // value of received at the timer's last tick, or at a commit since
+	bulk      bool        // it was a bulk load at such a tick
 }
+
+// bulkBytes is how much a stream brings in an interval of the flush policy, at
+// least, that is a bulk load.
+const bulkBytes = 16 << 20
 
 // OpenAppend starts a stream. It stays with the file that it was opened on: should
 // another take its place, the stream fails with ErrStale. The writer lock is not
@@ -84,8 +89,9 @@ func (s sink) Rows(ids []uint64, rows []byte) error {
 // Origin is the file that the stream goes to.
 func (a *AppendStream) Origin() Origin { return a.appender.origin }
 
-// Received is the number of bytes taken so far.
-func (a *AppendStream) Received() int64 { return a.received.Load() }
+func (a *AppendStream) describe(err error) error {
+	return fmt.Errorf("append to store %q: %w", a.store.Path(), err)
+}
 
 // Write takes all of p. When p completes a record that cannot be taken, the
 // error wraps ErrInput (or says what else went wrong), all vectors since the last
@@ -93,7 +99,7 @@ func (a *AppendStream) Received() int64 { return a.received.Load() }
 func (a *AppendStream) Write(ctx context.Context, p []byte) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.usable(); err != nil {
+	if err := a.usable(a.describe); err != nil {
 		return 0, err
 	}
 	a.ctx = ctx
@@ -113,49 +119,85 @@ func (a *AppendStream) Write(ctx context.Context, p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (a *AppendStream) usable() error {
-	switch {
-	case a.failed != nil:
-		return a.failed
-	case a.closed:
-		return fmt.Errorf("append to store %q: %w", a.store.Path(), ErrClosed)
+// Refuse ends the stream because of a write that is not as it has to be, such as one
+// from another place than where the stream is: what came since the last commit is
+// dropped. The error is the one with which all that follows fails.
+func (a *AppendStream) Refuse(cause error) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.usable(a.describe); err != nil {
+		return err
 	}
-	return nil
+	return a.refuse(cause)
 }
 
 // schedule sees to it that waiting vectors are committed in time.
 func (a *AppendStream) schedule() {
-	if a.options.FlushInterval <= 0 || a.appender.session == nil || a.timer != nil {
+	if a.options.FlushInterval <= 0 || a.appender.session == nil || a.timer != nil || a.bulk {
 		return
 	}
-	a.timer = time.AfterFunc(a.options.FlushInterval, func() {
+	var timer *time.Timer
+	timer = time.AfterFunc(a.options.FlushInterval, func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		a.timer = nil
-		if a.usable() == nil && a.decoder.Committable() {
-			_ = a.commit() // the error is kept, and reported by the next call
-		}
-		if a.usable() == nil {
-			a.schedule()
+		if a.timer == timer { // else it was stopped too late
+			a.timer = nil
+			a.tick()
 		}
 	})
+	a.timer = timer
 }
+
+// tick ends an interval of the flush policy.
+func (a *AppendStream) tick() {
+	if a.usable(a.describe) != nil {
+		return
+	}
+	a.bulk = a.isBulk()
+	a.ticked = a.received.Load()
+	if !a.bulk && a.decoder.Committable() {
+		if a.commit() != nil {
+			return // the error is kept, and reported by the next call
+		}
+	}
+	a.schedule()
+}
+
+// isBulk reports whether the stream is a bulk load: then it is all or nothing, so
+// that a program that fails on the way leaves nothing, and can do it all again. It is
+// one until somebody asks for a commit.
+func (a *AppendStream) isBulk() bool { return a.bulk || a.received.Load()-a.ticked > bulkBytes }
 
 // Flush makes all records durable, a last line without its line feed among them.
 // Inside a record it fails with ErrInput and keeps everything as it is, for the
 // rest may still come.
-func (a *AppendStream) Flush(ctx context.Context) error { return a.flush(ctx, a.settleAndEndLine) }
-
-// Pause is Flush, except that a last line without its line feed is not whole: it
-// may still go on.
-func (a *AppendStream) Pause(ctx context.Context) error {
-	return a.flush(ctx, func() error { return a.decoder.Settle() })
-}
-
-func (a *AppendStream) flush(ctx context.Context, settle func() error) error {
+func (a *AppendStream) Flush(ctx context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.usable(); err != nil {
+	if err := a.settle(ctx, a.settleAndEndLine); err != nil {
+		return err
+	}
+	return a.commit()
+}
+
+// Handover is Flush by a writer that is done where others may go on.
+func (a *AppendStream) Handover(ctx context.Context) error { return a.Flush(ctx) }
+
+// Pause is what happens when somebody who has not written lets the stream go. A
+// last line without its line feed is then not whole, for it may still go on, and a
+// bulk load is not committed.
+func (a *AppendStream) Pause(ctx context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.settle(ctx, func() error { return a.decoder.Settle() }); err != nil || a.isBulk() {
+		return err
+	}
+	return a.commit()
+}
+
+// settle looks whether the stream could end here.
+func (a *AppendStream) settle(ctx context.Context, settle func() error) error {
+	if err := a.usable(a.describe); err != nil {
 		return err
 	}
 	a.ctx = ctx
@@ -163,9 +205,9 @@ func (a *AppendStream) flush(ctx context.Context, settle func() error) error {
 		return a.refuse(err)
 	}
 	if unfinished := a.decoder.Unfinished(); unfinished > 0 {
-		return fmt.Errorf("append to store %q: %w: the stream stops inside a record, %d bytes from its start", a.store.Path(), ErrInput, unfinished)
+		return a.describe(fmt.Errorf("%w: the stream stops inside a record, %d bytes from its start", ErrInput, unfinished))
 	}
-	return a.commit()
+	return nil
 }
 
 // Commit makes the whole records durable and keeps the rest of a record that has
@@ -173,7 +215,7 @@ func (a *AppendStream) flush(ctx context.Context, settle func() error) error {
 func (a *AppendStream) Commit(ctx context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.usable(); err != nil {
+	if err := a.usable(a.describe); err != nil {
 		return err
 	}
 	a.ctx = ctx
@@ -184,11 +226,12 @@ func (a *AppendStream) Commit(ctx context.Context) error {
 }
 
 // CommitOpen is Commit for somebody who is not the writer: of a stream that has ended
-// meanwhile, or failed, its writer knows, and there is nothing left to commit.
+// meanwhile, or failed, its writer knows, and there is nothing left to commit; and a
+// bulk load is its writer's alone to commit.
 func (a *AppendStream) CommitOpen(ctx context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.usable() != nil || !a.decoder.Committable() {
+	if a.usable(a.describe) != nil || !a.decoder.Committable() || a.isBulk() {
 		return nil
 	}
 	a.ctx = ctx
@@ -199,7 +242,7 @@ func (a *AppendStream) CommitOpen(ctx context.Context) error {
 func (a *AppendStream) Abandon(ctx context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.usable(); err != nil {
+	if err := a.usable(a.describe); err != nil {
 		return err
 	}
 	a.ctx = ctx
@@ -217,6 +260,22 @@ func (a *AppendStream) Abandon(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Interrupt ends the stream of a writer that goes on but cannot be heard any more,
+// as its store is closed. Whole records stay, but of a bulk load nothing, for its
+// writer will fail and do it all again.
+func (a *AppendStream) Interrupt(ctx context.Context) error {
+	a.mu.Lock()
+	bulk := a.isBulk()
+	a.mu.Unlock()
+	if bulk {
+		return a.Refuse(errInterrupted)
+	}
+	return a.Abandon(ctx)
+}
+
+// errInterrupted ends a bulk load whose store is closed.
+var errInterrupted = fmt.Errorf("%w before the load was; what came since its last commit is dropped", ErrClosed)
 
 // Close ends the stream. What is complete is committed; when the last record is
 // not, everything since the last commit is dropped, and the error says so.
@@ -260,6 +319,7 @@ func (a *AppendStream) commit() error {
 		return a.fail(err, waiting)
 	}
 	a.committed = a.received.Load()
+	a.ticked, a.bulk = a.committed, false
 	if count > 0 {
 		a.report(StreamReport{Accepted: count, Epoch: epoch})
 	}
@@ -281,7 +341,7 @@ func (a *AppendStream) refuse(cause error) error {
 }
 
 func (a *AppendStream) fail(cause error, rejected uint64) error {
-	a.failed = fmt.Errorf("append to store %q: %w", a.store.Path(), cause)
+	a.failed = a.describe(cause)
 	a.report(StreamReport{Rejected: rejected, Err: cause})
 	return a.failed
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"rvffs/store/vecio"
@@ -22,23 +20,21 @@ type DeleteReport struct {
 	Err     error
 }
 
-// errKilled ends the stream of a writer that did not close it.
-var errKilled = errors.New("the writer was killed before it closed the stream; nothing is deleted")
+// errKilled ends the stream of a writer that did not live to close it.
+var errKilled = errors.New("the writer was killed, or failed, before it closed the stream; nothing is deleted")
 
 // DeleteStream takes ids in any of the formats of package vecio and deletes their
 // vectors, all that came since the last commit in one. Until then it holds them as
 // a set. Its methods may be called from several goroutines.
 type DeleteStream struct {
-	store    *Store
-	origin   Origin // the file whose vectors are deleted
-	report   func(DeleteReport)
-	received atomic.Int64
+	streamState
+	store  *Store
+	origin Origin // the file whose vectors are deleted
+	report func(DeleteReport)
 
-	mu      sync.Mutex
+	// What follows is guarded by mu.
 	decoder *vecio.IDDecoder
 	ids     *idSet // since the last commit
-	failed  error  // what ended the stream
-	closed  bool
 }
 
 // OpenDelete starts a stream of ids, which stays with its file like one of vectors.
@@ -57,8 +53,9 @@ func (s *Store) OpenDelete(format vecio.IDFormat, report func(DeleteReport)) (*D
 // Origin is the file whose vectors are deleted.
 func (d *DeleteStream) Origin() Origin { return d.origin }
 
-// Received is the number of bytes taken so far.
-func (d *DeleteStream) Received() int64 { return d.received.Load() }
+func (d *DeleteStream) describe(err error) error {
+	return fmt.Errorf("delete from store %q: %w", d.store.Path(), err)
+}
 
 // Write takes all of p. When p holds what is no id, the error wraps ErrInput,
 // nothing that came since the last commit is deleted, and the stream takes nothing
@@ -66,7 +63,7 @@ func (d *DeleteStream) Received() int64 { return d.received.Load() }
 func (d *DeleteStream) Write(_ context.Context, p []byte) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.usable(); err != nil {
+	if err := d.usable(d.describe); err != nil {
 		return 0, err
 	}
 	if _, err := d.decoder.Write(p); err != nil {
@@ -76,14 +73,16 @@ func (d *DeleteStream) Write(_ context.Context, p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (d *DeleteStream) usable() error {
-	switch {
-	case d.failed != nil:
-		return d.failed
-	case d.closed:
-		return fmt.Errorf("delete from store %q: %w", d.store.Path(), ErrClosed)
+// Refuse ends the stream because of a write that is not as it has to be: nothing
+// that came since the last commit is deleted. The error is the one with which all
+// that follows fails.
+func (d *DeleteStream) Refuse(cause error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.usable(d.describe); err != nil {
+		return err
 	}
-	return nil
+	return d.fail(cause)
 }
 
 // Flush deletes. The end of the bytes so far ends an id; inside of anything else
@@ -91,23 +90,59 @@ func (d *DeleteStream) usable() error {
 func (d *DeleteStream) Flush(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.usable(); err != nil {
+	if err := d.usable(d.describe); err != nil {
 		return err
 	}
 	if err := d.decoder.Settle(); err != nil {
 		return d.refuse(err)
 	}
-	if unfinished := d.decoder.Unfinished(); unfinished > 0 {
-		return fmt.Errorf("delete from store %q: %w: the stream stops inside a record, %d bytes from its start", d.store.Path(), ErrInput, unfinished)
+	if err := d.whole(); err != nil {
+		return err
 	}
 	return d.commit(ctx)
+}
+
+// Handover is Flush by a writer that is done where others may go on, even in the
+// same number: that one waits, for what is deleted by mistake is gone.
+func (d *DeleteStream) Handover(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.usable(d.describe); err != nil {
+		return err
+	}
+	if err := d.decoder.Decide(); err != nil {
+		return d.refuse(err)
+	}
+	if err := d.whole(); err != nil {
+		return err
+	}
+	return d.commit(ctx)
+}
+
+// Pause is what happens when somebody who has not written lets the stream go:
+// nothing, but inside a record it fails.
+func (d *DeleteStream) Pause(context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.usable(d.describe); err != nil {
+		return err
+	}
+	return d.whole()
+}
+
+// whole says whether the stream could end here.
+func (d *DeleteStream) whole() error {
+	if unfinished := d.decoder.Unfinished(); unfinished > 0 && !d.decoder.InNumber() {
+		return d.describe(fmt.Errorf("%w: the stream stops inside a record, %d bytes from its start", ErrInput, unfinished))
+	}
+	return nil
 }
 
 // Commit deletes the ids that are complete.
 func (d *DeleteStream) Commit(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.usable(); err != nil {
+	if err := d.usable(d.describe); err != nil {
 		return err
 	}
 	return d.commit(ctx)
@@ -118,7 +153,7 @@ func (d *DeleteStream) Commit(ctx context.Context) error {
 func (d *DeleteStream) Abandon(context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.usable(); err != nil {
+	if err := d.usable(d.describe); err != nil {
 		return err
 	}
 	if d.ids.len() == 0 && d.decoder.Unfinished() == 0 {
@@ -126,6 +161,14 @@ func (d *DeleteStream) Abandon(context.Context) error {
 	}
 	return d.fail(errKilled)
 }
+
+// CommitOpen commits nothing: a list of ids is deleted when its writer says that it is
+// complete.
+func (d *DeleteStream) CommitOpen(context.Context) error { return nil }
+
+// Interrupt ends the stream of a writer that cannot be heard any more, as if it had
+// been killed.
+func (d *DeleteStream) Interrupt(ctx context.Context) error { return d.Abandon(ctx) }
 
 // Close ends the stream. When it does not end with a whole id, nothing that came
 // since the last commit is deleted, and the error says so.
@@ -164,7 +207,7 @@ func (d *DeleteStream) refuse(cause error) error {
 
 func (d *DeleteStream) fail(cause error) error {
 	d.ids = newIDSet()
-	d.failed = fmt.Errorf("delete from store %q: %w", d.store.Path(), cause)
+	d.failed = d.describe(cause)
 	d.tell(DeleteReport{Err: cause})
 	return d.failed
 }

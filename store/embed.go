@@ -43,7 +43,16 @@ func again(change func() (uint32, error)) (epoch uint32, err error) {
 	return 0, fmt.Errorf("%w: %w", ErrLocked, err)
 }
 
-func (s *Store) embed(ctx context.Context, e *embedding) (uint32, error) {
+// embedder is a store into which something is embedded. A rehearsal does all but the
+// commit, and leaves nothing behind: it tells what an embedding would fail with.
+type embedder struct {
+	*Store
+	rehearsal bool
+}
+
+func (s *Store) embedder() embedder { return embedder{Store: s} }
+
+func (s embedder) embed(ctx context.Context, e *embedding) (uint32, error) {
 	sample, err := e.head(lineage.Hash{})
 	if errors.Is(err, segments.ErrTooLarge) {
 		return 0, fmt.Errorf("%w: %w", ErrTooLarge, err)
@@ -67,10 +76,14 @@ func (s *Store) embed(ctx context.Context, e *embedding) (uint32, error) {
 		target.dropped = err != nil
 		target.pending.Done()
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case s.rehearsal:
+		_, err = e.findReplaced(s.writer.baseOf(session))
+	default:
 		epoch, err = s.writer.commit(session, change{added: []*extent{target}, removes: e.findReplaced, inPlace: true, first: e.first})
 	}
-	if err != nil && target != nil {
+	if (err != nil || s.rehearsal) && target != nil {
 		s.writer.drop(session, []*extent{target})
 	}
 	return epoch, errors.Join(err, s.writer.end(session))

@@ -29,13 +29,13 @@ type DashboardFile struct {
 // twice, or are a file and a folder are ErrInput; over the format's limit is
 // ErrTooLarge.
 func (s *Store) EmbedDashboard(ctx context.Context, files []DashboardFile, config DashboardConfig) (epoch uint32, err error) {
-	if epoch, err = s.placeDashboard(ctx, files, config); err != nil {
+	if epoch, err = s.embedder().placeDashboard(ctx, files, config); err != nil {
 		return 0, fmt.Errorf("embed dashboard into store %q: %w", s.Path(), err)
 	}
 	return epoch, nil
 }
 
-func (s *Store) placeDashboard(ctx context.Context, files []DashboardFile, config DashboardConfig) (uint32, error) {
+func (s embedder) placeDashboard(ctx context.Context, files []DashboardFile, config DashboardConfig) (uint32, error) {
 	table := make([]segments.DashboardFile, len(files))
 	bundle := &joined{}
 	for i, file := range files {

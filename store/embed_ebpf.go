@@ -23,13 +23,13 @@ type EBPFConfig struct {
 // information (BTF, may be empty) and commits. A program of the same type and
 // attach type is replaced, others stay. Over the format's limit is ErrTooLarge.
 func (s *Store) EmbedEBPF(ctx context.Context, program io.ReaderAt, size int64, btf []byte, config EBPFConfig) (epoch uint32, err error) {
-	if epoch, err = s.placeEBPF(ctx, program, size, btf, config, nil); err != nil {
+	if epoch, err = s.embedder().placeEBPF(ctx, program, size, btf, config, nil); err != nil {
 		return 0, fmt.Errorf("embed eBPF program into store %q: %w", s.Path(), err)
 	}
 	return epoch, nil
 }
 
-func (s *Store) placeEBPF(ctx context.Context, program io.ReaderAt, size int64, btf []byte, config EBPFConfig, source *segments.DirectoryEntry) (uint32, error) {
+func (s embedder) placeEBPF(ctx context.Context, program io.ReaderAt, size int64, btf []byte, config EBPFConfig, source *segments.DirectoryEntry) (uint32, error) {
 	header := config.Header
 	if err := refused(header.Problems()); err != nil {
 		return 0, err

@@ -40,7 +40,7 @@ func (s *Store) EmbedKernelWithBinding(ctx context.Context, image io.ReaderAt, s
 }
 
 func (s *Store) embedKernel(ctx context.Context, image io.ReaderAt, size int64, config KernelConfig, binding *segments.KernelBinding) (epoch uint32, err error) {
-	epoch, err = s.placeKernel(ctx, newKernel{config: config, binding: binding, image: image, size: size}, nil)
+	epoch, err = s.embedder().placeKernel(ctx, newKernel{config: config, binding: binding, image: image, size: size}, nil)
 	if err != nil {
 		return 0, fmt.Errorf("embed kernel into store %q: %w", s.Path(), err)
 	}
@@ -61,7 +61,7 @@ type newKernel struct {
 
 // placeKernel embeds a kernel in the place of source, if that is not nil, and of
 // those of its architecture.
-func (s *Store) placeKernel(ctx context.Context, kernel newKernel, source *segments.DirectoryEntry) (epoch uint32, err error) {
+func (s embedder) placeKernel(ctx context.Context, kernel newKernel, source *segments.DirectoryEntry) (epoch uint32, err error) {
 	header := kernel.config.Header
 	e := &embedding{kind: segments.TypeKernel, image: kernel.image, size: kernel.size, first: kernel.config.First, source: source}
 	switch {

@@ -23,13 +23,13 @@ type WASMConfig struct {
 // same role and target is replaced, others stay. Over the format's limit is
 // ErrTooLarge.
 func (s *Store) EmbedWASM(ctx context.Context, module io.ReaderAt, size int64, config WASMConfig) (epoch uint32, err error) {
-	if epoch, err = s.placeWASM(ctx, module, size, config, nil); err != nil {
+	if epoch, err = s.embedder().placeWASM(ctx, module, size, config, nil); err != nil {
 		return 0, fmt.Errorf("embed WASM module into store %q: %w", s.Path(), err)
 	}
 	return epoch, nil
 }
 
-func (s *Store) placeWASM(ctx context.Context, module io.ReaderAt, size int64, config WASMConfig, source *segments.DirectoryEntry) (epoch uint32, err error) {
+func (s embedder) placeWASM(ctx context.Context, module io.ReaderAt, size int64, config WASMConfig, source *segments.DirectoryEntry) (epoch uint32, err error) {
 	header := config.Header
 	header.Compression = segments.CompressionNone
 	e := &embedding{kind: segments.TypeWASM, image: module, size: size, source: source}

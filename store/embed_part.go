@@ -31,21 +31,21 @@ const (
 type partKind struct {
 	limit int64         // bytes
 	needs segments.Type // must be there already; 0: nothing
-	embed func(*Store, context.Context, io.ReaderAt, int64, EmbedOptions) (uint32, error)
+	embed func(embedder, context.Context, io.ReaderAt, int64, EmbedOptions) (uint32, error)
 }
 
 // maxHeaderJSON bounds what is read of a header.json, in bytes.
 const maxHeaderJSON = 64 << 10
 
 var embedParts = map[EmbedPart]partKind{
-	PartKernelImage:   {segments.MaxKernelImage, 0, (*Store).putKernelImage},
-	PartKernelCmdline: {segments.MaxKernelCmdline, segments.TypeKernel, small((*Store).putKernelCmdline)},
-	PartKernelHeader:  {maxHeaderJSON, segments.TypeKernel, small((*Store).putKernelHeader)},
-	PartEBPFProgram:   {segments.MaxEBPF, 0, (*Store).putEBPFProgram},
-	PartEBPFTypes:     {segments.MaxEBPF, segments.TypeEBPF, small((*Store).putEBPFTypes)},
-	PartEBPFHeader:    {maxHeaderJSON, segments.TypeEBPF, small((*Store).putEBPFHeader)},
-	PartWASMModule:    {segments.MaxWASM, 0, (*Store).putWASMModule},
-	PartWASMHeader:    {maxHeaderJSON, segments.TypeWASM, small((*Store).putWASMHeader)},
+	PartKernelImage:   {segments.MaxKernelImage, 0, embedder.putKernelImage},
+	PartKernelCmdline: {segments.MaxKernelCmdline, segments.TypeKernel, small(embedder.putKernelCmdline)},
+	PartKernelHeader:  {maxHeaderJSON, segments.TypeKernel, small(embedder.putKernelHeader)},
+	PartEBPFProgram:   {segments.MaxEBPF, 0, embedder.putEBPFProgram},
+	PartEBPFTypes:     {segments.MaxEBPF, segments.TypeEBPF, small(embedder.putEBPFTypes)},
+	PartEBPFHeader:    {maxHeaderJSON, segments.TypeEBPF, small(embedder.putEBPFHeader)},
+	PartWASMModule:    {segments.MaxWASM, 0, embedder.putWASMModule},
+	PartWASMHeader:    {maxHeaderJSON, segments.TypeWASM, small(embedder.putWASMHeader)},
 }
 
 // Known says whether there is such a part.
@@ -58,11 +58,14 @@ func (p EmbedPart) Known() bool {
 type EmbedOptions struct {
 	// Compress stores images compressed with zstd if that saves a tenth.
 	Compress bool
+	// Uncut refuses what leaves bytes out, until the stream is cut to nothing: they
+	// would be those of the part that is there, which the stream does not have.
+	Uncut bool
 }
 
 // small hands a part on that is held in memory.
-func small(put func(*Store, context.Context, []byte) (uint32, error)) func(*Store, context.Context, io.ReaderAt, int64, EmbedOptions) (uint32, error) {
-	return func(s *Store, ctx context.Context, content io.ReaderAt, size int64, _ EmbedOptions) (uint32, error) {
+func small(put func(embedder, context.Context, []byte) (uint32, error)) func(embedder, context.Context, io.ReaderAt, int64, EmbedOptions) (uint32, error) {
+	return func(s embedder, ctx context.Context, content io.ReaderAt, size int64, _ EmbedOptions) (uint32, error) {
 		bytes := make([]byte, size)
 		if err := readFull(content, bytes, 0); err != nil {
 			return 0, err
@@ -73,7 +76,7 @@ func small(put func(*Store, context.Context, []byte) (uint32, error)) func(*Stor
 
 // putKernelImage embeds an image of which nothing is said but what it says itself.
 // What was set of the kernel that it replaces stays, unless it is about the image.
-func (s *Store) putKernelImage(ctx context.Context, image io.ReaderAt, size int64, options EmbedOptions) (uint32, error) {
+func (s embedder) putKernelImage(ctx context.Context, image io.ReaderAt, size int64, options EmbedOptions) (uint32, error) {
 	header, err := segments.DetectKernel(image, size)
 	if err != nil {
 		return 0, err
@@ -137,7 +140,7 @@ func (k *Kernel) inherit(ctx context.Context, config KernelConfig) (KernelConfig
 
 // changeKernel embeds the first kernel anew after change has had its say. The image
 // stays as it is stored.
-func (s *Store) changeKernel(ctx context.Context, change func(kernel *Kernel, config *KernelConfig) error) (uint32, error) {
+func (s embedder) changeKernel(ctx context.Context, change func(kernel *Kernel, config *KernelConfig) error) (uint32, error) {
 	return again(func() (uint32, error) {
 		snapshot, err := s.Snapshot(ctx)
 		if err != nil {
@@ -194,14 +197,14 @@ func (e *Embedded) newHash(ctx context.Context) (lineage.Hash, error) {
 	return lineage.Hash(hasher.Sum(nil)), errors.Join(err, reader.Close())
 }
 
-func (s *Store) putKernelCmdline(ctx context.Context, cmdline []byte) (uint32, error) {
+func (s embedder) putKernelCmdline(ctx context.Context, cmdline []byte) (uint32, error) {
 	return s.changeKernel(ctx, func(_ *Kernel, config *KernelConfig) error {
 		config.Cmdline = string(cmdline)
 		return nil
 	})
 }
 
-func (s *Store) putKernelHeader(ctx context.Context, document []byte) (uint32, error) {
+func (s embedder) putKernelHeader(ctx context.Context, document []byte) (uint32, error) {
 	return s.changeKernel(ctx, func(kernel *Kernel, config *KernelConfig) error {
 		return editKernel(document, kernel, &config.Header)
 	})
@@ -209,7 +212,7 @@ func (s *Store) putKernelHeader(ctx context.Context, document []byte) (uint32, e
 
 // putEBPFProgram embeds a program of which nothing is said but what it says itself.
 // Type information belongs to one program, and goes with it.
-func (s *Store) putEBPFProgram(ctx context.Context, program io.ReaderAt, size int64, _ EmbedOptions) (uint32, error) {
+func (s embedder) putEBPFProgram(ctx context.Context, program io.ReaderAt, size int64, _ EmbedOptions) (uint32, error) {
 	header, err := segments.DetectEBPF(program, size)
 	if err != nil {
 		return 0, err
@@ -225,7 +228,7 @@ func (s *Store) putEBPFProgram(ctx context.Context, program io.ReaderAt, size in
 }
 
 // changeEBPF embeds the first program anew after change has had its say.
-func (s *Store) changeEBPF(ctx context.Context, change func(program *EBPFProgram, header *segments.EBPFHeader, btf *[]byte) error) (uint32, error) {
+func (s embedder) changeEBPF(ctx context.Context, change func(program *EBPFProgram, header *segments.EBPFHeader, btf *[]byte) error) (uint32, error) {
 	return again(func() (epoch uint32, err error) {
 		snapshot, err := s.Snapshot(ctx)
 		if err != nil {
@@ -258,14 +261,14 @@ func (s *Store) changeEBPF(ctx context.Context, change func(program *EBPFProgram
 	})
 }
 
-func (s *Store) putEBPFTypes(ctx context.Context, types []byte) (uint32, error) {
+func (s embedder) putEBPFTypes(ctx context.Context, types []byte) (uint32, error) {
 	return s.changeEBPF(ctx, func(_ *EBPFProgram, _ *segments.EBPFHeader, btf *[]byte) error {
 		*btf = types
 		return nil
 	})
 }
 
-func (s *Store) putEBPFHeader(ctx context.Context, document []byte) (uint32, error) {
+func (s embedder) putEBPFHeader(ctx context.Context, document []byte) (uint32, error) {
 	return s.changeEBPF(ctx, func(program *EBPFProgram, header *segments.EBPFHeader, _ *[]byte) error {
 		return editEBPF(document, program, header)
 	})
@@ -273,7 +276,7 @@ func (s *Store) putEBPFHeader(ctx context.Context, document []byte) (uint32, err
 
 // putWASMModule embeds a module of which nothing is said but what it says itself. It
 // takes the place, role and priority of the module that is shown.
-func (s *Store) putWASMModule(ctx context.Context, module io.ReaderAt, size int64, options EmbedOptions) (uint32, error) {
+func (s embedder) putWASMModule(ctx context.Context, module io.ReaderAt, size int64, options EmbedOptions) (uint32, error) {
 	detected, err := segments.DetectWASM(module, size)
 	if err != nil {
 		return 0, err
@@ -297,7 +300,7 @@ func (s *Store) putWASMModule(ctx context.Context, module io.ReaderAt, size int6
 	})
 }
 
-func (s *Store) putWASMHeader(ctx context.Context, document []byte) (uint32, error) {
+func (s embedder) putWASMHeader(ctx context.Context, document []byte) (uint32, error) {
 	return again(func() (epoch uint32, err error) {
 		snapshot, err := s.Snapshot(ctx)
 		if err != nil {

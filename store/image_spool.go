@@ -34,12 +34,24 @@ func (s *Store) newSpool() (*spool, error) {
 
 // Write appends.
 func (s *spool) Write(p []byte) (int, error) {
-	n, err := s.file.WriteAt(p, s.size)
-	if err != nil {
-		err = writeError(err, len(p), s.size)
+	if err := s.writeAt(p, s.size); err != nil {
+		return 0, err
 	}
-	s.size += int64(n)
-	return n, err
+	return len(p), nil
+}
+
+// writeAt writes to a place, before which there may be a hole: it reads as zeros.
+func (s *spool) writeAt(p []byte, offset int64) error {
+	if _, err := s.file.WriteAt(p, offset); err != nil {
+		return writeError(err, len(p), offset)
+	}
+	s.size = max(s.size, offset+int64(len(p)))
+	return nil
+}
+
+func (s *spool) truncate(size int64) error {
+	s.size = size
+	return s.file.Truncate(size)
 }
 
 func (s *spool) Close() error { return s.file.Close() }

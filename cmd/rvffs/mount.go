@@ -218,7 +218,7 @@ func serve(options mountOptions, directory, mountPoint string, ready *readiness)
 	for leaving := false; ; {
 		select {
 		case <-patience:
-			log.Warn().Msg("the mount is still in use and ends under its users; what they completed is committed")
+			log.Warn().Msg("the mount is still in use and ends under its users; what their live streams completed is committed")
 			return nil
 		case <-gone:
 			log.Info().Str("mountpoint", mountPoint).Msg("unmounted")

@@ -33,14 +33,13 @@ type mountOptions struct {
 }
 
 const (
-	defaultFlushBytes    = 64 << 20
 	defaultFlushInterval = 5 * time.Second
 	defaultImageMemory   = store.DefaultImageMemory
 )
 
 // register declares the flags.
 func (o *mountOptions) register(flags *pflag.FlagSet) {
-	o.flushBytes, o.imageMemory = defaultFlushBytes, defaultImageMemory
+	o.imageMemory = defaultImageMemory
 	flags.BoolVarP(&o.foreground, "foreground", "f", false, "stay in the foreground and log to standard error")
 	flags.BoolVar(&o.readOnly, "read-only", false, "refuse every change")
 	flags.BoolVar(&o.allowOther, "allow-other", false, "let other users in, as far as the stores' modes do")
@@ -49,8 +48,8 @@ func (o *mountOptions) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.strictHashes, "strict-hashes", false, "refuse to open embedded images that are not what their headers say")
 	flags.Var(&o.imageMemory, "image-memory", "keep so many bytes of decompressed images, with K, M or G")
 	flags.IntVar(&o.dimension, "dimension", 0, "dimension of stores made by mkdir (0: the first vectors fix it)")
-	flags.Var(&o.flushBytes, "flush-bytes", "commit a stream after so many bytes, with K, M or G")
-	flags.DurationVar(&o.flushInterval, "flush-interval", defaultFlushInterval, "commit a stream after so much time")
+	flags.Var(&o.flushBytes, "flush-bytes", "commit a stream whenever so many bytes have come, with K, M or G, bulk loads too (0: never)")
+	flags.DurationVar(&o.flushInterval, "flush-interval", defaultFlushInterval, "commit a live stream after so much time; what brings more than 16 MiB in it is a bulk load, which close and fsync alone commit")
 	flags.Var(&o.durability, "durability", "when commits are on the disk: strict (before close returns), interval (seconds later), none")
 	flags.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	flags.StringVar(&o.logFile, "log-file", "", "append the log to a file")

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"sync"
 
 	"rvffs/store"
 )
@@ -10,17 +9,17 @@ import (
 // EmbedStream is a stream that keeps its store open.
 type EmbedStream struct {
 	*store.EmbedStream
-	store *Store
-	ended sync.Once
+	end func()
 }
 
-// OpenEmbed starts to take the bytes of something that is to be embedded.
-func (s *Store) OpenEmbed(ctx context.Context, part store.EmbedPart) (*EmbedStream, error) {
+// OpenEmbed starts to take the bytes of something that is to be embedded, in the place
+// of something that is not cut to nothing yet if over is set.
+func (s *Store) OpenEmbed(ctx context.Context, part store.EmbedPart, over bool) (*EmbedStream, error) {
 	engine, _, err := s.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
-	inner, err := engine.OpenEmbed(ctx, part, store.EmbedOptions{Compress: s.catalog.options.CompressImages})
+	inner, err := engine.OpenEmbed(ctx, part, store.EmbedOptions{Compress: s.catalog.options.CompressImages, Uncut: over})
 	if err == nil {
 		err = s.allowStream(ctx, inner)
 	}
@@ -28,11 +27,11 @@ func (s *Store) OpenEmbed(ctx context.Context, part store.EmbedPart) (*EmbedStre
 		s.release()
 		return nil, err
 	}
-	return &EmbedStream{EmbedStream: inner, store: s}, nil
+	return &EmbedStream{EmbedStream: inner, end: s.began(inner)}, nil
 }
 
 // Close ends the stream and lets the store go.
 func (e *EmbedStream) Close(ctx context.Context) error {
-	defer e.ended.Do(e.store.release)
+	defer e.end()
 	return e.EmbedStream.Close(ctx)
 }

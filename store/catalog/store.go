@@ -33,7 +33,7 @@ type Store struct {
 	known   store.Known    // from before the engine was closed
 	problem error          // why the file cannot be read as a store
 	judged  store.FileInfo // what problem was found in
-	streams map[*store.AppendStream]struct{}
+	streams map[openStream]struct{}
 	inodes  map[string]uint64
 	spans   []uint64 // first inode numbers
 	// vectorSpan holds the numbers of files about one vector.
@@ -270,7 +270,7 @@ func (s *Store) close() error {
 	s.mu.Unlock()
 	var problems []error
 	for _, stream := range streams {
-		problems = append(problems, stream.Abandon(context.Background()))
+		problems = append(problems, stream.Interrupt(context.Background()))
 	}
 	if engine != nil {
 		problems = append(problems, engine.Close(), s.hold(nil).letGo())
@@ -463,33 +463,44 @@ func (s *Store) OpenAppend(ctx context.Context, format vecio.Format) (*AppendStr
 		s.release()
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.streams == nil {
-		s.streams = map[*store.AppendStream]struct{}{}
-	}
-	s.streams[inner] = struct{}{}
-	return &AppendStream{AppendStream: inner, store: s}, nil
+	return &AppendStream{AppendStream: inner, end: s.began(inner)}, nil
 }
 
 // AppendStream is a stream that keeps its store open.
 type AppendStream struct {
 	*store.AppendStream
-	store *Store
+	end func()
 }
 
 // Close ends the stream and lets the store go.
 func (a *AppendStream) Close(ctx context.Context) error {
-	s := a.store
-	s.mu.Lock()
-	_, open := s.streams[a.AppendStream]
-	delete(s.streams, a.AppendStream)
-	s.mu.Unlock()
-	if !open {
-		return nil
-	}
-	defer s.release()
+	defer a.end()
 	return a.AppendStream.Close(ctx)
+}
+
+// openStream is a stream of any kind that is not closed yet.
+type openStream interface {
+	// CommitOpen commits the whole records, but of what is all or nothing.
+	CommitOpen(ctx context.Context) error
+	// Interrupt ends the stream of a writer that lives, because its store is closed.
+	Interrupt(ctx context.Context) error
+}
+
+// began notes a stream that is open until end is called, the first time; the store is
+// let go then.
+func (s *Store) began(stream openStream) (end func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.streams == nil {
+		s.streams = map[openStream]struct{}{}
+	}
+	s.streams[stream] = struct{}{}
+	return sync.OnceFunc(func() {
+		s.mu.Lock()
+		delete(s.streams, stream)
+		s.mu.Unlock()
+		s.release()
+	})
 }
 
 // AppendLog is what the newest streams brought, one JSON object a line.

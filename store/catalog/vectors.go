@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"sync"
 
 	"rvffs/store"
 	"rvffs/store/vecio"
@@ -69,18 +68,18 @@ func (s *Store) OpenDelete(ctx context.Context, format vecio.IDFormat) (*DeleteS
 		s.release()
 		return nil, err
 	}
-	return &DeleteStream{DeleteStream: inner, release: sync.OnceFunc(s.release)}, nil
+	return &DeleteStream{DeleteStream: inner, end: s.began(inner)}, nil
 }
 
 // DeleteStream is a stream that keeps its store open.
 type DeleteStream struct {
 	*store.DeleteStream
-	release func()
+	end func()
 }
 
 // Close ends the stream and lets the store go.
 func (d *DeleteStream) Close(ctx context.Context) error {
-	defer d.release()
+	defer d.end()
 	return d.DeleteStream.Close(ctx)
 }
 

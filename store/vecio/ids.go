@@ -188,13 +188,26 @@ func isText(p []byte) bool {
 	return true
 }
 
-// Settle is what a flush asks: the end of the bytes ends an id, and the format is
-// decided. The stream may go on afterwards.
-func (d *IDDecoder) Settle() error {
+// Decide makes the bytes so far tell the format, if no more come for now. The stream
+// may go on afterwards.
+func (d *IDDecoder) Decide() error {
 	if d.failed == nil && d.inner == nil && len(d.held) > 0 {
 		d.failed = d.decide()
 	}
-	if d.failed == nil && d.inner != nil {
+	return d.failed
+}
+
+// InNumber reports whether the bytes so far end with a number of a text, which the
+// stream's end would end.
+func (d *IDDecoder) InNumber() bool {
+	text, is := d.inner.(*textIDs)
+	return is && text.endsWithID()
+}
+
+// Settle is what a flush asks: the end of the bytes ends an id, and the format is
+// decided. The stream may go on afterwards.
+func (d *IDDecoder) Settle() error {
+	if d.Decide() == nil && d.inner != nil {
 		d.failed = d.inner.settle()
 	}
 	return d.failed

@@ -53,11 +53,14 @@ type textIDs struct {
 }
 
 func (d *textIDs) settle() error {
-	if d.state == textNumber && !d.array && !d.object {
+	if d.endsWithID() {
 		d.endNumber()
 	}
 	return nil
 }
+
+// endsWithID reports whether the end of the bytes would be that of an id.
+func (d *textIDs) endsWithID() bool { return d.state == textNumber && !d.array && !d.object }
 
 func (d *textIDs) unfinished() int64 {
 	if d.state == textBetween {

@@ -345,7 +345,7 @@ time.sleep(60)
 	writer.Process.Kill()
 	writer.Wait()
 	eventually(t, "the mount tells of the writer's end", func() error {
-		if !strings.Contains(m.log(), "without closing") {
+		if !strings.Contains(m.log(), "close kernel/image") {
 			return errors.New("nothing is said of it")
 		}
 		return nil

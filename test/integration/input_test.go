@@ -152,17 +152,17 @@ func TestStreamRules(t *testing.T) {
 	want.put(dimension3)
 
 	file := open()
-	_, err := file.WriteAt(row, 12)
-	wantErrno(t, "a write that skips bytes", err, syscall.EINVAL)
-	wantErrno(t, "truncation to another size than 0 or what came", file.Truncate(5), syscall.EINVAL)
 	if err := file.Truncate(0); err != nil {
 		t.Errorf("truncation to 0: %v", err)
 	}
-	file.Close()
+	if _, err := file.Write(row); err != nil {
+		t.Error(err)
+	}
+	wantErrno(t, "truncation to less than what came", file.Truncate(5), syscall.EINVAL)
+	_, err := file.Write(row)
+	wantErrno(t, "a write after that", err, syscall.EINVAL)
+	wantErrno(t, "its close", file.Close(), syscall.EINVAL)
 	holds("after refused calls", want)
-
-	refused(t, tryShell(t, `dd if=/dev/zero of="$1" bs=12 seek=1 count=1 conv=notrunc`, stream), syscall.EINVAL)
-	holds("after dd seek=1", want)
 
 	file = open()
 	for id := uint64(3); id < 5; id++ {
@@ -259,7 +259,7 @@ func TestWaysOfWriting(t *testing.T) {
 		">> with cat":            {"bash", `cat "$1" >> "$3"`},
 		"two files, one cat":     {"bash", `cat "$2"/first "$2"/second > "$3"`},
 		"two cats, one opening":  {"bash", `{ cat "$2"/first; cat "$2"/second; } > "$3"`},
-		"two cats, cut in a row": {"bash", `{ head -c 1001 "$1"; tail -c +1002 "$1"; } > "$3"`},
+		"two cats, cut in a row": {"bash", `{ head -c 1001 "$1" || :; tail -c +1002 "$1"; } > "$3"`},
 		"cp":                     {"cp", `cp "$1" "$3"`},
 		"cp -p":                  {"cp", `cp -p "$1" "$3"`},
 		"dd bs=7":                {"dd", `dd if="$1" of="$3" bs=7 status=none`},

@@ -1,0 +1,32 @@
+package store
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// streamState is what streams of every kind have in common. A stream takes bytes
+// until it is closed or something fails: then nothing of it since its last commit
+// is kept, and whatever is asked of it fails with the same error.
+type streamState struct {
+	received atomic.Int64
+
+	mu     sync.Mutex
+	failed error // what ended the stream
+	closed bool
+}
+
+// Received is the number of bytes taken so far.
+func (s *streamState) Received() int64 { return s.received.Load() }
+
+// usable is what ended the stream, in the words of describe if it was closed. The
+// caller holds mu.
+func (s *streamState) usable(describe func(error) error) error {
+	switch {
+	case s.failed != nil:
+		return s.failed
+	case s.closed:
+		return describe(ErrClosed)
+	}
+	return nil
+}

@@ -1,0 +1,182 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"rvffs/segments"
+	"rvffs/store/vecio"
+)
+
+// anyStream is what streams of every kind can do.
+type anyStream interface {
+	Write(ctx context.Context, p []byte) (int, error)
+	Refuse(cause error) error
+	Flush(ctx context.Context) error
+	Handover(ctx context.Context) error
+	Pause(ctx context.Context) error
+	Commit(ctx context.Context) error
+	CommitOpen(ctx context.Context) error
+	Abandon(ctx context.Context) error
+	Interrupt(ctx context.Context) error
+	Close(ctx context.Context) error
+}
+
+// TestRefusedStreamsAreOver commits a part of a stream of each kind, lets it be refused
+// after some more, and asks it for everything: it fails as it did, and only the part
+// that was committed is there.
+func TestRefusedStreamsAreOver(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("a write from somewhere else")
+	for name, test := range map[string]struct {
+		open        func(*testing.T, *Store) (anyStream, error)
+		first, more string
+		holds       func(*testing.T, *Store) bool
+	}{
+		"append": {
+			func(_ *testing.T, s *Store) (anyStream, error) { return s.OpenAppend(StreamOptions{}) },
+			"[7,7]\n", "[8,8]\n",
+			func(t *testing.T, s *Store) bool { return len(contents(t, s)) == 4 },
+		},
+		"delete": {
+			func(_ *testing.T, s *Store) (anyStream, error) { return s.OpenDelete(vecio.AutoIDs, nil) },
+			"1\n", "2\n",
+			func(t *testing.T, s *Store) bool { return len(contents(t, s)) == 2 },
+		},
+		"embed": {
+			func(t *testing.T, s *Store) (anyStream, error) {
+				return s.OpenEmbed(t.Context(), PartKernelImage, EmbedOptions{})
+			},
+			"image", strings.Repeat("more", inMemory),
+			func(t *testing.T, s *Store) bool { return string(file(t, s, segments.TypeKernel, "image")) == "image" },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx := context.Background()
+			s := newStore(t)
+			ingest(t, s, []uint64{1, 2, 3}, 1, 1, 2, 2, 3, 3)
+			stream, err := test.open(t, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = stream.Write(ctx, []byte(test.first))
+			if err = errors.Join(err, stream.Flush(ctx)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := stream.Write(ctx, []byte(test.more)); err != nil {
+				t.Fatal(err)
+			}
+			ended := stream.Refuse(cause)
+			if !errors.Is(ended, cause) {
+				t.Errorf("refused with %v", ended)
+			}
+			for what, got := range map[string]error{
+				"write": func() error { _, err := stream.Write(ctx, []byte(test.first)); return err }(), "refuse": stream.Refuse(errors.New("another")),
+				"flush": stream.Flush(ctx), "handover": stream.Handover(ctx), "pause": stream.Pause(ctx), "commit": stream.Commit(ctx),
+				"abandon": stream.Abandon(ctx), "interrupt": stream.Interrupt(ctx), "flush again": stream.Flush(ctx),
+			} {
+				if !errors.Is(got, ended) {
+					t.Errorf("%s: %v", what, got)
+				}
+			}
+			if err := errors.Join(stream.CommitOpen(ctx), stream.Close(ctx), stream.Close(ctx)); err != nil {
+				t.Error(err)
+			}
+			if !test.holds(t, s) {
+				t.Error("the store holds something else than what was committed")
+			}
+			if err := stream.Flush(ctx); err == nil {
+				t.Error("a closed stream can be flushed")
+			}
+		})
+	}
+}
+
+// TestBulkLoad lets streams bring bytes between the ticks of the flush policy: those
+// that bring more than 16 MiB in an interval are not committed but by their writer.
+func TestBulkLoad(t *testing.T) {
+	t.Parallel()
+	const mega = 1 << 20
+	rows := bytes.Repeat([]byte{0, 0, 0x80, 0x3f}, mega/4)
+	write := func(count int) func(*AppendStream) error {
+		return func(a *AppendStream) error {
+			for range count {
+				if _, err := a.Write(context.Background(), rows); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	tick := func(a *AppendStream) error {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.stopTimer()
+		a.tick()
+		return a.failed
+	}
+	by := func(f func(*AppendStream, context.Context) error) func(*AppendStream) error {
+		return func(a *AppendStream) error { return f(a, context.Background()) }
+	}
+	flush, pause, other := by((*AppendStream).Flush), by((*AppendStream).Pause), by((*AppendStream).CommitOpen)
+	killed, unmounted := by((*AppendStream).Abandon), by((*AppendStream).Interrupt)
+	refused := func(a *AppendStream) error {
+		if a.Refuse(ErrInput) == nil {
+			return errors.New("not refused")
+		}
+		return nil
+	}
+	for name, test := range map[string]struct {
+		steps []func(*AppendStream) error
+		want  int // MiB that are committed
+	}{
+		"live":                      {[]func(*AppendStream) error{write(16), tick, write(16), tick, write(1), refused}, 32},
+		"bulk":                      {[]func(*AppendStream) error{write(17), tick, write(1), tick, tick, refused}, 0},
+		"bulk, closed":              {[]func(*AppendStream) error{write(17), tick, write(1), tick, flush, refused}, 18},
+		"live, then bulk":           {[]func(*AppendStream) error{write(3), tick, write(17), tick, write(1), tick, refused}, 3},
+		"live, bulk, synced, live":  {[]func(*AppendStream) error{write(3), tick, write(17), tick, flush, write(3), tick, write(1), refused}, 23},
+		"bulk since the commit":     {[]func(*AppendStream) error{write(10), flush, write(10), tick, write(1), refused}, 20},
+		"a child lets go of bulk":   {[]func(*AppendStream) error{write(17), pause, refused}, 0},
+		"a child lets go":           {[]func(*AppendStream) error{write(16), pause, refused}, 16},
+		"another flushes bulk":      {[]func(*AppendStream) error{write(17), other, refused}, 0},
+		"another flushes":           {[]func(*AppendStream) error{write(16), other, refused}, 16},
+		"bulk, killed":              {[]func(*AppendStream) error{write(17), tick, killed}, 17},
+		"live, the store is closed": {[]func(*AppendStream) error{write(16), unmounted}, 16},
+		"bulk, the store is closed": {[]func(*AppendStream) error{write(17), func(a *AppendStream) error {
+			if err := unmounted(a); !errors.Is(err, errInterrupted) {
+				return errors.New("not interrupted")
+			}
+			return nil
+		}}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, err := Create(filepath.Join(t.TempDir(), "a.rvf"), CreateOptions{Dimension: 1024}, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			stream, err := s.OpenAppend(StreamOptions{Format: vecio.RawF32, FlushInterval: time.Hour})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, step := range test.steps {
+				if err := step(stream); err != nil {
+					t.Errorf("step %d: %v", i+1, err)
+				}
+			}
+			if err := stream.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+			if got := int(s.Current().rows()) * 4096 / mega; got != test.want {
+				t.Errorf("%d MiB are committed, want %d", got, test.want)
+			}
+		})
+	}
+}
