@@ -18,7 +18,7 @@ endif
 PORTABLE := ./lineage/... ./segments/... ./store ./store/nearest ./store/shared ./store/vecio
 PEER := test/integration/peer
 
-.PHONY: build demo demo-boot test lint bench microbench crash deps clean
+.PHONY: build demo demo-boot test lint bench microbench crash attacks deps clean
 
 build: ## bin/rvffs
 	$(GO) build -o bin/rvffs ./cmd/rvffs
@@ -45,6 +45,9 @@ microbench: ## benchmarks of the packages
 
 crash: deps ## kill -9 of the mount under eight writers, 300 rounds
 	CI=true RVFFS_KILL_ROUNDS=300 $(GO) test -count=1 -timeout 60m -v -run '^TestKilledDaemon$$' ./test/integration
+
+attacks: ## two users and a root daemon, each attack for 30 s or 10,000 tries
+	CI=true RVFFS_ATTACK_SECONDS=30 $(GO) test -count=1 -timeout 60m -v -run '^TestAttacks$$' ./test/integration
 
 deps: $(PEER)/node_modules/.package-lock.json
 

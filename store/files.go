@@ -24,6 +24,10 @@ type FileSystem interface {
 	Link(oldPath, newPath string) error
 	// Rename moves a file and replaces what stands at newPath.
 	Rename(oldPath, newPath string) error
+	// Replace moves the file at fresh to name and removes the one that stands there,
+	// in one step for all who look. It fails with ErrStale, and changes nothing, when
+	// that is not the one that old describes.
+	Replace(fresh, name string, old FileInfo) error
 	// RenameNew moves a file in one step; it fails when newPath exists.
 	RenameNew(oldPath, newPath string) error
 	// Remove deletes one name.

@@ -184,11 +184,11 @@ type revokingFiles struct {
 	revoke func() error
 }
 
-func (r *revokingFiles) Rename(oldName, newName string) error {
+func (r *revokingFiles) Replace(fresh, name string, old FileInfo) error {
 	if err := r.revoke(); err != nil {
 		return err
 	}
-	return r.DirectoryFiles.Rename(oldName, newName)
+	return r.DirectoryFiles.Replace(fresh, name, old)
 }
 
 // Rights that are taken away while the new file takes the old one's place stay so.

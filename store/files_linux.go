@@ -235,6 +235,45 @@ func (d *DirectoryFiles) Rename(oldName, newName string) error {
 	})
 }
 
+// Replace implements FileSystem by exchanging both names: what really stood at name
+// can so be told before it is gone.
+func (d *DirectoryFiles) Replace(fresh, name string, old FileInfo) error {
+	return d.between("replace", fresh, name, func(from int, freshBase string, to int, base string) error {
+		exchange := func() error {
+			return retry(func() error { return unix.Renameat2(from, freshBase, to, base, unix.RENAME_EXCHANGE) })
+		}
+		err := exchange()
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+			return replaceInSteps(from, freshBase, to, base, old)
+		}
+		if err != nil {
+			return err
+		}
+		found, err := statIn(from, freshBase)
+		if err == nil && sameFile(found, old) {
+			// Should it stay, it is litter like any other temporary file.
+			_ = retry(func() error { return unix.Unlinkat(from, freshBase, 0) })
+			return nil
+		}
+		if err == nil {
+			err = errOtherFile
+		}
+		return errors.Join(err, exchange())
+	})
+}
+
+// replaceInSteps is for file systems that cannot exchange names.
+func replaceInSteps(from int, freshBase string, to int, base string, old FileInfo) error {
+	found, err := statIn(to, base)
+	if err != nil {
+		return err
+	}
+	if !sameFile(found, old) {
+		return errOtherFile
+	}
+	return retry(func() error { return unix.Renameat(from, freshBase, to, base) })
+}
+
 // RenameNew implements FileSystem with renameat2; it moves folders too. Where the
 // file system below has no such call, a file gets its new name before it loses the
 // old one, and a folder takes the place of a new, empty one.

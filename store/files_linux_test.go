@@ -100,17 +100,19 @@ func operations(files *DirectoryFiles) map[string]func(name string) error {
 			}
 			return err
 		},
-		"mkdir":       func(name string) error { return files.Mkdir(name, 0o755) },
-		"rmdir":       files.Rmdir,
-		"remove":      files.Remove,
-		"stat":        func(name string) error { _, err := files.Stat(name); return err },
-		"link from":   func(name string) error { return files.Link(name, "new") },
-		"link to":     func(name string) error { return files.Link("plain", name) },
-		"rename from": func(name string) error { return files.Rename(name, "new") },
-		"rename to":   func(name string) error { return files.Rename("plain", name) },
-		"move from":   func(name string) error { return files.RenameNew(name, "new") },
-		"move to":     func(name string) error { return files.RenameNew("plain", name) },
-		"sync":        files.SyncDirectory,
+		"mkdir":        func(name string) error { return files.Mkdir(name, 0o755) },
+		"rmdir":        files.Rmdir,
+		"remove":       files.Remove,
+		"stat":         func(name string) error { _, err := files.Stat(name); return err },
+		"link from":    func(name string) error { return files.Link(name, "new") },
+		"link to":      func(name string) error { return files.Link("plain", name) },
+		"rename from":  func(name string) error { return files.Rename(name, "new") },
+		"rename to":    func(name string) error { return files.Rename("plain", name) },
+		"replace from": func(name string) error { return files.Replace(name, "plain", FileInfo{}) },
+		"replace":      func(name string) error { return files.Replace("plain", name, FileInfo{}) },
+		"move from":    func(name string) error { return files.RenameNew(name, "new") },
+		"move to":      func(name string) error { return files.RenameNew("plain", name) },
+		"sync":         files.SyncDirectory,
 	}
 }
 
@@ -321,6 +323,51 @@ func TestRenameInSteps(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, got)
 		}
 	}
+}
+
+// TestReplace puts a file in another's place, which must be the one that was meant.
+func TestReplace(t *testing.T) {
+	eachWalk(t, func(t *testing.T, open func(string) *DirectoryFiles) {
+		for name, replace := range map[string]func(files *DirectoryFiles, fresh, name string, old FileInfo) error{
+			"exchange": (*DirectoryFiles).Replace,
+			"in steps": func(files *DirectoryFiles, fresh, name string, old FileInfo) error {
+				return files.between("replace", fresh, name, func(from int, freshBase string, to int, base string) error {
+					return replaceInSteps(from, freshBase, to, base, old)
+				})
+			},
+		} {
+			dir := t.TempDir()
+			plant(t, dir, "f/fresh", "f/old", "f/other")
+			files := open(dir)
+			old, err := files.Stat("f/old")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := replace(files, "f/fresh", "f/other", old); !errors.Is(err, ErrStale) {
+				t.Errorf("%s: another file in its place: %v", name, err)
+			}
+			if err := replace(files, "f/fresh", "f/gone", old); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s: nothing in its place: %v", name, err)
+			}
+			if err := replace(files, "f/gone", "f/old", old); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s: nothing to put there: %v", name, err)
+			}
+			if got := len(picture(t, dir)); got != 5 {
+				t.Errorf("%s: %d names, want 5: %q", name, got, picture(t, dir))
+			}
+			for file, want := range map[string]string{"fresh": "f/fresh", "old": "f/old", "other": "f/other"} {
+				if content, err := os.ReadFile(filepath.Join(dir, "f", file)); err != nil || string(content) != want {
+					t.Errorf("%s: %s holds %q, %v", name, file, content, err)
+				}
+			}
+			if err := replace(files, "f/fresh", "f/old", old); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if content, err := os.ReadFile(filepath.Join(dir, "f/old")); err != nil || string(content) != "f/fresh" || len(picture(t, dir)) != 4 {
+				t.Errorf("%s: %q, %v, %q", name, content, err, picture(t, dir))
+			}
+		}
+	})
 }
 
 // TestReadlinkOfAnyLength reads targets up to the longest that there can be, and

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -38,6 +39,9 @@ func local(name string) bool {
 func refusedPath(operation, name string) error {
 	return &os.PathError{Op: operation, Path: name, Err: syscall.EINVAL}
 }
+
+// errOtherFile keeps a file from being replaced that is not the one to be replaced.
+var errOtherFile = fmt.Errorf("%w: another file took its place", ErrStale)
 
 // errNotRegular is the error of opening what has no bytes of its own.
 var errNotRegular = errors.New("not a regular file")

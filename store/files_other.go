@@ -103,6 +103,18 @@ func (d *DirectoryFiles) Rename(oldName, newName string) error {
 	return d.root.Rename(oldName, newName)
 }
 
+// Replace implements FileSystem.
+func (d *DirectoryFiles) Replace(fresh, name string, old FileInfo) error {
+	found, err := d.Stat(name)
+	if err != nil {
+		return err
+	}
+	if !sameFile(found, old) {
+		return errOtherFile
+	}
+	return d.root.Rename(fresh, name)
+}
+
 // RenameNew implements FileSystem.
 func (d *DirectoryFiles) RenameNew(oldName, newName string) error {
 	info, err := d.Stat(oldName)

@@ -51,6 +51,7 @@ const (
 	didSync
 	didLink
 	didRename
+	didExchange
 	didRemove
 	didSyncDirectory
 	didFailSync // the system forgets that what was written is not on the disk
@@ -168,6 +169,32 @@ func (m *memoryFiles) Rename(oldName, newName string) error {
 	delete(m.names, oldName)
 	m.names[newName] = node
 	m.note(fileChange{kind: didRename, name: oldName, name2: newName})
+	return nil
+}
+
+// Replace exchanges the names and then removes the old file's, so that a crash may
+// come in between.
+func (m *memoryFiles) Replace(fresh, name string, old FileInfo) error {
+	m.mu.Lock()
+	fresh, name = path.Clean(fresh), path.Clean(name)
+	err := m.refuse("rename", name)
+	mine, known := m.names[fresh]
+	its, there := m.names[name]
+	switch {
+	case err != nil:
+	case !known || !there:
+		err = missing("rename", name)
+	case !sameFile(m.info(its), old):
+		err = errOtherFile
+	default:
+		m.names[fresh], m.names[name] = its, mine
+		m.note(fileChange{kind: didExchange, name: fresh, name2: name})
+	}
+	m.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	_ = m.Remove(fresh)
 	return nil
 }
 
@@ -379,7 +406,7 @@ func (m *memoryFiles) state(c crash) *memoryFiles {
 	after := newMemoryFiles()
 	nodes := map[uint64]*memoryNode{}
 	for i, entry := range m.log[:c.after] {
-		isName := entry.kind == didCreate || entry.kind == didLink || entry.kind == didRename || entry.kind == didRemove
+		isName := entry.kind == didCreate || entry.kind == didLink || entry.kind == didRename || entry.kind == didExchange || entry.kind == didRemove
 		if c.lost != nil && (isName && i >= names || !isName && i >= certain[entry.node] || forgotten[i]) && c.lost(i) {
 			if entry.kind == didCreate {
 				nodes[entry.node] = &memoryNode{number: entry.node}
@@ -406,6 +433,12 @@ func (m *memoryFiles) state(c crash) *memoryFiles {
 			if node, known := after.names[entry.name]; known {
 				delete(after.names, entry.name)
 				after.names[entry.name2] = node
+			}
+		case didExchange:
+			mine, known := after.names[entry.name]
+			its, there := after.names[entry.name2]
+			if known && there {
+				after.names[entry.name], after.names[entry.name2] = its, mine
 			}
 		case didRemove:
 			delete(after.names, entry.name)

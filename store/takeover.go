@@ -53,7 +53,7 @@ func (r *rewrite) takeOver(ctx context.Context, temporary string) (CompactResult
 	if err != nil {
 		return CompactResult{}, err
 	}
-	if err := at.files.Rename(temporary, at.name); err != nil {
+	if err := at.files.Replace(temporary, at.name, before.source.info); err != nil {
 		return CompactResult{}, errors.Join(err, reading.Close())
 	}
 	// From here on the new file is the store, whatever happens.

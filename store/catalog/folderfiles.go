@@ -125,6 +125,11 @@ func (f *folderFiles) Rename(oldName, newName string) error {
 	return f.with(func(folder directory) error { return folder.Rename(oldName, newName) })
 }
 
+// Replace implements store.FileSystem.
+func (f *folderFiles) Replace(fresh, name string, old store.FileInfo) error {
+	return f.with(func(folder directory) error { return folder.Replace(fresh, name, old) })
+}
+
 // RenameNew implements store.FileSystem.
 func (f *folderFiles) RenameNew(oldName, newName string) error {
 	return f.with(func(folder directory) error { return folder.RenameNew(oldName, newName) })

@@ -68,7 +68,11 @@ func runAttack(orders *json.Decoder) (any, error) {
 	var swapper sync.WaitGroup
 	if swap := swappers[a.Swap]; swap != nil {
 		swapper.Go(func() {
-			pauses := []time.Duration{0, 0, 0, 20 * time.Microsecond, 200 * time.Microsecond, time.Millisecond, 5 * time.Millisecond}
+			// His for a moment, of any length, and then hers again for longer.
+			pauses := [2][]time.Duration{
+				{0, 0, 10 * time.Microsecond, 100 * time.Microsecond, time.Millisecond},
+				{20 * time.Microsecond, 200 * time.Microsecond, time.Millisecond, 5 * time.Millisecond},
+			}
 			for n := 0; ; n++ {
 				select {
 				case <-stop:
@@ -78,14 +82,18 @@ func runAttack(orders *json.Decoder) (any, error) {
 				if swap(a, n) {
 					swaps.Add(1)
 				}
-				if pause := pauses[mathrand.IntN(len(pauses))]; pause > 0 {
-					time.Sleep(pause)
+				if choice := pauses[n%2]; a.Swap != "new" {
+					time.Sleep(choice[mathrand.IntN(len(choice))])
 				}
 			}
 		})
 	}
 	act := actors[a.Kind]
-	for deadline := time.Now().Add(a.Duration); time.Now().Before(deadline) && result.Tries < a.Tries; result.Tries++ {
+	const fewSwaps = 20
+	more := func() bool {
+		return result.Tries < a.Tries || swappers[a.Swap] != nil && swaps.Load() < fewSwaps
+	}
+	for deadline := time.Now().Add(a.Duration); time.Now().Before(deadline) && more(); result.Tries++ {
 		won, err := act(a, result.Tries)
 		if won != "" {
 			result.Won = append(result.Won, won)
