@@ -42,7 +42,7 @@ func (t *tree) lookupEmbed(ctx context.Context, parent *nodefs.Inode, s *catalog
 // name when it was written and closed.
 func (n *viewFolderNode) Create(ctx context.Context, name string, flags, _ uint32, out *fuse.EntryOut) (*nodefs.Inode, nodefs.FileHandle, uint32, syscall.Errno) {
 	part := store.EmbedPart(n.path + "/" + name)
-	if n.tree.readOnly || n.prefix != "" || !part.Known() || flags&syscall.O_ACCMODE == syscall.O_RDONLY {
+	if n.tree.readOnly || len(n.below) > 0 || !part.Known() || flags&syscall.O_ACCMODE == syscall.O_RDONLY {
 		return nil, nil, 0, n.tree.refusal()
 	}
 	snapshot, err := n.store.Snapshot(ctx)

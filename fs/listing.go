@@ -11,44 +11,66 @@ import (
 // listing is an open folder. Its entries are those of the moment of opendir, so
 // that one pass is consistent while names come and go.
 type listing struct {
-	take    func(context.Context) ([]fuse.DirEntry, syscall.Errno)
-	entries []fuse.DirEntry
+	take    func(context.Context) (entries, syscall.Errno)
+	dots    [2]fuse.DirEntry
+	entries entries
 	next    int
 }
+
+// entries are the names of a folder, without the two dots.
+type entries interface {
+	Len() int
+	At(i int) fuse.DirEntry
+}
+
+// entryList is entries that are held in memory.
+type entryList []fuse.DirEntry
+
+func (l entryList) Len() int               { return len(l) }
+func (l entryList) At(i int) fuse.DirEntry { return l[i] }
 
 var (
 	_ nodefs.FileReaddirenter = (*listing)(nil)
 	_ nodefs.FileSeekdirer    = (*listing)(nil)
 )
 
-// openListing opens folder, whose names (without the two dots) take gives.
+// openListing opens folder, whose names take gives.
 func openListing(ctx context.Context, folder *nodefs.Inode, take func(context.Context) ([]fuse.DirEntry, syscall.Errno)) (*listing, syscall.Errno) {
-	l := &listing{take: func(ctx context.Context) ([]fuse.DirEntry, syscall.Errno) {
-		entries, errno := take(ctx)
-		if errno != 0 {
-			return nil, errno
-		}
-		above := folder
-		if _, parent := folder.Parent(); parent != nil {
-			above = parent
-		}
-		dots := []fuse.DirEntry{
-			{Name: ".", Mode: fuse.S_IFDIR, Ino: folder.StableAttr().Ino},
-			{Name: "..", Mode: fuse.S_IFDIR, Ino: above.StableAttr().Ino},
-		}
-		return append(dots, entries...), 0
+	return openEntries(ctx, folder, func(ctx context.Context) (entries, syscall.Errno) {
+		list, errno := take(ctx)
+		return entryList(list), errno
+	})
+}
+
+// openEntries is openListing for names that need not be in memory.
+func openEntries(ctx context.Context, folder *nodefs.Inode, take func(context.Context) (entries, syscall.Errno)) (*listing, syscall.Errno) {
+	above := folder
+	if _, parent := folder.Parent(); parent != nil {
+		above = parent
+	}
+	l := &listing{take: take, dots: [...]fuse.DirEntry{
+		{Name: ".", Mode: fuse.S_IFDIR, Ino: folder.StableAttr().Ino},
+		{Name: "..", Mode: fuse.S_IFDIR, Ino: above.StableAttr().Ino},
 	}}
 	var errno syscall.Errno
-	l.entries, errno = l.take(ctx)
+	l.entries, errno = take(ctx)
 	return l, errno
 }
 
+// len is the number of entries, with the two dots.
+func (l *listing) len() int { return len(l.dots) + l.entries.Len() }
+
 // Readdirent gives the next entry, nil at the end.
 func (l *listing) Readdirent(context.Context) (*fuse.DirEntry, syscall.Errno) {
-	if l.next >= len(l.entries) {
+	if l.next >= l.len() {
 		return nil, 0
 	}
-	entry := l.entries[l.next]
+	var entry fuse.DirEntry
+	if l.next < len(l.dots) {
+		entry = l.dots[l.next]
+	} else {
+		entry = l.entries.At(l.next - len(l.dots))
+	}
 	l.next++
 	entry.Off = uint64(l.next)
 	return &entry, 0
@@ -64,7 +86,7 @@ func (l *listing) Seekdir(ctx context.Context, offset uint64) syscall.Errno {
 		}
 		l.entries = entries
 	}
-	if offset > uint64(len(l.entries)) {
+	if offset > uint64(l.len()) {
 		return syscall.EINVAL
 	}
 	l.next = int(offset)

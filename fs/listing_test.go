@@ -11,12 +11,12 @@ import (
 func TestListing(t *testing.T) {
 	t.Parallel()
 	names := []string{"a", "b", "c"}
-	open := &listing{take: func(context.Context) ([]fuse.DirEntry, syscall.Errno) {
-		var entries []fuse.DirEntry
+	open := &listing{dots: [2]fuse.DirEntry{{Name: "."}, {Name: ".."}}, take: func(context.Context) (entries, syscall.Errno) {
+		var list entryList
 		for _, name := range names {
-			entries = append(entries, fuse.DirEntry{Name: name})
+			list = append(list, fuse.DirEntry{Name: name})
 		}
-		return entries, 0
+		return list, 0
 	}}
 	read := func() (found string) {
 		for {
@@ -41,16 +41,20 @@ func TestListing(t *testing.T) {
 	}
 	seek(0, 0)
 	names = []string{"d"}
-	if got := read(); got != "abc" {
+	if got := read(); got != "...abc" {
 		t.Errorf("the list is %q", got)
 	}
-	seek(1, 0)
+	seek(3, 0)
 	if got := read(); got != "bc" {
 		t.Errorf("after the first comes %q", got)
 	}
-	seek(4, syscall.EINVAL)
+	seek(1, 0)
+	if got := read(); got != "..abc" {
+		t.Errorf("after the first dot comes %q", got)
+	}
+	seek(6, syscall.EINVAL)
 	seek(0, 0)
-	if got := read(); got != "d" {
+	if got := read(); got != "...d" {
 		t.Errorf("the new list is %q", got)
 	}
 }

@@ -48,7 +48,7 @@ type storeFile struct {
 	name  string
 	mode  uint32
 	view  viewSource                                            // of a view
-	views viewList                                              // of a folder of views
+	views viewFolder                                            // of a folder of views
 	text  func(context.Context, *catalog.Store) ([]byte, error) // of a text about the present moment
 	inlet *inlet                                                // of a file that is written to
 	node  storeLookup                                           // of a name with a kind of node of its own
@@ -64,11 +64,11 @@ type viewSource func(context.Context, *catalog.Store) (store.View, viewState, er
 var storeFiles = []storeFile{
 	{name: "append.log", mode: fuse.S_IFREG, text: appendLog},
 	{name: "ctl", mode: fuse.S_IFREG, inlet: &ctlInlet},
-	{name: "dashboard", mode: fuse.S_IFDIR, views: (*store.Snapshot).Dashboard},
-	{name: "ebpf", mode: fuse.S_IFDIR, views: (*store.Snapshot).EBPF},
+	{name: "dashboard", mode: fuse.S_IFDIR, views: treeOf((*store.Snapshot).Dashboard)},
+	{name: "ebpf", mode: fuse.S_IFDIR, views: treeOf((*store.Snapshot).EBPF)},
 	{name: "identity.bin", mode: fuse.S_IFREG, view: ofSnapshot(func(s *store.Snapshot, _ context.Context) (store.View, error) { return s.IdentityBinary() })},
 	{name: "identity.json", mode: fuse.S_IFREG, view: identityJSON},
-	{name: "kernel", mode: fuse.S_IFDIR, views: (*store.Snapshot).Kernel},
+	{name: "kernel", mode: fuse.S_IFDIR, views: treeOf((*store.Snapshot).Kernel)},
 	{name: "manifest.bin", mode: fuse.S_IFREG, view: ofSnapshot(func(s *store.Snapshot, _ context.Context) (store.View, error) { return s.ManifestBinary() })},
 	{name: "manifest.json", mode: fuse.S_IFREG, view: ofSnapshot((*store.Snapshot).ManifestJSON)},
 	{name: neighborsName, mode: fuse.S_IFDIR, node: lookupNeighbors},
@@ -79,7 +79,7 @@ var storeFiles = []storeFile{
 	{name: vectorsName, mode: fuse.S_IFDIR, node: lookupVectors},
 	{name: streamName, mode: fuse.S_IFREG, inlet: new(appendInlet(streamName, vecio.Auto))},
 	{name: deleteName, mode: fuse.S_IFREG, inlet: new(deleteInlet(deleteName, vecio.AutoIDs))},
-	{name: "wasm", mode: fuse.S_IFDIR, views: (*store.Snapshot).WASM},
+	{name: "wasm", mode: fuse.S_IFDIR, views: treeOf((*store.Snapshot).WASM)},
 	{name: "witness.jsonl", mode: fuse.S_IFREG, view: ofSnapshot((*store.Snapshot).Witness)},
 }
 
@@ -183,7 +183,7 @@ func (n *storeNode) lookupFile(ctx context.Context, file storeFile, out *fuse.En
 		if _, err := n.store.Snapshot(ctx); err != nil {
 			return nil, n.hidden(ctx, file.name, err)
 		}
-		return n.tree.lookupViewFolder(ctx, n.EmbeddedInode(), n.store, file.name, "", file.views, out)
+		return n.tree.lookupViewFolder(ctx, n.EmbeddedInode(), n.store, file.name, nil, file.views, out)
 	case file.text != nil:
 		content, err := file.text(ctx, n.store)
 		if err != nil {

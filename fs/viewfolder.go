@@ -2,7 +2,8 @@ package fs
 
 import (
 	"context"
-	"strings"
+	"encoding/binary"
+	"slices"
 	"syscall"
 
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
@@ -16,15 +17,19 @@ import (
 // The folder stays, and what it lists is that of the newest snapshot.
 type viewFolderNode struct {
 	directory
-	store  *catalog.Store
-	views  viewList
-	path   string // below the store's folder
-	prefix string // of the names that stand here, "" or with a slash at its end
+	store *catalog.Store
+	views viewFolder
+	path  string   // below the store's folder
+	below []string // the names that lead here from the folder of views
 }
 
-// viewList picks the views of one folder from a snapshot. Slashes in their names
-// make folders below it.
-type viewList func(*store.Snapshot, context.Context) ([]store.NamedView, error)
+// viewFolder picks a folder of views from a snapshot.
+type viewFolder func(*store.Snapshot, context.Context) (store.ViewFolder, error)
+
+// treeOf is a folder of views that are known one by one.
+func treeOf(pick func(*store.Snapshot, context.Context) (*store.ViewTree, error)) viewFolder {
+	return func(s *store.Snapshot, ctx context.Context) (store.ViewFolder, error) { return pick(s, ctx) }
+}
 
 var (
 	_ nodefs.NodeGetattrer      = (*viewFolderNode)(nil)
@@ -33,8 +38,8 @@ var (
 )
 
 // lookupViewFolder answers a lookup of path, a folder of views below that of s.
-func (t *tree) lookupViewFolder(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path, prefix string, views viewList, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := &viewFolderNode{directory: directory{node{tree: t}}, store: s, path: path, prefix: prefix, views: views}
+func (t *tree) lookupViewFolder(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path string, below []string, views viewFolder, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	child := &viewFolderNode{directory: directory{node{tree: t}}, store: s, path: path, below: below, views: views}
 	return t.lookupSnapshotFolder(ctx, parent, child, s, path, out)
 }
 
@@ -48,68 +53,84 @@ func (n *viewFolderNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *
 	return described.answer(errno, nameTimeout, out)
 }
 
-// list gives the newest snapshot and the views in and below this folder, under
-// their names from here.
-func (n *viewFolderNode) list(ctx context.Context) (*store.Snapshot, []store.NamedView, error) {
+// folder gives the newest snapshot and what it shows here, nil if nothing.
+func (n *viewFolderNode) folder(ctx context.Context) (*store.Snapshot, store.ViewFolder, error) {
 	snapshot, err := n.store.Snapshot(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := n.views(snapshot, ctx)
-	if err != nil || n.prefix == "" {
-		return snapshot, all, err
-	}
-	var below []store.NamedView
-	for _, named := range all {
-		if rest, found := strings.CutPrefix(named.Name, n.prefix); found {
-			below = append(below, store.NamedView{Name: rest, View: named.View})
+	folder, err := n.views(snapshot, ctx)
+	for _, name := range n.below {
+		if folder != nil {
+			_, folder = folder.Find(name)
 		}
 	}
-	return snapshot, below, nil
+	return snapshot, folder, err
 }
 
 // Lookup finds a view of the newest snapshot, or a folder of views.
 func (n *viewFolderNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	snapshot, views, err := n.list(ctx)
+	snapshot, folder, err := n.folder(ctx)
 	if err != nil {
 		return nil, n.tree.errno(n.store.Path(), "look up a name in "+n.path, err)
 	}
-	for _, named := range views {
-		if part := store.EmbedPart(n.path + "/" + name); named.Name == name && n.prefix == "" && part.Known() {
-			return n.tree.lookupEmbed(ctx, n.EmbeddedInode(), n.store, part, named.View, stateOf(snapshot), out)
+	if folder == nil {
+		return nil, syscall.ENOENT
+	}
+	path := n.path + "/" + name
+	view, below := folder.Find(name)
+	part := store.EmbedPart(path)
+	switch {
+	case view != nil && len(n.below) == 0 && part.Known():
+		return n.tree.lookupEmbed(ctx, n.EmbeddedInode(), n.store, part, view, stateOf(snapshot), out)
+	case view != nil:
+		state := stateOf(snapshot)
+		identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: n.inode(folder, name), Gen: state.generation}
+		if _, numbered := folder.Number(name); numbered {
+			identity.Gen = generationOf(append(binary.LittleEndian.AppendUint64(nil, state.generation), name...))
 		}
-		if named.Name == name {
-			return n.tree.lookupView(ctx, n.EmbeddedInode(), n.store, n.path+"/"+name, named.View, stateOf(snapshot), out)
-		}
-		if strings.HasPrefix(named.Name, name+"/") {
-			return n.tree.lookupViewFolder(ctx, n.EmbeddedInode(), n.store, n.path+"/"+name, n.prefix+name+"/", n.views, out)
-		}
+		return n.tree.lookupViewAs(ctx, n.EmbeddedInode(), n.store, path, view, identity, state, out)
+	case below != nil:
+		return n.tree.lookupViewFolder(ctx, n.EmbeddedInode(), n.store, path, append(slices.Clone(n.below), name), n.views, out)
 	}
 	return nil, syscall.ENOENT
 }
 
+// inode is the inode number of a name. Segments come and go, so that a table of all
+// their names would grow for ever; their numbers recur instead.
+func (n *viewFolderNode) inode(folder store.ViewFolder, name string) uint64 {
+	if number, numbered := folder.Number(name); numbered {
+		return n.store.SegmentInode(number)
+	}
+	return n.store.Inode(n.path + "/" + name)
+}
+
+// viewEntries are the names of a folder of views.
+type viewEntries struct {
+	store.ViewFolder
+	node *viewFolderNode
+}
+
+func (e viewEntries) At(i int) fuse.DirEntry {
+	name, folder := e.Name(i)
+	entry := fuse.DirEntry{Name: name, Mode: fuse.S_IFREG, Ino: e.node.inode(e.ViewFolder, name)}
+	if folder {
+		entry.Mode = fuse.S_IFDIR
+	}
+	return entry
+}
+
 // OpendirHandle lists the views of the newest snapshot.
 func (n *viewFolderNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
-	handle, errno := openListing(ctx, n.EmbeddedInode(), func(ctx context.Context) ([]fuse.DirEntry, syscall.Errno) {
-		_, views, err := n.list(ctx)
-		if err != nil {
+	handle, errno := openEntries(ctx, n.EmbeddedInode(), func(ctx context.Context) (entries, syscall.Errno) {
+		_, folder, err := n.folder(ctx)
+		switch {
+		case err != nil:
 			return nil, n.tree.errno(n.store.Path(), "list "+n.path, err)
+		case folder == nil:
+			return entryList(nil), 0
 		}
-		entries := make([]fuse.DirEntry, 0, len(views))
-		folders := make(map[string]bool)
-		for _, named := range views {
-			name, _, nested := strings.Cut(named.Name, "/")
-			mode := uint32(fuse.S_IFREG)
-			if nested {
-				if folders[name] {
-					continue
-				}
-				folders[name] = true
-				mode = fuse.S_IFDIR
-			}
-			entries = append(entries, fuse.DirEntry{Name: name, Mode: mode, Ino: n.store.Inode(n.path + "/" + name)})
-		}
-		return entries, 0
+		return viewEntries{folder, n}, 0
 	})
 	return handle, 0, errno
 }

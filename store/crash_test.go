@@ -426,10 +426,11 @@ func believedByPeer(content []byte, ours *Snapshot) error {
 }
 
 func kernelImage(s *Snapshot) ([]byte, error) {
-	views, err := s.Kernel(context.Background())
-	if err != nil || len(views) == 0 {
+	tree, err := s.Kernel(context.Background())
+	if err != nil || len(tree.Files) == 0 {
 		return nil, err
 	}
+	views := tree.Files
 	reader, err := views[0].View.Open(context.Background())
 	if err != nil {
 		return nil, err

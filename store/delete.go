@@ -38,7 +38,7 @@ func (s *Store) delete(ctx context.Context, ids *idSet) (DeleteResult, error) {
 	if err != nil {
 		return DeleteResult{}, errors.Join(err, s.writer.end(session))
 	}
-	live.remove(idSetOf(base.state.Manifest.Deleted))
+	live.remove(base.deleted())
 	result := DeleteResult{Deleted: live.len(), Epoch: base.Epoch()}
 	result.Missing = ids.len() - result.Deleted
 	if result.Deleted == 0 {

@@ -109,9 +109,10 @@ func (t *idTable) replace(snapshot *Snapshot, stored *idSet) {
 
 // collectIDs adds the ids of all rows in the given VEC segments.
 func collectIDs(ctx context.Context, file File, snapshot *Snapshot, entries []segments.DirectoryEntry, stored *idSet) error {
+	near := nearby(file)
 	ids := make([]uint64, rowsPerRead)
 	for _, entry := range entries {
-		reader, err := openVectors(file, snapshot, entry)
+		reader, err := openVectors(near.of(entry), snapshot, entry)
 		if err != nil {
 			return err
 		}

@@ -316,6 +316,14 @@ func imageCases() []imageCase {
 
 // viewsOf lists the files of the folder of a type.
 func viewsOf(s *Snapshot, kind segments.Type) ([]NamedView, error) {
+	tree, err := treeOf(s, kind)
+	if err != nil {
+		return nil, err
+	}
+	return tree.Files, nil
+}
+
+func treeOf(s *Snapshot, kind segments.Type) (*ViewTree, error) {
 	switch kind {
 	case segments.TypeKernel:
 		return s.Kernel(context.Background())

@@ -88,11 +88,10 @@ func (g *liveSegment) rowOffset(row uint64, dimension int) int64 {
 // the first sortedRows rows that need it. Beyond that a segment is read anew.
 func (l *liveRows) find(ctx context.Context, s *Snapshot, file File, id uint64) (uint64, error) {
 	missing := fmt.Errorf("vector %d: %w", id, ErrNotFound)
-	if slices.Contains(s.state.Manifest.Deleted, id) {
+	if s.deleted().contains(id) {
 		return 0, missing
 	}
-	for i := len(l.segments) - 1; i >= 0; i-- {
-		segment := &l.segments[i]
+	for segment := range l.candidates(id) {
 		if segment.damage != nil {
 			missing = fmt.Errorf("look for vector %d: %w", id, segment.damage)
 			continue
@@ -106,8 +105,6 @@ func (l *liveRows) find(ctx context.Context, s *Snapshot, file File, id uint64) 
 			return 0, err
 		case found && segment.isLive(row):
 			return segment.before + segment.rank(row), nil
-		case l.trusted && segment.facts.dense && (id < segment.facts.first || id > segment.facts.last):
-			continue
 		}
 		row, found, err = l.search(ctx, s, file, segment, id)
 		if errors.Is(err, ErrCorrupt) {

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"sort"
@@ -18,6 +20,9 @@ import (
 type liveRows struct {
 	segments []liveSegment // those that hold rows, in directory order
 	count    uint64
+	// Of segments that hold all ids between the first and the last, in order of id,
+	// and of the others, the indices; known where no id occurs twice.
+	dense, loose []int32
 	// trusted says that the ids were not read: what the manifest and some rows of
 	// each segment say was enough.
 	trusted bool
@@ -71,11 +76,12 @@ func (s *Snapshot) findLive(ctx context.Context, file File) (*liveRows, error) {
 		return l, nil
 	}
 	var entries []segments.DirectoryEntry
+	near := nearby(file)
 	for _, entry := range s.vectors() {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		segment, err := s.outline(file, entry)
+		segment, err := s.outline(near.of(entry), entry)
 		if err != nil {
 			return nil, err
 		}
@@ -262,7 +268,44 @@ func (l *liveRows) number() error {
 		}
 		l.count += segment.live
 	}
+	if l.trusted {
+		l.sortByID()
+	}
 	return nil
+}
+
+// sortByID finds out in which segment an id can be. No two of those that are dense
+// can hold the same.
+func (l *liveRows) sortByID() {
+	l.dense, l.loose = nil, nil
+	for i := range l.segments {
+		if l.segments[i].facts.dense {
+			l.dense = append(l.dense, int32(i))
+		} else {
+			l.loose = append(l.loose, int32(i))
+		}
+	}
+	slices.SortFunc(l.dense, func(a, b int32) int { return cmp.Compare(l.segments[a].facts.first, l.segments[b].facts.first) })
+}
+
+// candidates gives the segments that can hold an id, those first whose rows count
+// more.
+func (l *liveRows) candidates(id uint64) iter.Seq[*liveSegment] {
+	return func(yield func(*liveSegment) bool) {
+		if !l.trusted {
+			for i := len(l.segments) - 1; i >= 0 && yield(&l.segments[i]); i-- {
+			}
+			return
+		}
+		behind := sort.Search(len(l.dense), func(i int) bool { return l.segments[l.dense[i]].facts.first > id })
+		if behind > 0 {
+			if segment := &l.segments[l.dense[behind-1]]; segment.facts.last >= id && !yield(segment) {
+				return
+			}
+		}
+		for i := len(l.loose) - 1; i >= 0 && yield(&l.segments[l.loose[i]]); i-- {
+		}
+	}
 }
 
 // locate finds the segment and the row in it of the live vector with the number n.

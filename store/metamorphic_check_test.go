@@ -76,7 +76,7 @@ func (h *history) sameImages(snapshot *Snapshot) error {
 		return err
 	}
 	var program []byte
-	for _, view := range views {
+	for _, view := range views.Files {
 		if view.Name == "program.o" {
 			if program, err = contentOf(view.View); err != nil {
 				return err
@@ -102,6 +102,24 @@ func contentOf(view View) ([]byte, error) {
 	return content, errors.Join(err, reader.Close())
 }
 
+// segmentViews lists the files of the folder of segments, each found by its name.
+func segmentViews(snapshot *Snapshot) ([]NamedView, error) {
+	folder, err := snapshot.Segments(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	var views []NamedView
+	for i := range folder.Len() {
+		name, _ := folder.Name(i)
+		view, _ := folder.Find(name)
+		if view == nil {
+			return nil, fmt.Errorf("segment %s is listed and not there", name)
+		}
+		views = append(views, NamedView{Name: name, View: view})
+	}
+	return views, nil
+}
+
 // chained checks that the audit chain is one.
 func (h *history) chained(snapshot *Snapshot) error {
 	entries, err := snapshot.Witnesses(context.Background())
@@ -116,7 +134,7 @@ func (h *history) chained(snapshot *Snapshot) error {
 // keptForeign checks that every live segment can be read whole, and that those of
 // the foreign writer are all there, in order.
 func (h *history) keptForeign(snapshot *Snapshot) error {
-	views, err := snapshot.Segments(context.Background())
+	views, err := segmentViews(snapshot)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ type scan struct {
 	snapshot *Snapshot
 	file     File
 	live     *liveRows
-	readers  []vectorReader // for each segment
+	readers  []vectorReader // for each segment, in the wire dialect
 	tasks    []task
 	perRead  int // rows
 	workers  int
@@ -38,8 +38,8 @@ type scan struct {
 // task is a run of rows of one segment.
 type task struct{ segment, first, count int }
 
-// newScan reads the heads of all vector segments. What cannot be read is an error:
-// it might be nearest.
+// newScan prepares to read all vector segments. What cannot be read is an error: it
+// might be nearest.
 func (s *Snapshot) newScan(file File, live *liveRows) (*scan, error) {
 	c := &scan{snapshot: s, file: file, live: live, workers: runtime.GOMAXPROCS(0)}
 	c.perRead = max(1, scanBytes/segments.RowSize(s.Dimension()))
@@ -49,20 +49,24 @@ func (s *Snapshot) newScan(file File, live *liveRows) (*scan, error) {
 		if segment.damage != nil {
 			return nil, segment.damage
 		}
+		total += int(segment.rows)
+		if s.Dialect() == segments.DialectRuntime {
+			continue // where its rows stand is known
+		}
 		reader, err := openVectors(file, s, segment.entry)
 		if err != nil {
 			return nil, err
 		}
 		c.readers = append(c.readers, reader)
-		total += reader.Count()
 	}
 	perTask := c.perRead * max(1, (total/c.perRead+maxTasks-1)/maxTasks)
-	for segment, reader := range c.readers {
-		if live.segments[segment].live == 0 {
+	for i := range live.segments {
+		if live.segments[i].live == 0 {
 			continue
 		}
-		for first := 0; first < reader.Count(); first += perTask {
-			c.tasks = append(c.tasks, task{segment, first, min(perTask, reader.Count()-first)})
+		rows := int(live.segments[i].rows)
+		for first := 0; first < rows; first += perTask {
+			c.tasks = append(c.tasks, task{i, first, min(perTask, rows-first)})
 		}
 	}
 	return c, nil

@@ -73,18 +73,18 @@ func (s *Snapshot) deadBytes() (dead, forgotten int64) {
 	}
 	rows := s.rows()
 	total = min(total, rows)
-	wanted := total - min(total, s.deletedIDs())
+	wanted := total - min(total, s.deleted().len())
 	forgotten = int64(rows-wanted) * int64(segments.RowSize(s.Dimension()))
 	return s.Size() - min(max(live-forgotten, 0), s.Size()), forgotten
 }
 
-// deletedIDs is the number of different ids in the deleted list, which a hostile
-// file may state more than once.
-func (s *Snapshot) deletedIDs() uint64 {
-	count, _ := s.cache.deleted.get(context.Background(), func(context.Context) (uint64, error) {
-		return idSetOf(s.state.Manifest.Deleted).len(), nil
+// deleted are the ids in the deleted list, which a hostile file may state more than
+// once. The set must not be changed.
+func (s *Snapshot) deleted() *idSet {
+	ids, _ := s.cache.deleted.get(context.Background(), func(context.Context) (*idSet, error) {
+		return idSetOf(s.state.Manifest.Deleted), nil
 	})
-	return count
+	return ids
 }
 
 // maintenance runs compactions in the background as the policy asks for them.

@@ -239,7 +239,7 @@ func (r *raceRun) readViews() error {
 	if err != nil {
 		return err
 	}
-	views, err := snapshot.Segments(context.Background())
+	views, err := segmentViews(snapshot)
 	if err != nil {
 		return err
 	}

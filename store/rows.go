@@ -105,6 +105,7 @@ func (d deadRows) squeeze(first uint64, ids []uint64, rows []byte, width int) in
 // deleted, or in also. It reads ids only, last segment first. What damaged makes of
 // an error is its own; ids that it lets pass unread replace nothing.
 func (s *Snapshot) findSuperseded(ctx context.Context, file File, entries []segments.DirectoryEntry, also *idSet, damaged func(error) error) ([]deadRows, error) {
+	near := nearby(file)
 	dead := make([]deadRows, len(entries))
 	seen := idSetOf(s.state.Manifest.Deleted)
 	if also != nil {
@@ -112,7 +113,7 @@ func (s *Snapshot) findSuperseded(ctx context.Context, file File, entries []segm
 	}
 	ids := make([]uint64, rowsPerRead)
 	for i := len(entries) - 1; i >= 0; i-- {
-		reader, err := openVectors(file, s, entries[i])
+		reader, err := openVectors(near.of(entries[i]), s, entries[i])
 		if err != nil {
 			if err = damaged(err); err != nil {
 				return nil, err

@@ -12,12 +12,12 @@ type snapshotCache struct {
 	lastWitness atomic.Pointer[lineage.Hash] // of the audit chain's newest entry
 	manifest    once[View]
 	witness     once[View]
-	segments    once[[]NamedView]
-	kernel      once[[]NamedView]
-	ebpf        once[[]NamedView]
-	wasm        once[[]NamedView]
-	dashboard   once[[]NamedView]
+	segments    once[ViewFolder]
+	kernel      once[*ViewTree]
+	ebpf        once[*ViewTree]
+	wasm        once[*ViewTree]
+	dashboard   once[*ViewTree]
 	frozen      once[bool]   // a branch that must not change
-	deleted     once[uint64] // different ids in the deleted list
+	deleted     once[*idSet] // ids in the deleted list
 	live        once[*liveRows]
 }

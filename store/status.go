@@ -58,7 +58,7 @@ func (s *Store) statusOf(ctx context.Context, snapshot *Snapshot) (Status, error
 		// What can be known is told all the same: the manifest's word.
 		damage = err.Error()
 		total = min(snapshot.state.Manifest.TotalVectors, snapshot.rows())
-		deleted = min(total, snapshot.deletedIDs())
+		deleted = min(total, snapshot.deleted().len())
 		err = nil
 	}
 	if err != nil {
@@ -99,7 +99,7 @@ func (s *Store) statusOf(ctx context.Context, snapshot *Snapshot) (Status, error
 func (s *Store) count(ctx context.Context, snapshot *Snapshot) (total, deleted uint64, err error) {
 	err = s.ids.at(ctx, snapshot, func(stored *idSet) error {
 		total = stored.len()
-		deleted = idSetOf(snapshot.state.Manifest.Deleted).shared(stored)
+		deleted = snapshot.deleted().shared(stored)
 		return nil
 	})
 	return total, deleted, err

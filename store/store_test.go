@@ -145,10 +145,10 @@ func TestKernelIsKeptByCompactionAndReplaced(t *testing.T) {
 	}
 	for _, step := range []string{"embedded", "compacted"} {
 		views, err := s.Current().Kernel(ctx)
-		if err != nil || len(views) != 4 {
+		if err != nil || len(views.Files) != 4 {
 			t.Fatalf("%s: %v, %v", step, views, err)
 		}
-		if got := readView(t, views[0].View); !bytes.Equal(got, images[1]) {
+		if got := readView(t, views.Files[0].View); !bytes.Equal(got, images[1]) {
 			t.Errorf("%s: image of %d bytes differs", step, len(got))
 		}
 		if _, err := s.Compact(ctx); err != nil {

@@ -12,8 +12,8 @@ import (
 // Kernel shows the first kernel that the manifest names: image, cmdline,
 // header.json and header.bin, or error.txt when it is damaged; nothing when there
 // is none. When there are several, all/ shows each in a folder of its own.
-func (s *Snapshot) Kernel(ctx context.Context) ([]NamedView, error) {
-	return s.cache.kernel.get(ctx, func(ctx context.Context) ([]NamedView, error) {
+func (s *Snapshot) Kernel(ctx context.Context) (*ViewTree, error) {
+	return showTree(ctx, &s.cache.kernel, func(ctx context.Context) ([]NamedView, error) {
 		return showEmbedded(ctx, s, segments.TypeKernel, s.kernelOf, nil, func(k *Kernel) (string, []NamedView, error) {
 			header, err := k.describe().view(k.hashed)
 			return k.Header.Architecture.String(), []NamedView{
@@ -24,8 +24,8 @@ func (s *Snapshot) Kernel(ctx context.Context) ([]NamedView, error) {
 }
 
 // EBPF is Kernel for eBPF programs: program.o, btf, header.json and header.bin.
-func (s *Snapshot) EBPF(ctx context.Context) ([]NamedView, error) {
-	return s.cache.ebpf.get(ctx, func(ctx context.Context) ([]NamedView, error) {
+func (s *Snapshot) EBPF(ctx context.Context) (*ViewTree, error) {
+	return showTree(ctx, &s.cache.ebpf, func(ctx context.Context) ([]NamedView, error) {
 		return showEmbedded(ctx, s, segments.TypeEBPF, s.ebpfOf, nil, func(p *EBPFProgram) (string, []NamedView, error) {
 			header, err := p.describe().view(p.hashed)
 			return p.Header.ProgramType.String(), []NamedView{
@@ -37,8 +37,8 @@ func (s *Snapshot) EBPF(ctx context.Context) ([]NamedView, error) {
 
 // WASM is Kernel for WebAssembly modules: module.wasm, header.json and header.bin
 // of the one with the lowest bootstrap priority.
-func (s *Snapshot) WASM(ctx context.Context) ([]NamedView, error) {
-	return s.cache.wasm.get(ctx, func(ctx context.Context) ([]NamedView, error) {
+func (s *Snapshot) WASM(ctx context.Context) (*ViewTree, error) {
+	return showTree(ctx, &s.cache.wasm, func(ctx context.Context) ([]NamedView, error) {
 		order := func(a, b *WASMModule) int { return cmp.Compare(a.Header.BootstrapPriority, b.Header.BootstrapPriority) }
 		return showEmbedded(ctx, s, segments.TypeWASM, s.wasmOf, order, func(m *WASMModule) (string, []NamedView, error) {
 			header, err := m.describe().view(m.hashed)
@@ -52,8 +52,8 @@ func (s *Snapshot) WASM(ctx context.Context) ([]NamedView, error) {
 // Dashboard shows the first dashboard that the manifest names: the files of its
 // bundle by their paths, and header.json and header.bin unless files have these
 // names. A compressed bundle is shown as it is.
-func (s *Snapshot) Dashboard(ctx context.Context) ([]NamedView, error) {
-	return s.cache.dashboard.get(ctx, func(ctx context.Context) ([]NamedView, error) {
+func (s *Snapshot) Dashboard(ctx context.Context) (*ViewTree, error) {
+	return showTree(ctx, &s.cache.dashboard, func(ctx context.Context) ([]NamedView, error) {
 		views, err := showEmbedded(ctx, s, segments.TypeDashboard, s.dashboardOf, nil, func(d *Dashboard) (string, []NamedView, error) {
 			header, err := d.describe().view(d.hashed)
 			files := slices.Clone(d.Files)
@@ -72,6 +72,17 @@ func (s *Snapshot) Dashboard(ctx context.Context) ([]NamedView, error) {
 			views = slices.DeleteFunc(views, func(view NamedView) bool { return view.extra })
 		}
 		return views, err
+	})
+}
+
+// showTree makes a folder of files, once.
+func showTree(ctx context.Context, known *once[*ViewTree], list func(context.Context) ([]NamedView, error)) (*ViewTree, error) {
+	return known.get(ctx, func(ctx context.Context) (*ViewTree, error) {
+		files, err := list(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return newViewTree(files), nil
 	})
 }
 

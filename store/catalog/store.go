@@ -37,8 +37,9 @@ type Store struct {
 	inodes  map[string]uint64
 	spans   []uint64 // first inode numbers
 	// vectorSpan holds the numbers of files about one vector.
-	vectorSpan numberSpan
-	identity   renderedIdentity
+	vectorSpan  numberSpan
+	segmentSpan numberSpan // of files about one segment
+	identity    renderedIdentity
 
 	opening turn // held by the one who opens the engine
 }

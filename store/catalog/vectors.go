@@ -43,6 +43,13 @@ func (s *Store) VectorInode(index uint64) uint64 {
 	return s.vectorSpan.number(s.catalog, index)
 }
 
+// SegmentInode is VectorInode for a file about one segment.
+func (s *Store) SegmentInode(index uint64) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.segmentSpan.number(s.catalog, index)
+}
+
 // numberSpan is the first of inodeSpan inode numbers, 0 before the first is needed.
 type numberSpan uint64
 

@@ -52,16 +52,18 @@ func openAndRead(path string) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	for i := len(views) - 1; i >= 0; i-- {
-		if !strings.HasSuffix(views[i].Name, "-vec.seg") {
+	for i := views.Len() - 1; i >= 0; i-- {
+		name, _ := views.Name(i)
+		if !strings.HasSuffix(name, "-vec.seg") {
 			continue
 		}
-		reader, err := views[i].View.Open(context.Background())
+		view, _ := views.Find(name)
+		reader, err := view.Open(context.Background())
 		if err != nil {
 			return answer{}, err
 		}
 		row := make([]byte, 8+rowSize)
-		_, err = reader.ReadAt(row, middleRow(views[i].View.Size()))
+		_, err = reader.ReadAt(row, middleRow(view.Size()))
 		a := answer{Seconds: time.Since(start).Seconds(), Memory: memoryOf("VmHWM") - before}
 		return a, errors.Join(err, reader.Close())
 	}
