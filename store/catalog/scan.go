@@ -75,8 +75,8 @@ func (c *Catalog) fill(ctx context.Context, scan *folderScan, from directory, fo
 		full := join(name, entry.Name)
 		switch {
 		case full == ControlFolder && from == c.files:
-		case store.IsTemporary(entry.Name):
-			c.sweep(from, full, entry.Type)
+		case entry.Type.IsRegular() && store.IsTemporary(entry.Name):
+			c.sweep(from, full)
 		case entry.Type.IsDir():
 			scan.folders = append(scan.folders, entry.Name)
 		case entry.Type == fs.ModeSymlink:
@@ -119,19 +119,13 @@ func readSymlink(folder listing, name string) (symlink, bool) {
 // makes one takes its lock a moment later.
 const litterAge = time.Minute
 
-// sweep removes a temporary file or folder that a crash left behind.
-func (c *Catalog) sweep(from directory, name string, kind fs.FileMode) {
-	if c.options.ReadOnly || !kind.IsRegular() && !kind.IsDir() {
+// sweep removes a temporary file that a crash left behind.
+func (c *Catalog) sweep(from directory, name string) {
+	if c.options.ReadOnly {
 		return
 	}
 	info, err := from.Stat(name)
 	if err != nil || time.Since(info.Modified) < litterAge {
-		return
-	}
-	if kind.IsDir() {
-		if from.Rmdir(name) == nil { // never one that holds anything
-			c.options.Log.Info().Str("folder", name).Msg("removed what a crash left behind")
-		}
 		return
 	}
 	file, err := from.Open(name, true)
