@@ -46,7 +46,7 @@ microbench: ## benchmarks of the packages
 crash: deps ## kill -9 of the mount under eight writers, 300 rounds
 	CI=true RVFFS_KILL_ROUNDS=300 $(GO) test -count=1 -timeout 60m -v -run '^TestKilledDaemon$$' ./test/integration
 
-attacks: ## two users and a root daemon, each attack for 30 s or 10,000 tries
+attacks: ## two users and a root daemon, each attack for 30 s or 100,000 tries
 	CI=true RVFFS_ATTACK_SECONDS=30 $(GO) test -count=1 -timeout 60m -v -run '^TestAttacks$$' ./test/integration
 
 deps: $(PEER)/node_modules/.package-lock.json
