@@ -64,6 +64,7 @@ func Mount(c *catalog.Catalog, mountPoint string, o Options) (*Server, error) {
 		c.IdentifyCallers(identify)
 	}
 	c.Observe(t.expiry.committed)
+	c.ObserveDamage(t.damaged)
 	root := &folderNode{directory: directory{node{tree: t}}, folder: c.Root()}
 	server, err := mountPatiently(mountPoint, root, o.settings(root))
 	if err != nil {

@@ -30,6 +30,7 @@ type tree struct {
 	log          zerolog.Logger
 	expiry       expiry
 	drafts       drafts
+	open         openViews
 	// generation tells apart the nodes that are made afresh at each lookup.
 	generation atomic.Uint64
 	// closing counts streams whose last descriptor is closed and whose remains

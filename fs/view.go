@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,6 +24,9 @@ type viewNode struct {
 	view  store.View
 	state viewState
 	first sync.Once // the first open
+
+	handed  atomic.Bool  // the first open is over
+	spoiled atomic.Int64 // how often what the kernel keeps of it became useless
 }
 
 // viewState is the state of a store that a view shows.
@@ -74,7 +78,8 @@ func (n *viewNode) facts(mask os.FileMode) facts {
 		backing = catalog.AttributesOf(n.state.file)
 	}
 	described := ownedBy(backing, mask)
-	described.modified, described.size, described.allocated = n.state.modified, n.view.Size(), n.view.Allocated()
+	described.modified = n.state.modified.Add(time.Duration(n.spoiled.Load()))
+	described.size, described.allocated = n.view.Size(), n.view.Allocated()
 	return described
 }
 
@@ -110,7 +115,8 @@ func (n *viewNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, u
 	if err != nil {
 		return nil, 0, n.tree.errno(n.store.Path(), "open "+n.path, err)
 	}
-	n.first.Do(func() { n.handOver(reader) })
+	n.tree.open.opened(n)
+	n.handOver(ctx, reader)
 	return &viewHandle{node: n, reader: reader}, fuse.FOPEN_KEEP_CACHE | fuse.FOPEN_NOFLUSH, 0
 }
 
@@ -125,15 +131,20 @@ const handedOver = 64 << 10
 // it. Then nobody has the file open, no read of it is under way and none of its
 // pages is locked: the kernel never makes us wait, not even for a thread of ours
 // that was killed. What goes wrong here the read will tell.
-func (n *viewNode) handOver(reader store.Reader) {
-	size := n.view.Size()
-	if size == 0 || size > handedOver {
-		return
+func (n *viewNode) handOver(ctx context.Context, reader store.Reader) {
+	var content []byte
+	if size := n.view.Size(); size > 0 && size <= handedOver && !n.handed.Load() {
+		content = make([]byte, size)
+		if read, _ := store.ReadContext(ctx, reader, content, 0); int64(read) < size {
+			content = nil
+		}
 	}
-	content := make([]byte, size)
-	if read, _ := reader.ReadAt(content, 0); int64(read) == size {
-		_ = n.WriteCache(0, content)
-	}
+	n.first.Do(func() {
+		if content != nil {
+			_ = n.WriteCache(0, content)
+		}
+		n.handed.Store(true)
+	})
 }
 
 // viewHandle is an open view.
@@ -145,13 +156,13 @@ type viewHandle struct {
 // Read gives all the bytes asked for that lie within the view, or fails. It
 // copies: a splice would turn a store that was cut short under the mount into a
 // file that is silently too short.
-func (h *viewHandle) Read(_ context.Context, buffer []byte, offset int64) (fuse.ReadResult, syscall.Errno) {
+func (h *viewHandle) Read(ctx context.Context, buffer []byte, offset int64) (fuse.ReadResult, syscall.Errno) {
 	left := h.node.view.Size() - offset
 	if left <= 0 {
 		return fuse.ReadResultData(nil), 0
 	}
 	buffer = buffer[:min(int64(len(buffer)), left)]
-	if n, err := h.reader.ReadAt(buffer, offset); n < len(buffer) {
+	if n, err := store.ReadContext(ctx, h.reader, buffer, offset); n < len(buffer) {
 		if err == nil {
 			err = store.ErrCorrupt
 		}
@@ -162,6 +173,7 @@ func (h *viewHandle) Read(_ context.Context, buffer []byte, offset int64) (fuse.
 
 // Release lets go of the store's file.
 func (h *viewHandle) Release(context.Context) syscall.Errno {
+	h.node.tree.open.closed(h.node)
 	if err := h.reader.Close(); err != nil {
 		return h.node.tree.errno(h.node.store.Path(), "close "+h.node.path, err)
 	}

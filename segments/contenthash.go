@@ -103,6 +103,10 @@ func NewPayloadCheck(h Header) *PayloadCheck {
 	return &PayloadCheck{header: h, hasher: hasher, early: early}
 }
 
+// Reads says whether the payload has to be read for the verdict. It has not if the
+// hash is unset or unknown.
+func (c *PayloadCheck) Reads() bool { return c.hasher != nil }
+
 // Write takes the next bytes of the payload. It never fails.
 func (c *PayloadCheck) Write(p []byte) (int, error) {
 	if c.hasher != nil {

@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"rvffs/store/shared"
 )
@@ -21,7 +23,13 @@ type backing struct {
 	line *line    // of the files of which it is one
 
 	integrity integrityTable
-	file      shared.Value[File]
+	checker   *Checker // nil: content hashes are not checked
+	onDamage  func(DamagedSegment)
+	checks    atomic.Pointer[checkTable]
+	// verdicts counts what was found wrong in the file, and what was forgotten.
+	verdicts   atomic.Uint64
+	retryCheck atomic.Int64 // before this time, in ns, no check is started
+	file       shared.Value[File]
 
 	mu   sync.Mutex // guards what follows; never held over I/O
 	at   location
@@ -29,8 +37,9 @@ type backing struct {
 }
 
 // adoptBacking wraps an open file; the caller is its first user.
-func adoptBacking(at location, file File, info FileInfo) *backing {
-	b := &backing{at: at, info: info, line: &line{now: info}}
+func adoptBacking(at location, file File, info FileInfo, options Options) *backing {
+	b := &backing{at: at, info: info, line: &line{now: info}, checker: options.Checker, onDamage: options.OnDamage}
+	b.checks.Store(&checkTable{})
 	b.file.Adopt(file)
 	return b
 }
@@ -52,12 +61,12 @@ func openSame(at location, info FileInfo) (File, error) {
 }
 
 // reopen is openSame for a file that gets a backing of its own.
-func reopen(at location, info FileInfo) (*backing, error) {
+func reopen(at location, info FileInfo, options Options) (*backing, error) {
 	file, err := openSame(at, info)
 	if err != nil {
 		return nil, err
 	}
-	return adoptBacking(at, file, info), nil
+	return adoptBacking(at, file, info, options), nil
 }
 
 // acquire returns the open file and counts the caller as a user. ErrStale means
@@ -96,6 +105,30 @@ func (b *backing) moved(to location) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.at = to
+}
+
+// location is where the file lies.
+func (b *backing) location() location {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.at
+}
+
+// mayCheck says whether the file could be read when it was last checked.
+func (b *backing) mayCheck() bool {
+	retry := b.retryCheck.Load()
+	return retry == 0 || time.Now().UnixNano() >= retry
+}
+
+// changed notes that somebody else wrote to the file. In place means that it is as
+// long as before: any of its bytes may be others. What is appended leaves what was
+// there as it is, but who repairs a file may make it longer, too.
+func (b *backing) changed(inPlace bool) {
+	if inPlace || !b.checks.Load().clean() {
+		b.checks.Store(&checkTable{})
+		b.integrity.clear()
+		b.verdicts.Add(1)
+	}
 }
 
 // with runs use while the file is held open. Its reads end with ctx.

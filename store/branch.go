@@ -26,6 +26,7 @@ func (s *Snapshot) lastOf(kind segments.Type) (segments.DirectoryEntry, bool) {
 func (s *Snapshot) prefixOf(ctx context.Context, entry segments.DirectoryEntry, length uint64) ([]byte, error) {
 	prefix := make([]byte, min(entry.PayloadLength, length))
 	err := s.source.with(ctx, func(file File) error {
+		file = s.known(file)
 		if _, err := readHeader(file, entry); err != nil {
 			return err
 		}

@@ -294,6 +294,10 @@ func (w *writer) countIDs(d *draft) error {
 		shared := stored.shared(d.ids)
 		d.onlyNew = shared == 0 && d.ids.len() == addedRows(d.added)
 		d.manifest.TotalVectors = stored.len() + d.ids.len() - shared
+		if d.base.lostVectors() {
+			// A damaged id must not make ids that were replaced look like different ones.
+			d.manifest.TotalVectors = min(d.manifest.TotalVectors, d.base.state.Manifest.TotalVectors+d.ids.len())
+		}
 		if shared > 0 {
 			d.manifest.Directory = slices.DeleteFunc(d.manifest.Directory, func(entry segments.DirectoryEntry) bool {
 				return entry.Type == segments.TypeIndex

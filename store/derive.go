@@ -130,7 +130,7 @@ func (s *Store) profileOf(ctx context.Context, snapshot *Snapshot) (lineage.Prof
 // Profile is what the snapshot's last PROFILE segment says; generic without one.
 func (s *Snapshot) Profile(ctx context.Context) (lineage.Profile, error) {
 	profile := lineage.Generic
-	err := s.source.with(ctx, func(file File) error {
+	err := s.with(ctx, func(file File) error {
 		for _, entry := range s.named() {
 			if entry.Type != segments.TypeProfile {
 				continue

@@ -122,8 +122,14 @@ func (s *Store) replaceable(ctx context.Context, kind segments.Type) (*Snapshot,
 	return snapshot, &all[0], nil
 }
 
-// inherit takes over what was set of a kernel whose image is replaced.
+// inherit takes over what was set of a kernel whose image is replaced: nothing, if
+// that is damaged.
 func (k *Kernel) inherit(ctx context.Context, config KernelConfig) (KernelConfig, error) {
+	if err := k.intact(ctx); errors.Is(err, ErrCorrupt) {
+		return config, nil
+	} else if err != nil {
+		return config, err
+	}
 	cmdline, err := viewContent(ctx, k.Cmdline)
 	if err != nil {
 		return config, err
@@ -179,6 +185,9 @@ func described[T any](ctx context.Context, s *Snapshot, kind segments.Type, pars
 
 // newHash is the SHAKE-256 of an image, which must be what its header says.
 func (e *Embedded) newHash(ctx context.Context) (lineage.Hash, error) {
+	if err := e.intact(ctx); err != nil {
+		return lineage.Hash{}, err
+	}
 	if err := e.Check(ctx); err != nil {
 		return lineage.Hash{}, err
 	}
@@ -294,7 +303,13 @@ func (s embedder) putWASMModule(ctx context.Context, module io.ReaderAt, size in
 		if len(modules) > 0 {
 			old := modules[0]
 			source = &old.Entry
-			header.Role, header.BootstrapPriority, header.InterpreterType = old.Header.Role, old.Header.BootstrapPriority, old.Header.InterpreterType
+			err := old.intact(ctx)
+			switch {
+			case err == nil:
+				header.Role, header.BootstrapPriority, header.InterpreterType = old.Header.Role, old.Header.BootstrapPriority, old.Header.InterpreterType
+			case !errors.Is(err, ErrCorrupt):
+				return 0, err
+			}
 		}
 		return s.placeWASM(ctx, module, size, WASMConfig{Header: header, Compress: options.Compress}, source)
 	})

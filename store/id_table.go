@@ -22,7 +22,7 @@ type idTable struct {
 func (t *idTable) at(ctx context.Context, snapshot *Snapshot, use func(stored *idSet) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.snapshot != nil && snapshot.generation < t.snapshot.generation {
+	if t.snapshot != nil && snapshot.generation < t.snapshot.generation && snapshot.state != t.snapshot.state {
 		stored := newIDSet()
 		if err := snapshot.source.with(ctx, func(file File) error {
 			return collectIDs(ctx, file, snapshot, snapshot.vectors(), stored)
@@ -47,7 +47,8 @@ func (t *idTable) atNewest(ctx context.Context, current func() *Snapshot, use fu
 
 // advance brings the table up to snapshot and reads only what is new in it.
 func (t *idTable) advance(ctx context.Context, snapshot *Snapshot) error {
-	if t.snapshot == snapshot {
+	if t.snapshot != nil && t.snapshot.state == snapshot.state {
+		snapshot.cache.total.Store(new(t.stored.len()))
 		return nil
 	}
 	entries := snapshot.vectors()
@@ -84,7 +85,7 @@ func (t *idTable) advance(ctx context.Context, snapshot *Snapshot) error {
 func (t *idTable) extend(before, after *Snapshot, added *idSet) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.snapshot != before {
+	if t.snapshot == nil || t.snapshot.state != before.state {
 		return
 	}
 	t.stored.unite(added)

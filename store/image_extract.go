@@ -32,6 +32,11 @@ func (e *Embedded) Check(ctx context.Context) (err error) {
 	return err
 }
 
+// intact makes sure that the segment is what was written.
+func (e *Embedded) intact(ctx context.Context) error {
+	return e.hashed.segment.snapshot.intact(ctx, e.Entry)
+}
+
 // Kernel is one embedded kernel.
 type Kernel struct {
 	Embedded
@@ -196,7 +201,7 @@ func eachEmbedded[T any](ctx context.Context, s *Snapshot, kind segments.Type, p
 		}
 		var found *T
 		err := s.source.with(ctx, func(file File) error {
-			p, err := s.openPayload(file, entry)
+			p, err := s.openPayload(s.known(file), entry)
 			if err == nil {
 				found, err = parse(ctx, p, entry)
 			}
@@ -311,6 +316,6 @@ func (s *Snapshot) dashboardOf(ctx context.Context, p payload, entry segments.Di
 // embedded puts together what all embedded images have in common.
 func (p payload) embedded(entry segments.DirectoryEntry, image View, hash [32]byte, header int64) (Embedded, error) {
 	binary, err := subView(p.view, 0, header)
-	hashed := hashedImage{key: p.inner(), view: image, hash: hash}
+	hashed := hashedImage{key: p.inner(), segment: p.segment, view: image, hash: hash}
 	return Embedded{Entry: entry, Image: CheckedView{image, hashed}, HeaderBinary: binary, hashed: hashed, stored: image}, err
 }

@@ -52,6 +52,13 @@ func (t *integrityTable) get(key imageKey) (Integrity, bool) {
 	return verdict, known
 }
 
+// clear forgets all verdicts.
+func (t *integrityTable) clear() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.verdicts = nil
+}
+
 // rememberedVerdicts bounds the table; no file of use holds as many images.
 const rememberedVerdicts = 4096
 
@@ -66,9 +73,10 @@ func (t *integrityTable) put(key imageKey, verdict Integrity) {
 
 // hashedImage is an image with the hash that its header states.
 type hashedImage struct {
-	key  imageKey
-	view View
-	hash lineage.Hash
+	key     imageKey
+	segment guardedSegment // that holds it
+	view    View
+	hash    lineage.Hash
 }
 
 // integrity compares image and hash, once for each segment of a file. The error

@@ -10,9 +10,10 @@ import (
 // payload is what one compute segment holds, in the form that its author gave it:
 // a segment that is compressed as a whole is decompressed.
 type payload struct {
-	key    imageKey
-	view   View
-	prefix []byte // the beginning, as much as headers take
+	key     imageKey
+	segment guardedSegment
+	view    View
+	prefix  []byte // the beginning, as much as headers take
 }
 
 // openPayload finds the payload of a segment that the directory names.
@@ -25,7 +26,10 @@ func (s *Snapshot) openPayload(file File, entry segments.DirectoryEntry) (payloa
 	if err != nil {
 		return payload{}, err
 	}
-	p := payload{key: imageKey{source: s.source, offset: entry.Offset, header: segment.Header, part: wholePayload}, view: stored}
+	p := payload{
+		key:     imageKey{source: s.source, offset: entry.Offset, header: segment.Header, part: wholePayload},
+		segment: guardedSegment{s, entry}, view: stored,
+	}
 	if segment.Flags&segments.FlagEncrypted != 0 {
 		return payload{}, fmt.Errorf("%w: the segment is encrypted", ErrCorrupt)
 	}
@@ -37,7 +41,7 @@ func (s *Snapshot) openPayload(file File, entry segments.DirectoryEntry) (payloa
 	if limit := payloadLimit(entry.Type); size > limit {
 		return payload{}, fmt.Errorf("%w: a compressed %s of %d bytes; the limit is %d", ErrCorrupt, entry.Type, size, limit)
 	}
-	p.view = inflatedView{key: p.key, stored: stored, method: segment.Compression, size: size}
+	p.view = inflatedView{key: p.key, segment: p.segment, stored: stored, method: segment.Compression, size: size}
 	source := io.NewSectionReader(file, segment.PayloadOffset(), stored.Size())
 	p.prefix, err = segments.InflatePrefix(segment.Compression, source, size, segments.MaxKernelPrefix)
 	return p, err
@@ -69,7 +73,7 @@ func (p payload) image(offset, length int64, method segments.Compression, size u
 	if size > uint64(limit) {
 		return nil, fmt.Errorf("%w: a compressed image of %d bytes; the limit is %d", ErrCorrupt, size, limit)
 	}
-	return inflatedView{key: p.inner(), stored: stored, method: method, size: int64(size)}, nil
+	return inflatedView{key: p.inner(), segment: p.segment, stored: stored, method: method, size: int64(size)}, nil
 }
 
 // inner is the identity of the image in the payload.

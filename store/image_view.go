@@ -13,16 +13,21 @@ import (
 // inflatedView is what a compressed view stands for. Nothing is decompressed before
 // somebody opens it.
 type inflatedView struct {
-	key    imageKey
-	stored View
-	method segments.Compression
-	size   int64 // decompressed
+	key     imageKey
+	segment guardedSegment
+	stored  View
+	method  segments.Compression
+	size    int64 // decompressed
 }
 
 func (v inflatedView) Size() int64      { return v.size }
 func (v inflatedView) Allocated() int64 { return 0 }
 
 func (v inflatedView) Open(ctx context.Context) (Reader, error) {
+	return v.segment.open(ctx, func() (Reader, error) { return v.inflate(ctx) })
+}
+
+func (v inflatedView) inflate(ctx context.Context) (Reader, error) {
 	return images.open(ctx, v.key, v.size, func(ctx context.Context, target io.Writer) error {
 		reader, err := v.stored.Open(ctx)
 		if err != nil {
@@ -87,7 +92,7 @@ func subView(whole View, offset, length int64) (View, error) {
 		return nil, fmt.Errorf("%w: bytes %d to %d of %d", ErrCorrupt, offset, offset+length, whole.Size())
 	}
 	if file, stored := whole.(fileView); stored {
-		return fileView{source: file.source, offset: file.offset + offset, length: length}, nil
+		return fileView{snapshot: file.snapshot, offset: file.offset + offset, length: length}, nil
 	}
 	return partView{whole: whole, offset: offset, length: length}, nil
 }
@@ -109,16 +114,21 @@ func viewContent(ctx context.Context, view View) ([]byte, error) {
 // settledView is a text of which one word is only known when somebody asks for
 // the text. Its size does not depend on the word.
 type settledView struct {
-	text   []byte
-	word   int // where the word's place begins
-	length int // of the place
-	settle func(context.Context) (string, error)
+	segment guardedSegment // from which the text is
+	text    []byte
+	word    int // where the word's place begins
+	length  int // of the place
+	settle  func(context.Context) (string, error)
 }
 
 func (v settledView) Size() int64      { return int64(len(v.text)) }
 func (v settledView) Allocated() int64 { return 0 }
 
 func (v settledView) Open(ctx context.Context) (Reader, error) {
+	return v.segment.open(ctx, func() (Reader, error) { return v.complete(ctx) })
+}
+
+func (v settledView) complete(ctx context.Context) (Reader, error) {
 	word, err := v.settle(ctx)
 	if err != nil {
 		return nil, err

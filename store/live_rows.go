@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"sync"
 	"sync/atomic"
 
 	"rvffs/segments"
@@ -26,6 +27,12 @@ type liveRows struct {
 	// trusted says that the ids were not read: what the manifest and some rows of
 	// each segment say was enough.
 	trusted bool
+	// unplaced is why nobody can tell the numbers of rows of segments from the one with
+	// the index placed on; nil when they are right.
+	unplaced error
+	placed   int
+	// shown is done when a row was given out for the first time.
+	shown sync.Once
 	// room is how many more rows the sorted lists of the segments may hold.
 	room *atomic.Int64
 }
@@ -53,13 +60,18 @@ var errRowNumber = errors.New("no such row")
 // Nothing is read but the ends of the segments when all rows are certain to be
 // live, see allLive. Else the ids are read, and nothing else.
 //
-// Of a segment whose header is damaged, as many rows count as live as the
-// directory's length has room for: the others keep their places, and reading those
-// of the damaged one fails. Which older rows it replaces cannot be told; they are
-// shown. In the wire dialect, where the length does not tell the number of rows,
+// Of a segment that is damaged, as many rows count as live as the directory's length
+// has room for: the others keep their places, and reading those of the damaged one
+// fails. Which older rows it replaces, and which of its own are replaced or deleted,
+// cannot be told: where the numbers of ids and of deleted ones leave that open,
+// reading older rows, and those behind by their number, fails, too. In the wire
+// dialect, where the length does not tell the number of rows,
 // and when the directory points outside of the file, the whole answer is
 // ErrCorrupt.
 func (s *Snapshot) liveRows(ctx context.Context) (*liveRows, error) {
+	if s.outdated() {
+		s = s.renewed() // what was found before may be wrong
+	}
 	return s.cache.live.get(ctx, func(ctx context.Context) (found *liveRows, err error) {
 		err = s.source.with(ctx, func(file File) error {
 			found, err = s.findLive(ctx, file)
@@ -81,7 +93,7 @@ func (s *Snapshot) findLive(ctx context.Context, file File) (*liveRows, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		segment, err := s.outline(near.of(entry), entry)
+		segment, err := s.outline(ctx, s.known(near.of(entry)), entry)
 		if err != nil {
 			return nil, err
 		}
@@ -89,12 +101,12 @@ func (s *Snapshot) findLive(ctx context.Context, file File) (*liveRows, error) {
 			l.segments, entries = append(l.segments, segment), append(entries, entry)
 		}
 	}
-	dead, sure, err := s.deadWithoutScan(file, l.segments)
+	dead, sure, err := s.deadWithoutScan(s.known(file), l.segments)
 	if err != nil {
 		return nil, err
 	}
 	if l.trusted = sure; !sure {
-		dead, err = s.findSuperseded(ctx, file, entries, nil, func(err error) error {
+		dead, err = s.findSuperseded(ctx, s.deciding(ctx, file), entries, nil, func(err error) error {
 			if errors.Is(err, ErrCorrupt) && s.Dialect() == segments.DialectRuntime {
 				return nil // its rows stay live; reading them tells
 			}
@@ -104,14 +116,50 @@ func (s *Snapshot) findLive(ctx context.Context, file File) (*liveRows, error) {
 			return nil, err
 		}
 	}
+	l.doubt(s.state.Manifest.TotalVectors, s.deleted().len(), dead)
 	for i := range l.segments {
 		l.segments[i].bury(dead[i])
 	}
 	return l, l.number()
 }
 
-// outline reads the beginning of a vector segment, and some of its ids.
-func (s *Snapshot) outline(file File, entry segments.DirectoryEntry) (liveSegment, error) {
+// doubt finds out what cannot be known for the sake of damaged segments. Where
+// total, the number of different ids, is that of the rows, no row was replaced. Where
+// so many rows of the sound ones are dead then as ids are deleted, all rows of the
+// damaged ones are live.
+func (l *liveRows) doubt(total, deleted uint64, dead []deadRows) {
+	var rows, buried uint64
+	newest := -1
+	for i := range l.segments {
+		segment := &l.segments[i]
+		rows += segment.rows
+		if dead[i].positions != nil {
+			buried += dead[i].positions.len()
+		}
+		if segment.damage != nil {
+			if newest = i; l.unplaced == nil {
+				l.unplaced, l.placed = segment.damage, i+1
+			}
+		}
+	}
+	if rows == total && (buried == deleted || newest < 0) {
+		l.unplaced = nil
+	}
+	if rows == total {
+		return
+	}
+	for i := range max(newest, 0) {
+		if segment := &l.segments[i]; segment.damage == nil {
+			segment.damage = fmt.Errorf("%w: which of the vectors at offset %d were replaced cannot be told: %w",
+				ErrCorrupt, segment.entry.Offset, l.segments[newest].damage)
+		}
+	}
+}
+
+// outline reads the beginning of a vector segment, and some of its ids. A number of
+// rows that is not the one for which there is room may have been another once: then
+// the segment is checked before it is believed.
+func (s *Snapshot) outline(ctx context.Context, file File, entry segments.DirectoryEntry) (liveSegment, error) {
 	segment := liveSegment{entry: entry, facts: &segmentIDs{}}
 	end := s.Size() - segments.HeaderSize
 	if entry.Offset < 0 || entry.Offset > end || entry.PayloadLength > uint64(end-entry.Offset) {
@@ -122,7 +170,12 @@ func (s *Snapshot) outline(file File, entry segments.DirectoryEntry) (liveSegmen
 	if err == nil {
 		segment.rows = uint64(reader.Count())
 		if s.Dialect() == segments.DialectRuntime {
-			err = s.sample(file, &segment)
+			if segment.rows != rowsIn(entry.PayloadLength, s.Dimension()) {
+				err = s.demand(ctx, entry)
+			}
+			if err == nil {
+				err = s.sample(file, &segment)
+			}
 		}
 	}
 	if errors.Is(err, ErrCorrupt) && s.Dialect() == segments.DialectRuntime {
@@ -232,6 +285,12 @@ func (s *Snapshot) allDistinct(found []liveSegment) bool {
 		}
 	}
 	return true
+}
+
+// knows says whether the segment at an offset was known to be damaged when the live
+// rows were found.
+func (l *liveRows) knows(offset int64) bool {
+	return slices.ContainsFunc(l.segments, func(g liveSegment) bool { return g.entry.Offset == offset && g.damage != nil })
 }
 
 // bury takes dead rows out of the segment's live ones and counts.

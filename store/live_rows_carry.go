@@ -1,6 +1,8 @@
 package store
 
 import (
+	"context"
+
 	"rvffs/segments"
 )
 
@@ -9,6 +11,7 @@ import (
 // appends does not make every state's ids be read.
 func (d *draft) carryLive(file File, snapshot *Snapshot) {
 	before, known := d.base.cache.live.peek()
+	known = known && d.base.verdicts == snapshot.verdicts
 	if !known || !d.onlyNew || len(d.deleted) > 0 || snapshot.Dimension() == 0 || snapshot.Dimension() != d.base.Dimension() {
 		return
 	}
@@ -32,7 +35,7 @@ func (d *draft) carryLive(file File, snapshot *Snapshot) {
 		if !d.isWritten(entry) {
 			continue // it has no rows
 		}
-		segment, err := snapshot.outline(file, entry)
+		segment, err := snapshot.outline(context.Background(), file, entry)
 		if err != nil || segment.damage != nil {
 			return
 		}

@@ -62,7 +62,7 @@ func snapshotOf(t *testing.T, dialect segments.Dialect, manifest segments.Manife
 		t.Fatal(err)
 	}
 	state := &segments.State{Dialect: dialect, Manifest: &manifest, End: end, Clean: true}
-	return newSnapshot(adoptBacking(location{files, "a.rvf"}, file, info), generations.Add(1), state, time.Now()), file
+	return newSnapshot(adoptBacking(location{files, "a.rvf"}, file, info, Options{}), generations.Add(1), state, time.Now()), file
 }
 
 func TestVectorViewsOfTheWireDialect(t *testing.T) {

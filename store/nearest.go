@@ -171,7 +171,7 @@ func (s *scan) resolve(ctx context.Context, queries []Query) ([]nearest.Query, e
 
 // stored reads the live vector with an id.
 func (s *scan) stored(ctx context.Context, id uint64) ([]float32, error) {
-	number, err := s.live.find(ctx, s.snapshot, s.file, id)
+	number, err := s.live.find(ctx, s.snapshot, s.snapshot.touched(ctx, s.file), id)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +179,7 @@ func (s *scan) stored(ctx context.Context, id uint64) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	block, err := s.read(s.newBuffer(1), segment, int(row), 1)
+	block, err := s.read(ctx, s.newBuffer(1), segment, int(row), 1)
 	if err != nil {
 		return nil, asCorrupt(err)
 	}

@@ -41,6 +41,7 @@ type task struct{ segment, first, count int }
 // newScan prepares to read all vector segments. What cannot be read is an error: it
 // might be nearest.
 func (s *Snapshot) newScan(file File, live *liveRows) (*scan, error) {
+	file = s.known(file)
 	c := &scan{snapshot: s, file: file, live: live, workers: runtime.GOMAXPROCS(0)}
 	c.perRead = max(1, scanBytes/segments.RowSize(s.Dimension()))
 	total := 0
@@ -116,7 +117,7 @@ func (s *scan) run(ctx context.Context, buffer *rowBuffer, t task, visit func(fi
 			return context.Cause(ctx)
 		}
 		count := min(s.perRead, end-t.first)
-		block, err := s.read(buffer, t.segment, t.first, count)
+		block, err := s.read(ctx, buffer, t.segment, t.first, count)
 		if err != nil {
 			return fmt.Errorf("read the vectors at offset %d: %w", s.live.segments[t.segment].entry.Offset, asCorrupt(err))
 		}
@@ -138,10 +139,13 @@ func (s *scan) newBuffer(rows int) *rowBuffer {
 
 // read reads rows of a segment. Those of the runtime dialect stay as they stand in
 // the file, ids and all.
-func (s *scan) read(buffer *rowBuffer, segment, first, count int) (nearest.Block, error) {
+func (s *scan) read(ctx context.Context, buffer *rowBuffer, segment, first, count int) (nearest.Block, error) {
 	rowSize := segments.RowSize(s.snapshot.Dimension())
 	width := rowSize - 8
 	ids := buffer.ids[:count]
+	if err := s.snapshot.touch(ctx, s.live.segments[segment].entry.Offset, segments.HeaderSize); err != nil {
+		return nearest.Block{}, err
+	}
 	if s.snapshot.Dialect() != segments.DialectRuntime {
 		rows := buffer.rows[:count*width]
 		err := s.readers[segment].ReadRows(first, ids, rows)

@@ -18,6 +18,11 @@ type Options struct {
 	Known Known
 	// Durability is what a commit promises; the zero value is the strictest.
 	Durability Durability
+	// Checker checks content hashes as segments are read; nil: nobody does.
+	Checker *Checker
+	// OnDamage is told once of each segment that Checker finds damaged, from a
+	// goroutine of its own and with no lock held, also after the store was closed.
+	OnDamage func(DamagedSegment)
 	// OnLateSync is told when commits could not be made durable after they were
 	// acknowledged, which DurableStrict never does.
 	OnLateSync func(error)

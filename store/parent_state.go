@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -103,6 +104,9 @@ func (s *Snapshot) Derivation(ctx context.Context) (lineage.Record, bool, error)
 				return nil
 			}
 			if record, err := lineage.ParseRecord(witness.Action); err == nil && record.FileID == identity.FileID {
+				if verdict, _ := segments.VerifyPayload(segment.Header, bytes.NewReader(payload)); verdict == segments.HashMismatch {
+					return fmt.Errorf("%w: the record of the derivation at offset %d is damaged", ErrCorrupt, segment.Offset)
+				}
 				newest, known = record, true
 			}
 			return nil

@@ -27,7 +27,7 @@ func (s *Snapshot) rows() uint64 {
 // thousand vectors: their ids, and their components as consecutive rows of
 // little-endian float32. The slices are valid during the visit only.
 func (s *Snapshot) Vectors(ctx context.Context, visit func(ids []uint64, rows []byte) error) error {
-	return s.source.with(ctx, func(file File) error { return s.visitVectors(ctx, file, visit) })
+	return s.with(ctx, func(file File) error { return s.visitVectors(ctx, file, visit) })
 }
 
 // visitVectors is Vectors on an open file.

@@ -240,7 +240,7 @@ func (w *writer) finish(s *session) error {
 	}
 	if err == nil {
 		w.store.mu.Lock()
-		if w.store.current == s.base {
+		if w.store.current.state == s.base.state {
 			w.store.seen = info
 		}
 		w.store.mu.Unlock()

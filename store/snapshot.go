@@ -16,6 +16,7 @@ type Snapshot struct {
 	state      *segments.State
 	time       time.Time
 	cache      *snapshotCache
+	verdicts   uint64 // of source, when the snapshot was made
 }
 
 // newSnapshot describes state as generation of the file.
@@ -23,7 +24,9 @@ func newSnapshot(source *backing, generation uint64, state *segments.State, modi
 	if stamp := state.Segment.Timestamp; stamp != 0 {
 		modified = time.Unix(0, int64(stamp))
 	}
-	return &Snapshot{source: source, generation: generation, state: state, time: modified, cache: &snapshotCache{}}
+	return &Snapshot{
+		source: source, generation: generation, state: state, time: modified, cache: &snapshotCache{}, verdicts: source.verdicts.Load(),
+	}
 }
 
 // Generation tells snapshots of one store apart: it rises with every state that

@@ -10,6 +10,7 @@ import (
 type snapshotCache struct {
 	total       atomic.Pointer[uint64]       // distinct ids stored
 	lastWitness atomic.Pointer[lineage.Hash] // of the audit chain's newest entry
+	checks      atomic.Pointer[snapshotChecks]
 	manifest    once[View]
 	witness     once[View]
 	segments    once[ViewFolder]

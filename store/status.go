@@ -29,8 +29,19 @@ type Status struct {
 	Names uint64 `json:"names,omitempty"`
 	// Damage tells why vectors could not be counted, and the counts are what the
 	// manifest states, or that the manifest has lost its directory.
-	Damage  string `json:"damage,omitempty"`
-	Writing bool   `json:"writing"` // this process holds the writer lock
+	Damage string `json:"damage,omitempty"`
+	// Verify is when content hashes are checked: "never", "background" or "first".
+	// Of the live segments so many were found right, have no hash that could be
+	// checked, or were not looked at yet. What is damaged counts alone; of it the
+	// first thousand are named.
+	Verify            string           `json:"verify"`
+	CheckedSegments   int              `json:"checked_segments"`
+	UnhashedSegments  int              `json:"unhashed_segments"`
+	UncheckedSegments int              `json:"unchecked_segments"`
+	DamagedCount      int              `json:"damaged_count"`
+	DamagedSegments   []DamagedSegment `json:"damaged_segments,omitempty"`
+
+	Writing bool `json:"writing"` // this process holds the writer lock
 	// Compaction is "idle", "running" or "emergency"; its progress is in bytes.
 	Compaction      string `json:"compaction"`
 	CompactionDone  int64  `json:"compaction_done,omitempty"`
@@ -67,6 +78,9 @@ func (s *Store) statusOf(ctx context.Context, snapshot *Snapshot) (Status, error
 	if damage == "" && snapshot.state.Walked {
 		damage = noDirectory
 	}
+	if damage == "" && snapshot.lostVectors() {
+		damage = "vectors in damaged segments are counted as they are read"
+	}
 	status := Status{
 		Damage: damage,
 		Epoch:  snapshot.Epoch(), Dimension: snapshot.Dimension(), Metric: snapshot.Metric().String(), Dialect: snapshot.Dialect().String(),
@@ -87,6 +101,7 @@ func (s *Store) statusOf(ctx context.Context, snapshot *Snapshot) (Status, error
 		status.CompactionDone, status.CompactionTotal = s.progress.done.Load(), s.progress.total.Load()
 	}
 	status.Segments = len(snapshot.Live())
+	status.addChecks(snapshot)
 	status.DeadBytes, _ = snapshot.deadBytes()
 	status.LiveBytes = status.FileSize - status.DeadBytes
 	if status.FileSize > 0 {

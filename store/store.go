@@ -192,7 +192,7 @@ func (s *Store) load(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, file.Close())
 	}
-	snapshot := newSnapshot(adoptBacking(at, file, info), generations.Add(1), state, info.Modified)
+	snapshot := newSnapshot(adoptBacking(at, file, info, s.options), generations.Add(1), state, info.Modified)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.current, s.seen = snapshot, info
@@ -236,6 +236,15 @@ func (s *Store) moved(to location) {
 func (s *Store) Current() *Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.renew()
+}
+
+// renew is the newest snapshot known, as one of its own when damage was found since
+// it was made. The caller holds mu.
+func (s *Store) renew() *Snapshot {
+	if s.current.outdated() {
+		s.current = s.current.renewed()
+	}
 	return s.current
 }
 
@@ -244,7 +253,7 @@ func (s *Store) Current() *Snapshot {
 func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 	for {
 		s.mu.Lock()
-		current, seen, closed, at := s.current, s.seen, s.closed, s.at
+		current, seen, closed, at := s.renew(), s.seen, s.closed, s.at
 		s.mu.Unlock()
 		if closed {
 			return nil, fmt.Errorf("store %q: %w", at.name, ErrClosed)
@@ -307,10 +316,13 @@ func (s *Store) refresh(file File, still func() bool) (*Snapshot, error) {
 		return nil, err
 	}
 	s.mu.Lock()
-	current, seen, at := s.current, s.seen, s.at
+	current, seen, at := s.renew(), s.seen, s.at
 	s.mu.Unlock()
 	if unchanged(info, seen) {
 		return current, nil
+	}
+	if sameFile(info, seen) {
+		current.source.changed(info.Size == seen.Size)
 	}
 	grown := false
 	if sameFile(info, seen) && info.Size >= current.state.End {
@@ -329,10 +341,13 @@ func (s *Store) refresh(file File, still func() bool) (*Snapshot, error) {
 	next := current
 	switch {
 	case grown && state.Segment.Offset == current.state.Segment.Offset && state.End == current.state.End:
+		if current.outdated() {
+			next = current.renewed()
+		}
 	case grown:
 		next = newSnapshot(current.source, generations.Add(1), state, info.Modified)
 	default:
-		source, err := reopen(at, info)
+		source, err := reopen(at, info, s.options)
 		if err != nil {
 			return nil, err
 		}

@@ -58,7 +58,7 @@ func (r *rewrite) takeOver(ctx context.Context, temporary string) (CompactResult
 	}
 	// From here on the new file is the store, whatever happens.
 	late := r.dressAgain(old, attributes)
-	source := adoptBacking(at, reading, info)
+	source := adoptBacking(at, reading, info, r.store.options)
 	source.line = before.source.line
 	source.line.replaced(info)
 	next := newSnapshot(source, generations.Add(1), snapshot, info.Modified)

@@ -26,6 +26,20 @@ type Reader interface {
 	io.Closer
 }
 
+// ReadContext is reader.ReadAt for who may give up: a read that waits for a check
+// ends with ctx.
+func ReadContext(ctx context.Context, reader Reader, p []byte, offset int64) (int, error) {
+	if patient, ok := reader.(contextReader); ok {
+		return patient.ReadContext(ctx, p, offset)
+	}
+	return reader.ReadAt(p, offset)
+}
+
+// contextReader is a reader that may have to wait.
+type contextReader interface {
+	ReadContext(ctx context.Context, p []byte, offset int64) (int, error)
+}
+
 // NamedView is a view with its file name.
 type NamedView struct {
 	Name string
@@ -61,16 +75,17 @@ func (r bytesReader) Close() error { return nil }
 
 // fileView is a run of the store file's own bytes.
 type fileView struct {
-	source *backing
-	offset int64
-	length int64
+	snapshot *Snapshot
+	offset   int64
+	length   int64
+	whole    bool // of the whole file, dead bytes and all
 }
 
 func (v fileView) Size() int64      { return v.length }
 func (v fileView) Allocated() int64 { return v.length }
 
 func (v fileView) Open(context.Context) (Reader, error) {
-	file, err := v.source.acquire()
+	file, err := v.snapshot.source.acquire()
 	if err != nil {
 		return nil, err
 	}
@@ -83,11 +98,15 @@ type fileReader struct {
 }
 
 func (r *fileReader) ReadAt(p []byte, offset int64) (int, error) {
+	return r.ReadContext(context.Background(), p, offset)
+}
+
+func (r *fileReader) ReadContext(ctx context.Context, p []byte, offset int64) (int, error) {
 	if offset < 0 || offset >= r.view.length {
 		return 0, io.EOF
 	}
 	wanted := p[:min(int64(len(p)), r.view.length-offset)]
-	if err := readFull(r.file, wanted, r.view.offset+offset); err != nil {
+	if err := r.read(ctx, wanted, r.view.offset+offset); err != nil {
 		return 0, err
 	}
 	if len(wanted) < len(p) {
@@ -96,7 +115,22 @@ func (r *fileReader) ReadAt(p []byte, offset int64) (int, error) {
 	return len(wanted), nil
 }
 
-func (r *fileReader) Close() error { return r.view.source.release() }
+// read fills p with bytes of the file.
+func (r *fileReader) read(ctx context.Context, p []byte, place int64) error {
+	touch, refuse := r.view.snapshot.touch, r.view.snapshot.refuse
+	if r.view.whole {
+		touch, refuse = r.view.snapshot.touchWhole, r.view.snapshot.refuseWhole
+	}
+	if err := touch(ctx, place, int64(len(p))); err != nil {
+		return err
+	}
+	if err := readFull(r.file, p, place); err != nil {
+		return err
+	}
+	return refuse(place, int64(len(p)))
+}
+
+func (r *fileReader) Close() error { return r.view.snapshot.source.release() }
 
 // part is the view of length bytes of the file; they must lie in what the
 // snapshot commits.
@@ -104,11 +138,11 @@ func (s *Snapshot) part(offset, length int64) (View, error) {
 	if offset < 0 || length < 0 || length > s.Size() || offset > s.Size()-length {
 		return nil, fmt.Errorf("%w: bytes %d to %d of a store of %d", ErrCorrupt, offset, offset+length, s.Size())
 	}
-	return fileView{source: s.source, offset: offset, length: length}, nil
+	return fileView{snapshot: s, offset: offset, length: length}, nil
 }
 
 // Raw is the store file up to the end of the commit.
-func (s *Snapshot) Raw() View { return fileView{source: s.source, length: s.Size()} }
+func (s *Snapshot) Raw() View { return fileView{snapshot: s, length: s.Size(), whole: true} }
 
 // ManifestBinary is the payload of the newest manifest.
 func (s *Snapshot) ManifestBinary() (View, error) {

@@ -152,7 +152,7 @@ func (d description) view(image hashedImage) (View, error) {
 	if text[word+length] == ',' {
 		length, behind = length+1, "," // the comma stays with the word
 	}
-	return settledView{text: text, word: word, length: length, settle: func(ctx context.Context) (string, error) {
+	return settledView{segment: image.segment, text: text, word: word, length: length, settle: func(ctx context.Context) (string, error) {
 		verdict, err := image.integrity(ctx)
 		return fmt.Sprintf("%q%s", verdict, behind), err
 	}}, nil

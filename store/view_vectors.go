@@ -17,7 +17,7 @@ func (s *Snapshot) VectorFile(ctx context.Context, format vecio.FileFormat) (Vie
 	if err != nil {
 		return nil, fmt.Errorf("find the live vectors: %w", err)
 	}
-	return s.vectorView(live, 0, format.Layout(live.count, s.Dimension()))
+	return s.vectorView(live, 0, format.Layout(live.count, s.Dimension()), false)
 }
 
 // LiveVectors is the number of live vectors, found out as VectorFile does.
@@ -37,22 +37,22 @@ func (s *Snapshot) VectorByID(ctx context.Context, id uint64, format vecio.FileF
 		return nil, fmt.Errorf("find the live vectors: %w", err)
 	}
 	var row uint64
-	err = s.source.with(ctx, func(file File) error {
+	err = s.with(ctx, func(file File) error {
 		row, err = live.find(ctx, s, file, id)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return s.vectorView(live, row, format.Layout(1, s.Dimension()))
+	return s.vectorView(live, row, format.Layout(1, s.Dimension()), true)
 }
 
-func (s *Snapshot) vectorView(live *liveRows, first uint64, layout *vecio.Layout) (View, error) {
+func (s *Snapshot) vectorView(live *liveRows, first uint64, layout *vecio.Layout, byID bool) (View, error) {
 	size, fits := layout.Size()
 	if !fits {
 		return nil, fmt.Errorf("%w: %d vectors make a file too long", ErrTooLarge, live.count)
 	}
-	return &vectorView{snapshot: s, live: live, first: first, layout: layout, size: size}, nil
+	return &vectorView{snapshot: s, live: live, first: first, byID: byID, layout: layout, size: size}, nil
 }
 
 // vectorView is a file of consecutive live vectors, computed where it is read.
@@ -60,6 +60,7 @@ type vectorView struct {
 	snapshot *Snapshot
 	live     *liveRows
 	first    uint64 // number of the live vector in the first row
+	byID     bool   // which was found by its id
 	layout   *vecio.Layout
 	size     int64
 }
@@ -72,7 +73,7 @@ func (v *vectorView) Open(context.Context) (Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &vectorFile{view: v, file: file}, nil
+	return &vectorFile{view: v, file: v.snapshot.known(file)}, nil
 }
 
 // vectorFile is an open view. Reads go on side by side and share nothing but the
@@ -89,6 +90,10 @@ type vectorFile struct {
 func (f *vectorFile) Close() error { return f.view.snapshot.source.release() }
 
 func (f *vectorFile) ReadAt(p []byte, offset int64) (int, error) {
+	return f.ReadContext(context.Background(), p, offset)
+}
+
+func (f *vectorFile) ReadContext(ctx context.Context, p []byte, offset int64) (int, error) {
 	if offset < 0 || offset >= f.view.size {
 		return 0, io.EOF
 	}
@@ -100,9 +105,14 @@ func (f *vectorFile) ReadAt(p []byte, offset int64) (int, error) {
 		rest, offset = rest[n:], offset+int64(n)
 	}
 	if len(rest) > 0 {
+		f.view.snapshot.touchDeciding(f.view.live)
 		offset -= int64(len(layout.Prefix()))
 		size := int64(layout.RowSize())
-		if err := f.readRows(rest, uint64(offset/size), int(offset%size)); err != nil {
+		err := f.readRows(ctx, rest, uint64(offset/size), int(offset%size))
+		if err == nil {
+			err = f.view.snapshot.doubted(f.view.live)
+		}
+		if err != nil {
 			return 0, err
 		}
 	}
@@ -114,7 +124,7 @@ func (f *vectorFile) ReadAt(p []byte, offset int64) (int, error) {
 
 // readRows fills p with rows of the layout, beginning at the byte from of the row
 // with the number n.
-func (f *vectorFile) readRows(p []byte, n uint64, from int) error {
+func (f *vectorFile) readRows(ctx context.Context, p []byte, n uint64, from int) error {
 	index, row, err := f.view.live.locate(f.view.first + n)
 	if err != nil {
 		return err
@@ -129,8 +139,11 @@ func (f *vectorFile) readRows(p []byte, n uint64, from int) error {
 			}
 			runs = newLiveRuns(&f.view.live.segments[index], 0)
 		}
+		if unplaced := f.view.live.unplaced; unplaced != nil && index >= f.view.live.placed && !f.view.byID {
+			return unplaced
+		}
 		if from == 0 && len(p) >= width {
-			rows, err := f.readWhole(p, buffer[:], &runs)
+			rows, err := f.readWhole(ctx, p, buffer[:], &runs)
 			if err != nil {
 				return err
 			}
@@ -138,7 +151,7 @@ func (f *vectorFile) readRows(p []byte, n uint64, from int) error {
 			continue
 		}
 		part := p[:min(width-from, len(p))]
-		if err := f.readPart(part, from, runs.segment, runs.row, buffer[:]); err != nil {
+		if err := f.readPart(ctx, part, from, runs.segment, runs.row, buffer[:]); err != nil {
 			return err
 		}
 		runs.skip(1)

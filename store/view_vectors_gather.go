@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"sync"
@@ -21,13 +22,13 @@ var gatherBuffers = sync.Pool{New: func() any { return new([gatherBuffer]byte) }
 
 // readPart fills p with the bytes of one row from the offset from on. In the
 // runtime dialect only what these are made of is read.
-func (f *vectorFile) readPart(p []byte, from int, segment *liveSegment, row uint64, buffer []byte) error {
+func (f *vectorFile) readPart(ctx context.Context, p []byte, from int, segment *liveSegment, row uint64, buffer []byte) error {
 	wantsID, first, last := f.view.layout.Part(from, from+len(p))
 	var id uint64
 	var values []byte
 	if f.view.snapshot.Dialect() != segments.DialectRuntime {
 		ids, vector := []uint64{0}, buffer[:4*f.view.snapshot.Dimension()]
-		if err := f.convert(segment, row, ids, vector); err != nil {
+		if err := f.convert(ctx, segment, row, ids, vector); err != nil {
 			return err
 		}
 		id, values = ids[0], vector[4*first:4*last]
@@ -36,7 +37,7 @@ func (f *vectorFile) readPart(p []byte, from int, segment *liveSegment, row uint
 		if wantsID {
 			begin, end = 0, max(8, end)
 		}
-		if err := f.readSpan(buffer[begin:end], segment, row, begin); err != nil {
+		if err := f.readSpan(ctx, buffer[begin:end], segment, row, begin); err != nil {
 			return err
 		}
 		id, values = binary.LittleEndian.Uint64(buffer), buffer[8+4*first:8+4*last]
@@ -46,12 +47,16 @@ func (f *vectorFile) readPart(p []byte, from int, segment *liveSegment, row uint
 }
 
 // readSpan reads bytes of the file from the offset in a row on.
-func (f *vectorFile) readSpan(p []byte, segment *liveSegment, row uint64, offset int) error {
+func (f *vectorFile) readSpan(ctx context.Context, p []byte, segment *liveSegment, row uint64, offset int) error {
 	if segment.damage != nil {
 		return segment.damage
 	}
 	place := segment.rowOffset(row, f.view.snapshot.Dimension()) + int64(offset)
-	if err := readFull(f.file, p, place); err != nil {
+	err := f.view.snapshot.touch(ctx, place, int64(len(p)))
+	if err == nil {
+		err = readFull(f.file, p, place)
+	}
+	if err != nil {
 		return fmt.Errorf("read vectors from row %d of the segment at offset %d: %w", row, segment.entry.Offset, err)
 	}
 	return nil
@@ -63,10 +68,10 @@ func (f *vectorFile) readSpan(p []byte, segment *liveSegment, row uint64, offset
 // The rows lie a little apart from each other in the file, so they are read
 // together with what lies between and then put side by side. Dead rows are read
 // along too where they are few.
-func (f *vectorFile) readWhole(p []byte, buffer []byte, runs *liveRuns) (rows int, err error) {
+func (f *vectorFile) readWhole(ctx context.Context, p []byte, buffer []byte, runs *liveRuns) (rows int, err error) {
 	layout := f.view.layout
 	if f.view.snapshot.Dialect() != segments.DialectRuntime {
-		return f.convertWhole(p, buffer, runs)
+		return f.convertWhole(ctx, p, buffer, runs)
 	}
 	stride, wanted := segments.RowSize(f.view.snapshot.Dimension()), len(p)/layout.RowSize()
 	begin, end := f.wholeSpan()
@@ -93,7 +98,7 @@ func (f *vectorFile) readWhole(p []byte, buffer []byte, runs *liveRuns) (rows in
 		}
 	}
 	chunk := buffer[:int(next-1-start)*stride+end-begin]
-	if err := f.readSpan(chunk, segment, start, begin); err != nil {
+	if err := f.readSpan(ctx, chunk, segment, start, begin); err != nil {
 		return 0, err
 	}
 	for left := rows; left > 0; {
@@ -119,12 +124,12 @@ func (f *vectorFile) wholeSpan() (begin, end int) {
 
 // convertWhole is readWhole for the wire dialect, where a vector's components do
 // not stand together.
-func (f *vectorFile) convertWhole(p []byte, buffer []byte, runs *liveRuns) (rows int, err error) {
+func (f *vectorFile) convertWhole(ctx context.Context, p []byte, buffer []byte, runs *liveRuns) (rows int, err error) {
 	layout, vector := f.view.layout, 4*f.view.snapshot.Dimension()
 	width := layout.RowSize()
 	rows = int(min(uint64(len(p)/width), runs.length, rowsPerRead, uint64(max(1, len(buffer)/vector))))
 	ids, values := make([]uint64, rows), buffer[:rows*vector]
-	if err := f.convert(runs.segment, runs.row, ids, values); err != nil {
+	if err := f.convert(ctx, runs.segment, runs.row, ids, values); err != nil {
 		return 0, err
 	}
 	_, _, last := layout.Part(0, width)
@@ -136,7 +141,10 @@ func (f *vectorFile) convertWhole(p []byte, buffer []byte, runs *liveRuns) (rows
 }
 
 // convert reads rows of a segment in the wire dialect.
-func (f *vectorFile) convert(segment *liveSegment, row uint64, ids []uint64, values []byte) error {
+func (f *vectorFile) convert(ctx context.Context, segment *liveSegment, row uint64, ids []uint64, values []byte) error {
+	if err := f.view.snapshot.touch(ctx, segment.entry.Offset, segments.HeaderSize); err != nil {
+		return err
+	}
 	reader, err := f.open(segment)
 	if err != nil {
 		return err

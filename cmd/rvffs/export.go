@@ -27,6 +27,7 @@ type exported struct {
 func newExportCommand() *cobra.Command {
 	var name, output string
 	var asJSON bool
+	var verify *verifyMode
 	command := &cobra.Command{
 		Use:   "export FILE -f FORMAT [-o OUTPUT]",
 		Short: "Write the live vectors of a store in a format",
@@ -39,7 +40,7 @@ func newExportCommand() *cobra.Command {
 			if asJSON && output == "-" {
 				return errors.New("--json prints where the vectors go: give the vectors a file with -o")
 			}
-			return withStore(arguments[0], store.OpenReadOnly, func(s *store.Store) error {
+			return withCheckedStore(arguments[0], verify, func(s *store.Store) error {
 				view, err := s.Current().VectorFile(command.Context(), format)
 				if err != nil {
 					return err
@@ -58,6 +59,7 @@ func newExportCommand() *cobra.Command {
 	command.Flags().StringVarP(&name, "format", "f", "npy", "npy, ids, f32, fvecs, jsonl or csv")
 	command.Flags().StringVarP(&output, "output", "o", "-", "file to write, - for standard output")
 	command.Flags().BoolVar(&asJSON, "json", false, "print what was written as JSON")
+	verify = registerVerify(command.Flags())
 	return command
 }
 
@@ -102,7 +104,7 @@ func copyView(ctx context.Context, out io.Writer, reader store.Reader, size int6
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n, err := reader.ReadAt(piece[:min(int64(len(piece)), size-offset)], offset)
+		n, err := store.ReadContext(ctx, reader, piece[:min(int64(len(piece)), size-offset)], offset)
 		if n == 0 {
 			return fmt.Errorf("read the vectors at byte %d: %w", offset, err)
 		}

@@ -17,11 +17,13 @@ import (
 type extraction struct {
 	strict bool
 	asJSON bool
+	verify *verifyMode
 }
 
 func (x *extraction) register(command *cobra.Command) {
 	command.Flags().BoolVar(&x.strict, "strict-hashes", false, "extract nothing whose hash is wrong")
 	command.Flags().BoolVar(&x.asJSON, "json", false, "print the header as JSON")
+	x.verify = registerVerify(command.Flags())
 }
 
 // judge tells about an image that is not what its header says: as a warning, or as
@@ -52,6 +54,9 @@ func save(command *cobra.Command, view store.View, name string) error {
 	file, err := os.Create(name)
 	if err == nil {
 		_, err = io.Copy(file, source)
+		if info, failed := file.Stat(); err != nil && failed == nil && info.Mode().IsRegular() {
+			err = errors.Join(err, os.Remove(name)) // it is not the whole
+		}
 		err = errors.Join(err, file.Close())
 	}
 	return errors.Join(err, reader.Close())
@@ -87,7 +92,7 @@ func newExtractKernelCommand() *cobra.Command {
 				}
 				wanted = append(wanted, chosen)
 			}
-			return withStore(arguments[0], store.OpenReadOnly, func(s *store.Store) error {
+			return withCheckedStore(arguments[0], x.verify, func(s *store.Store) error {
 				kernel, err := s.ExtractKernel(command.Context(), wanted...)
 				if err != nil {
 					return err
@@ -126,7 +131,7 @@ func newExtractEBPFCommand() *cobra.Command {
 				}
 				wanted = append(wanted, chosen)
 			}
-			return withStore(arguments[0], store.OpenReadOnly, func(s *store.Store) error {
+			return withCheckedStore(arguments[0], x.verify, func(s *store.Store) error {
 				program, err := s.ExtractEBPF(command.Context(), wanted...)
 				if err != nil {
 					return err
@@ -157,7 +162,7 @@ func newExtractWASMCommand() *cobra.Command {
 		Long:  "extract-wasm writes the module that starts first, or that of a role, to OUTPUT; - is the standard output.",
 		Args:  cobra.ExactArgs(2),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			return withStore(arguments[0], store.OpenReadOnly, func(s *store.Store) error {
+			return withCheckedStore(arguments[0], x.verify, func(s *store.Store) error {
 				modules, err := s.ExtractWASM(command.Context())
 				if err != nil {
 					return err
@@ -191,7 +196,7 @@ func newExtractDashboardCommand() *cobra.Command {
 		Short: "Write the files of a store's dashboard into a new directory",
 		Args:  cobra.ExactArgs(2),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			return withStore(arguments[0], store.OpenReadOnly, func(s *store.Store) error {
+			return withCheckedStore(arguments[0], x.verify, func(s *store.Store) error {
 				dashboard, err := s.ExtractDashboard(command.Context())
 				if err != nil {
 					return err

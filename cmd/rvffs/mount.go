@@ -30,7 +30,7 @@ the mount serves; rvffs umount MOUNTPOINT ends it.
 
 Options after -o: ro, allow_other, noxattr, allow_nonfinite, compress_images,
 strict_hashes, image_memory=N, dimension=N, flush_bytes=N, flush_interval=T,
-log_level=L, log_file=F, fsname=S, and those that every file system takes. So may a line of /etc/fstab say it:
+verify=V, log_level=L, log_file=F, fsname=S, and those that every file system takes. So may a line of /etc/fstab say it:
   /srv/vectors  /mnt/vectors  fuse.rvffs  allow_other,flush_interval=1s  0 0`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, arguments []string) error {
@@ -253,6 +253,7 @@ func catalogOptions(options mountOptions, log zerolog.Logger) catalog.Options {
 		FlushBytes:     int64(options.flushBytes),
 		FlushInterval:  options.flushInterval,
 		Durability:     options.durability.Durability,
+		Verify:         options.verify.VerifyMode,
 		Log:            log,
 	}
 }
@@ -275,6 +276,7 @@ func aboutMount(options mountOptions, directory, mountPoint string) map[string]f
 		"flush_bytes":     int64(options.flushBytes),
 		"flush_interval":  options.flushInterval.String(),
 		"durability":      options.durability.String(),
+		"verify":          options.verify.String(),
 		"log_level":       options.logLevel,
 		"log_file":        options.logFile,
 	}, "", "  ")

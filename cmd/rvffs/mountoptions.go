@@ -26,6 +26,7 @@ type mountOptions struct {
 	flushBytes     size
 	flushInterval  time.Duration
 	durability     durability
+	verify         verifyMode
 	logLevel       string
 	logFile        string
 	source         string   // shown as the device, by default the directory
@@ -51,6 +52,8 @@ func (o *mountOptions) register(flags *pflag.FlagSet) {
 	flags.Var(&o.flushBytes, "flush-bytes", "commit a stream whenever so many bytes have come, with K, M or G, bulk loads too (0: never)")
 	flags.DurationVar(&o.flushInterval, "flush-interval", defaultFlushInterval, "commit a live stream after so much time; what brings more than 16 MiB in it is a bulk load, which close and fsync alone commit")
 	flags.Var(&o.durability, "durability", "when commits are on the disk: strict (before close returns), interval (seconds later), none")
+	o.verify.VerifyMode = store.VerifyBackground
+	flags.Var(&o.verify, "verify", verifyUsage)
 	flags.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	flags.StringVar(&o.logFile, "log-file", "", "append the log to a file")
 	flags.VarP(&optionList{options: o}, "options", "o", "mount options, separated by commas")
@@ -98,6 +101,8 @@ func (o *mountOptions) set(option string) error {
 		o.flushInterval, err = time.ParseDuration(value)
 	case name == "durability":
 		err = o.durability.Set(value)
+	case name == "verify":
+		err = o.verify.Set(value)
 	case name == "log_level":
 		o.logLevel = value
 	case name == "log_file":
@@ -131,6 +136,7 @@ func (o *mountOptions) arguments() []string {
 		"--flush-bytes=" + o.flushBytes.String(),
 		"--flush-interval=" + o.flushInterval.String(),
 		"--durability=" + o.durability.String(),
+		"--verify=" + o.verify.String(),
 		"--log-level=" + o.logLevel,
 		"--log-file=" + o.logFile,
 	}

@@ -39,6 +39,9 @@ func TestMountOptions(t *testing.T) {
 			o.compressImages, o.strictHashes, o.imageMemory = true, true, 1<<30
 		}},
 		{name: "promise", list: "durability=interval", change: func(o *mountOptions) { o.durability.Durability = store.DurableInterval }},
+		{name: "checks", list: "verify=first", change: func(o *mountOptions) { o.verify.VerifyMode = store.VerifyFirst }},
+		{name: "no checks", list: "verify=never", change: func(o *mountOptions) { o.verify.VerifyMode = store.VerifyNever }},
+		{name: "checks sometimes", list: "verify=often", fails: true},
 		{name: "no promise", list: "durability=perhaps", fails: true},
 		{name: "nothing", list: ""},
 		{name: "unknown", list: "ro,bogus", fails: true},

@@ -23,6 +23,7 @@ type question struct {
 func newQueryCommand() *cobra.Command {
 	var asked question
 	var asJSON bool
+	var verify *verifyMode
 	command := &cobra.Command{
 		Use:   "query FILE (--vector [0.1,...] | --id N | -)",
 		Short: "Find the vectors nearest to given ones",
@@ -36,7 +37,7 @@ func newQueryCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return withStore(arguments[0], store.OpenReadOnly, func(s *store.Store) error {
+			return withCheckedStore(arguments[0], verify, func(s *store.Store) error {
 				answers, err := asked.answers(command, s.Current(), text)
 				if err != nil {
 					return err
@@ -54,6 +55,7 @@ func newQueryCommand() *cobra.Command {
 	command.Flags().IntVarP(&asked.k, "k", "k", store.DefaultNeighbors, "how many neighbors to find, where a query does not say")
 	command.Flags().BoolVar(&asJSON, "json", false, "print lines of JSON")
 	command.MarkFlagsMutuallyExclusive("vector", "id")
+	verify = registerVerify(command.Flags())
 	return command
 }
 

@@ -25,6 +25,7 @@ type Catalog struct {
 	disk    *store.DirectoryFiles
 	files   directory // the same, as the catalog uses it
 	options Options
+	checker *store.Checker // of content hashes
 	root    *Folder
 
 	identify func(context.Context) store.Caller // nil: nobody but this process asks
@@ -34,11 +35,12 @@ type Catalog struct {
 	// who only wants to look waits for it, once there is a tree.
 	naming turn
 
-	mu        sync.Mutex // guards what follows, and all places; nothing else is locked under it, and it is never held over I/O
-	tree      *tree
-	read      time.Time // when tree was made
-	stores    map[*Store]struct{}
-	observers []func(*Store)
+	mu              sync.Mutex // guards what follows, and all places; nothing else is locked under it, and it is never held over I/O
+	tree            *tree
+	read            time.Time // when tree was made
+	stores          map[*Store]struct{}
+	observers       []func(*Store)
+	damageObservers []func(*Store)
 
 	open openStores
 
@@ -64,11 +66,13 @@ func Open(dir string, options Options) (*Catalog, error) {
 	c.open.limit = options.openStores()
 	c.root = c.newFolder(position{}, fileKey{})
 	c.root.files.open.Adopt(c.files)
+	c.checker = store.NewChecker(options.Verify)
 	return c, nil
 }
 
 // Close commits what streams still hold, and closes all stores.
 func (c *Catalog) Close() error {
+	c.checker.Close()
 	c.mu.Lock()
 	stores := make([]*Store, 0, len(c.stores))
 	for s := range c.stores {
@@ -88,6 +92,14 @@ func (c *Catalog) Observe(f func(*Store)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.observers = append(c.observers, f)
+}
+
+// ObserveDamage has f called when something of a store was found damaged, from a
+// goroutine of its own and with no lock held.
+func (c *Catalog) ObserveDamage(f func(*Store)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.damageObservers = append(c.damageObservers, f)
 }
 
 func (c *Catalog) committed(s *Store) {

@@ -173,6 +173,7 @@ func (s *Store) acquire(ctx context.Context) (engine *store.Store, fresh bool, e
 		Durability: s.catalog.options.Durability, OnLateSync: s.syncedLate,
 		OnCommit:   func(*store.Snapshot) { s.catalog.committed(s) },
 		Background: !s.catalog.options.ReadOnly, OnCompaction: s.compacted,
+		Checker: s.catalog.checker, OnDamage: s.damaged,
 	})
 	s.mu.Lock()
 	s.problem, s.judged = nil, info
@@ -513,6 +514,21 @@ func (s *Store) report(r store.StreamReport) { s.past().add(r) }
 func (s *Store) syncedLate(err error) {
 	s.about(s.catalog.options.Log.Error()).Err(err).Msg("commits are not on the disk")
 	s.past().fail(err)
+}
+
+// damaged logs that bytes of the store are no longer those that were written, and
+// has those told who show them.
+func (s *Store) damaged(found store.DamagedSegment) {
+	err := fmt.Errorf("the %s segment %d at offset %d is damaged: %s", found.Type, found.SegmentID, found.Offset, found.Reason)
+	s.about(s.catalog.options.Log.Error()).Err(err).Uint64("segment", found.SegmentID).Int64("offset", found.Offset).
+		Msg("damage found; what needs the segment's bytes fails from now on")
+	s.past().fail(err)
+	s.catalog.mu.Lock()
+	observers := s.catalog.damageObservers
+	s.catalog.mu.Unlock()
+	for _, observe := range observers {
+		observe(s)
+	}
 }
 
 // compacted logs what the store did by itself.

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/pflag"
+
+	"rvffs/store"
+)
+
+// verifyMode is a flag value.
+type verifyMode struct{ store.VerifyMode }
+
+// Set implements pflag.Value.
+func (m *verifyMode) Set(name string) (err error) {
+	m.VerifyMode, err = store.ParseVerifyMode(name)
+	return err
+}
+
+// Type implements pflag.Value.
+func (m *verifyMode) Type() string { return "mode" }
+
+// verifyUsage is what --verify means.
+const verifyUsage = "check the content hash of what is read: background (behind the reads), first (before anything is given out) or never"
+
+// registerVerify declares the flag for a command that gives out what a store holds.
+// A command ends soon, so it checks first.
+func registerVerify(flags *pflag.FlagSet) *verifyMode {
+	mode := &verifyMode{store.VerifyFirst}
+	flags.Var(mode, "verify", verifyUsage)
+	return mode
+}
+
+// withCheckedStore runs f on the store in file, which is opened for reading.
+func withCheckedStore(file string, mode *verifyMode, f func(*store.Store) error) error {
+	checker := store.NewChecker(mode.VerifyMode)
+	defer checker.Close()
+	s, err := store.OpenReadOnly(file, store.Options{Checker: checker})
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(s), s.Close())
+}

@@ -1,0 +1,193 @@
+package store
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// Checker compares the segments of stores with their content hashes when they are
+// first read. One checker serves any number of stores; Close ends its work.
+type Checker struct {
+	mode   VerifyMode
+	slots  chan struct{} // checks that somebody waits for, under way
+	ctx    context.Context
+	cancel context.CancelFunc
+	worker sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows; never held over I/O
+	files   []*checkQueue
+	of      map[*backing]*checkQueue
+	reports []func()
+	working bool
+	closed  bool
+}
+
+// checkQueue is what is to be checked of one file. The checker's mu guards it.
+type checkQueue struct {
+	source *backing
+	jobs   []checkJob
+}
+
+// checkJob is a segment of a snapshot, or its audit chain.
+type checkJob struct {
+	snapshot *Snapshot
+	segment  *checkedSegment // nil: the audit chain
+}
+
+// checkShare is the part of the time, in per cent, that checks behind the reads may
+// take.
+const checkShare ioShare = 30
+
+// jobsPerTurn is how many segments of one file are looked at before it is another
+// file's turn.
+const jobsPerTurn = 64
+
+// backgroundChecks bounds the checks behind the reads in this process.
+var backgroundChecks = make(chan struct{}, 1)
+
+// NewChecker makes a checker of a mode. VerifyNever needs none: then it is nil.
+func NewChecker(mode VerifyMode) *Checker {
+	if mode == VerifyNever {
+		return nil
+	}
+	c := &Checker{mode: mode, slots: make(chan struct{}, runtime.GOMAXPROCS(0)), of: map[*backing]*checkQueue{}}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c
+}
+
+// Close ends the checks that are under way behind reads. Later reads start none;
+// what was found stays known. It works on nil, too.
+func (c *Checker) Close() {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	c.closed = true
+	c.files, c.of, c.reports = nil, nil, nil
+	c.mu.Unlock()
+	c.cancel()
+	c.worker.Wait()
+}
+
+// enqueue has the checker come to a job some time.
+func (c *Checker) enqueue(source *backing, job checkJob) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	queue := c.of[source]
+	if queue == nil {
+		queue = &checkQueue{source: source}
+		c.of[source] = queue
+		c.files = append(c.files, queue)
+	}
+	queue.jobs = append(queue.jobs, job)
+	c.wake()
+}
+
+// tell has the checker call report, before anything else and with no lock held.
+func (c *Checker) tell(report func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	c.reports = append(c.reports, report)
+	c.wake()
+}
+
+// wake makes sure that somebody works. The caller holds mu.
+func (c *Checker) wake() {
+	if c.working {
+		return
+	}
+	c.working = true
+	c.worker.Go(c.work)
+}
+
+// work goes on until there is nothing left to do.
+func (c *Checker) work() {
+	for {
+		reports, source, jobs := c.next()
+		switch {
+		case len(reports) > 0:
+			for _, report := range reports {
+				report()
+			}
+		case source != nil:
+			c.turn(source, jobs)
+		default:
+			return
+		}
+	}
+}
+
+// next takes out what is to be done next: reports, before anything else, or some
+// jobs of the file whose turn it is.
+func (c *Checker) next() ([]func(), *backing, []checkJob) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.reports) > 0 {
+		reports := c.reports
+		c.reports = nil
+		return reports, nil, nil
+	}
+	if len(c.files) == 0 {
+		c.working = false
+		return nil, nil, nil
+	}
+	queue := c.files[0]
+	c.files = c.files[1:]
+	jobs := queue.jobs[:min(len(queue.jobs), jobsPerTurn)]
+	if queue.jobs = queue.jobs[len(jobs):]; len(queue.jobs) > 0 {
+		c.files = append(c.files, queue)
+	} else {
+		delete(c.of, queue.source)
+	}
+	return nil, queue.source, jobs
+}
+
+// turn does some jobs of one file, which is held open meanwhile.
+func (c *Checker) turn(source *backing, jobs []checkJob) {
+	select {
+	case backgroundChecks <- struct{}{}:
+		defer func() { <-backgroundChecks }()
+	case <-c.ctx.Done():
+		return
+	}
+	_, held := source.acquire()
+	if held == nil {
+		defer func() { _ = source.release() }() // nothing was written to it
+	}
+	for _, job := range jobs {
+		if held != nil || job.run(c.ctx) != nil {
+			job.putOff()
+		}
+	}
+}
+
+// run does the job, at the pace of work that nobody waits for.
+func (j checkJob) run(ctx context.Context) error {
+	if j.segment == nil {
+		defer j.snapshot.checks().table.leaveAudit()
+		return j.snapshot.settleAudit(ctx, checkShare)
+	}
+	return j.snapshot.settle(ctx, j.segment, checkShare)
+}
+
+// putOff lets a later read begin the job again: what cannot be read now is not
+// damaged for that.
+func (j checkJob) putOff() {
+	j.snapshot.source.retryCheck.Store(time.Now().Add(checkRetry).UnixNano())
+	if j.segment == nil {
+		j.snapshot.checks().table.leaveAudit()
+		return
+	}
+	j.segment.move(queued, unchecked)
+}
+
+// checkRetry is how long a file is left alone that could not be read.
+const checkRetry = 10 * time.Second

@@ -1,0 +1,713 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rvffs/segments"
+	"rvffs/store/vecio"
+)
+
+// watchedFiles tells of each read, which then may fail.
+type watchedFiles struct {
+	FileSystem
+	mu   sync.Mutex
+	read func(offset, length int64) error
+}
+
+func (w *watchedFiles) watch(read func(offset, length int64) error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.read = read
+}
+
+func (w *watchedFiles) Open(name string, write bool) (File, error) {
+	file, err := w.FileSystem.Open(name, write)
+	return &toldFile{file, w}, err
+}
+
+type toldFile struct {
+	File
+	files *watchedFiles
+}
+
+func (f *toldFile) ReadAt(p []byte, offset int64) (int, error) {
+	f.files.mu.Lock()
+	read := f.files.read
+	f.files.mu.Unlock()
+	if read != nil {
+		if err := read(offset, int64(len(p))); err != nil {
+			return 0, err
+		}
+	}
+	return f.File.ReadAt(p, offset)
+}
+
+// largeFiles holds a store with segments of so many rows of dimension 256, that is
+// about a KiB each.
+func largeFiles(t *testing.T, rows ...int) (*memoryFiles, []segments.DirectoryEntry) {
+	t.Helper()
+	files := newMemoryFiles()
+	s, err := Create("a.rvf", CreateOptions{Dimension: 256}, Options{Files: files, LockWait: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, count := range rows {
+		ingest(t, s, nil, make([]float32, count*256)...)
+	}
+	entries := s.Current().vectors()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files.names["a"] = files.names["a.rvf"]
+	delete(files.names, "a.rvf")
+	return files, entries
+}
+
+// readPart reads some bytes of the file as raw shows them.
+func readPart(ctx context.Context, s *Snapshot, offset, length int64) error {
+	view, err := s.part(offset, length)
+	if err != nil {
+		return err
+	}
+	reader, err := view.Open(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = ReadContext(ctx, reader, make([]byte, length), 0)
+	return errors.Join(err, reader.Close())
+}
+
+// TestBackgroundChecksAreBounded: each segment is read once, in order, in pieces of
+// a MiB at most and one at a time, when it was touched; a listing touches nothing.
+func TestBackgroundChecksAreBounded(t *testing.T) {
+	t.Parallel()
+	memory, entries := largeFiles(t, 3000, 5, 2500)
+	files := &watchedFiles{FileSystem: memory}
+	s, checker := openChecked(t, files, VerifyBackground)
+	snapshot := s.Current()
+	var mu sync.Mutex
+	var at []int64
+	var most, total int64
+	var reading, readers atomic.Int64
+	files.watch(func(offset, length int64) error {
+		readers.Store(max(readers.Load(), reading.Add(1)))
+		defer reading.Add(-1)
+		mu.Lock()
+		defer mu.Unlock()
+		at = append(at, offset)
+		most, total = max(most, length), total+length
+		return nil
+	})
+	if view, err := snapshot.VectorFile(t.Context(), vecio.FileNPY); err != nil || view.Size() == 0 {
+		t.Fatal(err)
+	}
+	if _, err := s.Status(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	checker.idle()
+	if status, err := s.Status(t.Context()); err != nil || status.CheckedSegments != 0 {
+		t.Errorf("a listing had %d segments checked, %v", status.CheckedSegments, err)
+	}
+	for round := range 3 {
+		at, most, total = nil, 0, 0
+		readers.Store(0)
+		for _, entry := range []segments.DirectoryEntry{entries[0], entries[2]} {
+			if err := readPart(t.Context(), snapshot, entry.Offset+1000, 10); err != nil {
+				t.Fatal(err)
+			}
+			checker.idle()
+		}
+		if round > 0 {
+			if total != 20 {
+				t.Errorf("reading again reads %d bytes", total)
+			}
+			continue
+		}
+		want := int64(2*(10+segments.HeaderSize)) + int64(entries[0].PayloadLength+entries[2].PayloadLength)
+		if total != want || most > 1<<20 || readers.Load() > 1 || !slices.IsSorted(at[1:3]) {
+			t.Errorf("%d bytes in %d reads of at most %d by %d at a time, want %d bytes", total, len(at), most, readers.Load(), want)
+		}
+	}
+	status, err := s.Status(t.Context())
+	if err != nil || status.CheckedSegments != 2 || status.UncheckedSegments != status.Segments-2 {
+		t.Errorf("%+v, %v", status, err)
+	}
+}
+
+// TestVerdictsOutliveTheStore: what is known of a segment goes on to later states
+// of the file, and to the store when it is opened again.
+func TestVerdictsOutliveTheStore(t *testing.T) {
+	t.Parallel()
+	memory, entries := largeFiles(t, 100, 200)
+	files := &watchedFiles{FileSystem: memory}
+	s, checker := openChecked(t, files, VerifyFirst)
+	whole := func(s *Store) error { return readPart(t.Context(), s.Current(), 0, s.Current().Size()) }
+	if err := whole(s); err != nil {
+		t.Fatal(err)
+	}
+	ingest(t, s, nil, make([]float32, 256)...)
+	read := map[int64]int64{}
+	files.watch(func(offset, length int64) error { read[offset] += length; return nil })
+	if err := whole(s); err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if n := read[entry.Offset+segments.HeaderSize]; n != 0 {
+			t.Errorf("the segment at %d is checked again after a commit", entry.Offset)
+		}
+	}
+	added := s.Current().vectors()[2]
+	if read[added.Offset+segments.HeaderSize] == 0 {
+		t.Error("what the commit wrote is not checked")
+	}
+	clear(read)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open("a", Options{Files: files, Checker: checker, Known: s.Known(), LockWait: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if err := whole(again); err != nil || len(read) != 1 {
+		t.Errorf("opened again, the store is read at %v, %v", read, err)
+	}
+	if _, err := again.Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	clear(read)
+	if err := whole(again); err != nil || len(read) < 3 {
+		t.Errorf("after a compaction the store is read at %v, %v", read, err)
+	}
+}
+
+// TestFirstChecksCanBeGivenUp: who waits for a check gives it up when he likes; who
+// did the work and gave up leaves it to the next.
+func TestFirstChecksCanBeGivenUp(t *testing.T) {
+	t.Parallel()
+	memory, entries := largeFiles(t, 3000)
+	files := &watchedFiles{FileSystem: memory}
+	s, _ := openChecked(t, files, VerifyFirst)
+	snapshot := s.Current()
+	begun, goOn := make(chan struct{}, 100), make(chan struct{})
+	files.watch(func(offset, length int64) error {
+		if offset >= entries[0].Offset && offset < endOf(entries[0]) {
+			begun <- struct{}{}
+			<-goOn
+		}
+		return nil
+	})
+	read := func(ctx context.Context) chan error {
+		done := make(chan error, 1)
+		go func() { done <- readPart(ctx, snapshot, entries[0].Offset+500, 4) }()
+		return done
+	}
+	worker, stopWorker := context.WithCancel(t.Context())
+	working := read(worker)
+	<-begun // it holds the check
+	waiter, stopWaiter := context.WithCancel(t.Context())
+	waiting := read(waiter)
+	patient := read(t.Context())
+	stopWaiter()
+	if err := <-waiting; !errors.Is(err, context.Canceled) {
+		t.Errorf("who gave up waiting: %v", err)
+	}
+	stopWorker()
+	close(goOn)
+	if err := <-working; !errors.Is(err, context.Canceled) {
+		t.Errorf("who gave up working: %v", err)
+	}
+	if err := <-patient; err != nil {
+		t.Errorf("who stayed: %v", err)
+	}
+	if status, err := s.Status(t.Context()); err != nil || status.CheckedSegments != 1 {
+		t.Errorf("%+v, %v", status, err)
+	}
+}
+
+// TestClosingEndsTheCheck: a checker that is closed in the middle of a segment lets
+// it be, and reading goes on.
+func TestClosingEndsTheCheck(t *testing.T) {
+	t.Parallel()
+	memory, entries := largeFiles(t, 3000, 10)
+	files := &watchedFiles{FileSystem: memory}
+	s, checker := openChecked(t, files, VerifyBackground)
+	begun, closed := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	files.watch(func(offset, length int64) error {
+		if length > 1000 {
+			once.Do(func() {
+				close(begun)
+				<-checker.ctx.Done()
+			})
+		}
+		return nil
+	})
+	touch := func(entry segments.DirectoryEntry) {
+		t.Helper()
+		if err := readPart(t.Context(), s.Current(), entry.Offset, 10); err != nil {
+			t.Error(err)
+		}
+	}
+	touch(entries[0])
+	<-begun
+	go func() {
+		checker.Close()
+		close(closed)
+	}()
+	<-closed
+	s.Current().source.retryCheck.Store(0) // some time later
+	touch(entries[0])
+	touch(entries[1])
+	checker.Close()
+	if checker.working {
+		t.Error("a closed checker works")
+	}
+	if status, err := s.Status(t.Context()); err != nil || status.CheckedSegments != 0 || status.DamagedCount != 0 {
+		t.Errorf("%+v, %v", status, err)
+	}
+}
+
+// TestChecksRest: behind the reads a check leaves the disk to others for 70 % of its
+// time; one that somebody waits for does not.
+func TestChecksRest(t *testing.T) {
+	t.Parallel()
+	for share, want := range map[ioShare]float64{checkShare: 0.3, fullSpeed: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			memory, entries := largeFiles(t, 3000)
+			file, err := slowFiles{memory}.Open("a", false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			segment, err := readHeader(file, entries[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			began, reads := time.Now(), (int64(segment.PayloadLength)+checkPiece-1)/checkPiece
+			if verdict, err := compareHash(t.Context(), file, segment, share); err != nil || verdict != segments.HashMatch {
+				t.Errorf("%v, %v", verdict, err)
+			}
+			worked := time.Duration(reads) * time.Millisecond
+			// A last pause may be owed.
+			if took := time.Since(began); float64(took) < float64(worked)/want-float64(worthPause) || float64(took) > float64(worked)/want+1e6 {
+				t.Errorf("at %d %%: %d reads of a millisecond take %v", share, reads, took)
+			}
+		})
+	}
+}
+
+// TestUnreadableIsNotDamaged: an error of the disk is no verdict.
+func TestUnreadableIsNotDamaged(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken disk")
+	for _, mode := range []VerifyMode{VerifyFirst, VerifyBackground} {
+		memory, entries := largeFiles(t, 3000)
+		files := &watchedFiles{FileSystem: memory}
+		s, checker := openChecked(t, files, mode)
+		tries := 0
+		files.watch(func(offset, length int64) error {
+			if offset > entries[0].Offset+1<<20 {
+				tries++
+				return broken
+			}
+			return nil
+		})
+		for range 2 {
+			err := readPart(t.Context(), s.Current(), entries[0].Offset, 10)
+			if errors.Is(err, broken) != (mode == VerifyFirst) || errors.Is(err, ErrCorrupt) {
+				t.Errorf("%s: %v", mode, err)
+			}
+			checker.idle()
+		}
+		if mode == VerifyBackground && tries != 1 {
+			t.Errorf("the disk was tried %d times within seconds", tries)
+		}
+		if status, err := s.Status(t.Context()); err != nil || status.DamagedCount != 0 || status.CheckedSegments != 0 {
+			t.Errorf("%s: %+v, %v", mode, status, err)
+		}
+		files.watch(nil)
+		s.Current().source.retryCheck.Store(0) // some time later
+		if err := readPart(t.Context(), s.Current(), entries[0].Offset, 10); err != nil {
+			t.Errorf("%s: %v", mode, err)
+		}
+		checker.idle()
+		if status, err := s.Status(t.Context()); err != nil || status.CheckedSegments != 1 {
+			t.Errorf("%s, the disk works again: %+v, %v", mode, status, err)
+		}
+	}
+}
+
+// TestMendedInPlace: a file that somebody changed is looked at anew.
+func TestMendedInPlace(t *testing.T) {
+	t.Parallel()
+	files := richFiles(t, busy)
+	s, _ := openChecked(t, files, VerifyFirst)
+	sound := everything(t, s.Current())
+	entry := s.Current().vectors()[1]
+	place := entry.Offset + segments.HeaderSize + 20
+	s, checker := openChecked(t, copied(t, files, place), VerifyFirst)
+	var told atomic.Int64
+	s.Current().source.onDamage = func(found DamagedSegment) {
+		if told.Add(1); found.Offset != entry.Offset {
+			t.Errorf("told of %+v", found)
+		}
+	}
+	for range 2 {
+		if err := readPart(t.Context(), s.Current(), place, 1); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("damaged: %v", err)
+		}
+	}
+	before := s.Current().Generation()
+	flip(t, s, place)
+	snapshot, err := s.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if snapshot.Generation() == before {
+		t.Error("the mended file still has the generation of the damaged one")
+	}
+	if failed := nothingWrong(t, "mended", everything(t, snapshot), sound); len(failed) > 0 {
+		t.Errorf("mended: %v cannot be read", failed)
+	}
+	if status, err := s.Status(t.Context()); err != nil || status.DamagedCount != 0 || status.Damage != "" {
+		t.Errorf("mended: %+v, %v", status, err)
+	}
+	checker.idle()
+	if told.Load() != 1 {
+		t.Errorf("told %d times", told.Load())
+	}
+}
+
+// TestChangedInPlace: bytes that somebody changes under a store that was checked and
+// read are looked at anew, also where the file is as long as before.
+func TestChangedInPlace(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []VerifyMode{VerifyFirst, VerifyBackground} {
+		s, checker := openChecked(t, copied(t, richFiles(t, busy), -1), mode)
+		sound := everything(t, s.Current())
+		checker.idle()
+		before := s.Current()
+		if again, err := s.Snapshot(t.Context()); err != nil || again != before {
+			t.Errorf("%s: without a change the state is another, %v", mode, err)
+		}
+		entry := before.vectors()[1]
+		flip(t, s, entry.Offset+segments.HeaderSize+20)
+		after, err := s.Snapshot(t.Context())
+		if err != nil || after.Generation() == before.Generation() {
+			t.Fatalf("%s: the changed file still has the generation it had, %v", mode, err)
+		}
+		everything(t, after)
+		checker.idle()
+		if after, err = s.Snapshot(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		failed := nothingWrong(t, mode.String(), everything(t, after), sound)
+		for _, name := range needs(entry) {
+			if !slices.Contains(failed, name) {
+				t.Errorf("%s: %s can be read; %v cannot", mode, name, failed)
+			}
+		}
+	}
+}
+
+// TestWireHashesAreChecked knows the hashes of the other dialect, and what has none.
+func TestWireHashesAreChecked(t *testing.T) {
+	t.Parallel()
+	image := wireStore(1, 2, 5, 9)
+	vector := bytes.Index(image, []byte{0, 0, 0x80, 0x3F}) // of id 1
+	hash := 0x28
+	for name, test := range map[string]struct {
+		change    func([]byte)
+		damaged   bool
+		unchecked bool
+	}{
+		"sound":           {func([]byte) {}, false, false},
+		"a vector":        {func(b []byte) { b[vector]++ }, true, false},
+		"the hash":        {func(b []byte) { b[hash]++ }, true, false},
+		"no hash":         {func(b []byte) { clear(b[hash : hash+16]); b[vector+3] ^= 1 }, false, true},
+		"another kind":    {func(b []byte) { b[0x20] = 9; b[vector+3] ^= 1 }, false, true},
+		"said to be XXH3": {func(b []byte) { b[0x20] = segments.ChecksumXXH3 }, true, false},
+	} {
+		for _, mode := range []VerifyMode{VerifyFirst, VerifyBackground} {
+			files := newMemoryFiles()
+			file, err := files.Create("a", 0o644)
+			if err != nil {
+				t.Fatal(err)
+			}
+			content := slices.Clone(image)
+			test.change(content)
+			if _, err := file.WriteAt(content, 0); err != nil {
+				t.Fatal(err)
+			}
+			s, checker := openChecked(t, files, mode)
+			if s.Current().Dialect() != segments.DialectWire {
+				t.Fatalf("%s: the dialect is %s", name, s.Current().Dialect())
+			}
+			look := func() error {
+				snapshot, err := s.Snapshot(t.Context())
+				if err == nil {
+					_, err = snapshot.Nearest(t.Context(), []Query{{Vector: []float32{6, 0}, K: 3}})
+				}
+				return err
+			}
+			err = look()
+			if mode == VerifyBackground {
+				if err != nil {
+					t.Errorf("%s, %s: before the verdict: %v", name, mode, err)
+				}
+				checker.idle()
+				err = look()
+			}
+			if errors.Is(err, ErrCorrupt) != test.damaged || !test.damaged && err != nil {
+				t.Errorf("%s, %s: %v", name, mode, err)
+			}
+			status, err := s.Status(t.Context())
+			if err != nil || status.DamagedCount != btoi(test.damaged) || status.UnhashedSegments != btoi(test.unchecked) {
+				t.Errorf("%s, %s: %+v, %v", name, mode, status, err)
+			}
+		}
+	}
+}
+
+// TestOldAuditEntriesAreChecked: what no manifest names any more belongs to raw.
+func TestOldAuditEntriesAreChecked(t *testing.T) {
+	t.Parallel()
+	files := richFiles(t, untouched)
+	s, _ := openChecked(t, copied(t, files, -1), VerifyFirst)
+	var old segments.Segment
+	live := s.Current().Live()
+	err := s.Current().source.with(t.Context(), func(file File) error {
+		return s.Current().walk(file, func(segment segments.Segment) error {
+			named := slices.ContainsFunc(live, func(entry segments.DirectoryEntry) bool { return entry.Offset == segment.Offset })
+			if segment.Type == segments.TypeWitness && !named && old.Offset == 0 {
+				old = segment
+			}
+			return nil
+		})
+	})
+	if err != nil || old.Offset == 0 {
+		t.Fatalf("no entry that nothing names: %v", err)
+	}
+	newest, _ := s.Current().lastOf(segments.TypeWitness)
+	for _, test := range []struct {
+		mode  VerifyMode
+		entry int64 // the damaged one
+	}{{VerifyFirst, old.Offset}, {VerifyBackground, old.Offset}, {VerifyFirst, newest.Offset}, {VerifyBackground, newest.Offset}} {
+		mode := test.mode
+		s, checker := openChecked(t, copied(t, files, test.entry+segments.HeaderSize+4), mode)
+		raw := func() error {
+			snapshot, err := s.Snapshot(t.Context())
+			if err == nil {
+				_, err = viewContent(t.Context(), snapshot.Raw())
+			}
+			return err
+		}
+		var told atomic.Int64
+		s.Current().source.onDamage = func(DamagedSegment) { told.Add(1) }
+		err := raw()
+		checker.idle()
+		for range 2 {
+			if err = raw(); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("%s: raw: %v", mode, err)
+			}
+			checker.idle()
+		}
+		ingest(t, s, []uint64{50}, 1, 1) // the audit chain grows
+		if err = raw(); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: raw after a commit: %v", mode, err)
+		}
+		checker.idle()
+		if told.Load() != 1 {
+			t.Errorf("%s: told %d times", mode, told.Load())
+		}
+		status, err := s.Status(t.Context())
+		if err != nil || status.DamagedCount != 1 || status.DamagedSegments[0].Offset != test.entry {
+			t.Errorf("%s: %+v, %v", mode, status, err)
+		}
+		if _, err := s.Current().VectorFile(t.Context(), vecio.FileNPY); err != nil {
+			t.Errorf("%s: the vectors: %v", mode, err)
+		}
+	}
+}
+
+// TestWriterOfADamagedStoreGoesOn: what is new is not held back by what is old, and
+// nothing that is made of damaged bytes gets a hash of its own.
+func TestWriterOfADamagedStoreGoesOn(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		mode VerifyMode
+		read bool
+	}{{VerifyNever, false}, {VerifyFirst, false}, {VerifyFirst, true}, {VerifyBackground, false}, {VerifyBackground, true}} {
+		mode := test.mode
+		files := richFiles(t, untouched)
+		s, _ := openChecked(t, files, VerifyNever)
+		entry := s.Current().ofType(segments.TypeKernel)[0]
+		vectors := s.Current().vectors()[0]
+		content := files.names["a"].content
+		cmdline := bytes.LastIndex(content, []byte("quiet"))
+		content[cmdline] ^= 0x20
+		content[vectors.Offset+segments.HeaderSize+15] ^= 0x20
+		s, checker := openChecked(t, files, mode)
+		if test.read {
+			everything(t, s.Current())
+			checker.idle()
+		}
+		ingest(t, s, nil, 8, 8)
+		ingest(t, s, []uint64{3}, 30, 30)
+		if _, err := s.Delete(t.Context(), []uint64{5}); err != nil {
+			t.Errorf("%s: delete: %v", mode, err)
+		}
+		if _, err := s.Compact(t.Context()); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: compaction: %v", mode, err)
+		}
+		header := []byte(fmt.Sprintf(`{"segment_id": %d, "vcpu_count": 4}`, entry.SegmentID))
+		if err := write(t, s, PartKernelHeader, header); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: a damaged kernel gets a new header: %v", mode, err)
+		}
+		if err := write(t, s, PartKernelImage, noise(700)); err != nil {
+			t.Errorf("%s: a damaged kernel is replaced: %v", mode, err)
+		}
+		if got := file(t, s, segments.TypeKernel, "image"); !bytes.Equal(got, noise(700)) {
+			t.Errorf("%s: the new image is another", mode)
+		}
+		if got := file(t, s, segments.TypeKernel, "cmdline"); len(got) != 0 {
+			t.Errorf("%s: the damaged command line goes on as %q", mode, got)
+		}
+	}
+}
+
+// TestIDsThatDecideAreChecked: which rows are live is found out by the ids of all
+// segments; as soon as a row is given out, all of them are looked at.
+func TestIDsThatDecideAreChecked(t *testing.T) {
+	t.Parallel()
+	files := richFiles(t, busy)
+	s, _ := openChecked(t, files, VerifyNever)
+	newest := s.Current().vectors()[3]
+	s, checker := openChecked(t, copied(t, files, newest.Offset+segments.HeaderSize+segments.VecPrefixSize), VerifyBackground)
+	view, err := s.Current().VectorFile(t.Context(), vecio.FileF32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := view.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if _, err := reader.ReadAt(make([]byte, 4), 0); err != nil && !errors.Is(err, ErrCorrupt) {
+		t.Fatal(err)
+	}
+	checker.idle()
+	if status, err := s.Status(t.Context()); err != nil || status.DamagedCount != 1 || status.DamagedSegments[0].Offset != newest.Offset {
+		t.Errorf("%+v, %v", status, err)
+	}
+}
+
+// TestCommitsForgetWhatDamageDecided: a stream that was open when damage was found
+// commits a state that knows of it.
+func TestCommitsForgetWhatDamageDecided(t *testing.T) {
+	t.Parallel()
+	files := richFiles(t, busy)
+	s, _ := openChecked(t, files, VerifyNever)
+	sound := everything(t, s.Current())
+	newest := s.Current().vectors()[3]
+	s, checker := openChecked(t, copied(t, files, newest.Offset+segments.HeaderSize+segments.VecPrefixSize), VerifyBackground)
+	stream, err := s.OpenAppend(StreamOptions{Format: vecio.JSON})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Write(t.Context(), []byte(`{"id":60,"vector":[1,1]}`+"\n")); err != nil {
+		t.Fatal(err)
+	}
+	goOn := holdChecks()
+	everything(t, s.Current()) // the stream's base
+	goOn()
+	checker.idle()
+	if err := stream.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	after := s.Current()
+	if after.vectors()[4].Offset <= newest.Offset || after.outdated() {
+		t.Fatal("the stream has committed nothing")
+	}
+	shown := everything(t, after)
+	for id := range 8 {
+		name := fmt.Sprintf("by-id/%d", id)
+		if got := shown[name]; got.err == nil && !bytes.Equal(got.content, sound[name].content) {
+			t.Errorf("%s is %s, it was %s", name, got.content, sound[name].content)
+		}
+	}
+	live, err := after.liveRows(t.Context())
+	if err != nil || !live.knows(newest.Offset) {
+		t.Errorf("the new state does not know of the damage, %v", err)
+	}
+}
+
+// TestCheckIndex finds the segments that bytes belong to, in directories as they
+// should not be, too.
+func TestCheckIndex(t *testing.T) {
+	t.Parallel()
+	entry := func(offset int64, payload uint64) segments.DirectoryEntry {
+		return segments.DirectoryEntry{Offset: offset, PayloadLength: payload, Type: segments.TypeVec}
+	}
+	index := newCheckIndex([]segments.DirectoryEntry{
+		entry(-5, 10), entry(0, 36), entry(50, 1), entry(100, 36), entry(150, 1<<63), entry(200, 6), entry(300, 0), entry(400, 1),
+	}, 464, nil)
+	offsets := func(index checkIndex) (all []int64) {
+		for i := range index {
+			all = append(all, index[i].Offset)
+		}
+		return all
+	}
+	if got := offsets(index); !slices.Equal(got, []int64{0, 100, 200, 300}) {
+		t.Errorf("the index holds %v", got)
+	}
+	for _, test := range []struct {
+		offset, length int64
+		want           []int64
+	}{
+		{0, 1, []int64{0}}, {99, 1, []int64{0}}, {99, 2, []int64{0, 100}}, {100, 1, []int64{100}}, {199, 1, []int64{100}},
+		{0, 1000, []int64{0, 100, 200, 300}}, {270, 30, nil}, {270, 31, []int64{300}}, {363, 9, []int64{300}}, {364, 9, nil}, {5, 0, nil},
+	} {
+		got := offsets(index.within(test.offset, test.length))
+		if test.length > 0 && !slices.Equal(got, test.want) {
+			t.Errorf("%d bytes at %d belong to %v, want %v", test.length, test.offset, got, test.want)
+		}
+	}
+	index[1].state.Store(uint32(damaged))
+	index[2].state.Store(uint32(sound))
+	later := newCheckIndex([]segments.DirectoryEntry{entry(0, 36), entry(100, 36), entry(200, 7), entry(300, 0), entry(400, 100)}, 1000, index)
+	var states []hashState
+	for i := range later {
+		states = append(states, later[i].load())
+	}
+	if !slices.Equal(states, []hashState{unchecked, damaged, unchecked, unchecked, unchecked}) {
+		t.Errorf("the states of the next index are %v", states)
+	}
+	index[3].state.Store(uint32(sound))
+	if later[3].load() != sound {
+		t.Error("what is found out later is not shared")
+	}
+}
+
+func TestParseVerifyMode(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []VerifyMode{VerifyNever, VerifyBackground, VerifyFirst} {
+		if got, err := ParseVerifyMode(mode.String()); err != nil || got != mode {
+			t.Errorf("%s: %v, %v", mode, got, err)
+		}
+	}
+	for _, name := range []string{"", "always", "First"} {
+		if _, err := ParseVerifyMode(name); !errors.Is(err, ErrInput) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
