@@ -6,9 +6,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
+
+	"rvffs/segments"
 )
 
 // TestCompactionGoesOnBesideStreams compacts again and again while streams of all
@@ -205,5 +209,60 @@ func TestCompactionDoubtsTheManifest(t *testing.T) {
 	}
 	if findings, err := s.Current().Verify(context.Background()); err != nil || len(findings.Findings) > 0 {
 		t.Errorf("%+v, %v", findings, err)
+	}
+}
+
+// hookedFiles calls a function when a compaction makes its new file.
+type hookedFiles struct {
+	FileSystem
+	made func()
+}
+
+func (f hookedFiles) Create(path string, perm os.FileMode) (File, error) {
+	file, err := f.FileSystem.Create(path, perm)
+	if strings.HasSuffix(path, temporarySuffix) && f.made != nil {
+		f.made()
+	}
+	return file, err
+}
+
+// TestCompactionTakesWhatWasBegunBefore commits a segment while a compaction goes on.
+// Its place in the file lies before that of vectors which were committed earlier.
+func TestCompactionTakesWhatWasBegunBefore(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	files := &hookedFiles{FileSystem: newMemoryFiles()}
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := s.writer.begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := []byte("kernel")
+	reserved, err := s.writer.reserve(session, nil, len(content), func() *extent { return &extent{kind: segments.TypeKernel, sealed: true} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = reserved.extent.writeBody(reserved.file, content, 0)
+	reserved.extent.pending.Done()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ingest(t, s, []uint64{1, 2}, 1, 1, 2, 2)
+	files.made = func() {
+		if _, err := s.writer.commit(session, change{added: []*extent{reserved.extent}}); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := s.Compact(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if found := s.Current().ofType(segments.TypeKernel); len(found) != 1 || found[0].PayloadLength != uint64(len(content)) {
+		t.Errorf("the segment is %+v", found)
+	}
+	if err := errors.Join(s.writer.end(session), s.Close()); err != nil {
+		t.Error(err)
 	}
 }

@@ -112,17 +112,18 @@ func (r *rewrite) fill(ctx context.Context, also *idSet, temporary string) (Comp
 	return r.takeOver(ctx, temporary)
 }
 
-// copyOthers copies, in file order, what is no vector and no bookkeeping from the
-// offset from up to the end of base: what the manifest names, wherever it lies and
-// whatever became of its header; and of what a walk finds besides each segment that
-// the engine does not understand, and the audit chain.
+// copyOthers copies, in file order, what is no vector and no bookkeeping and was not
+// copied before: what the manifest of base names, wherever it lies and whatever became
+// of its header; and of what a walk from the offset from on finds besides each segment
+// that the engine does not understand, and the audit chain. A segment that is named
+// only now may lie before others that were named long ago: its place was taken first.
 func (r *rewrite) copyOthers(old File, from int64, base *Snapshot) error {
 	named := map[int64]bool{}
 	var waiting []segments.DirectoryEntry // named, in file order
 	var total int64
 	for _, entry := range base.Live() {
 		named[entry.Offset] = true
-		if entry.Offset >= from && kept(entry.Type) {
+		if _, copied := r.moved[entry.Offset]; !copied && kept(entry.Type) {
 			waiting = append(waiting, entry)
 			total = min(total, math.MaxInt64/2) + int64(min(entry.PayloadLength, math.MaxInt64/2))
 		}
