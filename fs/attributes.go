@@ -32,21 +32,28 @@ type facts struct {
 	blockSize uint32
 }
 
-// ownedBy takes owner, group and time over from the backing file, and of its
-// mode the bits that mask lets through.
-func ownedBy(backing catalog.Attributes, mask os.FileMode) facts {
-	return facts{
-		mode: backing.Mode.Perm() & mask, uid: backing.UID, gid: backing.GID,
-		modified: backing.Modified, blockSize: pageSize,
-	}
+// rights make of the permissions that somebody has to a store's file, or a folder,
+// those to what is shown for it. The owner's, the group's and the others' are dealt
+// with alike.
+type rights func(os.FileMode) os.FileMode
+
+// only lets some of the permissions through.
+func only(mask os.FileMode) rights {
+	return func(mode os.FileMode) os.FileMode { return mode.Perm() & mask }
 }
 
-// folderOf describes the folder that stands for a file: who may read the file may
-// enter the folder.
-func folderOf(backing catalog.Attributes) facts {
-	described := ownedBy(backing, readable|writable)
-	described.mode |= described.mode & readable >> 2
-	return described
+// asFolder is for a folder that stands for a file: who may read the file may enter it.
+func asFolder(mode os.FileMode) os.FileMode {
+	return mode&(readable|writable) | mode&readable>>2
+}
+
+// ownedBy takes owner, group and time over from the backing file, and the rights that
+// its mode gives.
+func ownedBy(backing catalog.Attributes, given rights) facts {
+	return facts{
+		mode: given(backing.Mode.Perm()), uid: backing.UID, gid: backing.GID,
+		modified: backing.Modified, blockSize: pageSize,
+	}
 }
 
 // fill writes the facts down. Every node has one name, and folders do not count

@@ -10,7 +10,7 @@ import (
 	"rvffs/store/catalog"
 )
 
-func TestFolderOf(t *testing.T) {
+func TestRightsToFolders(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[os.FileMode]os.FileMode{
 		0o644: 0o755,
@@ -21,7 +21,7 @@ func TestFolderOf(t *testing.T) {
 		0o200: 0o200,
 		0:     0,
 	} {
-		if got := folderOf(catalog.Attributes{Mode: file}).mode; got != want {
+		if got := ownedBy(catalog.Attributes{Mode: file}, asFolder).mode; got != want {
 			t.Errorf("the folder of a file of mode %o has mode %o, want %o", file, got, want)
 		}
 	}
@@ -30,7 +30,7 @@ func TestFolderOf(t *testing.T) {
 func TestFill(t *testing.T) {
 	t.Parallel()
 	modified := time.Unix(1700000000, 123456789)
-	described := ownedBy(catalog.Attributes{Mode: 0o640, UID: 7, GID: 8, Modified: modified}, readable)
+	described := ownedBy(catalog.Attributes{Mode: 0o640, UID: 7, GID: 8, Modified: modified}, only(readable))
 	described.size, described.allocated = 1000, 513
 	var out fuse.Attr
 	described.fill(&out)

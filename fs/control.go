@@ -33,7 +33,7 @@ var (
 )
 
 func (t *tree) lookupControl(ctx context.Context, parent *nodefs.Inode, root *catalog.Folder, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := &controlNode{directory: directory{node{tree: t}}, root: root}
+	child := &controlNode{directory: directory{node{tree: t, list: ofFolder(root), rights: only(readable | executable)}}, root: root}
 	described, errno := child.facts()
 	if errno != 0 {
 		return nil, errno
@@ -47,7 +47,7 @@ func (n *controlNode) facts() (facts, syscall.Errno) {
 	if err != nil {
 		return facts{}, n.tree.folderErrno(controlName, "stat", err)
 	}
-	return ownedBy(backing, readable|executable), 0
+	return ownedBy(backing, n.rights), 0
 }
 
 // Getattr gives owner and time of the backing directory.
@@ -65,7 +65,7 @@ func (n *controlNode) Lookup(ctx context.Context, name string, out *fuse.EntryOu
 	if !found {
 		return nil, syscall.ENOENT
 	}
-	return n.tree.lookupLive(ctx, n.EmbeddedInode(), controlNumber+1+uint64(index), n.tree.files[name](ctx), n.root, out)
+	return n.tree.lookupLive(ctx, n.EmbeddedInode(), controlNumber+1+uint64(index), n.tree.files[name](ctx), n.root, n.list, out)
 }
 
 // OpendirHandle lists the files.

@@ -38,7 +38,7 @@ var (
 
 // newDraft makes a draft of a part of s, and answers a lookup with it.
 func (t *tree) newDraft(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, part store.EmbedPart, over bool, state viewState, out *fuse.EntryOut) (*draftNode, *nodefs.Inode) {
-	child := &draftNode{node: node{tree: t}, store: s, part: part, over: over, state: state}
+	child := &draftNode{node: t.viewNode(s, state, readable|writable), store: s, part: part, over: over, state: state}
 	child.facts(nil).fillEntry(out, 0, 0)
 	stable := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.Inode(string(part)), Gen: t.generation.Add(1) | newFile}
 	return child, parent.NewInode(ctx, child, stable)
@@ -53,7 +53,7 @@ func (n *draftNode) facts(handle nodefs.FileHandle) facts {
 	if err != nil || !backing.Of(n.state.origin) {
 		backing = catalog.AttributesOf(n.state.file)
 	}
-	described := ownedBy(backing, readable|writable)
+	described := ownedBy(backing, n.rights)
 	described.modified, described.blockSize = time.Now(), streamSize
 	writing, known := handle.(*streamHandle)
 	n.mu.Lock()

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"os"
 	"syscall"
 
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
@@ -33,7 +34,7 @@ func (t *tree) lookupEmbed(ctx context.Context, parent *nodefs.Inode, s *catalog
 		_, inode := t.newDraft(ctx, parent, s, part, view.Size() > 0, state, out)
 		return inode, 0
 	}
-	child := &embedNode{viewNode: viewNode{node: node{tree: t}, store: s, path: string(part), view: view, state: state}, part: part}
+	child := &embedNode{viewNode: viewNode{node: t.viewNode(s, state, t.writableParts()), store: s, path: string(part), view: view, state: state}, part: part}
 	child.facts().fillEntry(out, t.expiry.timeout(), viewTimeout)
 	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.Inode(string(part)), Gen: state.generation}), 0
 }
@@ -54,11 +55,12 @@ func (n *viewFolderNode) Create(ctx context.Context, name string, flags, _ uint3
 	return inode, handle, kind, errno
 }
 
-func (n *embedNode) facts() facts {
-	if n.tree.readOnly {
-		return n.viewNode.facts(readable)
+// writableParts are the permissions that there are for parts that can be written.
+func (t *tree) writableParts() os.FileMode {
+	if t.readOnly {
+		return readable
 	}
-	return n.viewNode.facts(readable | writable)
+	return readable | writable
 }
 
 // Getattr tells of the view.

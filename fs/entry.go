@@ -25,7 +25,7 @@ func (t *tree) lookupEntry(ctx context.Context, parent *nodefs.Inode, entry cata
 	)
 	switch entry.Kind {
 	case catalog.KindStore:
-		node := &storeNode{directory: directory{node{tree: t}}, store: entry.Store}
+		node := &storeNode{directory: directory{t.storeFolder(entry.Store)}, store: entry.Store}
 		described, errno = node.facts()
 		child, identity.Ino = node, entry.Store.Number()
 		if entry.Aside {
@@ -42,7 +42,7 @@ func (t *tree) lookupEntry(ctx context.Context, parent *nodefs.Inode, entry cata
 		// above the one that is locked already.
 		timeout = 0
 	default:
-		node := &folderNode{directory: directory{node{tree: t}}, folder: entry.Folder}
+		node := &folderNode{directory: directory{folderBase(t, entry.Folder)}, folder: entry.Folder}
 		described, errno = node.facts()
 		child, identity.Ino = node, entry.Folder.Number()
 	}

@@ -2,7 +2,6 @@ package fs
 
 import (
 	"context"
-	"os"
 	"syscall"
 
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
@@ -33,7 +32,7 @@ func (n *folderNode) facts() (facts, syscall.Errno) {
 	if err != nil {
 		return facts{}, n.tree.folderErrno(n.name(), "stat", err)
 	}
-	described := ownedBy(backing, os.ModePerm)
+	described := ownedBy(backing, n.rights)
 	described.mode |= backing.Mode & specialBits
 	return described, 0
 }
@@ -91,7 +90,7 @@ func (n *folderNode) Mkdir(ctx context.Context, name string, mode uint32, out *f
 	if n.tree.readOnly {
 		return nil, syscall.EROFS
 	}
-	entry, err := n.folder.Mkdir(ctx, name, modeOf(mode)&(os.ModePerm|os.ModeSticky))
+	entry, err := n.folder.Mkdir(ctx, name, newMode(n.folder, mode))
 	if err != nil {
 		return nil, n.tree.folderErrno(n.name(), "mkdir", err)
 	}

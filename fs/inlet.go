@@ -2,7 +2,6 @@ package fs
 
 import (
 	"context"
-	"os"
 	"syscall"
 
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
@@ -25,6 +24,14 @@ func appendInlet(name string, format vecio.Format) inlet {
 	return inlet{name: name, open: func(ctx context.Context, s *catalog.Store) (stream, error) { return s.OpenAppend(ctx, format) }}
 }
 
+// allowed are the rights to write, and to read where there is something to read.
+func (i inlet) allowed() rights {
+	if i.text != "" {
+		return only(readable | writable)
+	}
+	return only(writable)
+}
+
 // inletNode is a lookup of an inlet. Each lookup makes a new node: the kernel holds
 // a node's lock through each write, and so writers of one store do not wait for
 // each other here.
@@ -43,7 +50,7 @@ var (
 
 // lookupInlet answers a lookup of a file of s that is written to.
 func (t *tree) lookupInlet(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, to inlet, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := &inletNode{node: node{tree: t}, inlet: to, store: s}
+	child := &inletNode{node: node{tree: t, list: ofStore(s), rights: to.allowed()}, inlet: to, store: s}
 	described, errno := child.facts()
 	if errno != 0 {
 		return nil, errno
@@ -57,11 +64,7 @@ func (n *inletNode) facts() (facts, syscall.Errno) {
 	if err != nil {
 		return facts{}, n.tree.errno(n.store.Path(), "stat "+n.name, err)
 	}
-	mask := os.FileMode(writable)
-	if n.text != "" {
-		mask |= readable
-	}
-	described := ownedBy(backing, mask)
+	described := ownedBy(backing, n.node.rights)
 	described.size, described.blockSize = int64(len(n.text)), streamSize
 	return described, 0
 }

@@ -27,7 +27,7 @@ var (
 
 func (n *linkNode) facts() facts {
 	attributes := n.link.Attributes()
-	described := ownedBy(attributes, os.ModePerm)
+	described := ownedBy(attributes, only(os.ModePerm))
 	described.size = attributes.Size
 	return described
 }

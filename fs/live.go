@@ -34,8 +34,8 @@ type owner interface {
 }
 
 // lookupLive answers a lookup with a text, which the one who asks may know.
-func (t *tree) lookupLive(ctx context.Context, parent *nodefs.Inode, number uint64, content []byte, owner owner, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := &liveNode{node: node{tree: t}, content: content, owner: owner}
+func (t *tree) lookupLive(ctx context.Context, parent *nodefs.Inode, number uint64, content []byte, owner owner, list accessList, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	child := &liveNode{node: node{tree: t, list: list, rights: only(readable)}, content: content, owner: owner}
 	described, errno := child.facts()
 	if errno != 0 {
 		return nil, errno
@@ -52,7 +52,7 @@ func (n *liveNode) facts() (facts, syscall.Errno) {
 	if err != nil {
 		return facts{}, n.tree.folderErrno("", "stat", err)
 	}
-	described := ownedBy(backing, readable)
+	described := ownedBy(backing, n.rights)
 	described.size = int64(len(n.content))
 	return described, 0
 }

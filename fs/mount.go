@@ -65,7 +65,7 @@ func Mount(c *catalog.Catalog, mountPoint string, o Options) (*Server, error) {
 	}
 	c.Observe(t.expiry.committed)
 	c.ObserveDamage(t.damaged)
-	root := &folderNode{directory: directory{node{tree: t}}, folder: c.Root()}
+	root := &folderNode{directory: directory{folderBase(t, c.Root())}, folder: c.Root()}
 	server, err := mountPatiently(mountPoint, root, o.settings(root))
 	if err != nil {
 		return nil, fmt.Errorf("mount %s: %w", mountPoint, errors.New(strings.TrimSpace(err.Error())))
@@ -87,14 +87,15 @@ func (o Options) settings(root *folderNode) *nodefs.Options {
 			AllowOther:           o.AllowOther,
 			Options:              append([]string{"default_permissions"}, o.Flags...),
 			MaxWrite:             requestSize,
-			IgnoreSecurityLabels: true,
+			IgnoreSecurityLabels: !o.AllowOther, // access control lists are among them
+			EnableAcl:            o.AllowOther,
 			DisableXAttrs:        o.DisableAttributes,
 			FsName:               o.Source,
 			Name:                 TypeName,
 			DirectMount:          true,
 			DirectMountStrict:    os.Geteuid() == 0, // the helper can do no more
 			DisableSplice:        true,
-			ExtraCapabilities:    fuse.CAP_READDIRPLUS_AUTO,
+			ExtraCapabilities:    fuse.CAP_READDIRPLUS_AUTO | fuse.CAP_DONT_MASK,
 			Logger:               failures,
 		},
 		NullPermissions: true,

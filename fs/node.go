@@ -2,17 +2,44 @@ package fs
 
 import (
 	"context"
+	"os"
 	"syscall"
 
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"rvffs/store"
+	"rvffs/store/catalog"
 )
 
 // node is what every node has: a place in the tree, and answers to the
 // operations that mean the same everywhere.
 type node struct {
 	nodefs.Inode
-	tree *tree
+	tree   *tree
+	list   accessList // nil where there is none
+	rights rights
+}
+
+// accessList finds the access control list of what is behind a node.
+type accessList func() (store.AccessList, error)
+
+func ofStore(s *catalog.Store) accessList {
+	return func() (store.AccessList, error) { return s.AccessList(store.Origin{}) }
+}
+
+func ofFolder(f *catalog.Folder) accessList {
+	return func() (store.AccessList, error) { return f.AccessList(false) }
+}
+
+// storeFolder is what all nodes have, for a folder that stands for a store's file.
+func (t *tree) storeFolder(s *catalog.Store) node {
+	return node{tree: t, list: ofStore(s), rights: asFolder}
+}
+
+// folderBase is what all nodes have, for a plain folder.
+func folderBase(t *tree, f *catalog.Folder) node {
+	return node{tree: t, list: ofFolder(f), rights: only(os.ModePerm)}
 }
 
 var (
@@ -34,11 +61,29 @@ func (n *node) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
 	return 0
 }
 
-// Getxattr knows no attribute. The answer must never be ENOSYS, which would
+// listName is the attribute by which the kernel asks for access control lists, of
+// which it then decides as it does of modes.
+const listName = "system.posix_acl_access"
+
+// Getxattr knows no attribute but the access control list, of which the kernel is
+// told in mounts for several users. The answer must never be ENOSYS, which would
 // switch extended attributes off for the whole mount.
-func (n *node) Getxattr(context.Context, string, []byte) (uint32, syscall.Errno) {
-	return 0, syscall.ENODATA
+func (n *node) Getxattr(_ context.Context, name string, buffer []byte) (uint32, syscall.Errno) {
+	if name != listName || n.list == nil {
+		return 0, syscall.ENODATA
+	}
+	list, err := n.list()
+	if err != nil {
+		return 0, errnoOf(err)
+	}
+	if list = list.Map(n.permissions); list == nil {
+		return 0, syscall.ENODATA
+	}
+	return copyAttribute(buffer, list)
 }
+
+// permissions are the rights of somebody with these bits to what is behind the node.
+func (n *node) permissions(bits uint16) uint16 { return uint16(n.rights(os.FileMode(bits & 0o7))) }
 
 // Listxattr lists nothing.
 func (n *node) Listxattr(context.Context, []byte) (uint32, syscall.Errno) { return 0, 0 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"syscall"
 
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
@@ -35,7 +36,7 @@ var (
 )
 
 func lookupQuery(ctx context.Context, parent *storeNode, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := &queryNode{node: node{tree: parent.tree}, store: parent.store}
+	child := &queryNode{node: node{tree: parent.tree, list: ofStore(parent.store), rights: asQuestion}, store: parent.store}
 	described, errno := child.facts()
 	if errno != 0 {
 		return nil, errno
@@ -45,14 +46,15 @@ func lookupQuery(ctx context.Context, parent *storeNode, out *fuse.EntryOut) (*n
 	return parent.NewInode(ctx, child, identity), 0
 }
 
-// Who may read the store may ask it: a question is written, but changes nothing.
+// asQuestion lets those write who may read: a question is written, but changes nothing.
+func asQuestion(mode os.FileMode) os.FileMode { return mode&readable | mode&readable>>1 }
+
 func (n *queryNode) facts() (facts, syscall.Errno) {
 	backing, err := n.store.Attributes()
 	if err != nil {
 		return facts{}, n.tree.errno(n.store.Path(), "stat "+queryName, err)
 	}
-	described := ownedBy(backing, readable)
-	described.mode |= described.mode >> 1
+	described := ownedBy(backing, n.rights)
 	described.blockSize = streamSize
 	return described, 0
 }

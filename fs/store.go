@@ -2,7 +2,6 @@ package fs
 
 import (
 	"context"
-	"os"
 	"strings"
 	"syscall"
 
@@ -121,7 +120,7 @@ func (n *storeNode) facts() (facts, syscall.Errno) {
 	if err != nil {
 		return facts{}, n.tree.errno(n.store.Path(), "stat", err)
 	}
-	return folderOf(backing), 0
+	return ownedBy(backing, n.rights), 0
 }
 
 // Getattr gives owner, mode and time of the store file.
@@ -216,7 +215,7 @@ func (n *storeNode) lookupInlet(ctx context.Context, to inlet, out *fuse.EntryOu
 }
 
 func (n *storeNode) lookupText(ctx context.Context, name string, content []byte, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	return n.tree.lookupLive(ctx, n.EmbeddedInode(), n.store.Inode(name), content, n.store, out)
+	return n.tree.lookupLive(ctx, n.EmbeddedInode(), n.store.Inode(name), content, n.store, n.list, out)
 }
 
 // OpendirHandle lists the store's own names and the stores derived from it.
@@ -246,7 +245,7 @@ func (n *storeNode) Mkdir(ctx context.Context, name string, mode uint32, out *fu
 	if n.tree.readOnly {
 		return nil, n.tree.refusal()
 	}
-	child, err := n.store.Derive(ctx, name, os.FileMode(mode).Perm())
+	child, err := n.store.Derive(ctx, name, newMode(n.store.Folder(), mode).Perm())
 	if err != nil {
 		return nil, n.tree.errno(n.store.Path(), "derive", err)
 	}
@@ -278,7 +277,7 @@ func (n *storeNode) Rename(ctx context.Context, name string, to nodefs.InodeEmbe
 // it: `ls -l` asks for several in every folder.
 func (n *storeNode) Getxattr(ctx context.Context, name string, buffer []byte) (uint32, syscall.Errno) {
 	if !strings.HasPrefix(name, attributePrefix) {
-		return 0, syscall.ENODATA
+		return n.node.Getxattr(ctx, name, buffer)
 	}
 	if err := n.store.Allow(ctx, store.Read); err != nil {
 		return 0, n.tree.errno(n.store.Path(), "read an attribute", err)

@@ -33,7 +33,7 @@ var (
 
 // lookupVectors answers a lookup of a store's folder of vectors.
 func lookupVectors(ctx context.Context, parent *storeNode, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := &vectorsNode{directory: directory{node{tree: parent.tree}}, store: parent.store}
+	child := &vectorsNode{directory: directory{parent.tree.storeFolder(parent.store)}, store: parent.store}
 	return child.tree.lookupSnapshotFolder(ctx, parent.EmbeddedInode(), child, child.store, vectorsName, out)
 }
 
@@ -58,7 +58,7 @@ func (t *tree) snapshotFolder(ctx context.Context, s *catalog.Store, path string
 	if err != nil {
 		return facts{}, t.errno(s.Path(), "stat "+path, err)
 	}
-	described := folderOf(backing)
+	described := ownedBy(backing, asFolder)
 	described.modified = snapshot.Time()
 	return described, 0
 }

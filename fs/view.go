@@ -29,6 +29,11 @@ type viewNode struct {
 	spoiled atomic.Int64 // how often what the kernel keeps of it became useless
 }
 
+// viewNode is what all nodes have, for one that shows a state of a store.
+func (t *tree) viewNode(s *catalog.Store, state viewState, mask os.FileMode) node {
+	return node{tree: t, list: func() (store.AccessList, error) { return s.AccessList(state.origin) }, rights: only(mask)}
+}
+
 // viewState is the state of a store that a view shows.
 type viewState struct {
 	generation uint64 // tells it apart from others
@@ -61,23 +66,23 @@ func (t *tree) lookupView(ctx context.Context, parent *nodefs.Inode, s *catalog.
 
 // lookupViewAs is lookupView for a view whose node's identity is given.
 func (t *tree) lookupViewAs(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path string, view store.View, identity nodefs.StableAttr, state viewState, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := &viewNode{node: node{tree: t}, store: s, path: path, view: view, state: state}
+	child := &viewNode{node: t.viewNode(s, state, readable), store: s, path: path, view: view, state: state}
 	timeout := t.expiry.timeout()
 	if state.private {
 		timeout = 0
 	}
-	child.facts(readable).fillEntry(out, timeout, viewTimeout)
+	child.facts().fillEntry(out, timeout, viewTimeout)
 	return parent.NewInode(ctx, child, identity), 0
 }
 
 // facts are those of the file that holds what is shown. When another has taken its
 // place, which may be somebody else's, they are what was known of it last.
-func (n *viewNode) facts(mask os.FileMode) facts {
+func (n *viewNode) facts() facts {
 	backing, err := n.store.Attributes()
 	if err != nil || !backing.Of(n.state.origin) {
 		backing = catalog.AttributesOf(n.state.file)
 	}
-	described := ownedBy(backing, mask)
+	described := ownedBy(backing, n.rights)
 	described.modified = n.state.modified.Add(time.Duration(n.spoiled.Load()))
 	described.size, described.allocated = n.view.Size(), n.view.Allocated()
 	return described
@@ -86,7 +91,7 @@ func (n *viewNode) facts(mask os.FileMode) facts {
 // Getattr gives the exact size, and owner and mode of the store file. An open view
 // outlives its file.
 func (n *viewNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	n.facts(readable).fill(&out.Attr)
+	n.facts().fill(&out.Attr)
 	out.SetTimeout(viewTimeout)
 	return 0
 }

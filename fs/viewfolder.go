@@ -39,7 +39,7 @@ var (
 
 // lookupViewFolder answers a lookup of path, a folder of views below that of s.
 func (t *tree) lookupViewFolder(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path string, below []string, views viewFolder, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := &viewFolderNode{directory: directory{node{tree: t}}, store: s, path: path, below: below, views: views}
+	child := &viewFolderNode{directory: directory{t.storeFolder(s)}, store: s, path: path, below: below, views: views}
 	return t.lookupSnapshotFolder(ctx, parent, child, s, path, out)
 }
 

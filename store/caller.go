@@ -64,8 +64,8 @@ const (
 	Read
 )
 
-// permits says whether the mode bits of a file let a caller do something. An
-// access control list that the file may have is not asked.
+// permits says whether the mode bits of a file without an access control list let a
+// caller do something.
 func (c Caller) permits(info FileInfo, want Permission) bool {
 	shift := 0
 	switch {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -11,8 +12,8 @@ import (
 // folder from the root down to it and do with it what is wanted. The error is the
 // one that the caller would get there.
 //
-// A process that cannot take on the caller's rights goes by the mode bits of all
-// that is on the way.
+// A process that cannot take on the caller's rights goes by the modes and the access
+// control lists of all that is on the way.
 func (d *DirectoryFiles) Access(caller Caller, name string, want Permission) (info FileInfo, err error) {
 	examine := func(root int) error {
 		descriptor, err := d.openat(root, name, unix.O_PATH, 0)
@@ -44,19 +45,66 @@ func mayThread(descriptor int, info FileInfo, caller Caller, want Permission) er
 		return unix.Faccessat2(descriptor, "", uint32(want), unix.AT_EACCESS|unix.AT_EMPTY_PATH)
 	})
 	if errors.Is(err, unix.ENOSYS) { // before Linux 5.8
-		return caller.mayByMode(info, want)
+		return caller.mayByMode(descriptor, info, want)
 	}
 	return err
 }
 
-func (c Caller) mayByMode(info FileInfo, want Permission) error {
-	if !c.permits(info, want) {
+// mayByMode says whether mode and access control list of a file let the caller do
+// something.
+func (c Caller) mayByMode(descriptor int, info FileInfo, want Permission) error {
+	list, err := listOf(descriptor, accessList)
+	if err != nil {
+		return err
+	}
+	allowed := c.permits(info, want)
+	// Where the group bits, which are the list's mask, are all off, the kernel does not
+	// look at the list either.
+	if c.UID != 0 && list.valid() && info.Mode&0o070 != 0 {
+		allowed = list.permits(c, info, want)
+	}
+	if !allowed {
 		return unix.EACCES
 	}
 	return nil
 }
 
-// byMode walks to name and asks the mode bits of each folder, and of what is there.
+// listOf reads an access control list through a descriptor of any kind.
+func listOf(descriptor int, kind string) (AccessList, error) {
+	list, err := readGrowing(func(buffer []byte) (int, error) {
+		return unix.Getxattr("/proc/self/fd/"+strconv.Itoa(descriptor), kind, buffer)
+	})
+	if errors.Is(err, unix.ENODATA) || errors.Is(err, unix.ENOTSUP) {
+		return nil, nil
+	}
+	return list, err
+}
+
+// defaultList is the extended attribute of a folder in which stands what list is
+// given to things that are made in it.
+const defaultList = "system.posix_acl_default"
+
+// AccessList gives the access control list of what is at name, or of a folder the one
+// that it hands down, and says whose it is.
+func (d *DirectoryFiles) AccessList(name string, handedDown bool) (list AccessList, info FileInfo, err error) {
+	kind := accessList
+	if handedDown {
+		kind = defaultList
+	}
+	err = d.withRoot("read the access control list of", name, func(root int) error {
+		descriptor, err := d.openat(root, name, unix.O_PATH, 0)
+		if err != nil {
+			return err
+		}
+		if info, err = examined(descriptor); err == nil {
+			list, err = listOf(descriptor, kind)
+		}
+		return errors.Join(err, unix.Close(descriptor))
+	})
+	return list, info, err
+}
+
+// byMode walks to name and asks mode and list of each folder, and of what is there.
 func byMode(root int, name string, caller Caller, want Permission) (FileInfo, error) {
 	at := root
 	info, err := examined(root)
@@ -64,7 +112,7 @@ func byMode(root int, name string, caller Caller, want Permission) (FileInfo, er
 		if err != nil || part == "." {
 			break
 		}
-		if err = caller.mayByMode(info, Search); err != nil {
+		if err = caller.mayByMode(at, info, Search); err != nil {
 			break
 		}
 		var next int
@@ -78,7 +126,7 @@ func byMode(root int, name string, caller Caller, want Permission) (FileInfo, er
 		}
 	}
 	if err == nil {
-		err = caller.mayByMode(info, want)
+		err = caller.mayByMode(at, info, want)
 	}
 	return info, errors.Join(err, leave(root, at))
 }

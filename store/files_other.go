@@ -43,6 +43,12 @@ func (d *DirectoryFiles) Close() error { return d.root.Close() }
 // As gives the same files: the platform knows of no callers.
 func (d *DirectoryFiles) As(Caller) *DirectoryFiles { return d }
 
+// AccessList gives none: the platform knows of no lists.
+func (d *DirectoryFiles) AccessList(name string, _ bool) (AccessList, FileInfo, error) {
+	info, err := d.Stat(name)
+	return nil, info, err
+}
+
 // Access says what is at name.
 func (d *DirectoryFiles) Access(_ Caller, name string, _ Permission) (FileInfo, error) {
 	return d.Stat(name)

@@ -37,6 +37,36 @@ func (s *shownFile) is(info store.FileInfo) bool {
 	return s.info.Device == info.Device && s.info.Inode == info.Inode
 }
 
+// AccessList is that of the store's file, which must be the one that a snapshot is of,
+// if there is one; nil without a list.
+func (s *Store) AccessList(of store.Origin) (list store.AccessList, err error) {
+	var info store.FileInfo
+	err = s.at(func(folder directory, name string) error {
+		list, info, err = folder.AccessList(name, false)
+		return err
+	})
+	if err == nil && of != (store.Origin{}) && !of.Holds(info) {
+		err = fmt.Errorf("%w: another file took its place", store.ErrStale)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store %q: %w", s.Path(), err)
+	}
+	return list, nil
+}
+
+// AccessList is that of the backing folder, or the one that it hands down to what is
+// made in it; nil without a list.
+func (f *Folder) AccessList(handedDown bool) (list store.AccessList, err error) {
+	err = f.files.with(func(folder directory) error {
+		list, _, err = folder.AccessList(".", handedDown)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("folder %q: %w", f.Path(), err)
+	}
+	return list, nil
+}
+
 // setAttributes changes the file or folder at name, if it is the one shown. Else it
 // fails with store.ErrStale, after which the kernel looks the name up again, judges
 // anew and asks once more.

@@ -19,7 +19,8 @@ type directory interface {
 	Hold(name string) (*store.HeldFile, error)
 	// As is the same directory as it is to somebody else, and ends with this one.
 	As(caller store.Caller) directory
-	// Access is that of store.DirectoryFiles.
+	// Access and AccessList are those of store.DirectoryFiles.
+	AccessList(name string, handedDown bool) (store.AccessList, store.FileInfo, error)
 	Access(caller store.Caller, name string, want store.Permission) (store.FileInfo, error)
 	Mkdir(name string, perm os.FileMode) error
 	Rmdir(name string) error

@@ -61,6 +61,12 @@ func (s *Store) Name() string {
 	return name
 }
 
+// Folder is the plain folder that the store's file lies in.
+func (s *Store) Folder() *Folder {
+	folder, _ := s.where()
+	return folder
+}
+
 // where is the folder that the store's file lies in, and its name there.
 func (s *Store) where() (*Folder, string) {
 	s.catalog.mu.Lock()
