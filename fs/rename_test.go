@@ -320,16 +320,9 @@ func TestFoldersMoveUnderTheirUsers(t *testing.T) {
 		return err
 	})
 
-	over := make(chan struct{})
-	go func() {
-		m.working.Wait()
-		close(over)
-	}()
-	select {
-	case <-over:
-	case <-time.After(time.Duration(seconds)*time.Second + time.Minute):
-		panic("the mount hangs") // and tells where
-	}
+	hangs := time.AfterFunc(time.Duration(seconds)*time.Second+time.Minute, func() { panic("the mount hangs") })
+	m.working.Wait()
+	hangs.Stop()
 	t.Logf("done: %v; by a name that was not there: %v", m.counts, m.gone)
 	if err := stream.Close(); err != nil {
 		t.Error(err)

@@ -37,12 +37,23 @@ type Catalog struct {
 
 	mu              sync.Mutex // guards what follows, and all places; nothing else is locked under it, and it is never held over I/O
 	tree            *tree
-	read            time.Time // when tree was made
+	read            time.Time     // when tree was made
+	moving          chan struct{} // closed when the rename that is under way is over; nil without one
+	moves           uint64        // how many there were
 	stores          map[*Store]struct{}
 	observers       []func(*Store)
 	damageObservers []func(*Store)
 
 	open openStores
+	late lateLooks
+	// patience is how long one file or folder that is looked at for the tree, or a
+	// store that is being closed, may keep those waiting who want something else.
+	// What answers later is taken into account then; until that it is shown as it was.
+	patience time.Duration
+
+	// background are the reading of folders and the closing of stores, which nobody
+	// but Close waits for to the end.
+	background sync.WaitGroup
 
 	numbers atomic.Uint64 // spans of inode numbers given out
 }
@@ -62,12 +73,18 @@ func Open(dir string, options Options) (*Catalog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open directory %q: %w", dir, err)
 	}
-	c := &Catalog{name: absolute, disk: disk, files: onDisk{disk}, options: options, naming: newTurn(), stores: map[*Store]struct{}{}}
+	c := newCatalog(onDisk{disk}, options)
+	c.name, c.disk = absolute, disk
+	return c, nil
+}
+
+func newCatalog(files directory, options Options) *Catalog {
+	c := &Catalog{files: files, options: options, patience: freshness, naming: newTurn(), stores: map[*Store]struct{}{}}
 	c.open.limit = options.openStores()
 	c.root = c.newFolder(position{}, fileKey{})
-	c.root.files.open.Adopt(c.files)
+	c.root.files.open.Adopt(files)
 	c.checker = store.NewChecker(options.Verify)
-	return c, nil
+	return c
 }
 
 // Close commits what streams still hold, and closes all stores.
@@ -79,6 +96,7 @@ func (c *Catalog) Close() error {
 		stores = append(stores, s)
 	}
 	c.mu.Unlock()
+	c.background.Wait()
 	var problems []error
 	for _, s := range stores {
 		problems = append(problems, s.close())
@@ -143,7 +161,7 @@ func (c *Catalog) known() (t *tree, good bool) {
 }
 
 // refresh makes the tree not older than freshness. While somebody else is reading
-// folders or renaming, the former tree does.
+// folders or renaming, and when reading takes long, the former tree does.
 func (c *Catalog) refresh(ctx context.Context) error {
 	t, good := c.known()
 	if good {
@@ -156,10 +174,35 @@ func (c *Catalog) refresh(ctx context.Context) error {
 	} else if !c.naming.tryTake() {
 		return nil
 	}
-	defer c.naming.give()
 	if t, good = c.known(); good {
+		c.naming.give()
 		return nil
 	}
+	reading, stop := context.WithCancel(context.Background())
+	defer context.AfterFunc(ctx, stop)()
+	done := make(chan error, 1)
+	c.background.Go(func() {
+		defer c.naming.give()
+		done <- c.readFolders(reading, t)
+	})
+	var patient <-chan time.Time
+	if t != nil {
+		timer := time.NewTimer(c.patience)
+		defer timer.Stop()
+		patient = timer.C
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-patient:
+		return nil
+	}
+}
+
+// readFolders makes a tree that is newer than t. The caller holds the turn.
+func (c *Catalog) readFolders(ctx context.Context, t *tree) error {
 	began := time.Now()
 	var former map[string]*folderScan
 	if t != nil {
@@ -169,6 +212,7 @@ func (c *Catalog) refresh(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read directory %q: %w", c.name, err)
 	}
+	c.late.forget()
 	if !same {
 		t = buildTree(scans, t, nil)
 	}

@@ -110,11 +110,11 @@ func (s *Store) rename(ctx context.Context, target *Folder, newName string) erro
 	c.mu.Lock()
 	t, from, folder := c.tree, s.place.path(), s.place.folder
 	to := join(target.place.path(), newName)
-	s.place.begin()
+	c.begin(&s.place)
 	c.mu.Unlock()
 	err := c.as(ctx).RenameNew(from, to)
 	if err != nil {
-		c.show(t, s.place.settle)
+		c.show(t, func() { c.settle(&s.place) })
 		return err
 	}
 	found := t.facts(from)
@@ -125,7 +125,7 @@ func (s *Store) rename(ctx context.Context, target *Folder, newName string) erro
 		delete(folder.stores, oldName)
 		target.stores[newName] = s
 		s.place.folder, s.place.name = target, newName
-		s.place.settle()
+		c.settle(&s.place)
 	})
 	return nil
 }
@@ -162,10 +162,10 @@ func (c *Catalog) renameFolder(ctx context.Context, folder, target *Folder, newN
 	t, former := c.tree, folder.place.folder
 	from, oldName := folder.place.path(), folder.place.name
 	to := join(target.place.path(), newName)
-	folder.place.begin()
+	c.begin(&folder.place)
 	c.mu.Unlock()
 	if err := c.as(ctx).RenameNew(from, to); err != nil {
-		c.show(t, folder.place.settle)
+		c.show(t, func() { c.settle(&folder.place) })
 		return from, former, err
 	}
 	c.show(t.moved(from, to), func() {
@@ -174,7 +174,7 @@ func (c *Catalog) renameFolder(ctx context.Context, folder, target *Folder, newN
 		}
 		target.folders[newName] = folder
 		folder.place.folder, folder.place.name = target, newName
-		folder.place.settle()
+		c.settle(&folder.place)
 	})
 	return from, former, nil
 }

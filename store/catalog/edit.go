@@ -131,7 +131,8 @@ func underneath(name, from, to string) (string, bool) {
 	return name, false
 }
 
-// reread takes into the tree what stands at a name of a folder now.
+// reread takes into the tree what stands at a name of a folder now. Nobody else waits
+// long when that does not answer.
 func (c *Catalog) reread(ctx context.Context, f *Folder, name string) error {
 	return c.rereadDerived(ctx, f, name, nil)
 }
@@ -139,30 +140,75 @@ func (c *Catalog) reread(ctx context.Context, f *Folder, name string) error {
 // rereadDerived is reread for a store that was derived just now in its parent's
 // folder.
 func (c *Catalog) rereadDerived(ctx context.Context, f *Folder, name string, parent *Store) error {
+	for {
+		under, err := c.tryReread(ctx, f, name, parent)
+		if err != nil || under == nil {
+			return err
+		}
+		select {
+		case <-under:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// tryReread is one attempt, after which there may still be something to wait for.
+func (c *Catalog) tryReread(ctx context.Context, f *Folder, name string, parent *Store) (under chan struct{}, err error) {
 	if err := c.naming.take(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	defer c.naming.give()
 	c.mu.Lock()
-	t, folder, derivedIn := c.tree, f.place.path(), ""
+	t, folder, key, derivedIn := c.tree, f.place.path(), lookKey{f.identity, name}, ""
 	if parent != nil {
 		derivedIn = parent.place.path()
 	}
 	c.mu.Unlock()
 	if t == nil {
-		return nil // nothing was read yet
+		return nil, nil // nothing was read yet
 	}
 	scan, known := t.scans[folder]
 	if !known || f == c.root && name == ControlFolder {
-		return nil
+		return nil, nil
 	}
-	now, err := f.look(ctx, name, scan.stores[name])
-	if err != nil || now.nothing() && !scan.has(name) {
-		return err
+	results, err := lookNow(ctx, &c.late, []lookKey{key}, c.patience, func() looker[nameFound] {
+		return &nameLooker{ctx: ctx, folder: f, name: name, former: scan.stores[name]}
+	})
+	if err != nil {
+		return nil, err
 	}
-	c.show(t.edited(edit{folder, name, now, derivedIn}), func() {})
-	return nil
+	if !results[0].known {
+		return c.late.over(key), nil
+	}
+	now := results[0].found
+	if now.err != nil || now.nothing() && !scan.has(name) {
+		return nil, now.err
+	}
+	c.show(t.edited(edit{folder, name, now.standsAt, derivedIn}), func() {})
+	return nil, nil
 }
+
+// nameFound is what stands at a name, or why that cannot be told.
+type nameFound struct {
+	standsAt
+	err error
+}
+
+// nameLooker looks at one name of a folder.
+type nameLooker struct {
+	ctx    context.Context
+	folder *Folder
+	name   string
+	former *facts
+}
+
+func (l *nameLooker) look(int) nameFound {
+	now, err := l.folder.look(l.ctx, l.name, l.former)
+	return nameFound{now, err}
+}
+
+func (l *nameLooker) close() {}
 
 // show makes a tree the newest, together with changes of places. The caller holds the
 // turn.

@@ -75,7 +75,7 @@ func (s *Store) Identity(ctx context.Context) (Identity, error) {
 	}
 	var parent *store.Snapshot
 	if told.parent != "" {
-		if parent, err = s.catalog.store(told.parent).Snapshot(ctx); err != nil && ctx.Err() != nil {
+		if parent, err = told.store.Snapshot(ctx); err != nil && ctx.Err() != nil {
 			return Identity{}, err
 		}
 	}
@@ -101,6 +101,7 @@ func (s *Store) Identity(ctx context.Context) (Identity, error) {
 // relatives are the other files that a store's identity speaks of.
 type relatives struct {
 	parent  string // "" for none
+	store   *Store // the parent
 	copies  []string
 	private bool // some of them not everybody reaches
 	all     bool // this viewer reaches all
@@ -122,7 +123,7 @@ func (s *Store) relatives(snapshot *store.Snapshot, viewer *viewer) relatives {
 		return seen
 	}
 	if parent, nested := t.parent[file]; nested && may(parent, viewer.mayRead) {
-		told.parent = parent
+		told.parent, told.store = parent, s.catalog.storeAt(parent)
 	}
 	if identity, known := snapshot.Identity(); known {
 		for _, other := range t.copies[identity.FileID] {

@@ -2,8 +2,8 @@ package catalog
 
 import (
 	"container/list"
-	"errors"
 	"sync"
+	"time"
 )
 
 // openStores keeps the number of stores that are open without being used within a
@@ -22,26 +22,44 @@ type openStores struct {
 // may be open.
 const knowledgePerOpen = 16
 
-// opened counts a store in and closes others when there are too many.
-func (o *openStores) opened(s *Store) error {
+// opened counts a store in, and gives those that are to be closed when there are too
+// many.
+func (o *openStores) opened(s *Store) (idle []*Store) {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.closed.remove(s)
 	o.open.add(s)
-	idle := o.open.surplus(o.limit)
-	o.mu.Unlock()
-	var problems []error
-	for _, candidate := range idle {
-		// It has left the list before: whoever opens it again meanwhile puts it
-		// back, and does not lose it by what comes after.
-		closed, err := candidate.closeIdle()
-		problems = append(problems, err)
-		if closed {
-			o.remember(candidate)
-		} else {
-			o.keep(candidate)
+	return o.open.surplus(o.limit)
+}
+
+// retire closes a store that nobody uses, and leaves one that takes long over it to
+// itself.
+func (c *Catalog) retire(idle *Store) {
+	done := make(chan struct{})
+	c.background.Go(func() {
+		defer close(done)
+		if err := c.open.retire(idle); err != nil {
+			c.options.Log.Warn().Err(err).Msg("closing an idle store failed")
 		}
+	})
+	patient := time.NewTimer(c.patience)
+	defer patient.Stop()
+	select {
+	case <-done:
+	case <-patient.C:
 	}
-	return errors.Join(problems...)
+}
+
+// retire closes a store that was taken out of the list. Whoever opens it again
+// meanwhile puts it back, and does not lose it by what comes after.
+func (o *openStores) retire(s *Store) error {
+	closed, err := s.closeIdle()
+	if closed {
+		o.remember(s)
+	} else {
+		o.keep(s)
+	}
+	return err
 }
 
 // remember notes that a closed store knows something, and lets the one that was

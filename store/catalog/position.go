@@ -46,14 +46,31 @@ func (p *position) standing() (now standing, moving chan struct{}) {
 	}
 }
 
-// begin notes that the place is about to be renamed; settle, that it was, or was not.
-// Between the two a path may lead nowhere. The caller holds mu.
-func (p *position) begin() { p.moving = make(chan struct{}) }
+// begin notes that a place is about to be renamed; settle, that it was, or was not.
+// Between the two a path may lead nowhere. The caller holds the turn and mu.
+func (c *Catalog) begin(p *position) {
+	p.moving = make(chan struct{})
+	c.moving = p.moving
+}
 
-func (p *position) settle() {
+func (c *Catalog) settle(p *position) {
 	close(p.moving)
-	p.moving = nil
+	p.moving, c.moving = nil, nil
 	p.moves++
+	c.moves++
+}
+
+// moved says whether anything was renamed since there had been so many renames, and
+// waits for a rename that is under way.
+func (c *Catalog) moved(since uint64) bool {
+	c.mu.Lock()
+	moving, moves := c.moving, c.moves
+	c.mu.Unlock()
+	if moving != nil {
+		<-moving
+		return true
+	}
+	return moves != since
 }
 
 // pathOf is the path of a place at this moment.

@@ -33,30 +33,37 @@ type symlink struct {
 // nothing changed: file systems keep time in steps of a clock tick.
 const settleTime = 50 * time.Millisecond
 
+// firstPatience is how many times as long as others a folder is waited for of which
+// nothing is known yet.
+const firstPatience = 10
+
 // scanFolder reads the folder at a path below another, unless it still is as former
-// describes it.
+// describes it. What does not answer is taken to be as it was.
 func (c *Catalog) scanFolder(ctx context.Context, from directory, name string, former *folderScan) (*folderScan, error) {
-	info, err := from.Stat(name)
+	key, within := lookKey{name: name}, firstPatience*c.patience
+	if former != nil {
+		key, within = lookKey{keyOf(&facts{info: former.info}), "."}, c.patience
+	}
+	results, err := lookAll(ctx, &c.late, []lookKey{key}, within, func() looker[folderNames] {
+		return &nameReader{catalog: c, from: from, name: name, former: former}
+	})
 	if err != nil {
 		return nil, err
 	}
-	if former != nil && former.settled && former.is(info) {
+	names := results[0].found
+	switch {
+	case !results[0].known:
+		c.options.Log.Warn().Str("folder", name).Msg("does not answer, and is shown as it was")
+		if former == nil {
+			return &folderScan{}, nil
+		}
+		return former, nil
+	case names.err != nil:
+		return nil, names.err
+	case names.scan == former:
 		return former, nil
 	}
-	folder, err := from.OpenFolder(name)
-	if err != nil {
-		return nil, err
-	}
-	scan := &folderScan{symlinks: map[string]symlink{}}
-	if scan.info, err = folder.Info(); err == nil {
-		scan.settled = time.Since(scan.info.Modified) > settleTime
-		err = c.fill(ctx, scan, from, folder, name, former)
-	}
-	if err = errors.Join(err, folder.Close()); err != nil {
-		return nil, err
-	}
-	slices.Sort(scan.folders)
-	return scan, nil
+	return c.fill(ctx, names, from, name, former)
 }
 
 // is says whether info is of the folder that was read, and as it was then.
@@ -64,19 +71,63 @@ func (s *folderScan) is(info store.FileInfo) bool {
 	return s.info.Device == info.Device && s.info.Inode == info.Inode && s.info.Modified.Equal(info.Modified)
 }
 
-// fill reads what an open folder holds into scan.
-func (c *Catalog) fill(ctx context.Context, scan *folderScan, from directory, folder listing, name string, former *folderScan) error {
+// folderNames is what a folder's own blocks tell.
+type folderNames struct {
+	scan       *folderScan // the former one when nothing changed
+	candidates []string    // files that may be stores
+	err        error
+}
+
+// nameReader reads the names of one folder.
+type nameReader struct {
+	catalog *Catalog
+	from    directory
+	name    string
+	former  *folderScan
+}
+
+func (r *nameReader) close() {}
+
+func (r *nameReader) look(int) folderNames {
+	names, err := r.read()
+	names.err = err
+	return names
+}
+
+func (r *nameReader) read() (names folderNames, err error) {
+	info, err := r.from.Stat(r.name)
+	if err != nil {
+		return names, err
+	}
+	if r.former != nil && r.former.settled && r.former.is(info) {
+		names.scan = r.former
+		return names, nil
+	}
+	folder, err := r.from.OpenFolder(r.name)
+	if err != nil {
+		return names, err
+	}
+	return names, errors.Join(r.list(folder, &names), folder.Close())
+}
+
+func (r *nameReader) list(folder listing, names *folderNames) (err error) {
+	scan := &folderScan{symlinks: map[string]symlink{}}
+	names.scan = scan
+	if scan.info, err = folder.Info(); err != nil {
+		return err
+	}
+	scan.settled = time.Since(scan.info.Modified) > settleTime
 	entries, err := folder.Entries()
 	if err != nil {
 		return err
 	}
-	candidates := make([]string, 0, len(entries))
+	names.candidates = make([]string, 0, len(entries))
 	for _, entry := range entries {
-		full := join(name, entry.Name)
+		full := join(r.name, entry.Name)
 		switch {
-		case full == ControlFolder && from == c.files:
+		case full == ControlFolder && r.from == r.catalog.files:
 		case entry.Type.IsRegular() && store.IsTemporary(entry.Name):
-			c.sweep(from, full)
+			r.catalog.sweep(r.from, full)
 		case entry.Type.IsDir():
 			scan.folders = append(scan.folders, entry.Name)
 		case entry.Type == fs.ModeSymlink:
@@ -84,25 +135,80 @@ func (c *Catalog) fill(ctx context.Context, scan *folderScan, from directory, fo
 				scan.symlinks[entry.Name] = link
 			}
 		case entry.Type.IsRegular() && candidate(entry.Name):
-			candidates = append(candidates, entry.Name)
+			names.candidates = append(names.candidates, entry.Name)
 		}
 	}
+	slices.Sort(scan.folders)
+	return nil
+}
+
+// fill looks at those files of a folder that may be stores.
+func (c *Catalog) fill(ctx context.Context, names folderNames, from directory, name string, former *folderScan) (*folderScan, error) {
+	scan, folder := names.scan, keyOf(&facts{info: names.scan.info})
 	var known map[string]*facts
 	if former != nil {
 		known = former.stores
 	}
-	found, err := look(ctx, folder, candidates, known)
-	if err != nil {
-		return err
+	keys := make([]lookKey, len(names.candidates))
+	for i, candidate := range names.candidates {
+		keys[i] = lookKey{folder, candidate}
 	}
-	scan.stores = make(map[string]*facts, len(candidates))
-	for i, candidate := range candidates {
-		before := known[candidate]
-		if now := found[i]; now.shown(before) {
+	found, err := lookAll(ctx, &c.late, keys, c.patience, func() looker[fileFound] {
+		return &fileReader{from: from, folder: name, names: names.candidates, former: known, lookReader: lookReader{file: tailReader{ctx: ctx}}}
+	})
+	if err != nil {
+		return nil, err
+	}
+	scan.stores = make(map[string]*facts, len(names.candidates))
+	for i, candidate := range names.candidates {
+		before, now := known[candidate], found[i].found.facts
+		switch {
+		case found[i].found.err != nil:
+			return nil, found[i].found.err
+		case !found[i].known:
+			c.options.Log.Warn().Str("store", join(name, candidate)).Msg("does not answer, and is shown as it was")
+			scan.settled = false
+			if now = before; now == nil {
+				now = &facts{isStore: isStoreName(candidate)}
+			}
+		}
+		if now.shown(before) {
 			scan.stores[candidate] = now
 		}
 	}
-	return nil
+	return scan, nil
+}
+
+// fileFound is what a file tells about itself: nothing when it is gone.
+type fileFound struct {
+	facts *facts
+	err   error // why the folder could not be opened
+}
+
+// fileReader looks at files of one folder.
+type fileReader struct {
+	lookReader
+	from   directory
+	folder string
+	names  []string
+	former map[string]*facts
+}
+
+func (r *fileReader) look(i int) fileFound {
+	if r.files == nil {
+		folder, err := r.from.OpenFolder(r.folder)
+		if err != nil {
+			return fileFound{err: err}
+		}
+		r.files = folder
+	}
+	return fileFound{facts: r.facts(r.names[i], r.former[r.names[i]])}
+}
+
+func (r *fileReader) close() {
+	if r.files != nil {
+		_ = r.files.Close()
+	}
 }
 
 // readSymlink reads a symlink of an open folder; false when it is gone.

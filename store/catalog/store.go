@@ -193,8 +193,8 @@ func (s *Store) acquire(ctx context.Context) (engine *store.Store, fresh bool, e
 	if err != nil {
 		return nil, false, errors.Join(err, s.hold(nil).letGo())
 	}
-	if err := s.catalog.open.opened(s); err != nil {
-		s.catalog.options.Log.Warn().Err(err).Msg("closing idle stores failed")
+	for _, idle := range s.catalog.open.opened(s) {
+		s.catalog.retire(idle)
 	}
 	return engine, true, nil
 }

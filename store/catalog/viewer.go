@@ -39,6 +39,7 @@ func (c *Catalog) look(ctx context.Context, see func(v *viewer)) error {
 	for {
 		v.open, v.children = nil, map[string]*sighting{}
 		c.mu.Lock()
+		moves := c.moves
 		see(v)
 		c.mu.Unlock()
 		if len(v.open) == 0 {
@@ -49,6 +50,10 @@ func (c *Catalog) look(ctx context.Context, see func(v *viewer)) error {
 				return err
 			}
 			_, err := c.files.Access(v.caller, asked.path, asked.want)
+			if vanished(err) && c.moved(moves) {
+				delete(v.answers, asked) // it is asked again where the file stands now
+				continue
+			}
 			v.answers[asked] = err == nil
 		}
 	}
