@@ -179,7 +179,11 @@ func (h *history) run(count int) (err error) {
 	return errors.Join(h.compare(), h.reopen(), h.compare(), h.store.Close(), h.reader.Close())
 }
 
-func (h *history) options() Options { return Options{Files: h.files, LockWait: -1} }
+// options has all that is read checked, so that what is taken for damage when it is
+// none shows.
+func (h *history) options() Options {
+	return Options{Files: h.files, LockWait: -1, Checker: NewChecker(VerifyFirst)}
+}
 
 // value is the first component of a new vector.
 func (h *history) value() float32 { h.last++; return h.last }

@@ -37,7 +37,11 @@ func TestWritersReadersAndCompactionAtOnce(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	name := filepath.Join(folder, "a.rvf")
-	s, err := Create(name, CreateOptions{Dimension: 2}, Options{LockWait: time.Minute})
+	checker := NewChecker(VerifyBackground)
+	defer checker.Close()
+	s, err := Create(name, CreateOptions{Dimension: 2}, Options{LockWait: time.Minute, Checker: checker, OnDamage: func(found DamagedSegment) {
+		t.Errorf("found damaged: %+v", found)
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +278,7 @@ func (r *raceRun) readStatus() error {
 
 // readAsAnother reads the store as another program would.
 func (r *raceRun) readAsAnother() error {
-	s, err := OpenReadOnly(filepath.Join(r.folder, "a.rvf"), Options{})
+	s, err := OpenReadOnly(filepath.Join(r.folder, "a.rvf"), Options{Checker: NewChecker(VerifyFirst)})
 	if err != nil {
 		return err
 	}
