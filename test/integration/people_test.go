@@ -40,18 +40,42 @@ type person struct {
 type (
 	task struct {
 		Verb string
-		Args []string
+		Args words
 		// Loop are tasks that are done in turn for so long.
 		Loop []task        `json:",omitempty"`
 		For  time.Duration `json:",omitempty"`
+		// Secrets must not be in what a task of a loop finds: that counts as "leak".
+		Secrets words `json:",omitempty"`
 	}
 	answer struct {
-		Text  string
+		Text  []byte
 		Errno syscall.Errno
 		// Counts says how often each task of a loop ended how.
 		Counts []map[string]int `json:",omitempty"`
 	}
 )
+
+// words may hold any bytes.
+type words []string
+
+// MarshalJSON implements json.Marshaler.
+func (w words) MarshalJSON() ([]byte, error) {
+	raw := make([][]byte, len(w))
+	for i, word := range w {
+		raw[i] = []byte(word)
+	}
+	return json.Marshal(raw)
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (w *words) UnmarshalJSON(encoded []byte) error {
+	var raw [][]byte
+	err := json.Unmarshal(encoded, &raw)
+	for _, word := range raw {
+		*w = append(*w, string(word))
+	}
+	return err
+}
 
 func init() { userTasks["play"] = play }
 
@@ -101,9 +125,9 @@ func (p *person) do(verb string, args ...string) (string, error) {
 	p.t.Helper()
 	got := p.ask(task{Verb: verb, Args: args})
 	if got.Errno != 0 {
-		return got.Text, got.Errno
+		return string(got.Text), got.Errno
 	}
-	return got.Text, nil
+	return string(got.Text), nil
 }
 
 // must is do for what has to go well.
@@ -126,7 +150,7 @@ func (p *person) cannot(verb string, args []string, want ...syscall.Errno) {
 }
 
 // loop has tasks done in turn for some time, and gives for each how often it ended
-// how: "ok:" and the text, or the error.
+// how: "ok", "leak", or the error.
 func (p *person) loop(length time.Duration, tasks ...task) []map[string]int {
 	p.t.Helper()
 	return p.ask(task{Loop: tasks, For: length}).Counts
@@ -157,9 +181,9 @@ func (s *stage) perform(asked task) answer {
 		text, err := s.act(asked.Verb, asked.Args)
 		var errno syscall.Errno
 		if err != nil && !errors.As(err, &errno) {
-			return answer{Text: err.Error(), Errno: syscall.EINVAL}
+			return answer{Text: []byte(err.Error()), Errno: syscall.EINVAL}
 		}
-		return answer{Text: text, Errno: errno}
+		return answer{Text: []byte(text), Errno: errno}
 	}
 	counts := make([]map[string]int, len(asked.Loop))
 	for i := range counts {
@@ -167,19 +191,26 @@ func (s *stage) perform(asked task) answer {
 	}
 	for end := time.Now().Add(asked.For); time.Now().Before(end); {
 		for i, one := range asked.Loop {
-			text, err := s.act(one.Verb, one.Args)
+			found, err := s.act(one.Verb, one.Args)
+			var text string
 			if err != nil {
 				var errno syscall.Errno
 				if text = err.Error(); errors.As(err, &errno) {
 					text = errno.Error()
 				}
 			} else {
-				text = "ok:" + text[:min(len(text), 200)]
+				if text = "ok"; s.holds(found, one.Secrets) {
+					text = "leak"
+				}
 			}
 			counts[i][text]++
 		}
 	}
 	return answer{Counts: counts}
+}
+
+func (s *stage) holds(found string, secrets []string) bool {
+	return slices.ContainsFunc(secrets, func(secret string) bool { return strings.Contains(found, secret) })
 }
 
 // act does one thing.
@@ -215,6 +246,18 @@ func (s *stage) act(verb string, args []string) (string, error) {
 		return "", writeOnce(args[0], os.O_WRONLY, args[1])
 	case "create":
 		return "", writeOnce(args[0], os.O_WRONLY|os.O_CREATE|os.O_TRUNC, args[1])
+	case "place": // a finished file, where there is none
+		mode, err := strconv.ParseUint(args[3], 8, 32)
+		if err == nil {
+			err = writeOnce(args[0], os.O_WRONLY|os.O_CREATE|os.O_TRUNC, args[2])
+		}
+		if err == nil {
+			err = os.Chmod(args[0], fs.FileMode(mode))
+		}
+		if err == nil {
+			err = unix.Renameat2(unix.AT_FDCWD, args[0], unix.AT_FDCWD, args[1], unix.RENAME_NOREPLACE)
+		}
+		return "", err
 	case "mkdir":
 		mode, err := strconv.ParseUint(args[1], 8, 32)
 		return "", errors.Join(err, syscall.Mkdir(args[0], uint32(mode)))
@@ -262,7 +305,7 @@ func (s *stage) act(verb string, args []string) (string, error) {
 		}
 		return string(content[:n]), err
 	case "write to":
-		_, err := s.open[args[0]].Write([]byte(args[1]))
+		_, err := s.open[args[0]].WriteAt([]byte(args[1]), 0)
 		return "", err
 	case "close":
 		return "", s.open[args[0]].Close()
