@@ -103,14 +103,12 @@ func (s *Snapshot) settleNow(ctx context.Context, segment *checkedSegment) error
 	if segment.load().settled() {
 		return nil
 	}
-	slots := s.source.checker.slots
-	select {
-	case slots <- struct{}{}:
-		defer func() { <-slots }()
-		return s.settle(ctx, segment, fullSpeed)
-	case <-ctx.Done():
-		return ctx.Err()
+	slot, err := s.source.checker.slots.enter(ctx)
+	if err != nil {
+		return err
 	}
+	defer slot.leave()
+	return s.settle(ctx, segment, fullSpeed)
 }
 
 // settle finds out whether a segment is damaged, unless that is known. The error is

@@ -11,7 +11,7 @@ import (
 // first read. One checker serves any number of stores; Close ends its work.
 type Checker struct {
 	mode   VerifyMode
-	slots  chan struct{} // checks that somebody waits for, under way
+	slots  *lanes // of checks that somebody waits for
 	ctx    context.Context
 	cancel context.CancelFunc
 	worker sync.WaitGroup
@@ -52,7 +52,7 @@ func NewChecker(mode VerifyMode) *Checker {
 	if mode == VerifyNever {
 		return nil
 	}
-	c := &Checker{mode: mode, slots: make(chan struct{}, runtime.GOMAXPROCS(0)), of: map[*backing]*checkQueue{}}
+	c := &Checker{mode: mode, slots: newLanes(runtime.GOMAXPROCS(0)), of: map[*backing]*checkQueue{}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }

@@ -22,7 +22,7 @@ const maxTasks = 1 << 16
 
 // passes bounds the searches that read at the same time in this process: one
 // alone keeps all cores busy.
-var passes = make(chan struct{}, 2)
+var passes = newLanes(2)
 
 // scan reads the rows of a snapshot with several workers.
 type scan struct {
@@ -77,12 +77,11 @@ func (s *Snapshot) newScan(file File, live *liveRows) (*scan, error) {
 // first of its segment. Visits of one worker follow each other, and what they are
 // given is valid meanwhile. The first error ends all.
 func (s *scan) each(ctx context.Context, visit func(worker int, segment *liveSegment, first int, block nearest.Block)) error {
-	select {
-	case passes <- struct{}{}:
-		defer func() { <-passes }()
-	case <-ctx.Done():
-		return ctx.Err()
+	pass, err := passes.enter(ctx)
+	if err != nil {
+		return err
 	}
+	defer pass.leave()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var next atomic.Int64
@@ -97,6 +96,7 @@ func (s *scan) each(ctx context.Context, visit func(worker int, segment *liveSeg
 				}
 				t := s.tasks[at]
 				err := s.run(ctx, buffer, t, func(first int, block nearest.Block) {
+					pass.getOn()
 					visit(worker, &s.live.segments[t.segment], first, block)
 				})
 				if err != nil {

@@ -334,12 +334,17 @@ func TestSearchesEndWhenNobodyWaits(t *testing.T) {
 	if begun := reads.Load(); begun > 9+64 {
 		t.Errorf("%d reads, of which the ninth was the last that somebody waited for", begun)
 	}
-	for range cap(passes) {
-		passes <- struct{}{}
+	var taken []*lane
+	for range passes.limit {
+		pass, err := passes.enter(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken = append(taken, pass)
 	}
 	_, err = s.Current().Nearest(ctx, []Query{{Vector: vectors[:dimension], K: 10}})
-	for range cap(passes) {
-		<-passes
+	for _, pass := range taken {
+		pass.leave()
 	}
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("a search that waits for its turn ended with %v", err)

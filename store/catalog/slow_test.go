@@ -222,6 +222,8 @@ func TestOneSlowDiskKeepsNobodyElse(t *testing.T) {
 				must("write", err)
 				must("close", stream.Close(ctx))
 				must("compact", p.find("written.rvf").Store.Compact(ctx))
+				_, err = p.find("written.rvf").Store.Query(ctx, []byte(`{"vector":[1,2],"k":1}`))
+				must("search", err)
 
 				_, err = root.Mkdir(ctx, "new.rvf", 0o755)
 				must("mkdir", err)
@@ -276,7 +278,7 @@ func TestOneSlowDiskKeepsNobodyElse(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		if _, err := stream.Write(ctx, make([]byte, 1200)); err != nil {
+		if _, err := stream.Write(ctx, make([]byte, 2*1200)); err != nil {
 			t.Error(err)
 		}
 		if err := stream.Close(ctx); err != nil {
@@ -287,6 +289,19 @@ func TestOneSlowDiskKeepsNobodyElse(t *testing.T) {
 		if _, _, err := slow.VectorByID(ctx, 0, vecio.FileF32); err != nil {
 			t.Error(err)
 		}
+	})
+	search := func() {
+		if _, err := slow.Query(ctx, []byte(`{"vector":[`+strings.Repeat("0,", 299)+`1],"k":1}`)); err != nil {
+			t.Error(err)
+		}
+	}
+	search() // so that nothing but the search itself has to read
+	with("several search it", []string{"read"}, func() {
+		var searches sync.WaitGroup
+		for range 4 {
+			searches.Go(search)
+		}
+		searches.Wait()
 	})
 	// Whoever needs the place of an idle store does not wait for its close either.
 	look()
