@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -130,6 +131,27 @@ func (m *moves) loop(what string, byPath bool, do func(round int) error) {
 	})
 }
 
+// loopAs is loop for another user than root, without a name that may be missing.
+func (m *moves) loopAs(user int, what string, do func(round int) error) {
+	m.loop(what, false, func(round int) error {
+		// The thread, which is not as the others then, ends with the goroutine.
+		result := make(chan error)
+		go func() {
+			runtime.LockOSThread()
+			if _, err := unix.SetfsuidRetUid(user); err != nil {
+				result <- err
+				return
+			}
+			var err error
+			for i := 0; i < 10 && err == nil; i++ {
+				err = do(10*round + i)
+			}
+			result <- err
+		}()
+		return <-result
+	})
+}
+
 // swap renames something back and forth.
 func (m *moves) swap(what string, from heldFolder, one, other string, pause time.Duration) {
 	m.loop(what, false, func(int) error {
@@ -163,7 +185,7 @@ func TestFoldersMoveUnderTheirUsers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, mountPoint := mounted(t, Options{})
+	_, mountPoint := mounted(t, Options{AllowOther: true})
 	for _, folder := range []string{"team", "team/sub", "team/read.rvf", "team/written.rvf", "team/parent.rvf", "team/sub/deep.rvf", "team/one.rvf"} {
 		if err := os.Mkdir(filepath.Join(mountPoint, folder), 0o755); err != nil {
 			t.Fatal(err)
@@ -291,6 +313,21 @@ func TestFoldersMoveUnderTheirUsers(t *testing.T) {
 			return fmt.Errorf("rmdir: %w", err)
 		}
 		return nil
+	})
+	const nobody = 65534
+	m.loopAs(nobody, "first look-ups of vectors by somebody else", func(round int) error {
+		_, err := team.read(fmt.Sprintf("read.rvf/vectors/by-id/%d.f32", round%stored))
+		return err
+	})
+	m.loopAs(nobody, "lists for somebody else", func(int) error {
+		names, err := team.list(".")
+		if err == nil {
+			err = errors.Join(either(names, "sub", "bus"), either(names, "one.rvf", "other.rvf"))
+		}
+		if err == nil {
+			_, err = sub.list("deep.rvf")
+		}
+		return err
 	})
 	m.loop("chmod", false, func(round int) error {
 		return again(func() error { return unix.Fchmodat(int(team), "read.rvf", 0o755-uint32(round%2), 0) })
