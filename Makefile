@@ -15,7 +15,7 @@ export GOFLAGS := $(shell $(GO) env GOFLAGS) -buildvcs=false
 endif
 
 # What builds and passes its tests for WebAssembly too.
-PORTABLE := ./lineage/... ./segments/... ./store ./store/nearest ./store/shared ./store/vecio
+PORTABLE := ./lineage/... ./segments/... ./store ./store/memory ./store/nearest ./store/shared ./store/vecio
 PEER := test/integration/peer
 
 .PHONY: build demo demo-boot test lint bench microbench crash attacks deps clean

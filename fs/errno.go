@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"rvffs/store"
+	"rvffs/store/memory"
 )
 
 // errnos says what each cause of failure is to programs. The first match counts.
@@ -26,6 +27,8 @@ var errnos = []struct {
 	{store.ErrExists, syscall.EEXIST},
 	{store.ErrNotEmpty, syscall.ENOTEMPTY},
 	{store.ErrNotFound, syscall.ENOENT},
+	{memory.ErrNone, syscall.ENOMEM},
+	{memory.ErrNever, syscall.EFBIG},
 	{store.ErrStale, syscall.ESTALE},
 	{store.ErrNotPermitted, syscall.EPERM},
 	{store.ErrCrossParent, syscall.EXDEV},

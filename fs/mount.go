@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"rvffs/store/catalog"
+	"rvffs/store/memory"
 )
 
 // TypeName is the type of the file system, as `mount -t fuse.rvffs` calls it.
@@ -41,6 +42,11 @@ type Options struct {
 	// Files are texts for the control folder, besides those of the catalog. Each
 	// is made anew for every reader.
 	Files map[string]func() []byte
+	// Memory bounds what users make the mount hold; nil does not.
+	Memory *memory.Budget
+	// RequestMemory bounds, in bytes, the requests that are read and not answered; 0
+	// does not.
+	RequestMemory int64
 	// Log takes failures and warnings. Recent gives its newest entries, for the control
 	// folder: all of them when may is nil, else those about a store in whose favour may
 	// decides, given the file and its owner's id as the entry states them. Without
@@ -59,7 +65,7 @@ type Server struct {
 // Mount shows c at mountPoint, an absolute path, and returns when it serves. The
 // catalog must stay open until Wait returns.
 func Mount(c *catalog.Catalog, mountPoint string, o Options) (*Server, error) {
-	t := &tree{catalog: c, files: controlFiles(c, o), readOnly: o.ReadOnly, strictHashes: o.StrictHashes, log: o.Log}
+	t := &tree{catalog: c, memory: o.Memory, files: controlFiles(c, o), readOnly: o.ReadOnly, strictHashes: o.StrictHashes, log: o.Log}
 	if o.AllowOther {
 		c.IdentifyCallers(identify)
 	}
@@ -84,19 +90,20 @@ func (o Options) settings(root *folderNode) *nodefs.Options {
 	failures := log.New(logWriter{o.Log}, "", 0)
 	settings := &nodefs.Options{
 		MountOptions: fuse.MountOptions{
-			AllowOther:           o.AllowOther,
-			Options:              append([]string{"default_permissions"}, o.Flags...),
-			MaxWrite:             requestSize,
-			IgnoreSecurityLabels: !o.AllowOther, // access control lists are among them
-			EnableAcl:            o.AllowOther,
-			DisableXAttrs:        o.DisableAttributes,
-			FsName:               o.Source,
-			Name:                 TypeName,
-			DirectMount:          true,
-			DirectMountStrict:    os.Geteuid() == 0, // the helper can do no more
-			DisableSplice:        true,
-			ExtraCapabilities:    fuse.CAP_READDIRPLUS_AUTO | fuse.CAP_DONT_MASK,
-			Logger:               failures,
+			AllowOther:              o.AllowOther,
+			Options:                 append([]string{"default_permissions"}, o.Flags...),
+			MaxWrite:                requestSize,
+			MaxInflightRequestBytes: int(o.RequestMemory),
+			IgnoreSecurityLabels:    !o.AllowOther, // access control lists are among them
+			EnableAcl:               o.AllowOther,
+			DisableXAttrs:           o.DisableAttributes,
+			FsName:                  o.Source,
+			Name:                    TypeName,
+			DirectMount:             true,
+			DirectMountStrict:       os.Geteuid() == 0, // the helper can do no more
+			DisableSplice:           true,
+			ExtraCapabilities:       fuse.CAP_READDIRPLUS_AUTO | fuse.CAP_DONT_MASK,
+			Logger:                  failures,
 		},
 		NullPermissions: true,
 		Logger:          failures,

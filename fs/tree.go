@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"rvffs/store/catalog"
+	"rvffs/store/memory"
 )
 
 const (
@@ -23,6 +24,7 @@ const (
 // tree is what all nodes of one mount share.
 type tree struct {
 	catalog  *catalog.Catalog
+	memory   *memory.Budget
 	files    map[string]controlText // of the control folder
 	readOnly bool
 	// strictHashes keeps images from being read that are not what their headers say.

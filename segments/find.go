@@ -32,6 +32,8 @@ type finder struct {
 	from  int64
 	found *committed // the newest manifest believed so far, if any
 
+	memory func(int64) error // of FindOptions
+
 	budget  int64  // see finder.afford
 	payload []byte // of the manifest read last; used again for the next
 }
@@ -274,6 +276,9 @@ func (f *finder) parse(s Segment) (*Manifest, HashVerdict, error) {
 		return nil, HashUnknown, nil
 	}
 	if uint64(cap(f.payload)) < s.PayloadLength {
+		if err := f.demand(s.PayloadLength); err != nil {
+			return nil, HashUnknown, fmt.Errorf("manifest at %d: %w", s.Offset, err)
+		}
 		f.payload = make([]byte, s.PayloadLength)
 	}
 	payload := f.payload[:s.PayloadLength]
@@ -290,6 +295,15 @@ func (f *finder) parse(s Segment) (*Manifest, HashVerdict, error) {
 		return nil, verdict, nil
 	}
 	return manifest, verdict, nil
+}
+
+// demand asks for the memory that a manifest's payload takes, and what it becomes.
+func (f *finder) demand(payload uint64) error {
+	const small, became = 1 << 20, 2
+	if f.memory == nil || payload < small {
+		return nil
+	}
+	return f.memory((1 + became) * int64(payload))
 }
 
 // state completes what was found with what stands behind it, as far as the

@@ -59,6 +59,10 @@ func newInflater(method Compression, source io.Reader, size int64) (inflated io.
 	return nil, nil, fmt.Errorf("%w: compression %s cannot be read", ErrPayload, method)
 }
 
+// InflateMemory is how much memory, in bytes, it takes at most to decompress
+// something of the given size, without what comes out.
+func InflateMemory(size int64) int64 { return max(size, usualWindow) + 2<<20 }
+
 // lz4FrameMagic begins data in the frame format of LZ4.
 const lz4FrameMagic = 0x184D2204
 

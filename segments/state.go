@@ -56,6 +56,9 @@ type FindOptions struct {
 	// the last segment before it; 0 means all.
 	// If that is not enough to be sure, FindState fails with ErrScanLimit.
 	ScanLimit int64
+	// Memory is asked before a manifest is read that takes so many bytes of memory,
+	// from a megabyte on; its error ends the search. Nil allows all.
+	Memory func(bytes int64) error
 }
 
 // FindState finds the newest valid manifest in the first size bytes of r.
@@ -71,7 +74,7 @@ type FindOptions struct {
 // payload is read whole. The error wraps ErrNoManifest, ErrScanLimit or an
 // I/O error of r.
 func FindState(r io.ReaderAt, size int64, options FindOptions) (*State, error) {
-	f := &finder{r: r, size: size, limit: options.ScanLimit}
+	f := &finder{r: r, size: size, limit: options.ScanLimit, memory: options.Memory}
 	if known := options.Known; known != nil && known.Dialect == DialectRuntime && known.Manifest != nil &&
 		options.From >= 0 && options.From <= size && known.Segment.End() <= size {
 		f.from, f.found = options.From, &committed{known.Manifest, known.Segment}

@@ -35,6 +35,9 @@ func (f *finder) wireDirectory(root *WireRoot) (directory []DirectoryEntry, reco
 		root.Level1Length > MaxPayload {
 		return nil, false, fmt.Errorf("%w: wire root names %d bytes of records at %d", ErrNoManifest, root.Level1Length, root.Level1Offset)
 	}
+	if err := f.demand(root.Level1Length); err != nil {
+		return nil, false, fmt.Errorf("wire manifest: %w", err)
+	}
 	records := make([]byte, root.Level1Length)
 	if err := readFull(f.r, records, int64(root.Level1Offset)); err != nil {
 		return nil, false, fmt.Errorf("wire manifest: %w", err)

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"rvffs/store/memory"
 	"rvffs/store/shared"
 )
 
@@ -19,10 +20,12 @@ import (
 // Compaction and replacement by another program make a new backing; the old one
 // lives on in its readers.
 type backing struct {
-	info FileInfo // device and inode identify the file
-	line *line    // of the files of which it is one
+	info   FileInfo // device and inode identify the file
+	memory *memory.Budget
+	line   *line // of the files of which it is one
 
 	integrity integrityTable
+	images    imageTable
 	checker   *Checker // nil: content hashes are not checked
 	onDamage  func(DamagedSegment)
 	checks    atomic.Pointer[checkTable]
@@ -38,7 +41,7 @@ type backing struct {
 
 // adoptBacking wraps an open file; the caller is its first user.
 func adoptBacking(at location, file File, info FileInfo, options Options) *backing {
-	b := &backing{at: at, info: info, line: &line{now: info}, checker: options.Checker, onDamage: options.OnDamage}
+	b := &backing{at: at, info: info, memory: options.Memory, line: &line{now: info}, checker: options.Checker, onDamage: options.OnDamage}
 	b.checks.Store(&checkTable{})
 	b.file.Adopt(file)
 	return b

@@ -55,7 +55,7 @@ func (s *Snapshot) highestInherited(ctx context.Context) (uint64, bool, error) {
 
 // frozen says whether the store is a branch that must not be changed any more.
 func (s *Snapshot) frozen(ctx context.Context) (bool, error) {
-	return s.cache.frozen.get(ctx, func(ctx context.Context) (bool, error) {
+	return s.cache.frozen.Get(ctx, func(ctx context.Context) (bool, error) {
 		entry, branch := s.lastOf(segments.TypeCowMap)
 		if !branch {
 			return false, nil

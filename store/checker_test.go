@@ -645,7 +645,10 @@ func TestCommitsForgetWhatDamageDecided(t *testing.T) {
 			t.Errorf("%s is %s, it was %s", name, got.content, sound[name].content)
 		}
 	}
-	live, err := after.liveRows(t.Context())
+	live, done, err := after.liveRows(t.Context())
+	if err == nil {
+		defer done()
+	}
 	if err != nil || !live.knows(newest.Offset) {
 		t.Errorf("the new state does not know of the damage, %v", err)
 	}

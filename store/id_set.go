@@ -69,6 +69,16 @@ func (s *idSet) contains(id uint64) bool {
 
 func (s *idSet) len() uint64 { return s.count }
 
+// bytes is about how much memory the set takes.
+func (s *idSet) bytes() int64 {
+	const block = 64 // and what leads to it, without its records
+	total := int64(cap(s.blocks)) * 16
+	for _, b := range s.blocks {
+		total += block + int64(cap(b.records))
+	}
+	return total
+}
+
 // highest is the largest id; false for an empty set.
 func (s *idSet) highest() (uint64, bool) {
 	if len(s.blocks) == 0 {

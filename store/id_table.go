@@ -4,37 +4,86 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"rvffs/segments"
+	"rvffs/store/memory"
+	"rvffs/store/shared"
 )
 
 // idTable knows which ids the vectors of a store have, deleted ones included. It
-// is built when an answer first needs it and then follows the commits.
+// is built when an answer first needs it and then follows the commits, for as long
+// as there is memory for it.
 type idTable struct {
-	mu       sync.Mutex // held while ids are read from the disk
-	snapshot *Snapshot  // what stored describes; nil before the first use
-	offsets  map[int64]struct{}
-	stored   *idSet
+	turn shared.Turn  // held while ids are read from the disk, by who uses what follows
+	kept *memory.Kept // of *storedIDs; nil before the first use
+}
+
+// storedIDs are the ids stored in a snapshot.
+type storedIDs struct {
+	snapshot *Snapshot
+	offsets  map[int64]struct{} // of its vector segments
+	ids      *idSet
+}
+
+func newStoredIDs(snapshot *Snapshot, ids *idSet) *storedIDs {
+	stored := &storedIDs{snapshot: snapshot, ids: ids}
+	stored.describe(snapshot)
+	return stored
+}
+
+// describe notes that the ids are those of snapshot.
+func (s *storedIDs) describe(snapshot *Snapshot) {
+	s.snapshot, s.offsets = snapshot, map[int64]struct{}{}
+	for _, entry := range snapshot.vectors() {
+		s.offsets[entry.Offset] = struct{}{}
+	}
+	snapshot.cache.total.Store(new(s.ids.len()))
+}
+
+// bytes is about how much memory it all takes.
+func (s *storedIDs) bytes() int64 {
+	const offset = 40
+	return s.ids.bytes() + offset*int64(len(s.offsets))
 }
 
 // at runs use with the ids stored in snapshot, which use must not keep.
 func (t *idTable) at(ctx context.Context, snapshot *Snapshot, use func(stored *idSet) error) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.snapshot != nil && snapshot.generation < t.snapshot.generation && snapshot.state != t.snapshot.state {
-		stored := newIDSet()
-		if err := snapshot.source.with(ctx, func(file File) error {
-			return collectIDs(ctx, file, snapshot, snapshot.vectors(), stored)
-		}); err != nil {
+	if err := t.turn.Take(ctx); err != nil {
+		return err
+	}
+	defer t.turn.Give()
+	known, there := t.use()
+	if there && snapshot.generation < known.snapshot.generation && snapshot.state != known.snapshot.state {
+		t.kept.Done()
+		charge := snapshot.source.memory.Charge()
+		defer charge.Free()
+		stored, err := snapshot.readIDs(ctx, &charge)
+		if err != nil {
 			return err
 		}
 		return use(stored)
 	}
-	if err := t.advance(ctx, snapshot); err != nil {
+	if !there {
+		known = nil
+	}
+	known, err := t.advance(ctx, snapshot, known)
+	if err != nil {
 		return err
 	}
-	return use(t.stored)
+	defer t.kept.Done()
+	return use(known.ids)
+}
+
+// use gives what is known, if it is still there. It ends with a Done.
+func (t *idTable) use() (*storedIDs, bool) {
+	if t.kept == nil {
+		return nil, false
+	}
+	known, there := t.kept.Use()
+	if !there {
+		return nil, false
+	}
+	return known.(*storedIDs), true
 }
 
 // atNewest is at for the newest of the snapshots that current gives: a compaction
@@ -45,71 +94,124 @@ func (t *idTable) atNewest(ctx context.Context, current func() *Snapshot, use fu
 	})
 }
 
-// advance brings the table up to snapshot and reads only what is new in it.
-func (t *idTable) advance(ctx context.Context, snapshot *Snapshot) error {
-	if t.snapshot != nil && t.snapshot.state == snapshot.state {
-		snapshot.cache.total.Store(new(t.stored.len()))
-		return nil
+// advance brings the table up to snapshot, from what is known, nil if nothing, and
+// reads only what is new. What it gives ends with a Done.
+func (t *idTable) advance(ctx context.Context, snapshot *Snapshot, known *storedIDs) (*storedIDs, error) {
+	if known != nil && known.snapshot.state == snapshot.state {
+		snapshot.cache.total.Store(new(known.ids.len()))
+		return known, nil
 	}
-	entries := snapshot.vectors()
-	offsets := make(map[int64]struct{}, len(entries))
+	if missing, follows := known.missing(snapshot); follows {
+		if t.extendTo(ctx, snapshot, known, missing) == nil {
+			return known, nil
+		}
+		t.forget() // half of it was done
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	} else if known != nil {
+		t.forget()
+	}
+	charge := snapshot.source.memory.Charge()
+	ids, err := snapshot.readIDs(ctx, &charge)
+	if err != nil {
+		charge.Free()
+		return nil, err
+	}
+	return t.keep(newStoredIDs(snapshot, ids), &charge), nil
+}
+
+// missing lists the vector segments of a snapshot whose ids are not known; false when
+// it does not hold all that is known.
+func (s *storedIDs) missing(snapshot *Snapshot) ([]segments.DirectoryEntry, bool) {
+	if s == nil || s.snapshot.source != snapshot.source {
+		return nil, false
+	}
 	var missing []segments.DirectoryEntry
 	kept := 0
-	for _, entry := range entries {
-		offsets[entry.Offset] = struct{}{}
-		if _, known := t.offsets[entry.Offset]; known {
+	for _, entry := range snapshot.vectors() {
+		if _, known := s.offsets[entry.Offset]; known {
 			kept++
 		} else {
 			missing = append(missing, entry)
 		}
 	}
-	stored := t.stored
-	if t.snapshot == nil || t.snapshot.source != snapshot.source || kept < len(t.offsets) {
-		stored, missing = newIDSet(), entries
-	}
-	t.snapshot = nil // a failure half way must not leave a table that claims to be right
+	return missing, kept == len(s.offsets)
+}
+
+// extendTo adds the ids that a newer snapshot has besides.
+func (t *idTable) extendTo(ctx context.Context, snapshot *Snapshot, known *storedIDs, missing []segments.DirectoryEntry) error {
+	charge := snapshot.source.memory.Charge()
+	defer charge.Free()
 	err := snapshot.source.with(ctx, func(file File) error {
-		return collectIDs(ctx, file, snapshot, missing, stored)
+		return collectIDs(ctx, file, snapshot, missing, known.ids, &growingSets{charge: &charge})
 	})
 	if err != nil {
 		return err
 	}
-	t.snapshot, t.offsets, t.stored = snapshot, offsets, stored
-	snapshot.cache.total.Store(new(stored.len()))
-	return nil
+	known.describe(snapshot)
+	charge.Free()
+	return t.kept.Resize(known.bytes())
+}
+
+// readIDs reads the ids of all rows.
+func (s *Snapshot) readIDs(ctx context.Context, charge *memory.Charge) (*idSet, error) {
+	stored := newIDSet()
+	return stored, s.source.with(ctx, func(file File) error {
+		return collectIDs(ctx, file, s, s.vectors(), stored, &growingSets{charge: charge})
+	})
+}
+
+// keep makes what charge is for the table, and its caller a user of it.
+func (t *idTable) keep(stored *storedIDs, charge *memory.Charge) *storedIDs {
+	charge.Force(stored.bytes())
+	t.kept = memory.Keep(charge, t, stored, nil)
+	return stored
+}
+
+// forget ends the use of what is known, and lets it go.
+func (t *idTable) forget() {
+	t.kept.Drop()
+	t.kept.Done()
+	t.kept = nil
 }
 
 // extend follows a commit of our own that added the given ids. What segments it
 // took away it merged, so that no other id came or went. A table that was not up
 // to date before stays as it is and reads what it needs later.
 func (t *idTable) extend(before, after *Snapshot, added *idSet) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.snapshot == nil || t.snapshot.state != before.state {
+	_ = t.turn.Take(context.Background())
+	defer t.turn.Give()
+	known, there := t.use()
+	switch {
+	case !there:
+		return
+	case known.snapshot.state != before.state:
+		t.kept.Done()
 		return
 	}
-	t.stored.unite(added)
-	t.offsets = map[int64]struct{}{}
-	for _, entry := range after.vectors() {
-		t.offsets[entry.Offset] = struct{}{}
+	known.ids.unite(added)
+	known.describe(after)
+	if t.kept.Resize(known.bytes()) != nil {
+		t.forget() // there is no memory for more
+		return
 	}
-	t.snapshot = after
-	after.cache.total.Store(new(t.stored.len()))
+	t.kept.Done()
 }
 
-// replace sets the table after a rewrite whose ids are known.
-func (t *idTable) replace(snapshot *Snapshot, stored *idSet) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.snapshot, t.stored, t.offsets = snapshot, stored, map[int64]struct{}{}
-	for _, entry := range snapshot.vectors() {
-		t.offsets[entry.Offset] = struct{}{}
+// replace sets the table after a rewrite whose ids are known, and charged for.
+func (t *idTable) replace(snapshot *Snapshot, stored *idSet, charge *memory.Charge) {
+	_ = t.turn.Take(context.Background())
+	defer t.turn.Give()
+	if _, there := t.use(); there {
+		t.forget()
 	}
-	snapshot.cache.total.Store(new(stored.len()))
+	t.keep(newStoredIDs(snapshot, stored), charge)
+	t.kept.Done()
 }
 
 // collectIDs adds the ids of all rows in the given VEC segments.
-func collectIDs(ctx context.Context, file File, snapshot *Snapshot, entries []segments.DirectoryEntry, stored *idSet) error {
+func collectIDs(ctx context.Context, file File, snapshot *Snapshot, entries []segments.DirectoryEntry, stored *idSet, grows *growingSets) error {
 	near := nearby(file)
 	ids := make([]uint64, rowsPerRead)
 	for _, entry := range entries {
@@ -126,6 +228,9 @@ func collectIDs(ctx context.Context, file File, snapshot *Snapshot, entries []se
 				return fmt.Errorf("read ids of the segment at offset %d: %w", entry.Offset, asCorrupt(err))
 			}
 			stored.add(part)
+			if err := grows.follow(stored); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -42,6 +42,11 @@ func (s *Snapshot) openPayload(file File, entry segments.DirectoryEntry) (payloa
 		return payload{}, fmt.Errorf("%w: a compressed %s of %d bytes; the limit is %d", ErrCorrupt, entry.Type, size, limit)
 	}
 	p.view = inflatedView{key: p.key, segment: p.segment, stored: stored, method: segment.Compression, size: size}
+	charge := s.source.memory.Charge()
+	defer charge.Free()
+	if err := charge.Set(segments.InflateMemory(size)); err != nil {
+		return payload{}, fmt.Errorf("decompress the start of a %s: %w", entry.Type, err)
+	}
 	source := io.NewSectionReader(file, segment.PayloadOffset(), stored.Size())
 	p.prefix, err = segments.InflatePrefix(segment.Compression, source, size, segments.MaxKernelPrefix)
 	return p, err

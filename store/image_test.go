@@ -10,12 +10,14 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/memory"
 )
 
 // file is the content of one file of a folder, nil if there is none.
@@ -494,10 +496,12 @@ func TestConcurrentKernelsOfOneArchitecture(t *testing.T) {
 
 func TestImageMemoryIsBounded(t *testing.T) {
 	t.Parallel()
-	cache := imageCache{limit: 1000, entries: map[imageKey]*cachedImage{}}
+	const mib = 1 << 20
+	budget := memory.NewBudget(20 * mib)
+	table := &imageTable{}
 	made := 0
 	open := func(id int64, size int) (Reader, error) {
-		return cache.open(t.Context(), imageKey{offset: id}, int64(size), func(_ context.Context, w io.Writer) error {
+		return table.open(t.Context(), budget, imageKey{offset: id}, int64(size), func(_ context.Context, w io.Writer) error {
 			made++
 			_, err := w.Write(make([]byte, size))
 			return err
@@ -510,24 +514,25 @@ func TestImageMemoryIsBounded(t *testing.T) {
 		}
 		return r
 	}
-	first := must(open(1, 600))
-	if _, err := open(2, 500); err == nil {
-		t.Error("an image was made that does not fit beside one in use")
+	first := must(open(1, 8*mib))
+	if _, err := open(2, 8*mib); !errors.Is(err, memory.ErrNone) {
+		t.Errorf("an image that does not fit beside one in use while it is made: %v", err)
 	}
 	_ = first.Close()
-	second := must(open(2, 500)) // drops the first
-	third := must(open(3, 500))
+	second := must(open(2, 8*mib)) // drops the first
+	third := must(open(3, mib))
 	_ = second.Close()
-	_ = must(open(2, 500)).Close() // still there
+	_ = second.Close()               // which counts once
+	_ = must(open(2, 8*mib)).Close() // still there
 	_ = third.Close()
-	if _, err := open(4, 1001); err == nil {
-		t.Error("an image was made that never fits")
+	if _, err := open(4, 21*mib); !errors.Is(err, memory.ErrNever) {
+		t.Errorf("an image that never fits: %v", err)
 	}
-	if made != 3 || cache.used > 1000 {
-		t.Errorf("%d images were made, %d bytes are in use", made, cache.used)
+	if u := budget.Usage(); made != 3 || u.Used != 9*mib || u.Cached != 9*mib || u.Peak > 20*mib {
+		t.Errorf("%d images were made; %+v", made, u)
 	}
 	for range 3 {
-		_, err := cache.open(t.Context(), imageKey{offset: 9}, 100, func(context.Context, io.Writer) error {
+		_, err := table.open(t.Context(), budget, imageKey{offset: 9}, 100, func(context.Context, io.Writer) error {
 			made++
 			return ErrCorrupt
 		})
@@ -538,4 +543,5 @@ func TestImageMemoryIsBounded(t *testing.T) {
 	if made != 4 {
 		t.Errorf("a broken image was tried %d times", made-3)
 	}
+	runtime.KeepAlive(table)
 }

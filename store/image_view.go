@@ -28,7 +28,7 @@ func (v inflatedView) Open(ctx context.Context) (Reader, error) {
 }
 
 func (v inflatedView) inflate(ctx context.Context) (Reader, error) {
-	return images.open(ctx, v.key, v.size, func(ctx context.Context, target io.Writer) error {
+	return v.key.source.images.open(ctx, v.key.source.memory, v.key, v.size, func(ctx context.Context, target io.Writer) error {
 		reader, err := v.stored.Open(ctx)
 		if err != nil {
 			return err

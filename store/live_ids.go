@@ -10,6 +10,7 @@ import (
 	"sort"
 
 	"rvffs/segments"
+	"rvffs/store/shared"
 )
 
 // segmentIDs is what is known of a segment's ids without keeping them.
@@ -19,7 +20,7 @@ type segmentIDs struct {
 	// ids, dense that there is no room for any other id between first and last.
 	plausible, dense bool
 
-	order once[idOrder]
+	order shared.Once[idOrder]
 }
 
 // sampledRows is the number of rows between the first and the last one that are
@@ -134,7 +135,7 @@ type idOrder struct {
 
 // search finds the last row of a segment with an id.
 func (l *liveRows) search(ctx context.Context, s *Snapshot, file File, segment *liveSegment, id uint64) (row uint64, found bool, err error) {
-	order, err := segment.facts.order.get(ctx, func(ctx context.Context) (idOrder, error) { return l.readOrder(ctx, s, file, segment) })
+	order, err := segment.facts.order.Get(ctx, func(ctx context.Context) (idOrder, error) { return l.readOrder(ctx, s, file, segment) })
 	if err != nil || id < order.lowest || id > order.highest {
 		return 0, false, err
 	}

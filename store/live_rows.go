@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"rvffs/segments"
+	"rvffs/store/memory"
 )
 
 // liveRows numbers the live vectors of a snapshot in the order of Snapshot.Vectors
@@ -68,20 +69,36 @@ var errRowNumber = errors.New("no such row")
 // dialect, where the length does not tell the number of rows,
 // and when the directory points outside of the file, the whole answer is
 // ErrCorrupt.
-func (s *Snapshot) liveRows(ctx context.Context) (*liveRows, error) {
+//
+// The caller is done with them when it calls done.
+func (s *Snapshot) liveRows(ctx context.Context) (live *liveRows, done func(), err error) {
 	if s.outdated() {
 		s = s.renewed() // what was found before may be wrong
 	}
-	return s.cache.live.get(ctx, func(ctx context.Context) (found *liveRows, err error) {
+	return s.cache.live.Get(ctx, s.source.memory, func(ctx context.Context, charge *memory.Charge) (found *liveRows, err error) {
 		err = s.source.with(ctx, func(file File) error {
-			found, err = s.findLive(ctx, file)
+			found, err = s.findLive(ctx, file, charge)
 			return err
 		})
 		return found, err
-	})
+	}, nil)
 }
 
-func (s *Snapshot) findLive(ctx context.Context, file File) (*liveRows, error) {
+// withLive runs use while the live rows are held.
+func (s *Snapshot) withLive(ctx context.Context, use func(*liveRows) error) error {
+	live, done, err := s.liveRows(ctx)
+	if err != nil {
+		return fmt.Errorf("find the live vectors: %w", err)
+	}
+	defer done()
+	return use(live)
+}
+
+// liveSegmentBytes is about how much memory a segment takes, and what is known of its
+// ids.
+const liveSegmentBytes = 256
+
+func (s *Snapshot) findLive(ctx context.Context, file File, charge *memory.Charge) (*liveRows, error) {
 	l := &liveRows{room: new(atomic.Int64)}
 	l.room.Store(sortedRows)
 	if s.Dimension() == 0 {
@@ -89,7 +106,11 @@ func (s *Snapshot) findLive(ctx context.Context, file File) (*liveRows, error) {
 	}
 	var entries []segments.DirectoryEntry
 	near := nearby(file)
-	for _, entry := range s.vectors() {
+	all := s.vectors()
+	if err := charge.Set(int64(len(all)) * liveSegmentBytes); err != nil {
+		return nil, err
+	}
+	for _, entry := range all {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -106,7 +127,7 @@ func (s *Snapshot) findLive(ctx context.Context, file File) (*liveRows, error) {
 		return nil, err
 	}
 	if l.trusted = sure; !sure {
-		dead, err = s.findSuperseded(ctx, s.deciding(ctx, file), entries, nil, func(err error) error {
+		dead, err = s.findSuperseded(ctx, s.deciding(ctx, file), entries, nil, charge, func(err error) error {
 			if errors.Is(err, ErrCorrupt) && s.Dialect() == segments.DialectRuntime {
 				return nil // its rows stay live; reading them tells
 			}
@@ -120,7 +141,26 @@ func (s *Snapshot) findLive(ctx context.Context, file File) (*liveRows, error) {
 	for i := range l.segments {
 		l.segments[i].bury(dead[i])
 	}
+	if err := charge.Set(l.bytes()); err != nil {
+		return nil, err
+	}
 	return l, l.number()
+}
+
+// bytes is about how much memory the live rows take; what grows with searches for
+// ids is counted in full.
+func (l *liveRows) bytes() int64 {
+	total := int64(len(l.segments)) * liveSegmentBytes
+	var sortable uint64
+	for i := range l.segments {
+		g := &l.segments[i]
+		total += 4 * int64(len(g.blocks))
+		if g.dead.positions != nil {
+			total += g.dead.positions.bytes()
+		}
+		sortable += g.rows
+	}
+	return total + 4*int64(min(sortable, sortedRows))
 }
 
 // doubt finds out what cannot be known for the sake of damaged segments. Where
@@ -257,6 +297,15 @@ func (s *Snapshot) allDistinct(found []liveSegment) bool {
 		}
 		rows += found[i].rows
 	}
+	if known := s.cache.distinct.Load(); known != nil {
+		return *known // a view that was shown has its size from that
+	}
+	distinct := s.believeDistinct(found, rows)
+	s.cache.distinct.Store(&distinct)
+	return distinct
+}
+
+func (s *Snapshot) believeDistinct(found []liveSegment, rows uint64) bool {
 	if total := s.cache.total.Load(); total != nil {
 		return *total == rows
 	}

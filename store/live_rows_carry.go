@@ -10,9 +10,12 @@ import (
 // commit, if somebody has asked for them and only new ids came: so a stream of
 // appends does not make every state's ids be read.
 func (d *draft) carryLive(file File, snapshot *Snapshot) {
-	before, known := d.base.cache.live.peek()
-	known = known && d.base.verdicts == snapshot.verdicts
-	if !known || !d.onlyNew || len(d.deleted) > 0 || snapshot.Dimension() == 0 || snapshot.Dimension() != d.base.Dimension() {
+	before, done, known := d.base.cache.live.Peek()
+	if !known {
+		return
+	}
+	defer done()
+	if d.base.verdicts != snapshot.verdicts || !d.onlyNew || len(d.deleted) > 0 || snapshot.Dimension() == 0 || snapshot.Dimension() != d.base.Dimension() {
 		return
 	}
 	carried := make(map[int64]*liveSegment, len(before.segments))
@@ -41,9 +44,12 @@ func (d *draft) carryLive(file File, snapshot *Snapshot) {
 		}
 		after.segments = append(after.segments, segment)
 	}
-	if after.number() == nil {
-		snapshot.cache.live.set(after)
+	charge := snapshot.source.memory.Charge()
+	if after.number() != nil || charge.Set(after.bytes()) != nil {
+		return
 	}
+	snapshot.cache.distinct.Store(&after.trusted)
+	snapshot.cache.live.Set(&charge, after)
 }
 
 // isWritten says whether the commit itself brought the segment.

@@ -149,10 +149,11 @@ func TestVectorsAreFoundInAnyOrder(t *testing.T) {
 		"twice, no room":     {[]uint64{9, 2, 500, 9, 10, 2}, 0},
 	} {
 		snapshot, _ := snapshotOf(t, segments.DialectRuntime, segments.Manifest{Dimension: 1, TotalVectors: 4}, runtimeVectors(7, 9, 1000), runtimeVectors(c.ids...))
-		live, err := snapshot.liveRows(context.Background())
+		live, done, err := snapshot.liveRows(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer done()
 		live.room.Store(c.room)
 		for range 2 {
 			if err := checkVectorViews(snapshot, rand.New(rand.NewPCG(6, 6))); err != nil {

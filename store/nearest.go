@@ -53,11 +53,7 @@ func (s *Snapshot) Nearest(ctx context.Context, queries []Query) ([][]Neighbor, 
 		return s.nearestOfNone(queries)
 	}
 	var answers [][]Neighbor
-	err := s.source.with(ctx, func(file File) error {
-		live, err := s.liveRows(ctx)
-		if err != nil {
-			return err
-		}
+	err := s.withRowsOf(ctx, func(file File, live *liveRows) error {
 		scan, err := s.newScan(file, live)
 		if err != nil {
 			return err
@@ -74,6 +70,13 @@ func (s *Snapshot) Nearest(ctx context.Context, queries []Query) ([][]Neighbor, 
 		return nil
 	})
 	return answers, err
+}
+
+// withRowsOf runs use while the file and its live rows are held.
+func (s *Snapshot) withRowsOf(ctx context.Context, use func(File, *liveRows) error) error {
+	return s.source.with(ctx, func(file File) error {
+		return s.withLive(ctx, func(live *liveRows) error { return use(file, live) })
+	})
 }
 
 // nearestOfNone answers while no vector has fixed the dimension.

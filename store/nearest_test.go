@@ -223,11 +223,7 @@ func TestWorkersCannotBeSeen(t *testing.T) {
 	snapshot := s.Current()
 	queries := []Query{{Vector: vectors[:dimension], K: 100}, {ID: 77, K: 3}, {Vector: vectors[dimension : 2*dimension], K: 9000}}
 	answer := func(workers int) (answers [][]Neighbor) {
-		err := snapshot.source.with(t.Context(), func(file File) error {
-			live, err := snapshot.liveRows(context.Background())
-			if err != nil {
-				return err
-			}
+		err := snapshot.withRowsOf(t.Context(), func(file File, live *liveRows) error {
 			scan, err := snapshot.newScan(file, live)
 			if err != nil {
 				return err

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rvffs/segments"
+	"rvffs/store/memory"
 )
 
 // Options says how a store is opened.
@@ -14,6 +15,9 @@ type Options struct {
 	// LockWait is how long a first write waits for another writer before it
 	// fails with ErrLocked; 0 means DefaultLockWait, negative not at all.
 	LockWait time.Duration
+	// Memory bounds what the store holds in memory for its users, together with other
+	// stores of the same budget; nil does not.
+	Memory *memory.Budget
 	// Known is what an earlier Store of the same file knew of it; zero is nothing.
 	Known Known
 	// Durability is what a commit promises; the zero value is the strictest.

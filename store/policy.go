@@ -81,7 +81,7 @@ func (s *Snapshot) deadBytes() (dead, forgotten int64) {
 // deleted are the ids in the deleted list, which a hostile file may state more than
 // once. The set must not be changed.
 func (s *Snapshot) deleted() *idSet {
-	ids, _ := s.cache.deleted.get(context.Background(), func(context.Context) (*idSet, error) {
+	ids, _ := s.cache.deleted.Get(context.Background(), func(context.Context) (*idSet, error) {
 		return idSetOf(s.state.Manifest.Deleted), nil
 	})
 	return ids

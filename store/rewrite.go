@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rvffs/segments"
+	"rvffs/store/memory"
 )
 
 // rewrite is a compaction under way: a new file beside the old one. It first
@@ -22,6 +23,8 @@ type rewrite struct {
 	out     File // the target, at the pace that is asked for
 	tail    int64
 	ids     *idSet // of all rows in the new file
+	memory  memory.Charge
+	grows   growingSets // with ids
 	vectors []segments.DirectoryEntry
 	moved   map[int64]segments.DirectoryEntry // other segments, by their offset in the old file
 	adopted []segments.DirectoryEntry         // of them, those that no manifest named
@@ -33,11 +36,16 @@ type rewrite struct {
 }
 
 func newRewrite(ctx context.Context, s *Store, session *session, share ioShare) *rewrite {
-	return &rewrite{
-		store: s, session: session, pacer: newPacer(ctx, share), stamp: uint64(time.Now().UnixNano()),
+	r := &rewrite{
+		store: s, session: session, memory: s.options.Memory.Charge(), pacer: newPacer(ctx, share), stamp: uint64(time.Now().UnixNano()),
 		ids: newIDSet(), moved: map[int64]segments.DirectoryEntry{},
 	}
+	r.grows = growingSets{charge: &r.memory, other: rewriteBytes}
+	return r
 }
+
+// rewriteBytes is the memory for blocks that are read and written.
+const rewriteBytes = (blockCount + 1) * blockSize
 
 const (
 	// littleLeft is the number of bytes that writers may wait for.
@@ -57,6 +65,10 @@ func (r *rewrite) run(ctx context.Context, also *idSet) (CompactResult, error) {
 	r.session.segmentID += uint64(r.base.Size()/segments.MaxPayload) + 2
 	w.mu.Unlock()
 	r.first, r.segment = r.base, len(r.base.vectors())
+	if err := r.memory.Await(ctx, rewriteBytes); err != nil {
+		return CompactResult{}, err
+	}
+	defer r.memory.Free()
 
 	at := s.location()
 	temporary := temporaryName(at.name)
@@ -225,5 +237,5 @@ func (r *rewrite) catchUp(ctx context.Context, old File, newest *Snapshot) error
 		added = append(added, entry)
 	}
 	r.base = newest
-	return collectIDs(ctx, old, newest, added, r.ids)
+	return collectIDs(ctx, old, newest, added, r.ids, &r.grows)
 }

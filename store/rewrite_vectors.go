@@ -34,8 +34,11 @@ func (r *rewrite) copyVectors(ctx context.Context, old File, also *idSet) error 
 			return err
 		}
 		r.tail, r.vectors, r.ids, r.ids0 = start, nil, newIDSet(), 0
+		r.grows.next = 0
 	}
-	superseded, err := r.base.findSuperseded(ctx, old, entries, also, noDamage)
+	charge := r.base.source.memory.Charge()
+	defer charge.Free()
+	superseded, err := r.base.findSuperseded(ctx, old, entries, also, &charge, noDamage)
 	if err != nil {
 		return err
 	}
@@ -128,6 +131,9 @@ func (c *rowCopier) copy(reader vectorReader, first int, dead func(row, id uint6
 	}
 	known := c.rewrite.ids.len()
 	c.rewrite.ids.add(c.ids)
+	if err := c.grows.follow(c.rewrite.ids); err != nil {
+		return 0, err
+	}
 	if c.once && c.rewrite.ids.len()-known != uint64(len(c.ids)) {
 		return 0, errRecurs
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"rvffs/segments"
+	"rvffs/store/memory"
 )
 
 // rows is the number of rows that the vector segments can hold at most, from
@@ -33,7 +34,9 @@ func (s *Snapshot) Vectors(ctx context.Context, visit func(ids []uint64, rows []
 // visitVectors is Vectors on an open file.
 func (s *Snapshot) visitVectors(ctx context.Context, file File, visit func(ids []uint64, rows []byte) error) error {
 	entries := s.vectors()
-	superseded, err := s.findSuperseded(ctx, file, entries, nil, noDamage)
+	charge := s.source.memory.Charge()
+	defer charge.Free()
+	superseded, err := s.findSuperseded(ctx, file, entries, nil, &charge, noDamage)
 	if err != nil {
 		return err
 	}
@@ -73,6 +76,14 @@ type deadRows struct{ positions *idSet }
 
 func (d deadRows) contains(row uint64) bool { return d.positions != nil && d.positions.contains(row) }
 
+// set is that of the positions, which must not be changed.
+func (d deadRows) set() *idSet {
+	if d.positions == nil {
+		return newIDSet()
+	}
+	return d.positions
+}
+
 // add notes that a row is dead.
 func (d *deadRows) add(row uint64) {
 	if d.positions == nil {
@@ -104,7 +115,7 @@ func (d deadRows) squeeze(first uint64, ids []uint64, rows []byte, width int) in
 // findSuperseded tells for each segment which rows are replaced by later ones,
 // deleted, or in also. It reads ids only, last segment first. What damaged makes of
 // an error is its own; ids that it lets pass unread replace nothing.
-func (s *Snapshot) findSuperseded(ctx context.Context, file File, entries []segments.DirectoryEntry, also *idSet, damaged func(error) error) ([]deadRows, error) {
+func (s *Snapshot) findSuperseded(ctx context.Context, file File, entries []segments.DirectoryEntry, also *idSet, charge *memory.Charge, damaged func(error) error) ([]deadRows, error) {
 	near := nearby(file)
 	dead := make([]deadRows, len(entries))
 	seen := idSetOf(s.state.Manifest.Deleted)
@@ -112,6 +123,7 @@ func (s *Snapshot) findSuperseded(ctx context.Context, file File, entries []segm
 		seen.unite(also)
 	}
 	ids := make([]uint64, rowsPerRead)
+	grows := growingSets{charge: charge, other: charge.Held()}
 	for i := len(entries) - 1; i >= 0; i-- {
 		reader, err := openVectors(near.of(entries[i]), s, entries[i])
 		if err != nil {
@@ -139,7 +151,11 @@ func (s *Snapshot) findSuperseded(ctx context.Context, file File, entries []segm
 				}
 				dead[i].add(uint64(first + row))
 			}
+			if err := grows.follow(seen, dead[i].set()); err != nil {
+				return nil, err
+			}
 		}
+		grows.other += dead[i].set().bytes()
 	}
 	return dead, nil
 }

@@ -1,10 +1,12 @@
 package store
 
 import (
+	"runtime"
 	"time"
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/memory"
 )
 
 // Snapshot is the state that one manifest describes. It never changes, holds no
@@ -24,9 +26,26 @@ func newSnapshot(source *backing, generation uint64, state *segments.State, modi
 	if stamp := state.Segment.Timestamp; stamp != 0 {
 		modified = time.Unix(0, int64(stamp))
 	}
-	return &Snapshot{
+	s := &Snapshot{
 		source: source, generation: generation, state: state, time: modified, cache: &snapshotCache{}, verdicts: source.verdicts.Load(),
 	}
+	if bytes := s.bytes(); bytes > worthCharging {
+		// Whoever shows it keeps it in memory, for as long as he likes.
+		charge := source.memory.Charge()
+		charge.Force(bytes)
+		runtime.AddCleanup(s, func(charge *memory.Charge) { charge.Free() }, &charge)
+	}
+	return s
+}
+
+// worthCharging is the size in bytes from which on a snapshot is charged for.
+const worthCharging = 16 << 10
+
+// bytes is about how much memory the snapshot takes: its manifest, the index of its
+// folder of segments, and the set of deleted ids.
+func (s *Snapshot) bytes() int64 {
+	const entry, id = 2*32 + 4, 2 * 8
+	return entry*int64(len(s.state.Manifest.Directory)) + id*int64(len(s.state.Manifest.Deleted))
 }
 
 // Generation tells snapshots of one store apart: it rises with every state that

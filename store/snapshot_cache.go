@@ -4,21 +4,24 @@ import (
 	"sync/atomic"
 
 	"rvffs/lineage"
+	"rvffs/store/memory"
+	"rvffs/store/shared"
 )
 
 // snapshotCache keeps what was computed from a snapshot, for it cannot change.
 type snapshotCache struct {
 	total       atomic.Pointer[uint64]       // distinct ids stored
+	distinct    atomic.Pointer[bool]         // whether no id occurs twice, once that was decided
 	lastWitness atomic.Pointer[lineage.Hash] // of the audit chain's newest entry
 	checks      atomic.Pointer[snapshotChecks]
-	manifest    once[View]
-	witness     once[View]
-	segments    once[ViewFolder]
-	kernel      once[*ViewTree]
-	ebpf        once[*ViewTree]
-	wasm        once[*ViewTree]
-	dashboard   once[*ViewTree]
-	frozen      once[bool]   // a branch that must not change
-	deleted     once[*idSet] // ids in the deleted list
-	live        once[*liveRows]
+	manifest    memory.Cached[[]byte] // manifest.json
+	witness     shared.Once[View]
+	segments    shared.Once[ViewFolder]
+	kernel      shared.Once[*ViewTree]
+	ebpf        shared.Once[*ViewTree]
+	wasm        shared.Once[*ViewTree]
+	dashboard   shared.Once[*ViewTree]
+	frozen      shared.Once[bool]   // a branch that must not change
+	deleted     shared.Once[*idSet] // ids in the deleted list
+	live        memory.Cached[*liveRows]
 }

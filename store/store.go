@@ -13,6 +13,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/shared"
 )
 
 // generations numbers the snapshots of this process.
@@ -87,6 +88,7 @@ func open(ctx context.Context, name string, options Options, readOnly bool) (*St
 // locate makes a Store without reading its file.
 func locate(name string, options Options) (*Store, error) {
 	s := &Store{options: options, at: location{options.Files, name}, compacting: make(chan struct{}, 1)}
+	s.ids.turn = shared.NewTurn()
 	s.writer.store = s
 	if options.Files == nil {
 		folder, err := OpenDirectory(filepath.Dir(name))
@@ -187,7 +189,7 @@ func (s *Store) load(ctx context.Context) error {
 	info, err := file.Stat()
 	var state *segments.State
 	if err == nil {
-		state, err = findState(watch(ctx, file), info.Size, segments.FindOptions{})
+		state, err = s.findState(watch(ctx, file), info.Size, segments.FindOptions{})
 	}
 	if err != nil {
 		return errors.Join(err, file.Close())
@@ -200,7 +202,10 @@ func (s *Store) load(ctx context.Context) error {
 }
 
 // findState turns the ways in which a file can be no store into ErrNotStore.
-func findState(file io.ReaderAt, size int64, options segments.FindOptions) (*segments.State, error) {
+func (s *Store) findState(file io.ReaderAt, size int64, options segments.FindOptions) (*segments.State, error) {
+	charge := s.options.Memory.Charge()
+	defer charge.Free()
+	options.Memory = charge.Set
 	state, err := segments.FindState(file, size, options)
 	if errors.Is(err, segments.ErrNoManifest) {
 		return nil, fmt.Errorf("%w: %w", ErrNotStore, err)
@@ -334,7 +339,7 @@ func (s *Store) refresh(file File, still func() bool) (*Snapshot, error) {
 	if grown {
 		find = segments.FindOptions{From: current.state.Segment.Offset, Known: current.state}
 	}
-	state, err := findState(file, info.Size, find)
+	state, err := s.findState(file, info.Size, find)
 	if err != nil {
 		return nil, err
 	}

@@ -72,7 +72,7 @@ func (r *rewrite) takeOver(ctx context.Context, temporary string) (CompactResult
 	session.tail, session.reach = r.tail, r.tail
 	w.mu.Unlock()
 	r.target = nil
-	r.store.ids.replace(next, r.ids)
+	r.store.ids.replace(next, r.ids, &r.memory)
 	result := CompactResult{SegmentsCompacted: r.segment, BytesReclaimed: before.Size() - next.Size(), Epoch: next.Epoch()}
 	r.store.owe()
 	if err := r.store.payDirectory(); err != nil {

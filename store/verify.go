@@ -9,6 +9,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/memory"
 )
 
 // Severity tells how bad a finding is.
@@ -201,6 +202,9 @@ func (v *verifier) checkOldManifests() error {
 // ones with the manifest. Where vectors are damaged there is nothing to compare.
 func (v *verifier) checkIDs() error {
 	stored, whole := newIDSet(), true
+	charge := v.snapshot.source.memory.Charge()
+	defer charge.Free()
+	grows := growingSets{charge: &charge}
 	for _, entry := range v.live {
 		if entry.Type != segments.TypeVec {
 			continue
@@ -211,10 +215,13 @@ func (v *verifier) checkIDs() error {
 		}
 		err := v.checkDimension(entry)
 		if err == nil {
-			err = collectIDs(v.ctx, v.file, v.snapshot, []segments.DirectoryEntry{entry}, stored)
+			err = collectIDs(v.ctx, v.file, v.snapshot, []segments.DirectoryEntry{entry}, stored, &grows)
 		}
 		if stop := v.ctx.Err(); stop != nil {
 			return stop
+		}
+		if errors.Is(err, memory.ErrNone) || errors.Is(err, memory.ErrNever) {
+			return err // of us, not of the store
 		}
 		if err != nil {
 			whole = false

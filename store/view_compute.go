@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"rvffs/segments"
+	"rvffs/store/shared"
 )
 
 // Kernel shows the first kernel that the manifest names: image, cmdline,
@@ -76,8 +77,8 @@ func (s *Snapshot) Dashboard(ctx context.Context) (*ViewTree, error) {
 }
 
 // showTree makes a folder of files, once.
-func showTree(ctx context.Context, known *once[*ViewTree], list func(context.Context) ([]NamedView, error)) (*ViewTree, error) {
-	return known.get(ctx, func(ctx context.Context) (*ViewTree, error) {
+func showTree(ctx context.Context, known *shared.Once[*ViewTree], list func(context.Context) ([]NamedView, error)) (*ViewTree, error) {
+	return known.Get(ctx, func(ctx context.Context) (*ViewTree, error) {
 		files, err := list(ctx)
 		if err != nil {
 			return nil, err

@@ -3,9 +3,12 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"sync"
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/memory"
 )
 
 // ManifestDescription is a manifest as manifest.json tells it.
@@ -80,14 +83,57 @@ func DescribeEntry(entry segments.DirectoryEntry) EntryDescription {
 
 // ManifestJSON is the newest manifest as a JSON document.
 func (s *Snapshot) ManifestJSON(ctx context.Context) (View, error) {
-	return s.cache.manifest.get(ctx, func(context.Context) (View, error) { return jsonView(s.DescribeManifest()) })
-}
-
-// jsonView renders a document for people and for jq.
-func jsonView(document any) (View, error) {
-	text, err := json.MarshalIndent(document, "", "  ")
+	text, done, err := s.manifestText(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return bytesView(append(text, '\n')), nil
+	defer done()
+	return textView{size: int64(len(text)), render: s.manifestText}, nil
+}
+
+// manifestText renders the newest manifest; the caller is done with it when it calls
+// done.
+func (s *Snapshot) manifestText(ctx context.Context) (text []byte, done func(), err error) {
+	return s.cache.manifest.Get(ctx, s.source.memory, func(_ context.Context, charge *memory.Charge) ([]byte, error) {
+		manifest := s.state.Manifest
+		const fixed, entry, id = 4 << 10, 256, 32 // bytes, in the document as Go holds it and in the text
+		err := charge.Set(fixed + 2*entry*int64(len(manifest.Directory)) + 2*id*int64(len(manifest.Deleted)))
+		if err != nil {
+			return nil, fmt.Errorf("manifest.json: %w", err)
+		}
+		text, err := json.MarshalIndent(s.DescribeManifest(), "", "  ")
+		if err != nil {
+			return nil, err
+		}
+		text = append(text, '\n')
+		return text, charge.Set(int64(cap(text)))
+	}, nil)
+}
+
+// textView is a text of which the size is known, and which is rendered when somebody
+// opens it.
+type textView struct {
+	size   int64
+	render func(context.Context) (text []byte, done func(), err error)
+}
+
+func (v textView) Size() int64      { return v.size }
+func (v textView) Allocated() int64 { return 0 }
+
+func (v textView) Open(ctx context.Context) (Reader, error) {
+	text, done, err := v.render(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &textReader{bytesReader: text, done: sync.OnceFunc(done)}, nil
+}
+
+type textReader struct {
+	bytesReader
+	done func()
+}
+
+func (r *textReader) Close() error {
+	r.done()
+	return nil
 }

@@ -34,7 +34,7 @@ type segmentFolder struct {
 // Segments shows each live segment as a file of its header and payload, byte for
 // byte. Names begin with the segment's id; ids that recur carry the offset too.
 func (s *Snapshot) Segments(ctx context.Context) (ViewFolder, error) {
-	return s.cache.segments.get(ctx, func(context.Context) (ViewFolder, error) {
+	return s.cache.segments.Get(ctx, func(context.Context) (ViewFolder, error) {
 		f := &segmentFolder{snapshot: s}
 		f.entries = slices.DeleteFunc(s.Live(), func(entry segments.DirectoryEntry) bool {
 			_, err := s.segmentView(entry)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"weak"
 
 	"rvffs/store/vecio"
 )
@@ -13,81 +14,128 @@ import (
 // Any part of it is computed when it is read. The first call on a snapshot finds
 // out which rows are live, which mostly takes no time; ctx ends a longer search.
 func (s *Snapshot) VectorFile(ctx context.Context, format vecio.FileFormat) (View, error) {
-	live, err := s.liveRows(ctx)
+	count, err := s.LiveVectors(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("find the live vectors: %w", err)
+		return nil, err
 	}
-	return s.vectorView(live, 0, format.Layout(live.count, s.Dimension()), false)
+	return s.vectorView(count, format, nil)
 }
 
 // LiveVectors is the number of live vectors, found out as VectorFile does.
 func (s *Snapshot) LiveVectors(ctx context.Context) (uint64, error) {
-	live, err := s.liveRows(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("find the live vectors: %w", err)
-	}
-	return live.count, nil
+	var count uint64
+	err := s.withLive(ctx, func(live *liveRows) error {
+		count = live.count
+		return nil
+	})
+	return count, err
 }
 
 // VectorByID shows the live vector with an id as the one row of a file. The error
 // is ErrNotFound when there is none.
 func (s *Snapshot) VectorByID(ctx context.Context, id uint64, format vecio.FileFormat) (View, error) {
-	live, err := s.liveRows(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("find the live vectors: %w", err)
-	}
-	var row uint64
-	err = s.with(ctx, func(file File) error {
-		row, err = live.find(ctx, s, file, id)
+	sought := &soughtVector{id: id}
+	err := s.withLive(ctx, func(live *liveRows) error {
+		_, err := sought.row(ctx, s, live)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return s.vectorView(live, row, format.Layout(1, s.Dimension()), true)
+	return s.vectorView(1, format, sought)
 }
 
-func (s *Snapshot) vectorView(live *liveRows, first uint64, layout *vecio.Layout, byID bool) (View, error) {
-	size, fits := layout.Size()
-	if !fits {
-		return nil, fmt.Errorf("%w: %d vectors make a file too long", ErrTooLarge, live.count)
+// soughtVector is a vector that is found by its id.
+type soughtVector struct {
+	id uint64
+
+	mu     sync.Mutex
+	number uint64                 // of the live vector
+	among  weak.Pointer[liveRows] // these
+}
+
+// row finds the vector's number among the live rows of a snapshot. When they were found
+// anew, after damage became known, it may have another.
+func (v *soughtVector) row(ctx context.Context, s *Snapshot, live *liveRows) (uint64, error) {
+	v.mu.Lock()
+	number, known := v.number, v.among.Value() == live
+	v.mu.Unlock()
+	if known {
+		return number, nil
 	}
-	return &vectorView{snapshot: s, live: live, first: first, byID: byID, layout: layout, size: size}, nil
+	err := s.with(ctx, func(file File) (err error) {
+		number, err = live.find(ctx, s, file, v.id)
+		return err
+	})
+	if err == nil {
+		v.mu.Lock()
+		v.number, v.among = number, weak.Make(live)
+		v.mu.Unlock()
+	}
+	return number, err
+}
+
+func (s *Snapshot) vectorView(count uint64, format vecio.FileFormat, sought *soughtVector) (View, error) {
+	size, fits := format.Layout(count, s.Dimension()).Size()
+	if !fits {
+		return nil, fmt.Errorf("%w: %d vectors make a file too long", ErrTooLarge, count)
+	}
+	return &vectorView{snapshot: s, count: count, sought: sought, format: format, size: size}, nil
 }
 
 // vectorView is a file of consecutive live vectors, computed where it is read.
 type vectorView struct {
 	snapshot *Snapshot
-	live     *liveRows
-	first    uint64 // number of the live vector in the first row
-	byID     bool   // which was found by its id
-	layout   *vecio.Layout
+	count    uint64        // of rows
+	sought   *soughtVector // what is in the only row; nil: all live vectors
+	format   vecio.FileFormat
 	size     int64
 }
 
 func (v *vectorView) Size() int64      { return v.size }
 func (v *vectorView) Allocated() int64 { return 0 }
 
-func (v *vectorView) Open(context.Context) (Reader, error) {
-	file, err := v.snapshot.source.acquire()
+func (v *vectorView) Open(ctx context.Context) (Reader, error) {
+	live, done, err := v.snapshot.liveRows(ctx)
 	if err != nil {
+		return nil, fmt.Errorf("find the live vectors: %w", err)
+	}
+	var first uint64
+	if v.sought != nil {
+		first, err = v.sought.row(ctx, v.snapshot, live)
+	}
+	var file File
+	if err == nil {
+		file, err = v.snapshot.source.acquire()
+	}
+	if err != nil {
+		done()
 		return nil, err
 	}
-	return &vectorFile{view: v, file: v.snapshot.known(file)}, nil
+	return &vectorFile{
+		view: v, file: v.snapshot.known(file), live: live, done: done, first: first, layout: v.format.Layout(v.count, v.snapshot.Dimension()),
+	}, nil
 }
 
 // vectorFile is an open view. Reads go on side by side and share nothing but the
 // segment that was opened last.
 type vectorFile struct {
-	view *vectorView
-	file File
+	view   *vectorView
+	file   File
+	live   *liveRows
+	done   func() // with live
+	first  uint64 // number of the live vector in the first row
+	layout *vecio.Layout
 
 	mu     sync.Mutex
 	opened *liveSegment // in the wire dialect
 	reader vectorReader // of opened
 }
 
-func (f *vectorFile) Close() error { return f.view.snapshot.source.release() }
+func (f *vectorFile) Close() error {
+	f.done()
+	return f.view.snapshot.source.release()
+}
 
 func (f *vectorFile) ReadAt(p []byte, offset int64) (int, error) {
 	return f.ReadContext(context.Background(), p, offset)
@@ -99,18 +147,18 @@ func (f *vectorFile) ReadContext(ctx context.Context, p []byte, offset int64) (i
 	}
 	wanted := p[:min(int64(len(p)), f.view.size-offset)]
 	rest := wanted
-	layout := f.view.layout
+	layout := f.layout
 	if prefix := layout.Prefix(); offset < int64(len(prefix)) {
 		n := copy(rest, prefix[offset:])
 		rest, offset = rest[n:], offset+int64(n)
 	}
 	if len(rest) > 0 {
-		f.view.snapshot.touchDeciding(f.view.live)
+		f.view.snapshot.touchDeciding(f.live)
 		offset -= int64(len(layout.Prefix()))
 		size := int64(layout.RowSize())
 		err := f.readRows(ctx, rest, uint64(offset/size), int(offset%size))
 		if err == nil {
-			err = f.view.snapshot.doubted(f.view.live)
+			err = f.view.snapshot.doubted(f.live)
 		}
 		if err != nil {
 			return 0, err
@@ -125,21 +173,21 @@ func (f *vectorFile) ReadContext(ctx context.Context, p []byte, offset int64) (i
 // readRows fills p with rows of the layout, beginning at the byte from of the row
 // with the number n.
 func (f *vectorFile) readRows(ctx context.Context, p []byte, n uint64, from int) error {
-	index, row, err := f.view.live.locate(f.view.first + n)
+	index, row, err := f.live.locate(f.first + n)
 	if err != nil {
 		return err
 	}
 	buffer := gatherBuffers.Get().(*[gatherBuffer]byte)
 	defer gatherBuffers.Put(buffer)
-	runs := newLiveRuns(&f.view.live.segments[index], row)
-	width := f.view.layout.RowSize()
+	runs := newLiveRuns(&f.live.segments[index], row)
+	width := f.layout.RowSize()
 	for len(p) > 0 {
 		if runs.length == 0 {
-			for index++; f.view.live.segments[index].live == 0; index++ {
+			for index++; f.live.segments[index].live == 0; index++ {
 			}
-			runs = newLiveRuns(&f.view.live.segments[index], 0)
+			runs = newLiveRuns(&f.live.segments[index], 0)
 		}
-		if unplaced := f.view.live.unplaced; unplaced != nil && index >= f.view.live.placed && !f.view.byID {
+		if unplaced := f.live.unplaced; unplaced != nil && index >= f.live.placed && f.view.sought == nil {
 			return unplaced
 		}
 		if from == 0 && len(p) >= width {

@@ -23,7 +23,7 @@ var gatherBuffers = sync.Pool{New: func() any { return new([gatherBuffer]byte) }
 // readPart fills p with the bytes of one row from the offset from on. In the
 // runtime dialect only what these are made of is read.
 func (f *vectorFile) readPart(ctx context.Context, p []byte, from int, segment *liveSegment, row uint64, buffer []byte) error {
-	wantsID, first, last := f.view.layout.Part(from, from+len(p))
+	wantsID, first, last := f.layout.Part(from, from+len(p))
 	var id uint64
 	var values []byte
 	if f.view.snapshot.Dialect() != segments.DialectRuntime {
@@ -42,7 +42,7 @@ func (f *vectorFile) readPart(ctx context.Context, p []byte, from int, segment *
 		}
 		id, values = binary.LittleEndian.Uint64(buffer), buffer[8+4*first:8+4*last]
 	}
-	f.view.layout.PutPart(p, from, id, values)
+	f.layout.PutPart(p, from, id, values)
 	return nil
 }
 
@@ -69,7 +69,7 @@ func (f *vectorFile) readSpan(ctx context.Context, p []byte, segment *liveSegmen
 // together with what lies between and then put side by side. Dead rows are read
 // along too where they are few.
 func (f *vectorFile) readWhole(ctx context.Context, p []byte, buffer []byte, runs *liveRuns) (rows int, err error) {
-	layout := f.view.layout
+	layout := f.layout
 	if f.view.snapshot.Dialect() != segments.DialectRuntime {
 		return f.convertWhole(ctx, p, buffer, runs)
 	}
@@ -114,7 +114,7 @@ func (f *vectorFile) readWhole(ctx context.Context, p []byte, buffer []byte, run
 // wholeSpan is what a whole row of the layout is made of, as bytes of a row in the
 // file.
 func (f *vectorFile) wholeSpan() (begin, end int) {
-	wantsID, _, last := f.view.layout.Part(0, f.view.layout.RowSize())
+	wantsID, _, last := f.layout.Part(0, f.layout.RowSize())
 	begin, end = 8, 8+4*last
 	if wantsID {
 		begin = 0
@@ -125,7 +125,7 @@ func (f *vectorFile) wholeSpan() (begin, end int) {
 // convertWhole is readWhole for the wire dialect, where a vector's components do
 // not stand together.
 func (f *vectorFile) convertWhole(ctx context.Context, p []byte, buffer []byte, runs *liveRuns) (rows int, err error) {
-	layout, vector := f.view.layout, 4*f.view.snapshot.Dimension()
+	layout, vector := f.layout, 4*f.view.snapshot.Dimension()
 	width := layout.RowSize()
 	rows = int(min(uint64(len(p)/width), runs.length, rowsPerRead, uint64(max(1, len(buffer)/vector))))
 	ids, values := make([]uint64, rows), buffer[:rows*vector]

@@ -108,7 +108,7 @@ func (w *WitnessDescription) describeAction(witness segments.Witness) {
 
 // Witness is the audit chain, one JSON object a line.
 func (s *Snapshot) Witness(ctx context.Context) (View, error) {
-	return s.cache.witness.get(ctx, func(ctx context.Context) (View, error) {
+	return s.cache.witness.Get(ctx, func(ctx context.Context) (View, error) {
 		entries, err := s.Witnesses(ctx)
 		if err != nil {
 			return nil, err

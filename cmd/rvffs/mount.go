@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rvffs/fs"
-	"rvffs/store"
 	"rvffs/store/catalog"
 )
 
@@ -29,7 +28,7 @@ func newMountCommand() *cobra.Command {
 the mount serves; rvffs umount MOUNTPOINT ends it.
 
 Options after -o: ro, allow_other, noxattr, allow_nonfinite, compress_images,
-strict_hashes, image_memory=N, dimension=N, flush_bytes=N, flush_interval=T,
+strict_hashes, memory=N, dimension=N, flush_bytes=N, flush_interval=T,
 verify=V, log_level=L, log_file=F, fsname=S, and those that every file system takes. So may a line of /etc/fstab say it:
   /srv/vectors  /mnt/vectors  fuse.rvffs  allow_other,flush_interval=1s  0 0`,
 		Args: cobra.ExactArgs(2),
@@ -175,8 +174,11 @@ func serve(options mountOptions, directory, mountPoint string, ready *readiness)
 	if err != nil {
 		return err
 	}
-	store.SetImageMemory(int64(options.imageMemory))
-	stores, err := catalog.Open(directory, catalogOptions(options, log))
+	held, err := newMountMemory(int64(options.memory))
+	if err != nil {
+		return err
+	}
+	stores, err := catalog.Open(directory, catalogOptions(options, held, log))
 	if err != nil {
 		return err
 	}
@@ -198,7 +200,9 @@ func serve(options mountOptions, directory, mountPoint string, ready *readiness)
 		AllowOther:        options.allowOther,
 		DisableAttributes: options.noAttributes,
 		Flags:             options.kernel,
-		Files:             aboutMount(options, directory, mountPoint),
+		Files:             aboutMount(options, held, directory, mountPoint),
+		Memory:            held.budget,
+		RequestMemory:     held.requests,
 		Log:               log,
 		Recent:            lines.Recent,
 	})
@@ -244,7 +248,7 @@ func serve(options mountOptions, directory, mountPoint string, ready *readiness)
 // end. A service manager must not wait for somebody's forgotten shell.
 const busyPatience = 5 * time.Second
 
-func catalogOptions(options mountOptions, log zerolog.Logger) catalog.Options {
+func catalogOptions(options mountOptions, held mountMemory, log zerolog.Logger) catalog.Options {
 	return catalog.Options{
 		ReadOnly:       options.readOnly,
 		Dimension:      options.dimension,
@@ -254,12 +258,13 @@ func catalogOptions(options mountOptions, log zerolog.Logger) catalog.Options {
 		FlushInterval:  options.flushInterval,
 		Durability:     options.durability.Durability,
 		Verify:         options.verify.VerifyMode,
+		Memory:         held.budget,
 		Log:            log,
 	}
 }
 
 // aboutMount gives the texts of the control folder that the mount itself knows.
-func aboutMount(options mountOptions, directory, mountPoint string) map[string]func() []byte {
+func aboutMount(options mountOptions, held mountMemory, directory, mountPoint string) map[string]func() []byte {
 	config, err := json.MarshalIndent(map[string]any{
 		"directory":       directory,
 		"mountpoint":      mountPoint,
@@ -272,7 +277,7 @@ func aboutMount(options mountOptions, directory, mountPoint string) map[string]f
 		"dimension":       options.dimension,
 		"compress_images": options.compressImages,
 		"strict_hashes":   options.strictHashes,
-		"image_memory":    int64(options.imageMemory),
+		"memory":          int64(options.memory),
 		"flush_bytes":     int64(options.flushBytes),
 		"flush_interval":  options.flushInterval.String(),
 		"durability":      options.durability.String(),
@@ -287,6 +292,7 @@ func aboutMount(options mountOptions, directory, mountPoint string) map[string]f
 	about := []byte("rvffs " + version() + "\n")
 	return map[string]func() []byte{
 		"config.json": func() []byte { return config },
+		"memory.json": held.text,
 		"version":     func() []byte { return about },
 	}
 }

@@ -21,7 +21,7 @@ type mountOptions struct {
 	allowNonFinite bool
 	compressImages bool
 	strictHashes   bool
-	imageMemory    size
+	memory         size
 	dimension      int
 	flushBytes     size
 	flushInterval  time.Duration
@@ -35,19 +35,19 @@ type mountOptions struct {
 
 const (
 	defaultFlushInterval = 5 * time.Second
-	defaultImageMemory   = store.DefaultImageMemory
+	defaultMemory        = 512 << 20
 )
 
 // register declares the flags.
 func (o *mountOptions) register(flags *pflag.FlagSet) {
-	o.imageMemory = defaultImageMemory
+	o.memory = defaultMemory
 	flags.BoolVarP(&o.foreground, "foreground", "f", false, "stay in the foreground and log to standard error")
 	flags.BoolVar(&o.readOnly, "read-only", false, "refuse every change")
 	flags.BoolVar(&o.allowOther, "allow-other", false, "let other users in, as far as the stores' modes do")
 	flags.BoolVar(&o.allowNonFinite, "allow-nonfinite", false, "accept vectors with NaN and infinities")
 	flags.BoolVar(&o.compressImages, "compress-images", false, "store embedded images compressed with zstd where that saves a tenth")
 	flags.BoolVar(&o.strictHashes, "strict-hashes", false, "refuse to open embedded images that are not what their headers say")
-	flags.Var(&o.imageMemory, "image-memory", "keep so many bytes of decompressed images, with K, M or G")
+	flags.Var(&o.memory, "memory", "hold so many bytes for users at most, with K, M or G")
 	flags.IntVar(&o.dimension, "dimension", 0, "dimension of stores made by mkdir (0: the first vectors fix it)")
 	flags.Var(&o.flushBytes, "flush-bytes", "commit a stream whenever so many bytes have come, with K, M or G, bulk loads too (0: never)")
 	flags.DurationVar(&o.flushInterval, "flush-interval", defaultFlushInterval, "commit a live stream after so much time; what brings more than 16 MiB in it is a bulk load, which close and fsync alone commit")
@@ -89,8 +89,8 @@ func (o *mountOptions) set(option string) error {
 		o.compressImages = true
 	case option == "strict_hashes":
 		o.strictHashes = true
-	case name == "image_memory":
-		err = o.imageMemory.Set(value)
+	case name == "memory":
+		err = o.memory.Set(value)
 	case name == "fsname":
 		o.source = value
 	case name == "dimension":
@@ -132,7 +132,7 @@ func (d *durability) Type() string { return "promise" }
 func (o *mountOptions) arguments() []string {
 	arguments := []string{
 		"--dimension=" + strconv.Itoa(o.dimension),
-		"--image-memory=" + o.imageMemory.String(),
+		"--memory=" + o.memory.String(),
 		"--flush-bytes=" + o.flushBytes.String(),
 		"--flush-interval=" + o.flushInterval.String(),
 		"--durability=" + o.durability.String(),

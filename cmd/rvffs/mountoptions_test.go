@@ -35,8 +35,8 @@ func TestMountOptions(t *testing.T) {
 			o.dimension, o.flushBytes, o.flushInterval, o.logLevel, o.logFile, o.source = 384, 1<<20, time.Second, "debug", "/x", "s"
 		}},
 		{name: "input", list: "allow_nonfinite", change: func(o *mountOptions) { o.allowNonFinite = true }},
-		{name: "images", list: "compress_images,strict_hashes,image_memory=1G", change: func(o *mountOptions) {
-			o.compressImages, o.strictHashes, o.imageMemory = true, true, 1<<30
+		{name: "images", list: "compress_images,strict_hashes,memory=1G", change: func(o *mountOptions) {
+			o.compressImages, o.strictHashes, o.memory = true, true, 1<<30
 		}},
 		{name: "promise", list: "durability=interval", change: func(o *mountOptions) { o.durability.Durability = store.DurableInterval }},
 		{name: "checks", list: "verify=first", change: func(o *mountOptions) { o.verify.VerifyMode = store.VerifyFirst }},

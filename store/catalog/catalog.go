@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rvffs/store"
+	"rvffs/store/shared"
 )
 
 // freshness is how long a listing may be old: a change by another process is seen
@@ -33,7 +34,7 @@ type Catalog struct {
 	// naming is the turn to change the tree, and with it the places of folders and
 	// stores: held by the one who reads folders, and by the one who renames. Nobody
 	// who only wants to look waits for it, once there is a tree.
-	naming turn
+	naming shared.Turn
 
 	mu              sync.Mutex // guards what follows, and all places; nothing else is locked under it, and it is never held over I/O
 	tree            *tree
@@ -79,7 +80,7 @@ func Open(dir string, options Options) (*Catalog, error) {
 }
 
 func newCatalog(files directory, options Options) *Catalog {
-	c := &Catalog{files: files, options: options, patience: freshness, naming: newTurn(), stores: map[*Store]struct{}{}}
+	c := &Catalog{files: files, options: options, patience: freshness, naming: shared.NewTurn(), stores: map[*Store]struct{}{}}
 	c.open.limit = options.openStores()
 	c.root = c.newFolder(position{}, fileKey{})
 	c.root.files.open.Adopt(files)
@@ -168,21 +169,21 @@ func (c *Catalog) refresh(ctx context.Context) error {
 		return nil
 	}
 	if t == nil {
-		if err := c.naming.take(ctx); err != nil {
+		if err := c.naming.Take(ctx); err != nil {
 			return err
 		}
-	} else if !c.naming.tryTake() {
+	} else if !c.naming.TryTake() {
 		return nil
 	}
 	if t, good = c.known(); good {
-		c.naming.give()
+		c.naming.Give()
 		return nil
 	}
 	reading, stop := context.WithCancel(context.Background())
 	defer context.AfterFunc(ctx, stop)()
 	done := make(chan error, 1)
 	c.background.Go(func() {
-		defer c.naming.give()
+		defer c.naming.Give()
 		done <- c.readFolders(reading, t)
 	})
 	var patient <-chan time.Time

@@ -103,10 +103,10 @@ func (s *Store) rename(ctx context.Context, target *Folder, newName string) erro
 	if err := target.files.keep(s); err != nil {
 		return err
 	}
-	if err := c.naming.take(ctx); err != nil {
+	if err := c.naming.Take(ctx); err != nil {
 		return err
 	}
-	defer c.naming.give()
+	defer c.naming.Give()
 	c.mu.Lock()
 	t, from, folder := c.tree, s.place.path(), s.place.folder
 	to := join(target.place.path(), newName)
@@ -154,10 +154,10 @@ func (c *Catalog) moveFolder(ctx context.Context, folder, target *Folder, newNam
 
 // renameFolder renames a folder on the disk and in the tree, and says where it stood.
 func (c *Catalog) renameFolder(ctx context.Context, folder, target *Folder, newName string) (from string, former *Folder, err error) {
-	if err := c.naming.take(ctx); err != nil {
+	if err := c.naming.Take(ctx); err != nil {
 		return folder.Path(), nil, err
 	}
-	defer c.naming.give()
+	defer c.naming.Give()
 	c.mu.Lock()
 	t, former := c.tree, folder.place.folder
 	from, oldName := folder.place.path(), folder.place.name

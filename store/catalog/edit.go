@@ -155,10 +155,10 @@ func (c *Catalog) rereadDerived(ctx context.Context, f *Folder, name string, par
 
 // tryReread is one attempt, after which there may still be something to wait for.
 func (c *Catalog) tryReread(ctx context.Context, f *Folder, name string, parent *Store) (under chan struct{}, err error) {
-	if err := c.naming.take(ctx); err != nil {
+	if err := c.naming.Take(ctx); err != nil {
 		return nil, err
 	}
-	defer c.naming.give()
+	defer c.naming.Give()
 	c.mu.Lock()
 	t, folder, key, derivedIn := c.tree, f.place.path(), lookKey{f.identity, name}, ""
 	if parent != nil {
@@ -243,7 +243,7 @@ func (f *Folder) look(ctx context.Context, name string, former *facts) (now stan
 				now.link = &link
 			}
 		case info.Mode.IsRegular() && candidate(name):
-			reader := lookReader{files: names, file: tailReader{ctx: ctx}}
+			reader := lookReader{files: names, file: tailReader{ctx: ctx}, memory: f.catalog.options.Memory}
 			if found := reader.facts(name, nil); found.shown(former) {
 				now.store = found
 			}

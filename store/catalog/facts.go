@@ -7,6 +7,7 @@ import (
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store"
+	"rvffs/store/memory"
 )
 
 // facts is what a listing has to know about one file.
@@ -37,8 +38,9 @@ func hasExtension(name string) bool {
 
 // lookReader reads facts, one file after the other.
 type lookReader struct {
-	files listing
-	file  tailReader
+	files  listing
+	file   tailReader
+	memory *memory.Budget
 }
 
 // facts looks at the named file; nil means that it is gone. The former facts are
@@ -64,7 +66,7 @@ func (r *lookReader) facts(name string, former *facts) *facts {
 	}
 	defer func() { _ = file.Close() }()
 	r.file.reset(file, info.Size)
-	return readFacts(name, info, &r.file)
+	return readFacts(name, info, &r.file, r.memory)
 }
 
 // shown says whether the file, of which something else was known before, stands in
@@ -79,7 +81,7 @@ func (f *facts) describe(info store.FileInfo) bool {
 		f.info.Size == info.Size && f.info.Modified.Equal(info.Modified)
 }
 
-func readFacts(name string, info store.FileInfo, file io.ReaderAt) *facts {
+func readFacts(name string, info store.FileInfo, file io.ReaderAt, budget *memory.Budget) *facts {
 	found := &facts{info: info}
 	if _, found.isStore = lineage.ProfileOfName(name); !found.isStore {
 		var start [segments.HeaderSize]byte
@@ -91,7 +93,9 @@ func readFacts(name string, info store.FileInfo, file io.ReaderAt) *facts {
 		}
 		found.isStore = true
 	}
-	state, err := segments.FindState(file, info.Size, segments.FindOptions{ScanLimit: listingScan})
+	charge := budget.Charge()
+	defer charge.Free()
+	state, err := segments.FindState(file, info.Size, segments.FindOptions{ScanLimit: listingScan, Memory: charge.Set})
 	if err != nil {
 		return found // shown where its file stands; opening it tells more
 	}

@@ -7,6 +7,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store"
+	"rvffs/store/memory"
 )
 
 // Options says how a directory of stores is shown.
@@ -19,9 +20,10 @@ type Options struct {
 	FlushInterval  time.Duration   // and after so much time, 0: never
 	Durability     store.Durability
 	Verify         store.VerifyMode
-	LockWait       time.Duration // for another writer; 0: store.DefaultLockWait
-	CompressImages bool          // store embedded images compressed where that pays
-	OpenStores     int           // stores kept open while nobody uses them; 0: 256
+	LockWait       time.Duration  // for another writer; 0: store.DefaultLockWait
+	CompressImages bool           // store embedded images compressed where that pays
+	OpenStores     int            // stores kept open while nobody uses them; 0: 256
+	Memory         *memory.Budget // for all that users make the stores hold; nil: no limit
 	Log            zerolog.Logger
 }
 

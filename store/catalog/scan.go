@@ -154,7 +154,7 @@ func (c *Catalog) fill(ctx context.Context, names folderNames, from directory, n
 		keys[i] = lookKey{folder, candidate}
 	}
 	found, err := lookAll(ctx, &c.late, keys, c.patience, func() looker[fileFound] {
-		return &fileReader{from: from, folder: name, names: names.candidates, former: known, lookReader: lookReader{file: tailReader{ctx: ctx}}}
+		return &fileReader{from: from, folder: name, names: names.candidates, former: known, lookReader: lookReader{file: tailReader{ctx: ctx}, memory: c.options.Memory}}
 	})
 	if err != nil {
 		return nil, err

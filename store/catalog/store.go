@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"rvffs/store"
+	"rvffs/store/shared"
 	"rvffs/store/vecio"
 )
 
@@ -41,12 +42,12 @@ type Store struct {
 	segmentSpan numberSpan // of files about one segment
 	identity    renderedIdentity
 
-	opening turn // held by the one who opens the engine
+	opening shared.Turn // held by the one who opens the engine
 }
 
 func newStore(c *Catalog, at position) *Store {
 	number := c.nextNumber()
-	return &Store{catalog: c, number: number, place: at, spans: []uint64{number}, opening: newTurn()}
+	return &Store{catalog: c, number: number, place: at, spans: []uint64{number}, opening: shared.NewTurn()}
 }
 
 // Number is the inode number of the store's folder.
@@ -151,10 +152,10 @@ func (s *Store) acquire(ctx context.Context) (engine *store.Store, fresh bool, e
 	if engine := s.join(); engine != nil {
 		return engine, false, nil
 	}
-	if err := s.opening.take(ctx); err != nil {
+	if err := s.opening.Take(ctx); err != nil {
 		return nil, false, err
 	}
-	defer s.opening.give()
+	defer s.opening.Give()
 	if engine := s.join(); engine != nil {
 		return engine, false, nil
 	}
@@ -179,7 +180,7 @@ func (s *Store) acquire(ctx context.Context) (engine *store.Store, fresh bool, e
 		Durability: s.catalog.options.Durability, OnLateSync: s.syncedLate,
 		OnCommit:   func(*store.Snapshot) { s.catalog.committed(s) },
 		Background: !s.catalog.options.ReadOnly, OnCompaction: s.compacted,
-		Checker: s.catalog.checker, OnDamage: s.damaged,
+		Checker: s.catalog.checker, OnDamage: s.damaged, Memory: s.catalog.options.Memory,
 	})
 	s.mu.Lock()
 	s.problem, s.judged = nil, info

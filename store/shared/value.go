@@ -1,5 +1,3 @@
-// Package shared keeps something open for as long as anybody uses it, without
-// making anyone wait who does not need it.
 package shared
 
 import (

@@ -1,4 +1,4 @@
-package store
+package shared
 
 import (
 	"context"
@@ -36,19 +36,19 @@ func forbidden(context.Context) (int, error) { panic("computed again") }
 // another that waits for it.
 func TestWaitingForAnothersComputationCanBeGivenUp(t *testing.T) {
 	t.Parallel()
-	var o once[int]
+	var o Once[int]
 	c := newComputation()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if value, err := o.get(t.Context(), c.run); value != 7 || err != nil {
+		if value, err := o.Get(t.Context(), c.run); value != 7 || err != nil {
 			t.Errorf("%d, %v", value, err)
 		}
 	}()
 	<-c.begun
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := o.get(ctx, forbidden); !errors.Is(err, context.Canceled) {
+	if _, err := o.Get(ctx, forbidden); !errors.Is(err, context.Canceled) {
 		t.Errorf("while another computes: %v", err)
 	}
 	close(c.hold)
@@ -56,7 +56,7 @@ func TestWaitingForAnothersComputationCanBeGivenUp(t *testing.T) {
 	if err := <-c.ended; err != nil {
 		t.Errorf("the computation of who still waited was ended: %v", err)
 	}
-	if value, err := o.get(ctx, forbidden); value != 7 || err != nil {
+	if value, err := o.Get(ctx, forbidden); value != 7 || err != nil {
 		t.Errorf("%d, %v", value, err)
 	}
 }
@@ -64,22 +64,22 @@ func TestWaitingForAnothersComputationCanBeGivenUp(t *testing.T) {
 // TestComputationGoesOnForWhoStillWaits gives up the caller that began it.
 func TestComputationGoesOnForWhoStillWaits(t *testing.T) {
 	t.Parallel()
-	var o once[int]
+	var o Once[int]
 	c := newComputation()
 	ctx, cancel := context.WithCancel(t.Context())
 	var first, second sync.WaitGroup
 	first.Go(func() {
-		if _, err := o.get(ctx, c.run); !errors.Is(err, context.Canceled) {
+		if _, err := o.Get(ctx, c.run); !errors.Is(err, context.Canceled) {
 			t.Errorf("given up: %v", err)
 		}
 	})
 	<-c.begun
 	joined := make(chan struct{})
 	second.Go(func() {
-		_, a := o.join(t.Context(), forbidden)
+		a := o.work.join(t.Context(), forbidden)
 		close(joined)
 		<-a.done
-		if counts := o.leave(a); !counts || a.value != 7 || a.err != nil {
+		if counts := o.work.leave(a); !counts || a.value != 7 || a.err != nil {
 			t.Errorf("%v, %d, %v", counts, a.value, a.err)
 		}
 	})
@@ -93,20 +93,20 @@ func TestComputationGoesOnForWhoStillWaits(t *testing.T) {
 // TestComputationEndsWithItsLastCaller, and the next caller begins anew.
 func TestComputationEndsWithItsLastCaller(t *testing.T) {
 	t.Parallel()
-	var o once[int]
+	var o Once[int]
 	c := newComputation()
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-c.begun
 		cancel()
 	}()
-	if _, err := o.get(ctx, c.run); !errors.Is(err, context.Canceled) {
+	if _, err := o.Get(ctx, c.run); !errors.Is(err, context.Canceled) {
 		t.Errorf("given up: %v", err)
 	}
 	if err := <-c.ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("the computation's own context: %v", err)
 	}
-	if value, err := o.get(t.Context(), func(context.Context) (int, error) { return 8, nil }); value != 8 || err != nil {
+	if value, err := o.Get(t.Context(), func(context.Context) (int, error) { return 8, nil }); value != 8 || err != nil {
 		t.Errorf("anew: %d, %v", value, err)
 	}
 }
@@ -114,7 +114,7 @@ func TestComputationEndsWithItsLastCaller(t *testing.T) {
 // TestFailureIsToldToAllWhoWaitedAndTriedAgain by the next.
 func TestFailureIsToldToAllWhoWaitedAndTriedAgain(t *testing.T) {
 	t.Parallel()
-	var o once[int]
+	var o Once[int]
 	broken := errors.New("broken")
 	begun, hold := make(chan struct{}), make(chan struct{})
 	fail := func(context.Context) (int, error) {
@@ -125,20 +125,20 @@ func TestFailureIsToldToAllWhoWaitedAndTriedAgain(t *testing.T) {
 	var waiting sync.WaitGroup
 	for range 3 {
 		waiting.Go(func() {
-			if _, err := o.get(t.Context(), fail); !errors.Is(err, broken) {
+			if _, err := o.Get(t.Context(), fail); !errors.Is(err, broken) {
 				t.Error(err)
 			}
 		})
 	}
 	<-begun
 	for waiters := 0; waiters < 3; runtime.Gosched() {
-		o.mu.Lock()
-		waiters = o.attempt.waiting
-		o.mu.Unlock()
+		o.work.mu.Lock()
+		waiters = o.work.attempt.waiting
+		o.work.mu.Unlock()
 	}
 	close(hold)
 	waiting.Wait()
-	if value, err := o.get(t.Context(), func(context.Context) (int, error) { return 9, nil }); value != 9 || err != nil {
+	if value, err := o.Get(t.Context(), func(context.Context) (int, error) { return 9, nil }); value != 9 || err != nil {
 		t.Errorf("%d, %v", value, err)
 	}
 }

@@ -1,0 +1,33 @@
+package store
+
+import "rvffs/store/memory"
+
+// growingSets charges for sets of ids that grow: whenever they hold a sixteenth more
+// than when they were last weighed.
+type growingSets struct {
+	charge *memory.Charge
+	other  int64 // bytes of what does not grow any more, and of all else
+	next   uint64
+}
+
+// follow charges for the sets as they are now. The error is that of the charge.
+func (g *growingSets) follow(sets ...*idSet) error {
+	var count uint64
+	for _, set := range sets {
+		count += set.len()
+	}
+	if count < g.next {
+		return nil
+	}
+	return g.weigh(count, sets)
+}
+
+func (g *growingSets) weigh(count uint64, sets []*idSet) error {
+	const unseen = 8192 // ids that come before the sets are weighed again, at least
+	total := g.other + 9*unseen
+	for _, set := range sets {
+		total += set.bytes() * 17 / 16
+	}
+	g.next = count + max(count/16, unseen)
+	return g.charge.Set(total)
+}

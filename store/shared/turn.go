@@ -1,0 +1,32 @@
+package shared
+
+import "context"
+
+// Turn is a lock that may be held over I/O: who waits for it can give up.
+type Turn chan struct{}
+
+// NewTurn is a lock that is free.
+func NewTurn() Turn { return make(Turn, 1) }
+
+// Take waits for the lock until ctx ends.
+func (t Turn) Take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// TryTake takes the lock if it is free.
+func (t Turn) TryTake() bool {
+	select {
+	case t <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// Give gives the lock back.
+func (t Turn) Give() { <-t }
