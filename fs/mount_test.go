@@ -42,13 +42,20 @@ func needsFUSE(t *testing.T) {
 // mount point. prepare may put files into the directory first.
 func mounted(t *testing.T, options Options, prepare ...func(directory string)) (directory, mountPoint string) {
 	t.Helper()
+	return mountedAs(t, options, catalog.Options{ReadOnly: options.ReadOnly}, prepare...)
+}
+
+// mountedAs is mounted for a catalog with options of its own.
+func mountedAs(t *testing.T, options Options, of catalog.Options, prepare ...func(directory string)) (directory, mountPoint string) {
+	t.Helper()
 	needsFUSE(t)
 	directory, mountPoint = t.TempDir(), t.TempDir()
 	for _, change := range prepare {
 		change(directory)
 	}
 	log := zerolog.New(zerolog.NewTestWriter(t))
-	stores, err := catalog.Open(directory, catalog.Options{ReadOnly: options.ReadOnly, Dimension: dimension, Log: log})
+	of.Dimension, of.Log = dimension, log
+	stores, err := catalog.Open(directory, of)
 	if err != nil {
 		t.Fatal(err)
 	}

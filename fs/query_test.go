@@ -2,7 +2,9 @@ package fs
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -135,6 +137,21 @@ func TestConversation(t *testing.T) {
 			h.hears(t, gone, 14, "", syscall.EINTR)
 			h.hears(t, ctx, 14, answer, 0)
 		},
+		"a writer who waits for another and goes away": func(t *testing.T, h *queryHandle) {
+			gone, leave := context.WithCancel(ctx)
+			leave()
+			if err := h.take(ctx); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				if _, errno := h.Write(gone, []byte(two), 0); errno != syscall.EINTR {
+					t.Errorf("written beside another: %v", errno)
+				}
+			}
+			h.leave()
+			h.says(t, one, 0, 0)
+			h.hears(t, ctx, 14, answer, 0)
+		},
 		"a reader who waits for another and goes away": func(t *testing.T, h *queryHandle) {
 			gone, leave := context.WithCancel(ctx)
 			leave()
@@ -162,4 +179,38 @@ func TestAppendingQuestions(t *testing.T) {
 	h.says(t, `{"id":5,`, 0, 0)
 	h.says(t, `"k":1}`, 0, 0)
 	h.hears(t, context.Background(), 14, `{"id":4,"distance":1}`, 0)
+}
+
+// TestTwoUsersOfOneDescriptor lets two programs ask and read through one descriptor at
+// the same time. Neither can know whose answer it reads, but each answer is one.
+func TestTwoUsersOfOneDescriptor(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	h := conversation(t, syscall.O_RDWR|syscall.O_APPEND)
+	var users sync.WaitGroup
+	for _, question := range []string{`{"id":5,"k":1}` + "\n", `{"id":19,"k":1}` + "\n"} {
+		users.Go(func() {
+			for range 200 {
+				if count, errno := h.Write(ctx, []byte(question), 0); errno != 0 || int(count) != len(question) {
+					t.Errorf("asking: %d, %v", count, errno)
+				}
+				result, errno := h.Read(ctx, make([]byte, 1000), 0)
+				if errno != 0 {
+					t.Errorf("reading: %v", errno)
+					continue
+				}
+				got, _ := result.Bytes(nil)
+				for line := range strings.Lines(string(got)) {
+					var answer struct {
+						ID       int
+						Distance float64
+					}
+					if err := json.Unmarshal([]byte(line), &answer); err != nil || answer.ID != 4 && answer.ID != 18 || answer.Distance != 1 {
+						t.Errorf("%q is nobody's answer: %v", line, err)
+					}
+				}
+			}
+		})
+	}
+	users.Wait()
 }

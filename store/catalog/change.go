@@ -24,30 +24,16 @@ func (s *Store) removeFile(ctx context.Context) error {
 	if err := folder.mayChange(ctx); err != nil {
 		return err
 	}
-	snapshot, err := s.Snapshot(ctx)
-	if errors.Is(err, store.ErrNotStore) {
-		return fmt.Errorf("%w: its file cannot be read, and may hold something: %w", store.ErrNotEmpty, err)
-	}
-	if err != nil {
+	if err := s.holdsNothing(ctx); err != nil {
 		return err
 	}
-	if snapshot.HasContent() {
-		return fmt.Errorf("%w: it holds vectors or embedded segments", store.ErrNotEmpty)
-	}
-	children, err := s.List(ctx)
-	if err != nil {
+	if err := s.awaitStreams(ctx); err != nil {
 		return err
 	}
-	if len(children) > 0 {
-		return fmt.Errorf("%w: stores are derived from it", store.ErrNotEmpty)
+	if err := s.holdsNothing(ctx); err != nil {
+		return err // what came with the last stream
 	}
-	s.mu.Lock()
-	writing := len(s.streams) > 0
-	s.mu.Unlock()
-	if writing {
-		return fmt.Errorf("%w: a stream into it is open", store.ErrLocked)
-	}
-	err = s.use(ctx, func(engine *store.Store) error {
+	err := s.use(ctx, func(engine *store.Store) error {
 		folder, name = s.where()
 		return engine.Remove(folder.files.as(ctx))
 	})
@@ -66,6 +52,25 @@ func (s *Store) removeFile(ctx context.Context) error {
 		delete(c.stores, s)
 	}
 	return nil
+}
+
+// holdsNothing is why the store must not be removed, but for streams that are open.
+func (s *Store) holdsNothing(ctx context.Context) error {
+	snapshot, err := s.Snapshot(ctx)
+	if errors.Is(err, store.ErrNotStore) {
+		return fmt.Errorf("%w: its file cannot be read, and may hold something: %w", store.ErrNotEmpty, err)
+	}
+	if err != nil {
+		return err
+	}
+	if snapshot.HasContent() {
+		return fmt.Errorf("%w: it holds vectors or embedded segments", store.ErrNotEmpty)
+	}
+	children, err := s.List(ctx)
+	if err == nil && len(children) > 0 {
+		err = fmt.Errorf("%w: stores are derived from it", store.ErrNotEmpty)
+	}
+	return err
 }
 
 // move gives the store's file a new name, in another folder or in the same one.

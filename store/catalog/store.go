@@ -35,6 +35,7 @@ type Store struct {
 	problem error          // why the file cannot be read as a store
 	judged  store.FileInfo // what problem was found in
 	streams map[openStream]struct{}
+	fewer   chan struct{} // closed when there is one stream less; nil while nobody waits for that
 	inodes  map[string]uint64
 	spans   []uint64 // first inode numbers
 	// vectorSpan holds the numbers of files about one vector.
@@ -485,31 +486,6 @@ type AppendStream struct {
 func (a *AppendStream) Close(ctx context.Context) error {
 	defer a.end()
 	return a.AppendStream.Close(ctx)
-}
-
-// openStream is a stream of any kind that is not closed yet.
-type openStream interface {
-	// CommitOpen commits the whole records, but of what is all or nothing.
-	CommitOpen(ctx context.Context) error
-	// Interrupt ends the stream of a writer that lives, because its store is closed.
-	Interrupt(ctx context.Context) error
-}
-
-// began notes a stream that is open until end is called, the first time; the store is
-// let go then.
-func (s *Store) began(stream openStream) (end func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.streams == nil {
-		s.streams = map[openStream]struct{}{}
-	}
-	s.streams[stream] = struct{}{}
-	return sync.OnceFunc(func() {
-		s.mu.Lock()
-		delete(s.streams, stream)
-		s.mu.Unlock()
-		s.release()
-	})
 }
 
 // AppendLog is what the newest streams brought, one JSON object a line.

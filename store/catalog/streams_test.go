@@ -1,0 +1,94 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"testing"
+	"time"
+
+	"rvffs/store"
+	"rvffs/store/vecio"
+)
+
+// anyStream is what streams of every kind can do.
+type anyStream interface {
+	Write(ctx context.Context, p []byte) (int, error)
+	Refuse(cause error) error
+	Close(ctx context.Context) error
+}
+
+// openers open a stream of each kind, and say what is good to be written to it.
+var openers = map[string]struct {
+	open func(*Store) (anyStream, error)
+	good string
+}{
+	"append": {func(s *Store) (anyStream, error) { return s.OpenAppend(context.Background(), vecio.Auto) }, "[1,2]\n"},
+	"delete": {func(s *Store) (anyStream, error) { return s.OpenDelete(context.Background(), vecio.AutoIDs) }, "1\n"},
+	"embed": {func(s *Store) (anyStream, error) {
+		return s.OpenEmbed(context.Background(), store.PartKernelImage, false)
+	}, "image"},
+}
+
+// TestRmdirBesideStreams removes a store while a stream into it is open: it must wait
+// for a while, for the stream's end may be on its way, and stay if it does not come, or
+// if something is in the store then.
+func TestRmdirBesideStreams(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	for name, opener := range openers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t, nil, Options{LockWait: 20 * time.Millisecond})
+			p.mkdir("a.rvf")
+			stream, err := opener.open(p.find("a.rvf").Store)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.catalog.Root().Rmdir(ctx, "a.rvf"); !errors.Is(err, store.ErrLocked) {
+				t.Errorf("while the stream is open: %v", err)
+			}
+			if _, err := stream.Write(ctx, []byte(opener.good)); err != nil {
+				t.Errorf("the stream has lost its store: %v", err)
+			}
+			if err := stream.Refuse(store.ErrInput); !errors.Is(err, store.ErrInput) {
+				t.Error(err)
+			}
+			if err := stream.Close(ctx); err != nil {
+				t.Error(err)
+			}
+			if err := p.catalog.Root().Rmdir(ctx, "a.rvf"); err != nil {
+				t.Errorf("after the stream: %v", err)
+			}
+		})
+	}
+	for name, test := range map[string]struct {
+		record string
+		want   error
+	}{"nothing comes": {"", nil}, "a vector comes": {"[1,2]\n", store.ErrNotEmpty}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t, nil, Options{LockWait: time.Minute})
+			p.mkdir("a.rvf")
+			stream := p.open("a.rvf")
+			removed := make(chan error)
+			go func() { removed <- p.catalog.Root().Rmdir(ctx, "a.rvf") }()
+			s := p.find("a.rvf").Store
+			for waiting := false; !waiting; {
+				s.mu.Lock()
+				waiting = s.fewer != nil
+				s.mu.Unlock()
+				runtime.Gosched()
+			}
+			if _, err := stream.Write(ctx, []byte(test.record)); err != nil {
+				t.Error(err)
+			}
+			if err := stream.Close(ctx); err != nil {
+				t.Error(err)
+			}
+			if err := <-removed; !errors.Is(err, test.want) {
+				t.Errorf("%v, want %v", err, test.want)
+			}
+		})
+	}
+}
