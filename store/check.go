@@ -52,7 +52,9 @@ func (s *Snapshot) touch(ctx context.Context, offset, length int64) error {
 				return err
 			}
 		case state == unchecked && s.source.mayCheck() && segment.move(unchecked, queued):
-			c.enqueue(s.source, checkJob{s, segment})
+			if !c.enqueue(s.source, checkJob{s, segment}) {
+				segment.move(queued, unchecked)
+			}
 		}
 	}
 	return nil

@@ -23,7 +23,9 @@ func (s *Snapshot) touchWhole(ctx context.Context, offset, length int64) error {
 		return s.settleAudit(ctx, fullSpeed)
 	}
 	if table := s.checks().table; s.source.mayCheck() && table.queueAudit(s.Size()) {
-		c.enqueue(s.source, checkJob{snapshot: s})
+		if !c.enqueue(s.source, checkJob{snapshot: s}) {
+			table.leaveAudit()
+		}
 	}
 	return nil
 }

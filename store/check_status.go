@@ -40,7 +40,7 @@ func (status *Status) addDamaged(checks *snapshotChecks, entry segments.Director
 
 // lostVectors says whether vectors are among what is known to be damaged.
 func (s *Snapshot) lostVectors() bool {
-	if s.source.checker == nil {
+	if s.source.checker == nil || s.source.checks.Load().clean() {
 		return false
 	}
 	checks := s.checks()

@@ -19,6 +19,8 @@ type Checker struct {
 	mu      sync.Mutex // guards what follows; never held over I/O
 	files   []*checkQueue
 	of      map[*backing]*checkQueue
+	queued  int // jobs
+	room    int // for them
 	reports []func()
 	working bool
 	closed  bool
@@ -44,6 +46,9 @@ const checkShare ioShare = 30
 // file's turn.
 const jobsPerTurn = 64
 
+// maxQueued bounds the jobs that wait: some megabytes.
+const maxQueued = 1 << 18
+
 // backgroundChecks bounds the checks behind the reads in this process.
 var backgroundChecks = make(chan struct{}, 1)
 
@@ -52,7 +57,7 @@ func NewChecker(mode VerifyMode) *Checker {
 	if mode == VerifyNever {
 		return nil
 	}
-	c := &Checker{mode: mode, slots: newLanes(runtime.GOMAXPROCS(0)), of: map[*backing]*checkQueue{}}
+	c := &Checker{mode: mode, slots: newLanes(runtime.GOMAXPROCS(0)), of: map[*backing]*checkQueue{}, room: maxQueued}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
@@ -71,13 +76,15 @@ func (c *Checker) Close() {
 	c.worker.Wait()
 }
 
-// enqueue has the checker come to a job some time.
-func (c *Checker) enqueue(source *backing, job checkJob) {
+// enqueue has the checker come to a job some time; false means that it has too much
+// to do, and the job may be put to it again.
+func (c *Checker) enqueue(source *backing, job checkJob) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
-		return
+	if c.closed || c.queued >= c.room {
+		return false
 	}
+	c.queued++
 	queue := c.of[source]
 	if queue == nil {
 		queue = &checkQueue{source: source}
@@ -86,6 +93,7 @@ func (c *Checker) enqueue(source *backing, job checkJob) {
 	}
 	queue.jobs = append(queue.jobs, job)
 	c.wake()
+	return true
 }
 
 // tell has the checker call report, before anything else and with no lock held.
@@ -142,6 +150,7 @@ func (c *Checker) next() ([]func(), *backing, []checkJob) {
 	queue := c.files[0]
 	c.files = c.files[1:]
 	jobs := queue.jobs[:min(len(queue.jobs), jobsPerTurn)]
+	c.queued -= len(jobs)
 	if queue.jobs = queue.jobs[len(jobs):]; len(queue.jobs) > 0 {
 		c.files = append(c.files, queue)
 	} else {

@@ -654,6 +654,37 @@ func TestCommitsForgetWhatDamageDecided(t *testing.T) {
 	}
 }
 
+// TestQueueIsBounded: what there is no room for is not checked, and can be later.
+func TestQueueIsBounded(t *testing.T) {
+	t.Parallel()
+	files, entries := largeFiles(t, 1, 1, 1, 1)
+	s, checker := openChecked(t, files, VerifyBackground)
+	checker.room = 1
+	goOn := holdChecks()
+	touchAll := func() {
+		t.Helper()
+		for _, entry := range entries {
+			if err := readPart(t.Context(), s.Current(), entry.Offset, 10); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	touchAll()
+	goOn()
+	checker.idle()
+	status, err := s.Status(t.Context())
+	if err != nil || status.CheckedSegments < 1 || status.CheckedSegments > 2 { // one waits while another is begun
+		t.Errorf("with room for one: %+v, %v", status, err)
+	}
+	for range entries {
+		touchAll()
+		checker.idle()
+	}
+	if status, err = s.Status(t.Context()); err != nil || status.CheckedSegments != len(entries) {
+		t.Errorf("touched again: %+v, %v", status, err)
+	}
+}
+
 // TestCheckIndex finds the segments that bytes belong to, in directories as they
 // should not be, too.
 func TestCheckIndex(t *testing.T) {

@@ -36,6 +36,7 @@ var rows = []row{
 	{"list", "10,000 stores in one mount", (*bench).listRow},
 	{"read", "cat of segments and of raw, warm and cold", (*bench).readRow},
 	{"npy-out", "the files of vectors: the mapped array, its first read, text", (*bench).npyOutRow},
+	{"verify", "what checking content hashes costs those who read", (*bench).verifyRow},
 	{"image", "an embedded kernel image of 100 MiB, plain and compressed", (*bench).imageRow},
 	{"compact", "compaction of a store that is half dead", (*bench).compactRow},
 	{"nearest", "the ten nearest of many vectors, against plain passes over their bytes", (*bench).nearestRow},
