@@ -102,20 +102,12 @@ func (s *Snapshot) demand(ctx context.Context, entry segments.DirectoryEntry) er
 
 // settleNow is settle for somebody who waits.
 func (s *Snapshot) settleNow(ctx context.Context, segment *checkedSegment) error {
-	if segment.load().settled() {
-		return nil
-	}
-	slot, err := s.source.checker.slots.enter(ctx)
-	if err != nil {
-		return err
-	}
-	defer slot.leave()
-	return s.settle(ctx, segment, fullSpeed)
+	return s.settle(ctx, segment, s.source.checker.urgent())
 }
 
 // settle finds out whether a segment is damaged, unless that is known. The error is
 // one of the disk, or of ctx.
-func (s *Snapshot) settle(ctx context.Context, segment *checkedSegment, share ioShare) error {
+func (s *Snapshot) settle(ctx context.Context, segment *checkedSegment, pace checkPace) error {
 	table := s.checks().table
 	for !segment.load().settled() {
 		if under := table.claim(segment.state); under != nil {
@@ -126,7 +118,7 @@ func (s *Snapshot) settle(ctx context.Context, segment *checkedSegment, share io
 				return ctx.Err()
 			}
 		}
-		err := s.compare(ctx, segment, share)
+		err := s.compare(ctx, segment, pace)
 		table.leave(segment.state)
 		if err != nil {
 			return fmt.Errorf("check the %s segment at offset %d: %w", segment.Type, segment.Offset, err)
@@ -136,9 +128,18 @@ func (s *Snapshot) settle(ctx context.Context, segment *checkedSegment, share io
 }
 
 // compare reads a segment and judges it.
-func (s *Snapshot) compare(ctx context.Context, segment *checkedSegment, share ioShare) error {
+func (s *Snapshot) compare(ctx context.Context, segment *checkedSegment, pace checkPace) error {
 	if segment.load().settled() {
 		return nil
+	}
+	lane, err := pace.lanes.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer lane.leave()
+	step := func() {
+		lane.getOn()
+		pace.step()
 	}
 	return s.source.with(ctx, func(file File) error {
 		info, err := file.Stat()
@@ -155,7 +156,7 @@ func (s *Snapshot) compare(ctx context.Context, segment *checkedSegment, share i
 		}
 		var verdict segments.HashVerdict
 		if err == nil {
-			verdict, err = compareHash(ctx, file, header, share)
+			verdict, err = compareHash(ctx, file, header, pace.share, step)
 		}
 		switch {
 		case err != nil:
@@ -186,8 +187,8 @@ const checkPiece = 256 << 10
 var checkBuffers = sync.Pool{New: func() any { return new([checkPiece]byte) }}
 
 // compareHash reads a segment and compares it with its content hash. It works and
-// pauses by turns, as the share asks.
-func compareHash(ctx context.Context, file File, segment segments.Segment, share ioShare) (segments.HashVerdict, error) {
+// pauses by turns, as the share asks, and calls step each time that it got on.
+func compareHash(ctx context.Context, file File, segment segments.Segment, share ioShare, step func()) (segments.HashVerdict, error) {
 	check := segments.NewPayloadCheck(segment.Header)
 	if !check.Reads() {
 		return check.Verdict(), nil
@@ -207,6 +208,7 @@ func compareHash(ctx context.Context, file File, segment segments.Segment, share
 			return segments.HashUnknown, err
 		}
 		offset += int64(len(part))
+		step()
 	}
 	return check.Verdict(), nil
 }

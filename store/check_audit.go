@@ -20,7 +20,7 @@ func (s *Snapshot) touchWhole(ctx context.Context, offset, length int64) error {
 		return err
 	}
 	if c.mode == VerifyFirst {
-		return s.settleAudit(ctx, fullSpeed)
+		return s.settleAudit(ctx, c.urgent())
 	}
 	if table := s.checks().table; s.source.mayCheck() && table.queueAudit(s.Size()) {
 		if !c.enqueue(s.source, checkJob{snapshot: s}) {
@@ -43,7 +43,7 @@ func (s *Snapshot) refuseWhole(offset, length int64) error {
 }
 
 // settleAudit checks the entries of the audit chain that were not checked before.
-func (s *Snapshot) settleAudit(ctx context.Context, share ioShare) error {
+func (s *Snapshot) settleAudit(ctx context.Context, pace checkPace) error {
 	table := s.checks().table
 	for {
 		if audited, _ := table.auditOf(); audited >= s.Size() {
@@ -57,7 +57,7 @@ func (s *Snapshot) settleAudit(ctx context.Context, share ioShare) error {
 				return ctx.Err()
 			}
 		}
-		err := s.compareAudit(ctx, share)
+		err := s.compareAudit(ctx, pace)
 		table.leave(table)
 		if err != nil {
 			return err
@@ -65,12 +65,13 @@ func (s *Snapshot) settleAudit(ctx context.Context, share ioShare) error {
 	}
 }
 
-func (s *Snapshot) compareAudit(ctx context.Context, share ioShare) error {
+func (s *Snapshot) compareAudit(ctx context.Context, pace checkPace) error {
 	checks := s.checks()
 	from, _ := checks.table.auditOf()
 	var wrong checkIndex
 	err := s.source.with(ctx, func(file File) error {
 		return s.walkFrom(file, from, func(segment segments.Segment) error {
+			pace.step()
 			if segment.Type != segments.TypeWitness {
 				return nil
 			}
@@ -80,7 +81,7 @@ func (s *Snapshot) compareAudit(ctx context.Context, share ioShare) error {
 			if named := checks.index.within(segment.Offset, 1); len(named) > 0 {
 				one = named[0]
 			}
-			err := s.settle(ctx, &one, share)
+			err := s.settle(ctx, &one, pace)
 			if one.load() == damaged {
 				wrong = append(wrong, one)
 			}

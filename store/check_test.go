@@ -2,9 +2,11 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -99,8 +101,12 @@ func openChecked(t *testing.T, files FileSystem, mode VerifyMode) (*Store, *Chec
 // holdChecks keeps checks behind the reads from beginning until what it returns is
 // called.
 func holdChecks() (release func()) {
-	backgroundChecks <- struct{}{}
-	return func() { <-backgroundChecks }
+	lane, err := backgroundChecks.enter(context.Background())
+	if err != nil {
+		panic(err)
+	}
+	lane.moved.Store(math.MaxInt64)
+	return lane.leave
 }
 
 // idle waits until the checker has nothing to do. Nobody must read meanwhile.

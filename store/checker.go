@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,9 +23,34 @@ type Checker struct {
 	queued  int // jobs
 	room    int // for them
 	reports []func()
-	working bool
+	workers int         // that go on, or hang at a disk
+	watch   *time.Timer // looks after them; nil while there is no need
 	closed  bool
+
+	moved atomic.Int64 // when a worker last got on, in nanoseconds
 }
+
+// checkPace is how a check goes on.
+type checkPace struct {
+	share ioShare
+	lanes *lanes // of which it takes one
+	step  func() // called when it got on
+}
+
+// urgent is the pace of a check that somebody waits for.
+func (c *Checker) urgent() checkPace { return checkPace{fullSpeed, c.slots, func() {}} }
+
+// behind is the pace of checks behind the reads.
+func (c *Checker) behind() checkPace { return checkPace{checkShare, backgroundChecks, c.getOn} }
+
+func (c *Checker) getOn() { c.moved.Store(time.Now().UnixNano()) }
+
+// stuck says whether no worker has got on lately: all of them hang at disks.
+func (c *Checker) stuck() bool { return time.Since(time.Unix(0, c.moved.Load())) >= stuckAfter }
+
+// maxWorkers is how many may hang before nothing is checked behind the reads any
+// more.
+const maxWorkers = 8
 
 // checkQueue is what is to be checked of one file. The checker's mu guards it.
 type checkQueue struct {
@@ -50,7 +76,7 @@ const jobsPerTurn = 64
 const maxQueued = 1 << 18
 
 // backgroundChecks bounds the checks behind the reads in this process.
-var backgroundChecks = make(chan struct{}, 1)
+var backgroundChecks = newLanes(1)
 
 // NewChecker makes a checker of a mode. VerifyNever needs none: then it is nil.
 func NewChecker(mode VerifyMode) *Checker {
@@ -62,8 +88,9 @@ func NewChecker(mode VerifyMode) *Checker {
 	return c
 }
 
-// Close ends the checks that are under way behind reads. Later reads start none;
-// what was found stays known. It works on nil, too.
+// Close ends the checks that are under way behind reads, but waits for no disk that
+// does not answer. Later reads start none; what was found stays known. It works on
+// nil, too.
 func (c *Checker) Close() {
 	if c == nil {
 		return
@@ -73,7 +100,21 @@ func (c *Checker) Close() {
 	c.files, c.of, c.reports = nil, nil, nil
 	c.mu.Unlock()
 	c.cancel()
-	c.worker.Wait()
+	ended := make(chan struct{})
+	go func() {
+		c.worker.Wait()
+		close(ended)
+	}()
+	for {
+		select {
+		case <-ended:
+			return
+		case <-time.After(stuckAfter / 4):
+			if c.stuck() {
+				return // they end when their disks answer
+			}
+		}
+	}
 }
 
 // enqueue has the checker come to a job some time; false means that it has too much
@@ -107,13 +148,25 @@ func (c *Checker) tell(report func()) {
 	c.wake()
 }
 
-// wake makes sure that somebody works. The caller holds mu.
+// wake makes sure that somebody works who does not hang. The caller holds mu.
 func (c *Checker) wake() {
-	if c.working {
-		return
+	if c.workers == 0 || c.stuck() && c.workers < maxWorkers {
+		c.workers++
+		c.getOn()
+		c.worker.Go(c.work)
 	}
-	c.working = true
-	c.worker.Go(c.work)
+	if c.watch == nil {
+		c.watch = time.AfterFunc(stuckAfter, c.lookAfter)
+	}
+}
+
+// lookAfter is wake as long as there is something to do.
+func (c *Checker) lookAfter() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.watch = nil; !c.closed && len(c.files)+len(c.reports) > 0 {
+		c.wake()
+	}
 }
 
 // work goes on until there is nothing left to do.
@@ -144,7 +197,7 @@ func (c *Checker) next() ([]func(), *backing, []checkJob) {
 		return reports, nil, nil
 	}
 	if len(c.files) == 0 {
-		c.working = false
+		c.workers--
 		return nil, nil, nil
 	}
 	queue := c.files[0]
@@ -161,30 +214,24 @@ func (c *Checker) next() ([]func(), *backing, []checkJob) {
 
 // turn does some jobs of one file, which is held open meanwhile.
 func (c *Checker) turn(source *backing, jobs []checkJob) {
-	select {
-	case backgroundChecks <- struct{}{}:
-		defer func() { <-backgroundChecks }()
-	case <-c.ctx.Done():
-		return
-	}
 	_, held := source.acquire()
 	if held == nil {
 		defer func() { _ = source.release() }() // nothing was written to it
 	}
 	for _, job := range jobs {
-		if held != nil || job.run(c.ctx) != nil {
+		if held != nil || job.run(c.ctx, c.behind()) != nil {
 			job.putOff()
 		}
+		c.getOn()
 	}
 }
 
-// run does the job, at the pace of work that nobody waits for.
-func (j checkJob) run(ctx context.Context) error {
+func (j checkJob) run(ctx context.Context, pace checkPace) error {
 	if j.segment == nil {
 		defer j.snapshot.checks().table.leaveAudit()
-		return j.snapshot.settleAudit(ctx, checkShare)
+		return j.snapshot.settleAudit(ctx, pace)
 	}
-	return j.snapshot.settle(ctx, j.segment, checkShare)
+	return j.snapshot.settle(ctx, j.segment, pace)
 }
 
 // putOff lets a later read begin the job again: what cannot be read now is not

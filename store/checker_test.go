@@ -269,7 +269,7 @@ func TestClosingEndsTheCheck(t *testing.T) {
 	touch(entries[0])
 	touch(entries[1])
 	checker.Close()
-	if checker.working {
+	if checker.workers > 0 {
 		t.Error("a closed checker works")
 	}
 	if status, err := s.Status(t.Context()); err != nil || status.CheckedSegments != 0 || status.DamagedCount != 0 {
@@ -293,7 +293,7 @@ func TestChecksRest(t *testing.T) {
 				t.Fatal(err)
 			}
 			began, reads := time.Now(), (int64(segment.PayloadLength)+checkPiece-1)/checkPiece
-			if verdict, err := compareHash(t.Context(), file, segment, share); err != nil || verdict != segments.HashMatch {
+			if verdict, err := compareHash(t.Context(), file, segment, share, func() {}); err != nil || verdict != segments.HashMatch {
 				t.Errorf("%v, %v", verdict, err)
 			}
 			worked := time.Duration(reads) * time.Millisecond
@@ -302,6 +302,56 @@ func TestChecksRest(t *testing.T) {
 				t.Errorf("at %d %%: %d reads of a millisecond take %v", share, reads, took)
 			}
 		})
+	}
+}
+
+// TestOneHungDiskKeepsNoCheck: a check that hangs at a disk lets those of other stores
+// go on, and nobody who closes the checker waits for it.
+func TestOneHungDiskKeepsNoCheck(t *testing.T) {
+	t.Parallel()
+	memory, entries := largeFiles(t, 1000)
+	hung := &watchedFiles{FileSystem: memory}
+	checker := NewChecker(VerifyBackground)
+	open := func(files FileSystem) *Store {
+		t.Helper()
+		s, err := OpenReadOnly("a", Options{Files: files, Checker: checker})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	slow, quick := open(hung), open(copied(t, memory, -1))
+	begun, answer := make(chan struct{}, 9), make(chan struct{})
+	hung.watch(func(_, length int64) error {
+		if length > 1000 {
+			begun <- struct{}{}
+			<-answer
+		}
+		return nil
+	})
+	touch := func(s *Store) {
+		t.Helper()
+		if err := readPart(t.Context(), s.Current(), entries[0].Offset, 10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	touch(slow)
+	<-begun
+	touch(quick)
+	index := quick.Current().checks().index
+	deadline := time.After(time.Minute)
+	for !index.within(entries[0].Offset, 1)[0].load().settled() {
+		select {
+		case <-deadline:
+			t.Fatal("the other store is not checked")
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	checker.Close()
+	close(answer)
+	checker.worker.Wait()
+	if err := errors.Join(slow.Close(), quick.Close()); err != nil {
+		t.Error(err)
 	}
 }
 
