@@ -42,6 +42,10 @@ func isCRCForm(hash [16]byte) bool {
 	return hash == ContentHashOfCRC(binary.LittleEndian.Uint32(hash[:]))
 }
 
+// IsWireHash reports whether a header holds a content hash in another form than that
+// of the runtime dialect.
+func IsWireHash(h Header) bool { return h.ContentHash != [16]byte{} && !isCRCForm(h.ContentHash) }
+
 // HashVerdict is what a payload's check came to.
 type HashVerdict uint8
 

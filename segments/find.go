@@ -315,13 +315,35 @@ func (f *finder) state(p *passage) (*State, error) {
 		Segment:  f.found.segment,
 		End:      f.found.segment.End(),
 	}
+	interrupted, err := f.interrupted(p.end)
+	if err != nil {
+		return nil, err
+	}
 	w := NewWalker(f.r, s.End, p.end)
 	for w.Next() {
-		if segment := w.Segment(); segment.Type.preserved() {
+		segment := w.Segment()
+		if segment.Type.preserved() {
 			s.Behind = append(s.Behind, segment)
 			s.End = segment.End()
+		} else if interrupted {
+			break // from here on all is of the commit that was not to be
 		}
 	}
 	s.Clean = p.clean && s.End == f.size
 	return s, w.Err()
+}
+
+// interrupted reports whether at offset a manifest of ours stands of which all but the
+// magic number was written: then nobody was told of the commit, and the audit
+// entry before it tells of what never happened.
+func (f *finder) interrupted(offset int64) (bool, error) {
+	if f.size-offset < HeaderSize {
+		return false, nil
+	}
+	var head [HeaderSize]byte
+	if err := readFull(f.r, head[:], offset); err != nil {
+		return false, fmt.Errorf("bytes behind the last segment: %w", err)
+	}
+	_, kind, _ := remnantHeader(head[:])
+	return kind == RemnantUnsaid, nil
 }

@@ -83,6 +83,31 @@ func ParseManifest(payload []byte) (*Manifest, error) {
 	return m, nil
 }
 
+// ParseManifestStart reads a manifest's payload of which the end is missing: its
+// directory, and as many of its deleted ids as are there. False means that not even
+// the directory is complete.
+func ParseManifestStart(payload []byte) (*Manifest, bool) {
+	if len(payload) < manifestFixedSize {
+		return nil, false
+	}
+	m := &Manifest{
+		Epoch:     binary.LittleEndian.Uint32(payload[0:]),
+		Dimension: binary.LittleEndian.Uint16(payload[4:]),
+		Metric:    Metric(payload[19]),
+	}
+	count := uint64(binary.LittleEndian.Uint32(payload[14:]))
+	rest := payload[manifestFixedSize:]
+	if count > uint64(len(rest)/DirectoryEntrySize) || m.parseDirectory(rest[:count*DirectoryEntrySize]) != nil {
+		return m, false
+	}
+	rest = rest[count*DirectoryEntrySize:]
+	if len(rest) >= 4 {
+		deleted := min(uint64(binary.LittleEndian.Uint32(rest)), uint64(len(rest)-4)/8)
+		m.Deleted = parseIDs(rest[4 : 4+deleted*8])
+	}
+	return m, true
+}
+
 // parseDirectory reads b, which holds whole entries only.
 func (m *Manifest) parseDirectory(b []byte) error {
 	if len(b) == 0 {

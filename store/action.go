@@ -27,6 +27,11 @@ func compactAction(compacted int, reclaimed int64) action {
 	return action{kind: segments.WitnessComputation, text: fmt.Sprintf("compact:segments_compacted=%d,bytes_reclaimed=%d", compacted, reclaimed)}
 }
 
+// recoverAction tells what became of a tail: what is "vectors" or "dropped".
+func recoverAction(what string, vectors, deleted, others uint64) action {
+	return action{kind: segments.WitnessProvenance, text: fmt.Sprintf("recover:%s=%d,deleted=%d,others=%d", what, vectors, deleted, others)}
+}
+
 func lineageAction(record []byte) action {
 	return action{kind: segments.WitnessLineage, record: record}
 }

@@ -352,13 +352,9 @@ func (a *Appender) Commit() (epoch uint32, count uint64, err error) {
 	if a.session == nil {
 		return a.store.Current().Epoch(), 0, nil
 	}
-	a.drain()
+	err = a.finish()
 	for _, s := range a.takeSettled() {
 		epoch, count = s.epoch, count+s.count
-	}
-	err = a.failure()
-	if err == nil && a.block != nil && len(a.block.bytes) > 0 {
-		err = a.writeBlock(a.block)
 	}
 	if err == nil && a.rows > 0 {
 		epoch, err = a.store.writer.commit(a.session, change{added: a.extents, actions: []action{ingestAction(a.rows)}})
@@ -368,6 +364,19 @@ func (a *Appender) Commit() (epoch uint32, count uint64, err error) {
 	}
 	count += a.rows
 	return epoch, count, a.leave()
+}
+
+// finish writes what is still in memory, for somebody else to commit the extents.
+func (a *Appender) finish() error {
+	if a.session == nil {
+		return nil
+	}
+	a.drain()
+	err := a.failure()
+	if err == nil && a.block != nil && len(a.block.bytes) > 0 {
+		err = a.writeBlock(a.block)
+	}
+	return err
 }
 
 // Rollback gives up all vectors since the last commit.

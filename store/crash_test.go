@@ -325,6 +325,11 @@ func (w *crashWorkload) check(c crash) error {
 	if _, err = s.Ingest(context.Background(), []uint64{7_000_000}, []float32{1, 2}); err != nil {
 		return fmt.Errorf("the next commit: %w", err)
 	}
+	for name := range files.names {
+		if _, is := TailOf(name); is && c.lost == nil {
+			return fmt.Errorf("%s: of a process that died alone, it can be told that nothing was acknowledged", name)
+		}
+	}
 	if err := s.Close(); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"rvffs/lineage"
 )
@@ -13,9 +14,16 @@ import (
 // The store must be closed afterwards. The name is removed through files, which are
 // those in which the store lies but may be reached with somebody else's rights.
 func (s *Store) Remove(files FileSystem) error {
+	// What stands behind the manifest must not even be cut off.
+	if _, some, err := s.ownTail(context.Background()); err != nil || some {
+		return errors.Join(err, fmt.Errorf("%w: vectors stand behind its manifest", ErrNotEmpty))
+	}
 	return s.alone(func(session *session) error {
 		if session.base.HasContent() {
 			return fmt.Errorf("%w: it holds vectors or embedded segments", ErrNotEmpty)
+		}
+		if tails, err := s.KeptTails(); err != nil || len(tails) > 0 {
+			return errors.Join(err, fmt.Errorf("%w: what stood behind its manifest is kept beside it: %s", ErrNotEmpty, fileNames(tails)))
 		}
 		at := s.location()
 		if err := files.Remove(at.name); err != nil {
@@ -28,12 +36,16 @@ func (s *Store) Remove(files FileSystem) error {
 // MoveTo renames the store's file. It fails with ErrExists when the name is taken.
 func (s *Store) MoveTo(name string) error {
 	files := s.location().files
-	return s.MoveInto(files, name, func() error { return files.RenameNew(s.Path(), name) })
+	former := s.Path()
+	return s.MoveInto(files, name, func() error { return files.RenameNew(former, name) }, func(tail, moved string) error {
+		return files.RenameNew(beside(former, tail), beside(name, moved))
+	})
 }
 
 // MoveInto is MoveTo for a name among other files, of which rename makes the
 // store's file one, in one step; it fails with fs.ErrExist when the name is taken.
-func (s *Store) MoveInto(files FileSystem, name string, rename func() error) error {
+// What is kept beside the store goes along, each by its bare names.
+func (s *Store) MoveInto(files FileSystem, name string, rename func() error, along func(tail, moved string) error) error {
 	return s.alone(func(session *session) (err error) {
 		if _, err := files.Stat(name); err == nil {
 			return fmt.Errorf("%w: %q", ErrExists, name)
@@ -45,6 +57,10 @@ func (s *Store) MoveInto(files FileSystem, name string, rename func() error) err
 		}
 		defer func() { err = errors.Join(err, lock.release()) }()
 		former := s.location()
+		tails, err := s.KeptTails()
+		if err != nil {
+			return err
+		}
 		err = session.base.source.with(context.Background(), func(File) error { // held, so that nobody has to find it meanwhile
 			err := rename()
 			if err == nil {
@@ -59,8 +75,23 @@ func (s *Store) MoveInto(files FileSystem, name string, rename func() error) err
 			return err
 		}
 		s.owe()
+		for _, tail := range tails {
+			moved := baseName(name) + strings.TrimPrefix(tail.File, baseName(former.name))
+			if err := along(tail.File, moved); err != nil {
+				return fmt.Errorf("%s stays behind: %w", tail.File, err)
+			}
+		}
 		return errors.Join(s.payDirectory(), former.files.SyncDirectory(former.name))
 	})
+}
+
+// fileNames lists the files of tails.
+func fileNames(tails []Tail) string {
+	names := make([]string, len(tails))
+	for i, tail := range tails {
+		names[i] = tail.File
+	}
+	return strings.Join(names, ", ")
 }
 
 // alone runs change while nobody else can write.

@@ -12,6 +12,11 @@ import (
 //
 // The order on the disk is what makes a commit whole or absent: everything but
 // the manifest's magic number, then, when that is durable, the magic number.
+//
+// Of everything, the headers of what stood unfinished come last, and the magic number
+// of the first small segment. So if anything whole can be found after the process
+// died, the manifest without its magic number is there too, and tells that nobody was
+// told of the commit.
 func (w *writer) appendManifest(s *session, stamp uint64, small []newSegment, manifest *segments.Manifest) (segments.Segment, error) {
 	if err := w.guard(s, s.file); err != nil {
 		return segments.Segment{}, err
@@ -26,12 +31,6 @@ func (w *writer) appendManifest(s *session, stamp uint64, small []newSegment, ma
 	}
 	for _, e := range open {
 		e.pending.Wait()
-		if e.kind == segments.TypeVec {
-			e.sealVectors(dimension)
-		}
-		if err := e.writeHead(s.file, stamp); err != nil {
-			return segments.Segment{}, err
-		}
 	}
 
 	image := make([]byte, 0, length)
@@ -59,8 +58,22 @@ func (w *writer) appendManifest(s *session, stamp uint64, small []newSegment, ma
 		return segments.Segment{}, fmt.Errorf("write manifest at offset %d: %w", last.Offset, errUnsafeManifest)
 	}
 
+	copy(image, unsaid)
 	if _, err := s.file.WriteAt(image, start); err != nil {
 		return segments.Segment{}, writeError(err, len(image), start)
+	}
+	for _, e := range open {
+		if e.kind == segments.TypeVec {
+			e.sealVectors(dimension)
+		}
+		if err := e.writeHead(s.file, stamp); err != nil {
+			return segments.Segment{}, err
+		}
+	}
+	if start < last.Offset {
+		if _, err := s.file.WriteAt(header[:len(unsaid)], start); err != nil {
+			return segments.Segment{}, writeError(err, len(unsaid), start)
+		}
 	}
 	if err := w.store.sync(s.file); err != nil {
 		return segments.Segment{}, err

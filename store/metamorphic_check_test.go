@@ -276,11 +276,25 @@ func (h *history) crash() error {
 	for _, state := range []historyState{after, before} {
 		h.mark, h.program, h.stored = state.mark, state.program, state.stored
 		if err = h.agrees(h.store, h.store.Current()); err == nil {
-			return h.ingest()
+			return errors.Join(h.settleTails(), h.ingest())
 		}
 		failures = append(failures, err)
 	}
 	return fmt.Errorf("after the crash neither the new state: %w, nor the former: %w", failures[0], failures[1])
+}
+
+// settleTails lets a writer keep what a power cut left of an interrupted commit beside
+// the store, and at times lets that go.
+func (h *history) settleTails() error {
+	if _, err := h.store.Delete(context.Background(), []uint64{1 << 50}); err != nil {
+		return err
+	}
+	if tails, err := h.store.KeptTails(); err != nil || len(tails) == 0 || h.random.IntN(2) == 0 {
+		return err
+	}
+	h.note("and let it go")
+	_, err := h.store.Recover(context.Background(), RecoverOptions{Drop: true})
+	return err
 }
 
 // historyState is the part of the model that a crash may set back.

@@ -220,13 +220,22 @@ func (h *history) reserved(id uint64) bool {
 	return slices.ContainsFunc(h.appenders, func(a *modelAppender) bool { return a.waiting && id >= a.flushed })
 }
 
-// next is the id of the next vector without one; false when there is none.
+// next is the id of the next vector without one; false when there is none. Those of
+// what is kept beside the store are spared.
 func (h *history) next() (uint64, bool) {
-	if len(h.stored) == 0 {
-		return 0, true
+	next, free := uint64(0), true
+	if len(h.stored) > 0 {
+		highest := slices.Max(slices.Collect(maps.Keys(h.stored)))
+		next, free = highest+1, highest < math.MaxUint64
 	}
-	highest := slices.Max(slices.Collect(maps.Keys(h.stored)))
-	return highest + 1, highest < math.MaxUint64
+	if tails, err := h.store.KeptTails(); err == nil && free {
+		for _, tail := range tails {
+			if tail.HighestID != nil && *tail.HighestID < math.MaxUint64 {
+				next = max(next, *tail.HighestID+1)
+			}
+		}
+	}
+	return next, free
 }
 
 // apply puts vectors into the model.

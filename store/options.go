@@ -34,6 +34,12 @@ type Options struct {
 	Background bool
 	// OnCompaction is told of each compaction that the store itself began.
 	OnCompaction func(CompactResult, error)
+	// OnTail is told when what somebody wrote behind the newest manifest had to be cut
+	// off, and was kept beside the store.
+	OnTail func(Tail)
+	// TailNames lists, for Tails, the names of files in the store's folder of which some
+	// may be kept tails; nil: they are looked for at each call.
+	TailNames func() []string
 	// OnCommit is called after each commit of this process, with no lock held.
 	OnCommit func(*Snapshot)
 }

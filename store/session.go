@@ -175,10 +175,8 @@ func (w *writer) attach(ctx context.Context, session *session) error {
 	if err != nil {
 		return err
 	}
-	if info.Size > base.state.End {
-		if err := session.file.Truncate(base.state.End); err != nil {
-			return fmt.Errorf("cut the torn tail off: %w", err)
-		}
+	if err := w.clearTail(ctx, session.file, base, info.Size); err != nil {
+		return err
 	}
 	session.base = base
 	session.advance(base.state.End)
@@ -350,8 +348,15 @@ func (w *writer) knowIDs(ctx context.Context, s *session) error {
 		if err != nil {
 			return err
 		}
+		kept, some, err := w.store.keptIDs()
+		if err != nil {
+			return err
+		}
 		w.mu.Lock()
 		defer w.mu.Unlock()
+		if some && kept < math.MaxUint64 {
+			s.useID(kept) // it may be brought back
+		}
 		if branch {
 			s.useID(inherited)
 		}

@@ -27,6 +27,9 @@ type Status struct {
 	// Names is how many hard links lead to the file, if they are more than one: then
 	// nobody may write to it.
 	Names uint64 `json:"names,omitempty"`
+	// Tails are what somebody has to decide upon: whole segments behind the newest
+	// manifest, and what was kept of such beside the store.
+	Tails []Tail `json:"tails,omitempty"`
 	// Damage tells why vectors could not be counted, and the counts are what the
 	// manifest states, or that the manifest has lost its directory.
 	Damage string `json:"damage,omitempty"`
@@ -99,6 +102,9 @@ func (s *Store) statusOf(ctx context.Context, snapshot *Snapshot) (Status, error
 	}
 	if status.Compaction = s.progress.state(); status.Compaction != "idle" {
 		status.CompactionDone, status.CompactionTotal = s.progress.done.Load(), s.progress.total.Load()
+	}
+	if status.Tails, err = s.Tails(ctx); err != nil {
+		return Status{}, err
 	}
 	status.Segments = len(snapshot.Live())
 	status.addChecks(snapshot)

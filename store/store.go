@@ -38,7 +38,9 @@ type Store struct {
 	at      location
 	current *Snapshot
 	seen    FileInfo // metadata that current was read under
-	owing   bool     // the file's name is not known to be durable
+	tail    tailSeen
+	kept    *highestKept // nil while unknown
+	owing   bool         // the file's name is not known to be durable
 	closed  bool
 }
 

@@ -41,10 +41,31 @@ type Verification struct {
 	Damages     int       `json:"damages"`
 	Notes       int       `json:"notes"`
 	Findings    []Finding `json:"findings"` // of each severity the first thousand
+	Tails       []Tail    `json:"tails,omitempty"`
 }
 
 // maxFindings bounds how many findings of one severity are kept.
 const maxFindings = 1000
+
+// Verify is Snapshot.Verify for the newest state that is known. It also finds what
+// somebody has to decide upon, in the file and beside it.
+func (s *Store) Verify(ctx context.Context) (Verification, error) {
+	found, err := s.Current().Verify(ctx)
+	if err != nil {
+		return found, err
+	}
+	found.Tails, err = s.Tails(ctx)
+	for i := range found.Tails {
+		tail := &found.Tails[i]
+		finding := Finding{Severity: Damage, Text: tail.Tell(baseName(s.Path()))}
+		if !tail.Kept {
+			finding.Offset = &tail.Offset
+		}
+		found.Damages++
+		found.Findings = append(found.Findings, finding)
+	}
+	return found, err
+}
 
 // Verify reads the whole file of the snapshot, dead bytes and what stands behind
 // the commit included, and compares it with what it says of itself: content

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -57,7 +58,9 @@ func printCreated(command *cobra.Command, asJSON bool, file string, identity sto
 
 // withStore runs f on the store in file.
 func withStore(file string, open func(string, store.Options) (*store.Store, error), f func(*store.Store) error) error {
-	s, err := open(file, store.Options{})
+	s, err := open(file, store.Options{OnTail: func(tail store.Tail) {
+		_, _ = fmt.Fprintf(os.Stderr, "rvffs: %s: %s\n", file, tail.Tell(file))
+	}})
 	if err != nil {
 		return err
 	}

@@ -59,21 +59,13 @@ func inspect(command *cobra.Command, s *store.Store, file string) (inspection, e
 
 func printInspection(command *cobra.Command, i inspection) error {
 	out := command.OutOrStdout()
-	err := printFacts(out, []fact{
+	err := printFacts(out, append([]fact{
 		{"file", i.File},
 		{"file id", i.Identity.FileID},
 		{"parent id", i.Identity.ParentID},
 		{"lineage depth", i.Identity.LineageDepth},
 		{"profile", i.Profile},
-		{"dialect", i.Status.Dialect},
-		{"dimension", i.Status.Dimension},
-		{"metric", i.Status.Metric},
-		{"epoch", i.Status.Epoch},
-		{"live vectors", i.Status.LiveVectors},
-		{"deleted vectors", i.Status.DeletedVectors},
-		{"bytes", i.Status.FileSize},
-		{"dead bytes", fmt.Sprintf("%d (%.1f %%)", i.Status.DeadBytes, 100*i.Status.DeadSpaceRatio)},
-	})
+	}, statusFacts(i.Status)...))
 	if err != nil {
 		return err
 	}
@@ -86,4 +78,25 @@ func printInspection(command *cobra.Command, i inspection) error {
 		}
 	}
 	return nil
+}
+
+// statusFacts are what inspect and status tell of a store's state.
+func statusFacts(status store.Status) []fact {
+	facts := []fact{
+		{"dialect", status.Dialect},
+		{"dimension", status.Dimension},
+		{"metric", status.Metric},
+		{"epoch", status.Epoch},
+		{"live vectors", status.LiveVectors},
+		{"deleted vectors", status.DeletedVectors},
+		{"bytes", status.FileSize},
+		{"dead bytes", fmt.Sprintf("%d (%.1f %%)", status.DeadBytes, 100*status.DeadSpaceRatio)},
+	}
+	if status.Names > 1 {
+		facts = append(facts, fact{"hard links", status.Names})
+	}
+	for _, tail := range status.Tails {
+		facts = append(facts, fact{"to recover", fmt.Sprintf("%s in %s", tail.String(), tail.File)})
+	}
+	return facts
 }

@@ -29,7 +29,9 @@ func commands() []*cobra.Command {
 		newEmbedDashboardCommand(),
 		newExtractDashboardCommand(),
 		newCompactCommand(),
+		newStatusCommand(),
 		newVerifyCommand(),
+		newRecoverCommand(),
 		newQueryCommand(),
 	}
 }

@@ -66,7 +66,7 @@ func verifyFile(ctx context.Context, file string, family *family) verification {
 	result := verification{File: file, Status: "intact"}
 	result.Findings = []store.Finding{}
 	err := withStore(file, store.OpenReadOnly, func(s *store.Store) error {
-		found, err := s.Current().Verify(ctx)
+		found, err := s.Verify(ctx)
 		result.Verification = found
 		if err != nil {
 			return err

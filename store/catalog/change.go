@@ -94,7 +94,9 @@ func (s *Store) moveFile(ctx context.Context, target *Folder, newName string) er
 		return err
 	}
 	err := s.use(ctx, func(engine *store.Store) error {
-		return engine.MoveInto(&target.files, newName, func() error { return s.rename(ctx, target, newName) })
+		return engine.MoveInto(&target.files, newName, func() error { return s.rename(ctx, target, newName) }, func(tail, moved string) error {
+			return folder.moveBeside(ctx, target, tail, moved)
+		})
 	})
 	if errors.Is(err, fs.ErrExist) && !errors.Is(err, store.ErrExists) {
 		err = fmt.Errorf("%w: %w", store.ErrExists, err)
@@ -133,6 +135,19 @@ func (s *Store) rename(ctx context.Context, target *Folder, newName string) erro
 		c.settle(&s.place)
 	})
 	return nil
+}
+
+// moveBeside renames a file of a folder that is not shown.
+func (f *Folder) moveBeside(ctx context.Context, target *Folder, name, newName string) error {
+	c := f.catalog
+	if err := c.naming.Take(ctx); err != nil {
+		return err
+	}
+	defer c.naming.Give()
+	c.mu.Lock()
+	from, to := join(f.place.path(), name), join(target.place.path(), newName)
+	c.mu.Unlock()
+	return c.as(ctx).RenameNew(from, to)
 }
 
 // moveFolder renames a plain folder. All that is below it moves along in one moment,

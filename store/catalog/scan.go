@@ -20,6 +20,7 @@ type folderScan struct {
 	folders  []string       // names, in order
 	stores   map[string]*facts
 	symlinks map[string]symlink
+	tails    []string // names of what was kept before it was cut from a store
 }
 
 // symlink is one that somebody put into the backing directory. It is shown as it
@@ -134,6 +135,8 @@ func (r *nameReader) list(folder listing, names *folderNames) (err error) {
 			if link, there := readSymlink(folder, entry.Name); there {
 				scan.symlinks[entry.Name] = link
 			}
+		case entry.Type.IsRegular() && isTail(entry.Name):
+			scan.tails = append(scan.tails, entry.Name)
 		case entry.Type.IsRegular() && candidate(entry.Name):
 			names.candidates = append(names.candidates, entry.Name)
 		}

@@ -34,6 +34,7 @@ type Store struct {
 	known   store.Known    // from before the engine was closed
 	problem error          // why the file cannot be read as a store
 	judged  store.FileInfo // what problem was found in
+	told    map[tailKey]bool
 	streams map[openStream]struct{}
 	fewer   chan struct{} // closed when there is one stream less; nil while nobody waits for that
 	inodes  map[string]uint64
@@ -182,6 +183,7 @@ func (s *Store) acquire(ctx context.Context) (engine *store.Store, fresh bool, e
 		OnCommit:   func(*store.Snapshot) { s.catalog.committed(s) },
 		Background: !s.catalog.options.ReadOnly, OnCompaction: s.compacted,
 		Checker: s.catalog.checker, OnDamage: s.damaged, Memory: s.catalog.options.Memory,
+		OnTail: s.tellTail, TailNames: s.tailNames,
 	})
 	s.mu.Lock()
 	s.problem, s.judged = nil, info
@@ -198,6 +200,7 @@ func (s *Store) acquire(ctx context.Context) (engine *store.Store, fresh bool, e
 	for _, idle := range s.catalog.open.opened(s) {
 		s.catalog.retire(idle)
 	}
+	s.tellTails(ctx, engine)
 	return engine, true, nil
 }
 

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"rvffs/segments"
+	"rvffs/store"
+)
+
+// recovered is what recover tells in JSON.
+type recovered struct {
+	File string `json:"file"`
+	// Rebuilt says that no manifest was left in the file, and an empty store was put in
+	// its place.
+	Rebuilt bool             `json:"rebuilt"`
+	Tails   []store.Recovery `json:"tails"`
+}
+
+func newRecoverCommand() *cobra.Command {
+	var asJSON bool
+	var metric string
+	var options store.RecoverOptions
+	command := &cobra.Command{
+		Use:   "recover FILE [TAIL...]",
+		Short: "Bring back vectors whose manifest is gone",
+		Long: "recover brings back what stands behind a store's newest manifest without being named by it, as in a file that lost\n" +
+			"its end, and what was kept of such beside the store (FILE.tail-…) when somebody wrote to it: vectors with their ids,\n" +
+			"deletions, embedded segments, in one commit for each tail. Nothing that the store has stored since is overwritten, and\n" +
+			"what is doubtful is not taken, unless a flag says so: it is listed, and its tail stays. A tail of which nothing is\n" +
+			"left to decide upon is removed. A file without any manifest becomes a store again, with an identity of its own.\n" +
+			"With names of kept tails, in the store's folder, only those are looked at. The exit status is 1 while something is\n" +
+			"left to decide upon.",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			measure, err := segments.ParseMetric(metric)
+			if err != nil {
+				return err
+			}
+			for _, tail := range arguments[1:] {
+				options.Only = append(options.Only, filepath.Base(tail))
+			}
+			result, err := recoverFile(command, arguments[0], measure, options)
+			if asJSON {
+				if result.Tails == nil {
+					result.Tails = []store.Recovery{}
+				}
+				err = errors.Join(err, printJSON(command.OutOrStdout(), result))
+			} else {
+				err = errors.Join(err, printRecovery(command.OutOrStdout(), result, options))
+			}
+			if err != nil || options.List {
+				return err
+			}
+			for _, tail := range result.Tails {
+				if !tail.Gone {
+					return errors.New("something is left to decide upon")
+				}
+			}
+			return nil
+		},
+	}
+	flags := command.Flags()
+	flags.BoolVar(&options.List, "list", false, "change nothing, and tell what would be done")
+	flags.BoolVar(&options.Drop, "drop", false, "let the vectors go instead of bringing them back")
+	flags.BoolVar(&options.Cut, "cut", false, "also take the whole vectors of segments that were cut, whose hash proves nothing any more")
+	flags.BoolVar(&options.Overwrite, "overwrite", false, "also take what the store has stored or deleted again since")
+	flags.StringVar(&metric, "metric", segments.L2.String(), "distance of a file without any manifest: l2, ip or cosine")
+	flags.BoolVar(&asJSON, "json", false, "print JSON")
+	return command
+}
+
+func recoverFile(command *cobra.Command, file string, metric segments.Metric, options store.RecoverOptions) (recovered, error) {
+	result := recovered{File: file}
+	open := store.Open
+	if options.List {
+		open = store.OpenReadOnly
+	}
+	bringBack := func(s *store.Store) (err error) {
+		result.Tails, err = s.Recover(command.Context(), options)
+		return err
+	}
+	err := withStore(file, open, bringBack)
+	if !errors.Is(err, store.ErrNotStore) || options.Drop {
+		return result, err
+	}
+	if options.List {
+		tail, found := store.Salvageable(command.Context(), file)
+		if found != nil {
+			return result, found
+		}
+		result.Tails = []store.Recovery{{Tail: tail, Doubts: []store.Doubt{}}}
+		return result, nil
+	}
+	if err := store.Rebuild(command.Context(), file, metric, store.Options{}); err != nil {
+		return result, err
+	}
+	result.Rebuilt = true
+	return result, withStore(file, store.Open, bringBack)
+}
+
+func printRecovery(out io.Writer, r recovered, options store.RecoverOptions) error {
+	var text strings.Builder
+	if r.Rebuilt {
+		fmt.Fprintf(&text, "%s: no manifest was left in it; it is a new store now\n", r.File)
+	}
+	if len(r.Tails) == 0 {
+		fmt.Fprintf(&text, "%s: nothing to recover\n", r.File)
+	}
+	for _, t := range r.Tails {
+		place := fmt.Sprintf("behind epoch %d", t.Tail.Epoch)
+		if t.NoManifest {
+			place = "without a manifest"
+		}
+		fmt.Fprintf(&text, "%s: %s, %d bytes %s\n", t.File, t.Tail.String(), t.Bytes, place)
+		verb := ""
+		if options.List {
+			verb = "would be "
+		}
+		if t.Dropped {
+			fmt.Fprintf(&text, "  let go, epoch %d\n", t.RecoveredAt)
+			continue
+		}
+		fmt.Fprintf(&text, "  %d vectors %srecovered, %d were there already, %d deletions, %d other segments", t.Recovered, verb, t.Present, t.Deleted, t.Others)
+		if t.RecoveredAt > 0 {
+			fmt.Fprintf(&text, ", epoch %d", t.RecoveredAt)
+		}
+		text.WriteString("\n")
+		if t.LeftOut > 0 {
+			fmt.Fprintf(&text, "  %d vectors left out: the manifest that was cut does not name them\n", t.LeftOut)
+		}
+		for _, d := range t.Doubts {
+			fmt.Fprintf(&text, "  not taken: %d %s%s: %s\n", d.Count, d.Reason, listedIDs(d), d.Remedy)
+		}
+		switch {
+		case options.List:
+		case t.Gone:
+			fmt.Fprintf(&text, "  %s is gone\n", t.File)
+		default:
+			fmt.Fprintf(&text, "  %s stays\n", t.File)
+		}
+	}
+	_, err := io.WriteString(out, text.String())
+	return err
+}
+
+// listedIDs tells the first ids of a doubt.
+func listedIDs(d store.Doubt) string {
+	if len(d.IDs) == 0 {
+		return ""
+	}
+	words := make([]string, len(d.IDs))
+	for i, id := range d.IDs {
+		words[i] = fmt.Sprint(id)
+	}
+	if uint64(len(words)) < d.Count {
+		words = append(words, "…")
+	}
+	return " (" + strings.Join(words, ", ") + ")"
+}

@@ -1,0 +1,203 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// RecoverOptions says what becomes of the tails of a store.
+type RecoverOptions struct {
+	// List changes nothing and tells what would be done.
+	List bool
+	// Drop lets the tails go instead of bringing them back.
+	Drop bool
+	// Cut also takes the whole rows of segments that were cut, though no hash says any
+	// more that they are right.
+	Cut bool
+	// Overwrite takes what the tail has also where the store has stored or deleted the
+	// same ids, or embedded such images, since.
+	Overwrite bool
+	// Only names the kept tails to look at; none means all, and what is in the file.
+	Only []string
+}
+
+// Recovery tells what became of one tail.
+type Recovery struct {
+	Tail
+	Recovered uint64 `json:"recovered"`      // vectors that were brought back
+	Present   uint64 `json:"present"`        // vectors that the store has already, as they are
+	Deleted   uint64 `json:"deleted"`        // vectors that were deleted again
+	Others    uint64 `json:"other_segments"` // other segments that were brought back
+	// LeftOut counts vectors of which it is certain that they were never part of the
+	// store.
+	LeftOut uint64 `json:"left_out,omitempty"`
+	// Doubts are what was not brought back, and why. While there are any the tail
+	// stays.
+	Doubts      []Doubt `json:"doubts"`
+	Dropped     bool    `json:"dropped"` // it was let go, as it was asked for
+	Gone        bool    `json:"gone"`    // nothing is left of it to decide upon
+	RecoveredAt uint32  `json:"recovered_in_epoch,omitempty"`
+}
+
+// Doubt is something in a tail that only people can decide upon.
+type Doubt struct {
+	Reason string   `json:"reason"`
+	Count  uint64   `json:"count"`
+	IDs    []uint64 `json:"ids,omitempty"` // the first of them
+	Remedy string   `json:"remedy"`
+}
+
+// doubtIDs is how many ids of each doubt are listed.
+const doubtIDs = 10
+
+// doubt counts so many more things of a doubt, of which some may have ids.
+func (r *Recovery) doubt(reason, remedy string, count uint64, ids ...uint64) {
+	at := slices.IndexFunc(r.Doubts, func(d Doubt) bool { return d.Reason == reason })
+	if at < 0 {
+		at = len(r.Doubts)
+		r.Doubts = append(r.Doubts, Doubt{Reason: reason, Remedy: remedy})
+	}
+	d := &r.Doubts[at]
+	d.Count += count
+	d.IDs = append(d.IDs, ids[:min(len(ids), doubtIDs-len(d.IDs))]...)
+}
+
+// Recover brings back what stands behind the newest manifest of a store, and what was
+// kept of such beside it, in one commit for each tail. Nothing that is newer is
+// overwritten unless that is asked for; what is doubtful is listed, and stays. A tail
+// of which nothing is left to decide upon is removed when all of it is on the disk.
+// An interruption loses nothing, and a second run does what is left.
+func (s *Store) Recover(ctx context.Context, options RecoverOptions) ([]Recovery, error) {
+	recoverTails := s.recoverTails
+	if options.List {
+		recoverTails = s.listRecoveries
+	}
+	results, err := recoverTails(ctx, options)
+	if err != nil {
+		err = fmt.Errorf("recover store %q: %w", s.Path(), err)
+	}
+	return results, err
+}
+
+// recoverTails works on kept tails alone: a session keeps what stands in the file
+// before it writes anything.
+func (s *Store) recoverTails(ctx context.Context, options RecoverOptions) (results []Recovery, err error) {
+	session, err := s.writer.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.writer.end(session)) }()
+	tails, err := s.chosenTails(options)
+	if err != nil {
+		return nil, err
+	}
+	for _, tail := range tails {
+		settle := s.recoverTail
+		if options.Drop {
+			settle = s.dropTail
+		}
+		result, err := settle(ctx, session, tail, options)
+		if err == nil && result.Gone {
+			err = s.removeTail(session, tail)
+		}
+		if err != nil {
+			return results, fmt.Errorf("%s: %w", tail.File, err)
+		}
+		results = append(results, result)
+	}
+	return results, nil
+}
+
+// chosenTails are the kept tails that the options are about.
+func (s *Store) chosenTails(options RecoverOptions) ([]Tail, error) {
+	at := s.location()
+	if len(options.Only) > 0 {
+		chosen := make([]Tail, 0, len(options.Only))
+		for _, name := range options.Only {
+			tail, err := readTail(at.files, beside(at.name, name))
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+			tail.File, tail.Kept = name, true
+			chosen = append(chosen, tail)
+		}
+		return chosen, nil
+	}
+	tails, err := s.KeptTails()
+	if err != nil {
+		return nil, err
+	}
+	for _, tail := range tails {
+		if tail.Problem != "" && !options.Drop {
+			return nil, fmt.Errorf("%s: %w: %s", tail.File, ErrCorrupt, tail.Problem)
+		}
+	}
+	return tails, nil
+}
+
+// listRecoveries tells what would be done, and changes nothing.
+func (s *Store) listRecoveries(ctx context.Context, options RecoverOptions) ([]Recovery, error) {
+	tails, err := s.chosenTails(options)
+	if err != nil {
+		return nil, err
+	}
+	if len(options.Only) == 0 {
+		if tails, err = s.Tails(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var results []Recovery
+	for _, tail := range tails {
+		err := s.withNewest(ctx, func(snapshot *Snapshot) error {
+			plan, err := s.planRecovery(ctx, snapshot, tail, options)
+			if err != nil {
+				return err
+			}
+			results = append(results, plan.Recovery)
+			return plan.file.Close()
+		})
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", tail.File, err)
+		}
+	}
+	return results, nil
+}
+
+// recoverTail brings a kept tail back.
+func (s *Store) recoverTail(ctx context.Context, session *session, tail Tail, options RecoverOptions) (result Recovery, err error) {
+	_, err = again(func() (epoch uint32, err error) {
+		plan, err := s.planRecovery(ctx, s.writer.baseOf(session), tail, options)
+		if err != nil {
+			return 0, err
+		}
+		defer func() { err = errors.Join(err, plan.file.Close()) }()
+		epoch, err = plan.carryOut(ctx, session)
+		result = plan.Recovery
+		return epoch, err
+	})
+	return result, err
+}
+
+// dropTail lets a kept tail go. The audit chain tells; and a manifest that stands
+// behind what could not be cut out of the file says that nobody wants it.
+func (s *Store) dropTail(_ context.Context, session *session, tail Tail, _ RecoverOptions) (Recovery, error) {
+	result := Recovery{Tail: tail, Doubts: []Doubt{}, Dropped: true, Gone: true}
+	epoch, err := s.writer.commit(session, change{actions: []action{recoverAction("dropped", tail.Vectors+tail.CutVectors, tail.Deletions, tail.Embedded)}})
+	result.RecoveredAt = epoch
+	return result, err
+}
+
+// removeTail removes a kept tail of which nothing is left to decide upon.
+func (s *Store) removeTail(session *session, tail Tail) error {
+	if err := s.writer.guard(session, session.file); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.kept = nil
+	s.mu.Unlock()
+	at := s.location()
+	name := beside(at.name, tail.File)
+	return errors.Join(at.files.Remove(name), at.files.SyncDirectory(name))
+}

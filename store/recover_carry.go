@@ -1,0 +1,142 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"rvffs/segments"
+)
+
+// carryOut commits what the plan comes to.
+func (p *recoveryPlan) carryOut(ctx context.Context, session *session) (epoch uint32, err error) {
+	if p.Recovered == 0 && p.Deleted == 0 && len(p.others) == 0 {
+		return 0, nil
+	}
+	w := &p.store.writer
+	appender := p.store.NewAppender()
+	var others []*extent
+	defer func() {
+		if err != nil {
+			w.drop(session, others)
+		}
+		err = errors.Join(err, appender.Rollback())
+	}()
+	if p.Recovered > 0 {
+		if err := appender.SetDimension(ctx, p.dimension); err != nil {
+			return 0, err
+		}
+		if err := p.append(ctx, appender); err != nil {
+			return 0, err
+		}
+	}
+	if err := appender.finish(); err != nil {
+		return 0, err
+	}
+	replaced := map[int64]bool{}
+	for _, part := range p.others {
+		e, err := p.copySegment(ctx, session, part)
+		if e != nil {
+			others = append(others, e)
+		}
+		if err != nil {
+			return 0, err
+		}
+		if !isImage(part.Type) {
+			continue
+		}
+		mates, err := p.mates(part)
+		if err != nil {
+			return 0, err
+		}
+		for _, mate := range mates {
+			replaced[mate.Offset] = true
+		}
+	}
+	p.Others = uint64(len(others))
+	epoch, err = w.commit(session, change{
+		added:   append(appender.extents, others...),
+		deleted: p.delete.ascending(),
+		removes: func(base *Snapshot) (map[int64]bool, error) {
+			if base != p.base {
+				return nil, errSuperseded // what was judged may be wrong by now
+			}
+			return replaced, nil
+		},
+		actions: []action{recoverAction("vectors", p.Recovered, p.Deleted, p.Others)},
+	})
+	if err != nil {
+		return 0, err
+	}
+	appender.extents, others = nil, nil
+	p.RecoveredAt = epoch
+	return epoch, nil
+}
+
+// append writes the vectors that are to be brought back, in order.
+func (p *recoveryPlan) append(ctx context.Context, appender *Appender) error {
+	return p.eachVector(ctx, p.options.Cut, func(_ bool, ids []uint64, rows []byte) error {
+		width := len(rows) / len(ids)
+		kept := 0
+		for i, id := range ids {
+			if p.skip.contains(id) {
+				continue
+			}
+			ids[kept] = id
+			copy(rows[kept*width:(kept+1)*width], rows[i*width:])
+			kept++
+		}
+		if kept == 0 {
+			return nil
+		}
+		return appender.Append(ctx, ids[:kept], rows[:kept*width])
+	})
+}
+
+// copySegment writes a segment of another type, payload and flags as they are.
+func (p *recoveryPlan) copySegment(ctx context.Context, session *session, part tailPart) (*extent, error) {
+	w := &p.store.writer
+	r, err := w.reserve(session, nil, int(part.PayloadLength), func() *extent {
+		return &extent{kind: part.Type, flags: part.Flags}
+	})
+	if err != nil {
+		return nil, err
+	}
+	e := r.extent
+	defer e.pending.Done()
+	err = w.guard(session, r.file)
+	buffer := make([]byte, min(part.PayloadLength, worthWriteback))
+	for at := int64(0); err == nil && at < int64(part.PayloadLength); {
+		if err = ctx.Err(); err != nil {
+			return e, err
+		}
+		some := buffer[:min(int64(part.PayloadLength)-at, int64(len(buffer)))]
+		if err = readFull(p.walk.file, some, part.PayloadOffset()+at); err == nil {
+			err = e.writeBody(r.file, some, at)
+		}
+		at += int64(len(some))
+	}
+	if err != nil {
+		return e, w.fail(session, err)
+	}
+	return e, nil
+}
+
+// sameSlot says whether of two images of a type, told by their payloads' starts, one
+// takes the place of the other.
+func sameSlot(kind segments.Type, a, b []byte) bool {
+	switch kind {
+	case segments.TypeKernel:
+		first, err := segments.ParseKernelHeader(a)
+		second, other := segments.ParseKernelHeader(b)
+		return err == nil && other == nil && first.Architecture == second.Architecture
+	case segments.TypeEBPF:
+		first, err := segments.ParseEBPFHeader(a)
+		second, other := segments.ParseEBPFHeader(b)
+		return err == nil && other == nil && first.ProgramType == second.ProgramType && first.AttachType == second.AttachType
+	case segments.TypeWASM:
+		first, err := segments.ParseWASMHeader(a)
+		second, other := segments.ParseWASMHeader(b)
+		return err == nil && other == nil && first.Role == second.Role && first.Target == second.Target
+	}
+	return true
+}

@@ -1,0 +1,464 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/zeebo/xxh3"
+
+	"rvffs/segments"
+)
+
+// recoveryPlan is what a recovery of one tail comes to, judged by one state of the
+// store.
+type recoveryPlan struct {
+	Recovery
+	store   *Store
+	base    *Snapshot
+	options RecoverOptions
+
+	file      File
+	walk      tailWalk
+	info      tailInfo
+	copies    map[int64]bool
+	dimension int // of the vectors; 0 while none is known
+
+	named  map[int64]bool // by the manifest that was cut, by places in the store's file; nil: it does not tell
+	gone   *idSet         // ids that the tail says are deleted, of which it has no later vector
+	whole  *idSet         // ids of vectors in whole segments
+	cut    *idSet         // ids of vectors in segments that were cut
+	skip   *idSet         // ids that are not to be brought back
+	delete *idSet         // ids that are to be deleted
+	others []tailPart     // other segments that are to be brought back
+}
+
+// What people are told of doubts.
+const (
+	doubtNewer    = "vectors whose ids the store has stored or deleted since"
+	doubtUndelete = "deletions of ids that the store has stored since"
+	doubtBoth     = "deletions of ids that came with the same commit"
+	doubtCut      = "vectors of a segment that was cut, so that its hash proves nothing"
+	doubtDamaged  = "segments whose content is not what their hash says"
+	doubtHalf     = "segments of which only the beginning is there"
+	doubtOther    = "segments of vectors of another dimension"
+	doubtDialect  = "segments of vectors of the wire dialect"
+	doubtImage    = "images beside which the store has others since"
+	doubtBranch   = "segments of a branch, which count as a whole"
+	doubtForm     = "segments in a form that cannot be taken over"
+
+	remedyOverwrite = "--overwrite takes them all the same, --drop lets them go"
+	remedyCut       = "--cut takes them, --drop lets them go"
+	remedyDrop      = "--drop lets them go"
+)
+
+// planRecovery judges a tail by the snapshot. The plan's file must be closed.
+func (s *Store) planRecovery(ctx context.Context, base *Snapshot, tail Tail, options RecoverOptions) (plan *recoveryPlan, err error) {
+	p := &recoveryPlan{
+		Recovery: Recovery{Tail: tail, Doubts: []Doubt{}}, store: s, base: base, options: options,
+		gone: newIDSet(), whole: newIDSet(), cut: newIDSet(), skip: newIDSet(), delete: newIDSet(), copies: map[int64]bool{},
+	}
+	at := s.location()
+	name := at.name
+	if tail.Kept {
+		name = beside(name, tail.File)
+	}
+	if p.file, err = at.files.Open(name, false); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.file.Close())
+		}
+	}()
+	if err := p.open(ctx); err != nil {
+		return nil, err
+	}
+	for _, step := range []func(context.Context) error{p.findManifest, p.collect, p.judge} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	p.Gone = len(p.Doubts) == 0
+	return p, nil
+}
+
+// open finds out where the tail's bytes are and what was noted of them.
+func (p *recoveryPlan) open(ctx context.Context) error {
+	p.dimension = p.base.Dimension()
+	watched := watch(ctx, p.file)
+	if !p.Kept {
+		p.info = tailInfo{Tail: p.Tail}
+		p.walk = tailWalk{file: watched, start: p.Offset, size: p.Offset + p.Bytes, dimension: p.dimension}
+		if err := p.store.writer.compare(ctx, p.file, p.base, &p.info); err != nil {
+			return err
+		}
+	} else {
+		info, start, err := readTailInfo(p.file)
+		if err != nil {
+			return err
+		}
+		if own := storeIdentity(p.base); info.FileID != "" && info.FileID != own {
+			return fmt.Errorf("%w: it is of the store %s, and this one is %s", ErrInput, info.FileID, own)
+		}
+		p.info = info
+		if p.dimension == 0 {
+			p.dimension = info.Dimension
+		}
+		p.walk = tailWalk{file: watched, start: start, size: start + info.Bytes, shift: info.Offset - start, dimension: p.dimension}
+	}
+	for _, place := range p.info.Copies {
+		p.copies[place] = true
+	}
+	return nil
+}
+
+// findManifest looks for the manifest of the lost commit, of which the beginning may
+// be there: its directory tells which segments were part of it.
+func (p *recoveryPlan) findManifest(context.Context) error {
+	return p.walk.parts(func(part tailPart) error {
+		if part.Kind != segments.RemnantCut || part.Type != segments.TypeManifest || part.PayloadLength > segments.MaxPayload {
+			return nil
+		}
+		payload := make([]byte, part.Length-segments.HeaderSize)
+		if err := readFull(p.walk.file, payload, part.PayloadOffset()); err != nil {
+			return err
+		}
+		begun, complete := segments.ParseManifestStart(payload)
+		if !complete {
+			return nil
+		}
+		p.named = map[int64]bool{}
+		for _, entry := range begun.Directory {
+			p.named[entry.Offset] = true
+		}
+		p.gone.add(begun.Deleted)
+		return nil
+	})
+}
+
+// vectorsOf tells whether the vectors of a part can be those of the store.
+func (p *recoveryPlan) vectorsOf(part tailPart) bool {
+	return part.vectors.rows > 0 && part.vectors.dimension == p.dimension && !p.copies[part.place] &&
+		(p.named == nil || p.named[part.place]) && !segments.IsWireHash(part.Header)
+}
+
+// collect goes through the tail and gathers ids.
+func (p *recoveryPlan) collect(ctx context.Context) error {
+	deleted := p.gone // by the manifest that was cut, and so for certain
+	p.gone = newIDSet()
+	recent := newIDSet() // ids of vectors since the last manifest
+	err := p.walk.parts(func(part tailPart) error {
+		switch {
+		case part.Kind == segments.RemnantBytes:
+		case part.Type == segments.TypeManifest:
+			recent = newIDSet()
+		case part.Type == segments.TypeIndex || part.Type == segments.TypeWitness || part.Type == segments.TypeInvalid:
+			// An index is made anew, and the audit chain tells of this commit.
+		case part.Type == segments.TypeProfile && len(p.base.ofType(segments.TypeProfile)) > 0:
+		case part.vectors.rows > 0:
+			return p.collectVectors(ctx, part, recent)
+		case part.isWhole(segments.TypeVec) || part.Kind == segments.RemnantCut && part.Type == segments.TypeVec:
+			// Not one whole row is in it.
+		case part.Kind == segments.RemnantCut:
+			p.doubt(doubtHalf, remedyDrop, 1)
+		case part.isWhole(segments.TypeJournal):
+			return p.collectDeletions(part, recent)
+		case part.Kind == segments.RemnantWhole:
+			return p.collectOther(part)
+		default:
+			p.doubt(doubtDamaged, remedyDrop, 1)
+		}
+		return nil
+	})
+	deleted.remove(p.gone)
+	p.gone.unite(deleted)
+	return err
+}
+
+func (p *recoveryPlan) collectVectors(ctx context.Context, part tailPart, recent *idSet) error {
+	if p.dimension == 0 {
+		p.dimension, p.walk.dimension = part.vectors.dimension, part.vectors.dimension
+	}
+	switch {
+	case segments.IsWireHash(part.Header):
+		p.doubt(doubtDialect, remedyDrop, 1)
+		return nil
+	case part.vectors.dimension != p.dimension:
+		p.doubt(doubtOther, remedyDrop, 1)
+		return nil
+	case p.copies[part.place]:
+		p.Present += part.vectors.rows
+		return nil
+	case !p.vectorsOf(part):
+		p.LeftOut += part.vectors.rows
+		return nil
+	}
+	ids := p.whole
+	if part.vectors.cut {
+		ids = p.cut
+	}
+	return part.vectors.each(ctx, func(some []uint64, _ []byte) error {
+		ids.add(some)
+		if !part.vectors.cut {
+			set := idSetOf(some)
+			recent.unite(set)
+			p.gone.remove(set)
+		}
+		return nil
+	})
+}
+
+func (p *recoveryPlan) collectDeletions(part tailPart, recent *idSet) error {
+	return p.walk.deletions(part, func(id uint64) bool {
+		if recent.contains(id) {
+			p.doubt(doubtBoth, remedyDrop, 1, id)
+			return false
+		}
+		return p.gone.insert(id)
+	})
+}
+
+// maxOthers bounds how many other segments of a tail are brought back at once.
+const maxOthers = 1 << 16
+
+func (p *recoveryPlan) collectOther(part tailPart) error {
+	switch {
+	case part.Type == segments.TypeCowMap || part.Type == segments.TypeMembership:
+		p.doubt(doubtBranch, remedyDrop, 1)
+		return nil
+	case p.named != nil && !p.named[part.place] && isImage(part.Type):
+		return nil // it was replaced by the same commit, or given up
+	case part.Compression != segments.CompressionNone || part.PayloadLength > segments.MaxPayload || part.Flags&segments.FlagEncrypted != 0:
+		p.doubt(doubtForm, remedyDrop, 1)
+		return nil
+	case len(p.others) >= maxOthers:
+		return fmt.Errorf("%w: more than %d other segments", ErrTooLarge, maxOthers)
+	}
+	there, err := p.hasSegment(part)
+	if err != nil || there {
+		return err
+	}
+	if isImage(part.Type) && !p.options.Overwrite {
+		mates, err := p.mates(part)
+		if err != nil {
+			return err
+		}
+		for _, mate := range mates {
+			if !p.info.had(imageMark(mate.Header)) {
+				p.doubt(doubtImage, remedyOverwrite, 1)
+				return nil
+			}
+		}
+	}
+	p.others = append(p.others, part)
+	return nil
+}
+
+// hasSegment says whether the store has a segment of exactly these bytes.
+func (p *recoveryPlan) hasSegment(part tailPart) (there bool, err error) {
+	err = p.base.source.with(context.Background(), func(file File) error {
+		for _, entry := range p.base.ofType(part.Type) {
+			if entry.PayloadLength != part.PayloadLength {
+				continue
+			}
+			same := true
+			compared := &comparer{file: p.walk.file, offset: part.PayloadOffset(), same: &same}
+			if err := copyRange(compared, file, entry.Offset+segments.HeaderSize, int64(entry.PayloadLength)); err != nil {
+				return err
+			}
+			if there = same; there {
+				return nil
+			}
+		}
+		return nil
+	})
+	return there, err
+}
+
+// mates are the images of the store whose place an image of the tail would take.
+func (p *recoveryPlan) mates(part tailPart) (mates []segments.Segment, err error) {
+	prefix := make([]byte, min(part.PayloadLength, segments.MaxKernelPrefix))
+	if err := readFull(p.walk.file, prefix, part.PayloadOffset()); err != nil {
+		return nil, err
+	}
+	err = p.base.source.with(context.Background(), func(file File) error {
+		for _, entry := range p.base.ofType(part.Type) {
+			other, err := p.base.openPayload(file, entry)
+			if err = asCorrupt(err); errors.Is(err, ErrCorrupt) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if !sameSlot(part.Type, prefix, other.prefix) {
+				continue
+			}
+			segment, err := readHeader(file, entry)
+			if err != nil {
+				return err
+			}
+			mates = append(mates, segment)
+		}
+		return nil
+	})
+	return mates, err
+}
+
+// idState is what is known of an id that both the tail and the store have or had.
+type idState struct {
+	now, before          uint64 // digests of its vectors in the store
+	lastWhole, lastCut   uint64 // and of its last ones in the tail
+	isNow, was, isGone   bool   // whether it has a vector now, had one, is deleted
+	inWhole, inCut, same bool   // which the tail has; one of them is that of now
+}
+
+// unchanged says whether the store has not stored or deleted the id since the tail was
+// cut off, other than from this very tail.
+func (s *idState) unchanged(known bool) bool {
+	switch {
+	case s.isNow && s.same:
+		return true
+	case known:
+		return s.isNow == s.was && s.now == s.before
+	}
+	return !s.isNow && !s.isGone
+}
+
+// judge decides what becomes of each id. Those of which the store knows nothing are
+// brought back as they are.
+func (p *recoveryPlan) judge(ctx context.Context) error {
+	states, common, err := p.states(ctx)
+	if err != nil {
+		return err
+	}
+	p.Recovered += p.whole.len() - p.whole.shared(common)
+	fresh := newIDSet() // in segments that were cut, alone
+	fresh.unite(p.cut)
+	fresh.remove(p.whole)
+	fresh.remove(common)
+	switch {
+	case fresh.len() == 0:
+	case p.options.Cut:
+		p.Recovered += fresh.len()
+	default:
+		p.doubt(doubtCut, remedyCut, fresh.len(), firstOf(fresh)...)
+	}
+	for _, id := range slices.Sorted(maps.Keys(states)) {
+		p.judgeID(id, states[id])
+	}
+	return nil
+}
+
+// firstOf lists the lowest ids of a set.
+func firstOf(set *idSet) []uint64 {
+	ids := set.ascending()
+	return ids[:min(len(ids), doubtIDs)]
+}
+
+// judgeID decides what becomes of an id that the store knows, too.
+func (p *recoveryPlan) judgeID(id uint64, s *idState) {
+	last, some := s.lastWhole, s.inWhole
+	if s.inCut && p.options.Cut {
+		last, some = s.lastCut, true
+	}
+	free := s.unchanged(p.info.Before >= 0) || p.options.Overwrite
+	if s.inCut && !p.options.Cut && !(s.isNow && s.now == s.lastCut) && !(some && last == s.lastCut) {
+		p.doubt(doubtCut, remedyCut, 1, id)
+	}
+	deleted := p.gone.contains(id) && !(s.inCut && p.options.Cut)
+	if deleted || !some || s.isNow && s.now == last || !free {
+		p.skip.insert(id)
+	}
+	switch {
+	case deleted && !s.isNow:
+	case deleted && free:
+		p.Deleted++
+		p.delete.insert(id)
+	case deleted:
+		p.doubt(doubtUndelete, remedyOverwrite, 1, id)
+	case !some:
+	case s.isNow && s.now == last:
+		p.Present++
+	case free:
+		p.Recovered++
+	default:
+		p.doubt(doubtNewer, remedyOverwrite, 1, id)
+	}
+}
+
+// states finds out what the store and the tail have of the ids that both know, or
+// knew when the tail was cut off.
+func (p *recoveryPlan) states(ctx context.Context) (map[uint64]*idState, *idSet, error) {
+	all := newIDSet()
+	for _, set := range []*idSet{p.whole, p.cut, p.gone} {
+		all.unite(set)
+	}
+	var common *idSet
+	err := p.store.ids.at(ctx, p.base, func(stored *idSet) error {
+		common = all.common(stored)
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	states := map[uint64]*idState{}
+	for _, id := range common.ascending() {
+		states[id] = &idState{}
+	}
+	for _, before := range p.info.before {
+		if !all.contains(before.id) {
+			continue
+		}
+		if common.insert(before.id) {
+			states[before.id] = &idState{}
+		}
+		states[before.id].before, states[before.id].was = before.digest, true
+	}
+	for _, id := range p.base.state.Manifest.Deleted {
+		if s, known := states[id]; known {
+			s.isGone = true
+		}
+	}
+	err = p.base.source.with(ctx, func(file File) error {
+		digests, err := p.base.digests(ctx, file, common)
+		for _, now := range digests {
+			states[now.id].now, states[now.id].isNow = now.digest, true
+		}
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	err = p.eachVector(ctx, true, func(cut bool, ids []uint64, rows []byte) error {
+		width := len(rows) / len(ids)
+		for i, id := range ids {
+			s, known := states[id]
+			if !known {
+				continue
+			}
+			digest := xxh3.Hash(rows[i*width : (i+1)*width])
+			s.same = s.same || s.isNow && digest == s.now
+			if cut {
+				s.lastCut, s.inCut = digest, true
+			} else {
+				s.lastWhole, s.inWhole = digest, true
+			}
+		}
+		return nil
+	})
+	return states, common, err
+}
+
+// eachVector visits the vectors of the tail that can be those of the store, in order;
+// those of segments that were cut only if they are asked for.
+func (p *recoveryPlan) eachVector(ctx context.Context, cut bool, visit func(cut bool, ids []uint64, rows []byte) error) error {
+	return p.walk.parts(func(part tailPart) error {
+		if !p.vectorsOf(part) || part.vectors.cut && !cut {
+			return nil
+		}
+		return part.vectors.each(ctx, func(ids []uint64, rows []byte) error { return visit(part.vectors.cut, ids, rows) })
+	})
+}

@@ -1,0 +1,149 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"rvffs/lineage"
+	"rvffs/segments"
+)
+
+// Rebuild makes a store again of a file in which no manifest is left, such as a copy
+// that was cut. The file's bytes are kept beside it, as a tail; in its place stands an
+// empty store with an identity of its own, whose Recover brings back what is whole.
+// What the distances were no vector tells: where nothing is left of the manifest, they
+// become those of metric. A file in which nothing is whole is left as it is.
+func Rebuild(ctx context.Context, name string, metric segments.Metric, options Options) error {
+	s, err := locate(name, options)
+	if err == nil {
+		err = errors.Join(s.rebuild(ctx, metric), s.closeOwned())
+	}
+	if err != nil {
+		return fmt.Errorf("rebuild store %q: %w", name, err)
+	}
+	return nil
+}
+
+// Salvageable tells what Rebuild would find in a file without a manifest, and changes
+// nothing.
+func Salvageable(ctx context.Context, name string) (tail Tail, err error) {
+	s, err := locate(name, Options{})
+	if err != nil {
+		return Tail{}, err
+	}
+	defer func() { err = errors.Join(err, s.closeOwned()) }()
+	at := s.location()
+	file, err := at.files.Open(at.name, false)
+	if err != nil {
+		return Tail{}, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	stat, err := file.Stat()
+	if err != nil {
+		return Tail{}, err
+	}
+	info, err := describeWhole(ctx, baseName(at.name), file, stat.Size, segments.L2)
+	info.Tail.File, info.Tail.Kept = baseName(at.name), false
+	return info.Tail, err
+}
+
+func (s *Store) rebuild(ctx context.Context, metric segments.Metric) (err error) {
+	at := s.location()
+	lock, err := acquireLock(ctx, at.files, at.name, s.options.lockWait())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.release()) }()
+	file, err := at.files.Open(at.name, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	if err := s.writer.claim(ctx, file, s.options.lockWait()); err != nil {
+		return err
+	}
+	stat, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if _, err := s.findState(watch(ctx, file), stat.Size, segments.FindOptions{}); !errors.Is(err, ErrNotStore) {
+		return errors.Join(err, fmt.Errorf("%w: it has a manifest", ErrExists))
+	}
+	info, err := describeWhole(ctx, baseName(at.name), file, stat.Size, metric)
+	if err != nil {
+		return err
+	}
+	if err := s.writer.keepTail(ctx, file, info); err != nil {
+		return fmt.Errorf("keep %s: %w", info.Tail.String(), err)
+	}
+	attributes, err := file.Attributes()
+	if err != nil {
+		return err
+	}
+	id, err := lineage.NewFileID()
+	if err != nil {
+		return err
+	}
+	measure, err := segments.ParseMetric(info.Metric)
+	if err != nil {
+		return err
+	}
+	temporary := temporaryName(at.name)
+	err = writeNew(at.files, temporary, newFileContent{perm: 0o600, manifest: &segments.Manifest{
+		Dimension: uint16(info.Dimension), Metric: measure, Identity: lineage.Identity{FileID: id}, HasIdentity: true,
+	}})
+	if err != nil {
+		return err
+	}
+	if err = dress(at.files, temporary, attributes); err == nil {
+		err = at.files.Rename(temporary, at.name)
+	}
+	if err != nil {
+		return errors.Join(err, at.files.Remove(temporary))
+	}
+	return at.files.SyncDirectory(at.name)
+}
+
+// dress gives a file attributes.
+func dress(files FileSystem, name string, attributes FileAttributes) error {
+	file, err := files.Open(name, true)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.SetAttributes(attributes), file.SyncData(), file.Close())
+}
+
+// describeWhole describes a file without a manifest as a tail of nothing.
+func describeWhole(ctx context.Context, name string, file File, size int64, metric segments.Metric) (tailInfo, error) {
+	info := describeTail(name, Tail{NoManifest: true})
+	info.Metric = metric.String()
+	walk := tailWalk{file: watch(ctx, file), size: size}
+	err := walk.parts(func(p tailPart) error {
+		switch {
+		case p.vectors.rows > 0 && info.Dimension == 0 && !segments.IsWireHash(p.Header):
+			info.Dimension = p.vectors.dimension
+		case p.Kind == segments.RemnantCut && p.Type == segments.TypeManifest && p.PayloadLength <= segments.MaxPayload:
+			payload := make([]byte, p.Length-segments.HeaderSize)
+			if err := readFull(walk.file, payload, p.PayloadOffset()); err != nil {
+				return err
+			}
+			if begun, _ := segments.ParseManifestStart(payload); begun != nil && begun.Metric.Known() {
+				info.Dimension, info.Metric = int(begun.Dimension), begun.Metric.String()
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		err = info.find(walk)
+	}
+	if err == nil && (info.Dimension == 0 && info.Embedded == 0 || !info.any()) {
+		err = fmt.Errorf("%w: nothing in its %d bytes is whole", ErrNotStore, size)
+	}
+	if err == nil {
+		info.Kept = true
+		walk.dimension = info.Dimension
+		_, err = tailIDs(ctx, walk, &info, func(tailVectors) (bool, error) { return false, nil })
+	}
+	return info, err
+}

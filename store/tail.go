@@ -1,0 +1,248 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"rvffs/segments"
+)
+
+// Tail tells of bytes that somebody wrote and that no manifest of the store knows:
+// whole segments behind the newest one. They are vectors of a commit that was
+// interrupted, or, as in a file that lost its end, of one whose manifest is gone.
+type Tail struct {
+	// File holds them: the store's own, or one beside it in which they were kept when
+	// a writer had to cut them off.
+	File string `json:"file,omitempty"`
+	Kept bool   `json:"kept"`
+	// Problem is why a kept file cannot be read.
+	Problem string `json:"problem,omitempty"`
+	// NoManifest says that none was left at all in the file; Epoch is then 0.
+	NoManifest bool   `json:"no_manifest,omitempty"`
+	Epoch      uint32 `json:"epoch"`    // of the manifest that they stand behind
+	Offset     int64  `json:"offset"`   // at which they stand, or stood, in the store's file
+	Bytes      int64  `json:"bytes"`    // of all that is there
+	Segments   uint64 `json:"segments"` // whole ones of vectors
+	Vectors    uint64 `json:"vectors"`  // in them
+	// CutVectors are whole rows of a segment that was cut, whose hash proves nothing
+	// any more.
+	CutVectors uint64 `json:"cut_vectors,omitempty"`
+	Deletions  uint64 `json:"deletions,omitempty"` // ids in journals
+	Embedded   uint64 `json:"embedded,omitempty"`  // kernels, programs, modules and dashboards
+	// HighestID is the highest id in a kept tail. As long as it is kept the store hands
+	// out only higher ones.
+	HighestID *uint64 `json:"highest_id,omitempty"`
+}
+
+// any says whether there is something that a writer must not simply cut off.
+func (t *Tail) any() bool {
+	return t.Vectors > 0 || t.CutVectors > 0 || t.Deletions > 0 || t.Embedded > 0
+}
+
+// String counts what is there.
+func (t *Tail) String() string {
+	if t.Problem != "" {
+		return "what cannot be read: " + t.Problem
+	}
+	var parts []string
+	if t.Vectors > 0 {
+		parts = append(parts, fmt.Sprintf("%d vectors", t.Vectors))
+	}
+	if t.CutVectors > 0 {
+		parts = append(parts, fmt.Sprintf("%d vectors of a segment that was cut", t.CutVectors))
+	}
+	if t.Deletions > 0 {
+		parts = append(parts, fmt.Sprintf("%d deletions", t.Deletions))
+	}
+	if t.Embedded > 0 {
+		parts = append(parts, fmt.Sprintf("%d embedded segments", t.Embedded))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// count takes a part into the account.
+func (t *Tail) count(walk tailWalk, p tailPart) error {
+	switch {
+	case p.Kind == segments.RemnantUnsaid:
+		// All before it is of a commit of ours of which nobody was told.
+		*t = Tail{File: t.File, Epoch: t.Epoch, Offset: p.Stop()}
+	case p.Type == segments.TypeVec && p.vectors.cut:
+		t.CutVectors += p.vectors.rows
+	case p.isWhole(segments.TypeVec):
+		t.Vectors += p.vectors.rows
+		t.Segments += min(p.vectors.rows, 1)
+	case p.isWhole(segments.TypeJournal):
+		return walk.deletions(p, func(uint64) bool {
+			t.Deletions++
+			return true
+		})
+	case p.Kind == segments.RemnantWhole && isImage(p.Type):
+		t.Embedded++
+	}
+	return nil
+}
+
+// isImage tells the types of segments that hold compute images.
+func isImage(kind segments.Type) bool {
+	switch kind {
+	case segments.TypeKernel, segments.TypeEBPF, segments.TypeWASM, segments.TypeDashboard:
+		return true
+	}
+	return false
+}
+
+// leftBehind says whether anything but what belongs to the state stands behind the
+// newest manifest of a file that is size bytes long.
+func (s *Snapshot) leftBehind(size int64) bool {
+	if s.Dialect() != segments.DialectRuntime {
+		return false
+	}
+	end := s.state.Segment.End()
+	for _, kept := range s.state.Behind {
+		if kept.Offset != end {
+			return true
+		}
+		end = kept.End()
+	}
+	return size > end
+}
+
+// findTail looks through what stands behind the snapshot's manifest in its file, and
+// says whether any of it was written by somebody. All of it is read.
+func (s *Snapshot) findTail(ctx context.Context, file File, size int64) (Tail, bool, error) {
+	t := Tail{Epoch: s.Epoch(), Offset: s.state.Segment.End()}
+	if !s.leftBehind(size) {
+		return t, false, nil
+	}
+	err := t.find(tailWalk{file: watch(ctx, file), start: t.Offset, size: size, dimension: s.Dimension()})
+	if err != nil {
+		err = fmt.Errorf("look behind the manifest of epoch %d: %w", s.Epoch(), err)
+	}
+	return t, err == nil && t.any(), err
+}
+
+// find counts what a walk comes by.
+func (t *Tail) find(walk tailWalk) error {
+	end := t.Offset // of what is not simply bytes
+	err := walk.parts(func(p tailPart) error {
+		if p.Kind != segments.RemnantBytes {
+			end = p.Stop()
+		}
+		return t.count(walk, p)
+	})
+	t.Bytes = max(end-t.Offset, 0)
+	return err
+}
+
+// tailSeen remembers what stood behind a manifest, for as long as the file stays as it
+// was.
+type tailSeen struct {
+	snapshot *Snapshot
+	info     FileInfo
+	tail     Tail
+	any      bool
+}
+
+// Tails lists what somebody has to decide upon: whole segments behind the newest
+// manifest, unless a writer is just at work, and what was kept of such beside the
+// store. It changes nothing.
+func (s *Store) Tails(ctx context.Context) ([]Tail, error) {
+	look := s.KeptTails
+	if s.options.TailNames != nil {
+		look = func() ([]Tail, error) {
+			at := s.location()
+			return ReadTails(at.files, at.name, s.options.TailNames())
+		}
+	}
+	kept, err := look()
+	if err != nil {
+		return nil, err
+	}
+	own, any, err := s.ownTail(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if any && !slices.ContainsFunc(kept, func(k Tail) bool { return k.Epoch == own.Epoch && k.Offset == own.Offset && k.Bytes == own.Bytes }) {
+		kept = append(kept, own)
+	}
+	return kept, nil
+}
+
+// ownTail is what stands in the store's own file.
+func (s *Store) ownTail(ctx context.Context) (tail Tail, any bool, err error) {
+	newest, err := s.Snapshot(ctx)
+	if err != nil {
+		return Tail{}, false, err
+	}
+	s.mu.Lock()
+	size := s.seen.Size
+	s.mu.Unlock()
+	if !newest.leftBehind(size) || s.isBeingWritten() {
+		return Tail{}, false, nil
+	}
+	var seen tailSeen
+	err = s.withNewest(ctx, func(snapshot *Snapshot) error {
+		return snapshot.source.with(ctx, func(file File) error {
+			info, err := file.Stat()
+			if err != nil {
+				return err
+			}
+			s.mu.Lock()
+			seen = s.tail
+			s.mu.Unlock()
+			if seen.snapshot == snapshot && unchanged(seen.info, info) {
+				return nil
+			}
+			seen = tailSeen{snapshot: snapshot, info: info}
+			seen.tail, seen.any, err = snapshot.findTail(ctx, file, info.Size)
+			return err
+		})
+	})
+	if err != nil {
+		return Tail{}, false, err
+	}
+	s.mu.Lock()
+	s.tail = seen
+	s.mu.Unlock()
+	if !seen.any {
+		return Tail{}, false, nil
+	}
+	// A writer who began meanwhile may have put it there, to commit it at once.
+	now, err := s.Snapshot(ctx)
+	if err != nil || now != seen.snapshot || s.isBeingWritten() {
+		return Tail{}, false, err
+	}
+	seen.tail.File = baseName(s.Path())
+	return seen.tail, true, nil
+}
+
+// isBeingWritten says whether this process or another one holds the writer lock.
+func (s *Store) isBeingWritten() bool {
+	if active, _ := s.writer.active(); active {
+		return true
+	}
+	at := s.location()
+	path := at.name + ".lock"
+	found, err := readLock(at.files, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	record, valid := parseLock(found.content)
+	return err == nil && valid && !breakable(at.files, path, record)
+}
+
+// Tell says in words what the tail of a store is and what to do about it.
+func (t *Tail) Tell(store string) string {
+	place := fmt.Sprintf("stand behind the newest manifest, that of epoch %d, which does not name them", t.Epoch)
+	switch {
+	case t.Kept && t.NoManifest:
+		place = fmt.Sprintf("stood in the file without any manifest, and are kept in %s", t.File)
+	case t.Kept:
+		place = fmt.Sprintf("stood behind the manifest of epoch %d, and are kept in %s", t.Epoch, t.File)
+	}
+	return fmt.Sprintf("%s %s: rvffs recover %s brings them back, or lets them go with --drop", t.String(), place, store)
+}

@@ -1,0 +1,232 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"rvffs/segments"
+)
+
+// A tail that had to be cut off is kept beside the store in `<store>.tail-<epoch>`,
+// with `-2` and so on where that is taken: a segment of a vendor's type that tells
+// where it comes from, and then the bytes as they stood in the store.
+
+// tailInfoType is the segment type of what stands before the bytes.
+const tailInfoType segments.Type = 0xF8
+
+// tailMark stands in the names of kept tails.
+const tailMark = ".tail-"
+
+// tailName is the n-th name, from 1, for a tail of the store at name.
+func tailName(name string, epoch uint32, n int) string {
+	name = fmt.Sprintf("%s%s%d", name, tailMark, epoch)
+	if n > 1 {
+		name += fmt.Sprintf("-%d", n)
+	}
+	return name
+}
+
+// TailOf says whether a file of this name is a kept tail, and of which store.
+func TailOf(name string) (store string, is bool) {
+	at := strings.LastIndex(name, tailMark)
+	if at <= 0 {
+		return "", false
+	}
+	epoch, n, more := strings.Cut(name[at+len(tailMark):], "-")
+	_, err := strconv.ParseUint(epoch, 10, 32)
+	if err == nil && more {
+		_, err = strconv.ParseUint(n, 10, 32)
+	}
+	return name[:at], err == nil
+}
+
+// tailInfo is what a kept tail says of itself: a line of JSON, and then, for ids that
+// both the tail and the store had vectors of, what the store's were.
+type tailInfo struct {
+	Version   int    `json:"rvffs_tail"`
+	Store     string `json:"store"`
+	FileID    string `json:"file_id,omitempty"`
+	Time      string `json:"time"`
+	Dimension int    `json:"dimension"`
+	Metric    string `json:"metric"`
+	Tail
+	// Copies are the places, in the store's file, of segments that hold what the
+	// store had anyway, as a merge of small segments does.
+	Copies []int64 `json:"copies,omitempty"`
+	// Images are the content hashes of the store's images.
+	Images []string `json:"images,omitempty"`
+	// Before is the number of ids with their digests; -1 when they were too many.
+	Before int `json:"before"`
+	before []idDigest
+}
+
+// had says whether the store had an image when the tail was cut off.
+func (i *tailInfo) had(image string) bool { return slices.Contains(i.Images, image) }
+
+// imageMark is how a kept tail tells images.
+func imageMark(header segments.Header) string {
+	return fmt.Sprintf("%s:%d:%x", header.Type, header.PayloadLength, header.ContentHash)
+}
+
+// tailVersion is the version of the form above.
+const tailVersion = 1
+
+// idDigest is an id and the digest of the vector that it had.
+type idDigest struct{ id, digest uint64 }
+
+// idDigestSize is the length in bytes of one in a file.
+const idDigestSize = 16
+
+// maxTailInfo bounds what is read of a kept tail at once.
+const maxTailInfo = 1<<20 + maxBefore*idDigestSize
+
+// maxBefore is for how many ids it is noted what the store had before.
+const maxBefore = 1 << 20
+
+// encode makes the segment before the bytes.
+func (i *tailInfo) encode() ([]byte, error) {
+	line, err := json.Marshal(i)
+	if err != nil {
+		return nil, err
+	}
+	payload := append(line, '\n')
+	for _, before := range i.before {
+		payload = binary.LittleEndian.AppendUint64(payload, before.id)
+		payload = binary.LittleEndian.AppendUint64(payload, before.digest)
+	}
+	header := segments.Header{
+		Version: segments.HeaderVersion, Type: tailInfoType, ID: 1,
+		PayloadLength: uint64(len(payload)), ContentHash: segments.ContentHash(payload),
+	}
+	encoded := header.Encode()
+	return append(encoded[:], payload...), nil
+}
+
+// readTailInfo reads what a kept tail says of itself, and where its bytes begin.
+func readTailInfo(file File) (info tailInfo, start int64, err error) {
+	var head [segments.HeaderSize]byte
+	if err := readFull(file, head[:], 0); err != nil {
+		return info, 0, err
+	}
+	header, err := segments.ParseHeader(head[:])
+	if err != nil || header.Type != tailInfoType || header.PayloadLength > maxTailInfo {
+		return info, 0, fmt.Errorf("%w: it does not begin as a kept tail does", ErrCorrupt)
+	}
+	payload := make([]byte, header.PayloadLength)
+	if err := readFull(file, payload, segments.HeaderSize); err != nil {
+		return info, 0, err
+	}
+	check := segments.NewPayloadCheck(header)
+	_, _ = check.Write(payload)
+	line, digests, _ := bytes.Cut(payload, []byte("\n"))
+	if err = json.Unmarshal(line, &info); err == nil && (check.Verdict() != segments.HashMatch || info.Version != tailVersion ||
+		info.Before > 0 && len(digests) < info.Before*idDigestSize) {
+		err = errors.New("not what it was")
+	}
+	if err != nil {
+		return info, 0, fmt.Errorf("%w: what it says of itself: %w", ErrCorrupt, err)
+	}
+	for i := range max(info.Before, 0) {
+		info.before = append(info.before, idDigest{
+			binary.LittleEndian.Uint64(digests[i*idDigestSize:]), binary.LittleEndian.Uint64(digests[i*idDigestSize+8:]),
+		})
+	}
+	return info, segments.HeaderSize + int64(header.PayloadLength), nil
+}
+
+// KeptTails lists the tails that are kept beside the store, in the order in which they
+// were cut off.
+func (s *Store) KeptTails() ([]Tail, error) {
+	at := s.location()
+	names, err := at.files.Siblings(at.name)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, nil // whoever may not list the folder did not put any there
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for tails of store %q: %w", at.name, err)
+	}
+	return ReadTails(at.files, at.name, names)
+}
+
+// ReadTails reads what those of the named files say that are kept tails of the store at
+// name, in whose folder they are.
+func ReadTails(files FileSystem, name string, others []string) ([]Tail, error) {
+	var tails []Tail
+	for _, other := range others {
+		if of, is := TailOf(other); !is || of != baseName(name) {
+			continue
+		}
+		tail, err := readTail(files, beside(name, other))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			tail = Tail{Problem: err.Error()}
+		}
+		tail.File, tail.Kept = other, true
+		tails = append(tails, tail)
+	}
+	slices.SortFunc(tails, func(a, b Tail) int {
+		return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(len(a.File), len(b.File)), cmp.Compare(a.File, b.File))
+	})
+	return tails, nil
+}
+
+func readTail(files FileSystem, name string) (Tail, error) {
+	file, err := files.Open(name, false)
+	if err != nil {
+		return Tail{}, err
+	}
+	info, _, err := readTailInfo(file)
+	return info.Tail, errors.Join(err, file.Close())
+}
+
+// keptIDs is the highest id of what is kept beside the store; false when nothing is. It
+// is looked for once, and whenever this process has kept something more.
+func (s *Store) keptIDs() (uint64, bool, error) {
+	s.mu.Lock()
+	known := s.kept
+	s.mu.Unlock()
+	if known == nil {
+		tails, err := s.KeptTails()
+		if err != nil {
+			return 0, false, err
+		}
+		known = &highestKept{}
+		for _, tail := range tails {
+			if tail.HighestID != nil {
+				known.id, known.some = max(known.id, *tail.HighestID), true
+			}
+		}
+		s.mu.Lock()
+		s.kept = known
+		s.mu.Unlock()
+	}
+	return known.id, known.some, nil
+}
+
+// highestKept is the highest id of the kept tails, if they have any.
+type highestKept struct {
+	id   uint64
+	some bool
+}
+
+func baseName(name string) string { return path.Base(name) }
+
+// storeIdentity is the id by which a tail knows its store.
+func storeIdentity(s *Snapshot) string {
+	identity, known := s.Identity()
+	if !known {
+		return ""
+	}
+	return identity.FileID.String()
+}

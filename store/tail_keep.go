@@ -1,0 +1,316 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/zeebo/xxh3"
+
+	"rvffs/segments"
+)
+
+// clearTail makes room behind the newest manifest, where the next segment goes. What
+// is left of an interrupted commit or stream of ours is cut off. What somebody else
+// may have written, or must have, is kept beside the store first.
+func (w *writer) clearTail(ctx context.Context, file File, base *Snapshot, size int64) error {
+	tail, any, err := base.findTail(ctx, file, size)
+	if err != nil {
+		return err
+	}
+	if any {
+		info := describeTail(baseName(w.store.Path()), tail)
+		info.FileID, info.Dimension, info.Metric = storeIdentity(base), base.Dimension(), base.Metric().String()
+		err := w.compare(ctx, file, base, &info)
+		if err == nil {
+			err = w.keepTail(ctx, file, info)
+		}
+		if err != nil {
+			return fmt.Errorf("keep %s that stand behind the newest manifest: %w", tail.String(), err)
+		}
+	}
+	if size <= base.state.End {
+		return nil
+	}
+	if err := file.Truncate(base.state.End); err != nil {
+		return fmt.Errorf("cut the torn tail off: %w", err)
+	}
+	if err := file.SyncData(); err != nil {
+		return fmt.Errorf("cut the torn tail off: %w", err)
+	}
+	return nil
+}
+
+// describeTail begins what a kept tail says of itself.
+func describeTail(store string, tail Tail) tailInfo {
+	info := tailInfo{Version: tailVersion, Store: store, Time: time.Now().UTC().Format(time.RFC3339), Tail: tail}
+	info.File, info.Kept = "", true
+	return info
+}
+
+// keepTail puts a copy of a tail beside the store, durable, with the store's owner
+// and mode. One that is there already does: an interruption may have come between
+// this and the cut.
+func (w *writer) keepTail(ctx context.Context, file File, info tailInfo) error {
+	s, at, name := w.store, w.store.location(), ""
+	for n := 1; ; n++ {
+		name = tailName(at.name, info.Epoch, n)
+		same, err := sameTail(ctx, at.files, name, file, info.Tail)
+		if errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if same {
+			// Its name may not have been made durable before the interruption.
+			return at.files.SyncDirectory(name)
+		}
+	}
+	head, err := info.encode()
+	if err != nil {
+		return err
+	}
+	attributes, err := file.Attributes()
+	if err != nil {
+		return err
+	}
+	err = createWhole(ctx, at.files, name, 0o600, func(ctx context.Context, kept File) error {
+		if err := kept.SetAttributes(attributes); err != nil {
+			return err
+		}
+		if _, err := kept.WriteAt(head, 0); err != nil {
+			return writeError(err, len(head), 0)
+		}
+		start := int64(len(head))
+		out := watchedWriter{&sparseWriter{file: kept, offset: start}, ctx}
+		if err := copyRange(out, file, info.Offset, info.Bytes); err != nil {
+			return err
+		}
+		return kept.Truncate(start + info.Bytes)
+	})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.kept = nil
+	s.mu.Unlock()
+	if s.options.OnTail != nil {
+		info.Tail.File = baseName(name)
+		s.options.OnTail(info.Tail)
+	}
+	return nil
+}
+
+// sparseWriter leaves holes where zeros come.
+type sparseWriter struct {
+	file   io.WriterAt
+	offset int64
+}
+
+func (w *sparseWriter) Write(p []byte) (int, error) {
+	for _, b := range p {
+		if b != 0 {
+			out := offsetWriter{w.file, w.offset}
+			n, err := out.Write(p)
+			w.offset = out.offset
+			return n, err
+		}
+	}
+	w.offset += int64(len(p))
+	return len(p), nil
+}
+
+// sameTail says whether the file at name keeps exactly this tail.
+func sameTail(ctx context.Context, files FileSystem, name string, file File, tail Tail) (bool, error) {
+	kept, err := files.Open(name, false)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = kept.Close() }()
+	info, start, err := readTailInfo(kept)
+	if errors.Is(err, ErrCorrupt) || err == nil && (info.Offset != tail.Offset || info.Bytes != tail.Bytes) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	found, err := kept.Stat()
+	if err != nil || found.Size != start+tail.Bytes {
+		return false, err
+	}
+	same := true
+	compared := &comparer{file: kept, offset: start, same: &same}
+	err = copyRange(watchedWriter{compared, ctx}, file, tail.Offset, tail.Bytes)
+	return same && err == nil, err
+}
+
+// comparer says whether a file holds what is written to it.
+type comparer struct {
+	file   io.ReaderAt
+	offset int64
+	same   *bool
+}
+
+func (c *comparer) Write(p []byte) (int, error) {
+	there := make([]byte, len(p))
+	if err := readFull(c.file, there, c.offset); err != nil {
+		return 0, err
+	}
+	c.offset += int64(len(p))
+	*c.same = *c.same && string(there) == string(p)
+	return len(p), nil
+}
+
+// tailIDs gathers the ids of a tail, and notes the highest.
+func tailIDs(ctx context.Context, walk tailWalk, info *tailInfo, copied func(tailVectors) (bool, error)) (*idSet, error) {
+	ids := newIDSet()
+	err := walk.parts(func(p tailPart) error {
+		switch {
+		case p.vectors.rows > 0 && (p.vectors.dimension == walk.dimension || walk.dimension == 0):
+			same, err := copied(p.vectors)
+			if same {
+				info.Copies = append(info.Copies, p.place)
+			}
+			if err != nil || same {
+				return err
+			}
+			return p.vectors.each(ctx, func(part []uint64, _ []byte) error {
+				ids.add(part)
+				return nil
+			})
+		case p.isWhole(segments.TypeJournal):
+			return walk.deletions(p, ids.insert)
+		}
+		return nil
+	})
+	if highest, some := ids.highest(); some {
+		info.HighestID = &highest
+	}
+	return ids, err
+}
+
+// compare notes what the store has that the tail has too: rows that a merge has only
+// copied, and of ids with other vectors which ones. Later, when the store has gone on,
+// that tells what has been stored again since.
+func (w *writer) compare(ctx context.Context, file File, base *Snapshot, info *tailInfo) error {
+	walk := tailWalk{file: watch(ctx, file), start: info.Offset, size: info.Offset + info.Bytes, dimension: base.Dimension()}
+	ids, err := tailIDs(ctx, walk, info, func(v tailVectors) (bool, error) { return base.hasRun(file, v) })
+	if err != nil {
+		return err
+	}
+	for _, entry := range base.Live() {
+		if !isImage(entry.Type) {
+			continue
+		}
+		if segment, err := readHeader(file, entry); err == nil {
+			info.Images = append(info.Images, imageMark(segment.Header))
+		}
+	}
+	var common *idSet
+	err = w.store.ids.at(ctx, base, func(stored *idSet) error {
+		common = ids.common(stored)
+		return nil
+	})
+	if err == nil && common.len() <= maxBefore {
+		info.before, err = base.digests(ctx, file, common)
+		info.Before = len(info.before)
+	} else if err == nil || errors.Is(err, ErrCorrupt) {
+		info.Before, err = -1, nil
+	}
+	if errors.Is(err, ErrCorrupt) {
+		info.before, info.Before, err = nil, -1, nil
+	}
+	return err
+}
+
+// digests gives the digests of the live vectors with one of these ids, in order of id.
+func (s *Snapshot) digests(ctx context.Context, file File, ids *idSet) ([]idDigest, error) {
+	if ids.len() == 0 {
+		return nil, nil
+	}
+	deleted := idSetOf(s.state.Manifest.Deleted)
+	newest := map[uint64]uint64{}
+	part, row := make([]uint64, rowsPerRead), make([]byte, segments.RowSize(s.Dimension())-8)
+	for _, entry := range s.vectors() {
+		reader, err := openVectors(file, s, entry)
+		if err != nil {
+			return nil, err
+		}
+		for first := 0; first < reader.Count(); first += len(part) {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			part := part[:min(len(part), reader.Count()-first)]
+			err := reader.ReadIDs(first, part)
+			for i := 0; err == nil && i < len(part); i++ {
+				if ids.contains(part[i]) && !deleted.contains(part[i]) {
+					err = reader.ReadRows(first+i, part[i:i+1], row)
+					newest[part[i]] = xxh3.Hash(row)
+				}
+			}
+			if err != nil {
+				return nil, fmt.Errorf("read the vectors at offset %d: %w", entry.Offset, asCorrupt(err))
+			}
+		}
+	}
+	found := make([]idDigest, 0, len(newest))
+	for id, digest := range newest {
+		found = append(found, idDigest{id, digest})
+	}
+	slices.SortFunc(found, func(a, b idDigest) int { return cmp.Compare(a.id, b.id) })
+	return found, nil
+}
+
+// hasRun says whether a segment of vectors holds, as far as it is there, exactly the
+// rows of a run of the snapshot's, as one does that a merge made of them.
+func (s *Snapshot) hasRun(file File, p tailVectors) (bool, error) {
+	rowSize := uint64(segments.RowSize(p.dimension))
+	if p.dimension != s.Dimension() || p.rows == 0 || p.all*rowSize > mergeLimit+mergeLimit/2 {
+		return false, nil
+	}
+	entries := s.vectors()
+	rows := make([]uint64, len(entries))
+	for i, entry := range entries {
+		rows[i] = (max(entry.PayloadLength, segments.VecPrefixSize) - segments.VecPrefixSize) / rowSize
+	}
+	var first [8]byte
+	if err := readFull(p.file, first[:], p.body); err != nil {
+		return false, err
+	}
+	for from := range entries {
+		sum, to := uint64(0), from
+		for ; to < len(entries) && sum < p.all; to++ {
+			sum += rows[to]
+		}
+		if sum != p.all || to == from+1 {
+			continue
+		}
+		var id [8]byte
+		if err := readFull(file, id[:], entries[from].Offset+segments.HeaderSize+segments.VecPrefixSize); err != nil || id != first {
+			continue
+		}
+		body, count, err := s.readRun(file, entries[from:to])
+		var apart notMerged
+		if errors.As(err, &apart) || errors.Is(err, ErrCorrupt) || err == nil && uint64(count) != p.all {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		body = body[:p.rows*rowSize]
+		there := make([]byte, len(body))
+		if err := readFull(p.file, there, p.body); err != nil {
+			return false, err
+		}
+		if string(there) == string(body) {
+			return true, nil
+		}
+	}
+	return false, nil
+}

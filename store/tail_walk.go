@@ -1,0 +1,124 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+
+	"rvffs/segments"
+)
+
+// tailWalk goes through the bytes of a tail, which stand in a file from start to size.
+type tailWalk struct {
+	file      File
+	start     int64
+	size      int64
+	shift     int64 // from places in file to those in the store's file
+	dimension int   // that vectors must have; 0: any
+}
+
+// tailPart is one stretch of a tail.
+type tailPart struct {
+	segments.Remnant
+	place   int64 // in the store's file
+	vectors tailVectors
+}
+
+// isWhole says whether it is a whole segment of this type.
+func (p tailPart) isWhole(kind segments.Type) bool {
+	return p.Kind == segments.RemnantWhole && p.Type == kind
+}
+
+// parts visits all stretches in order.
+func (t tailWalk) parts(visit func(tailPart) error) error {
+	return segments.WalkRemnants(t.file, t.start, t.size, func(r segments.Remnant) error {
+		p := tailPart{Remnant: r, place: r.Offset + t.shift}
+		var err error
+		if r.Type == segments.TypeVec && (r.Kind == segments.RemnantWhole || r.Kind == segments.RemnantCut) {
+			p.vectors, err = t.vectors(r)
+		}
+		if err != nil {
+			return err
+		}
+		return visit(p)
+	})
+}
+
+// vectors finds out what rows a segment of vectors holds.
+func (t tailWalk) vectors(r segments.Remnant) (tailVectors, error) {
+	v := tailVectors{file: t.file, body: r.PayloadOffset() + segments.VecPrefixSize, cut: r.Kind == segments.RemnantCut}
+	if v.cut {
+		dimension, count, err := segments.CutVectors(t.file, r)
+		if err == nil && (t.dimension == 0 || dimension == t.dimension) { // else it hardly is one
+			v.dimension, v.rows = dimension, uint64(count)
+			v.all = (r.PayloadLength - segments.VecPrefixSize) / uint64(segments.RowSize(dimension))
+		}
+		return v, err
+	}
+	reader, err := segments.OpenVec(t.file, r.Segment, segments.DialectRuntime)
+	if errors.Is(err, segments.ErrVecCount) || errors.Is(err, segments.ErrPayload) {
+		return v, nil // every reader passes it over
+	}
+	if err != nil {
+		return v, err
+	}
+	v.dimension, v.rows, v.all = reader.Dimension(), uint64(reader.Count()), uint64(reader.Count())
+	return v, nil
+}
+
+// deletions visits the ids that a journal deletes.
+func (t tailWalk) deletions(p tailPart, visit func(id uint64) bool) error {
+	if p.PayloadLength > segments.MaxPayload {
+		return nil
+	}
+	payload := make([]byte, p.PayloadLength)
+	if err := readFull(t.file, payload, p.PayloadOffset()); err != nil {
+		return err
+	}
+	journal, err := segments.ParseJournal(payload)
+	if err != nil {
+		return nil // it says nothing that could be obeyed
+	}
+	for _, entry := range journal.Entries {
+		if entry.Kind == segments.JournalDelete {
+			visit(entry.ID)
+		}
+	}
+	return nil
+}
+
+// tailVectors are the vectors of one segment in a tail.
+type tailVectors struct {
+	file      File
+	body      int64 // of the first row, in file
+	dimension int
+	rows      uint64 // whole ones that are there
+	all       uint64 // that the segment had
+	cut       bool   // of a segment that was cut
+}
+
+// each visits the rows: ids, and components as consecutive rows.
+func (p tailVectors) each(ctx context.Context, visit func(ids []uint64, rows []byte) error) error {
+	size := segments.RowSize(p.dimension)
+	batch := int(max(1, min(rowsPerRead, bytesPerRead/uint64(size), p.rows)))
+	stored := make([]byte, batch*size)
+	ids, rows := make([]uint64, batch), make([]byte, batch*(size-8))
+	for first := uint64(0); first < p.rows; first += uint64(batch) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		count := int(min(uint64(batch), p.rows-first))
+		if err := readFull(p.file, stored[:count*size], p.body+int64(first)*int64(size)); err != nil {
+			return err
+		}
+		for i := range count {
+			row := stored[i*size : (i+1)*size]
+			ids[i] = binary.LittleEndian.Uint64(row)
+			copy(rows[i*(size-8):], row[8:])
+		}
+		if err := visit(ids[:count], rows[:count*(size-8)]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
