@@ -250,7 +250,7 @@ func (w *writer) prepare(s *session, round []*request) (ready *draft, err error)
 
 // errIDsTaken means that another stream brought, and committed, an id that had been
 // handed out before.
-var errIDsTaken = fmt.Errorf("%w: another stream has meanwhile stored vectors under ids that were handed out to this one; write it again", ErrInput)
+var errIDsTaken = fmt.Errorf("%w: another stream has meanwhile stored vectors with ids of their own, some of which were handed out to this one; nothing that this one brought since its last commit is stored: write it again", ErrInput)
 
 // checkGiven sees to it that vectors without ids of their own replace none.
 func (w *writer) checkGiven(d *draft, e *extent) error {

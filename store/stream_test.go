@@ -180,3 +180,52 @@ func TestBulkLoad(t *testing.T) {
 		})
 	}
 }
+
+// TestTakenIDs lets a stream store a vector under an id that a bulk load was handed out
+// long before: the load fails as a whole, in words, and the vector stays.
+func TestTakenIDs(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	for name, test := range map[string]struct {
+		id      uint64
+		collide bool
+	}{"handed out": {1000, true}, "not yet": {1 << 40, false}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, err := Create(filepath.Join(t.TempDir(), "a.rvf"), CreateOptions{Dimension: 1024}, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			load, err := s.OpenAppend(StreamOptions{Format: vecio.RawF32})
+			if err != nil {
+				t.Fatal(err)
+			}
+			const count = 5000 // more than the load holds back in memory
+			row := bytes.Repeat([]byte{0, 0, 0x80, 0x3f}, 1024)
+			if _, err := load.Write(ctx, bytes.Repeat(row, count)); err != nil {
+				t.Fatal(err)
+			}
+			vector := make([]float32, 1024)
+			if _, err := s.Ingest(ctx, []uint64{test.id}, vector); err != nil {
+				t.Fatal(err)
+			}
+			err = load.Flush(ctx)
+			if errors.Is(err, ErrInput) != test.collide || err != nil && !strings.Contains(err.Error(), "write it again") {
+				t.Errorf("the load ends with %v", err)
+			}
+			if again := load.Flush(ctx); again != err {
+				t.Errorf("and then with %v", again)
+			}
+			found, want := contents(t, s), 1
+			if !test.collide {
+				want += count
+			}
+			if len(found) != want || found[test.id][0] != 0 {
+				t.Errorf("%d vectors, want %d", len(found), want)
+			}
+			if err := errors.Join(load.Close(ctx), s.Close()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
