@@ -65,7 +65,7 @@ func (n *controlNode) Lookup(ctx context.Context, name string, out *fuse.EntryOu
 	if !found {
 		return nil, syscall.ENOENT
 	}
-	return n.tree.lookupLive(ctx, n.EmbeddedInode(), controlNumber+1+uint64(index), n.tree.files[name](ctx), n.root, n.list, out)
+	return n.tree.lookupLive(ctx, n.EmbeddedInode(), controlNumber+1+uint64(index), n.tree.files[name](ctx), folderOwner{n.root}, out)
 }
 
 // OpendirHandle lists the files.

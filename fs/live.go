@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"encoding/binary"
 	"syscall"
 
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
@@ -27,21 +28,68 @@ var (
 	_ nodefs.NodeReader    = (*liveNode)(nil)
 )
 
-// owner is what a text belongs to: a store or a folder.
+// owner is what a text belongs to.
 type owner interface {
 	Attributes() (catalog.Attributes, error)
 	Allow(ctx context.Context, want store.Permission) error
+	// list is its access control list; key tells it apart from others.
+	list() (store.AccessList, error)
+	key() []byte
+	// failed logs a failure with it and gives its error number.
+	failed(t *tree, operation string, err error) syscall.Errno
+}
+
+// fileOwner is the file that a store is in a state.
+type fileOwner struct {
+	store *catalog.Store
+	state viewState
+}
+
+func (o fileOwner) Attributes() (catalog.Attributes, error) {
+	backing, err := o.store.Attributes()
+	if err == nil && o.state.origin != (store.Origin{}) && !backing.Of(o.state.origin) {
+		backing = catalog.AttributesOf(o.state.file)
+	}
+	return backing, err
+}
+
+func (o fileOwner) Allow(ctx context.Context, want store.Permission) error {
+	if o.state.origin == (store.Origin{}) {
+		return o.store.Allow(ctx, want)
+	}
+	return o.store.AllowOf(ctx, want, o.state.origin)
+}
+
+func (o fileOwner) list() (store.AccessList, error) { return o.store.AccessList(o.state.origin) }
+
+func (o fileOwner) key() []byte {
+	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, o.state.file.Device), o.state.file.Inode)
+}
+
+func (o fileOwner) failed(t *tree, operation string, err error) syscall.Errno {
+	return t.errno(o.store.Path(), operation+" a text", err)
+}
+
+// folderOwner is a plain folder.
+type folderOwner struct{ *catalog.Folder }
+
+func (o folderOwner) list() (store.AccessList, error) { return o.AccessList(false) }
+
+func (o folderOwner) key() []byte { return nil }
+
+func (o folderOwner) failed(t *tree, operation string, err error) syscall.Errno {
+	return t.folderErrno(o.Path(), operation+" a text", err)
 }
 
 // lookupLive answers a lookup with a text, which the one who asks may know.
-func (t *tree) lookupLive(ctx context.Context, parent *nodefs.Inode, number uint64, content []byte, owner owner, list accessList, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := &liveNode{node: node{tree: t, list: list, rights: only(readable)}, content: content, owner: owner}
+func (t *tree) lookupLive(ctx context.Context, parent *nodefs.Inode, number uint64, content []byte, owner owner, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	child := &liveNode{node: node{tree: t, list: owner.list, rights: only(readable)}, content: content, owner: owner}
 	described, errno := child.facts()
 	if errno != 0 {
 		return nil, errno
 	}
 	described.fillEntry(out, 0, nameTimeout)
-	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: number, Gen: generationOf(content)}
+	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: number, Gen: generationOf(append(owner.key(), content...))}
 	return parent.NewInode(ctx, child, identity), 0
 }
 
@@ -50,7 +98,7 @@ func (t *tree) lookupLive(ctx context.Context, parent *nodefs.Inode, number uint
 func (n *liveNode) facts() (facts, syscall.Errno) {
 	backing, err := n.owner.Attributes()
 	if err != nil {
-		return facts{}, n.tree.folderErrno("", "stat", err)
+		return facts{}, n.owner.failed(n.tree, "stat", err)
 	}
 	described := ownedBy(backing, n.rights)
 	described.size = int64(len(n.content))
@@ -75,7 +123,7 @@ func (n *liveNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, u
 		return nil, 0, n.tree.refusal()
 	}
 	if err := n.owner.Allow(ctx, store.Read); err != nil {
-		return nil, 0, n.tree.folderErrno("", "open", err)
+		return nil, 0, n.owner.failed(n.tree, "open", err)
 	}
 	return nil, fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH, 0
 }

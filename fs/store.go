@@ -46,15 +46,18 @@ var (
 type storeFile struct {
 	name  string
 	mode  uint32
-	view  viewSource                                            // of a view
-	views viewFolder                                            // of a folder of views
-	text  func(context.Context, *catalog.Store) ([]byte, error) // of a text about the present moment
-	inlet *inlet                                                // of a file that is written to
-	node  storeLookup                                           // of a name with a kind of node of its own
+	view  viewSource  // of a view
+	views viewFolder  // of a folder of views
+	text  textSource  // of a text about the present moment
+	inlet *inlet      // of a file that is written to
+	node  storeLookup // of a name with a kind of node of its own
 }
 
 // storeLookup answers a lookup of a name in a readable store's folder.
 type storeLookup func(context.Context, *storeNode, *fuse.EntryOut) (*nodefs.Inode, syscall.Errno)
+
+// textSource gives a text with the snapshot of the file that it is about.
+type textSource func(context.Context, *catalog.Store) ([]byte, *store.Snapshot, error)
 
 // viewSource gives a view with the state that it shows.
 type viewSource func(context.Context, *catalog.Store) (store.View, viewState, error)
@@ -74,7 +77,7 @@ var storeFiles = []storeFile{
 	{name: queryName, mode: fuse.S_IFREG, node: lookupQuery},
 	{name: "raw", mode: fuse.S_IFREG, view: ofSnapshot(func(s *store.Snapshot, _ context.Context) (store.View, error) { return s.Raw(), nil })},
 	{name: "segments", mode: fuse.S_IFDIR, views: (*store.Snapshot).Segments},
-	{name: "status.json", mode: fuse.S_IFREG, text: func(ctx context.Context, s *catalog.Store) ([]byte, error) { return s.StatusJSON(ctx) }},
+	{name: "status.json", mode: fuse.S_IFREG, text: func(ctx context.Context, s *catalog.Store) ([]byte, *store.Snapshot, error) { return s.StatusJSON(ctx) }},
 	{name: vectorsName, mode: fuse.S_IFDIR, node: lookupVectors},
 	{name: streamName, mode: fuse.S_IFREG, inlet: new(appendInlet(streamName, vecio.Auto))},
 	{name: deleteName, mode: fuse.S_IFREG, inlet: new(deleteInlet(deleteName, vecio.AutoIDs))},
@@ -95,11 +98,12 @@ func ofSnapshot(pick func(*store.Snapshot, context.Context) (store.View, error))
 }
 
 // appendLog is a text that only a readable store has.
-func appendLog(ctx context.Context, s *catalog.Store) ([]byte, error) {
-	if _, err := s.Snapshot(ctx); err != nil {
-		return nil, err
+func appendLog(ctx context.Context, s *catalog.Store) ([]byte, *store.Snapshot, error) {
+	snapshot, err := s.Snapshot(ctx)
+	if err != nil {
+		return nil, nil, err
 	}
-	return s.AppendLog(), nil
+	return s.AppendLog(snapshot.Origin()), snapshot, nil
 }
 
 // identityJSON is a view with generations of its own: what it says about the
@@ -150,7 +154,7 @@ func (n *storeNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut)
 		}
 	}
 	if name == errorName && n.store.Problem(ctx) != nil {
-		return n.lookupText(ctx, name, n.store.ErrorText(ctx), out)
+		return n.lookupText(ctx, name, n.store.ErrorText(ctx), viewState{}, out)
 	}
 	if suffix, found := strings.CutPrefix(name, streamName); found {
 		if format, known := vecio.FormatOfSuffix(suffix); known {
@@ -184,11 +188,11 @@ func (n *storeNode) lookupFile(ctx context.Context, file storeFile, out *fuse.En
 		}
 		return n.tree.lookupViewFolder(ctx, n.EmbeddedInode(), n.store, file.name, nil, file.views, out)
 	case file.text != nil:
-		content, err := file.text(ctx, n.store)
+		content, snapshot, err := file.text(ctx, n.store)
 		if err != nil {
 			return nil, n.hidden(ctx, file.name, err)
 		}
-		return n.lookupText(ctx, file.name, content, out)
+		return n.lookupText(ctx, file.name, content, stateOf(snapshot), out)
 	case file.node != nil:
 		if _, err := n.store.Snapshot(ctx); err != nil {
 			return nil, n.hidden(ctx, file.name, err)
@@ -214,8 +218,10 @@ func (n *storeNode) lookupInlet(ctx context.Context, to inlet, out *fuse.EntryOu
 	return n.tree.lookupInlet(ctx, n.EmbeddedInode(), n.store, to, out)
 }
 
-func (n *storeNode) lookupText(ctx context.Context, name string, content []byte, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	return n.tree.lookupLive(ctx, n.EmbeddedInode(), n.store.Inode(name), content, n.store, n.list, out)
+// lookupText answers a lookup with a text about the file of a state; the zero state is
+// that of a file that is no store.
+func (n *storeNode) lookupText(ctx context.Context, name string, content []byte, state viewState, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	return n.tree.lookupLive(ctx, n.EmbeddedInode(), n.store.Inode(name), content, fileOwner{n.store, state}, out)
 }
 
 // OpendirHandle lists the store's own names and the stores derived from it.

@@ -28,6 +28,7 @@ type StreamOptions struct {
 
 // StreamReport tells what came of a part of a stream.
 type StreamReport struct {
+	Origin   Origin // the file that the stream goes to
 	Time     time.Time
 	Format   vecio.Format
 	Accepted uint64 // vectors committed
@@ -365,6 +366,6 @@ func (a *AppendStream) report(r StreamReport) {
 	if a.options.Report == nil {
 		return
 	}
-	r.Time, r.Format, r.Bytes = time.Now(), a.decoder.Format(), a.received.Load()
+	r.Time, r.Origin, r.Format, r.Bytes = time.Now(), a.Origin(), a.decoder.Format(), a.received.Load()
 	a.options.Report(r)
 }

@@ -11,6 +11,7 @@ import (
 
 // DeleteReport tells what came of a part of a stream of ids.
 type DeleteReport struct {
+	Origin  Origin // the file whose vectors are deleted
 	Time    time.Time
 	Format  vecio.IDFormat
 	Deleted uint64 // vectors that were live
@@ -216,6 +217,6 @@ func (d *DeleteStream) tell(r DeleteReport) {
 	if d.report == nil {
 		return
 	}
-	r.Time, r.Format, r.Bytes = time.Now(), d.decoder.Format(), d.received.Load()
+	r.Time, r.Origin, r.Format, r.Bytes = time.Now(), d.origin, d.decoder.Format(), d.received.Load()
 	d.report(r)
 }

@@ -69,6 +69,8 @@ type FileInfo struct {
 	Modified  time.Time
 	Device    uint64
 	Inode     uint64
+	Born      int64  // when it was made, in nanoseconds since 1970; 0 where nobody knows
+	Version   uint64 // of the file with this inode number; 0 where it is not told
 	Links     uint64 // names of the file; 0 where the platform does not tell
 	Mode      os.FileMode
 	UID       uint32
@@ -95,7 +97,13 @@ func (a FileAttributes) equal(b FileAttributes) bool {
 	return a.UID == b.UID && a.GID == b.GID && a.Mode == b.Mode && maps.EqualFunc(a.Extended, b.Extended, bytes.Equal)
 }
 
-// sameFile says whether two infos are of one file, whatever its names.
-func sameFile(a, b FileInfo) bool {
-	return a.Device == b.Device && a.Inode == b.Inode
+// sameFile says whether two infos are of one file, whatever its names. The inode
+// number alone does not tell, for the next file may get that of one that is gone.
+func sameFile(a, b FileInfo) bool { return a.Is(b) }
+
+// Is says whether other is about the same file.
+func (i FileInfo) Is(other FileInfo) bool {
+	return i.Device == other.Device && i.Inode == other.Inode &&
+		(i.Born == other.Born || i.Born == 0 || other.Born == 0) &&
+		(i.Version == other.Version || i.Version == 0 || other.Version == 0)
 }

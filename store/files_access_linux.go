@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"io/fs"
 	"strconv"
 	"strings"
 
@@ -133,12 +134,9 @@ func byMode(root int, name string, caller Caller, want Permission) (FileInfo, er
 
 // examined describes what an open descriptor leads to, which must be no symlink.
 func examined(descriptor int) (FileInfo, error) {
-	var found unix.Stat_t
-	if err := retry(func() error { return unix.Fstat(descriptor, &found) }); err != nil {
-		return FileInfo{}, err
+	info, err := identified(descriptor)
+	if err == nil && info.Mode.Type() == fs.ModeSymlink {
+		err = unix.ELOOP
 	}
-	if found.Mode&unix.S_IFMT == unix.S_IFLNK {
-		return FileInfo{}, unix.ELOOP
-	}
-	return infoOf(&found), nil
+	return info, err
 }

@@ -38,11 +38,11 @@ func (f *FolderFiles) Close() error { return unix.Close(f.descriptor) }
 
 // Info tells about the folder itself.
 func (f *FolderFiles) Info() (FileInfo, error) {
-	var found unix.Stat_t
-	if err := retry(func() error { return unix.Fstat(f.descriptor, &found) }); err != nil {
+	info, err := statOpen(f.descriptor)
+	if err != nil {
 		return FileInfo{}, fmt.Errorf("stat folder: %w", err)
 	}
-	return infoOf(&found), nil
+	return info, nil
 }
 
 // Stat tells about a file and does not follow symlinks.
@@ -80,7 +80,7 @@ func (f *FolderFiles) Peek(base string) (PeekedFile, FileInfo, error) {
 	if err != nil {
 		return 0, FileInfo{}, errors.Join(fmt.Errorf("look at %q: %w", base, err), file.Close())
 	}
-	return file, infoOf(&found), nil
+	return file, found, nil
 }
 
 // ReadAt implements io.ReaderAt.

@@ -28,10 +28,8 @@ func (d *DirectoryFiles) Hold(name string) (*HeldFile, error) {
 		if err != nil {
 			return err
 		}
-		var found unix.Stat_t
-		err = retry(func() error { return unix.Fstat(held.descriptor, &found) })
+		held.info, err = statOpen(held.descriptor)
 		if err == nil {
-			held.info = infoOf(&found)
 			err = changeable(held.info)
 		}
 		if err != nil {

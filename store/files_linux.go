@@ -7,7 +7,6 @@ import (
 	"os"
 	"path"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -178,12 +177,12 @@ func (d *DirectoryFiles) Open(name string, write bool) (File, error) {
 }
 
 // regular describes an open file, which must be a regular one.
-func regular(descriptor int) (found unix.Stat_t, err error) {
-	err = retry(func() error { return unix.Fstat(descriptor, &found) })
-	if err == nil && found.Mode&unix.S_IFMT != unix.S_IFREG {
+func regular(descriptor int) (FileInfo, error) {
+	info, err := statOpen(descriptor)
+	if err == nil && !info.Mode.IsRegular() {
 		err = errNotRegular
 	}
-	return found, err
+	return info, err
 }
 
 // Create implements FileSystem.
@@ -209,16 +208,6 @@ func (d *DirectoryFiles) Stat(name string) (info FileInfo, err error) {
 		return err
 	})
 	return info, err
-}
-
-// statIn tells about a bare name in an open folder.
-func statIn(folder int, base string) (FileInfo, error) {
-	var found unix.Stat_t
-	err := retry(func() error { return unix.Fstatat(folder, base, &found, unix.AT_SYMLINK_NOFOLLOW) })
-	if err != nil {
-		return FileInfo{}, err
-	}
-	return infoOf(&found), nil
 }
 
 // Link implements FileSystem.
@@ -356,28 +345,6 @@ func (d *DirectoryFiles) Statfs() (described syscall.Statfs_t, err error) {
 		return retry(func() error { return syscall.Fstatfs(root, &described) })
 	})
 	return described, err
-}
-
-// describe says what the engine asks of a file's metadata.
-func describe(info os.FileInfo) FileInfo {
-	described := FileInfo{Size: info.Size(), Modified: info.ModTime(), Mode: info.Mode()}
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		described.Allocated = stat.Blocks * 512
-		described.Device = stat.Dev
-		described.Inode = stat.Ino
-		described.Links = uint64(stat.Nlink)
-		described.UID = stat.Uid
-		described.GID = stat.Gid
-	}
-	return described
-}
-
-// infoOf is describe for what the system itself says.
-func infoOf(found *unix.Stat_t) FileInfo {
-	return FileInfo{
-		Size: found.Size, Allocated: found.Blocks * 512, Modified: time.Unix(found.Mtim.Unix()), Mode: modeOf(found.Mode),
-		Device: found.Dev, Inode: found.Ino, Links: uint64(found.Nlink), UID: found.Uid, GID: found.Gid,
-	}
 }
 
 // modeBits pairs what a mode says besides permissions with how the system says it.

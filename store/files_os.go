@@ -61,11 +61,3 @@ func (d *DirectoryFiles) Siblings(name string) ([]string, error) {
 }
 
 type osFile struct{ *os.File }
-
-func (f *osFile) Stat() (FileInfo, error) {
-	info, err := f.File.Stat()
-	if err != nil {
-		return FileInfo{}, err
-	}
-	return describe(info), nil
-}

@@ -253,6 +253,15 @@ func (h *HeldFile) Chtimes(accessed, modified time.Time) error {
 	return h.files.root.Chtimes(h.name, accessed, modified)
 }
 
+// Stat implements File.
+func (f *osFile) Stat() (FileInfo, error) {
+	info, err := f.File.Stat()
+	if err != nil {
+		return FileInfo{}, err
+	}
+	return describe(info), nil
+}
+
 func describe(info os.FileInfo) FileInfo {
 	described := FileInfo{Size: info.Size(), Allocated: info.Size(), Modified: info.ModTime(), Mode: info.Mode()}
 	described.Device, described.Inode = identify(info)

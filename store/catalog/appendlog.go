@@ -15,45 +15,42 @@ import (
 const logLimit = 256 << 10
 
 // history keeps the newest reports of a store's streams as text, and the last
-// failure. It is about the files of one owner: when a file of somebody else's takes
-// the store's name, what it says is forgotten.
+// failure. It is about one file, the one in which something was done last: of what was
+// written to another that had the store's name, which may have been somebody else's,
+// nobody is told.
 type history struct {
 	mu      sync.Mutex
-	owner   uint32
+	of      store.Origin
 	lines   bytes.Buffer
 	failure string
 }
 
-// past is the history of the file that is the store now.
-func (s *Store) past() *history {
-	if info, err := s.info(); err == nil {
-		s.history.belongTo(info.UID)
-	}
-	return &s.history
-}
-
-func (h *history) belongTo(owner uint32) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.owner != owner {
-		h.owner, h.failure = owner, ""
+// belongTo makes it a history of this file. The caller holds mu.
+func (h *history) belongTo(file store.Origin) {
+	if !h.of.Is(file) {
+		h.of, h.failure = file, ""
 		h.lines.Reset()
 	}
 }
 
 // fail notes a failure; nil is none.
-func (h *history) fail(err error) {
+func (h *history) fail(file store.Origin, err error) {
 	if err == nil {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.belongTo(file)
 	h.failure = err.Error()
 }
 
-func (h *history) lastFailure() string {
+// lastFailure is that of a file; "" if there was none.
+func (h *history) lastFailure(file store.Origin) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if !h.of.Is(file) {
+		return ""
+	}
 	return h.failure
 }
 
@@ -80,8 +77,8 @@ func (h *history) add(r store.StreamReport) {
 			line.Line, line.Offset = record.Line, &record.Offset
 		}
 	}
-	h.append(line)
-	h.fail(r.Err)
+	h.append(r.Origin, line)
+	h.fail(r.Origin, r.Err)
 }
 
 // deleteLine tells of a stream of ids.
@@ -108,18 +105,19 @@ func (h *history) addDeleted(r store.DeleteReport) {
 			line.Line, line.Offset = bad.Line, &bad.Offset
 		}
 	}
-	h.append(line)
-	h.fail(r.Err)
+	h.append(r.Origin, line)
+	h.fail(r.Origin, r.Err)
 }
 
 // append adds one line and forgets the oldest where there is no more room.
-func (h *history) append(line any) {
+func (h *history) append(file store.Origin, line any) {
 	encoded, err := json.Marshal(line)
 	if err != nil {
 		return // numbers and strings always encode
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.belongTo(file)
 	h.lines.Write(encoded)
 	h.lines.WriteByte('\n')
 	for h.lines.Len() > logLimit {
@@ -129,8 +127,12 @@ func (h *history) append(line any) {
 	}
 }
 
-func (h *history) text() []byte {
+// text is what was told of a file.
+func (h *history) text(file store.Origin) []byte {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if !h.of.Is(file) {
+		return nil
+	}
 	return bytes.Clone(h.lines.Bytes())
 }

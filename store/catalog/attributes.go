@@ -34,7 +34,7 @@ func (s *shownFile) set(info store.FileInfo) {
 func (s *shownFile) is(info store.FileInfo) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.info.Device == info.Device && s.info.Inode == info.Inode
+	return s.info.Is(info)
 }
 
 // AccessList is that of the store's file, which must be the one that a snapshot is of,

@@ -77,7 +77,7 @@ func (f *facts) shown(before *facts) bool {
 
 // describe says whether the facts are of a file that info is of, as it is now.
 func (f *facts) describe(info store.FileInfo) bool {
-	return f.info.Inode == info.Inode && f.info.Device == info.Device && f.info.UID == info.UID &&
+	return f.info.Is(info) && f.info.UID == info.UID &&
 		f.info.Size == info.Size && f.info.Modified.Equal(info.Modified)
 }
 

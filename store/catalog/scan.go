@@ -69,7 +69,7 @@ func (c *Catalog) scanFolder(ctx context.Context, from directory, name string, f
 
 // is says whether info is of the folder that was read, and as it was then.
 func (s *folderScan) is(info store.FileInfo) bool {
-	return s.info.Device == info.Device && s.info.Inode == info.Inode && s.info.Modified.Equal(info.Modified)
+	return s.info.Is(info) && s.info.Modified.Equal(info.Modified)
 }
 
 // folderNames is what a folder's own blocks tell.

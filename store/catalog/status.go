@@ -14,23 +14,28 @@ type statusText struct {
 	LastError   string `json:"last_error,omitempty"`
 }
 
-// StatusJSON tells how the store is at this moment.
-func (s *Store) StatusJSON(ctx context.Context) ([]byte, error) {
+// StatusJSON tells how the store is at this moment, and which file that is.
+func (s *Store) StatusJSON(ctx context.Context) ([]byte, *store.Snapshot, error) {
+	snapshot, err := s.Snapshot(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx = store.OnlyIn(ctx, snapshot.Origin())
 	var status store.Status
-	err := s.use(ctx, func(engine *store.Store) (err error) {
+	err = s.use(ctx, func(engine *store.Store) (err error) {
 		status, err = engine.Status(ctx)
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	failure := s.past().lastFailure()
+	failure := s.history.lastFailure(snapshot.Origin())
 	s.mu.Lock()
 	text := statusText{Status: status, OpenStreams: len(s.streams), LastError: failure}
 	s.mu.Unlock()
 	encoded, err := json.MarshalIndent(text, "", "  ")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return append(encoded, '\n'), nil
+	return append(encoded, '\n'), snapshot, nil
 }

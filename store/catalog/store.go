@@ -467,7 +467,7 @@ func (s *Store) OpenAppend(ctx context.Context, format vecio.Format) (*AppendStr
 	inner, err := engine.OpenAppend(store.StreamOptions{
 		Format: format, AllowNonFinite: options.AllowNonFinite,
 		FlushBytes: options.FlushBytes, FlushInterval: options.FlushInterval,
-		Report: s.report,
+		Report: s.history.add,
 	})
 	if err == nil {
 		err = s.allowStream(ctx, inner)
@@ -491,15 +491,24 @@ func (a *AppendStream) Close(ctx context.Context) error {
 	return a.AppendStream.Close(ctx)
 }
 
-// AppendLog is what the newest streams brought, one JSON object a line.
-func (s *Store) AppendLog() []byte { return s.past().text() }
+// AppendLog is what the newest streams brought into a file that is the store's, one
+// JSON object a line.
+func (s *Store) AppendLog(file store.Origin) []byte { return s.history.text(file) }
 
-func (s *Store) report(r store.StreamReport) { s.past().add(r) }
+// failed notes what went wrong with the store without anybody waiting for it.
+func (s *Store) failed(err error) {
+	s.mu.Lock()
+	engine := s.engine
+	s.mu.Unlock()
+	if engine != nil {
+		s.history.fail(engine.Current().Origin(), err)
+	}
+}
 
 // syncedLate logs that acknowledged commits could not be made durable.
 func (s *Store) syncedLate(err error) {
 	s.about(s.catalog.options.Log.Error()).Err(err).Msg("commits are not on the disk")
-	s.past().fail(err)
+	s.failed(err)
 }
 
 // damaged logs that bytes of the store are no longer those that were written, and
@@ -508,7 +517,7 @@ func (s *Store) damaged(found store.DamagedSegment) {
 	err := fmt.Errorf("the %s segment %d at offset %d is damaged: %s", found.Type, found.SegmentID, found.Offset, found.Reason)
 	s.about(s.catalog.options.Log.Error()).Err(err).Uint64("segment", found.SegmentID).Int64("offset", found.Offset).
 		Msg("damage found; what needs the segment's bytes fails from now on")
-	s.past().fail(err)
+	s.failed(err)
 	s.catalog.mu.Lock()
 	observers := s.catalog.damageObservers
 	s.catalog.mu.Unlock()
@@ -521,7 +530,7 @@ func (s *Store) damaged(found store.DamagedSegment) {
 func (s *Store) compacted(result store.CompactResult, err error) {
 	if err != nil {
 		s.about(s.catalog.options.Log.Error()).Err(err).Msg("background compaction failed")
-		s.past().fail(err)
+		s.failed(err)
 		return
 	}
 	s.about(s.catalog.options.Log.Info()).Int64("reclaimed", result.BytesReclaimed).

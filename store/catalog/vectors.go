@@ -67,7 +67,7 @@ func (s *Store) OpenDelete(ctx context.Context, format vecio.IDFormat) (*DeleteS
 	if err != nil {
 		return nil, err
 	}
-	inner, err := engine.OpenDelete(format, s.reportDeleted)
+	inner, err := engine.OpenDelete(format, s.history.addDeleted)
 	if err == nil {
 		err = s.allowStream(ctx, inner)
 	}
@@ -89,5 +89,3 @@ func (d *DeleteStream) Close(ctx context.Context) error {
 	defer d.end()
 	return d.DeleteStream.Close(ctx)
 }
-
-func (s *Store) reportDeleted(r store.DeleteReport) { s.past().addDeleted(r) }

@@ -1,0 +1,53 @@
+package store
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestFilesThatFollowEachOther makes files one after the other, of which the file
+// system gives some the inode number of the one before.
+func TestFilesThatFollowEachOther(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	files, err := OpenDirectory(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = files.Close() }()
+	var former FileInfo
+	again := 0
+	for i := range 200 {
+		file, err := files.Create("a.rvf", 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		opened, err := file.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		held, err := files.Access(Caller{}, "a.rvf", Read)
+		if err != nil || !held.Is(opened) || !opened.Is(held) {
+			t.Errorf("file %d is %+v and %+v (%v)", i, opened, held, err)
+		}
+		if named, err := files.Stat("a.rvf"); err != nil || !named.Is(opened) {
+			t.Errorf("file %d is %+v and %+v (%v)", i, opened, named, err)
+		}
+		if opened.Inode == former.Inode {
+			again++
+			if opened.Version != 0 && opened.Is(former) {
+				t.Fatalf("file %d passes for the one before: %+v", i, opened)
+			}
+		}
+		former = opened
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(filepath.Join(dir, "a.rvf")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Log(fmt.Sprint(again, " of 200 files had the inode number of the one before"))
+}
