@@ -2,6 +2,8 @@ package segments
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"errors"
 	"reflect"
 	"runtime"
 	"testing"
@@ -225,6 +227,37 @@ func FuzzParseJournal(f *testing.F) {
 			if entry != (JournalEntry{JournalDelete, ids[i]}) {
 				t.Errorf("entry %d: %+v", i, entry)
 			}
+		}
+	})
+}
+
+func FuzzParseMeta(f *testing.F) {
+	for _, m := range []*Meta{{Snapshot: true, Generation: 1}, handMadeMeta, {Generation: 9, Records: []MetaRecord{{ID: 3, Gone: true}}}} {
+		payload, err := m.Encode()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(payload[:len(payload)-metaFootSize])
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		// The right hash is put behind what is tried, for nothing else gets through.
+		sum := sha256.Sum256(body)
+		payload := append(append(bytes.Clone(body), metaDone...), sum[:]...)
+		m, err := ParseMeta(payload)
+		if err != nil {
+			if !errors.Is(err, ErrPayload) {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+		again, err := m.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Flags that nobody knows are the only thing that is not kept.
+		payload[10], payload[11] = payload[10]&metaSnapshot, 0
+		if !bytes.Equal(again[:len(body)], payload[:len(body)]) {
+			t.Errorf("read and written again:\n%x\n%x", again, payload)
 		}
 	})
 }

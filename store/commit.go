@@ -147,7 +147,8 @@ type draft struct {
 	ids      *idSet // of all added vectors
 	deleted  []uint64
 	actions  []action
-	onlyNew  bool // every added row has an id that no row had before
+	meta     *newSegment // takes out records of metadata; nil: there are none to go
+	onlyNew  bool        // every added row has an id that no row had before
 }
 
 func (d *draft) settles(e *extent) bool {
@@ -236,6 +237,9 @@ func (w *writer) prepare(s *session, round []*request) (ready *draft, err error)
 	deleted.remove(d.ids)
 	manifest.Deleted = deleted.ascending()
 	if err := w.countIDs(d); err != nil {
+		return nil, err
+	}
+	if d.meta, err = w.repairMetadata(s, d); err != nil {
 		return nil, err
 	}
 	unsafe := segments.LooksLikeManifest(manifest.Encode()) >= 0
@@ -328,6 +332,9 @@ func (w *writer) write(s *session, d *draft) (*Snapshot, FileInfo, error) {
 		return nil, FileInfo{}, err
 	}
 	var small []newSegment
+	if d.meta != nil {
+		small = append(small, *d.meta)
+	}
 	if len(d.deleted) > 0 {
 		small = append(small, newSegment{kind: segments.TypeJournal, payload: segments.EncodeJournal(d.manifest.Epoch, d.deleted)})
 	}

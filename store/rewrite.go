@@ -177,7 +177,7 @@ func (r *rewrite) copyOthers(old File, from int64, base *Snapshot) error {
 // that it makes anew or that the next manifest makes needless.
 func kept(kind segments.Type) bool {
 	switch kind {
-	case segments.TypeVec, segments.TypeIndex, segments.TypeJournal, segments.TypeManifest:
+	case segments.TypeVec, segments.TypeIndex, segments.TypeJournal, segments.TypeManifest, segments.TypeMeta:
 		return false
 	}
 	return true

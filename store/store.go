@@ -25,6 +25,7 @@ type Store struct {
 	options  Options
 	readOnly bool
 	ids      idTable
+	metadata metaTable
 	writer   writer
 
 	compacting chan struct{}  // holds one token while a compaction is under way

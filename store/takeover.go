@@ -160,6 +160,9 @@ func (r *rewrite) finish(old File) (*segments.State, lineage.Hash, error) {
 		}
 	}
 	manifest.Directory = append(manifest.Directory, r.adopted...)
+	if err := r.finishMetadata(old, &manifest); err != nil {
+		return nil, previous, err
+	}
 	// The first ids of the rewritten segments were set apart; those of witness and
 	// manifest are the session's next.
 	w := &r.store.writer

@@ -266,7 +266,7 @@ func (v *verifier) checkIDs() error {
 	if missing > 0 {
 		v.find(Note, v.snapshot.state.Segment.Offset, "%d of %d deleted ids are not stored", missing, len(manifest.Deleted))
 	}
-	return nil
+	return v.checkMetadata(stored)
 }
 
 // checkDimension reports rows that every reader leaves out. A count that does not

@@ -1,0 +1,363 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"rvffs/segments"
+)
+
+// metadata is what the META segments of a directory come to, read in its order: the
+// newest snapshot, and the deltas behind it of which each is one generation above
+// the one before. What cannot be read is passed over, and what follows such a gap
+// counts no more.
+type metadata struct {
+	begun      bool   // a snapshot was read
+	generation uint64 // the highest that was read, counted or not
+	next       uint64 // of the delta that would count
+	deltas     int    // since the snapshot
+	size       int64  // bytes of payloads since the snapshot, it included
+	gap        bool   // something since the snapshot does not count
+	ids        *idSet // of the records
+	schema     map[uint16]segments.MetaField
+	content    *metaContent // nil while only ids are asked for
+}
+
+// metaContent is the metadata itself. Values share the memory of their payloads,
+// which is at most segments.MaxMetaBytes.
+type metaContent struct {
+	entries map[string]segments.MetaValue
+	records map[uint64]map[uint16]segments.MetaValue
+}
+
+func newMetadata(whole bool) *metadata {
+	m := &metadata{}
+	m.clear(whole)
+	return m
+}
+
+func (m *metadata) clear(whole bool) {
+	m.deltas, m.size, m.gap = 0, 0, false
+	m.ids, m.schema = newIDSet(), map[uint16]segments.MetaField{}
+	if whole {
+		m.content = &metaContent{entries: map[string]segments.MetaValue{}, records: map[uint64]map[uint16]segments.MetaValue{}}
+	}
+}
+
+// apply takes the next segment in, of so many bytes.
+func (m *metadata) apply(part *segments.Meta, size int64) {
+	m.generation = max(m.generation, part.Generation)
+	switch {
+	case part.Snapshot:
+		m.clear(m.content != nil)
+		m.begun = true
+	case !m.begun || m.gap || part.Generation != m.next || !m.agrees(part.Schema):
+		m.gap = true
+		return
+	default:
+		m.deltas++
+	}
+	m.next = part.Generation + 1
+	m.size += size
+	for _, field := range part.Schema {
+		field.Nullable = field.Nullable || m.schema[field.ID].Nullable
+		m.schema[field.ID] = field
+	}
+	gone := newIDSet()
+	for _, record := range part.Records {
+		if record.Gone {
+			gone.insert(record.ID)
+		} else {
+			m.ids.insert(record.ID)
+		}
+	}
+	m.ids.remove(gone)
+	if m.content != nil {
+		m.content.apply(part)
+	}
+}
+
+// agrees says whether fields are of the kinds that they were before.
+func (m *metadata) agrees(schema []segments.MetaField) bool {
+	return !slices.ContainsFunc(schema, func(field segments.MetaField) bool {
+		known, some := m.schema[field.ID]
+		return some && known.Kind != field.Kind
+	})
+}
+
+func (c *metaContent) apply(part *segments.Meta) {
+	for _, entry := range part.Entries {
+		if entry.Value.Kind() == segments.MetaGone {
+			delete(c.entries, entry.Key)
+		} else {
+			c.entries[entry.Key] = entry.Value
+		}
+	}
+	for _, record := range part.Records {
+		if record.Gone {
+			delete(c.records, record.ID)
+			continue
+		}
+		members := c.records[record.ID]
+		if members == nil {
+			members = make(map[uint16]segments.MetaValue, len(record.Members))
+			c.records[record.ID] = members
+		}
+		for _, member := range record.Members {
+			if member.Value.Kind() == segments.MetaGone {
+				delete(members, member.Field)
+			} else {
+				members[member.Field] = member.Value
+			}
+		}
+	}
+}
+
+// snapshot is a segment that states all metadata but the records of some vectors.
+func (m *metadata) snapshot(without *idSet) *segments.Meta {
+	whole := &segments.Meta{Snapshot: true, Generation: max(1, m.generation+1)} // behind the last number there is, the first
+	for _, id := range slices.Sorted(maps.Keys(m.schema)) {
+		whole.Schema = append(whole.Schema, m.schema[id])
+	}
+	for _, key := range slices.Sorted(maps.Keys(m.content.entries)) {
+		whole.Entries = append(whole.Entries, segments.MetaEntry{Key: key, Value: m.content.entries[key]})
+	}
+	for _, id := range slices.Sorted(maps.Keys(m.content.records)) {
+		if without.contains(id) {
+			continue
+		}
+		record := segments.MetaRecord{ID: id}
+		members := m.content.records[id]
+		for _, field := range slices.Sorted(maps.Keys(members)) {
+			record.Members = append(record.Members, segments.MetaMember{Field: field, Value: members[field]})
+		}
+		whole.Records = append(whole.Records, record)
+	}
+	return whole
+}
+
+// metas lists the META segments that a directory names, in its order.
+func metas(directory []segments.DirectoryEntry) []segments.DirectoryEntry {
+	var found []segments.DirectoryEntry
+	for _, entry := range directory {
+		if entry.Type == segments.TypeMeta {
+			found = append(found, entry)
+		}
+	}
+	return found
+}
+
+// readMeta reads one META segment. An error that wraps ErrCorrupt is about what it
+// holds.
+func (s *Snapshot) readMeta(file File, entry segments.DirectoryEntry) (*segments.Meta, error) {
+	segment, err := readHeader(file, entry)
+	if err != nil {
+		return nil, err
+	}
+	if segment.End() > s.Size() || segment.PayloadLength > segments.MaxMetaBytes {
+		return nil, fmt.Errorf("%w: metadata of %d bytes at offset %d", ErrCorrupt, segment.PayloadLength, entry.Offset)
+	}
+	payload := make([]byte, segment.PayloadLength)
+	if err := readFull(file, payload, segment.PayloadOffset()); err != nil {
+		return nil, err
+	}
+	part, err := segments.ParseMeta(payload)
+	return part, asCorrupt(err)
+}
+
+// addMetadata takes the segments of entries into m and lists those that cannot be
+// read.
+func (s *Snapshot) addMetadata(ctx context.Context, file File, m *metadata, entries []segments.DirectoryEntry) (unreadable []segments.DirectoryEntry, err error) {
+	for _, entry := range entries {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		part, err := s.readMeta(file, entry)
+		switch {
+		case errors.Is(err, ErrCorrupt):
+			m.gap = true
+			unreadable = append(unreadable, entry)
+		case err != nil:
+			return nil, err
+		default:
+			m.apply(part, int64(entry.PayloadLength))
+		}
+	}
+	return unreadable, nil
+}
+
+// withoutVector are the ids of records whose vectors are not stored or are deleted.
+// A reader that obeys metadata refuses a file with such records.
+func (m *metadata) withoutVector(ctx context.Context, file File, s *Snapshot, stored, deleted *idSet) (*idSet, error) {
+	live := m.ids.common(stored)
+	live.remove(deleted)
+	without := m.ids.common(m.ids)
+	without.remove(live)
+	if without.len() == 0 {
+		return without, nil
+	}
+	gone := without.common(deleted)
+	inherited, err := s.inherited(ctx, file, without)
+	if err != nil {
+		return nil, err
+	}
+	inherited.remove(gone)
+	without.remove(inherited)
+	return without, nil
+}
+
+// inherited are those of ids that a branch may show of its parent's. A membership
+// that nobody can read leaves all of them in doubt.
+func (s *Snapshot) inherited(ctx context.Context, file File, ids *idSet) (*idSet, error) {
+	found := newIDSet()
+	entry, branch := s.lastOf(segments.TypeMembership)
+	if !branch {
+		return found, nil
+	}
+	segment, err := readHeader(file, entry)
+	var header segments.MembershipHeader
+	if err == nil {
+		prefix := make([]byte, min(segment.PayloadLength, segments.MembershipHeaderSize))
+		if err = readFull(file, prefix, segment.PayloadOffset()); err == nil {
+			header, err = segments.ParseMembershipHeader(prefix)
+		}
+	}
+	if err = asCorrupt(err); errors.Is(err, ErrCorrupt) {
+		return ids, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids.ascending() {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		set := false
+		if place := header.FilterOffset + id/8; id < header.VectorCount && place < segment.PayloadLength {
+			var b [1]byte
+			if err := readFull(file, b[:], segment.PayloadOffset()+int64(place)); err != nil {
+				return nil, err
+			}
+			set = b[0]&(1<<(id%8)) != 0
+		}
+		if set != header.Exclude {
+			found.insert(id)
+		}
+	}
+	return found, nil
+}
+
+// metaTable knows which vectors have records, as of one directory, and follows the
+// commits: only what is new is read.
+type metaTable struct {
+	mu     sync.Mutex // held while metadata are read from the disk
+	source *backing
+	named  []segments.DirectoryEntry
+	known  *metadata
+}
+
+// at gives what the META segments of snapshot come to, without contents.
+func (t *metaTable) at(ctx context.Context, file File, snapshot *Snapshot, named []segments.DirectoryEntry) (*metadata, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.known == nil || t.source != snapshot.source || len(named) < len(t.named) || !slices.Equal(named[:len(t.named)], t.named) {
+		t.known, t.named, t.source = newMetadata(false), nil, snapshot.source
+	}
+	if _, err := snapshot.addMetadata(ctx, file, t.known, named[len(t.named):]); err != nil {
+		t.known = nil
+		return nil, err
+	}
+	t.named = named
+	return t.known, nil
+}
+
+const (
+	// deltasBeforeSnapshot is how many deltas are written before all is stated anew:
+	// as many as the runtime itself writes, half of what readers take.
+	deltasBeforeSnapshot = segments.MaxMetaDeltas/2 - 1
+	// bytesBeforeSnapshot is the same in bytes, well below what readers take.
+	bytesBeforeSnapshot = 200 << 20
+)
+
+// repairMetadata gives the segment by which records go whose vectors are gone after
+// the draft's commit, be it by this commit or because somebody left them behind.
+// Nil means that there are none, as in every store without metadata.
+func (w *writer) repairMetadata(s *session, d *draft) (*newSegment, error) {
+	named := metas(d.base.named())
+	if len(named) == 0 {
+		return nil, nil
+	}
+	ctx := context.Background()
+	known, err := w.store.metadata.at(ctx, s.file, d.base, named)
+	if err != nil || known.ids.len() == 0 && !known.gap {
+		return nil, err
+	}
+	var without *idSet
+	err = w.store.ids.at(ctx, d.base, func(stored *idSet) (err error) {
+		all := stored.common(known.ids)
+		all.unite(d.ids.common(known.ids))
+		without, err = known.withoutVector(ctx, s.file, d.base, all, idSetOf(d.manifest.Deleted))
+		return err
+	})
+	if err != nil || without.len() == 0 {
+		return nil, err
+	}
+	part := &segments.Meta{Generation: known.next}
+	if known.gap || known.next == 0 || known.deltas >= deltasBeforeSnapshot || known.size > bytesBeforeSnapshot {
+		whole := newMetadata(true)
+		if _, err := d.base.addMetadata(ctx, s.file, whole, named); err != nil {
+			return nil, err
+		}
+		part = whole.snapshot(without)
+	} else {
+		for _, id := range without.ascending() {
+			part.Records = append(part.Records, segments.MetaRecord{ID: id, Gone: true})
+		}
+	}
+	payload, err := part.Encode()
+	if err != nil {
+		return nil, err
+	}
+	if segments.LooksLikeManifest(payload) >= 0 {
+		return nil, errUnsafeManifest
+	}
+	return &newSegment{kind: segments.TypeMeta, payload: payload}, nil
+}
+
+// checkMetadata reports what the META segments say of vectors that are not there,
+// and what of them cannot be read.
+func (v *verifier) checkMetadata(stored *idSet) error {
+	named := metas(v.snapshot.named())
+	if len(named) == 0 || v.snapshot.Dialect() == segments.DialectWire {
+		return nil
+	}
+	known := newMetadata(false)
+	unreadable, err := v.snapshot.addMetadata(v.ctx, v.file, known, named)
+	if err != nil {
+		return err
+	}
+	for _, entry := range unreadable {
+		if v.reported[entry.Offset] {
+			continue
+		}
+		v.find(Note, entry.Offset, "meta segment %d holds no metadata that can be read; it is kept as it is", entry.SegmentID)
+	}
+	last := slices.MaxFunc(named, func(a, b segments.DirectoryEntry) int { return cmp.Compare(a.Offset, b.Offset) })
+	if known.begun && known.gap {
+		v.find(Damage, last.Offset, "metadata: what follows a gap in its generations does not count")
+	}
+	without, err := known.withoutVector(v.ctx, v.file, v.snapshot, stored, idSetOf(v.snapshot.state.Manifest.Deleted))
+	if err != nil {
+		return err
+	}
+	if without.len() > 0 {
+		v.find(Damage, last.Offset, "metadata of %d vectors that are not stored or deleted, the first of them %d: programs that read metadata refuse such a file; the next commit takes the records out",
+			without.len(), without.ascending()[0])
+	}
+	return nil
+}

@@ -1,0 +1,386 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"rvffs/segments"
+)
+
+// title is a value of field 0.
+func title(text string) []segments.MetaMember {
+	return []segments.MetaMember{{Field: 0, Value: append([]byte{byte(segments.MetaString), byte(len(text)), 0, 0, 0}, text...)}}
+}
+
+var titles = []segments.MetaField{{ID: 0, Kind: segments.MetaString, Name: "title"}}
+
+func encodedMeta(t testing.TB, m *segments.Meta) []byte {
+	t.Helper()
+	payload, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return payload
+}
+
+// metaSnapshotOf states records with the id as the title.
+func metaSnapshotOf(t testing.TB, generation uint64, ids ...uint64) []byte {
+	t.Helper()
+	m := &segments.Meta{Snapshot: true, Generation: generation, Schema: titles}
+	for _, id := range ids {
+		m.Records = append(m.Records, segments.MetaRecord{ID: id, Members: title(fmt.Sprint(id))})
+	}
+	return encodedMeta(t, m)
+}
+
+// storeWithMeta makes a store of vectors 1 to 4 in which META segments with these
+// payloads are named.
+func storeWithMeta(t testing.TB, files FileSystem, payloads ...[]byte) *Store {
+	t.Helper()
+	content := newFileContent{manifest: &segments.Manifest{Dimension: 1, TotalVectors: 4}}
+	vec := segments.EncodeVecPrefix(1, 4)
+	content.before = append(content.before, newSegment{kind: segments.TypeVec, payload: appendRows(vec[:], []uint64{1, 2, 3, 4}, make([]byte, 16), 4)})
+	for _, payload := range payloads {
+		content.before = append(content.before, newSegment{kind: segments.TypeMeta, payload: payload})
+	}
+	if err := writeNew(files, "m.rvf", content); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open("m.rvf", Options{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// readers is what a program comes to that reads metadata as the format says: it goes
+// back to the newest snapshot, demands that the generations follow one another, and
+// that each record has a vector.
+func readers(t testing.TB, s *Store) map[uint64]string {
+	t.Helper()
+	snapshot := s.Current()
+	var parts []*segments.Meta
+	read := func(file File) error {
+		named := metas(snapshot.state.Manifest.Directory)
+		for i := len(named) - 1; i >= 0; i-- {
+			part, err := snapshot.readMeta(file, named[i])
+			if err != nil {
+				continue
+			}
+			parts = append(parts, part)
+			if part.Snapshot {
+				break
+			}
+		}
+		return nil
+	}
+	if err := snapshot.source.with(context.Background(), read); err != nil {
+		t.Fatal(err)
+	}
+	slices.Reverse(parts)
+	found := map[uint64]string{}
+	for i, part := range parts {
+		if (i == 0) != part.Snapshot || i > 0 && part.Generation != parts[i-1].Generation+1 || i > 64 {
+			t.Fatalf("segment %d of %d has generation %d", i, len(parts), part.Generation)
+		}
+		for _, record := range part.Records {
+			switch {
+			case record.Gone:
+				delete(found, record.ID)
+			case len(record.Members) > 0:
+				found[record.ID] = string(record.Members[0].Value[5:])
+			}
+		}
+	}
+	live := map[uint64]bool{}
+	if err := snapshot.Vectors(context.Background(), func(ids []uint64, _ []byte) error {
+		for _, id := range ids {
+			live[id] = true
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for id := range found {
+		if !live[id] {
+			t.Errorf("epoch %d: a record of %d, which has no vector", snapshot.Epoch(), id)
+		}
+	}
+	return found
+}
+
+func wantRecords(t *testing.T, s *Store, ids ...uint64) {
+	t.Helper()
+	found := readers(t, s)
+	if got := slices.Sorted(maps.Keys(found)); !slices.Equal(got, ids) {
+		t.Errorf("epoch %d: records of %d, want %d", s.Current().Epoch(), got, ids)
+	}
+	for id, text := range found {
+		if text != fmt.Sprint(id) {
+			t.Errorf("record of %d says %q", id, text)
+		}
+	}
+}
+
+func deleteIDs(t *testing.T, s *Store, ids ...uint64) {
+	t.Helper()
+	if _, err := s.Delete(context.Background(), ids); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A record goes with its vector, in the same commit, and stays when the vector is
+// written again.
+func TestRecordsGoWithTheirVectors(t *testing.T) {
+	t.Parallel()
+	s := storeWithMeta(t, newMemoryFiles(), metaSnapshotOf(t, 3, 1, 2, 3))
+	wantRecords(t, s, 1, 2, 3)
+	ingest(t, s, []uint64{2, 9}, 7, 8)
+	wantRecords(t, s, 1, 2, 3)
+	before := len(metas(s.Current().state.Manifest.Directory))
+	deleteIDs(t, s, 4, 9)
+	if now := len(metas(s.Current().state.Manifest.Directory)); now != before {
+		t.Errorf("%d META segments where %d were, though no record had to go", now, before)
+	}
+	deleteIDs(t, s, 2)
+	wantRecords(t, s, 1, 3)
+	ingest(t, s, []uint64{2}, 7)
+	wantRecords(t, s, 1, 3)
+	wantFindings(t, verify(t, s.Current()), finding{Note, "from before identities"})
+}
+
+// Records that others left behind go with the next commit, whatever that brings.
+func TestRecordsWithoutVectorsAreRepaired(t *testing.T) {
+	t.Parallel()
+	for name, commit := range map[string]func(*testing.T, *Store){
+		"vectors":    func(t *testing.T, s *Store) { ingest(t, s, []uint64{50}, 1) },
+		"a deletion": func(t *testing.T, s *Store) { deleteIDs(t, s, 4) },
+		"an image":   func(t *testing.T, s *Store) { _ = write(t, s, PartKernelImage, noise(100)) },
+		"a compaction": func(t *testing.T, s *Store) {
+			if _, err := s.Compact(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := storeWithMeta(t, newMemoryFiles(), metaSnapshotOf(t, 1, 1, 77))
+			wantFindings(t, verify(t, s.Current()), finding{Note, "from before identities"}, finding{Damage, "metadata of 1 vectors that are not stored or deleted, the first of them 77"})
+			commit(t, s)
+			wantRecords(t, s, 1)
+			wantFindings(t, verify(t, s.Current()), finding{Note, "from before identities"})
+		})
+	}
+}
+
+// What cannot be read hides no vector, is copied by a compaction, and is followed by
+// a snapshot as soon as a record has to go.
+func TestUnreadableMetadata(t *testing.T) {
+	t.Parallel()
+	delta := func(generation, id uint64) []byte {
+		return encodedMeta(t, &segments.Meta{Generation: generation, Schema: titles, Records: []segments.MetaRecord{{ID: id, Members: title(fmt.Sprint(id))}}})
+	}
+	broken := []byte("no metadata at all")
+	for _, c := range []struct {
+		name     string
+		payloads [][]byte
+		before   []uint64 // records as our reader counts them
+		gap      bool
+		kept     int // segments besides the snapshot after a compaction
+	}{
+		{"a gap in the generations", [][]byte{metaSnapshotOf(t, 1, 1), delta(2, 2), delta(4, 3)}, []uint64{1, 2}, true, 0},
+		{"damage between deltas", [][]byte{metaSnapshotOf(t, 1, 1), broken, delta(3, 3)}, []uint64{1}, true, 1},
+		{"damage before a snapshot", [][]byte{broken, metaSnapshotOf(t, 1, 1), delta(2, 2)}, []uint64{1, 2}, false, 1},
+		{"another kind under a number", [][]byte{metaSnapshotOf(t, 1, 1), encodedMeta(t, &segments.Meta{Generation: 2, Schema: []segments.MetaField{{Kind: segments.MetaBool, Name: "title"}}})}, []uint64{1}, true, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := storeWithMeta(t, newMemoryFiles(), c.payloads...)
+			known := newMetadata(false)
+			if err := s.Current().source.with(context.Background(), func(file File) error {
+				_, err := s.Current().addMetadata(context.Background(), file, known, metas(s.Current().named()))
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if got := known.ids.ascending(); !slices.Equal(got, c.before) || known.gap != c.gap {
+				t.Errorf("records of %d, gap %v; want %d and %v", got, known.gap, c.before, c.gap)
+			}
+			deleteIDs(t, s, 1)
+			wantRecords(t, s, slices.DeleteFunc(slices.Clone(c.before), func(id uint64) bool { return id == 1 })...)
+			if got := s.Current().HasContent(); !got {
+				t.Error("the vectors are hidden")
+			}
+			if _, err := s.Compact(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			wantRecords(t, s, slices.DeleteFunc(slices.Clone(c.before), func(id uint64) bool { return id == 1 })...)
+			if got := len(metas(s.Current().named())); got != c.kept+1 {
+				t.Errorf("%d META segments after a compaction, want %d", got, c.kept+1)
+			}
+		})
+	}
+}
+
+// Without any snapshot nobody knows the records: all is kept as it is.
+func TestMetadataWithoutASnapshotAreKept(t *testing.T) {
+	t.Parallel()
+	draft, lone := []byte("a draft that nobody reads"), encodedMeta(t, &segments.Meta{Generation: 2, Records: []segments.MetaRecord{{ID: 1}}})
+	s := storeWithMeta(t, newMemoryFiles(), draft, lone)
+	deleteIDs(t, s, 1)
+	if _, err := s.Compact(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	var kept [][]byte
+	if err := s.Current().source.with(context.Background(), func(file File) error {
+		for _, entry := range metas(s.Current().named()) {
+			payload, err := readPayload(file, s.Current(), entry)
+			if err != nil {
+				return err
+			}
+			kept = append(kept, payload)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(kept) != 2 || !bytes.Equal(kept[0], draft) || !bytes.Equal(kept[1], lone) {
+		t.Errorf("kept %q", kept)
+	}
+}
+
+// A snapshot is written before readers meet more deltas than they take, and the
+// segments before it stay named.
+func TestDeltasAreBounded(t *testing.T) {
+	t.Parallel()
+	ids := make([]uint64, 100)
+	for i := range ids {
+		ids[i] = uint64(i + 1)
+	}
+	s := storeWithMeta(t, newMemoryFiles(), metaSnapshotOf(t, 1, ids...))
+	ingest(t, s, ids, make([]float32, len(ids))...)
+	for i := range 70 {
+		deleteIDs(t, s, ids[i])
+		wantRecords(t, s, ids[i+1:]...)
+	}
+	if got := len(metas(s.Current().state.Manifest.Directory)); got != 71 {
+		t.Errorf("%d META segments are named after 70 commits, want 71", got)
+	}
+	known := newMetadata(false)
+	if err := s.Current().source.with(context.Background(), func(file File) error {
+		_, err := s.Current().addMetadata(context.Background(), file, known, metas(s.Current().named()))
+		return err
+	}); err != nil || known.deltas > 32 {
+		t.Errorf("%d deltas behind the last snapshot (%v)", known.deltas, err)
+	}
+}
+
+// TestMetadataModel does what users do, in random order, and looks after each step,
+// and after opening the file anew, with the eyes of a program that obeys metadata.
+func TestMetadataModel(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 2))
+	files := newMemoryFiles()
+	s := storeWithMeta(t, files, metaSnapshotOf(t, 1, 1, 2, 3, 4))
+	records := map[uint64]bool{1: true, 2: true, 3: true, 4: true}
+	live := map[uint64]bool{1: true, 2: true, 3: true, 4: true}
+	generation := uint64(1)
+	for step := range 400 {
+		id := random.Uint64N(40)
+		switch random.IntN(8) {
+		case 0, 1:
+			ingest(t, s, []uint64{id}, 1)
+			live[id] = true
+		case 2, 3:
+			deleteIDs(t, s, id, id+1)
+			for _, gone := range []uint64{id, id + 1} {
+				delete(live, gone)
+				delete(records, gone)
+			}
+		case 4:
+			if _, err := s.Compact(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		case 5:
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			var err error
+			if s, err = Open("m.rvf", Options{Files: files}); err != nil {
+				t.Fatal(err)
+			}
+		default: // another program gives a vector a record
+			if !live[id] {
+				break
+			}
+			known := newMetadata(false)
+			if err := s.Current().source.with(context.Background(), func(file File) error {
+				_, err := s.Current().addMetadata(context.Background(), file, known, metas(s.Current().named()))
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			generation = known.generation + 1
+			addSegment(t, s, newSegment{kind: segments.TypeMeta, payload: encodedMeta(t, &segments.Meta{
+				Generation: generation, Schema: titles, Records: []segments.MetaRecord{{ID: id, Members: title(fmt.Sprint(id))}},
+			})})
+			records[id] = true
+		}
+		wantRecords(t, s, slices.Sorted(maps.Keys(records))...)
+		if t.Failed() {
+			t.Fatalf("at step %d", step)
+		}
+	}
+}
+
+// addSegment commits one more segment, as a program would that knows its type.
+func addSegment(t *testing.T, s *Store, small newSegment) {
+	t.Helper()
+	w := &s.writer
+	session, err := w.begin(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &draft{base: session.base, stamp: 1, ids: newIDSet()}
+	manifest := *d.base.state.Manifest
+	manifest.Epoch++
+	manifest.Directory = d.base.named()
+	d.manifest, d.meta = &manifest, &small
+	_, err = w.carryOut(session, d)
+	if err = errors.Join(err, w.end(session)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// After a crash at any moment of a deletion, vector and record are both there or
+// both gone.
+func TestCrashStatesOfMetadata(t *testing.T) {
+	t.Parallel()
+	files := newMemoryFiles()
+	s := storeWithMeta(t, files, metaSnapshotOf(t, 1, 1, 2, 3))
+	from := files.changes()
+	deleteIDs(t, s, 2)
+	if _, err := s.Compact(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	all := func(int) bool { return true }
+	for after := from; after <= files.changes(); after++ {
+		for _, lost := range []func(int) bool{nil, all} {
+			state := files.state(crash{after: after, torn: -1, lost: lost})
+			opened, err := Open("m.rvf", Options{Files: state})
+			if err != nil {
+				t.Fatalf("after %d changes: %v", after, err)
+			}
+			got := slices.Sorted(maps.Keys(readers(t, opened)))
+			if !slices.Equal(got, []uint64{1, 2, 3}) && !slices.Equal(got, []uint64{1, 3}) {
+				t.Errorf("after %d changes: records of %d", after, got)
+			}
+		}
+	}
+}

@@ -1,0 +1,55 @@
+package store
+
+import (
+	"context"
+
+	"rvffs/segments"
+)
+
+// finishMetadata states the metadata of the vectors that are left as one snapshot.
+// Segments that hold none which could be read are copied in front of it as they
+// are; without a snapshot to begin with that is all of them.
+func (r *rewrite) finishMetadata(old File, manifest *segments.Manifest) error {
+	named := metas(r.base.named())
+	if len(named) == 0 {
+		return nil
+	}
+	ctx := context.Background()
+	known := newMetadata(true)
+	copied, err := r.base.addMetadata(ctx, old, known, named)
+	if err != nil {
+		return err
+	}
+	if !known.begun {
+		copied = named
+	}
+	for _, entry := range copied {
+		moved, err := r.copySegment(old, entry)
+		if err != nil {
+			return err
+		}
+		manifest.Directory = append(manifest.Directory, moved)
+	}
+	if !known.begun {
+		return nil
+	}
+	without, err := known.withoutVector(ctx, old, r.base, r.ids, idSetOf(manifest.Deleted))
+	if err != nil {
+		return err
+	}
+	payload, err := known.snapshot(without).Encode()
+	if err != nil {
+		return err
+	}
+	w := &r.store.writer
+	w.mu.Lock()
+	id := r.session.segmentID
+	r.session.segmentID++
+	w.mu.Unlock()
+	written, err := r.put(id, newSegment{kind: segments.TypeMeta, payload: payload})
+	if err != nil {
+		return err
+	}
+	manifest.Directory = append(manifest.Directory, entryOf(written))
+	return nil
+}
