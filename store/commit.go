@@ -130,7 +130,7 @@ func (w *writer) carryOut(s *session, d *draft) (uint32, error) {
 	w.mu.Lock()
 	s.base = snapshot
 	s.extents = slices.DeleteFunc(s.extents, func(e *extent) bool {
-		return e.headed && (e.dropped || d.settles(e))
+		return e.headed.Load() && (e.dropped.Load() || d.settles(e))
 	})
 	w.mu.Unlock()
 	w.store.ids.extend(d.base, snapshot, d.ids)

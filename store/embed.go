@@ -73,7 +73,7 @@ func (s embedder) embed(ctx context.Context, e *embedding) (uint32, error) {
 		if err = s.writer.guard(session, r.file); err == nil {
 			err = e.write(ctx, r.file, target)
 		}
-		target.dropped = err != nil
+		target.dropped.Store(err != nil)
 		target.pending.Done()
 	}
 	switch {

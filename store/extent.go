@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"sync"
+	"sync/atomic"
 
 	"rvffs/segments"
 )
@@ -35,8 +36,10 @@ type extent struct {
 	ids      *idSet // of the rows; nil in what holds none that are new
 	given    *idSet // of these, the ids that were handed out, not brought
 	head     []byte // the front's bytes; nil while they are unknown
-	headed   bool   // the header is written
-	dropped  bool   // nobody wants the content any more
+
+	// Who gives the extent up may do so while somebody else commits.
+	headed  atomic.Bool // the header is written
+	dropped atomic.Bool // nobody wants the content any more
 }
 
 func (e *extent) payloadOffset() int64 { return e.offset + segments.HeaderSize }
@@ -130,7 +133,7 @@ func (e *extent) writeHead(file File, stamp uint64) error {
 	if _, err := file.WriteAt(append(encoded[:], front...), e.offset); err != nil {
 		return fmt.Errorf("write segment header at offset %d: %w", e.offset, err)
 	}
-	e.headed = true
+	e.headed.Store(true)
 	return nil
 }
 
@@ -139,7 +142,7 @@ func (e *extent) header(stamp uint64, checksum uint32) segments.Header {
 		Version: 1, Type: e.kind, Flags: e.flags, ID: e.id, Timestamp: stamp,
 		PayloadLength: uint64(e.length), ContentHash: segments.ContentHashOfCRC(checksum),
 	}
-	if e.dropped {
+	if e.dropped.Load() {
 		// A rewriter that keeps what it does not know must not keep this: vectors
 		// that no manifest names are dead to every reader.
 		header.Type = segments.TypeVec

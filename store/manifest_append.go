@@ -105,7 +105,7 @@ func (w *writer) claimEnd(s *session, length int64, segmentCount uint64) (start 
 	}
 	for _, e := range s.extents {
 		e.sealed = true
-		if !e.headed {
+		if !e.headed.Load() {
 			open = append(open, e)
 		}
 	}

@@ -310,11 +310,12 @@ func (w *writer) drop(s *session, extents []*extent) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, e := range extents {
-		e.sealed, e.dropped = true, true
+		e.sealed = true
+		e.dropped.Store(true)
 	}
 	for len(s.extents) > 0 {
 		e := s.extents[len(s.extents)-1]
-		if !e.dropped || e.headed || e.end() != s.tail || s.failed != nil {
+		if !e.dropped.Load() || e.headed.Load() || e.end() != s.tail || s.failed != nil {
 			return
 		}
 		s.tail = e.offset

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -227,5 +228,65 @@ func TestTakenIDs(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestGivenUpBesideCommits rehearses embeddings and refuses streams while others commit:
+// what is given up must be in nobody's way, and nothing of it be seen.
+func TestGivenUpBesideCommits(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s := newStore(t)
+	const rounds = 60
+	image := bytes.Repeat([]byte("image"), 1000)
+	work := []func(round int) error{
+		func(round int) error {
+			_, err := s.Ingest(ctx, []uint64{uint64(round)}, []float32{1, float32(round)})
+			return err
+		},
+		func(int) error {
+			stream, err := s.OpenEmbed(ctx, PartKernelImage, EmbedOptions{})
+			if err != nil {
+				return err
+			}
+			_, err = stream.Write(ctx, image)
+			err = errors.Join(err, stream.Handover(ctx), stream.Handover(ctx))
+			if stream.Close(ctx) == nil {
+				err = errors.Join(err, errors.New("nothing is said of an image that nobody closed"))
+			}
+			return err
+		},
+		func(int) error {
+			appender := s.NewAppender()
+			if err := appender.Append(ctx, nil, make([]byte, 8000)); err != nil {
+				return err
+			}
+			if err := appender.writeBlock(appender.block); err != nil { // as if it were full
+				return err
+			}
+			appender.block = nil
+			return appender.Rollback()
+		},
+	}
+	var group sync.WaitGroup
+	for _, do := range work {
+		group.Go(func() {
+			for round := range rounds {
+				if err := do(round); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	if found := contents(t, s); len(found) != rounds {
+		t.Errorf("%d vectors, want %d", len(found), rounds)
+	}
+	if len(s.Current().ofType(segments.TypeKernel)) > 0 {
+		t.Error("a kernel was embedded")
+	}
+	if verdict, err := s.Current().Verify(ctx); err != nil || verdict.Damages > 0 {
+		t.Errorf("%+v, %v", verdict, err)
 	}
 }

@@ -123,7 +123,7 @@ func (w *writer) freeze(s *session) ([]*extent, error) {
 	var open []*extent
 	for _, e := range extents {
 		e.pending.Wait()
-		if !e.dropped {
+		if !e.dropped.Load() {
 			open = append(open, e)
 		}
 	}
@@ -217,7 +217,8 @@ func (m move) apply() {
 	for i := range m.extent.masked {
 		m.extent.masked[i] += shift
 	}
-	m.extent.offset, m.extent.headed = m.offset, false
+	m.extent.offset = m.offset
+	m.extent.headed.Store(false)
 }
 
 // carryOver copies the bodies of extents that are not committed. Their headers
