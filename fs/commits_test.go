@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -204,5 +206,41 @@ func TestRmdirAfterAClose(t *testing.T) {
 		if err := os.Remove(folder); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestInterruptedHole kills a program that waits for the zeros of a large hole.
+func TestInterruptedHole(t *testing.T) {
+	t.Parallel()
+	const hole = 8 << 30
+	directory, mountPoint := mounted(t, Options{})
+	var room unix.Statfs_t
+	if err := unix.Statfs(directory, &room); err != nil || room.Bavail*uint64(room.Bsize) < 2*hole {
+		t.Skipf("the disk has no room for a hole of %d bytes: %v", hole, err)
+	}
+	folder := filepath.Join(mountPoint, "products.rvf")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, signal := range []os.Signal{os.Interrupt, os.Kill} {
+		waiting := exec.Command("truncate", "-s", strconv.Itoa(hole), filepath.Join(folder, streamName+".f32"))
+		if err := waiting.Start(); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		for size(t, filepath.Join(directory, "products.rvf")) < 1<<20 && time.Since(began) < longWait {
+		}
+		if err := waiting.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		if err := waiting.Wait(); err == nil {
+			t.Errorf("%v: it was not killed", signal)
+		}
+		if got := count(t, folder); got != 0 {
+			t.Errorf("%v: %d vectors", signal, got)
+		}
+	}
+	if got := size(t, filepath.Join(directory, "products.rvf")); got > hole/2 {
+		t.Errorf("the file has %d bytes", got)
 	}
 }
