@@ -41,10 +41,10 @@ func newSnapshot(source *backing, generation uint64, state *segments.State, modi
 // worthCharging is the size in bytes from which on a snapshot is charged for.
 const worthCharging = 16 << 10
 
-// bytes is about how much memory the snapshot takes: its manifest, the index of its
-// folder of segments, and the set of deleted ids.
+// bytes is about how much memory the snapshot takes: its manifest, the indices of its
+// folder of segments and of their checks, and the set of deleted ids.
 func (s *Snapshot) bytes() int64 {
-	const entry, id = 2*32 + 4, 2 * 8
+	const entry, id = 2*32 + 4 + 48, 2 * 8
 	return entry*int64(len(s.state.Manifest.Directory)) + id*int64(len(s.state.Manifest.Deleted))
 }
 
