@@ -342,3 +342,77 @@ func TestAccessListsCount(t *testing.T) {
 		t.Errorf("the new store has the list %x (%v), want %x", value[:max(n, 0)], err, want)
 	}
 }
+
+// TestRightsAreAskedAtEachOpen takes rights away where the mount does not see it, on
+// the store's file or on the folder that it lies in, of files that the kernel knows.
+func TestRightsAreAskedAtEachOpen(t *testing.T) {
+	t.Parallel()
+	store := rawfile.NewBuilder("asked", 3).Vec(dimension3).Kernel(image, "console=ttyS0", false).Manifest()
+	m := commons(t, []planted{
+		{name: "folder", owner: bob, group: bob, mode: 0o755},
+		{name: "folder/s.rvf", owner: bob, group: bob, mode: 0o666, content: store.Bytes},
+	})
+	hers := newPerson(t, alice)
+	in := func(name string) string { return m.path("folder", "s.rvf", name) }
+	reads := []task{
+		{Verb: "list", Args: words{in("")}}, {Verb: "ask", Args: words{in("query"), `{"vector":[1,2,3]}`}},
+		{Verb: "xattr", Args: words{m.path("folder", "s.rvf"), "user.rvf.epoch"}},
+	}
+	for _, name := range []string{"raw", "manifest.json", "identity.json", "status.json", "append.log", "vectors/vectors.npy", "vectors/by-id/1.json", "neighbors/1.json", "kernel/image"} {
+		reads = append(reads, task{Verb: "read", Args: words{in(name)}})
+	}
+	writes := []task{
+		{Verb: "write", Args: words{in("vectors.append"), "[1,2,3]\n"}}, {Verb: "write", Args: words{in("vectors.delete"), "1000\n"}},
+		{Verb: "write", Args: words{in("ctl"), "flush\n"}}, {Verb: "create", Args: words{in("kernel/cmdline"), "quiet"}},
+	}
+	all := append(append([]task(nil), reads...), writes...)
+	allowed := func(moment string, tasks []task) {
+		t.Helper()
+		for _, one := range tasks {
+			if _, err := hers.do(one.Verb, one.Args...); err != nil {
+				t.Errorf("%s, %s %q: %v", moment, one.Verb, one.Args, err)
+			}
+		}
+	}
+	refused := func(tasks []task) {
+		t.Helper()
+		for _, one := range tasks {
+			hers.cannot(one.Verb, one.Args, syscall.EACCES)
+		}
+	}
+	for _, step := range []struct {
+		name             string
+		mode             fs.FileMode
+		allowed, refused []task
+	}{
+		{"folder/s.rvf", 0o644, reads, writes},
+		{"folder/s.rvf", 0o600, nil, all},
+		{"folder/s.rvf", 0o666, all, nil},
+		{"folder", 0o700, nil, all},
+		{"folder", 0o755, all, nil},
+	} {
+		// The kernel has looked all names up just now.
+		hers.do("list long", in(""))
+		if err := os.Chmod(m.backing(step.name), step.mode); err != nil {
+			t.Fatal(err)
+		}
+		refused(step.refused)
+		if len(step.allowed) > 0 {
+			// What was refused may be believed for its second.
+			eventually(t, "rights are given", func() error {
+				_, err := hers.do("list", in(""))
+				return err
+			})
+			allowed(step.name+" is given back", step.allowed)
+		}
+	}
+	// What is open stays open: rights are those of the moment of open(2).
+	hers.must("open", "view", in("raw"), fmt.Sprint(os.O_RDONLY))
+	hers.must("open", "stream", in("vectors.append"), fmt.Sprint(os.O_WRONLY))
+	if err := os.Chmod(m.backing("folder", "s.rvf"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	hers.must("read from", "view")
+	hers.must("write to", "stream", "[4,5,6]\n")
+	hers.must("close", "stream")
+}
