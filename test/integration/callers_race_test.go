@@ -123,14 +123,14 @@ func TestNamesPassBetweenUsers(t *testing.T) {
 	t.Parallel()
 	const word = "xyzzy"
 	public := rawfile.NewBuilder("passed hers", 3).Vec(dimension3).Manifest()
-	secret := rawfile.NewBuilder("passed his", 3).Vec(numbered(0, secretRows(5, 3))).Manifest()
+	secret := rawfile.NewBuilder("passed his", 3).Vec(numbered(secretID, secretRows(5, 3))).Manifest()
 	m := commons(t, []planted{
 		{name: "shared", mode: 0o777 | fs.ModeSticky},
 		{name: "shared/x.rvf", owner: alice, group: alice, mode: 0o644, content: public.Bytes},
 	})
 	hers, hers2, his, his2 := newPerson(t, alice), newPerson(t, alice), newPerson(t, bob), newPerson(t, bob)
 	bits := binary.LittleEndian.AppendUint32(nil, math.Float32bits(secretValue))
-	secrets := words{fmt.Sprint(secretValue), string(bits), word}
+	secrets := words{fmt.Sprint(secretValue), string(bits), word, fmt.Sprint(secretID)}
 	store := m.path("shared", "x.rvf")
 	pass := func(new, mode string, content []byte) []task {
 		return []task{
@@ -139,14 +139,14 @@ func TestNamesPassBetweenUsers(t *testing.T) {
 			{Verb: "unlink", Args: words{m.backing("shared", "x.rvf")}},
 		}
 	}
-	names := []string{"raw", "vectors/vectors.f32", "vectors/vectors.jsonl", "vectors/by-id/0.json", "neighbors/0.json", "append.log", "status.json", "identity.json", "manifest.json", "witness.jsonl"}
+	names := []string{"raw", "vectors/vectors.f32", "vectors/vectors.jsonl", "vectors/by-id/900001.json", "neighbors/900001.json", "append.log", "status.json", "identity.json", "manifest.json", "witness.jsonl"}
 	reading := []task{{Verb: "open", Args: words{"question", store + "/query", fmt.Sprint(os.O_RDWR)}}}
 	var his2Tasks []task
 	for _, name := range names {
 		reading = append(reading,
 			task{Verb: "read", Args: words{store + "/" + name}, Secrets: secrets},
-			task{Verb: "write to", Args: words{"question", `{"vector":[271828,2,3],"include_vectors":true}`}},
-			task{Verb: "read from", Args: words{"question"}, Secrets: words{string(bits), word}})
+			task{Verb: "write to", Args: words{"question", `{"vector":[271828,2,3],"k":20}`}},
+			task{Verb: "read from", Args: words{"question"}, Secrets: words{fmt.Sprint(secretID)}})
 		his2Tasks = append(his2Tasks, task{Verb: "read", Args: words{store + "/" + name}})
 	}
 	his2Tasks = append(his2Tasks,

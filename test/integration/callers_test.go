@@ -19,6 +19,9 @@ import (
 // of ours contains by chance.
 const secretValue = 271828
 
+// secretID is the first id of such vectors.
+const secretID = 900001
+
 // secretRows are vectors of it.
 func secretRows(count, dimension int) [][]float32 {
 	rows := randomRows(1, count, dimension)
@@ -165,6 +168,7 @@ func TestChangesNeedTheBackingFolder(t *testing.T) {
 		{name: "fixed", mode: 0o755},
 		{name: "fixed/f.rvf", owner: alice, group: alice, mode: 0o644, content: plain("fixed")},
 		{name: "fixed/p.rvf", owner: alice, group: alice, mode: 0o666, content: rawfile.NewBuilder("fixed parent", 3).Bytes},
+		{name: "fixed/full.rvf", owner: alice, group: alice, mode: 0o644, content: parent.Child("full").Vec(dimension3).Manifest().Bytes},
 		{name: "blind", owner: alice, group: alice, mode: 0o600},
 		{name: "sticky", mode: 0o777 | fs.ModeSticky},
 		{name: "sticky/b.rvf", owner: bob, group: bob, mode: 0o644, content: rawfile.NewBuilder("sticky", 3).Bytes},
@@ -197,6 +201,7 @@ func TestChangesNeedTheBackingFolder(t *testing.T) {
 		{hers, "rename", []string{"fixed/p.rvf", "mine/p.rvf"}, no},
 		{hers, "rename", []string{"p.rvf/f.rvf", "p.rvf/e.rvf"}, no},
 		{hers, "rmdir", []string{"p.rvf/f.rvf"}, no},
+		{hers, "rmdir", []string{"p.rvf/full.rvf"}, no}, // and not that it holds something
 		{hers, "mkdir", []string{"p.rvf/new.rvf", "755"}, no},
 		{hers, "mkdir", []string{"blind/new.rvf", "755"}, no},
 		{hers, "mkdir", []string{"new.rvf", "755"}, no},
@@ -415,4 +420,28 @@ func TestRightsAreAskedAtEachOpen(t *testing.T) {
 	hers.must("read from", "view")
 	hers.must("write to", "stream", "[4,5,6]\n")
 	hers.must("close", "stream")
+}
+
+// TestDescriptorsAreTheirOpeners has root open files of bob's and then become alice.
+func TestDescriptorsAreTheirOpeners(t *testing.T) {
+	t.Parallel()
+	m := commons(t, []planted{
+		{name: "s.rvf", owner: bob, group: bob, mode: 0o600, content: rawfile.NewBuilder("opened", 3).Vec(dimension3).Manifest().Bytes},
+	})
+	she := newPerson(t, 0)
+	for name, flags := range map[string]int{"raw": os.O_RDONLY, "query": os.O_RDWR, "ctl": os.O_WRONLY, "vectors.append": os.O_WRONLY, "append.log": os.O_RDONLY} {
+		she.must("open", name, m.path("s.rvf", name), fmt.Sprint(flags))
+	}
+	she.must("become", fmt.Sprint(alice))
+	she.cannot("read", []string{m.path("s.rvf", "raw")}, syscall.EACCES)
+	she.must("read from", "raw")
+	she.must("write to", "query", `{"vector":[1,2,3],"k":1}`)
+	if answer := she.must("read from", "query"); !strings.Contains(answer, "distance") {
+		t.Errorf("the answer is %q", answer)
+	}
+	she.must("write to", "ctl", "compact\n")
+	she.must("write to", "vectors.append", "[1,2,3]\n")
+	for _, name := range []string{"raw", "query", "ctl", "vectors.append", "append.log"} {
+		she.must("close", name)
+	}
 }
