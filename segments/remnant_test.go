@@ -252,3 +252,67 @@ func FuzzRemnants(f *testing.F) {
 		}
 	})
 }
+
+// TestInterruptedCommitIsNoState: what stands before a manifest whose magic number was
+// never written tells of what never happened, but for what stood there before.
+func TestInterruptedCommitIsNoState(t *testing.T) {
+	t.Parallel()
+	first := remnantSegment(TypeManifest, 1, (&Manifest{Epoch: 1, Dimension: 2}).Encode())
+	vec, entry := remnantVectors(2, 3), remnantSegment(TypeWitness, 3, []byte("entry"))
+	foreign := remnantSegment(Type(0xf7), 9, []byte("foreign"))
+	next := unsay(remnantSegment(TypeManifest, 4, (&Manifest{Epoch: 2, Dimension: 2}).Encode()))
+	for _, c := range []struct {
+		name   string
+		behind []byte
+		want   string // ids of Behind
+	}{
+		{"interrupted", slices.Concat(vec, entry, next), "[]"},
+		{"interrupted, cut", slices.Concat(vec, entry, next[:70]), "[]"},
+		{"behind what another program left", slices.Concat(foreign, vec, entry, next), "[9]"},
+		{"without the manifest nobody can tell", slices.Concat(vec, entry), "[3]"},
+		{"a manifest that only begins", slices.Concat(vec, entry, next[:40]), "[3]"},
+	} {
+		content := slices.Concat(first, c.behind)
+		state, err := FindState(bytes.NewReader(content), int64(len(content)), FindOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []uint64
+		for _, kept := range state.Behind {
+			ids = append(ids, kept.ID)
+		}
+		if got := fmt.Sprint(ids); got != c.want || state.Manifest.Epoch != 1 {
+			t.Errorf("%s: behind epoch %d stand %s, want %s", c.name, state.Manifest.Epoch, got, c.want)
+		}
+	}
+}
+
+func TestManifestStart(t *testing.T) {
+	t.Parallel()
+	whole := &Manifest{
+		Epoch: 7, Dimension: 3, Metric: Cosine, Deleted: []uint64{4, 5, 6}, HasIdentity: true,
+		Directory: []DirectoryEntry{{1, 2, 3, TypeVec}, {4, 5, 6, TypeWitness}},
+	}
+	payload := whole.Encode()
+	const directory = manifestFixedSize + 2*DirectoryEntrySize
+	for length := range len(payload) + 1 {
+		begun, complete := ParseManifestStart(payload[:length])
+		if (begun != nil) != (length >= manifestFixedSize) || complete != (length >= directory) {
+			t.Errorf("%d bytes: %+v, %t", length, begun, complete)
+		}
+		if begun != nil && (begun.Dimension != 3 || begun.Metric != Cosine || begun.Epoch != 7) {
+			t.Errorf("%d bytes: %+v", length, begun)
+		}
+		if !complete {
+			continue
+		}
+		if deleted := max(0, min(3, (length-directory-4)/8)); !slices.Equal(begun.Directory, whole.Directory) || !slices.Equal(begun.Deleted, whole.Deleted[:deleted]) {
+			t.Errorf("%d bytes: %+v, want %d deleted ids", length, begun, deleted)
+		}
+	}
+	huge := bytes.Clone(payload)
+	binary.LittleEndian.PutUint32(huge[14:], math.MaxUint32)
+	if _, complete := ParseManifestStart(huge); complete {
+		t.Error("a directory of more entries than there are bytes is complete")
+	}
+}

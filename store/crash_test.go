@@ -265,14 +265,8 @@ func TestEveryCrashKeepsWhatWasAcknowledged(t *testing.T) {
 
 // checkAll builds and checks the states that a crash at each point may leave.
 func (w *crashWorkload) checkAll() int64 {
-	random := rand.New(rand.NewPCG(7, uint64(len(w.files.log))))
 	var checked int64
-	built := 0
-	check := func(what string, c crash) {
-		// A short run takes every sixteenth state.
-		if built++; testing.Short() && built%16 != 0 {
-			return
-		}
+	w.files.crashes(max(w.from, w.marks[0].change), func(what string, c crash) {
 		checked++
 		err := w.check(c)
 		if err == nil {
@@ -281,10 +275,23 @@ func (w *crashWorkload) checkAll() int64 {
 		if err != nil {
 			w.t.Fatalf("%s: after change %d of %d, torn at %d: %v", what, c.after, len(w.files.log), c.torn, err)
 		}
+	})
+	return checked
+}
+
+// crashes visits the ways in which the machine may have stopped since the log had so
+// many entries; a short run every sixteenth.
+func (m *memoryFiles) crashes(from int, visit func(what string, c crash)) {
+	random := rand.New(rand.NewPCG(7, uint64(len(m.log))))
+	built := 0
+	check := func(what string, c crash) {
+		if built++; !testing.Short() || built%16 == 0 {
+			visit(what, c)
+		}
 	}
-	for after := max(w.from, w.marks[0].change); after <= len(w.files.log); after++ {
+	for after := from; after <= len(m.log); after++ {
 		check("all writes arrived", crash{after: after, torn: -1})
-		last := w.files.log[after-1]
+		last := m.log[after-1]
 		if last.kind == didWrite {
 			step := 512
 			if len(last.data) <= 1024 {
@@ -296,17 +303,16 @@ func (w *crashWorkload) checkAll() int64 {
 		}
 		check("nothing unsynced arrived", crash{after: after, torn: -1, lost: func(int) bool { return true }})
 		for missing := max(0, after-12); missing < after; missing++ {
-			check("one unsynced write is missing", crash{after: after, torn: -1, lost: func(i int) bool { return i == missing && w.files.log[i].kind == didWrite }})
+			check("one unsynced write is missing", crash{after: after, torn: -1, lost: func(i int) bool { return i == missing && m.log[i].kind == didWrite }})
 		}
 		for range 8 {
 			mask := random.Uint64()
 			check("some unsynced writes are missing", crash{after: after, torn: -1, lost: func(i int) bool {
-				kind := w.files.log[i].kind
+				kind := m.log[i].kind
 				return (kind == didWrite || kind == didTruncate) && mask>>(i%64)&1 != 0
 			}})
 		}
 	}
-	return checked
 }
 
 // check opens what a crash left and compares it with what was promised.

@@ -116,19 +116,18 @@ func (p *recoveryPlan) open(ctx context.Context) error {
 }
 
 // findManifest looks for the manifest of the lost commit, of which the beginning may
-// be there: its directory tells which segments were part of it.
+// be there: its directory tells which segments were part of it. Where there are remains
+// of more than one, none speaks for all.
 func (p *recoveryPlan) findManifest(context.Context) error {
-	return p.walk.parts(func(part tailPart) error {
-		if part.Kind != segments.RemnantCut || part.Type != segments.TypeManifest || part.PayloadLength > segments.MaxPayload {
+	count := 0
+	err := p.walk.parts(func(part tailPart) error {
+		if part.Type != segments.TypeManifest || part.Kind == segments.RemnantBytes {
 			return nil
 		}
-		payload := make([]byte, part.Length-segments.HeaderSize)
-		if err := readFull(p.walk.file, payload, part.PayloadOffset()); err != nil {
+		count++
+		begun, complete, err := p.walk.cutManifest(part)
+		if err != nil || !complete {
 			return err
-		}
-		begun, complete := segments.ParseManifestStart(payload)
-		if !complete {
-			return nil
 		}
 		p.named = map[int64]bool{}
 		for _, entry := range begun.Directory {
@@ -137,6 +136,10 @@ func (p *recoveryPlan) findManifest(context.Context) error {
 		p.gone.add(begun.Deleted)
 		return nil
 	})
+	if count > 1 {
+		p.named, p.gone = nil, newIDSet()
+	}
+	return err
 }
 
 // vectorsOf tells whether the vectors of a part can be those of the store.
@@ -212,12 +215,12 @@ func (p *recoveryPlan) collectVectors(ctx context.Context, part tailPart, recent
 }
 
 func (p *recoveryPlan) collectDeletions(part tailPart, recent *idSet) error {
-	return p.walk.deletions(part, func(id uint64) bool {
+	return p.walk.deletions(part, func(id uint64) {
 		if recent.contains(id) {
 			p.doubt(doubtBoth, remedyDrop, 1, id)
-			return false
+			return
 		}
-		return p.gone.insert(id)
+		p.gone.insert(id)
 	})
 }
 
@@ -225,6 +228,10 @@ func (p *recoveryPlan) collectDeletions(part tailPart, recent *idSet) error {
 const maxOthers = 1 << 16
 
 func (p *recoveryPlan) collectOther(part tailPart) error {
+	there, err := p.hasSegment(part)
+	if err != nil || there {
+		return err
+	}
 	switch {
 	case part.Type == segments.TypeCowMap || part.Type == segments.TypeMembership:
 		p.doubt(doubtBranch, remedyDrop, 1)
@@ -236,10 +243,6 @@ func (p *recoveryPlan) collectOther(part tailPart) error {
 		return nil
 	case len(p.others) >= maxOthers:
 		return fmt.Errorf("%w: more than %d other segments", ErrTooLarge, maxOthers)
-	}
-	there, err := p.hasSegment(part)
-	if err != nil || there {
-		return err
 	}
 	if isImage(part.Type) && !p.options.Overwrite {
 		mates, err := p.mates(part)
@@ -327,8 +330,8 @@ func (s *idState) unchanged(known bool) bool {
 	return !s.isNow && !s.isGone
 }
 
-// judge decides what becomes of each id. Those of which the store knows nothing are
-// brought back as they are.
+// judge decides what becomes of each id. Those of which the store knows nothing, and
+// the tail says one thing, are brought back as they are.
 func (p *recoveryPlan) judge(ctx context.Context) error {
 	states, common, err := p.states(ctx)
 	if err != nil {
@@ -390,7 +393,7 @@ func (p *recoveryPlan) judgeID(id uint64, s *idState) {
 }
 
 // states finds out what the store and the tail have of the ids that both know, or
-// knew when the tail was cut off.
+// knew when the tail was cut off, and of which the tail says more than one thing.
 func (p *recoveryPlan) states(ctx context.Context) (map[uint64]*idState, *idSet, error) {
 	all := newIDSet()
 	for _, set := range []*idSet{p.whole, p.cut, p.gone} {
@@ -403,6 +406,9 @@ func (p *recoveryPlan) states(ctx context.Context) (map[uint64]*idState, *idSet,
 	})
 	if err != nil {
 		return nil, nil, err
+	}
+	for _, both := range []*idSet{p.whole.common(p.cut), p.whole.common(p.gone), p.cut.common(p.gone)} {
+		common.unite(both)
 	}
 	states := map[uint64]*idState{}
 	for _, id := range common.ascending() {

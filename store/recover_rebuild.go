@@ -7,6 +7,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/memory"
 )
 
 // Rebuild makes a store again of a file in which no manifest is left, such as a copy
@@ -123,14 +124,12 @@ func describeWhole(ctx context.Context, name string, file File, size int64, metr
 		switch {
 		case p.vectors.rows > 0 && info.Dimension == 0 && !segments.IsWireHash(p.Header):
 			info.Dimension = p.vectors.dimension
-		case p.Kind == segments.RemnantCut && p.Type == segments.TypeManifest && p.PayloadLength <= segments.MaxPayload:
-			payload := make([]byte, p.Length-segments.HeaderSize)
-			if err := readFull(walk.file, payload, p.PayloadOffset()); err != nil {
-				return err
-			}
-			if begun, _ := segments.ParseManifestStart(payload); begun != nil && begun.Metric.Known() {
+		case p.Type == segments.TypeManifest:
+			begun, _, err := walk.cutManifest(p)
+			if begun != nil && begun.Metric.Known() {
 				info.Dimension, info.Metric = int(begun.Dimension), begun.Metric.String()
 			}
+			return err
 		}
 		return nil
 	})
@@ -143,7 +142,9 @@ func describeWhole(ctx context.Context, name string, file File, size int64, metr
 	if err == nil {
 		info.Kept = true
 		walk.dimension = info.Dimension
-		_, err = tailIDs(ctx, walk, &info, func(tailVectors) (bool, error) { return false, nil })
+		var charge memory.Charge
+		_, err = tailIDs(ctx, walk, &info, func(tailVectors) (bool, error) { return false, nil }, &charge)
+		charge.Free()
 	}
 	return info, err
 }

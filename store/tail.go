@@ -76,10 +76,7 @@ func (t *Tail) count(walk tailWalk, p tailPart) error {
 		t.Vectors += p.vectors.rows
 		t.Segments += min(p.vectors.rows, 1)
 	case p.isWhole(segments.TypeJournal):
-		return walk.deletions(p, func(uint64) bool {
-			t.Deletions++
-			return true
-		})
+		return walk.deletions(p, func(uint64) { t.Deletions++ })
 	case p.Kind == segments.RemnantWhole && isImage(p.Type):
 		t.Embedded++
 	}
@@ -166,7 +163,7 @@ func (s *Store) Tails(ctx context.Context) ([]Tail, error) {
 	if err != nil {
 		return nil, err
 	}
-	if any && !slices.ContainsFunc(kept, func(k Tail) bool { return k.Epoch == own.Epoch && k.Offset == own.Offset && k.Bytes == own.Bytes }) {
+	if any && !slices.ContainsFunc(kept, func(k Tail) bool { return k.Epoch == own.Epoch && k.Offset == own.Offset && k.Bytes >= own.Bytes }) {
 		kept = append(kept, own)
 	}
 	return kept, nil

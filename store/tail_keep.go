@@ -13,6 +13,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"rvffs/segments"
+	"rvffs/store/memory"
 )
 
 // clearTail makes room behind the newest manifest, where the next segment goes. What
@@ -81,9 +82,9 @@ func (w *writer) keepTail(ctx context.Context, file File, info tailInfo) error {
 		return err
 	}
 	err = createWhole(ctx, at.files, name, 0o600, func(ctx context.Context, kept File) error {
-		if err := kept.SetAttributes(attributes); err != nil {
+		if err := kept.SetAttributes(attributes); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
-		}
+		} // where it cannot be the store's owner's, it is the writer's alone
 		if _, err := kept.WriteAt(head, 0); err != nil {
 			return writeError(err, len(head), 0)
 		}
@@ -126,7 +127,8 @@ func (w *sparseWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// sameTail says whether the file at name keeps exactly this tail.
+// sameTail says whether the file at name keeps this tail, or more: what could not be cut
+// out of the store stands there still, until the next commit.
 func sameTail(ctx context.Context, files FileSystem, name string, file File, tail Tail) (bool, error) {
 	kept, err := files.Open(name, false)
 	if err != nil {
@@ -134,14 +136,14 @@ func sameTail(ctx context.Context, files FileSystem, name string, file File, tai
 	}
 	defer func() { _ = kept.Close() }()
 	info, start, err := readTailInfo(kept)
-	if errors.Is(err, ErrCorrupt) || err == nil && (info.Offset != tail.Offset || info.Bytes != tail.Bytes) {
+	if errors.Is(err, ErrCorrupt) || err == nil && (info.Offset != tail.Offset || info.Bytes < tail.Bytes) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
 	found, err := kept.Stat()
-	if err != nil || found.Size != start+tail.Bytes {
+	if err != nil || found.Size < start+tail.Bytes {
 		return false, err
 	}
 	same := true
@@ -167,9 +169,23 @@ func (c *comparer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// tailIDs gathers the ids of a tail, and notes the highest.
-func tailIDs(ctx context.Context, walk tailWalk, info *tailInfo, copied func(tailVectors) (bool, error)) (*idSet, error) {
-	ids := newIDSet()
+// tailIDs gathers the ids of a tail and notes the highest. Of segments that copied says
+// are copies it notes the places. The set is nil when there is not enough memory for
+// it.
+func tailIDs(ctx context.Context, walk tailWalk, info *tailInfo, copied func(tailVectors) (bool, error), charge *memory.Charge) (*idSet, error) {
+	ids, grows := newIDSet(), growingSets{charge: charge, other: charge.Held()}
+	take := func(some ...uint64) {
+		highest := slices.Max(some)
+		if info.HighestID == nil || highest > *info.HighestID {
+			info.HighestID = &highest
+		}
+		if ids == nil {
+			return
+		}
+		if ids.add(some); grows.follow(ids) != nil {
+			ids = nil
+		}
+	}
 	err := walk.parts(func(p tailPart) error {
 		switch {
 		case p.vectors.rows > 0 && (p.vectors.dimension == walk.dimension || walk.dimension == 0):
@@ -181,17 +197,20 @@ func tailIDs(ctx context.Context, walk tailWalk, info *tailInfo, copied func(tai
 				return err
 			}
 			return p.vectors.each(ctx, func(part []uint64, _ []byte) error {
-				ids.add(part)
+				take(part...)
 				return nil
 			})
 		case p.isWhole(segments.TypeJournal):
-			return walk.deletions(p, ids.insert)
+			return walk.deletions(p, func(id uint64) { take(id) })
+		case p.Type == segments.TypeManifest && ids != nil:
+			begun, complete, err := walk.cutManifest(p)
+			if complete {
+				ids.add(begun.Deleted)
+			}
+			return err
 		}
 		return nil
 	})
-	if highest, some := ids.highest(); some {
-		info.HighestID = &highest
-	}
 	return ids, err
 }
 
@@ -199,8 +218,13 @@ func tailIDs(ctx context.Context, walk tailWalk, info *tailInfo, copied func(tai
 // copied, and of ids with other vectors which ones. Later, when the store has gone on,
 // that tells what has been stored again since.
 func (w *writer) compare(ctx context.Context, file File, base *Snapshot, info *tailInfo) error {
+	charge := w.store.options.Memory.Charge()
+	defer charge.Free()
+	if err := charge.Await(ctx, compareBytes); err != nil {
+		return err
+	}
 	walk := tailWalk{file: watch(ctx, file), start: info.Offset, size: info.Offset + info.Bytes, dimension: base.Dimension()}
-	ids, err := tailIDs(ctx, walk, info, func(v tailVectors) (bool, error) { return base.hasRun(file, v) })
+	ids, err := tailIDs(ctx, walk, info, func(v tailVectors) (bool, error) { return base.hasRun(file, v) }, &charge)
 	if err != nil {
 		return err
 	}
@@ -212,6 +236,10 @@ func (w *writer) compare(ctx context.Context, file File, base *Snapshot, info *t
 			info.Images = append(info.Images, imageMark(segment.Header))
 		}
 	}
+	info.Before = -1
+	if ids == nil {
+		return nil
+	}
 	var common *idSet
 	err = w.store.ids.at(ctx, base, func(stored *idSet) error {
 		common = ids.common(stored)
@@ -220,14 +248,16 @@ func (w *writer) compare(ctx context.Context, file File, base *Snapshot, info *t
 	if err == nil && common.len() <= maxBefore {
 		info.before, err = base.digests(ctx, file, common)
 		info.Before = len(info.before)
-	} else if err == nil || errors.Is(err, ErrCorrupt) {
-		info.Before, err = -1, nil
 	}
-	if errors.Is(err, ErrCorrupt) {
-		info.before, info.Before, err = nil, -1, nil
+	if errors.Is(err, ErrCorrupt) || errors.Is(err, memory.ErrNone) || errors.Is(err, memory.ErrNever) {
+		info.before, info.Before, err = nil, -1, nil // what was before cannot be told
 	}
 	return err
 }
+
+// compareBytes is what a comparison holds at most, besides ids: rows of a merge, and
+// digests.
+const compareBytes = 3*mergeLimit + maxBefore*64
 
 // digests gives the digests of the live vectors with one of these ids, in order of id.
 func (s *Snapshot) digests(ctx context.Context, file File, ids *idSet) ([]idDigest, error) {

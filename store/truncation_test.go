@@ -361,8 +361,8 @@ func recoverAll(ctx context.Context, files *memoryFiles, want cutMark) error {
 	return s.Close()
 }
 
-// rebuilds checks a store that was cut before its first manifest.
-func (c *cutStore) rebuilds(ctx context.Context, files *memoryFiles, length int) error {
+// wantRebuilt is want for a store that was cut before its first manifest.
+func (c *cutStore) wantRebuilt(length int) cutMark {
 	want := cutMark{model: map[uint64][]float32{}}
 	for id, vector := range c.marks[0].model {
 		if bytes.Contains(c.content[:length], rowBytes(id, vector)) {
@@ -372,6 +372,12 @@ func (c *cutStore) rebuilds(ctx context.Context, files *memoryFiles, length int)
 	if embed := c.marks[0].embed; bytes.Contains(c.content[:length], embed) && wholeSegment(c.content[:length], segments.TypeKernel) {
 		want.embed = embed
 	}
+	return want
+}
+
+// rebuilds checks a store that was cut before its first manifest.
+func (c *cutStore) rebuilds(ctx context.Context, files *memoryFiles, length int) error {
+	want := c.wantRebuilt(length)
 	options := Options{Files: files, LockWait: -1}
 	err := Rebuild(ctx, "a.rvf", segments.L2, options)
 	if len(want.model) == 0 && want.embed == nil {

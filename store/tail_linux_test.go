@@ -1,0 +1,94 @@
+package store
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"rvffs/segments"
+)
+
+// TestKeptTailHasTheStoresAttributes: owner, mode, lists and all.
+func TestKeptTailHasTheStoresAttributes(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	for _, rebuilt := range []bool{false, true} {
+		name, want := dressed(t)
+		content, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := len(content)
+		content = append(content, vecSegment(50, 9, 7)...)
+		if rebuilt {
+			content, end = content[end:], 0
+		}
+		if err := os.WriteFile(name, content, 0); err != nil {
+			t.Fatal(err)
+		}
+		// What is written may take a setgid bit away, as the kernel pleases.
+		if err := os.Chmod(name, want.Mode); err != nil {
+			t.Fatal(err)
+		}
+		kept := name + ".tail-2"
+		if rebuilt {
+			kept = name + ".tail-0"
+			if err := Rebuild(ctx, name, segments.L2, Options{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s, err := Open(name, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ingest(t, s, []uint64{9}, 9, 9)
+		sameAttributes(t, kept, want)
+		sameAttributes(t, name, want)
+		if _, err := s.Recover(ctx, RecoverOptions{}); err != nil || contents(t, s)[7] == nil {
+			t.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if entries, err := os.ReadDir(filepath.Dir(name)); err != nil || len(entries) != 1 {
+			t.Errorf("left: %v, %v", entries, err)
+		}
+	}
+}
+
+// ownersFiles belong to somebody else, who lets this process write and no more.
+type ownersFiles struct{ *memoryFiles }
+
+type ownersFile struct{ File }
+
+func (o ownersFiles) Open(name string, write bool) (File, error) {
+	file, err := o.memoryFiles.Open(name, write)
+	return ownersFile{file}, err
+}
+
+func (o ownersFiles) Create(name string, perm os.FileMode) (File, error) {
+	file, err := o.memoryFiles.Create(name, perm)
+	return ownersFile{file}, err
+}
+
+func (ownersFile) SetAttributes(FileAttributes) error { return syscall.EPERM }
+
+// TestTailOfSomebodyElsesStoreIsKept, if not in the owner's name.
+func TestTailOfSomebodyElsesStoreIsKept(t *testing.T) {
+	t.Parallel()
+	files, s := tailStore(t)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	behind(t, files, vecSegment(50, 9, 7))
+	s, err := Open("a.rvf", Options{Files: ownersFiles{files}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ingest(t, s, []uint64{9}, 9, 9)
+	if tails, err := s.KeptTails(); err != nil || len(tails) != 1 || tails[0].Vectors != 1 {
+		t.Errorf("%+v, %v", tails, err)
+	}
+}
