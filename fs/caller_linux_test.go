@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -105,5 +106,62 @@ func TestProcess(t *testing.T) {
 	}
 	if err := held.close(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestParseGroups(t *testing.T) {
+	t.Parallel()
+	status := func(uid, gid, groups string) string {
+		return "Name:\tcat\nUmask:\t0022\nTgid:\t12\nUid:\t" + uid + "\nGid:\t" + gid + "\nFDSize:\t64\nGroups:\t" + groups
+	}
+	many := strings.Repeat("4294967294 ", 65536)
+	for _, test := range []struct {
+		name, status string
+		want         []uint32
+		whole        bool
+	}{
+		{"some", status("7\t7\t7\t7", "8\t8\t8\t8", "4 24 30000 \n"), []uint32{4, 24, 30000}, true},
+		{"none", status("7\t7\t7\t7", "8\t8\t8\t8", " \n"), nil, true},
+		{"acting for somebody else", status("7\t7\t7\t9", "8\t8\t8\t8", "4 24 \n"), nil, true},
+		{"acting for somebody from a set-user-id program", status("1\t1\t1\t7", "2\t2\t2\t8", "4 24 \n"), []uint32{4, 24}, true},
+		{"another user", status("9\t9\t9\t9", "8\t8\t8\t8", "4 24 \n"), nil, true},
+		{"another group", status("7\t7\t7\t7", "8\t8\t8\t9", "4 24 \n"), nil, true},
+		{"a number that only begins alike", status("7\t7\t7\t77", "8\t8\t8\t8", "4 24 \n"), nil, true},
+		{"cut in the list", status("7\t7\t7\t7", "8\t8\t8\t8", "4 24 300"), nil, false},
+		{"cut before the list", "Name:\tcat\nUid:\t7\t7\t7\t7\nGid:\t8", nil, false},
+		{"a list before the ids", "Groups:\t4 \nUid:\t7\t7\t7\t7\nGid:\t8\t8\t8\t8\n", nil, true},
+		{"no number", status("7\t7\t7\t7", "8\t8\t8\t8", "4 x \n"), nil, true},
+		{"empty", "", nil, false},
+		{"as many as there can be", status("7\t7\t7\t7", "8\t8\t8\t8", many+"\n"), slices.Repeat([]uint32{4294967294}, 65536), true},
+	} {
+		groups, whole := parseGroups([]byte(test.status), fuse.Owner{Uid: 7, Gid: 8})
+		if !slices.Equal(groups, test.want) || whole != test.whole {
+			t.Errorf("%s: %d groups %v, whole %v", test.name, len(groups), groups[:min(len(groups), 5)], whole)
+		}
+	}
+}
+
+// TestIdentify finds this very process.
+func TestIdentify(t *testing.T) {
+	t.Parallel()
+	if got := identify(context.Background()); got.UID != 0 || !got.Trusted() {
+		t.Errorf("nobody's request is made for %+v", got)
+	}
+	groups, err := os.Getgroups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	me := &fuse.Caller{Owner: fuse.Owner{Uid: uint32(os.Geteuid()), Gid: uint32(os.Getegid())}, Pid: uint32(os.Getpid())}
+	if got := groupsOf(me); len(got) != len(groups) {
+		t.Errorf("groups %v, want %v", got, groups)
+	}
+	other := identify(fuse.NewContext(context.Background(), &fuse.Caller{Owner: fuse.Owner{Uid: 20001, Gid: 20002}, Pid: uint32(os.Getpid())}))
+	if other.UID != 20001 || other.GID != 20002 || other.Groups == nil || len(other.Groups()) != 0 {
+		t.Errorf("%+v", other)
+	}
+	for _, pid := range []uint32{0, 1 << 30} {
+		if got := groupsOf(&fuse.Caller{Pid: pid}); got != nil {
+			t.Errorf("a process that cannot be seen is in %v", got)
+		}
 	}
 }
