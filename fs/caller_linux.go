@@ -130,6 +130,9 @@ func groupsOf(sender *fuse.Caller) []uint32 {
 func parseGroups(content []byte, owner fuse.Owner) (groups []uint32, whole bool) {
 	matched := 0
 	for line := range bytes.Lines(content) {
+		if line[len(line)-1] != '\n' {
+			return nil, false
+		}
 		name, rest, _ := bytes.Cut(line, []byte(":"))
 		switch string(name) {
 		case "Uid", "Gid":
@@ -143,8 +146,8 @@ func parseGroups(content []byte, owner fuse.Owner) (groups []uint32, whole bool)
 			}
 			matched++
 		case "Groups":
-			if matched != 2 || line[len(line)-1] != '\n' {
-				return nil, matched != 2
+			if matched != 2 {
+				return nil, true
 			}
 			for _, id := range bytes.Fields(rest) {
 				group, err := strconv.ParseUint(string(id), 10, 32)
