@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"syscall"
@@ -105,15 +104,4 @@ func (c *Catalog) follow(p *position, act func(path string) error) error {
 // vanished says whether an operation failed because there was nothing at the path.
 func vanished(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
-}
-
-// picture is the newest tree, not older than freshness, with the path that a place
-// has in it.
-func (c *Catalog) picture(ctx context.Context, p *position) (*tree, string, error) {
-	if err := c.refresh(ctx); err != nil {
-		return nil, "", err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.tree, p.path(), nil
 }

@@ -63,6 +63,11 @@ type slowDisk struct {
 	gate *gate
 }
 
+// WrapChild makes what is below the folder as slow.
+func (d *slowDisk) WrapChild(context.Context, nodefs.InodeEmbedder) nodefs.InodeEmbedder {
+	return &slowDisk{LoopbackNode: nodefs.LoopbackNode{RootData: d.RootData}, gate: d.gate}
+}
+
 func (d *slowDisk) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	d.gate.pass()
 	return d.LoopbackNode.Lookup(ctx, name, out)
@@ -105,9 +110,6 @@ func mountSlowly(t *testing.T, dir string) (string, *gate) {
 	demand(t, "FUSE", err)
 	g := newGate()
 	root := &nodefs.LoopbackRoot{Path: dir}
-	root.NewNode = func(*nodefs.LoopbackRoot, *nodefs.Inode, string, *syscall.Stat_t) nodefs.InodeEmbedder {
-		return &slowDisk{LoopbackNode: nodefs.LoopbackNode{RootData: root}, gate: g}
-	}
 	root.RootNode = &slowDisk{LoopbackNode: nodefs.LoopbackNode{RootData: root}, gate: g}
 	point := t.TempDir()
 	none := time.Duration(0)
