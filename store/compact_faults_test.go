@@ -12,7 +12,7 @@ import (
 // and a segment of an unknown type.
 func compactable(t *testing.T) (*memoryFiles, *Store, map[uint64][]float32) {
 	t.Helper()
-	const dimension, count = 512, 4200
+	const dimension, count = 512, 3200
 	files := newMemoryFiles()
 	s, err := Create("a.rvf", CreateOptions{Dimension: dimension}, Options{Files: files})
 	if err != nil {

@@ -169,6 +169,36 @@ var crashWorkloads = map[string]func(*crashWorkload){
 		w.must(err)
 		w.acknowledged()
 	},
+	"compaction that carries loads": func(w *crashWorkload) {
+		w.store.follow = followLimits{little: 100, frozen: 1000}
+		w.ingest(run(0, 30), 1)
+		w.delete(run(5, 10)...)
+		ctx := context.Background()
+		first, second := w.store.NewAppender(), w.store.NewAppender()
+		write := func(a *Appender, ids []uint64) {
+			w.must(a.Append(ctx, ids, rowsOf(ids, 9)))
+			w.must(a.writeBlock(a.block)) // as if the block were full
+			a.block = nil
+		}
+		commit := func(a *Appender, ids ...uint64) {
+			put(ids, 9)(&crashMark{model: w.model})
+			_, _, err := a.Commit()
+			w.must(err)
+			w.acknowledged()
+		}
+		write(first, run(100, 30))
+		write(second, run(200, 20))
+		write(first, run(130, 10))
+		w.compact()
+		write(second, run(220, 5))
+		w.ingest(run(300, 3), 2)
+		w.must(second.Rollback())
+		write(second, run(400, 10))
+		w.compact()
+		commit(second, run(400, 10)...)
+		w.compact()
+		commit(first, run(100, 40)...)
+	},
 	"kernels": func(w *crashWorkload) {
 		w.ingest(run(0, 3), 1)
 		w.kernel(bytes.Repeat([]byte("image"), 300))

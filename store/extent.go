@@ -27,6 +27,10 @@ type extent struct {
 	length int64
 	sealed bool
 
+	written atomic.Int64 // bytes of the payload up to which the body is in the file
+	headed  atomic.Bool  // the header is written
+	dropped atomic.Bool  // nobody wants the content any more
+
 	// What follows belongs to the one who writes the extent, and after pending is
 	// done and the extent is sealed to whoever commits.
 	checksum uint32  // CRC-32 of the body, without its front
@@ -36,10 +40,6 @@ type extent struct {
 	ids      *idSet // of the rows; nil in what holds none that are new
 	given    *idSet // of these, the ids that were handed out, not brought
 	head     []byte // the front's bytes; nil while they are unknown
-
-	// Who gives the extent up may do so while somebody else commits.
-	headed  atomic.Bool // the header is written
-	dropped atomic.Bool // nobody wants the content any more
 }
 
 func (e *extent) payloadOffset() int64 { return e.offset + segments.HeaderSize }
@@ -67,8 +67,13 @@ func (e *extent) writeBody(file File, p []byte, at int64) error {
 	if len(p) >= worthWriteback {
 		file.StartWriteback(position, int64(len(p)))
 	}
+	e.written.Store(at + int64(len(p)))
 	return nil
 }
+
+// stable is how many bytes of the payload, from its start, are in the file and will
+// not change: of the last ones one may still be masked.
+func (e *extent) stable() int64 { return max(int64(e.front), e.written.Load()-manifestReach) }
 
 // follow takes the next bytes of the body into the checksum.
 func (e *extent) follow(p []byte) { e.checksum = crc32.Update(e.checksum, crc32.IEEETable, p) }
@@ -143,6 +148,9 @@ func (e *extent) header(stamp uint64, checksum uint32) segments.Header {
 		PayloadLength: uint64(e.length), ContentHash: segments.ContentHashOfCRC(checksum),
 	}
 	if e.dropped.Load() {
+		// The content may not be complete, and nobody shall take it for something that
+		// counts: it has no hash.
+		header.ContentHash = [16]byte{}
 		// A rewriter that keeps what it does not know must not keep this: vectors
 		// that no manifest names are dead to every reader.
 		header.Type = segments.TypeVec

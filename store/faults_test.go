@@ -305,6 +305,21 @@ var faultScripts = map[string]faultScript{
 		r.compact()
 		r.delete(1)
 	},
+	"compaction that carries loads": func(r *faultRun) {
+		r.store.follow = followLimits{little: 100, frozen: 1000}
+		first, second := r.store.NewAppender(), r.store.NewAppender()
+		r.append(first, run(0, 60), 1)
+		r.append(second, run(100, 20), 2)
+		r.compact()
+		if second.session != nil {
+			r.append(second, run(120, 20), 2)
+		}
+		r.compact()
+		if err := second.Rollback(); err != nil {
+			r.judge("rollback", fmt.Errorf("roll back on store %q: %w", r.store.Path(), err))
+		}
+		r.commit(first, run(0, 60), 1)
+	},
 	"two appenders": func(r *faultRun) {
 		first, second := r.store.NewAppender(), r.store.NewAppender()
 		r.append(first, run(0, 20), 1)

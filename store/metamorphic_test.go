@@ -508,6 +508,7 @@ func (h *history) ebpf() error {
 }
 
 func (h *history) compact() error {
+	h.store.follow = followLimits{little: h.random.Int64N(500), frozen: h.random.Int64N(5000)}
 	_, err := h.store.Compact(context.Background())
 	if errors.Is(err, ErrLocked) && len(h.appenders) > 0 {
 		h.note("refused")

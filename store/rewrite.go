@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"rvffs/segments"
@@ -15,30 +16,32 @@ import (
 // copies what one snapshot holds, then, again and again, what was committed
 // meanwhile, until so little is left that the writers can wait for it.
 type rewrite struct {
-	store   *Store
-	session *session
-	pacer   *pacer
-	stamp   uint64
-	target  File
-	out     File // the target, at the pace that is asked for
-	tail    int64
-	ids     *idSet // of all rows in the new file
-	memory  memory.Charge
-	grows   growingSets // with ids
-	vectors []segments.DirectoryEntry
-	moved   map[int64]segments.DirectoryEntry // other segments, by their offset in the old file
-	adopted []segments.DirectoryEntry         // of them, those that no manifest named
-	firstID uint64                            // of the rewritten vector segments
-	ids0    uint64                            // of these, how many are taken
-	base    *Snapshot                         // up to where the old file is copied
-	first   *Snapshot                         // where the copying began
-	segment int                               // vector segments of first
+	store    *Store
+	session  *session
+	pacer    *pacer
+	stamp    uint64
+	target   File
+	out      File // the target, at the pace that is asked for
+	tail     int64
+	ids      *idSet // of all rows in the new file
+	memory   memory.Charge
+	grows    growingSets // with ids
+	vectors  []segments.DirectoryEntry
+	moved    map[int64]segments.DirectoryEntry // other segments, by their offset in the old file
+	adopted  []segments.DirectoryEntry         // of them, those that no manifest named
+	carriage *carriage                         // nil while nothing is carried
+	gapShift int                               // of the load that is carried, for the bytes left in front of it
+	firstID  uint64                            // of the rewritten vector segments
+	ids0     uint64                            // of these, how many are taken
+	base     *Snapshot                         // up to where the old file is copied
+	first    *Snapshot                         // where the copying began
+	segment  int                               // vector segments of first
 }
 
 func newRewrite(ctx context.Context, s *Store, session *session, share ioShare) *rewrite {
 	r := &rewrite{
 		store: s, session: session, memory: s.options.Memory.Charge(), pacer: newPacer(ctx, share), stamp: uint64(time.Now().UnixNano()),
-		ids: newIDSet(), moved: map[int64]segments.DirectoryEntry{},
+		ids: newIDSet(), moved: map[int64]segments.DirectoryEntry{}, gapShift: firstGapShift,
 	}
 	r.grows = growingSets{charge: &r.memory, other: rewriteBytes}
 	return r
@@ -48,12 +51,15 @@ func newRewrite(ctx context.Context, s *Store, session *session, share ioShare) 
 const rewriteBytes = (blockCount + 1) * blockSize
 
 const (
-	// littleLeft is the number of bytes that writers may wait for.
-	littleLeft = 4 << 20
 	// catchUps bounds how often a rewrite runs after its writers before it makes
-	// them wait all the same.
+	// them wait.
 	catchUps = 8
+	// takeOvers bounds how often it lets them go on because they were too fast.
+	takeOvers = 4
 )
+
+// errFellBehind means that writers would have to wait too long.
+var errFellBehind = errors.New("writers were faster")
 
 func (r *rewrite) run(ctx context.Context, also *idSet) (CompactResult, error) {
 	s, w := r.store, &r.store.writer
@@ -86,13 +92,13 @@ func (r *rewrite) run(ctx context.Context, also *idSet) (CompactResult, error) {
 // switched says whether the new file has taken the old one's place.
 func (r *rewrite) switched() bool { return r.target == nil }
 
-func (r *rewrite) fill(ctx context.Context, also *idSet, temporary string) (CompactResult, error) {
+func (r *rewrite) fill(ctx context.Context, also *idSet, temporary string) (result CompactResult, err error) {
 	if _, err := r.target.TryLock(); err != nil {
 		return CompactResult{}, err
 	}
 	r.store.progress.total.Store(r.base.Size())
 	r.out = r.pacer.file(r.target)
-	err := r.first.source.with(ctx, func(old File) error {
+	err = r.first.source.with(ctx, func(old File) (err error) {
 		old = r.pacer.file(old)
 		if err := r.copyOthers(old, 0, r.base); err != nil {
 			return err
@@ -100,28 +106,51 @@ func (r *rewrite) fill(ctx context.Context, also *idSet, temporary string) (Comp
 		if err := r.copyVectors(ctx, old, also); err != nil {
 			return err
 		}
-		for range catchUps {
-			newest := r.store.writer.baseOf(r.session)
-			if newest.Size()-r.base.Size() < littleLeft {
-				break
+		for try := 1; ; try++ {
+			if err := r.follow(ctx, old); err != nil {
+				return err
 			}
-			if err := r.catchUp(ctx, old, newest); err != nil {
+			result, err = r.takeOver(ctx, temporary, try == takeOvers)
+			if !errors.Is(err, errFellBehind) {
 				return err
 			}
 		}
-		// Commits know the newest entry of the audit chain; nobody shall wait for a
-		// walk that finds it.
-		_, err := r.base.lastWitness(old)
-		return err
 	})
-	if err != nil {
-		return CompactResult{}, err
+	return result, err
+}
+
+// follow runs after the writers: it takes over what they commit, and takes along
+// what they write, until little is left. All of it goes to the disk before anybody
+// has to wait for it.
+func (r *rewrite) follow(ctx context.Context, old File) error {
+	w := &r.store.writer
+	for round := range catchUps {
+		newest, open := w.baseOf(r.session), w.openExtents(r.session)
+		if round > 0 && r.behind(newest)+r.carriage.lacks(open) < r.store.follow.little {
+			break
+		}
+		if err := r.makeRoom(newest); err != nil {
+			return err
+		}
+		if err := r.catchUp(ctx, old, newest); err != nil {
+			return err
+		}
+		if r.carriage != nil || r.carriage.lacks(open) >= r.store.follow.little {
+			if err := r.carry(old, open); err != nil {
+				return err
+			}
+		}
+		if err := r.target.SyncData(); err != nil {
+			return err
+		}
+		if round > 0 {
+			r.pacer.hurry() // or it would never catch up with a load that goes on
+		}
 	}
-	// Most of the new file goes to the disk before anybody has to wait for it.
-	if err := r.target.SyncData(); err != nil {
-		return CompactResult{}, err
-	}
-	return r.takeOver(ctx, temporary)
+	// Commits know the newest entry of the audit chain; nobody shall wait for a walk
+	// that finds it.
+	_, err := r.base.lastWitness(old)
+	return err
 }
 
 // copyOthers copies, in file order, what is no vector and no bookkeeping and was not
@@ -135,7 +164,7 @@ func (r *rewrite) copyOthers(old File, from int64, base *Snapshot) error {
 	var total int64
 	for _, entry := range base.Live() {
 		named[entry.Offset] = true
-		if _, copied := r.moved[entry.Offset]; !copied && kept(entry.Type) {
+		if r.lacks(entry) && kept(entry.Type) {
 			waiting = append(waiting, entry)
 			total = min(total, math.MaxInt64/2) + int64(min(entry.PayloadLength, math.MaxInt64/2))
 		}
@@ -212,20 +241,48 @@ func (r *rewrite) copySegment(old File, segment segments.DirectoryEntry) (segmen
 	return entry, nil
 }
 
-// catchUp copies what newest has and base has not.
-func (r *rewrite) catchUp(ctx context.Context, old File, newest *Snapshot) error {
-	if err := r.copyOthers(old, r.base.Size(), newest); err != nil {
-		return err
-	}
+// lacks says whether a segment, other than of vectors, was not copied yet.
+func (r *rewrite) lacks(entry segments.DirectoryEntry) bool {
+	_, copied := r.moved[entry.Offset]
+	return !copied
+}
+
+// newVectors lists the vector segments that newest has and base has not. They can
+// lie anywhere: what is committed last may have been begun first.
+func (r *rewrite) newVectors(newest *Snapshot) []segments.DirectoryEntry {
 	known := map[int64]bool{}
 	for _, entry := range r.base.vectors() {
 		known[entry.Offset] = true
 	}
-	var added []segments.DirectoryEntry
-	for _, entry := range newest.vectors() {
-		if known[entry.Offset] {
-			continue
+	return slices.DeleteFunc(newest.vectors(), func(entry segments.DirectoryEntry) bool { return known[entry.Offset] })
+}
+
+// behind is how many bytes at most have to be copied to take over newest.
+func (r *rewrite) behind(newest *Snapshot) int64 {
+	if newest == r.base {
+		return 0
+	}
+	end := r.base.Size()
+	bytes := newest.Size() - end
+	others := slices.DeleteFunc(newest.named(), func(entry segments.DirectoryEntry) bool { return !kept(entry.Type) || !r.lacks(entry) })
+	for _, entry := range slices.Concat(r.newVectors(newest), others) {
+		if entry.Offset < end {
+			bytes += segments.HeaderSize + int64(min(entry.PayloadLength, uint64(newest.Size())))
 		}
+	}
+	return bytes
+}
+
+// catchUp copies what newest has and base has not.
+func (r *rewrite) catchUp(ctx context.Context, old File, newest *Snapshot) error {
+	if newest == r.base {
+		return nil
+	}
+	if err := r.copyOthers(old, r.base.Size(), newest); err != nil {
+		return err
+	}
+	added := r.newVectors(newest)
+	for _, entry := range added {
 		if _, err := readHeader(old, entry); err != nil {
 			return err
 		}
@@ -234,7 +291,6 @@ func (r *rewrite) catchUp(ctx context.Context, old File, newest *Snapshot) error
 			return err
 		}
 		r.vectors = append(r.vectors, copied)
-		added = append(added, entry)
 	}
 	r.base = newest
 	return collectIDs(ctx, old, newest, added, r.ids, &r.grows)

@@ -296,12 +296,18 @@ func (w *writer) reserve(s *session, current *extent, n int, next func() *extent
 
 // place puts an extent at the end of the file. The caller holds the writer's mu.
 func (s *session) place(e *extent) {
-	e.id, e.offset = s.segmentID, s.tail
+	e.id, e.offset = s.takeSegmentID(), s.tail
+	s.advance(e.end())
+	s.extents = append(s.extents, e)
+}
+
+// takeSegmentID hands out the next segment's id. The caller holds the writer's mu.
+func (s *session) takeSegmentID() uint64 {
+	id := s.segmentID
 	if s.segmentID < math.MaxUint64 {
 		s.segmentID++
 	}
-	s.advance(e.end())
-	s.extents = append(s.extents, e)
+	return id
 }
 
 // drop gives extents up. What ends the file is taken back at once; what others

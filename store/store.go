@@ -28,7 +28,8 @@ type Store struct {
 	metadata metaTable
 	writer   writer
 
-	compacting chan struct{}  // holds one token while a compaction is under way
+	compacting chan struct{} // holds one token while a compaction is under way
+	follow     followLimits
 	discarding sync.WaitGroup // old files that are being closed
 	progress   compactionProgress
 
@@ -90,7 +91,7 @@ func open(ctx context.Context, name string, options Options, readOnly bool) (*St
 
 // locate makes a Store without reading its file.
 func locate(name string, options Options) (*Store, error) {
-	s := &Store{options: options, at: location{options.Files, name}, compacting: make(chan struct{}, 1)}
+	s := &Store{options: options, at: location{options.Files, name}, compacting: make(chan struct{}, 1), follow: usualFollow}
 	s.ids.turn = shared.NewTurn()
 	s.writer.store = s
 	if options.Files == nil {

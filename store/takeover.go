@@ -3,15 +3,17 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"rvffs/lineage"
 	"rvffs/segments"
 )
 
 // takeOver lets the writers wait, brings the new file up to the last commit,
-// carries over what streams have written without committing it, and puts the new
-// file in the old one's place.
-func (r *rewrite) takeOver(ctx context.Context, temporary string) (CompactResult, error) {
+// carries over what is left of what streams have written without committing it, and
+// puts the new file in the old one's place. If they would have to wait long, and
+// this is not the last try, nothing happens, and the error is errFellBehind.
+func (r *rewrite) takeOver(ctx context.Context, temporary string, last bool) (CompactResult, error) {
 	w, session := &r.store.writer, r.session
 	w.lead.Lock()
 	defer w.lead.Unlock()
@@ -22,6 +24,13 @@ func (r *rewrite) takeOver(ctx context.Context, temporary string) (CompactResult
 	}
 	before := session.base
 	old := session.file
+	if err := r.makeRoom(before); err != nil {
+		return CompactResult{}, err
+	}
+	left := r.behind(before) + r.carriage.lacks(frozenExtents(open))
+	if left > r.store.follow.frozen && !last {
+		return CompactResult{}, errFellBehind
+	}
 	r.out = r.target // nobody shall wait longer than needs be
 	if err := r.catchUp(ctx, old, before); err != nil {
 		return CompactResult{}, err
@@ -30,7 +39,7 @@ func (r *rewrite) takeOver(ctx context.Context, temporary string) (CompactResult
 	if err != nil {
 		return CompactResult{}, err
 	}
-	moves, err := r.carryOver(old, open)
+	open, moves, err := r.carryRest(old, open)
 	if err != nil {
 		return CompactResult{}, err
 	}
@@ -66,6 +75,11 @@ func (r *rewrite) takeOver(ctx context.Context, temporary string) (CompactResult
 	w.mu.Lock()
 	for _, m := range moves {
 		m.apply()
+	}
+	for _, e := range open {
+		if e.id == 0 {
+			e.id = session.takeSegmentID()
+		}
 	}
 	session.extents = open
 	session.file, session.base = r.target, next
@@ -120,14 +134,12 @@ func (w *writer) freeze(s *session) ([]*extent, error) {
 	extents := append([]*extent(nil), s.extents...)
 	failed := s.failed
 	w.mu.Unlock()
-	var open []*extent
 	for _, e := range extents {
 		e.pending.Wait()
-		if !e.dropped.Load() {
-			open = append(open, e)
-		}
 	}
-	return open, failed
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.DeleteFunc(extents, func(e *extent) bool { return e.dropped.Load() }), failed
 }
 
 func (w *writer) thaw() {
@@ -203,36 +215,4 @@ func (r *rewrite) put(id uint64, small newSegment) (segments.Segment, error) {
 	}
 	r.tail = segment.End()
 	return segment, nil
-}
-
-// move is an extent's new place.
-type move struct {
-	extent *extent
-	offset int64
-}
-
-// apply lets the extent's writer go on in the new file.
-func (m move) apply() {
-	shift := m.offset - m.extent.offset
-	for i := range m.extent.masked {
-		m.extent.masked[i] += shift
-	}
-	m.extent.offset = m.offset
-	m.extent.headed.Store(false)
-}
-
-// carryOver copies the bodies of extents that are not committed. Their headers
-// stay zero.
-func (r *rewrite) carryOver(old File, open []*extent) ([]move, error) {
-	moves := make([]move, 0, len(open))
-	for _, e := range open {
-		m := move{extent: e, offset: r.tail}
-		body := segments.HeaderSize + int64(e.front)
-		if err := copyRange(&offsetWriter{r.target, m.offset + body}, old, e.offset+body, e.length-int64(e.front)); err != nil {
-			return nil, err
-		}
-		r.tail += segments.HeaderSize + e.length
-		moves = append(moves, m)
-	}
-	return moves, nil
 }
