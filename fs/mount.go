@@ -24,6 +24,11 @@ const TypeName = "rvffs"
 // no more without a changed setting.
 const requestSize = 1 << 20
 
+// mostWaiting is how many reads ahead, and closes of files, the kernel has under way at
+// a time. They are the mount's, not a store's: the twelve that are usual are soon taken
+// by those who wait for one slow disk, and nobody else reads anything then.
+const mostWaiting = 256
+
 // Options say how to mount.
 type Options struct {
 	// Source is shown as the mounted device; usually the backing directory.
@@ -93,6 +98,7 @@ func (o Options) settings(root *folderNode) *nodefs.Options {
 			AllowOther:              o.AllowOther,
 			Options:                 append([]string{"default_permissions"}, o.Flags...),
 			MaxWrite:                requestSize,
+			MaxBackground:           mostWaiting,
 			MaxInflightRequestBytes: int(o.RequestMemory),
 			IgnoreSecurityLabels:    !o.AllowOther, // access control lists are among them
 			EnableAcl:               o.AllowOther,

@@ -18,10 +18,17 @@ import (
 type patience struct {
 	fuse.RawFileSystem
 
-	mu    sync.Mutex
-	left  map[uint64]*leftNode // nodes that calls are about whose callers have left
-	calls int                  // of all of them
-	fewer chan struct{}        // closed when there are fewer
+	mu      sync.Mutex
+	left    map[uint64]*leftNode // nodes that calls are about whose callers have left
+	calls   int                  // of all of them
+	hanging map[target]int       // the same calls, by what they are about
+	fewer   chan struct{}        // closed when there are fewer
+}
+
+// target is what a call is about: a node, or a name that is looked up in it.
+type target struct {
+	node uint64
+	name string
 }
 
 // leftNode is a node that some calls are about whose callers have left.
@@ -36,13 +43,15 @@ const (
 	handled = time.Second
 	// glance is the time between two looks at whether he is.
 	glance = 20 * time.Millisecond
-	// mostLeft bounds the calls that go on without their callers. Beyond it new
-	// ones are not begun.
-	mostLeft = 256
+	// mostLeft bounds the calls that go on without their callers, and mostLeftAt those
+	// about one thing, so that it takes many things that hang before others have to
+	// wait for them. Beyond that new ones are not begun.
+	mostLeft   = 1024
+	mostLeftAt = 8
 )
 
 func newPatience(inner fuse.RawFileSystem) *patience {
-	return &patience{RawFileSystem: inner, left: map[uint64]*leftNode{}, fewer: make(chan struct{})}
+	return &patience{RawFileSystem: inner, left: map[uint64]*leftNode{}, hanging: map[target]int{}, fewer: make(chan struct{})}
 }
 
 // mountPatiently is go-fuse's Mount with patience.
@@ -65,8 +74,14 @@ type outcome[T any] struct {
 // end or that of the caller's patience. Undo takes back what a call has done whose
 // caller has left.
 func waitFor[T any](p *patience, cancel <-chan struct{}, header fuse.InHeader, call func(cancel <-chan struct{}) (T, fuse.Status), undo func(T)) (T, fuse.Status) {
+	return waitAbout(p, cancel, header, target{node: header.NodeId}, nil, call, undo)
+}
+
+// waitAbout is waitFor for a call about something, whose caller also leaves when limit
+// says so; the status is then EAGAIN.
+func waitAbout[T any](p *patience, cancel <-chan struct{}, header fuse.InHeader, about target, limit <-chan time.Time, call func(cancel <-chan struct{}) (T, fuse.Status), undo func(T)) (T, fuse.Status) {
 	var none T
-	if !p.admit(cancel) {
+	if !p.admit(cancel, about) {
 		return none, fuse.EINTR
 	}
 	own, done := make(chan struct{}), make(chan outcome[T], 1)
@@ -74,44 +89,56 @@ func waitFor[T any](p *patience, cancel <-chan struct{}, header fuse.InHeader, c
 		value, status := call(own)
 		done <- outcome[T]{value, status}
 	}()
+	status := fuse.EINTR
 	select {
 	case o := <-done:
 		return o.value, o.status
+	case <-limit:
+		status = fuse.EAGAIN
 	case <-cancel:
-	}
-	waited := time.NewTimer(handled)
-	defer waited.Stop()
-	look := time.NewTicker(glance)
-	defer look.Stop()
-	for patient := true; patient && !dying(header.Pid); {
-		select {
-		case o := <-done:
+		if o, ended := waitOut(header, done); ended {
 			return o.value, o.status
-		case <-waited.C:
-			patient = false
-		case <-look.C:
 		}
 	}
 	close(own)
-	p.leave(header.NodeId)
+	p.leave(about)
 	go func() {
 		o := <-done
 		if o.status.Ok() && undo != nil {
 			undo(o.value)
 		}
-		p.ended(header.NodeId)
+		p.ended(about)
 	}()
-	return none, fuse.EINTR
+	return none, status
+}
+
+// waitOut waits for the end of a call whose caller was interrupted, unless he is dying
+// or it takes long.
+func waitOut[T any](header fuse.InHeader, done <-chan outcome[T]) (o outcome[T], ended bool) {
+	waited := time.NewTimer(handled)
+	defer waited.Stop()
+	look := time.NewTicker(glance)
+	defer look.Stop()
+	for !dying(header.Pid) {
+		select {
+		case o = <-done:
+			return o, true
+		case <-waited.C:
+			return o, false
+		case <-look.C:
+		}
+	}
+	return o, false
 }
 
 // admit waits while too many calls go on without their callers, and says whether a
 // new one may begin.
-func (p *patience) admit(cancel <-chan struct{}) bool {
+func (p *patience) admit(cancel <-chan struct{}, about target) bool {
 	for {
 		p.mu.Lock()
-		calls, fewer := p.calls, p.fewer
+		admitted, fewer := p.calls < mostLeft && p.hanging[about] < mostLeftAt, p.fewer
 		p.mu.Unlock()
-		if calls < mostLeft {
+		if admitted {
 			return true
 		}
 		select {
@@ -122,11 +149,20 @@ func (p *patience) admit(cancel <-chan struct{}) bool {
 	}
 }
 
-// leave notes that a call about a node goes on without its caller.
-func (p *patience) leave(node uint64) {
+// hangs says whether a call about something goes on without its caller.
+func (p *patience) hangs(about target) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.hanging[about] > 0
+}
+
+// leave notes that a call goes on without its caller.
+func (p *patience) leave(about target) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	node := about.node
 	p.calls++
+	p.hanging[about]++
 	if p.left[node] == nil {
 		p.left[node] = &leftNode{}
 	}
@@ -135,9 +171,13 @@ func (p *patience) leave(node uint64) {
 
 // ended notes that such a call is over. What waits for the end of the last one about
 // a node is done in the order in which it came.
-func (p *patience) ended(node uint64) {
+func (p *patience) ended(about target) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.hanging[about]--; p.hanging[about] == 0 {
+		delete(p.hanging, about)
+	}
+	node := about.node
 	n := p.left[node]
 	n.calls--
 	if n.calls == 0 && !n.draining {
@@ -175,8 +215,12 @@ func (p *patience) whenNobodyIsAbout(node uint64, f func()) {
 
 // Lookup finds a name.
 func (p *patience) Lookup(cancel <-chan struct{}, header *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
+	return p.lookUp(cancel, header, name, nil, out)
+}
+
+func (p *patience) lookUp(cancel <-chan struct{}, header *fuse.InHeader, name string, limit <-chan time.Time, out *fuse.EntryOut) fuse.Status {
 	in := *header
-	found, status := waitFor(p, cancel, in, func(cancel <-chan struct{}) (*fuse.EntryOut, fuse.Status) {
+	found, status := waitAbout(p, cancel, in, target{in.NodeId, name}, limit, func(cancel <-chan struct{}) (*fuse.EntryOut, fuse.Status) {
 		found := new(fuse.EntryOut)
 		return found, p.RawFileSystem.Lookup(cancel, &in, name, found)
 	}, func(found *fuse.EntryOut) { p.Forget(found.NodeId, 1) })
@@ -273,14 +317,22 @@ func (p *patience) ReadDir(cancel <-chan struct{}, input *fuse.ReadIn, out *fuse
 // for is looked up along with it: 128 bytes are added to 32 or more.
 const plusGrowth = 5
 
-// ReadDirPlus lists names and looks each up.
+// ReadDirPlus lists names and looks each up. What does not answer is listed by its name
+// alone: who only wants to know the names of a folder does not wait for all that is in
+// it.
 func (p *patience) ReadDirPlus(cancel <-chan struct{}, input *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
 	header := input.InHeader
 	entries, status := p.list(cancel, *input, input.Size/plusGrowth)
+	limit := time.NewTimer(handled)
+	defer limit.Stop()
 	for i, entry := range entries {
 		found := new(fuse.EntryOut)
-		if entry.Name != "." && entry.Name != ".." {
-			switch looked := p.Lookup(cancel, &header, entry.Name, found); {
+		if entry.Name != "." && entry.Name != ".." && !p.hangs(target{header.NodeId, entry.Name}) {
+			looked := p.lookUp(cancel, &header, entry.Name, limit.C, found)
+			if looked == fuse.EAGAIN {
+				limit.Reset(glance) // for each that is left
+			}
+			switch {
 			case looked == fuse.EINTR && i == 0:
 				return looked
 			case looked == fuse.EINTR:

@@ -1,8 +1,10 @@
 package fs
 
 import (
+	"encoding/binary"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -133,20 +135,97 @@ func TestCallsWithoutCallersAreBounded(t *testing.T) {
 	cancel := make(chan struct{})
 	close(cancel)
 	header := gone(3)
-	for range mostLeft + 5 {
-		if status := p.Lookup(cancel, &header, "a", new(fuse.EntryOut)); status != fuse.EINTR {
+	look := func(name string) {
+		t.Helper()
+		if status := p.Lookup(cancel, &header, name, new(fuse.EntryOut)); status != fuse.EINTR {
 			t.Fatal(status)
 		}
 	}
-	for range mostLeft {
-		<-inner.begun
+	begun := func(what string, want int) {
+		t.Helper()
+		for range want {
+			<-inner.begun
+		}
+		if len(inner.begun) > 0 {
+			t.Errorf("more calls were begun than may hang %s", what)
+		}
 	}
-	if len(inner.begun) > 0 {
-		t.Error("more calls were begun than may hang")
+	for range mostLeftAt + 5 {
+		look("a")
 	}
+	begun("at one name", mostLeftAt)
+	for i := range mostLeft {
+		look(strconv.Itoa(i))
+	}
+	begun("in all", mostLeft-mostLeftAt)
 	close(inner.let)
 	if status := p.Lookup(nil, &header, "a", new(fuse.EntryOut)); status != fuse.OK {
 		t.Errorf("after the end: %v", status)
+	}
+}
+
+// slowFolder lists two names, one of which is found late.
+type slowFolder struct {
+	*slowSystem
+	looked chan string
+}
+
+func (s slowFolder) ReadDir(_ <-chan struct{}, _ *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
+	for i, name := range []string{"fast", "slow", "also fast"} {
+		out.AddDirEntry(fuse.DirEntry{Name: name, Ino: uint64(i + 1), Off: uint64(i + 1)})
+	}
+	return fuse.OK
+}
+
+func (s slowFolder) Lookup(_ <-chan struct{}, _ *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
+	s.looked <- name
+	if name == "slow" {
+		<-s.let
+	}
+	out.NodeId, out.Mode = uint64(len(name)), fuse.S_IFDIR
+	return fuse.OK
+}
+
+// TestListsWaitForNoName: what does not answer is listed by its name alone, and is not
+// asked again as long as that lasts.
+func TestListsWaitForNoName(t *testing.T) {
+	t.Parallel()
+	inner := slowFolder{newSlowSystem(), make(chan string, 10)}
+	p := newPatience(inner)
+	list := func(when string, nodes ...uint64) {
+		t.Helper()
+		const entry, size = 128, 4096 // fuse_entry_out, before each name
+		buffer := make([]byte, size)
+		out := fuse.NewDirEntryList(buffer, 0)
+		if status := p.ReadDirPlus(nil, &fuse.ReadIn{Size: size}, out); status != fuse.OK {
+			t.Fatal(status)
+		}
+		listed := out.Bytes()
+		for i, want := range nodes {
+			if got := binary.NativeEndian.Uint64(listed); got != want {
+				t.Errorf("%s: name %d has node %d, want %d", when, i, got, want)
+			}
+			length := int(binary.NativeEndian.Uint32(listed[entry+16:]))
+			listed = listed[entry+(24+length+7)/8*8:]
+		}
+		if len(listed) > 0 {
+			t.Errorf("%s: %d bytes more", when, len(listed))
+		}
+	}
+	list("while one hangs", 4, 0, 9)
+	list("while it hangs still", 4, 0, 9)
+	close(inner.let)
+	p.settled()
+	list("at the end", 4, 4, 9)
+	close(inner.looked)
+	slow := 0
+	for name := range inner.looked {
+		if name == "slow" {
+			slow++
+		}
+	}
+	if slow != 2 {
+		t.Errorf("the slow one was looked up %d times", slow)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -19,6 +20,7 @@ import (
 
 // gate is where requests to a slow disk wait while it is closed.
 type gate struct {
+	prefix  string // of the names that are behind it
 	mu      sync.Mutex
 	open    chan struct{} // closed while they may pass
 	waiting chan struct{} // one for each that has come to the closed gate
@@ -39,12 +41,19 @@ func (g *gate) shut() {
 func (g *gate) lift() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	close(g.open)
+	select {
+	case <-g.open:
+	default:
+		close(g.open)
+	}
 }
 
 // pass waits while the gate is closed, whatever becomes of the caller: so does a
 // disk.
-func (g *gate) pass() {
+func (g *gate) pass(name string) {
+	if !strings.HasPrefix(filepath.Base(name), g.prefix) {
+		return
+	}
 	g.mu.Lock()
 	open := g.open
 	g.mu.Unlock()
@@ -69,33 +78,37 @@ func (d *slowDisk) WrapChild(context.Context, nodefs.InodeEmbedder) nodefs.Inode
 }
 
 func (d *slowDisk) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	d.gate.pass()
+	d.gate.pass(name)
 	return d.LoopbackNode.Lookup(ctx, name, out)
 }
 
 func (d *slowDisk) Getattr(ctx context.Context, handle nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	d.gate.pass()
+	d.gate.pass(d.Path(nil))
 	return d.LoopbackNode.Getattr(ctx, handle, out)
 }
 
 func (d *slowDisk) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
-	d.gate.pass()
+	d.gate.pass(d.Path(nil))
 	file, _, errno := d.LoopbackNode.Open(ctx, flags)
-	return &slowFile{file, d.gate}, fuse.FOPEN_DIRECT_IO, errno
+	if !strings.HasPrefix(filepath.Base(d.Path(nil)), d.gate.prefix) {
+		return file, 0, errno
+	}
+	return &slowFile{file, d.gate, d.Path(nil)}, fuse.FOPEN_DIRECT_IO, errno
 }
 
 func (d *slowDisk) OpendirHandle(ctx context.Context, flags uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
-	d.gate.pass()
+	d.gate.pass(d.Path(nil))
 	return d.LoopbackNode.OpendirHandle(ctx, flags)
 }
 
 type slowFile struct {
 	nodefs.FileHandle
 	gate *gate
+	name string
 }
 
 func (f *slowFile) Read(ctx context.Context, buffer []byte, offset int64) (fuse.ReadResult, syscall.Errno) {
-	f.gate.pass()
+	f.gate.pass(f.name)
 	return f.FileHandle.(nodefs.FileReader).Read(ctx, buffer, offset)
 }
 
@@ -114,7 +127,7 @@ func mountSlowly(t *testing.T, dir string) (string, *gate) {
 	point := t.TempDir()
 	none := time.Duration(0)
 	server, err := nodefs.Mount(point, root.RootNode, &nodefs.Options{
-		EntryTimeout: &none, AttrTimeout: &none, MountOptions: fuse.MountOptions{DirectMount: true},
+		EntryTimeout: &none, AttrTimeout: &none, MountOptions: fuse.MountOptions{DirectMount: true, DisableReadDirPlus: true},
 	})
 	demand(t, "a FUSE mount", err)
 	t.Cleanup(func() {
