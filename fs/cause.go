@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/rs/zerolog"
@@ -27,7 +28,7 @@ func causeOf(err error) string {
 			continue
 		}
 		if slices.Contains(told, known.cause) {
-			return origin(err, known.cause).Error()
+			return particulars(err, known.cause)
 		}
 		return known.cause.Error()
 	}
@@ -41,21 +42,26 @@ func causeOf(err error) string {
 	return errno.Error()
 }
 
-// origin is the innermost error that wraps cause: what it says was said where the
-// failure was found, and not of whom it was reported to.
-func origin(err, cause error) error {
+// particulars is the text of the innermost error that wraps cause, if that comes
+// first in it: what follows was said where the failure was found. Those around it say
+// on whose behalf something was done.
+func particulars(err, cause error) string {
 	for {
 		next := error(nil)
 		for _, inner := range unwrap(err) {
 			if inner == cause { //nolint:errorlint // the very one is meant, whatever is like it
-				return err
+				first, _, _ := strings.Cut(err.Error(), "\n") // the rest is joined
+				if strings.HasPrefix(first, cause.Error()) {
+					return first
+				}
+				return cause.Error()
 			}
 			if next == nil && errors.Is(inner, cause) {
 				next = inner
 			}
 		}
 		if next == nil {
-			return cause
+			return cause.Error()
 		}
 		err = next
 	}

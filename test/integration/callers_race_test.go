@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -33,6 +34,35 @@ func together(length time.Duration, loops map[*person][]task) map[*person][]map[
 	}
 	all.Wait()
 	return counts
+}
+
+// enough lets loops run together, for the usual length, and again until each task of
+// those who matter went well at least once: on a busy machine one may hardly get a turn.
+func enough(t *testing.T, loops map[*person][]task, matter ...*person) map[*person][]map[string]int {
+	t.Helper()
+	sum := map[*person][]map[string]int{}
+	for range 30 {
+		for who, counts := range together(raceLength(t), loops) {
+			if sum[who] == nil {
+				sum[who] = counts
+				continue
+			}
+			for i, ends := range counts {
+				for end, count := range ends {
+					sum[who][i][end] += count
+				}
+			}
+		}
+		if !slices.ContainsFunc(matter, func(who *person) bool { return starved(sum[who]) }) {
+			return sum
+		}
+	}
+	t.Errorf("some tasks never went well: %v", sum)
+	return sum
+}
+
+func starved(counts []map[string]int) bool {
+	return slices.ContainsFunc(counts, func(ends map[string]int) bool { return ends["ok"] == 0 })
 }
 
 // tries counts all that was done, and of that what went well.
@@ -91,17 +121,16 @@ func TestNobodySlipsThroughOthersLookups(t *testing.T) {
 		task{Verb: "list", Args: words{m.path("a", "copy.rvf")}, Secrets: words{"secret", "child"}},
 		task{Verb: "read", Args: words{m.path(".rvffs", "log")}, Secrets: words{"secret", "hidden"}},
 	)
-	counts := together(raceLength(t), map[*person][]task{
+	counts := enough(t, map[*person][]task{
 		his: walk, root: walk, hers: attacks,
 		hers2: {
 			{Verb: "place", Args: words{m.backing("a", ".new"), m.backing("a", "copy.rvf"), string(parent.Bytes), "644"}},
 			{Verb: "place", Args: words{m.backing("shared", ".hers"), m.backing("shared", "copy.rvf"), string(parent.Bytes), "644"}},
 			{Verb: "list", Args: words{m.path("a", "copy.rvf")}}, {Verb: "list", Args: words{m.path("shared", "copy.rvf")}},
 			{Verb: "rename", Args: words{m.path("a", "copy.rvf"), m.path("a", "other.rvf")}},
-			{Verb: "unlink", Args: words{m.backing("a", "other.rvf")}}, {Verb: "unlink", Args: words{m.backing("a", "copy.rvf")}},
-			{Verb: "unlink", Args: words{m.backing("shared", "copy.rvf")}},
+			{Verb: "unlink", Args: words{m.backing("a", "other.rvf")}}, {Verb: "unlink", Args: words{m.backing("shared", "copy.rvf")}},
 		},
-	})
+	}, his, hers2)
 	for i, ends := range counts[hers] {
 		if won := ends["leak"]; won > 0 || i < forbidden && ends["ok"] > 0 {
 			t.Errorf("%s %q: %v", attacks[i].Verb, attacks[i].Args, ends)
@@ -111,8 +140,8 @@ func TestNobodySlipsThroughOthersLookups(t *testing.T) {
 	walked, well := tries(counts[his])
 	copied, done := tries(counts[hers2])
 	t.Logf("%d tries of hers; %d of %d steps of his went well, %d of %d with copies", all, well, walked, done, copied)
-	if well < walked*9/10 || done < copied/4 {
-		t.Errorf("too little went well: his %v, copies %v", counts[his], counts[hers2])
+	if well < walked*9/10 {
+		t.Errorf("too little went well: his %v", counts[his])
 	}
 }
 
@@ -152,9 +181,9 @@ func TestNamesPassBetweenUsers(t *testing.T) {
 	his2Tasks = append(his2Tasks,
 		task{Verb: "write", Args: words{store + "/vectors.append", "1," + word + ",2\n"}},
 		task{Verb: "ask", Args: words{store + "/query", `{"vector":[1,2,3]}`}})
-	counts := together(raceLength(t), map[*person][]task{
+	counts := enough(t, map[*person][]task{
 		hers2: pass(".hers", "644", public.Bytes), his: pass(".his", "600", secret.Bytes), hers: reading, his2: his2Tasks,
-	})
+	}, hers2, his)
 	for i, ends := range counts[hers] {
 		if ends["leak"] > 0 {
 			t.Errorf("%s %q: %v", reading[i].Verb, reading[i].Args, ends)
@@ -162,7 +191,4 @@ func TestNamesPassBetweenUsers(t *testing.T) {
 	}
 	all, well := tries(counts[hers])
 	t.Logf("%d of %d tries of hers went well; names passed: hers %v, his %v; his use: %v", well, all, counts[hers2], counts[his], counts[his2])
-	if well == 0 || counts[hers2][0]["ok"] == 0 || counts[his][0]["ok"] == 0 {
-		t.Error("nothing was tried")
-	}
 }

@@ -104,6 +104,15 @@ func TestNestedStoresAreForThoseWhoReachThem(t *testing.T) {
 		}
 	}
 	check()
+	// She stays where she is, and on no path that is not hers to know.
+	hers.must("enter", m.path("grand.rvf"))
+	his.must("list", m.path("parent.rvf", "secret.rvf", "grand.rvf"))
+	his.must("read", m.path("parent.rvf", "secret.rvf", "grand.rvf", "raw"))
+	if where := hers.must("where"); where != m.path("grand.rvf") {
+		t.Errorf("alice is in %s", where)
+	}
+	hers.must("read", "raw")
+	hers.must("enter", "/")
 	// Access goes with the folder's mode, at once.
 	his.must("chmod", m.backing("bob"), "711")
 	hers.must("read", filepath.Join(hidden, "raw"))

@@ -307,6 +307,10 @@ func (s *stage) act(verb string, args []string) (string, error) {
 	case "write to":
 		_, err := s.open[args[0]].WriteAt([]byte(args[1]), 0)
 		return "", err
+	case "enter":
+		return "", os.Chdir(args[0])
+	case "where":
+		return unix.Getwd()
 	case "become": // another user, for good
 		id, err := strconv.Atoi(args[0])
 		return "", errors.Join(err, syscall.Setgroups(nil), syscall.Setresgid(id, id, id), syscall.Setresuid(id, id, id))

@@ -1,0 +1,75 @@
+package fs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"rvffs/store"
+	"rvffs/store/vecio"
+)
+
+// TestCauseQuotesNobody wraps failures as they come, with a word in all that may come
+// from a user.
+func TestCauseQuotesNobody(t *testing.T) {
+	t.Parallel()
+	const word = "xyzzy"
+	wrap := func(err error) error {
+		return fmt.Errorf("rename store %q to %q: %w", word, word, fmt.Errorf("look at %s: %w", word, err))
+	}
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{fmt.Errorf("%w: %q is no number", store.ErrInput, word), "bad input"},
+		{fmt.Errorf("%w: %q", store.ErrName, word), "bad name"},
+		{fmt.Errorf("%q: %w", word, store.ErrExists), "exists"},
+		{fmt.Errorf("%w: 3 of 7 bytes at offset 12", store.ErrCorrupt), "corrupt: 3 of 7 bytes at offset 12"},
+		{fmt.Errorf("%w: %w", store.ErrCorrupt, errors.New("a hash of another segment")), "corrupt: a hash of another segment"},
+		{errors.Join(errors.New(word), fmt.Errorf("%w: process 7", store.ErrLocked)), "another writer holds the store: process 7"},
+		{store.ErrStale, "snapshot is gone"},
+		{fmt.Errorf("%s: %w: another file took its place", word, store.ErrStale), "snapshot is gone"},
+		{errors.Join(store.ErrStale, errors.New(word)), "snapshot is gone"},
+		{errors.Join(errors.New(word), store.ErrCorrupt), "corrupt"},
+		{&os.PathError{Op: "create", Path: word, Err: syscall.EACCES}, "create: permission denied"},
+		{&os.LinkError{Op: "rename", Old: word, New: word, Err: syscall.ENOSPC}, "rename: no space left on device"},
+		{os.NewSyscallError("setgroups", syscall.EPERM), "setgroups: operation not permitted"},
+		{syscall.ENAMETOOLONG, "file name too long"},
+		{io.ErrUnexpectedEOF, "unknown"},
+		{errors.New(word), "unknown"},
+		{&vecio.RecordError{Format: vecio.CSV, Row: 3, Line: 4, Offset: 50, Reason: word}, "unknown"},
+	} {
+		if got := causeOf(wrap(test.err)); got != test.want {
+			t.Errorf("the cause of %v is %q, want %q", test.err, got, test.want)
+		}
+	}
+}
+
+func TestPlaceOfBadRecords(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{&vecio.RecordError{Format: vecio.CSV, Row: 3, Line: 4, Offset: 50}, `{"format":"csv","row":3,"byte":50,"line":4}`},
+		{&vecio.RecordError{Format: vecio.NPY, Row: 3, Offset: 50}, `{"format":"npy","row":3,"byte":50}`},
+		{&vecio.IDError{Format: vecio.TextIDs, Line: 2, Offset: 9}, `{"format":"txt","byte":9,"line":2}`},
+		{store.ErrInput, `{}`},
+	} {
+		var line bytes.Buffer
+		log := zerolog.New(&line)
+		event := log.Log()
+		addPlace(event, fmt.Errorf("append: %w", test.err))
+		event.Send()
+		if got := strings.TrimSpace(line.String()); got != test.want {
+			t.Errorf("%s, want %s", got, test.want)
+		}
+	}
+}
