@@ -87,11 +87,16 @@ func (s *Snapshot) lastWitness(file File) (lineage.Hash, error) {
 
 // readPayload reads a small payload whole.
 func readPayload(file File, s *Snapshot, entry segments.DirectoryEntry) ([]byte, error) {
+	return readSegment(file, s, entry, maxSmallPayload)
+}
+
+// readSegment reads a payload of at most so many bytes whole.
+func readSegment(file File, s *Snapshot, entry segments.DirectoryEntry, limit uint64) ([]byte, error) {
 	segment, err := readHeader(file, entry)
 	if err != nil {
 		return nil, err
 	}
-	if segment.End() > s.Size() || segment.PayloadLength > maxSmallPayload {
+	if segment.End() > s.Size() || segment.PayloadLength > limit {
 		return nil, fmt.Errorf("%w: %s of %d bytes at offset %d", ErrCorrupt, entry.Type, entry.PayloadLength, entry.Offset)
 	}
 	payload := make([]byte, segment.PayloadLength)

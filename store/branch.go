@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"rvffs/segments"
@@ -70,4 +71,42 @@ func (s *Snapshot) frozen(ctx context.Context) (bool, error) {
 		}
 		return m.Frozen, nil
 	})
+}
+
+// withoutInherited is the membership filter by which none of the ids of gone is
+// inherited any more; nil where that is so already, and in a store that is no branch.
+//
+// A vector that is deleted hides the parent's of the same id only for as long as its
+// own row is stored: once a compaction has taken the row out, the parent's old vector
+// would come back. A filter that nobody can read is left as it is.
+func (s *Snapshot) withoutInherited(file File, gone *idSet) (*newSegment, error) {
+	entry, branch := s.lastOf(segments.TypeMembership)
+	if !branch || gone.len() == 0 {
+		return nil, nil
+	}
+	payload, err := readSegment(file, s, entry, segments.MaxPayload)
+	var members *segments.Membership
+	if err == nil {
+		members, err = segments.ParseMembership(payload)
+	}
+	if err = asCorrupt(err); errors.Is(err, ErrCorrupt) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the membership filter: %w", err)
+	}
+	changed := false
+	for _, id := range gone.ascending() {
+		if id >= members.Header.VectorCount {
+			break // and so are all that follow
+		}
+		if members.Contains(id) {
+			members.Bitmap[id/8] ^= 1 << (id % 8)
+			changed = true
+		}
+	}
+	if !changed {
+		return nil, nil
+	}
+	return &newSegment{kind: segments.TypeMembership, payload: members.Encode()}, nil
 }

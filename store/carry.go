@@ -191,12 +191,16 @@ func (r *rewrite) forgetCarried() error {
 const smallestFiller = segments.HeaderSize + segments.VecPrefixSize
 
 // roomForManifest is how many bytes the rewrite will write behind the last commit,
-// when newest is that: metadata, the witness entry and the manifest.
+// when newest is that: metadata, a membership filter, the witness entry and the
+// manifest.
 func (r *rewrite) roomForManifest(newest *Snapshot) int64 {
 	const witnessAndHeaders = 1 << 10
 	entries := len(r.vectors) + len(r.adopted) + 2
 	room := int64(newest.state.Manifest.EncodedSize()) + int64(entries)*segments.DirectoryEntrySize + witnessAndHeaders + smallestFiller
-	for _, entry := range metas(newest.named()) {
+	for _, entry := range newest.named() {
+		if entry.Type != segments.TypeMeta && entry.Type != segments.TypeMembership {
+			continue
+		}
 		room += 2*segments.HeaderSize + int64(min(entry.PayloadLength, uint64(newest.Size())))
 	}
 	return room

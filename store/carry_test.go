@@ -483,3 +483,40 @@ func TestImagesBegunBeforeOthersCommitAreKept(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestImagesThatAreReplacedBesideACompactionAreDead: of an image that was copied and
+// then replaced, nothing is left in the new file that other programs would find.
+func TestImagesThatAreReplacedBesideACompactionAreDead(t *testing.T) {
+	t.Parallel()
+	files := &waitingFiles{FileSystem: newMemoryFiles()}
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	files.store = s
+	embedKernel(t, s, noise(500), KernelConfig{})
+	files.sync = sync.OnceFunc(func() { embedKernel(t, s, noise(600), KernelConfig{}) })
+	if _, err := s.Compact(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := kernelImage(s.Current()); err != nil || !bytes.Equal(got, noise(600)) {
+		t.Errorf("a kernel of %d bytes, %v", len(got), err)
+	}
+	file, err := files.Open("a.rvf", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kinds []segments.Type
+	if err := s.Current().walk(file, func(segment segments.Segment) error {
+		kinds = append(kinds, segment.Type)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []segments.Type{segments.TypeVec, segments.TypeKernel, segments.TypeWitness, segments.TypeManifest}; !slices.Equal(kinds, want) {
+		t.Errorf("the new file holds %v, want %v", kinds, want)
+	}
+	if err := errors.Join(file.Close(), s.Close()); err != nil {
+		t.Error(err)
+	}
+}

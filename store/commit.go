@@ -148,6 +148,7 @@ type draft struct {
 	deleted  []uint64
 	actions  []action
 	meta     *newSegment // takes out records of metadata; nil: there are none to go
+	members  *newSegment // lets a branch inherit none of the deleted ids; nil: it does not
 	onlyNew  bool        // every added row has an id that no row had before
 }
 
@@ -242,6 +243,17 @@ func (w *writer) prepare(s *session, round []*request) (ready *draft, err error)
 	if d.meta, err = w.repairMetadata(s, d); err != nil {
 		return nil, err
 	}
+	if d.members, err = d.base.withoutInherited(s.file, idSetOf(d.deleted)); err != nil {
+		return nil, err
+	}
+	if d.members != nil {
+		if segments.LooksLikeManifest(d.members.payload) >= 0 {
+			return nil, errUnsafeManifest
+		}
+		manifest.Directory = slices.DeleteFunc(manifest.Directory, func(entry segments.DirectoryEntry) bool {
+			return entry.Type == segments.TypeMembership
+		})
+	}
 	unsafe := segments.LooksLikeManifest(manifest.Encode()) >= 0
 	if len(d.masked()) > 0 {
 		unsafe = unsafe || segments.LooksLikeManifest(d.base.state.Manifest.Encode()) >= 0
@@ -334,6 +346,9 @@ func (w *writer) write(s *session, d *draft) (*Snapshot, FileInfo, error) {
 	var small []newSegment
 	if d.meta != nil {
 		small = append(small, *d.meta)
+	}
+	if d.members != nil {
+		small = append(small, *d.members)
 	}
 	if len(d.deleted) > 0 {
 		small = append(small, newSegment{kind: segments.TypeJournal, payload: segments.EncodeJournal(d.manifest.Epoch, d.deleted)})

@@ -45,8 +45,11 @@ func (s *Store) compact(ctx context.Context, also *idSet, share ioShare) (result
 		return CompactResult{}, err
 	}
 	s.writer.setMerges(-1)
-	r := newRewrite(ctx, s, session, share)
-	result, err = r.run(ctx, also)
+	if also == nil {
+		also = newIDSet()
+	}
+	r := newRewrite(ctx, s, session, also, share)
+	result, err = r.run(ctx)
 	s.writer.setMerges(1)
 	return result, errors.Join(err, s.writer.end(session))
 }

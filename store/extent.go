@@ -148,12 +148,7 @@ func (e *extent) header(stamp uint64, checksum uint32) segments.Header {
 		PayloadLength: uint64(e.length), ContentHash: segments.ContentHashOfCRC(checksum),
 	}
 	if e.dropped.Load() {
-		// The content may not be complete, and nobody shall take it for something that
-		// counts: it has no hash.
-		header.ContentHash = [16]byte{}
-		// A rewriter that keeps what it does not know must not keep this: vectors
-		// that no manifest names are dead to every reader.
-		header.Type = segments.TypeVec
+		return header.Retired()
 	}
 	return header
 }

@@ -35,13 +35,14 @@ type rewrite struct {
 	ids0     uint64                            // of these, how many are taken
 	base     *Snapshot                         // up to where the old file is copied
 	first    *Snapshot                         // where the copying began
+	also     *idSet                            // ids to be left out as if they had been deleted
 	segment  int                               // vector segments of first
 }
 
-func newRewrite(ctx context.Context, s *Store, session *session, share ioShare) *rewrite {
+func newRewrite(ctx context.Context, s *Store, session *session, also *idSet, share ioShare) *rewrite {
 	r := &rewrite{
 		store: s, session: session, memory: s.options.Memory.Charge(), pacer: newPacer(ctx, share), stamp: uint64(time.Now().UnixNano()),
-		ids: newIDSet(), moved: map[int64]segments.DirectoryEntry{}, gapShift: firstGapShift,
+		ids: newIDSet(), also: also, moved: map[int64]segments.DirectoryEntry{}, gapShift: firstGapShift,
 	}
 	r.grows = growingSets{charge: &r.memory, other: rewriteBytes}
 	return r
@@ -61,7 +62,7 @@ const (
 // errFellBehind means that writers would have to wait too long.
 var errFellBehind = errors.New("writers were faster")
 
-func (r *rewrite) run(ctx context.Context, also *idSet) (CompactResult, error) {
+func (r *rewrite) run(ctx context.Context) (CompactResult, error) {
 	s, w := r.store, &r.store.writer
 	w.mu.Lock()
 	r.base = r.session.base
@@ -82,7 +83,7 @@ func (r *rewrite) run(ctx context.Context, also *idSet) (CompactResult, error) {
 	if r.target, err = at.files.Create(temporary, 0o600); err != nil {
 		return CompactResult{}, err
 	}
-	result, err := r.fill(ctx, also, temporary)
+	result, err := r.fill(ctx, temporary)
 	if err != nil && !r.switched() {
 		return CompactResult{}, errors.Join(err, r.target.Close(), at.files.Remove(temporary))
 	}
@@ -92,7 +93,7 @@ func (r *rewrite) run(ctx context.Context, also *idSet) (CompactResult, error) {
 // switched says whether the new file has taken the old one's place.
 func (r *rewrite) switched() bool { return r.target == nil }
 
-func (r *rewrite) fill(ctx context.Context, also *idSet, temporary string) (result CompactResult, err error) {
+func (r *rewrite) fill(ctx context.Context, temporary string) (result CompactResult, err error) {
 	if _, err := r.target.TryLock(); err != nil {
 		return CompactResult{}, err
 	}
@@ -103,7 +104,7 @@ func (r *rewrite) fill(ctx context.Context, also *idSet, temporary string) (resu
 		if err := r.copyOthers(old, 0, r.base); err != nil {
 			return err
 		}
-		if err := r.copyVectors(ctx, old, also); err != nil {
+		if err := r.copyVectors(ctx, old); err != nil {
 			return err
 		}
 		for try := 1; ; try++ {

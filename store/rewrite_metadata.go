@@ -41,15 +41,10 @@ func (r *rewrite) finishMetadata(old File, manifest *segments.Manifest) error {
 	if err != nil {
 		return err
 	}
-	w := &r.store.writer
-	w.mu.Lock()
-	id := r.session.segmentID
-	r.session.segmentID++
-	w.mu.Unlock()
-	written, err := r.put(id, newSegment{kind: segments.TypeMeta, payload: payload})
+	written, err := r.append(newSegment{kind: segments.TypeMeta, payload: payload})
 	if err != nil {
 		return err
 	}
-	manifest.Directory = append(manifest.Directory, entryOf(written))
+	manifest.Directory = append(manifest.Directory, written)
 	return nil
 }

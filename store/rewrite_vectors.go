@@ -18,13 +18,11 @@ var errRecurs = errors.New("an id occurs more than once")
 // pass that costs as much as the copy itself. Where the manifest counts as many
 // ids as there are rows it is left out; should the manifest be wrong, the copy
 // notices and begins again.
-func (r *rewrite) copyVectors(ctx context.Context, old File, also *idSet) error {
+func (r *rewrite) copyVectors(ctx context.Context, old File) error {
 	entries := r.base.vectors()
 	if r.base.rows() == r.base.state.Manifest.TotalVectors {
 		deleted := idSetOf(r.base.state.Manifest.Deleted)
-		if also != nil {
-			deleted.unite(also)
-		}
+		deleted.unite(r.also)
 		start := r.tail
 		err := r.copyRows(old, entries, true, func(_ int, _, id uint64) bool { return deleted.contains(id) })
 		if !errors.Is(err, errRecurs) {
@@ -38,7 +36,7 @@ func (r *rewrite) copyVectors(ctx context.Context, old File, also *idSet) error 
 	}
 	charge := r.base.source.memory.Charge()
 	defer charge.Free()
-	superseded, err := r.base.findSuperseded(ctx, old, entries, also, &charge, noDamage)
+	superseded, err := r.base.findSuperseded(ctx, old, entries, r.also, &charge, noDamage)
 	if err != nil {
 		return err
 	}

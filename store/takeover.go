@@ -165,45 +165,88 @@ func (r *rewrite) finish(old File) (*segments.State, lineage.Hash, error) {
 			manifest.Deleted = append(manifest.Deleted, id) // deleted while the rewrite was under way
 		}
 	}
+	gone := idSetOf(r.first.state.Manifest.Deleted)
+	gone.unite(idSetOf(r.base.state.Manifest.Deleted))
+	gone.unite(r.also)
+	members, err := r.base.withoutInherited(old, gone)
+	if err != nil {
+		return nil, previous, err
+	}
 	for _, entry := range r.base.named() {
-		if moved, kept := r.moved[entry.Offset]; kept && entry.Type != segments.TypeWitness {
-			manifest.Directory = append(manifest.Directory, moved)
-			delete(r.moved, entry.Offset)
+		moved, kept := r.moved[entry.Offset]
+		if !kept || entry.Type == segments.TypeWitness || entry.Type == segments.TypeMembership && members != nil {
+			continue
 		}
+		manifest.Directory = append(manifest.Directory, moved)
+		delete(r.moved, entry.Offset)
+	}
+	if err := r.retireMoved(); err != nil {
+		return nil, previous, err
+	}
+	if members != nil {
+		entry, err := r.append(*members)
+		if err != nil {
+			return nil, previous, err
+		}
+		manifest.Directory = append(manifest.Directory, entry)
 	}
 	manifest.Directory = append(manifest.Directory, r.adopted...)
 	if err := r.finishMetadata(old, &manifest); err != nil {
 		return nil, previous, err
 	}
-	// The first ids of the rewritten segments were set apart; those of witness and
-	// manifest are the session's next.
-	w := &r.store.writer
-	w.mu.Lock()
-	id := r.session.segmentID
-	r.session.segmentID += 2
-	w.mu.Unlock()
 	done := compactAction(r.segment, r.first.Size()-r.tail)
-	witness := done.segment(manifest.Epoch, r.stamp, &previous)
-	entry, err := r.put(id, witness)
+	entry, err := r.append(done.segment(manifest.Epoch, r.stamp, &previous))
 	if err != nil {
 		return nil, previous, err
 	}
-	manifest.Directory = append(manifest.Directory, segments.DirectoryEntry{
-		SegmentID: entry.ID, Offset: entry.Offset, PayloadLength: entry.PayloadLength, Type: entry.Type,
-	})
+	manifest.Directory = append(manifest.Directory, entry)
 	payload := manifest.Encode()
 	if segments.LooksLikeManifest(payload) >= 0 {
 		return nil, previous, errUnsafeManifest
 	}
-	last, err := r.put(id+1, newSegment{kind: segments.TypeManifest, payload: payload})
+	last, err := r.put(newSegment{kind: segments.TypeManifest, payload: payload})
 	if err != nil {
 		return nil, previous, err
 	}
 	return &segments.State{Dialect: segments.DialectRuntime, Manifest: &manifest, Segment: last, End: last.End(), Clean: true}, previous, nil
 }
 
-// put appends a small segment.
-func (r *rewrite) put(id uint64, small newSegment) (segments.Segment, error) {
+// retireMoved makes dead segments of those that were copied and then replaced or
+// removed, while the rewrite was under way. Other programs keep images wherever they
+// find them: what was replaced would come back.
+func (r *rewrite) retireMoved() error {
+	for _, moved := range r.moved {
+		if !embedded(moved.Type) {
+			continue
+		}
+		segment, err := readHeader(r.target, moved)
+		if errors.Is(err, ErrCorrupt) {
+			continue // nobody finds it by its header
+		}
+		if err != nil {
+			return err
+		}
+		encoded := segment.Retired().Encode()
+		if _, err := r.target.WriteAt(encoded[:], moved.Offset); err != nil {
+			return writeError(err, len(encoded), moved.Offset)
+		}
+	}
+	return nil
+}
+
+// append is put for a segment that the manifest names. The first ids of the
+// rewritten segments were set apart; those of all that is put are the session's next.
+func (r *rewrite) append(small newSegment) (segments.DirectoryEntry, error) {
+	segment, err := r.put(small)
+	return entryOf(segment), err
+}
+
+// put appends a segment.
+func (r *rewrite) put(small newSegment) (segments.Segment, error) {
+	w := &r.store.writer
+	w.mu.Lock()
+	id := r.session.takeSegmentID()
+	w.mu.Unlock()
 	segment := segments.Segment{Offset: r.tail, Header: segments.Header{
 		Version: 1, Type: small.kind, Flags: small.flags, ID: id, Timestamp: r.stamp,
 		PayloadLength: uint64(len(small.payload)), ContentHash: segments.ContentHash(small.payload),

@@ -6,7 +6,7 @@
 //   request  {"op": "ingest", "store": 3, …arguments}
 //   answer   {"result": …}  or  {"error": "what the runtime said"}
 //
-// "store" is the number that create, open, openReadonly and derive gave out.
+// "store" is the number that create, open, openReadonly, derive and branch gave out.
 // Bytes and vectors (f32, little-endian, row after row) travel as base64.
 
 const readline = require('readline');
@@ -53,6 +53,7 @@ const operations = {
   open: (r) => keep(RvfDatabase.open(r.path)),
   openReadonly: (r) => keep(RvfDatabase.openReadonly(r.path)),
   derive: (r) => keep(storeOf(r).derive(r.path)),
+  branch: (r) => keep(storeOf(r).branch(r.path)),
   close: (r) => {
     storeOf(r).close();
     stores.delete(r.store);

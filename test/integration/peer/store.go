@@ -50,6 +50,12 @@ func (s *Store) Derive(path string) (*Store, error) {
 	return s.process.keep("derive", map[string]any{"store": s.number, "path": path})
 }
 
+// Branch makes a child at a path that shows the store's vectors as its own, and
+// returns it open.
+func (s *Store) Branch(path string) (*Store, error) {
+	return s.process.keep("branch", map[string]any{"store": s.number, "path": path})
+}
+
 // Close closes the store and gives its lock back.
 func (s *Store) Close() error { return s.call("close", nil, nil) }
 

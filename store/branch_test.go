@@ -1,0 +1,197 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"testing"
+
+	"rvffs/segments"
+)
+
+// newBranch is a branch of a parent that has the ids 0 to 99, of which it shows all,
+// with rows of its own for some of them and for one more.
+func newBranch(t *testing.T, exclude bool, deleted ...uint64) (*memoryFiles, *Store) {
+	t.Helper()
+	files := newMemoryFiles()
+	members := segments.Membership{Bitmap: make([]byte, 16)}
+	members.Header.VectorCount, members.Header.Exclude = 100, exclude
+	if !exclude {
+		for id := range uint64(100) {
+			members.Bitmap[id/8] |= 1 << (id % 8)
+		}
+	}
+	older := members
+	older.Bitmap = bytes.Repeat([]byte{0}, 16) // of each the last one counts
+	cow := segments.CowMap{BytesPerVector: 8}
+	if err := writeNew(files, "a.rvf", newFileContent{
+		manifest: &segments.Manifest{Dimension: 2, TotalVectors: 5, Deleted: deleted},
+		before: []newSegment{
+			{kind: segments.TypeCowMap, payload: cow.Encode()}, {kind: segments.TypeMembership, payload: older.Encode()},
+			{kind: segments.TypeMembership, payload: members.Encode()}, {kind: segments.TypeVec, payload: rowsPayload(t, 5, 4)},
+			{kind: segments.TypeVec, payload: rowsPayload(t, 200, 1)},
+		},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open("a.rvf", Options{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files, s
+}
+
+// inheritedBy lists the ids that a branch shows of its parent's: those of the filter
+// that it does not store.
+func inheritedBy(t *testing.T, s *Store) []uint64 {
+	t.Helper()
+	snapshot, err := s.Snapshot(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry, branch := snapshot.lastOf(segments.TypeMembership)
+	if !branch {
+		t.Fatal("the store is no branch any more")
+	}
+	payload, err := snapshot.prefixOf(context.Background(), entry, entry.PayloadLength)
+	if err != nil {
+		t.Fatal(err)
+	}
+	members, err := segments.ParseMembership(payload) // hash and count are right
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := newIDSet()
+	if err := s.ids.at(context.Background(), snapshot, func(ids *idSet) error {
+		stored.unite(ids)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var ids []uint64
+	for id := range uint64(100) {
+		if members.Contains(id) && !stored.contains(id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// TestDeletedVectorsOfABranchStayDeleted: a branch has a row in the place of one of
+// its parent's. Once it is deleted, and a compaction has taken it out, the parent's
+// old vector must not come back, whoever deleted it and in whatever mode the filter is.
+func TestDeletedVectorsOfABranchStayDeleted(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	without := func(gone ...uint64) []uint64 {
+		return slices.DeleteFunc(run(0, 100), func(id uint64) bool { return slices.Contains(gone, id) })
+	}
+	for _, exclude := range []bool{false, true} {
+		files, s := newBranch(t, exclude, 8) // another program has deleted 8 and left the filter
+		if got := inheritedBy(t, s); !slices.Equal(got, without(5, 6, 7, 8)) {
+			t.Fatalf("at first: %v", got)
+		}
+		ingest(t, s, []uint64{9}, 1, 1)
+		if got, err := s.Delete(ctx, []uint64{5, 9, 200, 300}); err != nil || got.Deleted != 3 {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		members := len(s.Current().ofType(segments.TypeMembership))
+		if _, err := s.Delete(ctx, []uint64{6}); err != nil {
+			t.Fatal(err)
+		}
+		if members != 1 || len(s.Current().ofType(segments.TypeMembership)) != 1 {
+			t.Errorf("%d filters are named, one counts", members)
+		}
+		// What the next program that compacts would find: the rows are gone, the filter
+		// is what it is.
+		entry, _ := s.Current().lastOf(segments.TypeMembership)
+		payload, err := s.Current().prefixOf(ctx, entry, entry.PayloadLength)
+		if err != nil {
+			t.Fatal(err)
+		}
+		filter, err := segments.ParseMembership(payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id, want := range map[uint64]bool{4: true, 5: false, 6: false, 7: true, 8: true, 9: false, 10: true} {
+			if filter.Contains(id) != want {
+				t.Errorf("exclude %t: id %d is in the filter: %t", exclude, id, !want)
+			}
+		}
+		for range 2 {
+			if _, err := s.Compact(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if got := inheritedBy(t, s); !slices.Equal(got, without(5, 6, 7, 8, 9)) {
+				t.Errorf("exclude %t: after a compaction the branch inherits %v", exclude, got)
+			}
+			sameContents(t, contents(t, s), map[uint64][]float32{7: {7, 7}})
+			if found := verify(t, s.Current()); found.Damages > 0 {
+				t.Error(describeFindings(found))
+			}
+		}
+		before := s.Current().named()
+		ingest(t, s, []uint64{300}, 1, 1)
+		if _, err := s.Delete(ctx, []uint64{300}); err != nil { // the parent has no such id
+			t.Fatal(err)
+		}
+		entry, _ = s.Current().lastOf(segments.TypeMembership)
+		if !slices.Contains(before, entry) {
+			t.Error("the filter was written anew for nothing")
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if len(files.names) != 1 {
+			t.Errorf("%d files", len(files.names))
+		}
+	}
+}
+
+// TestDeletionBesideACompactionOfABranch: what is deleted while the compaction runs
+// is kept from coming back too.
+func TestDeletionBesideACompactionOfABranch(t *testing.T) {
+	t.Parallel()
+	_, s := newBranch(t, false)
+	files := &waitingFiles{FileSystem: s.location().files}
+	s.at.files, files.store = files, s
+	deleted := false
+	files.sync = func() {
+		if deleted {
+			return
+		}
+		deleted = true
+		if _, err := s.Delete(context.Background(), []uint64{6}); err != nil {
+			t.Error(err)
+		}
+	}
+	for range 2 {
+		if _, err := s.Compact(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := inheritedBy(t, s); slices.Contains(got, 6) || !slices.Contains(got, 4) {
+		t.Errorf("the branch inherits %v", got)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestFiltersThatNobodyCanReadStay: a branch whose filter is damaged can be written
+// to, and the filter stays as it is.
+func TestFiltersThatNobodyCanReadStay(t *testing.T) {
+	t.Parallel()
+	_, s := newBranch(t, false)
+	entry, _ := s.Current().lastOf(segments.TypeMembership)
+	flip(t, s, entry.Offset+segments.HeaderSize+segments.MembershipHeaderSize)
+	if _, err := s.Delete(context.Background(), []uint64{5}); err != nil {
+		t.Fatal(err)
+	}
+	if now, _ := s.Current().lastOf(segments.TypeMembership); now != entry {
+		t.Errorf("the filter is %+v, was %+v", now, entry)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
