@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -128,5 +130,28 @@ func TestLockErrorTellsTheHolder(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%v does not contain %s", err, part)
 		}
+	}
+}
+
+// unreadableLocks are files among which locks can be seen and not read.
+type unreadableLocks struct{ *memoryFiles }
+
+func (u unreadableLocks) Open(name string, write bool) (File, error) {
+	if strings.HasSuffix(name, ".lock") {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.EACCES}
+	}
+	return u.memoryFiles.Open(name, write)
+}
+
+// TestUnreadableLockIsNoneToBreak: nobody knows whose it is.
+func TestUnreadableLockIsNoneToBreak(t *testing.T) {
+	t.Parallel()
+	files := unreadableLocks{newMemoryFiles()}
+	files.put(t, "a.rvf.lock", lockRecord{process: 1, host: "elsewhere", time: time.Now()}.encode())
+	if taken, err := acquireLock(t.Context(), files, "a.rvf", -1); taken != nil || !errors.Is(err, syscall.EACCES) {
+		t.Errorf("got a lock: %v, %v", taken != nil, err)
+	}
+	if _, err := files.Stat("a.rvf.lock"); err != nil {
+		t.Errorf("the lock of another: %v", err)
 	}
 }

@@ -201,8 +201,10 @@ func TestLineage(t *testing.T) {
 // stands where its file is.
 func TestDeepLineage(t *testing.T) {
 	files := map[string][]byte{}
-	for i := range maxNesting + 1 {
-		files[string(rune('A'+i/26))+string(rune('a'+i%26))+".rvf"] = person(byte(i+1), byte(i))
+	const generations = 65
+	name := func(i int) string { return string(rune('A'+i/26)) + string(rune('a'+i%26)) + ".rvf" }
+	for i := range generations {
+		files[name(i)] = person(byte(i+1), byte(i))
 	}
 	p := newPlace(t, files, Options{})
 	entries, err := p.catalog.Root().List(context.Background())
@@ -210,8 +212,8 @@ func TestDeepLineage(t *testing.T) {
 		t.Fatal(err)
 	}
 	roots := slices.DeleteFunc(entries, func(e Entry) bool { return e.Kind == KindLink })
-	if len(roots) != 2 {
-		t.Errorf("%d stores at the root, want the first and the one too deep", len(roots))
+	if len(roots) != 2 || roots[0].Name != name(0) || roots[1].Name != name(generations-1) {
+		t.Errorf("at the root stand %v, want the first and the one too deep", roots)
 	}
 }
 
@@ -402,6 +404,10 @@ func TestLitter(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(p.directory, ".new.rvffs-tmp")); err != nil {
 			t.Errorf("what may have an owner is gone: %v", err)
 		}
+		// A store in the making is none that anybody can find.
+		p.write(".making.rvffs-tmp", person(1, 0))
+		p.missing(p.catalog.Root(), ".making.rvffs-tmp")
+		p.shows(p.catalog.Root(), "")
 	}
 }
 

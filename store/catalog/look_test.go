@@ -95,6 +95,9 @@ func TestLooksEndWithTheirCaller(t *testing.T) {
 		if _, err := d.lookAll(ctx, &late, 1); !errors.Is(err, context.Canceled) || time.Since(began) != 100*time.Millisecond {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
+		if _, err := d.lookAll(context.Background(), &late, 1); err != nil || d.begun.Load() != 1 {
+			t.Errorf("while it hangs another look began, %v", err)
+		}
 		close(d.shut[0])
 		synctest.Wait()
 		before := d.begun.Load()
@@ -154,5 +157,33 @@ func TestHangingLooksAreBounded(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// TestLateLookCanBeAwaited by who has to know.
+func TestLateLookCanBeAwaited(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var late lateLooks
+		d := &doors{shut: map[int]chan struct{}{0: make(chan struct{})}}
+		if _, err := d.lookAll(context.Background(), &late, 1); err != nil {
+			t.Fatal(err)
+		}
+		over := late.over(lookKey{name: "0"})
+		came := false
+		go func() {
+			<-over
+			came = true
+		}()
+		synctest.Wait()
+		if came {
+			t.Error("a look that hangs is taken for one that came")
+		}
+		close(d.shut[0])
+		synctest.Wait()
+		if !came {
+			t.Error("a look that came is still awaited")
+		}
+		<-late.over(lookKey{name: "another"})
 	})
 }
