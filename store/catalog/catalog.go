@@ -45,8 +45,9 @@ type Catalog struct {
 	observers       []func(*Store)
 	damageObservers []func(*Store)
 
-	open openStores
-	late lateLooks
+	open   openStores
+	recent recentFolders
+	late   lateLooks
 	// patience is how long one file or folder that is looked at for the tree, or a
 	// store that is being closed, may keep those waiting who want something else.
 	// What answers later is taken into account then; until that it is shown as it was.
@@ -102,7 +103,7 @@ func (c *Catalog) Close() error {
 	for _, s := range stores {
 		problems = append(problems, s.close())
 	}
-	return errors.Join(append(problems, c.root.files.release())...)
+	return errors.Join(append(problems, c.recent.close(), c.root.files.release())...)
 }
 
 // Observe has f called after each commit that this process makes, with no lock

@@ -70,7 +70,20 @@ func (f *folderFiles) with(act func(directory) error) error {
 }
 
 // hold keeps the folder open until release.
-func (f *folderFiles) hold() (directory, error) { return f.open.Acquire(f.find) }
+func (f *folderFiles) hold() (directory, error) {
+	opened := false
+	folder, err := f.open.Acquire(func() (found directory, err error) {
+		found, err = f.find()
+		opened = err == nil
+		return found, err
+	})
+	if opened {
+		if err := f.folder.catalog.recent.add(f); err != nil {
+			return nil, errors.Join(err, f.release())
+		}
+	}
+	return folder, err
+}
 
 func (f *folderFiles) release() error { return f.open.Release() }
 

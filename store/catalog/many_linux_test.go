@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"runtime"
 	"sync"
@@ -115,4 +116,31 @@ func TestMemoryOfManyStores(t *testing.T) {
 		t.Errorf("%d descriptors for %d open stores", open, limit)
 	}
 	runtime.KeepAlive(p)
+}
+
+// TestFoldersAreClosed looks into many folders, of which only so many stay open.
+func TestFoldersAreClosed(t *testing.T) {
+	files := map[string][]byte{}
+	const folders = 4 * keptFolders
+	for i := range folders {
+		files[fmt.Sprintf("%d/a.rvf", i)] = person(1, 0)
+	}
+	const others = 4 // the directory's, and those of the runtime
+	before := descriptors(t)
+	t.Run("in use", func(t *testing.T) {
+		p := newPlace(t, files, Options{})
+		for range 2 {
+			for i := range folders {
+				if _, err := p.find(fmt.Sprintf("%d/a.rvf", i)).Store.Attributes(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if open := descriptors(t); open > before+keptFolders+others {
+			t.Errorf("%d descriptors, %d before", open, before)
+		}
+	})
+	if open := descriptors(t); open > before+others {
+		t.Errorf("%d descriptors at the end, %d before", open, before)
+	}
 }
