@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"rvffs/store/catalog"
 )
 
 // moves is a mount whose folders and stores are renamed all the time, while many use
@@ -185,7 +187,8 @@ func TestFoldersMoveUnderTheirUsers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, mountPoint := mounted(t, Options{AllowOther: true})
+	// On a busy machine writers of one store may wait long for one another.
+	_, mountPoint := mountedAs(t, Options{AllowOther: true}, catalog.Options{LockWait: time.Minute})
 	for _, folder := range []string{"team", "team/sub", "team/read.rvf", "team/written.rvf", "team/parent.rvf", "team/sub/deep.rvf", "team/one.rvf"} {
 		if err := os.Mkdir(filepath.Join(mountPoint, folder), 0o755); err != nil {
 			t.Fatal(err)
