@@ -50,6 +50,8 @@ type AppendStream struct {
 	appender  *Appender
 	decoder   vecio.Decoder
 	committed int64       // value of received at the last commit
+	handed    int64       // rows of an ordered stream at the last commit
+	passed    []vecio.Run // of these, those that did not count then
 	accepted  uint64      // vectors committed
 	timer     *time.Timer // runs while vectors of a live stream wait to be committed
 	ticked    int64       // value of received at the timer's last tick, or at a commit since
@@ -109,8 +111,9 @@ func (a *AppendStream) Write(ctx context.Context, p []byte) (int, error) {
 	}
 	received := a.received.Add(int64(len(p)))
 	if a.options.FlushBytes > 0 && received-a.committed >= a.options.FlushBytes && a.decoder.Committable() {
-		if a.appender.CommitBehind() {
+		if runs, _ := a.order(); runs == nil && a.appender.CommitBehind() {
 			a.committed = received
+			_, a.handed = a.order()
 		} else if err := a.commit(); err != nil {
 			return 0, err
 		}
@@ -248,7 +251,8 @@ func (a *AppendStream) Abandon(ctx context.Context) error {
 	}
 	a.ctx = ctx
 	err := a.decoder.Settle()
-	if err == nil && a.decoder.Committable() {
+	committable := a.decoder.Committable()
+	if err == nil && committable {
 		if err := a.commit(); err != nil {
 			return err
 		}
@@ -258,6 +262,9 @@ func (a *AppendStream) Abandon(ctx context.Context) error {
 	}
 	if err != nil {
 		return a.refuse(err)
+	}
+	if !committable {
+		return a.commit() // it could end here all the same
 	}
 	return nil
 }
@@ -315,16 +322,36 @@ func (a *AppendStream) commit() error {
 	a.stopTimer()
 	a.reportSettled()
 	waiting := a.appender.rows
+	runs, handed := a.order()
+	if runs != nil {
+		err := a.passOver(runs, handed)
+		if err == nil {
+			err = a.appender.reorder(context.Background(), runs, a.handed)
+		}
+		if err != nil {
+			return a.fail(errors.Join(err, a.appender.Rollback()), waiting)
+		}
+	}
 	epoch, count, err := a.appender.Commit()
 	if err != nil {
 		return a.fail(err, waiting)
 	}
+	a.handed = handed
 	a.committed = a.received.Load()
 	a.ticked, a.bulk = a.committed, false
 	if count > 0 {
 		a.report(StreamReport{Accepted: count, Epoch: epoch})
 	}
 	return nil
+}
+
+// order is what the stream says of the order of its rows, and how many it has
+// brought.
+func (a *AppendStream) order() ([]vecio.Run, int64) {
+	if ordered, is := a.decoder.(vecio.Ordered); is {
+		return ordered.Order()
+	}
+	return nil, 0
 }
 
 // refuse drops what came since the last commit and ends the stream.

@@ -320,6 +320,27 @@ var faultScripts = map[string]faultScript{
 		}
 		r.commit(first, run(0, 60), 1)
 	},
+	"a store appended": func(r *faultRun) {
+		raw, want, err := mergedStore()
+		if err != nil {
+			r.complain("make a store: %w", err)
+			return
+		}
+		r.change("append a store", func() error {
+			ctx := context.Background()
+			stream, err := r.store.OpenAppend(StreamOptions{})
+			if err != nil {
+				return err
+			}
+			if _, err = stream.Write(ctx, raw); err == nil {
+				err = stream.Flush(ctx)
+			}
+			if closed := stream.Close(ctx); err == nil && closed != nil {
+				r.complain("close of a stream that was committed: %w", closed)
+			}
+			return err
+		}, func(m *crashMark) { maps.Copy(m.model, want) })
+	},
 	"two appenders": func(r *faultRun) {
 		first, second := r.store.NewAppender(), r.store.NewAppender()
 		r.append(first, run(0, 20), 1)
@@ -368,6 +389,25 @@ func TestEveryFaultLeavesAWholeStore(t *testing.T) {
 	if refused.Load() < runs.Load()/2 || !testing.Short() && runs.Load() < 1000 {
 		t.Errorf("%d faults, and only %d refused a change", runs.Load(), refused.Load())
 	}
+}
+
+// mergedStore is the content of a store in whose file a merged segment stands behind
+// one that replaces a vector of it, and what the store holds.
+func mergedStore() (raw []byte, want map[uint64][]float32, err error) {
+	s, err := Create("b.rvf", CreateOptions{Dimension: 2}, Options{Files: newMemoryFiles()})
+	if err != nil {
+		return nil, nil, err
+	}
+	want = map[uint64][]float32{}
+	for i := range uint64(mergeWidth + 1) {
+		id := i % mergeWidth
+		want[id] = []float32{float32(i), float32(id)}
+		if _, err := s.Ingest(context.Background(), []uint64{id}, want[id]); err != nil {
+			return nil, nil, err
+		}
+	}
+	raw, err = viewContent(context.Background(), s.Current().Raw())
+	return raw, want, errors.Join(err, s.Close())
 }
 
 // faultErrors are the ways in which an operation fails.

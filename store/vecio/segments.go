@@ -14,9 +14,11 @@ import (
 // to the sink as they arrive. All other segments are skipped, but for those that
 // say what was deleted: the stream brings the rows of deleted vectors too, so that
 // it is refused if vectors are deleted in the state that it ends with. That is what
-// the last manifest says, or a journal behind it.
+// the last manifest says, or a journal behind it. The manifest also says which vector
+// segments count, and in which order; see segmentsDecoder.Order.
 //
-// Nothing is held but one header, one row and a batch.
+// Nothing is held but one header, one row, a batch, and the places of the vector
+// segments.
 type segmentsDecoder struct {
 	batch
 	options Options
@@ -27,6 +29,7 @@ type segmentsDecoder struct {
 	taken   uint64 // bytes of the payload
 	crc     uint32 // of these
 	deletes error  // what the last word on deletions was, if there are any
+	state   storeState
 
 	// A vector segment's payload.
 	prefix  [segments.VecPrefixSize]byte
@@ -35,8 +38,11 @@ type segmentsDecoder struct {
 	row     []byte // the beginning of a row that a chunk's end cut
 
 	// Fields of a manifest's or a journal's payload.
-	directory [4]byte // entries of a manifest's directory
-	deleted   [4]byte // deleted ids of a manifest, entries of a journal
+	epoch     [4]byte      // of a manifest
+	directory [4]byte      // entries of a manifest's directory
+	deleted   [4]byte      // deleted ids of a manifest, entries of a journal
+	identity  [4 + 16]byte // the marker of a manifest's identity, and the file's id
+	entry     []byte       // the beginning of a directory entry
 }
 
 // Where the format puts the fields that say whether vectors were deleted.
@@ -54,20 +60,32 @@ func (d *segmentsDecoder) Format() Format { return Segments }
 func (d *segmentsDecoder) Settle() error  { return d.failed }
 func (d *segmentsDecoder) EndLine() error { return d.failed }
 
-// Committable is false from a vector segment's header to its verified end, and
-// while rows of deleted vectors may be among those handed on.
+// Committable is false from a vector segment's header to its verified end, while
+// rows of deleted vectors may be among those handed on, and in a store, of which
+// only the end tells what counts.
 func (d *segmentsDecoder) Committable() bool {
-	return d.deletes == nil && (!d.inside || d.segment.Type != segments.TypeVec)
+	return d.unsettled() == nil && !d.state.open() && (!d.inside || d.segment.Type != segments.TypeVec)
 }
 
-// Unfinished counts from where vectors were deleted, if they still are.
+// unsettled is why the stream cannot end here.
+func (d *segmentsDecoder) unsettled() error {
+	if d.deletes != nil {
+		return d.deletes
+	}
+	return d.state.doubt
+}
+
+// Unfinished counts from what keeps the stream from ending, if anything does.
 func (d *segmentsDecoder) Unfinished() int64 {
 	unfinished := int64(len(d.header)) + int64(d.taken)
-	if deletes := (*RecordError)(nil); errors.As(d.deletes, &deletes) {
-		unfinished += d.offset - deletes.Offset
+	if cause := (*RecordError)(nil); errors.As(d.unsettled(), &cause) {
+		unfinished += d.offset - cause.Offset
 	}
 	return unfinished
 }
+
+// Order implements Ordered.
+func (d *segmentsDecoder) Order() ([]Run, int64) { return d.state.runs(d.count), d.count }
 
 func (d *segmentsDecoder) Write(p []byte) (int, error) { return d.push(p, d.decode) }
 
@@ -80,7 +98,7 @@ func (d *segmentsDecoder) Finish() error {
 	case len(d.header) > 0:
 		d.failed = d.fail("the stream ends inside a segment header")
 	default:
-		d.failed = d.deletes
+		d.failed = d.unsettled()
 	}
 	return d.failed
 }
@@ -129,9 +147,16 @@ func (d *segmentsDecoder) beginSegment() error {
 	}
 	d.segment, d.inside = header, true
 	d.taken, d.crc, d.left = 0, 0, 0
-	d.row = d.row[:0]
+	d.row, d.entry = d.row[:0], d.entry[:0]
+	clear(d.identity[:])
 	if !d.judged() {
 		return nil
+	}
+	switch header.Type {
+	case segments.TypeVec:
+		d.state.begin(d.offset, header, d.count)
+	case segments.TypeManifest:
+		d.state.named = d.state.named[:0]
 	}
 	hash := header.ContentHash
 	if header.ChecksumAlgorithm != segments.ChecksumRuntime ||
@@ -166,17 +191,48 @@ func (d *segmentsDecoder) payload(p []byte) error {
 	d.crc = crc32.Update(d.crc, crc32.IEEETable, p)
 	switch d.segment.Type {
 	case segments.TypeVec:
+		if d.unvouched() {
+			return nil
+		}
 		return d.vectors(p)
 	case segments.TypeJournal:
 		d.capture(d.deleted[:], 0, p)
 	case segments.TypeManifest:
-		d.capture(d.directory[:], manifestDirectoryCount, p)
-		if d.taken+uint64(len(p)) > manifestDirectory {
-			d.capture(d.deleted[:], d.manifestDeletedCount(), p)
-		}
+		d.manifest(p)
 	}
 	return nil
 }
+
+// manifest takes the next bytes of a manifest's payload.
+func (d *segmentsDecoder) manifest(p []byte) {
+	d.capture(d.epoch[:], 0, p)
+	d.capture(d.directory[:], manifestDirectoryCount, p)
+	end := d.taken + uint64(len(p))
+	if end <= manifestDirectory {
+		return
+	}
+	from, to := max(d.taken, manifestDirectory), min(end, d.manifestDeletedCount())
+	for from < to {
+		n := min(to-from, uint64(directoryEntrySize-len(d.entry)))
+		d.entry = append(d.entry, p[from-d.taken:from-d.taken+n]...)
+		from += n
+		if len(d.entry) < directoryEntrySize {
+			break
+		}
+		d.state.name(d.entry)
+		d.entry = d.entry[:0]
+	}
+	if end > d.manifestDeletedCount() {
+		d.capture(d.deleted[:], d.manifestDeletedCount(), p)
+	}
+	if end > d.manifestDeletedCount()+4 {
+		d.capture(d.identity[:], d.manifestDeletedCount()+4+8*uint64(binary.LittleEndian.Uint32(d.deleted[:])), p)
+	}
+}
+
+// unvouched tells a vector segment without a hash. Its rows are passed over; it is
+// refused if it counts.
+func (d *segmentsDecoder) unvouched() bool { return d.segment.ContentHash == [16]byte{} }
 
 // manifestDeletedCount is where a manifest's payload counts its deleted ids.
 func (d *segmentsDecoder) manifestDeletedCount() uint64 {
@@ -284,6 +340,10 @@ func (d *segmentsDecoder) endSegment() error {
 
 func (d *segmentsDecoder) judge() error {
 	id, kind := d.segment.ID, d.segment.Type
+	if kind == segments.TypeVec && d.unvouched() {
+		d.state.end(d.count, d.fail("segment %d (%s) has no content hash, so that nothing vouches for it", id, kind))
+		return nil
+	}
 	if segments.ContentHashOfCRC(d.crc) != d.segment.ContentHash {
 		if d.segment.ContentHash == [16]byte{} {
 			return d.fail("segment %d (%s) has no content hash, so that nothing vouches for it", id, kind)
@@ -291,11 +351,14 @@ func (d *segmentsDecoder) judge() error {
 		return d.fail("segment %d (%s) is damaged: its content hash does not match", id, kind)
 	}
 	switch kind {
+	case segments.TypeVec:
+		d.state.end(d.count, nil)
 	case segments.TypeManifest:
 		if d.taken < manifestDirectory || d.taken < d.manifestDeletedCount()+4 {
 			return d.fail("segment %d (%s) is too short", id, kind)
 		}
 		d.deletes = nil
+		d.state.settle(binary.LittleEndian.Uint32(d.epoch[:]), d.identity)
 		if deleted := binary.LittleEndian.Uint32(d.deleted[:]); deleted > 0 {
 			d.deletes = d.fail("segment %d (%s) lists %d deleted vectors, which appending would bring back; compact the store first", id, kind, deleted)
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"rvffs/segments"
@@ -88,7 +89,7 @@ func TestSegments(t *testing.T) {
 		"version":           {stream: segment(1, segments.TypeVec, nil, func(h *segments.Header) { h.Version = 2 }), reason: "version"},
 		"padding":           {stream: join(other, make([]byte, 64)), offset: int64(len(other)), reason: "padding"},
 		"damaged":           {stream: damaged, row: 2, reason: "content hash does not match"},
-		"no hash":           {stream: vecSegment(1, 1, []uint64{3}, floats(1), unset), row: 1, reason: "no content hash"},
+		"no hash":           {stream: vecSegment(1, 1, []uint64{3}, floats(1), unset), reason: "no content hash"},
 		"wire dialect":      {stream: vecSegment(1, 1, []uint64{3}, floats(1), func(h *segments.Header) { h.ContentHash[9] ^= 4 }), reason: "not of the runtime dialect"},
 		"SHAKE":             {stream: vecSegment(1, 1, []uint64{3}, floats(1), func(h *segments.Header) { h.ChecksumAlgorithm = 2 }), reason: "not of the runtime dialect"},
 		"compressed":        {stream: vecSegment(1, 1, []uint64{3}, floats(1), func(h *segments.Header) { h.Compression = 2 }), reason: "compressed"},
@@ -145,26 +146,108 @@ func TestSegmentsValues(t *testing.T) {
 	}
 }
 
-// Rows arrive before their segment ends, but may be committed only behind it.
+// Rows arrive before their segment ends, but may be committed only behind it, and those
+// of a store only where it ends.
 func TestSegmentsCommittable(t *testing.T) {
 	t.Parallel()
-	stream := append(manifestSegment(1, 0), vecSegment(2, 1, []uint64{1, 2}, floats(3, 4))...)
-	vec := len(manifestSegment(1, 0)) + segments.HeaderSize
-	sink := &collector{}
-	d := NewDecoder(Segments, sink, Options{})
-	for i := range stream {
-		if _, err := d.Write(stream[i : i+1]); err != nil {
-			t.Fatal(err)
+	vector := vecSegment(2, 1, []uint64{1, 2}, floats(3, 4))
+	for _, front := range [][]byte{nil, manifestSegment(1, 0)} {
+		stream := slices.Concat(front, vector)
+		vec := len(front) + segments.HeaderSize
+		sink := &collector{}
+		d := NewDecoder(Segments, sink, Options{})
+		for i := range stream {
+			if _, err := d.Write(stream[i : i+1]); err != nil {
+				t.Fatal(err)
+			}
+			want := i+1 < vec || i+1 == len(stream)
+			if front != nil {
+				want = i+1 < len(front)
+			}
+			if d.Committable() != want {
+				t.Fatalf("after %d bytes committable is %v", i+1, !want)
+			}
+			if rows := min(max(0, i+1-vec-segments.VecPrefixSize)/12, 2); len(sink.ids) != rows {
+				t.Fatalf("after %d bytes %d rows", i+1, len(sink.ids))
+			}
 		}
-		if want := i+1 < vec || i+1 == len(stream); d.Committable() != want {
-			t.Fatalf("after %d bytes committable is %v", i+1, !want)
+		if d.Unfinished() != 0 {
+			t.Error("unfinished at the end of a segment")
 		}
-		if rows := min(max(0, i+1-vec-segments.VecPrefixSize)/12, 2); len(sink.ids) != rows {
-			t.Fatalf("after %d bytes %d rows", i+1, len(sink.ids))
+		if front == nil {
+			continue
+		}
+		end := manifestOf(t, stream, 9, len(front))
+		if _, err := d.Write(end); err != nil || d.Committable() || d.Unfinished() != 0 || d.Finish() != nil {
+			t.Errorf("behind a manifest: %v, committable %t", err, d.Committable())
 		}
 	}
-	if d.Unfinished() != 0 {
-		t.Error("unfinished at the end of a segment")
+}
+
+// manifestOf is a manifest that names the segments at these offsets of a stream.
+func manifestOf(t *testing.T, stream []byte, epoch uint32, offsets ...int) []byte {
+	t.Helper()
+	m := segments.Manifest{Epoch: epoch, Dimension: 1}
+	for _, offset := range offsets {
+		h, err := segments.ParseHeader(stream[offset:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Directory = append(m.Directory, segments.DirectoryEntry{SegmentID: h.ID, Offset: int64(offset), PayloadLength: h.PayloadLength, Type: h.Type})
+	}
+	return segment(99, segments.TypeManifest, m.Encode())
+}
+
+// The last manifest of a store says which segments count, and in which order.
+func TestSegmentsOrder(t *testing.T) {
+	t.Parallel()
+	one, two, three := vecSegment(1, 1, []uint64{1, 2}, floats(1, 2)), vecSegment(2, 1, []uint64{3}, floats(3)), vecSegment(3, 1, []uint64{4, 5, 6}, floats(4, 5, 6))
+	unvouched := vecSegment(4, 1, []uint64{7}, floats(nan), func(h *segments.Header) { h.ContentHash = [16]byte{} })
+	base := slices.Concat(one, two, three)
+	at := []int{0, len(one), len(one) + len(two)}
+	later := func(stream []byte, epoch uint32, offsets ...int) []byte {
+		return slices.Concat(stream, manifestOf(t, stream, epoch, offsets...))
+	}
+	withDead := slices.Concat(one, unvouched, two)
+	for name, c := range map[string]struct {
+		stream []byte
+		order  []Run // nil: as they came
+		bad    bool  // nothing vouches for what counts
+	}{
+		"no manifest":                      {stream: base},
+		"all, in their order":              {stream: later(base, 1, at...)},
+		"none":                             {stream: later(base, 1), order: []Run{}},
+		"the last first":                   {stream: later(base, 1, at[2], at[0], at[1]), order: []Run{{3, 3}, {0, 3}}},
+		"one is dead":                      {stream: later(base, 1, at[0], at[2]), order: []Run{{0, 2}, {3, 3}}},
+		"the last manifest counts":         {stream: later(later(base, 1, at[2]), 2, at[1], at[0]), order: []Run{{2, 1}, {0, 2}}},
+		"rows behind it count":             {stream: slices.Concat(later(base, 1, at[2]), one), order: []Run{{3, 5}}},
+		"a restated state":                 {stream: later(later(base, 1, at[2]), 1, at[2]), order: []Run{{3, 3}}},
+		"another place than it was":        {stream: slices.Concat(two, later(base, 1, at[2], at[0]))},
+		"a store behind another":           {stream: slices.Concat(later(base, 5, at[2]), later(base, 1, at[1]))},
+		"named twice":                      {stream: later(base, 1, at[2], at[2])},
+		"what is dead needs no hash":       {stream: later(withDead, 1, 0, len(one)+len(unvouched))},
+		"what counts does":                 {stream: later(withDead, 1, 0, len(one)), bad: true},
+		"and what may":                     {stream: slices.Concat(later(base, 1, at...), unvouched), bad: true},
+		"or may in a store behind another": {stream: slices.Concat(later(base, 5, at[2]), unvouched, later(base, 1, at[1])), bad: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, most := range []int{1, 30, len(c.stream)} {
+				d := NewDecoder(Auto, &collector{}, Options{})
+				for piece := range slices.Chunk(c.stream, most) {
+					if _, err := d.Write(piece); err != nil {
+						t.Fatal(err)
+					}
+				}
+				order, _ := d.(Ordered).Order()
+				if err := d.Finish(); (err != nil) != c.bad || c.bad && !strings.Contains(err.Error(), "no content hash") {
+					t.Fatalf("%v", err)
+				}
+				if !c.bad && (!slices.Equal(order, c.order) || (order == nil) != (c.order == nil)) {
+					t.Errorf("in pieces of %d: %v, want %v", most, order, c.order)
+				}
+			}
+		})
 	}
 }
 
@@ -203,7 +286,7 @@ func TestSegmentsDeletionsAreJudgedWhereTheStreamEnds(t *testing.T) {
 		{journal, len(journal), false},
 		{manifest, len(manifest), false},
 		{again[:100], len(manifest) + 100, false},
-		{again[100:], 0, true},
+		{again[100:], 0, true}, // the manifests name what is not there: this is no store
 	} {
 		if _, err := d.Write(part.bytes); err != nil {
 			t.Fatal(err)

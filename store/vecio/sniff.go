@@ -146,6 +146,14 @@ func (d *autoDecoder) Format() Format {
 
 func (d *autoDecoder) Committable() bool { return d.inner == nil || d.inner.Committable() }
 
+// Order implements Ordered for a stream that turns out to be so.
+func (d *autoDecoder) Order() ([]Run, int64) {
+	if ordered, is := d.inner.(Ordered); is {
+		return ordered.Order()
+	}
+	return nil, 0
+}
+
 func (d *autoDecoder) Unfinished() int64 {
 	if d.inner == nil {
 		return int64(len(d.held))

@@ -72,6 +72,18 @@ type Decoder interface {
 	Format() Format
 }
 
+// Run is a run of the rows of a stream, numbered from 0.
+type Run struct{ First, Count int64 }
+
+// Ordered is a decoder whose stream may say in the end which of its rows count, and
+// in which order they replace each other.
+type Ordered interface {
+	// Order lists the rows that count, as far as the stream has come, in the order in
+	// which they do; nil stands for all of them as they were handed on. It tells the
+	// number of rows as well that were.
+	Order() ([]Run, int64)
+}
+
 // Options change what a decoder accepts.
 type Options struct {
 	// AllowNonFinite lets NaN and infinities pass: in binary formats, as the words

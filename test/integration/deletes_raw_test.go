@@ -47,3 +47,18 @@ func TestRawOfAStoreWithDeletions(t *testing.T) {
 		}
 	}
 }
+
+// TestRawOfAStoreOfManyCommits copies a store in whose file merged segments stand behind
+// those that replace some of their vectors.
+func TestRawOfAStoreOfManyCommits(t *testing.T) {
+	t.Parallel()
+	m := serve(t, folder(t, map[string][]byte{"from.rvf": rawfile.NewBuilder("from", 2).Bytes, "to.rvf": rawfile.NewBuilder("to", 2).Bytes}))
+	shell(t, `for i in $(seq 0 99); do echo "{\"id\":$((i % 34)),\"vector\":[$i,1]}" > "$1/vectors.append"; done
+		cp "$1/raw" "$2/vectors.append"`, m.path("from.rvf"), m.path("to.rvf"))
+	sorted := func(name string) string {
+		return run(t, "sort", m.path(name, "vectors", "vectors.jsonl"))
+	}
+	if from, to := sorted("from.rvf"), sorted("to.rvf"); from != to {
+		t.Errorf("the copy holds\n%s\nthe store\n%s", to, from)
+	}
+}
