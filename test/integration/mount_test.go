@@ -204,7 +204,8 @@ func TestUnmountCommits(t *testing.T) {
 // left does not stand in the way for long.
 func TestMountOverADeadOne(t *testing.T) {
 	t.Parallel()
-	m := smallStore(t)
+	// Nothing may be committed in the middle, however long the machine takes.
+	m := smallStore(t, "--flush-interval=1h")
 	want := model{3: {7, 8, 9}}
 	want.put(dimension3)
 	if err := pour(m.path("store.rvf", "vectors.append"), rawRows(want[3])); err != nil {

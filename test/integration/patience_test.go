@@ -26,8 +26,8 @@ type gate struct {
 	waiting chan struct{} // one for each that has come to the closed gate
 }
 
-func newGate() *gate {
-	g := &gate{open: make(chan struct{}), waiting: make(chan struct{}, 1000)}
+func newGate(prefix string) *gate {
+	g := &gate{prefix: prefix, open: make(chan struct{}), waiting: make(chan struct{}, 1000)}
 	close(g.open)
 	return g
 }
@@ -116,12 +116,12 @@ func (f *slowFile) Release(ctx context.Context) syscall.Errno {
 	return f.FileHandle.(nodefs.FileReleaser).Release(ctx)
 }
 
-// mountSlowly shows a folder as one on a slow disk.
-func mountSlowly(t *testing.T, dir string) (string, *gate) {
+// mountSlowly shows a folder as one on a disk that is slow where names have a prefix.
+func mountSlowly(t *testing.T, dir, prefix string) (string, *gate) {
 	t.Helper()
 	_, err := os.Stat("/dev/fuse")
 	demand(t, "FUSE", err)
-	g := newGate()
+	g := newGate(prefix)
 	root := &nodefs.LoopbackRoot{Path: dir}
 	root.RootNode = &slowDisk{LoopbackNode: nodefs.LoopbackNode{RootData: root}, gate: g}
 	point := t.TempDir()
@@ -156,7 +156,7 @@ func TestKilledProgramsDieOnASlowDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	slow, g := mountSlowly(t, dir)
+	slow, g := mountSlowly(t, dir, "")
 	m := serve(t, slow)
 	t.Cleanup(func() { m.stop() }) // before the slow disk goes
 	for _, command := range [][]string{
@@ -212,7 +212,7 @@ func TestTimeoutEndsAListing(t *testing.T) {
 	t.Parallel()
 	demandProgram(t, "timeout")
 	dir := folder(t, map[string][]byte{"a.rvf": nil, "b.rvf": nil})
-	slow, g := mountSlowly(t, dir)
+	slow, g := mountSlowly(t, dir, "")
 	m := serve(t, slow)
 	t.Cleanup(func() { m.stop() })
 	g.shut()

@@ -29,8 +29,7 @@ func TestManyWaitForOneSlowDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	slow, g := mountSlowly(t, dir)
-	g.prefix = "slow"
+	slow, g := mountSlowly(t, dir, "slow")
 	m := serve(t, slow, "--verify=never")
 	t.Cleanup(func() { m.stop() })
 	var reading sync.WaitGroup
