@@ -41,6 +41,9 @@ type Options struct {
 	AllowOther bool
 	// DisableAttributes switches extended attributes off, for fast `ls -l`.
 	DisableAttributes bool
+	// DisableLists keeps access control lists from the kernel, which then asks for none
+	// and goes by modes alone. What is opened is judged by them all the same.
+	DisableLists bool
 	// Flags are passed on as they are: noexec and the like. Devices and set-user-id
 	// bits never count.
 	Flags []string
@@ -100,8 +103,8 @@ func (o Options) settings(root *folderNode) *nodefs.Options {
 			MaxWrite:                requestSize,
 			MaxBackground:           mostWaiting,
 			MaxInflightRequestBytes: int(o.RequestMemory),
-			IgnoreSecurityLabels:    !o.AllowOther, // access control lists are among them
-			EnableAcl:               o.AllowOther,
+			IgnoreSecurityLabels:    !o.lists(), // access control lists are among them
+			EnableAcl:               o.lists(),
 			DisableXAttrs:           o.DisableAttributes,
 			FsName:                  o.Source,
 			Name:                    TypeName,
@@ -120,6 +123,10 @@ func (o Options) settings(root *folderNode) *nodefs.Options {
 	}
 	return settings
 }
+
+// lists says whether the kernel is told of access control lists. The owner of a mount
+// for himself needs none.
+func (o Options) lists() bool { return o.AllowOther && !o.DisableLists }
 
 // controlText makes a text of the control folder for the one who asks.
 type controlText func(ctx context.Context) []byte

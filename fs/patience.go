@@ -56,7 +56,7 @@ func newPatience(inner fuse.RawFileSystem) *patience {
 
 // mountPatiently is go-fuse's Mount with patience.
 func mountPatiently(mountPoint string, root nodefs.InodeEmbedder, settings *nodefs.Options) (*fuse.Server, error) {
-	server, err := fuse.NewServer(newPatience(withMasks{nodefs.NewNodeFS(root, settings)}), mountPoint, &settings.MountOptions)
+	server, err := fuse.NewServer(&withRootList{RawFileSystem: newPatience(withMasks{nodefs.NewNodeFS(root, settings)})}, mountPoint, &settings.MountOptions)
 	if err != nil {
 		return nil, err
 	}

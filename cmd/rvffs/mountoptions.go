@@ -18,6 +18,7 @@ type mountOptions struct {
 	readOnly       bool
 	allowOther     bool
 	noAttributes   bool
+	noLists        bool
 	allowNonFinite bool
 	compressImages bool
 	strictHashes   bool
@@ -83,6 +84,8 @@ func (o *mountOptions) set(option string) error {
 		o.allowOther = true
 	case option == "noxattr":
 		o.noAttributes = true
+	case option == "noacl":
+		o.noLists = true
 	case option == "allow_nonfinite":
 		o.allowNonFinite = true
 	case option == "compress_images":
@@ -142,7 +145,7 @@ func (o *mountOptions) arguments() []string {
 	}
 	for flag, set := range map[string]bool{
 		"--compress-images": o.compressImages, "--strict-hashes": o.strictHashes,
-		"--read-only": o.readOnly, "--allow-other": o.allowOther, "--allow-nonfinite": o.allowNonFinite, "--options=noxattr": o.noAttributes,
+		"--read-only": o.readOnly, "--allow-other": o.allowOther, "--allow-nonfinite": o.allowNonFinite, "--options=noxattr": o.noAttributes, "--options=noacl": o.noLists,
 	} {
 		if set {
 			arguments = append(arguments, flag)

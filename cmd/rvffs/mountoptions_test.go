@@ -29,7 +29,7 @@ func TestMountOptions(t *testing.T) {
 	}{
 		{name: "as the mount program calls", list: "rw,user=root,exec,suid,dev,nofail,_netdev,x-systemd.automount,defaults"},
 		{name: "read-only", list: "ro", change: func(o *mountOptions) { o.readOnly = true }},
-		{name: "others", list: "allow_other,noxattr", change: func(o *mountOptions) { o.allowOther, o.noAttributes = true, true }},
+		{name: "others", list: "allow_other,noxattr,noacl", change: func(o *mountOptions) { o.allowOther, o.noAttributes, o.noLists = true, true, true }},
 		{name: "kernel", list: "noexec,nosuid", change: func(o *mountOptions) { o.kernel = []string{"noexec", "nosuid"} }},
 		{name: "values", list: "dimension=384,flush_bytes=1MiB,flush_interval=1s,log_level=debug,log_file=/x,fsname=s", change: func(o *mountOptions) {
 			o.dimension, o.flushBytes, o.flushInterval, o.logLevel, o.logFile, o.source = 384, 1<<20, time.Second, "debug", "/x", "s"

@@ -357,6 +357,30 @@ func TestAccessListsCount(t *testing.T) {
 	}
 }
 
+// TestAccessListsCountForOpens: where the kernel is told of no lists, its own decision
+// by the mode is not the last word.
+func TestAccessListsCountForOpens(t *testing.T) {
+	t.Parallel()
+	list := aclOf([3]uint32{aclUserObj, 6, aclNobody}, [3]uint32{aclUser, 6, bob}, [3]uint32{aclGroupObj, 0, aclNobody},
+		[3]uint32{aclMask, 6, aclNobody}, [3]uint32{aclOther, 0, aclNobody})
+	for _, option := range []string{"noacl", "noxattr"} {
+		m := commons(t, []planted{{
+			name: "s.rvf", owner: alice, group: team, mode: 0o660, content: rawfile.NewBuilder("listed", 3).Vec(dimension3).Manifest().Bytes,
+			attributes: map[string][]byte{accessAttribute: list},
+		}}, "-o", option)
+		hers, member := newPerson(t, alice), newPerson(t, carol, team)
+		for _, one := range []task{
+			{Verb: "read", Args: words{m.path("s.rvf", "raw")}}, {Verb: "list", Args: words{m.path("s.rvf")}},
+			{Verb: "ask", Args: words{m.path("s.rvf", "query"), `{"vector":[1,2,3]}`}},
+			{Verb: "write", Args: words{m.path("s.rvf", "vectors.append"), "[1,2,3]\n"}},
+			{Verb: "write", Args: words{m.path("s.rvf", "ctl"), "flush\n"}},
+		} {
+			hers.must(one.Verb, one.Args...)
+			member.cannot(one.Verb, one.Args, syscall.EACCES)
+		}
+	}
+}
+
 // TestRightsAreAskedAtEachOpen takes rights away where the mount does not see it, on
 // the store's file or on the folder that it lies in, of files that the kernel knows.
 func TestRightsAreAskedAtEachOpen(t *testing.T) {
