@@ -124,6 +124,8 @@ func (s *Store) rename(ctx context.Context, target *Folder, newName string) erro
 		c.show(t, func() { c.settle(&s.place) })
 		return err
 	}
+	c.outdate(t, from)
+	c.outdate(t, to)
 	found := t.facts(from)
 	oldFolder, oldName := split(from)
 	newFolder, _ := split(to)
@@ -188,6 +190,8 @@ func (c *Catalog) renameFolder(ctx context.Context, folder, target *Folder, newN
 		c.show(t, func() { c.settle(&folder.place) })
 		return from, former, err
 	}
+	c.outdate(t, from)
+	c.outdate(t, to)
 	c.show(t.moved(from, to), func() {
 		if former.folders[oldName] == folder {
 			delete(former.folders, oldName)

@@ -160,7 +160,7 @@ func (c *Catalog) tryReread(ctx context.Context, f *Folder, name string, parent 
 	}
 	defer c.naming.Give()
 	c.mu.Lock()
-	t, folder, key, derivedIn := c.tree, f.place.path(), lookKey{f.identity, name}, ""
+	t, folder, derivedIn := c.tree, f.place.path(), ""
 	if parent != nil {
 		derivedIn = parent.place.path()
 	}
@@ -172,6 +172,7 @@ func (c *Catalog) tryReread(ctx context.Context, f *Folder, name string, parent 
 	if !known || f == c.root && name == ControlFolder {
 		return nil, nil
 	}
+	key := lookKey{keyOf(&facts{info: scan.info}), name}
 	results, err := lookNow(ctx, &c.late, []lookKey{key}, c.patience, func() looker[nameFound] {
 		return &nameLooker{ctx: ctx, folder: f, name: name, former: scan.stores[name]}
 	})
@@ -185,6 +186,7 @@ func (c *Catalog) tryReread(ctx context.Context, f *Folder, name string, parent 
 	if now.err != nil || now.nothing() && !scan.has(name) {
 		return nil, now.err
 	}
+	c.outdate(t, join(folder, name))
 	c.show(t.edited(edit{folder, name, now.standsAt, derivedIn}), func() {})
 	return nil, nil
 }
@@ -209,6 +211,14 @@ func (l *nameLooker) look(int) nameFound {
 }
 
 func (l *nameLooker) close() {}
+
+// outdate has what stands at a path looked at again by those who look too long.
+func (c *Catalog) outdate(t *tree, full string) {
+	folder, name := split(full)
+	if scan, known := t.scans[folder]; known {
+		c.late.outdate(keyOf(&facts{info: scan.info}), name)
+	}
+}
 
 // show makes a tree the newest, together with changes of places. The caller holds the
 // turn.

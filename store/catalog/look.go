@@ -29,8 +29,9 @@ type lateLooks struct {
 }
 
 type lateLook struct {
-	over   chan struct{} // closed when result is valid
-	result any
+	over     chan struct{} // closed when result is valid
+	result   any
+	outdated bool // this process has changed what was looked at
 }
 
 // claim gives what came late of a look, and forgets it; and the look itself while that
@@ -45,9 +46,24 @@ func (l *lateLooks) claim(key lookKey) (result any, under *lateLook) {
 	select {
 	case <-look.over:
 		delete(l.looks, key)
+		if look.outdated {
+			return nil, nil
+		}
 		return look.result, nil
 	default:
 		return nil, look
+	}
+}
+
+// outdate notes that this process has changed what stands at a name of a folder: looks
+// at it, and at the folder, that began before say nothing of it.
+func (l *lateLooks) outdate(folder fileKey, name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for key, look := range l.looks {
+		if key.folder == (fileKey{}) || key.folder == folder && (key.name == name || key.name == ".") {
+			look.outdated = true
+		}
 	}
 }
 
@@ -64,13 +80,15 @@ func (l *lateLooks) over(key lookKey) chan struct{} {
 }
 
 // leave notes that nobody waits for a look any more.
-func (l *lateLooks) leave(key lookKey) {
+func (l *lateLooks) leave(key lookKey) *lateLook {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.looks == nil {
 		l.looks = map[lookKey]*lateLook{}
 	}
-	l.looks[key] = &lateLook{over: make(chan struct{})}
+	look := &lateLook{over: make(chan struct{})}
+	l.looks[key] = look
+	return look
 }
 
 // room says whether another look at what is in a folder may come late.
@@ -106,13 +124,11 @@ func (l *lateLooks) forget() {
 }
 
 // came takes what a look found that nobody waits for.
-func (l *lateLooks) came(key lookKey, result any) {
+func (l *lateLooks) came(look *lateLook, result any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if look := l.looks[key]; look != nil {
-		look.result = result
-		close(look.over)
-	}
+	look.result = result
+	close(look.over)
 }
 
 // looked is what a look found; not known if that will only be told later.
@@ -139,6 +155,7 @@ type round[T any] struct {
 	left    int // whose results are not there
 	results []looked[T]
 	since   map[int]time.Time // the looks that are under way
+	given   map[int]*lateLook // those that nobody waits for any more
 	over    chan struct{}     // closed when none is left
 }
 
@@ -174,7 +191,7 @@ func lookNow[T any](ctx context.Context, late *lateLooks, keys []lookKey, within
 func newRound[T any](ctx context.Context, late *lateLooks, keys []lookKey, makeLooker func() looker[T]) *round[T] {
 	r := &round[T]{
 		ctx: ctx, late: late, keys: keys, make: makeLooker, left: len(keys),
-		results: make([]looked[T], len(keys)), since: map[int]time.Time{}, over: make(chan struct{}),
+		results: make([]looked[T], len(keys)), since: map[int]time.Time{}, given: map[int]*lateLook{}, over: make(chan struct{}),
 	}
 	if r.left == 0 {
 		close(r.over)
@@ -235,9 +252,9 @@ func (r *round[T]) put(i int, found T) bool {
 	defer r.mu.Unlock()
 	if _, awaited := r.since[i]; !awaited {
 		if r.ctx.Err() != nil {
-			r.late.came(r.keys[i], nil) // it was cut short
+			r.late.came(r.given[i], nil) // it was cut short
 		} else {
-			r.late.came(r.keys[i], found)
+			r.late.came(r.given[i], found)
 		}
 		return false
 	}
@@ -266,7 +283,7 @@ func (r *round[T]) giveUp(before time.Time) {
 			continue
 		}
 		delete(r.since, i)
-		r.late.leave(r.keys[i])
+		r.given[i] = r.late.leave(r.keys[i])
 		stopped++
 		r.settle(i, looked[T]{})
 	}
@@ -288,7 +305,7 @@ func (r *round[T]) end() {
 	defer r.mu.Unlock()
 	for i := range r.since {
 		delete(r.since, i)
-		r.late.leave(r.keys[i])
+		r.given[i] = r.late.leave(r.keys[i])
 	}
 	r.next = len(r.keys)
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
+	"time"
 
 	"rvffs/store"
 	"rvffs/store/vecio"
@@ -214,4 +216,65 @@ func TestReplacedFolder(t *testing.T) {
 		t.Errorf("under its new name the former one shows %v", identity.FileID)
 	}
 	p.shows(p.find("former/x").Folder, "b.rvf")
+}
+
+// TestMovesBesideLateLooks renames a folder while those who read folders lose their
+// patience at once. What they find too late says nothing of what was renamed since: by
+// either name the folder is always the same object, or is not there.
+func TestMovesBesideLateLooks(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	p := newPlace(t, map[string][]byte{"team/a.rvf": person(1, 0), "team/sub/b.rvf": person(2, 0), "c.rvf": person(3, 0)}, Options{})
+	p.catalog.patience = 20 * time.Microsecond
+	root, team, sub := p.catalog.Root(), p.find("team").Folder, p.find("team/sub").Folder
+	a, b := p.find("team/a.rvf").Store, p.find("team/sub/b.rvf").Store
+	over := make(chan struct{})
+	var looking sync.WaitGroup
+	loop := func(look func()) {
+		looking.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				default:
+					look()
+				}
+			}
+		})
+	}
+	loop(func() {
+		p.age()
+		if _, err := root.List(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, name := range []string{"team", "crew"} {
+		loop(func() {
+			entry, err := root.Lookup(ctx, name)
+			if errors.Is(err, store.ErrNotFound) {
+				return
+			}
+			if err != nil || entry.Folder != team {
+				t.Errorf("%s is another one now, or %v", name, err)
+			}
+		})
+	}
+	loop(func() {
+		for in, of := range map[*Folder]string{team: "a.rvf", sub: "b.rvf"} {
+			entry, err := in.Lookup(ctx, of)
+			if err != nil || entry.Store != a && entry.Store != b {
+				t.Errorf("%s in a folder that is held is another one now, or %v", of, err)
+			}
+		}
+	})
+	rounds := 60
+	if testing.Short() {
+		rounds = 20
+	}
+	for range rounds {
+		p.rename(root, "team", root, "crew")
+		p.rename(root, "crew", root, "team")
+	}
+	close(over)
+	looking.Wait()
 }
