@@ -3,6 +3,7 @@ package segments
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math"
 )
 
@@ -90,6 +91,16 @@ func (h Header) Encode() [HeaderSize]byte {
 	binary.LittleEndian.PutUint32(b[56:], h.UncompressedLength)
 	binary.LittleEndian.PutUint32(b[60:], h.AlignmentPad)
 	return b
+}
+
+// BeginsSegment reports whether a file begins with the header of a segment.
+func BeginsSegment(r io.ReaderAt) bool {
+	var b [HeaderSize]byte
+	if readFull(r, b[:], 0) != nil {
+		return false
+	}
+	_, err := ParseHeader(b[:])
+	return err == nil
 }
 
 // Segment is a header and the place in the file where it stands.

@@ -85,6 +85,68 @@ func TestWriterThatLostItsPlaceChangesNothing(t *testing.T) {
 	}
 }
 
+// TestProgramWithoutTheLockBehindACompaction: the file is another one then, and shorter.
+func TestProgramWithoutTheLockBehindACompaction(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	files := newMemoryFiles()
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint64(50) {
+		ingest(t, s, []uint64{i % 2}, 1, 2)
+	}
+	a := s.NewAppender()
+	if err := a.Append(ctx, []uint64{5}, make([]byte, 8)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Compact(ctx); err != nil {
+		t.Fatal(err)
+	}
+	openPeer(t, files, "a.rvf").ingest(77, 1, 2)
+	if _, _, err := a.Commit(); !errors.Is(err, ErrLocked) {
+		t.Errorf("commit: %v", err)
+	}
+	if found := contents(t, s); found[77] == nil || len(found) != 3 {
+		t.Errorf("found %v", found)
+	}
+}
+
+// TestProgramThatWritesTheFileAnew is found out: one that puts other bytes into the very
+// file, no longer than they were.
+func TestProgramThatWritesTheFileAnew(t *testing.T) {
+	t.Parallel()
+	files := newMemoryFiles()
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ingest(t, s, []uint64{1}, 1, 2)
+	a := s.NewAppender()
+	if err := a.Append(context.Background(), []uint64{5}, make([]byte, 8)); err != nil {
+		t.Fatal(err)
+	}
+	other := bytes.Clone(files.content("a.rvf"))
+	copy(other[s.Current().state.Segment.Offset:], make([]byte, segments.HeaderSize))
+	files.names["a.rvf"].write(other, 0)
+	if _, _, err := a.Commit(); !errors.Is(err, ErrLocked) {
+		t.Errorf("commit: %v", err)
+	}
+	if bytes.Contains(files.content("a.rvf")[len(other):], []byte("SFVR")) && openAt(files) != 0 {
+		t.Errorf("the commit counts: epoch %d", openAt(files))
+	}
+}
+
+// openAt is the epoch that a new reader finds.
+func openAt(files *memoryFiles) uint32 {
+	s, err := OpenReadOnly("a.rvf", Options{Files: files})
+	if err != nil {
+		return 0
+	}
+	return s.Current().Epoch()
+}
+
 // TestCommitBesideAnotherIsNotAcknowledged lets a program without the lock commit at
 // each moment of a commit. The commit is acknowledged only if readers can see it:
 // what comes after the last look, when the lock is given back, cannot be known. What

@@ -75,11 +75,17 @@ func (s *Store) MoveInto(files FileSystem, name string, rename func() error, alo
 			return err
 		}
 		s.owe()
+		s.mu.Lock()
+		s.keeps = nil
+		s.mu.Unlock()
 		for _, tail := range tails {
 			moved := baseName(name) + strings.TrimPrefix(tail.File, baseName(former.name))
 			if err := along(tail.File, moved); err != nil {
 				return fmt.Errorf("%s stays behind: %w", tail.File, err)
 			}
+			s.mu.Lock()
+			s.keeps = append(s.keeps, moved)
+			s.mu.Unlock()
 		}
 		return errors.Join(s.payDirectory(), former.files.SyncDirectory(former.name))
 	})

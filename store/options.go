@@ -38,7 +38,8 @@ type Options struct {
 	// off, and was kept beside the store.
 	OnTail func(Tail)
 	// TailNames lists, for Tails, the names of files in the store's folder of which some
-	// may be kept tails; nil: they are looked for at each call.
+	// may be kept tails, besides those that this Store itself has kept; nil: they are
+	// looked for at each call.
 	TailNames func() []string
 	// OnCommit is called after each commit of this process, with no lock held.
 	OnCommit func(*Snapshot)

@@ -324,6 +324,87 @@ func TestRecoverByTheCutManifest(t *testing.T) {
 	}
 }
 
+// TestRemainsOfTwoManifestsSayNothing: a commit of which the manifest is damaged was one
+// all the same, and the beginning of a later manifest does not name what it brought.
+func TestRemainsOfTwoManifestsSayNothing(t *testing.T) {
+	t.Parallel()
+	files, s := tailStore(t)
+	damaged := encodedSegment(segments.TypeManifest, 52, (&segments.Manifest{Epoch: 2, Dimension: 2}).Encode())
+	damaged[len(damaged)-1] ^= 1
+	later := encodedSegment(segments.TypeManifest, 53, (&segments.Manifest{Epoch: 2, Dimension: 2, Deleted: []uint64{1, 2}}).Encode())
+	keepBehind(t, files, s, vecSegment(50, 9, 7), damaged, vecSegment(51, 9, 8), later[:len(later)-1])
+	results, err := s.Recover(context.Background(), RecoverOptions{})
+	if err != nil || describeRecovery(results[0]) != "2 recovered, 0 present, 0 deleted, 0 others; gone" {
+		t.Errorf("%+v, %v", results, err)
+	}
+}
+
+// TestRecoverDoesNotRepeatWhatAMergeCopied: a merge makes one segment of many, and its
+// rows may be older than others of the same commit.
+func TestRecoverDoesNotRepeatWhatAMergeCopied(t *testing.T) {
+	t.Parallel()
+	for _, cut := range []int{0, 20} {
+		files := newMemoryFiles()
+		s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []uint64
+		var vectors []float32
+		for i := range uint64(3) {
+			ingest(t, s, []uint64{i, 10 + i}, 1, float32(i), 1, float32(10+i))
+			ids, vectors = append(ids, i, 10+i), append(vectors, 1, float32(i), 1, float32(10+i))
+		}
+		merged := encodedSegment(segments.TypeVec, 51, vecPayload(ids, vectors))
+		keepBehind(t, files, s, vecSegment(50, 9, 1, 7), merged[:len(merged)-cut])
+		if _, err := s.Compact(context.Background()); err != nil { // by now nothing is left to compare it with
+			t.Fatal(err)
+		}
+		results, err := s.Recover(context.Background(), RecoverOptions{Cut: true})
+		if err != nil || len(results) != 1 || !results[0].Gone || results[0].Recovered != 2 {
+			t.Errorf("cut by %d: %+v, %v", cut, results, err)
+		}
+		if got := contentText(t, s); got != "0:1 1:9 2:1 7:9 10:1 11:1 12:1" {
+			t.Errorf("cut by %d: %s", cut, got)
+		}
+	}
+}
+
+// TestRecoverBesideACommit: what was judged by a state that is not the newest any more
+// is judged anew.
+func TestRecoverBesideACommit(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	files, s := tailStore(t)
+	keepBehind(t, files, s, vecSegment(50, 9, 1, 7))
+	session, err := s.writer.begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tails, err := s.KeptTails()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := s.planRecovery(ctx, s.Current(), tails[0], RecoverOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ingest(t, s, []uint64{1, 7}, 5, 1, 5, 7)
+	if _, err := plan.carryOut(ctx, session); !errors.Is(err, errSuperseded) {
+		t.Errorf("carried out: %v", err)
+	}
+	result, err := s.recoverTail(ctx, session, tails[0], RecoverOptions{})
+	if err = errors.Join(err, plan.file.Close(), s.writer.end(session)); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := describeRecovery(result), "0 recovered, 0 present, 0 deleted, 0 others; 2 "+doubtNewer+" [1 7]"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if got := contentText(t, s); got != "1:5 2:2 3:3 7:5" {
+		t.Error(got)
+	}
+}
+
 // TestRecoverOtherSegments brings images and what nobody understands back.
 func TestRecoverOtherSegments(t *testing.T) {
 	t.Parallel()
@@ -480,6 +561,21 @@ func TestRecoverNamedTails(t *testing.T) {
 	}
 	if results, err := s.Recover(ctx, RecoverOptions{}); err != nil || len(results) != 1 || contentText(t, s) != "1:1 2:2 3:3 10:9 11:9 12:9" {
 		t.Errorf("%+v, %v: %s", results, err, contentText(t, s))
+	}
+}
+
+// TestRecoverAddsNoRowsThatAreThere, nor such as stay out.
+func TestRecoverAddsNoRowsThatAreThere(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	files, s := tailStore(t)
+	keepBehind(t, files, s, vecSegment(50, 1, 1), vecSegment(51, 9, 2, 7))
+	ingest(t, s, []uint64{2}, 5, 2)
+	if _, err := s.Recover(ctx, RecoverOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if status, err := s.Status(ctx); err != nil || status.StoredRows != 5 || contentText(t, s) != "1:1 2:5 3:3 7:9" {
+		t.Errorf("%+v, %v: %s", status, err, contentText(t, s))
 	}
 }
 

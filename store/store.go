@@ -42,6 +42,7 @@ type Store struct {
 	seen    FileInfo // metadata that current was read under
 	tail    tailSeen
 	kept    *highestKept // nil while unknown
+	keeps   []string     // names of tails that this process has kept
 	owing   bool         // the file's name is not known to be durable
 	closed  bool
 }
@@ -212,7 +213,11 @@ func (s *Store) findState(file io.ReaderAt, size int64, options segments.FindOpt
 	options.Memory = charge.Set
 	state, err := segments.FindState(file, size, options)
 	if errors.Is(err, segments.ErrNoManifest) {
-		return nil, fmt.Errorf("%w: %w", ErrNotStore, err)
+		err = fmt.Errorf("%w: %w", ErrNotStore, err)
+		if segments.BeginsSegment(file) {
+			err = fmt.Errorf("%w; what is whole in it, rvffs recover brings back", err)
+		}
+		return nil, err
 	}
 	return state, err
 }

@@ -152,7 +152,15 @@ func (s *Store) Tails(ctx context.Context) ([]Tail, error) {
 	if s.options.TailNames != nil {
 		look = func() ([]Tail, error) {
 			at := s.location()
-			return ReadTails(at.files, at.name, s.options.TailNames())
+			s.mu.Lock()
+			names := slices.Clone(s.keeps)
+			s.mu.Unlock()
+			for _, name := range s.options.TailNames() {
+				if !slices.Contains(names, name) {
+					names = append(names, name)
+				}
+			}
+			return ReadTails(at.files, at.name, names)
 		}
 	}
 	kept, err := look()

@@ -99,7 +99,7 @@ func (w *writer) keepTail(ctx context.Context, file File, info tailInfo) error {
 		return err
 	}
 	s.mu.Lock()
-	s.kept = nil
+	s.kept, s.keeps = nil, append(s.keeps, baseName(name))
 	s.mu.Unlock()
 	if s.options.OnTail != nil {
 		info.Tail.File = baseName(name)

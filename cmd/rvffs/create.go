@@ -56,11 +56,16 @@ func printCreated(command *cobra.Command, asJSON bool, file string, identity sto
 	return err
 }
 
-// withStore runs f on the store in file.
+// withStore runs f on the store in file. What f's writing cannot leave where it is, and
+// keeps beside the store, people are told of.
 func withStore(file string, open func(string, store.Options) (*store.Store, error), f func(*store.Store) error) error {
-	s, err := open(file, store.Options{OnTail: func(tail store.Tail) {
+	return withOptions(file, open, store.Options{OnTail: func(tail store.Tail) {
 		_, _ = fmt.Fprintf(os.Stderr, "rvffs: %s: %s\n", file, tail.Tell(file))
-	}})
+	}}, f)
+}
+
+func withOptions(file string, open func(string, store.Options) (*store.Store, error), options store.Options, f func(*store.Store) error) error {
+	s, err := open(file, options)
 	if err != nil {
 		return err
 	}

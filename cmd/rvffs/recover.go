@@ -85,7 +85,7 @@ func recoverFile(command *cobra.Command, file string, metric segments.Metric, op
 		result.Tails, err = s.Recover(command.Context(), options)
 		return err
 	}
-	err := withStore(file, open, bringBack)
+	err := withOptions(file, open, store.Options{}, bringBack)
 	if !errors.Is(err, store.ErrNotStore) || options.Drop {
 		return result, err
 	}
@@ -101,7 +101,7 @@ func recoverFile(command *cobra.Command, file string, metric segments.Metric, op
 		return result, err
 	}
 	result.Rebuilt = true
-	return result, withStore(file, store.Open, bringBack)
+	return result, withOptions(file, store.Open, store.Options{}, bringBack)
 }
 
 func printRecovery(out io.Writer, r recovered, options store.RecoverOptions) error {

@@ -1,0 +1,250 @@
+package integration
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"rvffs/test/integration/peer"
+	"rvffs/test/integration/rawfile"
+)
+
+// tailsView is what status.json tells of vectors that no manifest names.
+type tailsView struct {
+	Tails []struct {
+		File       string
+		Kept       bool
+		Vectors    uint64
+		CutVectors uint64 `json:"cut_vectors"`
+	}
+}
+
+// hasTail checks what the folder of a store tells of its one tail.
+func hasTail(t *testing.T, folder, file string, kept bool, vectors uint64) {
+	t.Helper()
+	tails := must(decode[tailsView](filepath.Join(folder, "status.json")))(t).Tails
+	if len(tails) != 1 || tails[0].File != file || tails[0].Kept != kept || tails[0].Vectors != vectors {
+		t.Errorf("status.json tells of %+v, want %d vectors in %s, kept %t", tails, vectors, file, kept)
+	}
+}
+
+// TestFileThatLostItsEnd cuts the last bytes off a store of 13 MB, which then looks
+// empty. Looking at it in all ways changes nothing and tells the number of vectors, an
+// append keeps them, and recover brings them back, beside the mount and for everybody.
+func TestFileThatLostItsEnd(t *testing.T) {
+	t.Parallel()
+	const count, dimension = 50_000, 64
+	process := peer.Start(t)
+	dir := t.TempDir()
+	name := filepath.Join(dir, "a.rvf")
+	rows := randomRows(1, count, dimension)
+	want := numbered(0, rows)
+	run(t, program, "create", name, "--dimension", fmt.Sprint(dimension))
+	vectors := filepath.Join(t.TempDir(), "vectors.f32")
+	if err := os.WriteFile(vectors, rawRows(rows...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run(t, program, "import", name, vectors)
+	if err := os.Chmod(name, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	whole := readFile(t, name)
+	if err := os.Truncate(name, int64(len(whole)-10)); err != nil {
+		t.Fatal(err)
+	}
+	verifyFails := func(text string) {
+		t.Helper()
+		got := try(t, program, "verify", name)
+		if got.code != 1 || !strings.Contains(got.stdout, text) {
+			t.Errorf("verify: exit status %d: %s", got.code, got.stdout)
+		}
+	}
+
+	m := serve(t, dir)
+	hasTail(t, m.path("a.rvf"), "a.rvf", false, count)
+	verifyFails(fmt.Sprintf("%d vectors stand behind the newest manifest", count))
+	if log := m.log(); !strings.Contains(log, fmt.Sprintf(`"vectors":%d`, count)) {
+		t.Errorf("log: %s", log)
+	}
+	if text := run(t, program, "status", name); !strings.Contains(text, fmt.Sprint(count)) {
+		t.Errorf("status: %s", text)
+	}
+	if text := run(t, program, "recover", "--list", name); !strings.Contains(text, fmt.Sprintf("%d vectors would be recovered", count)) {
+		t.Errorf("list: %s", text)
+	}
+	if err := unix.Rmdir(m.path("a.rvf")); err != unix.ENOTEMPTY {
+		t.Errorf("rmdir: %v", err)
+	}
+	if got := readFile(t, name); !bytes.Equal(got, whole[:len(whole)-10]) || len(names(t, dir)) != 1 {
+		t.Error("looking changed something")
+	}
+
+	added := numbered(count, randomRows(2, 3, dimension)) // handed out behind the lost ones
+	pourRaw(t, m, "a.rvf", [][]float32{added[count], added[count+1], added[count+2]})
+	hasTail(t, m.path("a.rvf"), "a.rvf.tail-0", true, count)
+	verifyFails(fmt.Sprintf("%d vectors stood behind the manifest of epoch 0, and are kept in a.rvf.tail-0", count))
+	if err := fileHolds(name, added); err != nil {
+		t.Error(err)
+	}
+	if shown := names(t, m.Point); len(shown) != 1 {
+		t.Errorf("the mount shows %v", shown)
+	}
+	if info := must(os.Stat(name + ".tail-0"))(t); info.Mode() != 0o640 {
+		t.Errorf("mode %v", info.Mode())
+	}
+	for _, made := range []string{"b.rvf.tail-1", "a.rvf.tail-0"} {
+		if err := os.Mkdir(m.path(made), 0o755); !errors.Is(err, unix.EINVAL) {
+			t.Errorf("mkdir %s: %v", made, err)
+		}
+	}
+	if err := os.WriteFile(m.path("a.rvf", "ctl"), []byte("compact\n"), 0); err != nil {
+		t.Error(err)
+	}
+	// The tail goes where its store goes.
+	if err := os.Mkdir(m.path("folder"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(m.path("a.rvf"), m.path("folder", "b.rvf")); err != nil {
+		t.Fatal(err)
+	}
+	name = m.backing("folder", "b.rvf")
+	if got := names(t, m.backing("folder")); fmt.Sprint(got) != "[b.rvf b.rvf.tail-0]" {
+		t.Errorf("the folder holds %v", got)
+	}
+
+	if text := run(t, program, "recover", name); !strings.Contains(text, fmt.Sprintf("%d vectors recovered", count)) {
+		t.Errorf("recover: %s", text)
+	}
+	want.put(added)
+	soon(t, m, filepath.Join("folder", "b.rvf"))
+	if err := errors.Join(fileHolds(name, want), engineHolds(name, want)); err != nil {
+		t.Error(err)
+	}
+	opened := must(process.OpenReadonly(name))(t)
+	if status := must(opened.Status())(t); status.TotalVectors != len(want) {
+		t.Errorf("the reference runtime counts %d vectors, want %d", status.TotalVectors, len(want))
+	}
+	for _, id := range []uint64{0, count / 2, count - 1, count + 2} {
+		if found := must(opened.Query(want[id], 1))(t); len(found) != 1 || found[0].ID != id || found[0].Distance != 0 {
+			t.Errorf("the reference runtime finds %v for %d", found, id)
+		}
+	}
+	run(t, program, "verify", name)
+	if tails := must(decode[tailsView](m.path("folder", "b.rvf", "status.json")))(t).Tails; len(tails) > 0 {
+		t.Errorf("status.json still tells of %+v", tails)
+	}
+	if got := names(t, m.backing("folder")); fmt.Sprint(got) != "[b.rvf]" {
+		t.Errorf("the folder holds %v", got)
+	}
+	if text := run(t, program, "recover", name); !strings.Contains(text, "nothing to recover") {
+		t.Errorf("recover again: %s", text)
+	}
+}
+
+// TestFileWithoutAnyManifest is a folder with error.txt, which says what helps, and a
+// store again afterwards.
+func TestFileWithoutAnyManifest(t *testing.T) {
+	t.Parallel()
+	process := peer.Start(t)
+	dir := t.TempDir()
+	name := filepath.Join(dir, "a.rvf")
+	want := numbered(5, randomRows(1, 100, 4))
+	run(t, program, "create", name, "--dimension", "4", "--metric", "cosine")
+	withVectors(t, name, want)
+	engineCompact(t, name) // the only manifest stands at the end now
+	whole := readFile(t, name)
+	if err := os.Truncate(name, int64(len(whole)-10)); err != nil {
+		t.Fatal(err)
+	}
+	m := serve(t, dir)
+	if text := string(readFile(t, m.path("a.rvf", "error.txt"))); !strings.Contains(text, "rvffs recover") {
+		t.Errorf("error.txt: %s", text)
+	}
+	if got := try(t, program, "verify", name); got.code != 1 || !strings.Contains(got.stdout, "rvffs recover") {
+		t.Errorf("verify: exit status %d: %s", got.code, got.stdout)
+	}
+	run(t, program, "recover", "--list", name)
+	if !bytes.Equal(readFile(t, name), whole[:len(whole)-10]) || len(names(t, dir)) != 1 {
+		t.Error("looking changed something")
+	}
+	if text := run(t, program, "recover", name); !strings.Contains(text, "100 vectors recovered") {
+		t.Errorf("recover: %s", text)
+	}
+	soon(t, m, "a.rvf")
+	agree(t, "rebuilt", process, m, "a.rvf", want)
+	if metric := must(rawfile.Read(name))(t).Newest().MetricName(); metric != "cosine" {
+		t.Errorf("the distance became %s", metric)
+	}
+	run(t, program, "verify", name)
+	if got := names(t, dir); fmt.Sprint(got) != "[a.rvf]" {
+		t.Errorf("left: %v", got)
+	}
+	for _, empty := range []string{"", "not a store at all"} {
+		other := filepath.Join(t.TempDir(), "b.rvf")
+		if err := os.WriteFile(other, []byte(empty), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := try(t, program, "recover", other); got.code != 1 || string(readFile(t, other)) != empty {
+			t.Errorf("recover of %q: exit status %d: %s", empty, got.code, got.stdout)
+		}
+	}
+}
+
+// withVectors appends vectors through the command.
+func withVectors(t *testing.T, name string, vectors model) {
+	t.Helper()
+	if reason := importInto(name, vectors.jsonLines(t)); reason != "" {
+		t.Fatal(reason)
+	}
+}
+
+// TestRecoverAsksForWhatIsDoubtful goes through the flags of the command.
+func TestRecoverAsksForWhatIsDoubtful(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "a.rvf")
+	run(t, program, "create", name, "--dimension", "2")
+	withVectors(t, name, model{1: {1, 1}, 2: {2, 2}})
+	withVectors(t, name, model{2: {2, 9}, 3: {3, 9}, 4: {4, 9}})
+	file := must(rawfile.Read(name))(t)
+	vec := file.Manifests[1].Offset // the newest manifest that is left
+	end := 0
+	for _, segment := range file.Segments {
+		if segment.Offset > vec && segment.Type == rawfile.TypeVec {
+			end = segment.End()
+		}
+	}
+	if err := os.Truncate(name, int64(end-1)); err != nil {
+		t.Fatal(err)
+	}
+	withVectors(t, name, model{2: {2, 5}})
+	try1 := func(want int, arguments ...string) string {
+		t.Helper()
+		got := try(t, program, append([]string{"recover", name}, arguments...)...)
+		if got.code != want {
+			t.Errorf("recover %v: exit status %d, want %d: %s%s", arguments, got.code, want, got.stdout, got.stderr)
+		}
+		return got.stdout
+	}
+	if text := try1(1); !strings.Contains(text, "2 vectors of a segment that was cut") || !strings.Contains(text, "--cut") || !strings.Contains(text, "tail-1 stays") {
+		t.Errorf("recover: %s", text)
+	}
+	if text := try1(1, "--cut"); !strings.Contains(text, "1 vectors whose ids the store has stored or deleted since (2)") {
+		t.Errorf("recover --cut: %s", text)
+	}
+	if err := fileHolds(name, model{1: {1, 1}, 2: {2, 5}, 3: {3, 9}}); err != nil {
+		t.Error(err)
+	}
+	if text := try1(0, "--cut", "--overwrite"); !strings.Contains(text, "tail-1 is gone") {
+		t.Errorf("recover --overwrite: %s", text)
+	}
+	if err := fileHolds(name, model{1: {1, 1}, 2: {2, 9}, 3: {3, 9}}); err != nil {
+		t.Error(err)
+	}
+	run(t, program, "verify", name)
+}
