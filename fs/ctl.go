@@ -34,6 +34,9 @@ type commands struct {
 	received int64
 }
 
+// Afford has nothing to wait for.
+func (c *commands) Afford(context.Context, int) error { return nil }
+
 // Write carries out every command that it completes.
 func (c *commands) Write(ctx context.Context, p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {

@@ -12,6 +12,7 @@ import (
 
 	"rvffs/store"
 	"rvffs/store/catalog"
+	"rvffs/store/memory"
 )
 
 const queryName = "query"
@@ -33,6 +34,7 @@ var (
 	_ nodefs.FileReader    = (*queryHandle)(nil)
 	_ nodefs.FileWriter    = (*queryHandle)(nil)
 	_ nodefs.FileFlusher   = (*queryHandle)(nil)
+	_ nodefs.FileReleaser  = (*queryHandle)(nil)
 )
 
 func lookupQuery(ctx context.Context, parent *storeNode, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
@@ -78,7 +80,10 @@ func (n *queryNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, 
 	if _, err := n.store.AllowNewest(ctx, store.Read); err != nil {
 		return nil, 0, n.tree.errno(n.store.Path(), "open "+queryName, err)
 	}
-	handle := &queryHandle{node: n, asOpener: n.store.KeepCaller(ctx), appending: flags&syscall.O_APPEND != 0, turn: make(chan struct{}, 1)}
+	handle := &queryHandle{
+		node: n, asOpener: n.store.KeepCaller(ctx), appending: flags&syscall.O_APPEND != 0,
+		turn: make(chan struct{}, 1), memory: n.tree.memory.Charge(),
+	}
 	return handle, fuse.FOPEN_DIRECT_IO, 0
 }
 
@@ -87,7 +92,7 @@ func (n *queryNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, 
 //
 // Programs that read and write by turns have one offset for both, so an answer
 // begins where its question ended. Those that read from the start find it there,
-// too.
+// too. An answer that was read to its end is let go.
 type queryHandle struct {
 	node      *queryNode
 	appending bool // the kernel's offsets of writes mean nothing
@@ -95,10 +100,13 @@ type queryHandle struct {
 	asOpener func(context.Context) context.Context
 
 	turn     chan struct{} // held by the one who uses what follows
+	memory   memory.Charge // of question and answer
 	question []byte        // empty as soon as it is answered
 	begin    int64         // offset of the question
 	answered bool
 	answer   []byte
+	heard    bool  // the answer was read to its end, and is not there any more
+	length   int64 // of the answer, in bytes
 	origin   int64 // offset of the answer
 	problem  error // instead of an answer
 }
@@ -115,6 +123,12 @@ func (h *queryHandle) take(ctx context.Context) error {
 
 func (h *queryHandle) leave() { <-h.turn }
 
+// clear forgets question and answer.
+func (h *queryHandle) clear() {
+	h.question, h.answered, h.answer, h.heard, h.length, h.problem = nil, false, nil, false, 0, nil
+	h.memory.Free()
+}
+
 // Write takes more of a question, or begins a new one: after an answer, and where
 // the question began that has not been answered.
 func (h *queryHandle) Write(ctx context.Context, data []byte, offset int64) (uint32, syscall.Errno) {
@@ -125,16 +139,36 @@ func (h *queryHandle) Write(ctx context.Context, data []byte, offset int64) (uin
 	end := h.begin + int64(len(h.question))
 	switch {
 	case len(h.question) == 0, offset == h.begin && !h.appending:
-		h.question, h.begin = nil, offset
-		h.answered, h.answer, h.problem = false, nil, nil
+		h.clear()
+		h.begin = offset
 	case offset != end && !h.appending:
 		return 0, h.fail("write", fmt.Errorf("%w: offset %d, where the question is at %d", store.ErrInput, offset, end))
 	}
 	if len(data) > store.MaxQueryBytes-len(h.question) {
 		return 0, h.fail("write", fmt.Errorf("%w: a question of more than %d bytes", store.ErrTooLarge, store.MaxQueryBytes))
 	}
+	if err := h.makeRoom(len(data)); err != nil {
+		return 0, h.fail("write", err)
+	}
 	h.question = append(h.question, data...)
 	return uint32(len(data)), 0
+}
+
+// makeRoom sees to it that the question can grow by some bytes. A buffer that is full
+// is twice as large then, and needed beside the other for a moment.
+func (h *queryHandle) makeRoom(bytes int) error {
+	const least = 512
+	needed, size := len(h.question)+bytes, cap(h.question)
+	if needed <= size {
+		return nil
+	}
+	larger := min(max(needed, 2*size, least), store.MaxQueryBytes)
+	if err := h.memory.Hold(int64(size + larger)); err != nil {
+		return err
+	}
+	h.question = append(make([]byte, 0, larger), h.question...)
+	h.memory.Force(int64(larger))
+	return nil
 }
 
 // Read searches if the question has no answer yet. Here a program can be kept
@@ -143,17 +177,14 @@ func (h *queryHandle) Read(ctx context.Context, buffer []byte, offset int64) (fu
 	if err := h.take(ctx); err != nil {
 		return nil, h.fail("read", err)
 	}
+	if !h.answered && len(h.question) > 0 {
+		if err := h.search(ctx); err != nil {
+			return nil, h.fail("read", err) // and whoever searches leaves
+		}
+	}
 	defer h.leave()
 	if !h.answered {
-		if len(h.question) == 0 {
-			return fuse.ReadResultData(nil), 0
-		}
-		answer, err := h.node.store.Query(h.asOpener(ctx), h.question)
-		if errors.Is(err, context.Canceled) {
-			return nil, h.fail("read", err)
-		}
-		h.answered, h.answer, h.problem, h.origin = true, answer, err, h.begin+int64(len(h.question))
-		h.question = nil
+		return fuse.ReadResultData(nil), 0
 	}
 	if h.problem != nil {
 		return nil, h.fail("read", h.problem)
@@ -161,12 +192,77 @@ func (h *queryHandle) Read(ctx context.Context, buffer []byte, offset int64) (fu
 	if offset < h.origin {
 		h.origin = 0
 	}
-	rest := h.answer[min(offset-h.origin, int64(len(h.answer))):]
-	return fuse.ReadResultData(buffer[:copy(buffer, rest)]), 0
+	switch at := offset - h.origin; {
+	case at >= h.length:
+		h.heard, h.answer = true, nil
+		h.memory.Free()
+		return fuse.ReadResultData(nil), 0
+	case h.heard:
+		return nil, h.fail("read", fmt.Errorf("%w: the answer was read to its end, and is not kept longer", store.ErrInput))
+	default:
+		return fuse.ReadResultData(buffer[:copy(buffer, h.answer[at:])]), 0
+	}
+}
+
+// search answers the question. A caller that is killed meanwhile, or interrupted for
+// a while, does not wait for its end, which may be up to a slow disk. An error means
+// that the handle was left, or will be at the end.
+func (h *queryHandle) search(ctx context.Context) error {
+	patient := outlast(ctx, handled)
+	defer patient.end()
+	done := make(chan error, 1)
+	go func() {
+		err := h.answerIt(ctx)
+		if err != nil {
+			h.leave()
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-patient.Done():
+	}
+	go func() {
+		if <-done == nil {
+			h.leave()
+		}
+	}()
+	return context.Canceled
+}
+
+// answerIt searches, and keeps what it finds. An error means that the question is as
+// it was.
+func (h *queryHandle) answerIt(ctx context.Context) error {
+	answer, err := h.node.store.Query(h.asOpener(ctx), h.question)
+	if errors.Is(err, context.Canceled) || errors.Is(err, memory.ErrNone) {
+		return err
+	}
+	if err := h.memory.Hold(int64(cap(h.question) + cap(answer))); err != nil {
+		return err
+	}
+	h.answered, h.answer, h.length, h.problem, h.origin = true, answer, int64(len(answer)), err, h.begin+int64(len(h.question))
+	h.question = nil
+	h.memory.Force(int64(cap(answer)))
+	return nil
 }
 
 // Flush has nothing to commit.
 func (h *queryHandle) Flush(context.Context) syscall.Errno { return 0 }
+
+// Release forgets everything, as soon as nobody searches any more.
+func (h *queryHandle) Release(context.Context) syscall.Errno {
+	select {
+	case h.turn <- struct{}{}:
+		h.clear()
+	default:
+		go func() {
+			h.turn <- struct{}{}
+			h.clear()
+		}()
+	}
+	return 0
+}
 
 func (h *queryHandle) fail(operation string, err error) syscall.Errno {
 	return h.node.tree.errno(h.node.store.Path(), operation+" "+queryName, err)

@@ -12,6 +12,7 @@ import (
 
 	"rvffs/store"
 	"rvffs/store/catalog"
+	"rvffs/store/memory"
 )
 
 // conversation opens the query file of a new store with id i at (i, 0, 0, …), for i
@@ -46,7 +47,8 @@ func conversation(t *testing.T, flags uint32) *queryHandle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	node := &queryNode{node: node{tree: &tree{catalog: stores, log: zerolog.Nop()}}, store: entry.Store}
+	budget := memory.NewBudget(64 << 20)
+	node := &queryNode{node: node{tree: &tree{catalog: stores, memory: budget, log: zerolog.Nop()}}, store: entry.Store}
 	handle, _, errno := node.Open(context.Background(), flags)
 	if errno != 0 {
 		t.Fatal(errno)
@@ -88,8 +90,10 @@ func TestConversation(t *testing.T) {
 		"the answer begins where the question ends": func(t *testing.T, h *queryHandle) {
 			h.says(t, one, 0, 0)
 			h.hears(t, ctx, 14, answer, 0)
-			h.hears(t, ctx, 14+int64(len(answer)), "", 0)
 			h.hears(t, ctx, 20, answer[6:], 0)
+			h.hears(t, ctx, 14+int64(len(answer)), "", 0)
+			h.hears(t, ctx, 14+int64(len(answer)), "", 0)
+			h.hears(t, ctx, 20, "", syscall.EINVAL)
 		},
 		"or at 0 for those who go back": func(t *testing.T, h *queryHandle) {
 			h.says(t, one, 0, 0)
@@ -213,4 +217,47 @@ func TestTwoUsersOfOneDescriptor(t *testing.T) {
 		})
 	}
 	users.Wait()
+}
+
+// TestConversationIsCharged: what a descriptor holds for its user counts, and nobody
+// gets what others hold.
+func TestConversationIsCharged(t *testing.T) {
+	t.Parallel()
+	h := conversation(t, syscall.O_RDWR)
+	budget := h.node.tree.memory
+	used := func() int64 { return budget.Usage().Used }
+	expect := func(when string, least, most int64) {
+		t.Helper()
+		if used := used(); used < least || used > most {
+			t.Errorf("%s: %d bytes, want %d to %d", when, used, least, most)
+		}
+	}
+	ctx := context.Background()
+	piece := strings.Repeat(" ", 1<<20)
+	expect("open", 0, 0)
+	for i := range 5 {
+		h.says(t, piece, int64(i)<<20, 0)
+	}
+	expect("a question", 5<<20, 10<<20)
+	h.says(t, "[2,0]", 5<<20, 0)
+	h.hears(t, ctx, 5<<20+5, `{"id":2,`, 0)
+	expect("an answer", 100, 10_000)
+	h.hears(t, ctx, 5<<20+1005, "", 0)
+	expect("an answer that was read", 0, 0)
+	h.says(t, "[2,0]", 7<<20, 0)
+	h.hears(t, ctx, 7<<20+5, `{"id":2,`, 0)
+	h.says(t, "[3,0]", 8<<20, 0)
+	expect("a new question", 5, 1000)
+
+	others := budget.Charge()
+	others.Force(40 << 20)
+	h.says(t, piece, 8<<20+5, syscall.ENOMEM)
+	if err := others.Set(63 << 20); err != nil {
+		t.Fatal(err)
+	}
+	h.hears(t, ctx, 8<<20+5, "", syscall.ENOMEM)
+	others.Free()
+	h.hears(t, ctx, 8<<20+5, `{"id":3,`, 0)
+	h.Release(ctx)
+	expect("released", 0, 0)
 }

@@ -22,6 +22,9 @@ import (
 // nothing of it since its last commit is kept, and every later call but Close fails
 // with the same error.
 type stream interface {
+	// Afford waits until there is memory to take so many bytes. An error leaves the
+	// stream as it is.
+	Afford(ctx context.Context, bytes int) error
 	// Write takes all of the bytes or fails.
 	Write(ctx context.Context, p []byte) (int, error)
 	// Received is the number of bytes taken so far.
@@ -63,11 +66,12 @@ type streamHandle struct {
 	name  string
 	text  string // what a reader finds
 
-	stream      stream  // nil when opened for reading
-	appending   bool    // O_APPEND: the kernel's offsets mean nothing
-	synchronous bool    // O_SYNC, O_DSYNC: no FSYNC follows a write
-	opener      process // whose close is the last word
-	thread      uint32  // that opened it
+	stream      stream        // nil when opened for reading
+	patience    time.Duration // of an interrupted writer
+	appending   bool          // O_APPEND: the kernel's offsets mean nothing
+	synchronous bool          // O_SYNC, O_DSYNC: no FSYNC follows a write
+	opener      process       // whose close is the last word
+	thread      uint32        // that opened it
 
 	mu      sync.Mutex
 	fresh   bool           // bytes came since the last commit
@@ -85,7 +89,10 @@ var (
 
 // begin makes h the handle of s, opened with flags.
 func (h *streamHandle) begin(ctx context.Context, s stream, flags uint32) {
-	h.stream = s
+	h.stream, h.patience = s, untilKilled
+	if _, command := s.(*commands); command {
+		h.patience = handled
+	}
 	h.appending = flags&syscall.O_APPEND != 0
 	h.synchronous = flags&(syscall.O_SYNC|syscall.O_DSYNC) != 0
 	h.opener, h.thread = callerOf(ctx).open(), threadOf(ctx)
@@ -113,9 +120,9 @@ func (h *streamHandle) Read(_ context.Context, buffer []byte, offset int64) (fus
 	return fuse.ReadResultData(buffer[:copy(buffer, rest)]), 0
 }
 
-// Write takes the next bytes of the stream, or any of a file. But for a hole in front
-// of them no signal interrupts a wait, here or in a commit, which is short: what a
-// stream has lost it cannot try again.
+// Write takes the next bytes of the stream, or any of a file. What a stream has lost
+// it cannot try again: so but for a command, or a hole in front of the bytes, a signal
+// that does not kill interrupts no wait, here or in a commit, which is short.
 func (h *streamHandle) Write(ctx context.Context, data []byte, offset int64) (uint32, syscall.Errno) {
 	if h.stream == nil {
 		return 0, syscall.EBADF
@@ -125,8 +132,17 @@ func (h *streamHandle) Write(ctx context.Context, data []byte, offset int64) (ui
 	if h.ended != nil {
 		return 0, errnoOf(h.ended)
 	}
+	patient := outlast(ctx, h.patience)
+	defer patient.end()
+	err := h.stream.Afford(patient, len(data))
+	if errors.Is(err, context.Canceled) {
+		return 0, syscall.EINTR // nothing is lost
+	}
 	h.note(ctx)
-	if err := h.take(ctx, data, offset); err != nil {
+	if err == nil {
+		err = h.take(ctx, patient, data, offset)
+	}
+	if err != nil {
 		return 0, h.end("write", err)
 	}
 	if h.synchronous {
@@ -138,8 +154,7 @@ func (h *streamHandle) Write(ctx context.Context, data []byte, offset int64) (ui
 	return uint32(len(data)), 0
 }
 
-func (h *streamHandle) take(ctx context.Context, data []byte, offset int64) (err error) {
-	patient := context.WithoutCancel(ctx)
+func (h *streamHandle) take(ctx, patient context.Context, data []byte, offset int64) (err error) {
 	switch written, can := h.stream.(file); {
 	case h.appending:
 		_, err = h.stream.Write(patient, data)

@@ -8,10 +8,12 @@ import (
 	"sync"
 
 	"rvffs/segments"
+	"rvffs/store/memory"
+	"rvffs/store/vecio"
 )
 
 const (
-	blockSize      = 4 << 20 // bytes that are written at a time
+	blockSize      = 4 << 20 // bytes that are written at a time, where there is memory
 	firstBlockSize = 64 << 10
 	blockCount     = 3 // of each appender, in use or waiting to be
 )
@@ -19,19 +21,24 @@ const (
 // Appender brings vectors into a store. What it is given is on its way to the
 // disk at once, in memory of a fixed size, and becomes part of the store with
 // Commit. It is for one goroutine.
+//
+// One small block is enough to go on with. Where memory is short it is written
+// again and again, and waited for each time.
 type Appender struct {
 	store   *Store
 	origin  Origin   // the file that all of it goes to; zero: any
 	session *session // nil while nothing is to be committed
 	block   *block   // being filled
 	extents []*extent
-	rows    uint64 // since the last commit
+	rows    uint64        // since the last commit
+	memory  memory.Charge // of the blocks
 
 	// The goroutine below exists while blocks are on their way.
 	work    chan *block
 	blocks  int
 	free    chan *block
-	current *extent // belongs to the goroutine while it runs
+	current *extent     // belongs to the goroutine while it runs
+	ids     growingSets // charges for the ids of the extents; belongs to it as well
 
 	behind sync.WaitGroup // commits under way while the stream goes on, one at most
 
@@ -62,8 +69,34 @@ type rowRun struct{ first, count uint32 }
 // NewAppender starts to append. Commit or Rollback must be the last that is asked
 // of it.
 func (s *Store) NewAppender() *Appender {
-	return &Appender{store: s, free: make(chan *block, blockCount)}
+	return &Appender{store: s, free: make(chan *block, blockCount), memory: s.options.Memory.Charge()}
 }
+
+// Afford waits, for some seconds or until ctx ends, for the memory without which
+// nothing can be appended. Append takes it unasked.
+func (a *Appender) Afford(ctx context.Context) error {
+	if a.memory.Held() > 0 {
+		return nil
+	}
+	dimension := a.Dimension()
+	if dimension == 0 {
+		dimension = vecio.MaxDimension
+	}
+	return a.memory.Await(ctx, blockMemory(firstBlockBytes(4*dimension), 4*dimension))
+}
+
+// Relent gives back what Afford has waited for if nothing was appended.
+func (a *Appender) Relent() {
+	if a.block == nil && a.work == nil {
+		a.memory.Free()
+	}
+}
+
+// firstBlockBytes is the size of the first block, for vectors of width bytes.
+func firstBlockBytes(width int) int { return max(firstBlockSize, width+8) }
+
+// blockMemory is what a block takes in memory at most, with its ids.
+func blockMemory(bytes, width int) int64 { return int64(bytes + bytes/(width+8)*8) }
 
 // Dimension is the number of components that the vectors must have, 0 as long as
 // any will do.
@@ -141,7 +174,9 @@ func (a *Appender) Append(ctx context.Context, ids []uint64, rows []byte) error 
 // room is the number of rows that the block at hand can still take.
 func (a *Appender) room(width int) int {
 	if a.block == nil {
-		a.block = &block{bytes: make([]byte, 0, max(firstBlockSize, width+8)), ids: newIDSet(), given: newIDSet()}
+		first := firstBlockBytes(width)
+		a.memory.Force(max(a.memory.Held(), blockMemory(first, width)))
+		a.block = newBlock(first)
 	}
 	return (cap(a.block.bytes) - len(a.block.bytes)) / (width + 8)
 }
@@ -193,9 +228,13 @@ func (b *block) number(w *writer, s *session) error {
 	return nil
 }
 
-// submit hands the full block on. The first, small one grows instead.
+func newBlock(bytes int) *block {
+	return &block{bytes: make([]byte, 0, bytes), ids: newIDSet(), given: newIDSet()}
+}
+
+// submit hands the full block on. A small one grows instead, if there is memory.
 func (a *Appender) submit(width int) error {
-	if cap(a.block.bytes) < blockSize && width+8 < blockSize {
+	if cap(a.block.bytes) < blockSize && a.memory.Spare(blockMemory(blockSize, width)) {
 		grown := make([]byte, len(a.block.bytes), blockSize)
 		copy(grown, a.block.bytes)
 		a.block.bytes = grown
@@ -208,8 +247,8 @@ func (a *Appender) submit(width int) error {
 	a.work <- a.block
 	a.blocks++
 	a.block = nil
-	if a.blocks < blockCount {
-		a.block = &block{bytes: make([]byte, 0, blockSize), ids: newIDSet(), given: newIDSet()}
+	if a.blocks < blockCount && a.memory.Spare(blockMemory(blockSize, width)) {
+		a.block = newBlock(blockSize)
 	} else {
 		a.block = <-a.free
 		a.blocks--
@@ -248,8 +287,8 @@ func (a *Appender) CommitBehind() bool {
 
 // commitBehind belongs to the goroutine that writes.
 func (a *Appender) commitBehind() {
-	extents := a.extents
-	a.extents, a.current = nil, nil
+	extents, ids := a.extents, a.ids
+	a.extents, a.current, a.ids = nil, nil, growingSets{}
 	if len(extents) == 0 {
 		return
 	}
@@ -261,6 +300,7 @@ func (a *Appender) commitBehind() {
 	w, session := &a.store.writer, a.session
 	w.join(session)
 	a.behind.Go(func() {
+		defer ids.free()
 		epoch, err := w.commit(session, change{added: extents, actions: []action{ingestAction(count)}})
 		if err != nil {
 			w.drop(session, extents)
@@ -316,6 +356,9 @@ func (a *Appender) writeBlock(b *block) error {
 	e := r.extent
 	defer e.pending.Done()
 	if e != a.current {
+		if a.current != nil {
+			a.ids.settle(a.current.ids, a.current.given)
+		}
 		a.current = e
 		a.extents = append(a.extents, e)
 	}
@@ -329,7 +372,10 @@ func (a *Appender) writeBlock(b *block) error {
 	e.rows += b.rows
 	e.ids.unite(b.ids)
 	e.given.unite(b.given)
-	return nil
+	if a.ids.charge == nil {
+		a.ids = a.store.newGrowingSets()
+	}
+	return a.ids.follow(e.ids, e.given)
 }
 
 // drain ends the goroutine when all that it was given is written.
@@ -393,6 +439,8 @@ func (a *Appender) Rollback() error {
 func (a *Appender) leave() error {
 	session := a.session
 	a.session, a.extents, a.current, a.block, a.rows = nil, nil, nil, nil, 0
+	a.ids.free()
+	a.memory.Free()
 	a.mu.Lock()
 	a.err = nil
 	a.mu.Unlock()

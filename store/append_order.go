@@ -45,6 +45,9 @@ func (a *Appender) reorder(ctx context.Context, runs []vecio.Run, before int64) 
 		return err
 	}
 	a.block = nil
+	if a.current != nil {
+		a.ids.settle(a.current.ids, a.current.given)
+	}
 	written, total := a.extents, int64(a.rows)
 	a.extents, a.current, a.rows = nil, nil, 0
 	keep := int64(0)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"rvffs/store/memory"
 	"rvffs/store/vecio"
 )
 
@@ -48,14 +49,15 @@ type AppendStream struct {
 	// What follows is guarded by mu.
 	ctx       context.Context // of the call under way
 	appender  *Appender
-	decoder   vecio.Decoder
-	committed int64       // value of received at the last commit
-	handed    int64       // rows of an ordered stream at the last commit
-	passed    []vecio.Run // of these, those that did not count then
-	accepted  uint64      // vectors committed
-	timer     *time.Timer // runs while vectors of a live stream wait to be committed
-	ticked    int64       // value of received at the timer's last tick, or at a commit since
-	bulk      bool        // it was a bulk load at such a tick
+	decoder   vecio.Decoder // nil at the end
+	memory    memory.Charge // of the decoder
+	committed int64         // value of received at the last commit
+	handed    int64         // rows of an ordered stream at the last commit
+	passed    []vecio.Run   // of these, those that did not count then
+	accepted  uint64        // vectors committed
+	timer     *time.Timer   // runs while vectors of a live stream wait to be committed
+	ticked    int64         // value of received at the timer's last tick, or at a commit since
+	bulk      bool          // it was a bulk load at such a tick
 }
 
 // bulkBytes is how much a stream brings in an interval of the flush policy, at
@@ -70,7 +72,7 @@ func (s *Store) OpenAppend(options StreamOptions) (*AppendStream, error) {
 	if err := s.checkWritable(snapshot); err != nil {
 		return nil, fmt.Errorf("append to store %q: %w", s.Path(), err)
 	}
-	stream := &AppendStream{store: s, options: options, appender: s.NewAppender()}
+	stream := &AppendStream{store: s, options: options, appender: s.NewAppender(), memory: s.options.Memory.Charge()}
 	stream.appender.origin = snapshot.Origin()
 	stream.decoder = vecio.NewDecoder(options.Format, sink{stream}, vecio.Options{AllowNonFinite: options.AllowNonFinite})
 	return stream, nil
@@ -96,6 +98,44 @@ func (a *AppendStream) describe(err error) error {
 	return fmt.Errorf("append to store %q: %w", a.store.Path(), err)
 }
 
+// Afford waits until there is memory to take so many bytes, for some seconds or until
+// ctx ends. An error leaves the stream as it is.
+func (a *AppendStream) Afford(ctx context.Context, bytes int) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.usable(a.describe); err != nil {
+		return err
+	}
+	err := a.appender.Afford(ctx) // the little before the much, of which a wait would keep others
+	if err == nil {
+		err = a.memory.Await(ctx, decoderMemory(a.decoder.Held(), bytes))
+	}
+	if err != nil {
+		a.weigh()
+		return a.describe(err)
+	}
+	return nil
+}
+
+// decoderMemory is what a decoder that holds so many bytes takes at most to take more:
+// it moves what it has to where there is room for all. Two bytes of text become a value
+// of four, four a row with an id of eight, in buffers that grow by doubling, up to a
+// batch.
+func decoderMemory(held, bytes int) int64 {
+	const batch = 1 << 20 // rows of the greatest dimension, and ids of short ones
+	return int64(held)*5/2 + int64(bytes) + min(8*int64(bytes), batch)
+}
+
+// weigh charges for what the decoder holds, and for nothing that was not needed.
+func (a *AppendStream) weigh() {
+	held := 0
+	if a.decoder != nil {
+		held = a.decoder.Held()
+	}
+	a.memory.Force(int64(held))
+	a.appender.Relent()
+}
+
 // Write takes all of p. When p completes a record that cannot be taken, the
 // error wraps ErrInput (or says what else went wrong), all vectors since the last
 // commit are dropped, and the stream takes nothing more.
@@ -106,6 +146,7 @@ func (a *AppendStream) Write(ctx context.Context, p []byte) (int, error) {
 		return 0, err
 	}
 	a.ctx = ctx
+	defer a.weigh()
 	if _, err := a.decoder.Write(p); err != nil {
 		return 0, a.refuse(err)
 	}
@@ -293,10 +334,14 @@ func (a *AppendStream) Close(ctx context.Context) error {
 	if a.closed {
 		return nil
 	}
-	defer func() { a.closed = true }()
 	if a.failed != nil {
+		a.closed = true
 		return nil // said before
 	}
+	defer func() {
+		a.closed, a.decoder = true, nil
+		a.weigh()
+	}()
 	a.ctx = ctx
 	err := a.settleAndEndLine()
 	if err == nil {
@@ -336,6 +381,8 @@ func (a *AppendStream) commit() error {
 	if err != nil {
 		return a.fail(err, waiting)
 	}
+	a.decoder.Trim()
+	a.weigh()
 	a.handed = handed
 	a.committed = a.received.Load()
 	a.ticked, a.bulk = a.committed, false
@@ -371,6 +418,8 @@ func (a *AppendStream) refuse(cause error) error {
 func (a *AppendStream) fail(cause error, rejected uint64) error {
 	a.failed = a.describe(cause)
 	a.report(StreamReport{Rejected: rejected, Err: cause})
+	a.decoder = nil
+	a.weigh()
 	return a.failed
 }
 

@@ -44,8 +44,20 @@ func (s *Store) delete(ctx context.Context, ids *idSet) (DeleteResult, error) {
 	if result.Deleted == 0 {
 		return result, s.writer.end(session)
 	}
+	charge := s.options.Memory.Charge()
+	defer charge.Free()
+	if err := charge.Set(deleteMemory(result.Deleted + base.deleted().len())); err != nil {
+		return DeleteResult{}, errors.Join(err, s.writer.end(session))
+	}
 	result.Epoch, err = s.writer.commit(session, change{
 		deleted: live.ascending(), actions: []action{deleteAction(int(result.Deleted))},
 	})
 	return result, errors.Join(err, s.writer.end(session))
+}
+
+// deleteMemory is what a commit takes in memory that leaves so many ids deleted: as
+// lists, as sets, and encoded.
+func deleteMemory(ids uint64) int64 {
+	const perID = 5 * 8
+	return int64(ids * perID)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"rvffs/store/memory"
 	"rvffs/store/vecio"
 )
 
@@ -35,7 +36,10 @@ type DeleteStream struct {
 
 	// What follows is guarded by mu.
 	decoder *vecio.IDDecoder
-	ids     *idSet // since the last commit
+	ids     *idSet        // since the last commit
+	memory  memory.Charge // of the ids
+	weighed int64         // bytes of them when it was last looked
+	since   int64         // bytes of the stream since then
 }
 
 // OpenDelete starts a stream of ids, which stays with its file like one of vectors.
@@ -46,7 +50,7 @@ func (s *Store) OpenDelete(format vecio.IDFormat, report func(DeleteReport)) (*D
 	if err := s.checkWritable(snapshot); err != nil {
 		return nil, fmt.Errorf("delete from store %q: %w", s.Path(), err)
 	}
-	stream := &DeleteStream{store: s, origin: snapshot.Origin(), report: report, ids: newIDSet()}
+	stream := &DeleteStream{store: s, origin: snapshot.Origin(), report: report, ids: newIDSet(), memory: s.options.Memory.Charge()}
 	stream.decoder = vecio.NewIDDecoder(format, func(id uint64) { stream.ids.insert(id) })
 	return stream, nil
 }
@@ -56,6 +60,36 @@ func (d *DeleteStream) Origin() Origin { return d.origin }
 
 func (d *DeleteStream) describe(err error) error {
 	return fmt.Errorf("delete from store %q: %w", d.store.Path(), err)
+}
+
+// Afford waits until there is memory to take so many bytes, for some seconds or until
+// ctx ends. An error leaves the stream as it is.
+func (d *DeleteStream) Afford(ctx context.Context, bytes int) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.usable(d.describe); err != nil {
+		return err
+	}
+	if err := d.memory.Await(ctx, d.memoryFor(bytes)); err != nil {
+		return d.describe(err)
+	}
+	return nil
+}
+
+// memoryFor is what the ids take at most when so many bytes more have come. Two bytes
+// of text are enough for an id and what separates it from the next.
+func (d *DeleteStream) memoryFor(bytes int) int64 {
+	const perByte = 5
+	return d.weighed + perByte*(d.since+int64(bytes))
+}
+
+// weigh charges for the ids. They are looked at when a sixteenth more may have come.
+func (d *DeleteStream) weigh(taken int) {
+	d.since += int64(taken)
+	if d.since > max(64<<10, d.weighed/64) || d.ids.len() == 0 {
+		d.weighed, d.since = d.ids.bytes(), 0
+	}
+	d.memory.Force(d.memoryFor(0))
 }
 
 // Write takes all of p. When p holds what is no id, the error wraps ErrInput,
@@ -71,6 +105,7 @@ func (d *DeleteStream) Write(_ context.Context, p []byte) (int, error) {
 		return 0, d.refuse(err)
 	}
 	d.received.Add(int64(len(p)))
+	d.weigh(len(p))
 	return len(p), nil
 }
 
@@ -198,6 +233,7 @@ func (d *DeleteStream) commit(ctx context.Context) error {
 		return d.fail(err)
 	}
 	d.ids = newIDSet()
+	d.weigh(0)
 	d.tell(DeleteReport{Deleted: result.Deleted, Missing: result.Missing, Epoch: result.Epoch})
 	return nil
 }
@@ -208,6 +244,7 @@ func (d *DeleteStream) refuse(cause error) error {
 
 func (d *DeleteStream) fail(cause error) error {
 	d.ids = newIDSet()
+	d.weigh(0)
 	d.failed = d.describe(cause)
 	d.tell(DeleteReport{Err: cause})
 	return d.failed

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"rvffs/store/memory"
 )
 
 // EmbedStream takes the bytes of one part, in any order, as a file does. They wait
@@ -20,10 +22,11 @@ type EmbedStream struct {
 	options     EmbedOptions
 
 	// What follows is guarded by mu.
-	start []byte // while there are few bytes
-	spool *spool // of more; nil while there are few
-	uncut bool   // what is not written would be bytes of the part that is there
-	fresh bool   // something was written or cut since the last commit
+	start  []byte        // while there are few bytes
+	spool  *spool        // of more; nil while there are few
+	uncut  bool          // what is not written would be bytes of the part that is there
+	fresh  bool          // something was written or cut since the last commit
+	memory memory.Charge // of start
 }
 
 // inMemory is how many bytes of a part are held in memory.
@@ -33,7 +36,7 @@ const inMemory = 64 << 10
 // which is not there is ErrInput. The writer lock is not taken before Flush. Close
 // must be called.
 func (s *Store) OpenEmbed(ctx context.Context, part EmbedPart, options EmbedOptions) (*EmbedStream, error) {
-	stream := &EmbedStream{store: s, part: part, kind: embedParts[part], options: options, uncut: options.Uncut}
+	stream := &EmbedStream{store: s, part: part, kind: embedParts[part], options: options, uncut: options.Uncut, memory: s.options.Memory.Charge()}
 	if err := stream.check(ctx); err != nil {
 		return nil, stream.describe(err)
 	}
@@ -66,6 +69,26 @@ func (e *EmbedStream) describe(err error) error {
 // Origin is the file that the part is embedded in.
 func (e *EmbedStream) Origin() Origin { return e.origin }
 
+// Afford waits until there is memory to take so many bytes, for some seconds or until
+// ctx ends. An error leaves the stream as it is.
+func (e *EmbedStream) Afford(ctx context.Context, bytes int) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.usable(e.describe); err != nil {
+		return err
+	}
+	if e.spool != nil {
+		return nil
+	}
+	if err := e.memory.Await(ctx, 3*min(e.Received()+int64(bytes), inMemory)); err != nil { // it grows by doubling
+		return e.describe(err)
+	}
+	return nil
+}
+
+// weigh charges for what is held in memory.
+func (e *EmbedStream) weigh() { e.memory.Force(int64(cap(e.start))) }
+
 // Write takes all of p behind what is there.
 func (e *EmbedStream) Write(ctx context.Context, p []byte) (int, error) {
 	return e.WriteAt(ctx, p, e.Received())
@@ -83,6 +106,7 @@ func (e *EmbedStream) WriteAt(_ context.Context, p []byte, offset int64) (int, e
 	if err := e.reach(offset, offset+int64(len(p))); err != nil {
 		return 0, e.fail(err)
 	}
+	defer e.weigh()
 	if err := e.keep(p, offset); err != nil {
 		return 0, e.fail(err)
 	}
@@ -119,6 +143,7 @@ func (e *EmbedStream) Truncate(size int64) error {
 	if err := e.reach(size, size); err != nil {
 		return e.fail(err)
 	}
+	defer e.weigh()
 	if err := e.resize(size); err != nil {
 		return e.fail(err)
 	}
@@ -202,6 +227,8 @@ func (e *EmbedStream) Refuse(cause error) error {
 
 func (e *EmbedStream) fail(err error) error {
 	e.failed = e.describe(err)
+	e.start = nil
+	e.weigh()
 	return e.failed
 }
 
@@ -294,5 +321,6 @@ func (e *EmbedStream) Close(context.Context) error {
 		err = errors.Join(err, e.spool.Close())
 	}
 	e.start, e.spool = nil, nil
+	e.weigh()
 	return err
 }

@@ -10,6 +10,28 @@ type growingSets struct {
 	next   uint64
 }
 
+// newGrowingSets charges the store's budget.
+func (s *Store) newGrowingSets() growingSets {
+	charge := s.options.Memory.Charge()
+	return growingSets{charge: &charge}
+}
+
+// settle is told of sets that do not grow any more; others begin.
+func (g *growingSets) settle(sets ...*idSet) {
+	for _, set := range sets {
+		g.other += set.bytes()
+	}
+	g.next = 0
+}
+
+// free ends all charges.
+func (g *growingSets) free() {
+	if g.charge != nil {
+		g.charge.Free()
+	}
+	*g = growingSets{}
+}
+
 // follow charges for the sets as they are now. The error is that of the charge.
 func (g *growingSets) follow(sets ...*idSet) error {
 	var count uint64

@@ -65,6 +65,11 @@ func (s *Store) compress(ctx context.Context, e *embedding, limit int64) (*spool
 	if size <= 0 || size > limit {
 		return nil, nil
 	}
+	memory := s.options.Memory.Charge()
+	if err := memory.Await(ctx, packMemory); err != nil {
+		return nil, err
+	}
+	defer memory.Free()
 	packed, err := s.newSpool()
 	if err != nil {
 		return nil, err
@@ -77,10 +82,14 @@ func (s *Store) compress(ctx context.Context, e *embedding, limit int64) (*spool
 	return nil, errors.Join(err, packed.Close())
 }
 
+const (
+	packWindow = 8 << 20        // bytes; every decoder takes so much
+	packMemory = 3 * packWindow // bytes that packing takes: the window twice, and tables
+)
+
 // pack fills the spool.
 func (s *spool) pack(ctx context.Context, image io.ReaderAt, size int64) error {
-	const window = 8 << 20 // every decoder takes so much
-	encoder, err := zstd.NewWriter(s, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(window), zstd.WithLowerEncoderMem(true))
+	encoder, err := zstd.NewWriter(s, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(packWindow), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return err
 	}

@@ -142,6 +142,12 @@ func (s *scan) nearest(ctx context.Context, queries []Query) ([][]Neighbor, erro
 	if err != nil {
 		return nil, err
 	}
+	const perAnswer = 2 * 16 // in a list that grows
+	memory := s.snapshot.source.memory.Charge()
+	if err := memory.Await(ctx, int64(perAnswer*s.workers*s.snapshot.wanted(queries))); err != nil {
+		return nil, err
+	}
+	defer memory.Free()
 	workers := make([]*nearest.Worker, s.workers)
 	for i := range workers {
 		workers[i] = nearest.NewWorker(s.snapshot.Metric(), sought)

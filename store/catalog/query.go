@@ -13,12 +13,7 @@ func (s *Store) Query(ctx context.Context, text []byte) (answer []byte, err erro
 		if err := s.AllowOf(ctx, store.Read, snapshot.Origin()); err != nil {
 			return err
 		}
-		queries, err := store.ParseQueries(text, snapshot.Dimension(), store.DefaultNeighbors)
-		if err != nil {
-			return err
-		}
-		answers, err := snapshot.Nearest(ctx, queries)
-		answer = store.AppendAnswers(nil, answers)
+		answer, err = snapshot.Query(ctx, text)
 		return err
 	})
 	return answer, err

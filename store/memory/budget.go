@@ -25,9 +25,9 @@ var (
 )
 
 const (
-	// mostWaiting bounds those who wait at the same time: each may hold a request of
-	// a megabyte that was read and cannot be answered.
-	mostWaiting = 8
+	// bytesPerWaiting bounds those who wait at the same time, of whom each may hold a
+	// request of a megabyte that was read and cannot be answered.
+	bytesPerWaiting = 8 << 20
 	// longestWait is how long one waits at most. Two who wait for each other part
 	// then.
 	longestWait = 10 * time.Second
@@ -36,7 +36,8 @@ const (
 // Budget is a number of bytes that may be in use at the same time. Its methods may
 // be called from several goroutines.
 type Budget struct {
-	limit int64
+	limit       int64
+	mostWaiting int
 
 	mu      sync.Mutex
 	used    int64     // bytes, of what is kept as well
@@ -53,7 +54,9 @@ type waiter struct {
 }
 
 // NewBudget is a budget of so many bytes.
-func NewBudget(limit int64) *Budget { return &Budget{limit: limit} }
+func NewBudget(limit int64) *Budget {
+	return &Budget{limit: limit, mostWaiting: int(min(max(limit/bytesPerWaiting, 4), 64))}
+}
 
 // Unlimited is the budget of those who set none.
 var Unlimited = NewBudget(math.MaxInt64)
@@ -98,8 +101,7 @@ func (b *Budget) force(bytes int64) {
 	dropAll(dropped)
 }
 
-// spare charges bytes without which it goes on as well, only slower: if half of the
-// budget remains for those who cannot do without.
+// spare charges bytes if half of the budget remains for others.
 func (b *Budget) spare(bytes int64) bool {
 	b.mu.Lock()
 	dropped, fits := b.makeRoom(bytes, b.limit/2)
@@ -125,7 +127,7 @@ func (b *Budget) await(ctx context.Context, bytes int64) error {
 		b.mu.Unlock()
 		dropAll(dropped)
 		return nil
-	case bytes > b.limit || b.queue.Len() >= mostWaiting:
+	case bytes > b.limit || b.queue.Len() >= b.mostWaiting:
 		b.mu.Unlock()
 		dropAll(dropped)
 		return b.refusal(bytes)

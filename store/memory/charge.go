@@ -1,6 +1,9 @@
 package memory
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // Charge is what one user of a budget holds of it. Its methods are for one goroutine
 // at a time. The zero Charge is one of the unlimited budget.
@@ -60,7 +63,22 @@ func (c *Charge) ever(bytes int64) error {
 	return nil
 }
 
-// Spare adds bytes that one can do without, if many are left; else it returns false.
+// Hold is Set for what somebody may keep as long as he likes, such as a question that
+// he never has answered: half of the budget is out of reach, so that others can go on.
+func (c *Charge) Hold(bytes int64) error {
+	b := c.of()
+	if bytes > b.limit/2 {
+		return fmt.Errorf("%w: %d bytes are to be kept, %d is the most (half of --memory)", ErrNever, bytes, b.limit/2)
+	}
+	if bytes > c.held && !b.spare(bytes-c.held) {
+		return b.refusal(bytes - c.held)
+	}
+	c.shrink(bytes)
+	return nil
+}
+
+// Spare adds bytes without which it goes on as well, only slower, if half of the
+// budget remains for those who cannot do without; else it returns false.
 func (c *Charge) Spare(bytes int64) bool {
 	if !c.of().spare(bytes) {
 		return false

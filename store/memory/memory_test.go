@@ -52,6 +52,22 @@ func TestCharge(t *testing.T) {
 	if err := two.Set(50); err != nil {
 		t.Errorf("the other half: %v", err)
 	}
+	two.Free()
+	one.Free()
+	if err := one.Hold(51); !errors.Is(err, ErrNever) {
+		t.Errorf("to keep more than half: %v", err)
+	}
+	if err := errors.Join(one.Hold(30), two.Hold(20), one.Hold(10), one.Hold(30)); err != nil {
+		t.Error(err)
+	}
+	if err := two.Hold(21); !errors.Is(err, ErrNone) || two.Held() != 20 {
+		t.Errorf("two keep more than half: %v, %d", err, two.Held())
+	}
+	if err := two.Set(70); err != nil {
+		t.Errorf("the other half: %v", err)
+	}
+	two.Free()
+	one.Free()
 	var free Charge
 	if err := free.Set(1 << 50); err != nil {
 		t.Errorf("without a budget: %v", err)
@@ -145,7 +161,7 @@ func TestFewWait(t *testing.T) {
 		b := NewBudget(10)
 		holder := b.Charge()
 		holder.Force(10)
-		for range mostWaiting {
+		for range b.mostWaiting {
 			go func() {
 				c := b.Charge()
 				_ = c.Await(t.Context(), 1)
@@ -158,7 +174,7 @@ func TestFewWait(t *testing.T) {
 		}
 		holder.Free()
 		synctest.Wait()
-		expect(t, b, mostWaiting, 0, 0)
+		expect(t, b, int64(b.mostWaiting), 0, 0)
 	})
 }
 

@@ -70,6 +70,13 @@ type Decoder interface {
 
 	// Format is the stream's format; Auto while it is not decided.
 	Format() Format
+
+	// Held is about how many bytes of memory the decoder holds between two calls.
+	Held() int
+
+	// Trim gives back what of that memory holds nothing; a decoder that goes on takes
+	// it again.
+	Trim()
 }
 
 // Run is a run of the rows of a stream, numbered from 0.

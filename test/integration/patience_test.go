@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -204,6 +205,59 @@ func TestKilledProgramsDieOnASlowDisk(t *testing.T) {
 	}
 	if found := names(t, m.Point); len(found) != 3 {
 		t.Errorf("%q", found)
+	}
+}
+
+// TestKilledQuestionerDies kills a program that waits for the answer to a query, whose
+// search waits for the disk.
+func TestKilledQuestionerDies(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := store.Create(filepath.Join(dir, "a.rvf"), store.CreateOptions{Dimension: 2}, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Ingest(t.Context(), nil, []float32{1, 2, 3, 4}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	slow, g := mountSlowly(t, dir)
+	m := serve(t, slow)
+	t.Cleanup(func() { m.stop() })
+	program := exec.Command("sh", "-c", `exec 3<>"$1"; echo '[1,2]' >&3; echo asked; read go; exec cat <&3`, "sh", m.path("a.rvf", "query"))
+	in, err := program.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := program.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := program.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, len("asked\n"))); err != nil {
+		t.Fatal(err)
+	}
+	g.shut()
+	if _, err := io.WriteString(in, "\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-g.waiting
+	if err := program.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- program.Wait() }()
+	select {
+	case <-ended:
+		g.lift()
+	case <-time.After(patience):
+		t.Error("it was killed and did not die")
+		g.lift()
+		<-ended
 	}
 }
 

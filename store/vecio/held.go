@@ -1,0 +1,92 @@
+package vecio
+
+// held is how much memory a batch holds, in bytes.
+func (b *batch) held() int { return cap(b.rows) + 8*cap(b.ids) }
+
+// trim gives the memory back that holds nothing.
+func (b *batch) trim() {
+	if len(b.rows) == 0 {
+		b.rows = nil
+	}
+	if len(b.ids) == 0 {
+		b.ids = nil
+	}
+}
+
+// trimmed is p, or nothing if it holds nothing.
+func trimmed(p []byte) []byte {
+	if len(p) == 0 {
+		return nil
+	}
+	return p
+}
+
+// Held implements Decoder.
+func (d *rawDecoder) Held() int { return cap(d.partial) }
+
+// Trim implements Decoder.
+func (d *rawDecoder) Trim() { d.partial = trimmed(d.partial) }
+
+// Held implements Decoder.
+func (d *jsonDecoder) Held() int {
+	const name = maxNameBytes + 16
+	return d.batch.held() + cap(d.number) + cap(d.name) + name*cap(d.names)
+}
+
+// Trim implements Decoder.
+func (d *jsonDecoder) Trim() { d.batch.trim() }
+
+// Held implements Decoder.
+func (d *segmentsDecoder) Held() int {
+	const placed, run = 48, 16
+	places := placed*(cap(d.state.vectors)+cap(d.state.named)) + run*cap(d.state.order)
+	return d.batch.held() + cap(d.header) + cap(d.row) + cap(d.entry) + places
+}
+
+// Trim implements Decoder.
+func (d *segmentsDecoder) Trim() {
+	d.batch.trim()
+	d.row = trimmed(d.row)
+}
+
+// Held implements Decoder.
+func (d *npyDecoder) Held() int {
+	return d.batch.held() + cap(d.head) + cap(d.cut) + cap(d.cutter.partial)
+}
+
+// Trim implements Decoder.
+func (d *npyDecoder) Trim() {
+	d.batch.trim()
+	d.head, d.cut, d.cutter.partial = trimmed(d.head), trimmed(d.cut), trimmed(d.cutter.partial)
+}
+
+// Held implements Decoder.
+func (d *vecsDecoder) Held() int { return d.batch.held() + cap(d.prefix) }
+
+// Trim implements Decoder.
+func (d *vecsDecoder) Trim() { d.batch.trim() }
+
+// Held implements Decoder.
+func (d *tableDecoder) Held() int { return d.batch.held() + cap(d.held) + cap(d.above) }
+
+// Trim implements Decoder.
+func (d *tableDecoder) Trim() {
+	d.batch.trim()
+	d.held = trimmed(d.held)
+}
+
+// Held implements Decoder. What is looked at while the format is in doubt does not
+// count: it is some hundred bytes.
+func (d *autoDecoder) Held() int {
+	if d.inner == nil {
+		return cap(d.held)
+	}
+	return d.inner.Held()
+}
+
+// Trim implements Decoder.
+func (d *autoDecoder) Trim() {
+	if d.inner != nil {
+		d.inner.Trim()
+	}
+}
