@@ -70,7 +70,7 @@ func (n *controlNode) Lookup(ctx context.Context, name string, out *fuse.EntryOu
 
 // OpendirHandle lists the files.
 func (n *controlNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
-	handle, errno := openListing(ctx, n.EmbeddedInode(), func(context.Context) ([]fuse.DirEntry, syscall.Errno) {
+	handle, errno := n.tree.openListing(ctx, n.EmbeddedInode(), func(context.Context) ([]fuse.DirEntry, syscall.Errno) {
 		var entries []fuse.DirEntry
 		for index, name := range n.names() {
 			entries = append(entries, fuse.DirEntry{Name: name, Mode: fuse.S_IFREG, Ino: controlNumber + 1 + uint64(index)})

@@ -71,7 +71,7 @@ func (n *folderNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHa
 	if err := n.folder.Allow(ctx, store.Read); err != nil {
 		return nil, 0, n.tree.folderErrno(n.name(), "list", err)
 	}
-	handle, errno := openListing(ctx, n.EmbeddedInode(), func(ctx context.Context) ([]fuse.DirEntry, syscall.Errno) {
+	handle, errno := n.tree.openListing(ctx, n.EmbeddedInode(), func(ctx context.Context) ([]fuse.DirEntry, syscall.Errno) {
 		found, err := n.folder.List(ctx)
 		if err != nil {
 			return nil, n.tree.folderErrno(n.name(), "list", err)

@@ -3,6 +3,7 @@ package fs
 import (
 	"context"
 	"encoding/binary"
+	"runtime"
 	"syscall"
 
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
@@ -10,6 +11,7 @@ import (
 
 	"rvffs/store"
 	"rvffs/store/catalog"
+	"rvffs/store/memory"
 )
 
 // liveNode is a text about the present moment. A text that has changed by the next
@@ -17,7 +19,7 @@ import (
 // bytes that reading gives, however fast the text changes.
 type liveNode struct {
 	node
-	content []byte
+	content []byte // charged for while the node is there, if it is long
 	owner   owner
 }
 
@@ -81,9 +83,19 @@ func (o folderOwner) failed(t *tree, operation string, err error) syscall.Errno 
 	return t.folderErrno(o.Path(), operation+" a text", err)
 }
 
+// longText is the length in bytes from which on a text is charged for.
+const longText = 4 << 10
+
 // lookupLive answers a lookup with a text, which the one who asks may know.
 func (t *tree) lookupLive(ctx context.Context, parent *nodefs.Inode, number uint64, content []byte, owner owner, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	child := &liveNode{node: node{tree: t, list: owner.list, rights: only(readable)}, content: content, owner: owner}
+	if len(content) > longText {
+		charge := t.memory.Charge()
+		if err := charge.Hold(int64(len(content))); err != nil {
+			return nil, owner.failed(t, "show", err)
+		}
+		runtime.AddCleanup(child, (*memory.Charge).Free, &charge)
+	}
 	described, errno := child.facts()
 	if errno != 0 {
 		return nil, errno

@@ -229,7 +229,7 @@ func (n *storeNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHan
 	if err := n.store.Allow(ctx, store.Read); err != nil {
 		return nil, 0, n.tree.errno(n.store.Path(), "list", err)
 	}
-	handle, errno := openListing(ctx, n.EmbeddedInode(), func(ctx context.Context) ([]fuse.DirEntry, syscall.Errno) {
+	handle, errno := n.tree.openListing(ctx, n.EmbeddedInode(), func(ctx context.Context) ([]fuse.DirEntry, syscall.Errno) {
 		if n.store.Problem(ctx) != nil {
 			return []fuse.DirEntry{{Name: errorName, Mode: fuse.S_IFREG, Ino: n.store.Inode(errorName)}}, 0
 		}

@@ -18,6 +18,6 @@ var _ nodefs.NodeOpendirHandler = (*unlisted)(nil)
 
 // OpendirHandle lists nothing.
 func (u *unlisted) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
-	handle, errno := openListing(ctx, u.EmbeddedInode(), func(context.Context) ([]fuse.DirEntry, syscall.Errno) { return nil, 0 })
+	handle, errno := u.tree.openListing(ctx, u.EmbeddedInode(), func(context.Context) ([]fuse.DirEntry, syscall.Errno) { return nil, 0 })
 	return handle, 0, errno
 }

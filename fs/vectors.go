@@ -90,7 +90,7 @@ func (n *vectorsNode) Lookup(ctx context.Context, name string, out *fuse.EntryOu
 
 // OpendirHandle lists the files and the folder of single vectors.
 func (n *vectorsNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
-	handle, errno := openListing(ctx, n.EmbeddedInode(), func(context.Context) ([]fuse.DirEntry, syscall.Errno) {
+	handle, errno := n.tree.openListing(ctx, n.EmbeddedInode(), func(context.Context) ([]fuse.DirEntry, syscall.Errno) {
 		entries := []fuse.DirEntry{{Name: byIDName, Mode: fuse.S_IFDIR, Ino: n.store.Inode(vectorsName + "/" + byIDName)}}
 		for _, format := range vecio.FileFormats() {
 			name := format.FileName()

@@ -120,9 +120,12 @@ func (e viewEntries) At(i int) fuse.DirEntry {
 	return entry
 }
 
+// bytes is nothing: the folder is the snapshot's.
+func (e viewEntries) bytes() int64 { return 0 }
+
 // OpendirHandle lists the views of the newest snapshot.
 func (n *viewFolderNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
-	handle, errno := openEntries(ctx, n.EmbeddedInode(), func(ctx context.Context) (entries, syscall.Errno) {
+	handle, errno := n.tree.openEntries(ctx, n.EmbeddedInode(), func(ctx context.Context) (entries, syscall.Errno) {
 		_, folder, err := n.folder(ctx)
 		switch {
 		case err != nil:

@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/memory"
 )
 
 // ParentState is one past or present state of a store that a child was derived
@@ -28,36 +30,62 @@ const maxFoldedStates = 4096
 func (s *Snapshot) FindParentState(ctx context.Context, want lineage.Hash) (ParentState, error) {
 	var found ParentState
 	err := s.source.with(ctx, func(file File) error {
-		var manifests, all []segments.Segment
-		if err := s.walk(file, func(segment segments.Segment) error {
-			all = append(all, segment)
-			if segment.Type == segments.TypeManifest {
-				manifests = append(manifests, segment)
-			}
-			return nil
-		}); err != nil {
+		charge := s.source.memory.Charge()
+		defer charge.Free()
+		states := pastStates{charge: &charge}
+		if err := s.walk(file, states.add); err != nil {
 			return err
 		}
-		for i := len(manifests) - 1; i >= 0; i-- {
+		for _, manifest := range slices.Backward(states.manifests) {
 			hash := lineage.NewShake256()
-			if err := copyRange(hash, file, manifests[i].PayloadOffset(), int64(manifests[i].PayloadLength)); err != nil {
+			if err := copyRange(hash, file, manifest.offset+segments.HeaderSize, manifest.payload); err != nil {
 				return err
 			}
 			if lineage.Hash(hash.Sum(nil)) == want {
-				found = ParentState{Method: lineage.HashShakeManifest, Offset: manifests[i].Offset}
+				found = ParentState{Method: lineage.HashShakeManifest, Offset: manifest.offset}
 				return found.readEpoch(file)
 			}
 		}
-		return found.findFold(file, all, want)
+		return found.findFold(file, states, want)
 	})
 	return found, err
 }
 
+// pastStates is where the states of a file end.
+type pastStates struct {
+	manifests []pastManifest
+	ends      []int64 // of the last segments, up to twice as many as are looked at
+	charge    *memory.Charge
+}
+
+// pastManifest is where a manifest stands, and the length of its payload.
+type pastManifest struct{ offset, payload int64 }
+
+// add notes a segment.
+func (p *pastStates) add(segment segments.Segment) error {
+	if len(p.ends) == 2*maxFoldedStates {
+		p.ends = p.ends[:copy(p.ends, p.ends[maxFoldedStates:])]
+	}
+	p.ends = append(p.ends, segment.End())
+	if segment.Type != segments.TypeManifest {
+		return nil
+	}
+	if n := len(p.manifests); n == cap(p.manifests) {
+		const manifest = 16
+		if err := p.charge.Set(int64(manifest * (n + 2*n + 1))); err != nil {
+			return err
+		}
+		p.manifests = slices.Grow(p.manifests, n+1)
+	}
+	p.manifests = append(p.manifests, pastManifest{segment.Offset, int64(segment.PayloadLength)})
+	return nil
+}
+
 // findFold compares want with the fold over every end that the file once had.
-func (p *ParentState) findFold(file File, all []segments.Segment, want lineage.Hash) error {
+func (p *ParentState) findFold(file File, states pastStates, want lineage.Hash) error {
 	tail := make([]byte, lineage.TailSize)
-	for i := len(all) - 1; i >= max(0, len(all)-maxFoldedStates); i-- {
-		end := all[i].End()
+	last := states.ends[max(0, len(states.ends)-maxFoldedStates):]
+	for _, end := range slices.Backward(last) {
 		part := tail[:min(end, lineage.TailSize)]
 		if err := readFull(file, part, end-int64(len(part))); err != nil {
 			return err
@@ -65,9 +93,9 @@ func (p *ParentState) findFold(file File, all []segments.Segment, want lineage.H
 		if lineage.Fold(part) != want {
 			continue
 		}
-		for ; i >= 0; i-- {
-			if all[i].Type == segments.TypeManifest {
-				p.Method, p.Offset = lineage.HashFoldTail, all[i].Offset
+		for _, manifest := range slices.Backward(states.manifests) {
+			if manifest.offset < end {
+				p.Method, p.Offset = lineage.HashFoldTail, manifest.offset
 				return p.readEpoch(file)
 			}
 		}

@@ -15,7 +15,7 @@ type snapshotCache struct {
 	lastWitness atomic.Pointer[lineage.Hash] // of the audit chain's newest entry
 	checks      atomic.Pointer[snapshotChecks]
 	manifest    memory.Cached[[]byte] // manifest.json
-	witness     shared.Once[View]
+	witness     memory.Cached[[]byte] // witness.jsonl
 	segments    shared.Once[ViewFolder]
 	kernel      shared.Once[*ViewTree]
 	ebpf        shared.Once[*ViewTree]

@@ -10,6 +10,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/memory"
 )
 
 // WitnessDescription is one entry of the audit chain as witness.jsonl tells it.
@@ -41,18 +42,29 @@ type DerivationDescription struct {
 // Witnesses walks the whole file and judges every entry of the audit chain.
 func (s *Snapshot) Witnesses(ctx context.Context) ([]WitnessDescription, error) {
 	var entries []WitnessDescription
+	err := s.eachWitness(ctx, func(described WitnessDescription) error {
+		entries = append(entries, described)
+		return nil
+	})
+	return entries, err
+}
+
+// eachWitness judges every entry of the audit chain, in the order of the file.
+func (s *Snapshot) eachWitness(ctx context.Context, visit func(WitnessDescription) error) error {
 	var previous lineage.Hash
-	err := s.source.with(ctx, func(file File) error {
+	return s.source.with(ctx, func(file File) error {
 		return s.walk(file, func(segment segments.Segment) error {
 			if segment.Type != segments.TypeWitness {
 				return nil
 			}
 			described, hash, err := s.describeWitness(file, segment, previous)
-			entries, previous = append(entries, described), hash
-			return err
+			if err != nil {
+				return err
+			}
+			previous = hash
+			return visit(described)
 		})
 	})
-	return entries, err
 }
 
 func (s *Snapshot) describeWitness(file File, segment segments.Segment, previous lineage.Hash) (WitnessDescription, lineage.Hash, error) {
@@ -108,18 +120,34 @@ func (w *WitnessDescription) describeAction(witness segments.Witness) {
 
 // Witness is the audit chain, one JSON object a line.
 func (s *Snapshot) Witness(ctx context.Context) (View, error) {
-	return s.cache.witness.Get(ctx, func(ctx context.Context) (View, error) {
-		entries, err := s.Witnesses(ctx)
-		if err != nil {
-			return nil, err
-		}
-		var text bytes.Buffer
-		encoder := json.NewEncoder(&text)
-		for _, entry := range entries {
-			if err := encoder.Encode(entry); err != nil {
-				return nil, err
+	text, done, err := s.witnessText(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return textView{size: int64(len(text)), render: s.witnessText}, nil
+}
+
+// witnessText renders the audit chain; the caller is done with it when it calls done.
+func (s *Snapshot) witnessText(ctx context.Context) (text []byte, done func(), err error) {
+	return s.cache.witness.Get(ctx, s.source.memory, func(ctx context.Context, charge *memory.Charge) ([]byte, error) {
+		var text []byte
+		err := s.eachWitness(ctx, func(entry WitnessDescription) error {
+			line, err := json.Marshal(entry)
+			if err != nil {
+				return err
 			}
-		}
-		return bytesView(text.Bytes()), nil
-	})
+			if needed := len(text) + len(line) + 1; needed > cap(text) {
+				larger := needed + needed/4
+				if err := charge.Set(int64(cap(text) + larger)); err != nil {
+					return fmt.Errorf("witness.jsonl: %w", err)
+				}
+				text = append(make([]byte, 0, larger), text...)
+			}
+			text = append(append(text, line...), '\n')
+			return nil
+		})
+		charge.Force(int64(cap(text)))
+		return text, err
+	}, nil)
 }

@@ -4,15 +4,22 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"runtime"
+	"slices"
 	"sync"
 	"time"
 
 	"rvffs/store"
+	"rvffs/store/memory"
 	"rvffs/store/vecio"
 )
 
-// logLimit bounds, in bytes, how much of the past an append.log tells.
-const logLimit = 256 << 10
+const (
+	// logLimit bounds, in bytes, how much of the past an append.log tells.
+	logLimit = 256 << 10
+	// leastLog is how much it tells where memory is short.
+	leastLog = 8 << 10
+)
 
 // history keeps the newest reports of a store's streams as text, and the last
 // failure. It is about one file, the one in which something was done last: of what was
@@ -21,15 +28,28 @@ const logLimit = 256 << 10
 type history struct {
 	mu      sync.Mutex
 	of      store.Origin
-	lines   bytes.Buffer
+	lines   []byte
+	memory  *memory.Charge // of lines; nil before the first of them is charged for
 	failure string
+}
+
+// charge makes the lines count against a budget. The charge ends with the history.
+func (h *history) charge(budget *memory.Budget) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.memory != nil {
+		return
+	}
+	charge := budget.Charge()
+	h.memory = &charge
+	runtime.AddCleanup(h, (*memory.Charge).Free, h.memory)
 }
 
 // belongTo makes it a history of this file. The caller holds mu.
 func (h *history) belongTo(file store.Origin) {
 	if !h.of.Is(file) {
 		h.of, h.failure = file, ""
-		h.lines.Reset()
+		h.lines = nil
 	}
 }
 
@@ -118,12 +138,27 @@ func (h *history) append(file store.Origin, line any) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.belongTo(file)
-	h.lines.Write(encoded)
-	h.lines.WriteByte('\n')
-	for h.lines.Len() > logLimit {
-		if _, err := h.lines.ReadBytes('\n'); err != nil {
+	h.lines = append(append(h.lines, encoded...), '\n')
+	h.forget(logLimit)
+	if h.memory == nil {
+		return
+	}
+	for h.memory.Hold(int64(cap(h.lines))) != nil {
+		if len(h.lines) <= leastLog {
+			h.lines = slices.Clip(h.lines)
+			h.memory.Force(int64(cap(h.lines)))
 			return
 		}
+		h.forget(len(h.lines) / 2)
+		h.lines = bytes.Clone(h.lines)
+	}
+}
+
+// forget drops the oldest lines, down to a limit in bytes.
+func (h *history) forget(limit int) {
+	if over := len(h.lines) - limit; over > 0 {
+		end := over + bytes.IndexByte(h.lines[over-1:], '\n')
+		h.lines = h.lines[:copy(h.lines, h.lines[end:])]
 	}
 }
 
@@ -134,5 +169,5 @@ func (h *history) text(file store.Origin) []byte {
 	if !h.of.Is(file) {
 		return nil
 	}
-	return bytes.Clone(h.lines.Bytes())
+	return bytes.Clone(h.lines)
 }

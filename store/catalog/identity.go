@@ -16,8 +16,13 @@ type identityText struct {
 	Root         bool             `json:"root"`
 	Profile      string           `json:"profile"`
 	Verification verificationText `json:"verification"`
-	Copies       []string         `json:"copies,omitempty"` // other files of the mount that carry the same id
+	Copies       []string         `json:"copies,omitempty"`      // other files of the mount that carry the same id, the first of them
+	MoreCopies   int              `json:"more_copies,omitempty"` // how many there are beside these
 }
+
+// namedCopies bounds how many copies a text names: each of a thousand copies would
+// name all others.
+const namedCopies = 64
 
 // verificationText tells how the store's word about its parent was checked.
 type verificationText struct {
@@ -103,6 +108,7 @@ type relatives struct {
 	parent  string // "" for none
 	store   *Store // the parent
 	copies  []string
+	more    int // copies that are not named
 	private bool // some of them not everybody reaches
 	all     bool // this viewer reaches all
 }
@@ -127,8 +133,12 @@ func (s *Store) relatives(snapshot *store.Snapshot, viewer *viewer) relatives {
 	}
 	if identity, known := snapshot.Identity(); known {
 		for _, other := range t.copies[identity.FileID] {
-			if other != file && may(other, viewer.reaches) {
+			switch {
+			case other == file || !may(other, viewer.reaches):
+			case len(told.copies) < namedCopies:
 				told.copies = append(told.copies, other)
+			default:
+				told.more++
 			}
 		}
 	}
@@ -137,7 +147,7 @@ func (s *Store) relatives(snapshot *store.Snapshot, viewer *viewer) relatives {
 
 func (s *Store) describe(ctx context.Context, snapshot *store.Snapshot, told relatives, parent *store.Snapshot) ([]byte, error) {
 	identity, known := snapshot.Identity()
-	text := identityText{IdentityDescription: store.DescribeIdentity(identity), Root: identity.IsRoot(), Copies: told.copies}
+	text := identityText{IdentityDescription: store.DescribeIdentity(identity), Root: identity.IsRoot(), Copies: told.copies, MoreCopies: told.more}
 	err := s.use(ctx, func(engine *store.Store) error {
 		profile, err := engine.Profile(ctx)
 		text.Profile = profile.String()

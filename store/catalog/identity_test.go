@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -160,4 +162,31 @@ func TestVerificationFollowsTheParent(t *testing.T) {
 	}
 	p.age()
 	shows("b.rvf", "parent-missing")
+}
+
+// TestManyCopies: each of a hundred copies names a bounded number of the others, and
+// tells how many there are.
+func TestManyCopies(t *testing.T) {
+	t.Parallel()
+	files := map[string][]byte{}
+	for i := range 100 {
+		files[fmt.Sprintf("%03d.rvf", i)] = person(1, 0)
+	}
+	p := newPlace(t, files, Options{})
+	identity, err := p.find("050.rvf").Store.Identity(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := identity.View.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	var text identityText
+	if err := json.NewDecoder(io.NewSectionReader(reader, 0, identity.View.Size())).Decode(&text); err != nil {
+		t.Fatal(err)
+	}
+	if len(text.Copies) != 64 || text.Copies[0] != "000.rvf" || text.MoreCopies != 35 {
+		t.Errorf("%d copies and %d more: %q", len(text.Copies), text.MoreCopies, text.Copies)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rvffs/store"
+	"rvffs/store/memory"
 )
 
 // Neighbors is the file about the nearest neighbors of one stored vector.
@@ -26,7 +27,7 @@ type Neighbors struct {
 // was found is kept for some time.
 func (s *Store) Neighbors(ctx context.Context, id uint64) (found Neighbors, err error) {
 	err = s.withNewest(ctx, func(snapshot *store.Snapshot) error {
-		known, kept := s.neighbors.find(id)
+		known, kept := s.neighbors.find(id, s.catalog.options.Memory)
 		if kept && known.Generation == snapshot.Generation() {
 			found = known
 			return nil
@@ -41,13 +42,19 @@ func (s *Store) Neighbors(ctx context.Context, id uint64) (found Neighbors, err 
 	return found, err
 }
 
-// neighborFiles keeps the files of the ids that were asked for last.
+// neighborFiles keeps the files of the ids that were asked for last, while there is
+// memory for them.
 type neighborFiles struct {
-	mu     sync.Mutex
+	mu    sync.Mutex
+	kept  *memory.Kept // of *neighborTable; nil before the first
+	span  numberSpan
+	given uint64 // numbers given out
+}
+
+// neighborTable is what is kept.
+type neighborTable struct {
 	byUse  list.List // of *neighborFile, the newest first
 	places map[uint64]*list.Element
-	span   numberSpan
-	given  uint64 // numbers given out
 }
 
 type neighborFile struct {
@@ -55,42 +62,71 @@ type neighborFile struct {
 	Neighbors
 }
 
-// keptNeighbors bounds the files that a store keeps. As long as one is kept, its
-// inode number stays the same; after that it is another's, at the earliest when
-// all others of the span were given out.
-const keptNeighbors = 1024
+const (
+	// keptNeighbors bounds the files that a store keeps. As long as one is kept, its
+	// inode number stays the same; after that it is another's, at the earliest when
+	// all others of the span were given out.
+	keptNeighbors = 1024
+	// neighborFileBytes is about what one of them takes in memory, with its text.
+	neighborFileBytes = 1024
+)
+
+// use runs act with the table, which is empty if it was pushed out.
+func (n *neighborFiles) use(budget *memory.Budget, act func(*neighborTable)) {
+	n.mu.Lock()
+	var table *neighborTable
+	if n.kept != nil {
+		if value, there := n.kept.Use(); there {
+			table = value.(*neighborTable)
+		}
+	}
+	if table == nil {
+		table = &neighborTable{places: map[uint64]*list.Element{}}
+		charge := budget.Charge()
+		n.kept = memory.Keep(&charge, n, table, nil)
+	}
+	act(table)
+	for n.kept.Resize(int64(neighborFileBytes*table.byUse.Len())) != nil {
+		table.forget()
+	}
+	kept := n.kept
+	n.mu.Unlock()
+	kept.Done()
+}
+
+// forget forgets the file that was asked for longest ago.
+func (t *neighborTable) forget() {
+	delete(t.places, t.byUse.Remove(t.byUse.Back()).(*neighborFile).id)
+}
 
 // find is what was kept about an id.
-func (n *neighborFiles) find(id uint64) (Neighbors, bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	place, known := n.places[id]
-	if !known {
-		return Neighbors{}, false
-	}
-	n.byUse.MoveToFront(place)
-	return place.Value.(*neighborFile).Neighbors, true
+func (n *neighborFiles) find(id uint64, budget *memory.Budget) (found Neighbors, known bool) {
+	n.use(budget, func(table *neighborTable) {
+		var place *list.Element
+		if place, known = table.places[id]; known {
+			table.byUse.MoveToFront(place)
+			found = place.Value.(*neighborFile).Neighbors
+		}
+	})
+	return found, known
 }
 
 // keep remembers what was found, under the number that the file has or gets.
 func (n *neighborFiles) keep(id uint64, found Neighbors, c *Catalog) Neighbors {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if place, known := n.places[id]; known {
-		n.byUse.MoveToFront(place)
-		file := place.Value.(*neighborFile)
-		found.Number = file.Number
-		file.Neighbors = found
-		return found
-	}
-	if n.places == nil {
-		n.places = map[uint64]*list.Element{}
-	}
-	found.Number = n.span.number(c, n.given)
-	n.given++
-	n.places[id] = n.byUse.PushFront(&neighborFile{id, found})
-	if n.byUse.Len() > keptNeighbors {
-		delete(n.places, n.byUse.Remove(n.byUse.Back()).(*neighborFile).id)
-	}
+	n.use(c.options.Memory, func(table *neighborTable) {
+		if place, known := table.places[id]; known {
+			table.byUse.MoveToFront(place)
+			file := place.Value.(*neighborFile)
+			found.Number = file.Number
+			file.Neighbors = found
+			return
+		}
+		found.Number = n.span.number(c, n.given)
+		n.given++
+		table.places[id] = table.byUse.PushFront(&neighborFile{id, found})
+		if table.byUse.Len() > keptNeighbors {
+			table.forget()
+		}
+	})
 	return found
 }

@@ -3,9 +3,11 @@ package catalog
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"testing"
 
 	"rvffs/store"
+	"rvffs/store/memory"
 )
 
 // TestNeighborFilesAreBounded asks for more files than are kept: numbers stay
@@ -21,20 +23,51 @@ func TestNeighborFilesAreBounded(t *testing.T) {
 			t.Fatalf("ids %d and %d share the number %d", other, id, number)
 		}
 		numbers[number] = id
-		if first, kept := files.find(0); !kept || string(first.Text) != "0" || numbers[first.Number] != 0 {
+		if first, kept := files.find(0, nil); !kept || string(first.Text) != "0" || numbers[first.Number] != 0 {
 			t.Fatalf("after id %d the one that is always used is %+v, kept %t", id, first, kept)
 		}
 	}
-	if len(files.places) != keptNeighbors || files.byUse.Len() != keptNeighbors {
-		t.Errorf("%d and %d files are kept, want %d", len(files.places), files.byUse.Len(), keptNeighbors)
-	}
-	if _, kept := files.find(1); kept {
+	files.use(nil, func(table *neighborTable) {
+		if len(table.places) != keptNeighbors || table.byUse.Len() != keptNeighbors {
+			t.Errorf("%d and %d files are kept, want %d", len(table.places), table.byUse.Len(), keptNeighbors)
+		}
+	})
+	if _, kept := files.find(1, nil); kept {
 		t.Error("an old file is still kept")
 	}
-	before, _ := files.find(0)
+	before, _ := files.find(0, nil)
 	if after := files.keep(0, Neighbors{Generation: 2}, c); after.Number != before.Number || after.Generation != 2 {
 		t.Errorf("a new state turned %+v into %+v", before, after)
 	}
+}
+
+// TestFewerNeighborsInLittleMemory: what others need is not kept for names that may be
+// asked for again.
+func TestFewerNeighborsInLittleMemory(t *testing.T) {
+	t.Parallel()
+	budget := memory.NewBudget(10 * neighborFileBytes)
+	c := &Catalog{options: Options{Memory: budget}}
+	files := &neighborFiles{}
+	for id := range uint64(20) {
+		files.keep(id, Neighbors{Text: fmt.Append(nil, id)}, c)
+	}
+	if _, kept := files.find(19, budget); !kept {
+		t.Error("the newest file is not kept")
+	}
+	if u := budget.Usage(); u.Used != u.Cached || u.Peak > u.Limit {
+		t.Errorf("%+v", u)
+	}
+	others := budget.Charge()
+	if err := others.Set(10 * neighborFileBytes); err != nil {
+		t.Errorf("files that nobody uses stay: %v", err)
+	}
+	if _, kept := files.find(19, budget); kept {
+		t.Error("a file is kept for which there is no memory")
+	}
+	if found := files.keep(19, Neighbors{Text: []byte("19")}, c); string(found.Text) != "19" {
+		t.Errorf("without memory: %+v", found)
+	}
+	runtime.KeepAlive(files)
 }
 
 // TestNeighborsFollowCommits asks before and after a commit.

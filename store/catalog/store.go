@@ -464,6 +464,7 @@ func (s *Store) OpenAppend(ctx context.Context, format vecio.Format) (*AppendStr
 		return nil, err
 	}
 	options := s.catalog.options
+	s.history.charge(options.Memory)
 	inner, err := engine.OpenAppend(store.StreamOptions{
 		Format: format, AllowNonFinite: options.AllowNonFinite,
 		FlushBytes: options.FlushBytes, FlushInterval: options.FlushInterval,

@@ -67,6 +67,7 @@ func (s *Store) OpenDelete(ctx context.Context, format vecio.IDFormat) (*DeleteS
 	if err != nil {
 		return nil, err
 	}
+	s.history.charge(s.catalog.options.Memory)
 	inner, err := engine.OpenDelete(format, s.history.addDeleted)
 	if err == nil {
 		err = s.allowStream(ctx, inner)
