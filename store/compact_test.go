@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -82,6 +83,7 @@ func TestCompactionGoesOnBesideStreams(t *testing.T) {
 			case <-stop:
 				return
 			default:
+				runtime.Gosched() // where nothing takes the processor from a goroutine
 			}
 		}
 	})

@@ -174,7 +174,7 @@ func (c *Catalog) tryReread(ctx context.Context, f *Folder, name string, parent 
 	}
 	key := lookKey{keyOf(&facts{info: scan.info}), name}
 	results, err := lookNow(ctx, &c.late, []lookKey{key}, c.patience, func() looker[nameFound] {
-		return &nameLooker{ctx: ctx, folder: f, name: name, former: scan.stores[name]}
+		return &nameLooker{ctx: ctx, folder: f, name: name, former: scan.stores[name], folders: t.below(folder, name)}
 	})
 	if err != nil {
 		return nil, err
@@ -183,7 +183,7 @@ func (c *Catalog) tryReread(ctx context.Context, f *Folder, name string, parent 
 		return c.late.over(key), nil
 	}
 	now := results[0].found
-	if now.err != nil || now.nothing() && !scan.has(name) {
+	if now.err != nil || now.same || now.nothing() && !scan.has(name) {
 		return nil, now.err
 	}
 	c.outdate(t, join(folder, name))
@@ -194,7 +194,8 @@ func (c *Catalog) tryReread(ctx context.Context, f *Folder, name string, parent 
 // nameFound is what stands at a name, or why that cannot be told.
 type nameFound struct {
 	standsAt
-	err error
+	same bool // a folder that is as it was, with all below it
+	err  error
 }
 
 // nameLooker looks at one name of a folder.
@@ -202,12 +203,10 @@ type nameLooker struct {
 	ctx    context.Context
 	folder *Folder
 	name   string
-	former *facts
-}
-
-func (l *nameLooker) look(int) nameFound {
-	now, err := l.folder.look(l.ctx, l.name, l.former)
-	return nameFound{now, err}
+	// What was known before: of a file, and of a folder and those below it, by their
+	// paths from where it stands.
+	former  *facts
+	folders map[string]*folderScan
 }
 
 func (l *nameLooker) close() {}
@@ -229,10 +228,22 @@ func (c *Catalog) show(t *tree, change func()) {
 	change()
 }
 
-// look finds out what stands at one name. What was a store stays shown as one when it
+// below are the scans of a folder, by their paths from the one that it stands in.
+func (t *tree) below(folder, name string) map[string]*folderScan {
+	scans := map[string]*folderScan{}
+	for path, scan := range t.scans {
+		if from, below := underneath(path, join(folder, name), name); below {
+			scans[from] = scan
+		}
+	}
+	return scans
+}
+
+// look finds out what stands at the name. What was a store stays shown as one when it
 // is none any more.
-func (f *Folder) look(ctx context.Context, name string, former *facts) (now standsAt, err error) {
-	err = f.files.with(func(folder directory) error {
+func (l *nameLooker) look(int) (now nameFound) {
+	f, name := l.folder, l.name
+	now.err = f.files.with(func(folder directory) error {
 		info, err := folder.Stat(name)
 		switch {
 		case vanished(err):
@@ -240,7 +251,7 @@ func (f *Folder) look(ctx context.Context, name string, former *facts) (now stan
 		case err != nil:
 			return err
 		case info.Mode.IsDir():
-			now.folders, _, err = f.catalog.scan(ctx, folder, name, nil)
+			now.folders, now.same, err = f.catalog.scan(l.ctx, folder, name, l.folders)
 			return err
 		}
 		names, err := folder.OpenFolder(".")
@@ -253,12 +264,12 @@ func (f *Folder) look(ctx context.Context, name string, former *facts) (now stan
 				now.link = &link
 			}
 		case info.Mode.IsRegular() && candidate(name):
-			reader := lookReader{files: names, file: tailReader{ctx: ctx}, memory: f.catalog.options.Memory}
-			if found := reader.facts(name, nil); found.shown(former) {
+			reader := lookReader{files: names, file: tailReader{ctx: l.ctx}, memory: f.catalog.options.Memory}
+			if found := reader.facts(name, nil); found.shown(l.former) {
 				now.store = found
 			}
 		}
-		return errors.Join(ctx.Err(), names.Close())
+		return errors.Join(l.ctx.Err(), names.Close())
 	})
-	return now, err
+	return now
 }

@@ -108,7 +108,7 @@ type relatives struct {
 	parent  string // "" for none
 	store   *Store // the parent
 	copies  []string
-	more    int // copies that are not named
+	more    int  // copies that are not named
 	private bool // some of them not everybody reaches
 	all     bool // this viewer reaches all
 }

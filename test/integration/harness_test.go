@@ -43,13 +43,7 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(folder)
 	program, raceReports = filepath.Join(folder, "rvffs"), filepath.Join(folder, "race")
-	arguments := []string{"build", "-buildvcs=false", "-o", program}
-	if raceEnabled {
-		arguments = append(arguments, "-race")
-	}
-	build := exec.Command("go", append(arguments, "rvffs/cmd/rvffs")...)
-	build.Stdout, build.Stderr = os.Stderr, os.Stderr
-	if err := build.Run(); err != nil {
+	if err := build(program, raceEnabled); err != nil {
 		fmt.Fprintln(os.Stderr, "building rvffs:", err)
 		return 1
 	}
@@ -62,6 +56,13 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	return code
+}
+
+// build builds the program, with or without the race detector.
+func build(program string, race bool) error {
+	build := exec.Command("go", "build", "-buildvcs=false", fmt.Sprintf("-race=%t", race), "-o", program, "rvffs/cmd/rvffs")
+	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	return build.Run()
 }
 
 // demand skips the test when something that it needs is missing, and fails it
@@ -108,6 +109,12 @@ func serve(t testing.TB, dir string, flags ...string) *mount {
 // serveAt mounts a folder at a place. The daemon runs in the foreground, as a
 // child of the test, which can so read its words and its end.
 func serveAt(t testing.TB, dir, point string, flags ...string) *mount {
+	t.Helper()
+	return serveBy(t, program, dir, point, flags...)
+}
+
+// serveBy is serveAt by another program than that of most tests.
+func serveBy(t testing.TB, program, dir, point string, flags ...string) *mount {
 	t.Helper()
 	_, err := os.Stat("/dev/fuse")
 	demand(t, "FUSE", err)

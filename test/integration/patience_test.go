@@ -223,7 +223,7 @@ func TestKilledQuestionerDies(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	slow, g := mountSlowly(t, dir)
+	slow, g := mountSlowly(t, dir, "")
 	m := serve(t, slow)
 	t.Cleanup(func() { m.stop() })
 	program := exec.Command("sh", "-c", `exec 3<>"$1"; echo '[1,2]' >&3; echo asked; read go; exec cat <&3`, "sh", m.path("a.rvf", "query"))
