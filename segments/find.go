@@ -84,8 +84,8 @@ func (f *finder) find() (*State, error) {
 	if err := f.takeNewest(f.from, p); err != nil {
 		return nil, err
 	}
-	if !p.clean {
-		reached, err := f.searchBehind(p)
+	if from := f.doubtful(p); !p.clean || from < p.end {
+		reached, err := f.searchBehind(p, from)
 		if err != nil && (root == nil || !errors.Is(err, ErrScanLimit)) {
 			return nil, err
 		}
@@ -103,27 +103,39 @@ func (f *finder) find() (*State, error) {
 }
 
 // isRuntime reports whether the manifest's hash says that it was written in the
-// runtime dialect. A few zeros parse as a manifest, too.
+// runtime dialect.
 func (c *committed) isRuntime() bool {
 	return c.segment.ContentHash != [16]byte{} && isCRCForm(c.segment.ContentHash)
 }
 
-// searchBehind looks for manifests after the bytes where the passage p broke
-// off. It returns the passage that reached farthest.
-func (f *finder) searchBehind(p *passage) (*passage, error) {
-	newest, err := f.scan(p.end)
+// doubtful returns where the first segment behind the newest manifest stands that
+// nothing vouches for, or the end of the passage. Without a hash it may be a torn one,
+// and what its length spans another writer's.
+func (f *finder) doubtful(p *passage) int64 {
+	for _, s := range p.segments.kept {
+		if s.ContentHash == [16]byte{} && s.Offset < p.end && (f.found == nil || s.Offset >= f.found.segment.End()) {
+			return s.Offset
+		}
+	}
+	return p.end
+}
+
+// searchBehind looks for manifests from an offset on up to which the passage p is
+// beyond doubt. It returns the passage that reached farthest.
+func (f *finder) searchBehind(p *passage, from int64) (*passage, error) {
+	newest, err := f.scan(from)
 	if err != nil {
 		return nil, err
 	}
 	if newest == nil {
 		// Bytes that were not looked at could hold a newer state.
-		if f.limit > 0 && (p.unsure || f.size-p.end > f.limit) {
+		if f.limit > 0 && (p.unsure || f.size-from > f.limit) {
 			return nil, fmt.Errorf("%w of %d bytes", ErrScanLimit, f.limit)
 		}
 		return p, nil
 	}
 	f.found = newest
-	from := newest.segment.End()
+	from = newest.segment.End()
 	if p, err = f.walk(from); err != nil {
 		return nil, err
 	}
@@ -286,7 +298,8 @@ func (f *finder) parse(s Segment) (*Manifest, HashVerdict, error) {
 		return nil, HashUnknown, fmt.Errorf("manifest at %d: %w", s.Offset, err)
 	}
 	verdict := verifyBytes(s.Header, payload)
-	if verdict == HashMismatch || verdict == HashUnknown {
+	if verdict == HashMismatch || verdict == HashUnknown || allZero(payload) {
+		// Zeros parse as a manifest, too, and stand where a wire manifest was.
 		return nil, verdict, nil
 	}
 	manifest, err := ParseManifest(payload)

@@ -290,6 +290,16 @@ func TestFindStateWireManifestZeroed(t *testing.T) {
 			}
 		})
 	}
+	// Nor is what lost a part of its root, or all of it, an empty store of the other dialect.
+	for _, hash := range []bool{false, true} {
+		whole := small(make([]byte, 32), hash)
+		for _, cut := range []int{1, 100, wireRootSize - 1, wireRootSize, wireRootSize + 4} {
+			left := whole[:len(whole)-cut]
+			if s, err := FindState(bytes.NewReader(left), int64(len(left)), FindOptions{}); !errors.Is(err, ErrNoManifest) {
+				t.Errorf("cut by %d, with a hash: %t: %+v, %v", cut, hash, s, err)
+			}
+		}
+	}
 	// Of a runtime store's manifest the hash tells.
 	b, want := twoCommits()
 	b.bytes = rooted(b.bytes)

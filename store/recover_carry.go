@@ -52,7 +52,6 @@ func (p *recoveryPlan) carryOut(ctx context.Context, session *session) (epoch ui
 			replaced[mate.Offset] = true
 		}
 	}
-	p.Others = uint64(len(others))
 	epoch, err = w.commit(session, change{
 		added:   append(appender.extents, others...),
 		deleted: p.delete.ascending(),

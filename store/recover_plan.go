@@ -257,6 +257,7 @@ func (p *recoveryPlan) collectOther(part tailPart) error {
 		}
 	}
 	p.others = append(p.others, part)
+	p.Others++
 	return nil
 }
 

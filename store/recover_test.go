@@ -183,7 +183,7 @@ func TestRecover(t *testing.T) {
 			if got := describeRecovery(results[0]); got != c.want {
 				t.Errorf("%s, want %s", got, c.want)
 			}
-			if got, planned := describeRecovery(results[0]), describeRecovery(listed[0]); got != strings.Replace(planned, "0 others", fmt.Sprintf("%d others", results[0].Others), 1) {
+			if got, planned := describeRecovery(results[0]), describeRecovery(listed[0]); got != planned {
 				t.Errorf("the list said %s, it came to %s", planned, got)
 			}
 			if got := contentText(t, s); got != c.store {
@@ -460,12 +460,22 @@ func TestRecoverOtherSegments(t *testing.T) {
 			if c.since != "" {
 				embed(t, s, c.since)
 			}
+			list := c.options
+			list.List = true
+			listed, err := s.Recover(ctx, list)
+			if err != nil {
+				t.Fatal(err)
+			}
 			results, err := s.Recover(ctx, c.options)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := describeRecovery(results[0]); got != c.want {
+			got := describeRecovery(results[0])
+			if got != c.want {
 				t.Errorf("%s, want %s", got, c.want)
+			}
+			if planned := describeRecovery(listed[0]); planned != got {
+				t.Errorf("the list said %s, it came to %s", planned, got)
 			}
 			if image, err := kernelImage(s.Current()); err != nil || string(image) != c.kernel {
 				t.Errorf("the kernel is %q, want %q: %v", image, c.kernel, err)

@@ -131,48 +131,60 @@ func TestTornHeadersHideNothing(t *testing.T) {
 		if length < segments.VecPrefixSize {
 			continue
 		}
-		t.Run(fmt.Sprintf("up to %d", end), func(t *testing.T) {
-			t.Parallel()
-			files := newMemoryFiles()
-			file, err := files.Create("a.rvf", 0o644)
-			if err != nil {
-				t.Fatal(err)
-			}
-			content := slices.Clone(built.content)
-			header, err := segments.ParseHeader(content[built.torn:])
-			if err != nil {
-				t.Fatal(err)
-			}
-			header.PayloadLength = uint64(length)
-			encoded := header.Encode()
-			copy(content[built.torn:], encoded[:])
-			if _, err := file.WriteAt(content, 0); err != nil {
-				t.Fatal(err)
-			}
-			s, err := Open("a.rvf", Options{Files: files})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer s.Close()
-			built.check(t, s, files, "as it was found")
-			if _, err := s.Delete(context.Background(), []uint64{1}); err != nil {
-				t.Fatal(err)
-			}
-			changed := *built
-			changed.vectors = map[uint64][]float32{2: {2, 2}, 3: {3, 3}, 4: {4, 4}}
-			changed.witness++
-			changed.check(t, s, files, "after a commit")
-			for i := range 2 {
-				if _, err := s.Compact(context.Background()); err != nil {
-					t.Fatal(err)
-				}
-				changed.witness++
-				changed.check(t, s, files, fmt.Sprintf("after %d compactions", i+1))
-			}
-			if found := verify(t, s.Current()); found.Notes != 3 { // the unknown segments
-				t.Errorf("the compacted store: %s", describeFindings(found))
-			}
-		})
+		for _, hashed := range []bool{true, false} {
+			t.Run(fmt.Sprintf("up to %d, with a hash: %t", end, hashed), func(t *testing.T) {
+				t.Parallel()
+				built.hides(t, uint64(length), hashed)
+			})
+		}
+	}
+}
+
+// hides checks all that is there when the torn header has the given length, and the
+// hash of the payload that it was to have, or none.
+func (b *tornStore) hides(t *testing.T, length uint64, hashed bool) {
+	t.Helper()
+	files := newMemoryFiles()
+	file, err := files.Create("a.rvf", 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := slices.Clone(b.content)
+	header, err := segments.ParseHeader(content[b.torn:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	header.PayloadLength = length
+	if !hashed {
+		header.ContentHash = [16]byte{}
+	}
+	encoded := header.Encode()
+	copy(content[b.torn:], encoded[:])
+	if _, err := file.WriteAt(content, 0); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open("a.rvf", Options{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	b.check(t, s, files, "as it was found")
+	if _, err := s.Delete(context.Background(), []uint64{1}); err != nil {
+		t.Fatal(err)
+	}
+	changed := *b
+	changed.vectors = map[uint64][]float32{2: {2, 2}, 3: {3, 3}, 4: {4, 4}}
+	changed.witness++
+	changed.check(t, s, files, "after a commit")
+	for i := range 2 {
+		if _, err := s.Compact(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		changed.witness++
+		changed.check(t, s, files, fmt.Sprintf("after %d compactions", i+1))
+	}
+	if found := verify(t, s.Current()); found.Notes != 3 { // the unknown segments
+		t.Errorf("the compacted store: %s", describeFindings(found))
 	}
 }
 
