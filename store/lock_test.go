@@ -155,3 +155,70 @@ func TestUnreadableLockIsNoneToBreak(t *testing.T) {
 		t.Errorf("the lock of another: %v", err)
 	}
 }
+
+// TestLostLockEndsItsWriter: whatever somebody else did to the lock, what its owner has
+// not committed yet is not committed beside him, and his lock stays.
+func TestLostLockEndsItsWriter(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	theirs := lockRecord{process: 1, host: "elsewhere", time: time.Now()}.encode()
+	open := func(t *testing.T, files *memoryFiles) File {
+		t.Helper()
+		file, err := files.Open("a.rvf.lock", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	for name, lose := range map[string]func(t *testing.T, files *memoryFiles){
+		"removed": func(t *testing.T, files *memoryFiles) {
+			if err := files.Remove("a.rvf.lock"); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"another file": func(t *testing.T, files *memoryFiles) {
+			files.put(t, "theirs", theirs)
+			if err := files.Rename("theirs", "a.rvf.lock"); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"another record": func(t *testing.T, files *memoryFiles) {
+			if _, err := open(t, files).WriteAt(theirs, 0); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"no record": func(t *testing.T, files *memoryFiles) {
+			if err := open(t, files).Truncate(7); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			files := newMemoryFiles()
+			s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files, LockWait: -1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := files.content("a.rvf")
+			a := s.NewAppender()
+			if err := a.Append(ctx, []uint64{1}, encodeRows([]float32{1, 2})); err != nil {
+				t.Fatal(err)
+			}
+			lose(t, files)
+			lock := files.names["a.rvf.lock"]
+			if _, _, err := a.Commit(); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), "writer lock lost") {
+				t.Errorf("commit: %v", err)
+			}
+			if now := files.content("a.rvf"); !strings.HasPrefix(string(now), string(before)) {
+				t.Error("the store's committed bytes changed")
+			}
+			if reopened, err := Open("a.rvf", Options{Files: files}); err != nil || reopened.Current().Manifest().TotalVectors != 0 {
+				t.Errorf("the store: %v", err)
+			}
+			if files.names["a.rvf.lock"] != lock {
+				t.Error("the lock of another was touched")
+			}
+		})
+	}
+}
