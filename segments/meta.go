@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"unicode/utf8"
@@ -78,10 +79,63 @@ type MetaEntry struct {
 	Value MetaValue
 }
 
-// MetaMember is the value of one field.
-type MetaMember struct {
-	Field uint16
-	Value MetaValue
+// MetaMembers are the fields of a record with their values as they are encoded, in
+// ascending order.
+type MetaMembers []byte
+
+// With adds the value of a field behind those that are there.
+func (m MetaMembers) With(field uint16, value MetaValue) MetaMembers {
+	return append(binary.LittleEndian.AppendUint16(m, field), value...)
+}
+
+// All are the fields and their values, which share the memory of the members.
+func (m MetaMembers) All() iter.Seq2[uint16, MetaValue] {
+	return func(yield func(uint16, MetaValue) bool) {
+		r := metaReader{rest: m}
+		for len(r.rest) > 0 {
+			field, value := r.number16(), r.value()
+			if r.err != nil || !yield(field, value) {
+				return
+			}
+		}
+	}
+}
+
+// Changed are the members after a change: what it has takes the place of what was
+// there, or takes it out. They may share the memory of either.
+func (m MetaMembers) Changed(change MetaMembers) MetaMembers {
+	if len(m) == 0 && !change.takesOut() {
+		return change
+	}
+	next, stop := iter.Pull2(m.All())
+	defer stop()
+	var changed MetaMembers
+	field, value, some := next()
+	for newField, newValue := range change.All() {
+		for ; some && field < newField; field, value, some = next() {
+			changed = changed.With(field, value)
+		}
+		if some && field == newField {
+			field, value, some = next()
+		}
+		if newValue.Kind() != MetaGone {
+			changed = changed.With(newField, newValue)
+		}
+	}
+	for ; some; field, value, some = next() {
+		changed = changed.With(field, value)
+	}
+	return changed
+}
+
+// takesOut says whether a change takes a field out.
+func (m MetaMembers) takesOut() bool {
+	for _, value := range m.All() {
+		if value.Kind() == MetaGone {
+			return true
+		}
+	}
+	return false
 }
 
 // MetaRecord is what is known about one vector. In a delta its members are put
@@ -89,7 +143,7 @@ type MetaMember struct {
 type MetaRecord struct {
 	ID      uint64
 	Gone    bool
-	Members []MetaMember // ascending by field
+	Members MetaMembers
 }
 
 // Meta is the payload of a META segment: a snapshot of all metadata, or what
@@ -113,10 +167,7 @@ func (m *Meta) Encode() ([]byte, error) {
 		size += 2 + len(entry.Key) + len(entry.Value)
 	}
 	for _, record := range m.Records {
-		size += metaRecordFixed
-		for _, member := range record.Members {
-			size += 2 + len(member.Value)
-		}
+		size += metaRecordFixed + len(record.Members)
 	}
 	if size > MaxMetaBytes || len(m.Records) > maxMetaRecords || max(len(m.Schema), len(m.Entries)) > maxMetaFields {
 		return nil, fmt.Errorf("%w: metadata of %d bytes and %d records", ErrTooLarge, size, len(m.Records))
@@ -151,13 +202,27 @@ func (m *Meta) Encode() ([]byte, error) {
 			b = append(b, 1, 0, 0, 0, 0)
 			continue
 		}
-		b = binary.LittleEndian.AppendUint32(append(b, 0), uint32(len(record.Members)))
-		for _, member := range record.Members {
-			b = append(binary.LittleEndian.AppendUint16(b, member.Field), member.Value...)
+		members := uint32(0)
+		for range record.Members.All() {
+			members++
 		}
+		b = append(binary.LittleEndian.AppendUint32(append(b, 0), members), record.Members...)
 	}
 	sum := sha256.Sum256(b)
 	return append(append(b, metaDone...), sum[:]...), nil
+}
+
+// MetaPrefixSize is how many bytes of a payload MetaRecords needs.
+const MetaPrefixSize = metaFixedSize
+
+// MetaRecords is how many records a payload of so many bytes holds at most, going by
+// its first MetaPrefixSize bytes.
+func MetaRecords(prefix []byte, length uint64) int {
+	if len(prefix) < MetaPrefixSize {
+		return 0
+	}
+	claimed := binary.LittleEndian.Uint32(prefix[metaFixedSize-4:])
+	return int(min(uint64(claimed), length/metaRecordFixed, maxMetaRecords))
 }
 
 // ParseMeta reads a payload and refuses whatever the format does not allow, for
@@ -328,17 +393,23 @@ func (r *metaReader) record(schema []MetaField) MetaRecord {
 	if operation > 1 || record.Gone && members > 0 {
 		r.fail("operation %d with %d members for vector %d", operation, members, record.ID)
 	}
+	from, before := r.rest, -1
 	for range members {
-		member := MetaMember{Field: r.number16(), Value: r.value()}
-		at, known := slices.BinarySearchFunc(schema, member.Field, func(f MetaField, id uint16) int { return cmp.Compare(f.ID, id) })
-		kind := member.Value.Kind()
+		field, kind := r.number16(), r.value().Kind()
+		at, known := slices.BinarySearchFunc(schema, field, func(f MetaField, id uint16) int { return cmp.Compare(f.ID, id) })
 		if !known || kind != MetaGone && kind != schema[at].Kind && (kind != MetaNull || !schema[at].Nullable) {
-			r.fail("field %d of vector %d has a value of kind %d", member.Field, record.ID, kind)
+			r.fail("field %d of vector %d has a value of kind %d", field, record.ID, kind)
+		}
+		if int(field) <= before {
+			r.fail("member %d stands behind %d", field, before)
+		}
+		if before = int(field); r.err != nil {
 			return record
 		}
-		record.Members = append(record.Members, member)
 	}
-	ascending(r, "member", record.Members, func(m MetaMember) uint16 { return m.Field })
+	if members > 0 {
+		record.Members = MetaMembers(from[: len(from)-len(r.rest) : len(from)-len(r.rest)])
+	}
 	return record
 }
 

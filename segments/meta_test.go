@@ -21,10 +21,9 @@ var handMadeMeta = &Meta{
 	},
 	Entries: []MetaEntry{{Key: "fields", Value: MetaValue("\x01\x02\x00\x00\x00{}")}},
 	Records: []MetaRecord{
-		{ID: 7, Members: []MetaMember{
-			{0, MetaValue("\x01\x02\x00\x00\x00\xc3\xa9")}, {1, MetaValue("\x00")}, {2, MetaValue("\x02\x01\x00\x00\x00\xff")},
-			{3, MetaValue("\x04\xff\xff\xff\xff\xff\xff\xff\xff")}, {4, MetaValue("\x05\x00\x00\x00\x00\x00\x00\xf8\x3f")}, {9, MetaValue("\x06\x01")},
-		}},
+		{ID: 7, Members: MetaMembers(nil).
+			With(0, MetaValue("\x01\x02\x00\x00\x00\xc3\xa9")).With(1, MetaValue("\x00")).With(2, MetaValue("\x02\x01\x00\x00\x00\xff")).
+			With(3, MetaValue("\x04\xff\xff\xff\xff\xff\xff\xff\xff")).With(4, MetaValue("\x05\x00\x00\x00\x00\x00\x00\xf8\x3f")).With(9, MetaValue("\x06\x01"))},
 		{ID: 1 << 40},
 	},
 }
@@ -175,5 +174,42 @@ func TestMetaLimits(t *testing.T) {
 	}
 	if _, err := (&Meta{Snapshot: true, Generation: 1, Entries: entries}).Encode(); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("272 MiB: %v, want %v", err, ErrTooLarge)
+	}
+}
+
+// TestMetaMembersChanged: what a delta says of a record goes into what is known of it.
+func TestMetaMembersChanged(t *testing.T) {
+	t.Parallel()
+	// members are fields with one byte of text, and without any those that go.
+	members := func(text string) (m MetaMembers) {
+		for _, part := range strings.Fields(text) {
+			value := MetaValue{byte(MetaGone)}
+			if len(part) > 1 {
+				value = MetaValue{byte(MetaString), 1, 0, 0, 0, part[1]}
+			}
+			m = m.With(uint16(part[0]-'0'), value)
+		}
+		return m
+	}
+	for _, c := range []struct{ before, change, after string }{
+		{"", "", ""},
+		{"", "1a 3b", "1a 3b"},
+		{"1a 3b", "", "1a 3b"},
+		{"1a 3b", "2c", "1a 2c 3b"},
+		{"1a 3b", "0c 4d", "0c 1a 3b 4d"},
+		{"1a 3b", "1c 3d", "1c 3d"},
+		{"1a 3b", "1", "3b"},
+		{"1a 3b", "3", "1a"},
+		{"1a 3b", "1 3", ""},
+		{"1a 3b", "2 5", "1a 3b"},
+		{"", "1 2a", "2a"},
+	} {
+		before := members(c.before)
+		if got := before.Changed(members(c.change)); !bytes.Equal(got, members(c.after)) {
+			t.Errorf("%q with %q is %x, want %q", c.before, c.change, []byte(got), c.after)
+		}
+		if !bytes.Equal(before, members(c.before)) {
+			t.Errorf("%q itself was changed", c.before)
+		}
 	}
 }

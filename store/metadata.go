@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"rvffs/segments"
+	"rvffs/store/memory"
 )
 
 // metadata is what the META segments of a directory come to, read in its order: the
@@ -26,13 +27,14 @@ type metadata struct {
 	ids        *idSet // of the records
 	schema     map[uint16]segments.MetaField
 	content    *metaContent // nil while only ids are asked for
+	shared     int64        // bytes of the payloads whose memory content shares
 }
 
 // metaContent is the metadata itself. Values share the memory of their payloads,
 // which is at most segments.MaxMetaBytes.
 type metaContent struct {
 	entries map[string]segments.MetaValue
-	records map[uint64]map[uint16]segments.MetaValue
+	records map[uint64]segments.MetaMembers
 }
 
 func newMetadata(whole bool) *metadata {
@@ -42,10 +44,10 @@ func newMetadata(whole bool) *metadata {
 }
 
 func (m *metadata) clear(whole bool) {
-	m.deltas, m.size, m.gap = 0, 0, false
+	m.deltas, m.size, m.gap, m.shared = 0, 0, false, 0
 	m.ids, m.schema = newIDSet(), map[uint16]segments.MetaField{}
 	if whole {
-		m.content = &metaContent{entries: map[string]segments.MetaValue{}, records: map[uint64]map[uint16]segments.MetaValue{}}
+		m.content = &metaContent{entries: map[string]segments.MetaValue{}, records: map[uint64]segments.MetaMembers{}}
 	}
 }
 
@@ -79,7 +81,39 @@ func (m *metadata) apply(part *segments.Meta, size int64) {
 	m.ids.remove(gone)
 	if m.content != nil {
 		m.content.apply(part)
+		m.shared += size
 	}
+}
+
+// What a record takes beside the bytes of its payload, at most.
+const (
+	metaRecordParsed = 40 // until it is applied, and to be stated
+	metaRecordKept   = 96 // in metaContent
+	metaIDKept       = 12
+)
+
+// bytes is about how much memory it takes.
+func (m *metadata) bytes() int64 {
+	bytes := m.ids.bytes() + m.shared
+	if m.content != nil {
+		bytes += metaRecordKept * int64(len(m.content.records))
+	}
+	return bytes
+}
+
+// bytesWith is about how much memory it takes while one more payload is read and
+// applied, of so many bytes and records.
+func (m *metadata) bytesWith(length uint64, records int) int64 {
+	each := int64(metaRecordParsed + metaIDKept)
+	if m.content != nil {
+		each += metaRecordKept
+	}
+	return m.bytes() + int64(length) + each*int64(records)
+}
+
+// bytesStated is about how much memory it takes while it becomes a payload.
+func (m *metadata) bytesStated() int64 {
+	return m.bytes() + m.shared + metaRecordParsed*int64(len(m.content.records))
 }
 
 // agrees says whether fields are of the kinds that they were before.
@@ -103,18 +137,7 @@ func (c *metaContent) apply(part *segments.Meta) {
 			delete(c.records, record.ID)
 			continue
 		}
-		members := c.records[record.ID]
-		if members == nil {
-			members = make(map[uint16]segments.MetaValue, len(record.Members))
-			c.records[record.ID] = members
-		}
-		for _, member := range record.Members {
-			if member.Value.Kind() == segments.MetaGone {
-				delete(members, member.Field)
-			} else {
-				members[member.Field] = member.Value
-			}
-		}
+		c.records[record.ID] = c.records[record.ID].Changed(record.Members)
 	}
 }
 
@@ -131,12 +154,7 @@ func (m *metadata) snapshot(without *idSet) *segments.Meta {
 		if without.contains(id) {
 			continue
 		}
-		record := segments.MetaRecord{ID: id}
-		members := m.content.records[id]
-		for _, field := range slices.Sorted(maps.Keys(members)) {
-			record.Members = append(record.Members, segments.MetaMember{Field: field, Value: members[field]})
-		}
-		whole.Records = append(whole.Records, record)
+		whole.Records = append(whole.Records, segments.MetaRecord{ID: id, Members: m.content.records[id]})
 	}
 	return whole
 }
@@ -152,15 +170,22 @@ func metas(directory []segments.DirectoryEntry) []segments.DirectoryEntry {
 	return found
 }
 
-// readMeta reads one META segment. An error that wraps ErrCorrupt is about what it
-// holds.
-func (s *Snapshot) readMeta(file File, entry segments.DirectoryEntry) (*segments.Meta, error) {
+// readMeta reads one META segment when afford agrees to its length in bytes and the
+// number of its records. An error that wraps ErrCorrupt is about what it holds.
+func (s *Snapshot) readMeta(file File, entry segments.DirectoryEntry, afford func(length uint64, records int) error) (*segments.Meta, error) {
 	segment, err := readHeader(file, entry)
 	if err != nil {
 		return nil, err
 	}
 	if segment.End() > s.Size() || segment.PayloadLength > segments.MaxMetaBytes {
 		return nil, fmt.Errorf("%w: metadata of %d bytes at offset %d", ErrCorrupt, segment.PayloadLength, entry.Offset)
+	}
+	prefix := make([]byte, min(segment.PayloadLength, segments.MetaPrefixSize))
+	if err := readFull(file, prefix, segment.PayloadOffset()); err != nil {
+		return nil, err
+	}
+	if err := afford(segment.PayloadLength, segments.MetaRecords(prefix, segment.PayloadLength)); err != nil {
+		return nil, err
 	}
 	payload := make([]byte, segment.PayloadLength)
 	if err := readFull(file, payload, segment.PayloadOffset()); err != nil {
@@ -171,13 +196,19 @@ func (s *Snapshot) readMeta(file File, entry segments.DirectoryEntry) (*segments
 }
 
 // addMetadata takes the segments of entries into m and lists those that cannot be
-// read.
-func (s *Snapshot) addMetadata(ctx context.Context, file File, m *metadata, entries []segments.DirectoryEntry) (unreadable []segments.DirectoryEntry, err error) {
+// read. It charges for m and all that it takes to read it, beside the bytes that are
+// paid for already; or it waits for memory, and fails when there is none.
+func (s *Snapshot) addMetadata(ctx context.Context, file File, m *metadata, entries []segments.DirectoryEntry, charge *memory.Charge, paid int64) (unreadable []segments.DirectoryEntry, err error) {
 	for _, entry := range entries {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		part, err := s.readMeta(file, entry)
+		part, err := s.readMeta(file, entry, func(length uint64, records int) error {
+			if err := charge.Await(ctx, max(0, m.bytesWith(length, records)-paid)); err != nil {
+				return fmt.Errorf("read metadata of %d bytes: %w", length, err)
+			}
+			return nil
+		})
 		switch {
 		case errors.Is(err, ErrCorrupt):
 			m.gap = true
@@ -253,27 +284,69 @@ func (s *Snapshot) inherited(ctx context.Context, file File, ids *idSet) (*idSet
 }
 
 // metaTable knows which vectors have records, as of one directory, and follows the
-// commits: only what is new is read.
+// commits: only what is new is read, for as long as there is memory for what is known.
 type metaTable struct {
-	mu     sync.Mutex // held while metadata are read from the disk
+	mu     sync.Mutex   // held while metadata are read from the disk
+	kept   *memory.Kept // of *metadata; nil before the first use
 	source *backing
 	named  []segments.DirectoryEntry
-	known  *metadata
 }
 
-// at gives what the META segments of snapshot come to, without contents.
-func (t *metaTable) at(ctx context.Context, file File, snapshot *Snapshot, named []segments.DirectoryEntry) (*metadata, error) {
+// at gives what the META segments of snapshot come to, without contents, and what is
+// to be called when the caller is done with it.
+func (t *metaTable) at(ctx context.Context, file File, snapshot *Snapshot, named []segments.DirectoryEntry) (*metadata, func(), error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.known == nil || t.source != snapshot.source || len(named) < len(t.named) || !slices.Equal(named[:len(t.named)], t.named) {
-		t.known, t.named, t.source = newMetadata(false), nil, snapshot.source
+	charge := snapshot.source.memory.Charge()
+	defer charge.Free()
+	known, paid := t.use(snapshot, named)
+	if known == nil {
+		known, t.named, t.source = newMetadata(false), nil, snapshot.source
 	}
-	if _, err := snapshot.addMetadata(ctx, file, t.known, named[len(t.named):]); err != nil {
-		t.known = nil
-		return nil, err
+	if _, err := snapshot.addMetadata(ctx, file, known, named[len(t.named):], &charge, paid); err != nil {
+		t.forget()
+		return nil, nil, err
 	}
 	t.named = named
-	return t.known, nil
+	charge.Force(max(0, known.bytes()-paid))
+	if t.kept == nil {
+		t.kept = memory.Keep(&charge, t, known, nil)
+	} else {
+		charge.Free()
+		if err := t.kept.Resize(known.bytes()); err != nil {
+			t.forget()
+			return nil, nil, fmt.Errorf("keep the ids of metadata: %w", err)
+		}
+	}
+	return known, t.kept.Done, nil
+}
+
+// use gives what is known if the directory goes on from there, and the bytes that are
+// charged for it. The caller holds mu, and is its user.
+func (t *metaTable) use(snapshot *Snapshot, named []segments.DirectoryEntry) (*metadata, int64) {
+	if t.kept == nil {
+		return nil, 0
+	}
+	known, there := t.kept.Use()
+	if there && t.source == snapshot.source && len(named) >= len(t.named) && slices.Equal(named[:len(t.named)], t.named) {
+		known := known.(*metadata)
+		return known, known.bytes()
+	}
+	if there {
+		t.forget()
+	}
+	t.kept = nil
+	return nil, 0
+}
+
+// forget lets go of what is known. The caller holds mu, and is its user if there is
+// anything.
+func (t *metaTable) forget() {
+	if t.kept != nil {
+		t.kept.Drop()
+		t.kept.Done()
+		t.kept = nil
+	}
 }
 
 const (
@@ -293,9 +366,13 @@ func (w *writer) repairMetadata(s *session, d *draft) (*newSegment, error) {
 		return nil, nil
 	}
 	ctx := context.Background()
-	known, err := w.store.metadata.at(ctx, s.file, d.base, named)
-	if err != nil || known.ids.len() == 0 && !known.gap {
+	known, done, err := w.store.metadata.at(ctx, s.file, d.base, named)
+	if err != nil {
 		return nil, err
+	}
+	defer done()
+	if known.ids.len() == 0 && !known.gap {
+		return nil, nil
 	}
 	var without *idSet
 	err = w.store.ids.at(ctx, d.base, func(stored *idSet) (err error) {
@@ -309,9 +386,14 @@ func (w *writer) repairMetadata(s *session, d *draft) (*newSegment, error) {
 	}
 	part := &segments.Meta{Generation: known.next}
 	if known.gap || known.next == 0 || known.deltas >= deltasBeforeSnapshot || known.size > bytesBeforeSnapshot {
+		charge := w.store.options.Memory.Charge()
+		defer charge.Free()
 		whole := newMetadata(true)
-		if _, err := d.base.addMetadata(ctx, s.file, whole, named); err != nil {
+		if _, err := d.base.addMetadata(ctx, s.file, whole, named, &charge, 0); err != nil {
 			return nil, err
+		}
+		if err := charge.Await(ctx, whole.bytesStated()); err != nil {
+			return nil, fmt.Errorf("state metadata anew: %w", err)
 		}
 		part = whole.snapshot(without)
 	} else {
@@ -337,7 +419,9 @@ func (v *verifier) checkMetadata(stored *idSet) error {
 		return nil
 	}
 	known := newMetadata(false)
-	unreadable, err := v.snapshot.addMetadata(v.ctx, v.file, known, named)
+	charge := v.snapshot.source.memory.Charge()
+	defer charge.Free()
+	unreadable, err := v.snapshot.addMetadata(v.ctx, v.file, known, named, &charge, 0)
 	if err != nil {
 		return err
 	}

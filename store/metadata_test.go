@@ -11,11 +11,12 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/memory"
 )
 
 // title is a value of field 0.
-func title(text string) []segments.MetaMember {
-	return []segments.MetaMember{{Field: 0, Value: append([]byte{byte(segments.MetaString), byte(len(text)), 0, 0, 0}, text...)}}
+func title(text string) segments.MetaMembers {
+	return segments.MetaMembers(nil).With(0, append([]byte{byte(segments.MetaString), byte(len(text)), 0, 0, 0}, text...))
 }
 
 var titles = []segments.MetaField{{ID: 0, Kind: segments.MetaString, Name: "title"}}
@@ -43,16 +44,21 @@ func metaSnapshotOf(t testing.TB, generation uint64, ids ...uint64) []byte {
 // payloads are named.
 func storeWithMeta(t testing.TB, files FileSystem, payloads ...[]byte) *Store {
 	t.Helper()
+	return openWithMeta(t, Options{Files: files}, payloads...)
+}
+
+func openWithMeta(t testing.TB, options Options, payloads ...[]byte) *Store {
+	t.Helper()
 	content := newFileContent{manifest: &segments.Manifest{Dimension: 1, TotalVectors: 4}}
 	vec := segments.EncodeVecPrefix(1, 4)
 	content.before = append(content.before, newSegment{kind: segments.TypeVec, payload: appendRows(vec[:], []uint64{1, 2, 3, 4}, make([]byte, 16), 4)})
 	for _, payload := range payloads {
 		content.before = append(content.before, newSegment{kind: segments.TypeMeta, payload: payload})
 	}
-	if err := writeNew(files, "m.rvf", content); err != nil {
+	if err := writeNew(options.Files, "m.rvf", content); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open("m.rvf", Options{Files: files})
+	s, err := Open("m.rvf", options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +75,7 @@ func readers(t testing.TB, s *Store) map[uint64]string {
 	read := func(file File) error {
 		named := metas(snapshot.state.Manifest.Directory)
 		for i := len(named) - 1; i >= 0; i-- {
-			part, err := snapshot.readMeta(file, named[i])
+			part, err := snapshot.readMeta(file, named[i], func(uint64, int) error { return nil })
 			if err != nil {
 				continue
 			}
@@ -94,7 +100,9 @@ func readers(t testing.TB, s *Store) map[uint64]string {
 			case record.Gone:
 				delete(found, record.ID)
 			case len(record.Members) > 0:
-				found[record.ID] = string(record.Members[0].Value[5:])
+				for _, value := range record.Members.All() {
+					found[record.ID] = string(value[5:])
+				}
 			}
 		}
 	}
@@ -204,7 +212,7 @@ func TestUnreadableMetadata(t *testing.T) {
 			s := storeWithMeta(t, newMemoryFiles(), c.payloads...)
 			known := newMetadata(false)
 			if err := s.Current().source.with(context.Background(), func(file File) error {
-				_, err := s.Current().addMetadata(context.Background(), file, known, metas(s.Current().named()))
+				_, err := s.Current().addMetadata(context.Background(), file, known, metas(s.Current().named()), new(memory.Charge), 0)
 				return err
 			}); err != nil {
 				t.Fatal(err)
@@ -274,7 +282,7 @@ func TestDeltasAreBounded(t *testing.T) {
 	}
 	known := newMetadata(false)
 	if err := s.Current().source.with(context.Background(), func(file File) error {
-		_, err := s.Current().addMetadata(context.Background(), file, known, metas(s.Current().named()))
+		_, err := s.Current().addMetadata(context.Background(), file, known, metas(s.Current().named()), new(memory.Charge), 0)
 		return err
 	}); err != nil || known.deltas > 32 {
 		t.Errorf("%d deltas behind the last snapshot (%v)", known.deltas, err)
@@ -321,7 +329,7 @@ func TestMetadataModel(t *testing.T) {
 			}
 			known := newMetadata(false)
 			if err := s.Current().source.with(context.Background(), func(file File) error {
-				_, err := s.Current().addMetadata(context.Background(), file, known, metas(s.Current().named()))
+				_, err := s.Current().addMetadata(context.Background(), file, known, metas(s.Current().named()), new(memory.Charge), 0)
 				return err
 			}); err != nil {
 				t.Fatal(err)
@@ -382,5 +390,54 @@ func TestCrashStatesOfMetadata(t *testing.T) {
 				t.Errorf("after %d changes: records of %d", after, got)
 			}
 		}
+	}
+}
+
+// TestMetadataAreCharged: hundreds of thousands of records in a few megabytes take
+// many times as much memory. Where there is not so much, nothing happens, and where
+// there is, no more is taken.
+func TestMetadataAreCharged(t *testing.T) {
+	t.Parallel()
+	const count = 200_000
+	whole := &segments.Meta{Snapshot: true, Generation: 1, Schema: titles}
+	for id := range uint64(count) {
+		record := segments.MetaRecord{ID: id + 1}
+		if id < 4 {
+			record.Members = title(fmt.Sprint(id + 1))
+		}
+		whole.Records = append(whole.Records, record)
+	}
+	payload := encodedMeta(t, whole)
+	for _, c := range []struct {
+		limit             int64
+		deletes, compacts bool
+	}{{8 << 20, false, false}, {20 << 20, true, false}, {96 << 20, true, true}} {
+		t.Run(fmt.Sprint(c.limit>>20, " MiB"), func(t *testing.T) {
+			t.Parallel()
+			budget := memory.NewBudget(c.limit)
+			s := openWithMeta(t, Options{Files: newMemoryFiles(), Memory: budget}, payload)
+			_, err := s.Delete(t.Context(), []uint64{1})
+			if c.deletes && err != nil || !c.deletes && !errors.Is(err, memory.ErrNever) {
+				t.Errorf("delete: %v", err)
+			}
+			_, err = s.Compact(t.Context())
+			if c.compacts && err != nil || !c.compacts && !errors.Is(err, memory.ErrNever) {
+				t.Errorf("compact: %v", err)
+			}
+			if usage := budget.Usage(); usage.Peak > c.limit || usage.Used != usage.Cached {
+				t.Errorf("%+v", usage)
+			}
+			left := uint64(4)
+			if c.deletes {
+				left--
+				wantRecords(t, s, 2, 3, 4) // the others have no vectors
+			}
+			if status, err := s.Status(t.Context()); err != nil || status.LiveVectors != left {
+				t.Errorf("%d vectors, want %d, %v", status.LiveVectors, left, err)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

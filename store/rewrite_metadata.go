@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 
 	"rvffs/segments"
 )
@@ -15,8 +16,10 @@ func (r *rewrite) finishMetadata(old File, manifest *segments.Manifest) error {
 		return nil
 	}
 	ctx := context.Background()
+	charge := r.store.options.Memory.Charge()
+	defer charge.Free()
 	known := newMetadata(true)
-	copied, err := r.base.addMetadata(ctx, old, known, named)
+	copied, err := r.base.addMetadata(ctx, old, known, named, &charge, 0)
 	if err != nil {
 		return err
 	}
@@ -36,6 +39,9 @@ func (r *rewrite) finishMetadata(old File, manifest *segments.Manifest) error {
 	without, err := known.withoutVector(ctx, old, r.base, r.ids, idSetOf(manifest.Deleted))
 	if err != nil {
 		return err
+	}
+	if err := charge.Await(ctx, known.bytesStated()); err != nil {
+		return fmt.Errorf("state metadata anew: %w", err)
 	}
 	payload, err := known.snapshot(without).Encode()
 	if err != nil {
