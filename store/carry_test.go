@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -421,6 +422,7 @@ func TestCarriedLoadsBesideGoroutines(t *testing.T) {
 		case <-done:
 			over = true
 		default:
+			runtime.Gosched() // where nothing takes the processor from a goroutine
 		}
 	}
 	sameContents(t, contents(t, s), want)
