@@ -49,8 +49,9 @@ type Appender struct {
 
 // settled is a commit that was made while its stream went on.
 type settled struct {
-	epoch uint32
-	count uint64 // vectors
+	epoch    uint32
+	count    uint64 // vectors
+	received int64  // bytes that the stream had brought when it was asked for
 }
 
 // block is a run of encoded rows.
@@ -61,6 +62,7 @@ type block struct {
 	given      *idSet   // of the ids, those that were handed out
 	unnumbered []rowRun // rows that get their ids when the block is written
 	marker     bool     // no rows: what came before is to be committed
+	received   int64    // with marker: bytes of the stream so far
 }
 
 // rowRun is a run of rows in a block.
@@ -260,7 +262,7 @@ func (a *Appender) submit(width int) error {
 func (a *Appender) writeBlocks(work <-chan *block) {
 	for b := range work {
 		if b.marker {
-			a.commitBehind()
+			a.commitBehind(b.received)
 			continue
 		}
 		if a.failure() == nil {
@@ -276,17 +278,17 @@ func (a *Appender) writeBlocks(work <-chan *block) {
 
 // CommitBehind commits what has been handed on so far while the stream goes on, and
 // says whether it could: as long as little has come, Commit is as good. An error
-// comes with the next call.
-func (a *Appender) CommitBehind() bool {
+// comes with the next call. What has come is so many bytes of the stream.
+func (a *Appender) CommitBehind(received int64) bool {
 	if a.work == nil {
 		return false
 	}
-	a.work <- &block{marker: true}
+	a.work <- &block{marker: true, received: received}
 	return true
 }
 
 // commitBehind belongs to the goroutine that writes.
-func (a *Appender) commitBehind() {
+func (a *Appender) commitBehind(received int64) {
 	extents, ids := a.extents, a.ids
 	a.extents, a.current, a.ids = nil, nil, growingSets{}
 	if len(extents) == 0 {
@@ -311,7 +313,7 @@ func (a *Appender) commitBehind() {
 		}
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		a.settled = append(a.settled, settled{epoch, count})
+		a.settled = append(a.settled, settled{epoch, count, received})
 	})
 }
 

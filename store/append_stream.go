@@ -34,7 +34,7 @@ type StreamReport struct {
 	Format   vecio.Format
 	Accepted uint64 // vectors committed
 	Rejected uint64 // vectors dropped, and one more for an unreadable record
-	Bytes    int64  // of the stream so far
+	Bytes    int64  // of the stream since the report before
 	Epoch    uint32 // the commit's; 0 when nothing was committed
 	Err      error
 }
@@ -52,6 +52,7 @@ type AppendStream struct {
 	decoder   vecio.Decoder // nil at the end
 	memory    memory.Charge // of the decoder
 	committed int64         // value of received at the last commit
+	reported  int64         // and at the last report
 	handed    int64         // rows of an ordered stream at the last commit
 	passed    []vecio.Run   // of these, those that did not count then
 	accepted  uint64        // vectors committed
@@ -152,7 +153,7 @@ func (a *AppendStream) Write(ctx context.Context, p []byte) (int, error) {
 	}
 	received := a.received.Add(int64(len(p)))
 	if a.options.FlushBytes > 0 && received-a.committed >= a.options.FlushBytes && a.decoder.Committable() {
-		if runs, _ := a.order(); runs == nil && a.appender.CommitBehind() {
+		if runs, _ := a.order(); runs == nil && a.appender.CommitBehind(received) {
 			a.committed = received
 			_, a.handed = a.order()
 		} else if err := a.commit(); err != nil {
@@ -426,7 +427,7 @@ func (a *AppendStream) fail(cause error, rejected uint64) error {
 // reportSettled tells of commits that were made while the stream went on.
 func (a *AppendStream) reportSettled() {
 	for _, s := range a.appender.takeSettled() {
-		a.report(StreamReport{Accepted: s.count, Epoch: s.epoch})
+		a.reportUntil(s.received, StreamReport{Accepted: s.count, Epoch: s.epoch})
 	}
 }
 
@@ -437,11 +438,15 @@ func (a *AppendStream) stopTimer() {
 	}
 }
 
-func (a *AppendStream) report(r StreamReport) {
+func (a *AppendStream) report(r StreamReport) { a.reportUntil(a.received.Load(), r) }
+
+// reportUntil is report about the first bytes of the stream.
+func (a *AppendStream) reportUntil(received int64, r StreamReport) {
 	a.accepted += r.Accepted
+	r.Bytes, a.reported = received-a.reported, received
 	if a.options.Report == nil {
 		return
 	}
-	r.Time, r.Origin, r.Format, r.Bytes = time.Now(), a.Origin(), a.decoder.Format(), a.received.Load()
+	r.Time, r.Origin, r.Format = time.Now(), a.Origin(), a.decoder.Format()
 	a.options.Report(r)
 }

@@ -36,8 +36,10 @@ func TestStreamCommitsOnItsWay(t *testing.T) {
 				t.Fatal(err)
 			}
 			var accepted, rejected uint64
+			var received int64
 			stream, err := s.OpenAppend(StreamOptions{Format: vecio.RawF32, FlushBytes: 9 << 20, Report: func(r StreamReport) {
 				accepted += r.Accepted
+				received += r.Bytes
 				rejected += r.Rejected
 			}})
 			if err != nil {
@@ -57,6 +59,9 @@ func TestStreamCommitsOnItsWay(t *testing.T) {
 			}
 			if err := stream.Close(ctx); err != nil {
 				t.Error(err)
+			}
+			if c.good && received != int64(len(c.data)) {
+				t.Errorf("the reports count %d bytes of %d", received, len(c.data))
 			}
 			found := contents(t, s)
 			if uint64(len(found)) != accepted || c.good && accepted != rows {

@@ -17,7 +17,7 @@ type DeleteReport struct {
 	Format  vecio.IDFormat
 	Deleted uint64 // vectors that were live
 	Missing uint64 // different ids without a live vector
-	Bytes   int64  // of the stream so far
+	Bytes   int64  // of the stream since the report before
 	Epoch   uint32 // of the state without them
 	Err     error
 }
@@ -35,11 +35,12 @@ type DeleteStream struct {
 	report func(DeleteReport)
 
 	// What follows is guarded by mu.
-	decoder *vecio.IDDecoder
-	ids     *idSet        // since the last commit
-	memory  memory.Charge // of the ids
-	weighed int64         // bytes of them when it was last looked
-	since   int64         // bytes of the stream since then
+	decoder  *vecio.IDDecoder
+	ids      *idSet        // since the last commit
+	memory   memory.Charge // of the ids
+	weighed  int64         // bytes of them when it was last looked
+	since    int64         // bytes of the stream since then
+	reported int64         // value of received at the last report
 }
 
 // OpenDelete starts a stream of ids, which stays with its file like one of vectors.
@@ -254,6 +255,8 @@ func (d *DeleteStream) tell(r DeleteReport) {
 	if d.report == nil {
 		return
 	}
-	r.Time, r.Origin, r.Format, r.Bytes = time.Now(), d.origin, d.decoder.Format(), d.received.Load()
+	received := d.received.Load()
+	r.Time, r.Origin, r.Format, r.Bytes = time.Now(), d.origin, d.decoder.Format(), received-d.reported
+	d.reported = received
 	d.report(r)
 }

@@ -120,7 +120,7 @@ func TestFlushedStreamOfIDsGoesOn(t *testing.T) {
 	if err := stream.Close(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if got := len(contents(t, s)); got != 7 || len(*reports) != 3 {
+	if got := len(contents(t, s)); got != 7 || len(*reports) != 3 || (*reports)[0].Bytes != 1 || (*reports)[2].Bytes != 3 {
 		t.Errorf("%d vectors left, reports %+v", got, *reports)
 	}
 }
