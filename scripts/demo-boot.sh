@@ -29,7 +29,7 @@ trap cleanup EXIT
 cd "$work"
 
 show() { # a command line, then what it prints
-	printf '\033[32m$ %s\033[0m\n' "$1"
+	if [ -t 1 ]; then printf '\033[32m$ %s\033[0m\n' "$1"; else printf '$ %s\n' "$1"; fi
 	bash -euo pipefail -c "$1"
 }
 export kernel

@@ -17,9 +17,13 @@ cleanup() {
 trap cleanup EXIT
 cd "$work"
 
-step() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
+bold='' green='' plain=''
+if [ -t 1 ]; then
+	bold=$'\033[1m' green=$'\033[32m' plain=$'\033[0m'
+fi
+step() { printf '\n%s# %s%s\n' "$bold" "$*" "$plain"; }
 show() { # a command line, then what it prints
-	printf '\033[32m$ %s\033[0m\n' "$1"
+	printf '%s$ %s%s\n' "$green" "$1" "$plain"
 	bash -euo pipefail -c "$1"
 }
 

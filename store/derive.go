@@ -32,7 +32,7 @@ type DeriveOptions struct {
 // taken.
 func (s *Store) Derive(ctx context.Context, name string, options DeriveOptions) error {
 	if err := s.derive(ctx, name, options); err != nil {
-		return fmt.Errorf("derive %q from store %q: %w", name, s.Path(), err)
+		return describeMaking(fmt.Sprintf("derive from store %q", s.Path()), name, err)
 	}
 	return nil
 }
@@ -41,7 +41,7 @@ func (s *Store) derive(ctx context.Context, name string, options DeriveOptions) 
 	base := path.Base(name)
 	_, named := lineage.ProfileOfName(base)
 	if !named && strings.ContainsRune(strings.TrimLeft(base, "."), '.') {
-		return fmt.Errorf("%w: %q does not end in .rvf, .rvdna, .rvtext, .rvgraph or .rvvis", ErrName, base)
+		return CheckName(base)
 	}
 	var content newFileContent
 	err := s.withNewest(ctx, func(parent *Snapshot) (err error) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"rvffs/lineage"
 	"rvffs/segments"
 )
 
@@ -23,6 +24,15 @@ func (c newFileContent) mode() os.FileMode {
 		return 0o644
 	}
 	return c.perm
+}
+
+// CheckName fails with ErrName if a file of that name, without a folder, is shown as
+// no store, whatever it holds.
+func CheckName(name string) error {
+	if _, named := lineage.ProfileOfName(name); !named {
+		return fmt.Errorf("%w: %q does not end in .rvf, .rvdna, .rvtext, .rvgraph or .rvvis", ErrName, name)
+	}
+	return nil
 }
 
 type newSegment struct {
@@ -80,7 +90,7 @@ func createWhole(ctx context.Context, files FileSystem, name string, perm os.Fil
 	if err == nil {
 		err = files.RenameNew(temporary, name)
 		if errors.Is(err, fs.ErrExist) {
-			err = fmt.Errorf("%w: %w", ErrExists, err)
+			err = ErrExists // under the name that was asked for, not the temporary one
 		}
 	}
 	if err != nil {

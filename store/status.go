@@ -37,7 +37,7 @@ type Status struct {
 	// Of the live segments so many were found right, have no hash that could be
 	// checked, or were not looked at yet. What is damaged counts alone; of it the
 	// first thousand are named.
-	Verify            string           `json:"verify"`
+	Verify            string           `json:"verify,omitempty"`
 	CheckedSegments   int              `json:"checked_segments"`
 	UnhashedSegments  int              `json:"unhashed_segments"`
 	UncheckedSegments int              `json:"unchecked_segments"`

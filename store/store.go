@@ -21,7 +21,7 @@ var generations atomic.Uint64
 
 // Store is one open store. Its methods may be called from several goroutines.
 type Store struct {
-	owned    io.Closer // closed with the store; nil when files belong to the caller
+	owned    *DirectoryFiles // closed with the store; nil when files belong to the caller
 	options  Options
 	readOnly bool
 	ids      idTable
@@ -117,9 +117,17 @@ func Create(name string, create CreateOptions, options Options) (*Store, error) 
 		err = s.load(context.Background())
 	}
 	if err != nil {
-		return nil, fmt.Errorf("create store %q: %w", name, errors.Join(err, s.closeOwned()))
+		return nil, errors.Join(describeMaking("create store", name, err), s.closeOwned())
 	}
 	return s, nil
+}
+
+// describeMaking says which store could not be made, and by what.
+func describeMaking(operation, name string, err error) error {
+	if errors.Is(err, ErrExists) {
+		return fmt.Errorf("%s: %q %w already", operation, name, ErrExists)
+	}
+	return fmt.Errorf("%s %q: %w", operation, name, err)
 }
 
 func (s *Store) create(create CreateOptions) error {
@@ -127,8 +135,8 @@ func (s *Store) create(create CreateOptions) error {
 		return fmt.Errorf("%w: dimension %d is not within 0 to 65535", ErrInput, create.Dimension)
 	}
 	at := s.location()
-	if _, ok := lineage.ProfileOfName(path.Base(at.name)); !ok {
-		return fmt.Errorf("%w: %q does not end in .rvf, .rvdna, .rvtext, .rvgraph or .rvvis", ErrName, path.Base(at.name))
+	if err := CheckName(path.Base(at.name)); err != nil {
+		return err
 	}
 	id, err := lineage.NewFileID()
 	if err != nil {
@@ -215,7 +223,7 @@ func (s *Store) findState(file io.ReaderAt, size int64, options segments.FindOpt
 	if errors.Is(err, segments.ErrNoManifest) {
 		err = fmt.Errorf("%w: %w", ErrNotStore, err)
 		if segments.BeginsSegment(file) {
-			err = fmt.Errorf("%w; what is whole in it, rvffs recover brings back", err)
+			err = fmt.Errorf("%w; rvffs recover %s brings back what is whole in it", err, s.fullPath())
 		}
 		return nil, err
 	}
@@ -236,6 +244,14 @@ func (s *Store) location() location {
 
 // Path is the store's file as it was opened, or as it was last renamed.
 func (s *Store) Path() string { return s.location().name }
+
+// fullPath is Path for a command line of whoever opened the store.
+func (s *Store) fullPath() string {
+	if s.owned != nil {
+		return filepath.Join(s.owned.Name(), s.Path())
+	}
+	return s.Path()
+}
 
 // moved notes where the file lies from now on.
 func (s *Store) moved(to location) {
@@ -495,13 +511,18 @@ func (s *Store) publish(snapshot *Snapshot, info FileInfo) error {
 
 // checkWritable refuses what must not be written to.
 func (s *Store) checkWritable(snapshot *Snapshot) error {
-	switch {
-	case s.readOnly:
+	if s.readOnly {
 		return fmt.Errorf("%w: the store was opened for reading", ErrReadOnly)
-	case snapshot.Dialect() != segments.DialectRuntime:
+	}
+	return snapshot.Writable()
+}
+
+// Writable fails with ErrReadOnly if nobody may write to the file, for what it holds.
+func (s *Snapshot) Writable() error {
+	if s.Dialect() != segments.DialectRuntime {
 		return fmt.Errorf("%w: the file is in the wire dialect", ErrReadOnly)
 	}
-	frozen, err := snapshot.frozen(context.Background())
+	frozen, err := s.frozen(context.Background())
 	if err == nil && frozen {
 		err = fmt.Errorf("%w: the branch is frozen", ErrReadOnly)
 	}

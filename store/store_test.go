@@ -104,7 +104,7 @@ func TestLastWriteWinsAndDeletedIDsReturn(t *testing.T) {
 	if got := s.Current().Manifest().TotalVectors; got != 5 {
 		t.Errorf("total_vectors %d, want 5 distinct ids", got)
 	}
-	reopened, err := OpenReadOnly(filepath.Join(s.owned.(*DirectoryFiles).Name(), "a.rvf"), Options{})
+	reopened, err := OpenReadOnly(filepath.Join(s.owned.Name(), "a.rvf"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

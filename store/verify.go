@@ -57,7 +57,7 @@ func (s *Store) Verify(ctx context.Context) (Verification, error) {
 	found.Tails, err = s.Tails(ctx)
 	for i := range found.Tails {
 		tail := &found.Tails[i]
-		finding := Finding{Severity: Damage, Text: tail.Tell(baseName(s.Path()))}
+		finding := Finding{Severity: Damage, Text: tail.Tell(s.fullPath())}
 		if !tail.Kept {
 			finding.Offset = &tail.Offset
 		}

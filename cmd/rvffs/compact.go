@@ -33,8 +33,12 @@ func newCompactCommand() *cobra.Command {
 				if asJSON {
 					return printJSON(command.OutOrStdout(), compaction{arguments[0], result.SegmentsCompacted, result.BytesReclaimed, result.Epoch})
 				}
-				_, err = fmt.Fprintf(command.OutOrStdout(), "%s: epoch %d, %d segments compacted, %d bytes reclaimed\n",
-					arguments[0], result.Epoch, result.SegmentsCompacted, result.BytesReclaimed)
+				gain := "nothing to reclaim"
+				if result.BytesReclaimed > 0 {
+					gain = fmt.Sprintf("%d bytes reclaimed", result.BytesReclaimed)
+				}
+				_, err = fmt.Fprintf(command.OutOrStdout(), "%s: epoch %d, %d segments compacted, %s\n",
+					arguments[0], result.Epoch, result.SegmentsCompacted, gain)
 				return err
 			})
 		},

@@ -16,7 +16,7 @@ func newCreateCommand() *cobra.Command {
 	var metric string
 	var asJSON bool
 	command := &cobra.Command{
-		Use:   "create FILE --dimension N",
+		Use:   "create FILE [--dimension N]",
 		Short: "Make an empty store",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, arguments []string) error {
@@ -67,7 +67,16 @@ func withStore(file string, open func(string, store.Options) (*store.Store, erro
 func withOptions(file string, open func(string, store.Options) (*store.Store, error), options store.Options, f func(*store.Store) error) error {
 	s, err := open(file, options)
 	if err != nil {
-		return err
+		return explainFolder(file, err)
 	}
 	return errors.Join(f(s), s.Close())
+}
+
+// explainFolder says what to name instead, if a store could not be opened because file
+// is a folder: that of a store in a mount is one, too.
+func explainFolder(file string, err error) error {
+	if info, problem := os.Stat(file); problem != nil || !info.IsDir() {
+		return err
+	}
+	return fmt.Errorf("%s is a directory: name the store's file; of a folder in a mount that is the file in the backing directory", file)
 }

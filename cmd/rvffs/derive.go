@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"path/filepath"
+
 	"github.com/spf13/cobra"
 
 	"rvffs/lineage"
@@ -18,6 +21,9 @@ func newDeriveCommand() *cobra.Command {
 			chosen, err := lineage.ParseDerivationType(kind)
 			if err != nil {
 				return err
+			}
+			if err := store.CheckName(filepath.Base(arguments[1])); err != nil {
+				return fmt.Errorf("derive %q: %w", arguments[1], err)
 			}
 			err = withStore(arguments[0], store.OpenReadOnly, func(parent *store.Store) error {
 				return parent.Derive(command.Context(), arguments[1], store.DeriveOptions{Type: chosen})

@@ -41,7 +41,7 @@ func newInspectCommand() *cobra.Command {
 }
 
 func inspect(command *cobra.Command, s *store.Store, file string) (inspection, error) {
-	status, err := s.Status(command.Context())
+	status, err := fileStatus(command.Context(), s)
 	if err != nil {
 		return inspection{}, err
 	}

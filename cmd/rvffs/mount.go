@@ -28,7 +28,7 @@ func newMountCommand() *cobra.Command {
 the mount serves; rvffs umount MOUNTPOINT ends it.
 
 Options after -o: ro, allow_other, noxattr, noacl, allow_nonfinite, compress_images,
-strict_hashes, memory=N, dimension=N, flush_bytes=N, flush_interval=T,
+strict_hashes, memory=N, dimension=N, flush_bytes=N, flush_interval=T, durability=P,
 verify=V, log_level=L, log_file=F, fsname=S, and those that every file system takes. So may a line of /etc/fstab say it:
   /srv/vectors  /mnt/vectors  fuse.rvffs  allow_other,flush_interval=1s  0 0`,
 		Args: cobra.ExactArgs(2),

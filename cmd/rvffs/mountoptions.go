@@ -51,7 +51,7 @@ func (o *mountOptions) register(flags *pflag.FlagSet) {
 	flags.Var(&o.memory, "memory", "hold so many bytes for users at most, with K, M or G")
 	flags.IntVar(&o.dimension, "dimension", 0, "dimension of stores made by mkdir (0: the first vectors fix it)")
 	flags.Var(&o.flushBytes, "flush-bytes", "commit a stream whenever so many bytes have come, with K, M or G, bulk loads too (0: never)")
-	flags.DurationVar(&o.flushInterval, "flush-interval", defaultFlushInterval, "commit a live stream after so much time; what brings more than 16 MiB in it is a bulk load, which close and fsync alone commit")
+	flags.DurationVar(&o.flushInterval, "flush-interval", defaultFlushInterval, "commit a live stream after so much time, such as 5s; what brings more than 16 MiB in it is a bulk load, which close and fsync alone commit")
 	flags.Var(&o.durability, "durability", "when commits are on the disk: strict (before close returns), interval (seconds later), none")
 	o.verify.VerifyMode = store.VerifyBackground
 	flags.Var(&o.verify, "verify", verifyUsage)
@@ -101,7 +101,9 @@ func (o *mountOptions) set(option string) error {
 	case name == "flush_bytes":
 		err = o.flushBytes.Set(value)
 	case name == "flush_interval":
-		o.flushInterval, err = time.ParseDuration(value)
+		if o.flushInterval, err = time.ParseDuration(value); err != nil {
+			err = fmt.Errorf("%w, such as 5s", err)
+		}
 	case name == "durability":
 		err = o.durability.Set(value)
 	case name == "verify":

@@ -34,8 +34,9 @@ func newRecoverCommand() *cobra.Command {
 			"deletions, embedded segments, in one commit for each tail. Nothing that the store has stored since is overwritten, and\n" +
 			"what is doubtful is not taken, unless a flag says so: it is listed, and its tail stays. A tail of which nothing is\n" +
 			"left to decide upon is removed. A file without any manifest becomes a store again, with an identity of its own.\n" +
+			"FILE is the store's file, not its folder in a mount; it may stay mounted.\n" +
 			"With names of kept tails, in the store's folder, only those are looked at. The exit status is 1 while something is\n" +
-			"left to decide upon.",
+			"left to decide upon; with --list it is 0 unless the file cannot be read.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			measure, err := segments.ParseMetric(metric)
@@ -46,6 +47,9 @@ func newRecoverCommand() *cobra.Command {
 				options.Only = append(options.Only, filepath.Base(tail))
 			}
 			result, err := recoverFile(command, arguments[0], measure, options)
+			if err != nil && len(result.Tails) == 0 && !result.Rebuilt {
+				return err
+			}
 			if asJSON {
 				if result.Tails == nil {
 					result.Tails = []store.Recovery{}
@@ -94,7 +98,11 @@ func recoverFile(command *cobra.Command, file string, metric segments.Metric, op
 		if found != nil {
 			return result, found
 		}
-		result.Tails = []store.Recovery{{Tail: tail, Doubts: []store.Doubt{}}}
+		listed := store.Recovery{Tail: tail, Recovered: tail.Vectors, Doubts: []store.Doubt{}}
+		if options.Cut {
+			listed.Recovered += tail.CutVectors
+		}
+		result.Tails = []store.Recovery{listed}
 		return result, nil
 	}
 	if err := store.Rebuild(command.Context(), file, metric, store.Options{}); err != nil {
@@ -118,13 +126,17 @@ func printRecovery(out io.Writer, r recovered, options store.RecoverOptions) err
 			place = "without a manifest"
 		}
 		fmt.Fprintf(&text, "%s: %s, %d bytes %s\n", t.File, t.Tail.String(), t.Bytes, place)
-		verb := ""
-		if options.List {
-			verb = "would be "
-		}
 		if t.Dropped {
 			fmt.Fprintf(&text, "  let go, epoch %d\n", t.RecoveredAt)
 			continue
+		}
+		if options.List && t.NoManifest && !t.Kept {
+			fmt.Fprintf(&text, "  up to %d vectors would be recovered, into a new store with an identity of its own\n", t.Recovered)
+			continue
+		}
+		verb := ""
+		if options.List {
+			verb = "would be "
 		}
 		fmt.Fprintf(&text, "  %d vectors %srecovered, %d were there already, %d deletions, %d other segments", t.Recovered, verb, t.Present, t.Deleted, t.Others)
 		if t.RecoveredAt > 0 {

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"rvffs/store"
@@ -20,7 +24,7 @@ func newStatusCommand() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			return withStore(arguments[0], store.OpenReadOnly, func(s *store.Store) error {
-				status, err := s.Status(command.Context())
+				status, err := fileStatus(command.Context(), s)
 				if err != nil {
 					return err
 				}
@@ -29,7 +33,7 @@ func newStatusCommand() *cobra.Command {
 				}
 				facts := append([]fact{{"file", arguments[0]}}, statusFacts(status)...)
 				return printFacts(command.OutOrStdout(), append(facts,
-					fact{"stored rows", status.StoredRows}, fact{"segments", status.Segments}, fact{"damage", orNone(status.Damage)}))
+					fact{"stored rows", status.StoredRows}, fact{"segments", status.Segments}, fact{"damage", damageOf(arguments[0], status)}))
 			})
 		},
 	}
@@ -37,9 +41,22 @@ func newStatusCommand() *cobra.Command {
 	return command
 }
 
-func orNone(text string) string {
-	if text == "" {
-		return "none"
+// fileStatus is the status of a store without what is so because a command has opened
+// it: for reading, and without checking hashes.
+func fileStatus(ctx context.Context, s *store.Store) (store.Status, error) {
+	status, err := s.Status(ctx)
+	status.ReadOnly = status.Names > 1 || errors.Is(s.Current().Writable(), store.ErrReadOnly)
+	status.Verify = ""
+	return status, err
+}
+
+// damageOf is what is known to be wrong with a store.
+func damageOf(file string, status store.Status) string {
+	switch {
+	case status.Damage != "":
+		return status.Damage
+	case status.UncheckedSegments > 0:
+		return fmt.Sprintf("none known; %d segments not checked (rvffs verify %s reads everything)", status.UncheckedSegments, file)
 	}
-	return text
+	return "none"
 }

@@ -37,7 +37,7 @@ func withCheckedStore(file string, mode *verifyMode, f func(*store.Store) error)
 	defer checker.Close()
 	s, err := store.OpenReadOnly(file, store.Options{Checker: checker})
 	if err != nil {
-		return err
+		return explainFolder(file, err)
 	}
 	return errors.Join(f(s), s.Close())
 }

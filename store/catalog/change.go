@@ -86,8 +86,10 @@ func (s *Store) moveFile(ctx context.Context, target *Folder, newName string) er
 	// A store without an extension says in its file what it is; it can have other
 	// such names, and those with one.
 	plain := !strings.ContainsRune(strings.TrimLeft(newName, "."), '.')
-	if !isStoreName(newName) && (isStoreName(s.Name()) || !plain) {
-		return fmt.Errorf("%w: %q does not end in .rvf, .rvdna, .rvtext, .rvgraph or .rvvis", store.ErrName, newName)
+	if isStoreName(s.Name()) || !plain {
+		if err := store.CheckName(newName); err != nil {
+			return err
+		}
 	}
 	folder, _ := s.where()
 	if err := errors.Join(folder.mayChange(ctx), target.mayChange(ctx)); err != nil {

@@ -357,7 +357,7 @@ func (s *Store) ErrorText(ctx context.Context) []byte {
 	if problem == nil {
 		return nil
 	}
-	return fmt.Appendf(nil, "%s cannot be read as a vector store.\n\n%v\n", s.Name(), problem)
+	return fmt.Appendf(nil, "%s cannot be read as a vector store.\n\n%v\n\nFiles are named as they lie in the mounted directory.\n", s.Name(), problem)
 }
 
 // List gives the derived stores that stand in this one's folder.

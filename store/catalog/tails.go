@@ -56,10 +56,11 @@ func (s *Store) tellTail(tail store.Tail) {
 	if told {
 		return
 	}
-	message := "vectors stand behind the newest manifest, which does not name them; rvffs recover brings them back, or lets them go"
+	message := "vectors stand behind the newest manifest, which does not name them"
 	if tail.Kept {
-		message = "vectors that stood behind a manifest without being named by it are kept beside the store; rvffs recover brings them back, or lets them go"
+		message = "vectors that stood behind a manifest without being named by it are kept beside the store"
 	}
+	message += "; rvffs recover " + s.Path() + ", in the mounted directory, brings them back, or lets them go"
 	s.about(s.catalog.options.Log.Warn()).Str("file", tail.File).Uint32("epoch", tail.Epoch).
 		Uint64("segments", tail.Segments).Uint64("vectors", tail.Vectors).Uint64("cut_vectors", tail.CutVectors).
 		Uint64("deletions", tail.Deletions).Int64("bytes", tail.Bytes).Msg(message)

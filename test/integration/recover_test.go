@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -69,6 +70,7 @@ func TestFileThatLostItsEnd(t *testing.T) {
 	m := serve(t, dir)
 	hasTail(t, m.path("a.rvf"), "a.rvf", false, count)
 	verifyFails(fmt.Sprintf("%d vectors stand behind the newest manifest", count))
+	verifyFails("rvffs recover " + name)
 	if log := m.log(); !strings.Contains(log, fmt.Sprintf(`"vectors":%d`, count)) {
 		t.Errorf("log: %s", log)
 	}
@@ -163,13 +165,20 @@ func TestFileWithoutAnyManifest(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := serve(t, dir)
-	if text := string(readFile(t, m.path("a.rvf", "error.txt"))); !strings.Contains(text, "rvffs recover") {
+	if text := string(readFile(t, m.path("a.rvf", "error.txt"))); !strings.Contains(text, "rvffs recover a.rvf ") {
 		t.Errorf("error.txt: %s", text)
 	}
-	if got := try(t, program, "verify", name); got.code != 1 || !strings.Contains(got.stdout, "rvffs recover") {
+	if got := try(t, program, "verify", name); got.code != 1 || !strings.Contains(got.stdout, "rvffs recover "+name) {
 		t.Errorf("verify: exit status %d: %s", got.code, got.stdout)
 	}
-	run(t, program, "recover", "--list", name)
+	if text := run(t, program, "recover", "--list", name); !strings.Contains(text, "up to 100 vectors would be recovered, into a new store") {
+		t.Errorf("list: %s", text)
+	}
+	var listed struct{ Tails []struct{ Recovered uint64 } }
+	text := run(t, program, "recover", "--list", "--json", name)
+	if err := json.Unmarshal([]byte(text), &listed); err != nil || len(listed.Tails) != 1 || listed.Tails[0].Recovered != 100 {
+		t.Errorf("list: %v: %s", err, text)
+	}
 	if !bytes.Equal(readFile(t, name), whole[:len(whole)-10]) || len(names(t, dir)) != 1 {
 		t.Error("looking changed something")
 	}
