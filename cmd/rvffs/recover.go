@@ -96,7 +96,7 @@ func recoverFile(command *cobra.Command, file string, metric segments.Metric, op
 	if options.List {
 		tail, found := store.Salvageable(command.Context(), file)
 		if found != nil {
-			return result, found
+			return result, fmt.Errorf("%s: %w", file, found)
 		}
 		listed := store.Recovery{Tail: tail, Recovered: tail.Vectors, Doubts: []store.Doubt{}}
 		if options.Cut {
