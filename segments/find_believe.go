@@ -142,22 +142,30 @@ func (f *finder) reached(named []namedSegment, offset, floor int64) (bool, error
 // over damaged segments, of which the ends are given by their offsets.
 func (f *finder) leads(start, offset int64, damaged map[int64]int64) (bool, error) {
 	for f.afford(hopCost) {
-		w := NewWalker(f.r, start, offset)
-		for w.Next() {
-			if !f.afford(hopCost) {
-				return false, nil
-			}
+		at, err := f.walkTo(offset, start, damaged)
+		if err != nil || at == offset {
+			return at == offset, err
 		}
-		if w.Err() != nil || w.End() == offset {
-			return w.End() == offset, w.Err()
-		}
-		end, ok := damaged[w.End()]
+		end, ok := damaged[at]
 		if !ok {
 			return false, nil
 		}
 		start = end
 	}
 	return false, nil
+}
+
+// walkTo walks from start up to offset, and returns where it stops: where no segment
+// stands, or a damaged one, whose length would lead astray.
+func (f *finder) walkTo(offset, start int64, damaged map[int64]int64) (int64, error) {
+	w := NewWalker(f.r, start, offset)
+	for w.Next() {
+		at := w.Segment().Offset
+		if _, known := damaged[at]; known || !f.afford(hopCost) {
+			return at, nil
+		}
+	}
+	return w.End(), w.Err()
 }
 
 // goesOn reports whether from offset on the file looks as one does that was
@@ -263,5 +271,14 @@ func (f *finder) headerOf(entry DirectoryEntry) (presence, error) {
 	if header.Type == entry.Type && header.PayloadLength == entry.PayloadLength {
 		return headerRight, nil
 	}
-	return headerWrong, nil
+	// A manifest can be made up inside of a segment that it names with a length of its
+	// own choice; but not a hash of so many bytes.
+	header.Type, header.PayloadLength = entry.Type, entry.PayloadLength
+	if header.ID != entry.SegmentID || header.ContentHash == [16]byte{} || entry.end() > f.size || !f.afford(int64(entry.PayloadLength)) {
+		return headerWrong, nil
+	}
+	if verdict, err := VerifySegment(f.r, Segment{Header: header, Offset: entry.Offset}); verdict != HashMatch || err != nil {
+		return headerWrong, err
+	}
+	return headerDamaged, nil
 }

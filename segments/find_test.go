@@ -303,13 +303,18 @@ func TestFindStateDamagedHeader(t *testing.T) {
 		return b, vectors, last
 	}
 	for mask := 1; mask < 16; mask++ {
-		for _, field := range []int64{0, 4} {
-			t.Run(fmt.Sprintf("%04b at %d", mask, field), func(t *testing.T) {
+		// The magic, the version, the type, and bytes of the length: a little longer, by
+		// some segments, beyond the file.
+		for _, damage := range []struct {
+			at  int64
+			bit byte
+		}{{0, 0x80}, {4, 0x80}, {5, 0x80}, {16, 1}, {16, 8}, {17, 1}, {17, 2}, {18, 1}, {23, 0x80}} {
+			t.Run(fmt.Sprintf("%04b at %d by %d", mask, damage.at, damage.bit), func(t *testing.T) {
 				t.Parallel()
 				b, vectors, want := build()
 				for i, s := range vectors {
 					if mask&(1<<i) != 0 {
-						b.bytes[s.Offset+field] ^= 0x80
+						b.bytes[s.Offset+damage.at] ^= damage.bit
 					}
 				}
 				if s := b.find(t); s.Segment != want || s.End != want.End() {

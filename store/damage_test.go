@@ -1,8 +1,10 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"rvffs/segments"
@@ -47,5 +49,61 @@ func TestDamageIsNotHidden(t *testing.T) {
 	}
 	if _, err := s.Compact(ctx); err != nil {
 		t.Errorf("compaction of the mended store: %v", err)
+	}
+}
+
+// TestDamagedHeadersHideNothing flips bits in the headers of all segments that the
+// newest manifest names. Either nothing depends on the bit, or somebody who reads what
+// the segment holds is told; and whatever a writer does then, its bytes stay.
+func TestDamagedHeadersHideNothing(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	files := newMemoryFiles()
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ingest(t, s, []uint64{1, 2}, 1, 1, 2, 2)
+	image := noise(900)
+	if _, err := s.EmbedKernel(ctx, bytes.NewReader(image), int64(len(image)), KernelConfig{}); err != nil {
+		t.Fatal(err)
+	}
+	deleteIDs(t, s, 2)
+	ingest(t, s, []uint64{3, 4}, 3, 3, 4, 4)
+	whole, want, named := bytes.Clone(files.content("a.rvf")), contentText(t, s), s.Current().named()
+	if len(named) < 4 {
+		t.Fatalf("only %d segments", len(named))
+	}
+	for _, entry := range named {
+		for at := range int64(segments.HeaderSize) {
+			for _, bit := range []byte{1, 0x10, 0x80} {
+				content := bytes.Clone(whole)
+				content[entry.Offset+at] ^= bit
+				files := newMemoryFiles()
+				files.put(t, "a.rvf", content)
+				what := fmt.Sprintf("%s at %d, byte %d by %d", entry.Type, entry.Offset, at, bit)
+				s, err := Open("a.rvf", Options{Files: files, LockWait: -1})
+				if err != nil {
+					t.Fatalf("%s: %v", what, err)
+				}
+				findings, err := s.Verify(ctx)
+				if err != nil {
+					t.Fatalf("%s: %v", what, err)
+				}
+				if s.Current().Epoch() != 4 {
+					t.Errorf("%s: the newest state is that of epoch %d", what, s.Current().Epoch())
+				}
+				if findings.Damages == 0 {
+					if got := contentText(t, s); got != want {
+						t.Errorf("%s: nothing is damaged, and the store holds %s", what, got)
+					}
+				}
+				_, _ = s.Ingest(ctx, []uint64{9}, []float32{9, 9}) // it may be refused
+				now := files.content("a.rvf")
+				if len(now) < len(content) || !bytes.Equal(now[:len(content)], content) {
+					t.Errorf("%s: a writer changed what was there", what)
+				}
+			}
+		}
 	}
 }
