@@ -36,6 +36,7 @@ type DeleteStream struct {
 
 	// What follows is guarded by mu.
 	decoder  *vecio.IDDecoder
+	session  *session      // from the first bytes after a commit on
 	ids      *idSet        // since the last commit
 	memory   memory.Charge // of the ids
 	weighed  int64         // bytes of them when it was last looked
@@ -44,8 +45,9 @@ type DeleteStream struct {
 }
 
 // OpenDelete starts a stream of ids, which stays with its file like one of vectors.
-// The writer lock is not taken before the first commit. Report is told of each commit and of what ends the stream; it is called
-// with the stream locked and must not call it; nil is allowed. Close must be called.
+// The writer lock is taken by the first write, which so fails where nobody may write.
+// Report is told of each commit and of what ends the stream; it is called with the
+// stream locked and must not call it; nil is allowed. Close must be called.
 func (s *Store) OpenDelete(format vecio.IDFormat, report func(DeleteReport)) (*DeleteStream, error) {
 	snapshot := s.Current()
 	if err := s.checkWritable(snapshot); err != nil {
@@ -96,7 +98,7 @@ func (d *DeleteStream) weigh(taken int) {
 // Write takes all of p. When p holds what is no id, the error wraps ErrInput,
 // nothing that came since the last commit is deleted, and the stream takes nothing
 // more.
-func (d *DeleteStream) Write(_ context.Context, p []byte) (int, error) {
+func (d *DeleteStream) Write(ctx context.Context, p []byte) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.usable(d.describe); err != nil {
@@ -105,9 +107,30 @@ func (d *DeleteStream) Write(_ context.Context, p []byte) (int, error) {
 	if _, err := d.decoder.Write(p); err != nil {
 		return 0, d.refuse(err)
 	}
+	if err := d.join(ctx); err != nil {
+		return 0, d.fail(err)
+	}
 	d.received.Add(int64(len(p)))
 	d.weigh(len(p))
 	return len(p), nil
+}
+
+// join takes the writer lock, if this process does not hold it yet.
+func (d *DeleteStream) join(ctx context.Context) (err error) {
+	if d.session == nil {
+		d.session, err = d.store.writer.begin(OnlyIn(ctx, d.origin))
+	}
+	return err
+}
+
+// leave gives the lock back.
+func (d *DeleteStream) leave() error {
+	if d.session == nil {
+		return nil
+	}
+	session := d.session
+	d.session = nil
+	return d.store.writer.end(session)
 }
 
 // Refuse ends the stream because of a write that is not as it has to be: nothing
@@ -194,7 +217,7 @@ func (d *DeleteStream) Abandon(context.Context) error {
 		return err
 	}
 	if d.ids.len() == 0 && d.decoder.Unfinished() == 0 {
-		return nil
+		return d.leave()
 	}
 	return d.fail(errKilled)
 }
@@ -227,10 +250,13 @@ func (d *DeleteStream) Close(ctx context.Context) error {
 
 func (d *DeleteStream) commit(ctx context.Context) error {
 	if d.ids.len() == 0 {
+		if err := d.leave(); err != nil {
+			return d.fail(err)
+		}
 		return nil
 	}
 	result, err := d.store.delete(OnlyIn(ctx, d.origin), d.ids)
-	if err != nil {
+	if err = errors.Join(err, d.leave()); err != nil {
 		return d.fail(err)
 	}
 	d.ids = newIDSet()
@@ -244,6 +270,7 @@ func (d *DeleteStream) refuse(cause error) error {
 }
 
 func (d *DeleteStream) fail(cause error) error {
+	cause = errors.Join(cause, d.leave())
 	d.ids = newIDSet()
 	d.weigh(0)
 	d.failed = d.describe(cause)

@@ -26,6 +26,7 @@ type EmbedStream struct {
 	spool  *spool        // of more; nil while there are few
 	uncut  bool          // what is not written would be bytes of the part that is there
 	fresh  bool          // something was written or cut since the last commit
+	tried  bool          // the store could be written to
 	memory memory.Charge // of start
 }
 
@@ -33,8 +34,8 @@ type EmbedStream struct {
 const inMemory = 64 << 10
 
 // OpenEmbed starts to take the bytes of a part. A part that describes another one
-// which is not there is ErrInput. The writer lock is not taken before Flush. Close
-// must be called.
+// which is not there is ErrInput. The writer lock is taken by Flush, and tried by the
+// first write, which so fails where nobody may write. Close must be called.
 func (s *Store) OpenEmbed(ctx context.Context, part EmbedPart, options EmbedOptions) (*EmbedStream, error) {
 	stream := &EmbedStream{store: s, part: part, kind: embedParts[part], options: options, uncut: options.Uncut, memory: s.options.Memory.Charge()}
 	if err := stream.check(ctx); err != nil {
@@ -97,7 +98,7 @@ func (e *EmbedStream) Write(ctx context.Context, p []byte) (int, error) {
 // WriteAt takes all of p to the given place. What lies between it and the bytes that
 // are there becomes zeros. More than the format allows is ErrTooLarge. Every failure
 // ends the stream.
-func (e *EmbedStream) WriteAt(_ context.Context, p []byte, offset int64) (int, error) {
+func (e *EmbedStream) WriteAt(ctx context.Context, p []byte, offset int64) (int, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err := e.usable(e.describe); err != nil {
@@ -106,6 +107,12 @@ func (e *EmbedStream) WriteAt(_ context.Context, p []byte, offset int64) (int, e
 	if err := e.reach(offset, offset+int64(len(p))); err != nil {
 		return 0, e.fail(err)
 	}
+	if !e.tried {
+		if err := e.store.tryToWrite(OnlyIn(ctx, e.origin)); err != nil {
+			return 0, e.fail(err)
+		}
+		e.tried = true
+	}
 	defer e.weigh()
 	if err := e.keep(p, offset); err != nil {
 		return 0, e.fail(err)
@@ -113,6 +120,16 @@ func (e *EmbedStream) WriteAt(_ context.Context, p []byte, offset int64) (int, e
 	e.received.Store(max(e.Received(), offset+int64(len(p))))
 	e.fresh = true
 	return len(p), nil
+}
+
+// tryToWrite finds out whether a commit could begin now. Bytes of a file may wait for
+// long; to keep the lock until they are committed would keep others from writing.
+func (s *Store) tryToWrite(ctx context.Context) error {
+	session, err := s.writer.begin(ctx)
+	if err != nil {
+		return err
+	}
+	return s.writer.end(session)
 }
 
 // reach says whether the file may go on at an offset, up to an end.

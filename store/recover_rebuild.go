@@ -14,8 +14,9 @@ import (
 // that was cut. The file's bytes are kept beside it, as a tail; in its place stands an
 // empty store with an identity of its own, whose Recover brings back what is whole.
 // What the distances were no vector tells: where nothing is left of the manifest, they
-// become those of metric. A file in which nothing is whole is left as it is.
-func Rebuild(ctx context.Context, name string, metric segments.Metric, options Options) error {
+// become those of metric, and without one nothing is done. A file in which nothing is
+// whole is left as it is, too.
+func Rebuild(ctx context.Context, name string, metric *segments.Metric, options Options) error {
 	s, err := locate(name, options)
 	if err == nil {
 		err = errors.Join(s.rebuild(ctx, metric), s.closeOwned())
@@ -26,30 +27,34 @@ func Rebuild(ctx context.Context, name string, metric segments.Metric, options O
 	return nil
 }
 
-// Salvageable tells what Rebuild would find in a file without a manifest, and changes
-// nothing.
-func Salvageable(ctx context.Context, name string) (tail Tail, err error) {
-	s, err := locate(name, Options{})
+// Salvageable tells what Rebuild would find in a file without a manifest, and whether
+// the distances are among that; it changes nothing.
+func Salvageable(ctx context.Context, name string) (tail Tail, measured bool, err error) {
+	return salvageable(ctx, name, Options{})
+}
+
+func salvageable(ctx context.Context, name string, options Options) (tail Tail, measured bool, err error) {
+	s, err := locate(name, options)
 	if err != nil {
-		return Tail{}, err
+		return Tail{}, false, err
 	}
 	defer func() { err = errors.Join(err, s.closeOwned()) }()
 	at := s.location()
 	file, err := at.files.Open(at.name, false)
 	if err != nil {
-		return Tail{}, err
+		return Tail{}, false, err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	stat, err := file.Stat()
 	if err != nil {
-		return Tail{}, err
+		return Tail{}, false, err
 	}
-	info, err := describeWhole(ctx, baseName(at.name), file, stat.Size, segments.L2)
+	info, err := describeWhole(ctx, baseName(at.name), file, stat.Size)
 	info.Tail.File, info.Tail.Kept = baseName(at.name), false
-	return info.Tail, err
+	return info.Tail, info.Metric != "", err
 }
 
-func (s *Store) rebuild(ctx context.Context, metric segments.Metric) (err error) {
+func (s *Store) rebuild(ctx context.Context, metric *segments.Metric) (err error) {
 	at := s.location()
 	lock, err := acquireLock(ctx, at.files, at.name, s.options.lockWait())
 	if err != nil {
@@ -71,9 +76,15 @@ func (s *Store) rebuild(ctx context.Context, metric segments.Metric) (err error)
 	if _, err := s.findState(watch(ctx, file), stat.Size, segments.FindOptions{}); !errors.Is(err, ErrNotStore) {
 		return errors.Join(err, fmt.Errorf("%w: it has a manifest", ErrExists))
 	}
-	info, err := describeWhole(ctx, baseName(at.name), file, stat.Size, metric)
+	info, err := describeWhole(ctx, baseName(at.name), file, stat.Size)
 	if err != nil {
 		return err
+	}
+	if info.Metric == "" {
+		if metric == nil {
+			return fmt.Errorf("%w: nothing in the file tells any more how distances are measured: say it with --metric l2, ip or cosine", ErrInput)
+		}
+		info.Metric = metric.String()
 	}
 	if err := s.writer.keepTail(ctx, file, info); err != nil {
 		return fmt.Errorf("keep %s: %w", info.Tail.String(), err)
@@ -115,10 +126,11 @@ func dress(files FileSystem, name string, attributes FileAttributes) error {
 	return errors.Join(file.SetAttributes(attributes), file.SyncData(), file.Close())
 }
 
-// describeWhole describes a file without a manifest as a tail of nothing.
-func describeWhole(ctx context.Context, name string, file File, size int64, metric segments.Metric) (tailInfo, error) {
+// describeWhole describes a file without a manifest as a tail of nothing. Its metric is
+// empty where what is left of a manifest does not tell it.
+func describeWhole(ctx context.Context, name string, file File, size int64) (tailInfo, error) {
 	info := describeTail(name, Tail{NoManifest: true})
-	info.Metric = metric.String()
+	info.Metric = ""
 	walk := tailWalk{file: watch(ctx, file), size: size}
 	err := walk.parts(func(p tailPart) error {
 		switch {

@@ -621,10 +621,21 @@ func TestRebuildKnowsWhatIsLeftOfTheManifest(t *testing.T) {
 		if _, err := Open("a.rvf", options); !errors.Is(err, ErrNotStore) {
 			t.Fatal(err)
 		}
-		if err := Rebuild(ctx, "a.rvf", segments.InnerProduct, options); err != nil {
+		before := bytes.Clone(files.content("a.rvf"))
+		if _, measured, err := salvageable(ctx, "a.rvf", options); err != nil || measured != (c.metric == segments.Cosine) {
+			t.Errorf("the distance is known: %t, %v", measured, err)
+		}
+		err := Rebuild(ctx, "a.rvf", nil, options)
+		if c.metric != segments.Cosine {
+			if !errors.Is(err, ErrInput) || !bytes.Equal(files.content("a.rvf"), before) || len(files.names) > 1 {
+				t.Errorf("without a distance: %v", err)
+			}
+			err = Rebuild(ctx, "a.rvf", new(segments.InnerProduct), options)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
-		if err := Rebuild(ctx, "a.rvf", segments.InnerProduct, options); !errors.Is(err, ErrExists) {
+		if err := Rebuild(ctx, "a.rvf", new(segments.InnerProduct), options); !errors.Is(err, ErrExists) {
 			t.Errorf("a second time: %v", err)
 		}
 		s, err := Open("a.rvf", options)

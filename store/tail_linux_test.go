@@ -35,7 +35,7 @@ func TestKeptTailHasTheStoresAttributes(t *testing.T) {
 		kept := name + ".tail-2"
 		if rebuilt {
 			kept = name + ".tail-0"
-			if err := Rebuild(ctx, name, segments.L2, Options{}); err != nil {
+			if err := Rebuild(ctx, name, new(segments.L2), Options{}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -379,7 +379,7 @@ func (c *cutStore) wantRebuilt(length int) cutMark {
 func (c *cutStore) rebuilds(ctx context.Context, files *memoryFiles, length int) error {
 	want := c.wantRebuilt(length)
 	options := Options{Files: files, LockWait: -1}
-	err := Rebuild(ctx, "a.rvf", segments.L2, options)
+	err := Rebuild(ctx, "a.rvf", new(segments.L2), options)
 	if len(want.model) == 0 && want.embed == nil {
 		if !errors.Is(err, ErrNotStore) || len(files.names) != 1 || !bytes.Equal(files.content("a.rvf"), c.content[:length]) {
 			return fmt.Errorf("a file in which nothing is whole: %w", err)

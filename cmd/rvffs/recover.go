@@ -18,8 +18,11 @@ type recovered struct {
 	File string `json:"file"`
 	// Rebuilt says that no manifest was left in the file, and an empty store was put in
 	// its place.
-	Rebuilt bool             `json:"rebuilt"`
-	Tails   []store.Recovery `json:"tails"`
+	Rebuilt bool `json:"rebuilt"`
+	// AskMetric says that nothing in the file tells any more how distances are
+	// measured, and that nobody has said it.
+	AskMetric bool             `json:"ask_metric,omitempty"`
+	Tails     []store.Recovery `json:"tails"`
 }
 
 func newRecoverCommand() *cobra.Command {
@@ -39,9 +42,13 @@ func newRecoverCommand() *cobra.Command {
 			"left to decide upon; with --list it is 0 unless the file cannot be read.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			measure, err := segments.ParseMetric(metric)
-			if err != nil {
-				return err
+			var measure *segments.Metric
+			if metric != "" {
+				parsed, err := segments.ParseMetric(metric)
+				if err != nil {
+					return err
+				}
+				measure = &parsed
 			}
 			for _, tail := range arguments[1:] {
 				options.Only = append(options.Only, filepath.Base(tail))
@@ -74,12 +81,12 @@ func newRecoverCommand() *cobra.Command {
 	flags.BoolVar(&options.Drop, "drop", false, "let the vectors go instead of bringing them back")
 	flags.BoolVar(&options.Cut, "cut", false, "also take the whole vectors of segments that were cut, whose hash proves nothing any more")
 	flags.BoolVar(&options.Overwrite, "overwrite", false, "also take what the store has stored or deleted again since")
-	flags.StringVar(&metric, "metric", segments.L2.String(), "distance of a file without any manifest: l2, ip or cosine")
+	flags.StringVar(&metric, "metric", "", "distance of a file in which nothing tells it any more: l2, ip or cosine")
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	return command
 }
 
-func recoverFile(command *cobra.Command, file string, metric segments.Metric, options store.RecoverOptions) (recovered, error) {
+func recoverFile(command *cobra.Command, file string, metric *segments.Metric, options store.RecoverOptions) (recovered, error) {
 	result := recovered{File: file}
 	open := store.Open
 	if options.List {
@@ -94,10 +101,11 @@ func recoverFile(command *cobra.Command, file string, metric segments.Metric, op
 		return result, err
 	}
 	if options.List {
-		tail, found := store.Salvageable(command.Context(), file)
+		tail, measured, found := store.Salvageable(command.Context(), file)
 		if found != nil {
 			return result, fmt.Errorf("%s: %w", file, found)
 		}
+		result.AskMetric = !measured && metric == nil
 		listed := store.Recovery{Tail: tail, Recovered: tail.Vectors, Doubts: []store.Doubt{}}
 		if options.Cut {
 			listed.Recovered += tail.CutVectors
@@ -116,6 +124,9 @@ func printRecovery(out io.Writer, r recovered, options store.RecoverOptions) err
 	var text strings.Builder
 	if r.Rebuilt {
 		fmt.Fprintf(&text, "%s: no manifest was left in it; it is a new store now\n", r.File)
+	}
+	if r.AskMetric {
+		fmt.Fprintf(&text, "%s: nothing in it tells any more how distances are measured: say it with --metric\n", r.File)
 	}
 	if len(r.Tails) == 0 {
 		fmt.Fprintf(&text, "%s: nothing to recover\n", r.File)

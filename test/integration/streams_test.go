@@ -133,6 +133,30 @@ os.close(1)' > F`},
 	}
 }
 
+// TestShellsAreToldByTheWrite: a shell does not look at what close says. So where
+// nobody may write, the write says it.
+func TestShellsAreToldByTheWrite(t *testing.T) {
+	t.Parallel()
+	demandProgram(t, "dash")
+	m := smallStore(t)
+	if err := os.WriteFile(m.path("store.rvf", "kernel", "image"), []byte("good"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(m.backing("store.rvf"), filepath.Join(t.TempDir(), "other")); err != nil {
+		t.Fatal(err)
+	}
+	for _, shell := range []string{"dash", "bash"} {
+		for file, text := range map[string]string{
+			"vectors.append": "[4,5,6]", "vectors.delete": "0", "vectors.delete.json": "[0]",
+			"kernel/cmdline": "quiet", "kernel/image": "bad", "kernel/header.json": "{}",
+		} {
+			if got := try(t, shell, "-c", `echo "$2" > "$1"`, shell, m.path("store.rvf", file), text); got.code == 0 {
+				t.Errorf("%s: echo %s > %s succeeds", shell, text, file)
+			}
+		}
+	}
+}
+
 // sparse makes files with holes: rows of three floats in front, between and behind
 // which there are holes.
 func sparse(t *testing.T, name string, holesAt ...int64) (path string, content []byte) {
