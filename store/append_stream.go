@@ -315,6 +315,9 @@ func (a *AppendStream) Abandon(ctx context.Context) error {
 // as its store is closed. Whole records stay, but of a bulk load nothing, for its
 // writer will fail and do it all again.
 func (a *AppendStream) Interrupt(ctx context.Context) error {
+	if a.over() {
+		return nil
+	}
 	a.mu.Lock()
 	bulk := a.isBulk()
 	a.mu.Unlock()

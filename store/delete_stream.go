@@ -228,7 +228,12 @@ func (d *DeleteStream) CommitOpen(context.Context) error { return nil }
 
 // Interrupt ends the stream of a writer that cannot be heard any more, as if it had
 // been killed.
-func (d *DeleteStream) Interrupt(ctx context.Context) error { return d.Abandon(ctx) }
+func (d *DeleteStream) Interrupt(ctx context.Context) error {
+	if d.over() {
+		return nil
+	}
+	return d.Abandon(ctx)
+}
 
 // Close ends the stream. When it does not end with a whole id, nothing that came
 // since the last commit is deleted, and the error says so.

@@ -301,7 +301,12 @@ func (e *EmbedStream) CommitOpen(context.Context) error { return nil }
 
 // Interrupt ends the stream of a writer that cannot be heard any more, as if it had
 // been killed.
-func (e *EmbedStream) Interrupt(ctx context.Context) error { return e.Abandon(ctx) }
+func (e *EmbedStream) Interrupt(ctx context.Context) error {
+	if e.over() {
+		return nil
+	}
+	return e.Abandon(ctx)
+}
 
 // Abandon ends the stream of a writer that was killed: what it has brought may not
 // be all, and is dropped.

@@ -30,3 +30,10 @@ func (s *streamState) usable(describe func(error) error) error {
 	}
 	return nil
 }
+
+// over says whether the stream has ended: its writer knows, or has nothing to know.
+func (s *streamState) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed != nil || s.closed
+}

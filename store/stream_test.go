@@ -80,13 +80,13 @@ func TestRefusedStreamsAreOver(t *testing.T) {
 			for what, got := range map[string]error{
 				"write": func() error { _, err := stream.Write(ctx, []byte(test.first)); return err }(), "refuse": stream.Refuse(errors.New("another")),
 				"flush": stream.Flush(ctx), "handover": stream.Handover(ctx), "pause": stream.Pause(ctx), "commit": stream.Commit(ctx),
-				"abandon": stream.Abandon(ctx), "interrupt": stream.Interrupt(ctx), "flush again": stream.Flush(ctx),
+				"abandon": stream.Abandon(ctx), "flush again": stream.Flush(ctx),
 			} {
 				if !errors.Is(got, ended) {
 					t.Errorf("%s: %v", what, got)
 				}
 			}
-			if err := errors.Join(stream.CommitOpen(ctx), stream.Close(ctx), stream.Close(ctx)); err != nil {
+			if err := errors.Join(stream.CommitOpen(ctx), stream.Interrupt(ctx), stream.Close(ctx), stream.Close(ctx)); err != nil {
 				t.Error(err)
 			}
 			if !test.holds(t, s) {
