@@ -158,6 +158,8 @@ func (p *recoveryPlan) collect(ctx context.Context) error {
 		case part.Kind == segments.RemnantBytes:
 		case part.Type == segments.TypeManifest:
 			recent = newIDSet()
+		case part.isHalf():
+			p.doubt(doubtHalf, remedyDrop, 1)
 		case part.Type == segments.TypeIndex || part.Type == segments.TypeWitness || part.Type == segments.TypeInvalid:
 			// An index is made anew, and the audit chain tells of this commit.
 		case part.Type == segments.TypeProfile && len(p.base.ofType(segments.TypeProfile)) > 0:

@@ -148,7 +148,7 @@ func describeWhole(ctx context.Context, name string, file File, size int64) (tai
 	if err == nil {
 		err = info.find(walk)
 	}
-	if err == nil && (info.Dimension == 0 && info.Embedded == 0 || !info.any()) {
+	if err == nil && (info.Dimension == 0 && info.Embedded == 0 || !info.salvageable()) {
 		err = fmt.Errorf("%w: nothing in its %d bytes is whole", ErrNotStore, size)
 	}
 	if err == nil {

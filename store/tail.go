@@ -31,15 +31,21 @@ type Tail struct {
 	// CutVectors are whole rows of a segment that was cut, whose hash proves nothing
 	// any more.
 	CutVectors uint64 `json:"cut_vectors,omitempty"`
-	Deletions  uint64 `json:"deletions,omitempty"` // ids in journals
-	Embedded   uint64 `json:"embedded,omitempty"`  // kernels, programs, modules and dashboards
+	// CutSegments are others of which only the beginning is there: nothing in them can
+	// be taken, but somebody wrote them.
+	CutSegments uint64 `json:"cut_segments,omitempty"`
+	Deletions   uint64 `json:"deletions,omitempty"` // ids in journals
+	Embedded    uint64 `json:"embedded,omitempty"`  // kernels, programs, modules and dashboards
 	// HighestID is the highest id in a kept tail. As long as it is kept the store hands
 	// out only higher ones.
 	HighestID *uint64 `json:"highest_id,omitempty"`
 }
 
 // any says whether there is something that a writer must not simply cut off.
-func (t *Tail) any() bool {
+func (t *Tail) any() bool { return t.salvageable() || t.CutSegments > 0 }
+
+// salvageable says whether there is something that could be taken.
+func (t *Tail) salvageable() bool {
 	return t.Vectors > 0 || t.CutVectors > 0 || t.Deletions > 0 || t.Embedded > 0
 }
 
@@ -54,6 +60,9 @@ func (t *Tail) String() string {
 	}
 	if t.CutVectors > 0 {
 		parts = append(parts, fmt.Sprintf("%d vectors of a segment that was cut", t.CutVectors))
+	}
+	if t.CutSegments > 0 {
+		parts = append(parts, fmt.Sprintf("%d segments of which only the beginning is there", t.CutSegments))
 	}
 	if t.Deletions > 0 {
 		parts = append(parts, fmt.Sprintf("%d deletions", t.Deletions))
@@ -70,6 +79,8 @@ func (t *Tail) count(walk tailWalk, p tailPart) error {
 	case p.Kind == segments.RemnantUnsaid:
 		// All before it is of a commit of ours of which nobody was told.
 		*t = Tail{File: t.File, Epoch: t.Epoch, Offset: p.Stop()}
+	case p.isHalf():
+		t.CutSegments++
 	case p.Type == segments.TypeVec && p.vectors.cut:
 		t.CutVectors += p.vectors.rows
 	case p.isWhole(segments.TypeVec):

@@ -83,7 +83,13 @@ func TestWhatStandsBehindTheManifest(t *testing.T) {
 		segment[len(segment)-1] ^= 1
 		return segment
 	}
-	vec := vecSegment(50, 5, 70, 71, 72)
+	unhashed := func(segment []byte) []byte {
+		segment = bytes.Clone(segment)
+		clear(segment[40:56])
+		return segment
+	}
+	const half = "1 segments of which only the beginning is there"
+	vec, kernel := vecSegment(50, 5, 70, 71, 72), encodedSegment(segments.TypeKernel, 50, noise(200))
 	for _, c := range []struct {
 		name   string
 		behind [][]byte
@@ -99,8 +105,20 @@ func TestWhatStandsBehindTheManifest(t *testing.T) {
 		{"an index", [][]byte{encodedSegment(segments.TypeIndex, 50, []byte("index"))}, "", nil},
 		{"an audit entry", [][]byte{encodedSegment(segments.TypeWitness, 50, segments.Witness{Action: []byte("query")}.Encode())}, "", nil},
 		{"a cut segment of vectors", [][]byte{vec[:len(vec)-1]}, "2 vectors of a segment that was cut", nil},
-		{"one of another dimension", [][]byte{encodedSegment(segments.TypeVec, 50, append([]byte{3, 0, 9, 0, 0, 0}, make([]byte, 180)...))[:150]}, "", nil},
-		{"one in which no vector is whole", [][]byte{vec[:segments.HeaderSize+20]}, "", nil},
+		{"one of another dimension", [][]byte{encodedSegment(segments.TypeVec, 50, append([]byte{3, 0, 9, 0, 0, 0}, make([]byte, 180)...))[:150]}, half, nil},
+		{"one in which no vector is whole", [][]byte{vec[:segments.HeaderSize+segments.VecPrefixSize+1]}, half, nil},
+		{"one of which nothing but the counts is there", [][]byte{vec[:segments.HeaderSize+segments.VecPrefixSize]}, "", nil},
+		{"a cut kernel", [][]byte{kernel[:len(kernel)-1]}, half, nil},
+		{"the first byte of a kernel", [][]byte{kernel[:segments.HeaderSize+1]}, half, nil},
+		{"a kernel's header", [][]byte{kernel[:segments.HeaderSize]}, "", nil},
+		{"half a kernel's header", [][]byte{kernel[:segments.HeaderSize/2]}, "", nil},
+		{"a kernel's header without a hash", [][]byte{unhashed(kernel)[:segments.HeaderSize+9]}, "", nil},
+		{"a cut journal", [][]byte{journalSegment(1, 2)[:segments.HeaderSize+20]}, half, nil},
+		{"cut metadata", [][]byte{encodedSegment(segments.TypeMeta, 50, noise(90))[:150]}, half, nil},
+		{"a cut segment of an unknown type", [][]byte{encodedSegment(0xE7, 50, noise(90))[:150]}, half, nil},
+		{"a cut audit entry", [][]byte{encodedSegment(segments.TypeWitness, 50, segments.Witness{Action: noise(90)}.Encode())[:140]}, "", nil},
+		{"a cut manifest", [][]byte{encodedSegment(segments.TypeManifest, 50, (&segments.Manifest{Epoch: 2, Dimension: 2}).Encode())[:70]}, "", nil},
+		{"two cut segments and vectors", [][]byte{kernel[:70], vec, kernel[:100]}, "3 vectors, 2" + half[1:], nil},
 		{"damaged vectors", [][]byte{damaged(vec)}, "", nil},
 		{"damaged vectors, and others", [][]byte{damaged(vec), vecSegment(51, 6, 80)}, "1 vectors", nil},
 		{"a body of a stream", [][]byte{make([]byte, 500)}, "", nil},

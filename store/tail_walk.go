@@ -31,6 +31,20 @@ func (p tailPart) isWhole(kind segments.Type) bool {
 	return p.Kind == segments.RemnantWhole && p.Type == kind
 }
 
+// isHalf says whether it is the beginning of a segment, with some of its content, of
+// which nothing can be taken. A header alone holds nothing of anybody's, nor does the
+// prefix of vectors, and a power cut in the midst of a commit of ours leaves such; one
+// without a hash is torn itself. Manifests and audit entries do not count: they only
+// tell of others.
+func (p tailPart) isHalf() bool {
+	front := int64(segments.HeaderSize)
+	if p.Type == segments.TypeVec {
+		front += segments.VecPrefixSize
+	}
+	return p.Kind == segments.RemnantCut && p.Type != segments.TypeManifest && p.Type != segments.TypeWitness &&
+		p.vectors.rows == 0 && p.Length > front && p.ContentHash != [16]byte{}
+}
+
 // parts visits all stretches in order.
 func (t tailWalk) parts(visit func(tailPart) error) error {
 	return segments.WalkRemnants(t.file, t.start, t.size, func(r segments.Remnant) error {

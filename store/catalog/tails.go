@@ -63,5 +63,5 @@ func (s *Store) tellTail(tail store.Tail) {
 	message += "; rvffs recover " + s.Path() + ", in the mounted directory, brings them back, or lets them go"
 	s.about(s.catalog.options.Log.Warn()).Str("file", tail.File).Uint32("epoch", tail.Epoch).
 		Uint64("segments", tail.Segments).Uint64("vectors", tail.Vectors).Uint64("cut_vectors", tail.CutVectors).
-		Uint64("deletions", tail.Deletions).Int64("bytes", tail.Bytes).Msg(message)
+		Uint64("deletions", tail.Deletions).Uint64("cut_segments", tail.CutSegments).Int64("bytes", tail.Bytes).Msg(message)
 }

@@ -257,3 +257,70 @@ func TestRecoverAsksForWhatIsDoubtful(t *testing.T) {
 	}
 	run(t, program, "verify", name)
 }
+
+// TestBeginningsOfSegmentsAreKept cuts a file inside an image and inside an acknowledged
+// deletion, in which then nothing is whole: somebody is told all the same, nothing is
+// cut off unkept, and it stays until somebody lets it go.
+func TestBeginningsOfSegmentsAreKept(t *testing.T) {
+	t.Parallel()
+	kernel := writeFile(t, filepath.Join(t.TempDir(), "kernel"), bytes.Repeat([]byte("image"), 100))
+	for what, last := range map[string][]string{"an image": {"embed-kernel", "NAME", kernel}, "a deletion": {"delete", "NAME", "1"}} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			name := filepath.Join(dir, "a.rvf")
+			run(t, program, "create", name, "--dimension", "2")
+			withVectors(t, name, model{1: {1, 1}, 2: {2, 2}})
+			committed := must(os.Stat(name))(t).Size()
+			last = append([]string{last[0], name}, last[2:]...)
+			run(t, program, last...)
+			if err := os.Truncate(name, committed+64+9); err != nil {
+				t.Fatal(err)
+			}
+			lost := readFile(t, name)[committed:]
+			const told = "1 segments of which only the beginning is there"
+			tells := func(code int, arguments ...string) {
+				t.Helper()
+				if got := try(t, program, arguments...); got.code != code || !strings.Contains(got.stdout, told) {
+					t.Errorf("%v: exit status %d, want %d: %s%s", arguments, got.code, code, got.stdout, got.stderr)
+				}
+			}
+			m := serve(t, dir)
+			count := func(want uint64) {
+				t.Helper()
+				found := must(decode[struct {
+					Tails []struct {
+						CutSegments uint64 `json:"cut_segments"`
+					}
+				}](m.path("a.rvf", "status.json")))(t).Tails
+				if (want == 0) != (len(found) == 0) || want > 0 && found[0].CutSegments != want {
+					t.Errorf("status.json tells of %+v, want %d", found, want)
+				}
+			}
+			count(1)
+			tells(1, "verify", name)
+			tells(0, "recover", "--list", name)
+			if err := os.WriteFile(m.path("a.rvf", "vectors.append"), []byte("[3,3]\n"), 0); err != nil {
+				t.Error(err)
+			}
+			count(1)
+			if kept := readFile(t, name+".tail-1"); !bytes.HasSuffix(kept, lost) {
+				t.Error("what was cut off is not kept")
+			}
+			tells(1, "verify", name)
+			for range 2 {
+				tells(1, "recover", name)
+				if got := try(t, program, "recover", name); !strings.Contains(got.stdout, "not taken: "+told+": --drop lets them go") {
+					t.Errorf("recover: %s", got.stdout)
+				}
+			}
+			run(t, program, "recover", "--drop", name)
+			run(t, program, "verify", name)
+			soon(t, m, "a.rvf")
+			count(0)
+			if err := fileHolds(name, model{1: {1, 1}, 2: {2, 2}, 3: {3, 3}}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
