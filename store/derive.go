@@ -16,9 +16,9 @@ import (
 // DeriveOptions says what a derived store is.
 type DeriveOptions struct {
 	Type lineage.DerivationType
-	// Perm is the new file's mode, 0 for 0644, of which the process and the folder
+	// Perm is the new file's mode, nil for 0644, of which the process and the folder
 	// may take some.
-	Perm os.FileMode
+	Perm *os.FileMode
 	// Files makes the file; nil for those in which the parent lies. They are the same
 	// ones, but may be reached with somebody else's rights.
 	Files FileSystem
@@ -51,7 +51,7 @@ func (s *Store) derive(ctx context.Context, name string, options DeriveOptions) 
 	if err != nil {
 		return err
 	}
-	content.perm = options.Perm
+	content.perm = permOf(options.Perm)
 	files := options.Files
 	if files == nil {
 		files = s.location().files

@@ -16,14 +16,15 @@ import (
 type newFileContent struct {
 	manifest *segments.Manifest
 	before   []newSegment // segments in front of the manifest, named by it
-	perm     os.FileMode  // 0 means 0644; the process and the folder may take some of it
+	perm     os.FileMode  // the process and the folder may take some of it
 }
 
-func (c newFileContent) mode() os.FileMode {
-	if c.perm == 0 {
+// permOf is the mode of a new file for which one may have been asked.
+func permOf(asked *os.FileMode) os.FileMode {
+	if asked == nil {
 		return 0o644
 	}
-	return c.perm
+	return *asked
 }
 
 // CheckName fails with ErrName if a file of that name, without a folder, is shown as
@@ -66,7 +67,7 @@ func writeNew(files FileSystem, name string, content newFileContent) error {
 	}
 	add(newSegment{kind: segments.TypeManifest, payload: content.manifest.Encode()})
 
-	return createWhole(context.Background(), files, name, content.mode(), func(_ context.Context, file File) error {
+	return createWhole(context.Background(), files, name, content.perm, func(_ context.Context, file File) error {
 		_, err := file.WriteAt(image, 0)
 		return err
 	})

@@ -61,9 +61,9 @@ type CreateOptions struct {
 	// let the first vectors fix it.
 	Dimension int
 	Metric    segments.Metric
-	// Perm is the new file's mode, 0 for 0644, of which the process and the folder
+	// Perm is the new file's mode, nil for 0644, of which the process and the folder
 	// may take some.
-	Perm os.FileMode
+	Perm *os.FileMode
 	// Files makes the file; nil for those of Options. They are the same ones, but may
 	// be reached with somebody else's rights.
 	Files FileSystem

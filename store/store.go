@@ -122,6 +122,18 @@ func Create(name string, create CreateOptions, options Options) (*Store, error) 
 	return s, nil
 }
 
+// Make is Create for somebody who may not be allowed to open what he makes.
+func Make(name string, create CreateOptions, options Options) error {
+	s, err := locate(name, options)
+	if err != nil {
+		return fmt.Errorf("create store %q: %w", name, err)
+	}
+	if err := s.create(create); err != nil {
+		return errors.Join(describeMaking("create store", name, err), s.closeOwned())
+	}
+	return s.closeOwned()
+}
+
 // describeMaking says which store could not be made, and by what.
 func describeMaking(operation, name string, err error) error {
 	if errors.Is(err, ErrExists) {
@@ -150,7 +162,7 @@ func (s *Store) create(create CreateOptions) error {
 	if files == nil {
 		files = at.files
 	}
-	return writeNew(files, at.name, newFileContent{manifest: manifest, perm: create.Perm})
+	return writeNew(files, at.name, newFileContent{manifest: manifest, perm: permOf(create.Perm)})
 }
 
 // Known is what a closed store knew of its file. A store that is opened with it

@@ -239,13 +239,9 @@ func (f *Folder) Mkdir(ctx context.Context, name string, perm os.FileMode) (Entr
 func (f *Folder) make(ctx context.Context, name string, perm os.FileMode) error {
 	if isStoreName(name) {
 		options := f.catalog.options
-		created, err := store.Create(name, store.CreateOptions{
-			Dimension: options.Dimension, Metric: options.Metric, Perm: filePerm(perm), Files: f.files.as(ctx),
+		return store.Make(name, store.CreateOptions{
+			Dimension: options.Dimension, Metric: options.Metric, Perm: new(filePerm(perm)), Files: f.files.as(ctx),
 		}, store.Options{Files: &f.files})
-		if err != nil {
-			return err
-		}
-		return created.Close()
 	}
 	err := f.files.as(ctx).with(func(folder directory) error {
 		if err := folder.Mkdir(name, perm); err != nil {

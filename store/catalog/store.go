@@ -414,7 +414,7 @@ func (s *Store) Derive(ctx context.Context, name string, perm os.FileMode) (*Sto
 	}
 	err := s.use(ctx, func(engine *store.Store) error {
 		folder, _ = s.where()
-		return engine.Derive(ctx, name, store.DeriveOptions{Perm: filePerm(perm), Files: folder.files.as(ctx)})
+		return engine.Derive(ctx, name, store.DeriveOptions{Perm: new(filePerm(perm)), Files: folder.files.as(ctx)})
 	})
 	if err != nil {
 		return nil, err

@@ -261,6 +261,10 @@ func (s *stage) act(verb string, args []string) (string, error) {
 	case "mkdir":
 		mode, err := strconv.ParseUint(args[1], 8, 32)
 		return "", errors.Join(err, syscall.Mkdir(args[0], uint32(mode)))
+	case "umask":
+		mask, err := strconv.ParseUint(args[0], 8, 32)
+		syscall.Umask(int(mask))
+		return "", err
 	case "rmdir":
 		return "", syscall.Rmdir(args[0])
 	case "unlink":
