@@ -44,7 +44,9 @@ func (s *Store) MoveTo(name string) error {
 
 // MoveInto is MoveTo for a name among other files, of which rename makes the
 // store's file one, in one step; it fails with fs.ErrExist when the name is taken.
-// What is kept beside the store goes along, each by its bare names.
+// What is kept beside the store goes along, each by its bare names: along fails with
+// fs.ErrExist, too, and is then asked for another name. The store has its new name by
+// then, whatever becomes of what is kept: OnTailLeft is told of what stays behind.
 func (s *Store) MoveInto(files FileSystem, name string, rename func() error, along func(tail, moved string) error) error {
 	return s.alone(func(session *session) (err error) {
 		if _, err := files.Stat(name); err == nil {
@@ -79,16 +81,28 @@ func (s *Store) MoveInto(files FileSystem, name string, rename func() error, alo
 		s.keeps = nil
 		s.mu.Unlock()
 		for _, tail := range tails {
-			moved := baseName(name) + strings.TrimPrefix(tail.File, baseName(former.name))
-			if err := along(tail.File, moved); err != nil {
-				return fmt.Errorf("%s stays behind: %w", tail.File, err)
+			moved, err := moveTail(tail.File, baseName(name), along)
+			if err == nil {
+				s.mu.Lock()
+				s.keeps = append(s.keeps, moved)
+				s.mu.Unlock()
+			} else if s.options.OnTailLeft != nil {
+				s.options.OnTailLeft(tail.File, moved, err)
 			}
-			s.mu.Lock()
-			s.keeps = append(s.keeps, moved)
-			s.mu.Unlock()
 		}
 		return errors.Join(s.payDirectory(), former.files.SyncDirectory(former.name))
 	})
+}
+
+// moveTail gives a tail the first name of its new store's that is free.
+func moveTail(tail, store string, along func(tail, moved string) error) (moved string, err error) {
+	epoch, _ := tailEpoch(tail)
+	for n := 1; ; n++ {
+		moved = tailName(store, epoch, n)
+		if err = along(tail, moved); !errors.Is(err, fs.ErrExist) {
+			return moved, err
+		}
+	}
 }
 
 // fileNames lists the files of tails.

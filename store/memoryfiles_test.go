@@ -133,7 +133,7 @@ func (m *memoryFiles) info(node *memoryNode) FileInfo {
 			links++
 		}
 	}
-	return FileInfo{Size: int64(len(node.content)), Modified: node.modified, Device: 1, Inode: node.number, Links: links, Mode: 0o644}
+	return FileInfo{Size: int64(len(node.content)), Modified: node.modified, Device: 1, Inode: node.number, Links: links, Mode: 0o644, UID: node.attributes.UID}
 }
 
 func (m *memoryFiles) Link(oldName, newName string) error {

@@ -37,6 +37,9 @@ type Options struct {
 	// OnTail is told when what somebody wrote behind the newest manifest had to be cut
 	// off, and was kept beside the store.
 	OnTail func(Tail)
+	// OnTailLeft is told when what is kept beside the store, at the bare name tail, could
+	// not go along to moved, when the store got another name.
+	OnTailLeft func(tail, moved string, err error)
 	// TailNames lists, for Tails, the names of files in the store's folder of which some
 	// may be kept tails, besides those that this Store itself has kept; nil: they are
 	// looked for at each call.

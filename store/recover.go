@@ -35,10 +35,12 @@ type Recovery struct {
 	LeftOut uint64 `json:"left_out,omitempty"`
 	// Doubts are what was not brought back, and why. While there are any the tail
 	// stays.
-	Doubts      []Doubt `json:"doubts"`
-	Dropped     bool    `json:"dropped"` // it was let go, as it was asked for
-	Gone        bool    `json:"gone"`    // nothing is left of it to decide upon
-	RecoveredAt uint32  `json:"recovered_in_epoch,omitempty"`
+	Doubts  []Doubt `json:"doubts"`
+	Dropped bool    `json:"dropped"` // it was let go, as it was asked for
+	Gone    bool    `json:"gone"`    // nothing is left of it to decide upon
+	// Stays is why its file is there all the same.
+	Stays       string `json:"stays,omitempty"`
+	RecoveredAt uint32 `json:"recovered_in_epoch,omitempty"`
 }
 
 // Doubt is something in a tail that only people can decide upon.
@@ -93,30 +95,39 @@ func (s *Store) recoverTails(ctx context.Context, options RecoverOptions) (resul
 	if err != nil {
 		return nil, err
 	}
+	var stay error
 	for _, tail := range tails {
 		settle := s.recoverTail
 		if options.Drop {
 			settle = s.dropTail
 		}
 		result, err := settle(ctx, session, tail, options)
-		if err == nil && result.Gone {
-			err = s.removeTail(session, tail)
-		}
 		if err != nil {
-			return results, fmt.Errorf("%s: %w", tail.File, err)
+			return results, errors.Join(stay, fmt.Errorf("%s: %w", tail.File, err))
+		}
+		if result.Gone {
+			if err := s.removeTail(session, tail); err != nil {
+				// What was done is done, and a second run finds nothing left to do.
+				result.Gone, result.Stays = false, err.Error()
+				stay = errors.Join(stay, fmt.Errorf("%s cannot be removed: %w", tail.File, err))
+			}
 		}
 		results = append(results, result)
 	}
-	return results, nil
+	return results, stay
 }
 
 // chosenTails are the kept tails that the options are about.
 func (s *Store) chosenTails(options RecoverOptions) ([]Tail, error) {
 	at := s.location()
 	if len(options.Only) > 0 {
+		rule, err := s.tailRule()
+		if err != nil {
+			return nil, err
+		}
 		chosen := make([]Tail, 0, len(options.Only))
 		for _, name := range options.Only {
-			tail, err := readTail(at.files, beside(at.name, name))
+			tail, err := rule.read(at.files, beside(at.name, name))
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}

@@ -60,12 +60,7 @@ func (s *Store) planRecovery(ctx context.Context, base *Snapshot, tail Tail, opt
 		Recovery: Recovery{Tail: tail, Doubts: []Doubt{}}, store: s, base: base, options: options,
 		gone: newIDSet(), whole: newIDSet(), cut: newIDSet(), skip: newIDSet(), delete: newIDSet(), copies: map[int64]bool{},
 	}
-	at := s.location()
-	name := at.name
-	if tail.Kept {
-		name = beside(name, tail.File)
-	}
-	if p.file, err = at.files.Open(name, false); err != nil {
+	if err := p.open(ctx); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -73,9 +68,6 @@ func (s *Store) planRecovery(ctx context.Context, base *Snapshot, tail Tail, opt
 			err = errors.Join(err, p.file.Close())
 		}
 	}()
-	if err := p.open(ctx); err != nil {
-		return nil, err
-	}
 	for _, step := range []func(context.Context) error{p.findManifest, p.collect, p.judge} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -85,29 +77,34 @@ func (s *Store) planRecovery(ctx context.Context, base *Snapshot, tail Tail, opt
 	return p, nil
 }
 
-// open finds out where the tail's bytes are and what was noted of them.
-func (p *recoveryPlan) open(ctx context.Context) error {
+// open opens the file in which the tail's bytes are, and finds out where, and what was
+// noted of them.
+func (p *recoveryPlan) open(ctx context.Context) (err error) {
 	p.dimension = p.base.Dimension()
-	watched := watch(ctx, p.file)
+	at := p.store.location()
 	if !p.Kept {
-		p.info = tailInfo{Tail: p.Tail}
-		p.walk = tailWalk{file: watched, start: p.Offset, size: p.Offset + p.Bytes, dimension: p.dimension}
-		if err := p.store.writer.compare(ctx, p.file, p.base, &p.info); err != nil {
+		if p.file, err = at.files.Open(at.name, false); err != nil {
 			return err
 		}
+		p.info = tailInfo{Tail: p.Tail}
+		p.walk = tailWalk{file: watch(ctx, p.file), start: p.Offset, size: p.Offset + p.Bytes, dimension: p.dimension}
+		if err := p.store.writer.compare(ctx, p.file, p.base, &p.info); err != nil {
+			return errors.Join(err, p.file.Close())
+		}
 	} else {
-		info, start, err := readTailInfo(p.file)
+		rule, err := p.base.tailRule(ctx)
 		if err != nil {
 			return err
 		}
-		if own := storeIdentity(p.base); info.FileID != "" && info.FileID != own {
-			return fmt.Errorf("%w: it is of the store %s, and this one is %s", ErrInput, info.FileID, own)
+		file, info, start, err := rule.open(at.files, beside(at.name, p.File))
+		if err != nil {
+			return err
 		}
-		p.info = info
+		p.file, p.info = file, info
 		if p.dimension == 0 {
 			p.dimension = info.Dimension
 		}
-		p.walk = tailWalk{file: watched, start: start, size: start + info.Bytes, shift: info.Offset - start, dimension: p.dimension}
+		p.walk = tailWalk{file: watch(ctx, file), start: start, size: start + info.Bytes, shift: info.Offset - start, dimension: p.dimension}
 	}
 	for _, place := range p.info.Copies {
 		p.copies[place] = true

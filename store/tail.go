@@ -171,7 +171,7 @@ func (s *Store) Tails(ctx context.Context) ([]Tail, error) {
 					names = append(names, name)
 				}
 			}
-			return ReadTails(at.files, at.name, names)
+			return s.readTails(at, names)
 		}
 	}
 	kept, err := look()

@@ -41,12 +41,19 @@ func TailOf(name string) (store string, is bool) {
 	if at <= 0 {
 		return "", false
 	}
-	epoch, n, more := strings.Cut(name[at+len(tailMark):], "-")
-	_, err := strconv.ParseUint(epoch, 10, 32)
+	_, is = tailEpoch(name)
+	return name[:at], is
+}
+
+// tailEpoch is the epoch in a tail's name.
+func tailEpoch(name string) (epoch uint32, is bool) {
+	_, numbers, _ := strings.Cut(name[max(0, strings.LastIndex(name, tailMark)):], tailMark)
+	first, second, more := strings.Cut(numbers, "-")
+	parsed, err := strconv.ParseUint(first, 10, 32)
 	if err == nil && more {
-		_, err = strconv.ParseUint(n, 10, 32)
+		_, err = strconv.ParseUint(second, 10, 32)
 	}
-	return name[:at], err == nil
+	return uint32(parsed), err == nil
 }
 
 // tailInfo is what a kept tail says of itself: a line of JSON, and then, for ids that
@@ -154,40 +161,38 @@ func (s *Store) KeptTails() ([]Tail, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for tails of store %q: %w", at.name, err)
 	}
-	return ReadTails(at.files, at.name, names)
+	return s.readTails(at, names)
 }
 
-// ReadTails reads what those of the named files say that are kept tails of the store at
-// name, in whose folder they are.
-func ReadTails(files FileSystem, name string, others []string) ([]Tail, error) {
-	var tails []Tail
-	for _, other := range others {
-		if of, is := TailOf(other); !is || of != baseName(name) {
-			continue
-		}
-		tail, err := readTail(files, beside(name, other))
-		if errors.Is(err, fs.ErrNotExist) {
+// readTails reads what those of the named files say, all in the store's folder, that
+// are kept tails of it.
+func (s *Store) readTails(at location, names []string) (tails []Tail, err error) {
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		of, is := TailOf(name)
+		return !is || of != baseName(at.name)
+	})
+	if len(names) == 0 {
+		return nil, nil
+	}
+	rule, err := s.tailRule()
+	if err != nil {
+		return nil, fmt.Errorf("look for tails of store %q: %w", at.name, err)
+	}
+	for _, name := range names {
+		tail, err := rule.read(at.files, beside(at.name, name))
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errStrangeTail) {
 			continue
 		}
 		if err != nil {
 			tail = Tail{Problem: err.Error()}
 		}
-		tail.File, tail.Kept = other, true
+		tail.File, tail.Kept = name, true
 		tails = append(tails, tail)
 	}
 	slices.SortFunc(tails, func(a, b Tail) int {
 		return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(len(a.File), len(b.File)), cmp.Compare(a.File, b.File))
 	})
 	return tails, nil
-}
-
-func readTail(files FileSystem, name string) (Tail, error) {
-	file, err := files.Open(name, false)
-	if err != nil {
-		return Tail{}, err
-	}
-	info, _, err := readTailInfo(file)
-	return info.Tail, errors.Join(err, file.Close())
 }
 
 // keptIDs is the highest id of what is kept beside the store; false when nothing is. It

@@ -55,24 +55,46 @@ func describeTail(store string, tail Tail) tailInfo {
 }
 
 // keepTail puts a copy of a tail beside the store, durable, with the store's owner
-// and mode. One that is there already does: an interruption may have come between
-// this and the cut.
+// and mode, under the first name that is free. One that is there already does: an
+// interruption may have come between this and the cut.
 func (w *writer) keepTail(ctx context.Context, file File, info tailInfo) error {
-	s, at, name := w.store, w.store.location(), ""
+	at := w.store.location()
+	stat, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	rule := tailRule{stat.UID, info.FileID}
 	for n := 1; ; n++ {
-		name = tailName(at.name, info.Epoch, n)
-		same, err := sameTail(ctx, at.files, name, file, info.Tail)
-		if errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		if err != nil {
-			return err
-		}
+		name := tailName(at.name, info.Epoch, n)
+		same, err := rule.sameTail(ctx, at.files, name, file, info.Tail)
 		if same {
 			// Its name may not have been made durable before the interruption.
 			return at.files.SyncDirectory(name)
 		}
+		if errors.Is(err, fs.ErrNotExist) {
+			err = w.writeTail(ctx, name, file, info)
+			if err == nil {
+				w.keptTail(name, info.Tail)
+				return nil
+			}
+		}
+		switch {
+		case errors.Is(err, ErrExists) || errors.Is(err, errStrangeTail) || errors.Is(err, fs.ErrPermission) && taken(at.files, name):
+			continue // somebody else has the name, whatever he uses it for
+		case err != nil:
+			return err
+		}
 	}
+}
+
+// taken says whether something stands at a name.
+func taken(files FileSystem, name string) bool {
+	_, err := files.Stat(name)
+	return err == nil
+}
+
+// writeTail writes a tail to a file of its own.
+func (w *writer) writeTail(ctx context.Context, name string, file File, info tailInfo) error {
 	head, err := info.encode()
 	if err != nil {
 		return err
@@ -81,7 +103,7 @@ func (w *writer) keepTail(ctx context.Context, file File, info tailInfo) error {
 	if err != nil {
 		return err
 	}
-	err = createWhole(ctx, at.files, name, 0o600, func(ctx context.Context, kept File) error {
+	return createWhole(ctx, w.store.location().files, name, 0o600, func(ctx context.Context, kept File) error {
 		if err := kept.SetAttributes(attributes); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
 		} // where it cannot be the store's owner's, it is the writer's alone
@@ -95,17 +117,18 @@ func (w *writer) keepTail(ctx context.Context, file File, info tailInfo) error {
 		}
 		return kept.Truncate(start + info.Bytes)
 	})
-	if err != nil {
-		return err
-	}
+}
+
+// keptTail tells of a tail that is kept now.
+func (w *writer) keptTail(name string, tail Tail) {
+	s := w.store
 	s.mu.Lock()
 	s.kept, s.keeps = nil, append(s.keeps, baseName(name))
 	s.mu.Unlock()
 	if s.options.OnTail != nil {
-		info.Tail.File = baseName(name)
-		s.options.OnTail(info.Tail)
+		tail.File = baseName(name)
+		s.options.OnTail(tail)
 	}
-	return nil
 }
 
 // sparseWriter leaves holes where zeros come.
@@ -129,18 +152,17 @@ func (w *sparseWriter) Write(p []byte) (int, error) {
 
 // sameTail says whether the file at name keeps this tail, or more: what could not be cut
 // out of the store stands there still, until the next commit.
-func sameTail(ctx context.Context, files FileSystem, name string, file File, tail Tail) (bool, error) {
-	kept, err := files.Open(name, false)
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = kept.Close() }()
-	info, start, err := readTailInfo(kept)
-	if errors.Is(err, ErrCorrupt) || err == nil && (info.Offset != tail.Offset || info.Bytes < tail.Bytes) {
+func (r tailRule) sameTail(ctx context.Context, files FileSystem, name string, file File, tail Tail) (bool, error) {
+	kept, info, start, err := r.open(files, name)
+	if errors.Is(err, ErrCorrupt) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
+	}
+	defer func() { _ = kept.Close() }()
+	if info.Offset != tail.Offset || info.Bytes < tail.Bytes {
+		return false, nil
 	}
 	found, err := kept.Stat()
 	if err != nil || found.Size < start+tail.Bytes {

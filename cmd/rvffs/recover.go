@@ -139,6 +139,9 @@ func printRecovery(out io.Writer, r recovered, options store.RecoverOptions) err
 		fmt.Fprintf(&text, "%s: %s, %d bytes %s\n", t.File, t.Tail.String(), t.Bytes, place)
 		if t.Dropped {
 			fmt.Fprintf(&text, "  let go, epoch %d\n", t.RecoveredAt)
+			if t.Stays != "" {
+				fmt.Fprintf(&text, "  %s stays, for it cannot be removed\n", t.File)
+			}
 			continue
 		}
 		if options.List && t.NoManifest && !t.Kept {
@@ -162,6 +165,8 @@ func printRecovery(out io.Writer, r recovered, options store.RecoverOptions) err
 		}
 		switch {
 		case options.List:
+		case t.Stays != "":
+			fmt.Fprintf(&text, "  %s stays, for it cannot be removed; nothing in it is left to decide upon\n", t.File)
 		case t.Gone:
 			fmt.Fprintf(&text, "  %s is gone\n", t.File)
 		default:

@@ -183,7 +183,7 @@ func (s *Store) acquire(ctx context.Context) (engine *store.Store, fresh bool, e
 		OnCommit:   func(*store.Snapshot) { s.catalog.committed(s) },
 		Background: !s.catalog.options.ReadOnly, OnCompaction: s.compacted,
 		Checker: s.catalog.checker, OnDamage: s.damaged, Memory: s.catalog.options.Memory,
-		OnTail: s.tellTail, TailNames: s.tailNames,
+		OnTail: s.tellTail, OnTailLeft: s.leftTail, TailNames: s.tailNames,
 	})
 	s.mu.Lock()
 	s.problem, s.judged = nil, info

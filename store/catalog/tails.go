@@ -65,3 +65,9 @@ func (s *Store) tellTail(tail store.Tail) {
 		Uint64("segments", tail.Segments).Uint64("vectors", tail.Vectors).Uint64("cut_vectors", tail.CutVectors).
 		Uint64("deletions", tail.Deletions).Uint64("cut_segments", tail.CutSegments).Int64("bytes", tail.Bytes).Msg(message)
 }
+
+// leftTail logs that what is kept beside the store stays where the store stood.
+func (s *Store) leftTail(tail, moved string, err error) {
+	s.about(s.catalog.options.Log.Warn()).Str("file", tail).Str("new_name", moved).Err(err).
+		Msg("what is kept beside the store did not go along when it was renamed; rename it by hand")
+}
