@@ -20,6 +20,7 @@ type caller struct {
 	group   int  // the thread group, which users call the process id
 	exiting bool // it is on its way out, and the kernel closes its files for it
 	failed  bool // so it is, and not by itself with exit status 0, as far as can be seen
+	status  bool // so it is, by itself with another exit status
 }
 
 // callerOf finds out about the sender of the request of ctx. The kernel names the
@@ -40,25 +41,25 @@ func callerOf(ctx context.Context) caller {
 	}
 	found := parseStatus(content)
 	if found.exiting {
-		found.failed = endsInFailure("/proc/" + thread + "/task/" + thread + "/stat")
+		found.failed, found.status = howItEnds("/proc/" + thread + "/task/" + thread + "/stat")
 	}
 	return found
 }
 
-// endsInFailure reads the stat file of a thread that is exiting. It is about to wait
+// howItEnds reads the stat file of a thread that is exiting. It is about to wait
 // for our answer; before it does, nobody can tell whether its exit code may be seen.
-func endsInFailure(name string) bool {
+func howItEnds(name string) (failed, status bool) {
 	for range endingTries {
 		content, err := readSmall(name, statusSize)
 		if err != nil {
-			return true
+			break
 		}
-		if failed, settled := parseEnding(content); settled {
-			return failed
+		if failed, status, settled := parseEnding(content); settled {
+			return failed, status
 		}
 		time.Sleep(endingPause)
 	}
-	return true
+	return true, false
 }
 
 // How long it may take a thread to go to sleep.
@@ -70,15 +71,17 @@ const (
 // parseEnding reads /proc/PID/task/TID/stat of a thread that is exiting. The last
 // field is the exit code as wait(2) tells it, which the kernel sets before it closes
 // the files. Those who may not see it read 0 there, and 0 in the field wchan, which
-// else is 1 for a thread that sleeps.
-func parseEnding(stat []byte) (failed, settled bool) {
+// else is 1 for a thread that sleeps. A code of less than 256 is a signal.
+func parseEnding(stat []byte) (failed, status, settled bool) {
 	const state, wchan, exitCode = 3, 35, 52 // as proc_pid_stat(5) numbers them
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	if len(fields) <= exitCode-state {
-		return true, true
+		return true, false, true
 	}
 	seen := string(fields[wchan-state]) == "1"
-	return !seen || string(fields[exitCode-state]) != "0", string(fields[0]) != "R"
+	code, err := strconv.Atoi(string(fields[exitCode-state]))
+	known := seen && err == nil
+	return !known || code != 0, known && code >= 256, string(fields[0]) != "R"
 }
 
 // threadOf is the thread that sent the request of ctx, 0 if it cannot be seen from here.

@@ -36,22 +36,22 @@ func TestParseEnding(t *testing.T) {
 		return "12 (" + name + ") " + state + strings.Repeat(" 7", 31) + " " + wchan + strings.Repeat(" 7", 16) + " " + code + "\n"
 	}
 	for text, want := range map[string]struct {
-		failed, settled bool
+		failed, status, settled bool
 	}{
-		stat("cat", "D", "1", "0"):      {false, true},
-		stat("cat", "S", "1", "256"):    {true, true},
-		stat("cat", "D", "1", "9"):      {true, true},
-		stat("cat", "D", "1", "139"):    {true, true},
-		stat("a) R 0", "D", "1", "0"):   {false, true},
-		stat("cat", "D", "0", "0"):      {true, true}, // it cannot be seen
-		stat("cat", "R", "0", "0"):      {true, false},
-		stat("cat", "D", "1", "x"):      {true, true},
-		"12 (cat) D 1 1":                {true, true},
-		"":                              {true, true},
-		strings.Repeat("12 ", 60) + ")": {true, true},
+		stat("cat", "D", "1", "0"):      {false, false, true},
+		stat("cat", "S", "1", "256"):    {true, true, true},
+		stat("cat", "D", "1", "9"):      {true, false, true},
+		stat("cat", "D", "1", "139"):    {true, false, true},
+		stat("a) R 0", "D", "1", "0"):   {false, false, true},
+		stat("cat", "D", "0", "0"):      {true, false, true}, // it cannot be seen
+		stat("cat", "R", "0", "0"):      {true, false, false},
+		stat("cat", "D", "1", "x"):      {true, false, true},
+		"12 (cat) D 1 1":                {true, false, true},
+		"":                              {true, false, true},
+		strings.Repeat("12 ", 60) + ")": {true, false, true},
 	} {
-		if failed, settled := parseEnding([]byte(text)); failed != want.failed || settled != want.settled {
-			t.Errorf("%q: %v, %v", text, failed, settled)
+		if failed, status, settled := parseEnding([]byte(text)); failed != want.failed || status != want.status || settled != want.settled {
+			t.Errorf("%q: %v, %v, %v", text, failed, status, settled)
 		}
 	}
 }

@@ -98,7 +98,9 @@ func (t *tree) rename(ctx context.Context, from renamer, name string, to nodefs.
 	default:
 		return syscall.EPERM
 	}
-	if err := from.Rename(ctx, name, container, newName); err != nil {
+	patient := t.outlast(ctx, untilKilled)
+	defer patient.end()
+	if err := from.Rename(patient, name, container, newName); err != nil {
 		return failed(err)
 	}
 	return 0

@@ -90,7 +90,9 @@ func (n *folderNode) Mkdir(ctx context.Context, name string, mode uint32, out *f
 	if n.tree.readOnly {
 		return nil, syscall.EROFS
 	}
-	entry, err := n.folder.Mkdir(ctx, name, newMode(n.folder, mode))
+	patient := n.tree.outlast(ctx, untilKilled)
+	defer patient.end()
+	entry, err := n.folder.Mkdir(patient, name, newMode(n.folder, mode))
 	if err != nil {
 		return nil, n.tree.folderErrno(n.name(), "mkdir", err)
 	}
@@ -102,7 +104,9 @@ func (n *folderNode) Rmdir(ctx context.Context, name string) syscall.Errno {
 	if n.tree.readOnly || n.IsRoot() && name == controlName {
 		return n.tree.refusal()
 	}
-	if err := n.folder.Rmdir(ctx, name); err != nil {
+	patient := n.tree.outlast(ctx, untilKilled)
+	defer patient.end()
+	if err := n.folder.Rmdir(patient, name); err != nil {
 		return n.tree.folderErrno(n.name(), "rmdir", err)
 	}
 	return 0

@@ -7,12 +7,13 @@ import (
 )
 
 // lasting is the context of a request that is not given up for every signal. It ends
-// when its caller is killed, or some time after he was interrupted. Its end must be
-// called.
+// when its caller is killed, some time after he was interrupted, or with the mount. Its
+// end must be called.
 type lasting struct {
 	context.Context // of the request
 
-	longest time.Duration // after an interruption
+	ended   <-chan struct{} // closed when the mount is to end
+	longest time.Duration   // after an interruption
 	watched sync.Once
 	done    chan struct{}
 	over    chan struct{} // closed by end
@@ -21,8 +22,8 @@ type lasting struct {
 // untilKilled is how long one waits for what must not fail because of a signal.
 const untilKilled = time.Duration(1<<63 - 1)
 
-func outlast(ctx context.Context, longest time.Duration) *lasting {
-	return &lasting{Context: ctx, longest: longest, done: make(chan struct{}), over: make(chan struct{})}
+func (t *tree) outlast(ctx context.Context, longest time.Duration) *lasting {
+	return &lasting{Context: ctx, ended: t.ended, longest: longest, done: make(chan struct{}), over: make(chan struct{})}
 }
 
 // Done is closed at the end. Nobody watches for that before it is asked for.
@@ -34,7 +35,7 @@ func (l *lasting) Done() <-chan struct{} {
 // Err tells whether the end has come.
 func (l *lasting) Err() error {
 	select {
-	case <-l.done:
+	case <-l.Done():
 		return context.Canceled
 	default:
 		return nil
@@ -44,6 +45,9 @@ func (l *lasting) Err() error {
 func (l *lasting) watch() {
 	select {
 	case <-l.Context.Done():
+	case <-l.ended:
+		close(l.done)
+		return
 	case <-l.over:
 		return
 	}
@@ -56,11 +60,26 @@ func (l *lasting) watch() {
 		case <-look.C:
 		case <-waited.C:
 			patient = false
+		case <-l.ended:
+			patient = false
 		case <-l.over:
 			return
 		}
 	}
 	close(l.done)
+}
+
+// lifetime is ctx for what nobody waits for: it ends with the mount.
+func (t *tree) lifetime(ctx context.Context) (context.Context, context.CancelFunc) {
+	own, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-t.ended:
+			cancel()
+		case <-own.Done():
+		}
+	}()
+	return own, cancel
 }
 
 // end is the end of the request.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -73,7 +74,7 @@ type Server struct {
 // Mount shows c at mountPoint, an absolute path, and returns when it serves. The
 // catalog must stay open until Wait returns.
 func Mount(c *catalog.Catalog, mountPoint string, o Options) (*Server, error) {
-	t := &tree{catalog: c, memory: o.Memory, files: controlFiles(c, o), readOnly: o.ReadOnly, strictHashes: o.StrictHashes, log: o.Log}
+	t := &tree{catalog: c, memory: o.Memory, files: controlFiles(c, o), readOnly: o.ReadOnly, strictHashes: o.StrictHashes, log: o.Log, ended: make(chan struct{})}
 	if o.AllowOther {
 		c.IdentifyCallers(identify)
 	}
@@ -151,12 +152,23 @@ func controlFiles(c *catalog.Catalog, o Options) map[string]controlText {
 	return files
 }
 
-// Wait returns when the mount is gone and every stream is closed.
+// Wait returns when the mount is gone and every stream is closed. Streams that are
+// still at it some seconds later are told to end.
 func (s *Server) Wait() {
 	s.server.Wait()
+	late := time.AfterFunc(closingPatience, s.tree.stop)
 	s.tree.closing.Wait()
+	late.Stop()
+	s.tree.stop()
 	s.tree.expiry.close()
 }
+
+// closingPatience is how long what is being closed may scan when the mount is gone.
+const closingPatience = 5 * time.Second
+
+// Stop has all that scans for users end soon, with an error for each. A commit that
+// has begun goes on.
+func (s *Server) Stop() { s.tree.stop() }
 
 // Unmount ends the mount. While somebody uses it, it is only taken out of the
 // directory tree and busy is true: Wait then returns when the last user is gone.

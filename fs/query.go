@@ -208,7 +208,7 @@ func (h *queryHandle) Read(ctx context.Context, buffer []byte, offset int64) (fu
 // a while, does not wait for its end, which may be up to a slow disk. An error means
 // that the handle was left, or will be at the end.
 func (h *queryHandle) search(ctx context.Context) error {
-	patient := outlast(ctx, handled)
+	patient := h.node.tree.outlast(ctx, handled)
 	defer patient.end()
 	done := make(chan error, 1)
 	go func() {

@@ -251,7 +251,9 @@ func (n *storeNode) Mkdir(ctx context.Context, name string, mode uint32, out *fu
 	if n.tree.readOnly {
 		return nil, n.tree.refusal()
 	}
-	child, err := n.store.Derive(ctx, name, newMode(n.store.Folder(), mode).Perm())
+	patient := n.tree.outlast(ctx, untilKilled)
+	defer patient.end()
+	child, err := n.store.Derive(patient, name, newMode(n.store.Folder(), mode).Perm())
 	if err != nil {
 		return nil, n.tree.errno(n.store.Path(), "derive", err)
 	}
@@ -263,7 +265,9 @@ func (n *storeNode) Rmdir(ctx context.Context, name string) syscall.Errno {
 	if n.tree.readOnly || catalog.ReservedName(name) {
 		return n.tree.refusal()
 	}
-	if err := n.store.Rmdir(ctx, name); err != nil {
+	patient := n.tree.outlast(ctx, untilKilled)
+	defer patient.end()
+	if err := n.store.Rmdir(patient, name); err != nil {
 		return n.tree.errno(n.store.Path(), "rmdir", err)
 	}
 	return 0
@@ -321,7 +325,9 @@ func (n *storeNode) Setxattr(ctx context.Context, name string, value []byte, fla
 	case name == attributeDerivation && flags&unix.XATTR_CREATE != 0:
 		return syscall.EEXIST
 	case name == attributeDerivation:
-		if err := n.store.SetDerivationType(ctx, string(value)); err != nil {
+		patient := n.tree.outlast(ctx, untilKilled)
+		defer patient.end()
+		if err := n.store.SetDerivationType(patient, string(value)); err != nil {
 			return n.tree.errno(n.store.Path(), "set the derivation type", err)
 		}
 		return 0

@@ -1,13 +1,13 @@
 package fs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"math"
-	"sync"
 	"syscall"
 	"time"
 
@@ -16,6 +16,7 @@ import (
 
 	"rvffs/store"
 	"rvffs/store/catalog"
+	"rvffs/store/shared"
 )
 
 // stream is where the bytes go that are written to a write-only file. After a failure
@@ -73,8 +74,10 @@ type streamHandle struct {
 	opener      process       // whose close is the last word
 	thread      uint32        // that opened it
 
-	mu      sync.Mutex
+	// turn is held by who is at work with the stream. What follows is his.
+	turn    shared.Turn
 	fresh   bool           // bytes came since the last commit
+	told    bool           // a close has failed within a record, and no bytes came since
 	writers map[uint32]int // threads but the opener's that have written since, and their processes
 	logged  error          // the latest failure since a commit went well
 	ended   error          // of the call that ended the stream
@@ -89,7 +92,7 @@ var (
 
 // begin makes h the handle of s, opened with flags.
 func (h *streamHandle) begin(ctx context.Context, s stream, flags uint32) {
-	h.stream, h.patience = s, untilKilled
+	h.stream, h.patience, h.turn = s, untilKilled, shared.NewTurn()
 	if _, command := s.(*commands); command {
 		h.patience = handled
 	}
@@ -127,31 +130,47 @@ func (h *streamHandle) Write(ctx context.Context, data []byte, offset int64) (ui
 	if h.stream == nil {
 		return 0, syscall.EBADF
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.ended != nil {
-		return 0, errnoOf(h.ended)
+	errno := syscall.Errno(0)
+	if _, command := h.stream.(*commands); command {
+		data = bytes.Clone(data) // which may be at work when its caller has left
+		errno = h.await(ctx, func(ctx context.Context) syscall.Errno { return h.write(ctx, ctx, data, offset) })
+	} else {
+		patient := h.tree.outlast(ctx, h.patience)
+		defer patient.end()
+		errno = h.write(ctx, patient, data, offset)
 	}
-	patient := outlast(ctx, h.patience)
-	defer patient.end()
+	if errno != 0 {
+		return 0, errno
+	}
+	return uint32(len(data)), 0
+}
+
+func (h *streamHandle) write(ctx, patient context.Context, data []byte, offset int64) syscall.Errno {
+	if h.turn.Take(patient) != nil {
+		return syscall.EINTR
+	}
+	defer h.turn.Give()
+	if h.ended != nil {
+		return errnoOf(h.ended)
+	}
 	err := h.stream.Afford(patient, len(data))
 	if errors.Is(err, context.Canceled) {
-		return 0, syscall.EINTR // nothing is lost
+		return syscall.EINTR // nothing is lost
 	}
 	h.note(ctx)
 	if err == nil {
 		err = h.take(ctx, patient, data, offset)
 	}
 	if err != nil {
-		return 0, h.end("write", err)
+		return h.end("write", err)
 	}
 	if h.synchronous {
-		if err := h.stream.Commit(context.WithoutCancel(ctx)); err != nil {
-			return 0, h.end("write", err)
+		if err := h.stream.Commit(patient); err != nil {
+			return h.end("write", err)
 		}
 		h.tree.expiry.now()
 	}
-	return uint32(len(data)), 0
+	return 0
 }
 
 func (h *streamHandle) take(ctx, patient context.Context, data []byte, offset int64) (err error) {
@@ -161,7 +180,7 @@ func (h *streamHandle) take(ctx, patient context.Context, data []byte, offset in
 	case can:
 		_, err = written.WriteAt(patient, data, offset)
 	default:
-		if err = h.reach(ctx, offset); err == nil {
+		if err = h.reach(ctx, patient, offset); err == nil {
 			_, err = h.stream.Write(patient, data)
 		}
 	}
@@ -170,7 +189,7 @@ func (h *streamHandle) take(ctx, patient context.Context, data []byte, offset in
 
 // note keeps who writes.
 func (h *streamHandle) note(ctx context.Context) {
-	h.fresh = true
+	h.fresh, h.told = true, false
 	thread := threadOf(ctx)
 	if thread == h.thread {
 		return
@@ -197,7 +216,7 @@ var zeros [1 << 20]byte
 // reach fills the hole between the end of the stream and an offset with zeros, which
 // is what it would be on any file system: programs seek over zeros that they are to
 // write. It may take long, and ends with its caller, or a while after a signal.
-func (h *streamHandle) reach(ctx context.Context, offset int64) error {
+func (h *streamHandle) reach(ctx, patient context.Context, offset int64) error {
 	hole := offset - h.stream.Received()
 	if hole < 0 {
 		return fmt.Errorf("%w: offset %d, where the stream is at %d already", store.ErrInput, offset, h.stream.Received())
@@ -221,7 +240,7 @@ func (h *streamHandle) reach(ctx context.Context, offset int64) error {
 				return fmt.Errorf("interrupted in a hole, %d bytes before its end: %w", hole, err)
 			}
 		}
-		if _, err := h.stream.Write(context.WithoutCancel(ctx), zeros[:min(hole, int64(len(zeros)))]); err != nil {
+		if _, err := h.stream.Write(patient, zeros[:min(hole, int64(len(zeros)))]); err != nil {
 			return err
 		}
 	}
@@ -234,8 +253,12 @@ func (h *streamHandle) truncate(ctx context.Context, size uint64) syscall.Errno 
 	if h.stream == nil {
 		return syscall.EINVAL
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	patient := h.tree.outlast(ctx, h.patience)
+	defer patient.end()
+	if h.turn.Take(patient) != nil {
+		return syscall.EINTR
+	}
+	defer h.turn.Give()
 	if h.ended != nil {
 		return errnoOf(h.ended)
 	}
@@ -249,7 +272,7 @@ func (h *streamHandle) truncate(ctx context.Context, size uint64) syscall.Errno 
 	case can:
 		err = written.Truncate(int64(size))
 	default:
-		err = h.reach(ctx, int64(size))
+		err = h.reach(ctx, patient, int64(size))
 	}
 	if err != nil {
 		return h.end("truncate", err)
@@ -264,53 +287,111 @@ func (h *streamHandle) truncate(ctx context.Context, size uint64) syscall.Errno 
 // go on in another is settled then. Many programs let the kernel close their files
 // when they end; with exit status 0 that is as good. A killed writer's whole records
 // stay, and its stream ends, for what others would write does not belong behind half
-// of a record.
+// of a record. But where a close has failed for that, and the opener then says with its
+// exit status that it has failed, nothing stays: somebody was told, and does it again.
 func (h *streamHandle) Flush(ctx context.Context) syscall.Errno {
 	if h.stream == nil {
 		return 0
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	return h.await(ctx, h.flush)
+}
+
+// await does what may scan, or commit. Who is killed leaves at once, and the scan ends; a
+// commit that has begun goes on. Who ends in failure, or was killed before, cannot be
+// given a signal any more: he leaves after a moment, and what he was to settle is
+// settled without him.
+func (h *streamHandle) await(ctx context.Context, work func(context.Context) syscall.Errno) syscall.Errno {
+	patient := h.tree.outlast(ctx, h.patience)
+	defer patient.end()
+	own, cancel := h.tree.lifetime(context.WithoutCancel(ctx))
+	done := make(chan syscall.Errno, 1)
+	h.tree.closing.Go(func() {
+		defer cancel()
+		done <- work(own)
+	})
+	late := time.NewTimer(handled)
+	defer late.Stop()
+	for {
+		select {
+		case errno := <-done:
+			return errno
+		case <-late.C:
+			if closer := callerOf(ctx); closer.exiting && closer.failed {
+				return syscall.EINTR
+			}
+		case <-patient.Done():
+			if own.Err() != nil {
+				return <-done // the mount ends, and so will this
+			}
+			cancel()
+			select {
+			case errno := <-done:
+				return errno
+			case <-time.After(parting):
+				return syscall.EINTR
+			}
+		}
+	}
+}
+
+// parting is how long one who leaves waits to hear what became of it.
+const parting = handled / 4
+
+func (h *streamHandle) flush(ctx context.Context) syscall.Errno {
+	if h.turn.Take(ctx) != nil {
+		return syscall.EINTR
+	}
+	defer h.turn.Give()
 	if h.ended != nil {
 		return errnoOf(h.ended)
 	}
-	patient := context.WithoutCancel(ctx)
 	if !h.fresh {
-		return h.committed("close", h.stream.Flush(patient))
+		return h.committed("close", h.stream.Flush(ctx))
 	}
 	closer := callerOf(ctx)
 	opened := closer.group == h.opener.group || !h.opener.alive()
 	wrote := h.forget(closer.group)
 	switch {
+	case opened && closer.status && h.told:
+		return h.end("close", errTold)
 	case (opened || wrote) && closer.failed:
-		return h.committed("close", h.stream.Abandon(patient))
+		return h.committed("close", h.stream.Abandon(ctx))
 	case opened:
-		err := h.stream.Flush(patient)
+		err := h.stream.Flush(ctx)
 		if closer.exiting && len(h.writers) == 0 && errors.Is(err, store.ErrInput) {
-			err = h.stream.Abandon(patient) // nobody will write the rest
+			err = h.stream.Abandon(ctx) // nobody will write the rest
 		}
 		return h.settled("close", err)
 	case wrote:
-		return h.committed("close", h.stream.Handover(patient))
+		return h.committed("close", h.stream.Handover(ctx))
 	}
-	err := h.stream.Pause(patient)
+	err := h.stream.Pause(ctx)
 	if errors.Is(err, store.ErrInput) {
+		h.told = true
 		return errnoOf(err) // not worth a word: it is not the end, and not this one's doing
 	}
 	return h.committed("close", err)
 }
+
+// errTold ends a stream of which a close has failed within a record, whose opener then
+// fails.
+var errTold = fmt.Errorf("%w: the stream stops inside a record, and who opened it has failed after it was told so", store.ErrInput)
 
 // fsync commits.
 func (h *streamHandle) fsync(ctx context.Context) syscall.Errno {
 	if h.stream == nil {
 		return 0
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.ended != nil {
-		return errnoOf(h.ended)
-	}
-	return h.settled("fsync", h.stream.Flush(context.WithoutCancel(ctx)))
+	return h.await(ctx, func(ctx context.Context) syscall.Errno {
+		if h.turn.Take(ctx) != nil {
+			return syscall.EINTR
+		}
+		defer h.turn.Give()
+		if h.ended != nil {
+			return errnoOf(h.ended)
+		}
+		return h.settled("fsync", h.stream.Flush(ctx))
+	})
 }
 
 // settled is committed for a commit of all that has come.
@@ -326,6 +407,7 @@ func (h *streamHandle) settled(operation string, err error) syscall.Errno {
 // before the caller does.
 func (h *streamHandle) committed(operation string, err error) syscall.Errno {
 	if err != nil {
+		h.told = h.told || errors.Is(err, store.ErrInput)
 		return h.fail(operation, err)
 	}
 	h.logged = nil
@@ -336,15 +418,18 @@ func (h *streamHandle) committed(operation string, err error) syscall.Errno {
 }
 
 // Release ends the stream. Nobody waits for it, and it waits for nobody: the
-// kernel allows only a few such requests at a time.
+// kernel allows only a few such requests at a time. What it scans for that ends with
+// the mount.
 func (h *streamHandle) Release(context.Context) syscall.Errno {
 	if h.stream == nil {
 		return 0
 	}
 	h.tree.closing.Go(func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		err := errors.Join(h.stream.Close(context.Background()), h.opener.close())
+		h.turn <- struct{}{}
+		defer h.turn.Give()
+		ctx, cancel := h.tree.lifetime(context.Background())
+		defer cancel()
+		err := errors.Join(h.stream.Close(ctx), h.opener.close())
 		if err != nil && h.logged == nil {
 			h.fail("release", err)
 		}
@@ -359,8 +444,8 @@ func (h *streamHandle) end(operation string, cause error) syscall.Errno {
 	return h.fail(operation, h.ended)
 }
 
-// fail logs err, unless the same was said before, and gives its error number. The
-// caller holds mu.
+// fail logs err, unless the same was said before, and gives its error number. It is
+// the caller's turn.
 func (h *streamHandle) fail(operation string, err error) syscall.Errno {
 	if h.logged != nil && (errors.Is(err, h.logged) || err.Error() == h.logged.Error()) {
 		return errnoOf(err)

@@ -35,10 +35,17 @@ type tree struct {
 	open         openViews
 	// generation tells apart the nodes that are made afresh at each lookup.
 	generation atomic.Uint64
-	// closing counts streams whose last descriptor is closed and whose remains
-	// are still being judged.
+	// closing counts what goes on with nobody to wait for it: streams whose last
+	// descriptor is closed, and whose remains are still being judged, among it.
 	closing sync.WaitGroup
+	// ended is closed when all that may take long is to end, at the latest with the
+	// mount; nil in a tree that is not mounted.
+	ended chan struct{}
+	end   sync.Once
 }
+
+// stop has all that scans end soon. What has begun to be committed is committed.
+func (t *tree) stop() { t.end.Do(func() { close(t.ended) }) }
 
 // contentSeed makes the sums of generationOf; they mean nothing to another process.
 var contentSeed = maphash.MakeSeed()

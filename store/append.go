@@ -303,7 +303,7 @@ func (a *Appender) commitBehind(received int64) {
 	w.join(session)
 	a.behind.Go(func() {
 		defer ids.free()
-		epoch, err := w.commit(session, change{added: extents, actions: []action{ingestAction(count)}})
+		epoch, err := w.commit(context.Background(), session, change{added: extents, actions: []action{ingestAction(count)}})
 		if err != nil {
 			w.drop(session, extents)
 		}
@@ -395,7 +395,8 @@ func (a *Appender) drain() {
 }
 
 // Commit makes all vectors durable and visible, and returns the epoch and how many
-// were not before. Without any it does nothing.
+// were not before. Without any it does nothing. It goes on without its caller: what a
+// writer has brought whole stays when he is killed.
 func (a *Appender) Commit() (epoch uint32, count uint64, err error) {
 	if a.session == nil {
 		return a.store.Current().Epoch(), 0, nil
@@ -405,7 +406,7 @@ func (a *Appender) Commit() (epoch uint32, count uint64, err error) {
 		epoch, count = s.epoch, count+s.count
 	}
 	if err == nil && a.rows > 0 {
-		epoch, err = a.store.writer.commit(a.session, change{added: a.extents, actions: []action{ingestAction(a.rows)}})
+		epoch, err = a.store.writer.commit(context.Background(), a.session, change{added: a.extents, actions: []action{ingestAction(a.rows)}})
 	}
 	if err != nil {
 		return 0, 0, errors.Join(err, a.Rollback())

@@ -470,7 +470,7 @@ func TestImagesBegunBeforeOthersCommitAreKept(t *testing.T) {
 	r.extent.pending.Done()
 	ingest(t, s, []uint64{1, 2}, 1, 1, 2, 2)
 	files.sync = sync.OnceFunc(func() {
-		if _, err := s.writer.commit(session, change{added: []*extent{r.extent}}); err != nil {
+		if _, err := s.writer.commit(t.Context(), session, change{added: []*extent{r.extent}}); err != nil {
 			t.Error(err)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"rvffs/segments"
@@ -24,6 +25,7 @@ type change struct {
 
 // request is a change that waits for its commit.
 type request struct {
+	ctx    context.Context // of who waits for it
 	change change
 	done   chan struct{} // closed when epoch and err are valid
 	lead   chan struct{} // closed when this request has to run the next round
@@ -37,23 +39,24 @@ func (r *request) settle(epoch uint32, err error) {
 }
 
 // commit makes the change durable and visible and returns its epoch. A deleted id
-// that no manifest may name is let go by a compaction first.
-func (w *writer) commit(s *session, c change) (uint32, error) {
-	epoch, err := w.commitOnce(s, c)
+// that no manifest may name is let go by a compaction first. What has to be found out
+// before something is written ends with ctx; then the commit goes on to its end.
+func (w *writer) commit(ctx context.Context, s *session, c change) (uint32, error) {
+	epoch, err := w.commitOnce(ctx, s, c)
 	if !errors.Is(err, errUnsafeManifest) {
 		return epoch, err
 	}
-	if _, err := w.store.compact(context.Background(), idSetOf(c.deleted), fullSpeed); err != nil {
+	if _, err := w.store.compact(ctx, idSetOf(c.deleted), fullSpeed); err != nil {
 		return 0, err
 	}
 	c.deleted = nil
-	return w.commitOnce(s, c)
+	return w.commitOnce(ctx, s, c)
 }
 
 // commitOnce takes part in the next commit. Changes that arrive while one is under
 // way share the next, and its fdatasyncs.
-func (w *writer) commitOnce(s *session, c change) (uint32, error) {
-	r := &request{change: c, done: make(chan struct{}), lead: make(chan struct{})}
+func (w *writer) commitOnce(ctx context.Context, s *session, c change) (uint32, error) {
+	r := &request{ctx: ctx, change: c, done: make(chan struct{}), lead: make(chan struct{})}
 	w.mu.Lock()
 	w.queue = append(w.queue, r)
 	leads := !w.leading
@@ -94,7 +97,9 @@ func (w *writer) round(s *session, round []*request) {
 		}
 		return
 	}
-	d, err := w.prepare(s, round)
+	ctx, stop := whileWanted(round)
+	d, err := w.prepare(ctx, s, round)
+	stop()
 	if (errors.Is(err, errUnsafeManifest) || errors.Is(err, errIDsTaken) || errors.Is(err, errSuperseded)) && len(round) > 1 {
 		for i := range round {
 			w.round(s, round[i:i+1])
@@ -107,6 +112,31 @@ func (w *writer) round(s *session, round []*request) {
 	}
 	for _, r := range round {
 		r.settle(epoch, err)
+	}
+}
+
+// whileWanted is the context of a round's search: it ends when nobody waits for any of
+// the changes any more.
+func whileWanted(round []*request) (ctx context.Context, stop func()) {
+	if len(round) == 1 {
+		return round[0].ctx, func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var left atomic.Int64
+	left.Store(int64(len(round)))
+	stops := make([]func() bool, len(round))
+	for i, r := range round {
+		stops[i] = context.AfterFunc(r.ctx, func() {
+			if left.Add(-1) == 0 {
+				cancel()
+			}
+		})
+	}
+	return ctx, func() {
+		for _, stop := range stops {
+			stop()
+		}
+		cancel()
 	}
 }
 
@@ -175,7 +205,7 @@ func (d *draft) masked() []int64 {
 
 // prepare waits until the bodies of the added segments are written and drafts the
 // manifest that names them.
-func (w *writer) prepare(s *session, round []*request) (ready *draft, err error) {
+func (w *writer) prepare(ctx context.Context, s *session, round []*request) (ready *draft, err error) {
 	d := &draft{stamp: uint64(time.Now().UnixNano()), ids: newIDSet()}
 	defer func() {
 		if err != nil && d.merged != nil {
@@ -227,7 +257,7 @@ func (w *writer) prepare(s *session, round []*request) (ready *draft, err error)
 		if e.ids == nil {
 			continue
 		}
-		if err := w.checkGiven(d, e); err != nil {
+		if err := w.checkGiven(ctx, d, e); err != nil {
 			return nil, err
 		}
 		d.ids.unite(e.ids)
@@ -237,10 +267,10 @@ func (w *writer) prepare(s *session, round []*request) (ready *draft, err error)
 	deleted.add(d.deleted)
 	deleted.remove(d.ids)
 	manifest.Deleted = deleted.ascending()
-	if err := w.countIDs(d); err != nil {
+	if err := w.countIDs(ctx, d); err != nil {
 		return nil, err
 	}
-	if d.meta, err = w.repairMetadata(s, d); err != nil {
+	if d.meta, err = w.repairMetadata(ctx, s, d); err != nil {
 		return nil, err
 	}
 	if d.members, err = d.base.withoutInherited(s.file, idSetOf(d.deleted)); err != nil {
@@ -269,14 +299,14 @@ func (w *writer) prepare(s *session, round []*request) (ready *draft, err error)
 var errIDsTaken = fmt.Errorf("%w: another stream has meanwhile stored vectors with ids of their own, some of which were handed out to this one; nothing that this one brought since its last commit is stored: write it again", ErrInput)
 
 // checkGiven sees to it that vectors without ids of their own replace none.
-func (w *writer) checkGiven(d *draft, e *extent) error {
+func (w *writer) checkGiven(ctx context.Context, d *draft, e *extent) error {
 	if e.given.len() == 0 {
 		return nil
 	}
 	if d.ids.shared(e.given) > 0 {
 		return errIDsTaken
 	}
-	return w.store.ids.at(context.Background(), d.base, func(stored *idSet) error {
+	return w.store.ids.at(ctx, d.base, func(stored *idSet) error {
 		if stored.shared(e.given) > 0 {
 			return errIDsTaken
 		}
@@ -298,7 +328,7 @@ func (d *draft) supersedes(kind segments.Type) bool {
 // countIDs sets the number of distinct ids stored, and lets indexes go that an
 // overwritten id makes wrong: the reference runtime trusts an index for every id
 // in it.
-func (w *writer) countIDs(d *draft) error {
+func (w *writer) countIDs(ctx context.Context, d *draft) error {
 	if d.ids.len() == 0 {
 		d.manifest.TotalVectors = min(d.manifest.TotalVectors, d.base.rows())
 		if total := d.base.cache.total.Load(); total != nil {
@@ -306,7 +336,7 @@ func (w *writer) countIDs(d *draft) error {
 		}
 		return nil
 	}
-	return w.store.ids.at(context.Background(), d.base, func(stored *idSet) error {
+	return w.store.ids.at(ctx, d.base, func(stored *idSet) error {
 		shared := stored.shared(d.ids)
 		d.onlyNew = shared == 0 && d.ids.len() == addedRows(d.added)
 		d.manifest.TotalVectors = stored.len() + d.ids.len() - shared

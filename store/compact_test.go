@@ -254,7 +254,7 @@ func TestCompactionTakesWhatWasBegunBefore(t *testing.T) {
 	}
 	ingest(t, s, []uint64{1, 2}, 1, 1, 2, 2)
 	files.made = func() {
-		if _, err := s.writer.commit(session, change{added: []*extent{reserved.extent}}); err != nil {
+		if _, err := s.writer.commit(t.Context(), session, change{added: []*extent{reserved.extent}}); err != nil {
 			t.Error(err)
 		}
 	}

@@ -49,7 +49,7 @@ func (s *Store) delete(ctx context.Context, ids *idSet) (DeleteResult, error) {
 	if err := charge.Set(deleteMemory(result.Deleted + base.deleted().len())); err != nil {
 		return DeleteResult{}, errors.Join(err, s.writer.end(session))
 	}
-	result.Epoch, err = s.writer.commit(session, change{
+	result.Epoch, err = s.writer.commit(ctx, session, change{
 		deleted: live.ascending(), actions: []action{deleteAction(int(result.Deleted))},
 	})
 	return result, errors.Join(err, s.writer.end(session))

@@ -86,7 +86,7 @@ func (s embedder) embed(ctx context.Context, e *embedding) (uint32, error) {
 	case s.rehearsal:
 		_, err = e.findReplaced(s.writer.baseOf(session))
 	default:
-		epoch, err = s.writer.commit(session, change{added: []*extent{target}, removes: e.findReplaced, inPlace: true, first: e.first})
+		epoch, err = s.writer.commit(ctx, session, change{added: []*extent{target}, removes: e.findReplaced, inPlace: true, first: e.first})
 	}
 	if (err != nil || s.rehearsal) && target != nil {
 		s.writer.drop(session, []*extent{target})

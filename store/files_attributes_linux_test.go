@@ -172,7 +172,7 @@ func TestMoveKeepsAttributes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(s.MoveTo("folder/b.rvf"), s.Close()); err != nil {
+	if err := errors.Join(s.MoveTo(t.Context(), "folder/b.rvf"), s.Close()); err != nil {
 		t.Fatal(err)
 	}
 	sameAttributes(t, filepath.Join(filepath.Dir(name), "folder/b.rvf"), want)

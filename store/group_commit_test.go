@@ -3,11 +3,13 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"rvffs/segments"
 )
@@ -192,5 +194,47 @@ func TestReplacingSharesACommit(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestSearchesOfARound end when nobody waits for any of its commits any more.
+func TestSearchesOfARound(t *testing.T) {
+	t.Parallel()
+	first, leaveFirst := context.WithCancel(t.Context())
+	second, leaveSecond := context.WithCancel(t.Context())
+	ctx, stop := whileWanted([]*request{{ctx: first}, {ctx: second}})
+	defer stop()
+	leaveFirst()
+	if ctx.Err() != nil {
+		t.Error("it ends though one still waits")
+	}
+	leaveSecond()
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Minute):
+		t.Error("it goes on for nobody")
+	}
+}
+
+// TestCommitLooksForItsCaller alone: who is gone before anything was written has changed
+// nothing.
+func TestCommitLooksForItsCaller(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	ingest(t, s, []uint64{1}, 1, 2)
+	session, err := s.writer.begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	s.ids.turn.TryTake() // somebody looks through the ids
+	d := &draft{base: s.Current(), ids: idSetOf([]uint64{2})}
+	if err := s.writer.countIDs(gone, d); !errors.Is(err, context.Canceled) {
+		t.Errorf("ids are counted for nobody: %v", err)
+	}
+	s.ids.turn.Give()
+	if err := s.writer.end(session); err != nil {
+		t.Fatal(err)
 	}
 }

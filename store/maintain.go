@@ -13,12 +13,12 @@ import (
 // Remove deletes the store's file, provided that nothing would be lost with it.
 // The store must be closed afterwards. The name is removed through files, which are
 // those in which the store lies but may be reached with somebody else's rights.
-func (s *Store) Remove(files FileSystem) error {
+func (s *Store) Remove(ctx context.Context, files FileSystem) error {
 	// What stands behind the manifest must not even be cut off.
-	if _, some, err := s.ownTail(context.Background()); err != nil || some {
+	if _, some, err := s.ownTail(ctx); err != nil || some {
 		return errors.Join(err, fmt.Errorf("%w: vectors stand behind its manifest", ErrNotEmpty))
 	}
-	return s.alone(func(session *session) error {
+	return s.alone(ctx, func(session *session) error {
 		if session.base.HasContent() {
 			return fmt.Errorf("%w: it holds vectors or embedded segments", ErrNotEmpty)
 		}
@@ -34,10 +34,10 @@ func (s *Store) Remove(files FileSystem) error {
 }
 
 // MoveTo renames the store's file. It fails with ErrExists when the name is taken.
-func (s *Store) MoveTo(name string) error {
+func (s *Store) MoveTo(ctx context.Context, name string) error {
 	files := s.location().files
 	former := s.Path()
-	return s.MoveInto(files, name, func() error { return files.RenameNew(former, name) }, func(tail, moved string) error {
+	return s.MoveInto(ctx, files, name, func() error { return files.RenameNew(former, name) }, func(tail, moved string) error {
 		return files.RenameNew(beside(former, tail), beside(name, moved))
 	})
 }
@@ -47,13 +47,13 @@ func (s *Store) MoveTo(name string) error {
 // What is kept beside the store goes along, each by its bare names: along fails with
 // fs.ErrExist, too, and is then asked for another name. The store has its new name by
 // then, whatever becomes of what is kept: OnTailLeft is told of what stays behind.
-func (s *Store) MoveInto(files FileSystem, name string, rename func() error, along func(tail, moved string) error) error {
-	return s.alone(func(session *session) (err error) {
+func (s *Store) MoveInto(ctx context.Context, files FileSystem, name string, rename func() error, along func(tail, moved string) error) error {
+	return s.alone(ctx, func(session *session) (err error) {
 		if _, err := files.Stat(name); err == nil {
 			return fmt.Errorf("%w: %q", ErrExists, name)
 		}
 		// Writers lock by name: whoever is making a store of the new one comes first.
-		lock, err := acquireLock(context.Background(), files, name, s.options.lockWait())
+		lock, err := acquireLock(ctx, files, name, s.options.lockWait())
 		if err != nil {
 			return fmt.Errorf("the new name: %w", err)
 		}
@@ -63,7 +63,7 @@ func (s *Store) MoveInto(files FileSystem, name string, rename func() error, alo
 		if err != nil {
 			return err
 		}
-		err = session.base.source.with(context.Background(), func(File) error { // held, so that nobody has to find it meanwhile
+		err = session.base.source.with(ctx, func(File) error { // held, so that nobody has to find it meanwhile
 			err := rename()
 			if err == nil {
 				s.moved(location{files, name})
@@ -115,8 +115,8 @@ func fileNames(tails []Tail) string {
 }
 
 // alone runs change while nobody else can write.
-func (s *Store) alone(change func(*session) error) error {
-	session, err := s.writer.beginAlone(context.Background())
+func (s *Store) alone(ctx context.Context, change func(*session) error) error {
+	session, err := s.writer.beginAlone(ctx)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (s *Store) setDerivationType(ctx context.Context, kind lineage.DerivationTy
 		if err != nil {
 			return err
 		}
-		_, err = s.writer.commit(session, change{actions: []action{lineageAction(encoded)}})
+		_, err = s.writer.commit(ctx, session, change{actions: []action{lineageAction(encoded)}})
 		return err
 	}()
 	return errors.Join(err, s.writer.end(session))

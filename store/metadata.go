@@ -360,12 +360,11 @@ const (
 // repairMetadata gives the segment by which records go whose vectors are gone after
 // the draft's commit, be it by this commit or because somebody left them behind.
 // Nil means that there are none, as in every store without metadata.
-func (w *writer) repairMetadata(s *session, d *draft) (*newSegment, error) {
+func (w *writer) repairMetadata(ctx context.Context, s *session, d *draft) (*newSegment, error) {
 	named := metas(d.base.named())
 	if len(named) == 0 {
 		return nil, nil
 	}
-	ctx := context.Background()
 	known, done, err := w.store.metadata.at(ctx, s.file, d.base, named)
 	if err != nil {
 		return nil, err

@@ -48,7 +48,7 @@ func TestFileOfManyNamesIsNotWritten(t *testing.T) {
 	_, refused["compaction"] = s.Compact(ctx)
 	_, refused["append by the other name"] = other.Ingest(ctx, []uint64{5}, []float32{1, 2})
 	_, refused["compaction by the other name"] = other.Compact(ctx)
-	refused["move"] = s.MoveTo("c.rvf")
+	refused["move"] = s.MoveTo(t.Context(), "c.rvf")
 	for what, err := range refused {
 		if !errors.Is(err, ErrManyNames) || !strings.Contains(err.Error(), "cp ") {
 			t.Errorf("%s: %v", what, err)
@@ -149,13 +149,13 @@ func TestMoveWaitsForTheNewName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.MoveTo("b.rvf"); !errors.Is(err, ErrLocked) {
+	if err := s.MoveTo(t.Context(), "b.rvf"); !errors.Is(err, ErrLocked) {
 		t.Errorf("move: %v", err)
 	}
 	if err := lock.release(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.MoveTo("b.rvf"); err != nil {
+	if err := s.MoveTo(t.Context(), "b.rvf"); err != nil {
 		t.Error(err)
 	}
 	if _, there := files.names["b.rvf"]; !there || len(files.names) != 1 {

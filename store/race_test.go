@@ -316,5 +316,5 @@ func (r *raceRun) derive(round int) error {
 		err = errors.New("the child has another parent")
 	}
 	r.counted("derivation")
-	return errors.Join(err, child.Remove(child.location().files), child.Close())
+	return errors.Join(err, child.Remove(context.Background(), child.location().files), child.Close())
 }

@@ -193,9 +193,9 @@ func (s *Store) recoverTail(ctx context.Context, session *session, tail Tail, op
 
 // dropTail lets a kept tail go. The audit chain tells; and a manifest that stands
 // behind what could not be cut out of the file says that nobody wants it.
-func (s *Store) dropTail(_ context.Context, session *session, tail Tail, _ RecoverOptions) (Recovery, error) {
+func (s *Store) dropTail(ctx context.Context, session *session, tail Tail, _ RecoverOptions) (Recovery, error) {
 	result := Recovery{Tail: tail, Doubts: []Doubt{}, Dropped: true, Gone: true}
-	epoch, err := s.writer.commit(session, change{actions: []action{recoverAction("dropped", tail.Vectors+tail.CutVectors, tail.Deletions, tail.Embedded)}})
+	epoch, err := s.writer.commit(ctx, session, change{actions: []action{recoverAction("dropped", tail.Vectors+tail.CutVectors, tail.Deletions, tail.Embedded)}})
 	result.RecoveredAt = epoch
 	return result, err
 }

@@ -52,7 +52,7 @@ func (p *recoveryPlan) carryOut(ctx context.Context, session *session) (epoch ui
 			replaced[mate.Offset] = true
 		}
 	}
-	epoch, err = w.commit(session, change{
+	epoch, err = w.commit(ctx, session, change{
 		added:   append(appender.extents, others...),
 		deleted: p.delete.ascending(),
 		removes: func(base *Snapshot) (map[int64]bool, error) {

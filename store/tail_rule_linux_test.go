@@ -122,7 +122,7 @@ func TestStrangersKeepNoStore(t *testing.T) {
 	}
 	files.put(t, "a.rvf.tail-0", []byte("mine"))
 	files.names["a.rvf.tail-0"].attributes.UID = stranger
-	if err := s.Remove(files); err != nil || files.content("a.rvf.tail-0") == nil {
+	if err := s.Remove(t.Context(), files); err != nil || files.content("a.rvf.tail-0") == nil {
 		t.Errorf("remove: %v, left %v", err, files.names)
 	}
 }
@@ -166,7 +166,7 @@ func TestTailsTakeFreeNumbers(t *testing.T) {
 		}
 	}
 	check("a.rvf.tail-0-5")
-	if err := s.MoveTo("b.rvf"); err != nil {
+	if err := s.MoveTo(t.Context(), "b.rvf"); err != nil {
 		t.Fatal(err)
 	}
 	check("b.rvf.tail-0-5")
@@ -192,7 +192,7 @@ func TestRenameIsDoneWhateverBecomesOfTails(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	err := s.MoveInto(files, "b.rvf", func() error { return files.RenameNew("a.rvf", "b.rvf") }, func(tail, moved string) error {
+	err := s.MoveInto(t.Context(), files, "b.rvf", func() error { return files.RenameNew("a.rvf", "b.rvf") }, func(tail, moved string) error {
 		if tail == "a.rvf.tail-1" {
 			return syscall.EPERM
 		}

@@ -322,20 +322,43 @@ func TestStoreWithATailIsNotRemoved(t *testing.T) {
 	}
 	behind(t, files, vecSegment(50, 5, 70))
 	before := bytes.Clone(files.content("a.rvf"))
-	if err := s.Remove(files); !errors.Is(err, ErrNotEmpty) || !bytes.Equal(before, files.content("a.rvf")) || len(files.names) != 1 {
+	if err := s.Remove(t.Context(), files); !errors.Is(err, ErrNotEmpty) || !bytes.Equal(before, files.content("a.rvf")) || len(files.names) != 1 {
 		t.Errorf("remove: %v", err)
 	}
 	if _, err := s.Delete(context.Background(), []uint64{1000}); err != nil { // keeps it
 		t.Fatal(err)
 	}
-	if err := s.Remove(files); !errors.Is(err, ErrNotEmpty) || !strings.Contains(err.Error(), "a.rvf.tail-0") {
+	if err := s.Remove(t.Context(), files); !errors.Is(err, ErrNotEmpty) || !strings.Contains(err.Error(), "a.rvf.tail-0") {
 		t.Errorf("remove: %v", err)
 	}
 	if _, err := s.Recover(context.Background(), RecoverOptions{Drop: true}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Remove(files); err != nil || len(files.names) > 0 {
+	if err := s.Remove(t.Context(), files); err != nil || len(files.names) > 0 {
 		t.Errorf("remove: %v, left %v", err, files.names)
+	}
+}
+
+// TestRemovalEndsWithItsCaller, and so does a move, however long it takes to see what
+// stands behind the manifest.
+func TestRemovalEndsWithItsCaller(t *testing.T) {
+	t.Parallel()
+	files := newMemoryFiles()
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	behind(t, files, vecSegment(50, 5, 70))
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if err := s.Remove(gone, files); !errors.Is(err, context.Canceled) {
+		t.Errorf("remove: %v", err)
+	}
+	if err := s.MoveTo(gone, "b.rvf"); !errors.Is(err, context.Canceled) {
+		t.Errorf("move: %v", err)
+	}
+	if len(files.names) != 1 {
+		t.Errorf("left %v", files.names)
 	}
 }
 
@@ -349,7 +372,7 @@ func TestTailsGoAlong(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.MoveTo("folder/b.rvdna"); err != nil {
+	if err := s.MoveTo(t.Context(), "folder/b.rvdna"); err != nil {
 		t.Fatal(err)
 	}
 	var names []string

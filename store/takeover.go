@@ -35,7 +35,7 @@ func (r *rewrite) takeOver(ctx context.Context, temporary string, last bool) (Co
 	if err := r.catchUp(ctx, old, before); err != nil {
 		return CompactResult{}, err
 	}
-	snapshot, witness, err := r.finish(old)
+	snapshot, witness, err := r.finish(ctx, old)
 	if err != nil {
 		return CompactResult{}, err
 	}
@@ -150,7 +150,7 @@ func (w *writer) thaw() {
 }
 
 // finish writes witness entry and manifest behind all that was copied.
-func (r *rewrite) finish(old File) (*segments.State, lineage.Hash, error) {
+func (r *rewrite) finish(ctx context.Context, old File) (*segments.State, lineage.Hash, error) {
 	previous, err := r.base.lastWitness(old)
 	if err != nil {
 		return nil, previous, err
@@ -191,7 +191,7 @@ func (r *rewrite) finish(old File) (*segments.State, lineage.Hash, error) {
 		manifest.Directory = append(manifest.Directory, entry)
 	}
 	manifest.Directory = append(manifest.Directory, r.adopted...)
-	if err := r.finishMetadata(old, &manifest); err != nil {
+	if err := r.finishMetadata(ctx, old, &manifest); err != nil {
 		return nil, previous, err
 	}
 	done := compactAction(r.segment, r.first.Size()-r.tail)

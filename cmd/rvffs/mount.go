@@ -183,7 +183,7 @@ func serve(options mountOptions, directory, mountPoint string, ready *readiness)
 		return err
 	}
 	defer func() {
-		if closeErr := stores.Close(); closeErr != nil {
+		if closeErr := closeInTime(stores); closeErr != nil {
 			log.Error().Err(closeErr).Msg("close")
 			err = errors.Join(err, closeErr)
 		}
@@ -214,40 +214,9 @@ func serve(options mountOptions, directory, mountPoint string, ready *readiness)
 	if err := ready.serving(options); err != nil {
 		log.Warn().Err(err).Msg("cannot leave the terminal")
 	}
-	gone := make(chan struct{})
-	go func() {
-		server.Wait()
-		close(gone)
-	}()
-	var patience <-chan time.Time
-	for leaving := false; ; {
-		select {
-		case <-patience:
-			log.Warn().Msg("the mount is still in use and ends under its users; what their live streams completed is committed")
-			return nil
-		case <-gone:
-			log.Info().Str("mountpoint", mountPoint).Msg("unmounted")
-			return nil
-		case caught := <-signals:
-			if leaving {
-				return fmt.Errorf("ended by %s while the mount was in use", caught)
-			}
-			leaving = true
-			busy, err := server.Unmount()
-			if err != nil {
-				log.Error().Err(err).Str("signal", caught.String()).Msg("cannot unmount; another signal ends the server")
-			}
-			if busy {
-				log.Warn().Dur("patience", busyPatience).Msg("the mount is in use; it ends with its last user or when patience does; another signal ends it now")
-				patience = time.After(busyPatience)
-			}
-		}
-	}
+	awaitEnd(server, signals, log.With().Str("mountpoint", mountPoint).Logger())
+	return nil
 }
-
-// busyPatience is how long files may stay open after a signal asked the mount to
-// end. A service manager must not wait for somebody's forgotten shell.
-const busyPatience = 5 * time.Second
 
 func catalogOptions(options mountOptions, held mountMemory, log zerolog.Logger) catalog.Options {
 	return catalog.Options{

@@ -56,6 +56,8 @@ type Catalog struct {
 	// background are the reading of folders and the closing of stores, which nobody
 	// but Close waits for to the end.
 	background sync.WaitGroup
+	life       context.Context // of what is in the background
+	end        context.CancelFunc
 
 	numbers atomic.Uint64 // spans of inode numbers given out
 }
@@ -82,6 +84,7 @@ func Open(dir string, options Options) (*Catalog, error) {
 
 func newCatalog(files directory, options Options) *Catalog {
 	c := &Catalog{files: files, options: options, patience: freshness, naming: shared.NewTurn(), stores: map[*Store]struct{}{}}
+	c.life, c.end = context.WithCancel(context.Background())
 	c.open.limit = options.openStores()
 	c.root = c.newFolder(position{}, fileKey{})
 	c.root.files.open.Adopt(files)
@@ -89,8 +92,33 @@ func newCatalog(files directory, options Options) *Catalog {
 	return c
 }
 
-// Close commits what streams still hold, and closes all stores.
+// afterwards takes into the tree what was changed on the disk, whether the one who did
+// it still waits or not. Nobody waits for it who is killed meanwhile; it ends with the
+// catalog.
+func (c *Catalog) afterwards(ctx context.Context, look func(context.Context) error) error {
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(c.life, cancel)
+	done := make(chan error, 1)
+	c.background.Go(func() {
+		defer stop()
+		defer cancel()
+		done <- look(own)
+	})
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// closingPatience is how long streams may look, as the catalog is closed, for what they
+// need to commit.
+const closingPatience = 3 * time.Second
+
+// Close commits what streams still hold, and closes all stores. What scans ends.
 func (c *Catalog) Close() error {
+	c.end()
 	c.checker.Close()
 	c.mu.Lock()
 	stores := make([]*Store, 0, len(c.stores))
@@ -100,8 +128,10 @@ func (c *Catalog) Close() error {
 	c.mu.Unlock()
 	c.background.Wait()
 	var problems []error
+	ctx, cancel := context.WithTimeout(context.Background(), closingPatience)
+	defer cancel()
 	for _, s := range stores {
-		problems = append(problems, s.close())
+		problems = append(problems, s.close(ctx))
 	}
 	return errors.Join(append(problems, c.recent.close(), c.root.files.release())...)
 }
@@ -180,7 +210,7 @@ func (c *Catalog) refresh(ctx context.Context) error {
 		c.naming.Give()
 		return nil
 	}
-	reading, stop := context.WithCancel(context.Background())
+	reading, stop := context.WithCancel(c.life)
 	defer context.AfterFunc(ctx, stop)()
 	done := make(chan error, 1)
 	c.background.Go(func() {

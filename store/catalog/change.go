@@ -35,23 +35,22 @@ func (s *Store) removeFile(ctx context.Context) error {
 	}
 	err := s.use(ctx, func(engine *store.Store) error {
 		folder, name = s.where()
-		return engine.Remove(folder.files.as(ctx))
+		return engine.Remove(ctx, folder.files.as(ctx))
 	})
 	closed, closeErr := s.closeIdle()
 	if closed {
 		c.open.forget(s)
 	}
-	shown := c.reread(context.WithoutCancel(ctx), folder, name)
-	if err = errors.Join(err, closeErr, shown); err != nil {
-		return err
+	shown := c.afterwards(ctx, func(ctx context.Context) error { return c.reread(ctx, folder, name) })
+	if err = errors.Join(err, closeErr); err == nil {
+		c.mu.Lock()
+		if folder.stores[name] == s {
+			delete(folder.stores, name)
+			delete(c.stores, s)
+		}
+		c.mu.Unlock()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if folder.stores[name] == s {
-		delete(folder.stores, name)
-		delete(c.stores, s)
-	}
-	return nil
+	return errors.Join(err, shown)
 }
 
 // holdsNothing is why the store must not be removed, but for streams that are open.
@@ -96,7 +95,7 @@ func (s *Store) moveFile(ctx context.Context, target *Folder, newName string) er
 		return err
 	}
 	err := s.use(ctx, func(engine *store.Store) error {
-		return engine.MoveInto(&target.files, newName, func() error { return s.rename(ctx, target, newName) }, func(tail, moved string) error {
+		return engine.MoveInto(ctx, &target.files, newName, func() error { return s.rename(ctx, target, newName) }, func(tail, moved string) error {
 			return folder.moveBeside(ctx, target, tail, moved)
 		})
 	})

@@ -228,9 +228,8 @@ func (f *Folder) Mkdir(ctx context.Context, name string, perm os.FileMode) (Entr
 	if err := f.make(ctx, name, perm); err != nil {
 		return Entry{}, err
 	}
-	// What was made is shown, whether its maker still waits or not.
-	ctx = context.WithoutCancel(ctx)
-	if err := errors.Join(c.refresh(ctx), c.reread(ctx, f, name)); err != nil {
+	err := c.afterwards(ctx, func(ctx context.Context) error { return errors.Join(c.refresh(ctx), c.reread(ctx, f, name)) })
+	if err != nil {
 		return Entry{}, err
 	}
 	return f.find(ctx, name)
@@ -307,7 +306,7 @@ func (f *Folder) removeFolder(ctx context.Context, folder *Folder, name string) 
 		delete(f.folders, name)
 	}
 	f.catalog.mu.Unlock()
-	return f.catalog.reread(context.WithoutCancel(ctx), f, name)
+	return f.catalog.afterwards(ctx, func(ctx context.Context) error { return f.catalog.reread(ctx, f, name) })
 }
 
 // Rename gives a folder or a store in this folder a new name in to.

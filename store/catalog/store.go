@@ -275,15 +275,16 @@ func (s *Store) knowledge() store.Known {
 	return s.known
 }
 
-// close commits what streams still hold and closes the engine.
-func (s *Store) close() error {
+// close commits what streams still hold and closes the engine. No stream looks for
+// anything beyond the end of ctx.
+func (s *Store) close(ctx context.Context) error {
 	s.mu.Lock()
 	engine := s.engine
 	streams := slices.Collect(maps.Keys(s.streams))
 	s.mu.Unlock()
 	var problems []error
 	for _, stream := range streams {
-		problems = append(problems, stream.Interrupt(context.Background()))
+		problems = append(problems, stream.Interrupt(ctx))
 	}
 	if engine != nil {
 		problems = append(problems, engine.Close(), s.hold(nil).letGo())
@@ -420,8 +421,10 @@ func (s *Store) Derive(ctx context.Context, name string, perm os.FileMode) (*Sto
 		return nil, err
 	}
 	c := s.catalog
-	ctx = context.WithoutCancel(ctx)
-	if err := errors.Join(c.refresh(ctx), c.rereadDerived(ctx, folder, name, s)); err != nil {
+	err = c.afterwards(ctx, func(ctx context.Context) error {
+		return errors.Join(c.refresh(ctx), c.rereadDerived(ctx, folder, name, s))
+	})
+	if err != nil {
 		return nil, err
 	}
 	c.mu.Lock()

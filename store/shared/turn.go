@@ -8,8 +8,11 @@ type Turn chan struct{}
 // NewTurn is a lock that is free.
 func NewTurn() Turn { return make(Turn, 1) }
 
-// Take waits for the lock until ctx ends.
+// Take waits for the lock until ctx ends. One that is free is taken in any case.
 func (t Turn) Take(ctx context.Context) error {
+	if t.TryTake() {
+		return nil
+	}
 	select {
 	case t <- struct{}{}:
 		return nil

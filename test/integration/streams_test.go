@@ -47,6 +47,9 @@ func TestChildrenClose(t *testing.T) {
 		{name: "the second is bad", file: "vectors.append", script: `{ cat row && ! cat nan; } > F`, added: model{3: {7, 8, 9}}},
 		{name: "nothing after a failure", file: "vectors.append", script: `{ ! cat nan && cat row; } > F`, fails: true},
 		{name: "killed within a row", file: "vectors.append", script: killed + `{ killed half || cat rest; } > F`, fails: true, added: model{3: {7, 8, 9}}},
+		{name: "a row cut off, of a shell that ends so", file: "vectors.append", script: `exec > F; cat half`, fails: true},
+		{name: "a row cut off, of a shell that ends well", file: "vectors.append", script: `exec > F; ! cat half`, added: model{3: {7, 8, 9}}},
+		{name: "a row cut in two, of a shell that fails", file: "vectors.append", script: `exec > F; ! cat half && cat rest && false`, fails: true, added: model{3: {7, 8, 9}, 4: {1, 1, 1}}},
 		{name: "a child that only lets go", file: "vectors.append", script: `python3 -c 'import os
 os.write(1, b"1,2,3")
 child = os.fork()
