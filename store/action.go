@@ -92,7 +92,7 @@ func readPayload(file File, s *Snapshot, entry segments.DirectoryEntry) ([]byte,
 
 // readSegment reads a payload of at most so many bytes whole.
 func readSegment(file File, s *Snapshot, entry segments.DirectoryEntry, limit uint64) ([]byte, error) {
-	segment, err := readHeader(file, entry)
+	segment, err := s.readHeader(file, entry)
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ func (s *Snapshot) prefixOf(ctx context.Context, entry segments.DirectoryEntry, 
 	prefix := make([]byte, min(entry.PayloadLength, length))
 	err := s.source.with(ctx, func(file File) error {
 		file = s.known(file)
-		if _, err := readHeader(file, entry); err != nil {
+		if _, err := s.readHeader(file, entry); err != nil {
 			return err
 		}
 		return readFull(file, prefix, entry.Offset+segments.HeaderSize)

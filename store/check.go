@@ -149,7 +149,7 @@ func (s *Snapshot) compare(ctx context.Context, segment *checkedSegment, pace ch
 		if err != nil {
 			return err // no verdict on bytes that are not there
 		}
-		header, err := readHeader(file, segment.DirectoryEntry)
+		header, err := s.readHeader(file, segment.DirectoryEntry)
 		if errors.Is(err, ErrCorrupt) {
 			s.accuse(segment, err.Error())
 			return nil

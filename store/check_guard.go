@@ -48,7 +48,7 @@ func (s *Snapshot) intact(ctx context.Context, entry segments.DirectoryEntry) er
 		return s.demand(ctx, entry)
 	}
 	return s.source.with(ctx, func(file File) error {
-		segment, err := readHeader(file, entry)
+		segment, err := s.readHeader(file, entry)
 		if err != nil {
 			return err
 		}

@@ -259,7 +259,7 @@ func (noVectors) ReadStored(int, []byte) error         { return nil }
 // count that does not fit the payload hides the segment's rows, and rows of
 // another dimension than the store's are left out.
 func openVectors(file File, snapshot *Snapshot, entry segments.DirectoryEntry) (vectorReader, error) {
-	segment, err := readHeader(file, entry)
+	segment, err := snapshot.readHeader(file, entry)
 	if err != nil {
 		return nil, err
 	}
@@ -280,17 +280,22 @@ func openVectors(file File, snapshot *Snapshot, entry segments.DirectoryEntry) (
 // readHeader reads the header that a directory entry points to and checks that
 // the two agree.
 func readHeader(file File, entry segments.DirectoryEntry) (segments.Segment, error) {
+	return readHeaderOr(file, entry, func() string { return "" })
+}
+
+// readHeaderOr is readHeader whose errors end with a remedy.
+func readHeaderOr(file File, entry segments.DirectoryEntry, remedy func() string) (segments.Segment, error) {
 	var encoded [segments.HeaderSize]byte
 	if err := readFull(file, encoded[:], entry.Offset); err != nil {
 		return segments.Segment{}, err
 	}
 	header, err := segments.ParseHeader(encoded[:])
 	if err != nil {
-		return segments.Segment{}, fmt.Errorf("%w: segment at offset %d: %w", ErrCorrupt, entry.Offset, err)
+		return segments.Segment{}, fmt.Errorf("%w: segment at offset %d: %w%s", ErrCorrupt, entry.Offset, err, remedy())
 	}
 	if header.Type != entry.Type || header.PayloadLength != entry.PayloadLength {
-		return segments.Segment{}, fmt.Errorf("%w: the directory names a %s of %d bytes at offset %d, there is a %s of %d",
-			ErrCorrupt, entry.Type, entry.PayloadLength, entry.Offset, header.Type, header.PayloadLength)
+		return segments.Segment{}, fmt.Errorf("%w: the directory names a %s of %d bytes at offset %d, there is a %s of %d%s",
+			ErrCorrupt, entry.Type, entry.PayloadLength, entry.Offset, header.Type, header.PayloadLength, remedy())
 	}
 	return segments.Segment{Header: header, Offset: entry.Offset}, nil
 }

@@ -18,7 +18,7 @@ type payload struct {
 
 // openPayload finds the payload of a segment that the directory names.
 func (s *Snapshot) openPayload(file File, entry segments.DirectoryEntry) (payload, error) {
-	segment, err := readHeader(file, entry)
+	segment, err := s.readHeader(file, entry)
 	if err != nil {
 		return payload{}, err
 	}

@@ -173,7 +173,7 @@ func metas(directory []segments.DirectoryEntry) []segments.DirectoryEntry {
 // readMeta reads one META segment when afford agrees to its length in bytes and the
 // number of its records. An error that wraps ErrCorrupt is about what it holds.
 func (s *Snapshot) readMeta(file File, entry segments.DirectoryEntry, afford func(length uint64, records int) error) (*segments.Meta, error) {
-	segment, err := readHeader(file, entry)
+	segment, err := s.readHeader(file, entry)
 	if err != nil {
 		return nil, err
 	}
@@ -250,7 +250,7 @@ func (s *Snapshot) inherited(ctx context.Context, file File, ids *idSet) (*idSet
 	if !branch {
 		return found, nil
 	}
-	segment, err := readHeader(file, entry)
+	segment, err := s.readHeader(file, entry)
 	var header segments.MembershipHeader
 	if err == nil {
 		prefix := make([]byte, min(segment.PayloadLength, segments.MembershipHeaderSize))

@@ -158,7 +158,7 @@ func (v *verifier) checkIdentity() error {
 func (v *verifier) checkLive() error {
 	var end int64
 	for _, entry := range v.live {
-		segment, err := readHeader(v.file, entry)
+		segment, err := v.snapshot.readHeader(v.file, entry)
 		switch {
 		case err != nil:
 			v.damaged(entry, "%v", err)

@@ -21,8 +21,10 @@ type recovered struct {
 	Rebuilt bool `json:"rebuilt"`
 	// AskMetric says that nothing in the file tells any more how distances are
 	// measured, and that nobody has said it.
-	AskMetric bool             `json:"ask_metric,omitempty"`
-	Tails     []store.Recovery `json:"tails"`
+	AskMetric bool `json:"ask_metric,omitempty"`
+	// Mended are the segments of which the header was damaged, mended or not.
+	Mended []store.HeaderRepair `json:"mended"`
+	Tails  []store.Recovery     `json:"tails"`
 }
 
 func newRecoverCommand() *cobra.Command {
@@ -36,7 +38,7 @@ func newRecoverCommand() *cobra.Command {
 			"its end, and what was kept of such beside the store (FILE.tail-…) when somebody wrote to it: vectors with their ids,\n" +
 			"deletions, embedded segments, in one commit for each tail. Nothing that the store has stored since is overwritten, and\n" +
 			"what is doubtful is not taken, unless a flag says so: it is listed, and its tail stays. A tail of which nothing is\n" +
-			"left to decide upon is removed. A file without any manifest becomes a store again, with an identity of its own.\n" +
+			"left to decide upon is removed. A segment's damaged header is written anew if its hash proves the content. A file without any manifest becomes a store again, with an identity of its own.\n" +
 			"FILE is the store's file, not its folder in a mount; it may stay mounted.\n" +
 			"With names of kept tails, in the store's folder, only those are looked at. The exit status is 1 while something is\n" +
 			"left to decide upon; with --list it is 0 unless the file cannot be read.",
@@ -54,12 +56,15 @@ func newRecoverCommand() *cobra.Command {
 				options.Only = append(options.Only, filepath.Base(tail))
 			}
 			result, err := recoverFile(command, arguments[0], measure, options)
-			if err != nil && len(result.Tails) == 0 && !result.Rebuilt {
+			if err != nil && len(result.Tails) == 0 && len(result.Mended) == 0 && !result.Rebuilt {
 				return err
 			}
 			if asJSON {
 				if result.Tails == nil {
 					result.Tails = []store.Recovery{}
+				}
+				if result.Mended == nil {
+					result.Mended = []store.HeaderRepair{}
 				}
 				err = errors.Join(err, printJSON(command.OutOrStdout(), result))
 			} else {
@@ -67,6 +72,11 @@ func newRecoverCommand() *cobra.Command {
 			}
 			if err != nil || options.List {
 				return err
+			}
+			for _, header := range result.Mended {
+				if !header.Whole {
+					return errors.New("a segment stays damaged")
+				}
 			}
 			for _, tail := range result.Tails {
 				if !tail.Gone {
@@ -93,6 +103,11 @@ func recoverFile(command *cobra.Command, file string, metric *segments.Metric, o
 		open = store.OpenReadOnly
 	}
 	bringBack := func(s *store.Store) (err error) {
+		if len(options.Only) == 0 && !options.Drop {
+			if result.Mended, err = s.RecoverHeaders(command.Context(), options.List); err != nil {
+				return err
+			}
+		}
 		result.Tails, err = s.Recover(command.Context(), options)
 		return err
 	}
@@ -128,7 +143,17 @@ func printRecovery(out io.Writer, r recovered, options store.RecoverOptions) err
 	if r.AskMetric {
 		fmt.Fprintf(&text, "%s: nothing in it tells any more how distances are measured: say it with --metric\n", r.File)
 	}
-	if len(r.Tails) == 0 {
+	for _, h := range r.Mended {
+		verb := "stays damaged"
+		switch {
+		case h.Whole && options.List:
+			verb = "would be mended"
+		case h.Whole:
+			verb = "mended"
+		}
+		fmt.Fprintf(&text, "%s: header of the %s segment at offset %d %s: %s\n", r.File, h.Type, h.Offset, verb, h.Reason)
+	}
+	if len(r.Tails) == 0 && len(r.Mended) == 0 {
 		fmt.Fprintf(&text, "%s: nothing to recover\n", r.File)
 	}
 	for _, t := range r.Tails {

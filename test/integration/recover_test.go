@@ -324,3 +324,50 @@ func TestBeginningsOfSegmentsAreKept(t *testing.T) {
 		})
 	}
 }
+
+// TestDamagedHeader mends the header of a segment under a mount that knows of the damage:
+// then the vectors are there, and others can be appended.
+func TestDamagedHeader(t *testing.T) {
+	t.Parallel()
+	m := smallStore(t)
+	name := m.backing("store.rvf")
+	var at int64
+	for _, segment := range must(rawfile.Read(name))(t).Live() {
+		if rawfile.TypeName(segment.Type) == "vec" {
+			at = int64(segment.Offset)
+		}
+	}
+	file := must(os.OpenFile(name, os.O_RDWR, 0))(t)
+	if _, err := file.WriteAt([]byte{'S' ^ 1}, at); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	row := filepath.Join(t.TempDir(), "row")
+	writeFile(t, row, rawRows([]float32{7, 8, 9}))
+	if got := tryShell(t, `cat "$1" > "$2"`, row, m.path("store.rvf", "vectors.append")); got.code == 0 {
+		t.Error("an append beside a damaged segment succeeds")
+	}
+	if log := m.log(); !strings.Contains(log, "rvffs recover store.rvf") {
+		t.Errorf("log: %s", log)
+	}
+	if text := run(t, program, "recover", "--list", name); !strings.Contains(text, fmt.Sprintf("header of the vec segment at offset %d would be mended", at)) {
+		t.Errorf("list: %s", text)
+	}
+	if text := run(t, program, "recover", "--json", name); !strings.Contains(text, `"whole": true`) {
+		t.Errorf("recover: %s", text)
+	}
+	run(t, program, "verify", name)
+	if got := tryShell(t, `cat "$1" > "$2"`, row, m.path("store.rvf", "vectors.append")); got.code != 0 {
+		t.Errorf("an append: %s", got.stderr)
+	}
+	want := model{3: {7, 8, 9}}
+	want.put(dimension3)
+	if err := fileHolds(name, want); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.ReadFile(m.path("store.rvf", "vectors", "vectors.npy")); err != nil {
+		t.Error(err)
+	}
+}

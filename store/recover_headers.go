@@ -1,0 +1,148 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"rvffs/segments"
+)
+
+// HeaderRepair tells what became of a segment whose header is not the one that the
+// newest manifest names.
+type HeaderRepair struct {
+	Offset int64  `json:"offset"`
+	Type   string `json:"type"`
+	ID     uint64 `json:"segment"`
+	// Whole says that the content is what the header's hash says, so that the header can
+	// be told from the manifest: it was mended, or would be.
+	Whole  bool   `json:"whole"`
+	Reason string `json:"reason"` // why it is whole, or why nothing can be done
+}
+
+// RecoverHeaders writes the headers anew of segments that the newest manifest names,
+// where magic, version, type, id or length are damaged and the content hash beside them
+// proves the content. All else stays as it is. With list nothing is changed. A crash
+// within leaves a damaged header damaged.
+func (s *Store) RecoverHeaders(ctx context.Context, list bool) (repairs []HeaderRepair, err error) {
+	if list {
+		err = s.withNewest(ctx, func(snapshot *Snapshot) error {
+			return snapshot.source.with(ctx, func(file File) error {
+				repairs, err = snapshot.repairHeaders(ctx, file, nil)
+				return err
+			})
+		})
+	} else {
+		repairs, err = s.mendHeaders(ctx)
+	}
+	if err != nil {
+		err = fmt.Errorf("recover store %q: %w", s.Path(), err)
+	}
+	return repairs, err
+}
+
+func (s *Store) mendHeaders(ctx context.Context) (repairs []HeaderRepair, err error) {
+	if s.Current().Dialect() != segments.DialectRuntime {
+		return nil, nil
+	}
+	w := &s.writer
+	session, err := w.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, w.end(session)) }()
+	w.lead.Lock() // no commit, and no other file, meanwhile
+	defer w.lead.Unlock()
+	return w.baseOf(session).repairHeaders(ctx, session.file, func(header [segments.HeaderSize]byte, offset int64) error {
+		if err := w.guardCommit(session); err != nil {
+			return err
+		}
+		if _, err := session.file.WriteAt(header[:], offset); err != nil {
+			return writeError(err, len(header), offset)
+		}
+		return session.file.SyncData()
+	})
+}
+
+// repairHeaders judges each damaged header, and has write put the right one into its
+// place; nil does not.
+func (s *Snapshot) repairHeaders(ctx context.Context, file File, write func([segments.HeaderSize]byte, int64) error) ([]HeaderRepair, error) {
+	var repairs []HeaderRepair
+	if s.Dialect() != segments.DialectRuntime {
+		return nil, nil
+	}
+	entries := slices.SortedFunc(slices.Values(s.named()), func(a, b segments.DirectoryEntry) int { return cmp.Compare(a.Offset, b.Offset) })
+	end := int64(0) // of what stands before
+	for i, entry := range entries {
+		if err := ctx.Err(); err != nil {
+			return repairs, err
+		}
+		_, problem := readHeader(file, entry)
+		if problem != nil && !errors.Is(problem, ErrCorrupt) {
+			return repairs, problem
+		}
+		right := segments.Segment{Header: segments.Header{PayloadLength: entry.PayloadLength}, Offset: entry.Offset}
+		next := s.state.Segment.Offset
+		if i+1 < len(entries) {
+			next = min(next, entries[i+1].Offset)
+		}
+		if problem != nil {
+			repair := HeaderRepair{Offset: entry.Offset, Type: entry.Type.String(), ID: entry.SegmentID}
+			if entry.Offset < end || right.End() > next {
+				repair.Reason = "it overlaps with another that the manifest names"
+			} else if err := s.repairHeader(ctx, file, entry, &repair, write); err != nil {
+				return repairs, err
+			}
+			repairs = append(repairs, repair)
+		}
+		end = max(end, right.End())
+	}
+	return repairs, nil
+}
+
+// repairHeader judges one header, with what the manifest tells in the place of what may
+// be damaged.
+func (s *Snapshot) repairHeader(ctx context.Context, file File, entry segments.DirectoryEntry, repair *HeaderRepair, write func([segments.HeaderSize]byte, int64) error) error {
+	var b [segments.HeaderSize]byte
+	if err := readFull(file, b[:], entry.Offset); err != nil {
+		return err
+	}
+	binary.LittleEndian.PutUint32(b[0:], segments.Magic)
+	b[4], b[5] = segments.HeaderVersion, byte(entry.Type)
+	binary.LittleEndian.PutUint64(b[8:], entry.SegmentID)
+	binary.LittleEndian.PutUint64(b[16:], entry.PayloadLength)
+	header, err := segments.ParseHeader(b[:])
+	if err != nil {
+		return err
+	}
+	verdict, err := segments.VerifySegment(watch(ctx, file), segments.Segment{Header: header, Offset: entry.Offset})
+	if err != nil {
+		return err
+	}
+	switch verdict {
+	case segments.HashMatch:
+		repair.Whole, repair.Reason = true, "its content is what its hash says"
+	case segments.HashMismatch:
+		repair.Reason = "its content is not what its hash says, or the hash is damaged as well"
+	default:
+		repair.Reason = "it holds no hash that proves its content"
+	}
+	if !repair.Whole || write == nil {
+		return nil
+	}
+	return write(b, entry.Offset)
+}
+
+// readHeader is the function of that name for a segment of the snapshot: its errors name
+// the remedy.
+func (s *Snapshot) readHeader(file File, entry segments.DirectoryEntry) (segments.Segment, error) {
+	return readHeaderOr(file, entry, func() string {
+		if s.Dialect() != segments.DialectRuntime {
+			return ""
+		}
+		return fmt.Sprintf("; rvffs recover %s mends the header if the content is what its hash says", s.source.location().name)
+	})
+}

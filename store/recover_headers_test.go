@@ -1,0 +1,145 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"rvffs/segments"
+)
+
+// headerStore is a store of two segments of vectors, its bytes, and where the first
+// segment stands.
+func headerStore(t *testing.T) (files *memoryFiles, whole []byte, offset int64) {
+	t.Helper()
+	files = newMemoryFiles()
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ingest(t, s, []uint64{7, 8}, 1, 2, 3, 4)
+	ingest(t, s, []uint64{9}, 5, 6)
+	offset = s.Current().vectors()[0].Offset
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return files, bytes.Clone(files.content("a.rvf")), offset
+}
+
+// damagedStore opens the store with other bytes.
+func damagedStore(t *testing.T, files *memoryFiles, content []byte) *Store {
+	t.Helper()
+	file, err := files.Open("a.rvf", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.WriteAt(content, 0); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open("a.rvf", Options{Files: files})
+	if err := errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// TestRecoverHeaders flips one bit of each byte of a header that the manifest knows.
+// Appends and verifications name the remedy, a list changes nothing, and the remedy
+// brings back the very bytes that were there.
+func TestRecoverHeaders(t *testing.T) {
+	t.Parallel()
+	for _, at := range []int64{0, 1, 2, 3, 4, 5, 16, 17, 20, 23} {
+		t.Run(fmt.Sprint(at), func(t *testing.T) {
+			t.Parallel()
+			files, whole, offset := headerStore(t)
+			damaged := bytes.Clone(whole)
+			damaged[offset+at] ^= 4
+			s := damagedStore(t, files, damaged)
+			if _, err := s.Ingest(context.Background(), nil, []float32{1, 1}); err == nil || !strings.Contains(err.Error(), "rvffs recover a.rvf") {
+				t.Errorf("append: %v", err)
+			}
+			if found, err := s.Verify(context.Background()); err != nil || found.Damages == 0 || !strings.Contains(fmt.Sprint(found.Findings), "rvffs recover a.rvf") {
+				t.Errorf("verify: %+v, %v", found, err)
+			}
+			for _, list := range []bool{true, false} {
+				repairs, err := s.RecoverHeaders(context.Background(), list)
+				if err != nil || len(repairs) != 1 || !repairs[0].Whole || repairs[0].Offset != offset || repairs[0].Type != "vec" {
+					t.Errorf("list %t: %+v, %v", list, repairs, err)
+				}
+				if list && !bytes.Equal(files.content("a.rvf"), damaged) {
+					t.Error("a list changes the file")
+				}
+			}
+			if !bytes.Equal(files.content("a.rvf"), whole) {
+				t.Error("it is not the file that it was")
+			}
+			if result, err := s.Ingest(context.Background(), nil, []float32{1, 1}); err != nil || result.Accepted != 1 {
+				t.Errorf("append: %+v, %v", result, err)
+			}
+			if got := contents(t, s); len(got) != 4 || got[10] == nil || got[7][1] != 2 {
+				t.Errorf("%v", got)
+			}
+			if repairs, err := s.RecoverHeaders(context.Background(), false); err != nil || len(repairs) > 0 {
+				t.Errorf("once more: %+v, %v", repairs, err)
+			}
+		})
+	}
+}
+
+// TestHeadersWithoutProof stay as they are.
+func TestHeadersWithoutProof(t *testing.T) {
+	t.Parallel()
+	for name, at := range map[string]int64{"the hash as well": 41, "the content as well": segments.HeaderSize + 9} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			files, content, offset := headerStore(t)
+			content[offset] ^= 1
+			content[offset+at] ^= 1
+			s := damagedStore(t, files, content)
+			repairs, err := s.RecoverHeaders(context.Background(), false)
+			if err != nil || len(repairs) != 1 || repairs[0].Whole || repairs[0].Reason == "" {
+				t.Errorf("%+v, %v", repairs, err)
+			}
+			if !bytes.Equal(files.content("a.rvf"), content) {
+				t.Error("the file was changed")
+			}
+		})
+	}
+}
+
+// TestTornRepair leaves a header that is damaged no worse: whatever part of the write a
+// crash leaves, the next one makes it whole.
+func TestTornRepair(t *testing.T) {
+	t.Parallel()
+	for written := range int64(24) {
+		files, whole, offset := headerStore(t)
+		torn := bytes.Clone(whole)
+		for _, at := range []int64{0, 4, 16} {
+			torn[offset+at] ^= 2
+		}
+		copy(torn[offset:offset+written], whole[offset:])
+		s := damagedStore(t, files, torn)
+		if _, err := s.RecoverHeaders(context.Background(), false); err != nil || !bytes.Equal(files.content("a.rvf"), whole) {
+			t.Errorf("after %d bytes: %v", written, err)
+		}
+	}
+}
+
+// TestWireHeadersAreLeftAlone: a directory of that dialect says less.
+func TestWireHeadersAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	state := &segments.State{Dialect: segments.DialectWire, Manifest: &segments.Manifest{Directory: []segments.DirectoryEntry{{Type: segments.TypeVec, PayloadLength: 8}}}}
+	written := false
+	repairs, err := (&Snapshot{state: state}).repairHeaders(context.Background(), nil, func([segments.HeaderSize]byte, int64) error { written = true; return nil })
+	if err != nil || written || len(repairs) > 0 {
+		t.Errorf("%+v, %v", repairs, err)
+	}
+}
