@@ -174,7 +174,7 @@ func (c *Catalog) tryReread(ctx context.Context, f *Folder, name string, parent 
 	}
 	key := lookKey{keyOf(&facts{info: scan.info}), name}
 	results, err := lookNow(ctx, &c.late, []lookKey{key}, c.patience, func() looker[nameFound] {
-		return &nameLooker{ctx: ctx, folder: f, name: name, former: scan.stores[name], folders: t.below(folder, name)}
+		return &nameLooker{ctx: c.late.within(ctx), folder: f, name: name, former: scan.stores[name], folders: t.below(folder, name)}
 	})
 	if err != nil {
 		return nil, err
@@ -211,12 +211,23 @@ type nameLooker struct {
 
 func (l *nameLooker) close() {}
 
-// outdate has what stands at a path looked at again by those who look too long.
+// outdate has what stands at a path, and all below it, looked at again by those who
+// look too long: some of them look by the path.
 func (c *Catalog) outdate(t *tree, full string) {
 	folder, name := split(full)
+	var parent fileKey
 	if scan, known := t.scans[folder]; known {
-		c.late.outdate(keyOf(&facts{info: scan.info}), name)
+		parent = keyOf(&facts{info: scan.info})
 	}
+	moved := map[fileKey]bool{}
+	for path, scan := range t.scans {
+		if _, below := underneath(path, full, full); below {
+			moved[keyOf(&facts{info: scan.info})] = true
+		}
+	}
+	c.late.outdate(func(key lookKey) bool {
+		return moved[key.folder] || key.folder == parent && (key.name == name || key.name == ".")
+	})
 }
 
 // show makes a tree the newest, together with changes of places. The caller holds the
@@ -252,6 +263,9 @@ func (l *nameLooker) look(int) (now nameFound) {
 			return err
 		case info.Mode.IsDir():
 			now.folders, now.same, err = f.catalog.scan(l.ctx, folder, name, l.folders)
+			if vanished(err) {
+				return nil // between two looks
+			}
 			return err
 		}
 		names, err := folder.OpenFolder(".")

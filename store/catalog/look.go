@@ -24,8 +24,9 @@ type lookKey struct {
 // lateLooks are those that did not come back in time, so that nobody else begins to
 // wait where one does already.
 type lateLooks struct {
-	mu    sync.Mutex
-	looks map[lookKey]*lateLook
+	mu      sync.Mutex
+	looks   map[lookKey]*lateLook
+	changes uint64 // how often this process has changed anything
 }
 
 type lateLook struct {
@@ -55,13 +56,15 @@ func (l *lateLooks) claim(key lookKey) (result any, under *lateLook) {
 	}
 }
 
-// outdate notes that this process has changed what stands at a name of a folder: looks
-// at it, and at the folder, that began before say nothing of it.
-func (l *lateLooks) outdate(folder fileKey, name string) {
+// outdate notes that this process has changed what changed says yes to: looks at it
+// that began before say nothing of it. Neither do those of which the folder was not
+// known.
+func (l *lateLooks) outdate(changed func(lookKey) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.changes++
 	for key, look := range l.looks {
-		if key.folder == (fileKey{}) || key.folder == folder && (key.name == name || key.name == ".") {
+		if key.folder == (fileKey{}) || changed(key) {
 			look.outdated = true
 		}
 	}
@@ -79,14 +82,38 @@ func (l *lateLooks) over(key lookKey) chan struct{} {
 	return over
 }
 
-// leave notes that nobody waits for a look any more.
-func (l *lateLooks) leave(key lookKey) *lateLook {
+// now tells moments apart between which something was changed.
+func (l *lateLooks) now() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.changes
+}
+
+type momentKey struct{}
+
+// within is ctx for looks that are parts of one that begins now.
+func (l *lateLooks) within(ctx context.Context) context.Context {
+	return context.WithValue(ctx, momentKey{}, l.momentOf(ctx))
+}
+
+// momentOf is when the look began that ctx is of a part of, else now. What a part finds
+// by names that were right then says nothing after a change.
+func (l *lateLooks) momentOf(ctx context.Context) uint64 {
+	if began, part := ctx.Value(momentKey{}).(uint64); part {
+		return began
+	}
+	return l.now()
+}
+
+// leave notes that nobody waits for a look any more that began at a moment of now. What
+// was changed since, and by whom, is not known any more.
+func (l *lateLooks) leave(key lookKey, began uint64) *lateLook {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.looks == nil {
 		l.looks = map[lookKey]*lateLook{}
 	}
-	look := &lateLook{over: make(chan struct{})}
+	look := &lateLook{over: make(chan struct{}), outdated: l.changes != began}
 	l.looks[key] = look
 	return look
 }
@@ -154,9 +181,15 @@ type round[T any] struct {
 	next    int // of keys, to be looked at
 	left    int // whose results are not there
 	results []looked[T]
-	since   map[int]time.Time // the looks that are under way
+	since   map[int]begun     // the looks that are under way
 	given   map[int]*lateLook // those that nobody waits for any more
 	over    chan struct{}     // closed when none is left
+}
+
+// begun is when a look began.
+type begun struct {
+	time   time.Time
+	moment uint64 // of lateLooks
 }
 
 // lookAll looks at all keys, which are of one folder, each worker with a looker of its
@@ -191,7 +224,7 @@ func lookNow[T any](ctx context.Context, late *lateLooks, keys []lookKey, within
 func newRound[T any](ctx context.Context, late *lateLooks, keys []lookKey, makeLooker func() looker[T]) *round[T] {
 	r := &round[T]{
 		ctx: ctx, late: late, keys: keys, make: makeLooker, left: len(keys),
-		results: make([]looked[T], len(keys)), since: map[int]time.Time{}, given: map[int]*lateLook{}, over: make(chan struct{}),
+		results: make([]looked[T], len(keys)), since: map[int]begun{}, given: map[int]*lateLook{}, over: make(chan struct{}),
 	}
 	if r.left == 0 {
 		close(r.over)
@@ -240,7 +273,7 @@ func (r *round[T]) take() (i int, more bool) {
 			r.settle(i, looked[T]{})
 			continue
 		}
-		r.since[i] = time.Now()
+		r.since[i] = begun{time.Now(), r.late.momentOf(r.ctx)}
 		return i, true
 	}
 	return 0, false
@@ -279,11 +312,11 @@ func (r *round[T]) giveUp(before time.Time) {
 	defer r.mu.Unlock()
 	stopped := 0
 	for i, since := range r.since {
-		if since.After(before) {
+		if since.time.After(before) {
 			continue
 		}
 		delete(r.since, i)
-		r.given[i] = r.late.leave(r.keys[i])
+		r.given[i] = r.late.leave(r.keys[i], since.moment)
 		stopped++
 		r.settle(i, looked[T]{})
 	}
@@ -303,9 +336,9 @@ func (r *round[T]) giveUp(before time.Time) {
 func (r *round[T]) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i := range r.since {
+	for i, since := range r.since {
 		delete(r.since, i)
-		r.given[i] = r.late.leave(r.keys[i])
+		r.given[i] = r.late.leave(r.keys[i], since.moment)
 	}
 	r.next = len(r.keys)
 }
