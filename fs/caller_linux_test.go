@@ -81,8 +81,8 @@ func TestCaller(t *testing.T) {
 	}
 }
 
+// TestProcess is not run beside other tests; TestStreams says why.
 func TestProcess(t *testing.T) {
-	t.Parallel()
 	command := exec.Command("cat")
 	input, err := command.StdinPipe()
 	if err != nil {

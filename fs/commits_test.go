@@ -210,8 +210,8 @@ func TestRmdirAfterAClose(t *testing.T) {
 }
 
 // TestInterruptedHole kills a program that waits for the zeros of a large hole.
+// It is not run beside other tests; TestStreams says why.
 func TestInterruptedHole(t *testing.T) {
-	t.Parallel()
 	const hole = 8 << 30
 	directory, mountPoint := mounted(t, Options{})
 	var room unix.Statfs_t
