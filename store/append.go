@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"rvffs/segments"
+	"rvffs/store/idset"
 	"rvffs/store/memory"
 	"rvffs/store/vecio"
 )
@@ -58,11 +59,11 @@ type settled struct {
 type block struct {
 	bytes      []byte
 	rows       uint32
-	ids        *idSet
-	given      *idSet   // of the ids, those that were handed out
-	unnumbered []rowRun // rows that get their ids when the block is written
-	marker     bool     // no rows: what came before is to be committed
-	received   int64    // with marker: bytes of the stream so far
+	ids        *idset.Set
+	given      *idset.Set // of the ids, those that were handed out
+	unnumbered []rowRun   // rows that get their ids when the block is written
+	marker     bool       // no rows: what came before is to be committed
+	received   int64      // with marker: bytes of the stream so far
 }
 
 // rowRun is a run of rows in a block.
@@ -186,7 +187,7 @@ func (a *Appender) room(width int) int {
 func (a *Appender) encode(ids []uint64, rows []byte, width int) {
 	b := a.block
 	b.bytes = appendRows(b.bytes, ids, rows, width)
-	b.ids.add(ids)
+	b.ids.Add(ids)
 	b.rows += uint32(len(ids))
 }
 
@@ -223,15 +224,15 @@ func (b *block) number(w *writer, s *session) error {
 		for i := range run.count {
 			binary.LittleEndian.PutUint64(b.bytes[int(run.first+i)*size:], first+uint64(i))
 		}
-		b.ids.addRun(first, uint64(run.count))
-		b.given.addRun(first, uint64(run.count))
+		b.ids.AddRun(first, uint64(run.count))
+		b.given.AddRun(first, uint64(run.count))
 	}
 	b.unnumbered = b.unnumbered[:0]
 	return nil
 }
 
 func newBlock(bytes int) *block {
-	return &block{bytes: make([]byte, 0, bytes), ids: newIDSet(), given: newIDSet()}
+	return &block{bytes: make([]byte, 0, bytes), ids: idset.New(), given: idset.New()}
 }
 
 // submit hands the full block on. A small one grows instead, if there is memory.
@@ -270,7 +271,7 @@ func (a *Appender) writeBlocks(work <-chan *block) {
 				a.fail(err)
 			}
 		}
-		b.bytes, b.rows, b.ids, b.given, b.unnumbered = b.bytes[:0], 0, newIDSet(), newIDSet(), nil
+		b.bytes, b.rows, b.ids, b.given, b.unnumbered = b.bytes[:0], 0, idset.New(), idset.New(), nil
 		a.free <- b
 	}
 	close(a.free)
@@ -350,7 +351,7 @@ func (a *Appender) writeBlock(b *block) error {
 		return err
 	}
 	r, err := w.reserve(a.session, a.current, len(b.bytes), func() *extent {
-		return &extent{kind: segments.TypeVec, front: segments.VecPrefixSize, ids: newIDSet(), given: newIDSet()}
+		return &extent{kind: segments.TypeVec, front: segments.VecPrefixSize, ids: idset.New(), given: idset.New()}
 	})
 	if err != nil {
 		return err
@@ -372,8 +373,8 @@ func (a *Appender) writeBlock(b *block) error {
 		return w.fail(a.session, err)
 	}
 	e.rows += b.rows
-	e.ids.unite(b.ids)
-	e.given.unite(b.given)
+	e.ids.Unite(b.ids)
+	e.given.Unite(b.given)
 	if a.ids.charge == nil {
 		a.ids = a.store.newGrowingSets()
 	}

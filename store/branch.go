@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"rvffs/segments"
+	"rvffs/store/idset"
 )
 
 // A branch is a store that shows its parent's vectors as well as its own: it names
@@ -79,9 +80,9 @@ func (s *Snapshot) frozen(ctx context.Context) (bool, error) {
 // A vector that is deleted hides the parent's of the same id only for as long as its
 // own row is stored: once a compaction has taken the row out, the parent's old vector
 // would come back. A filter that nobody can read is left as it is.
-func (s *Snapshot) withoutInherited(file File, gone *idSet) (*newSegment, error) {
+func (s *Snapshot) withoutInherited(file File, gone *idset.Set) (*newSegment, error) {
 	entry, branch := s.lastOf(segments.TypeMembership)
-	if !branch || gone.len() == 0 {
+	if !branch || gone.Len() == 0 {
 		return nil, nil
 	}
 	payload, err := readSegment(file, s, entry, segments.MaxPayload)
@@ -96,7 +97,7 @@ func (s *Snapshot) withoutInherited(file File, gone *idSet) (*newSegment, error)
 		return nil, fmt.Errorf("read the membership filter: %w", err)
 	}
 	changed := false
-	for _, id := range gone.ascending() {
+	for _, id := range gone.Ascending() {
 		if id >= members.Header.VectorCount {
 			break // and so are all that follow
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/idset"
 )
 
 // newBranch is a branch of a parent that has the ids 0 to 99, of which it shows all,
@@ -61,16 +62,16 @@ func inheritedBy(t *testing.T, s *Store) []uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stored := newIDSet()
-	if err := s.ids.at(context.Background(), snapshot, func(ids *idSet) error {
-		stored.unite(ids)
+	stored := idset.New()
+	if err := s.ids.at(context.Background(), snapshot, func(ids *idset.Set) error {
+		stored.Unite(ids)
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
 	var ids []uint64
 	for id := range uint64(100) {
-		if members.Contains(id) && !stored.contains(id) {
+		if members.Contains(id) && !stored.Contains(id) {
 			ids = append(ids, id)
 		}
 	}

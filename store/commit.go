@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rvffs/segments"
+	"rvffs/store/idset"
 )
 
 // change is what one commit does to the state.
@@ -46,7 +47,7 @@ func (w *writer) commit(ctx context.Context, s *session, c change) (uint32, erro
 	if !errors.Is(err, errUnsafeManifest) {
 		return epoch, err
 	}
-	if _, err := w.store.compact(ctx, idSetOf(c.deleted), fullSpeed); err != nil {
+	if _, err := w.store.compact(ctx, idset.Of(c.deleted), fullSpeed); err != nil {
 		return 0, err
 	}
 	c.deleted = nil
@@ -173,8 +174,8 @@ type draft struct {
 	manifest *segments.Manifest
 	stamp    uint64
 	added    []*extent
-	merged   *merge // small neighbours that become one segment; nil for none
-	ids      *idSet // of all added vectors
+	merged   *merge     // small neighbours that become one segment; nil for none
+	ids      *idset.Set // of all added vectors
 	deleted  []uint64
 	actions  []action
 	meta     *newSegment // takes out records of metadata; nil: there are none to go
@@ -206,7 +207,7 @@ func (d *draft) masked() []int64 {
 // prepare waits until the bodies of the added segments are written and drafts the
 // manifest that names them.
 func (w *writer) prepare(ctx context.Context, s *session, round []*request) (ready *draft, err error) {
-	d := &draft{stamp: uint64(time.Now().UnixNano()), ids: newIDSet()}
+	d := &draft{stamp: uint64(time.Now().UnixNano()), ids: idset.New()}
 	defer func() {
 		if err != nil && d.merged != nil {
 			w.drop(s, []*extent{d.merged.into}) // nobody will name it
@@ -260,20 +261,20 @@ func (w *writer) prepare(ctx context.Context, s *session, round []*request) (rea
 		if err := w.checkGiven(ctx, d, e); err != nil {
 			return nil, err
 		}
-		d.ids.unite(e.ids)
+		d.ids.Unite(e.ids)
 		manifest.Dimension = uint16(dimension)
 	}
-	deleted := idSetOf(manifest.Deleted)
-	deleted.add(d.deleted)
-	deleted.remove(d.ids)
-	manifest.Deleted = deleted.ascending()
+	deleted := idset.Of(manifest.Deleted)
+	deleted.Add(d.deleted)
+	deleted.Remove(d.ids)
+	manifest.Deleted = deleted.Ascending()
 	if err := w.countIDs(ctx, d); err != nil {
 		return nil, err
 	}
 	if d.meta, err = w.repairMetadata(ctx, s, d); err != nil {
 		return nil, err
 	}
-	if d.members, err = d.base.withoutInherited(s.file, idSetOf(d.deleted)); err != nil {
+	if d.members, err = d.base.withoutInherited(s.file, idset.Of(d.deleted)); err != nil {
 		return nil, err
 	}
 	if d.members != nil {
@@ -300,14 +301,14 @@ var errIDsTaken = fmt.Errorf("%w: another stream has meanwhile stored vectors wi
 
 // checkGiven sees to it that vectors without ids of their own replace none.
 func (w *writer) checkGiven(ctx context.Context, d *draft, e *extent) error {
-	if e.given.len() == 0 {
+	if e.given.Len() == 0 {
 		return nil
 	}
-	if d.ids.shared(e.given) > 0 {
+	if d.ids.Shared(e.given) > 0 {
 		return errIDsTaken
 	}
-	return w.store.ids.at(ctx, d.base, func(stored *idSet) error {
-		if stored.shared(e.given) > 0 {
+	return w.store.ids.at(ctx, d.base, func(stored *idset.Set) error {
+		if stored.Shared(e.given) > 0 {
 			return errIDsTaken
 		}
 		return nil
@@ -329,20 +330,20 @@ func (d *draft) supersedes(kind segments.Type) bool {
 // overwritten id makes wrong: the reference runtime trusts an index for every id
 // in it.
 func (w *writer) countIDs(ctx context.Context, d *draft) error {
-	if d.ids.len() == 0 {
+	if d.ids.Len() == 0 {
 		d.manifest.TotalVectors = min(d.manifest.TotalVectors, d.base.rows())
 		if total := d.base.cache.total.Load(); total != nil {
 			d.manifest.TotalVectors = *total
 		}
 		return nil
 	}
-	return w.store.ids.at(ctx, d.base, func(stored *idSet) error {
-		shared := stored.shared(d.ids)
-		d.onlyNew = shared == 0 && d.ids.len() == addedRows(d.added)
-		d.manifest.TotalVectors = stored.len() + d.ids.len() - shared
+	return w.store.ids.at(ctx, d.base, func(stored *idset.Set) error {
+		shared := stored.Shared(d.ids)
+		d.onlyNew = shared == 0 && d.ids.Len() == addedRows(d.added)
+		d.manifest.TotalVectors = stored.Len() + d.ids.Len() - shared
 		if d.base.lostVectors() {
 			// A damaged id must not make ids that were replaced look like different ones.
-			d.manifest.TotalVectors = min(d.manifest.TotalVectors, d.base.state.Manifest.TotalVectors+d.ids.len())
+			d.manifest.TotalVectors = min(d.manifest.TotalVectors, d.base.state.Manifest.TotalVectors+d.ids.Len())
 		}
 		if shared > 0 {
 			d.manifest.Directory = slices.DeleteFunc(d.manifest.Directory, func(entry segments.DirectoryEntry) bool {

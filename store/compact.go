@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"rvffs/store/idset"
 )
 
 // CompactResult tells what a compaction did.
@@ -29,7 +31,7 @@ func (s *Store) Compact(ctx context.Context) (CompactResult, error) {
 
 // compact leaves out the vectors in also, as if they had been deleted before, and
 // keeps to a share of the disk's time.
-func (s *Store) compact(ctx context.Context, also *idSet, share ioShare) (result CompactResult, err error) {
+func (s *Store) compact(ctx context.Context, also *idset.Set, share ioShare) (result CompactResult, err error) {
 	select {
 	case s.compacting <- struct{}{}: // one at a time
 	case <-ctx.Done():
@@ -46,7 +48,7 @@ func (s *Store) compact(ctx context.Context, also *idSet, share ioShare) (result
 	}
 	s.writer.setMerges(-1)
 	if also == nil {
-		also = newIDSet()
+		also = idset.New()
 	}
 	r := newRewrite(ctx, s, session, also, share)
 	result, err = r.run(ctx)

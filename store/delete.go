@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"rvffs/store/idset"
 )
 
 // DeleteResult tells what became of the ids to be deleted.
@@ -16,41 +18,41 @@ type DeleteResult struct {
 // Delete hides the vectors of the given ids and commits. Ids without a live
 // vector are counted and are no error; when all are such, nothing is written.
 func (s *Store) Delete(ctx context.Context, ids []uint64) (DeleteResult, error) {
-	result, err := s.delete(ctx, idSetOf(ids))
+	result, err := s.delete(ctx, idset.Of(ids))
 	if err != nil {
 		return DeleteResult{}, fmt.Errorf("delete from store %q: %w", s.Path(), err)
 	}
 	return result, nil
 }
 
-func (s *Store) delete(ctx context.Context, ids *idSet) (DeleteResult, error) {
+func (s *Store) delete(ctx context.Context, ids *idset.Set) (DeleteResult, error) {
 	session, err := s.writer.begin(ctx)
 	if err != nil {
 		return DeleteResult{}, err
 	}
 	var base *Snapshot
-	var live *idSet
-	err = s.ids.atNewest(ctx, func() *Snapshot { return s.writer.baseOf(session) }, func(newest *Snapshot, stored *idSet) error {
+	var live *idset.Set
+	err = s.ids.atNewest(ctx, func() *Snapshot { return s.writer.baseOf(session) }, func(newest *Snapshot, stored *idset.Set) error {
 		base = newest
-		live = ids.common(stored)
+		live = ids.Common(stored)
 		return nil
 	})
 	if err != nil {
 		return DeleteResult{}, errors.Join(err, s.writer.end(session))
 	}
-	live.remove(base.deleted())
-	result := DeleteResult{Deleted: live.len(), Epoch: base.Epoch()}
-	result.Missing = ids.len() - result.Deleted
+	live.Remove(base.deleted())
+	result := DeleteResult{Deleted: live.Len(), Epoch: base.Epoch()}
+	result.Missing = ids.Len() - result.Deleted
 	if result.Deleted == 0 {
 		return result, s.writer.end(session)
 	}
 	charge := s.options.Memory.Charge()
 	defer charge.Free()
-	if err := charge.Set(deleteMemory(result.Deleted + base.deleted().len())); err != nil {
+	if err := charge.Set(deleteMemory(result.Deleted + base.deleted().Len())); err != nil {
 		return DeleteResult{}, errors.Join(err, s.writer.end(session))
 	}
 	result.Epoch, err = s.writer.commit(ctx, session, change{
-		deleted: live.ascending(), actions: []action{deleteAction(int(result.Deleted))},
+		deleted: live.Ascending(), actions: []action{deleteAction(int(result.Deleted))},
 	})
 	return result, errors.Join(err, s.writer.end(session))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"rvffs/store/idset"
 	"rvffs/store/memory"
 	"rvffs/store/vecio"
 )
@@ -37,7 +38,7 @@ type DeleteStream struct {
 	// What follows is guarded by mu.
 	decoder  *vecio.IDDecoder
 	session  *session      // from the first bytes after a commit on
-	ids      *idSet        // since the last commit
+	ids      *idset.Set    // since the last commit
 	memory   memory.Charge // of the ids
 	weighed  int64         // bytes of them when it was last looked
 	since    int64         // bytes of the stream since then
@@ -53,8 +54,8 @@ func (s *Store) OpenDelete(format vecio.IDFormat, report func(DeleteReport)) (*D
 	if err := s.checkWritable(snapshot); err != nil {
 		return nil, fmt.Errorf("delete from store %q: %w", s.Path(), err)
 	}
-	stream := &DeleteStream{store: s, origin: snapshot.Origin(), report: report, ids: newIDSet(), memory: s.options.Memory.Charge()}
-	stream.decoder = vecio.NewIDDecoder(format, func(id uint64) { stream.ids.insert(id) })
+	stream := &DeleteStream{store: s, origin: snapshot.Origin(), report: report, ids: idset.New(), memory: s.options.Memory.Charge()}
+	stream.decoder = vecio.NewIDDecoder(format, func(id uint64) { stream.ids.Insert(id) })
 	return stream, nil
 }
 
@@ -89,8 +90,8 @@ func (d *DeleteStream) memoryFor(bytes int) int64 {
 // weigh charges for the ids. They are looked at when a sixteenth more may have come.
 func (d *DeleteStream) weigh(taken int) {
 	d.since += int64(taken)
-	if d.since > max(64<<10, d.weighed/64) || d.ids.len() == 0 {
-		d.weighed, d.since = d.ids.bytes(), 0
+	if d.since > max(64<<10, d.weighed/64) || d.ids.Len() == 0 {
+		d.weighed, d.since = d.ids.Bytes(), 0
 	}
 	d.memory.Force(d.memoryFor(0))
 }
@@ -216,7 +217,7 @@ func (d *DeleteStream) Abandon(context.Context) error {
 	if err := d.usable(d.describe); err != nil {
 		return err
 	}
-	if d.ids.len() == 0 && d.decoder.Unfinished() == 0 {
+	if d.ids.Len() == 0 && d.decoder.Unfinished() == 0 {
 		return d.leave()
 	}
 	return d.fail(errKilled)
@@ -254,7 +255,7 @@ func (d *DeleteStream) Close(ctx context.Context) error {
 }
 
 func (d *DeleteStream) commit(ctx context.Context) error {
-	if d.ids.len() == 0 {
+	if d.ids.Len() == 0 {
 		if err := d.leave(); err != nil {
 			return d.fail(err)
 		}
@@ -264,7 +265,7 @@ func (d *DeleteStream) commit(ctx context.Context) error {
 	if err = errors.Join(err, d.leave()); err != nil {
 		return d.fail(err)
 	}
-	d.ids = newIDSet()
+	d.ids = idset.New()
 	d.weigh(0)
 	d.tell(DeleteReport{Deleted: result.Deleted, Missing: result.Missing, Epoch: result.Epoch})
 	return nil
@@ -276,7 +277,7 @@ func (d *DeleteStream) refuse(cause error) error {
 
 func (d *DeleteStream) fail(cause error) error {
 	cause = errors.Join(cause, d.leave())
-	d.ids = newIDSet()
+	d.ids = idset.New()
 	d.weigh(0)
 	d.failed = d.describe(cause)
 	d.tell(DeleteReport{Err: cause})

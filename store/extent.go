@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"rvffs/segments"
+	"rvffs/store/idset"
 )
 
 // extent is a segment that is being written: a reserved run of the file whose
@@ -37,9 +38,9 @@ type extent struct {
 	last     []byte  // the newest bytes, as many as a manifest's start can reach over a border
 	masked   []int64 // places in the file where one byte was left zero
 	rows     uint32
-	ids      *idSet // of the rows; nil in what holds none that are new
-	given    *idSet // of these, the ids that were handed out, not brought
-	head     []byte // the front's bytes; nil while they are unknown
+	ids      *idset.Set // of the rows; nil in what holds none that are new
+	given    *idset.Set // of these, the ids that were handed out, not brought
+	head     []byte     // the front's bytes; nil while they are unknown
 }
 
 func (e *extent) payloadOffset() int64 { return e.offset + segments.HeaderSize }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rvffs/segments"
+	"rvffs/store/idset"
 )
 
 // gatedFiles lets syncs wait until its gate is open, and counts them.
@@ -229,7 +230,7 @@ func TestCommitLooksForItsCaller(t *testing.T) {
 	gone, leave := context.WithCancel(t.Context())
 	leave()
 	s.ids.turn.TryTake() // somebody looks through the ids
-	d := &draft{base: s.Current(), ids: idSetOf([]uint64{2})}
+	d := &draft{base: s.Current(), ids: idset.Of([]uint64{2})}
 	if err := s.writer.countIDs(gone, d); !errors.Is(err, context.Canceled) {
 		t.Errorf("ids are counted for nobody: %v", err)
 	}

@@ -1,6 +1,10 @@
 package store
 
-import "rvffs/store/memory"
+import (
+	"rvffs/store/memory"
+
+	"rvffs/store/idset"
+)
 
 // growingSets charges for sets of ids that grow: whenever they hold a sixteenth more
 // than when they were last weighed.
@@ -17,9 +21,9 @@ func (s *Store) newGrowingSets() growingSets {
 }
 
 // settle is told of sets that do not grow any more; others begin.
-func (g *growingSets) settle(sets ...*idSet) {
+func (g *growingSets) settle(sets ...*idset.Set) {
 	for _, set := range sets {
-		g.other += set.bytes()
+		g.other += set.Bytes()
 	}
 	g.next = 0
 }
@@ -33,10 +37,10 @@ func (g *growingSets) free() {
 }
 
 // follow charges for the sets as they are now. The error is that of the charge.
-func (g *growingSets) follow(sets ...*idSet) error {
+func (g *growingSets) follow(sets ...*idset.Set) error {
 	var count uint64
 	for _, set := range sets {
-		count += set.len()
+		count += set.Len()
 	}
 	if count < g.next {
 		return nil
@@ -44,11 +48,11 @@ func (g *growingSets) follow(sets ...*idSet) error {
 	return g.weigh(count, sets)
 }
 
-func (g *growingSets) weigh(count uint64, sets []*idSet) error {
+func (g *growingSets) weigh(count uint64, sets []*idset.Set) error {
 	const unseen = 8192 // ids that come before the sets are weighed again, at least
 	total := g.other + 9*unseen
 	for _, set := range sets {
-		total += set.bytes() * 17 / 16
+		total += set.Bytes() * 17 / 16
 	}
 	g.next = count + max(count/16, unseen)
 	return g.charge.Set(total)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"rvffs/segments"
+	"rvffs/store/idset"
 	"rvffs/store/memory"
 	"rvffs/store/shared"
 )
@@ -22,10 +23,10 @@ type idTable struct {
 type storedIDs struct {
 	snapshot *Snapshot
 	offsets  map[int64]struct{} // of its vector segments
-	ids      *idSet
+	ids      *idset.Set
 }
 
-func newStoredIDs(snapshot *Snapshot, ids *idSet) *storedIDs {
+func newStoredIDs(snapshot *Snapshot, ids *idset.Set) *storedIDs {
 	stored := &storedIDs{snapshot: snapshot, ids: ids}
 	stored.describe(snapshot)
 	return stored
@@ -37,17 +38,17 @@ func (s *storedIDs) describe(snapshot *Snapshot) {
 	for _, entry := range snapshot.vectors() {
 		s.offsets[entry.Offset] = struct{}{}
 	}
-	snapshot.cache.total.Store(new(s.ids.len()))
+	snapshot.cache.total.Store(new(s.ids.Len()))
 }
 
 // bytes is about how much memory it all takes.
 func (s *storedIDs) bytes() int64 {
 	const offset = 40
-	return s.ids.bytes() + offset*int64(len(s.offsets))
+	return s.ids.Bytes() + offset*int64(len(s.offsets))
 }
 
 // at runs use with the ids stored in snapshot, which use must not keep.
-func (t *idTable) at(ctx context.Context, snapshot *Snapshot, use func(stored *idSet) error) error {
+func (t *idTable) at(ctx context.Context, snapshot *Snapshot, use func(stored *idset.Set) error) error {
 	if err := t.turn.Take(ctx); err != nil {
 		return err
 	}
@@ -88,9 +89,9 @@ func (t *idTable) use() (*storedIDs, bool) {
 
 // atNewest is at for the newest of the snapshots that current gives: a compaction
 // may take the file of one away before its ids were read.
-func (t *idTable) atNewest(ctx context.Context, current func() *Snapshot, use func(base *Snapshot, stored *idSet) error) error {
+func (t *idTable) atNewest(ctx context.Context, current func() *Snapshot, use func(base *Snapshot, stored *idset.Set) error) error {
 	return OnNewest(ctx, func(context.Context) (*Snapshot, error) { return current(), nil }, func(base *Snapshot) error {
-		return t.at(ctx, base, func(stored *idSet) error { return use(base, stored) })
+		return t.at(ctx, base, func(stored *idset.Set) error { return use(base, stored) })
 	})
 }
 
@@ -98,7 +99,7 @@ func (t *idTable) atNewest(ctx context.Context, current func() *Snapshot, use fu
 // reads only what is new. What it gives ends with a Done.
 func (t *idTable) advance(ctx context.Context, snapshot *Snapshot, known *storedIDs) (*storedIDs, error) {
 	if known != nil && known.snapshot.state == snapshot.state {
-		snapshot.cache.total.Store(new(known.ids.len()))
+		snapshot.cache.total.Store(new(known.ids.Len()))
 		return known, nil
 	}
 	if missing, follows := known.missing(snapshot); follows {
@@ -155,8 +156,8 @@ func (t *idTable) extendTo(ctx context.Context, snapshot *Snapshot, known *store
 }
 
 // readIDs reads the ids of all rows.
-func (s *Snapshot) readIDs(ctx context.Context, charge *memory.Charge) (*idSet, error) {
-	stored := newIDSet()
+func (s *Snapshot) readIDs(ctx context.Context, charge *memory.Charge) (*idset.Set, error) {
+	stored := idset.New()
 	return stored, s.source.with(ctx, func(file File) error {
 		return collectIDs(ctx, file, s, s.vectors(), stored, &growingSets{charge: charge})
 	})
@@ -179,7 +180,7 @@ func (t *idTable) forget() {
 // extend follows a commit of our own that added the given ids. What segments it
 // took away it merged, so that no other id came or went. A table that was not up
 // to date before stays as it is and reads what it needs later.
-func (t *idTable) extend(before, after *Snapshot, added *idSet) {
+func (t *idTable) extend(before, after *Snapshot, added *idset.Set) {
 	_ = t.turn.Take(context.Background())
 	defer t.turn.Give()
 	known, there := t.use()
@@ -190,7 +191,7 @@ func (t *idTable) extend(before, after *Snapshot, added *idSet) {
 		t.kept.Done()
 		return
 	}
-	known.ids.unite(added)
+	known.ids.Unite(added)
 	known.describe(after)
 	if t.kept.Resize(known.bytes()) != nil {
 		t.forget() // there is no memory for more
@@ -200,7 +201,7 @@ func (t *idTable) extend(before, after *Snapshot, added *idSet) {
 }
 
 // replace sets the table after a rewrite whose ids are known, and charged for.
-func (t *idTable) replace(snapshot *Snapshot, stored *idSet, charge *memory.Charge) {
+func (t *idTable) replace(snapshot *Snapshot, stored *idset.Set, charge *memory.Charge) {
 	_ = t.turn.Take(context.Background())
 	defer t.turn.Give()
 	if _, there := t.use(); there {
@@ -211,7 +212,7 @@ func (t *idTable) replace(snapshot *Snapshot, stored *idSet, charge *memory.Char
 }
 
 // collectIDs adds the ids of all rows in the given VEC segments.
-func collectIDs(ctx context.Context, file File, snapshot *Snapshot, entries []segments.DirectoryEntry, stored *idSet, grows *growingSets) error {
+func collectIDs(ctx context.Context, file File, snapshot *Snapshot, entries []segments.DirectoryEntry, stored *idset.Set, grows *growingSets) error {
 	near := nearby(file)
 	ids := make([]uint64, rowsPerRead)
 	for _, entry := range entries {
@@ -227,7 +228,7 @@ func collectIDs(ctx context.Context, file File, snapshot *Snapshot, entries []se
 			if err := reader.ReadIDs(first, part); err != nil {
 				return fmt.Errorf("read ids of the segment at offset %d: %w", entry.Offset, asCorrupt(err))
 			}
-			stored.add(part)
+			stored.Add(part)
 			if err := grows.follow(stored); err != nil {
 				return err
 			}

@@ -89,7 +89,7 @@ func (g *liveSegment) rowOffset(row uint64, dimension int) int64 {
 // the first sortedRows rows that need it. Beyond that a segment is read anew.
 func (l *liveRows) find(ctx context.Context, s *Snapshot, file File, id uint64) (uint64, error) {
 	missing := fmt.Errorf("vector %d: %w", id, ErrNotFound)
-	if s.deleted().contains(id) {
+	if s.deleted().Contains(id) {
 		return 0, missing
 	}
 	for segment := range l.candidates(id) {

@@ -137,7 +137,7 @@ func (s *Snapshot) findLive(ctx context.Context, file File, charge *memory.Charg
 			return nil, err
 		}
 	}
-	l.doubt(s.state.Manifest.TotalVectors, s.deleted().len(), dead)
+	l.doubt(s.state.Manifest.TotalVectors, s.deleted().Len(), dead)
 	for i := range l.segments {
 		l.segments[i].bury(dead[i])
 	}
@@ -156,7 +156,7 @@ func (l *liveRows) bytes() int64 {
 		g := &l.segments[i]
 		total += 4 * int64(len(g.blocks))
 		if g.dead.positions != nil {
-			total += g.dead.positions.bytes()
+			total += g.dead.positions.Bytes()
 		}
 		sortable += g.rows
 	}
@@ -174,7 +174,7 @@ func (l *liveRows) doubt(total, deleted uint64, dead []deadRows) {
 		segment := &l.segments[i]
 		rows += segment.rows
 		if dead[i].positions != nil {
-			buried += dead[i].positions.len()
+			buried += dead[i].positions.Len()
 		}
 		if segment.damage != nil {
 			if newest = i; l.unplaced == nil {
@@ -344,23 +344,23 @@ func (l *liveRows) knows(offset int64) bool {
 
 // bury takes dead rows out of the segment's live ones and counts.
 func (g *liveSegment) bury(dead deadRows) {
-	if dead.positions == nil || dead.positions.len() == 0 {
+	if dead.positions == nil || dead.positions.Len() == 0 {
 		return
 	}
-	g.dead, g.live = dead, g.rows-dead.positions.len()
+	g.dead, g.live = dead, g.rows-dead.positions.Len()
 	g.blocks = make([]uint32, 0, g.rows/liveBlock+1)
-	cursor := startCursor(dead.positions.blocks)
+	cursor := dead.positions.Cursor()
 	live := uint64(0)
 	for first := uint64(0); first < g.rows; first += liveBlock {
 		g.blocks = append(g.blocks, uint32(live))
 		end := min(first+liveBlock, g.rows)
 		live += end - first
-		for cursor.any && cursor.run.first < end {
-			live -= min(cursor.run.last+1, end) - max(cursor.run.first, first)
-			if cursor.run.last >= end {
+		for cursor.Any && cursor.Run.First < end {
+			live -= min(cursor.Run.Last+1, end) - max(cursor.Run.First, first)
+			if cursor.Run.Last >= end {
 				break
 			}
-			cursor.next()
+			cursor.Next()
 		}
 	}
 }
@@ -437,16 +437,16 @@ func (g *liveSegment) locate(n uint64) uint64 {
 	block := sort.Search(len(g.blocks), func(i int) bool { return uint64(g.blocks[i]) > n }) - 1
 	n -= uint64(g.blocks[block])
 	row := uint64(block) * liveBlock
-	cursor := startCursor(g.dead.positions.blocks)
-	for cursor.seek(row); cursor.any; cursor.next() {
-		if cursor.run.first > row {
-			if gap := cursor.run.first - row; n < gap {
+	cursor := g.dead.positions.Cursor()
+	for cursor.Seek(row); cursor.Any; cursor.Next() {
+		if cursor.Run.First > row {
+			if gap := cursor.Run.First - row; n < gap {
 				break
 			} else {
 				n -= gap
 			}
 		}
-		row = cursor.run.last + 1
+		row = cursor.Run.Last + 1
 	}
 	return row + n
 }
@@ -458,12 +458,12 @@ func (g *liveSegment) rank(row uint64) uint64 {
 	}
 	block := row / liveBlock
 	count, at := uint64(g.blocks[block]), block*liveBlock
-	cursor := startCursor(g.dead.positions.blocks)
-	for cursor.seek(at); cursor.any && cursor.run.first < row; cursor.next() {
-		if cursor.run.first > at {
-			count += cursor.run.first - at
+	cursor := g.dead.positions.Cursor()
+	for cursor.Seek(at); cursor.Any && cursor.Run.First < row; cursor.Next() {
+		if cursor.Run.First > at {
+			count += cursor.Run.First - at
 		}
-		at = min(cursor.run.last+1, row)
+		at = min(cursor.Run.Last+1, row)
 	}
 	return count + row - at
 }

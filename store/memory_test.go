@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"testing"
 
+	"rvffs/store/idset"
 	"rvffs/store/memory"
 	"rvffs/store/vecio"
 )
@@ -117,13 +118,13 @@ func TestSetOfIDsKnowsItsSize(t *testing.T) {
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		set := newIDSet()
+		set := idset.New()
 		for i := range 500_000 {
-			set.insert(id(i))
+			set.Insert(id(i))
 		}
 		runtime.GC()
 		runtime.ReadMemStats(&after)
-		took, said := int64(after.HeapAlloc)-int64(before.HeapAlloc), set.bytes()
+		took, said := int64(after.HeapAlloc)-int64(before.HeapAlloc), set.Bytes()
 		if slack := took/5 + 256<<10; said > took+slack || said < took-slack {
 			t.Errorf("%s: %d bytes, it says %d", name, took, said)
 		}

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"rvffs/segments"
+	"rvffs/store/idset"
 	"rvffs/store/memory"
 )
 
@@ -18,13 +19,13 @@ import (
 // the one before. What cannot be read is passed over, and what follows such a gap
 // counts no more.
 type metadata struct {
-	begun      bool   // a snapshot was read
-	generation uint64 // the highest that was read, counted or not
-	next       uint64 // of the delta that would count
-	deltas     int    // since the snapshot
-	size       int64  // bytes of payloads since the snapshot, it included
-	gap        bool   // something since the snapshot does not count
-	ids        *idSet // of the records
+	begun      bool       // a snapshot was read
+	generation uint64     // the highest that was read, counted or not
+	next       uint64     // of the delta that would count
+	deltas     int        // since the snapshot
+	size       int64      // bytes of payloads since the snapshot, it included
+	gap        bool       // something since the snapshot does not count
+	ids        *idset.Set // of the records
 	schema     map[uint16]segments.MetaField
 	content    *metaContent // nil while only ids are asked for
 	shared     int64        // bytes of the payloads whose memory content shares
@@ -45,7 +46,7 @@ func newMetadata(whole bool) *metadata {
 
 func (m *metadata) clear(whole bool) {
 	m.deltas, m.size, m.gap, m.shared = 0, 0, false, 0
-	m.ids, m.schema = newIDSet(), map[uint16]segments.MetaField{}
+	m.ids, m.schema = idset.New(), map[uint16]segments.MetaField{}
 	if whole {
 		m.content = &metaContent{entries: map[string]segments.MetaValue{}, records: map[uint64]segments.MetaMembers{}}
 	}
@@ -70,15 +71,15 @@ func (m *metadata) apply(part *segments.Meta, size int64) {
 		field.Nullable = field.Nullable || m.schema[field.ID].Nullable
 		m.schema[field.ID] = field
 	}
-	gone := newIDSet()
+	gone := idset.New()
 	for _, record := range part.Records {
 		if record.Gone {
-			gone.insert(record.ID)
+			gone.Insert(record.ID)
 		} else {
-			m.ids.insert(record.ID)
+			m.ids.Insert(record.ID)
 		}
 	}
-	m.ids.remove(gone)
+	m.ids.Remove(gone)
 	if m.content != nil {
 		m.content.apply(part)
 		m.shared += size
@@ -94,7 +95,7 @@ const (
 
 // bytes is about how much memory it takes.
 func (m *metadata) bytes() int64 {
-	bytes := m.ids.bytes() + m.shared
+	bytes := m.ids.Bytes() + m.shared
 	if m.content != nil {
 		bytes += metaRecordKept * int64(len(m.content.records))
 	}
@@ -142,7 +143,7 @@ func (c *metaContent) apply(part *segments.Meta) {
 }
 
 // snapshot is a segment that states all metadata but the records of some vectors.
-func (m *metadata) snapshot(without *idSet) *segments.Meta {
+func (m *metadata) snapshot(without *idset.Set) *segments.Meta {
 	whole := &segments.Meta{Snapshot: true, Generation: max(1, m.generation+1)} // behind the last number there is, the first
 	for _, id := range slices.Sorted(maps.Keys(m.schema)) {
 		whole.Schema = append(whole.Schema, m.schema[id])
@@ -151,7 +152,7 @@ func (m *metadata) snapshot(without *idSet) *segments.Meta {
 		whole.Entries = append(whole.Entries, segments.MetaEntry{Key: key, Value: m.content.entries[key]})
 	}
 	for _, id := range slices.Sorted(maps.Keys(m.content.records)) {
-		if without.contains(id) {
+		if without.Contains(id) {
 			continue
 		}
 		whole.Records = append(whole.Records, segments.MetaRecord{ID: id, Members: m.content.records[id]})
@@ -224,28 +225,28 @@ func (s *Snapshot) addMetadata(ctx context.Context, file File, m *metadata, entr
 
 // withoutVector are the ids of records whose vectors are not stored or are deleted.
 // A reader that obeys metadata refuses a file with such records.
-func (m *metadata) withoutVector(ctx context.Context, file File, s *Snapshot, stored, deleted *idSet) (*idSet, error) {
-	live := m.ids.common(stored)
-	live.remove(deleted)
-	without := m.ids.common(m.ids)
-	without.remove(live)
-	if without.len() == 0 {
+func (m *metadata) withoutVector(ctx context.Context, file File, s *Snapshot, stored, deleted *idset.Set) (*idset.Set, error) {
+	live := m.ids.Common(stored)
+	live.Remove(deleted)
+	without := m.ids.Common(m.ids)
+	without.Remove(live)
+	if without.Len() == 0 {
 		return without, nil
 	}
-	gone := without.common(deleted)
+	gone := without.Common(deleted)
 	inherited, err := s.inherited(ctx, file, without)
 	if err != nil {
 		return nil, err
 	}
-	inherited.remove(gone)
-	without.remove(inherited)
+	inherited.Remove(gone)
+	without.Remove(inherited)
 	return without, nil
 }
 
 // inherited are those of ids that a branch may show of its parent's. A membership
 // that nobody can read leaves all of them in doubt.
-func (s *Snapshot) inherited(ctx context.Context, file File, ids *idSet) (*idSet, error) {
-	found := newIDSet()
+func (s *Snapshot) inherited(ctx context.Context, file File, ids *idset.Set) (*idset.Set, error) {
+	found := idset.New()
 	entry, branch := s.lastOf(segments.TypeMembership)
 	if !branch {
 		return found, nil
@@ -264,7 +265,7 @@ func (s *Snapshot) inherited(ctx context.Context, file File, ids *idSet) (*idSet
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range ids.ascending() {
+	for _, id := range ids.Ascending() {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -277,7 +278,7 @@ func (s *Snapshot) inherited(ctx context.Context, file File, ids *idSet) (*idSet
 			set = b[0]&(1<<(id%8)) != 0
 		}
 		if set != header.Exclude {
-			found.insert(id)
+			found.Insert(id)
 		}
 	}
 	return found, nil
@@ -370,17 +371,17 @@ func (w *writer) repairMetadata(ctx context.Context, s *session, d *draft) (*new
 		return nil, err
 	}
 	defer done()
-	if known.ids.len() == 0 && !known.gap {
+	if known.ids.Len() == 0 && !known.gap {
 		return nil, nil
 	}
-	var without *idSet
-	err = w.store.ids.at(ctx, d.base, func(stored *idSet) (err error) {
-		all := stored.common(known.ids)
-		all.unite(d.ids.common(known.ids))
-		without, err = known.withoutVector(ctx, s.file, d.base, all, idSetOf(d.manifest.Deleted))
+	var without *idset.Set
+	err = w.store.ids.at(ctx, d.base, func(stored *idset.Set) (err error) {
+		all := stored.Common(known.ids)
+		all.Unite(d.ids.Common(known.ids))
+		without, err = known.withoutVector(ctx, s.file, d.base, all, idset.Of(d.manifest.Deleted))
 		return err
 	})
-	if err != nil || without.len() == 0 {
+	if err != nil || without.Len() == 0 {
 		return nil, err
 	}
 	part := &segments.Meta{Generation: known.next}
@@ -396,7 +397,7 @@ func (w *writer) repairMetadata(ctx context.Context, s *session, d *draft) (*new
 		}
 		part = whole.snapshot(without)
 	} else {
-		for _, id := range without.ascending() {
+		for _, id := range without.Ascending() {
 			part.Records = append(part.Records, segments.MetaRecord{ID: id, Gone: true})
 		}
 	}
@@ -412,7 +413,7 @@ func (w *writer) repairMetadata(ctx context.Context, s *session, d *draft) (*new
 
 // checkMetadata reports what the META segments say of vectors that are not there,
 // and what of them cannot be read.
-func (v *verifier) checkMetadata(stored *idSet) error {
+func (v *verifier) checkMetadata(stored *idset.Set) error {
 	named := metas(v.snapshot.named())
 	if len(named) == 0 || v.snapshot.Dialect() == segments.DialectWire {
 		return nil
@@ -434,13 +435,13 @@ func (v *verifier) checkMetadata(stored *idSet) error {
 	if known.begun && known.gap {
 		v.find(Damage, last.Offset, "metadata: what follows a gap in its generations does not count")
 	}
-	without, err := known.withoutVector(v.ctx, v.file, v.snapshot, stored, idSetOf(v.snapshot.state.Manifest.Deleted))
+	without, err := known.withoutVector(v.ctx, v.file, v.snapshot, stored, idset.Of(v.snapshot.state.Manifest.Deleted))
 	if err != nil {
 		return err
 	}
-	if without.len() > 0 {
+	if without.Len() > 0 {
 		v.find(Damage, last.Offset, "metadata of %d vectors that are not stored or deleted, the first of them %d: programs that read metadata refuse such a file; the next commit takes the records out",
-			without.len(), without.ascending()[0])
+			without.Len(), without.Ascending()[0])
 	}
 	return nil
 }

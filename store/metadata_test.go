@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/idset"
 	"rvffs/store/memory"
 )
 
@@ -217,7 +218,7 @@ func TestUnreadableMetadata(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			if got := known.ids.ascending(); !slices.Equal(got, c.before) || known.gap != c.gap {
+			if got := known.ids.Ascending(); !slices.Equal(got, c.before) || known.gap != c.gap {
 				t.Errorf("records of %d, gap %v; want %d and %v", got, known.gap, c.before, c.gap)
 			}
 			deleteIDs(t, s, 1)
@@ -355,7 +356,7 @@ func addSegment(t *testing.T, s *Store, small newSegment) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &draft{base: session.base, stamp: 1, ids: newIDSet()}
+	d := &draft{base: session.base, stamp: 1, ids: idset.New()}
 	manifest := *d.base.state.Manifest
 	manifest.Epoch++
 	manifest.Directory = d.base.named()

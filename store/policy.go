@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rvffs/segments"
+	"rvffs/store/idset"
 )
 
 // The published policy of background compaction.
@@ -73,16 +74,16 @@ func (s *Snapshot) deadBytes() (dead, forgotten int64) {
 	}
 	rows := s.rows()
 	total = min(total, rows)
-	wanted := total - min(total, s.deleted().len())
+	wanted := total - min(total, s.deleted().Len())
 	forgotten = int64(rows-wanted) * int64(segments.RowSize(s.Dimension()))
 	return s.Size() - min(max(live-forgotten, 0), s.Size()), forgotten
 }
 
 // deleted are the ids in the deleted list, which a hostile file may state more than
 // once. The set must not be changed.
-func (s *Snapshot) deleted() *idSet {
-	ids, _ := s.cache.deleted.Get(context.Background(), func(context.Context) (*idSet, error) {
-		return idSetOf(s.state.Manifest.Deleted), nil
+func (s *Snapshot) deleted() *idset.Set {
+	ids, _ := s.cache.deleted.Get(context.Background(), func(context.Context) (*idset.Set, error) {
+		return idset.Of(s.state.Manifest.Deleted), nil
 	})
 	return ids
 }

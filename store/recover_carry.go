@@ -54,7 +54,7 @@ func (p *recoveryPlan) carryOut(ctx context.Context, session *session) (epoch ui
 	}
 	epoch, err = w.commit(ctx, session, change{
 		added:   append(appender.extents, others...),
-		deleted: p.delete.ascending(),
+		deleted: p.delete.Ascending(),
 		removes: func(base *Snapshot) (map[int64]bool, error) {
 			if base != p.base {
 				return nil, errSuperseded // what was judged may be wrong by now
@@ -77,7 +77,7 @@ func (p *recoveryPlan) append(ctx context.Context, appender *Appender) error {
 		width := len(rows) / len(ids)
 		kept := 0
 		for i, id := range ids {
-			if p.skip.contains(id) {
+			if p.skip.Contains(id) {
 				continue
 			}
 			ids[kept] = id

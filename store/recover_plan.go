@@ -10,6 +10,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"rvffs/segments"
+	"rvffs/store/idset"
 )
 
 // recoveryPlan is what a recovery of one tail comes to, judged by one state of the
@@ -27,11 +28,11 @@ type recoveryPlan struct {
 	dimension int // of the vectors; 0 while none is known
 
 	named  map[int64]bool // by the manifest that was cut, by places in the store's file; nil: it does not tell
-	gone   *idSet         // ids that the tail says are deleted, of which it has no later vector
-	whole  *idSet         // ids of vectors in whole segments
-	cut    *idSet         // ids of vectors in segments that were cut
-	skip   *idSet         // ids that are not to be brought back
-	delete *idSet         // ids that are to be deleted
+	gone   *idset.Set     // ids that the tail says are deleted, of which it has no later vector
+	whole  *idset.Set     // ids of vectors in whole segments
+	cut    *idset.Set     // ids of vectors in segments that were cut
+	skip   *idset.Set     // ids that are not to be brought back
+	delete *idset.Set     // ids that are to be deleted
 	others []tailPart     // other segments that are to be brought back
 }
 
@@ -58,7 +59,7 @@ const (
 func (s *Store) planRecovery(ctx context.Context, base *Snapshot, tail Tail, options RecoverOptions) (plan *recoveryPlan, err error) {
 	p := &recoveryPlan{
 		Recovery: Recovery{Tail: tail, Doubts: []Doubt{}}, store: s, base: base, options: options,
-		gone: newIDSet(), whole: newIDSet(), cut: newIDSet(), skip: newIDSet(), delete: newIDSet(), copies: map[int64]bool{},
+		gone: idset.New(), whole: idset.New(), cut: idset.New(), skip: idset.New(), delete: idset.New(), copies: map[int64]bool{},
 	}
 	if err := p.open(ctx); err != nil {
 		return nil, err
@@ -130,11 +131,11 @@ func (p *recoveryPlan) findManifest(context.Context) error {
 		for _, entry := range begun.Directory {
 			p.named[entry.Offset] = true
 		}
-		p.gone.add(begun.Deleted)
+		p.gone.Add(begun.Deleted)
 		return nil
 	})
 	if count > 1 {
-		p.named, p.gone = nil, newIDSet()
+		p.named, p.gone = nil, idset.New()
 	}
 	return err
 }
@@ -148,13 +149,13 @@ func (p *recoveryPlan) vectorsOf(part tailPart) bool {
 // collect goes through the tail and gathers ids.
 func (p *recoveryPlan) collect(ctx context.Context) error {
 	deleted := p.gone // by the manifest that was cut, and so for certain
-	p.gone = newIDSet()
-	recent := newIDSet() // ids of vectors since the last manifest
+	p.gone = idset.New()
+	recent := idset.New() // ids of vectors since the last manifest
 	err := p.walk.parts(func(part tailPart) error {
 		switch {
 		case part.Kind == segments.RemnantBytes:
 		case part.Type == segments.TypeManifest:
-			recent = newIDSet()
+			recent = idset.New()
 		case part.isHalf():
 			p.doubt(doubtHalf, remedyDrop, 1)
 		case part.Type == segments.TypeIndex || part.Type == segments.TypeWitness || part.Type == segments.TypeInvalid:
@@ -175,12 +176,12 @@ func (p *recoveryPlan) collect(ctx context.Context) error {
 		}
 		return nil
 	})
-	deleted.remove(p.gone)
-	p.gone.unite(deleted)
+	deleted.Remove(p.gone)
+	p.gone.Unite(deleted)
 	return err
 }
 
-func (p *recoveryPlan) collectVectors(ctx context.Context, part tailPart, recent *idSet) error {
+func (p *recoveryPlan) collectVectors(ctx context.Context, part tailPart, recent *idset.Set) error {
 	if p.dimension == 0 {
 		p.dimension, p.walk.dimension = part.vectors.dimension, part.vectors.dimension
 	}
@@ -203,23 +204,23 @@ func (p *recoveryPlan) collectVectors(ctx context.Context, part tailPart, recent
 		ids = p.cut
 	}
 	return part.vectors.each(ctx, func(some []uint64, _ []byte) error {
-		ids.add(some)
+		ids.Add(some)
 		if !part.vectors.cut {
-			set := idSetOf(some)
-			recent.unite(set)
-			p.gone.remove(set)
+			set := idset.Of(some)
+			recent.Unite(set)
+			p.gone.Remove(set)
 		}
 		return nil
 	})
 }
 
-func (p *recoveryPlan) collectDeletions(part tailPart, recent *idSet) error {
+func (p *recoveryPlan) collectDeletions(part tailPart, recent *idset.Set) error {
 	return p.walk.deletions(part, func(id uint64) {
-		if recent.contains(id) {
+		if recent.Contains(id) {
 			p.doubt(doubtBoth, remedyDrop, 1, id)
 			return
 		}
-		p.gone.insert(id)
+		p.gone.Insert(id)
 	})
 }
 
@@ -337,17 +338,17 @@ func (p *recoveryPlan) judge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.Recovered += p.whole.len() - p.whole.shared(common)
-	fresh := newIDSet() // in segments that were cut, alone
-	fresh.unite(p.cut)
-	fresh.remove(p.whole)
-	fresh.remove(common)
+	p.Recovered += p.whole.Len() - p.whole.Shared(common)
+	fresh := idset.New() // in segments that were cut, alone
+	fresh.Unite(p.cut)
+	fresh.Remove(p.whole)
+	fresh.Remove(common)
 	switch {
-	case fresh.len() == 0:
+	case fresh.Len() == 0:
 	case p.options.Cut:
-		p.Recovered += fresh.len()
+		p.Recovered += fresh.Len()
 	default:
-		p.doubt(doubtCut, remedyCut, fresh.len(), firstOf(fresh)...)
+		p.doubt(doubtCut, remedyCut, fresh.Len(), firstOf(fresh)...)
 	}
 	for _, id := range slices.Sorted(maps.Keys(states)) {
 		p.judgeID(id, states[id])
@@ -356,8 +357,8 @@ func (p *recoveryPlan) judge(ctx context.Context) error {
 }
 
 // firstOf lists the lowest ids of a set.
-func firstOf(set *idSet) []uint64 {
-	ids := set.ascending()
+func firstOf(set *idset.Set) []uint64 {
+	ids := set.Ascending()
 	return ids[:min(len(ids), doubtIDs)]
 }
 
@@ -371,15 +372,15 @@ func (p *recoveryPlan) judgeID(id uint64, s *idState) {
 	if s.inCut && !p.options.Cut && !(s.isNow && s.now == s.lastCut) && !(some && last == s.lastCut) {
 		p.doubt(doubtCut, remedyCut, 1, id)
 	}
-	deleted := p.gone.contains(id) && !(s.inCut && p.options.Cut)
+	deleted := p.gone.Contains(id) && !(s.inCut && p.options.Cut)
 	if deleted || !some || s.isNow && s.now == last || !free {
-		p.skip.insert(id)
+		p.skip.Insert(id)
 	}
 	switch {
 	case deleted && !s.isNow:
 	case deleted && free:
 		p.Deleted++
-		p.delete.insert(id)
+		p.delete.Insert(id)
 	case deleted:
 		p.doubt(doubtUndelete, remedyOverwrite, 1, id)
 	case !some:
@@ -394,31 +395,31 @@ func (p *recoveryPlan) judgeID(id uint64, s *idState) {
 
 // states finds out what the store and the tail have of the ids that both know, or
 // knew when the tail was cut off, and of which the tail says more than one thing.
-func (p *recoveryPlan) states(ctx context.Context) (map[uint64]*idState, *idSet, error) {
-	all := newIDSet()
-	for _, set := range []*idSet{p.whole, p.cut, p.gone} {
-		all.unite(set)
+func (p *recoveryPlan) states(ctx context.Context) (map[uint64]*idState, *idset.Set, error) {
+	all := idset.New()
+	for _, set := range []*idset.Set{p.whole, p.cut, p.gone} {
+		all.Unite(set)
 	}
-	var common *idSet
-	err := p.store.ids.at(ctx, p.base, func(stored *idSet) error {
-		common = all.common(stored)
+	var common *idset.Set
+	err := p.store.ids.at(ctx, p.base, func(stored *idset.Set) error {
+		common = all.Common(stored)
 		return nil
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, both := range []*idSet{p.whole.common(p.cut), p.whole.common(p.gone), p.cut.common(p.gone)} {
-		common.unite(both)
+	for _, both := range []*idset.Set{p.whole.Common(p.cut), p.whole.Common(p.gone), p.cut.Common(p.gone)} {
+		common.Unite(both)
 	}
 	states := map[uint64]*idState{}
-	for _, id := range common.ascending() {
+	for _, id := range common.Ascending() {
 		states[id] = &idState{}
 	}
 	for _, before := range p.info.before {
-		if !all.contains(before.id) {
+		if !all.Contains(before.id) {
 			continue
 		}
-		if common.insert(before.id) {
+		if common.Insert(before.id) {
 			states[before.id] = &idState{}
 		}
 		states[before.id].before, states[before.id].was = before.digest, true

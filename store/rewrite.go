@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rvffs/segments"
+	"rvffs/store/idset"
 	"rvffs/store/memory"
 )
 
@@ -23,7 +24,7 @@ type rewrite struct {
 	target   File
 	out      File // the target, at the pace that is asked for
 	tail     int64
-	ids      *idSet // of all rows in the new file
+	ids      *idset.Set // of all rows in the new file
 	memory   memory.Charge
 	grows    growingSets // with ids
 	vectors  []segments.DirectoryEntry
@@ -35,14 +36,14 @@ type rewrite struct {
 	ids0     uint64                            // of these, how many are taken
 	base     *Snapshot                         // up to where the old file is copied
 	first    *Snapshot                         // where the copying began
-	also     *idSet                            // ids to be left out as if they had been deleted
+	also     *idset.Set                        // ids to be left out as if they had been deleted
 	segment  int                               // vector segments of first
 }
 
-func newRewrite(ctx context.Context, s *Store, session *session, also *idSet, share ioShare) *rewrite {
+func newRewrite(ctx context.Context, s *Store, session *session, also *idset.Set, share ioShare) *rewrite {
 	r := &rewrite{
 		store: s, session: session, memory: s.options.Memory.Charge(), pacer: newPacer(ctx, share), stamp: uint64(time.Now().UnixNano()),
-		ids: newIDSet(), also: also, moved: map[int64]segments.DirectoryEntry{}, gapShift: firstGapShift,
+		ids: idset.New(), also: also, moved: map[int64]segments.DirectoryEntry{}, gapShift: firstGapShift,
 	}
 	r.grows = growingSets{charge: &r.memory, other: rewriteBytes}
 	return r

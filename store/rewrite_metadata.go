@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"rvffs/segments"
+	"rvffs/store/idset"
 )
 
 // finishMetadata states the metadata of the vectors that are left as one snapshot.
@@ -35,7 +36,7 @@ func (r *rewrite) finishMetadata(ctx context.Context, old File, manifest *segmen
 	if !known.begun {
 		return nil
 	}
-	without, err := known.withoutVector(ctx, old, r.base, r.ids, idSetOf(manifest.Deleted))
+	without, err := known.withoutVector(ctx, old, r.base, r.ids, idset.Of(manifest.Deleted))
 	if err != nil {
 		return err
 	}

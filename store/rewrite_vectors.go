@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"rvffs/segments"
+	"rvffs/store/idset"
 )
 
 // errRecurs ends a copy that took every row for the only one of its id.
@@ -21,17 +22,17 @@ var errRecurs = errors.New("an id occurs more than once")
 func (r *rewrite) copyVectors(ctx context.Context, old File) error {
 	entries := r.base.vectors()
 	if r.base.rows() == r.base.state.Manifest.TotalVectors {
-		deleted := idSetOf(r.base.state.Manifest.Deleted)
-		deleted.unite(r.also)
+		deleted := idset.Of(r.base.state.Manifest.Deleted)
+		deleted.Unite(r.also)
 		start := r.tail
-		err := r.copyRows(old, entries, true, func(_ int, _, id uint64) bool { return deleted.contains(id) })
+		err := r.copyRows(old, entries, true, func(_ int, _, id uint64) bool { return deleted.Contains(id) })
 		if !errors.Is(err, errRecurs) {
 			return err
 		}
 		if err := r.target.Truncate(start); err != nil {
 			return err
 		}
-		r.tail, r.vectors, r.ids, r.ids0 = start, nil, newIDSet(), 0
+		r.tail, r.vectors, r.ids, r.ids0 = start, nil, idset.New(), 0
 		r.grows.next = 0
 	}
 	charge := r.base.source.memory.Charge()
@@ -127,12 +128,12 @@ func (c *rowCopier) copy(reader vectorReader, first int, dead func(row, id uint6
 		}
 		live = read[:len(live)+c.rowSize]
 	}
-	known := c.rewrite.ids.len()
-	c.rewrite.ids.add(c.ids)
+	known := c.rewrite.ids.Len()
+	c.rewrite.ids.Add(c.ids)
 	if err := c.grows.follow(c.rewrite.ids); err != nil {
 		return 0, err
 	}
-	if c.once && c.rewrite.ids.len()-known != uint64(len(c.ids)) {
+	if c.once && c.rewrite.ids.Len()-known != uint64(len(c.ids)) {
 		return 0, errRecurs
 	}
 	c.block = c.block[:start+len(live)]

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"rvffs/segments"
+	"rvffs/store/idset"
 	"rvffs/store/memory"
 )
 
@@ -72,14 +73,14 @@ func (s *Snapshot) visitVectors(ctx context.Context, file File, visit func(ids [
 const bytesPerRead = 1 << 20
 
 // deadRows are the positions in one segment of rows that are not live.
-type deadRows struct{ positions *idSet }
+type deadRows struct{ positions *idset.Set }
 
-func (d deadRows) contains(row uint64) bool { return d.positions != nil && d.positions.contains(row) }
+func (d deadRows) contains(row uint64) bool { return d.positions != nil && d.positions.Contains(row) }
 
 // set is that of the positions, which must not be changed.
-func (d deadRows) set() *idSet {
+func (d deadRows) set() *idset.Set {
 	if d.positions == nil {
-		return newIDSet()
+		return idset.New()
 	}
 	return d.positions
 }
@@ -87,9 +88,9 @@ func (d deadRows) set() *idSet {
 // add notes that a row is dead.
 func (d *deadRows) add(row uint64) {
 	if d.positions == nil {
-		d.positions = newIDSet()
+		d.positions = idset.New()
 	}
-	d.positions.insert(row)
+	d.positions.Insert(row)
 }
 
 // squeeze moves the live ones of the rows that begin at position first to the
@@ -115,12 +116,12 @@ func (d deadRows) squeeze(first uint64, ids []uint64, rows []byte, width int) in
 // findSuperseded tells for each segment which rows are replaced by later ones,
 // deleted, or in also. It reads ids only, last segment first. What damaged makes of
 // an error is its own; ids that it lets pass unread replace nothing.
-func (s *Snapshot) findSuperseded(ctx context.Context, file File, entries []segments.DirectoryEntry, also *idSet, charge *memory.Charge, damaged func(error) error) ([]deadRows, error) {
+func (s *Snapshot) findSuperseded(ctx context.Context, file File, entries []segments.DirectoryEntry, also *idset.Set, charge *memory.Charge, damaged func(error) error) ([]deadRows, error) {
 	near := nearby(file)
 	dead := make([]deadRows, len(entries))
-	seen := idSetOf(s.state.Manifest.Deleted)
+	seen := idset.Of(s.state.Manifest.Deleted)
 	if also != nil {
-		seen.unite(also)
+		seen.Unite(also)
 	}
 	ids := make([]uint64, rowsPerRead)
 	grows := growingSets{charge: charge, other: charge.Held()}
@@ -146,7 +147,7 @@ func (s *Snapshot) findSuperseded(ctx context.Context, file File, entries []segm
 				continue
 			}
 			for row := len(part) - 1; row >= 0; row-- {
-				if seen.insert(part[row]) {
+				if seen.Insert(part[row]) {
 					continue
 				}
 				dead[i].add(uint64(first + row))
@@ -155,7 +156,7 @@ func (s *Snapshot) findSuperseded(ctx context.Context, file File, entries []segm
 				return nil, err
 			}
 		}
-		grows.other += dead[i].set().bytes()
+		grows.other += dead[i].set().Bytes()
 	}
 	return dead, nil
 }

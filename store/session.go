@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rvffs/segments"
+	"rvffs/store/idset"
 )
 
 // writer is a store's way to change its file. At most one session exists at a
@@ -350,7 +351,7 @@ func (w *writer) knowIDs(ctx context.Context, s *session) error {
 	if known {
 		return nil
 	}
-	return w.store.ids.atNewest(ctx, func() *Snapshot { return w.baseOf(s) }, func(base *Snapshot, stored *idSet) error {
+	return w.store.ids.atNewest(ctx, func() *Snapshot { return w.baseOf(s) }, func(base *Snapshot, stored *idset.Set) error {
 		inherited, branch, err := base.highestInherited(ctx)
 		if err != nil {
 			return err
@@ -367,7 +368,7 @@ func (w *writer) knowIDs(ctx context.Context, s *session) error {
 		if branch {
 			s.useID(inherited)
 		}
-		if highest, any := stored.highest(); any {
+		if highest, any := stored.Highest(); any {
 			s.useID(highest)
 		}
 		s.idsKnown = true

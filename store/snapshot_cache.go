@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"rvffs/lineage"
+	"rvffs/store/idset"
 	"rvffs/store/memory"
 	"rvffs/store/shared"
 )
@@ -21,7 +22,7 @@ type snapshotCache struct {
 	ebpf        shared.Once[*ViewTree]
 	wasm        shared.Once[*ViewTree]
 	dashboard   shared.Once[*ViewTree]
-	frozen      shared.Once[bool]   // a branch that must not change
-	deleted     shared.Once[*idSet] // ids in the deleted list
+	frozen      shared.Once[bool]       // a branch that must not change
+	deleted     shared.Once[*idset.Set] // ids in the deleted list
 	live        memory.Cached[*liveRows]
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"rvffs/segments"
+	"rvffs/store/idset"
 )
 
 // Status is what is known about a store at one moment.
@@ -72,7 +73,7 @@ func (s *Store) statusOf(ctx context.Context, snapshot *Snapshot) (Status, error
 		// What can be known is told all the same: the manifest's word.
 		damage = err.Error()
 		total = min(snapshot.state.Manifest.TotalVectors, snapshot.rows())
-		deleted = min(total, snapshot.deleted().len())
+		deleted = min(total, snapshot.deleted().Len())
 		err = nil
 	}
 	if err != nil {
@@ -118,9 +119,9 @@ func (s *Store) statusOf(ctx context.Context, snapshot *Snapshot) (Status, error
 
 // count gives the number of distinct ids stored, and of those that are deleted.
 func (s *Store) count(ctx context.Context, snapshot *Snapshot) (total, deleted uint64, err error) {
-	err = s.ids.at(ctx, snapshot, func(stored *idSet) error {
-		total = stored.len()
-		deleted = snapshot.deleted().shared(stored)
+	err = s.ids.at(ctx, snapshot, func(stored *idset.Set) error {
+		total = stored.Len()
+		deleted = snapshot.deleted().Shared(stored)
 		return nil
 	})
 	return total, deleted, err

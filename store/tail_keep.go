@@ -13,6 +13,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"rvffs/segments"
+	"rvffs/store/idset"
 	"rvffs/store/memory"
 )
 
@@ -194,8 +195,8 @@ func (c *comparer) Write(p []byte) (int, error) {
 // tailIDs gathers the ids of a tail and notes the highest. Of segments that copied says
 // are copies it notes the places. The set is nil when there is not enough memory for
 // it.
-func tailIDs(ctx context.Context, walk tailWalk, info *tailInfo, copied func(tailVectors) (bool, error), charge *memory.Charge) (*idSet, error) {
-	ids, grows := newIDSet(), growingSets{charge: charge, other: charge.Held()}
+func tailIDs(ctx context.Context, walk tailWalk, info *tailInfo, copied func(tailVectors) (bool, error), charge *memory.Charge) (*idset.Set, error) {
+	ids, grows := idset.New(), growingSets{charge: charge, other: charge.Held()}
 	take := func(some ...uint64) {
 		highest := slices.Max(some)
 		if info.HighestID == nil || highest > *info.HighestID {
@@ -204,7 +205,7 @@ func tailIDs(ctx context.Context, walk tailWalk, info *tailInfo, copied func(tai
 		if ids == nil {
 			return
 		}
-		if ids.add(some); grows.follow(ids) != nil {
+		if ids.Add(some); grows.follow(ids) != nil {
 			ids = nil
 		}
 	}
@@ -227,7 +228,7 @@ func tailIDs(ctx context.Context, walk tailWalk, info *tailInfo, copied func(tai
 		case p.Type == segments.TypeManifest && ids != nil:
 			begun, complete, err := walk.cutManifest(p)
 			if complete {
-				ids.add(begun.Deleted)
+				ids.Add(begun.Deleted)
 			}
 			return err
 		}
@@ -262,12 +263,12 @@ func (w *writer) compare(ctx context.Context, file File, base *Snapshot, info *t
 	if ids == nil {
 		return nil
 	}
-	var common *idSet
-	err = w.store.ids.at(ctx, base, func(stored *idSet) error {
-		common = ids.common(stored)
+	var common *idset.Set
+	err = w.store.ids.at(ctx, base, func(stored *idset.Set) error {
+		common = ids.Common(stored)
 		return nil
 	})
-	if err == nil && common.len() <= maxBefore {
+	if err == nil && common.Len() <= maxBefore {
 		info.before, err = base.digests(ctx, file, common)
 		info.Before = len(info.before)
 	}
@@ -282,11 +283,11 @@ func (w *writer) compare(ctx context.Context, file File, base *Snapshot, info *t
 const compareBytes = 3*mergeLimit + maxBefore*64
 
 // digests gives the digests of the live vectors with one of these ids, in order of id.
-func (s *Snapshot) digests(ctx context.Context, file File, ids *idSet) ([]idDigest, error) {
-	if ids.len() == 0 {
+func (s *Snapshot) digests(ctx context.Context, file File, ids *idset.Set) ([]idDigest, error) {
+	if ids.Len() == 0 {
 		return nil, nil
 	}
-	deleted := idSetOf(s.state.Manifest.Deleted)
+	deleted := idset.Of(s.state.Manifest.Deleted)
 	newest := map[uint64]uint64{}
 	part, row := make([]uint64, rowsPerRead), make([]byte, segments.RowSize(s.Dimension())-8)
 	for _, entry := range s.vectors() {
@@ -301,7 +302,7 @@ func (s *Snapshot) digests(ctx context.Context, file File, ids *idSet) ([]idDige
 			part := part[:min(len(part), reader.Count()-first)]
 			err := reader.ReadIDs(first, part)
 			for i := 0; err == nil && i < len(part); i++ {
-				if ids.contains(part[i]) && !deleted.contains(part[i]) {
+				if ids.Contains(part[i]) && !deleted.Contains(part[i]) {
 					err = reader.ReadRows(first+i, part[i:i+1], row)
 					newest[part[i]] = xxh3.Hash(row)
 				}

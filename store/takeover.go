@@ -7,6 +7,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/idset"
 )
 
 // takeOver lets the writers wait, brings the new file up to the last commit,
@@ -157,17 +158,17 @@ func (r *rewrite) finish(ctx context.Context, old File) (*segments.State, lineag
 	}
 	manifest := *r.base.state.Manifest
 	manifest.Epoch++
-	manifest.TotalVectors = r.ids.len()
+	manifest.TotalVectors = r.ids.Len()
 	manifest.Directory = r.vectors
 	manifest.Deleted = nil
 	for _, id := range r.base.state.Manifest.Deleted {
-		if r.ids.contains(id) {
+		if r.ids.Contains(id) {
 			manifest.Deleted = append(manifest.Deleted, id) // deleted while the rewrite was under way
 		}
 	}
-	gone := idSetOf(r.first.state.Manifest.Deleted)
-	gone.unite(idSetOf(r.base.state.Manifest.Deleted))
-	gone.unite(r.also)
+	gone := idset.Of(r.first.state.Manifest.Deleted)
+	gone.Unite(idset.Of(r.base.state.Manifest.Deleted))
+	gone.Unite(r.also)
 	members, err := r.base.withoutInherited(old, gone)
 	if err != nil {
 		return nil, previous, err

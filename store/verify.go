@@ -9,6 +9,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/idset"
 	"rvffs/store/memory"
 )
 
@@ -222,7 +223,7 @@ func (v *verifier) checkOldManifests() error {
 // checkIDs reads the ids of all rows and compares their number and the deleted
 // ones with the manifest. Where vectors are damaged there is nothing to compare.
 func (v *verifier) checkIDs() error {
-	stored, whole := newIDSet(), true
+	stored, whole := idset.New(), true
 	charge := v.snapshot.source.memory.Charge()
 	defer charge.Free()
 	grows := growingSets{charge: &charge}
@@ -249,17 +250,17 @@ func (v *verifier) checkIDs() error {
 			v.damaged(entry, "%v", err)
 		}
 	}
-	v.TotalStored = stored.len()
+	v.TotalStored = stored.Len()
 	if !whole {
 		return nil
 	}
 	manifest := v.snapshot.state.Manifest
-	if manifest.TotalVectors != stored.len() {
-		v.find(Note, v.snapshot.state.Segment.Offset, "the manifest counts %d vectors, %d are stored", manifest.TotalVectors, stored.len())
+	if manifest.TotalVectors != stored.Len() {
+		v.find(Note, v.snapshot.state.Segment.Offset, "the manifest counts %d vectors, %d are stored", manifest.TotalVectors, stored.Len())
 	}
 	missing := 0
 	for _, id := range manifest.Deleted {
-		if !stored.contains(id) {
+		if !stored.Contains(id) {
 			missing++
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"weak"
 
+	"rvffs/store/idset"
 	"rvffs/store/vecio"
 )
 
@@ -213,28 +214,28 @@ type liveRuns struct {
 	segment *liveSegment
 	row     uint64 // the first of the run that is left
 	length  uint64 // 0 at the segment's end
-	dead    runCursor
+	dead    idset.Cursor
 }
 
 // newLiveRuns begins with the first live row from row on.
 func newLiveRuns(segment *liveSegment, row uint64) liveRuns {
 	r := liveRuns{segment: segment}
 	if segment.dead.positions != nil {
-		r.dead = startCursor(segment.dead.positions.blocks)
+		r.dead = segment.dead.positions.Cursor()
 	}
 	r.begin(row)
 	return r
 }
 
 func (r *liveRuns) begin(row uint64) {
-	r.dead.seek(row)
-	if r.dead.any && r.dead.run.first <= row {
-		row = r.dead.run.last + 1
-		r.dead.next()
+	r.dead.Seek(row)
+	if r.dead.Any && r.dead.Run.First <= row {
+		row = r.dead.Run.Last + 1
+		r.dead.Next()
 	}
 	end := r.segment.rows
-	if r.dead.any {
-		end = r.dead.run.first
+	if r.dead.Any {
+		end = r.dead.Run.First
 	}
 	r.row, r.length = row, end-row
 }

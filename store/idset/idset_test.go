@@ -1,4 +1,4 @@
-package store
+package idset
 
 import (
 	"encoding/binary"
@@ -49,21 +49,21 @@ func scattered(i uint64) uint64 {
 	return i ^ i>>31
 }
 
-// modelSet is what an idSet has to be like.
+// modelSet is what an set has to be like.
 type modelSet map[uint64]struct{}
 
 func (m modelSet) sorted() []uint64 { return slices.Sorted(maps.Keys(m)) }
 
 // check compares the set with the model and looks after what its methods rely on.
-func (s *idSet) check(model modelSet) error {
+func (s *Set) check(model modelSet) error {
 	want := model.sorted()
-	if got := s.ascending(); !slices.Equal(got, want) {
+	if got := s.Ascending(); !slices.Equal(got, want) {
 		return fmt.Errorf("%d ids that should be %d", len(got), len(want))
 	}
-	if s.len() != uint64(len(want)) {
-		return fmt.Errorf("len is %d and should be %d", s.len(), len(want))
+	if s.Len() != uint64(len(want)) {
+		return fmt.Errorf("len is %d and should be %d", s.Len(), len(want))
 	}
-	highest, any := s.highest()
+	highest, any := s.Highest()
 	if any != (len(want) > 0) || any && highest != want[len(want)-1] {
 		return fmt.Errorf("highest is %d (%v)", highest, any)
 	}
@@ -74,14 +74,14 @@ func (s *idSet) check(model modelSet) error {
 		if len(block.records) != int(block.runs)*block.stride()+recordSlack {
 			return fmt.Errorf("block %d of %d runs has %d bytes", at, block.runs, len(block.records))
 		}
-		if block.bound > block.run(0).first {
+		if block.bound > block.run(0).First {
 			return fmt.Errorf("block %d begins below its bound", at)
 		}
 		if at > 0 && s.blocks[at-1].last() >= block.bound {
 			return fmt.Errorf("block %d ends in the next one", at-1)
 		}
 		for i := 1; i < int(block.runs); i++ {
-			if block.run(i).first-1 <= block.run(i-1).last {
+			if block.run(i).First-1 <= block.run(i-1).Last {
 				return fmt.Errorf("block %d: run %d touches the next", at, i-1)
 			}
 		}
@@ -97,7 +97,7 @@ func TestIDSetLikeMap(t *testing.T) {
 			seed := rand.Uint64()
 			t.Logf("seed %d", seed)
 			random := rand.New(rand.NewPCG(seed, uint64(index)))
-			sets := [2]*idSet{newIDSet(), newIDSet()}
+			sets := [2]*Set{New(), New()}
 			models := [2]modelSet{{}, {}}
 			made := random.Uint64N(count)
 			next := func() uint64 {
@@ -115,10 +115,10 @@ func TestIDSetLikeMap(t *testing.T) {
 					for range random.Uint64N(500) {
 						id := next()
 						_, known := model[id]
-						if set.contains(id) != known {
+						if set.Contains(id) != known {
 							t.Fatalf("step %d: contains(%d) is %v", step, id, !known)
 						}
-						if set.insert(id) == known {
+						if set.Insert(id) == known {
 							t.Fatalf("step %d: insert(%d) is %v", step, id, known)
 						}
 						model[id] = struct{}{}
@@ -129,36 +129,36 @@ func TestIDSetLikeMap(t *testing.T) {
 						ids[i] = next()
 						model[ids[i]] = struct{}{}
 					}
-					set.add(ids)
+					set.Add(ids)
 				case action < 15:
 					first, length := next(), random.Uint64N(1<<random.Uint64N(11))
 					if length > 0 {
 						first = min(first, math.MaxUint64-(length-1))
 					}
-					set.addRun(first, length)
+					set.AddRun(first, length)
 					for i := range length {
 						model[first+i] = struct{}{}
 					}
 				case action < 17:
-					set.unite(sets[1-which])
+					set.Unite(sets[1-which])
 					maps.Copy(model, models[1-which])
 				default:
-					gone := newIDSet()
+					gone := New()
 					for range 1 << random.IntN(11) {
 						id, length := next(), uint64(1)<<random.IntN(6)
 						id = min(id, math.MaxUint64-length)
-						gone.addRun(id, length)
+						gone.AddRun(id, length)
 						for i := range length {
 							delete(model, id+i)
 						}
 					}
 					if action == 19 && random.IntN(3) == 0 {
-						gone.unite(sets[1-which])
+						gone.Unite(sets[1-which])
 						for id := range models[1-which] {
 							delete(model, id)
 						}
 					}
-					set.remove(gone)
+					set.Remove(gone)
 				}
 				if random.IntN(12) > 0 {
 					continue // a look at everything takes far longer than a step
@@ -174,7 +174,7 @@ func TestIDSetLikeMap(t *testing.T) {
 						shared++
 					}
 				}
-				if a, b := sets[0].shared(sets[1]), sets[1].shared(sets[0]); a != shared || b != shared {
+				if a, b := sets[0].Shared(sets[1]), sets[1].Shared(sets[0]); a != shared || b != shared {
 					t.Fatalf("step %d: shared is %d and %d and should be %d", step, a, b, shared)
 				}
 			}
@@ -183,12 +183,12 @@ func TestIDSetLikeMap(t *testing.T) {
 }
 
 func TestIDSetWithItself(t *testing.T) {
-	set := idSetOf([]uint64{0, 1, 2, 100, math.MaxUint64})
-	set.unite(set)
-	if set.len() != 5 || set.shared(set) != 5 {
-		t.Errorf("united with itself: %d ids, %d shared", set.len(), set.shared(set))
+	set := Of([]uint64{0, 1, 2, 100, math.MaxUint64})
+	set.Unite(set)
+	if set.Len() != 5 || set.Shared(set) != 5 {
+		t.Errorf("united with itself: %d ids, %d shared", set.Len(), set.Shared(set))
 	}
-	set.remove(set)
+	set.Remove(set)
 	if err := set.check(modelSet{}); err != nil {
 		t.Error(err)
 	}
@@ -196,39 +196,39 @@ func TestIDSetWithItself(t *testing.T) {
 
 // TestIDSetLongRuns: runs that no list of ids could hold.
 func TestIDSetLongRuns(t *testing.T) {
-	set := newIDSet()
-	set.addRun(1, math.MaxUint64)
-	if set.len() != math.MaxUint64 || set.contains(0) || !set.contains(1<<63) || !set.contains(math.MaxUint64) {
-		t.Errorf("all but 0: %d ids", set.len())
+	set := New()
+	set.AddRun(1, math.MaxUint64)
+	if set.Len() != math.MaxUint64 || set.Contains(0) || !set.Contains(1<<63) || !set.Contains(math.MaxUint64) {
+		t.Errorf("all but 0: %d ids", set.Len())
 	}
-	half := newIDSet()
-	half.addRun(1<<63, 1<<63)
-	if shared := set.shared(half); shared != 1<<63 {
+	half := New()
+	half.AddRun(1<<63, 1<<63)
+	if shared := set.Shared(half); shared != 1<<63 {
 		t.Errorf("%d shared", shared)
 	}
-	set.remove(half)
-	if highest, _ := set.highest(); set.len() != 1<<63-1 || highest != 1<<63-1 {
-		t.Errorf("lower half: %d ids up to %d", set.len(), highest)
+	set.Remove(half)
+	if highest, _ := set.Highest(); set.Len() != 1<<63-1 || highest != 1<<63-1 {
+		t.Errorf("lower half: %d ids up to %d", set.Len(), highest)
 	}
-	set.unite(half)
-	if set.len() != math.MaxUint64 || set.insert(1<<40) || !set.insert(0) {
-		t.Errorf("all but 0 again: %d ids", set.len())
+	set.Unite(half)
+	if set.Len() != math.MaxUint64 || set.Insert(1<<40) || !set.Insert(0) {
+		t.Errorf("all but 0 again: %d ids", set.Len())
 	}
 }
 
 // TestIDSetUniteLeavesOther: later changes of one set must not show in another.
 func TestIDSetUniteLeavesOther(t *testing.T) {
-	a, b := newIDSet(), newIDSet()
+	a, b := New(), New()
 	modelA, modelB := modelSet{}, modelSet{}
 	for i := range uint64(5000) {
-		b.insert(10 * i)
+		b.Insert(10 * i)
 		modelA[10*i], modelB[10*i] = struct{}{}, struct{}{}
 	}
-	a.unite(b)
+	a.Unite(b)
 	for i := range uint64(5000) {
-		a.insert(10*i + 1)
+		a.Insert(10*i + 1)
 		modelA[10*i+1] = struct{}{}
-		b.insert(10*i + 2)
+		b.Insert(10*i + 2)
 		modelB[10*i+2] = struct{}{}
 	}
 	if err := a.check(modelA); err != nil {
@@ -257,29 +257,29 @@ func TestIDSetMemory(t *testing.T) {
 		}
 		for _, way := range []struct {
 			name string
-			fill func() *idSet
+			fill func() *Set
 		}{
-			{"insert", func() *idSet {
-				set := newIDSet()
+			{"insert", func() *Set {
+				set := New()
 				for _, id := range ids {
-					set.insert(id)
+					set.Insert(id)
 				}
 				return set
 			}},
-			{"add and unite", func() *idSet {
-				set, other := newIDSet(), newIDSet()
-				for part := range slices.Chunk(ids, rowsPerRead) {
-					set.add(part)
+			{"add and unite", func() *Set {
+				set, other := New(), New()
+				for part := range slices.Chunk(ids, 4096) {
+					set.Add(part)
 					set, other = other, set
 				}
-				set.unite(other)
+				set.Unite(other)
 				return set
 			}},
 		} {
 			before := heapInUse()
 			set := way.fill()
-			bytes := float64(heapInUse()-before) / float64(set.len())
-			t.Logf("%-42s %-13s %9d ids  %6.3f bytes an id", order.name, way.name, set.len(), bytes)
+			bytes := float64(heapInUse()-before) / float64(set.Len())
+			t.Logf("%-42s %-13s %9d ids  %6.3f bytes an id", order.name, way.name, set.Len(), bytes)
 			if bytes > order.bytes {
 				t.Errorf("%s, %s: %.3f bytes an id, more than %.3f", order.name, way.name, bytes, order.bytes)
 			}
@@ -308,7 +308,7 @@ func FuzzIDSet(f *testing.F) {
 		f.Add(input)
 	}
 	f.Fuzz(func(t *testing.T, input []byte) {
-		sets := [2]*idSet{newIDSet(), newIDSet()}
+		sets := [2]*Set{New(), New()}
 		models := [2]modelSet{{}, {}}
 		for ; len(input) >= 9; input = input[9:] {
 			id := binary.LittleEndian.Uint64(input[1:])
@@ -317,22 +317,22 @@ func FuzzIDSet(f *testing.F) {
 			other, otherModel := sets[1-which], models[1-which]
 			switch action := input[0] >> 1; {
 			case action < 4:
-				set.unite(other)
+				set.Unite(other)
 				maps.Copy(model, otherModel)
 			case action < 8:
-				set.remove(other)
+				set.Remove(other)
 				for id := range otherModel {
 					delete(model, id)
 				}
 			case action < 24:
 				length := min(uint64(action)*8, math.MaxUint64-id)
-				set.addRun(id, length)
+				set.AddRun(id, length)
 				for i := range length {
 					model[id+i] = struct{}{}
 				}
 			default:
 				_, known := model[id]
-				if set.contains(id) != known || set.insert(id) == known {
+				if set.Contains(id) != known || set.Insert(id) == known {
 					t.Fatalf("id %d should be known: %v", id, known)
 				}
 				model[id] = struct{}{}
@@ -349,7 +349,7 @@ func FuzzIDSet(f *testing.F) {
 				shared++
 			}
 		}
-		if got := sets[0].shared(sets[1]); got != shared {
+		if got := sets[0].Shared(sets[1]); got != shared {
 			t.Fatalf("shared is %d and should be %d", got, shared)
 		}
 	})
@@ -368,26 +368,26 @@ func BenchmarkIDSet(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(times), "ns/id")
 			b.ReportMetric(0, "ns/op")
 		}
-		set := newIDSet()
+		set := New()
 		b.Run(order.name+"/insert", func(b *testing.B) {
 			for b.Loop() {
-				set = newIDSet()
+				set = New()
 				for _, id := range ids {
-					set.insert(id)
+					set.Insert(id)
 				}
 			}
 			perID(b, count)
 			b.StopTimer()
 			with := heapInUse()
-			length := set.len()
+			length := set.Len()
 			set = nil
 			b.ReportMetric(float64(with-heapInUse())/float64(length), "B/id")
 		})
 		b.Run(order.name+"/add", func(b *testing.B) {
 			for b.Loop() {
-				set = newIDSet()
-				for part := range slices.Chunk(ids, rowsPerRead) {
-					set.add(part)
+				set = New()
+				for part := range slices.Chunk(ids, 4096) {
+					set.Add(part)
 				}
 			}
 			perID(b, count)
@@ -396,17 +396,17 @@ func BenchmarkIDSet(b *testing.B) {
 			continue
 		}
 		b.Run(order.name+"/unite", func(b *testing.B) {
-			left, right := newIDSet(), newIDSet()
+			left, right := New(), New()
 			for part := range slices.Chunk(ids, 1000) {
-				left.add(part)
+				left.Add(part)
 				left, right = right, left
 			}
 			for b.Loop() {
 				b.StopTimer()
-				united := newIDSet()
-				united.unite(left)
+				united := New()
+				united.Unite(left)
 				b.StartTimer()
-				united.unite(right)
+				united.Unite(right)
 			}
 			perID(b, count)
 		})
@@ -415,7 +415,7 @@ func BenchmarkIDSet(b *testing.B) {
 			found := 0
 			for b.Loop() {
 				for _, id := range ids {
-					if set.contains(id) {
+					if set.Contains(id) {
 						found++
 					}
 				}

@@ -1,6 +1,6 @@
 //go:build race
 
-package store
+package idset
 
 // raceEnabled tells that the tests watch for data races.
 const raceEnabled = true

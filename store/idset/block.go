@@ -1,4 +1,4 @@
-package store
+package idset
 
 import (
 	"encoding/binary"
@@ -6,16 +6,16 @@ import (
 	"slices"
 )
 
-// idRun is the ids from first to last.
-type idRun struct{ first, last uint64 }
+// Run is the ids from first to last.
+type Run struct{ First, Last uint64 }
 
 // appendRun appends a run that starts no lower than the last of runs, and makes
 // one run of the two if they touch.
-func appendRun(runs []idRun, run idRun) []idRun {
+func appendRun(runs []Run, run Run) []Run {
 	if n := len(runs); n > 0 {
-		last := &runs[n-1].last
-		if run.first <= *last || run.first-1 == *last {
-			*last = max(*last, run.last)
+		last := &runs[n-1].Last
+		if run.First <= *last || run.First-1 == *last {
+			*last = max(*last, run.Last)
 			return runs
 		}
 	}
@@ -28,11 +28,11 @@ func appendRun(runs []idRun, run idRun) []idRun {
 // out memory.
 const blockRuns = 488
 
-// idBlock holds ascending runs of ids as records of one width, which can be
+// block holds ascending runs of ids as records of one width, which can be
 // searched and moved as they are: where the run starts, as the distance from
 // base, and how many ids follow the first, both little-endian in as many bytes as
 // the largest needs.
-type idBlock struct {
+type block struct {
 	base        uint64
 	records     []byte
 	runs        uint16
@@ -46,13 +46,13 @@ const recordSlack = 8
 
 // encodeBlock makes a block of at least one run. What the width of the starts can
 // express beyond the runs at hand lies above them, or below.
-func encodeBlock(runs []idRun, roomBelow bool) *idBlock {
-	first, last := runs[0].first, runs[len(runs)-1].first
+func encodeBlock(runs []Run, roomBelow bool) *block {
+	first, last := runs[0].First, runs[len(runs)-1].First
 	var longest uint64
 	for _, run := range runs {
-		longest = max(longest, run.last-run.first)
+		longest = max(longest, run.Last-run.First)
 	}
-	b := &idBlock{base: first, runs: uint16(len(runs)), startWidth: max(1, byteWidth(last-first)), lengthWidth: byteWidth(longest)}
+	b := &block{base: first, runs: uint16(len(runs)), startWidth: max(1, byteWidth(last-first)), lengthWidth: byteWidth(longest)}
 	if roomBelow {
 		b.base = last - min(last, widthMask(b.startWidth))
 	}
@@ -63,20 +63,20 @@ func encodeBlock(runs []idRun, roomBelow bool) *idBlock {
 	return b
 }
 
-func byteWidth(n uint64) uint8       { return uint8((bits.Len64(n) + 7) / 8) }
-func widthMask(width uint8) uint64   { return ^uint64(0) >> (64 - 8*width) }
-func (b *idBlock) stride() int       { return int(b.startWidth) + int(b.lengthWidth) }
-func (b *idBlock) last() uint64      { return b.run(int(b.runs) - 1).last }
-func (b *idBlock) word(i int) uint64 { return binary.LittleEndian.Uint64(b.records[i:]) }
+func byteWidth(n uint64) uint8     { return uint8((bits.Len64(n) + 7) / 8) }
+func widthMask(width uint8) uint64 { return ^uint64(0) >> (64 - 8*width) }
+func (b *block) stride() int       { return int(b.startWidth) + int(b.lengthWidth) }
+func (b *block) last() uint64      { return b.run(int(b.runs) - 1).Last }
+func (b *block) word(i int) uint64 { return binary.LittleEndian.Uint64(b.records[i:]) }
 
-func (b *idBlock) run(i int) idRun {
+func (b *block) run(i int) Run {
 	at := i * b.stride()
 	first := b.base + b.word(at)&widthMask(b.startWidth)
-	return idRun{first, first + b.word(at+int(b.startWidth))&widthMask(b.lengthWidth)}
+	return Run{first, first + b.word(at+int(b.startWidth))&widthMask(b.lengthWidth)}
 }
 
 // find is the number of runs that start at id or below.
-func (b *idBlock) find(id uint64) int {
+func (b *block) find(id uint64) int {
 	if id < b.base {
 		return 0
 	}
@@ -96,37 +96,37 @@ func (b *idBlock) find(id uint64) int {
 }
 
 // fits says whether the widths can express the run.
-func (b *idBlock) fits(run idRun) bool {
-	return run.first >= b.base && run.first-b.base <= widthMask(b.startWidth) && run.last-run.first <= widthMask(b.lengthWidth)
+func (b *block) fits(run Run) bool {
+	return run.First >= b.base && run.First-b.base <= widthMask(b.startWidth) && run.Last-run.First <= widthMask(b.lengthWidth)
 }
 
 // set makes a run that fits the one with index i.
-func (b *idBlock) set(i int, run idRun) {
+func (b *block) set(i int, run Run) {
 	at := i * b.stride()
-	b.setWord(at, b.startWidth, run.first-b.base)
-	b.setWord(at+int(b.startWidth), b.lengthWidth, run.last-run.first)
+	b.setWord(at, b.startWidth, run.First-b.base)
+	b.setWord(at+int(b.startWidth), b.lengthWidth, run.Last-run.First)
 }
 
 // setWord writes the low bytes of value and leaves those behind them as they are.
-func (b *idBlock) setWord(at int, width uint8, value uint64) {
+func (b *block) setWord(at int, width uint8, value uint64) {
 	mask := widthMask(width)
 	binary.LittleEndian.PutUint64(b.records[at:], b.word(at)&^mask|value)
 }
 
 // put adds an id that no run has, and that begun runs start below. It says false
 // and does nothing when that takes other widths or one more run in a full block.
-func (b *idBlock) put(id uint64, begun int) bool {
+func (b *block) put(id uint64, begun int) bool {
 	count := int(b.runs)
-	run := idRun{id, id}
+	run := Run{id, id}
 	var before, after bool
 	if begun > 0 {
-		if previous := b.run(begun - 1); previous.last+1 == id {
-			before, run.first = true, previous.first
+		if previous := b.run(begun - 1); previous.Last+1 == id {
+			before, run.First = true, previous.First
 		}
 	}
 	if begun < count {
-		if next := b.run(begun); next.first-1 == id {
-			after, run.last = true, next.last
+		if next := b.run(begun); next.First-1 == id {
+			after, run.Last = true, next.Last
 		}
 	}
 	if !b.fits(run) {
@@ -150,7 +150,7 @@ func (b *idBlock) put(id uint64, begun int) bool {
 }
 
 // open makes room for one more run at index i.
-func (b *idBlock) open(i int) {
+func (b *block) open(i int) {
 	stride := b.stride()
 	length := len(b.records)
 	if cap(b.records) < length+stride {
@@ -164,7 +164,7 @@ func (b *idBlock) open(i int) {
 }
 
 // close takes the run with index i out.
-func (b *idBlock) close(i int) {
+func (b *block) close(i int) {
 	b.records = slices.Delete(b.records, i*b.stride(), (i+1)*b.stride())
 	b.runs--
 	if 2*len(b.records) < cap(b.records) {

@@ -1,29 +1,33 @@
-package store
+package idset
 
 import "slices"
 
-// runCursor goes through the runs of blocks in ascending order.
-type runCursor struct {
+// Cursor goes through the runs of a set in ascending order.
+type Cursor struct {
 	blocks  []placedBlock // the one at hand and all behind it
 	index   int           // of the run in its block
-	run     idRun
-	any     bool // there is a run
-	forgets bool // blocks that are done with, so that their memory is free
+	Run     Run           // the one at hand
+	Any     bool          // there is one
+	forgets bool          // blocks that are done with, so that their memory is free
 }
 
-func startCursor(blocks []placedBlock) runCursor {
-	c := runCursor{blocks: blocks}
+// Cursor begins at the first run. The set must not change while it is used.
+func (s *Set) Cursor() Cursor { return startCursor(s.blocks) }
+
+func startCursor(blocks []placedBlock) Cursor {
+	c := Cursor{blocks: blocks}
 	c.load()
 	return c
 }
 
-func (c *runCursor) load() {
-	if c.any = len(c.blocks) > 0; c.any {
-		c.run = c.blocks[0].run(c.index)
+func (c *Cursor) load() {
+	if c.Any = len(c.blocks) > 0; c.Any {
+		c.Run = c.blocks[0].run(c.index)
 	}
 }
 
-func (c *runCursor) next() {
+// Next goes on to the next run.
+func (c *Cursor) Next() {
 	c.index++
 	if c.index < int(c.blocks[0].runs) {
 		c.load()
@@ -32,23 +36,23 @@ func (c *runCursor) next() {
 	c.nextBlock()
 }
 
-func (c *runCursor) nextBlock() {
+func (c *Cursor) nextBlock() {
 	if c.forgets {
-		c.blocks[0].idBlock = nil
+		c.blocks[0].block = nil
 	}
 	c.blocks, c.index = c.blocks[1:], 0
 	c.load()
 }
 
-// seek goes on to the first run that ends at id or above.
-func (c *runCursor) seek(id uint64) {
+// Seek goes on to the first run that ends at id or above.
+func (c *Cursor) Seek(id uint64) {
 	for range 8 { // mostly it is near
-		if !c.any || c.run.last >= id {
+		if !c.Any || c.Run.Last >= id {
 			return
 		}
-		c.next()
+		c.Next()
 	}
-	if !c.any {
+	if !c.Any {
 		return
 	}
 	if at := searchBlocks(c.blocks, id); at > 0 {
@@ -56,18 +60,18 @@ func (c *runCursor) seek(id uint64) {
 	}
 	c.index = max(c.index, c.blocks[0].find(id)-1)
 	c.load()
-	if c.run.last < id {
-		c.next()
+	if c.Run.Last < id {
+		c.Next()
 	}
 }
 
 // blockMaker makes blocks of runs that come in ascending order.
 type blockMaker struct {
 	blocks []placedBlock
-	runs   []idRun // of no block yet
+	runs   []Run // of no block yet
 }
 
-func (m *blockMaker) add(run idRun) {
+func (m *blockMaker) add(run Run) {
 	m.runs = appendRun(m.runs, run)
 	if len(m.runs) == 2*blockRuns {
 		m.make(blockRuns)
@@ -79,13 +83,13 @@ func (m *blockMaker) make(count int) {
 	if count == 0 {
 		return
 	}
-	m.blocks = append(m.blocks, placedBlock{m.runs[0].first, encodeBlock(m.runs[:count], false)})
+	m.blocks = append(m.blocks, placedBlock{m.runs[0].First, encodeBlock(m.runs[:count], false)})
 	m.runs = slices.Delete(m.runs, 0, count)
 }
 
 // isBelow says whether all ids so far are lower.
 func (m *blockMaker) isBelow(id uint64) bool {
-	return len(m.runs) == 0 || m.runs[len(m.runs)-1].last < id
+	return len(m.runs) == 0 || m.runs[len(m.runs)-1].Last < id
 }
 
 // take adds a block as it is, unless that would leave one that is hardly filled.
@@ -116,17 +120,17 @@ func uniteBlocks(mine, theirs []placedBlock) []placedBlock {
 	var made blockMaker
 	a, b := startCursor(mine), startCursor(theirs)
 	a.forgets = true
-	for a.any || b.any {
+	for a.Any || b.Any {
 		switch {
-		case a.any && a.index == 0 && made.isBelow(a.run.first) && (!b.any || a.blocks[0].last() < b.run.first):
+		case a.Any && a.index == 0 && made.isBelow(a.Run.First) && (!b.Any || a.blocks[0].last() < b.Run.First):
 			made.take(a.blocks[0])
 			a.nextBlock()
-		case !b.any || a.any && a.run.first <= b.run.first:
-			made.add(a.run)
-			a.next()
+		case !b.Any || a.Any && a.Run.First <= b.Run.First:
+			made.add(a.Run)
+			a.Next()
 		default:
-			made.add(b.run)
-			b.next()
+			made.add(b.Run)
+			b.Next()
 		}
 	}
 	made.makeAll()
@@ -139,27 +143,27 @@ func removeBlocks(mine, theirs []placedBlock) []placedBlock {
 	var made blockMaker
 	a, b := startCursor(mine), startCursor(theirs)
 	a.forgets = true
-	for a.any {
-		b.seek(a.run.first)
-		if a.index == 0 && (!b.any || a.blocks[0].last() < b.run.first) {
+	for a.Any {
+		b.Seek(a.Run.First)
+		if a.index == 0 && (!b.Any || a.blocks[0].last() < b.Run.First) {
 			made.take(a.blocks[0])
 			a.nextBlock()
 			continue
 		}
-		rest, some := a.run, true
-		for some && b.any && b.run.first <= rest.last {
-			if b.run.first > rest.first {
-				made.add(idRun{rest.first, b.run.first - 1})
+		rest, some := a.Run, true
+		for some && b.Any && b.Run.First <= rest.Last {
+			if b.Run.First > rest.First {
+				made.add(Run{rest.First, b.Run.First - 1})
 			}
-			if some = b.run.last < rest.last; some {
-				rest.first = b.run.last + 1
-				b.next()
+			if some = b.Run.Last < rest.Last; some {
+				rest.First = b.Run.Last + 1
+				b.Next()
 			}
 		}
 		if some {
 			made.add(rest)
 		}
-		a.next()
+		a.Next()
 	}
 	made.makeAll()
 	return made.blocks

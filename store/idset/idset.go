@@ -1,17 +1,17 @@
-package store
+package idset
 
 import (
 	"iter"
 	"slices"
 )
 
-// idSet is a set of vector ids in memory that no choice of ids can blow up: some
-// bytes for a run of consecutive ids, however long, and at most about eight for an
+// Set is a set of vector ids in memory that no choice of ids can blow up: some
+// Bytes for a run of consecutive ids, however long, and at most about eight for an
 // id that stands alone.
 //
 // The ids lie in blocks. Each block has a stretch of the ids for itself, and the
 // stretches follow one another.
-type idSet struct {
+type Set struct {
 	blocks []placedBlock
 	count  uint64
 }
@@ -20,57 +20,59 @@ type idSet struct {
 // of the blocks before it are.
 type placedBlock struct {
 	bound uint64
-	*idBlock
+	*block
 }
 
-func newIDSet() *idSet { return &idSet{} }
+// New is an empty set.
+func New() *Set { return &Set{} }
 
-func idSetOf(ids []uint64) *idSet {
-	set := newIDSet()
-	set.add(ids)
+// Of is the set of these ids.
+func Of(ids []uint64) *Set {
+	set := New()
+	set.Add(ids)
 	return set
 }
 
-func (s *idSet) add(ids []uint64) {
+func (s *Set) Add(ids []uint64) {
 	for len(ids) > 0 {
 		count := 1
 		for count < len(ids) && ids[count] == ids[count-1]+1 && ids[count] != 0 {
 			count++
 		}
-		s.addRun(ids[0], uint64(count))
+		s.AddRun(ids[0], uint64(count))
 		ids = ids[count:]
 	}
 }
 
-// addRun adds count ids from first upward.
-func (s *idSet) addRun(first, count uint64) {
+// AddRun adds count ids from first upward.
+func (s *Set) AddRun(first, count uint64) {
 	if count <= insertsPerMerge {
 		for i := range count {
-			s.insert(first + i)
+			s.Insert(first + i)
 		}
 		return
 	}
-	run := idRun{first, first + (count - 1)}
-	s.unite(&idSet{blocks: []placedBlock{{first, encodeBlock([]idRun{run}, false)}}, count: count})
+	run := Run{first, first + (count - 1)}
+	s.Unite(&Set{blocks: []placedBlock{{first, encodeBlock([]Run{run}, false)}}, count: count})
 }
 
 // insertsPerMerge is the number of ids whose insertion, one by one, costs about as
 // much as making a block anew.
 const insertsPerMerge = 16
 
-func (s *idSet) contains(id uint64) bool {
+func (s *Set) Contains(id uint64) bool {
 	if len(s.blocks) == 0 {
 		return false
 	}
 	block := s.blocks[searchBlocks(s.blocks, id)]
 	begun := block.find(id)
-	return begun > 0 && block.run(begun-1).last >= id
+	return begun > 0 && block.run(begun-1).Last >= id
 }
 
-func (s *idSet) len() uint64 { return s.count }
+func (s *Set) Len() uint64 { return s.count }
 
-// bytes is about how much memory the set takes.
-func (s *idSet) bytes() int64 {
+// Bytes is about how much memory the set takes.
+func (s *Set) Bytes() int64 {
 	const block = 64 // and what leads to it, without its records
 	total := int64(cap(s.blocks)) * 16
 	for _, b := range s.blocks {
@@ -79,60 +81,60 @@ func (s *idSet) bytes() int64 {
 	return total
 }
 
-// highest is the largest id; false for an empty set.
-func (s *idSet) highest() (uint64, bool) {
+// Highest is the largest id; false for an empty set.
+func (s *Set) Highest() (uint64, bool) {
 	if len(s.blocks) == 0 {
 		return 0, false
 	}
 	return s.blocks[len(s.blocks)-1].last(), true
 }
 
-// unite adds all ids of other.
-func (s *idSet) unite(other *idSet) {
+// Unite adds all ids of other.
+func (s *Set) Unite(other *Set) {
 	if s == other || len(other.blocks) == 0 {
 		return
 	}
 	from, to := s.around(other)
 	if other.count <= insertsPerMerge*uint64(to-from) {
-		for theirs := startCursor(other.blocks); theirs.any; theirs.next() {
-			for id := theirs.run.first; ; id++ {
-				s.insert(id)
-				if id == theirs.run.last {
+		for theirs := startCursor(other.blocks); theirs.Any; theirs.Next() {
+			for id := theirs.Run.First; ; id++ {
+				s.Insert(id)
+				if id == theirs.Run.Last {
 					break
 				}
 			}
 		}
 		return
 	}
-	s.count += other.count - s.shared(other)
+	s.count += other.count - s.Shared(other)
 	s.blocks = slices.Replace(s.blocks, from, to, uniteBlocks(s.blocks[from:to], other.blocks)...)
 }
 
-// remove takes all ids of other out.
-func (s *idSet) remove(other *idSet) {
+// Remove takes all ids of other out.
+func (s *Set) Remove(other *Set) {
 	if s == other {
-		*s = idSet{}
+		*s = Set{}
 		return
 	}
 	if len(other.blocks) == 0 {
 		return
 	}
 	from, to := s.around(other)
-	s.count -= s.shared(other)
+	s.count -= s.Shared(other)
 	s.blocks = slices.Replace(s.blocks, from, to, removeBlocks(s.blocks[from:to], other.blocks)...)
 }
 
 // around tells which blocks the ids of other fall into.
-func (s *idSet) around(other *idSet) (from, to int) {
+func (s *Set) around(other *Set) (from, to int) {
 	if len(s.blocks) == 0 {
 		return 0, 0
 	}
-	highest, _ := other.highest()
-	return searchBlocks(s.blocks, other.blocks[0].run(0).first), searchBlocks(s.blocks, highest) + 1
+	highest, _ := other.Highest()
+	return searchBlocks(s.blocks, other.blocks[0].run(0).First), searchBlocks(s.blocks, highest) + 1
 }
 
-// shared is the number of ids in both sets.
-func (s *idSet) shared(other *idSet) uint64 {
+// Shared is the number of ids in both sets.
+func (s *Set) Shared(other *Set) uint64 {
 	var count uint64
 	for first, last := range s.overlaps(other) {
 		count += last - first + 1
@@ -140,48 +142,48 @@ func (s *idSet) shared(other *idSet) uint64 {
 	return count
 }
 
-// common is the set of the ids that are in both sets.
-func (s *idSet) common(other *idSet) *idSet {
-	both := newIDSet()
+// Common is the set of the ids that are in both sets.
+func (s *Set) Common(other *Set) *Set {
+	both := New()
 	for first, last := range s.overlaps(other) {
-		both.addRun(first, last-first+1)
+		both.AddRun(first, last-first+1)
 	}
 	return both
 }
 
 // overlaps gives first and last id of each run of ids that are in both sets, in
-// ascending order.
-func (s *idSet) overlaps(other *idSet) iter.Seq2[uint64, uint64] {
+// Ascending order.
+func (s *Set) overlaps(other *Set) iter.Seq2[uint64, uint64] {
 	return func(yield func(first, last uint64) bool) {
 		a, b := startCursor(s.blocks), startCursor(other.blocks)
-		for a.any && b.any {
-			first, last := max(a.run.first, b.run.first), min(a.run.last, b.run.last)
+		for a.Any && b.Any {
+			first, last := max(a.Run.First, b.Run.First), min(a.Run.Last, b.Run.Last)
 			switch {
-			case a.run.last < first:
-				a.seek(first)
+			case a.Run.Last < first:
+				a.Seek(first)
 				continue
-			case b.run.last < first:
-				b.seek(first)
+			case b.Run.Last < first:
+				b.Seek(first)
 				continue
 			case !yield(first, last):
 				return
 			}
-			if a.run.last == last {
-				a.next()
+			if a.Run.Last == last {
+				a.Next()
 			} else {
-				b.next()
+				b.Next()
 			}
 		}
 	}
 }
 
-// ascending lists the ids.
-func (s *idSet) ascending() []uint64 {
+// Ascending lists the ids.
+func (s *Set) Ascending() []uint64 {
 	ids := make([]uint64, 0, s.count)
-	for c := startCursor(s.blocks); c.any; c.next() {
-		for id := c.run.first; ; id++ {
+	for c := startCursor(s.blocks); c.Any; c.Next() {
+		for id := c.Run.First; ; id++ {
 			ids = append(ids, id)
-			if id == c.run.last {
+			if id == c.Run.Last {
 				break
 			}
 		}
@@ -189,17 +191,17 @@ func (s *idSet) ascending() []uint64 {
 	return ids
 }
 
-// insert adds one id and says whether it is new.
-func (s *idSet) insert(id uint64) bool {
+// Insert adds one id and says whether it is new.
+func (s *Set) Insert(id uint64) bool {
 	if len(s.blocks) == 0 {
-		s.blocks = []placedBlock{{id, encodeBlock([]idRun{{id, id}}, false)}}
+		s.blocks = []placedBlock{{id, encodeBlock([]Run{{id, id}}, false)}}
 		s.count = 1
 		return true
 	}
 	at := searchBlocks(s.blocks, id)
 	place := &s.blocks[at]
 	begun := place.find(id)
-	if begun > 0 && place.run(begun-1).last >= id {
+	if begun > 0 && place.run(begun-1).Last >= id {
 		return false
 	}
 	s.count++
@@ -212,14 +214,14 @@ func (s *idSet) insert(id uint64) bool {
 
 // remake encodes a block anew with one more id, which begun of its runs start
 // below, or as two blocks when it is full.
-func (s *idSet) remake(at int, id uint64, begun int) {
+func (s *Set) remake(at int, id uint64, begun int) {
 	old := s.blocks[at]
-	var buffer [blockRuns + 1]idRun
+	var buffer [blockRuns + 1]Run
 	runs := buffer[:0]
 	for i := range begun {
 		runs = append(runs, old.run(i))
 	}
-	runs = appendRun(runs, idRun{id, id})
+	runs = appendRun(runs, Run{id, id})
 	for i := begun; i < int(old.runs); i++ {
 		runs = appendRun(runs, old.run(i))
 	}
@@ -234,9 +236,9 @@ func (s *idSet) remake(at int, id uint64, begun int) {
 			cut /= 2
 		}
 	}
-	s.blocks[at].idBlock = encodeBlock(runs[:cut], begun == 0)
+	s.blocks[at].block = encodeBlock(runs[:cut], begun == 0)
 	if cut < len(runs) {
-		s.blocks = slices.Insert(s.blocks, at+1, placedBlock{runs[cut].first, encodeBlock(runs[cut:], false)})
+		s.blocks = slices.Insert(s.blocks, at+1, placedBlock{runs[cut].First, encodeBlock(runs[cut:], false)})
 	}
 }
 
