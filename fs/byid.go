@@ -34,7 +34,7 @@ const byIDPath = vectorsName + "/" + byIDName
 var vectorSuffixes = map[string]vecio.FileFormat{".json": vecio.FileJSONL, ".f32": vecio.FileF32}
 
 func (t *tree) lookupByID(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := &byIDNode{unlisted: unlisted{directory{t.storeFolder(s)}}, store: s}
+	child := &byIDNode{unlisted: unlisted{fixedFolder{t.storeFolder(s)}}, store: s}
 	return t.lookupSnapshotFolder(ctx, parent, child, s, byIDPath, out)
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
-	"rvffs/store"
+	"rvffs/store/volume/directory"
 )
 
 // caller is who sent a request. The zero value is one that cannot be seen from
@@ -95,12 +95,12 @@ func threadOf(ctx context.Context) uint32 {
 
 // identify says for whom a request is made: the user and the group that count for
 // files, and the supplementary groups once they are asked for.
-func identify(ctx context.Context) store.Caller {
+func identify(ctx context.Context) directory.Caller {
 	sender, known := fuse.FromContext(ctx)
 	if !known {
-		return store.Caller{} // nobody's request
+		return directory.Caller{} // nobody's request
 	}
-	asks := store.Caller{UID: sender.Uid, GID: sender.Gid}
+	asks := directory.Caller{UID: sender.Uid, GID: sender.Gid}
 	if !asks.Trusted() {
 		asks.Groups = sync.OnceValue(func() []uint32 { return groupsOf(sender) })
 	}

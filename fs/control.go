@@ -22,7 +22,7 @@ const (
 
 // controlNode is the folder about the mount itself.
 type controlNode struct {
-	directory
+	fixedFolder
 	root *catalog.Folder
 }
 
@@ -33,7 +33,7 @@ var (
 )
 
 func (t *tree) lookupControl(ctx context.Context, parent *nodefs.Inode, root *catalog.Folder, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := &controlNode{directory: directory{node{tree: t, list: ofFolder(root), rights: only(readable | executable)}}, root: root}
+	child := &controlNode{fixedFolder: fixedFolder{node{tree: t, list: ofFolder(root), rights: only(readable | executable)}}, root: root}
 	described, errno := child.facts()
 	if errno != 0 {
 		return nil, errno

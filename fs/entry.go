@@ -10,8 +10,8 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
-	"rvffs/store"
 	"rvffs/store/catalog"
+	"rvffs/store/volume/directory"
 )
 
 // lookupEntry answers a lookup with what the catalog found under a name.
@@ -25,7 +25,7 @@ func (t *tree) lookupEntry(ctx context.Context, parent *nodefs.Inode, entry cata
 	)
 	switch entry.Kind {
 	case catalog.KindStore:
-		node := &storeNode{directory: directory{t.storeFolder(entry.Store)}, store: entry.Store}
+		node := &storeNode{fixedFolder: fixedFolder{t.storeFolder(entry.Store)}, store: entry.Store}
 		described, errno = node.facts()
 		child, identity.Ino = node, entry.Store.Number()
 		if entry.Aside {
@@ -42,7 +42,7 @@ func (t *tree) lookupEntry(ctx context.Context, parent *nodefs.Inode, entry cata
 		// above the one that is locked already.
 		timeout = 0
 	default:
-		node := &folderNode{directory: directory{folderBase(t, entry.Folder)}, folder: entry.Folder}
+		node := &folderNode{fixedFolder: fixedFolder{folderBase(t, entry.Folder)}, folder: entry.Folder}
 		described, errno = node.facts()
 		child, identity.Ino = node, entry.Folder.Number()
 	}
@@ -140,7 +140,7 @@ func setAttributes(ctx context.Context, target attributed, in *fuse.SetAttrIn) e
 // a time of that value.
 func timeOf(given time.Time, now uint32) time.Time {
 	if now != 0 {
-		return store.Now
+		return directory.Now
 	}
 	return given
 }

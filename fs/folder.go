@@ -7,13 +7,13 @@ import (
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 
-	"rvffs/store"
 	"rvffs/store/catalog"
+	"rvffs/store/volume/directory"
 )
 
 // folderNode is a plain folder of the backing directory; the root is one too.
 type folderNode struct {
-	directory
+	fixedFolder
 	folder *catalog.Folder
 }
 
@@ -68,7 +68,7 @@ func (n *folderNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut
 
 // OpendirHandle lists the folder.
 func (n *folderNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
-	if err := n.folder.Allow(ctx, store.Read); err != nil {
+	if err := n.folder.Allow(ctx, directory.Read); err != nil {
 		return nil, 0, n.tree.folderErrno(n.name(), "list", err)
 	}
 	handle, errno := n.tree.openListing(ctx, n.EmbeddedInode(), func(ctx context.Context) ([]fuse.DirEntry, syscall.Errno) {

@@ -12,6 +12,7 @@ import (
 	"rvffs/store"
 	"rvffs/store/catalog"
 	"rvffs/store/memory"
+	"rvffs/store/volume/directory"
 )
 
 // liveNode is a text about the present moment. A text that has changed by the next
@@ -33,9 +34,9 @@ var (
 // owner is what a text belongs to.
 type owner interface {
 	Attributes() (catalog.Attributes, error)
-	Allow(ctx context.Context, want store.Permission) error
+	Allow(ctx context.Context, want directory.Permission) error
 	// list is its access control list; key tells it apart from others.
-	list() (store.AccessList, error)
+	list() (directory.AccessList, error)
 	key() []byte
 	// failed logs a failure with it and gives its error number.
 	failed(t *tree, operation string, err error) syscall.Errno
@@ -55,14 +56,14 @@ func (o fileOwner) Attributes() (catalog.Attributes, error) {
 	return backing, err
 }
 
-func (o fileOwner) Allow(ctx context.Context, want store.Permission) error {
+func (o fileOwner) Allow(ctx context.Context, want directory.Permission) error {
 	if o.state.origin == (store.Origin{}) {
 		return o.store.Allow(ctx, want)
 	}
 	return o.store.AllowOf(ctx, want, o.state.origin)
 }
 
-func (o fileOwner) list() (store.AccessList, error) { return o.store.AccessList(o.state.origin) }
+func (o fileOwner) list() (directory.AccessList, error) { return o.store.AccessList(o.state.origin) }
 
 func (o fileOwner) key() []byte {
 	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, o.state.file.Device), o.state.file.Inode)
@@ -75,7 +76,7 @@ func (o fileOwner) failed(t *tree, operation string, err error) syscall.Errno {
 // folderOwner is a plain folder.
 type folderOwner struct{ *catalog.Folder }
 
-func (o folderOwner) list() (store.AccessList, error) { return o.AccessList(false) }
+func (o folderOwner) list() (directory.AccessList, error) { return o.AccessList(false) }
 
 func (o folderOwner) key() []byte { return nil }
 
@@ -134,7 +135,7 @@ func (n *liveNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, u
 	if flags&syscall.O_ACCMODE != syscall.O_RDONLY {
 		return nil, 0, n.tree.refusal()
 	}
-	if err := n.owner.Allow(ctx, store.Read); err != nil {
+	if err := n.owner.Allow(ctx, directory.Read); err != nil {
 		return nil, 0, n.owner.failed(n.tree, "open", err)
 	}
 	return nil, fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH, 0

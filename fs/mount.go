@@ -80,7 +80,7 @@ func Mount(c *catalog.Catalog, mountPoint string, o Options) (*Server, error) {
 	}
 	c.Observe(t.expiry.committed)
 	c.ObserveDamage(t.damaged)
-	root := &folderNode{directory: directory{folderBase(t, c.Root())}, folder: c.Root()}
+	root := &folderNode{fixedFolder: fixedFolder{folderBase(t, c.Root())}, folder: c.Root()}
 	server, err := mountPatiently(mountPoint, root, o.settings(root))
 	if err != nil {
 		return nil, fmt.Errorf("mount %s: %w", mountPoint, errors.New(strings.TrimSpace(err.Error())))

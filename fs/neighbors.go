@@ -32,7 +32,7 @@ var (
 )
 
 func lookupNeighbors(ctx context.Context, parent *storeNode, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := &neighborsNode{unlisted: unlisted{directory{parent.tree.storeFolder(parent.store)}}, store: parent.store}
+	child := &neighborsNode{unlisted: unlisted{fixedFolder{parent.tree.storeFolder(parent.store)}}, store: parent.store}
 	return child.tree.lookupSnapshotFolder(ctx, parent.EmbeddedInode(), child, child.store, neighborsName, out)
 }
 

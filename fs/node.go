@@ -10,6 +10,7 @@ import (
 
 	"rvffs/store"
 	"rvffs/store/catalog"
+	"rvffs/store/volume/directory"
 )
 
 // node is what every node has: a place in the tree, and answers to the
@@ -22,14 +23,14 @@ type node struct {
 }
 
 // accessList finds the access control list of what is behind a node.
-type accessList func() (store.AccessList, error)
+type accessList func() (directory.AccessList, error)
 
 func ofStore(s *catalog.Store) accessList {
-	return func() (store.AccessList, error) { return s.AccessList(store.Origin{}) }
+	return func() (directory.AccessList, error) { return s.AccessList(store.Origin{}) }
 }
 
 func ofFolder(f *catalog.Folder) accessList {
-	return func() (store.AccessList, error) { return f.AccessList(false) }
+	return func() (directory.AccessList, error) { return f.AccessList(false) }
 }
 
 // storeFolder is what all nodes have, for a folder that stands for a store's file.

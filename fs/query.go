@@ -13,6 +13,7 @@ import (
 	"rvffs/store"
 	"rvffs/store/catalog"
 	"rvffs/store/memory"
+	"rvffs/store/volume/directory"
 )
 
 const queryName = "query"
@@ -77,7 +78,7 @@ func (n *queryNode) Setattr(ctx context.Context, handle nodefs.FileHandle, in *f
 
 // Open begins a conversation of its own.
 func (n *queryNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
-	if _, err := n.store.AllowNewest(ctx, store.Read); err != nil {
+	if _, err := n.store.AllowNewest(ctx, directory.Read); err != nil {
 		return nil, 0, n.tree.errno(n.store.Path(), "open "+queryName, err)
 	}
 	handle := &queryHandle{

@@ -12,6 +12,7 @@ import (
 	"rvffs/store"
 	"rvffs/store/catalog"
 	"rvffs/store/vecio"
+	"rvffs/store/volume/directory"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 
 // storeNode is the folder of a store.
 type storeNode struct {
-	directory
+	fixedFolder
 	store *catalog.Store
 }
 
@@ -226,7 +227,7 @@ func (n *storeNode) lookupText(ctx context.Context, name string, content []byte,
 
 // OpendirHandle lists the store's own names and the stores derived from it.
 func (n *storeNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
-	if err := n.store.Allow(ctx, store.Read); err != nil {
+	if err := n.store.Allow(ctx, directory.Read); err != nil {
 		return nil, 0, n.tree.errno(n.store.Path(), "list", err)
 	}
 	handle, errno := n.tree.openListing(ctx, n.EmbeddedInode(), func(ctx context.Context) ([]fuse.DirEntry, syscall.Errno) {
@@ -289,7 +290,7 @@ func (n *storeNode) Getxattr(ctx context.Context, name string, buffer []byte) (u
 	if !strings.HasPrefix(name, attributePrefix) {
 		return n.node.Getxattr(ctx, name, buffer)
 	}
-	if err := n.store.Allow(ctx, store.Read); err != nil {
+	if err := n.store.Allow(ctx, directory.Read); err != nil {
 		return 0, n.tree.errno(n.store.Path(), "read an attribute", err)
 	}
 	value, known := n.store.Xattr(ctx, name)

@@ -11,7 +11,7 @@ import (
 // unlisted is a directory whose names can be opened and are not listed, for there
 // may be millions of them.
 type unlisted struct {
-	directory
+	fixedFolder
 }
 
 var _ nodefs.NodeOpendirHandler = (*unlisted)(nil)

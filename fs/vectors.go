@@ -21,7 +21,7 @@ const (
 // vectorsNode is the folder whose files show all live vectors. What they hold is
 // looked at when one of them is looked up, not when the folder is.
 type vectorsNode struct {
-	directory
+	fixedFolder
 	store *catalog.Store
 }
 
@@ -33,7 +33,7 @@ var (
 
 // lookupVectors answers a lookup of a store's folder of vectors.
 func lookupVectors(ctx context.Context, parent *storeNode, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := &vectorsNode{directory: directory{parent.tree.storeFolder(parent.store)}, store: parent.store}
+	child := &vectorsNode{fixedFolder: fixedFolder{parent.tree.storeFolder(parent.store)}, store: parent.store}
 	return child.tree.lookupSnapshotFolder(ctx, parent.EmbeddedInode(), child, child.store, vectorsName, out)
 }
 

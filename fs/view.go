@@ -13,6 +13,8 @@ import (
 
 	"rvffs/store"
 	"rvffs/store/catalog"
+	"rvffs/store/volume"
+	"rvffs/store/volume/directory"
 )
 
 // viewNode is a read-only file over one view of one snapshot. Its bytes never
@@ -31,16 +33,16 @@ type viewNode struct {
 
 // viewNode is what all nodes have, for one that shows a state of a store.
 func (t *tree) viewNode(s *catalog.Store, state viewState, mask os.FileMode) node {
-	return node{tree: t, list: func() (store.AccessList, error) { return s.AccessList(state.origin) }, rights: only(mask)}
+	return node{tree: t, list: func() (directory.AccessList, error) { return s.AccessList(state.origin) }, rights: only(mask)}
 }
 
 // viewState is the state of a store that a view shows.
 type viewState struct {
 	generation uint64 // tells it apart from others
 	modified   time.Time
-	origin     store.Origin   // the file that holds it
-	file       store.FileInfo // the same, as it was when it was opened
-	private    bool           // not everybody is shown the same
+	origin     store.Origin    // the file that holds it
+	file       volume.FileInfo // the same, as it was when it was opened
+	private    bool            // not everybody is shown the same
 }
 
 // stateOf is the state that a snapshot is.
@@ -108,7 +110,7 @@ func (n *viewNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, u
 	if flags&syscall.O_ACCMODE != syscall.O_RDONLY {
 		return nil, 0, n.tree.refusal()
 	}
-	if err := n.store.AllowOf(ctx, store.Read, n.state.origin); err != nil {
+	if err := n.store.AllowOf(ctx, directory.Read, n.state.origin); err != nil {
 		return nil, 0, n.tree.errno(n.store.Path(), "open "+n.path, err)
 	}
 	if checked, hashed := n.view.(store.CheckedView); hashed && n.tree.strictHashes {

@@ -16,7 +16,7 @@ import (
 // viewFolderNode is a folder of views below a store: segments/, kernel/, ebpf/.
 // The folder stays, and what it lists is that of the newest snapshot.
 type viewFolderNode struct {
-	directory
+	fixedFolder
 	store *catalog.Store
 	views viewFolder
 	path  string   // below the store's folder
@@ -39,7 +39,7 @@ var (
 
 // lookupViewFolder answers a lookup of path, a folder of views below that of s.
 func (t *tree) lookupViewFolder(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path string, below []string, views viewFolder, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := &viewFolderNode{directory: directory{t.storeFolder(s)}, store: s, path: path, below: below, views: views}
+	child := &viewFolderNode{fixedFolder: fixedFolder{t.storeFolder(s)}, store: s, path: path, below: below, views: views}
 	return t.lookupSnapshotFolder(ctx, parent, child, s, path, out)
 }
 

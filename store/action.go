@@ -6,6 +6,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // action is what a commit adds to the store's audit chain.
@@ -51,7 +52,7 @@ func (a action) segment(epoch uint32, stamp uint64, previous *lineage.Hash) newS
 // lastWitness is the hash of the newest entry of the audit chain, named or not,
 // for there must be one chain only; zero when there is no entry. Entries stand
 // behind those that they follow, so that the newest named one is where to begin.
-func (s *Snapshot) lastWitness(file File) (lineage.Hash, error) {
+func (s *Snapshot) lastWitness(file volume.File) (lineage.Hash, error) {
 	if known := s.cache.lastWitness.Load(); known != nil {
 		return *known, nil
 	}
@@ -86,12 +87,12 @@ func (s *Snapshot) lastWitness(file File) (lineage.Hash, error) {
 }
 
 // readPayload reads a small payload whole.
-func readPayload(file File, s *Snapshot, entry segments.DirectoryEntry) ([]byte, error) {
+func readPayload(file volume.File, s *Snapshot, entry segments.DirectoryEntry) ([]byte, error) {
 	return readSegment(file, s, entry, maxSmallPayload)
 }
 
 // readSegment reads a payload of at most so many bytes whole.
-func readSegment(file File, s *Snapshot, entry segments.DirectoryEntry, limit uint64) ([]byte, error) {
+func readSegment(file volume.File, s *Snapshot, entry segments.DirectoryEntry, limit uint64) ([]byte, error) {
 	segment, err := s.readHeader(file, entry)
 	if err != nil {
 		return nil, err

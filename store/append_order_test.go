@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"rvffs/store/vecio"
+	volumes "rvffs/store/volume/memory"
 )
 
 // TestStoresAppendedToOthersBringTheirState pours the bytes of stores into other ones:
@@ -26,7 +27,7 @@ func TestStoresAppendedToOthersBringTheirState(t *testing.T) {
 	for round := range rounds {
 		seed := numberFrom(t, "RVFFS_SEED", first+uint64(round))
 		random := rand.New(rand.NewPCG(seed, 9))
-		files := &waitingFiles{FileSystem: newMemoryFiles()}
+		files := &waitingFiles{FileSystem: volumes.New()}
 		s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 		if err != nil {
 			t.Fatal(err)
@@ -102,7 +103,7 @@ func TestStoresAppendedToOthersBringTheirState(t *testing.T) {
 func pour(t *testing.T, random *rand.Rand, raw []byte, want map[uint64][]float32) {
 	t.Helper()
 	ctx := context.Background()
-	files := &waitingFiles{FileSystem: newMemoryFiles()}
+	files := &waitingFiles{FileSystem: volumes.New()}
 	s, err := Create("b.rvf", CreateOptions{}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"rvffs/store/memory"
 	"rvffs/store/shared"
+	"rvffs/store/volume"
 )
 
 // backing is one physical store file, shared by all snapshots of it. Its
@@ -20,7 +21,7 @@ import (
 // Compaction and replacement by another program make a new backing; the old one
 // lives on in its readers.
 type backing struct {
-	info   FileInfo // device and inode identify the file
+	info   volume.FileInfo // device and inode identify the file
 	memory *memory.Budget
 	line   *line // of the files of which it is one
 
@@ -32,7 +33,7 @@ type backing struct {
 	// verdicts counts what was found wrong in the file, and what was forgotten.
 	verdicts   atomic.Uint64
 	retryCheck atomic.Int64 // before this time, in ns, no check is started
-	file       shared.Value[File]
+	file       shared.Value[volume.File]
 
 	mu   sync.Mutex // guards what follows; never held over I/O
 	at   location
@@ -40,7 +41,7 @@ type backing struct {
 }
 
 // adoptBacking wraps an open file; the caller is its first user.
-func adoptBacking(at location, file File, info FileInfo, options Options) *backing {
+func adoptBacking(at location, file volume.File, info volume.FileInfo, options Options) *backing {
 	b := &backing{at: at, info: info, memory: options.Memory, line: &line{now: info}, checker: options.Checker, onDamage: options.OnDamage}
 	b.checks.Store(&checkTable{})
 	b.file.Adopt(file)
@@ -48,13 +49,13 @@ func adoptBacking(at location, file File, info FileInfo, options Options) *backi
 }
 
 // openSame opens the file at a place, which must be the one that info describes.
-func openSame(at location, info FileInfo) (File, error) {
+func openSame(at location, info volume.FileInfo) (volume.File, error) {
 	file, err := at.files.Open(at.name, false)
 	if err != nil {
 		return nil, err
 	}
 	found, err := file.Stat()
-	if err == nil && !sameFile(found, info) {
+	if err == nil && !volume.SameFile(found, info) {
 		err = fmt.Errorf("%w: the store file was replaced", ErrStale)
 	}
 	if err != nil {
@@ -64,7 +65,7 @@ func openSame(at location, info FileInfo) (File, error) {
 }
 
 // reopen is openSame for a file that gets a backing of its own.
-func reopen(at location, info FileInfo, options Options) (*backing, error) {
+func reopen(at location, info volume.FileInfo, options Options) (*backing, error) {
 	file, err := openSame(at, info)
 	if err != nil {
 		return nil, err
@@ -74,9 +75,9 @@ func reopen(at location, info FileInfo, options Options) (*backing, error) {
 
 // acquire returns the open file and counts the caller as a user. ErrStale means
 // that the name now belongs to another file and no descriptor was left.
-func (b *backing) acquire() (File, error) { return b.file.Acquire(b.open) }
+func (b *backing) acquire() (volume.File, error) { return b.file.Acquire(b.open) }
 
-func (b *backing) open() (File, error) {
+func (b *backing) open() (volume.File, error) {
 	b.mu.Lock()
 	at, gone := b.at, b.gone
 	b.mu.Unlock()
@@ -135,7 +136,7 @@ func (b *backing) changed(inPlace bool) {
 }
 
 // with runs use while the file is held open. Its reads end with ctx.
-func (b *backing) with(ctx context.Context, use func(File) error) error {
+func (b *backing) with(ctx context.Context, use func(volume.File) error) error {
 	file, err := b.acquire()
 	if err != nil {
 		return err

@@ -1,11 +1,15 @@
 package store
 
-import "sync"
+import (
+	"sync"
+
+	"rvffs/store/volume"
+)
 
 // blockWriter writes the blocks of segments in order while the next are made. It
 // belongs to one goroutine, and must be closed.
 type blockWriter struct {
-	file    File
+	file    volume.File
 	work    chan segmentBlock
 	free    chan []byte
 	pending sync.WaitGroup // blocks handed over and not written
@@ -21,7 +25,7 @@ type segmentBlock struct {
 	bytes  []byte
 }
 
-func newBlockWriter(file File) *blockWriter {
+func newBlockWriter(file volume.File) *blockWriter {
 	w := &blockWriter{file: file, work: make(chan segmentBlock, 1), free: make(chan []byte, blockCount)}
 	for range blockCount - 1 {
 		w.free <- nil

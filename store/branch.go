@@ -7,6 +7,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/volume"
 )
 
 // A branch is a store that shows its parent's vectors as well as its own: it names
@@ -27,7 +28,7 @@ func (s *Snapshot) lastOf(kind segments.Type) (segments.DirectoryEntry, bool) {
 // prefixOf reads up to length bytes of an entry's payload.
 func (s *Snapshot) prefixOf(ctx context.Context, entry segments.DirectoryEntry, length uint64) ([]byte, error) {
 	prefix := make([]byte, min(entry.PayloadLength, length))
-	err := s.source.with(ctx, func(file File) error {
+	err := s.source.with(ctx, func(file volume.File) error {
 		file = s.known(file)
 		if _, err := s.readHeader(file, entry); err != nil {
 			return err
@@ -80,7 +81,7 @@ func (s *Snapshot) frozen(ctx context.Context) (bool, error) {
 // A vector that is deleted hides the parent's of the same id only for as long as its
 // own row is stored: once a compaction has taken the row out, the parent's old vector
 // would come back. A filter that nobody can read is left as it is.
-func (s *Snapshot) withoutInherited(file File, gone *idset.Set) (*newSegment, error) {
+func (s *Snapshot) withoutInherited(file volume.File, gone *idset.Set) (*newSegment, error) {
 	entry, branch := s.lastOf(segments.TypeMembership)
 	if !branch || gone.Len() == 0 {
 		return nil, nil

@@ -8,13 +8,14 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	volumes "rvffs/store/volume/memory"
 )
 
 // newBranch is a branch of a parent that has the ids 0 to 99, of which it shows all,
 // with rows of its own for some of them and for one more.
-func newBranch(t *testing.T, exclude bool, deleted ...uint64) (*memoryFiles, *Store) {
+func newBranch(t *testing.T, exclude bool, deleted ...uint64) (*volumes.Files, *Store) {
 	t.Helper()
-	files := newMemoryFiles()
+	files := volumes.New()
 	members := segments.Membership{Bitmap: make([]byte, 16)}
 	members.Header.VectorCount, members.Header.Exclude = 100, exclude
 	if !exclude {
@@ -143,8 +144,8 @@ func TestDeletedVectorsOfABranchStayDeleted(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if len(files.names) != 1 {
-			t.Errorf("%d files", len(files.names))
+		if len(files.Names) != 1 {
+			t.Errorf("%d files", len(files.Names))
 		}
 	}
 }

@@ -1,6 +1,10 @@
 package store
 
-import "rvffs/segments"
+import (
+	"rvffs/segments"
+
+	"rvffs/store/volume"
+)
 
 // followLimits say how a rewrite runs after its writers, in bytes.
 type followLimits struct {
@@ -142,7 +146,7 @@ const firstGapShift = 4
 
 // carry copies what is written of open segments and will not change. Their headers
 // stay zero.
-func (r *rewrite) carry(old File, open []openExtent) error {
+func (r *rewrite) carry(old volume.File, open []openExtent) error {
 	if r.carriage != nil && r.carriage.retire(open) {
 		// What is placed there next needs zeros for its header.
 		if err := r.target.Truncate(r.carriage.end()); err != nil {
@@ -233,7 +237,7 @@ func (m move) apply() {
 
 // carryRest completes the carriage while nobody writes. It returns what the session
 // has open in the new file, in file order, and the moves that lead there.
-func (r *rewrite) carryRest(old File, extents []*extent) (placed []*extent, moves []move, err error) {
+func (r *rewrite) carryRest(old volume.File, extents []*extent) (placed []*extent, moves []move, err error) {
 	if len(extents) == 0 {
 		return nil, nil, r.forgetCarried()
 	}

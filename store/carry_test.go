@@ -17,24 +17,27 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/volume"
+	"rvffs/store/volume/directory"
+	volumes "rvffs/store/volume/memory"
 )
 
 // waitingFiles count the bytes that go into files that a compaction makes while
 // writers have to wait for it, and call sync at each of its syncs before.
 type waitingFiles struct {
-	FileSystem
+	volume.FileSystem
 	store  *Store
 	sync   func()
 	frozen atomic.Int64
 }
 
 type waitingFile struct {
-	File
+	volume.File
 	files *waitingFiles
 	name  string // until it takes the store's
 }
 
-func (c *waitingFiles) Create(name string, perm os.FileMode) (File, error) {
+func (c *waitingFiles) Create(name string, perm os.FileMode) (volume.File, error) {
 	file, err := c.FileSystem.Create(name, perm)
 	if err != nil || !IsTemporary(path.Base(name)) || c.store == nil {
 		return file, err
@@ -113,9 +116,9 @@ func TestLoadsAreCarriedBeforeWritersWait(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			const rows, blocks = 4000, 20 // of 16 bytes each, 1.2 MiB in all
-			files := &waitingFiles{FileSystem: newMemoryFiles()}
+			files := &waitingFiles{FileSystem: volumes.New()}
 			if kind == "disk" {
-				folder, err := OpenDirectory(t.TempDir())
+				folder, err := directory.Open(t.TempDir())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -217,7 +220,7 @@ func TestCarriedLoadsStayWhole(t *testing.T) {
 
 func carryHistory(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 5))
-	files := &waitingFiles{FileSystem: newMemoryFiles()}
+	files := &waitingFiles{FileSystem: volumes.New()}
 	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)
@@ -293,7 +296,7 @@ func carryHistory(t *testing.T, seed uint64) {
 			t.Fatal(err)
 		}
 		// Bytes that are not committed must not fool anybody either.
-		if err := believedByPeer(files.FileSystem.(*memoryFiles).names["a.rvf"].content, s.Current()); err != nil {
+		if err := believedByPeer(files.FileSystem.(*volumes.Files).Names["a.rvf"].Content, s.Current()); err != nil {
 			t.Error(err)
 		}
 		if random.IntN(3) == 0 {
@@ -321,7 +324,7 @@ func carryHistory(t *testing.T, seed uint64) {
 	if found := verify(t, again.Current()); found.Damages > 0 {
 		t.Error(describeFindings(found))
 	}
-	content := files.FileSystem.(*memoryFiles).names["a.rvf"].content
+	content := files.FileSystem.(*volumes.Files).Names["a.rvf"].Content
 	if err := believedByPeer(content, again.Current()); err != nil {
 		t.Error(err)
 	}
@@ -335,7 +338,7 @@ func carryHistory(t *testing.T, seed uint64) {
 func TestCarriedLoadsThatAreGivenUpLeaveNothing(t *testing.T) {
 	t.Parallel()
 	for _, end := range []string{"given up", "committed"} {
-		files := &waitingFiles{FileSystem: newMemoryFiles()}
+		files := &waitingFiles{FileSystem: volumes.New()}
 		s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 		if err != nil {
 			t.Fatal(err)
@@ -374,7 +377,7 @@ func TestCarriedLoadsThatAreGivenUpLeaveNothing(t *testing.T) {
 // other, for the race detector.
 func TestCarriedLoadsBesideGoroutines(t *testing.T) {
 	t.Parallel()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: newMemoryFiles()})
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: volumes.New()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -442,7 +445,7 @@ func TestCarriedLoadsBesideGoroutines(t *testing.T) {
 // new file.
 func TestImagesBegunBeforeOthersCommitAreKept(t *testing.T) {
 	t.Parallel()
-	files := &waitingFiles{FileSystem: newMemoryFiles()}
+	files := &waitingFiles{FileSystem: volumes.New()}
 	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)
@@ -490,7 +493,7 @@ func TestImagesBegunBeforeOthersCommitAreKept(t *testing.T) {
 // then replaced, nothing is left in the new file that other programs would find.
 func TestImagesThatAreReplacedBesideACompactionAreDead(t *testing.T) {
 	t.Parallel()
-	files := &waitingFiles{FileSystem: newMemoryFiles()}
+	files := &waitingFiles{FileSystem: volumes.New()}
 	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // snapshotChecks is what a snapshot knows of the segments that it names.
@@ -141,7 +142,7 @@ func (s *Snapshot) compare(ctx context.Context, segment *checkedSegment, pace ch
 		lane.getOn()
 		pace.step()
 	}
-	return s.source.with(ctx, func(file File) error {
+	return s.source.with(ctx, func(file volume.File) error {
 		info, err := file.Stat()
 		if err == nil && info.Size < segment.end() {
 			err = fmt.Errorf("%w: the file ends at %d", ErrCorrupt, info.Size)
@@ -188,7 +189,7 @@ var checkBuffers = sync.Pool{New: func() any { return new([checkPiece]byte) }}
 
 // compareHash reads a segment and compares it with its content hash. It works and
 // pauses by turns, as the share asks, and calls step each time that it got on.
-func compareHash(ctx context.Context, file File, segment segments.Segment, share ioShare, step func()) (segments.HashVerdict, error) {
+func compareHash(ctx context.Context, file volume.File, segment segments.Segment, share ioShare, step func()) (segments.HashVerdict, error) {
 	check := segments.NewPayloadCheck(segment.Header)
 	if !check.Reads() {
 		return check.Verdict(), nil
@@ -216,7 +217,7 @@ func compareHash(ctx context.Context, file File, segment segments.Segment, share
 // checkedFile is a store's file as far as its segments are not known to be damaged.
 // Reading touches them only if touches is set.
 type checkedFile struct {
-	File
+	volume.File
 	ctx      context.Context
 	snapshot *Snapshot
 	touches  bool
@@ -237,7 +238,7 @@ func (f *checkedFile) ReadAt(p []byte, offset int64) (int, error) {
 
 // known is the file for those who look at segments without giving out what is in
 // them: at their beginnings, or at ids, as of a store that is listed.
-func (s *Snapshot) known(file File) File {
+func (s *Snapshot) known(file volume.File) volume.File {
 	if s.source.checker == nil {
 		return file
 	}
@@ -245,7 +246,7 @@ func (s *Snapshot) known(file File) File {
 }
 
 // touched is the file for those who give out what they read, as long as ctx lasts.
-func (s *Snapshot) touched(ctx context.Context, file File) File {
+func (s *Snapshot) touched(ctx context.Context, file volume.File) volume.File {
 	if s.source.checker == nil {
 		return file
 	}
@@ -255,7 +256,7 @@ func (s *Snapshot) touched(ctx context.Context, file File) File {
 // deciding is the file for those who find out by ids which vectors are live. That
 // alone starts no check of all vectors, but where nothing is given out unchecked it
 // waits for them.
-func (s *Snapshot) deciding(ctx context.Context, file File) File {
+func (s *Snapshot) deciding(ctx context.Context, file volume.File) volume.File {
 	if c := s.source.checker; c != nil && c.mode == VerifyFirst {
 		return s.touched(ctx, file)
 	}
@@ -292,6 +293,6 @@ func (s *Snapshot) doubted(live *liveRows) error {
 }
 
 // with runs use on the file, as touched gives it.
-func (s *Snapshot) with(ctx context.Context, use func(File) error) error {
-	return s.source.with(ctx, func(file File) error { return use(s.touched(ctx, file)) })
+func (s *Snapshot) with(ctx context.Context, use func(volume.File) error) error {
+	return s.source.with(ctx, func(file volume.File) error { return use(s.touched(ctx, file)) })
 }

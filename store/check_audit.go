@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // The entries of the audit chain that no manifest names any more belong to what the
@@ -69,7 +70,7 @@ func (s *Snapshot) compareAudit(ctx context.Context, pace checkPace) error {
 	checks := s.checks()
 	from, _ := checks.table.auditOf()
 	var wrong checkIndex
-	err := s.source.with(ctx, func(file File) error {
+	err := s.source.with(ctx, func(file volume.File) error {
 		return s.walkFrom(file, from, func(segment segments.Segment) error {
 			pace.step()
 			if segment.Type != segments.TypeWitness {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // guardedSegment is a segment of which something was made that is kept in memory: a
@@ -47,7 +48,7 @@ func (s *Snapshot) intact(ctx context.Context, entry segments.DirectoryEntry) er
 	if s.source.checker != nil {
 		return s.demand(ctx, entry)
 	}
-	return s.source.with(ctx, func(file File) error {
+	return s.source.with(ctx, func(file volume.File) error {
 		segment, err := s.readHeader(file, entry)
 		if err != nil {
 			return err

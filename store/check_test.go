@@ -14,6 +14,8 @@ import (
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
+	volumes "rvffs/store/volume/memory"
 )
 
 // vendorType is a type that nobody understands.
@@ -29,9 +31,9 @@ const (
 )
 
 // richFiles holds a store with segments of every kind that a view shows.
-func richFiles(t *testing.T, what past) *memoryFiles {
+func richFiles(t *testing.T, what past) *volumes.Files {
 	t.Helper()
-	files := newMemoryFiles()
+	files := volumes.New()
 	profile := newSegment{kind: segments.TypeProfile, payload: segments.EncodeProfile(lineage.RVText)}
 	manifest := &segments.Manifest{Dimension: 2, HasIdentity: true, Identity: lineage.Identity{FileID: lineage.FileID{1}}}
 	err := writeNew(files, "a", newFileContent{manifest: manifest, before: []newSegment{profile, {kind: vendorType, payload: noise(300)}}})
@@ -64,14 +66,14 @@ func richFiles(t *testing.T, what past) *memoryFiles {
 }
 
 // copied is a copy of the store's file in which one bit is another.
-func copied(t *testing.T, files *memoryFiles, flipped int64) *memoryFiles {
+func copied(t *testing.T, files *volumes.Files, flipped int64) *volumes.Files {
 	t.Helper()
-	changed := newMemoryFiles()
+	changed := volumes.New()
 	file, err := changed.Create("a", 0o644)
 	if err != nil {
 		t.Fatal(err)
 	}
-	content := slices.Clone(files.names["a"].content)
+	content := slices.Clone(files.Names["a"].Content)
 	if flipped >= 0 {
 		content[flipped] ^= 0x20
 	}
@@ -82,7 +84,7 @@ func copied(t *testing.T, files *memoryFiles, flipped int64) *memoryFiles {
 }
 
 // openChecked opens a store of richFiles with a checker of its own.
-func openChecked(t *testing.T, files FileSystem, mode VerifyMode) (*Store, *Checker) {
+func openChecked(t *testing.T, files volume.FileSystem, mode VerifyMode) (*Store, *Checker) {
 	t.Helper()
 	checker := NewChecker(mode)
 	s, err := Open("a", Options{Files: files, Checker: checker, LockWait: -1})
@@ -276,7 +278,7 @@ func damageIsKnown(t *testing.T, s *Store, entry segments.DirectoryEntry) {
 	}
 }
 
-func checkFirst(t *testing.T, files *memoryFiles, entry segments.DirectoryEntry, want map[string]shownBytes) {
+func checkFirst(t *testing.T, files *volumes.Files, entry segments.DirectoryEntry, want map[string]shownBytes) {
 	t.Helper()
 	s, _ := openChecked(t, files, VerifyFirst)
 	for _, round := range []string{"first, at once", "first, then"} {
@@ -294,7 +296,7 @@ func checkFirst(t *testing.T, files *memoryFiles, entry segments.DirectoryEntry,
 	damageIsKnown(t, s, entry)
 }
 
-func checkBackground(t *testing.T, files *memoryFiles, entry segments.DirectoryEntry, want map[string]shownBytes) {
+func checkBackground(t *testing.T, files *volumes.Files, entry segments.DirectoryEntry, want map[string]shownBytes) {
 	t.Helper()
 	s, checker := openChecked(t, files, VerifyBackground)
 	before := s.Current()
@@ -375,7 +377,7 @@ func holdOpen(t *testing.T, s *Snapshot) func(*testing.T, segments.DirectoryEntr
 	}
 }
 
-func checkNever(t *testing.T, files *memoryFiles, entry segments.DirectoryEntry, want map[string]shownBytes) {
+func checkNever(t *testing.T, files *volumes.Files, entry segments.DirectoryEntry, want map[string]shownBytes) {
 	t.Helper()
 	s, _ := openChecked(t, files, VerifyNever)
 	shown := everything(t, s.Current())

@@ -14,11 +14,13 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
+	volumes "rvffs/store/volume/memory"
 )
 
 // watchedFiles tells of each read, which then may fail.
 type watchedFiles struct {
-	FileSystem
+	volume.FileSystem
 	mu   sync.Mutex
 	read func(offset, length int64) error
 }
@@ -29,13 +31,13 @@ func (w *watchedFiles) watch(read func(offset, length int64) error) {
 	w.read = read
 }
 
-func (w *watchedFiles) Open(name string, write bool) (File, error) {
+func (w *watchedFiles) Open(name string, write bool) (volume.File, error) {
 	file, err := w.FileSystem.Open(name, write)
 	return &toldFile{file, w}, err
 }
 
 type toldFile struct {
-	File
+	volume.File
 	files *watchedFiles
 }
 
@@ -53,9 +55,9 @@ func (f *toldFile) ReadAt(p []byte, offset int64) (int, error) {
 
 // largeFiles holds a store with segments of so many rows of dimension 256, that is
 // about a KiB each.
-func largeFiles(t *testing.T, rows ...int) (*memoryFiles, []segments.DirectoryEntry) {
+func largeFiles(t *testing.T, rows ...int) (*volumes.Files, []segments.DirectoryEntry) {
 	t.Helper()
-	files := newMemoryFiles()
+	files := volumes.New()
 	s, err := Create("a.rvf", CreateOptions{Dimension: 256}, Options{Files: files, LockWait: -1})
 	if err != nil {
 		t.Fatal(err)
@@ -67,8 +69,8 @@ func largeFiles(t *testing.T, rows ...int) (*memoryFiles, []segments.DirectoryEn
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	files.names["a"] = files.names["a.rvf"]
-	delete(files.names, "a.rvf")
+	files.Names["a"] = files.Names["a.rvf"]
+	delete(files.Names, "a.rvf")
 	return files, entries
 }
 
@@ -312,7 +314,7 @@ func TestOneHungDiskKeepsNoCheck(t *testing.T) {
 	memory, entries := largeFiles(t, 1000)
 	hung := &watchedFiles{FileSystem: memory}
 	checker := NewChecker(VerifyBackground)
-	open := func(files FileSystem) *Store {
+	open := func(files volume.FileSystem) *Store {
 		t.Helper()
 		s, err := OpenReadOnly("a", Options{Files: files, Checker: checker})
 		if err != nil {
@@ -488,7 +490,7 @@ func TestWireHashesAreChecked(t *testing.T) {
 		"said to be XXH3": {func(b []byte) { b[0x20] = segments.ChecksumXXH3 }, true, false},
 	} {
 		for _, mode := range []VerifyMode{VerifyFirst, VerifyBackground} {
-			files := newMemoryFiles()
+			files := volumes.New()
 			file, err := files.Create("a", 0o644)
 			if err != nil {
 				t.Fatal(err)
@@ -535,7 +537,7 @@ func TestOldAuditEntriesAreChecked(t *testing.T) {
 	s, _ := openChecked(t, copied(t, files, -1), VerifyFirst)
 	var old segments.Segment
 	live := s.Current().Live()
-	err := s.Current().source.with(t.Context(), func(file File) error {
+	err := s.Current().source.with(t.Context(), func(file volume.File) error {
 		return s.Current().walk(file, func(segment segments.Segment) error {
 			named := slices.ContainsFunc(live, func(entry segments.DirectoryEntry) bool { return entry.Offset == segment.Offset })
 			if segment.Type == segments.TypeWitness && !named && old.Offset == 0 {
@@ -602,7 +604,7 @@ func TestWriterOfADamagedStoreGoesOn(t *testing.T) {
 		s, _ := openChecked(t, files, VerifyNever)
 		entry := s.Current().ofType(segments.TypeKernel)[0]
 		vectors := s.Current().vectors()[0]
-		content := files.names["a"].content
+		content := files.Names["a"].Content
 		cmdline := bytes.LastIndex(content, []byte("quiet"))
 		content[cmdline] ^= 0x20
 		content[vectors.Offset+segments.HeaderSize+15] ^= 0x20

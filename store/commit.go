@@ -11,6 +11,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/volume"
 )
 
 // change is what one commit does to the state.
@@ -366,13 +367,13 @@ func addedRows(added []*extent) (count uint64) {
 
 // write puts the draft on the disk: first all payloads, then, when they are
 // durable, the header of the manifest that names them.
-func (w *writer) write(s *session, d *draft) (*Snapshot, FileInfo, error) {
+func (w *writer) write(s *session, d *draft) (*Snapshot, volume.FileInfo, error) {
 	if err := w.showMasked(s, d); err != nil {
-		return nil, FileInfo{}, err
+		return nil, volume.FileInfo{}, err
 	}
 	previous, err := d.base.lastWitness(s.file)
 	if err != nil {
-		return nil, FileInfo{}, err
+		return nil, volume.FileInfo{}, err
 	}
 	var small []newSegment
 	if d.meta != nil {
@@ -389,11 +390,11 @@ func (w *writer) write(s *session, d *draft) (*Snapshot, FileInfo, error) {
 	}
 	manifest, err := w.appendManifest(s, d.stamp, small, d.manifest)
 	if err != nil {
-		return nil, FileInfo{}, err
+		return nil, volume.FileInfo{}, err
 	}
 	info, err := s.file.Stat()
 	if err != nil {
-		return nil, FileInfo{}, err
+		return nil, volume.FileInfo{}, err
 	}
 	state := &segments.State{Dialect: segments.DialectRuntime, Manifest: d.manifest, Segment: manifest, End: manifest.End(), Clean: true}
 	snapshot := newSnapshot(d.base.source, generations.Add(1), state, info.Modified)

@@ -6,14 +6,16 @@ import (
 	"errors"
 	"syscall"
 	"testing"
+
+	volumes "rvffs/store/volume/memory"
 )
 
 // compactable is a store of several blocks, of which a third is dead, with a kernel
 // and a segment of an unknown type.
-func compactable(t *testing.T) (*memoryFiles, *Store, map[uint64][]float32) {
+func compactable(t *testing.T) (*volumes.Files, *Store, map[uint64][]float32) {
 	t.Helper()
 	const dimension, count = 512, 3200
-	files := newMemoryFiles()
+	files := volumes.New()
 	s, err := Create("a.rvf", CreateOptions{Dimension: dimension}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)
@@ -62,12 +64,12 @@ func TestCompactionTellsOfEveryLostWrite(t *testing.T) {
 		}
 	}
 	set := func(fail func(string) error) {
-		files.mu.Lock()
-		defer files.mu.Unlock()
-		files.fail, files.log = fail, nil
+		files.Mu.Lock()
+		defer files.Mu.Unlock()
+		files.Fail, files.Log = fail, nil
 	}
 	for at := 1; ; at++ {
-		for _, failure := range []error{syscall.EIO, &shortWrite{2, syscall.ENOSPC}} {
+		for _, failure := range []error{syscall.EIO, &volumes.ShortWrite{Divisor: 2, Err: syscall.ENOSPC}} {
 			set(count(func(n int) error {
 				if n == at {
 					return failure
@@ -93,7 +95,7 @@ func TestCompactionTellsOfEveryLostWrite(t *testing.T) {
 			if s.Current() != before {
 				t.Fatalf("write %d failed, and the store is another one", at)
 			}
-			for name := range files.names {
+			for name := range files.Names {
 				if name != "a.rvf" {
 					t.Errorf("write %d failed, and %s is left behind", at, name)
 				}
@@ -115,7 +117,7 @@ func TestCompactionTellsHowFarItIs(t *testing.T) {
 	}
 	size := s.Current().Size()
 	var steps []int64
-	files.fail = func(string) error {
+	files.Fail = func(string) error {
 		done, total := s.CompactionProgress()
 		if total != 0 && total != size {
 			t.Errorf("%d bytes in all, of a file of %d", total, size)
@@ -131,7 +133,7 @@ func TestCompactionTellsHowFarItIs(t *testing.T) {
 	if _, err := s.Compact(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	files.fail = nil
+	files.Fail = nil
 	last := steps[len(steps)-1]
 	if len(steps) > 1 && last == 0 {
 		last = steps[len(steps)-2] // it is over

@@ -6,21 +6,24 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"rvffs/store/volume"
+	volumes "rvffs/store/volume/memory"
 )
 
 // slowFiles need a millisecond for each read and write. The time is that of a
 // synctest bubble.
-type slowFiles struct{ *memoryFiles }
+type slowFiles struct{ *volumes.Files }
 
-type slowFile struct{ File }
+type slowFile struct{ volume.File }
 
-func (s slowFiles) Open(name string, write bool) (File, error) {
-	file, err := s.memoryFiles.Open(name, write)
+func (s slowFiles) Open(name string, write bool) (volume.File, error) {
+	file, err := s.Files.Open(name, write)
 	return slowFile{file}, err
 }
 
-func (s slowFiles) Create(name string, perm os.FileMode) (File, error) {
-	file, err := s.memoryFiles.Create(name, perm)
+func (s slowFiles) Create(name string, perm os.FileMode) (volume.File, error) {
+	file, err := s.Files.Create(name, perm)
 	return slowFile{file}, err
 }
 
@@ -51,7 +54,7 @@ func TestCompactionKeepsToItsShare(t *testing.T) {
 	// rest, such as the last step, hardly counts.
 	took := func(share ioShare) (elapsed time.Duration) {
 		synctest.Test(t, func(t *testing.T) {
-			files := slowFiles{newMemoryFiles()}
+			files := slowFiles{volumes.New()}
 			s, err := Create("a.rvf", CreateOptions{Dimension: 2048}, Options{Files: files})
 			if err != nil {
 				t.Fatal(err)

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
+	volumes "rvffs/store/volume/memory"
 )
 
 // TestCompactionGoesOnBesideStreams compacts again and again while streams of all
@@ -216,11 +218,11 @@ func TestCompactionDoubtsTheManifest(t *testing.T) {
 
 // hookedFiles calls a function when a compaction makes its new file.
 type hookedFiles struct {
-	FileSystem
+	volume.FileSystem
 	made func()
 }
 
-func (f hookedFiles) Create(path string, perm os.FileMode) (File, error) {
+func (f hookedFiles) Create(path string, perm os.FileMode) (volume.File, error) {
 	file, err := f.FileSystem.Create(path, perm)
 	if strings.HasSuffix(path, temporarySuffix) && f.made != nil {
 		f.made()
@@ -233,7 +235,7 @@ func (f hookedFiles) Create(path string, perm os.FileMode) (File, error) {
 func TestCompactionTakesWhatWasBegunBefore(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	files := &hookedFiles{FileSystem: newMemoryFiles()}
+	files := &hookedFiles{FileSystem: volumes.New()}
 	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)

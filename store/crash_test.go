@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"math/rand/v2"
 	"os"
 	"path"
 	"path/filepath"
@@ -18,13 +17,14 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	volumes "rvffs/store/volume/memory"
 )
 
 // crashWorkload is a script on one store, and what the store has to hold at each
 // moment that the engine acknowledged something.
 type crashWorkload struct {
 	t     *testing.T
-	files *memoryFiles
+	files *volumes.Files
 	store *Store
 	model map[uint64][]float32
 	marks []crashMark
@@ -40,7 +40,7 @@ type crashMark struct {
 }
 
 func newCrashWorkload(t *testing.T) *crashWorkload {
-	w := &crashWorkload{t: t, files: newMemoryFiles(), model: map[uint64][]float32{}}
+	w := &crashWorkload{t: t, files: volumes.New(), model: map[uint64][]float32{}}
 	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: w.files})
 	w.must(err)
 	w.store = s
@@ -56,7 +56,7 @@ func (w *crashWorkload) must(err error) {
 }
 
 func (w *crashWorkload) acknowledged() {
-	w.marks = append(w.marks, crashMark{w.files.changes(), maps.Clone(w.model), w.embed})
+	w.marks = append(w.marks, crashMark{w.files.Changes(), maps.Clone(w.model), w.embed})
 }
 
 func (w *crashWorkload) ingest(ids []uint64, value float32) {
@@ -137,7 +137,7 @@ var crashWorkloads = map[string]func(*crashWorkload){
 		for i := range uint64(mergeWidth - 1) {
 			w.ingest([]uint64{i % 20}, float32(i))
 		}
-		w.from = w.files.changes()
+		w.from = w.files.Changes()
 		for i := range uint64(3) {
 			w.ingest([]uint64{i, 50}, 5)
 		}
@@ -296,59 +296,31 @@ func TestEveryCrashKeepsWhatWasAcknowledged(t *testing.T) {
 // checkAll builds and checks the states that a crash at each point may leave.
 func (w *crashWorkload) checkAll() int64 {
 	var checked int64
-	w.files.crashes(max(w.from, w.marks[0].change), func(what string, c crash) {
+	w.files.Crashes(max(w.from, w.marks[0].change), everyState(), func(what string, c volumes.Crash) {
 		checked++
 		err := w.check(c)
 		if err == nil {
 			err = w.sample(checked, c)
 		}
 		if err != nil {
-			w.t.Fatalf("%s: after change %d of %d, torn at %d: %v", what, c.after, len(w.files.log), c.torn, err)
+			w.t.Fatalf("%s: after change %d of %d, torn at %d: %v", what, c.After, len(w.files.Log), c.Torn, err)
 		}
 	})
 	return checked
 }
 
-// crashes visits the ways in which the machine may have stopped since the log had so
-// many entries; a short run every sixteenth.
-func (m *memoryFiles) crashes(from int, visit func(what string, c crash)) {
-	random := rand.New(rand.NewPCG(7, uint64(len(m.log))))
-	built := 0
-	check := func(what string, c crash) {
-		if built++; !testing.Short() || built%16 == 0 {
-			visit(what, c)
-		}
+// everyState says how many states are built of which one is tried.
+func everyState() int {
+	if testing.Short() {
+		return 16
 	}
-	for after := from; after <= len(m.log); after++ {
-		check("all writes arrived", crash{after: after, torn: -1})
-		last := m.log[after-1]
-		if last.kind == didWrite {
-			step := 512
-			if len(last.data) <= 1024 {
-				step = 1
-			}
-			for torn := 0; torn < len(last.data); torn += step {
-				check("the last write is torn", crash{after: after, torn: torn})
-			}
-		}
-		check("nothing unsynced arrived", crash{after: after, torn: -1, lost: func(int) bool { return true }})
-		for missing := max(0, after-12); missing < after; missing++ {
-			check("one unsynced write is missing", crash{after: after, torn: -1, lost: func(i int) bool { return i == missing && m.log[i].kind == didWrite }})
-		}
-		for range 8 {
-			mask := random.Uint64()
-			check("some unsynced writes are missing", crash{after: after, torn: -1, lost: func(i int) bool {
-				kind := m.log[i].kind
-				return (kind == didWrite || kind == didTruncate) && mask>>(i%64)&1 != 0
-			}})
-		}
-	}
+	return 1
 }
 
 // check opens what a crash left and compares it with what was promised.
-func (w *crashWorkload) check(c crash) error {
-	files := w.files.state(c)
-	allowed := w.allowed(c.after)
+func (w *crashWorkload) check(c volumes.Crash) error {
+	files := w.files.State(c)
+	allowed := w.allowed(c.After)
 	err := checkState(files, allowed)
 	if err != nil {
 		return err
@@ -361,8 +333,8 @@ func (w *crashWorkload) check(c crash) error {
 	if _, err = s.Ingest(context.Background(), []uint64{7_000_000}, []float32{1, 2}); err != nil {
 		return fmt.Errorf("the next commit: %w", err)
 	}
-	for name := range files.names {
-		if _, is := TailOf(name); is && c.lost == nil {
+	for name := range files.Names {
+		if _, is := TailOf(name); is && c.Lost == nil {
 			return fmt.Errorf("%s: of a process that died alone, it can be told that nothing was acknowledged", name)
 		}
 	}
@@ -381,14 +353,14 @@ func (w *crashWorkload) check(c crash) error {
 
 // sample keeps the store of a crash state for the reference runtime to open, if
 // the environment names a folder for such samples.
-func (w *crashWorkload) sample(number int64, c crash) error {
+func (w *crashWorkload) sample(number int64, c volumes.Crash) error {
 	folder := os.Getenv("RVFFS_CRASH_SAMPLES")
-	node, exists := w.files.state(c).names["a.rvf"]
+	node, exists := w.files.State(c).Names["a.rvf"]
 	if folder == "" || number%samplePace != 0 || !exists {
 		return nil
 	}
 	name := fmt.Sprintf("%s-%d.rvf", strings.ReplaceAll(path.Base(w.t.Name()), " ", "_"), number)
-	return os.WriteFile(filepath.Join(folder, name), node.content, 0o644)
+	return os.WriteFile(filepath.Join(folder, name), node.Content, 0o644)
 }
 
 // samplePace is how many crash states one sample stands for.
@@ -401,7 +373,7 @@ func (w *crashWorkload) allowed(after int) []crashMark {
 	return slices.Clone(w.marks[max(0, next-1):min(next+1, len(w.marks))])
 }
 
-func checkState(files *memoryFiles, allowed []crashMark) error {
+func checkState(files *volumes.Files, allowed []crashMark) error {
 	s, err := OpenReadOnly("a.rvf", Options{Files: files})
 	if err != nil {
 		return err
@@ -432,7 +404,7 @@ func checkState(files *memoryFiles, allowed []crashMark) error {
 	if status.LiveVectors != uint64(len(found)) || s.Current().Manifest().TotalVectors != status.TotalVectors {
 		return fmt.Errorf("status %+v, manifest total %d, %d vectors found", status, s.Current().Manifest().TotalVectors, len(found))
 	}
-	if err := believedByPeer(files.names["a.rvf"].content, s.Current()); err != nil {
+	if err := believedByPeer(files.Names["a.rvf"].Content, s.Current()); err != nil {
 		return err
 	}
 	return s.Close()
@@ -486,7 +458,7 @@ func TestCrashCheckFindsWhatItShould(t *testing.T) {
 	w := newCrashWorkload(t)
 	w.ingest(run(0, 5), 1)
 	w.marks[1].model[77] = []float32{1, 1} // a promise that was not kept
-	err := w.check(crash{after: len(w.files.log), torn: -1})
+	err := w.check(volumes.Crash{After: len(w.files.Log), Torn: -1})
 	if err == nil || !strings.Contains(err.Error(), "none of the") {
 		t.Errorf("a lost vector was not found: %v", err)
 	}

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"testing"
+
+	volumes "rvffs/store/volume/memory"
 )
 
 // What a first crash leaves of a kernel with a hidden manifest must not make what
@@ -11,20 +13,20 @@ func TestTwoCrashesAroundAHiddenManifest(t *testing.T) {
 	t.Parallel()
 	w := newCrashWorkload(t)
 	w.ingest(run(0, 3), 1)
-	from := w.files.changes()
+	from := w.files.Changes()
 	w.kernel(fakeManifest())
-	for first := from; first <= w.files.changes(); first++ {
-		files := w.files.state(crash{after: first, torn: -1})
-		files.restate()
+	for first := from; first <= w.files.Changes(); first++ {
+		files := w.files.State(volumes.Crash{After: first, Torn: -1})
+		files.Restate()
 		s, err := Open("a.rvf", Options{Files: files, LockWait: -1})
 		w.must(err)
 		_, err = s.Ingest(context.Background(), []uint64{7}, []float32{7, 7})
 		w.must(err)
-		acknowledged := files.changes()
+		acknowledged := files.Changes()
 		_, err = s.Ingest(context.Background(), []uint64{8}, []float32{8, 8})
 		w.must(err)
-		for second := acknowledged; second <= files.changes(); second++ {
-			after, err := OpenReadOnly("a.rvf", Options{Files: files.state(crash{after: second, torn: -1})})
+		for second := acknowledged; second <= files.Changes(); second++ {
+			after, err := OpenReadOnly("a.rvf", Options{Files: files.State(volumes.Crash{After: second, Torn: -1})})
 			w.must(err)
 			if found := contents(t, after); found[7] == nil {
 				t.Errorf("crashes after change %d and then %d: vector 7 was acknowledged and is gone: epoch %d of %d",

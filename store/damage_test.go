@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	volumes "rvffs/store/volume/memory"
 )
 
 // TestDamageIsNotHidden: no compaction and no merge gives a damaged vector a hash
@@ -58,7 +59,7 @@ func TestDamageIsNotHidden(t *testing.T) {
 func TestDamagedHeadersHideNothing(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	files := newMemoryFiles()
+	files := volumes.New()
 	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +71,7 @@ func TestDamagedHeadersHideNothing(t *testing.T) {
 	}
 	deleteIDs(t, s, 2)
 	ingest(t, s, []uint64{3, 4}, 3, 3, 4, 4)
-	whole, want, named := bytes.Clone(files.content("a.rvf")), contentText(t, s), s.Current().named()
+	whole, want, named := bytes.Clone(files.Content("a.rvf")), contentText(t, s), s.Current().named()
 	if len(named) < 4 {
 		t.Fatalf("only %d segments", len(named))
 	}
@@ -79,8 +80,8 @@ func TestDamagedHeadersHideNothing(t *testing.T) {
 			for _, bit := range []byte{1, 0x10, 0x80} {
 				content := bytes.Clone(whole)
 				content[entry.Offset+at] ^= bit
-				files := newMemoryFiles()
-				files.put(t, "a.rvf", content)
+				files := volumes.New()
+				putFile(t, files, "a.rvf", content)
 				what := fmt.Sprintf("%s at %d, byte %d by %d", entry.Type, entry.Offset, at, bit)
 				s, err := Open("a.rvf", Options{Files: files, LockWait: -1})
 				if err != nil {
@@ -99,7 +100,7 @@ func TestDamagedHeadersHideNothing(t *testing.T) {
 					}
 				}
 				_, _ = s.Ingest(ctx, []uint64{9}, []float32{9, 9}) // it may be refused
-				now := files.content("a.rvf")
+				now := files.Content("a.rvf")
 				if len(now) < len(content) || !bytes.Equal(now[:len(content)], content) {
 					t.Errorf("%s: a writer changed what was there", what)
 				}

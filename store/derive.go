@@ -11,6 +11,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // DeriveOptions says what a derived store is.
@@ -21,7 +22,7 @@ type DeriveOptions struct {
 	Perm *os.FileMode
 	// Files makes the file; nil for those in which the parent lies. They are the same
 	// ones, but may be reached with somebody else's rights.
-	Files FileSystem
+	Files volume.FileSystem
 }
 
 // Derive makes a new store at name whose parent is this one: empty, with a new
@@ -130,7 +131,7 @@ func (s *Store) profileOf(ctx context.Context, snapshot *Snapshot) (lineage.Prof
 // Profile is what the snapshot's last PROFILE segment says; generic without one.
 func (s *Snapshot) Profile(ctx context.Context) (lineage.Profile, error) {
 	profile := lineage.Generic
-	err := s.with(ctx, func(file File) error {
+	err := s.with(ctx, func(file volume.File) error {
 		for _, entry := range s.named() {
 			if entry.Type != segments.TypeProfile {
 				continue

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"rvffs/store/volume"
 )
 
 // Durability says when what was committed is on the disk.
@@ -48,12 +50,12 @@ type lateSync struct {
 }
 
 // sync makes what was written to file durable as far as the store promises.
-func (s *Store) sync(file File) error {
+func (s *Store) sync(file volume.File) error {
 	switch s.options.Durability {
 	case DurableStrict:
 		return file.SyncData()
 	case DurableInterval:
-		s.late.schedule(func() error { return s.Current().source.with(context.Background(), File.SyncData) }, s.options.OnLateSync)
+		s.late.schedule(func() error { return s.Current().source.with(context.Background(), volume.File.SyncData) }, s.options.OnLateSync)
 	}
 	return nil
 }

@@ -1,6 +1,10 @@
 package store
 
-import "testing"
+import (
+	"testing"
+
+	volumes "rvffs/store/volume/memory"
+)
 
 // TestDurabilityDecidesWhenCommitsAreSynced counts the syncs of the store's file.
 func TestDurabilityDecidesWhenCommitsAreSynced(t *testing.T) {
@@ -11,27 +15,27 @@ func TestDurabilityDecidesWhenCommitsAreSynced(t *testing.T) {
 	}{{DurableStrict, 6, 0}, {DurableInterval, 0, 1}, {DurableNone, 0, 0}} {
 		t.Run(c.durability.String(), func(t *testing.T) {
 			t.Parallel()
-			files := newMemoryFiles()
+			files := volumes.New()
 			s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files, Durability: c.durability})
 			if err != nil {
 				t.Fatal(err)
 			}
 			syncs := func(from int) (count int) {
-				for _, change := range files.log[from:] {
-					if change.kind == didSync {
+				for _, change := range files.Log[from:] {
+					if change.Kind == volumes.DidSync {
 						count++
 					}
 				}
 				return count
 			}
-			start := files.changes()
+			start := files.Changes()
 			for i := range uint64(3) {
 				ingest(t, s, []uint64{i}, 1, 2)
 			}
 			if got := syncs(start); got != c.commits {
 				t.Errorf("%d syncs for three commits, want %d", got, c.commits)
 			}
-			start = files.changes()
+			start = files.Changes()
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}

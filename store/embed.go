@@ -9,6 +9,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // embedding is a compute segment in the making: a front that holds a hash of the
@@ -96,7 +97,7 @@ func (s embedder) embed(ctx context.Context, e *embedding) (uint32, error) {
 
 // write puts image and rest into their place and makes the front that belongs to
 // them.
-func (e *embedding) write(ctx context.Context, file File, target *extent) error {
+func (e *embedding) write(ctx context.Context, file volume.File, target *extent) error {
 	hasher := lineage.NewShake256()
 	position := int64(target.front)
 	buffer := make([]byte, min(e.size, worthWriteback))
@@ -143,7 +144,7 @@ func (e *embedding) findReplaced(base *Snapshot) (map[int64]bool, error) {
 		}
 		removed[e.source.Offset] = true
 	}
-	err := base.source.with(context.Background(), func(file File) error {
+	err := base.source.with(context.Background(), func(file volume.File) error {
 		for _, entry := range base.ofType(e.kind) {
 			p, err := base.openPayload(file, entry)
 			if err = asCorrupt(err); errors.Is(err, ErrCorrupt) {

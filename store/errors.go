@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+
+	"rvffs/store/volume"
 )
 
 // The causes by which callers tell failures apart. Every error that leaves
@@ -16,31 +18,31 @@ var (
 	// ErrName marks a file name that cannot be one of a store.
 	ErrName = errors.New("bad name")
 	// ErrLocked means that another writer holds the store.
-	ErrLocked = errors.New("another writer holds the store")
+	ErrLocked = volume.ErrLocked
 	// ErrManyNames means that the store's file has other names, whose writers would
 	// not see each other.
-	ErrManyNames = errors.New("the file has more names than one")
+	ErrManyNames = volume.ErrManyNames
 	// ErrReadOnly means that the store, or the way it was opened, allows no writing.
-	ErrReadOnly = errors.New("read-only")
+	ErrReadOnly = volume.ErrReadOnly
 	// ErrCorrupt marks bytes on disk that contradict themselves, and a file that
 	// became shorter than its manifest says.
 	ErrCorrupt = errors.New("corrupt")
 	// ErrTooLarge marks data over a limit of the format.
-	ErrTooLarge = errors.New("over the limit of the format")
+	ErrTooLarge = volume.ErrTooLarge
 	// ErrExists means that the name is taken.
-	ErrExists = errors.New("exists")
+	ErrExists = volume.ErrExists
 	// ErrNotEmpty means that a store to be removed still holds something.
 	ErrNotEmpty = errors.New("not empty")
 	// ErrNotFound means that there is nothing of that name.
-	ErrNotFound = errors.New("not found")
+	ErrNotFound = volume.ErrNotFound
 	// ErrStale means that the file of a snapshot is no longer to be had.
-	ErrStale = errors.New("snapshot is gone")
+	ErrStale = volume.ErrStale
 	// ErrNotPermitted marks an operation that the tree does not offer.
-	ErrNotPermitted = errors.New("not permitted")
+	ErrNotPermitted = volume.ErrNotPermitted
 	// ErrCrossParent marks a rename from one parent to another.
 	ErrCrossParent = errors.New("different parents")
 	// ErrClosed means that the store was closed.
-	ErrClosed = errors.New("closed")
+	ErrClosed = volume.ErrClosed
 	// ErrNotStore marks a file that cannot be read as a store at all.
 	ErrNotStore = errors.New("not a readable store")
 )

@@ -8,6 +8,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/volume"
 )
 
 // extent is a segment that is being written: a reserved run of the file whose
@@ -55,7 +56,7 @@ func (e *extent) end() int64 { return e.payloadOffset() + e.length }
 // header for one, and the newest they find for the truth. Until a manifest of our
 // own stands behind them, such bytes must not be in the file: their first byte is
 // left zero and put right by the commit.
-func (e *extent) writeBody(file File, p []byte, at int64) error {
+func (e *extent) writeBody(file volume.File, p []byte, at int64) error {
 	e.follow(p)
 	position := e.payloadOffset() + at
 	written, err := e.mask(file, p, position)
@@ -91,7 +92,7 @@ var maskedByte = []byte{'S'}
 const manifestReach = 5
 
 // mask returns p as it may be written now, and notes what has to be put right.
-func (e *extent) mask(file File, p []byte, position int64) ([]byte, error) {
+func (e *extent) mask(file volume.File, p []byte, position int64) ([]byte, error) {
 	joint := append(e.last, p[:min(len(p), manifestReach)]...)
 	for from := 0; ; {
 		found := segments.LooksLikeManifest(joint[from:])
@@ -129,7 +130,7 @@ func (e *extent) mask(file File, p []byte, position int64) ([]byte, error) {
 
 // writeHead writes header and front, which makes the segment visible to whoever
 // walks the file. The body must have been written.
-func (e *extent) writeHead(file File, stamp uint64) error {
+func (e *extent) writeHead(file volume.File, stamp uint64) error {
 	checksum, front := e.checksum, e.head
 	if front == nil {
 		front = make([]byte, e.front)

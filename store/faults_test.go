@@ -15,11 +15,12 @@ import (
 	"testing"
 
 	"rvffs/store/vecio"
+	volumes "rvffs/store/volume/memory"
 )
 
 // fault is one way in which the files break.
 type fault struct {
-	operation string // of memoryFiles
+	operation string // of the files in memory
 	at        int    // the how-manieth of these operations fails, from 1
 	lasting   bool   // all later ones fail too
 	err       error  // what it fails with
@@ -33,7 +34,7 @@ func (f *fault) String() string {
 	return fmt.Sprintf("%s %d fails with %T %v, lasting %t", f.operation, f.at, f.err, f.err, f.lasting)
 }
 
-// strike is the hook of memoryFiles.
+// strike is the hook of the files in memory.
 func (f *fault) strike(operation string) error {
 	f.counts[operation]++
 	count := f.counts[operation]
@@ -46,7 +47,7 @@ func (f *fault) strike(operation string) error {
 
 // faultRun is a script on one store whose files break on the way.
 type faultRun struct {
-	files   *memoryFiles
+	files   *volumes.Files
 	store   *Store
 	fault   *fault
 	allowed []crashMark // the states that may be found
@@ -61,25 +62,25 @@ const patience = 3
 type faultScript func(*faultRun)
 
 func newFaultRun(f *fault) (*faultRun, error) {
-	r := &faultRun{files: newMemoryFiles(), fault: f, allowed: []crashMark{{model: map[uint64][]float32{}}}}
+	r := &faultRun{files: volumes.New(), fault: f, allowed: []crashMark{{model: map[uint64][]float32{}}}}
 	f.counts = map[string]int{}
 	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: r.files, LockWait: -1})
 	r.store = s
-	r.files.fail = f.strike
+	r.files.Fail = f.strike
 	return r, err
 }
 
 // heal ends the fault.
 func (r *faultRun) heal() {
-	r.files.mu.Lock()
-	defer r.files.mu.Unlock()
-	r.files.fail = nil
+	r.files.Mu.Lock()
+	defer r.files.Mu.Unlock()
+	r.files.Fail = nil
 	r.fault.healed = true
 }
 
 func (r *faultRun) struck() int {
-	r.files.mu.Lock()
-	defer r.files.mu.Unlock()
+	r.files.Mu.Lock()
+	defer r.files.Mu.Unlock()
 	return r.fault.struck
 }
 
@@ -394,7 +395,7 @@ func TestEveryFaultLeavesAWholeStore(t *testing.T) {
 // mergedStore is the content of a store in whose file a merged segment stands behind
 // one that replaces a vector of it, and what the store holds.
 func mergedStore() (raw []byte, want map[uint64][]float32, err error) {
-	s, err := Create("b.rvf", CreateOptions{Dimension: 2}, Options{Files: newMemoryFiles()})
+	s, err := Create("b.rvf", CreateOptions{Dimension: 2}, Options{Files: volumes.New()})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -414,7 +415,7 @@ func mergedStore() (raw []byte, want map[uint64][]float32, err error) {
 func faultErrors(operation string) []error {
 	switch operation {
 	case "write":
-		return []error{syscall.EIO, syscall.ENOSPC, &shortWrite{2, syscall.ENOSPC}, &shortWrite{math.MaxInt, syscall.ENOSPC}}
+		return []error{syscall.EIO, syscall.ENOSPC, &volumes.ShortWrite{Divisor: 2, Err: syscall.ENOSPC}, &volumes.ShortWrite{Divisor: math.MaxInt, Err: syscall.ENOSPC}}
 	case "open", "create":
 		return []error{syscall.EIO, syscall.ENOSPC, syscall.EMFILE}
 	case "read":
@@ -452,13 +453,13 @@ func (r *faultRun) check(when string) {
 	if r.wrong != nil {
 		return
 	}
-	if _, left := r.files.names["a.rvf.lock"]; left && r.fault.operation != "remove" {
+	if _, left := r.files.Names["a.rvf.lock"]; left && r.fault.operation != "remove" {
 		r.complain("%s: the writer lock is left behind", when)
 	}
 	if err := checkState(r.files, r.allowed); err != nil {
 		r.complain("%s: %w", when, err)
 	}
-	cut := r.files.state(crash{after: r.files.changes(), torn: -1, lost: func(int) bool { return true }})
+	cut := r.files.State(volumes.Crash{After: r.files.Changes(), Torn: -1, Lost: func(int) bool { return true }})
 	if err := checkState(cut, r.allowed); err != nil {
 		r.complain("%s and a power cut: %w", when, err)
 	}
@@ -468,7 +469,7 @@ func (r *faultRun) check(when string) {
 }
 
 // sameContentsIn checks that an open store shows what a new reader finds.
-func sameContentsIn(s *Store, files *memoryFiles) error {
+func sameContentsIn(s *Store, files *volumes.Files) error {
 	fresh, err := OpenReadOnly(s.Path(), Options{Files: files})
 	if err != nil {
 		return err
@@ -487,7 +488,7 @@ func sameContentsIn(s *Store, files *memoryFiles) error {
 // checkLitter checks that only stores are left. Temporary files that could not be
 // removed may be; the lock may not, for later writes were there to take it over.
 func (r *faultRun) checkLitter() {
-	for _, name := range slices.Sorted(maps.Keys(r.files.names)) {
+	for _, name := range slices.Sorted(maps.Keys(r.files.Names)) {
 		switch {
 		case IsTemporary(name) && r.fault.operation == "remove":
 		case strings.HasSuffix(name, ".rvf"):

@@ -12,6 +12,10 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"rvffs/store/volume"
+	"rvffs/store/volume/directory"
+	volumes "rvffs/store/volume/memory"
 )
 
 // accessListOf is an access control list that lets one more user in, in the bytes of
@@ -47,7 +51,7 @@ func demandXattrs(t *testing.T, name string) {
 
 // dressed makes a store with dead vectors in a folder that hands down a list of its
 // own, and gives its file everything that a file can have.
-func dressed(t *testing.T) (name string, want FileAttributes) {
+func dressed(t *testing.T) (name string, want volume.FileAttributes) {
 	t.Helper()
 	dir := t.TempDir()
 	name = filepath.Join(dir, "a.rvf")
@@ -63,10 +67,10 @@ func dressed(t *testing.T) (name string, want FileAttributes) {
 		t.Fatal(err)
 	}
 	demandXattrs(t, name)
-	want = FileAttributes{
+	want = volume.FileAttributes{
 		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Mode: 0o664 | fs.ModeSetgid | fs.ModeSticky,
 		Extended: map[string][]byte{
-			accessList: accessListOf(6, 0, 6, 4, 20003, 6), "user.note": []byte("kept"), "user.empty": {}, "user.long": bytes.Repeat([]byte("x"), 1500),
+			directory.AccessListAttribute: accessListOf(6, 0, 6, 4, 20003, 6), "user.note": []byte("kept"), "user.empty": {}, "user.long": bytes.Repeat([]byte("x"), 1500),
 		},
 	}
 	if os.Getuid() == 0 {
@@ -87,9 +91,9 @@ func dressed(t *testing.T) (name string, want FileAttributes) {
 }
 
 // sameAttributes compares those of the file at name.
-func sameAttributes(t *testing.T, name string, want FileAttributes) {
+func sameAttributes(t *testing.T, name string, want volume.FileAttributes) {
 	t.Helper()
-	files, err := OpenDirectory(filepath.Dir(name))
+	files, err := directory.Open(filepath.Dir(name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +108,7 @@ func sameAttributes(t *testing.T, name string, want FileAttributes) {
 		t.Fatal(err)
 	}
 	delete(got.Extended, "security.selinux") // every file has one where there are any
-	if !got.equal(want) {
+	if !got.Equal(want) {
 		t.Errorf("attributes are\n%+v, want\n%+v", got, want)
 	}
 }
@@ -148,10 +152,10 @@ func compactFile(t *testing.T, name string) {
 func TestCompactionInventsNoAccess(t *testing.T) {
 	t.Parallel()
 	name, want := dressed(t)
-	if err := errors.Join(unix.Removexattr(name, accessList), os.Chmod(name, 0o600)); err != nil {
+	if err := errors.Join(unix.Removexattr(name, directory.AccessListAttribute), os.Chmod(name, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	delete(want.Extended, accessList)
+	delete(want.Extended, directory.AccessListAttribute)
 	want.Mode = 0o600
 	compactFile(t, name)
 	sameAttributes(t, name, want)
@@ -163,7 +167,7 @@ func TestMoveKeepsAttributes(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(filepath.Dir(name), "folder"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	files, err := OpenDirectory(filepath.Dir(name))
+	files, err := directory.Open(filepath.Dir(name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,28 +184,28 @@ func TestMoveKeepsAttributes(t *testing.T) {
 
 // revokingFiles lets the owner of a store take rights away at the last moment.
 type revokingFiles struct {
-	*DirectoryFiles
+	*directory.Files
 	revoke func() error
 }
 
-func (r *revokingFiles) Replace(fresh, name string, old FileInfo) error {
+func (r *revokingFiles) Replace(fresh, name string, old volume.FileInfo) error {
 	if err := r.revoke(); err != nil {
 		return err
 	}
-	return r.DirectoryFiles.Replace(fresh, name, old)
+	return r.Files.Replace(fresh, name, old)
 }
 
 // Rights that are taken away while the new file takes the old one's place stay so.
 func TestCompactionKeepsLateChanges(t *testing.T) {
 	t.Parallel()
 	name, want := dressed(t)
-	files, err := OpenDirectory(filepath.Dir(name))
+	files, err := directory.Open(filepath.Dir(name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = files.Close() }()
 	revoking := &revokingFiles{files, func() error {
-		return errors.Join(unix.Removexattr(name, accessList), os.Chmod(name, 0o600))
+		return errors.Join(unix.Removexattr(name, directory.AccessListAttribute), os.Chmod(name, 0o600))
 	}}
 	s, err := Open("a.rvf", Options{Files: revoking})
 	if err != nil {
@@ -211,7 +215,7 @@ func TestCompactionKeepsLateChanges(t *testing.T) {
 	if err = errors.Join(err, s.Close()); err != nil {
 		t.Fatal(err)
 	}
-	delete(want.Extended, accessList)
+	delete(want.Extended, directory.AccessListAttribute)
 	want.Mode = 0o600
 	sameAttributes(t, name, want)
 }
@@ -219,7 +223,7 @@ func TestCompactionKeepsLateChanges(t *testing.T) {
 // A file whose attributes cannot be read or set is not replaced by another.
 func TestCompactionWithoutAttributesFails(t *testing.T) {
 	t.Parallel()
-	files := newMemoryFiles()
+	files := volumes.New()
 	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)
@@ -229,7 +233,7 @@ func TestCompactionWithoutAttributesFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files.fail = func(operation string) error {
+	files.Fail = func(operation string) error {
 		if operation == "set attributes" {
 			return fs.ErrPermission
 		}
@@ -238,10 +242,10 @@ func TestCompactionWithoutAttributesFails(t *testing.T) {
 	if _, err := s.Compact(context.Background()); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("compact: %v", err)
 	}
-	if now, err := files.Stat("a.rvf"); err != nil || !sameFile(now, before) || len(files.names) != 1 {
-		t.Errorf("the store is another file, or litter stayed: %v, %v", err, files.names)
+	if now, err := files.Stat("a.rvf"); err != nil || !volume.SameFile(now, before) || len(files.Names) != 1 {
+		t.Errorf("the store is another file, or litter stayed: %v, %v", err, files.Names)
 	}
-	files.fail = nil
+	files.Fail = nil
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
@@ -250,7 +254,7 @@ func TestCompactionWithoutAttributesFails(t *testing.T) {
 func TestAttributesAreBounded(t *testing.T) {
 	t.Parallel()
 	name, _ := dressed(t)
-	_, err := readGrowing(func(buffer []byte) (int, error) {
+	_, err := directory.ReadGrowing(func(buffer []byte) (int, error) {
 		if len(buffer) > 1<<20 {
 			t.Fatalf("asked for %d bytes", len(buffer))
 		}
@@ -264,7 +268,7 @@ func TestAttributesAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = file.Close() }()
-	if value, err := readXattr(int(file.Fd()), "user.long"); err != nil || string(value) != strings.Repeat("x", 1500) {
+	if value, err := directory.ReadXattr(int(file.Fd()), "user.long"); err != nil || string(value) != strings.Repeat("x", 1500) {
 		t.Errorf("%d bytes, %v", len(value), err)
 	}
 }

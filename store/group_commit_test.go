@@ -13,22 +13,24 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/volume"
+	volumes "rvffs/store/volume/memory"
 )
 
 // gatedFiles lets syncs wait until its gate is open, and counts them.
 type gatedFiles struct {
-	*memoryFiles
+	*volumes.Files
 	gate  chan struct{}
 	syncs atomic.Int64
 }
 
 type gatedFile struct {
-	File
+	volume.File
 	files *gatedFiles
 }
 
-func (g *gatedFiles) Open(name string, write bool) (File, error) {
-	file, err := g.memoryFiles.Open(name, write)
+func (g *gatedFiles) Open(name string, write bool) (volume.File, error) {
+	file, err := g.Files.Open(name, write)
 	if err != nil || !write || name != "a.rvf" {
 		return file, err
 	}
@@ -45,7 +47,7 @@ func (f *gatedFile) SyncData() error {
 // one's is under way: theirs must become one.
 func TestCommitsThatWaitShareSyncs(t *testing.T) {
 	t.Parallel()
-	files := &gatedFiles{memoryFiles: newMemoryFiles(), gate: make(chan struct{})}
+	files := &gatedFiles{Files: volumes.New(), gate: make(chan struct{})}
 	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +106,7 @@ func TestReplacingSharesACommit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx := context.Background()
-			files := &gatedFiles{memoryFiles: newMemoryFiles(), gate: make(chan struct{}, 1000)}
+			files := &gatedFiles{Files: volumes.New(), gate: make(chan struct{}, 1000)}
 			for range cap(files.gate) {
 				files.gate <- struct{}{}
 			}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"time"
+
+	"rvffs/store/volume"
 )
 
 // errForeign means that a program which does not hold the writer lock has written
@@ -15,7 +17,7 @@ var errForeign = fmt.Errorf("%w: another program wrote to the file behind this o
 // claim takes the advisory lock of the store's file itself, which is held until the
 // session is over: the lock beside the file goes by name, and one file can have
 // several. The caller has opened the file by the store's name.
-func (w *writer) claim(ctx context.Context, file File, wait time.Duration) error {
+func (w *writer) claim(ctx context.Context, file volume.File, wait time.Duration) error {
 	err := patiently(ctx, wait, func() (bool, string, error) {
 		free, err := file.TryLock()
 		if err != nil {
@@ -41,28 +43,28 @@ func (w *writer) claim(ctx context.Context, file File, wait time.Duration) error
 }
 
 // isOurs makes sure that the store's name leads to file, and tells about it.
-func (w *writer) isOurs(file File) (FileInfo, error) {
+func (w *writer) isOurs(file volume.File) (volume.FileInfo, error) {
 	at := w.store.location()
 	there, err := at.files.Stat(at.name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return FileInfo{}, fmt.Errorf("%w: the store's file was removed", ErrNotFound)
+		return volume.FileInfo{}, fmt.Errorf("%w: the store's file was removed", ErrNotFound)
 	}
 	if err != nil {
-		return FileInfo{}, fmt.Errorf("look at the store's file: %w", err)
+		return volume.FileInfo{}, fmt.Errorf("look at the store's file: %w", err)
 	}
 	own, err := file.Stat()
 	if err != nil {
-		return FileInfo{}, fmt.Errorf("look at the store's file: %w", err)
+		return volume.FileInfo{}, fmt.Errorf("look at the store's file: %w", err)
 	}
-	if !sameFile(there, own) {
-		return FileInfo{}, fmt.Errorf("%w: the store's file was replaced", ErrStale)
+	if !volume.SameFile(there, own) {
+		return volume.FileInfo{}, fmt.Errorf("%w: the store's file was replaced", ErrStale)
 	}
 	return own, nil
 }
 
 // oneName refuses a file with hard links: programs that lock by name would not
 // see each other, and a compaction would silently part the names.
-func oneName(info FileInfo) error {
+func oneName(info volume.FileInfo) error {
 	if info.Links <= 1 {
 		return nil
 	}
@@ -72,7 +74,7 @@ func oneName(info FileInfo) error {
 
 // dropLeftNames removes the temporary names of the store's own file. Stores once
 // got their names by a link, and an interruption left both.
-func (w *writer) dropLeftNames(own FileInfo) error {
+func (w *writer) dropLeftNames(own volume.FileInfo) error {
 	at := w.store.location()
 	names, err := at.files.Siblings(at.name)
 	if err != nil {
@@ -84,7 +86,7 @@ func (w *writer) dropLeftNames(own FileInfo) error {
 		}
 		name = beside(at.name, name)
 		other, err := at.files.Stat(name)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && !sameFile(other, own) {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && !volume.SameFile(other, own) {
 			continue
 		}
 		if err == nil {
@@ -101,7 +103,7 @@ func (w *writer) dropLeftNames(own FileInfo) error {
 // ours, that the store's name, and no other, leads to this file, and that nobody
 // else wrote to it. It must be asked before the first byte of anything that is
 // written: a writer that lost its lock may find another's commits where it left off.
-func (w *writer) guard(s *session, file File) error {
+func (w *writer) guard(s *session, file volume.File) error {
 	if err := s.lock.owned(); err != nil {
 		return err
 	}
@@ -117,7 +119,7 @@ func (w *writer) guard(s *session, file File) error {
 
 // untouched compares the file's length, as it just was, with what this process has
 // written to it.
-func (w *writer) untouched(s *session, own FileInfo) error {
+func (w *writer) untouched(s *session, own volume.FileInfo) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if own.Size > s.reach || own.Size < s.base.state.End {

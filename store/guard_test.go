@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	volumes "rvffs/store/volume/memory"
 )
 
 // TestWriterThatLostItsPlaceChangesNothing takes lock or file away from a writer
@@ -18,11 +19,11 @@ func TestWriterThatLostItsPlaceChangesNothing(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
-		take func(*memoryFiles) error
+		take func(*volumes.Files) error
 		want error
 	}{
-		{"the lock was broken", func(f *memoryFiles) error { return f.Remove("a.rvf.lock") }, ErrLocked},
-		{"the file was replaced", func(f *memoryFiles) error {
+		{"the lock was broken", func(f *volumes.Files) error { return f.Remove("a.rvf.lock") }, ErrLocked},
+		{"the file was replaced", func(f *volumes.Files) error {
 			if err := f.Remove("a.rvf.lock"); err != nil {
 				return err
 			}
@@ -35,13 +36,13 @@ func TestWriterThatLostItsPlaceChangesNothing(t *testing.T) {
 			}
 			return s.Close()
 		}, nil},
-		{"the file was removed", func(f *memoryFiles) error { return f.Remove("a.rvf") }, ErrNotFound},
-		{"a program without the lock commits", func(*memoryFiles) error { return nil }, ErrLocked},
+		{"the file was removed", func(f *volumes.Files) error { return f.Remove("a.rvf") }, ErrNotFound},
+		{"a program without the lock commits", func(*volumes.Files) error { return nil }, ErrLocked},
 	} {
 		for _, written := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, written %t", c.name, written), func(t *testing.T) {
 				t.Parallel()
-				files := newMemoryFiles()
+				files := volumes.New()
 				s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 				if err != nil {
 					t.Fatal(err)
@@ -59,15 +60,15 @@ func TestWriterThatLostItsPlaceChangesNothing(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				_, exists := files.names["a.rvf"]
+				_, exists := files.Names["a.rvf"]
 				if exists {
 					openPeer(t, files, "a.rvf").ingest(77, 1, 2)
 				}
-				before := bytes.Clone(files.content("a.rvf"))
+				before := bytes.Clone(files.Content("a.rvf"))
 				if _, _, err := a.Commit(); err == nil || c.want != nil && !errors.Is(err, c.want) {
 					t.Errorf("commit: %v, want %v", err, c.want)
 				}
-				if after := files.content("a.rvf"); !bytes.Equal(before, after) {
+				if after := files.Content("a.rvf"); !bytes.Equal(before, after) {
 					t.Errorf("the file changed from %d to %d bytes", len(before), len(after))
 				}
 				if !exists {
@@ -89,7 +90,7 @@ func TestWriterThatLostItsPlaceChangesNothing(t *testing.T) {
 func TestProgramWithoutTheLockBehindACompaction(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	files := newMemoryFiles()
+	files := volumes.New()
 	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +118,7 @@ func TestProgramWithoutTheLockBehindACompaction(t *testing.T) {
 // file, no longer than they were.
 func TestProgramThatWritesTheFileAnew(t *testing.T) {
 	t.Parallel()
-	files := newMemoryFiles()
+	files := volumes.New()
 	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)
@@ -127,19 +128,19 @@ func TestProgramThatWritesTheFileAnew(t *testing.T) {
 	if err := a.Append(context.Background(), []uint64{5}, make([]byte, 8)); err != nil {
 		t.Fatal(err)
 	}
-	other := bytes.Clone(files.content("a.rvf"))
+	other := bytes.Clone(files.Content("a.rvf"))
 	copy(other[s.Current().state.Segment.Offset:], make([]byte, segments.HeaderSize))
-	files.names["a.rvf"].write(other, 0)
+	files.Names["a.rvf"].Write(other, 0)
 	if _, _, err := a.Commit(); !errors.Is(err, ErrLocked) {
 		t.Errorf("commit: %v", err)
 	}
-	if bytes.Contains(files.content("a.rvf")[len(other):], []byte("SFVR")) && openAt(files) != 0 {
+	if bytes.Contains(files.Content("a.rvf")[len(other):], []byte("SFVR")) && openAt(files) != 0 {
 		t.Errorf("the commit counts: epoch %d", openAt(files))
 	}
 }
 
 // openAt is the epoch that a new reader finds.
-func openAt(files *memoryFiles) uint32 {
+func openAt(files *volumes.Files) uint32 {
 	s, err := OpenReadOnly("a.rvf", Options{Files: files})
 	if err != nil {
 		return 0
@@ -156,24 +157,24 @@ func TestCommitBesideAnotherIsNotAcknowledged(t *testing.T) {
 	t.Parallel()
 	refused := 0
 	for moment := 1; ; moment++ {
-		files := newMemoryFiles()
+		files := volumes.New()
 		s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 		if err != nil {
 			t.Fatal(err)
 		}
 		peer := openPeer(t, files, "a.rvf")
 		count, struck, at := 0, false, ""
-		files.fail = func(operation string) error {
+		files.Fail = func(operation string) error {
 			if count++; count == moment && !struck {
 				struck, at = true, operation
-				files.mu.Unlock() // the hook runs under the lock, before its operation
+				files.Mu.Unlock() // the hook runs under the lock, before its operation
 				peer.ingest(77, 1, 2)
-				files.mu.Lock()
+				files.Mu.Lock()
 			}
 			return nil
 		}
 		_, err = s.Ingest(context.Background(), []uint64{1}, []float32{5, 6})
-		files.fail = nil
+		files.Fail = nil
 		if !struck {
 			break
 		}
@@ -190,7 +191,7 @@ func TestCommitBesideAnotherIsNotAcknowledged(t *testing.T) {
 		case err != nil:
 			refused++
 		}
-		if found[77] == nil && at != "write" && !bytes.Contains(files.content("a.rvf"), vecPayload([]uint64{77}, []float32{1, 2})) {
+		if found[77] == nil && at != "write" && !bytes.Contains(files.Content("a.rvf"), vecPayload([]uint64{77}, []float32{1, 2})) {
 			t.Errorf("moment %d: what the other wrote is gone: %v", moment, found)
 		}
 	}
@@ -199,19 +200,10 @@ func TestCommitBesideAnotherIsNotAcknowledged(t *testing.T) {
 	}
 }
 
-func (m *memoryFiles) content(name string) []byte {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if node, known := m.names[name]; known {
-		return node.content
-	}
-	return nil
-}
-
 func TestBranchesGiveNoInheritedIDsAndFreeze(t *testing.T) {
 	t.Parallel()
 	for _, frozen := range []bool{false, true} {
-		files := newMemoryFiles()
+		files := volumes.New()
 		members := segments.Membership{Bitmap: bytes.Repeat([]byte{0xff}, 16)}
 		members.Header.VectorCount = 100
 		cow := segments.CowMap{BytesPerVector: 8, Frozen: frozen}
@@ -250,7 +242,7 @@ func TestHighestIDLeavesNone(t *testing.T) {
 
 func TestHostileDeletedListIsCountedOnce(t *testing.T) {
 	t.Parallel()
-	files := newMemoryFiles()
+	files := volumes.New()
 	rows := []byte{2, 0, 1, 0, 0, 0}
 	rows = append(rows, make([]byte, 16)...)
 	if err := writeNew(files, "a.rvf", newFileContent{

@@ -9,6 +9,7 @@ import (
 	"rvffs/store/idset"
 	"rvffs/store/memory"
 	"rvffs/store/shared"
+	"rvffs/store/volume"
 )
 
 // idTable knows which ids the vectors of a store have, deleted ones included. It
@@ -144,7 +145,7 @@ func (s *storedIDs) missing(snapshot *Snapshot) ([]segments.DirectoryEntry, bool
 func (t *idTable) extendTo(ctx context.Context, snapshot *Snapshot, known *storedIDs, missing []segments.DirectoryEntry) error {
 	charge := snapshot.source.memory.Charge()
 	defer charge.Free()
-	err := snapshot.source.with(ctx, func(file File) error {
+	err := snapshot.source.with(ctx, func(file volume.File) error {
 		return collectIDs(ctx, file, snapshot, missing, known.ids, &growingSets{charge: &charge})
 	})
 	if err != nil {
@@ -158,7 +159,7 @@ func (t *idTable) extendTo(ctx context.Context, snapshot *Snapshot, known *store
 // readIDs reads the ids of all rows.
 func (s *Snapshot) readIDs(ctx context.Context, charge *memory.Charge) (*idset.Set, error) {
 	stored := idset.New()
-	return stored, s.source.with(ctx, func(file File) error {
+	return stored, s.source.with(ctx, func(file volume.File) error {
 		return collectIDs(ctx, file, s, s.vectors(), stored, &growingSets{charge: charge})
 	})
 }
@@ -212,7 +213,7 @@ func (t *idTable) replace(snapshot *Snapshot, stored *idset.Set, charge *memory.
 }
 
 // collectIDs adds the ids of all rows in the given VEC segments.
-func collectIDs(ctx context.Context, file File, snapshot *Snapshot, entries []segments.DirectoryEntry, stored *idset.Set, grows *growingSets) error {
+func collectIDs(ctx context.Context, file volume.File, snapshot *Snapshot, entries []segments.DirectoryEntry, stored *idset.Set, grows *growingSets) error {
 	near := nearby(file)
 	ids := make([]uint64, rowsPerRead)
 	for _, entry := range entries {
@@ -259,7 +260,7 @@ func (noVectors) ReadStored(int, []byte) error         { return nil }
 // openVectors reads the start of a VEC segment. As in the reference runtime, a
 // count that does not fit the payload hides the segment's rows, and rows of
 // another dimension than the store's are left out.
-func openVectors(file File, snapshot *Snapshot, entry segments.DirectoryEntry) (vectorReader, error) {
+func openVectors(file volume.File, snapshot *Snapshot, entry segments.DirectoryEntry) (vectorReader, error) {
 	segment, err := snapshot.readHeader(file, entry)
 	if err != nil {
 		return nil, err
@@ -280,12 +281,12 @@ func openVectors(file File, snapshot *Snapshot, entry segments.DirectoryEntry) (
 
 // readHeader reads the header that a directory entry points to and checks that
 // the two agree.
-func readHeader(file File, entry segments.DirectoryEntry) (segments.Segment, error) {
+func readHeader(file volume.File, entry segments.DirectoryEntry) (segments.Segment, error) {
 	return readHeaderOr(file, entry, func() string { return "" })
 }
 
 // readHeaderOr is readHeader whose errors end with a remedy.
-func readHeaderOr(file File, entry segments.DirectoryEntry, remedy func() string) (segments.Segment, error) {
+func readHeaderOr(file volume.File, entry segments.DirectoryEntry, remedy func() string) (segments.Segment, error) {
 	var encoded [segments.HeaderSize]byte
 	if err := readFull(file, encoded[:], entry.Offset); err != nil {
 		return segments.Segment{}, err

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // Embedded is what all embedded images have in common.
@@ -200,7 +201,7 @@ func eachEmbedded[T any](ctx context.Context, s *Snapshot, kind segments.Type, p
 			return nil
 		}
 		var found *T
-		err := s.source.with(ctx, func(file File) error {
+		err := s.source.with(ctx, func(file volume.File) error {
 			p, err := s.openPayload(s.known(file), entry)
 			if err == nil {
 				found, err = parse(ctx, p, entry)

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // payload is what one compute segment holds, in the form that its author gave it:
@@ -17,7 +18,7 @@ type payload struct {
 }
 
 // openPayload finds the payload of a segment that the directory names.
-func (s *Snapshot) openPayload(file File, entry segments.DirectoryEntry) (payload, error) {
+func (s *Snapshot) openPayload(file volume.File, entry segments.DirectoryEntry) (payload, error) {
 	segment, err := s.readHeader(file, entry)
 	if err != nil {
 		return payload{}, err

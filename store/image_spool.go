@@ -9,12 +9,13 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"rvffs/lineage"
+	"rvffs/store/volume"
 )
 
 // spool is a file without a name beside the store, in which an image waits until
 // it is complete. Whatever happens, nothing of it stays.
 type spool struct {
-	file File
+	file volume.File
 	size int64
 	hash lineage.Hash // of the image that a compressed spool stands for
 }

@@ -7,12 +7,13 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	volumes "rvffs/store/volume/memory"
 )
 
 // kernelFiles holds a store named a with one kernel that is stored as given.
-func kernelFiles(t *testing.T, stored []byte, method segments.Compression) *memoryFiles {
+func kernelFiles(t *testing.T, stored []byte, method segments.Compression) *volumes.Files {
 	t.Helper()
-	files := newMemoryFiles()
+	files := volumes.New()
 	file, err := files.Create("a", 0o644)
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +87,7 @@ func TestImageInMemoryIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, form := range storedForms() {
 		files := kernelFiles(t, form.stored, form.method)
-		content := files.names["a"].content
+		content := files.Names["a"].Content
 		content[bytes.Index(content, []byte(goodCmdline))] ^= 0x20 // not in the image
 		s, checker := openChecked(t, files, VerifyBackground)
 		views, err := viewsOf(s.Current(), segments.TypeKernel)

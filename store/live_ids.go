@@ -11,6 +11,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/shared"
+	"rvffs/store/volume"
 )
 
 // segmentIDs is what is known of a segment's ids without keeping them.
@@ -28,7 +29,7 @@ type segmentIDs struct {
 const sampledRows = 3
 
 // sample reads the ids of some rows, in the runtime dialect.
-func (s *Snapshot) sample(file File, segment *liveSegment) error {
+func (s *Snapshot) sample(file volume.File, segment *liveSegment) error {
 	if segment.rows == 0 {
 		return nil
 	}
@@ -57,7 +58,7 @@ func (s *Snapshot) sample(file File, segment *liveSegment) error {
 
 // guess looks for an id where it stands in a segment of ascending ids without
 // gaps. That it is not there proves nothing.
-func (s *Snapshot) guess(file File, segment *liveSegment, id uint64) (row uint64, found bool, err error) {
+func (s *Snapshot) guess(file volume.File, segment *liveSegment, id uint64) (row uint64, found bool, err error) {
 	if segment.damage != nil || id < segment.facts.first || id-segment.facts.first >= segment.rows || s.Dialect() != segments.DialectRuntime {
 		return 0, false, nil
 	}
@@ -67,7 +68,7 @@ func (s *Snapshot) guess(file File, segment *liveSegment, id uint64) (row uint64
 }
 
 // idAt reads the id of one row, in the runtime dialect.
-func (s *Snapshot) idAt(file File, segment *liveSegment, row uint64) (uint64, error) {
+func (s *Snapshot) idAt(file volume.File, segment *liveSegment, row uint64) (uint64, error) {
 	var encoded [8]byte
 	err := readFull(file, encoded[:], segment.rowOffset(row, s.Dimension()))
 	return binary.LittleEndian.Uint64(encoded[:]), err
@@ -87,7 +88,7 @@ func (g *liveSegment) rowOffset(row uint64, dimension int) int64 {
 // once, and it is remembered whether they ascend: then bisection finds the row with
 // some reads, as it does with a list of the rows in order of id, which is kept for
 // the first sortedRows rows that need it. Beyond that a segment is read anew.
-func (l *liveRows) find(ctx context.Context, s *Snapshot, file File, id uint64) (uint64, error) {
+func (l *liveRows) find(ctx context.Context, s *Snapshot, file volume.File, id uint64) (uint64, error) {
 	missing := fmt.Errorf("vector %d: %w", id, ErrNotFound)
 	if s.deleted().Contains(id) {
 		return 0, missing
@@ -134,7 +135,7 @@ type idOrder struct {
 }
 
 // search finds the last row of a segment with an id.
-func (l *liveRows) search(ctx context.Context, s *Snapshot, file File, segment *liveSegment, id uint64) (row uint64, found bool, err error) {
+func (l *liveRows) search(ctx context.Context, s *Snapshot, file volume.File, segment *liveSegment, id uint64) (row uint64, found bool, err error) {
 	order, err := segment.facts.order.Get(ctx, func(ctx context.Context) (idOrder, error) { return l.readOrder(ctx, s, file, segment) })
 	if err != nil || id < order.lowest || id > order.highest {
 		return 0, false, err
@@ -168,7 +169,7 @@ func (l *liveRows) search(ctx context.Context, s *Snapshot, file File, segment *
 }
 
 // readOrder reads all ids of a segment.
-func (l *liveRows) readOrder(ctx context.Context, s *Snapshot, file File, segment *liveSegment) (idOrder, error) {
+func (l *liveRows) readOrder(ctx context.Context, s *Snapshot, file volume.File, segment *liveSegment) (idOrder, error) {
 	order := idOrder{lowest: ^uint64(0), ascending: s.Dialect() == segments.DialectRuntime}
 	var kept []uint64
 	keep := order.ascending && l.room.Add(-int64(segment.rows)) >= 0
@@ -201,7 +202,7 @@ func (l *liveRows) readOrder(ctx context.Context, s *Snapshot, file File, segmen
 }
 
 // eachID visits the ids of a segment in order.
-func (s *Snapshot) eachID(ctx context.Context, file File, segment *liveSegment, visit func(first uint64, ids []uint64)) error {
+func (s *Snapshot) eachID(ctx context.Context, file volume.File, segment *liveSegment, visit func(first uint64, ids []uint64)) error {
 	reader, err := openVectors(file, s, segment.entry)
 	if err != nil {
 		return err

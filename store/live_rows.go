@@ -14,6 +14,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/memory"
+	"rvffs/store/volume"
 )
 
 // liveRows numbers the live vectors of a snapshot in the order of Snapshot.Vectors
@@ -76,7 +77,7 @@ func (s *Snapshot) liveRows(ctx context.Context) (live *liveRows, done func(), e
 		s = s.renewed() // what was found before may be wrong
 	}
 	return s.cache.live.Get(ctx, s.source.memory, func(ctx context.Context, charge *memory.Charge) (found *liveRows, err error) {
-		err = s.source.with(ctx, func(file File) error {
+		err = s.source.with(ctx, func(file volume.File) error {
 			found, err = s.findLive(ctx, file, charge)
 			return err
 		})
@@ -98,7 +99,7 @@ func (s *Snapshot) withLive(ctx context.Context, use func(*liveRows) error) erro
 // ids.
 const liveSegmentBytes = 256
 
-func (s *Snapshot) findLive(ctx context.Context, file File, charge *memory.Charge) (*liveRows, error) {
+func (s *Snapshot) findLive(ctx context.Context, file volume.File, charge *memory.Charge) (*liveRows, error) {
 	l := &liveRows{room: new(atomic.Int64)}
 	l.room.Store(sortedRows)
 	if s.Dimension() == 0 {
@@ -199,7 +200,7 @@ func (l *liveRows) doubt(total, deleted uint64, dead []deadRows) {
 // outline reads the beginning of a vector segment, and some of its ids. A number of
 // rows that is not the one for which there is room may have been another once: then
 // the segment is checked before it is believed.
-func (s *Snapshot) outline(ctx context.Context, file File, entry segments.DirectoryEntry) (liveSegment, error) {
+func (s *Snapshot) outline(ctx context.Context, file volume.File, entry segments.DirectoryEntry) (liveSegment, error) {
 	segment := liveSegment{entry: entry, facts: &segmentIDs{}}
 	end := s.Size() - segments.HeaderSize
 	if entry.Offset < 0 || entry.Offset > end || entry.PayloadLength > uint64(end-entry.Offset) {
@@ -237,7 +238,7 @@ func rowsIn(payload uint64, dimension int) uint64 {
 
 // deadWithoutScan finds the dead rows of each segment if that is possible without
 // reading all ids; else it returns false.
-func (s *Snapshot) deadWithoutScan(file File, found []liveSegment) (dead []deadRows, sure bool, err error) {
+func (s *Snapshot) deadWithoutScan(file volume.File, found []liveSegment) (dead []deadRows, sure bool, err error) {
 	if !s.allDistinct(found) {
 		return nil, false, nil
 	}

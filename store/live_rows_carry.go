@@ -4,12 +4,13 @@ import (
 	"context"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // carryLive hands the live rows of the draft's base on to the snapshot of its
 // commit, if somebody has asked for them and only new ids came: so a stream of
 // appends does not make every state's ids be read.
-func (d *draft) carryLive(file File, snapshot *Snapshot) {
+func (d *draft) carryLive(file volume.File, snapshot *Snapshot) {
 	before, done, known := d.base.cache.live.Peek()
 	if !known {
 		return

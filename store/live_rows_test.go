@@ -11,6 +11,8 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
+	volumes "rvffs/store/volume/memory"
 )
 
 // wireVectors is the payload of a vector segment of the wire dialect with one block
@@ -39,9 +41,9 @@ func wireVectors(dimension int, ids []uint64, component func(row, column int) fl
 
 // snapshotOf is a state of a file that holds vector segments with these payloads and
 // nothing else.
-func snapshotOf(t *testing.T, dialect segments.Dialect, manifest segments.Manifest, payloads ...[]byte) (*Snapshot, File) {
+func snapshotOf(t *testing.T, dialect segments.Dialect, manifest segments.Manifest, payloads ...[]byte) (*Snapshot, volume.File) {
 	t.Helper()
-	files := newMemoryFiles()
+	files := volumes.New()
 	file, err := files.Create("a.rvf", 0o644)
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +174,7 @@ func TestVectorsAreFoundInAnyOrder(t *testing.T) {
 // its ids read again.
 func TestAppendsCarryLiveRowsOn(t *testing.T) {
 	t.Parallel()
-	counted := &countedFiles{memoryFiles: newMemoryFiles()}
+	counted := &countedFiles{Files: volumes.New()}
 	s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Files: counted})
 	if err != nil {
 		t.Fatal(err)
@@ -211,7 +213,7 @@ func TestAppendsCarryLiveRowsOn(t *testing.T) {
 // rows have new places afterwards.
 func TestMergedSegmentsKeepTheirDeadRows(t *testing.T) {
 	t.Parallel()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Files: newMemoryFiles()})
+	s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Files: volumes.New()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +245,7 @@ func TestMergedSegmentsKeepTheirDeadRows(t *testing.T) {
 func TestDeadRowsAreNotReadAlong(t *testing.T) {
 	t.Parallel()
 	const dimension, count = 16, 20_000
-	counted := &countedFiles{memoryFiles: newMemoryFiles()}
+	counted := &countedFiles{Files: volumes.New()}
 	s, err := Create("a.rvf", CreateOptions{Dimension: dimension}, Options{Files: counted})
 	if err != nil {
 		t.Fatal(err)

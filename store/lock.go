@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"rvffs/store/volume"
 )
 
 // The writer lock is a file beside the store, `<store>.lock`, of 104 bytes: magic,
@@ -100,10 +102,10 @@ var hostName = sync.OnceValue(func() string {
 
 // writerLock is a lock that this process owns.
 type writerLock struct {
-	files FileSystem
+	files volume.FileSystem
 	path  string
 	owner [16]byte
-	file  File // carries the advisory lock
+	file  volume.File // carries the advisory lock
 }
 
 // String says whose lock it is.
@@ -114,12 +116,12 @@ func (r lockRecord) String() string {
 // foundLock is a lock file as it was when it was judged.
 type foundLock struct {
 	content []byte
-	info    FileInfo
+	info    volume.FileInfo
 }
 
 // acquireLock takes the writer lock of the store at path. While another live
 // writer holds it, it tries again until wait is over, then fails with ErrLocked.
-func acquireLock(ctx context.Context, files FileSystem, path string, wait time.Duration) (lock *writerLock, err error) {
+func acquireLock(ctx context.Context, files volume.FileSystem, path string, wait time.Duration) (lock *writerLock, err error) {
 	err = patiently(ctx, wait, func() (bool, string, error) {
 		var holder string
 		var err error
@@ -154,7 +156,7 @@ func patiently(ctx context.Context, wait time.Duration, try func() (taken bool, 
 
 // tryLock makes one attempt. Without a lock and without an error, holder tells who
 // has it.
-func tryLock(files FileSystem, path string) (lock *writerLock, holder string, err error) {
+func tryLock(files volume.FileSystem, path string) (lock *writerLock, holder string, err error) {
 	found, err := readLock(files, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -176,7 +178,7 @@ func tryLock(files FileSystem, path string) (lock *writerLock, holder string, er
 }
 
 // held tells who holds the lock; nobody if it may be broken.
-func held(files FileSystem, path string, found foundLock) (holder string, err error) {
+func held(files volume.FileSystem, path string, found foundLock) (holder string, err error) {
 	record, valid := parseLock(found.content)
 	if valid {
 		if breakable(files, path, record) {
@@ -193,7 +195,7 @@ func held(files FileSystem, path string, found foundLock) (holder string, err er
 
 // clock is the time by which the file system dates its files, which may be another
 // machine's.
-func clock(files FileSystem, path string) (time.Time, error) {
+func clock(files volume.FileSystem, path string) (time.Time, error) {
 	name := temporaryName(path)
 	file, err := files.Create(name, 0o600)
 	if err != nil {
@@ -205,7 +207,7 @@ func clock(files FileSystem, path string) (time.Time, error) {
 
 // createLock writes the record under a name of its own and then links it into
 // place, for a reader takes an incomplete lock file for none.
-func createLock(files FileSystem, path string) (*writerLock, error) {
+func createLock(files volume.FileSystem, path string) (*writerLock, error) {
 	lock := &writerLock{files: files, path: path}
 	if _, err := rand.Read(lock.owner[:]); err != nil {
 		return nil, err
@@ -232,7 +234,7 @@ func createLock(files FileSystem, path string) (*writerLock, error) {
 	return lock, nil
 }
 
-func readLock(files FileSystem, path string) (foundLock, error) {
+func readLock(files volume.FileSystem, path string) (foundLock, error) {
 	file, err := files.Open(path, false)
 	if err != nil {
 		return foundLock{}, err
@@ -247,7 +249,7 @@ func readLock(files FileSystem, path string) (foundLock, error) {
 }
 
 // breakable says whether the lock's owner is certainly gone.
-func breakable(files FileSystem, path string, record lockRecord) bool {
+func breakable(files volume.FileSystem, path string, record lockRecord) bool {
 	host := hostName()
 	if record.stale(time.Now(), host, processAlive) {
 		return true
@@ -267,7 +269,7 @@ func breakable(files FileSystem, path string, record lockRecord) bool {
 // removeStale takes the lock file away, but only if it still is the one that was
 // judged: two writers may find the same stale lock, and the slower must not
 // remove the faster one's new lock.
-func removeStale(files FileSystem, path string, judged foundLock) error {
+func removeStale(files volume.FileSystem, path string, judged foundLock) error {
 	aside := temporaryName(path)
 	err := files.Rename(path, aside)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -277,7 +279,7 @@ func removeStale(files FileSystem, path string, judged foundLock) error {
 		return err
 	}
 	moved, err := readLock(files, aside)
-	if err == nil && !(sameFile(moved.info, judged.info) && bytes.Equal(moved.content, judged.content)) {
+	if err == nil && !(volume.SameFile(moved.info, judged.info) && bytes.Equal(moved.content, judged.content)) {
 		err = files.Link(aside, path)
 		if errors.Is(err, fs.ErrExist) {
 			err = nil
@@ -300,7 +302,7 @@ func (l *writerLock) owned() error {
 	if err != nil {
 		return fmt.Errorf("look at the writer lock: %w", err)
 	}
-	if !sameFile(there, own) {
+	if !volume.SameFile(there, own) {
 		return fmt.Errorf("writer lock lost: %w: another writer took it", ErrLocked)
 	}
 	return nil

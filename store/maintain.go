@@ -8,12 +8,13 @@ import (
 	"strings"
 
 	"rvffs/lineage"
+	"rvffs/store/volume"
 )
 
 // Remove deletes the store's file, provided that nothing would be lost with it.
 // The store must be closed afterwards. The name is removed through files, which are
 // those in which the store lies but may be reached with somebody else's rights.
-func (s *Store) Remove(ctx context.Context, files FileSystem) error {
+func (s *Store) Remove(ctx context.Context, files volume.FileSystem) error {
 	// What stands behind the manifest must not even be cut off.
 	if _, some, err := s.ownTail(ctx); err != nil || some {
 		return errors.Join(err, fmt.Errorf("%w: vectors stand behind its manifest", ErrNotEmpty))
@@ -47,7 +48,7 @@ func (s *Store) MoveTo(ctx context.Context, name string) error {
 // What is kept beside the store goes along, each by its bare names: along fails with
 // fs.ErrExist, too, and is then asked for another name. The store has its new name by
 // then, whatever becomes of what is kept: OnTailLeft is told of what stays behind.
-func (s *Store) MoveInto(ctx context.Context, files FileSystem, name string, rename func() error, along func(tail, moved string) error) error {
+func (s *Store) MoveInto(ctx context.Context, files volume.FileSystem, name string, rename func() error, along func(tail, moved string) error) error {
 	return s.alone(ctx, func(session *session) (err error) {
 		if _, err := files.Stat(name); err == nil {
 			return fmt.Errorf("%w: %q", ErrExists, name)
@@ -63,7 +64,7 @@ func (s *Store) MoveInto(ctx context.Context, files FileSystem, name string, ren
 		if err != nil {
 			return err
 		}
-		err = session.base.source.with(ctx, func(File) error { // held, so that nobody has to find it meanwhile
+		err = session.base.source.with(ctx, func(volume.File) error { // held, so that nobody has to find it meanwhile
 			err := rename()
 			if err == nil {
 				s.moved(location{files, name})

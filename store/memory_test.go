@@ -10,11 +10,12 @@ import (
 	"rvffs/store/idset"
 	"rvffs/store/memory"
 	"rvffs/store/vecio"
+	volumes "rvffs/store/volume/memory"
 )
 
 // scatteredStore has count vectors under ids that follow no rule, half of which are
 // replaced once.
-func scatteredStore(t *testing.T, files *memoryFiles, count int) {
+func scatteredStore(t *testing.T, files *volumes.Files, count int) {
 	t.Helper()
 	s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Files: files})
 	if err != nil {
@@ -41,7 +42,7 @@ func scatteredStore(t *testing.T, files *memoryFiles, count int) {
 func TestAnswersDoNotDependOnMemory(t *testing.T) {
 	t.Parallel()
 	const count = 40_000
-	files := newMemoryFiles()
+	files := volumes.New()
 	scatteredStore(t, files, count)
 	open := func(bytes int64) (*Store, *memory.Budget) {
 		budget := memory.NewBudget(bytes)

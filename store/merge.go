@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 const (
@@ -127,7 +128,7 @@ func (o notMerged) Error() string {
 // readRun reads the rows of all segments of the run. It fails with notMerged when
 // one of them is not simply rows of the store's dimension, or is damaged: a merged
 // segment would hide that.
-func (s *Snapshot) readRun(file File, run []segments.DirectoryEntry) (body []byte, rows uint32, err error) {
+func (s *Snapshot) readRun(file volume.File, run []segments.DirectoryEntry) (body []byte, rows uint32, err error) {
 	for _, entry := range run {
 		payload := make([]byte, entry.PayloadLength)
 		segment, err := readHeader(file, entry)

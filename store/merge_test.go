@@ -5,11 +5,12 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	volumes "rvffs/store/volume/memory"
 )
 
 func TestSmallCommitsStaySmall(t *testing.T) {
 	t.Parallel()
-	files := newMemoryFiles()
+	files := volumes.New()
 	s, err := Create("a.rvf", CreateOptions{Dimension: 384}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)

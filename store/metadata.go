@@ -12,6 +12,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
+	"rvffs/store/volume"
 )
 
 // metadata is what the META segments of a directory come to, read in its order: the
@@ -173,7 +174,7 @@ func metas(directory []segments.DirectoryEntry) []segments.DirectoryEntry {
 
 // readMeta reads one META segment when afford agrees to its length in bytes and the
 // number of its records. An error that wraps ErrCorrupt is about what it holds.
-func (s *Snapshot) readMeta(file File, entry segments.DirectoryEntry, afford func(length uint64, records int) error) (*segments.Meta, error) {
+func (s *Snapshot) readMeta(file volume.File, entry segments.DirectoryEntry, afford func(length uint64, records int) error) (*segments.Meta, error) {
 	segment, err := s.readHeader(file, entry)
 	if err != nil {
 		return nil, err
@@ -199,7 +200,7 @@ func (s *Snapshot) readMeta(file File, entry segments.DirectoryEntry, afford fun
 // addMetadata takes the segments of entries into m and lists those that cannot be
 // read. It charges for m and all that it takes to read it, beside the bytes that are
 // paid for already; or it waits for memory, and fails when there is none.
-func (s *Snapshot) addMetadata(ctx context.Context, file File, m *metadata, entries []segments.DirectoryEntry, charge *memory.Charge, paid int64) (unreadable []segments.DirectoryEntry, err error) {
+func (s *Snapshot) addMetadata(ctx context.Context, file volume.File, m *metadata, entries []segments.DirectoryEntry, charge *memory.Charge, paid int64) (unreadable []segments.DirectoryEntry, err error) {
 	for _, entry := range entries {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -225,7 +226,7 @@ func (s *Snapshot) addMetadata(ctx context.Context, file File, m *metadata, entr
 
 // withoutVector are the ids of records whose vectors are not stored or are deleted.
 // A reader that obeys metadata refuses a file with such records.
-func (m *metadata) withoutVector(ctx context.Context, file File, s *Snapshot, stored, deleted *idset.Set) (*idset.Set, error) {
+func (m *metadata) withoutVector(ctx context.Context, file volume.File, s *Snapshot, stored, deleted *idset.Set) (*idset.Set, error) {
 	live := m.ids.Common(stored)
 	live.Remove(deleted)
 	without := m.ids.Common(m.ids)
@@ -245,7 +246,7 @@ func (m *metadata) withoutVector(ctx context.Context, file File, s *Snapshot, st
 
 // inherited are those of ids that a branch may show of its parent's. A membership
 // that nobody can read leaves all of them in doubt.
-func (s *Snapshot) inherited(ctx context.Context, file File, ids *idset.Set) (*idset.Set, error) {
+func (s *Snapshot) inherited(ctx context.Context, file volume.File, ids *idset.Set) (*idset.Set, error) {
 	found := idset.New()
 	entry, branch := s.lastOf(segments.TypeMembership)
 	if !branch {
@@ -295,7 +296,7 @@ type metaTable struct {
 
 // at gives what the META segments of snapshot come to, without contents, and what is
 // to be called when the caller is done with it.
-func (t *metaTable) at(ctx context.Context, file File, snapshot *Snapshot, named []segments.DirectoryEntry) (*metadata, func(), error) {
+func (t *metaTable) at(ctx context.Context, file volume.File, snapshot *Snapshot, named []segments.DirectoryEntry) (*metadata, func(), error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	charge := snapshot.source.memory.Charge()

@@ -13,6 +13,8 @@ import (
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
+	"rvffs/store/volume"
+	volumes "rvffs/store/volume/memory"
 )
 
 // title is a value of field 0.
@@ -43,7 +45,7 @@ func metaSnapshotOf(t testing.TB, generation uint64, ids ...uint64) []byte {
 
 // storeWithMeta makes a store of vectors 1 to 4 in which META segments with these
 // payloads are named.
-func storeWithMeta(t testing.TB, files FileSystem, payloads ...[]byte) *Store {
+func storeWithMeta(t testing.TB, files volume.FileSystem, payloads ...[]byte) *Store {
 	t.Helper()
 	return openWithMeta(t, Options{Files: files}, payloads...)
 }
@@ -73,7 +75,7 @@ func readers(t testing.TB, s *Store) map[uint64]string {
 	t.Helper()
 	snapshot := s.Current()
 	var parts []*segments.Meta
-	read := func(file File) error {
+	read := func(file volume.File) error {
 		named := metas(snapshot.state.Manifest.Directory)
 		for i := len(named) - 1; i >= 0; i-- {
 			part, err := snapshot.readMeta(file, named[i], func(uint64, int) error { return nil })
@@ -148,7 +150,7 @@ func deleteIDs(t *testing.T, s *Store, ids ...uint64) {
 // written again.
 func TestRecordsGoWithTheirVectors(t *testing.T) {
 	t.Parallel()
-	s := storeWithMeta(t, newMemoryFiles(), metaSnapshotOf(t, 3, 1, 2, 3))
+	s := storeWithMeta(t, volumes.New(), metaSnapshotOf(t, 3, 1, 2, 3))
 	wantRecords(t, s, 1, 2, 3)
 	ingest(t, s, []uint64{2, 9}, 7, 8)
 	wantRecords(t, s, 1, 2, 3)
@@ -179,7 +181,7 @@ func TestRecordsWithoutVectorsAreRepaired(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := storeWithMeta(t, newMemoryFiles(), metaSnapshotOf(t, 1, 1, 77))
+			s := storeWithMeta(t, volumes.New(), metaSnapshotOf(t, 1, 1, 77))
 			wantFindings(t, verify(t, s.Current()), finding{Note, "from before identities"}, finding{Damage, "metadata of 1 vectors that are not stored or deleted, the first of them 77"})
 			commit(t, s)
 			wantRecords(t, s, 1)
@@ -210,9 +212,9 @@ func TestUnreadableMetadata(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := storeWithMeta(t, newMemoryFiles(), c.payloads...)
+			s := storeWithMeta(t, volumes.New(), c.payloads...)
 			known := newMetadata(false)
-			if err := s.Current().source.with(context.Background(), func(file File) error {
+			if err := s.Current().source.with(context.Background(), func(file volume.File) error {
 				_, err := s.Current().addMetadata(context.Background(), file, known, metas(s.Current().named()), new(memory.Charge), 0)
 				return err
 			}); err != nil {
@@ -241,13 +243,13 @@ func TestUnreadableMetadata(t *testing.T) {
 func TestMetadataWithoutASnapshotAreKept(t *testing.T) {
 	t.Parallel()
 	draft, lone := []byte("a draft that nobody reads"), encodedMeta(t, &segments.Meta{Generation: 2, Records: []segments.MetaRecord{{ID: 1}}})
-	s := storeWithMeta(t, newMemoryFiles(), draft, lone)
+	s := storeWithMeta(t, volumes.New(), draft, lone)
 	deleteIDs(t, s, 1)
 	if _, err := s.Compact(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	var kept [][]byte
-	if err := s.Current().source.with(context.Background(), func(file File) error {
+	if err := s.Current().source.with(context.Background(), func(file volume.File) error {
 		for _, entry := range metas(s.Current().named()) {
 			payload, err := readPayload(file, s.Current(), entry)
 			if err != nil {
@@ -272,7 +274,7 @@ func TestDeltasAreBounded(t *testing.T) {
 	for i := range ids {
 		ids[i] = uint64(i + 1)
 	}
-	s := storeWithMeta(t, newMemoryFiles(), metaSnapshotOf(t, 1, ids...))
+	s := storeWithMeta(t, volumes.New(), metaSnapshotOf(t, 1, ids...))
 	ingest(t, s, ids, make([]float32, len(ids))...)
 	for i := range 70 {
 		deleteIDs(t, s, ids[i])
@@ -282,7 +284,7 @@ func TestDeltasAreBounded(t *testing.T) {
 		t.Errorf("%d META segments are named after 70 commits, want 71", got)
 	}
 	known := newMetadata(false)
-	if err := s.Current().source.with(context.Background(), func(file File) error {
+	if err := s.Current().source.with(context.Background(), func(file volume.File) error {
 		_, err := s.Current().addMetadata(context.Background(), file, known, metas(s.Current().named()), new(memory.Charge), 0)
 		return err
 	}); err != nil || known.deltas > 32 {
@@ -295,7 +297,7 @@ func TestDeltasAreBounded(t *testing.T) {
 func TestMetadataModel(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
-	files := newMemoryFiles()
+	files := volumes.New()
 	s := storeWithMeta(t, files, metaSnapshotOf(t, 1, 1, 2, 3, 4))
 	records := map[uint64]bool{1: true, 2: true, 3: true, 4: true}
 	live := map[uint64]bool{1: true, 2: true, 3: true, 4: true}
@@ -329,7 +331,7 @@ func TestMetadataModel(t *testing.T) {
 				break
 			}
 			known := newMetadata(false)
-			if err := s.Current().source.with(context.Background(), func(file File) error {
+			if err := s.Current().source.with(context.Background(), func(file volume.File) error {
 				_, err := s.Current().addMetadata(context.Background(), file, known, metas(s.Current().named()), new(memory.Charge), 0)
 				return err
 			}); err != nil {
@@ -371,17 +373,17 @@ func addSegment(t *testing.T, s *Store, small newSegment) {
 // both gone.
 func TestCrashStatesOfMetadata(t *testing.T) {
 	t.Parallel()
-	files := newMemoryFiles()
+	files := volumes.New()
 	s := storeWithMeta(t, files, metaSnapshotOf(t, 1, 1, 2, 3))
-	from := files.changes()
+	from := files.Changes()
 	deleteIDs(t, s, 2)
 	if _, err := s.Compact(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	all := func(int) bool { return true }
-	for after := from; after <= files.changes(); after++ {
+	for after := from; after <= files.Changes(); after++ {
 		for _, lost := range []func(int) bool{nil, all} {
-			state := files.state(crash{after: after, torn: -1, lost: lost})
+			state := files.State(volumes.Crash{After: after, Torn: -1, Lost: lost})
 			opened, err := Open("m.rvf", Options{Files: state})
 			if err != nil {
 				t.Fatalf("after %d changes: %v", after, err)
@@ -416,7 +418,7 @@ func TestMetadataAreCharged(t *testing.T) {
 		t.Run(fmt.Sprint(c.limit>>20, " MiB"), func(t *testing.T) {
 			t.Parallel()
 			budget := memory.NewBudget(c.limit)
-			s := openWithMeta(t, Options{Files: newMemoryFiles(), Memory: budget}, payload)
+			s := openWithMeta(t, Options{Files: volumes.New(), Memory: budget}, payload)
 			_, err := s.Delete(t.Context(), []uint64{1})
 			if c.deletes && err != nil || !c.deletes && !errors.Is(err, memory.ErrNever) {
 				t.Errorf("delete: %v", err)

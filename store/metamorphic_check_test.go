@@ -11,6 +11,8 @@ import (
 	"slices"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
+	volumes "rvffs/store/volume/memory"
 )
 
 // unknownType is of a segment that no program here understands.
@@ -157,7 +159,7 @@ func (h *history) keptForeign(snapshot *Snapshot) error {
 		}
 	}
 	var kept [][]byte
-	err = snapshot.source.with(context.Background(), func(file File) error {
+	err = snapshot.source.with(context.Background(), func(file volume.File) error {
 		return snapshot.walk(file, func(segment segments.Segment) error {
 			if segment.Type != unknownType {
 				return nil
@@ -239,31 +241,31 @@ func (h *history) crash() error {
 		}
 	}
 	h.held = nil
-	before, from := h.state(), h.files.changes()
+	before, from := h.state(), h.files.Changes()
 	change := []func(*history) error{
 		(*history).ingest, (*history).delete, (*history).commit, (*history).kernel, (*history).ebpf, (*history).compact, (*history).rollback,
 	}[h.random.IntN(7)]
 	if err := change(h); err != nil {
 		return err
 	}
-	after, to := h.state(), h.files.changes()
-	c := crash{after: from + h.random.IntN(to-from+1), torn: -1}
-	if last := h.files.log[c.after-1]; last.kind == didWrite && c.after > from && h.random.IntN(2) == 0 {
-		c.torn = h.random.IntN(len(last.data) + 1)
+	after, to := h.state(), h.files.Changes()
+	c := volumes.Crash{After: from + h.random.IntN(to-from+1), Torn: -1}
+	if last := h.files.Log[c.After-1]; last.Kind == volumes.DidWrite && c.After > from && h.random.IntN(2) == 0 {
+		c.Torn = h.random.IntN(len(last.Data) + 1)
 	}
 	if mask := h.random.Uint64(); h.random.IntN(2) == 0 {
-		c.lost = func(i int) bool {
-			return mask>>(i%64)&1 != 0 && h.files.log[i].kind <= didTruncate && h.files.log[i].kind != didCreate
+		c.Lost = func(i int) bool {
+			return mask>>(i%64)&1 != 0 && h.files.Log[i].Kind <= volumes.DidTruncate && h.files.Log[i].Kind != volumes.DidCreate
 		}
 	}
-	h.note("at change %d of %d, torn at %d", c.after-from, to-from, c.torn)
-	files := h.files.state(c)
-	for name := range files.names {
+	h.note("at change %d of %d, torn at %d", c.After-from, to-from, c.Torn)
+	files := h.files.State(c)
+	for name := range files.Names {
 		if IsTemporary(name) {
-			delete(files.names, name) // a crash may leave such a file
+			delete(files.Names, name) // a crash may leave such a file
 		}
 	}
-	files.restate()
+	files.Restate()
 	h.appenders, h.files, h.named = nil, files, 0
 	var err error
 	if h.store, err = Open("a.rvf", h.options()); err != nil {
@@ -306,16 +308,4 @@ type historyState struct {
 
 func (h *history) state() historyState {
 	return historyState{crashMark{model: maps.Clone(h.mark.model), embed: h.mark.embed}, h.program, maps.Clone(h.stored)}
-}
-
-// restate begins a log with the files as they are, all of it on the disk.
-func (m *memoryFiles) restate() {
-	m.log = nil
-	for _, name := range slices.Sorted(maps.Keys(m.names)) {
-		node := m.names[name]
-		m.note(fileChange{kind: didCreate, node: node.number, name: name})
-		m.note(fileChange{kind: didWrite, node: node.number, data: slices.Clone(node.content)})
-		m.note(fileChange{kind: didSync, node: node.number})
-	}
-	m.note(fileChange{kind: didSyncDirectory})
 }

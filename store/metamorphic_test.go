@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	volumes "rvffs/store/volume/memory"
 )
 
 // operationsPerHistory bounds a history, for the log of its files grows with it.
@@ -71,7 +73,7 @@ func numberFrom(t *testing.T, name string, otherwise uint64) uint64 {
 // history is a store and what it has to hold.
 type history struct {
 	random *rand.Rand
-	files  *memoryFiles
+	files  *volumes.Files
 	store  *Store
 	reader *Store // another process that looks now and then
 	done   []string
@@ -111,7 +113,7 @@ type heldSnapshot struct {
 
 func newHistory(seed uint64) *history {
 	return &history{
-		random: rand.New(rand.NewPCG(seed, 11)), files: newMemoryFiles(),
+		random: rand.New(rand.NewPCG(seed, 11)), files: volumes.New(),
 		mark: crashMark{model: map[uint64][]float32{}}, stored: map[uint64]struct{}{},
 	}
 }
@@ -572,7 +574,7 @@ func (h *history) reopen() error {
 	if err := errors.Join(h.leave(), h.store.Close()); err != nil {
 		return err
 	}
-	for name := range h.files.names {
+	for name := range h.files.Names {
 		if IsTemporary(name) || strings.HasSuffix(name, ".lock") {
 			return fmt.Errorf("%s is left behind", name)
 		}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	volumes "rvffs/store/volume/memory"
 )
 
 // TestFileOfManyNamesIsNotWritten: programs that lock by name would not see each
@@ -13,7 +15,7 @@ import (
 func TestFileOfManyNamesIsNotWritten(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	files := newMemoryFiles()
+	files := volumes.New()
 	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +38,7 @@ func TestFileOfManyNamesIsNotWritten(t *testing.T) {
 		}
 	}
 	link()
-	before := bytes.Clone(files.content("a.rvf"))
+	before := bytes.Clone(files.Content("a.rvf"))
 	other, err := Open("b.rvf", Options{Files: files, LockWait: -1})
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +56,7 @@ func TestFileOfManyNamesIsNotWritten(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if !bytes.Equal(before, files.content("a.rvf")) {
+	if !bytes.Equal(before, files.Content("a.rvf")) {
 		t.Error("the file changed")
 	}
 	status, err := s.Status(ctx)
@@ -70,8 +72,8 @@ func TestFileOfManyNamesIsNotWritten(t *testing.T) {
 	if status, err = s.Status(ctx); err != nil || status.Names != 0 || status.ReadOnly {
 		t.Errorf("status %+v, %v", status, err)
 	}
-	if len(files.names) != 1 {
-		t.Errorf("left: %v", files.names)
+	if len(files.Names) != 1 {
+		t.Errorf("left: %v", files.Names)
 	}
 }
 
@@ -79,7 +81,7 @@ func TestFileOfManyNamesIsNotWritten(t *testing.T) {
 // interruption left the temporary name too.
 func TestLeftTemporaryNameIsDropped(t *testing.T) {
 	t.Parallel()
-	files := newMemoryFiles()
+	files := volumes.New()
 	s, err := Create("folder/a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)
@@ -88,12 +90,12 @@ func TestLeftTemporaryNameIsDropped(t *testing.T) {
 	if err := files.Link("folder/a.rvf", left); err != nil {
 		t.Fatal(err)
 	}
-	files.put(t, another, []byte("of a compaction under way"))
+	putFile(t, files, another, []byte("of a compaction under way"))
 	ingest(t, s, []uint64{1}, 1, 2)
-	if _, there := files.names[left]; there {
+	if _, there := files.Names[left]; there {
 		t.Error("the second name is still there")
 	}
-	if _, there := files.names[another]; !there {
+	if _, there := files.Names[another]; !there {
 		t.Error("the temporary file of something else is gone")
 	}
 }
@@ -103,7 +105,7 @@ func TestLeftTemporaryNameIsDropped(t *testing.T) {
 func TestTwoNamesInTurnShareALock(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	files := newMemoryFiles()
+	files := volumes.New()
 	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)
@@ -140,7 +142,7 @@ func TestTwoNamesInTurnShareALock(t *testing.T) {
 // TestMoveWaitsForTheNewName: whoever is making a store of that name has its lock.
 func TestMoveWaitsForTheNewName(t *testing.T) {
 	t.Parallel()
-	files := newMemoryFiles()
+	files := volumes.New()
 	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files, LockWait: -1})
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +160,7 @@ func TestMoveWaitsForTheNewName(t *testing.T) {
 	if err := s.MoveTo(t.Context(), "b.rvf"); err != nil {
 		t.Error(err)
 	}
-	if _, there := files.names["b.rvf"]; !there || len(files.names) != 1 {
-		t.Errorf("left: %v", files.names)
+	if _, there := files.Names["b.rvf"]; !there || len(files.Names) != 1 {
+		t.Errorf("left: %v", files.Names)
 	}
 }

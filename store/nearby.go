@@ -1,12 +1,16 @@
 package store
 
-import "rvffs/segments"
+import (
+	"rvffs/segments"
+
+	"rvffs/store/volume"
+)
 
 // nearbyFile is a file of which small pieces that stand close together are read at
 // once: the heads of a hundred thousand small segments, say. It is for one
 // goroutine.
 type nearbyFile struct {
-	File
+	volume.File
 	buffer []byte // what was read last
 	start  int64  // its offset in the file
 }
@@ -17,10 +21,10 @@ const (
 )
 
 // nearby is file for one goroutine that reads small pieces of it.
-func nearby(file File) *nearbyFile { return &nearbyFile{File: file} }
+func nearby(file volume.File) *nearbyFile { return &nearbyFile{File: file} }
 
 // of is the way to read the segment: by itself if it is large.
-func (n *nearbyFile) of(entry segments.DirectoryEntry) File {
+func (n *nearbyFile) of(entry segments.DirectoryEntry) volume.File {
 	if entry.PayloadLength > nearbyPage {
 		return n.File
 	}

@@ -6,11 +6,13 @@ import (
 	"io"
 	"math/rand/v2"
 	"testing"
+
+	"rvffs/store/volume"
 )
 
 // shakyFile counts reads, and fails from a place on.
 type shakyFile struct {
-	File
+	volume.File
 	content []byte
 	fails   int
 	reads   int

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"rvffs/store/nearest"
+	"rvffs/store/volume"
 )
 
 // Bounds of a search. They keep what it holds in memory within a few megabytes for
@@ -53,7 +54,7 @@ func (s *Snapshot) Nearest(ctx context.Context, queries []Query) ([][]Neighbor, 
 		return s.nearestOfNone(queries)
 	}
 	var answers [][]Neighbor
-	err := s.withRowsOf(ctx, func(file File, live *liveRows) error {
+	err := s.withRowsOf(ctx, func(file volume.File, live *liveRows) error {
 		scan, err := s.newScan(file, live)
 		if err != nil {
 			return err
@@ -73,8 +74,8 @@ func (s *Snapshot) Nearest(ctx context.Context, queries []Query) ([][]Neighbor, 
 }
 
 // withRowsOf runs use while the file and its live rows are held.
-func (s *Snapshot) withRowsOf(ctx context.Context, use func(File, *liveRows) error) error {
-	return s.source.with(ctx, func(file File) error {
+func (s *Snapshot) withRowsOf(ctx context.Context, use func(volume.File, *liveRows) error) error {
+	return s.source.with(ctx, func(file volume.File) error {
 		return s.withLive(ctx, func(live *liveRows) error { return use(file, live) })
 	})
 }

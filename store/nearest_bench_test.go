@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // BenchmarkNearest searches 200,000 vectors of dimension 384 in the page cache, on
@@ -68,8 +69,8 @@ func BenchmarkNearest(b *testing.B) {
 }
 
 // readAll reads a file with all cores, as much at a time as a search does.
-func readAll(size int64) func(File) error {
-	return func(file File) error {
+func readAll(size int64) func(volume.File) error {
+	return func(file volume.File) error {
 		var next atomic.Int64
 		var workers sync.WaitGroup
 		problems := make([]error, runtime.GOMAXPROCS(0))

@@ -10,6 +10,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/nearest"
+	"rvffs/store/volume"
 )
 
 // scanBytes is how much a worker reads at a time. It still lies in the processor's
@@ -27,7 +28,7 @@ var passes = newLanes(2)
 // scan reads the rows of a snapshot with several workers.
 type scan struct {
 	snapshot *Snapshot
-	file     File
+	file     volume.File
 	live     *liveRows
 	readers  []vectorReader // for each segment, in the wire dialect
 	tasks    []task
@@ -40,7 +41,7 @@ type task struct{ segment, first, count int }
 
 // newScan prepares to read all vector segments. What cannot be read is an error: it
 // might be nearest.
-func (s *Snapshot) newScan(file File, live *liveRows) (*scan, error) {
+func (s *Snapshot) newScan(file volume.File, live *liveRows) (*scan, error) {
 	file = s.known(file)
 	c := &scan{snapshot: s, file: file, live: live, workers: runtime.GOMAXPROCS(0)}
 	c.perRead = max(1, scanBytes/segments.RowSize(s.Dimension()))

@@ -16,6 +16,8 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/volume"
+	volumes "rvffs/store/volume/memory"
 )
 
 func at(id uint64, distance float64) Neighbor { return Neighbor{ID: id, Distance: distance} }
@@ -120,7 +122,7 @@ func TestNearestAgreesWithAMap(t *testing.T) {
 				ctx := context.Background()
 				for _, dimension := range []int{1, 3, 17, 100} {
 					source := rand.New(rand.NewPCG(uint64(dimension), uint64(metric)))
-					s, err := Create("a.rvf", CreateOptions{Dimension: dimension, Metric: metric}, Options{Files: newMemoryFiles()})
+					s, err := Create("a.rvf", CreateOptions{Dimension: dimension, Metric: metric}, Options{Files: volumes.New()})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -186,7 +188,7 @@ func TestNearestAgreesWithAMap(t *testing.T) {
 }
 
 // manyRows makes a store of several reads per worker, in two segments.
-func manyRows(t testing.TB, files FileSystem, count, dimension int) (*Store, []float32) {
+func manyRows(t testing.TB, files volume.FileSystem, count, dimension int) (*Store, []float32) {
 	t.Helper()
 	name := "many.rvf"
 	if files == nil {
@@ -219,11 +221,11 @@ func manyRows(t testing.TB, files FileSystem, count, dimension int) (*Store, []f
 func TestWorkersCannotBeSeen(t *testing.T) {
 	t.Parallel()
 	const dimension = 64
-	s, vectors := manyRows(t, newMemoryFiles(), 8000, dimension)
+	s, vectors := manyRows(t, volumes.New(), 8000, dimension)
 	snapshot := s.Current()
 	queries := []Query{{Vector: vectors[:dimension], K: 100}, {ID: 77, K: 3}, {Vector: vectors[dimension : 2*dimension], K: 9000}}
 	answer := func(workers int) (answers [][]Neighbor) {
-		err := snapshot.withRowsOf(t.Context(), func(file File, live *liveRows) error {
+		err := snapshot.withRowsOf(t.Context(), func(file volume.File, live *liveRows) error {
 			scan, err := snapshot.newScan(file, live)
 			if err != nil {
 				return err
@@ -252,23 +254,23 @@ func TestWorkersCannotBeSeen(t *testing.T) {
 
 // countingFiles counts the bytes that are read.
 type countingFiles struct {
-	*memoryFiles
+	*volumes.Files
 	read  atomic.Int64
 	began func() // at each read
 }
 
 type countingFile struct {
-	File
+	volume.File
 	files *countingFiles
 }
 
-func (c *countingFiles) Open(name string, write bool) (File, error) {
-	file, err := c.memoryFiles.Open(name, write)
+func (c *countingFiles) Open(name string, write bool) (volume.File, error) {
+	file, err := c.Files.Open(name, write)
 	return countingFile{file, c}, err
 }
 
-func (c *countingFiles) Create(name string, perm os.FileMode) (File, error) {
-	file, err := c.memoryFiles.Create(name, perm)
+func (c *countingFiles) Create(name string, perm os.FileMode) (volume.File, error) {
+	file, err := c.Files.Create(name, perm)
 	return countingFile{file, c}, err
 }
 
@@ -285,7 +287,7 @@ func (f countingFile) ReadAt(p []byte, offset int64) (int, error) {
 func TestQueriesShareOnePass(t *testing.T) {
 	t.Parallel()
 	const dimension = 64
-	files := &countingFiles{memoryFiles: newMemoryFiles()}
+	files := &countingFiles{Files: volumes.New()}
 	s, vectors := manyRows(t, files, 8000, dimension)
 	queries := make([]Query, 300)
 	for i := range queries {
@@ -313,7 +315,7 @@ func TestQueriesShareOnePass(t *testing.T) {
 func TestSearchesEndWhenNobodyWaits(t *testing.T) {
 	t.Parallel()
 	const dimension = 64
-	files := &countingFiles{memoryFiles: newMemoryFiles()}
+	files := &countingFiles{Files: volumes.New()}
 	s, vectors := manyRows(t, files, 20000, dimension)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -378,7 +380,7 @@ func TestQueriesThatCannotBeAnswered(t *testing.T) {
 func TestNearestInAShortenedFile(t *testing.T) {
 	t.Parallel()
 	const dimension = 64
-	files := newMemoryFiles()
+	files := volumes.New()
 	s, vectors := manyRows(t, files, 8000, dimension)
 	file, err := files.Open("many.rvf", true)
 	if err != nil {
@@ -418,7 +420,7 @@ func TestManyQueriesTakeSeveralPasses(t *testing.T) {
 // TestNearestOfNonFiniteVectors has rows that only --allow-nonfinite lets in.
 func TestNearestOfNonFiniteVectors(t *testing.T) {
 	t.Parallel()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Files: newMemoryFiles()})
+	s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Files: volumes.New()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -472,7 +474,7 @@ func TestReplacedRowsInManyReads(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			s, vectors := manyRows(t, newMemoryFiles(), count, dimension)
+			s, vectors := manyRows(t, volumes.New(), count, dimension)
 			stored := map[uint64][]float32{}
 			for i := range count {
 				stored[uint64(i)] = vectors[i*dimension : (i+1)*dimension]
@@ -562,7 +564,7 @@ func wireStore(ids ...uint64) []byte {
 func TestNearestInTheWireDialect(t *testing.T) {
 	t.Parallel()
 	for _, ids := range [][]uint64{{1, 2, 5, 9}, {9, 1, 5, 2}} {
-		files := newMemoryFiles()
+		files := volumes.New()
 		file, err := files.Create("a.rvf", 0o644)
 		if err != nil {
 			t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // newFileContent is what a new store file begins with.
@@ -44,7 +45,7 @@ type newSegment struct {
 
 // writeNew makes a whole store file at name: complete and durable, or not at
 // all. It fails with ErrExists when the name is taken.
-func writeNew(files FileSystem, name string, content newFileContent) error {
+func writeNew(files volume.FileSystem, name string, content newFileContent) error {
 	stamp := uint64(time.Now().UnixNano())
 	var image []byte
 	id := uint64(0)
@@ -67,7 +68,7 @@ func writeNew(files FileSystem, name string, content newFileContent) error {
 	}
 	add(newSegment{kind: segments.TypeManifest, payload: content.manifest.Encode()})
 
-	return createWhole(context.Background(), files, name, content.perm, func(_ context.Context, file File) error {
+	return createWhole(context.Background(), files, name, content.perm, func(_ context.Context, file volume.File) error {
 		_, err := file.WriteAt(image, 0)
 		return err
 	})
@@ -75,7 +76,7 @@ func writeNew(files FileSystem, name string, content newFileContent) error {
 
 // createWhole writes a file under a temporary name and renames it to its own when
 // all of it is on the disk.
-func createWhole(ctx context.Context, files FileSystem, name string, perm os.FileMode, fill func(context.Context, File) error) error {
+func createWhole(ctx context.Context, files volume.FileSystem, name string, perm os.FileMode, fill func(context.Context, volume.File) error) error {
 	temporary := temporaryName(name)
 	file, err := files.Create(temporary, perm)
 	if err != nil {

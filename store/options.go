@@ -6,12 +6,13 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/memory"
+	"rvffs/store/volume"
 )
 
 // Options says how a store is opened.
 type Options struct {
 	// Files gives access to the files; nil means the folder of the given path.
-	Files FileSystem
+	Files volume.FileSystem
 	// LockWait is how long a first write waits for another writer before it
 	// fails with ErrLocked; 0 means DefaultLockWait, negative not at all.
 	LockWait time.Duration
@@ -69,7 +70,7 @@ type CreateOptions struct {
 	Perm *os.FileMode
 	// Files makes the file; nil for those of Options. They are the same ones, but may
 	// be reached with somebody else's rights.
-	Files FileSystem
+	Files volume.FileSystem
 }
 
 // temporarySuffix ends the names of files that exist only while something is

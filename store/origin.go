@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"rvffs/store/volume"
 )
 
 // Origin is the file that snapshots show, as those know it who write to it: the very
@@ -15,7 +17,7 @@ type Origin struct{ line *line }
 // line follows a file through compactions.
 type line struct {
 	mu  sync.Mutex
-	now FileInfo // device and inode identify the newest
+	now volume.FileInfo // device and inode identify the newest
 }
 
 // Origin is the file that the snapshot shows.
@@ -31,12 +33,12 @@ func (o Origin) Is(other Origin) bool {
 }
 
 // Holds says whether info is of the file that the origin is by now.
-func (o Origin) Holds(info FileInfo) bool { return o.line != nil && o.line.is(info) }
+func (o Origin) Holds(info volume.FileInfo) bool { return o.line != nil && o.line.is(info) }
 
 // FileInfo tells about the very file that the snapshot shows, as it is now, whatever
 // its names.
-func (s *Snapshot) FileInfo(ctx context.Context) (info FileInfo, err error) {
-	err = s.source.with(ctx, func(file File) error {
+func (s *Snapshot) FileInfo(ctx context.Context) (info volume.FileInfo, err error) {
+	err = s.source.with(ctx, func(file volume.File) error {
 		info, err = file.Stat()
 		return err
 	})
@@ -70,7 +72,7 @@ func CheckOrigin(ctx context.Context, origin Origin) error {
 }
 
 // checkFile is CheckOrigin for a file that was opened by name.
-func checkFile(ctx context.Context, file File) error {
+func checkFile(ctx context.Context, file volume.File) error {
 	wanted := DemandedOrigin(ctx)
 	if wanted.line == nil {
 		return nil
@@ -82,20 +84,20 @@ func checkFile(ctx context.Context, file File) error {
 	return err
 }
 
-func (l *line) is(info FileInfo) bool {
+func (l *line) is(info volume.FileInfo) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return sameFile(l.now, info)
+	return volume.SameFile(l.now, info)
 }
 
-func (l *line) newest() FileInfo {
+func (l *line) newest() volume.FileInfo {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.now
 }
 
 // replaced notes that a compaction puts another file in the place of the newest.
-func (l *line) replaced(by FileInfo) {
+func (l *line) replaced(by volume.FileInfo) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.now = by

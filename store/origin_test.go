@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"rvffs/store/vecio"
+	volumes "rvffs/store/volume/memory"
 )
 
 // writerKinds are the ways to change a store that was opened before: each gives what
@@ -55,7 +56,7 @@ var writerKinds = map[string]func(t *testing.T, s *Store) (change func(round int
 }
 
 // storeOfThree makes a store with the ids 0 to 2 among files.
-func storeOfThree(t *testing.T, files *memoryFiles, name string) {
+func storeOfThree(t *testing.T, files *volumes.Files, name string) {
 	t.Helper()
 	s, err := Create(name, CreateOptions{Dimension: 2}, Options{Files: files})
 	if err != nil {
@@ -76,7 +77,7 @@ func TestWritersStayWithTheirFile(t *testing.T) {
 		for _, commits := range []int{0, 1} {
 			// Nobody looks at the store meanwhile; somebody does; somebody writes to it.
 			for _, meanwhile := range []string{"nothing", "a look", "a session"} {
-				files := newMemoryFiles()
+				files := volumes.New()
 				storeOfThree(t, files, "a.rvf")
 				storeOfThree(t, files, "other.rvf")
 				// Its end is torn, so that there is something to be cut off.
@@ -84,7 +85,7 @@ func TestWritersStayWithTheirFile(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := torn.WriteAt([]byte("torn"), int64(len(files.content("other.rvf")))); err != nil {
+				if _, err := torn.WriteAt([]byte("torn"), int64(len(files.Content("other.rvf")))); err != nil {
 					t.Fatal(err)
 				}
 				s, err := Open("a.rvf", Options{Files: files})
@@ -97,7 +98,7 @@ func TestWritersStayWithTheirFile(t *testing.T) {
 						t.Fatalf("%s: %v", kind, err)
 					}
 				}
-				before := bytes.Clone(files.content("other.rvf"))
+				before := bytes.Clone(files.Content("other.rvf"))
 				if err := files.Rename("other.rvf", "a.rvf"); err != nil {
 					t.Fatal(err)
 				}
@@ -109,20 +110,20 @@ func TestWritersStayWithTheirFile(t *testing.T) {
 				release := func() error { return nil }
 				if meanwhile == "a session" {
 					release = occupy(t, s)
-					before = bytes.Clone(files.content("a.rvf"))
+					before = bytes.Clone(files.Content("a.rvf"))
 				}
 				if err := change(commits); !errors.Is(err, ErrStale) {
 					t.Errorf("%s after %d commits and %s: %v, want %v", kind, commits, meanwhile, err, ErrStale)
 				}
 				_ = end()
-				if !bytes.Equal(before, files.content("a.rvf")) {
+				if !bytes.Equal(before, files.Content("a.rvf")) {
 					t.Errorf("%s after %d commits: the other store was changed", kind, commits)
 				}
 				if err := errors.Join(release(), s.Close()); err != nil {
 					t.Error(err)
 				}
-				if len(files.names) != 1 {
-					t.Errorf("%s: litter stayed: %v", kind, files.names)
+				if len(files.Names) != 1 {
+					t.Errorf("%s: litter stayed: %v", kind, files.Names)
 				}
 			}
 		}
@@ -144,7 +145,7 @@ func occupy(t *testing.T, s *Store) (release func() error) {
 func TestWritersFollowCompactions(t *testing.T) {
 	t.Parallel()
 	for kind, open := range writerKinds {
-		files := newMemoryFiles()
+		files := volumes.New()
 		storeOfThree(t, files, "a.rvf")
 		s, err := Open("a.rvf", Options{Files: files})
 		if err != nil {
@@ -160,7 +161,7 @@ func TestWritersFollowCompactions(t *testing.T) {
 			}
 		}
 		storeOfThree(t, files, "new.rvf")
-		content := files.content("new.rvf")
+		content := files.Content("new.rvf")
 		file, err := files.Open("a.rvf", true)
 		if err != nil {
 			t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/memory"
+	"rvffs/store/volume"
 )
 
 // ParentState is one past or present state of a store that a child was derived
@@ -29,7 +30,7 @@ const maxFoldedStates = 4096
 // ErrNotFound means that there is none, as after a compaction.
 func (s *Snapshot) FindParentState(ctx context.Context, want lineage.Hash) (ParentState, error) {
 	var found ParentState
-	err := s.source.with(ctx, func(file File) error {
+	err := s.source.with(ctx, func(file volume.File) error {
 		charge := s.source.memory.Charge()
 		defer charge.Free()
 		states := pastStates{charge: &charge}
@@ -82,7 +83,7 @@ func (p *pastStates) add(segment segments.Segment) error {
 }
 
 // findFold compares want with the fold over every end that the file once had.
-func (p *ParentState) findFold(file File, states pastStates, want lineage.Hash) error {
+func (p *ParentState) findFold(file volume.File, states pastStates, want lineage.Hash) error {
 	tail := make([]byte, lineage.TailSize)
 	last := states.ends[max(0, len(states.ends)-maxFoldedStates):]
 	for _, end := range slices.Backward(last) {
@@ -103,7 +104,7 @@ func (p *ParentState) findFold(file File, states pastStates, want lineage.Hash) 
 	return fmt.Errorf("%w: no state in the parent's file has the recorded hash", ErrNotFound)
 }
 
-func (p *ParentState) readEpoch(file File) error {
+func (p *ParentState) readEpoch(file volume.File) error {
 	var epoch [4]byte
 	if err := readFull(file, epoch[:], p.Offset+segments.HeaderSize); err != nil {
 		return err
@@ -118,7 +119,7 @@ func (s *Snapshot) Derivation(ctx context.Context) (lineage.Record, bool, error)
 	identity, _ := s.Identity()
 	var newest lineage.Record
 	known := false
-	err := s.source.with(ctx, func(file File) error {
+	err := s.source.with(ctx, func(file volume.File) error {
 		return s.walk(file, func(segment segments.Segment) error {
 			if segment.Type != segments.TypeWitness || segment.PayloadLength > maxSmallPayload {
 				return nil

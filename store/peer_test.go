@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
+	volumes "rvffs/store/volume/memory"
 )
 
 // peerWriter is a program that writes as the reference runtime does: it looks once
@@ -15,12 +17,12 @@ import (
 // there by then.
 type peerWriter struct {
 	t        *testing.T
-	file     File
+	file     volume.File
 	manifest segments.Manifest
 	id       uint64 // of the newest segment
 }
 
-func openPeer(t *testing.T, files *memoryFiles, name string) *peerWriter {
+func openPeer(t *testing.T, files *volumes.Files, name string) *peerWriter {
 	t.Helper()
 	file, err := files.Open(name, true)
 	if err != nil {

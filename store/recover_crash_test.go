@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	volumes "rvffs/store/volume/memory"
 )
 
 // recoveries are ways to bring a store back that was cut. Each goes on after what an
@@ -82,25 +83,25 @@ func TestCrashesWhileRecovering(t *testing.T) {
 					length = -r.cut
 				}
 				files, want := c.cutFiles(length), c.wantAll(length)
-				from := files.changes()
+				from := files.Changes()
 				if err := r.run(ctx, Options{Files: files}); err != nil {
 					t.Fatal(err)
 				}
 				if err := recoveredIn(files, want); err != nil {
 					t.Fatal(err)
 				}
-				files.crashes(from, func(what string, crash crash) {
+				files.Crashes(from, everyState(), func(what string, crash volumes.Crash) {
 					checked.Add(1)
-					left := files.state(crash)
+					left := files.State(crash)
 					err := r.run(ctx, Options{Files: left, LockWait: -1})
-					if err == nil && crash.lost != nil {
+					if err == nil && crash.Lost != nil {
 						err = dropDamaged(ctx, left)
 					}
 					if err == nil {
 						err = recoveredIn(left, want)
 					}
 					if err != nil {
-						t.Fatalf("%s: after change %d of %d, torn at %d: %v", what, crash.after-from, files.changes()-from, crash.torn, err)
+						t.Fatalf("%s: after change %d of %d, torn at %d: %v", what, crash.After-from, files.Changes()-from, crash.Torn, err)
 					}
 				})
 			})
@@ -110,7 +111,7 @@ func TestCrashesWhileRecovering(t *testing.T) {
 }
 
 // dropDamaged lets tails go of which nothing is left but damaged segments.
-func dropDamaged(ctx context.Context, files *memoryFiles) error {
+func dropDamaged(ctx context.Context, files *volumes.Files) error {
 	s, err := Open("a.rvf", Options{Files: files, LockWait: -1})
 	if err != nil {
 		return err
@@ -136,7 +137,7 @@ func (c *cutStore) wantAll(length int) cutMark {
 }
 
 // recoveredIn checks that all is there, and nothing but temporary files beside it.
-func recoveredIn(files *memoryFiles, want cutMark) error {
+func recoveredIn(files *volumes.Files, want cutMark) error {
 	s, err := Open("a.rvf", Options{Files: files, LockWait: -1})
 	if err != nil {
 		return err
@@ -150,9 +151,9 @@ func recoveredIn(files *memoryFiles, want cutMark) error {
 		want.model[7_000_000] = vector
 	}
 	if err := want.holds(s); err != nil {
-		return fmt.Errorf("%w; beside it: %v", err, slices.Sorted(maps.Keys(files.names)))
+		return fmt.Errorf("%w; beside it: %v", err, slices.Sorted(maps.Keys(files.Names)))
 	}
-	for name := range files.names {
+	for name := range files.Names {
 		if name != "a.rvf" && !IsTemporary(name) && !strings.HasSuffix(name, ".lock") {
 			return fmt.Errorf("%s is left", name)
 		}
@@ -180,12 +181,12 @@ func TestFaultsWhileRecovering(t *testing.T) {
 			want := c.wantAll(length)
 			for at, refused := 1, true; refused; at++ {
 				for _, f := range []*fault{
-					{lasting: true, err: syscall.EIO}, {err: syscall.EIO}, {err: &shortWrite{2, syscall.ENOSPC}}, {lasting: true, err: &shortWrite{2, syscall.ENOSPC}},
+					{lasting: true, err: syscall.EIO}, {err: syscall.EIO}, {err: &volumes.ShortWrite{Divisor: 2, Err: syscall.ENOSPC}}, {lasting: true, err: &volumes.ShortWrite{Divisor: 2, Err: syscall.ENOSPC}},
 				} {
 					files := c.cutFiles(length)
 					count := 0
-					files.fail = func(operation string) error {
-						var short *shortWrite
+					files.Fail = func(operation string) error {
+						var short *volumes.ShortWrite
 						if count++; count < at || count > at && !f.lasting || operation != "write" && errors.As(f.err, &short) {
 							return nil
 						}
@@ -193,9 +194,9 @@ func TestFaultsWhileRecovering(t *testing.T) {
 						return f.err
 					}
 					err := r.run(ctx, Options{Files: files, LockWait: -1})
-					files.fail = nil
+					files.Fail = nil
 					refused = count >= at
-					if err == nil && f.struck > 0 && f.lasting && refused && !errors.As(f.err, new(*shortWrite)) {
+					if err == nil && f.struck > 0 && f.lasting && refused && !errors.As(f.err, new(*volumes.ShortWrite)) {
 						t.Errorf("operation %d: %v was passed over", at, f)
 					}
 					if err := r.run(ctx, Options{Files: files, LockWait: -1}); err != nil {

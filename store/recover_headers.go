@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // HeaderRepair tells what became of a segment whose header is not the one that the
@@ -30,7 +31,7 @@ type HeaderRepair struct {
 func (s *Store) RecoverHeaders(ctx context.Context, list bool) (repairs []HeaderRepair, err error) {
 	if list {
 		err = s.withNewest(ctx, func(snapshot *Snapshot) error {
-			return snapshot.source.with(ctx, func(file File) error {
+			return snapshot.source.with(ctx, func(file volume.File) error {
 				repairs, err = snapshot.repairHeaders(ctx, file, nil)
 				return err
 			})
@@ -69,7 +70,7 @@ func (s *Store) mendHeaders(ctx context.Context) (repairs []HeaderRepair, err er
 
 // repairHeaders judges each damaged header, and has write put the right one into its
 // place; nil does not.
-func (s *Snapshot) repairHeaders(ctx context.Context, file File, write func([segments.HeaderSize]byte, int64) error) ([]HeaderRepair, error) {
+func (s *Snapshot) repairHeaders(ctx context.Context, file volume.File, write func([segments.HeaderSize]byte, int64) error) ([]HeaderRepair, error) {
 	var repairs []HeaderRepair
 	if s.Dialect() != segments.DialectRuntime {
 		return nil, nil
@@ -105,7 +106,7 @@ func (s *Snapshot) repairHeaders(ctx context.Context, file File, write func([seg
 
 // repairHeader judges one header, with what the manifest tells in the place of what may
 // be damaged.
-func (s *Snapshot) repairHeader(ctx context.Context, file File, entry segments.DirectoryEntry, repair *HeaderRepair, write func([segments.HeaderSize]byte, int64) error) error {
+func (s *Snapshot) repairHeader(ctx context.Context, file volume.File, entry segments.DirectoryEntry, repair *HeaderRepair, write func([segments.HeaderSize]byte, int64) error) error {
 	var b [segments.HeaderSize]byte
 	if err := readFull(file, b[:], entry.Offset); err != nil {
 		return err
@@ -138,7 +139,7 @@ func (s *Snapshot) repairHeader(ctx context.Context, file File, entry segments.D
 
 // readHeader is the function of that name for a segment of the snapshot: its errors name
 // the remedy.
-func (s *Snapshot) readHeader(file File, entry segments.DirectoryEntry) (segments.Segment, error) {
+func (s *Snapshot) readHeader(file volume.File, entry segments.DirectoryEntry) (segments.Segment, error) {
 	return readHeaderOr(file, entry, func() string {
 		if s.Dialect() != segments.DialectRuntime {
 			return ""

@@ -9,13 +9,14 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	volumes "rvffs/store/volume/memory"
 )
 
 // headerStore is a store of two segments of vectors, its bytes, and where the first
 // segment stands.
-func headerStore(t *testing.T) (files *memoryFiles, whole []byte, offset int64) {
+func headerStore(t *testing.T) (files *volumes.Files, whole []byte, offset int64) {
 	t.Helper()
-	files = newMemoryFiles()
+	files = volumes.New()
 	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)
@@ -26,11 +27,11 @@ func headerStore(t *testing.T) (files *memoryFiles, whole []byte, offset int64) 
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return files, bytes.Clone(files.content("a.rvf")), offset
+	return files, bytes.Clone(files.Content("a.rvf")), offset
 }
 
 // damagedStore opens the store with other bytes.
-func damagedStore(t *testing.T, files *memoryFiles, content []byte) *Store {
+func damagedStore(t *testing.T, files *volumes.Files, content []byte) *Store {
 	t.Helper()
 	file, err := files.Open("a.rvf", true)
 	if err != nil {
@@ -74,11 +75,11 @@ func TestRecoverHeaders(t *testing.T) {
 				if err != nil || len(repairs) != 1 || !repairs[0].Whole || repairs[0].Offset != offset || repairs[0].Type != "vec" {
 					t.Errorf("list %t: %+v, %v", list, repairs, err)
 				}
-				if list && !bytes.Equal(files.content("a.rvf"), damaged) {
+				if list && !bytes.Equal(files.Content("a.rvf"), damaged) {
 					t.Error("a list changes the file")
 				}
 			}
-			if !bytes.Equal(files.content("a.rvf"), whole) {
+			if !bytes.Equal(files.Content("a.rvf"), whole) {
 				t.Error("it is not the file that it was")
 			}
 			if result, err := s.Ingest(context.Background(), nil, []float32{1, 1}); err != nil || result.Accepted != 1 {
@@ -108,7 +109,7 @@ func TestHeadersWithoutProof(t *testing.T) {
 			if err != nil || len(repairs) != 1 || repairs[0].Whole || repairs[0].Reason == "" {
 				t.Errorf("%+v, %v", repairs, err)
 			}
-			if !bytes.Equal(files.content("a.rvf"), content) {
+			if !bytes.Equal(files.Content("a.rvf"), content) {
 				t.Error("the file was changed")
 			}
 		})
@@ -127,7 +128,7 @@ func TestTornRepair(t *testing.T) {
 		}
 		copy(torn[offset:offset+written], whole[offset:])
 		s := damagedStore(t, files, torn)
-		if _, err := s.RecoverHeaders(context.Background(), false); err != nil || !bytes.Equal(files.content("a.rvf"), whole) {
+		if _, err := s.RecoverHeaders(context.Background(), false); err != nil || !bytes.Equal(files.Content("a.rvf"), whole) {
 			t.Errorf("after %d bytes: %v", written, err)
 		}
 	}

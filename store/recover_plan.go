@@ -11,6 +11,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/volume"
 )
 
 // recoveryPlan is what a recovery of one tail comes to, judged by one state of the
@@ -21,7 +22,7 @@ type recoveryPlan struct {
 	base    *Snapshot
 	options RecoverOptions
 
-	file      File
+	file      volume.File
 	walk      tailWalk
 	info      tailInfo
 	copies    map[int64]bool
@@ -263,7 +264,7 @@ func (p *recoveryPlan) collectOther(part tailPart) error {
 
 // hasSegment says whether the store has a segment of exactly these bytes.
 func (p *recoveryPlan) hasSegment(part tailPart) (there bool, err error) {
-	err = p.base.source.with(context.Background(), func(file File) error {
+	err = p.base.source.with(context.Background(), func(file volume.File) error {
 		for _, entry := range p.base.ofType(part.Type) {
 			if entry.PayloadLength != part.PayloadLength {
 				continue
@@ -288,7 +289,7 @@ func (p *recoveryPlan) mates(part tailPart) (mates []segments.Segment, err error
 	if err := readFull(p.walk.file, prefix, part.PayloadOffset()); err != nil {
 		return nil, err
 	}
-	err = p.base.source.with(context.Background(), func(file File) error {
+	err = p.base.source.with(context.Background(), func(file volume.File) error {
 		for _, entry := range p.base.ofType(part.Type) {
 			other, err := p.base.openPayload(file, entry)
 			if err = asCorrupt(err); errors.Is(err, ErrCorrupt) {
@@ -429,7 +430,7 @@ func (p *recoveryPlan) states(ctx context.Context) (map[uint64]*idState, *idset.
 			s.isGone = true
 		}
 	}
-	err = p.base.source.with(ctx, func(file File) error {
+	err = p.base.source.with(ctx, func(file volume.File) error {
 		digests, err := p.base.digests(ctx, file, common)
 		for _, now := range digests {
 			states[now.id].now, states[now.id].isNow = now.digest, true

@@ -8,6 +8,7 @@ import (
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/memory"
+	"rvffs/store/volume"
 )
 
 // Rebuild makes a store again of a file in which no manifest is left, such as a copy
@@ -118,7 +119,7 @@ func (s *Store) rebuild(ctx context.Context, metric *segments.Metric) (err error
 }
 
 // dress gives a file attributes.
-func dress(files FileSystem, name string, attributes FileAttributes) error {
+func dress(files volume.FileSystem, name string, attributes volume.FileAttributes) error {
 	file, err := files.Open(name, true)
 	if err != nil {
 		return err
@@ -128,7 +129,7 @@ func dress(files FileSystem, name string, attributes FileAttributes) error {
 
 // describeWhole describes a file without a manifest as a tail of nothing. Its metric is
 // empty where what is left of a manifest does not tell it.
-func describeWhole(ctx context.Context, name string, file File, size int64) (tailInfo, error) {
+func describeWhole(ctx context.Context, name string, file volume.File, size int64) (tailInfo, error) {
 	info := describeTail(name, Tail{NoManifest: true})
 	info.Metric = ""
 	walk := tailWalk{file: watch(ctx, file), size: size}

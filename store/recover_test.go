@@ -12,10 +12,12 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/volume"
+	volumes "rvffs/store/volume/memory"
 )
 
 // keepBehind puts bytes behind the manifest of a store and lets a writer keep them.
-func keepBehind(t *testing.T, files *memoryFiles, s *Store, parts ...[]byte) {
+func keepBehind(t *testing.T, files *volumes.Files, s *Store, parts ...[]byte) {
 	t.Helper()
 	behind(t, files, parts...)
 	if _, err := s.Delete(context.Background(), []uint64{1_000_000}); err != nil {
@@ -168,12 +170,12 @@ func TestRecover(t *testing.T) {
 			for _, happens := range c.since {
 				happens(t, s)
 			}
-			before := maps.Clone(files.names)
-			content := bytes.Clone(files.content("a.rvf"))
+			before := maps.Clone(files.Names)
+			content := bytes.Clone(files.Content("a.rvf"))
 			list := c.options
 			list.List = true
 			listed, err := s.Recover(ctx, list)
-			if err != nil || len(listed) != 1 || !maps.Equal(before, files.names) || !bytes.Equal(content, files.content("a.rvf")) {
+			if err != nil || len(listed) != 1 || !maps.Equal(before, files.Names) || !bytes.Equal(content, files.Content("a.rvf")) {
 				t.Errorf("a list changed something: %+v, %v", listed, err)
 			}
 			results, err := s.Recover(ctx, c.options)
@@ -189,7 +191,7 @@ func TestRecover(t *testing.T) {
 			if got := contentText(t, s); got != c.store {
 				t.Errorf("the store holds %s, want %s", got, c.store)
 			}
-			if _, stays := files.names["a.rvf.tail-2"]; stays == results[0].Gone {
+			if _, stays := files.Names["a.rvf.tail-2"]; stays == results[0].Gone {
 				t.Errorf("gone %t, and it is there: %t", results[0].Gone, stays)
 			}
 			// A second run does nothing more.
@@ -270,8 +272,8 @@ func TestRecoverWithoutMemoryOfBefore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	node := files.names["a.rvf.tail-2"]
-	node.content = append(head, node.content[start:]...)
+	node := files.Names["a.rvf.tail-2"]
+	node.Content = append(head, node.Content[start:]...)
 	results, err := s.Recover(ctx, RecoverOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -304,8 +306,8 @@ func TestRecoverByTheCutManifest(t *testing.T) {
 		{12, "2 recovered, 0 present, 0 deleted, 0 others; 2 left out; gone", "1:9 2:2 3:3 7:9"}, // both are
 		{40, "4 recovered, 0 present, 0 deleted, 0 others; gone", "1:9 2:2 3:3 7:9 8:8 9:8"},     // and the directory
 	} {
-		copied := newMemoryFiles()
-		copied.put(t, "a.rvf", files.content("a.rvf"))
+		copied := volumes.New()
+		putFile(t, copied, "a.rvf", files.Content("a.rvf"))
 		s, err := Open("a.rvf", Options{Files: copied})
 		if err != nil {
 			t.Fatal(err)
@@ -344,7 +346,7 @@ func TestRemainsOfTwoManifestsSayNothing(t *testing.T) {
 func TestRecoverDoesNotRepeatWhatAMergeCopied(t *testing.T) {
 	t.Parallel()
 	for _, cut := range []int{0, 20} {
-		files := newMemoryFiles()
+		files := volumes.New()
 		s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 		if err != nil {
 			t.Fatal(err)
@@ -416,7 +418,7 @@ func TestRecoverOtherSegments(t *testing.T) {
 			t.Fatal(err)
 		}
 		var segment []byte
-		err := s.Current().source.with(ctx, func(file File) error {
+		err := s.Current().source.with(ctx, func(file volume.File) error {
 			entry := s.Current().ofType(segments.TypeKernel)[0]
 			segment = make([]byte, segments.HeaderSize+entry.PayloadLength)
 			return readFull(file, segment, entry.Offset)
@@ -453,9 +455,9 @@ func TestRecoverOtherSegments(t *testing.T) {
 				embed(t, s, c.before)
 			}
 			keepBehind(t, files, s, vecSegment(50, 9, 7), kernelOf(t, "tail"), vecSegment(51, 9, 7))
-			tail := slices.Collect(maps.Keys(files.names))
+			tail := slices.Collect(maps.Keys(files.Names))
 			name := tail[slices.IndexFunc(tail, func(name string) bool { return name != "a.rvf" })]
-			files.names[name].content = append(files.content(name), unknown...)
+			files.Names[name].Content = append(files.Content(name), unknown...)
 			editTailInfo(t, files, name, func(info *tailInfo) { info.Bytes += int64(len(unknown)) })
 			if c.since != "" {
 				embed(t, s, c.since)
@@ -483,7 +485,7 @@ func TestRecoverOtherSegments(t *testing.T) {
 			if kernels := s.Current().ofType(segments.TypeKernel); len(kernels) != 1 {
 				t.Errorf("%d kernels", len(kernels))
 			}
-			if !bytes.Contains(files.content("a.rvf"), []byte("nobody knows")) || len(s.Current().ofType(unknownType)) != 1 {
+			if !bytes.Contains(files.Content("a.rvf"), []byte("nobody knows")) || len(s.Current().ofType(unknownType)) != 1 {
 				t.Error("the unknown segment is not there")
 			}
 			again, err := s.Recover(ctx, c.options)
@@ -503,7 +505,7 @@ func TestRecoverPartsOfABranch(t *testing.T) {
 	members := segments.Membership{Bitmap: bytes.Repeat([]byte{0xff}, 16)}
 	members.Header.VectorCount = 100
 	segment := encodedSegment(segments.TypeMembership, 51, members.Encode())
-	files.names["a.rvf.tail-1"].content = append(files.content("a.rvf.tail-1"), segment...)
+	files.Names["a.rvf.tail-1"].Content = append(files.Content("a.rvf.tail-1"), segment...)
 	editTailInfo(t, files, "a.rvf.tail-1", func(info *tailInfo) { info.Bytes += int64(len(segment)) })
 	results, err := s.Recover(context.Background(), RecoverOptions{})
 	if err != nil {
@@ -518,7 +520,7 @@ func TestRecoverPartsOfABranch(t *testing.T) {
 }
 
 // editTailInfo changes what a kept tail says of itself.
-func editTailInfo(t *testing.T, files *memoryFiles, name string, change func(*tailInfo)) {
+func editTailInfo(t *testing.T, files *volumes.Files, name string, change func(*tailInfo)) {
 	t.Helper()
 	file, err := files.Open(name, false)
 	if err != nil {
@@ -533,8 +535,8 @@ func editTailInfo(t *testing.T, files *memoryFiles, name string, change func(*ta
 	if err != nil {
 		t.Fatal(err)
 	}
-	node := files.names[name]
-	node.content = append(head, node.content[start:]...)
+	node := files.Names[name]
+	node.Content = append(head, node.Content[start:]...)
 }
 
 // TestRecoverNamedTails looks at those alone, and at none of another store.
@@ -592,7 +594,7 @@ func TestRecoverAddsNoRowsThatAreThere(t *testing.T) {
 // TestRecoverFirstVectors of a store that has no dimension yet.
 func TestRecoverFirstVectors(t *testing.T) {
 	t.Parallel()
-	files := newMemoryFiles()
+	files := volumes.New()
 	s, err := Create("a.rvf", CreateOptions{}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)
@@ -615,19 +617,19 @@ func TestRebuildKnowsWhatIsLeftOfTheManifest(t *testing.T) {
 		cut    int
 		metric segments.Metric
 	}{{1, segments.Cosine}, {150, segments.InnerProduct}} {
-		files := newMemoryFiles()
-		files.put(t, "a.rvf", slices.Concat(vecSegment(1, 9, 7, 8), manifest[:len(manifest)-c.cut]))
+		files := volumes.New()
+		putFile(t, files, "a.rvf", slices.Concat(vecSegment(1, 9, 7, 8), manifest[:len(manifest)-c.cut]))
 		options := Options{Files: files}
 		if _, err := Open("a.rvf", options); !errors.Is(err, ErrNotStore) {
 			t.Fatal(err)
 		}
-		before := bytes.Clone(files.content("a.rvf"))
+		before := bytes.Clone(files.Content("a.rvf"))
 		if _, measured, err := salvageable(ctx, "a.rvf", options); err != nil || measured != (c.metric == segments.Cosine) {
 			t.Errorf("the distance is known: %t, %v", measured, err)
 		}
 		err := Rebuild(ctx, "a.rvf", nil, options)
 		if c.metric != segments.Cosine {
-			if !errors.Is(err, ErrInput) || !bytes.Equal(files.content("a.rvf"), before) || len(files.names) > 1 {
+			if !errors.Is(err, ErrInput) || !bytes.Equal(files.Content("a.rvf"), before) || len(files.Names) > 1 {
 				t.Errorf("without a distance: %v", err)
 			}
 			err = Rebuild(ctx, "a.rvf", new(segments.InnerProduct), options)

@@ -11,6 +11,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
+	"rvffs/store/volume"
 )
 
 // rewrite is a compaction under way: a new file beside the old one. It first
@@ -21,8 +22,8 @@ type rewrite struct {
 	session  *session
 	pacer    *pacer
 	stamp    uint64
-	target   File
-	out      File // the target, at the pace that is asked for
+	target   volume.File
+	out      volume.File // the target, at the pace that is asked for
 	tail     int64
 	ids      *idset.Set // of all rows in the new file
 	memory   memory.Charge
@@ -100,7 +101,7 @@ func (r *rewrite) fill(ctx context.Context, temporary string) (result CompactRes
 	}
 	r.store.progress.total.Store(r.base.Size())
 	r.out = r.pacer.file(r.target)
-	err = r.first.source.with(ctx, func(old File) (err error) {
+	err = r.first.source.with(ctx, func(old volume.File) (err error) {
 		old = r.pacer.file(old)
 		if err := r.copyOthers(old, 0, r.base); err != nil {
 			return err
@@ -124,7 +125,7 @@ func (r *rewrite) fill(ctx context.Context, temporary string) (result CompactRes
 // follow runs after the writers: it takes over what they commit, and takes along
 // what they write, until little is left. All of it goes to the disk before anybody
 // has to wait for it.
-func (r *rewrite) follow(ctx context.Context, old File) error {
+func (r *rewrite) follow(ctx context.Context, old volume.File) error {
 	w := &r.store.writer
 	for round := range catchUps {
 		newest, open := w.baseOf(r.session), w.openExtents(r.session)
@@ -160,7 +161,7 @@ func (r *rewrite) follow(ctx context.Context, old File) error {
 // of its header; and of what a walk from the offset from on finds besides each segment
 // that the engine does not understand, and the audit chain. A segment that is named
 // only now may lie before others that were named long ago: its place was taken first.
-func (r *rewrite) copyOthers(old File, from int64, base *Snapshot) error {
+func (r *rewrite) copyOthers(old volume.File, from int64, base *Snapshot) error {
 	named := map[int64]bool{}
 	var waiting []segments.DirectoryEntry // named, in file order
 	var total int64
@@ -231,7 +232,7 @@ func entryOf(segment segments.Segment) segments.DirectoryEntry {
 }
 
 // copySegment copies one segment byte for byte to the end of the new file.
-func (r *rewrite) copySegment(old File, segment segments.DirectoryEntry) (segments.DirectoryEntry, error) {
+func (r *rewrite) copySegment(old volume.File, segment segments.DirectoryEntry) (segments.DirectoryEntry, error) {
 	length := segments.HeaderSize + int64(min(segment.PayloadLength, math.MaxInt64/2))
 	if err := copyRange(&offsetWriter{r.out, r.tail}, old, segment.Offset, length); err != nil {
 		return segments.DirectoryEntry{}, fmt.Errorf("copy the %s at offset %d: %w", segment.Type, segment.Offset, err)
@@ -276,7 +277,7 @@ func (r *rewrite) behind(newest *Snapshot) int64 {
 }
 
 // catchUp copies what newest has and base has not.
-func (r *rewrite) catchUp(ctx context.Context, old File, newest *Snapshot) error {
+func (r *rewrite) catchUp(ctx context.Context, old volume.File, newest *Snapshot) error {
 	if newest == r.base {
 		return nil
 	}

@@ -6,12 +6,13 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/volume"
 )
 
 // finishMetadata states the metadata of the vectors that are left as one snapshot.
 // Segments that hold none which could be read are copied in front of it as they
 // are; without a snapshot to begin with that is all of them.
-func (r *rewrite) finishMetadata(ctx context.Context, old File, manifest *segments.Manifest) error {
+func (r *rewrite) finishMetadata(ctx context.Context, old volume.File, manifest *segments.Manifest) error {
 	named := metas(r.base.named())
 	if len(named) == 0 {
 		return nil

@@ -8,6 +8,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/volume"
 )
 
 // errRecurs ends a copy that took every row for the only one of its id.
@@ -19,7 +20,7 @@ var errRecurs = errors.New("an id occurs more than once")
 // pass that costs as much as the copy itself. Where the manifest counts as many
 // ids as there are rows it is left out; should the manifest be wrong, the copy
 // notices and begins again.
-func (r *rewrite) copyVectors(ctx context.Context, old File) error {
+func (r *rewrite) copyVectors(ctx context.Context, old volume.File) error {
 	entries := r.base.vectors()
 	if r.base.rows() == r.base.state.Manifest.TotalVectors {
 		deleted := idset.Of(r.base.state.Manifest.Deleted)
@@ -46,7 +47,7 @@ func (r *rewrite) copyVectors(ctx context.Context, old File) error {
 
 // copyRows writes the rows of entries but those that are dead, and fails with
 // errRecurs if each id may occur only once and one does not.
-func (r *rewrite) copyRows(old File, entries []segments.DirectoryEntry, once bool, dead func(entry int, row, id uint64) bool) error {
+func (r *rewrite) copyRows(old volume.File, entries []segments.DirectoryEntry, once bool, dead func(entry int, row, id uint64) bool) error {
 	c := rowCopier{rewrite: r, rowSize: segments.RowSize(r.base.Dimension()), once: once, writer: newBlockWriter(r.out)}
 	defer c.writer.close()
 	for i, entry := range entries {
@@ -71,7 +72,7 @@ type rowCopier struct {
 
 // copySegment takes the live rows of one segment. A damaged one is ErrCorrupt: the
 // hash of the new segment would be that of the damage, and nobody could ever tell.
-func (c *rowCopier) copySegment(old File, entry segments.DirectoryEntry, dead func(row, id uint64) bool) error {
+func (c *rowCopier) copySegment(old volume.File, entry segments.DirectoryEntry, dead func(row, id uint64) bool) error {
 	segment, err := readHeader(old, entry)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
+	"rvffs/store/volume"
 )
 
 // rows is the number of rows that the vector segments can hold at most, from
@@ -29,11 +30,11 @@ func (s *Snapshot) rows() uint64 {
 // thousand vectors: their ids, and their components as consecutive rows of
 // little-endian float32. The slices are valid during the visit only.
 func (s *Snapshot) Vectors(ctx context.Context, visit func(ids []uint64, rows []byte) error) error {
-	return s.with(ctx, func(file File) error { return s.visitVectors(ctx, file, visit) })
+	return s.with(ctx, func(file volume.File) error { return s.visitVectors(ctx, file, visit) })
 }
 
 // visitVectors is Vectors on an open file.
-func (s *Snapshot) visitVectors(ctx context.Context, file File, visit func(ids []uint64, rows []byte) error) error {
+func (s *Snapshot) visitVectors(ctx context.Context, file volume.File, visit func(ids []uint64, rows []byte) error) error {
 	entries := s.vectors()
 	charge := s.source.memory.Charge()
 	defer charge.Free()
@@ -116,7 +117,7 @@ func (d deadRows) squeeze(first uint64, ids []uint64, rows []byte, width int) in
 // findSuperseded tells for each segment which rows are replaced by later ones,
 // deleted, or in also. It reads ids only, last segment first. What damaged makes of
 // an error is its own; ids that it lets pass unread replace nothing.
-func (s *Snapshot) findSuperseded(ctx context.Context, file File, entries []segments.DirectoryEntry, also *idset.Set, charge *memory.Charge, damaged func(error) error) ([]deadRows, error) {
+func (s *Snapshot) findSuperseded(ctx context.Context, file volume.File, entries []segments.DirectoryEntry, also *idset.Set, charge *memory.Charge, damaged func(error) error) ([]deadRows, error) {
 	near := nearby(file)
 	dead := make([]deadRows, len(entries))
 	seen := idset.Of(s.state.Manifest.Deleted)

@@ -10,6 +10,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/volume"
 )
 
 // writer is a store's way to change its file. At most one session exists at a
@@ -37,7 +38,7 @@ type writer struct {
 // nobody else changes the file.
 type session struct {
 	lock *writerLock
-	file File          // open for writing
+	file volume.File   // open for writing
 	done chan struct{} // closed when the session is over
 
 	base      *Snapshot // the newest committed state
@@ -263,7 +264,7 @@ func (w *writer) fail(s *session, err error) error {
 type reservation struct {
 	extent *extent
 	at     int64 // position in the payload
-	file   File
+	file   volume.File
 }
 
 // reserve gives n bytes of the file to current, if that is the segment that ends

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"rvffs/store/volume"
 )
 
 // ioShare is the part of the time, in per cent, that a compaction may use the disk.
@@ -50,10 +52,10 @@ const worthPause = 5 * time.Millisecond
 
 // file is file for somebody who pauses as the share asks, and whose reads and
 // writes end with the context.
-func (p *pacer) file(file File) File { return pacedFile{file, p} }
+func (p *pacer) file(file volume.File) volume.File { return pacedFile{file, p} }
 
 type pacedFile struct {
-	File
+	volume.File
 	pacer *pacer
 }
 

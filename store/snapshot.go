@@ -7,6 +7,7 @@ import (
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/memory"
+	"rvffs/store/volume"
 )
 
 // Snapshot is the state that one manifest describes. It never changes, holds no
@@ -59,7 +60,7 @@ func (s *Snapshot) Epoch() uint32 { return s.state.Manifest.Epoch }
 func (s *Snapshot) Time() time.Time { return s.time }
 
 // File describes the file that holds the snapshot, as it was when it was opened.
-func (s *Snapshot) File() FileInfo { return s.source.info }
+func (s *Snapshot) File() volume.FileInfo { return s.source.info }
 
 // Dimension is the number of components of each vector, 0 while no vector has
 // fixed it.

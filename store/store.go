@@ -14,6 +14,8 @@ import (
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/shared"
+	"rvffs/store/volume"
+	"rvffs/store/volume/directory"
 )
 
 // generations numbers the snapshots of this process.
@@ -21,7 +23,7 @@ var generations atomic.Uint64
 
 // Store is one open store. Its methods may be called from several goroutines.
 type Store struct {
-	owned    *DirectoryFiles // closed with the store; nil when files belong to the caller
+	owned    *directory.Files // closed with the store; nil when files belong to the caller
 	options  Options
 	readOnly bool
 	ids      idTable
@@ -39,7 +41,7 @@ type Store struct {
 	mu      sync.Mutex // guards what follows; never held over I/O
 	at      location
 	current *Snapshot
-	seen    FileInfo // metadata that current was read under
+	seen    volume.FileInfo // metadata that current was read under
 	tail    tailSeen
 	kept    *highestKept // nil while unknown
 	keeps   []string     // names of tails that this process has kept
@@ -96,7 +98,7 @@ func locate(name string, options Options) (*Store, error) {
 	s.ids.turn = shared.NewTurn()
 	s.writer.store = s
 	if options.Files == nil {
-		folder, err := OpenDirectory(filepath.Dir(name))
+		folder, err := directory.Open(filepath.Dir(name))
 		if err != nil {
 			return nil, err
 		}
@@ -169,7 +171,7 @@ func (s *Store) create(create CreateOptions) error {
 // shows the same snapshot, unless the file has changed.
 type Known struct {
 	snapshot *Snapshot
-	seen     FileInfo
+	seen     volume.FileInfo
 }
 
 // Known is what the store knows of its file, for opening it again.
@@ -205,7 +207,7 @@ func (s *Store) load(ctx context.Context) error {
 	}
 	at := s.location()
 	file, err := at.files.Open(at.name, false)
-	if errors.Is(err, errNotRegular) {
+	if errors.Is(err, directory.ErrNotRegular) {
 		return fmt.Errorf("%w: %w", ErrNotStore, err)
 	}
 	if err != nil {
@@ -244,7 +246,7 @@ func (s *Store) findState(file io.ReaderAt, size int64, options segments.FindOpt
 
 // location is where a file lies: its name, and the files among which it is a name.
 type location struct {
-	files FileSystem
+	files volume.FileSystem
 	name  string
 }
 
@@ -329,7 +331,7 @@ func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 }
 
 // lookAt is the state of the file at a place, where current was the newest known.
-func (s *Store) lookAt(ctx context.Context, at location, current *Snapshot, seen FileInfo, still func() bool) (*Snapshot, error) {
+func (s *Store) lookAt(ctx context.Context, at location, current *Snapshot, seen volume.FileInfo, still func() bool) (*Snapshot, error) {
 	info, err := at.files.Stat(at.name)
 	if err != nil {
 		return nil, err
@@ -345,14 +347,14 @@ func (s *Store) lookAt(ctx context.Context, at location, current *Snapshot, seen
 	return snapshot, errors.Join(err, file.Close())
 }
 
-func unchanged(a, b FileInfo) bool {
-	return sameFile(a, b) && a.Size == b.Size && a.Modified.Equal(b.Modified)
+func unchanged(a, b volume.FileInfo) bool {
+	return volume.SameFile(a, b) && a.Size == b.Size && a.Modified.Equal(b.Modified)
 }
 
 // refresh brings current up to the state of file, which stands at the store's
 // path, and returns it. What was seen of the file does not count when still says,
 // afterwards, that this process has begun to write meanwhile.
-func (s *Store) refresh(file File, still func() bool) (*Snapshot, error) {
+func (s *Store) refresh(file volume.File, still func() bool) (*Snapshot, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err
@@ -363,11 +365,11 @@ func (s *Store) refresh(file File, still func() bool) (*Snapshot, error) {
 	if unchanged(info, seen) {
 		return current, nil
 	}
-	if sameFile(info, seen) {
+	if volume.SameFile(info, seen) {
 		current.source.changed(info.Size == seen.Size)
 	}
 	grown := false
-	if sameFile(info, seen) && info.Size >= current.state.End {
+	if volume.SameFile(info, seen) && info.Size >= current.state.End {
 		if grown, err = manifestStands(file, current); err != nil {
 			return nil, err
 		}
@@ -393,7 +395,7 @@ func (s *Store) refresh(file File, still func() bool) (*Snapshot, error) {
 		if err != nil {
 			return nil, err
 		}
-		if sameFile(info, current.source.info) {
+		if volume.SameFile(info, current.source.info) {
 			source.line = current.source.line // written anew by another program
 		}
 		next = newSnapshot(source, generations.Add(1), state, info.Modified)
@@ -403,7 +405,7 @@ func (s *Store) refresh(file File, still func() bool) (*Snapshot, error) {
 
 // swap puts next in the place of current, unless somebody else was faster, and
 // gives back whichever file lost.
-func (s *Store) swap(current, next *Snapshot, info FileInfo, still func() bool) (*Snapshot, error) {
+func (s *Store) swap(current, next *Snapshot, info volume.FileInfo, still func() bool) (*Snapshot, error) {
 	loser := current.source
 	s.mu.Lock()
 	if s.current == current && !s.closed && (still == nil || still()) {
@@ -490,7 +492,7 @@ func (s *Store) Close() error {
 	source := s.Current().source
 	var err error
 	if s.late.stop() {
-		err = source.with(context.Background(), File.SyncData)
+		err = source.with(context.Background(), volume.File.SyncData)
 	}
 	err = errors.Join(err, source.release(), s.closeOwned())
 	s.discarding.Wait()
@@ -505,7 +507,7 @@ func (s *Store) closeOwned() error {
 }
 
 // publish makes snapshot the current one after a commit of our own.
-func (s *Store) publish(snapshot *Snapshot, info FileInfo) error {
+func (s *Store) publish(snapshot *Snapshot, info volume.FileInfo) error {
 	s.mu.Lock()
 	former := s.current
 	s.current, s.seen = snapshot, info

@@ -13,6 +13,7 @@ import (
 
 	"rvffs/store/memory"
 	"rvffs/store/vecio"
+	volumes "rvffs/store/volume/memory"
 )
 
 // pouring is a stream as a mount uses it.
@@ -40,7 +41,7 @@ func pourAffordably(ctx context.Context, stream pouring, data []byte) error {
 
 func usingMemory(t *testing.T, dimension int, budget *memory.Budget) *Store {
 	t.Helper()
-	s, err := Create("a.rvf", CreateOptions{Dimension: dimension}, Options{Files: newMemoryFiles(), Memory: budget})
+	s, err := Create("a.rvf", CreateOptions{Dimension: dimension}, Options{Files: volumes.New(), Memory: budget})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // Tail tells of bytes that somebody wrote and that no manifest of the store knows:
@@ -121,7 +122,7 @@ func (s *Snapshot) leftBehind(size int64) bool {
 
 // findTail looks through what stands behind the snapshot's manifest in its file, and
 // says whether any of it was written by somebody. All of it is read.
-func (s *Snapshot) findTail(ctx context.Context, file File, size int64) (Tail, bool, error) {
+func (s *Snapshot) findTail(ctx context.Context, file volume.File, size int64) (Tail, bool, error) {
 	t := Tail{Epoch: s.Epoch(), Offset: s.state.Segment.End()}
 	if !s.leftBehind(size) {
 		return t, false, nil
@@ -150,7 +151,7 @@ func (t *Tail) find(walk tailWalk) error {
 // was.
 type tailSeen struct {
 	snapshot *Snapshot
-	info     FileInfo
+	info     volume.FileInfo
 	tail     Tail
 	any      bool
 }
@@ -202,7 +203,7 @@ func (s *Store) ownTail(ctx context.Context) (tail Tail, any bool, err error) {
 	}
 	var seen tailSeen
 	err = s.withNewest(ctx, func(snapshot *Snapshot) error {
-		return snapshot.source.with(ctx, func(file File) error {
+		return snapshot.source.with(ctx, func(file volume.File) error {
 			info, err := file.Stat()
 			if err != nil {
 				return err

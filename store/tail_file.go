@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // A tail that had to be cut off is kept beside the store in `<store>.tail-<epoch>`,
@@ -119,7 +120,7 @@ func (i *tailInfo) encode() ([]byte, error) {
 }
 
 // readTailInfo reads what a kept tail says of itself, and where its bytes begin.
-func readTailInfo(file File) (info tailInfo, start int64, err error) {
+func readTailInfo(file volume.File) (info tailInfo, start int64, err error) {
 	var head [segments.HeaderSize]byte
 	if err := readFull(file, head[:], 0); err != nil {
 		return info, 0, err

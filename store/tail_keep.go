@@ -15,12 +15,13 @@ import (
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
+	"rvffs/store/volume"
 )
 
 // clearTail makes room behind the newest manifest, where the next segment goes. What
 // is left of an interrupted commit or stream of ours is cut off. What somebody else
 // may have written, or must have, is kept beside the store first.
-func (w *writer) clearTail(ctx context.Context, file File, base *Snapshot, size int64) error {
+func (w *writer) clearTail(ctx context.Context, file volume.File, base *Snapshot, size int64) error {
 	tail, any, err := base.findTail(ctx, file, size)
 	if err != nil {
 		return err
@@ -58,7 +59,7 @@ func describeTail(store string, tail Tail) tailInfo {
 // keepTail puts a copy of a tail beside the store, durable, with the store's owner
 // and mode, under the first name that is free. One that is there already does: an
 // interruption may have come between this and the cut.
-func (w *writer) keepTail(ctx context.Context, file File, info tailInfo) error {
+func (w *writer) keepTail(ctx context.Context, file volume.File, info tailInfo) error {
 	at := w.store.location()
 	stat, err := file.Stat()
 	if err != nil {
@@ -89,13 +90,13 @@ func (w *writer) keepTail(ctx context.Context, file File, info tailInfo) error {
 }
 
 // taken says whether something stands at a name.
-func taken(files FileSystem, name string) bool {
+func taken(files volume.FileSystem, name string) bool {
 	_, err := files.Stat(name)
 	return err == nil
 }
 
 // writeTail writes a tail to a file of its own.
-func (w *writer) writeTail(ctx context.Context, name string, file File, info tailInfo) error {
+func (w *writer) writeTail(ctx context.Context, name string, file volume.File, info tailInfo) error {
 	head, err := info.encode()
 	if err != nil {
 		return err
@@ -104,7 +105,7 @@ func (w *writer) writeTail(ctx context.Context, name string, file File, info tai
 	if err != nil {
 		return err
 	}
-	return createWhole(ctx, w.store.location().files, name, 0o600, func(ctx context.Context, kept File) error {
+	return createWhole(ctx, w.store.location().files, name, 0o600, func(ctx context.Context, kept volume.File) error {
 		if err := kept.SetAttributes(attributes); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
 		} // where it cannot be the store's owner's, it is the writer's alone
@@ -153,7 +154,7 @@ func (w *sparseWriter) Write(p []byte) (int, error) {
 
 // sameTail says whether the file at name keeps this tail, or more: what could not be cut
 // out of the store stands there still, until the next commit.
-func (r tailRule) sameTail(ctx context.Context, files FileSystem, name string, file File, tail Tail) (bool, error) {
+func (r tailRule) sameTail(ctx context.Context, files volume.FileSystem, name string, file volume.File, tail Tail) (bool, error) {
 	kept, info, start, err := r.open(files, name)
 	if errors.Is(err, ErrCorrupt) {
 		return false, nil
@@ -240,7 +241,7 @@ func tailIDs(ctx context.Context, walk tailWalk, info *tailInfo, copied func(tai
 // compare notes what the store has that the tail has too: rows that a merge has only
 // copied, and of ids with other vectors which ones. Later, when the store has gone on,
 // that tells what has been stored again since.
-func (w *writer) compare(ctx context.Context, file File, base *Snapshot, info *tailInfo) error {
+func (w *writer) compare(ctx context.Context, file volume.File, base *Snapshot, info *tailInfo) error {
 	charge := w.store.options.Memory.Charge()
 	defer charge.Free()
 	if err := charge.Await(ctx, compareBytes); err != nil {
@@ -283,7 +284,7 @@ func (w *writer) compare(ctx context.Context, file File, base *Snapshot, info *t
 const compareBytes = 3*mergeLimit + maxBefore*64
 
 // digests gives the digests of the live vectors with one of these ids, in order of id.
-func (s *Snapshot) digests(ctx context.Context, file File, ids *idset.Set) ([]idDigest, error) {
+func (s *Snapshot) digests(ctx context.Context, file volume.File, ids *idset.Set) ([]idDigest, error) {
 	if ids.Len() == 0 {
 		return nil, nil
 	}
@@ -322,7 +323,7 @@ func (s *Snapshot) digests(ctx context.Context, file File, ids *idset.Set) ([]id
 
 // hasRun says whether a segment of vectors holds, as far as it is there, exactly the
 // rows of a run of the snapshot's, as one does that a merge made of them.
-func (s *Snapshot) hasRun(file File, p tailVectors) (bool, error) {
+func (s *Snapshot) hasRun(file volume.File, p tailVectors) (bool, error) {
 	rowSize := uint64(segments.RowSize(p.dimension))
 	if p.dimension != s.Dimension() || p.rows == 0 || p.all*rowSize > mergeLimit+mergeLimit/2 {
 		return false, nil

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
+	volumes "rvffs/store/volume/memory"
 )
 
 // TestKeptTailHasTheStoresAttributes: owner, mode, lists and all.
@@ -59,21 +61,21 @@ func TestKeptTailHasTheStoresAttributes(t *testing.T) {
 }
 
 // ownersFiles belong to somebody else, who lets this process write and no more.
-type ownersFiles struct{ *memoryFiles }
+type ownersFiles struct{ *volumes.Files }
 
-type ownersFile struct{ File }
+type ownersFile struct{ volume.File }
 
-func (o ownersFiles) Open(name string, write bool) (File, error) {
-	file, err := o.memoryFiles.Open(name, write)
+func (o ownersFiles) Open(name string, write bool) (volume.File, error) {
+	file, err := o.Files.Open(name, write)
 	return ownersFile{file}, err
 }
 
-func (o ownersFiles) Create(name string, perm os.FileMode) (File, error) {
-	file, err := o.memoryFiles.Create(name, perm)
+func (o ownersFiles) Create(name string, perm os.FileMode) (volume.File, error) {
+	file, err := o.Files.Create(name, perm)
 	return ownersFile{file}, err
 }
 
-func (ownersFile) SetAttributes(FileAttributes) error { return syscall.EPERM }
+func (ownersFile) SetAttributes(volume.FileAttributes) error { return syscall.EPERM }
 
 // TestTailOfSomebodyElsesStoreIsKept, if not in the owner's name.
 func TestTailOfSomebodyElsesStoreIsKept(t *testing.T) {

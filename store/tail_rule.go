@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"rvffs/store/volume"
+	"rvffs/store/volume/directory"
 )
 
 // tailRule says which files beside a store count as its kept tails. Whoever may make
@@ -29,7 +32,7 @@ func (s *Store) tailRule() (rule tailRule, err error) {
 }
 
 func (s *Snapshot) tailRule(ctx context.Context) (rule tailRule, err error) {
-	err = s.source.with(ctx, func(file File) error {
+	err = s.source.with(ctx, func(file volume.File) error {
 		info, err := file.Stat()
 		rule = tailRule{info.UID, storeIdentity(s)}
 		return err
@@ -38,13 +41,13 @@ func (s *Snapshot) tailRule(ctx context.Context) (rule tailRule, err error) {
 }
 
 // checkFile judges a file that has the name of a tail.
-func (r tailRule) checkFile(info FileInfo) error {
+func (r tailRule) checkFile(info volume.FileInfo) error {
 	switch {
 	case !info.Mode.IsRegular():
 		return fmt.Errorf("%w: it is no regular file", errStrangeTail)
 	case info.Links > 1:
 		return fmt.Errorf("%w: it has %d names (hard links)", errStrangeTail, info.Links)
-	case info.UID != r.owner && !(Caller{UID: info.UID}).Trusted():
+	case info.UID != r.owner && !(directory.Caller{UID: info.UID}).Trusted():
 		return fmt.Errorf("%w: it belongs to user %d, and the store to user %d", errStrangeTail, info.UID, r.owner)
 	}
 	return nil
@@ -60,7 +63,7 @@ func (r tailRule) checkInfo(info *tailInfo) error {
 
 // open opens a tail and reads what it says of itself, and where its bytes begin. It
 // fails with errStrangeTail when the file does not count.
-func (r tailRule) open(files FileSystem, name string) (file File, info tailInfo, start int64, err error) {
+func (r tailRule) open(files volume.FileSystem, name string) (file volume.File, info tailInfo, start int64, err error) {
 	if file, err = files.Open(name, false); err != nil {
 		// What somebody else keeps for himself is no problem of this store's.
 		if found, problem := files.Stat(name); problem == nil {
@@ -87,7 +90,7 @@ func (r tailRule) open(files FileSystem, name string) (file File, info tailInfo,
 }
 
 // read is open for what the tail says of itself alone.
-func (r tailRule) read(files FileSystem, name string) (Tail, error) {
+func (r tailRule) read(files volume.FileSystem, name string) (Tail, error) {
 	file, info, _, err := r.open(files, name)
 	if err != nil {
 		return Tail{}, err

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"rvffs/lineage"
+	volumes "rvffs/store/volume/memory"
 )
 
 // stranger is a user who is neither root nor the owner of the stores in the tests, nor
@@ -22,10 +23,10 @@ const stranger = 4_000_000_001
 
 // forge makes a tail of a copy of the store: vectors with one id, as its finder would
 // like to have them in the store.
-func forge(t *testing.T, files *memoryFiles, id uint64) []byte {
+func forge(t *testing.T, files *volumes.Files, id uint64) []byte {
 	t.Helper()
-	copied := newMemoryFiles()
-	copied.put(t, "a.rvf", files.content("a.rvf"))
+	copied := volumes.New()
+	putFile(t, copied, "a.rvf", files.Content("a.rvf"))
 	s, err := Open("a.rvf", Options{Files: copied})
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +35,7 @@ func forge(t *testing.T, files *memoryFiles, id uint64) []byte {
 	if _, err := s.Delete(context.Background(), []uint64{1_000_000}); err != nil {
 		t.Fatal(err)
 	}
-	return copied.content("a.rvf.tail-1")
+	return copied.Content("a.rvf.tail-1")
 }
 
 // TestOnlyTheStoresTailsCount: a file that has the name of a tail, and all that is in
@@ -44,37 +45,37 @@ func TestOnlyTheStoresTailsCount(t *testing.T) {
 	ctx := context.Background()
 	const name = "a.rvf.tail-1"
 	for what, c := range map[string]struct {
-		change func(*testing.T, *memoryFiles)
+		change func(*testing.T, *volumes.Files)
 		counts bool
 		reason string
 	}{
-		"the owner's own": {func(*testing.T, *memoryFiles) {}, true, ""},
-		"a stranger's":    {func(_ *testing.T, files *memoryFiles) { files.names[name].attributes.UID = stranger }, false, "belongs to user 4000000001"},
-		"root's of a stranger's store": {func(_ *testing.T, files *memoryFiles) {
-			files.names["a.rvf"].attributes.UID = stranger
+		"the owner's own": {func(*testing.T, *volumes.Files) {}, true, ""},
+		"a stranger's":    {func(_ *testing.T, files *volumes.Files) { files.Names[name].Attributes.UID = stranger }, false, "belongs to user 4000000001"},
+		"root's of a stranger's store": {func(_ *testing.T, files *volumes.Files) {
+			files.Names["a.rvf"].Attributes.UID = stranger
 		}, true, ""},
-		"a stranger's of his own store": {func(_ *testing.T, files *memoryFiles) {
-			files.names["a.rvf"].attributes.UID, files.names[name].attributes.UID = stranger, stranger
+		"a stranger's of his own store": {func(_ *testing.T, files *volumes.Files) {
+			files.Names["a.rvf"].Attributes.UID, files.Names[name].Attributes.UID = stranger, stranger
 		}, true, ""},
-		"another stranger's": {func(_ *testing.T, files *memoryFiles) {
-			files.names["a.rvf"].attributes.UID, files.names[name].attributes.UID = stranger, stranger+1
+		"another stranger's": {func(_ *testing.T, files *volumes.Files) {
+			files.Names["a.rvf"].Attributes.UID, files.Names[name].Attributes.UID = stranger, stranger+1
 		}, false, "and the store to user 4000000001"},
-		"a hard link": {func(t *testing.T, files *memoryFiles) {
+		"a hard link": {func(t *testing.T, files *volumes.Files) {
 			if err := files.Link(name, "elsewhere"); err != nil {
 				t.Fatal(err)
 			}
 		}, false, "2 names"},
-		"another store's": {func(t *testing.T, files *memoryFiles) {
+		"another store's": {func(t *testing.T, files *volumes.Files) {
 			editTailInfo(t, files, name, func(info *tailInfo) { info.FileID = lineage.FileID{7}.String() })
 		}, false, "it is of the store"},
-		"of a store without an identity": {func(t *testing.T, files *memoryFiles) {
+		"of a store without an identity": {func(t *testing.T, files *volumes.Files) {
 			editTailInfo(t, files, name, func(info *tailInfo) { info.FileID = "" })
 		}, true, ""},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			files, _ := tailStore(t)
-			files.put(t, name, forge(t, files, math.MaxUint64-1))
+			putFile(t, files, name, forge(t, files, math.MaxUint64-1))
 			c.change(t, files)
 			s, err := Open("a.rvf", Options{Files: files})
 			if err != nil {
@@ -105,7 +106,7 @@ func TestOnlyTheStoresTailsCount(t *testing.T) {
 			if forged := contents(t, s)[math.MaxUint64-1] != nil; forged != c.counts {
 				t.Errorf("the store has the vector: %t", forged)
 			}
-			if there := files.names[name] != nil; there == c.counts {
+			if there := files.Names[name] != nil; there == c.counts {
 				t.Errorf("the file is there: %t", there)
 			}
 		})
@@ -115,15 +116,15 @@ func TestOnlyTheStoresTailsCount(t *testing.T) {
 // TestStrangersKeepNoStore from being removed.
 func TestStrangersKeepNoStore(t *testing.T) {
 	t.Parallel()
-	files := newMemoryFiles()
+	files := volumes.New()
 	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)
 	}
-	files.put(t, "a.rvf.tail-0", []byte("mine"))
-	files.names["a.rvf.tail-0"].attributes.UID = stranger
-	if err := s.Remove(t.Context(), files); err != nil || files.content("a.rvf.tail-0") == nil {
-		t.Errorf("remove: %v, left %v", err, files.names)
+	putFile(t, files, "a.rvf.tail-0", []byte("mine"))
+	files.Names["a.rvf.tail-0"].Attributes.UID = stranger
+	if err := s.Remove(t.Context(), files); err != nil || files.Content("a.rvf.tail-0") == nil {
+		t.Errorf("remove: %v, left %v", err, files.Names)
 	}
 }
 
@@ -198,7 +199,7 @@ func TestRenameIsDoneWhateverBecomesOfTails(t *testing.T) {
 		}
 		return files.RenameNew(tail, moved)
 	})
-	if names := fmt.Sprint(slices.Sorted(maps.Keys(files.names))); err != nil || names != "[a.rvf.tail-1 b.rvf b.rvf.tail-1]" {
+	if names := fmt.Sprint(slices.Sorted(maps.Keys(files.Names))); err != nil || names != "[a.rvf.tail-1 b.rvf b.rvf.tail-1]" {
 		t.Errorf("%v: %s", err, names)
 	}
 	if got := fmt.Sprint(left); got != "[a.rvf.tail-1 b.rvf.tail-1 true]" {
@@ -210,13 +211,13 @@ func TestRenameIsDoneWhateverBecomesOfTails(t *testing.T) {
 }
 
 // stickyFiles are in a folder in which tails are not this user's to remove.
-type stickyFiles struct{ *memoryFiles }
+type stickyFiles struct{ *volumes.Files }
 
 func (f stickyFiles) Remove(name string) error {
 	if _, is := TailOf(name); is {
 		return &os.PathError{Op: "remove", Path: name, Err: syscall.EPERM}
 	}
-	return f.memoryFiles.Remove(name)
+	return f.Files.Remove(name)
 }
 
 // TestRecoverSaysWhatStays: a commit is told of, though the tail could not be removed

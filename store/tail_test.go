@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"rvffs/segments"
+	volumes "rvffs/store/volume/memory"
 )
 
 // tailStore is a store of dimension 2 with vectors 1, 2 and 3 in epoch 1.
-func tailStore(t *testing.T) (*memoryFiles, *Store) {
+func tailStore(t *testing.T) (*volumes.Files, *Store) {
 	t.Helper()
-	files := newMemoryFiles()
+	files := volumes.New()
 	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files, LockWait: -1})
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +28,7 @@ func tailStore(t *testing.T) (*memoryFiles, *Store) {
 
 // behind puts bytes at the end of a file, as a program does that ends before it
 // commits, and gives the place of each.
-func behind(t *testing.T, files *memoryFiles, parts ...[]byte) []int64 {
+func behind(t *testing.T, files *volumes.Files, parts ...[]byte) []int64 {
 	t.Helper()
 	file, err := files.Open("a.rvf", true)
 	if err != nil {
@@ -57,7 +58,7 @@ func vecSegment(id uint64, value float32, ids ...uint64) []byte {
 }
 
 // keptBytes are what a kept tail holds of the store's own bytes.
-func keptBytes(t *testing.T, files *memoryFiles, name string) []byte {
+func keptBytes(t *testing.T, files *volumes.Files, name string) []byte {
 	t.Helper()
 	file, err := files.Open(name, false)
 	if err != nil {
@@ -67,7 +68,7 @@ func keptBytes(t *testing.T, files *memoryFiles, name string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return files.content(name)[start:]
+	return files.Content(name)[start:]
 }
 
 // TestWhatStandsBehindTheManifest tells what is somebody's from what is not.
@@ -135,9 +136,9 @@ func TestWhatStandsBehindTheManifest(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			end := len(files.content("a.rvf"))
+			end := len(files.Content("a.rvf"))
 			behind(t, files, c.behind...)
-			before := bytes.Clone(files.content("a.rvf"))
+			before := bytes.Clone(files.Content("a.rvf"))
 			var told []Tail
 			s, err := Open("a.rvf", Options{Files: files, OnTail: func(tail Tail) { told = append(told, tail) }})
 			if err != nil {
@@ -162,7 +163,7 @@ func TestWhatStandsBehindTheManifest(t *testing.T) {
 				}
 			}
 			check("before", false)
-			if !bytes.Equal(before, files.content("a.rvf")) || len(files.names) != 1 {
+			if !bytes.Equal(before, files.Content("a.rvf")) || len(files.Names) != 1 {
 				t.Error("looking changed something")
 			}
 			ingest(t, s, []uint64{9}, 9, 9)
@@ -197,7 +198,7 @@ func TestTailOfAWriterAtWork(t *testing.T) {
 	files, s := tailStore(t)
 	behind(t, files, vecSegment(50, 5, 70))
 	record := lockRecord{process: 1, host: hostName(), time: time.Now()}
-	files.put(t, "a.rvf.lock", record.encode())
+	putFile(t, files, "a.rvf.lock", record.encode())
 	if tails, err := s.Tails(ctx); err != nil || len(tails) > 0 {
 		t.Errorf("%+v, %v", tails, err)
 	}
@@ -233,7 +234,7 @@ func TestTailsOfOneEpoch(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"a.rvf.tail-1", "a.rvf.tail-1-2", "a.rvf.tail-1-3"} {
-		if files.content(name) == nil {
+		if files.Content(name) == nil {
 			t.Errorf("%s is not there", name)
 		}
 	}
@@ -246,21 +247,21 @@ func TestTailThatCannotBeKeptIsNotCut(t *testing.T) {
 	for at := 1; ; at++ {
 		files, s := tailStore(t)
 		behind(t, files, vecSegment(50, 5, 70, 71))
-		before := bytes.Clone(files.content("a.rvf"))
+		before := bytes.Clone(files.Content("a.rvf"))
 		count := 0
-		files.fail = func(string) error {
+		files.Fail = func(string) error {
 			if count++; count >= at {
 				return broken
 			}
 			return nil
 		}
 		_, err := s.Ingest(context.Background(), []uint64{9}, []float32{9, 9})
-		files.fail = nil
+		files.Fail = nil
 		if err == nil {
 			break
 		}
-		_, kept := files.names["a.rvf.tail-1"]
-		if after := files.content("a.rvf"); !bytes.HasPrefix(after, before) && !kept {
+		_, kept := files.Names["a.rvf.tail-1"]
+		if after := files.Content("a.rvf"); !bytes.HasPrefix(after, before) && !kept {
 			t.Errorf("operation %d fails: the file has %d bytes instead of %d, and nothing is kept", at, len(after), len(before))
 		}
 		// The next writer does it.
@@ -315,14 +316,14 @@ func TestHandedOutIDsAvoidWhatIsKept(t *testing.T) {
 // TestStoreWithATailIsNotRemoved, however empty it looks.
 func TestStoreWithATailIsNotRemoved(t *testing.T) {
 	t.Parallel()
-	files := newMemoryFiles()
+	files := volumes.New()
 	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)
 	}
 	behind(t, files, vecSegment(50, 5, 70))
-	before := bytes.Clone(files.content("a.rvf"))
-	if err := s.Remove(t.Context(), files); !errors.Is(err, ErrNotEmpty) || !bytes.Equal(before, files.content("a.rvf")) || len(files.names) != 1 {
+	before := bytes.Clone(files.Content("a.rvf"))
+	if err := s.Remove(t.Context(), files); !errors.Is(err, ErrNotEmpty) || !bytes.Equal(before, files.Content("a.rvf")) || len(files.Names) != 1 {
 		t.Errorf("remove: %v", err)
 	}
 	if _, err := s.Delete(context.Background(), []uint64{1000}); err != nil { // keeps it
@@ -334,8 +335,8 @@ func TestStoreWithATailIsNotRemoved(t *testing.T) {
 	if _, err := s.Recover(context.Background(), RecoverOptions{Drop: true}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Remove(t.Context(), files); err != nil || len(files.names) > 0 {
-		t.Errorf("remove: %v, left %v", err, files.names)
+	if err := s.Remove(t.Context(), files); err != nil || len(files.Names) > 0 {
+		t.Errorf("remove: %v, left %v", err, files.Names)
 	}
 }
 
@@ -343,7 +344,7 @@ func TestStoreWithATailIsNotRemoved(t *testing.T) {
 // stands behind the manifest.
 func TestRemovalEndsWithItsCaller(t *testing.T) {
 	t.Parallel()
-	files := newMemoryFiles()
+	files := volumes.New()
 	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)
@@ -357,8 +358,8 @@ func TestRemovalEndsWithItsCaller(t *testing.T) {
 	if err := s.MoveTo(gone, "b.rvf"); !errors.Is(err, context.Canceled) {
 		t.Errorf("move: %v", err)
 	}
-	if len(files.names) != 1 {
-		t.Errorf("left %v", files.names)
+	if len(files.Names) != 1 {
+		t.Errorf("left %v", files.Names)
 	}
 }
 
@@ -376,7 +377,7 @@ func TestTailsGoAlong(t *testing.T) {
 		t.Fatal(err)
 	}
 	var names []string
-	for name := range files.names {
+	for name := range files.Names {
 		names = append(names, name)
 	}
 	slices.Sort(names)
@@ -430,7 +431,7 @@ func TestDamagedTailFile(t *testing.T) {
 			files, s := tailStore(t)
 			behind(t, files, vecSegment(50, 5, 70))
 			ingest(t, s, []uint64{9}, 9, 9)
-			files.names["a.rvf.tail-1"].content = change(files.content("a.rvf.tail-1"))
+			files.Names["a.rvf.tail-1"].Content = change(files.Content("a.rvf.tail-1"))
 			status, err := s.Status(ctx)
 			if err != nil || len(status.Tails) != 1 || status.Tails[0].Problem == "" {
 				t.Errorf("%+v, %v", status.Tails, err)

@@ -8,6 +8,7 @@ import (
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/volume"
 )
 
 // takeOver lets the writers wait, brings the new file up to the last commit,
@@ -100,7 +101,7 @@ func (r *rewrite) takeOver(ctx context.Context, temporary string, last bool) (Co
 }
 
 // dress gives the new file owner, mode and all that the old one has.
-func (r *rewrite) dress(old File) (FileAttributes, error) {
+func (r *rewrite) dress(old volume.File) (volume.FileAttributes, error) {
 	attributes, err := old.Attributes()
 	if err != nil {
 		return attributes, err
@@ -110,9 +111,9 @@ func (r *rewrite) dress(old File) (FileAttributes, error) {
 
 // dressAgain takes over what became of the old file between the first time and the
 // moment in which it lost its name: nobody may take a right away in vain.
-func (r *rewrite) dressAgain(old File, before FileAttributes) error {
+func (r *rewrite) dressAgain(old volume.File, before volume.FileAttributes) error {
 	attributes, err := old.Attributes()
-	if err == nil && !attributes.equal(before) {
+	if err == nil && !attributes.Equal(before) {
 		err = r.target.SetAttributes(attributes)
 	}
 	return err
@@ -121,7 +122,7 @@ func (r *rewrite) dressAgain(old File, before FileAttributes) error {
 // discard closes a file that no name leads to any more. The system then frees its
 // blocks, 0.2 s for each GiB, for which neither writers nor the compaction wait;
 // Close does.
-func (s *Store) discard(file File) {
+func (s *Store) discard(file volume.File) {
 	s.discarding.Go(func() {
 		_ = file.Close() // what it held stands in the new file
 	})
@@ -151,7 +152,7 @@ func (w *writer) thaw() {
 }
 
 // finish writes witness entry and manifest behind all that was copied.
-func (r *rewrite) finish(ctx context.Context, old File) (*segments.State, lineage.Hash, error) {
+func (r *rewrite) finish(ctx context.Context, old volume.File) (*segments.State, lineage.Hash, error) {
 	previous, err := r.base.lastWitness(old)
 	if err != nil {
 		return nil, previous, err

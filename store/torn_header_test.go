@@ -9,6 +9,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	volumes "rvffs/store/volume/memory"
 )
 
 // tornStore is a store to which another program appended after it had been killed
@@ -45,7 +46,7 @@ func (s *tornStore) add(kind segments.Type, named bool, payload []byte) {
 
 func newTornStore(t *testing.T) *tornStore {
 	t.Helper()
-	files := newMemoryFiles()
+	files := volumes.New()
 	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +63,7 @@ func newTornStore(t *testing.T) *tornStore {
 	if err != nil {
 		t.Fatal(err)
 	}
-	built.content = slices.Clone(files.names["a.rvf"].content)
+	built.content = slices.Clone(files.Names["a.rvf"].Content)
 	built.manifest, built.next = *snapshot.Manifest(), 100
 	built.manifest.Directory = snapshot.named()
 
@@ -144,7 +145,7 @@ func TestTornHeadersHideNothing(t *testing.T) {
 // hash of the payload that it was to have, or none.
 func (b *tornStore) hides(t *testing.T, length uint64, hashed bool) {
 	t.Helper()
-	files := newMemoryFiles()
+	files := volumes.New()
 	file, err := files.Create("a.rvf", 0o644)
 	if err != nil {
 		t.Fatal(err)
@@ -189,7 +190,7 @@ func (b *tornStore) hides(t *testing.T, length uint64, hashed bool) {
 }
 
 // check compares everything that the store shows.
-func (b *tornStore) check(t *testing.T, s *Store, files *memoryFiles, when string) {
+func (b *tornStore) check(t *testing.T, s *Store, files *volumes.Files, when string) {
 	t.Helper()
 	sameContents(t, contents(t, s), b.vectors)
 	for kind, want := range map[segments.Type][]byte{segments.TypeKernel: b.kernel, segments.TypeEBPF: b.program} {
@@ -198,7 +199,7 @@ func (b *tornStore) check(t *testing.T, s *Store, files *memoryFiles, when strin
 			t.Errorf("%s: the %s is another one, of %d bytes", when, kind, len(got))
 		}
 	}
-	content := files.names["a.rvf"].content
+	content := files.Names["a.rvf"].Content
 	var unknown [][]byte
 	opened, err := files.Open("a.rvf", false)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	volumes "rvffs/store/volume/memory"
 )
 
 // cutStore is a committed store and what it held after each commit.
@@ -76,11 +77,11 @@ func newCutStore(t *testing.T, script func(*crashWorkload)) *cutStore {
 	c := &cutStore{}
 	script(w)
 	w.must(w.store.Close())
-	c.content = w.files.names["a.rvf"].content
+	c.content = w.files.Names["a.rvf"].Content
 	for i, mark := range w.marks {
 		// The state of a mark is that of the file when so many changes had happened.
-		files := w.files.state(crash{after: mark.change, torn: -1})
-		if node := files.names["a.rvf"]; node.number != w.files.names["a.rvf"].number {
+		files := w.files.State(volumes.Crash{After: mark.change, Torn: -1})
+		if node := files.Names["a.rvf"]; node.Number != w.files.Names["a.rvf"].Number {
 			continue // before a compaction
 		}
 		s, err := OpenReadOnly("a.rvf", Options{Files: files})
@@ -91,8 +92,8 @@ func newCutStore(t *testing.T, script func(*crashWorkload)) *cutStore {
 }
 
 // cutFiles are a folder with the store cut to a length.
-func (c *cutStore) cutFiles(length int) *memoryFiles {
-	files := newMemoryFiles()
+func (c *cutStore) cutFiles(length int) *volumes.Files {
+	files := volumes.New()
 	file, err := files.Create("a.rvf", 0o644)
 	if err == nil {
 		_, err = file.WriteAt(c.content[:length], 0)
@@ -192,18 +193,18 @@ func (want cutMark) holds(s *Store) error {
 
 // afterCut are the things that may happen to a store that was cut before somebody
 // thinks of recovering. Each returns what it added.
-var afterCut = map[string]func(ctx context.Context, files *memoryFiles) (added map[uint64][]float32, err error){
-	"nothing": func(context.Context, *memoryFiles) (map[uint64][]float32, error) { return nil, nil },
-	"an append": func(ctx context.Context, files *memoryFiles) (map[uint64][]float32, error) {
+var afterCut = map[string]func(ctx context.Context, files *volumes.Files) (added map[uint64][]float32, err error){
+	"nothing": func(context.Context, *volumes.Files) (map[uint64][]float32, error) { return nil, nil },
+	"an append": func(ctx context.Context, files *volumes.Files) (map[uint64][]float32, error) {
 		return appendAfterCut(ctx, files, func(*Store) error { return nil })
 	},
-	"an append and a compaction": func(ctx context.Context, files *memoryFiles) (map[uint64][]float32, error) {
+	"an append and a compaction": func(ctx context.Context, files *volumes.Files) (map[uint64][]float32, error) {
 		return appendAfterCut(ctx, files, func(s *Store) error {
 			_, err := s.Compact(ctx)
 			return err
 		})
 	},
-	"a compaction": func(ctx context.Context, files *memoryFiles) (map[uint64][]float32, error) {
+	"a compaction": func(ctx context.Context, files *volumes.Files) (map[uint64][]float32, error) {
 		s, err := Open("a.rvf", Options{Files: files, LockWait: -1})
 		if err != nil {
 			return nil, err
@@ -215,7 +216,7 @@ var afterCut = map[string]func(ctx context.Context, files *memoryFiles) (added m
 
 // appendAfterCut appends vectors that bring no ids: theirs must be none that the tail
 // has.
-func appendAfterCut(ctx context.Context, files *memoryFiles, then func(*Store) error) (map[uint64][]float32, error) {
+func appendAfterCut(ctx context.Context, files *volumes.Files, then func(*Store) error) (map[uint64][]float32, error) {
 	s, err := Open("a.rvf", Options{Files: files, LockWait: -1})
 	if err != nil {
 		return nil, err
@@ -267,7 +268,7 @@ func (c *cutStore) checkCut(t *testing.T, length int) {
 	}
 }
 
-func (c *cutStore) survives(length int, happens func(context.Context, *memoryFiles) (map[uint64][]float32, error)) error {
+func (c *cutStore) survives(length int, happens func(context.Context, *volumes.Files) (map[uint64][]float32, error)) error {
 	ctx := context.Background()
 	files := c.cutFiles(length)
 	want := c.want(length)
@@ -279,7 +280,7 @@ func (c *cutStore) survives(length int, happens func(context.Context, *memoryFil
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(files.content("a.rvf"), c.content[:length]) || len(files.names) != 1 {
+	if !bytes.Equal(files.Content("a.rvf"), c.content[:length]) || len(files.Names) != 1 {
 		return errors.New("looking changed something")
 	}
 	base, _, _ := c.base(length)
@@ -302,7 +303,7 @@ func (c *cutStore) survives(length int, happens func(context.Context, *memoryFil
 }
 
 // lookAt looks at a store in all ways, and says whether somebody is told to decide.
-func lookAt(ctx context.Context, files *memoryFiles) (bool, error) {
+func lookAt(ctx context.Context, files *volumes.Files) (bool, error) {
 	s, err := OpenReadOnly("a.rvf", Options{Files: files})
 	if err != nil {
 		return false, err
@@ -326,7 +327,7 @@ func lookAt(ctx context.Context, files *memoryFiles) (bool, error) {
 }
 
 // recoverAll recovers and compares.
-func recoverAll(ctx context.Context, files *memoryFiles, want cutMark) error {
+func recoverAll(ctx context.Context, files *volumes.Files, want cutMark) error {
 	s, err := Open("a.rvf", Options{Files: files, LockWait: -1})
 	if err != nil {
 		return err
@@ -376,12 +377,12 @@ func (c *cutStore) wantRebuilt(length int) cutMark {
 }
 
 // rebuilds checks a store that was cut before its first manifest.
-func (c *cutStore) rebuilds(ctx context.Context, files *memoryFiles, length int) error {
+func (c *cutStore) rebuilds(ctx context.Context, files *volumes.Files, length int) error {
 	want := c.wantRebuilt(length)
 	options := Options{Files: files, LockWait: -1}
 	err := Rebuild(ctx, "a.rvf", new(segments.L2), options)
 	if len(want.model) == 0 && want.embed == nil {
-		if !errors.Is(err, ErrNotStore) || len(files.names) != 1 || !bytes.Equal(files.content("a.rvf"), c.content[:length]) {
+		if !errors.Is(err, ErrNotStore) || len(files.Names) != 1 || !bytes.Equal(files.Content("a.rvf"), c.content[:length]) {
 			return fmt.Errorf("a file in which nothing is whole: %w", err)
 		}
 		return nil
@@ -399,8 +400,8 @@ func (c *cutStore) rebuilds(ctx context.Context, files *memoryFiles, length int)
 }
 
 // onlyStore checks that nothing is left beside the store.
-func onlyStore(files *memoryFiles) error {
-	if names := slices.Sorted(maps.Keys(files.names)); len(names) != 1 || names[0] != "a.rvf" {
+func onlyStore(files *volumes.Files) error {
+	if names := slices.Sorted(maps.Keys(files.Names)); len(names) != 1 || names[0] != "a.rvf" {
 		return fmt.Errorf("left: %s", strings.Join(names, ", "))
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
+	"rvffs/store/volume"
 )
 
 // Severity tells how bad a finding is.
@@ -75,7 +76,7 @@ func (s *Store) Verify(ctx context.Context) (Verification, error) {
 // verification itself could not go on.
 func (s *Snapshot) Verify(ctx context.Context) (Verification, error) {
 	var result Verification
-	err := s.source.with(ctx, func(file File) error {
+	err := s.source.with(ctx, func(file volume.File) error {
 		v := &verifier{snapshot: s, file: file, ctx: ctx, live: s.Live(), reported: map[int64]bool{}}
 		v.Epoch, v.Bytes, v.Live, v.Findings = s.Epoch(), s.Size(), len(v.live), []Finding{}
 		err := v.run()
@@ -92,7 +93,7 @@ func (s *Snapshot) Verify(ctx context.Context) (Verification, error) {
 type verifier struct {
 	Verification
 	snapshot *Snapshot
-	file     File
+	file     volume.File
 	ctx      context.Context
 	live     []segments.DirectoryEntry // in file order
 	reported map[int64]bool            // offsets of live segments known to be damaged

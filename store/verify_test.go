@@ -9,6 +9,8 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/volume"
+	volumes "rvffs/store/volume/memory"
 )
 
 // finding is what a test expects: a severity and a part of the text.
@@ -52,7 +54,7 @@ func describeFindings(v Verification) string {
 }
 
 // changeFile works on the bytes of a store behind its back.
-func changeFile(t *testing.T, s *Store, change func(File) error) {
+func changeFile(t *testing.T, s *Store, change func(volume.File) error) {
 	t.Helper()
 	file, err := s.location().files.Open(s.Path(), true)
 	if err != nil {
@@ -65,7 +67,7 @@ func changeFile(t *testing.T, s *Store, change func(File) error) {
 
 func flip(t *testing.T, s *Store, offset int64) {
 	t.Helper()
-	changeFile(t, s, func(file File) error {
+	changeFile(t, s, func(file volume.File) error {
 		var b [1]byte
 		if err := readFull(file, b[:], offset); err != nil {
 			return err
@@ -94,7 +96,7 @@ func reopenStore(t *testing.T, s *Store) *Snapshot {
 // crafted makes a store file of the given segments and opens it.
 func crafted(t *testing.T, content newFileContent) *Snapshot {
 	t.Helper()
-	files := newMemoryFiles()
+	files := volumes.New()
 	content.manifest.Dimension = 2
 	content.manifest.HasIdentity, content.manifest.Identity = true, lineage.Identity{FileID: lineage.FileID{1}}
 	if err := writeNew(files, "a.rvf", content); err != nil {
@@ -124,7 +126,7 @@ func deadOffset(t *testing.T, snapshot *Snapshot, kind segments.Type) int64 {
 		live[entry.Offset] = true
 	}
 	offset := int64(-1)
-	if err := snapshot.source.with(t.Context(), func(file File) error {
+	if err := snapshot.source.with(t.Context(), func(file volume.File) error {
 		return snapshot.walk(file, func(segment segments.Segment) error {
 			if offset < 0 && segment.Type == kind && !live[segment.Offset] {
 				offset = segment.Offset
@@ -237,7 +239,7 @@ func TestVerifyCutFile(t *testing.T) {
 	s := busyStore(t)
 	snapshot := s.Current()
 	cut := func(size int64) {
-		changeFile(t, s, func(file File) error { return file.Truncate(size) })
+		changeFile(t, s, func(file volume.File) error { return file.Truncate(size) })
 	}
 	cut(snapshot.Size() - 10)
 	if got := verify(t, snapshot); got.Damages == 0 || !strings.Contains(describeFindings(got), "the file ends here") {
@@ -256,7 +258,7 @@ func TestVerifyCutFile(t *testing.T) {
 
 func TestVerifyUnknownSegments(t *testing.T) {
 	t.Parallel()
-	files := newMemoryFiles()
+	files := volumes.New()
 	named := newSegment{kind: 0xF7, payload: []byte("of a vendor")}
 	if err := writeNew(files, "a.rvf", newFileContent{manifest: &segments.Manifest{}, before: []newSegment{named}}); err != nil {
 		t.Fatal(err)
@@ -267,7 +269,7 @@ func TestVerifyUnknownSegments(t *testing.T) {
 
 	// A second manifest forgets it, and a third kind follows that.
 	forgetful := string((&segments.Manifest{Epoch: 1}).Encode())
-	changeFile(t, s, func(file File) error {
+	changeFile(t, s, func(file volume.File) error {
 		info, err := file.Stat()
 		if err == nil {
 			_, err = file.WriteAt(append(rawSegment(segments.TypeManifest, forgetful), rawSegment(0x77, "?")...), info.Size)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+
+	"rvffs/store/volume"
 )
 
 // View is one read-only file made from a snapshot. Its bytes never change.
@@ -94,7 +96,7 @@ func (v fileView) Open(context.Context) (Reader, error) {
 
 type fileReader struct {
 	view fileView
-	file File
+	file volume.File
 }
 
 func (r *fileReader) ReadAt(p []byte, offset int64) (int, error) {

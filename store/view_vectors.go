@@ -9,6 +9,7 @@ import (
 
 	"rvffs/store/idset"
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
 )
 
 // VectorFile shows the live vectors, in the order of Vectors, as a file of a format.
@@ -64,7 +65,7 @@ func (v *soughtVector) row(ctx context.Context, s *Snapshot, live *liveRows) (ui
 	if known {
 		return number, nil
 	}
-	err := s.with(ctx, func(file File) (err error) {
+	err := s.with(ctx, func(file volume.File) (err error) {
 		number, err = live.find(ctx, s, file, v.id)
 		return err
 	})
@@ -105,7 +106,7 @@ func (v *vectorView) Open(ctx context.Context) (Reader, error) {
 	if v.sought != nil {
 		first, err = v.sought.row(ctx, v.snapshot, live)
 	}
-	var file File
+	var file volume.File
 	if err == nil {
 		file, err = v.snapshot.source.acquire()
 	}
@@ -122,7 +123,7 @@ func (v *vectorView) Open(ctx context.Context) (Reader, error) {
 // segment that was opened last.
 type vectorFile struct {
 	view   *vectorView
-	file   File
+	file   volume.File
 	live   *liveRows
 	done   func() // with live
 	first  uint64 // number of the live vector in the first row

@@ -15,6 +15,8 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
+	volumes "rvffs/store/volume/memory"
 )
 
 // renderVectors writes a file of vectors in the plainest way.
@@ -173,7 +175,7 @@ func TestVectorViewsOfRandomStores(t *testing.T) {
 			t.Run(fmt.Sprintf("%d, %v", shape.dimension, scattered), func(t *testing.T) {
 				t.Parallel()
 				random := rand.New(rand.NewPCG(uint64(shape.dimension), 5))
-				s, err := Create("a.rvf", CreateOptions{Dimension: shape.dimension}, Options{Files: newMemoryFiles(), LockWait: -1})
+				s, err := Create("a.rvf", CreateOptions{Dimension: shape.dimension}, Options{Files: volumes.New(), LockWait: -1})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -241,17 +243,17 @@ func TestVectorViewsOfRandomStores(t *testing.T) {
 
 // countedFiles counts the bytes that are read.
 type countedFiles struct {
-	*memoryFiles
+	*volumes.Files
 	bytes, reads int64
 }
 
 type countedFile struct {
-	File
+	volume.File
 	files *countedFiles
 }
 
-func (c *countedFiles) Open(path string, write bool) (File, error) {
-	file, err := c.memoryFiles.Open(path, write)
+func (c *countedFiles) Open(path string, write bool) (volume.File, error) {
+	file, err := c.Files.Open(path, write)
 	return &countedFile{file, c}, err
 }
 
@@ -266,7 +268,7 @@ func (f *countedFile) ReadAt(p []byte, offset int64) (int, error) {
 func TestVectorFilesOfPlainStoresReadLittle(t *testing.T) {
 	t.Parallel()
 	const dimension, count = 64, 20_000
-	files := newMemoryFiles()
+	files := volumes.New()
 	s, err := Create("a.rvf", CreateOptions{Dimension: dimension}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)
@@ -280,7 +282,7 @@ func TestVectorFilesOfPlainStoresReadLittle(t *testing.T) {
 	}
 	open := func() (*countedFiles, *Snapshot) {
 		t.Helper()
-		counted := &countedFiles{memoryFiles: files}
+		counted := &countedFiles{Files: files}
 		reader, err := OpenReadOnly("a.rvf", Options{Files: counted})
 		if err != nil {
 			t.Fatal(err)
@@ -344,7 +346,7 @@ func TestLyingTotalDoesNotDoubleIDs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			files := newMemoryFiles()
+			files := volumes.New()
 			s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Files: files})
 			if err != nil {
 				t.Fatal(err)
@@ -378,7 +380,7 @@ func TestLyingTotalDoesNotDoubleIDs(t *testing.T) {
 }
 
 // lie appends a manifest that differs from the newest one.
-func lie(t *testing.T, files *memoryFiles, change func(*segments.Manifest)) {
+func lie(t *testing.T, files *volumes.Files, change func(*segments.Manifest)) {
 	t.Helper()
 	file, err := files.Open("a.rvf", true)
 	if err != nil {
@@ -406,7 +408,7 @@ func lie(t *testing.T, files *memoryFiles, change func(*segments.Manifest)) {
 // segment whose header is broken are ErrCorrupt, all others can be read.
 func TestDamagedSegmentLeavesTheOthersReadable(t *testing.T) {
 	t.Parallel()
-	files := newMemoryFiles()
+	files := volumes.New()
 	s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)
@@ -465,7 +467,7 @@ func TestDamagedSegmentLeavesTheOthersReadable(t *testing.T) {
 // one begins anew.
 func TestScanForLiveRowsCanBeGivenUp(t *testing.T) {
 	t.Parallel()
-	files := newMemoryFiles()
+	files := volumes.New()
 	s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)

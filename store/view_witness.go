@@ -11,6 +11,7 @@ import (
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/memory"
+	"rvffs/store/volume"
 )
 
 // WitnessDescription is one entry of the audit chain as witness.jsonl tells it.
@@ -52,7 +53,7 @@ func (s *Snapshot) Witnesses(ctx context.Context) ([]WitnessDescription, error) 
 // eachWitness judges every entry of the audit chain, in the order of the file.
 func (s *Snapshot) eachWitness(ctx context.Context, visit func(WitnessDescription) error) error {
 	var previous lineage.Hash
-	return s.source.with(ctx, func(file File) error {
+	return s.source.with(ctx, func(file volume.File) error {
 		return s.walk(file, func(segment segments.Segment) error {
 			if segment.Type != segments.TypeWitness {
 				return nil
@@ -67,7 +68,7 @@ func (s *Snapshot) eachWitness(ctx context.Context, visit func(WitnessDescriptio
 	})
 }
 
-func (s *Snapshot) describeWitness(file File, segment segments.Segment, previous lineage.Hash) (WitnessDescription, lineage.Hash, error) {
+func (s *Snapshot) describeWitness(file volume.File, segment segments.Segment, previous lineage.Hash) (WitnessDescription, lineage.Hash, error) {
 	described := WitnessDescription{SegmentID: segment.ID, Offset: segment.Offset, Verdict: "damaged"}
 	if segment.PayloadLength > maxSmallPayload {
 		return described, lineage.Hash{}, nil

@@ -6,11 +6,12 @@ import (
 	"slices"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // walk visits every whole segment of the snapshot in file order, dead ones
 // included; see walkFrom.
-func (s *Snapshot) walk(file File, visit func(segments.Segment) error) error {
+func (s *Snapshot) walk(file volume.File, visit func(segments.Segment) error) error {
 	return s.walkFrom(file, 0, visit)
 }
 
@@ -22,7 +23,7 @@ func (s *Snapshot) walk(file File, visit func(segments.Segment) error) error {
 // one. Where a stretch between them holds bytes that are no segment, it goes on
 // behind them if it can be told where, else at the next named segment. A named
 // segment whose header is not what the directory says is passed over.
-func (s *Snapshot) walkFrom(file File, from int64, visit func(segments.Segment) error) error {
+func (s *Snapshot) walkFrom(file volume.File, from int64, visit func(segments.Segment) error) error {
 	known := s.Live()
 	next, _ := slices.BinarySearchFunc(known, from, func(entry segments.DirectoryEntry, offset int64) int {
 		return cmp.Compare(entry.Offset, offset)
@@ -49,7 +50,7 @@ func (s *Snapshot) walkFrom(file File, from int64, visit func(segments.Segment) 
 
 // carefulWalk is one walk through stretches of a file.
 type carefulWalk struct {
-	file  File
+	file  volume.File
 	wire  bool
 	visit func(segments.Segment) error
 	reach int64 // bytes that may still be read to see where to go on

@@ -5,10 +5,11 @@ import (
 	"io"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // watch makes the reads of a file end with ctx: once that has ended, they fail.
-func watch(ctx context.Context, file File) File {
+func watch(ctx context.Context, file volume.File) volume.File {
 	if ctx.Done() == nil {
 		return file
 	}
@@ -17,7 +18,7 @@ func watch(ctx context.Context, file File) File {
 
 // watchedFile is a file whose reads fail once ctx has ended.
 type watchedFile struct {
-	File
+	volume.File
 	ctx context.Context
 }
 

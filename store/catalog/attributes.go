@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"rvffs/store"
+	"rvffs/store/volume"
+	"rvffs/store/volume/directory"
 )
 
 // AttributeChange says which attributes of a file or folder change, and how.
@@ -22,16 +24,16 @@ type AttributeChange struct {
 // file and no other.
 type shownFile struct {
 	mu   sync.Mutex
-	info store.FileInfo
+	info volume.FileInfo
 }
 
-func (s *shownFile) set(info store.FileInfo) {
+func (s *shownFile) set(info volume.FileInfo) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.info = info
 }
 
-func (s *shownFile) is(info store.FileInfo) bool {
+func (s *shownFile) is(info volume.FileInfo) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.info.Is(info)
@@ -39,9 +41,9 @@ func (s *shownFile) is(info store.FileInfo) bool {
 
 // AccessList is that of the store's file, which must be the one that a snapshot is of,
 // if there is one; nil without a list.
-func (s *Store) AccessList(of store.Origin) (list store.AccessList, err error) {
-	var info store.FileInfo
-	err = s.at(func(folder directory, name string) error {
+func (s *Store) AccessList(of store.Origin) (list directory.AccessList, err error) {
+	var info volume.FileInfo
+	err = s.at(func(folder heldFolder, name string) error {
 		list, info, err = folder.AccessList(name, false)
 		return err
 	})
@@ -56,8 +58,8 @@ func (s *Store) AccessList(of store.Origin) (list store.AccessList, err error) {
 
 // AccessList is that of the backing folder, or the one that it hands down to what is
 // made in it; nil without a list.
-func (f *Folder) AccessList(handedDown bool) (list store.AccessList, err error) {
-	err = f.files.with(func(folder directory) error {
+func (f *Folder) AccessList(handedDown bool) (list directory.AccessList, err error) {
+	err = f.files.with(func(folder heldFolder) error {
 		list, _, err = folder.AccessList(".", handedDown)
 		return err
 	})
@@ -70,7 +72,7 @@ func (f *Folder) AccessList(handedDown bool) (list store.AccessList, err error) 
 // setAttributes changes the file or folder at name, if it is the one shown. Else it
 // fails with store.ErrStale, after which the kernel looks the name up again, judges
 // anew and asks once more.
-func setAttributes(folder directory, name string, shown *shownFile, change AttributeChange) error {
+func setAttributes(folder heldFolder, name string, shown *shownFile, change AttributeChange) error {
 	held, err := folder.Hold(name)
 	if err != nil {
 		return err
@@ -82,7 +84,7 @@ func setAttributes(folder directory, name string, shown *shownFile, change Attri
 }
 
 // apply sets the owner first, for that may clear bits of the mode.
-func (a AttributeChange) apply(held *store.HeldFile) error {
+func (a AttributeChange) apply(held *directory.HeldFile) error {
 	if a.UID >= 0 || a.GID >= 0 {
 		if err := held.Chown(a.UID, a.GID); err != nil {
 			return err

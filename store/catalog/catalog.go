@@ -13,6 +13,8 @@ import (
 
 	"rvffs/store"
 	"rvffs/store/shared"
+	"rvffs/store/volume"
+	"rvffs/store/volume/directory"
 )
 
 // freshness is how long a listing may be old: a change by another process is seen
@@ -23,13 +25,13 @@ const freshness = time.Second
 // stores, may be called from several goroutines.
 type Catalog struct {
 	name    string // of the directory
-	disk    *store.DirectoryFiles
-	files   directory // the same, as the catalog uses it
+	disk    *directory.Files
+	files   heldFolder // the same, as the catalog uses it
 	options Options
 	checker *store.Checker // of content hashes
 	root    *Folder
 
-	identify func(context.Context) store.Caller // nil: nobody but this process asks
+	identify func(context.Context) directory.Caller // nil: nobody but this process asks
 
 	// naming is the turn to change the tree, and with it the places of folders and
 	// stores: held by the one who reads folders, and by the one who renames. Nobody
@@ -73,7 +75,7 @@ func Open(dir string, options Options) (*Catalog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open directory %q: %w", dir, err)
 	}
-	disk, err := store.OpenDirectory(absolute)
+	disk, err := directory.Open(absolute)
 	if err != nil {
 		return nil, fmt.Errorf("open directory %q: %w", dir, err)
 	}
@@ -82,7 +84,7 @@ func Open(dir string, options Options) (*Catalog, error) {
 	return c, nil
 }
 
-func newCatalog(files directory, options Options) *Catalog {
+func newCatalog(files heldFolder, options Options) *Catalog {
 	c := &Catalog{files: files, options: options, patience: freshness, naming: shared.NewTurn(), stores: map[*Store]struct{}{}}
 	c.life, c.end = context.WithCancel(context.Background())
 	c.open.limit = options.openStores()
@@ -253,15 +255,15 @@ func (c *Catalog) readFolders(ctx context.Context, t *tree) error {
 }
 
 // listed is what the newest listing saw of a store's file.
-func (c *Catalog) listed(p *position) (store.FileInfo, bool) {
+func (c *Catalog) listed(p *position) (volume.FileInfo, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.tree == nil {
-		return store.FileInfo{}, false
+		return volume.FileInfo{}, false
 	}
 	found := c.tree.facts(p.path())
 	if found == nil {
-		return store.FileInfo{}, false
+		return volume.FileInfo{}, false
 	}
 	return found.info, true
 }
@@ -269,7 +271,7 @@ func (c *Catalog) listed(p *position) (store.FileInfo, bool) {
 // scan reads, in a folder and those below it, all that changed since former. The
 // folder stands at a path below another; those of the result are from there, too. same
 // says that nothing did.
-func (c *Catalog) scan(ctx context.Context, from directory, start string, former map[string]*folderScan) (scans map[string]*folderScan, same bool, err error) {
+func (c *Catalog) scan(ctx context.Context, from heldFolder, start string, former map[string]*folderScan) (scans map[string]*folderScan, same bool, err error) {
 	scans, same = map[string]*folderScan{}, true
 	pending := []string{start}
 	for len(pending) > 0 {

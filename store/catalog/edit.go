@@ -254,7 +254,7 @@ func (t *tree) below(folder, name string) map[string]*folderScan {
 // is none any more.
 func (l *nameLooker) look(int) (now nameFound) {
 	f, name := l.folder, l.name
-	now.err = f.files.with(func(folder directory) error {
+	now.err = f.files.with(func(folder heldFolder) error {
 		info, err := folder.Stat(name)
 		switch {
 		case vanished(err):

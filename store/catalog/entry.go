@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rvffs/store"
+	"rvffs/store/volume"
 )
 
 // Kind says what a name in the tree stands for.
@@ -57,11 +58,11 @@ type Attributes struct {
 	UID, GID uint32
 	Modified time.Time
 	Size     int64 // bytes of the file
-	info     store.FileInfo
+	info     volume.FileInfo
 }
 
 // AttributesOf are the attributes of the file that info describes.
-func AttributesOf(info store.FileInfo) Attributes {
+func AttributesOf(info volume.FileInfo) Attributes {
 	return Attributes{
 		Mode: info.Mode & (os.ModePerm | os.ModeSticky | os.ModeSetgid | os.ModeSetuid), UID: info.UID, GID: info.GID,
 		Modified: info.Modified, Size: info.Size, info: info,

@@ -8,11 +8,12 @@ import (
 	"rvffs/segments"
 	"rvffs/store"
 	"rvffs/store/memory"
+	"rvffs/store/volume"
 )
 
 // facts is what a listing has to know about one file.
 type facts struct {
-	info        store.FileInfo
+	info        volume.FileInfo
 	isStore     bool
 	identity    lineage.Identity
 	hasIdentity bool
@@ -76,12 +77,12 @@ func (f *facts) shown(before *facts) bool {
 }
 
 // describe says whether the facts are of a file that info is of, as it is now.
-func (f *facts) describe(info store.FileInfo) bool {
+func (f *facts) describe(info volume.FileInfo) bool {
 	return f.info.Is(info) && f.info.UID == info.UID &&
 		f.info.Size == info.Size && f.info.Modified.Equal(info.Modified)
 }
 
-func readFacts(name string, info store.FileInfo, file io.ReaderAt, budget *memory.Budget) *facts {
+func readFacts(name string, info volume.FileInfo, file io.ReaderAt, budget *memory.Budget) *facts {
 	found := &facts{info: info}
 	if _, found.isStore = lineage.ProfileOfName(name); !found.isStore {
 		var start [segments.HeaderSize]byte

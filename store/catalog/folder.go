@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"rvffs/store"
+	"rvffs/store/volume"
 )
 
 // Folder is a plain folder of the backing directory. There is one object for each,
@@ -44,7 +45,7 @@ func (f *Folder) Number() uint64 { return f.number }
 func (f *Folder) Path() string { return f.catalog.pathOf(&f.place) }
 
 // recognize fails when an open folder is another one than this.
-func (f *Folder) recognize(opened directory) error {
+func (f *Folder) recognize(opened heldFolder) error {
 	info, err := opened.Stat(".")
 	if err != nil {
 		return err
@@ -198,7 +199,7 @@ func (f *Folder) storeEntry(v *viewer, path, name string, scan *folderScan) Entr
 }
 
 // linkEntry is a symlink with owner and time of info.
-func (f *Folder) linkEntry(name, target string, info store.FileInfo) Entry {
+func (f *Folder) linkEntry(name, target string, info volume.FileInfo) Entry {
 	link, known := f.links[name]
 	described := AttributesOf(info)
 	described.Mode, described.Size = 0o777, int64(len(target))
@@ -242,7 +243,7 @@ func (f *Folder) make(ctx context.Context, name string, perm os.FileMode) error 
 			Dimension: options.Dimension, Metric: options.Metric, Perm: new(filePerm(perm)), Files: f.files.as(ctx),
 		}, store.Options{Files: &f.files})
 	}
-	err := f.files.as(ctx).with(func(folder directory) error {
+	err := f.files.as(ctx).with(func(folder heldFolder) error {
 		if err := folder.Mkdir(name, perm); err != nil {
 			return err
 		}
@@ -292,7 +293,7 @@ func (f *Folder) removeFolder(ctx context.Context, folder *Folder, name string) 
 	if len(entries) > 0 {
 		return store.ErrNotEmpty
 	}
-	err = f.files.as(ctx).with(func(parent directory) error {
+	err = f.files.as(ctx).with(func(parent heldFolder) error {
 		if err := parent.Rmdir(name); err != nil {
 			return err
 		}
@@ -352,7 +353,7 @@ func (f *Folder) SetAttributes(ctx context.Context, change AttributeChange) erro
 	if err := f.catalog.checkWritable(); err != nil {
 		return err
 	}
-	err := f.files.as(ctx).with(func(folder directory) error { return setAttributes(folder, ".", &f.shown, change) })
+	err := f.files.as(ctx).with(func(folder heldFolder) error { return setAttributes(folder, ".", &f.shown, change) })
 	if err != nil {
 		return fmt.Errorf("change attributes of folder %q: %w", f.Path(), err)
 	}

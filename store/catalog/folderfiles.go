@@ -5,8 +5,9 @@ import (
 	"errors"
 	"os"
 
-	"rvffs/store"
 	"rvffs/store/shared"
+	"rvffs/store/volume"
+	"rvffs/store/volume/directory"
 )
 
 // folderFiles are the files in one folder, reached by their bare names. The folder's
@@ -14,18 +15,18 @@ import (
 // that of a folder above it, without anybody here having to know.
 type folderFiles struct {
 	folder *Folder
-	open   shared.Value[directory]
+	open   shared.Value[heldFolder]
 }
 
 // filesOf are the files in a folder as somebody reaches them.
 type filesOf struct {
 	*folderFiles
-	caller store.Caller
+	caller directory.Caller
 }
 
 var (
-	_ store.FileSystem = (*folderFiles)(nil)
-	_ store.FileSystem = filesOf{}
+	_ volume.FileSystem = (*folderFiles)(nil)
+	_ volume.FileSystem = filesOf{}
 )
 
 // as are the files with the rights of the one for whom an operation is done.
@@ -34,13 +35,13 @@ func (f *folderFiles) as(ctx context.Context) filesOf {
 }
 
 // with runs act with the open folder.
-func (f filesOf) with(act func(directory) error) error {
-	return f.folderFiles.with(func(folder directory) error { return act(folder.As(f.caller)) })
+func (f filesOf) with(act func(heldFolder) error) error {
+	return f.folderFiles.with(func(folder heldFolder) error { return act(folder.As(f.caller)) })
 }
 
 // Create implements store.FileSystem.
-func (f filesOf) Create(name string, perm os.FileMode) (file store.File, err error) {
-	err = f.with(func(folder directory) error {
+func (f filesOf) Create(name string, perm os.FileMode) (file volume.File, err error) {
+	err = f.with(func(folder heldFolder) error {
 		file, err = folder.Create(name, perm)
 		return err
 	})
@@ -49,19 +50,19 @@ func (f filesOf) Create(name string, perm os.FileMode) (file store.File, err err
 
 // RenameNew implements store.FileSystem.
 func (f filesOf) RenameNew(oldName, newName string) error {
-	return f.with(func(folder directory) error { return folder.RenameNew(oldName, newName) })
+	return f.with(func(folder heldFolder) error { return folder.RenameNew(oldName, newName) })
 }
 
 // Remove implements store.FileSystem.
 func (f filesOf) Remove(name string) error {
-	return f.with(func(folder directory) error { return folder.Remove(name) })
+	return f.with(func(folder heldFolder) error { return folder.Remove(name) })
 }
 
 // errReplaced says that a folder's path leads to another one.
 var errReplaced = errors.New("another folder took its place")
 
 // with runs act with the open folder.
-func (f *folderFiles) with(act func(directory) error) error {
+func (f *folderFiles) with(act func(heldFolder) error) error {
 	folder, err := f.hold()
 	if err != nil {
 		return err
@@ -70,9 +71,9 @@ func (f *folderFiles) with(act func(directory) error) error {
 }
 
 // hold keeps the folder open until release.
-func (f *folderFiles) hold() (directory, error) {
+func (f *folderFiles) hold() (heldFolder, error) {
 	opened := false
-	folder, err := f.open.Acquire(func() (found directory, err error) {
+	folder, err := f.open.Acquire(func() (found heldFolder, err error) {
 		found, err = f.find()
 		opened = err == nil
 		return found, err
@@ -88,7 +89,7 @@ func (f *folderFiles) hold() (directory, error) {
 func (f *folderFiles) release() error { return f.open.Release() }
 
 // find opens the folder at its path of this moment.
-func (f *folderFiles) find() (folder directory, err error) {
+func (f *folderFiles) find() (folder heldFolder, err error) {
 	c := f.folder.catalog
 	err = c.follow(&f.folder.place, func(path string) error {
 		found, err := c.files.Folder(path)
@@ -105,8 +106,8 @@ func (f *folderFiles) find() (folder directory, err error) {
 }
 
 // fileIn gives what act finds in the open folder.
-func fileIn[T any](f *folderFiles, act func(directory) (T, error)) (found T, err error) {
-	err = f.with(func(folder directory) error {
+func fileIn[T any](f *folderFiles, act func(heldFolder) (T, error)) (found T, err error) {
+	err = f.with(func(folder heldFolder) error {
 		found, err = act(folder)
 		return err
 	})
@@ -114,51 +115,51 @@ func fileIn[T any](f *folderFiles, act func(directory) (T, error)) (found T, err
 }
 
 // Open implements store.FileSystem.
-func (f *folderFiles) Open(name string, write bool) (store.File, error) {
-	return fileIn(f, func(folder directory) (store.File, error) { return folder.Open(name, write) })
+func (f *folderFiles) Open(name string, write bool) (volume.File, error) {
+	return fileIn(f, func(folder heldFolder) (volume.File, error) { return folder.Open(name, write) })
 }
 
 // Create implements store.FileSystem.
-func (f *folderFiles) Create(name string, perm os.FileMode) (store.File, error) {
-	return fileIn(f, func(folder directory) (store.File, error) { return folder.Create(name, perm) })
+func (f *folderFiles) Create(name string, perm os.FileMode) (volume.File, error) {
+	return fileIn(f, func(folder heldFolder) (volume.File, error) { return folder.Create(name, perm) })
 }
 
 // Stat implements store.FileSystem.
-func (f *folderFiles) Stat(name string) (store.FileInfo, error) {
-	return fileIn(f, func(folder directory) (store.FileInfo, error) { return folder.Stat(name) })
+func (f *folderFiles) Stat(name string) (volume.FileInfo, error) {
+	return fileIn(f, func(folder heldFolder) (volume.FileInfo, error) { return folder.Stat(name) })
 }
 
 // Link implements store.FileSystem.
 func (f *folderFiles) Link(oldName, newName string) error {
-	return f.with(func(folder directory) error { return folder.Link(oldName, newName) })
+	return f.with(func(folder heldFolder) error { return folder.Link(oldName, newName) })
 }
 
 // Rename implements store.FileSystem.
 func (f *folderFiles) Rename(oldName, newName string) error {
-	return f.with(func(folder directory) error { return folder.Rename(oldName, newName) })
+	return f.with(func(folder heldFolder) error { return folder.Rename(oldName, newName) })
 }
 
 // Replace implements store.FileSystem.
-func (f *folderFiles) Replace(fresh, name string, old store.FileInfo) error {
-	return f.with(func(folder directory) error { return folder.Replace(fresh, name, old) })
+func (f *folderFiles) Replace(fresh, name string, old volume.FileInfo) error {
+	return f.with(func(folder heldFolder) error { return folder.Replace(fresh, name, old) })
 }
 
 // RenameNew implements store.FileSystem.
 func (f *folderFiles) RenameNew(oldName, newName string) error {
-	return f.with(func(folder directory) error { return folder.RenameNew(oldName, newName) })
+	return f.with(func(folder heldFolder) error { return folder.RenameNew(oldName, newName) })
 }
 
 // Remove implements store.FileSystem.
 func (f *folderFiles) Remove(name string) error {
-	return f.with(func(folder directory) error { return folder.Remove(name) })
+	return f.with(func(folder heldFolder) error { return folder.Remove(name) })
 }
 
 // SyncDirectory implements store.FileSystem.
 func (f *folderFiles) SyncDirectory(name string) error {
-	return f.with(func(folder directory) error { return folder.SyncDirectory(name) })
+	return f.with(func(folder heldFolder) error { return folder.SyncDirectory(name) })
 }
 
 // Siblings implements store.FileSystem.
 func (f *folderFiles) Siblings(name string) ([]string, error) {
-	return fileIn(f, func(folder directory) ([]string, error) { return folder.Siblings(name) })
+	return fileIn(f, func(folder heldFolder) ([]string, error) { return folder.Siblings(name) })
 }

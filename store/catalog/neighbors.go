@@ -8,6 +8,7 @@ import (
 
 	"rvffs/store"
 	"rvffs/store/memory"
+	"rvffs/store/volume"
 )
 
 // Neighbors is the file about the nearest neighbors of one stored vector.
@@ -19,7 +20,7 @@ type Neighbors struct {
 	Generation uint64
 	Time       time.Time
 	Origin     store.Origin
-	File       store.FileInfo
+	File       volume.FileInfo
 }
 
 // Neighbors searches for the ten vectors nearest to the stored one of this id,

@@ -4,7 +4,7 @@ import (
 	"path"
 
 	"rvffs/lineage"
-	"rvffs/store"
+	"rvffs/store/volume/directory"
 )
 
 // parents chooses, of all files that carry an id, the one that takes the stores
@@ -57,7 +57,7 @@ func (p *parents) find(file string, found *facts) (string, bool) {
 // may says whether a file of the right id may take a store in.
 func (p *parents) may(candidate, file string, found *facts) bool {
 	owner := p.tree.facts(candidate).info.UID
-	return owner == found.info.UID || store.Caller{UID: owner}.Trusted() || path.Dir(candidate) == path.Dir(file)
+	return owner == found.info.UID || directory.Caller{UID: owner}.Trusted() || path.Dir(candidate) == path.Dir(file)
 }
 
 // kept is the parent in which the store was made or stood in the former tree, if that
@@ -144,7 +144,7 @@ func note[K comparable](names map[K]string, key K, name string) {
 
 // first is the file that comes first for a store of this owner in this folder.
 func (f *family) first(owner uint32, folder string) (string, bool) {
-	trusted := append([]uint32{owner}, store.TrustedUsers()...)
+	trusted := append([]uint32{owner}, directory.TrustedUsers()...)
 	for _, user := range trusted {
 		if name, known := f.byBoth[ownerIn{user, folder}]; known {
 			return name, true

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"rvffs/lineage"
-	"rvffs/store"
+	"rvffs/store/volume"
 )
 
 // Owners of files in the tests; the process may run as root or as anybody else.
@@ -32,7 +32,7 @@ func grow(former *tree, files map[string]seen) *tree {
 			scans[folder] = &folderScan{stores: map[string]*facts{}}
 		}
 		scans[folder].stores[path.Base(name)] = &facts{
-			info: store.FileInfo{Inode: file.inode, UID: file.owner}, isStore: true, hasIdentity: true,
+			info: volume.FileInfo{Inode: file.inode, UID: file.owner}, isStore: true, hasIdentity: true,
 			identity: lineage.Identity{FileID: fileID(file.id), ParentID: fileID(file.parent), Depth: uint32(min(file.parent, 1))},
 		}
 	}

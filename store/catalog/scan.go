@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"rvffs/store"
+	"rvffs/store/volume"
 )
 
 // folderScan is what one backing folder held when it was last read.
 type folderScan struct {
-	info     store.FileInfo // of the folder itself, when it was read
-	settled  bool           // a later change cannot carry the same time
-	folders  []string       // names, in order
+	info     volume.FileInfo // of the folder itself, when it was read
+	settled  bool            // a later change cannot carry the same time
+	folders  []string        // names, in order
 	stores   map[string]*facts
 	symlinks map[string]symlink
 	tails    []string // names of what was kept before it was cut from a store
@@ -27,7 +28,7 @@ type folderScan struct {
 // is, wherever it leads, and followed by nobody here.
 type symlink struct {
 	target string
-	info   store.FileInfo
+	info   volume.FileInfo
 }
 
 // settleTime is how old a folder's time must be before an equal time means that
@@ -40,7 +41,7 @@ const firstPatience = 10
 
 // scanFolder reads the folder at a path below another, unless it still is as former
 // describes it. What does not answer is taken to be as it was.
-func (c *Catalog) scanFolder(ctx context.Context, from directory, name string, former *folderScan) (*folderScan, error) {
+func (c *Catalog) scanFolder(ctx context.Context, from heldFolder, name string, former *folderScan) (*folderScan, error) {
 	key, within := lookKey{name: name}, firstPatience*c.patience
 	if former != nil {
 		key, within = lookKey{keyOf(&facts{info: former.info}), "."}, c.patience
@@ -68,7 +69,7 @@ func (c *Catalog) scanFolder(ctx context.Context, from directory, name string, f
 }
 
 // is says whether info is of the folder that was read, and as it was then.
-func (s *folderScan) is(info store.FileInfo) bool {
+func (s *folderScan) is(info volume.FileInfo) bool {
 	return s.info.Is(info) && s.info.Modified.Equal(info.Modified)
 }
 
@@ -82,7 +83,7 @@ type folderNames struct {
 // nameReader reads the names of one folder.
 type nameReader struct {
 	catalog *Catalog
-	from    directory
+	from    heldFolder
 	name    string
 	former  *folderScan
 }
@@ -146,7 +147,7 @@ func (r *nameReader) list(folder listing, names *folderNames) (err error) {
 }
 
 // fill looks at those files of a folder that may be stores.
-func (c *Catalog) fill(ctx context.Context, names folderNames, from directory, name string, former *folderScan) (*folderScan, error) {
+func (c *Catalog) fill(ctx context.Context, names folderNames, from heldFolder, name string, former *folderScan) (*folderScan, error) {
 	scan, folder := names.scan, keyOf(&facts{info: names.scan.info})
 	var known map[string]*facts
 	if former != nil {
@@ -191,7 +192,7 @@ type fileFound struct {
 // fileReader looks at files of one folder.
 type fileReader struct {
 	lookReader
-	from   directory
+	from   heldFolder
 	folder string
 	names  []string
 	former map[string]*facts
@@ -229,7 +230,7 @@ func readSymlink(folder listing, name string) (symlink, bool) {
 const litterAge = time.Minute
 
 // sweep removes a temporary file that a crash left behind.
-func (c *Catalog) sweep(from directory, name string) {
+func (c *Catalog) sweep(from heldFolder, name string) {
 	if c.options.ReadOnly {
 		return
 	}

@@ -13,8 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"rvffs/store"
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
+	"rvffs/store/volume/directory"
 )
 
 // gate is a disk that does not answer to some operations, on one store and the files
@@ -69,12 +70,12 @@ func (g *gate) pass(operation, name string) {
 
 // gatedDirectory is a directory behind a gate.
 type gatedDirectory struct {
-	directory
+	heldFolder
 	gate *gate
 }
 
-func (d gatedDirectory) Folder(name string) (directory, error) {
-	folder, err := d.directory.Folder(name)
+func (d gatedDirectory) Folder(name string) (heldFolder, error) {
+	folder, err := d.heldFolder.Folder(name)
 	if err != nil {
 		return nil, err
 	}
@@ -82,29 +83,29 @@ func (d gatedDirectory) Folder(name string) (directory, error) {
 }
 
 func (d gatedDirectory) OpenFolder(name string) (listing, error) {
-	folder, err := d.directory.OpenFolder(name)
+	folder, err := d.heldFolder.OpenFolder(name)
 	if err != nil {
 		return nil, err
 	}
 	return gatedListing{folder, d.gate}, nil
 }
 
-func (d gatedDirectory) As(caller store.Caller) directory {
-	return gatedDirectory{d.directory.As(caller), d.gate}
+func (d gatedDirectory) As(caller directory.Caller) heldFolder {
+	return gatedDirectory{d.heldFolder.As(caller), d.gate}
 }
 
-func (d gatedDirectory) Open(name string, write bool) (store.File, error) {
+func (d gatedDirectory) Open(name string, write bool) (volume.File, error) {
 	d.gate.pass("open", name)
-	file, err := d.directory.Open(name, write)
+	file, err := d.heldFolder.Open(name, write)
 	if err != nil {
 		return nil, err
 	}
 	return gatedFile{file, d.gate, name}, nil
 }
 
-func (d gatedDirectory) Stat(name string) (store.FileInfo, error) {
+func (d gatedDirectory) Stat(name string) (volume.FileInfo, error) {
 	d.gate.pass("stat", name)
-	return d.directory.Stat(name)
+	return d.heldFolder.Stat(name)
 }
 
 type gatedListing struct {
@@ -112,18 +113,18 @@ type gatedListing struct {
 	gate *gate
 }
 
-func (l gatedListing) Stat(base string) (store.FileInfo, error) {
+func (l gatedListing) Stat(base string) (volume.FileInfo, error) {
 	l.gate.pass("stat", base)
 	return l.listing.Stat(base)
 }
 
-func (l gatedListing) Peek(base string) (peeked, store.FileInfo, error) {
+func (l gatedListing) Peek(base string) (peeked, volume.FileInfo, error) {
 	l.gate.pass("open", base)
 	return l.listing.Peek(base)
 }
 
 type gatedFile struct {
-	store.File
+	volume.File
 	gate *gate
 	name string
 }
@@ -133,7 +134,7 @@ func (f gatedFile) ReadAt(p []byte, offset int64) (int, error) {
 	return f.File.ReadAt(p, offset)
 }
 
-func (f gatedFile) Stat() (store.FileInfo, error) {
+func (f gatedFile) Stat() (volume.FileInfo, error) {
 	f.gate.pass("stat", f.name)
 	return f.File.Stat()
 }
@@ -150,7 +151,7 @@ func newGatedPlace(t *testing.T, files map[string][]byte, options Options, name 
 	for name, content := range files {
 		p.write(name, content)
 	}
-	disk, err := store.OpenDirectory(p.directory)
+	disk, err := directory.Open(p.directory)
 	if err != nil {
 		t.Fatal(err)
 	}

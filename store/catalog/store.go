@@ -13,6 +13,8 @@ import (
 	"rvffs/store"
 	"rvffs/store/shared"
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
+	"rvffs/store/volume/directory"
 )
 
 // Store is one store file in the tree. There is one object for each file, for as
@@ -27,13 +29,13 @@ type Store struct {
 
 	place position // guarded by the catalog's mu
 
-	mu      sync.Mutex     // guards what follows; never held over I/O
-	engine  *store.Store   // nil while the store is closed
-	users   int            // of engine
-	held    *folderFiles   // kept open while engine is
-	known   store.Known    // from before the engine was closed
-	problem error          // why the file cannot be read as a store
-	judged  store.FileInfo // what problem was found in
+	mu      sync.Mutex      // guards what follows; never held over I/O
+	engine  *store.Store    // nil while the store is closed
+	users   int             // of engine
+	held    *folderFiles    // kept open while engine is
+	known   store.Known     // from before the engine was closed
+	problem error           // why the file cannot be read as a store
+	judged  volume.FileInfo // what problem was found in
 	told    map[tailKey]bool
 	streams map[openStream]struct{}
 	fewer   chan struct{} // closed when there is one stream less; nil while nobody waits for that
@@ -79,13 +81,13 @@ func (s *Store) where() (*Folder, string) {
 
 // at runs act with the open folder of the store's file and the file's name. When there
 // is no such file because the store was renamed meanwhile, act runs again.
-func (s *Store) at(act func(folder directory, name string) error) error {
+func (s *Store) at(act func(folder heldFolder, name string) error) error {
 	c := s.catalog
 	for {
 		c.mu.Lock()
 		before := s.place
 		c.mu.Unlock()
-		err := before.folder.files.with(func(folder directory) error { return act(folder, before.name) })
+		err := before.folder.files.with(func(folder heldFolder) error { return act(folder, before.name) })
 		if !vanished(err) {
 			return err
 		}
@@ -130,8 +132,8 @@ func (s *Store) Attributes() (Attributes, error) {
 	return AttributesOf(info), nil
 }
 
-func (s *Store) info() (info store.FileInfo, err error) {
-	err = s.at(func(folder directory, name string) error {
+func (s *Store) info() (info volume.FileInfo, err error) {
+	err = s.at(func(folder heldFolder, name string) error {
 		info, err = folder.Stat(name)
 		return err
 	})
@@ -207,7 +209,7 @@ func (s *Store) acquire(ctx context.Context) (engine *store.Store, fresh bool, e
 // infoBefore is metadata from before the file is opened: a problem that is found
 // then counts for as long as the metadata stay the same. While none is known, what
 // the listing saw will do.
-func (s *Store) infoBefore() (store.FileInfo, error) {
+func (s *Store) infoBefore() (volume.FileInfo, error) {
 	s.mu.Lock()
 	problem := s.problem
 	s.mu.Unlock()
@@ -231,7 +233,7 @@ func (s *Store) join() *store.Store {
 
 // knownProblem is what was found wrong with the file before, if it still is the
 // same.
-func (s *Store) knownProblem(info store.FileInfo) error {
+func (s *Store) knownProblem(info volume.FileInfo) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.problem != nil && s.judged == info {
@@ -410,7 +412,7 @@ func (s *Store) Derive(ctx context.Context, name string, perm os.FileMode) (*Sto
 		return nil, err
 	}
 	folder, _ := s.where()
-	if err := errors.Join(s.Allow(ctx, store.Read), folder.mayChange(ctx)); err != nil {
+	if err := errors.Join(s.Allow(ctx, directory.Read), folder.mayChange(ctx)); err != nil {
 		return nil, fmt.Errorf("derive %q: %w", name, err)
 	}
 	err := s.use(ctx, func(engine *store.Store) error {
@@ -546,7 +548,7 @@ func (s *Store) Compact(ctx context.Context) error {
 	if err := s.catalog.checkWritable(); err != nil {
 		return err
 	}
-	ctx, err := s.AllowNewest(ctx, store.Write)
+	ctx, err := s.AllowNewest(ctx, directory.Write)
 	if err != nil {
 		return err
 	}
@@ -558,7 +560,7 @@ func (s *Store) Compact(ctx context.Context) error {
 
 // Flush commits the whole records of all open streams.
 func (s *Store) Flush(ctx context.Context) error {
-	if _, err := s.AllowNewest(ctx, store.Write); err != nil {
+	if _, err := s.AllowNewest(ctx, directory.Write); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -583,7 +585,7 @@ func (s *Store) SetAttributes(ctx context.Context, change AttributeChange) error
 	caller := s.catalog.caller(ctx)
 	err := s.Allow(ctx, 0)
 	if err == nil {
-		err = s.at(func(folder directory, name string) error {
+		err = s.at(func(folder heldFolder, name string) error {
 			return setAttributes(folder.As(caller), name, &s.shown, change)
 		})
 	}

@@ -8,7 +8,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
-	"rvffs/store"
+	"rvffs/store/volume"
 )
 
 // countedReader counts the reads that reach a file.
@@ -62,7 +62,7 @@ func TestFactsReadLittle(t *testing.T) {
 		file := &countedReader{Reader: bytes.NewReader(test.image)}
 		tail := tailReader{ctx: t.Context()}
 		tail.reset(file, int64(len(test.image)))
-		found := readFacts("a.rvf", store.FileInfo{Size: int64(len(test.image))}, &tail, nil)
+		found := readFacts("a.rvf", volume.FileInfo{Size: int64(len(test.image))}, &tail, nil)
 		want := lineage.Identity{FileID: fileID(1), ParentID: fileID(2), Depth: 1}
 		if !found.isStore || found.identity != want {
 			t.Errorf("%s: found %s", name, fmt.Sprint(*found))

@@ -5,7 +5,7 @@ import (
 	"path"
 	"strings"
 
-	"rvffs/store"
+	"rvffs/store/volume/directory"
 )
 
 // viewer is somebody who looks at the tree, and what is known by now of his rights.
@@ -14,7 +14,7 @@ import (
 // missing is taken for no, and noted as a question; once it is answered, the viewer
 // looks again.
 type viewer struct {
-	caller   store.Caller
+	caller   directory.Caller
 	answers  map[question]bool
 	open     []question           // without an answer
 	children map[string]*sighting // of stores, what is seen in their folders
@@ -23,7 +23,7 @@ type viewer struct {
 // question is whether a viewer may do something with a file or folder.
 type question struct {
 	path string
-	want store.Permission
+	want directory.Permission
 }
 
 // sighting is what somebody sees in a store's folder.
@@ -63,12 +63,12 @@ func (c *Catalog) look(ctx context.Context, see func(v *viewer)) error {
 func (v *viewer) seesAll() bool { return v.caller.Trusted() }
 
 // reaches says whether the viewer can reach a store's file.
-func (v *viewer) reaches(file string) bool { return v.may(path.Dir(file), store.Search) }
+func (v *viewer) reaches(file string) bool { return v.may(path.Dir(file), directory.Search) }
 
 // mayRead says whether the viewer can reach a store's file and read it.
-func (v *viewer) mayRead(file string) bool { return v.may(file, store.Read) }
+func (v *viewer) mayRead(file string) bool { return v.may(file, directory.Read) }
 
-func (v *viewer) may(path string, want store.Permission) bool {
+func (v *viewer) may(path string, want directory.Permission) bool {
 	if v.seesAll() {
 		return true
 	}

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"rvffs/store"
+	"rvffs/store/volume/directory"
 )
 
 type askedBy struct{}
@@ -39,11 +39,11 @@ func TestChildrenStandWhereTheirViewersCanGo(t *testing.T) {
 			if err := errors.Join(os.Chown(file, alice, team), os.Chmod(file, test.mode)); err != nil {
 				t.Fatal(err)
 			}
-			p.catalog.IdentifyCallers(func(ctx context.Context) store.Caller {
-				caller, _ := ctx.Value(askedBy{}).(store.Caller)
+			p.catalog.IdentifyCallers(func(ctx context.Context) directory.Caller {
+				caller, _ := ctx.Value(askedBy{}).(directory.Caller)
 				return caller
 			})
-			for name, caller := range map[string]store.Caller{
+			for name, caller := range map[string]directory.Caller{
 				"root": {}, "alice": {UID: alice, GID: alice}, "bob": {UID: bob, GID: bob}, "carol": {UID: carol, GID: carol, Groups: func() []uint32 { return []uint32{team} }},
 			} {
 				ctx := context.WithValue(context.Background(), askedBy{}, caller)

@@ -1,4 +1,4 @@
-package store
+package directory
 
 import (
 	"bytes"
@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"rvffs/store/volume"
 )
 
 // FolderFiles is a folder that is held open. Its files are reached by their bare
@@ -21,7 +23,7 @@ type FolderFiles struct{ descriptor int }
 type PeekedFile int
 
 // OpenFolder opens a folder for listing.
-func (d *DirectoryFiles) OpenFolder(name string) (*FolderFiles, error) {
+func (d *Files) OpenFolder(name string) (*FolderFiles, error) {
 	folder := &FolderFiles{}
 	err := d.withRoot("open folder", name, func(root int) (err error) {
 		folder.descriptor, err = d.openat(root, name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
@@ -37,19 +39,19 @@ func (d *DirectoryFiles) OpenFolder(name string) (*FolderFiles, error) {
 func (f *FolderFiles) Close() error { return unix.Close(f.descriptor) }
 
 // Info tells about the folder itself.
-func (f *FolderFiles) Info() (FileInfo, error) {
+func (f *FolderFiles) Info() (volume.FileInfo, error) {
 	info, err := statOpen(f.descriptor)
 	if err != nil {
-		return FileInfo{}, fmt.Errorf("stat folder: %w", err)
+		return volume.FileInfo{}, fmt.Errorf("stat folder: %w", err)
 	}
 	return info, nil
 }
 
 // Stat tells about a file and does not follow symlinks.
-func (f *FolderFiles) Stat(base string) (FileInfo, error) {
+func (f *FolderFiles) Stat(base string) (volume.FileInfo, error) {
 	info, err := statIn(f.descriptor, base)
 	if err != nil {
-		return FileInfo{}, fmt.Errorf("stat %q: %w", base, err)
+		return volume.FileInfo{}, fmt.Errorf("stat %q: %w", base, err)
 	}
 	return info, nil
 }
@@ -68,17 +70,17 @@ func (f *FolderFiles) Readlink(base string) (string, error) {
 }
 
 // Peek opens a regular file for reading.
-func (f *FolderFiles) Peek(base string) (PeekedFile, FileInfo, error) {
+func (f *FolderFiles) Peek(base string) (PeekedFile, volume.FileInfo, error) {
 	descriptor, err := retryInt(func() (int, error) {
 		return unix.Openat(f.descriptor, base, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	})
 	if err != nil {
-		return 0, FileInfo{}, fmt.Errorf("open %q: %w", base, explain(err))
+		return 0, volume.FileInfo{}, fmt.Errorf("open %q: %w", base, explain(err))
 	}
 	file := PeekedFile(descriptor)
 	found, err := regular(descriptor)
 	if err != nil {
-		return 0, FileInfo{}, errors.Join(fmt.Errorf("look at %q: %w", base, err), file.Close())
+		return 0, volume.FileInfo{}, errors.Join(fmt.Errorf("look at %q: %w", base, err), file.Close())
 	}
 	return file, found, nil
 }

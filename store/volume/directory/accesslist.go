@@ -1,6 +1,10 @@
-package store
+package directory
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"rvffs/store/volume"
+)
 
 // AccessList is a POSIX access control list in the form of its extended attribute: a
 // version, then entries of tag, permissions and id, 2, 2 and 4 bytes, little-endian
@@ -47,7 +51,7 @@ func (l AccessList) Map(change func(uint16) uint16) AccessList {
 // permits says what a list, of a file that info describes, lets a caller do: of the
 // owner the file's mode tells, of a user his entry, of a member of groups theirs, if
 // one of them suffices, and of all others the rest.
-func (l AccessList) permits(c Caller, info FileInfo, want Permission) bool {
+func (l AccessList) permits(c Caller, info volume.FileInfo, want Permission) bool {
 	mask := Permission(Read | Write | Search)
 	var user, others Permission
 	named, member, enough := false, false, false

@@ -1,4 +1,4 @@
-package store
+package directory
 
 import (
 	"errors"
@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"rvffs/store/volume"
 )
 
 // Access says what the file or folder at name is, if the caller may search every
@@ -15,7 +17,7 @@ import (
 //
 // A process that cannot take on the caller's rights goes by the modes and the access
 // control lists of all that is on the way.
-func (d *DirectoryFiles) Access(caller Caller, name string, want Permission) (info FileInfo, err error) {
+func (d *Files) Access(caller Caller, name string, want Permission) (info volume.FileInfo, err error) {
 	examine := func(root int) error {
 		descriptor, err := d.openat(root, name, unix.O_PATH, 0)
 		if err != nil {
@@ -38,7 +40,7 @@ func (d *DirectoryFiles) Access(caller Caller, name string, want Permission) (in
 
 // mayThread says whether this thread, which has the caller's rights, may do
 // something with a file.
-func mayThread(descriptor int, info FileInfo, caller Caller, want Permission) error {
+func mayThread(descriptor int, info volume.FileInfo, caller Caller, want Permission) error {
 	if want == 0 {
 		return nil
 	}
@@ -53,8 +55,8 @@ func mayThread(descriptor int, info FileInfo, caller Caller, want Permission) er
 
 // mayByMode says whether mode and access control list of a file let the caller do
 // something.
-func (c Caller) mayByMode(descriptor int, info FileInfo, want Permission) error {
-	list, err := listOf(descriptor, accessList)
+func (c Caller) mayByMode(descriptor int, info volume.FileInfo, want Permission) error {
+	list, err := listOf(descriptor, AccessListAttribute)
 	if err != nil {
 		return err
 	}
@@ -72,7 +74,7 @@ func (c Caller) mayByMode(descriptor int, info FileInfo, want Permission) error 
 
 // listOf reads an access control list through a descriptor of any kind.
 func listOf(descriptor int, kind string) (AccessList, error) {
-	list, err := readGrowing(func(buffer []byte) (int, error) {
+	list, err := ReadGrowing(func(buffer []byte) (int, error) {
 		return unix.Getxattr("/proc/self/fd/"+strconv.Itoa(descriptor), kind, buffer)
 	})
 	if errors.Is(err, unix.ENODATA) || errors.Is(err, unix.ENOTSUP) {
@@ -83,14 +85,14 @@ func listOf(descriptor int, kind string) (AccessList, error) {
 
 // defaultList is the extended attribute of a folder in which stands what list is
 // given to things that are made in it.
-const defaultList = "system.posix_acl_default"
+const DefaultListAttribute = "system.posix_acl_default"
 
 // AccessList gives the access control list of what is at name, or of a folder the one
 // that it hands down, and says whose it is.
-func (d *DirectoryFiles) AccessList(name string, handedDown bool) (list AccessList, info FileInfo, err error) {
-	kind := accessList
+func (d *Files) AccessList(name string, handedDown bool) (list AccessList, info volume.FileInfo, err error) {
+	kind := AccessListAttribute
 	if handedDown {
-		kind = defaultList
+		kind = DefaultListAttribute
 	}
 	err = d.withRoot("read the access control list of", name, func(root int) error {
 		descriptor, err := d.openat(root, name, unix.O_PATH, 0)
@@ -106,7 +108,7 @@ func (d *DirectoryFiles) AccessList(name string, handedDown bool) (list AccessLi
 }
 
 // byMode walks to name and asks mode and list of each folder, and of what is there.
-func byMode(root int, name string, caller Caller, want Permission) (FileInfo, error) {
+func byMode(root int, name string, caller Caller, want Permission) (volume.FileInfo, error) {
 	at := root
 	info, err := examined(root)
 	for part := range strings.SplitSeq(name, "/") {
@@ -133,7 +135,7 @@ func byMode(root int, name string, caller Caller, want Permission) (FileInfo, er
 }
 
 // examined describes what an open descriptor leads to, which must be no symlink.
-func examined(descriptor int) (FileInfo, error) {
+func examined(descriptor int) (volume.FileInfo, error) {
 	info, err := identified(descriptor)
 	if err == nil && info.Mode.Type() == fs.ModeSymlink {
 		err = unix.ELOOP

@@ -1,8 +1,7 @@
-package store
+package directory
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -21,7 +20,7 @@ type FolderEntry struct {
 // to a file may set it, other times only the file's owner.
 var Now = time.Unix(0, 1<<62)
 
-// local says whether a path leads from the root of a DirectoryFiles down and
+// local says whether a path leads from the root of a Files down and
 // nowhere else. Every name but the directory's own, ".", is a plain one.
 func local(name string) bool {
 	if name == "." {
@@ -40,14 +39,11 @@ func refusedPath(operation, name string) error {
 	return &os.PathError{Op: operation, Path: name, Err: syscall.EINVAL}
 }
 
-// errOtherFile keeps a file from being replaced that is not the one to be replaced.
-var errOtherFile = fmt.Errorf("%w: another file took its place", ErrStale)
+// ErrNotRegular is the error of opening what has no bytes of its own.
+var ErrNotRegular = errors.New("not a regular file")
 
-// errNotRegular is the error of opening what has no bytes of its own.
-var errNotRegular = errors.New("not a regular file")
-
-// Siblings implements FileSystem.
-func (d *DirectoryFiles) Siblings(name string) ([]string, error) {
+// Siblings implements volume.FileSystem.
+func (d *Files) Siblings(name string) ([]string, error) {
 	folder, err := d.OpenFolder(path.Dir(name))
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package store
+package directory
 
 import (
 	"encoding/binary"
@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"rvffs/store/volume"
 )
 
 // someList is a random access control list in which some of the people occur.
@@ -47,15 +49,15 @@ func TestAccessIsWhatTheKernelSays(t *testing.T) {
 	t.Parallel()
 	demandRoot(t)
 	dir := sharedFolder(t)
-	files, err := OpenDirectory(dir)
+	files, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = files.Close() }()
-	if err := unix.Setxattr(dir, accessList, someList(rand.New(rand.NewPCG(1, 1))), 0); errors.Is(err, unix.ENOTSUP) {
+	if err := unix.Setxattr(dir, AccessListAttribute, someList(rand.New(rand.NewPCG(1, 1))), 0); errors.Is(err, unix.ENOTSUP) {
 		t.Skip("no access control lists in this file system")
 	}
-	if err := errors.Join(os.Chmod(dir, 0o755), unix.Removexattr(dir, accessList)); err != nil {
+	if err := errors.Join(os.Chmod(dir, 0o755), unix.Removexattr(dir, AccessListAttribute)); err != nil {
 		t.Fatal(err)
 	}
 	random := rand.New(rand.NewPCG(8, 2))
@@ -63,7 +65,7 @@ func TestAccessIsWhatTheKernelSays(t *testing.T) {
 		ids := []int{0, alice, bob, 20009}
 		err := errors.Join(os.Chown(name, ids[random.IntN(3)], ids[random.IntN(4)]), os.Chmod(name, fs.FileMode(random.UintN(0o1000))))
 		if random.UintN(2) == 0 {
-			err = errors.Join(err, unix.Setxattr(name, accessList, someList(random), 0))
+			err = errors.Join(err, unix.Setxattr(name, AccessListAttribute, someList(random), 0))
 		}
 		return err
 	}
@@ -86,7 +88,7 @@ func TestAccessIsWhatTheKernelSays(t *testing.T) {
 					}
 					found, kernel := files.Access(caller, name, want)
 					var guess error
-					var guessed FileInfo
+					var guessed volume.FileInfo
 					if err := files.act(func(root int) error {
 						guessed, guess = byMode(root, name, caller, want)
 						return nil

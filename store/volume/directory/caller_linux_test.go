@@ -1,4 +1,4 @@
-package store
+package directory
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"rvffs/store/volume"
 	"slices"
 	"strings"
 	"sync"
@@ -98,8 +99,8 @@ func TestCallersHaveTheirOwnRights(t *testing.T) {
 		t.Errorf("giving a file away: %v, want %v", err, fs.ErrPermission)
 	}
 	nobody := Caller{UID: ^uint32(0), GID: alice}
-	if err := nobody.Do(create(filepath.Join(theirs, "c"))); !errors.Is(err, ErrNotPermitted) {
-		t.Errorf("a caller without a user id: %v, want %v", err, ErrNotPermitted)
+	if err := nobody.Do(create(filepath.Join(theirs, "c"))); !errors.Is(err, volume.ErrNotPermitted) {
+		t.Errorf("a caller without a user id: %v, want %v", err, volume.ErrNotPermitted)
 	}
 }
 
@@ -189,8 +190,8 @@ func TestUnprivilegedProcess(t *testing.T) {
 			made = true
 			return nil
 		})
-		if !errors.Is(err, ErrNotPermitted) || made {
-			t.Errorf("for another user: %v, and done: %v; want %v", err, made, ErrNotPermitted)
+		if !errors.Is(err, volume.ErrNotPermitted) || made {
+			t.Errorf("for another user: %v, and done: %v; want %v", err, made, volume.ErrNotPermitted)
 		}
 		if err := (Caller{UID: uint32(os.Geteuid()), GID: 5}).Do(func() error { return nil }); err != nil {
 			t.Errorf("for its own user: %v", err)

@@ -1,4 +1,4 @@
-package store
+package volume
 
 import (
 	"bytes"
@@ -90,16 +90,16 @@ type FileAttributes struct {
 }
 
 // maxExtended bounds, in bytes, the extended attributes of a file that is rewritten.
-const maxExtended = 4 << 20
+const MaxExtended = 4 << 20
 
 // equal says whether two files with these attributes look alike to everybody.
-func (a FileAttributes) equal(b FileAttributes) bool {
+func (a FileAttributes) Equal(b FileAttributes) bool {
 	return a.UID == b.UID && a.GID == b.GID && a.Mode == b.Mode && maps.EqualFunc(a.Extended, b.Extended, bytes.Equal)
 }
 
 // sameFile says whether two infos are of one file, whatever its names. The inode
 // number alone does not tell, for the next file may get that of one that is gone.
-func sameFile(a, b FileInfo) bool { return a.Is(b) }
+func SameFile(a, b FileInfo) bool { return a.Is(b) }
 
 // Is says whether other is about the same file.
 func (i FileInfo) Is(other FileInfo) bool {

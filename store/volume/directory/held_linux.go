@@ -1,4 +1,4 @@
-package store
+package directory
 
 import (
 	"errors"
@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"rvffs/store/volume"
 )
 
 // HeldFile is a file or folder itself, whatever becomes of its names: what is found
@@ -16,12 +18,12 @@ import (
 type HeldFile struct {
 	name       string
 	descriptor int // opened with O_PATH
-	info       FileInfo
+	info       volume.FileInfo
 	caller     Caller // for whom it is changed
 }
 
 // Hold takes hold of the regular file or the folder at name.
-func (d *DirectoryFiles) Hold(name string) (*HeldFile, error) {
+func (d *Files) Hold(name string) (*HeldFile, error) {
 	held := &HeldFile{name: name, caller: d.caller}
 	err := d.withRoot("open", name, func(root int) (err error) {
 		held.descriptor, err = d.openat(root, name, unix.O_PATH, 0)
@@ -44,18 +46,18 @@ func (d *DirectoryFiles) Hold(name string) (*HeldFile, error) {
 }
 
 // changeable refuses what is neither file nor folder.
-func changeable(info FileInfo) error {
+func changeable(info volume.FileInfo) error {
 	switch {
 	case info.Mode&os.ModeSymlink != 0:
 		return unix.ELOOP
 	case !info.Mode.IsRegular() && !info.Mode.IsDir():
-		return errNotRegular
+		return ErrNotRegular
 	}
 	return nil
 }
 
 // Info tells about it as it was found.
-func (h *HeldFile) Info() FileInfo { return h.info }
+func (h *HeldFile) Info() volume.FileInfo { return h.info }
 
 // Close lets it go.
 func (h *HeldFile) Close() error { return unix.Close(h.descriptor) }

@@ -1,4 +1,4 @@
-package store
+package directory
 
 import (
 	"bytes"
@@ -7,15 +7,17 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"rvffs/store/volume"
 )
 
 // accessList is the extended attribute in which POSIX access control lists stand.
-const accessList = "system.posix_acl_access"
+const AccessListAttribute = "system.posix_acl_access"
 
 // keptStrictly says whether a file without this extended attribute is another one
 // to its users: the lists that say who may do what, and what users wrote down.
 func keptStrictly(name string) bool {
-	return name == accessList || name == "system.nfs4_acl" || name == "system.richacl" || strings.HasPrefix(name, "user.")
+	return name == AccessListAttribute || name == "system.nfs4_acl" || name == "system.richacl" || strings.HasPrefix(name, "user.")
 }
 
 // neverKept says whether an extended attribute belongs to the bytes of one file, or
@@ -24,13 +26,13 @@ func neverKept(name string) bool {
 	return name == "security.ima" || name == "security.evm" || name == "security.capability" || strings.HasPrefix(name, "trusted.overlay.")
 }
 
-// Attributes implements File.
-func (f *osFile) Attributes() (FileAttributes, error) {
+// Attributes implements volume.File.
+func (f *osFile) Attributes() (volume.FileAttributes, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return FileAttributes{}, err
+		return volume.FileAttributes{}, err
 	}
-	attributes := FileAttributes{UID: info.UID, GID: info.GID, Mode: info.Mode, Extended: map[string][]byte{}}
+	attributes := volume.FileAttributes{UID: info.UID, GID: info.GID, Mode: info.Mode, Extended: map[string][]byte{}}
 	err = f.control(func(descriptor int) error {
 		names, err := listXattrs(descriptor)
 		if err != nil {
@@ -38,7 +40,7 @@ func (f *osFile) Attributes() (FileAttributes, error) {
 		}
 		total := 0
 		for _, name := range names {
-			value, err := readXattr(descriptor, name)
+			value, err := ReadXattr(descriptor, name)
 			switch {
 			case err == nil:
 				attributes.Extended[name] = value
@@ -46,21 +48,21 @@ func (f *osFile) Attributes() (FileAttributes, error) {
 			default:
 				return err
 			}
-			if total += len(name) + len(value); total > maxExtended {
-				return fmt.Errorf("%w: more than %d bytes of extended attributes", ErrTooLarge, maxExtended)
+			if total += len(name) + len(value); total > volume.MaxExtended {
+				return fmt.Errorf("%w: more than %d bytes of extended attributes", volume.ErrTooLarge, volume.MaxExtended)
 			}
 		}
 		return nil
 	})
 	if err != nil {
-		return FileAttributes{}, fmt.Errorf("read the attributes of %q: %w", f.Name(), err)
+		return volume.FileAttributes{}, fmt.Errorf("read the attributes of %q: %w", f.Name(), err)
 	}
 	return attributes, nil
 }
 
 // listXattrs names the extended attributes that a copy of the file gets too.
 func listXattrs(descriptor int) ([]string, error) {
-	list, err := readGrowing(func(buffer []byte) (int, error) { return unix.Flistxattr(descriptor, buffer) })
+	list, err := ReadGrowing(func(buffer []byte) (int, error) { return unix.Flistxattr(descriptor, buffer) })
 	if errors.Is(err, unix.ENOTSUP) {
 		return nil, nil
 	}
@@ -76,8 +78,8 @@ func listXattrs(descriptor int) ([]string, error) {
 	return names, nil
 }
 
-func readXattr(descriptor int, name string) ([]byte, error) {
-	value, err := readGrowing(func(buffer []byte) (int, error) { return unix.Fgetxattr(descriptor, name, buffer) })
+func ReadXattr(descriptor int, name string) ([]byte, error) {
+	value, err := ReadGrowing(func(buffer []byte) (int, error) { return unix.Fgetxattr(descriptor, name, buffer) })
 	if err != nil {
 		return nil, fmt.Errorf("read extended attribute %q: %w", name, err)
 	}
@@ -86,7 +88,7 @@ func readXattr(descriptor int, name string) ([]byte, error) {
 
 // readGrowing gives a call as large a buffer as its answer needs, which the system lets be
 // 64 KiB at most.
-func readGrowing(call func(buffer []byte) (int, error)) ([]byte, error) {
+func ReadGrowing(call func(buffer []byte) (int, error)) ([]byte, error) {
 	for size := 256; ; size *= 16 {
 		buffer := make([]byte, size)
 		n, err := retryInt(func() (int, error) { return call(buffer) })
@@ -99,9 +101,9 @@ func readGrowing(call func(buffer []byte) (int, error)) ([]byte, error) {
 	}
 }
 
-// SetAttributes implements File. What may be seen of the file meanwhile is never
+// SetAttributes implements volume.File. What may be seen of the file meanwhile is never
 // more than before or after: lists and mode come last.
-func (f *osFile) SetAttributes(attributes FileAttributes) error {
+func (f *osFile) SetAttributes(attributes volume.FileAttributes) error {
 	info, err := f.Stat()
 	if err == nil {
 		err = f.control(func(descriptor int) error { return setAttributes(descriptor, info, attributes) })
@@ -112,10 +114,10 @@ func (f *osFile) SetAttributes(attributes FileAttributes) error {
 	return nil
 }
 
-func setAttributes(descriptor int, info FileInfo, attributes FileAttributes) error {
-	list, listed := attributes.Extended[accessList]
+func setAttributes(descriptor int, info volume.FileInfo, attributes volume.FileAttributes) error {
+	list, listed := attributes.Extended[AccessListAttribute]
 	for name, value := range attributes.Extended {
-		if name == accessList {
+		if name == AccessListAttribute {
 			continue
 		}
 		err := unix.Fsetxattr(descriptor, name, value, 0)
@@ -135,7 +137,7 @@ func setAttributes(descriptor int, info FileInfo, attributes FileAttributes) err
 		}
 	}
 	if listed {
-		if err := unix.Fsetxattr(descriptor, accessList, list, 0); err != nil {
+		if err := unix.Fsetxattr(descriptor, AccessListAttribute, list, 0); err != nil {
 			return fmt.Errorf("access control list: %w", err)
 		}
 	}

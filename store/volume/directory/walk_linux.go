@@ -1,4 +1,4 @@
-package store
+package directory
 
 import (
 	"errors"
@@ -26,7 +26,7 @@ var lacksOpenat2 = sync.OnceValue(func() bool {
 
 // openat opens what stands at a local path below the folder root. A symlink, at
 // the end or on the way, is ELOOP.
-func (d *DirectoryFiles) openat(root int, name string, flags int, mode uint32) (int, error) {
+func (d *Files) openat(root int, name string, flags int, mode uint32) (int, error) {
 	flags |= unix.O_CLOEXEC
 	if !d.stepwise {
 		how := unix.OpenHow{Flags: uint64(flags), Mode: uint64(mode), Resolve: beneath}
@@ -63,7 +63,7 @@ func step(folder int, base string, flags int, mode uint32) (int, error) {
 
 // enter gives a descriptor of a folder below root, which is root itself for ".".
 // It serves to reach names in the folder and must be given back with leave.
-func (d *DirectoryFiles) enter(root int, folder string) (int, error) {
+func (d *Files) enter(root int, folder string) (int, error) {
 	if folder == "." {
 		return root, nil
 	}

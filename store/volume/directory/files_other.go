@@ -1,6 +1,6 @@
 //go:build !linux
 
-package store
+package directory
 
 import (
 	"errors"
@@ -8,54 +8,56 @@ import (
 	"os"
 	"path"
 	"time"
+
+	"rvffs/store/volume"
 )
 
-// DirectoryFiles is the FileSystem below one directory. On this platform nothing
+// Files is the FileSystem below one directory. On this platform nothing
 // serves other users: symlinks are followed as far as they stay inside.
-type DirectoryFiles struct {
+type Files struct {
 	root *os.Root
 }
 
-// OpenDirectory gives access to the files below dir.
-func OpenDirectory(dir string) (*DirectoryFiles, error) {
+// Open gives access to the files below dir.
+func Open(dir string) (*Files, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
-	return &DirectoryFiles{root: root}, nil
+	return &Files{root: root}, nil
 }
 
 // Folder gives access to the files below the folder at name.
-func (d *DirectoryFiles) Folder(name string) (*DirectoryFiles, error) {
+func (d *Files) Folder(name string) (*Files, error) {
 	root, err := d.root.OpenRoot(name)
 	if err != nil {
 		return nil, err
 	}
-	return &DirectoryFiles{root: root}, nil
+	return &Files{root: root}, nil
 }
 
 // Name is the directory as it was opened.
-func (d *DirectoryFiles) Name() string { return d.root.Name() }
+func (d *Files) Name() string { return d.root.Name() }
 
 // Close gives the directory's descriptor back; open files stay open.
-func (d *DirectoryFiles) Close() error { return d.root.Close() }
+func (d *Files) Close() error { return d.root.Close() }
 
 // As gives the same files: the platform knows of no callers.
-func (d *DirectoryFiles) As(Caller) *DirectoryFiles { return d }
+func (d *Files) As(Caller) *Files { return d }
 
 // AccessList gives none: the platform knows of no lists.
-func (d *DirectoryFiles) AccessList(name string, _ bool) (AccessList, FileInfo, error) {
+func (d *Files) AccessList(name string, _ bool) (AccessList, volume.FileInfo, error) {
 	info, err := d.Stat(name)
 	return nil, info, err
 }
 
 // Access says what is at name.
-func (d *DirectoryFiles) Access(_ Caller, name string, _ Permission) (FileInfo, error) {
+func (d *Files) Access(_ Caller, name string, _ Permission) (volume.FileInfo, error) {
 	return d.Stat(name)
 }
 
-// Open implements FileSystem.
-func (d *DirectoryFiles) Open(name string, write bool) (File, error) {
+// Open implements volume.FileSystem.
+func (d *Files) Open(name string, write bool) (volume.File, error) {
 	if !local(name) {
 		return nil, refusedPath("open", name)
 	}
@@ -69,7 +71,7 @@ func (d *DirectoryFiles) Open(name string, write bool) (File, error) {
 	}
 	info, err := file.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = &os.PathError{Op: "open", Path: name, Err: errNotRegular}
+		err = &os.PathError{Op: "open", Path: name, Err: ErrNotRegular}
 	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
@@ -77,8 +79,8 @@ func (d *DirectoryFiles) Open(name string, write bool) (File, error) {
 	return &osFile{file}, nil
 }
 
-// Create implements FileSystem.
-func (d *DirectoryFiles) Create(name string, perm os.FileMode) (File, error) {
+// Create implements volume.FileSystem.
+func (d *Files) Create(name string, perm os.FileMode) (volume.File, error) {
 	if !local(name) {
 		return nil, refusedPath("create", name)
 	}
@@ -89,40 +91,40 @@ func (d *DirectoryFiles) Create(name string, perm os.FileMode) (File, error) {
 	return &osFile{file}, nil
 }
 
-// Stat implements FileSystem.
-func (d *DirectoryFiles) Stat(name string) (FileInfo, error) {
+// Stat implements volume.FileSystem.
+func (d *Files) Stat(name string) (volume.FileInfo, error) {
 	if !local(name) {
-		return FileInfo{}, refusedPath("stat", name)
+		return volume.FileInfo{}, refusedPath("stat", name)
 	}
 	info, err := d.root.Lstat(name)
 	if err != nil {
-		return FileInfo{}, err
+		return volume.FileInfo{}, err
 	}
 	return describe(info), nil
 }
 
-// Link implements FileSystem.
-func (d *DirectoryFiles) Link(oldName, newName string) error { return d.root.Link(oldName, newName) }
+// Link implements volume.FileSystem.
+func (d *Files) Link(oldName, newName string) error { return d.root.Link(oldName, newName) }
 
-// Rename implements FileSystem.
-func (d *DirectoryFiles) Rename(oldName, newName string) error {
+// Rename implements volume.FileSystem.
+func (d *Files) Rename(oldName, newName string) error {
 	return d.root.Rename(oldName, newName)
 }
 
-// Replace implements FileSystem.
-func (d *DirectoryFiles) Replace(fresh, name string, old FileInfo) error {
+// Replace implements volume.FileSystem.
+func (d *Files) Replace(fresh, name string, old volume.FileInfo) error {
 	found, err := d.Stat(name)
 	if err != nil {
 		return err
 	}
-	if !sameFile(found, old) {
-		return errOtherFile
+	if !volume.SameFile(found, old) {
+		return volume.ErrOtherFile
 	}
 	return d.root.Rename(fresh, name)
 }
 
-// RenameNew implements FileSystem.
-func (d *DirectoryFiles) RenameNew(oldName, newName string) error {
+// RenameNew implements volume.FileSystem.
+func (d *Files) RenameNew(oldName, newName string) error {
 	info, err := d.Stat(oldName)
 	if err != nil {
 		return err
@@ -140,38 +142,38 @@ func (d *DirectoryFiles) RenameNew(oldName, newName string) error {
 }
 
 // linkRename is a rename that never replaces, in two steps.
-func linkRename(files FileSystem, oldName, newName string) error {
+func linkRename(files volume.FileSystem, oldName, newName string) error {
 	if err := files.Link(oldName, newName); err != nil {
 		return err
 	}
 	return files.Remove(oldName)
 }
 
-// Remove implements FileSystem.
-func (d *DirectoryFiles) Remove(name string) error { return d.root.Remove(name) }
+// Remove implements volume.FileSystem.
+func (d *Files) Remove(name string) error { return d.root.Remove(name) }
 
 // Rmdir removes an empty folder.
-func (d *DirectoryFiles) Rmdir(name string) error { return d.root.Remove(name) }
+func (d *Files) Rmdir(name string) error { return d.root.Remove(name) }
 
 // Mkdir makes a folder. On this platform it is its maker's.
-func (d *DirectoryFiles) Mkdir(name string, perm os.FileMode) error {
+func (d *Files) Mkdir(name string, perm os.FileMode) error {
 	return d.root.Mkdir(name, perm)
 }
 
-// SyncDirectory implements FileSystem. The platform has no such promise.
-func (d *DirectoryFiles) SyncDirectory(string) error { return nil }
+// SyncDirectory implements volume.FileSystem. The platform has no such promise.
+func (d *Files) SyncDirectory(string) error { return nil }
 
 // FolderFiles are the files of one folder, reached by their bare names.
 type FolderFiles struct {
-	files *DirectoryFiles
+	files *Files
 	name  string
 }
 
 // PeekedFile is a regular file that is open for a moment.
-type PeekedFile = File
+type PeekedFile = volume.File
 
 // OpenFolder opens a folder for listing.
-func (d *DirectoryFiles) OpenFolder(name string) (*FolderFiles, error) {
+func (d *Files) OpenFolder(name string) (*FolderFiles, error) {
 	return &FolderFiles{d, name}, nil
 }
 
@@ -179,10 +181,10 @@ func (d *DirectoryFiles) OpenFolder(name string) (*FolderFiles, error) {
 func (f *FolderFiles) Close() error { return nil }
 
 // Info tells about the folder itself.
-func (f *FolderFiles) Info() (FileInfo, error) { return f.files.Stat(f.name) }
+func (f *FolderFiles) Info() (volume.FileInfo, error) { return f.files.Stat(f.name) }
 
 // Stat tells about a file and does not follow symlinks.
-func (f *FolderFiles) Stat(base string) (FileInfo, error) {
+func (f *FolderFiles) Stat(base string) (volume.FileInfo, error) {
 	return f.files.Stat(path.Join(f.name, base))
 }
 
@@ -192,14 +194,14 @@ func (f *FolderFiles) Readlink(base string) (string, error) {
 }
 
 // Peek opens a regular file for reading.
-func (f *FolderFiles) Peek(base string) (PeekedFile, FileInfo, error) {
+func (f *FolderFiles) Peek(base string) (PeekedFile, volume.FileInfo, error) {
 	file, err := f.files.Open(path.Join(f.name, base), false)
 	if err != nil {
-		return nil, FileInfo{}, err
+		return nil, volume.FileInfo{}, err
 	}
 	info, err := file.Stat()
 	if err != nil {
-		return nil, FileInfo{}, errors.Join(err, file.Close())
+		return nil, volume.FileInfo{}, errors.Join(err, file.Close())
 	}
 	return file, info, nil
 }
@@ -216,13 +218,13 @@ func (f *FolderFiles) Entries() ([]FolderEntry, error) {
 
 // HeldFile is the file or folder at a name.
 type HeldFile struct {
-	files *DirectoryFiles
+	files *Files
 	name  string
-	info  FileInfo
+	info  volume.FileInfo
 }
 
 // Hold takes hold of the regular file or the folder at name.
-func (d *DirectoryFiles) Hold(name string) (*HeldFile, error) {
+func (d *Files) Hold(name string) (*HeldFile, error) {
 	info, err := d.Stat(name)
 	if err != nil {
 		return nil, err
@@ -231,7 +233,7 @@ func (d *DirectoryFiles) Hold(name string) (*HeldFile, error) {
 }
 
 // Info tells about it as it was found.
-func (h *HeldFile) Info() FileInfo { return h.info }
+func (h *HeldFile) Info() volume.FileInfo { return h.info }
 
 // Close lets it go.
 func (h *HeldFile) Close() error { return nil }
@@ -253,33 +255,33 @@ func (h *HeldFile) Chtimes(accessed, modified time.Time) error {
 	return h.files.root.Chtimes(h.name, accessed, modified)
 }
 
-// Stat implements File.
-func (f *osFile) Stat() (FileInfo, error) {
+// Stat implements volume.File.
+func (f *osFile) Stat() (volume.FileInfo, error) {
 	info, err := f.File.Stat()
 	if err != nil {
-		return FileInfo{}, err
+		return volume.FileInfo{}, err
 	}
 	return describe(info), nil
 }
 
-func describe(info os.FileInfo) FileInfo {
-	described := FileInfo{Size: info.Size(), Allocated: info.Size(), Modified: info.ModTime(), Mode: info.Mode()}
+func describe(info os.FileInfo) volume.FileInfo {
+	described := volume.FileInfo{Size: info.Size(), Allocated: info.Size(), Modified: info.ModTime(), Mode: info.Mode()}
 	described.Device, described.Inode = identify(info)
 	return described
 }
 
-// Attributes implements File; files on other platforms keep their creator's.
-func (f *osFile) Attributes() (FileAttributes, error) { return FileAttributes{}, nil }
+// Attributes implements volume.File; files on other platforms keep their creator's.
+func (f *osFile) Attributes() (volume.FileAttributes, error) { return volume.FileAttributes{}, nil }
 
-// SetAttributes implements File.
-func (f *osFile) SetAttributes(FileAttributes) error { return nil }
+// SetAttributes implements volume.File.
+func (f *osFile) SetAttributes(volume.FileAttributes) error { return nil }
 
-// SyncData implements File with the strongest call that the platform has.
+// SyncData implements volume.File with the strongest call that the platform has.
 func (f *osFile) SyncData() error { return f.Sync() }
 
-// StartWriteback implements File; other platforms have no such hint.
+// StartWriteback implements volume.File; other platforms have no such hint.
 func (f *osFile) StartWriteback(int64, int64) {}
 
-// TryLock implements File; without advisory locks every claim succeeds, and the
+// TryLock implements volume.File; without advisory locks every claim succeeds, and the
 // writer lock's file alone decides.
 func (f *osFile) TryLock() (bool, error) { return true, nil }

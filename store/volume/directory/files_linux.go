@@ -1,4 +1,4 @@
-package store
+package directory
 
 import (
 	"errors"
@@ -9,14 +9,16 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"rvffs/store/volume"
 )
 
-// DirectoryFiles is the FileSystem below one directory. Whoever owns a folder in
+// Files is the FileSystem below one directory. Whoever owns a folder in
 // there may put a symlink anywhere in it, at any time, and none is ever followed:
 // an operation opens the folder that a name stands in, by a walk that no link can
 // turn aside, and then acts on the bare name in that folder, or on a descriptor of
 // what it found there. Each operation is short and stays on its thread.
-type DirectoryFiles struct {
+type Files struct {
 	file *os.File // an O_PATH descriptor of the directory
 	root syscall.RawConn
 	// stepwise walks one part of a path after the other, for kernels and sandboxes
@@ -25,9 +27,9 @@ type DirectoryFiles struct {
 	caller   Caller // for whom names are used
 }
 
-// OpenDirectory gives access to the files below dir. Symlinks in dir itself are
+// Open gives access to the files below dir. Symlinks in dir itself are
 // followed.
-func OpenDirectory(dir string) (*DirectoryFiles, error) {
+func Open(dir string) (*Files, error) {
 	descriptor, err := retryInt(func() (int, error) {
 		return unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	})
@@ -38,18 +40,18 @@ func OpenDirectory(dir string) (*DirectoryFiles, error) {
 }
 
 // below takes over the descriptor of a directory.
-func below(descriptor int, name string, stepwise bool) (*DirectoryFiles, error) {
+func below(descriptor int, name string, stepwise bool) (*Files, error) {
 	file := os.NewFile(uintptr(descriptor), name)
 	root, err := file.SyscallConn()
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return &DirectoryFiles{file: file, root: root, stepwise: stepwise}, nil
+	return &Files{file: file, root: root, stepwise: stepwise}, nil
 }
 
 // Folder gives access to the files below the folder at name, as long as it is, and
 // wherever it is moved to.
-func (d *DirectoryFiles) Folder(name string) (folder *DirectoryFiles, err error) {
+func (d *Files) Folder(name string) (folder *Files, err error) {
 	err = d.withRoot("open folder", name, func(root int) error {
 		descriptor, err := d.openat(root, name, unix.O_PATH|unix.O_DIRECTORY, 0)
 		if err == nil {
@@ -61,14 +63,14 @@ func (d *DirectoryFiles) Folder(name string) (folder *DirectoryFiles, err error)
 }
 
 // Name is the directory as it was opened.
-func (d *DirectoryFiles) Name() string { return d.file.Name() }
+func (d *Files) Name() string { return d.file.Name() }
 
 // Close gives the directory's descriptor back; open files stay open.
-func (d *DirectoryFiles) Close() error { return d.file.Close() }
+func (d *Files) Close() error { return d.file.Close() }
 
 // As gives the same files as somebody else reaches them: every name is looked up,
 // made, renamed and removed with the caller's rights. It ends with d.
-func (d *DirectoryFiles) As(caller Caller) *DirectoryFiles {
+func (d *Files) As(caller Caller) *Files {
 	if caller.Trusted() {
 		return d
 	}
@@ -79,7 +81,7 @@ func (d *DirectoryFiles) As(caller Caller) *DirectoryFiles {
 
 // withRoot runs act with the directory's descriptor and the caller's rights, and
 // says of its failure which operation on which name it was.
-func (d *DirectoryFiles) withRoot(operation, name string, act func(root int) error) error {
+func (d *Files) withRoot(operation, name string, act func(root int) error) error {
 	if !local(name) {
 		return refusedPath(operation, name)
 	}
@@ -89,7 +91,7 @@ func (d *DirectoryFiles) withRoot(operation, name string, act func(root int) err
 	return nil
 }
 
-func (d *DirectoryFiles) act(act func(root int) error) error {
+func (d *Files) act(act func(root int) error) error {
 	return d.caller.Do(func() (err error) {
 		problem := d.root.Control(func(root uintptr) { err = act(int(root)) })
 		return errors.Join(problem, err)
@@ -98,7 +100,7 @@ func (d *DirectoryFiles) act(act func(root int) error) error {
 
 // at runs act with a descriptor of the folder that name stands in, and with what
 // name is called there.
-func (d *DirectoryFiles) at(operation, name string, act func(folder int, base string) error) error {
+func (d *Files) at(operation, name string, act func(folder int, base string) error) error {
 	return d.withRoot(operation, name, func(root int) error {
 		folder, err := d.enter(root, path.Dir(name))
 		if err != nil {
@@ -109,7 +111,7 @@ func (d *DirectoryFiles) at(operation, name string, act func(folder int, base st
 }
 
 // between is at for two names, whose folders are both open while act runs.
-func (d *DirectoryFiles) between(operation, oldName, newName string, act func(from int, oldBase string, to int, newBase string) error) error {
+func (d *Files) between(operation, oldName, newName string, act func(from int, oldBase string, to int, newBase string) error) error {
 	if !local(oldName) || !local(newName) {
 		return &os.LinkError{Op: operation, Old: oldName, New: newName, Err: unix.EINVAL}
 	}
@@ -124,7 +126,7 @@ func (d *DirectoryFiles) between(operation, oldName, newName string, act func(fr
 	return nil
 }
 
-func (d *DirectoryFiles) inFolders(root int, oldFolder, newFolder string, act func(from, to int) error) error {
+func (d *Files) inFolders(root int, oldFolder, newFolder string, act func(from, to int) error) error {
 	from, err := d.enter(root, oldFolder)
 	if err != nil {
 		return err
@@ -151,9 +153,9 @@ func explain(err error) error {
 	return err
 }
 
-// Open implements FileSystem. Nothing but a regular file is opened, and a FIFO
+// Open implements volume.FileSystem. Nothing but a regular file is opened, and a FIFO
 // does not make it wait.
-func (d *DirectoryFiles) Open(name string, write bool) (File, error) {
+func (d *Files) Open(name string, write bool) (volume.File, error) {
 	flags := unix.O_RDONLY
 	if write {
 		flags = unix.O_RDWR
@@ -177,16 +179,16 @@ func (d *DirectoryFiles) Open(name string, write bool) (File, error) {
 }
 
 // regular describes an open file, which must be a regular one.
-func regular(descriptor int) (FileInfo, error) {
+func regular(descriptor int) (volume.FileInfo, error) {
 	info, err := statOpen(descriptor)
 	if err == nil && !info.Mode.IsRegular() {
-		err = errNotRegular
+		err = ErrNotRegular
 	}
 	return info, err
 }
 
-// Create implements FileSystem.
-func (d *DirectoryFiles) Create(name string, perm os.FileMode) (File, error) {
+// Create implements volume.FileSystem.
+func (d *Files) Create(name string, perm os.FileMode) (volume.File, error) {
 	var created *osFile
 	err := d.withRoot("create", name, func(root int) error {
 		descriptor, err := d.openat(root, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, rawMode(perm))
@@ -201,8 +203,8 @@ func (d *DirectoryFiles) Create(name string, perm os.FileMode) (File, error) {
 	return created, nil
 }
 
-// Stat implements FileSystem.
-func (d *DirectoryFiles) Stat(name string) (info FileInfo, err error) {
+// Stat implements volume.FileSystem.
+func (d *Files) Stat(name string) (info volume.FileInfo, err error) {
 	err = d.at("stat", name, func(folder int, base string) error {
 		info, err = statIn(folder, base)
 		return err
@@ -210,23 +212,23 @@ func (d *DirectoryFiles) Stat(name string) (info FileInfo, err error) {
 	return info, err
 }
 
-// Link implements FileSystem.
-func (d *DirectoryFiles) Link(oldName, newName string) error {
+// Link implements volume.FileSystem.
+func (d *Files) Link(oldName, newName string) error {
 	return d.between("link", oldName, newName, func(from int, oldBase string, to int, newBase string) error {
 		return retry(func() error { return unix.Linkat(from, oldBase, to, newBase, 0) })
 	})
 }
 
-// Rename implements FileSystem.
-func (d *DirectoryFiles) Rename(oldName, newName string) error {
+// Rename implements volume.FileSystem.
+func (d *Files) Rename(oldName, newName string) error {
 	return d.between("rename", oldName, newName, func(from int, oldBase string, to int, newBase string) error {
 		return retry(func() error { return unix.Renameat(from, oldBase, to, newBase) })
 	})
 }
 
-// Replace implements FileSystem by exchanging both names: what really stood at name
+// Replace implements volume.FileSystem by exchanging both names: what really stood at name
 // can so be told before it is gone.
-func (d *DirectoryFiles) Replace(fresh, name string, old FileInfo) error {
+func (d *Files) Replace(fresh, name string, old volume.FileInfo) error {
 	return d.between("replace", fresh, name, func(from int, freshBase string, to int, base string) error {
 		exchange := func() error {
 			return retry(func() error { return unix.Renameat2(from, freshBase, to, base, unix.RENAME_EXCHANGE) })
@@ -239,34 +241,34 @@ func (d *DirectoryFiles) Replace(fresh, name string, old FileInfo) error {
 			return err
 		}
 		found, err := statIn(from, freshBase)
-		if err == nil && sameFile(found, old) {
+		if err == nil && volume.SameFile(found, old) {
 			// Should it stay, it is litter like any other temporary file.
 			_ = retry(func() error { return unix.Unlinkat(from, freshBase, 0) })
 			return nil
 		}
 		if err == nil {
-			err = errOtherFile
+			err = volume.ErrOtherFile
 		}
 		return errors.Join(err, exchange())
 	})
 }
 
 // replaceInSteps is for file systems that cannot exchange names.
-func replaceInSteps(from int, freshBase string, to int, base string, old FileInfo) error {
+func replaceInSteps(from int, freshBase string, to int, base string, old volume.FileInfo) error {
 	found, err := statIn(to, base)
 	if err != nil {
 		return err
 	}
-	if !sameFile(found, old) {
-		return errOtherFile
+	if !volume.SameFile(found, old) {
+		return volume.ErrOtherFile
 	}
 	return retry(func() error { return unix.Renameat(from, freshBase, to, base) })
 }
 
-// RenameNew implements FileSystem with renameat2; it moves folders too. Where the
+// RenameNew implements volume.FileSystem with renameat2; it moves folders too. Where the
 // file system below has no such call, a file gets its new name before it loses the
 // old one, and a folder takes the place of a new, empty one.
-func (d *DirectoryFiles) RenameNew(oldName, newName string) error {
+func (d *Files) RenameNew(oldName, newName string) error {
 	return d.between("rename", oldName, newName, renameNew)
 }
 
@@ -303,8 +305,8 @@ func renameInSteps(from int, oldBase string, to int, newBase string) error {
 	return nil
 }
 
-// Remove implements FileSystem.
-func (d *DirectoryFiles) Remove(name string) error {
+// Remove implements volume.FileSystem.
+func (d *Files) Remove(name string) error {
 	return d.at("remove", name, func(folder int, base string) error {
 		return retry(func() error { return unix.Unlinkat(folder, base, 0) })
 	})
@@ -312,22 +314,22 @@ func (d *DirectoryFiles) Remove(name string) error {
 
 // Mkdir makes a folder. It is the caller's; what the folder above says of group and
 // access lists the kernel sees to.
-func (d *DirectoryFiles) Mkdir(name string, perm os.FileMode) error {
+func (d *Files) Mkdir(name string, perm os.FileMode) error {
 	return d.at("mkdir", name, func(folder int, base string) error {
 		return retry(func() error { return unix.Mkdirat(folder, base, rawMode(perm)) })
 	})
 }
 
 // Rmdir removes an empty folder.
-func (d *DirectoryFiles) Rmdir(name string) error {
+func (d *Files) Rmdir(name string) error {
 	return d.at("remove folder", name, func(folder int, base string) error {
 		return retry(func() error { return unix.Unlinkat(folder, base, unix.AT_REMOVEDIR) })
 	})
 }
 
-// SyncDirectory implements FileSystem. It needs no rights of the caller's: who may
+// SyncDirectory implements volume.FileSystem. It needs no rights of the caller's: who may
 // make names in a folder need not be allowed to read them.
-func (d *DirectoryFiles) SyncDirectory(name string) error {
+func (d *Files) SyncDirectory(name string) error {
 	own := *d
 	own.caller = Caller{}
 	return own.withRoot("sync the folder of", name, func(root int) error {
@@ -340,7 +342,7 @@ func (d *DirectoryFiles) SyncDirectory(name string) error {
 }
 
 // Statfs describes the file system of the directory.
-func (d *DirectoryFiles) Statfs() (described syscall.Statfs_t, err error) {
+func (d *Files) Statfs() (described syscall.Statfs_t, err error) {
 	err = d.withRoot("statfs", ".", func(root int) error {
 		return retry(func() error { return syscall.Fstatfs(root, &described) })
 	})
@@ -412,7 +414,7 @@ func (f *osFile) control(call func(descriptor int) error) error {
 	return errors.Join(err, result)
 }
 
-// SyncData implements File with fdatasync.
+// SyncData implements volume.File with fdatasync.
 func (f *osFile) SyncData() error {
 	if err := f.control(unix.Fdatasync); err != nil {
 		return &os.PathError{Op: "fdatasync", Path: f.Name(), Err: err}
@@ -420,14 +422,14 @@ func (f *osFile) SyncData() error {
 	return nil
 }
 
-// StartWriteback implements File with sync_file_range.
+// StartWriteback implements volume.File with sync_file_range.
 func (f *osFile) StartWriteback(offset, length int64) {
 	_ = f.control(func(descriptor int) error {
 		return unix.SyncFileRange(descriptor, offset, length, unix.SYNC_FILE_RANGE_WRITE)
 	})
 }
 
-// TryLock implements File with flock.
+// TryLock implements volume.File with flock.
 func (f *osFile) TryLock() (bool, error) {
 	err := f.control(func(descriptor int) error {
 		return unix.Flock(descriptor, unix.LOCK_EX|unix.LOCK_NB)

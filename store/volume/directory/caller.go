@@ -1,9 +1,11 @@
-package store
+package directory
 
 import (
 	"fmt"
 	"slices"
 	"sync"
+
+	"rvffs/store/volume"
 )
 
 // Caller is who an operation on names is made for. The zero value is root, for
@@ -21,13 +23,13 @@ type Caller struct {
 //
 // f runs on a thread of its own for a moment and must neither hand work to another
 // goroutine nor wait for one. A process that cannot take on somebody else's rights
-// refuses with ErrNotPermitted.
+// refuses with volume.ErrNotPermitted.
 func (c Caller) Do(f func() error) error {
 	if c.Trusted() {
 		return f()
 	}
 	if !canImpersonate() {
-		return fmt.Errorf("%w: this process can only act for the user that it runs as, and not for user %d", ErrNotPermitted, c.UID)
+		return fmt.Errorf("%w: this process can only act for the user that it runs as, and not for user %d", volume.ErrNotPermitted, c.UID)
 	}
 	return c.impersonate(f)
 }
@@ -66,7 +68,7 @@ const (
 
 // permits says whether the mode bits of a file without an access control list let a
 // caller do something.
-func (c Caller) permits(info FileInfo, want Permission) bool {
+func (c Caller) permits(info volume.FileInfo, want Permission) bool {
 	shift := 0
 	switch {
 	case c.UID == 0:

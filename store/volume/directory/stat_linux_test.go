@@ -1,10 +1,12 @@
-package store
+package directory
 
 import (
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"rvffs/store/volume"
 )
 
 // TestFilesThatFollowEachOther makes files one after the other, of which the file
@@ -12,12 +14,12 @@ import (
 func TestFilesThatFollowEachOther(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	files, err := OpenDirectory(dir)
+	files, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = files.Close() }()
-	var former FileInfo
+	var former volume.FileInfo
 	again := 0
 	for i := range 200 {
 		file, err := files.Create("a.rvf", 0o644)

@@ -1,4 +1,4 @@
-package store
+package directory
 
 import (
 	"errors"
@@ -14,17 +14,19 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"rvffs/store/volume"
 )
 
 // eachWalk runs a test with both ways to walk along a path.
-func eachWalk(t *testing.T, test func(t *testing.T, open func(dir string) *DirectoryFiles)) {
+func eachWalk(t *testing.T, test func(t *testing.T, open func(dir string) *Files)) {
 	t.Parallel()
 	for name, stepwise := range map[string]bool{"openat2": false, "stepwise": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(t, func(dir string) *DirectoryFiles {
+			test(t, func(dir string) *Files {
 				t.Helper()
-				files, err := OpenDirectory(dir)
+				files, err := Open(dir)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -63,7 +65,7 @@ func plant(t *testing.T, dir string, names ...string) {
 }
 
 // operations are all ways to reach a name.
-func operations(files *DirectoryFiles) map[string]func(name string) error {
+func operations(files *Files) map[string]func(name string) error {
 	return map[string]func(name string) error{
 		"open": func(name string) error {
 			file, err := files.Open(name, false)
@@ -108,8 +110,8 @@ func operations(files *DirectoryFiles) map[string]func(name string) error {
 		"link to":      func(name string) error { return files.Link("plain", name) },
 		"rename from":  func(name string) error { return files.Rename(name, "new") },
 		"rename to":    func(name string) error { return files.Rename("plain", name) },
-		"replace from": func(name string) error { return files.Replace(name, "plain", FileInfo{}) },
-		"replace":      func(name string) error { return files.Replace("plain", name, FileInfo{}) },
+		"replace from": func(name string) error { return files.Replace(name, "plain", volume.FileInfo{}) },
+		"replace":      func(name string) error { return files.Replace("plain", name, volume.FileInfo{}) },
 		"move from":    func(name string) error { return files.RenameNew(name, "new") },
 		"move to":      func(name string) error { return files.RenameNew("plain", name) },
 		"sync":         files.SyncDirectory,
@@ -119,7 +121,7 @@ func operations(files *DirectoryFiles) map[string]func(name string) error {
 // TestHostileNames asks for names that lead out of the directory, or through links.
 // None may be reached by any operation, and nothing anywhere may change.
 func TestHostileNames(t *testing.T) {
-	eachWalk(t, func(t *testing.T, open func(string) *DirectoryFiles) {
+	eachWalk(t, func(t *testing.T, open func(string) *Files) {
 		whole := t.TempDir()
 		inside := filepath.Join(whole, "inside")
 		plant(t, whole, "outside/secret", "outside/empty/")
@@ -212,7 +214,7 @@ func picture(t *testing.T, dir string) []string {
 // TestOpensRegularFilesOnly opens what has no bytes of its own. None of it may make
 // the caller wait.
 func TestOpensRegularFilesOnly(t *testing.T) {
-	eachWalk(t, func(t *testing.T, open func(string) *DirectoryFiles) {
+	eachWalk(t, func(t *testing.T, open func(string) *Files) {
 		dir := t.TempDir()
 		plant(t, dir, "folder/")
 		if err := unix.Mkfifo(filepath.Join(dir, "fifo"), 0o600); err != nil {
@@ -220,14 +222,11 @@ func TestOpensRegularFilesOnly(t *testing.T) {
 		}
 		files := open(dir)
 		for _, name := range []string{"fifo", "folder", "."} {
-			if _, err := files.Open(name, false); !errors.Is(err, errNotRegular) {
+			if _, err := files.Open(name, false); !errors.Is(err, ErrNotRegular) {
 				t.Errorf("open %q: %v", name, err)
 			}
-			if _, err := OpenReadOnly(name, Options{Files: files}); !errors.Is(err, ErrNotStore) {
-				t.Errorf("open store %q: %v", name, err)
-			}
 		}
-		if _, err := files.Hold("fifo"); !errors.Is(err, errNotRegular) {
+		if _, err := files.Hold("fifo"); !errors.Is(err, ErrNotRegular) {
 			t.Errorf("hold: %v", err)
 		}
 	})
@@ -235,7 +234,7 @@ func TestOpensRegularFilesOnly(t *testing.T) {
 
 // TestNamesInFolders does everything that there is to do, in a folder deep down.
 func TestNamesInFolders(t *testing.T) {
-	eachWalk(t, func(t *testing.T, open func(string) *DirectoryFiles) {
+	eachWalk(t, func(t *testing.T, open func(string) *Files) {
 		dir := t.TempDir()
 		plant(t, dir, "a/b/c/file", "top")
 		files := open(dir)
@@ -327,10 +326,10 @@ func TestRenameInSteps(t *testing.T) {
 
 // TestReplace puts a file in another's place, which must be the one that was meant.
 func TestReplace(t *testing.T) {
-	eachWalk(t, func(t *testing.T, open func(string) *DirectoryFiles) {
-		for name, replace := range map[string]func(files *DirectoryFiles, fresh, name string, old FileInfo) error{
-			"exchange": (*DirectoryFiles).Replace,
-			"in steps": func(files *DirectoryFiles, fresh, name string, old FileInfo) error {
+	eachWalk(t, func(t *testing.T, open func(string) *Files) {
+		for name, replace := range map[string]func(files *Files, fresh, name string, old volume.FileInfo) error{
+			"exchange": (*Files).Replace,
+			"in steps": func(files *Files, fresh, name string, old volume.FileInfo) error {
 				return files.between("replace", fresh, name, func(from int, freshBase string, to int, base string) error {
 					return replaceInSteps(from, freshBase, to, base, old)
 				})
@@ -343,7 +342,7 @@ func TestReplace(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := replace(files, "f/fresh", "f/other", old); !errors.Is(err, ErrStale) {
+			if err := replace(files, "f/fresh", "f/other", old); !errors.Is(err, volume.ErrStale) {
 				t.Errorf("%s: another file in its place: %v", name, err)
 			}
 			if err := replace(files, "f/fresh", "f/gone", old); !errors.Is(err, fs.ErrNotExist) {
@@ -375,7 +374,7 @@ func TestReplace(t *testing.T) {
 func TestReadlinkOfAnyLength(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	files, err := OpenDirectory(dir)
+	files, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -398,7 +397,7 @@ func TestReadlinkOfAnyLength(t *testing.T) {
 
 // TestChangesOfHeldFiles changes a file that lost its name to another meanwhile.
 func TestChangesOfHeldFiles(t *testing.T) {
-	eachWalk(t, func(t *testing.T, open func(string) *DirectoryFiles) {
+	eachWalk(t, func(t *testing.T, open func(string) *Files) {
 		dir := t.TempDir()
 		plant(t, dir, "folder/mine", "folder/other")
 		files := open(dir)
@@ -450,7 +449,7 @@ func TestHeldFilesWithoutNewCalls(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	plant(t, dir, "file")
-	files, err := OpenDirectory(dir)
+	files, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -486,7 +485,7 @@ func TestFoldersMadeInSetgidFolders(t *testing.T) {
 	if err := errors.Join(os.Chown(dir, 20001, 20005), os.Chmod(dir, 0o775|fs.ModeSetgid)); err != nil {
 		t.Fatal(err)
 	}
-	files, err := OpenDirectory(dir)
+	files, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -505,7 +504,7 @@ func TestFoldersMadeInSetgidFolders(t *testing.T) {
 // to others as fast as the system can, while all operations run. Nothing outside
 // may be seen or changed.
 func TestNamesSwappedMeanwhile(t *testing.T) {
-	eachWalk(t, func(t *testing.T, open func(string) *DirectoryFiles) {
+	eachWalk(t, func(t *testing.T, open func(string) *Files) {
 		whole := t.TempDir()
 		inside := filepath.Join(whole, "inside")
 		plant(t, whole, "outside/file", "outside/old")
@@ -574,7 +573,7 @@ func TestNamesSwappedMeanwhile(t *testing.T) {
 
 // TestLocalPaths compares the walk with names that look odd and are plain.
 func TestLocalPaths(t *testing.T) {
-	eachWalk(t, func(t *testing.T, open func(string) *DirectoryFiles) {
+	eachWalk(t, func(t *testing.T, open func(string) *Files) {
 		dir := t.TempDir()
 		names := []string{"...", "..x/y", "\xff\xfe/\xff", strings.Repeat("n", 255), ".hidden", "a b/c\nd", "ü"}
 		plant(t, dir, names...)

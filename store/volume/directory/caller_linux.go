@@ -1,4 +1,4 @@
-package store
+package directory
 
 import (
 	"errors"
@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"rvffs/store/volume"
 	"sync"
 	"unsafe"
 
@@ -67,7 +68,7 @@ func (c Caller) impersonateUntil(f func() error, resume func(credentials) error)
 	}
 	if c.UID == math.MaxUint32 || c.GID == math.MaxUint32 {
 		// To the system calls this is the word for no change.
-		return fmt.Errorf("%w: the caller has no user id here", ErrNotPermitted)
+		return fmt.Errorf("%w: the caller has no user id here", volume.ErrNotPermitted)
 	}
 	theirs := credentials{uid: c.UID, gid: c.GID, groups: c.groups()}
 	result := make(chan error, 1)

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package store
+package directory
 
 // Other platforms know of no callers but the process itself.
 

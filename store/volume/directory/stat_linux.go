@@ -1,4 +1,4 @@
-package store
+package directory
 
 import (
 	"errors"
@@ -6,20 +6,22 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"rvffs/store/volume"
 )
 
 // statIn tells about a bare name in an open folder.
-func statIn(folder int, base string) (FileInfo, error) {
+func statIn(folder int, base string) (volume.FileInfo, error) {
 	return statWith(folder, base, unix.AT_SYMLINK_NOFOLLOW)
 }
 
 // statOpen tells about what a descriptor leads to.
-func statOpen(descriptor int) (FileInfo, error) {
+func statOpen(descriptor int) (volume.FileInfo, error) {
 	return statWith(descriptor, "", unix.AT_EMPTY_PATH)
 }
 
 // identified is statOpen with the Version.
-func identified(descriptor int) (FileInfo, error) {
+func identified(descriptor int) (volume.FileInfo, error) {
 	info, err := statOpen(descriptor)
 	if err == nil {
 		info.Version = versionOf(descriptor)
@@ -27,7 +29,7 @@ func identified(descriptor int) (FileInfo, error) {
 	return info, err
 }
 
-func statWith(folder int, base string, flags int) (FileInfo, error) {
+func statWith(folder int, base string, flags int) (volume.FileInfo, error) {
 	var found unix.Statx_t
 	err := retry(func() error {
 		return unix.Statx(folder, base, flags, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &found)
@@ -36,9 +38,9 @@ func statWith(folder int, base string, flags int) (FileInfo, error) {
 		return statSimply(folder, base, flags)
 	}
 	if err != nil {
-		return FileInfo{}, err
+		return volume.FileInfo{}, err
 	}
-	info := FileInfo{
+	info := volume.FileInfo{
 		Size: int64(found.Size), Allocated: int64(found.Blocks) * 512, Modified: timeOf(found.Mtime), Mode: modeOf(uint32(found.Mode)),
 		Device: unix.Mkdev(found.Dev_major, found.Dev_minor), Inode: found.Ino, Links: uint64(found.Nlink), UID: found.Uid, GID: found.Gid,
 	}
@@ -50,12 +52,12 @@ func statWith(folder int, base string, flags int) (FileInfo, error) {
 
 func timeOf(stamp unix.StatxTimestamp) time.Time { return time.Unix(stamp.Sec, int64(stamp.Nsec)) }
 
-func statSimply(folder int, base string, flags int) (FileInfo, error) {
+func statSimply(folder int, base string, flags int) (volume.FileInfo, error) {
 	var found unix.Stat_t
 	if err := retry(func() error { return unix.Fstatat(folder, base, &found, flags) }); err != nil {
-		return FileInfo{}, err
+		return volume.FileInfo{}, err
 	}
-	return FileInfo{
+	return volume.FileInfo{
 		Size: found.Size, Allocated: found.Blocks * 512, Modified: time.Unix(found.Mtim.Unix()), Mode: modeOf(found.Mode),
 		Device: found.Dev, Inode: found.Ino, Links: uint64(found.Nlink), UID: found.Uid, GID: found.Gid,
 	}, nil
@@ -73,8 +75,8 @@ func versionOf(descriptor int) uint64 {
 	return max(sum.Sum64(), 1)
 }
 
-// Stat implements File.
-func (f *osFile) Stat() (info FileInfo, err error) {
+// Stat implements volume.File.
+func (f *osFile) Stat() (info volume.FileInfo, err error) {
 	err = f.control(func(descriptor int) error {
 		info, err = identified(descriptor)
 		return err
