@@ -296,13 +296,14 @@ func (s *Store) renew() *Snapshot {
 // noticed: the file's metadata is compared at each call.
 func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 	for {
+		// In this order: a place that is out of date was touched since.
+		active, touches := s.writer.active()
 		s.mu.Lock()
 		current, seen, closed, at := s.renew(), s.seen, s.closed, s.at
 		s.mu.Unlock()
 		if closed {
 			return nil, fmt.Errorf("store %q: %w", at.name, ErrClosed)
 		}
-		active, touches := s.writer.active()
 		if active {
 			if err := CheckOrigin(ctx, current.Origin()); err != nil {
 				return nil, fmt.Errorf("look at store %q: %w", at.name, err)
