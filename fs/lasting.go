@@ -12,7 +12,7 @@ import (
 type lasting struct {
 	context.Context // of the request
 
-	ended   <-chan struct{} // closed when the mount is to end
+	life    context.Context // of the mount
 	longest time.Duration   // after an interruption
 	watched sync.Once
 	done    chan struct{}
@@ -23,7 +23,7 @@ type lasting struct {
 const untilKilled = time.Duration(1<<63 - 1)
 
 func (t *tree) outlast(ctx context.Context, longest time.Duration) *lasting {
-	return &lasting{Context: ctx, ended: t.ended, longest: longest, done: make(chan struct{}), over: make(chan struct{})}
+	return &lasting{Context: ctx, life: t.life, longest: longest, done: make(chan struct{}), over: make(chan struct{})}
 }
 
 // Done is closed at the end. Nobody watches for that before it is asked for.
@@ -45,7 +45,7 @@ func (l *lasting) Err() error {
 func (l *lasting) watch() {
 	select {
 	case <-l.Context.Done():
-	case <-l.ended:
+	case <-l.life.Done():
 		close(l.done)
 		return
 	case <-l.over:
@@ -60,7 +60,7 @@ func (l *lasting) watch() {
 		case <-look.C:
 		case <-waited.C:
 			patient = false
-		case <-l.ended:
+		case <-l.life.Done():
 			patient = false
 		case <-l.over:
 			return
@@ -72,14 +72,11 @@ func (l *lasting) watch() {
 // lifetime is ctx for what nobody waits for: it ends with the mount.
 func (t *tree) lifetime(ctx context.Context) (context.Context, context.CancelFunc) {
 	own, cancel := context.WithCancel(ctx)
-	go func() {
-		select {
-		case <-t.ended:
-			cancel()
-		case <-own.Done():
-		}
-	}()
-	return own, cancel
+	stop := context.AfterFunc(t.life, cancel)
+	return own, func() {
+		stop()
+		cancel()
+	}
 }
 
 // end is the end of the request.

@@ -13,6 +13,7 @@ import (
 	"rvffs/store"
 	"rvffs/store/catalog"
 	"rvffs/store/memory"
+	"rvffs/store/shared"
 	"rvffs/store/volume/directory"
 )
 
@@ -83,7 +84,7 @@ func (n *queryNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, 
 	}
 	handle := &queryHandle{
 		node: n, asOpener: n.store.KeepCaller(ctx), appending: flags&syscall.O_APPEND != 0,
-		turn: make(chan struct{}, 1), memory: n.tree.memory.Charge(),
+		turn: shared.NewTurn(), memory: n.tree.memory.Charge(),
 	}
 	return handle, fuse.FOPEN_DIRECT_IO, 0
 }
@@ -100,7 +101,7 @@ type queryHandle struct {
 	// asOpener lets an operation be done for the one who opened the file.
 	asOpener func(context.Context) context.Context
 
-	turn     chan struct{} // held by the one who uses what follows
+	turn     shared.Turn   // held by the one who uses what follows
 	memory   memory.Charge // of question and answer
 	question []byte        // empty as soon as it is answered
 	begin    int64         // offset of the question
@@ -112,18 +113,6 @@ type queryHandle struct {
 	problem  error // instead of an answer
 }
 
-// take waits until nobody else uses the handle.
-func (h *queryHandle) take(ctx context.Context) error {
-	select {
-	case h.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (h *queryHandle) leave() { <-h.turn }
-
 // clear forgets question and answer.
 func (h *queryHandle) clear() {
 	h.question, h.answered, h.answer, h.heard, h.length, h.problem = nil, false, nil, false, 0, nil
@@ -133,10 +122,10 @@ func (h *queryHandle) clear() {
 // Write takes more of a question, or begins a new one: after an answer, and where
 // the question began that has not been answered.
 func (h *queryHandle) Write(ctx context.Context, data []byte, offset int64) (uint32, syscall.Errno) {
-	if err := h.take(ctx); err != nil {
+	if err := h.turn.Take(ctx); err != nil {
 		return 0, h.fail("write", err)
 	}
-	defer h.leave()
+	defer h.turn.Give()
 	end := h.begin + int64(len(h.question))
 	switch {
 	case len(h.question) == 0, offset == h.begin && !h.appending:
@@ -175,7 +164,7 @@ func (h *queryHandle) makeRoom(bytes int) error {
 // Read searches if the question has no answer yet. Here a program can be kept
 // waiting: writing would block others, and could not be interrupted.
 func (h *queryHandle) Read(ctx context.Context, buffer []byte, offset int64) (fuse.ReadResult, syscall.Errno) {
-	if err := h.take(ctx); err != nil {
+	if err := h.turn.Take(ctx); err != nil {
 		return nil, h.fail("read", err)
 	}
 	if !h.answered && len(h.question) > 0 {
@@ -183,7 +172,7 @@ func (h *queryHandle) Read(ctx context.Context, buffer []byte, offset int64) (fu
 			return nil, h.fail("read", err) // and whoever searches leaves
 		}
 	}
-	defer h.leave()
+	defer h.turn.Give()
 	if !h.answered {
 		return fuse.ReadResultData(nil), 0
 	}
@@ -215,7 +204,7 @@ func (h *queryHandle) search(ctx context.Context) error {
 	go func() {
 		err := h.answerIt(ctx)
 		if err != nil {
-			h.leave()
+			h.turn.Give()
 		}
 		done <- err
 	}()
@@ -226,7 +215,7 @@ func (h *queryHandle) search(ctx context.Context) error {
 	}
 	go func() {
 		if <-done == nil {
-			h.leave()
+			h.turn.Give()
 		}
 	}()
 	return context.Canceled
@@ -253,15 +242,14 @@ func (h *queryHandle) Flush(context.Context) syscall.Errno { return 0 }
 
 // Release forgets everything, as soon as nobody searches any more.
 func (h *queryHandle) Release(context.Context) syscall.Errno {
-	select {
-	case h.turn <- struct{}{}:
+	if h.turn.TryTake() {
 		h.clear()
-	default:
-		go func() {
-			h.turn <- struct{}{}
-			h.clear()
-		}()
+		return 0
 	}
+	go func() {
+		_ = h.turn.Take(context.Background())
+		h.clear()
+	}()
 	return 0
 }
 

@@ -48,7 +48,7 @@ func conversation(t *testing.T, flags uint32) *queryHandle {
 		t.Fatal(err)
 	}
 	budget := memory.NewBudget(64 << 20)
-	node := &queryNode{node: node{tree: &tree{catalog: stores, memory: budget, log: zerolog.Nop()}}, store: entry.Store}
+	node := &queryNode{node: node{tree: &tree{catalog: stores, memory: budget, log: zerolog.Nop(), life: context.Background()}}, store: entry.Store}
 	handle, _, errno := node.Open(context.Background(), flags)
 	if errno != 0 {
 		t.Fatal(errno)
@@ -144,7 +144,7 @@ func TestConversation(t *testing.T) {
 		"a writer who waits for another and goes away": func(t *testing.T, h *queryHandle) {
 			gone, leave := context.WithCancel(ctx)
 			leave()
-			if err := h.take(ctx); err != nil {
+			if err := h.turn.Take(ctx); err != nil {
 				t.Fatal(err)
 			}
 			for range 3 {
@@ -152,7 +152,7 @@ func TestConversation(t *testing.T) {
 					t.Errorf("written beside another: %v", errno)
 				}
 			}
-			h.leave()
+			h.turn.Give()
 			h.says(t, one, 0, 0)
 			h.hears(t, ctx, 14, answer, 0)
 		},
@@ -160,13 +160,13 @@ func TestConversation(t *testing.T) {
 			gone, leave := context.WithCancel(ctx)
 			leave()
 			h.says(t, one, 0, 0)
-			if err := h.take(ctx); err != nil {
+			if err := h.turn.Take(ctx); err != nil {
 				t.Fatal(err)
 			}
 			for range 3 {
 				h.hears(t, gone, 14, "", syscall.EINTR)
 			}
-			h.leave()
+			h.turn.Give()
 			h.hears(t, ctx, 14, answer, 0)
 		},
 	} {

@@ -145,14 +145,24 @@ func (h *streamHandle) Write(ctx context.Context, data []byte, offset int64) (ui
 	return uint32(len(data)), 0
 }
 
-func (h *streamHandle) write(ctx, patient context.Context, data []byte, offset int64) syscall.Errno {
-	if h.turn.Take(patient) != nil {
+// enter waits for the turn until ctx ends, and fails where the stream has ended. Who has
+// entered gives the turn back.
+func (h *streamHandle) enter(ctx context.Context) syscall.Errno {
+	if h.turn.Take(ctx) != nil {
 		return syscall.EINTR
 	}
-	defer h.turn.Give()
 	if h.ended != nil {
+		h.turn.Give()
 		return errnoOf(h.ended)
 	}
+	return 0
+}
+
+func (h *streamHandle) write(ctx, patient context.Context, data []byte, offset int64) syscall.Errno {
+	if errno := h.enter(patient); errno != 0 {
+		return errno
+	}
+	defer h.turn.Give()
 	err := h.stream.Afford(patient, len(data))
 	if errors.Is(err, context.Canceled) {
 		return syscall.EINTR // nothing is lost
@@ -255,13 +265,10 @@ func (h *streamHandle) truncate(ctx context.Context, size uint64) syscall.Errno 
 	}
 	patient := h.tree.outlast(ctx, h.patience)
 	defer patient.end()
-	if h.turn.Take(patient) != nil {
-		return syscall.EINTR
+	if errno := h.enter(patient); errno != 0 {
+		return errno
 	}
 	defer h.turn.Give()
-	if h.ended != nil {
-		return errnoOf(h.ended)
-	}
 	if size != uint64(h.stream.Received()) {
 		h.note(ctx)
 	}
@@ -338,13 +345,10 @@ func (h *streamHandle) await(ctx context.Context, work func(context.Context) sys
 const parting = handled / 4
 
 func (h *streamHandle) flush(ctx context.Context) syscall.Errno {
-	if h.turn.Take(ctx) != nil {
-		return syscall.EINTR
+	if errno := h.enter(ctx); errno != 0 {
+		return errno
 	}
 	defer h.turn.Give()
-	if h.ended != nil {
-		return errnoOf(h.ended)
-	}
 	if !h.fresh {
 		return h.committed("close", h.stream.Flush(ctx))
 	}
@@ -383,13 +387,10 @@ func (h *streamHandle) fsync(ctx context.Context) syscall.Errno {
 		return 0
 	}
 	return h.await(ctx, func(ctx context.Context) syscall.Errno {
-		if h.turn.Take(ctx) != nil {
-			return syscall.EINTR
+		if errno := h.enter(ctx); errno != 0 {
+			return errno
 		}
 		defer h.turn.Give()
-		if h.ended != nil {
-			return errnoOf(h.ended)
-		}
 		return h.settled("fsync", h.stream.Flush(ctx))
 	})
 }
@@ -425,7 +426,7 @@ func (h *streamHandle) Release(context.Context) syscall.Errno {
 		return 0
 	}
 	h.tree.closing.Go(func() {
-		h.turn <- struct{}{}
+		_ = h.turn.Take(context.Background())
 		defer h.turn.Give()
 		ctx, cancel := h.tree.lifetime(context.Background())
 		defer cancel()

@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"context"
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
@@ -38,14 +39,11 @@ type tree struct {
 	// closing counts what goes on with nobody to wait for it: streams whose last
 	// descriptor is closed, and whose remains are still being judged, among it.
 	closing sync.WaitGroup
-	// ended is closed when all that may take long is to end, at the latest with the
-	// mount; nil in a tree that is not mounted.
-	ended chan struct{}
-	end   sync.Once
+	// life ends when all that may take long is to end, at the latest with the mount, and
+	// is what stop does.
+	life context.Context
+	stop context.CancelFunc
 }
-
-// stop has all that scans end soon. What has begun to be committed is committed.
-func (t *tree) stop() { t.end.Do(func() { close(t.ended) }) }
 
 // contentSeed makes the sums of generationOf; they mean nothing to another process.
 var contentSeed = maphash.MakeSeed()
