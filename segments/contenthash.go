@@ -44,7 +44,7 @@ func isCRCForm(hash [16]byte) bool {
 
 // IsWireHash reports whether a header holds a content hash in another form than that
 // of the runtime dialect.
-func IsWireHash(h Header) bool { return h.ContentHash != [16]byte{} && !isCRCForm(h.ContentHash) }
+func IsWireHash(h Header) bool { return h.Hashed() && !isCRCForm(h.ContentHash) }
 
 // HashVerdict is what a payload's check came to.
 type HashVerdict uint8
@@ -178,7 +178,7 @@ type contentHasher struct {
 // the verdict if there is nothing to compute.
 func hasherFor(h Header) (*contentHasher, HashVerdict) {
 	switch {
-	case h.ContentHash == [16]byte{}:
+	case !h.Hashed():
 		return nil, HashUnset
 	case isCRCForm(h.ContentHash):
 		crc := new(crcSum)

@@ -105,7 +105,7 @@ func (f *finder) find() (*State, error) {
 // isRuntime reports whether the manifest's hash says that it was written in the
 // runtime dialect.
 func (c *committed) isRuntime() bool {
-	return c.segment.ContentHash != [16]byte{} && isCRCForm(c.segment.ContentHash)
+	return c.segment.Hashed() && isCRCForm(c.segment.ContentHash)
 }
 
 // doubtful returns where the first segment behind the newest manifest stands that
@@ -113,7 +113,7 @@ func (c *committed) isRuntime() bool {
 // and what its length spans another writer's.
 func (f *finder) doubtful(p *passage) int64 {
 	for _, s := range p.segments.kept {
-		if s.ContentHash == [16]byte{} && s.Offset < p.end && (f.found == nil || s.Offset >= f.found.segment.End()) {
+		if !s.Hashed() && s.Offset < p.end && (f.found == nil || s.Offset >= f.found.segment.End()) {
 			return s.Offset
 		}
 	}

@@ -42,7 +42,7 @@ const (
 // what another writer would have left.
 func (f *finder) believe(candidate Segment, floor int64) (*committed, error) {
 	if candidate.End() > f.size || candidate.PayloadLength < believableManifest ||
-		candidate.PayloadLength > MaxPayload || candidate.ContentHash == [16]byte{} ||
+		candidate.PayloadLength > MaxPayload || !candidate.Hashed() ||
 		!f.afford(candidateCost+int64(candidate.PayloadLength)) {
 		return nil, nil
 	}
@@ -274,7 +274,7 @@ func (f *finder) headerOf(entry DirectoryEntry) (presence, error) {
 	// A manifest can be made up inside of a segment that it names with a length of its
 	// own choice; but not a hash of so many bytes.
 	header.Type, header.PayloadLength = entry.Type, entry.PayloadLength
-	if header.ID != entry.SegmentID || header.ContentHash == [16]byte{} || entry.end() > f.size || !f.afford(int64(entry.PayloadLength)) {
+	if header.ID != entry.SegmentID || !header.Hashed() || entry.end() > f.size || !f.afford(int64(entry.PayloadLength)) {
 		return headerWrong, nil
 	}
 	if verdict, err := VerifySegment(f.r, Segment{Header: header, Offset: entry.Offset}); verdict != HashMatch || err != nil {

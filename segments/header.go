@@ -93,6 +93,9 @@ func (h Header) Encode() [HeaderSize]byte {
 	return b
 }
 
+// Hashed reports whether the header has a content hash, of whatever form.
+func (h Header) Hashed() bool { return h.ContentHash != [16]byte{} }
+
 // BeginsSegment reports whether a file begins with the header of a segment.
 func BeginsSegment(r io.ReaderAt) bool {
 	var b [HeaderSize]byte

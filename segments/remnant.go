@@ -122,7 +122,7 @@ func remnantHeader(head []byte) (Header, RemnantKind, bool) {
 	// Whatever else is there, a writer fills these fields so.
 	plain := header.Flags == 0 && header.Compression == CompressionNone && header.ChecksumAlgorithm == ChecksumRuntime &&
 		header.Reserved16 == 0 && header.Reserved32 == 0 && header.UncompressedLength == 0 && header.AlignmentPad == 0
-	if err != nil || !plain || header.ContentHash == [16]byte{} || !isCRCForm(header.ContentHash) || header.PayloadLength > MaxPayload {
+	if err != nil || !plain || !header.Hashed() || !isCRCForm(header.ContentHash) || header.PayloadLength > MaxPayload {
 		return Header{}, RemnantBytes, false
 	}
 	return header, RemnantUnsaid, true
@@ -207,7 +207,7 @@ func (w *remnantWalk) begins(offset int64, head []byte) (bool, error) {
 	header, kind, ok := remnantHeader(head[:HeaderSize])
 	segment := Segment{Header: header, Offset: offset}
 	switch {
-	case !ok || header.ContentHash == [16]byte{}:
+	case !ok || !header.Hashed():
 		return false, nil
 	case segment.End() > w.size:
 		cut := Remnant{Segment: segment, Length: w.size - offset}

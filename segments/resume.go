@@ -45,7 +45,7 @@ func (f *finder) resumes(offset, limit int64) (bool, error) {
 		return false, nil
 	}
 	w := NewWalker(f.r, offset, limit)
-	if !w.Next() || w.Segment().Offset != offset || w.Segment().ContentHash == [16]byte{} {
+	if !w.Next() || w.Segment().Offset != offset || !w.Segment().Hashed() {
 		return false, w.Err()
 	}
 	first := w.Segment()

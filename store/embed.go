@@ -61,11 +61,11 @@ func (s embedder) embed(ctx context.Context, e *embedding) (uint32, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrInput, err)
 	}
-	memory := s.options.Memory.Charge()
-	if err := memory.Await(ctx, min(e.size, worthWriteback)+int64(len(e.more))); err != nil {
+	giveBack, err := s.options.Memory.Lend(ctx, min(e.size, worthWriteback)+int64(len(e.more)))
+	if err != nil {
 		return 0, err
 	}
-	defer memory.Free()
+	defer giveBack()
 	session, err := s.writer.begin(ctx)
 	if err != nil {
 		return 0, err

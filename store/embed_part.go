@@ -66,11 +66,11 @@ type EmbedOptions struct {
 // small hands a part on that is held in memory.
 func small(put func(embedder, context.Context, []byte) (uint32, error)) func(embedder, context.Context, io.ReaderAt, int64, EmbedOptions) (uint32, error) {
 	return func(s embedder, ctx context.Context, content io.ReaderAt, size int64, _ EmbedOptions) (uint32, error) {
-		memory := s.options.Memory.Charge()
-		if err := memory.Await(ctx, 2*size); err != nil { // it is taken apart, or copied
+		giveBack, err := s.options.Memory.Lend(ctx, 2*size) // it is taken apart, or copied
+		if err != nil {
 			return 0, err
 		}
-		defer memory.Free()
+		defer giveBack()
 		bytes := make([]byte, size)
 		if err := readFull(content, bytes, 0); err != nil {
 			return 0, err
@@ -255,11 +255,11 @@ func (s embedder) changeEBPF(ctx context.Context, change func(program *EBPFProgr
 		if program.BTF.Size() > segments.MaxEBPF {
 			return 0, fmt.Errorf("%w: BTF of %d bytes", ErrTooLarge, program.BTF.Size())
 		}
-		memory := s.options.Memory.Charge()
-		if err := memory.Await(ctx, program.BTF.Size()); err != nil {
+		giveBack, err := s.options.Memory.Lend(ctx, program.BTF.Size())
+		if err != nil {
 			return 0, err
 		}
-		defer memory.Free()
+		defer giveBack()
 		btf, err := viewContent(ctx, program.BTF)
 		if err != nil {
 			return 0, err

@@ -78,14 +78,7 @@ func (t *idTable) at(ctx context.Context, snapshot *Snapshot, use func(stored *i
 
 // use gives what is known, if it is still there. It ends with a Done.
 func (t *idTable) use() (*storedIDs, bool) {
-	if t.kept == nil {
-		return nil, false
-	}
-	known, there := t.kept.Use()
-	if !there {
-		return nil, false
-	}
-	return known.(*storedIDs), true
+	return memory.Used[*storedIDs](t.kept)
 }
 
 // atNewest is at for the newest of the snapshots that current gives: a compaction
@@ -173,8 +166,7 @@ func (t *idTable) keep(stored *storedIDs, charge *memory.Charge) *storedIDs {
 
 // forget ends the use of what is known, and lets it go.
 func (t *idTable) forget() {
-	t.kept.Drop()
-	t.kept.Done()
+	t.kept.Forget()
 	t.kept = nil
 }
 

@@ -66,11 +66,11 @@ func (s *Store) compress(ctx context.Context, e *embedding, limit int64) (*spool
 	if size <= 0 || size > limit {
 		return nil, nil
 	}
-	memory := s.options.Memory.Charge()
-	if err := memory.Await(ctx, packMemory); err != nil {
+	giveBack, err := s.options.Memory.Lend(ctx, packMemory)
+	if err != nil {
 		return nil, err
 	}
-	defer memory.Free()
+	defer giveBack()
 	packed, err := s.newSpool()
 	if err != nil {
 		return nil, err

@@ -326,16 +326,12 @@ func (t *metaTable) at(ctx context.Context, file volume.File, snapshot *Snapshot
 // use gives what is known if the directory goes on from there, and the bytes that are
 // charged for it. The caller holds mu, and is its user.
 func (t *metaTable) use(snapshot *Snapshot, named []segments.DirectoryEntry) (*metadata, int64) {
-	if t.kept == nil {
-		return nil, 0
-	}
-	known, there := t.kept.Use()
+	known, there := memory.Used[*metadata](t.kept)
 	if there && t.source == snapshot.source && len(named) >= len(t.named) && slices.Equal(named[:len(t.named)], t.named) {
-		known := known.(*metadata)
 		return known, known.bytes()
 	}
 	if there {
-		t.forget()
+		t.kept.Forget()
 	}
 	t.kept = nil
 	return nil, 0
@@ -345,8 +341,7 @@ func (t *metaTable) use(snapshot *Snapshot, named []segments.DirectoryEntry) (*m
 // anything.
 func (t *metaTable) forget() {
 	if t.kept != nil {
-		t.kept.Drop()
-		t.kept.Done()
+		t.kept.Forget()
 		t.kept = nil
 	}
 }

@@ -43,7 +43,7 @@ func (p tailPart) isHalf() bool {
 		front += segments.VecPrefixSize
 	}
 	return p.Kind == segments.RemnantCut && p.Type != segments.TypeManifest && p.Type != segments.TypeWitness &&
-		p.vectors.rows == 0 && p.Length > front && p.ContentHash != [16]byte{}
+		p.vectors.rows == 0 && p.Length > front && p.Hashed()
 }
 
 // parts visits all stretches in order.

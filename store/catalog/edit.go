@@ -172,7 +172,7 @@ func (c *Catalog) tryReread(ctx context.Context, f *Folder, name string, parent 
 	if !known || f == c.root && name == ControlFolder {
 		return nil, nil
 	}
-	key := lookKey{keyOf(&facts{info: scan.info}), name}
+	key := lookKey{scan.key(), name}
 	results, err := lookNow(ctx, &c.late, []lookKey{key}, c.patience, func() looker[nameFound] {
 		return &nameLooker{ctx: c.late.within(ctx), folder: f, name: name, former: scan.stores[name], folders: t.below(folder, name)}
 	})
@@ -217,12 +217,12 @@ func (c *Catalog) outdate(t *tree, full string) {
 	folder, name := split(full)
 	var parent fileKey
 	if scan, known := t.scans[folder]; known {
-		parent = keyOf(&facts{info: scan.info})
+		parent = scan.key()
 	}
 	moved := map[fileKey]bool{}
 	for path, scan := range t.scans {
 		if _, below := underneath(path, full, full); below {
-			moved[keyOf(&facts{info: scan.info})] = true
+			moved[scan.key()] = true
 		}
 	}
 	c.late.outdate(func(key lookKey) bool {

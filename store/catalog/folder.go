@@ -50,7 +50,7 @@ func (f *Folder) recognize(opened heldFolder) error {
 	if err != nil {
 		return err
 	}
-	found := fileKey{info.Device, info.Inode}
+	found := keyOfInfo(info)
 	f.catalog.mu.Lock()
 	defer f.catalog.mu.Unlock()
 	if f.identity == (fileKey{}) {
@@ -69,7 +69,7 @@ func (f *Folder) below(name string) *Folder {
 	c := f.catalog
 	var identity fileKey
 	if scan, known := c.tree.scans[join(f.place.path(), name)]; known {
-		identity = fileKey{scan.info.Device, scan.info.Inode}
+		identity = scan.key()
 	}
 	folder, known := f.folders[name]
 	if known && folder.identity == (fileKey{}) {

@@ -75,13 +75,8 @@ const (
 // use runs act with the table, which is empty if it was pushed out.
 func (n *neighborFiles) use(budget *memory.Budget, act func(*neighborTable)) {
 	n.mu.Lock()
-	var table *neighborTable
-	if n.kept != nil {
-		if value, there := n.kept.Use(); there {
-			table = value.(*neighborTable)
-		}
-	}
-	if table == nil {
+	table, there := memory.Used[*neighborTable](n.kept)
+	if !there {
 		table = &neighborTable{places: map[uint64]*list.Element{}}
 		charge := budget.Charge()
 		n.kept = memory.Keep(&charge, n, table, nil)

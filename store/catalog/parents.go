@@ -4,6 +4,7 @@ import (
 	"path"
 
 	"rvffs/lineage"
+	"rvffs/store/volume"
 	"rvffs/store/volume/directory"
 )
 
@@ -27,7 +28,9 @@ type parents struct {
 // fileKey tells a file apart from others whatever its name is.
 type fileKey struct{ device, inode uint64 }
 
-func keyOf(found *facts) fileKey { return fileKey{found.info.Device, found.info.Inode} }
+func keyOf(found *facts) fileKey { return keyOfInfo(found.info) }
+
+func keyOfInfo(info volume.FileInfo) fileKey { return fileKey{info.Device, info.Inode} }
 
 // facts are those of a store's file; nil when there is none of that name.
 func (t *tree) facts(file string) *facts {

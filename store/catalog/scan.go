@@ -44,7 +44,7 @@ const firstPatience = 10
 func (c *Catalog) scanFolder(ctx context.Context, from heldFolder, name string, former *folderScan) (*folderScan, error) {
 	key, within := lookKey{name: name}, firstPatience*c.patience
 	if former != nil {
-		key, within = lookKey{keyOf(&facts{info: former.info}), "."}, c.patience
+		key, within = lookKey{former.key(), "."}, c.patience
 	}
 	results, err := lookAll(ctx, &c.late, []lookKey{key}, within, func() looker[folderNames] {
 		return &nameReader{catalog: c, from: from, name: name, former: former}
@@ -67,6 +67,9 @@ func (c *Catalog) scanFolder(ctx context.Context, from heldFolder, name string, 
 	}
 	return c.fill(ctx, names, from, name, former)
 }
+
+// key tells the folder apart from others.
+func (s *folderScan) key() fileKey { return keyOfInfo(s.info) }
 
 // is says whether info is of the folder that was read, and as it was then.
 func (s *folderScan) is(info volume.FileInfo) bool {
@@ -148,7 +151,7 @@ func (r *nameReader) list(folder listing, names *folderNames) (err error) {
 
 // fill looks at those files of a folder that may be stores.
 func (c *Catalog) fill(ctx context.Context, names folderNames, from heldFolder, name string, former *folderScan) (*folderScan, error) {
-	scan, folder := names.scan, keyOf(&facts{info: names.scan.info})
+	scan, folder := names.scan, names.scan.key()
 	var known map[string]*facts
 	if former != nil {
 		known = former.stores

@@ -43,8 +43,8 @@ func (c *Cached[T]) Get(ctx context.Context, budget *Budget, compute func(contex
 		if err != nil {
 			return value, nil, err
 		}
-		if found, there := first.Use(); there {
-			return found.(T), first.Done, nil
+		if value, there := Used[T](first); there {
+			return value, first.Done, nil
 		}
 	}
 	return value, nil, fmt.Errorf("%w: what was made was pushed out at once", ErrNone)
@@ -56,10 +56,8 @@ func (c *Cached[T]) Peek() (value T, done func(), known bool) {
 	c.mu.Lock()
 	kept := c.kept
 	c.mu.Unlock()
-	if kept != nil {
-		if found, there := kept.Use(); there {
-			return found.(T), kept.Done, true
-		}
+	if value, known = Used[T](kept); known {
+		return value, kept.Done, true
 	}
 	return value, nil, false
 }

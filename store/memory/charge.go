@@ -22,6 +22,15 @@ func (c *Charge) of() *Budget {
 	return c.budget
 }
 
+// Lend charges bytes for a while, as Await does; giveBack ends that.
+func (b *Budget) Lend(ctx context.Context, bytes int64) (giveBack func(), err error) {
+	charge := b.Charge()
+	if err := charge.Await(ctx, bytes); err != nil {
+		return nil, err
+	}
+	return charge.Free, nil
+}
+
 // Held is how many bytes are charged.
 func (c *Charge) Held() int64 { return c.held }
 

@@ -30,6 +30,24 @@ func Keep[Owner any](c *Charge, owner *Owner, value any, drop func(any)) *Kept {
 	return k
 }
 
+// Used is Use for a value of this type. Nothing is there where k is nil.
+func Used[T any](k *Kept) (value T, there bool) {
+	if k == nil {
+		return value, false
+	}
+	found, there := k.Use()
+	if !there {
+		return value, false
+	}
+	return found.(T), true
+}
+
+// Forget ends one use, and drops the value.
+func (k *Kept) Forget() {
+	k.Drop()
+	k.Done()
+}
+
 // Use gives the value to one more user, who gives it back with Done; false if it was
 // dropped.
 func (k *Kept) Use() (value any, there bool) {

@@ -232,7 +232,7 @@ func (d *segmentsDecoder) manifest(p []byte) {
 
 // unvouched tells a vector segment without a hash. Its rows are passed over; it is
 // refused if it counts.
-func (d *segmentsDecoder) unvouched() bool { return d.segment.ContentHash == [16]byte{} }
+func (d *segmentsDecoder) unvouched() bool { return !d.segment.Hashed() }
 
 // manifestDeletedCount is where a manifest's payload counts its deleted ids.
 func (d *segmentsDecoder) manifestDeletedCount() uint64 {
@@ -345,7 +345,7 @@ func (d *segmentsDecoder) judge() error {
 		return nil
 	}
 	if segments.ContentHashOfCRC(d.crc) != d.segment.ContentHash {
-		if d.segment.ContentHash == [16]byte{} {
+		if !d.segment.Hashed() {
 			return d.fail("segment %d (%s) has no content hash, so that nothing vouches for it", id, kind)
 		}
 		return d.fail("segment %d (%s) is damaged: its content hash does not match", id, kind)
