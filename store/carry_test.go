@@ -440,17 +440,24 @@ func TestCarriedLoadsBesideGoroutines(t *testing.T) {
 	}
 }
 
-// TestImagesBegunBeforeOthersCommitAreKept: an image whose place in the file lies
-// before the last commit, and which is committed while a compaction runs, is in the
-// new file.
-func TestImagesBegunBeforeOthersCommitAreKept(t *testing.T) {
-	t.Parallel()
+// waitingStore is an empty store of two components among such files.
+func waitingStore(t *testing.T) (*waitingFiles, *Store) {
+	t.Helper()
 	files := &waitingFiles{FileSystem: volumes.New()}
 	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
 	if err != nil {
 		t.Fatal(err)
 	}
 	files.store = s
+	return files, s
+}
+
+// TestImagesBegunBeforeOthersCommitAreKept: an image whose place in the file lies
+// before the last commit, and which is committed while a compaction runs, is in the
+// new file.
+func TestImagesBegunBeforeOthersCommitAreKept(t *testing.T) {
+	t.Parallel()
+	files, s := waitingStore(t)
 	content := noise(3000)
 	session, err := s.writer.begin(context.Background())
 	if err != nil {
@@ -493,12 +500,7 @@ func TestImagesBegunBeforeOthersCommitAreKept(t *testing.T) {
 // then replaced, nothing is left in the new file that other programs would find.
 func TestImagesThatAreReplacedBesideACompactionAreDead(t *testing.T) {
 	t.Parallel()
-	files := &waitingFiles{FileSystem: volumes.New()}
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
-	if err != nil {
-		t.Fatal(err)
-	}
-	files.store = s
+	files, s := waitingStore(t)
 	embedKernel(t, s, noise(500), KernelConfig{})
 	files.sync = sync.OnceFunc(func() { embedKernel(t, s, noise(600), KernelConfig{}) })
 	if _, err := s.Compact(context.Background()); err != nil {

@@ -59,16 +59,9 @@ func TestDamageIsNotHidden(t *testing.T) {
 func TestDamagedHeadersHideNothing(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
-	if err != nil {
-		t.Fatal(err)
-	}
+	files, s := emptyStore(t)
 	ingest(t, s, []uint64{1, 2}, 1, 1, 2, 2)
-	image := noise(900)
-	if _, err := s.EmbedKernel(ctx, bytes.NewReader(image), int64(len(image)), KernelConfig{}); err != nil {
-		t.Fatal(err)
-	}
+	embedKernel(t, s, noise(900), KernelConfig{})
 	deleteIDs(t, s, 2)
 	ingest(t, s, []uint64{3, 4}, 3, 3, 4, 4)
 	whole, want, named := bytes.Clone(files.Content("a.rvf")), contentText(t, s), s.Current().named()

@@ -90,11 +90,7 @@ func TestWriterThatLostItsPlaceChangesNothing(t *testing.T) {
 func TestProgramWithoutTheLockBehindACompaction(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
-	if err != nil {
-		t.Fatal(err)
-	}
+	files, s := emptyStore(t)
 	for i := range uint64(50) {
 		ingest(t, s, []uint64{i % 2}, 1, 2)
 	}
@@ -118,11 +114,7 @@ func TestProgramWithoutTheLockBehindACompaction(t *testing.T) {
 // file, no longer than they were.
 func TestProgramThatWritesTheFileAnew(t *testing.T) {
 	t.Parallel()
-	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
-	if err != nil {
-		t.Fatal(err)
-	}
+	files, s := emptyStore(t)
 	ingest(t, s, []uint64{1}, 1, 2)
 	a := s.NewAppender()
 	if err := a.Append(context.Background(), []uint64{5}, make([]byte, 8)); err != nil {

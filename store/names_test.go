@@ -15,11 +15,7 @@ import (
 func TestFileOfManyNamesIsNotWritten(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
-	if err != nil {
-		t.Fatal(err)
-	}
+	files, s := emptyStore(t)
 	ingest(t, s, []uint64{1, 2}, 1, 2, 3, 4)
 	stream := s.NewAppender()
 	if err := stream.Append(ctx, []uint64{3}, make([]byte, 8)); err != nil {
@@ -105,11 +101,7 @@ func TestLeftTemporaryNameIsDropped(t *testing.T) {
 func TestTwoNamesInTurnShareALock(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
-	if err != nil {
-		t.Fatal(err)
-	}
+	files, s := emptyStore(t)
 	for _, compacts := range []bool{false, true} {
 		stream := s.NewAppender()
 		if err := stream.Append(ctx, []uint64{3}, make([]byte, 8)); err != nil {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	volumes "rvffs/store/volume/memory"
 )
 
 // contents collects the live vectors of a store.
@@ -171,4 +172,15 @@ func readView(t *testing.T, view View) []byte {
 		t.Fatal(err)
 	}
 	return content
+}
+
+// emptyStore is a store without vectors, of two components, among files in memory.
+func emptyStore(t testing.TB) (*volumes.Files, *Store) {
+	t.Helper()
+	files := volumes.New()
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files, s
 }

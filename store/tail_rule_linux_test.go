@@ -116,11 +116,7 @@ func TestOnlyTheStoresTailsCount(t *testing.T) {
 // TestStrangersKeepNoStore from being removed.
 func TestStrangersKeepNoStore(t *testing.T) {
 	t.Parallel()
-	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
-	if err != nil {
-		t.Fatal(err)
-	}
+	files, s := emptyStore(t)
 	putFile(t, files, "a.rvf.tail-0", []byte("mine"))
 	files.Names["a.rvf.tail-0"].Attributes.UID = stranger
 	if err := s.Remove(t.Context(), files); err != nil || files.Content("a.rvf.tail-0") == nil {

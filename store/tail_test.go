@@ -316,11 +316,7 @@ func TestHandedOutIDsAvoidWhatIsKept(t *testing.T) {
 // TestStoreWithATailIsNotRemoved, however empty it looks.
 func TestStoreWithATailIsNotRemoved(t *testing.T) {
 	t.Parallel()
-	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
-	if err != nil {
-		t.Fatal(err)
-	}
+	files, s := emptyStore(t)
 	behind(t, files, vecSegment(50, 5, 70))
 	before := bytes.Clone(files.Content("a.rvf"))
 	if err := s.Remove(t.Context(), files); !errors.Is(err, ErrNotEmpty) || !bytes.Equal(before, files.Content("a.rvf")) || len(files.Names) != 1 {
@@ -344,11 +340,7 @@ func TestStoreWithATailIsNotRemoved(t *testing.T) {
 // stands behind the manifest.
 func TestRemovalEndsWithItsCaller(t *testing.T) {
 	t.Parallel()
-	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
-	if err != nil {
-		t.Fatal(err)
-	}
+	files, s := emptyStore(t)
 	behind(t, files, vecSegment(50, 5, 70))
 	gone, leave := context.WithCancel(t.Context())
 	leave()

@@ -46,11 +46,7 @@ func (s *tornStore) add(kind segments.Type, named bool, payload []byte) {
 
 func newTornStore(t *testing.T) *tornStore {
 	t.Helper()
-	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
-	if err != nil {
-		t.Fatal(err)
-	}
+	files, s := emptyStore(t)
 	defer s.Close()
 	ingest(t, s, []uint64{1, 2}, 1, 1, 2, 2)
 	built := &tornStore{vectors: map[uint64][]float32{1: {1, 1}, 2: {2, 2}, 3: {3, 3}, 4: {4, 4}}, kernel: noise(700), program: noise(300)}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"rvffs/store"
 	"strings"
 	"sync"
 	"syscall"
@@ -63,6 +64,19 @@ func build(program string, race bool) error {
 	build := exec.Command("go", "build", "-buildvcs=false", fmt.Sprintf("-race=%t", race), "-o", program, "rvffs/cmd/rvffs")
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	return build.Run()
+}
+
+// makeStore makes a store with vectors whose ids are 0 and upward, by the engine alone.
+func makeStore(t testing.TB, name string, dimension int, vectors []float32) {
+	t.Helper()
+	s, err := store.Create(name, store.CreateOptions{Dimension: dimension}, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Ingest(t.Context(), nil, vectors)
+	if err = errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // demand skips the test when something that it needs is missing, and fails it

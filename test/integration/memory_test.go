@@ -16,8 +16,6 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-
-	"rvffs/store"
 )
 
 // burden makes a daemon hold as much as it will for one descriptor.
@@ -47,16 +45,7 @@ func TestHostileDescriptors(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	s, err := store.Create(filepath.Join(dir, "many.rvf"), store.CreateOptions{Dimension: 2}, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Ingest(t.Context(), nil, make([]float32, 2*70_000)); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	makeStore(t, filepath.Join(dir, "many.rvf"), 2, make([]float32, 2*70_000))
 	m := serveBy(t, plain, dir, t.TempDir(), "--memory", strconv.FormatInt(budget, 10))
 	// No vector has fixed the dimension of these.
 	for _, name := range []string{"json.rvf", "csv.rvf", "image.rvf"} {

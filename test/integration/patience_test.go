@@ -15,8 +15,6 @@ import (
 
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
-
-	"rvffs/store"
 )
 
 // gate is where requests to a slow disk wait while it is closed.
@@ -146,16 +144,7 @@ func TestKilledProgramsDieOnASlowDisk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for _, name := range []string{"a.rvf", "b.rvf", "c.rvf"} {
-		s, err := store.Create(filepath.Join(dir, name), store.CreateOptions{Dimension: 2}, store.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := s.Ingest(t.Context(), nil, []float32{1, 2, 3, 4}); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
+		makeStore(t, filepath.Join(dir, name), 2, []float32{1, 2, 3, 4})
 	}
 	slow, g := mountSlowly(t, dir, "")
 	m := serve(t, slow)
@@ -213,16 +202,7 @@ func TestKilledProgramsDieOnASlowDisk(t *testing.T) {
 func TestKilledQuestionerDies(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s, err := store.Create(filepath.Join(dir, "a.rvf"), store.CreateOptions{Dimension: 2}, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Ingest(t.Context(), nil, []float32{1, 2, 3, 4}); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	makeStore(t, filepath.Join(dir, "a.rvf"), 2, []float32{1, 2, 3, 4})
 	slow, g := mountSlowly(t, dir, "")
 	m := serve(t, slow)
 	t.Cleanup(func() { m.stop() })

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"rvffs/store"
 )
 
 // TestManyWaitForOneSlowDisk has many programs read a store whose disk does not
@@ -18,16 +16,7 @@ func TestManyWaitForOneSlowDisk(t *testing.T) {
 	const dimension, rows, readers = 256, 60_000, 40
 	dir := t.TempDir()
 	for _, name := range []string{"slow.rvf", "a.rvf", "b.rvf"} {
-		s, err := store.Create(filepath.Join(dir, name), store.CreateOptions{Dimension: dimension}, store.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := s.Ingest(t.Context(), nil, make([]float32, dimension*rows)); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
+		makeStore(t, filepath.Join(dir, name), dimension, make([]float32, dimension*rows))
 	}
 	slow, g := mountSlowly(t, dir, "slow")
 	m := serve(t, slow, "--verify=never")
