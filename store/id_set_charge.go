@@ -1,9 +1,8 @@
 package store
 
 import (
-	"rvffs/store/memory"
-
 	"rvffs/store/idset"
+	"rvffs/store/memory"
 )
 
 // growingSets charges for sets of ids that grow: whenever they hold a sixteenth more

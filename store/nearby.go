@@ -2,7 +2,6 @@ package store
 
 import (
 	"rvffs/segments"
-
 	"rvffs/store/volume"
 )
 

@@ -131,7 +131,6 @@ func dress(files volume.FileSystem, name string, attributes volume.FileAttribute
 // empty where what is left of a manifest does not tell it.
 func describeWhole(ctx context.Context, name string, file volume.File, size int64) (tailInfo, error) {
 	info := describeTail(name, Tail{NoManifest: true})
-	info.Metric = ""
 	walk := tailWalk{file: watch(ctx, file), size: size}
 	err := walk.parts(func(p tailPart) error {
 		switch {
