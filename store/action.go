@@ -78,7 +78,7 @@ func (s *Snapshot) lastWitness(file volume.File) (lineage.Hash, error) {
 		switch {
 		case err == nil:
 			hash = lineage.WitnessHash(payload)
-		case !errors.Is(err, ErrCorrupt): // nothing can be joined to what is no entry: a new chain begins
+		case !errors.Is(err, volume.ErrCorrupt): // nothing can be joined to what is no entry: a new chain begins
 			return lineage.Hash{}, fmt.Errorf("read the newest witness entry: %w", err)
 		}
 	}
@@ -98,10 +98,10 @@ func readSegment(file volume.File, s *Snapshot, entry segments.DirectoryEntry, l
 		return nil, err
 	}
 	if segment.End() > s.Size() || segment.PayloadLength > limit {
-		return nil, fmt.Errorf("%w: %s of %d bytes at offset %d", ErrCorrupt, entry.Type, entry.PayloadLength, entry.Offset)
+		return nil, fmt.Errorf("%w: %s of %d bytes at offset %d", volume.ErrCorrupt, entry.Type, entry.PayloadLength, entry.Offset)
 	}
 	payload := make([]byte, segment.PayloadLength)
-	return payload, readFull(file, payload, segment.PayloadOffset())
+	return payload, volume.ReadFull(file, payload, segment.PayloadOffset())
 }
 
 // maxSmallPayload bounds, in bytes, what is read at once of segments that are

@@ -11,6 +11,7 @@ import (
 	"rvffs/store/idset"
 	"rvffs/store/memory"
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
 )
 
 const (
@@ -127,7 +128,7 @@ func (a *Appender) Join(ctx context.Context) error {
 // SetDimension fixes the dimension of a store that has none yet.
 func (a *Appender) SetDimension(ctx context.Context, dimension int) error {
 	if dimension < 1 || dimension > 65535 {
-		return fmt.Errorf("%w: dimension %d is not within 1 to 65535", ErrInput, dimension)
+		return fmt.Errorf("%w: dimension %d is not within 1 to 65535", volume.ErrInput, dimension)
 	}
 	if err := a.Join(ctx); err != nil {
 		return err
@@ -143,7 +144,7 @@ func (a *Appender) Append(ctx context.Context, ids []uint64, rows []byte) error 
 	}
 	width := 4 * a.Dimension()
 	if width == 0 || len(rows)%width != 0 || ids != nil && len(ids) != len(rows)/width {
-		return fmt.Errorf("%w: %d bytes and %d ids are no rows of %d components", ErrInput, len(rows), len(ids), width/4)
+		return fmt.Errorf("%w: %d bytes and %d ids are no rows of %d components", volume.ErrInput, len(rows), len(ids), width/4)
 	}
 	w := &a.store.writer
 	if err := w.knowIDs(ctx, a.session); err != nil {

@@ -9,11 +9,12 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
 )
 
 // errLateRows means that a store was committed in its midst, and that what did not
 // count then does now.
-var errLateRows = fmt.Errorf("%w: the stream is a store, of which a part was committed before its end; write it again, to the end", ErrInput)
+var errLateRows = fmt.Errorf("%w: the stream is a store, of which a part was committed before its end; write it again, to the end", volume.ErrInput)
 
 // passOver notes which of the rows since the last commit do not count. They are given
 // up, so that they must not count later.
@@ -108,7 +109,7 @@ func (w *writer) readBack(s *session, e *extent, p []byte, at int64) error {
 	w.lead.Lock() // no compaction moves it meanwhile
 	defer w.lead.Unlock()
 	position := e.payloadOffset() + at
-	if err := readFull(s.file, p, position); err != nil {
+	if err := volume.ReadFull(s.file, p, position); err != nil {
 		return err
 	}
 	for _, place := range e.masked {

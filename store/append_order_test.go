@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -210,7 +211,7 @@ func TestStoresCommittedInTheirMidst(t *testing.T) {
 				}
 			}
 		}
-		if err := stream.Close(ctx); (err != nil) != test.refused || test.refused && !errors.Is(err, ErrInput) {
+		if err := stream.Close(ctx); (err != nil) != test.refused || test.refused && !errors.Is(err, volume.ErrInput) {
 			t.Errorf("committed at %d of %d: %v", test.flushes, len(raw), err)
 		}
 		sameContents(t, contents(t, other), test.want)

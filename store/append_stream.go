@@ -8,6 +8,7 @@ import (
 
 	"rvffs/store/memory"
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
 )
 
 // StreamOptions says how a stream of bytes becomes vectors.
@@ -251,7 +252,7 @@ func (a *AppendStream) settle(ctx context.Context, settle func() error) error {
 		return a.refuse(err)
 	}
 	if unfinished := a.decoder.Unfinished(); unfinished > 0 {
-		return a.describe(fmt.Errorf("%w: the stream stops inside a record, %d bytes from its start", ErrInput, unfinished))
+		return a.describe(fmt.Errorf("%w: the stream stops inside a record, %d bytes from its start", volume.ErrInput, unfinished))
 	}
 	return nil
 }
@@ -328,7 +329,7 @@ func (a *AppendStream) Interrupt(ctx context.Context) error {
 }
 
 // errInterrupted ends a bulk load whose store is closed.
-var errInterrupted = fmt.Errorf("%w before the load was; what came since its last commit is dropped", ErrClosed)
+var errInterrupted = fmt.Errorf("%w before the load was; what came since its last commit is dropped", volume.ErrClosed)
 
 // Close ends the stream. What is complete is committed; when the last record is
 // not, everything since the last commit is dropped, and the error says so.
@@ -412,7 +413,7 @@ func (a *AppendStream) refuse(cause error) error {
 	a.reportSettled()
 	waiting := a.appender.rows
 	if record := (*vecio.RecordError)(nil); errors.As(cause, &record) {
-		cause = fmt.Errorf("%w: %w", ErrInput, cause)
+		cause = fmt.Errorf("%w: %w", volume.ErrInput, cause)
 		// The rows before it that its decoder has not handed on are dropped as well.
 		waiting = max(waiting, uint64(max(0, record.Row-int64(a.accepted)))) + 1
 	}

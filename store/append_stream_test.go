@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
 )
 
 // TestStreamCommitsOnItsWay writes a stream of many times the flush policy's
@@ -54,7 +55,7 @@ func TestStreamCommitsOnItsWay(t *testing.T) {
 			if err == nil {
 				err = stream.Flush(ctx)
 			}
-			if c.good != (err == nil) || !c.good && !errors.Is(err, ErrInput) {
+			if c.good != (err == nil) || !c.good && !errors.Is(err, volume.ErrInput) {
 				t.Errorf("the stream ended with %v", err)
 			}
 			if err := stream.Close(ctx); err != nil {
@@ -126,7 +127,7 @@ func TestRejectedCountsAllDroppedVectors(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if _, err := stream.Write(ctx, []byte(c.bad)); !errors.Is(err, ErrInput) {
+				if _, err := stream.Write(ctx, []byte(c.bad)); !errors.Is(err, volume.ErrInput) {
 					t.Errorf("%v", err)
 				}
 				if err := stream.Close(ctx); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"sync"
 	"sync/atomic"
@@ -56,7 +55,7 @@ func openSame(at location, info volume.FileInfo) (volume.File, error) {
 	}
 	found, err := file.Stat()
 	if err == nil && !volume.SameFile(found, info) {
-		err = fmt.Errorf("%w: the store file was replaced", ErrStale)
+		err = fmt.Errorf("%w: the store file was replaced", volume.ErrStale)
 	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
@@ -82,11 +81,11 @@ func (b *backing) open() (volume.File, error) {
 	at, gone := b.at, b.gone
 	b.mu.Unlock()
 	if gone {
-		return nil, fmt.Errorf("%w: the store file was replaced", ErrStale)
+		return nil, fmt.Errorf("%w: the store file was replaced", volume.ErrStale)
 	}
 	file, err := openSame(at, b.info)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%w: the store file was removed", ErrStale)
+		err = fmt.Errorf("%w: the store file was removed", volume.ErrStale)
 	}
 	return file, err
 }
@@ -141,18 +140,5 @@ func (b *backing) with(ctx context.Context, use func(volume.File) error) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(use(watch(ctx, file)), b.release())
-}
-
-// readFull reads exactly len(p) bytes; a file that ends before is corrupt, for
-// its manifest promised them.
-func readFull(file io.ReaderAt, p []byte, offset int64) error {
-	n, err := file.ReadAt(p, offset)
-	if n == len(p) {
-		return nil
-	}
-	if err == nil || errors.Is(err, io.EOF) {
-		return fmt.Errorf("%w: %d of %d bytes at offset %d: the file is shorter than its manifest says", ErrCorrupt, n, len(p), offset)
-	}
-	return fmt.Errorf("read %d bytes at offset %d: %w", len(p), offset, err)
+	return errors.Join(use(volume.Watch(ctx, file)), b.release())
 }

@@ -40,7 +40,7 @@ func (w *blockWriter) run() {
 		if w.failure() == nil {
 			if _, err := w.file.WriteAt(b.bytes, b.offset); err != nil {
 				w.mu.Lock()
-				w.err = writeError(err, len(b.bytes), b.offset)
+				w.err = volume.WriteError(err, len(b.bytes), b.offset)
 				w.mu.Unlock()
 			}
 			w.file.StartWriteback(b.offset, int64(len(b.bytes)))

@@ -33,7 +33,7 @@ func (s *Snapshot) prefixOf(ctx context.Context, entry segments.DirectoryEntry, 
 		if _, err := s.readHeader(file, entry); err != nil {
 			return err
 		}
-		return readFull(file, prefix, entry.Offset+segments.HeaderSize)
+		return volume.ReadFull(file, prefix, entry.Offset+segments.HeaderSize)
 	})
 	return prefix, err
 }
@@ -51,7 +51,7 @@ func (s *Snapshot) highestInherited(ctx context.Context) (uint64, bool, error) {
 	}
 	header, err := segments.ParseMembershipHeader(prefix)
 	if err != nil {
-		return 0, false, fmt.Errorf("%w: membership at offset %d: %w", ErrCorrupt, entry.Offset, err)
+		return 0, false, fmt.Errorf("%w: membership at offset %d: %w", volume.ErrCorrupt, entry.Offset, err)
 	}
 	return header.VectorCount - min(header.VectorCount, 1), header.VectorCount > 0, nil
 }
@@ -91,7 +91,7 @@ func (s *Snapshot) withoutInherited(file volume.File, gone *idset.Set) (*newSegm
 	if err == nil {
 		members, err = segments.ParseMembership(payload)
 	}
-	if err = asCorrupt(err); errors.Is(err, ErrCorrupt) {
+	if err = volume.AsCorrupt(err); errors.Is(err, volume.ErrCorrupt) {
 		return nil, nil
 	}
 	if err != nil {

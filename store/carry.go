@@ -171,7 +171,7 @@ func (r *rewrite) carry(old volume.File, open []openExtent) error {
 		}
 		r.store.progress.total.Add(length)
 		from := segments.HeaderSize + item.done
-		if err := copyRange(&offsetWriter{r.out, item.offset + from}, old, e.offset+from, length); err != nil {
+		if err := volume.CopyRange(volume.NewOffsetWriter(r.out, item.offset+from), old, e.offset+from, length); err != nil {
 			return err
 		}
 		r.store.progress.done.Add(length)
@@ -276,7 +276,7 @@ func (r *rewrite) bury(offset int64) (fillers []*extent, err error) {
 			length = min(most, length-smallestFiller)
 		}
 		if _, err := r.target.WriteAt(make([]byte, segments.HeaderSize), r.tail); err != nil {
-			return nil, writeError(err, segments.HeaderSize, r.tail)
+			return nil, volume.WriteError(err, segments.HeaderSize, r.tail)
 		}
 		filler := &extent{kind: segments.TypeVec, offset: r.tail, front: segments.VecPrefixSize, length: length - segments.HeaderSize, sealed: true}
 		filler.dropped.Store(true)

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"rvffs/segments"
+	"rvffs/store/throttle"
 	"rvffs/store/volume"
 )
 
@@ -83,7 +84,7 @@ func (s *Snapshot) refuseIn(touched checkIndex) error {
 // damageOf is the error that a damaged segment is.
 func (s *Snapshot) damageOf(entry segments.DirectoryEntry) error {
 	return fmt.Errorf("%w: store %q: the %s segment %d at offset %d is damaged: %s",
-		ErrCorrupt, s.source.location().name, entry.Type, entry.SegmentID, entry.Offset, s.checks().table.reason(entry))
+		volume.ErrCorrupt, s.source.location().name, entry.Type, entry.SegmentID, entry.Offset, s.checks().table.reason(entry))
 }
 
 // demand checks one segment now, if that was not done yet and the mode is not
@@ -133,25 +134,25 @@ func (s *Snapshot) compare(ctx context.Context, segment *checkedSegment, pace ch
 	if segment.load().settled() {
 		return nil
 	}
-	lane, err := pace.lanes.enter(ctx)
+	lane, err := pace.lanes.Enter(ctx)
 	if err != nil {
 		return err
 	}
-	defer lane.leave()
+	defer lane.Leave()
 	step := func() {
-		lane.getOn()
+		lane.GetOn()
 		pace.step()
 	}
 	return s.source.with(ctx, func(file volume.File) error {
 		info, err := file.Stat()
 		if err == nil && info.Size < segment.end() {
-			err = fmt.Errorf("%w: the file ends at %d", ErrCorrupt, info.Size)
+			err = fmt.Errorf("%w: the file ends at %d", volume.ErrCorrupt, info.Size)
 		}
 		if err != nil {
 			return err // no verdict on bytes that are not there
 		}
 		header, err := s.readHeader(file, segment.DirectoryEntry)
-		if errors.Is(err, ErrCorrupt) {
+		if errors.Is(err, volume.ErrCorrupt) {
 			s.accuse(segment, err.Error())
 			return nil
 		}
@@ -189,19 +190,19 @@ var checkBuffers = sync.Pool{New: func() any { return new([checkPiece]byte) }}
 
 // compareHash reads a segment and compares it with its content hash. It works and
 // pauses by turns, as the share asks, and calls step each time that it got on.
-func compareHash(ctx context.Context, file volume.File, segment segments.Segment, share ioShare, step func()) (segments.HashVerdict, error) {
+func compareHash(ctx context.Context, file volume.File, segment segments.Segment, share throttle.Share, step func()) (segments.HashVerdict, error) {
 	check := segments.NewPayloadCheck(segment.Header)
 	if !check.Reads() {
 		return check.Verdict(), nil
 	}
-	pacer := newPacer(ctx, share)
+	pacer := throttle.NewPacer(ctx, share)
 	buffer := checkBuffers.Get().(*[checkPiece]byte)
 	defer checkBuffers.Put(buffer)
 	for offset, end := segment.PayloadOffset(), segment.End(); offset < end; {
 		part := buffer[:min(checkPiece, end-offset)]
 		var failed error
-		ended := pacer.pace(func() {
-			if failed = readFull(file, part, offset); failed == nil {
+		ended := pacer.Pace(func() {
+			if failed = volume.ReadFull(file, part, offset); failed == nil {
 				_, _ = check.Write(part)
 			}
 		})

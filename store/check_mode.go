@@ -1,6 +1,10 @@
 package store
 
-import "fmt"
+import (
+	"fmt"
+
+	"rvffs/store/volume"
+)
 
 // VerifyMode says when the segments that are read are compared with their content
 // hashes. Each is, at most, once for each file.
@@ -29,5 +33,5 @@ func ParseVerifyMode(name string) (VerifyMode, error) {
 			return mode, nil
 		}
 	}
-	return VerifyNever, fmt.Errorf("%w: verify %q is none of background, first and never", ErrInput, name)
+	return VerifyNever, fmt.Errorf("%w: verify %q is none of background, first and never", volume.ErrInput, name)
 }

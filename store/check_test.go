@@ -6,13 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/throttle"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
@@ -103,12 +104,27 @@ func openChecked(t *testing.T, files volume.FileSystem, mode VerifyMode) (*Store
 // holdChecks keeps checks behind the reads from beginning until what it returns is
 // called.
 func holdChecks() (release func()) {
-	lane, err := backgroundChecks.enter(context.Background())
+	lane, err := backgroundChecks.Enter(context.Background())
 	if err != nil {
 		panic(err)
 	}
-	lane.moved.Store(math.MaxInt64)
-	return lane.leave
+	done, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		for tick := time.NewTicker(throttle.StuckAfter / 10); ; lane.GetOn() {
+			select {
+			case <-tick.C:
+			case <-done:
+				tick.Stop()
+				return
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-over
+		lane.Leave()
+	}
 }
 
 // idle waits until the checker has nothing to do. Nobody must read meanwhile.
@@ -179,11 +195,11 @@ func nothingWrong(t *testing.T, what string, got, want map[string]shownBytes) (f
 		switch {
 		case !there: // an image that cannot be read: error.txt says so
 			failed = append(failed, name)
-		case errors.Is(shown.err, ErrCorrupt):
+		case errors.Is(shown.err, volume.ErrCorrupt):
 			failed = append(failed, name)
 		case name == "witness" && bytes.Contains(shown.content, []byte(`"damaged"`)):
 			failed = append(failed, name)
-		case errors.Is(shown.err, ErrNotFound) && errors.Is(right.err, ErrNotFound):
+		case errors.Is(shown.err, volume.ErrNotFound) && errors.Is(right.err, volume.ErrNotFound):
 		case shown.err != nil:
 			t.Errorf("%s: %s: %v", what, name, shown.err)
 		case !bytes.Equal(shown.content, right.content):
@@ -223,7 +239,7 @@ func TestDamageIsNeverShownAsRight(t *testing.T) {
 		s, checker := openChecked(t, copied(t, files, -1), VerifyFirst)
 		want := everything(t, s.Current())
 		for name, shown := range want {
-			if shown.err != nil && !errors.Is(shown.err, ErrNotFound) {
+			if shown.err != nil && !errors.Is(shown.err, volume.ErrNotFound) {
 				t.Errorf("a sound store: %s: %v", name, shown.err)
 			}
 		}
@@ -363,7 +379,7 @@ func holdOpen(t *testing.T, s *Snapshot) func(*testing.T, segments.DirectoryEntr
 			for at := int64(0); at < held.view.Size(); at += 8 {
 				got := make([]byte, min(8, held.view.Size()-at))
 				_, err := held.reader.ReadAt(got, at)
-				if !errors.Is(err, ErrCorrupt) && (at+int64(len(got)) > int64(len(right)) || !bytes.Equal(got, right[at:at+int64(len(got))])) {
+				if !errors.Is(err, volume.ErrCorrupt) && (at+int64(len(got)) > int64(len(right)) || !bytes.Equal(got, right[at:at+int64(len(got))])) {
 					t.Errorf("%s, held open: %x at %d, %v", held.name, got, at, err)
 				}
 				if err == nil && entry.Type == segments.TypeKernel && strings.HasPrefix(held.name, "kernel/") {

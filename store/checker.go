@@ -6,13 +6,15 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"rvffs/store/throttle"
 )
 
 // Checker compares the segments of stores with their content hashes when they are
 // first read. One checker serves any number of stores; Close ends its work.
 type Checker struct {
 	mode   VerifyMode
-	slots  *lanes // of checks that somebody waits for
+	slots  *throttle.Lanes // of checks that somebody waits for
 	ctx    context.Context
 	cancel context.CancelFunc
 	worker sync.WaitGroup
@@ -32,13 +34,13 @@ type Checker struct {
 
 // checkPace is how a check goes on.
 type checkPace struct {
-	share ioShare
-	lanes *lanes // of which it takes one
-	step  func() // called when it got on
+	share throttle.Share
+	lanes *throttle.Lanes // of which it takes one
+	step  func()          // called when it got on
 }
 
 // urgent is the pace of a check that somebody waits for.
-func (c *Checker) urgent() checkPace { return checkPace{fullSpeed, c.slots, func() {}} }
+func (c *Checker) urgent() checkPace { return checkPace{throttle.FullSpeed, c.slots, func() {}} }
 
 // behind is the pace of checks behind the reads.
 func (c *Checker) behind() checkPace { return checkPace{checkShare, backgroundChecks, c.getOn} }
@@ -46,7 +48,9 @@ func (c *Checker) behind() checkPace { return checkPace{checkShare, backgroundCh
 func (c *Checker) getOn() { c.moved.Store(time.Now().UnixNano()) }
 
 // stuck says whether no worker has got on lately: all of them hang at disks.
-func (c *Checker) stuck() bool { return time.Since(time.Unix(0, c.moved.Load())) >= stuckAfter }
+func (c *Checker) stuck() bool {
+	return time.Since(time.Unix(0, c.moved.Load())) >= throttle.StuckAfter
+}
 
 // maxWorkers is how many may hang before nothing is checked behind the reads any
 // more.
@@ -66,7 +70,7 @@ type checkJob struct {
 
 // checkShare is the part of the time, in per cent, that checks behind the reads may
 // take.
-const checkShare ioShare = 30
+const checkShare throttle.Share = 30
 
 // jobsPerTurn is how many segments of one file are looked at before it is another
 // file's turn.
@@ -76,14 +80,14 @@ const jobsPerTurn = 64
 const maxQueued = 1 << 18
 
 // backgroundChecks bounds the checks behind the reads in this process.
-var backgroundChecks = newLanes(1)
+var backgroundChecks = throttle.NewLanes(1)
 
 // NewChecker makes a checker of a mode. VerifyNever needs none: then it is nil.
 func NewChecker(mode VerifyMode) *Checker {
 	if mode == VerifyNever {
 		return nil
 	}
-	c := &Checker{mode: mode, slots: newLanes(runtime.GOMAXPROCS(0)), of: map[*backing]*checkQueue{}, room: maxQueued}
+	c := &Checker{mode: mode, slots: throttle.NewLanes(runtime.GOMAXPROCS(0)), of: map[*backing]*checkQueue{}, room: maxQueued}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
@@ -109,7 +113,7 @@ func (c *Checker) Close() {
 		select {
 		case <-ended:
 			return
-		case <-time.After(stuckAfter / 4):
+		case <-time.After(throttle.StuckAfter / 4):
 			if c.stuck() {
 				return // they end when their disks answer
 			}
@@ -156,7 +160,7 @@ func (c *Checker) wake() {
 		c.worker.Go(c.work)
 	}
 	if c.watch == nil {
-		c.watch = time.AfterFunc(stuckAfter, c.lookAfter)
+		c.watch = time.AfterFunc(throttle.StuckAfter, c.lookAfter)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"rvffs/segments"
+	"rvffs/store/throttle"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
@@ -283,7 +284,7 @@ func TestClosingEndsTheCheck(t *testing.T) {
 // time; one that somebody waits for does not.
 func TestChecksRest(t *testing.T) {
 	t.Parallel()
-	for share, want := range map[ioShare]float64{checkShare: 0.3, fullSpeed: 1} {
+	for share, want := range map[throttle.Share]float64{checkShare: 0.3, throttle.FullSpeed: 1} {
 		synctest.Test(t, func(t *testing.T) {
 			memory, entries := largeFiles(t, 3000)
 			file, err := slowFiles{memory}.Open("a", false)
@@ -300,7 +301,7 @@ func TestChecksRest(t *testing.T) {
 			}
 			worked := time.Duration(reads) * time.Millisecond
 			// A last pause may be owed.
-			if took := time.Since(began); float64(took) < float64(worked)/want-float64(worthPause) || float64(took) > float64(worked)/want+1e6 {
+			if took := time.Since(began); float64(took) < float64(worked)/want-float64(throttle.WorthPause) || float64(took) > float64(worked)/want+1e6 {
 				t.Errorf("at %d %%: %d reads of a millisecond take %v", share, reads, took)
 			}
 		})
@@ -375,7 +376,7 @@ func TestUnreadableIsNotDamaged(t *testing.T) {
 		})
 		for range 2 {
 			err := readPart(t.Context(), s.Current(), entries[0].Offset, 10)
-			if errors.Is(err, broken) != (mode == VerifyFirst) || errors.Is(err, ErrCorrupt) {
+			if errors.Is(err, broken) != (mode == VerifyFirst) || errors.Is(err, volume.ErrCorrupt) {
 				t.Errorf("%s: %v", mode, err)
 			}
 			checker.idle()
@@ -414,7 +415,7 @@ func TestMendedInPlace(t *testing.T) {
 		}
 	}
 	for range 2 {
-		if err := readPart(t.Context(), s.Current(), place, 1); !errors.Is(err, ErrCorrupt) {
+		if err := readPart(t.Context(), s.Current(), place, 1); !errors.Is(err, volume.ErrCorrupt) {
 			t.Errorf("damaged: %v", err)
 		}
 	}
@@ -519,7 +520,7 @@ func TestWireHashesAreChecked(t *testing.T) {
 				checker.idle()
 				err = look()
 			}
-			if errors.Is(err, ErrCorrupt) != test.damaged || !test.damaged && err != nil {
+			if errors.Is(err, volume.ErrCorrupt) != test.damaged || !test.damaged && err != nil {
 				t.Errorf("%s, %s: %v", name, mode, err)
 			}
 			status, err := s.Status(t.Context())
@@ -568,13 +569,13 @@ func TestOldAuditEntriesAreChecked(t *testing.T) {
 		_ = raw() // what is not checked yet may still be given out
 		checker.idle()
 		for range 2 {
-			if err := raw(); !errors.Is(err, ErrCorrupt) {
+			if err := raw(); !errors.Is(err, volume.ErrCorrupt) {
 				t.Errorf("%s: raw: %v", mode, err)
 			}
 			checker.idle()
 		}
 		ingest(t, s, []uint64{50}, 1, 1) // the audit chain grows
-		if err := raw(); !errors.Is(err, ErrCorrupt) {
+		if err := raw(); !errors.Is(err, volume.ErrCorrupt) {
 			t.Errorf("%s: raw after a commit: %v", mode, err)
 		}
 		checker.idle()
@@ -618,11 +619,11 @@ func TestWriterOfADamagedStoreGoesOn(t *testing.T) {
 		if _, err := s.Delete(t.Context(), []uint64{5}); err != nil {
 			t.Errorf("%s: delete: %v", mode, err)
 		}
-		if _, err := s.Compact(t.Context()); !errors.Is(err, ErrCorrupt) {
+		if _, err := s.Compact(t.Context()); !errors.Is(err, volume.ErrCorrupt) {
 			t.Errorf("%s: compaction: %v", mode, err)
 		}
 		header := []byte(fmt.Sprintf(`{"segment_id": %d, "vcpu_count": 4}`, entry.SegmentID))
-		if err := write(t, s, PartKernelHeader, header); !errors.Is(err, ErrCorrupt) {
+		if err := write(t, s, PartKernelHeader, header); !errors.Is(err, volume.ErrCorrupt) {
 			t.Errorf("%s: a damaged kernel gets a new header: %v", mode, err)
 		}
 		if err := write(t, s, PartKernelImage, noise(700)); err != nil {
@@ -654,7 +655,7 @@ func TestIDsThatDecideAreChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer reader.Close()
-	if _, err := reader.ReadAt(make([]byte, 4), 0); err != nil && !errors.Is(err, ErrCorrupt) {
+	if _, err := reader.ReadAt(make([]byte, 4), 0); err != nil && !errors.Is(err, volume.ErrCorrupt) {
 		t.Fatal(err)
 	}
 	checker.idle()
@@ -792,7 +793,7 @@ func TestParseVerifyMode(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"", "always", "First"} {
-		if _, err := ParseVerifyMode(name); !errors.Is(err, ErrInput) {
+		if _, err := ParseVerifyMode(name); !errors.Is(err, volume.ErrInput) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/throttle"
 	"rvffs/store/volume"
 )
 
@@ -48,7 +49,7 @@ func (w *writer) commit(ctx context.Context, s *session, c change) (uint32, erro
 	if !errors.Is(err, errUnsafeManifest) {
 		return epoch, err
 	}
-	if _, err := w.store.compact(ctx, idset.Of(c.deleted), fullSpeed); err != nil {
+	if _, err := w.store.compact(ctx, idset.Of(c.deleted), throttle.FullSpeed); err != nil {
 		return 0, err
 	}
 	c.deleted = nil
@@ -298,7 +299,7 @@ func (w *writer) prepare(ctx context.Context, s *session, round []*request) (rea
 
 // errIDsTaken means that another stream brought, and committed, an id that had been
 // handed out before.
-var errIDsTaken = fmt.Errorf("%w: another stream has meanwhile stored vectors with ids of their own, some of which were handed out to this one; nothing that this one brought since its last commit is stored: write it again", ErrInput)
+var errIDsTaken = fmt.Errorf("%w: another stream has meanwhile stored vectors with ids of their own, some of which were handed out to this one; nothing that this one brought since its last commit is stored: write it again", volume.ErrInput)
 
 // checkGiven sees to it that vectors without ids of their own replace none.
 func (w *writer) checkGiven(ctx context.Context, d *draft, e *extent) error {
@@ -423,7 +424,7 @@ func (w *writer) showMasked(s *session, d *draft) error {
 	}
 	for _, offset := range masked {
 		if _, err := s.file.WriteAt(maskedByte, offset); err != nil {
-			return writeError(err, 1, offset)
+			return volume.WriteError(err, 1, offset)
 		}
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"rvffs/store/idset"
+	"rvffs/store/throttle"
 )
 
 // CompactResult tells what a compaction did.
@@ -22,7 +23,7 @@ type CompactResult struct {
 // one's place in one step. Snapshots of the old one stay readable while they are
 // held open.
 func (s *Store) Compact(ctx context.Context) (CompactResult, error) {
-	result, err := s.compact(ctx, nil, fullSpeed)
+	result, err := s.compact(ctx, nil, throttle.FullSpeed)
 	if err != nil {
 		return CompactResult{}, fmt.Errorf("compact store %q: %w", s.Path(), err)
 	}
@@ -31,7 +32,7 @@ func (s *Store) Compact(ctx context.Context) (CompactResult, error) {
 
 // compact leaves out the vectors in also, as if they had been deleted before, and
 // keeps to a share of the disk's time.
-func (s *Store) compact(ctx context.Context, also *idset.Set, share ioShare) (result CompactResult, err error) {
+func (s *Store) compact(ctx context.Context, also *idset.Set, share throttle.Share) (result CompactResult, err error) {
 	select {
 	case s.compacting <- struct{}{}: // one at a time
 	case <-ctx.Done():

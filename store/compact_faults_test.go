@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"rvffs/store/throttle"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -151,7 +152,7 @@ func TestCompactionTellsHowFarItIs(t *testing.T) {
 	if err != nil || status.Compaction != "idle" || status.CompactionDone != 0 || status.CompactionTotal != 0 {
 		t.Errorf("status afterwards: %+v, %v", status, err)
 	}
-	for share, want := range map[ioShare]string{fullSpeed: "running", backgroundShare: "running", emergencyShare: "emergency"} {
+	for share, want := range map[throttle.Share]string{throttle.FullSpeed: "running", throttle.Background: "running", throttle.Emergency: "emergency"} {
 		s.progress.begin(share)
 		if status, err := s.Status(context.Background()); err != nil || status.Compaction != want {
 			t.Errorf("with a share of %d %% the status is %+v, %v", share, status, err)

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rvffs/store/throttle"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
@@ -42,17 +43,17 @@ func (f slowFile) WriteAt(p []byte, offset int64) (int, error) {
 // all.
 func TestCompactionKeepsToItsShare(t *testing.T) {
 	t.Parallel()
-	if backgroundShare != 30 || emergencyShare != 60 || due.share() != backgroundShare || emergency.share() != emergencyShare {
-		t.Errorf("shares %d and %d, taken %d and %d", backgroundShare, emergencyShare, due.share(), emergency.share())
+	if throttle.Background != 30 || throttle.Emergency != 60 || due.share() != throttle.Background || emergency.share() != throttle.Emergency {
+		t.Errorf("shares %d and %d, taken %d and %d", throttle.Background, throttle.Emergency, due.share(), emergency.share())
 	}
-	for share, want := range map[ioShare]time.Duration{30: 70 * time.Second, 60: 20 * time.Second, 100: 0} {
-		if got := share.pause(30 * time.Second); got != want {
+	for share, want := range map[throttle.Share]time.Duration{30: 70 * time.Second, 60: 20 * time.Second, 100: 0} {
+		if got := share.Pause(30 * time.Second); got != want {
 			t.Errorf("a share of %d %% rests %v after 30 s, want %v", share, got, want)
 		}
 	}
 	// Vectors and other segments are copied in many steps each, so that what cannot
 	// rest, such as the last step, hardly counts.
-	took := func(share ioShare) (elapsed time.Duration) {
+	took := func(share throttle.Share) (elapsed time.Duration) {
 		synctest.Test(t, func(t *testing.T) {
 			files := slowFiles{volumes.New()}
 			s, err := Create("a.rvf", CreateOptions{Dimension: 2048}, Options{Files: files})
@@ -86,8 +87,8 @@ func TestCompactionKeepsToItsShare(t *testing.T) {
 		})
 		return elapsed
 	}
-	full := took(fullSpeed)
-	for _, share := range []ioShare{backgroundShare, emergencyShare} {
+	full := took(throttle.FullSpeed)
+	for _, share := range []throttle.Share{throttle.Background, throttle.Emergency} {
 		ratio := float64(took(share)) / float64(full)
 		want := 100 / float64(share)
 		if ratio < 0.9*want || ratio > 1.05*want {

@@ -184,9 +184,9 @@ func TestWorkGoesOnWithTheNewestState(t *testing.T) {
 	tries = 0
 	err = s.withNewest(ctx, func(*Snapshot) error {
 		tries++
-		return ErrStale
+		return volume.ErrStale
 	})
-	if !errors.Is(err, ErrStale) || tries != 1 {
+	if !errors.Is(err, volume.ErrStale) || tries != 1 {
 		t.Errorf("without anything newer: %d tries, %v", tries, err)
 	}
 }

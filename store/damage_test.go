@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -32,7 +33,7 @@ func TestDamageIsNotHidden(t *testing.T) {
 	if damages(s) == 0 {
 		t.Fatal("the damage is not found at all")
 	}
-	if _, err := s.Compact(ctx); !errors.Is(err, ErrCorrupt) {
+	if _, err := s.Compact(ctx); !errors.Is(err, volume.ErrCorrupt) {
 		t.Errorf("compaction: %v", err)
 	}
 	for i := range uint64(3 * mergeWidth) {

@@ -9,6 +9,7 @@ import (
 	"rvffs/store/idset"
 	"rvffs/store/memory"
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
 )
 
 // DeleteReport tells what came of a part of a stream of ids.
@@ -194,7 +195,7 @@ func (d *DeleteStream) Pause(context.Context) error {
 // whole says whether the stream could end here.
 func (d *DeleteStream) whole() error {
 	if unfinished := d.decoder.Unfinished(); unfinished > 0 && !d.decoder.InNumber() {
-		return d.describe(fmt.Errorf("%w: the stream stops inside a record, %d bytes from its start", ErrInput, unfinished))
+		return d.describe(fmt.Errorf("%w: the stream stops inside a record, %d bytes from its start", volume.ErrInput, unfinished))
 	}
 	return nil
 }
@@ -272,7 +273,7 @@ func (d *DeleteStream) commit(ctx context.Context) error {
 }
 
 func (d *DeleteStream) refuse(cause error) error {
-	return d.fail(fmt.Errorf("%w: %w", ErrInput, cause))
+	return d.fail(fmt.Errorf("%w: %w", volume.ErrInput, cause))
 }
 
 func (d *DeleteStream) fail(cause error) error {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
 )
 
 // deleting opens a stream of ids into a store of the vectors 0 to 9.
@@ -70,7 +71,7 @@ func TestBadStreamOfIDsDeletesNothing(t *testing.T) {
 			if _, err := d.Write(ctx, []byte("[1,2,3")); err != nil {
 				return nil
 			}
-			if err := d.Flush(ctx); !errors.Is(err, ErrInput) {
+			if err := d.Flush(ctx); !errors.Is(err, volume.ErrInput) {
 				return nil
 			}
 			return d.Close(ctx)
@@ -82,13 +83,13 @@ func TestBadStreamOfIDsDeletesNothing(t *testing.T) {
 			if err := d.Abandon(ctx); !errors.Is(err, errKilled) {
 				return nil
 			}
-			return errors.Join(ErrInput, d.Close(ctx))
+			return errors.Join(volume.ErrInput, d.Close(ctx))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, stream, reports := deleting(t)
-			if err := end(stream); !errors.Is(err, ErrInput) {
+			if err := end(stream); !errors.Is(err, volume.ErrInput) {
 				t.Errorf("%v", err)
 			}
 			if got := len(contents(t, s)); got != 10 {

@@ -73,10 +73,10 @@ func (s *Store) derive(ctx context.Context, name string, options DeriveOptions) 
 func (s *Store) childOf(ctx context.Context, parent *Snapshot, kind lineage.DerivationType, named bool) (content newFileContent, err error) {
 	identity, known := parent.Identity()
 	if !known || identity.FileID.IsZero() {
-		return content, fmt.Errorf("%w: the parent is from before identities were kept and has none", ErrInput)
+		return content, fmt.Errorf("%w: the parent is from before identities were kept and has none", volume.ErrInput)
 	}
 	if identity.Depth == math.MaxUint32 {
-		return content, fmt.Errorf("%w: the parent's lineage depth is the highest there can be", ErrInput)
+		return content, fmt.Errorf("%w: the parent's lineage depth is the highest there can be", volume.ErrInput)
 	}
 	hash, err := parent.ParentHash(ctx)
 	if err != nil {

@@ -36,7 +36,7 @@ func ParseDurability(name string) (Durability, error) {
 			return durability, nil
 		}
 	}
-	return DurableStrict, fmt.Errorf("%w: durability %q is none of strict, interval and none", ErrInput, name)
+	return DurableStrict, fmt.Errorf("%w: durability %q is none of strict, interval and none", volume.ErrInput, name)
 }
 
 // syncInterval is how long DurableInterval may let a commit wait.
@@ -75,7 +75,7 @@ func (l *lateSync) schedule(work func() error, failed func(error)) {
 		if stopped {
 			return
 		}
-		if err := work(); err != nil && !errors.Is(err, ErrStale) && failed != nil {
+		if err := work(); err != nil && !errors.Is(err, volume.ErrStale) && failed != nil {
 			failed(err)
 		}
 	})

@@ -37,11 +37,11 @@ const embedAttempts = 16
 func again(change func() (uint32, error)) (epoch uint32, err error) {
 	for range embedAttempts {
 		epoch, err = change()
-		if !errors.Is(err, errSuperseded) && !errors.Is(err, ErrStale) || errors.Is(err, errReplaced) {
+		if !errors.Is(err, errSuperseded) && !errors.Is(err, volume.ErrStale) || errors.Is(err, errReplaced) {
 			return epoch, err
 		}
 	}
-	return 0, fmt.Errorf("%w: %w", ErrLocked, err)
+	return 0, fmt.Errorf("%w: %w", volume.ErrLocked, err)
 }
 
 // embedder is a store into which something is embedded. A rehearsal does all but the
@@ -56,10 +56,10 @@ func (s *Store) embedder() embedder { return embedder{Store: s} }
 func (s embedder) embed(ctx context.Context, e *embedding) (uint32, error) {
 	sample, err := e.head(lineage.Hash{})
 	if errors.Is(err, segments.ErrTooLarge) {
-		return 0, fmt.Errorf("%w: %w", ErrTooLarge, err)
+		return 0, fmt.Errorf("%w: %w", volume.ErrTooLarge, err)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrInput, err)
+		return 0, fmt.Errorf("%w: %w", volume.ErrInput, err)
 	}
 	giveBack, err := s.options.Memory.Lend(ctx, min(e.size, worthWriteback)+int64(len(e.more)))
 	if err != nil {
@@ -107,7 +107,7 @@ func (e *embedding) write(ctx context.Context, file volume.File, target *extent)
 		}
 		part := buffer[:min(e.size-done, int64(len(buffer)))]
 		if n, err := e.image.ReadAt(part, done); n < len(part) {
-			return fmt.Errorf("%w: read the image, %d bytes before its end: %w", ErrInput, e.size-done-int64(n), err)
+			return fmt.Errorf("%w: read the image, %d bytes before its end: %w", volume.ErrInput, e.size-done-int64(n), err)
 		}
 		if e.hash == nil {
 			_, _ = hasher.Write(part)
@@ -129,7 +129,7 @@ func (e *embedding) write(ctx context.Context, file volume.File, target *extent)
 	}
 	head, err := e.head(hash)
 	if err == nil && segments.LooksLikeManifest(head) >= 0 {
-		err = fmt.Errorf("%w: the header's fields look like a manifest", ErrInput)
+		err = fmt.Errorf("%w: the header's fields look like a manifest", volume.ErrInput)
 	}
 	target.head = head
 	return err
@@ -147,7 +147,7 @@ func (e *embedding) findReplaced(base *Snapshot) (map[int64]bool, error) {
 	err := base.source.with(context.Background(), func(file volume.File) error {
 		for _, entry := range base.ofType(e.kind) {
 			p, err := base.openPayload(file, entry)
-			if err = asCorrupt(err); errors.Is(err, ErrCorrupt) {
+			if err = volume.AsCorrupt(err); errors.Is(err, volume.ErrCorrupt) {
 				continue // nobody can say what it is
 			}
 			if err != nil {
@@ -167,5 +167,5 @@ func refused(problems []string) error {
 	if len(problems) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: %s", ErrInput, problems[0])
+	return fmt.Errorf("%w: %s", volume.ErrInput, problems[0])
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // headerEdit reads a header.json that was written back. Each field that it brings
@@ -43,7 +44,7 @@ func newHeaderEdit(now any) (*headerEdit, error) {
 func (e *headerEdit) apply(document []byte) error {
 	var given map[string]json.RawMessage
 	if err := json.Unmarshal(document, &given); err != nil {
-		return fmt.Errorf("%w: header.json: %w", ErrInput, err)
+		return fmt.Errorf("%w: header.json: %w", volume.ErrInput, err)
 	}
 	for name, value := range given {
 		if describing[name] {
@@ -51,16 +52,16 @@ func (e *headerEdit) apply(document []byte) error {
 		}
 		if set, changeable := e.fields[name]; changeable {
 			if err := set(value); err != nil {
-				return fmt.Errorf("%w: header.json: %s: %w", ErrInput, name, err)
+				return fmt.Errorf("%w: header.json: %s: %w", volume.ErrInput, name, err)
 			}
 			continue
 		}
 		now, known := e.now[name]
 		switch {
 		case !known:
-			return fmt.Errorf("%w: header.json: there is no field %q", ErrInput, name)
+			return fmt.Errorf("%w: header.json: there is no field %q", volume.ErrInput, name)
 		case !sameJSON(now, value):
-			return fmt.Errorf("%w: header.json: %q cannot be changed", ErrInput, name)
+			return fmt.Errorf("%w: header.json: %q cannot be changed", volume.ErrInput, name)
 		}
 	}
 	return nil

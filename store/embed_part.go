@@ -8,6 +8,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // EmbedPart is a file by which something is embedded, by its path below the
@@ -72,7 +73,7 @@ func small(put func(embedder, context.Context, []byte) (uint32, error)) func(emb
 		}
 		defer giveBack()
 		bytes := make([]byte, size)
-		if err := readFull(content, bytes, 0); err != nil {
+		if err := volume.ReadFull(content, bytes, 0); err != nil {
 			return 0, err
 		}
 		return put(s, ctx, bytes)
@@ -98,7 +99,7 @@ func (s embedder) putKernelImage(ctx context.Context, image io.ReaderAt, size in
 				return 0, err
 			}
 			source = &found.Entry
-		} else if errors.Is(err, ErrNotFound) || errors.Is(err, ErrCorrupt) {
+		} else if errors.Is(err, volume.ErrNotFound) || errors.Is(err, volume.ErrCorrupt) {
 			err = nil
 		}
 		if err != nil {
@@ -130,7 +131,7 @@ func (s *Store) replaceable(ctx context.Context, kind segments.Type) (*Snapshot,
 // inherit takes over what was set of a kernel whose image is replaced: nothing, if
 // that is damaged.
 func (k *Kernel) inherit(ctx context.Context, config KernelConfig) (KernelConfig, error) {
-	if err := k.intact(ctx); errors.Is(err, ErrCorrupt) {
+	if err := k.intact(ctx); errors.Is(err, volume.ErrCorrupt) {
 		return config, nil
 	} else if err != nil {
 		return config, err
@@ -182,8 +183,8 @@ func (s embedder) changeKernel(ctx context.Context, change func(kernel *Kernel, 
 // described is the first segment of a type, which a part that describes it needs.
 func described[T any](ctx context.Context, s *Snapshot, kind segments.Type, parse func(*Snapshot, context.Context, payload, segments.DirectoryEntry) (*T, error)) (*T, error) {
 	found, err := first(ctx, s, kind, parse, func(*T) bool { return true })
-	if errors.Is(err, ErrNotFound) {
-		return nil, fmt.Errorf("%w: there is no %s yet to which this could belong", ErrInput, kind)
+	if errors.Is(err, volume.ErrNotFound) {
+		return nil, fmt.Errorf("%w: there is no %s yet to which this could belong", volume.ErrInput, kind)
 	}
 	return found, err
 }
@@ -207,7 +208,7 @@ func (e *Embedded) newHash(ctx context.Context) (lineage.Hash, error) {
 		return lineage.Hash{}, err
 	}
 	hasher := lineage.NewShake256()
-	err = copyRange(watchedWriter{hasher, ctx}, reader, 0, e.Image.Size())
+	err = volume.CopyRange(volume.WatchWriter(ctx, hasher), reader, 0, e.Image.Size())
 	return lineage.Hash(hasher.Sum(nil)), errors.Join(err, reader.Close())
 }
 
@@ -253,7 +254,7 @@ func (s embedder) changeEBPF(ctx context.Context, change func(program *EBPFProgr
 			return 0, err
 		}
 		if program.BTF.Size() > segments.MaxEBPF {
-			return 0, fmt.Errorf("%w: BTF of %d bytes", ErrTooLarge, program.BTF.Size())
+			return 0, fmt.Errorf("%w: BTF of %d bytes", volume.ErrTooLarge, program.BTF.Size())
 		}
 		giveBack, err := s.options.Memory.Lend(ctx, program.BTF.Size())
 		if err != nil {
@@ -317,7 +318,7 @@ func (s embedder) putWASMModule(ctx context.Context, module io.ReaderAt, size in
 			switch {
 			case err == nil:
 				header.Role, header.BootstrapPriority, header.InterpreterType = old.Header.Role, old.Header.BootstrapPriority, old.Header.InterpreterType
-			case !errors.Is(err, ErrCorrupt):
+			case !errors.Is(err, volume.ErrCorrupt):
 				return 0, err
 			}
 		}
@@ -336,7 +337,7 @@ func (s embedder) putWASMHeader(ctx context.Context, document []byte) (uint32, e
 			return 0, err
 		}
 		if len(modules) == 0 {
-			return 0, fmt.Errorf("%w: there is no module yet to which this could belong", ErrInput)
+			return 0, fmt.Errorf("%w: there is no module yet to which this could belong", volume.ErrInput)
 		}
 		module := modules[0]
 		header := module.Header

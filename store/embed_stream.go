@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"rvffs/store/memory"
+	"rvffs/store/volume"
 )
 
 // EmbedStream takes the bytes of one part, in any order, as a file does. They wait
@@ -47,7 +48,7 @@ func (s *Store) OpenEmbed(ctx context.Context, part EmbedPart, options EmbedOpti
 // check says whether the part can be embedded as things stand.
 func (e *EmbedStream) check(ctx context.Context) error {
 	if e.kind.embed == nil {
-		return fmt.Errorf("%w: no part is called so", ErrName)
+		return fmt.Errorf("%w: no part is called so", volume.ErrName)
 	}
 	snapshot, err := e.store.Snapshot(ctx)
 	if err != nil {
@@ -58,7 +59,7 @@ func (e *EmbedStream) check(ctx context.Context) error {
 		return err
 	}
 	if needs := e.kind.needs; needs != 0 && len(snapshot.ofType(needs)) == 0 {
-		return fmt.Errorf("%w: there is no %s yet to which this could belong", ErrInput, needs)
+		return fmt.Errorf("%w: there is no %s yet to which this could belong", volume.ErrInput, needs)
 	}
 	return nil
 }
@@ -136,9 +137,9 @@ func (s *Store) tryToWrite(ctx context.Context) error {
 func (e *EmbedStream) reach(offset, end int64) error {
 	switch {
 	case offset < 0 || end < offset || end > e.kind.limit:
-		return fmt.Errorf("%w: more than %d bytes", ErrTooLarge, e.kind.limit)
+		return fmt.Errorf("%w: more than %d bytes", volume.ErrTooLarge, e.kind.limit)
 	case offset > e.Received() && e.uncut:
-		return fmt.Errorf("%w: bytes %d to %d are left out, but what is there was not cut to nothing before", ErrInput, e.Received(), offset)
+		return fmt.Errorf("%w: bytes %d to %d are left out, but what is there was not cut to nothing before", volume.ErrInput, e.Received(), offset)
 	}
 	return nil
 }
@@ -321,7 +322,7 @@ func (e *EmbedStream) Abandon(context.Context) error {
 
 func (e *EmbedStream) abandon() error {
 	if e.fresh {
-		return e.fail(fmt.Errorf("%w: the writer ended without closing the file; %d bytes are dropped", ErrInput, e.Received()))
+		return e.fail(fmt.Errorf("%w: the writer ended without closing the file; %d bytes are dropped", volume.ErrInput, e.Received()))
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func (e *extent) writeBody(file volume.File, p []byte, at int64) error {
 		return err
 	}
 	if _, err := file.WriteAt(written, position); err != nil {
-		return writeError(err, len(p), position)
+		return volume.WriteError(err, len(p), position)
 	}
 	if len(p) >= worthWriteback {
 		file.StartWriteback(position, int64(len(p)))
@@ -101,7 +101,7 @@ func (e *extent) mask(file volume.File, p []byte, position int64) ([]byte, error
 		}
 		place := position - int64(len(e.last)) + int64(from+found)
 		if _, err := file.WriteAt([]byte{0}, place); err != nil {
-			return nil, writeError(err, 1, place)
+			return nil, volume.WriteError(err, 1, place)
 		}
 		e.masked = append(e.masked, place)
 		from += found + 1

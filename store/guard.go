@@ -12,7 +12,7 @@ import (
 
 // errForeign means that a program which does not hold the writer lock has written
 // to the file.
-var errForeign = fmt.Errorf("%w: another program wrote to the file behind this one's back", ErrLocked)
+var errForeign = fmt.Errorf("%w: another program wrote to the file behind this one's back", volume.ErrLocked)
 
 // claim takes the advisory lock of the store's file itself, which is held until the
 // session is over: the lock beside the file goes by name, and one file can have
@@ -47,7 +47,7 @@ func (w *writer) isOurs(file volume.File) (volume.FileInfo, error) {
 	at := w.store.location()
 	there, err := at.files.Stat(at.name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return volume.FileInfo{}, fmt.Errorf("%w: the store's file was removed", ErrNotFound)
+		return volume.FileInfo{}, fmt.Errorf("%w: the store's file was removed", volume.ErrNotFound)
 	}
 	if err != nil {
 		return volume.FileInfo{}, fmt.Errorf("look at the store's file: %w", err)
@@ -57,7 +57,7 @@ func (w *writer) isOurs(file volume.File) (volume.FileInfo, error) {
 		return volume.FileInfo{}, fmt.Errorf("look at the store's file: %w", err)
 	}
 	if !volume.SameFile(there, own) {
-		return volume.FileInfo{}, fmt.Errorf("%w: the store's file was replaced", ErrStale)
+		return volume.FileInfo{}, fmt.Errorf("%w: the store's file was replaced", volume.ErrStale)
 	}
 	return own, nil
 }
@@ -69,7 +69,7 @@ func oneName(info volume.FileInfo) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %d hard links lead to it, whose writers cannot see each other; remove the others, or give the store a file of its own: cp FILE COPY && mv COPY FILE",
-		ErrManyNames, info.Links)
+		volume.ErrManyNames, info.Links)
 }
 
 // dropLeftNames removes the temporary names of the store's own file. Stores once

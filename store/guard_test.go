@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -22,7 +23,7 @@ func TestWriterThatLostItsPlaceChangesNothing(t *testing.T) {
 		take func(*volumes.Files) error
 		want error
 	}{
-		{"the lock was broken", func(f *volumes.Files) error { return f.Remove("a.rvf.lock") }, ErrLocked},
+		{"the lock was broken", func(f *volumes.Files) error { return f.Remove("a.rvf.lock") }, volume.ErrLocked},
 		{"the file was replaced", func(f *volumes.Files) error {
 			if err := f.Remove("a.rvf.lock"); err != nil {
 				return err
@@ -36,8 +37,8 @@ func TestWriterThatLostItsPlaceChangesNothing(t *testing.T) {
 			}
 			return s.Close()
 		}, nil},
-		{"the file was removed", func(f *volumes.Files) error { return f.Remove("a.rvf") }, ErrNotFound},
-		{"a program without the lock commits", func(*volumes.Files) error { return nil }, ErrLocked},
+		{"the file was removed", func(f *volumes.Files) error { return f.Remove("a.rvf") }, volume.ErrNotFound},
+		{"a program without the lock commits", func(*volumes.Files) error { return nil }, volume.ErrLocked},
 	} {
 		for _, written := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, written %t", c.name, written), func(t *testing.T) {
@@ -102,7 +103,7 @@ func TestProgramWithoutTheLockBehindACompaction(t *testing.T) {
 		t.Fatal(err)
 	}
 	openPeer(t, files, "a.rvf").ingest(77, 1, 2)
-	if _, _, err := a.Commit(); !errors.Is(err, ErrLocked) {
+	if _, _, err := a.Commit(); !errors.Is(err, volume.ErrLocked) {
 		t.Errorf("commit: %v", err)
 	}
 	if found := contents(t, s); found[77] == nil || len(found) != 3 {
@@ -123,7 +124,7 @@ func TestProgramThatWritesTheFileAnew(t *testing.T) {
 	other := bytes.Clone(files.Content("a.rvf"))
 	copy(other[s.Current().state.Segment.Offset:], make([]byte, segments.HeaderSize))
 	files.Names["a.rvf"].Write(other, 0)
-	if _, _, err := a.Commit(); !errors.Is(err, ErrLocked) {
+	if _, _, err := a.Commit(); !errors.Is(err, volume.ErrLocked) {
 		t.Errorf("commit: %v", err)
 	}
 	if bytes.Contains(files.Content("a.rvf")[len(other):], []byte("SFVR")) && openAt(files) != 0 {
@@ -178,7 +179,7 @@ func TestCommitBesideAnotherIsNotAcknowledged(t *testing.T) {
 		switch {
 		case err == nil && found[1] == nil && at != "remove":
 			t.Errorf("moment %d: acknowledged, and %v is found", moment, found)
-		case err != nil && !errors.Is(err, ErrLocked):
+		case err != nil && !errors.Is(err, volume.ErrLocked):
 			t.Errorf("moment %d: %v", moment, err)
 		case err != nil:
 			refused++
@@ -211,7 +212,7 @@ func TestBranchesGiveNoInheritedIDsAndFreeze(t *testing.T) {
 		}
 		_, err = s.Ingest(context.Background(), nil, []float32{1, 2})
 		switch found := contents(t, s); {
-		case frozen && (!errors.Is(err, ErrReadOnly) || len(found) != 0):
+		case frozen && (!errors.Is(err, volume.ErrReadOnly) || len(found) != 0):
 			t.Errorf("a frozen branch took a vector: %v", err)
 		case !frozen && (err != nil || found[100] == nil):
 			t.Errorf("found %v: %v", found, err)
@@ -224,7 +225,7 @@ func TestHighestIDLeavesNone(t *testing.T) {
 	s := newStore(t)
 	ingest(t, s, []uint64{math.MaxUint64}, 1, 2)
 	a := s.NewAppender()
-	if err := a.Append(context.Background(), nil, make([]byte, 8)); !errors.Is(err, ErrInput) {
+	if err := a.Append(context.Background(), nil, make([]byte, 8)); !errors.Is(err, volume.ErrInput) {
 		t.Errorf("the write that completes a vector without an id gave %v", err)
 	}
 	if err := a.Rollback(); err != nil {

@@ -219,7 +219,7 @@ func collectIDs(ctx context.Context, file volume.File, snapshot *Snapshot, entri
 			}
 			part := ids[:min(len(ids), reader.Count()-first)]
 			if err := reader.ReadIDs(first, part); err != nil {
-				return fmt.Errorf("read ids of the segment at offset %d: %w", entry.Offset, asCorrupt(err))
+				return fmt.Errorf("read ids of the segment at offset %d: %w", entry.Offset, volume.AsCorrupt(err))
 			}
 			stored.Add(part)
 			if err := grows.follow(stored); err != nil {
@@ -263,33 +263,10 @@ func openVectors(file volume.File, snapshot *Snapshot, entry segments.DirectoryE
 		return noVectors{}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open the vectors at offset %d: %w", entry.Offset, asCorrupt(err))
+		return nil, fmt.Errorf("open the vectors at offset %d: %w", entry.Offset, volume.AsCorrupt(err))
 	}
 	if reader.Dimension() != snapshot.Dimension() {
 		return noVectors{}, nil
 	}
 	return reader, nil
-}
-
-// readHeader reads the header that a directory entry points to and checks that
-// the two agree.
-func readHeader(file volume.File, entry segments.DirectoryEntry) (segments.Segment, error) {
-	return readHeaderOr(file, entry, func() string { return "" })
-}
-
-// readHeaderOr is readHeader whose errors end with a remedy.
-func readHeaderOr(file volume.File, entry segments.DirectoryEntry, remedy func() string) (segments.Segment, error) {
-	var encoded [segments.HeaderSize]byte
-	if err := readFull(file, encoded[:], entry.Offset); err != nil {
-		return segments.Segment{}, err
-	}
-	header, err := segments.ParseHeader(encoded[:])
-	if err != nil {
-		return segments.Segment{}, fmt.Errorf("%w: segment at offset %d: %w%s", ErrCorrupt, entry.Offset, err, remedy())
-	}
-	if header.Type != entry.Type || header.PayloadLength != entry.PayloadLength {
-		return segments.Segment{}, fmt.Errorf("%w: the directory names a %s of %d bytes at offset %d, there is a %s of %d%s",
-			ErrCorrupt, entry.Type, entry.PayloadLength, entry.Offset, header.Type, header.PayloadLength, remedy())
-	}
-	return segments.Segment{Header: header, Offset: entry.Offset}, nil
 }

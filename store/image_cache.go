@@ -9,6 +9,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/memory"
+	"rvffs/store/volume"
 )
 
 // rememberedImages is how many images of a file are known by name: those that are in
@@ -98,7 +99,7 @@ func (e *cachedImage) make(ctx context.Context, charge *memory.Charge, size int6
 	if err = fill(ctx, image); err == nil {
 		err = image.seal()
 	}
-	if errors.Is(err, ErrCorrupt) {
+	if errors.Is(err, volume.ErrCorrupt) {
 		e.mu.Lock()
 		e.err = err
 		e.mu.Unlock()

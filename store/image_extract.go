@@ -179,7 +179,7 @@ func first[T any](ctx context.Context, s *Snapshot, kind segments.Type, parse fu
 	case found == nil && damage != nil:
 		return nil, damage
 	case found == nil:
-		return nil, fmt.Errorf("%w: the store holds no such %s", ErrNotFound, kind)
+		return nil, fmt.Errorf("%w: the store holds no such %s", volume.ErrNotFound, kind)
 	}
 	return found, nil
 }
@@ -209,10 +209,10 @@ func eachEmbedded[T any](ctx context.Context, s *Snapshot, kind segments.Type, p
 			return err
 		})
 		if err != nil {
-			if errors.Is(err, ErrStale) {
+			if errors.Is(err, volume.ErrStale) {
 				return err
 			}
-			if err = asCorrupt(err); !errors.Is(err, ErrCorrupt) {
+			if err = volume.AsCorrupt(err); !errors.Is(err, volume.ErrCorrupt) {
 				return fmt.Errorf("read the %s at offset %d: %w", kind, entry.Offset, err)
 			}
 			err = fmt.Errorf("the %s at offset %d: %w", kind, entry.Offset, err)

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"rvffs/lineage"
+	"rvffs/store/volume"
 )
 
 // Integrity is what the comparison of an image with the hash in its header came to.
@@ -32,9 +33,9 @@ const (
 func (i Integrity) Err() error {
 	switch i {
 	case IntegrityMismatch:
-		return fmt.Errorf("%w: the hash is that of another image", ErrCorrupt)
+		return fmt.Errorf("%w: the hash is that of another image", volume.ErrCorrupt)
 	case IntegrityUnreadable:
-		return fmt.Errorf("%w: the image cannot be read", ErrCorrupt)
+		return fmt.Errorf("%w: the image cannot be read", volume.ErrCorrupt)
 	}
 	return nil
 }
@@ -86,7 +87,7 @@ func (h hashedImage) integrity(ctx context.Context) (Integrity, error) {
 		return verdict, nil
 	}
 	verdict, err := h.compare(ctx)
-	if errors.Is(err, ErrCorrupt) {
+	if errors.Is(err, volume.ErrCorrupt) {
 		verdict, err = IntegrityUnreadable, nil
 	}
 	if err != nil {
@@ -113,7 +114,7 @@ func (h hashedImage) compareRead(ctx context.Context, reader io.ReaderAt) (Integ
 		hasher  hash.Hash
 		verdict Integrity
 	}{{lineage.NewShake256(), IntegritySHAKE256}, {lineage.NewFold(), IntegrityFold}} {
-		if err := copyRange(watchedWriter{form.hasher, ctx}, reader, 0, h.view.Size()); err != nil {
+		if err := volume.CopyRange(volume.WatchWriter(ctx, form.hasher), reader, 0, h.view.Size()); err != nil {
 			return "", err
 		}
 		if lineage.Hash(form.hasher.Sum(nil)) == h.hash {

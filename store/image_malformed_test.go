@@ -18,6 +18,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // fileWith is a store of one segment with a right content hash, whatever its header
@@ -382,7 +383,7 @@ func look(t *testing.T, s *Snapshot, kind segments.Type) (outcome, string) {
 	for _, named := range views {
 		content, err := viewContent(t.Context(), named.View)
 		switch {
-		case errors.Is(err, ErrCorrupt):
+		case errors.Is(err, volume.ErrCorrupt):
 			result = isBroken
 			continue
 		case err != nil:

@@ -32,15 +32,15 @@ func (s *Snapshot) openPayload(file volume.File, entry segments.DirectoryEntry) 
 		segment: guardedSegment{s, entry}, view: stored,
 	}
 	if segment.Flags&segments.FlagEncrypted != 0 {
-		return payload{}, fmt.Errorf("%w: the segment is encrypted", ErrCorrupt)
+		return payload{}, fmt.Errorf("%w: the segment is encrypted", volume.ErrCorrupt)
 	}
 	if segment.Compression == segments.CompressionNone {
 		p.prefix = make([]byte, min(stored.Size(), segments.MaxKernelPrefix))
-		return p, readFull(file, p.prefix, segment.PayloadOffset())
+		return p, volume.ReadFull(file, p.prefix, segment.PayloadOffset())
 	}
 	size := int64(segment.UncompressedLength)
 	if limit := payloadLimit(entry.Type); size > limit {
-		return payload{}, fmt.Errorf("%w: a compressed %s of %d bytes; the limit is %d", ErrCorrupt, entry.Type, size, limit)
+		return payload{}, fmt.Errorf("%w: a compressed %s of %d bytes; the limit is %d", volume.ErrCorrupt, entry.Type, size, limit)
 	}
 	p.view = inflatedView{key: p.key, segment: p.segment, stored: stored, method: segment.Compression, size: size}
 	charge := s.source.memory.Charge()
@@ -74,10 +74,10 @@ func (p payload) image(offset, length int64, method segments.Compression, size u
 		return stored, err
 	}
 	if method != segments.CompressionLZ4 && method != segments.CompressionZstd {
-		return nil, fmt.Errorf("%w: compression %s cannot be read", ErrCorrupt, method)
+		return nil, fmt.Errorf("%w: compression %s cannot be read", volume.ErrCorrupt, method)
 	}
 	if size > uint64(limit) {
-		return nil, fmt.Errorf("%w: a compressed image of %d bytes; the limit is %d", ErrCorrupt, size, limit)
+		return nil, fmt.Errorf("%w: a compressed image of %d bytes; the limit is %d", volume.ErrCorrupt, size, limit)
 	}
 	return inflatedView{key: p.inner(), segment: p.segment, stored: stored, method: method, size: int64(size)}, nil
 }

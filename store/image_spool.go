@@ -44,7 +44,7 @@ func (s *spool) Write(p []byte) (int, error) {
 // writeAt writes to a place, before which there may be a hole: it reads as zeros.
 func (s *spool) writeAt(p []byte, offset int64) error {
 	if _, err := s.file.WriteAt(p, offset); err != nil {
-		return writeError(err, len(p), offset)
+		return volume.WriteError(err, len(p), offset)
 	}
 	s.size = max(s.size, offset+int64(len(p)))
 	return nil
@@ -96,9 +96,9 @@ func (s *spool) pack(ctx context.Context, image io.ReaderAt, size int64) error {
 	}
 	hasher := lineage.NewShake256()
 	source := &pieces{reader: image, size: size}
-	read, err := io.CopyBuffer(watchedWriter{io.MultiWriter(encoder, hasher), ctx}, struct{ io.Reader }{source}, make([]byte, worthWriteback))
+	read, err := io.CopyBuffer(volume.WatchWriter(ctx, io.MultiWriter(encoder, hasher)), struct{ io.Reader }{source}, make([]byte, worthWriteback))
 	if err == nil && read != size {
-		err = fmt.Errorf("%w: the image ends after %d of %d bytes", ErrInput, read, size)
+		err = fmt.Errorf("%w: the image ends after %d of %d bytes", volume.ErrInput, read, size)
 	}
 	s.hash = lineage.Hash(hasher.Sum(nil))
 	return errors.Join(err, encoder.Close())

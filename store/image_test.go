@@ -18,6 +18,7 @@ import (
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/memory"
+	"rvffs/store/volume"
 )
 
 // file is the content of one file of a folder, nil if there is none.
@@ -121,7 +122,7 @@ func TestKernelsOfSeveralArchitectures(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("compacted")
-	if _, err := s.ExtractKernel(ctx, segments.KernelUniversal); !errors.Is(err, ErrNotFound) {
+	if _, err := s.ExtractKernel(ctx, segments.KernelUniversal); !errors.Is(err, volume.ErrNotFound) {
 		t.Errorf("a kernel that is not there: %v", err)
 	}
 }
@@ -158,7 +159,7 @@ func TestPartsOfAKernel(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	for _, part := range []EmbedPart{PartKernelCmdline, PartKernelHeader, PartEBPFTypes, PartEBPFHeader, PartWASMHeader} {
-		if err := write(t, s, part, []byte("{}")); !errors.Is(err, ErrInput) {
+		if err := write(t, s, part, []byte("{}")); !errors.Is(err, volume.ErrInput) {
 			t.Errorf("%s of nothing: %v", part, err)
 		}
 	}
@@ -191,7 +192,7 @@ func TestPartsOfAKernel(t *testing.T) {
 		t.Errorf("as it stands: %v", err)
 	}
 	for _, bad := range []string{"", "[]", `{"api_port": 70000}`, `{"api_port": "x"}`, `{"flags": ["fast"]}`, `{"flags": ["compressed"]}`, `{"version": 2}`, `{"binding": {}}`, `{"speed": 1}`, `{"build_id": "xyz"}`, `{"arch": "z80"}`} {
-		if err := write(t, s, PartKernelHeader, []byte(bad)); bad != "" && !errors.Is(err, ErrInput) {
+		if err := write(t, s, PartKernelHeader, []byte(bad)); bad != "" && !errors.Is(err, volume.ErrInput) {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
@@ -282,7 +283,7 @@ func TestUnfinishedImageLeavesNothing(t *testing.T) {
 		if _, err := stream.Write(ctx, noise(100_000)); err != nil {
 			t.Fatal(err)
 		}
-		if err := end(stream); name == "over the limit" && !errors.Is(err, ErrTooLarge) {
+		if err := end(stream); name == "over the limit" && !errors.Is(err, volume.ErrTooLarge) {
 			t.Errorf("%s: %v", name, err)
 		}
 		_ = stream.Close(ctx)
@@ -396,7 +397,7 @@ func TestOtherImages(t *testing.T) {
 		t.Errorf("%+v, %v", dashboard, err)
 	}
 	for _, bad := range []string{"/a", "../a", "a/", "", "index.html", "js"} {
-		if _, err := s.EmbedDashboard(ctx, append(files[:2:2], DashboardFile{bad, strings.NewReader(""), 0}), DashboardConfig{}); !errors.Is(err, ErrInput) {
+		if _, err := s.EmbedDashboard(ctx, append(files[:2:2], DashboardFile{bad, strings.NewReader(""), 0}), DashboardConfig{}); !errors.Is(err, volume.ErrInput) {
 			t.Errorf("path %q: %v", bad, err)
 		}
 	}
@@ -418,7 +419,7 @@ func TestDamagedImageIsNotBlessed(t *testing.T) {
 	if err := damaged.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := write(t, s, PartKernelCmdline, []byte("x")); !errors.Is(err, ErrCorrupt) {
+	if err := write(t, s, PartKernelCmdline, []byte("x")); !errors.Is(err, volume.ErrCorrupt) {
 		t.Errorf("a damaged image was embedded anew: %v", err)
 	}
 	kernel, err := s.ExtractKernel(context.Background())
@@ -426,7 +427,7 @@ func TestDamagedImageIsNotBlessed(t *testing.T) {
 		t.Errorf("%+v, %v", kernel, err)
 	}
 	var strict CheckedView = kernel.Image.(CheckedView)
-	if err := strict.Check(context.Background()); !errors.Is(err, ErrCorrupt) {
+	if err := strict.Check(context.Background()); !errors.Is(err, volume.ErrCorrupt) {
 		t.Errorf("strict: %v", err)
 	}
 	if err := write(t, s, PartKernelImage, []byte("a whole one")); err != nil {
@@ -534,9 +535,9 @@ func TestImageMemoryIsBounded(t *testing.T) {
 	for range 3 {
 		_, err := table.open(t.Context(), budget, imageKey{offset: 9}, 100, func(context.Context, io.Writer) error {
 			made++
-			return ErrCorrupt
+			return volume.ErrCorrupt
 		})
-		if !errors.Is(err, ErrCorrupt) {
+		if !errors.Is(err, volume.ErrCorrupt) {
 			t.Errorf("a broken image: %v", err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -57,7 +58,7 @@ func TestImageOnABrokenDiskIsNotDamaged(t *testing.T) {
 					return viewContent(t.Context(), named.View)
 				}
 			}
-			return nil, ErrNotFound
+			return nil, volume.ErrNotFound
 		}
 		if _, err := viewsOf(s.Current(), segments.TypeKernel); err != nil { // what describes the image was read before
 			t.Fatal(err)
@@ -70,7 +71,7 @@ func TestImageOnABrokenDiskIsNotDamaged(t *testing.T) {
 			return nil
 		})
 		for range 2 {
-			if _, err := image(); !errors.Is(err, syscall.EIO) || errors.Is(err, ErrCorrupt) {
+			if _, err := image(); !errors.Is(err, syscall.EIO) || errors.Is(err, volume.ErrCorrupt) {
 				t.Errorf("%s: %v, want the disk's own error", name, err)
 			}
 		}
@@ -108,13 +109,13 @@ func TestImageInMemoryIsRefused(t *testing.T) {
 			}
 			goOn()
 			checker.idle()
-			if _, err := reader.ReadAt(make([]byte, 10), 0); !errors.Is(err, ErrCorrupt) {
+			if _, err := reader.ReadAt(make([]byte, 10), 0); !errors.Is(err, volume.ErrCorrupt) {
 				t.Errorf("%s, held open: %v", name, err)
 			}
 			if err := reader.Close(); err != nil {
 				t.Error(err)
 			}
-			if _, err := viewContent(t.Context(), named.View); !errors.Is(err, ErrCorrupt) {
+			if _, err := viewContent(t.Context(), named.View); !errors.Is(err, volume.ErrCorrupt) {
 				t.Errorf("%s, opened again: %v", name, err)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // inflatedView is what a compressed view stands for. Nothing is decompressed before
@@ -34,9 +35,9 @@ func (v inflatedView) inflate(ctx context.Context) (Reader, error) {
 			return err
 		}
 		source := &pieces{reader: reader, size: v.stored.Size()}
-		err = segments.Inflate(v.method, watchedWriter{target, ctx}, source, v.size)
+		err = segments.Inflate(v.method, volume.WatchWriter(ctx, target), source, v.size)
 		if errors.Is(err, segments.ErrPayload) {
-			err = fmt.Errorf("%w: segment at offset %d: %w", ErrCorrupt, v.key.offset, err)
+			err = fmt.Errorf("%w: segment at offset %d: %w", volume.ErrCorrupt, v.key.offset, err)
 		}
 		return errors.Join(err, reader.Close())
 	})
@@ -89,7 +90,7 @@ func (r *partReader) Close() error { return r.whole.Close() }
 // subView is the run of length bytes of a view; it must lie in there.
 func subView(whole View, offset, length int64) (View, error) {
 	if offset < 0 || length < 0 || length > whole.Size() || offset > whole.Size()-length {
-		return nil, fmt.Errorf("%w: bytes %d to %d of %d", ErrCorrupt, offset, offset+length, whole.Size())
+		return nil, fmt.Errorf("%w: bytes %d to %d of %d", volume.ErrCorrupt, offset, offset+length, whole.Size())
 	}
 	if file, stored := whole.(fileView); stored {
 		return fileView{snapshot: file.snapshot, offset: file.offset + offset, length: length}, nil

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"rvffs/store/volume"
 )
 
 // IngestResult tells what a batch became.
@@ -29,7 +31,7 @@ func (s *Store) ingest(ctx context.Context, ids []uint64, vectors []float32) (In
 	rows := make([]byte, 0, 4*len(vectors))
 	for i, component := range vectors {
 		if math.IsNaN(float64(component)) || math.IsInf(float64(component), 0) {
-			return IngestResult{}, fmt.Errorf("%w: component %d is %v", ErrInput, i, component)
+			return IngestResult{}, fmt.Errorf("%w: component %d is %v", volume.ErrInput, i, component)
 		}
 		rows = binary.LittleEndian.AppendUint32(rows, math.Float32bits(component))
 	}

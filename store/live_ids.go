@@ -70,7 +70,7 @@ func (s *Snapshot) guess(file volume.File, segment *liveSegment, id uint64) (row
 // idAt reads the id of one row, in the runtime dialect.
 func (s *Snapshot) idAt(file volume.File, segment *liveSegment, row uint64) (uint64, error) {
 	var encoded [8]byte
-	err := readFull(file, encoded[:], segment.rowOffset(row, s.Dimension()))
+	err := volume.ReadFull(file, encoded[:], segment.rowOffset(row, s.Dimension()))
 	return binary.LittleEndian.Uint64(encoded[:]), err
 }
 
@@ -89,7 +89,7 @@ func (g *liveSegment) rowOffset(row uint64, dimension int) int64 {
 // some reads, as it does with a list of the rows in order of id, which is kept for
 // the first sortedRows rows that need it. Beyond that a segment is read anew.
 func (l *liveRows) find(ctx context.Context, s *Snapshot, file volume.File, id uint64) (uint64, error) {
-	missing := fmt.Errorf("vector %d: %w", id, ErrNotFound)
+	missing := fmt.Errorf("vector %d: %w", id, volume.ErrNotFound)
 	if s.deleted().Contains(id) {
 		return 0, missing
 	}
@@ -100,7 +100,7 @@ func (l *liveRows) find(ctx context.Context, s *Snapshot, file volume.File, id u
 		}
 		row, found, err := s.guess(file, segment, id)
 		switch {
-		case errors.Is(err, ErrCorrupt):
+		case errors.Is(err, volume.ErrCorrupt):
 			missing = fmt.Errorf("look for vector %d: %w", id, err)
 			continue
 		case err != nil:
@@ -109,7 +109,7 @@ func (l *liveRows) find(ctx context.Context, s *Snapshot, file volume.File, id u
 			return segment.before + segment.rank(row), nil
 		}
 		row, found, err = l.search(ctx, s, file, segment, id)
-		if errors.Is(err, ErrCorrupt) {
+		if errors.Is(err, volume.ErrCorrupt) {
 			missing = fmt.Errorf("look for vector %d: %w", id, err)
 			continue
 		}
@@ -214,7 +214,7 @@ func (s *Snapshot) eachID(ctx context.Context, file volume.File, segment *liveSe
 		}
 		part := ids[:min(len(ids), reader.Count()-first)]
 		if err := reader.ReadIDs(first, part); err != nil {
-			return fmt.Errorf("read ids of the segment at offset %d: %w", segment.entry.Offset, asCorrupt(err))
+			return fmt.Errorf("read ids of the segment at offset %d: %w", segment.entry.Offset, volume.AsCorrupt(err))
 		}
 		visit(uint64(first), part)
 	}

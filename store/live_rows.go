@@ -129,7 +129,7 @@ func (s *Snapshot) findLive(ctx context.Context, file volume.File, charge *memor
 	}
 	if l.trusted = sure; !sure {
 		dead, err = s.findSuperseded(ctx, s.deciding(ctx, file), entries, nil, charge, func(err error) error {
-			if errors.Is(err, ErrCorrupt) && s.Dialect() == segments.DialectRuntime {
+			if errors.Is(err, volume.ErrCorrupt) && s.Dialect() == segments.DialectRuntime {
 				return nil // its rows stay live; reading them tells
 			}
 			return err
@@ -192,7 +192,7 @@ func (l *liveRows) doubt(total, deleted uint64, dead []deadRows) {
 	for i := range max(newest, 0) {
 		if segment := &l.segments[i]; segment.damage == nil {
 			segment.damage = fmt.Errorf("%w: which of the vectors at offset %d were replaced cannot be told: %w",
-				ErrCorrupt, segment.entry.Offset, l.segments[newest].damage)
+				volume.ErrCorrupt, segment.entry.Offset, l.segments[newest].damage)
 		}
 	}
 }
@@ -205,7 +205,7 @@ func (s *Snapshot) outline(ctx context.Context, file volume.File, entry segments
 	end := s.Size() - segments.HeaderSize
 	if entry.Offset < 0 || entry.Offset > end || entry.PayloadLength > uint64(end-entry.Offset) {
 		return segment, fmt.Errorf("%w: the directory names vectors at offset %d, %d bytes, in a store of %d",
-			ErrCorrupt, entry.Offset, entry.PayloadLength, s.Size())
+			volume.ErrCorrupt, entry.Offset, entry.PayloadLength, s.Size())
 	}
 	reader, err := openVectors(file, s, entry)
 	if err == nil {
@@ -219,7 +219,7 @@ func (s *Snapshot) outline(ctx context.Context, file volume.File, entry segments
 			}
 		}
 	}
-	if errors.Is(err, ErrCorrupt) && s.Dialect() == segments.DialectRuntime {
+	if errors.Is(err, volume.ErrCorrupt) && s.Dialect() == segments.DialectRuntime {
 		segment.damage, err = err, nil
 		segment.rows = rowsIn(entry.PayloadLength, s.Dimension())
 	}
@@ -251,7 +251,7 @@ func (s *Snapshot) deadWithoutScan(file volume.File, found []liveSegment) (dead 
 		buried := false
 		for i := range found {
 			row, known, err := s.guess(file, &found[i], id)
-			if errors.Is(err, ErrCorrupt) {
+			if errors.Is(err, volume.ErrCorrupt) {
 				return nil, false, nil
 			}
 			if err != nil {
@@ -373,7 +373,7 @@ func (l *liveRows) number() error {
 		segment := &l.segments[i]
 		segment.before = l.count
 		if segment.live > math.MaxInt64-l.count {
-			return fmt.Errorf("%w: more vectors than can be counted", ErrCorrupt)
+			return fmt.Errorf("%w: more vectors than can be counted", volume.ErrCorrupt)
 		}
 		l.count += segment.live
 	}

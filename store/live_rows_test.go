@@ -92,7 +92,7 @@ func TestVectorViewsOfTheWireDialect(t *testing.T) {
 	if _, err := file.WriteAt([]byte{0}, 0); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := snapshot.VectorFile(context.Background(), vecio.FileNPY); !errors.Is(err, ErrCorrupt) {
+	if _, err := snapshot.VectorFile(context.Background(), vecio.FileNPY); !errors.Is(err, volume.ErrCorrupt) {
 		t.Errorf("a damaged segment: %v", err)
 	}
 }
@@ -118,7 +118,7 @@ func TestHostileDirectories(t *testing.T) {
 	} {
 		snapshot, _ := snapshotOf(t, segments.DialectRuntime, segments.Manifest{Dimension: 1, TotalVectors: 3}, runtimeVectors(1, 2, 3))
 		change(&snapshot.state.Manifest.Directory[0])
-		if view, err := snapshot.VectorFile(context.Background(), vecio.FileJSONL); !errors.Is(err, ErrCorrupt) {
+		if view, err := snapshot.VectorFile(context.Background(), vecio.FileJSONL); !errors.Is(err, volume.ErrCorrupt) {
 			t.Errorf("%s: %v, %v", name, view, err)
 		}
 	}
@@ -162,7 +162,7 @@ func TestVectorsAreFoundInAnyOrder(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 			for _, id := range []uint64{0, 1, 4, 8, 11, 501, 1001} {
-				if _, err := snapshot.VectorByID(context.Background(), id, vecio.FileF32); !errors.Is(err, ErrNotFound) {
+				if _, err := snapshot.VectorByID(context.Background(), id, vecio.FileF32); !errors.Is(err, volume.ErrNotFound) {
 					t.Errorf("%s: vector %d: %v", name, id, err)
 				}
 			}

@@ -144,7 +144,7 @@ func patiently(ctx context.Context, wait time.Duration, try func() (taken bool, 
 			return err
 		}
 		if time.Now().Add(pause).After(deadline) {
-			return fmt.Errorf("%w: %s", ErrLocked, holder)
+			return fmt.Errorf("%w: %s", volume.ErrLocked, holder)
 		}
 		select {
 		case <-ctx.Done():
@@ -293,7 +293,7 @@ func removeStale(files volume.FileSystem, path string, judged foundLock) error {
 func (l *writerLock) owned() error {
 	there, err := l.files.Stat(l.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("writer lock lost: %w: its file was removed", ErrLocked)
+		return fmt.Errorf("writer lock lost: %w: its file was removed", volume.ErrLocked)
 	}
 	if err != nil {
 		return fmt.Errorf("look at the writer lock: %w", err)
@@ -303,7 +303,7 @@ func (l *writerLock) owned() error {
 		return fmt.Errorf("look at the writer lock: %w", err)
 	}
 	if !volume.SameFile(there, own) {
-		return fmt.Errorf("writer lock lost: %w: another writer took it", ErrLocked)
+		return fmt.Errorf("writer lock lost: %w: another writer took it", volume.ErrLocked)
 	}
 	return nil
 }
@@ -314,7 +314,7 @@ func (l *writerLock) release() error {
 	switch {
 	case err == nil:
 		err = l.files.Remove(l.path)
-	case errors.Is(err, ErrLocked):
+	case errors.Is(err, volume.ErrLocked):
 		err = nil
 	}
 	return errors.Join(err, l.file.Close())

@@ -48,7 +48,7 @@ func TestLockWithoutRecordCountsUntilItIsOld(t *testing.T) {
 				putFile(t, files, "a.rvf.lock", content)
 				files.Age("a.rvf.lock", c.age)
 				_, err = s.Ingest(context.Background(), []uint64{1}, []float32{1, 2})
-				if c.held != errors.Is(err, ErrLocked) || !c.held && err != nil {
+				if c.held != errors.Is(err, volume.ErrLocked) || !c.held && err != nil {
 					t.Errorf("held %t, ingest: %v", c.held, err)
 				}
 				if _, left := files.Names["a.rvf.lock"]; left != c.held {
@@ -184,7 +184,7 @@ func TestLostLockEndsItsWriter(t *testing.T) {
 			}
 			lose(t, files)
 			lock := files.Names["a.rvf.lock"]
-			if _, _, err := a.Commit(); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), "writer lock lost") {
+			if _, _, err := a.Commit(); !errors.Is(err, volume.ErrLocked) || !strings.Contains(err.Error(), "writer lock lost") {
 				t.Errorf("commit: %v", err)
 			}
 			if now := files.Content("a.rvf"); !strings.HasPrefix(string(now), string(before)) {

@@ -17,14 +17,14 @@ import (
 func (s *Store) Remove(ctx context.Context, files volume.FileSystem) error {
 	// What stands behind the manifest must not even be cut off.
 	if _, some, err := s.ownTail(ctx); err != nil || some {
-		return errors.Join(err, fmt.Errorf("%w: vectors stand behind its manifest", ErrNotEmpty))
+		return errors.Join(err, fmt.Errorf("%w: vectors stand behind its manifest", volume.ErrNotEmpty))
 	}
 	return s.alone(ctx, func(session *session) error {
 		if session.base.HasContent() {
-			return fmt.Errorf("%w: it holds vectors or embedded segments", ErrNotEmpty)
+			return fmt.Errorf("%w: it holds vectors or embedded segments", volume.ErrNotEmpty)
 		}
 		if tails, err := s.KeptTails(); err != nil || len(tails) > 0 {
-			return errors.Join(err, fmt.Errorf("%w: what stood behind its manifest is kept beside it: %s", ErrNotEmpty, fileNames(tails)))
+			return errors.Join(err, fmt.Errorf("%w: what stood behind its manifest is kept beside it: %s", volume.ErrNotEmpty, fileNames(tails)))
 		}
 		at := s.location()
 		if err := files.Remove(at.name); err != nil {
@@ -51,7 +51,7 @@ func (s *Store) MoveTo(ctx context.Context, name string) error {
 func (s *Store) MoveInto(ctx context.Context, files volume.FileSystem, name string, rename func() error, along func(tail, moved string) error) error {
 	return s.alone(ctx, func(session *session) (err error) {
 		if _, err := files.Stat(name); err == nil {
-			return fmt.Errorf("%w: %q", ErrExists, name)
+			return fmt.Errorf("%w: %q", volume.ErrExists, name)
 		}
 		// Writers lock by name: whoever is making a store of the new one comes first.
 		lock, err := acquireLock(ctx, files, name, s.options.lockWait())
@@ -72,7 +72,7 @@ func (s *Store) MoveInto(ctx context.Context, files volume.FileSystem, name stri
 			return err
 		})
 		if errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("%w: %w", ErrExists, err)
+			return fmt.Errorf("%w: %w", volume.ErrExists, err)
 		}
 		if err != nil {
 			return err
@@ -141,7 +141,7 @@ func (s *Store) setDerivationType(ctx context.Context, kind lineage.DerivationTy
 	err = func() error {
 		base := s.Current()
 		if base.HasContent() {
-			return fmt.Errorf("%w: it holds vectors or embedded segments", ErrNotEmpty)
+			return fmt.Errorf("%w: it holds vectors or embedded segments", volume.ErrNotEmpty)
 		}
 		record, known, err := base.Derivation(ctx)
 		if err != nil {
@@ -149,7 +149,7 @@ func (s *Store) setDerivationType(ctx context.Context, kind lineage.DerivationTy
 		}
 		if identity, _ := base.Identity(); !known {
 			if identity.IsRoot() {
-				return fmt.Errorf("%w: the store was not derived", ErrNotPermitted)
+				return fmt.Errorf("%w: the store was not derived", volume.ErrNotPermitted)
 			}
 			record = lineage.Record{FileID: identity.FileID, ParentID: identity.ParentID, ParentHash: identity.ParentHash}
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // appendManifest writes the small segments and, behind them, the manifest, which
@@ -60,7 +61,7 @@ func (w *writer) appendManifest(s *session, stamp uint64, small []newSegment, ma
 
 	copy(image, unsaid)
 	if _, err := s.file.WriteAt(image, start); err != nil {
-		return segments.Segment{}, writeError(err, len(image), start)
+		return segments.Segment{}, volume.WriteError(err, len(image), start)
 	}
 	for _, e := range open {
 		if e.kind == segments.TypeVec {
@@ -72,7 +73,7 @@ func (w *writer) appendManifest(s *session, stamp uint64, small []newSegment, ma
 	}
 	if start < last.Offset {
 		if _, err := s.file.WriteAt(header[:len(unsaid)], start); err != nil {
-			return segments.Segment{}, writeError(err, len(unsaid), start)
+			return segments.Segment{}, volume.WriteError(err, len(unsaid), start)
 		}
 	}
 	if err := w.store.sync(s.file); err != nil {
@@ -82,7 +83,7 @@ func (w *writer) appendManifest(s *session, stamp uint64, small []newSegment, ma
 		return segments.Segment{}, err
 	}
 	if _, err := s.file.WriteAt(header[:len(unsaid)], last.Offset); err != nil {
-		return segments.Segment{}, writeError(err, len(unsaid), last.Offset)
+		return segments.Segment{}, volume.WriteError(err, len(unsaid), last.Offset)
 	}
 	if err := w.store.sync(s.file); err != nil {
 		return segments.Segment{}, err
@@ -113,8 +114,4 @@ func (w *writer) claimEnd(s *session, length int64, segmentCount uint64) (start 
 	s.advance(start + length)
 	s.segmentID += segmentCount
 	return start, id, open, s.dimension, nil
-}
-
-func writeError(err error, length int, offset int64) error {
-	return fmt.Errorf("write %d bytes at offset %d: %w", length, offset, err)
 }

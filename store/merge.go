@@ -133,7 +133,7 @@ func (s *Snapshot) readRun(file volume.File, run []segments.DirectoryEntry) (bod
 		payload := make([]byte, entry.PayloadLength)
 		segment, err := readHeader(file, entry)
 		if err == nil {
-			err = readFull(file, payload, segment.PayloadOffset())
+			err = volume.ReadFull(file, payload, segment.PayloadOffset())
 		}
 		if err != nil {
 			return nil, 0, err

@@ -180,21 +180,21 @@ func (s *Snapshot) readMeta(file volume.File, entry segments.DirectoryEntry, aff
 		return nil, err
 	}
 	if segment.End() > s.Size() || segment.PayloadLength > segments.MaxMetaBytes {
-		return nil, fmt.Errorf("%w: metadata of %d bytes at offset %d", ErrCorrupt, segment.PayloadLength, entry.Offset)
+		return nil, fmt.Errorf("%w: metadata of %d bytes at offset %d", volume.ErrCorrupt, segment.PayloadLength, entry.Offset)
 	}
 	prefix := make([]byte, min(segment.PayloadLength, segments.MetaPrefixSize))
-	if err := readFull(file, prefix, segment.PayloadOffset()); err != nil {
+	if err := volume.ReadFull(file, prefix, segment.PayloadOffset()); err != nil {
 		return nil, err
 	}
 	if err := afford(segment.PayloadLength, segments.MetaRecords(prefix, segment.PayloadLength)); err != nil {
 		return nil, err
 	}
 	payload := make([]byte, segment.PayloadLength)
-	if err := readFull(file, payload, segment.PayloadOffset()); err != nil {
+	if err := volume.ReadFull(file, payload, segment.PayloadOffset()); err != nil {
 		return nil, err
 	}
 	part, err := segments.ParseMeta(payload)
-	return part, asCorrupt(err)
+	return part, volume.AsCorrupt(err)
 }
 
 // addMetadata takes the segments of entries into m and lists those that cannot be
@@ -212,7 +212,7 @@ func (s *Snapshot) addMetadata(ctx context.Context, file volume.File, m *metadat
 			return nil
 		})
 		switch {
-		case errors.Is(err, ErrCorrupt):
+		case errors.Is(err, volume.ErrCorrupt):
 			m.gap = true
 			unreadable = append(unreadable, entry)
 		case err != nil:
@@ -256,11 +256,11 @@ func (s *Snapshot) inherited(ctx context.Context, file volume.File, ids *idset.S
 	var header segments.MembershipHeader
 	if err == nil {
 		prefix := make([]byte, min(segment.PayloadLength, segments.MembershipHeaderSize))
-		if err = readFull(file, prefix, segment.PayloadOffset()); err == nil {
+		if err = volume.ReadFull(file, prefix, segment.PayloadOffset()); err == nil {
 			header, err = segments.ParseMembershipHeader(prefix)
 		}
 	}
-	if err = asCorrupt(err); errors.Is(err, ErrCorrupt) {
+	if err = volume.AsCorrupt(err); errors.Is(err, volume.ErrCorrupt) {
 		return ids, nil
 	}
 	if err != nil {
@@ -273,7 +273,7 @@ func (s *Snapshot) inherited(ctx context.Context, file volume.File, ids *idset.S
 		set := false
 		if place := header.FilterOffset + id/8; id < header.VectorCount && place < segment.PayloadLength {
 			var b [1]byte
-			if err := readFull(file, b[:], segment.PayloadOffset()+int64(place)); err != nil {
+			if err := volume.ReadFull(file, b[:], segment.PayloadOffset()+int64(place)); err != nil {
 				return nil, err
 			}
 			set = b[0]&(1<<(id%8)) != 0

@@ -165,7 +165,7 @@ func (h *history) keptForeign(snapshot *Snapshot) error {
 				return nil
 			}
 			kept = append(kept, make([]byte, segment.End()-segment.Offset))
-			return readFull(file, kept[len(kept)-1], segment.Offset)
+			return volume.ReadFull(file, kept[len(kept)-1], segment.Offset)
 		})
 	})
 	if err != nil {

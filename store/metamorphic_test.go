@@ -16,6 +16,7 @@ import (
 	"sync"
 	"testing"
 
+	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -310,7 +311,7 @@ func (h *history) ingestUnnumbered() error {
 // mayRefuse lets a refusal of vectors without ids pass if there are no ids left.
 func (h *history) mayRefuse(err error) error {
 	first, free := h.next()
-	if !errors.Is(err, ErrInput) || free && max(first, h.named) < math.MaxUint64-1000 {
+	if !errors.Is(err, volume.ErrInput) || free && max(first, h.named) < math.MaxUint64-1000 {
 		return fmt.Errorf("vectors without ids: %w", err)
 	}
 	h.note("refused")
@@ -512,7 +513,7 @@ func (h *history) ebpf() error {
 func (h *history) compact() error {
 	h.store.follow = followLimits{little: h.random.Int64N(500), frozen: h.random.Int64N(5000)}
 	_, err := h.store.Compact(context.Background())
-	if errors.Is(err, ErrLocked) && len(h.appenders) > 0 {
+	if errors.Is(err, volume.ErrLocked) && len(h.appenders) > 0 {
 		h.note("refused")
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -48,7 +49,7 @@ func TestFileOfManyNamesIsNotWritten(t *testing.T) {
 	_, refused["compaction by the other name"] = other.Compact(ctx)
 	refused["move"] = s.MoveTo(t.Context(), "c.rvf")
 	for what, err := range refused {
-		if !errors.Is(err, ErrManyNames) || !strings.Contains(err.Error(), "cp ") {
+		if !errors.Is(err, volume.ErrManyNames) || !strings.Contains(err.Error(), "cp ") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -119,7 +120,7 @@ func TestTwoNamesInTurnShareALock(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := other.Ingest(ctx, []uint64{5}, []float32{1, 2}); !errors.Is(err, ErrLocked) {
+		if _, err := other.Ingest(ctx, []uint64{5}, []float32{1, 2}); !errors.Is(err, volume.ErrLocked) {
 			t.Errorf("beside a stream, compacted %t: %v", compacts, err)
 		}
 		if err := files.Rename("b.rvf", "a.rvf"); err != nil {
@@ -143,7 +144,7 @@ func TestMoveWaitsForTheNewName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.MoveTo(t.Context(), "b.rvf"); !errors.Is(err, ErrLocked) {
+	if err := s.MoveTo(t.Context(), "b.rvf"); !errors.Is(err, volume.ErrLocked) {
 		t.Errorf("move: %v", err)
 	}
 	if err := lock.release(); err != nil {

@@ -84,7 +84,7 @@ func (s *Snapshot) withRowsOf(ctx context.Context, use func(volume.File, *liveRo
 func (s *Snapshot) nearestOfNone(queries []Query) ([][]Neighbor, error) {
 	for _, query := range queries {
 		if query.Vector == nil {
-			return nil, fmt.Errorf("search: id %d: %w", query.ID, ErrNotFound)
+			return nil, fmt.Errorf("search: id %d: %w", query.ID, volume.ErrNotFound)
 		}
 	}
 	return make([][]Neighbor, len(queries)), nil
@@ -104,7 +104,7 @@ func sharePass(queries []Query) int {
 
 func (s *Snapshot) checkQueries(queries []Query) error {
 	if !s.Metric().Known() {
-		return fmt.Errorf("search: %w: the store's metric is %s", ErrInput, s.Metric())
+		return fmt.Errorf("search: %w: the store's metric is %s", volume.ErrInput, s.Metric())
 	}
 	wanted := 0
 	for i, query := range queries {
@@ -113,7 +113,7 @@ func (s *Snapshot) checkQueries(queries []Query) error {
 		}
 		wanted += query.K
 		if wanted > MaxAnswers {
-			return fmt.Errorf("search: %w: more than %d neighbors asked for at once", ErrTooLarge, MaxAnswers)
+			return fmt.Errorf("search: %w: more than %d neighbors asked for at once", volume.ErrTooLarge, MaxAnswers)
 		}
 	}
 	return nil
@@ -121,17 +121,17 @@ func (s *Snapshot) checkQueries(queries []Query) error {
 
 func (s *Snapshot) checkQuery(query Query) error {
 	if query.K < 1 || query.K > MaxNeighbors {
-		return fmt.Errorf("%w: %d neighbors, where 1 to %d can be asked for", ErrInput, query.K, MaxNeighbors)
+		return fmt.Errorf("%w: %d neighbors, where 1 to %d can be asked for", volume.ErrInput, query.K, MaxNeighbors)
 	}
 	if query.Vector == nil {
 		return nil
 	}
 	if dimension := s.Dimension(); dimension != 0 && len(query.Vector) != dimension {
-		return fmt.Errorf("%w: %d values where the dimension is %d", ErrInput, len(query.Vector), dimension)
+		return fmt.Errorf("%w: %d values where the dimension is %d", volume.ErrInput, len(query.Vector), dimension)
 	}
 	for i, value := range query.Vector {
 		if math.IsNaN(float64(value)) || math.IsInf(float64(value), 0) {
-			return fmt.Errorf("%w: value %d is not finite", ErrInput, i)
+			return fmt.Errorf("%w: value %d is not finite", volume.ErrInput, i)
 		}
 	}
 	return nil
@@ -191,11 +191,11 @@ func (s *scan) stored(ctx context.Context, id uint64) ([]float32, error) {
 	}
 	block, err := s.read(ctx, s.newBuffer(1), segment, int(row), 1)
 	if err != nil {
-		return nil, asCorrupt(err)
+		return nil, volume.AsCorrupt(err)
 	}
 	vector := decodeVector(block.Vectors, s.snapshot.Dimension())
 	if slices.ContainsFunc(vector, func(value float32) bool { return value-value != 0 }) {
-		return nil, fmt.Errorf("%w: its vector has values that are not finite", ErrInput)
+		return nil, fmt.Errorf("%w: its vector has values that are not finite", volume.ErrInput)
 	}
 	return vector, nil
 }

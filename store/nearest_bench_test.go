@@ -82,7 +82,7 @@ func readAll(size int64) func(volume.File) error {
 					if at >= size {
 						return
 					}
-					problems[i] = readFull(file, buffer[:min(scanBytes, size-at)], at)
+					problems[i] = volume.ReadFull(file, buffer[:min(scanBytes, size-at)], at)
 				}
 			})
 		}

@@ -10,6 +10,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/nearest"
+	"rvffs/store/throttle"
 	"rvffs/store/volume"
 )
 
@@ -23,7 +24,9 @@ const maxTasks = 1 << 16
 
 // passes bounds the searches that read at the same time in this process: one
 // alone keeps all cores busy.
-var passes = newLanes(2)
+var passes = throttle.NewLanes(passesAtOnce)
+
+const passesAtOnce = 2
 
 // scan reads the rows of a snapshot with several workers.
 type scan struct {
@@ -78,11 +81,11 @@ func (s *Snapshot) newScan(file volume.File, live *liveRows) (*scan, error) {
 // first of its segment. Visits of one worker follow each other, and what they are
 // given is valid meanwhile. The first error ends all.
 func (s *scan) each(ctx context.Context, visit func(worker int, segment *liveSegment, first int, block nearest.Block)) error {
-	pass, err := passes.enter(ctx)
+	pass, err := passes.Enter(ctx)
 	if err != nil {
 		return err
 	}
-	defer pass.leave()
+	defer pass.Leave()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var next atomic.Int64
@@ -97,7 +100,7 @@ func (s *scan) each(ctx context.Context, visit func(worker int, segment *liveSeg
 				}
 				t := s.tasks[at]
 				err := s.run(ctx, buffer, t, func(first int, block nearest.Block) {
-					pass.getOn()
+					pass.GetOn()
 					visit(worker, &s.live.segments[t.segment], first, block)
 				})
 				if err != nil {
@@ -120,7 +123,7 @@ func (s *scan) run(ctx context.Context, buffer *rowBuffer, t task, visit func(fi
 		count := min(s.perRead, end-t.first)
 		block, err := s.read(ctx, buffer, t.segment, t.first, count)
 		if err != nil {
-			return fmt.Errorf("read the vectors at offset %d: %w", s.live.segments[t.segment].entry.Offset, asCorrupt(err))
+			return fmt.Errorf("read the vectors at offset %d: %w", s.live.segments[t.segment].entry.Offset, volume.AsCorrupt(err))
 		}
 		visit(t.first, block)
 		t.first += count
@@ -153,7 +156,7 @@ func (s *scan) read(ctx context.Context, buffer *rowBuffer, segment, first, coun
 		return nearest.Block{IDs: ids, Vectors: rows, Stride: width}, err
 	}
 	rows := buffer.rows[:count*rowSize]
-	if err := readFull(s.file, rows, s.live.segments[segment].rowOffset(uint64(first), s.snapshot.Dimension())); err != nil {
+	if err := volume.ReadFull(s.file, rows, s.live.segments[segment].rowOffset(uint64(first), s.snapshot.Dimension())); err != nil {
 		return nearest.Block{}, err
 	}
 	for i := range ids {

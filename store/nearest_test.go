@@ -16,6 +16,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/throttle"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
@@ -174,7 +175,7 @@ func TestNearestAgreesWithAMap(t *testing.T) {
 								}
 							}
 						}
-						if _, err := snapshot.Nearest(ctx, []Query{{ID: 1 << 50, K: 1}}); !errors.Is(err, ErrNotFound) {
+						if _, err := snapshot.Nearest(ctx, []Query{{ID: 1 << 50, K: 1}}); !errors.Is(err, volume.ErrNotFound) {
 							t.Fatalf("an id that is not stored: %v", err)
 						}
 					}
@@ -332,9 +333,9 @@ func TestSearchesEndWhenNobodyWaits(t *testing.T) {
 	if begun := reads.Load(); begun > 9+64 {
 		t.Errorf("%d reads, of which the ninth was the last that somebody waited for", begun)
 	}
-	var taken []*lane
-	for range passes.limit {
-		pass, err := passes.enter(context.Background())
+	var taken []*throttle.Lane
+	for range passesAtOnce {
+		pass, err := passes.Enter(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -342,7 +343,7 @@ func TestSearchesEndWhenNobodyWaits(t *testing.T) {
 	}
 	_, err = s.Current().Nearest(ctx, []Query{{Vector: vectors[:dimension], K: 10}})
 	for _, pass := range taken {
-		pass.leave()
+		pass.Leave()
 	}
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("a search that waits for its turn ended with %v", err)
@@ -360,14 +361,14 @@ func TestQueriesThatCannotBeAnswered(t *testing.T) {
 		queries []Query
 		want    error
 	}{
-		"too few neighbors":  {[]Query{{ID: 1}}, ErrInput},
-		"too many neighbors": {[]Query{{ID: 1, K: MaxNeighbors + 1}}, ErrInput},
-		"another dimension":  {[]Query{{Vector: []float32{1}, K: 1}}, ErrInput},
-		"no dimension":       {[]Query{{Vector: []float32{}, K: 1}}, ErrInput},
-		"not a number":       {[]Query{{Vector: []float32{1, float32(math.NaN())}, K: 1}}, ErrInput},
-		"infinite":           {[]Query{{Vector: []float32{float32(math.Inf(-1)), 0}, K: 1}}, ErrInput},
-		"unknown id":         {[]Query{{ID: 1, K: 1}, {ID: 2, K: 1}}, ErrNotFound},
-		"too many answers":   {slices.Repeat([]Query{{ID: 1, K: MaxNeighbors}}, MaxAnswers/MaxNeighbors+1), ErrTooLarge},
+		"too few neighbors":  {[]Query{{ID: 1}}, volume.ErrInput},
+		"too many neighbors": {[]Query{{ID: 1, K: MaxNeighbors + 1}}, volume.ErrInput},
+		"another dimension":  {[]Query{{Vector: []float32{1}, K: 1}}, volume.ErrInput},
+		"no dimension":       {[]Query{{Vector: []float32{}, K: 1}}, volume.ErrInput},
+		"not a number":       {[]Query{{Vector: []float32{1, float32(math.NaN())}, K: 1}}, volume.ErrInput},
+		"infinite":           {[]Query{{Vector: []float32{float32(math.Inf(-1)), 0}, K: 1}}, volume.ErrInput},
+		"unknown id":         {[]Query{{ID: 1, K: 1}, {ID: 2, K: 1}}, volume.ErrNotFound},
+		"too many answers":   {slices.Repeat([]Query{{ID: 1, K: MaxNeighbors}}, MaxAnswers/MaxNeighbors+1), volume.ErrTooLarge},
 	} {
 		if _, err := s.Current().Nearest(context.Background(), test.queries); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", what, err, test.want)
@@ -391,8 +392,8 @@ func TestNearestInAShortenedFile(t *testing.T) {
 	if err := file.Truncate(snapshot.Size() / 3); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := snapshot.Nearest(context.Background(), []Query{{Vector: vectors[:dimension], K: 1}}); !errors.Is(err, ErrCorrupt) {
-		t.Errorf("searching it: %v, want %v", err, ErrCorrupt)
+	if _, err := snapshot.Nearest(context.Background(), []Query{{Vector: vectors[:dimension], K: 1}}); !errors.Is(err, volume.ErrCorrupt) {
+		t.Errorf("searching it: %v, want %v", err, volume.ErrCorrupt)
 	}
 }
 
@@ -444,7 +445,7 @@ func TestNearestOfNonFiniteVectors(t *testing.T) {
 	if got := string(AppendAnswers(nil, answers)); got != want {
 		t.Errorf("the answer is\n%swant\n%s", got, want)
 	}
-	if _, err := s.Current().Nearest(context.Background(), []Query{{ID: 1, K: 9}}); !errors.Is(err, ErrInput) {
+	if _, err := s.Current().Nearest(context.Background(), []Query{{ID: 1, K: 9}}); !errors.Is(err, volume.ErrInput) {
 		t.Errorf("searching for NaN: %v", err)
 	}
 }
@@ -497,7 +498,7 @@ func TestReplacedRowsInManyReads(t *testing.T) {
 						t.Errorf("query %d: %v", i, err)
 					}
 				}
-				if _, err := s.Current().Nearest(context.Background(), []Query{{ID: 2500, K: 1}}); !errors.Is(err, ErrNotFound) {
+				if _, err := s.Current().Nearest(context.Background(), []Query{{ID: 2500, K: 1}}); !errors.Is(err, volume.ErrNotFound) {
 					t.Errorf("a deleted id: %v", err)
 				}
 			}

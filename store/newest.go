@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"errors"
+
+	"rvffs/store/volume"
 )
 
 // OnNewest runs use with the snapshot that look finds to be the newest, and again
@@ -19,7 +21,7 @@ func OnNewest(ctx context.Context, look func(context.Context) (*Snapshot, error)
 		if snapshot == tried {
 			return failed
 		}
-		if failed = use(snapshot); !errors.Is(failed, ErrStale) {
+		if failed = use(snapshot); !errors.Is(failed, volume.ErrStale) {
 			return failed
 		}
 		tried = snapshot

@@ -32,7 +32,7 @@ func permOf(asked *os.FileMode) os.FileMode {
 // no store, whatever it holds.
 func CheckName(name string) error {
 	if _, named := lineage.ProfileOfName(name); !named {
-		return fmt.Errorf("%w: %q does not end in .rvf, .rvdna, .rvtext, .rvgraph or .rvvis", ErrName, name)
+		return fmt.Errorf("%w: %q does not end in .rvf, .rvdna, .rvtext, .rvgraph or .rvvis", volume.ErrName, name)
 	}
 	return nil
 }
@@ -92,7 +92,7 @@ func createWhole(ctx context.Context, files volume.FileSystem, name string, perm
 	if err == nil {
 		err = files.RenameNew(temporary, name)
 		if errors.Is(err, fs.ErrExist) {
-			err = ErrExists // under the name that was asked for, not the temporary one
+			err = volume.ErrExists // under the name that was asked for, not the temporary one
 		}
 	}
 	if err != nil {

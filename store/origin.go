@@ -46,7 +46,7 @@ func (s *Snapshot) FileInfo(ctx context.Context) (info volume.FileInfo, err erro
 }
 
 // errReplaced ends what was begun with another file.
-var errReplaced = fmt.Errorf("%w: another file took the place of the one that this was opened on", ErrStale)
+var errReplaced = fmt.Errorf("%w: another file took the place of the one that this was opened on", volume.ErrStale)
 
 type originKey struct{}
 

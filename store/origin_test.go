@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -112,8 +113,8 @@ func TestWritersStayWithTheirFile(t *testing.T) {
 					release = occupy(t, s)
 					before = bytes.Clone(files.Content("a.rvf"))
 				}
-				if err := change(commits); !errors.Is(err, ErrStale) {
-					t.Errorf("%s after %d commits and %s: %v, want %v", kind, commits, meanwhile, err, ErrStale)
+				if err := change(commits); !errors.Is(err, volume.ErrStale) {
+					t.Errorf("%s after %d commits and %s: %v, want %v", kind, commits, meanwhile, err, volume.ErrStale)
 				}
 				_ = end()
 				if !bytes.Equal(before, files.Content("a.rvf")) {

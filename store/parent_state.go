@@ -39,7 +39,7 @@ func (s *Snapshot) FindParentState(ctx context.Context, want lineage.Hash) (Pare
 		}
 		for _, manifest := range slices.Backward(states.manifests) {
 			hash := lineage.NewShake256()
-			if err := copyRange(hash, file, manifest.offset+segments.HeaderSize, manifest.payload); err != nil {
+			if err := volume.CopyRange(hash, file, manifest.offset+segments.HeaderSize, manifest.payload); err != nil {
 				return err
 			}
 			if lineage.Hash(hash.Sum(nil)) == want {
@@ -88,7 +88,7 @@ func (p *ParentState) findFold(file volume.File, states pastStates, want lineage
 	last := states.ends[max(0, len(states.ends)-maxFoldedStates):]
 	for _, end := range slices.Backward(last) {
 		part := tail[:min(end, lineage.TailSize)]
-		if err := readFull(file, part, end-int64(len(part))); err != nil {
+		if err := volume.ReadFull(file, part, end-int64(len(part))); err != nil {
 			return err
 		}
 		if lineage.Fold(part) != want {
@@ -101,12 +101,12 @@ func (p *ParentState) findFold(file volume.File, states pastStates, want lineage
 			}
 		}
 	}
-	return fmt.Errorf("%w: no state in the parent's file has the recorded hash", ErrNotFound)
+	return fmt.Errorf("%w: no state in the parent's file has the recorded hash", volume.ErrNotFound)
 }
 
 func (p *ParentState) readEpoch(file volume.File) error {
 	var epoch [4]byte
-	if err := readFull(file, epoch[:], p.Offset+segments.HeaderSize); err != nil {
+	if err := volume.ReadFull(file, epoch[:], p.Offset+segments.HeaderSize); err != nil {
 		return err
 	}
 	p.Epoch = binary.LittleEndian.Uint32(epoch[:])
@@ -125,7 +125,7 @@ func (s *Snapshot) Derivation(ctx context.Context) (lineage.Record, bool, error)
 				return nil
 			}
 			payload := make([]byte, segment.PayloadLength)
-			if err := readFull(file, payload, segment.PayloadOffset()); err != nil {
+			if err := volume.ReadFull(file, payload, segment.PayloadOffset()); err != nil {
 				return err
 			}
 			witness, err := segments.ParseWitness(payload)
@@ -134,7 +134,7 @@ func (s *Snapshot) Derivation(ctx context.Context) (lineage.Record, bool, error)
 			}
 			if record, err := lineage.ParseRecord(witness.Action); err == nil && record.FileID == identity.FileID {
 				if verdict, _ := segments.VerifyPayload(segment.Header, bytes.NewReader(payload)); verdict == segments.HashMismatch {
-					return fmt.Errorf("%w: the record of the derivation at offset %d is damaged", ErrCorrupt, segment.Offset)
+					return fmt.Errorf("%w: the record of the derivation at offset %d is damaged", volume.ErrCorrupt, segment.Offset)
 				}
 				newest, known = record, true
 			}

@@ -8,6 +8,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/throttle"
 )
 
 // The published policy of background compaction.
@@ -31,11 +32,11 @@ const (
 )
 
 // share is the part of the disk's time that a compaction of such urgency may use.
-func (u urgency) share() ioShare {
+func (u urgency) share() throttle.Share {
 	if u == emergency {
-		return emergencyShare
+		return throttle.Emergency
 	}
-	return backgroundShare
+	return throttle.Background
 }
 
 // urgency applies the policy to what the manifest tells, without any reading.
@@ -133,7 +134,7 @@ func (s *Store) consider(snapshot *Snapshot) {
 	go s.compactInBackground(ctx, need.share())
 }
 
-func (s *Store) compactInBackground(ctx context.Context, share ioShare) {
+func (s *Store) compactInBackground(ctx context.Context, share throttle.Share) {
 	m := &s.maintenance
 	defer m.done.Done()
 	result, err := s.compact(ctx, nil, share)

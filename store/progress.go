@@ -1,6 +1,10 @@
 package store
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"rvffs/store/throttle"
+)
 
 // compactionProgress is how far the compaction under way has come.
 type compactionProgress struct {
@@ -9,7 +13,7 @@ type compactionProgress struct {
 	total atomic.Int64 // bytes at most
 }
 
-func (p *compactionProgress) begin(share ioShare) {
+func (p *compactionProgress) begin(share throttle.Share) {
 	p.done.Store(0)
 	p.total.Store(0)
 	p.share.Store(int64(share))
@@ -19,10 +23,10 @@ func (p *compactionProgress) end() { p.share.Store(0) }
 
 // state names what is under way, in the words of the reference runtime.
 func (p *compactionProgress) state() string {
-	switch ioShare(p.share.Load()) {
+	switch throttle.Share(p.share.Load()) {
 	case 0:
 		return "idle"
-	case emergencyShare:
+	case throttle.Emergency:
 		return "emergency"
 	}
 	return "running"

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
 )
 
 const (
@@ -32,7 +33,7 @@ const (
 // Errors wrap ErrInput, or ErrTooLarge.
 func ParseQueries(text []byte, dimension, defaultK int) ([]Query, error) {
 	if len(text) > MaxQueryBytes {
-		return nil, fmt.Errorf("query: %w: more than %d bytes", ErrTooLarge, MaxQueryBytes)
+		return nil, fmt.Errorf("query: %w: more than %d bytes", volume.ErrTooLarge, MaxQueryBytes)
 	}
 	parser := queryParser{defaultK: defaultK}
 	var err error
@@ -45,8 +46,8 @@ func ParseQueries(text []byte, dimension, defaultK int) ([]Query, error) {
 		err = errors.New("nothing is asked")
 	}
 	if err != nil {
-		if !errors.Is(err, ErrTooLarge) {
-			err = fmt.Errorf("%w: %w", ErrInput, err)
+		if !errors.Is(err, volume.ErrTooLarge) {
+			err = fmt.Errorf("%w: %w", volume.ErrInput, err)
 		}
 		return nil, fmt.Errorf("query %d: %w", len(parser.queries), err)
 	}
@@ -80,7 +81,7 @@ func (p *queryParser) add(q Query) error {
 		return fmt.Errorf("k is %d, where 1 to %d can be asked for", q.K, MaxNeighbors)
 	}
 	if p.wanted += q.K; p.wanted > MaxAnswers {
-		return fmt.Errorf("%w: more than %d neighbors asked for at once", ErrTooLarge, MaxAnswers)
+		return fmt.Errorf("%w: more than %d neighbors asked for at once", volume.ErrTooLarge, MaxAnswers)
 	}
 	p.queries = append(p.queries, q)
 	return nil

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"rvffs/store/volume"
 )
 
 // raw lays values out as rows of float32.
@@ -72,18 +74,18 @@ func TestParseQueries(t *testing.T) {
 		got, err := ParseQueries([]byte(text), 2, 10)
 		shown := fmt.Sprintf("%.60q", text)
 		switch {
-		case want == nil && !errors.Is(err, ErrInput):
-			t.Errorf("%s: %v, %v, want %v", shown, got, err, ErrInput)
+		case want == nil && !errors.Is(err, volume.ErrInput):
+			t.Errorf("%s: %v, %v, want %v", shown, got, err, volume.ErrInput)
 		case want != nil && (err != nil || fmt.Sprint(got) != fmt.Sprint(want)):
 			t.Errorf("%s: %v, %v, want %v", shown, got, err, want)
 		}
 	}
 	for _, text := range [][]byte{make([]byte, MaxQueryBytes+1), bytes.Repeat([]byte(`{"id":1,"k":65536}`), 5)} {
-		if _, err := ParseQueries(text, 2, 10); !errors.Is(err, ErrTooLarge) {
-			t.Errorf("%.20q and so on: %v, want %v", text, err, ErrTooLarge)
+		if _, err := ParseQueries(text, 2, 10); !errors.Is(err, volume.ErrTooLarge) {
+			t.Errorf("%.20q and so on: %v, want %v", text, err, volume.ErrTooLarge)
 		}
 	}
-	if _, err := ParseQueries([]byte(raw(1)), 0, 10); !errors.Is(err, ErrInput) {
+	if _, err := ParseQueries([]byte(raw(1)), 0, 10); !errors.Is(err, volume.ErrInput) {
 		t.Errorf("raw rows without a dimension: %v", err)
 	}
 }
@@ -112,7 +114,7 @@ func FuzzParseQueries(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte, dimension uint16) {
 		queries, err := ParseQueries(text, int(dimension), DefaultNeighbors)
 		if err != nil {
-			if !errors.Is(err, ErrInput) && !errors.Is(err, ErrTooLarge) {
+			if !errors.Is(err, volume.ErrInput) && !errors.Is(err, volume.ErrTooLarge) {
 				t.Fatalf("an error without a cause: %v", err)
 			}
 			return

@@ -13,6 +13,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
 )
 
 // raceRun is eight writers, eight readers, a compactor and a parent on one store.
@@ -210,7 +211,7 @@ func (r *raceRun) readVectors() error {
 		return err
 	}
 	found, err := vectorsOf(snapshot)
-	if errors.Is(err, ErrStale) {
+	if errors.Is(err, volume.ErrStale) {
 		return nil // its file was replaced before it was opened
 	}
 	if err != nil {
@@ -232,7 +233,7 @@ func (r *raceRun) readViews() error {
 		return err
 	}
 	pin, err := snapshot.Raw().Open(context.Background())
-	if errors.Is(err, ErrStale) {
+	if errors.Is(err, volume.ErrStale) {
 		return nil
 	}
 	if err != nil {
@@ -266,7 +267,7 @@ func (r *raceRun) readViews() error {
 
 func (r *raceRun) readStatus() error {
 	status, err := r.store.Status(context.Background())
-	if errors.Is(err, ErrStale) {
+	if errors.Is(err, volume.ErrStale) {
 		return nil
 	}
 	if err == nil && status.LiveVectors+status.DeletedVectors != status.TotalVectors {
@@ -294,7 +295,7 @@ func (r *raceRun) readAsAnother() error {
 
 func (r *raceRun) compact() error {
 	_, err := r.store.Compact(context.Background())
-	if errors.Is(err, ErrLocked) {
+	if errors.Is(err, volume.ErrLocked) {
 		r.counted("compaction refused")
 		return nil
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"rvffs/store/volume"
 )
 
 // RecoverOptions says what becomes of the tails of a store.
@@ -142,7 +144,7 @@ func (s *Store) chosenTails(options RecoverOptions) ([]Tail, error) {
 	}
 	for _, tail := range tails {
 		if tail.Problem != "" && !options.Drop {
-			return nil, fmt.Errorf("%s: %w: %s", tail.File, ErrCorrupt, tail.Problem)
+			return nil, fmt.Errorf("%s: %w: %s", tail.File, volume.ErrCorrupt, tail.Problem)
 		}
 	}
 	return tails, nil

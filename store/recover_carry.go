@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // carryOut commits what the plan comes to.
@@ -109,7 +110,7 @@ func (p *recoveryPlan) copySegment(ctx context.Context, session *session, part t
 			return e, err
 		}
 		some := buffer[:min(int64(part.PayloadLength)-at, int64(len(buffer)))]
-		if err = readFull(p.walk.file, some, part.PayloadOffset()+at); err == nil {
+		if err = volume.ReadFull(p.walk.file, some, part.PayloadOffset()+at); err == nil {
 			err = e.writeBody(r.file, some, at)
 		}
 		at += int64(len(some))

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -53,7 +54,7 @@ var recoveries = map[string]struct {
 		return errors.Join(err, s.Close())
 	}},
 	"without any manifest": {"compacted", -500, func(ctx context.Context, options Options) error {
-		if err := Rebuild(ctx, "a.rvf", new(segments.L2), options); err != nil && !errors.Is(err, ErrExists) {
+		if err := Rebuild(ctx, "a.rvf", new(segments.L2), options); err != nil && !errors.Is(err, volume.ErrExists) {
 			return err
 		}
 		s, err := Open("a.rvf", options)

@@ -62,7 +62,7 @@ func (s *Store) mendHeaders(ctx context.Context) (repairs []HeaderRepair, err er
 			return err
 		}
 		if _, err := session.file.WriteAt(header[:], offset); err != nil {
-			return writeError(err, len(header), offset)
+			return volume.WriteError(err, len(header), offset)
 		}
 		return session.file.SyncData()
 	})
@@ -82,7 +82,7 @@ func (s *Snapshot) repairHeaders(ctx context.Context, file volume.File, write fu
 			return repairs, err
 		}
 		_, problem := readHeader(file, entry)
-		if problem != nil && !errors.Is(problem, ErrCorrupt) {
+		if problem != nil && !errors.Is(problem, volume.ErrCorrupt) {
 			return repairs, problem
 		}
 		right := segments.Segment{Header: segments.Header{PayloadLength: entry.PayloadLength}, Offset: entry.Offset}
@@ -108,7 +108,7 @@ func (s *Snapshot) repairHeaders(ctx context.Context, file volume.File, write fu
 // be damaged.
 func (s *Snapshot) repairHeader(ctx context.Context, file volume.File, entry segments.DirectoryEntry, repair *HeaderRepair, write func([segments.HeaderSize]byte, int64) error) error {
 	var b [segments.HeaderSize]byte
-	if err := readFull(file, b[:], entry.Offset); err != nil {
+	if err := volume.ReadFull(file, b[:], entry.Offset); err != nil {
 		return err
 	}
 	binary.LittleEndian.PutUint32(b[0:], segments.Magic)
@@ -119,7 +119,7 @@ func (s *Snapshot) repairHeader(ctx context.Context, file volume.File, entry seg
 	if err != nil {
 		return err
 	}
-	verdict, err := segments.VerifySegment(watch(ctx, file), segments.Segment{Header: header, Offset: entry.Offset})
+	verdict, err := segments.VerifySegment(volume.Watch(ctx, file), segments.Segment{Header: header, Offset: entry.Offset})
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func (p *recoveryPlan) open(ctx context.Context) (err error) {
 			return err
 		}
 		p.info = tailInfo{Tail: p.Tail}
-		p.walk = tailWalk{file: watch(ctx, p.file), start: p.Offset, size: p.Offset + p.Bytes, dimension: p.dimension}
+		p.walk = tailWalk{file: volume.Watch(ctx, p.file), start: p.Offset, size: p.Offset + p.Bytes, dimension: p.dimension}
 		if err := p.store.writer.compare(ctx, p.file, p.base, &p.info); err != nil {
 			return errors.Join(err, p.file.Close())
 		}
@@ -106,7 +106,7 @@ func (p *recoveryPlan) open(ctx context.Context) (err error) {
 		if p.dimension == 0 {
 			p.dimension = info.Dimension
 		}
-		p.walk = tailWalk{file: watch(ctx, file), start: start, size: start + info.Bytes, shift: info.Offset - start, dimension: p.dimension}
+		p.walk = tailWalk{file: volume.Watch(ctx, file), start: start, size: start + info.Bytes, shift: info.Offset - start, dimension: p.dimension}
 	}
 	for _, place := range p.info.Copies {
 		p.copies[place] = true
@@ -243,7 +243,7 @@ func (p *recoveryPlan) collectOther(part tailPart) error {
 		p.doubt(doubtForm, remedyDrop, 1)
 		return nil
 	case len(p.others) >= maxOthers:
-		return fmt.Errorf("%w: more than %d other segments", ErrTooLarge, maxOthers)
+		return fmt.Errorf("%w: more than %d other segments", volume.ErrTooLarge, maxOthers)
 	}
 	if isImage(part.Type) && !p.options.Overwrite {
 		mates, err := p.mates(part)
@@ -271,7 +271,7 @@ func (p *recoveryPlan) hasSegment(part tailPart) (there bool, err error) {
 			}
 			same := true
 			compared := &comparer{file: p.walk.file, offset: part.PayloadOffset(), same: &same}
-			if err := copyRange(compared, file, entry.Offset+segments.HeaderSize, int64(entry.PayloadLength)); err != nil {
+			if err := volume.CopyRange(compared, file, entry.Offset+segments.HeaderSize, int64(entry.PayloadLength)); err != nil {
 				return err
 			}
 			if there = same; there {
@@ -286,13 +286,13 @@ func (p *recoveryPlan) hasSegment(part tailPart) (there bool, err error) {
 // mates are the images of the store whose place an image of the tail would take.
 func (p *recoveryPlan) mates(part tailPart) (mates []segments.Segment, err error) {
 	prefix := make([]byte, min(part.PayloadLength, segments.MaxKernelPrefix))
-	if err := readFull(p.walk.file, prefix, part.PayloadOffset()); err != nil {
+	if err := volume.ReadFull(p.walk.file, prefix, part.PayloadOffset()); err != nil {
 		return nil, err
 	}
 	err = p.base.source.with(context.Background(), func(file volume.File) error {
 		for _, entry := range p.base.ofType(part.Type) {
 			other, err := p.base.openPayload(file, entry)
-			if err = asCorrupt(err); errors.Is(err, ErrCorrupt) {
+			if err = volume.AsCorrupt(err); errors.Is(err, volume.ErrCorrupt) {
 				continue
 			}
 			if err != nil {

@@ -74,8 +74,8 @@ func (s *Store) rebuild(ctx context.Context, metric *segments.Metric) (err error
 	if err != nil {
 		return err
 	}
-	if _, err := s.findState(watch(ctx, file), stat.Size, segments.FindOptions{}); !errors.Is(err, ErrNotStore) {
-		return errors.Join(err, fmt.Errorf("%w: it has a manifest", ErrExists))
+	if _, err := s.findState(volume.Watch(ctx, file), stat.Size, segments.FindOptions{}); !errors.Is(err, volume.ErrNotStore) {
+		return errors.Join(err, fmt.Errorf("%w: it has a manifest", volume.ErrExists))
 	}
 	info, err := describeWhole(ctx, baseName(at.name), file, stat.Size)
 	if err != nil {
@@ -83,7 +83,7 @@ func (s *Store) rebuild(ctx context.Context, metric *segments.Metric) (err error
 	}
 	if info.Metric == "" {
 		if metric == nil {
-			return fmt.Errorf("%w: nothing in the file tells any more how distances are measured: say it with --metric l2, ip or cosine", ErrInput)
+			return fmt.Errorf("%w: nothing in the file tells any more how distances are measured: say it with --metric l2, ip or cosine", volume.ErrInput)
 		}
 		info.Metric = metric.String()
 	}
@@ -131,7 +131,7 @@ func dress(files volume.FileSystem, name string, attributes volume.FileAttribute
 // empty where what is left of a manifest does not tell it.
 func describeWhole(ctx context.Context, name string, file volume.File, size int64) (tailInfo, error) {
 	info := describeTail(name, Tail{NoManifest: true})
-	walk := tailWalk{file: watch(ctx, file), size: size}
+	walk := tailWalk{file: volume.Watch(ctx, file), size: size}
 	err := walk.parts(func(p tailPart) error {
 		switch {
 		case p.vectors.rows > 0 && info.Dimension == 0 && !segments.IsWireHash(p.Header):
@@ -149,7 +149,7 @@ func describeWhole(ctx context.Context, name string, file volume.File, size int6
 		err = info.find(walk)
 	}
 	if err == nil && (info.Dimension == 0 && info.Embedded == 0 || !info.salvageable()) {
-		err = fmt.Errorf("%w: nothing in its %d bytes is whole", ErrNotStore, size)
+		err = fmt.Errorf("%w: nothing in its %d bytes is whole", volume.ErrNotStore, size)
 	}
 	if err == nil {
 		info.Kept = true

@@ -421,7 +421,7 @@ func TestRecoverOtherSegments(t *testing.T) {
 		err := s.Current().source.with(ctx, func(file volume.File) error {
 			entry := s.Current().ofType(segments.TypeKernel)[0]
 			segment = make([]byte, segments.HeaderSize+entry.PayloadLength)
-			return readFull(file, segment, entry.Offset)
+			return volume.ReadFull(file, segment, entry.Offset)
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -568,7 +568,7 @@ func TestRecoverNamedTails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := other.Recover(ctx, RecoverOptions{Only: []string{"a.rvf.tail-1-3"}}); !errors.Is(err, ErrInput) || contentText(t, other) != "" {
+	if _, err := other.Recover(ctx, RecoverOptions{Only: []string{"a.rvf.tail-1-3"}}); !errors.Is(err, volume.ErrInput) || contentText(t, other) != "" {
 		t.Errorf("%v: %s", err, contentText(t, other))
 	}
 	if results, err := s.Recover(ctx, RecoverOptions{}); err != nil || len(results) != 1 || contentText(t, s) != "1:1 2:2 3:3 10:9 11:9 12:9" {
@@ -620,7 +620,7 @@ func TestRebuildKnowsWhatIsLeftOfTheManifest(t *testing.T) {
 		files := volumes.New()
 		putFile(t, files, "a.rvf", slices.Concat(vecSegment(1, 9, 7, 8), manifest[:len(manifest)-c.cut]))
 		options := Options{Files: files}
-		if _, err := Open("a.rvf", options); !errors.Is(err, ErrNotStore) {
+		if _, err := Open("a.rvf", options); !errors.Is(err, volume.ErrNotStore) {
 			t.Fatal(err)
 		}
 		before := bytes.Clone(files.Content("a.rvf"))
@@ -629,7 +629,7 @@ func TestRebuildKnowsWhatIsLeftOfTheManifest(t *testing.T) {
 		}
 		err := Rebuild(ctx, "a.rvf", nil, options)
 		if c.metric != segments.Cosine {
-			if !errors.Is(err, ErrInput) || !bytes.Equal(files.Content("a.rvf"), before) || len(files.Names) > 1 {
+			if !errors.Is(err, volume.ErrInput) || !bytes.Equal(files.Content("a.rvf"), before) || len(files.Names) > 1 {
 				t.Errorf("without a distance: %v", err)
 			}
 			err = Rebuild(ctx, "a.rvf", new(segments.InnerProduct), options)
@@ -637,7 +637,7 @@ func TestRebuildKnowsWhatIsLeftOfTheManifest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := Rebuild(ctx, "a.rvf", new(segments.InnerProduct), options); !errors.Is(err, ErrExists) {
+		if err := Rebuild(ctx, "a.rvf", new(segments.InnerProduct), options); !errors.Is(err, volume.ErrExists) {
 			t.Errorf("a second time: %v", err)
 		}
 		s, err := Open("a.rvf", options)

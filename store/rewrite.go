@@ -11,6 +11,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
+	"rvffs/store/throttle"
 	"rvffs/store/volume"
 )
 
@@ -20,7 +21,7 @@ import (
 type rewrite struct {
 	store    *Store
 	session  *session
-	pacer    *pacer
+	pacer    *throttle.Pacer
 	stamp    uint64
 	target   volume.File
 	out      volume.File // the target, at the pace that is asked for
@@ -41,9 +42,9 @@ type rewrite struct {
 	segment  int                               // vector segments of first
 }
 
-func newRewrite(ctx context.Context, s *Store, session *session, also *idset.Set, share ioShare) *rewrite {
+func newRewrite(ctx context.Context, s *Store, session *session, also *idset.Set, share throttle.Share) *rewrite {
 	r := &rewrite{
-		store: s, session: session, memory: s.options.Memory.Charge(), pacer: newPacer(ctx, share), stamp: uint64(time.Now().UnixNano()),
+		store: s, session: session, memory: s.options.Memory.Charge(), pacer: throttle.NewPacer(ctx, share), stamp: uint64(time.Now().UnixNano()),
 		ids: idset.New(), also: also, moved: map[int64]segments.DirectoryEntry{}, gapShift: firstGapShift,
 	}
 	r.grows = growingSets{charge: &r.memory, other: rewriteBytes}
@@ -100,9 +101,9 @@ func (r *rewrite) fill(ctx context.Context, temporary string) (result CompactRes
 		return CompactResult{}, err
 	}
 	r.store.progress.total.Store(r.base.Size())
-	r.out = r.pacer.file(r.target)
+	r.out = r.pacer.File(r.target)
 	err = r.first.source.with(ctx, func(old volume.File) (err error) {
-		old = r.pacer.file(old)
+		old = r.pacer.File(old)
 		if err := r.copyOthers(old, 0, r.base); err != nil {
 			return err
 		}
@@ -147,7 +148,7 @@ func (r *rewrite) follow(ctx context.Context, old volume.File) error {
 			return err
 		}
 		if round > 0 {
-			r.pacer.hurry() // or it would never catch up with a load that goes on
+			r.pacer.Hurry() // or it would never catch up with a load that goes on
 		}
 	}
 	// Commits know the newest entry of the audit chain; nobody shall wait for a walk
@@ -173,7 +174,7 @@ func (r *rewrite) copyOthers(old volume.File, from int64, base *Snapshot) error 
 		}
 	}
 	if total > base.Size() {
-		return fmt.Errorf("%w: the manifest names %d bytes of segments in a file of %d", ErrCorrupt, total, base.Size())
+		return fmt.Errorf("%w: the manifest names %d bytes of segments in a file of %d", volume.ErrCorrupt, total, base.Size())
 	}
 	copyNamed := func(before int64) error {
 		for len(waiting) > 0 && waiting[0].Offset < before {
@@ -234,7 +235,7 @@ func entryOf(segment segments.Segment) segments.DirectoryEntry {
 // copySegment copies one segment byte for byte to the end of the new file.
 func (r *rewrite) copySegment(old volume.File, segment segments.DirectoryEntry) (segments.DirectoryEntry, error) {
 	length := segments.HeaderSize + int64(min(segment.PayloadLength, math.MaxInt64/2))
-	if err := copyRange(&offsetWriter{r.out, r.tail}, old, segment.Offset, length); err != nil {
+	if err := volume.CopyRange(volume.NewOffsetWriter(r.out, r.tail), old, segment.Offset, length); err != nil {
 		return segments.DirectoryEntry{}, fmt.Errorf("copy the %s at offset %d: %w", segment.Type, segment.Offset, err)
 	}
 	entry := segment

@@ -52,7 +52,7 @@ func (r *rewrite) copyRows(old volume.File, entries []segments.DirectoryEntry, o
 	defer c.writer.close()
 	for i, entry := range entries {
 		if err := c.copySegment(old, entry, func(row, id uint64) bool { return dead(i, row, id) }); err != nil {
-			return fmt.Errorf("copy the vectors at offset %d: %w", entry.Offset, asCorrupt(err))
+			return fmt.Errorf("copy the vectors at offset %d: %w", entry.Offset, volume.AsCorrupt(err))
 		}
 	}
 	return errors.Join(c.flush(), c.finish())
@@ -83,7 +83,7 @@ func (c *rowCopier) copySegment(old volume.File, entry segments.DirectoryEntry, 
 	}
 	c.check = segments.NewPayloadCheck(segment.Header)
 	start, rest := segment.PayloadOffset(), int64(segments.VecPrefixSize)+int64(reader.Count())*int64(c.rowSize)
-	if err := copyRange(c.check, old, start, segments.VecPrefixSize); err != nil {
+	if err := volume.CopyRange(c.check, old, start, segments.VecPrefixSize); err != nil {
 		return err
 	}
 	for first := 0; first < reader.Count(); {
@@ -93,11 +93,11 @@ func (c *rowCopier) copySegment(old volume.File, entry segments.DirectoryEntry, 
 		}
 		first += copied
 	}
-	if err := copyRange(c.check, old, start+rest, int64(segment.PayloadLength)-rest); err != nil {
+	if err := volume.CopyRange(c.check, old, start+rest, int64(segment.PayloadLength)-rest); err != nil {
 		return err
 	}
 	if c.check.Verdict() == segments.HashMismatch {
-		return fmt.Errorf("%w: the payload is not what its content hash says", ErrCorrupt)
+		return fmt.Errorf("%w: the payload is not what its content hash says", volume.ErrCorrupt)
 	}
 	return nil
 }

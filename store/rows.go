@@ -56,7 +56,7 @@ func (s *Snapshot) visitVectors(ctx context.Context, file volume.File, visit fun
 			}
 			count := min(batch, reader.Count()-first)
 			if err := reader.ReadRows(first, ids[:count], rows[:count*width]); err != nil {
-				return fmt.Errorf("read the vectors at offset %d: %w", entry.Offset, asCorrupt(err))
+				return fmt.Errorf("read the vectors at offset %d: %w", entry.Offset, volume.AsCorrupt(err))
 			}
 			kept := superseded[i].squeeze(uint64(first), ids[:count], rows[:count*width], width)
 			if kept == 0 {
@@ -141,7 +141,7 @@ func (s *Snapshot) findSuperseded(ctx context.Context, file volume.File, entries
 			first := max(0, end-len(ids))
 			part := ids[:end-first]
 			if err := reader.ReadIDs(first, part); err != nil {
-				err = fmt.Errorf("read ids of the segment at offset %d: %w", entries[i].Offset, asCorrupt(err))
+				err = fmt.Errorf("read ids of the segment at offset %d: %w", entries[i].Offset, volume.AsCorrupt(err))
 				if err = damaged(err); err != nil {
 					return nil, err
 				}

@@ -166,7 +166,7 @@ func (w *writer) attach(ctx context.Context, session *session) error {
 	if err := w.claim(ctx, session.file, s.options.lockWait()); err != nil {
 		return err
 	}
-	base, err := s.refresh(watch(ctx, session.file), nil)
+	base, err := s.refresh(volume.Watch(ctx, session.file), nil)
 	if err != nil {
 		return err
 	}
@@ -339,7 +339,7 @@ func (w *writer) fixDimension(s *session, dimension int) error {
 		s.dimension = dimension
 	}
 	if s.dimension != dimension {
-		return fmt.Errorf("%w: vectors of %d components for a store of dimension %d", ErrInput, dimension, s.dimension)
+		return fmt.Errorf("%w: vectors of %d components for a store of dimension %d", volume.ErrInput, dimension, s.dimension)
 	}
 	return nil
 }
@@ -417,7 +417,7 @@ func (w *writer) checkRoom(s *session, count int) error {
 // room is checkRoom for a caller that holds the writer's mu.
 func (s *session) room(count int) error {
 	if count > 0 && (s.noNextID || s.nextID > math.MaxUint64-uint64(count-1)) {
-		return fmt.Errorf("%w: the highest id is taken, vectors need ids of their own", ErrInput)
+		return fmt.Errorf("%w: the highest id is taken, vectors need ids of their own", volume.ErrInput)
 	}
 	return nil
 }
@@ -460,7 +460,7 @@ func (w *writer) beginAlone(ctx context.Context) (*session, error) {
 		select {
 		case <-wait:
 		case <-deadline.C:
-			return nil, fmt.Errorf("%w: streams of this process are open", ErrLocked)
+			return nil, fmt.Errorf("%w: streams of this process are open", volume.ErrLocked)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

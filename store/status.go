@@ -7,6 +7,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/volume"
 )
 
 // Status is what is known about a store at one moment.
@@ -69,7 +70,7 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 func (s *Store) statusOf(ctx context.Context, snapshot *Snapshot) (Status, error) {
 	total, deleted, err := s.count(ctx, snapshot)
 	var damage string
-	if errors.Is(err, ErrCorrupt) {
+	if errors.Is(err, volume.ErrCorrupt) {
 		// What can be known is told all the same: the manifest's word.
 		damage = err.Error()
 		total = min(snapshot.state.Manifest.TotalVectors, snapshot.rows())

@@ -138,15 +138,15 @@ func Make(name string, create CreateOptions, options Options) error {
 
 // describeMaking says which store could not be made, and by what.
 func describeMaking(operation, name string, err error) error {
-	if errors.Is(err, ErrExists) {
-		return fmt.Errorf("%s: %q %w already", operation, name, ErrExists)
+	if errors.Is(err, volume.ErrExists) {
+		return fmt.Errorf("%s: %q %w already", operation, name, volume.ErrExists)
 	}
 	return fmt.Errorf("%s %q: %w", operation, name, err)
 }
 
 func (s *Store) create(create CreateOptions) error {
 	if create.Dimension < 0 || create.Dimension > 65535 {
-		return fmt.Errorf("%w: dimension %d is not within 0 to 65535", ErrInput, create.Dimension)
+		return fmt.Errorf("%w: dimension %d is not within 0 to 65535", volume.ErrInput, create.Dimension)
 	}
 	at := s.location()
 	if err := CheckName(path.Base(at.name)); err != nil {
@@ -208,7 +208,7 @@ func (s *Store) load(ctx context.Context) error {
 	at := s.location()
 	file, err := at.files.Open(at.name, false)
 	if errors.Is(err, directory.ErrNotRegular) {
-		return fmt.Errorf("%w: %w", ErrNotStore, err)
+		return fmt.Errorf("%w: %w", volume.ErrNotStore, err)
 	}
 	if err != nil {
 		return err
@@ -216,7 +216,7 @@ func (s *Store) load(ctx context.Context) error {
 	info, err := file.Stat()
 	var state *segments.State
 	if err == nil {
-		state, err = s.findState(watch(ctx, file), info.Size, segments.FindOptions{})
+		state, err = s.findState(volume.Watch(ctx, file), info.Size, segments.FindOptions{})
 	}
 	if err != nil {
 		return errors.Join(err, file.Close())
@@ -235,7 +235,7 @@ func (s *Store) findState(file io.ReaderAt, size int64, options segments.FindOpt
 	options.Memory = charge.Set
 	state, err := segments.FindState(file, size, options)
 	if errors.Is(err, segments.ErrNoManifest) {
-		err = fmt.Errorf("%w: %w", ErrNotStore, err)
+		err = fmt.Errorf("%w: %w", volume.ErrNotStore, err)
 		if segments.BeginsSegment(file) {
 			err = fmt.Errorf("%w; rvffs recover %s brings back what is whole in it", err, s.fullPath())
 		}
@@ -302,7 +302,7 @@ func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 		current, seen, closed, at := s.renew(), s.seen, s.closed, s.at
 		s.mu.Unlock()
 		if closed {
-			return nil, fmt.Errorf("store %q: %w", at.name, ErrClosed)
+			return nil, fmt.Errorf("store %q: %w", at.name, volume.ErrClosed)
 		}
 		if active {
 			if err := CheckOrigin(ctx, current.Origin()); err != nil {
@@ -319,7 +319,7 @@ func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 			continue // renamed meanwhile by this process: it stands elsewhere
 		}
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("store %q: %w: its file was removed", at.name, ErrNotFound)
+			return nil, fmt.Errorf("store %q: %w: its file was removed", at.name, volume.ErrNotFound)
 		}
 		if err == nil {
 			err = CheckOrigin(ctx, snapshot.Origin())
@@ -344,7 +344,7 @@ func (s *Store) lookAt(ctx context.Context, at location, current *Snapshot, seen
 	if err != nil {
 		return nil, err
 	}
-	snapshot, err := s.refresh(watch(ctx, file), still)
+	snapshot, err := s.refresh(volume.Watch(ctx, file), still)
 	return snapshot, errors.Join(err, file.Close())
 }
 
@@ -425,8 +425,8 @@ func (s *Store) swap(current, next *Snapshot, info volume.FileInfo, still func()
 // was, that is, whether the file was only appended to.
 func manifestStands(file io.ReaderAt, snapshot *Snapshot) (bool, error) {
 	var header [segments.HeaderSize]byte
-	err := readFull(file, header[:], snapshot.state.Segment.Offset)
-	if errors.Is(err, ErrCorrupt) {
+	err := volume.ReadFull(file, header[:], snapshot.state.Segment.Offset)
+	if errors.Is(err, volume.ErrCorrupt) {
 		return false, nil // the file became shorter
 	}
 	return header == snapshot.state.Segment.Encode(), err
@@ -527,7 +527,7 @@ func (s *Store) publish(snapshot *Snapshot, info volume.FileInfo) error {
 // checkWritable refuses what must not be written to.
 func (s *Store) checkWritable(snapshot *Snapshot) error {
 	if s.readOnly {
-		return fmt.Errorf("%w: the store was opened for reading", ErrReadOnly)
+		return fmt.Errorf("%w: the store was opened for reading", volume.ErrReadOnly)
 	}
 	return snapshot.Writable()
 }
@@ -535,11 +535,11 @@ func (s *Store) checkWritable(snapshot *Snapshot) error {
 // Writable fails with ErrReadOnly if nobody may write to the file, for what it holds.
 func (s *Snapshot) Writable() error {
 	if s.Dialect() != segments.DialectRuntime {
-		return fmt.Errorf("%w: the file is in the wire dialect", ErrReadOnly)
+		return fmt.Errorf("%w: the file is in the wire dialect", volume.ErrReadOnly)
 	}
 	frozen, err := s.frozen(context.Background())
 	if err == nil && frozen {
-		err = fmt.Errorf("%w: the branch is frozen", ErrReadOnly)
+		err = fmt.Errorf("%w: the branch is frozen", volume.ErrReadOnly)
 	}
 	return err
 }

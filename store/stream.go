@@ -3,6 +3,8 @@ package store
 import (
 	"sync"
 	"sync/atomic"
+
+	"rvffs/store/volume"
 )
 
 // streamState is what streams of every kind have in common. A stream takes bytes
@@ -26,7 +28,7 @@ func (s *streamState) usable(describe func(error) error) error {
 	case s.failed != nil:
 		return s.failed
 	case s.closed:
-		return describe(ErrClosed)
+		return describe(volume.ErrClosed)
 	}
 	return nil
 }

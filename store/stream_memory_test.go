@@ -13,6 +13,7 @@ import (
 
 	"rvffs/store/memory"
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -128,7 +129,7 @@ func TestFailedStreamHoldsNothing(t *testing.T) {
 		if u := budget.Usage(); u.Used != u.Cached {
 			t.Errorf("%s: a stream that failed holds memory: %+v", name, u)
 		}
-		if err := stream.Afford(t.Context(), 1); !errors.Is(err, ErrInput) {
+		if err := stream.Afford(t.Context(), 1); !errors.Is(err, volume.ErrInput) {
 			t.Errorf("%s: then: %v", name, err)
 		}
 		if err := stream.Close(t.Context()); err != nil {

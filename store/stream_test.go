@@ -12,6 +12,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
 )
 
 // anyStream is what streams of every kind can do.
@@ -128,7 +129,7 @@ func TestBulkLoad(t *testing.T) {
 	flush, pause, other := by((*AppendStream).Flush), by((*AppendStream).Pause), by((*AppendStream).CommitOpen)
 	killed, unmounted := by((*AppendStream).Abandon), by((*AppendStream).Interrupt)
 	refused := func(a *AppendStream) error {
-		if a.Refuse(ErrInput) == nil {
+		if a.Refuse(volume.ErrInput) == nil {
 			return errors.New("not refused")
 		}
 		return nil
@@ -211,7 +212,7 @@ func TestTakenIDs(t *testing.T) {
 				t.Fatal(err)
 			}
 			err = load.Flush(ctx)
-			if errors.Is(err, ErrInput) != test.collide || err != nil && !strings.Contains(err.Error(), "write it again") {
+			if errors.Is(err, volume.ErrInput) != test.collide || err != nil && !strings.Contains(err.Error(), "write it again") {
 				t.Errorf("the load ends with %v", err)
 			}
 			if again := load.Flush(ctx); again != err {

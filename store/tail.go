@@ -127,7 +127,7 @@ func (s *Snapshot) findTail(ctx context.Context, file volume.File, size int64) (
 	if !s.leftBehind(size) {
 		return t, false, nil
 	}
-	err := t.find(tailWalk{file: watch(ctx, file), start: t.Offset, size: size, dimension: s.Dimension()})
+	err := t.find(tailWalk{file: volume.Watch(ctx, file), start: t.Offset, size: size, dimension: s.Dimension()})
 	if err != nil {
 		err = fmt.Errorf("look behind the manifest of epoch %d: %w", s.Epoch(), err)
 	}

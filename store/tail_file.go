@@ -122,15 +122,15 @@ func (i *tailInfo) encode() ([]byte, error) {
 // readTailInfo reads what a kept tail says of itself, and where its bytes begin.
 func readTailInfo(file volume.File) (info tailInfo, start int64, err error) {
 	var head [segments.HeaderSize]byte
-	if err := readFull(file, head[:], 0); err != nil {
+	if err := volume.ReadFull(file, head[:], 0); err != nil {
 		return info, 0, err
 	}
 	header, err := segments.ParseHeader(head[:])
 	if err != nil || header.Type != tailInfoType || header.PayloadLength > maxTailInfo {
-		return info, 0, fmt.Errorf("%w: it does not begin as a kept tail does", ErrCorrupt)
+		return info, 0, fmt.Errorf("%w: it does not begin as a kept tail does", volume.ErrCorrupt)
 	}
 	payload := make([]byte, header.PayloadLength)
-	if err := readFull(file, payload, segments.HeaderSize); err != nil {
+	if err := volume.ReadFull(file, payload, segments.HeaderSize); err != nil {
 		return info, 0, err
 	}
 	check := segments.NewPayloadCheck(header)
@@ -141,7 +141,7 @@ func readTailInfo(file volume.File) (info tailInfo, start int64, err error) {
 		err = errors.New("not what it was")
 	}
 	if err != nil {
-		return info, 0, fmt.Errorf("%w: what it says of itself: %w", ErrCorrupt, err)
+		return info, 0, fmt.Errorf("%w: what it says of itself: %w", volume.ErrCorrupt, err)
 	}
 	for i := range max(info.Before, 0) {
 		info.before = append(info.before, idDigest{

@@ -81,7 +81,7 @@ func (w *writer) keepTail(ctx context.Context, file volume.File, info tailInfo) 
 			}
 		}
 		switch {
-		case errors.Is(err, ErrExists) || errors.Is(err, errStrangeTail) || errors.Is(err, fs.ErrPermission) && taken(at.files, name):
+		case errors.Is(err, volume.ErrExists) || errors.Is(err, errStrangeTail) || errors.Is(err, fs.ErrPermission) && taken(at.files, name):
 			continue // somebody else has the name, whatever he uses it for
 		case err != nil:
 			return err
@@ -110,11 +110,11 @@ func (w *writer) writeTail(ctx context.Context, name string, file volume.File, i
 			return err
 		} // where it cannot be the store's owner's, it is the writer's alone
 		if _, err := kept.WriteAt(head, 0); err != nil {
-			return writeError(err, len(head), 0)
+			return volume.WriteError(err, len(head), 0)
 		}
 		start := int64(len(head))
-		out := watchedWriter{&sparseWriter{file: kept, offset: start}, ctx}
-		if err := copyRange(out, file, info.Offset, info.Bytes); err != nil {
+		out := volume.WatchWriter(ctx, &sparseWriter{file: kept, offset: start})
+		if err := volume.CopyRange(out, file, info.Offset, info.Bytes); err != nil {
 			return err
 		}
 		return kept.Truncate(start + info.Bytes)
@@ -142,9 +142,8 @@ type sparseWriter struct {
 func (w *sparseWriter) Write(p []byte) (int, error) {
 	for _, b := range p {
 		if b != 0 {
-			out := offsetWriter{w.file, w.offset}
-			n, err := out.Write(p)
-			w.offset = out.offset
+			n, err := volume.NewOffsetWriter(w.file, w.offset).Write(p)
+			w.offset += int64(n)
 			return n, err
 		}
 	}
@@ -156,7 +155,7 @@ func (w *sparseWriter) Write(p []byte) (int, error) {
 // out of the store stands there still, until the next commit.
 func (r tailRule) sameTail(ctx context.Context, files volume.FileSystem, name string, file volume.File, tail Tail) (bool, error) {
 	kept, info, start, err := r.open(files, name)
-	if errors.Is(err, ErrCorrupt) {
+	if errors.Is(err, volume.ErrCorrupt) {
 		return false, nil
 	}
 	if err != nil {
@@ -172,7 +171,7 @@ func (r tailRule) sameTail(ctx context.Context, files volume.FileSystem, name st
 	}
 	same := true
 	compared := &comparer{file: kept, offset: start, same: &same}
-	err = copyRange(watchedWriter{compared, ctx}, file, tail.Offset, tail.Bytes)
+	err = volume.CopyRange(volume.WatchWriter(ctx, compared), file, tail.Offset, tail.Bytes)
 	return same && err == nil, err
 }
 
@@ -185,7 +184,7 @@ type comparer struct {
 
 func (c *comparer) Write(p []byte) (int, error) {
 	there := make([]byte, len(p))
-	if err := readFull(c.file, there, c.offset); err != nil {
+	if err := volume.ReadFull(c.file, there, c.offset); err != nil {
 		return 0, err
 	}
 	c.offset += int64(len(p))
@@ -247,7 +246,7 @@ func (w *writer) compare(ctx context.Context, file volume.File, base *Snapshot, 
 	if err := charge.Await(ctx, compareBytes); err != nil {
 		return err
 	}
-	walk := tailWalk{file: watch(ctx, file), start: info.Offset, size: info.Offset + info.Bytes, dimension: base.Dimension()}
+	walk := tailWalk{file: volume.Watch(ctx, file), start: info.Offset, size: info.Offset + info.Bytes, dimension: base.Dimension()}
 	ids, err := tailIDs(ctx, walk, info, func(v tailVectors) (bool, error) { return base.hasRun(file, v) }, &charge)
 	if err != nil {
 		return err
@@ -273,7 +272,7 @@ func (w *writer) compare(ctx context.Context, file volume.File, base *Snapshot, 
 		info.before, err = base.digests(ctx, file, common)
 		info.Before = len(info.before)
 	}
-	if errors.Is(err, ErrCorrupt) || errors.Is(err, memory.ErrNone) || errors.Is(err, memory.ErrNever) {
+	if errors.Is(err, volume.ErrCorrupt) || errors.Is(err, memory.ErrNone) || errors.Is(err, memory.ErrNever) {
 		info.before, info.Before, err = nil, -1, nil // what was before cannot be told
 	}
 	return err
@@ -309,7 +308,7 @@ func (s *Snapshot) digests(ctx context.Context, file volume.File, ids *idset.Set
 				}
 			}
 			if err != nil {
-				return nil, fmt.Errorf("read the vectors at offset %d: %w", entry.Offset, asCorrupt(err))
+				return nil, fmt.Errorf("read the vectors at offset %d: %w", entry.Offset, volume.AsCorrupt(err))
 			}
 		}
 	}
@@ -334,7 +333,7 @@ func (s *Snapshot) hasRun(file volume.File, p tailVectors) (bool, error) {
 		rows[i] = (max(entry.PayloadLength, segments.VecPrefixSize) - segments.VecPrefixSize) / rowSize
 	}
 	var first [8]byte
-	if err := readFull(p.file, first[:], p.body); err != nil {
+	if err := volume.ReadFull(p.file, first[:], p.body); err != nil {
 		return false, err
 	}
 	for from := range entries {
@@ -346,12 +345,12 @@ func (s *Snapshot) hasRun(file volume.File, p tailVectors) (bool, error) {
 			continue
 		}
 		var id [8]byte
-		if err := readFull(file, id[:], entries[from].Offset+segments.HeaderSize+segments.VecPrefixSize); err != nil || id != first {
+		if err := volume.ReadFull(file, id[:], entries[from].Offset+segments.HeaderSize+segments.VecPrefixSize); err != nil || id != first {
 			continue
 		}
 		body, count, err := s.readRun(file, entries[from:to])
 		var apart notMerged
-		if errors.As(err, &apart) || errors.Is(err, ErrCorrupt) || err == nil && uint64(count) != p.all {
+		if errors.As(err, &apart) || errors.Is(err, volume.ErrCorrupt) || err == nil && uint64(count) != p.all {
 			continue
 		}
 		if err != nil {
@@ -359,7 +358,7 @@ func (s *Snapshot) hasRun(file volume.File, p tailVectors) (bool, error) {
 		}
 		body = body[:p.rows*rowSize]
 		there := make([]byte, len(body))
-		if err := readFull(p.file, there, p.body); err != nil {
+		if err := volume.ReadFull(p.file, there, p.body); err != nil {
 			return false, err
 		}
 		if string(there) == string(body) {

@@ -19,7 +19,7 @@ type tailRule struct {
 
 // errStrangeTail is why a file does not count. To all but those who name it, it is as
 // if it were not there.
-var errStrangeTail = fmt.Errorf("%w: it does not count as a kept tail of this store", ErrInput)
+var errStrangeTail = fmt.Errorf("%w: it does not count as a kept tail of this store", volume.ErrInput)
 
 // tailRule is the rule for the store as it is.
 func (s *Store) tailRule() (rule tailRule, err error) {

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"rvffs/lineage"
+	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -96,7 +97,7 @@ func TestOnlyTheStoresTailsCount(t *testing.T) {
 				t.Errorf("append: %v", err)
 			}
 			if named, err := s.Recover(ctx, RecoverOptions{Only: []string{name}, List: true}); (err == nil) != c.counts ||
-				!c.counts && (!errors.Is(err, ErrInput) || !strings.Contains(err.Error(), c.reason) || len(named) > 0) {
+				!c.counts && (!errors.Is(err, volume.ErrInput) || !strings.Contains(err.Error(), c.reason) || len(named) > 0) {
 				t.Errorf("recover by name: %+v, %v", named, err)
 			}
 			results, err := s.Recover(ctx, RecoverOptions{})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -319,13 +320,13 @@ func TestStoreWithATailIsNotRemoved(t *testing.T) {
 	files, s := emptyStore(t)
 	behind(t, files, vecSegment(50, 5, 70))
 	before := bytes.Clone(files.Content("a.rvf"))
-	if err := s.Remove(t.Context(), files); !errors.Is(err, ErrNotEmpty) || !bytes.Equal(before, files.Content("a.rvf")) || len(files.Names) != 1 {
+	if err := s.Remove(t.Context(), files); !errors.Is(err, volume.ErrNotEmpty) || !bytes.Equal(before, files.Content("a.rvf")) || len(files.Names) != 1 {
 		t.Errorf("remove: %v", err)
 	}
 	if _, err := s.Delete(context.Background(), []uint64{1000}); err != nil { // keeps it
 		t.Fatal(err)
 	}
-	if err := s.Remove(t.Context(), files); !errors.Is(err, ErrNotEmpty) || !strings.Contains(err.Error(), "a.rvf.tail-0") {
+	if err := s.Remove(t.Context(), files); !errors.Is(err, volume.ErrNotEmpty) || !strings.Contains(err.Error(), "a.rvf.tail-0") {
 		t.Errorf("remove: %v", err)
 	}
 	if _, err := s.Recover(context.Background(), RecoverOptions{Drop: true}); err != nil {
@@ -428,7 +429,7 @@ func TestDamagedTailFile(t *testing.T) {
 			if err != nil || len(status.Tails) != 1 || status.Tails[0].Problem == "" {
 				t.Errorf("%+v, %v", status.Tails, err)
 			}
-			if _, err := s.Recover(ctx, RecoverOptions{}); !errors.Is(err, ErrCorrupt) {
+			if _, err := s.Recover(ctx, RecoverOptions{}); !errors.Is(err, volume.ErrCorrupt) {
 				t.Errorf("recover: %v", err)
 			}
 			if _, err := s.Recover(ctx, RecoverOptions{Drop: true}); err != nil {

@@ -119,7 +119,7 @@ func (t tailWalk) cutManifest(p tailPart) (begun *segments.Manifest, complete bo
 		return nil, false, nil
 	}
 	payload := make([]byte, p.Length-segments.HeaderSize)
-	if err := readFull(t.file, payload, p.PayloadOffset()); err != nil {
+	if err := volume.ReadFull(t.file, payload, p.PayloadOffset()); err != nil {
 		return nil, false, err
 	}
 	begun, complete = segments.ParseManifestStart(payload)
@@ -158,7 +158,7 @@ func (p tailVectors) each(ctx context.Context, visit func(ids []uint64, rows []b
 			return err
 		}
 		count := int(min(uint64(batch), p.rows-first))
-		if err := readFull(p.file, stored[:count*size], p.body+int64(first)*int64(size)); err != nil {
+		if err := volume.ReadFull(p.file, stored[:count*size], p.body+int64(first)*int64(size)); err != nil {
 			return err
 		}
 		for i := range count {

@@ -222,7 +222,7 @@ func (r *rewrite) retireMoved() error {
 			continue
 		}
 		segment, err := readHeader(r.target, moved)
-		if errors.Is(err, ErrCorrupt) {
+		if errors.Is(err, volume.ErrCorrupt) {
 			continue // nobody finds it by its header
 		}
 		if err != nil {
@@ -230,7 +230,7 @@ func (r *rewrite) retireMoved() error {
 		}
 		encoded := segment.Retired().Encode()
 		if _, err := r.target.WriteAt(encoded[:], moved.Offset); err != nil {
-			return writeError(err, len(encoded), moved.Offset)
+			return volume.WriteError(err, len(encoded), moved.Offset)
 		}
 	}
 	return nil
@@ -256,7 +256,7 @@ func (r *rewrite) put(small newSegment) (segments.Segment, error) {
 	encoded := segment.Encode()
 	image := append(encoded[:], small.payload...)
 	if _, err := r.target.WriteAt(image, r.tail); err != nil {
-		return segments.Segment{}, writeError(err, len(image), r.tail)
+		return segments.Segment{}, volume.WriteError(err, len(image), r.tail)
 	}
 	r.tail = segment.End()
 	return segment, nil

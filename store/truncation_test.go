@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -382,7 +383,7 @@ func (c *cutStore) rebuilds(ctx context.Context, files *volumes.Files, length in
 	options := Options{Files: files, LockWait: -1}
 	err := Rebuild(ctx, "a.rvf", new(segments.L2), options)
 	if len(want.model) == 0 && want.embed == nil {
-		if !errors.Is(err, ErrNotStore) || len(files.Names) != 1 || !bytes.Equal(files.Content("a.rvf"), c.content[:length]) {
+		if !errors.Is(err, volume.ErrNotStore) || len(files.Names) != 1 || !bytes.Equal(files.Content("a.rvf"), c.content[:length]) {
 			return fmt.Errorf("a file in which nothing is whole: %w", err)
 		}
 		return nil

@@ -69,7 +69,7 @@ func flip(t *testing.T, s *Store, offset int64) {
 	t.Helper()
 	changeFile(t, s, func(file volume.File) error {
 		var b [1]byte
-		if err := readFull(file, b[:], offset); err != nil {
+		if err := volume.ReadFull(file, b[:], offset); err != nil {
 			return err
 		}
 		b[0] ^= 0x20
@@ -251,7 +251,7 @@ func TestVerifyCutFile(t *testing.T) {
 		t.Errorf("epoch %d: %s", again.Epoch(), describeFindings(got))
 	}
 	cut(40)
-	if _, err := OpenReadOnly(s.Path(), Options{Files: s.location().files}); !errors.Is(err, ErrNotStore) {
+	if _, err := OpenReadOnly(s.Path(), Options{Files: s.location().files}); !errors.Is(err, volume.ErrNotStore) {
 		t.Errorf("40 bytes: %v", err)
 	}
 }

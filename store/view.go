@@ -126,7 +126,7 @@ func (r *fileReader) read(ctx context.Context, p []byte, place int64) error {
 	if err := touch(ctx, place, int64(len(p))); err != nil {
 		return err
 	}
-	if err := readFull(r.file, p, place); err != nil {
+	if err := volume.ReadFull(r.file, p, place); err != nil {
 		return err
 	}
 	return refuse(place, int64(len(p)))
@@ -138,7 +138,7 @@ func (r *fileReader) Close() error { return r.view.snapshot.source.release() }
 // snapshot commits.
 func (s *Snapshot) part(offset, length int64) (View, error) {
 	if offset < 0 || length < 0 || length > s.Size() || offset > s.Size()-length {
-		return nil, fmt.Errorf("%w: bytes %d to %d of a store of %d", ErrCorrupt, offset, offset+length, s.Size())
+		return nil, fmt.Errorf("%w: bytes %d to %d of a store of %d", volume.ErrCorrupt, offset, offset+length, s.Size())
 	}
 	return fileView{snapshot: s, offset: offset, length: length}, nil
 }

@@ -13,7 +13,7 @@ func (s *Snapshot) ParentHash(ctx context.Context) (lineage.Hash, error) {
 	var hash lineage.Hash
 	err := s.source.with(ctx, func(file volume.File) error {
 		hasher := lineage.NewShake256()
-		if err := copyRange(hasher, file, s.state.Segment.PayloadOffset(), int64(s.state.Segment.PayloadLength)); err != nil {
+		if err := volume.CopyRange(hasher, file, s.state.Segment.PayloadOffset(), int64(s.state.Segment.PayloadLength)); err != nil {
 			return err
 		}
 		hash = lineage.Hash(hasher.Sum(nil))

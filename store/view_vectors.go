@@ -80,7 +80,7 @@ func (v *soughtVector) row(ctx context.Context, s *Snapshot, live *liveRows) (ui
 func (s *Snapshot) vectorView(count uint64, format vecio.FileFormat, sought *soughtVector) (View, error) {
 	size, fits := format.Layout(count, s.Dimension()).Size()
 	if !fits {
-		return nil, fmt.Errorf("%w: %d vectors make a file too long", ErrTooLarge, count)
+		return nil, fmt.Errorf("%w: %d vectors make a file too long", volume.ErrTooLarge, count)
 	}
 	return &vectorView{snapshot: s, count: count, sought: sought, format: format, size: size}, nil
 }

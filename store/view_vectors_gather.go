@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 const (
@@ -54,7 +55,7 @@ func (f *vectorFile) readSpan(ctx context.Context, p []byte, segment *liveSegmen
 	place := segment.rowOffset(row, f.view.snapshot.Dimension()) + int64(offset)
 	err := f.view.snapshot.touch(ctx, place, int64(len(p)))
 	if err == nil {
-		err = readFull(f.file, p, place)
+		err = volume.ReadFull(f.file, p, place)
 	}
 	if err != nil {
 		return fmt.Errorf("read vectors from row %d of the segment at offset %d: %w", row, segment.entry.Offset, err)
@@ -150,7 +151,7 @@ func (f *vectorFile) convert(ctx context.Context, segment *liveSegment, row uint
 		return err
 	}
 	if err := reader.ReadRows(int(row), ids, values); err != nil {
-		return fmt.Errorf("read the vectors at offset %d: %w", segment.entry.Offset, asCorrupt(err))
+		return fmt.Errorf("read the vectors at offset %d: %w", segment.entry.Offset, volume.AsCorrupt(err))
 	}
 	return nil
 }

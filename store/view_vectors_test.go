@@ -115,7 +115,7 @@ func checkVectorViews(snapshot *Snapshot, random *rand.Rand) error {
 		if slices.Contains(ids, id) {
 			continue
 		}
-		if _, err := snapshot.VectorByID(ctx, id, vecio.FileF32); !errors.Is(err, ErrNotFound) {
+		if _, err := snapshot.VectorByID(ctx, id, vecio.FileF32); !errors.Is(err, volume.ErrNotFound) {
 			return fmt.Errorf("vector %d, which is not there: %v", id, err)
 		}
 	}
@@ -443,7 +443,7 @@ func TestDamagedSegmentLeavesTheOthersReadable(t *testing.T) {
 	}
 	for row := range int64(6) {
 		_, err := reader.ReadAt(make([]byte, 4), 4*row)
-		if damaged := row/2 == 1; damaged != errors.Is(err, ErrCorrupt) || !damaged && err != nil {
+		if damaged := row/2 == 1; damaged != errors.Is(err, volume.ErrCorrupt) || !damaged && err != nil {
 			t.Errorf("row %d: %v", row, err)
 		}
 	}
@@ -454,7 +454,7 @@ func TestDamagedSegmentLeavesTheOthersReadable(t *testing.T) {
 		t.Error(err)
 	}
 	for _, id := range []uint64{2, 77} { // either may stand in the damaged segment
-		if _, err := snapshot.VectorByID(ctx, id, vecio.FileF32); !errors.Is(err, ErrCorrupt) {
+		if _, err := snapshot.VectorByID(ctx, id, vecio.FileF32); !errors.Is(err, volume.ErrCorrupt) {
 			t.Errorf("vector %d: %v", id, err)
 		}
 	}

@@ -74,7 +74,7 @@ func (s *Snapshot) describeWitness(file volume.File, segment segments.Segment, p
 		return described, lineage.Hash{}, nil
 	}
 	payload := make([]byte, segment.PayloadLength)
-	if err := readFull(file, payload, segment.PayloadOffset()); err != nil {
+	if err := volume.ReadFull(file, payload, segment.PayloadOffset()); err != nil {
 		return described, lineage.Hash{}, err
 	}
 	hash := lineage.WitnessHash(payload)

@@ -63,7 +63,7 @@ const searchReach = segments.MaxPayload + 1<<20
 // named visits a segment that the manifest names and goes on behind it up to limit.
 func (w *carefulWalk) named(entry segments.DirectoryEntry, limit int64) error {
 	segment, err := readHeader(w.file, entry)
-	if err != nil && !errors.Is(err, ErrCorrupt) {
+	if err != nil && !errors.Is(err, volume.ErrCorrupt) {
 		return err
 	}
 	if err == nil {

@@ -1,13 +1,29 @@
 package volume
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"syscall"
 )
 
 // The causes by which callers tell failures apart. An error of a volume wraps one of
 // them, or the error of the operating system.
 var (
+	// ErrInput marks data that was refused as it stands: a wrong dimension, an
+	// unfinished record, a value that is no number.
+	ErrInput = errors.New("bad input")
+	// ErrName marks a file name that cannot be one of a store.
+	ErrName = errors.New("bad name")
+	// ErrCorrupt marks stored bytes that contradict themselves, and a file that
+	// became shorter than its manifest says.
+	ErrCorrupt = errors.New("corrupt")
+	// ErrNotStore marks a file that cannot be read as a store at all.
+	ErrNotStore = errors.New("not a readable store")
+	// ErrNotEmpty means that a store to be removed still holds something.
+	ErrNotEmpty = errors.New("not empty")
+	// ErrCrossParent marks a rename from one parent to another.
+	ErrCrossParent = errors.New("different parents")
 	// ErrLocked means that another writer holds the store.
 	ErrLocked = errors.New("another writer holds the store")
 	// ErrManyNames means that the store's file has other names, whose writers would
@@ -30,3 +46,16 @@ var (
 	// ErrOtherFile keeps a file from being replaced that is not the one to be replaced.
 	ErrOtherFile = fmt.Errorf("%w: another file took its place", ErrStale)
 )
+
+// AsCorrupt marks what the parsers of the format found wrong, but leaves errors
+// of the disk as they are, and the end of a caller's patience.
+func AsCorrupt(err error) error {
+	if err == nil || errors.Is(err, ErrCorrupt) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrCorrupt, err)
+}

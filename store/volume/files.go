@@ -89,15 +89,15 @@ type FileAttributes struct {
 	Extended map[string][]byte
 }
 
-// maxExtended bounds, in bytes, the extended attributes of a file that is rewritten.
+// MaxExtended bounds, in bytes, the extended attributes of a file that is rewritten.
 const MaxExtended = 4 << 20
 
-// equal says whether two files with these attributes look alike to everybody.
+// Equal says whether two files with these attributes look alike to everybody.
 func (a FileAttributes) Equal(b FileAttributes) bool {
 	return a.UID == b.UID && a.GID == b.GID && a.Mode == b.Mode && maps.EqualFunc(a.Extended, b.Extended, bytes.Equal)
 }
 
-// sameFile says whether two infos are of one file, whatever its names. The inode
+// SameFile says whether two infos are of one file, whatever its names. The inode
 // number alone does not tell, for the next file may get that of one that is gone.
 func SameFile(a, b FileInfo) bool { return a.Is(b) }
 

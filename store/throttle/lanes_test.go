@@ -1,4 +1,4 @@
-package store
+package throttle
 
 import (
 	"context"
@@ -11,21 +11,21 @@ import (
 func TestLanes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := newLanes(2)
-		enter := func() *lane {
+		l := NewLanes(2)
+		enter := func() *Lane {
 			t.Helper()
-			entered, err := l.enter(t.Context())
+			entered, err := l.Enter(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
 			return entered
 		}
 		busy := func() bool {
-			ctx, cancel := context.WithTimeout(t.Context(), stuckAfter/2)
+			ctx, cancel := context.WithTimeout(t.Context(), StuckAfter/2)
 			defer cancel()
-			entered, err := l.enter(ctx)
+			entered, err := l.Enter(ctx)
 			if err == nil {
-				entered.leave()
+				entered.Leave()
 			}
 			return errors.Is(err, context.DeadlineExceeded)
 		}
@@ -35,25 +35,25 @@ func TestLanes(t *testing.T) {
 		}
 		// One that gets on keeps its lane however long it takes.
 		for range 10 {
-			time.Sleep(stuckAfter / 3)
-			first.getOn()
-			second.getOn()
+			time.Sleep(StuckAfter / 3)
+			first.GetOn()
+			second.GetOn()
 		}
 		if !busy() {
 			t.Error("a lane was lost to time alone")
 		}
 		// One that does not counts no more, until it gets on again.
 		for range 4 {
-			time.Sleep(stuckAfter / 3)
-			first.getOn()
+			time.Sleep(StuckAfter / 3)
+			first.GetOn()
 		}
 		third := enter()
 		if !busy() {
 			t.Error("the lane of one that is stuck was given twice")
 		}
-		third.leave()
-		second.getOn()
-		first.getOn()
+		third.Leave()
+		second.GetOn()
+		first.GetOn()
 		if !busy() {
 			t.Error("one that got on again does not count")
 		}
@@ -61,21 +61,21 @@ func TestLanes(t *testing.T) {
 		waited := make(chan time.Duration)
 		began := time.Now()
 		go func() {
-			entered, err := l.enter(t.Context())
+			entered, err := l.Enter(t.Context())
 			if err != nil {
 				t.Error(err)
 				close(waited)
 				return
 			}
-			entered.leave()
+			entered.Leave()
 			waited <- time.Since(began)
 		}()
 		time.Sleep(10 * time.Millisecond)
-		first.leave()
+		first.Leave()
 		if took := <-waited; took != 10*time.Millisecond {
 			t.Errorf("waited %v for a lane that was free after 10 ms", took)
 		}
-		second.leave()
+		second.Leave()
 		if len(l.taken) != 0 {
 			t.Errorf("%d lanes are taken", len(l.taken))
 		}

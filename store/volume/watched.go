@@ -1,15 +1,14 @@
-package store
+package volume
 
 import (
 	"context"
 	"io"
 
 	"rvffs/segments"
-	"rvffs/store/volume"
 )
 
-// watch makes the reads of a file end with ctx: once that has ended, they fail.
-func watch(ctx context.Context, file volume.File) volume.File {
+// Watch makes the reads of a file end with ctx: once that has ended, they fail.
+func Watch(ctx context.Context, file File) File {
 	if ctx.Done() == nil {
 		return file
 	}
@@ -18,7 +17,7 @@ func watch(ctx context.Context, file volume.File) volume.File {
 
 // watchedFile is a file whose reads fail once ctx has ended.
 type watchedFile struct {
-	volume.File
+	File
 	ctx context.Context
 }
 
@@ -36,6 +35,9 @@ func (w watchedFile) NextData(offset int64) int64 {
 	}
 	return offset
 }
+
+// WatchWriter makes the writes to a writer end with ctx.
+func WatchWriter(ctx context.Context, w io.Writer) io.Writer { return watchedWriter{w, ctx} }
 
 // watchedWriter fails once ctx has ended.
 type watchedWriter struct {
