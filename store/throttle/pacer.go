@@ -8,7 +8,7 @@ import (
 	"rvffs/store/volume"
 )
 
-// ioShare is the part of the time, in per cent, that a compaction may use the disk.
+// Share is the part of the time, in per cent, that a compaction may use the disk.
 type Share int
 
 // The shares of the published policy.
