@@ -17,7 +17,7 @@ type compaction struct {
 }
 
 func newCompactCommand() *cobra.Command {
-	var asJSON bool
+	var answer *answerFlag
 	command := &cobra.Command{
 		Use:   "compact FILE",
 		Short: "Rewrite a store without dead bytes",
@@ -30,19 +30,15 @@ func newCompactCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if asJSON {
-					return printJSON(command.OutOrStdout(), compaction{arguments[0], result.SegmentsCompacted, result.BytesReclaimed, result.Epoch})
-				}
 				gain := "nothing to reclaim"
 				if result.BytesReclaimed > 0 {
 					gain = fmt.Sprintf("%d bytes reclaimed", result.BytesReclaimed)
 				}
-				_, err = fmt.Fprintf(command.OutOrStdout(), "%s: epoch %d, %d segments compacted, %s\n",
-					arguments[0], result.Epoch, result.SegmentsCompacted, gain)
-				return err
+				return answer.printf(command.OutOrStdout(), compaction{arguments[0], result.SegmentsCompacted, result.BytesReclaimed, result.Epoch},
+					"%s: epoch %d, %d segments compacted, %s\n", arguments[0], result.Epoch, result.SegmentsCompacted, gain)
 			})
 		},
 	}
-	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	answer = registerAnswer(command.Flags(), printsJSON)
 	return command
 }

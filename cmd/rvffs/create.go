@@ -14,7 +14,7 @@ import (
 func newCreateCommand() *cobra.Command {
 	var dimension int
 	var metric string
-	var asJSON bool
+	var answer *answerFlag
 	command := &cobra.Command{
 		Use:   "create FILE [--dimension N]",
 		Short: "Make an empty store",
@@ -32,12 +32,12 @@ func newCreateCommand() *cobra.Command {
 			if err := s.Close(); err != nil {
 				return err
 			}
-			return printCreated(command, asJSON, arguments[0], store.DescribeIdentity(identity))
+			return printCreated(command, answer, arguments[0], store.DescribeIdentity(identity))
 		},
 	}
 	command.Flags().IntVarP(&dimension, "dimension", "d", 0, "components of each vector, 1 to 65535; 0: the first vectors fix it")
 	command.Flags().StringVarP(&metric, "metric", "m", "l2", "distance: l2, ip or cosine")
-	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	answer = registerAnswer(command.Flags(), printsJSON)
 	return command
 }
 
@@ -47,13 +47,8 @@ type created struct {
 	store.IdentityDescription
 }
 
-func printCreated(command *cobra.Command, asJSON bool, file string, identity store.IdentityDescription) error {
-	out := command.OutOrStdout()
-	if asJSON {
-		return printJSON(out, created{file, identity})
-	}
-	_, err := fmt.Fprintf(out, "%s: %s\n", file, identity.FileID)
-	return err
+func printCreated(command *cobra.Command, answer *answerFlag, file string, identity store.IdentityDescription) error {
+	return answer.printf(command.OutOrStdout(), created{file, identity}, "%s: %s\n", file, identity.FileID)
 }
 
 // withStore runs f on the store in file. What f's writing cannot leave where it is, and

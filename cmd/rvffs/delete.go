@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,7 +19,7 @@ type deletion struct {
 }
 
 func newDeleteCommand() *cobra.Command {
-	var asJSON bool
+	var answer *answerFlag
 	command := &cobra.Command{
 		Use:   "delete FILE IDS...",
 		Short: "Delete vectors from a store by their ids",
@@ -62,14 +61,10 @@ func newDeleteCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return printJSON(command.OutOrStdout(), result)
-			}
-			_, err = fmt.Fprintf(command.OutOrStdout(), "%s: epoch %d, %d vectors deleted, %d ids without a vector\n",
+			return answer.printf(command.OutOrStdout(), result, "%s: epoch %d, %d vectors deleted, %d ids without a vector\n",
 				result.File, result.Epoch, result.Deleted, result.Missing)
-			return err
 		},
 	}
-	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	answer = registerAnswer(command.Flags(), printsJSON)
 	return command
 }

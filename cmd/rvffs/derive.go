@@ -12,7 +12,7 @@ import (
 
 func newDeriveCommand() *cobra.Command {
 	var kind string
-	var asJSON bool
+	var answer *answerFlag
 	command := &cobra.Command{
 		Use:   "derive PARENT CHILD",
 		Short: "Make a store whose lineage leads to another",
@@ -33,11 +33,11 @@ func newDeriveCommand() *cobra.Command {
 			}
 			return withStore(arguments[1], store.OpenReadOnly, func(child *store.Store) error {
 				identity, _ := child.Identity()
-				return printCreated(command, asJSON, arguments[1], store.DescribeIdentity(identity))
+				return printCreated(command, answer, arguments[1], store.DescribeIdentity(identity))
 			})
 		},
 	}
 	command.Flags().StringVarP(&kind, "type", "t", lineage.Clone.String(), "how the child comes from its parent: clone, filter, merge, quantize, reindex, transform, snapshot")
-	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	answer = registerAnswer(command.Flags(), printsJSON)
 	return command
 }

@@ -21,7 +21,7 @@ type embedded struct {
 
 // embedFile opens a file for put, which embeds it and gives the epoch and a way to
 // describe what the store then holds, and prints what came of it.
-func embedFile(command *cobra.Command, storeName, what, name string, asJSON bool, put func(*store.Store, io.ReaderAt, int64) (uint32, error), describe func(*store.Store) (any, error)) error {
+func embedFile(command *cobra.Command, storeName, what, name string, answer *answerFlag, put func(*store.Store, io.ReaderAt, int64) (uint32, error), describe func(*store.Store) (any, error)) error {
 	file, err := os.Open(name)
 	if err != nil {
 		return err
@@ -36,20 +36,18 @@ func embedFile(command *cobra.Command, storeName, what, name string, asJSON bool
 			if err != nil {
 				return err
 			}
-			return printEmbedded(command, s, embedded{File: storeName, Epoch: epoch, Bytes: info.Size()}, what, asJSON, describe)
+			return printEmbedded(command, s, embedded{File: storeName, Epoch: epoch, Bytes: info.Size()}, what, answer, describe)
 		})
 	}
 	return errors.Join(err, file.Close())
 }
 
-func printEmbedded(command *cobra.Command, s *store.Store, result embedded, what string, asJSON bool, describe func(*store.Store) (any, error)) error {
-	if !asJSON {
-		_, err := fmt.Fprintf(command.OutOrStdout(), "%s: epoch %d, %s of %d bytes\n", result.File, result.Epoch, what, result.Bytes)
-		return err
+func printEmbedded(command *cobra.Command, s *store.Store, result embedded, what string, answer *answerFlag, describe func(*store.Store) (any, error)) error {
+	if answer.json {
+		var err error
+		if result.Header, err = describe(s); err != nil {
+			return err
+		}
 	}
-	var err error
-	if result.Header, err = describe(s); err != nil {
-		return err
-	}
-	return printJSON(command.OutOrStdout(), result)
+	return answer.printf(command.OutOrStdout(), result, "%s: epoch %d, %s of %d bytes\n", result.File, result.Epoch, what, result.Bytes)
 }

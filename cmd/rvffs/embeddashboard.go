@@ -15,7 +15,7 @@ import (
 
 func newEmbedDashboardCommand() *cobra.Command {
 	var framework, entry string
-	var asJSON bool
+	var answer *answerFlag
 	command := &cobra.Command{
 		Use:   "embed-dashboard FILE DIRECTORY",
 		Short: "Put a dashboard, all files of a directory, into a store",
@@ -33,7 +33,7 @@ func newEmbedDashboardCommand() *cobra.Command {
 					if err != nil {
 						return err
 					}
-					return printEmbedded(command, s, embedded{File: arguments[0], Epoch: epoch, Bytes: total}, "dashboard", asJSON, func(s *store.Store) (any, error) {
+					return printEmbedded(command, s, embedded{File: arguments[0], Epoch: epoch, Bytes: total}, "dashboard", answer, func(s *store.Store) (any, error) {
 						dashboard, err := s.ExtractDashboard(command.Context())
 						if err != nil {
 							return nil, err
@@ -48,7 +48,7 @@ func newEmbedDashboardCommand() *cobra.Command {
 	flags := command.Flags()
 	flags.StringVar(&framework, "framework", "custom", "three.js, react or custom")
 	flags.StringVar(&entry, "entry", "", "the file to begin with, by its path in the directory")
-	flags.BoolVar(&asJSON, "json", false, "print JSON")
+	answer = registerAnswer(flags, printsJSON)
 	return command
 }
 

@@ -13,7 +13,7 @@ import (
 
 func newEmbedEBPFCommand() *cobra.Command {
 	var types, kind, attach string
-	var asJSON bool
+	var answer *answerFlag
 	command := &cobra.Command{
 		Use:   "embed-ebpf FILE PROGRAM",
 		Short: "Put an eBPF program into a store",
@@ -33,7 +33,7 @@ func newEmbedEBPFCommand() *cobra.Command {
 				}
 				return s.EmbedEBPF(command.Context(), program, size, btf, store.EBPFConfig{Header: header})
 			}
-			return embedFile(command, arguments[0], "eBPF program", arguments[1], asJSON, put, func(s *store.Store) (any, error) {
+			return embedFile(command, arguments[0], "eBPF program", arguments[1], answer, put, func(s *store.Store) (any, error) {
 				program, err := s.ExtractEBPF(command.Context(), header.ProgramType)
 				if err != nil {
 					return nil, err
@@ -46,7 +46,7 @@ func newEmbedEBPFCommand() *cobra.Command {
 	flags.StringVar(&types, "btf", "", "a file with the program's type information")
 	flags.StringVar(&kind, "type", "", "xdp-distance, tc-filter, socket-filter, tracepoint, kprobe, cgroup-skb or custom")
 	flags.StringVar(&attach, "attach", "", "xdp-ingress, tc-ingress, tc-egress, socket-filter, cgroup-ingress, cgroup-egress or none")
-	flags.BoolVar(&asJSON, "json", false, "print JSON")
+	answer = registerAnswer(flags, printsJSON)
 	return command
 }
 

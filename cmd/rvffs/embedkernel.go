@@ -13,7 +13,8 @@ import (
 func newEmbedKernelCommand() *cobra.Command {
 	var architecture, kind, cmdline string
 	var port uint16
-	var compress, bind, asJSON bool
+	var compress, bind bool
+	var answer *answerFlag
 	command := &cobra.Command{
 		Use:   "embed-kernel FILE IMAGE",
 		Short: "Put a kernel image into a store",
@@ -39,7 +40,7 @@ func newEmbedKernelCommand() *cobra.Command {
 				}
 				return s.EmbedKernelWithBinding(command.Context(), image, size, config, segments.KernelBinding{ManifestRootHash: root, Version: 1})
 			}
-			return embedFile(command, arguments[0], "kernel", arguments[1], asJSON, put, func(s *store.Store) (any, error) {
+			return embedFile(command, arguments[0], "kernel", arguments[1], answer, put, func(s *store.Store) (any, error) {
 				kernel, err := s.ExtractKernel(command.Context(), header.Architecture)
 				if err != nil {
 					return nil, err
@@ -55,7 +56,7 @@ func newEmbedKernelCommand() *cobra.Command {
 	flags.Uint16Var(&port, "port", 0, "of the kernel's API")
 	flags.BoolVar(&compress, "compress", false, "store the image compressed with zstd if that saves a tenth")
 	flags.BoolVar(&bind, "bind", false, "bind the kernel to the manifest as it is now")
-	flags.BoolVar(&asJSON, "json", false, "print JSON")
+	answer = registerAnswer(flags, printsJSON)
 	return command
 }
 

@@ -13,7 +13,8 @@ import (
 func newEmbedWASMCommand() *cobra.Command {
 	var role, target string
 	var priority uint8
-	var compress, asJSON bool
+	var compress bool
+	var answer *answerFlag
 	command := &cobra.Command{
 		Use:   "embed-wasm FILE MODULE",
 		Short: "Put a WebAssembly module into a store",
@@ -37,7 +38,7 @@ func newEmbedWASMCommand() *cobra.Command {
 				header.BootstrapPriority = priority
 				return s.EmbedWASM(command.Context(), module, size, store.WASMConfig{Header: header, Compress: compress})
 			}
-			return embedFile(command, arguments[0], "WASM module", arguments[1], asJSON, put, func(s *store.Store) (any, error) {
+			return embedFile(command, arguments[0], "WASM module", arguments[1], answer, put, func(s *store.Store) (any, error) {
 				modules, err := s.ExtractWASM(command.Context())
 				for _, module := range modules {
 					if module.Header.Role == header.Role && module.Header.Target == header.Target {
@@ -53,6 +54,6 @@ func newEmbedWASMCommand() *cobra.Command {
 	flags.StringVar(&target, "target", "", "wasm32, wasi-p1, wasi-p2, browser or bare-tile")
 	flags.Uint8Var(&priority, "priority", 0, "of the module at bootstrap, the lowest first")
 	flags.BoolVar(&compress, "compress", false, "store the module compressed with zstd if that saves a tenth")
-	flags.BoolVar(&asJSON, "json", false, "print JSON")
+	answer = registerAnswer(flags, printsJSON)
 	return command
 }

@@ -26,7 +26,7 @@ type exported struct {
 
 func newExportCommand() *cobra.Command {
 	var name, output string
-	var asJSON bool
+	var answer *answerFlag
 	var verify *verifyMode
 	command := &cobra.Command{
 		Use:   "export FILE -f FORMAT [-o OUTPUT]",
@@ -37,7 +37,7 @@ func newExportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if asJSON && output == "-" {
+			if answer.json && output == "-" {
 				return errors.New("--json prints where the vectors go: give the vectors a file with -o")
 			}
 			return withCheckedStore(arguments[0], verify, func(s *store.Store) error {
@@ -45,20 +45,20 @@ func newExportCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := writeView(command, view, output); err != nil || !asJSON {
+				if err := writeView(command, view, output); err != nil || !answer.json {
 					return err
 				}
 				vectors, err := s.Current().LiveVectors(command.Context())
 				if err != nil {
 					return err
 				}
-				return printJSON(command.OutOrStdout(), exported{arguments[0], output, format.String(), vectors, view.Size()})
+				return answer.printJSON(command.OutOrStdout(), exported{arguments[0], output, format.String(), vectors, view.Size()})
 			})
 		},
 	}
 	command.Flags().StringVarP(&name, "format", "f", "npy", "npy, ids, f32, fvecs, jsonl or csv")
 	command.Flags().StringVarP(&output, "output", "o", "-", "file to write, - for standard output")
-	command.Flags().BoolVar(&asJSON, "json", false, "print what was written as JSON")
+	answer = registerAnswer(command.Flags(), "print what was written as JSON")
 	verify = registerVerify(command.Flags())
 	return command
 }

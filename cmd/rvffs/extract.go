@@ -16,13 +16,13 @@ import (
 // extraction is what the extracting commands can be told.
 type extraction struct {
 	strict bool
-	asJSON bool
+	answer *answerFlag
 	verify *verifyMode
 }
 
 func (x *extraction) register(command *cobra.Command) {
 	command.Flags().BoolVar(&x.strict, "strict-hashes", false, "extract nothing whose hash is wrong")
-	command.Flags().BoolVar(&x.asJSON, "json", false, "print the header as JSON")
+	x.answer = registerAnswer(command.Flags(), "print the header as JSON")
 	x.verify = registerVerify(command.Flags())
 }
 
@@ -65,14 +65,10 @@ func save(command *cobra.Command, view store.View, name string) error {
 // report prints the header, or a line; nothing if the image goes to the standard
 // output.
 func (x *extraction) report(command *cobra.Command, output string, header any, format string, values ...any) error {
-	switch {
-	case output == "-":
+	if output == "-" {
 		return nil
-	case x.asJSON:
-		return printJSON(command.OutOrStdout(), header)
 	}
-	_, err := fmt.Fprintf(command.OutOrStdout(), format, values...)
-	return err
+	return x.answer.printf(command.OutOrStdout(), header, format, values...)
 }
 
 func newExtractKernelCommand() *cobra.Command {

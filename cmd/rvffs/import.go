@@ -30,7 +30,8 @@ type imported struct {
 }
 
 func newImportCommand() *cobra.Command {
-	var asJSON, allowNonFinite bool
+	var allowNonFinite bool
+	var answer *answerFlag
 	command := &cobra.Command{
 		Use:   "import FILE INPUT...",
 		Short: "Append vectors from files to a store",
@@ -52,19 +53,18 @@ func newImportCommand() *cobra.Command {
 				}
 				return nil
 			})
-			if asJSON {
-				return errors.Join(err, printJSON(command.OutOrStdout(), results))
-			}
-			for _, r := range results {
-				if _, err := fmt.Fprintf(command.OutOrStdout(), "%s: %d vectors from %s (%s), epoch %d\n", r.File, r.Vectors, r.Input, r.Format, r.Epoch); err != nil {
-					return err
+			return errors.Join(err, answer.print(command.OutOrStdout(), results, func(out io.Writer) error {
+				for _, r := range results {
+					if _, err := fmt.Fprintf(out, "%s: %d vectors from %s (%s), epoch %d\n", r.File, r.Vectors, r.Input, r.Format, r.Epoch); err != nil {
+						return err
+					}
 				}
-			}
-			return err
+				return nil
+			}))
 		},
 	}
 	command.Flags().BoolVar(&allowNonFinite, "allow-nonfinite", false, "accept NaN and infinities in binary formats")
-	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	answer = registerAnswer(command.Flags(), printsJSON)
 	return command
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +19,7 @@ type inspection struct {
 }
 
 func newInspectCommand() *cobra.Command {
-	var asJSON bool
+	var answer *answerFlag
 	command := &cobra.Command{
 		Use:   "inspect FILE",
 		Short: "Tell what a store file holds",
@@ -29,14 +30,11 @@ func newInspectCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if asJSON {
-					return printJSON(command.OutOrStdout(), found)
-				}
-				return printInspection(command, found)
+				return answer.print(command.OutOrStdout(), found, found.print)
 			})
 		},
 	}
-	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	answer = registerAnswer(command.Flags(), printsJSON)
 	return command
 }
 
@@ -57,8 +55,8 @@ func inspect(command *cobra.Command, s *store.Store, file string) (inspection, e
 	return found, nil
 }
 
-func printInspection(command *cobra.Command, i inspection) error {
-	out := command.OutOrStdout()
+// print writes it for people.
+func (i inspection) print(out io.Writer) error {
 	err := printFacts(out, append([]fact{
 		{"file", i.File},
 		{"file id", i.Identity.FileID},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -22,11 +21,4 @@ func printFacts(out io.Writer, facts []fact) error {
 		}
 	}
 	return table.Flush()
-}
-
-// printJSON writes a document for programs.
-func printJSON(out io.Writer, document any) error {
-	encoder := json.NewEncoder(out)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(document)
 }

@@ -22,7 +22,7 @@ type question struct {
 
 func newQueryCommand() *cobra.Command {
 	var asked question
-	var asJSON bool
+	var answer *answerFlag
 	var verify *verifyMode
 	command := &cobra.Command{
 		Use:   "query FILE (--vector [0.1,...] | --id N | -)",
@@ -42,7 +42,7 @@ func newQueryCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if asJSON {
+				if answer.json {
 					_, err = command.OutOrStdout().Write(store.AppendAnswers(nil, answers))
 					return err
 				}
@@ -53,7 +53,7 @@ func newQueryCommand() *cobra.Command {
 	command.Flags().StringVar(&asked.vector, "vector", "", "the vector to search for, as a JSON array")
 	command.Flags().Uint64Var(&asked.id, "id", 0, "search for the stored vector of this id")
 	command.Flags().IntVarP(&asked.k, "k", "k", store.DefaultNeighbors, "how many neighbors to find, where a query does not say")
-	command.Flags().BoolVar(&asJSON, "json", false, "print lines of JSON")
+	answer = registerAnswer(command.Flags(), "print lines of JSON")
 	command.MarkFlagsMutuallyExclusive("vector", "id")
 	verify = registerVerify(command.Flags())
 	return command

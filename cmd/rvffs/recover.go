@@ -28,7 +28,7 @@ type recovered struct {
 }
 
 func newRecoverCommand() *cobra.Command {
-	var asJSON bool
+	var answer *answerFlag
 	var metric string
 	var options store.RecoverOptions
 	command := &cobra.Command{
@@ -59,17 +59,15 @@ func newRecoverCommand() *cobra.Command {
 			if err != nil && len(result.Tails) == 0 && len(result.Mended) == 0 && !result.Rebuilt {
 				return err
 			}
-			if asJSON {
-				if result.Tails == nil {
-					result.Tails = []store.Recovery{}
-				}
-				if result.Mended == nil {
-					result.Mended = []store.HeaderRepair{}
-				}
-				err = errors.Join(err, printJSON(command.OutOrStdout(), result))
-			} else {
-				err = errors.Join(err, printRecovery(command.OutOrStdout(), result, options))
+			if result.Tails == nil {
+				result.Tails = []store.Recovery{}
 			}
+			if result.Mended == nil {
+				result.Mended = []store.HeaderRepair{}
+			}
+			err = errors.Join(err, answer.print(command.OutOrStdout(), result, func(out io.Writer) error {
+				return printRecovery(out, result, options)
+			}))
 			if err != nil || options.List {
 				return err
 			}
@@ -92,7 +90,7 @@ func newRecoverCommand() *cobra.Command {
 	flags.BoolVar(&options.Cut, "cut", false, "also take the whole vectors of segments that were cut, whose hash proves nothing any more")
 	flags.BoolVar(&options.Overwrite, "overwrite", false, "also take what the store has stored or deleted again since")
 	flags.StringVar(&metric, "metric", "", "distance of a file in which nothing tells it any more: l2, ip or cosine")
-	flags.BoolVar(&asJSON, "json", false, "print JSON")
+	answer = registerAnswer(flags, printsJSON)
 	return command
 }
 

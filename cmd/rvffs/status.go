@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +18,7 @@ type statusOf struct {
 }
 
 func newStatusCommand() *cobra.Command {
-	var asJSON bool
+	var answer *answerFlag
 	command := &cobra.Command{
 		Use:   "status FILE",
 		Short: "Tell how a store is at this moment",
@@ -28,16 +29,15 @@ func newStatusCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if asJSON {
-					return printJSON(command.OutOrStdout(), statusOf{arguments[0], status})
-				}
-				facts := append([]fact{{"file", arguments[0]}}, statusFacts(status)...)
-				return printFacts(command.OutOrStdout(), append(facts,
-					fact{"stored rows", status.StoredRows}, fact{"segments", status.Segments}, fact{"damage", damageOf(arguments[0], status)}))
+				return answer.print(command.OutOrStdout(), statusOf{arguments[0], status}, func(out io.Writer) error {
+					facts := append([]fact{{"file", arguments[0]}}, statusFacts(status)...)
+					return printFacts(out, append(facts,
+						fact{"stored rows", status.StoredRows}, fact{"segments", status.Segments}, fact{"damage", damageOf(arguments[0], status)}))
+				})
 			})
 		},
 	}
-	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	answer = registerAnswer(command.Flags(), printsJSON)
 	return command
 }
 

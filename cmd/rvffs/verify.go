@@ -25,7 +25,7 @@ type verification struct {
 }
 
 func newVerifyCommand() *cobra.Command {
-	var asJSON bool
+	var answer *answerFlag
 	command := &cobra.Command{
 		Use:   "verify FILE...",
 		Short: "Check hashes, manifest, lineage and audit chain of stores",
@@ -41,16 +41,17 @@ func newVerifyCommand() *cobra.Command {
 				if result.Status != "intact" {
 					bad++
 				}
-				if asJSON {
-					results = append(results, result)
-				} else if err := printVerification(command.OutOrStdout(), result); err != nil {
+				results = append(results, result)
+				if answer.json {
+					continue
+				}
+				// People see of each file as soon as it is known.
+				if err := printVerification(command.OutOrStdout(), result); err != nil {
 					return err
 				}
 			}
-			if asJSON {
-				if err := printJSON(command.OutOrStdout(), results); err != nil {
-					return err
-				}
+			if err := answer.printJSON(command.OutOrStdout(), results); err != nil {
+				return err
 			}
 			if bad > 0 {
 				return fmt.Errorf("%d of %d files are damaged or cannot be read", bad, len(arguments))
@@ -58,7 +59,7 @@ func newVerifyCommand() *cobra.Command {
 			return nil
 		},
 	}
-	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	answer = registerAnswer(command.Flags(), printsJSON)
 	return command
 }
 

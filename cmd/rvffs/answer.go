@@ -1,0 +1,49 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/pflag"
+)
+
+// answerFlag is the flag --json: whether a command tells what came of it to programs,
+// and not to people.
+type answerFlag struct{ json bool }
+
+// registerAnswer declares the flag for a command.
+func registerAnswer(flags *pflag.FlagSet, usage string) *answerFlag {
+	a := &answerFlag{}
+	flags.BoolVar(&a.json, "json", false, usage)
+	return a
+}
+
+// printsJSON is what the flag means for most commands.
+const printsJSON = "print JSON"
+
+// print writes the document for programs, or lets people write what people are told.
+func (a *answerFlag) print(out io.Writer, document any, people func(io.Writer) error) error {
+	if a.json {
+		return a.printJSON(out, document)
+	}
+	return people(out)
+}
+
+// printf is print for what people are told in a line.
+func (a *answerFlag) printf(out io.Writer, document any, format string, values ...any) error {
+	return a.print(out, document, func(out io.Writer) error {
+		_, err := fmt.Fprintf(out, format, values...)
+		return err
+	})
+}
+
+// printJSON writes the document for programs, and nothing for people.
+func (a *answerFlag) printJSON(out io.Writer, document any) error {
+	if !a.json {
+		return nil
+	}
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(document)
+}
