@@ -28,7 +28,7 @@ var (
 	_ nodefs.NodeOpendirHandler = (*byIDNode)(nil)
 )
 
-const byIDPath = vectorsName + "/" + byIDName
+const byIDPath = catalog.NameVectors + "/" + byIDName
 
 // vectorSuffixes are the forms in which one vector is shown.
 var vectorSuffixes = map[string]vecio.FileFormat{".json": vecio.FileJSONL, ".f32": vecio.FileF32}

@@ -44,7 +44,7 @@ func TestVectorInodes(t *testing.T) {
 	for _, id := range []string{"7", far} {
 		text = append(text, `{"id":`+id+`,"vector":[`+id+`,0,0,0]}`+"\n"...)
 	}
-	if err := os.WriteFile(filepath.Join(folder, streamName), text, 0); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, catalog.NameAppend), text, 0); err != nil {
 		t.Fatal(err)
 	}
 	read := func(name string) (content []byte, number uint64) {
@@ -71,24 +71,10 @@ func TestVectorInodes(t *testing.T) {
 	if _, third := read("7.json"); third == number {
 		t.Error("two forms of a vector have one number")
 	}
-	if err := os.WriteFile(filepath.Join(folder, streamName), []byte(`{"id":7,"vector":[1,2,3,4]}`), 0); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, catalog.NameAppend), []byte(`{"id":7,"vector":[1,2,3,4]}`), 0); err != nil {
 		t.Fatal(err)
 	}
 	if again, after := read("7.f32"); after != number || slices.Equal(again, near) {
 		t.Errorf("after a commit the vector is %x, number %d", again, after)
-	}
-}
-
-// No derived store can take the place of a file.
-func TestNamesOfFilesAreReserved(t *testing.T) {
-	t.Parallel()
-	names := []string{errorName, deleteName + ".u64", deleteName + ".rvf", streamName + ".npy", streamName + ".rvf"}
-	for _, file := range storeFiles {
-		names = append(names, file.name)
-	}
-	for _, name := range names {
-		if !catalog.ReservedName(name) {
-			t.Errorf("%s is free", name)
-		}
 	}
 }

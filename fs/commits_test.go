@@ -50,7 +50,7 @@ func TestUnannouncedCommitsAreShownAtOnce(t *testing.T) {
 		begin    func(t *testing.T, folder string) *os.File // what is open meanwhile
 	}{
 		"the flush interval": {time.Millisecond, func(t *testing.T, folder string) *os.File {
-			stream, err := os.OpenFile(filepath.Join(folder, streamName), os.O_WRONLY, 0)
+			stream, err := os.OpenFile(filepath.Join(folder, catalog.NameAppend), os.O_WRONLY, 0)
 			if err == nil {
 				_, err = stream.Write(rows(1))
 			}
@@ -77,7 +77,7 @@ func TestUnannouncedCommitsAreShownAtOnce(t *testing.T) {
 			if err := os.Mkdir(folder, 0o755); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(filepath.Join(folder, streamName), rows(10), 0); err != nil {
+			if err := os.WriteFile(filepath.Join(folder, catalog.NameAppend), rows(10), 0); err != nil {
 				t.Fatal(err)
 			}
 			manifest := filepath.Join(folder, "raw")
@@ -122,14 +122,14 @@ func TestStoreThatIsGone(t *testing.T) {
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(folder, streamName), rows(3), 0); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, catalog.NameAppend), rows(3), 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(folder, "kernel", "image"), []byte("image"), 0); err != nil {
 		t.Fatal(err)
 	}
 	open := map[string]*os.File{}
-	for name, flags := range map[string]int{".": os.O_RDONLY, "vectors/vectors.f32": os.O_RDONLY, "kernel/image": os.O_RDONLY, streamName: os.O_WRONLY, "query": os.O_RDWR} {
+	for name, flags := range map[string]int{".": os.O_RDONLY, "vectors/vectors.f32": os.O_RDONLY, "kernel/image": os.O_RDONLY, catalog.NameAppend: os.O_WRONLY, "query": os.O_RDWR} {
 		file, err := os.OpenFile(filepath.Join(folder, name), flags, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -137,8 +137,8 @@ func TestStoreThatIsGone(t *testing.T) {
 		defer file.Close()
 		open[name] = file
 	}
-	view, stream := open["vectors/vectors.f32"], open[streamName]
-	files := []string{streamName, streamName + ".csv", "vectors.delete", "ctl", "query", "raw", "manifest.json", "status.json", "kernel/image", "kernel/cmdline", "vectors/vectors.npy"}
+	view, stream := open["vectors/vectors.f32"], open[catalog.NameAppend]
+	files := []string{catalog.NameAppend, catalog.NameAppend + ".csv", "vectors.delete", "ctl", "query", "raw", "manifest.json", "status.json", "kernel/image", "kernel/cmdline", "vectors/vectors.npy"}
 	if err := os.Remove(filepath.Join(directory, "products.rvf")); err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestRmdirAfterAClose(t *testing.T) {
 		if err := os.Mkdir(folder, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(folder, streamName), rows(1)[:5], 0); !errors.Is(err, syscall.EINVAL) {
+		if err := os.WriteFile(filepath.Join(folder, catalog.NameAppend), rows(1)[:5], 0); !errors.Is(err, syscall.EINVAL) {
 			t.Errorf("half a row: %v", err)
 		}
 		if err := os.Remove(folder); err != nil {
@@ -223,7 +223,7 @@ func TestInterruptedHole(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, signal := range []os.Signal{os.Interrupt, os.Kill} {
-		waiting := exec.Command("truncate", "-s", strconv.Itoa(hole), filepath.Join(folder, streamName+".f32"))
+		waiting := exec.Command("truncate", "-s", strconv.Itoa(hole), filepath.Join(folder, catalog.NameAppend+".f32"))
 		if err := waiting.Start(); err != nil {
 			t.Fatal(err)
 		}

@@ -12,13 +12,9 @@ import (
 	"rvffs/store/catalog"
 )
 
-const (
-	controlName = catalog.ControlFolder
-	// controlNumber is the inode number of the control folder, and those after
-	// it are its files'. The catalog's numbers for stores and folders, but for the
-	// root's, lie above.
-	controlNumber = 2
-)
+// controlNumber is the inode number of the control folder, and those after it are its
+// files'. The catalog's numbers for stores and folders, but for the root's, lie above.
+const controlNumber = 2
 
 // controlNode is the folder about the mount itself.
 type controlNode struct {
@@ -45,7 +41,7 @@ func (t *tree) lookupControl(ctx context.Context, parent *nodefs.Inode, root *ca
 func (n *controlNode) facts() (facts, syscall.Errno) {
 	backing, err := n.root.Attributes()
 	if err != nil {
-		return facts{}, n.tree.folderErrno(controlName, "stat", err)
+		return facts{}, n.tree.folderErrno(catalog.ControlFolder, "stat", err)
 	}
 	return ownedBy(backing, n.rights), 0
 }

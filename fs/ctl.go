@@ -12,7 +12,7 @@ import (
 
 // ctlInlet is the file by which a store is told what to do.
 var ctlInlet = inlet{
-	name: "ctl",
+	name: catalog.NameControl,
 	text: "Write one of these words, with a line end:\n\n" +
 		"compact    rewrite the store without dead bytes; status.json tells how far it is\n" +
 		"flush      commit the whole records of all open streams; bulk loads wait for their close\n\n" +

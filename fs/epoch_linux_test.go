@@ -69,7 +69,7 @@ func comeAndGo(directory, mountPoint string, round int, epochs bool) error {
 			return err
 		}
 		for commit := range 3 {
-			if err := os.WriteFile(filepath.Join(folder, streamName), rows(1), 0); err != nil {
+			if err := os.WriteFile(filepath.Join(folder, catalog.NameAppend), rows(1), 0); err != nil {
 				return err
 			}
 			if got, err := total(folder); err != nil || got != commit+1 {

@@ -56,7 +56,7 @@ func (n *folderNode) Setattr(ctx context.Context, handle nodefs.FileHandle, in *
 
 // Lookup finds a folder, a store or a link.
 func (n *folderNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	if n.IsRoot() && name == controlName {
+	if n.IsRoot() && name == catalog.ControlFolder {
 		return n.tree.lookupControl(ctx, n.EmbeddedInode(), n.folder, out)
 	}
 	entry, err := n.folder.Lookup(ctx, name)
@@ -78,7 +78,7 @@ func (n *folderNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHa
 		}
 		entries := make([]fuse.DirEntry, 0, len(found)+1)
 		if n.IsRoot() {
-			entries = append(entries, fuse.DirEntry{Name: controlName, Mode: fuse.S_IFDIR, Ino: controlNumber})
+			entries = append(entries, fuse.DirEntry{Name: catalog.ControlFolder, Mode: fuse.S_IFDIR, Ino: controlNumber})
 		}
 		return appendEntries(entries, found), 0
 	})
@@ -101,7 +101,7 @@ func (n *folderNode) Mkdir(ctx context.Context, name string, mode uint32, out *f
 
 // Rmdir removes a store that holds nothing, or an empty folder.
 func (n *folderNode) Rmdir(ctx context.Context, name string) syscall.Errno {
-	if n.tree.readOnly || n.IsRoot() && name == controlName {
+	if n.tree.readOnly || n.IsRoot() && name == catalog.ControlFolder {
 		return n.tree.refusal()
 	}
 	patient := n.tree.outlast(ctx, untilKilled)
@@ -114,7 +114,7 @@ func (n *folderNode) Rmdir(ctx context.Context, name string) syscall.Errno {
 
 // Rename renames a store's file or a folder.
 func (n *folderNode) Rename(ctx context.Context, name string, to nodefs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
-	if n.IsRoot() && name == controlName {
+	if n.IsRoot() && name == catalog.ControlFolder {
 		return n.tree.refusal()
 	}
 	return n.tree.rename(ctx, n.folder, name, to, newName, flags, func(err error) syscall.Errno {

@@ -133,7 +133,7 @@ func errnoIn(err error) syscall.Errno {
 func TestStoreFolder(t *testing.T) {
 	t.Parallel()
 	folder := newStore(t)
-	if err := os.WriteFile(filepath.Join(folder, streamName), rows(100), 0); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, catalog.NameAppend), rows(100), 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Mkdir(filepath.Join(folder, "child.rvf"), 0o755); err != nil {
@@ -147,13 +147,13 @@ func TestStoreFolder(t *testing.T) {
 	for _, entry := range entries {
 		listed[entry.Name()] = entry.Type()
 	}
-	for _, file := range storeFiles {
+	for _, own := range shownNames {
 		want := fs.FileMode(0)
-		if file.mode == syscall.S_IFDIR {
+		if own.Folder {
 			want = fs.ModeDir
 		}
-		if got, found := listed[file.name]; !found || got != want {
-			t.Errorf("%s is listed %v with type %v, want type %v", file.name, found, got, want)
+		if got, found := listed[own.Name]; !found || got != want {
+			t.Errorf("%s is listed %v with type %v, want type %v", own.Name, found, got, want)
 		}
 	}
 	if got, found := listed["child.rvf"]; !found || got != fs.ModeDir {
@@ -167,7 +167,7 @@ func TestStoreFolder(t *testing.T) {
 func TestSizesAreExact(t *testing.T) {
 	t.Parallel()
 	folder := newStore(t)
-	if err := os.WriteFile(filepath.Join(folder, streamName), rows(1000), 0); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, catalog.NameAppend), rows(1000), 0); err != nil {
 		t.Fatal(err)
 	}
 	files := 0
@@ -208,7 +208,7 @@ func TestRawIsTheStoreFile(t *testing.T) {
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(folder, streamName), rows(5000), 0); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, catalog.NameAppend), rows(5000), 0); err != nil {
 		t.Fatal(err)
 	}
 	shown, err := os.ReadFile(filepath.Join(folder, "raw"))
@@ -277,7 +277,7 @@ func TestStreams(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			command := exec.Command("sh", "-c", strings.ReplaceAll(test.script, "F", filepath.Join(folder, streamName)))
+			command := exec.Command("sh", "-c", strings.ReplaceAll(test.script, "F", filepath.Join(folder, catalog.NameAppend)))
 			command.Dir = inputs
 			if test.name == "other name" {
 				command.Dir = folder
@@ -341,7 +341,7 @@ func TestStreamOffsets(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			folder := newStore(t)
-			stream, err := os.OpenFile(filepath.Join(folder, streamName), os.O_RDWR, 0)
+			stream, err := os.OpenFile(filepath.Join(folder, catalog.NameAppend), os.O_RDWR, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -394,7 +394,7 @@ func TestStateIsShownAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 20 {
-		if err := os.WriteFile(filepath.Join(folder, streamName), rows(1), 0); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, catalog.NameAppend), rows(1), 0); err != nil {
 			t.Fatal(err)
 		}
 		if got := count(t, folder); got != i+1 {
@@ -423,7 +423,7 @@ func TestRefusals(t *testing.T) {
 	t.Parallel()
 	folder := newStore(t)
 	in := func(name string) string { return filepath.Join(folder, name) }
-	if err := os.WriteFile(in(streamName), rows(1), 0); err != nil {
+	if err := os.WriteFile(in(catalog.NameAppend), rows(1), 0); err != nil {
 		t.Fatal(err)
 	}
 	create := func(name string) func() error {
@@ -443,7 +443,7 @@ func TestRefusals(t *testing.T) {
 		{"new file in the root", create("../new"), syscall.EPERM},
 		{"new file in the control folder", create("../.rvffs/new"), syscall.EPERM},
 		{"delete a view", func() error { return os.Remove(in("raw")) }, syscall.EPERM},
-		{"delete a stream", func() error { return syscall.Unlink(in(streamName)) }, syscall.EPERM},
+		{"delete a stream", func() error { return syscall.Unlink(in(catalog.NameAppend)) }, syscall.EPERM},
 		{"delete a store like a file", func() error { return syscall.Unlink(folder) }, syscall.EISDIR},
 		{"remove a folder of views", func() error { return syscall.Rmdir(in("segments")) }, syscall.EPERM},
 		{"remove the control folder", func() error { return syscall.Rmdir(in("../.rvffs")) }, syscall.EPERM},
@@ -526,7 +526,7 @@ func TestReadOnly(t *testing.T) {
 	})
 	folder := filepath.Join(mountPoint, "a.rvf")
 	for name, do := range map[string]func() error{
-		"write":     func() error { return os.WriteFile(filepath.Join(folder, streamName), rows(1), 0) },
+		"write":     func() error { return os.WriteFile(filepath.Join(folder, catalog.NameAppend), rows(1), 0) },
 		"derive":    func() error { return os.Mkdir(filepath.Join(folder, "child.rvf"), 0o755) },
 		"create":    func() error { return os.Mkdir(filepath.Join(mountPoint, "b.rvf"), 0o755) },
 		"remove":    func() error { return syscall.Rmdir(folder) },
@@ -560,14 +560,14 @@ func TestUnreadableStore(t *testing.T) {
 	for _, entry := range entries {
 		names = append(names, entry.Name())
 	}
-	if !slices.Equal(names, []string{controlName, "bad.rvf"}) {
+	if !slices.Equal(names, []string{catalog.ControlFolder, "bad.rvf"}) {
 		t.Errorf("the root lists %q", names)
 	}
 	entries, err = os.ReadDir(filepath.Join(mountPoint, "bad.rvf"))
-	if err != nil || len(entries) != 1 || entries[0].Name() != errorName {
+	if err != nil || len(entries) != 1 || entries[0].Name() != catalog.NameError {
 		t.Fatalf("the folder lists %v, %v", entries, err)
 	}
-	if content, err := os.ReadFile(filepath.Join(mountPoint, "bad.rvf", errorName)); err != nil || len(content) == 0 {
+	if content, err := os.ReadFile(filepath.Join(mountPoint, "bad.rvf", catalog.NameError)); err != nil || len(content) == 0 {
 		t.Errorf("the error is %q, %v", content, err)
 	}
 }
@@ -579,7 +579,7 @@ func TestModes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]fs.FileMode{
-		".": 0o750, "segments": 0o750, "status.json": 0o440, streamName: 0o200,
+		".": 0o750, "segments": 0o750, "status.json": 0o440, catalog.NameAppend: 0o200,
 	} {
 		info, err := os.Stat(filepath.Join(folder, name))
 		if err != nil {
@@ -599,13 +599,13 @@ func TestControlFolder(t *testing.T) {
 	}})
 	last := 0
 	for range 3 {
-		content, err := os.ReadFile(filepath.Join(mountPoint, controlName, "count"))
+		content, err := os.ReadFile(filepath.Join(mountPoint, catalog.ControlFolder, "count"))
 		if err != nil || len(content) <= last {
 			t.Errorf("the text is %q, %v", content, err)
 		}
 		last = len(content)
 	}
-	if _, err := os.Stat(filepath.Join(mountPoint, controlName, "none")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(mountPoint, catalog.ControlFolder, "none")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a file that is not there: %v", err)
 	}
 }

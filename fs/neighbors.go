@@ -12,10 +12,7 @@ import (
 	"rvffs/store/catalog"
 )
 
-const (
-	neighborsName   = "neighbors"
-	neighborsSuffix = ".json"
-)
+const neighborsSuffix = ".json"
 
 // neighborsNode is the folder in which every stored vector has a file with its
 // nearest neighbors. It lists none of them: there may be millions, and each costs
@@ -33,12 +30,12 @@ var (
 
 func lookupNeighbors(ctx context.Context, parent *storeNode, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	child := &neighborsNode{unlisted: unlisted{fixedFolder{parent.tree.storeFolder(parent.store)}}, store: parent.store}
-	return child.tree.lookupSnapshotFolder(ctx, parent.EmbeddedInode(), child, child.store, neighborsName, out)
+	return child.tree.lookupSnapshotFolder(ctx, parent.EmbeddedInode(), child, child.store, catalog.NameNeighbors, out)
 }
 
 // Getattr describes the folder.
 func (n *neighborsNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	described, errno := n.tree.snapshotFolder(ctx, n.store, neighborsName)
+	described, errno := n.tree.snapshotFolder(ctx, n.store, catalog.NameNeighbors)
 	return described.answer(errno, nameTimeout, out)
 }
 
@@ -57,5 +54,5 @@ func (n *neighborsNode) Lookup(ctx context.Context, name string, out *fuse.Entry
 	}
 	state := viewState{generation: found.Generation, modified: found.Time, origin: found.Origin, file: found.File}
 	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: found.Number, Gen: found.Generation}
-	return n.tree.lookupViewAs(ctx, n.EmbeddedInode(), n.store, neighborsName, store.TextView(found.Text), identity, state, out)
+	return n.tree.lookupViewAs(ctx, n.EmbeddedInode(), n.store, catalog.NameNeighbors, store.TextView(found.Text), identity, state, out)
 }

@@ -17,8 +17,6 @@ import (
 	"rvffs/store/volume/directory"
 )
 
-const queryName = "query"
-
 // queryNode is a lookup of the file that answers questions. Each lookup makes a new
 // node, so that the kernel's lock on the one does not keep another's users waiting.
 //
@@ -46,7 +44,7 @@ func lookupQuery(ctx context.Context, parent *storeNode, out *fuse.EntryOut) (*n
 		return nil, errno
 	}
 	described.fillEntry(out, 0, 0)
-	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: child.store.Inode(queryName), Gen: child.tree.generation.Add(1)}
+	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: child.store.Inode(catalog.NameQuery), Gen: child.tree.generation.Add(1)}
 	return parent.NewInode(ctx, child, identity), 0
 }
 
@@ -56,7 +54,7 @@ func asQuestion(mode os.FileMode) os.FileMode { return mode&readable | mode&read
 func (n *queryNode) facts() (facts, syscall.Errno) {
 	backing, err := n.store.Attributes()
 	if err != nil {
-		return facts{}, n.tree.errno(n.store.Path(), "stat "+queryName, err)
+		return facts{}, n.tree.errno(n.store.Path(), "stat "+catalog.NameQuery, err)
 	}
 	described := ownedBy(backing, n.rights)
 	described.blockSize = streamSize
@@ -80,7 +78,7 @@ func (n *queryNode) Setattr(ctx context.Context, handle nodefs.FileHandle, in *f
 // Open begins a conversation of its own.
 func (n *queryNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
 	if _, err := n.store.AllowNewest(ctx, directory.Read); err != nil {
-		return nil, 0, n.tree.errno(n.store.Path(), "open "+queryName, err)
+		return nil, 0, n.tree.errno(n.store.Path(), "open "+catalog.NameQuery, err)
 	}
 	handle := &queryHandle{
 		node: n, asOpener: n.store.KeepCaller(ctx), appending: flags&syscall.O_APPEND != 0,
@@ -254,5 +252,5 @@ func (h *queryHandle) Release(context.Context) syscall.Errno {
 }
 
 func (h *queryHandle) fail(operation string, err error) syscall.Errno {
-	return h.node.tree.errno(h.node.store.Path(), operation+" "+queryName, err)
+	return h.node.tree.errno(h.node.store.Path(), operation+" "+catalog.NameQuery, err)
 }

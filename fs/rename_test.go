@@ -196,7 +196,7 @@ func TestFoldersMoveUnderTheirUsers(t *testing.T) {
 	}
 	const stored = 5000
 	for _, name := range []string{"team/read.rvf", "team/sub/deep.rvf", "team/one.rvf"} {
-		if err := os.WriteFile(filepath.Join(mountPoint, name, streamName), rows(stored), 0); err != nil {
+		if err := os.WriteFile(filepath.Join(mountPoint, name, catalog.NameAppend), rows(stored), 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -247,14 +247,14 @@ func TestFoldersMoveUnderTheirUsers(t *testing.T) {
 	})
 	for range 2 {
 		m.loop("streams", false, func(int) error {
-			err := team.write("written.rvf/"+streamName, rows(3))
+			err := team.write("written.rvf/"+catalog.NameAppend, rows(3))
 			if err == nil {
 				committed.Add(3)
 			}
 			return err
 		})
 	}
-	stream, err := team.open("written.rvf/"+streamName, unix.O_WRONLY)
+	stream, err := team.open("written.rvf/"+catalog.NameAppend, unix.O_WRONLY)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -348,7 +348,7 @@ func TestFoldersMoveUnderTheirUsers(t *testing.T) {
 			return err
 		})
 		m.loop("by name, streams", true, func(int) error {
-			err := root.write(name+"/written.rvf/"+streamName, rows(1))
+			err := root.write(name+"/written.rvf/"+catalog.NameAppend, rows(1))
 			if err == nil {
 				committed.Add(1)
 			}

@@ -16,8 +16,6 @@ import (
 )
 
 const (
-	errorName  = "error.txt"
-	streamName = "vectors.append"
 	// attributePrefix begins the names of a store's extended attributes.
 	attributePrefix     = "user.rvf."
 	attributeDerivation = attributePrefix + "derivation_type"
@@ -43,10 +41,8 @@ var (
 	_ nodefs.NodeRemovexattrer  = (*storeNode)(nil)
 )
 
-// storeFile is one of the names that every readable store shows.
+// storeFile is how one of the names is shown that every readable store has.
 type storeFile struct {
-	name  string
-	mode  uint32
 	view  viewSource  // of a view
 	views viewFolder  // of a folder of views
 	text  textSource  // of a text about the present moment
@@ -63,28 +59,31 @@ type textSource func(context.Context, *catalog.Store) ([]byte, *store.Snapshot, 
 // viewSource gives a view with the state that it shows.
 type viewSource func(context.Context, *catalog.Store) (store.View, viewState, error)
 
-// storeFiles are the names of a readable store, in the order of listings.
-var storeFiles = []storeFile{
-	{name: "append.log", mode: fuse.S_IFREG, text: appendLog},
-	{name: "ctl", mode: fuse.S_IFREG, inlet: &ctlInlet},
-	{name: "dashboard", mode: fuse.S_IFDIR, views: treeOf((*store.Snapshot).Dashboard)},
-	{name: "ebpf", mode: fuse.S_IFDIR, views: treeOf((*store.Snapshot).EBPF)},
-	{name: "identity.bin", mode: fuse.S_IFREG, view: ofSnapshot(func(s *store.Snapshot, _ context.Context) (store.View, error) { return s.IdentityBinary() })},
-	{name: "identity.json", mode: fuse.S_IFREG, view: identityJSON},
-	{name: "kernel", mode: fuse.S_IFDIR, views: treeOf((*store.Snapshot).Kernel)},
-	{name: "manifest.bin", mode: fuse.S_IFREG, view: ofSnapshot(func(s *store.Snapshot, _ context.Context) (store.View, error) { return s.ManifestBinary() })},
-	{name: "manifest.json", mode: fuse.S_IFREG, view: ofSnapshot((*store.Snapshot).ManifestJSON)},
-	{name: neighborsName, mode: fuse.S_IFDIR, node: lookupNeighbors},
-	{name: queryName, mode: fuse.S_IFREG, node: lookupQuery},
-	{name: "raw", mode: fuse.S_IFREG, view: ofSnapshot(func(s *store.Snapshot, _ context.Context) (store.View, error) { return s.Raw(), nil })},
-	{name: "segments", mode: fuse.S_IFDIR, views: (*store.Snapshot).Segments},
-	{name: "status.json", mode: fuse.S_IFREG, text: func(ctx context.Context, s *catalog.Store) ([]byte, *store.Snapshot, error) { return s.StatusJSON(ctx) }},
-	{name: vectorsName, mode: fuse.S_IFDIR, node: lookupVectors},
-	{name: streamName, mode: fuse.S_IFREG, inlet: new(appendInlet(streamName, vecio.Auto))},
-	{name: deleteName, mode: fuse.S_IFREG, inlet: new(deleteInlet(deleteName, vecio.AutoIDs))},
-	{name: "wasm", mode: fuse.S_IFDIR, views: treeOf((*store.Snapshot).WASM)},
-	{name: "witness.jsonl", mode: fuse.S_IFREG, view: ofSnapshot((*store.Snapshot).Witness)},
+// storeFiles says how the names are shown.
+var storeFiles = map[string]storeFile{
+	catalog.NameAppendLog:   {text: appendLog},
+	catalog.NameControl:     {inlet: &ctlInlet},
+	catalog.NameDashboard:   {views: treeOf((*store.Snapshot).Dashboard)},
+	catalog.NameEBPF:        {views: treeOf((*store.Snapshot).EBPF)},
+	catalog.NameIdentityBin: {view: ofSnapshot(func(s *store.Snapshot, _ context.Context) (store.View, error) { return s.IdentityBinary() })},
+	catalog.NameIdentity:    {view: identityJSON},
+	catalog.NameKernel:      {views: treeOf((*store.Snapshot).Kernel)},
+	catalog.NameManifestBin: {view: ofSnapshot(func(s *store.Snapshot, _ context.Context) (store.View, error) { return s.ManifestBinary() })},
+	catalog.NameManifest:    {view: ofSnapshot((*store.Snapshot).ManifestJSON)},
+	catalog.NameNeighbors:   {node: lookupNeighbors},
+	catalog.NameQuery:       {node: lookupQuery},
+	catalog.NameRaw:         {view: ofSnapshot(func(s *store.Snapshot, _ context.Context) (store.View, error) { return s.Raw(), nil })},
+	catalog.NameSegments:    {views: (*store.Snapshot).Segments},
+	catalog.NameStatus:      {text: func(ctx context.Context, s *catalog.Store) ([]byte, *store.Snapshot, error) { return s.StatusJSON(ctx) }},
+	catalog.NameVectors:     {node: lookupVectors},
+	catalog.NameAppend:      {inlet: new(appendInlet(catalog.NameAppend, vecio.Auto))},
+	catalog.NameDelete:      {inlet: new(deleteInlet(catalog.NameDelete, vecio.AutoIDs))},
+	catalog.NameWASM:        {views: treeOf((*store.Snapshot).WASM)},
+	catalog.NameWitness:     {view: ofSnapshot((*store.Snapshot).Witness)},
 }
+
+// shownNames are the names of a readable store, in the order of listings.
+var shownNames = catalog.ShownNames()
 
 // ofSnapshot is the source of a view that depends on the snapshot alone.
 func ofSnapshot(pick func(*store.Snapshot, context.Context) (store.View, error)) viewSource {
@@ -149,20 +148,18 @@ func (n *storeNode) Setattr(ctx context.Context, handle nodefs.FileHandle, in *f
 // Lookup finds one of the store's own names, or a derived store. A store that
 // cannot be read as one shows nothing but why.
 func (n *storeNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	for _, file := range storeFiles {
-		if file.name == name {
-			return n.lookupFile(ctx, file, out)
-		}
+	if file, known := storeFiles[name]; known {
+		return n.lookupFile(ctx, name, file, out)
 	}
-	if name == errorName && n.store.Problem(ctx) != nil {
+	if name == catalog.NameError && n.store.Problem(ctx) != nil {
 		return n.lookupText(ctx, name, n.store.ErrorText(ctx), viewState{}, out)
 	}
-	if suffix, found := strings.CutPrefix(name, streamName); found {
+	if suffix, found := strings.CutPrefix(name, catalog.NameAppend); found {
 		if format, known := vecio.FormatOfSuffix(suffix); known {
 			return n.lookupInlet(ctx, appendInlet(name, format), out)
 		}
 	}
-	if suffix, found := strings.CutPrefix(name, deleteName); found {
+	if suffix, found := strings.CutPrefix(name, catalog.NameDelete); found {
 		if format, known := vecio.IDFormatOfSuffix(suffix); known {
 			return n.lookupInlet(ctx, deleteInlet(name, format), out)
 		}
@@ -175,28 +172,28 @@ func (n *storeNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut)
 }
 
 // lookupFile answers a lookup of one of the store's own names.
-func (n *storeNode) lookupFile(ctx context.Context, file storeFile, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+func (n *storeNode) lookupFile(ctx context.Context, name string, file storeFile, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	switch {
 	case file.view != nil:
 		view, state, err := file.view(ctx, n.store)
 		if err != nil {
-			return nil, n.hidden(ctx, file.name, err)
+			return nil, n.hidden(ctx, name, err)
 		}
-		return n.tree.lookupView(ctx, n.EmbeddedInode(), n.store, file.name, view, state, out)
+		return n.tree.lookupView(ctx, n.EmbeddedInode(), n.store, name, view, state, out)
 	case file.views != nil:
 		if _, err := n.store.Snapshot(ctx); err != nil {
-			return nil, n.hidden(ctx, file.name, err)
+			return nil, n.hidden(ctx, name, err)
 		}
-		return n.tree.lookupViewFolder(ctx, n.EmbeddedInode(), n.store, file.name, nil, file.views, out)
+		return n.tree.lookupViewFolder(ctx, n.EmbeddedInode(), n.store, name, nil, file.views, out)
 	case file.text != nil:
 		content, snapshot, err := file.text(ctx, n.store)
 		if err != nil {
-			return nil, n.hidden(ctx, file.name, err)
+			return nil, n.hidden(ctx, name, err)
 		}
-		return n.lookupText(ctx, file.name, content, stateOf(snapshot), out)
+		return n.lookupText(ctx, name, content, stateOf(snapshot), out)
 	case file.node != nil:
 		if _, err := n.store.Snapshot(ctx); err != nil {
-			return nil, n.hidden(ctx, file.name, err)
+			return nil, n.hidden(ctx, name, err)
 		}
 		return file.node(ctx, n, out)
 	}
@@ -232,15 +229,19 @@ func (n *storeNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHan
 	}
 	handle, errno := n.tree.openListing(ctx, n.EmbeddedInode(), func(ctx context.Context) ([]fuse.DirEntry, syscall.Errno) {
 		if n.store.Problem(ctx) != nil {
-			return []fuse.DirEntry{{Name: errorName, Mode: fuse.S_IFREG, Ino: n.store.Inode(errorName)}}, 0
+			return []fuse.DirEntry{{Name: catalog.NameError, Mode: fuse.S_IFREG, Ino: n.store.Inode(catalog.NameError)}}, 0
 		}
 		children, err := n.store.List(ctx)
 		if err != nil {
 			return nil, n.tree.errno(n.store.Path(), "list", err)
 		}
-		entries := make([]fuse.DirEntry, 0, len(storeFiles)+len(children))
-		for _, file := range storeFiles {
-			entries = append(entries, fuse.DirEntry{Name: file.name, Mode: file.mode, Ino: n.store.Inode(file.name)})
+		entries := make([]fuse.DirEntry, 0, len(shownNames)+len(children))
+		for _, own := range shownNames {
+			entry := fuse.DirEntry{Name: own.Name, Mode: fuse.S_IFREG, Ino: n.store.Inode(own.Name)}
+			if own.Folder {
+				entry.Mode = fuse.S_IFDIR
+			}
+			entries = append(entries, entry)
 		}
 		return appendEntries(entries, children), 0
 	})
@@ -263,7 +264,7 @@ func (n *storeNode) Mkdir(ctx context.Context, name string, mode uint32, out *fu
 
 // Rmdir removes a derived store that holds nothing.
 func (n *storeNode) Rmdir(ctx context.Context, name string) syscall.Errno {
-	if n.tree.readOnly || catalog.ReservedName(name) {
+	if n.tree.readOnly || catalog.IsOwnName(name) {
 		return n.tree.refusal()
 	}
 	patient := n.tree.outlast(ctx, untilKilled)
@@ -276,7 +277,7 @@ func (n *storeNode) Rmdir(ctx context.Context, name string) syscall.Errno {
 
 // Rename renames the file of a derived store.
 func (n *storeNode) Rename(ctx context.Context, name string, to nodefs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
-	if catalog.ReservedName(name) {
+	if catalog.IsOwnName(name) {
 		return n.tree.refusal()
 	}
 	return n.tree.rename(ctx, n.store, name, to, newName, flags, func(err error) syscall.Errno {

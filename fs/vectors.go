@@ -11,12 +11,8 @@ import (
 	"rvffs/store/vecio"
 )
 
-// The names of the folder of vectors, and of the one within it whose files show
-// one vector each.
-const (
-	vectorsName = "vectors"
-	byIDName    = "by-id"
-)
+// byIDName is the folder in that of the vectors whose files show one vector each.
+const byIDName = "by-id"
 
 // vectorsNode is the folder whose files show all live vectors. What they hold is
 // looked at when one of them is looked up, not when the folder is.
@@ -34,7 +30,7 @@ var (
 // lookupVectors answers a lookup of a store's folder of vectors.
 func lookupVectors(ctx context.Context, parent *storeNode, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	child := &vectorsNode{fixedFolder: fixedFolder{parent.tree.storeFolder(parent.store)}, store: parent.store}
-	return child.tree.lookupSnapshotFolder(ctx, parent.EmbeddedInode(), child, child.store, vectorsName, out)
+	return child.tree.lookupSnapshotFolder(ctx, parent.EmbeddedInode(), child, child.store, catalog.NameVectors, out)
 }
 
 // lookupSnapshotFolder answers a lookup of path below the folder of s with a folder
@@ -65,7 +61,7 @@ func (t *tree) snapshotFolder(ctx context.Context, s *catalog.Store, path string
 
 // Getattr describes the folder.
 func (n *vectorsNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	described, errno := n.tree.snapshotFolder(ctx, n.store, vectorsName)
+	described, errno := n.tree.snapshotFolder(ctx, n.store, catalog.NameVectors)
 	return described.answer(errno, nameTimeout, out)
 }
 
@@ -78,7 +74,7 @@ func (n *vectorsNode) Lookup(ctx context.Context, name string, out *fuse.EntryOu
 		if format.FileName() != name {
 			continue
 		}
-		path := vectorsName + "/" + name
+		path := catalog.NameVectors + "/" + name
 		view, snapshot, err := n.store.VectorFile(ctx, format)
 		if err != nil {
 			return nil, n.tree.errno(n.store.Path(), "show "+path, err)
@@ -91,10 +87,10 @@ func (n *vectorsNode) Lookup(ctx context.Context, name string, out *fuse.EntryOu
 // OpendirHandle lists the files and the folder of single vectors.
 func (n *vectorsNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
 	handle, errno := n.tree.openListing(ctx, n.EmbeddedInode(), func(context.Context) ([]fuse.DirEntry, syscall.Errno) {
-		entries := []fuse.DirEntry{{Name: byIDName, Mode: fuse.S_IFDIR, Ino: n.store.Inode(vectorsName + "/" + byIDName)}}
+		entries := []fuse.DirEntry{{Name: byIDName, Mode: fuse.S_IFDIR, Ino: n.store.Inode(catalog.NameVectors + "/" + byIDName)}}
 		for _, format := range vecio.FileFormats() {
 			name := format.FileName()
-			entries = append(entries, fuse.DirEntry{Name: name, Mode: fuse.S_IFREG, Ino: n.store.Inode(vectorsName + "/" + name)})
+			entries = append(entries, fuse.DirEntry{Name: name, Mode: fuse.S_IFREG, Ino: n.store.Inode(catalog.NameVectors + "/" + name)})
 		}
 		return entries, 0
 	})

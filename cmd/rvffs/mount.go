@@ -233,6 +233,9 @@ func catalogOptions(options mountOptions, held mountMemory, log zerolog.Logger) 
 	}
 }
 
+// configName is the text of the control folder that tells how the mount was made.
+const configName = "config.json"
+
 // aboutMount gives the texts of the control folder that the mount itself knows.
 func aboutMount(options mountOptions, held mountMemory, directory, mountPoint string) map[string]func() []byte {
 	config, err := json.MarshalIndent(map[string]any{
@@ -262,7 +265,7 @@ func aboutMount(options mountOptions, held mountMemory, directory, mountPoint st
 	config = append(config, '\n')
 	about := []byte("rvffs " + version() + "\n")
 	return map[string]func() []byte{
-		"config.json": func() []byte { return config },
+		configName:    func() []byte { return config },
 		"memory.json": held.text,
 		"version":     func() []byte { return about },
 	}

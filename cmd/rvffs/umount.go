@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rvffs/fs"
+	"rvffs/store/catalog"
 )
 
 // closeWait is how long umount waits for the server to end.
@@ -76,7 +77,7 @@ type servingProcess int
 
 // openServer asks the mount itself for its process.
 func openServer(mountPoint string) servingProcess {
-	content, err := os.ReadFile(filepath.Join(mountPoint, ".rvffs", "config.json"))
+	content, err := os.ReadFile(filepath.Join(mountPoint, catalog.ControlFolder, configName))
 	if err != nil {
 		return -1
 	}

@@ -12,32 +12,6 @@ import (
 // ControlFolder is the name of the folder at the root that tells about the mount.
 const ControlFolder = ".rvffs"
 
-// reserved are the names that no derived store can have: those of the files and
-// folders in a store's folder, of today and of versions to come, and those by which
-// programs would take the folder for something else.
-var reserved = map[string]bool{
-	"append.log": true, "ctl": true, "dashboard": true, "ebpf": true, "error.txt": true, "identity.bin": true,
-	"identity.json": true, "incoming": true, "kernel": true, "layout.svg": true, "lineage": true, "manifest.bin": true,
-	"manifest.json": true, "map.svg": true, "metadata": true, "metadata.append": true, "neighbors": true, "query": true,
-	"raw": true, "segments": true, "status.json": true, "vectors": true, "vectors.append": true, "vectors.delete": true,
-	"wasm": true, "where": true, "witness.jsonl": true,
-	ControlFolder: true, ".git": true,
-}
-
-// streams are those of them behind which a format may be named, as in
-// vectors.append.npy.
-var streams = []string{"vectors.append", "vectors.delete", "metadata.append"}
-
-// ReservedName says whether a name in a store's folder can be no derived store.
-func ReservedName(name string) bool {
-	for _, stream := range streams {
-		if strings.HasPrefix(name, stream+".") {
-			return true
-		}
-	}
-	return reserved[name]
-}
-
 // checkName refuses what cannot be the name of anything that is made through the
 // tree.
 func checkName(name string) error {
@@ -63,7 +37,7 @@ func checkFolderName(name, full string) error {
 
 // checkChildName is checkName for a derived store in its parent's folder.
 func checkChildName(name string) error {
-	if ReservedName(name) {
+	if IsOwnName(name) {
 		return fmt.Errorf("%w: %q stands for something else in a store's folder", store.ErrName, name)
 	}
 	return checkName(name)

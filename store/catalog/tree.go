@@ -156,7 +156,7 @@ func nameChildren(parent string, children []child) {
 	taken := map[string]bool{}
 	for i := range children {
 		name := path.Base(children[i].file)
-		for n := 1; taken[name] || ReservedName(name); n++ {
+		for n := 1; taken[name] || IsOwnName(name); n++ {
 			name = distinctName(children[i].file, n)
 		}
 		taken[name] = true
