@@ -11,7 +11,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
-	"rvffs/store/volume/directory"
+	"rvffs/store/volume"
 )
 
 // caller is who sent a request. The zero value is one that cannot be seen from
@@ -95,12 +95,12 @@ func threadOf(ctx context.Context) uint32 {
 
 // identify says for whom a request is made: the user and the group that count for
 // files, and the supplementary groups once they are asked for.
-func identify(ctx context.Context) directory.Caller {
+func identify(ctx context.Context) volume.Caller {
 	sender, known := fuse.FromContext(ctx)
 	if !known {
-		return directory.Caller{} // nobody's request
+		return volume.Caller{} // nobody's request
 	}
-	asks := directory.Caller{UID: sender.Uid, GID: sender.Gid}
+	asks := volume.Caller{UID: sender.Uid, GID: sender.Gid}
 	if !asks.Trusted() {
 		asks.Groups = sync.OnceValue(func() []uint32 { return groupsOf(sender) })
 	}

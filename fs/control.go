@@ -30,7 +30,7 @@ var (
 
 func (t *tree) lookupControl(ctx context.Context, parent *nodefs.Inode, root *catalog.Folder, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	child := &controlNode{fixedFolder: fixedFolder{node{tree: t, list: ofFolder(root), rights: only(readable | executable)}}, root: root}
-	described, errno := child.facts()
+	described, errno := child.facts(ctx)
 	if errno != 0 {
 		return nil, errno
 	}
@@ -38,8 +38,8 @@ func (t *tree) lookupControl(ctx context.Context, parent *nodefs.Inode, root *ca
 	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFDIR, Ino: controlNumber}), 0
 }
 
-func (n *controlNode) facts() (facts, syscall.Errno) {
-	backing, err := n.root.Attributes()
+func (n *controlNode) facts(ctx context.Context) (facts, syscall.Errno) {
+	backing, err := n.root.Attributes(ctx)
 	if err != nil {
 		return facts{}, n.tree.folderErrno(catalog.ControlFolder, "stat", err)
 	}
@@ -47,8 +47,8 @@ func (n *controlNode) facts() (facts, syscall.Errno) {
 }
 
 // Getattr gives owner and time of the backing directory.
-func (n *controlNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	described, errno := n.facts()
+func (n *controlNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	described, errno := n.facts(ctx)
 	return described.answer(errno, nameTimeout, out)
 }
 

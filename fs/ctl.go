@@ -7,7 +7,7 @@ import (
 
 	"rvffs/store"
 	"rvffs/store/catalog"
-	"rvffs/store/volume/directory"
+	"rvffs/store/volume"
 )
 
 // ctlInlet is the file by which a store is told what to do.
@@ -18,7 +18,7 @@ var ctlInlet = inlet{
 		"flush      commit the whole records of all open streams; bulk loads wait for their close\n\n" +
 		"The write returns when it is done, or tells why not.\n",
 	open: func(ctx context.Context, s *catalog.Store) (stream, error) {
-		_, err := s.AllowNewest(ctx, directory.Write)
+		_, err := s.AllowNewest(ctx, volume.Write)
 		return &commands{store: s, asOpener: s.KeepCaller(ctx)}, err
 	},
 }

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rvffs/store/catalog"
-	"rvffs/store/volume/directory"
+	"rvffs/store/volume"
 )
 
 // lookupEntry answers a lookup with what the catalog found under a name.
@@ -26,7 +26,7 @@ func (t *tree) lookupEntry(ctx context.Context, parent *nodefs.Inode, entry cata
 	switch entry.Kind {
 	case catalog.KindStore:
 		node := &storeNode{fixedFolder: fixedFolder{t.storeFolder(entry.Store)}, store: entry.Store}
-		described, errno = node.facts()
+		described, errno = node.facts(ctx)
 		child, identity.Ino = node, entry.Store.Number()
 		if entry.Aside {
 			// To the kernel this is another folder than that in the parent's.
@@ -43,7 +43,7 @@ func (t *tree) lookupEntry(ctx context.Context, parent *nodefs.Inode, entry cata
 		timeout = 0
 	default:
 		node := &folderNode{fixedFolder: fixedFolder{folderBase(t, entry.Folder)}, folder: entry.Folder}
-		described, errno = node.facts()
+		described, errno = node.facts(ctx)
 		child, identity.Ino = node, entry.Folder.Number()
 	}
 	if errno != 0 {
@@ -108,12 +108,12 @@ func (t *tree) rename(ctx context.Context, from renamer, name string, to nodefs.
 
 // attributed is what the catalog lets change owner, mode and times.
 type attributed interface {
-	SetAttributes(ctx context.Context, change catalog.AttributeChange) error
+	SetAttributes(ctx context.Context, change volume.AttributeChange) error
 }
 
 // setAttributes passes the changes on.
 func setAttributes(ctx context.Context, target attributed, in *fuse.SetAttrIn) error {
-	change := catalog.AttributeChange{UID: -1, GID: -1}
+	change := volume.AttributeChange{UID: -1, GID: -1}
 	asked := false
 	if mode, given := in.GetMode(); given {
 		change.Mode, asked = new(modeOf(mode)), true
@@ -140,7 +140,7 @@ func setAttributes(ctx context.Context, target attributed, in *fuse.SetAttrIn) e
 // a time of that value.
 func timeOf(given time.Time, now uint32) time.Time {
 	if now != 0 {
-		return directory.Now
+		return volume.Now
 	}
 	return given
 }

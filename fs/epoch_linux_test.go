@@ -50,7 +50,7 @@ func TestMountsComeAndGo(t *testing.T) {
 }
 
 func comeAndGo(directory, mountPoint string, round int, epochs bool) error {
-	stores, err := catalog.Open(directory, catalog.Options{Dimension: dimension, Log: zerolog.Nop()})
+	stores, err := openCatalog(directory, catalog.Options{Dimension: dimension, Log: zerolog.Nop()})
 	if err != nil {
 		return err
 	}

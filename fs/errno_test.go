@@ -19,7 +19,7 @@ import (
 
 func TestErrno(t *testing.T) {
 	t.Parallel()
-	stores, err := catalog.Open(t.TempDir(), catalog.Options{})
+	stores, err := openCatalog(t.TempDir(), catalog.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

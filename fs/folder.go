@@ -8,7 +8,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"rvffs/store/catalog"
-	"rvffs/store/volume/directory"
+	"rvffs/store/volume"
 )
 
 // folderNode is a plain folder of the backing directory; the root is one too.
@@ -27,8 +27,8 @@ var (
 	_ nodefs.NodeRenamer        = (*folderNode)(nil)
 )
 
-func (n *folderNode) facts() (facts, syscall.Errno) {
-	backing, err := n.folder.Attributes()
+func (n *folderNode) facts(ctx context.Context) (facts, syscall.Errno) {
+	backing, err := n.folder.Attributes(ctx)
 	if err != nil {
 		return facts{}, n.tree.folderErrno(n.name(), "stat", err)
 	}
@@ -41,8 +41,8 @@ func (n *folderNode) facts() (facts, syscall.Errno) {
 func (n *folderNode) name() string { return n.folder.Path() }
 
 // Getattr describes the backing folder.
-func (n *folderNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	described, errno := n.facts()
+func (n *folderNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	described, errno := n.facts(ctx)
 	return described.answer(errno, nameTimeout, out)
 }
 
@@ -68,7 +68,7 @@ func (n *folderNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut
 
 // OpendirHandle lists the folder.
 func (n *folderNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
-	if err := n.folder.Allow(ctx, directory.Read); err != nil {
+	if err := n.folder.Allow(ctx, volume.Read); err != nil {
 		return nil, 0, n.tree.folderErrno(n.name(), "list", err)
 	}
 	handle, errno := n.tree.openListing(ctx, n.EmbeddedInode(), func(ctx context.Context) ([]fuse.DirEntry, syscall.Errno) {
@@ -92,7 +92,7 @@ func (n *folderNode) Mkdir(ctx context.Context, name string, mode uint32, out *f
 	}
 	patient := n.tree.outlast(ctx, untilKilled)
 	defer patient.end()
-	entry, err := n.folder.Mkdir(patient, name, newMode(n.folder, mode))
+	entry, err := n.folder.Mkdir(patient, name, newMode(patient, n.folder, mode))
 	if err != nil {
 		return nil, n.tree.folderErrno(n.name(), "mkdir", err)
 	}

@@ -51,7 +51,7 @@ var (
 // lookupInlet answers a lookup of a file of s that is written to.
 func (t *tree) lookupInlet(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, to inlet, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	child := &inletNode{node: node{tree: t, list: ofStore(s), rights: to.allowed()}, inlet: to, store: s}
-	described, errno := child.facts()
+	described, errno := child.facts(ctx)
 	if errno != 0 {
 		return nil, errno
 	}
@@ -59,8 +59,8 @@ func (t *tree) lookupInlet(ctx context.Context, parent *nodefs.Inode, s *catalog
 	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.Inode(to.name), Gen: t.generation.Add(1)}), 0
 }
 
-func (n *inletNode) facts() (facts, syscall.Errno) {
-	backing, err := n.store.Attributes()
+func (n *inletNode) facts(ctx context.Context) (facts, syscall.Errno) {
+	backing, err := n.store.Attributes(ctx)
 	if err != nil {
 		return facts{}, n.tree.errno(n.store.Path(), "stat "+n.name, err)
 	}
@@ -71,8 +71,8 @@ func (n *inletNode) facts() (facts, syscall.Errno) {
 
 // Getattr tells the size of what a reader finds, and the size of writes that is
 // best. To the one who writes it tells what has come: there is the end to seek.
-func (n *inletNode) Getattr(_ context.Context, handle nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	described, errno := n.facts()
+func (n *inletNode) Getattr(ctx context.Context, handle nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	described, errno := n.facts(ctx)
 	if stream, open := handle.(*streamHandle); open && stream.stream != nil {
 		described.size = stream.received()
 	}

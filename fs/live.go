@@ -2,7 +2,6 @@ package fs
 
 import (
 	"context"
-	"encoding/binary"
 	"runtime"
 	"syscall"
 
@@ -12,7 +11,7 @@ import (
 	"rvffs/store"
 	"rvffs/store/catalog"
 	"rvffs/store/memory"
-	"rvffs/store/volume/directory"
+	"rvffs/store/volume"
 )
 
 // liveNode is a text about the present moment. A text that has changed by the next
@@ -33,11 +32,11 @@ var (
 
 // owner is what a text belongs to.
 type owner interface {
-	Attributes() (catalog.Attributes, error)
-	Allow(ctx context.Context, want directory.Permission) error
+	Attributes(ctx context.Context) (catalog.Attributes, error)
+	Allow(ctx context.Context, want volume.Permission) error
 	// list is its access control list; key tells it apart from others.
-	list() (directory.AccessList, error)
-	key() []byte
+	list(ctx context.Context) (volume.AccessList, error)
+	key() volume.Identity
 	// failed logs a failure with it and gives its error number.
 	failed(t *tree, operation string, err error) syscall.Errno
 }
@@ -48,26 +47,26 @@ type fileOwner struct {
 	state viewState
 }
 
-func (o fileOwner) Attributes() (catalog.Attributes, error) {
-	backing, err := o.store.Attributes()
+func (o fileOwner) Attributes(ctx context.Context) (catalog.Attributes, error) {
+	backing, err := o.store.Attributes(ctx)
 	if err == nil && o.state.origin != (store.Origin{}) && !backing.Of(o.state.origin) {
 		backing = catalog.AttributesOf(o.state.file)
 	}
 	return backing, err
 }
 
-func (o fileOwner) Allow(ctx context.Context, want directory.Permission) error {
+func (o fileOwner) Allow(ctx context.Context, want volume.Permission) error {
 	if o.state.origin == (store.Origin{}) {
 		return o.store.Allow(ctx, want)
 	}
 	return o.store.AllowOf(ctx, want, o.state.origin)
 }
 
-func (o fileOwner) list() (directory.AccessList, error) { return o.store.AccessList(o.state.origin) }
-
-func (o fileOwner) key() []byte {
-	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, o.state.file.Device), o.state.file.Inode)
+func (o fileOwner) list(ctx context.Context) (volume.AccessList, error) {
+	return o.store.AccessList(ctx, o.state.origin)
 }
+
+func (o fileOwner) key() volume.Identity { return o.state.file.Identity }
 
 func (o fileOwner) failed(t *tree, operation string, err error) syscall.Errno {
 	return t.errno(o.store.Path(), operation+" a text", err)
@@ -76,9 +75,11 @@ func (o fileOwner) failed(t *tree, operation string, err error) syscall.Errno {
 // folderOwner is a plain folder.
 type folderOwner struct{ *catalog.Folder }
 
-func (o folderOwner) list() (directory.AccessList, error) { return o.AccessList(false) }
+func (o folderOwner) list(ctx context.Context) (volume.AccessList, error) {
+	return o.AccessList(ctx, false)
+}
 
-func (o folderOwner) key() []byte { return nil }
+func (o folderOwner) key() volume.Identity { return volume.Identity{} }
 
 func (o folderOwner) failed(t *tree, operation string, err error) syscall.Errno {
 	return t.folderErrno(o.Path(), operation+" a text", err)
@@ -97,19 +98,19 @@ func (t *tree) lookupLive(ctx context.Context, parent *nodefs.Inode, number uint
 		}
 		runtime.AddCleanup(child, (*memory.Charge).Free, &charge)
 	}
-	described, errno := child.facts()
+	described, errno := child.facts(ctx)
 	if errno != 0 {
 		return nil, errno
 	}
 	described.fillEntry(out, 0, nameTimeout)
-	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: number, Gen: generationOf(append(owner.key(), content...))}
+	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: number, Gen: generationOfText(owner.key(), content)}
 	return parent.NewInode(ctx, child, identity), 0
 }
 
 // The time is that of the owner: tar takes a file whose time is that of its
 // looking for one that changes while it is read.
-func (n *liveNode) facts() (facts, syscall.Errno) {
-	backing, err := n.owner.Attributes()
+func (n *liveNode) facts(ctx context.Context) (facts, syscall.Errno) {
+	backing, err := n.owner.Attributes(ctx)
 	if err != nil {
 		return facts{}, n.owner.failed(n.tree, "stat", err)
 	}
@@ -119,8 +120,8 @@ func (n *liveNode) facts() (facts, syscall.Errno) {
 }
 
 // Getattr gives the size of the text.
-func (n *liveNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	described, errno := n.facts()
+func (n *liveNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	described, errno := n.facts(ctx)
 	return described.answer(errno, nameTimeout, out)
 }
 
@@ -135,7 +136,7 @@ func (n *liveNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, u
 	if flags&syscall.O_ACCMODE != syscall.O_RDONLY {
 		return nil, 0, n.tree.refusal()
 	}
-	if err := n.owner.Allow(ctx, directory.Read); err != nil {
+	if err := n.owner.Allow(ctx, volume.Read); err != nil {
 		return nil, 0, n.owner.failed(n.tree, "open", err)
 	}
 	return nil, fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH, 0

@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"context"
 	"os"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -23,9 +24,9 @@ func (m withMasks) Mkdir(cancel <-chan struct{}, input *fuse.MkdirIn, name strin
 }
 
 // newMode is the mode of what is made in a folder, out of a mode from withMasks.
-func newMode(in *catalog.Folder, raw uint32) os.FileMode {
+func newMode(ctx context.Context, in *catalog.Folder, raw uint32) os.FileMode {
 	mode := modeOf(raw) & (os.ModePerm | os.ModeSticky)
-	if list, err := in.AccessList(true); err == nil && list != nil {
+	if list, err := in.AccessList(ctx, true); err == nil && list != nil {
 		return mode
 	}
 	return mode &^ modeOf(raw>>maskShift).Perm()

@@ -20,7 +20,17 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rvffs/store/catalog"
+	"rvffs/store/volume/directory"
 )
+
+// openCatalog shows the stores of a directory.
+func openCatalog(dir string, options catalog.Options) (*catalog.Catalog, error) {
+	place, err := directory.OpenVolume(dir)
+	if err != nil {
+		return nil, err
+	}
+	return catalog.Open(place, options), nil
+}
 
 // dimension of the stores in these tests; rowSize is a vector's length in bytes.
 const (
@@ -55,7 +65,7 @@ func mountedAs(t *testing.T, options Options, of catalog.Options, prepare ...fun
 	}
 	log := zerolog.New(zerolog.NewTestWriter(t))
 	of.Dimension, of.Log = dimension, log
-	stores, err := catalog.Open(directory, of)
+	stores, err := openCatalog(directory, of)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 
 	"rvffs/store"
 	"rvffs/store/catalog"
-	"rvffs/store/volume/directory"
+	"rvffs/store/volume"
 )
 
 // node is what every node has: a place in the tree, and answers to the
@@ -23,14 +23,14 @@ type node struct {
 }
 
 // accessList finds the access control list of what is behind a node.
-type accessList func() (directory.AccessList, error)
+type accessList func(ctx context.Context) (volume.AccessList, error)
 
 func ofStore(s *catalog.Store) accessList {
-	return func() (directory.AccessList, error) { return s.AccessList(store.Origin{}) }
+	return func(ctx context.Context) (volume.AccessList, error) { return s.AccessList(ctx, store.Origin{}) }
 }
 
 func ofFolder(f *catalog.Folder) accessList {
-	return func() (directory.AccessList, error) { return f.AccessList(false) }
+	return func(ctx context.Context) (volume.AccessList, error) { return f.AccessList(ctx, false) }
 }
 
 // storeFolder is what all nodes have, for a folder that stands for a store's file.
@@ -52,13 +52,15 @@ var (
 	_ nodefs.NodeFsyncer       = (*node)(nil)
 )
 
-// Statfs gives the numbers of the file system that holds the stores.
-func (n *node) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
-	backing, err := n.tree.catalog.Statfs()
+// Statfs gives the numbers of the place that holds the stores.
+func (n *node) Statfs(ctx context.Context, out *fuse.StatfsOut) syscall.Errno {
+	space, err := n.tree.catalog.Space(ctx)
 	if err != nil {
 		return n.tree.folderErrno("", "statfs", err)
 	}
-	out.FromStatfsT(&backing)
+	out.Bsize, out.Frsize, out.NameLen = space.BlockSize, space.FragmentSize, space.LongestName
+	out.Blocks, out.Bfree, out.Bavail = space.Blocks, space.Free, space.Available
+	out.Files, out.Ffree = space.Files, space.FreeFiles
 	return 0
 }
 
@@ -69,11 +71,11 @@ const listName = "system.posix_acl_access"
 // Getxattr knows no attribute but the access control list, of which the kernel is
 // told in mounts for several users. The answer must never be ENOSYS, which would
 // switch extended attributes off for the whole mount.
-func (n *node) Getxattr(_ context.Context, name string, buffer []byte) (uint32, syscall.Errno) {
+func (n *node) Getxattr(ctx context.Context, name string, buffer []byte) (uint32, syscall.Errno) {
 	if name != listName || n.list == nil {
 		return 0, syscall.ENODATA
 	}
-	list, err := n.list()
+	list, err := n.list(ctx)
 	if err != nil {
 		return 0, errnoOf(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"rvffs/store/catalog"
 	"rvffs/store/memory"
 	"rvffs/store/shared"
-	"rvffs/store/volume/directory"
+	"rvffs/store/volume"
 )
 
 // queryNode is a lookup of the file that answers questions. Each lookup makes a new
@@ -39,7 +39,7 @@ var (
 
 func lookupQuery(ctx context.Context, parent *storeNode, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	child := &queryNode{node: node{tree: parent.tree, list: ofStore(parent.store), rights: asQuestion}, store: parent.store}
-	described, errno := child.facts()
+	described, errno := child.facts(ctx)
 	if errno != 0 {
 		return nil, errno
 	}
@@ -51,8 +51,8 @@ func lookupQuery(ctx context.Context, parent *storeNode, out *fuse.EntryOut) (*n
 // asQuestion lets those write who may read: a question is written, but changes nothing.
 func asQuestion(mode os.FileMode) os.FileMode { return mode&readable | mode&readable>>1 }
 
-func (n *queryNode) facts() (facts, syscall.Errno) {
-	backing, err := n.store.Attributes()
+func (n *queryNode) facts(ctx context.Context) (facts, syscall.Errno) {
+	backing, err := n.store.Attributes(ctx)
 	if err != nil {
 		return facts{}, n.tree.errno(n.store.Path(), "stat "+catalog.NameQuery, err)
 	}
@@ -62,8 +62,8 @@ func (n *queryNode) facts() (facts, syscall.Errno) {
 }
 
 // Getattr tells whose the store is.
-func (n *queryNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	described, errno := n.facts()
+func (n *queryNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	described, errno := n.facts(ctx)
 	return described.answer(errno, 0, out)
 }
 
@@ -77,7 +77,7 @@ func (n *queryNode) Setattr(ctx context.Context, handle nodefs.FileHandle, in *f
 
 // Open begins a conversation of its own.
 func (n *queryNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
-	if _, err := n.store.AllowNewest(ctx, directory.Read); err != nil {
+	if _, err := n.store.AllowNewest(ctx, volume.Read); err != nil {
 		return nil, 0, n.tree.errno(n.store.Path(), "open "+catalog.NameQuery, err)
 	}
 	handle := &queryHandle{

@@ -34,7 +34,7 @@ func conversation(t *testing.T, flags uint32) *queryHandle {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	stores, err := catalog.Open(directory, catalog.Options{Log: zerolog.Nop()})
+	stores, err := openCatalog(directory, catalog.Options{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}

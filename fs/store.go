@@ -12,7 +12,7 @@ import (
 	"rvffs/store"
 	"rvffs/store/catalog"
 	"rvffs/store/vecio"
-	"rvffs/store/volume/directory"
+	"rvffs/store/volume"
 )
 
 const (
@@ -119,8 +119,8 @@ func identityJSON(ctx context.Context, s *catalog.Store) (store.View, viewState,
 	return identity.View, state, err
 }
 
-func (n *storeNode) facts() (facts, syscall.Errno) {
-	backing, err := n.store.Attributes()
+func (n *storeNode) facts(ctx context.Context) (facts, syscall.Errno) {
+	backing, err := n.store.Attributes(ctx)
 	if err != nil {
 		return facts{}, n.tree.errno(n.store.Path(), "stat", err)
 	}
@@ -128,8 +128,8 @@ func (n *storeNode) facts() (facts, syscall.Errno) {
 }
 
 // Getattr gives owner, mode and time of the store file.
-func (n *storeNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	described, errno := n.facts()
+func (n *storeNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	described, errno := n.facts(ctx)
 	return described.answer(errno, nameTimeout, out)
 }
 
@@ -224,7 +224,7 @@ func (n *storeNode) lookupText(ctx context.Context, name string, content []byte,
 
 // OpendirHandle lists the store's own names and the stores derived from it.
 func (n *storeNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
-	if err := n.store.Allow(ctx, directory.Read); err != nil {
+	if err := n.store.Allow(ctx, volume.Read); err != nil {
 		return nil, 0, n.tree.errno(n.store.Path(), "list", err)
 	}
 	handle, errno := n.tree.openListing(ctx, n.EmbeddedInode(), func(ctx context.Context) ([]fuse.DirEntry, syscall.Errno) {
@@ -255,7 +255,7 @@ func (n *storeNode) Mkdir(ctx context.Context, name string, mode uint32, out *fu
 	}
 	patient := n.tree.outlast(ctx, untilKilled)
 	defer patient.end()
-	child, err := n.store.Derive(patient, name, newMode(n.store.Folder(), mode).Perm())
+	child, err := n.store.Derive(patient, name, newMode(patient, n.store.Folder(), mode).Perm())
 	if err != nil {
 		return nil, n.tree.errno(n.store.Path(), "derive", err)
 	}
@@ -291,7 +291,7 @@ func (n *storeNode) Getxattr(ctx context.Context, name string, buffer []byte) (u
 	if !strings.HasPrefix(name, attributePrefix) {
 		return n.node.Getxattr(ctx, name, buffer)
 	}
-	if err := n.store.Allow(ctx, directory.Read); err != nil {
+	if err := n.store.Allow(ctx, volume.Read); err != nil {
 		return 0, n.tree.errno(n.store.Path(), "read an attribute", err)
 	}
 	value, known := n.store.Xattr(ctx, name)

@@ -232,8 +232,8 @@ func (h *streamHandle) reach(ctx, patient context.Context, offset int64) error {
 		return fmt.Errorf("%w: offset %d, where the stream is at %d already", store.ErrInput, offset, h.stream.Received())
 	}
 	if hole > int64(len(zeros)) {
-		room, err := h.tree.catalog.Statfs()
-		if err == nil && uint64(hole)/uint64(room.Bsize) > room.Bavail {
+		room, err := h.tree.catalog.Space(ctx)
+		if err == nil && uint64(hole)/uint64(room.BlockSize) > room.Available {
 			err = fmt.Errorf("a hole of %d bytes is more than the disk has room for: %w", hole, syscall.ENOSPC)
 		}
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"rvffs/store/catalog"
 	"rvffs/store/memory"
+	"rvffs/store/volume"
 )
 
 const (
@@ -51,3 +52,12 @@ var contentSeed = maphash.MakeSeed()
 // generationOf tells the nodes of one inode number apart by what they say, where
 // no count of changes does.
 func generationOf(content []byte) uint64 { return maphash.Bytes(contentSeed, content) }
+
+// generationOfText is generationOf for a text about a file.
+func generationOfText(file volume.Identity, content []byte) uint64 {
+	var sum maphash.Hash
+	sum.SetSeed(contentSeed)
+	maphash.WriteComparable(&sum, file)
+	_, _ = sum.Write(content)
+	return sum.Sum64()
+}

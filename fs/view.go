@@ -14,7 +14,6 @@ import (
 	"rvffs/store"
 	"rvffs/store/catalog"
 	"rvffs/store/volume"
-	"rvffs/store/volume/directory"
 )
 
 // viewNode is a read-only file over one view of one snapshot. Its bytes never
@@ -33,7 +32,7 @@ type viewNode struct {
 
 // viewNode is what all nodes have, for one that shows a state of a store.
 func (t *tree) viewNode(s *catalog.Store, state viewState, mask os.FileMode) node {
-	return node{tree: t, list: func() (directory.AccessList, error) { return s.AccessList(state.origin) }, rights: only(mask)}
+	return node{tree: t, list: func(ctx context.Context) (volume.AccessList, error) { return s.AccessList(ctx, state.origin) }, rights: only(mask)}
 }
 
 // viewState is the state of a store that a view shows.
@@ -73,14 +72,14 @@ func (t *tree) lookupViewAs(ctx context.Context, parent *nodefs.Inode, s *catalo
 	if state.private {
 		timeout = 0
 	}
-	child.facts().fillEntry(out, timeout, viewTimeout)
+	child.facts(ctx).fillEntry(out, timeout, viewTimeout)
 	return parent.NewInode(ctx, child, identity), 0
 }
 
 // facts are those of the file that holds what is shown. When another has taken its
 // place, which may be somebody else's, they are what was known of it last.
-func (n *viewNode) facts() facts {
-	backing, err := n.store.Attributes()
+func (n *viewNode) facts(ctx context.Context) facts {
+	backing, err := n.store.Attributes(ctx)
 	if err != nil || !backing.Of(n.state.origin) {
 		backing = catalog.AttributesOf(n.state.file)
 	}
@@ -92,8 +91,8 @@ func (n *viewNode) facts() facts {
 
 // Getattr gives the exact size, and owner and mode of the store file. An open view
 // outlives its file.
-func (n *viewNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	n.facts().fill(&out.Attr)
+func (n *viewNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	n.facts(ctx).fill(&out.Attr)
 	out.SetTimeout(viewTimeout)
 	return 0
 }
@@ -110,7 +109,7 @@ func (n *viewNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, u
 	if flags&syscall.O_ACCMODE != syscall.O_RDONLY {
 		return nil, 0, n.tree.refusal()
 	}
-	if err := n.store.AllowOf(ctx, directory.Read, n.state.origin); err != nil {
+	if err := n.store.AllowOf(ctx, volume.Read, n.state.origin); err != nil {
 		return nil, 0, n.tree.errno(n.store.Path(), "open "+n.path, err)
 	}
 	if checked, hashed := n.view.(store.CheckedView); hashed && n.tree.strictHashes {

@@ -207,7 +207,7 @@ func (s *Store) load(ctx context.Context) error {
 	}
 	at := s.location()
 	file, err := at.files.Open(at.name, false)
-	if errors.Is(err, directory.ErrNotRegular) {
+	if errors.Is(err, volume.ErrNotRegular) {
 		return fmt.Errorf("%w: %w", volume.ErrNotStore, err)
 	}
 	if err != nil {

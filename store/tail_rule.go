@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"rvffs/store/volume"
-	"rvffs/store/volume/directory"
 )
 
 // tailRule says which files beside a store count as its kept tails. Whoever may make
@@ -47,7 +46,7 @@ func (r tailRule) checkFile(info volume.FileInfo) error {
 		return fmt.Errorf("%w: it is no regular file", errStrangeTail)
 	case info.Links > 1:
 		return fmt.Errorf("%w: it has %d names (hard links)", errStrangeTail, info.Links)
-	case info.UID != r.owner && !(directory.Caller{UID: info.UID}).Trusted():
+	case info.UID != r.owner && !(volume.Caller{UID: info.UID}).Trusted():
 		return fmt.Errorf("%w: it belongs to user %d, and the store to user %d", errStrangeTail, info.UID, r.owner)
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 
 	"rvffs/fs"
 	"rvffs/store/catalog"
+	"rvffs/store/volume/directory"
 )
 
 func newMountCommand() *cobra.Command {
@@ -168,7 +169,7 @@ func checkApart(directory, mountPoint string) error {
 }
 
 // serve mounts and stays until the mount is gone.
-func serve(options mountOptions, directory, mountPoint string, ready *readiness) (err error) {
+func serve(options mountOptions, backing, mountPoint string, ready *readiness) (err error) {
 	defer func() { err = ready.fail(err) }()
 	log, lines, err := openLog(options, ready != nil)
 	if err != nil {
@@ -178,10 +179,11 @@ func serve(options mountOptions, directory, mountPoint string, ready *readiness)
 	if err != nil {
 		return err
 	}
-	stores, err := catalog.Open(directory, catalogOptions(options, held, log))
+	place, err := directory.OpenVolume(backing)
 	if err != nil {
-		return err
+		return fmt.Errorf("open directory %q: %w", backing, err)
 	}
+	stores := catalog.Open(place, catalogOptions(options, held, log))
 	defer func() {
 		if closeErr := closeInTime(stores); closeErr != nil {
 			log.Error().Err(closeErr).Msg("close")
@@ -201,7 +203,7 @@ func serve(options mountOptions, directory, mountPoint string, ready *readiness)
 		DisableAttributes: options.noAttributes,
 		DisableLists:      options.noLists,
 		Flags:             options.kernel,
-		Files:             aboutMount(options, held, directory, mountPoint),
+		Files:             aboutMount(options, held, backing, mountPoint),
 		Memory:            held.budget,
 		RequestMemory:     held.requests,
 		Log:               log,
@@ -210,7 +212,7 @@ func serve(options mountOptions, directory, mountPoint string, ready *readiness)
 	if err != nil {
 		return err
 	}
-	log.Info().Str("directory", directory).Str("mountpoint", mountPoint).Msg("mounted")
+	log.Info().Str("directory", backing).Str("mountpoint", mountPoint).Msg("mounted")
 	if err := ready.serving(options); err != nil {
 		log.Warn().Err(err).Msg("cannot leave the terminal")
 	}

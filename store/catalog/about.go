@@ -10,7 +10,7 @@ func (c *Catalog) About(event *zerolog.Event, file string) *zerolog.Event {
 		return event
 	}
 	event.Str("store", file)
-	if info, err := c.files.Stat(file); err == nil {
+	if info, err := c.volume.Describe(c.life, file); err == nil {
 		event.Uint32("owner", info.UID)
 	}
 	return event

@@ -1,23 +1,14 @@
 package catalog
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
-	"time"
 
 	"rvffs/store"
 	"rvffs/store/volume"
-	"rvffs/store/volume/directory"
 )
-
-// AttributeChange says which attributes of a file or folder change, and how.
-type AttributeChange struct {
-	Mode               *os.FileMode // nil: as it is
-	UID, GID           int          // -1: as it is
-	Accessed, Modified time.Time    // zero: as it is; store.Now
-}
 
 // shownFile is the file of which the kernel was told last what it is, whose and
 // with which permissions: what the kernel lets a caller do, it lets be done to this
@@ -41,10 +32,10 @@ func (s *shownFile) is(info volume.FileInfo) bool {
 
 // AccessList is that of the store's file, which must be the one that a snapshot is of,
 // if there is one; nil without a list.
-func (s *Store) AccessList(of store.Origin) (list directory.AccessList, err error) {
+func (s *Store) AccessList(ctx context.Context, of store.Origin) (list volume.AccessList, err error) {
 	var info volume.FileInfo
-	err = s.at(func(folder heldFolder, name string) error {
-		list, info, err = folder.AccessList(name, false)
+	err = s.at(ctx, func(folder volume.Folder, name string) error {
+		list, info, err = folder.AccessList(ctx, name, false)
 		return err
 	})
 	if err == nil && of != (store.Origin{}) && !of.Holds(info) {
@@ -58,9 +49,9 @@ func (s *Store) AccessList(of store.Origin) (list directory.AccessList, err erro
 
 // AccessList is that of the backing folder, or the one that it hands down to what is
 // made in it; nil without a list.
-func (f *Folder) AccessList(handedDown bool) (list directory.AccessList, err error) {
-	err = f.files.with(func(folder heldFolder) error {
-		list, _, err = folder.AccessList(".", handedDown)
+func (f *Folder) AccessList(ctx context.Context, handedDown bool) (list volume.AccessList, err error) {
+	err = f.files.with(ctx, func(folder volume.Folder) error {
+		list, _, err = folder.AccessList(ctx, ".", handedDown)
 		return err
 	})
 	if err != nil {
@@ -72,31 +63,13 @@ func (f *Folder) AccessList(handedDown bool) (list directory.AccessList, err err
 // setAttributes changes the file or folder at name, if it is the one shown. Else it
 // fails with store.ErrStale, after which the kernel looks the name up again, judges
 // anew and asks once more.
-func setAttributes(folder heldFolder, name string, shown *shownFile, change AttributeChange) error {
-	held, err := folder.Hold(name)
+func setAttributes(ctx context.Context, folder volume.Folder, name string, shown *shownFile, change volume.AttributeChange) error {
+	held, err := folder.Hold(ctx, name)
 	if err != nil {
 		return err
 	}
 	if !shown.is(held.Info()) {
 		return errors.Join(fmt.Errorf("%w: another file took its place", store.ErrStale), held.Close())
 	}
-	return errors.Join(change.apply(held), held.Close())
-}
-
-// apply sets the owner first, for that may clear bits of the mode.
-func (a AttributeChange) apply(held *directory.HeldFile) error {
-	if a.UID >= 0 || a.GID >= 0 {
-		if err := held.Chown(a.UID, a.GID); err != nil {
-			return err
-		}
-	}
-	if a.Mode != nil {
-		if err := held.Chmod(*a.Mode); err != nil {
-			return err
-		}
-	}
-	if !a.Accessed.IsZero() || !a.Modified.IsZero() {
-		return held.Chtimes(a.Accessed, a.Modified)
-	}
-	return nil
+	return errors.Join(held.Change(ctx, change), held.Close())
 }

@@ -7,13 +7,12 @@ import (
 
 	"rvffs/store"
 	"rvffs/store/volume"
-	"rvffs/store/volume/directory"
 )
 
 // IdentifyCallers has identify find out for whom an operation is done. Without it
 // all are done for the user of this process, who sees everything. It must be set
 // before the first operation.
-func (c *Catalog) IdentifyCallers(identify func(context.Context) directory.Caller) {
+func (c *Catalog) IdentifyCallers(identify func(context.Context) volume.Caller) {
 	c.identify = identify
 }
 
@@ -21,18 +20,18 @@ func (c *Catalog) IdentifyCallers(identify func(context.Context) directory.Calle
 func (c *Catalog) shared() bool { return c.identify != nil }
 
 // caller is for whom an operation is done.
-func (c *Catalog) caller(ctx context.Context) directory.Caller {
-	if kept, known := ctx.Value(keptCaller{}).(directory.Caller); known {
+func (c *Catalog) caller(ctx context.Context) volume.Caller {
+	if kept, known := ctx.Value(keptCaller{}).(volume.Caller); known {
 		return kept
 	}
 	if c.identify == nil {
-		return directory.Caller{}
+		return volume.Caller{}
 	}
 	return c.identify(ctx)
 }
 
 // as are the files with the rights of the one for whom an operation is done.
-func (c *Catalog) as(ctx context.Context) heldFolder { return c.files.As(c.caller(ctx)) }
+func (c *Catalog) as(ctx context.Context) volume.Folder { return c.volume.As(c.caller(ctx)) }
 
 // SeesAll says whether an operation is done for somebody from whom nothing is kept.
 func (c *Catalog) SeesAll(ctx context.Context) bool { return c.caller(ctx).Trusted() }
@@ -40,7 +39,7 @@ func (c *Catalog) SeesAll(ctx context.Context) bool { return c.caller(ctx).Trust
 // MayRead says whether the one for whom an operation is done may read the store in
 // file, if that still belongs to owner.
 func (c *Catalog) MayRead(ctx context.Context, file string, owner uint32) bool {
-	info, err := c.files.Access(c.caller(ctx), file, directory.Read)
+	info, err := c.as(ctx).Allow(ctx, file, volume.Read)
 	return err == nil && info.UID == owner
 }
 
@@ -51,19 +50,19 @@ func (s *Store) KeepCaller(ctx context.Context) func(context.Context) context.Co
 	return func(later context.Context) context.Context { return context.WithValue(later, keptCaller{}, caller) }
 }
 
-// keptCaller is the key of a context's value, a store.Caller.
+// keptCaller is the key of a context's value, a volume.Caller.
 type keptCaller struct{}
 
 // Allow fails unless the one for whom an operation is done may do with the store's
 // file what is wanted, and may search every folder that it lies in.
-func (s *Store) Allow(ctx context.Context, want directory.Permission) error {
+func (s *Store) Allow(ctx context.Context, want volume.Permission) error {
 	_, err := s.allow(ctx, want)
 	return err
 }
 
 // AllowOf is Allow for the file that a snapshot is of. When another has taken its
 // place, which may be somebody else's, the error is store.ErrStale.
-func (s *Store) AllowOf(ctx context.Context, want directory.Permission, file store.Origin) error {
+func (s *Store) AllowOf(ctx context.Context, want volume.Permission, file store.Origin) error {
 	info, err := s.allow(ctx, want)
 	if err == nil && info != nil && !file.Holds(*info) {
 		err = fmt.Errorf("store %q: %w: another file took its place", s.Path(), store.ErrStale)
@@ -73,7 +72,7 @@ func (s *Store) AllowOf(ctx context.Context, want directory.Permission, file sto
 
 // AllowNewest is AllowOf for the file that the newest state is in. What is done under
 // the new context is done to that file or fails.
-func (s *Store) AllowNewest(ctx context.Context, want directory.Permission) (context.Context, error) {
+func (s *Store) AllowNewest(ctx context.Context, want volume.Permission) (context.Context, error) {
 	if s.catalog.SeesAll(ctx) {
 		return ctx, nil
 	}
@@ -90,7 +89,7 @@ func (s *Store) allowStream(ctx context.Context, stream interface {
 	Origin() store.Origin
 	Close(ctx context.Context) error
 }) error {
-	err := s.AllowOf(ctx, directory.Write, stream.Origin())
+	err := s.AllowOf(ctx, volume.Write, stream.Origin())
 	if err != nil {
 		err = errors.Join(err, stream.Close(ctx))
 	}
@@ -98,7 +97,7 @@ func (s *Store) allowStream(ctx context.Context, stream interface {
 }
 
 // allow also says what file it is, nil if that was not asked.
-func (s *Store) allow(ctx context.Context, want directory.Permission) (*volume.FileInfo, error) {
+func (s *Store) allow(ctx context.Context, want volume.Permission) (*volume.FileInfo, error) {
 	info, err := s.catalog.allow(ctx, &s.place, want)
 	if err != nil {
 		return nil, fmt.Errorf("store %q: %w", s.Path(), err)
@@ -108,7 +107,7 @@ func (s *Store) allow(ctx context.Context, want directory.Permission) (*volume.F
 
 // Allow fails unless the one for whom an operation is done may do with the folder
 // what is wanted, and may search every folder that it lies in.
-func (f *Folder) Allow(ctx context.Context, want directory.Permission) error {
+func (f *Folder) Allow(ctx context.Context, want volume.Permission) error {
 	if _, err := f.catalog.allow(ctx, &f.place, want); err != nil {
 		return fmt.Errorf("folder %q: %w", f.Path(), err)
 	}
@@ -119,17 +118,18 @@ func (f *Folder) Allow(ctx context.Context, want directory.Permission) error {
 // before anything is begun, so that who may not has no effect at all; what the sticky
 // bit says the change itself will tell.
 func (f *Folder) mayChange(ctx context.Context) error {
-	return f.Allow(ctx, directory.Write|directory.Search)
+	return f.Allow(ctx, volume.Write|volume.Search)
 }
 
-func (c *Catalog) allow(ctx context.Context, at *position, want directory.Permission) (*volume.FileInfo, error) {
+func (c *Catalog) allow(ctx context.Context, at *position, want volume.Permission) (*volume.FileInfo, error) {
 	caller := c.caller(ctx)
 	if caller.Trusted() {
 		return nil, nil
 	}
 	var info volume.FileInfo
+	theirs := c.volume.As(caller)
 	err := c.follow(at, func(path string) (err error) {
-		info, err = c.files.Access(caller, path, want)
+		info, err = theirs.Allow(ctx, path, want)
 		return err
 	})
 	return &info, err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,24 +13,21 @@ import (
 	"rvffs/store"
 	"rvffs/store/shared"
 	"rvffs/store/volume"
-	"rvffs/store/volume/directory"
 )
 
 // freshness is how long a listing may be old: a change by another process is seen
 // at the latest after this time.
 const freshness = time.Second
 
-// Catalog is a directory of stores. Its methods, and those of its folders and
+// Catalog shows the stores of a volume. Its methods, and those of its folders and
 // stores, may be called from several goroutines.
 type Catalog struct {
-	name    string // of the directory
-	disk    *directory.Files
-	files   heldFolder // the same, as the catalog uses it
+	volume  volume.Volume
 	options Options
 	checker *store.Checker // of content hashes
 	root    *Folder
 
-	identify func(context.Context) directory.Caller // nil: nobody but this process asks
+	identify func(context.Context) volume.Caller // nil: nobody but this process asks
 
 	// naming is the turn to change the tree, and with it the places of folders and
 	// stores: held by the one who reads folders, and by the one who renames. Nobody
@@ -69,27 +65,14 @@ type Catalog struct {
 // keep numbers as floats tell them apart.
 const inodeSpan = 1 << 20
 
-// Open begins to show the stores below dir. Nothing is read yet.
-func Open(dir string, options Options) (*Catalog, error) {
-	absolute, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, fmt.Errorf("open directory %q: %w", dir, err)
-	}
-	disk, err := directory.Open(absolute)
-	if err != nil {
-		return nil, fmt.Errorf("open directory %q: %w", dir, err)
-	}
-	c := newCatalog(onDisk{disk}, options)
-	c.name, c.disk = absolute, disk
-	return c, nil
-}
-
-func newCatalog(files heldFolder, options Options) *Catalog {
-	c := &Catalog{files: files, options: options, patience: freshness, naming: shared.NewTurn(), stores: map[*Store]struct{}{}}
+// Open begins to show the stores of a volume, which the catalog closes. Nothing is read
+// yet.
+func Open(place volume.Volume, options Options) *Catalog {
+	c := &Catalog{volume: place, options: options, patience: freshness, naming: shared.NewTurn(), stores: map[*Store]struct{}{}}
 	c.life, c.end = context.WithCancel(context.Background())
 	c.open.limit = options.openStores()
-	c.root = c.newFolder(position{}, fileKey{})
-	c.root.files.open.Adopt(files)
+	c.root = c.newFolder(position{}, volume.Identity{})
+	c.root.files.open.Adopt(place)
 	c.checker = store.NewChecker(options.Verify)
 	return c
 }
@@ -186,6 +169,15 @@ func (c *Catalog) storeAt(file string) *Store {
 	return folder.storeNamed(path.Base(file))
 }
 
+// Space tells how much room the place of the stores has.
+func (c *Catalog) Space(ctx context.Context) (volume.Space, error) {
+	space, err := c.volume.Space(ctx)
+	if err != nil {
+		return space, fmt.Errorf("room in %q: %w", c.volume.Name(), err)
+	}
+	return space, nil
+}
+
 // known is the tree as it is; good says whether it may be used without a look at
 // the folders.
 func (c *Catalog) known() (t *tree, good bool) {
@@ -242,9 +234,9 @@ func (c *Catalog) readFolders(ctx context.Context, t *tree) error {
 	if t != nil {
 		former = t.scans
 	}
-	scans, same, err := c.scan(ctx, c.files, ".", former)
+	scans, same, err := c.scan(ctx, c.volume, ".", former)
 	if err != nil {
-		return fmt.Errorf("read directory %q: %w", c.name, err)
+		return fmt.Errorf("read directory %q: %w", c.volume.Name(), err)
 	}
 	c.late.forget()
 	if !same {
@@ -271,7 +263,7 @@ func (c *Catalog) listed(p *position) (volume.FileInfo, bool) {
 // scan reads, in a folder and those below it, all that changed since former. The
 // folder stands at a path below another; those of the result are from there, too. same
 // says that nothing did.
-func (c *Catalog) scan(ctx context.Context, from heldFolder, start string, former map[string]*folderScan) (scans map[string]*folderScan, same bool, err error) {
+func (c *Catalog) scan(ctx context.Context, from volume.Folder, start string, former map[string]*folderScan) (scans map[string]*folderScan, same bool, err error) {
 	scans, same = map[string]*folderScan{}, true
 	pending := []string{start}
 	for len(pending) > 0 {

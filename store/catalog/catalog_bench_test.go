@@ -60,7 +60,7 @@ func BenchmarkListing(b *testing.B) {
 	directory := manyStores(b, 10000)
 	b.ReportAllocs()
 	for b.Loop() {
-		c, err := Open(directory, Options{})
+		c, err := openDirectory(directory, Options{})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -81,7 +81,7 @@ func BenchmarkFirstTouch(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		b.StopTimer()
-		c, err := Open(directory, Options{ReadOnly: true})
+		c, err := openDirectory(directory, Options{ReadOnly: true})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/store"
+	"rvffs/store/volume/directory"
 )
 
 // place is a directory that a catalog shows.
@@ -21,6 +22,15 @@ type place struct {
 	*testing.T
 	directory string
 	catalog   *Catalog
+}
+
+// openDirectory shows the stores of a directory.
+func openDirectory(dir string, options Options) (*Catalog, error) {
+	place, err := directory.OpenVolume(dir)
+	if err != nil {
+		return nil, err
+	}
+	return Open(place, options), nil
 }
 
 // newPlace fills a fresh directory before the catalog sees it.
@@ -31,7 +41,7 @@ func newPlace(t *testing.T, files map[string][]byte, options Options) *place {
 		p.write(name, content)
 	}
 	var err error
-	if p.catalog, err = Open(p.directory, options); err != nil {
+	if p.catalog, err = openDirectory(p.directory, options); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"rvffs/store"
+	"rvffs/store/volume"
 )
 
 // remove deletes the store's file if it holds nothing that would be lost.
@@ -108,7 +109,7 @@ func (s *Store) moveFile(ctx context.Context, target *Folder, newName string) er
 // rename renames the file, and the store in the tree.
 func (s *Store) rename(ctx context.Context, target *Folder, newName string) error {
 	c := s.catalog
-	if err := target.files.keep(s); err != nil {
+	if err := target.files.keep(ctx, s); err != nil {
 		return err
 	}
 	if err := c.naming.Take(ctx); err != nil {
@@ -120,7 +121,7 @@ func (s *Store) rename(ctx context.Context, target *Folder, newName string) erro
 	to := join(target.place.path(), newName)
 	c.begin(&s.place)
 	c.mu.Unlock()
-	err := c.as(ctx).RenameNew(from, to)
+	err := c.as(ctx).Move(ctx, from, to)
 	if err != nil {
 		c.show(t, func() { c.settle(&s.place) })
 		return err
@@ -150,7 +151,7 @@ func (f *Folder) moveBeside(ctx context.Context, target *Folder, name, newName s
 	c.mu.Lock()
 	from, to := join(f.place.path(), name), join(target.place.path(), newName)
 	c.mu.Unlock()
-	return c.as(ctx).RenameNew(from, to)
+	return c.as(ctx).Move(ctx, from, to)
 }
 
 // moveFolder renames a plain folder. All that is below it moves along in one moment,
@@ -167,12 +168,17 @@ func (c *Catalog) moveFolder(ctx context.Context, folder, target *Folder, newNam
 		err = fmt.Errorf("%w: %w", store.ErrExists, err)
 	}
 	if err == nil {
-		err = errors.Join(target.files.SyncDirectory(newName), former.files.SyncDirectory(newName))
+		err = errors.Join(target.settle(ctx, newName), former.settle(ctx, newName))
 	}
 	if err != nil {
 		return fmt.Errorf("rename folder %q: %w", from, err)
 	}
 	return nil
+}
+
+// settle returns when it is certain to last what was done to a name in the folder.
+func (f *Folder) settle(ctx context.Context, name string) error {
+	return f.files.with(ctx, func(folder volume.Folder) error { return folder.Settle(ctx, name) })
 }
 
 // renameFolder renames a folder on the disk and in the tree, and says where it stood.
@@ -187,7 +193,7 @@ func (c *Catalog) renameFolder(ctx context.Context, folder, target *Folder, newN
 	to := join(target.place.path(), newName)
 	c.begin(&folder.place)
 	c.mu.Unlock()
-	if err := c.as(ctx).RenameNew(from, to); err != nil {
+	if err := c.as(ctx).Move(ctx, from, to); err != nil {
 		c.show(t, func() { c.settle(&folder.place) })
 		return from, former, err
 	}

@@ -1,4 +1,4 @@
-// Package catalog shows a directory of stores as a tree in which derived stores
+// Package catalog shows the stores of a volume as a tree in which derived stores
 // stand in their parents' folders.
 //
 // It knows names, identities and who descends from whom, and opens a store only

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+
+	"rvffs/store/volume"
 )
 
 // edit is a change of what stands at one name. It goes into the tree without anything
@@ -215,11 +217,11 @@ func (l *nameLooker) close() {}
 // look too long: some of them look by the path.
 func (c *Catalog) outdate(t *tree, full string) {
 	folder, name := split(full)
-	var parent fileKey
+	var parent volume.Identity
 	if scan, known := t.scans[folder]; known {
 		parent = scan.key()
 	}
-	moved := map[fileKey]bool{}
+	moved := map[volume.Identity]bool{}
 	for path, scan := range t.scans {
 		if _, below := underneath(path, full, full); below {
 			moved[scan.key()] = true
@@ -254,8 +256,8 @@ func (t *tree) below(folder, name string) map[string]*folderScan {
 // is none any more.
 func (l *nameLooker) look(int) (now nameFound) {
 	f, name := l.folder, l.name
-	now.err = f.files.with(func(folder heldFolder) error {
-		info, err := folder.Stat(name)
+	now.err = f.files.with(l.ctx, func(folder volume.Folder) error {
+		info, err := folder.Describe(l.ctx, name)
 		switch {
 		case vanished(err):
 			return nil
@@ -268,7 +270,7 @@ func (l *nameLooker) look(int) (now nameFound) {
 			}
 			return err
 		}
-		names, err := folder.OpenFolder(".")
+		names, err := folder.List(l.ctx, ".")
 		if err != nil {
 			return err
 		}

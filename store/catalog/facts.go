@@ -39,7 +39,7 @@ func hasExtension(name string) bool {
 
 // lookReader reads facts, one file after the other.
 type lookReader struct {
-	files  listing
+	files  volume.Listing
 	file   tailReader
 	memory *memory.Budget
 }
@@ -48,7 +48,7 @@ type lookReader struct {
 // taken over when the file has not changed since.
 func (r *lookReader) facts(name string, former *facts) *facts {
 	if former != nil {
-		info, err := r.files.Stat(name)
+		info, err := r.files.Describe(name)
 		if err != nil {
 			return nil
 		}
@@ -59,7 +59,7 @@ func (r *lookReader) facts(name string, former *facts) *facts {
 	file, info, err := r.files.Peek(name)
 	if err != nil {
 		// A store that may not be read is shown all the same.
-		if info, err = r.files.Stat(name); err != nil {
+		if info, err = r.files.Describe(name); err != nil {
 			return nil
 		}
 		_, named := lineage.ProfileOfName(name)

@@ -23,13 +23,13 @@ type Folder struct {
 
 	// The catalog's mu guards what follows.
 	place    position
-	identity fileKey // zero before it is known
+	identity volume.Identity // zero before it is known
 	folders  map[string]*Folder
 	stores   map[string]*Store
 	links    map[string]*Link
 }
 
-func (c *Catalog) newFolder(at position, identity fileKey) *Folder {
+func (c *Catalog) newFolder(at position, identity volume.Identity) *Folder {
 	f := &Folder{
 		catalog: c, number: c.nextNumber(), place: at, identity: identity,
 		folders: map[string]*Folder{}, stores: map[string]*Store{}, links: map[string]*Link{},
@@ -45,15 +45,15 @@ func (f *Folder) Number() uint64 { return f.number }
 func (f *Folder) Path() string { return f.catalog.pathOf(&f.place) }
 
 // recognize fails when an open folder is another one than this.
-func (f *Folder) recognize(opened heldFolder) error {
-	info, err := opened.Stat(".")
+func (f *Folder) recognize(ctx context.Context, opened volume.Folder) error {
+	info, err := opened.Describe(ctx, ".")
 	if err != nil {
 		return err
 	}
-	found := keyOfInfo(info)
+	found := info.Identity
 	f.catalog.mu.Lock()
 	defer f.catalog.mu.Unlock()
-	if f.identity == (fileKey{}) {
+	if f.identity == (volume.Identity{}) {
 		f.identity = found
 	}
 	if f.identity != found {
@@ -67,15 +67,15 @@ func (f *Folder) recognize(opened heldFolder) error {
 // caller holds the catalog's mu.
 func (f *Folder) below(name string) *Folder {
 	c := f.catalog
-	var identity fileKey
+	var identity volume.Identity
 	if scan, known := c.tree.scans[join(f.place.path(), name)]; known {
 		identity = scan.key()
 	}
 	folder, known := f.folders[name]
-	if known && folder.identity == (fileKey{}) {
+	if known && folder.identity == (volume.Identity{}) {
 		folder.identity = identity
 	}
-	if !known || identity != (fileKey{}) && folder.identity != identity {
+	if !known || identity != (volume.Identity{}) && folder.identity != identity {
 		folder = c.newFolder(position{folder: f, name: name}, identity)
 		f.folders[name] = folder
 	}
@@ -93,9 +93,18 @@ func (f *Folder) storeNamed(name string) *Store {
 	return s
 }
 
+// describe tells what stands at a name in the folder.
+func (f *Folder) describe(ctx context.Context, name string) (info volume.FileInfo, err error) {
+	err = f.files.with(ctx, func(folder volume.Folder) error {
+		info, err = folder.Describe(ctx, name)
+		return err
+	})
+	return info, err
+}
+
 // Attributes are those of the backing folder.
-func (f *Folder) Attributes() (Attributes, error) {
-	info, err := f.files.Stat(".")
+func (f *Folder) Attributes(ctx context.Context) (Attributes, error) {
+	info, err := f.describe(ctx, ".")
 	if err != nil {
 		return Attributes{}, fmt.Errorf("folder %q: %w", f.Path(), err)
 	}
@@ -145,7 +154,7 @@ func (f *Folder) Lookup(ctx context.Context, name string) (Entry, error) {
 	if entry, err := f.find(ctx, name); !errors.Is(err, store.ErrNotFound) {
 		return entry, err
 	}
-	if _, err := f.files.Stat(name); err == nil {
+	if _, err := f.describe(ctx, name); err == nil {
 		// Another process made it since the folder was read.
 		if err := f.catalog.reread(ctx, f, name); err != nil {
 			return Entry{}, err
@@ -243,11 +252,11 @@ func (f *Folder) make(ctx context.Context, name string, perm os.FileMode) error 
 			Dimension: options.Dimension, Metric: options.Metric, Perm: new(filePerm(perm)), Files: f.files.as(ctx),
 		}, store.Options{Files: &f.files})
 	}
-	err := f.files.as(ctx).with(func(folder heldFolder) error {
-		if err := folder.Mkdir(name, perm); err != nil {
+	err := f.files.as(ctx).with(ctx, func(folder volume.Folder) error {
+		if err := folder.MakeFolder(ctx, name, perm); err != nil {
 			return err
 		}
-		return folder.SyncDirectory(name)
+		return folder.Settle(ctx, name)
 	})
 	if errors.Is(err, fs.ErrExist) {
 		err = fmt.Errorf("%w: %w", store.ErrExists, err)
@@ -293,11 +302,11 @@ func (f *Folder) removeFolder(ctx context.Context, folder *Folder, name string) 
 	if len(entries) > 0 {
 		return store.ErrNotEmpty
 	}
-	err = f.files.as(ctx).with(func(parent heldFolder) error {
-		if err := parent.Rmdir(name); err != nil {
+	err = f.files.as(ctx).with(ctx, func(parent volume.Folder) error {
+		if err := parent.RemoveFolder(ctx, name); err != nil {
 			return err
 		}
-		return parent.SyncDirectory(name)
+		return parent.Settle(ctx, name)
 	})
 	if err != nil {
 		return err
@@ -349,11 +358,11 @@ func (c *Catalog) checkChange(ofName error) error {
 }
 
 // SetAttributes changes owner, mode and times of the backing folder.
-func (f *Folder) SetAttributes(ctx context.Context, change AttributeChange) error {
+func (f *Folder) SetAttributes(ctx context.Context, change volume.AttributeChange) error {
 	if err := f.catalog.checkWritable(); err != nil {
 		return err
 	}
-	err := f.files.as(ctx).with(func(folder heldFolder) error { return setAttributes(folder, ".", &f.shown, change) })
+	err := f.files.as(ctx).with(ctx, func(folder volume.Folder) error { return setAttributes(ctx, folder, ".", &f.shown, change) })
 	if err != nil {
 		return fmt.Errorf("change attributes of folder %q: %w", f.Path(), err)
 	}

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"rvffs/store/volume"
 )
 
 // mostLate bounds the looks that have not come back in time, each of which holds a
@@ -17,7 +19,7 @@ const (
 
 // lookKey says which file or folder is looked at, "." standing for the folder itself.
 type lookKey struct {
-	folder fileKey
+	folder volume.Identity
 	name   string
 }
 
@@ -64,7 +66,7 @@ func (l *lateLooks) outdate(changed func(lookKey) bool) {
 	defer l.mu.Unlock()
 	l.changes++
 	for key, look := range l.looks {
-		if key.folder == (fileKey{}) || changed(key) {
+		if key.folder == (volume.Identity{}) || changed(key) {
 			look.outdated = true
 		}
 	}
@@ -119,7 +121,7 @@ func (l *lateLooks) leave(key lookKey, began uint64) *lateLook {
 }
 
 // room says whether another look at what is in a folder may come late.
-func (l *lateLooks) room(folder fileKey) bool {
+func (l *lateLooks) room(folder volume.Identity) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all, inFolder := 0, 0

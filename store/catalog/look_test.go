@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"rvffs/store/volume"
 )
 
 // doors are things to be looked at, some of which open late or never.
@@ -121,7 +123,7 @@ func TestHangingLooksAreBounded(t *testing.T) {
 		look := func(folder int, at looker[string]) []looked[string] {
 			keys := make([]lookKey, files)
 			for i := range keys {
-				keys[i] = lookKey{fileKey{inode: uint64(folder)}, strconv.Itoa(i)}
+				keys[i] = lookKey{volume.NewIdentity(1, uint64(folder)), strconv.Itoa(i)}
 			}
 			results, err := lookAll(context.Background(), &late, keys, time.Second, func() looker[string] { return at })
 			if err != nil {

@@ -48,7 +48,7 @@ func touch(t *testing.T, p *place) []*store.Snapshot {
 // openPlace shows a directory that is there already.
 func openPlace(t *testing.T, directory string, options Options) *place {
 	t.Helper()
-	c, err := Open(directory, options)
+	c, err := openDirectory(directory, options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestFoldersAreClosed(t *testing.T) {
 		p := newPlace(t, files, Options{})
 		for range 2 {
 			for i := range folders {
-				if _, err := p.find(fmt.Sprintf("%d/a.rvf", i)).Store.Attributes(); err != nil {
+				if _, err := p.find(fmt.Sprintf("%d/a.rvf", i)).Store.Attributes(context.Background()); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -149,9 +149,9 @@ func found(at Container, name string) error {
 	}
 	switch entry.Kind {
 	case KindFolder:
-		_, err = entry.Folder.Attributes()
+		_, err = entry.Folder.Attributes(context.Background())
 	case KindStore:
-		if _, err = entry.Store.Attributes(); err == nil {
+		if _, err = entry.Store.Attributes(context.Background()); err == nil {
 			_, err = entry.Store.Snapshot(context.Background())
 		}
 	default:

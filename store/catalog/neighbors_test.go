@@ -82,7 +82,7 @@ func TestNeighborsFollowCommits(t *testing.T) {
 	if _, err := s.Ingest(context.Background(), nil, []float32{0, 3}); err != nil {
 		t.Fatal(err)
 	}
-	c, err := Open(dir, Options{})
+	c, err := openDirectory(dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

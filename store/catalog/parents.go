@@ -5,7 +5,6 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/store/volume"
-	"rvffs/store/volume/directory"
 )
 
 // parents chooses, of all files that carry an id, the one that takes the stores
@@ -22,15 +21,8 @@ type parents struct {
 	tree, former *tree
 	born         map[string]string // new stores and the parents in whose folders they were made
 	families     map[lineage.FileID]*family
-	moved        map[fileKey]string // the former path of each nested store; nil before it is needed
+	moved        map[volume.Identity]string // the former path of each nested store; nil before it is needed
 }
-
-// fileKey tells a file apart from others whatever its name is.
-type fileKey struct{ device, inode uint64 }
-
-func keyOf(found *facts) fileKey { return keyOfInfo(found.info) }
-
-func keyOfInfo(info volume.FileInfo) fileKey { return fileKey{info.Device, info.Inode} }
 
 // facts are those of a store's file; nil when there is none of that name.
 func (t *tree) facts(file string) *facts {
@@ -60,7 +52,7 @@ func (p *parents) find(file string, found *facts) (string, bool) {
 // may says whether a file of the right id may take a store in.
 func (p *parents) may(candidate, file string, found *facts) bool {
 	owner := p.tree.facts(candidate).info.UID
-	return owner == found.info.UID || directory.Caller{UID: owner}.Trusted() || path.Dir(candidate) == path.Dir(file)
+	return owner == found.info.UID || volume.Caller{UID: owner}.Trusted() || path.Dir(candidate) == path.Dir(file)
 }
 
 // kept is the parent in which the store was made or stood in the former tree, if that
@@ -80,7 +72,7 @@ func (p *parents) kept(file string, found *facts) (string, bool) {
 	if !nested {
 		return "", false
 	}
-	now, there := family.files[keyOf(p.former.facts(parent))]
+	now, there := family.files[p.former.facts(parent).info.Identity]
 	if !there {
 		now, there = parent, family.names[parent]
 	}
@@ -90,19 +82,19 @@ func (p *parents) kept(file string, found *facts) (string, bool) {
 // before is the path that a nested store had in the former tree.
 func (p *parents) before(found *facts) string {
 	if p.moved == nil {
-		p.moved = make(map[fileKey]string, len(p.former.parent))
+		p.moved = make(map[volume.Identity]string, len(p.former.parent))
 		for file := range p.former.parent {
-			p.moved[keyOf(p.former.facts(file))] = file
+			p.moved[p.former.facts(file).info.Identity] = file
 		}
 	}
-	return p.moved[keyOf(found)]
+	return p.moved[found.info.Identity]
 }
 
 // family are the files that carry one id. Of several that are alike in what a map
 // goes by, it has the first by name.
 type family struct {
 	names    map[string]bool
-	files    map[fileKey]string
+	files    map[volume.Identity]string
 	byFolder map[string]string
 	byOwner  map[uint32]string
 	byBoth   map[ownerIn]string
@@ -119,14 +111,14 @@ func (p *parents) family(id lineage.FileID) *family {
 		return known
 	}
 	f := &family{
-		names: map[string]bool{}, files: map[fileKey]string{}, byFolder: map[string]string{},
+		names: map[string]bool{}, files: map[volume.Identity]string{}, byFolder: map[string]string{},
 		byOwner: map[uint32]string{}, byBoth: map[ownerIn]string{},
 	}
 	for _, name := range p.tree.copies[id] {
 		found := p.tree.facts(name)
 		owner, folder := found.info.UID, path.Dir(name)
 		f.names[name] = true
-		note(f.files, keyOf(found), name)
+		note(f.files, found.info.Identity, name)
 		note(f.byFolder, folder, name)
 		note(f.byOwner, owner, name)
 		note(f.byBoth, ownerIn{owner, folder}, name)
@@ -147,7 +139,7 @@ func note[K comparable](names map[K]string, key K, name string) {
 
 // first is the file that comes first for a store of this owner in this folder.
 func (f *family) first(owner uint32, folder string) (string, bool) {
-	trusted := append([]uint32{owner}, directory.TrustedUsers()...)
+	trusted := append([]uint32{owner}, volume.TrustedUsers()...)
 	for _, user := range trusted {
 		if name, known := f.byBoth[ownerIn{user, folder}]; known {
 			return name, true

@@ -32,7 +32,7 @@ func grow(former *tree, files map[string]seen) *tree {
 			scans[folder] = &folderScan{stores: map[string]*facts{}}
 		}
 		scans[folder].stores[path.Base(name)] = &facts{
-			info: volume.FileInfo{Inode: file.inode, UID: file.owner}, isStore: true, hasIdentity: true,
+			info: volume.FileInfo{Identity: volume.NewIdentity(1, file.inode), UID: file.owner}, isStore: true, hasIdentity: true,
 			identity: lineage.Identity{FileID: fileID(file.id), ParentID: fileID(file.parent), Depth: uint32(min(file.parent, 1))},
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+
+	"rvffs/store/volume"
 )
 
 // TestFollow: who comes to a path that leads nowhere waits for the rename that is under
@@ -14,10 +16,10 @@ import (
 func TestFollow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := newCatalog(nil, Options{})
-		team := c.newFolder(position{folder: c.root, name: "team"}, fileKey{})
-		sub := c.newFolder(position{folder: team, name: "sub"}, fileKey{})
-		aside := c.newFolder(position{folder: c.root, name: "aside"}, fileKey{})
+		c := Open(nil, Options{})
+		team := c.newFolder(position{folder: c.root, name: "team"}, volume.Identity{})
+		sub := c.newFolder(position{folder: team, name: "sub"}, volume.Identity{})
+		aside := c.newFolder(position{folder: c.root, name: "aside"}, volume.Identity{})
 		there := "crew/sub" // on the disk
 		asked := 0
 		act := func(path string) error {

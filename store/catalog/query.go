@@ -4,14 +4,14 @@ import (
 	"context"
 
 	"rvffs/store"
-	"rvffs/store/volume/directory"
+	"rvffs/store/volume"
 )
 
 // Query answers queries in the form that store.ParseQueries reads, from the state
 // that is the newest now, as lines of JSON.
 func (s *Store) Query(ctx context.Context, text []byte) (answer []byte, err error) {
 	err = s.withNewest(ctx, func(snapshot *store.Snapshot) error {
-		if err := s.AllowOf(ctx, directory.Read, snapshot.Origin()); err != nil {
+		if err := s.AllowOf(ctx, volume.Read, snapshot.Origin()); err != nil {
 			return err
 		}
 		answer, err = snapshot.Query(ctx, text)

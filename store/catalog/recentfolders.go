@@ -1,8 +1,11 @@
 package catalog
 
 import (
+	"context"
 	"errors"
 	"sync"
+
+	"rvffs/store/volume"
 )
 
 // keptFolders is how many folders stay open after their last user, so that a list of
@@ -16,8 +19,8 @@ type recentFolders struct {
 }
 
 // add keeps an open folder, which the caller uses, and lets the oldest go.
-func (r *recentFolders) add(f *folderFiles) error {
-	if _, err := f.open.Acquire(f.find); err != nil {
+func (r *recentFolders) add(ctx context.Context, f *folderFiles) error {
+	if _, err := f.open.Acquire(func() (volume.Folder, error) { return f.find(ctx) }); err != nil {
 		return err
 	}
 	r.mu.Lock()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -41,13 +40,13 @@ const firstPatience = 10
 
 // scanFolder reads the folder at a path below another, unless it still is as former
 // describes it. What does not answer is taken to be as it was.
-func (c *Catalog) scanFolder(ctx context.Context, from heldFolder, name string, former *folderScan) (*folderScan, error) {
+func (c *Catalog) scanFolder(ctx context.Context, from volume.Folder, name string, former *folderScan) (*folderScan, error) {
 	key, within := lookKey{name: name}, firstPatience*c.patience
 	if former != nil {
 		key, within = lookKey{former.key(), "."}, c.patience
 	}
 	results, err := lookAll(ctx, &c.late, []lookKey{key}, within, func() looker[folderNames] {
-		return &nameReader{catalog: c, from: from, name: name, former: former}
+		return &nameReader{ctx: ctx, catalog: c, from: from, name: name, former: former}
 	})
 	if err != nil {
 		return nil, err
@@ -69,7 +68,7 @@ func (c *Catalog) scanFolder(ctx context.Context, from heldFolder, name string, 
 }
 
 // key tells the folder apart from others.
-func (s *folderScan) key() fileKey { return keyOfInfo(s.info) }
+func (s *folderScan) key() volume.Identity { return s.info.Identity }
 
 // is says whether info is of the folder that was read, and as it was then.
 func (s *folderScan) is(info volume.FileInfo) bool {
@@ -85,8 +84,9 @@ type folderNames struct {
 
 // nameReader reads the names of one folder.
 type nameReader struct {
+	ctx     context.Context // of the reading
 	catalog *Catalog
-	from    heldFolder
+	from    volume.Folder
 	name    string
 	former  *folderScan
 }
@@ -100,7 +100,7 @@ func (r *nameReader) look(int) folderNames {
 }
 
 func (r *nameReader) read() (names folderNames, err error) {
-	info, err := r.from.Stat(r.name)
+	info, err := r.from.Describe(r.ctx, r.name)
 	if err != nil {
 		return names, err
 	}
@@ -108,17 +108,17 @@ func (r *nameReader) read() (names folderNames, err error) {
 		names.scan = r.former
 		return names, nil
 	}
-	folder, err := r.from.OpenFolder(r.name)
+	folder, err := r.from.List(r.ctx, r.name)
 	if err != nil {
 		return names, err
 	}
 	return names, errors.Join(r.list(folder, &names), folder.Close())
 }
 
-func (r *nameReader) list(folder listing, names *folderNames) (err error) {
+func (r *nameReader) list(folder volume.Listing, names *folderNames) (err error) {
 	scan := &folderScan{symlinks: map[string]symlink{}}
 	names.scan = scan
-	if scan.info, err = folder.Info(); err != nil {
+	if scan.info, err = folder.Folder(); err != nil {
 		return err
 	}
 	scan.settled = time.Since(scan.info.Modified) > settleTime
@@ -130,9 +130,9 @@ func (r *nameReader) list(folder listing, names *folderNames) (err error) {
 	for _, entry := range entries {
 		full := join(r.name, entry.Name)
 		switch {
-		case full == ControlFolder && r.from == r.catalog.files:
+		case full == ControlFolder && r.from == volume.Folder(r.catalog.volume):
 		case entry.Type.IsRegular() && store.IsTemporary(entry.Name):
-			r.catalog.sweep(r.from, full)
+			r.catalog.sweep(r.ctx, r.from, full)
 		case entry.Type.IsDir():
 			scan.folders = append(scan.folders, entry.Name)
 		case entry.Type == fs.ModeSymlink:
@@ -150,7 +150,7 @@ func (r *nameReader) list(folder listing, names *folderNames) (err error) {
 }
 
 // fill looks at those files of a folder that may be stores.
-func (c *Catalog) fill(ctx context.Context, names folderNames, from heldFolder, name string, former *folderScan) (*folderScan, error) {
+func (c *Catalog) fill(ctx context.Context, names folderNames, from volume.Folder, name string, former *folderScan) (*folderScan, error) {
 	scan, folder := names.scan, names.scan.key()
 	var known map[string]*facts
 	if former != nil {
@@ -195,7 +195,7 @@ type fileFound struct {
 // fileReader looks at files of one folder.
 type fileReader struct {
 	lookReader
-	from   heldFolder
+	from   volume.Folder
 	folder string
 	names  []string
 	former map[string]*facts
@@ -203,7 +203,7 @@ type fileReader struct {
 
 func (r *fileReader) look(i int) fileFound {
 	if r.files == nil {
-		folder, err := r.from.OpenFolder(r.folder)
+		folder, err := r.from.List(r.file.ctx, r.folder)
 		if err != nil {
 			return fileFound{err: err}
 		}
@@ -219,34 +219,18 @@ func (r *fileReader) close() {
 }
 
 // readSymlink reads a symlink of an open folder; false when it is gone.
-func readSymlink(folder listing, name string) (symlink, bool) {
-	info, err := folder.Stat(name)
+func readSymlink(folder volume.Listing, name string) (symlink, bool) {
+	info, err := folder.Describe(name)
 	if err != nil {
 		return symlink{}, false
 	}
-	target, err := folder.Readlink(name)
+	target, err := folder.Target(name)
 	return symlink{target, info}, err == nil
 }
 
-// litterAge is how long a temporary file without an owner is left alone: whoever
-// makes one takes its lock a moment later.
-const litterAge = time.Minute
-
 // sweep removes a temporary file that a crash left behind.
-func (c *Catalog) sweep(from heldFolder, name string) {
-	if c.options.ReadOnly {
-		return
-	}
-	info, err := from.Stat(name)
-	if err != nil || time.Since(info.Modified) < litterAge {
-		return
-	}
-	file, err := from.Open(name, true)
-	if err != nil {
-		return
-	}
-	defer func() { _ = file.Close() }()
-	if free, err := file.TryLock(); err == nil && free && !errors.Is(from.Remove(name), os.ErrNotExist) {
+func (c *Catalog) sweep(ctx context.Context, from volume.Folder, name string) {
+	if !c.options.ReadOnly && from.Sweep(ctx, name) {
 		c.options.Log.Info().Str("file", name).Msg("removed what a crash left behind")
 	}
 }

@@ -68,59 +68,82 @@ func (g *gate) pass(operation, name string) {
 	}
 }
 
-// gatedDirectory is a directory behind a gate.
-type gatedDirectory struct {
-	heldFolder
+// gatedFolder is a folder behind a gate.
+type gatedFolder struct {
+	volume.Folder
 	gate *gate
 }
 
-func (d gatedDirectory) Folder(name string) (heldFolder, error) {
-	folder, err := d.heldFolder.Folder(name)
+func (f gatedFolder) Open(ctx context.Context, name string) (volume.Folder, error) {
+	folder, err := f.Folder.Open(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	return gatedDirectory{folder, d.gate}, nil
+	return gatedFolder{folder, f.gate}, nil
 }
 
-func (d gatedDirectory) OpenFolder(name string) (listing, error) {
-	folder, err := d.heldFolder.OpenFolder(name)
+func (f gatedFolder) List(ctx context.Context, name string) (volume.Listing, error) {
+	folder, err := f.Folder.List(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	return gatedListing{folder, d.gate}, nil
+	return gatedListing{folder, f.gate}, nil
 }
 
-func (d gatedDirectory) As(caller directory.Caller) heldFolder {
-	return gatedDirectory{d.heldFolder.As(caller), d.gate}
+func (f gatedFolder) As(caller volume.Caller) volume.Folder {
+	return gatedFolder{f.Folder.As(caller), f.gate}
 }
 
-func (d gatedDirectory) Open(name string, write bool) (volume.File, error) {
-	d.gate.pass("open", name)
-	file, err := d.heldFolder.Open(name, write)
+func (f gatedFolder) Describe(ctx context.Context, name string) (volume.FileInfo, error) {
+	f.gate.pass("stat", name)
+	return f.Folder.Describe(ctx, name)
+}
+
+func (f gatedFolder) Files() volume.FileSystem { return gatedFiles{f.Folder.Files(), f.gate} }
+
+// gatedVolume is a volume behind a gate.
+type gatedVolume struct {
+	gatedFolder
+	volume volume.Volume
+}
+
+func (v gatedVolume) Name() string { return v.volume.Name() }
+
+func (v gatedVolume) Space(ctx context.Context) (volume.Space, error) { return v.volume.Space(ctx) }
+
+// gatedFiles are the files of a folder behind a gate.
+type gatedFiles struct {
+	volume.FileSystem
+	gate *gate
+}
+
+func (f gatedFiles) Open(name string, write bool) (volume.File, error) {
+	f.gate.pass("open", name)
+	file, err := f.FileSystem.Open(name, write)
 	if err != nil {
 		return nil, err
 	}
-	return gatedFile{file, d.gate, name}, nil
+	return gatedFile{file, f.gate, name}, nil
 }
 
-func (d gatedDirectory) Stat(name string) (volume.FileInfo, error) {
-	d.gate.pass("stat", name)
-	return d.heldFolder.Stat(name)
+func (f gatedFiles) Stat(name string) (volume.FileInfo, error) {
+	f.gate.pass("stat", name)
+	return f.FileSystem.Stat(name)
 }
 
 type gatedListing struct {
-	listing
+	volume.Listing
 	gate *gate
 }
 
-func (l gatedListing) Stat(base string) (volume.FileInfo, error) {
+func (l gatedListing) Describe(base string) (volume.FileInfo, error) {
 	l.gate.pass("stat", base)
-	return l.listing.Stat(base)
+	return l.Listing.Describe(base)
 }
 
-func (l gatedListing) Peek(base string) (peeked, volume.FileInfo, error) {
+func (l gatedListing) Peek(base string) (volume.Peeked, volume.FileInfo, error) {
 	l.gate.pass("open", base)
-	return l.listing.Peek(base)
+	return l.Listing.Peek(base)
 }
 
 type gatedFile struct {
@@ -151,11 +174,11 @@ func newGatedPlace(t *testing.T, files map[string][]byte, options Options, name 
 	for name, content := range files {
 		p.write(name, content)
 	}
-	disk, err := directory.Open(p.directory)
+	disk, err := directory.OpenVolume(p.directory)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.catalog = newCatalog(gatedDirectory{onDisk{disk}, g}, options)
+	p.catalog = Open(gatedVolume{gatedFolder{disk, g}, disk}, options)
 	p.catalog.patience = 20 * time.Millisecond
 	t.Cleanup(func() {
 		if err := p.catalog.Close(); err != nil {
@@ -208,7 +231,7 @@ func TestOneSlowDiskKeepsNobodyElse(t *testing.T) {
 				must("look up the store's name", err)
 				for _, full := range []string{"a.rvf", "team/b.rvf", "a.rvf/child.rvdna", "written.rvf"} {
 					s := p.find(full).Store
-					_, err := s.Attributes()
+					_, err := s.Attributes(ctx)
 					must("stat "+full, err)
 					_, err = s.Snapshot(ctx)
 					must("look at "+full, err)
@@ -270,7 +293,7 @@ func TestOneSlowDiskKeepsNobodyElse(t *testing.T) {
 		}
 	}
 	everything := []string{"open", "stat", "read", "close"}
-	with("its attributes are asked for", everything, func() { _, _ = slow.Attributes() })
+	with("its attributes are asked for", everything, func() { _, _ = slow.Attributes(ctx) })
 	with("it is opened", []string{"open"}, look)
 	with("it is looked at", everything, look)
 	with("a stream is opened into it", []string{"open"}, func() {

@@ -14,7 +14,6 @@ import (
 	"rvffs/store/shared"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
-	"rvffs/store/volume/directory"
 )
 
 // Store is one store file in the tree. There is one object for each file, for as
@@ -81,13 +80,13 @@ func (s *Store) where() (*Folder, string) {
 
 // at runs act with the open folder of the store's file and the file's name. When there
 // is no such file because the store was renamed meanwhile, act runs again.
-func (s *Store) at(act func(folder heldFolder, name string) error) error {
+func (s *Store) at(ctx context.Context, act func(folder volume.Folder, name string) error) error {
 	c := s.catalog
 	for {
 		c.mu.Lock()
 		before := s.place
 		c.mu.Unlock()
-		err := before.folder.files.with(func(folder heldFolder) error { return act(folder, before.name) })
+		err := before.folder.files.with(ctx, func(folder volume.Folder) error { return act(folder, before.name) })
 		if !vanished(err) {
 			return err
 		}
@@ -123,8 +122,8 @@ func (s *Store) Inode(view string) uint64 {
 }
 
 // Attributes are those of the store file.
-func (s *Store) Attributes() (Attributes, error) {
-	info, err := s.info()
+func (s *Store) Attributes(ctx context.Context) (Attributes, error) {
+	info, err := s.info(ctx)
 	if err != nil {
 		return Attributes{}, fmt.Errorf("store %q: %w", s.Path(), err)
 	}
@@ -132,9 +131,9 @@ func (s *Store) Attributes() (Attributes, error) {
 	return AttributesOf(info), nil
 }
 
-func (s *Store) info() (info volume.FileInfo, err error) {
-	err = s.at(func(folder heldFolder, name string) error {
-		info, err = folder.Stat(name)
+func (s *Store) info(ctx context.Context) (info volume.FileInfo, err error) {
+	err = s.at(ctx, func(folder volume.Folder, name string) error {
+		info, err = folder.Describe(ctx, name)
 		return err
 	})
 	return info, err
@@ -163,7 +162,7 @@ func (s *Store) acquire(ctx context.Context) (engine *store.Store, fresh bool, e
 	if engine := s.join(); engine != nil {
 		return engine, false, nil
 	}
-	info, err := s.infoBefore()
+	info, err := s.infoBefore(ctx)
 	if err != nil {
 		return nil, false, fmt.Errorf("store %q: %w", s.Path(), err)
 	}
@@ -172,7 +171,7 @@ func (s *Store) acquire(ctx context.Context) (engine *store.Store, fresh bool, e
 	}
 	// Nobody renames the file meanwhile: that takes the engine.
 	folder, name := s.where()
-	if err := folder.files.keep(s); err != nil {
+	if err := folder.files.keep(ctx, s); err != nil {
 		return nil, false, fmt.Errorf("store %q: %w", s.Path(), err)
 	}
 	open := store.OpenContext
@@ -209,7 +208,7 @@ func (s *Store) acquire(ctx context.Context) (engine *store.Store, fresh bool, e
 // infoBefore is metadata from before the file is opened: a problem that is found
 // then counts for as long as the metadata stay the same. While none is known, what
 // the listing saw will do.
-func (s *Store) infoBefore() (volume.FileInfo, error) {
+func (s *Store) infoBefore(ctx context.Context) (volume.FileInfo, error) {
 	s.mu.Lock()
 	problem := s.problem
 	s.mu.Unlock()
@@ -218,7 +217,7 @@ func (s *Store) infoBefore() (volume.FileInfo, error) {
 			return info, nil
 		}
 	}
-	return s.info()
+	return s.info(ctx)
 }
 
 // join takes part in an engine that is open.
@@ -296,8 +295,8 @@ func (s *Store) close(ctx context.Context) error {
 
 // keep has the folder open for as long as the store's engine is, which is cheaper than
 // opening it for each file; the store lets the one go in which its file was before.
-func (f *folderFiles) keep(s *Store) error {
-	if _, err := f.hold(); err != nil {
+func (f *folderFiles) keep(ctx context.Context, s *Store) error {
+	if _, err := f.hold(ctx); err != nil {
 		return err
 	}
 	return s.hold(f).letGo()
@@ -412,7 +411,7 @@ func (s *Store) Derive(ctx context.Context, name string, perm os.FileMode) (*Sto
 		return nil, err
 	}
 	folder, _ := s.where()
-	if err := errors.Join(s.Allow(ctx, directory.Read), folder.mayChange(ctx)); err != nil {
+	if err := errors.Join(s.Allow(ctx, volume.Read), folder.mayChange(ctx)); err != nil {
 		return nil, fmt.Errorf("derive %q: %w", name, err)
 	}
 	err := s.use(ctx, func(engine *store.Store) error {
@@ -548,7 +547,7 @@ func (s *Store) Compact(ctx context.Context) error {
 	if err := s.catalog.checkWritable(); err != nil {
 		return err
 	}
-	ctx, err := s.AllowNewest(ctx, directory.Write)
+	ctx, err := s.AllowNewest(ctx, volume.Write)
 	if err != nil {
 		return err
 	}
@@ -560,7 +559,7 @@ func (s *Store) Compact(ctx context.Context) error {
 
 // Flush commits the whole records of all open streams.
 func (s *Store) Flush(ctx context.Context) error {
-	if _, err := s.AllowNewest(ctx, directory.Write); err != nil {
+	if _, err := s.AllowNewest(ctx, volume.Write); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -575,7 +574,7 @@ func (s *Store) Flush(ctx context.Context) error {
 
 // SetAttributes changes owner, mode and times of the store file. It takes the mode
 // of the store's folder; the file is never executable.
-func (s *Store) SetAttributes(ctx context.Context, change AttributeChange) error {
+func (s *Store) SetAttributes(ctx context.Context, change volume.AttributeChange) error {
 	if err := s.catalog.checkWritable(); err != nil {
 		return err
 	}
@@ -585,8 +584,8 @@ func (s *Store) SetAttributes(ctx context.Context, change AttributeChange) error
 	caller := s.catalog.caller(ctx)
 	err := s.Allow(ctx, 0)
 	if err == nil {
-		err = s.at(func(folder heldFolder, name string) error {
-			return setAttributes(folder.As(caller), name, &s.shown, change)
+		err = s.at(ctx, func(folder volume.Folder, name string) error {
+			return setAttributes(ctx, folder.As(caller), name, &s.shown, change)
 		})
 	}
 	if err != nil {

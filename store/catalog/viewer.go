@@ -5,7 +5,7 @@ import (
 	"path"
 	"strings"
 
-	"rvffs/store/volume/directory"
+	"rvffs/store/volume"
 )
 
 // viewer is somebody who looks at the tree, and what is known by now of his rights.
@@ -14,7 +14,7 @@ import (
 // missing is taken for no, and noted as a question; once it is answered, the viewer
 // looks again.
 type viewer struct {
-	caller   directory.Caller
+	caller   volume.Caller
 	answers  map[question]bool
 	open     []question           // without an answer
 	children map[string]*sighting // of stores, what is seen in their folders
@@ -23,7 +23,7 @@ type viewer struct {
 // question is whether a viewer may do something with a file or folder.
 type question struct {
 	path string
-	want directory.Permission
+	want volume.Permission
 }
 
 // sighting is what somebody sees in a store's folder.
@@ -49,7 +49,7 @@ func (c *Catalog) look(ctx context.Context, see func(v *viewer)) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			_, err := c.files.Access(v.caller, asked.path, asked.want)
+			_, err := c.volume.As(v.caller).Allow(ctx, asked.path, asked.want)
 			if vanished(err) && c.moved(moves) {
 				delete(v.answers, asked) // it is asked again where the file stands now
 				continue
@@ -63,12 +63,12 @@ func (c *Catalog) look(ctx context.Context, see func(v *viewer)) error {
 func (v *viewer) seesAll() bool { return v.caller.Trusted() }
 
 // reaches says whether the viewer can reach a store's file.
-func (v *viewer) reaches(file string) bool { return v.may(path.Dir(file), directory.Search) }
+func (v *viewer) reaches(file string) bool { return v.may(path.Dir(file), volume.Search) }
 
 // mayRead says whether the viewer can reach a store's file and read it.
-func (v *viewer) mayRead(file string) bool { return v.may(file, directory.Read) }
+func (v *viewer) mayRead(file string) bool { return v.may(file, volume.Read) }
 
-func (v *viewer) may(path string, want directory.Permission) bool {
+func (v *viewer) may(path string, want volume.Permission) bool {
 	if v.seesAll() {
 		return true
 	}

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"rvffs/store/volume/directory"
+	"rvffs/store/volume"
 )
 
 type askedBy struct{}
@@ -39,11 +39,11 @@ func TestChildrenStandWhereTheirViewersCanGo(t *testing.T) {
 			if err := errors.Join(os.Chown(file, alice, team), os.Chmod(file, test.mode)); err != nil {
 				t.Fatal(err)
 			}
-			p.catalog.IdentifyCallers(func(ctx context.Context) directory.Caller {
-				caller, _ := ctx.Value(askedBy{}).(directory.Caller)
+			p.catalog.IdentifyCallers(func(ctx context.Context) volume.Caller {
+				caller, _ := ctx.Value(askedBy{}).(volume.Caller)
 				return caller
 			})
-			for name, caller := range map[string]directory.Caller{
+			for name, caller := range map[string]volume.Caller{
 				"root": {}, "alice": {UID: alice, GID: alice}, "bob": {UID: bob, GID: bob}, "carol": {UID: carol, GID: carol, Groups: func() []uint32 { return []uint32{team} }},
 			} {
 				ctx := context.WithValue(context.Background(), askedBy{}, caller)

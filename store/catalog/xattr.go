@@ -7,7 +7,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/store"
-	"rvffs/store/volume/directory"
+	"rvffs/store/volume"
 )
 
 // xattrs are the extended attributes of a store's folder.
@@ -82,7 +82,7 @@ func (s *Store) SetDerivationType(ctx context.Context, name string) error {
 	if err := s.catalog.checkWritable(); err != nil {
 		return err
 	}
-	if ctx, err = s.AllowNewest(ctx, directory.Write); err != nil {
+	if ctx, err = s.AllowNewest(ctx, volume.Write); err != nil {
 		return err
 	}
 	return s.use(ctx, func(engine *store.Store) error { return engine.SetDerivationType(ctx, kind) })

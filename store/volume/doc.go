@@ -1,6 +1,8 @@
-// Package volume is the seam between the engine and where stores lie: what it asks of
-// files, and the causes of failures by which callers tell them apart.
+// Package volume is the seam between the engine and where stores lie: a place that holds
+// stores in folders, what the engine asks of their files, who asks, and the causes of
+// failures by which callers tell them apart.
 //
-// It imports nothing of this project and has no locks. Package directory reaches files
-// of the operating system, package memory files that tests break on purpose.
+// It imports nothing of this project and has no locks. Package directory has stores in
+// a directory of the operating system, package memory stores that tests break on purpose;
+// what all must do package conformance says.
 package volume

@@ -43,6 +43,8 @@ var (
 	ErrNotPermitted = errors.New("not permitted")
 	// ErrClosed means that the store was closed.
 	ErrClosed = errors.New("closed")
+	// ErrNotRegular is the error of opening what has no bytes of its own.
+	ErrNotRegular = errors.New("not a regular file")
 	// ErrOtherFile keeps a file from being replaced that is not the one to be replaced.
 	ErrOtherFile = fmt.Errorf("%w: another file took its place", ErrStale)
 )

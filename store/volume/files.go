@@ -67,14 +67,13 @@ type FileInfo struct {
 	Size      int64 // bytes
 	Allocated int64 // bytes really taken on the disk
 	Modified  time.Time
-	Device    uint64
-	Inode     uint64
-	Born      int64  // when it was made, in nanoseconds since 1970; 0 where nobody knows
-	Version   uint64 // of the file with this inode number; 0 where it is not told
-	Links     uint64 // names of the file; 0 where the platform does not tell
-	Mode      os.FileMode
-	UID       uint32
-	GID       uint32
+	Identity  Identity
+	// Incarnation is that of the thing of this identity.
+	Incarnation Incarnation
+	Links       uint64 // names of the file; 0 where the platform does not tell
+	Mode        os.FileMode
+	UID         uint32
+	GID         uint32
 }
 
 // FileAttributes are what a new file must have to take another's place, besides
@@ -92,18 +91,15 @@ type FileAttributes struct {
 // MaxExtended bounds, in bytes, the extended attributes of a file that is rewritten.
 const MaxExtended = 4 << 20
 
-// Equal says whether two files with these attributes look alike to everybody.
+// Equal reports whether two files with these attributes look alike to everybody.
 func (a FileAttributes) Equal(b FileAttributes) bool {
 	return a.UID == b.UID && a.GID == b.GID && a.Mode == b.Mode && maps.EqualFunc(a.Extended, b.Extended, bytes.Equal)
 }
 
-// SameFile says whether two infos are of one file, whatever its names. The inode
-// number alone does not tell, for the next file may get that of one that is gone.
+// SameFile reports whether two infos are of one file, whatever its names.
 func SameFile(a, b FileInfo) bool { return a.Is(b) }
 
-// Is says whether other is about the same file.
+// Is reports whether other is about the same file.
 func (i FileInfo) Is(other FileInfo) bool {
-	return i.Device == other.Device && i.Inode == other.Inode &&
-		(i.Born == other.Born || i.Born == 0 || other.Born == 0) &&
-		(i.Version == other.Version || i.Version == 0 || other.Version == 0)
+	return i.Identity == other.Identity && !i.Incarnation.contradicts(other.Incarnation)
 }

@@ -11,13 +11,13 @@ import (
 	"rvffs/store/volume"
 )
 
-// Access says what the file or folder at name is, if the caller may search every
+// Access tells what the file or folder at name is, if the caller may search every
 // folder from the root down to it and do with it what is wanted. The error is the
 // one that the caller would get there.
 //
 // A process that cannot take on the caller's rights goes by the modes and the access
 // control lists of all that is on the way.
-func (d *Files) Access(caller Caller, name string, want Permission) (info volume.FileInfo, err error) {
+func (d *Files) Access(caller volume.Caller, name string, want volume.Permission) (info volume.FileInfo, err error) {
 	examine := func(root int) error {
 		descriptor, err := d.openat(root, name, unix.O_PATH, 0)
 		if err != nil {
@@ -38,9 +38,9 @@ func (d *Files) Access(caller Caller, name string, want Permission) (info volume
 	return info, files.withRoot("access", name, examine)
 }
 
-// mayThread says whether this thread, which has the caller's rights, may do
+// mayThread reports whether this thread, which has the caller's rights, may do
 // something with a file.
-func mayThread(descriptor int, info volume.FileInfo, caller Caller, want Permission) error {
+func mayThread(descriptor int, info volume.FileInfo, caller volume.Caller, want volume.Permission) error {
 	if want == 0 {
 		return nil
 	}
@@ -48,23 +48,23 @@ func mayThread(descriptor int, info volume.FileInfo, caller Caller, want Permiss
 		return unix.Faccessat2(descriptor, "", uint32(want), unix.AT_EACCESS|unix.AT_EMPTY_PATH)
 	})
 	if errors.Is(err, unix.ENOSYS) { // before Linux 5.8
-		return caller.mayByMode(descriptor, info, want)
+		return mayByMode(caller, descriptor, info, want)
 	}
 	return err
 }
 
-// mayByMode says whether mode and access control list of a file let the caller do
+// mayByMode reports whether mode and access control list of a file let the caller do
 // something.
-func (c Caller) mayByMode(descriptor int, info volume.FileInfo, want Permission) error {
+func mayByMode(c volume.Caller, descriptor int, info volume.FileInfo, want volume.Permission) error {
 	list, err := listOf(descriptor, AccessListAttribute)
 	if err != nil {
 		return err
 	}
-	allowed := c.permits(info, want)
+	allowed := c.PermittedByMode(info, want)
 	// Where the group bits, which are the list's mask, are all off, the kernel does not
 	// look at the list either.
-	if c.UID != 0 && list.valid() && info.Mode&0o070 != 0 {
-		allowed = list.permits(c, info, want)
+	if c.UID != 0 && list.Valid() && info.Mode&0o070 != 0 {
+		allowed = list.Permits(c, info, want)
 	}
 	if !allowed {
 		return unix.EACCES
@@ -73,7 +73,7 @@ func (c Caller) mayByMode(descriptor int, info volume.FileInfo, want Permission)
 }
 
 // listOf reads an access control list through a descriptor of any kind.
-func listOf(descriptor int, kind string) (AccessList, error) {
+func listOf(descriptor int, kind string) (volume.AccessList, error) {
 	list, err := ReadGrowing(func(buffer []byte) (int, error) {
 		return unix.Getxattr("/proc/self/fd/"+strconv.Itoa(descriptor), kind, buffer)
 	})
@@ -89,7 +89,7 @@ const DefaultListAttribute = "system.posix_acl_default"
 
 // AccessList gives the access control list of what is at name, or of a folder the one
 // that it hands down, and says whose it is.
-func (d *Files) AccessList(name string, handedDown bool) (list AccessList, info volume.FileInfo, err error) {
+func (d *Files) AccessList(name string, handedDown bool) (list volume.AccessList, info volume.FileInfo, err error) {
 	kind := AccessListAttribute
 	if handedDown {
 		kind = DefaultListAttribute
@@ -108,14 +108,14 @@ func (d *Files) AccessList(name string, handedDown bool) (list AccessList, info 
 }
 
 // byMode walks to name and asks mode and list of each folder, and of what is there.
-func byMode(root int, name string, caller Caller, want Permission) (volume.FileInfo, error) {
+func byMode(root int, name string, caller volume.Caller, want volume.Permission) (volume.FileInfo, error) {
 	at := root
 	info, err := examined(root)
 	for part := range strings.SplitSeq(name, "/") {
 		if err != nil || part == "." {
 			break
 		}
-		if err = caller.mayByMode(at, info, Search); err != nil {
+		if err = mayByMode(caller, at, info, volume.Search); err != nil {
 			break
 		}
 		var next int
@@ -129,7 +129,7 @@ func byMode(root int, name string, caller Caller, want Permission) (volume.FileI
 		}
 	}
 	if err == nil {
-		err = caller.mayByMode(at, info, want)
+		err = mayByMode(caller, at, info, want)
 	}
 	return info, errors.Join(err, leave(root, at))
 }

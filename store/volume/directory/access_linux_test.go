@@ -16,29 +16,36 @@ import (
 	"rvffs/store/volume"
 )
 
+// The words of an access control list, of posix_acl_xattr.h.
+const (
+	listVersion = 2
+
+	listOwner, listUser, listFileGroup, listGroup, listMask, listOthers = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
+)
+
 // someList is a random access control list in which some of the people occur.
-func someList(random *rand.Rand) AccessList {
-	list := AccessList{aclVersion, 0, 0, 0}
+func someList(random *rand.Rand) volume.AccessList {
+	list := volume.AccessList{listVersion, 0, 0, 0}
 	add := func(tag uint16, id uint32) {
 		list = binary.LittleEndian.AppendUint16(list, tag)
 		list = binary.LittleEndian.AppendUint16(list, uint16(random.UintN(8)))
 		list = binary.LittleEndian.AppendUint32(list, id)
 	}
 	const nobody = ^uint32(0)
-	add(aclOwner, nobody)
+	add(listOwner, nobody)
 	for _, id := range []uint32{alice, bob} {
 		if random.UintN(2) == 0 {
-			add(aclUser, id)
+			add(listUser, id)
 		}
 	}
-	add(aclFileGroup, nobody)
+	add(listFileGroup, nobody)
 	for _, id := range []uint32{alice, bob, 20009, 20010} {
 		if random.UintN(3) == 0 {
-			add(aclGroup, id)
+			add(listGroup, id)
 		}
 	}
-	add(aclMask, nobody)
-	add(aclOthers, nobody)
+	add(listMask, nobody)
+	add(listOthers, nobody)
 	return list
 }
 
@@ -69,7 +76,7 @@ func TestAccessIsWhatTheKernelSays(t *testing.T) {
 		}
 		return err
 	}
-	callers := []Caller{
+	callers := []volume.Caller{
 		{}, {UID: alice, GID: alice}, {UID: bob, GID: bob, Groups: inGroups(20009)}, {UID: 20003, GID: 20009}, {UID: 20003, GID: 7, Groups: inGroups(20010, alice)},
 	}
 	const rounds = 100
@@ -81,9 +88,9 @@ func TestAccessIsWhatTheKernelSays(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, caller := range callers {
-			for want := range Read | Write | Search + 1 {
+			for want := range volume.Read | volume.Write | volume.Search + 1 {
 				for _, name := range []string{fmt.Sprint(round), fmt.Sprint(round, "/file"), fmt.Sprint(round, "/none"), "."} {
-					if caller.UID == 0 && want&Search != 0 {
+					if caller.UID == 0 && want&volume.Search != 0 {
 						continue // root may do anything, but execute what nobody may
 					}
 					found, kernel := files.Access(caller, name, want)
@@ -119,18 +126,4 @@ func errnoWithin(err error) error {
 		return errno
 	}
 	return err
-}
-
-func TestMapAccessList(t *testing.T) {
-	t.Parallel()
-	list := AccessList{2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 2, 0, 6, 0, 1, 2, 3, 4}
-	want := AccessList{2, 0, 0, 0, 1, 0, 4, 0, 255, 255, 255, 255, 2, 0, 4, 0, 1, 2, 3, 4}
-	if got := list.Map(func(bits uint16) uint16 { return bits & 4 }); string(got) != string(want) || list[6] != 7 {
-		t.Errorf("% x, want % x", got, want)
-	}
-	for _, broken := range []AccessList{nil, {}, {2, 0, 0}, {1, 0, 0, 0}, {2, 0, 0, 0, 1}, list[:len(list)-1]} {
-		if got := broken.Map(func(bits uint16) uint16 { return bits }); got != nil {
-			t.Errorf("% x became % x", broken, got)
-		}
-	}
 }

@@ -2,81 +2,23 @@ package directory
 
 import (
 	"fmt"
-	"slices"
-	"sync"
 
 	"rvffs/store/volume"
 )
 
-// Caller is who an operation on names is made for. The zero value is root, for
-// whom this process acts with all the rights that it has itself.
-type Caller struct {
-	UID, GID uint32
-	// Groups finds out the supplementary groups, when they are needed; nil stands for
-	// none.
-	Groups func() []uint32
-}
-
-// Do runs f with the rights that the caller has on the file system: what f opens,
+// do runs f with the rights that the caller has on the file system: what f opens,
 // makes, renames or removes by name succeeds if it would for the caller, and what
 // it makes is the caller's. Descriptors that are open stay what they are.
 //
 // f runs on a thread of its own for a moment and must neither hand work to another
 // goroutine nor wait for one. A process that cannot take on somebody else's rights
 // refuses with volume.ErrNotPermitted.
-func (c Caller) Do(f func() error) error {
+func do(c volume.Caller, f func() error) error {
 	if c.Trusted() {
 		return f()
 	}
 	if !canImpersonate() {
 		return fmt.Errorf("%w: this process can only act for the user that it runs as, and not for user %d", volume.ErrNotPermitted, c.UID)
 	}
-	return c.impersonate(f)
-}
-
-// Trusted says whether this process acts for the caller with its own rights.
-func (c Caller) Trusted() bool { return slices.Contains(TrustedUsers(), c.UID) }
-
-// TrustedUsers are the users for whom this process acts with its own rights: root,
-// and the one that it runs as.
-func TrustedUsers() []uint32 { return trustedUsers() }
-
-var trustedUsers = sync.OnceValue(func() []uint32 { return slices.Compact([]uint32{0, processUser()}) })
-
-// member says whether the caller is in a group.
-func (c Caller) member(group uint32) bool {
-	return c.GID == group || slices.Contains(c.groups(), group)
-}
-
-func (c Caller) groups() []uint32 {
-	if c.Groups == nil {
-		return nil
-	}
-	return c.Groups()
-}
-
-// Permission is what somebody wants to do with a file: some of Read, Write and
-// Search. None of them is no more than to know of it.
-type Permission uint8
-
-// The permissions, with the values that they have in a mode.
-const (
-	Search Permission = 1 << iota // or execute
-	Write
-	Read
-)
-
-// permits says whether the mode bits of a file without an access control list let a
-// caller do something.
-func (c Caller) permits(info volume.FileInfo, want Permission) bool {
-	shift := 0
-	switch {
-	case c.UID == 0:
-		return true
-	case c.UID == info.UID:
-		shift = 6
-	case c.member(info.GID):
-		shift = 3
-	}
-	return Permission(info.Mode.Perm()>>shift)&want == want
+	return impersonate(c, f)
 }

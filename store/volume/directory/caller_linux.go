@@ -6,16 +6,15 @@ import (
 	"math"
 	"os"
 	"runtime"
-	"rvffs/store/volume"
 	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"rvffs/store/volume"
 )
 
-func processUser() uint32 { return uint32(os.Geteuid()) }
-
-// credentials are those parts of a thread's that Do changes. The real and the
+// credentials are those parts of a thread's that do changes. The real and the
 // saved user id stay, so that no other user can signal or trace the thread, and
 // the way back is open.
 type credentials struct {
@@ -41,7 +40,7 @@ var own = sync.OnceValues(func() (credentials, error) {
 var canImpersonate = sync.OnceValue(func() bool {
 	const nobody = 65534
 	powerless := false
-	err := Caller{UID: nobody, GID: nobody}.impersonate(func() error {
+	err := impersonate(volume.Caller{UID: nobody, GID: nobody}, func() error {
 		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 		var data [2]unix.CapUserData
 		err := unix.Capget(&header, &data[0])
@@ -51,17 +50,17 @@ var canImpersonate = sync.OnceValue(func() bool {
 	return err == nil && powerless
 })
 
-// impersonate is Do with a change of credentials. A change of the effective user
+// impersonate is do with a change of credentials. A change of the effective user
 // id takes every capability away until it is changed back.
 //
 // The thread is that of a goroutine made for this: when it cannot be made what it
 // was, the goroutine ends without unlocking it, and the thread ends as well.
-func (c Caller) impersonate(f func() error) error {
-	return c.impersonateUntil(f, credentials.resume)
+func impersonate(c volume.Caller, f func() error) error {
+	return impersonateUntil(c, f, credentials.resume)
 }
 
 // impersonateUntil is impersonate with a given way back.
-func (c Caller) impersonateUntil(f func() error, resume func(credentials) error) error {
+func impersonateUntil(c volume.Caller, f func() error, resume func(credentials) error) error {
 	process, err := own()
 	if err != nil {
 		return fmt.Errorf("read the credentials of this process: %w", err)
@@ -70,7 +69,7 @@ func (c Caller) impersonateUntil(f func() error, resume func(credentials) error)
 		// To the system calls this is the word for no change.
 		return fmt.Errorf("%w: the caller has no user id here", volume.ErrNotPermitted)
 	}
-	theirs := credentials{uid: c.UID, gid: c.GID, groups: c.groups()}
+	theirs := credentials{uid: c.UID, gid: c.GID, groups: c.AllGroups()}
 	result := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()

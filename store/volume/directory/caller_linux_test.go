@@ -8,13 +8,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"rvffs/store/volume"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"rvffs/store/volume"
 
 	"golang.org/x/sys/unix"
 )
@@ -64,7 +65,7 @@ func TestCallersHaveTheirOwnRights(t *testing.T) {
 	mine := ownFolder(t, filepath.Join(shared, "mine"), alice, 0o700)
 	theirs := ownFolder(t, filepath.Join(shared, "theirs"), bob, 0o700)
 	team := ownFolder(t, filepath.Join(shared, "team"), bob, 0o770|fs.ModeSetgid)
-	caller, member := Caller{UID: alice, GID: alice}, Caller{UID: alice, GID: alice, Groups: inGroups(7, bob)}
+	caller, member := volume.Caller{UID: alice, GID: alice}, volume.Caller{UID: alice, GID: alice, Groups: inGroups(7, bob)}
 	create := func(name string) func() error {
 		return func() error {
 			file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o640)
@@ -76,7 +77,7 @@ func TestCallersHaveTheirOwnRights(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		caller Caller
+		caller volume.Caller
 		file   string
 		want   error
 	}{
@@ -85,9 +86,9 @@ func TestCallersHaveTheirOwnRights(t *testing.T) {
 		{"without the group", caller, filepath.Join(team, "a"), fs.ErrPermission},
 		{"with the group", member, filepath.Join(team, "a"), nil},
 		{"in root's folder", caller, filepath.Join(shared, "a"), fs.ErrPermission},
-		{"as root in somebody else's", Caller{}, filepath.Join(theirs, "b"), nil},
+		{"as root in somebody else's", volume.Caller{}, filepath.Join(theirs, "b"), nil},
 	} {
-		if err := c.caller.Do(create(c.file)); !errors.Is(err, c.want) {
+		if err := do(c.caller, create(c.file)); !errors.Is(err, c.want) {
 			t.Errorf("making a file %s: %v, want %v", c.name, err, c.want)
 		}
 	}
@@ -95,11 +96,11 @@ func TestCallersHaveTheirOwnRights(t *testing.T) {
 	if err := unix.Stat(filepath.Join(team, "a"), &made); err != nil || made.Uid != alice || made.Gid != bob {
 		t.Errorf("the new file belongs to %d:%d (%v), want %d and the folder's group %d", made.Uid, made.Gid, err, alice, bob)
 	}
-	if err := caller.Do(func() error { return os.Chown(filepath.Join(mine, "a"), bob, -1) }); !errors.Is(err, fs.ErrPermission) {
+	if err := do(caller, func() error { return os.Chown(filepath.Join(mine, "a"), bob, -1) }); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("giving a file away: %v, want %v", err, fs.ErrPermission)
 	}
-	nobody := Caller{UID: ^uint32(0), GID: alice}
-	if err := nobody.Do(create(filepath.Join(theirs, "c"))); !errors.Is(err, volume.ErrNotPermitted) {
+	nobody := volume.Caller{UID: ^uint32(0), GID: alice}
+	if err := do(nobody, create(filepath.Join(theirs, "c"))); !errors.Is(err, volume.ErrNotPermitted) {
 		t.Errorf("a caller without a user id: %v, want %v", err, volume.ErrNotPermitted)
 	}
 }
@@ -135,8 +136,8 @@ func TestRightsOfOthersStayOnTheirThread(t *testing.T) {
 	for i := range 8 {
 		all.Go(func() {
 			for range 200 {
-				caller := Caller{UID: uint32(alice + i), GID: uint32(bob + i), Groups: inGroups(uint32(i), 77)}
-				if err := caller.Do(func() error {
+				caller := volume.Caller{UID: uint32(alice + i), GID: uint32(bob + i), Groups: inGroups(uint32(i), 77)}
+				if err := do(caller, func() error {
 					want := fmt.Sprintf("%d %d in %d 77", caller.UID, caller.GID, i)
 					if now, err := threadUser(); err != nil || now != want {
 						return fmt.Errorf("acting as %q (%v), want %q", now, err, want)
@@ -162,7 +163,7 @@ func TestThreadWithOthersRightsEnds(t *testing.T) {
 	stuck := errors.New("no way back")
 	thread := os.Getpid()
 	for thread == os.Getpid() {
-		err := Caller{UID: alice, GID: alice}.impersonateUntil(func() error {
+		err := impersonateUntil(volume.Caller{UID: alice, GID: alice}, func() error {
 			thread = unix.Gettid()
 			return nil
 		}, func(credentials) error { return stuck })
@@ -186,14 +187,14 @@ func TestUnprivilegedProcess(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("RVFFS_TEST_UNPRIVILEGED") != "" {
 		made := false
-		err := Caller{UID: bob, GID: bob}.Do(func() error {
+		err := do(volume.Caller{UID: bob, GID: bob}, func() error {
 			made = true
 			return nil
 		})
 		if !errors.Is(err, volume.ErrNotPermitted) || made {
 			t.Errorf("for another user: %v, and done: %v; want %v", err, made, volume.ErrNotPermitted)
 		}
-		if err := (Caller{UID: uint32(os.Geteuid()), GID: 5}).Do(func() error { return nil }); err != nil {
+		if err := do(volume.Caller{UID: uint32(os.Geteuid()), GID: 5}, func() error { return nil }); err != nil {
 			t.Errorf("for its own user: %v", err)
 		}
 		return
@@ -222,9 +223,9 @@ func TestUnprivilegedProcess(t *testing.T) {
 
 func BenchmarkActForACaller(b *testing.B) {
 	demandRoot(b)
-	caller := Caller{UID: alice, GID: alice, Groups: inGroups(4, 24, 27)}
+	caller := volume.Caller{UID: alice, GID: alice, Groups: inGroups(4, 24, 27)}
 	for b.Loop() {
-		if err := caller.Do(func() error { return nil }); err != nil {
+		if err := do(caller, func() error { return nil }); err != nil {
 			b.Fatal(err)
 		}
 	}

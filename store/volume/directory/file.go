@@ -2,23 +2,11 @@ package directory
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"path"
 	"strings"
 	"syscall"
-	"time"
 )
-
-// FolderEntry is one name of a folder.
-type FolderEntry struct {
-	Name string
-	Type fs.FileMode // the type bits alone
-}
-
-// Now stands for the present moment where a time is asked for. Whoever may write
-// to a file may set it, other times only the file's owner.
-var Now = time.Unix(0, 1<<62)
 
 // local says whether a path leads from the root of a Files down and
 // nowhere else. Every name but the directory's own, ".", is a plain one.
@@ -38,9 +26,6 @@ func local(name string) bool {
 func refusedPath(operation, name string) error {
 	return &os.PathError{Op: operation, Path: name, Err: syscall.EINVAL}
 }
-
-// ErrNotRegular is the error of opening what has no bytes of its own.
-var ErrNotRegular = errors.New("not a regular file")
 
 // Siblings implements volume.FileSystem.
 func (d *Files) Siblings(name string) ([]string, error) {

@@ -24,7 +24,7 @@ type Files struct {
 	// stepwise walks one part of a path after the other, for kernels and sandboxes
 	// without openat2.
 	stepwise bool
-	caller   Caller // for whom names are used
+	caller   volume.Caller // for whom names are used
 }
 
 // Open gives access to the files below dir. Symlinks in dir itself are
@@ -70,7 +70,7 @@ func (d *Files) Close() error { return d.file.Close() }
 
 // As gives the same files as somebody else reaches them: every name is looked up,
 // made, renamed and removed with the caller's rights. It ends with d.
-func (d *Files) As(caller Caller) *Files {
+func (d *Files) As(caller volume.Caller) *Files {
 	if caller.Trusted() {
 		return d
 	}
@@ -92,7 +92,7 @@ func (d *Files) withRoot(operation, name string, act func(root int) error) error
 }
 
 func (d *Files) act(act func(root int) error) error {
-	return d.caller.Do(func() (err error) {
+	return do(d.caller, func() (err error) {
 		problem := d.root.Control(func(root uintptr) { err = act(int(root)) })
 		return errors.Join(problem, err)
 	})
@@ -182,7 +182,7 @@ func (d *Files) Open(name string, write bool) (volume.File, error) {
 func regular(descriptor int) (volume.FileInfo, error) {
 	info, err := statOpen(descriptor)
 	if err == nil && !info.Mode.IsRegular() {
-		err = ErrNotRegular
+		err = volume.ErrNotRegular
 	}
 	return info, err
 }
@@ -331,7 +331,7 @@ func (d *Files) Rmdir(name string) error {
 // make names in a folder need not be allowed to read them.
 func (d *Files) SyncDirectory(name string) error {
 	own := *d
-	own.caller = Caller{}
+	own.caller = volume.Caller{}
 	return own.withRoot("sync the folder of", name, func(root int) error {
 		folder, err := d.openat(root, path.Dir(name), unix.O_RDONLY|unix.O_DIRECTORY, 0)
 		if err != nil {
@@ -341,12 +341,19 @@ func (d *Files) SyncDirectory(name string) error {
 	})
 }
 
-// Statfs describes the file system of the directory.
-func (d *Files) Statfs() (described syscall.Statfs_t, err error) {
+// Space tells how much room the file system of the directory has.
+func (d *Files) Space() (space volume.Space, err error) {
+	var found unix.Statfs_t
 	err = d.withRoot("statfs", ".", func(root int) error {
-		return retry(func() error { return syscall.Fstatfs(root, &described) })
+		return retry(func() error { return unix.Fstatfs(root, &found) })
 	})
-	return described, err
+	if err != nil {
+		return volume.Space{}, err
+	}
+	return volume.Space{
+		BlockSize: uint32(found.Bsize), FragmentSize: uint32(found.Frsize), Blocks: found.Blocks, Free: found.Bfree, Available: found.Bavail,
+		Files: found.Files, FreeFiles: found.Ffree, LongestName: uint32(found.Namelen),
+	}, nil
 }
 
 // modeBits pairs what a mode says besides permissions with how the system says it.

@@ -222,11 +222,11 @@ func TestOpensRegularFilesOnly(t *testing.T) {
 		}
 		files := open(dir)
 		for _, name := range []string{"fifo", "folder", "."} {
-			if _, err := files.Open(name, false); !errors.Is(err, ErrNotRegular) {
+			if _, err := files.Open(name, false); !errors.Is(err, volume.ErrNotRegular) {
 				t.Errorf("open %q: %v", name, err)
 			}
 		}
-		if _, err := files.Hold("fifo"); !errors.Is(err, ErrNotRegular) {
+		if _, err := files.Hold("fifo"); !errors.Is(err, volume.ErrNotRegular) {
 			t.Errorf("hold: %v", err)
 		}
 	})
@@ -288,8 +288,8 @@ func TestNamesInFolders(t *testing.T) {
 		}
 		defer func() { _ = folder.Close() }()
 		entries, err := folder.Entries()
-		slices.SortFunc(entries, func(a, b FolderEntry) int { return strings.Compare(a.Name, b.Name) })
-		if want := []FolderEntry{{"file", 0}, {"folder", fs.ModeDir}, {"new", 0}}; err != nil || !slices.Equal(entries, want) {
+		slices.SortFunc(entries, func(a, b volume.FolderEntry) int { return strings.Compare(a.Name, b.Name) })
+		if want := []volume.FolderEntry{{Name: "file"}, {Name: "folder", Type: fs.ModeDir}, {Name: "new"}}; err != nil || !slices.Equal(entries, want) {
 			t.Errorf("listed %v, %v", entries, err)
 		}
 	})
@@ -389,7 +389,7 @@ func TestReadlinkOfAnyLength(t *testing.T) {
 		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := folder.Readlink(name); err != nil || got != target {
+		if got, err := folder.Target(name); err != nil || got != target {
 			t.Errorf("target of %d bytes: %d bytes, %v", len(target), len(got), err)
 		}
 	}
@@ -434,7 +434,7 @@ func TestChangesOfHeldFiles(t *testing.T) {
 		if now, err := files.Stat("folder/other"); err != nil || now != other {
 			t.Errorf("the other file is %+v, %v, and was %+v", now, err, other)
 		}
-		if err := held.Chtimes(time.Time{}, Now); err != nil {
+		if err := held.Chtimes(time.Time{}, volume.Now); err != nil {
 			t.Error(err)
 		}
 		if info, err := files.Stat("aside"); err != nil || time.Since(info.Modified).Abs() > time.Hour {
@@ -490,7 +490,7 @@ func TestFoldersMadeInSetgidFolders(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = files.Close() }()
-	maker := Caller{UID: 20002, GID: 20002, Groups: inGroups(20005)}
+	maker := volume.Caller{UID: 20002, GID: 20002, Groups: inGroups(20005)}
 	if err := files.As(maker).Mkdir("folder", 0o750); err != nil {
 		t.Fatal(err)
 	}
@@ -537,7 +537,7 @@ func TestNamesSwappedMeanwhile(t *testing.T) {
 		for range rounds {
 			for _, name := range []string{"folder/file", "folder2/file"} {
 				if file, err := files.Open(name, true); err == nil {
-					if info, err := file.Stat(); err != nil || info.Inode == secret.Sys().(*syscall.Stat_t).Ino {
+					if info, err := file.Stat(); err != nil || info.Identity == volume.NewIdentity(secret.Sys().(*syscall.Stat_t).Dev, secret.Sys().(*syscall.Stat_t).Ino) {
 						t.Fatalf("%s led to the file outside: %v", name, err)
 					}
 					_, _ = file.WriteAt([]byte("x"), 0)

@@ -43,16 +43,16 @@ func (d *Files) Name() string { return d.root.Name() }
 func (d *Files) Close() error { return d.root.Close() }
 
 // As gives the same files: the platform knows of no callers.
-func (d *Files) As(Caller) *Files { return d }
+func (d *Files) As(volume.Caller) *Files { return d }
 
 // AccessList gives none: the platform knows of no lists.
-func (d *Files) AccessList(name string, _ bool) (AccessList, volume.FileInfo, error) {
+func (d *Files) AccessList(name string, _ bool) (volume.AccessList, volume.FileInfo, error) {
 	info, err := d.Stat(name)
 	return nil, info, err
 }
 
 // Access says what is at name.
-func (d *Files) Access(_ Caller, name string, _ Permission) (volume.FileInfo, error) {
+func (d *Files) Access(_ volume.Caller, name string, _ volume.Permission) (volume.FileInfo, error) {
 	return d.Stat(name)
 }
 
@@ -71,7 +71,7 @@ func (d *Files) Open(name string, write bool) (volume.File, error) {
 	}
 	info, err := file.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = &os.PathError{Op: "open", Path: name, Err: ErrNotRegular}
+		err = &os.PathError{Op: "open", Path: name, Err: volume.ErrNotRegular}
 	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
@@ -160,6 +160,9 @@ func (d *Files) Mkdir(name string, perm os.FileMode) error {
 	return d.root.Mkdir(name, perm)
 }
 
+// Space tells nothing: the platform has no such call.
+func (d *Files) Space() (volume.Space, error) { return volume.Space{}, errors.ErrUnsupported }
+
 // SyncDirectory implements volume.FileSystem. The platform has no such promise.
 func (d *Files) SyncDirectory(string) error { return nil }
 
@@ -169,9 +172,6 @@ type FolderFiles struct {
 	name  string
 }
 
-// PeekedFile is a regular file that is open for a moment.
-type PeekedFile = volume.File
-
 // OpenFolder opens a folder for listing.
 func (d *Files) OpenFolder(name string) (*FolderFiles, error) {
 	return &FolderFiles{d, name}, nil
@@ -180,21 +180,21 @@ func (d *Files) OpenFolder(name string) (*FolderFiles, error) {
 // Close ends the use of the folder.
 func (f *FolderFiles) Close() error { return nil }
 
-// Info tells about the folder itself.
-func (f *FolderFiles) Info() (volume.FileInfo, error) { return f.files.Stat(f.name) }
+// Folder implements volume.Listing.
+func (f *FolderFiles) Folder() (volume.FileInfo, error) { return f.files.Stat(f.name) }
 
-// Stat tells about a file and does not follow symlinks.
-func (f *FolderFiles) Stat(base string) (volume.FileInfo, error) {
+// Describe implements volume.Listing and does not follow symlinks.
+func (f *FolderFiles) Describe(base string) (volume.FileInfo, error) {
 	return f.files.Stat(path.Join(f.name, base))
 }
 
-// Readlink is the text of a symlink, as it is.
-func (f *FolderFiles) Readlink(base string) (string, error) {
+// Target implements volume.Listing: the text of a symlink, as it is.
+func (f *FolderFiles) Target(base string) (string, error) {
 	return f.files.root.Readlink(path.Join(f.name, base))
 }
 
-// Peek opens a regular file for reading.
-func (f *FolderFiles) Peek(base string) (PeekedFile, volume.FileInfo, error) {
+// Peek implements volume.Listing with a regular file.
+func (f *FolderFiles) Peek(base string) (volume.Peeked, volume.FileInfo, error) {
 	file, err := f.files.Open(path.Join(f.name, base), false)
 	if err != nil {
 		return nil, volume.FileInfo{}, err
@@ -206,12 +206,12 @@ func (f *FolderFiles) Peek(base string) (PeekedFile, volume.FileInfo, error) {
 	return file, info, nil
 }
 
-// Entries lists the folder, in no order.
-func (f *FolderFiles) Entries() ([]FolderEntry, error) {
+// Entries implements volume.Listing.
+func (f *FolderFiles) Entries() ([]volume.FolderEntry, error) {
 	listed, err := fs.ReadDir(f.files.root.FS(), f.name)
-	entries := make([]FolderEntry, 0, len(listed))
+	entries := make([]volume.FolderEntry, 0, len(listed))
 	for _, entry := range listed {
-		entries = append(entries, FolderEntry{Name: entry.Name(), Type: entry.Type()})
+		entries = append(entries, volume.FolderEntry{Name: entry.Name(), Type: entry.Type()})
 	}
 	return entries, err
 }
@@ -244,11 +244,11 @@ func (h *HeldFile) Chmod(mode os.FileMode) error { return h.files.root.Chmod(h.n
 // Chown changes the owner; -1 leaves a part as it is.
 func (h *HeldFile) Chown(uid, gid int) error { return h.files.root.Chown(h.name, uid, gid) }
 
-// Chtimes sets the times; the zero time leaves one as it is, and Now is Now.
+// Chtimes sets the times; the zero time leaves one as it is, and volume.Now is the present one.
 func (h *HeldFile) Chtimes(accessed, modified time.Time) error {
 	now := time.Now()
 	for _, t := range []*time.Time{&accessed, &modified} {
-		if t.Equal(Now) {
+		if t.Equal(volume.Now) {
 			*t = now
 		}
 	}
@@ -266,7 +266,7 @@ func (f *osFile) Stat() (volume.FileInfo, error) {
 
 func describe(info os.FileInfo) volume.FileInfo {
 	described := volume.FileInfo{Size: info.Size(), Allocated: info.Size(), Modified: info.ModTime(), Mode: info.Mode()}
-	described.Device, described.Inode = identify(info)
+	described.Identity = volume.NewIdentity(identify(info))
 	return described
 }
 

@@ -19,8 +19,8 @@ import (
 // of what package os does to prepare each file for longer use.
 type FolderFiles struct{ descriptor int }
 
-// PeekedFile is a regular file that is open for a moment.
-type PeekedFile int
+// peekedFile is a regular file that is open for a moment.
+type peekedFile int
 
 // OpenFolder opens a folder for listing.
 func (d *Files) OpenFolder(name string) (*FolderFiles, error) {
@@ -38,8 +38,8 @@ func (d *Files) OpenFolder(name string) (*FolderFiles, error) {
 // Close gives the folder's descriptor back.
 func (f *FolderFiles) Close() error { return unix.Close(f.descriptor) }
 
-// Info tells about the folder itself.
-func (f *FolderFiles) Info() (volume.FileInfo, error) {
+// Folder implements volume.Listing.
+func (f *FolderFiles) Folder() (volume.FileInfo, error) {
 	info, err := statOpen(f.descriptor)
 	if err != nil {
 		return volume.FileInfo{}, fmt.Errorf("stat folder: %w", err)
@@ -47,8 +47,8 @@ func (f *FolderFiles) Info() (volume.FileInfo, error) {
 	return info, nil
 }
 
-// Stat tells about a file and does not follow symlinks.
-func (f *FolderFiles) Stat(base string) (volume.FileInfo, error) {
+// Describe implements volume.Listing and does not follow symlinks.
+func (f *FolderFiles) Describe(base string) (volume.FileInfo, error) {
 	info, err := statIn(f.descriptor, base)
 	if err != nil {
 		return volume.FileInfo{}, fmt.Errorf("stat %q: %w", base, err)
@@ -56,8 +56,8 @@ func (f *FolderFiles) Stat(base string) (volume.FileInfo, error) {
 	return info, nil
 }
 
-// Readlink is the text of a symlink, as it is.
-func (f *FolderFiles) Readlink(base string) (string, error) {
+// Target implements volume.Listing: the text of a symlink, as it is.
+func (f *FolderFiles) Target(base string) (string, error) {
 	for buffer := make([]byte, 256); ; buffer = make([]byte, 4*len(buffer)) {
 		n, err := retryInt(func() (int, error) { return unix.Readlinkat(f.descriptor, base, buffer) })
 		if err != nil {
@@ -69,24 +69,24 @@ func (f *FolderFiles) Readlink(base string) (string, error) {
 	}
 }
 
-// Peek opens a regular file for reading.
-func (f *FolderFiles) Peek(base string) (PeekedFile, volume.FileInfo, error) {
+// Peek implements volume.Listing with a regular file.
+func (f *FolderFiles) Peek(base string) (volume.Peeked, volume.FileInfo, error) {
 	descriptor, err := retryInt(func() (int, error) {
 		return unix.Openat(f.descriptor, base, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	})
 	if err != nil {
-		return 0, volume.FileInfo{}, fmt.Errorf("open %q: %w", base, explain(err))
+		return nil, volume.FileInfo{}, fmt.Errorf("open %q: %w", base, explain(err))
 	}
-	file := PeekedFile(descriptor)
+	file := peekedFile(descriptor)
 	found, err := regular(descriptor)
 	if err != nil {
-		return 0, volume.FileInfo{}, errors.Join(fmt.Errorf("look at %q: %w", base, err), file.Close())
+		return nil, volume.FileInfo{}, errors.Join(fmt.Errorf("look at %q: %w", base, err), file.Close())
 	}
 	return file, found, nil
 }
 
 // ReadAt implements io.ReaderAt.
-func (p PeekedFile) ReadAt(b []byte, offset int64) (int, error) {
+func (p peekedFile) ReadAt(b []byte, offset int64) (int, error) {
 	total := 0
 	for total < len(b) {
 		n, err := retryInt(func() (int, error) { return unix.Pread(int(p), b[total:], offset+int64(total)) })
@@ -102,11 +102,11 @@ func (p PeekedFile) ReadAt(b []byte, offset int64) (int, error) {
 }
 
 // Close gives the descriptor back.
-func (p PeekedFile) Close() error { return unix.Close(int(p)) }
+func (p peekedFile) Close() error { return unix.Close(int(p)) }
 
-// Entries lists the folder, in no order. It may be called once.
-func (f *FolderFiles) Entries() ([]FolderEntry, error) {
-	var entries []FolderEntry
+// Entries implements volume.Listing.
+func (f *FolderFiles) Entries() ([]volume.FolderEntry, error) {
+	var entries []volume.FolderEntry
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := retryInt(func() (int, error) { return unix.Getdents(f.descriptor, buffer) })
@@ -130,7 +130,7 @@ var entryTypes = map[uint8]fs.FileMode{
 
 // parseEntries adds the entries of one answer of getdents64(2): each is inode
 // number, offset, its own length (at 16), type (at 18), and the name up to a zero.
-func (f *FolderFiles) parseEntries(entries []FolderEntry, answer []byte) ([]FolderEntry, error) {
+func (f *FolderFiles) parseEntries(entries []volume.FolderEntry, answer []byte) ([]volume.FolderEntry, error) {
 	const lengthAt, typeAt, nameAt = int(unsafe.Offsetof(unix.Dirent{}.Reclen)), int(unsafe.Offsetof(unix.Dirent{}.Type)), int(unsafe.Offsetof(unix.Dirent{}.Name))
 	for len(answer) > 0 {
 		length := int(binary.NativeEndian.Uint16(answer[lengthAt:]))
@@ -143,7 +143,7 @@ func (f *FolderFiles) parseEntries(entries []FolderEntry, answer []byte) ([]Fold
 		}
 		mode, known := entryTypes[kind]
 		if !known { // the file system does not say
-			info, err := f.Stat(name)
+			info, err := f.Describe(name)
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
@@ -152,7 +152,7 @@ func (f *FolderFiles) parseEntries(entries []FolderEntry, answer []byte) ([]Fold
 			}
 			mode = info.Mode.Type()
 		}
-		entries = append(entries, FolderEntry{Name: name, Type: mode})
+		entries = append(entries, volume.FolderEntry{Name: name, Type: mode})
 	}
 	return entries, nil
 }

@@ -11,15 +11,14 @@ import (
 	"rvffs/store/volume"
 )
 
-// HeldFile is a file or folder itself, whatever becomes of its names: what is found
-// out about it and what is then changed are certainly of the same one. It gives no
+// HeldFile implements volume.Held. It gives no
 // access to the content and needs no permission but that of reaching the name; to
 // change it the caller needs the right to.
 type HeldFile struct {
 	name       string
 	descriptor int // opened with O_PATH
 	info       volume.FileInfo
-	caller     Caller // for whom it is changed
+	caller     volume.Caller // for whom it is changed
 }
 
 // Hold takes hold of the regular file or the folder at name.
@@ -51,7 +50,7 @@ func changeable(info volume.FileInfo) error {
 	case info.Mode&os.ModeSymlink != 0:
 		return unix.ELOOP
 	case !info.Mode.IsRegular() && !info.Mode.IsDir():
-		return ErrNotRegular
+		return volume.ErrNotRegular
 	}
 	return nil
 }
@@ -79,7 +78,7 @@ func (h *HeldFile) Chown(uid, gid int) error {
 	})
 }
 
-// Chtimes sets the times; the zero time leaves one as it is, and Now is Now.
+// Chtimes sets the times; the zero time leaves one as it is, and volume.Now is the present one.
 func (h *HeldFile) Chtimes(accessed, modified time.Time) error {
 	times := []unix.Timespec{timespec(accessed), timespec(modified)}
 	return h.change("chtimes", func(path string, flags int) error {
@@ -91,7 +90,7 @@ func timespec(t time.Time) unix.Timespec {
 	switch {
 	case t.IsZero():
 		return unix.Timespec{Nsec: unix.UTIME_OMIT}
-	case t.Equal(Now):
+	case t.Equal(volume.Now):
 		return unix.Timespec{Nsec: unix.UTIME_NOW}
 	}
 	return unix.Timespec{Sec: t.Unix(), Nsec: int64(t.Nanosecond())}
@@ -101,7 +100,7 @@ func timespec(t time.Time) unix.Timespec {
 // know that yet (chmod: before Linux 6.6) have a link to the descriptor in /proc,
 // which leads to the file itself and not to a name of it.
 func (h *HeldFile) change(operation string, call func(path string, flags int) error) error {
-	err := h.caller.Do(func() error {
+	err := do(h.caller, func() error {
 		err := retry(func() error { return call("", unix.AT_EMPTY_PATH) })
 		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM) {
 			err = retry(func() error { return call("/proc/self/fd/"+strconv.Itoa(h.descriptor), 0) })

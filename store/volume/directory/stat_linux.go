@@ -20,11 +20,11 @@ func statOpen(descriptor int) (volume.FileInfo, error) {
 	return statWith(descriptor, "", unix.AT_EMPTY_PATH)
 }
 
-// identified is statOpen with the Version.
+// identified is statOpen with all that is known of the Incarnation.
 func identified(descriptor int) (volume.FileInfo, error) {
 	info, err := statOpen(descriptor)
 	if err == nil {
-		info.Version = versionOf(descriptor)
+		info.Incarnation = info.Incarnation.WithHandle(handleOf(descriptor))
 	}
 	return info, err
 }
@@ -42,10 +42,10 @@ func statWith(folder int, base string, flags int) (volume.FileInfo, error) {
 	}
 	info := volume.FileInfo{
 		Size: int64(found.Size), Allocated: int64(found.Blocks) * 512, Modified: timeOf(found.Mtime), Mode: modeOf(uint32(found.Mode)),
-		Device: unix.Mkdev(found.Dev_major, found.Dev_minor), Inode: found.Ino, Links: uint64(found.Nlink), UID: found.Uid, GID: found.Gid,
+		Identity: volume.NewIdentity(unix.Mkdev(found.Dev_major, found.Dev_minor), found.Ino), Links: uint64(found.Nlink), UID: found.Uid, GID: found.Gid,
 	}
 	if found.Mask&unix.STATX_BTIME != 0 {
-		info.Born = timeOf(found.Btime).UnixNano()
+		info.Incarnation = volume.NewIncarnation(timeOf(found.Btime).UnixNano(), 0)
 	}
 	return info, nil
 }
@@ -59,13 +59,13 @@ func statSimply(folder int, base string, flags int) (volume.FileInfo, error) {
 	}
 	return volume.FileInfo{
 		Size: found.Size, Allocated: found.Blocks * 512, Modified: time.Unix(found.Mtim.Unix()), Mode: modeOf(found.Mode),
-		Device: found.Dev, Inode: found.Ino, Links: uint64(found.Nlink), UID: found.Uid, GID: found.Gid,
+		Identity: volume.NewIdentity(found.Dev, found.Ino), Links: uint64(found.Nlink), UID: found.Uid, GID: found.Gid,
 	}, nil
 }
 
-// versionOf tells files apart that have one inode number after each other: their
+// handleOf tells files apart that have one inode number after each other: their
 // handles differ, by which file servers know them. 0 stands for a file system without.
-func versionOf(descriptor int) uint64 {
+func handleOf(descriptor int) uint64 {
 	handle, _, err := unix.NameToHandleAt(descriptor, "", unix.AT_EMPTY_PATH)
 	if err != nil {
 		return 0

@@ -30,16 +30,17 @@ func TestFilesThatFollowEachOther(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		held, err := files.Access(Caller{}, "a.rvf", Read)
+		held, err := files.Access(volume.Caller{}, "a.rvf", volume.Read)
 		if err != nil || !held.Is(opened) || !opened.Is(held) {
 			t.Errorf("file %d is %+v and %+v (%v)", i, opened, held, err)
 		}
-		if named, err := files.Stat("a.rvf"); err != nil || !named.Is(opened) {
+		named, err := files.Stat("a.rvf") // which takes no handle
+		if err != nil || !named.Is(opened) {
 			t.Errorf("file %d is %+v and %+v (%v)", i, opened, named, err)
 		}
-		if opened.Inode == former.Inode {
+		if opened.Identity == former.Identity {
 			again++
-			if opened.Version != 0 && opened.Is(former) {
+			if opened.Incarnation != named.Incarnation && opened.Is(former) {
 				t.Fatalf("file %d passes for the one before: %+v", i, opened)
 			}
 		}

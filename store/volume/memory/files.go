@@ -140,7 +140,7 @@ func (m *Files) info(node *Node) volume.FileInfo {
 			links++
 		}
 	}
-	return volume.FileInfo{Size: int64(len(node.Content)), Modified: node.modified, Device: 1, Inode: node.Number, Links: links, Mode: 0o644, UID: node.Attributes.UID}
+	return volume.FileInfo{Size: int64(len(node.Content)), Modified: node.modified, Identity: volume.NewIdentity(1, node.Number), Links: links, Mode: 0o644, UID: node.Attributes.UID}
 }
 
 // Link implements volume.FileSystem.

@@ -1,10 +1,6 @@
-package directory
+package volume
 
-import (
-	"encoding/binary"
-
-	"rvffs/store/volume"
-)
+import "encoding/binary"
 
 // AccessList is a POSIX access control list in the form of its extended attribute: a
 // version, then entries of tag, permissions and id, 2, 2 and 4 bytes, little-endian
@@ -24,7 +20,8 @@ const (
 	aclOthers    = 0x20
 )
 
-func (l AccessList) valid() bool {
+// Valid reports whether it is such a list.
+func (l AccessList) Valid() bool {
 	return len(l) >= aclHeader && (len(l)-aclHeader)%aclEntry == 0 && binary.LittleEndian.Uint32(l) == aclVersion
 }
 
@@ -38,7 +35,7 @@ func (l AccessList) entries(each func(tag uint16, permissions []byte, id uint32)
 // Map gives a list in which everybody has the permissions that change makes of those
 // in this one, as the last three bits of a mode. What is no list becomes none.
 func (l AccessList) Map(change func(uint16) uint16) AccessList {
-	if !l.valid() {
+	if !l.Valid() {
 		return nil
 	}
 	mapped := append(AccessList(nil), l...)
@@ -48,10 +45,11 @@ func (l AccessList) Map(change func(uint16) uint16) AccessList {
 	return mapped
 }
 
-// permits says what a list, of a file that info describes, lets a caller do: of the
+// Permits reports whether a list, of a file that info describes, lets a caller do
+// something: of the
 // owner the file's mode tells, of a user his entry, of a member of groups theirs, if
 // one of them suffices, and of all others the rest.
-func (l AccessList) permits(c Caller, info volume.FileInfo, want Permission) bool {
+func (l AccessList) Permits(c Caller, info FileInfo, want Permission) bool {
 	mask := Permission(Read | Write | Search)
 	var user, others Permission
 	named, member, enough := false, false, false
@@ -74,7 +72,7 @@ func (l AccessList) permits(c Caller, info volume.FileInfo, want Permission) boo
 	})
 	switch {
 	case c.UID == info.UID:
-		return c.permits(info, want)
+		return c.PermittedByMode(info, want)
 	case named:
 		return user&want == want
 	case member:
