@@ -13,24 +13,16 @@ import (
 	"rvffs/store/volume"
 )
 
-// ParentState is one past or present state of a store that a child was derived
-// from.
-type ParentState struct {
-	Method lineage.HashMethod
-	Epoch  uint32
-	Offset int64 // of the state's manifest
-}
-
 // maxFoldedStates bounds how many states are compared with a fold, newest first;
 // each costs 64 KiB of reading.
 const maxFoldedStates = 4096
 
 // FindParentState finds the state of this store whose hash is want: among the
 // manifests that the file still holds, by either of the two methods in use.
-// ErrNotFound means that there is none, as after a compaction.
-func (s *Snapshot) FindParentState(ctx context.Context, want lineage.Hash) (ParentState, error) {
-	var found ParentState
-	err := s.source.with(ctx, func(file volume.File) error {
+// ErrNotFound and lineage.ErrNoState mean that there is none, as after a compaction.
+func (s *Snapshot) FindParentState(ctx context.Context, want lineage.Hash) (lineage.PastState, error) {
+	var found lineage.PastState
+	err := s.source.with(ctx, func(file volume.File) (err error) {
 		charge := s.source.memory.Charge()
 		defer charge.Free()
 		states := pastStates{charge: &charge}
@@ -43,11 +35,12 @@ func (s *Snapshot) FindParentState(ctx context.Context, want lineage.Hash) (Pare
 				return err
 			}
 			if lineage.Hash(hash.Sum(nil)) == want {
-				found = ParentState{Method: lineage.HashShakeManifest, Offset: manifest.offset}
-				return found.readEpoch(file)
+				found, err = stateAt(file, manifest.offset, lineage.HashShakeManifest)
+				return err
 			}
 		}
-		return found.findFold(file, states, want)
+		found, err = states.findFold(file, want)
+		return err
 	})
 	return found, err
 }
@@ -83,34 +76,31 @@ func (p *pastStates) add(segment segments.Segment) error {
 }
 
 // findFold compares want with the fold over every end that the file once had.
-func (p *ParentState) findFold(file volume.File, states pastStates, want lineage.Hash) error {
+func (p *pastStates) findFold(file volume.File, want lineage.Hash) (lineage.PastState, error) {
 	tail := make([]byte, lineage.TailSize)
-	last := states.ends[max(0, len(states.ends)-maxFoldedStates):]
+	last := p.ends[max(0, len(p.ends)-maxFoldedStates):]
 	for _, end := range slices.Backward(last) {
 		part := tail[:min(end, lineage.TailSize)]
 		if err := volume.ReadFull(file, part, end-int64(len(part))); err != nil {
-			return err
+			return lineage.PastState{}, err
 		}
 		if lineage.Fold(part) != want {
 			continue
 		}
-		for _, manifest := range slices.Backward(states.manifests) {
+		for _, manifest := range slices.Backward(p.manifests) {
 			if manifest.offset < end {
-				p.Method, p.Offset = lineage.HashFoldTail, manifest.offset
-				return p.readEpoch(file)
+				return stateAt(file, manifest.offset, lineage.HashFoldTail)
 			}
 		}
 	}
-	return fmt.Errorf("%w: no state in the parent's file has the recorded hash", volume.ErrNotFound)
+	return lineage.PastState{}, fmt.Errorf("%w: %w", volume.ErrNotFound, lineage.ErrNoState)
 }
 
-func (p *ParentState) readEpoch(file volume.File) error {
+// stateAt is the state of the manifest at offset, whose hash was made by method.
+func stateAt(file volume.File, offset int64, method lineage.HashMethod) (lineage.PastState, error) {
 	var epoch [4]byte
-	if err := volume.ReadFull(file, epoch[:], p.Offset+segments.HeaderSize); err != nil {
-		return err
-	}
-	p.Epoch = binary.LittleEndian.Uint32(epoch[:])
-	return nil
+	err := volume.ReadFull(file, epoch[:], offset+segments.HeaderSize)
+	return lineage.PastState{Method: method, Epoch: binary.LittleEndian.Uint32(epoch[:]), Offset: offset}, err
 }
 
 // Derivation is the newest record that the store keeps of its own derivation;

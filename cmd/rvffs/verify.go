@@ -2,12 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -20,8 +16,9 @@ type verification struct {
 	File   string `json:"file"`
 	Status string `json:"status"` // "intact", "damaged" or "unreadable"
 	store.Verification
-	Lineage string `json:"lineage"` // "root", "verified", "unverified", "mismatch", "parent-missing" or "unknown"
-	Error   string `json:"error,omitempty"`
+	Lineage lineage.Status `json:"lineage"`
+	lineage.Verdict
+	Error string `json:"error,omitempty"`
 }
 
 func newVerifyCommand() *cobra.Command {
@@ -72,11 +69,7 @@ func verifyFile(ctx context.Context, file string, family *family) verification {
 		if err != nil {
 			return err
 		}
-		finding, err := result.checkLineage(s.Current(), family)
-		if finding != nil {
-			result.Findings = append(result.Findings, *finding)
-		}
-		return err
+		return result.checkLineage(ctx, s.Current(), family)
 	})
 	switch {
 	case err != nil:
@@ -106,133 +99,36 @@ func printVerification(out io.Writer, v verification) error {
 	return err
 }
 
-// checkLineage compares what the store says of its parent with the parent's file.
-// Several files may carry the parent's id, as copies do: one that fits is enough.
-func (v *verification) checkLineage(snapshot *store.Snapshot, family *family) (*store.Finding, error) {
-	identity, known := snapshot.Identity()
-	switch {
-	case !known:
-		v.Lineage = "unknown"
-		return nil, nil
-	case identity.IsRoot():
-		v.Lineage = "root"
-		return nil, nil
-	case identity.FileID == identity.ParentID:
-		return v.mismatch(lineage.CheckLink(identity, identity)), nil
-	}
-	candidates, err := family.find(identity.ParentID, filepath.Dir(v.File), filepath.Dir(target(v.File)))
-	if err != nil {
-		return nil, err
-	}
-	if len(candidates) == 0 {
-		v.Lineage = "parent-missing"
-		v.Notes++
-		return &store.Finding{Severity: store.Note, Text: fmt.Sprintf("the parent %s is not among the files", identity.ParentID)}, nil
-	}
-	var contradiction, unmatched error
-	for _, file := range candidates {
-		err := withStore(file, store.OpenReadOnly, func(parent *store.Store) error {
-			parentIdentity, _ := parent.Identity()
-			if err := lineage.CheckLink(identity, parentIdentity); err != nil {
-				return err
-			}
-			_, err := parent.Current().FindParentState(context.Background(), identity.ParentHash)
-			return err
-		})
-		switch {
-		case err == nil:
-			v.Lineage = "verified"
-			return nil, nil
-		case errors.Is(err, lineage.ErrDepth), errors.Is(err, lineage.ErrNotParent):
-			contradiction = fmt.Errorf("parent %s: %w", file, err)
-		default:
-			unmatched = fmt.Errorf("parent %s: %w", file, err)
-		}
-	}
-	if contradiction != nil && unmatched == nil {
-		return v.mismatch(contradiction), nil
-	}
-	// A compaction of the parent takes its past states away, so this proves nothing.
-	v.Lineage = "unverified"
-	v.Notes++
-	return &store.Finding{Severity: store.Note, Text: unmatched.Error()}, nil
-}
-
-func (v *verification) mismatch(err error) *store.Finding {
-	v.Lineage = "mismatch"
-	v.Damages++
-	return &store.Finding{Severity: store.Damage, Text: err.Error()}
-}
-
-// family knows which files carry which ids. Folders are read when somebody first
-// looks for a parent there.
-type family struct {
-	files map[lineage.FileID][]string
-	seen  map[string]bool // files and folders, by absolute path
-	given []string        // files that are still to be read
-}
-
-func newFamily(given []string) *family {
-	return &family{files: map[lineage.FileID][]string{}, seen: map[string]bool{}, given: given}
-}
-
-// find lists the files with that id among those given and those in folders.
-func (f *family) find(id lineage.FileID, folders ...string) ([]string, error) {
-	for _, file := range f.given {
-		f.add(file)
-	}
-	f.given = nil
-	for _, folder := range folders {
-		if err := f.addFolder(folder); err != nil {
-			return nil, err
-		}
-	}
-	return f.files[id], nil
-}
-
-// addFolder remembers the ids of the stores in a folder, also of those that are
-// there by a symlink.
-func (f *family) addFolder(folder string) error {
-	if !f.first(folder) {
-		return nil
-	}
-	entries, err := os.ReadDir(folder)
+// checkLineage judges what the store says of its parent by the files given and those in
+// its folder.
+func (v *verification) checkLineage(ctx context.Context, snapshot *store.Snapshot, family *family) error {
+	relatives, err := family.of(v.File, snapshot)
 	if err != nil {
 		return err
 	}
-	for _, entry := range entries {
-		kind := entry.Type()
-		if _, named := lineage.ProfileOfName(entry.Name()); named && (kind.IsRegular() || kind == fs.ModeSymlink) {
-			f.add(filepath.Join(folder, entry.Name()))
+	if v.Verdict, err = store.JudgeLineage(ctx, snapshot, relatives); err != nil {
+		return err
+	}
+	v.Lineage = v.Verdict.Verification.Status
+	identity, _ := snapshot.Identity()
+	if text := v.Verdict.Verification.Remark(identity); text != "" {
+		severity := store.Note
+		if v.Verdict.Verification.Damaged() {
+			severity = store.Damage
 		}
+		v.add(severity, text)
+	}
+	if text := v.Verdict.CopiesRemark(); text != "" {
+		v.add(store.Note, text)
 	}
 	return nil
 }
 
-// add remembers the id of a file; one that cannot be read is nobody's parent.
-func (f *family) add(file string) {
-	if !f.first(file) {
-		return
+func (v *verification) add(severity store.Severity, text string) {
+	if severity == store.Damage {
+		v.Damages++
+	} else {
+		v.Notes++
 	}
-	s, err := store.OpenReadOnly(file, store.Options{})
-	if err != nil {
-		return
-	}
-	if id := s.FileID(); !id.IsZero() {
-		f.files[id] = append(f.files[id], file)
-	}
-	_ = s.Close()
-}
-
-// first says whether path, wherever symlinks lead it, has not been looked at before.
-func (f *family) first(path string) bool {
-	absolute, err := filepath.Abs(target(path))
-	if err != nil {
-		absolute = path
-	}
-	if f.seen[absolute] {
-		return false
-	}
-	f.seen[absolute] = true
-	return true
+	v.Findings = append(v.Findings, store.Finding{Severity: severity, Text: text})
 }

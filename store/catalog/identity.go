@@ -3,8 +3,8 @@ package catalog
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"hash/maphash"
+	"path"
 
 	"rvffs/lineage"
 	"rvffs/store"
@@ -13,36 +13,16 @@ import (
 // identityText is identity.json.
 type identityText struct {
 	store.IdentityDescription
-	Root         bool             `json:"root"`
-	Profile      string           `json:"profile"`
-	Verification verificationText `json:"verification"`
-	Copies       []string         `json:"copies,omitempty"`      // other files of the mount that carry the same id, the first of them
-	MoreCopies   int              `json:"more_copies,omitempty"` // how many there are beside these
-}
-
-// namedCopies bounds how many copies a text names: each of a thousand copies would
-// name all others.
-const namedCopies = 64
-
-// verificationText tells how the store's word about its parent was checked.
-type verificationText struct {
-	// Status is "root", "verified", "parent-missing" (none in the mount whose child it
-	// could be, for all that the reader may know), "mismatch"
-	// (ids or depth contradict the parent's), "unmatched" (the parent's file holds
-	// no state of that hash, as after a compaction), or "unknown" (no identity).
-	Status         string  `json:"status"`
-	Method         string  `json:"method,omitempty"`          // of the parent hash
-	Parent         string  `json:"parent,omitempty"`          // its file
-	ParentEpoch    *uint32 `json:"parent_epoch,omitempty"`    // of the state derived from
-	ParentManifest *int64  `json:"parent_manifest,omitempty"` // offset of that state's manifest
-	Reason         string  `json:"reason,omitempty"`
+	Root    bool   `json:"root"`
+	Profile string `json:"profile"`
+	lineage.Verdict
 }
 
 // renderedIdentity is the newest identity.json for those from whom nothing of it is
 // kept. It stays the same file as long as nothing in it changes.
 type renderedIdentity struct {
-	snapshot   *store.Snapshot // and
-	parent     *store.Snapshot // it was made from
+	snapshot   *store.Snapshot   // and
+	parents    []*store.Snapshot // it was made from
 	tree       *tree
 	text       []byte
 	generation uint64
@@ -78,24 +58,24 @@ func (s *Store) Identity(ctx context.Context) (Identity, error) {
 	}); err != nil {
 		return Identity{}, err
 	}
-	var parent *store.Snapshot
-	if told.parent != "" {
-		if parent, err = told.store.Snapshot(ctx); err != nil && ctx.Err() != nil {
-			return Identity{}, err
-		}
-	}
 	s.mu.Lock()
 	known := s.identity
 	s.mu.Unlock()
-	if told.all && known.snapshot == snapshot && known.parent == parent && known.tree == t {
-		return Identity{store.TextView(known.text), known.generation, told.private}, nil
+	if told.all && known.snapshot == snapshot && known.tree == t {
+		fits, err := known.fits(ctx, told.parents)
+		if err != nil {
+			return Identity{}, err
+		}
+		if fits {
+			return Identity{store.TextView(known.text), known.generation, told.private}, nil
+		}
 	}
-	text, err := s.describe(ctx, snapshot, told, parent)
+	text, parents, final, err := s.describe(ctx, snapshot, told)
 	if err != nil {
 		return Identity{}, err
 	}
-	next := renderedIdentity{snapshot: snapshot, parent: parent, tree: t, text: text, generation: maphash.Bytes(identitySeed, text)}
-	if told.all {
+	next := renderedIdentity{snapshot: snapshot, parents: parents, tree: t, text: text, generation: maphash.Bytes(identitySeed, text)}
+	if told.all && final {
 		s.mu.Lock()
 		s.identity = next
 		s.mu.Unlock()
@@ -103,15 +83,36 @@ func (s *Store) Identity(ctx context.Context) (Identity, error) {
 	return Identity{store.TextView(text), next.generation, told.private}, nil
 }
 
+// fits reports whether the text is what it would become: made from the first of these
+// parents in the same states.
+func (r *renderedIdentity) fits(ctx context.Context, parents []parentFile) (bool, error) {
+	for i, former := range r.parents {
+		if now, err := parents[i].store.Snapshot(ctx); ctx.Err() != nil {
+			return false, err
+		} else if now != former {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
 // relatives are the other files that a store's identity speaks of.
 type relatives struct {
-	parent  string // "" for none
-	store   *Store // the parent
+	parents []parentFile // that may be the parent
+	unasked int          // others, which are not looked at
 	copies  []string
-	more    int  // copies that are not named
 	private bool // some of them not everybody reaches
 	all     bool // this viewer reaches all
 }
+
+// parentFile is a file that may be a store's parent.
+type parentFile struct {
+	path  string
+	store *Store
+}
+
+// maxParents bounds how many copies of a parent are compared with what a store says.
+const maxParents = 16
 
 // relatives finds those that a viewer may be told of: who reaches the store has
 // searched its folder and those above, and needs no leave to hear of what lies there.
@@ -119,6 +120,10 @@ type relatives struct {
 func (s *Store) relatives(snapshot *store.Snapshot, viewer *viewer) relatives {
 	t, file := s.catalog.tree, s.place.path()
 	told := relatives{all: true}
+	identity, known := snapshot.Identity()
+	if !known {
+		return told
+	}
 	may := func(other string, could func(string) bool) bool {
 		if !apart(other, file) {
 			return true
@@ -128,70 +133,83 @@ func (s *Store) relatives(snapshot *store.Snapshot, viewer *viewer) relatives {
 		told.all = told.all && seen
 		return seen
 	}
-	if parent, nested := t.parent[file]; nested && may(parent, viewer.mayRead) {
-		told.parent, told.store = parent, s.catalog.storeAt(parent)
-	}
-	if identity, known := snapshot.Identity(); known {
-		for _, other := range t.copies[identity.FileID] {
-			switch {
-			case other == file || !may(other, viewer.reaches):
-			case len(told.copies) < namedCopies:
-				told.copies = append(told.copies, other)
-			default:
-				told.more++
+	for i, parent := range t.mayHaveDerived(file, identity) {
+		switch {
+		case i >= maxParents:
+			if may(parent, viewer.reaches) {
+				told.unasked++
 			}
+		case may(parent, viewer.mayRead):
+			told.parents = append(told.parents, parentFile{parent, s.catalog.storeAt(parent)})
+		}
+	}
+	for _, carrier := range t.forest.Carriers(identity.FileID) {
+		if other := t.forest.Name(carrier); other != file && may(other, viewer.reaches) {
+			told.copies = append(told.copies, other)
 		}
 	}
 	return told
 }
 
-func (s *Store) describe(ctx context.Context, snapshot *store.Snapshot, told relatives, parent *store.Snapshot) ([]byte, error) {
-	identity, known := snapshot.Identity()
-	text := identityText{IdentityDescription: store.DescribeIdentity(identity), Root: identity.IsRoot(), Copies: told.copies, MoreCopies: told.more}
-	err := s.use(ctx, func(engine *store.Store) error {
+// mayHaveDerived are the files that may be the parent of a store: the one in whose
+// folder it stands, then those beside it, then the others.
+func (t *tree) mayHaveDerived(file string, identity lineage.Identity) []string {
+	child := storeFile{file, t.facts(file)}
+	if child.found == nil || identity.IsRoot() {
+		return nil
+	}
+	candidates := t.forest.Candidates(identity, func(candidate int32) int {
+		switch name := t.forest.Name(candidate); {
+		case name == t.parent[file]:
+			return 0
+		case path.Dir(name) == path.Dir(file):
+			return 1
+		}
+		return 2
+	})
+	var files []string
+	for _, candidate := range candidates {
+		name := t.forest.Name(candidate)
+		if name != file && (storeFile{name, t.facts(name)}).mayTakeIn(child) {
+			files = append(files, name)
+		}
+	}
+	return files
+}
+
+// describe writes the text, and tells which states of the parents it was made from. It
+// is final when all of them could be read.
+func (s *Store) describe(ctx context.Context, snapshot *store.Snapshot, told relatives) (text []byte, compared []*store.Snapshot, final bool, err error) {
+	final = true
+	identity, _ := snapshot.Identity()
+	described := identityText{IdentityDescription: store.DescribeIdentity(identity), Root: identity.IsRoot()}
+	err = s.use(ctx, func(engine *store.Store) error {
 		profile, err := engine.Profile(ctx)
-		text.Profile = profile.String()
+		described.Profile = profile.String()
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, false, err
 	}
-	switch {
-	case !known:
-		text.Verification = verificationText{Status: "unknown", Reason: "the file is from before identities were kept"}
-	case identity.IsRoot():
-		text.Verification.Status = "root"
-	case parent == nil:
-		text.Verification = verificationText{Status: "parent-missing", Parent: told.parent}
-	default:
-		if text.Verification, err = verify(ctx, identity, told.parent, parent); err != nil {
-			return nil, err
-		}
+	parents := make([]store.ParentFile, 0, len(told.parents))
+	for _, parent := range told.parents {
+		parents = append(parents, store.ParentFile{Name: parent.path, Use: func(ctx context.Context, compare func(*store.Snapshot) error) error {
+			snapshot, err := parent.store.Snapshot(ctx)
+			if err == nil {
+				compared = append(compared, snapshot)
+				err = compare(snapshot)
+			}
+			final = final && err == nil
+			return err
+		}})
 	}
-	encoded, err := json.MarshalIndent(text, "", "  ")
+	described.Verdict, err = store.JudgeLineage(ctx, snapshot, store.Relatives{Parents: parents, Unasked: told.unasked, Copies: told.copies})
 	if err != nil {
-		return nil, err
+		return nil, nil, false, err
 	}
-	return append(encoded, '\n'), nil
-}
-
-// verify compares what a store says of its parent with the parent.
-func verify(ctx context.Context, identity lineage.Identity, parentFile string, parent *store.Snapshot) (verificationText, error) {
-	result := verificationText{Parent: parentFile}
-	parentIdentity, _ := parent.Identity()
-	if err := lineage.CheckLink(identity, parentIdentity); err != nil {
-		result.Status, result.Reason = "mismatch", err.Error()
-		return result, nil
+	encoded, err := json.MarshalIndent(described, "", "  ")
+	if err != nil {
+		return nil, nil, false, err
 	}
-	match, err := parent.FindParentState(ctx, identity.ParentHash)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		result.Status, result.Reason = "unmatched", err.Error()
-	case err != nil:
-		return result, err
-	default:
-		result.Status, result.Method = "verified", string(match.Method)
-		result.ParentEpoch, result.ParentManifest = &match.Epoch, &match.Offset
-	}
-	return result, nil
+	return append(encoded, '\n'), compared, final, nil
 }

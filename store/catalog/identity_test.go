@@ -40,7 +40,7 @@ func later(image []byte, identity lineage.Identity) []byte {
 }
 
 // verification is what identity.json of a store says of its lineage.
-func (p *place) verification(full string) verificationText {
+func (p *place) verification(full string) lineage.Verification {
 	p.Helper()
 	identity, err := p.find(full).Store.Identity(context.Background())
 	if err != nil {
@@ -56,7 +56,7 @@ func (p *place) verification(full string) verificationText {
 	if n, err := reader.ReadAt(text, 0); n < len(text) {
 		p.Fatal(err)
 	}
-	var shown struct{ Verification verificationText }
+	var shown struct{ Verification lineage.Verification }
 	if err := json.Unmarshal(text, &shown); err != nil {
 		p.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestVerification(t *testing.T) {
 			}
 			p := newPlace(t, files, Options{})
 			got := p.verification(shownAt)
-			if got.Status != test.want.status || got.Method != test.want.method || got.Parent != test.want.parent {
+			if string(got.Status) != test.want.status || string(got.Method) != test.want.method || got.Parent != test.want.parent {
 				t.Errorf("%+v, want %+v", got, test.want)
 			}
 			verified := test.want.status == "verified"
@@ -131,8 +131,8 @@ func TestVerificationFollowsTheParent(t *testing.T) {
 	root := lineage.Identity{FileID: fileID(1)}
 	parent := storeImage(root)
 	p := newPlace(t, map[string][]byte{"b.rvf": storeImage(childOf(parent, true))}, Options{})
-	generations := map[uint64]string{}
-	shows := func(full, status string) {
+	generations := map[uint64]lineage.Status{}
+	shows := func(full string, status lineage.Status) {
 		t.Helper()
 		if got := p.verification(full); got.Status != status {
 			t.Errorf("%+v, want %s", got, status)

@@ -18,10 +18,17 @@ import (
 // to root, of these the ones in its own folder, then its owner's, then the first by
 // name.
 type parents struct {
-	tree, former *tree
-	born         map[string]string // new stores and the parents in whose folders they were made
-	families     map[lineage.FileID]*family
-	moved        map[volume.Identity]string // the former path of each nested store; nil before it is needed
+	files    []storeFile // those of the new tree
+	former   *tree
+	born     map[string]string // new stores and the parents in whose folders they were made
+	families map[lineage.FileID]*family
+	moved    map[volume.Identity]string // the former path of each nested store; nil before it is needed
+}
+
+// storeFile is a store's file and what is known of it.
+type storeFile struct {
+	path  string
+	found *facts
 }
 
 // facts are those of a store's file; nil when there is none of that name.
@@ -32,51 +39,49 @@ func (t *tree) facts(file string) *facts {
 	return nil
 }
 
-// find gives the parent of a store; false when there is none that may be.
-func (p *parents) find(file string, found *facts) (string, bool) {
-	if !found.hasIdentity || found.identity.IsRoot() || found.identity.ParentID == found.identity.FileID {
-		return "", false
+// choose is a lineage.Choose: it gives the parent of a store; false when none of the
+// candidates may be.
+func (p *parents) choose(child int, candidates []int32) (int32, bool) {
+	file := p.files[child]
+	if len(candidates) == 1 {
+		return candidates[0], p.files[candidates[0]].mayTakeIn(file)
 	}
-	switch candidates := p.tree.copies[found.identity.ParentID]; len(candidates) {
-	case 0:
-		return "", false
-	case 1:
-		return candidates[0], p.may(candidates[0], file, found)
-	}
-	if kept, known := p.kept(file, found); known {
+	family := p.family(candidates)
+	if kept, known := p.kept(family, file); known {
 		return kept, true
 	}
-	return p.family(found.identity.ParentID).first(found.info.UID, path.Dir(file))
+	return family.first(file.found.info.UID, path.Dir(file.path))
 }
 
-// may says whether a file of the right id may take a store in.
-func (p *parents) may(candidate, file string, found *facts) bool {
-	owner := p.tree.facts(candidate).info.UID
-	return owner == found.info.UID || volume.Caller{UID: owner}.Trusted() || path.Dir(candidate) == path.Dir(file)
+// mayTakeIn reports whether a file of the right id may take a store in.
+func (s storeFile) mayTakeIn(child storeFile) bool {
+	owner := s.found.info.UID
+	return owner == child.found.info.UID || volume.Caller{UID: owner}.Trusted() || path.Dir(s.path) == path.Dir(child.path)
 }
 
 // kept is the parent in which the store was made or stood in the former tree, if that
 // may take it in. It may have another name since, or the name another file.
-func (p *parents) kept(file string, found *facts) (string, bool) {
-	family := p.family(found.identity.ParentID)
-	if parent, fresh := p.born[file]; fresh && family.names[parent] {
-		return parent, p.may(parent, file, found)
+func (p *parents) kept(family *family, file storeFile) (int32, bool) {
+	if parent, fresh := p.born[file.path]; fresh {
+		if now, there := family.names[parent]; there {
+			return now, p.files[now].mayTakeIn(file)
+		}
 	}
 	if p.former == nil {
-		return "", false
+		return 0, false
 	}
-	parent, nested := p.former.parent[file]
+	parent, nested := p.former.parent[file.path]
 	if !nested {
-		parent, nested = p.former.parent[p.before(found)]
+		parent, nested = p.former.parent[p.before(file.found)]
 	}
 	if !nested {
-		return "", false
+		return 0, false
 	}
 	now, there := family.files[p.former.facts(parent).info.Identity]
 	if !there {
-		now, there = parent, family.names[parent]
+		now, there = family.names[parent]
 	}
-	return now, there && p.may(now, file, found)
+	return now, there && p.files[now].mayTakeIn(file)
 }
 
 // before is the path that a nested store had in the former tree.
@@ -90,14 +95,14 @@ func (p *parents) before(found *facts) string {
 	return p.moved[found.info.Identity]
 }
 
-// family are the files that carry one id. Of several that are alike in what a map
-// goes by, it has the first by name.
+// family are the files that carry one id, by their places among all. Of several that
+// are alike in what a map goes by, it has the first by name.
 type family struct {
-	names    map[string]bool
-	files    map[volume.Identity]string
-	byFolder map[string]string
-	byOwner  map[uint32]string
-	byBoth   map[ownerIn]string
+	names    map[string]int32
+	files    map[volume.Identity]int32
+	byFolder map[string]int32
+	byOwner  map[uint32]int32
+	byBoth   map[ownerIn]int32
 }
 
 // ownerIn is an owner of files in a folder.
@@ -106,22 +111,24 @@ type ownerIn struct {
 	folder string
 }
 
-func (p *parents) family(id lineage.FileID) *family {
+// family is that of the files that carry one id, in order of name.
+func (p *parents) family(carriers []int32) *family {
+	id := p.files[carriers[0]].found.identity.FileID
 	if known := p.families[id]; known != nil {
 		return known
 	}
 	f := &family{
-		names: map[string]bool{}, files: map[volume.Identity]string{}, byFolder: map[string]string{},
-		byOwner: map[uint32]string{}, byBoth: map[ownerIn]string{},
+		names: map[string]int32{}, files: map[volume.Identity]int32{}, byFolder: map[string]int32{},
+		byOwner: map[uint32]int32{}, byBoth: map[ownerIn]int32{},
 	}
-	for _, name := range p.tree.copies[id] {
-		found := p.tree.facts(name)
+	for _, carrier := range carriers {
+		name, found := p.files[carrier].path, p.files[carrier].found
 		owner, folder := found.info.UID, path.Dir(name)
-		f.names[name] = true
-		note(f.files, found.info.Identity, name)
-		note(f.byFolder, folder, name)
-		note(f.byOwner, owner, name)
-		note(f.byBoth, ownerIn{owner, folder}, name)
+		f.names[name] = carrier
+		note(f.files, found.info.Identity, carrier)
+		note(f.byFolder, folder, carrier)
+		note(f.byOwner, owner, carrier)
+		note(f.byBoth, ownerIn{owner, folder}, carrier)
 	}
 	if p.families == nil {
 		p.families = map[lineage.FileID]*family{}
@@ -130,26 +137,26 @@ func (p *parents) family(id lineage.FileID) *family {
 	return f
 }
 
-// note keeps the first name; they come in order.
-func note[K comparable](names map[K]string, key K, name string) {
-	if _, known := names[key]; !known {
-		names[key] = name
+// note keeps the first file; they come in order of name.
+func note[K comparable](files map[K]int32, key K, file int32) {
+	if _, known := files[key]; !known {
+		files[key] = file
 	}
 }
 
 // first is the file that comes first for a store of this owner in this folder.
-func (f *family) first(owner uint32, folder string) (string, bool) {
+func (f *family) first(owner uint32, folder string) (int32, bool) {
 	trusted := append([]uint32{owner}, volume.TrustedUsers()...)
 	for _, user := range trusted {
-		if name, known := f.byBoth[ownerIn{user, folder}]; known {
-			return name, true
+		if file, known := f.byBoth[ownerIn{user, folder}]; known {
+			return file, true
 		}
 	}
 	for _, user := range trusted {
-		if name, known := f.byOwner[user]; known {
-			return name, true
+		if file, known := f.byOwner[user]; known {
+			return file, true
 		}
 	}
-	name, known := f.byFolder[folder]
-	return name, known
+	file, known := f.byFolder[folder]
+	return file, known
 }

@@ -15,11 +15,11 @@ import (
 // made anew when something changed and never altered.
 type tree struct {
 	scans    map[string]*folderScan // by path
+	forest   *lineage.Forest        // of all store files
 	parent   map[string]string      // store file to its parent's, for nested stores only
 	children map[string][]child     // by the parent's file, in order of name
 	place    map[string]string      // store file to where it stands in the mount, for nested stores only
 	private  map[string]bool        // store files in whose folders not everybody sees all children
-	copies   map[lineage.FileID][]string
 }
 
 // child is a derived store in its parent's folder.
@@ -37,32 +37,30 @@ const maxNesting = 64
 func buildTree(scans map[string]*folderScan, former *tree, born map[string]string) *tree {
 	t := &tree{
 		scans: scans, parent: map[string]string{}, children: map[string][]child{},
-		place: map[string]string{}, private: map[string]bool{}, copies: map[lineage.FileID][]string{},
+		place: map[string]string{}, private: map[string]bool{},
 	}
 	total := 0
 	for _, scan := range scans {
 		total += len(scan.stores)
 	}
-	all := make(map[string]*facts, total)
+	choice := parents{former: former, born: born, files: make([]storeFile, 0, total)}
+	claims := make([]lineage.Claim, 0, total)
 	for folder, scan := range scans {
 		for name, found := range scan.stores {
-			file := join(folder, name)
-			all[file] = found
-			if found.hasIdentity && !found.identity.FileID.IsZero() {
-				t.copies[found.identity.FileID] = append(t.copies[found.identity.FileID], file)
+			claim := lineage.Claim{Name: join(folder, name)}
+			if found.hasIdentity {
+				claim.Identity = &found.identity
 			}
+			claims = append(claims, claim)
+			choice.files = append(choice.files, storeFile{claim.Name, found})
 		}
 	}
-	for _, files := range t.copies {
-		slices.Sort(files)
-	}
-	choice := parents{tree: t, former: former, born: born}
-	for file, found := range all {
-		if parent, known := choice.find(file, found); known {
-			t.parent[file] = parent
+	t.forest = lineage.Grow(claims, maxNesting, choice.choose)
+	for file := range int32(len(claims)) {
+		if parent, nested := t.forest.Parent(file); nested {
+			t.parent[claims[file].Name] = claims[parent].Name
 		}
 	}
-	t.cutLoops()
 	for file, parent := range t.parent {
 		t.children[parent] = append(t.children[parent], child{file: file})
 		if apart(file, parent) {
@@ -82,58 +80,6 @@ func buildTree(scans map[string]*folderScan, former *tree, born map[string]strin
 		t.settle(file, file)
 	}
 	return t
-}
-
-// cutLoops lets stores that are their own ancestors, and those too deep down,
-// stand where their files are.
-func (t *tree) cutLoops() {
-	depth := make(map[string]int, len(t.parent)) // -1 while a store's ancestors are being visited
-	files := make([]string, 0, len(t.parent))
-	for file := range t.parent {
-		files = append(files, file)
-	}
-	slices.Sort(files)
-	for _, file := range files {
-		var chain []string
-		for at := file; ; {
-			if depth[at] > 0 {
-				break
-			}
-			if depth[at] < 0 {
-				// at is its own ancestor: all members of the loop lose their parents.
-				for member := at; ; {
-					next := t.parent[member]
-					delete(t.parent, member)
-					depth[member] = 1
-					if member = next; member == at {
-						break
-					}
-				}
-				break
-			}
-			parent, nested := t.parent[at]
-			if !nested {
-				depth[at] = 1
-				break
-			}
-			depth[at] = -1
-			chain = append(chain, at)
-			at = parent
-		}
-		for i := len(chain) - 1; i >= 0; i-- {
-			member := chain[i]
-			parent, nested := t.parent[member]
-			switch {
-			case !nested:
-				depth[member] = 1
-			case depth[parent] >= maxNesting:
-				delete(t.parent, member)
-				depth[member] = 1
-			default:
-				depth[member] = depth[parent] + 1
-			}
-		}
-	}
 }
 
 // nameChildren gives each child of a parent a name of its own: its file's. When

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"rvffs/lineage"
+	"rvffs/segments"
+	"rvffs/store"
+)
+
+// family is the files among which the relatives of stores are looked for: those that the
+// command was given, and those in the folders of these.
+type family struct {
+	given  []string        // files that are still to be read
+	seen   map[string]bool // files and folders, by absolute path
+	claims []lineage.Claim
+	index  *lineage.Index // of the claims; nil when there are more of them since
+}
+
+func newFamily(given []string) *family { return &family{given: given, seen: map[string]bool{}} }
+
+// of finds the relatives of a store: of those that may be its parent the ones in its
+// folder before the others.
+func (f *family) of(file string, snapshot *store.Snapshot) (store.Relatives, error) {
+	identity, known := snapshot.Identity()
+	if !known {
+		return store.Relatives{}, nil
+	}
+	folders := []string{filepath.Dir(file), filepath.Dir(target(file))}
+	if err := f.read(folders); err != nil {
+		return store.Relatives{}, err
+	}
+	var relatives store.Relatives
+	for _, carrier := range f.index.Carriers(identity.FileID) {
+		if name := f.index.Name(carrier); absolute(name) != absolute(file) {
+			relatives.Copies = append(relatives.Copies, name)
+		}
+	}
+	if identity.IsRoot() {
+		return relatives, nil
+	}
+	for _, candidate := range f.index.Candidates(identity, func(candidate int32) int {
+		if slices.Contains(folders, filepath.Dir(f.index.Name(candidate))) {
+			return 0
+		}
+		return 1
+	}) {
+		name := f.index.Name(candidate)
+		relatives.Parents = append(relatives.Parents, store.ParentFile{Name: name, Use: func(_ context.Context, compare func(*store.Snapshot) error) error {
+			return withStore(name, store.OpenReadOnly, func(parent *store.Store) error { return compare(parent.Current()) })
+		}})
+	}
+	return relatives, nil
+}
+
+// read looks at the files given, and at those in the folders.
+func (f *family) read(folders []string) error {
+	for _, file := range f.given {
+		f.add(file)
+	}
+	f.given = nil
+	for _, folder := range folders {
+		if err := f.addFolder(folder); err != nil {
+			return err
+		}
+	}
+	if f.index == nil {
+		f.index = lineage.NewIndex(f.claims)
+	}
+	return nil
+}
+
+// addFolder remembers the ids of the stores in a folder, also of those that are
+// there by a symlink.
+func (f *family) addFolder(folder string) error {
+	if !f.begin(folder) {
+		return nil
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if file := filepath.Join(folder, entry.Name()); mayBeStore(file) {
+			f.add(file)
+		}
+	}
+	return nil
+}
+
+// mayBeStore reports whether a file may be a store: by its extension, or, without any,
+// by its first bytes.
+func mayBeStore(file string) bool {
+	name := filepath.Base(file)
+	if store.IsTemporary(name) {
+		return false
+	}
+	info, err := os.Stat(file)
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	if _, named := lineage.ProfileOfName(name); named {
+		return true
+	}
+	if strings.ContainsRune(strings.TrimLeft(name, "."), '.') {
+		return false
+	}
+	opened, err := os.Open(file)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = opened.Close() }()
+	var start [segments.HeaderSize]byte
+	if _, err := opened.ReadAt(start[:], 0); err != nil {
+		return false
+	}
+	_, err = segments.ParseHeader(start[:])
+	return err == nil
+}
+
+// add remembers the id of a file; one that cannot be read is nobody's parent.
+func (f *family) add(file string) {
+	if !f.begin(file) {
+		return
+	}
+	s, err := store.OpenReadOnly(file, store.Options{})
+	if err != nil {
+		return
+	}
+	if identity, known := s.Identity(); known {
+		f.claims, f.index = append(f.claims, lineage.Claim{Name: file, Identity: &identity}), nil
+	}
+	_ = s.Close()
+}
+
+// begin reports whether path, wherever symlinks lead it, has not been looked at before.
+func (f *family) begin(path string) bool {
+	at := absolute(path)
+	seen := f.seen[at]
+	f.seen[at] = true
+	return !seen
+}
+
+// absolute is where symlinks lead a path.
+func absolute(path string) string {
+	if absolute, err := filepath.Abs(target(path)); err == nil {
+		return absolute
+	}
+	return path
+}

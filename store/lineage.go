@@ -1,0 +1,67 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"rvffs/lineage"
+)
+
+// Relatives are the files that a store's lineage is judged by.
+type Relatives struct {
+	Parents []ParentFile // those of the parent's id, in the order in which they count
+	Unasked int          // more of them, which are not to be looked at
+	Copies  []string     // other files of the store's own id
+}
+
+// ParentFile is a file that may be a store's parent.
+type ParentFile struct {
+	Name string
+	// Use has the newest state of the file compared.
+	Use func(ctx context.Context, compare func(parent *Snapshot) error) error
+}
+
+// JudgeLineage finds out what is true of a store's lineage: for the mount, the command
+// line and whoever else tells of it. It looks at the possible parents one after the
+// other until one of them holds the state that the store was derived from. A parent that
+// cannot be read is part of the verdict; an error means that ctx is over.
+func JudgeLineage(ctx context.Context, s *Snapshot, relatives Relatives) (lineage.Verdict, error) {
+	facts := lineage.Facts{Unasked: relatives.Unasked, Copies: relatives.Copies}
+	facts.Identity, facts.Known = s.Identity()
+	if !facts.Known || facts.Identity.IsRoot() {
+		return facts.Judge(), nil
+	}
+	// A record that cannot be read proves nothing; that it cannot is for Verify to tell.
+	if record, recorded, err := s.Derivation(ctx); err == nil && recorded {
+		facts.Record = &record
+	}
+	for _, file := range relatives.Parents {
+		candidate := lineage.Candidate{Name: file.Name}
+		candidate.Err = file.Use(ctx, func(parent *Snapshot) error {
+			candidate.Identity, _ = parent.Identity()
+			if lineage.CheckLink(facts.Identity, candidate.Identity) != nil {
+				return nil
+			}
+			state, err := parent.FindParentState(ctx, facts.Identity.ParentHash)
+			switch {
+			case err == nil:
+				candidate.State = &state
+			case errors.Is(err, lineage.ErrNoState):
+				return nil
+			}
+			return err
+		})
+		switch {
+		case ctx.Err() != nil:
+			return lineage.Verdict{}, ctx.Err()
+		case errors.Is(candidate.Err, ErrNotFound), errors.Is(candidate.Err, fs.ErrNotExist):
+			continue // gone since it was found
+		}
+		facts.Parents = append(facts.Parents, candidate)
+		if candidate.State != nil {
+			break
+		}
+	}
+	return facts.Judge(), ctx.Err()
+}
