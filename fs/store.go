@@ -63,11 +63,11 @@ type viewSource func(context.Context, *catalog.Store) (store.View, viewState, er
 var storeFiles = map[string]storeFile{
 	catalog.NameAppendLog:   {text: appendLog},
 	catalog.NameControl:     {inlet: &ctlInlet},
-	catalog.NameDashboard:   {views: treeOf((*store.Snapshot).Dashboard)},
-	catalog.NameEBPF:        {views: treeOf((*store.Snapshot).EBPF)},
+	catalog.NameDashboard:   {views: treeOf(store.DashboardFiles)},
+	catalog.NameEBPF:        {views: treeOf(store.EBPFFiles)},
 	catalog.NameIdentityBin: {view: ofSnapshot(func(s *store.Snapshot, _ context.Context) (store.View, error) { return s.IdentityBinary() })},
 	catalog.NameIdentity:    {view: identityJSON},
-	catalog.NameKernel:      {views: treeOf((*store.Snapshot).Kernel)},
+	catalog.NameKernel:      {views: treeOf(store.KernelFiles)},
 	catalog.NameManifestBin: {view: ofSnapshot(func(s *store.Snapshot, _ context.Context) (store.View, error) { return s.ManifestBinary() })},
 	catalog.NameManifest:    {view: ofSnapshot((*store.Snapshot).ManifestJSON)},
 	catalog.NameNeighbors:   {node: lookupNeighbors},
@@ -78,7 +78,7 @@ var storeFiles = map[string]storeFile{
 	catalog.NameVectors:     {node: lookupVectors},
 	catalog.NameAppend:      {inlet: new(appendInlet(catalog.NameAppend, vecio.Auto))},
 	catalog.NameDelete:      {inlet: new(deleteInlet(catalog.NameDelete, vecio.AutoIDs))},
-	catalog.NameWASM:        {views: treeOf((*store.Snapshot).WASM)},
+	catalog.NameWASM:        {views: treeOf(store.WASMFiles)},
 	catalog.NameWitness:     {view: ofSnapshot((*store.Snapshot).Witness)},
 }
 

@@ -27,8 +27,8 @@ type viewFolderNode struct {
 type viewFolder func(*store.Snapshot, context.Context) (store.ViewFolder, error)
 
 // treeOf is a folder of views that are known one by one.
-func treeOf(pick func(*store.Snapshot, context.Context) (*store.ViewTree, error)) viewFolder {
-	return func(s *store.Snapshot, ctx context.Context) (store.ViewFolder, error) { return pick(s, ctx) }
+func treeOf(pick func(context.Context, *store.Snapshot) (*store.ViewTree, error)) viewFolder {
+	return func(s *store.Snapshot, ctx context.Context) (store.ViewFolder, error) { return pick(ctx, s) }
 }
 
 var (

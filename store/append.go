@@ -10,6 +10,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
+	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
@@ -28,9 +29,9 @@ const (
 // again and again, and waited for each time.
 type Appender struct {
 	store   *Store
-	origin  Origin   // the file that all of it goes to; zero: any
-	session *session // nil while nothing is to be committed
-	block   *block   // being filled
+	origin  state.Origin // the file that all of it goes to; zero: any
+	session *session     // nil while nothing is to be committed
+	block   *block       // being filled
 	extents []*extent
 	rows    uint64        // since the last commit
 	memory  memory.Charge // of the blocks
@@ -120,7 +121,7 @@ func (a *Appender) Join(ctx context.Context) error {
 	if a.session != nil {
 		return nil
 	}
-	session, err := a.store.writer.begin(OnlyIn(ctx, a.origin))
+	session, err := a.store.writer.begin(state.OnlyIn(ctx, a.origin))
 	a.session = session
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
@@ -85,7 +86,7 @@ func TestStoresAppendedToOthersBringTheirState(t *testing.T) {
 			want[id] = []float32{9, 9}
 		}
 		sameContents(t, contents(t, s), want)
-		raw, err := viewContent(ctx, s.Current().Raw())
+		raw, err := state.ViewContent(ctx, s.Current().Raw())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,7 +182,7 @@ func TestStoresCommittedInTheirMidst(t *testing.T) {
 	ingest(t, s, []uint64{4}, 4, 4)
 	between := s.Current().Size()
 	late.commit(map[uint64][]float32{})
-	raw, err := viewContent(ctx, s.Current().Raw())
+	raw, err := state.ViewContent(ctx, s.Current().Raw())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rvffs/store/memory"
+	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
@@ -30,7 +31,7 @@ type StreamOptions struct {
 
 // StreamReport tells what came of a part of a stream.
 type StreamReport struct {
-	Origin   Origin // the file that the stream goes to
+	Origin   state.Origin // the file that the stream goes to
 	Time     time.Time
 	Format   vecio.Format
 	Accepted uint64 // vectors committed
@@ -94,7 +95,7 @@ func (s sink) Rows(ids []uint64, rows []byte) error {
 }
 
 // Origin is the file that the stream goes to.
-func (a *AppendStream) Origin() Origin { return a.appender.origin }
+func (a *AppendStream) Origin() state.Origin { return a.appender.origin }
 
 func (a *AppendStream) describe(err error) error {
 	return fmt.Errorf("append to store %q: %w", a.store.Path(), err)

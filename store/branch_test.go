@@ -8,6 +8,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/state"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -51,11 +52,11 @@ func inheritedBy(t *testing.T, s *Store) []uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	entry, branch := snapshot.lastOf(segments.TypeMembership)
+	entry, branch := snapshot.LastOf(segments.TypeMembership)
 	if !branch {
 		t.Fatal("the store is no branch any more")
 	}
-	payload, err := snapshot.prefixOf(context.Background(), entry, entry.PayloadLength)
+	payload, err := snapshot.PrefixOf(context.Background(), entry, entry.PayloadLength)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,17 +98,17 @@ func TestDeletedVectorsOfABranchStayDeleted(t *testing.T) {
 		if got, err := s.Delete(ctx, []uint64{5, 9, 200, 300}); err != nil || got.Deleted != 3 {
 			t.Fatalf("%+v, %v", got, err)
 		}
-		members := len(s.Current().ofType(segments.TypeMembership))
+		members := len(s.Current().OfType(segments.TypeMembership))
 		if _, err := s.Delete(ctx, []uint64{6}); err != nil {
 			t.Fatal(err)
 		}
-		if members != 1 || len(s.Current().ofType(segments.TypeMembership)) != 1 {
+		if members != 1 || len(s.Current().OfType(segments.TypeMembership)) != 1 {
 			t.Errorf("%d filters are named, one counts", members)
 		}
 		// What the next program that compacts would find: the rows are gone, the filter
 		// is what it is.
-		entry, _ := s.Current().lastOf(segments.TypeMembership)
-		payload, err := s.Current().prefixOf(ctx, entry, entry.PayloadLength)
+		entry, _ := s.Current().LastOf(segments.TypeMembership)
+		payload, err := s.Current().PrefixOf(ctx, entry, entry.PayloadLength)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,12 +133,12 @@ func TestDeletedVectorsOfABranchStayDeleted(t *testing.T) {
 				t.Error(describeFindings(found))
 			}
 		}
-		before := s.Current().named()
+		before := s.Current().Named()
 		ingest(t, s, []uint64{300}, 1, 1)
 		if _, err := s.Delete(ctx, []uint64{300}); err != nil { // the parent has no such id
 			t.Fatal(err)
 		}
-		entry, _ = s.Current().lastOf(segments.TypeMembership)
+		entry, _ = s.Current().LastOf(segments.TypeMembership)
 		if !slices.Contains(before, entry) {
 			t.Error("the filter was written anew for nothing")
 		}
@@ -155,8 +156,9 @@ func TestDeletedVectorsOfABranchStayDeleted(t *testing.T) {
 func TestDeletionBesideACompactionOfABranch(t *testing.T) {
 	t.Parallel()
 	_, s := newBranch(t, false)
-	files := &waitingFiles{FileSystem: s.location().files}
-	s.at.files, files.store = files, s
+	files := &waitingFiles{FileSystem: s.location().Files}
+	s.head.MovedTo(state.Location{Files: files, Name: s.Path()})
+	files.store = s
 	deleted := false
 	files.sync = func() {
 		if deleted {
@@ -185,12 +187,12 @@ func TestDeletionBesideACompactionOfABranch(t *testing.T) {
 func TestFiltersThatNobodyCanReadStay(t *testing.T) {
 	t.Parallel()
 	_, s := newBranch(t, false)
-	entry, _ := s.Current().lastOf(segments.TypeMembership)
+	entry, _ := s.Current().LastOf(segments.TypeMembership)
 	flip(t, s, entry.Offset+segments.HeaderSize+segments.MembershipHeaderSize)
 	if _, err := s.Delete(context.Background(), []uint64{5}); err != nil {
 		t.Fatal(err)
 	}
-	if now, _ := s.Current().lastOf(segments.TypeMembership); now != entry {
+	if now, _ := s.Current().LastOf(segments.TypeMembership); now != entry {
 		t.Errorf("the filter is %+v, was %+v", now, entry)
 	}
 	if err := s.Close(); err != nil {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -196,11 +197,11 @@ const smallestFiller = segments.HeaderSize + segments.VecPrefixSize
 // roomForManifest is how many bytes the rewrite will write behind the last commit,
 // when newest is that: metadata, a membership filter, the witness entry and the
 // manifest.
-func (r *rewrite) roomForManifest(newest *Snapshot) int64 {
+func (r *rewrite) roomForManifest(newest *state.Snapshot) int64 {
 	const witnessAndHeaders = 1 << 10
 	entries := len(r.vectors) + len(r.adopted) + 2
-	room := int64(newest.state.Manifest.EncodedSize()) + int64(entries)*segments.DirectoryEntrySize + witnessAndHeaders + smallestFiller
-	for _, entry := range newest.named() {
+	room := int64(newest.Manifest().EncodedSize()) + int64(entries)*segments.DirectoryEntrySize + witnessAndHeaders + smallestFiller
+	for _, entry := range newest.Named() {
 		if entry.Type != segments.TypeMeta && entry.Type != segments.TypeMembership {
 			continue
 		}
@@ -210,7 +211,7 @@ func (r *rewrite) roomForManifest(newest *Snapshot) int64 {
 }
 
 // makeRoom gives up what was carried if the way up to newest would reach it.
-func (r *rewrite) makeRoom(newest *Snapshot) error {
+func (r *rewrite) makeRoom(newest *state.Snapshot) error {
 	if r.carriage == nil || r.tail+r.behind(newest)+r.roomForManifest(newest) <= r.carriage.start {
 		return nil
 	}

@@ -13,6 +13,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/throttle"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
@@ -85,10 +86,16 @@ func copied(t *testing.T, files *volumes.Files, flipped int64) *volumes.Files {
 }
 
 // openChecked opens a store of richFiles with a checker of its own.
-func openChecked(t *testing.T, files volume.FileSystem, mode VerifyMode) (*Store, *Checker) {
+func openChecked(t *testing.T, files volume.FileSystem, mode state.VerifyMode) (*Store, *state.Checker) {
 	t.Helper()
-	checker := NewChecker(mode)
-	s, err := Open("a", Options{Files: files, Checker: checker, LockWait: -1})
+	return openTold(t, files, mode, nil)
+}
+
+// openTold is openChecked for who wants to be told of damage.
+func openTold(t *testing.T, files volume.FileSystem, mode state.VerifyMode, told func(state.DamagedSegment)) (*Store, *state.Checker) {
+	t.Helper()
+	checker := state.NewChecker(mode)
+	s, err := Open("a", Options{Files: files, Checker: checker, OnDamage: told, LockWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,8 +110,9 @@ func openChecked(t *testing.T, files volume.FileSystem, mode VerifyMode) (*Store
 
 // holdChecks keeps checks behind the reads from beginning until what it returns is
 // called.
-func holdChecks() (release func()) {
-	lane, err := backgroundChecks.Enter(context.Background())
+func holdChecks(checker *state.Checker) (release func()) {
+	checker.Behind = throttle.NewLanes(1)
+	lane, err := checker.Behind.Enter(context.Background())
 	if err != nil {
 		panic(err)
 	}
@@ -127,9 +135,6 @@ func holdChecks() (release func()) {
 	}
 }
 
-// idle waits until the checker has nothing to do. Nobody must read meanwhile.
-func (c *Checker) idle() { c.worker.Wait() }
-
 // shownBytes is what reading came to.
 type shownBytes struct {
 	content []byte
@@ -137,23 +142,23 @@ type shownBytes struct {
 }
 
 // everything reads all that a snapshot shows.
-func everything(t *testing.T, s *Snapshot) map[string]shownBytes {
+func everything(t *testing.T, s *state.Snapshot) map[string]shownBytes {
 	t.Helper()
 	ctx := t.Context()
 	shows := map[string]shownBytes{}
-	view := func(name string, view View, err error) {
+	view := func(name string, view state.View, err error) {
 		var content []byte
 		if err == nil {
-			content, err = viewContent(ctx, view)
+			content, err = state.ViewContent(ctx, view)
 		}
 		shows[name] = shownBytes{content, err}
 	}
 	for _, format := range vecio.FileFormats() {
-		all, err := s.VectorFile(ctx, format)
+		all, err := VectorFile(ctx, s, format)
 		view("vectors/"+format.String(), all, err)
 	}
 	for id := range uint64(9) {
-		one, err := s.VectorByID(ctx, id, vecio.FileJSONL)
+		one, err := VectorByID(ctx, s, id, vecio.FileJSONL)
 		view(fmt.Sprintf("by-id/%d", id), one, err)
 	}
 	for name, kind := range map[string]segments.Type{"kernel": segments.TypeKernel, "ebpf": segments.TypeEBPF, "wasm": segments.TypeWASM} {
@@ -180,7 +185,7 @@ func everything(t *testing.T, s *Snapshot) map[string]shownBytes {
 	profile, err := s.Profile(ctx)
 	shows["profile"] = shownBytes{[]byte(profile.String()), err}
 	for name, query := range map[string]Query{"vector": {Vector: []float32{5, 4}, K: 9}, "id": {ID: 5, K: 3}} {
-		answers, err := s.Nearest(ctx, []Query{query})
+		answers, err := Nearest(ctx, s, []Query{query})
 		shows["query/"+name] = shownBytes{AppendAnswers(nil, answers), err}
 	}
 	return shows
@@ -236,7 +241,7 @@ func TestDamageIsNeverShownAsRight(t *testing.T) {
 	t.Parallel()
 	for _, what := range []past{untouched, deleted, busy} {
 		files := richFiles(t, what)
-		s, checker := openChecked(t, copied(t, files, -1), VerifyFirst)
+		s, checker := openChecked(t, copied(t, files, -1), state.VerifyFirst)
 		want := everything(t, s.Current())
 		for name, shown := range want {
 			if shown.err != nil && !errors.Is(shown.err, volume.ErrNotFound) {
@@ -247,7 +252,7 @@ func TestDamageIsNeverShownAsRight(t *testing.T) {
 		if err != nil || status.CheckedSegments != status.Segments || status.DamagedCount != 0 || status.UnhashedSegments != 0 || status.Verify != "first" {
 			t.Errorf("a sound store: %+v, %v", status, err)
 		}
-		checker.idle()
+		checker.Wait()
 		entries := s.Current().Live()
 		for _, entry := range entries[:len(entries)-1] { // the manifest's hash is looked at when the store is opened
 			length := int64(entry.PayloadLength)
@@ -289,14 +294,14 @@ func damageIsKnown(t *testing.T, s *Store, entry segments.DirectoryEntry) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if verification, err := snapshot.Verify(t.Context()); err != nil || verification.Damages == 0 {
+	if verification, err := VerifySnapshot(t.Context(), snapshot); err != nil || verification.Damages == 0 {
 		t.Errorf("the verification finds %s, %v", describeFindings(verification), err)
 	}
 }
 
 func checkFirst(t *testing.T, files *volumes.Files, entry segments.DirectoryEntry, want map[string]shownBytes) {
 	t.Helper()
-	s, _ := openChecked(t, files, VerifyFirst)
+	s, _ := openChecked(t, files, state.VerifyFirst)
 	for _, round := range []string{"first, at once", "first, then"} {
 		snapshot, err := s.Snapshot(t.Context())
 		if err != nil {
@@ -314,13 +319,13 @@ func checkFirst(t *testing.T, files *volumes.Files, entry segments.DirectoryEntr
 
 func checkBackground(t *testing.T, files *volumes.Files, entry segments.DirectoryEntry, want map[string]shownBytes) {
 	t.Helper()
-	s, checker := openChecked(t, files, VerifyBackground)
+	s, checker := openChecked(t, files, state.VerifyBackground)
 	before := s.Current()
-	goOn := holdChecks()
+	goOn := holdChecks(checker)
 	everything(t, before)
 	held := holdOpen(t, before)
 	goOn()
-	checker.idle()
+	checker.Wait()
 	after, err := s.Snapshot(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -328,7 +333,7 @@ func checkBackground(t *testing.T, files *volumes.Files, entry segments.Director
 	if after.Generation() == before.Generation() {
 		t.Error("the snapshot from before the verdict still is the newest")
 	}
-	for what, snapshot := range map[string]*Snapshot{"background, anew": after, "background, the same": before} {
+	for what, snapshot := range map[string]*state.Snapshot{"background, anew": after, "background, the same": before} {
 		failed := nothingWrong(t, what, everything(t, snapshot), want)
 		for _, name := range needs(entry) {
 			if !slices.Contains(failed, name) {
@@ -348,15 +353,15 @@ func checkBackground(t *testing.T, files *volumes.Files, entry segments.Director
 
 // holdOpen opens what is computed from more than it shows, and returns what looks at
 // it later.
-func holdOpen(t *testing.T, s *Snapshot) func(*testing.T, segments.DirectoryEntry, map[string]shownBytes) {
+func holdOpen(t *testing.T, s *state.Snapshot) func(*testing.T, segments.DirectoryEntry, map[string]shownBytes) {
 	t.Helper()
 	type holding struct {
 		name   string
-		view   View
-		reader Reader
+		view   state.View
+		reader state.Reader
 	}
 	var all []holding
-	hold := func(name string, view View, err error) {
+	hold := func(name string, view state.View, err error) {
 		if err != nil {
 			return
 		}
@@ -365,7 +370,7 @@ func holdOpen(t *testing.T, s *Snapshot) func(*testing.T, segments.DirectoryEntr
 			all = append(all, holding{name, view, reader})
 		}
 	}
-	vectors, err := s.VectorFile(t.Context(), vecio.FileF32)
+	vectors, err := VectorFile(t.Context(), s, vecio.FileF32)
 	hold("vectors/f32", vectors, err)
 	if kernel, err := viewsOf(s, segments.TypeKernel); err == nil {
 		for _, named := range kernel {
@@ -395,7 +400,7 @@ func holdOpen(t *testing.T, s *Snapshot) func(*testing.T, segments.DirectoryEntr
 
 func checkNever(t *testing.T, files *volumes.Files, entry segments.DirectoryEntry, want map[string]shownBytes) {
 	t.Helper()
-	s, _ := openChecked(t, files, VerifyNever)
+	s, _ := openChecked(t, files, state.VerifyNever)
 	shown := everything(t, s.Current())
 	for _, name := range needs(entry)[:2] {
 		if shown[name].err != nil || len(shown[name].content) != len(want[name].content) {

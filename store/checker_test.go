@@ -9,11 +9,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"rvffs/segments"
-	"rvffs/store/throttle"
+	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
@@ -66,7 +65,7 @@ func largeFiles(t *testing.T, rows ...int) (*volumes.Files, []segments.Directory
 	for _, count := range rows {
 		ingest(t, s, nil, make([]float32, count*256)...)
 	}
-	entries := s.Current().vectors()
+	entries := s.Current().Vectors()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -76,8 +75,8 @@ func largeFiles(t *testing.T, rows ...int) (*volumes.Files, []segments.Directory
 }
 
 // readPart reads some bytes of the file as raw shows them.
-func readPart(ctx context.Context, s *Snapshot, offset, length int64) error {
-	view, err := s.part(offset, length)
+func readPart(ctx context.Context, s *state.Snapshot, offset, length int64) error {
+	view, err := s.Part(offset, length)
 	if err != nil {
 		return err
 	}
@@ -85,7 +84,7 @@ func readPart(ctx context.Context, s *Snapshot, offset, length int64) error {
 	if err != nil {
 		return err
 	}
-	_, err = ReadContext(ctx, reader, make([]byte, length), 0)
+	_, err = state.ReadContext(ctx, reader, make([]byte, length), 0)
 	return errors.Join(err, reader.Close())
 }
 
@@ -95,7 +94,7 @@ func TestBackgroundChecksAreBounded(t *testing.T) {
 	t.Parallel()
 	memory, entries := largeFiles(t, 3000, 5, 2500)
 	files := &watchedFiles{FileSystem: memory}
-	s, checker := openChecked(t, files, VerifyBackground)
+	s, checker := openChecked(t, files, state.VerifyBackground)
 	snapshot := s.Current()
 	var mu sync.Mutex
 	var at []int64
@@ -110,13 +109,13 @@ func TestBackgroundChecksAreBounded(t *testing.T) {
 		most, total = max(most, length), total+length
 		return nil
 	})
-	if view, err := snapshot.VectorFile(t.Context(), vecio.FileNPY); err != nil || view.Size() == 0 {
+	if view, err := VectorFile(t.Context(), snapshot, vecio.FileNPY); err != nil || view.Size() == 0 {
 		t.Fatal(err)
 	}
 	if _, err := s.Status(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	checker.idle()
+	checker.Wait()
 	if status, err := s.Status(t.Context()); err != nil || status.CheckedSegments != 0 {
 		t.Errorf("a listing had %d segments checked, %v", status.CheckedSegments, err)
 	}
@@ -127,7 +126,7 @@ func TestBackgroundChecksAreBounded(t *testing.T) {
 			if err := readPart(t.Context(), snapshot, entry.Offset+1000, 10); err != nil {
 				t.Fatal(err)
 			}
-			checker.idle()
+			checker.Wait()
 		}
 		if round > 0 {
 			if total != 20 {
@@ -152,7 +151,7 @@ func TestVerdictsOutliveTheStore(t *testing.T) {
 	t.Parallel()
 	memory, entries := largeFiles(t, 100, 200)
 	files := &watchedFiles{FileSystem: memory}
-	s, checker := openChecked(t, files, VerifyFirst)
+	s, checker := openChecked(t, files, state.VerifyFirst)
 	whole := func(s *Store) error { return readPart(t.Context(), s.Current(), 0, s.Current().Size()) }
 	if err := whole(s); err != nil {
 		t.Fatal(err)
@@ -168,7 +167,7 @@ func TestVerdictsOutliveTheStore(t *testing.T) {
 			t.Errorf("the segment at %d is checked again after a commit", entry.Offset)
 		}
 	}
-	added := s.Current().vectors()[2]
+	added := s.Current().Vectors()[2]
 	if read[added.Offset+segments.HeaderSize] == 0 {
 		t.Error("what the commit wrote is not checked")
 	}
@@ -199,11 +198,11 @@ func TestFirstChecksCanBeGivenUp(t *testing.T) {
 	t.Parallel()
 	memory, entries := largeFiles(t, 3000)
 	files := &watchedFiles{FileSystem: memory}
-	s, _ := openChecked(t, files, VerifyFirst)
+	s, _ := openChecked(t, files, state.VerifyFirst)
 	snapshot := s.Current()
 	begun, goOn := make(chan struct{}, 100), make(chan struct{})
 	files.watch(func(offset, length int64) error {
-		if offset >= entries[0].Offset && offset < endOf(entries[0]) {
+		if offset >= entries[0].Offset && offset < entries[0].Offset+segments.HeaderSize+int64(entries[0].PayloadLength) {
 			begun <- struct{}{}
 			<-goOn
 		}
@@ -243,15 +242,13 @@ func TestClosingEndsTheCheck(t *testing.T) {
 	t.Parallel()
 	memory, entries := largeFiles(t, 3000, 10)
 	files := &watchedFiles{FileSystem: memory}
-	s, checker := openChecked(t, files, VerifyBackground)
+	s, checker := openChecked(t, files, state.VerifyBackground)
 	begun, closed := make(chan struct{}), make(chan struct{})
-	var once sync.Once
+	var reads atomic.Int64
 	files.watch(func(offset, length int64) error {
-		if length > 1000 {
-			once.Do(func() {
-				close(begun)
-				<-checker.ctx.Done()
-			})
+		if length > 1000 && reads.Add(1) == 1 {
+			close(begun)
+			<-closed // for which nobody waits long
 		}
 		return nil
 	})
@@ -263,48 +260,18 @@ func TestClosingEndsTheCheck(t *testing.T) {
 	}
 	touch(entries[0])
 	<-begun
-	go func() {
-		checker.Close()
-		close(closed)
-	}()
-	<-closed
-	s.Current().source.retryCheck.Store(0) // some time later
+	checker.Close()
+	close(closed)
+	checker.Wait()
+	checker.Retry = 0 // some time later
 	touch(entries[0])
 	touch(entries[1])
 	checker.Close()
-	if checker.workers > 0 {
-		t.Error("a closed checker works")
+	if reads.Load() > 1 {
+		t.Errorf("a closed checker has read %d times", reads.Load())
 	}
 	if status, err := s.Status(t.Context()); err != nil || status.CheckedSegments != 0 || status.DamagedCount != 0 {
 		t.Errorf("%+v, %v", status, err)
-	}
-}
-
-// TestChecksRest: behind the reads a check leaves the disk to others for 70 % of its
-// time; one that somebody waits for does not.
-func TestChecksRest(t *testing.T) {
-	t.Parallel()
-	for share, want := range map[throttle.Share]float64{checkShare: 0.3, throttle.FullSpeed: 1} {
-		synctest.Test(t, func(t *testing.T) {
-			memory, entries := largeFiles(t, 3000)
-			file, err := slowFiles{memory}.Open("a", false)
-			if err != nil {
-				t.Fatal(err)
-			}
-			segment, err := readHeader(file, entries[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			began, reads := time.Now(), (int64(segment.PayloadLength)+checkPiece-1)/checkPiece
-			if verdict, err := compareHash(t.Context(), file, segment, share, func() {}); err != nil || verdict != segments.HashMatch {
-				t.Errorf("%v, %v", verdict, err)
-			}
-			worked := time.Duration(reads) * time.Millisecond
-			// A last pause may be owed.
-			if took := time.Since(began); float64(took) < float64(worked)/want-float64(throttle.WorthPause) || float64(took) > float64(worked)/want+1e6 {
-				t.Errorf("at %d %%: %d reads of a millisecond take %v", share, reads, took)
-			}
-		})
 	}
 }
 
@@ -314,7 +281,7 @@ func TestOneHungDiskKeepsNoCheck(t *testing.T) {
 	t.Parallel()
 	memory, entries := largeFiles(t, 1000)
 	hung := &watchedFiles{FileSystem: memory}
-	checker := NewChecker(VerifyBackground)
+	checker := state.NewChecker(state.VerifyBackground)
 	open := func(files volume.FileSystem) *Store {
 		t.Helper()
 		s, err := OpenReadOnly("a", Options{Files: files, Checker: checker})
@@ -341,9 +308,8 @@ func TestOneHungDiskKeepsNoCheck(t *testing.T) {
 	touch(slow)
 	<-begun
 	touch(quick)
-	index := quick.Current().checks().index
 	deadline := time.After(time.Minute)
-	for !index.within(entries[0].Offset, 1)[0].load().settled() {
+	for quick.Current().Checked().Sound == 0 {
 		select {
 		case <-deadline:
 			t.Fatal("the other store is not checked")
@@ -352,7 +318,7 @@ func TestOneHungDiskKeepsNoCheck(t *testing.T) {
 	}
 	checker.Close()
 	close(answer)
-	checker.worker.Wait()
+	checker.Wait()
 	if err := errors.Join(slow.Close(), quick.Close()); err != nil {
 		t.Error(err)
 	}
@@ -362,7 +328,7 @@ func TestOneHungDiskKeepsNoCheck(t *testing.T) {
 func TestUnreadableIsNotDamaged(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken disk")
-	for _, mode := range []VerifyMode{VerifyFirst, VerifyBackground} {
+	for _, mode := range []state.VerifyMode{state.VerifyFirst, state.VerifyBackground} {
 		memory, entries := largeFiles(t, 3000)
 		files := &watchedFiles{FileSystem: memory}
 		s, checker := openChecked(t, files, mode)
@@ -376,23 +342,23 @@ func TestUnreadableIsNotDamaged(t *testing.T) {
 		})
 		for range 2 {
 			err := readPart(t.Context(), s.Current(), entries[0].Offset, 10)
-			if errors.Is(err, broken) != (mode == VerifyFirst) || errors.Is(err, volume.ErrCorrupt) {
+			if errors.Is(err, broken) != (mode == state.VerifyFirst) || errors.Is(err, volume.ErrCorrupt) {
 				t.Errorf("%s: %v", mode, err)
 			}
-			checker.idle()
+			checker.Wait()
 		}
-		if mode == VerifyBackground && tries != 1 {
+		if mode == state.VerifyBackground && tries != 1 {
 			t.Errorf("the disk was tried %d times within seconds", tries)
 		}
 		if status, err := s.Status(t.Context()); err != nil || status.DamagedCount != 0 || status.CheckedSegments != 0 {
 			t.Errorf("%s: %+v, %v", mode, status, err)
 		}
 		files.watch(nil)
-		s.Current().source.retryCheck.Store(0) // some time later
+		checker.Retry = 0 // some time later
 		if err := readPart(t.Context(), s.Current(), entries[0].Offset, 10); err != nil {
 			t.Errorf("%s: %v", mode, err)
 		}
-		checker.idle()
+		checker.Wait()
 		if status, err := s.Status(t.Context()); err != nil || status.CheckedSegments != 1 {
 			t.Errorf("%s, the disk works again: %+v, %v", mode, status, err)
 		}
@@ -403,17 +369,16 @@ func TestUnreadableIsNotDamaged(t *testing.T) {
 func TestMendedInPlace(t *testing.T) {
 	t.Parallel()
 	files := richFiles(t, busy)
-	s, _ := openChecked(t, files, VerifyFirst)
+	s, _ := openChecked(t, files, state.VerifyFirst)
 	sound := everything(t, s.Current())
-	entry := s.Current().vectors()[1]
+	entry := s.Current().Vectors()[1]
 	place := entry.Offset + segments.HeaderSize + 20
-	s, checker := openChecked(t, copied(t, files, place), VerifyFirst)
 	var told atomic.Int64
-	s.Current().source.onDamage = func(found DamagedSegment) {
+	s, checker := openTold(t, copied(t, files, place), state.VerifyFirst, func(found state.DamagedSegment) {
 		if told.Add(1); found.Offset != entry.Offset {
 			t.Errorf("told of %+v", found)
 		}
-	}
+	})
 	for range 2 {
 		if err := readPart(t.Context(), s.Current(), place, 1); !errors.Is(err, volume.ErrCorrupt) {
 			t.Errorf("damaged: %v", err)
@@ -434,7 +399,7 @@ func TestMendedInPlace(t *testing.T) {
 	if status, err := s.Status(t.Context()); err != nil || status.DamagedCount != 0 || status.Damage != "" {
 		t.Errorf("mended: %+v, %v", status, err)
 	}
-	checker.idle()
+	checker.Wait()
 	if told.Load() != 1 {
 		t.Errorf("told %d times", told.Load())
 	}
@@ -444,22 +409,22 @@ func TestMendedInPlace(t *testing.T) {
 // read are looked at anew, also where the file is as long as before.
 func TestChangedInPlace(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []VerifyMode{VerifyFirst, VerifyBackground} {
+	for _, mode := range []state.VerifyMode{state.VerifyFirst, state.VerifyBackground} {
 		s, checker := openChecked(t, copied(t, richFiles(t, busy), -1), mode)
 		sound := everything(t, s.Current())
-		checker.idle()
+		checker.Wait()
 		before := s.Current()
 		if again, err := s.Snapshot(t.Context()); err != nil || again != before {
 			t.Errorf("%s: without a change the state is another, %v", mode, err)
 		}
-		entry := before.vectors()[1]
+		entry := before.Vectors()[1]
 		flip(t, s, entry.Offset+segments.HeaderSize+20)
 		after, err := s.Snapshot(t.Context())
 		if err != nil || after.Generation() == before.Generation() {
 			t.Fatalf("%s: the changed file still has the generation it had, %v", mode, err)
 		}
 		everything(t, after)
-		checker.idle()
+		checker.Wait()
 		if after, err = s.Snapshot(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -490,7 +455,7 @@ func TestWireHashesAreChecked(t *testing.T) {
 		"another kind":    {func(b []byte) { b[0x20] = 9; b[vector+3] ^= 1 }, false, true},
 		"said to be XXH3": {func(b []byte) { b[0x20] = segments.ChecksumXXH3 }, true, false},
 	} {
-		for _, mode := range []VerifyMode{VerifyFirst, VerifyBackground} {
+		for _, mode := range []state.VerifyMode{state.VerifyFirst, state.VerifyBackground} {
 			files := volumes.New()
 			file, err := files.Create("a", 0o644)
 			if err != nil {
@@ -508,16 +473,16 @@ func TestWireHashesAreChecked(t *testing.T) {
 			look := func() error {
 				snapshot, err := s.Snapshot(t.Context())
 				if err == nil {
-					_, err = snapshot.Nearest(t.Context(), []Query{{Vector: []float32{6, 0}, K: 3}})
+					_, err = Nearest(t.Context(), snapshot, []Query{{Vector: []float32{6, 0}, K: 3}})
 				}
 				return err
 			}
 			err = look()
-			if mode == VerifyBackground {
+			if mode == state.VerifyBackground {
 				if err != nil {
 					t.Errorf("%s, %s: before the verdict: %v", name, mode, err)
 				}
-				checker.idle()
+				checker.Wait()
 				err = look()
 			}
 			if errors.Is(err, volume.ErrCorrupt) != test.damaged || !test.damaged && err != nil {
@@ -535,11 +500,11 @@ func TestWireHashesAreChecked(t *testing.T) {
 func TestOldAuditEntriesAreChecked(t *testing.T) {
 	t.Parallel()
 	files := richFiles(t, untouched)
-	s, _ := openChecked(t, copied(t, files, -1), VerifyFirst)
+	s, _ := openChecked(t, copied(t, files, -1), state.VerifyFirst)
 	var old segments.Segment
 	live := s.Current().Live()
-	err := s.Current().source.with(t.Context(), func(file volume.File) error {
-		return s.Current().walk(file, func(segment segments.Segment) error {
+	err := s.Current().Backing().With(t.Context(), func(file volume.File) error {
+		return s.Current().Walk(file, func(segment segments.Segment) error {
 			named := slices.ContainsFunc(live, func(entry segments.DirectoryEntry) bool { return entry.Offset == segment.Offset })
 			if segment.Type == segments.TypeWitness && !named && old.Offset == 0 {
 				old = segment
@@ -550,35 +515,34 @@ func TestOldAuditEntriesAreChecked(t *testing.T) {
 	if err != nil || old.Offset == 0 {
 		t.Fatalf("no entry that nothing names: %v", err)
 	}
-	newest, _ := s.Current().lastOf(segments.TypeWitness)
+	newest, _ := s.Current().LastOf(segments.TypeWitness)
 	for _, test := range []struct {
-		mode  VerifyMode
+		mode  state.VerifyMode
 		entry int64 // the damaged one
-	}{{VerifyFirst, old.Offset}, {VerifyBackground, old.Offset}, {VerifyFirst, newest.Offset}, {VerifyBackground, newest.Offset}} {
+	}{{state.VerifyFirst, old.Offset}, {state.VerifyBackground, old.Offset}, {state.VerifyFirst, newest.Offset}, {state.VerifyBackground, newest.Offset}} {
 		mode := test.mode
-		s, checker := openChecked(t, copied(t, files, test.entry+segments.HeaderSize+4), mode)
+		var told atomic.Int64
+		s, checker := openTold(t, copied(t, files, test.entry+segments.HeaderSize+4), mode, func(state.DamagedSegment) { told.Add(1) })
 		raw := func() error {
 			snapshot, err := s.Snapshot(t.Context())
 			if err == nil {
-				_, err = viewContent(t.Context(), snapshot.Raw())
+				_, err = state.ViewContent(t.Context(), snapshot.Raw())
 			}
 			return err
 		}
-		var told atomic.Int64
-		s.Current().source.onDamage = func(DamagedSegment) { told.Add(1) }
 		_ = raw() // what is not checked yet may still be given out
-		checker.idle()
+		checker.Wait()
 		for range 2 {
 			if err := raw(); !errors.Is(err, volume.ErrCorrupt) {
 				t.Errorf("%s: raw: %v", mode, err)
 			}
-			checker.idle()
+			checker.Wait()
 		}
 		ingest(t, s, []uint64{50}, 1, 1) // the audit chain grows
 		if err := raw(); !errors.Is(err, volume.ErrCorrupt) {
 			t.Errorf("%s: raw after a commit: %v", mode, err)
 		}
-		checker.idle()
+		checker.Wait()
 		if told.Load() != 1 {
 			t.Errorf("%s: told %d times", mode, told.Load())
 		}
@@ -586,7 +550,7 @@ func TestOldAuditEntriesAreChecked(t *testing.T) {
 		if err != nil || status.DamagedCount != 1 || status.DamagedSegments[0].Offset != test.entry {
 			t.Errorf("%s: %+v, %v", mode, status, err)
 		}
-		if _, err := s.Current().VectorFile(t.Context(), vecio.FileNPY); err != nil {
+		if _, err := VectorFile(t.Context(), s.Current(), vecio.FileNPY); err != nil {
 			t.Errorf("%s: the vectors: %v", mode, err)
 		}
 	}
@@ -597,14 +561,14 @@ func TestOldAuditEntriesAreChecked(t *testing.T) {
 func TestWriterOfADamagedStoreGoesOn(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		mode VerifyMode
+		mode state.VerifyMode
 		read bool
-	}{{VerifyNever, false}, {VerifyFirst, false}, {VerifyFirst, true}, {VerifyBackground, false}, {VerifyBackground, true}} {
+	}{{state.VerifyNever, false}, {state.VerifyFirst, false}, {state.VerifyFirst, true}, {state.VerifyBackground, false}, {state.VerifyBackground, true}} {
 		mode := test.mode
 		files := richFiles(t, untouched)
-		s, _ := openChecked(t, files, VerifyNever)
-		entry := s.Current().ofType(segments.TypeKernel)[0]
-		vectors := s.Current().vectors()[0]
+		s, _ := openChecked(t, files, state.VerifyNever)
+		entry := s.Current().OfType(segments.TypeKernel)[0]
+		vectors := s.Current().Vectors()[0]
 		content := files.Names["a"].Content
 		cmdline := bytes.LastIndex(content, []byte("quiet"))
 		content[cmdline] ^= 0x20
@@ -612,7 +576,7 @@ func TestWriterOfADamagedStoreGoesOn(t *testing.T) {
 		s, checker := openChecked(t, files, mode)
 		if test.read {
 			everything(t, s.Current())
-			checker.idle()
+			checker.Wait()
 		}
 		ingest(t, s, nil, 8, 8)
 		ingest(t, s, []uint64{3}, 30, 30)
@@ -643,10 +607,10 @@ func TestWriterOfADamagedStoreGoesOn(t *testing.T) {
 func TestIDsThatDecideAreChecked(t *testing.T) {
 	t.Parallel()
 	files := richFiles(t, busy)
-	s, _ := openChecked(t, files, VerifyNever)
-	newest := s.Current().vectors()[3]
-	s, checker := openChecked(t, copied(t, files, newest.Offset+segments.HeaderSize+segments.VecPrefixSize), VerifyBackground)
-	view, err := s.Current().VectorFile(t.Context(), vecio.FileF32)
+	s, _ := openChecked(t, files, state.VerifyNever)
+	newest := s.Current().Vectors()[3]
+	s, checker := openChecked(t, copied(t, files, newest.Offset+segments.HeaderSize+segments.VecPrefixSize), state.VerifyBackground)
+	view, err := VectorFile(t.Context(), s.Current(), vecio.FileF32)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -658,7 +622,7 @@ func TestIDsThatDecideAreChecked(t *testing.T) {
 	if _, err := reader.ReadAt(make([]byte, 4), 0); err != nil && !errors.Is(err, volume.ErrCorrupt) {
 		t.Fatal(err)
 	}
-	checker.idle()
+	checker.Wait()
 	if status, err := s.Status(t.Context()); err != nil || status.DamagedCount != 1 || status.DamagedSegments[0].Offset != newest.Offset {
 		t.Errorf("%+v, %v", status, err)
 	}
@@ -669,10 +633,10 @@ func TestIDsThatDecideAreChecked(t *testing.T) {
 func TestCommitsForgetWhatDamageDecided(t *testing.T) {
 	t.Parallel()
 	files := richFiles(t, busy)
-	s, _ := openChecked(t, files, VerifyNever)
+	s, _ := openChecked(t, files, state.VerifyNever)
 	sound := everything(t, s.Current())
-	newest := s.Current().vectors()[3]
-	s, checker := openChecked(t, copied(t, files, newest.Offset+segments.HeaderSize+segments.VecPrefixSize), VerifyBackground)
+	newest := s.Current().Vectors()[3]
+	s, checker := openChecked(t, copied(t, files, newest.Offset+segments.HeaderSize+segments.VecPrefixSize), state.VerifyBackground)
 	stream, err := s.OpenAppend(StreamOptions{Format: vecio.JSON})
 	if err != nil {
 		t.Fatal(err)
@@ -680,15 +644,15 @@ func TestCommitsForgetWhatDamageDecided(t *testing.T) {
 	if _, err := stream.Write(t.Context(), []byte(`{"id":60,"vector":[1,1]}`+"\n")); err != nil {
 		t.Fatal(err)
 	}
-	goOn := holdChecks()
+	goOn := holdChecks(checker)
 	everything(t, s.Current()) // the stream's base
 	goOn()
-	checker.idle()
+	checker.Wait()
 	if err := stream.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	after := s.Current()
-	if after.vectors()[4].Offset <= newest.Offset || after.outdated() {
+	if after.Vectors()[4].Offset <= newest.Offset || after.Outdated() {
 		t.Fatal("the stream has committed nothing")
 	}
 	shown := everything(t, after)
@@ -698,7 +662,7 @@ func TestCommitsForgetWhatDamageDecided(t *testing.T) {
 			t.Errorf("%s is %s, it was %s", name, got.content, sound[name].content)
 		}
 	}
-	live, done, err := after.liveRows(t.Context())
+	live, done, err := holdLiveRows(t.Context(), after)
 	if err == nil {
 		defer done()
 	}
@@ -711,9 +675,9 @@ func TestCommitsForgetWhatDamageDecided(t *testing.T) {
 func TestQueueIsBounded(t *testing.T) {
 	t.Parallel()
 	files, entries := largeFiles(t, 1, 1, 1, 1)
-	s, checker := openChecked(t, files, VerifyBackground)
-	checker.room = 1
-	goOn := holdChecks()
+	s, checker := openChecked(t, files, state.VerifyBackground)
+	checker.Queued = 1
+	goOn := holdChecks(checker)
 	touchAll := func() {
 		t.Helper()
 		for _, entry := range entries {
@@ -724,76 +688,29 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 	touchAll()
 	goOn()
-	checker.idle()
+	checker.Wait()
 	status, err := s.Status(t.Context())
 	if err != nil || status.CheckedSegments < 1 || status.CheckedSegments > 2 { // one waits while another is begun
 		t.Errorf("with room for one: %+v, %v", status, err)
 	}
 	for range entries {
 		touchAll()
-		checker.idle()
+		checker.Wait()
 	}
 	if status, err = s.Status(t.Context()); err != nil || status.CheckedSegments != len(entries) {
 		t.Errorf("touched again: %+v, %v", status, err)
 	}
 }
 
-// TestCheckIndex finds the segments that bytes belong to, in directories as they
-// should not be, too.
-func TestCheckIndex(t *testing.T) {
-	t.Parallel()
-	entry := func(offset int64, payload uint64) segments.DirectoryEntry {
-		return segments.DirectoryEntry{Offset: offset, PayloadLength: payload, Type: segments.TypeVec}
-	}
-	index := newCheckIndex([]segments.DirectoryEntry{
-		entry(-5, 10), entry(0, 36), entry(50, 1), entry(100, 36), entry(150, 1<<63), entry(200, 6), entry(300, 0), entry(400, 1),
-	}, 464, nil)
-	offsets := func(index checkIndex) (all []int64) {
-		for i := range index {
-			all = append(all, index[i].Offset)
-		}
-		return all
-	}
-	if got := offsets(index); !slices.Equal(got, []int64{0, 100, 200, 300}) {
-		t.Errorf("the index holds %v", got)
-	}
-	for _, test := range []struct {
-		offset, length int64
-		want           []int64
-	}{
-		{0, 1, []int64{0}}, {99, 1, []int64{0}}, {99, 2, []int64{0, 100}}, {100, 1, []int64{100}}, {199, 1, []int64{100}},
-		{0, 1000, []int64{0, 100, 200, 300}}, {270, 30, nil}, {270, 31, []int64{300}}, {363, 9, []int64{300}}, {364, 9, nil}, {5, 0, nil},
-	} {
-		got := offsets(index.within(test.offset, test.length))
-		if test.length > 0 && !slices.Equal(got, test.want) {
-			t.Errorf("%d bytes at %d belong to %v, want %v", test.length, test.offset, got, test.want)
-		}
-	}
-	index[1].state.Store(uint32(damaged))
-	index[2].state.Store(uint32(sound))
-	later := newCheckIndex([]segments.DirectoryEntry{entry(0, 36), entry(100, 36), entry(200, 7), entry(300, 0), entry(400, 100)}, 1000, index)
-	var states []hashState
-	for i := range later {
-		states = append(states, later[i].load())
-	}
-	if !slices.Equal(states, []hashState{unchecked, damaged, unchecked, unchecked, unchecked}) {
-		t.Errorf("the states of the next index are %v", states)
-	}
-	index[3].state.Store(uint32(sound))
-	if later[3].load() != sound {
-		t.Error("what is found out later is not shared")
-	}
-}
-
 func TestParseVerifyMode(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []VerifyMode{VerifyNever, VerifyBackground, VerifyFirst} {
-		if got, err := ParseVerifyMode(mode.String()); err != nil || got != mode {
+	for _, mode := range []state.VerifyMode{state.VerifyNever, state.VerifyBackground, state.VerifyFirst} {
+		if got, err := state.ParseVerifyMode(mode.String()); err != nil || got != mode {
 			t.Errorf("%s: %v, %v", mode, got, err)
 		}
 	}
 	for _, name := range []string{"", "always", "First"} {
-		if _, err := ParseVerifyMode(name); !errors.Is(err, volume.ErrInput) {
+		if _, err := state.ParseVerifyMode(name); !errors.Is(err, volume.ErrInput) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}

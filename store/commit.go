@@ -11,16 +11,17 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/state"
 	"rvffs/store/throttle"
 	"rvffs/store/volume"
 )
 
 // change is what one commit does to the state.
 type change struct {
-	added   []*extent                               // segments that become part of the store, in order
-	deleted []uint64                                // stored ids that are to be hidden
-	removes func(*Snapshot) (map[int64]bool, error) // tells the offsets of segments that have to go; nil: none
-	actions []action                                // for the audit chain
+	added   []*extent                                     // segments that become part of the store, in order
+	deleted []uint64                                      // stored ids that are to be hidden
+	removes func(*state.Snapshot) (map[int64]bool, error) // tells the offsets of segments that have to go; nil: none
+	actions []action                                      // for the audit chain
 
 	inPlace bool // the added segments are named where the removed ones were
 	first   bool // or before all others of their kind
@@ -172,7 +173,7 @@ func (w *writer) carryOut(s *session, d *draft) (uint32, error) {
 
 // draft is a commit in the making.
 type draft struct {
-	base     *Snapshot
+	base     *state.Snapshot
 	manifest *segments.Manifest
 	stamp    uint64
 	added    []*extent
@@ -181,7 +182,7 @@ type draft struct {
 	deleted  []uint64
 	actions  []action
 	meta     *newSegment // takes out records of metadata; nil: there are none to go
-	members  *newSegment // lets a branch inherit none of the deleted ids; nil: it does not
+	members  []byte      // the membership filter that lets a branch inherit none of the deleted ids; nil: it does not
 	onlyNew  bool        // every added row has an id that no row had before
 }
 
@@ -245,10 +246,10 @@ func (w *writer) prepare(ctx context.Context, s *session, round []*request) (rea
 			places[e] = place{gone: gone, inPlace: r.change.inPlace, first: r.change.first}
 		}
 	}
-	manifest := *d.base.state.Manifest
+	manifest := *d.base.Manifest()
 	d.manifest = &manifest
 	manifest.Epoch++
-	manifest.Directory = slices.DeleteFunc(d.base.named(), func(entry segments.DirectoryEntry) bool {
+	manifest.Directory = slices.DeleteFunc(d.base.Named(), func(entry segments.DirectoryEntry) bool {
 		return d.supersedes(entry.Type) || removed[entry.Offset]
 	})
 	if err := w.mergeTail(s, d); err != nil {
@@ -276,11 +277,11 @@ func (w *writer) prepare(ctx context.Context, s *session, round []*request) (rea
 	if d.meta, err = w.repairMetadata(ctx, s, d); err != nil {
 		return nil, err
 	}
-	if d.members, err = d.base.withoutInherited(s.file, idset.Of(d.deleted)); err != nil {
+	if d.members, err = withoutInherited(d.base, s.file, idset.Of(d.deleted)); err != nil {
 		return nil, err
 	}
 	if d.members != nil {
-		if segments.LooksLikeManifest(d.members.payload) >= 0 {
+		if segments.LooksLikeManifest(d.members) >= 0 {
 			return nil, errUnsafeManifest
 		}
 		manifest.Directory = slices.DeleteFunc(manifest.Directory, func(entry segments.DirectoryEntry) bool {
@@ -289,7 +290,7 @@ func (w *writer) prepare(ctx context.Context, s *session, round []*request) (rea
 	}
 	unsafe := segments.LooksLikeManifest(manifest.Encode()) >= 0
 	if len(d.masked()) > 0 {
-		unsafe = unsafe || segments.LooksLikeManifest(d.base.state.Manifest.Encode()) >= 0
+		unsafe = unsafe || segments.LooksLikeManifest(d.base.Manifest().Encode()) >= 0
 	}
 	if unsafe {
 		return nil, errUnsafeManifest
@@ -333,9 +334,9 @@ func (d *draft) supersedes(kind segments.Type) bool {
 // in it.
 func (w *writer) countIDs(ctx context.Context, d *draft) error {
 	if d.ids.Len() == 0 {
-		d.manifest.TotalVectors = min(d.manifest.TotalVectors, d.base.rows())
-		if total := d.base.cache.total.Load(); total != nil {
-			d.manifest.TotalVectors = *total
+		d.manifest.TotalVectors = min(d.manifest.TotalVectors, d.base.Rows())
+		if total, counted := d.base.DistinctIDs(); counted {
+			d.manifest.TotalVectors = total
 		}
 		return nil
 	}
@@ -343,9 +344,9 @@ func (w *writer) countIDs(ctx context.Context, d *draft) error {
 		shared := stored.Shared(d.ids)
 		d.onlyNew = shared == 0 && d.ids.Len() == addedRows(d.added)
 		d.manifest.TotalVectors = stored.Len() + d.ids.Len() - shared
-		if d.base.lostVectors() {
+		if d.base.LostVectors() {
 			// A damaged id must not make ids that were replaced look like different ones.
-			d.manifest.TotalVectors = min(d.manifest.TotalVectors, d.base.state.Manifest.TotalVectors+d.ids.Len())
+			d.manifest.TotalVectors = min(d.manifest.TotalVectors, d.base.Manifest().TotalVectors+d.ids.Len())
 		}
 		if shared > 0 {
 			d.manifest.Directory = slices.DeleteFunc(d.manifest.Directory, func(entry segments.DirectoryEntry) bool {
@@ -368,11 +369,11 @@ func addedRows(added []*extent) (count uint64) {
 
 // write puts the draft on the disk: first all payloads, then, when they are
 // durable, the header of the manifest that names them.
-func (w *writer) write(s *session, d *draft) (*Snapshot, volume.FileInfo, error) {
+func (w *writer) write(s *session, d *draft) (*state.Snapshot, volume.FileInfo, error) {
 	if err := w.showMasked(s, d); err != nil {
 		return nil, volume.FileInfo{}, err
 	}
-	previous, err := d.base.lastWitness(s.file)
+	previous, err := d.base.LastWitness(s.file)
 	if err != nil {
 		return nil, volume.FileInfo{}, err
 	}
@@ -381,7 +382,7 @@ func (w *writer) write(s *session, d *draft) (*Snapshot, volume.FileInfo, error)
 		small = append(small, *d.meta)
 	}
 	if d.members != nil {
-		small = append(small, *d.members)
+		small = append(small, newSegment{kind: segments.TypeMembership, payload: d.members})
 	}
 	if len(d.deleted) > 0 {
 		small = append(small, newSegment{kind: segments.TypeJournal, payload: segments.EncodeJournal(d.manifest.Epoch, d.deleted)})
@@ -397,9 +398,9 @@ func (w *writer) write(s *session, d *draft) (*Snapshot, volume.FileInfo, error)
 	if err != nil {
 		return nil, volume.FileInfo{}, err
 	}
-	state := &segments.State{Dialect: segments.DialectRuntime, Manifest: d.manifest, Segment: manifest, End: manifest.End(), Clean: true}
-	snapshot := newSnapshot(d.base.source, generations.Add(1), state, info.Modified)
-	snapshot.cache.lastWitness.Store(&previous)
+	next := &segments.State{Dialect: segments.DialectRuntime, Manifest: d.manifest, Segment: manifest, End: manifest.End(), Clean: true}
+	snapshot := state.NewSnapshot(d.base.Backing(), next, info.Modified)
+	snapshot.SetLastWitness(previous)
 	d.carryLive(s.file, snapshot)
 	return snapshot, info, nil
 }
@@ -415,9 +416,9 @@ func (w *writer) showMasked(s *session, d *draft) error {
 	if err := w.guard(s, s.file); err != nil {
 		return err
 	}
-	if slices.Max(masked) >= d.base.state.Segment.Offset {
-		again := *d.base.state.Manifest
-		again.Directory = d.base.named()
+	if slices.Max(masked) >= d.base.State().Segment.Offset {
+		again := *d.base.Manifest()
+		again.Directory = d.base.Named()
 		if _, err := w.appendManifest(s, d.stamp, nil, &again); err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
@@ -131,7 +132,7 @@ func TestBackgroundCompactionFollowsThePolicy(t *testing.T) {
 		}
 	}()
 	ingest(t, s, run(0, 4000), make([]float32, 4000*64)...)
-	if s.Current().urgency() != notDue {
+	if urgencyOf(s.Current()) != notDue {
 		t.Fatalf("a fresh store of %d bytes is to be compacted", s.Current().Size())
 	}
 	if _, err := s.Delete(context.Background(), run(0, 2000)); err != nil {
@@ -147,8 +148,8 @@ func TestBackgroundCompactionFollowsThePolicy(t *testing.T) {
 	if _, err := s.Delete(context.Background(), run(2000, 800)); err != nil {
 		t.Fatal(err)
 	}
-	if s.Current().urgency() != due {
-		t.Errorf("urgency %d", s.Current().urgency())
+	if urgencyOf(s.Current()) != due {
+		t.Errorf("urgency %d", urgencyOf(s.Current()))
 	}
 	if _, err := s.Delete(context.Background(), run(2800, 1000)); err != nil {
 		t.Fatal(err)
@@ -169,7 +170,7 @@ func TestWorkGoesOnWithTheNewestState(t *testing.T) {
 		t.Fatal(err)
 	}
 	tries := 0
-	err := s.withNewest(ctx, func(snapshot *Snapshot) error {
+	err := s.withNewest(ctx, func(snapshot *state.Snapshot) error {
 		if tries++; tries == 1 {
 			if _, err := s.Compact(ctx); err != nil {
 				return err
@@ -182,7 +183,7 @@ func TestWorkGoesOnWithTheNewestState(t *testing.T) {
 		t.Errorf("%d tries, %v", tries, err)
 	}
 	tries = 0
-	err = s.withNewest(ctx, func(*Snapshot) error {
+	err = s.withNewest(ctx, func(*state.Snapshot) error {
 		tries++
 		return volume.ErrStale
 	})
@@ -201,7 +202,7 @@ func TestCompactionDoubtsTheManifest(t *testing.T) {
 	if _, err := s.Delete(context.Background(), []uint64{3}); err != nil {
 		t.Fatal(err)
 	}
-	s.Current().state.Manifest.TotalVectors = 5 // there are four
+	s.Current().Manifest().TotalVectors = 5 // there are four
 	result, err := s.Compact(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -211,7 +212,7 @@ func TestCompactionDoubtsTheManifest(t *testing.T) {
 	if err != nil || status.StoredRows != 3 || status.TotalVectors != 3 {
 		t.Errorf("%+v after %+v, %v", status, result, err)
 	}
-	if findings, err := s.Current().Verify(context.Background()); err != nil || len(findings.Findings) > 0 {
+	if findings, err := VerifySnapshot(context.Background(), s.Current()); err != nil || len(findings.Findings) > 0 {
 		t.Errorf("%+v, %v", findings, err)
 	}
 }
@@ -263,7 +264,7 @@ func TestCompactionTakesWhatWasBegunBefore(t *testing.T) {
 	if _, err := s.Compact(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if found := s.Current().ofType(segments.TypeKernel); len(found) != 1 || found[0].PayloadLength != uint64(len(content)) {
+	if found := s.Current().OfType(segments.TypeKernel); len(found) != 1 || found[0].PayloadLength != uint64(len(content)) {
 		t.Errorf("the segment is %+v", found)
 	}
 	if err := errors.Join(s.writer.end(session), s.Close()); err != nil {

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/state"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -379,7 +380,7 @@ func checkState(files *volumes.Files, allowed []crashMark) error {
 		return err
 	}
 	found := map[uint64][]float32{}
-	err = s.Current().Vectors(context.Background(), func(ids []uint64, rows []byte) error {
+	err = VisitVectors(context.Background(), s.Current(), func(ids []uint64, rows []byte) error {
 		for i, id := range ids {
 			found[id] = []float32{finite(rows[8*i:]), finite(rows[8*i+4:])}
 		}
@@ -414,7 +415,7 @@ func checkState(files *volumes.Files, allowed []crashMark) error {
 // the last bytes that read like a manifest's header for the newest manifest,
 // whatever they stand in. A manifest that only states the former one again is as
 // good.
-func believedByPeer(content []byte, ours *Snapshot) error {
+func believedByPeer(content []byte, ours *state.Snapshot) error {
 	for offset := len(content) - segments.HeaderSize; offset >= 0; offset-- {
 		if !bytes.HasPrefix(content[offset:], []byte("SFVR")) || content[offset+5] != byte(segments.TypeManifest) {
 			continue
@@ -431,15 +432,15 @@ func believedByPeer(content []byte, ours *Snapshot) error {
 		own := ours.Manifest()
 		if theirs.Epoch != own.Epoch || !slices.Equal(theirs.Directory, own.Directory) || !slices.Equal(theirs.Deleted, own.Deleted) {
 			return fmt.Errorf("another reader takes the manifest of epoch %d at offset %d for the newest, it is that of epoch %d at %d",
-				theirs.Epoch, offset, own.Epoch, ours.state.Segment.Offset)
+				theirs.Epoch, offset, own.Epoch, ours.State().Segment.Offset)
 		}
 		return nil
 	}
 	return errors.New("another reader finds no manifest")
 }
 
-func kernelImage(s *Snapshot) ([]byte, error) {
-	tree, err := s.Kernel(context.Background())
+func kernelImage(s *state.Snapshot) ([]byte, error) {
+	tree, err := KernelFiles(context.Background(), s)
 	if err != nil || len(tree.Files) == 0 {
 		return nil, err
 	}

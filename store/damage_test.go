@@ -19,7 +19,7 @@ func TestDamageIsNotHidden(t *testing.T) {
 	ctx := context.Background()
 	damages := func(s *Store) int {
 		t.Helper()
-		found, err := reopenStore(t, s).Verify(ctx)
+		found, err := VerifySnapshot(ctx, reopenStore(t, s))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -28,7 +28,7 @@ func TestDamageIsNotHidden(t *testing.T) {
 	s := newStore(t)
 	ingest(t, s, []uint64{1, 2, 3}, 1, 1, 2, 2, 3, 3)
 	ingest(t, s, []uint64{4}, 4, 4)
-	body := s.Current().vectors()[0].Offset + segments.HeaderSize + segments.VecPrefixSize
+	body := s.Current().Vectors()[0].Offset + segments.HeaderSize + segments.VecPrefixSize
 	flip(t, s, body+8) // in the vector of id 1
 	if damages(s) == 0 {
 		t.Fatal("the damage is not found at all")
@@ -42,7 +42,7 @@ func TestDamageIsNotHidden(t *testing.T) {
 	if damages(s) == 0 {
 		t.Error("the damage cannot be found any more")
 	}
-	if count := len(s.Current().vectors()); count > mergeWidth+3 {
+	if count := len(s.Current().Vectors()); count > mergeWidth+3 {
 		t.Errorf("%d segments: the others are not merged", count)
 	}
 	flip(t, s, body+8)
@@ -65,7 +65,7 @@ func TestDamagedHeadersHideNothing(t *testing.T) {
 	embedKernel(t, s, noise(900), KernelConfig{})
 	deleteIDs(t, s, 2)
 	ingest(t, s, []uint64{3, 4}, 3, 3, 4, 4)
-	whole, want, named := bytes.Clone(files.Content("a.rvf")), contentText(t, s), s.Current().named()
+	whole, want, named := bytes.Clone(files.Content("a.rvf")), contentText(t, s), s.Current().Named()
 	if len(named) < 4 {
 		t.Fatalf("only %d segments", len(named))
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"rvffs/store/idset"
+	"rvffs/store/state"
 )
 
 // DeleteResult tells what became of the ids to be deleted.
@@ -30,9 +31,9 @@ func (s *Store) delete(ctx context.Context, ids *idset.Set) (DeleteResult, error
 	if err != nil {
 		return DeleteResult{}, err
 	}
-	var base *Snapshot
+	var base *state.Snapshot
 	var live *idset.Set
-	err = s.ids.atNewest(ctx, func() *Snapshot { return s.writer.baseOf(session) }, func(newest *Snapshot, stored *idset.Set) error {
+	err = s.ids.atNewest(ctx, func() *state.Snapshot { return s.writer.baseOf(session) }, func(newest *state.Snapshot, stored *idset.Set) error {
 		base = newest
 		live = ids.Common(stored)
 		return nil
@@ -40,7 +41,7 @@ func (s *Store) delete(ctx context.Context, ids *idset.Set) (DeleteResult, error
 	if err != nil {
 		return DeleteResult{}, errors.Join(err, s.writer.end(session))
 	}
-	live.Remove(base.deleted())
+	live.Remove(base.Deleted())
 	result := DeleteResult{Deleted: live.Len(), Epoch: base.Epoch()}
 	result.Missing = ids.Len() - result.Deleted
 	if result.Deleted == 0 {
@@ -48,7 +49,7 @@ func (s *Store) delete(ctx context.Context, ids *idset.Set) (DeleteResult, error
 	}
 	charge := s.options.Memory.Charge()
 	defer charge.Free()
-	if err := charge.Set(deleteMemory(result.Deleted + base.deleted().Len())); err != nil {
+	if err := charge.Set(deleteMemory(result.Deleted + base.Deleted().Len())); err != nil {
 		return DeleteResult{}, errors.Join(err, s.writer.end(session))
 	}
 	result.Epoch, err = s.writer.commit(ctx, session, change{

@@ -8,13 +8,14 @@ import (
 
 	"rvffs/store/idset"
 	"rvffs/store/memory"
+	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
 
 // DeleteReport tells what came of a part of a stream of ids.
 type DeleteReport struct {
-	Origin  Origin // the file whose vectors are deleted
+	Origin  state.Origin // the file whose vectors are deleted
 	Time    time.Time
 	Format  vecio.IDFormat
 	Deleted uint64 // vectors that were live
@@ -33,7 +34,7 @@ var errKilled = errors.New("the writer was killed, or failed, before it closed t
 type DeleteStream struct {
 	streamState
 	store  *Store
-	origin Origin // the file whose vectors are deleted
+	origin state.Origin // the file whose vectors are deleted
 	report func(DeleteReport)
 
 	// What follows is guarded by mu.
@@ -61,7 +62,7 @@ func (s *Store) OpenDelete(format vecio.IDFormat, report func(DeleteReport)) (*D
 }
 
 // Origin is the file whose vectors are deleted.
-func (d *DeleteStream) Origin() Origin { return d.origin }
+func (d *DeleteStream) Origin() state.Origin { return d.origin }
 
 func (d *DeleteStream) describe(err error) error {
 	return fmt.Errorf("delete from store %q: %w", d.store.Path(), err)
@@ -120,7 +121,7 @@ func (d *DeleteStream) Write(ctx context.Context, p []byte) (int, error) {
 // join takes the writer lock, if this process does not hold it yet.
 func (d *DeleteStream) join(ctx context.Context) (err error) {
 	if d.session == nil {
-		d.session, err = d.store.writer.begin(OnlyIn(ctx, d.origin))
+		d.session, err = d.store.writer.begin(state.OnlyIn(ctx, d.origin))
 	}
 	return err
 }
@@ -262,7 +263,7 @@ func (d *DeleteStream) commit(ctx context.Context) error {
 		}
 		return nil
 	}
-	result, err := d.store.delete(OnlyIn(ctx, d.origin), d.ids)
+	result, err := d.store.delete(state.OnlyIn(ctx, d.origin), d.ids)
 	if err = errors.Join(err, d.leave()); err != nil {
 		return d.fail(err)
 	}

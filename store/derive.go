@@ -11,6 +11,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -45,7 +46,7 @@ func (s *Store) derive(ctx context.Context, name string, options DeriveOptions) 
 		return CheckName(base)
 	}
 	var content newFileContent
-	err := s.withNewest(ctx, func(parent *Snapshot) (err error) {
+	err := s.withNewest(ctx, func(parent *state.Snapshot) (err error) {
 		content, err = s.childOf(ctx, parent, options.Type, named)
 		return err
 	})
@@ -55,7 +56,7 @@ func (s *Store) derive(ctx context.Context, name string, options DeriveOptions) 
 	content.perm = permOf(options.Perm)
 	files := options.Files
 	if files == nil {
-		files = s.location().files
+		files = s.location().Files
 	}
 	if s.owned != nil {
 		child, err := locate(name, Options{})
@@ -63,14 +64,15 @@ func (s *Store) derive(ctx context.Context, name string, options DeriveOptions) 
 			return err
 		}
 		defer func() { _ = child.closeOwned() }()
-		files, name = child.at.files, child.at.name
+		at := child.location()
+		files, name = at.Files, at.Name
 	}
 	return writeNew(files, name, content)
 }
 
 // childOf is the first content of a store derived from parent; without a profile
 // in its name it takes the parent's over.
-func (s *Store) childOf(ctx context.Context, parent *Snapshot, kind lineage.DerivationType, named bool) (content newFileContent, err error) {
+func (s *Store) childOf(ctx context.Context, parent *state.Snapshot, kind lineage.DerivationType, named bool) (content newFileContent, err error) {
 	identity, known := parent.Identity()
 	if !known || identity.FileID.IsZero() {
 		return content, fmt.Errorf("%w: the parent is from before identities were kept and has none", volume.ErrInput)
@@ -96,8 +98,8 @@ func (s *Store) childOf(ctx context.Context, parent *Snapshot, kind lineage.Deri
 	witness := segments.Witness{Kind: segments.WitnessLineage, Timestamp: uint64(time.Now().UnixNano()), Action: record}
 	content = newFileContent{
 		manifest: &segments.Manifest{
-			Dimension: parent.state.Manifest.Dimension, Metric: parent.state.Manifest.Metric,
-			HardwareProfile: parent.state.Manifest.HardwareProfile, Identity: child, HasIdentity: true,
+			Dimension: parent.Manifest().Dimension, Metric: parent.Manifest().Metric,
+			HardwareProfile: parent.Manifest().HardwareProfile, Identity: child, HasIdentity: true,
 		},
 		before: []newSegment{{kind: segments.TypeWitness, flags: segments.FlagHasLineage, payload: witness.Encode()}},
 	}
@@ -114,37 +116,16 @@ func (s *Store) childOf(ctx context.Context, parent *Snapshot, kind lineage.Deri
 // Profile is the store's domain profile: that of its file name's extension, or
 // of its PROFILE segment when the name has none.
 func (s *Store) Profile(ctx context.Context) (profile lineage.Profile, err error) {
-	err = s.withNewest(ctx, func(snapshot *Snapshot) error {
+	err = s.withNewest(ctx, func(snapshot *state.Snapshot) error {
 		profile, err = s.profileOf(ctx, snapshot)
 		return err
 	})
 	return profile, err
 }
 
-func (s *Store) profileOf(ctx context.Context, snapshot *Snapshot) (lineage.Profile, error) {
+func (s *Store) profileOf(ctx context.Context, snapshot *state.Snapshot) (lineage.Profile, error) {
 	if profile, named := lineage.ProfileOfName(path.Base(s.Path())); named {
 		return profile, nil
 	}
 	return snapshot.Profile(ctx)
-}
-
-// Profile is what the snapshot's last PROFILE segment says; generic without one.
-func (s *Snapshot) Profile(ctx context.Context) (lineage.Profile, error) {
-	profile := lineage.Generic
-	err := s.with(ctx, func(file volume.File) error {
-		for _, entry := range s.named() {
-			if entry.Type != segments.TypeProfile {
-				continue
-			}
-			payload, err := readPayload(file, s, entry)
-			if err != nil {
-				return err
-			}
-			if stated, err := segments.ParseProfile(payload); err == nil {
-				profile = stated
-			}
-		}
-		return nil
-	})
-	return profile, err
 }

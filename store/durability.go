@@ -55,7 +55,7 @@ func (s *Store) sync(file volume.File) error {
 	case DurableStrict:
 		return file.SyncData()
 	case DurableInterval:
-		s.late.schedule(func() error { return s.Current().source.with(context.Background(), volume.File.SyncData) }, s.options.OnLateSync)
+		s.late.schedule(func() error { return s.Current().Backing().With(context.Background(), volume.File.SyncData) }, s.options.OnLateSync)
 	}
 	return nil
 }

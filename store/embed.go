@@ -9,6 +9,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -37,7 +38,7 @@ const embedAttempts = 16
 func again(change func() (uint32, error)) (epoch uint32, err error) {
 	for range embedAttempts {
 		epoch, err = change()
-		if !errors.Is(err, errSuperseded) && !errors.Is(err, volume.ErrStale) || errors.Is(err, errReplaced) {
+		if !errors.Is(err, errSuperseded) && !errors.Is(err, volume.ErrStale) || errors.Is(err, state.ErrReplaced) {
 			return epoch, err
 		}
 	}
@@ -136,17 +137,17 @@ func (e *embedding) write(ctx context.Context, file volume.File, target *extent)
 }
 
 // findReplaced lists the offsets of the segments whose place the new one takes.
-func (e *embedding) findReplaced(base *Snapshot) (map[int64]bool, error) {
+func (e *embedding) findReplaced(base *state.Snapshot) (map[int64]bool, error) {
 	removed := map[int64]bool{}
 	if e.source != nil {
-		if !slices.Contains(base.named(), *e.source) {
+		if !slices.Contains(base.Named(), *e.source) {
 			return nil, fmt.Errorf("%w: the %s at offset %d is gone", errSuperseded, e.kind, e.source.Offset)
 		}
 		removed[e.source.Offset] = true
 	}
-	err := base.source.with(context.Background(), func(file volume.File) error {
-		for _, entry := range base.ofType(e.kind) {
-			p, err := base.openPayload(file, entry)
+	err := base.Backing().With(context.Background(), func(file volume.File) error {
+		for _, entry := range base.OfType(e.kind) {
+			p, err := openPayload(base, file, entry)
 			if err = volume.AsCorrupt(err); errors.Is(err, volume.ErrCorrupt) {
 				continue // nobody can say what it is
 			}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -48,7 +49,7 @@ func (s embedder) placeDashboard(ctx context.Context, files []DashboardFile, con
 			return nil, err
 		}
 		if bundle.parts == nil {
-			bundle.add(bytesReader(front), int64(len(front)))
+			bundle.add(bytes.NewReader(front), int64(len(front)))
 			for _, file := range files {
 				bundle.add(file.Content, file.Size)
 			}

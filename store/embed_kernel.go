@@ -8,6 +8,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/state"
 )
 
 // KernelConfig says how a kernel is embedded.
@@ -55,7 +56,7 @@ type newKernel struct {
 	size    int64
 	// stored is the image in the form that the header's compression says, of which
 	// hash is known; nil: the image is to be stored as the configuration says.
-	stored View
+	stored state.View
 	hash   lineage.Hash
 }
 

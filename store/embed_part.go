@@ -8,6 +8,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -93,7 +94,7 @@ func (s embedder) putKernelImage(ctx context.Context, image io.ReaderAt, size in
 		if err != nil {
 			return 0, err
 		}
-		found, err := first(ctx, old, segments.TypeKernel, (*Snapshot).kernelOf, func(k *Kernel) bool { return k.Header.Architecture == header.Architecture })
+		found, err := first(ctx, old, segments.TypeKernel, kernelOf, func(k *Kernel) bool { return k.Header.Architecture == header.Architecture })
 		if err == nil {
 			if config, err = found.inherit(ctx, config); err != nil {
 				return 0, err
@@ -111,17 +112,17 @@ func (s embedder) putKernelImage(ctx context.Context, image io.ReaderAt, size in
 
 // replaceable is the newest snapshot, and the segment of a type that is replaced even
 // if nobody can read it: the only one there is, if it is damaged.
-func (s *Store) replaceable(ctx context.Context, kind segments.Type) (*Snapshot, *segments.DirectoryEntry, error) {
+func (s *Store) replaceable(ctx context.Context, kind segments.Type) (*state.Snapshot, *segments.DirectoryEntry, error) {
 	snapshot, err := s.Snapshot(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	all := snapshot.ofType(kind)
+	all := snapshot.OfType(kind)
 	if len(all) != 1 {
 		return snapshot, nil, nil
 	}
 	damaged := false
-	err = snapshot.eachReadable(ctx, kind, func(_ segments.DirectoryEntry, err error) { damaged = err != nil })
+	err = eachReadable(ctx, snapshot, kind, func(_ segments.DirectoryEntry, err error) { damaged = err != nil })
 	if err != nil || !damaged {
 		return snapshot, nil, err
 	}
@@ -136,7 +137,7 @@ func (k *Kernel) inherit(ctx context.Context, config KernelConfig) (KernelConfig
 	} else if err != nil {
 		return config, err
 	}
-	cmdline, err := viewContent(ctx, k.Cmdline)
+	cmdline, err := state.ViewContent(ctx, k.Cmdline)
 	if err != nil {
 		return config, err
 	}
@@ -158,11 +159,11 @@ func (s embedder) changeKernel(ctx context.Context, change func(kernel *Kernel, 
 		if err != nil {
 			return 0, err
 		}
-		kernel, err := described(ctx, snapshot, segments.TypeKernel, (*Snapshot).kernelOf)
+		kernel, err := described(ctx, snapshot, segments.TypeKernel, kernelOf)
 		if err != nil {
 			return 0, err
 		}
-		cmdline, err := viewContent(ctx, kernel.Cmdline)
+		cmdline, err := state.ViewContent(ctx, kernel.Cmdline)
 		if err != nil {
 			return 0, err
 		}
@@ -181,7 +182,7 @@ func (s embedder) changeKernel(ctx context.Context, change func(kernel *Kernel, 
 }
 
 // described is the first segment of a type, which a part that describes it needs.
-func described[T any](ctx context.Context, s *Snapshot, kind segments.Type, parse func(*Snapshot, context.Context, payload, segments.DirectoryEntry) (*T, error)) (*T, error) {
+func described[T any](ctx context.Context, s *state.Snapshot, kind segments.Type, parse func(context.Context, payload, segments.DirectoryEntry) (*T, error)) (*T, error) {
 	found, err := first(ctx, s, kind, parse, func(*T) bool { return true })
 	if errors.Is(err, volume.ErrNotFound) {
 		return nil, fmt.Errorf("%w: there is no %s yet to which this could belong", volume.ErrInput, kind)
@@ -249,7 +250,7 @@ func (s embedder) changeEBPF(ctx context.Context, change func(program *EBPFProgr
 		if err != nil {
 			return 0, err
 		}
-		program, err := described(ctx, snapshot, segments.TypeEBPF, (*Snapshot).ebpfOf)
+		program, err := described(ctx, snapshot, segments.TypeEBPF, ebpfOf)
 		if err != nil {
 			return 0, err
 		}
@@ -261,7 +262,7 @@ func (s embedder) changeEBPF(ctx context.Context, change func(program *EBPFProgr
 			return 0, err
 		}
 		defer giveBack()
-		btf, err := viewContent(ctx, program.BTF)
+		btf, err := state.ViewContent(ctx, program.BTF)
 		if err != nil {
 			return 0, err
 		}
@@ -307,7 +308,7 @@ func (s embedder) putWASMModule(ctx context.Context, module io.ReaderAt, size in
 		if err != nil {
 			return 0, err
 		}
-		modules, err := snapshot.modules(ctx)
+		modules, err := listModules(ctx, snapshot)
 		if err != nil {
 			return 0, err
 		}
@@ -332,7 +333,7 @@ func (s embedder) putWASMHeader(ctx context.Context, document []byte) (uint32, e
 		if err != nil {
 			return 0, err
 		}
-		modules, err := snapshot.modules(ctx)
+		modules, err := listModules(ctx, snapshot)
 		if err != nil {
 			return 0, err
 		}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"rvffs/segments"
+	"rvffs/store/state"
 )
 
 // place says where in the directory a new segment is named. The order of images
@@ -15,13 +16,13 @@ type place struct {
 }
 
 // insert names entry in a directory that was made from that of base.
-func (p place) insert(directory []segments.DirectoryEntry, entry segments.DirectoryEntry, base *Snapshot) []segments.DirectoryEntry {
+func (p place) insert(directory []segments.DirectoryEntry, entry segments.DirectoryEntry, base *state.Snapshot) []segments.DirectoryEntry {
 	at := -1
 	switch {
 	case p.first:
 		at = slices.IndexFunc(directory, func(other segments.DirectoryEntry) bool { return other.Type == entry.Type })
 	case p.inPlace:
-		at = p.successor(directory, base.named())
+		at = p.successor(directory, base.Named())
 	}
 	if at < 0 {
 		at = len(directory)

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"rvffs/store/memory"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -17,7 +18,7 @@ import (
 type EmbedStream struct {
 	streamState // received is the length of the file
 	store       *Store
-	origin      Origin // the file that the part is embedded in
+	origin      state.Origin // the file that the part is embedded in
 	part        EmbedPart
 	kind        partKind
 	options     EmbedOptions
@@ -58,7 +59,7 @@ func (e *EmbedStream) check(ctx context.Context) error {
 	if err := e.store.checkWritable(snapshot); err != nil {
 		return err
 	}
-	if needs := e.kind.needs; needs != 0 && len(snapshot.ofType(needs)) == 0 {
+	if needs := e.kind.needs; needs != 0 && len(snapshot.OfType(needs)) == 0 {
 		return fmt.Errorf("%w: there is no %s yet to which this could belong", volume.ErrInput, needs)
 	}
 	return nil
@@ -69,7 +70,7 @@ func (e *EmbedStream) describe(err error) error {
 }
 
 // Origin is the file that the part is embedded in.
-func (e *EmbedStream) Origin() Origin { return e.origin }
+func (e *EmbedStream) Origin() state.Origin { return e.origin }
 
 // Afford waits until there is memory to take so many bytes, for some seconds or until
 // ctx ends. An error leaves the stream as it is.
@@ -109,7 +110,7 @@ func (e *EmbedStream) WriteAt(ctx context.Context, p []byte, offset int64) (int,
 		return 0, e.fail(err)
 	}
 	if !e.tried {
-		if err := e.store.tryToWrite(OnlyIn(ctx, e.origin)); err != nil {
+		if err := e.store.tryToWrite(state.OnlyIn(ctx, e.origin)); err != nil {
 			return 0, e.fail(err)
 		}
 		e.tried = true
@@ -286,7 +287,7 @@ func (e *EmbedStream) Handover(ctx context.Context) error {
 func (e *EmbedStream) Pause(ctx context.Context) error { return e.Commit(ctx) }
 
 func (e *EmbedStream) embed(ctx context.Context, into embedder) error {
-	_, err := e.kind.embed(into, OnlyIn(ctx, e.origin), e.content(), e.Received(), e.options)
+	_, err := e.kind.embed(into, state.OnlyIn(ctx, e.origin), e.content(), e.Received(), e.options)
 	return err
 }
 

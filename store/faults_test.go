@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"rvffs/store/state"
 	"rvffs/store/vecio"
 	volumes "rvffs/store/volume/memory"
 )
@@ -407,7 +408,7 @@ func mergedStore() (raw []byte, want map[uint64][]float32, err error) {
 			return nil, nil, err
 		}
 	}
-	raw, err = viewContent(context.Background(), s.Current().Raw())
+	raw, err = state.ViewContent(context.Background(), s.Current().Raw())
 	return raw, want, errors.Join(err, s.Close())
 }
 

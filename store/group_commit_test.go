@@ -13,6 +13,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
@@ -178,14 +179,14 @@ func TestReplacingSharesACommit(t *testing.T) {
 			if got := s.Current().Epoch() - before; got != epochs {
 				t.Errorf("%d commits, want %d", got, epochs)
 			}
-			for _, snapshot := range []*Snapshot{s.Current(), reopenStore(t, s)} {
-				if kernels := snapshot.ofType(segments.TypeKernel); len(kernels) != 1 {
+			for _, snapshot := range []*state.Snapshot{s.Current(), reopenStore(t, s)} {
+				if kernels := snapshot.OfType(segments.TypeKernel); len(kernels) != 1 {
 					t.Errorf("%d kernels: %+v", len(kernels), kernels)
 				}
 				if got, err := kernelImage(snapshot); err != nil || !bytes.Equal(got, image) {
 					t.Errorf("a kernel of %d bytes, want the new one of %d, %v", len(got), len(image), err)
 				}
-				if programs := len(snapshot.ofType(segments.TypeEBPF)); programs != strings.Count(order, "p") {
+				if programs := len(snapshot.OfType(segments.TypeEBPF)); programs != strings.Count(order, "p") {
 					t.Errorf("%d programs", programs)
 				}
 			}

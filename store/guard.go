@@ -45,7 +45,7 @@ func (w *writer) claim(ctx context.Context, file volume.File, wait time.Duration
 // isOurs makes sure that the store's name leads to file, and tells about it.
 func (w *writer) isOurs(file volume.File) (volume.FileInfo, error) {
 	at := w.store.location()
-	there, err := at.files.Stat(at.name)
+	there, err := at.Files.Stat(at.Name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return volume.FileInfo{}, fmt.Errorf("%w: the store's file was removed", volume.ErrNotFound)
 	}
@@ -76,7 +76,7 @@ func oneName(info volume.FileInfo) error {
 // got their names by a link, and an interruption left both.
 func (w *writer) dropLeftNames(own volume.FileInfo) error {
 	at := w.store.location()
-	names, err := at.files.Siblings(at.name)
+	names, err := at.Files.Siblings(at.Name)
 	if err != nil {
 		return err
 	}
@@ -84,13 +84,13 @@ func (w *writer) dropLeftNames(own volume.FileInfo) error {
 		if !IsTemporary(name) {
 			continue
 		}
-		name = beside(at.name, name)
-		other, err := at.files.Stat(name)
+		name = beside(at.Name, name)
+		other, err := at.Files.Stat(name)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && !volume.SameFile(other, own) {
 			continue
 		}
 		if err == nil {
-			err = at.files.Remove(name)
+			err = at.Files.Remove(name)
 		}
 		if err != nil {
 			return err
@@ -122,8 +122,8 @@ func (w *writer) guard(s *session, file volume.File) error {
 func (w *writer) untouched(s *session, own volume.FileInfo) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if own.Size > s.reach || own.Size < s.base.state.End {
-		return fmt.Errorf("%w: it is %d bytes long, where %d to %d were expected", errForeign, own.Size, s.base.state.End, s.reach)
+	if own.Size > s.reach || own.Size < s.base.Size() {
+		return fmt.Errorf("%w: it is %d bytes long, where %d to %d were expected", errForeign, own.Size, s.base.Size(), s.reach)
 	}
 	return nil
 }
@@ -135,9 +135,9 @@ func (w *writer) guardCommit(s *session) error {
 		return err
 	}
 	base := w.baseOf(s)
-	stands, err := manifestStands(s.file, base)
+	stands, err := base.Stands(s.file)
 	if err == nil && !stands {
-		err = fmt.Errorf("%w: the manifest of epoch %d is not at offset %d any more", errForeign, base.Epoch(), base.state.Segment.Offset)
+		err = fmt.Errorf("%w: the manifest of epoch %d is not at offset %d any more", errForeign, base.Epoch(), base.State().Segment.Offset)
 	}
 	return err
 }

@@ -122,7 +122,7 @@ func TestProgramThatWritesTheFileAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := bytes.Clone(files.Content("a.rvf"))
-	copy(other[s.Current().state.Segment.Offset:], make([]byte, segments.HeaderSize))
+	copy(other[s.Current().State().Segment.Offset:], make([]byte, segments.HeaderSize))
 	files.Names["a.rvf"].Write(other, 0)
 	if _, _, err := a.Commit(); !errors.Is(err, volume.ErrLocked) {
 		t.Errorf("commit: %v", err)

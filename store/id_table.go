@@ -9,6 +9,7 @@ import (
 	"rvffs/store/idset"
 	"rvffs/store/memory"
 	"rvffs/store/shared"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -22,24 +23,24 @@ type idTable struct {
 
 // storedIDs are the ids stored in a snapshot.
 type storedIDs struct {
-	snapshot *Snapshot
+	snapshot *state.Snapshot
 	offsets  map[int64]struct{} // of its vector segments
 	ids      *idset.Set
 }
 
-func newStoredIDs(snapshot *Snapshot, ids *idset.Set) *storedIDs {
+func newStoredIDs(snapshot *state.Snapshot, ids *idset.Set) *storedIDs {
 	stored := &storedIDs{snapshot: snapshot, ids: ids}
 	stored.describe(snapshot)
 	return stored
 }
 
 // describe notes that the ids are those of snapshot.
-func (s *storedIDs) describe(snapshot *Snapshot) {
+func (s *storedIDs) describe(snapshot *state.Snapshot) {
 	s.snapshot, s.offsets = snapshot, map[int64]struct{}{}
-	for _, entry := range snapshot.vectors() {
+	for _, entry := range snapshot.Vectors() {
 		s.offsets[entry.Offset] = struct{}{}
 	}
-	snapshot.cache.total.Store(new(s.ids.Len()))
+	snapshot.CountedIDs(s.ids.Len())
 }
 
 // bytes is about how much memory it all takes.
@@ -49,17 +50,17 @@ func (s *storedIDs) bytes() int64 {
 }
 
 // at runs use with the ids stored in snapshot, which use must not keep.
-func (t *idTable) at(ctx context.Context, snapshot *Snapshot, use func(stored *idset.Set) error) error {
+func (t *idTable) at(ctx context.Context, snapshot *state.Snapshot, use func(stored *idset.Set) error) error {
 	if err := t.turn.Take(ctx); err != nil {
 		return err
 	}
 	defer t.turn.Give()
 	known, there := t.use()
-	if there && snapshot.generation < known.snapshot.generation && snapshot.state != known.snapshot.state {
+	if there && snapshot.Generation() < known.snapshot.Generation() && !snapshot.SameState(known.snapshot) {
 		t.kept.Done()
-		charge := snapshot.source.memory.Charge()
+		charge := snapshot.Backing().Memory().Charge()
 		defer charge.Free()
-		stored, err := snapshot.readIDs(ctx, &charge)
+		stored, err := readIDs(ctx, snapshot, &charge)
 		if err != nil {
 			return err
 		}
@@ -83,17 +84,17 @@ func (t *idTable) use() (*storedIDs, bool) {
 
 // atNewest is at for the newest of the snapshots that current gives: a compaction
 // may take the file of one away before its ids were read.
-func (t *idTable) atNewest(ctx context.Context, current func() *Snapshot, use func(base *Snapshot, stored *idset.Set) error) error {
-	return OnNewest(ctx, func(context.Context) (*Snapshot, error) { return current(), nil }, func(base *Snapshot) error {
+func (t *idTable) atNewest(ctx context.Context, current func() *state.Snapshot, use func(base *state.Snapshot, stored *idset.Set) error) error {
+	return state.OnNewest(ctx, func(context.Context) (*state.Snapshot, error) { return current(), nil }, func(base *state.Snapshot) error {
 		return t.at(ctx, base, func(stored *idset.Set) error { return use(base, stored) })
 	})
 }
 
 // advance brings the table up to snapshot, from what is known, nil if nothing, and
 // reads only what is new. What it gives ends with a Done.
-func (t *idTable) advance(ctx context.Context, snapshot *Snapshot, known *storedIDs) (*storedIDs, error) {
-	if known != nil && known.snapshot.state == snapshot.state {
-		snapshot.cache.total.Store(new(known.ids.Len()))
+func (t *idTable) advance(ctx context.Context, snapshot *state.Snapshot, known *storedIDs) (*storedIDs, error) {
+	if known != nil && known.snapshot.SameState(snapshot) {
+		snapshot.CountedIDs(known.ids.Len())
 		return known, nil
 	}
 	if missing, follows := known.missing(snapshot); follows {
@@ -107,8 +108,8 @@ func (t *idTable) advance(ctx context.Context, snapshot *Snapshot, known *stored
 	} else if known != nil {
 		t.forget()
 	}
-	charge := snapshot.source.memory.Charge()
-	ids, err := snapshot.readIDs(ctx, &charge)
+	charge := snapshot.Backing().Memory().Charge()
+	ids, err := readIDs(ctx, snapshot, &charge)
 	if err != nil {
 		charge.Free()
 		return nil, err
@@ -118,13 +119,13 @@ func (t *idTable) advance(ctx context.Context, snapshot *Snapshot, known *stored
 
 // missing lists the vector segments of a snapshot whose ids are not known; false when
 // it does not hold all that is known.
-func (s *storedIDs) missing(snapshot *Snapshot) ([]segments.DirectoryEntry, bool) {
-	if s == nil || s.snapshot.source != snapshot.source {
+func (s *storedIDs) missing(snapshot *state.Snapshot) ([]segments.DirectoryEntry, bool) {
+	if s == nil || s.snapshot.Backing() != snapshot.Backing() {
 		return nil, false
 	}
 	var missing []segments.DirectoryEntry
 	kept := 0
-	for _, entry := range snapshot.vectors() {
+	for _, entry := range snapshot.Vectors() {
 		if _, known := s.offsets[entry.Offset]; known {
 			kept++
 		} else {
@@ -135,10 +136,10 @@ func (s *storedIDs) missing(snapshot *Snapshot) ([]segments.DirectoryEntry, bool
 }
 
 // extendTo adds the ids that a newer snapshot has besides.
-func (t *idTable) extendTo(ctx context.Context, snapshot *Snapshot, known *storedIDs, missing []segments.DirectoryEntry) error {
-	charge := snapshot.source.memory.Charge()
+func (t *idTable) extendTo(ctx context.Context, snapshot *state.Snapshot, known *storedIDs, missing []segments.DirectoryEntry) error {
+	charge := snapshot.Backing().Memory().Charge()
 	defer charge.Free()
-	err := snapshot.source.with(ctx, func(file volume.File) error {
+	err := snapshot.Backing().With(ctx, func(file volume.File) error {
 		return collectIDs(ctx, file, snapshot, missing, known.ids, &growingSets{charge: &charge})
 	})
 	if err != nil {
@@ -150,10 +151,10 @@ func (t *idTable) extendTo(ctx context.Context, snapshot *Snapshot, known *store
 }
 
 // readIDs reads the ids of all rows.
-func (s *Snapshot) readIDs(ctx context.Context, charge *memory.Charge) (*idset.Set, error) {
+func readIDs(ctx context.Context, s *state.Snapshot, charge *memory.Charge) (*idset.Set, error) {
 	stored := idset.New()
-	return stored, s.source.with(ctx, func(file volume.File) error {
-		return collectIDs(ctx, file, s, s.vectors(), stored, &growingSets{charge: charge})
+	return stored, s.Backing().With(ctx, func(file volume.File) error {
+		return collectIDs(ctx, file, s, s.Vectors(), stored, &growingSets{charge: charge})
 	})
 }
 
@@ -173,14 +174,14 @@ func (t *idTable) forget() {
 // extend follows a commit of our own that added the given ids. What segments it
 // took away it merged, so that no other id came or went. A table that was not up
 // to date before stays as it is and reads what it needs later.
-func (t *idTable) extend(before, after *Snapshot, added *idset.Set) {
+func (t *idTable) extend(before, after *state.Snapshot, added *idset.Set) {
 	_ = t.turn.Take(context.Background())
 	defer t.turn.Give()
 	known, there := t.use()
 	switch {
 	case !there:
 		return
-	case known.snapshot.state != before.state:
+	case !known.snapshot.SameState(before):
 		t.kept.Done()
 		return
 	}
@@ -194,7 +195,7 @@ func (t *idTable) extend(before, after *Snapshot, added *idset.Set) {
 }
 
 // replace sets the table after a rewrite whose ids are known, and charged for.
-func (t *idTable) replace(snapshot *Snapshot, stored *idset.Set, charge *memory.Charge) {
+func (t *idTable) replace(snapshot *state.Snapshot, stored *idset.Set, charge *memory.Charge) {
 	_ = t.turn.Take(context.Background())
 	defer t.turn.Give()
 	if _, there := t.use(); there {
@@ -205,11 +206,11 @@ func (t *idTable) replace(snapshot *Snapshot, stored *idset.Set, charge *memory.
 }
 
 // collectIDs adds the ids of all rows in the given VEC segments.
-func collectIDs(ctx context.Context, file volume.File, snapshot *Snapshot, entries []segments.DirectoryEntry, stored *idset.Set, grows *growingSets) error {
-	near := nearby(file)
+func collectIDs(ctx context.Context, file volume.File, snapshot *state.Snapshot, entries []segments.DirectoryEntry, stored *idset.Set, grows *growingSets) error {
+	near := state.Nearby(file)
 	ids := make([]uint64, rowsPerRead)
 	for _, entry := range entries {
-		reader, err := openVectors(near.of(entry), snapshot, entry)
+		reader, err := openVectors(near.Of(entry), snapshot, entry)
 		if err != nil {
 			return err
 		}
@@ -252,8 +253,8 @@ func (noVectors) ReadStored(int, []byte) error         { return nil }
 // openVectors reads the start of a VEC segment. As in the reference runtime, a
 // count that does not fit the payload hides the segment's rows, and rows of
 // another dimension than the store's are left out.
-func openVectors(file volume.File, snapshot *Snapshot, entry segments.DirectoryEntry) (vectorReader, error) {
-	segment, err := snapshot.readHeader(file, entry)
+func openVectors(file volume.File, snapshot *state.Snapshot, entry segments.DirectoryEntry) (vectorReader, error) {
+	segment, err := snapshot.ReadHeader(file, entry)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/memory"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -19,7 +20,7 @@ const rememberedImages = 1024
 
 // imageKey is the identity of something that a segment holds.
 type imageKey struct {
-	source *backing
+	source *state.Backing
 	offset int64
 	header segments.Header
 	part   imagePart
@@ -40,6 +41,9 @@ type imageTable struct {
 	entries map[imageKey]*cachedImage
 }
 
+// openImages keeps the decompressed images of a file.
+var openImages state.Attachment[imageTable]
+
 // cachedImage is one image, or the reason why there can be none.
 type cachedImage struct {
 	made memory.Cached[*imageMemory]
@@ -51,7 +55,7 @@ type cachedImage struct {
 // open returns a reader of the image of size bytes, which fill makes if it is not
 // there. Callers that come meanwhile wait for the first; the making ends when all of
 // them have given up.
-func (t *imageTable) open(ctx context.Context, budget *memory.Budget, key imageKey, size int64, fill func(context.Context, io.Writer) error) (Reader, error) {
+func (t *imageTable) open(ctx context.Context, budget *memory.Budget, key imageKey, size int64, fill func(context.Context, io.Writer) error) (state.Reader, error) {
 	entry := t.entry(key)
 	if err := entry.broken(); err != nil {
 		return nil, err

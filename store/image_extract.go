@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -16,14 +17,14 @@ type Embedded struct {
 	Entry segments.DirectoryEntry
 	// Image is the image as it was embedded, decompressed; HeaderBinary is the
 	// header as it stands in the file.
-	Image        View
-	HeaderBinary View
+	Image        state.View
+	HeaderBinary state.View
 	// Integrity is the verdict on the image's hash. It is empty where nobody has
 	// asked for it.
 	Integrity Integrity
 
 	hashed hashedImage
-	stored View // the image as the file holds it
+	stored state.View // the image as the file holds it
 }
 
 // Check finds out whether the image is what its header says, and keeps that in
@@ -35,7 +36,7 @@ func (e *Embedded) Check(ctx context.Context) (err error) {
 
 // intact makes sure that the segment is what was written.
 func (e *Embedded) intact(ctx context.Context) error {
-	return e.hashed.segment.snapshot.intact(ctx, e.Entry)
+	return e.hashed.segment.Intact(ctx)
 }
 
 // Kernel is one embedded kernel.
@@ -43,14 +44,14 @@ type Kernel struct {
 	Embedded
 	Header  segments.KernelHeader
 	Binding *segments.KernelBinding // nil in the plain layout
-	Cmdline View
+	Cmdline state.View
 }
 
 // EBPFProgram is one embedded eBPF program; BTF is empty when there is none.
 type EBPFProgram struct {
 	Embedded
 	Header segments.EBPFHeader
-	BTF    View
+	BTF    state.View
 }
 
 // WASMModule is one embedded WebAssembly module.
@@ -65,7 +66,7 @@ type Dashboard struct {
 	Embedded
 	Header    segments.DashboardHeader
 	EntryPath string
-	Files     []NamedView
+	Files     []state.NamedView
 }
 
 // ExtractKernel finds the first kernel in directory order, or the first for one of
@@ -73,7 +74,7 @@ type Dashboard struct {
 // none, ErrCorrupt that it cannot be read. An image that is not what its header
 // says is no error: Integrity tells.
 func (s *Store) ExtractKernel(ctx context.Context, architectures ...segments.KernelArchitecture) (*Kernel, error) {
-	kernel, err := extract(ctx, s, segments.TypeKernel, (*Snapshot).kernelOf, func(k *Kernel) bool {
+	kernel, err := extract(ctx, s, segments.TypeKernel, kernelOf, func(k *Kernel) bool {
 		return len(architectures) == 0 || slices.Contains(architectures, k.Header.Architecture)
 	})
 	if err == nil {
@@ -88,7 +89,7 @@ func (s *Store) ExtractKernel(ctx context.Context, architectures ...segments.Ker
 // ExtractEBPF is ExtractKernel for eBPF programs, of the given types if there are
 // any.
 func (s *Store) ExtractEBPF(ctx context.Context, types ...segments.EBPFProgramType) (*EBPFProgram, error) {
-	program, err := extract(ctx, s, segments.TypeEBPF, (*Snapshot).ebpfOf, func(p *EBPFProgram) bool {
+	program, err := extract(ctx, s, segments.TypeEBPF, ebpfOf, func(p *EBPFProgram) bool {
 		return len(types) == 0 || slices.Contains(types, p.Header.ProgramType)
 	})
 	if err == nil {
@@ -106,7 +107,7 @@ func (s *Store) ExtractWASM(ctx context.Context) ([]*WASMModule, error) {
 	snapshot, err := s.Snapshot(ctx)
 	var modules []*WASMModule
 	if err == nil {
-		modules, err = snapshot.modules(ctx)
+		modules, err = listModules(ctx, snapshot)
 	}
 	for _, module := range modules {
 		err = errors.Join(err, module.Check(ctx))
@@ -117,10 +118,10 @@ func (s *Store) ExtractWASM(ctx context.Context) ([]*WASMModule, error) {
 	return modules, nil
 }
 
-// modules lists the modules that can be read in the order in which they start.
-func (s *Snapshot) modules(ctx context.Context) ([]*WASMModule, error) {
+// listModules lists the modules that can be read in the order in which they start.
+func listModules(ctx context.Context, s *state.Snapshot) ([]*WASMModule, error) {
 	var modules []*WASMModule
-	err := eachEmbedded(ctx, s, segments.TypeWASM, s.wasmOf, func(_ segments.DirectoryEntry, module *WASMModule, err error) (bool, error) {
+	err := eachEmbedded(ctx, s, segments.TypeWASM, wasmOf, func(_ segments.DirectoryEntry, module *WASMModule, err error) (bool, error) {
 		if err == nil {
 			modules = append(modules, module)
 		}
@@ -134,7 +135,7 @@ func (s *Snapshot) modules(ctx context.Context) ([]*WASMModule, error) {
 
 // ExtractDashboard is ExtractKernel for the dashboard.
 func (s *Store) ExtractDashboard(ctx context.Context) (*Dashboard, error) {
-	dashboard, err := extract(ctx, s, segments.TypeDashboard, (*Snapshot).dashboardOf, func(*Dashboard) bool { return true })
+	dashboard, err := extract(ctx, s, segments.TypeDashboard, dashboardOf, func(*Dashboard) bool { return true })
 	if err == nil {
 		err = dashboard.Check(ctx)
 	}
@@ -146,7 +147,7 @@ func (s *Store) ExtractDashboard(ctx context.Context) (*Dashboard, error) {
 
 // extract finds the first segment of a type that wanted likes. One that cannot be
 // read is an error only if nothing else is found.
-func extract[T any](ctx context.Context, s *Store, kind segments.Type, parse func(*Snapshot, context.Context, payload, segments.DirectoryEntry) (*T, error), wanted func(*T) bool) (*T, error) {
+func extract[T any](ctx context.Context, s *Store, kind segments.Type, parse func(context.Context, payload, segments.DirectoryEntry) (*T, error), wanted func(*T) bool) (*T, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -158,12 +159,10 @@ func extract[T any](ctx context.Context, s *Store, kind segments.Type, parse fun
 }
 
 // first is extract on one snapshot.
-func first[T any](ctx context.Context, s *Snapshot, kind segments.Type, parse func(*Snapshot, context.Context, payload, segments.DirectoryEntry) (*T, error), wanted func(*T) bool) (*T, error) {
+func first[T any](ctx context.Context, s *state.Snapshot, kind segments.Type, parse func(context.Context, payload, segments.DirectoryEntry) (*T, error), wanted func(*T) bool) (*T, error) {
 	var found *T
 	var damage error
-	err := eachEmbedded(ctx, s, kind, func(ctx context.Context, p payload, entry segments.DirectoryEntry) (*T, error) {
-		return parse(s, ctx, p, entry)
-	},
+	err := eachEmbedded(ctx, s, kind, parse,
 		func(_ segments.DirectoryEntry, one *T, err error) (bool, error) {
 			switch {
 			case err != nil:
@@ -190,10 +189,10 @@ const maxEmbedded = 1024
 // eachEmbedded calls visit for each segment of a type in directory order, with what
 // parse found or why it cannot be read, until visit returns false. Errors of the
 // disk end it.
-func eachEmbedded[T any](ctx context.Context, s *Snapshot, kind segments.Type, parse func(context.Context, payload, segments.DirectoryEntry) (*T, error),
+func eachEmbedded[T any](ctx context.Context, s *state.Snapshot, kind segments.Type, parse func(context.Context, payload, segments.DirectoryEntry) (*T, error),
 	visit func(segments.DirectoryEntry, *T, error) (bool, error)) error {
 	left := maxEmbedded
-	for _, entry := range s.named() {
+	for _, entry := range s.Named() {
 		if entry.Type != kind {
 			continue
 		}
@@ -201,8 +200,8 @@ func eachEmbedded[T any](ctx context.Context, s *Snapshot, kind segments.Type, p
 			return nil
 		}
 		var found *T
-		err := s.source.with(ctx, func(file volume.File) error {
-			p, err := s.openPayload(s.known(file), entry)
+		err := s.Backing().With(ctx, func(file volume.File) error {
+			p, err := openPayload(s, s.Known(file), entry)
 			if err == nil {
 				found, err = parse(ctx, p, entry)
 			}
@@ -225,13 +224,13 @@ func eachEmbedded[T any](ctx context.Context, s *Snapshot, kind segments.Type, p
 	return nil
 }
 
-func (s *Snapshot) kernelOf(_ context.Context, p payload, entry segments.DirectoryEntry) (*Kernel, error) {
+func kernelOf(_ context.Context, p payload, entry segments.DirectoryEntry) (*Kernel, error) {
 	parsed, err := segments.ParseKernel(p.prefix, p.view.Size())
 	if err != nil {
 		return nil, err
 	}
 	kernel := &Kernel{Header: parsed.Header, Binding: parsed.Binding}
-	if kernel.Cmdline, err = subView(p.view, parsed.CmdlineOffset, parsed.CmdlineLength); err != nil {
+	if kernel.Cmdline, err = state.SubView(p.view, parsed.CmdlineOffset, parsed.CmdlineLength); err != nil {
 		return nil, err
 	}
 	image, err := p.image(parsed.ImageOffset, parsed.ImageLength, parsed.Header.Compression, parsed.Header.ImageSize, segments.MaxKernelImage)
@@ -240,21 +239,21 @@ func (s *Snapshot) kernelOf(_ context.Context, p payload, entry segments.Directo
 	}
 	kernel.Embedded, err = p.embedded(entry, image, parsed.Header.ImageHash, segments.KernelHeaderSize)
 	if err == nil {
-		kernel.stored, err = subView(p.view, parsed.ImageOffset, parsed.ImageLength)
+		kernel.stored, err = state.SubView(p.view, parsed.ImageOffset, parsed.ImageLength)
 	}
 	return kernel, err
 }
 
-func (s *Snapshot) ebpfOf(_ context.Context, p payload, entry segments.DirectoryEntry) (*EBPFProgram, error) {
+func ebpfOf(_ context.Context, p payload, entry segments.DirectoryEntry) (*EBPFProgram, error) {
 	parsed, err := segments.ParseEBPF(p.prefix, p.view.Size())
 	if err != nil {
 		return nil, err
 	}
 	program := &EBPFProgram{Header: parsed.Header}
-	if program.BTF, err = subView(p.view, parsed.BTFOffset, parsed.BTFLength); err != nil {
+	if program.BTF, err = state.SubView(p.view, parsed.BTFOffset, parsed.BTFLength); err != nil {
 		return nil, err
 	}
-	image, err := subView(p.view, parsed.ProgramOffset, parsed.ProgramLength)
+	image, err := state.SubView(p.view, parsed.ProgramOffset, parsed.ProgramLength)
 	if err != nil {
 		return nil, err
 	}
@@ -262,7 +261,7 @@ func (s *Snapshot) ebpfOf(_ context.Context, p payload, entry segments.Directory
 	return program, err
 }
 
-func (s *Snapshot) wasmOf(_ context.Context, p payload, entry segments.DirectoryEntry) (*WASMModule, error) {
+func wasmOf(_ context.Context, p payload, entry segments.DirectoryEntry) (*WASMModule, error) {
 	parsed, err := segments.ParseWASM(p.prefix, p.view.Size())
 	if err != nil {
 		return nil, err
@@ -274,17 +273,17 @@ func (s *Snapshot) wasmOf(_ context.Context, p payload, entry segments.Directory
 	module := &WASMModule{Header: parsed.Header}
 	module.Embedded, err = p.embedded(entry, image, parsed.Header.Hash, segments.WASMHeaderSize)
 	if err == nil {
-		module.stored, err = subView(p.view, parsed.ModuleOffset, parsed.ModuleLength)
+		module.stored, err = state.SubView(p.view, parsed.ModuleOffset, parsed.ModuleLength)
 	}
 	return module, err
 }
 
-func (s *Snapshot) dashboardOf(ctx context.Context, p payload, entry segments.DirectoryEntry) (*Dashboard, error) {
+func dashboardOf(ctx context.Context, p payload, entry segments.DirectoryEntry) (*Dashboard, error) {
 	parsed, err := segments.ParseDashboard(p.prefix, p.view.Size())
 	if err != nil {
 		return nil, err
 	}
-	bundle, err := subView(p.view, parsed.BundleOffset, parsed.BundleLength)
+	bundle, err := state.SubView(p.view, parsed.BundleOffset, parsed.BundleLength)
 	if err != nil {
 		return nil, err
 	}
@@ -305,18 +304,18 @@ func (s *Snapshot) dashboardOf(ctx context.Context, p payload, entry segments.Di
 		return nil, err
 	}
 	for _, file := range files {
-		view, err := subView(bundle, file.Offset, file.Length)
+		view, err := state.SubView(bundle, file.Offset, file.Length)
 		if err != nil {
 			return nil, err
 		}
-		dashboard.Files = append(dashboard.Files, NamedView{Name: file.Path, View: CheckedView{view, dashboard.hashed}})
+		dashboard.Files = append(dashboard.Files, state.NamedView{Name: file.Path, View: CheckedView{view, dashboard.hashed}})
 	}
 	return dashboard, nil
 }
 
 // embedded puts together what all embedded images have in common.
-func (p payload) embedded(entry segments.DirectoryEntry, image View, hash [32]byte, header int64) (Embedded, error) {
-	binary, err := subView(p.view, 0, header)
+func (p payload) embedded(entry segments.DirectoryEntry, image state.View, hash [32]byte, header int64) (Embedded, error) {
+	binary, err := state.SubView(p.view, 0, header)
 	hashed := hashedImage{key: p.inner(), segment: p.segment, view: image, hash: hash}
 	return Embedded{Entry: entry, Image: CheckedView{image, hashed}, HeaderBinary: binary, hashed: hashed, stored: image}, err
 }

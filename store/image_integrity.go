@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"rvffs/lineage"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -46,18 +47,14 @@ type integrityTable struct {
 	verdicts map[imageKey]Integrity
 }
 
+// imageVerdicts keeps the verdicts on a file's images.
+var imageVerdicts state.Attachment[integrityTable]
+
 func (t *integrityTable) get(key imageKey) (Integrity, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	verdict, known := t.verdicts[key]
 	return verdict, known
-}
-
-// clear forgets all verdicts.
-func (t *integrityTable) clear() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.verdicts = nil
 }
 
 // rememberedVerdicts bounds the table; no file of use holds as many images.
@@ -75,15 +72,16 @@ func (t *integrityTable) put(key imageKey, verdict Integrity) {
 // hashedImage is an image with the hash that its header states.
 type hashedImage struct {
 	key     imageKey
-	segment guardedSegment // that holds it
-	view    View
+	segment state.GuardedSegment // that holds it
+	view    state.View
 	hash    lineage.Hash
 }
 
 // integrity compares image and hash, once for each segment of a file. The error
 // is one of the disk, or of ctx.
 func (h hashedImage) integrity(ctx context.Context) (Integrity, error) {
-	if verdict, known := h.key.source.integrity.get(h.key); known {
+	content := h.key.source.Content()
+	if verdict, known := imageVerdicts.Of(content).get(h.key); known {
 		return verdict, nil
 	}
 	verdict, err := h.compare(ctx)
@@ -93,7 +91,7 @@ func (h hashedImage) integrity(ctx context.Context) (Integrity, error) {
 	if err != nil {
 		return "", err
 	}
-	h.key.source.integrity.put(h.key, verdict)
+	imageVerdicts.Of(content).put(h.key, verdict)
 	return verdict, nil
 }
 
@@ -126,7 +124,7 @@ func (h hashedImage) compareRead(ctx context.Context, reader io.ReaderAt) (Integ
 
 // CheckedView is a view whose bytes have a hash of their own.
 type CheckedView struct {
-	View
+	state.View
 	image hashedImage
 }
 

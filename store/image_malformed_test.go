@@ -18,6 +18,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -316,7 +317,7 @@ func imageCases() []imageCase {
 }
 
 // viewsOf lists the files of the folder of a type.
-func viewsOf(s *Snapshot, kind segments.Type) ([]NamedView, error) {
+func viewsOf(s *state.Snapshot, kind segments.Type) ([]state.NamedView, error) {
 	tree, err := treeOf(s, kind)
 	if err != nil {
 		return nil, err
@@ -324,16 +325,16 @@ func viewsOf(s *Snapshot, kind segments.Type) ([]NamedView, error) {
 	return tree.Files, nil
 }
 
-func treeOf(s *Snapshot, kind segments.Type) (*ViewTree, error) {
+func treeOf(s *state.Snapshot, kind segments.Type) (*state.ViewTree, error) {
 	switch kind {
 	case segments.TypeKernel:
-		return s.Kernel(context.Background())
+		return KernelFiles(context.Background(), s)
 	case segments.TypeEBPF:
-		return s.EBPF(context.Background())
+		return EBPFFiles(context.Background(), s)
 	case segments.TypeWASM:
-		return s.WASM(context.Background())
+		return WASMFiles(context.Background(), s)
 	}
-	return s.Dashboard(context.Background())
+	return DashboardFiles(context.Background(), s)
 }
 
 // mainFile is the file of a folder that holds the image.
@@ -361,7 +362,7 @@ func TestMalformedImages(t *testing.T) {
 			if used := after.TotalAlloc - before.TotalAlloc; used > allowedMemory {
 				t.Errorf("%d bytes were allocated", used)
 			}
-			checked, err := s.Current().Verify(context.Background())
+			checked, err := VerifySnapshot(context.Background(), s.Current())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -373,7 +374,7 @@ func TestMalformedImages(t *testing.T) {
 }
 
 // look reads everything that a folder shows and judges it.
-func look(t *testing.T, s *Snapshot, kind segments.Type) (outcome, string) {
+func look(t *testing.T, s *state.Snapshot, kind segments.Type) (outcome, string) {
 	t.Helper()
 	views, err := viewsOf(s, kind)
 	if err != nil {
@@ -381,7 +382,7 @@ func look(t *testing.T, s *Snapshot, kind segments.Type) (outcome, string) {
 	}
 	result, verdict := isShown, ""
 	for _, named := range views {
-		content, err := viewContent(t.Context(), named.View)
+		content, err := state.ViewContent(t.Context(), named.View)
 		switch {
 		case errors.Is(err, volume.ErrCorrupt):
 			result = isBroken

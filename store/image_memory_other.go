@@ -2,6 +2,8 @@
 
 package store
 
+import "bytes"
+
 // imageMemory holds one decompressed image.
 type imageMemory struct{ content []byte }
 
@@ -17,7 +19,7 @@ func (m *imageMemory) Write(p []byte) (int, error) {
 
 // ReadAt reads from the image.
 func (m *imageMemory) ReadAt(p []byte, offset int64) (int, error) {
-	return bytesReader(m.content).ReadAt(p, offset)
+	return bytes.NewReader(m.content).ReadAt(p, offset)
 }
 
 func (m *imageMemory) seal() error  { return nil }

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -12,24 +13,24 @@ import (
 // a segment that is compressed as a whole is decompressed.
 type payload struct {
 	key     imageKey
-	segment guardedSegment
-	view    View
+	segment state.GuardedSegment
+	view    state.View
 	prefix  []byte // the beginning, as much as headers take
 }
 
 // openPayload finds the payload of a segment that the directory names.
-func (s *Snapshot) openPayload(file volume.File, entry segments.DirectoryEntry) (payload, error) {
-	segment, err := s.readHeader(file, entry)
+func openPayload(s *state.Snapshot, file volume.File, entry segments.DirectoryEntry) (payload, error) {
+	segment, err := s.ReadHeader(file, entry)
 	if err != nil {
 		return payload{}, err
 	}
-	stored, err := s.part(segment.PayloadOffset(), int64(min(segment.PayloadLength, uint64(s.Size())+1)))
+	stored, err := s.Part(segment.PayloadOffset(), int64(min(segment.PayloadLength, uint64(s.Size())+1)))
 	if err != nil {
 		return payload{}, err
 	}
 	p := payload{
-		key:     imageKey{source: s.source, offset: entry.Offset, header: segment.Header, part: wholePayload},
-		segment: guardedSegment{s, entry}, view: stored,
+		key:     imageKey{source: s.Backing(), offset: entry.Offset, header: segment.Header, part: wholePayload},
+		segment: s.Guarded(entry), view: stored,
 	}
 	if segment.Flags&segments.FlagEncrypted != 0 {
 		return payload{}, fmt.Errorf("%w: the segment is encrypted", volume.ErrCorrupt)
@@ -43,7 +44,7 @@ func (s *Snapshot) openPayload(file volume.File, entry segments.DirectoryEntry) 
 		return payload{}, fmt.Errorf("%w: a compressed %s of %d bytes; the limit is %d", volume.ErrCorrupt, entry.Type, size, limit)
 	}
 	p.view = inflatedView{key: p.key, segment: p.segment, stored: stored, method: segment.Compression, size: size}
-	charge := s.source.memory.Charge()
+	charge := s.Backing().Memory().Charge()
 	defer charge.Free()
 	if err := charge.Set(segments.InflateMemory(size)); err != nil {
 		return payload{}, fmt.Errorf("decompress the start of a %s: %w", entry.Type, err)
@@ -68,8 +69,8 @@ func payloadLimit(kind segments.Type) int64 {
 
 // image is the run of the payload that holds an image, which method compresses and
 // which has size bytes then.
-func (p payload) image(offset, length int64, method segments.Compression, size uint64, limit int64) (View, error) {
-	stored, err := subView(p.view, offset, length)
+func (p payload) image(offset, length int64, method segments.Compression, size uint64, limit int64) (state.View, error) {
+	stored, err := state.SubView(p.view, offset, length)
 	if err != nil || method == segments.CompressionNone {
 		return stored, err
 	}

@@ -22,12 +22,12 @@ type spool struct {
 
 func (s *Store) newSpool() (*spool, error) {
 	at := s.location()
-	name := temporaryName(at.name)
-	file, err := at.files.Create(name, 0o600)
+	name := temporaryName(at.Name)
+	file, err := at.Files.Create(name, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := at.files.Remove(name); err != nil {
+	if err := at.Files.Remove(name); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return &spool{file: file}, nil

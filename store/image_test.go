@@ -18,6 +18,7 @@ import (
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/memory"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -34,7 +35,7 @@ func file(t *testing.T, s *Store, kind segments.Type, name string) []byte {
 	}
 	for _, named := range views {
 		if named.Name == name {
-			content, err := viewContent(t.Context(), named.View)
+			content, err := state.ViewContent(t.Context(), named.View)
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
@@ -101,7 +102,7 @@ func TestKernelsOfSeveralArchitectures(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", when, err)
 			}
-			image, err := viewContent(ctx, kernel.Image)
+			image, err := state.ViewContent(ctx, kernel.Image)
 			if err != nil || string(image) != want || kernel.Integrity != IntegritySHAKE256 {
 				t.Errorf("%s: %s is %q (%v), its hash %s", when, arch, image, err, kernel.Integrity)
 			}
@@ -142,7 +143,7 @@ func TestKernelWithBinding(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := viewContent(ctx, kernel.Image)
+		got, err := state.ViewContent(ctx, kernel.Image)
 		if err != nil || !bytes.Equal(got, image) || kernel.Binding == nil || *kernel.Binding != binding || kernel.Header.Type != segments.KernelTestStub {
 			t.Errorf("%+v, image of %d bytes, %v", kernel, len(got), err)
 		}
@@ -204,7 +205,7 @@ func TestPartsOfAKernel(t *testing.T) {
 	if header.Port != 9000 || !slices.Equal(header.Flags, []string{"query_api"}) || header.BuildID != strings.Repeat("0", 32) || header.CmdlineLength != 13 {
 		t.Errorf("header after the new image: %+v", header)
 	}
-	if kernels := s.Current().ofType(segments.TypeKernel); len(kernels) != 1 {
+	if kernels := s.Current().OfType(segments.TypeKernel); len(kernels) != 1 {
 		t.Errorf("%d kernels", len(kernels))
 	}
 }
@@ -235,11 +236,11 @@ func TestHeadersAreWrittenBackAfterACompaction(t *testing.T) {
 				t.Fatal(err)
 			}
 			read := file(t, s, kind.kind, "header.json")
-			before := s.Current().ofType(kind.kind)[0].Offset
+			before := s.Current().OfType(kind.kind)[0].Offset
 			if _, err := s.Compact(context.Background()); err != nil {
 				t.Fatal(err)
 			}
-			if after := s.Current().ofType(kind.kind)[0].Offset; after == before {
+			if after := s.Current().OfType(kind.kind)[0].Offset; after == before {
 				t.Fatal("the compaction moved nothing")
 			}
 			changed := bytes.Replace(read, []byte(kind.change[0]), []byte(kind.change[1]), 1)
@@ -288,7 +289,7 @@ func TestUnfinishedImageLeavesNothing(t *testing.T) {
 		}
 		_ = stream.Close(ctx)
 	}
-	if s.Current().Epoch() != 0 || len(s.Current().ofType(segments.TypeWASM)) > 0 {
+	if s.Current().Epoch() != 0 || len(s.Current().OfType(segments.TypeWASM)) > 0 {
 		t.Error("something was embedded")
 	}
 	left, err := os.ReadDir(dir)
@@ -313,7 +314,7 @@ func TestCompressedWhereItPays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := viewContent(ctx, kernel.Image)
+		got, err := state.ViewContent(ctx, kernel.Image)
 		if err != nil || !bytes.Equal(got, want.content) || kernel.Header.Compression != want.method ||
 			kernel.Header.Flags&segments.KernelCompressed != 0 != (want.method == segments.CompressionZstd) || kernel.Integrity != IntegritySHAKE256 {
 			t.Errorf("%s: %d bytes (%v), header %+v, hash %s", want.arch, len(got), err, kernel.Header, kernel.Integrity)
@@ -359,7 +360,7 @@ func TestOtherImages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if btf, err := viewContent(ctx, found.BTF); err != nil || !bytes.Equal(btf, types) || found.Header.MaxDimension != 7 || found.Integrity != IntegritySHAKE256 {
+	if btf, err := state.ViewContent(ctx, found.BTF); err != nil || !bytes.Equal(btf, types) || found.Header.MaxDimension != 7 || found.Integrity != IntegritySHAKE256 {
 		t.Errorf("%+v, BTF of %d bytes, %v", found, len(btf), err)
 	}
 	if got := file(t, s, segments.TypeEBPF, "program.o"); !bytes.Equal(got, program) {
@@ -408,8 +409,8 @@ func TestDamagedImageIsNotBlessed(t *testing.T) {
 	s := newStore(t)
 	name := s.Path()
 	embedKernel(t, s, noise(5000), KernelConfig{})
-	entry := s.Current().ofType(segments.TypeKernel)[0]
-	damaged, err := s.location().files.Open(name, true)
+	entry := s.Current().OfType(segments.TypeKernel)[0]
+	damaged, err := s.location().Files.Open(name, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -465,7 +466,7 @@ func TestConcurrentPartsOfAKernel(t *testing.T) {
 	if cmdline := file(t, s, segments.TypeKernel, "cmdline"); string(cmdline) != "console" {
 		t.Errorf("the command line is %q: an image brought the old one back", cmdline)
 	}
-	if kernels := s.Current().ofType(segments.TypeKernel); len(kernels) != 1 {
+	if kernels := s.Current().OfType(segments.TypeKernel); len(kernels) != 1 {
 		t.Errorf("%d kernels", len(kernels))
 	}
 }
@@ -490,7 +491,7 @@ func TestConcurrentKernelsOfOneArchitecture(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if kernels := s.Current().ofType(segments.TypeKernel); len(kernels) != 1 {
+	if kernels := s.Current().OfType(segments.TypeKernel); len(kernels) != 1 {
 		t.Errorf("%d kernels of one architecture", len(kernels))
 	}
 }
@@ -501,14 +502,14 @@ func TestImageMemoryIsBounded(t *testing.T) {
 	budget := memory.NewBudget(20 * mib)
 	table := &imageTable{}
 	made := 0
-	open := func(id int64, size int) (Reader, error) {
+	open := func(id int64, size int) (state.Reader, error) {
 		return table.open(t.Context(), budget, imageKey{offset: id}, int64(size), func(_ context.Context, w io.Writer) error {
 			made++
 			_, err := w.Write(make([]byte, size))
 			return err
 		})
 	}
-	must := func(r Reader, err error) Reader {
+	must := func(r state.Reader, err error) state.Reader {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
@@ -47,7 +48,7 @@ func TestImageOnABrokenDiskIsNotDamaged(t *testing.T) {
 	t.Parallel()
 	for name, form := range storedForms() {
 		files := &watchedFiles{FileSystem: kernelFiles(t, form.stored, form.method)}
-		s, _ := openChecked(t, files, VerifyNever)
+		s, _ := openChecked(t, files, state.VerifyNever)
 		image := func() ([]byte, error) {
 			views, err := viewsOf(s.Current(), segments.TypeKernel)
 			if err != nil {
@@ -55,7 +56,7 @@ func TestImageOnABrokenDiskIsNotDamaged(t *testing.T) {
 			}
 			for _, named := range views {
 				if named.Name == "image" {
-					return viewContent(t.Context(), named.View)
+					return state.ViewContent(t.Context(), named.View)
 				}
 			}
 			return nil, volume.ErrNotFound
@@ -90,12 +91,12 @@ func TestImageInMemoryIsRefused(t *testing.T) {
 		files := kernelFiles(t, form.stored, form.method)
 		content := files.Names["a"].Content
 		content[bytes.Index(content, []byte(goodCmdline))] ^= 0x20 // not in the image
-		s, checker := openChecked(t, files, VerifyBackground)
+		s, checker := openChecked(t, files, state.VerifyBackground)
 		views, err := viewsOf(s.Current(), segments.TypeKernel)
 		if err != nil {
 			t.Fatal(err)
 		}
-		goOn := holdChecks()
+		goOn := holdChecks(checker)
 		for _, named := range views {
 			if named.Name != "image" {
 				continue
@@ -108,14 +109,14 @@ func TestImageInMemoryIsRefused(t *testing.T) {
 				t.Errorf("%s: before the verdict: %v", name, err)
 			}
 			goOn()
-			checker.idle()
+			checker.Wait()
 			if _, err := reader.ReadAt(make([]byte, 10), 0); !errors.Is(err, volume.ErrCorrupt) {
 				t.Errorf("%s, held open: %v", name, err)
 			}
 			if err := reader.Close(); err != nil {
 				t.Error(err)
 			}
-			if _, err := viewContent(t.Context(), named.View); !errors.Is(err, volume.ErrCorrupt) {
+			if _, err := state.ViewContent(t.Context(), named.View); !errors.Is(err, volume.ErrCorrupt) {
 				t.Errorf("%s, opened again: %v", name, err)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -15,8 +16,8 @@ import (
 // somebody opens it.
 type inflatedView struct {
 	key     imageKey
-	segment guardedSegment
-	stored  View
+	segment state.GuardedSegment
+	stored  state.View
 	method  segments.Compression
 	size    int64 // decompressed
 }
@@ -24,12 +25,12 @@ type inflatedView struct {
 func (v inflatedView) Size() int64      { return v.size }
 func (v inflatedView) Allocated() int64 { return 0 }
 
-func (v inflatedView) Open(ctx context.Context) (Reader, error) {
-	return v.segment.open(ctx, func() (Reader, error) { return v.inflate(ctx) })
+func (v inflatedView) Open(ctx context.Context) (state.Reader, error) {
+	return v.segment.Open(ctx, func() (state.Reader, error) { return v.inflate(ctx) })
 }
 
-func (v inflatedView) inflate(ctx context.Context) (Reader, error) {
-	return v.key.source.images.open(ctx, v.key.source.memory, v.key, v.size, func(ctx context.Context, target io.Writer) error {
+func (v inflatedView) inflate(ctx context.Context) (state.Reader, error) {
+	return openImages.Of(v.key.source).open(ctx, v.key.source.Memory(), v.key, v.size, func(ctx context.Context, target io.Writer) error {
 		reader, err := v.stored.Open(ctx)
 		if err != nil {
 			return err
@@ -63,59 +64,10 @@ func (p *pieces) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// partView is a run of another view.
-type partView struct {
-	whole          View
-	offset, length int64
-}
-
-func (v partView) Size() int64      { return v.length }
-func (v partView) Allocated() int64 { return 0 }
-
-func (v partView) Open(ctx context.Context) (Reader, error) {
-	reader, err := v.whole.Open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &partReader{SectionReader: io.NewSectionReader(reader, v.offset, v.length), whole: reader}, nil
-}
-
-type partReader struct {
-	*io.SectionReader
-	whole Reader
-}
-
-func (r *partReader) Close() error { return r.whole.Close() }
-
-// subView is the run of length bytes of a view; it must lie in there.
-func subView(whole View, offset, length int64) (View, error) {
-	if offset < 0 || length < 0 || length > whole.Size() || offset > whole.Size()-length {
-		return nil, fmt.Errorf("%w: bytes %d to %d of %d", volume.ErrCorrupt, offset, offset+length, whole.Size())
-	}
-	if file, stored := whole.(fileView); stored {
-		return fileView{snapshot: file.snapshot, offset: file.offset + offset, length: length}, nil
-	}
-	return partView{whole: whole, offset: offset, length: length}, nil
-}
-
-// viewContent reads a whole view that is known to be small.
-func viewContent(ctx context.Context, view View) ([]byte, error) {
-	reader, err := view.Open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	content := make([]byte, view.Size())
-	n, err := reader.ReadAt(content, 0)
-	if n == len(content) {
-		err = nil
-	}
-	return content, errors.Join(err, reader.Close())
-}
-
 // settledView is a text of which one word is only known when somebody asks for
 // the text. Its size does not depend on the word.
 type settledView struct {
-	segment guardedSegment // from which the text is
+	segment state.GuardedSegment // from which the text is
 	text    []byte
 	word    int // where the word's place begins
 	length  int // of the place
@@ -125,11 +77,11 @@ type settledView struct {
 func (v settledView) Size() int64      { return int64(len(v.text)) }
 func (v settledView) Allocated() int64 { return 0 }
 
-func (v settledView) Open(ctx context.Context) (Reader, error) {
-	return v.segment.open(ctx, func() (Reader, error) { return v.complete(ctx) })
+func (v settledView) Open(ctx context.Context) (state.Reader, error) {
+	return v.segment.Open(ctx, func() (state.Reader, error) { return v.complete(ctx) })
 }
 
-func (v settledView) complete(ctx context.Context) (Reader, error) {
+func (v settledView) complete(ctx context.Context) (state.Reader, error) {
 	word, err := v.settle(ctx)
 	if err != nil {
 		return nil, err
@@ -139,5 +91,5 @@ func (v settledView) complete(ctx context.Context) (Reader, error) {
 	for i := copy(place, word); i < len(place); i++ {
 		place[i] = ' '
 	}
-	return bytesReader(text), nil
+	return state.TextView(text).Open(ctx)
 }

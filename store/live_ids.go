@@ -11,6 +11,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/shared"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -28,15 +29,15 @@ type segmentIDs struct {
 // looked at.
 const sampledRows = 3
 
-// sample reads the ids of some rows, in the runtime dialect.
-func (s *Snapshot) sample(file volume.File, segment *liveSegment) error {
+// sampleIDs reads the ids of some rows, in the runtime dialect.
+func sampleIDs(s *state.Snapshot, file volume.File, segment *liveSegment) error {
 	if segment.rows == 0 {
 		return nil
 	}
 	f, width := segment.facts, segment.rows-1
 	var err error
-	if f.first, err = s.idAt(file, segment, 0); err == nil {
-		f.last, err = s.idAt(file, segment, width)
+	if f.first, err = idAt(s, file, segment, 0); err == nil {
+		f.last, err = idAt(s, file, segment, width)
 	}
 	if err != nil {
 		return fmt.Errorf("read the first and the last id: %w", err)
@@ -45,7 +46,7 @@ func (s *Snapshot) sample(file volume.File, segment *liveSegment) error {
 	row, id := uint64(0), f.first
 	for i := uint64(1); i <= sampledRows+1 && f.plausible; i++ {
 		next := width * i / (sampledRows + 1)
-		there, err := s.idAt(file, segment, next)
+		there, err := idAt(s, file, segment, next)
 		if err != nil {
 			return fmt.Errorf("read the id of row %d: %w", next, err)
 		}
@@ -56,19 +57,19 @@ func (s *Snapshot) sample(file volume.File, segment *liveSegment) error {
 	return nil
 }
 
-// guess looks for an id where it stands in a segment of ascending ids without
+// guessRow looks for an id where it stands in a segment of ascending ids without
 // gaps. That it is not there proves nothing.
-func (s *Snapshot) guess(file volume.File, segment *liveSegment, id uint64) (row uint64, found bool, err error) {
+func guessRow(s *state.Snapshot, file volume.File, segment *liveSegment, id uint64) (row uint64, found bool, err error) {
 	if segment.damage != nil || id < segment.facts.first || id-segment.facts.first >= segment.rows || s.Dialect() != segments.DialectRuntime {
 		return 0, false, nil
 	}
 	row = id - segment.facts.first
-	there, err := s.idAt(file, segment, row)
+	there, err := idAt(s, file, segment, row)
 	return row, err == nil && there == id, err
 }
 
 // idAt reads the id of one row, in the runtime dialect.
-func (s *Snapshot) idAt(file volume.File, segment *liveSegment, row uint64) (uint64, error) {
+func idAt(s *state.Snapshot, file volume.File, segment *liveSegment, row uint64) (uint64, error) {
 	var encoded [8]byte
 	err := volume.ReadFull(file, encoded[:], segment.rowOffset(row, s.Dimension()))
 	return binary.LittleEndian.Uint64(encoded[:]), err
@@ -88,9 +89,9 @@ func (g *liveSegment) rowOffset(row uint64, dimension int) int64 {
 // once, and it is remembered whether they ascend: then bisection finds the row with
 // some reads, as it does with a list of the rows in order of id, which is kept for
 // the first sortedRows rows that need it. Beyond that a segment is read anew.
-func (l *liveRows) find(ctx context.Context, s *Snapshot, file volume.File, id uint64) (uint64, error) {
+func (l *liveRows) find(ctx context.Context, s *state.Snapshot, file volume.File, id uint64) (uint64, error) {
 	missing := fmt.Errorf("vector %d: %w", id, volume.ErrNotFound)
-	if s.deleted().Contains(id) {
+	if s.Deleted().Contains(id) {
 		return 0, missing
 	}
 	for segment := range l.candidates(id) {
@@ -98,7 +99,7 @@ func (l *liveRows) find(ctx context.Context, s *Snapshot, file volume.File, id u
 			missing = fmt.Errorf("look for vector %d: %w", id, segment.damage)
 			continue
 		}
-		row, found, err := s.guess(file, segment, id)
+		row, found, err := guessRow(s, file, segment, id)
 		switch {
 		case errors.Is(err, volume.ErrCorrupt):
 			missing = fmt.Errorf("look for vector %d: %w", id, err)
@@ -135,7 +136,7 @@ type idOrder struct {
 }
 
 // search finds the last row of a segment with an id.
-func (l *liveRows) search(ctx context.Context, s *Snapshot, file volume.File, segment *liveSegment, id uint64) (row uint64, found bool, err error) {
+func (l *liveRows) search(ctx context.Context, s *state.Snapshot, file volume.File, segment *liveSegment, id uint64) (row uint64, found bool, err error) {
 	order, err := segment.facts.order.Get(ctx, func(ctx context.Context) (idOrder, error) { return l.readOrder(ctx, s, file, segment) })
 	if err != nil || id < order.lowest || id > order.highest {
 		return 0, false, err
@@ -145,7 +146,7 @@ func (l *liveRows) search(ctx context.Context, s *Snapshot, file volume.File, se
 	case order.sorted != nil:
 		place = func(i int) uint64 { return uint64(order.sorted[i]) }
 	case !order.ascending:
-		err = s.eachID(ctx, file, segment, func(first uint64, ids []uint64) {
+		err = eachID(ctx, s, file, segment, func(first uint64, ids []uint64) {
 			for i, other := range ids {
 				if other == id {
 					row, found = first+uint64(i), true
@@ -157,7 +158,7 @@ func (l *liveRows) search(ctx context.Context, s *Snapshot, file volume.File, se
 	read := func(i int) uint64 {
 		var there uint64
 		if err == nil {
-			there, err = s.idAt(file, segment, place(i))
+			there, err = idAt(s, file, segment, place(i))
 		}
 		return there
 	}
@@ -169,14 +170,14 @@ func (l *liveRows) search(ctx context.Context, s *Snapshot, file volume.File, se
 }
 
 // readOrder reads all ids of a segment.
-func (l *liveRows) readOrder(ctx context.Context, s *Snapshot, file volume.File, segment *liveSegment) (idOrder, error) {
+func (l *liveRows) readOrder(ctx context.Context, s *state.Snapshot, file volume.File, segment *liveSegment) (idOrder, error) {
 	order := idOrder{lowest: ^uint64(0), ascending: s.Dialect() == segments.DialectRuntime}
 	var kept []uint64
 	keep := order.ascending && l.room.Add(-int64(segment.rows)) >= 0
 	if keep {
 		kept = make([]uint64, 0, segment.rows)
 	}
-	err := s.eachID(ctx, file, segment, func(first uint64, ids []uint64) {
+	err := eachID(ctx, s, file, segment, func(first uint64, ids []uint64) {
 		for i, id := range ids {
 			if id <= order.highest && (first > 0 || i > 0) {
 				order.ascending = false
@@ -202,7 +203,7 @@ func (l *liveRows) readOrder(ctx context.Context, s *Snapshot, file volume.File,
 }
 
 // eachID visits the ids of a segment in order.
-func (s *Snapshot) eachID(ctx context.Context, file volume.File, segment *liveSegment, visit func(first uint64, ids []uint64)) error {
+func eachID(ctx context.Context, s *state.Snapshot, file volume.File, segment *liveSegment, visit func(first uint64, ids []uint64)) error {
 	reader, err := openVectors(file, s, segment.entry)
 	if err != nil {
 		return err

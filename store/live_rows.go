@@ -14,6 +14,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/memory"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -51,13 +52,21 @@ type liveSegment struct {
 	facts  *segmentIDs
 }
 
+// foundRows keeps what was found out about the rows of a snapshot.
+var foundRows state.Attachment[rowsFound]
+
+type rowsFound struct {
+	distinct atomic.Pointer[bool] // whether no id occurs twice, once that was decided
+	live     memory.Cached[*liveRows]
+}
+
 // liveBlock is the number of rows for which a segment keeps one count.
 const liveBlock = 4096
 
 // errRowNumber says that a row was asked for that no view can ask for.
 var errRowNumber = errors.New("no such row")
 
-// liveRows finds the live rows, once for the snapshot.
+// holdLiveRows finds the live rows, once for the snapshot.
 //
 // Nothing is read but the ends of the segments when all rows are certain to be
 // live, see allLive. Else the ids are read, and nothing else.
@@ -72,22 +81,22 @@ var errRowNumber = errors.New("no such row")
 // ErrCorrupt.
 //
 // The caller is done with them when it calls done.
-func (s *Snapshot) liveRows(ctx context.Context) (live *liveRows, done func(), err error) {
-	if s.outdated() {
-		s = s.renewed() // what was found before may be wrong
+func holdLiveRows(ctx context.Context, s *state.Snapshot) (live *liveRows, done func(), err error) {
+	if s.Outdated() {
+		s = s.Renewed() // what was found before may be wrong
 	}
-	return s.cache.live.Get(ctx, s.source.memory, func(ctx context.Context, charge *memory.Charge) (found *liveRows, err error) {
-		err = s.source.with(ctx, func(file volume.File) error {
-			found, err = s.findLive(ctx, file, charge)
+	return foundRows.Of(s).live.Get(ctx, s.Backing().Memory(), func(ctx context.Context, charge *memory.Charge) (found *liveRows, err error) {
+		err = s.Backing().With(ctx, func(file volume.File) error {
+			found, err = findLiveRows(ctx, s, file, charge)
 			return err
 		})
 		return found, err
 	}, nil)
 }
 
-// withLive runs use while the live rows are held.
-func (s *Snapshot) withLive(ctx context.Context, use func(*liveRows) error) error {
-	live, done, err := s.liveRows(ctx)
+// withLiveRows runs use while the live rows are held.
+func withLiveRows(ctx context.Context, s *state.Snapshot, use func(*liveRows) error) error {
+	live, done, err := holdLiveRows(ctx, s)
 	if err != nil {
 		return fmt.Errorf("find the live vectors: %w", err)
 	}
@@ -99,15 +108,15 @@ func (s *Snapshot) withLive(ctx context.Context, use func(*liveRows) error) erro
 // ids.
 const liveSegmentBytes = 256
 
-func (s *Snapshot) findLive(ctx context.Context, file volume.File, charge *memory.Charge) (*liveRows, error) {
+func findLiveRows(ctx context.Context, s *state.Snapshot, file volume.File, charge *memory.Charge) (*liveRows, error) {
 	l := &liveRows{room: new(atomic.Int64)}
 	l.room.Store(sortedRows)
 	if s.Dimension() == 0 {
 		return l, nil
 	}
 	var entries []segments.DirectoryEntry
-	near := nearby(file)
-	all := s.vectors()
+	near := state.Nearby(file)
+	all := s.Vectors()
 	if err := charge.Set(int64(len(all)) * liveSegmentBytes); err != nil {
 		return nil, err
 	}
@@ -115,7 +124,7 @@ func (s *Snapshot) findLive(ctx context.Context, file volume.File, charge *memor
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		segment, err := s.outline(ctx, s.known(near.of(entry)), entry)
+		segment, err := outlineSegment(ctx, s, s.Known(near.Of(entry)), entry)
 		if err != nil {
 			return nil, err
 		}
@@ -123,12 +132,12 @@ func (s *Snapshot) findLive(ctx context.Context, file volume.File, charge *memor
 			l.segments, entries = append(l.segments, segment), append(entries, entry)
 		}
 	}
-	dead, sure, err := s.deadWithoutScan(s.known(file), l.segments)
+	dead, sure, err := deadWithoutScan(s, s.Known(file), l.segments)
 	if err != nil {
 		return nil, err
 	}
 	if l.trusted = sure; !sure {
-		dead, err = s.findSuperseded(ctx, s.deciding(ctx, file), entries, nil, charge, func(err error) error {
+		dead, err = findSuperseded(ctx, s, s.Deciding(ctx, file), entries, nil, charge, func(err error) error {
 			if errors.Is(err, volume.ErrCorrupt) && s.Dialect() == segments.DialectRuntime {
 				return nil // its rows stay live; reading them tells
 			}
@@ -138,7 +147,7 @@ func (s *Snapshot) findLive(ctx context.Context, file volume.File, charge *memor
 			return nil, err
 		}
 	}
-	l.doubt(s.state.Manifest.TotalVectors, s.deleted().Len(), dead)
+	l.doubt(s.Manifest().TotalVectors, s.Deleted().Len(), dead)
 	for i := range l.segments {
 		l.segments[i].bury(dead[i])
 	}
@@ -197,10 +206,10 @@ func (l *liveRows) doubt(total, deleted uint64, dead []deadRows) {
 	}
 }
 
-// outline reads the beginning of a vector segment, and some of its ids. A number of
+// outlineSegment reads the beginning of a vector segment, and some of its ids. A number of
 // rows that is not the one for which there is room may have been another once: then
 // the segment is checked before it is believed.
-func (s *Snapshot) outline(ctx context.Context, file volume.File, entry segments.DirectoryEntry) (liveSegment, error) {
+func outlineSegment(ctx context.Context, s *state.Snapshot, file volume.File, entry segments.DirectoryEntry) (liveSegment, error) {
 	segment := liveSegment{entry: entry, facts: &segmentIDs{}}
 	end := s.Size() - segments.HeaderSize
 	if entry.Offset < 0 || entry.Offset > end || entry.PayloadLength > uint64(end-entry.Offset) {
@@ -212,10 +221,10 @@ func (s *Snapshot) outline(ctx context.Context, file volume.File, entry segments
 		segment.rows = uint64(reader.Count())
 		if s.Dialect() == segments.DialectRuntime {
 			if segment.rows != rowsIn(entry.PayloadLength, s.Dimension()) {
-				err = s.demand(ctx, entry)
+				err = s.Demand(ctx, entry)
 			}
 			if err == nil {
-				err = s.sample(file, &segment)
+				err = sampleIDs(s, file, &segment)
 			}
 		}
 	}
@@ -238,19 +247,19 @@ func rowsIn(payload uint64, dimension int) uint64 {
 
 // deadWithoutScan finds the dead rows of each segment if that is possible without
 // reading all ids; else it returns false.
-func (s *Snapshot) deadWithoutScan(file volume.File, found []liveSegment) (dead []deadRows, sure bool, err error) {
-	if !s.allDistinct(found) {
+func deadWithoutScan(s *state.Snapshot, file volume.File, found []liveSegment) (dead []deadRows, sure bool, err error) {
+	if !allDistinct(s, found) {
 		return nil, false, nil
 	}
 	dead = make([]deadRows, len(found))
-	deleted := s.state.Manifest.Deleted
+	deleted := s.Manifest().Deleted
 	if len(deleted) > guessedDeletions {
 		return nil, false, nil
 	}
 	for _, id := range deleted {
 		buried := false
 		for i := range found {
-			row, known, err := s.guess(file, &found[i], id)
+			row, known, err := guessRow(s, file, &found[i], id)
 			if errors.Is(err, volume.ErrCorrupt) {
 				return nil, false, nil
 			}
@@ -290,7 +299,7 @@ const guessedDeletions = 4096
 // manifest and samples agree by accident or malice although an id occurs twice
 // within one segment: its views then show both rows. Nothing else depends on it.
 // Where reading all ids is a matter of milliseconds that is done instead.
-func (s *Snapshot) allDistinct(found []liveSegment) bool {
+func allDistinct(s *state.Snapshot, found []liveSegment) bool {
 	var rows uint64
 	for i := range found {
 		if found[i].damage != nil {
@@ -298,19 +307,19 @@ func (s *Snapshot) allDistinct(found []liveSegment) bool {
 		}
 		rows += found[i].rows
 	}
-	if known := s.cache.distinct.Load(); known != nil {
+	if known := foundRows.Of(s).distinct.Load(); known != nil {
 		return *known // a view that was shown has its size from that
 	}
-	distinct := s.believeDistinct(found, rows)
-	s.cache.distinct.Store(&distinct)
+	distinct := believeDistinct(s, found, rows)
+	foundRows.Of(s).distinct.Store(&distinct)
 	return distinct
 }
 
-func (s *Snapshot) believeDistinct(found []liveSegment, rows uint64) bool {
-	if total := s.cache.total.Load(); total != nil {
-		return *total == rows
+func believeDistinct(s *state.Snapshot, found []liveSegment, rows uint64) bool {
+	if total, counted := s.DistinctIDs(); counted {
+		return total == rows
 	}
-	if s.state.Manifest.TotalVectors != rows || s.Dialect() != segments.DialectRuntime {
+	if s.Manifest().TotalVectors != rows || s.Dialect() != segments.DialectRuntime {
 		return false
 	}
 	if rows*uint64(segments.RowSize(s.Dimension())) <= readBytes {

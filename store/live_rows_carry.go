@@ -4,19 +4,20 @@ import (
 	"context"
 
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
 // carryLive hands the live rows of the draft's base on to the snapshot of its
 // commit, if somebody has asked for them and only new ids came: so a stream of
 // appends does not make every state's ids be read.
-func (d *draft) carryLive(file volume.File, snapshot *Snapshot) {
-	before, done, known := d.base.cache.live.Peek()
+func (d *draft) carryLive(file volume.File, snapshot *state.Snapshot) {
+	before, done, known := foundRows.Of(d.base).live.Peek()
 	if !known {
 		return
 	}
 	defer done()
-	if d.base.verdicts != snapshot.verdicts || !d.onlyNew || len(d.deleted) > 0 || snapshot.Dimension() == 0 || snapshot.Dimension() != d.base.Dimension() {
+	if !d.base.AsBelieved(snapshot) || !d.onlyNew || len(d.deleted) > 0 || snapshot.Dimension() == 0 || snapshot.Dimension() != d.base.Dimension() {
 		return
 	}
 	carried := make(map[int64]*liveSegment, len(before.segments))
@@ -31,7 +32,7 @@ func (d *draft) carryLive(file volume.File, snapshot *Snapshot) {
 		}
 	}
 	after := &liveRows{room: before.room, trusted: before.trusted}
-	for _, entry := range snapshot.vectors() {
+	for _, entry := range snapshot.Vectors() {
 		if segment := carried[entry.Offset]; segment != nil {
 			after.segments = append(after.segments, *segment)
 			continue
@@ -39,18 +40,18 @@ func (d *draft) carryLive(file volume.File, snapshot *Snapshot) {
 		if !d.isWritten(entry) {
 			continue // it has no rows
 		}
-		segment, err := snapshot.outline(context.Background(), file, entry)
+		segment, err := outlineSegment(context.Background(), snapshot, file, entry)
 		if err != nil || segment.damage != nil {
 			return
 		}
 		after.segments = append(after.segments, segment)
 	}
-	charge := snapshot.source.memory.Charge()
+	charge := snapshot.Backing().Memory().Charge()
 	if after.number() != nil || charge.Set(after.bytes()) != nil {
 		return
 	}
-	snapshot.cache.distinct.Store(&after.trusted)
-	snapshot.cache.live.Set(&charge, after)
+	foundRows.Of(snapshot).distinct.Store(&after.trusted)
+	foundRows.Of(snapshot).live.Set(&charge, after)
 }
 
 // isWritten says whether the commit itself brought the segment.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
@@ -41,7 +42,7 @@ func wireVectors(dimension int, ids []uint64, component func(row, column int) fl
 
 // snapshotOf is a state of a file that holds vector segments with these payloads and
 // nothing else.
-func snapshotOf(t *testing.T, dialect segments.Dialect, manifest segments.Manifest, payloads ...[]byte) (*Snapshot, volume.File) {
+func snapshotOf(t *testing.T, dialect segments.Dialect, manifest segments.Manifest, payloads ...[]byte) (*state.Snapshot, volume.File) {
 	t.Helper()
 	files := volumes.New()
 	file, err := files.Create("a.rvf", 0o644)
@@ -63,8 +64,8 @@ func snapshotOf(t *testing.T, dialect segments.Dialect, manifest segments.Manife
 	if err != nil {
 		t.Fatal(err)
 	}
-	state := &segments.State{Dialect: dialect, Manifest: &manifest, End: end, Clean: true}
-	return newSnapshot(adoptBacking(location{files, "a.rvf"}, file, info, Options{}), generations.Add(1), state, time.Now()), file
+	found := &segments.State{Dialect: dialect, Manifest: &manifest, End: end, Clean: true}
+	return state.NewSnapshot(state.AdoptBacking(state.Location{Files: files, Name: "a.rvf"}, file, info, state.BackingOptions{}), found, time.Now()), file
 }
 
 func TestVectorViewsOfTheWireDialect(t *testing.T) {
@@ -92,7 +93,7 @@ func TestVectorViewsOfTheWireDialect(t *testing.T) {
 	if _, err := file.WriteAt([]byte{0}, 0); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := snapshot.VectorFile(context.Background(), vecio.FileNPY); !errors.Is(err, volume.ErrCorrupt) {
+	if _, err := VectorFile(context.Background(), snapshot, vecio.FileNPY); !errors.Is(err, volume.ErrCorrupt) {
 		t.Errorf("a damaged segment: %v", err)
 	}
 }
@@ -117,8 +118,8 @@ func TestHostileDirectories(t *testing.T) {
 		"a little longer": func(e *segments.DirectoryEntry) { e.PayloadLength++ },
 	} {
 		snapshot, _ := snapshotOf(t, segments.DialectRuntime, segments.Manifest{Dimension: 1, TotalVectors: 3}, runtimeVectors(1, 2, 3))
-		change(&snapshot.state.Manifest.Directory[0])
-		if view, err := snapshot.VectorFile(context.Background(), vecio.FileJSONL); !errors.Is(err, volume.ErrCorrupt) {
+		change(&snapshot.Manifest().Directory[0])
+		if view, err := VectorFile(context.Background(), snapshot, vecio.FileJSONL); !errors.Is(err, volume.ErrCorrupt) {
 			t.Errorf("%s: %v, %v", name, view, err)
 		}
 	}
@@ -128,7 +129,7 @@ func TestHostileDirectories(t *testing.T) {
 func TestSegmentNamedTwice(t *testing.T) {
 	t.Parallel()
 	snapshot, _ := snapshotOf(t, segments.DialectRuntime, segments.Manifest{Dimension: 1, TotalVectors: 6}, runtimeVectors(1, 2, 3))
-	directory := &snapshot.state.Manifest.Directory
+	directory := &snapshot.Manifest().Directory
 	*directory = append(*directory, (*directory)[0])
 	if err := checkVectorViews(snapshot, rand.New(rand.NewPCG(6, 6))); err != nil {
 		t.Error(err)
@@ -151,7 +152,7 @@ func TestVectorsAreFoundInAnyOrder(t *testing.T) {
 		"twice, no room":     {[]uint64{9, 2, 500, 9, 10, 2}, 0},
 	} {
 		snapshot, _ := snapshotOf(t, segments.DialectRuntime, segments.Manifest{Dimension: 1, TotalVectors: 4}, runtimeVectors(7, 9, 1000), runtimeVectors(c.ids...))
-		live, done, err := snapshot.liveRows(context.Background())
+		live, done, err := holdLiveRows(context.Background(), snapshot)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -162,7 +163,7 @@ func TestVectorsAreFoundInAnyOrder(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 			for _, id := range []uint64{0, 1, 4, 8, 11, 501, 1001} {
-				if _, err := snapshot.VectorByID(context.Background(), id, vecio.FileF32); !errors.Is(err, volume.ErrNotFound) {
+				if _, err := VectorByID(context.Background(), snapshot, id, vecio.FileF32); !errors.Is(err, volume.ErrNotFound) {
 					t.Errorf("%s: vector %d: %v", name, id, err)
 				}
 			}
@@ -190,14 +191,14 @@ func TestAppendsCarryLiveRowsOn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.Current().LiveVectors(ctx); err != nil {
+	if _, err := LiveVectors(ctx, s.Current()); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
 		ingest(t, s, nil, 1, 2)
 	}
 	counted.bytes = 0
-	count, err := s.Current().LiveVectors(ctx)
+	count, err := LiveVectors(ctx, s.Current())
 	if err != nil || count != 50_006 || counted.bytes > 0 {
 		t.Errorf("%d vectors, %v, %d bytes read", count, err, counted.bytes)
 	}
@@ -228,7 +229,7 @@ func TestMergedSegmentsKeepTheirDeadRows(t *testing.T) {
 		if err := checkVectorViews(s.Current(), random); err != nil {
 			t.Fatalf("after %d commits: %v", i+1, err)
 		}
-		count := len(s.Current().vectors())
+		count := len(s.Current().Vectors())
 		merged = merged || count < segmentsBefore
 		segmentsBefore = count
 	}
@@ -263,7 +264,7 @@ func TestDeadRowsAreNotReadAlong(t *testing.T) {
 	if _, err := s.Delete(ctx, gone); err != nil {
 		t.Fatal(err)
 	}
-	view, err := s.Current().VectorFile(ctx, vecio.FileF32)
+	view, err := VectorFile(ctx, s.Current(), vecio.FileF32)
 	if err != nil {
 		t.Fatal(err)
 	}

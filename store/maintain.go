@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"rvffs/lineage"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -27,16 +28,16 @@ func (s *Store) Remove(ctx context.Context, files volume.FileSystem) error {
 			return errors.Join(err, fmt.Errorf("%w: what stood behind its manifest is kept beside it: %s", volume.ErrNotEmpty, fileNames(tails)))
 		}
 		at := s.location()
-		if err := files.Remove(at.name); err != nil {
+		if err := files.Remove(at.Name); err != nil {
 			return err
 		}
-		return files.SyncDirectory(at.name)
+		return files.SyncDirectory(at.Name)
 	})
 }
 
 // MoveTo renames the store's file. It fails with ErrExists when the name is taken.
 func (s *Store) MoveTo(ctx context.Context, name string) error {
-	files := s.location().files
+	files := s.location().Files
 	former := s.Path()
 	return s.MoveInto(ctx, files, name, func() error { return files.RenameNew(former, name) }, func(tail, moved string) error {
 		return files.RenameNew(beside(former, tail), beside(name, moved))
@@ -64,10 +65,10 @@ func (s *Store) MoveInto(ctx context.Context, files volume.FileSystem, name stri
 		if err != nil {
 			return err
 		}
-		err = session.base.source.with(ctx, func(volume.File) error { // held, so that nobody has to find it meanwhile
+		err = session.base.Backing().With(ctx, func(volume.File) error { // held, so that nobody has to find it meanwhile
 			err := rename()
 			if err == nil {
-				s.moved(location{files, name})
+				s.head.MovedTo(state.Location{Files: files, Name: name})
 			}
 			return err
 		})
@@ -77,21 +78,17 @@ func (s *Store) MoveInto(ctx context.Context, files volume.FileSystem, name stri
 		if err != nil {
 			return err
 		}
-		s.owe()
-		s.mu.Lock()
-		s.keeps = nil
-		s.mu.Unlock()
+		s.head.Owe()
+		s.tails.forgetNames()
 		for _, tail := range tails {
 			moved, err := moveTail(tail.File, baseName(name), along)
 			if err == nil {
-				s.mu.Lock()
-				s.keeps = append(s.keeps, moved)
-				s.mu.Unlock()
+				s.tails.addName(moved)
 			} else if s.options.OnTailLeft != nil {
 				s.options.OnTailLeft(tail.File, moved, err)
 			}
 		}
-		return errors.Join(s.payDirectory(), former.files.SyncDirectory(former.name))
+		return errors.Join(s.head.PayName(), former.Files.SyncDirectory(former.Name))
 	})
 }
 

@@ -58,7 +58,7 @@ func TestAnswersDoNotDependOnMemory(t *testing.T) {
 		return s, budget
 	}
 	little, budget := open(64 << 10)
-	if _, err := little.Current().VectorFile(t.Context(), vecio.FileNPY); !errors.Is(err, memory.ErrNever) {
+	if _, err := VectorFile(t.Context(), little.Current(), vecio.FileNPY); !errors.Is(err, memory.ErrNever) {
 		t.Errorf("live rows in too little memory: %v", err)
 	}
 	if _, err := little.Status(t.Context()); !errors.Is(err, memory.ErrNever) {
@@ -81,7 +81,7 @@ func TestAnswersDoNotDependOnMemory(t *testing.T) {
 		if err != nil || status.LiveVectors != count {
 			t.Fatalf("round %d: %+v, %v", round, status, err)
 		}
-		view, err := s.Current().VectorFile(t.Context(), vecio.FileNPY)
+		view, err := VectorFile(t.Context(), s.Current(), vecio.FileNPY)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -30,15 +31,15 @@ type merge struct {
 // that the directory stays short however small the commits are. Order and content
 // of the rows stay the same.
 func (w *writer) mergeTail(s *session, d *draft) error {
-	if w.apartIn != d.base.source {
-		w.apart, w.apartIn = map[int64]bool{}, d.base.source
+	if w.apartIn != d.base.Backing() {
+		w.apart, w.apartIn = map[int64]bool{}, d.base.Backing()
 	}
 	from, count := findMerge(d.manifest.Directory, w.apart)
 	if count == 0 || w.mergesAreOff() {
 		return nil
 	}
 	run := slices.Clone(d.manifest.Directory[from : from+count])
-	body, rows, err := d.base.readRun(s.file, run)
+	body, rows, err := readRun(d.base, s.file, run)
 	var apart notMerged
 	if errors.As(err, &apart) {
 		w.apart[int64(apart)] = true
@@ -128,10 +129,10 @@ func (o notMerged) Error() string {
 // readRun reads the rows of all segments of the run. It fails with notMerged when
 // one of them is not simply rows of the store's dimension, or is damaged: a merged
 // segment would hide that.
-func (s *Snapshot) readRun(file volume.File, run []segments.DirectoryEntry) (body []byte, rows uint32, err error) {
+func readRun(s *state.Snapshot, file volume.File, run []segments.DirectoryEntry) (body []byte, rows uint32, err error) {
 	for _, entry := range run {
 		payload := make([]byte, entry.PayloadLength)
-		segment, err := readHeader(file, entry)
+		segment, err := state.ReadHeader(file, entry)
 		if err == nil {
 			err = volume.ReadFull(file, payload, segment.PayloadOffset())
 		}

@@ -26,14 +26,14 @@ func TestSmallCommitsStaySmall(t *testing.T) {
 		if _, err := s.Ingest(context.Background(), []uint64{id}, vector); err != nil {
 			t.Fatal(err)
 		}
-		longest = max(longest, s.Current().state.Segment.PayloadLength)
+		longest = max(longest, s.Current().State().Segment.PayloadLength)
 	}
 	if longest > 64<<10 {
 		t.Errorf("a manifest grew to %d bytes", longest)
 	}
 	sameContents(t, contents(t, s), want)
 	raw := int64(commits * segments.RowSize(384))
-	t.Logf("manifest at most %d bytes, %d segments, file %.2f times the rows", longest, len(s.Current().vectors()), float64(s.Current().Size())/float64(raw))
+	t.Logf("manifest at most %d bytes, %d segments, file %.2f times the rows", longest, len(s.Current().Vectors()), float64(s.Current().Size())/float64(raw))
 	witnesses, err := s.Current().Witnesses(t.Context())
 	if err != nil || len(witnesses) != commits {
 		t.Fatalf("%d witness entries: %v", len(witnesses), err)

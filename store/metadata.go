@@ -12,6 +12,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -174,8 +175,8 @@ func metas(directory []segments.DirectoryEntry) []segments.DirectoryEntry {
 
 // readMeta reads one META segment when afford agrees to its length in bytes and the
 // number of its records. An error that wraps ErrCorrupt is about what it holds.
-func (s *Snapshot) readMeta(file volume.File, entry segments.DirectoryEntry, afford func(length uint64, records int) error) (*segments.Meta, error) {
-	segment, err := s.readHeader(file, entry)
+func readMeta(s *state.Snapshot, file volume.File, entry segments.DirectoryEntry, afford func(length uint64, records int) error) (*segments.Meta, error) {
+	segment, err := s.ReadHeader(file, entry)
 	if err != nil {
 		return nil, err
 	}
@@ -200,12 +201,12 @@ func (s *Snapshot) readMeta(file volume.File, entry segments.DirectoryEntry, aff
 // addMetadata takes the segments of entries into m and lists those that cannot be
 // read. It charges for m and all that it takes to read it, beside the bytes that are
 // paid for already; or it waits for memory, and fails when there is none.
-func (s *Snapshot) addMetadata(ctx context.Context, file volume.File, m *metadata, entries []segments.DirectoryEntry, charge *memory.Charge, paid int64) (unreadable []segments.DirectoryEntry, err error) {
+func addMetadata(ctx context.Context, s *state.Snapshot, file volume.File, m *metadata, entries []segments.DirectoryEntry, charge *memory.Charge, paid int64) (unreadable []segments.DirectoryEntry, err error) {
 	for _, entry := range entries {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		part, err := s.readMeta(file, entry, func(length uint64, records int) error {
+		part, err := readMeta(s, file, entry, func(length uint64, records int) error {
 			if err := charge.Await(ctx, max(0, m.bytesWith(length, records)-paid)); err != nil {
 				return fmt.Errorf("read metadata of %d bytes: %w", length, err)
 			}
@@ -226,7 +227,7 @@ func (s *Snapshot) addMetadata(ctx context.Context, file volume.File, m *metadat
 
 // withoutVector are the ids of records whose vectors are not stored or are deleted.
 // A reader that obeys metadata refuses a file with such records.
-func (m *metadata) withoutVector(ctx context.Context, file volume.File, s *Snapshot, stored, deleted *idset.Set) (*idset.Set, error) {
+func (m *metadata) withoutVector(ctx context.Context, file volume.File, s *state.Snapshot, stored, deleted *idset.Set) (*idset.Set, error) {
 	live := m.ids.Common(stored)
 	live.Remove(deleted)
 	without := m.ids.Common(m.ids)
@@ -235,7 +236,7 @@ func (m *metadata) withoutVector(ctx context.Context, file volume.File, s *Snaps
 		return without, nil
 	}
 	gone := without.Common(deleted)
-	inherited, err := s.inherited(ctx, file, without)
+	inherited, err := inheritedIDs(ctx, s, file, without)
 	if err != nil {
 		return nil, err
 	}
@@ -244,15 +245,15 @@ func (m *metadata) withoutVector(ctx context.Context, file volume.File, s *Snaps
 	return without, nil
 }
 
-// inherited are those of ids that a branch may show of its parent's. A membership
+// inheritedIDs are those of ids that a branch may show of its parent's. A membership
 // that nobody can read leaves all of them in doubt.
-func (s *Snapshot) inherited(ctx context.Context, file volume.File, ids *idset.Set) (*idset.Set, error) {
+func inheritedIDs(ctx context.Context, s *state.Snapshot, file volume.File, ids *idset.Set) (*idset.Set, error) {
 	found := idset.New()
-	entry, branch := s.lastOf(segments.TypeMembership)
+	entry, branch := s.LastOf(segments.TypeMembership)
 	if !branch {
 		return found, nil
 	}
-	segment, err := s.readHeader(file, entry)
+	segment, err := s.ReadHeader(file, entry)
 	var header segments.MembershipHeader
 	if err == nil {
 		prefix := make([]byte, min(segment.PayloadLength, segments.MembershipHeaderSize))
@@ -290,22 +291,22 @@ func (s *Snapshot) inherited(ctx context.Context, file volume.File, ids *idset.S
 type metaTable struct {
 	mu     sync.Mutex   // held while metadata are read from the disk
 	kept   *memory.Kept // of *metadata; nil before the first use
-	source *backing
+	source *state.Backing
 	named  []segments.DirectoryEntry
 }
 
 // at gives what the META segments of snapshot come to, without contents, and what is
 // to be called when the caller is done with it.
-func (t *metaTable) at(ctx context.Context, file volume.File, snapshot *Snapshot, named []segments.DirectoryEntry) (*metadata, func(), error) {
+func (t *metaTable) at(ctx context.Context, file volume.File, snapshot *state.Snapshot, named []segments.DirectoryEntry) (*metadata, func(), error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	charge := snapshot.source.memory.Charge()
+	charge := snapshot.Backing().Memory().Charge()
 	defer charge.Free()
 	known, paid := t.use(snapshot, named)
 	if known == nil {
-		known, t.named, t.source = newMetadata(false), nil, snapshot.source
+		known, t.named, t.source = newMetadata(false), nil, snapshot.Backing()
 	}
-	if _, err := snapshot.addMetadata(ctx, file, known, named[len(t.named):], &charge, paid); err != nil {
+	if _, err := addMetadata(ctx, snapshot, file, known, named[len(t.named):], &charge, paid); err != nil {
 		t.forget()
 		return nil, nil, err
 	}
@@ -325,9 +326,9 @@ func (t *metaTable) at(ctx context.Context, file volume.File, snapshot *Snapshot
 
 // use gives what is known if the directory goes on from there, and the bytes that are
 // charged for it. The caller holds mu, and is its user.
-func (t *metaTable) use(snapshot *Snapshot, named []segments.DirectoryEntry) (*metadata, int64) {
+func (t *metaTable) use(snapshot *state.Snapshot, named []segments.DirectoryEntry) (*metadata, int64) {
 	known, there := memory.Used[*metadata](t.kept)
-	if there && t.source == snapshot.source && len(named) >= len(t.named) && slices.Equal(named[:len(t.named)], t.named) {
+	if there && t.source == snapshot.Backing() && len(named) >= len(t.named) && slices.Equal(named[:len(t.named)], t.named) {
 		return known, known.bytes()
 	}
 	if there {
@@ -358,7 +359,7 @@ const (
 // the draft's commit, be it by this commit or because somebody left them behind.
 // Nil means that there are none, as in every store without metadata.
 func (w *writer) repairMetadata(ctx context.Context, s *session, d *draft) (*newSegment, error) {
-	named := metas(d.base.named())
+	named := metas(d.base.Named())
 	if len(named) == 0 {
 		return nil, nil
 	}
@@ -385,7 +386,7 @@ func (w *writer) repairMetadata(ctx context.Context, s *session, d *draft) (*new
 		charge := w.store.options.Memory.Charge()
 		defer charge.Free()
 		whole := newMetadata(true)
-		if _, err := d.base.addMetadata(ctx, s.file, whole, named, &charge, 0); err != nil {
+		if _, err := addMetadata(ctx, d.base, s.file, whole, named, &charge, 0); err != nil {
 			return nil, err
 		}
 		if err := charge.Await(ctx, whole.bytesStated()); err != nil {
@@ -410,14 +411,14 @@ func (w *writer) repairMetadata(ctx context.Context, s *session, d *draft) (*new
 // checkMetadata reports what the META segments say of vectors that are not there,
 // and what of them cannot be read.
 func (v *verifier) checkMetadata(stored *idset.Set) error {
-	named := metas(v.snapshot.named())
+	named := metas(v.snapshot.Named())
 	if len(named) == 0 || v.snapshot.Dialect() == segments.DialectWire {
 		return nil
 	}
 	known := newMetadata(false)
-	charge := v.snapshot.source.memory.Charge()
+	charge := v.snapshot.Backing().Memory().Charge()
 	defer charge.Free()
-	unreadable, err := v.snapshot.addMetadata(v.ctx, v.file, known, named, &charge, 0)
+	unreadable, err := addMetadata(v.ctx, v.snapshot, v.file, known, named, &charge, 0)
 	if err != nil {
 		return err
 	}
@@ -431,7 +432,7 @@ func (v *verifier) checkMetadata(stored *idset.Set) error {
 	if known.begun && known.gap {
 		v.find(Damage, last.Offset, "metadata: what follows a gap in its generations does not count")
 	}
-	without, err := known.withoutVector(v.ctx, v.file, v.snapshot, stored, idset.Of(v.snapshot.state.Manifest.Deleted))
+	without, err := known.withoutVector(v.ctx, v.file, v.snapshot, stored, idset.Of(v.snapshot.Manifest().Deleted))
 	if err != nil {
 		return err
 	}

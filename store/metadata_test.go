@@ -13,6 +13,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
@@ -76,9 +77,9 @@ func readers(t testing.TB, s *Store) map[uint64]string {
 	snapshot := s.Current()
 	var parts []*segments.Meta
 	read := func(file volume.File) error {
-		named := metas(snapshot.state.Manifest.Directory)
+		named := metas(snapshot.Manifest().Directory)
 		for i := len(named) - 1; i >= 0; i-- {
-			part, err := snapshot.readMeta(file, named[i], func(uint64, int) error { return nil })
+			part, err := readMeta(snapshot, file, named[i], func(uint64, int) error { return nil })
 			if err != nil {
 				continue
 			}
@@ -89,7 +90,7 @@ func readers(t testing.TB, s *Store) map[uint64]string {
 		}
 		return nil
 	}
-	if err := snapshot.source.with(context.Background(), read); err != nil {
+	if err := snapshot.Backing().With(context.Background(), read); err != nil {
 		t.Fatal(err)
 	}
 	slices.Reverse(parts)
@@ -110,7 +111,7 @@ func readers(t testing.TB, s *Store) map[uint64]string {
 		}
 	}
 	live := map[uint64]bool{}
-	if err := snapshot.Vectors(context.Background(), func(ids []uint64, _ []byte) error {
+	if err := VisitVectors(context.Background(), snapshot, func(ids []uint64, _ []byte) error {
 		for _, id := range ids {
 			live[id] = true
 		}
@@ -154,9 +155,9 @@ func TestRecordsGoWithTheirVectors(t *testing.T) {
 	wantRecords(t, s, 1, 2, 3)
 	ingest(t, s, []uint64{2, 9}, 7, 8)
 	wantRecords(t, s, 1, 2, 3)
-	before := len(metas(s.Current().state.Manifest.Directory))
+	before := len(metas(s.Current().Manifest().Directory))
 	deleteIDs(t, s, 4, 9)
-	if now := len(metas(s.Current().state.Manifest.Directory)); now != before {
+	if now := len(metas(s.Current().Manifest().Directory)); now != before {
 		t.Errorf("%d META segments where %d were, though no record had to go", now, before)
 	}
 	deleteIDs(t, s, 2)
@@ -214,8 +215,8 @@ func TestUnreadableMetadata(t *testing.T) {
 			t.Parallel()
 			s := storeWithMeta(t, volumes.New(), c.payloads...)
 			known := newMetadata(false)
-			if err := s.Current().source.with(context.Background(), func(file volume.File) error {
-				_, err := s.Current().addMetadata(context.Background(), file, known, metas(s.Current().named()), new(memory.Charge), 0)
+			if err := s.Current().Backing().With(context.Background(), func(file volume.File) error {
+				_, err := addMetadata(context.Background(), s.Current(), file, known, metas(s.Current().Named()), new(memory.Charge), 0)
 				return err
 			}); err != nil {
 				t.Fatal(err)
@@ -232,7 +233,7 @@ func TestUnreadableMetadata(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantRecords(t, s, slices.DeleteFunc(slices.Clone(c.before), func(id uint64) bool { return id == 1 })...)
-			if got := len(metas(s.Current().named())); got != c.kept+1 {
+			if got := len(metas(s.Current().Named())); got != c.kept+1 {
 				t.Errorf("%d META segments after a compaction, want %d", got, c.kept+1)
 			}
 		})
@@ -249,9 +250,9 @@ func TestMetadataWithoutASnapshotAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	var kept [][]byte
-	if err := s.Current().source.with(context.Background(), func(file volume.File) error {
-		for _, entry := range metas(s.Current().named()) {
-			payload, err := readPayload(file, s.Current(), entry)
+	if err := s.Current().Backing().With(context.Background(), func(file volume.File) error {
+		for _, entry := range metas(s.Current().Named()) {
+			payload, err := state.ReadPayload(file, s.Current(), entry)
 			if err != nil {
 				return err
 			}
@@ -280,12 +281,12 @@ func TestDeltasAreBounded(t *testing.T) {
 		deleteIDs(t, s, ids[i])
 		wantRecords(t, s, ids[i+1:]...)
 	}
-	if got := len(metas(s.Current().state.Manifest.Directory)); got != 71 {
+	if got := len(metas(s.Current().Manifest().Directory)); got != 71 {
 		t.Errorf("%d META segments are named after 70 commits, want 71", got)
 	}
 	known := newMetadata(false)
-	if err := s.Current().source.with(context.Background(), func(file volume.File) error {
-		_, err := s.Current().addMetadata(context.Background(), file, known, metas(s.Current().named()), new(memory.Charge), 0)
+	if err := s.Current().Backing().With(context.Background(), func(file volume.File) error {
+		_, err := addMetadata(context.Background(), s.Current(), file, known, metas(s.Current().Named()), new(memory.Charge), 0)
 		return err
 	}); err != nil || known.deltas > 32 {
 		t.Errorf("%d deltas behind the last snapshot (%v)", known.deltas, err)
@@ -331,8 +332,8 @@ func TestMetadataModel(t *testing.T) {
 				break
 			}
 			known := newMetadata(false)
-			if err := s.Current().source.with(context.Background(), func(file volume.File) error {
-				_, err := s.Current().addMetadata(context.Background(), file, known, metas(s.Current().named()), new(memory.Charge), 0)
+			if err := s.Current().Backing().With(context.Background(), func(file volume.File) error {
+				_, err := addMetadata(context.Background(), s.Current(), file, known, metas(s.Current().Named()), new(memory.Charge), 0)
 				return err
 			}); err != nil {
 				t.Fatal(err)
@@ -359,9 +360,9 @@ func addSegment(t *testing.T, s *Store, small newSegment) {
 		t.Fatal(err)
 	}
 	d := &draft{base: session.base, stamp: 1, ids: idset.New()}
-	manifest := *d.base.state.Manifest
+	manifest := *d.base.Manifest()
 	manifest.Epoch++
-	manifest.Directory = d.base.named()
+	manifest.Directory = d.base.Named()
 	d.manifest, d.meta = &manifest, &small
 	_, err = w.carryOut(session, d)
 	if err = errors.Join(err, w.end(session)); err != nil {

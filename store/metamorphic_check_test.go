@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
@@ -23,9 +24,9 @@ func appendFloat(b []byte, value float32) []byte {
 }
 
 // vectorsOf collects the live vectors of a snapshot of dimension 2.
-func vectorsOf(s *Snapshot) (map[uint64][]float32, error) {
+func vectorsOf(s *state.Snapshot) (map[uint64][]float32, error) {
 	found := map[uint64][]float32{}
-	err := s.Vectors(context.Background(), func(ids []uint64, rows []byte) error {
+	err := VisitVectors(context.Background(), s, func(ids []uint64, rows []byte) error {
 		for i, id := range ids {
 			if _, twice := found[id]; twice {
 				return fmt.Errorf("id %d is visited twice", id)
@@ -38,7 +39,7 @@ func vectorsOf(s *Snapshot) (map[uint64][]float32, error) {
 }
 
 // agrees compares all that a snapshot shows with the model.
-func (h *history) agrees(s *Store, snapshot *Snapshot) error {
+func (h *history) agrees(s *Store, snapshot *state.Snapshot) error {
 	found, err := vectorsOf(snapshot)
 	if err != nil {
 		return err
@@ -68,12 +69,12 @@ func (h *history) agrees(s *Store, snapshot *Snapshot) error {
 }
 
 // sameImages compares what is embedded.
-func (h *history) sameImages(snapshot *Snapshot) error {
+func (h *history) sameImages(snapshot *state.Snapshot) error {
 	kernel, err := kernelImage(snapshot)
 	if err != nil || !bytes.Equal(kernel, h.mark.embed) {
 		return fmt.Errorf("the kernel of %d bytes is not the one of %d: %w", len(kernel), len(h.mark.embed), err)
 	}
-	views, err := snapshot.EBPF(context.Background())
+	views, err := EBPFFiles(context.Background(), snapshot)
 	if err != nil {
 		return err
 	}
@@ -91,7 +92,7 @@ func (h *history) sameImages(snapshot *Snapshot) error {
 	return nil
 }
 
-func contentOf(view View) ([]byte, error) {
+func contentOf(view state.View) ([]byte, error) {
 	reader, err := view.Open(context.Background())
 	if err != nil {
 		return nil, err
@@ -105,25 +106,25 @@ func contentOf(view View) ([]byte, error) {
 }
 
 // segmentViews lists the files of the folder of segments, each found by its name.
-func segmentViews(snapshot *Snapshot) ([]NamedView, error) {
+func segmentViews(snapshot *state.Snapshot) ([]state.NamedView, error) {
 	folder, err := snapshot.Segments(context.Background())
 	if err != nil {
 		return nil, err
 	}
-	var views []NamedView
+	var views []state.NamedView
 	for i := range folder.Len() {
 		name, _ := folder.Name(i)
 		view, _ := folder.Find(name)
 		if view == nil {
 			return nil, fmt.Errorf("segment %s is listed and not there", name)
 		}
-		views = append(views, NamedView{Name: name, View: view})
+		views = append(views, state.NamedView{Name: name, View: view})
 	}
 	return views, nil
 }
 
 // chained checks that the audit chain is one.
-func (h *history) chained(snapshot *Snapshot) error {
+func (h *history) chained(snapshot *state.Snapshot) error {
 	entries, err := snapshot.Witnesses(context.Background())
 	for i, entry := range entries {
 		if want := map[bool]string{true: "start", false: "linked"}[i == 0]; entry.Verdict != want {
@@ -135,7 +136,7 @@ func (h *history) chained(snapshot *Snapshot) error {
 
 // keptForeign checks that every live segment can be read whole, and that those of
 // the foreign writer are all there, in order.
-func (h *history) keptForeign(snapshot *Snapshot) error {
+func (h *history) keptForeign(snapshot *state.Snapshot) error {
 	views, err := segmentViews(snapshot)
 	if err != nil {
 		return err
@@ -159,8 +160,8 @@ func (h *history) keptForeign(snapshot *Snapshot) error {
 		}
 	}
 	var kept [][]byte
-	err = snapshot.source.with(context.Background(), func(file volume.File) error {
-		return snapshot.walk(file, func(segment segments.Segment) error {
+	err = snapshot.Backing().With(context.Background(), func(file volume.File) error {
+		return snapshot.Walk(file, func(segment segments.Segment) error {
 			if segment.Type != unknownType {
 				return nil
 			}

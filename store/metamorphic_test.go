@@ -16,6 +16,7 @@ import (
 	"sync"
 	"testing"
 
+	"rvffs/store/state"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
@@ -107,8 +108,8 @@ type modelRow struct {
 
 // heldSnapshot is a state that has to stay readable as it is.
 type heldSnapshot struct {
-	snapshot *Snapshot
-	reader   Reader // keeps the file open
+	snapshot *state.Snapshot
+	reader   state.Reader // keeps the file open
 	model    map[uint64][]float32
 }
 
@@ -185,7 +186,7 @@ func (h *history) run(count int) (err error) {
 // options has all that is read checked, so that what is taken for damage when it is
 // none shows.
 func (h *history) options() Options {
-	return Options{Files: h.files, LockWait: -1, Checker: NewChecker(VerifyFirst)}
+	return Options{Files: h.files, LockWait: -1, Checker: state.NewChecker(state.VerifyFirst)}
 }
 
 // value is the first component of a new vector.

@@ -60,7 +60,7 @@ func TestFileOfManyNamesIsNotWritten(t *testing.T) {
 	if err != nil || status.Names != 2 || !status.ReadOnly {
 		t.Errorf("status %+v, %v", status, err)
 	}
-	found, err := reopenStore(t, s).Verify(ctx)
+	found, err := VerifySnapshot(ctx, reopenStore(t, s))
 	if err != nil || found.Damages != 0 || !strings.Contains(found.Findings[0].Text, "2 hard links") {
 		t.Errorf("verify: %+v, %v", found, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"rvffs/store/nearest"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -46,16 +47,16 @@ type Neighbor = nearest.Neighbor
 // It fails with ErrInput for a query that cannot be answered, ErrTooLarge for more
 // than MaxAnswers neighbors together, ErrNotFound for an id that is not stored,
 // ErrStale when the snapshot's file is gone.
-func (s *Snapshot) Nearest(ctx context.Context, queries []Query) ([][]Neighbor, error) {
-	if err := s.checkQueries(queries); err != nil {
+func Nearest(ctx context.Context, s *state.Snapshot, queries []Query) ([][]Neighbor, error) {
+	if err := checkQueries(s, queries); err != nil {
 		return nil, err
 	}
 	if s.Dimension() == 0 {
-		return s.nearestOfNone(queries)
+		return nearestOfNone(s, queries)
 	}
 	var answers [][]Neighbor
-	err := s.withRowsOf(ctx, func(file volume.File, live *liveRows) error {
-		scan, err := s.newScan(file, live)
+	err := withRowsOf(ctx, s, func(file volume.File, live *liveRows) error {
+		scan, err := newScan(s, file, live)
 		if err != nil {
 			return err
 		}
@@ -74,14 +75,14 @@ func (s *Snapshot) Nearest(ctx context.Context, queries []Query) ([][]Neighbor, 
 }
 
 // withRowsOf runs use while the file and its live rows are held.
-func (s *Snapshot) withRowsOf(ctx context.Context, use func(volume.File, *liveRows) error) error {
-	return s.source.with(ctx, func(file volume.File) error {
-		return s.withLive(ctx, func(live *liveRows) error { return use(file, live) })
+func withRowsOf(ctx context.Context, s *state.Snapshot, use func(volume.File, *liveRows) error) error {
+	return s.Backing().With(ctx, func(file volume.File) error {
+		return withLiveRows(ctx, s, func(live *liveRows) error { return use(file, live) })
 	})
 }
 
 // nearestOfNone answers while no vector has fixed the dimension.
-func (s *Snapshot) nearestOfNone(queries []Query) ([][]Neighbor, error) {
+func nearestOfNone(s *state.Snapshot, queries []Query) ([][]Neighbor, error) {
 	for _, query := range queries {
 		if query.Vector == nil {
 			return nil, fmt.Errorf("search: id %d: %w", query.ID, volume.ErrNotFound)
@@ -102,13 +103,13 @@ func sharePass(queries []Query) int {
 	return len(queries)
 }
 
-func (s *Snapshot) checkQueries(queries []Query) error {
+func checkQueries(s *state.Snapshot, queries []Query) error {
 	if !s.Metric().Known() {
 		return fmt.Errorf("search: %w: the store's metric is %s", volume.ErrInput, s.Metric())
 	}
 	wanted := 0
 	for i, query := range queries {
-		if err := s.checkQuery(query); err != nil {
+		if err := checkQuery(s, query); err != nil {
 			return fmt.Errorf("search: query %d: %w", i, err)
 		}
 		wanted += query.K
@@ -119,7 +120,7 @@ func (s *Snapshot) checkQueries(queries []Query) error {
 	return nil
 }
 
-func (s *Snapshot) checkQuery(query Query) error {
+func checkQuery(s *state.Snapshot, query Query) error {
 	if query.K < 1 || query.K > MaxNeighbors {
 		return fmt.Errorf("%w: %d neighbors, where 1 to %d can be asked for", volume.ErrInput, query.K, MaxNeighbors)
 	}
@@ -144,8 +145,8 @@ func (s *scan) nearest(ctx context.Context, queries []Query) ([][]Neighbor, erro
 		return nil, err
 	}
 	const perAnswer = 2 * 16 // in a list that grows
-	memory := s.snapshot.source.memory.Charge()
-	if err := memory.Await(ctx, int64(perAnswer*s.workers*s.snapshot.wanted(queries))); err != nil {
+	memory := s.snapshot.Backing().Memory().Charge()
+	if err := memory.Await(ctx, int64(perAnswer*s.workers*wantedNeighbors(s.snapshot, queries))); err != nil {
 		return nil, err
 	}
 	defer memory.Free()
@@ -181,7 +182,7 @@ func (s *scan) resolve(ctx context.Context, queries []Query) ([]nearest.Query, e
 
 // stored reads the live vector with an id.
 func (s *scan) stored(ctx context.Context, id uint64) ([]float32, error) {
-	number, err := s.live.find(ctx, s.snapshot, s.snapshot.touched(ctx, s.file), id)
+	number, err := s.live.find(ctx, s.snapshot, s.snapshot.Touched(ctx, s.file), id)
 	if err != nil {
 		return nil, err
 	}

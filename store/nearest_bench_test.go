@@ -39,7 +39,7 @@ func BenchmarkNearest(b *testing.B) {
 			b.Run("read only", func(b *testing.B) {
 				b.SetBytes(snapshot.Size())
 				for b.Loop() {
-					if err := snapshot.source.with(b.Context(), readAll(snapshot.Size())); err != nil {
+					if err := snapshot.Backing().With(b.Context(), readAll(snapshot.Size())); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -56,7 +56,7 @@ func BenchmarkNearest(b *testing.B) {
 				}
 				b.SetBytes(snapshot.Size())
 				for b.Loop() {
-					if _, err := snapshot.Nearest(context.Background(), asked); err != nil {
+					if _, err := Nearest(context.Background(), snapshot, asked); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -10,6 +10,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/nearest"
+	"rvffs/store/state"
 	"rvffs/store/throttle"
 	"rvffs/store/volume"
 )
@@ -30,7 +31,7 @@ const passesAtOnce = 2
 
 // scan reads the rows of a snapshot with several workers.
 type scan struct {
-	snapshot *Snapshot
+	snapshot *state.Snapshot
 	file     volume.File
 	live     *liveRows
 	readers  []vectorReader // for each segment, in the wire dialect
@@ -44,8 +45,8 @@ type task struct{ segment, first, count int }
 
 // newScan prepares to read all vector segments. What cannot be read is an error: it
 // might be nearest.
-func (s *Snapshot) newScan(file volume.File, live *liveRows) (*scan, error) {
-	file = s.known(file)
+func newScan(s *state.Snapshot, file volume.File, live *liveRows) (*scan, error) {
+	file = s.Known(file)
 	c := &scan{snapshot: s, file: file, live: live, workers: runtime.GOMAXPROCS(0)}
 	c.perRead = max(1, scanBytes/segments.RowSize(s.Dimension()))
 	total := 0
@@ -147,7 +148,7 @@ func (s *scan) read(ctx context.Context, buffer *rowBuffer, segment, first, coun
 	rowSize := segments.RowSize(s.snapshot.Dimension())
 	width := rowSize - 8
 	ids := buffer.ids[:count]
-	if err := s.snapshot.touch(ctx, s.live.segments[segment].entry.Offset, segments.HeaderSize); err != nil {
+	if err := s.snapshot.Touch(ctx, s.live.segments[segment].entry.Offset, segments.HeaderSize); err != nil {
 		return nearest.Block{}, err
 	}
 	if s.snapshot.Dialect() != segments.DialectRuntime {

@@ -16,6 +16,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/throttle"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
@@ -87,13 +88,13 @@ func expectNeighbors(metric segments.Metric, stored map[uint64][]float32, query 
 
 // searched compares a search, by a vector and by an id, with the model of a random
 // history.
-func (h *history) searched(snapshot *Snapshot) error {
+func (h *history) searched(snapshot *state.Snapshot) error {
 	queries := []Query{{Vector: []float32{500, 500}, K: len(h.mark.model) + 10}}
 	for id := range h.mark.model {
 		queries = append(queries, Query{ID: id, K: 3})
 		break
 	}
-	answers, err := snapshot.Nearest(context.Background(), queries)
+	answers, err := Nearest(context.Background(), snapshot, queries)
 	for i := 0; err == nil && i < len(queries); i++ {
 		err = expectNeighbors(snapshot.Metric(), h.mark.model, queries[i], answers[i])
 	}
@@ -165,7 +166,7 @@ func TestNearestAgreesWithAMap(t *testing.T) {
 							}
 						}
 						for range 2 { // while nothing is known of the snapshot, and then
-							answers, err := snapshot.Nearest(ctx, queries)
+							answers, err := Nearest(ctx, snapshot, queries)
 							if err != nil {
 								t.Fatalf("dimension %d, step %d: %v", dimension, step, err)
 							}
@@ -175,7 +176,7 @@ func TestNearestAgreesWithAMap(t *testing.T) {
 								}
 							}
 						}
-						if _, err := snapshot.Nearest(ctx, []Query{{ID: 1 << 50, K: 1}}); !errors.Is(err, volume.ErrNotFound) {
+						if _, err := Nearest(ctx, snapshot, []Query{{ID: 1 << 50, K: 1}}); !errors.Is(err, volume.ErrNotFound) {
 							t.Fatalf("an id that is not stored: %v", err)
 						}
 					}
@@ -226,8 +227,8 @@ func TestWorkersCannotBeSeen(t *testing.T) {
 	snapshot := s.Current()
 	queries := []Query{{Vector: vectors[:dimension], K: 100}, {ID: 77, K: 3}, {Vector: vectors[dimension : 2*dimension], K: 9000}}
 	answer := func(workers int) (answers [][]Neighbor) {
-		err := snapshot.withRowsOf(t.Context(), func(file volume.File, live *liveRows) error {
-			scan, err := snapshot.newScan(file, live)
+		err := withRowsOf(t.Context(), snapshot, func(file volume.File, live *liveRows) error {
+			scan, err := newScan(snapshot, file, live)
 			if err != nil {
 				return err
 			}
@@ -296,7 +297,7 @@ func TestQueriesShareOnePass(t *testing.T) {
 	}
 	for time := range 2 {
 		files.read.Store(0)
-		if _, err := s.Current().Nearest(context.Background(), queries); err != nil {
+		if _, err := Nearest(context.Background(), s.Current(), queries); err != nil {
 			t.Fatal(err)
 		}
 		if read, size := files.read.Load(), s.Current().Size(); read > size+size/50 {
@@ -304,7 +305,7 @@ func TestQueriesShareOnePass(t *testing.T) {
 		}
 	}
 	files.read.Store(0)
-	if _, err := s.Current().Nearest(context.Background(), []Query{{ID: 5000, K: 10}}); err != nil {
+	if _, err := Nearest(context.Background(), s.Current(), []Query{{ID: 5000, K: 10}}); err != nil {
 		t.Fatal(err)
 	}
 	if read, size := files.read.Load(), s.Current().Size(); read > size+2*scanBytes {
@@ -326,7 +327,7 @@ func TestSearchesEndWhenNobodyWaits(t *testing.T) {
 			cancel()
 		}
 	}
-	_, err := s.Current().Nearest(ctx, []Query{{Vector: vectors[:dimension], K: 10}})
+	_, err := Nearest(ctx, s.Current(), []Query{{Vector: vectors[:dimension], K: 10}})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("the search ended with %v", err)
 	}
@@ -341,7 +342,7 @@ func TestSearchesEndWhenNobodyWaits(t *testing.T) {
 		}
 		taken = append(taken, pass)
 	}
-	_, err = s.Current().Nearest(ctx, []Query{{Vector: vectors[:dimension], K: 10}})
+	_, err = Nearest(ctx, s.Current(), []Query{{Vector: vectors[:dimension], K: 10}})
 	for _, pass := range taken {
 		pass.Leave()
 	}
@@ -353,7 +354,7 @@ func TestSearchesEndWhenNobodyWaits(t *testing.T) {
 func TestQueriesThatCannotBeAnswered(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	if answers, err := s.Current().Nearest(context.Background(), []Query{{Vector: []float32{1, 2}, K: 3}}); err != nil || len(answers) != 1 || len(answers[0]) != 0 {
+	if answers, err := Nearest(context.Background(), s.Current(), []Query{{Vector: []float32{1, 2}, K: 3}}); err != nil || len(answers) != 1 || len(answers[0]) != 0 {
 		t.Errorf("an empty store answers %v, %v", answers, err)
 	}
 	ingest(t, s, []uint64{1}, 3, 4)
@@ -370,7 +371,7 @@ func TestQueriesThatCannotBeAnswered(t *testing.T) {
 		"unknown id":         {[]Query{{ID: 1, K: 1}, {ID: 2, K: 1}}, volume.ErrNotFound},
 		"too many answers":   {slices.Repeat([]Query{{ID: 1, K: MaxNeighbors}}, MaxAnswers/MaxNeighbors+1), volume.ErrTooLarge},
 	} {
-		if _, err := s.Current().Nearest(context.Background(), test.queries); !errors.Is(err, test.want) {
+		if _, err := Nearest(context.Background(), s.Current(), test.queries); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", what, err, test.want)
 		}
 	}
@@ -392,7 +393,7 @@ func TestNearestInAShortenedFile(t *testing.T) {
 	if err := file.Truncate(snapshot.Size() / 3); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := snapshot.Nearest(context.Background(), []Query{{Vector: vectors[:dimension], K: 1}}); !errors.Is(err, volume.ErrCorrupt) {
+	if _, err := Nearest(context.Background(), snapshot, []Query{{Vector: vectors[:dimension], K: 1}}); !errors.Is(err, volume.ErrCorrupt) {
 		t.Errorf("searching it: %v, want %v", err, volume.ErrCorrupt)
 	}
 }
@@ -407,7 +408,7 @@ func TestManyQueriesTakeSeveralPasses(t *testing.T) {
 		queries[i] = Query{ID: uint64(i%3 + 1), K: 1 + i%3}
 	}
 	queries[7].K, queries[8].K = MaxNeighbors, MaxNeighbors
-	answers, err := s.Current().Nearest(context.Background(), queries)
+	answers, err := Nearest(context.Background(), s.Current(), queries)
 	if err != nil || len(answers) != len(queries) {
 		t.Fatalf("%d answers, %v", len(answers), err)
 	}
@@ -437,7 +438,7 @@ func TestNearestOfNonFiniteVectors(t *testing.T) {
 	if _, _, err := appender.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	answers, err := s.Current().Nearest(context.Background(), []Query{{Vector: []float32{0}, K: 9}})
+	answers, err := Nearest(context.Background(), s.Current(), []Query{{Vector: []float32{0}, K: 9}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -445,7 +446,7 @@ func TestNearestOfNonFiniteVectors(t *testing.T) {
 	if got := string(AppendAnswers(nil, answers)); got != want {
 		t.Errorf("the answer is\n%swant\n%s", got, want)
 	}
-	if _, err := s.Current().Nearest(context.Background(), []Query{{ID: 1, K: 9}}); !errors.Is(err, volume.ErrInput) {
+	if _, err := Nearest(context.Background(), s.Current(), []Query{{ID: 1, K: 9}}); !errors.Is(err, volume.ErrInput) {
 		t.Errorf("searching for NaN: %v", err)
 	}
 }
@@ -489,7 +490,7 @@ func TestReplacedRowsInManyReads(t *testing.T) {
 				queries = append(queries, Query{ID: 5900, K: 3})
 			}
 			for range 2 {
-				answers, err := s.Current().Nearest(context.Background(), queries)
+				answers, err := Nearest(context.Background(), s.Current(), queries)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -498,7 +499,7 @@ func TestReplacedRowsInManyReads(t *testing.T) {
 						t.Errorf("query %d: %v", i, err)
 					}
 				}
-				if _, err := s.Current().Nearest(context.Background(), []Query{{ID: 2500, K: 1}}); !errors.Is(err, volume.ErrNotFound) {
+				if _, err := Nearest(context.Background(), s.Current(), []Query{{ID: 2500, K: 1}}); !errors.Is(err, volume.ErrNotFound) {
 					t.Errorf("a deleted id: %v", err)
 				}
 			}
@@ -581,7 +582,7 @@ func TestNearestInTheWireDialect(t *testing.T) {
 		if s.Current().Dialect() != segments.DialectWire {
 			t.Fatal("the store is not in the wire dialect")
 		}
-		answers, err := s.Current().Nearest(context.Background(), []Query{{Vector: []float32{6, 0}, K: 3}, {ID: 2, K: 2}})
+		answers, err := Nearest(context.Background(), s.Current(), []Query{{Vector: []float32{6, 0}, K: 3}, {ID: 2, K: 2}})
 		if err != nil {
 			t.Fatal(err)
 		}

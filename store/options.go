@@ -6,6 +6,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/memory"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -20,14 +21,14 @@ type Options struct {
 	// stores of the same budget; nil does not.
 	Memory *memory.Budget
 	// Known is what an earlier Store of the same file knew of it; zero is nothing.
-	Known Known
+	Known state.Known
 	// Durability is what a commit promises; the zero value is the strictest.
 	Durability Durability
 	// Checker checks content hashes as segments are read; nil: nobody does.
-	Checker *Checker
+	Checker *state.Checker
 	// OnDamage is told once of each segment that Checker finds damaged, from a
 	// goroutine of its own and with no lock held, also after the store was closed.
-	OnDamage func(DamagedSegment)
+	OnDamage func(state.DamagedSegment)
 	// OnLateSync is told when commits could not be made durable after they were
 	// acknowledged, which DurableStrict never does.
 	OnLateSync func(error)
@@ -46,7 +47,12 @@ type Options struct {
 	// looked for at each call.
 	TailNames func() []string
 	// OnCommit is called after each commit of this process, with no lock held.
-	OnCommit func(*Snapshot)
+	OnCommit func(*state.Snapshot)
+}
+
+// source is what all files of the store are read by.
+func (o Options) source() state.BackingOptions {
+	return state.BackingOptions{Memory: o.Memory, Checker: o.Checker, OnDamage: o.OnDamage}
 }
 
 // DefaultLockWait suits a person who waits at a prompt.

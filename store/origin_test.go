@@ -8,6 +8,7 @@ import (
 	"math"
 	"testing"
 
+	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
@@ -48,7 +49,7 @@ var writerKinds = map[string]func(t *testing.T, s *Store) (change func(round int
 		}, func() error { return stream.Close(context.Background()) }
 	},
 	"compact": func(_ *testing.T, s *Store) (func(int) error, func() error) {
-		ctx := OnlyIn(context.Background(), s.Current().Origin())
+		ctx := state.OnlyIn(context.Background(), s.Current().Origin())
 		return func(int) error {
 			_, err := s.Compact(ctx)
 			return err

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"rvffs/segments"
-	"rvffs/store/idset"
+	"rvffs/store/state"
 	"rvffs/store/throttle"
 )
 
@@ -39,11 +39,11 @@ func (u urgency) share() throttle.Share {
 	return throttle.Background
 }
 
-// urgency applies the policy to what the manifest tells, without any reading.
-func (s *Snapshot) urgency() urgency {
-	dead, forgotten := s.deadBytes()
+// urgencyOf applies the policy to what the manifest tells, without any reading.
+func urgencyOf(s *state.Snapshot) urgency {
+	dead, forgotten := deadBytes(s)
 	worth := dead >= worthReclaim || forgotten >= worthForgets
-	entries := s.vectors()
+	entries := s.Vectors()
 	var payload uint64
 	for _, entry := range entries {
 		payload += min(entry.PayloadLength, uint64(s.Size()))
@@ -64,29 +64,20 @@ func (s *Snapshot) urgency() urgency {
 // rows that are replaced or deleted, which are also told apart (forgotten). Where
 // the number of distinct ids has not been counted, the manifest's word is taken
 // for it.
-func (s *Snapshot) deadBytes() (dead, forgotten int64) {
+func deadBytes(s *state.Snapshot) (dead, forgotten int64) {
 	var live int64
 	for _, entry := range s.Live() {
 		live += segments.HeaderSize + int64(min(entry.PayloadLength, uint64(s.Size())))
 	}
-	total := s.state.Manifest.TotalVectors
-	if counted := s.cache.total.Load(); counted != nil {
-		total = *counted
+	total := s.Manifest().TotalVectors
+	if counted, known := s.DistinctIDs(); known {
+		total = counted
 	}
-	rows := s.rows()
+	rows := s.Rows()
 	total = min(total, rows)
-	wanted := total - min(total, s.deleted().Len())
+	wanted := total - min(total, s.Deleted().Len())
 	forgotten = int64(rows-wanted) * int64(segments.RowSize(s.Dimension()))
 	return s.Size() - min(max(live-forgotten, 0), s.Size()), forgotten
-}
-
-// deleted are the ids in the deleted list, which a hostile file may state more than
-// once. The set must not be changed.
-func (s *Snapshot) deleted() *idset.Set {
-	ids, _ := s.cache.deleted.Get(context.Background(), func(context.Context) (*idset.Set, error) {
-		return idset.Of(s.state.Manifest.Deleted), nil
-	})
-	return ids
 }
 
 // maintenance runs compactions in the background as the policy asks for them.
@@ -103,11 +94,11 @@ type maintenance struct {
 
 // consider starts a compaction if the snapshot needs one, or sees to it that one
 // starts when enough time has passed since the last.
-func (s *Store) consider(snapshot *Snapshot) {
+func (s *Store) consider(snapshot *state.Snapshot) {
 	if !s.options.Background {
 		return
 	}
-	need := snapshot.urgency()
+	need := urgencyOf(snapshot)
 	if need == notDue {
 		return
 	}

@@ -1,11 +1,15 @@
 package store
 
-import "context"
+import (
+	"context"
 
-// Query answers queries in the form that ParseQueries reads, as lines of JSON. It
+	"rvffs/store/state"
+)
+
+// AnswerQuery answers queries in the form that ParseQueries reads, as lines of JSON. It
 // waits for what that takes in memory, and fails as Nearest does.
-func (s *Snapshot) Query(ctx context.Context, text []byte) ([]byte, error) {
-	charge := s.source.memory.Charge()
+func AnswerQuery(ctx context.Context, s *state.Snapshot, text []byte) ([]byte, error) {
+	charge := s.Backing().Memory().Charge()
 	defer charge.Free()
 	if err := charge.Await(ctx, parseMemory(len(text))); err != nil {
 		return nil, err
@@ -14,10 +18,10 @@ func (s *Snapshot) Query(ctx context.Context, text []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := charge.Set(s.answerMemory(queries)); err != nil {
+	if err := charge.Set(answerMemory(s, queries)); err != nil {
 		return nil, err
 	}
-	answers, err := s.Nearest(ctx, queries)
+	answers, err := Nearest(ctx, s, queries)
 	if err != nil {
 		return nil, err
 	}
@@ -33,18 +37,18 @@ func parseMemory(bytes int) int64 {
 }
 
 // answerMemory is what queries and their answers take at most.
-func (s *Snapshot) answerMemory(queries []Query) int64 {
+func answerMemory(s *state.Snapshot, queries []Query) int64 {
 	const perQuery, perAnswer = 96, 16 + 2*72 // as a neighbor, and as text in a buffer that grows
-	total := int64(perAnswer * s.wanted(queries))
+	total := int64(perAnswer * wantedNeighbors(s, queries))
 	for _, query := range queries {
 		total += perQuery + 4*int64(len(query.Vector))
 	}
 	return total
 }
 
-// wanted is how many neighbors the answers have at most.
-func (s *Snapshot) wanted(queries []Query) int {
-	most, wanted := s.rows(), 0
+// wantedNeighbors is how many neighbors the answers have at most.
+func wantedNeighbors(s *state.Snapshot, queries []Query) int {
+	most, wanted := s.Rows(), 0
 	for _, query := range queries {
 		wanted += int(min(uint64(query.K), most))
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
@@ -38,9 +39,9 @@ func TestWritersReadersAndCompactionAtOnce(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	name := filepath.Join(folder, "a.rvf")
-	checker := NewChecker(VerifyBackground)
+	checker := state.NewChecker(state.VerifyBackground)
 	defer checker.Close()
-	s, err := Create(name, CreateOptions{Dimension: 2}, Options{LockWait: time.Minute, Checker: checker, OnDamage: func(found DamagedSegment) {
+	s, err := Create(name, CreateOptions{Dimension: 2}, Options{LockWait: time.Minute, Checker: checker, OnDamage: func(found state.DamagedSegment) {
 		t.Errorf("found damaged: %+v", found)
 	}})
 	if err != nil {
@@ -279,7 +280,7 @@ func (r *raceRun) readStatus() error {
 
 // readAsAnother reads the store as another program would.
 func (r *raceRun) readAsAnother() error {
-	s, err := OpenReadOnly(filepath.Join(r.folder, "a.rvf"), Options{Checker: NewChecker(VerifyFirst)})
+	s, err := OpenReadOnly(filepath.Join(r.folder, "a.rvf"), Options{Checker: state.NewChecker(state.VerifyFirst)})
 	if err != nil {
 		return err
 	}
@@ -317,5 +318,5 @@ func (r *raceRun) derive(round int) error {
 		err = errors.New("the child has another parent")
 	}
 	r.counted("derivation")
-	return errors.Join(err, child.Remove(context.Background(), child.location().files), child.Close())
+	return errors.Join(err, child.Remove(context.Background(), child.location().Files), child.Close())
 }

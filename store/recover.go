@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -129,7 +130,7 @@ func (s *Store) chosenTails(options RecoverOptions) ([]Tail, error) {
 		}
 		chosen := make([]Tail, 0, len(options.Only))
 		for _, name := range options.Only {
-			tail, err := rule.read(at.files, beside(at.name, name))
+			tail, err := rule.read(at.Files, beside(at.Name, name))
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
@@ -163,7 +164,7 @@ func (s *Store) listRecoveries(ctx context.Context, options RecoverOptions) ([]R
 	}
 	var results []Recovery
 	for _, tail := range tails {
-		err := s.withNewest(ctx, func(snapshot *Snapshot) error {
+		err := s.withNewest(ctx, func(snapshot *state.Snapshot) error {
 			plan, err := s.planRecovery(ctx, snapshot, tail, options)
 			if err != nil {
 				return err
@@ -207,10 +208,8 @@ func (s *Store) removeTail(session *session, tail Tail) error {
 	if err := s.writer.guard(session, session.file); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	s.kept = nil
-	s.mu.Unlock()
+	s.tails.forgetHighest()
 	at := s.location()
-	name := beside(at.name, tail.File)
-	return errors.Join(at.files.Remove(name), at.files.SyncDirectory(name))
+	name := beside(at.Name, tail.File)
+	return errors.Join(at.Files.Remove(name), at.Files.SyncDirectory(name))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -56,7 +57,7 @@ func (p *recoveryPlan) carryOut(ctx context.Context, session *session) (epoch ui
 	epoch, err = w.commit(ctx, session, change{
 		added:   append(appender.extents, others...),
 		deleted: p.delete.Ascending(),
-		removes: func(base *Snapshot) (map[int64]bool, error) {
+		removes: func(base *state.Snapshot) (map[int64]bool, error) {
 			if base != p.base {
 				return nil, errSuperseded // what was judged may be wrong by now
 			}

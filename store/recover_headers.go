@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -30,9 +31,9 @@ type HeaderRepair struct {
 // within leaves a damaged header damaged.
 func (s *Store) RecoverHeaders(ctx context.Context, list bool) (repairs []HeaderRepair, err error) {
 	if list {
-		err = s.withNewest(ctx, func(snapshot *Snapshot) error {
-			return snapshot.source.with(ctx, func(file volume.File) error {
-				repairs, err = snapshot.repairHeaders(ctx, file, nil)
+		err = s.withNewest(ctx, func(snapshot *state.Snapshot) error {
+			return snapshot.Backing().With(ctx, func(file volume.File) error {
+				repairs, err = repairHeaders(ctx, snapshot, file, nil)
 				return err
 			})
 		})
@@ -57,7 +58,7 @@ func (s *Store) mendHeaders(ctx context.Context) (repairs []HeaderRepair, err er
 	defer func() { err = errors.Join(err, w.end(session)) }()
 	w.lead.Lock() // no commit, and no other file, meanwhile
 	defer w.lead.Unlock()
-	return w.baseOf(session).repairHeaders(ctx, session.file, func(header [segments.HeaderSize]byte, offset int64) error {
+	return repairHeaders(ctx, w.baseOf(session), session.file, func(header [segments.HeaderSize]byte, offset int64) error {
 		if err := w.guardCommit(session); err != nil {
 			return err
 		}
@@ -70,23 +71,23 @@ func (s *Store) mendHeaders(ctx context.Context) (repairs []HeaderRepair, err er
 
 // repairHeaders judges each damaged header, and has write put the right one into its
 // place; nil does not.
-func (s *Snapshot) repairHeaders(ctx context.Context, file volume.File, write func([segments.HeaderSize]byte, int64) error) ([]HeaderRepair, error) {
+func repairHeaders(ctx context.Context, s *state.Snapshot, file volume.File, write func([segments.HeaderSize]byte, int64) error) ([]HeaderRepair, error) {
 	var repairs []HeaderRepair
 	if s.Dialect() != segments.DialectRuntime {
 		return nil, nil
 	}
-	entries := slices.SortedFunc(slices.Values(s.named()), func(a, b segments.DirectoryEntry) int { return cmp.Compare(a.Offset, b.Offset) })
+	entries := slices.SortedFunc(slices.Values(s.Named()), func(a, b segments.DirectoryEntry) int { return cmp.Compare(a.Offset, b.Offset) })
 	end := int64(0) // of what stands before
 	for i, entry := range entries {
 		if err := ctx.Err(); err != nil {
 			return repairs, err
 		}
-		_, problem := readHeader(file, entry)
+		_, problem := state.ReadHeader(file, entry)
 		if problem != nil && !errors.Is(problem, volume.ErrCorrupt) {
 			return repairs, problem
 		}
 		right := segments.Segment{Header: segments.Header{PayloadLength: entry.PayloadLength}, Offset: entry.Offset}
-		next := s.state.Segment.Offset
+		next := s.State().Segment.Offset
 		if i+1 < len(entries) {
 			next = min(next, entries[i+1].Offset)
 		}
@@ -94,7 +95,7 @@ func (s *Snapshot) repairHeaders(ctx context.Context, file volume.File, write fu
 			repair := HeaderRepair{Offset: entry.Offset, Type: entry.Type.String(), ID: entry.SegmentID}
 			if entry.Offset < end || right.End() > next {
 				repair.Reason = "it overlaps with another that the manifest names"
-			} else if err := s.repairHeader(ctx, file, entry, &repair, write); err != nil {
+			} else if err := repairHeader(ctx, s, file, entry, &repair, write); err != nil {
 				return repairs, err
 			}
 			repairs = append(repairs, repair)
@@ -106,7 +107,7 @@ func (s *Snapshot) repairHeaders(ctx context.Context, file volume.File, write fu
 
 // repairHeader judges one header, with what the manifest tells in the place of what may
 // be damaged.
-func (s *Snapshot) repairHeader(ctx context.Context, file volume.File, entry segments.DirectoryEntry, repair *HeaderRepair, write func([segments.HeaderSize]byte, int64) error) error {
+func repairHeader(ctx context.Context, s *state.Snapshot, file volume.File, entry segments.DirectoryEntry, repair *HeaderRepair, write func([segments.HeaderSize]byte, int64) error) error {
 	var b [segments.HeaderSize]byte
 	if err := volume.ReadFull(file, b[:], entry.Offset); err != nil {
 		return err
@@ -135,15 +136,4 @@ func (s *Snapshot) repairHeader(ctx context.Context, file volume.File, entry seg
 		return nil
 	}
 	return write(b, entry.Offset)
-}
-
-// readHeader is the function of that name for a segment of the snapshot: its errors name
-// the remedy.
-func (s *Snapshot) readHeader(file volume.File, entry segments.DirectoryEntry) (segments.Segment, error) {
-	return readHeaderOr(file, entry, func() string {
-		if s.Dialect() != segments.DialectRuntime {
-			return ""
-		}
-		return fmt.Sprintf("; rvffs recover %s mends the header if the content is what its hash says", s.source.location().name)
-	})
 }

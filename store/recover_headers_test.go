@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"rvffs/segments"
+	"rvffs/store/state"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -23,7 +25,7 @@ func headerStore(t *testing.T) (files *volumes.Files, whole []byte, offset int64
 	}
 	ingest(t, s, []uint64{7, 8}, 1, 2, 3, 4)
 	ingest(t, s, []uint64{9}, 5, 6)
-	offset = s.Current().vectors()[0].Offset
+	offset = s.Current().Vectors()[0].Offset
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -137,9 +139,9 @@ func TestTornRepair(t *testing.T) {
 // TestWireHeadersAreLeftAlone: a directory of that dialect says less.
 func TestWireHeadersAreLeftAlone(t *testing.T) {
 	t.Parallel()
-	state := &segments.State{Dialect: segments.DialectWire, Manifest: &segments.Manifest{Directory: []segments.DirectoryEntry{{Type: segments.TypeVec, PayloadLength: 8}}}}
+	found := &segments.State{Dialect: segments.DialectWire, Manifest: &segments.Manifest{Directory: []segments.DirectoryEntry{{Type: segments.TypeVec, PayloadLength: 8}}}}
 	written := false
-	repairs, err := (&Snapshot{state: state}).repairHeaders(context.Background(), nil, func([segments.HeaderSize]byte, int64) error { written = true; return nil })
+	repairs, err := repairHeaders(context.Background(), state.NewSnapshot(&state.Backing{}, found, time.Time{}), nil, func([segments.HeaderSize]byte, int64) error { written = true; return nil })
 	if err != nil || written || len(repairs) > 0 {
 		t.Errorf("%+v, %v", repairs, err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -19,7 +20,7 @@ import (
 type recoveryPlan struct {
 	Recovery
 	store   *Store
-	base    *Snapshot
+	base    *state.Snapshot
 	options RecoverOptions
 
 	file      volume.File
@@ -57,7 +58,7 @@ const (
 )
 
 // planRecovery judges a tail by the snapshot. The plan's file must be closed.
-func (s *Store) planRecovery(ctx context.Context, base *Snapshot, tail Tail, options RecoverOptions) (plan *recoveryPlan, err error) {
+func (s *Store) planRecovery(ctx context.Context, base *state.Snapshot, tail Tail, options RecoverOptions) (plan *recoveryPlan, err error) {
 	p := &recoveryPlan{
 		Recovery: Recovery{Tail: tail, Doubts: []Doubt{}}, store: s, base: base, options: options,
 		gone: idset.New(), whole: idset.New(), cut: idset.New(), skip: idset.New(), delete: idset.New(), copies: map[int64]bool{},
@@ -85,7 +86,7 @@ func (p *recoveryPlan) open(ctx context.Context) (err error) {
 	p.dimension = p.base.Dimension()
 	at := p.store.location()
 	if !p.Kept {
-		if p.file, err = at.files.Open(at.name, false); err != nil {
+		if p.file, err = at.Files.Open(at.Name, false); err != nil {
 			return err
 		}
 		p.info = tailInfo{Tail: p.Tail}
@@ -94,11 +95,11 @@ func (p *recoveryPlan) open(ctx context.Context) (err error) {
 			return errors.Join(err, p.file.Close())
 		}
 	} else {
-		rule, err := p.base.tailRule(ctx)
+		rule, err := tailRuleOf(ctx, p.base)
 		if err != nil {
 			return err
 		}
-		file, info, start, err := rule.open(at.files, beside(at.name, p.File))
+		file, info, start, err := rule.open(at.Files, beside(at.Name, p.File))
 		if err != nil {
 			return err
 		}
@@ -161,7 +162,7 @@ func (p *recoveryPlan) collect(ctx context.Context) error {
 			p.doubt(doubtHalf, remedyDrop, 1)
 		case part.Type == segments.TypeIndex || part.Type == segments.TypeWitness || part.Type == segments.TypeInvalid:
 			// An index is made anew, and the audit chain tells of this commit.
-		case part.Type == segments.TypeProfile && len(p.base.ofType(segments.TypeProfile)) > 0:
+		case part.Type == segments.TypeProfile && len(p.base.OfType(segments.TypeProfile)) > 0:
 		case part.vectors.rows > 0:
 			return p.collectVectors(ctx, part, recent)
 		case part.isWhole(segments.TypeVec) || part.Kind == segments.RemnantCut && part.Type == segments.TypeVec:
@@ -264,8 +265,8 @@ func (p *recoveryPlan) collectOther(part tailPart) error {
 
 // hasSegment says whether the store has a segment of exactly these bytes.
 func (p *recoveryPlan) hasSegment(part tailPart) (there bool, err error) {
-	err = p.base.source.with(context.Background(), func(file volume.File) error {
-		for _, entry := range p.base.ofType(part.Type) {
+	err = p.base.Backing().With(context.Background(), func(file volume.File) error {
+		for _, entry := range p.base.OfType(part.Type) {
 			if entry.PayloadLength != part.PayloadLength {
 				continue
 			}
@@ -289,9 +290,9 @@ func (p *recoveryPlan) mates(part tailPart) (mates []segments.Segment, err error
 	if err := volume.ReadFull(p.walk.file, prefix, part.PayloadOffset()); err != nil {
 		return nil, err
 	}
-	err = p.base.source.with(context.Background(), func(file volume.File) error {
-		for _, entry := range p.base.ofType(part.Type) {
-			other, err := p.base.openPayload(file, entry)
+	err = p.base.Backing().With(context.Background(), func(file volume.File) error {
+		for _, entry := range p.base.OfType(part.Type) {
+			other, err := openPayload(p.base, file, entry)
 			if err = volume.AsCorrupt(err); errors.Is(err, volume.ErrCorrupt) {
 				continue
 			}
@@ -301,7 +302,7 @@ func (p *recoveryPlan) mates(part tailPart) (mates []segments.Segment, err error
 			if !sameSlot(part.Type, prefix, other.prefix) {
 				continue
 			}
-			segment, err := readHeader(file, entry)
+			segment, err := state.ReadHeader(file, entry)
 			if err != nil {
 				return err
 			}
@@ -425,13 +426,13 @@ func (p *recoveryPlan) states(ctx context.Context) (map[uint64]*idState, *idset.
 		}
 		states[before.id].before, states[before.id].was = before.digest, true
 	}
-	for _, id := range p.base.state.Manifest.Deleted {
+	for _, id := range p.base.Manifest().Deleted {
 		if s, known := states[id]; known {
 			s.isGone = true
 		}
 	}
-	err = p.base.source.with(ctx, func(file volume.File) error {
-		digests, err := p.base.digests(ctx, file, common)
+	err = p.base.Backing().With(ctx, func(file volume.File) error {
+		digests, err := digestsOf(ctx, p.base, file, common)
 		for _, now := range digests {
 			states[now.id].now, states[now.id].isNow = now.digest, true
 		}

@@ -41,7 +41,7 @@ func salvageable(ctx context.Context, name string, options Options) (tail Tail, 
 	}
 	defer func() { err = errors.Join(err, s.closeOwned()) }()
 	at := s.location()
-	file, err := at.files.Open(at.name, false)
+	file, err := at.Files.Open(at.Name, false)
 	if err != nil {
 		return Tail{}, false, err
 	}
@@ -50,19 +50,19 @@ func salvageable(ctx context.Context, name string, options Options) (tail Tail, 
 	if err != nil {
 		return Tail{}, false, err
 	}
-	info, err := describeWhole(ctx, baseName(at.name), file, stat.Size)
-	info.Tail.File, info.Tail.Kept = baseName(at.name), false
+	info, err := describeWhole(ctx, baseName(at.Name), file, stat.Size)
+	info.Tail.File, info.Tail.Kept = baseName(at.Name), false
 	return info.Tail, info.Metric != "", err
 }
 
 func (s *Store) rebuild(ctx context.Context, metric *segments.Metric) (err error) {
 	at := s.location()
-	lock, err := acquireLock(ctx, at.files, at.name, s.options.lockWait())
+	lock, err := acquireLock(ctx, at.Files, at.Name, s.options.lockWait())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.release()) }()
-	file, err := at.files.Open(at.name, true)
+	file, err := at.Files.Open(at.Name, true)
 	if err != nil {
 		return err
 	}
@@ -74,10 +74,10 @@ func (s *Store) rebuild(ctx context.Context, metric *segments.Metric) (err error
 	if err != nil {
 		return err
 	}
-	if _, err := s.findState(volume.Watch(ctx, file), stat.Size, segments.FindOptions{}); !errors.Is(err, volume.ErrNotStore) {
+	if _, err := s.head.FindState(volume.Watch(ctx, file), stat.Size, segments.FindOptions{}); !errors.Is(err, volume.ErrNotStore) {
 		return errors.Join(err, fmt.Errorf("%w: it has a manifest", volume.ErrExists))
 	}
-	info, err := describeWhole(ctx, baseName(at.name), file, stat.Size)
+	info, err := describeWhole(ctx, baseName(at.Name), file, stat.Size)
 	if err != nil {
 		return err
 	}
@@ -102,20 +102,20 @@ func (s *Store) rebuild(ctx context.Context, metric *segments.Metric) (err error
 	if err != nil {
 		return err
 	}
-	temporary := temporaryName(at.name)
-	err = writeNew(at.files, temporary, newFileContent{perm: 0o600, manifest: &segments.Manifest{
+	temporary := temporaryName(at.Name)
+	err = writeNew(at.Files, temporary, newFileContent{perm: 0o600, manifest: &segments.Manifest{
 		Dimension: uint16(info.Dimension), Metric: measure, Identity: lineage.Identity{FileID: id}, HasIdentity: true,
 	}})
 	if err != nil {
 		return err
 	}
-	if err = dress(at.files, temporary, attributes); err == nil {
-		err = at.files.Rename(temporary, at.name)
+	if err = dress(at.Files, temporary, attributes); err == nil {
+		err = at.Files.Rename(temporary, at.Name)
 	}
 	if err != nil {
-		return errors.Join(err, at.files.Remove(temporary))
+		return errors.Join(err, at.Files.Remove(temporary))
 	}
-	return at.files.SyncDirectory(at.name)
+	return at.Files.SyncDirectory(at.Name)
 }
 
 // dress gives a file attributes.

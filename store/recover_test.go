@@ -294,7 +294,7 @@ func TestRecoverByTheCutManifest(t *testing.T) {
 	own, rolledBack := vecSegment(50, 9, 1, 7), vecSegment(51, 8, 8, 9)
 	manifest := segments.Manifest{
 		Epoch: 2, Dimension: 2, TotalVectors: 4, Deleted: []uint64{2, 3},
-		Directory: append(base.named(), segments.DirectoryEntry{SegmentID: 50, Offset: end, PayloadLength: uint64(len(own) - 64), Type: segments.TypeVec}),
+		Directory: append(base.Named(), segments.DirectoryEntry{SegmentID: 50, Offset: end, PayloadLength: uint64(len(own) - 64), Type: segments.TypeVec}),
 	}
 	segment := encodedSegment(segments.TypeManifest, 52, manifest.Encode())
 	for _, c := range []struct {
@@ -418,8 +418,8 @@ func TestRecoverOtherSegments(t *testing.T) {
 			t.Fatal(err)
 		}
 		var segment []byte
-		err := s.Current().source.with(ctx, func(file volume.File) error {
-			entry := s.Current().ofType(segments.TypeKernel)[0]
+		err := s.Current().Backing().With(ctx, func(file volume.File) error {
+			entry := s.Current().OfType(segments.TypeKernel)[0]
 			segment = make([]byte, segments.HeaderSize+entry.PayloadLength)
 			return volume.ReadFull(file, segment, entry.Offset)
 		})
@@ -482,10 +482,10 @@ func TestRecoverOtherSegments(t *testing.T) {
 			if image, err := kernelImage(s.Current()); err != nil || string(image) != c.kernel {
 				t.Errorf("the kernel is %q, want %q: %v", image, c.kernel, err)
 			}
-			if kernels := s.Current().ofType(segments.TypeKernel); len(kernels) != 1 {
+			if kernels := s.Current().OfType(segments.TypeKernel); len(kernels) != 1 {
 				t.Errorf("%d kernels", len(kernels))
 			}
-			if !bytes.Contains(files.Content("a.rvf"), []byte("nobody knows")) || len(s.Current().ofType(unknownType)) != 1 {
+			if !bytes.Contains(files.Content("a.rvf"), []byte("nobody knows")) || len(s.Current().OfType(unknownType)) != 1 {
 				t.Error("the unknown segment is not there")
 			}
 			again, err := s.Recover(ctx, c.options)
@@ -514,7 +514,7 @@ func TestRecoverPartsOfABranch(t *testing.T) {
 	if got, want := describeRecovery(results[0]), "1 recovered, 0 present, 0 deleted, 0 others; 1 "+doubtBranch+" []"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if len(s.Current().ofType(segments.TypeMembership)) > 0 {
+	if len(s.Current().OfType(segments.TypeMembership)) > 0 {
 		t.Error("the store became a branch")
 	}
 }

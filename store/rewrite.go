@@ -11,6 +11,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
+	"rvffs/store/state"
 	"rvffs/store/throttle"
 	"rvffs/store/volume"
 )
@@ -36,8 +37,8 @@ type rewrite struct {
 	gapShift int                               // of the load that is carried, for the bytes left in front of it
 	firstID  uint64                            // of the rewritten vector segments
 	ids0     uint64                            // of these, how many are taken
-	base     *Snapshot                         // up to where the old file is copied
-	first    *Snapshot                         // where the copying began
+	base     *state.Snapshot                   // up to where the old file is copied
+	first    *state.Snapshot                   // where the copying began
 	also     *idset.Set                        // ids to be left out as if they had been deleted
 	segment  int                               // vector segments of first
 }
@@ -74,21 +75,21 @@ func (r *rewrite) run(ctx context.Context) (CompactResult, error) {
 	r.firstID = r.session.segmentID
 	r.session.segmentID += uint64(r.base.Size()/segments.MaxPayload) + 2
 	w.mu.Unlock()
-	r.first, r.segment = r.base, len(r.base.vectors())
+	r.first, r.segment = r.base, len(r.base.Vectors())
 	if err := r.memory.Await(ctx, rewriteBytes); err != nil {
 		return CompactResult{}, err
 	}
 	defer r.memory.Free()
 
 	at := s.location()
-	temporary := temporaryName(at.name)
+	temporary := temporaryName(at.Name)
 	var err error
-	if r.target, err = at.files.Create(temporary, 0o600); err != nil {
+	if r.target, err = at.Files.Create(temporary, 0o600); err != nil {
 		return CompactResult{}, err
 	}
 	result, err := r.fill(ctx, temporary)
 	if err != nil && !r.switched() {
-		return CompactResult{}, errors.Join(err, r.target.Close(), at.files.Remove(temporary))
+		return CompactResult{}, errors.Join(err, r.target.Close(), at.Files.Remove(temporary))
 	}
 	return result, err
 }
@@ -102,7 +103,7 @@ func (r *rewrite) fill(ctx context.Context, temporary string) (result CompactRes
 	}
 	r.store.progress.total.Store(r.base.Size())
 	r.out = r.pacer.File(r.target)
-	err = r.first.source.with(ctx, func(old volume.File) (err error) {
+	err = r.first.Backing().With(ctx, func(old volume.File) (err error) {
 		old = r.pacer.File(old)
 		if err := r.copyOthers(old, 0, r.base); err != nil {
 			return err
@@ -153,7 +154,7 @@ func (r *rewrite) follow(ctx context.Context, old volume.File) error {
 	}
 	// Commits know the newest entry of the audit chain; nobody shall wait for a walk
 	// that finds it.
-	_, err := r.base.lastWitness(old)
+	_, err := r.base.LastWitness(old)
 	return err
 }
 
@@ -162,7 +163,7 @@ func (r *rewrite) follow(ctx context.Context, old volume.File) error {
 // of its header; and of what a walk from the offset from on finds besides each segment
 // that the engine does not understand, and the audit chain. A segment that is named
 // only now may lie before others that were named long ago: its place was taken first.
-func (r *rewrite) copyOthers(old volume.File, from int64, base *Snapshot) error {
+func (r *rewrite) copyOthers(old volume.File, from int64, base *state.Snapshot) error {
 	named := map[int64]bool{}
 	var waiting []segments.DirectoryEntry // named, in file order
 	var total int64
@@ -187,14 +188,14 @@ func (r *rewrite) copyOthers(old volume.File, from int64, base *Snapshot) error 
 		}
 		return nil
 	}
-	err := base.walkFrom(old, from, func(segment segments.Segment) error {
+	err := base.WalkFrom(old, from, func(segment segments.Segment) error {
 		if named[segment.Offset] || !kept(segment.Type) || embedded(segment.Type) {
 			return nil
 		}
 		if err := copyNamed(segment.Offset); err != nil {
 			return err
 		}
-		entry, err := r.copySegment(old, entryOf(segment))
+		entry, err := r.copySegment(old, state.EntryOf(segment))
 		if err == nil && segment.Type != segments.TypeWitness {
 			r.adopted = append(r.adopted, entry)
 		}
@@ -227,11 +228,6 @@ func embedded(kind segments.Type) bool {
 	return false
 }
 
-// entryOf is how a directory names a segment.
-func entryOf(segment segments.Segment) segments.DirectoryEntry {
-	return segments.DirectoryEntry{SegmentID: segment.ID, Offset: segment.Offset, PayloadLength: segment.PayloadLength, Type: segment.Type}
-}
-
 // copySegment copies one segment byte for byte to the end of the new file.
 func (r *rewrite) copySegment(old volume.File, segment segments.DirectoryEntry) (segments.DirectoryEntry, error) {
 	length := segments.HeaderSize + int64(min(segment.PayloadLength, math.MaxInt64/2))
@@ -253,22 +249,22 @@ func (r *rewrite) lacks(entry segments.DirectoryEntry) bool {
 
 // newVectors lists the vector segments that newest has and base has not. They can
 // lie anywhere: what is committed last may have been begun first.
-func (r *rewrite) newVectors(newest *Snapshot) []segments.DirectoryEntry {
+func (r *rewrite) newVectors(newest *state.Snapshot) []segments.DirectoryEntry {
 	known := map[int64]bool{}
-	for _, entry := range r.base.vectors() {
+	for _, entry := range r.base.Vectors() {
 		known[entry.Offset] = true
 	}
-	return slices.DeleteFunc(newest.vectors(), func(entry segments.DirectoryEntry) bool { return known[entry.Offset] })
+	return slices.DeleteFunc(newest.Vectors(), func(entry segments.DirectoryEntry) bool { return known[entry.Offset] })
 }
 
 // behind is how many bytes at most have to be copied to take over newest.
-func (r *rewrite) behind(newest *Snapshot) int64 {
+func (r *rewrite) behind(newest *state.Snapshot) int64 {
 	if newest == r.base {
 		return 0
 	}
 	end := r.base.Size()
 	bytes := newest.Size() - end
-	others := slices.DeleteFunc(newest.named(), func(entry segments.DirectoryEntry) bool { return !kept(entry.Type) || !r.lacks(entry) })
+	others := slices.DeleteFunc(newest.Named(), func(entry segments.DirectoryEntry) bool { return !kept(entry.Type) || !r.lacks(entry) })
 	for _, entry := range slices.Concat(r.newVectors(newest), others) {
 		if entry.Offset < end {
 			bytes += segments.HeaderSize + int64(min(entry.PayloadLength, uint64(newest.Size())))
@@ -278,7 +274,7 @@ func (r *rewrite) behind(newest *Snapshot) int64 {
 }
 
 // catchUp copies what newest has and base has not.
-func (r *rewrite) catchUp(ctx context.Context, old volume.File, newest *Snapshot) error {
+func (r *rewrite) catchUp(ctx context.Context, old volume.File, newest *state.Snapshot) error {
 	if newest == r.base {
 		return nil
 	}
@@ -287,7 +283,7 @@ func (r *rewrite) catchUp(ctx context.Context, old volume.File, newest *Snapshot
 	}
 	added := r.newVectors(newest)
 	for _, entry := range added {
-		if _, err := readHeader(old, entry); err != nil {
+		if _, err := state.ReadHeader(old, entry); err != nil {
 			return err
 		}
 		copied, err := r.copySegment(old, entry)

@@ -13,14 +13,14 @@ import (
 // Segments that hold none which could be read are copied in front of it as they
 // are; without a snapshot to begin with that is all of them.
 func (r *rewrite) finishMetadata(ctx context.Context, old volume.File, manifest *segments.Manifest) error {
-	named := metas(r.base.named())
+	named := metas(r.base.Named())
 	if len(named) == 0 {
 		return nil
 	}
 	charge := r.store.options.Memory.Charge()
 	defer charge.Free()
 	known := newMetadata(true)
-	copied, err := r.base.addMetadata(ctx, old, known, named, &charge, 0)
+	copied, err := addMetadata(ctx, r.base, old, known, named, &charge, 0)
 	if err != nil {
 		return err
 	}

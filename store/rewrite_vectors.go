@@ -8,6 +8,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -21,9 +22,9 @@ var errRecurs = errors.New("an id occurs more than once")
 // ids as there are rows it is left out; should the manifest be wrong, the copy
 // notices and begins again.
 func (r *rewrite) copyVectors(ctx context.Context, old volume.File) error {
-	entries := r.base.vectors()
-	if r.base.rows() == r.base.state.Manifest.TotalVectors {
-		deleted := idset.Of(r.base.state.Manifest.Deleted)
+	entries := r.base.Vectors()
+	if r.base.Rows() == r.base.Manifest().TotalVectors {
+		deleted := idset.Of(r.base.Manifest().Deleted)
 		deleted.Unite(r.also)
 		start := r.tail
 		err := r.copyRows(old, entries, true, func(_ int, _, id uint64) bool { return deleted.Contains(id) })
@@ -36,9 +37,9 @@ func (r *rewrite) copyVectors(ctx context.Context, old volume.File) error {
 		r.tail, r.vectors, r.ids, r.ids0 = start, nil, idset.New(), 0
 		r.grows.next = 0
 	}
-	charge := r.base.source.memory.Charge()
+	charge := r.base.Backing().Memory().Charge()
 	defer charge.Free()
-	superseded, err := r.base.findSuperseded(ctx, old, entries, r.also, &charge, noDamage)
+	superseded, err := findSuperseded(ctx, r.base, old, entries, r.also, &charge, noDamage)
 	if err != nil {
 		return err
 	}
@@ -73,7 +74,7 @@ type rowCopier struct {
 // copySegment takes the live rows of one segment. A damaged one is ErrCorrupt: the
 // hash of the new segment would be that of the damage, and nobody could ever tell.
 func (c *rowCopier) copySegment(old volume.File, entry segments.DirectoryEntry, dead func(row, id uint64) bool) error {
-	segment, err := readHeader(old, entry)
+	segment, err := state.ReadHeader(old, entry)
 	if err != nil {
 		return err
 	}

@@ -7,38 +7,24 @@ import (
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
-// rows is the number of rows that the vector segments can hold at most, from
-// their lengths alone; rows that were replaced or deleted count.
-func (s *Snapshot) rows() uint64 {
-	var count uint64
-	if s.Dialect() != segments.DialectRuntime {
-		return s.state.Manifest.TotalVectors
-	}
-	for _, entry := range s.vectors() {
-		if entry.PayloadLength > segments.VecPrefixSize {
-			count += (entry.PayloadLength - segments.VecPrefixSize) / uint64(segments.RowSize(s.Dimension()))
-		}
-	}
-	return count
-}
-
-// Vectors visits all live vectors in directory order: of an id that occurs more
+// VisitVectors visits all live vectors in directory order: of an id that occurs more
 // than once the last row, and no deleted id. Each visit brings up to some
 // thousand vectors: their ids, and their components as consecutive rows of
 // little-endian float32. The slices are valid during the visit only.
-func (s *Snapshot) Vectors(ctx context.Context, visit func(ids []uint64, rows []byte) error) error {
-	return s.with(ctx, func(file volume.File) error { return s.visitVectors(ctx, file, visit) })
+func VisitVectors(ctx context.Context, s *state.Snapshot, visit func(ids []uint64, rows []byte) error) error {
+	return s.With(ctx, func(file volume.File) error { return visitVectors(ctx, s, file, visit) })
 }
 
 // visitVectors is Vectors on an open file.
-func (s *Snapshot) visitVectors(ctx context.Context, file volume.File, visit func(ids []uint64, rows []byte) error) error {
-	entries := s.vectors()
-	charge := s.source.memory.Charge()
+func visitVectors(ctx context.Context, s *state.Snapshot, file volume.File, visit func(ids []uint64, rows []byte) error) error {
+	entries := s.Vectors()
+	charge := s.Backing().Memory().Charge()
 	defer charge.Free()
-	superseded, err := s.findSuperseded(ctx, file, entries, nil, &charge, noDamage)
+	superseded, err := findSuperseded(ctx, s, file, entries, nil, &charge, noDamage)
 	if err != nil {
 		return err
 	}
@@ -117,17 +103,17 @@ func (d deadRows) squeeze(first uint64, ids []uint64, rows []byte, width int) in
 // findSuperseded tells for each segment which rows are replaced by later ones,
 // deleted, or in also. It reads ids only, last segment first. What damaged makes of
 // an error is its own; ids that it lets pass unread replace nothing.
-func (s *Snapshot) findSuperseded(ctx context.Context, file volume.File, entries []segments.DirectoryEntry, also *idset.Set, charge *memory.Charge, damaged func(error) error) ([]deadRows, error) {
-	near := nearby(file)
+func findSuperseded(ctx context.Context, s *state.Snapshot, file volume.File, entries []segments.DirectoryEntry, also *idset.Set, charge *memory.Charge, damaged func(error) error) ([]deadRows, error) {
+	near := state.Nearby(file)
 	dead := make([]deadRows, len(entries))
-	seen := idset.Of(s.state.Manifest.Deleted)
+	seen := idset.Of(s.Manifest().Deleted)
 	if also != nil {
 		seen.Unite(also)
 	}
 	ids := make([]uint64, rowsPerRead)
 	grows := growingSets{charge: charge, other: charge.Held()}
 	for i := len(entries) - 1; i >= 0; i-- {
-		reader, err := openVectors(near.of(entries[i]), s, entries[i])
+		reader, err := openVectors(near.Of(entries[i]), s, entries[i])
 		if err != nil {
 			if err = damaged(err); err != nil {
 				return nil, err

@@ -10,6 +10,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -20,7 +21,7 @@ type writer struct {
 
 	lead    sync.Mutex     // held by the commit, or the rewrite, that is under way; guards the next two
 	apart   map[int64]bool // offsets of segments that cannot be merged
-	apartIn *backing       // the file they are in
+	apartIn *state.Backing // the file they are in
 
 	mu      sync.Mutex // guards what follows and the shared parts of a session
 	session *session
@@ -41,15 +42,15 @@ type session struct {
 	file volume.File   // open for writing
 	done chan struct{} // closed when the session is over
 
-	base      *Snapshot // the newest committed state
-	tail      int64     // where the next segment goes
-	reach     int64     // up to where this process may have written
-	segmentID uint64    // the next segment's id
-	dimension int       // the store's, or what the first stream fixed; 0 while open
-	nextID    uint64    // the id of the next vector that brings none
-	noNextID  bool      // the highest id is taken
-	idsKnown  bool      // nextID is valid
-	extents   []*extent // reserved and not yet committed or given up, in file order
+	base      *state.Snapshot // the newest committed state
+	tail      int64           // where the next segment goes
+	reach     int64           // up to where this process may have written
+	segmentID uint64          // the next segment's id
+	dimension int             // the store's, or what the first stream fixed; 0 while open
+	nextID    uint64          // the id of the next vector that brings none
+	noNextID  bool            // the highest id is taken
+	idsKnown  bool            // nextID is valid
+	extents   []*extent       // reserved and not yet committed or given up, in file order
 	users     int
 	failed    error // what ended the session for all its users
 }
@@ -86,7 +87,7 @@ func (w *writer) begin(ctx context.Context) (*session, error) {
 		if wait == nil {
 			if w.session != nil {
 				s := w.session
-				err := CheckOrigin(ctx, s.base.Origin())
+				err := state.CheckOrigin(ctx, s.base.Origin())
 				if err == nil {
 					s.users++
 				}
@@ -135,7 +136,7 @@ func (w *writer) start(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	at := s.location()
-	lock, err := acquireLock(ctx, at.files, at.name, s.options.lockWait())
+	lock, err := acquireLock(ctx, at.Files, at.Name, s.options.lockWait())
 	if err != nil {
 		return nil, err
 	}
@@ -152,21 +153,21 @@ func (w *writer) start(ctx context.Context) (*session, error) {
 // cuts off what a crash left behind its last whole segment.
 func (w *writer) attach(ctx context.Context, session *session) error {
 	s := w.store
-	err := s.payDirectory()
+	err := s.head.PayName()
 	if err != nil {
 		return err
 	}
 	at := s.location()
-	if session.file, err = at.files.Open(at.name, true); err != nil {
+	if session.file, err = at.Files.Open(at.Name, true); err != nil {
 		return err
 	}
-	if err := checkFile(ctx, session.file); err != nil {
+	if err := state.CheckFile(ctx, session.file); err != nil {
 		return err
 	}
 	if err := w.claim(ctx, session.file, s.options.lockWait()); err != nil {
 		return err
 	}
-	base, err := s.refresh(volume.Watch(ctx, session.file), nil)
+	base, err := s.head.Refresh(volume.Watch(ctx, session.file), nil)
 	if err != nil {
 		return err
 	}
@@ -181,8 +182,8 @@ func (w *writer) attach(ctx context.Context, session *session) error {
 		return err
 	}
 	session.base = base
-	session.advance(base.state.End)
-	session.segmentID = base.nextSegmentID()
+	session.advance(base.Size())
+	session.segmentID = base.NextSegmentID()
 	session.dimension = base.Dimension()
 	return nil
 }
@@ -227,23 +228,19 @@ func (w *writer) end(s *session) error {
 func (w *writer) finish(s *session) error {
 	defer w.leave()
 	info, err := s.file.Stat()
-	if err == nil && info.Size > s.base.state.End {
+	if err == nil && info.Size > s.base.Size() {
 		if err = w.guard(s, s.file); errors.Is(err, errForeign) {
 			return s.close() // the next session looks at what there is
 		}
 		if err == nil {
-			err = s.file.Truncate(s.base.state.End)
+			err = s.file.Truncate(s.base.Size())
 		}
 		if err == nil {
 			info, err = s.file.Stat()
 		}
 	}
 	if err == nil {
-		w.store.mu.Lock()
-		if w.store.current.state == s.base.state {
-			w.store.seen = info
-		}
-		w.store.mu.Unlock()
+		w.store.head.Seen(s.base, info)
 	}
 	return errors.Join(err, s.close())
 }
@@ -352,8 +349,8 @@ func (w *writer) knowIDs(ctx context.Context, s *session) error {
 	if known {
 		return nil
 	}
-	return w.store.ids.atNewest(ctx, func() *Snapshot { return w.baseOf(s) }, func(base *Snapshot, stored *idset.Set) error {
-		inherited, branch, err := base.highestInherited(ctx)
+	return w.store.ids.atNewest(ctx, func() *state.Snapshot { return w.baseOf(s) }, func(base *state.Snapshot, stored *idset.Set) error {
+		inherited, branch, err := highestInherited(ctx, base)
 		if err != nil {
 			return err
 		}
@@ -401,7 +398,7 @@ func (w *writer) takeIDs(s *session, count int) (uint64, error) {
 }
 
 // baseOf is the newest committed state in a session.
-func (w *writer) baseOf(s *session) *Snapshot {
+func (w *writer) baseOf(s *session) *state.Snapshot {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return s.base

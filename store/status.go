@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -39,12 +39,12 @@ type Status struct {
 	// Of the live segments so many were found right, have no hash that could be
 	// checked, or were not looked at yet. What is damaged counts alone; of it the
 	// first thousand are named.
-	Verify            string           `json:"verify,omitempty"`
-	CheckedSegments   int              `json:"checked_segments"`
-	UnhashedSegments  int              `json:"unhashed_segments"`
-	UncheckedSegments int              `json:"unchecked_segments"`
-	DamagedCount      int              `json:"damaged_count"`
-	DamagedSegments   []DamagedSegment `json:"damaged_segments,omitempty"`
+	Verify            string                 `json:"verify,omitempty"`
+	CheckedSegments   int                    `json:"checked_segments"`
+	UnhashedSegments  int                    `json:"unhashed_segments"`
+	UncheckedSegments int                    `json:"unchecked_segments"`
+	DamagedCount      int                    `json:"damaged_count"`
+	DamagedSegments   []state.DamagedSegment `json:"damaged_segments,omitempty"`
 
 	Writing bool `json:"writing"` // this process holds the writer lock
 	// Compaction is "idle", "running" or "emergency"; its progress is in bytes.
@@ -57,7 +57,7 @@ type Status struct {
 // the ids of all its vectors.
 func (s *Store) Status(ctx context.Context) (Status, error) {
 	var status Status
-	err := s.withNewest(ctx, func(snapshot *Snapshot) (err error) {
+	err := s.withNewest(ctx, func(snapshot *state.Snapshot) (err error) {
 		status, err = s.statusOf(ctx, snapshot)
 		return err
 	})
@@ -67,35 +67,35 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 	return status, nil
 }
 
-func (s *Store) statusOf(ctx context.Context, snapshot *Snapshot) (Status, error) {
+func (s *Store) statusOf(ctx context.Context, snapshot *state.Snapshot) (Status, error) {
 	total, deleted, err := s.count(ctx, snapshot)
 	var damage string
 	if errors.Is(err, volume.ErrCorrupt) {
 		// What can be known is told all the same: the manifest's word.
 		damage = err.Error()
-		total = min(snapshot.state.Manifest.TotalVectors, snapshot.rows())
-		deleted = min(total, snapshot.deleted().Len())
+		total = min(snapshot.Manifest().TotalVectors, snapshot.Rows())
+		deleted = min(total, snapshot.Deleted().Len())
 		err = nil
 	}
 	if err != nil {
 		return Status{}, err
 	}
-	if damage == "" && snapshot.state.Walked {
+	if damage == "" && snapshot.State().Walked {
 		damage = noDirectory
 	}
-	if damage == "" && snapshot.lostVectors() {
+	if damage == "" && snapshot.LostVectors() {
 		damage = "vectors in damaged segments are counted as they are read"
 	}
 	status := Status{
 		Damage: damage,
 		Epoch:  snapshot.Epoch(), Dimension: snapshot.Dimension(), Metric: snapshot.Metric().String(), Dialect: snapshot.Dialect().String(),
-		LiveVectors: total - deleted, DeletedVectors: deleted, TotalVectors: total, StoredRows: snapshot.rows(),
+		LiveVectors: total - deleted, DeletedVectors: deleted, TotalVectors: total, StoredRows: snapshot.Rows(),
 		FileSize: snapshot.Size(),
 		ReadOnly: s.checkWritable(snapshot) != nil,
 	}
 	status.Writing, _ = s.writer.active()
 	at := s.location()
-	info, err := at.files.Stat(at.name)
+	info, err := at.Files.Stat(at.Name)
 	if err != nil {
 		return Status{}, err
 	}
@@ -109,8 +109,11 @@ func (s *Store) statusOf(ctx context.Context, snapshot *Snapshot) (Status, error
 		return Status{}, err
 	}
 	status.Segments = len(snapshot.Live())
-	status.addChecks(snapshot)
-	status.DeadBytes, _ = snapshot.deadBytes()
+	checked := snapshot.Checked()
+	status.Verify, status.UncheckedSegments = checked.Mode.String(), checked.Unchecked
+	status.CheckedSegments, status.UnhashedSegments = checked.Sound, checked.Unhashed
+	status.DamagedCount, status.DamagedSegments = checked.Damaged, checked.Damage
+	status.DeadBytes, _ = deadBytes(snapshot)
 	status.LiveBytes = status.FileSize - status.DeadBytes
 	if status.FileSize > 0 {
 		status.DeadSpaceRatio = float64(status.DeadBytes) / float64(status.FileSize)
@@ -119,28 +122,11 @@ func (s *Store) statusOf(ctx context.Context, snapshot *Snapshot) (Status, error
 }
 
 // count gives the number of distinct ids stored, and of those that are deleted.
-func (s *Store) count(ctx context.Context, snapshot *Snapshot) (total, deleted uint64, err error) {
+func (s *Store) count(ctx context.Context, snapshot *state.Snapshot) (total, deleted uint64, err error) {
 	err = s.ids.at(ctx, snapshot, func(stored *idset.Set) error {
 		total = stored.Len()
-		deleted = snapshot.deleted().Shared(stored)
+		deleted = snapshot.Deleted().Shared(stored)
 		return nil
 	})
 	return total, deleted, err
-}
-
-// HasContent says whether the snapshot holds anything that removing the store
-// would lose: vectors, embedded segments, or segments of unknown types.
-func (s *Snapshot) HasContent() bool {
-	for _, entry := range s.named() {
-		switch entry.Type {
-		case segments.TypeWitness, segments.TypeProfile, segments.TypeJournal, segments.TypeIndex:
-		case segments.TypeVec:
-			if entry.PayloadLength > segments.VecPrefixSize {
-				return true
-			}
-		default:
-			return true
-		}
-	}
-	return false
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/state"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -21,7 +22,7 @@ func contents(t *testing.T, s *Store) map[uint64][]float32 {
 		t.Fatal(err)
 	}
 	found := map[uint64][]float32{}
-	err = snapshot.Vectors(context.Background(), func(ids []uint64, rows []byte) error {
+	err = VisitVectors(context.Background(), snapshot, func(ids []uint64, rows []byte) error {
 		width := len(rows) / len(ids)
 		for i, id := range ids {
 			if _, twice := found[id]; twice {
@@ -145,7 +146,7 @@ func TestKernelIsKeptByCompactionAndReplaced(t *testing.T) {
 		}
 	}
 	for _, step := range []string{"embedded", "compacted"} {
-		views, err := s.Current().Kernel(ctx)
+		views, err := KernelFiles(ctx, s.Current())
 		if err != nil || len(views.Files) != 4 {
 			t.Fatalf("%s: %v, %v", step, views, err)
 		}
@@ -158,7 +159,7 @@ func TestKernelIsKeptByCompactionAndReplaced(t *testing.T) {
 	}
 }
 
-func readView(t *testing.T, view View) []byte {
+func readView(t *testing.T, view state.View) []byte {
 	t.Helper()
 	reader, err := view.Open(t.Context())
 	if err != nil {

@@ -176,7 +176,7 @@ func TestBulkLoad(t *testing.T) {
 			if err := stream.Close(context.Background()); err != nil {
 				t.Error(err)
 			}
-			if got := int(s.Current().rows()) * 4096 / mega; got != test.want {
+			if got := int(s.Current().Rows()) * 4096 / mega; got != test.want {
 				t.Errorf("%d MiB are committed, want %d", got, test.want)
 			}
 		})
@@ -284,10 +284,10 @@ func TestGivenUpBesideCommits(t *testing.T) {
 	if found := contents(t, s); len(found) != rounds {
 		t.Errorf("%d vectors, want %d", len(found), rounds)
 	}
-	if len(s.Current().ofType(segments.TypeKernel)) > 0 {
+	if len(s.Current().OfType(segments.TypeKernel)) > 0 {
 		t.Error("a kernel was embedded")
 	}
-	if verdict, err := s.Current().Verify(ctx); err != nil || verdict.Damages > 0 {
+	if verdict, err := VerifySnapshot(ctx, s.Current()); err != nil || verdict.Damages > 0 {
 		t.Errorf("%+v, %v", verdict, err)
 	}
 }

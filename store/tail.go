@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -106,12 +107,12 @@ func isImage(kind segments.Type) bool {
 
 // leftBehind says whether anything but what belongs to the state stands behind the
 // newest manifest of a file that is size bytes long.
-func (s *Snapshot) leftBehind(size int64) bool {
+func leftBehind(s *state.Snapshot, size int64) bool {
 	if s.Dialect() != segments.DialectRuntime {
 		return false
 	}
-	end := s.state.Segment.End()
-	for _, kept := range s.state.Behind {
+	end := s.State().Segment.End()
+	for _, kept := range s.State().Behind {
 		if kept.Offset != end {
 			return true
 		}
@@ -122,9 +123,9 @@ func (s *Snapshot) leftBehind(size int64) bool {
 
 // findTail looks through what stands behind the snapshot's manifest in its file, and
 // says whether any of it was written by somebody. All of it is read.
-func (s *Snapshot) findTail(ctx context.Context, file volume.File, size int64) (Tail, bool, error) {
-	t := Tail{Epoch: s.Epoch(), Offset: s.state.Segment.End()}
-	if !s.leftBehind(size) {
+func findTail(ctx context.Context, s *state.Snapshot, file volume.File, size int64) (Tail, bool, error) {
+	t := Tail{Epoch: s.Epoch(), Offset: s.State().Segment.End()}
+	if !leftBehind(s, size) {
 		return t, false, nil
 	}
 	err := t.find(tailWalk{file: volume.Watch(ctx, file), start: t.Offset, size: size, dimension: s.Dimension()})
@@ -150,7 +151,7 @@ func (t *Tail) find(walk tailWalk) error {
 // tailSeen remembers what stood behind a manifest, for as long as the file stays as it
 // was.
 type tailSeen struct {
-	snapshot *Snapshot
+	snapshot *state.Snapshot
 	info     volume.FileInfo
 	tail     Tail
 	any      bool
@@ -164,9 +165,7 @@ func (s *Store) Tails(ctx context.Context) ([]Tail, error) {
 	if s.options.TailNames != nil {
 		look = func() ([]Tail, error) {
 			at := s.location()
-			s.mu.Lock()
-			names := slices.Clone(s.keeps)
-			s.mu.Unlock()
+			names := s.tails.keptNames()
 			for _, name := range s.options.TailNames() {
 				if !slices.Contains(names, name) {
 					names = append(names, name)
@@ -195,36 +194,29 @@ func (s *Store) ownTail(ctx context.Context) (tail Tail, any bool, err error) {
 	if err != nil {
 		return Tail{}, false, err
 	}
-	s.mu.Lock()
-	size := s.seen.Size
-	s.mu.Unlock()
-	if !newest.leftBehind(size) || s.isBeingWritten() {
+	if !leftBehind(newest, s.head.Length()) || s.isBeingWritten() {
 		return Tail{}, false, nil
 	}
 	var seen tailSeen
-	err = s.withNewest(ctx, func(snapshot *Snapshot) error {
-		return snapshot.source.with(ctx, func(file volume.File) error {
+	err = s.withNewest(ctx, func(snapshot *state.Snapshot) error {
+		return snapshot.Backing().With(ctx, func(file volume.File) error {
 			info, err := file.Stat()
 			if err != nil {
 				return err
 			}
-			s.mu.Lock()
-			seen = s.tail
-			s.mu.Unlock()
-			if seen.snapshot == snapshot && unchanged(seen.info, info) {
+			seen = s.tails.lastSeen()
+			if seen.snapshot == snapshot && seen.info.Unchanged(info) {
 				return nil
 			}
 			seen = tailSeen{snapshot: snapshot, info: info}
-			seen.tail, seen.any, err = snapshot.findTail(ctx, file, info.Size)
+			seen.tail, seen.any, err = findTail(ctx, snapshot, file, info.Size)
 			return err
 		})
 	})
 	if err != nil {
 		return Tail{}, false, err
 	}
-	s.mu.Lock()
-	s.tail = seen
-	s.mu.Unlock()
+	s.tails.noteSeen(seen)
 	if !seen.any {
 		return Tail{}, false, nil
 	}
@@ -243,13 +235,13 @@ func (s *Store) isBeingWritten() bool {
 		return true
 	}
 	at := s.location()
-	path := at.name + ".lock"
-	found, err := readLock(at.files, path)
+	path := at.Name + ".lock"
+	found, err := readLock(at.Files, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false
 	}
 	record, valid := parseLock(found.content)
-	return err == nil && valid && !breakable(at.files, path, record)
+	return err == nil && valid && !breakable(at.Files, path, record)
 }
 
 // Tell says in words what the tail of a store is and what to do about it.

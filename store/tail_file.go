@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -155,32 +156,32 @@ func readTailInfo(file volume.File) (info tailInfo, start int64, err error) {
 // were cut off.
 func (s *Store) KeptTails() ([]Tail, error) {
 	at := s.location()
-	names, err := at.files.Siblings(at.name)
+	names, err := at.Files.Siblings(at.Name)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, nil // whoever may not list the folder did not put any there
 	}
 	if err != nil {
-		return nil, fmt.Errorf("look for tails of store %q: %w", at.name, err)
+		return nil, fmt.Errorf("look for tails of store %q: %w", at.Name, err)
 	}
 	return s.readTails(at, names)
 }
 
 // readTails reads what those of the named files say, all in the store's folder, that
 // are kept tails of it.
-func (s *Store) readTails(at location, names []string) (tails []Tail, err error) {
+func (s *Store) readTails(at state.Location, names []string) (tails []Tail, err error) {
 	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		of, is := TailOf(name)
-		return !is || of != baseName(at.name)
+		return !is || of != baseName(at.Name)
 	})
 	if len(names) == 0 {
 		return nil, nil
 	}
 	rule, err := s.tailRule()
 	if err != nil {
-		return nil, fmt.Errorf("look for tails of store %q: %w", at.name, err)
+		return nil, fmt.Errorf("look for tails of store %q: %w", at.Name, err)
 	}
 	for _, name := range names {
-		tail, err := rule.read(at.files, beside(at.name, name))
+		tail, err := rule.read(at.Files, beside(at.Name, name))
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errStrangeTail) {
 			continue
 		}
@@ -199,9 +200,7 @@ func (s *Store) readTails(at location, names []string) (tails []Tail, err error)
 // keptIDs is the highest id of what is kept beside the store; false when nothing is. It
 // is looked for once, and whenever this process has kept something more.
 func (s *Store) keptIDs() (uint64, bool, error) {
-	s.mu.Lock()
-	known := s.kept
-	s.mu.Unlock()
+	known := s.tails.highest()
 	if known == nil {
 		tails, err := s.KeptTails()
 		if err != nil {
@@ -213,9 +212,7 @@ func (s *Store) keptIDs() (uint64, bool, error) {
 				known.id, known.some = max(known.id, *tail.HighestID), true
 			}
 		}
-		s.mu.Lock()
-		s.kept = known
-		s.mu.Unlock()
+		s.tails.noteHighest(known)
 	}
 	return known.id, known.some, nil
 }
@@ -229,7 +226,7 @@ type highestKept struct {
 func baseName(name string) string { return path.Base(name) }
 
 // storeIdentity is the id by which a tail knows its store.
-func storeIdentity(s *Snapshot) string {
+func storeIdentity(s *state.Snapshot) string {
 	identity, known := s.Identity()
 	if !known {
 		return ""

@@ -15,14 +15,15 @@ import (
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
 // clearTail makes room behind the newest manifest, where the next segment goes. What
 // is left of an interrupted commit or stream of ours is cut off. What somebody else
 // may have written, or must have, is kept beside the store first.
-func (w *writer) clearTail(ctx context.Context, file volume.File, base *Snapshot, size int64) error {
-	tail, any, err := base.findTail(ctx, file, size)
+func (w *writer) clearTail(ctx context.Context, file volume.File, base *state.Snapshot, size int64) error {
+	tail, any, err := findTail(ctx, base, file, size)
 	if err != nil {
 		return err
 	}
@@ -37,10 +38,10 @@ func (w *writer) clearTail(ctx context.Context, file volume.File, base *Snapshot
 			return fmt.Errorf("keep %s that stand behind the newest manifest: %w", tail.String(), err)
 		}
 	}
-	if size <= base.state.End {
+	if size <= base.Size() {
 		return nil
 	}
-	if err := file.Truncate(base.state.End); err != nil {
+	if err := file.Truncate(base.Size()); err != nil {
 		return fmt.Errorf("cut the torn tail off: %w", err)
 	}
 	if err := file.SyncData(); err != nil {
@@ -67,11 +68,11 @@ func (w *writer) keepTail(ctx context.Context, file volume.File, info tailInfo) 
 	}
 	rule := tailRule{stat.UID, info.FileID}
 	for n := 1; ; n++ {
-		name := tailName(at.name, info.Epoch, n)
-		same, err := rule.sameTail(ctx, at.files, name, file, info.Tail)
+		name := tailName(at.Name, info.Epoch, n)
+		same, err := rule.sameTail(ctx, at.Files, name, file, info.Tail)
 		if same {
 			// Its name may not have been made durable before the interruption.
-			return at.files.SyncDirectory(name)
+			return at.Files.SyncDirectory(name)
 		}
 		if errors.Is(err, fs.ErrNotExist) {
 			err = w.writeTail(ctx, name, file, info)
@@ -81,7 +82,7 @@ func (w *writer) keepTail(ctx context.Context, file volume.File, info tailInfo) 
 			}
 		}
 		switch {
-		case errors.Is(err, volume.ErrExists) || errors.Is(err, errStrangeTail) || errors.Is(err, fs.ErrPermission) && taken(at.files, name):
+		case errors.Is(err, volume.ErrExists) || errors.Is(err, errStrangeTail) || errors.Is(err, fs.ErrPermission) && taken(at.Files, name):
 			continue // somebody else has the name, whatever he uses it for
 		case err != nil:
 			return err
@@ -105,7 +106,7 @@ func (w *writer) writeTail(ctx context.Context, name string, file volume.File, i
 	if err != nil {
 		return err
 	}
-	return createWhole(ctx, w.store.location().files, name, 0o600, func(ctx context.Context, kept volume.File) error {
+	return createWhole(ctx, w.store.location().Files, name, 0o600, func(ctx context.Context, kept volume.File) error {
 		if err := kept.SetAttributes(attributes); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
 		} // where it cannot be the store's owner's, it is the writer's alone
@@ -124,9 +125,8 @@ func (w *writer) writeTail(ctx context.Context, name string, file volume.File, i
 // keptTail tells of a tail that is kept now.
 func (w *writer) keptTail(name string, tail Tail) {
 	s := w.store
-	s.mu.Lock()
-	s.kept, s.keeps = nil, append(s.keeps, baseName(name))
-	s.mu.Unlock()
+	s.tails.addName(baseName(name))
+	s.tails.forgetHighest()
 	if s.options.OnTail != nil {
 		tail.File = baseName(name)
 		s.options.OnTail(tail)
@@ -240,14 +240,14 @@ func tailIDs(ctx context.Context, walk tailWalk, info *tailInfo, copied func(tai
 // compare notes what the store has that the tail has too: rows that a merge has only
 // copied, and of ids with other vectors which ones. Later, when the store has gone on,
 // that tells what has been stored again since.
-func (w *writer) compare(ctx context.Context, file volume.File, base *Snapshot, info *tailInfo) error {
+func (w *writer) compare(ctx context.Context, file volume.File, base *state.Snapshot, info *tailInfo) error {
 	charge := w.store.options.Memory.Charge()
 	defer charge.Free()
 	if err := charge.Await(ctx, compareBytes); err != nil {
 		return err
 	}
 	walk := tailWalk{file: volume.Watch(ctx, file), start: info.Offset, size: info.Offset + info.Bytes, dimension: base.Dimension()}
-	ids, err := tailIDs(ctx, walk, info, func(v tailVectors) (bool, error) { return base.hasRun(file, v) }, &charge)
+	ids, err := tailIDs(ctx, walk, info, func(v tailVectors) (bool, error) { return hasRun(base, file, v) }, &charge)
 	if err != nil {
 		return err
 	}
@@ -255,7 +255,7 @@ func (w *writer) compare(ctx context.Context, file volume.File, base *Snapshot, 
 		if !isImage(entry.Type) {
 			continue
 		}
-		if segment, err := readHeader(file, entry); err == nil {
+		if segment, err := state.ReadHeader(file, entry); err == nil {
 			info.Images = append(info.Images, imageMark(segment.Header))
 		}
 	}
@@ -269,7 +269,7 @@ func (w *writer) compare(ctx context.Context, file volume.File, base *Snapshot, 
 		return nil
 	})
 	if err == nil && common.Len() <= maxBefore {
-		info.before, err = base.digests(ctx, file, common)
+		info.before, err = digestsOf(ctx, base, file, common)
 		info.Before = len(info.before)
 	}
 	if errors.Is(err, volume.ErrCorrupt) || errors.Is(err, memory.ErrNone) || errors.Is(err, memory.ErrNever) {
@@ -282,15 +282,15 @@ func (w *writer) compare(ctx context.Context, file volume.File, base *Snapshot, 
 // digests.
 const compareBytes = 3*mergeLimit + maxBefore*64
 
-// digests gives the digests of the live vectors with one of these ids, in order of id.
-func (s *Snapshot) digests(ctx context.Context, file volume.File, ids *idset.Set) ([]idDigest, error) {
+// digestsOf gives the digests of the live vectors with one of these ids, in order of id.
+func digestsOf(ctx context.Context, s *state.Snapshot, file volume.File, ids *idset.Set) ([]idDigest, error) {
 	if ids.Len() == 0 {
 		return nil, nil
 	}
-	deleted := idset.Of(s.state.Manifest.Deleted)
+	deleted := idset.Of(s.Manifest().Deleted)
 	newest := map[uint64]uint64{}
 	part, row := make([]uint64, rowsPerRead), make([]byte, segments.RowSize(s.Dimension())-8)
-	for _, entry := range s.vectors() {
+	for _, entry := range s.Vectors() {
 		reader, err := openVectors(file, s, entry)
 		if err != nil {
 			return nil, err
@@ -322,12 +322,12 @@ func (s *Snapshot) digests(ctx context.Context, file volume.File, ids *idset.Set
 
 // hasRun says whether a segment of vectors holds, as far as it is there, exactly the
 // rows of a run of the snapshot's, as one does that a merge made of them.
-func (s *Snapshot) hasRun(file volume.File, p tailVectors) (bool, error) {
+func hasRun(s *state.Snapshot, file volume.File, p tailVectors) (bool, error) {
 	rowSize := uint64(segments.RowSize(p.dimension))
 	if p.dimension != s.Dimension() || p.rows == 0 || p.all*rowSize > mergeLimit+mergeLimit/2 {
 		return false, nil
 	}
-	entries := s.vectors()
+	entries := s.Vectors()
 	rows := make([]uint64, len(entries))
 	for i, entry := range entries {
 		rows[i] = (max(entry.PayloadLength, segments.VecPrefixSize) - segments.VecPrefixSize) / rowSize
@@ -348,7 +348,7 @@ func (s *Snapshot) hasRun(file volume.File, p tailVectors) (bool, error) {
 		if err := volume.ReadFull(file, id[:], entries[from].Offset+segments.HeaderSize+segments.VecPrefixSize); err != nil || id != first {
 			continue
 		}
-		body, count, err := s.readRun(file, entries[from:to])
+		body, count, err := readRun(s, file, entries[from:to])
 		var apart notMerged
 		if errors.As(err, &apart) || errors.Is(err, volume.ErrCorrupt) || err == nil && uint64(count) != p.all {
 			continue

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -23,15 +24,15 @@ var errStrangeTail = fmt.Errorf("%w: it does not count as a kept tail of this st
 // tailRule is the rule for the store as it is.
 func (s *Store) tailRule() (rule tailRule, err error) {
 	ctx := context.Background()
-	err = s.withNewest(ctx, func(snapshot *Snapshot) error {
-		rule, err = snapshot.tailRule(ctx)
+	err = s.withNewest(ctx, func(snapshot *state.Snapshot) error {
+		rule, err = tailRuleOf(ctx, snapshot)
 		return err
 	})
 	return rule, err
 }
 
-func (s *Snapshot) tailRule(ctx context.Context) (rule tailRule, err error) {
-	err = s.source.with(ctx, func(file volume.File) error {
+func tailRuleOf(ctx context.Context, s *state.Snapshot) (rule tailRule, err error) {
+	err = s.Backing().With(ctx, func(file volume.File) error {
 		info, err := file.Stat()
 		rule = tailRule{info.UID, storeIdentity(s)}
 		return err

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"rvffs/lineage"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
@@ -230,9 +231,9 @@ func TestRecoverSaysWhatStays(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		s.at.files = stickyFiles{files}
+		s.head.MovedTo(state.Location{Files: stickyFiles{files}, Name: s.Path()})
 		results, err := s.Recover(ctx, RecoverOptions{Drop: drop})
-		s.at.files = files
+		s.head.MovedTo(state.Location{Files: files, Name: s.Path()})
 		if !errors.Is(err, syscall.EPERM) || len(results) != 2 {
 			t.Fatalf("drop %t: %+v, %v", drop, results, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -60,20 +61,19 @@ func (r *rewrite) takeOver(ctx context.Context, temporary string, last bool) (Co
 		return CompactResult{}, err
 	}
 	at := r.store.location()
-	reading, err := openSame(location{at.files, temporary}, info)
+	reading, err := state.OpenSame(state.Location{Files: at.Files, Name: temporary}, info)
 	if err != nil {
 		return CompactResult{}, err
 	}
-	if err := at.files.Replace(temporary, at.name, before.source.info); err != nil {
+	if err := at.Files.Replace(temporary, at.Name, before.Backing().Info()); err != nil {
 		return CompactResult{}, errors.Join(err, reading.Close())
 	}
 	// From here on the new file is the store, whatever happens.
 	late := r.dressAgain(old, attributes)
-	source := adoptBacking(at, reading, info, r.store.options)
-	source.line = before.source.line
-	source.line.replaced(info)
-	next := newSnapshot(source, generations.Add(1), snapshot, info.Modified)
-	next.cache.lastWitness.Store(&witness)
+	source := state.AdoptBacking(at, reading, info, r.store.options.source())
+	source.Replaces(before.Backing())
+	next := state.NewSnapshot(source, snapshot, info.Modified)
+	next.SetLastWitness(witness)
 	w.mu.Lock()
 	for _, m := range moves {
 		m.apply()
@@ -90,8 +90,8 @@ func (r *rewrite) takeOver(ctx context.Context, temporary string, last bool) (Co
 	r.target = nil
 	r.store.ids.replace(next, r.ids, &r.memory)
 	result := CompactResult{SegmentsCompacted: r.segment, BytesReclaimed: before.Size() - next.Size(), Epoch: next.Epoch()}
-	r.store.owe()
-	if err := r.store.payDirectory(); err != nil {
+	r.store.head.Owe()
+	if err := r.store.head.PayName(); err != nil {
 		// The name may still lead to the old file after a power loss: nothing that
 		// is committed to the new one would be safe.
 		return CompactResult{}, errors.Join(w.fail(session, err), old.Close())
@@ -153,28 +153,28 @@ func (w *writer) thaw() {
 
 // finish writes witness entry and manifest behind all that was copied.
 func (r *rewrite) finish(ctx context.Context, old volume.File) (*segments.State, lineage.Hash, error) {
-	previous, err := r.base.lastWitness(old)
+	previous, err := r.base.LastWitness(old)
 	if err != nil {
 		return nil, previous, err
 	}
-	manifest := *r.base.state.Manifest
+	manifest := *r.base.Manifest()
 	manifest.Epoch++
 	manifest.TotalVectors = r.ids.Len()
 	manifest.Directory = r.vectors
 	manifest.Deleted = nil
-	for _, id := range r.base.state.Manifest.Deleted {
+	for _, id := range r.base.Manifest().Deleted {
 		if r.ids.Contains(id) {
 			manifest.Deleted = append(manifest.Deleted, id) // deleted while the rewrite was under way
 		}
 	}
-	gone := idset.Of(r.first.state.Manifest.Deleted)
-	gone.Unite(idset.Of(r.base.state.Manifest.Deleted))
+	gone := idset.Of(r.first.Manifest().Deleted)
+	gone.Unite(idset.Of(r.base.Manifest().Deleted))
 	gone.Unite(r.also)
-	members, err := r.base.withoutInherited(old, gone)
+	members, err := withoutInherited(r.base, old, gone)
 	if err != nil {
 		return nil, previous, err
 	}
-	for _, entry := range r.base.named() {
+	for _, entry := range r.base.Named() {
 		moved, kept := r.moved[entry.Offset]
 		if !kept || entry.Type == segments.TypeWitness || entry.Type == segments.TypeMembership && members != nil {
 			continue
@@ -186,7 +186,7 @@ func (r *rewrite) finish(ctx context.Context, old volume.File) (*segments.State,
 		return nil, previous, err
 	}
 	if members != nil {
-		entry, err := r.append(*members)
+		entry, err := r.append(newSegment{kind: segments.TypeMembership, payload: members})
 		if err != nil {
 			return nil, previous, err
 		}
@@ -221,7 +221,7 @@ func (r *rewrite) retireMoved() error {
 		if !embedded(moved.Type) {
 			continue
 		}
-		segment, err := readHeader(r.target, moved)
+		segment, err := state.ReadHeader(r.target, moved)
 		if errors.Is(err, volume.ErrCorrupt) {
 			continue // nobody finds it by its header
 		}
@@ -240,7 +240,7 @@ func (r *rewrite) retireMoved() error {
 // rewritten segments were set apart; those of all that is put are the session's next.
 func (r *rewrite) append(small newSegment) (segments.DirectoryEntry, error) {
 	segment, err := r.put(small)
-	return entryOf(segment), err
+	return state.EntryOf(segment), err
 }
 
 // put appends a segment.

@@ -55,13 +55,13 @@ func newTornStore(t *testing.T) *tornStore {
 	if err != nil {
 		t.Fatal(err)
 	}
-	last, err := snapshot.lastWitness(file)
+	last, err := snapshot.LastWitness(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	built.content = slices.Clone(files.Names["a.rvf"].Content)
 	built.manifest, built.next = *snapshot.Manifest(), 100
-	built.manifest.Directory = snapshot.named()
+	built.manifest.Directory = snapshot.Named()
 
 	// Two hundred rows were to come; six components did.
 	built.torn = int64(len(built.content))
@@ -201,7 +201,7 @@ func (b *tornStore) check(t *testing.T, s *Store, files *volumes.Files, when str
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Current().walk(opened, func(segment segments.Segment) error {
+	if err := s.Current().Walk(opened, func(segment segments.Segment) error {
 		if segment.Type == unknownType {
 			unknown = append(unknown, content[segment.Offset:segment.End()])
 		}

@@ -11,6 +11,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -46,20 +47,17 @@ type Verification struct {
 	Tails       []Tail    `json:"tails,omitempty"`
 }
 
-// maxFindings bounds how many findings of one severity are kept.
-const maxFindings = 1000
-
 // Verify is Snapshot.Verify for the newest state that is known. It also finds what
 // somebody has to decide upon, in the file and beside it.
 func (s *Store) Verify(ctx context.Context) (Verification, error) {
-	found, err := s.Current().Verify(ctx)
+	found, err := VerifySnapshot(ctx, s.Current())
 	if err != nil {
 		return found, err
 	}
 	found.Tails, err = s.Tails(ctx)
 	for i := range found.Tails {
 		tail := &found.Tails[i]
-		finding := Finding{Severity: Damage, Text: tail.Tell(s.fullPath())}
+		finding := Finding{Severity: Damage, Text: tail.Tell(s.location().Path())}
 		if !tail.Kept {
 			finding.Offset = &tail.Offset
 		}
@@ -69,14 +67,14 @@ func (s *Store) Verify(ctx context.Context) (Verification, error) {
 	return found, err
 }
 
-// Verify reads the whole file of the snapshot, dead bytes and what stands behind
+// VerifySnapshot reads the whole file of the snapshot, dead bytes and what stands behind
 // the commit included, and compares it with what it says of itself: content
 // hashes, directory, rows, counts and the audit chain. It holds no payload in
 // memory. What is wrong with the store is a finding; an error means that the
 // verification itself could not go on.
-func (s *Snapshot) Verify(ctx context.Context) (Verification, error) {
+func VerifySnapshot(ctx context.Context, s *state.Snapshot) (Verification, error) {
 	var result Verification
-	err := s.source.with(ctx, func(file volume.File) error {
+	err := s.Backing().With(ctx, func(file volume.File) error {
 		v := &verifier{snapshot: s, file: file, ctx: ctx, live: s.Live(), reported: map[int64]bool{}}
 		v.Epoch, v.Bytes, v.Live, v.Findings = s.Epoch(), s.Size(), len(v.live), []Finding{}
 		err := v.run()
@@ -92,7 +90,7 @@ func (s *Snapshot) Verify(ctx context.Context) (Verification, error) {
 // verifier is one verification under way.
 type verifier struct {
 	Verification
-	snapshot *Snapshot
+	snapshot *state.Snapshot
 	file     volume.File
 	ctx      context.Context
 	live     []segments.DirectoryEntry // in file order
@@ -116,7 +114,7 @@ func (v *verifier) find(severity Severity, offset int64, format string, argument
 	if severity == Damage {
 		count = &v.Damages
 	}
-	if *count++; *count > maxFindings {
+	if *count++; *count > state.MaxFindings {
 		return
 	}
 	finding := Finding{Severity: severity, Text: fmt.Sprintf(format, arguments...)}
@@ -139,8 +137,8 @@ func (v *verifier) checkNames() error {
 }
 
 func (v *verifier) checkIdentity() error {
-	if v.snapshot.state.Walked {
-		v.find(Damage, v.snapshot.state.Segment.Offset, "%s", noDirectory)
+	if v.snapshot.State().Walked {
+		v.find(Damage, v.snapshot.State().Segment.Offset, "%s", noDirectory)
 	}
 	identity, known := v.snapshot.Identity()
 	switch {
@@ -160,7 +158,7 @@ func (v *verifier) checkIdentity() error {
 func (v *verifier) checkLive() error {
 	var end int64
 	for _, entry := range v.live {
-		segment, err := v.snapshot.readHeader(v.file, entry)
+		segment, err := v.snapshot.ReadHeader(v.file, entry)
 		switch {
 		case err != nil:
 			v.damaged(entry, "%v", err)
@@ -210,11 +208,11 @@ func (v *verifier) checkHash(segment segments.Segment, severity Severity) {
 // checkOldManifests looks for the older manifests that the directory names, as
 // the reference runtime's do. No reader needs them.
 func (v *verifier) checkOldManifests() error {
-	for _, entry := range v.snapshot.state.Manifest.Directory {
+	for _, entry := range v.snapshot.Manifest().Directory {
 		if entry.Type != segments.TypeManifest {
 			continue
 		}
-		if _, err := readHeader(v.file, entry); err != nil {
+		if _, err := state.ReadHeader(v.file, entry); err != nil {
 			v.find(Note, entry.Offset, "older manifest %d: %v", entry.SegmentID, err)
 		}
 	}
@@ -225,7 +223,7 @@ func (v *verifier) checkOldManifests() error {
 // ones with the manifest. Where vectors are damaged there is nothing to compare.
 func (v *verifier) checkIDs() error {
 	stored, whole := idset.New(), true
-	charge := v.snapshot.source.memory.Charge()
+	charge := v.snapshot.Backing().Memory().Charge()
 	defer charge.Free()
 	grows := growingSets{charge: &charge}
 	for _, entry := range v.live {
@@ -255,9 +253,9 @@ func (v *verifier) checkIDs() error {
 	if !whole {
 		return nil
 	}
-	manifest := v.snapshot.state.Manifest
+	manifest := v.snapshot.Manifest()
 	if manifest.TotalVectors != stored.Len() {
-		v.find(Note, v.snapshot.state.Segment.Offset, "the manifest counts %d vectors, %d are stored", manifest.TotalVectors, stored.Len())
+		v.find(Note, v.snapshot.State().Segment.Offset, "the manifest counts %d vectors, %d are stored", manifest.TotalVectors, stored.Len())
 	}
 	missing := 0
 	for _, id := range manifest.Deleted {
@@ -266,7 +264,7 @@ func (v *verifier) checkIDs() error {
 		}
 	}
 	if missing > 0 {
-		v.find(Note, v.snapshot.state.Segment.Offset, "%d of %d deleted ids are not stored", missing, len(manifest.Deleted))
+		v.find(Note, v.snapshot.State().Segment.Offset, "%d of %d deleted ids are not stored", missing, len(manifest.Deleted))
 	}
 	return v.checkMetadata(stored)
 }
@@ -274,7 +272,7 @@ func (v *verifier) checkIDs() error {
 // checkDimension reports rows that every reader leaves out. A count that does not
 // fit the payload is an error.
 func (v *verifier) checkDimension(entry segments.DirectoryEntry) error {
-	segment, err := readHeader(v.file, entry)
+	segment, err := state.ReadHeader(v.file, entry)
 	if err != nil {
 		return err
 	}
@@ -293,7 +291,7 @@ func (v *verifier) checkDimension(entry segments.DirectoryEntry) error {
 // has no known type, and bytes that are no segment.
 func (v *verifier) checkWhole() error {
 	var end int64
-	err := v.snapshot.walk(v.file, func(segment segments.Segment) error {
+	err := v.snapshot.Walk(v.file, func(segment segments.Segment) error {
 		v.checkGap(end, segment.Offset)
 		end = segment.End()
 		_, live := slices.BinarySearchFunc(v.live, segment.Offset, func(entry segments.DirectoryEntry, offset int64) int {
@@ -330,7 +328,7 @@ func (v *verifier) checkGap(from, to int64) {
 func (v *verifier) checkDead(segment segments.Segment) {
 	switch {
 	case segment.Type == segments.TypeWitness: // the chain tells
-	case segment.Type == segments.TypeManifest && segment.Offset > v.snapshot.state.Segment.Offset:
+	case segment.Type == segments.TypeManifest && segment.Offset > v.snapshot.State().Segment.Offset:
 		v.find(Damage, segment.Offset, "manifest segment %d cannot be read: the store shows the state before it", segment.ID)
 	default:
 		v.checkHash(segment, Note)
@@ -346,7 +344,7 @@ func (v *verifier) checkType(segment segments.Segment, live bool) {
 		kind = "vendor"
 	}
 	switch {
-	case segment.Offset > v.snapshot.state.Segment.Offset:
+	case segment.Offset > v.snapshot.State().Segment.Offset:
 		place = "behind the newest manifest"
 	case live:
 		place = "named"
@@ -357,7 +355,7 @@ func (v *verifier) checkType(segment segments.Segment, live bool) {
 // checkWitness judges the next entry of the audit chain.
 func (v *verifier) checkWitness(segment segments.Segment) {
 	v.Witnesses++
-	described, hash, err := v.snapshot.describeWitness(v.file, segment, v.previous)
+	described, hash, err := v.snapshot.DescribeWitness(v.file, segment, v.previous)
 	v.previous = hash
 	switch {
 	case v.reported[segment.Offset]:

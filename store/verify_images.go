@@ -5,7 +5,7 @@ import "rvffs/segments"
 // checkImages compares the embedded images with the hashes in their headers, which
 // are others than the content hashes of the segments.
 func (v *verifier) checkImages() error {
-	return v.snapshot.CheckEmbedded(v.ctx, func(entry segments.DirectoryEntry, verdict Integrity, problems []string, err error) {
+	return CheckEmbedded(v.ctx, v.snapshot, func(entry segments.DirectoryEntry, verdict Integrity, problems []string, err error) {
 		for _, problem := range problems {
 			v.find(Note, entry.Offset, "%s segment %d: %s", entry.Type, entry.SegmentID, problem)
 		}

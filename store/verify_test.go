@@ -9,6 +9,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
@@ -19,9 +20,9 @@ type finding struct {
 	text     string
 }
 
-func verify(t *testing.T, snapshot *Snapshot) Verification {
+func verify(t *testing.T, snapshot *state.Snapshot) Verification {
 	t.Helper()
-	result, err := snapshot.Verify(context.Background())
+	result, err := VerifySnapshot(context.Background(), snapshot)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,7 @@ func describeFindings(v Verification) string {
 // changeFile works on the bytes of a store behind its back.
 func changeFile(t *testing.T, s *Store, change func(volume.File) error) {
 	t.Helper()
-	file, err := s.location().files.Open(s.Path(), true)
+	file, err := s.location().Files.Open(s.Path(), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,9 +80,9 @@ func flip(t *testing.T, s *Store, offset int64) {
 }
 
 // reopenStore reads the store's file anew.
-func reopenStore(t *testing.T, s *Store) *Snapshot {
+func reopenStore(t *testing.T, s *Store) *state.Snapshot {
 	t.Helper()
-	again, err := OpenReadOnly(s.Path(), Options{Files: s.location().files})
+	again, err := OpenReadOnly(s.Path(), Options{Files: s.location().Files})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,7 @@ func reopenStore(t *testing.T, s *Store) *Snapshot {
 }
 
 // crafted makes a store file of the given segments and opens it.
-func crafted(t *testing.T, content newFileContent) *Snapshot {
+func crafted(t *testing.T, content newFileContent) *state.Snapshot {
 	t.Helper()
 	files := volumes.New()
 	content.manifest.Dimension = 2
@@ -102,7 +103,7 @@ func crafted(t *testing.T, content newFileContent) *Snapshot {
 	if err := writeNew(files, "a.rvf", content); err != nil {
 		t.Fatal(err)
 	}
-	return reopenStore(t, &Store{at: location{files, "a.rvf"}})
+	return reopenStore(t, &Store{head: state.NewHead(state.Location{Files: files, Name: "a.rvf"}, state.BackingOptions{})})
 }
 
 // busyStore holds merged, replaced and deleted vectors, of some forty commits.
@@ -119,15 +120,15 @@ func busyStore(t *testing.T) *Store {
 }
 
 // deadOffset is where the first segment of a type stands that nothing names.
-func deadOffset(t *testing.T, snapshot *Snapshot, kind segments.Type) int64 {
+func deadOffset(t *testing.T, snapshot *state.Snapshot, kind segments.Type) int64 {
 	t.Helper()
 	live := map[int64]bool{}
 	for _, entry := range snapshot.Live() {
 		live[entry.Offset] = true
 	}
 	offset := int64(-1)
-	if err := snapshot.source.with(t.Context(), func(file volume.File) error {
-		return snapshot.walk(file, func(segment segments.Segment) error {
+	if err := snapshot.Backing().With(t.Context(), func(file volume.File) error {
+		return snapshot.Walk(file, func(segment segments.Segment) error {
 			if offset < 0 && segment.Type == kind && !live[segment.Offset] {
 				offset = segment.Offset
 			}
@@ -160,7 +161,7 @@ func TestVerifyIntactStore(t *testing.T) {
 	wantFindings(t, verify(t, reopenStore(t, s)))
 	canceled, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := s.Current().Verify(canceled); !errors.Is(err, context.Canceled) {
+	if _, err := VerifySnapshot(canceled, s.Current()); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
 	}
 }
@@ -169,31 +170,31 @@ func TestVerifyFlippedByte(t *testing.T) {
 	t.Parallel()
 	damaged := finding{Damage, "the payload is not what its content hash says"}
 	cases := map[string]struct {
-		offset func(*testing.T, *Snapshot) int64
+		offset func(*testing.T, *state.Snapshot) int64
 		want   []finding
 	}{
 		"live vectors": {
-			func(_ *testing.T, s *Snapshot) int64 { return s.vectors()[0].Offset + segments.HeaderSize + 20 },
+			func(_ *testing.T, s *state.Snapshot) int64 { return s.Vectors()[0].Offset + segments.HeaderSize + 20 },
 			[]finding{damaged},
 		},
 		"dead vectors": {
-			func(t *testing.T, s *Snapshot) int64 {
+			func(t *testing.T, s *state.Snapshot) int64 {
 				return deadOffset(t, s, segments.TypeVec) + segments.HeaderSize + 20
 			},
 			[]finding{{Note, damaged.text}},
 		},
 		"older manifest": {
-			func(t *testing.T, s *Snapshot) int64 {
+			func(t *testing.T, s *state.Snapshot) int64 {
 				return deadOffset(t, s, segments.TypeManifest) + segments.HeaderSize
 			},
 			[]finding{{Note, damaged.text}},
 		},
 		"newest manifest": {
-			func(_ *testing.T, s *Snapshot) int64 { return s.state.Segment.Offset + segments.HeaderSize },
+			func(_ *testing.T, s *state.Snapshot) int64 { return s.State().Segment.Offset + segments.HeaderSize },
 			[]finding{{Damage, "the store shows the state before it"}},
 		},
 		"earlier witness entry": {
-			func(t *testing.T, s *Snapshot) int64 {
+			func(t *testing.T, s *state.Snapshot) int64 {
 				return deadOffset(t, s, segments.TypeWitness) + segments.HeaderSize + 15
 			},
 			[]finding{{Damage, "the entry is damaged"}, {Damage, "the audit chain is broken"}},
@@ -227,9 +228,9 @@ func TestVerifyDamagedHeaderOfLiveVectors(t *testing.T) {
 	t.Parallel()
 	s := busyStore(t)
 	snapshot := s.Current()
-	flip(t, s, snapshot.vectors()[0].Offset)
+	flip(t, s, snapshot.Vectors()[0].Offset)
 	got := verify(t, snapshot)
-	if got.Damages == 0 || !strings.Contains(got.Findings[0].Text, "vec segment") || *got.Findings[0].Offset != snapshot.vectors()[0].Offset {
+	if got.Damages == 0 || !strings.Contains(got.Findings[0].Text, "vec segment") || *got.Findings[0].Offset != snapshot.Vectors()[0].Offset {
 		t.Errorf("findings %s", describeFindings(got))
 	}
 }
@@ -251,7 +252,7 @@ func TestVerifyCutFile(t *testing.T) {
 		t.Errorf("epoch %d: %s", again.Epoch(), describeFindings(got))
 	}
 	cut(40)
-	if _, err := OpenReadOnly(s.Path(), Options{Files: s.location().files}); !errors.Is(err, volume.ErrNotStore) {
+	if _, err := OpenReadOnly(s.Path(), Options{Files: s.location().Files}); !errors.Is(err, volume.ErrNotStore) {
 		t.Errorf("40 bytes: %v", err)
 	}
 }
@@ -263,7 +264,7 @@ func TestVerifyUnknownSegments(t *testing.T) {
 	if err := writeNew(files, "a.rvf", newFileContent{manifest: &segments.Manifest{}, before: []newSegment{named}}); err != nil {
 		t.Fatal(err)
 	}
-	s := &Store{at: location{files, "a.rvf"}}
+	s := &Store{head: state.NewHead(state.Location{Files: files, Name: "a.rvf"}, state.BackingOptions{})}
 	old := finding{Note, "from before identities"}
 	wantFindings(t, verify(t, reopenStore(t, s)), old, finding{Note, "vendor type 0xf7, 11 bytes, named"})
 

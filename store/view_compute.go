@@ -8,82 +8,88 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/shared"
+	"rvffs/store/state"
 )
 
-// Kernel shows the first kernel that the manifest names: image, cmdline,
+// KernelFiles shows the first kernel that the manifest names: image, cmdline,
 // header.json and header.bin, or error.txt when it is damaged; nothing when there
 // is none. When there are several, all/ shows each in a folder of its own.
-func (s *Snapshot) Kernel(ctx context.Context) (*ViewTree, error) {
-	return showTree(ctx, &s.cache.kernel, func(ctx context.Context) ([]NamedView, error) {
-		return showEmbedded(ctx, s, segments.TypeKernel, s.kernelOf, nil, func(k *Kernel) (string, []NamedView, error) {
+func KernelFiles(ctx context.Context, s *state.Snapshot) (*state.ViewTree, error) {
+	return showTree(ctx, &shownTrees.Of(s).kernel, func(ctx context.Context) ([]state.NamedView, error) {
+		return showEmbedded(ctx, s, segments.TypeKernel, kernelOf, nil, func(k *Kernel) (string, []state.NamedView, error) {
 			header, err := k.describe().view(k.hashed)
-			return k.Header.Architecture.String(), []NamedView{
+			return k.Header.Architecture.String(), []state.NamedView{
 				{Name: "image", View: k.Image}, {Name: "cmdline", View: k.Cmdline}, {Name: "header.bin", View: k.HeaderBinary}, {Name: "header.json", View: header},
 			}, err
 		})
 	})
 }
 
-// EBPF is Kernel for eBPF programs: program.o, btf, header.json and header.bin.
-func (s *Snapshot) EBPF(ctx context.Context) (*ViewTree, error) {
-	return showTree(ctx, &s.cache.ebpf, func(ctx context.Context) ([]NamedView, error) {
-		return showEmbedded(ctx, s, segments.TypeEBPF, s.ebpfOf, nil, func(p *EBPFProgram) (string, []NamedView, error) {
+// EBPFFiles is Kernel for eBPF programs: program.o, btf, header.json and header.bin.
+func EBPFFiles(ctx context.Context, s *state.Snapshot) (*state.ViewTree, error) {
+	return showTree(ctx, &shownTrees.Of(s).ebpf, func(ctx context.Context) ([]state.NamedView, error) {
+		return showEmbedded(ctx, s, segments.TypeEBPF, ebpfOf, nil, func(p *EBPFProgram) (string, []state.NamedView, error) {
 			header, err := p.describe().view(p.hashed)
-			return p.Header.ProgramType.String(), []NamedView{
+			return p.Header.ProgramType.String(), []state.NamedView{
 				{Name: "program.o", View: p.Image}, {Name: "btf", View: p.BTF}, {Name: "header.bin", View: p.HeaderBinary}, {Name: "header.json", View: header},
 			}, err
 		})
 	})
 }
 
-// WASM is Kernel for WebAssembly modules: module.wasm, header.json and header.bin
+// WASMFiles is Kernel for WebAssembly modules: module.wasm, header.json and header.bin
 // of the one with the lowest bootstrap priority.
-func (s *Snapshot) WASM(ctx context.Context) (*ViewTree, error) {
-	return showTree(ctx, &s.cache.wasm, func(ctx context.Context) ([]NamedView, error) {
+func WASMFiles(ctx context.Context, s *state.Snapshot) (*state.ViewTree, error) {
+	return showTree(ctx, &shownTrees.Of(s).wasm, func(ctx context.Context) ([]state.NamedView, error) {
 		order := func(a, b *WASMModule) int { return cmp.Compare(a.Header.BootstrapPriority, b.Header.BootstrapPriority) }
-		return showEmbedded(ctx, s, segments.TypeWASM, s.wasmOf, order, func(m *WASMModule) (string, []NamedView, error) {
+		return showEmbedded(ctx, s, segments.TypeWASM, wasmOf, order, func(m *WASMModule) (string, []state.NamedView, error) {
 			header, err := m.describe().view(m.hashed)
-			return m.Header.Role.String(), []NamedView{
+			return m.Header.Role.String(), []state.NamedView{
 				{Name: "module.wasm", View: m.Image}, {Name: "header.bin", View: m.HeaderBinary}, {Name: "header.json", View: header},
 			}, err
 		})
 	})
 }
 
-// Dashboard shows the first dashboard that the manifest names: the files of its
+// DashboardFiles shows the first dashboard that the manifest names: the files of its
 // bundle by their paths, and header.json and header.bin unless files have these
 // names. A compressed bundle is shown as it is.
-func (s *Snapshot) Dashboard(ctx context.Context) (*ViewTree, error) {
-	return showTree(ctx, &s.cache.dashboard, func(ctx context.Context) ([]NamedView, error) {
-		views, err := showEmbedded(ctx, s, segments.TypeDashboard, s.dashboardOf, nil, func(d *Dashboard) (string, []NamedView, error) {
+func DashboardFiles(ctx context.Context, s *state.Snapshot) (*state.ViewTree, error) {
+	return showTree(ctx, &shownTrees.Of(s).dashboard, func(ctx context.Context) ([]state.NamedView, error) {
+		views, err := showEmbedded(ctx, s, segments.TypeDashboard, dashboardOf, nil, func(d *Dashboard) (string, []state.NamedView, error) {
 			header, err := d.describe().view(d.hashed)
 			files := slices.Clone(d.Files)
 			if d.Header.Compression != segments.DashboardUncompressed {
-				files = append(files, NamedView{Name: "bundle." + d.Header.Compression.String(), View: d.Image})
+				files = append(files, state.NamedView{Name: "bundle." + d.Header.Compression.String(), View: d.Image})
 			}
-			for _, own := range []NamedView{{Name: "header.bin", View: d.HeaderBinary}, {Name: "header.json", View: header}} {
-				if !slices.ContainsFunc(d.Files, func(file NamedView) bool { return hides(file.Name, own.Name) }) {
+			for _, own := range []state.NamedView{{Name: "header.bin", View: d.HeaderBinary}, {Name: "header.json", View: header}} {
+				if !slices.ContainsFunc(d.Files, func(file state.NamedView) bool { return hides(file.Name, own.Name) }) {
 					files = append(files, own)
 				}
 			}
 			return d.Header.Framework.String(), files, err
 		})
 		// Only the first counts: a file of the bundle may be called all/… too.
-		if len(views) > 0 && len(s.ofType(segments.TypeDashboard)) > 1 {
-			views = slices.DeleteFunc(views, func(view NamedView) bool { return view.extra })
+		if len(views) > 0 && len(s.OfType(segments.TypeDashboard)) > 1 {
+			views = slices.DeleteFunc(views, func(view state.NamedView) bool { return view.Extra })
 		}
 		return views, err
 	})
 }
 
+// shownTrees keeps the folders of a snapshot's images.
+var shownTrees state.Attachment[computeTrees]
+
+type computeTrees struct{ kernel, ebpf, wasm, dashboard shared.Once[*state.ViewTree] }
+
 // showTree makes a folder of files, once.
-func showTree(ctx context.Context, known *shared.Once[*ViewTree], list func(context.Context) ([]NamedView, error)) (*ViewTree, error) {
-	return known.Get(ctx, func(ctx context.Context) (*ViewTree, error) {
+func showTree(ctx context.Context, known *shared.Once[*state.ViewTree], list func(context.Context) ([]state.NamedView, error)) (*state.ViewTree, error) {
+	return known.Get(ctx, func(ctx context.Context) (*state.ViewTree, error) {
 		files, err := list(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return newViewTree(files), nil
+		return state.NewViewTree(files), nil
 	})
 }
 
@@ -92,29 +98,24 @@ func hides(path, name string) bool {
 	return path == name || len(path) > len(name) && path[:len(name)] == name && path[len(name)] == '/'
 }
 
-// ofType lists the segments of a type that the manifest names.
-func (s *Snapshot) ofType(kind segments.Type) []segments.DirectoryEntry {
-	return slices.DeleteFunc(s.named(), func(entry segments.DirectoryEntry) bool { return entry.Type != kind })
-}
-
 // shown is one embedded segment as files, or why there are none.
 type shown[T any] struct {
 	entry segments.DirectoryEntry
 	label string
-	files []NamedView
+	files []state.NamedView
 	value *T // nil if it cannot be read
 }
 
 // showEmbedded makes files of the segments of a type. The first in directory order,
 // or in the given order, stands in the folder itself.
-func showEmbedded[T any](ctx context.Context, s *Snapshot, kind segments.Type, parse func(context.Context, payload, segments.DirectoryEntry) (*T, error),
-	order func(a, b *T) int, list func(*T) (string, []NamedView, error)) ([]NamedView, error) {
+func showEmbedded[T any](ctx context.Context, s *state.Snapshot, kind segments.Type, parse func(context.Context, payload, segments.DirectoryEntry) (*T, error),
+	order func(a, b *T) int, list func(*T) (string, []state.NamedView, error)) ([]state.NamedView, error) {
 	var all []shown[T]
 	err := eachEmbedded(ctx, s, kind, parse, func(entry segments.DirectoryEntry, value *T, err error) (bool, error) {
 		one := shown[T]{entry: entry, label: "damaged", value: value}
 		if err != nil {
 			text := fmt.Sprintf("The %s at offset %d cannot be read.\n\n%v\n", kind, entry.Offset, err)
-			one.files = []NamedView{{Name: "error.txt", View: bytesView(text)}}
+			one.files = []state.NamedView{{Name: "error.txt", View: state.TextView([]byte(text))}}
 		} else if one.label, one.files, err = list(value); err != nil {
 			return false, err
 		}
@@ -144,7 +145,7 @@ func showEmbedded[T any](ctx context.Context, s *Snapshot, kind segments.Type, p
 		}
 		taken[folder] = true
 		for _, file := range one.files {
-			views = append(views, NamedView{Name: folder + file.Name, View: file.View, extra: true})
+			views = append(views, state.NamedView{Name: folder + file.Name, View: file.View, Extra: true})
 		}
 	}
 	return views, nil
@@ -160,19 +161,19 @@ func btoi(b bool) int {
 // CheckEmbedded compares every image with its hash and calls visit for each, with
 // the verdict, or the reason why it cannot be read, and what is odd about its
 // header.
-func (s *Snapshot) CheckEmbedded(ctx context.Context, visit func(segments.DirectoryEntry, Integrity, []string, error)) error {
+func CheckEmbedded(ctx context.Context, s *state.Snapshot, visit func(segments.DirectoryEntry, Integrity, []string, error)) error {
 	for _, step := range []func() error{
 		func() error {
-			return checkEach(ctx, s, segments.TypeKernel, s.kernelOf, visit, func(k *Kernel) (*Embedded, []string) { return &k.Embedded, k.Header.Problems() })
+			return checkEach(ctx, s, segments.TypeKernel, kernelOf, visit, func(k *Kernel) (*Embedded, []string) { return &k.Embedded, k.Header.Problems() })
 		},
 		func() error {
-			return checkEach(ctx, s, segments.TypeEBPF, s.ebpfOf, visit, func(p *EBPFProgram) (*Embedded, []string) { return &p.Embedded, p.Header.Problems() })
+			return checkEach(ctx, s, segments.TypeEBPF, ebpfOf, visit, func(p *EBPFProgram) (*Embedded, []string) { return &p.Embedded, p.Header.Problems() })
 		},
 		func() error {
-			return checkEach(ctx, s, segments.TypeWASM, s.wasmOf, visit, func(m *WASMModule) (*Embedded, []string) { return &m.Embedded, m.Header.Problems() })
+			return checkEach(ctx, s, segments.TypeWASM, wasmOf, visit, func(m *WASMModule) (*Embedded, []string) { return &m.Embedded, m.Header.Problems() })
 		},
 		func() error {
-			return checkEach(ctx, s, segments.TypeDashboard, s.dashboardOf, visit, func(d *Dashboard) (*Embedded, []string) { return &d.Embedded, d.Header.Problems() })
+			return checkEach(ctx, s, segments.TypeDashboard, dashboardOf, visit, func(d *Dashboard) (*Embedded, []string) { return &d.Embedded, d.Header.Problems() })
 		},
 	} {
 		if err := step(); err != nil {
@@ -183,7 +184,7 @@ func (s *Snapshot) CheckEmbedded(ctx context.Context, visit func(segments.Direct
 }
 
 // checkEach is CheckEmbedded for the segments of one type.
-func checkEach[T any](ctx context.Context, s *Snapshot, kind segments.Type, parse func(context.Context, payload, segments.DirectoryEntry) (*T, error),
+func checkEach[T any](ctx context.Context, s *state.Snapshot, kind segments.Type, parse func(context.Context, payload, segments.DirectoryEntry) (*T, error),
 	visit func(segments.DirectoryEntry, Integrity, []string, error), image func(*T) (*Embedded, []string)) error {
 	return eachEmbedded(ctx, s, kind, parse, func(entry segments.DirectoryEntry, found *T, err error) (bool, error) {
 		if err != nil {
@@ -201,19 +202,19 @@ func checkEach[T any](ctx context.Context, s *Snapshot, kind segments.Type, pars
 
 // eachReadable calls visit for each segment of a type with the reason why it cannot
 // be read, nil if it can.
-func (s *Snapshot) eachReadable(ctx context.Context, kind segments.Type, visit func(segments.DirectoryEntry, error)) error {
+func eachReadable(ctx context.Context, s *state.Snapshot, kind segments.Type, visit func(segments.DirectoryEntry, error)) error {
 	switch kind {
 	case segments.TypeKernel:
-		return readEach(ctx, s, kind, s.kernelOf, visit)
+		return readEach(ctx, s, kind, kernelOf, visit)
 	case segments.TypeEBPF:
-		return readEach(ctx, s, kind, s.ebpfOf, visit)
+		return readEach(ctx, s, kind, ebpfOf, visit)
 	case segments.TypeWASM:
-		return readEach(ctx, s, kind, s.wasmOf, visit)
+		return readEach(ctx, s, kind, wasmOf, visit)
 	}
-	return readEach(ctx, s, kind, s.dashboardOf, visit)
+	return readEach(ctx, s, kind, dashboardOf, visit)
 }
 
-func readEach[T any](ctx context.Context, s *Snapshot, kind segments.Type, parse func(context.Context, payload, segments.DirectoryEntry) (*T, error), visit func(segments.DirectoryEntry, error)) error {
+func readEach[T any](ctx context.Context, s *state.Snapshot, kind segments.Type, parse func(context.Context, payload, segments.DirectoryEntry) (*T, error), visit func(segments.DirectoryEntry, error)) error {
 	return eachEmbedded(ctx, s, kind, parse, func(entry segments.DirectoryEntry, _ *T, err error) (bool, error) {
 		visit(entry, err)
 		return true, nil

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"rvffs/store/state"
 )
 
 // KernelDescription is a kernel's header as header.json tells it.
@@ -139,7 +141,7 @@ const openVerdict = "unverified"
 
 // view is header.json. Its size is known at once; the image is read and compared
 // with its hash when somebody opens the file for the first time.
-func (d description) view(image hashedImage) (View, error) {
+func (d description) view(image hashedImage) (state.View, error) {
 	text, err := json.MarshalIndent(d.document, "", "  ")
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"weak"
 
 	"rvffs/store/idset"
+	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
@@ -15,18 +16,18 @@ import (
 // VectorFile shows the live vectors, in the order of Vectors, as a file of a format.
 // Any part of it is computed when it is read. The first call on a snapshot finds
 // out which rows are live, which mostly takes no time; ctx ends a longer search.
-func (s *Snapshot) VectorFile(ctx context.Context, format vecio.FileFormat) (View, error) {
-	count, err := s.LiveVectors(ctx)
+func VectorFile(ctx context.Context, s *state.Snapshot, format vecio.FileFormat) (state.View, error) {
+	count, err := LiveVectors(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	return s.vectorView(count, format, nil)
+	return newVectorView(s, count, format, nil)
 }
 
 // LiveVectors is the number of live vectors, found out as VectorFile does.
-func (s *Snapshot) LiveVectors(ctx context.Context) (uint64, error) {
+func LiveVectors(ctx context.Context, s *state.Snapshot) (uint64, error) {
 	var count uint64
-	err := s.withLive(ctx, func(live *liveRows) error {
+	err := withLiveRows(ctx, s, func(live *liveRows) error {
 		count = live.count
 		return nil
 	})
@@ -35,16 +36,16 @@ func (s *Snapshot) LiveVectors(ctx context.Context) (uint64, error) {
 
 // VectorByID shows the live vector with an id as the one row of a file. The error
 // is ErrNotFound when there is none.
-func (s *Snapshot) VectorByID(ctx context.Context, id uint64, format vecio.FileFormat) (View, error) {
+func VectorByID(ctx context.Context, s *state.Snapshot, id uint64, format vecio.FileFormat) (state.View, error) {
 	sought := &soughtVector{id: id}
-	err := s.withLive(ctx, func(live *liveRows) error {
+	err := withLiveRows(ctx, s, func(live *liveRows) error {
 		_, err := sought.row(ctx, s, live)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return s.vectorView(1, format, sought)
+	return newVectorView(s, 1, format, sought)
 }
 
 // soughtVector is a vector that is found by its id.
@@ -58,14 +59,14 @@ type soughtVector struct {
 
 // row finds the vector's number among the live rows of a snapshot. When they were found
 // anew, after damage became known, it may have another.
-func (v *soughtVector) row(ctx context.Context, s *Snapshot, live *liveRows) (uint64, error) {
+func (v *soughtVector) row(ctx context.Context, s *state.Snapshot, live *liveRows) (uint64, error) {
 	v.mu.Lock()
 	number, known := v.number, v.among.Value() == live
 	v.mu.Unlock()
 	if known {
 		return number, nil
 	}
-	err := s.with(ctx, func(file volume.File) (err error) {
+	err := s.With(ctx, func(file volume.File) (err error) {
 		number, err = live.find(ctx, s, file, v.id)
 		return err
 	})
@@ -77,7 +78,7 @@ func (v *soughtVector) row(ctx context.Context, s *Snapshot, live *liveRows) (ui
 	return number, err
 }
 
-func (s *Snapshot) vectorView(count uint64, format vecio.FileFormat, sought *soughtVector) (View, error) {
+func newVectorView(s *state.Snapshot, count uint64, format vecio.FileFormat, sought *soughtVector) (state.View, error) {
 	size, fits := format.Layout(count, s.Dimension()).Size()
 	if !fits {
 		return nil, fmt.Errorf("%w: %d vectors make a file too long", volume.ErrTooLarge, count)
@@ -87,7 +88,7 @@ func (s *Snapshot) vectorView(count uint64, format vecio.FileFormat, sought *sou
 
 // vectorView is a file of consecutive live vectors, computed where it is read.
 type vectorView struct {
-	snapshot *Snapshot
+	snapshot *state.Snapshot
 	count    uint64        // of rows
 	sought   *soughtVector // what is in the only row; nil: all live vectors
 	format   vecio.FileFormat
@@ -97,8 +98,8 @@ type vectorView struct {
 func (v *vectorView) Size() int64      { return v.size }
 func (v *vectorView) Allocated() int64 { return 0 }
 
-func (v *vectorView) Open(ctx context.Context) (Reader, error) {
-	live, done, err := v.snapshot.liveRows(ctx)
+func (v *vectorView) Open(ctx context.Context) (state.Reader, error) {
+	live, done, err := holdLiveRows(ctx, v.snapshot)
 	if err != nil {
 		return nil, fmt.Errorf("find the live vectors: %w", err)
 	}
@@ -108,14 +109,14 @@ func (v *vectorView) Open(ctx context.Context) (Reader, error) {
 	}
 	var file volume.File
 	if err == nil {
-		file, err = v.snapshot.source.acquire()
+		file, err = v.snapshot.Backing().Acquire()
 	}
 	if err != nil {
 		done()
 		return nil, err
 	}
 	return &vectorFile{
-		view: v, file: v.snapshot.known(file), live: live, done: done, first: first, layout: v.format.Layout(v.count, v.snapshot.Dimension()),
+		view: v, file: v.snapshot.Known(file), live: live, done: done, first: first, layout: v.format.Layout(v.count, v.snapshot.Dimension()),
 	}, nil
 }
 
@@ -136,7 +137,7 @@ type vectorFile struct {
 
 func (f *vectorFile) Close() error {
 	f.done()
-	return f.view.snapshot.source.release()
+	return f.view.snapshot.Backing().Release()
 }
 
 func (f *vectorFile) ReadAt(p []byte, offset int64) (int, error) {
@@ -155,12 +156,12 @@ func (f *vectorFile) ReadContext(ctx context.Context, p []byte, offset int64) (i
 		rest, offset = rest[n:], offset+int64(n)
 	}
 	if len(rest) > 0 {
-		f.view.snapshot.touchDeciding(f.live)
+		touchDeciding(f.view.snapshot, f.live)
 		offset -= int64(len(layout.Prefix()))
 		size := int64(layout.RowSize())
 		err := f.readRows(ctx, rest, uint64(offset/size), int(offset%size))
 		if err == nil {
-			err = f.view.snapshot.doubted(f.live)
+			err = doubted(f.view.snapshot, f.live)
 		}
 		if err != nil {
 			return 0, err

@@ -53,7 +53,7 @@ func (f *vectorFile) readSpan(ctx context.Context, p []byte, segment *liveSegmen
 		return segment.damage
 	}
 	place := segment.rowOffset(row, f.view.snapshot.Dimension()) + int64(offset)
-	err := f.view.snapshot.touch(ctx, place, int64(len(p)))
+	err := f.view.snapshot.Touch(ctx, place, int64(len(p)))
 	if err == nil {
 		err = volume.ReadFull(f.file, p, place)
 	}
@@ -143,7 +143,7 @@ func (f *vectorFile) convertWhole(ctx context.Context, p []byte, buffer []byte, 
 
 // convert reads rows of a segment in the wire dialect.
 func (f *vectorFile) convert(ctx context.Context, segment *liveSegment, row uint64, ids []uint64, values []byte) error {
-	if err := f.view.snapshot.touch(ctx, segment.entry.Offset, segments.HeaderSize); err != nil {
+	if err := f.view.snapshot.Touch(ctx, segment.entry.Offset, segments.HeaderSize); err != nil {
 		return err
 	}
 	reader, err := f.open(segment)

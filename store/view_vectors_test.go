@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
@@ -76,11 +77,11 @@ func renderVectors(format vecio.FileFormat, dimension int, ids []uint64, rows []
 }
 
 // checkVectorViews compares all files of vectors with what Vectors visits.
-func checkVectorViews(snapshot *Snapshot, random *rand.Rand) error {
+func checkVectorViews(snapshot *state.Snapshot, random *rand.Rand) error {
 	ctx := context.Background()
 	var ids []uint64
 	var rows []byte
-	err := snapshot.Vectors(ctx, func(some []uint64, their []byte) error {
+	err := VisitVectors(ctx, snapshot, func(some []uint64, their []byte) error {
 		ids, rows = append(ids, some...), append(rows, their...)
 		return nil
 	})
@@ -88,7 +89,7 @@ func checkVectorViews(snapshot *Snapshot, random *rand.Rand) error {
 		return err
 	}
 	for _, format := range vecio.FileFormats() {
-		view, err := snapshot.VectorFile(ctx, format)
+		view, err := VectorFile(ctx, snapshot, format)
 		if err != nil {
 			return fmt.Errorf("%s: %w", format, err)
 		}
@@ -100,7 +101,7 @@ func checkVectorViews(snapshot *Snapshot, random *rand.Rand) error {
 	for range min(len(ids), 8) {
 		i := random.IntN(len(ids))
 		for _, format := range []vecio.FileFormat{vecio.FileJSONL, vecio.FileF32} {
-			view, err := snapshot.VectorByID(ctx, ids[i], format)
+			view, err := VectorByID(ctx, snapshot, ids[i], format)
 			if err != nil {
 				return fmt.Errorf("vector %d: %w", ids[i], err)
 			}
@@ -115,7 +116,7 @@ func checkVectorViews(snapshot *Snapshot, random *rand.Rand) error {
 		if slices.Contains(ids, id) {
 			continue
 		}
-		if _, err := snapshot.VectorByID(ctx, id, vecio.FileF32); !errors.Is(err, volume.ErrNotFound) {
+		if _, err := VectorByID(ctx, snapshot, id, vecio.FileF32); !errors.Is(err, volume.ErrNotFound) {
 			return fmt.Errorf("vector %d, which is not there: %v", id, err)
 		}
 	}
@@ -123,7 +124,7 @@ func checkVectorViews(snapshot *Snapshot, random *rand.Rand) error {
 }
 
 // checkView reads a view whole and in random pieces.
-func checkView(view View, want []byte, random *rand.Rand) (err error) {
+func checkView(view state.View, want []byte, random *rand.Rand) (err error) {
 	if view.Size() != int64(len(want)) {
 		return fmt.Errorf("%d bytes, want %d", view.Size(), len(want))
 	}
@@ -189,7 +190,7 @@ func TestVectorViewsOfRandomStores(t *testing.T) {
 					if err == nil {
 						// The same file as another process finds it.
 						var other *Store
-						if other, err = OpenReadOnly("a.rvf", Options{Files: s.location().files}); err == nil {
+						if other, err = OpenReadOnly("a.rvf", Options{Files: s.location().Files}); err == nil {
 							err = errors.Join(checkVectorViews(other.Current(), random), other.Close())
 						}
 					}
@@ -280,7 +281,7 @@ func TestVectorFilesOfPlainStoresReadLittle(t *testing.T) {
 	if _, err := s.Ingest(ctx, nil, make([]float32, count/2*dimension)); err != nil {
 		t.Fatal(err)
 	}
-	open := func() (*countedFiles, *Snapshot) {
+	open := func() (*countedFiles, *state.Snapshot) {
 		t.Helper()
 		counted := &countedFiles{Files: files}
 		reader, err := OpenReadOnly("a.rvf", Options{Files: counted})
@@ -292,7 +293,7 @@ func TestVectorFilesOfPlainStoresReadLittle(t *testing.T) {
 		return counted, reader.Current()
 	}
 	counted, snapshot := open()
-	view, err := snapshot.VectorFile(ctx, vecio.FileNPY)
+	view, err := VectorFile(ctx, snapshot, vecio.FileNPY)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,14 +318,14 @@ func TestVectorFilesOfPlainStoresReadLittle(t *testing.T) {
 		t.Fatal(err)
 	}
 	counted, snapshot = open()
-	if view, err = snapshot.VectorFile(ctx, vecio.FileIDs); err != nil {
+	if view, err = VectorFile(ctx, snapshot, vecio.FileIDs); err != nil {
 		t.Fatal(err)
 	}
 	if view.Size() != 128+8*(count-2) || counted.bytes > 1024 {
 		t.Errorf("%d bytes read for the size of a file of %d, two deleted", counted.bytes, view.Size())
 	}
 	counted.bytes = 0
-	if _, err := snapshot.VectorByID(ctx, 12_345, vecio.FileF32); err != nil || counted.bytes > 64 {
+	if _, err := VectorByID(ctx, snapshot, 12_345, vecio.FileF32); err != nil || counted.bytes > 64 {
 		t.Errorf("%d bytes read to find a vector: %v", counted.bytes, err)
 	}
 	if err := s.Close(); err != nil {
@@ -417,7 +418,7 @@ func TestDamagedSegmentLeavesTheOthersReadable(t *testing.T) {
 	for batch := range 3 {
 		ingest(t, s, []uint64{uint64(2 * batch), uint64(2*batch + 1)}, float32(batch), float32(batch))
 	}
-	entries := s.Current().vectors()
+	entries := s.Current().Vectors()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -433,7 +434,7 @@ func TestDamagedSegmentLeavesTheOthersReadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	snapshot := s.Current()
-	view, err := snapshot.VectorFile(ctx, vecio.FileF32)
+	view, err := VectorFile(ctx, snapshot, vecio.FileF32)
 	if err != nil || view.Size() != 24 {
 		t.Fatalf("%v, %v", view, err)
 	}
@@ -450,11 +451,11 @@ func TestDamagedSegmentLeavesTheOthersReadable(t *testing.T) {
 	if err := reader.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := snapshot.VectorByID(ctx, 5, vecio.FileF32); err != nil {
+	if _, err := VectorByID(ctx, snapshot, 5, vecio.FileF32); err != nil {
 		t.Error(err)
 	}
 	for _, id := range []uint64{2, 77} { // either may stand in the damaged segment
-		if _, err := snapshot.VectorByID(ctx, id, vecio.FileF32); !errors.Is(err, volume.ErrCorrupt) {
+		if _, err := VectorByID(ctx, snapshot, id, vecio.FileF32); !errors.Is(err, volume.ErrCorrupt) {
 			t.Errorf("vector %d: %v", id, err)
 		}
 	}
@@ -479,10 +480,10 @@ func TestScanForLiveRowsCanBeGivenUp(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := reader.Current().VectorFile(ctx, vecio.FileF32); !errors.Is(err, context.Canceled) {
+	if _, err := VectorFile(ctx, reader.Current(), vecio.FileF32); !errors.Is(err, context.Canceled) {
 		t.Errorf("given up: %v", err)
 	}
-	if view, err := reader.Current().VectorFile(context.Background(), vecio.FileF32); err != nil || view.Size() != 8 {
+	if view, err := VectorFile(context.Background(), reader.Current(), vecio.FileF32); err != nil || view.Size() != 8 {
 		t.Errorf("%v, %v", view, err)
 	}
 	if err := errors.Join(reader.Close(), s.Close()); err != nil {
@@ -496,7 +497,7 @@ func TestOpenVectorFileKeepsItsState(t *testing.T) {
 	s := newStore(t)
 	ctx := context.Background()
 	ingest(t, s, nil, 1, 2, 3, 4, 5, 6)
-	view, err := s.Current().VectorFile(ctx, vecio.FileF32)
+	view, err := VectorFile(ctx, s.Current(), vecio.FileF32)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -522,7 +523,7 @@ func TestOpenVectorFileKeepsItsState(t *testing.T) {
 	if err := reader.Close(); err != nil {
 		t.Error(err)
 	}
-	if view, err = s.Current().VectorFile(ctx, vecio.FileF32); err != nil || view.Size() != 16 {
+	if view, err = VectorFile(ctx, s.Current(), vecio.FileF32); err != nil || view.Size() != 16 {
 		t.Errorf("%v, %v after the compaction", view, err)
 	}
 }

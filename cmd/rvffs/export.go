@@ -41,14 +41,14 @@ func newExportCommand() *cobra.Command {
 				return errors.New("--json prints where the vectors go: give the vectors a file with -o")
 			}
 			return withCheckedStore(arguments[0], verify, func(s *store.Store) error {
-				view, err := s.Current().VectorFile(command.Context(), format)
+				view, err := store.VectorFile(command.Context(), s.Current(), format)
 				if err != nil {
 					return err
 				}
 				if err := writeView(command, view, output); err != nil || !answer.json {
 					return err
 				}
-				vectors, err := s.Current().LiveVectors(command.Context())
+				vectors, err := store.LiveVectors(command.Context(), s.Current())
 				if err != nil {
 					return err
 				}

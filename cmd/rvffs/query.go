@@ -92,7 +92,7 @@ func (q question) answers(command *cobra.Command, snapshot *store.Snapshot, text
 			return nil, err
 		}
 	}
-	return snapshot.Nearest(command.Context(), queries)
+	return store.Nearest(command.Context(), snapshot, queries)
 }
 
 // printAnswers writes a table for people, with the number of the query in front if

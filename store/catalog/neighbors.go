@@ -33,7 +33,7 @@ func (s *Store) Neighbors(ctx context.Context, id uint64) (found Neighbors, err 
 			found = known
 			return nil
 		}
-		answers, err := snapshot.Nearest(ctx, []store.Query{{ID: id, K: store.DefaultNeighbors}})
+		answers, err := store.Nearest(ctx, snapshot, []store.Query{{ID: id, K: store.DefaultNeighbors}})
 		if err == nil {
 			text := store.AppendAnswers(nil, answers)
 			found = s.neighbors.keep(id, Neighbors{Text: text, Generation: snapshot.Generation(), Time: snapshot.Time(), Origin: snapshot.Origin(), File: snapshot.File()}, s.catalog)

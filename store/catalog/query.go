@@ -14,7 +14,7 @@ func (s *Store) Query(ctx context.Context, text []byte) (answer []byte, err erro
 		if err := s.AllowOf(ctx, volume.Read, snapshot.Origin()); err != nil {
 			return err
 		}
-		answer, err = snapshot.Query(ctx, text)
+		answer, err = store.AnswerQuery(ctx, snapshot, text)
 		return err
 	})
 	return answer, err

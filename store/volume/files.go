@@ -99,6 +99,12 @@ func (a FileAttributes) Equal(b FileAttributes) bool {
 // SameFile reports whether two infos are of one file, whatever its names.
 func SameFile(a, b FileInfo) bool { return a.Is(b) }
 
+// Unchanged reports whether both are of one file, in the same state as far as
+// length and time of change tell.
+func (i FileInfo) Unchanged(before FileInfo) bool {
+	return i.Is(before) && i.Size == before.Size && i.Modified.Equal(before.Modified)
+}
+
 // Is reports whether other is about the same file.
 func (i FileInfo) Is(other FileInfo) bool {
 	return i.Identity == other.Identity && !i.Incarnation.contradicts(other.Incarnation)

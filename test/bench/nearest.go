@@ -145,7 +145,7 @@ func searchAndRead(path string) (times nearestTimes, err error) {
 			}
 		}
 		start := time.Now()
-		answers, err := opened.Current().Nearest(context.Background(), queries)
+		answers, err := store.Nearest(context.Background(), opened.Current(), queries)
 		if err == nil && len(answers[count-1]) == 0 {
 			err = errors.New("the engine found no neighbors")
 		}

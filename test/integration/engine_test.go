@@ -91,7 +91,7 @@ func engineHolds(path string, want model) (err error) {
 	}
 	got := map[uint64][]float32{}
 	var inOrder, inRows []byte
-	err = snapshot.Vectors(context.Background(), func(ids []uint64, rows []byte) error {
+	err = store.VisitVectors(context.Background(), snapshot, func(ids []uint64, rows []byte) error {
 		width := len(rows) / len(ids)
 		for _, id := range ids {
 			inOrder = binary.LittleEndian.AppendUint64(inOrder, id)
@@ -137,7 +137,7 @@ func engineHolds(path string, want model) (err error) {
 
 // vectorFileIs compares a file of vectors, without what stands before its rows.
 func vectorFileIs(snapshot *store.Snapshot, format vecio.FileFormat, want []byte) error {
-	view, err := snapshot.VectorFile(context.Background(), format)
+	view, err := store.VectorFile(context.Background(), snapshot, format)
 	if err != nil {
 		return err
 	}

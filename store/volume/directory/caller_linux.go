@@ -9,9 +9,9 @@ import (
 	"sync"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
-
 	"rvffs/store/volume"
+
+	"golang.org/x/sys/unix"
 )
 
 // credentials are those parts of a thread's that do changes. The real and the

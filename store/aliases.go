@@ -1,0 +1,29 @@
+package store
+
+import "rvffs/store/state"
+
+const VerifyBackground = state.VerifyBackground
+const VerifyFirst = state.VerifyFirst
+const VerifyNever = state.VerifyNever
+
+type Checker = state.Checker
+type DamagedSegment = state.DamagedSegment
+type EntryDescription = state.EntryDescription
+type IdentityDescription = state.IdentityDescription
+type Known = state.Known
+type Origin = state.Origin
+type Reader = state.Reader
+type Snapshot = state.Snapshot
+type VerifyMode = state.VerifyMode
+type View = state.View
+type ViewFolder = state.ViewFolder
+type ViewTree = state.ViewTree
+
+var DescribeEntry = state.DescribeEntry
+var DescribeIdentity = state.DescribeIdentity
+var NewChecker = state.NewChecker
+var OnNewest = state.OnNewest
+var OnlyIn = state.OnlyIn
+var ParseVerifyMode = state.ParseVerifyMode
+var ReadContext = state.ReadContext
+var TextView = state.TextView

@@ -1,0 +1,31 @@
+package store
+
+import (
+	"context"
+
+	"rvffs/segments"
+	"rvffs/store/state"
+)
+
+// touchDeciding starts the checks of the segments whose ids decided which rows are
+// live, when the first of these is given out.
+func touchDeciding(s *state.Snapshot, live *liveRows) {
+	if s.VerifyMode() != state.VerifyBackground || live.trusted {
+		return
+	}
+	live.shown.Do(func() {
+		for i := range live.segments {
+			_ = s.Touch(context.Background(), live.segments[i].entry.Offset, segments.HeaderSize) // which waits for nothing
+		}
+	})
+}
+
+// doubted is asked after rows were read that were live when the snapshot was looked
+// at: the error is ErrCorrupt when vectors were found damaged since, whose ids may
+// have decided that.
+func doubted(s *state.Snapshot, live *liveRows) error {
+	if live.trusted || !s.Outdated() {
+		return nil
+	}
+	return s.FindDamage(segments.TypeVec, live.knows)
+}

@@ -1,0 +1,270 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"rvffs/segments"
+	"rvffs/store/throttle"
+	"rvffs/store/volume"
+)
+
+// snapshotChecks is what a snapshot knows of the segments that it names.
+type snapshotChecks struct {
+	table *checkTable
+	index checkIndex
+}
+
+func (s *Snapshot) checks() *snapshotChecks {
+	if known := s.cache.checks.Load(); known != nil {
+		return known
+	}
+	table := s.source.checks.Load()
+	s.cache.checks.CompareAndSwap(nil, &snapshotChecks{table, table.index(s)})
+	return s.cache.checks.Load()
+}
+
+// Outdated says whether the file was found damaged, or was mended, since the
+// snapshot was made. What was computed from it, and what the kernel keeps of it,
+// may be wrong then.
+func (s *Snapshot) Outdated() bool { return s.source.verdicts.Load() != s.verdicts }
+
+// Renewed is the same state as a snapshot of its own.
+func (s *Snapshot) Renewed() *Snapshot {
+	return NewSnapshot(s.source, s.state, s.time)
+}
+
+// Touch is asked before bytes of the file are given out. It starts the checks of
+// the segments to which they belong, or waits for them, as the mode says; ctx ends
+// the wait. Whether they are damaged refuse tells.
+func (s *Snapshot) Touch(ctx context.Context, offset, length int64) error {
+	c := s.source.checker
+	if c == nil {
+		return nil
+	}
+	touched := s.checks().index.within(offset, length)
+	for i := range touched {
+		segment := &touched[i]
+		switch state := segment.load(); {
+		case state.settled():
+		case c.mode == VerifyFirst:
+			if err := s.settleNow(ctx, segment); err != nil {
+				return err
+			}
+		case state == unchecked && s.source.mayCheck() && segment.move(unchecked, queued):
+			if !c.enqueue(s.source, checkJob{s, segment}) {
+				segment.move(queued, unchecked)
+			}
+		}
+	}
+	return nil
+}
+
+// refuse is asked after bytes of the file were read: the error is ErrCorrupt when
+// they belong to a segment that is known to be damaged.
+func (s *Snapshot) refuse(offset, length int64) error {
+	if s.source.checker == nil {
+		return nil
+	}
+	checks := s.checks()
+	return s.refuseIn(checks.index.within(offset, length))
+}
+
+func (s *Snapshot) refuseIn(touched checkIndex) error {
+	for i := range touched {
+		if touched[i].load() == damaged {
+			return s.damageOf(touched[i].DirectoryEntry)
+		}
+	}
+	return nil
+}
+
+// damageOf is the error that a damaged segment is.
+func (s *Snapshot) damageOf(entry segments.DirectoryEntry) error {
+	return fmt.Errorf("%w: store %q: the %s segment %d at offset %d is damaged: %s",
+		volume.ErrCorrupt, s.source.location().Name, entry.Type, entry.SegmentID, entry.Offset, s.checks().table.reason(entry))
+}
+
+// Demand checks one segment now, if that was not done yet and the mode is not
+// VerifyNever. The error is ErrCorrupt when it is damaged.
+func (s *Snapshot) Demand(ctx context.Context, entry segments.DirectoryEntry) error {
+	if s.source.checker == nil {
+		return nil
+	}
+	touched := s.checks().index.within(entry.Offset, segments.HeaderSize)
+	for i := range touched {
+		if err := s.settleNow(ctx, &touched[i]); err != nil {
+			return err
+		}
+	}
+	return s.refuseIn(touched)
+}
+
+// settleNow is settle for somebody who waits.
+func (s *Snapshot) settleNow(ctx context.Context, segment *checkedSegment) error {
+	return s.settle(ctx, segment, s.source.checker.urgent())
+}
+
+// settle finds out whether a segment is damaged, unless that is known. The error is
+// one of the disk, or of ctx.
+func (s *Snapshot) settle(ctx context.Context, segment *checkedSegment, pace checkPace) error {
+	table := s.checks().table
+	for !segment.load().settled() {
+		if under := table.claim(segment.state); under != nil {
+			select {
+			case <-under:
+				continue
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		err := s.compare(ctx, segment, pace)
+		table.leave(segment.state)
+		if err != nil {
+			return fmt.Errorf("check the %s segment at offset %d: %w", segment.Type, segment.Offset, err)
+		}
+	}
+	return nil
+}
+
+// compare reads a segment and judges it.
+func (s *Snapshot) compare(ctx context.Context, segment *checkedSegment, pace checkPace) error {
+	if segment.load().settled() {
+		return nil
+	}
+	lane, err := pace.lanes.Enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer lane.Leave()
+	step := func() {
+		lane.GetOn()
+		pace.step()
+	}
+	return s.source.With(ctx, func(file volume.File) error {
+		info, err := file.Stat()
+		if err == nil && info.Size < segment.end() {
+			err = fmt.Errorf("%w: the file ends at %d", volume.ErrCorrupt, info.Size)
+		}
+		if err != nil {
+			return err // no verdict on bytes that are not there
+		}
+		header, err := s.ReadHeader(file, segment.DirectoryEntry)
+		if errors.Is(err, volume.ErrCorrupt) {
+			s.accuse(segment, err.Error())
+			return nil
+		}
+		var verdict segments.HashVerdict
+		if err == nil {
+			verdict, err = compareHash(ctx, file, header, pace.share, step)
+		}
+		switch {
+		case err != nil:
+			return err
+		case verdict == segments.HashMismatch:
+			s.accuse(segment, wrongHash)
+		case verdict == segments.HashMatch:
+			segment.state.Store(uint32(sound))
+		default:
+			segment.state.Store(uint32(unhashed))
+		}
+		return nil
+	})
+}
+
+// accuse makes it known that a segment is damaged.
+func (s *Snapshot) accuse(segment *checkedSegment, reason string) {
+	found := s.checks().table.accuse(segment, reason)
+	s.source.verdicts.Add(1)
+	if report := s.source.onDamage; report != nil {
+		s.source.checker.tell(func() { report(found) })
+	}
+}
+
+// checkPiece is how many bytes a check reads at a time.
+const checkPiece = 256 << 10
+
+var checkBuffers = sync.Pool{New: func() any { return new([checkPiece]byte) }}
+
+// compareHash reads a segment and compares it with its content hash. It works and
+// pauses by turns, as the share asks, and calls step each time that it got on.
+func compareHash(ctx context.Context, file volume.File, segment segments.Segment, share throttle.Share, step func()) (segments.HashVerdict, error) {
+	check := segments.NewPayloadCheck(segment.Header)
+	if !check.Reads() {
+		return check.Verdict(), nil
+	}
+	pacer := throttle.NewPacer(ctx, share)
+	buffer := checkBuffers.Get().(*[checkPiece]byte)
+	defer checkBuffers.Put(buffer)
+	for offset, end := segment.PayloadOffset(), segment.End(); offset < end; {
+		part := buffer[:min(checkPiece, end-offset)]
+		var failed error
+		ended := pacer.Pace(func() {
+			if failed = volume.ReadFull(file, part, offset); failed == nil {
+				_, _ = check.Write(part)
+			}
+		})
+		if err := errors.Join(failed, ended); err != nil {
+			return segments.HashUnknown, err
+		}
+		offset += int64(len(part))
+		step()
+	}
+	return check.Verdict(), nil
+}
+
+// checkedFile is a store's file as far as its segments are not known to be damaged.
+// Reading touches them only if touches is set.
+type checkedFile struct {
+	volume.File
+	ctx      context.Context
+	snapshot *Snapshot
+	touches  bool
+}
+
+func (f *checkedFile) ReadAt(p []byte, offset int64) (int, error) {
+	if f.touches {
+		if err := f.snapshot.Touch(f.ctx, offset, int64(len(p))); err != nil {
+			return 0, err
+		}
+	}
+	n, err := f.File.ReadAt(p, offset)
+	if refused := f.snapshot.refuse(offset, int64(n)); refused != nil {
+		return 0, refused
+	}
+	return n, err
+}
+
+// Known is the file for those who look at segments without giving out what is in
+// them: at their beginnings, or at ids, as of a store that is listed.
+func (s *Snapshot) Known(file volume.File) volume.File {
+	if s.source.checker == nil {
+		return file
+	}
+	return &checkedFile{File: file, snapshot: s}
+}
+
+// Touched is the file for those who give out what they read, as long as ctx lasts.
+func (s *Snapshot) Touched(ctx context.Context, file volume.File) volume.File {
+	if s.source.checker == nil {
+		return file
+	}
+	return &checkedFile{File: file, snapshot: s, ctx: ctx, touches: true}
+}
+
+// Deciding is the file for those who find out by ids which vectors are live. That
+// alone starts no check of all vectors, but where nothing is given out unchecked it
+// waits for them.
+func (s *Snapshot) Deciding(ctx context.Context, file volume.File) volume.File {
+	if c := s.source.checker; c != nil && c.mode == VerifyFirst {
+		return s.Touched(ctx, file)
+	}
+	return s.Known(file)
+}
+
+// With runs use on the file, as touched gives it.
+func (s *Snapshot) With(ctx context.Context, use func(volume.File) error) error {
+	return s.source.With(ctx, func(file volume.File) error { return use(s.Touched(ctx, file)) })
+}

@@ -1,0 +1,42 @@
+package state
+
+import (
+	"fmt"
+
+	"rvffs/segments"
+	"rvffs/store/volume"
+)
+
+// ReadHeader reads the header that a directory entry points to and checks that
+// the two agree.
+func ReadHeader(file volume.File, entry segments.DirectoryEntry) (segments.Segment, error) {
+	return readHeaderOr(file, entry, func() string { return "" })
+}
+
+// readHeaderOr is readHeader whose errors end with a remedy.
+func readHeaderOr(file volume.File, entry segments.DirectoryEntry, remedy func() string) (segments.Segment, error) {
+	var encoded [segments.HeaderSize]byte
+	if err := volume.ReadFull(file, encoded[:], entry.Offset); err != nil {
+		return segments.Segment{}, err
+	}
+	header, err := segments.ParseHeader(encoded[:])
+	if err != nil {
+		return segments.Segment{}, fmt.Errorf("%w: segment at offset %d: %w%s", volume.ErrCorrupt, entry.Offset, err, remedy())
+	}
+	if header.Type != entry.Type || header.PayloadLength != entry.PayloadLength {
+		return segments.Segment{}, fmt.Errorf("%w: the directory names a %s of %d bytes at offset %d, there is a %s of %d%s",
+			volume.ErrCorrupt, entry.Type, entry.PayloadLength, entry.Offset, header.Type, header.PayloadLength, remedy())
+	}
+	return segments.Segment{Header: header, Offset: entry.Offset}, nil
+}
+
+// ReadHeader is the function of that name for a segment of the snapshot: its errors name
+// the remedy.
+func (s *Snapshot) ReadHeader(file volume.File, entry segments.DirectoryEntry) (segments.Segment, error) {
+	return readHeaderOr(file, entry, func() string {
+		if s.Dialect() != segments.DialectRuntime {
+			return ""
+		}
+		return fmt.Sprintf("; rvffs recover %s mends the header if the content is what its hash says", s.source.location().Name)
+	})
+}

@@ -1,0 +1,23 @@
+package state
+
+import (
+	"sync/atomic"
+
+	"rvffs/lineage"
+	"rvffs/store/idset"
+	"rvffs/store/memory"
+	"rvffs/store/shared"
+)
+
+// snapshotCache keeps what was computed from a snapshot, for it cannot change.
+type snapshotCache struct {
+	attachments
+	total       atomic.Pointer[uint64]       // distinct ids stored, once somebody has counted them
+	lastWitness atomic.Pointer[lineage.Hash] // of the audit chain's newest entry
+	checks      atomic.Pointer[snapshotChecks]
+	manifest    memory.Cached[[]byte] // manifest.json
+	witness     memory.Cached[[]byte] // witness.jsonl
+	segments    shared.Once[ViewFolder]
+	frozen      shared.Once[bool]       // a branch that must not change
+	deleted     shared.Once[*idset.Set] // ids in the deleted list
+}

@@ -1,0 +1,23 @@
+package state
+
+import (
+	"context"
+
+	"rvffs/lineage"
+	"rvffs/store/volume"
+)
+
+// ParentHash is what a child derived from this snapshot records: the format's
+// SHAKE-256 of the manifest's payload.
+func (s *Snapshot) ParentHash(ctx context.Context) (lineage.Hash, error) {
+	var hash lineage.Hash
+	err := s.source.With(ctx, func(file volume.File) error {
+		hasher := lineage.NewShake256()
+		if err := volume.CopyRange(hasher, file, s.state.Segment.PayloadOffset(), int64(s.state.Segment.PayloadLength)); err != nil {
+			return err
+		}
+		hash = lineage.Hash(hasher.Sum(nil))
+		return nil
+	})
+	return hash, err
+}

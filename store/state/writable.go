@@ -1,0 +1,38 @@
+package state
+
+import (
+	"context"
+	"fmt"
+
+	"rvffs/segments"
+	"rvffs/store/volume"
+)
+
+// Writable fails with ErrReadOnly if nobody may write to the file, for what it holds.
+func (s *Snapshot) Writable() error {
+	if s.Dialect() != segments.DialectRuntime {
+		return fmt.Errorf("%w: the file is in the wire dialect", volume.ErrReadOnly)
+	}
+	frozen, err := s.frozen(context.Background())
+	if err == nil && frozen {
+		err = fmt.Errorf("%w: the branch is frozen", volume.ErrReadOnly)
+	}
+	return err
+}
+
+// HasContent says whether the snapshot holds anything that removing the store
+// would lose: vectors, embedded segments, or segments of unknown types.
+func (s *Snapshot) HasContent() bool {
+	for _, entry := range s.Named() {
+		switch entry.Type {
+		case segments.TypeWitness, segments.TypeProfile, segments.TypeJournal, segments.TypeIndex:
+		case segments.TypeVec:
+			if entry.PayloadLength > segments.VecPrefixSize {
+				return true
+			}
+		default:
+			return true
+		}
+	}
+	return false
+}
