@@ -63,7 +63,7 @@ func (l AccessList) Permits(c Caller, info FileInfo, want Permission) bool {
 		switch {
 		case tag == aclUser && id == c.UID:
 			named, user = true, given&mask
-		case tag == aclFileGroup && c.member(info.GID), tag == aclGroup && c.member(id):
+		case tag == aclFileGroup && c.Member(info.GID), tag == aclGroup && c.Member(id):
 			member = true
 			enough = enough || given&mask&want == want
 		case tag == aclOthers:

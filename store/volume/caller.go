@@ -23,8 +23,8 @@ func TrustedUsers() []uint32 { return trustedUsers() }
 
 var trustedUsers = sync.OnceValue(func() []uint32 { return slices.Compact([]uint32{0, processUser()}) })
 
-// member reports whether the caller is in a group.
-func (c Caller) member(group uint32) bool {
+// Member reports whether the caller is in a group.
+func (c Caller) Member(group uint32) bool {
 	return c.GID == group || slices.Contains(c.AllGroups(), group)
 }
 
@@ -56,7 +56,7 @@ func (c Caller) PermittedByMode(info FileInfo, want Permission) bool {
 		return true
 	case c.UID == info.UID:
 		shift = 6
-	case c.member(info.GID):
+	case c.Member(info.GID):
 		shift = 3
 	}
 	return Permission(info.Mode.Perm()>>shift)&want == want

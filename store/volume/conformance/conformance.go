@@ -1,7 +1,8 @@
-// Package conformance says by tests what the engine asks of files, wherever they lie.
+// Package conformance says by tests what is asked of the place where stores are, and of
+// their files.
 //
 // It imports the seam, package volume, alone, and has no locks. Who implements the seam
-// runs Test.
+// runs Test and TestVolume.
 package conformance
 
 import (

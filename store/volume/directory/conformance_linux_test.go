@@ -1,6 +1,8 @@
 package directory
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"rvffs/store/volume"
@@ -10,5 +12,18 @@ import (
 func TestConformance(t *testing.T) {
 	eachWalk(t, func(t *testing.T, open func(string) *Files) {
 		conformance.Test(t, func(t *testing.T) volume.FileSystem { return open(t.TempDir()) })
+	})
+}
+
+func TestVolumeConformance(t *testing.T) {
+	eachWalk(t, func(t *testing.T, open func(string) *Files) {
+		conformance.TestVolume(t, func(t *testing.T) conformance.Place {
+			dir := t.TempDir()
+			return conformance.Place{
+				Volume:  root{newFolder(open(dir))},
+				Link:    func(target, name string) error { return os.Symlink(target, filepath.Join(dir, name)) },
+				Callers: os.Geteuid() == 0,
+			}
+		})
 	})
 }

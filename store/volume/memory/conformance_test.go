@@ -10,3 +10,15 @@ import (
 func TestConformance(t *testing.T) {
 	conformance.Test(t, func(*testing.T) volume.FileSystem { return New() })
 }
+
+func TestVolumeConformance(t *testing.T) {
+	conformance.TestVolume(t, func(t *testing.T) conformance.Place {
+		files := New()
+		t.Cleanup(func() {
+			if left := files.Used(); left != 0 {
+				t.Errorf("%d files and folders are still open", left)
+			}
+		})
+		return conformance.Place{Volume: files.Volume(), Link: files.PutLink, Callers: true}
+	})
+}

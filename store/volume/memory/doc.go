@@ -1,5 +1,5 @@
-// Package memory has files for tests: they keep a log of every change, from which the
-// states can be built that a crash may leave on a disk, and fail when they are told to.
+// Package memory has a volume for tests: it keeps a log of every change, from which the
+// states can be built that a crash may leave on a disk, and fails when it is told to.
 //
 // It imports the seam, package volume, alone. The lock of a Files is held during each
 // operation, and while its Fail is asked.
