@@ -106,8 +106,8 @@ func (a *Appender) appendAgain(ctx context.Context, extents []*extent, first, co
 // readBack reads what was written of an extent, at a position in its payload, as it
 // was given.
 func (w *writer) readBack(s *session, e *extent, p []byte, at int64) error {
-	w.lead.Lock() // no compaction moves it meanwhile
-	defer w.lead.Unlock()
+	w.lead.Wait() // no compaction moves it meanwhile
+	defer w.lead.Give()
 	position := e.payloadOffset() + at
 	if err := volume.ReadFull(s.file, p, position); err != nil {
 		return err

@@ -73,13 +73,13 @@ func (w *writer) commitOnce(ctx context.Context, s *session, c change) (uint32, 
 		case <-r.lead:
 		}
 	}
-	w.lead.Lock()
+	w.lead.Wait() // those behind are waiting for this request
 	w.mu.Lock()
 	round := w.queue
 	w.queue = nil
 	w.mu.Unlock()
 	w.round(s, round)
-	w.lead.Unlock()
+	w.lead.Give()
 
 	w.mu.Lock()
 	defer w.mu.Unlock()

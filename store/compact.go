@@ -33,15 +33,13 @@ func (s *Store) Compact(ctx context.Context) (CompactResult, error) {
 // compact leaves out the vectors in also, as if they had been deleted before, and
 // keeps to a share of the disk's time.
 func (s *Store) compact(ctx context.Context, also *idset.Set, share throttle.Share) (result CompactResult, err error) {
-	select {
-	case s.compacting <- struct{}{}: // one at a time
-	case <-ctx.Done():
-		return CompactResult{}, ctx.Err()
+	if err := s.compacting.Take(ctx); err != nil {
+		return CompactResult{}, err
 	}
 	s.progress.begin(share)
 	defer func() {
 		s.progress.end()
-		<-s.compacting
+		s.compacting.Give()
 	}()
 	session, err := s.writer.begin(ctx)
 	if err != nil {
@@ -62,8 +60,8 @@ func (s *Store) compact(ctx context.Context, also *idset.Set, share throttle.Sha
 // that the rewrite starts from is read after this returns, and no commit that may
 // still merge is then under way.
 func (w *writer) setMerges(step int) {
-	w.lead.Lock()
-	defer w.lead.Unlock()
+	w.lead.Wait()
+	defer w.lead.Give()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.merging -= step

@@ -123,7 +123,7 @@ func TestReplacingSharesACommit(t *testing.T) {
 			want := map[uint64][]float32{1: {1, 1}, 2: {2, 2}}
 
 			// A commit that holds the lead lets the others gather.
-			s.writer.lead.Lock()
+			s.writer.lead.Wait()
 			s.writer.mu.Lock()
 			s.writer.leading = true
 			s.writer.mu.Unlock()
@@ -167,7 +167,7 @@ func TestReplacingSharesACommit(t *testing.T) {
 			s.writer.queue, s.writer.leading = nil, false
 			s.writer.mu.Unlock()
 			s.writer.round(session, round)
-			s.writer.lead.Unlock()
+			s.writer.lead.Give()
 			changes.Wait()
 			if err := s.writer.end(session); err != nil {
 				t.Fatal(err)

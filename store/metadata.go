@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
+	"rvffs/store/shared"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 )
@@ -289,7 +289,7 @@ func inheritedIDs(ctx context.Context, s *state.Snapshot, file volume.File, ids 
 // metaTable knows which vectors have records, as of one directory, and follows the
 // commits: only what is new is read, for as long as there is memory for what is known.
 type metaTable struct {
-	mu     sync.Mutex   // held while metadata are read from the disk
+	turn   shared.Turn  // held while metadata are read from the disk, by who uses what follows
 	kept   *memory.Kept // of *metadata; nil before the first use
 	source *state.Backing
 	named  []segments.DirectoryEntry
@@ -298,8 +298,10 @@ type metaTable struct {
 // at gives what the META segments of snapshot come to, without contents, and what is
 // to be called when the caller is done with it.
 func (t *metaTable) at(ctx context.Context, file volume.File, snapshot *state.Snapshot, named []segments.DirectoryEntry) (*metadata, func(), error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	if err := t.turn.Take(ctx); err != nil {
+		return nil, nil, err
+	}
+	defer t.turn.Give()
 	charge := snapshot.Backing().Memory().Charge()
 	defer charge.Free()
 	known, paid := t.use(snapshot, named)
@@ -325,7 +327,7 @@ func (t *metaTable) at(ctx context.Context, file volume.File, snapshot *state.Sn
 }
 
 // use gives what is known if the directory goes on from there, and the bytes that are
-// charged for it. The caller holds mu, and is its user.
+// charged for it. The caller holds the turn, and is its user.
 func (t *metaTable) use(snapshot *state.Snapshot, named []segments.DirectoryEntry) (*metadata, int64) {
 	known, there := memory.Used[*metadata](t.kept)
 	if there && t.source == snapshot.Backing() && len(named) >= len(t.named) && slices.Equal(named[:len(t.named)], t.named) {
@@ -338,7 +340,7 @@ func (t *metaTable) use(snapshot *state.Snapshot, named []segments.DirectoryEntr
 	return nil, 0
 }
 
-// forget lets go of what is known. The caller holds mu, and is its user if there is
+// forget lets go of what is known. The caller holds the turn, and is its user if there is
 // anything.
 func (t *metaTable) forget() {
 	if t.kept != nil {

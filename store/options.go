@@ -46,7 +46,7 @@ type Options struct {
 	// may be kept tails, besides those that this Store itself has kept; nil: they are
 	// looked for at each call.
 	TailNames func() []string
-	// OnCommit is called after each commit of this process, with no lock held.
+	// OnCommit is called after each commit of this process, while the next one waits.
 	OnCommit func(*state.Snapshot)
 }
 

@@ -56,8 +56,10 @@ func (s *Store) mendHeaders(ctx context.Context) (repairs []HeaderRepair, err er
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, w.end(session)) }()
-	w.lead.Lock() // no commit, and no other file, meanwhile
-	defer w.lead.Unlock()
+	if err := w.lead.Take(ctx); err != nil { // no commit, and no other file, meanwhile
+		return nil, err
+	}
+	defer w.lead.Give()
 	return repairHeaders(ctx, w.baseOf(session), session.file, func(header [segments.HeaderSize]byte, offset int64) error {
 		if err := w.guardCommit(session); err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/shared"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 )
@@ -19,7 +20,7 @@ import (
 type writer struct {
 	store *Store
 
-	lead    sync.Mutex     // held by the commit, or the rewrite, that is under way; guards the next two
+	lead    shared.Turn    // held by the commit, or the rewrite, that is under way; guards the next two
 	apart   map[int64]bool // offsets of segments that cannot be merged
 	apartIn *state.Backing // the file they are in
 

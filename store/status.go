@@ -94,8 +94,7 @@ func (s *Store) statusOf(ctx context.Context, snapshot *state.Snapshot) (Status,
 		ReadOnly: s.checkWritable(snapshot) != nil,
 	}
 	status.Writing, _ = s.writer.active()
-	at := s.location()
-	info, err := at.Files.Stat(at.Name)
+	info, err := snapshot.FileInfo(ctx) // whatever its name is by now
 	if err != nil {
 		return Status{}, err
 	}

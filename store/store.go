@@ -25,7 +25,7 @@ type Store struct {
 	metadata metaTable
 	writer   writer
 
-	compacting chan struct{} // holds one token while a compaction is under way
+	compacting shared.Turn // held by the compaction that is under way
 	follow     followLimits
 	discarding sync.WaitGroup // old files that are being closed
 	progress   compactionProgress
@@ -82,10 +82,11 @@ func open(ctx context.Context, name string, options Options, readOnly bool) (*St
 
 // locate makes a Store without reading its file.
 func locate(name string, options Options) (*Store, error) {
-	s := &Store{options: options, compacting: make(chan struct{}, 1), follow: usualFollow}
+	s := &Store{options: options, compacting: shared.NewTurn(), follow: usualFollow}
 	at := state.Location{Files: options.Files, Name: name}
 	s.ids.turn = shared.NewTurn()
-	s.writer.store = s
+	s.writer.store, s.writer.lead = s, shared.NewTurn()
+	s.metadata.turn = shared.NewTurn()
 	if options.Files == nil {
 		folder, err := directory.Open(filepath.Dir(name))
 		if err != nil {

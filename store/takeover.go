@@ -18,8 +18,10 @@ import (
 // this is not the last try, nothing happens, and the error is errFellBehind.
 func (r *rewrite) takeOver(ctx context.Context, temporary string, last bool) (CompactResult, error) {
 	w, session := &r.store.writer, r.session
-	w.lead.Lock()
-	defer w.lead.Unlock()
+	if err := w.lead.Take(ctx); err != nil {
+		return CompactResult{}, err
+	}
+	defer w.lead.Give()
 	open, err := w.freeze(session)
 	defer w.thaw()
 	if err != nil {

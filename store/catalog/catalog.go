@@ -121,8 +121,8 @@ func (c *Catalog) Close() error {
 	return errors.Join(append(problems, c.recent.close(), c.root.files.release())...)
 }
 
-// Observe has f called after each commit that this process makes, with no lock
-// held. f must not wait for a commit.
+// Observe has f called after each commit that this process makes, while the next one
+// waits: f takes mutexes of its own, and waits for nothing.
 func (c *Catalog) Observe(f func(*Store)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

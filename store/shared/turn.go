@@ -21,6 +21,9 @@ func (t Turn) Take(ctx context.Context) error {
 	}
 }
 
+// Wait is Take for one who cannot give up, because others count on him.
+func (t Turn) Wait() { t <- struct{}{} }
+
 // TryTake takes the lock if it is free.
 func (t Turn) TryTake() bool {
 	select {

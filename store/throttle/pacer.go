@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"rvffs/store/shared"
 	"rvffs/store/volume"
 )
 
@@ -29,7 +30,7 @@ func (share Share) Pause(work time.Duration) time.Duration {
 // Pacer keeps what reads and writes paced files to a share of the disk's time.
 type Pacer struct {
 	ctx     context.Context
-	pausing chan struct{} // holds one token during a pause, in which nobody works
+	pausing shared.Turn // held during a pause, in which nobody works
 
 	mu    sync.Mutex
 	share Share
@@ -44,7 +45,7 @@ func (p *Pacer) Hurry() {
 }
 
 func NewPacer(ctx context.Context, share Share) *Pacer {
-	return &Pacer{ctx: ctx, share: share, pausing: make(chan struct{}, 1)}
+	return &Pacer{ctx: ctx, share: share, pausing: shared.NewTurn()}
 }
 
 // WorthPause is the pause below which none is made.
@@ -97,12 +98,10 @@ func (p *Pacer) Pace(work func()) error {
 
 // wait waits for the end of a pause that is on, and then pauses itself.
 func (p *Pacer) wait(pause time.Duration) error {
-	select {
-	case p.pausing <- struct{}{}:
-	case <-p.ctx.Done():
-		return p.ctx.Err()
+	if err := p.pausing.Take(p.ctx); err != nil {
+		return err
 	}
-	defer func() { <-p.pausing }()
+	defer p.pausing.Give()
 	if pause == 0 {
 		return p.ctx.Err()
 	}
