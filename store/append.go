@@ -10,6 +10,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
+	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
@@ -40,8 +41,8 @@ type Appender struct {
 	work    chan *block
 	blocks  int
 	free    chan *block
-	current *extent     // belongs to the goroutine while it runs
-	ids     growingSets // charges for the ids of the extents; belongs to it as well
+	current *extent          // belongs to the goroutine while it runs
+	ids     rows.GrowingSets // charges for the ids of the extents; belongs to it as well
 
 	behind sync.WaitGroup // commits under way while the stream goes on, one at most
 
@@ -293,7 +294,7 @@ func (a *Appender) CommitBehind(received int64) bool {
 // commitBehind belongs to the goroutine that writes.
 func (a *Appender) commitBehind(received int64) {
 	extents, ids := a.extents, a.ids
-	a.extents, a.current, a.ids = nil, nil, growingSets{}
+	a.extents, a.current, a.ids = nil, nil, rows.GrowingSets{}
 	if len(extents) == 0 {
 		return
 	}
@@ -305,7 +306,7 @@ func (a *Appender) commitBehind(received int64) {
 	w, session := &a.store.writer, a.session
 	w.join(session)
 	a.behind.Go(func() {
-		defer ids.free()
+		defer ids.Free()
 		epoch, err := w.commit(context.Background(), session, change{added: extents, actions: []action{ingestAction(count)}})
 		if err != nil {
 			w.drop(session, extents)
@@ -362,7 +363,7 @@ func (a *Appender) writeBlock(b *block) error {
 	defer e.pending.Done()
 	if e != a.current {
 		if a.current != nil {
-			a.ids.settle(a.current.ids, a.current.given)
+			a.ids.Settle(a.current.ids, a.current.given)
 		}
 		a.current = e
 		a.extents = append(a.extents, e)
@@ -377,10 +378,11 @@ func (a *Appender) writeBlock(b *block) error {
 	e.rows += b.rows
 	e.ids.Unite(b.ids)
 	e.given.Unite(b.given)
-	if a.ids.charge == nil {
-		a.ids = a.store.newGrowingSets()
+	if !a.ids.Begun() {
+		charge := a.store.options.Memory.Charge()
+		a.ids = rows.NewGrowingSets(&charge, 0)
 	}
-	return a.ids.follow(e.ids, e.given)
+	return a.ids.Follow(e.ids, e.given)
 }
 
 // drain ends the goroutine when all that it was given is written.
@@ -445,7 +447,7 @@ func (a *Appender) Rollback() error {
 func (a *Appender) leave() error {
 	session := a.session
 	a.session, a.extents, a.current, a.block, a.rows = nil, nil, nil, nil, 0
-	a.ids.free()
+	a.ids.Free()
 	a.memory.Free()
 	a.mu.Lock()
 	a.err = nil

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"rvffs/segments"
+	"rvffs/store/rows"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
@@ -47,7 +48,7 @@ func (a *Appender) reorder(ctx context.Context, runs []vecio.Run, before int64) 
 	}
 	a.block = nil
 	if a.current != nil {
-		a.ids.settle(a.current.ids, a.current.given)
+		a.ids.Settle(a.current.ids, a.current.given)
 	}
 	written, total := a.extents, int64(a.rows)
 	a.extents, a.current, a.rows = nil, nil, 0
@@ -78,7 +79,7 @@ func (a *Appender) reorder(ctx context.Context, runs []vecio.Run, before int64) 
 func (a *Appender) appendAgain(ctx context.Context, extents []*extent, first, count int64) error {
 	dimension := a.Dimension()
 	rowSize := segments.RowSize(dimension)
-	buffer := make([]byte, max(1, bytesPerRead/rowSize)*rowSize)
+	buffer := make([]byte, max(1, rows.BytesPerRead/rowSize)*rowSize)
 	var ids []uint64
 	var rows []byte
 	for _, e := range extents {

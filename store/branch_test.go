@@ -65,7 +65,7 @@ func inheritedBy(t *testing.T, s *Store) []uint64 {
 		t.Fatal(err)
 	}
 	stored := idset.New()
-	if err := s.ids.at(context.Background(), snapshot, func(ids *idset.Set) error {
+	if err := s.ids.At(context.Background(), snapshot, func(ids *idset.Set) error {
 		stored.Unite(ids)
 		return nil
 	}); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/throttle"
 	"rvffs/store/vecio"
@@ -154,11 +155,11 @@ func everything(t *testing.T, s *state.Snapshot) map[string]shownBytes {
 		shows[name] = shownBytes{content, err}
 	}
 	for _, format := range vecio.FileFormats() {
-		all, err := VectorFile(ctx, s, format)
+		all, err := rows.File(ctx, s, format)
 		view("vectors/"+format.String(), all, err)
 	}
 	for id := range uint64(9) {
-		one, err := VectorByID(ctx, s, id, vecio.FileJSONL)
+		one, err := rows.ByID(ctx, s, id, vecio.FileJSONL)
 		view(fmt.Sprintf("by-id/%d", id), one, err)
 	}
 	for name, kind := range map[string]segments.Type{"kernel": segments.TypeKernel, "ebpf": segments.TypeEBPF, "wasm": segments.TypeWASM} {
@@ -370,7 +371,7 @@ func holdOpen(t *testing.T, s *state.Snapshot) func(*testing.T, segments.Directo
 			all = append(all, holding{name, view, reader})
 		}
 	}
-	vectors, err := VectorFile(t.Context(), s, vecio.FileF32)
+	vectors, err := rows.File(t.Context(), s, vecio.FileF32)
 	hold("vectors/f32", vectors, err)
 	if kernel, err := viewsOf(s, segments.TypeKernel); err == nil {
 		for _, named := range kernel {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rvffs/segments"
+	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
@@ -109,7 +110,7 @@ func TestBackgroundChecksAreBounded(t *testing.T) {
 		most, total = max(most, length), total+length
 		return nil
 	})
-	if view, err := VectorFile(t.Context(), snapshot, vecio.FileNPY); err != nil || view.Size() == 0 {
+	if view, err := rows.File(t.Context(), snapshot, vecio.FileNPY); err != nil || view.Size() == 0 {
 		t.Fatal(err)
 	}
 	if _, err := s.Status(t.Context()); err != nil {
@@ -550,7 +551,7 @@ func TestOldAuditEntriesAreChecked(t *testing.T) {
 		if err != nil || status.DamagedCount != 1 || status.DamagedSegments[0].Offset != test.entry {
 			t.Errorf("%s: %+v, %v", mode, status, err)
 		}
-		if _, err := VectorFile(t.Context(), s.Current(), vecio.FileNPY); err != nil {
+		if _, err := rows.File(t.Context(), s.Current(), vecio.FileNPY); err != nil {
 			t.Errorf("%s: the vectors: %v", mode, err)
 		}
 	}
@@ -610,7 +611,7 @@ func TestIDsThatDecideAreChecked(t *testing.T) {
 	s, _ := openChecked(t, files, state.VerifyNever)
 	newest := s.Current().Vectors()[3]
 	s, checker := openChecked(t, copied(t, files, newest.Offset+segments.HeaderSize+segments.VecPrefixSize), state.VerifyBackground)
-	view, err := VectorFile(t.Context(), s.Current(), vecio.FileF32)
+	view, err := rows.File(t.Context(), s.Current(), vecio.FileF32)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -662,11 +663,11 @@ func TestCommitsForgetWhatDamageDecided(t *testing.T) {
 			t.Errorf("%s is %s, it was %s", name, got.content, sound[name].content)
 		}
 	}
-	live, done, err := holdLiveRows(t.Context(), after)
+	live, done, err := rows.Hold(t.Context(), after)
 	if err == nil {
 		defer done()
 	}
-	if err != nil || !live.knows(newest.Offset) {
+	if err != nil || !live.Knows(newest.Offset) {
 		t.Errorf("the new state does not know of the damage, %v", err)
 	}
 }

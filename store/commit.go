@@ -11,6 +11,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/throttle"
 	"rvffs/store/volume"
@@ -167,7 +168,7 @@ func (w *writer) carryOut(s *session, d *draft) (uint32, error) {
 		return e.headed.Load() && (e.dropped.Load() || d.settles(e))
 	})
 	w.mu.Unlock()
-	w.store.ids.extend(d.base, snapshot, d.ids)
+	w.store.ids.Extend(d.base, snapshot, d.ids)
 	return snapshot.Epoch(), w.store.publish(snapshot, info)
 }
 
@@ -277,7 +278,7 @@ func (w *writer) prepare(ctx context.Context, s *session, round []*request) (rea
 	if d.meta, err = w.repairMetadata(ctx, s, d); err != nil {
 		return nil, err
 	}
-	if d.members, err = withoutInherited(d.base, s.file, idset.Of(d.deleted)); err != nil {
+	if d.members, err = rows.WithoutInherited(d.base, s.file, idset.Of(d.deleted)); err != nil {
 		return nil, err
 	}
 	if d.members != nil {
@@ -310,7 +311,7 @@ func (w *writer) checkGiven(ctx context.Context, d *draft, e *extent) error {
 	if d.ids.Shared(e.given) > 0 {
 		return errIDsTaken
 	}
-	return w.store.ids.at(ctx, d.base, func(stored *idset.Set) error {
+	return w.store.ids.At(ctx, d.base, func(stored *idset.Set) error {
 		if stored.Shared(e.given) > 0 {
 			return errIDsTaken
 		}
@@ -340,7 +341,7 @@ func (w *writer) countIDs(ctx context.Context, d *draft) error {
 		}
 		return nil
 	}
-	return w.store.ids.at(ctx, d.base, func(stored *idset.Set) error {
+	return w.store.ids.At(ctx, d.base, func(stored *idset.Set) error {
 		shared := stored.Shared(d.ids)
 		d.onlyNew = shared == 0 && d.ids.Len() == addedRows(d.added)
 		d.manifest.TotalVectors = stored.Len() + d.ids.Len() - shared
@@ -401,7 +402,13 @@ func (w *writer) write(s *session, d *draft) (*state.Snapshot, volume.FileInfo, 
 	next := &segments.State{Dialect: segments.DialectRuntime, Manifest: d.manifest, Segment: manifest, End: manifest.End(), Clean: true}
 	snapshot := state.NewSnapshot(d.base.Backing(), next, info.Modified)
 	snapshot.SetLastWitness(previous)
-	d.carryLive(s.file, snapshot)
+	if d.onlyNew && len(d.deleted) == 0 {
+		var merged []segments.DirectoryEntry
+		if d.merged != nil {
+			merged = d.merged.run
+		}
+		rows.Carry(d.base, snapshot, s.file, merged, d.isWritten)
+	}
 	return snapshot, info, nil
 }
 
@@ -429,4 +436,14 @@ func (w *writer) showMasked(s *session, d *draft) error {
 		}
 	}
 	return nil
+}
+
+// isWritten says whether the commit itself brought the segment.
+func (d *draft) isWritten(entry segments.DirectoryEntry) bool {
+	for _, e := range d.written() {
+		if e.offset == entry.Offset {
+			return true
+		}
+	}
+	return false
 }

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/rows"
 	"rvffs/store/state"
 	volumes "rvffs/store/volume/memory"
 )
@@ -380,7 +381,7 @@ func checkState(files *volumes.Files, allowed []crashMark) error {
 		return err
 	}
 	found := map[uint64][]float32{}
-	err = VisitVectors(context.Background(), s.Current(), func(ids []uint64, rows []byte) error {
+	err = rows.Visit(context.Background(), s.Current(), func(ids []uint64, rows []byte) error {
 		for i, id := range ids {
 			found[id] = []float32{finite(rows[8*i:]), finite(rows[8*i+4:])}
 		}

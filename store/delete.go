@@ -33,7 +33,7 @@ func (s *Store) delete(ctx context.Context, ids *idset.Set) (DeleteResult, error
 	}
 	var base *state.Snapshot
 	var live *idset.Set
-	err = s.ids.atNewest(ctx, func() *state.Snapshot { return s.writer.baseOf(session) }, func(newest *state.Snapshot, stored *idset.Set) error {
+	err = s.ids.AtNewest(ctx, func() *state.Snapshot { return s.writer.baseOf(session) }, func(newest *state.Snapshot, stored *idset.Set) error {
 		base = newest
 		live = ids.Common(stored)
 		return nil

@@ -232,12 +232,23 @@ func TestCommitLooksForItsCaller(t *testing.T) {
 	}
 	gone, leave := context.WithCancel(t.Context())
 	leave()
-	s.ids.turn.TryTake() // somebody looks through the ids
+	begun, goOn, over := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() { // somebody looks through the ids
+		over <- s.ids.At(context.Background(), s.Current(), func(*idset.Set) error {
+			close(begun)
+			<-goOn
+			return nil
+		})
+	}()
+	<-begun
 	d := &draft{base: s.Current(), ids: idset.Of([]uint64{2})}
 	if err := s.writer.countIDs(gone, d); !errors.Is(err, context.Canceled) {
 		t.Errorf("ids are counted for nobody: %v", err)
 	}
-	s.ids.turn.Give()
+	close(goOn)
+	if err := <-over; err != nil {
+		t.Fatal(err)
+	}
 	if err := s.writer.end(session); err != nil {
 		t.Fatal(err)
 	}

@@ -374,7 +374,7 @@ func (w *writer) repairMetadata(ctx context.Context, s *session, d *draft) (*new
 		return nil, nil
 	}
 	var without *idset.Set
-	err = w.store.ids.at(ctx, d.base, func(stored *idset.Set) (err error) {
+	err = w.store.ids.At(ctx, d.base, func(stored *idset.Set) (err error) {
 		all := stored.Common(known.ids)
 		all.Unite(d.ids.Common(known.ids))
 		without, err = known.withoutVector(ctx, s.file, d.base, all, idset.Of(d.manifest.Deleted))

@@ -13,6 +13,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
+	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
@@ -111,7 +112,7 @@ func readers(t testing.TB, s *Store) map[uint64]string {
 		}
 	}
 	live := map[uint64]bool{}
-	if err := VisitVectors(context.Background(), snapshot, func(ids []uint64, _ []byte) error {
+	if err := rows.Visit(context.Background(), snapshot, func(ids []uint64, _ []byte) error {
 		for _, id := range ids {
 			live[id] = true
 		}

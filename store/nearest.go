@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"rvffs/store/nearest"
+	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 )
@@ -55,7 +56,7 @@ func Nearest(ctx context.Context, s *state.Snapshot, queries []Query) ([][]Neigh
 		return nearestOfNone(s, queries)
 	}
 	var answers [][]Neighbor
-	err := withRowsOf(ctx, s, func(file volume.File, live *liveRows) error {
+	err := withRowsOf(ctx, s, func(file volume.File, live *rows.Live) error {
 		scan, err := newScan(s, file, live)
 		if err != nil {
 			return err
@@ -75,9 +76,9 @@ func Nearest(ctx context.Context, s *state.Snapshot, queries []Query) ([][]Neigh
 }
 
 // withRowsOf runs use while the file and its live rows are held.
-func withRowsOf(ctx context.Context, s *state.Snapshot, use func(volume.File, *liveRows) error) error {
+func withRowsOf(ctx context.Context, s *state.Snapshot, use func(volume.File, *rows.Live) error) error {
 	return s.Backing().With(ctx, func(file volume.File) error {
-		return withLiveRows(ctx, s, func(live *liveRows) error { return use(file, live) })
+		return rows.With(ctx, s, func(live *rows.Live) error { return use(file, live) })
 	})
 }
 
@@ -154,8 +155,8 @@ func (s *scan) nearest(ctx context.Context, queries []Query) ([][]Neighbor, erro
 	for i := range workers {
 		workers[i] = nearest.NewWorker(s.snapshot.Metric(), sought)
 	}
-	err = s.each(ctx, func(worker int, segment *liveSegment, first int, block nearest.Block) {
-		workers[worker].Scan(block, func(row int) bool { return segment.isLive(uint64(first + row)) })
+	err = s.each(ctx, func(worker int, segment *rows.LiveSegment, first int, block nearest.Block) {
+		workers[worker].Scan(block, func(row int) bool { return segment.IsLive(uint64(first + row)) })
 	})
 	if err != nil {
 		return nil, err
@@ -182,11 +183,11 @@ func (s *scan) resolve(ctx context.Context, queries []Query) ([]nearest.Query, e
 
 // stored reads the live vector with an id.
 func (s *scan) stored(ctx context.Context, id uint64) ([]float32, error) {
-	number, err := s.live.find(ctx, s.snapshot, s.snapshot.Touched(ctx, s.file), id)
+	number, err := s.live.Find(ctx, s.snapshot, s.snapshot.Touched(ctx, s.file), id)
 	if err != nil {
 		return nil, err
 	}
-	segment, row, err := s.live.locate(number)
+	segment, row, err := s.live.Locate(number)
 	if err != nil {
 		return nil, err
 	}

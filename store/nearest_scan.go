@@ -10,6 +10,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/nearest"
+	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/throttle"
 	"rvffs/store/volume"
@@ -33,8 +34,8 @@ const passesAtOnce = 2
 type scan struct {
 	snapshot *state.Snapshot
 	file     volume.File
-	live     *liveRows
-	readers  []vectorReader // for each segment, in the wire dialect
+	live     *rows.Live
+	readers  []rows.Reader // for each segment, in the wire dialect
 	tasks    []task
 	perRead  int // rows
 	workers  int
@@ -45,32 +46,32 @@ type task struct{ segment, first, count int }
 
 // newScan prepares to read all vector segments. What cannot be read is an error: it
 // might be nearest.
-func newScan(s *state.Snapshot, file volume.File, live *liveRows) (*scan, error) {
+func newScan(s *state.Snapshot, file volume.File, live *rows.Live) (*scan, error) {
 	file = s.Known(file)
 	c := &scan{snapshot: s, file: file, live: live, workers: runtime.GOMAXPROCS(0)}
 	c.perRead = max(1, scanBytes/segments.RowSize(s.Dimension()))
 	total := 0
-	for i := range live.segments {
-		segment := &live.segments[i]
-		if segment.damage != nil {
-			return nil, segment.damage
+	for i := range live.Segments {
+		segment := &live.Segments[i]
+		if segment.Damage != nil {
+			return nil, segment.Damage
 		}
-		total += int(segment.rows)
+		total += int(segment.Rows)
 		if s.Dialect() == segments.DialectRuntime {
 			continue // where its rows stand is known
 		}
-		reader, err := openVectors(file, s, segment.entry)
+		reader, err := rows.Open(file, s, segment.Entry)
 		if err != nil {
 			return nil, err
 		}
 		c.readers = append(c.readers, reader)
 	}
 	perTask := c.perRead * max(1, (total/c.perRead+maxTasks-1)/maxTasks)
-	for i := range live.segments {
-		if live.segments[i].live == 0 {
+	for i := range live.Segments {
+		if live.Segments[i].Live == 0 {
 			continue
 		}
-		rows := int(live.segments[i].rows)
+		rows := int(live.Segments[i].Rows)
 		for first := 0; first < rows; first += perTask {
 			c.tasks = append(c.tasks, task{i, first, min(perTask, rows-first)})
 		}
@@ -81,7 +82,7 @@ func newScan(s *state.Snapshot, file volume.File, live *liveRows) (*scan, error)
 // each visits all rows, up to perRead at a time, of which the first is row number
 // first of its segment. Visits of one worker follow each other, and what they are
 // given is valid meanwhile. The first error ends all.
-func (s *scan) each(ctx context.Context, visit func(worker int, segment *liveSegment, first int, block nearest.Block)) error {
+func (s *scan) each(ctx context.Context, visit func(worker int, segment *rows.LiveSegment, first int, block nearest.Block)) error {
 	pass, err := passes.Enter(ctx)
 	if err != nil {
 		return err
@@ -102,7 +103,7 @@ func (s *scan) each(ctx context.Context, visit func(worker int, segment *liveSeg
 				t := s.tasks[at]
 				err := s.run(ctx, buffer, t, func(first int, block nearest.Block) {
 					pass.GetOn()
-					visit(worker, &s.live.segments[t.segment], first, block)
+					visit(worker, &s.live.Segments[t.segment], first, block)
 				})
 				if err != nil {
 					cancel(err)
@@ -124,7 +125,7 @@ func (s *scan) run(ctx context.Context, buffer *rowBuffer, t task, visit func(fi
 		count := min(s.perRead, end-t.first)
 		block, err := s.read(ctx, buffer, t.segment, t.first, count)
 		if err != nil {
-			return fmt.Errorf("read the vectors at offset %d: %w", s.live.segments[t.segment].entry.Offset, volume.AsCorrupt(err))
+			return fmt.Errorf("read the vectors at offset %d: %w", s.live.Segments[t.segment].Entry.Offset, volume.AsCorrupt(err))
 		}
 		visit(t.first, block)
 		t.first += count
@@ -148,7 +149,7 @@ func (s *scan) read(ctx context.Context, buffer *rowBuffer, segment, first, coun
 	rowSize := segments.RowSize(s.snapshot.Dimension())
 	width := rowSize - 8
 	ids := buffer.ids[:count]
-	if err := s.snapshot.Touch(ctx, s.live.segments[segment].entry.Offset, segments.HeaderSize); err != nil {
+	if err := s.snapshot.Touch(ctx, s.live.Segments[segment].Entry.Offset, segments.HeaderSize); err != nil {
 		return nearest.Block{}, err
 	}
 	if s.snapshot.Dialect() != segments.DialectRuntime {
@@ -157,7 +158,7 @@ func (s *scan) read(ctx context.Context, buffer *rowBuffer, segment, first, coun
 		return nearest.Block{IDs: ids, Vectors: rows, Stride: width}, err
 	}
 	rows := buffer.rows[:count*rowSize]
-	if err := volume.ReadFull(s.file, rows, s.live.segments[segment].rowOffset(uint64(first), s.snapshot.Dimension())); err != nil {
+	if err := volume.ReadFull(s.file, rows, s.live.Segments[segment].RowOffset(uint64(first), s.snapshot.Dimension())); err != nil {
 		return nearest.Block{}, err
 	}
 	for i := range ids {

@@ -16,6 +16,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/throttle"
 	"rvffs/store/volume"
@@ -227,7 +228,7 @@ func TestWorkersCannotBeSeen(t *testing.T) {
 	snapshot := s.Current()
 	queries := []Query{{Vector: vectors[:dimension], K: 100}, {ID: 77, K: 3}, {Vector: vectors[dimension : 2*dimension], K: 9000}}
 	answer := func(workers int) (answers [][]Neighbor) {
-		err := withRowsOf(t.Context(), snapshot, func(file volume.File, live *liveRows) error {
+		err := withRowsOf(t.Context(), snapshot, func(file volume.File, live *rows.Live) error {
 			scan, err := newScan(snapshot, file, live)
 			if err != nil {
 				return err

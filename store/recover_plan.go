@@ -403,7 +403,7 @@ func (p *recoveryPlan) states(ctx context.Context) (map[uint64]*idState, *idset.
 		all.Unite(set)
 	}
 	var common *idset.Set
-	err := p.store.ids.at(ctx, p.base, func(stored *idset.Set) error {
+	err := p.store.ids.At(ctx, p.base, func(stored *idset.Set) error {
 		common = all.Common(stored)
 		return nil
 	})

@@ -11,6 +11,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
+	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/throttle"
 	"rvffs/store/volume"
@@ -29,7 +30,7 @@ type rewrite struct {
 	tail     int64
 	ids      *idset.Set // of all rows in the new file
 	memory   memory.Charge
-	grows    growingSets // with ids
+	grows    rows.GrowingSets // with ids
 	vectors  []segments.DirectoryEntry
 	moved    map[int64]segments.DirectoryEntry // other segments, by their offset in the old file
 	adopted  []segments.DirectoryEntry         // of them, those that no manifest named
@@ -48,7 +49,7 @@ func newRewrite(ctx context.Context, s *Store, session *session, also *idset.Set
 		store: s, session: session, memory: s.options.Memory.Charge(), pacer: throttle.NewPacer(ctx, share), stamp: uint64(time.Now().UnixNano()),
 		ids: idset.New(), also: also, moved: map[int64]segments.DirectoryEntry{}, gapShift: firstGapShift,
 	}
-	r.grows = growingSets{charge: &r.memory, other: rewriteBytes}
+	r.grows = rows.NewGrowingSets(&r.memory, rewriteBytes)
 	return r
 }
 
@@ -293,5 +294,5 @@ func (r *rewrite) catchUp(ctx context.Context, old volume.File, newest *state.Sn
 		r.vectors = append(r.vectors, copied)
 	}
 	r.base = newest
-	return collectIDs(ctx, old, newest, added, r.ids, &r.grows)
+	return rows.CollectIDs(ctx, old, newest, added, r.ids, &r.grows)
 }

@@ -8,6 +8,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 )
@@ -35,15 +36,15 @@ func (r *rewrite) copyVectors(ctx context.Context, old volume.File) error {
 			return err
 		}
 		r.tail, r.vectors, r.ids, r.ids0 = start, nil, idset.New(), 0
-		r.grows.next = 0
+		r.grows.Restart()
 	}
 	charge := r.base.Backing().Memory().Charge()
 	defer charge.Free()
-	superseded, err := findSuperseded(ctx, r.base, old, entries, r.also, &charge, noDamage)
+	superseded, err := rows.FindSuperseded(ctx, r.base, old, entries, r.also, &charge, rows.NoDamage)
 	if err != nil {
 		return err
 	}
-	return r.copyRows(old, entries, false, func(i int, row, _ uint64) bool { return superseded[i].contains(row) })
+	return r.copyRows(old, entries, false, func(i int, row, _ uint64) bool { return superseded[i].Contains(row) })
 }
 
 // copyRows writes the rows of entries but those that are dead, and fails with
@@ -78,7 +79,7 @@ func (c *rowCopier) copySegment(old volume.File, entry segments.DirectoryEntry, 
 	if err != nil {
 		return err
 	}
-	reader, err := openVectors(old, c.base, entry)
+	reader, err := rows.Open(old, c.base, entry)
 	if err != nil || reader.Count() == 0 {
 		return err
 	}
@@ -105,8 +106,8 @@ func (c *rowCopier) copySegment(old volume.File, entry segments.DirectoryEntry, 
 
 // copy takes some of the reader's rows from first on, and returns how many. They
 // are read to where they will be written from, and the live ones close up.
-func (c *rowCopier) copy(reader vectorReader, first int, dead func(row, id uint64) bool) (int, error) {
-	count := min(reader.Count()-first, max(1, bytesPerRead/c.rowSize))
+func (c *rowCopier) copy(reader rows.Reader, first int, dead func(row, id uint64) bool) (int, error) {
+	count := min(reader.Count()-first, max(1, rows.BytesPerRead/c.rowSize))
 	if err := c.room(count * c.rowSize); err != nil {
 		return 0, err
 	}
@@ -132,7 +133,7 @@ func (c *rowCopier) copy(reader vectorReader, first int, dead func(row, id uint6
 	}
 	known := c.rewrite.ids.Len()
 	c.rewrite.ids.Add(c.ids)
-	if err := c.grows.follow(c.rewrite.ids); err != nil {
+	if err := c.grows.Follow(c.rewrite.ids); err != nil {
 		return 0, err
 	}
 	if c.once && c.rewrite.ids.Len()-known != uint64(len(c.ids)) {

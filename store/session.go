@@ -10,6 +10,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/rows"
 	"rvffs/store/shared"
 	"rvffs/store/state"
 	"rvffs/store/volume"
@@ -350,8 +351,8 @@ func (w *writer) knowIDs(ctx context.Context, s *session) error {
 	if known {
 		return nil
 	}
-	return w.store.ids.atNewest(ctx, func() *state.Snapshot { return w.baseOf(s) }, func(base *state.Snapshot, stored *idset.Set) error {
-		inherited, branch, err := highestInherited(ctx, base)
+	return w.store.ids.AtNewest(ctx, func() *state.Snapshot { return w.baseOf(s) }, func(base *state.Snapshot, stored *idset.Set) error {
+		inherited, branch, err := rows.HighestInherited(ctx, base)
 		if err != nil {
 			return err
 		}

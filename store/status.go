@@ -122,7 +122,7 @@ func (s *Store) statusOf(ctx context.Context, snapshot *state.Snapshot) (Status,
 
 // count gives the number of distinct ids stored, and of those that are deleted.
 func (s *Store) count(ctx context.Context, snapshot *state.Snapshot) (total, deleted uint64, err error) {
-	err = s.ids.at(ctx, snapshot, func(stored *idset.Set) error {
+	err = s.ids.At(ctx, snapshot, func(stored *idset.Set) error {
 		total = stored.Len()
 		deleted = snapshot.Deleted().Shared(stored)
 		return nil

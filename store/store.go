@@ -10,6 +10,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/rows"
 	"rvffs/store/shared"
 	"rvffs/store/state"
 	"rvffs/store/volume"
@@ -21,7 +22,7 @@ type Store struct {
 	owned    *directory.Files // closed with the store; nil when files belong to the caller
 	options  Options
 	readOnly bool
-	ids      idTable
+	ids      *rows.IDTable
 	metadata metaTable
 	writer   writer
 
@@ -82,9 +83,8 @@ func open(ctx context.Context, name string, options Options, readOnly bool) (*St
 
 // locate makes a Store without reading its file.
 func locate(name string, options Options) (*Store, error) {
-	s := &Store{options: options, compacting: shared.NewTurn(), follow: usualFollow}
+	s := &Store{options: options, ids: rows.NewIDTable(), compacting: shared.NewTurn(), follow: usualFollow}
 	at := state.Location{Files: options.Files, Name: name}
-	s.ids.turn = shared.NewTurn()
 	s.writer.store, s.writer.lead = s, shared.NewTurn()
 	s.metadata.turn = shared.NewTurn()
 	if options.Files == nil {

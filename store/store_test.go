@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/rows"
 	"rvffs/store/state"
 	volumes "rvffs/store/volume/memory"
 )
@@ -22,7 +23,7 @@ func contents(t *testing.T, s *Store) map[uint64][]float32 {
 		t.Fatal(err)
 	}
 	found := map[uint64][]float32{}
-	err = VisitVectors(context.Background(), snapshot, func(ids []uint64, rows []byte) error {
+	err = rows.Visit(context.Background(), snapshot, func(ids []uint64, rows []byte) error {
 		width := len(rows) / len(ids)
 		for i, id := range ids {
 			if _, twice := found[id]; twice {

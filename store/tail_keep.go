@@ -15,6 +15,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
+	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 )
@@ -196,7 +197,7 @@ func (c *comparer) Write(p []byte) (int, error) {
 // are copies it notes the places. The set is nil when there is not enough memory for
 // it.
 func tailIDs(ctx context.Context, walk tailWalk, info *tailInfo, copied func(tailVectors) (bool, error), charge *memory.Charge) (*idset.Set, error) {
-	ids, grows := idset.New(), growingSets{charge: charge, other: charge.Held()}
+	ids, grows := idset.New(), rows.NewGrowingSets(charge, charge.Held())
 	take := func(some ...uint64) {
 		highest := slices.Max(some)
 		if info.HighestID == nil || highest > *info.HighestID {
@@ -205,7 +206,7 @@ func tailIDs(ctx context.Context, walk tailWalk, info *tailInfo, copied func(tai
 		if ids == nil {
 			return
 		}
-		if ids.Add(some); grows.follow(ids) != nil {
+		if ids.Add(some); grows.Follow(ids) != nil {
 			ids = nil
 		}
 	}
@@ -264,7 +265,7 @@ func (w *writer) compare(ctx context.Context, file volume.File, base *state.Snap
 		return nil
 	}
 	var common *idset.Set
-	err = w.store.ids.at(ctx, base, func(stored *idset.Set) error {
+	err = w.store.ids.At(ctx, base, func(stored *idset.Set) error {
 		common = ids.Common(stored)
 		return nil
 	})
@@ -289,9 +290,9 @@ func digestsOf(ctx context.Context, s *state.Snapshot, file volume.File, ids *id
 	}
 	deleted := idset.Of(s.Manifest().Deleted)
 	newest := map[uint64]uint64{}
-	part, row := make([]uint64, rowsPerRead), make([]byte, segments.RowSize(s.Dimension())-8)
+	part, row := make([]uint64, rows.RowsPerRead), make([]byte, segments.RowSize(s.Dimension())-8)
 	for _, entry := range s.Vectors() {
-		reader, err := openVectors(file, s, entry)
+		reader, err := rows.Open(file, s, entry)
 		if err != nil {
 			return nil, err
 		}

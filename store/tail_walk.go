@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"rvffs/segments"
+	"rvffs/store/rows"
 	"rvffs/store/volume"
 )
 
@@ -150,7 +151,7 @@ type tailVectors struct {
 // each visits the rows: ids, and components as consecutive rows.
 func (p tailVectors) each(ctx context.Context, visit func(ids []uint64, rows []byte) error) error {
 	size := segments.RowSize(p.dimension)
-	batch := int(max(1, min(rowsPerRead, bytesPerRead/uint64(size), p.rows)))
+	batch := int(max(1, min(rows.RowsPerRead, rows.BytesPerRead/uint64(size), p.rows)))
 	stored := make([]byte, batch*size)
 	ids, rows := make([]uint64, batch), make([]byte, batch*(size-8))
 	for first := uint64(0); first < p.rows; first += uint64(batch) {

@@ -8,6 +8,7 @@ import (
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 )
@@ -90,7 +91,7 @@ func (r *rewrite) takeOver(ctx context.Context, temporary string, last bool) (Co
 	session.tail, session.reach = r.tail, r.tail
 	w.mu.Unlock()
 	r.target = nil
-	r.store.ids.replace(next, r.ids, &r.memory)
+	r.store.ids.Replace(next, r.ids, &r.memory)
 	result := CompactResult{SegmentsCompacted: r.segment, BytesReclaimed: before.Size() - next.Size(), Epoch: next.Epoch()}
 	r.store.head.Owe()
 	if err := r.store.head.PayName(); err != nil {
@@ -172,7 +173,7 @@ func (r *rewrite) finish(ctx context.Context, old volume.File) (*segments.State,
 	gone := idset.Of(r.first.Manifest().Deleted)
 	gone.Unite(idset.Of(r.base.Manifest().Deleted))
 	gone.Unite(r.also)
-	members, err := withoutInherited(r.base, old, gone)
+	members, err := rows.WithoutInherited(r.base, old, gone)
 	if err != nil {
 		return nil, previous, err
 	}

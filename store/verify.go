@@ -11,6 +11,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
+	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 )
@@ -225,7 +226,7 @@ func (v *verifier) checkIDs() error {
 	stored, whole := idset.New(), true
 	charge := v.snapshot.Backing().Memory().Charge()
 	defer charge.Free()
-	grows := growingSets{charge: &charge}
+	grows := rows.NewGrowingSets(&charge, 0)
 	for _, entry := range v.live {
 		if entry.Type != segments.TypeVec {
 			continue
@@ -236,7 +237,7 @@ func (v *verifier) checkIDs() error {
 		}
 		err := v.checkDimension(entry)
 		if err == nil {
-			err = collectIDs(v.ctx, v.file, v.snapshot, []segments.DirectoryEntry{entry}, stored, &grows)
+			err = rows.CollectIDs(v.ctx, v.file, v.snapshot, []segments.DirectoryEntry{entry}, stored, &grows)
 		}
 		if stop := v.ctx.Err(); stop != nil {
 			return stop

@@ -3,164 +3,19 @@ package store
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"math"
 	"math/rand/v2"
-	"slices"
-	"strconv"
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/rows"
+	"rvffs/store/rows/rowstest"
 	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
-
-// renderVectors writes a file of vectors in the plainest way.
-func renderVectors(format vecio.FileFormat, dimension int, ids []uint64, rows []byte) []byte {
-	var out bytes.Buffer
-	row := func(i int) []byte { return rows[i*4*dimension : (i+1)*4*dimension] }
-	component := func(i, c int) string {
-		value := math.Float32frombits(binary.LittleEndian.Uint32(row(i)[4*c:]))
-		return fmt.Sprintf("%15s", strconv.FormatFloat(float64(value), 'g', -1, 32))
-	}
-	shape := ""
-	switch format {
-	case vecio.FileNPY:
-		shape = fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", len(ids), dimension)
-	case vecio.FileIDs:
-		shape = fmt.Sprintf("{'descr': '<u8', 'fortran_order': False, 'shape': (%d,), }", len(ids))
-	case vecio.FileCSV:
-		out.WriteString("id")
-		for c := range dimension {
-			fmt.Fprintf(&out, ",v%d", c)
-		}
-		out.WriteByte('\n')
-	}
-	if shape != "" {
-		for (10+len(shape)+1)%64 != 0 {
-			shape += " "
-		}
-		fmt.Fprintf(&out, "\x93NUMPY\x01\x00%c%c%s\n", (len(shape)+1)%256, (len(shape)+1)/256, shape)
-	}
-	for i, id := range ids {
-		switch format {
-		case vecio.FileNPY, vecio.FileF32:
-			out.Write(row(i))
-		case vecio.FileIDs:
-			out.Write(binary.LittleEndian.AppendUint64(nil, id))
-		case vecio.FileFvecs:
-			out.Write(binary.LittleEndian.AppendUint32(nil, uint32(dimension)))
-			out.Write(row(i))
-		case vecio.FileJSONL:
-			fmt.Fprintf(&out, `{"id":%20d,"vector":[`, id)
-			for c := range dimension {
-				if c > 0 {
-					out.WriteByte(',')
-				}
-				out.WriteString(component(i, c))
-			}
-			out.WriteString("]}\n")
-		case vecio.FileCSV:
-			fmt.Fprintf(&out, "%20d", id)
-			for c := range dimension {
-				out.WriteString("," + component(i, c))
-			}
-			out.WriteByte('\n')
-		}
-	}
-	return out.Bytes()
-}
-
-// checkVectorViews compares all files of vectors with what Vectors visits.
-func checkVectorViews(snapshot *state.Snapshot, random *rand.Rand) error {
-	ctx := context.Background()
-	var ids []uint64
-	var rows []byte
-	err := VisitVectors(ctx, snapshot, func(some []uint64, their []byte) error {
-		ids, rows = append(ids, some...), append(rows, their...)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, format := range vecio.FileFormats() {
-		view, err := VectorFile(ctx, snapshot, format)
-		if err != nil {
-			return fmt.Errorf("%s: %w", format, err)
-		}
-		if err := checkView(view, renderVectors(format, snapshot.Dimension(), ids, rows), random); err != nil {
-			return fmt.Errorf("%s of %d vectors: %w", format, len(ids), err)
-		}
-	}
-	width := 4 * snapshot.Dimension()
-	for range min(len(ids), 8) {
-		i := random.IntN(len(ids))
-		for _, format := range []vecio.FileFormat{vecio.FileJSONL, vecio.FileF32} {
-			view, err := VectorByID(ctx, snapshot, ids[i], format)
-			if err != nil {
-				return fmt.Errorf("vector %d: %w", ids[i], err)
-			}
-			want := renderVectors(format, snapshot.Dimension(), ids[i:i+1], rows[i*width:(i+1)*width])
-			if err := checkView(view, want, random); err != nil {
-				return fmt.Errorf("vector %d as %s: %w", ids[i], format, err)
-			}
-		}
-	}
-	missing := random.Uint64N(2 * (uint64(len(ids)) + 1))
-	for _, id := range append([]uint64{missing, math.MaxUint64}, snapshot.Manifest().Deleted...) {
-		if slices.Contains(ids, id) {
-			continue
-		}
-		if _, err := VectorByID(ctx, snapshot, id, vecio.FileF32); !errors.Is(err, volume.ErrNotFound) {
-			return fmt.Errorf("vector %d, which is not there: %v", id, err)
-		}
-	}
-	return nil
-}
-
-// checkView reads a view whole and in random pieces.
-func checkView(view state.View, want []byte, random *rand.Rand) (err error) {
-	if view.Size() != int64(len(want)) {
-		return fmt.Errorf("%d bytes, want %d", view.Size(), len(want))
-	}
-	reader, err := view.Open(context.Background())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, reader.Close()) }()
-	for piece := range 6 {
-		from, length := 0, len(want)
-		if piece > 0 && len(want) > 0 {
-			from = random.IntN(len(want))
-			length = 1 + random.IntN(min(1<<random.IntN(24), 2*len(want)))
-		}
-		got := bytes.Repeat([]byte{0xaa}, length+1)
-		n, err := reader.ReadAt(got[:length], int64(from))
-		end := min(from+length, len(want))
-		if n != end-from || !bytes.Equal(got[:n], want[from:end]) {
-			at := 0
-			for at < n && got[at] == want[from+at] {
-				at++
-			}
-			return fmt.Errorf("bytes %d to %d: %d read, %v; the first wrong one is %d", from, end, n, err, from+at)
-		}
-		if ended := from+length > len(want); ended != errors.Is(err, io.EOF) && len(want) > 0 {
-			return fmt.Errorf("bytes %d to %d of %d: %v", from, from+length, len(want), err)
-		}
-		if got[length] != 0xaa {
-			return errors.New("bytes behind the buffer were written")
-		}
-	}
-	if n, err := reader.ReadAt(make([]byte, 1), int64(len(want))); n != 0 || !errors.Is(err, io.EOF) {
-		return fmt.Errorf("behind the end: %d, %v", n, err)
-	}
-	return nil
-}
 
 // TestVectorViewsOfRandomStores builds stores of many shapes and compares every
 // file of vectors with what the snapshot visits.
@@ -185,13 +40,13 @@ func TestVectorViewsOfRandomStores(t *testing.T) {
 					t.Helper()
 					snapshot, err := s.Snapshot(ctx)
 					if err == nil {
-						err = checkVectorViews(snapshot, random)
+						err = rowstest.Check(snapshot, random)
 					}
 					if err == nil {
 						// The same file as another process finds it.
 						var other *Store
 						if other, err = OpenReadOnly("a.rvf", Options{Files: s.location().Files}); err == nil {
-							err = errors.Join(checkVectorViews(other.Current(), random), other.Close())
+							err = errors.Join(rowstest.Check(other.Current(), random), other.Close())
 						}
 					}
 					if err != nil {
@@ -293,7 +148,7 @@ func TestVectorFilesOfPlainStoresReadLittle(t *testing.T) {
 		return counted, reader.Current()
 	}
 	counted, snapshot := open()
-	view, err := VectorFile(ctx, snapshot, vecio.FileNPY)
+	view, err := rows.File(ctx, snapshot, vecio.FileNPY)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,14 +173,14 @@ func TestVectorFilesOfPlainStoresReadLittle(t *testing.T) {
 		t.Fatal(err)
 	}
 	counted, snapshot = open()
-	if view, err = VectorFile(ctx, snapshot, vecio.FileIDs); err != nil {
+	if view, err = rows.File(ctx, snapshot, vecio.FileIDs); err != nil {
 		t.Fatal(err)
 	}
 	if view.Size() != 128+8*(count-2) || counted.bytes > 1024 {
 		t.Errorf("%d bytes read for the size of a file of %d, two deleted", counted.bytes, view.Size())
 	}
 	counted.bytes = 0
-	if _, err := VectorByID(ctx, snapshot, 12_345, vecio.FileF32); err != nil || counted.bytes > 64 {
+	if _, err := rows.ByID(ctx, snapshot, 12_345, vecio.FileF32); err != nil || counted.bytes > 64 {
 		t.Errorf("%d bytes read to find a vector: %v", counted.bytes, err)
 	}
 	if err := s.Close(); err != nil {
@@ -370,7 +225,7 @@ func TestLyingTotalDoesNotDoubleIDs(t *testing.T) {
 			if s.Current().Manifest().TotalVectors != rows {
 				t.Fatal("the lie was not told")
 			}
-			if err := checkVectorViews(s.Current(), rand.New(rand.NewPCG(1, 1))); err != nil {
+			if err := rowstest.Check(s.Current(), rand.New(rand.NewPCG(1, 1))); err != nil {
 				t.Error(err)
 			}
 			if err := s.Close(); err != nil {
@@ -434,7 +289,7 @@ func TestDamagedSegmentLeavesTheOthersReadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	snapshot := s.Current()
-	view, err := VectorFile(ctx, snapshot, vecio.FileF32)
+	view, err := rows.File(ctx, snapshot, vecio.FileF32)
 	if err != nil || view.Size() != 24 {
 		t.Fatalf("%v, %v", view, err)
 	}
@@ -451,11 +306,11 @@ func TestDamagedSegmentLeavesTheOthersReadable(t *testing.T) {
 	if err := reader.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := VectorByID(ctx, snapshot, 5, vecio.FileF32); err != nil {
+	if _, err := rows.ByID(ctx, snapshot, 5, vecio.FileF32); err != nil {
 		t.Error(err)
 	}
 	for _, id := range []uint64{2, 77} { // either may stand in the damaged segment
-		if _, err := VectorByID(ctx, snapshot, id, vecio.FileF32); !errors.Is(err, volume.ErrCorrupt) {
+		if _, err := rows.ByID(ctx, snapshot, id, vecio.FileF32); !errors.Is(err, volume.ErrCorrupt) {
 			t.Errorf("vector %d: %v", id, err)
 		}
 	}
@@ -480,10 +335,10 @@ func TestScanForLiveRowsCanBeGivenUp(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := VectorFile(ctx, reader.Current(), vecio.FileF32); !errors.Is(err, context.Canceled) {
+	if _, err := rows.File(ctx, reader.Current(), vecio.FileF32); !errors.Is(err, context.Canceled) {
 		t.Errorf("given up: %v", err)
 	}
-	if view, err := VectorFile(context.Background(), reader.Current(), vecio.FileF32); err != nil || view.Size() != 8 {
+	if view, err := rows.File(context.Background(), reader.Current(), vecio.FileF32); err != nil || view.Size() != 8 {
 		t.Errorf("%v, %v", view, err)
 	}
 	if err := errors.Join(reader.Close(), s.Close()); err != nil {
@@ -497,7 +352,7 @@ func TestOpenVectorFileKeepsItsState(t *testing.T) {
 	s := newStore(t)
 	ctx := context.Background()
 	ingest(t, s, nil, 1, 2, 3, 4, 5, 6)
-	view, err := VectorFile(ctx, s.Current(), vecio.FileF32)
+	view, err := rows.File(ctx, s.Current(), vecio.FileF32)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -523,7 +378,7 @@ func TestOpenVectorFileKeepsItsState(t *testing.T) {
 	if err := reader.Close(); err != nil {
 		t.Error(err)
 	}
-	if view, err = VectorFile(ctx, s.Current(), vecio.FileF32); err != nil || view.Size() != 16 {
+	if view, err = rows.File(ctx, s.Current(), vecio.FileF32); err != nil || view.Size() != 16 {
 		t.Errorf("%v, %v after the compaction", view, err)
 	}
 }

@@ -4,18 +4,19 @@ import (
 	"context"
 
 	"rvffs/store"
+	"rvffs/store/rows"
 	"rvffs/store/vecio"
 )
 
 // VectorFile shows the live vectors of the newest state as a file of a format.
 func (s *Store) VectorFile(ctx context.Context, format vecio.FileFormat) (store.View, *store.Snapshot, error) {
-	return s.newestView(ctx, func(snapshot *store.Snapshot) (store.View, error) { return store.VectorFile(ctx, snapshot, format) })
+	return s.newestView(ctx, func(snapshot *store.Snapshot) (store.View, error) { return rows.File(ctx, snapshot, format) })
 }
 
 // VectorByID shows one vector of the newest state. The error is store.ErrNotFound
 // when it is not there.
 func (s *Store) VectorByID(ctx context.Context, id uint64, format vecio.FileFormat) (store.View, *store.Snapshot, error) {
-	return s.newestView(ctx, func(snapshot *store.Snapshot) (store.View, error) { return store.VectorByID(ctx, snapshot, id, format) })
+	return s.newestView(ctx, func(snapshot *store.Snapshot) (store.View, error) { return rows.ByID(ctx, snapshot, id, format) })
 }
 
 // newestView makes a view that takes reading.

@@ -1,4 +1,4 @@
-package store
+package rows
 
 import (
 	"context"
@@ -9,13 +9,13 @@ import (
 
 // touchDeciding starts the checks of the segments whose ids decided which rows are
 // live, when the first of these is given out.
-func touchDeciding(s *state.Snapshot, live *liveRows) {
+func touchDeciding(s *state.Snapshot, live *Live) {
 	if s.VerifyMode() != state.VerifyBackground || live.trusted {
 		return
 	}
 	live.shown.Do(func() {
-		for i := range live.segments {
-			_ = s.Touch(context.Background(), live.segments[i].entry.Offset, segments.HeaderSize) // which waits for nothing
+		for i := range live.Segments {
+			_ = s.Touch(context.Background(), live.Segments[i].Entry.Offset, segments.HeaderSize) // which waits for nothing
 		}
 	})
 }
@@ -23,9 +23,9 @@ func touchDeciding(s *state.Snapshot, live *liveRows) {
 // doubted is asked after rows were read that were live when the snapshot was looked
 // at: the error is ErrCorrupt when vectors were found damaged since, whose ids may
 // have decided that.
-func doubted(s *state.Snapshot, live *liveRows) error {
+func doubted(s *state.Snapshot, live *Live) error {
 	if live.trusted || !s.Outdated() {
 		return nil
 	}
-	return s.FindDamage(segments.TypeVec, live.knows)
+	return s.FindDamage(segments.TypeVec, live.Knows)
 }

@@ -1,4 +1,4 @@
-package store
+package rows
 
 import (
 	"context"
@@ -23,7 +23,7 @@ var gatherBuffers = sync.Pool{New: func() any { return new([gatherBuffer]byte) }
 
 // readPart fills p with the bytes of one row from the offset from on. In the
 // runtime dialect only what these are made of is read.
-func (f *vectorFile) readPart(ctx context.Context, p []byte, from int, segment *liveSegment, row uint64, buffer []byte) error {
+func (f *vectorFile) readPart(ctx context.Context, p []byte, from int, segment *LiveSegment, row uint64, buffer []byte) error {
 	wantsID, first, last := f.layout.Part(from, from+len(p))
 	var id uint64
 	var values []byte
@@ -48,17 +48,17 @@ func (f *vectorFile) readPart(ctx context.Context, p []byte, from int, segment *
 }
 
 // readSpan reads bytes of the file from the offset in a row on.
-func (f *vectorFile) readSpan(ctx context.Context, p []byte, segment *liveSegment, row uint64, offset int) error {
-	if segment.damage != nil {
-		return segment.damage
+func (f *vectorFile) readSpan(ctx context.Context, p []byte, segment *LiveSegment, row uint64, offset int) error {
+	if segment.Damage != nil {
+		return segment.Damage
 	}
-	place := segment.rowOffset(row, f.view.snapshot.Dimension()) + int64(offset)
+	place := segment.RowOffset(row, f.view.snapshot.Dimension()) + int64(offset)
 	err := f.view.snapshot.Touch(ctx, place, int64(len(p)))
 	if err == nil {
 		err = volume.ReadFull(f.file, p, place)
 	}
 	if err != nil {
-		return fmt.Errorf("read vectors from row %d of the segment at offset %d: %w", row, segment.entry.Offset, err)
+		return fmt.Errorf("read vectors from row %d of the segment at offset %d: %w", row, segment.Entry.Offset, err)
 	}
 	return nil
 }
@@ -128,7 +128,7 @@ func (f *vectorFile) wholeSpan() (begin, end int) {
 func (f *vectorFile) convertWhole(ctx context.Context, p []byte, buffer []byte, runs *liveRuns) (rows int, err error) {
 	layout, vector := f.layout, 4*f.view.snapshot.Dimension()
 	width := layout.RowSize()
-	rows = int(min(uint64(len(p)/width), runs.length, rowsPerRead, uint64(max(1, len(buffer)/vector))))
+	rows = int(min(uint64(len(p)/width), runs.length, RowsPerRead, uint64(max(1, len(buffer)/vector))))
 	ids, values := make([]uint64, rows), buffer[:rows*vector]
 	if err := f.convert(ctx, runs.segment, runs.row, ids, values); err != nil {
 		return 0, err
@@ -142,8 +142,8 @@ func (f *vectorFile) convertWhole(ctx context.Context, p []byte, buffer []byte, 
 }
 
 // convert reads rows of a segment in the wire dialect.
-func (f *vectorFile) convert(ctx context.Context, segment *liveSegment, row uint64, ids []uint64, values []byte) error {
-	if err := f.view.snapshot.Touch(ctx, segment.entry.Offset, segments.HeaderSize); err != nil {
+func (f *vectorFile) convert(ctx context.Context, segment *LiveSegment, row uint64, ids []uint64, values []byte) error {
+	if err := f.view.snapshot.Touch(ctx, segment.Entry.Offset, segments.HeaderSize); err != nil {
 		return err
 	}
 	reader, err := f.open(segment)
@@ -151,20 +151,20 @@ func (f *vectorFile) convert(ctx context.Context, segment *liveSegment, row uint
 		return err
 	}
 	if err := reader.ReadRows(int(row), ids, values); err != nil {
-		return fmt.Errorf("read the vectors at offset %d: %w", segment.entry.Offset, volume.AsCorrupt(err))
+		return fmt.Errorf("read the vectors at offset %d: %w", segment.Entry.Offset, volume.AsCorrupt(err))
 	}
 	return nil
 }
 
 // open gives the reader of a segment.
-func (f *vectorFile) open(segment *liveSegment) (vectorReader, error) {
+func (f *vectorFile) open(segment *LiveSegment) (Reader, error) {
 	f.mu.Lock()
 	reader, known := f.reader, f.opened == segment
 	f.mu.Unlock()
 	if known {
 		return reader, nil
 	}
-	reader, err := openVectors(f.file, f.view.snapshot, segment.entry)
+	reader, err := Open(f.file, f.view.snapshot, segment.Entry)
 	if err != nil {
 		return nil, err
 	}

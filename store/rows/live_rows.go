@@ -1,4 +1,4 @@
-package store
+package rows
 
 import (
 	"cmp"
@@ -21,8 +21,8 @@ import (
 // liveRows numbers the live vectors of a snapshot in the order of Snapshot.Vectors
 // and tells where each of them stands. It takes some bytes for each segment; where
 // rows are dead, also their positions and a count for each liveBlock rows.
-type liveRows struct {
-	segments []liveSegment // those that hold rows, in directory order
+type Live struct {
+	Segments []LiveSegment // those that hold rows, in directory order
 	count    uint64
 	// Of segments that hold all ids between the first and the last, in order of id,
 	// and of the others, the indices; known where no id occurs twice.
@@ -40,15 +40,15 @@ type liveRows struct {
 	room *atomic.Int64
 }
 
-// liveSegment is one vector segment and its live rows.
-type liveSegment struct {
-	entry  segments.DirectoryEntry
-	rows   uint64
-	live   uint64
+// LiveSegment is one vector segment and its live rows.
+type LiveSegment struct {
+	Entry  segments.DirectoryEntry
+	Rows   uint64
+	Live   uint64
 	before uint64   // live rows of the segments before
 	dead   deadRows // positions of the others
 	blocks []uint32 // live rows before each liveBlock rows; nil when all live
-	damage error    // why no row of it can be read; nil for a sound segment
+	Damage error    // why no row of it can be read; nil for a sound segment
 	facts  *segmentIDs
 }
 
@@ -57,7 +57,7 @@ var foundRows state.Attachment[rowsFound]
 
 type rowsFound struct {
 	distinct atomic.Pointer[bool] // whether no id occurs twice, once that was decided
-	live     memory.Cached[*liveRows]
+	live     memory.Cached[*Live]
 }
 
 // liveBlock is the number of rows for which a segment keeps one count.
@@ -81,11 +81,11 @@ var errRowNumber = errors.New("no such row")
 // ErrCorrupt.
 //
 // The caller is done with them when it calls done.
-func holdLiveRows(ctx context.Context, s *state.Snapshot) (live *liveRows, done func(), err error) {
+func Hold(ctx context.Context, s *state.Snapshot) (live *Live, done func(), err error) {
 	if s.Outdated() {
 		s = s.Renewed() // what was found before may be wrong
 	}
-	return foundRows.Of(s).live.Get(ctx, s.Backing().Memory(), func(ctx context.Context, charge *memory.Charge) (found *liveRows, err error) {
+	return foundRows.Of(s).live.Get(ctx, s.Backing().Memory(), func(ctx context.Context, charge *memory.Charge) (found *Live, err error) {
 		err = s.Backing().With(ctx, func(file volume.File) error {
 			found, err = findLiveRows(ctx, s, file, charge)
 			return err
@@ -95,8 +95,8 @@ func holdLiveRows(ctx context.Context, s *state.Snapshot) (live *liveRows, done 
 }
 
 // withLiveRows runs use while the live rows are held.
-func withLiveRows(ctx context.Context, s *state.Snapshot, use func(*liveRows) error) error {
-	live, done, err := holdLiveRows(ctx, s)
+func With(ctx context.Context, s *state.Snapshot, use func(*Live) error) error {
+	live, done, err := Hold(ctx, s)
 	if err != nil {
 		return fmt.Errorf("find the live vectors: %w", err)
 	}
@@ -108,8 +108,8 @@ func withLiveRows(ctx context.Context, s *state.Snapshot, use func(*liveRows) er
 // ids.
 const liveSegmentBytes = 256
 
-func findLiveRows(ctx context.Context, s *state.Snapshot, file volume.File, charge *memory.Charge) (*liveRows, error) {
-	l := &liveRows{room: new(atomic.Int64)}
+func findLiveRows(ctx context.Context, s *state.Snapshot, file volume.File, charge *memory.Charge) (*Live, error) {
+	l := &Live{room: new(atomic.Int64)}
 	l.room.Store(sortedRows)
 	if s.Dimension() == 0 {
 		return l, nil
@@ -128,16 +128,16 @@ func findLiveRows(ctx context.Context, s *state.Snapshot, file volume.File, char
 		if err != nil {
 			return nil, err
 		}
-		if segment.rows > 0 {
-			l.segments, entries = append(l.segments, segment), append(entries, entry)
+		if segment.Rows > 0 {
+			l.Segments, entries = append(l.Segments, segment), append(entries, entry)
 		}
 	}
-	dead, sure, err := deadWithoutScan(s, s.Known(file), l.segments)
+	dead, sure, err := deadWithoutScan(s, s.Known(file), l.Segments)
 	if err != nil {
 		return nil, err
 	}
 	if l.trusted = sure; !sure {
-		dead, err = findSuperseded(ctx, s, s.Deciding(ctx, file), entries, nil, charge, func(err error) error {
+		dead, err = FindSuperseded(ctx, s, s.Deciding(ctx, file), entries, nil, charge, func(err error) error {
 			if errors.Is(err, volume.ErrCorrupt) && s.Dialect() == segments.DialectRuntime {
 				return nil // its rows stay live; reading them tells
 			}
@@ -148,8 +148,8 @@ func findLiveRows(ctx context.Context, s *state.Snapshot, file volume.File, char
 		}
 	}
 	l.doubt(s.Manifest().TotalVectors, s.Deleted().Len(), dead)
-	for i := range l.segments {
-		l.segments[i].bury(dead[i])
+	for i := range l.Segments {
+		l.Segments[i].bury(dead[i])
 	}
 	if err := charge.Set(l.bytes()); err != nil {
 		return nil, err
@@ -159,16 +159,16 @@ func findLiveRows(ctx context.Context, s *state.Snapshot, file volume.File, char
 
 // bytes is about how much memory the live rows take; what grows with searches for
 // ids is counted in full.
-func (l *liveRows) bytes() int64 {
-	total := int64(len(l.segments)) * liveSegmentBytes
+func (l *Live) bytes() int64 {
+	total := int64(len(l.Segments)) * liveSegmentBytes
 	var sortable uint64
-	for i := range l.segments {
-		g := &l.segments[i]
+	for i := range l.Segments {
+		g := &l.Segments[i]
 		total += 4 * int64(len(g.blocks))
 		if g.dead.positions != nil {
 			total += g.dead.positions.Bytes()
 		}
-		sortable += g.rows
+		sortable += g.Rows
 	}
 	return total + 4*int64(min(sortable, sortedRows))
 }
@@ -177,18 +177,18 @@ func (l *liveRows) bytes() int64 {
 // total, the number of different ids, is that of the rows, no row was replaced. Where
 // so many rows of the sound ones are dead then as ids are deleted, all rows of the
 // damaged ones are live.
-func (l *liveRows) doubt(total, deleted uint64, dead []deadRows) {
+func (l *Live) doubt(total, deleted uint64, dead []deadRows) {
 	var rows, buried uint64
 	newest := -1
-	for i := range l.segments {
-		segment := &l.segments[i]
-		rows += segment.rows
+	for i := range l.Segments {
+		segment := &l.Segments[i]
+		rows += segment.Rows
 		if dead[i].positions != nil {
 			buried += dead[i].positions.Len()
 		}
-		if segment.damage != nil {
+		if segment.Damage != nil {
 			if newest = i; l.unplaced == nil {
-				l.unplaced, l.placed = segment.damage, i+1
+				l.unplaced, l.placed = segment.Damage, i+1
 			}
 		}
 	}
@@ -199,9 +199,9 @@ func (l *liveRows) doubt(total, deleted uint64, dead []deadRows) {
 		return
 	}
 	for i := range max(newest, 0) {
-		if segment := &l.segments[i]; segment.damage == nil {
-			segment.damage = fmt.Errorf("%w: which of the vectors at offset %d were replaced cannot be told: %w",
-				volume.ErrCorrupt, segment.entry.Offset, l.segments[newest].damage)
+		if segment := &l.Segments[i]; segment.Damage == nil {
+			segment.Damage = fmt.Errorf("%w: which of the vectors at offset %d were replaced cannot be told: %w",
+				volume.ErrCorrupt, segment.Entry.Offset, l.Segments[newest].Damage)
 		}
 	}
 }
@@ -209,18 +209,18 @@ func (l *liveRows) doubt(total, deleted uint64, dead []deadRows) {
 // outlineSegment reads the beginning of a vector segment, and some of its ids. A number of
 // rows that is not the one for which there is room may have been another once: then
 // the segment is checked before it is believed.
-func outlineSegment(ctx context.Context, s *state.Snapshot, file volume.File, entry segments.DirectoryEntry) (liveSegment, error) {
-	segment := liveSegment{entry: entry, facts: &segmentIDs{}}
+func outlineSegment(ctx context.Context, s *state.Snapshot, file volume.File, entry segments.DirectoryEntry) (LiveSegment, error) {
+	segment := LiveSegment{Entry: entry, facts: &segmentIDs{}}
 	end := s.Size() - segments.HeaderSize
 	if entry.Offset < 0 || entry.Offset > end || entry.PayloadLength > uint64(end-entry.Offset) {
 		return segment, fmt.Errorf("%w: the directory names vectors at offset %d, %d bytes, in a store of %d",
 			volume.ErrCorrupt, entry.Offset, entry.PayloadLength, s.Size())
 	}
-	reader, err := openVectors(file, s, entry)
+	reader, err := Open(file, s, entry)
 	if err == nil {
-		segment.rows = uint64(reader.Count())
+		segment.Rows = uint64(reader.Count())
 		if s.Dialect() == segments.DialectRuntime {
-			if segment.rows != rowsIn(entry.PayloadLength, s.Dimension()) {
+			if segment.Rows != rowsIn(entry.PayloadLength, s.Dimension()) {
 				err = s.Demand(ctx, entry)
 			}
 			if err == nil {
@@ -229,10 +229,10 @@ func outlineSegment(ctx context.Context, s *state.Snapshot, file volume.File, en
 		}
 	}
 	if errors.Is(err, volume.ErrCorrupt) && s.Dialect() == segments.DialectRuntime {
-		segment.damage, err = err, nil
-		segment.rows = rowsIn(entry.PayloadLength, s.Dimension())
+		segment.Damage, err = err, nil
+		segment.Rows = rowsIn(entry.PayloadLength, s.Dimension())
 	}
-	segment.live = segment.rows
+	segment.Live = segment.Rows
 	return segment, err
 }
 
@@ -247,7 +247,7 @@ func rowsIn(payload uint64, dimension int) uint64 {
 
 // deadWithoutScan finds the dead rows of each segment if that is possible without
 // reading all ids; else it returns false.
-func deadWithoutScan(s *state.Snapshot, file volume.File, found []liveSegment) (dead []deadRows, sure bool, err error) {
+func deadWithoutScan(s *state.Snapshot, file volume.File, found []LiveSegment) (dead []deadRows, sure bool, err error) {
 	if !allDistinct(s, found) {
 		return nil, false, nil
 	}
@@ -299,13 +299,13 @@ const guessedDeletions = 4096
 // manifest and samples agree by accident or malice although an id occurs twice
 // within one segment: its views then show both rows. Nothing else depends on it.
 // Where reading all ids is a matter of milliseconds that is done instead.
-func allDistinct(s *state.Snapshot, found []liveSegment) bool {
+func allDistinct(s *state.Snapshot, found []LiveSegment) bool {
 	var rows uint64
 	for i := range found {
-		if found[i].damage != nil {
+		if found[i].Damage != nil {
 			return false
 		}
-		rows += found[i].rows
+		rows += found[i].Rows
 	}
 	if known := foundRows.Of(s).distinct.Load(); known != nil {
 		return *known // a view that was shown has its size from that
@@ -315,7 +315,7 @@ func allDistinct(s *state.Snapshot, found []liveSegment) bool {
 	return distinct
 }
 
-func believeDistinct(s *state.Snapshot, found []liveSegment, rows uint64) bool {
+func believeDistinct(s *state.Snapshot, found []LiveSegment, rows uint64) bool {
 	if total, counted := s.DistinctIDs(); counted {
 		return total == rows
 	}
@@ -346,24 +346,24 @@ func believeDistinct(s *state.Snapshot, found []liveSegment, rows uint64) bool {
 	return true
 }
 
-// knows says whether the segment at an offset was known to be damaged when the live
+// Knows says whether the segment at an offset was known to be damaged when the live
 // rows were found.
-func (l *liveRows) knows(offset int64) bool {
-	return slices.ContainsFunc(l.segments, func(g liveSegment) bool { return g.entry.Offset == offset && g.damage != nil })
+func (l *Live) Knows(offset int64) bool {
+	return slices.ContainsFunc(l.Segments, func(g LiveSegment) bool { return g.Entry.Offset == offset && g.Damage != nil })
 }
 
 // bury takes dead rows out of the segment's live ones and counts.
-func (g *liveSegment) bury(dead deadRows) {
+func (g *LiveSegment) bury(dead deadRows) {
 	if dead.positions == nil || dead.positions.Len() == 0 {
 		return
 	}
-	g.dead, g.live = dead, g.rows-dead.positions.Len()
-	g.blocks = make([]uint32, 0, g.rows/liveBlock+1)
+	g.dead, g.Live = dead, g.Rows-dead.positions.Len()
+	g.blocks = make([]uint32, 0, g.Rows/liveBlock+1)
 	cursor := dead.positions.Cursor()
 	live := uint64(0)
-	for first := uint64(0); first < g.rows; first += liveBlock {
+	for first := uint64(0); first < g.Rows; first += liveBlock {
 		g.blocks = append(g.blocks, uint32(live))
-		end := min(first+liveBlock, g.rows)
+		end := min(first+liveBlock, g.Rows)
 		live += end - first
 		for cursor.Any && cursor.Run.First < end {
 			live -= min(cursor.Run.Last+1, end) - max(cursor.Run.First, first)
@@ -376,15 +376,15 @@ func (g *liveSegment) bury(dead deadRows) {
 }
 
 // number counts the live rows before each segment.
-func (l *liveRows) number() error {
+func (l *Live) number() error {
 	l.count = 0
-	for i := range l.segments {
-		segment := &l.segments[i]
+	for i := range l.Segments {
+		segment := &l.Segments[i]
 		segment.before = l.count
-		if segment.live > math.MaxInt64-l.count {
+		if segment.Live > math.MaxInt64-l.count {
 			return fmt.Errorf("%w: more vectors than can be counted", volume.ErrCorrupt)
 		}
-		l.count += segment.live
+		l.count += segment.Live
 	}
 	if l.trusted {
 		l.sortByID()
@@ -394,53 +394,53 @@ func (l *liveRows) number() error {
 
 // sortByID finds out in which segment an id can be. No two of those that are dense
 // can hold the same.
-func (l *liveRows) sortByID() {
+func (l *Live) sortByID() {
 	l.dense, l.loose = nil, nil
-	for i := range l.segments {
-		if l.segments[i].facts.dense {
+	for i := range l.Segments {
+		if l.Segments[i].facts.dense {
 			l.dense = append(l.dense, int32(i))
 		} else {
 			l.loose = append(l.loose, int32(i))
 		}
 	}
-	slices.SortFunc(l.dense, func(a, b int32) int { return cmp.Compare(l.segments[a].facts.first, l.segments[b].facts.first) })
+	slices.SortFunc(l.dense, func(a, b int32) int { return cmp.Compare(l.Segments[a].facts.first, l.Segments[b].facts.first) })
 }
 
 // candidates gives the segments that can hold an id, those first whose rows count
 // more.
-func (l *liveRows) candidates(id uint64) iter.Seq[*liveSegment] {
-	return func(yield func(*liveSegment) bool) {
+func (l *Live) candidates(id uint64) iter.Seq[*LiveSegment] {
+	return func(yield func(*LiveSegment) bool) {
 		if !l.trusted {
-			for i := len(l.segments) - 1; i >= 0 && yield(&l.segments[i]); i-- {
+			for i := len(l.Segments) - 1; i >= 0 && yield(&l.Segments[i]); i-- {
 			}
 			return
 		}
-		behind := sort.Search(len(l.dense), func(i int) bool { return l.segments[l.dense[i]].facts.first > id })
+		behind := sort.Search(len(l.dense), func(i int) bool { return l.Segments[l.dense[i]].facts.first > id })
 		if behind > 0 {
-			if segment := &l.segments[l.dense[behind-1]]; segment.facts.last >= id && !yield(segment) {
+			if segment := &l.Segments[l.dense[behind-1]]; segment.facts.last >= id && !yield(segment) {
 				return
 			}
 		}
-		for i := len(l.loose) - 1; i >= 0 && yield(&l.segments[l.loose[i]]); i-- {
+		for i := len(l.loose) - 1; i >= 0 && yield(&l.Segments[l.loose[i]]); i-- {
 		}
 	}
 }
 
-// locate finds the segment and the row in it of the live vector with the number n.
-func (l *liveRows) locate(n uint64) (segment int, row uint64, err error) {
+// Locate finds the segment and the row in it of the live vector with the number n.
+func (l *Live) Locate(n uint64) (segment int, row uint64, err error) {
 	if n >= l.count {
 		return 0, 0, fmt.Errorf("%w: %d of %d", errRowNumber, n, l.count)
 	}
-	segment = sort.Search(len(l.segments), func(i int) bool { return l.segments[i].before > n }) - 1
-	for l.segments[segment].live == 0 {
+	segment = sort.Search(len(l.Segments), func(i int) bool { return l.Segments[i].before > n }) - 1
+	for l.Segments[segment].Live == 0 {
 		segment--
 	}
-	g := &l.segments[segment]
+	g := &l.Segments[segment]
 	return segment, g.locate(n - g.before), nil
 }
 
 // locate finds the row of the segment's live vector with the number n.
-func (g *liveSegment) locate(n uint64) uint64 {
+func (g *LiveSegment) locate(n uint64) uint64 {
 	if g.blocks == nil {
 		return n
 	}
@@ -462,7 +462,7 @@ func (g *liveSegment) locate(n uint64) uint64 {
 }
 
 // rank is the number of live rows before the given row: the reverse of locate.
-func (g *liveSegment) rank(row uint64) uint64 {
+func (g *LiveSegment) rank(row uint64) uint64 {
 	if g.blocks == nil {
 		return row
 	}
@@ -478,7 +478,7 @@ func (g *liveSegment) rank(row uint64) uint64 {
 	return count + row - at
 }
 
-// isLive says whether a row is live.
-func (g *liveSegment) isLive(row uint64) bool {
-	return !g.dead.contains(row)
+// IsLive says whether a row is live.
+func (g *LiveSegment) IsLive(row uint64) bool {
+	return !g.dead.Contains(row)
 }

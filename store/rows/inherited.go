@@ -1,4 +1,4 @@
-package store
+package rows
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 	"rvffs/store/volume"
 )
 
-// highestInherited is the highest id that a branch may show of its parent's; false
+// HighestInherited is the highest id that a branch may show of its parent's; false
 // for a store that is no branch.
-func highestInherited(ctx context.Context, s *state.Snapshot) (uint64, bool, error) {
+func HighestInherited(ctx context.Context, s *state.Snapshot) (uint64, bool, error) {
 	entry, branch := s.LastOf(segments.TypeMembership)
 	if !branch {
 		return 0, false, nil
@@ -29,13 +29,13 @@ func highestInherited(ctx context.Context, s *state.Snapshot) (uint64, bool, err
 	return header.VectorCount - min(header.VectorCount, 1), header.VectorCount > 0, nil
 }
 
-// withoutInherited is the membership filter by which none of the ids of gone is
+// WithoutInherited is the membership filter by which none of the ids of gone is
 // inherited any more; nil where that is so already, and in a store that is no branch.
 //
 // A vector that is deleted hides the parent's of the same id only for as long as its
 // own row is stored: once a compaction has taken the row out, the parent's old vector
 // would come back. A filter that nobody can read is left as it is.
-func withoutInherited(s *state.Snapshot, file volume.File, gone *idset.Set) ([]byte, error) {
+func WithoutInherited(s *state.Snapshot, file volume.File, gone *idset.Set) ([]byte, error) {
 	entry, branch := s.LastOf(segments.TypeMembership)
 	if !branch || gone.Len() == 0 {
 		return nil, nil

@@ -1,4 +1,4 @@
-package store
+package rows
 
 import (
 	"context"
@@ -16,10 +16,13 @@ import (
 // idTable knows which ids the vectors of a store have, deleted ones included. It
 // is built when an answer first needs it and then follows the commits, for as long
 // as there is memory for it.
-type idTable struct {
+type IDTable struct {
 	turn shared.Turn  // held while ids are read from the disk, by who uses what follows
 	kept *memory.Kept // of *storedIDs; nil before the first use
 }
+
+// NewIDTable makes a table that knows nothing yet.
+func NewIDTable() *IDTable { return &IDTable{turn: shared.NewTurn()} }
 
 // storedIDs are the ids stored in a snapshot.
 type storedIDs struct {
@@ -49,8 +52,8 @@ func (s *storedIDs) bytes() int64 {
 	return s.ids.Bytes() + offset*int64(len(s.offsets))
 }
 
-// at runs use with the ids stored in snapshot, which use must not keep.
-func (t *idTable) at(ctx context.Context, snapshot *state.Snapshot, use func(stored *idset.Set) error) error {
+// At runs use with the ids stored in snapshot, which use must not keep.
+func (t *IDTable) At(ctx context.Context, snapshot *state.Snapshot, use func(stored *idset.Set) error) error {
 	if err := t.turn.Take(ctx); err != nil {
 		return err
 	}
@@ -78,21 +81,21 @@ func (t *idTable) at(ctx context.Context, snapshot *state.Snapshot, use func(sto
 }
 
 // use gives what is known, if it is still there. It ends with a Done.
-func (t *idTable) use() (*storedIDs, bool) {
+func (t *IDTable) use() (*storedIDs, bool) {
 	return memory.Used[*storedIDs](t.kept)
 }
 
-// atNewest is at for the newest of the snapshots that current gives: a compaction
+// AtNewest is at for the newest of the snapshots that current gives: a compaction
 // may take the file of one away before its ids were read.
-func (t *idTable) atNewest(ctx context.Context, current func() *state.Snapshot, use func(base *state.Snapshot, stored *idset.Set) error) error {
+func (t *IDTable) AtNewest(ctx context.Context, current func() *state.Snapshot, use func(base *state.Snapshot, stored *idset.Set) error) error {
 	return state.OnNewest(ctx, func(context.Context) (*state.Snapshot, error) { return current(), nil }, func(base *state.Snapshot) error {
-		return t.at(ctx, base, func(stored *idset.Set) error { return use(base, stored) })
+		return t.At(ctx, base, func(stored *idset.Set) error { return use(base, stored) })
 	})
 }
 
 // advance brings the table up to snapshot, from what is known, nil if nothing, and
 // reads only what is new. What it gives ends with a Done.
-func (t *idTable) advance(ctx context.Context, snapshot *state.Snapshot, known *storedIDs) (*storedIDs, error) {
+func (t *IDTable) advance(ctx context.Context, snapshot *state.Snapshot, known *storedIDs) (*storedIDs, error) {
 	if known != nil && known.snapshot.SameState(snapshot) {
 		snapshot.CountedIDs(known.ids.Len())
 		return known, nil
@@ -136,11 +139,11 @@ func (s *storedIDs) missing(snapshot *state.Snapshot) ([]segments.DirectoryEntry
 }
 
 // extendTo adds the ids that a newer snapshot has besides.
-func (t *idTable) extendTo(ctx context.Context, snapshot *state.Snapshot, known *storedIDs, missing []segments.DirectoryEntry) error {
+func (t *IDTable) extendTo(ctx context.Context, snapshot *state.Snapshot, known *storedIDs, missing []segments.DirectoryEntry) error {
 	charge := snapshot.Backing().Memory().Charge()
 	defer charge.Free()
 	err := snapshot.Backing().With(ctx, func(file volume.File) error {
-		return collectIDs(ctx, file, snapshot, missing, known.ids, &growingSets{charge: &charge})
+		return CollectIDs(ctx, file, snapshot, missing, known.ids, &GrowingSets{charge: &charge})
 	})
 	if err != nil {
 		return err
@@ -154,27 +157,27 @@ func (t *idTable) extendTo(ctx context.Context, snapshot *state.Snapshot, known 
 func readIDs(ctx context.Context, s *state.Snapshot, charge *memory.Charge) (*idset.Set, error) {
 	stored := idset.New()
 	return stored, s.Backing().With(ctx, func(file volume.File) error {
-		return collectIDs(ctx, file, s, s.Vectors(), stored, &growingSets{charge: charge})
+		return CollectIDs(ctx, file, s, s.Vectors(), stored, &GrowingSets{charge: charge})
 	})
 }
 
 // keep makes what charge is for the table, and its caller a user of it.
-func (t *idTable) keep(stored *storedIDs, charge *memory.Charge) *storedIDs {
+func (t *IDTable) keep(stored *storedIDs, charge *memory.Charge) *storedIDs {
 	charge.Force(stored.bytes())
 	t.kept = memory.Keep(charge, t, stored, nil)
 	return stored
 }
 
 // forget ends the use of what is known, and lets it go.
-func (t *idTable) forget() {
+func (t *IDTable) forget() {
 	t.kept.Forget()
 	t.kept = nil
 }
 
-// extend follows a commit of our own that added the given ids. What segments it
+// Extend follows a commit of our own that added the given ids. What segments it
 // took away it merged, so that no other id came or went. A table that was not up
 // to date before stays as it is and reads what it needs later.
-func (t *idTable) extend(before, after *state.Snapshot, added *idset.Set) {
+func (t *IDTable) Extend(before, after *state.Snapshot, added *idset.Set) {
 	_ = t.turn.Take(context.Background())
 	defer t.turn.Give()
 	known, there := t.use()
@@ -194,8 +197,8 @@ func (t *idTable) extend(before, after *state.Snapshot, added *idset.Set) {
 	t.kept.Done()
 }
 
-// replace sets the table after a rewrite whose ids are known, and charged for.
-func (t *idTable) replace(snapshot *state.Snapshot, stored *idset.Set, charge *memory.Charge) {
+// Replace sets the table after a rewrite whose ids are known, and charged for.
+func (t *IDTable) Replace(snapshot *state.Snapshot, stored *idset.Set, charge *memory.Charge) {
 	_ = t.turn.Take(context.Background())
 	defer t.turn.Give()
 	if _, there := t.use(); there {
@@ -205,12 +208,12 @@ func (t *idTable) replace(snapshot *state.Snapshot, stored *idset.Set, charge *m
 	t.kept.Done()
 }
 
-// collectIDs adds the ids of all rows in the given VEC segments.
-func collectIDs(ctx context.Context, file volume.File, snapshot *state.Snapshot, entries []segments.DirectoryEntry, stored *idset.Set, grows *growingSets) error {
+// CollectIDs adds the ids of all rows in the given VEC segments.
+func CollectIDs(ctx context.Context, file volume.File, snapshot *state.Snapshot, entries []segments.DirectoryEntry, stored *idset.Set, grows *GrowingSets) error {
 	near := state.Nearby(file)
-	ids := make([]uint64, rowsPerRead)
+	ids := make([]uint64, RowsPerRead)
 	for _, entry := range entries {
-		reader, err := openVectors(near.Of(entry), snapshot, entry)
+		reader, err := Open(near.Of(entry), snapshot, entry)
 		if err != nil {
 			return err
 		}
@@ -223,7 +226,7 @@ func collectIDs(ctx context.Context, file volume.File, snapshot *state.Snapshot,
 				return fmt.Errorf("read ids of the segment at offset %d: %w", entry.Offset, volume.AsCorrupt(err))
 			}
 			stored.Add(part)
-			if err := grows.follow(stored); err != nil {
+			if err := grows.Follow(stored); err != nil {
 				return err
 			}
 		}
@@ -231,12 +234,12 @@ func collectIDs(ctx context.Context, file volume.File, snapshot *state.Snapshot,
 	return nil
 }
 
-// rowsPerRead bounds the rows that one pass over a segment holds at a time.
-const rowsPerRead = 4096
+// RowsPerRead bounds the rows that one pass over a segment holds at a time.
+const RowsPerRead = 4096
 
 // vectorReader is what reading rows needs; noVectors stands in for segments whose
 // rows every reader leaves out.
-type vectorReader interface {
+type Reader interface {
 	Count() int
 	ReadIDs(first int, ids []uint64) error
 	ReadRows(first int, ids []uint64, rows []byte) error
@@ -253,7 +256,7 @@ func (noVectors) ReadStored(int, []byte) error         { return nil }
 // openVectors reads the start of a VEC segment. As in the reference runtime, a
 // count that does not fit the payload hides the segment's rows, and rows of
 // another dimension than the store's are left out.
-func openVectors(file volume.File, snapshot *state.Snapshot, entry segments.DirectoryEntry) (vectorReader, error) {
+func Open(file volume.File, snapshot *state.Snapshot, entry segments.DirectoryEntry) (Reader, error) {
 	segment, err := snapshot.ReadHeader(file, entry)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package store
+package rows
 
 import (
 	"context"
@@ -11,28 +11,28 @@ import (
 	"rvffs/store/volume"
 )
 
-// VisitVectors visits all live vectors in directory order: of an id that occurs more
+// Visit visits all live vectors in directory order: of an id that occurs more
 // than once the last row, and no deleted id. Each visit brings up to some
 // thousand vectors: their ids, and their components as consecutive rows of
 // little-endian float32. The slices are valid during the visit only.
-func VisitVectors(ctx context.Context, s *state.Snapshot, visit func(ids []uint64, rows []byte) error) error {
-	return s.With(ctx, func(file volume.File) error { return visitVectors(ctx, s, file, visit) })
+func Visit(ctx context.Context, s *state.Snapshot, visit func(ids []uint64, rows []byte) error) error {
+	return s.With(ctx, func(file volume.File) error { return visitIn(ctx, s, file, visit) })
 }
 
-// visitVectors is Vectors on an open file.
-func visitVectors(ctx context.Context, s *state.Snapshot, file volume.File, visit func(ids []uint64, rows []byte) error) error {
+// visitIn is Visit on an open file.
+func visitIn(ctx context.Context, s *state.Snapshot, file volume.File, visit func(ids []uint64, rows []byte) error) error {
 	entries := s.Vectors()
 	charge := s.Backing().Memory().Charge()
 	defer charge.Free()
-	superseded, err := findSuperseded(ctx, s, file, entries, nil, &charge, noDamage)
+	superseded, err := FindSuperseded(ctx, s, file, entries, nil, &charge, NoDamage)
 	if err != nil {
 		return err
 	}
 	width := segments.RowSize(s.Dimension()) - 8
-	batch := max(1, min(rowsPerRead, bytesPerRead/max(width, 1)))
+	batch := max(1, min(RowsPerRead, BytesPerRead/max(width, 1)))
 	ids, rows := make([]uint64, batch), make([]byte, batch*width)
 	for i, entry := range entries {
-		reader, err := openVectors(file, s, entry)
+		reader, err := Open(file, s, entry)
 		if err != nil {
 			return err
 		}
@@ -56,13 +56,13 @@ func visitVectors(ctx context.Context, s *state.Snapshot, file volume.File, visi
 	return nil
 }
 
-// bytesPerRead bounds, in bytes, the vectors that one pass holds at a time.
-const bytesPerRead = 1 << 20
+// BytesPerRead bounds, in bytes, the vectors that one pass holds at a time.
+const BytesPerRead = 1 << 20
 
 // deadRows are the positions in one segment of rows that are not live.
 type deadRows struct{ positions *idset.Set }
 
-func (d deadRows) contains(row uint64) bool { return d.positions != nil && d.positions.Contains(row) }
+func (d deadRows) Contains(row uint64) bool { return d.positions != nil && d.positions.Contains(row) }
 
 // set is that of the positions, which must not be changed.
 func (d deadRows) set() *idset.Set {
@@ -88,7 +88,7 @@ func (d deadRows) squeeze(first uint64, ids []uint64, rows []byte, width int) in
 	}
 	kept := 0
 	for i := range ids {
-		if d.contains(first + uint64(i)) {
+		if d.Contains(first + uint64(i)) {
 			continue
 		}
 		if kept != i {
@@ -100,20 +100,20 @@ func (d deadRows) squeeze(first uint64, ids []uint64, rows []byte, width int) in
 	return kept
 }
 
-// findSuperseded tells for each segment which rows are replaced by later ones,
+// FindSuperseded tells for each segment which rows are replaced by later ones,
 // deleted, or in also. It reads ids only, last segment first. What damaged makes of
 // an error is its own; ids that it lets pass unread replace nothing.
-func findSuperseded(ctx context.Context, s *state.Snapshot, file volume.File, entries []segments.DirectoryEntry, also *idset.Set, charge *memory.Charge, damaged func(error) error) ([]deadRows, error) {
+func FindSuperseded(ctx context.Context, s *state.Snapshot, file volume.File, entries []segments.DirectoryEntry, also *idset.Set, charge *memory.Charge, damaged func(error) error) ([]deadRows, error) {
 	near := state.Nearby(file)
 	dead := make([]deadRows, len(entries))
 	seen := idset.Of(s.Manifest().Deleted)
 	if also != nil {
 		seen.Unite(also)
 	}
-	ids := make([]uint64, rowsPerRead)
-	grows := growingSets{charge: charge, other: charge.Held()}
+	ids := make([]uint64, RowsPerRead)
+	grows := GrowingSets{charge: charge, other: charge.Held()}
 	for i := len(entries) - 1; i >= 0; i-- {
-		reader, err := openVectors(near.Of(entries[i]), s, entries[i])
+		reader, err := Open(near.Of(entries[i]), s, entries[i])
 		if err != nil {
 			if err = damaged(err); err != nil {
 				return nil, err
@@ -139,7 +139,7 @@ func findSuperseded(ctx context.Context, s *state.Snapshot, file volume.File, en
 				}
 				dead[i].add(uint64(first + row))
 			}
-			if err := grows.follow(seen, dead[i].set()); err != nil {
+			if err := grows.Follow(seen, dead[i].set()); err != nil {
 				return nil, err
 			}
 		}
@@ -148,5 +148,5 @@ func findSuperseded(ctx context.Context, s *state.Snapshot, file volume.File, en
 	return dead, nil
 }
 
-// noDamage lets findSuperseded fail at the first damage.
-func noDamage(err error) error { return err }
+// NoDamage lets findSuperseded fail at the first damage.
+func NoDamage(err error) error { return err }

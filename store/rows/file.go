@@ -1,4 +1,4 @@
-package store
+package rows
 
 import (
 	"context"
@@ -16,8 +16,8 @@ import (
 // VectorFile shows the live vectors, in the order of Vectors, as a file of a format.
 // Any part of it is computed when it is read. The first call on a snapshot finds
 // out which rows are live, which mostly takes no time; ctx ends a longer search.
-func VectorFile(ctx context.Context, s *state.Snapshot, format vecio.FileFormat) (state.View, error) {
-	count, err := LiveVectors(ctx, s)
+func File(ctx context.Context, s *state.Snapshot, format vecio.FileFormat) (state.View, error) {
+	count, err := Count(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -25,9 +25,9 @@ func VectorFile(ctx context.Context, s *state.Snapshot, format vecio.FileFormat)
 }
 
 // LiveVectors is the number of live vectors, found out as VectorFile does.
-func LiveVectors(ctx context.Context, s *state.Snapshot) (uint64, error) {
+func Count(ctx context.Context, s *state.Snapshot) (uint64, error) {
 	var count uint64
-	err := withLiveRows(ctx, s, func(live *liveRows) error {
+	err := With(ctx, s, func(live *Live) error {
 		count = live.count
 		return nil
 	})
@@ -36,9 +36,9 @@ func LiveVectors(ctx context.Context, s *state.Snapshot) (uint64, error) {
 
 // VectorByID shows the live vector with an id as the one row of a file. The error
 // is ErrNotFound when there is none.
-func VectorByID(ctx context.Context, s *state.Snapshot, id uint64, format vecio.FileFormat) (state.View, error) {
+func ByID(ctx context.Context, s *state.Snapshot, id uint64, format vecio.FileFormat) (state.View, error) {
 	sought := &soughtVector{id: id}
-	err := withLiveRows(ctx, s, func(live *liveRows) error {
+	err := With(ctx, s, func(live *Live) error {
 		_, err := sought.row(ctx, s, live)
 		return err
 	})
@@ -53,13 +53,13 @@ type soughtVector struct {
 	id uint64
 
 	mu     sync.Mutex
-	number uint64                 // of the live vector
-	among  weak.Pointer[liveRows] // these
+	number uint64             // of the live vector
+	among  weak.Pointer[Live] // these
 }
 
 // row finds the vector's number among the live rows of a snapshot. When they were found
 // anew, after damage became known, it may have another.
-func (v *soughtVector) row(ctx context.Context, s *state.Snapshot, live *liveRows) (uint64, error) {
+func (v *soughtVector) row(ctx context.Context, s *state.Snapshot, live *Live) (uint64, error) {
 	v.mu.Lock()
 	number, known := v.number, v.among.Value() == live
 	v.mu.Unlock()
@@ -67,7 +67,7 @@ func (v *soughtVector) row(ctx context.Context, s *state.Snapshot, live *liveRow
 		return number, nil
 	}
 	err := s.With(ctx, func(file volume.File) (err error) {
-		number, err = live.find(ctx, s, file, v.id)
+		number, err = live.Find(ctx, s, file, v.id)
 		return err
 	})
 	if err == nil {
@@ -99,7 +99,7 @@ func (v *vectorView) Size() int64      { return v.size }
 func (v *vectorView) Allocated() int64 { return 0 }
 
 func (v *vectorView) Open(ctx context.Context) (state.Reader, error) {
-	live, done, err := holdLiveRows(ctx, v.snapshot)
+	live, done, err := Hold(ctx, v.snapshot)
 	if err != nil {
 		return nil, fmt.Errorf("find the live vectors: %w", err)
 	}
@@ -125,14 +125,14 @@ func (v *vectorView) Open(ctx context.Context) (state.Reader, error) {
 type vectorFile struct {
 	view   *vectorView
 	file   volume.File
-	live   *liveRows
+	live   *Live
 	done   func() // with live
 	first  uint64 // number of the live vector in the first row
 	layout *vecio.Layout
 
 	mu     sync.Mutex
-	opened *liveSegment // in the wire dialect
-	reader vectorReader // of opened
+	opened *LiveSegment // in the wire dialect
+	reader Reader       // of opened
 }
 
 func (f *vectorFile) Close() error {
@@ -176,19 +176,19 @@ func (f *vectorFile) ReadContext(ctx context.Context, p []byte, offset int64) (i
 // readRows fills p with rows of the layout, beginning at the byte from of the row
 // with the number n.
 func (f *vectorFile) readRows(ctx context.Context, p []byte, n uint64, from int) error {
-	index, row, err := f.live.locate(f.first + n)
+	index, row, err := f.live.Locate(f.first + n)
 	if err != nil {
 		return err
 	}
 	buffer := gatherBuffers.Get().(*[gatherBuffer]byte)
 	defer gatherBuffers.Put(buffer)
-	runs := newLiveRuns(&f.live.segments[index], row)
+	runs := newLiveRuns(&f.live.Segments[index], row)
 	width := f.layout.RowSize()
 	for len(p) > 0 {
 		if runs.length == 0 {
-			for index++; f.live.segments[index].live == 0; index++ {
+			for index++; f.live.Segments[index].Live == 0; index++ {
 			}
-			runs = newLiveRuns(&f.live.segments[index], 0)
+			runs = newLiveRuns(&f.live.Segments[index], 0)
 		}
 		if unplaced := f.live.unplaced; unplaced != nil && index >= f.live.placed && f.view.sought == nil {
 			return unplaced
@@ -213,14 +213,14 @@ func (f *vectorFile) readRows(ctx context.Context, p []byte, n uint64, from int)
 
 // liveRuns goes through the live rows of one segment, run by run.
 type liveRuns struct {
-	segment *liveSegment
+	segment *LiveSegment
 	row     uint64 // the first of the run that is left
 	length  uint64 // 0 at the segment's end
 	dead    idset.Cursor
 }
 
 // newLiveRuns begins with the first live row from row on.
-func newLiveRuns(segment *liveSegment, row uint64) liveRuns {
+func newLiveRuns(segment *LiveSegment, row uint64) liveRuns {
 	r := liveRuns{segment: segment}
 	if segment.dead.positions != nil {
 		r.dead = segment.dead.positions.Cursor()
@@ -235,7 +235,7 @@ func (r *liveRuns) begin(row uint64) {
 		row = r.dead.Run.Last + 1
 		r.dead.Next()
 	}
-	end := r.segment.rows
+	end := r.segment.Rows
 	if r.dead.Any {
 		end = r.dead.Run.First
 	}
@@ -245,7 +245,7 @@ func (r *liveRuns) begin(row uint64) {
 // skip leaves out the first rows of the run.
 func (r *liveRuns) skip(rows uint64) {
 	r.row, r.length = r.row+rows, r.length-rows
-	if r.length == 0 && r.row < r.segment.rows {
+	if r.length == 0 && r.row < r.segment.Rows {
 		r.begin(r.row)
 	}
 }

@@ -1,4 +1,4 @@
-package store
+package rows
 
 import (
 	"cmp"
@@ -30,11 +30,11 @@ type segmentIDs struct {
 const sampledRows = 3
 
 // sampleIDs reads the ids of some rows, in the runtime dialect.
-func sampleIDs(s *state.Snapshot, file volume.File, segment *liveSegment) error {
-	if segment.rows == 0 {
+func sampleIDs(s *state.Snapshot, file volume.File, segment *LiveSegment) error {
+	if segment.Rows == 0 {
 		return nil
 	}
-	f, width := segment.facts, segment.rows-1
+	f, width := segment.facts, segment.Rows-1
 	var err error
 	if f.first, err = idAt(s, file, segment, 0); err == nil {
 		f.last, err = idAt(s, file, segment, width)
@@ -59,8 +59,8 @@ func sampleIDs(s *state.Snapshot, file volume.File, segment *liveSegment) error 
 
 // guessRow looks for an id where it stands in a segment of ascending ids without
 // gaps. That it is not there proves nothing.
-func guessRow(s *state.Snapshot, file volume.File, segment *liveSegment, id uint64) (row uint64, found bool, err error) {
-	if segment.damage != nil || id < segment.facts.first || id-segment.facts.first >= segment.rows || s.Dialect() != segments.DialectRuntime {
+func guessRow(s *state.Snapshot, file volume.File, segment *LiveSegment, id uint64) (row uint64, found bool, err error) {
+	if segment.Damage != nil || id < segment.facts.first || id-segment.facts.first >= segment.Rows || s.Dialect() != segments.DialectRuntime {
 		return 0, false, nil
 	}
 	row = id - segment.facts.first
@@ -69,18 +69,18 @@ func guessRow(s *state.Snapshot, file volume.File, segment *liveSegment, id uint
 }
 
 // idAt reads the id of one row, in the runtime dialect.
-func idAt(s *state.Snapshot, file volume.File, segment *liveSegment, row uint64) (uint64, error) {
+func idAt(s *state.Snapshot, file volume.File, segment *LiveSegment, row uint64) (uint64, error) {
 	var encoded [8]byte
-	err := volume.ReadFull(file, encoded[:], segment.rowOffset(row, s.Dimension()))
+	err := volume.ReadFull(file, encoded[:], segment.RowOffset(row, s.Dimension()))
 	return binary.LittleEndian.Uint64(encoded[:]), err
 }
 
-// rowOffset is where a row begins in the file, in the runtime dialect.
-func (g *liveSegment) rowOffset(row uint64, dimension int) int64 {
-	return g.entry.Offset + segments.HeaderSize + segments.VecPrefixSize + int64(row)*int64(segments.RowSize(dimension))
+// RowOffset is where a row begins in the file, in the runtime dialect.
+func (g *LiveSegment) RowOffset(row uint64, dimension int) int64 {
+	return g.Entry.Offset + segments.HeaderSize + segments.VecPrefixSize + int64(row)*int64(segments.RowSize(dimension))
 }
 
-// find gives the number of the live vector with an id, or ErrNotFound. A damaged
+// Find gives the number of the live vector with an id, or ErrNotFound. A damaged
 // segment may hold it: then, if no other does, the error is ErrCorrupt.
 //
 // The segments are searched from the newest back. In each, the id is expected as
@@ -89,14 +89,14 @@ func (g *liveSegment) rowOffset(row uint64, dimension int) int64 {
 // once, and it is remembered whether they ascend: then bisection finds the row with
 // some reads, as it does with a list of the rows in order of id, which is kept for
 // the first sortedRows rows that need it. Beyond that a segment is read anew.
-func (l *liveRows) find(ctx context.Context, s *state.Snapshot, file volume.File, id uint64) (uint64, error) {
+func (l *Live) Find(ctx context.Context, s *state.Snapshot, file volume.File, id uint64) (uint64, error) {
 	missing := fmt.Errorf("vector %d: %w", id, volume.ErrNotFound)
 	if s.Deleted().Contains(id) {
 		return 0, missing
 	}
 	for segment := range l.candidates(id) {
-		if segment.damage != nil {
-			missing = fmt.Errorf("look for vector %d: %w", id, segment.damage)
+		if segment.Damage != nil {
+			missing = fmt.Errorf("look for vector %d: %w", id, segment.Damage)
 			continue
 		}
 		row, found, err := guessRow(s, file, segment, id)
@@ -106,7 +106,7 @@ func (l *liveRows) find(ctx context.Context, s *state.Snapshot, file volume.File
 			continue
 		case err != nil:
 			return 0, err
-		case found && segment.isLive(row):
+		case found && segment.IsLive(row):
 			return segment.before + segment.rank(row), nil
 		}
 		row, found, err = l.search(ctx, s, file, segment, id)
@@ -117,7 +117,7 @@ func (l *liveRows) find(ctx context.Context, s *state.Snapshot, file volume.File
 		if err != nil {
 			return 0, err
 		}
-		if found && segment.isLive(row) {
+		if found && segment.IsLive(row) {
 			return segment.before + segment.rank(row), nil
 		}
 	}
@@ -136,7 +136,7 @@ type idOrder struct {
 }
 
 // search finds the last row of a segment with an id.
-func (l *liveRows) search(ctx context.Context, s *state.Snapshot, file volume.File, segment *liveSegment, id uint64) (row uint64, found bool, err error) {
+func (l *Live) search(ctx context.Context, s *state.Snapshot, file volume.File, segment *LiveSegment, id uint64) (row uint64, found bool, err error) {
 	order, err := segment.facts.order.Get(ctx, func(ctx context.Context) (idOrder, error) { return l.readOrder(ctx, s, file, segment) })
 	if err != nil || id < order.lowest || id > order.highest {
 		return 0, false, err
@@ -162,7 +162,7 @@ func (l *liveRows) search(ctx context.Context, s *state.Snapshot, file volume.Fi
 		}
 		return there
 	}
-	behind := sort.Search(int(segment.rows), func(i int) bool { return read(i) > id })
+	behind := sort.Search(int(segment.Rows), func(i int) bool { return read(i) > id })
 	if behind == 0 || err != nil {
 		return 0, false, err
 	}
@@ -170,12 +170,12 @@ func (l *liveRows) search(ctx context.Context, s *state.Snapshot, file volume.Fi
 }
 
 // readOrder reads all ids of a segment.
-func (l *liveRows) readOrder(ctx context.Context, s *state.Snapshot, file volume.File, segment *liveSegment) (idOrder, error) {
+func (l *Live) readOrder(ctx context.Context, s *state.Snapshot, file volume.File, segment *LiveSegment) (idOrder, error) {
 	order := idOrder{lowest: ^uint64(0), ascending: s.Dialect() == segments.DialectRuntime}
 	var kept []uint64
-	keep := order.ascending && l.room.Add(-int64(segment.rows)) >= 0
+	keep := order.ascending && l.room.Add(-int64(segment.Rows)) >= 0
 	if keep {
-		kept = make([]uint64, 0, segment.rows)
+		kept = make([]uint64, 0, segment.Rows)
 	}
 	err := eachID(ctx, s, file, segment, func(first uint64, ids []uint64) {
 		for i, id := range ids {
@@ -197,25 +197,25 @@ func (l *liveRows) readOrder(ctx context.Context, s *state.Snapshot, file volume
 		return order, nil
 	}
 	if order.sorted == nil && s.Dialect() == segments.DialectRuntime {
-		l.room.Add(int64(segment.rows))
+		l.room.Add(int64(segment.Rows))
 	}
 	return order, err
 }
 
 // eachID visits the ids of a segment in order.
-func eachID(ctx context.Context, s *state.Snapshot, file volume.File, segment *liveSegment, visit func(first uint64, ids []uint64)) error {
-	reader, err := openVectors(file, s, segment.entry)
+func eachID(ctx context.Context, s *state.Snapshot, file volume.File, segment *LiveSegment, visit func(first uint64, ids []uint64)) error {
+	reader, err := Open(file, s, segment.Entry)
 	if err != nil {
 		return err
 	}
-	ids := make([]uint64, rowsPerRead)
+	ids := make([]uint64, RowsPerRead)
 	for first := 0; first < reader.Count(); first += len(ids) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		part := ids[:min(len(ids), reader.Count()-first)]
 		if err := reader.ReadIDs(first, part); err != nil {
-			return fmt.Errorf("read ids of the segment at offset %d: %w", segment.entry.Offset, volume.AsCorrupt(err))
+			return fmt.Errorf("read ids of the segment at offset %d: %w", segment.Entry.Offset, volume.AsCorrupt(err))
 		}
 		visit(uint64(first), part)
 	}

@@ -1,0 +1,163 @@
+// Package rowstest checks, for tests, what package rows shows of a snapshot against the
+// plainest way to say the same.
+package rowstest
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+
+	"rvffs/store/rows"
+	"rvffs/store/state"
+	"rvffs/store/vecio"
+	"rvffs/store/volume"
+)
+
+// Check compares all files of vectors with what Vectors visits.
+func Check(snapshot *state.Snapshot, random *rand.Rand) error {
+	ctx := context.Background()
+	var ids []uint64
+	var vectors []byte
+	err := rows.Visit(ctx, snapshot, func(some []uint64, their []byte) error {
+		ids, vectors = append(ids, some...), append(vectors, their...)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, format := range vecio.FileFormats() {
+		view, err := rows.File(ctx, snapshot, format)
+		if err != nil {
+			return fmt.Errorf("%s: %w", format, err)
+		}
+		if err := checkView(view, render(format, snapshot.Dimension(), ids, vectors), random); err != nil {
+			return fmt.Errorf("%s of %d vectors: %w", format, len(ids), err)
+		}
+	}
+	width := 4 * snapshot.Dimension()
+	for range min(len(ids), 8) {
+		i := random.IntN(len(ids))
+		for _, format := range []vecio.FileFormat{vecio.FileJSONL, vecio.FileF32} {
+			view, err := rows.ByID(ctx, snapshot, ids[i], format)
+			if err != nil {
+				return fmt.Errorf("vector %d: %w", ids[i], err)
+			}
+			want := render(format, snapshot.Dimension(), ids[i:i+1], vectors[i*width:(i+1)*width])
+			if err := checkView(view, want, random); err != nil {
+				return fmt.Errorf("vector %d as %s: %w", ids[i], format, err)
+			}
+		}
+	}
+	missing := random.Uint64N(2 * (uint64(len(ids)) + 1))
+	for _, id := range append([]uint64{missing, math.MaxUint64}, snapshot.Manifest().Deleted...) {
+		if slices.Contains(ids, id) {
+			continue
+		}
+		if _, err := rows.ByID(ctx, snapshot, id, vecio.FileF32); !errors.Is(err, volume.ErrNotFound) {
+			return fmt.Errorf("vector %d, which is not there: %v", id, err)
+		}
+	}
+	return nil
+}
+
+// checkView reads a view whole and in random pieces.
+func checkView(view state.View, want []byte, random *rand.Rand) (err error) {
+	if view.Size() != int64(len(want)) {
+		return fmt.Errorf("%d bytes, want %d", view.Size(), len(want))
+	}
+	reader, err := view.Open(context.Background())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	for piece := range 6 {
+		from, length := 0, len(want)
+		if piece > 0 && len(want) > 0 {
+			from = random.IntN(len(want))
+			length = 1 + random.IntN(min(1<<random.IntN(24), 2*len(want)))
+		}
+		got := bytes.Repeat([]byte{0xaa}, length+1)
+		n, err := reader.ReadAt(got[:length], int64(from))
+		end := min(from+length, len(want))
+		if n != end-from || !bytes.Equal(got[:n], want[from:end]) {
+			at := 0
+			for at < n && got[at] == want[from+at] {
+				at++
+			}
+			return fmt.Errorf("bytes %d to %d: %d read, %v; the first wrong one is %d", from, end, n, err, from+at)
+		}
+		if ended := from+length > len(want); ended != errors.Is(err, io.EOF) && len(want) > 0 {
+			return fmt.Errorf("bytes %d to %d of %d: %v", from, from+length, len(want), err)
+		}
+		if got[length] != 0xaa {
+			return errors.New("bytes behind the buffer were written")
+		}
+	}
+	if n, err := reader.ReadAt(make([]byte, 1), int64(len(want))); n != 0 || !errors.Is(err, io.EOF) {
+		return fmt.Errorf("behind the end: %d, %v", n, err)
+	}
+	return nil
+}
+
+// render writes a file of vectors in the plainest way.
+func render(format vecio.FileFormat, dimension int, ids []uint64, rows []byte) []byte {
+	var out bytes.Buffer
+	row := func(i int) []byte { return rows[i*4*dimension : (i+1)*4*dimension] }
+	component := func(i, c int) string {
+		value := math.Float32frombits(binary.LittleEndian.Uint32(row(i)[4*c:]))
+		return fmt.Sprintf("%15s", strconv.FormatFloat(float64(value), 'g', -1, 32))
+	}
+	shape := ""
+	switch format {
+	case vecio.FileNPY:
+		shape = fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", len(ids), dimension)
+	case vecio.FileIDs:
+		shape = fmt.Sprintf("{'descr': '<u8', 'fortran_order': False, 'shape': (%d,), }", len(ids))
+	case vecio.FileCSV:
+		out.WriteString("id")
+		for c := range dimension {
+			fmt.Fprintf(&out, ",v%d", c)
+		}
+		out.WriteByte('\n')
+	}
+	if shape != "" {
+		for (10+len(shape)+1)%64 != 0 {
+			shape += " "
+		}
+		fmt.Fprintf(&out, "\x93NUMPY\x01\x00%c%c%s\n", (len(shape)+1)%256, (len(shape)+1)/256, shape)
+	}
+	for i, id := range ids {
+		switch format {
+		case vecio.FileNPY, vecio.FileF32:
+			out.Write(row(i))
+		case vecio.FileIDs:
+			out.Write(binary.LittleEndian.AppendUint64(nil, id))
+		case vecio.FileFvecs:
+			out.Write(binary.LittleEndian.AppendUint32(nil, uint32(dimension)))
+			out.Write(row(i))
+		case vecio.FileJSONL:
+			fmt.Fprintf(&out, `{"id":%20d,"vector":[`, id)
+			for c := range dimension {
+				if c > 0 {
+					out.WriteByte(',')
+				}
+				out.WriteString(component(i, c))
+			}
+			out.WriteString("]}\n")
+		case vecio.FileCSV:
+			fmt.Fprintf(&out, "%20d", id)
+			for c := range dimension {
+				out.WriteString("," + component(i, c))
+			}
+			out.WriteByte('\n')
+		}
+	}
+	return out.Bytes()
+}
