@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"rvffs/store"
+	"rvffs/store/rows"
 	"rvffs/store/vecio"
 )
 
@@ -163,7 +163,7 @@ func TestLocksLetEverybodyThrough(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		live, err := store.LiveVectors(ctx, snapshot)
+		live, err := rows.Count(ctx, snapshot)
 		if want := uint64(committed[i].Load()); err != nil || live != want {
 			t.Errorf("store %d holds %d vectors, acknowledged were %d, %v", i, live, want, err)
 		}
