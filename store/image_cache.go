@@ -7,6 +7,8 @@ import (
 	"io"
 	"sync"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
 	"rvffs/segments"
 	"rvffs/store/memory"
 	"rvffs/store/state"
@@ -38,7 +40,7 @@ const (
 // and as many more as there is memory for.
 type imageTable struct {
 	mu      sync.Mutex
-	entries map[imageKey]*cachedImage
+	entries *simplelru.LRU[imageKey, *cachedImage] // nil before the first
 }
 
 // openImages keeps the decompressed images of a file.
@@ -72,13 +74,13 @@ func (t *imageTable) open(ctx context.Context, budget *memory.Budget, key imageK
 func (t *imageTable) entry(key imageKey) *cachedImage {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	entry, known := t.entries[key]
+	if t.entries == nil {
+		t.entries, _ = simplelru.NewLRU[imageKey, *cachedImage](rememberedImages, nil) // it refuses only sizes of nothing
+	}
+	entry, known := t.entries.Get(key)
 	if !known {
-		if t.entries == nil || len(t.entries) >= rememberedImages {
-			t.entries = map[imageKey]*cachedImage{}
-		}
 		entry = &cachedImage{}
-		t.entries[key] = entry
+		t.entries.Add(key, entry)
 	}
 	return entry
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 	"sync"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
 	"rvffs/lineage"
 	"rvffs/store/state"
 	"rvffs/store/volume"
@@ -44,7 +46,7 @@ func (i Integrity) Err() error {
 // integrityTable remembers the verdicts on the images of one file.
 type integrityTable struct {
 	mu       sync.Mutex
-	verdicts map[imageKey]Integrity
+	verdicts *simplelru.LRU[imageKey, Integrity] // nil before the first
 }
 
 // imageVerdicts keeps the verdicts on a file's images.
@@ -53,8 +55,10 @@ var imageVerdicts state.Attachment[integrityTable]
 func (t *integrityTable) get(key imageKey) (Integrity, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	verdict, known := t.verdicts[key]
-	return verdict, known
+	if t.verdicts == nil {
+		return "", false
+	}
+	return t.verdicts.Get(key)
 }
 
 // rememberedVerdicts bounds the table; no file of use holds as many images.
@@ -63,10 +67,10 @@ const rememberedVerdicts = 4096
 func (t *integrityTable) put(key imageKey, verdict Integrity) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.verdicts == nil || len(t.verdicts) >= rememberedVerdicts {
-		t.verdicts = map[imageKey]Integrity{}
+	if t.verdicts == nil {
+		t.verdicts, _ = simplelru.NewLRU[imageKey, Integrity](rememberedVerdicts, nil) // it refuses only sizes of nothing
 	}
-	t.verdicts[key] = verdict
+	t.verdicts.Add(key, verdict)
 }
 
 // hashedImage is an image with the hash that its header states.

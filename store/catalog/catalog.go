@@ -70,7 +70,7 @@ const inodeSpan = 1 << 20
 func Open(place volume.Volume, options Options) *Catalog {
 	c := &Catalog{volume: place, options: options, patience: freshness, naming: shared.NewTurn(), stores: map[*Store]struct{}{}}
 	c.life, c.end = context.WithCancel(context.Background())
-	c.open.limit = options.openStores()
+	c.open, c.recent = newOpenStores(options.openStores(), c.retire), c.newRecentFolders()
 	c.root = c.newFolder(position{}, volume.Identity{})
 	c.root.files.open.Adopt(place)
 	c.checker = store.NewChecker(options.Verify)
@@ -118,7 +118,8 @@ func (c *Catalog) Close() error {
 	for _, s := range stores {
 		problems = append(problems, s.close(ctx))
 	}
-	return errors.Join(append(problems, c.recent.close(), c.root.files.release())...)
+	c.recent.close()
+	return errors.Join(append(problems, c.root.files.release())...)
 }
 
 // Observe has f called after each commit that this process makes, while the next one

@@ -40,7 +40,7 @@ func (s *Store) removeFile(ctx context.Context) error {
 	})
 	closed, closeErr := s.closeIdle()
 	if closed {
-		c.open.forget(s)
+		s.forgetKnown()
 	}
 	shown := c.afterwards(ctx, func(ctx context.Context) error { return c.reread(ctx, folder, name) })
 	if err = errors.Join(err, closeErr); err == nil {

@@ -1,10 +1,11 @@
 package catalog
 
 import (
-	"container/list"
 	"context"
 	"sync"
 	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"rvffs/store"
 	"rvffs/store/memory"
@@ -47,21 +48,13 @@ func (s *Store) Neighbors(ctx context.Context, id uint64) (found Neighbors, err 
 // memory for them.
 type neighborFiles struct {
 	mu    sync.Mutex
-	kept  *memory.Kept // of *neighborTable; nil before the first
+	kept  *memory.Kept // of a *neighborTable; nil before the first
 	span  numberSpan
 	given uint64 // numbers given out
 }
 
-// neighborTable is what is kept.
-type neighborTable struct {
-	byUse  list.List // of *neighborFile, the newest first
-	places map[uint64]*list.Element
-}
-
-type neighborFile struct {
-	id uint64
-	Neighbors
-}
+// neighborTable is what is kept, by id.
+type neighborTable = simplelru.LRU[uint64, Neighbors]
 
 const (
 	// keptNeighbors bounds the files that a store keeps. As long as one is kept, its
@@ -77,52 +70,35 @@ func (n *neighborFiles) use(budget *memory.Budget, act func(*neighborTable)) {
 	n.mu.Lock()
 	table, there := memory.Used[*neighborTable](n.kept)
 	if !there {
-		table = &neighborTable{places: map[uint64]*list.Element{}}
+		table, _ = simplelru.NewLRU[uint64, Neighbors](keptNeighbors, nil) // it refuses only sizes of nothing
 		charge := budget.Charge()
 		n.kept = memory.Keep(&charge, n, table, nil)
 	}
 	act(table)
-	for n.kept.Resize(int64(neighborFileBytes*table.byUse.Len())) != nil {
-		table.forget()
+	for n.kept.Resize(int64(neighborFileBytes*table.Len())) != nil {
+		table.RemoveOldest()
 	}
 	kept := n.kept
 	n.mu.Unlock()
 	kept.Done()
 }
 
-// forget forgets the file that was asked for longest ago.
-func (t *neighborTable) forget() {
-	delete(t.places, t.byUse.Remove(t.byUse.Back()).(*neighborFile).id)
-}
-
 // find is what was kept about an id.
 func (n *neighborFiles) find(id uint64, budget *memory.Budget) (found Neighbors, known bool) {
-	n.use(budget, func(table *neighborTable) {
-		var place *list.Element
-		if place, known = table.places[id]; known {
-			table.byUse.MoveToFront(place)
-			found = place.Value.(*neighborFile).Neighbors
-		}
-	})
+	n.use(budget, func(table *neighborTable) { found, known = table.Get(id) })
 	return found, known
 }
 
 // keep remembers what was found, under the number that the file has or gets.
 func (n *neighborFiles) keep(id uint64, found Neighbors, c *Catalog) Neighbors {
 	n.use(c.options.Memory, func(table *neighborTable) {
-		if place, known := table.places[id]; known {
-			table.byUse.MoveToFront(place)
-			file := place.Value.(*neighborFile)
-			found.Number = file.Number
-			file.Neighbors = found
-			return
+		if former, known := table.Peek(id); known {
+			found.Number = former.Number
+		} else {
+			found.Number = n.span.number(c, n.given)
+			n.given++
 		}
-		found.Number = n.span.number(c, n.given)
-		n.given++
-		table.places[id] = table.byUse.PushFront(&neighborFile{id, found})
-		if table.byUse.Len() > keptNeighbors {
-			table.forget()
-		}
+		table.Add(id, found)
 	})
 	return found
 }

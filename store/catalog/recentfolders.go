@@ -2,8 +2,8 @@ package catalog
 
 import (
 	"context"
-	"errors"
-	"sync"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"rvffs/store/volume"
 )
@@ -12,10 +12,17 @@ import (
 // what is in a folder does not open it for each name.
 const keptFolders = 32
 
-// recentFolders are those that were opened last.
+// recentFolders are those that were opened last. Each has a user here.
 type recentFolders struct {
-	mu     sync.Mutex
-	opened []*folderFiles // the oldest first; each has a user here
+	opened *lru.Cache[*folderFiles, struct{}]
+}
+
+func (c *Catalog) newRecentFolders() recentFolders {
+	return recentFolders{newRecent(keptFolders, func(f *folderFiles) {
+		if err := f.release(); err != nil {
+			c.options.Log.Warn().Err(err).Str("folder", f.folder.Path()).Msg("closing a folder failed")
+		}
+	})}
 }
 
 // add keeps an open folder, which the caller uses, and lets the oldest go.
@@ -23,26 +30,11 @@ func (r *recentFolders) add(ctx context.Context, f *folderFiles) error {
 	if _, err := f.open.Acquire(func() (volume.Folder, error) { return f.find(ctx) }); err != nil {
 		return err
 	}
-	r.mu.Lock()
-	r.opened = append(r.opened, f)
-	var oldest *folderFiles
-	if len(r.opened) > keptFolders {
-		oldest = r.opened[0]
-		r.opened = append(r.opened[:0], r.opened[1:]...)
+	if kept, _ := r.opened.ContainsOrAdd(f, struct{}{}); kept {
+		return f.release() // it has its user
 	}
-	r.mu.Unlock()
-	return oldest.letGo()
+	return nil
 }
 
 // close lets all go.
-func (r *recentFolders) close() error {
-	r.mu.Lock()
-	opened := r.opened
-	r.opened = nil
-	r.mu.Unlock()
-	var problems []error
-	for _, f := range opened {
-		problems = append(problems, f.release())
-	}
-	return errors.Join(problems...)
-}
+func (r *recentFolders) close() { r.opened.Purge() }

@@ -198,9 +198,6 @@ func (s *Store) acquire(ctx context.Context) (engine *store.Store, fresh bool, e
 	if err != nil {
 		return nil, false, errors.Join(err, s.hold(nil).letGo())
 	}
-	for _, idle := range s.catalog.open.opened(s) {
-		s.catalog.retire(idle)
-	}
 	s.tellTails(ctx, engine)
 	return engine, true, nil
 }
@@ -245,7 +242,7 @@ func (s *Store) release() {
 	s.mu.Lock()
 	s.users--
 	s.mu.Unlock()
-	s.catalog.open.used(s)
+	s.catalog.open.note(s)
 }
 
 // closeIdle closes the engine if nobody uses it and says whether it is closed.
