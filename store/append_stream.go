@@ -42,10 +42,11 @@ type StreamReport struct {
 }
 
 // AppendStream takes bytes in any of the formats of package vecio and appends
-// their vectors. Its methods may be called from several goroutines.
+// their vectors. A last line without its line feed is whole at Flush, not at Pause, for
+// it may still go on then. A bulk load is all or nothing, so it is committed by its
+// writer alone: nobody's Pause or CommitOpen, and no end of its store.
 type AppendStream struct {
-	streamState
-	store   *Store
+	Stream
 	options StreamOptions
 
 	// What follows is guarded by mu.
@@ -58,6 +59,7 @@ type AppendStream struct {
 	handed    int64         // rows of an ordered stream at the last commit
 	passed    []vecio.Run   // of these, those that did not count then
 	accepted  uint64        // vectors committed
+	waiting   uint64        // vectors of a commit under way, or one that failed
 	timer     *time.Timer   // runs while vectors of a live stream wait to be committed
 	ticked    int64         // value of received at the timer's last tick, or at a commit since
 	bulk      bool          // it was a bulk load at such a tick
@@ -75,9 +77,12 @@ func (s *Store) OpenAppend(options StreamOptions) (*AppendStream, error) {
 	if err := s.checkWritable(snapshot); err != nil {
 		return nil, fmt.Errorf("append to store %q: %w", s.Path(), err)
 	}
-	stream := &AppendStream{store: s, options: options, appender: s.NewAppender(), memory: s.options.Memory.Charge()}
+	stream := &AppendStream{options: options, appender: s.NewAppender(), memory: s.options.Memory.Charge()}
 	stream.appender.origin = snapshot.Origin()
 	stream.decoder = vecio.NewDecoder(options.Format, sink{stream}, vecio.Options{AllowNonFinite: options.AllowNonFinite})
+	if err := stream.begin(s, snapshot.Origin(), "append to", stream); err != nil {
+		return nil, err
+	}
 	return stream, nil
 }
 
@@ -94,30 +99,15 @@ func (s sink) Rows(ids []uint64, rows []byte) error {
 	return s.stream.appender.Append(s.stream.ctx, ids, rows)
 }
 
-// Origin is the file that the stream goes to.
-func (a *AppendStream) Origin() state.Origin { return a.appender.origin }
-
-func (a *AppendStream) describe(err error) error {
-	return fmt.Errorf("append to store %q: %w", a.store.Path(), err)
-}
-
-// Afford waits until there is memory to take so many bytes, for some seconds or until
-// ctx ends. An error leaves the stream as it is.
-func (a *AppendStream) Afford(ctx context.Context, bytes int) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := a.usable(a.describe); err != nil {
-		return err
-	}
+func (a *AppendStream) afford(ctx context.Context, bytes int) error {
 	err := a.appender.Afford(ctx) // the little before the much, of which a wait would keep others
 	if err == nil {
 		err = a.memory.Await(ctx, decoderMemory(a.decoder.Held(), bytes))
 	}
 	if err != nil {
 		a.weigh()
-		return a.describe(err)
 	}
-	return nil
+	return err
 }
 
 // decoderMemory is what a decoder that holds so many bytes takes at most to take more:
@@ -139,44 +129,24 @@ func (a *AppendStream) weigh() {
 	a.appender.Relent()
 }
 
-// Write takes all of p. When p completes a record that cannot be taken, the
-// error wraps ErrInput (or says what else went wrong), all vectors since the last
-// commit are dropped, and the stream takes nothing more.
-func (a *AppendStream) Write(ctx context.Context, p []byte) (int, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := a.usable(a.describe); err != nil {
-		return 0, err
-	}
+func (a *AppendStream) write(ctx context.Context, p []byte) error {
 	a.ctx = ctx
 	defer a.weigh()
 	if _, err := a.decoder.Write(p); err != nil {
-		return 0, a.refuse(err)
+		return err
 	}
 	received := a.received.Add(int64(len(p)))
 	if a.options.FlushBytes > 0 && received-a.committed >= a.options.FlushBytes && a.decoder.Committable() {
 		if runs, _ := a.order(); runs == nil && a.appender.CommitBehind(received) {
 			a.committed = received
 			_, a.handed = a.order()
-		} else if err := a.commit(); err != nil {
-			return 0, err
+		} else if err := a.commit(ctx); err != nil {
+			return err
 		}
 	}
 	a.reportSettled()
 	a.schedule()
-	return len(p), nil
-}
-
-// Refuse ends the stream because of a write that is not as it has to be, such as one
-// from another place than where the stream is: what came since the last commit is
-// dropped. The error is the one with which all that follows fails.
-func (a *AppendStream) Refuse(cause error) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := a.usable(a.describe); err != nil {
-		return err
-	}
-	return a.refuse(cause)
+	return nil
 }
 
 // schedule sees to it that waiting vectors are committed in time.
@@ -198,13 +168,13 @@ func (a *AppendStream) schedule() {
 
 // tick ends an interval of the flush policy.
 func (a *AppendStream) tick() {
-	if a.usable(a.describe) != nil {
+	if a.usable() != nil {
 		return
 	}
 	a.bulk = a.isBulk()
 	a.ticked = a.received.Load()
 	if !a.bulk && a.decoder.Committable() {
-		if a.commit() != nil {
+		if a.conclude(a.commit(context.Background())) != nil {
 			return // the error is kept, and reported by the next call
 		}
 	}
@@ -216,147 +186,64 @@ func (a *AppendStream) tick() {
 // one until somebody asks for a commit.
 func (a *AppendStream) isBulk() bool { return a.bulk || a.received.Load()-a.ticked > bulkBytes }
 
-// Flush makes all records durable, a last line without its line feed among them.
-// Inside a record it fails with ErrInput and keeps everything as it is, for the
-// rest may still come.
-func (a *AppendStream) Flush(ctx context.Context) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := a.settle(ctx, a.settleAndEndLine); err != nil {
-		return err
-	}
-	return a.commit()
-}
-
-// Handover is Flush by a writer that is done where others may go on.
-func (a *AppendStream) Handover(ctx context.Context) error { return a.Flush(ctx) }
-
-// Pause is what happens when somebody who has not written lets the stream go. A
-// last line without its line feed is then not whole, for it may still go on, and a
-// bulk load is not committed.
-func (a *AppendStream) Pause(ctx context.Context) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := a.settle(ctx, func() error { return a.decoder.Settle() }); err != nil || a.isBulk() {
-		return err
-	}
-	return a.commit()
-}
-
-// settle looks whether the stream could end here.
-func (a *AppendStream) settle(ctx context.Context, settle func() error) error {
-	if err := a.usable(a.describe); err != nil {
-		return err
-	}
+func (a *AppendStream) settle(ctx context.Context, why occasion) (commit bool, err error) {
 	a.ctx = ctx
-	if err := settle(); err != nil {
-		return a.refuse(err)
+	switch why {
+	case onFlush, onHandover:
+		return true, a.whole(a.settleAndEndLine())
+	case onPause:
+		return !a.isBulk(), a.whole(a.decoder.Settle())
+	case onCommit:
+		return a.decoder.Committable(), nil
+	case onOthers:
+		return a.decoder.Committable() && !a.isBulk(), nil
+	case onShutdown:
+		if a.isBulk() {
+			return false, errInterrupted
+		}
+		return a.leaveWhole(ctx)
+	case onDeath:
+		return a.leaveWhole(ctx)
+	}
+	err = a.settleAndEndLine()
+	if err == nil {
+		err = a.decoder.Finish()
+	}
+	return true, err
+}
+
+// whole says whether the stream could end here, where that is what it was settled for.
+func (a *AppendStream) whole(err error) error {
+	if err != nil {
+		return err
 	}
 	if unfinished := a.decoder.Unfinished(); unfinished > 0 {
-		return a.describe(fmt.Errorf("%w: the stream stops inside a record, %d bytes from its start", volume.ErrInput, unfinished))
+		return passing{fmt.Errorf("%w: the stream stops inside a record, %d bytes from its start", volume.ErrInput, unfinished)}
 	}
 	return nil
 }
 
-// Commit makes the whole records durable and keeps the rest of a record that has
-// only begun.
-func (a *AppendStream) Commit(ctx context.Context) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := a.usable(a.describe); err != nil {
-		return err
-	}
-	a.ctx = ctx
-	if !a.decoder.Committable() {
-		return nil
-	}
-	return a.commit()
-}
-
-// CommitOpen is Commit for somebody who is not the writer: of a stream that has ended
-// meanwhile, or failed, its writer knows, and there is nothing left to commit; and a
-// bulk load is its writer's alone to commit.
-func (a *AppendStream) CommitOpen(ctx context.Context) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.usable(a.describe) != nil || !a.decoder.Committable() || a.isBulk() {
-		return nil
-	}
-	a.ctx = ctx
-	return a.commit()
-}
-
-// Abandon ends the stream of a writer that was killed: its whole records stay.
-func (a *AppendStream) Abandon(ctx context.Context) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := a.usable(a.describe); err != nil {
-		return err
-	}
-	a.ctx = ctx
-	err := a.decoder.Settle()
+// leaveWhole ends the stream of a writer that says no more: his whole records stay.
+func (a *AppendStream) leaveWhole(ctx context.Context) (commit bool, err error) {
+	err = a.decoder.Settle()
 	committable := a.decoder.Committable()
 	if err == nil && committable {
-		if err := a.commit(); err != nil {
-			return err
-		}
+		err = a.commit(ctx)
 	}
 	if err == nil {
 		err = a.decoder.Finish()
 	}
-	if err != nil {
-		return a.refuse(err)
-	}
-	if !committable {
-		return a.commit() // it could end here all the same
-	}
-	return nil
-}
-
-// Interrupt ends the stream of a writer that goes on but cannot be heard any more,
-// as its store is closed. Whole records stay, but of a bulk load nothing, for its
-// writer will fail and do it all again.
-func (a *AppendStream) Interrupt(ctx context.Context) error {
-	if a.over() {
-		return nil
-	}
-	a.mu.Lock()
-	bulk := a.isBulk()
-	a.mu.Unlock()
-	if bulk {
-		return a.Refuse(errInterrupted)
-	}
-	return a.Abandon(ctx)
+	return !committable, err // it could end here all the same
 }
 
 // errInterrupted ends a bulk load whose store is closed.
 var errInterrupted = fmt.Errorf("%w before the load was; what came since its last commit is dropped", volume.ErrClosed)
 
-// Close ends the stream. What is complete is committed; when the last record is
-// not, everything since the last commit is dropped, and the error says so.
-func (a *AppendStream) Close(ctx context.Context) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.closed {
-		return nil
-	}
-	if a.failed != nil {
-		a.closed = true
-		return nil // said before
-	}
-	defer func() {
-		a.closed, a.decoder = true, nil
-		a.weigh()
-	}()
-	a.ctx = ctx
-	err := a.settleAndEndLine()
-	if err == nil {
-		err = a.decoder.Finish()
-	}
-	if err != nil {
-		return a.refuse(err)
-	}
-	return a.commit()
+func (a *AppendStream) letGo() error {
+	a.stopTimer()
+	a.decoder = nil
+	a.weigh()
+	return nil
 }
 
 // settleAndEndLine hands on what waited for more bytes, where it is whole if none
@@ -369,10 +256,10 @@ func (a *AppendStream) settleAndEndLine() error {
 }
 
 // commit makes the vectors handed on so far durable.
-func (a *AppendStream) commit() error {
+func (a *AppendStream) commit(context.Context) error {
 	a.stopTimer()
 	a.reportSettled()
-	waiting := a.appender.rows
+	a.waiting = a.appender.rows
 	runs, handed := a.order()
 	if runs != nil {
 		err := a.passOver(runs, handed)
@@ -380,13 +267,14 @@ func (a *AppendStream) commit() error {
 			err = a.appender.reorder(context.Background(), runs, a.handed)
 		}
 		if err != nil {
-			return a.fail(errors.Join(err, a.appender.Rollback()), waiting)
+			return err
 		}
 	}
 	epoch, count, err := a.appender.Commit()
 	if err != nil {
-		return a.fail(err, waiting)
+		return err
 	}
+	a.waiting = 0
 	a.decoder.Trim()
 	a.weigh()
 	a.handed = handed
@@ -407,26 +295,21 @@ func (a *AppendStream) order() ([]vecio.Run, int64) {
 	return nil, 0
 }
 
-// refuse drops what came since the last commit and ends the stream.
-func (a *AppendStream) refuse(cause error) error {
+func (a *AppendStream) drop(cause error) error {
 	a.stopTimer()
 	a.appender.drain()
 	a.reportSettled()
-	waiting := a.appender.rows
+	rejected := max(a.waiting, a.appender.rows)
 	if record := (*vecio.RecordError)(nil); errors.As(cause, &record) {
 		cause = fmt.Errorf("%w: %w", volume.ErrInput, cause)
 		// The rows before it that its decoder has not handed on are dropped as well.
-		waiting = max(waiting, uint64(max(0, record.Row-int64(a.accepted)))) + 1
+		rejected = max(rejected, uint64(max(0, record.Row-int64(a.accepted)))) + 1
 	}
-	return a.fail(errors.Join(cause, a.appender.Rollback()), waiting)
-}
-
-func (a *AppendStream) fail(cause error, rejected uint64) error {
-	a.failed = a.describe(cause)
+	cause = errors.Join(cause, a.appender.Rollback())
 	a.report(StreamReport{Rejected: rejected, Err: cause})
 	a.decoder = nil
 	a.weigh()
-	return a.failed
+	return cause
 }
 
 // reportSettled tells of commits that were made while the stream went on.
@@ -452,6 +335,6 @@ func (a *AppendStream) reportUntil(received int64, r StreamReport) {
 	if a.options.Report == nil {
 		return
 	}
-	r.Time, r.Origin, r.Format = time.Now(), a.Origin(), a.decoder.Format()
+	r.Time, r.Origin, r.Format = time.Now(), a.origin, a.decoder.Format()
 	a.options.Report(r)
 }

@@ -30,11 +30,11 @@ var errKilled = errors.New("the writer was killed, or failed, before it closed t
 
 // DeleteStream takes ids in any of the formats of package vecio and deletes their
 // vectors, all that came since the last commit in one. Until then it holds them as
-// a set. Its methods may be called from several goroutines.
+// a set. The end of the bytes ends an id at Flush; at Handover one in a number waits,
+// for what is deleted by mistake is gone. A list of ids is deleted when its writer says
+// that it is complete: nothing of it by CommitOpen, or when he was killed.
 type DeleteStream struct {
-	streamState
-	store  *Store
-	origin state.Origin // the file whose vectors are deleted
+	Stream
 	report func(DeleteReport)
 
 	// What follows is guarded by mu.
@@ -56,30 +56,16 @@ func (s *Store) OpenDelete(format vecio.IDFormat, report func(DeleteReport)) (*D
 	if err := s.checkWritable(snapshot); err != nil {
 		return nil, fmt.Errorf("delete from store %q: %w", s.Path(), err)
 	}
-	stream := &DeleteStream{store: s, origin: snapshot.Origin(), report: report, ids: idset.New(), memory: s.options.Memory.Charge()}
+	stream := &DeleteStream{report: report, ids: idset.New(), memory: s.options.Memory.Charge()}
 	stream.decoder = vecio.NewIDDecoder(format, func(id uint64) { stream.ids.Insert(id) })
+	if err := stream.begin(s, snapshot.Origin(), "delete from", stream); err != nil {
+		return nil, err
+	}
 	return stream, nil
 }
 
-// Origin is the file whose vectors are deleted.
-func (d *DeleteStream) Origin() state.Origin { return d.origin }
-
-func (d *DeleteStream) describe(err error) error {
-	return fmt.Errorf("delete from store %q: %w", d.store.Path(), err)
-}
-
-// Afford waits until there is memory to take so many bytes, for some seconds or until
-// ctx ends. An error leaves the stream as it is.
-func (d *DeleteStream) Afford(ctx context.Context, bytes int) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.usable(d.describe); err != nil {
-		return err
-	}
-	if err := d.memory.Await(ctx, d.memoryFor(bytes)); err != nil {
-		return d.describe(err)
-	}
-	return nil
+func (d *DeleteStream) afford(ctx context.Context, bytes int) error {
+	return d.memory.Await(ctx, d.memoryFor(bytes))
 }
 
 // memoryFor is what the ids take at most when so many bytes more have come. Two bytes
@@ -98,24 +84,24 @@ func (d *DeleteStream) weigh(taken int) {
 	d.memory.Force(d.memoryFor(0))
 }
 
-// Write takes all of p. When p holds what is no id, the error wraps ErrInput,
-// nothing that came since the last commit is deleted, and the stream takes nothing
-// more.
-func (d *DeleteStream) Write(ctx context.Context, p []byte) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.usable(d.describe); err != nil {
-		return 0, err
-	}
+func (d *DeleteStream) write(ctx context.Context, p []byte) error {
 	if _, err := d.decoder.Write(p); err != nil {
-		return 0, d.refuse(err)
+		return noID(err)
 	}
 	if err := d.join(ctx); err != nil {
-		return 0, d.fail(err)
+		return err
 	}
 	d.received.Add(int64(len(p)))
 	d.weigh(len(p))
-	return len(p), nil
+	return nil
+}
+
+// noID is why a stream ends that holds what is no id.
+func noID(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", volume.ErrInput, err)
 }
 
 // join takes the writer lock, if this process does not hold it yet.
@@ -136,155 +122,67 @@ func (d *DeleteStream) leave() error {
 	return d.store.writer.end(session)
 }
 
-// Refuse ends the stream because of a write that is not as it has to be: nothing
-// that came since the last commit is deleted. The error is the one with which all
-// that follows fails.
-func (d *DeleteStream) Refuse(cause error) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.usable(d.describe); err != nil {
-		return err
+func (d *DeleteStream) settle(_ context.Context, why occasion) (commit bool, err error) {
+	switch why {
+	case onFlush:
+		err = noID(d.decoder.Settle())
+	case onHandover:
+		err = noID(d.decoder.Decide())
+	case onClose:
+		return true, noID(d.decoder.Finish())
+	case onPause:
+		return false, d.whole()
+	case onOthers:
+		return false, nil
+	case onDeath, onShutdown:
+		// What is missing of the list cannot be known, and what was deleted would be lost.
+		if d.ids.Len() > 0 || d.decoder.Unfinished() > 0 {
+			err = errKilled
+		}
+		return true, err
+	case onCommit:
+		return true, nil
 	}
-	return d.fail(cause)
-}
-
-// Flush deletes. The end of the bytes so far ends an id; inside of anything else
-// it fails with ErrInput and keeps what it has, for the rest may still come.
-func (d *DeleteStream) Flush(ctx context.Context) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.usable(d.describe); err != nil {
-		return err
+	if err == nil {
+		err = d.whole()
 	}
-	if err := d.decoder.Settle(); err != nil {
-		return d.refuse(err)
-	}
-	if err := d.whole(); err != nil {
-		return err
-	}
-	return d.commit(ctx)
-}
-
-// Handover is Flush by a writer that is done where others may go on, even in the
-// same number: that one waits, for what is deleted by mistake is gone.
-func (d *DeleteStream) Handover(ctx context.Context) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.usable(d.describe); err != nil {
-		return err
-	}
-	if err := d.decoder.Decide(); err != nil {
-		return d.refuse(err)
-	}
-	if err := d.whole(); err != nil {
-		return err
-	}
-	return d.commit(ctx)
-}
-
-// Pause is what happens when somebody who has not written lets the stream go:
-// nothing, but inside a record it fails.
-func (d *DeleteStream) Pause(context.Context) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.usable(d.describe); err != nil {
-		return err
-	}
-	return d.whole()
+	return true, err
 }
 
 // whole says whether the stream could end here.
 func (d *DeleteStream) whole() error {
 	if unfinished := d.decoder.Unfinished(); unfinished > 0 && !d.decoder.InNumber() {
-		return d.describe(fmt.Errorf("%w: the stream stops inside a record, %d bytes from its start", volume.ErrInput, unfinished))
+		return passing{fmt.Errorf("%w: the stream stops inside a record, %d bytes from its start", volume.ErrInput, unfinished)}
 	}
 	return nil
-}
-
-// Commit deletes the ids that are complete.
-func (d *DeleteStream) Commit(ctx context.Context) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.usable(d.describe); err != nil {
-		return err
-	}
-	return d.commit(ctx)
-}
-
-// Abandon ends the stream of a writer that was killed. Nothing is deleted: what
-// is missing of its list cannot be known, and what was deleted would be lost.
-func (d *DeleteStream) Abandon(context.Context) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.usable(d.describe); err != nil {
-		return err
-	}
-	if d.ids.Len() == 0 && d.decoder.Unfinished() == 0 {
-		return d.leave()
-	}
-	return d.fail(errKilled)
-}
-
-// CommitOpen commits nothing: a list of ids is deleted when its writer says that it is
-// complete.
-func (d *DeleteStream) CommitOpen(context.Context) error { return nil }
-
-// Interrupt ends the stream of a writer that cannot be heard any more, as if it had
-// been killed.
-func (d *DeleteStream) Interrupt(ctx context.Context) error {
-	if d.over() {
-		return nil
-	}
-	return d.Abandon(ctx)
-}
-
-// Close ends the stream. When it does not end with a whole id, nothing that came
-// since the last commit is deleted, and the error says so.
-func (d *DeleteStream) Close(ctx context.Context) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
-		return nil
-	}
-	defer func() { d.closed = true }()
-	if d.failed != nil {
-		return nil // said before
-	}
-	if err := d.decoder.Finish(); err != nil {
-		return d.refuse(err)
-	}
-	return d.commit(ctx)
 }
 
 func (d *DeleteStream) commit(ctx context.Context) error {
 	if d.ids.Len() == 0 {
-		if err := d.leave(); err != nil {
-			return d.fail(err)
-		}
-		return nil
+		return d.leave()
 	}
 	result, err := d.store.delete(state.OnlyIn(ctx, d.origin), d.ids)
 	if err = errors.Join(err, d.leave()); err != nil {
-		return d.fail(err)
+		return err
 	}
-	d.ids = idset.New()
-	d.weigh(0)
+	d.forget()
 	d.tell(DeleteReport{Deleted: result.Deleted, Missing: result.Missing, Epoch: result.Epoch})
 	return nil
 }
 
-func (d *DeleteStream) refuse(cause error) error {
-	return d.fail(fmt.Errorf("%w: %w", volume.ErrInput, cause))
+func (d *DeleteStream) drop(cause error) error {
+	cause = errors.Join(cause, d.leave())
+	d.forget()
+	d.tell(DeleteReport{Err: cause})
+	return cause
 }
 
-func (d *DeleteStream) fail(cause error) error {
-	cause = errors.Join(cause, d.leave())
+func (d *DeleteStream) forget() {
 	d.ids = idset.New()
 	d.weigh(0)
-	d.failed = d.describe(cause)
-	d.tell(DeleteReport{Err: cause})
-	return d.failed
 }
+
+func (d *DeleteStream) letGo() error { return nil }
 
 func (d *DeleteStream) tell(r DeleteReport) {
 	if d.report == nil {

@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -14,14 +13,15 @@ import (
 
 // EmbedStream takes the bytes of one part, in any order, as a file does. They wait
 // beside the store until the part is complete; what is not completed leaves nothing
-// behind. Its methods may be called from several goroutines.
+// behind. A part is embedded as a whole or not at all, so nothing but Flush does it: not
+// even Handover, for nobody knows then whether all has come, and a part of an image in
+// the place of a good one is worse than none; but that tells the writer what Flush would
+// say.
 type EmbedStream struct {
-	streamState // received is the length of the file
-	store       *Store
-	origin      state.Origin // the file that the part is embedded in
-	part        EmbedPart
-	kind        partKind
-	options     EmbedOptions
+	Stream  // received is the length of the file
+	part    EmbedPart
+	kind    partKind
+	options EmbedOptions
 
 	// What follows is guarded by mu.
 	start  []byte        // while there are few bytes
@@ -39,89 +39,77 @@ const inMemory = 64 << 10
 // which is not there is ErrInput. The writer lock is taken by Flush, and tried by the
 // first write, which so fails where nobody may write. Close must be called.
 func (s *Store) OpenEmbed(ctx context.Context, part EmbedPart, options EmbedOptions) (*EmbedStream, error) {
-	stream := &EmbedStream{store: s, part: part, kind: embedParts[part], options: options, uncut: options.Uncut, memory: s.options.Memory.Charge()}
-	if err := stream.check(ctx); err != nil {
-		return nil, stream.describe(err)
+	stream := &EmbedStream{part: part, kind: embedParts[part], options: options, uncut: options.Uncut, memory: s.options.Memory.Charge()}
+	origin, err := stream.kind.begin(ctx, s)
+	if err != nil {
+		return nil, fmt.Errorf("embed %s into store %q: %w", part, s.Path(), err)
+	}
+	if err := stream.begin(s, origin, fmt.Sprintf("embed %s into", part), stream); err != nil {
+		return nil, err
 	}
 	return stream, nil
 }
 
-// check says whether the part can be embedded as things stand.
-func (e *EmbedStream) check(ctx context.Context) error {
-	if e.kind.embed == nil {
-		return fmt.Errorf("%w: no part is called so", volume.ErrName)
+// begin says whether the part can be embedded as things stand, and in which file.
+func (k partKind) begin(ctx context.Context, s *Store) (state.Origin, error) {
+	if k.embed == nil {
+		return state.Origin{}, fmt.Errorf("%w: no part is called so", volume.ErrName)
 	}
-	snapshot, err := e.store.Snapshot(ctx)
+	snapshot, err := s.Snapshot(ctx)
 	if err != nil {
-		return err
+		return state.Origin{}, err
 	}
-	e.origin = snapshot.Origin()
-	if err := e.store.checkWritable(snapshot); err != nil {
-		return err
+	if err := s.checkWritable(snapshot); err != nil {
+		return state.Origin{}, err
 	}
-	if needs := e.kind.needs; needs != 0 && len(snapshot.OfType(needs)) == 0 {
-		return fmt.Errorf("%w: there is no %s yet to which this could belong", volume.ErrInput, needs)
+	if needs := k.needs; needs != 0 && len(snapshot.OfType(needs)) == 0 {
+		return state.Origin{}, fmt.Errorf("%w: there is no %s yet to which this could belong", volume.ErrInput, needs)
 	}
-	return nil
+	return snapshot.Origin(), nil
 }
 
-func (e *EmbedStream) describe(err error) error {
-	return fmt.Errorf("embed %s into store %q: %w", e.part, e.store.Path(), err)
-}
-
-// Origin is the file that the part is embedded in.
-func (e *EmbedStream) Origin() state.Origin { return e.origin }
-
-// Afford waits until there is memory to take so many bytes, for some seconds or until
-// ctx ends. An error leaves the stream as it is.
-func (e *EmbedStream) Afford(ctx context.Context, bytes int) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := e.usable(e.describe); err != nil {
-		return err
-	}
+func (e *EmbedStream) afford(ctx context.Context, bytes int) error {
 	if e.spool != nil {
 		return nil
 	}
-	if err := e.memory.Await(ctx, 3*min(e.Received()+int64(bytes), inMemory)); err != nil { // it grows by doubling
-		return e.describe(err)
-	}
-	return nil
+	return e.memory.Await(ctx, 3*min(e.Received()+int64(bytes), inMemory)) // it grows by doubling
 }
 
 // weigh charges for what is held in memory.
 func (e *EmbedStream) weigh() { e.memory.Force(int64(cap(e.start))) }
 
-// Write takes all of p behind what is there.
-func (e *EmbedStream) Write(ctx context.Context, p []byte) (int, error) {
-	return e.WriteAt(ctx, p, e.Received())
+// write takes all of p behind what is there.
+func (e *EmbedStream) write(ctx context.Context, p []byte) error {
+	return e.writeAt(ctx, p, e.Received())
 }
 
 // WriteAt takes all of p to the given place. What lies between it and the bytes that
 // are there becomes zeros. More than the format allows is ErrTooLarge. Every failure
 // ends the stream.
 func (e *EmbedStream) WriteAt(ctx context.Context, p []byte, offset int64) (int, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := e.usable(e.describe); err != nil {
+	if err := e.do(func() error { return e.writeAt(ctx, p, offset) }); err != nil {
 		return 0, err
 	}
+	return len(p), nil
+}
+
+func (e *EmbedStream) writeAt(ctx context.Context, p []byte, offset int64) error {
 	if err := e.reach(offset, offset+int64(len(p))); err != nil {
-		return 0, e.fail(err)
+		return err
 	}
 	if !e.tried {
 		if err := e.store.tryToWrite(state.OnlyIn(ctx, e.origin)); err != nil {
-			return 0, e.fail(err)
+			return err
 		}
 		e.tried = true
 	}
 	defer e.weigh()
 	if err := e.keep(p, offset); err != nil {
-		return 0, e.fail(err)
+		return err
 	}
 	e.received.Store(max(e.Received(), offset+int64(len(p))))
 	e.fresh = true
-	return len(p), nil
+	return nil
 }
 
 // tryToWrite finds out whether a commit could begin now. Bytes of a file may wait for
@@ -147,24 +135,22 @@ func (e *EmbedStream) reach(offset, end int64) error {
 
 // Truncate sets the length: what is cut off is gone, what is added is zeros.
 func (e *EmbedStream) Truncate(size int64) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := e.usable(e.describe); err != nil {
-		return err
-	}
+	return e.do(func() error { return e.truncate(size) })
+}
+
+func (e *EmbedStream) truncate(size int64) error {
 	if size == 0 {
 		e.uncut = false
 	}
-	before := e.Received()
-	if size == before {
+	if size == e.Received() {
 		return nil
 	}
 	if err := e.reach(size, size); err != nil {
-		return e.fail(err)
+		return err
 	}
 	defer e.weigh()
 	if err := e.resize(size); err != nil {
-		return e.fail(err)
+		return err
 	}
 	e.received.Store(size)
 	e.fresh = size > 0
@@ -215,8 +201,8 @@ func (e *EmbedStream) spill(size int64) (err error) {
 	return e.spool.truncate(size)
 }
 
-// content is what waits.
-func (e *EmbedStream) content() io.ReaderAt {
+// waiting is what waits.
+func (e *EmbedStream) waiting() io.ReaderAt {
 	if e.spool != nil {
 		return e.spool.file
 	}
@@ -227,122 +213,52 @@ func (e *EmbedStream) content() io.ReaderAt {
 func (e *EmbedStream) ReadAt(p []byte, offset int64) (int, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.usable(e.describe); err != nil {
+	if err := e.usable(); err != nil {
 		return 0, err
 	}
-	return io.NewSectionReader(e.content(), 0, e.Received()).ReadAt(p, offset)
+	return io.NewSectionReader(e.waiting(), 0, e.Received()).ReadAt(p, offset)
 }
 
-// Refuse ends the stream because of a write that is not as it has to be: what is not
-// embedded yet is dropped. The error is the one with which all that follows fails.
-func (e *EmbedStream) Refuse(cause error) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := e.usable(e.describe); err != nil {
-		return err
+func (e *EmbedStream) settle(ctx context.Context, why occasion) (commit bool, err error) {
+	if !e.fresh {
+		return false, nil
 	}
-	return e.fail(cause)
-}
-
-func (e *EmbedStream) fail(err error) error {
-	e.failed = e.describe(err)
-	e.start = nil
-	e.weigh()
-	return e.failed
-}
-
-// Flush embeds what has come, as a whole, and commits. With nothing new it does
-// nothing.
-func (e *EmbedStream) Flush(ctx context.Context) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := e.usable(e.describe); err != nil || !e.fresh {
-		return err
+	switch why {
+	case onFlush:
+		return true, nil
+	case onHandover:
+		if err := e.embed(ctx, embedder{Store: e.store, rehearsal: true}); err != nil {
+			return false, passing{err}
+		}
+	case onDeath, onShutdown, onClose:
+		return false, fmt.Errorf("%w: the writer ended without closing the file; %d bytes are dropped", volume.ErrInput, e.Received())
 	}
+	return false, nil
+}
+
+// commit embeds what has come, as a whole.
+func (e *EmbedStream) commit(ctx context.Context) error {
 	if err := e.embed(ctx, e.store.embedder()); err != nil {
-		return e.fail(err)
+		return err
 	}
 	e.fresh = false
 	return nil
 }
 
-// Handover is what happens when a writer is done where others may go on. Nobody
-// knows whether all has come: so nothing is embedded yet, for a part of an image in
-// the place of a good one is worse than none. But the writer is told what Flush would
-// say, and the stream goes on.
-func (e *EmbedStream) Handover(ctx context.Context) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := e.usable(e.describe); err != nil || !e.fresh {
-		return err
-	}
-	if err := e.embed(ctx, embedder{Store: e.store, rehearsal: true}); err != nil {
-		return e.describe(err)
-	}
-	return nil
-}
-
-// Pause is what happens when somebody who has not written lets the stream go:
-// nothing.
-func (e *EmbedStream) Pause(ctx context.Context) error { return e.Commit(ctx) }
-
 func (e *EmbedStream) embed(ctx context.Context, into embedder) error {
-	_, err := e.kind.embed(into, state.OnlyIn(ctx, e.origin), e.content(), e.Received(), e.options)
+	_, err := e.kind.embed(into, state.OnlyIn(ctx, e.origin), e.waiting(), e.Received(), e.options)
 	return err
 }
 
-// Commit commits nothing: a part is embedded as a whole or not at all.
-func (e *EmbedStream) Commit(context.Context) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.usable(e.describe)
+func (e *EmbedStream) drop(cause error) error {
+	e.start = nil
+	e.weigh()
+	return cause
 }
 
-// CommitOpen commits nothing either.
-func (e *EmbedStream) CommitOpen(context.Context) error { return nil }
-
-// Interrupt ends the stream of a writer that cannot be heard any more, as if it had
-// been killed.
-func (e *EmbedStream) Interrupt(ctx context.Context) error {
-	if e.over() {
-		return nil
-	}
-	return e.Abandon(ctx)
-}
-
-// Abandon ends the stream of a writer that was killed: what it has brought may not
-// be all, and is dropped.
-func (e *EmbedStream) Abandon(context.Context) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := e.usable(e.describe); err != nil {
-		return err
-	}
-	return e.abandon()
-}
-
-func (e *EmbedStream) abandon() error {
-	if e.fresh {
-		return e.fail(fmt.Errorf("%w: the writer ended without closing the file; %d bytes are dropped", volume.ErrInput, e.Received()))
-	}
-	return nil
-}
-
-// Close ends the stream. Bytes that no Flush has embedded are dropped, and the
-// error says so.
-func (e *EmbedStream) Close(context.Context) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return nil
-	}
-	e.closed = true
-	var err error
-	if e.failed == nil {
-		err = e.abandon()
-	}
+func (e *EmbedStream) letGo() (err error) {
 	if e.spool != nil {
-		err = errors.Join(err, e.spool.Close())
+		err = e.spool.Close()
 	}
 	e.start, e.spool = nil, nil
 	e.weigh()

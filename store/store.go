@@ -25,6 +25,7 @@ type Store struct {
 	ids      *rows.IDTable
 	metadata metaTable
 	writer   writer
+	streams  openStreams
 
 	compacting shared.Turn // held by the compaction that is under way
 	follow     followLimits
@@ -198,17 +199,20 @@ func (s *Store) LineageDepth() uint32 {
 }
 
 // Close ends the use of the store. Snapshots and readers that are still held go
-// on. Open append streams must be closed before.
+// on. Streams that are still open are closed, and the error says what was dropped of
+// them; see InterruptStreams.
 func (s *Store) Close() error {
+	s.streams.end()
+	interrupted := s.InterruptStreams(context.Background())
 	if !s.head.Close() {
-		return nil
+		return interrupted
 	}
 	s.maintenance.stop()
 	var err error
 	if s.late.stop() {
 		err = s.Current().Backing().With(context.Background(), volume.File.SyncData)
 	}
-	err = errors.Join(err, s.head.Release(), s.closeOwned())
+	err = errors.Join(interrupted, err, s.head.Release(), s.closeOwned())
 	s.discarding.Wait()
 	return err
 }

@@ -1,41 +1,236 @@
 package store
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
-// streamState is what streams of every kind have in common. A stream takes bytes
-// until it is closed or something fails: then nothing of it since its last commit
-// is kept, and whatever is asked of it fails with the same error.
-type streamState struct {
+// Stream is what streams of every kind are: it takes bytes until it is closed or
+// something fails. Then nothing of it since its last commit is kept, and whatever is
+// asked of it fails with the same error. Of what may be asked only an error that says
+// so leaves the stream as it is. Its methods may be called from several goroutines.
+//
+// A stream of one kind embeds a Stream and gives it its content.
+type Stream struct {
+	store    *Store
+	origin   state.Origin // the file that the stream goes to
+	errand   string       // in errors before the store: "append to"
+	content  streamContent
 	received atomic.Int64
 
 	mu     sync.Mutex
 	failed error // what ended the stream
 	closed bool
+	after  func() // runs when the stream was closed
 }
 
-// Received is the number of bytes taken so far.
-func (s *streamState) Received() int64 { return s.received.Load() }
+// streamContent is what a kind of stream makes of its bytes. It is asked with the
+// stream locked, and nothing is asked any more of one that has failed but to let go.
+// Every error ends the stream, unless it is passing.
+type streamContent interface {
+	// afford waits for the memory to take so many bytes.
+	afford(ctx context.Context, bytes int) error
+	// write takes all of p and counts it as received.
+	write(ctx context.Context, p []byte) error
+	// settle makes the stream ready for an occasion, and says whether what has come is
+	// to be committed then.
+	settle(ctx context.Context, why occasion) (commit bool, err error)
+	// commit makes durable what has come, as far as it is whole.
+	commit(ctx context.Context) error
+	// drop gives up what came since the last commit, tells of it, and gives the cause
+	// with all that went wrong besides.
+	drop(cause error) error
+	// letGo gives back what the stream holds, at its end.
+	letGo() error
+}
 
-// usable is what ended the stream, in the words of describe if it was closed. The
-// caller holds mu.
-func (s *streamState) usable(describe func(error) error) error {
-	switch {
-	case s.failed != nil:
-		return s.failed
-	case s.closed:
-		return describe(volume.ErrClosed)
+// occasion is why a stream is asked to commit. See the methods of Stream.
+type occasion uint8
+
+const (
+	onFlush occasion = iota
+	onHandover
+	onPause
+	onCommit
+	onOthers // see CommitOpen
+	onDeath  // see Abandon
+	onShutdown
+	onClose
+)
+
+// passing is an error that leaves the stream as it is.
+type passing struct{ cause error }
+
+func (p passing) Error() string { return p.cause.Error() }
+func (p passing) Unwrap() error { return p.cause }
+
+// begin makes the stream one of the store's.
+func (s *Stream) begin(store *Store, origin state.Origin, errand string, content streamContent) error {
+	s.store, s.origin, s.errand, s.content = store, origin, errand, content
+	if err := store.streams.add(s); err != nil {
+		return s.describe(err)
 	}
 	return nil
 }
 
-// over says whether the stream has ended: its writer knows, or has nothing to know.
-func (s *streamState) over() bool {
+// AfterClose has done run once when the stream was closed, by whomever. It is called
+// before anything is asked of the stream.
+func (s *Stream) AfterClose(done func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.failed != nil || s.closed
+	s.after = done
+}
+
+// Received is the number of bytes taken so far.
+func (s *Stream) Received() int64 { return s.received.Load() }
+
+// Origin is the file that the stream goes to.
+func (s *Stream) Origin() state.Origin { return s.origin }
+
+func (s *Stream) describe(err error) error {
+	return fmt.Errorf("%s store %q: %w", s.errand, s.store.Path(), err)
+}
+
+// usable is what ended the stream. The caller holds mu.
+func (s *Stream) usable() error {
+	switch {
+	case s.failed != nil:
+		return s.failed
+	case s.closed:
+		return s.describe(volume.ErrClosed)
+	}
+	return nil
+}
+
+// do runs work on a stream that has not ended.
+func (s *Stream) do(work func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usable(); err != nil {
+		return err
+	}
+	return s.conclude(work())
+}
+
+// conclude ends the stream if err is one that does, and gives it in the words for
+// whoever asked. The caller holds mu.
+func (s *Stream) conclude(err error) error {
+	if err == nil {
+		return nil
+	}
+	if kept, stays := errors.AsType[passing](err); stays {
+		return s.describe(kept.cause)
+	}
+	s.failed = s.describe(s.content.drop(err))
+	return s.failed
+}
+
+// meet settles the content for an occasion and commits what is to be committed then.
+func (s *Stream) meet(ctx context.Context, why occasion) error {
+	commit, err := s.content.settle(ctx, why)
+	if err == nil && commit {
+		err = s.content.commit(ctx)
+	}
+	return err
+}
+
+func (s *Stream) on(ctx context.Context, why occasion) error {
+	return s.do(func() error { return s.meet(ctx, why) })
+}
+
+// Afford waits until there is memory to take so many bytes, for some seconds or until
+// ctx ends. An error leaves the stream as it is.
+func (s *Stream) Afford(ctx context.Context, bytes int) error {
+	return s.do(func() error {
+		if err := s.content.afford(ctx, bytes); err != nil {
+			return passing{err}
+		}
+		return nil
+	})
+}
+
+// Write takes all of p or ends the stream: the error wraps ErrInput when p completes a
+// record that cannot be taken.
+func (s *Stream) Write(ctx context.Context, p []byte) (int, error) {
+	if err := s.do(func() error { return s.content.write(ctx, p) }); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// Refuse ends the stream because of a write that is not as it has to be, such as one
+// from another place than where the stream is. The error is the one with which all that
+// follows fails.
+func (s *Stream) Refuse(cause error) error { return s.do(func() error { return cause }) }
+
+// Flush commits all that has come: its writer says that it is whole. Inside a record it
+// fails with ErrInput and keeps everything as it is, for the rest may still come.
+func (s *Stream) Flush(ctx context.Context) error { return s.on(ctx, onFlush) }
+
+// Handover is Flush by a writer that is done where others may go on.
+func (s *Stream) Handover(ctx context.Context) error { return s.on(ctx, onHandover) }
+
+// Pause is what happens when somebody who has not written lets the stream go.
+func (s *Stream) Pause(ctx context.Context) error { return s.on(ctx, onPause) }
+
+// Commit commits whole records and keeps the rest of one that has only begun.
+func (s *Stream) Commit(ctx context.Context) error { return s.on(ctx, onCommit) }
+
+// CommitOpen is Commit for somebody who is not the writer: of a stream that has ended
+// meanwhile, or failed, its writer knows, and what is all or nothing is its writer's
+// alone to commit.
+func (s *Stream) CommitOpen(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.usable() != nil {
+		return nil
+	}
+	return s.conclude(s.meet(ctx, onOthers))
+}
+
+// Abandon is what happens when the writer was killed: what can be told to be whole is
+// committed, the rest is dropped.
+func (s *Stream) Abandon(ctx context.Context) error { return s.on(ctx, onDeath) }
+
+// Interrupt closes the stream of a writer that goes on but cannot be heard any more, as
+// its store is closed. What its writer is going to do all again is dropped.
+func (s *Stream) Interrupt(ctx context.Context) error { return s.end(ctx, onShutdown) }
+
+// Close ends the stream. What is complete is committed; when something is not,
+// everything since the last commit is dropped, and the error says so. A failure of which
+// the writer was told before is none of Close.
+func (s *Stream) Close(ctx context.Context) error { return s.end(ctx, onClose) }
+
+func (s *Stream) end(ctx context.Context, why occasion) error {
+	after, err := s.close(ctx, why)
+	if after != nil {
+		s.store.streams.remove(s)
+		after()
+	}
+	return err
+}
+
+// close closes the stream, and gives what is to be done afterwards; nil when it was
+// closed before.
+func (s *Stream) close(ctx context.Context, why occasion) (after func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, nil
+	}
+	if s.failed == nil {
+		err = s.conclude(s.meet(ctx, why))
+	}
+	s.closed = true
+	after = s.after
+	if after == nil {
+		after = func() {}
+	}
+	return after, errors.Join(err, s.content.letGo())
 }

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"rvffs/store"
@@ -81,19 +80,6 @@ func (s *Store) AllowNewest(ctx context.Context, want volume.Permission) (contex
 		return ctx, err
 	}
 	return store.OnlyIn(ctx, snapshot.Origin()), s.AllowOf(ctx, want, snapshot.Origin())
-}
-
-// allowStream closes a stream that the one for whom it was opened may not write to.
-// It is bound to a file by then, and to that file the answer is due.
-func (s *Store) allowStream(ctx context.Context, stream interface {
-	Origin() store.Origin
-	Close(ctx context.Context) error
-}) error {
-	err := s.AllowOf(ctx, volume.Write, stream.Origin())
-	if err != nil {
-		err = errors.Join(err, stream.Close(ctx))
-	}
-	return err
 }
 
 // allow also says what file it is, nil if that was not asked.

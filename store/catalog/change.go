@@ -28,7 +28,7 @@ func (s *Store) removeFile(ctx context.Context) error {
 	if err := s.holdsNothing(ctx); err != nil {
 		return err
 	}
-	if err := s.awaitStreams(ctx); err != nil {
+	if err := s.use(ctx, func(engine *store.Store) error { return engine.AwaitStreams(ctx) }); err != nil {
 		return err
 	}
 	if err := s.holdsNothing(ctx); err != nil {

@@ -19,7 +19,7 @@ func (p *place) mkdir(name string) {
 	}
 }
 
-func (p *place) open(full string) *AppendStream {
+func (p *place) open(full string) *store.AppendStream {
 	p.Helper()
 	stream, err := p.find(full).Store.OpenAppend(context.Background(), vecio.Auto)
 	if err != nil {
@@ -36,14 +36,12 @@ func TestFlushTakesOpenStreamsAlone(t *testing.T) {
 	p := newPlace(t, nil, Options{})
 	p.mkdir("a.rvf")
 	closed, failed, open := p.open("a.rvf"), p.open("a.rvf"), p.open("a.rvf")
-	for _, stream := range []*AppendStream{closed, open} {
+	for _, stream := range []*store.AppendStream{closed, open} {
 		if _, err := stream.Write(ctx, []byte("[1,2]\n")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	// Closed behind the back of the catalog, as if the close came just after the
-	// flush had looked for streams.
-	if err := closed.AppendStream.Close(ctx); err != nil {
+	if err := closed.Close(ctx); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := failed.Write(ctx, []byte("[1,2,3]\n")); !errors.Is(err, store.ErrInput) {
@@ -56,7 +54,7 @@ func TestFlushTakesOpenStreamsAlone(t *testing.T) {
 	if snapshot := p.snapshot("a.rvf"); snapshot.Manifest().TotalVectors != 2 {
 		t.Errorf("%d vectors are committed, want 2", snapshot.Manifest().TotalVectors)
 	}
-	for _, stream := range []*AppendStream{closed, failed, open} {
+	for _, stream := range []*store.AppendStream{closed, failed, open} {
 		if err := stream.Close(ctx); err != nil {
 			t.Error(err)
 		}

@@ -21,18 +21,16 @@ func (s *Store) StatusJSON(ctx context.Context) ([]byte, *store.Snapshot, error)
 		return nil, nil, err
 	}
 	ctx = store.OnlyIn(ctx, snapshot.Origin())
-	var status store.Status
+	var text statusText
 	err = s.use(ctx, func(engine *store.Store) (err error) {
-		status, err = engine.Status(ctx)
+		text.OpenStreams = engine.OpenStreams()
+		text.Status, err = engine.Status(ctx)
 		return err
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	failure := s.history.lastFailure(snapshot.Origin())
-	s.mu.Lock()
-	text := statusText{Status: status, OpenStreams: len(s.streams), LastError: failure}
-	s.mu.Unlock()
+	text.LastError = s.history.lastFailure(snapshot.Origin())
 	encoded, err := json.MarshalIndent(text, "", "  ")
 	if err != nil {
 		return nil, nil, err

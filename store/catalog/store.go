@@ -5,14 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"slices"
 	"sync"
 
 	"rvffs/store"
 	"rvffs/store/shared"
-	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
 
@@ -36,8 +34,6 @@ type Store struct {
 	problem error           // why the file cannot be read as a store
 	judged  volume.FileInfo // what problem was found in
 	told    map[tailKey]bool
-	streams map[openStream]struct{}
-	fewer   chan struct{} // closed when there is one stream less; nil while nobody waits for that
 	inodes  map[string]uint64
 	spans   []uint64 // first inode numbers
 	// vectorSpan holds the numbers of files about one vector.
@@ -278,16 +274,11 @@ func (s *Store) knowledge() store.Known {
 func (s *Store) close(ctx context.Context) error {
 	s.mu.Lock()
 	engine := s.engine
-	streams := slices.Collect(maps.Keys(s.streams))
 	s.mu.Unlock()
-	var problems []error
-	for _, stream := range streams {
-		problems = append(problems, stream.Interrupt(ctx))
+	if engine == nil {
+		return nil
 	}
-	if engine != nil {
-		problems = append(problems, engine.Close(), s.hold(nil).letGo())
-	}
-	return errors.Join(problems...)
+	return errors.Join(engine.InterruptStreams(ctx), engine.Close(), s.hold(nil).letGo())
 }
 
 // keep has the folder open for as long as the store's engine is, which is cheaper than
@@ -458,41 +449,6 @@ func (s *Store) Rename(ctx context.Context, name string, to Container, newName s
 	return entry.Store.move(ctx, folder, newName)
 }
 
-// OpenAppend starts a stream of vectors into the store.
-func (s *Store) OpenAppend(ctx context.Context, format vecio.Format) (*AppendStream, error) {
-	engine, _, err := s.acquire(ctx)
-	if err != nil {
-		return nil, err
-	}
-	options := s.catalog.options
-	s.history.charge(options.Memory)
-	inner, err := engine.OpenAppend(store.StreamOptions{
-		Format: format, AllowNonFinite: options.AllowNonFinite,
-		FlushBytes: options.FlushBytes, FlushInterval: options.FlushInterval,
-		Report: s.history.add,
-	})
-	if err == nil {
-		err = s.allowStream(ctx, inner)
-	}
-	if err != nil {
-		s.release()
-		return nil, err
-	}
-	return &AppendStream{AppendStream: inner, end: s.began(inner)}, nil
-}
-
-// AppendStream is a stream that keeps its store open.
-type AppendStream struct {
-	*store.AppendStream
-	end func()
-}
-
-// Close ends the stream and lets the store go.
-func (a *AppendStream) Close(ctx context.Context) error {
-	defer a.end()
-	return a.AppendStream.Close(ctx)
-}
-
 // AppendLog is what the newest streams brought into a file that is the store's, one
 // JSON object a line.
 func (s *Store) AppendLog(file store.Origin) []byte { return s.history.text(file) }
@@ -552,21 +508,6 @@ func (s *Store) Compact(ctx context.Context) error {
 		_, err := engine.Compact(ctx)
 		return err
 	})
-}
-
-// Flush commits the whole records of all open streams.
-func (s *Store) Flush(ctx context.Context) error {
-	if _, err := s.AllowNewest(ctx, volume.Write); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	streams := slices.Collect(maps.Keys(s.streams))
-	s.mu.Unlock()
-	var problems []error
-	for _, stream := range streams {
-		problems = append(problems, stream.CommitOpen(ctx))
-	}
-	return errors.Join(problems...)
 }
 
 // SetAttributes changes owner, mode and times of the store file. It takes the mode

@@ -1,66 +1,75 @@
 package catalog
 
 import (
-	"cmp"
 	"context"
-	"fmt"
-	"sync"
-	"time"
+	"errors"
 
 	"rvffs/store"
+	"rvffs/store/vecio"
+	"rvffs/store/volume"
 )
 
-// openStream is a stream of any kind that is not closed yet.
-type openStream interface {
-	// CommitOpen commits the whole records, but of what is all or nothing.
-	CommitOpen(ctx context.Context) error
-	// Interrupt ends the stream of a writer that lives, because its store is closed.
-	Interrupt(ctx context.Context) error
+// openStream opens a stream of any kind, and keeps the engine open until it is closed.
+// A stream that the one for whom it was opened may not write to is closed at once: it is
+// bound to a file by then, and to that file the answer is due.
+func openStream[S interface {
+	Origin() store.Origin
+	AfterClose(done func())
+	Close(ctx context.Context) error
+}](ctx context.Context, s *Store, open func(*store.Store) (S, error)) (stream S, err error) {
+	engine, _, err := s.acquire(ctx)
+	if err != nil {
+		return stream, err
+	}
+	if stream, err = open(engine); err != nil {
+		s.release()
+		return stream, err
+	}
+	stream.AfterClose(s.release)
+	if err := s.AllowOf(ctx, volume.Write, stream.Origin()); err != nil {
+		return stream, errors.Join(err, stream.Close(ctx))
+	}
+	return stream, nil
 }
 
-// began notes a stream that is open until end is called, the first time; the store is
-// let go then.
-func (s *Store) began(stream openStream) (end func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.streams == nil {
-		s.streams = map[openStream]struct{}{}
-	}
-	s.streams[stream] = struct{}{}
-	return sync.OnceFunc(func() {
-		s.mu.Lock()
-		delete(s.streams, stream)
-		if s.fewer != nil {
-			close(s.fewer)
-			s.fewer = nil
-		}
-		s.mu.Unlock()
-		s.release()
+// OpenAppend starts a stream of vectors into the store.
+func (s *Store) OpenAppend(ctx context.Context, format vecio.Format) (*store.AppendStream, error) {
+	options := s.catalog.options
+	s.history.charge(options.Memory)
+	return openStream(ctx, s, func(engine *store.Store) (*store.AppendStream, error) {
+		return engine.OpenAppend(store.StreamOptions{
+			Format: format, AllowNonFinite: options.AllowNonFinite,
+			FlushBytes: options.FlushBytes, FlushInterval: options.FlushInterval,
+			Report: s.history.add,
+		})
 	})
 }
 
-// awaitStreams waits until no stream is open, but no longer than for another writer:
-// nobody waits for the end of a stream that was just closed.
-func (s *Store) awaitStreams(ctx context.Context) error {
-	patience := time.NewTimer(cmp.Or(s.catalog.options.LockWait, store.DefaultLockWait))
-	defer patience.Stop()
-	for {
-		s.mu.Lock()
-		if len(s.streams) == 0 {
-			s.mu.Unlock()
-			return nil
-		}
-		if s.fewer == nil {
-			s.fewer = make(chan struct{})
-		}
-		fewer := s.fewer
-		s.mu.Unlock()
-		select {
-		case <-fewer:
-		case <-patience.C:
-			return fmt.Errorf("%w: a stream into it is open", store.ErrLocked)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+// OpenDelete starts a stream of ids whose vectors are to be deleted.
+func (s *Store) OpenDelete(ctx context.Context, format vecio.IDFormat) (*store.DeleteStream, error) {
+	s.history.charge(s.catalog.options.Memory)
+	return openStream(ctx, s, func(engine *store.Store) (*store.DeleteStream, error) {
+		return engine.OpenDelete(format, s.history.addDeleted)
+	})
+}
+
+// OpenEmbed starts to take the bytes of something that is to be embedded, in the place
+// of something that is not cut to nothing yet if over is set.
+func (s *Store) OpenEmbed(ctx context.Context, part store.EmbedPart, over bool) (*store.EmbedStream, error) {
+	return openStream(ctx, s, func(engine *store.Store) (*store.EmbedStream, error) {
+		return engine.OpenEmbed(ctx, part, store.EmbedOptions{Compress: s.catalog.options.CompressImages, Uncut: over})
+	})
+}
+
+// Flush commits the whole records of all open streams.
+func (s *Store) Flush(ctx context.Context) error {
+	if _, err := s.AllowNewest(ctx, volume.Write); err != nil {
+		return err
 	}
+	engine := s.join()
+	if engine == nil {
+		return nil // and so nobody writes
+	}
+	defer s.release()
+	return engine.CommitStreams(ctx)
 }

@@ -2,9 +2,10 @@ package catalog
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"rvffs/store"
@@ -68,26 +69,79 @@ func TestRmdirBesideStreams(t *testing.T) {
 	}{"nothing comes": {"", nil}, "a vector comes": {"[1,2]\n", store.ErrNotEmpty}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPlace(t, nil, Options{LockWait: time.Minute})
+			synctest.Test(t, func(t *testing.T) {
+				p := newPlace(t, nil, Options{LockWait: time.Minute})
+				p.mkdir("a.rvf")
+				stream := p.open("a.rvf")
+				removed := make(chan error)
+				go func() { removed <- p.catalog.Root().Rmdir(ctx, "a.rvf") }()
+				synctest.Wait() // it waits for the stream
+				if _, err := stream.Write(ctx, []byte(test.record)); err != nil {
+					t.Error(err)
+				}
+				if err := stream.Close(ctx); err != nil {
+					t.Error(err)
+				}
+				if err := <-removed; !errors.Is(err, test.want) {
+					t.Errorf("%v, want %v", err, test.want)
+				}
+			})
+		})
+	}
+}
+
+// TestStreamsOfAllKindsAreSeen: status.json counts a stream of each kind, a flush leaves it
+// open, it keeps its store's engine, and the end of the mount closes it.
+func TestStreamsOfAllKindsAreSeen(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	for name, opener := range openers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t, nil, Options{})
 			p.mkdir("a.rvf")
-			stream := p.open("a.rvf")
-			removed := make(chan error)
-			go func() { removed <- p.catalog.Root().Rmdir(ctx, "a.rvf") }()
 			s := p.find("a.rvf").Store
-			for waiting := false; !waiting; {
-				s.mu.Lock()
-				waiting = s.fewer != nil
-				s.mu.Unlock()
-				runtime.Gosched()
+			counts := func(want int) {
+				t.Helper()
+				var text statusText
+				encoded, _, err := s.StatusJSON(ctx)
+				if err = errors.Join(err, json.Unmarshal(encoded, &text)); err != nil || text.OpenStreams != want {
+					t.Errorf("%d streams are open, want %d (%v)", text.OpenStreams, want, err)
+				}
 			}
-			if _, err := stream.Write(ctx, []byte(test.record)); err != nil {
+			counts(0)
+			passed, err := opener.open(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			counts(1)
+			if err := passed.Close(ctx); err != nil {
 				t.Error(err)
+			}
+			counts(0)
+			stream, err := opener.open(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := stream.Write(ctx, []byte(opener.good)); err != nil {
+				t.Error(err)
+			}
+			if err := s.Flush(ctx); err != nil {
+				t.Error(err)
+			}
+			counts(1)
+			if closed, _ := s.closeIdle(); closed {
+				t.Error("the engine of a stream that is open can be closed")
+			}
+			err = s.close(ctx) // as the end of the catalog does
+			if silent := name == "append"; silent != (err == nil) {
+				t.Errorf("closing tells %v", err) // what is dropped is told
+			}
+			if _, err := stream.Write(ctx, []byte(opener.good)); err == nil {
+				t.Error("the stream has outlived the catalog")
 			}
 			if err := stream.Close(ctx); err != nil {
 				t.Error(err)
-			}
-			if err := <-removed; !errors.Is(err, test.want) {
-				t.Errorf("%v, want %v", err, test.want)
 			}
 		})
 	}

@@ -61,33 +61,3 @@ func (s *numberSpan) number(c *Catalog, index uint64) uint64 {
 	}
 	return uint64(*s) + index%inodeSpan
 }
-
-// OpenDelete starts a stream of ids whose vectors are to be deleted.
-func (s *Store) OpenDelete(ctx context.Context, format vecio.IDFormat) (*DeleteStream, error) {
-	engine, _, err := s.acquire(ctx)
-	if err != nil {
-		return nil, err
-	}
-	s.history.charge(s.catalog.options.Memory)
-	inner, err := engine.OpenDelete(format, s.history.addDeleted)
-	if err == nil {
-		err = s.allowStream(ctx, inner)
-	}
-	if err != nil {
-		s.release()
-		return nil, err
-	}
-	return &DeleteStream{DeleteStream: inner, end: s.began(inner)}, nil
-}
-
-// DeleteStream is a stream that keeps its store open.
-type DeleteStream struct {
-	*store.DeleteStream
-	end func()
-}
-
-// Close ends the stream and lets the store go.
-func (d *DeleteStream) Close(ctx context.Context) error {
-	defer d.end()
-	return d.DeleteStream.Close(ctx)
-}
