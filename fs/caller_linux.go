@@ -47,7 +47,7 @@ func callerOf(ctx context.Context) caller {
 }
 
 // howItEnds reads the stat file of a thread that is exiting. It is about to wait
-// for our answer; before it does, nobody can tell whether its exit code may be seen.
+// for our answer; before it does, nobody can reports whether its exit code may be seen.
 func howItEnds(name string) (failed, status bool) {
 	for range endingTries {
 		content, err := readSmall(name, statusSize)
@@ -200,7 +200,7 @@ func parseStatus(content []byte) caller {
 	return caller{group: group, exiting: !bytes.Contains(rest, []byte("\nVmSize:"))}
 }
 
-// dying says whether a thread has been given a signal that ends it. The kernel turns
+// dying reports whether a thread has been given a signal that ends it. The kernel turns
 // every such signal into SIGKILL, which it marks with each thread of the process.
 func dying(thread uint32) bool {
 	if thread == 0 {
@@ -210,7 +210,7 @@ func dying(thread uint32) bool {
 	return err != nil || killed(content)
 }
 
-// killed reads /proc/PID/status.
+// killed reports whether /proc/PID/status tells of a signal that ends the thread.
 func killed(content []byte) bool {
 	_, rest, found := bytes.Cut(content, []byte("\nSigPnd:"))
 	line, _, _ := bytes.Cut(rest, []byte("\n"))
@@ -237,7 +237,7 @@ func (c caller) open() process {
 	return process{group: c.group, descriptor: descriptor}
 }
 
-// alive says whether the process still runs.
+// alive reports whether the process still runs.
 func (p process) alive() bool {
 	if p.descriptor < 0 {
 		return false

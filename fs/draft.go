@@ -159,7 +159,7 @@ type drafts struct {
 // draftPatience is how long a wish stays that nobody comes back for.
 const draftPatience = 10 * time.Second
 
-// wish notes a wish, and says whether it is new: if it is not, the kernel has not
+// wish notes a wish, and reports whether it is new: if it is not, the kernel has not
 // come by the name.
 func (d *drafts) wish(w draft) bool {
 	d.mu.Lock()
@@ -181,7 +181,7 @@ func (d *drafts) wish(w draft) bool {
 	return true
 }
 
-// has says whether a thread looks for a draft.
+// has reports whether a thread looks for a draft.
 func (d *drafts) has(w draft) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

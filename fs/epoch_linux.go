@@ -64,7 +64,7 @@ func openEpoch(mountPoint string) (*epoch, error) {
 	return nil, errNoEpoch
 }
 
-// connected says whether a descriptor of /dev/fuse serves a mount that is there. The
+// connected reports whether a descriptor of /dev/fuse serves a mount that is there. The
 // kernel ends the connection of one that goes before it gives the device number to
 // another, and takes notices for it all the same.
 func connected(descriptor int) bool {

@@ -88,7 +88,7 @@ func comeAndGo(directory, mountPoint string, round int, epochs bool) error {
 	return err
 }
 
-// serves says whether the epoch's connection is the one of the mount at mountPoint,
+// serves reports whether the epoch's connection is the one of the mount at mountPoint,
 // and alive.
 func serves(e *epoch, mountPoint string) error {
 	if e == nil {

@@ -126,7 +126,7 @@ func (o Options) settings(root *folderNode) *nodefs.Options {
 	return settings
 }
 
-// lists says whether the kernel is told of access control lists. The owner of a mount
+// lists reports whether the kernel is told of access control lists. The owner of a mount
 // for himself needs none.
 func (o Options) lists() bool { return o.AllowOther && !o.DisableLists }
 

@@ -131,7 +131,7 @@ func waitOut[T any](header fuse.InHeader, done <-chan outcome[T]) (o outcome[T],
 	return o, false
 }
 
-// admit waits while too many calls go on without their callers, and says whether a
+// admit waits while too many calls go on without their callers, and reports whether a
 // new one may begin.
 func (p *patience) admit(cancel <-chan struct{}, about target) bool {
 	for {
@@ -149,7 +149,7 @@ func (p *patience) admit(cancel <-chan struct{}, about target) bool {
 	}
 }
 
-// hangs says whether a call about something goes on without its caller.
+// hangs reports whether a call about something goes on without its caller.
 func (p *patience) hangs(about target) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -212,7 +212,7 @@ func (h *streamHandle) note(ctx context.Context) {
 	}
 }
 
-// forget says whether a process has written since the last commit, but for the
+// forget reports whether a process has written since the last commit, but for the
 // opener's threads, and keeps it no longer: it is done.
 func (h *streamHandle) forget(process int) bool {
 	before := len(h.writers)

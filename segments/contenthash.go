@@ -107,7 +107,7 @@ func NewPayloadCheck(h Header) *PayloadCheck {
 	return &PayloadCheck{header: h, hasher: hasher, early: early}
 }
 
-// Reads says whether the payload has to be read for the verdict. It has not if the
+// Reads reports whether the payload has to be read for the verdict. It has not if the
 // hash is unset or unknown.
 func (c *PayloadCheck) Reads() bool { return c.hasher != nil }
 

@@ -88,7 +88,7 @@ func (f elfFile) readSections(r io.ReaderAt, size int64) ([]elfSection, error) {
 	return found, nil
 }
 
-// within says whether the section's bytes are all in a file of size bytes.
+// within reports whether the section's bytes are all in a file of size bytes.
 func (s elfSection) within(size int64) bool {
 	return s.offset <= uint64(size) && s.size <= uint64(size)-s.offset
 }

@@ -224,10 +224,10 @@ func (f *finder) torn(s Segment) (bool, error) {
 	return bytes.Contains(header[1:], magicBytes), nil
 }
 
-// isWireManifest tells a file of the wire dialect from one of the runtime
-// dialect whose last bytes only look like a root: its last segment is a
-// manifest that has the root as the end of its payload, and no hash of the
-// other dialect.
+// isWireManifest reports whether a file with a root is of the wire dialect, and not
+// one of the runtime dialect whose last bytes only look like a root: its last
+// segment is a manifest that has the root as the end of its payload, and no hash of
+// the other dialect.
 func isWireManifest(last Segment, size int64) bool {
 	return last.Type == TypeManifest && last.End() == size && last.PayloadLength >= wireRootSize &&
 		!(&committed{segment: last}).isRuntime()

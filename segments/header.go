@@ -16,17 +16,8 @@ const (
 	HeaderVersion = 1
 )
 
-// Header is a segment header. In a file it is 64 bytes; ParseHeader and
-// Retired returns the header with which the segment counts for nobody any more: a
-// rewriter that keeps all that it does not know must not keep it, and vectors that
-// no manifest names are dead to every reader. What is left of the content has no
-// hash, so that nobody takes it for something that was written to be found.
-func (h Header) Retired() Header {
-	h.Type, h.ContentHash = TypeVec, [16]byte{}
-	return h
-}
-
-// Encode know which field stands where.
+// Header is a segment header. In a file it is 64 bytes; ParseHeader and Encode know which
+// field stands where.
 type Header struct {
 	Version            uint8
 	Type               Type
@@ -41,6 +32,15 @@ type Header struct {
 	ContentHash        [16]byte // of the payload as stored; all zero = not set
 	UncompressedLength uint32   // 0 if the payload is not compressed
 	AlignmentPad       uint32
+}
+
+// Retired returns the header with which the segment counts for nobody any more: a
+// rewriter that keeps all that it does not know must not keep it, and vectors that
+// no manifest names are dead to every reader. What is left of the content has no
+// hash, so that nobody takes it for something that was written to be found.
+func (h Header) Retired() Header {
+	h.Type, h.ContentHash = TypeVec, [16]byte{}
+	return h
 }
 
 // ParseHeader reads the first HeaderSize bytes of b. Reserved fields may hold

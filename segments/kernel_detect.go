@@ -35,8 +35,8 @@ func readStart(r io.ReaderAt, size int64, n int) ([]byte, error) {
 	return start, readFull(r, start, 0)
 }
 
-// detectBzImage knows Linux for x86 by the header of its boot protocol. Only with
-// the flag for a 64-bit entry point is it a kernel for x86_64.
+// detectBzImage reports whether it is Linux for x86, by the header of its boot
+// protocol. Only with the flag for a 64-bit entry point is it a kernel for x86_64.
 func detectBzImage(b []byte, guess *KernelHeader) bool {
 	const (
 		bootFlag    = 0x1FE
@@ -60,7 +60,7 @@ func detectBzImage(b []byte, guess *KernelHeader) bool {
 	return true
 }
 
-// detectArm64Image knows the Image of Linux for aarch64.
+// detectArm64Image reports whether it is the Image of Linux for aarch64.
 func detectArm64Image(b []byte, guess *KernelHeader) bool {
 	const magic = 56
 	if len(b) < 64 || string(b[magic:magic+4]) != "ARM\x64" {
@@ -70,8 +70,8 @@ func detectArm64Image(b []byte, guess *KernelHeader) bool {
 	return true
 }
 
-// detectRISCVImage knows the Image of Linux for riscv64 by either of its magic
-// numbers, of which the first is the older.
+// detectRISCVImage reports whether it is the Image of Linux for riscv64, by either of
+// its magic numbers, of which the first is the older.
 func detectRISCVImage(b []byte, guess *KernelHeader) bool {
 	const old, magic = 0x30, 0x38
 	if len(b) < 64 || string(b[old:old+8]) != "RISCV\x00\x00\x00" && string(b[magic:magic+4]) != "RSC\x05" {
@@ -81,7 +81,7 @@ func detectRISCVImage(b []byte, guess *KernelHeader) bool {
 	return true
 }
 
-// detectELFKernel knows the machine of a 64-bit ELF file.
+// detectELFKernel reports whether it is a 64-bit ELF file, which names its machine.
 func detectELFKernel(b []byte, guess *KernelHeader) bool {
 	file, ok := parseELF(b)
 	if !ok {
@@ -99,7 +99,7 @@ func detectELFKernel(b []byte, guess *KernelHeader) bool {
 	return true
 }
 
-// detectComponent knows WebAssembly components, which run anywhere.
+// detectComponent reports whether it is a WebAssembly component, which runs anywhere.
 func detectComponent(b []byte, guess *KernelHeader) bool {
 	if !bytes.HasPrefix(b, []byte(wasmComponentMagic)) {
 		return false

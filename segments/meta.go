@@ -128,7 +128,7 @@ func (m MetaMembers) Changed(change MetaMembers) MetaMembers {
 	return changed
 }
 
-// takesOut says whether a change takes a field out.
+// takesOut reports whether a change takes a field out.
 func (m MetaMembers) takesOut() bool {
 	for _, value := range m.All() {
 		if value.Kind() == MetaGone {

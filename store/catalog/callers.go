@@ -15,7 +15,7 @@ func (c *Catalog) IdentifyCallers(identify func(context.Context) volume.Caller) 
 	c.identify = identify
 }
 
-// shared says whether not everybody who asks sees everything.
+// shared reports whether not everybody who asks sees everything.
 func (c *Catalog) shared() bool { return c.identify != nil }
 
 // caller is for whom an operation is done.
@@ -32,10 +32,10 @@ func (c *Catalog) caller(ctx context.Context) volume.Caller {
 // as are the files with the rights of the one for whom an operation is done.
 func (c *Catalog) as(ctx context.Context) volume.Folder { return c.volume.As(c.caller(ctx)) }
 
-// SeesAll says whether an operation is done for somebody from whom nothing is kept.
+// SeesAll reports whether an operation is done for somebody from whom nothing is kept.
 func (c *Catalog) SeesAll(ctx context.Context) bool { return c.caller(ctx).Trusted() }
 
-// MayRead says whether the one for whom an operation is done may read the store in
+// MayRead reports whether the one for whom an operation is done may read the store in
 // file, if that still belongs to owner.
 func (c *Catalog) MayRead(ctx context.Context, file string, owner uint32) bool {
 	info, err := c.as(ctx).Allow(ctx, file, volume.Read)

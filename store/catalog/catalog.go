@@ -179,7 +179,7 @@ func (c *Catalog) Space(ctx context.Context) (volume.Space, error) {
 	return space, nil
 }
 
-// known is the tree as it is; good says whether it may be used without a look at
+// known is the tree as it is; good reports whether it may be used without a look at
 // the folders.
 func (c *Catalog) known() (t *tree, good bool) {
 	c.mu.Lock()

@@ -69,7 +69,7 @@ func AttributesOf(info volume.FileInfo) Attributes {
 	}
 }
 
-// Of says whether the attributes are of the file that a snapshot is of.
+// Of reports whether the attributes are of the file that a snapshot is of.
 func (a Attributes) Of(file store.Origin) bool { return file.Holds(a.info) }
 
 // Link is a symlink.

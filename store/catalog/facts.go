@@ -23,7 +23,7 @@ type facts struct {
 // manifest. Whoever opens the store searches all of it.
 const listingScan = 1 << 20
 
-// candidate says whether a file of this name may be a store: by its extension,
+// candidate reports whether a file of this name may be a store: by its extension,
 // or, without any, by its first bytes.
 func candidate(name string) bool {
 	if store.IsTemporary(name) {
@@ -70,13 +70,13 @@ func (r *lookReader) facts(name string, former *facts) *facts {
 	return readFacts(name, info, &r.file, r.memory)
 }
 
-// shown says whether the file, of which something else was known before, stands in
+// shown reports whether the file, of which something else was known before, stands in
 // the tree as a store. What was a store and is none any more does, and tells why.
 func (f *facts) shown(before *facts) bool {
 	return f != nil && (f.isStore || before != nil && before.isStore)
 }
 
-// describe says whether the facts are of a file that info is of, as it is now.
+// describe reports whether the facts are of a file that info is of, as it is now.
 func (f *facts) describe(info volume.FileInfo) bool {
 	return f.info.Is(info) && f.info.UID == info.UID &&
 		f.info.Size == info.Size && f.info.Modified.Equal(info.Modified)

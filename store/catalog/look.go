@@ -120,7 +120,7 @@ func (l *lateLooks) leave(key lookKey, began uint64) *lateLook {
 	return look
 }
 
-// room says whether another look at what is in a folder may come late.
+// room reports whether another look at what is in a folder may come late.
 func (l *lateLooks) room(folder volume.Identity) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -281,7 +281,7 @@ func (r *round[T]) take() (i int, more bool) {
 	return 0, false
 }
 
-// put notes what was found, and says whether anybody waited for it.
+// put notes what was found, and reports whether anybody waited for it.
 func (r *round[T]) put(i int, found T) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

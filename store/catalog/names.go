@@ -49,14 +49,14 @@ const (
 	longestName = 255      // bytes
 )
 
-// isTail says whether a file of this name is what was kept before it was cut from a
+// isTail reports whether a file of this name is what was kept before it was cut from a
 // store.
 func isTail(name string) bool {
 	_, is := store.TailOf(name)
 	return is
 }
 
-// isStoreName says whether a name's extension makes it a store's.
+// isStoreName reports whether a name's extension makes it a store's.
 func isStoreName(name string) bool {
 	_, named := lineage.ProfileOfName(name)
 	return named

@@ -59,7 +59,7 @@ func (c *Catalog) settle(p *position) {
 	c.moves++
 }
 
-// moved says whether anything was renamed since there had been so many renames, and
+// moved reports whether anything was renamed since there had been so many renames, and
 // waits for a rename that is under way.
 func (c *Catalog) moved(since uint64) bool {
 	c.mu.Lock()
@@ -101,7 +101,7 @@ func (c *Catalog) follow(p *position, act func(path string) error) error {
 	}
 }
 
-// vanished says whether an operation failed because there was nothing at the path.
+// vanished reports whether an operation failed because there was nothing at the path.
 func vanished(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }

@@ -70,7 +70,7 @@ func (c *Catalog) scanFolder(ctx context.Context, from volume.Folder, name strin
 // key tells the folder apart from others.
 func (s *folderScan) key() volume.Identity { return s.info.Identity }
 
-// is says whether info is of the folder that was read, and as it was then.
+// is reports whether info is of the folder that was read, and as it was then.
 func (s *folderScan) is(info volume.FileInfo) bool {
 	return s.info.Is(info) && s.info.Modified.Equal(info.Modified)
 }

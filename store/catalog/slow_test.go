@@ -44,7 +44,7 @@ func (g *gate) lift() {
 	close(g.open)
 }
 
-// stands says whether somebody waits.
+// stands reports whether somebody waits.
 func (g *gate) stands() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -241,7 +241,7 @@ func (s *Store) release() {
 	s.catalog.open.note(s)
 }
 
-// closeIdle closes the engine if nobody uses it and says whether it is closed.
+// closeIdle closes the engine if nobody uses it and reports whether it is closed.
 func (s *Store) closeIdle() (bool, error) {
 	s.mu.Lock()
 	engine := s.engine

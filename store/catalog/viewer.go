@@ -59,13 +59,13 @@ func (c *Catalog) look(ctx context.Context, see func(v *viewer)) error {
 	}
 }
 
-// seesAll says whether nothing has to be asked.
+// seesAll reports whether nothing has to be asked.
 func (v *viewer) seesAll() bool { return v.caller.Trusted() }
 
-// reaches says whether the viewer can reach a store's file.
+// reaches reports whether the viewer can reach a store's file.
 func (v *viewer) reaches(file string) bool { return v.may(path.Dir(file), volume.Search) }
 
-// mayRead says whether the viewer can reach a store's file and read it.
+// mayRead reports whether the viewer can reach a store's file and read it.
 func (v *viewer) mayRead(file string) bool { return v.may(file, volume.Read) }
 
 func (v *viewer) may(path string, want volume.Permission) bool {
@@ -81,7 +81,7 @@ func (v *viewer) may(path string, want volume.Permission) bool {
 	return answer
 }
 
-// enters says whether the viewer, who can reach the file of a child, can enter the
+// enters reports whether the viewer, who can reach the file of a child, can enter the
 // folder of its parent. Where the bits of the mode leave no doubt the file system is
 // not asked; this is no matter of rights, for whoever enters is asked for those.
 func (v *viewer) enters(t *tree, parent, child string) bool {
@@ -99,7 +99,7 @@ func (v *viewer) enters(t *tree, parent, child string) bool {
 	return v.mayRead(parent)
 }
 
-// apart says whether a file lies in a folder that one need not have searched to
+// apart reports whether a file lies in a folder that one need not have searched to
 // reach the other file.
 func apart(file, from string) bool {
 	folder := path.Dir(file)

@@ -95,7 +95,7 @@ func (b *block) find(id uint64) int {
 	return at + 1
 }
 
-// fits says whether the widths can express the run.
+// fits reports whether the widths can express the run.
 func (b *block) fits(run Run) bool {
 	return run.First >= b.base && run.First-b.base <= widthMask(b.startWidth) && run.Last-run.First <= widthMask(b.lengthWidth)
 }

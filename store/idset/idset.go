@@ -191,7 +191,7 @@ func (s *Set) Ascending() []uint64 {
 	return ids
 }
 
-// Insert adds one id and says whether it is new.
+// Insert adds one id and reports whether it is new.
 func (s *Set) Insert(id uint64) bool {
 	if len(s.blocks) == 0 {
 		s.blocks = []placedBlock{{id, encodeBlock([]Run{{id, id}}, false)}}

@@ -87,7 +87,7 @@ func (m *blockMaker) make(count int) {
 	m.runs = slices.Delete(m.runs, 0, count)
 }
 
-// isBelow says whether all ids so far are lower.
+// isBelow reports whether all ids so far are lower.
 func (m *blockMaker) isBelow(id uint64) bool {
 	return len(m.runs) == 0 || m.runs[len(m.runs)-1].Last < id
 }

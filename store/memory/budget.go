@@ -190,7 +190,7 @@ func (b *Budget) serve() (dropped []forgotten) {
 	return dropped
 }
 
-// makeRoom forgets what nobody uses until bytes fit below limit, and says whether
+// makeRoom forgets what nobody uses until bytes fit below limit, and reports whether
 // they do. When they never can, nothing is forgotten. The caller holds mu, and drops
 // what is returned.
 func (b *Budget) makeRoom(bytes, limit int64) (dropped []forgotten, fits bool) {

@@ -121,7 +121,7 @@ func rowsOf(count, dimension int, value func(i, j int) float32) [][]float32 {
 	return rows
 }
 
-// finite says whether a row can be searched for.
+// finite reports whether a row can be searched for.
 func finite(row []float32) bool {
 	return !slices.ContainsFunc(row, func(value float32) bool { return value-value != 0 })
 }

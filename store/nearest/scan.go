@@ -158,8 +158,8 @@ func (s *search) limit(metric segments.Metric) float32 {
 	return float32((s.best.bound() + s.faint) / (1 - s.slack))
 }
 
-// productTooFar says that a row with this product and this square of its norm, as
-// a kernel found them, cannot be near enough. By the inequality of Cauchy and
+// productTooFar reports whether a row with this product and this square of its norm,
+// as a kernel found them, certainly is not near enough. By the inequality of Cauchy and
 // Schwarz the error of the product is at most slack times both norms.
 func (s *search) productTooFar(product, square float32) bool {
 	if !certain(product, square) {
@@ -183,7 +183,7 @@ func (s *search) angleTooFar(product, square float32) bool {
 // small for float32, whatever the dimension.
 const smallestSquare = 1e-30
 
-// certain tells sums that were never infinite on their way.
+// certain reports whether these are sums that were never infinite on their way.
 func certain(product, square float32) bool {
 	return square <= math.MaxFloat32 && product-product == 0
 }

@@ -20,7 +20,7 @@ func (t *top) bound() float64 {
 	return t.heap[0].Distance
 }
 
-// offer takes n if it is among the best and says whether it did.
+// offer takes n if it is among the best and reports whether it did.
 func (t *top) offer(n Neighbor) bool {
 	if len(t.heap) < t.k {
 		t.heap = append(t.heap, n)

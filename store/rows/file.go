@@ -13,7 +13,7 @@ import (
 	"rvffs/store/volume"
 )
 
-// VectorFile shows the live vectors, in the order of Vectors, as a file of a format.
+// File shows the live vectors, in the order of Vectors, as a file of a format.
 // Any part of it is computed when it is read. The first call on a snapshot finds
 // out which rows are live, which mostly takes no time; ctx ends a longer search.
 func File(ctx context.Context, s *state.Snapshot, format vecio.FileFormat) (state.View, error) {
@@ -24,7 +24,7 @@ func File(ctx context.Context, s *state.Snapshot, format vecio.FileFormat) (stat
 	return newVectorView(s, count, format, nil)
 }
 
-// LiveVectors is the number of live vectors, found out as VectorFile does.
+// Count is the number of live vectors, found out as File does.
 func Count(ctx context.Context, s *state.Snapshot) (uint64, error) {
 	var count uint64
 	err := With(ctx, s, func(live *Live) error {
@@ -34,7 +34,7 @@ func Count(ctx context.Context, s *state.Snapshot) (uint64, error) {
 	return count, err
 }
 
-// VectorByID shows the live vector with an id as the one row of a file. The error
+// ByID shows the live vector with an id as the one row of a file. The error
 // is ErrNotFound when there is none.
 func ByID(ctx context.Context, s *state.Snapshot, id uint64, format vecio.FileFormat) (state.View, error) {
 	sought := &soughtVector{id: id}

@@ -13,7 +13,7 @@ import (
 	"rvffs/store/volume"
 )
 
-// idTable knows which ids the vectors of a store have, deleted ones included. It
+// IDTable knows which ids the vectors of a store have, deleted ones included. It
 // is built when an answer first needs it and then follows the commits, for as long
 // as there is memory for it.
 type IDTable struct {
@@ -237,7 +237,7 @@ func CollectIDs(ctx context.Context, file volume.File, snapshot *state.Snapshot,
 // RowsPerRead bounds the rows that one pass over a segment holds at a time.
 const RowsPerRead = 4096
 
-// vectorReader is what reading rows needs; noVectors stands in for segments whose
+// Reader is what reading rows needs; noVectors stands in for segments whose
 // rows every reader leaves out.
 type Reader interface {
 	Count() int
@@ -253,7 +253,7 @@ func (noVectors) ReadIDs(int, []uint64) error          { return nil }
 func (noVectors) ReadRows(int, []uint64, []byte) error { return nil }
 func (noVectors) ReadStored(int, []byte) error         { return nil }
 
-// openVectors reads the start of a VEC segment. As in the reference runtime, a
+// Open reads the start of a VEC segment. As in the reference runtime, a
 // count that does not fit the payload hides the segment's rows, and rows of
 // another dimension than the store's are left out.
 func Open(file volume.File, snapshot *state.Snapshot, entry segments.DirectoryEntry) (Reader, error) {

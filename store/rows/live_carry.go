@@ -8,7 +8,7 @@ import (
 	"rvffs/store/volume"
 )
 
-// carryLive hands the live rows of one state on to the next, if somebody has asked
+// Carry hands the live rows of one state on to the next, if somebody has asked
 // for them: so a stream of appends does not make every state's ids be read. Only new
 // ids may have come between the two. Segments that were merged are told, and which
 // of the next state's the commit itself has brought.

@@ -18,7 +18,7 @@ import (
 	"rvffs/store/volume"
 )
 
-// liveRows numbers the live vectors of a snapshot in the order of Snapshot.Vectors
+// Live numbers the live vectors of a snapshot in the order of Snapshot.Vectors
 // and tells where each of them stands. It takes some bytes for each segment; where
 // rows are dead, also their positions and a count for each liveBlock rows.
 type Live struct {
@@ -66,7 +66,7 @@ const liveBlock = 4096
 // errRowNumber says that a row was asked for that no view can ask for.
 var errRowNumber = errors.New("no such row")
 
-// holdLiveRows finds the live rows, once for the snapshot.
+// Hold finds the live rows, once for the snapshot.
 //
 // Nothing is read but the ends of the segments when all rows are certain to be
 // live, see allLive. Else the ids are read, and nothing else.
@@ -94,7 +94,7 @@ func Hold(ctx context.Context, s *state.Snapshot) (live *Live, done func(), err 
 	}, nil)
 }
 
-// withLiveRows runs use while the live rows are held.
+// With runs use while the live rows are held.
 func With(ctx context.Context, s *state.Snapshot, use func(*Live) error) error {
 	live, done, err := Hold(ctx, s)
 	if err != nil {
@@ -287,7 +287,7 @@ const readBytes = 4 << 20
 // than by reading all ids.
 const guessedDeletions = 4096
 
-// allDistinct says whether no id occurs twice. Two witnesses are believed:
+// allDistinct reports whether no id occurs twice. Two witnesses are believed:
 //
 // The engine has counted the different ids of this very state, and there are as
 // many as rows.
@@ -346,7 +346,7 @@ func believeDistinct(s *state.Snapshot, found []LiveSegment, rows uint64) bool {
 	return true
 }
 
-// Knows says whether the segment at an offset was known to be damaged when the live
+// Knows reports whether the segment at an offset was known to be damaged when the live
 // rows were found.
 func (l *Live) Knows(offset int64) bool {
 	return slices.ContainsFunc(l.Segments, func(g LiveSegment) bool { return g.Entry.Offset == offset && g.Damage != nil })
@@ -478,7 +478,7 @@ func (g *LiveSegment) rank(row uint64) uint64 {
 	return count + row - at
 }
 
-// IsLive says whether a row is live.
+// IsLive reports whether a row is live.
 func (g *LiveSegment) IsLive(row uint64) bool {
 	return !g.dead.Contains(row)
 }

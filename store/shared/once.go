@@ -94,7 +94,7 @@ func (w *Work[T]) run(ctx context.Context, a *attempt[T], work func(context.Cont
 	close(a.done)
 }
 
-// leave ends the waiting for an attempt and says whether its outcome counts: not if
+// leave ends the waiting for an attempt and reports whether its outcome counts: not if
 // all who had waited before gave it up.
 func (w *Work[T]) leave(a *attempt[T]) (counts bool) {
 	w.mu.Lock()

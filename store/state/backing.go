@@ -39,7 +39,7 @@ type Backing struct {
 	gone bool // the bytes there are no longer those of this file
 }
 
-// sourceOptions says what those have in common who read files.
+// BackingOptions says what those have in common who read files.
 type BackingOptions struct {
 	Memory   *memory.Budget
 	Checker  *Checker             // nil: content hashes are not checked

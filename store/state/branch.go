@@ -35,7 +35,7 @@ func (s *Snapshot) PrefixOf(ctx context.Context, entry segments.DirectoryEntry, 
 	return prefix, err
 }
 
-// frozen says whether the store is a branch that must not be changed any more.
+// frozen reports whether the store is a branch that must not be changed any more.
 func (s *Snapshot) frozen(ctx context.Context) (bool, error) {
 	return s.cache.frozen.Get(ctx, func(ctx context.Context) (bool, error) {
 		entry, branch := s.LastOf(segments.TypeCowMap)

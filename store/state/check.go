@@ -26,7 +26,7 @@ func (s *Snapshot) checks() *snapshotChecks {
 	return s.cache.checks.Load()
 }
 
-// Outdated says whether the file was found damaged, or was mended, since the
+// Outdated reports whether the file was found damaged, or was mended, since the
 // snapshot was made. What was computed from it, and what the kernel keeps of it,
 // may be wrong then.
 func (s *Snapshot) Outdated() bool { return s.source.verdicts.Load() != s.verdicts }

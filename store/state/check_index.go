@@ -18,7 +18,7 @@ const (
 	damaged
 )
 
-// settled says whether the state is for good.
+// settled reports whether the state is for good.
 func (s hashState) settled() bool { return s >= sound }
 
 // checkedSegment is a segment and what is known of it. Snapshots of one file that

@@ -81,7 +81,7 @@ func (t *checkTable) accuse(segment *checkedSegment, reason string) DamagedSegme
 	return found
 }
 
-// clean says whether nothing was found wrong.
+// clean reports whether nothing was found wrong.
 func (t *checkTable) clean() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -110,7 +110,7 @@ func (t *checkTable) auditOf() (int64, checkIndex) {
 	return t.audited, t.auditDamage
 }
 
-// queueAudit says whether the audit chain up to size is to be checked, and nobody
+// queueAudit reports whether the audit chain up to size is to be checked, and nobody
 // has seen to that yet.
 func (t *checkTable) queueAudit(size int64) bool {
 	t.mu.Lock()

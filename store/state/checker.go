@@ -54,7 +54,7 @@ func (c *Checker) behind() checkPace { return checkPace{checkShare, c.Behind, c.
 
 func (c *Checker) getOn() { c.moved.Store(time.Now().UnixNano()) }
 
-// stuck says whether no worker has got on lately: all of them hang at disks.
+// stuck reports whether no worker has got on lately: all of them hang at disks.
 func (c *Checker) stuck() bool {
 	return time.Since(time.Unix(0, c.moved.Load())) >= throttle.StuckAfter
 }

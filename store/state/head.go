@@ -15,7 +15,7 @@ import (
 // Head follows the file of one store: it knows where that lies, and the newest state
 // that was found in it. Its methods may be called from several goroutines.
 type Head struct {
-	// Changing tells whether this process is changing the file, and so holds the
+	// Changing reports whether this process is changing the file, and so holds the
 	// writer lock, with a number that is another one each time that it began to. It is
 	// set before the first use; nil: it never does.
 	Changing func() (active bool, changes uint64)

@@ -23,7 +23,7 @@ type line struct {
 // Origin is the file that the snapshot shows.
 func (s *Snapshot) Origin() Origin { return Origin{s.source.line} }
 
-// Is says whether both are one. A file that was closed and opened again by this
+// Is reports whether both are one. A file that was closed and opened again by this
 // process is the same.
 func (o Origin) Is(other Origin) bool {
 	if o.line == other.line || o.line == nil || other.line == nil {
@@ -32,7 +32,7 @@ func (o Origin) Is(other Origin) bool {
 	return o.line.is(other.line.newest())
 }
 
-// Holds says whether info is of the file that the origin is by now.
+// Holds reports whether info is of the file that the origin is by now.
 func (o Origin) Holds(info volume.FileInfo) bool { return o.line != nil && o.line.is(info) }
 
 // FileInfo tells about the very file that the snapshot shows, as it is now, whatever

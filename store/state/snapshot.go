@@ -123,7 +123,7 @@ func (s *Snapshot) AsBelieved(other *Snapshot) bool { return s.verdicts == other
 // Size is the number of committed bytes, from the start of the file.
 func (s *Snapshot) Size() int64 { return s.state.End }
 
-// live lists the segments of the snapshot: those that the directory names (but
+// Named lists the segments of the snapshot: those that the directory names (but
 // for older manifests, which nobody needs), those behind the manifest that have
 // to be kept, and the manifest itself.
 func (s *Snapshot) Named() []segments.DirectoryEntry {

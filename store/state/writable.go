@@ -20,7 +20,7 @@ func (s *Snapshot) Writable() error {
 	return err
 }
 
-// HasContent says whether the snapshot holds anything that removing the store
+// HasContent reports whether the snapshot holds anything that removing the store
 // would lose: vectors, embedded segments, or segments of unknown types.
 func (s *Snapshot) HasContent() bool {
 	for _, entry := range s.Named() {

@@ -16,7 +16,7 @@ type element struct {
 	// convert writes each value of from, a multiple of size bytes long, into to,
 	// four bytes for each.
 	convert func(to, from []byte)
-	// overflowed tells that the value at the start of from is finite, but that
+	// overflowed reports whether the value at the start of from is finite, though
 	// convert has made an infinity of it.
 	overflowed func(from []byte) bool
 }
@@ -124,7 +124,7 @@ func convertFloat64Big(to, from []byte) {
 func overflowedLittle(from []byte) bool { return finiteFloat64(binary.LittleEndian.Uint64(from)) }
 func overflowedBig(from []byte) bool    { return finiteFloat64(binary.BigEndian.Uint64(from)) }
 
-// finiteFloat64 tells of a float64's bits that it is neither infinite nor NaN.
+// finiteFloat64 reports whether the float64 of these bits is neither infinite nor NaN.
 func finiteFloat64(b uint64) bool {
 	const exponent = 0x7ff << 52
 	return b&exponent != exponent

@@ -167,7 +167,7 @@ func (d *IDDecoder) decide() error {
 	return d.inner.write(held)
 }
 
-// wholeIDs says whether a text holds a line that has ended, or ends with what a
+// wholeIDs reports whether a text holds a line that has ended, or ends with what a
 // bracket or a brace has closed: then it can be judged.
 func wholeIDs(text []byte) bool {
 	shown := bytes.TrimSpace(text)
@@ -178,7 +178,7 @@ func wholeIDs(text []byte) bool {
 	return last == ']' || last == '}' || bytes.IndexByte(bytes.TrimLeft(text, " \t\r\n"), '\n') >= 0
 }
 
-// isText says whether all bytes are printable ASCII or white space.
+// isText reports whether all bytes are printable ASCII or white space.
 func isText(p []byte) bool {
 	for _, c := range p {
 		if !isSpace(c) && (c < ' ' || c > '~') {

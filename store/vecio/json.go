@@ -556,7 +556,7 @@ func (d *jsonDecoder) parseValue(p []byte) (value float32, length int, status nu
 	return value, length, status
 }
 
-// isValueByte tells the bytes that a number or a word for one can consist of.
+// isValueByte reports whether a number, or a word for one, can hold the byte.
 func isValueByte(c byte) bool { return isNumberByte(c) || c|0x20-'a' < 26 }
 
 // refuseNumber says what is wrong with the number at the start of p, which

@@ -28,7 +28,7 @@ var powersOfTen = [...]float64{
 	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 }
 
-// isNumberByte tells the bytes that a JSON number can consist of.
+// isNumberByte reports whether a JSON number can hold the byte.
 func isNumberByte(c byte) bool {
 	return c-'0' < 10 || c == '.' || c == '-' || c == '+' || c == 'e' || c == 'E'
 }

@@ -60,9 +60,9 @@ func (d *segmentsDecoder) Format() Format { return Segments }
 func (d *segmentsDecoder) Settle() error  { return d.failed }
 func (d *segmentsDecoder) EndLine() error { return d.failed }
 
-// Committable is false from a vector segment's header to its verified end, while
-// rows of deleted vectors may be among those handed on, and in a store, of which
-// only the end tells what counts.
+// Committable reports whether all rows handed on count: not from a vector segment's
+// header to its verified end, while rows of deleted vectors may be among them, and in a
+// store, of which only the end tells what counts.
 func (d *segmentsDecoder) Committable() bool {
 	return d.unsettled() == nil && !d.state.open() && (!d.inside || d.segment.Type != segments.TypeVec)
 }
@@ -173,7 +173,7 @@ func (d *segmentsDecoder) beginSegment() error {
 	return nil
 }
 
-// judged tells the segments whose payload matters.
+// judged reports whether the segment's payload matters.
 func (d *segmentsDecoder) judged() bool {
 	switch d.segment.Type {
 	case segments.TypeVec, segments.TypeManifest, segments.TypeJournal:
@@ -230,8 +230,8 @@ func (d *segmentsDecoder) manifest(p []byte) {
 	}
 }
 
-// unvouched tells a vector segment without a hash. Its rows are passed over; it is
-// refused if it counts.
+// unvouched reports whether the vector segment has no hash. Its rows are passed over; it
+// is refused if it counts.
 func (d *segmentsDecoder) unvouched() bool { return !d.segment.Hashed() }
 
 // manifestDeletedCount is where a manifest's payload counts its deleted ids.

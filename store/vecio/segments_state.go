@@ -68,7 +68,7 @@ func (s *storeState) name(entry []byte) {
 	}
 }
 
-// open says whether a later manifest may still change what counts: what was begun
+// open reports whether a later manifest may still change what counts: what was begun
 // early can be committed late.
 func (s *storeState) open() bool { return s.any && !s.lost }
 

@@ -400,7 +400,7 @@ func (l *jsonLook) judge(c byte) look {
 	return lookPossible
 }
 
-// likely tells JSON whose end has come.
+// likely reports whether it is JSON, whose end has come.
 func (l *jsonLook) likely() bool {
 	return l.closed() || l.state == lookPossible && (!l.wrong || l.begun >= correctJSON)
 }

@@ -121,7 +121,7 @@ func (l *tableLook) even() bool {
 	return l.lines > 1 && !l.uneven && l.varied && l.first != separators{} && l.bytes >= evenText
 }
 
-// likely tells a table whose end has come, its last line feed maybe missing.
+// likely reports whether it is a table, whose end has come, its last line feed maybe missing.
 func (l *tableLook) likely() bool {
 	d, good := l.ended()
 	if !good {

@@ -62,11 +62,11 @@ func (l *utf16Look) judge(c byte) look {
 	return lookPossible
 }
 
-// evident leaves out what can be one value over and over: the float32 0.50097656
+// evident reports whether it cannot be one value over and over: the float32 0.50097656
 // reads as two big-endian characters.
 func (l *utf16Look) evident() bool { return l.marked || !l.bigEndian || l.varied }
 
-// likely tells UTF-16 whose end has come.
+// likely reports whether it is UTF-16, whose end has come.
 func (l *utf16Look) likely() bool {
 	if l.state != lookPossible || l.bytes%2 == 1 || !l.evident() {
 		return false
@@ -74,5 +74,5 @@ func (l *utf16Look) likely() bool {
 	return l.characters >= endedUTF16 || l.marked && l.characters > 0
 }
 
-// isASCIIText tells printable ASCII and white space.
+// isASCIIText reports whether it is printable ASCII or white space.
 func isASCIIText(c byte) bool { return c >= ' ' && c <= '~' || isSpace(c) }

@@ -76,7 +76,7 @@ func tableSeparator(line []byte) byte {
 	return order[best]
 }
 
-// isTableNumber tells fields that a row can hold.
+// isTableNumber reports whether a row can hold the field.
 func isTableNumber(field []byte) bool {
 	if len(field) == 0 {
 		return false

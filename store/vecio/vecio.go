@@ -59,7 +59,7 @@ type Decoder interface {
 	// handed on are deleted ones in what RVF segments say so far.
 	Unfinished() int64
 
-	// Committable is false while rows were handed on that a later part of the
+	// Committable reports whether no row was handed on that a later part of the
 	// stream may still prove to be damaged, or not to count: inside an RVF segment
 	// whose content hash is not verified yet, or behind one that deletes vectors.
 	Committable() bool

@@ -227,7 +227,7 @@ func (b *bench) mount(program, dir string, flags ...string) (*mounted, error) {
 	return m, nil
 }
 
-// serves tells whether a FUSE file system answers at the mount point.
+// serves reports whether a FUSE file system answers at the mount point.
 func serves(point string) bool {
 	var status unix.Statfs_t
 	const fuseMagic = 0x65735546

@@ -163,7 +163,7 @@ func TestRoomsKeepToTheirTrade(t *testing.T) {
 	}
 }
 
-// within tells whether a path is another one or lies below it.
+// within reports whether a path is another one or lies below it.
 func within(name, folder string) bool {
 	return name == folder || strings.HasPrefix(name, folder+"/")
 }

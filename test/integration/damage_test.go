@@ -269,7 +269,7 @@ func TestRotOfEveryKind(t *testing.T) {
 	}
 }
 
-// readable says whether a file of a store's folder shows something that stays.
+// readable reports whether a file of a store's folder shows something that stays.
 func readable(relative string) bool {
 	switch filepath.Base(relative) {
 	case "status.json", "append.log", "ctl", "query", "vectors.append", "vectors.delete":

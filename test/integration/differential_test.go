@@ -225,7 +225,7 @@ func TestPeerReadsOurChildren(t *testing.T) {
 	}
 }
 
-// hashesParent tells whether a child's parent hash is one of the two that are in
+// hashesParent reports whether a child's parent hash is one of the two that are in
 // use: SHAKE-256 of the parent's manifest, or the fold over the file's tail.
 func hashesParent(hash [32]byte, parent *rawfile.File) bool {
 	shake := sha3.SumSHAKE256(parent.Newest().Payload, len(hash))

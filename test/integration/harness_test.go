@@ -159,7 +159,7 @@ func serveBy(t testing.TB, program, dir, point string, flags ...string) *mount {
 	return m
 }
 
-// mounted tells whether a FUSE file system that answers stands at the place.
+// mounted reports whether a FUSE file system that answers stands at the place.
 func mounted(point string) bool {
 	var status unix.Statfs_t
 	const fuseMagic = 0x65735546

@@ -141,10 +141,10 @@ func (s shape) goRound(t *testing.T) {
 	}
 }
 
-// large tells whether stores of this shape are better looked at one by one.
+// large reports whether stores of this shape are better looked at one by one.
 func (s shape) large() bool { return s.rows*s.dimension > 1_000_000 }
 
-// thorough tells whether what a trip brought is looked at in every way: numpy reads
+// thorough reports whether what a trip brought is looked at in every way: numpy reads
 // all binary files of each.
 func (s shape) thorough(trip roundTrip) bool { return trip.first || s.rows*s.dimension < 10_000 }
 
@@ -189,7 +189,7 @@ func (s shape) trips(source, inputs string) []roundTrip {
 	return trips
 }
 
-// exists tells whether there is such a file.
+// exists reports whether there is such a file.
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil

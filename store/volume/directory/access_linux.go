@@ -83,7 +83,7 @@ func listOf(descriptor int, kind string) (volume.AccessList, error) {
 	return list, err
 }
 
-// defaultList is the extended attribute of a folder in which stands what list is
+// DefaultListAttribute is the extended attribute of a folder in which stands what list is
 // given to things that are made in it.
 const DefaultListAttribute = "system.posix_acl_default"
 

@@ -11,16 +11,16 @@ import (
 	"rvffs/store/volume"
 )
 
-// accessList is the extended attribute in which POSIX access control lists stand.
+// AccessListAttribute is the extended attribute in which POSIX access control lists stand.
 const AccessListAttribute = "system.posix_acl_access"
 
-// keptStrictly says whether a file without this extended attribute is another one
+// keptStrictly reports whether a file without this extended attribute is another one
 // to its users: the lists that say who may do what, and what users wrote down.
 func keptStrictly(name string) bool {
 	return name == AccessListAttribute || name == "system.nfs4_acl" || name == "system.richacl" || strings.HasPrefix(name, "user.")
 }
 
-// neverKept says whether an extended attribute belongs to the bytes of one file, or
+// neverKept reports whether an extended attribute belongs to the bytes of one file, or
 // to the place of one in a file system.
 func neverKept(name string) bool {
 	return name == "security.ima" || name == "security.evm" || name == "security.capability" || strings.HasPrefix(name, "trusted.overlay.")
@@ -86,7 +86,7 @@ func ReadXattr(descriptor int, name string) ([]byte, error) {
 	return value, nil
 }
 
-// readGrowing gives a call as large a buffer as its answer needs, which the system lets be
+// ReadGrowing gives a call as large a buffer as its answer needs, which the system lets be
 // 64 KiB at most.
 func ReadGrowing(call func(buffer []byte) (int, error)) ([]byte, error) {
 	for size := 256; ; size *= 16 {

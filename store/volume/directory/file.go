@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// local says whether a path leads from the root of a Files down and
+// local reports whether a path leads from the root of a Files down and
 // nowhere else. Every name but the directory's own, ".", is a plain one.
 func local(name string) bool {
 	if name == "." {

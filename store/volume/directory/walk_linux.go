@@ -12,7 +12,7 @@ import (
 // from, and off every kind of link.
 const beneath = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
 
-// lacksOpenat2 says whether the kernel, older than Linux 5.6, or a sandbox refuses
+// lacksOpenat2 reports whether the kernel, older than Linux 5.6, or a sandbox refuses
 // openat2.
 var lacksOpenat2 = sync.OnceValue(func() bool {
 	descriptor, err := retryInt(func() (int, error) {
