@@ -1,6 +1,10 @@
 package store
 
-import "rvffs/store/state"
+import (
+	"rvffs/store/state"
+
+	"rvffs/store/search"
+)
 
 const VerifyBackground = state.VerifyBackground
 const VerifyFirst = state.VerifyFirst
@@ -27,3 +31,13 @@ var OnlyIn = state.OnlyIn
 var ParseVerifyMode = state.ParseVerifyMode
 var ReadContext = state.ReadContext
 var TextView = state.TextView
+
+const DefaultNeighbors = search.DefaultNeighbors
+const MaxQueryBytes = search.MaxQueryBytes
+
+type Neighbor = search.Neighbor
+type Query = search.Query
+
+var AppendAnswers = search.AppendAnswers
+var Nearest = search.Nearest
+var ParseQueries = search.ParseQueries

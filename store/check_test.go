@@ -14,6 +14,7 @@ import (
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/rows"
+	"rvffs/store/search"
 	"rvffs/store/state"
 	"rvffs/store/throttle"
 	"rvffs/store/vecio"
@@ -185,9 +186,9 @@ func everything(t *testing.T, s *state.Snapshot) map[string]shownBytes {
 	view("witness", witness, err)
 	profile, err := s.Profile(ctx)
 	shows["profile"] = shownBytes{[]byte(profile.String()), err}
-	for name, query := range map[string]Query{"vector": {Vector: []float32{5, 4}, K: 9}, "id": {ID: 5, K: 3}} {
-		answers, err := Nearest(ctx, s, []Query{query})
-		shows["query/"+name] = shownBytes{AppendAnswers(nil, answers), err}
+	for name, query := range map[string]search.Query{"vector": {Vector: []float32{5, 4}, K: 9}, "id": {ID: 5, K: 3}} {
+		answers, err := search.Nearest(ctx, s, []search.Query{query})
+		shows["query/"+name] = shownBytes{search.AppendAnswers(nil, answers), err}
 	}
 	return shows
 }

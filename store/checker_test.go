@@ -13,6 +13,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/rows"
+	"rvffs/store/search"
 	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
@@ -474,7 +475,7 @@ func TestWireHashesAreChecked(t *testing.T) {
 			look := func() error {
 				snapshot, err := s.Snapshot(t.Context())
 				if err == nil {
-					_, err = Nearest(t.Context(), snapshot, []Query{{Vector: []float32{6, 0}, K: 3}})
+					_, err = search.Nearest(t.Context(), snapshot, []search.Query{{Vector: []float32{6, 0}, K: 3}})
 				}
 				return err
 			}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/search"
 	"rvffs/store/volume"
 )
 
@@ -47,16 +48,16 @@ func BenchmarkNearest(b *testing.B) {
 		}
 		for _, queries := range []int{1, 10, 100} {
 			b.Run(fmt.Sprintf("%s/%d", metric, queries), func(b *testing.B) {
-				asked := make([]Query, queries)
+				asked := make([]search.Query, queries)
 				for i := range asked {
-					asked[i] = Query{Vector: make([]float32, dimension), K: 10}
+					asked[i] = search.Query{Vector: make([]float32, dimension), K: 10}
 					for j := range asked[i].Vector {
 						asked[i].Vector[j] = 2*source.Float32() - 1
 					}
 				}
 				b.SetBytes(snapshot.Size())
 				for b.Loop() {
-					if _, err := Nearest(context.Background(), snapshot, asked); err != nil {
+					if _, err := search.Nearest(context.Background(), snapshot, asked); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -76,13 +77,14 @@ func readAll(size int64) func(volume.File) error {
 		problems := make([]error, runtime.GOMAXPROCS(0))
 		for i := range problems {
 			workers.Go(func() {
-				buffer := make([]byte, scanBytes)
+				const piece = 256 << 10 // as a search reads
+				buffer := make([]byte, piece)
 				for problems[i] == nil {
-					at := next.Add(scanBytes) - scanBytes
+					at := next.Add(piece) - piece
 					if at >= size {
 						return
 					}
-					problems[i] = volume.ReadFull(file, buffer[:min(scanBytes, size-at)], at)
+					problems[i] = volume.ReadFull(file, buffer[:min(piece, size-at)], at)
 				}
 			})
 		}

@@ -16,14 +16,15 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
-	"rvffs/store/rows"
+	"rvffs/store/search"
 	"rvffs/store/state"
-	"rvffs/store/throttle"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
 
-func at(id uint64, distance float64) Neighbor { return Neighbor{ID: id, Distance: distance} }
+func at(id uint64, distance float64) search.Neighbor {
+	return search.Neighbor{ID: id, Distance: distance}
+}
 
 // distanceOf is the plain definition of the metrics.
 func distanceOf(metric segments.Metric, a, b []float32) float64 {
@@ -49,7 +50,7 @@ func distanceOf(metric segments.Metric, a, b []float32) float64 {
 
 // expectNeighbors compares an answer with all distances to the vectors of a map.
 // Of neighbors whose distances differ by rounding only, the order may be any.
-func expectNeighbors(metric segments.Metric, stored map[uint64][]float32, query Query, got []Neighbor) error {
+func expectNeighbors(metric segments.Metric, stored map[uint64][]float32, query search.Query, got []search.Neighbor) error {
 	vector := query.Vector
 	if vector == nil {
 		vector = stored[query.ID]
@@ -90,12 +91,12 @@ func expectNeighbors(metric segments.Metric, stored map[uint64][]float32, query 
 // searched compares a search, by a vector and by an id, with the model of a random
 // history.
 func (h *history) searched(snapshot *state.Snapshot) error {
-	queries := []Query{{Vector: []float32{500, 500}, K: len(h.mark.model) + 10}}
+	queries := []search.Query{{Vector: []float32{500, 500}, K: len(h.mark.model) + 10}}
 	for id := range h.mark.model {
-		queries = append(queries, Query{ID: id, K: 3})
+		queries = append(queries, search.Query{ID: id, K: 3})
 		break
 	}
-	answers, err := Nearest(context.Background(), snapshot, queries)
+	answers, err := search.Nearest(context.Background(), snapshot, queries)
 	for i := 0; err == nil && i < len(queries); i++ {
 		err = expectNeighbors(snapshot.Metric(), h.mark.model, queries[i], answers[i])
 	}
@@ -159,15 +160,15 @@ func TestNearestAgreesWithAMap(t *testing.T) {
 							t.Fatal(err)
 						}
 						snapshot := s.Current()
-						queries := []Query{{Vector: randomVectors(source, 1, dimension), K: 5}, {Vector: make([]float32, dimension), K: 1 + step*20}}
+						queries := []search.Query{{Vector: randomVectors(source, 1, dimension), K: 5}, {Vector: make([]float32, dimension), K: 1 + step*20}}
 						for id := range stored {
-							queries = append(queries, Query{ID: id, K: 1 + source.IntN(30)})
+							queries = append(queries, search.Query{ID: id, K: 1 + source.IntN(30)})
 							if len(queries) == 6 {
 								break
 							}
 						}
 						for range 2 { // while nothing is known of the snapshot, and then
-							answers, err := Nearest(ctx, snapshot, queries)
+							answers, err := search.Nearest(ctx, snapshot, queries)
 							if err != nil {
 								t.Fatalf("dimension %d, step %d: %v", dimension, step, err)
 							}
@@ -177,7 +178,7 @@ func TestNearestAgreesWithAMap(t *testing.T) {
 								}
 							}
 						}
-						if _, err := Nearest(ctx, snapshot, []Query{{ID: 1 << 50, K: 1}}); !errors.Is(err, volume.ErrNotFound) {
+						if _, err := search.Nearest(ctx, snapshot, []search.Query{{ID: 1 << 50, K: 1}}); !errors.Is(err, volume.ErrNotFound) {
 							t.Fatalf("an id that is not stored: %v", err)
 						}
 					}
@@ -220,41 +221,6 @@ func manyRows(t testing.TB, files volume.FileSystem, count, dimension int) (*Sto
 	return s, vectors
 }
 
-// TestWorkersCannotBeSeen compares the answers of one worker with those of many.
-func TestWorkersCannotBeSeen(t *testing.T) {
-	t.Parallel()
-	const dimension = 64
-	s, vectors := manyRows(t, volumes.New(), 8000, dimension)
-	snapshot := s.Current()
-	queries := []Query{{Vector: vectors[:dimension], K: 100}, {ID: 77, K: 3}, {Vector: vectors[dimension : 2*dimension], K: 9000}}
-	answer := func(workers int) (answers [][]Neighbor) {
-		err := withRowsOf(t.Context(), snapshot, func(file volume.File, live *rows.Live) error {
-			scan, err := newScan(snapshot, file, live)
-			if err != nil {
-				return err
-			}
-			scan.workers = workers
-			answers, err = scan.nearest(context.Background(), queries)
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return answers
-	}
-	alone := answer(1)
-	if len(alone[2]) != 8000 {
-		t.Errorf("%d neighbors, want all 8000", len(alone[2]))
-	}
-	for _, workers := range []int{2, 5, 16} {
-		for i, got := range answer(workers) {
-			if !slices.Equal(got, alone[i]) {
-				t.Errorf("query %d: %d workers find something else than one", i, workers)
-			}
-		}
-	}
-}
-
 // countingFiles counts the bytes that are read.
 type countingFiles struct {
 	*volumes.Files
@@ -292,13 +258,13 @@ func TestQueriesShareOnePass(t *testing.T) {
 	const dimension = 64
 	files := &countingFiles{Files: volumes.New()}
 	s, vectors := manyRows(t, files, 8000, dimension)
-	queries := make([]Query, 300)
+	queries := make([]search.Query, 300)
 	for i := range queries {
-		queries[i] = Query{Vector: vectors[i*dimension : (i+1)*dimension], K: 10}
+		queries[i] = search.Query{Vector: vectors[i*dimension : (i+1)*dimension], K: 10}
 	}
 	for time := range 2 {
 		files.read.Store(0)
-		if _, err := Nearest(context.Background(), s.Current(), queries); err != nil {
+		if _, err := search.Nearest(context.Background(), s.Current(), queries); err != nil {
 			t.Fatal(err)
 		}
 		if read, size := files.read.Load(), s.Current().Size(); read > size+size/50 {
@@ -306,10 +272,10 @@ func TestQueriesShareOnePass(t *testing.T) {
 		}
 	}
 	files.read.Store(0)
-	if _, err := Nearest(context.Background(), s.Current(), []Query{{ID: 5000, K: 10}}); err != nil {
+	if _, err := search.Nearest(context.Background(), s.Current(), []search.Query{{ID: 5000, K: 10}}); err != nil {
 		t.Fatal(err)
 	}
-	if read, size := files.read.Load(), s.Current().Size(); read > size+2*scanBytes {
+	if read, size := files.read.Load(), s.Current().Size(); read > size+512<<10 {
 		t.Errorf("a search by id read %d bytes of a file of %d", read, size)
 	}
 }
@@ -328,51 +294,36 @@ func TestSearchesEndWhenNobodyWaits(t *testing.T) {
 			cancel()
 		}
 	}
-	_, err := Nearest(ctx, s.Current(), []Query{{Vector: vectors[:dimension], K: 10}})
+	_, err := search.Nearest(ctx, s.Current(), []search.Query{{Vector: vectors[:dimension], K: 10}})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("the search ended with %v", err)
 	}
 	if begun := reads.Load(); begun > 9+64 {
 		t.Errorf("%d reads, of which the ninth was the last that somebody waited for", begun)
 	}
-	var taken []*throttle.Lane
-	for range passesAtOnce {
-		pass, err := passes.Enter(context.Background())
-		if err != nil {
-			t.Fatal(err)
-		}
-		taken = append(taken, pass)
-	}
-	_, err = Nearest(ctx, s.Current(), []Query{{Vector: vectors[:dimension], K: 10}})
-	for _, pass := range taken {
-		pass.Leave()
-	}
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("a search that waits for its turn ended with %v", err)
-	}
 }
 
 func TestQueriesThatCannotBeAnswered(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	if answers, err := Nearest(context.Background(), s.Current(), []Query{{Vector: []float32{1, 2}, K: 3}}); err != nil || len(answers) != 1 || len(answers[0]) != 0 {
+	if answers, err := search.Nearest(context.Background(), s.Current(), []search.Query{{Vector: []float32{1, 2}, K: 3}}); err != nil || len(answers) != 1 || len(answers[0]) != 0 {
 		t.Errorf("an empty store answers %v, %v", answers, err)
 	}
 	ingest(t, s, []uint64{1}, 3, 4)
 	for what, test := range map[string]struct {
-		queries []Query
+		queries []search.Query
 		want    error
 	}{
-		"too few neighbors":  {[]Query{{ID: 1}}, volume.ErrInput},
-		"too many neighbors": {[]Query{{ID: 1, K: MaxNeighbors + 1}}, volume.ErrInput},
-		"another dimension":  {[]Query{{Vector: []float32{1}, K: 1}}, volume.ErrInput},
-		"no dimension":       {[]Query{{Vector: []float32{}, K: 1}}, volume.ErrInput},
-		"not a number":       {[]Query{{Vector: []float32{1, float32(math.NaN())}, K: 1}}, volume.ErrInput},
-		"infinite":           {[]Query{{Vector: []float32{float32(math.Inf(-1)), 0}, K: 1}}, volume.ErrInput},
-		"unknown id":         {[]Query{{ID: 1, K: 1}, {ID: 2, K: 1}}, volume.ErrNotFound},
-		"too many answers":   {slices.Repeat([]Query{{ID: 1, K: MaxNeighbors}}, MaxAnswers/MaxNeighbors+1), volume.ErrTooLarge},
+		"too few neighbors":  {[]search.Query{{ID: 1}}, volume.ErrInput},
+		"too many neighbors": {[]search.Query{{ID: 1, K: search.MaxNeighbors + 1}}, volume.ErrInput},
+		"another dimension":  {[]search.Query{{Vector: []float32{1}, K: 1}}, volume.ErrInput},
+		"no dimension":       {[]search.Query{{Vector: []float32{}, K: 1}}, volume.ErrInput},
+		"not a number":       {[]search.Query{{Vector: []float32{1, float32(math.NaN())}, K: 1}}, volume.ErrInput},
+		"infinite":           {[]search.Query{{Vector: []float32{float32(math.Inf(-1)), 0}, K: 1}}, volume.ErrInput},
+		"unknown id":         {[]search.Query{{ID: 1, K: 1}, {ID: 2, K: 1}}, volume.ErrNotFound},
+		"too many answers":   {slices.Repeat([]search.Query{{ID: 1, K: search.MaxNeighbors}}, search.MaxAnswers/search.MaxNeighbors+1), volume.ErrTooLarge},
 	} {
-		if _, err := Nearest(context.Background(), s.Current(), test.queries); !errors.Is(err, test.want) {
+		if _, err := search.Nearest(context.Background(), s.Current(), test.queries); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", what, err, test.want)
 		}
 	}
@@ -394,7 +345,7 @@ func TestNearestInAShortenedFile(t *testing.T) {
 	if err := file.Truncate(snapshot.Size() / 3); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Nearest(context.Background(), snapshot, []Query{{Vector: vectors[:dimension], K: 1}}); !errors.Is(err, volume.ErrCorrupt) {
+	if _, err := search.Nearest(context.Background(), snapshot, []search.Query{{Vector: vectors[:dimension], K: 1}}); !errors.Is(err, volume.ErrCorrupt) {
 		t.Errorf("searching it: %v, want %v", err, volume.ErrCorrupt)
 	}
 }
@@ -404,12 +355,12 @@ func TestManyQueriesTakeSeveralPasses(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	ingest(t, s, []uint64{1, 2, 3}, 1, 0, 0, 1, 1, 1)
-	queries := make([]Query, 2*queriesPerPass+5)
+	queries := make([]search.Query, 2*1024+5)
 	for i := range queries {
-		queries[i] = Query{ID: uint64(i%3 + 1), K: 1 + i%3}
+		queries[i] = search.Query{ID: uint64(i%3 + 1), K: 1 + i%3}
 	}
-	queries[7].K, queries[8].K = MaxNeighbors, MaxNeighbors
-	answers, err := Nearest(context.Background(), s.Current(), queries)
+	queries[7].K, queries[8].K = search.MaxNeighbors, search.MaxNeighbors
+	answers, err := search.Nearest(context.Background(), s.Current(), queries)
 	if err != nil || len(answers) != len(queries) {
 		t.Fatalf("%d answers, %v", len(answers), err)
 	}
@@ -439,15 +390,15 @@ func TestNearestOfNonFiniteVectors(t *testing.T) {
 	if _, _, err := appender.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	answers, err := Nearest(context.Background(), s.Current(), []Query{{Vector: []float32{0}, K: 9}})
+	answers, err := search.Nearest(context.Background(), s.Current(), []search.Query{{Vector: []float32{0}, K: 9}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	const want = `{"id":4,"distance":1}` + "\n" + `{"id":3,"distance":9}` + "\n" + `{"id":2,"distance":null}` + "\n" + `{"id":1,"distance":null}` + "\n"
-	if got := string(AppendAnswers(nil, answers)); got != want {
+	if got := string(search.AppendAnswers(nil, answers)); got != want {
 		t.Errorf("the answer is\n%swant\n%s", got, want)
 	}
-	if _, err := Nearest(context.Background(), s.Current(), []Query{{ID: 1, K: 9}}); !errors.Is(err, volume.ErrInput) {
+	if _, err := search.Nearest(context.Background(), s.Current(), []search.Query{{ID: 1, K: 9}}); !errors.Is(err, volume.ErrInput) {
 		t.Errorf("searching for NaN: %v", err)
 	}
 }
@@ -486,12 +437,12 @@ func TestReplacedRowsInManyReads(t *testing.T) {
 			if err := change(s, vectors, stored); err != nil {
 				t.Fatal(err)
 			}
-			queries := []Query{{Vector: former[0], K: 5}, {Vector: former[1], K: count}, {ID: 5899, K: 3}}
+			queries := []search.Query{{Vector: former[0], K: 5}, {Vector: former[1], K: count}, {ID: 5899, K: 3}}
 			if what == "replaced" {
-				queries = append(queries, Query{ID: 5900, K: 3})
+				queries = append(queries, search.Query{ID: 5900, K: 3})
 			}
 			for range 2 {
-				answers, err := Nearest(context.Background(), s.Current(), queries)
+				answers, err := search.Nearest(context.Background(), s.Current(), queries)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -500,23 +451,11 @@ func TestReplacedRowsInManyReads(t *testing.T) {
 						t.Errorf("query %d: %v", i, err)
 					}
 				}
-				if _, err := Nearest(context.Background(), s.Current(), []Query{{ID: 2500, K: 1}}); !errors.Is(err, volume.ErrNotFound) {
+				if _, err := search.Nearest(context.Background(), s.Current(), []search.Query{{ID: 2500, K: 1}}); !errors.Is(err, volume.ErrNotFound) {
 					t.Errorf("a deleted id: %v", err)
 				}
 			}
 		})
-	}
-}
-
-func TestPassesAreBounded(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct{ queries, k, want int }{
-		{1, MaxNeighbors, 1}, {5, 10, 5}, {queriesPerPass, 10, queriesPerPass}, {queriesPerPass + 1, 10, queriesPerPass},
-		{4, MaxNeighbors, answersPerPass / MaxNeighbors},
-	} {
-		if got := sharePass(slices.Repeat([]Query{{K: test.k}}, test.queries)); got != test.want {
-			t.Errorf("%d queries for %d neighbors: %d share a pass, want %d", test.queries, test.k, got, test.want)
-		}
 	}
 }
 
@@ -583,11 +522,11 @@ func TestNearestInTheWireDialect(t *testing.T) {
 		if s.Current().Dialect() != segments.DialectWire {
 			t.Fatal("the store is not in the wire dialect")
 		}
-		answers, err := Nearest(context.Background(), s.Current(), []Query{{Vector: []float32{6, 0}, K: 3}, {ID: 2, K: 2}})
+		answers, err := search.Nearest(context.Background(), s.Current(), []search.Query{{Vector: []float32{6, 0}, K: 3}, {ID: 2, K: 2}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := [][]Neighbor{{at(5, 1), at(9, 9), at(2, 16)}, {at(1, 1), at(5, 9)}}
+		want := [][]search.Neighbor{{at(5, 1), at(9, 9), at(2, 16)}, {at(1, 1), at(5, 9)}}
 		for i := range want {
 			if !slices.Equal(answers[i], want[i]) {
 				t.Errorf("ids %v, query %d: %v, want %v", ids, i, answers[i], want[i])

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"rvffs/store"
+	"rvffs/store/search"
 	"rvffs/store/volume"
 )
 
@@ -14,7 +15,7 @@ func (s *Store) Query(ctx context.Context, text []byte) (answer []byte, err erro
 		if err := s.AllowOf(ctx, volume.Read, snapshot.Origin()); err != nil {
 			return err
 		}
-		answer, err = store.AnswerQuery(ctx, snapshot, text)
+		answer, err = search.Answer(ctx, snapshot, text)
 		return err
 	})
 	return answer, err

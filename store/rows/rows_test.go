@@ -7,16 +7,13 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"rvffs/store/rows"
 
 	"rvffs/segments"
 	"rvffs/store/rows/rowstest"
-	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
-	volumes "rvffs/store/volume/memory"
 )
 
 // wireVectors is the payload of a vector segment of the wire dialect with one block
@@ -43,34 +40,6 @@ func wireVectors(dimension int, ids []uint64, component func(row, column int) fl
 	return append(payload, 0, 0, 0, 0)
 }
 
-// snapshotOf is a state of a file that holds vector segments with these payloads and
-// nothing else.
-func snapshotOf(t *testing.T, dialect segments.Dialect, manifest segments.Manifest, payloads ...[]byte) (*state.Snapshot, volume.File) {
-	t.Helper()
-	files := volumes.New()
-	file, err := files.Create("a.rvf", 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	end := int64(0)
-	for i, payload := range payloads {
-		encoded := encodedSegment(segments.TypeVec, uint64(i+1), payload)
-		if _, err := file.WriteAt(encoded, end); err != nil {
-			t.Fatal(err)
-		}
-		manifest.Directory = append(manifest.Directory, segments.DirectoryEntry{
-			SegmentID: uint64(i + 1), Offset: end, PayloadLength: uint64(len(payload)), Type: segments.TypeVec,
-		})
-		end += int64(len(encoded))
-	}
-	info, err := file.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := &segments.State{Dialect: dialect, Manifest: &manifest, End: end, Clean: true}
-	return state.NewSnapshot(state.AdoptBacking(state.Location{Files: files, Name: "a.rvf"}, file, info, state.BackingOptions{}), found, time.Now()), file
-}
-
 func TestVectorViewsOfTheWireDialect(t *testing.T) {
 	t.Parallel()
 	const dimension = 5
@@ -87,28 +56,18 @@ func TestVectorViewsOfTheWireDialect(t *testing.T) {
 		wireVectors(dimension, ascending(1, 5000), component),
 		wireVectors(dimension, ascending(9001, 3000), component), // begins within the first one's
 	}
-	whole, _ := snapshotOf(t, segments.DialectWire, manifest, payloads...)
+	whole, _ := rowstest.Snapshot(t, segments.DialectWire, manifest, payloads...)
 	if err := rowstest.Check(whole, rand.New(rand.NewPCG(6, 6))); err != nil {
 		t.Error(err)
 	}
 	// What is lost cannot be counted here: nothing is shown rather than too little.
-	snapshot, file := snapshotOf(t, segments.DialectWire, manifest, payloads...)
+	snapshot, file := rowstest.Snapshot(t, segments.DialectWire, manifest, payloads...)
 	if _, err := file.WriteAt([]byte{0}, 0); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := rows.File(context.Background(), snapshot, vecio.FileNPY); !errors.Is(err, volume.ErrCorrupt) {
 		t.Errorf("a damaged segment: %v", err)
 	}
-}
-
-// runtimeVectors is the payload of a vector segment of dimension 1.
-func runtimeVectors(ids ...uint64) []byte {
-	prefix := segments.EncodeVecPrefix(1, uint32(len(ids)))
-	payload := prefix[:]
-	for i, id := range ids {
-		payload = appendFloat(binary.LittleEndian.AppendUint64(payload, id), float32(i)+0.25)
-	}
-	return payload
 }
 
 // TestHostileDirectories: what a directory claims is checked before it is believed.
@@ -120,7 +79,7 @@ func TestHostileDirectories(t *testing.T) {
 		"too long":        func(e *segments.DirectoryEntry) { e.PayloadLength = math.MaxUint64 },
 		"a little longer": func(e *segments.DirectoryEntry) { e.PayloadLength++ },
 	} {
-		snapshot, _ := snapshotOf(t, segments.DialectRuntime, segments.Manifest{Dimension: 1, TotalVectors: 3}, runtimeVectors(1, 2, 3))
+		snapshot, _ := rowstest.Snapshot(t, segments.DialectRuntime, segments.Manifest{Dimension: 1, TotalVectors: 3}, runtimeVectors(1, 2, 3))
 		change(&snapshot.Manifest().Directory[0])
 		if view, err := rows.File(context.Background(), snapshot, vecio.FileJSONL); !errors.Is(err, volume.ErrCorrupt) {
 			t.Errorf("%s: %v, %v", name, view, err)
@@ -131,7 +90,7 @@ func TestHostileDirectories(t *testing.T) {
 // TestSegmentNamedTwice: its rows are shown once.
 func TestSegmentNamedTwice(t *testing.T) {
 	t.Parallel()
-	snapshot, _ := snapshotOf(t, segments.DialectRuntime, segments.Manifest{Dimension: 1, TotalVectors: 6}, runtimeVectors(1, 2, 3))
+	snapshot, _ := rowstest.Snapshot(t, segments.DialectRuntime, segments.Manifest{Dimension: 1, TotalVectors: 6}, runtimeVectors(1, 2, 3))
 	directory := &snapshot.Manifest().Directory
 	*directory = append(*directory, (*directory)[0])
 	if err := rowstest.Check(snapshot, rand.New(rand.NewPCG(6, 6))); err != nil {
@@ -154,7 +113,7 @@ func TestVectorsAreFoundInAnyOrder(t *testing.T) {
 		"twice":              {[]uint64{9, 2, 500, 9, 10, 2}, rows.SortedRows},
 		"twice, no room":     {[]uint64{9, 2, 500, 9, 10, 2}, 0},
 	} {
-		snapshot, _ := snapshotOf(t, segments.DialectRuntime, segments.Manifest{Dimension: 1, TotalVectors: 4}, runtimeVectors(7, 9, 1000), runtimeVectors(c.ids...))
+		snapshot, _ := rowstest.Snapshot(t, segments.DialectRuntime, segments.Manifest{Dimension: 1, TotalVectors: 4}, runtimeVectors(7, 9, 1000), runtimeVectors(c.ids...))
 		live, done, err := rows.Hold(context.Background(), snapshot)
 		if err != nil {
 			t.Fatal(err)
@@ -174,15 +133,11 @@ func TestVectorsAreFoundInAnyOrder(t *testing.T) {
 	}
 }
 
-func appendFloat(b []byte, value float32) []byte {
-	return binary.LittleEndian.AppendUint32(b, math.Float32bits(value))
-}
-
-// encodedSegment is a segment as other programs write it.
-func encodedSegment(kind segments.Type, id uint64, payload []byte) []byte {
-	header := segments.Header{
-		Version: segments.HeaderVersion, Type: kind, ID: id, PayloadLength: uint64(len(payload)), ContentHash: segments.ContentHash(payload),
+// runtimeVectors is the payload of a vector segment of dimension 1.
+func runtimeVectors(ids ...uint64) []byte {
+	vectors := make([]float32, len(ids))
+	for i := range vectors {
+		vectors[i] = float32(i) + 0.25
 	}
-	encoded := header.Encode()
-	return append(encoded[:], payload...)
+	return rowstest.Vectors(1, ids, vectors)
 }

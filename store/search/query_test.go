@@ -1,4 +1,4 @@
-package store
+package search
 
 import (
 	"bytes"
@@ -92,13 +92,13 @@ func TestParseQueries(t *testing.T) {
 
 func TestAnswersOfSeveralQueriesSayWhose(t *testing.T) {
 	t.Parallel()
-	one := []Neighbor{at(7, 0), at(8, 1e-9), at(9, -2.5e30)}
+	one := []Neighbor{{ID: 7, Distance: 0}, {ID: 8, Distance: 1e-9}, {ID: 9, Distance: -2.5e30}}
 	const want = `{"id":7,"distance":0}` + "\n" + `{"id":8,"distance":1e-09}` + "\n" + `{"id":9,"distance":-2.5e+30}` + "\n"
 	if got := string(AppendAnswers(nil, [][]Neighbor{one})); got != want {
 		t.Errorf("one answer is\n%s", got)
 	}
 	const both = `{"query":0,"id":7,"distance":0}` + "\n" + `{"query":2,"id":8,"distance":1}` + "\n"
-	if got := string(AppendAnswers(nil, [][]Neighbor{one[:1], nil, {at(8, 1)}})); got != both {
+	if got := string(AppendAnswers(nil, [][]Neighbor{one[:1], nil, {{ID: 8, Distance: 1}}})); got != both {
 		t.Errorf("three answers are\n%s", got)
 	}
 }

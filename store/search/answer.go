@@ -1,4 +1,4 @@
-package store
+package search
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 
 // AnswerQuery answers queries in the form that ParseQueries reads, as lines of JSON. It
 // waits for what that takes in memory, and fails as Nearest does.
-func AnswerQuery(ctx context.Context, s *state.Snapshot, text []byte) ([]byte, error) {
+func Answer(ctx context.Context, s *state.Snapshot, text []byte) ([]byte, error) {
 	charge := s.Backing().Memory().Charge()
 	defer charge.Free()
 	if err := charge.Await(ctx, parseMemory(len(text))); err != nil {
