@@ -6,7 +6,7 @@ import (
 	"rvffs/store/state"
 )
 
-// AnswerQuery answers queries in the form that ParseQueries reads, as lines of JSON. It
+// Answer answers queries in the form that ParseQueries reads, as lines of JSON. It
 // waits for what that takes in memory, and fails as Nearest does.
 func Answer(ctx context.Context, s *state.Snapshot, text []byte) ([]byte, error) {
 	charge := s.Backing().Memory().Charge()
