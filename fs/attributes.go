@@ -22,8 +22,8 @@ const (
 	executable = 0o111
 )
 
-// facts are what stat(2) tells of a node, but for its type and inode number.
-type facts struct {
+// attributes are what stat(2) tells of a node, but for its type and inode number.
+type attributes struct {
 	mode      os.FileMode // permission bits, and specialBits of folders
 	uid, gid  uint32
 	modified  time.Time
@@ -37,8 +37,8 @@ type facts struct {
 // with alike.
 type rights func(os.FileMode) os.FileMode
 
-// only lets some of the permissions through.
-func only(mask os.FileMode) rights {
+// masked lets some of the permissions through.
+func masked(mask os.FileMode) rights {
 	return func(mode os.FileMode) os.FileMode { return mode.Perm() & mask }
 }
 
@@ -49,16 +49,16 @@ func asFolder(mode os.FileMode) os.FileMode {
 
 // ownedBy takes owner, group and time over from the backing file, and the rights that
 // its mode gives.
-func ownedBy(backing catalog.Attributes, given rights) facts {
-	return facts{
+func ownedBy(backing catalog.Attributes, given rights) attributes {
+	return attributes{
 		mode: given(backing.Mode.Perm()), uid: backing.UID, gid: backing.GID,
 		modified: backing.Modified, blockSize: pageSize,
 	}
 }
 
-// fill writes the facts down. Every node has one name, and folders do not count
+// fill writes the attributes down. Every node has one name, and folders do not count
 // those below them.
-func (f facts) fill(out *fuse.Attr) {
+func (f attributes) fill(out *fuse.Attr) {
 	out.Mode = rawMode(f.mode)
 	out.Uid, out.Gid = f.uid, f.gid
 	out.Size = uint64(f.size)
@@ -69,8 +69,8 @@ func (f facts) fill(out *fuse.Attr) {
 }
 
 // answer is that to a stat, with the time for which the kernel may believe it: the
-// facts, or the error for which there are none.
-func (f facts) answer(errno syscall.Errno, timeout time.Duration, out *fuse.AttrOut) syscall.Errno {
+// attributes, or the error for which there are none.
+func (f attributes) answer(errno syscall.Errno, timeout time.Duration, out *fuse.AttrOut) syscall.Errno {
 	if errno != 0 {
 		return errno
 	}
@@ -109,9 +109,9 @@ func modeOf(raw uint32) os.FileMode {
 	return mode
 }
 
-// fillEntry writes the facts into the answer to a lookup, with the times for
-// which the kernel may believe the name and the facts.
-func (f facts) fillEntry(out *fuse.EntryOut, name, attributes time.Duration) {
+// fillEntry writes the attributes into the answer to a lookup, with the times for
+// which the kernel may believe the name and the attributes.
+func (f attributes) fillEntry(out *fuse.EntryOut, name, attributes time.Duration) {
 	f.fill(&out.Attr)
 	out.SetEntryTimeout(name)
 	out.SetAttrTimeout(attributes)

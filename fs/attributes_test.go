@@ -34,7 +34,7 @@ func TestRightsToFolders(t *testing.T) {
 func TestFill(t *testing.T) {
 	t.Parallel()
 	modified := time.Unix(1700000000, 123456789)
-	described := ownedBy(catalog.Attributes{Mode: 0o640, UID: 7, GID: 8, Modified: modified}, only(readable))
+	described := ownedBy(catalog.Attributes{Mode: 0o640, UID: 7, GID: 8, Modified: modified}, masked(readable))
 	described.size, described.allocated = 1000, 513
 	var out fuse.Attr
 	described.fill(&out)

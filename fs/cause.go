@@ -28,7 +28,7 @@ func causeOf(err error) string {
 			continue
 		}
 		if slices.Contains(told, known.cause) {
-			return particulars(err, known.cause)
+			return innermostText(err, known.cause)
 		}
 		return known.cause.Error()
 	}
@@ -42,13 +42,13 @@ func causeOf(err error) string {
 	return errno.Error()
 }
 
-// particulars is the text of the innermost error that wraps cause, if that comes
+// innermostText is the text of the innermost error that wraps cause, if that comes
 // first in it: what follows was said where the failure was found. Those around it say
 // on whose behalf something was done.
-func particulars(err, cause error) string {
+func innermostText(err, cause error) string {
 	for {
 		next := error(nil)
-		for _, inner := range unwrap(err) {
+		for _, inner := range wrappedErrors(err) {
 			if inner == cause { //nolint:errorlint // the very one is meant, whatever is like it
 				first, _, _ := strings.Cut(err.Error(), "\n") // the rest is joined
 				if strings.HasPrefix(first, cause.Error()) {
@@ -67,7 +67,7 @@ func particulars(err, cause error) string {
 	}
 }
 
-func unwrap(err error) []error {
+func wrappedErrors(err error) []error {
 	switch wrapper := err.(type) { //nolint:errorlint // one step at a time
 	case interface{ Unwrap() error }:
 		return []error{wrapper.Unwrap()}

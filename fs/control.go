@@ -29,8 +29,8 @@ var (
 )
 
 func (t *tree) lookupControl(ctx context.Context, parent *nodefs.Inode, root *catalog.Folder, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := &controlNode{fixedFolder: fixedFolder{node{tree: t, list: ofFolder(root), rights: only(readable | executable)}}, root: root}
-	described, errno := child.facts(ctx)
+	child := &controlNode{fixedFolder: fixedFolder{node{tree: t, list: ofFolder(root), rights: masked(readable | executable)}}, root: root}
+	described, errno := child.attributes(ctx)
 	if errno != 0 {
 		return nil, errno
 	}
@@ -38,17 +38,17 @@ func (t *tree) lookupControl(ctx context.Context, parent *nodefs.Inode, root *ca
 	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFDIR, Ino: controlNumber}), 0
 }
 
-func (n *controlNode) facts(ctx context.Context) (facts, syscall.Errno) {
+func (n *controlNode) attributes(ctx context.Context) (attributes, syscall.Errno) {
 	backing, err := n.root.Attributes(ctx)
 	if err != nil {
-		return facts{}, n.tree.folderErrno(catalog.ControlFolder, "stat", err)
+		return attributes{}, n.tree.folderErrno(catalog.ControlFolder, "stat", err)
 	}
 	return ownedBy(backing, n.rights), 0
 }
 
 // Getattr gives owner and time of the backing directory.
 func (n *controlNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	described, errno := n.facts(ctx)
+	described, errno := n.attributes(ctx)
 	return described.answer(errno, nameTimeout, out)
 }
 

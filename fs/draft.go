@@ -39,7 +39,7 @@ var (
 // newDraft makes a draft of a part of s, and answers a lookup with it.
 func (t *tree) newDraft(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, part store.EmbedPart, over bool, state viewState, out *fuse.EntryOut) (*draftNode, *nodefs.Inode) {
 	child := &draftNode{node: t.viewNode(s, state, readable|writable), store: s, part: part, over: over, state: state}
-	child.facts(ctx, nil).fillEntry(out, 0, 0)
+	child.attributes(ctx, nil).fillEntry(out, 0, 0)
 	stable := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.Inode(string(part)), Gen: t.generation.Add(1) | newFile}
 	return child, parent.NewInode(ctx, child, stable)
 }
@@ -47,8 +47,8 @@ func (t *tree) newDraft(ctx context.Context, parent *nodefs.Inode, s *catalog.St
 // newFile keeps the generations of nodes without a view apart from those of views.
 const newFile = 1 << 63
 
-// facts are those of the draft that handle writes, else of the newest.
-func (n *draftNode) facts(ctx context.Context, handle nodefs.FileHandle) facts {
+// attributes are those of the draft that handle writes, else of the newest.
+func (n *draftNode) attributes(ctx context.Context, handle nodefs.FileHandle) attributes {
 	backing, err := n.store.Attributes(ctx)
 	if err != nil || !backing.Of(n.state.origin) {
 		backing = catalog.AttributesOf(n.state.file)
@@ -70,7 +70,7 @@ func (n *draftNode) facts(ctx context.Context, handle nodefs.FileHandle) facts {
 
 // Getattr tells what was written so far.
 func (n *draftNode) Getattr(ctx context.Context, handle nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	described := n.facts(ctx, handle)
+	described := n.attributes(ctx, handle)
 	return described.answer(0, 0, out)
 }
 

@@ -35,7 +35,7 @@ func (t *tree) lookupEmbed(ctx context.Context, parent *nodefs.Inode, s *catalog
 		return inode, 0
 	}
 	child := &embedNode{viewNode: viewNode{node: t.viewNode(s, state, t.writableParts()), store: s, path: string(part), view: view, state: state}, part: part}
-	child.facts(ctx).fillEntry(out, t.expiry.timeout(), viewTimeout)
+	child.attributes(ctx).fillEntry(out, t.expiry.timeout(), viewTimeout)
 	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.Inode(string(part)), Gen: state.generation}), 0
 }
 
@@ -65,7 +65,7 @@ func (t *tree) writableParts() os.FileMode {
 
 // Getattr tells of the view.
 func (n *embedNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	described := n.facts(ctx)
+	described := n.attributes(ctx)
 	described.fill(&out.Attr)
 	out.SetTimeout(viewTimeout)
 	return 0

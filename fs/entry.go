@@ -18,7 +18,7 @@ import (
 func (t *tree) lookupEntry(ctx context.Context, parent *nodefs.Inode, entry catalog.Entry, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	var (
 		child     nodefs.InodeEmbedder
-		described facts
+		described attributes
 		errno     syscall.Errno
 		identity  = nodefs.StableAttr{Mode: fuse.S_IFDIR}
 		timeout   = nameTimeout
@@ -26,7 +26,7 @@ func (t *tree) lookupEntry(ctx context.Context, parent *nodefs.Inode, entry cata
 	switch entry.Kind {
 	case catalog.KindStore:
 		node := &storeNode{fixedFolder: fixedFolder{t.storeFolder(entry.Store)}, store: entry.Store}
-		described, errno = node.facts(ctx)
+		described, errno = node.attributes(ctx)
 		child, identity.Ino = node, entry.Store.Number()
 		if entry.Aside {
 			// To the kernel this is another folder than that in the parent's.
@@ -34,7 +34,7 @@ func (t *tree) lookupEntry(ctx context.Context, parent *nodefs.Inode, entry cata
 		}
 	case catalog.KindLink:
 		node := &linkNode{node: node{tree: t}, link: entry.Link}
-		described = node.facts()
+		described = node.attributes()
 		child, identity.Ino, identity.Mode = node, entry.Link.Number(), fuse.S_IFLNK
 		identity.Gen = generationOf(fmt.Appendf(nil, "%s\x00%d %d %d", entry.Link.Target(), described.uid, described.gid, described.modified.UnixNano()))
 		// What a store's rename or removal changes elsewhere is its link. No notice
@@ -43,7 +43,7 @@ func (t *tree) lookupEntry(ctx context.Context, parent *nodefs.Inode, entry cata
 		timeout = 0
 	default:
 		node := &folderNode{fixedFolder: fixedFolder{folderBase(t, entry.Folder)}, folder: entry.Folder}
-		described, errno = node.facts(ctx)
+		described, errno = node.attributes(ctx)
 		child, identity.Ino = node, entry.Folder.Number()
 	}
 	if errno != 0 {

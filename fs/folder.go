@@ -27,10 +27,10 @@ var (
 	_ nodefs.NodeRenamer        = (*folderNode)(nil)
 )
 
-func (n *folderNode) facts(ctx context.Context) (facts, syscall.Errno) {
+func (n *folderNode) attributes(ctx context.Context) (attributes, syscall.Errno) {
 	backing, err := n.folder.Attributes(ctx)
 	if err != nil {
-		return facts{}, n.tree.folderErrno(n.name(), "stat", err)
+		return attributes{}, n.tree.folderErrno(n.name(), "stat", err)
 	}
 	described := ownedBy(backing, n.rights)
 	described.mode |= backing.Mode & specialBits
@@ -42,7 +42,7 @@ func (n *folderNode) name() string { return n.folder.Path() }
 
 // Getattr describes the backing folder.
 func (n *folderNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	described, errno := n.facts(ctx)
+	described, errno := n.attributes(ctx)
 	return described.answer(errno, nameTimeout, out)
 }
 

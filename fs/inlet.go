@@ -27,9 +27,9 @@ func appendInlet(name string, format vecio.Format) inlet {
 // allowed are the rights to write, and to read where there is something to read.
 func (i inlet) allowed() rights {
 	if i.text != "" {
-		return only(readable | writable)
+		return masked(readable | writable)
 	}
-	return only(writable)
+	return masked(writable)
 }
 
 // inletNode is a lookup of an inlet. Each lookup makes a new node: the kernel holds
@@ -51,7 +51,7 @@ var (
 // lookupInlet answers a lookup of a file of s that is written to.
 func (t *tree) lookupInlet(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, to inlet, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	child := &inletNode{node: node{tree: t, list: ofStore(s), rights: to.allowed()}, inlet: to, store: s}
-	described, errno := child.facts(ctx)
+	described, errno := child.attributes(ctx)
 	if errno != 0 {
 		return nil, errno
 	}
@@ -59,10 +59,10 @@ func (t *tree) lookupInlet(ctx context.Context, parent *nodefs.Inode, s *catalog
 	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.Inode(to.name), Gen: t.generation.Add(1)}), 0
 }
 
-func (n *inletNode) facts(ctx context.Context) (facts, syscall.Errno) {
+func (n *inletNode) attributes(ctx context.Context) (attributes, syscall.Errno) {
 	backing, err := n.store.Attributes(ctx)
 	if err != nil {
-		return facts{}, n.tree.errno(n.store.Path(), "stat "+n.name, err)
+		return attributes{}, n.tree.errno(n.store.Path(), "stat "+n.name, err)
 	}
 	described := ownedBy(backing, n.node.rights)
 	described.size, described.blockSize = int64(len(n.text)), streamSize
@@ -72,7 +72,7 @@ func (n *inletNode) facts(ctx context.Context) (facts, syscall.Errno) {
 // Getattr tells the size of what a reader finds, and the size of writes that is
 // best. To the one who writes it tells what has come: there is the end to seek.
 func (n *inletNode) Getattr(ctx context.Context, handle nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	described, errno := n.facts(ctx)
+	described, errno := n.attributes(ctx)
 	if stream, open := handle.(*streamHandle); open && stream.stream != nil {
 		described.size = stream.received()
 	}

@@ -25,16 +25,16 @@ var (
 	_ nodefs.NodeReadlinker = (*linkNode)(nil)
 )
 
-func (n *linkNode) facts() facts {
+func (n *linkNode) attributes() attributes {
 	attributes := n.link.Attributes()
-	described := ownedBy(attributes, only(os.ModePerm))
+	described := ownedBy(attributes, masked(os.ModePerm))
 	described.size = attributes.Size
 	return described
 }
 
 // Getattr gives the length of the target as the size.
 func (n *linkNode) Getattr(_ context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	n.facts().fill(&out.Attr)
+	n.attributes().fill(&out.Attr)
 	out.SetTimeout(nameTimeout)
 	return 0
 }

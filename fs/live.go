@@ -90,7 +90,7 @@ const longText = 4 << 10
 
 // lookupLive answers a lookup with a text, which the one who asks may know.
 func (t *tree) lookupLive(ctx context.Context, parent *nodefs.Inode, number uint64, content []byte, owner owner, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := &liveNode{node: node{tree: t, list: owner.list, rights: only(readable)}, content: content, owner: owner}
+	child := &liveNode{node: node{tree: t, list: owner.list, rights: masked(readable)}, content: content, owner: owner}
 	if len(content) > longText {
 		charge := t.memory.Charge()
 		if err := charge.Hold(int64(len(content))); err != nil {
@@ -98,7 +98,7 @@ func (t *tree) lookupLive(ctx context.Context, parent *nodefs.Inode, number uint
 		}
 		runtime.AddCleanup(child, (*memory.Charge).Free, &charge)
 	}
-	described, errno := child.facts(ctx)
+	described, errno := child.attributes(ctx)
 	if errno != 0 {
 		return nil, errno
 	}
@@ -109,10 +109,10 @@ func (t *tree) lookupLive(ctx context.Context, parent *nodefs.Inode, number uint
 
 // The time is that of the owner: tar takes a file whose time is that of its
 // looking for one that changes while it is read.
-func (n *liveNode) facts(ctx context.Context) (facts, syscall.Errno) {
+func (n *liveNode) attributes(ctx context.Context) (attributes, syscall.Errno) {
 	backing, err := n.owner.Attributes(ctx)
 	if err != nil {
-		return facts{}, n.owner.failed(n.tree, "stat", err)
+		return attributes{}, n.owner.failed(n.tree, "stat", err)
 	}
 	described := ownedBy(backing, n.rights)
 	described.size = int64(len(n.content))
@@ -121,7 +121,7 @@ func (n *liveNode) facts(ctx context.Context) (facts, syscall.Errno) {
 
 // Getattr gives the size of the text.
 func (n *liveNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	described, errno := n.facts(ctx)
+	described, errno := n.attributes(ctx)
 	return described.answer(errno, nameTimeout, out)
 }
 

@@ -40,7 +40,7 @@ func (t *tree) storeFolder(s *catalog.Store) node {
 
 // folderBase is what all nodes have, for a plain folder.
 func folderBase(t *tree, f *catalog.Folder) node {
-	return node{tree: t, list: ofFolder(f), rights: only(os.ModePerm)}
+	return node{tree: t, list: ofFolder(f), rights: masked(os.ModePerm)}
 }
 
 var (

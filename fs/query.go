@@ -39,7 +39,7 @@ var (
 
 func lookupQuery(ctx context.Context, parent *storeNode, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	child := &queryNode{node: node{tree: parent.tree, list: ofStore(parent.store), rights: asQuestion}, store: parent.store}
-	described, errno := child.facts(ctx)
+	described, errno := child.attributes(ctx)
 	if errno != 0 {
 		return nil, errno
 	}
@@ -51,10 +51,10 @@ func lookupQuery(ctx context.Context, parent *storeNode, out *fuse.EntryOut) (*n
 // asQuestion lets those write who may read: a question is written, but changes nothing.
 func asQuestion(mode os.FileMode) os.FileMode { return mode&readable | mode&readable>>1 }
 
-func (n *queryNode) facts(ctx context.Context) (facts, syscall.Errno) {
+func (n *queryNode) attributes(ctx context.Context) (attributes, syscall.Errno) {
 	backing, err := n.store.Attributes(ctx)
 	if err != nil {
-		return facts{}, n.tree.errno(n.store.Path(), "stat "+catalog.NameQuery, err)
+		return attributes{}, n.tree.errno(n.store.Path(), "stat "+catalog.NameQuery, err)
 	}
 	described := ownedBy(backing, n.rights)
 	described.blockSize = streamSize
@@ -63,7 +63,7 @@ func (n *queryNode) facts(ctx context.Context) (facts, syscall.Errno) {
 
 // Getattr tells whose the store is.
 func (n *queryNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	described, errno := n.facts(ctx)
+	described, errno := n.attributes(ctx)
 	return described.answer(errno, 0, out)
 }
 

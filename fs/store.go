@@ -119,17 +119,17 @@ func identityJSON(ctx context.Context, s *catalog.Store) (store.View, viewState,
 	return identity.View, state, err
 }
 
-func (n *storeNode) facts(ctx context.Context) (facts, syscall.Errno) {
+func (n *storeNode) attributes(ctx context.Context) (attributes, syscall.Errno) {
 	backing, err := n.store.Attributes(ctx)
 	if err != nil {
-		return facts{}, n.tree.errno(n.store.Path(), "stat", err)
+		return attributes{}, n.tree.errno(n.store.Path(), "stat", err)
 	}
 	return ownedBy(backing, n.rights), 0
 }
 
 // Getattr gives owner, mode and time of the store file.
 func (n *storeNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	described, errno := n.facts(ctx)
+	described, errno := n.attributes(ctx)
 	return described.answer(errno, nameTimeout, out)
 }
 

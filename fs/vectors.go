@@ -45,14 +45,14 @@ func (t *tree) lookupSnapshotFolder(ctx context.Context, parent *nodefs.Inode, c
 }
 
 // snapshotFolder describes a folder of s whose time is that of the last commit.
-func (t *tree) snapshotFolder(ctx context.Context, s *catalog.Store, path string) (facts, syscall.Errno) {
+func (t *tree) snapshotFolder(ctx context.Context, s *catalog.Store, path string) (attributes, syscall.Errno) {
 	backing, err := s.Attributes(ctx)
 	if err != nil {
-		return facts{}, t.errno(s.Path(), "stat "+path, err)
+		return attributes{}, t.errno(s.Path(), "stat "+path, err)
 	}
 	snapshot, err := s.Snapshot(ctx)
 	if err != nil {
-		return facts{}, t.errno(s.Path(), "stat "+path, err)
+		return attributes{}, t.errno(s.Path(), "stat "+path, err)
 	}
 	described := ownedBy(backing, asFolder)
 	described.modified = snapshot.Time()

@@ -32,7 +32,7 @@ type viewNode struct {
 
 // viewNode is what all nodes have, for one that shows a state of a store.
 func (t *tree) viewNode(s *catalog.Store, state viewState, mask os.FileMode) node {
-	return node{tree: t, list: func(ctx context.Context) (volume.AccessList, error) { return s.AccessList(ctx, state.origin) }, rights: only(mask)}
+	return node{tree: t, list: func(ctx context.Context) (volume.AccessList, error) { return s.AccessList(ctx, state.origin) }, rights: masked(mask)}
 }
 
 // viewState is the state of a store that a view shows.
@@ -72,13 +72,13 @@ func (t *tree) lookupViewAs(ctx context.Context, parent *nodefs.Inode, s *catalo
 	if state.private {
 		timeout = 0
 	}
-	child.facts(ctx).fillEntry(out, timeout, viewTimeout)
+	child.attributes(ctx).fillEntry(out, timeout, viewTimeout)
 	return parent.NewInode(ctx, child, identity), 0
 }
 
-// facts are those of the file that holds what is shown. When another has taken its
+// attributes are those of the file that holds what is shown. When another has taken its
 // place, which may be somebody else's, they are what was known of it last.
-func (n *viewNode) facts(ctx context.Context) facts {
+func (n *viewNode) attributes(ctx context.Context) attributes {
 	backing, err := n.store.Attributes(ctx)
 	if err != nil || !backing.Of(n.state.origin) {
 		backing = catalog.AttributesOf(n.state.file)
@@ -92,7 +92,7 @@ func (n *viewNode) facts(ctx context.Context) facts {
 // Getattr gives the exact size, and owner and mode of the store file. An open view
 // outlives its file.
 func (n *viewNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	n.facts(ctx).fill(&out.Attr)
+	n.attributes(ctx).fill(&out.Attr)
 	out.SetTimeout(viewTimeout)
 	return 0
 }

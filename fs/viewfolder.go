@@ -43,13 +43,13 @@ func (t *tree) lookupViewFolder(ctx context.Context, parent *nodefs.Inode, s *ca
 	return t.lookupSnapshotFolder(ctx, parent, child, s, path, out)
 }
 
-func (n *viewFolderNode) facts(ctx context.Context) (facts, syscall.Errno) {
+func (n *viewFolderNode) attributes(ctx context.Context) (attributes, syscall.Errno) {
 	return n.tree.snapshotFolder(ctx, n.store, n.path)
 }
 
 // Getattr describes the folder; its time is that of the last commit.
 func (n *viewFolderNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	described, errno := n.facts(ctx)
+	described, errno := n.attributes(ctx)
 	return described.answer(errno, nameTimeout, out)
 }
 

@@ -11,7 +11,7 @@ func (p *problems) unknown(known bool, field string, value any) {
 	}
 }
 
-func has[N comparable](names map[N]string, value N) bool {
+func hasName[N comparable](names map[N]string, value N) bool {
 	_, known := names[value]
 	return known
 }
@@ -20,35 +20,35 @@ func has[N comparable](names map[N]string, value N) bool {
 // keep anybody from reading the image, unless it is the compression.
 func (h KernelHeader) Problems() []string {
 	var p problems
-	p.unknown(has(kernelArchitectureNames, h.Architecture), "arch", h.Architecture)
-	p.unknown(has(kernelTypeNames, h.Type), "kernel_type", h.Type)
+	p.unknown(hasName(kernelArchitectureNames, h.Architecture), "arch", h.Architecture)
+	p.unknown(hasName(kernelTypeNames, h.Type), "kernel_type", h.Type)
 	p.unknown(h.Flags>>len(kernelFlagNames) == 0, "flags", h.Flags.Names())
-	p.unknown(has(compressionNames, h.Compression), "compression", h.Compression)
-	p.unknown(has(kernelTransportNames, h.Transport), "api_transport", h.Transport)
+	p.unknown(hasName(compressionNames, h.Compression), "compression", h.Compression)
+	p.unknown(hasName(kernelTransportNames, h.Transport), "api_transport", h.Transport)
 	return p
 }
 
 // Problems lists the fields whose values the format does not know.
 func (h EBPFHeader) Problems() []string {
 	var p problems
-	p.unknown(has(ebpfProgramTypeNames, h.ProgramType), "program_type", h.ProgramType)
-	p.unknown(has(ebpfAttachTypeNames, h.AttachType), "attach_type", h.AttachType)
+	p.unknown(hasName(ebpfProgramTypeNames, h.ProgramType), "program_type", h.ProgramType)
+	p.unknown(hasName(ebpfAttachTypeNames, h.AttachType), "attach_type", h.AttachType)
 	return p
 }
 
 // Problems lists the fields whose values the format does not know.
 func (h WASMHeader) Problems() []string {
 	var p problems
-	p.unknown(has(wasmRoleNames, h.Role), "role", h.Role)
-	p.unknown(has(wasmTargetNames, h.Target), "target", h.Target)
-	p.unknown(has(compressionNames, h.Compression), "compression", h.Compression)
+	p.unknown(hasName(wasmRoleNames, h.Role), "role", h.Role)
+	p.unknown(hasName(wasmTargetNames, h.Target), "target", h.Target)
+	p.unknown(hasName(compressionNames, h.Compression), "compression", h.Compression)
 	return p
 }
 
 // Problems lists the fields whose values the format does not know.
 func (h DashboardHeader) Problems() []string {
 	var p problems
-	p.unknown(has(dashboardFrameworkNames, h.Framework), "framework", h.Framework)
-	p.unknown(has(dashboardCompressionNames, h.Compression), "compression", h.Compression)
+	p.unknown(hasName(dashboardFrameworkNames, h.Framework), "framework", h.Framework)
+	p.unknown(hasName(dashboardCompressionNames, h.Compression), "compression", h.Compression)
 	return p
 }

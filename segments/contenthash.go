@@ -88,7 +88,7 @@ func VerifyPayload(h Header, payload io.Reader) (HashVerdict, error) {
 	if check.hasher == nil {
 		return check.early, nil
 	}
-	if err := feed(check, payload, h.PayloadLength); err != nil {
+	if err := writeExactly(check, payload, h.PayloadLength); err != nil {
 		return HashUnknown, err
 	}
 	return check.Verdict(), nil
@@ -205,8 +205,8 @@ func (c *contentHasher) verdict(h Header) HashVerdict {
 	return HashMismatch
 }
 
-// feed writes exactly length bytes of r to w, which must not fail.
-func feed(w io.Writer, r io.Reader, length uint64) error {
+// writeExactly writes exactly length bytes of r to w, which must not fail.
+func writeExactly(w io.Writer, r io.Reader, length uint64) error {
 	buffer := make([]byte, min(length, verifyBuffer))
 	for length > 0 {
 		n, err := io.ReadFull(r, buffer[:min(length, uint64(len(buffer)))])

@@ -325,8 +325,8 @@ func (r *metaReader) meta() (*Meta, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	ascending(r, "field", m.Schema, func(f MetaField) uint16 { return f.ID })
-	ascending(r, "file entry", m.Entries, func(e MetaEntry) string { return e.Key })
+	checkAscending(r, "field", m.Schema, func(f MetaField) uint16 { return f.ID })
+	checkAscending(r, "file entry", m.Entries, func(e MetaEntry) string { return e.Key })
 	m.Records = make([]MetaRecord, 0, min(records, len(r.rest)/metaRecordFixed))
 	for range records {
 		if r.err != nil {
@@ -334,7 +334,7 @@ func (r *metaReader) meta() (*Meta, error) {
 		}
 		m.Records = append(m.Records, r.record(m.Schema))
 	}
-	ascending(r, "record", m.Records, func(record MetaRecord) uint64 { return record.ID })
+	checkAscending(r, "record", m.Records, func(record MetaRecord) uint64 { return record.ID })
 	if r.err == nil && len(r.rest) > 0 {
 		r.fail("%d bytes behind the last record", len(r.rest))
 	}
@@ -413,8 +413,8 @@ func (r *metaReader) record(schema []MetaField) MetaRecord {
 	return record
 }
 
-// ascending refuses a list that is not in strictly ascending order.
-func ascending[T any, K cmp.Ordered](r *metaReader, what string, list []T, key func(T) K) {
+// checkAscending refuses a list that is not in strictly ascending order.
+func checkAscending[T any, K cmp.Ordered](r *metaReader, what string, list []T, key func(T) K) {
 	for i := 1; i < len(list); i++ {
 		if key(list[i-1]) >= key(list[i]) {
 			r.fail("%s %v stands behind %v", what, key(list[i]), key(list[i-1]))

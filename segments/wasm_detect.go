@@ -77,7 +77,7 @@ func (s *wasmSource) byte() byte {
 	return 0
 }
 
-func (s *wasmSource) number() uint64 {
+func (s *wasmSource) readUvarint() uint64 {
 	if s.ended {
 		return 0
 	}
@@ -108,7 +108,7 @@ func (s *wasmSource) sections(guess *WASMHeader) {
 	)
 	for range wasmSections {
 		kind := s.byte()
-		length := s.number()
+		length := s.readUvarint()
 		end := s.window.end
 		behind := s.window.offset + int64(min(length, uint64(end-s.window.offset)))
 		s.window.end = behind // what a section holds beyond its length is not its own
@@ -116,13 +116,13 @@ func (s *wasmSource) sections(guess *WASMHeader) {
 		case imports:
 			s.imports(guess)
 		case tables:
-			guess.TableCount = uint8(min(s.number(), math.MaxUint8))
+			guess.TableCount = uint8(min(s.readUvarint(), math.MaxUint8))
 		case memory:
-			if s.number() > 0 {
+			if s.readUvarint() > 0 {
 				s.limits(guess)
 			}
 		case exports:
-			guess.ExportCount = uint16(min(s.number(), math.MaxUint16))
+			guess.ExportCount = uint16(min(s.readUvarint(), math.MaxUint16))
 		}
 		if s.ended {
 			return
@@ -135,16 +135,16 @@ func (s *wasmSource) sections(guess *WASMHeader) {
 // limits reads the least and the most pages of a memory.
 func (s *wasmSource) limits(guess *WASMHeader) {
 	bounded := s.byte()&1 != 0
-	guess.MinimumPages = uint8(min(s.number(), math.MaxUint8))
+	guess.MinimumPages = uint8(min(s.readUvarint(), math.MaxUint8))
 	if bounded {
-		guess.MaximumPages = uint8(min(s.number(), math.MaxUint8))
+		guess.MaximumPages = uint8(min(s.readUvarint(), math.MaxUint8))
 	}
 }
 
 // imports finds out from where the module imports.
 func (s *wasmSource) imports(guess *WASMHeader) {
-	for range min(s.number(), wasmImports) {
-		length := s.number()
+	for range min(s.readUvarint(), wasmImports) {
+		length := s.readUvarint()
 		if length <= wasmImportName {
 			if bytes.HasPrefix(s.bytes(int(length)), []byte("wasi_")) {
 				guess.Target = WASMWASIP1
@@ -153,7 +153,7 @@ func (s *wasmSource) imports(guess *WASMHeader) {
 		} else {
 			s.skip(length)
 		}
-		s.skip(s.number())
+		s.skip(s.readUvarint())
 		s.description(guess)
 		if s.ended {
 			return
@@ -165,7 +165,7 @@ func (s *wasmSource) imports(guess *WASMHeader) {
 func (s *wasmSource) description(guess *WASMHeader) {
 	switch s.byte() {
 	case 0: // function
-		s.number()
+		s.readUvarint()
 	case 1: // table
 		s.byte()
 		var ignored WASMHeader

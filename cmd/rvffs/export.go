@@ -81,7 +81,7 @@ func writeView(command *cobra.Command, view store.View, output string) (err erro
 	if output == "-" {
 		return copyView(command.Context(), command.OutOrStdout(), reader, view.Size(), &done)
 	}
-	output = target(output)
+	output = followLinks(output)
 	file, err := os.CreateTemp(filepath.Dir(output), "."+filepath.Base(output)+".*")
 	if err != nil {
 		return err

@@ -37,8 +37,8 @@ func (x *extraction) judge(command *cobra.Command, integrity store.Integrity) er
 	return err
 }
 
-// save writes a view to a file; "-" is the standard output, and no name nothing.
-func save(command *cobra.Command, view store.View, name string) error {
+// saveView writes a view to a file; "-" is the standard output, and no name nothing.
+func saveView(command *cobra.Command, view store.View, name string) error {
 	if name == "" {
 		return nil
 	}
@@ -96,7 +96,7 @@ func newExtractKernelCommand() *cobra.Command {
 				if err := x.judge(command, kernel.Integrity); err != nil {
 					return err
 				}
-				if err := errors.Join(save(command, kernel.Image, arguments[1]), save(command, kernel.Cmdline, cmdline)); err != nil {
+				if err := errors.Join(saveView(command, kernel.Image, arguments[1]), saveView(command, kernel.Cmdline, cmdline)); err != nil {
 					return err
 				}
 				return x.report(command, arguments[1], kernel.Describe(), "%s: %s kernel of %d bytes, hash %s\n",
@@ -135,7 +135,7 @@ func newExtractEBPFCommand() *cobra.Command {
 				if err := x.judge(command, program.Integrity); err != nil {
 					return err
 				}
-				if err := errors.Join(save(command, program.Image, arguments[1]), save(command, program.BTF, types)); err != nil {
+				if err := errors.Join(saveView(command, program.Image, arguments[1]), saveView(command, program.BTF, types)); err != nil {
 					return err
 				}
 				return x.report(command, arguments[1], program.Describe(), "%s: %s program of %d bytes, hash %s\n",
@@ -170,7 +170,7 @@ func newExtractWASMCommand() *cobra.Command {
 					if err := x.judge(command, module.Integrity); err != nil {
 						return err
 					}
-					if err := save(command, module.Image, arguments[1]); err != nil {
+					if err := saveView(command, module.Image, arguments[1]); err != nil {
 						return err
 					}
 					return x.report(command, arguments[1], module.Describe(), "%s: %s module of %d bytes, hash %s\n",
@@ -211,7 +211,7 @@ func newExtractDashboardCommand() *cobra.Command {
 					if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
 						return err
 					}
-					if err := save(command, file.View, name); err != nil {
+					if err := saveView(command, file.View, name); err != nil {
 						return err
 					}
 				}

@@ -30,7 +30,7 @@ func (f *family) of(file string, snapshot *store.Snapshot) (store.Relatives, err
 	if !known {
 		return store.Relatives{}, nil
 	}
-	folders := []string{filepath.Dir(file), filepath.Dir(target(file))}
+	folders := []string{filepath.Dir(file), filepath.Dir(followLinks(file))}
 	if err := f.read(folders); err != nil {
 		return store.Relatives{}, err
 	}
@@ -147,7 +147,7 @@ func (f *family) begin(path string) bool {
 
 // absolute is where symlinks lead a path.
 func absolute(path string) string {
-	if absolute, err := filepath.Abs(target(path)); err == nil {
+	if absolute, err := filepath.Abs(followLinks(path)); err == nil {
 		return absolute
 	}
 	return path

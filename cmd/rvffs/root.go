@@ -75,9 +75,9 @@ func asHelper(root *cobra.Command, arguments []string) []string {
 	return append([]string{"mount"}, arguments...)
 }
 
-// target is the file that a path leads to through symlinks, or the path itself where
+// followLinks is the file that a path leads to through symlinks, or the path itself where
 // it leads nowhere.
-func target(path string) string {
+func followLinks(path string) string {
 	if plain, err := filepath.EvalSymlinks(path); err == nil {
 		return plain
 	}

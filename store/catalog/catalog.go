@@ -164,7 +164,7 @@ func (c *Catalog) store(file string) *Store {
 // storeAt is store for a caller that holds mu.
 func (c *Catalog) storeAt(file string) *Store {
 	folder := c.root
-	for _, name := range parts(path.Dir(file)) {
+	for _, name := range pathParts(path.Dir(file)) {
 		folder = folder.below(name)
 	}
 	return folder.storeNamed(path.Base(file))
@@ -254,7 +254,7 @@ func (c *Catalog) listed(p *position) (volume.FileInfo, bool) {
 	if c.tree == nil {
 		return volume.FileInfo{}, false
 	}
-	found := c.tree.facts(p.path())
+	found := c.tree.factsOf(p.path())
 	if found == nil {
 		return volume.FileInfo{}, false
 	}
@@ -287,7 +287,7 @@ func (c *Catalog) scan(ctx context.Context, from volume.Folder, start string, fo
 		same = same && scan == former[name]
 		scans[name] = scan
 		for _, folder := range scan.folders {
-			pending = append(pending, join(name, folder))
+			pending = append(pending, joinPath(name, folder))
 		}
 	}
 	return scans, same && len(scans) == len(former), nil

@@ -77,7 +77,7 @@ func (s *Store) holdsNothing(ctx context.Context) error {
 func (s *Store) move(ctx context.Context, target *Folder, newName string) error {
 	before := s.Path()
 	if err := s.moveFile(ctx, target, newName); err != nil {
-		return fmt.Errorf("rename store %q to %q: %w", before, join(target.Path(), newName), err)
+		return fmt.Errorf("rename store %q to %q: %w", before, joinPath(target.Path(), newName), err)
 	}
 	return nil
 }
@@ -118,7 +118,7 @@ func (s *Store) rename(ctx context.Context, target *Folder, newName string) erro
 	defer c.naming.Give()
 	c.mu.Lock()
 	t, from, folder := c.tree, s.place.path(), s.place.folder
-	to := join(target.place.path(), newName)
+	to := joinPath(target.place.path(), newName)
 	c.begin(&s.place)
 	c.mu.Unlock()
 	err := c.as(ctx).Move(ctx, from, to)
@@ -128,9 +128,9 @@ func (s *Store) rename(ctx context.Context, target *Folder, newName string) erro
 	}
 	c.outdate(t, from)
 	c.outdate(t, to)
-	found := t.facts(from)
-	oldFolder, oldName := split(from)
-	newFolder, _ := split(to)
+	found := t.factsOf(from)
+	oldFolder, oldName := splitPath(from)
+	newFolder, _ := splitPath(to)
 	next := t.edited(edit{folder: oldFolder, name: oldName}, edit{folder: newFolder, name: newName, now: standsAt{store: found}})
 	c.show(next, func() {
 		delete(folder.stores, oldName)
@@ -149,7 +149,7 @@ func (f *Folder) moveBeside(ctx context.Context, target *Folder, name, newName s
 	}
 	defer c.naming.Give()
 	c.mu.Lock()
-	from, to := join(f.place.path(), name), join(target.place.path(), newName)
+	from, to := joinPath(f.place.path(), name), joinPath(target.place.path(), newName)
 	c.mu.Unlock()
 	return c.as(ctx).Move(ctx, from, to)
 }
@@ -190,7 +190,7 @@ func (c *Catalog) renameFolder(ctx context.Context, folder, target *Folder, newN
 	c.mu.Lock()
 	t, former := c.tree, folder.place.folder
 	from, oldName := folder.place.path(), folder.place.name
-	to := join(target.place.path(), newName)
+	to := joinPath(target.place.path(), newName)
 	c.begin(&folder.place)
 	c.mu.Unlock()
 	if err := c.as(ctx).Move(ctx, from, to); err != nil {

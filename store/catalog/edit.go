@@ -21,7 +21,7 @@ type edit struct {
 
 // standsAt is what stands at a name: one of these, or nothing.
 type standsAt struct {
-	store *facts
+	store *fileFacts
 	link  *symlink
 	// folders are a folder and those below it, by their paths from where it stands.
 	folders map[string]*folderScan
@@ -36,7 +36,7 @@ func (t *tree) edited(changes ...edit) *tree {
 	for _, change := range changes {
 		change.apply(scans)
 		if change.parent != "" {
-			born[join(change.folder, change.name)] = change.parent
+			born[joinPath(change.folder, change.name)] = change.parent
 		}
 	}
 	return buildTree(scans, t, born)
@@ -47,9 +47,9 @@ func (e edit) apply(scans map[string]*folderScan) {
 	if !known {
 		return // gone, and all in it
 	}
-	full := join(e.folder, e.name)
+	full := joinPath(e.folder, e.name)
 	maps.DeleteFunc(scans, func(name string, _ *folderScan) bool {
-		_, below := underneath(name, full, full)
+		_, below := rebase(name, full, full)
 		return below
 	})
 	next := former.clone()
@@ -62,7 +62,7 @@ func (e edit) apply(scans map[string]*folderScan) {
 	case e.now.folders != nil:
 		next.addFolder(e.name)
 		for name, scan := range e.now.folders {
-			scans[join(e.folder, name)] = scan
+			scans[joinPath(e.folder, name)] = scan
 		}
 	}
 	scans[e.folder] = next
@@ -72,13 +72,13 @@ func (e edit) apply(scans map[string]*folderScan) {
 func (t *tree) moved(from, to string) *tree {
 	scans := make(map[string]*folderScan, len(t.scans))
 	for name, scan := range t.scans {
-		if now, below := underneath(name, from, to); below {
+		if now, below := rebase(name, from, to); below {
 			name = now
 		}
 		scans[name] = scan
 	}
-	oldFolder, oldName := split(from)
-	newFolder, newName := split(to)
+	oldFolder, oldName := splitPath(from)
+	newFolder, newName := splitPath(to)
 	if former, known := scans[oldFolder]; known {
 		next := former.clone()
 		next.forget(oldName)
@@ -97,7 +97,7 @@ func (t *tree) moved(from, to string) *tree {
 func (s *folderScan) clone() *folderScan {
 	next := *s
 	next.folders = slices.Clone(s.folders)
-	next.stores = make(map[string]*facts, len(s.stores)+1)
+	next.stores = make(map[string]*fileFacts, len(s.stores)+1)
 	maps.Copy(next.stores, s.stores)
 	next.symlinks = make(map[string]symlink, len(s.symlinks)+1)
 	maps.Copy(next.symlinks, s.symlinks)
@@ -121,9 +121,9 @@ func (s *folderScan) addFolder(name string) {
 	s.folders = slices.Insert(s.folders, at, name)
 }
 
-// underneath translates a path at or below the folder from to where it is after
+// rebase translates a path at or below the folder from to where it is after
 // the folder became to.
-func underneath(name, from, to string) (string, bool) {
+func rebase(name, from, to string) (string, bool) {
 	if name == from {
 		return to, true
 	}
@@ -188,7 +188,7 @@ func (c *Catalog) tryReread(ctx context.Context, f *Folder, name string, parent 
 	if now.err != nil || now.same || now.nothing() && !scan.has(name) {
 		return nil, now.err
 	}
-	c.outdate(t, join(folder, name))
+	c.outdate(t, joinPath(folder, name))
 	c.show(t.edited(edit{folder, name, now.standsAt, derivedIn}), func() {})
 	return nil, nil
 }
@@ -207,7 +207,7 @@ type nameLooker struct {
 	name   string
 	// What was known before: of a file, and of a folder and those below it, by their
 	// paths from where it stands.
-	former  *facts
+	former  *fileFacts
 	folders map[string]*folderScan
 }
 
@@ -216,14 +216,14 @@ func (l *nameLooker) close() {}
 // outdate has what stands at a path, and all below it, looked at again by those who
 // look too long: some of them look by the path.
 func (c *Catalog) outdate(t *tree, full string) {
-	folder, name := split(full)
+	folder, name := splitPath(full)
 	var parent volume.Identity
 	if scan, known := t.scans[folder]; known {
 		parent = scan.key()
 	}
 	moved := map[volume.Identity]bool{}
 	for path, scan := range t.scans {
-		if _, below := underneath(path, full, full); below {
+		if _, below := rebase(path, full, full); below {
 			moved[scan.key()] = true
 		}
 	}
@@ -245,7 +245,7 @@ func (c *Catalog) show(t *tree, change func()) {
 func (t *tree) below(folder, name string) map[string]*folderScan {
 	scans := map[string]*folderScan{}
 	for path, scan := range t.scans {
-		if from, below := underneath(path, join(folder, name), name); below {
+		if from, below := rebase(path, joinPath(folder, name), name); below {
 			scans[from] = scan
 		}
 	}
@@ -279,9 +279,9 @@ func (l *nameLooker) look(int) (now nameFound) {
 			if link, there := readSymlink(names, name); there {
 				now.link = &link
 			}
-		case info.Mode.IsRegular() && candidate(name):
+		case info.Mode.IsRegular() && mayBeStore(name):
 			reader := lookReader{files: names, file: tailReader{ctx: l.ctx}, memory: f.catalog.options.Memory}
-			if found := reader.facts(name, nil); found.shown(l.former) {
+			if found := reader.factsOf(name, nil); found.shown(l.former) {
 				now.store = found
 			}
 		}

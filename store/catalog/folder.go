@@ -68,7 +68,7 @@ func (f *Folder) recognize(ctx context.Context, opened volume.Folder) error {
 func (f *Folder) below(name string) *Folder {
 	c := f.catalog
 	var identity volume.Identity
-	if scan, known := c.tree.scans[join(f.place.path(), name)]; known {
+	if scan, known := c.tree.scans[joinPath(f.place.path(), name)]; known {
 		identity = scan.key()
 	}
 	folder, known := f.folders[name]
@@ -197,11 +197,11 @@ func (f *Folder) folderEntry(name string) Entry {
 // to where it stands. One that is nested stands here for those who cannot enter its
 // parent's folder.
 func (f *Folder) storeEntry(v *viewer, path, name string, scan *folderScan) Entry {
-	t, file := f.catalog.tree, join(path, name)
+	t, file := f.catalog.tree, joinPath(path, name)
 	_, nested := t.parent[file]
 	if nested {
 		if place := t.placeFor(v, file); place != file {
-			return f.linkEntry(name, relative(path, place), scan.info)
+			return f.linkEntry(name, relativePath(path, place), scan.info)
 		}
 	}
 	return Entry{Name: name, Kind: KindStore, Store: f.storeNamed(name), Private: nested, Aside: nested}
@@ -229,7 +229,7 @@ func (f *Folder) linkEntry(name, target string, info volume.FileInfo) Entry {
 // plain folder. It is the caller's, and on the disk when Mkdir returns.
 func (f *Folder) Mkdir(ctx context.Context, name string, perm os.FileMode) (Entry, error) {
 	c := f.catalog
-	if err := c.checkChange(checkFolderName(name, join(f.Path(), name))); err != nil {
+	if err := c.checkChange(checkFolderName(name, joinPath(f.Path(), name))); err != nil {
 		return Entry{}, err
 	}
 	if err := f.mayChange(ctx); err != nil {
@@ -262,7 +262,7 @@ func (f *Folder) make(ctx context.Context, name string, perm os.FileMode) error 
 		err = fmt.Errorf("%w: %w", store.ErrExists, err)
 	}
 	if err != nil {
-		return fmt.Errorf("make folder %q: %w", join(f.Path(), name), err)
+		return fmt.Errorf("make folder %q: %w", joinPath(f.Path(), name), err)
 	}
 	return nil
 }
@@ -284,7 +284,7 @@ func (f *Folder) Rmdir(ctx context.Context, name string) error {
 		return entry.Store.remove(ctx)
 	case KindFolder:
 		if err := f.removeFolder(ctx, entry.Folder, name); err != nil {
-			return fmt.Errorf("remove folder %q: %w", join(f.Path(), name), err)
+			return fmt.Errorf("remove folder %q: %w", joinPath(f.Path(), name), err)
 		}
 		return nil
 	}
@@ -329,7 +329,7 @@ func (f *Folder) Rename(ctx context.Context, name string, to Container, newName 
 	if !plain {
 		return fmt.Errorf("rename %q: %w", name, store.ErrCrossParent)
 	}
-	if err := f.catalog.checkChange(checkFolderName(newName, join(target.Path(), newName))); err != nil {
+	if err := f.catalog.checkChange(checkFolderName(newName, joinPath(target.Path(), newName))); err != nil {
 		return fmt.Errorf("rename %q: %w", name, err)
 	}
 	switch entry.Kind {

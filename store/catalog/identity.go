@@ -125,7 +125,7 @@ func (s *Store) relatives(snapshot *store.Snapshot, viewer *viewer) relatives {
 		return told
 	}
 	may := func(other string, could func(string) bool) bool {
-		if !apart(other, file) {
+		if !liesApart(other, file) {
 			return true
 		}
 		told.private = s.catalog.shared()
@@ -154,7 +154,7 @@ func (s *Store) relatives(snapshot *store.Snapshot, viewer *viewer) relatives {
 // mayHaveDerived are the files that may be the parent of a store: the one in whose
 // folder it stands, then those beside it, then the others.
 func (t *tree) mayHaveDerived(file string, identity lineage.Identity) []string {
-	child := storeFile{file, t.facts(file)}
+	child := storeFile{file, t.factsOf(file)}
 	if child.found == nil || identity.IsRoot() {
 		return nil
 	}
@@ -170,7 +170,7 @@ func (t *tree) mayHaveDerived(file string, identity lineage.Identity) []string {
 	var files []string
 	for _, candidate := range candidates {
 		name := t.forest.Name(candidate)
-		if name != file && (storeFile{name, t.facts(name)}).mayTakeIn(child) {
+		if name != file && (storeFile{name, t.factsOf(name)}).mayTakeIn(child) {
 			files = append(files, name)
 		}
 	}

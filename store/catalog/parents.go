@@ -28,11 +28,11 @@ type parents struct {
 // storeFile is a store's file and what is known of it.
 type storeFile struct {
 	path  string
-	found *facts
+	found *fileFacts
 }
 
-// facts are those of a store's file; nil when there is none of that name.
-func (t *tree) facts(file string) *facts {
+// factsOf are those of a store's file; nil when there is none of that name.
+func (t *tree) factsOf(file string) *fileFacts {
 	if scan, known := t.scans[path.Dir(file)]; known {
 		return scan.stores[path.Base(file)]
 	}
@@ -50,7 +50,7 @@ func (p *parents) choose(child int, candidates []int32) (int32, bool) {
 	if kept, known := p.kept(family, file); known {
 		return kept, true
 	}
-	return family.first(file.found.info.UID, path.Dir(file.path))
+	return family.preferred(file.found.info.UID, path.Dir(file.path))
 }
 
 // mayTakeIn reports whether a file of the right id may take a store in.
@@ -77,7 +77,7 @@ func (p *parents) kept(family *family, file storeFile) (int32, bool) {
 	if !nested {
 		return 0, false
 	}
-	now, there := family.files[p.former.facts(parent).info.Identity]
+	now, there := family.files[p.former.factsOf(parent).info.Identity]
 	if !there {
 		now, there = family.names[parent]
 	}
@@ -85,11 +85,11 @@ func (p *parents) kept(family *family, file storeFile) (int32, bool) {
 }
 
 // before is the path that a nested store had in the former tree.
-func (p *parents) before(found *facts) string {
+func (p *parents) before(found *fileFacts) string {
 	if p.moved == nil {
 		p.moved = make(map[volume.Identity]string, len(p.former.parent))
 		for file := range p.former.parent {
-			p.moved[p.former.facts(file).info.Identity] = file
+			p.moved[p.former.factsOf(file).info.Identity] = file
 		}
 	}
 	return p.moved[found.info.Identity]
@@ -125,10 +125,10 @@ func (p *parents) family(carriers []int32) *family {
 		name, found := p.files[carrier].path, p.files[carrier].found
 		owner, folder := found.info.UID, path.Dir(name)
 		f.names[name] = carrier
-		note(f.files, found.info.Identity, carrier)
-		note(f.byFolder, folder, carrier)
-		note(f.byOwner, owner, carrier)
-		note(f.byBoth, ownerIn{owner, folder}, carrier)
+		keepFirst(f.files, found.info.Identity, carrier)
+		keepFirst(f.byFolder, folder, carrier)
+		keepFirst(f.byOwner, owner, carrier)
+		keepFirst(f.byBoth, ownerIn{owner, folder}, carrier)
 	}
 	if p.families == nil {
 		p.families = map[lineage.FileID]*family{}
@@ -137,15 +137,15 @@ func (p *parents) family(carriers []int32) *family {
 	return f
 }
 
-// note keeps the first file; they come in order of name.
-func note[K comparable](files map[K]int32, key K, file int32) {
+// keepFirst keeps the first file; they come in order of name.
+func keepFirst[K comparable](files map[K]int32, key K, file int32) {
 	if _, known := files[key]; !known {
 		files[key] = file
 	}
 }
 
-// first is the file that comes first for a store of this owner in this folder.
-func (f *family) first(owner uint32, folder string) (int32, bool) {
+// preferred is the file that comes first for a store of this owner in this folder.
+func (f *family) preferred(owner uint32, folder string) (int32, bool) {
 	trusted := append([]uint32{owner}, volume.TrustedUsers()...)
 	for _, user := range trusted {
 		if file, known := f.byBoth[ownerIn{user, folder}]; known {

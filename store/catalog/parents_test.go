@@ -29,9 +29,9 @@ func grow(former *tree, files map[string]seen) *tree {
 	for name, file := range files {
 		folder := path.Dir(name)
 		if scans[folder] == nil {
-			scans[folder] = &folderScan{stores: map[string]*facts{}}
+			scans[folder] = &folderScan{stores: map[string]*fileFacts{}}
 		}
-		scans[folder].stores[path.Base(name)] = &facts{
+		scans[folder].stores[path.Base(name)] = &fileFacts{
 			info: volume.FileInfo{Identity: volume.NewIdentity(1, file.inode), UID: file.owner}, isStore: true, hasIdentity: true,
 			identity: lineage.Identity{FileID: fileID(file.id), ParentID: fileID(file.parent), Depth: uint32(min(file.parent, 1))},
 		}

@@ -21,7 +21,7 @@ func (p *position) path() string {
 	if p.folder == nil {
 		return "."
 	}
-	return join(p.folder.place.path(), p.name)
+	return joinPath(p.folder.place.path(), p.name)
 }
 
 // standing tells two moments apart between which a path meant something else.

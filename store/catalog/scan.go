@@ -18,7 +18,7 @@ type folderScan struct {
 	info     volume.FileInfo // of the folder itself, when it was read
 	settled  bool            // a later change cannot carry the same time
 	folders  []string        // names, in order
-	stores   map[string]*facts
+	stores   map[string]*fileFacts
 	symlinks map[string]symlink
 	tails    []string // names of what was kept before it was cut from a store
 }
@@ -128,7 +128,7 @@ func (r *nameReader) list(folder volume.Listing, names *folderNames) (err error)
 	}
 	names.candidates = make([]string, 0, len(entries))
 	for _, entry := range entries {
-		full := join(r.name, entry.Name)
+		full := joinPath(r.name, entry.Name)
 		switch {
 		case full == ControlFolder && r.from == volume.Folder(r.catalog.volume):
 		case entry.Type.IsRegular() && store.IsTemporary(entry.Name):
@@ -141,7 +141,7 @@ func (r *nameReader) list(folder volume.Listing, names *folderNames) (err error)
 			}
 		case entry.Type.IsRegular() && isTail(entry.Name):
 			scan.tails = append(scan.tails, entry.Name)
-		case entry.Type.IsRegular() && candidate(entry.Name):
+		case entry.Type.IsRegular() && mayBeStore(entry.Name):
 			names.candidates = append(names.candidates, entry.Name)
 		}
 	}
@@ -152,7 +152,7 @@ func (r *nameReader) list(folder volume.Listing, names *folderNames) (err error)
 // fill looks at those files of a folder that may be stores.
 func (c *Catalog) fill(ctx context.Context, names folderNames, from volume.Folder, name string, former *folderScan) (*folderScan, error) {
 	scan, folder := names.scan, names.scan.key()
-	var known map[string]*facts
+	var known map[string]*fileFacts
 	if former != nil {
 		known = former.stores
 	}
@@ -166,17 +166,17 @@ func (c *Catalog) fill(ctx context.Context, names folderNames, from volume.Folde
 	if err != nil {
 		return nil, err
 	}
-	scan.stores = make(map[string]*facts, len(names.candidates))
+	scan.stores = make(map[string]*fileFacts, len(names.candidates))
 	for i, candidate := range names.candidates {
 		before, now := known[candidate], found[i].found.facts
 		switch {
 		case found[i].found.err != nil:
 			return nil, found[i].found.err
 		case !found[i].known:
-			c.options.Log.Warn().Str("store", join(name, candidate)).Msg("does not answer, and is shown as it was")
+			c.options.Log.Warn().Str("store", joinPath(name, candidate)).Msg("does not answer, and is shown as it was")
 			scan.settled = false
 			if now = before; now == nil {
-				now = &facts{isStore: isStoreName(candidate)}
+				now = &fileFacts{isStore: isStoreName(candidate)}
 			}
 		}
 		if now.shown(before) {
@@ -188,7 +188,7 @@ func (c *Catalog) fill(ctx context.Context, names folderNames, from volume.Folde
 
 // fileFound is what a file tells about itself: nothing when it is gone.
 type fileFound struct {
-	facts *facts
+	facts *fileFacts
 	err   error // why the folder could not be opened
 }
 
@@ -198,7 +198,7 @@ type fileReader struct {
 	from   volume.Folder
 	folder string
 	names  []string
-	former map[string]*facts
+	former map[string]*fileFacts
 }
 
 func (r *fileReader) look(i int) fileFound {
@@ -209,7 +209,7 @@ func (r *fileReader) look(i int) fileFound {
 		}
 		r.files = folder
 	}
-	return fileFound{facts: r.facts(r.names[i], r.former[r.names[i]])}
+	return fileFound{facts: r.factsOf(r.names[i], r.former[r.names[i]])}
 }
 
 func (r *fileReader) close() {
@@ -235,9 +235,9 @@ func (c *Catalog) sweep(ctx context.Context, from volume.Folder, name string) {
 	}
 }
 
-// relative is the path from folder to target, both relative to the same root.
-func relative(folder, target string) string {
-	from, to := parts(folder), parts(target)
+// relativePath is the path from folder to target, both relative to the same root.
+func relativePath(folder, target string) string {
+	from, to := pathParts(folder), pathParts(target)
 	shared := 0
 	for shared < len(from) && shared < len(to)-1 && from[shared] == to[shared] {
 		shared++
@@ -245,18 +245,19 @@ func relative(folder, target string) string {
 	return strings.Repeat("../", len(from)-shared) + strings.Join(to[shared:], "/")
 }
 
-// join is path.Join for a folder and a bare name, which need no cleaning.
-func join(folder, name string) string {
+// joinPath is path.Join for a folder and a bare name, which need no cleaning.
+func joinPath(folder, name string) string {
 	if folder == "." {
 		return name
 	}
 	return folder + "/" + name
 }
 
-// split takes a path apart into its folder and its name there.
-func split(full string) (folder, name string) { return path.Dir(full), path.Base(full) }
+// splitPath takes a path apart into its folder and its name there.
+func splitPath(full string) (folder, name string) { return path.Dir(full), path.Base(full) }
 
-func parts(name string) []string {
+// pathParts are the names in a path, none for that of the root.
+func pathParts(name string) []string {
 	if name == "." {
 		return nil
 	}

@@ -370,7 +370,7 @@ func (s *Store) List(ctx context.Context) ([]Entry, error) {
 
 // childEntry is a store in the folder of its parent. The caller holds mu.
 func (c *Catalog) childEntry(parent string, child child) Entry {
-	return Entry{Name: child.name, Kind: KindStore, Store: c.storeAt(child.file), Private: c.shared() && apart(child.file, parent)}
+	return Entry{Name: child.name, Kind: KindStore, Store: c.storeAt(child.file), Private: c.shared() && liesApart(child.file, parent)}
 }
 
 // Lookup finds one derived store by its name in this one's folder.

@@ -47,7 +47,7 @@ func buildTree(scans map[string]*folderScan, former *tree, born map[string]strin
 	claims := make([]lineage.Claim, 0, total)
 	for folder, scan := range scans {
 		for name, found := range scan.stores {
-			claim := lineage.Claim{Name: join(folder, name)}
+			claim := lineage.Claim{Name: joinPath(folder, name)}
 			if found.hasIdentity {
 				claim.Identity = &found.identity
 			}
@@ -63,7 +63,7 @@ func buildTree(scans map[string]*folderScan, former *tree, born map[string]strin
 	}
 	for file, parent := range t.parent {
 		t.children[parent] = append(t.children[parent], child{file: file})
-		if apart(file, parent) {
+		if liesApart(file, parent) {
 			t.private[parent] = true
 		}
 	}
@@ -92,7 +92,7 @@ func nameChildren(parent string, children []child) {
 			switch {
 			case path.Dir(c.file) == path.Dir(parent):
 				return 0
-			case !apart(c.file, parent):
+			case !liesApart(c.file, parent):
 				return 1
 			}
 			return 2
@@ -142,7 +142,7 @@ const longestTarget = 4095
 func (t *tree) settle(file, place string) {
 	var near []child
 	for _, c := range t.children[file] {
-		if at := join(place, c.name); len(relative(path.Dir(c.file), at)) <= longestTarget {
+		if at := joinPath(place, c.name); len(relativePath(path.Dir(c.file), at)) <= longestTarget {
 			t.place[c.file] = at
 			near = append(near, c)
 			t.settle(c.file, at)

@@ -85,9 +85,9 @@ func (v *viewer) may(path string, want volume.Permission) bool {
 // folder of its parent. Where the bits of the mode leave no doubt the file system is
 // not asked; this is no matter of rights, for whoever enters is asked for those.
 func (v *viewer) enters(t *tree, parent, child string) bool {
-	if !v.seesAll() && !apart(parent, child) {
+	if !v.seesAll() && !liesApart(parent, child) {
 		const owner, others = 0o400, 0o044
-		found := t.facts(parent).info
+		found := t.factsOf(parent).info
 		needed := found.Mode.Perm() & others
 		if found.UID == v.caller.UID {
 			needed = found.Mode.Perm() & owner
@@ -99,9 +99,9 @@ func (v *viewer) enters(t *tree, parent, child string) bool {
 	return v.mayRead(parent)
 }
 
-// apart reports whether a file lies in a folder that one need not have searched to
+// liesApart reports whether a file lies in a folder that one need not have searched to
 // reach the other file.
-func apart(file, from string) bool {
+func liesApart(file, from string) bool {
 	folder := path.Dir(file)
 	return folder != "." && folder != path.Dir(from) && !strings.HasPrefix(path.Dir(from), folder+"/")
 }
@@ -122,7 +122,7 @@ func (t *tree) sightingFor(v *viewer, parent string) *sighting {
 	all := t.children[parent]
 	seen := &sighting{list: make([]child, 0, len(all)), names: make(map[string]string, len(all))}
 	for _, c := range all {
-		if !apart(c.file, parent) || v.reaches(c.file) {
+		if !liesApart(c.file, parent) || v.reaches(c.file) {
 			seen.list = append(seen.list, c)
 		}
 	}

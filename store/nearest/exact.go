@@ -11,11 +11,11 @@ import (
 // between them: their cosine is 0. It is that of the reference runtime.
 const smallestNorms = 0x1p-23
 
-// exact is the distance in float64 between a query and a row of as many
+// exactDistance is the distance in float64 between a query and a row of as many
 // little-endian float32. The sums have four parts, always the same ones, and no
 // multiplication is fused with an addition, so that every machine gives the same
 // bits.
-func exact(metric segments.Metric, query []float32, queryNorm float64, row []byte) float64 {
+func exactDistance(metric segments.Metric, query []float32, queryNorm float64, row []byte) float64 {
 	if metric == segments.L2 {
 		return squares(query, row)
 	}
@@ -42,10 +42,10 @@ func squares(query []float32, row []byte) float64 {
 	var sums [4]float64
 	row = row[:4*len(query)]
 	for len(query) >= 4 {
-		a := float64(query[0]) - float64(element(row, 0))
-		b := float64(query[1]) - float64(element(row, 1))
-		c := float64(query[2]) - float64(element(row, 2))
-		d := float64(query[3]) - float64(element(row, 3))
+		a := float64(query[0]) - float64(elementAt(row, 0))
+		b := float64(query[1]) - float64(elementAt(row, 1))
+		c := float64(query[2]) - float64(elementAt(row, 2))
+		d := float64(query[3]) - float64(elementAt(row, 3))
 		sums[0] += float64(a * a)
 		sums[1] += float64(b * b)
 		sums[2] += float64(c * c)
@@ -53,7 +53,7 @@ func squares(query []float32, row []byte) float64 {
 		query, row = query[4:], row[16:]
 	}
 	for i, value := range query {
-		a := float64(value) - float64(element(row, i))
+		a := float64(value) - float64(elementAt(row, i))
 		sums[i] += float64(a * a)
 	}
 	return (sums[0] + sums[1]) + (sums[2] + sums[3])
@@ -64,8 +64,8 @@ func products(query []float32, row []byte) (product, square float64) {
 	var sums, squares [4]float64
 	row = row[:4*len(query)]
 	for len(query) >= 4 {
-		a, b := float64(element(row, 0)), float64(element(row, 1))
-		c, d := float64(element(row, 2)), float64(element(row, 3))
+		a, b := float64(elementAt(row, 0)), float64(elementAt(row, 1))
+		c, d := float64(elementAt(row, 2)), float64(elementAt(row, 3))
 		sums[0] += float64(a * float64(query[0]))
 		sums[1] += float64(b * float64(query[1]))
 		sums[2] += float64(c * float64(query[2]))
@@ -77,13 +77,13 @@ func products(query []float32, row []byte) (product, square float64) {
 		query, row = query[4:], row[16:]
 	}
 	for i, value := range query {
-		a := float64(element(row, i))
+		a := float64(elementAt(row, i))
 		sums[i] += float64(a * float64(value))
 		squares[i] += float64(a * a)
 	}
 	return (sums[0] + sums[1]) + (sums[2] + sums[3]), (squares[0] + squares[1]) + (squares[2] + squares[3])
 }
 
-func element(row []byte, i int) float32 {
+func elementAt(row []byte, i int) float32 {
 	return math.Float32frombits(binary.LittleEndian.Uint32(row[4*i:]))
 }

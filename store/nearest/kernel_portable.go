@@ -8,15 +8,15 @@ func squaresPortable(query []float32, rows []byte, stride int, out []float32) {
 		for ; len(q) >= 8; q, row = q[8:], row[32:] {
 			row := row[:32]
 			for j := range sums {
-				difference := q[j] - element(row, j)
+				difference := q[j] - elementAt(row, j)
 				sums[j] += difference * difference
 			}
 		}
 		for j, value := range q {
-			difference := value - element(row, j)
+			difference := value - elementAt(row, j)
 			sums[j] += difference * difference
 		}
-		out[i] = sum(&sums)
+		out[i] = sumLanes(&sums)
 	}
 }
 
@@ -28,20 +28,21 @@ func productsPortable(query []float32, rows []byte, stride int, out, norms []flo
 		for ; len(q) >= 8; q, row = q[8:], row[32:] {
 			row := row[:32]
 			for j := range sums {
-				value := element(row, j)
+				value := elementAt(row, j)
 				sums[j] += value * q[j]
 				squares[j] += value * value
 			}
 		}
 		for j, factor := range q {
-			value := element(row, j)
+			value := elementAt(row, j)
 			sums[j] += value * factor
 			squares[j] += value * value
 		}
-		out[i], norms[i] = sum(&sums), sum(&squares)
+		out[i], norms[i] = sumLanes(&sums), sumLanes(&squares)
 	}
 }
 
-func sum(parts *[8]float32) float32 {
+// sumLanes adds up what eight lanes came to, in a fixed order.
+func sumLanes(parts *[8]float32) float32 {
 	return ((parts[0] + parts[1]) + (parts[2] + parts[3])) + ((parts[4] + parts[5]) + (parts[6] + parts[7]))
 }

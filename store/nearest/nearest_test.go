@@ -44,9 +44,9 @@ func brute(metric segments.Metric, b Block, q Query) []Neighbor {
 			continue
 		}
 		row := b.Vectors[i*b.Stride:][:4*len(q.Vector)]
-		all = append(all, Neighbor{id, exact(metric, q.Vector, s.norm, row)})
+		all = append(all, Neighbor{id, exactDistance(metric, q.Vector, s.norm, row)})
 	}
-	slices.SortFunc(all, compare)
+	slices.SortFunc(all, compareNeighbors)
 	return all[:min(q.K, len(all))]
 }
 
@@ -184,7 +184,7 @@ func TestDistancesAreRight(t *testing.T) {
 			for i, row := range rows {
 				encoded := block.Vectors[i*block.Stride:][:4*dimension]
 				for _, metric := range metrics {
-					got := exact(metric, query, search.norm, encoded)
+					got := exactDistance(metric, query, search.norm, encoded)
 					want, scale := oracle(metric, query, row)
 					if !(math.Abs(got-want) <= 1e-13*float64(dimension+8)*scale) {
 						t.Errorf("%s, %s, dimension %d, row %d: %v, want %v", shape, metric, dimension, i, got, want)
@@ -339,7 +339,7 @@ func TestTopKeepsTheBest(t *testing.T) {
 			all[i] = Neighbor{source.Uint64N(30), values[source.IntN(len(values))]}
 			kept.offer(all[i])
 		}
-		slices.SortFunc(all, compare)
+		slices.SortFunc(all, compareNeighbors)
 		want := all[:min(kept.k, len(all))]
 		if got := kept.sorted(); !sameNeighbors(got, want) {
 			t.Fatalf("kept %v of %v", got, all)
@@ -358,7 +358,7 @@ func FuzzKernels(f *testing.F) {
 		for ; len(text) >= 4*dimension; text = text[4*dimension:] {
 			row := make([]float32, dimension)
 			for j := range row {
-				row[j] = element(text, j)
+				row[j] = elementAt(text, j)
 			}
 			rows = append(rows, row)
 		}

@@ -14,9 +14,9 @@ type Neighbor struct {
 	Distance float64
 }
 
-// compare orders neighbors: the nearest first, equal distances by id, and what has
+// compareNeighbors orders neighbors: the nearest first, equal distances by id, and what has
 // no distance last.
-func compare(a, b Neighbor) int {
+func compareNeighbors(a, b Neighbor) int {
 	if aNaN, bNaN := math.IsNaN(a.Distance), math.IsNaN(b.Distance); aNaN != bNaN {
 		if aNaN {
 			return 1

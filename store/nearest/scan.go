@@ -101,7 +101,7 @@ func (w *Worker) scan(s *search, b Block, first int, alive func(row int) bool) {
 			continue
 		}
 		row := b.Vectors[i*b.Stride:][:4*len(s.Vector)]
-		if s.best.offer(Neighbor{ID: id, Distance: exact(w.metric, s.Vector, s.norm, row)}) {
+		if s.best.offer(Neighbor{ID: id, Distance: exactDistance(w.metric, s.Vector, s.norm, row)}) {
 			limit = s.limit(w.metric)
 		}
 	}
@@ -144,7 +144,7 @@ func newSearch(q Query) search {
 	}
 	return search{
 		Query: q, best: top{k: q.K}, norm: math.Sqrt(square),
-		slack: slack(dimension), faint: faint(dimension),
+		slack: relativeError(dimension), faint: absoluteError(dimension),
 	}
 }
 
@@ -162,7 +162,7 @@ func (s *search) limit(metric segments.Metric) float32 {
 // as a kernel found them, certainly is not near enough. By the inequality of Cauchy and
 // Schwarz the error of the product is at most slack times both norms.
 func (s *search) productTooFar(product, square float32) bool {
-	if !certain(product, square) {
+	if !neverInfinite(product, square) {
 		return false
 	}
 	norm := math.Sqrt((float64(square) + s.faint) / (1 - s.slack))
@@ -173,7 +173,7 @@ func (s *search) productTooFar(product, square float32) bool {
 // the product, relative to the norms, and half as much again from the norm.
 func (s *search) angleTooFar(product, square float32) bool {
 	norms := math.Sqrt(float64(square)) * s.norm
-	if !certain(product, square) || square < smallestSquare || norms < 2*smallestNorms {
+	if !neverInfinite(product, square) || square < smallestSquare || norms < 2*smallestNorms {
 		return false
 	}
 	return 1-float64(product)/norms-2*s.slack > s.best.bound()
@@ -183,7 +183,7 @@ func (s *search) angleTooFar(product, square float32) bool {
 // small for float32, whatever the dimension.
 const smallestSquare = 1e-30
 
-// certain reports whether these are sums that were never infinite on their way.
-func certain(product, square float32) bool {
+// neverInfinite reports whether these are sums that were never infinite on their way.
+func neverInfinite(product, square float32) bool {
 	return square <= math.MaxFloat32 && product-product == 0
 }

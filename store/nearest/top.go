@@ -27,7 +27,7 @@ func (t *top) offer(n Neighbor) bool {
 		t.rise(len(t.heap) - 1)
 		return true
 	}
-	if t.k == 0 || compare(n, t.heap[0]) >= 0 {
+	if t.k == 0 || compareNeighbors(n, t.heap[0]) >= 0 {
 		return false
 	}
 	t.heap[0] = n
@@ -38,7 +38,7 @@ func (t *top) offer(n Neighbor) bool {
 func (t *top) rise(at int) {
 	for at > 0 {
 		above := (at - 1) / 2
-		if compare(t.heap[at], t.heap[above]) <= 0 {
+		if compareNeighbors(t.heap[at], t.heap[above]) <= 0 {
 			return
 		}
 		t.heap[at], t.heap[above] = t.heap[above], t.heap[at]
@@ -50,7 +50,7 @@ func (t *top) sink() {
 	for at := 0; ; {
 		worst := at
 		for child := 2*at + 1; child <= 2*at+2 && child < len(t.heap); child++ {
-			if compare(t.heap[child], t.heap[worst]) > 0 {
+			if compareNeighbors(t.heap[child], t.heap[worst]) > 0 {
 				worst = child
 			}
 		}
@@ -66,6 +66,6 @@ func (t *top) sink() {
 func (t *top) sorted() []Neighbor {
 	kept := t.heap
 	t.heap = nil
-	slices.SortFunc(kept, compare)
+	slices.SortFunc(kept, compareNeighbors)
 	return kept
 }

@@ -46,7 +46,7 @@ func Carry(base, snapshot *state.Snapshot, file volume.File, merged []segments.D
 		after.Segments = append(after.Segments, segment)
 	}
 	charge := snapshot.Backing().Memory().Charge()
-	if after.number() != nil || charge.Set(after.bytes()) != nil {
+	if after.countBefore() != nil || charge.Set(after.bytes()) != nil {
 		return
 	}
 	foundRows.Of(snapshot).distinct.Store(&after.trusted)

@@ -154,7 +154,7 @@ func findLiveRows(ctx context.Context, s *state.Snapshot, file volume.File, char
 	if err := charge.Set(l.bytes()); err != nil {
 		return nil, err
 	}
-	return l, l.number()
+	return l, l.countBefore()
 }
 
 // bytes is about how much memory the live rows take; what grows with searches for
@@ -375,8 +375,8 @@ func (g *LiveSegment) bury(dead deadRows) {
 	}
 }
 
-// number counts the live rows before each segment.
-func (l *Live) number() error {
+// countBefore counts the live rows before each segment.
+func (l *Live) countBefore() error {
 	l.count = 0
 	for i := range l.Segments {
 		segment := &l.Segments[i]

@@ -13,8 +13,8 @@ func (b *batch) trim() {
 	}
 }
 
-// trimmed is p, or nothing if it holds nothing.
-func trimmed(p []byte) []byte {
+// nilIfEmpty is p, or nothing if it holds nothing.
+func nilIfEmpty(p []byte) []byte {
 	if len(p) == 0 {
 		return nil
 	}
@@ -25,7 +25,7 @@ func trimmed(p []byte) []byte {
 func (d *rawDecoder) Held() int { return cap(d.partial) }
 
 // Trim implements Decoder.
-func (d *rawDecoder) Trim() { d.partial = trimmed(d.partial) }
+func (d *rawDecoder) Trim() { d.partial = nilIfEmpty(d.partial) }
 
 // Held implements Decoder.
 func (d *jsonDecoder) Held() int {
@@ -46,7 +46,7 @@ func (d *segmentsDecoder) Held() int {
 // Trim implements Decoder.
 func (d *segmentsDecoder) Trim() {
 	d.batch.trim()
-	d.row = trimmed(d.row)
+	d.row = nilIfEmpty(d.row)
 }
 
 // Held implements Decoder.
@@ -57,7 +57,7 @@ func (d *npyDecoder) Held() int {
 // Trim implements Decoder.
 func (d *npyDecoder) Trim() {
 	d.batch.trim()
-	d.head, d.cut, d.cutter.partial = trimmed(d.head), trimmed(d.cut), trimmed(d.cutter.partial)
+	d.head, d.cut, d.cutter.partial = nilIfEmpty(d.head), nilIfEmpty(d.cut), nilIfEmpty(d.cutter.partial)
 }
 
 // Held implements Decoder.
@@ -72,7 +72,7 @@ func (d *tableDecoder) Held() int { return d.batch.held() + cap(d.held) + cap(d.
 // Trim implements Decoder.
 func (d *tableDecoder) Trim() {
 	d.batch.trim()
-	d.held = trimmed(d.held)
+	d.held = nilIfEmpty(d.held)
 }
 
 // Held implements Decoder. What is looked at while the format is in doubt does not

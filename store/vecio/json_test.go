@@ -393,11 +393,11 @@ func TestScaleGivesUpWhereItMust(t *testing.T) {
 	}{
 		{0, 5, true}, {5, -1, true}, {16777217, 0, false}, {1, -22, true}, {1, 22, true},
 	} {
-		if _, ok := scale(c.mantissa, c.exponent); ok != c.sure {
+		if _, ok := scaleDecimal(c.mantissa, c.exponent); ok != c.sure {
 			t.Errorf("%d·10^%d: %v", c.mantissa, c.exponent, ok)
 		}
 	}
-	if v, ok := scale(math.MaxUint64, 0); !ok && v != 0 {
+	if v, ok := scaleDecimal(math.MaxUint64, 0); !ok && v != 0 {
 		t.Error(v)
 	}
 }

@@ -139,7 +139,7 @@ func parseNumber(p []byte, lax bool) (value float32, length int, status numberSt
 		exponent += written
 	}
 	if digits <= 19 && -22 <= exponent && exponent <= 22 {
-		if value, ok := scale(mantissa, exponent); ok {
+		if value, ok := scaleDecimal(mantissa, exponent); ok {
 			return math.Float32frombits(math.Float32bits(value) | sign), i, numberOK
 		}
 	}
@@ -150,7 +150,7 @@ func parseNumber(p []byte, lax bool) (value float32, length int, status numberSt
 	return float32(exact), i, numberOK
 }
 
-// scale returns the float32 nearest to mantissa · 10^exponent, exponent within
+// scaleDecimal returns the float32 nearest to mantissa · 10^exponent, exponent within
 // ±22, or false if it cannot be sure of it.
 //
 // The mantissa and one division or multiplication are each rounded to float64
@@ -159,7 +159,7 @@ func parseNumber(p []byte, lax bool) (value float32, length int, status numberSt
 // the middle between two float32 values: the 29 bits that go are then half of
 // their range, give or take four. Values below the smallest normal float32
 // have their middles elsewhere.
-func scale(mantissa uint64, exponent int) (float32, bool) {
+func scaleDecimal(mantissa uint64, exponent int) (float32, bool) {
 	if mantissa == 0 {
 		return 0, true
 	}

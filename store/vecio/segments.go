@@ -121,7 +121,7 @@ func (d *segmentsDecoder) decode(p []byte) error {
 			}
 		} else {
 			n := int(min(d.segment.PayloadLength-d.taken, uint64(len(p))))
-			if err := d.payload(p[:n]); err != nil {
+			if err := d.takePayload(p[:n]); err != nil {
 				return err
 			}
 			d.taken += uint64(n)
@@ -182,9 +182,9 @@ func (d *segmentsDecoder) judged() bool {
 	return false
 }
 
-// payload takes the next bytes of the segment's payload, none of which lie
+// takePayload takes the next bytes of the segment's payload, none of which lie
 // beyond its end.
-func (d *segmentsDecoder) payload(p []byte) error {
+func (d *segmentsDecoder) takePayload(p []byte) error {
 	if !d.judged() {
 		return nil
 	}

@@ -31,7 +31,7 @@ func (d *tableDecoder) row(p []byte) error {
 		}
 		quoted := p[i] == '"'
 		if quoted {
-			i += 1 + spaces(p[i+1:])
+			i += 1 + countSpaces(p[i+1:])
 		}
 		if column == d.idColumn {
 			n := 0
@@ -53,7 +53,7 @@ func (d *tableDecoder) row(p []byte) error {
 			i += n
 		}
 		if quoted {
-			i += spaces(p[i:])
+			i += countSpaces(p[i:])
 			if p[i] != '"' {
 				return d.badRow(p, column)
 			}
@@ -77,8 +77,8 @@ func (d *tableDecoder) row(p []byte) error {
 	return d.endRow(id, d.idColumn >= 0)
 }
 
-// spaces is the number of spaces at the start of p, which ends otherwise.
-func spaces(p []byte) int {
+// countSpaces is the number of spaces at the start of p, which ends otherwise.
+func countSpaces(p []byte) int {
 	n := 0
 	for p[n] == ' ' {
 		n++
@@ -92,12 +92,12 @@ func (d *tableDecoder) skipSeparator(p []byte) int {
 	if p[0] == d.separator && p[1] != ' ' {
 		return 1
 	}
-	n := spaces(p)
+	n := countSpaces(p)
 	if d.separator != ' ' {
 		if p[n] != d.separator {
 			return 0
 		}
-		n += 1 + spaces(p[n+1:])
+		n += 1 + countSpaces(p[n+1:])
 	}
 	return n
 }

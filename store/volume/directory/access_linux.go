@@ -44,7 +44,7 @@ func mayThread(descriptor int, info volume.FileInfo, caller volume.Caller, want 
 	if want == 0 {
 		return nil
 	}
-	err := retry(func() error {
+	err := retryInterrupted(func() error {
 		return unix.Faccessat2(descriptor, "", uint32(want), unix.AT_EACCESS|unix.AT_EMPTY_PATH)
 	})
 	if errors.Is(err, unix.ENOSYS) { // before Linux 5.8
@@ -119,10 +119,10 @@ func byMode(root int, name string, caller volume.Caller, want volume.Permission)
 			break
 		}
 		var next int
-		if next, err = step(at, part, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0); err != nil {
+		if next, err = openIn(at, part, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0); err != nil {
 			break
 		}
-		err = leave(root, at)
+		err = closeEntered(root, at)
 		at = next
 		if err == nil {
 			info, err = examined(at)
@@ -131,7 +131,7 @@ func byMode(root int, name string, caller volume.Caller, want volume.Permission)
 	if err == nil {
 		err = mayByMode(caller, at, info, want)
 	}
-	return info, errors.Join(err, leave(root, at))
+	return info, errors.Join(err, closeEntered(root, at))
 }
 
 // examined describes what an open descriptor leads to, which must be no symlink.

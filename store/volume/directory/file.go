@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// local reports whether a path leads from the root of a Files down and
+// isLocal reports whether a path leads from the root of a Files down and
 // nowhere else. Every name but the directory's own, ".", is a plain one.
-func local(name string) bool {
+func isLocal(name string) bool {
 	if name == "." {
 		return true
 	}
@@ -22,7 +22,7 @@ func local(name string) bool {
 	return true
 }
 
-// refusedPath is the error of an operation on a path that local does not let pass.
+// refusedPath is the error of an operation on a path that isLocal does not let pass.
 func refusedPath(operation, name string) error {
 	return &os.PathError{Op: operation, Path: name, Err: syscall.EINVAL}
 }

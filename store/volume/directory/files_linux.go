@@ -36,11 +36,11 @@ func Open(dir string) (*Files, error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: dir, Err: err}
 	}
-	return below(descriptor, dir, lacksOpenat2())
+	return takeOver(descriptor, dir, lacksOpenat2())
 }
 
-// below takes over the descriptor of a directory.
-func below(descriptor int, name string, stepwise bool) (*Files, error) {
+// takeOver takes over the descriptor of a directory.
+func takeOver(descriptor int, name string, stepwise bool) (*Files, error) {
 	file := os.NewFile(uintptr(descriptor), name)
 	root, err := file.SyscallConn()
 	if err != nil {
@@ -55,7 +55,7 @@ func (d *Files) Folder(name string) (folder *Files, err error) {
 	err = d.withRoot("open folder", name, func(root int) error {
 		descriptor, err := d.openat(root, name, unix.O_PATH|unix.O_DIRECTORY, 0)
 		if err == nil {
-			folder, err = below(descriptor, name, d.stepwise)
+			folder, err = takeOver(descriptor, name, d.stepwise)
 		}
 		return err
 	})
@@ -82,7 +82,7 @@ func (d *Files) As(caller volume.Caller) *Files {
 // withRoot runs act with the directory's descriptor and the caller's rights, and
 // says of its failure which operation on which name it was.
 func (d *Files) withRoot(operation, name string, act func(root int) error) error {
-	if !local(name) {
+	if !isLocal(name) {
 		return refusedPath(operation, name)
 	}
 	if err := d.act(act); err != nil {
@@ -106,13 +106,13 @@ func (d *Files) at(operation, name string, act func(folder int, base string) err
 		if err != nil {
 			return err
 		}
-		return errors.Join(act(folder, path.Base(name)), leave(root, folder))
+		return errors.Join(act(folder, path.Base(name)), closeEntered(root, folder))
 	})
 }
 
 // between is at for two names, whose folders are both open while act runs.
 func (d *Files) between(operation, oldName, newName string, act func(from int, oldBase string, to int, newBase string) error) error {
-	if !local(oldName) || !local(newName) {
+	if !isLocal(oldName) || !isLocal(newName) {
 		return &os.LinkError{Op: operation, Old: oldName, New: newName, Err: unix.EINVAL}
 	}
 	err := d.act(func(root int) error {
@@ -134,14 +134,14 @@ func (d *Files) inFolders(root int, oldFolder, newFolder string, act func(from, 
 	to := from
 	if newFolder != oldFolder {
 		if to, err = d.enter(root, newFolder); err != nil {
-			return errors.Join(err, leave(root, from))
+			return errors.Join(err, closeEntered(root, from))
 		}
 	}
 	err = act(from, to)
 	if to != from {
-		err = errors.Join(err, leave(root, to))
+		err = errors.Join(err, closeEntered(root, to))
 	}
-	return errors.Join(err, leave(root, from))
+	return errors.Join(err, closeEntered(root, from))
 }
 
 // explain says of a symlink that one was met: the system's own words are about too
@@ -167,7 +167,7 @@ func (d *Files) Open(name string, write bool) (volume.File, error) {
 			return err
 		}
 		opened = &osFile{os.NewFile(uintptr(descriptor), name)}
-		if _, err := regular(descriptor); err != nil {
+		if _, err := statRegular(descriptor); err != nil {
 			return errors.Join(err, opened.Close())
 		}
 		return nil
@@ -178,8 +178,8 @@ func (d *Files) Open(name string, write bool) (volume.File, error) {
 	return opened, nil
 }
 
-// regular describes an open file, which must be a regular one.
-func regular(descriptor int) (volume.FileInfo, error) {
+// statRegular describes an open file, which must be a regular one.
+func statRegular(descriptor int) (volume.FileInfo, error) {
 	info, err := statOpen(descriptor)
 	if err == nil && !info.Mode.IsRegular() {
 		err = volume.ErrNotRegular
@@ -215,14 +215,14 @@ func (d *Files) Stat(name string) (info volume.FileInfo, err error) {
 // Link implements volume.FileSystem.
 func (d *Files) Link(oldName, newName string) error {
 	return d.between("link", oldName, newName, func(from int, oldBase string, to int, newBase string) error {
-		return retry(func() error { return unix.Linkat(from, oldBase, to, newBase, 0) })
+		return retryInterrupted(func() error { return unix.Linkat(from, oldBase, to, newBase, 0) })
 	})
 }
 
 // Rename implements volume.FileSystem.
 func (d *Files) Rename(oldName, newName string) error {
 	return d.between("rename", oldName, newName, func(from int, oldBase string, to int, newBase string) error {
-		return retry(func() error { return unix.Renameat(from, oldBase, to, newBase) })
+		return retryInterrupted(func() error { return unix.Renameat(from, oldBase, to, newBase) })
 	})
 }
 
@@ -231,7 +231,7 @@ func (d *Files) Rename(oldName, newName string) error {
 func (d *Files) Replace(fresh, name string, old volume.FileInfo) error {
 	return d.between("replace", fresh, name, func(from int, freshBase string, to int, base string) error {
 		exchange := func() error {
-			return retry(func() error { return unix.Renameat2(from, freshBase, to, base, unix.RENAME_EXCHANGE) })
+			return retryInterrupted(func() error { return unix.Renameat2(from, freshBase, to, base, unix.RENAME_EXCHANGE) })
 		}
 		err := exchange()
 		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
@@ -243,7 +243,7 @@ func (d *Files) Replace(fresh, name string, old volume.FileInfo) error {
 		found, err := statIn(from, freshBase)
 		if err == nil && volume.SameFile(found, old) {
 			// Should it stay, it is litter like any other temporary file.
-			_ = retry(func() error { return unix.Unlinkat(from, freshBase, 0) })
+			_ = retryInterrupted(func() error { return unix.Unlinkat(from, freshBase, 0) })
 			return nil
 		}
 		if err == nil {
@@ -262,7 +262,7 @@ func replaceInSteps(from int, freshBase string, to int, base string, old volume.
 	if !volume.SameFile(found, old) {
 		return volume.ErrOtherFile
 	}
-	return retry(func() error { return unix.Renameat(from, freshBase, to, base) })
+	return retryInterrupted(func() error { return unix.Renameat(from, freshBase, to, base) })
 }
 
 // RenameNew implements volume.FileSystem with renameat2; it moves folders too. Where the
@@ -273,7 +273,7 @@ func (d *Files) RenameNew(oldName, newName string) error {
 }
 
 func renameNew(from int, oldBase string, to int, newBase string) error {
-	err := retry(func() error { return unix.Renameat2(from, oldBase, to, newBase, unix.RENAME_NOREPLACE) })
+	err := retryInterrupted(func() error { return unix.Renameat2(from, oldBase, to, newBase, unix.RENAME_NOREPLACE) })
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
 		return renameInSteps(from, oldBase, to, newBase)
 	}
@@ -288,18 +288,18 @@ func renameInSteps(from int, oldBase string, to int, newBase string) error {
 		return err
 	}
 	if !info.Mode.IsDir() {
-		if err := retry(func() error { return unix.Linkat(from, oldBase, to, newBase, 0) }); err != nil {
+		if err := retryInterrupted(func() error { return unix.Linkat(from, oldBase, to, newBase, 0) }); err != nil {
 			return err
 		}
-		if err := retry(func() error { return unix.Unlinkat(from, oldBase, 0) }); err != nil {
+		if err := retryInterrupted(func() error { return unix.Unlinkat(from, oldBase, 0) }); err != nil {
 			return errors.Join(err, unix.Unlinkat(to, newBase, 0))
 		}
 		return nil
 	}
-	if err := retry(func() error { return unix.Mkdirat(to, newBase, 0o700) }); err != nil {
+	if err := retryInterrupted(func() error { return unix.Mkdirat(to, newBase, 0o700) }); err != nil {
 		return err
 	}
-	if err := retry(func() error { return unix.Renameat(from, oldBase, to, newBase) }); err != nil {
+	if err := retryInterrupted(func() error { return unix.Renameat(from, oldBase, to, newBase) }); err != nil {
 		return errors.Join(err, unix.Unlinkat(to, newBase, unix.AT_REMOVEDIR))
 	}
 	return nil
@@ -308,7 +308,7 @@ func renameInSteps(from int, oldBase string, to int, newBase string) error {
 // Remove implements volume.FileSystem.
 func (d *Files) Remove(name string) error {
 	return d.at("remove", name, func(folder int, base string) error {
-		return retry(func() error { return unix.Unlinkat(folder, base, 0) })
+		return retryInterrupted(func() error { return unix.Unlinkat(folder, base, 0) })
 	})
 }
 
@@ -316,14 +316,14 @@ func (d *Files) Remove(name string) error {
 // access lists the kernel sees to.
 func (d *Files) Mkdir(name string, perm os.FileMode) error {
 	return d.at("mkdir", name, func(folder int, base string) error {
-		return retry(func() error { return unix.Mkdirat(folder, base, rawMode(perm)) })
+		return retryInterrupted(func() error { return unix.Mkdirat(folder, base, rawMode(perm)) })
 	})
 }
 
 // Rmdir removes an empty folder.
 func (d *Files) Rmdir(name string) error {
 	return d.at("remove folder", name, func(folder int, base string) error {
-		return retry(func() error { return unix.Unlinkat(folder, base, unix.AT_REMOVEDIR) })
+		return retryInterrupted(func() error { return unix.Unlinkat(folder, base, unix.AT_REMOVEDIR) })
 	})
 }
 
@@ -337,7 +337,7 @@ func (d *Files) SyncDirectory(name string) error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(retry(func() error { return unix.Fsync(folder) }), unix.Close(folder))
+		return errors.Join(retryInterrupted(func() error { return unix.Fsync(folder) }), unix.Close(folder))
 	})
 }
 
@@ -345,7 +345,7 @@ func (d *Files) SyncDirectory(name string) error {
 func (d *Files) Space() (space volume.Space, err error) {
 	var found unix.Statfs_t
 	err = d.withRoot("statfs", ".", func(root int) error {
-		return retry(func() error { return unix.Fstatfs(root, &found) })
+		return retryInterrupted(func() error { return unix.Fstatfs(root, &found) })
 	})
 	if err != nil {
 		return volume.Space{}, err
@@ -389,8 +389,8 @@ func rawMode(mode fs.FileMode) uint32 {
 	return raw
 }
 
-// retry repeats a call when a signal came between.
-func retry(call func() error) error {
+// retryInterrupted repeats a call when a signal came between.
+func retryInterrupted(call func() error) error {
 	for {
 		if err := call(); !errors.Is(err, unix.EINTR) {
 			return err
@@ -400,7 +400,7 @@ func retry(call func() error) error {
 
 // retryInt is retry for a call that gives a number.
 func retryInt(call func() (int, error)) (number int, err error) {
-	err = retry(func() error {
+	err = retryInterrupted(func() error {
 		number, err = call()
 		return err
 	})
@@ -416,7 +416,7 @@ func (f *osFile) control(call func(descriptor int) error) error {
 	}
 	var result error
 	err = raw.Control(func(descriptor uintptr) {
-		result = retry(func() error { return call(int(descriptor)) })
+		result = retryInterrupted(func() error { return call(int(descriptor)) })
 	})
 	return errors.Join(err, result)
 }

@@ -58,7 +58,7 @@ func (d *Files) Access(_ volume.Caller, name string, _ volume.Permission) (volum
 
 // Open implements volume.FileSystem.
 func (d *Files) Open(name string, write bool) (volume.File, error) {
-	if !local(name) {
+	if !isLocal(name) {
 		return nil, refusedPath("open", name)
 	}
 	flags := os.O_RDONLY
@@ -81,7 +81,7 @@ func (d *Files) Open(name string, write bool) (volume.File, error) {
 
 // Create implements volume.FileSystem.
 func (d *Files) Create(name string, perm os.FileMode) (volume.File, error) {
-	if !local(name) {
+	if !isLocal(name) {
 		return nil, refusedPath("create", name)
 	}
 	file, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
@@ -93,7 +93,7 @@ func (d *Files) Create(name string, perm os.FileMode) (volume.File, error) {
 
 // Stat implements volume.FileSystem.
 func (d *Files) Stat(name string) (volume.FileInfo, error) {
-	if !local(name) {
+	if !isLocal(name) {
 		return volume.FileInfo{}, refusedPath("stat", name)
 	}
 	info, err := d.root.Lstat(name)

@@ -78,7 +78,7 @@ func (f *FolderFiles) Peek(base string) (volume.Peeked, volume.FileInfo, error) 
 		return nil, volume.FileInfo{}, fmt.Errorf("open %q: %w", base, explain(err))
 	}
 	file := peekedFile(descriptor)
-	found, err := regular(descriptor)
+	found, err := statRegular(descriptor)
 	if err != nil {
 		return nil, volume.FileInfo{}, errors.Join(fmt.Errorf("look at %q: %w", base, err), file.Close())
 	}

@@ -31,7 +31,7 @@ func (d *Files) Hold(name string) (*HeldFile, error) {
 		}
 		held.info, err = statOpen(held.descriptor)
 		if err == nil {
-			err = changeable(held.info)
+			err = checkChangeable(held.info)
 		}
 		if err != nil {
 			return errors.Join(err, held.Close())
@@ -44,8 +44,8 @@ func (d *Files) Hold(name string) (*HeldFile, error) {
 	return held, nil
 }
 
-// changeable refuses what is neither file nor folder.
-func changeable(info volume.FileInfo) error {
+// checkChangeable refuses what is neither file nor folder.
+func checkChangeable(info volume.FileInfo) error {
 	switch {
 	case info.Mode&os.ModeSymlink != 0:
 		return unix.ELOOP
@@ -101,9 +101,9 @@ func timespec(t time.Time) unix.Timespec {
 // which leads to the file itself and not to a name of it.
 func (h *HeldFile) change(operation string, call func(path string, flags int) error) error {
 	err := do(h.caller, func() error {
-		err := retry(func() error { return call("", unix.AT_EMPTY_PATH) })
+		err := retryInterrupted(func() error { return call("", unix.AT_EMPTY_PATH) })
 		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM) {
-			err = retry(func() error { return call("/proc/self/fd/"+strconv.Itoa(h.descriptor), 0) })
+			err = retryInterrupted(func() error { return call("/proc/self/fd/"+strconv.Itoa(h.descriptor), 0) })
 		}
 		return err
 	})

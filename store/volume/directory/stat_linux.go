@@ -31,7 +31,7 @@ func identified(descriptor int) (volume.FileInfo, error) {
 
 func statWith(folder int, base string, flags int) (volume.FileInfo, error) {
 	var found unix.Statx_t
-	err := retry(func() error {
+	err := retryInterrupted(func() error {
 		return unix.Statx(folder, base, flags, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &found)
 	})
 	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) { // a sandbox that is older than the call
@@ -54,7 +54,7 @@ func timeOf(stamp unix.StatxTimestamp) time.Time { return time.Unix(stamp.Sec, i
 
 func statSimply(folder int, base string, flags int) (volume.FileInfo, error) {
 	var found unix.Stat_t
-	if err := retry(func() error { return unix.Fstatat(folder, base, &found, flags) }); err != nil {
+	if err := retryInterrupted(func() error { return unix.Fstatat(folder, base, &found, flags) }); err != nil {
 		return volume.FileInfo{}, err
 	}
 	return volume.FileInfo{

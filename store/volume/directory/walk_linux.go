@@ -38,18 +38,18 @@ func (d *Files) openat(root int, name string, flags int, mode uint32) (int, erro
 		if !more {
 			break
 		}
-		next, err := step(folder, part, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		if err = errors.Join(err, leave(root, folder)); err != nil {
+		next, err := openIn(folder, part, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err = errors.Join(err, closeEntered(root, folder)); err != nil {
 			return -1, err
 		}
 		folder, base = next, rest
 	}
-	descriptor, err := step(folder, base, flags|unix.O_NOFOLLOW, mode)
-	return descriptor, errors.Join(err, leave(root, folder))
+	descriptor, err := openIn(folder, base, flags|unix.O_NOFOLLOW, mode)
+	return descriptor, errors.Join(err, closeEntered(root, folder))
 }
 
-// step opens a bare name in an open folder.
-func step(folder int, base string, flags int, mode uint32) (int, error) {
+// openIn opens a bare name in an open folder.
+func openIn(folder int, base string, flags int, mode uint32) (int, error) {
 	descriptor, err := retryInt(func() (int, error) { return unix.Openat(folder, base, flags, mode) })
 	if errors.Is(err, unix.ENOTDIR) {
 		// So says O_DIRECTORY of a symlink too.
@@ -70,8 +70,8 @@ func (d *Files) enter(root int, folder string) (int, error) {
 	return d.openat(root, folder, unix.O_PATH|unix.O_DIRECTORY, 0)
 }
 
-// leave closes a folder that enter opened.
-func leave(root, folder int) error {
+// closeEntered closes a folder that enter opened.
+func closeEntered(root, folder int) error {
 	if folder == root {
 		return nil
 	}

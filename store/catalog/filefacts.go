@@ -11,8 +11,8 @@ import (
 	"rvffs/store/volume"
 )
 
-// facts is what a listing has to know about one file.
-type facts struct {
+// fileFacts is what a listing has to know about one file.
+type fileFacts struct {
 	info        volume.FileInfo
 	isStore     bool
 	identity    lineage.Identity
@@ -23,9 +23,9 @@ type facts struct {
 // manifest. Whoever opens the store searches all of it.
 const listingScan = 1 << 20
 
-// candidate reports whether a file of this name may be a store: by its extension,
+// mayBeStore reports whether a file of this name may be a store: by its extension,
 // or, without any, by its first bytes.
-func candidate(name string) bool {
+func mayBeStore(name string) bool {
 	if store.IsTemporary(name) {
 		return false
 	}
@@ -37,16 +37,16 @@ func hasExtension(name string) bool {
 	return strings.ContainsRune(strings.TrimLeft(name, "."), '.')
 }
 
-// lookReader reads facts, one file after the other.
+// lookReader reads the facts of files, one file after the other.
 type lookReader struct {
 	files  volume.Listing
 	file   tailReader
 	memory *memory.Budget
 }
 
-// facts looks at the named file; nil means that it is gone. The former facts are
+// factsOf looks at the named file; nil means that it is gone. The former facts are
 // taken over when the file has not changed since.
-func (r *lookReader) facts(name string, former *facts) *facts {
+func (r *lookReader) factsOf(name string, former *fileFacts) *fileFacts {
 	if former != nil {
 		info, err := r.files.Describe(name)
 		if err != nil {
@@ -63,7 +63,7 @@ func (r *lookReader) facts(name string, former *facts) *facts {
 			return nil
 		}
 		_, named := lineage.ProfileOfName(name)
-		return &facts{info: info, isStore: named}
+		return &fileFacts{info: info, isStore: named}
 	}
 	defer func() { _ = file.Close() }()
 	r.file.reset(file, info.Size)
@@ -72,18 +72,18 @@ func (r *lookReader) facts(name string, former *facts) *facts {
 
 // shown reports whether the file, of which something else was known before, stands in
 // the tree as a store. What was a store and is none any more does, and tells why.
-func (f *facts) shown(before *facts) bool {
+func (f *fileFacts) shown(before *fileFacts) bool {
 	return f != nil && (f.isStore || before != nil && before.isStore)
 }
 
 // describe reports whether the facts are of a file that info is of, as it is now.
-func (f *facts) describe(info volume.FileInfo) bool {
+func (f *fileFacts) describe(info volume.FileInfo) bool {
 	return f.info.Is(info) && f.info.UID == info.UID &&
 		f.info.Size == info.Size && f.info.Modified.Equal(info.Modified)
 }
 
-func readFacts(name string, info volume.FileInfo, file io.ReaderAt, budget *memory.Budget) *facts {
-	found := &facts{info: info}
+func readFacts(name string, info volume.FileInfo, file io.ReaderAt, budget *memory.Budget) *fileFacts {
+	found := &fileFacts{info: info}
 	if _, found.isStore = lineage.ProfileOfName(name); !found.isStore {
 		var start [segments.HeaderSize]byte
 		if _, err := file.ReadAt(start[:], 0); err != nil {
