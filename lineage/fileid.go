@@ -3,12 +3,8 @@ package lineage
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 )
-
-// ErrFileID says that a text is not the hexadecimal form of a FileID.
-var ErrFileID = errors.New("file id is not 32 hexadecimal digits")
 
 // FileID names a store for life, wherever its file is moved or copied to.
 // The zero value stands for "no store", which is the parent of every root.
@@ -25,19 +21,6 @@ func NewFileID() (FileID, error) {
 			return id, nil
 		}
 	}
-}
-
-// ParseFileID reads the 32 hexadecimal digits that String writes; upper case
-// is accepted too. The error wraps ErrFileID.
-func ParseFileID(text string) (FileID, error) {
-	var id FileID
-	if len(text) != hex.EncodedLen(len(id)) {
-		return FileID{}, fmt.Errorf("%w: %d characters", ErrFileID, len(text))
-	}
-	if _, err := hex.Decode(id[:], []byte(text)); err != nil {
-		return FileID{}, fmt.Errorf("%w: %w", ErrFileID, err)
-	}
-	return id, nil
 }
 
 // String returns 32 lower-case hexadecimal digits.

@@ -36,11 +36,6 @@ func FuzzParseRecord(f *testing.F) {
 
 func FuzzNames(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
-		if id, err := ParseFileID(text); err == nil {
-			if again, err := ParseFileID(id.String()); again != id || err != nil {
-				t.Errorf("file id %v, %v", again, err)
-			}
-		}
 		if d, err := ParseDerivationType(text); err == nil {
 			if again, err := ParseDerivationType(d.String()); again != d || err != nil {
 				t.Errorf("derivation type %v, %v", again, err)

@@ -6,7 +6,7 @@ import "encoding/hex"
 const HashSize = 32
 
 // Hash is a 32-byte digest: of a parent, of a witness entry, of an image.
-// Which function made it is not recorded in the file; see MatchParentHash.
+// Which function made it is not recorded in the file; see HashMethod.
 type Hash [HashSize]byte
 
 // String returns 64 lower-case hexadecimal digits.

@@ -18,7 +18,7 @@ var ErrShortIdentity = errors.New("identity is shorter than 68 bytes")
 type Identity struct {
 	FileID     FileID
 	ParentID   FileID // zero for a root
-	ParentHash Hash   // zero for a root; see MatchParentHash
+	ParentHash Hash   // zero for a root; see HashMethod
 	Depth      uint32 // number of derivations since the root, which has 0
 }
 

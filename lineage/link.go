@@ -15,7 +15,7 @@ var (
 
 // CheckLink says whether child can have been derived from parent: the ids
 // agree, they are not one and the same, and the depth is one more. The hash
-// is checked by MatchParentHash, which needs the parent's bytes.
+// is checked by whoever has the parent's bytes.
 func CheckLink(child, parent Identity) error {
 	switch {
 	case child.IsRoot() || child.ParentID != parent.FileID:

@@ -162,14 +162,12 @@ func TestExamplesLineage(t *testing.T) {
 func matchingPrefix(parent []byte, want lineage.Hash) string {
 	w := NewWalker(bytes.NewReader(parent), 0, int64(len(parent)))
 	for w.Next() {
-		var state lineage.ParentState
 		end := w.End()
-		state.Tail = parent[max(0, end-lineage.TailSize):end]
-		if w.Segment().Type == TypeManifest {
-			state.Manifest = parent[w.Segment().PayloadOffset():end]
+		if w.Segment().Type == TypeManifest && lineage.Shake256(parent[w.Segment().PayloadOffset():end]) == want {
+			return fmt.Sprintf("%s at %d of %d", lineage.HashShakeManifest, end, len(parent))
 		}
-		if method, ok := state.Match(want); ok {
-			return fmt.Sprintf("%s at %d of %d", method, end, len(parent))
+		if lineage.Fold(parent[max(0, end-lineage.TailSize):end]) == want {
+			return fmt.Sprintf("%s at %d of %d", lineage.HashFoldTail, end, len(parent))
 		}
 	}
 	return "none"

@@ -122,18 +122,6 @@ func (h KernelHeader) storedSize() (int64, error) {
 	return int64(stored), nil
 }
 
-// BuildKernel returns the header of a kernel in the plain layout, uncompressed:
-// h with its version, sizes and offset set. The payload is these bytes, the
-// image and the command line. The error wraps ErrTooLarge.
-func BuildKernel(h KernelHeader, imageSize int64, cmdline string) ([KernelHeaderSize]byte, error) {
-	h.Compression = CompressionNone
-	front, err := BuildKernelFront(h, nil, imageSize, imageSize, cmdline)
-	if err != nil {
-		return [KernelHeaderSize]byte{}, err
-	}
-	return [KernelHeaderSize]byte(front), nil
-}
-
 // BuildKernelFront returns what stands before the image of a kernel: h with its
 // version, sizes and offset set, and in the bound layout, which a binding asks
 // for, the binding and the command line. In the plain layout the command line

@@ -143,7 +143,9 @@ func TestKernel(t *testing.T) {
 		Compression: CompressionZstd, Transport: KernelVsock, Port: 0x1F90, APIVersion: 3, ImageHash: lineage.Hash{4}, BuildID: [16]byte{5},
 		BuildTimestamp: 6, VirtualProcessors: 7,
 	}
-	b, err := BuildKernel(h, 1000, "console")
+	stored := h
+	stored.Compression = CompressionNone
+	b, err := BuildKernelFront(stored, nil, 1000, 1000, "console")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +196,7 @@ func TestKernel(t *testing.T) {
 		}
 	}
 	for _, size := range []int64{-1, MaxKernelImage + 1} {
-		if _, err := BuildKernel(h, size, ""); !errors.Is(err, ErrTooLarge) {
+		if _, err := BuildKernelFront(h, nil, size, size, ""); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("image of %d: %v", size, err)
 		}
 	}

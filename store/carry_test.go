@@ -469,7 +469,7 @@ func TestImagesBegunBeforeOthersCommitAreKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	head, err := segments.BuildKernel(segments.KernelHeader{ImageHash: lineage.Shake256(content)}, int64(len(content)), "")
+	head, err := segments.BuildKernelFront(segments.KernelHeader{ImageHash: lineage.Shake256(content)}, nil, int64(len(content)), int64(len(content)), "")
 	if err == nil {
 		err = r.extent.writeBody(r.file, content, r.at)
 	}

@@ -76,7 +76,7 @@ func newTornStore(t *testing.T) *tornStore {
 	built.add(segments.TypeVec, true, rowsPayload(t, 3, 2))
 	built.add(segments.TypeWitness, false, entry("ingest:count=2,epoch=2"))
 	built.add(unknownType, false, noise(50))
-	kernel, err := segments.BuildKernel(segments.KernelHeader{ImageHash: lineage.Shake256(built.kernel)}, int64(len(built.kernel)), "")
+	kernel, err := segments.BuildKernelFront(segments.KernelHeader{ImageHash: lineage.Shake256(built.kernel)}, nil, int64(len(built.kernel)), int64(len(built.kernel)), "")
 	if err != nil {
 		t.Fatal(err)
 	}

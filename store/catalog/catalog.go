@@ -154,14 +154,7 @@ func (c *Catalog) Root() *Folder { return c.root }
 // everywhere.
 func (c *Catalog) nextNumber() uint64 { return (c.numbers.Add(1)-1)*inodeSpan + 1 }
 
-// store is the one whose file lies at a path.
-func (c *Catalog) store(file string) *Store {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.storeAt(file)
-}
-
-// storeAt is store for a caller that holds mu.
+// storeAt is the one whose file lies at a path. The caller holds mu.
 func (c *Catalog) storeAt(file string) *Store {
 	folder := c.root
 	for _, name := range pathParts(path.Dir(file)) {

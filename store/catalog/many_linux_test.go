@@ -144,3 +144,10 @@ func TestFoldersAreClosed(t *testing.T) {
 		t.Errorf("%d descriptors at the end, %d before", open, before)
 	}
 }
+
+// store is the one whose file lies at a path.
+func (c *Catalog) store(file string) *Store {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.storeAt(file)
+}

@@ -1,0 +1,57 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"testing"
+
+	"rvffs/lineage"
+	"rvffs/segments"
+	"rvffs/store/volume"
+)
+
+// TestParentHashesOfAllStates: a hash that was taken of any state of the file is found
+// again, by the one method or the other, and nothing else is.
+func TestParentHashesOfAllStates(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	for range 3 {
+		ingest(t, s, nil, make([]float32, 10000)...) // longer than what is folded
+	}
+	content, err := os.ReadFile(s.owned.Name() + "/" + s.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	find := func(want lineage.Hash) (lineage.PastState, error) {
+		return s.Current().FindParentState(t.Context(), want)
+	}
+	states := 0
+	walker := segments.NewWalker(bytes.NewReader(content), 0, int64(len(content)))
+	for walker.Next() {
+		if walker.Segment().Type != segments.TypeManifest {
+			continue
+		}
+		states++
+		end := walker.End()
+		manifest, tail := content[walker.Segment().PayloadOffset():end], content[max(0, end-lineage.TailSize):end]
+		for method, hash := range map[lineage.HashMethod]lineage.Hash{lineage.HashShakeManifest: lineage.Shake256(manifest), lineage.HashFoldTail: lineage.Fold(tail)} {
+			if found, err := find(hash); err != nil || found.Method != method || found.Offset != walker.Segment().Offset {
+				t.Errorf("%s of the state that ends at %d: %+v, %v", method, end, found, err)
+			}
+		}
+		for what, hash := range map[string]lineage.Hash{"the other way round": lineage.Shake256(tail), "a fold of the manifest": lineage.Fold(manifest), "a fold of less": lineage.Fold(tail[1:])} {
+			if found, err := find(hash); !errors.Is(err, volume.ErrNotFound) && !errors.Is(err, lineage.ErrNoState) {
+				t.Errorf("%s of the state that ends at %d: %+v, %v", what, end, found, err)
+			}
+		}
+	}
+	if states != 4 {
+		t.Errorf("%d states", states)
+	}
+	for what, hash := range map[string]lineage.Hash{"no hash": {}, "the hash of nothing": lineage.Shake256(nil)} {
+		if found, err := find(hash); err == nil {
+			t.Errorf("%s: %+v", what, found)
+		}
+	}
+}
