@@ -74,14 +74,7 @@ type Server struct {
 // Mount shows c at mountPoint, an absolute path, and returns when it serves. The
 // catalog must stay open until Wait returns.
 func Mount(c *catalog.Catalog, mountPoint string, o Options) (*Server, error) {
-	t := &tree{catalog: c, memory: o.Memory, files: controlFiles(c, o), readOnly: o.ReadOnly, strictHashes: o.StrictHashes, log: o.Log}
-	t.life, t.stop = context.WithCancel(context.Background())
-	if o.AllowOther {
-		c.IdentifyCallers(identify)
-	}
-	c.Observe(t.expiry.committed)
-	c.ObserveDamage(t.damaged)
-	root := &folderNode{fixedFolder: fixedFolder{folderBase(t, c.Root())}, folder: c.Root()}
+	t, root := newTree(c, o)
 	server, err := mountPatiently(mountPoint, root, o.settings(root))
 	if err != nil {
 		return nil, fmt.Errorf("mount %s: %w", mountPoint, errors.New(strings.TrimSpace(err.Error())))
@@ -92,6 +85,18 @@ func Mount(c *catalog.Catalog, mountPoint string, o Options) (*Server, error) {
 		o.Log.Debug().Err(err).Msg("names of views are looked up each time")
 	}
 	return &Server{tree: t, server: server, mountPoint: mountPoint}, nil
+}
+
+// newTree is what is to be mounted, and its topmost node.
+func newTree(c *catalog.Catalog, o Options) (*tree, *folderNode) {
+	t := &tree{catalog: c, memory: o.Memory, files: controlFiles(c, o), readOnly: o.ReadOnly, strictHashes: o.StrictHashes, log: o.Log}
+	t.life, t.stop = context.WithCancel(context.Background())
+	if o.AllowOther {
+		c.IdentifyCallers(identify)
+	}
+	c.Observe(t.expiry.committed)
+	c.ObserveDamage(t.damaged)
+	return t, &folderNode{fixedFolder: fixedFolder{folderBase(t, c.Root())}, folder: c.Root()}
 }
 
 // settings are those of go-fuse. Its own timeouts stay unset: each kind of node

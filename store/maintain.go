@@ -17,15 +17,23 @@ import (
 // those in which the store lies but may be reached with somebody else's rights.
 func (s *Store) Remove(ctx context.Context, files volume.FileSystem) error {
 	// What stands behind the manifest must not even be cut off.
-	if _, some, err := s.ownTail(ctx); err != nil || some {
-		return errors.Join(err, fmt.Errorf("%w: vectors stand behind its manifest", volume.ErrNotEmpty))
+	_, some, err := s.ownTail(ctx)
+	if err != nil {
+		return err
+	}
+	if some {
+		return fmt.Errorf("%w: vectors stand behind its manifest", volume.ErrNotEmpty)
 	}
 	return s.alone(ctx, func(session *session) error {
 		if session.base.HasContent() {
 			return fmt.Errorf("%w: it holds vectors or embedded segments", volume.ErrNotEmpty)
 		}
-		if tails, err := s.KeptTails(); err != nil || len(tails) > 0 {
-			return errors.Join(err, fmt.Errorf("%w: what stood behind its manifest is kept beside it: %s", volume.ErrNotEmpty, fileNames(tails)))
+		tails, err := s.KeptTails()
+		if err != nil {
+			return err
+		}
+		if len(tails) > 0 {
+			return fmt.Errorf("%w: what stood behind its manifest is kept beside it: %s", volume.ErrNotEmpty, fileNames(tails))
 		}
 		at := s.location()
 		if err := files.Remove(at.Name); err != nil {

@@ -272,7 +272,7 @@ func (c *Catalog) scan(ctx context.Context, from volume.Folder, start string, fo
 		}
 		if err != nil && name != start {
 			c.options.Log.Warn().Err(err).Str("folder", name).Msg("cannot be read")
-			scan, err = &folderScan{}, nil
+			scan, err = former[name].unread(err), nil
 		}
 		if err != nil {
 			return nil, false, err

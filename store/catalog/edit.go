@@ -276,16 +276,24 @@ func (l *nameLooker) look(int) (now nameFound) {
 		}
 		switch {
 		case info.Mode.Type() == fs.ModeSymlink:
-			if link, there := readSymlink(names, name); there {
+			link, failed := readSymlink(names, name)
+			switch {
+			case failed == nil:
 				now.link = &link
+			case !vanished(failed):
+				err = failed
 			}
 		case info.Mode.IsRegular() && mayBeStore(name):
 			reader := lookReader{files: names, file: tailReader{ctx: l.ctx}, memory: f.catalog.options.Memory}
-			if found := reader.factsOf(name, nil); found.shown(l.former) {
+			found := reader.factsOf(name, nil)
+			switch {
+			case found.shown(l.former):
 				now.store = found
+			case found != nil:
+				err = found.unread // it may be a store
 			}
 		}
-		return errors.Join(l.ctx.Err(), names.Close())
+		return errors.Join(err, l.ctx.Err(), names.Close())
 	})
 	return now
 }

@@ -1,8 +1,12 @@
 package catalog
 
 import (
+	"errors"
 	"io"
+	"io/fs"
+	"path"
 	"strings"
+	"syscall"
 
 	"rvffs/lineage"
 	"rvffs/segments"
@@ -17,6 +21,7 @@ type fileFacts struct {
 	isStore     bool
 	identity    lineage.Identity
 	hasIdentity bool
+	unread      error // why it could not be read, for now
 }
 
 // listingScan bounds, in bytes, how far a listing searches a damaged file for its
@@ -49,25 +54,54 @@ type lookReader struct {
 func (r *lookReader) factsOf(name string, former *fileFacts) *fileFacts {
 	if former != nil {
 		info, err := r.files.Describe(name)
-		if err != nil {
+		switch {
+		case vanished(err):
 			return nil
-		}
-		if former.describe(info) {
+		case err != nil:
+			return former.because(err)
+		case former.describe(info):
 			return former
 		}
 	}
 	file, info, err := r.files.Peek(name)
 	if err != nil {
-		// A store that may not be read is shown all the same.
-		if info, err = r.files.Describe(name); err != nil {
-			return nil
-		}
-		_, named := lineage.ProfileOfName(name)
-		return &fileFacts{info: info, isStore: named}
+		return r.unread(name, former, err)
 	}
 	defer func() { _ = file.Close() }()
 	r.file.reset(file, info.Size)
-	return readFacts(name, info, &r.file, r.memory)
+	found := readFacts(name, info, &r.file, r.memory)
+	if r.file.failed != nil && former != nil {
+		return former.because(r.file.failed)
+	}
+	found.unread = r.file.failed
+	return found
+}
+
+// unread is what is known of a file that cannot be opened. A store that may not be read
+// is shown all the same.
+func (r *lookReader) unread(name string, former *fileFacts, cause error) *fileFacts {
+	info, err := r.files.Describe(name)
+	switch {
+	case vanished(err):
+		return nil
+	case err != nil:
+		cause = err
+	}
+	forGood := err == nil && (errors.Is(cause, fs.ErrPermission) || errors.Is(cause, volume.ErrNotRegular) || errors.Is(cause, syscall.ELOOP))
+	switch {
+	case forGood:
+		return &fileFacts{info: info, isStore: isStoreName(name)}
+	case former != nil:
+		return former.because(cause)
+	}
+	return &fileFacts{info: info, isStore: isStoreName(name), unread: cause}
+}
+
+// because is what was known of a file that cannot be read for now.
+func (f *fileFacts) because(cause error) *fileFacts {
+	same := *f
+	same.unread = cause
+	return &same
 }
 
 // shown reports whether the file, of which something else was known before, stands in
@@ -76,9 +110,25 @@ func (f *fileFacts) shown(before *fileFacts) bool {
 	return f != nil && (f.isStore || before != nil && before.isStore)
 }
 
+// unknown is why it is not known what stands at a path, or of which lineage; nil when it
+// is.
+func (t *tree) unknown(file string) error {
+	scan := t.scans[path.Dir(file)]
+	switch {
+	case scan == nil:
+		return nil
+	case scan.problem != nil:
+		return scan.problem
+	}
+	if found := scan.stores[path.Base(file)]; found != nil && !found.hasIdentity {
+		return found.unread
+	}
+	return nil
+}
+
 // describe reports whether the facts are of a file that info is of, as it is now.
 func (f *fileFacts) describe(info volume.FileInfo) bool {
-	return f.info.Is(info) && f.info.UID == info.UID &&
+	return f.unread == nil && f.info.Is(info) && f.info.UID == info.UID &&
 		f.info.Size == info.Size && f.info.Modified.Equal(info.Modified)
 }
 

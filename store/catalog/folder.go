@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"syscall"
 
 	"rvffs/store"
 	"rvffs/store/volume"
@@ -132,6 +133,10 @@ func (f *Folder) list(ctx context.Context) (entries []Entry, err error) {
 			err = fmt.Errorf("folder %q: %w", path, store.ErrNotFound)
 			return
 		}
+		if scan.problem != nil {
+			err = fmt.Errorf("folder %q: %w", path, scan.problem)
+			return
+		}
 		entries = make([]Entry, 0, len(scan.folders)+len(scan.stores)+len(scan.symlinks))
 		for _, name := range scan.folders {
 			entries = append(entries, f.folderEntry(name))
@@ -154,11 +159,13 @@ func (f *Folder) Lookup(ctx context.Context, name string) (Entry, error) {
 	if entry, err := f.find(ctx, name); !errors.Is(err, store.ErrNotFound) {
 		return entry, err
 	}
-	if _, err := f.describe(ctx, name); err == nil {
+	_, err := f.describe(ctx, name)
+	if err == nil {
 		// Another process made it since the folder was read.
-		if err := f.catalog.reread(ctx, f, name); err != nil {
-			return Entry{}, err
-		}
+		err = f.catalog.reread(ctx, f, name)
+	}
+	if err != nil && !vanished(err) && !errors.Is(err, syscall.ENAMETOOLONG) {
+		return Entry{}, fmt.Errorf("%q in folder %q: %w", name, f.Path(), err)
 	}
 	return f.find(ctx, name)
 }

@@ -21,6 +21,7 @@ type folderScan struct {
 	stores   map[string]*fileFacts
 	symlinks map[string]symlink
 	tails    []string // names of what was kept before it was cut from a store
+	problem  error    // why it could not be read, for now; the rest is then as it was
 }
 
 // symlink is one that somebody put into the backing directory. It is shown as it
@@ -136,8 +137,12 @@ func (r *nameReader) list(folder volume.Listing, names *folderNames) (err error)
 		case entry.Type.IsDir():
 			scan.folders = append(scan.folders, entry.Name)
 		case entry.Type == fs.ModeSymlink:
-			if link, there := readSymlink(folder, entry.Name); there {
+			link, err := readSymlink(folder, entry.Name)
+			switch {
+			case err == nil:
 				scan.symlinks[entry.Name] = link
+			case !vanished(err):
+				return err
 			}
 		case entry.Type.IsRegular() && isTail(entry.Name):
 			scan.tails = append(scan.tails, entry.Name)
@@ -178,6 +183,9 @@ func (c *Catalog) fill(ctx context.Context, names folderNames, from volume.Folde
 			if now = before; now == nil {
 				now = &fileFacts{isStore: isStoreName(candidate)}
 			}
+		case now != nil && now.unread != nil:
+			c.options.Log.Warn().Err(now.unread).Str("store", joinPath(name, candidate)).Msg("cannot be read, and is shown as it was")
+			scan.settled = false
 		}
 		if now.shown(before) {
 			scan.stores[candidate] = now
@@ -218,14 +226,24 @@ func (r *fileReader) close() {
 	}
 }
 
-// readSymlink reads a symlink of an open folder; false when it is gone.
-func readSymlink(folder volume.Listing, name string) (symlink, bool) {
+// readSymlink reads a symlink of an open folder.
+func readSymlink(folder volume.Listing, name string) (symlink, error) {
 	info, err := folder.Describe(name)
 	if err != nil {
-		return symlink{}, false
+		return symlink{}, err
 	}
 	target, err := folder.Target(name)
-	return symlink{target, info}, err == nil
+	return symlink{target, info}, err
+}
+
+// unread is a folder that cannot be read for now, and was like former.
+func (s *folderScan) unread(cause error) *folderScan {
+	scan := &folderScan{}
+	if s != nil {
+		*scan = *s
+	}
+	scan.settled, scan.problem = false, cause
+	return scan
 }
 
 // sweep removes a temporary file that a crash left behind.
@@ -252,6 +270,9 @@ func joinPath(folder, name string) string {
 	}
 	return folder + "/" + name
 }
+
+// besides is the path of another file in a file's folder.
+func besides(full, name string) string { return joinPath(path.Dir(full), name) }
 
 // splitPath takes a path apart into its folder and its name there.
 func splitPath(full string) (folder, name string) { return path.Dir(full), path.Base(full) }

@@ -357,15 +357,20 @@ func (s *Store) List(ctx context.Context) ([]Entry, error) {
 		return nil, err
 	}
 	var entries []Entry
+	var unread error
 	err := c.look(ctx, func(v *viewer) {
 		path := s.place.path()
+		unread = c.tree.unknown(path)
 		children := c.tree.childrenFor(v, path)
 		entries = make([]Entry, 0, len(children))
 		for _, child := range children {
 			entries = append(entries, c.childEntry(path, child))
 		}
 	})
-	return entries, err
+	if err = errors.Join(err, unread); err != nil {
+		return nil, err
+	}
+	return entries, nil
 }
 
 // childEntry is a store in the folder of its parent. The caller holds mu.
@@ -384,7 +389,7 @@ func (s *Store) Lookup(ctx context.Context, name string) (entry Entry, err error
 		children := c.tree.childrenFor(v, path)
 		i, found := slices.BinarySearchFunc(children, name, func(c child, name string) int { return cmp.Compare(c.name, name) })
 		if !found {
-			err = fmt.Errorf("%q in store %q: %w", name, path, store.ErrNotFound)
+			err = fmt.Errorf("%q in store %q: %w", name, path, cmp.Or(c.tree.unknown(path), c.tree.unknown(besides(path, name)), store.ErrNotFound))
 			return
 		}
 		entry, err = c.childEntry(path, children[i]), nil

@@ -17,6 +17,7 @@ type tailReader struct {
 	start  int64 // of tail
 	tail   []byte
 	filled bool
+	failed error // why something could not be read
 }
 
 // reset turns to another file of the given size. The buffer is used again.
@@ -25,11 +26,19 @@ func (t *tailReader) reset(file io.ReaderAt, size int64) {
 		t.tail = make([]byte, tailSize)
 	}
 	length := min(size, tailSize)
-	t.file, t.start, t.tail, t.filled = file, size-length, t.tail[:length], false
+	t.file, t.start, t.tail, t.filled, t.failed = file, size-length, t.tail[:length], false, nil
 }
 
 // ReadAt implements io.ReaderAt.
 func (t *tailReader) ReadAt(p []byte, offset int64) (int, error) {
+	n, err := t.readAt(p, offset)
+	if err != nil && err != io.EOF {
+		t.failed = err
+	}
+	return n, err
+}
+
+func (t *tailReader) readAt(p []byte, offset int64) (int, error) {
 	if err := t.ctx.Err(); err != nil {
 		return 0, err
 	}

@@ -3,6 +3,7 @@ package memory
 import (
 	"os"
 	"path"
+	"slices"
 	"sync"
 	"time"
 
@@ -175,11 +176,14 @@ func (m *Files) Content(name string) []byte {
 	return nil
 }
 
-// Age dates a file back.
+// Age dates a file or a folder back.
 func (m *Files) Age(name string, by time.Duration) {
 	m.Mu.Lock()
 	defer m.Mu.Unlock()
 	node := m.Names[path.Clean(name)]
+	if name == "." {
+		node = m.top
+	}
 	node.modified = node.modified.Add(-by)
 }
 
@@ -193,6 +197,29 @@ func (m *Files) PutLink(target, name string) error {
 	}
 	m.place(at, m.make(Node{Target: target, Attributes: volume.FileAttributes{Mode: os.ModePerm}}))
 	return nil
+}
+
+// Clone is a place with the same files, none of which is open there.
+func (m *Files) Clone() *Files {
+	m.Mu.Lock()
+	defer m.Mu.Unlock()
+	clone := New()
+	clone.nodes = m.nodes
+	copies := map[*Node]*Node{}
+	for name, node := range m.Names {
+		if copies[node] == nil {
+			copies[node] = node.clone()
+		}
+		clone.Names[name] = copies[node]
+	}
+	clone.top = m.top.clone()
+	return clone
+}
+
+func (n *Node) clone() *Node {
+	clone := *n
+	clone.Content, clone.locked = slices.Clone(n.Content), false
+	return &clone
 }
 
 // Used is how many files, folders and listings are open.
