@@ -6,6 +6,8 @@ import (
 	"go/token"
 	"path"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -108,4 +110,74 @@ func isCompound(word string) bool {
 		small = unicode.IsLower(r)
 	}
 	return false
+}
+
+// TestCommentsNameWhatThereIs: what a comment calls by package and name is declared there.
+func TestCommentsNameWhatThereIs(t *testing.T) {
+	t.Parallel()
+	declared := map[string]map[string]bool{} // by package name
+	comments := map[string][]*ast.CommentGroup{}
+	set := token.NewFileSet()
+	for _, name := range files(t) {
+		if path.Ext(name) != ".go" {
+			continue
+		}
+		file, err := parser.ParseFile(set, filepath.Join(root, name), nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		comments[name] = file.Comments
+		in := declared[file.Name.Name]
+		if in == nil {
+			in = map[string]bool{}
+			declared[file.Name.Name] = in
+		}
+		ast.Inspect(file, func(node ast.Node) bool {
+			switch node := node.(type) {
+			case *ast.FuncDecl:
+				in[node.Name.Name] = true
+			case *ast.TypeSpec:
+				in[node.Name.Name] = true
+			case *ast.ValueSpec:
+				for _, name := range node.Names {
+					in[name.Name] = true
+				}
+			case *ast.Field:
+				for _, name := range node.Names {
+					in[name.Name] = true
+				}
+			}
+			return true
+		})
+	}
+	named := regexp.MustCompile(`\b([a-z]+)\.([A-Z]\w*)`)
+	for name, groups := range comments {
+		for _, group := range groups {
+			for _, match := range named.FindAllStringSubmatch(group.Text(), -1) {
+				// There is an fs of the standard library, too.
+				if in, ours := declared[match[1]]; ours && match[1] != "fs" && !in[match[2]] {
+					t.Errorf("%s:%d: a comment tells of %s, which is not there", name, set.Position(group.Pos()).Line, match[0])
+				}
+			}
+		}
+	}
+}
+
+// TestPagesNameFilesThatAreThere: a file or folder of the repository that a page of docs
+// names is there.
+func TestPagesNameFilesThatAreThere(t *testing.T) {
+	t.Parallel()
+	all := files(t)
+	named := regexp.MustCompile("`((?:cmd|fs|store|segments|lineage|test|scripts|docs)/[\\w./-]*)`")
+	for _, name := range all {
+		if path.Ext(name) != ".md" || !strings.HasPrefix(name, "docs/") && name != "README.md" {
+			continue
+		}
+		for _, match := range named.FindAllStringSubmatch(string(read(t, name)), -1) {
+			at := strings.TrimSuffix(match[1], "/")
+			if !slices.ContainsFunc(all, func(file string) bool { return within(file, at) }) {
+				t.Errorf("%s tells of %s, which is not there", name, match[1])
+			}
+		}
+	}
 }
