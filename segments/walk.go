@@ -58,7 +58,7 @@ func (w *Walker) Next() bool {
 	return w.takePadded()
 }
 
-// takePadded tries the place after zero padding.
+// takePadded is take at the place after zero padding.
 func (w *Walker) takePadded() bool {
 	rest, padding := w.size-w.next, -w.next&(alignment-1)
 	if rest < alignment {
@@ -80,7 +80,8 @@ func (w *Walker) takePadded() bool {
 	return true
 }
 
-// take makes the segment at offset the current one, if there is a whole one.
+// take makes the segment at offset the current one, if there is a whole one, and reports
+// whether there is.
 func (w *Walker) take(offset int64) bool {
 	if offset > w.size-HeaderSize {
 		return false

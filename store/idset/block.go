@@ -113,8 +113,9 @@ func (b *block) setWord(at int, width uint8, value uint64) {
 	binary.LittleEndian.PutUint64(b.records[at:], b.word(at)&^mask|value)
 }
 
-// put adds an id that no run has, and that begun runs start below. It says false
-// and does nothing when that takes other widths or one more run in a full block.
+// put adds an id that no run has, and that begun runs start below. It
+// reports whether it has: it does nothing when that takes other widths or one more run
+// in a full block.
 func (b *block) put(id uint64, begun int) bool {
 	count := int(b.runs)
 	run := Run{id, id}

@@ -101,7 +101,8 @@ func (b *Budget) force(bytes int64) {
 	dropAll(dropped)
 }
 
-// spare charges bytes if half of the budget remains for others.
+// spare charges bytes if half of the budget remains for others, and reports whether it
+// does.
 func (b *Budget) spare(bytes int64) bool {
 	b.mu.Lock()
 	dropped, fits := b.makeRoom(bytes, b.limit/2)

@@ -87,7 +87,7 @@ func (c *Charge) Hold(bytes int64) error {
 }
 
 // Spare adds bytes without which it goes on as well, only slower, if half of the
-// budget remains for those who cannot do without; else it returns false.
+// budget remains for those who cannot do without, and reports whether it does.
 func (c *Charge) Spare(bytes int64) bool {
 	if !c.of().spare(bytes) {
 		return false

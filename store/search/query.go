@@ -56,8 +56,8 @@ func ParseQueries(text []byte, dimension, defaultK int) ([]Query, error) {
 
 const byteOrderMark = "\xef\xbb\xbf"
 
-// isQueryText tells JSON from raw floats, of which hardly any begin with a bracket
-// and go on without bytes that no text has.
+// isQueryText reports whether it is JSON: hardly any raw floats begin with a bracket and
+// go on without bytes that no text has.
 func isQueryText(text []byte) bool {
 	text = bytes.TrimPrefix(text, []byte(byteOrderMark))
 	trimmed := bytes.TrimLeft(text, " \t\r\n")

@@ -24,7 +24,7 @@ func (t Turn) Take(ctx context.Context) error {
 // Wait is Take for one who cannot give up, because others count on him.
 func (t Turn) Wait() { t <- struct{}{} }
 
-// TryTake takes the lock if it is free.
+// TryTake takes the lock if it is free, and reports whether it was.
 func (t Turn) TryTake() bool {
 	select {
 	case t <- struct{}{}:

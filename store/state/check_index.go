@@ -30,7 +30,7 @@ type checkedSegment struct {
 
 func (c *checkedSegment) load() hashState { return hashState(c.state.Load()) }
 
-// move changes the state, if it still is what it was.
+// move changes the state, if it still is what it was, and reports whether it was.
 func (c *checkedSegment) move(from, to hashState) bool {
 	return c.state.CompareAndSwap(uint32(from), uint32(to))
 }

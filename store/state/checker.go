@@ -132,8 +132,8 @@ func (c *Checker) Close() {
 // meanwhile.
 func (c *Checker) Wait() { c.worker.Wait() }
 
-// enqueue has the checker come to a job some time; false means that it has too much
-// to do, and the job may be put to it again.
+// enqueue has the checker come to a job some time, and reports whether it will: when it
+// has too much to do, the job may be put to it again.
 func (c *Checker) enqueue(source *Backing, job checkJob) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -54,7 +54,8 @@ func (h *Head) Known() Known {
 	return Known{h.current, h.seen}
 }
 
-// resume takes over what is known, if the file still is as it was.
+// resume takes over what is known, if the file still is as it was, and reports whether it
+// is.
 func (h *Head) resume(known Known) bool {
 	if known.snapshot == nil {
 		return false
@@ -339,8 +340,8 @@ func (h *Head) PayName() error {
 	return nil
 }
 
-// Close ends the looking; false means that it was over before. The current snapshot's
-// file is held until Release.
+// Close ends the looking, and reports whether it was not over before. The current
+// snapshot's file is held until Release.
 func (h *Head) Close() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -88,7 +88,7 @@ func (p *pythonText) unexpected(want string) error {
 	return fmt.Errorf("malformed header: expected %s, found %.20q", want, p.rest)
 }
 
-// accept takes c if it comes next.
+// accept takes c if it comes next, and reports whether it did.
 func (p *pythonText) accept(c byte) bool {
 	if rest := p.space(); len(rest) == 0 || rest[0] != c {
 		return false
