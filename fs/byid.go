@@ -89,5 +89,5 @@ func vectorIdentity(s *catalog.Store, snapshot *store.Snapshot, id uint64, forma
 	if format == vecio.FileF32 {
 		index++
 	}
-	return nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.VectorInode(index), Gen: generationOf(append(content, byte(format)))}
+	return nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.VectorNumber(index), Gen: generationOf(append(content, byte(format)))}
 }

@@ -40,7 +40,7 @@ var (
 func (t *tree) newDraft(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, part store.EmbedPart, over bool, state viewState, out *fuse.EntryOut) (*draftNode, *nodefs.Inode) {
 	child := &draftNode{node: t.viewNode(s, state, readable|writable), store: s, part: part, over: over, state: state}
 	child.attributes(ctx, nil).fillEntry(out, 0, 0)
-	stable := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.Inode(string(part)), Gen: t.generation.Add(1) | newFile}
+	stable := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.NumberOf(string(part)), Gen: t.generation.Add(1) | newFile}
 	return child, parent.NewInode(ctx, child, stable)
 }
 

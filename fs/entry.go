@@ -74,15 +74,15 @@ func appendEntries(entries []fuse.DirEntry, found []catalog.Entry) []fuse.DirEnt
 	return entries
 }
 
-// renamer is a place in the catalog whose names can change.
-type renamer interface {
-	Rename(ctx context.Context, name string, to catalog.Container, newName string) error
+// mover is a place in the catalog whose names can change.
+type mover interface {
+	Move(ctx context.Context, name string, to catalog.Container, newName string) error
 }
 
 // rename moves name from one place of the catalog to another. Only stores and
 // plain folders can take names in; nothing can be exchanged, and nothing is ever
 // replaced, whether the caller minds or not. A failure is passed on to failed.
-func (t *tree) rename(ctx context.Context, from renamer, name string, to nodefs.InodeEmbedder, newName string, flags uint32, failed func(error) syscall.Errno) syscall.Errno {
+func (t *tree) rename(ctx context.Context, from mover, name string, to nodefs.InodeEmbedder, newName string, flags uint32, failed func(error) syscall.Errno) syscall.Errno {
 	if t.readOnly {
 		return syscall.EROFS
 	}
@@ -100,7 +100,7 @@ func (t *tree) rename(ctx context.Context, from renamer, name string, to nodefs.
 	}
 	patient := t.outlast(ctx, untilKilled)
 	defer patient.end()
-	if err := from.Rename(patient, name, container, newName); err != nil {
+	if err := from.Move(patient, name, container, newName); err != nil {
 		return failed(err)
 	}
 	return 0

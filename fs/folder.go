@@ -92,7 +92,7 @@ func (n *folderNode) Mkdir(ctx context.Context, name string, mode uint32, out *f
 	}
 	patient := n.tree.outlast(ctx, untilKilled)
 	defer patient.end()
-	entry, err := n.folder.Mkdir(patient, name, newMode(patient, n.folder, mode))
+	entry, err := n.folder.Make(patient, name, newMode(patient, n.folder, mode))
 	if err != nil {
 		return nil, n.tree.folderErrno(n.name(), "mkdir", err)
 	}
@@ -106,7 +106,7 @@ func (n *folderNode) Rmdir(ctx context.Context, name string) syscall.Errno {
 	}
 	patient := n.tree.outlast(ctx, untilKilled)
 	defer patient.end()
-	if err := n.folder.Rmdir(patient, name); err != nil {
+	if err := n.folder.Remove(patient, name); err != nil {
 		return n.tree.folderErrno(n.name(), "rmdir", err)
 	}
 	return 0

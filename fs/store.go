@@ -219,7 +219,7 @@ func (n *storeNode) lookupInlet(ctx context.Context, to inlet, out *fuse.EntryOu
 // lookupText answers a lookup with a text about the file of a state; the zero state is
 // that of a file that is no store.
 func (n *storeNode) lookupText(ctx context.Context, name string, content []byte, state viewState, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	return n.tree.lookupLive(ctx, n.EmbeddedInode(), n.store.Inode(name), content, fileOwner{n.store, state}, out)
+	return n.tree.lookupLive(ctx, n.EmbeddedInode(), n.store.NumberOf(name), content, fileOwner{n.store, state}, out)
 }
 
 // OpendirHandle lists the store's own names and the stores derived from it.
@@ -229,7 +229,7 @@ func (n *storeNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHan
 	}
 	handle, errno := n.tree.openListing(ctx, n.EmbeddedInode(), func(ctx context.Context) ([]fuse.DirEntry, syscall.Errno) {
 		if n.store.Problem(ctx) != nil {
-			return []fuse.DirEntry{{Name: catalog.NameError, Mode: fuse.S_IFREG, Ino: n.store.Inode(catalog.NameError)}}, 0
+			return []fuse.DirEntry{{Name: catalog.NameError, Mode: fuse.S_IFREG, Ino: n.store.NumberOf(catalog.NameError)}}, 0
 		}
 		children, err := n.store.List(ctx)
 		if err != nil {
@@ -237,7 +237,7 @@ func (n *storeNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHan
 		}
 		entries := make([]fuse.DirEntry, 0, len(shownNames)+len(children))
 		for _, own := range shownNames {
-			entry := fuse.DirEntry{Name: own.Name, Mode: fuse.S_IFREG, Ino: n.store.Inode(own.Name)}
+			entry := fuse.DirEntry{Name: own.Name, Mode: fuse.S_IFREG, Ino: n.store.NumberOf(own.Name)}
 			if own.Folder {
 				entry.Mode = fuse.S_IFDIR
 			}
@@ -269,7 +269,7 @@ func (n *storeNode) Rmdir(ctx context.Context, name string) syscall.Errno {
 	}
 	patient := n.tree.outlast(ctx, untilKilled)
 	defer patient.end()
-	if err := n.store.Rmdir(patient, name); err != nil {
+	if err := n.store.Remove(patient, name); err != nil {
 		return n.tree.errno(n.store.Path(), "rmdir", err)
 	}
 	return 0

@@ -41,7 +41,7 @@ func (t *tree) lookupSnapshotFolder(ctx context.Context, parent *nodefs.Inode, c
 		return nil, errno
 	}
 	described.fillEntry(out, nameTimeout, nameTimeout)
-	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFDIR, Ino: s.Inode(path)}), 0
+	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFDIR, Ino: s.NumberOf(path)}), 0
 }
 
 // snapshotFolder describes a folder of s whose time is that of the last commit.
@@ -87,10 +87,10 @@ func (n *vectorsNode) Lookup(ctx context.Context, name string, out *fuse.EntryOu
 // OpendirHandle lists the files and the folder of single vectors.
 func (n *vectorsNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
 	handle, errno := n.tree.openListing(ctx, n.EmbeddedInode(), func(context.Context) ([]fuse.DirEntry, syscall.Errno) {
-		entries := []fuse.DirEntry{{Name: byIDName, Mode: fuse.S_IFDIR, Ino: n.store.Inode(catalog.NameVectors + "/" + byIDName)}}
+		entries := []fuse.DirEntry{{Name: byIDName, Mode: fuse.S_IFDIR, Ino: n.store.NumberOf(catalog.NameVectors + "/" + byIDName)}}
 		for _, format := range vecio.FileFormats() {
 			name := format.FileName()
-			entries = append(entries, fuse.DirEntry{Name: name, Mode: fuse.S_IFREG, Ino: n.store.Inode(catalog.NameVectors + "/" + name)})
+			entries = append(entries, fuse.DirEntry{Name: name, Mode: fuse.S_IFREG, Ino: n.store.NumberOf(catalog.NameVectors + "/" + name)})
 		}
 		return entries, 0
 	})

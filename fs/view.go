@@ -61,7 +61,7 @@ var (
 // inode number stays from state to state and the generation tells them apart: a
 // new number would make cp believe that the file was replaced under it.
 func (t *tree) lookupView(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path string, view store.View, state viewState, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.Inode(path), Gen: state.generation}
+	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.NumberOf(path), Gen: state.generation}
 	return t.lookupViewAs(ctx, parent, s, path, view, identity, state, out)
 }
 

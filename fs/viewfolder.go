@@ -100,9 +100,9 @@ func (n *viewFolderNode) Lookup(ctx context.Context, name string, out *fuse.Entr
 // their names would grow for ever; their numbers recur instead.
 func (n *viewFolderNode) inode(folder store.ViewFolder, name string) uint64 {
 	if number, numbered := folder.Number(name); numbered {
-		return n.store.SegmentInode(number)
+		return n.store.SegmentNumber(number)
 	}
-	return n.store.Inode(n.path + "/" + name)
+	return n.store.NumberOf(n.path + "/" + name)
 }
 
 // viewEntries are the names of a folder of views.

@@ -60,10 +60,10 @@ type Catalog struct {
 	numbers atomic.Uint64 // spans of inode numbers given out
 }
 
-// inodeSpan is how many inode numbers belong to one store: its folder's, and
+// spanSize is how many inode numbers belong to one store: its folder's, and
 // those of the names below it. All numbers stay below 2^53, so that programs that
 // keep numbers as floats tell them apart.
-const inodeSpan = 1 << 20
+const spanSize = 1 << 20
 
 // Open begins to show the stores of a volume, which the catalog closes. Nothing is read
 // yet.
@@ -152,7 +152,7 @@ func (c *Catalog) Root() *Folder { return c.root }
 
 // nextNumber hands out the first inode number of a span. The root's is 1, as
 // everywhere.
-func (c *Catalog) nextNumber() uint64 { return (c.numbers.Add(1)-1)*inodeSpan + 1 }
+func (c *Catalog) nextNumber() uint64 { return (c.numbers.Add(1)-1)*spanSize + 1 }
 
 // storeAt is the one whose file lies at a path. The caller holds mu.
 func (c *Catalog) storeAt(file string) *Store {

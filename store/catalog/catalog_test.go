@@ -352,10 +352,10 @@ func TestMakingAndRemoving(t *testing.T) {
 	p := newPlace(t, nil, Options{Dimension: 2})
 	root := p.catalog.Root()
 	for _, name := range []string{"a.rvf", "x"} {
-		if _, err := root.Mkdir(ctx, name, 0o755); err != nil {
+		if _, err := root.Make(ctx, name, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := root.Mkdir(ctx, name, 0o755); !errors.Is(err, store.ErrExists) {
+		if _, err := root.Make(ctx, name, 0o755); !errors.Is(err, store.ErrExists) {
 			t.Errorf("%s made twice: %v", name, err)
 		}
 	}
@@ -364,33 +364,33 @@ func TestMakingAndRemoving(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.shows(root, "a.rvf, c.rvf -> a.rvf/c.rvf, x/")
-	if err := root.Rmdir(ctx, "a.rvf"); !errors.Is(err, store.ErrNotEmpty) {
+	if err := root.Remove(ctx, "a.rvf"); !errors.Is(err, store.ErrNotEmpty) {
 		t.Errorf("a parent is removed: %v", err)
 	}
-	if err := root.Rmdir(ctx, "c.rvf"); !errors.Is(err, store.ErrNotPermitted) {
+	if err := root.Remove(ctx, "c.rvf"); !errors.Is(err, store.ErrNotPermitted) {
 		t.Errorf("a link is removed: %v", err)
 	}
-	if err := a.Rename(ctx, "c.rvf", a, "d.rvf"); err != nil {
+	if err := a.Move(ctx, "c.rvf", a, "d.rvf"); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Rename(ctx, "d.rvf", root, "d.rvf"); !errors.Is(err, store.ErrCrossParent) {
+	if err := a.Move(ctx, "d.rvf", root, "d.rvf"); !errors.Is(err, store.ErrCrossParent) {
 		t.Errorf("a store gets another parent: %v", err)
 	}
-	if err := root.Rename(ctx, "a.rvf", p.find("x").Folder, "b.rvf"); err != nil {
+	if err := root.Move(ctx, "a.rvf", p.find("x").Folder, "b.rvf"); err != nil {
 		t.Fatal(err)
 	}
-	if err := root.Rename(ctx, "x", root, "y"); err != nil {
+	if err := root.Move(ctx, "x", root, "y"); err != nil {
 		t.Fatal(err)
 	}
 	p.shows(root, "d.rvf -> y/b.rvf/d.rvf, y/")
 	if p.find("y/b.rvf").Store != a || a.Path() != "y/b.rvf" {
 		t.Error("a moved store is another one")
 	}
-	if err := root.Rmdir(ctx, "y"); !errors.Is(err, store.ErrNotEmpty) {
+	if err := root.Remove(ctx, "y"); !errors.Is(err, store.ErrNotEmpty) {
 		t.Errorf("a folder that holds something is removed: %v", err)
 	}
 	y := p.find("y").Folder
-	if err := errors.Join(a.Rmdir(ctx, "d.rvf"), y.Rmdir(ctx, "b.rvf"), root.Rmdir(ctx, "y")); err != nil {
+	if err := errors.Join(a.Remove(ctx, "d.rvf"), y.Remove(ctx, "b.rvf"), root.Remove(ctx, "y")); err != nil {
 		t.Error(err)
 	}
 	p.shows(root, "")
@@ -427,7 +427,7 @@ func TestNamesWithoutExtension(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, nil, Options{Dimension: 2})
 	ctx := context.Background()
-	if _, err := p.catalog.Root().Mkdir(ctx, "a.rvf", 0o755); err != nil {
+	if _, err := p.catalog.Root().Make(ctx, "a.rvf", 0o755); err != nil {
 		t.Fatal(err)
 	}
 	a := p.find("a.rvf").Store
@@ -444,7 +444,7 @@ func TestNamesWithoutExtension(t *testing.T) {
 		{"child.rvtext", "child", store.ErrName},
 		{"child.rvtext", "kid.rvf", nil},
 	} {
-		if err := a.Rename(ctx, step.from, a, step.to); !errors.Is(err, step.want) {
+		if err := a.Move(ctx, step.from, a, step.to); !errors.Is(err, step.want) {
 			t.Errorf("%s to %s: %v, want %v", step.from, step.to, err, step.want)
 		}
 	}

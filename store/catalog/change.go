@@ -73,8 +73,8 @@ func (s *Store) holdsNothing(ctx context.Context) error {
 	return err
 }
 
-// move gives the store's file a new name, in another folder or in the same one.
-func (s *Store) move(ctx context.Context, target *Folder, newName string) error {
+// moveTo gives the store's file a new name, in another folder or in the same one.
+func (s *Store) moveTo(ctx context.Context, target *Folder, newName string) error {
 	before := s.Path()
 	if err := s.moveFile(ctx, target, newName); err != nil {
 		return fmt.Errorf("rename store %q to %q: %w", before, joinPath(target.Path(), newName), err)
@@ -96,7 +96,7 @@ func (s *Store) moveFile(ctx context.Context, target *Folder, newName string) er
 		return err
 	}
 	err := s.use(ctx, func(engine *store.Store) error {
-		return engine.MoveInto(ctx, &target.files, newName, func() error { return s.rename(ctx, target, newName) }, func(tail, moved string) error {
+		return engine.MoveInto(ctx, &target.files, newName, func() error { return s.relocate(ctx, target, newName) }, func(tail, moved string) error {
 			return folder.moveBeside(ctx, target, tail, moved)
 		})
 	})
@@ -106,8 +106,8 @@ func (s *Store) moveFile(ctx context.Context, target *Folder, newName string) er
 	return err
 }
 
-// rename renames the file, and the store in the tree.
-func (s *Store) rename(ctx context.Context, target *Folder, newName string) error {
+// relocate moves the file, and the store in the tree.
+func (s *Store) relocate(ctx context.Context, target *Folder, newName string) error {
 	c := s.catalog
 	if err := target.files.keep(ctx, s); err != nil {
 		return err
@@ -163,7 +163,7 @@ func (c *Catalog) moveFolder(ctx context.Context, folder, target *Folder, newNam
 	if _, err := target.Lookup(ctx, newName); err == nil {
 		return fmt.Errorf("rename folder %q to %q: %w", folder.Path(), newName, store.ErrExists)
 	}
-	from, former, err := c.renameFolder(ctx, folder, target, newName)
+	from, former, err := c.relocateFolder(ctx, folder, target, newName)
 	if errors.Is(err, fs.ErrExist) {
 		err = fmt.Errorf("%w: %w", store.ErrExists, err)
 	}
@@ -181,8 +181,8 @@ func (f *Folder) settle(ctx context.Context, name string) error {
 	return f.files.with(ctx, func(folder volume.Folder) error { return folder.Settle(ctx, name) })
 }
 
-// renameFolder renames a folder on the disk and in the tree, and says where it stood.
-func (c *Catalog) renameFolder(ctx context.Context, folder, target *Folder, newName string) (from string, former *Folder, err error) {
+// relocateFolder moves a folder on the disk and in the tree, and says where it stood.
+func (c *Catalog) relocateFolder(ctx context.Context, folder, target *Folder, newName string) (from string, former *Folder, err error) {
 	if err := c.naming.Take(ctx); err != nil {
 		return folder.Path(), nil, err
 	}

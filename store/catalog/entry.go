@@ -39,12 +39,12 @@ type Container interface {
 	Number() uint64
 	List(ctx context.Context) ([]Entry, error)
 	Lookup(ctx context.Context, name string) (Entry, error)
-	// Rmdir removes a folder or a store that holds nothing.
-	Rmdir(ctx context.Context, name string) error
-	// Rename gives the entry name of this container a new name in to; it fails
+	// Remove removes a folder or a store that holds nothing.
+	Remove(ctx context.Context, name string) error
+	// Move gives the entry name of this container a new name in to; it fails
 	// with store.ErrExists when that is taken, and with store.ErrCrossParent when
 	// a store would get another parent.
-	Rename(ctx context.Context, name string, to Container, newName string) error
+	Move(ctx context.Context, name string, to Container, newName string) error
 }
 
 var (

@@ -32,13 +32,13 @@ func fill(t *testing.T) *memory.Files {
 	ctx := context.Background()
 	root := m.catalog.Root()
 	for _, name := range []string{"a.rvf", "team", "void"} {
-		if _, err := root.Mkdir(ctx, name, 0o755); err != nil {
+		if _, err := root.Make(ctx, name, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
 	team, err := m.folder("team")
 	if err == nil {
-		_, err = team.Mkdir(ctx, "b.rvf", 0o755)
+		_, err = team.Make(ctx, "b.rvf", 0o755)
 	}
 	if err == nil {
 		err = m.derive("a.rvf", "child.rvf")
@@ -153,29 +153,29 @@ func TestFaultsLeaveNothingHeld(t *testing.T) {
 			return err
 		},
 		"make a store": func(m *inMemory) error {
-			_, err := m.catalog.Root().Mkdir(ctx, "new.rvf", 0o755)
+			_, err := m.catalog.Root().Make(ctx, "new.rvf", 0o755)
 			return err
 		},
 		"make a folder": func(m *inMemory) error {
-			_, err := m.catalog.Root().Mkdir(ctx, "new", 0o755)
+			_, err := m.catalog.Root().Make(ctx, "new", 0o755)
 			return err
 		},
 		"derive": func(m *inMemory) error { return m.derive("a.rvf", "new.rvf") },
 		"rename a store": func(m *inMemory) error {
-			return m.catalog.Root().Rename(ctx, "a.rvf", m.catalog.Root(), "new.rvf")
+			return m.catalog.Root().Move(ctx, "a.rvf", m.catalog.Root(), "new.rvf")
 		},
 		"move a store": func(m *inMemory) error {
 			team, err := m.folder("team")
 			if err != nil {
 				return err
 			}
-			return m.catalog.Root().Rename(ctx, "a.rvf", team, "new.rvf")
+			return m.catalog.Root().Move(ctx, "a.rvf", team, "new.rvf")
 		},
 		"rename a folder": func(m *inMemory) error {
-			return m.catalog.Root().Rename(ctx, "team", m.catalog.Root(), "crew")
+			return m.catalog.Root().Move(ctx, "team", m.catalog.Root(), "crew")
 		},
-		"remove a store":  func(m *inMemory) error { return m.catalog.Root().Rmdir(ctx, "a.rvf") },
-		"remove a folder": func(m *inMemory) error { return m.catalog.Root().Rmdir(ctx, "void") },
+		"remove a store":  func(m *inMemory) error { return m.catalog.Root().Remove(ctx, "a.rvf") },
+		"remove a folder": func(m *inMemory) error { return m.catalog.Root().Remove(ctx, "void") },
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()

@@ -14,7 +14,7 @@ import (
 // mkdir makes a store or a folder at the root.
 func (p *place) mkdir(name string) {
 	p.Helper()
-	if _, err := p.catalog.Root().Mkdir(context.Background(), name, 0o755); err != nil {
+	if _, err := p.catalog.Root().Make(context.Background(), name, 0o755); err != nil {
 		p.Fatal(err)
 	}
 }

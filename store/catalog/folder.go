@@ -232,9 +232,9 @@ func (f *Folder) linkEntry(name, target string, info volume.FileInfo) Entry {
 	return Entry{Name: name, Kind: KindLink, Link: link}
 }
 
-// Mkdir makes a new, empty root store when name has a store's extension, else a
-// plain folder. It is the caller's, and on the disk when Mkdir returns.
-func (f *Folder) Mkdir(ctx context.Context, name string, perm os.FileMode) (Entry, error) {
+// Make makes a new, empty root store when name has a store's extension, else a
+// plain folder. It is the caller's, and on the disk when it returns.
+func (f *Folder) Make(ctx context.Context, name string, perm os.FileMode) (Entry, error) {
 	c := f.catalog
 	if err := c.checkChange(checkFolderName(name, joinPath(f.Path(), name))); err != nil {
 		return Entry{}, err
@@ -277,8 +277,8 @@ func (f *Folder) make(ctx context.Context, name string, perm os.FileMode) error 
 // filePerm is the mode of a store file whose folder is to have the given one.
 func filePerm(folder os.FileMode) os.FileMode { return folder.Perm() &^ 0o111 }
 
-// Rmdir removes an empty plain folder, or a store that holds nothing.
-func (f *Folder) Rmdir(ctx context.Context, name string) error {
+// Remove removes an empty plain folder, or a store that holds nothing.
+func (f *Folder) Remove(ctx context.Context, name string) error {
 	if err := f.catalog.checkWritable(); err != nil {
 		return err
 	}
@@ -326,8 +326,8 @@ func (f *Folder) removeFolder(ctx context.Context, folder *Folder, name string) 
 	return f.catalog.afterwards(ctx, func(ctx context.Context) error { return f.catalog.reread(ctx, f, name) })
 }
 
-// Rename gives a folder or a store in this folder a new name in to.
-func (f *Folder) Rename(ctx context.Context, name string, to Container, newName string) error {
+// Move gives a folder or a store in this folder a new name in to.
+func (f *Folder) Move(ctx context.Context, name string, to Container, newName string) error {
 	entry, err := f.Lookup(ctx, name)
 	if err != nil {
 		return err
@@ -341,7 +341,7 @@ func (f *Folder) Rename(ctx context.Context, name string, to Container, newName 
 	}
 	switch entry.Kind {
 	case KindStore:
-		return entry.Store.move(ctx, target, newName)
+		return entry.Store.moveTo(ctx, target, newName)
 	case KindFolder:
 		return f.catalog.moveFolder(ctx, entry.Folder, target, newName)
 	}

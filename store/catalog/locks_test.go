@@ -34,7 +34,7 @@ func TestLocksLetEverybodyThrough(t *testing.T) {
 	p := newPlace(t, nil, Options{OpenStores: 1, LockWait: time.Minute, FlushInterval: 20 * time.Millisecond})
 	root := p.catalog.Root()
 	for _, folder := range []string{"team", "team/sub"} {
-		if _, err := p.containerAt(path.Dir(folder)).(*Folder).Mkdir(ctx, path.Base(folder), 0o755); err != nil {
+		if _, err := p.containerAt(path.Dir(folder)).(*Folder).Make(ctx, path.Base(folder), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -43,7 +43,7 @@ func TestLocksLetEverybodyThrough(t *testing.T) {
 	for i := range 3 {
 		name := fmt.Sprintf("%d.rvf", i)
 		in := []*Folder{team, sub, root}[i]
-		entry, err := in.Mkdir(ctx, name, 0o755)
+		entry, err := in.Make(ctx, name, 0o755)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +94,7 @@ func TestLocksLetEverybodyThrough(t *testing.T) {
 	swap := func(what string, in *Folder, one, other string) {
 		loop(what, func(round int) error {
 			names := []string{one, other}
-			return in.Rename(ctx, names[round%2], in, names[(round+1)%2])
+			return in.Move(ctx, names[round%2], in, names[(round+1)%2])
 		})
 	}
 	swap("mv of a folder", root, "team", "crew")
@@ -108,10 +108,10 @@ func TestLocksLetEverybodyThrough(t *testing.T) {
 		})
 		loop(fmt.Sprintf("numbers of new names %d", i), func(round int) error {
 			name := fmt.Sprintf("segments/%d", round)
-			if first, again := s.Inode(name), s.Inode(name); first != again {
+			if first, again := s.NumberOf(name), s.NumberOf(name); first != again {
 				return fmt.Errorf("%s has the numbers %d and %d", name, first, again)
 			}
-			if number := s.VectorInode(uint64(round)); number == s.SegmentInode(uint64(round)) {
+			if number := s.VectorNumber(uint64(round)); number == s.SegmentNumber(uint64(round)) {
 				return fmt.Errorf("two files have the number %d", number)
 			}
 			return nil
@@ -141,12 +141,12 @@ func TestLocksLetEverybodyThrough(t *testing.T) {
 	}
 	loop("stores that come and go", func(round int) error {
 		name := fmt.Sprintf("new-%d.rvf", round)
-		entry, err := sub.Mkdir(ctx, name, 0o755)
+		entry, err := sub.Make(ctx, name, 0o755)
 		if err != nil {
 			return err
 		}
-		_ = entry.Store.VectorInode(0)
-		return sub.Rmdir(ctx, name)
+		_ = entry.Store.VectorNumber(0)
+		return sub.Remove(ctx, name)
 	})
 
 	hangs := time.AfterFunc(time.Until(deadline)+time.Minute, func() { panic("somebody waits for somebody who waits for him") })

@@ -15,7 +15,7 @@ import (
 
 func (p *place) rename(from Container, name string, to Container, newName string) {
 	p.Helper()
-	if err := from.Rename(context.Background(), name, to, newName); err != nil {
+	if err := from.Move(context.Background(), name, to, newName); err != nil {
 		p.Fatal(err)
 	}
 }
@@ -170,7 +170,7 @@ func TestMovesThatCannotBe(t *testing.T) {
 		"nothing":                           {root, "nothing", root, "x.rvf", store.ErrNotFound},
 		"nothing of a store's":              {a, "nothing", a, "x.rvf", store.ErrNotFound},
 	} {
-		if err := test.from.Rename(ctx, test.name, test.to, test.newName); !errors.Is(err, test.want) {
+		if err := test.from.Move(ctx, test.name, test.to, test.newName); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", what, err, test.want)
 		}
 	}
@@ -184,7 +184,7 @@ func TestMovesThatCannotBe(t *testing.T) {
 
 	frozen := newPlace(t, files, Options{ReadOnly: true})
 	for _, name := range []string{"b.rvf", "team"} {
-		if err := frozen.catalog.Root().Rename(ctx, name, frozen.catalog.Root(), "x.rvf"); !errors.Is(err, store.ErrReadOnly) {
+		if err := frozen.catalog.Root().Move(ctx, name, frozen.catalog.Root(), "x.rvf"); !errors.Is(err, store.ErrReadOnly) {
 			t.Errorf("in a mount that is read-only: %v", err)
 		}
 	}

@@ -57,7 +57,7 @@ func TestWhatIsMadeIsSeen(t *testing.T) {
 	mkdir := func(at Container, name string) error {
 		switch at := at.(type) {
 		case *Folder:
-			_, err := at.Mkdir(ctx, name, 0o755)
+			_, err := at.Make(ctx, name, 0o755)
 			return err
 		case *Store:
 			_, err := at.Derive(ctx, name, 0o755)
@@ -108,7 +108,7 @@ func TestWhatIsMadeIsSeen(t *testing.T) {
 			if err := found(at, name); err != nil {
 				t.Fatalf("%q in %s was made: %v", name, where, err)
 			}
-			if err := at.Rmdir(ctx, name); err != nil {
+			if err := at.Remove(ctx, name); err != nil {
 				t.Fatalf("%q in %s was made and cannot be removed: %v", name, where, err)
 			}
 			if backing() != before || !slices.Equal(listed(at), names) {
@@ -120,7 +120,7 @@ func TestWhatIsMadeIsSeen(t *testing.T) {
 	for _, source := range []string{"folder", "spare.rvf"} {
 		for _, name := range someNames(random, count) {
 			before := backing()
-			if err := team.Rename(ctx, source, team, name); err != nil {
+			if err := team.Move(ctx, source, team, name); err != nil {
 				if backing() != before {
 					t.Fatalf("a rename of %q to %q was refused (%v) and left\n%q", source, name, err, backing())
 				}
@@ -129,7 +129,7 @@ func TestWhatIsMadeIsSeen(t *testing.T) {
 			if !slices.Contains(listed(team), name) {
 				t.Fatalf("%q was renamed to %q, and the list is %q", source, name, listed(team))
 			}
-			if err := errors.Join(found(team, name), team.Rename(ctx, name, team, source)); err != nil {
+			if err := errors.Join(found(team, name), team.Move(ctx, name, team, source)); err != nil {
 				t.Fatalf("%q was renamed to %q: %v", source, name, err)
 			}
 		}
@@ -174,10 +174,10 @@ func TestNamesAreRefusedForWhatTheyMean(t *testing.T) {
 		}
 	}
 	for _, name := range []string{".rvffs", "a.rvf.lock", "a.rvf.tail-3", "a.rvffs-tmp"} {
-		if _, err := root.Mkdir(ctx, name, 0o755); !errors.Is(err, store.ErrName) {
+		if _, err := root.Make(ctx, name, 0o755); !errors.Is(err, store.ErrName) {
 			t.Errorf("making %q: %v", name, err)
 		}
-		if err := root.Rename(ctx, "parent.rvf", root, name); !errors.Is(err, store.ErrName) {
+		if err := root.Move(ctx, "parent.rvf", root, name); !errors.Is(err, store.ErrName) {
 			t.Errorf("renaming to %q: %v", name, err)
 		}
 	}

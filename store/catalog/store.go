@@ -34,7 +34,7 @@ type Store struct {
 	problem error           // why the file cannot be read as a store
 	judged  volume.FileInfo // what problem was found in
 	told    map[tailKey]bool
-	inodes  map[string]uint64
+	numbers map[string]uint64
 	spans   []uint64 // first inode numbers
 	// vectorSpan holds the numbers of files about one vector.
 	vectorSpan  numberSpan
@@ -97,22 +97,22 @@ func (s *Store) at(ctx context.Context, act func(folder volume.Folder, name stri
 	}
 }
 
-// Inode is the inode number of a path below the store's folder, the same one at
+// NumberOf is the inode number of a path below the store's folder, the same one at
 // each call.
-func (s *Store) Inode(view string) uint64 {
+func (s *Store) NumberOf(view string) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	number, known := s.inodes[view]
+	number, known := s.numbers[view]
 	if !known {
-		if s.inodes == nil {
-			s.inodes = map[string]uint64{}
+		if s.numbers == nil {
+			s.numbers = map[string]uint64{}
 		}
-		position := uint64(len(s.inodes)) + 1
-		if position/inodeSpan >= uint64(len(s.spans)) {
+		position := uint64(len(s.numbers)) + 1
+		if position/spanSize >= uint64(len(s.spans)) {
 			s.spans = append(s.spans, s.catalog.nextNumber())
 		}
-		number = s.spans[position/inodeSpan] + position%inodeSpan
-		s.inodes[view] = number
+		number = s.spans[position/spanSize] + position%spanSize
+		s.numbers[view] = number
 	}
 	return number
 }
@@ -426,8 +426,8 @@ func (s *Store) Derive(ctx context.Context, name string, perm os.FileMode) (*Sto
 	return folder.storeNamed(name), nil
 }
 
-// Rmdir removes a derived store that holds nothing.
-func (s *Store) Rmdir(ctx context.Context, name string) error {
+// Remove removes a derived store that holds nothing.
+func (s *Store) Remove(ctx context.Context, name string) error {
 	if err := s.catalog.checkWritable(); err != nil {
 		return err
 	}
@@ -438,8 +438,8 @@ func (s *Store) Rmdir(ctx context.Context, name string) error {
 	return entry.Store.remove(ctx)
 }
 
-// Rename gives a derived store a new name in this folder; to must be this store.
-func (s *Store) Rename(ctx context.Context, name string, to Container, newName string) error {
+// Move gives a derived store a new name in this folder; to must be this store.
+func (s *Store) Move(ctx context.Context, name string, to Container, newName string) error {
 	entry, err := s.Lookup(ctx, name)
 	if err != nil {
 		return err
@@ -451,7 +451,7 @@ func (s *Store) Rename(ctx context.Context, name string, to Container, newName s
 		return fmt.Errorf("rename %q: %w", name, err)
 	}
 	folder, _ := entry.Store.where()
-	return entry.Store.move(ctx, folder, newName)
+	return entry.Store.moveTo(ctx, folder, newName)
 }
 
 // AppendLog is what the newest streams brought into a file that is the store's, one

@@ -46,7 +46,7 @@ func TestRmdirBesideStreams(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := p.catalog.Root().Rmdir(ctx, "a.rvf"); !errors.Is(err, store.ErrLocked) {
+			if err := p.catalog.Root().Remove(ctx, "a.rvf"); !errors.Is(err, store.ErrLocked) {
 				t.Errorf("while the stream is open: %v", err)
 			}
 			if _, err := stream.Write(ctx, []byte(opener.good)); err != nil {
@@ -58,7 +58,7 @@ func TestRmdirBesideStreams(t *testing.T) {
 			if err := stream.Close(ctx); err != nil {
 				t.Error(err)
 			}
-			if err := p.catalog.Root().Rmdir(ctx, "a.rvf"); err != nil {
+			if err := p.catalog.Root().Remove(ctx, "a.rvf"); err != nil {
 				t.Errorf("after the stream: %v", err)
 			}
 		})
@@ -74,7 +74,7 @@ func TestRmdirBesideStreams(t *testing.T) {
 				p.mkdir("a.rvf")
 				stream := p.open("a.rvf")
 				removed := make(chan error)
-				go func() { removed <- p.catalog.Root().Rmdir(ctx, "a.rvf") }()
+				go func() { removed <- p.catalog.Root().Remove(ctx, "a.rvf") }()
 				synctest.Wait() // it waits for the stream
 				if _, err := stream.Write(ctx, []byte(test.record)); err != nil {
 					t.Error(err)

@@ -35,23 +35,23 @@ func (s *Store) withNewest(ctx context.Context, use func(*store.Snapshot) error)
 	return store.OnNewest(ctx, s.Snapshot, use)
 }
 
-// VectorInode is the inode number of a file about one vector. There are more
+// VectorNumber is the inode number of a file about one vector. There are more
 // vectors than numbers, so that numbers recur; whoever makes a node must tell those
 // of one number apart by their generation.
-func (s *Store) VectorInode(index uint64) uint64 {
+func (s *Store) VectorNumber(index uint64) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.vectorSpan.inode(s.catalog, index)
 }
 
-// SegmentInode is VectorInode for a file about one segment.
-func (s *Store) SegmentInode(index uint64) uint64 {
+// SegmentNumber is VectorNumber for a file about one segment.
+func (s *Store) SegmentNumber(index uint64) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.segmentSpan.inode(s.catalog, index)
 }
 
-// numberSpan is the first of inodeSpan inode numbers, 0 before the first is needed.
+// numberSpan is the first of spanSize inode numbers, 0 before the first is needed.
 type numberSpan uint64
 
 // inode is one of them; after the last comes the first. The span's owner is locked.
@@ -59,5 +59,5 @@ func (s *numberSpan) inode(c *Catalog, index uint64) uint64 {
 	if *s == 0 {
 		*s = numberSpan(c.nextNumber())
 	}
-	return uint64(*s) + index%inodeSpan
+	return uint64(*s) + index%spanSize
 }

@@ -50,7 +50,7 @@ func TestXattrs(t *testing.T) {
 	is("orphan.rvf", map[string]string{
 		"dimension": "300", "epoch": "1", "file_id": strings.Repeat("03", 16), "lineage_depth": "1", "metric": "l2", "parent_id": strings.Repeat("09", 16),
 	})
-	if _, err := p.catalog.Root().Mkdir(ctx, "new.rvf", 0o755); err != nil {
+	if _, err := p.catalog.Root().Make(ctx, "new.rvf", 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if got := attributes(p.find("new.rvf").Store); got["user.rvf.metric"] != "cosine" || got["user.rvf.dimension"] != "0" || got["user.rvf.epoch"] != "0" {

@@ -1,6 +1,11 @@
 package memory
 
-import "testing"
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+)
 
 // TestOnlyWhatWasNotSyncedIsLost crashes at some points of a log.
 func TestOnlyWhatWasNotSyncedIsLost(t *testing.T) {
@@ -36,6 +41,49 @@ func TestOnlyWhatWasNotSyncedIsLost(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%+v: %q, want %q", c.crash, got, c.want)
+		}
+	}
+}
+
+// TestFoldersAreMovedWithWhatIsInThem crashes before and after a folder gets another
+// name, which is certain only once it has settled.
+func TestFoldersAreMovedWithWhatIsInThem(t *testing.T) {
+	t.Parallel()
+	files := New()
+	place := files.Volume()
+	ctx := t.Context()
+	for _, step := range []func() error{
+		func() error { return place.MakeFolder(ctx, "a", 0o755) },
+		func() error {
+			file, err := place.Files().Create("a/b", 0o644)
+			if err == nil {
+				err = file.Close()
+			}
+			return err
+		},
+		func() error { return place.Settle(ctx, "a/b") },
+		func() error { return place.Move(ctx, "a", "c") },
+	} {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	moved := files.Changes()
+	if err := place.Settle(ctx, "c"); err != nil {
+		t.Fatal(err)
+	}
+	all := func(int) bool { return true }
+	for _, c := range []struct {
+		crash Crash
+		want  string
+	}{
+		{Crash{After: moved, Torn: -1}, "[c c/b]"},
+		{Crash{After: moved, Torn: -1, Lost: all}, "[a a/b]"},
+		{Crash{After: moved + 1, Torn: -1, Lost: all}, "[c c/b]"},
+		{Crash{After: 1, Torn: -1, Lost: all}, "[]"},
+	} {
+		if got := fmt.Sprint(slices.Sorted(maps.Keys(files.State(c.crash).Names))); got != c.want {
+			t.Errorf("%+v: %s, want %s", c.crash, got, c.want)
 		}
 	}
 }
