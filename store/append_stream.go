@@ -156,8 +156,8 @@ func (a *AppendStream) schedule() {
 	}
 	var timer *time.Timer
 	timer = time.AfterFunc(a.options.FlushInterval, func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
+		a.turn.Wait()
+		defer a.turn.Give()
 		if a.timer == timer { // else it was stopped too late
 			a.timer = nil
 			a.tick()

@@ -211,8 +211,8 @@ func (e *EmbedStream) waiting() io.ReaderAt {
 
 // ReadAt reads what was written so far; it is io.EOF behind the end.
 func (e *EmbedStream) ReadAt(p []byte, offset int64) (int, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.turn.Wait()
+	defer e.turn.Give()
 	if err := e.usable(); err != nil {
 		return 0, err
 	}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 
+	"rvffs/store/shared"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 )
@@ -24,8 +24,8 @@ type Stream struct {
 	content  streamContent
 	received atomic.Int64
 
-	mu     sync.Mutex
-	failed error // what ended the stream
+	turn   shared.Turn // held while the stream is at work, by who uses what follows
+	failed error       // what ended the stream
 	closed bool
 	after  func() // runs when the stream was closed
 }
@@ -72,7 +72,7 @@ func (p passing) Unwrap() error { return p.cause }
 
 // begin makes the stream one of the store's.
 func (s *Stream) begin(store *Store, origin state.Origin, errand string, content streamContent) error {
-	s.store, s.origin, s.errand, s.content = store, origin, errand, content
+	s.store, s.origin, s.errand, s.content, s.turn = store, origin, errand, content, shared.NewTurn()
 	if err := store.streams.add(s); err != nil {
 		return s.describe(err)
 	}
@@ -82,8 +82,8 @@ func (s *Stream) begin(store *Store, origin state.Origin, errand string, content
 // AfterClose has done run once when the stream was closed, by whomever. It is called
 // before anything is asked of the stream.
 func (s *Stream) AfterClose(done func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.turn.Wait()
+	defer s.turn.Give()
 	s.after = done
 }
 
@@ -97,7 +97,7 @@ func (s *Stream) describe(err error) error {
 	return fmt.Errorf("%s store %q: %w", s.errand, s.store.Path(), err)
 }
 
-// usable is what ended the stream. The caller holds mu.
+// usable is what ended the stream. The caller holds the turn.
 func (s *Stream) usable() error {
 	switch {
 	case s.failed != nil:
@@ -110,8 +110,8 @@ func (s *Stream) usable() error {
 
 // do runs work on a stream that has not ended.
 func (s *Stream) do(work func() error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.turn.Wait()
+	defer s.turn.Give()
 	if err := s.usable(); err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (s *Stream) do(work func() error) error {
 }
 
 // conclude ends the stream if err is one that does, and gives it in the words for
-// whoever asked. The caller holds mu.
+// whoever asked. The caller holds the turn.
 func (s *Stream) conclude(err error) error {
 	if err == nil {
 		return nil
@@ -186,8 +186,10 @@ func (s *Stream) Commit(ctx context.Context) error { return s.on(ctx, onCommit) 
 // meanwhile, or failed, its writer knows, and what is all or nothing is its writer's
 // alone to commit.
 func (s *Stream) CommitOpen(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.turn.Take(ctx); err != nil {
+		return err // and leaves the one who is at work alone
+	}
+	defer s.turn.Give()
 	if s.usable() != nil {
 		return nil
 	}
@@ -219,8 +221,8 @@ func (s *Stream) end(ctx context.Context, why occasion) error {
 // close closes the stream, and gives what is to be done afterwards; nil when it was
 // closed before.
 func (s *Stream) close(ctx context.Context, why occasion) (after func(), err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.turn.Wait()
+	defer s.turn.Give()
 	if s.closed {
 		return nil, nil
 	}

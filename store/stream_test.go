@@ -117,8 +117,8 @@ func TestBulkLoad(t *testing.T) {
 		}
 	}
 	tick := func(a *AppendStream) error {
-		a.mu.Lock()
-		defer a.mu.Unlock()
+		a.turn.Wait()
+		defer a.turn.Give()
 		a.stopTimer()
 		a.tick()
 		return a.failed
