@@ -50,6 +50,8 @@ type rowSource interface {
 	// read fills ids and rows, each if it is not nil, with n rows from first
 	// on; the range has been checked.
 	read(first, n int, ids []uint64, rows []byte) error
+	// through is the same rows, read by way of r.
+	through(r io.ReaderAt) rowSource
 }
 
 // OpenVec reads what stands before the vectors of segment s and checks it
@@ -83,6 +85,14 @@ func OpenVec(r io.ReaderAt, s Segment, d Dialect) (*VecReader, error) {
 		count:     int(count),
 		rows:      &runtimeRows{r: r, start: s.PayloadOffset() + VecPrefixSize, dimension: int(dimension)},
 	}, nil
+}
+
+// Through is the same rows, read by way of r, for who has to read them otherwise than
+// they were opened.
+func (v *VecReader) Through(r io.ReaderAt) *VecReader {
+	other := *v
+	other.rows = v.rows.through(r)
+	return &other
 }
 
 // Dimension returns the number of elements of each vector.
@@ -157,6 +167,12 @@ type runtimeRows struct {
 	r         io.ReaderAt
 	start     int64 // of row 0
 	dimension int
+}
+
+func (v *runtimeRows) through(r io.ReaderAt) rowSource {
+	other := *v
+	other.r = r
+	return &other
 }
 
 func (v *runtimeRows) read(first, n int, ids []uint64, rows []byte) error {

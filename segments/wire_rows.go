@@ -14,9 +14,19 @@ type wireRows struct {
 	r         io.ReaderAt
 	dimension int
 	blocks    []wireBlock
+	ids       *lastID
+}
 
+// lastID is where the last decoding of ids ended.
+type lastID struct {
 	mutex  sync.Mutex
-	cursor idCursor // where the last decoding of ids ended
+	cursor idCursor
+}
+
+func (v *wireRows) through(r io.ReaderAt) rowSource {
+	other := *v
+	other.r = r
+	return &other
 }
 
 func (v *wireRows) read(first, n int, ids []uint64, rows []byte) error {
@@ -98,9 +108,9 @@ func (v *wireRows) readIDs(at, first int, ids []uint64) error {
 	// Where a delta-encoded id stands is known only from those before it.
 	// Readers go through a segment in order, so going on from the last
 	// place spares them the way from the block's beginning each time.
-	v.mutex.Lock()
-	cursor := v.cursor
-	v.mutex.Unlock()
+	v.ids.mutex.Lock()
+	cursor := v.ids.cursor
+	v.ids.mutex.Unlock()
 	if !cursor.valid || cursor.block != at || cursor.row > first {
 		cursor = idCursor{valid: true, block: at, offset: start}
 	}
@@ -114,9 +124,9 @@ func (v *wireRows) readIDs(at, first int, ids []uint64) error {
 			ids[i] = id
 		}
 	}
-	v.mutex.Lock()
-	v.cursor = cursor
-	v.mutex.Unlock()
+	v.ids.mutex.Lock()
+	v.ids.cursor = cursor
+	v.ids.mutex.Unlock()
 	return nil
 }
 

@@ -109,7 +109,7 @@ func openWireVec(r io.ReaderAt, s Segment) (*VecReader, error) {
 	if blocks > (s.PayloadLength-wireBlockCountSize)/wireBlockEntrySize {
 		return nil, fmt.Errorf("%w: %d blocks in %d bytes", ErrPayload, blocks, s.PayloadLength)
 	}
-	v := &wireRows{r: r}
+	v := &wireRows{r: r, ids: &lastID{}}
 	buffered := newWindow(directory, wireBlockCountSize, wireBlockCountSize+int64(blocks)*wireBlockEntrySize)
 	floor := buffered.end
 	for range blocks {

@@ -1,9 +1,11 @@
 package store
 
 import (
-	"rvffs/store/state"
+	"context"
 
+	"rvffs/store/rows"
 	"rvffs/store/search"
+	"rvffs/store/state"
 )
 
 const VerifyBackground = state.VerifyBackground
@@ -39,5 +41,9 @@ type Neighbor = search.Neighbor
 type Query = search.Query
 
 var AppendAnswers = search.AppendAnswers
-var Nearest = search.Nearest
 var ParseQueries = search.ParseQueries
+
+// Nearest is search.Nearest in one snapshot.
+func Nearest(ctx context.Context, s *Snapshot, queries []Query) ([][]Neighbor, error) {
+	return search.Nearest(ctx, rows.Of(s), queries)
+}

@@ -514,7 +514,7 @@ func TestImagesThatAreReplacedBesideACompactionAreDead(t *testing.T) {
 		t.Fatal(err)
 	}
 	var kinds []segments.Type
-	if err := s.Current().Walk(file, func(segment segments.Segment) error {
+	if err := s.Current().In(file).Walk(func(segment segments.Segment) error {
 		kinds = append(kinds, segment.Type)
 		return nil
 	}); err != nil {

@@ -156,11 +156,11 @@ func everything(t *testing.T, s *state.Snapshot) map[string]shownBytes {
 		shows[name] = shownBytes{content, err}
 	}
 	for _, format := range vecio.FileFormats() {
-		all, err := rows.File(ctx, s, format)
+		all, err := rows.File(ctx, rows.Of(s), format)
 		view("vectors/"+format.String(), all, err)
 	}
 	for id := range uint64(9) {
-		one, err := rows.ByID(ctx, s, id, vecio.FileJSONL)
+		one, err := rows.ByID(ctx, rows.Of(s), id, vecio.FileJSONL)
 		view(fmt.Sprintf("by-id/%d", id), one, err)
 	}
 	for name, kind := range map[string]segments.Type{"kernel": segments.TypeKernel, "ebpf": segments.TypeEBPF, "wasm": segments.TypeWASM} {
@@ -187,7 +187,7 @@ func everything(t *testing.T, s *state.Snapshot) map[string]shownBytes {
 	profile, err := s.Profile(ctx)
 	shows["profile"] = shownBytes{[]byte(profile.String()), err}
 	for name, query := range map[string]search.Query{"vector": {Vector: []float32{5, 4}, K: 9}, "id": {ID: 5, K: 3}} {
-		answers, err := search.Nearest(ctx, s, []search.Query{query})
+		answers, err := search.Nearest(ctx, rows.Of(s), []search.Query{query})
 		shows["query/"+name] = shownBytes{search.AppendAnswers(nil, answers), err}
 	}
 	return shows
@@ -372,7 +372,7 @@ func holdOpen(t *testing.T, s *state.Snapshot) func(*testing.T, segments.Directo
 			all = append(all, holding{name, view, reader})
 		}
 	}
-	vectors, err := rows.File(t.Context(), s, vecio.FileF32)
+	vectors, err := rows.File(t.Context(), rows.Of(s), vecio.FileF32)
 	hold("vectors/f32", vectors, err)
 	if kernel, err := viewsOf(s, segments.TypeKernel); err == nil {
 		for _, named := range kernel {

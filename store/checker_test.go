@@ -111,7 +111,7 @@ func TestBackgroundChecksAreBounded(t *testing.T) {
 		most, total = max(most, length), total+length
 		return nil
 	})
-	if view, err := rows.File(t.Context(), snapshot, vecio.FileNPY); err != nil || view.Size() == 0 {
+	if view, err := rows.File(t.Context(), rows.Of(snapshot), vecio.FileNPY); err != nil || view.Size() == 0 {
 		t.Fatal(err)
 	}
 	if _, err := s.Status(t.Context()); err != nil {
@@ -475,7 +475,7 @@ func TestWireHashesAreChecked(t *testing.T) {
 			look := func() error {
 				snapshot, err := s.Snapshot(t.Context())
 				if err == nil {
-					_, err = search.Nearest(t.Context(), snapshot, []search.Query{{Vector: []float32{6, 0}, K: 3}})
+					_, err = search.Nearest(t.Context(), rows.Of(snapshot), []search.Query{{Vector: []float32{6, 0}, K: 3}})
 				}
 				return err
 			}
@@ -506,7 +506,7 @@ func TestOldAuditEntriesAreChecked(t *testing.T) {
 	var old segments.Segment
 	live := s.Current().Live()
 	err := s.Current().Backing().With(t.Context(), func(file volume.File) error {
-		return s.Current().Walk(file, func(segment segments.Segment) error {
+		return s.Current().In(file).Walk(func(segment segments.Segment) error {
 			named := slices.ContainsFunc(live, func(entry segments.DirectoryEntry) bool { return entry.Offset == segment.Offset })
 			if segment.Type == segments.TypeWitness && !named && old.Offset == 0 {
 				old = segment
@@ -552,7 +552,7 @@ func TestOldAuditEntriesAreChecked(t *testing.T) {
 		if err != nil || status.DamagedCount != 1 || status.DamagedSegments[0].Offset != test.entry {
 			t.Errorf("%s: %+v, %v", mode, status, err)
 		}
-		if _, err := rows.File(t.Context(), s.Current(), vecio.FileNPY); err != nil {
+		if _, err := rows.File(t.Context(), rows.Of(s.Current()), vecio.FileNPY); err != nil {
 			t.Errorf("%s: the vectors: %v", mode, err)
 		}
 	}
@@ -612,7 +612,7 @@ func TestIDsThatDecideAreChecked(t *testing.T) {
 	s, _ := openChecked(t, files, state.VerifyNever)
 	newest := s.Current().Vectors()[3]
 	s, checker := openChecked(t, copied(t, files, newest.Offset+segments.HeaderSize+segments.VecPrefixSize), state.VerifyBackground)
-	view, err := rows.File(t.Context(), s.Current(), vecio.FileF32)
+	view, err := rows.File(t.Context(), rows.Of(s.Current()), vecio.FileF32)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -664,11 +664,11 @@ func TestCommitsForgetWhatDamageDecided(t *testing.T) {
 			t.Errorf("%s is %s, it was %s", name, got.content, sound[name].content)
 		}
 	}
-	live, done, err := rows.Hold(t.Context(), after)
+	live, done, err := rows.Hold(t.Context(), rows.Of(after))
 	if err == nil {
 		defer done()
 	}
-	if err != nil || !live.Knows(newest.Offset) {
+	if err != nil || !live.Knows(0, newest.Offset) {
 		t.Errorf("the new state does not know of the damage, %v", err)
 	}
 }

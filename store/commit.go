@@ -278,7 +278,7 @@ func (w *writer) prepare(ctx context.Context, s *session, round []*request) (rea
 	if d.meta, err = w.repairMetadata(ctx, s, d); err != nil {
 		return nil, err
 	}
-	if d.members, err = rows.WithoutInherited(d.base, s.file, idset.Of(d.deleted)); err != nil {
+	if d.members, err = rows.WithoutInherited(d.base.In(s.file), idset.Of(d.deleted)); err != nil {
 		return nil, err
 	}
 	if d.members != nil {
@@ -374,7 +374,7 @@ func (w *writer) write(s *session, d *draft) (*state.Snapshot, volume.FileInfo, 
 	if err := w.showMasked(s, d); err != nil {
 		return nil, volume.FileInfo{}, err
 	}
-	previous, err := d.base.LastWitness(s.file)
+	previous, err := d.base.In(s.file).LastWitness()
 	if err != nil {
 		return nil, volume.FileInfo{}, err
 	}
@@ -407,7 +407,7 @@ func (w *writer) write(s *session, d *draft) (*state.Snapshot, volume.FileInfo, 
 		if d.merged != nil {
 			merged = d.merged.run
 		}
-		rows.Carry(d.base, snapshot, s.file, merged, d.isWritten)
+		rows.Carry(d.base, snapshot.In(s.file), merged, d.isWritten)
 	}
 	return snapshot, info, nil
 }

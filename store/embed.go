@@ -147,7 +147,7 @@ func (e *embedding) findReplaced(base *state.Snapshot) (map[int64]bool, error) {
 	}
 	err := base.Backing().With(context.Background(), func(file volume.File) error {
 		for _, entry := range base.OfType(e.kind) {
-			p, err := openPayload(base, file, entry)
+			p, err := openPayload(base.In(file), entry)
 			if err = volume.AsCorrupt(err); errors.Is(err, volume.ErrCorrupt) {
 				continue // nobody can say what it is
 			}

@@ -200,8 +200,8 @@ func eachEmbedded[T any](ctx context.Context, s *state.Snapshot, kind segments.T
 			return nil
 		}
 		var found *T
-		err := s.Backing().With(ctx, func(file volume.File) error {
-			p, err := openPayload(s, s.Known(file), entry)
+		err := s.With(ctx, state.Looking, func(reading *state.Reading) error {
+			p, err := openPayload(reading, entry)
 			if err == nil {
 				found, err = parse(ctx, p, entry)
 			}

@@ -19,8 +19,9 @@ type payload struct {
 }
 
 // openPayload finds the payload of a segment that the directory names.
-func openPayload(s *state.Snapshot, file volume.File, entry segments.DirectoryEntry) (payload, error) {
-	segment, err := s.ReadHeader(file, entry)
+func openPayload(reading *state.Reading, entry segments.DirectoryEntry) (payload, error) {
+	s := reading.Snapshot()
+	segment, err := reading.ReadHeader(entry)
 	if err != nil {
 		return payload{}, err
 	}
@@ -37,7 +38,7 @@ func openPayload(s *state.Snapshot, file volume.File, entry segments.DirectoryEn
 	}
 	if segment.Compression == segments.CompressionNone {
 		p.prefix = make([]byte, min(stored.Size(), segments.MaxKernelPrefix))
-		return p, volume.ReadFull(file, p.prefix, segment.PayloadOffset())
+		return p, volume.ReadFull(reading, p.prefix, segment.PayloadOffset())
 	}
 	size := int64(segment.UncompressedLength)
 	if limit := payloadLimit(entry.Type); size > limit {
@@ -49,7 +50,7 @@ func openPayload(s *state.Snapshot, file volume.File, entry segments.DirectoryEn
 	if err := charge.Set(segments.InflateMemory(size)); err != nil {
 		return payload{}, fmt.Errorf("decompress the start of a %s: %w", entry.Type, err)
 	}
-	source := io.NewSectionReader(file, segment.PayloadOffset(), stored.Size())
+	source := io.NewSectionReader(reading, segment.PayloadOffset(), stored.Size())
 	p.prefix, err = segments.InflatePrefix(segment.Compression, source, size, segments.MaxKernelPrefix)
 	return p, err
 }

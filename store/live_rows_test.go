@@ -31,18 +31,18 @@ func TestAppendsCarryLiveRowsOn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := rows.Count(ctx, s.Current()); err != nil {
+	if _, err := rows.Count(ctx, rows.Of(s.Current())); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
 		ingest(t, s, nil, 1, 2)
 	}
 	counted.bytes = 0
-	count, err := rows.Count(ctx, s.Current())
+	count, err := rows.Count(ctx, rows.Of(s.Current()))
 	if err != nil || count != 50_006 || counted.bytes > 0 {
 		t.Errorf("%d vectors, %v, %d bytes read", count, err, counted.bytes)
 	}
-	if err := rowstest.Check(s.Current(), rand.New(rand.NewPCG(1, 1))); err != nil {
+	if err := rowstest.Check(rows.Of(s.Current()), rand.New(rand.NewPCG(1, 1))); err != nil {
 		t.Error(err)
 	}
 	if err := s.Close(); err != nil {
@@ -66,7 +66,7 @@ func TestMergedSegmentsKeepTheirDeadRows(t *testing.T) {
 			id = uint64(1000 + i) // only new ids, so that knowledge is handed on
 		}
 		ingest(t, s, []uint64{id}, float32(i))
-		if err := rowstest.Check(s.Current(), random); err != nil {
+		if err := rowstest.Check(rows.Of(s.Current()), random); err != nil {
 			t.Fatalf("after %d commits: %v", i+1, err)
 		}
 		count := len(s.Current().Vectors())
@@ -104,7 +104,7 @@ func TestDeadRowsAreNotReadAlong(t *testing.T) {
 	if _, err := s.Delete(ctx, gone); err != nil {
 		t.Fatal(err)
 	}
-	view, err := rows.File(ctx, s.Current(), vecio.FileF32)
+	view, err := rows.File(ctx, rows.Of(s.Current()), vecio.FileF32)
 	if err != nil {
 		t.Fatal(err)
 	}

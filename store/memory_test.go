@@ -59,7 +59,7 @@ func TestAnswersDoNotDependOnMemory(t *testing.T) {
 		return s, budget
 	}
 	little, budget := open(64 << 10)
-	if _, err := rows.File(t.Context(), little.Current(), vecio.FileNPY); !errors.Is(err, memory.ErrNever) {
+	if _, err := rows.File(t.Context(), rows.Of(little.Current()), vecio.FileNPY); !errors.Is(err, memory.ErrNever) {
 		t.Errorf("live rows in too little memory: %v", err)
 	}
 	if _, err := little.Status(t.Context()); !errors.Is(err, memory.ErrNever) {
@@ -82,7 +82,7 @@ func TestAnswersDoNotDependOnMemory(t *testing.T) {
 		if err != nil || status.LiveVectors != count {
 			t.Fatalf("round %d: %+v, %v", round, status, err)
 		}
-		view, err := rows.File(t.Context(), s.Current(), vecio.FileNPY)
+		view, err := rows.File(t.Context(), rows.Of(s.Current()), vecio.FileNPY)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -176,7 +176,7 @@ func metas(directory []segments.DirectoryEntry) []segments.DirectoryEntry {
 // readMeta reads one META segment when afford agrees to its length in bytes and the
 // number of its records. An error that wraps ErrCorrupt is about what it holds.
 func readMeta(s *state.Snapshot, file volume.File, entry segments.DirectoryEntry, afford func(length uint64, records int) error) (*segments.Meta, error) {
-	segment, err := s.ReadHeader(file, entry)
+	segment, err := s.In(file).ReadHeader(entry)
 	if err != nil {
 		return nil, err
 	}
@@ -253,7 +253,7 @@ func inheritedIDs(ctx context.Context, s *state.Snapshot, file volume.File, ids 
 	if !branch {
 		return found, nil
 	}
-	segment, err := s.ReadHeader(file, entry)
+	segment, err := s.In(file).ReadHeader(entry)
 	var header segments.MembershipHeader
 	if err == nil {
 		prefix := make([]byte, min(segment.PayloadLength, segments.MembershipHeaderSize))

@@ -14,7 +14,6 @@ import (
 	"rvffs/store/idset"
 	"rvffs/store/memory"
 	"rvffs/store/rows"
-	"rvffs/store/state"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
@@ -112,7 +111,7 @@ func readers(t testing.TB, s *Store) map[uint64]string {
 		}
 	}
 	live := map[uint64]bool{}
-	if err := rows.Visit(context.Background(), snapshot, func(ids []uint64, _ []byte) error {
+	if err := rows.Visit(context.Background(), rows.Of(snapshot), func(ids []uint64, _ []byte) error {
 		for _, id := range ids {
 			live[id] = true
 		}
@@ -253,7 +252,7 @@ func TestMetadataWithoutASnapshotAreKept(t *testing.T) {
 	var kept [][]byte
 	if err := s.Current().Backing().With(context.Background(), func(file volume.File) error {
 		for _, entry := range metas(s.Current().Named()) {
-			payload, err := state.ReadPayload(file, s.Current(), entry)
+			payload, err := s.Current().In(file).ReadPayload(entry)
 			if err != nil {
 				return err
 			}

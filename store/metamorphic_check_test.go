@@ -28,7 +28,7 @@ func appendFloat(b []byte, value float32) []byte {
 // vectorsOf collects the live vectors of a snapshot of dimension 2.
 func vectorsOf(s *state.Snapshot) (map[uint64][]float32, error) {
 	found := map[uint64][]float32{}
-	err := rows.Visit(context.Background(), s, func(ids []uint64, rows []byte) error {
+	err := rows.Visit(context.Background(), rows.Of(s), func(ids []uint64, rows []byte) error {
 		for i, id := range ids {
 			if _, twice := found[id]; twice {
 				return fmt.Errorf("id %d is visited twice", id)
@@ -63,7 +63,7 @@ func (h *history) agrees(s *Store, snapshot *state.Snapshot) error {
 		return fmt.Errorf("%+v, want %d of %d vectors", status, len(h.mark.model), len(h.stored))
 	}
 	if h.random.IntN(32) == 0 { // the files of vectors take long to compare
-		if err := rowstest.Check(snapshot, h.random); err != nil {
+		if err := rowstest.Check(rows.Of(snapshot), h.random); err != nil {
 			return err
 		}
 	}
@@ -163,7 +163,7 @@ func (h *history) keptForeign(snapshot *state.Snapshot) error {
 	}
 	var kept [][]byte
 	err = snapshot.Backing().With(context.Background(), func(file volume.File) error {
-		return snapshot.Walk(file, func(segment segments.Segment) error {
+		return snapshot.In(file).Walk(func(segment segments.Segment) error {
 			if segment.Type != unknownType {
 				return nil
 			}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/rows"
 	"rvffs/store/search"
 	"rvffs/store/volume"
 )
@@ -57,7 +58,7 @@ func BenchmarkNearest(b *testing.B) {
 				}
 				b.SetBytes(snapshot.Size())
 				for b.Loop() {
-					if _, err := search.Nearest(context.Background(), snapshot, asked); err != nil {
+					if _, err := search.Nearest(context.Background(), rows.Of(snapshot), asked); err != nil {
 						b.Fatal(err)
 					}
 				}

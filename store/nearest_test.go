@@ -16,6 +16,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/rows"
 	"rvffs/store/search"
 	"rvffs/store/state"
 	"rvffs/store/volume"
@@ -96,7 +97,7 @@ func (h *history) searched(snapshot *state.Snapshot) error {
 		queries = append(queries, search.Query{ID: id, K: 3})
 		break
 	}
-	answers, err := search.Nearest(context.Background(), snapshot, queries)
+	answers, err := search.Nearest(context.Background(), rows.Of(snapshot), queries)
 	for i := 0; err == nil && i < len(queries); i++ {
 		err = expectNeighbors(snapshot.Metric(), h.mark.model, queries[i], answers[i])
 	}
@@ -168,7 +169,7 @@ func TestNearestAgreesWithAMap(t *testing.T) {
 							}
 						}
 						for range 2 { // while nothing is known of the snapshot, and then
-							answers, err := search.Nearest(ctx, snapshot, queries)
+							answers, err := search.Nearest(ctx, rows.Of(snapshot), queries)
 							if err != nil {
 								t.Fatalf("dimension %d, step %d: %v", dimension, step, err)
 							}
@@ -178,7 +179,7 @@ func TestNearestAgreesWithAMap(t *testing.T) {
 								}
 							}
 						}
-						if _, err := search.Nearest(ctx, snapshot, []search.Query{{ID: 1 << 50, K: 1}}); !errors.Is(err, volume.ErrNotFound) {
+						if _, err := search.Nearest(ctx, rows.Of(snapshot), []search.Query{{ID: 1 << 50, K: 1}}); !errors.Is(err, volume.ErrNotFound) {
 							t.Fatalf("an id that is not stored: %v", err)
 						}
 					}
@@ -264,7 +265,7 @@ func TestQueriesShareOnePass(t *testing.T) {
 	}
 	for time := range 2 {
 		files.read.Store(0)
-		if _, err := search.Nearest(context.Background(), s.Current(), queries); err != nil {
+		if _, err := search.Nearest(context.Background(), rows.Of(s.Current()), queries); err != nil {
 			t.Fatal(err)
 		}
 		if read, size := files.read.Load(), s.Current().Size(); read > size+size/50 {
@@ -272,7 +273,7 @@ func TestQueriesShareOnePass(t *testing.T) {
 		}
 	}
 	files.read.Store(0)
-	if _, err := search.Nearest(context.Background(), s.Current(), []search.Query{{ID: 5000, K: 10}}); err != nil {
+	if _, err := search.Nearest(context.Background(), rows.Of(s.Current()), []search.Query{{ID: 5000, K: 10}}); err != nil {
 		t.Fatal(err)
 	}
 	if read, size := files.read.Load(), s.Current().Size(); read > size+512<<10 {
@@ -294,7 +295,7 @@ func TestSearchesEndWhenNobodyWaits(t *testing.T) {
 			cancel()
 		}
 	}
-	_, err := search.Nearest(ctx, s.Current(), []search.Query{{Vector: vectors[:dimension], K: 10}})
+	_, err := search.Nearest(ctx, rows.Of(s.Current()), []search.Query{{Vector: vectors[:dimension], K: 10}})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("the search ended with %v", err)
 	}
@@ -306,7 +307,7 @@ func TestSearchesEndWhenNobodyWaits(t *testing.T) {
 func TestQueriesThatCannotBeAnswered(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	if answers, err := search.Nearest(context.Background(), s.Current(), []search.Query{{Vector: []float32{1, 2}, K: 3}}); err != nil || len(answers) != 1 || len(answers[0]) != 0 {
+	if answers, err := search.Nearest(context.Background(), rows.Of(s.Current()), []search.Query{{Vector: []float32{1, 2}, K: 3}}); err != nil || len(answers) != 1 || len(answers[0]) != 0 {
 		t.Errorf("an empty store answers %v, %v", answers, err)
 	}
 	ingest(t, s, []uint64{1}, 3, 4)
@@ -323,7 +324,7 @@ func TestQueriesThatCannotBeAnswered(t *testing.T) {
 		"unknown id":         {[]search.Query{{ID: 1, K: 1}, {ID: 2, K: 1}}, volume.ErrNotFound},
 		"too many answers":   {slices.Repeat([]search.Query{{ID: 1, K: search.MaxNeighbors}}, search.MaxAnswers/search.MaxNeighbors+1), volume.ErrTooLarge},
 	} {
-		if _, err := search.Nearest(context.Background(), s.Current(), test.queries); !errors.Is(err, test.want) {
+		if _, err := search.Nearest(context.Background(), rows.Of(s.Current()), test.queries); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", what, err, test.want)
 		}
 	}
@@ -345,7 +346,7 @@ func TestNearestInAShortenedFile(t *testing.T) {
 	if err := file.Truncate(snapshot.Size() / 3); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := search.Nearest(context.Background(), snapshot, []search.Query{{Vector: vectors[:dimension], K: 1}}); !errors.Is(err, volume.ErrCorrupt) {
+	if _, err := search.Nearest(context.Background(), rows.Of(snapshot), []search.Query{{Vector: vectors[:dimension], K: 1}}); !errors.Is(err, volume.ErrCorrupt) {
 		t.Errorf("searching it: %v, want %v", err, volume.ErrCorrupt)
 	}
 }
@@ -360,7 +361,7 @@ func TestManyQueriesTakeSeveralPasses(t *testing.T) {
 		queries[i] = search.Query{ID: uint64(i%3 + 1), K: 1 + i%3}
 	}
 	queries[7].K, queries[8].K = search.MaxNeighbors, search.MaxNeighbors
-	answers, err := search.Nearest(context.Background(), s.Current(), queries)
+	answers, err := search.Nearest(context.Background(), rows.Of(s.Current()), queries)
 	if err != nil || len(answers) != len(queries) {
 		t.Fatalf("%d answers, %v", len(answers), err)
 	}
@@ -379,18 +380,18 @@ func TestNearestOfNonFiniteVectors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	var rows []byte
+	var vectors []byte
 	for _, value := range []float64{math.NaN(), math.Inf(1), 3, 1} {
-		rows = binary.LittleEndian.AppendUint32(rows, math.Float32bits(float32(value)))
+		vectors = binary.LittleEndian.AppendUint32(vectors, math.Float32bits(float32(value)))
 	}
 	appender := s.NewAppender()
-	if err := appender.Append(context.Background(), []uint64{1, 2, 3, 4}, rows); err != nil {
+	if err := appender.Append(context.Background(), []uint64{1, 2, 3, 4}, vectors); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := appender.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	answers, err := search.Nearest(context.Background(), s.Current(), []search.Query{{Vector: []float32{0}, K: 9}})
+	answers, err := search.Nearest(context.Background(), rows.Of(s.Current()), []search.Query{{Vector: []float32{0}, K: 9}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -398,7 +399,7 @@ func TestNearestOfNonFiniteVectors(t *testing.T) {
 	if got := string(search.AppendAnswers(nil, answers)); got != want {
 		t.Errorf("the answer is\n%swant\n%s", got, want)
 	}
-	if _, err := search.Nearest(context.Background(), s.Current(), []search.Query{{ID: 1, K: 9}}); !errors.Is(err, volume.ErrInput) {
+	if _, err := search.Nearest(context.Background(), rows.Of(s.Current()), []search.Query{{ID: 1, K: 9}}); !errors.Is(err, volume.ErrInput) {
 		t.Errorf("searching for NaN: %v", err)
 	}
 }
@@ -442,7 +443,7 @@ func TestReplacedRowsInManyReads(t *testing.T) {
 				queries = append(queries, search.Query{ID: 5900, K: 3})
 			}
 			for range 2 {
-				answers, err := search.Nearest(context.Background(), s.Current(), queries)
+				answers, err := search.Nearest(context.Background(), rows.Of(s.Current()), queries)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -451,7 +452,7 @@ func TestReplacedRowsInManyReads(t *testing.T) {
 						t.Errorf("query %d: %v", i, err)
 					}
 				}
-				if _, err := search.Nearest(context.Background(), s.Current(), []search.Query{{ID: 2500, K: 1}}); !errors.Is(err, volume.ErrNotFound) {
+				if _, err := search.Nearest(context.Background(), rows.Of(s.Current()), []search.Query{{ID: 2500, K: 1}}); !errors.Is(err, volume.ErrNotFound) {
 					t.Errorf("a deleted id: %v", err)
 				}
 			}
@@ -522,7 +523,7 @@ func TestNearestInTheWireDialect(t *testing.T) {
 		if s.Current().Dialect() != segments.DialectWire {
 			t.Fatal("the store is not in the wire dialect")
 		}
-		answers, err := search.Nearest(context.Background(), s.Current(), []search.Query{{Vector: []float32{6, 0}, K: 3}, {ID: 2, K: 2}})
+		answers, err := search.Nearest(context.Background(), rows.Of(s.Current()), []search.Query{{Vector: []float32{6, 0}, K: 3}, {ID: 2, K: 2}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -292,7 +292,7 @@ func (p *recoveryPlan) mates(part tailPart) (mates []segments.Segment, err error
 	}
 	err = p.base.Backing().With(context.Background(), func(file volume.File) error {
 		for _, entry := range p.base.OfType(part.Type) {
-			other, err := openPayload(p.base, file, entry)
+			other, err := openPayload(p.base.In(file), entry)
 			if err = volume.AsCorrupt(err); errors.Is(err, volume.ErrCorrupt) {
 				continue
 			}

@@ -155,7 +155,7 @@ func (r *rewrite) follow(ctx context.Context, old volume.File) error {
 	}
 	// Commits know the newest entry of the audit chain; nobody shall wait for a walk
 	// that finds it.
-	_, err := r.base.LastWitness(old)
+	_, err := r.base.In(old).LastWitness()
 	return err
 }
 
@@ -189,7 +189,7 @@ func (r *rewrite) copyOthers(old volume.File, from int64, base *state.Snapshot) 
 		}
 		return nil
 	}
-	err := base.WalkFrom(old, from, func(segment segments.Segment) error {
+	err := base.In(old).WalkFrom(from, func(segment segments.Segment) error {
 		if named[segment.Offset] || !kept(segment.Type) || embedded(segment.Type) {
 			return nil
 		}
@@ -294,5 +294,5 @@ func (r *rewrite) catchUp(ctx context.Context, old volume.File, newest *state.Sn
 		r.vectors = append(r.vectors, copied)
 	}
 	r.base = newest
-	return rows.CollectIDs(ctx, old, newest, added, r.ids, &r.grows)
+	return rows.CollectIDs(ctx, newest.In(old), added, r.ids, &r.grows)
 }

@@ -40,7 +40,8 @@ func (r *rewrite) copyVectors(ctx context.Context, old volume.File) error {
 	}
 	charge := r.base.Backing().Memory().Charge()
 	defer charge.Free()
-	superseded, err := rows.FindSuperseded(ctx, r.base, old, entries, r.also, &charge, rows.NoDamage)
+	in := rows.Readings{r.base.In(old)}
+	superseded, err := rows.FindDead(ctx, in, in.Segments(), r.also, &charge, rows.NoDamage)
 	if err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func (c *rowCopier) copySegment(old volume.File, entry segments.DirectoryEntry, 
 	if err != nil {
 		return err
 	}
-	reader, err := rows.Open(old, c.base, entry)
+	reader, err := rows.Open(c.base.In(old), entry)
 	if err != nil || reader.Count() == 0 {
 		return err
 	}

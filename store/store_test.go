@@ -23,7 +23,7 @@ func contents(t *testing.T, s *Store) map[uint64][]float32 {
 		t.Fatal(err)
 	}
 	found := map[uint64][]float32{}
-	err = rows.Visit(context.Background(), snapshot, func(ids []uint64, rows []byte) error {
+	err = rows.Visit(context.Background(), rows.Of(snapshot), func(ids []uint64, rows []byte) error {
 		width := len(rows) / len(ids)
 		for i, id := range ids {
 			if _, twice := found[id]; twice {

@@ -292,7 +292,7 @@ func digestsOf(ctx context.Context, s *state.Snapshot, file volume.File, ids *id
 	newest := map[uint64]uint64{}
 	part, row := make([]uint64, rows.RowsPerRead), make([]byte, segments.RowSize(s.Dimension())-8)
 	for _, entry := range s.Vectors() {
-		reader, err := rows.Open(file, s, entry)
+		reader, err := rows.Open(s.In(file), entry)
 		if err != nil {
 			return nil, err
 		}

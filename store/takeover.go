@@ -156,7 +156,7 @@ func (w *writer) thaw() {
 
 // finish writes witness entry and manifest behind all that was copied.
 func (r *rewrite) finish(ctx context.Context, old volume.File) (*segments.State, lineage.Hash, error) {
-	previous, err := r.base.LastWitness(old)
+	previous, err := r.base.In(old).LastWitness()
 	if err != nil {
 		return nil, previous, err
 	}
@@ -173,7 +173,7 @@ func (r *rewrite) finish(ctx context.Context, old volume.File) (*segments.State,
 	gone := idset.Of(r.first.Manifest().Deleted)
 	gone.Unite(idset.Of(r.base.Manifest().Deleted))
 	gone.Unite(r.also)
-	members, err := rows.WithoutInherited(r.base, old, gone)
+	members, err := rows.WithoutInherited(r.base.In(old), gone)
 	if err != nil {
 		return nil, previous, err
 	}

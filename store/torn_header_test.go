@@ -55,7 +55,7 @@ func newTornStore(t *testing.T) *tornStore {
 	if err != nil {
 		t.Fatal(err)
 	}
-	last, err := snapshot.LastWitness(file)
+	last, err := snapshot.In(file).LastWitness()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func (b *tornStore) check(t *testing.T, s *Store, files *volumes.Files, when str
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Current().Walk(opened, func(segment segments.Segment) error {
+	if err := s.Current().In(opened).Walk(func(segment segments.Segment) error {
 		if segment.Type == unknownType {
 			unknown = append(unknown, content[segment.Offset:segment.End()])
 		}

@@ -159,7 +159,7 @@ func (v *verifier) checkIdentity() error {
 func (v *verifier) checkLive() error {
 	var end int64
 	for _, entry := range v.live {
-		segment, err := v.snapshot.ReadHeader(v.file, entry)
+		segment, err := v.snapshot.In(v.file).ReadHeader(entry)
 		switch {
 		case err != nil:
 			v.damaged(entry, "%v", err)
@@ -237,7 +237,7 @@ func (v *verifier) checkIDs() error {
 		}
 		err := v.checkDimension(entry)
 		if err == nil {
-			err = rows.CollectIDs(v.ctx, v.file, v.snapshot, []segments.DirectoryEntry{entry}, stored, &grows)
+			err = rows.CollectIDs(v.ctx, v.snapshot.In(v.file), []segments.DirectoryEntry{entry}, stored, &grows)
 		}
 		if stop := v.ctx.Err(); stop != nil {
 			return stop
@@ -292,7 +292,7 @@ func (v *verifier) checkDimension(entry segments.DirectoryEntry) error {
 // has no known type, and bytes that are no segment.
 func (v *verifier) checkWhole() error {
 	var end int64
-	err := v.snapshot.Walk(v.file, func(segment segments.Segment) error {
+	err := v.snapshot.In(v.file).Walk(func(segment segments.Segment) error {
 		v.checkGap(end, segment.Offset)
 		end = segment.End()
 		_, live := slices.BinarySearchFunc(v.live, segment.Offset, func(entry segments.DirectoryEntry, offset int64) int {
@@ -356,7 +356,7 @@ func (v *verifier) checkType(segment segments.Segment, live bool) {
 // checkWitness judges the next entry of the audit chain.
 func (v *verifier) checkWitness(segment segments.Segment) {
 	v.Witnesses++
-	described, hash, err := v.snapshot.DescribeWitness(v.file, segment, v.previous)
+	described, hash, err := v.snapshot.In(v.file).DescribeWitness(segment, v.previous)
 	v.previous = hash
 	switch {
 	case v.reported[segment.Offset]:

@@ -128,7 +128,7 @@ func deadOffset(t *testing.T, snapshot *state.Snapshot, kind segments.Type) int6
 	}
 	offset := int64(-1)
 	if err := snapshot.Backing().With(t.Context(), func(file volume.File) error {
-		return snapshot.Walk(file, func(segment segments.Segment) error {
+		return snapshot.In(file).Walk(func(segment segments.Segment) error {
 			if offset < 0 && segment.Type == kind && !live[segment.Offset] {
 				offset = segment.Offset
 			}

@@ -40,13 +40,13 @@ func TestVectorViewsOfRandomStores(t *testing.T) {
 					t.Helper()
 					snapshot, err := s.Snapshot(ctx)
 					if err == nil {
-						err = rowstest.Check(snapshot, random)
+						err = rowstest.Check(rows.Of(snapshot), random)
 					}
 					if err == nil {
 						// The same file as another process finds it.
 						var other *Store
 						if other, err = OpenReadOnly("a.rvf", Options{Files: s.location().Files}); err == nil {
-							err = errors.Join(rowstest.Check(other.Current(), random), other.Close())
+							err = errors.Join(rowstest.Check(rows.Of(other.Current()), random), other.Close())
 						}
 					}
 					if err != nil {
@@ -148,7 +148,7 @@ func TestVectorFilesOfPlainStoresReadLittle(t *testing.T) {
 		return counted, reader.Current()
 	}
 	counted, snapshot := open()
-	view, err := rows.File(ctx, snapshot, vecio.FileNPY)
+	view, err := rows.File(ctx, rows.Of(snapshot), vecio.FileNPY)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,14 +173,14 @@ func TestVectorFilesOfPlainStoresReadLittle(t *testing.T) {
 		t.Fatal(err)
 	}
 	counted, snapshot = open()
-	if view, err = rows.File(ctx, snapshot, vecio.FileIDs); err != nil {
+	if view, err = rows.File(ctx, rows.Of(snapshot), vecio.FileIDs); err != nil {
 		t.Fatal(err)
 	}
 	if view.Size() != 128+8*(count-2) || counted.bytes > 1024 {
 		t.Errorf("%d bytes read for the size of a file of %d, two deleted", counted.bytes, view.Size())
 	}
 	counted.bytes = 0
-	if _, err := rows.ByID(ctx, snapshot, 12_345, vecio.FileF32); err != nil || counted.bytes > 64 {
+	if _, err := rows.ByID(ctx, rows.Of(snapshot), 12_345, vecio.FileF32); err != nil || counted.bytes > 64 {
 		t.Errorf("%d bytes read to find a vector: %v", counted.bytes, err)
 	}
 	if err := s.Close(); err != nil {
@@ -207,25 +207,25 @@ func TestLyingTotalDoesNotDoubleIDs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			rows := uint64(0)
+			count := uint64(0)
 			for _, ids := range batches {
 				if _, err := s.Ingest(context.Background(), ids, make([]float32, len(ids))); err != nil {
 					t.Fatal(err)
 				}
-				rows += uint64(len(ids))
+				count += uint64(len(ids))
 			}
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			lie(t, files, func(m *segments.Manifest) { m.TotalVectors = rows })
+			lie(t, files, func(m *segments.Manifest) { m.TotalVectors = count })
 			s, err = OpenReadOnly("a.rvf", Options{Files: files})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.Current().Manifest().TotalVectors != rows {
+			if s.Current().Manifest().TotalVectors != count {
 				t.Fatal("the lie was not told")
 			}
-			if err := rowstest.Check(s.Current(), rand.New(rand.NewPCG(1, 1))); err != nil {
+			if err := rowstest.Check(rows.Of(s.Current()), rand.New(rand.NewPCG(1, 1))); err != nil {
 				t.Error(err)
 			}
 			if err := s.Close(); err != nil {
@@ -289,7 +289,7 @@ func TestDamagedSegmentLeavesTheOthersReadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	snapshot := s.Current()
-	view, err := rows.File(ctx, snapshot, vecio.FileF32)
+	view, err := rows.File(ctx, rows.Of(snapshot), vecio.FileF32)
 	if err != nil || view.Size() != 24 {
 		t.Fatalf("%v, %v", view, err)
 	}
@@ -306,11 +306,11 @@ func TestDamagedSegmentLeavesTheOthersReadable(t *testing.T) {
 	if err := reader.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := rows.ByID(ctx, snapshot, 5, vecio.FileF32); err != nil {
+	if _, err := rows.ByID(ctx, rows.Of(snapshot), 5, vecio.FileF32); err != nil {
 		t.Error(err)
 	}
 	for _, id := range []uint64{2, 77} { // either may stand in the damaged segment
-		if _, err := rows.ByID(ctx, snapshot, id, vecio.FileF32); !errors.Is(err, volume.ErrCorrupt) {
+		if _, err := rows.ByID(ctx, rows.Of(snapshot), id, vecio.FileF32); !errors.Is(err, volume.ErrCorrupt) {
 			t.Errorf("vector %d: %v", id, err)
 		}
 	}
@@ -335,10 +335,10 @@ func TestScanForLiveRowsCanBeGivenUp(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := rows.File(ctx, reader.Current(), vecio.FileF32); !errors.Is(err, context.Canceled) {
+	if _, err := rows.File(ctx, rows.Of(reader.Current()), vecio.FileF32); !errors.Is(err, context.Canceled) {
 		t.Errorf("given up: %v", err)
 	}
-	if view, err := rows.File(context.Background(), reader.Current(), vecio.FileF32); err != nil || view.Size() != 8 {
+	if view, err := rows.File(context.Background(), rows.Of(reader.Current()), vecio.FileF32); err != nil || view.Size() != 8 {
 		t.Errorf("%v, %v", view, err)
 	}
 	if err := errors.Join(reader.Close(), s.Close()); err != nil {
@@ -352,7 +352,7 @@ func TestOpenVectorFileKeepsItsState(t *testing.T) {
 	s := newStore(t)
 	ctx := context.Background()
 	ingest(t, s, nil, 1, 2, 3, 4, 5, 6)
-	view, err := rows.File(ctx, s.Current(), vecio.FileF32)
+	view, err := rows.File(ctx, rows.Of(s.Current()), vecio.FileF32)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,7 +378,7 @@ func TestOpenVectorFileKeepsItsState(t *testing.T) {
 	if err := reader.Close(); err != nil {
 		t.Error(err)
 	}
-	if view, err = rows.File(ctx, s.Current(), vecio.FileF32); err != nil || view.Size() != 16 {
+	if view, err = rows.File(ctx, rows.Of(s.Current()), vecio.FileF32); err != nil || view.Size() != 16 {
 		t.Errorf("%v, %v after the compaction", view, err)
 	}
 }

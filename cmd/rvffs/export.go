@@ -42,14 +42,14 @@ func newExportCommand() *cobra.Command {
 				return errors.New("--json prints where the vectors go: give the vectors a file with -o")
 			}
 			return withCheckedStore(arguments[0], verify, func(s *store.Store) error {
-				view, err := rows.File(command.Context(), s.Current(), format)
+				view, err := rows.File(command.Context(), rows.Of(s.Current()), format)
 				if err != nil {
 					return err
 				}
 				if err := writeView(command, view, output); err != nil || !answer.json {
 					return err
 				}
-				vectors, err := rows.Count(command.Context(), s.Current())
+				vectors, err := rows.Count(command.Context(), rows.Of(s.Current()))
 				if err != nil {
 					return err
 				}

@@ -163,7 +163,7 @@ func TestLocksLetEverybodyThrough(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		live, err := rows.Count(ctx, snapshot)
+		live, err := rows.Count(ctx, rows.Of(snapshot))
 		if want := uint64(committed[i].Load()); err != nil || live != want {
 			t.Errorf("store %d holds %d vectors, acknowledged were %d, %v", i, live, want, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"rvffs/store"
+	"rvffs/store/rows"
 	"rvffs/store/search"
 	"rvffs/store/volume"
 )
@@ -15,7 +16,7 @@ func (s *Store) Query(ctx context.Context, text []byte) (answer []byte, err erro
 		if err := s.AllowOf(ctx, volume.Read, snapshot.Origin()); err != nil {
 			return err
 		}
-		answer, err = search.Answer(ctx, snapshot, text)
+		answer, err = search.Answer(ctx, rows.Of(snapshot), text)
 		return err
 	})
 	return answer, err

@@ -10,13 +10,15 @@ import (
 
 // VectorFile shows the live vectors of the newest state as a file of a format.
 func (s *Store) VectorFile(ctx context.Context, format vecio.FileFormat) (store.View, *store.Snapshot, error) {
-	return s.newestView(ctx, func(snapshot *store.Snapshot) (store.View, error) { return rows.File(ctx, snapshot, format) })
+	return s.newestView(ctx, func(snapshot *store.Snapshot) (store.View, error) { return rows.File(ctx, rows.Of(snapshot), format) })
 }
 
 // VectorByID shows one vector of the newest state. The error is store.ErrNotFound
 // when it is not there.
 func (s *Store) VectorByID(ctx context.Context, id uint64, format vecio.FileFormat) (store.View, *store.Snapshot, error) {
-	return s.newestView(ctx, func(snapshot *store.Snapshot) (store.View, error) { return rows.ByID(ctx, snapshot, id, format) })
+	return s.newestView(ctx, func(snapshot *store.Snapshot) (store.View, error) {
+		return rows.ByID(ctx, rows.Of(snapshot), id, format)
+	})
 }
 
 // newestView makes a view that takes reading.

@@ -16,7 +16,7 @@ import (
 // File shows the live vectors, in the order of Vectors, as a file of a format.
 // Any part of it is computed when it is read. The first call on a snapshot finds
 // out which rows are live, which mostly takes no time; ctx ends a longer search.
-func File(ctx context.Context, s *state.Snapshot, format vecio.FileFormat) (state.View, error) {
+func File(ctx context.Context, s Sources, format vecio.FileFormat) (state.View, error) {
 	count, err := Count(ctx, s)
 	if err != nil {
 		return nil, err
@@ -25,7 +25,7 @@ func File(ctx context.Context, s *state.Snapshot, format vecio.FileFormat) (stat
 }
 
 // Count is the number of live vectors, found out as File does.
-func Count(ctx context.Context, s *state.Snapshot) (uint64, error) {
+func Count(ctx context.Context, s Sources) (uint64, error) {
 	var count uint64
 	err := With(ctx, s, func(live *Live) error {
 		count = live.count
@@ -36,7 +36,7 @@ func Count(ctx context.Context, s *state.Snapshot) (uint64, error) {
 
 // ByID shows the live vector with an id as the one row of a file. The error
 // is ErrNotFound when there is none.
-func ByID(ctx context.Context, s *state.Snapshot, id uint64, format vecio.FileFormat) (state.View, error) {
+func ByID(ctx context.Context, s Sources, id uint64, format vecio.FileFormat) (state.View, error) {
 	sought := &soughtVector{id: id}
 	err := With(ctx, s, func(live *Live) error {
 		_, err := sought.row(ctx, s, live)
@@ -59,15 +59,15 @@ type soughtVector struct {
 
 // row finds the vector's number among the live rows of a snapshot. When they were found
 // anew, after damage became known, it may have another.
-func (v *soughtVector) row(ctx context.Context, s *state.Snapshot, live *Live) (uint64, error) {
+func (v *soughtVector) row(ctx context.Context, s Sources, live *Live) (uint64, error) {
 	v.mu.Lock()
 	number, known := v.number, v.among.Value() == live
 	v.mu.Unlock()
 	if known {
 		return number, nil
 	}
-	err := s.With(ctx, func(file volume.File) (err error) {
-		number, err = live.Find(ctx, s, file, v.id)
+	err := s.With(ctx, state.Giving, func(in Readings) (err error) {
+		number, err = live.Find(ctx, in, v.id)
 		return err
 	})
 	if err == nil {
@@ -78,57 +78,58 @@ func (v *soughtVector) row(ctx context.Context, s *state.Snapshot, live *Live) (
 	return number, err
 }
 
-func newVectorView(s *state.Snapshot, count uint64, format vecio.FileFormat, sought *soughtVector) (state.View, error) {
+func newVectorView(s Sources, count uint64, format vecio.FileFormat, sought *soughtVector) (state.View, error) {
 	size, fits := format.Layout(count, s.Dimension()).Size()
 	if !fits {
 		return nil, fmt.Errorf("%w: %d vectors make a file too long", volume.ErrTooLarge, count)
 	}
-	return &vectorView{snapshot: s, count: count, sought: sought, format: format, size: size}, nil
+	return &vectorView{sources: s, count: count, sought: sought, format: format, size: size}, nil
 }
 
 // vectorView is a file of consecutive live vectors, computed where it is read.
 type vectorView struct {
-	snapshot *state.Snapshot
-	count    uint64        // of rows
-	sought   *soughtVector // what is in the only row; nil: all live vectors
-	format   vecio.FileFormat
-	size     int64
+	sources Sources
+	count   uint64        // of rows
+	sought  *soughtVector // what is in the only row; nil: all live vectors
+	format  vecio.FileFormat
+	size    int64
 }
 
 func (v *vectorView) Size() int64      { return v.size }
 func (v *vectorView) Allocated() int64 { return 0 }
 
 func (v *vectorView) Open(ctx context.Context) (state.Reader, error) {
-	live, done, err := Hold(ctx, v.snapshot)
+	live, done, err := Hold(ctx, v.sources)
 	if err != nil {
 		return nil, fmt.Errorf("find the live vectors: %w", err)
 	}
 	var first uint64
 	if v.sought != nil {
-		first, err = v.sought.row(ctx, v.snapshot, live)
+		first, err = v.sought.row(ctx, v.sources, live)
 	}
-	var file volume.File
+	var in Readings
 	if err == nil {
-		file, err = v.snapshot.Backing().Acquire()
+		in, err = v.sources.Open(ctx, state.Giving)
 	}
 	if err != nil {
 		done()
 		return nil, err
 	}
 	return &vectorFile{
-		view: v, file: v.snapshot.Known(file), live: live, done: done, first: first, layout: v.format.Layout(v.count, v.snapshot.Dimension()),
+		view: v, in: in, live: live, done: done, first: first, layout: v.format.Layout(v.count, v.sources.Dimension()), dimension: v.sources.Dimension(),
 	}, nil
 }
 
 // vectorFile is an open view. Reads go on side by side and share nothing but the
 // segment that was opened last.
 type vectorFile struct {
-	view   *vectorView
-	file   volume.File
-	live   *Live
-	done   func() // with live
-	first  uint64 // number of the live vector in the first row
-	layout *vecio.Layout
+	view      *vectorView
+	in        Readings
+	live      *Live
+	done      func() // with live
+	first     uint64 // number of the live vector in the first row
+	layout    *vecio.Layout
+	dimension int
 
 	mu     sync.Mutex
 	opened *LiveSegment // in the wire dialect
@@ -137,7 +138,7 @@ type vectorFile struct {
 
 func (f *vectorFile) Close() error {
 	f.done()
-	return f.view.snapshot.Backing().Release()
+	return f.in.Close()
 }
 
 func (f *vectorFile) ReadAt(p []byte, offset int64) (int, error) {
@@ -156,12 +157,12 @@ func (f *vectorFile) ReadContext(ctx context.Context, p []byte, offset int64) (i
 		rest, offset = rest[n:], offset+int64(n)
 	}
 	if len(rest) > 0 {
-		touchDeciding(f.view.snapshot, f.live)
+		touchDeciding(f.in, f.live)
 		offset -= int64(len(layout.Prefix()))
 		size := int64(layout.RowSize())
 		err := f.readRows(ctx, rest, uint64(offset/size), int(offset%size))
 		if err == nil {
-			err = doubted(f.view.snapshot, f.live)
+			err = doubted(f.in, f.live)
 		}
 		if err != nil {
 			return 0, err

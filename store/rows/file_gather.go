@@ -27,8 +27,8 @@ func (f *vectorFile) readPart(ctx context.Context, p []byte, from int, segment *
 	wantsID, first, last := f.layout.Part(from, from+len(p))
 	var id uint64
 	var values []byte
-	if f.view.snapshot.Dialect() != segments.DialectRuntime {
-		ids, vector := []uint64{0}, buffer[:4*f.view.snapshot.Dimension()]
+	if f.in.Dialect(segment.Segment) != segments.DialectRuntime {
+		ids, vector := []uint64{0}, buffer[:4*f.dimension]
 		if err := f.convert(ctx, segment, row, ids, vector); err != nil {
 			return err
 		}
@@ -52,12 +52,8 @@ func (f *vectorFile) readSpan(ctx context.Context, p []byte, segment *LiveSegmen
 	if segment.Damage != nil {
 		return segment.Damage
 	}
-	place := segment.RowOffset(row, f.view.snapshot.Dimension()) + int64(offset)
-	err := f.view.snapshot.Touch(ctx, place, int64(len(p)))
-	if err == nil {
-		err = volume.ReadFull(f.file, p, place)
-	}
-	if err != nil {
+	place := segment.RowOffset(row, f.dimension) + int64(offset)
+	if err := volume.ReadFull(f.in.Of(segment.Segment).During(ctx), p, place); err != nil {
 		return fmt.Errorf("read vectors from row %d of the segment at offset %d: %w", row, segment.Entry.Offset, err)
 	}
 	return nil
@@ -71,10 +67,10 @@ func (f *vectorFile) readSpan(ctx context.Context, p []byte, segment *LiveSegmen
 // along too where they are few.
 func (f *vectorFile) readWhole(ctx context.Context, p []byte, buffer []byte, runs *liveRuns) (rows int, err error) {
 	layout := f.layout
-	if f.view.snapshot.Dialect() != segments.DialectRuntime {
+	if f.in.Dialect(runs.segment.Segment) != segments.DialectRuntime {
 		return f.convertWhole(ctx, p, buffer, runs)
 	}
-	stride, wanted := segments.RowSize(f.view.snapshot.Dimension()), len(p)/layout.RowSize()
+	stride, wanted := segments.RowSize(f.dimension), len(p)/layout.RowSize()
 	begin, end := f.wholeSpan()
 	start, segment := runs.row, runs.segment
 	plan, next := *runs, start // next is the row behind the planned ones
@@ -126,7 +122,7 @@ func (f *vectorFile) wholeSpan() (begin, end int) {
 // convertWhole is readWhole for the wire dialect, where a vector's components do
 // not stand together.
 func (f *vectorFile) convertWhole(ctx context.Context, p []byte, buffer []byte, runs *liveRuns) (rows int, err error) {
-	layout, vector := f.layout, 4*f.view.snapshot.Dimension()
+	layout, vector := f.layout, 4*f.dimension
 	width := layout.RowSize()
 	rows = int(min(uint64(len(p)/width), runs.length, RowsPerRead, uint64(max(1, len(buffer)/vector))))
 	ids, values := make([]uint64, rows), buffer[:rows*vector]
@@ -143,10 +139,7 @@ func (f *vectorFile) convertWhole(ctx context.Context, p []byte, buffer []byte, 
 
 // convert reads rows of a segment in the wire dialect.
 func (f *vectorFile) convert(ctx context.Context, segment *LiveSegment, row uint64, ids []uint64, values []byte) error {
-	if err := f.view.snapshot.Touch(ctx, segment.Entry.Offset, segments.HeaderSize); err != nil {
-		return err
-	}
-	reader, err := f.open(segment)
+	reader, err := f.open(ctx, segment)
 	if err != nil {
 		return err
 	}
@@ -156,15 +149,16 @@ func (f *vectorFile) convert(ctx context.Context, segment *LiveSegment, row uint
 	return nil
 }
 
-// open gives the reader of a segment.
-func (f *vectorFile) open(segment *LiveSegment) (Reader, error) {
+// open gives the reader of a segment, for as long as ctx lasts.
+func (f *vectorFile) open(ctx context.Context, segment *LiveSegment) (Reader, error) {
+	reading := f.in.Of(segment.Segment).During(ctx)
 	f.mu.Lock()
 	reader, known := f.reader, f.opened == segment
 	f.mu.Unlock()
 	if known {
-		return reader, nil
+		return through(reader, reading), nil
 	}
-	reader, err := Open(f.file, f.view.snapshot, segment.Entry)
+	reader, err := Open(reading, segment.Entry)
 	if err != nil {
 		return nil, err
 	}

@@ -142,8 +142,8 @@ func (s *storedIDs) missing(snapshot *state.Snapshot) ([]segments.DirectoryEntry
 func (t *IDTable) extendTo(ctx context.Context, snapshot *state.Snapshot, known *storedIDs, missing []segments.DirectoryEntry) error {
 	charge := snapshot.Backing().Memory().Charge()
 	defer charge.Free()
-	err := snapshot.Backing().With(ctx, func(file volume.File) error {
-		return CollectIDs(ctx, file, snapshot, missing, known.ids, &GrowingSets{charge: &charge})
+	err := snapshot.With(ctx, state.Judging, func(reading *state.Reading) error {
+		return CollectIDs(ctx, reading, missing, known.ids, &GrowingSets{charge: &charge})
 	})
 	if err != nil {
 		return err
@@ -156,8 +156,8 @@ func (t *IDTable) extendTo(ctx context.Context, snapshot *state.Snapshot, known 
 // readIDs reads the ids of all rows.
 func readIDs(ctx context.Context, s *state.Snapshot, charge *memory.Charge) (*idset.Set, error) {
 	stored := idset.New()
-	return stored, s.Backing().With(ctx, func(file volume.File) error {
-		return CollectIDs(ctx, file, s, s.Vectors(), stored, &GrowingSets{charge: charge})
+	return stored, s.With(ctx, state.Judging, func(reading *state.Reading) error {
+		return CollectIDs(ctx, reading, s.Vectors(), stored, &GrowingSets{charge: charge})
 	})
 }
 
@@ -209,11 +209,11 @@ func (t *IDTable) Replace(snapshot *state.Snapshot, stored *idset.Set, charge *m
 }
 
 // CollectIDs adds the ids of all rows in the given VEC segments.
-func CollectIDs(ctx context.Context, file volume.File, snapshot *state.Snapshot, entries []segments.DirectoryEntry, stored *idset.Set, grows *GrowingSets) error {
-	near := state.Nearby(file)
+func CollectIDs(ctx context.Context, reading *state.Reading, entries []segments.DirectoryEntry, stored *idset.Set, grows *GrowingSets) error {
+	near := reading.Nearby()
 	ids := make([]uint64, RowsPerRead)
 	for _, entry := range entries {
-		reader, err := Open(near.Of(entry), snapshot, entry)
+		reader, err := Open(near.Of(entry), entry)
 		if err != nil {
 			return err
 		}
@@ -253,15 +253,24 @@ func (noVectors) ReadIDs(int, []uint64) error          { return nil }
 func (noVectors) ReadRows(int, []uint64, []byte) error { return nil }
 func (noVectors) ReadStored(int, []byte) error         { return nil }
 
+// through is a reader whose reads are those of another reading of the same file.
+func through(reader Reader, reading *state.Reading) Reader {
+	if rows, some := reader.(*segments.VecReader); some {
+		return rows.Through(reading)
+	}
+	return reader
+}
+
 // Open reads the start of a VEC segment. As in the reference runtime, a
 // count that does not fit the payload hides the segment's rows, and rows of
 // another dimension than the store's are left out.
-func Open(file volume.File, snapshot *state.Snapshot, entry segments.DirectoryEntry) (Reader, error) {
-	segment, err := snapshot.ReadHeader(file, entry)
+func Open(reading *state.Reading, entry segments.DirectoryEntry) (Reader, error) {
+	snapshot := reading.Snapshot()
+	segment, err := reading.ReadHeader(entry)
 	if err != nil {
 		return nil, err
 	}
-	reader, err := segments.OpenVec(file, segment, snapshot.Dialect())
+	reader, err := segments.OpenVec(reading, segment, snapshot.Dialect())
 	short := snapshot.Dialect() == segments.DialectRuntime && segment.PayloadLength < segments.VecPrefixSize
 	if errors.Is(err, segments.ErrVecCount) || short {
 		return noVectors{}, nil

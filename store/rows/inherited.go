@@ -35,12 +35,12 @@ func HighestInherited(ctx context.Context, s *state.Snapshot) (uint64, bool, err
 // A vector that is deleted hides the parent's of the same id only for as long as its
 // own row is stored: once a compaction has taken the row out, the parent's old vector
 // would come back. A filter that nobody can read is left as it is.
-func WithoutInherited(s *state.Snapshot, file volume.File, gone *idset.Set) ([]byte, error) {
-	entry, branch := s.LastOf(segments.TypeMembership)
+func WithoutInherited(reading *state.Reading, gone *idset.Set) ([]byte, error) {
+	entry, branch := reading.Snapshot().LastOf(segments.TypeMembership)
 	if !branch || gone.Len() == 0 {
 		return nil, nil
 	}
-	payload, err := state.ReadSegment(file, s, entry, segments.MaxPayload)
+	payload, err := reading.ReadSegment(entry, segments.MaxPayload)
 	var members *segments.Membership
 	if err == nil {
 		members, err = segments.ParseMembership(payload)

@@ -5,14 +5,14 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/state"
-	"rvffs/store/volume"
 )
 
 // Carry hands the live rows of one state on to the next, if somebody has asked
 // for them: so a stream of appends does not make every state's ids be read. Only new
 // ids may have come between the two. Segments that were merged are told, and which
 // of the next state's the commit itself has brought.
-func Carry(base, snapshot *state.Snapshot, file volume.File, merged []segments.DirectoryEntry, brought func(segments.DirectoryEntry) bool) {
+func Carry(base *state.Snapshot, next *state.Reading, merged []segments.DirectoryEntry, brought func(segments.DirectoryEntry) bool) {
+	snapshot := next.Snapshot()
 	before, done, known := foundRows.Of(base).live.Peek()
 	if !known {
 		return
@@ -39,7 +39,7 @@ func Carry(base, snapshot *state.Snapshot, file volume.File, merged []segments.D
 		if !brought(entry) {
 			continue // it has no rows
 		}
-		segment, err := outlineSegment(context.Background(), snapshot, file, entry)
+		segment, err := outlineSegment(context.Background(), next, Segment{Entry: entry})
 		if err != nil || segment.Damage != nil {
 			return
 		}

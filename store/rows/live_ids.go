@@ -30,14 +30,14 @@ type segmentIDs struct {
 const sampledRows = 3
 
 // sampleIDs reads the ids of some rows, in the runtime dialect.
-func sampleIDs(s *state.Snapshot, file volume.File, segment *LiveSegment) error {
+func sampleIDs(reading *state.Reading, segment *LiveSegment) error {
 	if segment.Rows == 0 {
 		return nil
 	}
 	f, width := segment.facts, segment.Rows-1
 	var err error
-	if f.first, err = idAt(s, file, segment, 0); err == nil {
-		f.last, err = idAt(s, file, segment, width)
+	if f.first, err = idAt(reading, segment, 0); err == nil {
+		f.last, err = idAt(reading, segment, width)
 	}
 	if err != nil {
 		return fmt.Errorf("read the first and the last id: %w", err)
@@ -46,7 +46,7 @@ func sampleIDs(s *state.Snapshot, file volume.File, segment *LiveSegment) error 
 	row, id := uint64(0), f.first
 	for i := uint64(1); i <= sampledRows+1 && f.plausible; i++ {
 		next := width * i / (sampledRows + 1)
-		there, err := idAt(s, file, segment, next)
+		there, err := idAt(reading, segment, next)
 		if err != nil {
 			return fmt.Errorf("read the id of row %d: %w", next, err)
 		}
@@ -59,25 +59,20 @@ func sampleIDs(s *state.Snapshot, file volume.File, segment *LiveSegment) error 
 
 // guessRow looks for an id where it stands in a segment of ascending ids without
 // gaps. That it is not there proves nothing.
-func guessRow(s *state.Snapshot, file volume.File, segment *LiveSegment, id uint64) (row uint64, found bool, err error) {
-	if segment.Damage != nil || id < segment.facts.first || id-segment.facts.first >= segment.Rows || s.Dialect() != segments.DialectRuntime {
+func guessRow(in Readings, segment *LiveSegment, id uint64) (row uint64, found bool, err error) {
+	if segment.Damage != nil || id < segment.facts.first || id-segment.facts.first >= segment.Rows || in.Dialect(segment.Segment) != segments.DialectRuntime {
 		return 0, false, nil
 	}
 	row = id - segment.facts.first
-	there, err := idAt(s, file, segment, row)
+	there, err := idAt(in.Of(segment.Segment), segment, row)
 	return row, err == nil && there == id, err
 }
 
 // idAt reads the id of one row, in the runtime dialect.
-func idAt(s *state.Snapshot, file volume.File, segment *LiveSegment, row uint64) (uint64, error) {
+func idAt(reading *state.Reading, segment *LiveSegment, row uint64) (uint64, error) {
 	var encoded [8]byte
-	err := volume.ReadFull(file, encoded[:], segment.RowOffset(row, s.Dimension()))
+	err := volume.ReadFull(reading, encoded[:], segment.RowOffset(row, reading.Snapshot().Dimension()))
 	return binary.LittleEndian.Uint64(encoded[:]), err
-}
-
-// RowOffset is where a row begins in the file, in the runtime dialect.
-func (g *LiveSegment) RowOffset(row uint64, dimension int) int64 {
-	return g.Entry.Offset + segments.HeaderSize + segments.VecPrefixSize + int64(row)*int64(segments.RowSize(dimension))
 }
 
 // Find gives the number of the live vector with an id, or ErrNotFound. A damaged
@@ -89,17 +84,21 @@ func (g *LiveSegment) RowOffset(row uint64, dimension int) int64 {
 // once, and it is remembered whether they ascend: then bisection finds the row with
 // some reads, as it does with a list of the rows in order of id, which is kept for
 // the first sortedRows rows that need it. Beyond that a segment is read anew.
-func (l *Live) Find(ctx context.Context, s *state.Snapshot, file volume.File, id uint64) (uint64, error) {
+func (l *Live) Find(ctx context.Context, in Readings, id uint64) (uint64, error) {
 	missing := fmt.Errorf("vector %d: %w", id, volume.ErrNotFound)
-	if s.Deleted().Contains(id) {
+	hidden := in.hides(id)
+	if hidden == len(in)-1 {
 		return 0, missing
 	}
 	for segment := range l.candidates(id) {
+		if segment.Source <= hidden {
+			continue
+		}
 		if segment.Damage != nil {
 			missing = fmt.Errorf("look for vector %d: %w", id, segment.Damage)
 			continue
 		}
-		row, found, err := guessRow(s, file, segment, id)
+		row, found, err := guessRow(in, segment, id)
 		switch {
 		case errors.Is(err, volume.ErrCorrupt):
 			missing = fmt.Errorf("look for vector %d: %w", id, err)
@@ -109,7 +108,7 @@ func (l *Live) Find(ctx context.Context, s *state.Snapshot, file volume.File, id
 		case found && segment.IsLive(row):
 			return segment.before + segment.rank(row), nil
 		}
-		row, found, err = l.search(ctx, s, file, segment, id)
+		row, found, err = l.search(ctx, in.Of(segment.Segment), segment, id)
 		if errors.Is(err, volume.ErrCorrupt) {
 			missing = fmt.Errorf("look for vector %d: %w", id, err)
 			continue
@@ -136,8 +135,8 @@ type idOrder struct {
 }
 
 // search finds the last row of a segment with an id.
-func (l *Live) search(ctx context.Context, s *state.Snapshot, file volume.File, segment *LiveSegment, id uint64) (row uint64, found bool, err error) {
-	order, err := segment.facts.order.Get(ctx, func(ctx context.Context) (idOrder, error) { return l.readOrder(ctx, s, file, segment) })
+func (l *Live) search(ctx context.Context, reading *state.Reading, segment *LiveSegment, id uint64) (row uint64, found bool, err error) {
+	order, err := segment.facts.order.Get(ctx, func(ctx context.Context) (idOrder, error) { return l.readOrder(ctx, reading.During(ctx), segment) })
 	if err != nil || id < order.lowest || id > order.highest {
 		return 0, false, err
 	}
@@ -146,7 +145,7 @@ func (l *Live) search(ctx context.Context, s *state.Snapshot, file volume.File, 
 	case order.sorted != nil:
 		place = func(i int) uint64 { return uint64(order.sorted[i]) }
 	case !order.ascending:
-		err = eachID(ctx, s, file, segment, func(first uint64, ids []uint64) {
+		err = eachID(ctx, reading, segment, func(first uint64, ids []uint64) {
 			for i, other := range ids {
 				if other == id {
 					row, found = first+uint64(i), true
@@ -158,7 +157,7 @@ func (l *Live) search(ctx context.Context, s *state.Snapshot, file volume.File, 
 	read := func(i int) uint64 {
 		var there uint64
 		if err == nil {
-			there, err = idAt(s, file, segment, place(i))
+			there, err = idAt(reading, segment, place(i))
 		}
 		return there
 	}
@@ -170,14 +169,15 @@ func (l *Live) search(ctx context.Context, s *state.Snapshot, file volume.File, 
 }
 
 // readOrder reads all ids of a segment.
-func (l *Live) readOrder(ctx context.Context, s *state.Snapshot, file volume.File, segment *LiveSegment) (idOrder, error) {
-	order := idOrder{lowest: ^uint64(0), ascending: s.Dialect() == segments.DialectRuntime}
+func (l *Live) readOrder(ctx context.Context, reading *state.Reading, segment *LiveSegment) (idOrder, error) {
+	runtime := reading.Snapshot().Dialect() == segments.DialectRuntime
+	order := idOrder{lowest: ^uint64(0), ascending: runtime}
 	var kept []uint64
 	keep := order.ascending && l.room.Add(-int64(segment.Rows)) >= 0
 	if keep {
 		kept = make([]uint64, 0, segment.Rows)
 	}
-	err := eachID(ctx, s, file, segment, func(first uint64, ids []uint64) {
+	err := eachID(ctx, reading, segment, func(first uint64, ids []uint64) {
 		for i, id := range ids {
 			if id <= order.highest && (first > 0 || i > 0) {
 				order.ascending = false
@@ -196,15 +196,15 @@ func (l *Live) readOrder(ctx context.Context, s *state.Snapshot, file volume.Fil
 		slices.SortFunc(order.sorted, func(a, b uint32) int { return cmp.Or(cmp.Compare(kept[a], kept[b]), cmp.Compare(a, b)) })
 		return order, nil
 	}
-	if order.sorted == nil && s.Dialect() == segments.DialectRuntime {
+	if order.sorted == nil && runtime {
 		l.room.Add(int64(segment.Rows))
 	}
 	return order, err
 }
 
 // eachID visits the ids of a segment in order.
-func eachID(ctx context.Context, s *state.Snapshot, file volume.File, segment *LiveSegment, visit func(first uint64, ids []uint64)) error {
-	reader, err := Open(file, s, segment.Entry)
+func eachID(ctx context.Context, reading *state.Reading, segment *LiveSegment, visit func(first uint64, ids []uint64)) error {
+	reader, err := Open(reading, segment.Entry)
 	if err != nil {
 		return err
 	}

@@ -18,11 +18,11 @@ import (
 	"rvffs/store/volume"
 )
 
-// Live numbers the live vectors of a snapshot in the order of Snapshot.Vectors
+// Live numbers the live vectors of some sources in the order of Readings.Segments
 // and tells where each of them stands. It takes some bytes for each segment; where
 // rows are dead, also their positions and a count for each liveBlock rows.
 type Live struct {
-	Segments []LiveSegment // those that hold rows, in directory order
+	Segments []LiveSegment // those that hold rows
 	count    uint64
 	// Of segments that hold all ids between the first and the last, in order of id,
 	// and of the others, the indices; known where no id occurs twice.
@@ -42,11 +42,11 @@ type Live struct {
 
 // LiveSegment is one vector segment and its live rows.
 type LiveSegment struct {
-	Entry  segments.DirectoryEntry
+	Segment
 	Rows   uint64
 	Live   uint64
 	before uint64   // live rows of the segments before
-	dead   deadRows // positions of the others
+	dead   DeadRows // positions of the others
 	blocks []uint32 // live rows before each liveBlock rows; nil when all live
 	Damage error    // why no row of it can be read; nil for a sound segment
 	facts  *segmentIDs
@@ -55,10 +55,14 @@ type LiveSegment struct {
 // foundRows keeps what was found out about the rows of a snapshot.
 var foundRows state.Attachment[rowsFound]
 
+// rowsFound is what was found out about the rows of sources.
 type rowsFound struct {
 	distinct atomic.Pointer[bool] // whether no id occurs twice, once that was decided
 	live     memory.Cached[*Live]
 }
+
+// unknownTotal is no number of different ids.
+const unknownTotal = math.MaxUint64
 
 // liveBlock is the number of rows for which a segment keeps one count.
 const liveBlock = 4096
@@ -66,7 +70,7 @@ const liveBlock = 4096
 // errRowNumber says that a row was asked for that no view can ask for.
 var errRowNumber = errors.New("no such row")
 
-// Hold finds the live rows, once for the snapshot.
+// Hold finds the live rows, once for the sources.
 //
 // Nothing is read but the ends of the segments when all rows are certain to be
 // live, see allLive. Else the ids are read, and nothing else.
@@ -81,13 +85,11 @@ var errRowNumber = errors.New("no such row")
 // ErrCorrupt.
 //
 // The caller is done with them when it calls done.
-func Hold(ctx context.Context, s *state.Snapshot) (live *Live, done func(), err error) {
-	if s.Outdated() {
-		s = s.Renewed() // what was found before may be wrong
-	}
-	return foundRows.Of(s).live.Get(ctx, s.Backing().Memory(), func(ctx context.Context, charge *memory.Charge) (found *Live, err error) {
-		err = s.Backing().With(ctx, func(file volume.File) error {
-			found, err = findLiveRows(ctx, s, file, charge)
+func Hold(ctx context.Context, s Sources) (live *Live, done func(), err error) {
+	s = s.renewed() // what was found before may be wrong
+	return s.known().live.Get(ctx, s.Memory(), func(ctx context.Context, charge *memory.Charge) (found *Live, err error) {
+		err = s.With(ctx, state.Looking, func(in Readings) error {
+			found, err = findLiveRows(ctx, s, in, charge)
 			return err
 		})
 		return found, err
@@ -95,7 +97,7 @@ func Hold(ctx context.Context, s *state.Snapshot) (live *Live, done func(), err 
 }
 
 // With runs use while the live rows are held.
-func With(ctx context.Context, s *state.Snapshot, use func(*Live) error) error {
+func With(ctx context.Context, s Sources, use func(*Live) error) error {
 	live, done, err := Hold(ctx, s)
 	if err != nil {
 		return fmt.Errorf("find the live vectors: %w", err)
@@ -108,37 +110,37 @@ func With(ctx context.Context, s *state.Snapshot, use func(*Live) error) error {
 // ids.
 const liveSegmentBytes = 256
 
-func findLiveRows(ctx context.Context, s *state.Snapshot, file volume.File, charge *memory.Charge) (*Live, error) {
+func findLiveRows(ctx context.Context, s Sources, in Readings, charge *memory.Charge) (*Live, error) {
 	l := &Live{room: new(atomic.Int64)}
 	l.room.Store(sortedRows)
 	if s.Dimension() == 0 {
 		return l, nil
 	}
-	var entries []segments.DirectoryEntry
-	near := state.Nearby(file)
-	all := s.Vectors()
+	var some []Segment
+	near := in.nearby()
+	all := in.Segments()
 	if err := charge.Set(int64(len(all)) * liveSegmentBytes); err != nil {
 		return nil, err
 	}
-	for _, entry := range all {
+	for _, one := range all {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		segment, err := outlineSegment(ctx, s, s.Known(near.Of(entry)), entry)
+		segment, err := outlineSegment(ctx, near.of(one), one)
 		if err != nil {
 			return nil, err
 		}
 		if segment.Rows > 0 {
-			l.Segments, entries = append(l.Segments, segment), append(entries, entry)
+			l.Segments, some = append(l.Segments, segment), append(some, one)
 		}
 	}
-	dead, sure, err := deadWithoutScan(s, s.Known(file), l.Segments)
+	dead, sure, err := deadWithoutScan(s, in, l.Segments)
 	if err != nil {
 		return nil, err
 	}
 	if l.trusted = sure; !sure {
-		dead, err = FindSuperseded(ctx, s, s.Deciding(ctx, file), entries, nil, charge, func(err error) error {
-			if errors.Is(err, volume.ErrCorrupt) && s.Dialect() == segments.DialectRuntime {
+		dead, err = FindDead(ctx, in.For(state.Deciding), some, nil, charge, func(segment Segment, err error) error {
+			if errors.Is(err, volume.ErrCorrupt) && in.Dialect(segment) == segments.DialectRuntime {
 				return nil // its rows stay live; reading them tells
 			}
 			return err
@@ -147,7 +149,11 @@ func findLiveRows(ctx context.Context, s *state.Snapshot, file volume.File, char
 			return nil, err
 		}
 	}
-	l.doubt(s.Manifest().TotalVectors, s.Deleted().Len(), dead)
+	if len(in) == 1 {
+		l.doubt(s.newest().Manifest().TotalVectors, s.newest().Deleted().Len(), dead)
+	} else {
+		l.doubt(unknownTotal, 0, dead)
+	}
 	for i := range l.Segments {
 		l.Segments[i].bury(dead[i])
 	}
@@ -176,8 +182,8 @@ func (l *Live) bytes() int64 {
 // doubt finds out what cannot be known for the sake of damaged segments. Where
 // total, the number of different ids, is that of the rows, no row was replaced. Where
 // so many rows of the sound ones are dead then as ids are deleted, all rows of the
-// damaged ones are live.
-func (l *Live) doubt(total, deleted uint64, dead []deadRows) {
+// damaged ones are live. Nobody counts the ids of several sources.
+func (l *Live) doubt(total, deleted uint64, dead []DeadRows) {
 	var rows, buried uint64
 	newest := -1
 	for i := range l.Segments {
@@ -209,14 +215,15 @@ func (l *Live) doubt(total, deleted uint64, dead []deadRows) {
 // outlineSegment reads the beginning of a vector segment, and some of its ids. A number of
 // rows that is not the one for which there is room may have been another once: then
 // the segment is checked before it is believed.
-func outlineSegment(ctx context.Context, s *state.Snapshot, file volume.File, entry segments.DirectoryEntry) (LiveSegment, error) {
-	segment := LiveSegment{Entry: entry, facts: &segmentIDs{}}
+func outlineSegment(ctx context.Context, reading *state.Reading, one Segment) (LiveSegment, error) {
+	s, entry := reading.Snapshot(), one.Entry
+	segment := LiveSegment{Segment: one, facts: &segmentIDs{}}
 	end := s.Size() - segments.HeaderSize
 	if entry.Offset < 0 || entry.Offset > end || entry.PayloadLength > uint64(end-entry.Offset) {
 		return segment, fmt.Errorf("%w: the directory names vectors at offset %d, %d bytes, in a store of %d",
 			volume.ErrCorrupt, entry.Offset, entry.PayloadLength, s.Size())
 	}
-	reader, err := Open(file, s, entry)
+	reader, err := Open(reading, entry)
 	if err == nil {
 		segment.Rows = uint64(reader.Count())
 		if s.Dialect() == segments.DialectRuntime {
@@ -224,7 +231,7 @@ func outlineSegment(ctx context.Context, s *state.Snapshot, file volume.File, en
 				err = s.Demand(ctx, entry)
 			}
 			if err == nil {
-				err = sampleIDs(s, file, &segment)
+				err = sampleIDs(reading, &segment)
 			}
 		}
 	}
@@ -247,19 +254,19 @@ func rowsIn(payload uint64, dimension int) uint64 {
 
 // deadWithoutScan finds the dead rows of each segment if that is possible without
 // reading all ids; else it returns false.
-func deadWithoutScan(s *state.Snapshot, file volume.File, found []LiveSegment) (dead []deadRows, sure bool, err error) {
-	if !allDistinct(s, found) {
+func deadWithoutScan(s Sources, in Readings, found []LiveSegment) (dead []DeadRows, sure bool, err error) {
+	if !allDistinct(s, in, found) {
 		return nil, false, nil
 	}
-	dead = make([]deadRows, len(found))
-	deleted := s.Manifest().Deleted
+	dead = make([]DeadRows, len(found))
+	deleted := s.Deleted()
 	if len(deleted) > guessedDeletions {
 		return nil, false, nil
 	}
 	for _, id := range deleted {
 		buried := false
 		for i := range found {
-			row, known, err := guessRow(s, file, &found[i], id)
+			row, known, err := guessRow(in, &found[i], id)
 			if errors.Is(err, volume.ErrCorrupt) {
 				return nil, false, nil
 			}
@@ -299,30 +306,41 @@ const guessedDeletions = 4096
 // manifest and samples agree by accident or malice although an id occurs twice
 // within one segment: its views then show both rows. Nothing else depends on it.
 // Where reading all ids is a matter of milliseconds that is done instead.
-func allDistinct(s *state.Snapshot, found []LiveSegment) bool {
-	var rows uint64
+func allDistinct(s Sources, in Readings, found []LiveSegment) bool {
+	rows := make([]uint64, len(in)) // of each source
 	for i := range found {
 		if found[i].Damage != nil {
 			return false
 		}
-		rows += found[i].Rows
+		rows[found[i].Source] += found[i].Rows
 	}
-	if known := foundRows.Of(s).distinct.Load(); known != nil {
+	if known := s.known().distinct.Load(); known != nil {
 		return *known // a view that was shown has its size from that
 	}
-	distinct := believeDistinct(s, found, rows)
-	foundRows.Of(s).distinct.Store(&distinct)
+	distinct := believeDistinct(in, found, rows)
+	s.known().distinct.Store(&distinct)
 	return distinct
 }
 
-func believeDistinct(s *state.Snapshot, found []LiveSegment, rows uint64) bool {
-	if total, counted := s.DistinctIDs(); counted {
-		return total == rows
+func believeDistinct(in Readings, found []LiveSegment, rows []uint64) bool {
+	var all uint64
+	for i, reading := range in {
+		s := reading.Snapshot()
+		total, counted := s.DistinctIDs()
+		if !counted {
+			total = s.Manifest().TotalVectors
+		}
+		switch {
+		case total != rows[i]:
+			return false
+		case counted && len(in) == 1:
+			return true
+		case s.Dialect() != segments.DialectRuntime:
+			return false
+		}
+		all += rows[i]
 	}
-	if s.Manifest().TotalVectors != rows || s.Dialect() != segments.DialectRuntime {
-		return false
-	}
-	if rows*uint64(segments.RowSize(s.Dimension())) <= readBytes {
+	if all*uint64(segments.RowSize(in.Dimension())) <= readBytes {
 		return false
 	}
 	ranges := make([]*segmentIDs, len(found))
@@ -346,14 +364,16 @@ func believeDistinct(s *state.Snapshot, found []LiveSegment, rows uint64) bool {
 	return true
 }
 
-// Knows reports whether the segment at an offset was known to be damaged when the live
-// rows were found.
-func (l *Live) Knows(offset int64) bool {
-	return slices.ContainsFunc(l.Segments, func(g LiveSegment) bool { return g.Entry.Offset == offset && g.Damage != nil })
+// Knows reports whether the segment at an offset of a source was known to be damaged when
+// the live rows were found.
+func (l *Live) Knows(source int, offset int64) bool {
+	return slices.ContainsFunc(l.Segments, func(g LiveSegment) bool {
+		return g.Source == source && g.Entry.Offset == offset && g.Damage != nil
+	})
 }
 
 // bury takes dead rows out of the segment's live ones and counts.
-func (g *LiveSegment) bury(dead deadRows) {
+func (g *LiveSegment) bury(dead DeadRows) {
 	if dead.positions == nil || dead.positions.Len() == 0 {
 		return
 	}

@@ -11,28 +11,28 @@ import (
 	"rvffs/store/volume"
 )
 
-// Visit visits all live vectors in directory order: of an id that occurs more
+// Visit visits all live vectors, source by source, in directory order: of an id that occurs more
 // than once the last row, and no deleted id. Each visit brings up to some
 // thousand vectors: their ids, and their components as consecutive rows of
 // little-endian float32. The slices are valid during the visit only.
-func Visit(ctx context.Context, s *state.Snapshot, visit func(ids []uint64, rows []byte) error) error {
-	return s.With(ctx, func(file volume.File) error { return visitIn(ctx, s, file, visit) })
+func Visit(ctx context.Context, s Sources, visit func(ids []uint64, rows []byte) error) error {
+	return s.With(ctx, state.Giving, func(in Readings) error { return visitIn(ctx, s, in, visit) })
 }
 
-// visitIn is Visit on an open file.
-func visitIn(ctx context.Context, s *state.Snapshot, file volume.File, visit func(ids []uint64, rows []byte) error) error {
-	entries := s.Vectors()
-	charge := s.Backing().Memory().Charge()
+// visitIn is Visit while the files are open.
+func visitIn(ctx context.Context, s Sources, in Readings, visit func(ids []uint64, rows []byte) error) error {
+	found := in.Segments()
+	charge := s.Memory().Charge()
 	defer charge.Free()
-	superseded, err := FindSuperseded(ctx, s, file, entries, nil, &charge, NoDamage)
+	dead, err := FindDead(ctx, in, found, nil, &charge, NoDamage)
 	if err != nil {
 		return err
 	}
 	width := segments.RowSize(s.Dimension()) - 8
 	batch := max(1, min(RowsPerRead, BytesPerRead/max(width, 1)))
 	ids, rows := make([]uint64, batch), make([]byte, batch*width)
-	for i, entry := range entries {
-		reader, err := Open(file, s, entry)
+	for i, segment := range found {
+		reader, err := Open(in.Of(segment), segment.Entry)
 		if err != nil {
 			return err
 		}
@@ -42,9 +42,9 @@ func visitIn(ctx context.Context, s *state.Snapshot, file volume.File, visit fun
 			}
 			count := min(batch, reader.Count()-first)
 			if err := reader.ReadRows(first, ids[:count], rows[:count*width]); err != nil {
-				return fmt.Errorf("read the vectors at offset %d: %w", entry.Offset, volume.AsCorrupt(err))
+				return fmt.Errorf("read the vectors at offset %d: %w", segment.Entry.Offset, volume.AsCorrupt(err))
 			}
-			kept := superseded[i].squeeze(uint64(first), ids[:count], rows[:count*width], width)
+			kept := dead[i].squeeze(uint64(first), ids[:count], rows[:count*width], width)
 			if kept == 0 {
 				continue
 			}
@@ -59,13 +59,14 @@ func visitIn(ctx context.Context, s *state.Snapshot, file volume.File, visit fun
 // BytesPerRead bounds, in bytes, the vectors that one pass holds at a time.
 const BytesPerRead = 1 << 20
 
-// deadRows are the positions in one segment of rows that are not live.
-type deadRows struct{ positions *idset.Set }
+// DeadRows are the positions in one segment of rows that are not live.
+type DeadRows struct{ positions *idset.Set }
 
-func (d deadRows) Contains(row uint64) bool { return d.positions != nil && d.positions.Contains(row) }
+// Contains reports whether a row is not live.
+func (d DeadRows) Contains(row uint64) bool { return d.positions != nil && d.positions.Contains(row) }
 
 // set is that of the positions, which must not be changed.
-func (d deadRows) set() *idset.Set {
+func (d DeadRows) set() *idset.Set {
 	if d.positions == nil {
 		return idset.New()
 	}
@@ -73,7 +74,7 @@ func (d deadRows) set() *idset.Set {
 }
 
 // add notes that a row is dead.
-func (d *deadRows) add(row uint64) {
+func (d *DeadRows) add(row uint64) {
 	if d.positions == nil {
 		d.positions = idset.New()
 	}
@@ -82,7 +83,7 @@ func (d *deadRows) add(row uint64) {
 
 // squeeze moves the live ones of the rows that begin at position first to the
 // front and returns their number.
-func (d deadRows) squeeze(first uint64, ids []uint64, rows []byte, width int) int {
+func (d DeadRows) squeeze(first uint64, ids []uint64, rows []byte, width int) int {
 	if d.positions == nil {
 		return len(ids)
 	}
@@ -100,22 +101,27 @@ func (d deadRows) squeeze(first uint64, ids []uint64, rows []byte, width int) in
 	return kept
 }
 
-// FindSuperseded tells for each segment which rows are replaced by later ones,
-// deleted, or in also. It reads ids only, last segment first. What damaged makes of
-// an error is its own; ids that it lets pass unread replace nothing.
-func FindSuperseded(ctx context.Context, s *state.Snapshot, file volume.File, entries []segments.DirectoryEntry, also *idset.Set, charge *memory.Charge, damaged func(error) error) ([]deadRows, error) {
-	near := state.Nearby(file)
-	dead := make([]deadRows, len(entries))
-	seen := idset.Of(s.Manifest().Deleted)
+// FindDead tells for each of some segments, in the order of Segments, which rows are
+// replaced by later ones, deleted, or in also. It reads ids only, last segment first.
+// What damaged makes of an error of a segment is its own; ids that it lets pass unread
+// replace nothing.
+func FindDead(ctx context.Context, in Readings, found []Segment, also *idset.Set, charge *memory.Charge, damaged func(Segment, error) error) ([]DeadRows, error) {
+	near := in.nearby()
+	dead := make([]DeadRows, len(found))
+	seen, from := idset.New(), len(in) // the first source whose deleted ids are in seen
 	if also != nil {
 		seen.Unite(also)
 	}
 	ids := make([]uint64, RowsPerRead)
 	grows := GrowingSets{charge: charge, other: charge.Held()}
-	for i := len(entries) - 1; i >= 0; i-- {
-		reader, err := Open(near.Of(entries[i]), s, entries[i])
+	for i := len(found) - 1; i >= 0; i-- {
+		segment := found[i]
+		for ; from > segment.Source; from-- {
+			seen.Unite(in[from-1].Snapshot().Deleted())
+		}
+		reader, err := Open(near.of(segment), segment.Entry)
 		if err != nil {
-			if err = damaged(err); err != nil {
+			if err = damaged(segment, err); err != nil {
 				return nil, err
 			}
 			continue
@@ -127,8 +133,8 @@ func FindSuperseded(ctx context.Context, s *state.Snapshot, file volume.File, en
 			first := max(0, end-len(ids))
 			part := ids[:end-first]
 			if err := reader.ReadIDs(first, part); err != nil {
-				err = fmt.Errorf("read ids of the segment at offset %d: %w", entries[i].Offset, volume.AsCorrupt(err))
-				if err = damaged(err); err != nil {
+				err = fmt.Errorf("read ids of the segment at offset %d: %w", segment.Entry.Offset, volume.AsCorrupt(err))
+				if err = damaged(segment, err); err != nil {
 					return nil, err
 				}
 				continue
@@ -148,5 +154,5 @@ func FindSuperseded(ctx context.Context, s *state.Snapshot, file volume.File, en
 	return dead, nil
 }
 
-// NoDamage lets findSuperseded fail at the first damage.
-func NoDamage(err error) error { return err }
+// NoDamage lets FindDead fail at the first damage.
+func NoDamage(_ Segment, err error) error { return err }

@@ -57,7 +57,7 @@ func TestVectorViewsOfTheWireDialect(t *testing.T) {
 		wireVectors(dimension, ascending(9001, 3000), component), // begins within the first one's
 	}
 	whole, _ := rowstest.Snapshot(t, segments.DialectWire, manifest, payloads...)
-	if err := rowstest.Check(whole, rand.New(rand.NewPCG(6, 6))); err != nil {
+	if err := rowstest.Check(rows.Of(whole), rand.New(rand.NewPCG(6, 6))); err != nil {
 		t.Error(err)
 	}
 	// What is lost cannot be counted here: nothing is shown rather than too little.
@@ -65,7 +65,7 @@ func TestVectorViewsOfTheWireDialect(t *testing.T) {
 	if _, err := file.WriteAt([]byte{0}, 0); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := rows.File(context.Background(), snapshot, vecio.FileNPY); !errors.Is(err, volume.ErrCorrupt) {
+	if _, err := rows.File(context.Background(), rows.Of(snapshot), vecio.FileNPY); !errors.Is(err, volume.ErrCorrupt) {
 		t.Errorf("a damaged segment: %v", err)
 	}
 }
@@ -81,7 +81,7 @@ func TestHostileDirectories(t *testing.T) {
 	} {
 		snapshot, _ := rowstest.Snapshot(t, segments.DialectRuntime, segments.Manifest{Dimension: 1, TotalVectors: 3}, runtimeVectors(1, 2, 3))
 		change(&snapshot.Manifest().Directory[0])
-		if view, err := rows.File(context.Background(), snapshot, vecio.FileJSONL); !errors.Is(err, volume.ErrCorrupt) {
+		if view, err := rows.File(context.Background(), rows.Of(snapshot), vecio.FileJSONL); !errors.Is(err, volume.ErrCorrupt) {
 			t.Errorf("%s: %v, %v", name, view, err)
 		}
 	}
@@ -93,7 +93,7 @@ func TestSegmentNamedTwice(t *testing.T) {
 	snapshot, _ := rowstest.Snapshot(t, segments.DialectRuntime, segments.Manifest{Dimension: 1, TotalVectors: 6}, runtimeVectors(1, 2, 3))
 	directory := &snapshot.Manifest().Directory
 	*directory = append(*directory, (*directory)[0])
-	if err := rowstest.Check(snapshot, rand.New(rand.NewPCG(6, 6))); err != nil {
+	if err := rowstest.Check(rows.Of(snapshot), rand.New(rand.NewPCG(6, 6))); err != nil {
 		t.Error(err)
 	}
 }
@@ -114,18 +114,18 @@ func TestVectorsAreFoundInAnyOrder(t *testing.T) {
 		"twice, no room":     {[]uint64{9, 2, 500, 9, 10, 2}, 0},
 	} {
 		snapshot, _ := rowstest.Snapshot(t, segments.DialectRuntime, segments.Manifest{Dimension: 1, TotalVectors: 4}, runtimeVectors(7, 9, 1000), runtimeVectors(c.ids...))
-		live, done, err := rows.Hold(context.Background(), snapshot)
+		live, done, err := rows.Hold(context.Background(), rows.Of(snapshot))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer done()
 		live.LeaveRoom(c.room)
 		for range 2 {
-			if err := rowstest.Check(snapshot, rand.New(rand.NewPCG(6, 6))); err != nil {
+			if err := rowstest.Check(rows.Of(snapshot), rand.New(rand.NewPCG(6, 6))); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 			for _, id := range []uint64{0, 1, 4, 8, 11, 501, 1001} {
-				if _, err := rows.ByID(context.Background(), snapshot, id, vecio.FileF32); !errors.Is(err, volume.ErrNotFound) {
+				if _, err := rows.ByID(context.Background(), rows.Of(snapshot), id, vecio.FileF32); !errors.Is(err, volume.ErrNotFound) {
 					t.Errorf("%s: vector %d: %v", name, id, err)
 				}
 			}

@@ -3,13 +3,13 @@ package search
 import (
 	"context"
 
-	"rvffs/store/state"
+	"rvffs/store/rows"
 )
 
 // Answer answers queries in the form that ParseQueries reads, as lines of JSON. It
 // waits for what that takes in memory, and fails as Nearest does.
-func Answer(ctx context.Context, s *state.Snapshot, text []byte) ([]byte, error) {
-	charge := s.Backing().Memory().Charge()
+func Answer(ctx context.Context, s rows.Sources, text []byte) ([]byte, error) {
+	charge := s.Memory().Charge()
 	defer charge.Free()
 	if err := charge.Await(ctx, parseMemory(len(text))); err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func parseMemory(bytes int) int64 {
 }
 
 // answerMemory is what queries and their answers take at most.
-func answerMemory(s *state.Snapshot, queries []Query) int64 {
+func answerMemory(s rows.Sources, queries []Query) int64 {
 	const perQuery, perAnswer = 96, 16 + 2*72 // as a neighbor, and as text in a buffer that grows
 	total := int64(perAnswer * wantedNeighbors(s, queries))
 	for _, query := range queries {
@@ -47,8 +47,8 @@ func answerMemory(s *state.Snapshot, queries []Query) int64 {
 }
 
 // wantedNeighbors is how many neighbors the answers have at most.
-func wantedNeighbors(s *state.Snapshot, queries []Query) int {
-	most, wanted := s.Rows(), 0
+func wantedNeighbors(s rows.Sources, queries []Query) int {
+	most, wanted := s.Most(), 0
 	for _, query := range queries {
 		wanted += int(min(uint64(query.K), most))
 	}

@@ -11,7 +11,6 @@ import (
 	"rvffs/segments"
 	"rvffs/store/nearest"
 	"rvffs/store/rows"
-	"rvffs/store/state"
 	"rvffs/store/throttle"
 	"rvffs/store/volume"
 )
@@ -30,15 +29,16 @@ var passes = throttle.NewLanes(passesAtOnce)
 
 const passesAtOnce = 2
 
-// scan reads the rows of a snapshot with several workers.
+// scan reads the rows of some sources with several workers.
 type scan struct {
-	snapshot *state.Snapshot
-	file     volume.File
-	live     *rows.Live
-	readers  []rows.Reader // for each segment, in the wire dialect
-	tasks    []task
-	perRead  int // rows
-	workers  int
+	sources rows.Sources
+	in      rows.Readings
+	live    *rows.Live
+	readers []rows.Reader // for each segment; nil in the runtime dialect
+	rowSize int           // bytes of a row in the runtime dialect
+	tasks   []task
+	perRead int // rows
+	workers int
 }
 
 // task is a run of rows of one segment.
@@ -46,10 +46,10 @@ type task struct{ segment, first, count int }
 
 // newScan prepares to read all vector segments. What cannot be read is an error: it
 // might be nearest.
-func newScan(s *state.Snapshot, file volume.File, live *rows.Live) (*scan, error) {
-	file = s.Known(file)
-	c := &scan{snapshot: s, file: file, live: live, workers: runtime.GOMAXPROCS(0)}
-	c.perRead = max(1, scanBytes/segments.RowSize(s.Dimension()))
+func newScan(s rows.Sources, in rows.Readings, live *rows.Live) (*scan, error) {
+	c := &scan{sources: s, in: in, live: live, workers: runtime.GOMAXPROCS(0)}
+	c.rowSize = segments.RowSize(s.Dimension())
+	c.perRead = max(1, scanBytes/c.rowSize)
 	total := 0
 	for i := range live.Segments {
 		segment := &live.Segments[i]
@@ -57,14 +57,17 @@ func newScan(s *state.Snapshot, file volume.File, live *rows.Live) (*scan, error
 			return nil, segment.Damage
 		}
 		total += int(segment.Rows)
-		if s.Dialect() == segments.DialectRuntime {
+		if in.Dialect(segment.Segment) == segments.DialectRuntime {
 			continue // where its rows stand is known
 		}
-		reader, err := rows.Open(file, s, segment.Entry)
+		reader, err := rows.Open(in.Of(segment.Segment), segment.Entry)
 		if err != nil {
 			return nil, err
 		}
-		c.readers = append(c.readers, reader)
+		if c.readers == nil {
+			c.readers = make([]rows.Reader, len(live.Segments))
+		}
+		c.readers[i] = reader
 	}
 	perTask := c.perRead * max(1, (total/c.perRead+maxTasks-1)/maxTasks)
 	for i := range live.Segments {
@@ -140,25 +143,26 @@ type rowBuffer struct {
 }
 
 func (s *scan) newBuffer(rows int) *rowBuffer {
-	return &rowBuffer{ids: make([]uint64, rows), rows: make([]byte, rows*segments.RowSize(s.snapshot.Dimension()))}
+	return &rowBuffer{ids: make([]uint64, rows), rows: make([]byte, rows*s.rowSize)}
 }
 
 // read reads rows of a segment. Those of the runtime dialect stay as they stand in
 // the file, ids and all.
 func (s *scan) read(ctx context.Context, buffer *rowBuffer, segment, first, count int) (nearest.Block, error) {
-	rowSize := segments.RowSize(s.snapshot.Dimension())
-	width := rowSize - 8
+	rowSize, width := s.rowSize, s.rowSize-8
 	ids := buffer.ids[:count]
-	if err := s.snapshot.Touch(ctx, s.live.Segments[segment].Entry.Offset, segments.HeaderSize); err != nil {
+	place := s.live.Segments[segment].Segment
+	reading := s.in.Of(place)
+	if err := reading.Snapshot().Touch(ctx, place.Entry.Offset, segments.HeaderSize); err != nil {
 		return nearest.Block{}, err
 	}
-	if s.snapshot.Dialect() != segments.DialectRuntime {
+	if s.readers != nil && s.readers[segment] != nil {
 		rows := buffer.rows[:count*width]
 		err := s.readers[segment].ReadRows(first, ids, rows)
 		return nearest.Block{IDs: ids, Vectors: rows, Stride: width}, err
 	}
 	rows := buffer.rows[:count*rowSize]
-	if err := volume.ReadFull(s.file, rows, s.live.Segments[segment].RowOffset(uint64(first), s.snapshot.Dimension())); err != nil {
+	if err := volume.ReadFull(reading, rows, place.RowOffset(uint64(first), s.sources.Dimension())); err != nil {
 		return nearest.Block{}, err
 	}
 	for i := range ids {

@@ -12,7 +12,6 @@ import (
 	"rvffs/store/rows/rowstest"
 	"rvffs/store/state"
 	"rvffs/store/throttle"
-	"rvffs/store/volume"
 )
 
 // manyRows is a state of several reads per worker, in two segments.
@@ -41,8 +40,8 @@ func TestWorkersCannotBeSeen(t *testing.T) {
 	snapshot, vectors := manyRows(t, 8000, dimension)
 	queries := []Query{{Vector: vectors[:dimension], K: 100}, {ID: 77, K: 3}, {Vector: vectors[dimension : 2*dimension], K: 9000}}
 	answer := func(workers int) (answers [][]Neighbor) {
-		err := withRowsOf(t.Context(), snapshot, func(file volume.File, live *rows.Live) error {
-			scan, err := newScan(snapshot, file, live)
+		err := withRowsOf(t.Context(), rows.Of(snapshot), func(in rows.Readings, live *rows.Live) error {
+			scan, err := newScan(rows.Of(snapshot), in, live)
 			if err != nil {
 				return err
 			}
@@ -82,7 +81,7 @@ func TestSearchesThatWaitCanBeGivenUp(t *testing.T) {
 		}
 		taken = append(taken, pass)
 	}
-	_, err := Nearest(ctx, snapshot, []Query{{Vector: vectors[:dimension], K: 10}})
+	_, err := Nearest(ctx, rows.Of(snapshot), []Query{{Vector: vectors[:dimension], K: 10}})
 	for _, pass := range taken {
 		pass.Leave()
 	}

@@ -48,7 +48,7 @@ type Neighbor = nearest.Neighbor
 // It fails with ErrInput for a query that cannot be answered, ErrTooLarge for more
 // than MaxAnswers neighbors together, ErrNotFound for an id that is not stored,
 // ErrStale when the snapshot's file is gone.
-func Nearest(ctx context.Context, s *state.Snapshot, queries []Query) ([][]Neighbor, error) {
+func Nearest(ctx context.Context, s rows.Sources, queries []Query) ([][]Neighbor, error) {
 	if err := checkQueries(s, queries); err != nil {
 		return nil, err
 	}
@@ -56,8 +56,8 @@ func Nearest(ctx context.Context, s *state.Snapshot, queries []Query) ([][]Neigh
 		return nearestOfNone(s, queries)
 	}
 	var answers [][]Neighbor
-	err := withRowsOf(ctx, s, func(file volume.File, live *rows.Live) error {
-		scan, err := newScan(s, file, live)
+	err := withRowsOf(ctx, s, func(in rows.Readings, live *rows.Live) error {
+		scan, err := newScan(s, in, live)
 		if err != nil {
 			return err
 		}
@@ -75,15 +75,15 @@ func Nearest(ctx context.Context, s *state.Snapshot, queries []Query) ([][]Neigh
 	return answers, err
 }
 
-// withRowsOf runs use while the file and its live rows are held.
-func withRowsOf(ctx context.Context, s *state.Snapshot, use func(volume.File, *rows.Live) error) error {
-	return s.Backing().With(ctx, func(file volume.File) error {
-		return rows.With(ctx, s, func(live *rows.Live) error { return use(file, live) })
+// withRowsOf runs use while the files and their live rows are held.
+func withRowsOf(ctx context.Context, s rows.Sources, use func(rows.Readings, *rows.Live) error) error {
+	return s.With(ctx, state.Looking, func(in rows.Readings) error {
+		return rows.With(ctx, s, func(live *rows.Live) error { return use(in, live) })
 	})
 }
 
 // nearestOfNone answers while no vector has fixed the dimension.
-func nearestOfNone(s *state.Snapshot, queries []Query) ([][]Neighbor, error) {
+func nearestOfNone(s rows.Sources, queries []Query) ([][]Neighbor, error) {
 	for _, query := range queries {
 		if query.Vector == nil {
 			return nil, fmt.Errorf("search: id %d: %w", query.ID, volume.ErrNotFound)
@@ -104,7 +104,7 @@ func sharePass(queries []Query) int {
 	return len(queries)
 }
 
-func checkQueries(s *state.Snapshot, queries []Query) error {
+func checkQueries(s rows.Sources, queries []Query) error {
 	if !s.Metric().Known() {
 		return fmt.Errorf("search: %w: the store's metric is %s", volume.ErrInput, s.Metric())
 	}
@@ -121,7 +121,7 @@ func checkQueries(s *state.Snapshot, queries []Query) error {
 	return nil
 }
 
-func checkQuery(s *state.Snapshot, query Query) error {
+func checkQuery(s rows.Sources, query Query) error {
 	if query.K < 1 || query.K > MaxNeighbors {
 		return fmt.Errorf("%w: %d neighbors, where 1 to %d can be asked for", volume.ErrInput, query.K, MaxNeighbors)
 	}
@@ -146,14 +146,14 @@ func (s *scan) nearest(ctx context.Context, queries []Query) ([][]Neighbor, erro
 		return nil, err
 	}
 	const perAnswer = 2 * 16 // in a list that grows
-	memory := s.snapshot.Backing().Memory().Charge()
-	if err := memory.Await(ctx, int64(perAnswer*s.workers*wantedNeighbors(s.snapshot, queries))); err != nil {
+	memory := s.sources.Memory().Charge()
+	if err := memory.Await(ctx, int64(perAnswer*s.workers*wantedNeighbors(s.sources, queries))); err != nil {
 		return nil, err
 	}
 	defer memory.Free()
 	workers := make([]*nearest.Worker, s.workers)
 	for i := range workers {
-		workers[i] = nearest.NewWorker(s.snapshot.Metric(), sought)
+		workers[i] = nearest.NewWorker(s.sources.Metric(), sought)
 	}
 	err = s.each(ctx, func(worker int, segment *rows.LiveSegment, first int, block nearest.Block) {
 		workers[worker].Scan(block, func(row int) bool { return segment.IsLive(uint64(first + row)) })
@@ -183,7 +183,7 @@ func (s *scan) resolve(ctx context.Context, queries []Query) ([]nearest.Query, e
 
 // stored reads the live vector with an id.
 func (s *scan) stored(ctx context.Context, id uint64) ([]float32, error) {
-	number, err := s.live.Find(ctx, s.snapshot, s.snapshot.Touched(ctx, s.file), id)
+	number, err := s.live.Find(ctx, s.in.For(state.Giving), id)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +195,7 @@ func (s *scan) stored(ctx context.Context, id uint64) ([]float32, error) {
 	if err != nil {
 		return nil, volume.AsCorrupt(err)
 	}
-	vector := decodeVector(block.Vectors, s.snapshot.Dimension())
+	vector := decodeVector(block.Vectors, s.sources.Dimension())
 	if slices.ContainsFunc(vector, func(value float32) bool { return value-value != 0 }) {
 		return nil, fmt.Errorf("%w: its vector has values that are not finite", volume.ErrInput)
 	}

@@ -25,12 +25,11 @@ func (s *Snapshot) LastOf(kind segments.Type) (segments.DirectoryEntry, bool) {
 // PrefixOf reads up to length bytes of an entry's payload.
 func (s *Snapshot) PrefixOf(ctx context.Context, entry segments.DirectoryEntry, length uint64) ([]byte, error) {
 	prefix := make([]byte, min(entry.PayloadLength, length))
-	err := s.source.With(ctx, func(file volume.File) error {
-		file = s.Known(file)
-		if _, err := s.ReadHeader(file, entry); err != nil {
+	err := s.With(ctx, Looking, func(reading *Reading) error {
+		if _, err := reading.ReadHeader(entry); err != nil {
 			return err
 		}
-		return volume.ReadFull(file, prefix, entry.Offset+segments.HeaderSize)
+		return volume.ReadFull(reading, prefix, entry.Offset+segments.HeaderSize)
 	})
 	return prefix, err
 }

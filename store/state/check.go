@@ -151,7 +151,7 @@ func (s *Snapshot) compare(ctx context.Context, segment *checkedSegment, pace ch
 		if err != nil {
 			return err // no verdict on bytes that are not there
 		}
-		header, err := s.ReadHeader(file, segment.DirectoryEntry)
+		header, err := s.In(file).ReadHeader(segment.DirectoryEntry)
 		if errors.Is(err, volume.ErrCorrupt) {
 			s.accuse(segment, err.Error())
 			return nil
@@ -213,58 +213,4 @@ func compareHash(ctx context.Context, file volume.File, segment segments.Segment
 		step()
 	}
 	return check.Verdict(), nil
-}
-
-// checkedFile is a store's file as far as its segments are not known to be damaged.
-// Reading touches them only if touches is set.
-type checkedFile struct {
-	volume.File
-	ctx      context.Context
-	snapshot *Snapshot
-	touches  bool
-}
-
-func (f *checkedFile) ReadAt(p []byte, offset int64) (int, error) {
-	if f.touches {
-		if err := f.snapshot.Touch(f.ctx, offset, int64(len(p))); err != nil {
-			return 0, err
-		}
-	}
-	n, err := f.File.ReadAt(p, offset)
-	if refused := f.snapshot.refuse(offset, int64(n)); refused != nil {
-		return 0, refused
-	}
-	return n, err
-}
-
-// Known is the file for those who look at segments without giving out what is in
-// them: at their beginnings, or at ids, as of a store that is listed.
-func (s *Snapshot) Known(file volume.File) volume.File {
-	if s.source.checker == nil {
-		return file
-	}
-	return &checkedFile{File: file, snapshot: s}
-}
-
-// Touched is the file for those who give out what they read, as long as ctx lasts.
-func (s *Snapshot) Touched(ctx context.Context, file volume.File) volume.File {
-	if s.source.checker == nil {
-		return file
-	}
-	return &checkedFile{File: file, snapshot: s, ctx: ctx, touches: true}
-}
-
-// Deciding is the file for those who find out by ids which vectors are live. That
-// alone starts no check of all vectors, but where nothing is given out unchecked it
-// waits for them.
-func (s *Snapshot) Deciding(ctx context.Context, file volume.File) volume.File {
-	if c := s.source.checker; c != nil && c.mode == VerifyFirst {
-		return s.Touched(ctx, file)
-	}
-	return s.Known(file)
-}
-
-// With runs use on the file, as touched gives it.
-func (s *Snapshot) With(ctx context.Context, use func(volume.File) error) error {
-	return s.source.With(ctx, func(file volume.File) error { return use(s.Touched(ctx, file)) })
 }

@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 
 	"rvffs/segments"
-	"rvffs/store/volume"
 )
 
 // The entries of the audit chain that no manifest names any more belong to what the
@@ -70,8 +69,8 @@ func (s *Snapshot) compareAudit(ctx context.Context, pace checkPace) error {
 	checks := s.checks()
 	from, _ := checks.table.auditOf()
 	var wrong checkIndex
-	err := s.source.With(ctx, func(file volume.File) error {
-		return s.WalkFrom(file, from, func(segment segments.Segment) error {
+	err := s.With(ctx, Judging, func(reading *Reading) error {
+		return reading.WalkFrom(from, func(segment segments.Segment) error {
 			pace.step()
 			if segment.Type != segments.TypeWitness {
 				return nil

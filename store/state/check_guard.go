@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"rvffs/segments"
-	"rvffs/store/volume"
 )
 
 // GuardedSegment is a segment of which something was made that is kept in memory: a
@@ -56,12 +55,12 @@ func (s *Snapshot) intact(ctx context.Context, entry segments.DirectoryEntry) er
 	if s.source.checker != nil {
 		return s.Demand(ctx, entry)
 	}
-	return s.source.With(ctx, func(file volume.File) error {
-		segment, err := s.ReadHeader(file, entry)
+	return s.With(ctx, Judging, func(reading *Reading) error {
+		segment, err := reading.ReadHeader(entry)
 		if err != nil {
 			return err
 		}
-		verdict, err := segments.VerifySegment(file, segment)
+		verdict, err := segments.VerifySegment(reading, segment)
 		if err == nil && verdict == segments.HashMismatch {
 			err = s.damageOf(entry)
 		}

@@ -12,7 +12,8 @@ import (
 // LastWitness is the hash of the newest entry of the audit chain, named or not,
 // for there must be one chain only; zero when there is no entry. Entries stand
 // behind those that they follow, so that the newest named one is where to begin.
-func (s *Snapshot) LastWitness(file volume.File) (lineage.Hash, error) {
+func (r *Reading) LastWitness() (lineage.Hash, error) {
+	s := r.snapshot
 	if known := s.cache.lastWitness.Load(); known != nil {
 		return *known, nil
 	}
@@ -23,7 +24,7 @@ func (s *Snapshot) LastWitness(file volume.File) (lineage.Hash, error) {
 		}
 	}
 	var newest *segments.DirectoryEntry
-	err := s.WalkFrom(file, from, func(segment segments.Segment) error {
+	err := r.WalkFrom(from, func(segment segments.Segment) error {
 		if segment.Type == segments.TypeWitness {
 			newest = new(EntryOf(segment))
 		}
@@ -34,7 +35,7 @@ func (s *Snapshot) LastWitness(file volume.File) (lineage.Hash, error) {
 	}
 	var hash lineage.Hash
 	if newest != nil {
-		payload, err := ReadPayload(file, s, *newest)
+		payload, err := r.ReadPayload(*newest)
 		switch {
 		case err == nil:
 			hash = lineage.WitnessHash(payload)

@@ -1,9 +1,6 @@
 package state
 
-import (
-	"rvffs/segments"
-	"rvffs/store/volume"
-)
+import "rvffs/store/volume"
 
 // nearbyFile is a file of which small pieces that stand close together are read at
 // once: the heads of a hundred thousand small segments, say. It is for one
@@ -18,17 +15,6 @@ const (
 	nearbyPage = 4 << 10 // bytes; reading begins where the system's pages do
 	nearbySize = 2 * nearbyPage
 )
-
-// Nearby is file for one goroutine that reads small pieces of it.
-func Nearby(file volume.File) *nearbyFile { return &nearbyFile{File: file} }
-
-// Of is the way to read the segment: by itself if it is large.
-func (n *nearbyFile) Of(entry segments.DirectoryEntry) volume.File {
-	if entry.PayloadLength > nearbyPage {
-		return n.File
-	}
-	return n
-}
 
 // ReadAt implements File.
 func (n *nearbyFile) ReadAt(p []byte, offset int64) (int, error) {

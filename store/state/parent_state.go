@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"slices"
 
 	"rvffs/lineage"
@@ -22,24 +23,24 @@ const maxFoldedStates = 4096
 // ErrNotFound and lineage.ErrNoState mean that there is none, as after a compaction.
 func (s *Snapshot) FindParentState(ctx context.Context, want lineage.Hash) (lineage.PastState, error) {
 	var found lineage.PastState
-	err := s.source.With(ctx, func(file volume.File) (err error) {
+	err := s.With(ctx, Judging, func(reading *Reading) (err error) {
 		charge := s.source.memory.Charge()
 		defer charge.Free()
 		states := pastStates{charge: &charge}
-		if err := s.Walk(file, states.add); err != nil {
+		if err := reading.Walk(states.add); err != nil {
 			return err
 		}
 		for _, manifest := range slices.Backward(states.manifests) {
 			hash := lineage.NewShake256()
-			if err := volume.CopyRange(hash, file, manifest.offset+segments.HeaderSize, manifest.payload); err != nil {
+			if err := volume.CopyRange(hash, reading, manifest.offset+segments.HeaderSize, manifest.payload); err != nil {
 				return err
 			}
 			if lineage.Hash(hash.Sum(nil)) == want {
-				found, err = stateAt(file, manifest.offset, lineage.HashShakeManifest)
+				found, err = stateAt(reading, manifest.offset, lineage.HashShakeManifest)
 				return err
 			}
 		}
-		found, err = states.findFold(file, want)
+		found, err = states.findFold(reading, want)
 		return err
 	})
 	return found, err
@@ -76,7 +77,7 @@ func (p *pastStates) add(segment segments.Segment) error {
 }
 
 // findFold compares want with the fold over every end that the file once had.
-func (p *pastStates) findFold(file volume.File, want lineage.Hash) (lineage.PastState, error) {
+func (p *pastStates) findFold(file io.ReaderAt, want lineage.Hash) (lineage.PastState, error) {
 	tail := make([]byte, lineage.TailSize)
 	last := p.ends[max(0, len(p.ends)-maxFoldedStates):]
 	for _, end := range slices.Backward(last) {
@@ -97,7 +98,7 @@ func (p *pastStates) findFold(file volume.File, want lineage.Hash) (lineage.Past
 }
 
 // stateAt is the state of the manifest at offset, whose hash was made by method.
-func stateAt(file volume.File, offset int64, method lineage.HashMethod) (lineage.PastState, error) {
+func stateAt(file io.ReaderAt, offset int64, method lineage.HashMethod) (lineage.PastState, error) {
 	var epoch [4]byte
 	err := volume.ReadFull(file, epoch[:], offset+segments.HeaderSize)
 	return lineage.PastState{Method: method, Epoch: binary.LittleEndian.Uint32(epoch[:]), Offset: offset}, err
@@ -109,13 +110,13 @@ func (s *Snapshot) Derivation(ctx context.Context) (lineage.Record, bool, error)
 	identity, _ := s.Identity()
 	var newest lineage.Record
 	known := false
-	err := s.source.With(ctx, func(file volume.File) error {
-		return s.Walk(file, func(segment segments.Segment) error {
+	err := s.With(ctx, Judging, func(reading *Reading) error {
+		return reading.Walk(func(segment segments.Segment) error {
 			if segment.Type != segments.TypeWitness || segment.PayloadLength > maxSmallPayload {
 				return nil
 			}
 			payload := make([]byte, segment.PayloadLength)
-			if err := volume.ReadFull(file, payload, segment.PayloadOffset()); err != nil {
+			if err := volume.ReadFull(reading, payload, segment.PayloadOffset()); err != nil {
 				return err
 			}
 			witness, err := segments.ParseWitness(payload)

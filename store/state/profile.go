@@ -5,18 +5,17 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
-	"rvffs/store/volume"
 )
 
 // Profile is what the snapshot's last PROFILE segment says; generic without one.
 func (s *Snapshot) Profile(ctx context.Context) (lineage.Profile, error) {
 	profile := lineage.Generic
-	err := s.With(ctx, func(file volume.File) error {
+	err := s.With(ctx, Giving, func(reading *Reading) error {
 		for _, entry := range s.Named() {
 			if entry.Type != segments.TypeProfile {
 				continue
 			}
-			payload, err := ReadPayload(file, s, entry)
+			payload, err := reading.ReadPayload(entry)
 			if err != nil {
 				return err
 			}

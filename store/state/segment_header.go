@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"io"
 
 	"rvffs/segments"
 	"rvffs/store/volume"
@@ -9,12 +10,12 @@ import (
 
 // ReadHeader reads the header that a directory entry points to and checks that
 // the two agree.
-func ReadHeader(file volume.File, entry segments.DirectoryEntry) (segments.Segment, error) {
+func ReadHeader(file io.ReaderAt, entry segments.DirectoryEntry) (segments.Segment, error) {
 	return readHeaderOr(file, entry, func() string { return "" })
 }
 
 // readHeaderOr is readHeader whose errors end with a remedy.
-func readHeaderOr(file volume.File, entry segments.DirectoryEntry, remedy func() string) (segments.Segment, error) {
+func readHeaderOr(file io.ReaderAt, entry segments.DirectoryEntry, remedy func() string) (segments.Segment, error) {
 	var encoded [segments.HeaderSize]byte
 	if err := volume.ReadFull(file, encoded[:], entry.Offset); err != nil {
 		return segments.Segment{}, err
@@ -32,11 +33,11 @@ func readHeaderOr(file volume.File, entry segments.DirectoryEntry, remedy func()
 
 // ReadHeader is the function of that name for a segment of the snapshot: its errors name
 // the remedy.
-func (s *Snapshot) ReadHeader(file volume.File, entry segments.DirectoryEntry) (segments.Segment, error) {
-	return readHeaderOr(file, entry, func() string {
-		if s.Dialect() != segments.DialectRuntime {
+func (r *Reading) ReadHeader(entry segments.DirectoryEntry) (segments.Segment, error) {
+	return readHeaderOr(r, entry, func() string {
+		if r.snapshot.Dialect() != segments.DialectRuntime {
 			return ""
 		}
-		return fmt.Sprintf("; rvffs recover %s mends the header if the content is what its hash says", s.source.location().Name)
+		return fmt.Sprintf("; rvffs recover %s mends the header if the content is what its hash says", r.snapshot.source.location().Name)
 	})
 }

@@ -11,9 +11,9 @@ import (
 // SHAKE-256 of the manifest's payload.
 func (s *Snapshot) ParentHash(ctx context.Context) (lineage.Hash, error) {
 	var hash lineage.Hash
-	err := s.source.With(ctx, func(file volume.File) error {
+	err := s.With(ctx, Judging, func(reading *Reading) error {
 		hasher := lineage.NewShake256()
-		if err := volume.CopyRange(hasher, file, s.state.Segment.PayloadOffset(), int64(s.state.Segment.PayloadLength)); err != nil {
+		if err := volume.CopyRange(hasher, reading, s.state.Segment.PayloadOffset(), int64(s.state.Segment.PayloadLength)); err != nil {
 			return err
 		}
 		hash = lineage.Hash(hasher.Sum(nil))

@@ -53,12 +53,12 @@ func (s *Snapshot) Witnesses(ctx context.Context) ([]WitnessDescription, error) 
 // eachWitness judges every entry of the audit chain, in the order of the file.
 func (s *Snapshot) eachWitness(ctx context.Context, visit func(WitnessDescription) error) error {
 	var previous lineage.Hash
-	return s.source.With(ctx, func(file volume.File) error {
-		return s.Walk(file, func(segment segments.Segment) error {
+	return s.With(ctx, Judging, func(reading *Reading) error {
+		return reading.Walk(func(segment segments.Segment) error {
 			if segment.Type != segments.TypeWitness {
 				return nil
 			}
-			described, hash, err := s.DescribeWitness(file, segment, previous)
+			described, hash, err := reading.DescribeWitness(segment, previous)
 			if err != nil {
 				return err
 			}
@@ -68,13 +68,15 @@ func (s *Snapshot) eachWitness(ctx context.Context, visit func(WitnessDescriptio
 	})
 }
 
-func (s *Snapshot) DescribeWitness(file volume.File, segment segments.Segment, previous lineage.Hash) (WitnessDescription, lineage.Hash, error) {
+// DescribeWitness judges one entry of the audit chain, of which previous is the hash of the
+// entry before.
+func (r *Reading) DescribeWitness(segment segments.Segment, previous lineage.Hash) (WitnessDescription, lineage.Hash, error) {
 	described := WitnessDescription{SegmentID: segment.ID, Offset: segment.Offset, Verdict: "damaged"}
 	if segment.PayloadLength > maxSmallPayload {
 		return described, lineage.Hash{}, nil
 	}
 	payload := make([]byte, segment.PayloadLength)
-	if err := volume.ReadFull(file, payload, segment.PayloadOffset()); err != nil {
+	if err := volume.ReadFull(r, payload, segment.PayloadOffset()); err != nil {
 		return described, lineage.Hash{}, err
 	}
 	hash := lineage.WitnessHash(payload)

@@ -3,6 +3,7 @@ package state
 import (
 	"cmp"
 	"errors"
+	"io"
 	"slices"
 
 	"rvffs/segments"
@@ -11,8 +12,8 @@ import (
 
 // Walk visits every whole segment of the snapshot in file order, dead ones
 // included; see walkFrom.
-func (s *Snapshot) Walk(file volume.File, visit func(segments.Segment) error) error {
-	return s.WalkFrom(file, 0, visit)
+func (r *Reading) Walk(visit func(segments.Segment) error) error {
+	return r.WalkFrom(0, visit)
 }
 
 // WalkFrom is walk from an offset on at which a segment begins or the file ends.
@@ -23,12 +24,13 @@ func (s *Snapshot) Walk(file volume.File, visit func(segments.Segment) error) er
 // one. Where a stretch between them holds bytes that are no segment, it goes on
 // behind them if it can be told where, else at the next named segment. A named
 // segment whose header is not what the directory says is passed over.
-func (s *Snapshot) WalkFrom(file volume.File, from int64, visit func(segments.Segment) error) error {
+func (r *Reading) WalkFrom(from int64, visit func(segments.Segment) error) error {
+	s := r.snapshot
 	known := s.Live()
 	next, _ := slices.BinarySearchFunc(known, from, func(entry segments.DirectoryEntry, offset int64) int {
 		return cmp.Compare(entry.Offset, offset)
 	})
-	w := carefulWalk{file: file, wire: s.Dialect() == segments.DialectWire, visit: visit, reach: searchReach}
+	w := carefulWalk{file: r, wire: s.Dialect() == segments.DialectWire, visit: visit, reach: searchReach}
 	limit := s.Size()
 	if next < len(known) {
 		limit = min(limit, known[next].Offset)
@@ -50,7 +52,7 @@ func (s *Snapshot) WalkFrom(file volume.File, from int64, visit func(segments.Se
 
 // carefulWalk is one walk through stretches of a file.
 type carefulWalk struct {
-	file  volume.File
+	file  io.ReaderAt
 	wire  bool
 	visit func(segments.Segment) error
 	reach int64 // bytes that may still be read to see where to go on

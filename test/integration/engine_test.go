@@ -92,7 +92,7 @@ func engineHolds(path string, want model) (err error) {
 	}
 	got := map[uint64][]float32{}
 	var inOrder, inRows []byte
-	err = rows.Visit(context.Background(), snapshot, func(ids []uint64, rows []byte) error {
+	err = rows.Visit(context.Background(), rows.Of(snapshot), func(ids []uint64, rows []byte) error {
 		width := len(rows) / len(ids)
 		for _, id := range ids {
 			inOrder = binary.LittleEndian.AppendUint64(inOrder, id)
@@ -138,7 +138,7 @@ func engineHolds(path string, want model) (err error) {
 
 // vectorFileIs compares a file of vectors, without what stands before its rows.
 func vectorFileIs(snapshot *store.Snapshot, format vecio.FileFormat, want []byte) error {
-	view, err := rows.File(context.Background(), snapshot, format)
+	view, err := rows.File(context.Background(), rows.Of(snapshot), format)
 	if err != nil {
 		return err
 	}

@@ -21,11 +21,11 @@ import (
 )
 
 // Check compares all files of vectors with what Vectors visits.
-func Check(snapshot *state.Snapshot, random *rand.Rand) error {
+func Check(of rows.Sources, random *rand.Rand) error {
 	ctx := context.Background()
 	var ids []uint64
 	var vectors []byte
-	err := rows.Visit(ctx, snapshot, func(some []uint64, their []byte) error {
+	err := rows.Visit(ctx, of, func(some []uint64, their []byte) error {
 		ids, vectors = append(ids, some...), append(vectors, their...)
 		return nil
 	})
@@ -33,34 +33,34 @@ func Check(snapshot *state.Snapshot, random *rand.Rand) error {
 		return err
 	}
 	for _, format := range vecio.FileFormats() {
-		view, err := rows.File(ctx, snapshot, format)
+		view, err := rows.File(ctx, of, format)
 		if err != nil {
 			return fmt.Errorf("%s: %w", format, err)
 		}
-		if err := checkView(view, render(format, snapshot.Dimension(), ids, vectors), random); err != nil {
+		if err := checkView(view, render(format, of.Dimension(), ids, vectors), random); err != nil {
 			return fmt.Errorf("%s of %d vectors: %w", format, len(ids), err)
 		}
 	}
-	width := 4 * snapshot.Dimension()
+	width := 4 * of.Dimension()
 	for range min(len(ids), 8) {
 		i := random.IntN(len(ids))
 		for _, format := range []vecio.FileFormat{vecio.FileJSONL, vecio.FileF32} {
-			view, err := rows.ByID(ctx, snapshot, ids[i], format)
+			view, err := rows.ByID(ctx, of, ids[i], format)
 			if err != nil {
 				return fmt.Errorf("vector %d: %w", ids[i], err)
 			}
-			want := render(format, snapshot.Dimension(), ids[i:i+1], vectors[i*width:(i+1)*width])
+			want := render(format, of.Dimension(), ids[i:i+1], vectors[i*width:(i+1)*width])
 			if err := checkView(view, want, random); err != nil {
 				return fmt.Errorf("vector %d as %s: %w", ids[i], format, err)
 			}
 		}
 	}
 	missing := random.Uint64N(2 * (uint64(len(ids)) + 1))
-	for _, id := range append([]uint64{missing, math.MaxUint64}, snapshot.Manifest().Deleted...) {
+	for _, id := range append([]uint64{missing, math.MaxUint64}, of.Deleted()...) {
 		if slices.Contains(ids, id) {
 			continue
 		}
-		if _, err := rows.ByID(ctx, snapshot, id, vecio.FileF32); !errors.Is(err, volume.ErrNotFound) {
+		if _, err := rows.ByID(ctx, of, id, vecio.FileF32); !errors.Is(err, volume.ErrNotFound) {
 			return fmt.Errorf("vector %d, which is not there: %v", id, err)
 		}
 	}

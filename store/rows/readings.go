@@ -1,0 +1,111 @@
+package rows
+
+import (
+	"context"
+	"errors"
+
+	"rvffs/segments"
+	"rvffs/store/state"
+)
+
+// Readings are the sources of rows, in their order, with their files held open.
+type Readings []*state.Reading
+
+// Segment is a vector segment and where it stands.
+type Segment struct {
+	Source int // index of the one in whose file it is
+	Entry  segments.DirectoryEntry
+}
+
+// RowOffset is where a row begins in the file, in the runtime dialect.
+func (g Segment) RowOffset(row uint64, dimension int) int64 {
+	return g.Entry.Offset + segments.HeaderSize + segments.VecPrefixSize + int64(row)*int64(segments.RowSize(dimension))
+}
+
+// Of is the source in whose file the segment is.
+func (in Readings) Of(segment Segment) *state.Reading { return in[segment.Source] }
+
+// Dialect is that of the segment's file.
+func (in Readings) Dialect(segment Segment) segments.Dialect {
+	return in.Of(segment).Snapshot().Dialect()
+}
+
+// Dimension is the number of components of each vector, 0 while no vector has fixed it.
+func (in Readings) Dimension() int {
+	for _, reading := range in {
+		if dimension := reading.Snapshot().Dimension(); dimension != 0 {
+			return dimension
+		}
+	}
+	return 0
+}
+
+// Segments lists all segments of vectors, those first whose rows count less.
+func (in Readings) Segments() []Segment {
+	var all []Segment
+	for i, reading := range in {
+		if reading.Snapshot().Dimension() == in.Dimension() {
+			all = append(all, placed(i, reading.Snapshot().Vectors())...)
+		}
+	}
+	return all
+}
+
+// placed says of segments where they stand.
+func placed(source int, entries []segments.DirectoryEntry) []Segment {
+	found := make([]Segment, len(entries))
+	for i, entry := range entries {
+		found[i] = Segment{source, entry}
+	}
+	return found
+}
+
+// For is the same for another use. It is open for as long as in.
+func (in Readings) For(use state.Use) Readings {
+	other := make(Readings, len(in))
+	for i, reading := range in {
+		other[i] = reading.For(use)
+	}
+	return other
+}
+
+// During is the same for reads that end with ctx. It is open for as long as in.
+func (in Readings) During(ctx context.Context) Readings {
+	other := make(Readings, len(in))
+	for i, reading := range in {
+		other[i] = reading.During(ctx)
+	}
+	return other
+}
+
+// Close gives the files back.
+func (in Readings) Close() (err error) {
+	for _, reading := range in {
+		err = errors.Join(err, reading.Close())
+	}
+	return err
+}
+
+// nearby reads segments of which many may be small, for one goroutine.
+type nearby []state.Nearby
+
+func (in Readings) nearby() nearby {
+	near := make(nearby, len(in))
+	for i, reading := range in {
+		near[i] = reading.Nearby()
+	}
+	return near
+}
+
+// of is the way to read a segment.
+func (n nearby) of(segment Segment) *state.Reading { return n[segment.Source].Of(segment.Entry) }
+
+// hides reports up to which source an id is deleted; -1: in none.
+func (in Readings) hides(id uint64) int {
+	for i := len(in) - 1; i >= 0; i-- {
+		if in[i].Snapshot().Deleted().Contains(id) {
+			return i
+		}
+	}
+	return -1
+}
