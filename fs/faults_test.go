@@ -1,10 +1,10 @@
 package fs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"path"
 	"slices"
@@ -18,6 +18,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"github.com/rs/zerolog"
 
+	"rvffs/segments"
 	"rvffs/store"
 	"rvffs/store/catalog"
 	"rvffs/store/volume/memory"
@@ -136,7 +137,7 @@ func (s *shown) everything() (string, error) {
 	return told.String(), err
 }
 
-func tell(told io.StringWriter, full string, in catalog.Container) error {
+func tell(told *strings.Builder, full string, in catalog.Container) error {
 	ctx := context.Background()
 	entries, err := in.List(ctx)
 	if err != nil {
@@ -146,17 +147,17 @@ func tell(told io.StringWriter, full string, in catalog.Container) error {
 		name := path.Join(full, entry.Name)
 		switch entry.Kind {
 		case catalog.KindFolder:
-			_, _ = told.WriteString(name + "/\n")
+			_, _ = fmt.Fprintln(told, name+"/")
 			err = tell(told, name, entry.Folder)
 		case catalog.KindLink:
-			_, _ = told.WriteString(name + " -> " + entry.Link.Target() + "\n")
+			_, _ = fmt.Fprintln(told, name, "->", entry.Link.Target())
 		default:
 			snapshot, problem := entry.Store.Snapshot(ctx)
 			if problem != nil {
 				return fmt.Errorf("%s: %w", name, problem)
 			}
 			identity, _ := snapshot.Identity()
-			_, _ = told.WriteString(fmt.Sprintf("%s of depth %d\n", name, identity.Depth))
+			_, _ = fmt.Fprintf(told, "%s of depth %d, with content: %t\n", name, identity.Depth, snapshot.HasContent())
 			err = tell(told, name, entry.Store)
 		}
 		if err != nil {
@@ -205,14 +206,66 @@ func faultyStores(t *testing.T) *memory.Files {
 	if left := files.Used(); left != 0 {
 		t.Fatalf("%d files are still open", left)
 	}
+	keepTail(t, files, "kept.rvf")
 	files.FailLooks = true
 	return files
+}
+
+// keepTail makes a store that holds vectors, with some that an interrupted program left
+// behind its manifest and that are kept beside it now.
+func keepTail(t *testing.T, files *memory.Files, name string) {
+	t.Helper()
+	commit := func(id uint64) {
+		t.Helper()
+		opened, err := store.Open(name, store.Options{Files: files})
+		if err == nil {
+			_, err = opened.Ingest(context.Background(), []uint64{id}, []float32{1, 2})
+			err = errors.Join(err, opened.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	made, err := store.Create(name, store.CreateOptions{Dimension: 2}, store.Options{Files: files})
+	if err == nil {
+		err = made.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := len(files.Content(name))
+	commit(1)
+	header, err := segments.ParseHeader(files.Content(name)[before:])
+	if err != nil || header.Type != segments.TypeVec {
+		t.Fatal(header, err)
+	}
+	node := files.Names[name]
+	node.Content = node.Content[:before+segments.HeaderSize+int(header.PayloadLength)]
+	commit(2)
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(files.Names)), isTail) {
+		t.Fatal("nothing is kept")
+	}
+}
+
+func isTail(name string) bool { return strings.Contains(name, ".tail-") }
+
+// namesIn are the names of files, of which what is kept of a store has one or the other:
+// the store gets its new name though what is kept stays where it was.
+func namesIn(files *memory.Files) []string {
+	names := slices.Sorted(maps.Keys(files.Names))
+	for i, name := range names {
+		if isTail(name) {
+			names[i] = "what is kept"
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // faulted is what is done while an operation of the volume fails.
 var faulted = map[string]func(*shown) syscall.Errno{
 	"list the root": func(s *shown) syscall.Errno {
-		return lists(s, ".", ".rvffs a.rvf child.rvf e.rvf grandchild.rvf link plain? team void")
+		return lists(s, ".", ".rvffs a.rvf child.rvf e.rvf grandchild.rvf kept.rvf link plain? team void")
 	},
 	"list a folder":        func(s *shown) syscall.Errno { return lists(s, "team", "b.rvf c.rvdna deep") },
 	"list a folder in one": func(s *shown) syscall.Errno { return lists(s, "team/deep", "d.rvf") },
@@ -231,13 +284,25 @@ var faulted = map[string]func(*shown) syscall.Errno{
 	"make a store in a folder": func(s *shown) syscall.Errno {
 		return s.mkdir("team/new.rvdna")
 	},
-	"make a folder":             func(s *shown) syscall.Errno { return s.mkdir("team/new") },
-	"derive":                    func(s *shown) syscall.Errno { return s.mkdir("a.rvf/new.rvf") },
-	"derive from a derived":     func(s *shown) syscall.Errno { return s.mkdir("team/b.rvf/c.rvdna/new.rvf") },
-	"rename a store":            func(s *shown) syscall.Errno { return s.rename("e.rvf", "f.rvf") },
-	"rename a parent":           func(s *shown) syscall.Errno { return s.rename("a.rvf", "f.rvf") },
-	"rename a derived store":    func(s *shown) syscall.Errno { return s.rename("a.rvf/child.rvf", "a.rvf/kid.rvf") },
-	"move a store":              func(s *shown) syscall.Errno { return s.rename("e.rvf", "team/deep/e.rvf") },
+	"make a folder":          func(s *shown) syscall.Errno { return s.mkdir("team/new") },
+	"derive":                 func(s *shown) syscall.Errno { return s.mkdir("a.rvf/new.rvf") },
+	"derive from a derived":  func(s *shown) syscall.Errno { return s.mkdir("team/b.rvf/c.rvdna/new.rvf") },
+	"rename a store":         func(s *shown) syscall.Errno { return s.rename("e.rvf", "f.rvf") },
+	"rename a parent":        func(s *shown) syscall.Errno { return s.rename("a.rvf", "f.rvf") },
+	"rename a derived store": func(s *shown) syscall.Errno { return s.rename("a.rvf/child.rvf", "a.rvf/kid.rvf") },
+	"move a store":           func(s *shown) syscall.Errno { return s.rename("e.rvf", "team/deep/e.rvf") },
+	"rename a store of which something is kept": func(s *shown) syscall.Errno {
+		return s.rename("kept.rvf", "f.rvf")
+	},
+	"move a store of which something is kept": func(s *shown) syscall.Errno {
+		return s.rename("kept.rvf", "team/deep/f.rvf")
+	},
+	"remove a store that holds something": func(s *shown) syscall.Errno {
+		if errno := s.rmdir("kept.rvf"); errno != syscall.ENOTEMPTY {
+			return cmp.Or(errno, errWrongList)
+		}
+		return 0
+	},
 	"rename a folder":           func(s *shown) syscall.Errno { return s.rename("team", "crew") },
 	"move a folder":             func(s *shown) syscall.Errno { return s.rename("team/deep", "void/deep") },
 	"remove a store":            func(s *shown) syscall.Errno { return s.rmdir("e.rvf") },
@@ -310,7 +375,7 @@ func breakEach(t *testing.T, act func(*shown) syscall.Errno, warm bool) {
 		if want.before, err = fresh(whole.Clone()); err != nil {
 			t.Fatal(err)
 		}
-		names["before"] = slices.Sorted(maps.Keys(whole.Names))
+		names["before"] = namesIn(whole)
 		done := whole.Clone()
 		s := show(done)
 		if errno := act(s); errno != 0 {
@@ -319,7 +384,7 @@ func breakEach(t *testing.T, act func(*shown) syscall.Errno, warm bool) {
 		if err := s.close(); err != nil {
 			t.Fatal(err)
 		}
-		names["after"] = slices.Sorted(maps.Keys(done.Names))
+		names["after"] = namesIn(done)
 		if want.after, err = fresh(done); err != nil {
 			t.Fatal(err)
 		}
@@ -450,7 +515,7 @@ func (b *broken) run() bool {
 		b.complain("at last there is, %v,\n%s", err, told)
 	}
 	b.takeLocks()
-	if left := slices.Sorted(maps.Keys(b.files.Names)); !slices.Equal(left, b.names[state]) {
+	if left := namesIn(b.files); !slices.Equal(left, b.names[state]) {
 		b.complain("names are left: %q, want %q", left, b.names[state])
 	}
 	return true
