@@ -23,7 +23,8 @@ type Volume interface {
 //
 // Names are separated by slashes, lead down and nowhere else, and "." is the folder
 // itself. Nothing is reached through a link, and nothing is replaced that stands at a
-// name. Errors are those of package io/fs and of this one, or error numbers of the
+// name. A volume that waits for another machine gives up when ctx ends; a call to this
+// one's system cannot be given up. Errors are those of package io/fs and of this one, or error numbers of the
 // system (syscall.Errno).
 type Folder interface {
 	io.Closer
@@ -35,7 +36,7 @@ type Folder interface {
 	Open(ctx context.Context, name string) (Folder, error)
 	// Files are those of the stores, as the engine reaches them.
 	Files() FileSystem
-	// List begins to read a folder. What the listing is asked ends with ctx.
+	// List begins to read a folder, with ctx for all that the listing is asked.
 	List(ctx context.Context, name string) (Listing, error)
 	// Describe tells about a file, a folder or a link.
 	Describe(ctx context.Context, name string) (FileInfo, error)
