@@ -1,6 +1,7 @@
 package segments
 
 import (
+	"errors"
 	"io"
 )
 
@@ -41,6 +42,47 @@ type State struct {
 	// Walked says that the manifest of a wire file holds no directory any more,
 	// and that Manifest.Directory is what a walk found instead.
 	Walked bool
+}
+
+// Named lists the segments that count besides the newest manifest: those that its
+// directory names, but for older manifests, which nobody needs, and those behind it that
+// have to be kept.
+func (s *State) Named() []DirectoryEntry {
+	entries := make([]DirectoryEntry, 0, len(s.Manifest.Directory)+len(s.Behind))
+	for _, entry := range s.Manifest.Directory {
+		if entry.Type != TypeManifest {
+			entries = append(entries, entry)
+		}
+	}
+	for _, behind := range s.Behind {
+		entries = append(entries, DirectoryEntry{
+			SegmentID: behind.ID, Offset: behind.Offset, PayloadLength: behind.PayloadLength, Type: behind.Type,
+		})
+	}
+	return entries
+}
+
+// NextID is one more than the id of any segment that counts.
+func (s *State) NextID() uint64 {
+	highest := s.Segment.ID
+	for _, entry := range s.Named() {
+		highest = max(highest, entry.SegmentID)
+	}
+	return highest + 1
+}
+
+// Stands reports whether the newest manifest still is in a file where it was, that is,
+// whether the file was only appended to since the state was found.
+func (s *State) Stands(file io.ReaderAt) (bool, error) {
+	var header [HeaderSize]byte
+	n, err := file.ReadAt(header[:], s.Segment.Offset)
+	if n < len(header) {
+		if errors.Is(err, io.EOF) {
+			err = nil // the file became shorter
+		}
+		return false, err
+	}
+	return header == s.Segment.Encode(), nil
 }
 
 // FindOptions says where FindState begins and how far it goes. The zero value

@@ -6,6 +6,7 @@ import (
 	"rvffs/store/rows"
 	"rvffs/store/search"
 	"rvffs/store/state"
+	"rvffs/store/volume/filelog"
 )
 
 const VerifyBackground = state.VerifyBackground
@@ -47,3 +48,5 @@ var ParseQueries = search.ParseQueries
 func Nearest(ctx context.Context, s *Snapshot, queries []Query) ([][]Neighbor, error) {
 	return search.Nearest(ctx, rows.Of(s), queries)
 }
+
+var IsTemporary = filelog.IsTemporary

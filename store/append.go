@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"sync"
 
-	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/log"
 	"rvffs/store/memory"
 	"rvffs/store/rows"
 	"rvffs/store/state"
@@ -31,9 +31,9 @@ const (
 type Appender struct {
 	store   *Store
 	origin  state.Origin // the file that all of it goes to; zero: any
-	session *session     // nil while nothing is to be committed
+	session *log.Session // nil while nothing is to be committed
 	block   *block       // being filled
-	extents []*extent
+	extents []*rowExtent
 	rows    uint64        // since the last commit
 	memory  memory.Charge // of the blocks
 
@@ -41,7 +41,7 @@ type Appender struct {
 	work    chan *block
 	blocks  int
 	free    chan *block
-	current *extent          // belongs to the goroutine while it runs
+	current *rowExtent       // belongs to the goroutine while it runs
 	ids     rows.GrowingSets // charges for the ids of the extents; belongs to it as well
 
 	behind sync.WaitGroup // commits under way while the stream goes on, one at most
@@ -110,10 +110,7 @@ func (a *Appender) Dimension() int {
 	if a.session == nil {
 		return a.store.Current().Dimension()
 	}
-	w := &a.store.writer
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return a.session.dimension
+	return a.store.vectors.dimension(a.session)
 }
 
 // Join takes the writer lock, if this process does not hold it yet, and waits for
@@ -122,7 +119,7 @@ func (a *Appender) Join(ctx context.Context) error {
 	if a.session != nil {
 		return nil
 	}
-	session, err := a.store.writer.begin(state.OnlyIn(ctx, a.origin))
+	session, err := a.store.log.Begin(state.OnlyIn(ctx, a.origin))
 	a.session = session
 	return err
 }
@@ -135,7 +132,7 @@ func (a *Appender) SetDimension(ctx context.Context, dimension int) error {
 	if err := a.Join(ctx); err != nil {
 		return err
 	}
-	return a.store.writer.fixDimension(a.session, dimension)
+	return a.store.vectors.fixDimension(a.session, dimension)
 }
 
 // Append takes vectors: rows of dimension little-endian float32 each, and an id
@@ -148,13 +145,13 @@ func (a *Appender) Append(ctx context.Context, ids []uint64, rows []byte) error 
 	if width == 0 || len(rows)%width != 0 || ids != nil && len(ids) != len(rows)/width {
 		return fmt.Errorf("%w: %d bytes and %d ids are no rows of %d components", volume.ErrInput, len(rows), len(ids), width/4)
 	}
-	w := &a.store.writer
-	if err := w.knowIDs(ctx, a.session); err != nil {
+	v := a.store.vectors
+	if err := v.knowIDs(ctx, a.session); err != nil {
 		return err
 	}
 	if ids != nil {
-		w.useIDs(a.session, ids)
-	} else if err := w.checkRoom(a.session, len(rows)/width); err != nil {
+		v.useIDs(a.session, ids)
+	} else if err := v.checkRoom(a.session, len(rows)/width); err != nil {
 		return err
 	}
 	for len(rows) > 0 {
@@ -217,10 +214,10 @@ func (a *Appender) encodeUnnumbered(rows []byte, width int) {
 }
 
 // number gives the rows that brought no ids the next free ones.
-func (b *block) number(w *writer, s *session) error {
+func (b *block) number(v *vectors, s *log.Session) error {
 	size := len(b.bytes) / max(1, int(b.rows))
 	for _, run := range b.unnumbered {
-		first, err := w.takeIDs(s, int(run.count))
+		first, err := v.takeIDs(s, int(run.count))
 		if err != nil {
 			return err
 		}
@@ -303,15 +300,15 @@ func (a *Appender) commitBehind(received int64) {
 		count += uint64(e.rows)
 	}
 	a.behind.Wait()
-	w, session := &a.store.writer, a.session
-	w.join(session)
+	session := a.session
+	session.Join()
 	a.behind.Go(func() {
 		defer ids.Free()
-		epoch, err := w.commit(context.Background(), session, change{added: extents, actions: []action{ingestAction(count)}})
+		epoch, err := a.store.commit(context.Background(), session, ingestion(extents, count))
 		if err != nil {
-			w.drop(session, extents)
+			session.Drop(extentsOf(extents)...)
 		}
-		if err = errors.Join(err, w.end(session)); err != nil {
+		if err = errors.Join(err, session.End()); err != nil {
 			a.fail(err)
 			return
 		}
@@ -349,32 +346,24 @@ func (a *Appender) failure() error {
 
 // writeBlock puts one block into the file.
 func (a *Appender) writeBlock(b *block) error {
-	w := &a.store.writer
-	if err := b.number(w, a.session); err != nil {
+	if err := b.number(a.store.vectors, a.session); err != nil {
 		return err
 	}
-	r, err := w.reserve(a.session, a.current, len(b.bytes), func() *extent {
-		return &extent{kind: segments.TypeVec, front: segments.VecPrefixSize, ids: idset.New(), given: idset.New()}
-	})
-	if err != nil {
-		return err
-	}
-	e := r.extent
-	defer e.pending.Done()
-	if e != a.current {
-		if a.current != nil {
-			a.ids.Settle(a.current.ids, a.current.given)
+	err := volume.ErrSealed
+	for errors.Is(err, volume.ErrSealed) {
+		if a.current == nil {
+			a.current = newRowExtent(a.session, a.store.vectors.dimension(a.session))
+			a.extents = append(a.extents, a.current)
 		}
-		a.current = e
-		a.extents = append(a.extents, e)
-	}
-	err = w.guard(a.session, r.file)
-	if err == nil {
-		err = e.writeBody(r.file, b.bytes, r.at)
+		if err = a.current.Write(context.Background(), b.bytes); errors.Is(err, volume.ErrSealed) {
+			a.ids.Settle(a.current.ids, a.current.given)
+			a.current = nil
+		}
 	}
 	if err != nil {
-		return w.fail(a.session, err)
+		return a.session.Fail(err)
 	}
+	e := a.current
 	e.rows += b.rows
 	e.ids.Unite(b.ids)
 	e.given.Unite(b.given)
@@ -411,13 +400,20 @@ func (a *Appender) Commit() (epoch uint32, count uint64, err error) {
 		epoch, count = s.epoch, count+s.count
 	}
 	if err == nil && a.rows > 0 {
-		epoch, err = a.store.writer.commit(context.Background(), a.session, change{added: a.extents, actions: []action{ingestAction(a.rows)}})
+		epoch, err = a.store.commit(context.Background(), a.session, ingestion(a.extents, a.rows))
 	}
 	if err != nil {
 		return 0, 0, errors.Join(err, a.Rollback())
 	}
 	count += a.rows
 	return epoch, count, a.leave()
+}
+
+// ingestion is the change that brings vectors.
+func ingestion(written []*rowExtent, count uint64) log.Change {
+	return log.Change{
+		Added: extentsOf(written), Content: vectorChange{added: written}, Actions: []log.Action{log.Ingest(count)},
+	}
 }
 
 // finish writes what is still in memory, for somebody else to commit the extents.
@@ -439,7 +435,7 @@ func (a *Appender) Rollback() error {
 		return nil
 	}
 	a.drain()
-	a.store.writer.drop(a.session, a.extents)
+	a.session.Drop(extentsOf(a.extents)...)
 	return a.leave()
 }
 
@@ -452,5 +448,5 @@ func (a *Appender) leave() error {
 	a.mu.Lock()
 	a.err = nil
 	a.mu.Unlock()
-	return a.store.writer.end(session)
+	return session.End()
 }

@@ -71,12 +71,12 @@ func (a *Appender) reorder(ctx context.Context, runs []vecio.Run, before int64) 
 			return err
 		}
 	}
-	a.store.writer.drop(a.session, rest)
+	a.session.Drop(extentsOf(rest)...)
 	return nil
 }
 
 // appendAgain appends a run of the rows of extents that were written before.
-func (a *Appender) appendAgain(ctx context.Context, extents []*extent, first, count int64) error {
+func (a *Appender) appendAgain(ctx context.Context, extents []*rowExtent, first, count int64) error {
 	dimension := a.Dimension()
 	rowSize := segments.RowSize(dimension)
 	buffer := make([]byte, max(1, rows.BytesPerRead/rowSize)*rowSize)
@@ -86,7 +86,8 @@ func (a *Appender) appendAgain(ctx context.Context, extents []*extent, first, co
 		for first < int64(e.rows) && count > 0 {
 			part := min(count, int64(e.rows)-first, int64(len(buffer)/rowSize))
 			read := buffer[:part*int64(rowSize)]
-			if err := a.store.writer.readBack(a.session, e, read, segments.VecPrefixSize+first*int64(rowSize)); err != nil {
+			err := a.session.Undisturbed(ctx, func(volume.File) error { return e.ReadBack(read, segments.VecPrefixSize+first*int64(rowSize)) })
+			if err != nil {
 				return err
 			}
 			ids, rows = ids[:0], rows[:0]
@@ -100,23 +101,6 @@ func (a *Appender) appendAgain(ctx context.Context, extents []*extent, first, co
 			first, count = first+part, count-part
 		}
 		first = max(0, first-int64(e.rows))
-	}
-	return nil
-}
-
-// readBack reads what was written of an extent, at a position in its payload, as it
-// was given.
-func (w *writer) readBack(s *session, e *extent, p []byte, at int64) error {
-	w.lead.Wait() // no compaction moves it meanwhile
-	defer w.lead.Give()
-	position := e.payloadOffset() + at
-	if err := volume.ReadFull(s.file, p, position); err != nil {
-		return err
-	}
-	for _, place := range e.masked {
-		if place >= position && place < position+int64(len(p)) {
-			p[place-position] = maskedByte[0]
-		}
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -34,7 +35,7 @@ func TestStoresAppendedToOthersBringTheirState(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		files.store, s.follow = s, followLimits{little: 100, frozen: 1000}
+		files.store, s.follow = s, filelog.FollowLimits{Little: 100, Frozen: 1000}
 		want := map[uint64][]float32{}
 		loads := []*load{newLoad(t, s), newLoad(t, s)}
 		value := float32(0)
@@ -110,7 +111,7 @@ func pour(t *testing.T, random *rand.Rand, raw []byte, want map[uint64][]float32
 	if err != nil {
 		t.Fatal(err)
 	}
-	files.store, s.follow = s, followLimits{little: 100, frozen: 1000}
+	files.store, s.follow = s, filelog.FollowLimits{Little: 100, Frozen: 1000}
 	want = maps.Clone(want)
 	var reports sync.Mutex
 	var accepted uint64

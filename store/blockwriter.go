@@ -1,6 +1,7 @@
 package store
 
 import (
+	"hash/crc32"
 	"sync"
 
 	"rvffs/store/volume"
@@ -20,7 +21,7 @@ type blockWriter struct {
 
 // segmentBlock is a run of a segment's body with its place in the file.
 type segmentBlock struct {
-	extent *extent
+	of     *copiedSegment
 	offset int64
 	bytes  []byte
 }
@@ -44,7 +45,7 @@ func (w *blockWriter) run() {
 				w.mu.Unlock()
 			}
 			w.file.StartWriteback(b.offset, int64(len(b.bytes)))
-			b.extent.follow(b.bytes)
+			b.of.checksum = crc32.Update(b.of.checksum, crc32.IEEETable, b.bytes)
 		}
 		w.pending.Done()
 		w.free <- b.bytes[:0]

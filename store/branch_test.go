@@ -9,6 +9,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/state"
+	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -29,10 +30,10 @@ func newBranch(t *testing.T, exclude bool, deleted ...uint64) (*volumes.Files, *
 	cow := segments.CowMap{BytesPerVector: 8}
 	if err := writeNew(files, "a.rvf", newFileContent{
 		manifest: &segments.Manifest{Dimension: 2, TotalVectors: 5, Deleted: deleted},
-		before: []newSegment{
-			{kind: segments.TypeCowMap, payload: cow.Encode()}, {kind: segments.TypeMembership, payload: older.Encode()},
-			{kind: segments.TypeMembership, payload: members.Encode()}, {kind: segments.TypeVec, payload: rowsPayload(t, 5, 4)},
-			{kind: segments.TypeVec, payload: rowsPayload(t, 200, 1)},
+		before: []volume.NewSegment{
+			{Type: segments.TypeCowMap, Payload: cow.Encode()}, {Type: segments.TypeMembership, Payload: older.Encode()},
+			{Type: segments.TypeMembership, Payload: members.Encode()}, {Type: segments.TypeVec, Payload: rowsPayload(t, 5, 4)},
+			{Type: segments.TypeVec, Payload: rowsPayload(t, 200, 1)},
 		},
 	}); err != nil {
 		t.Fatal(err)

@@ -17,8 +17,10 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/log"
 	"rvffs/store/volume"
 	"rvffs/store/volume/directory"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -46,10 +48,7 @@ func (c *waitingFiles) Create(name string, perm os.FileMode) (volume.File, error
 }
 
 func (c *waitingFiles) writersWait() bool {
-	w := &c.store.writer
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.frozen != nil
+	return c.store.log.Frozen()
 }
 
 func (f waitingFile) WriteAt(p []byte, offset int64) (int, error) {
@@ -129,7 +128,7 @@ func TestLoadsAreCarriedBeforeWritersWait(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.follow = followLimits{little: 32 << 10, frozen: 128 << 10}
+			s.follow = filelog.FollowLimits{Little: 32 << 10, Frozen: 128 << 10}
 			files.store = s
 			want := map[uint64][]float32{}
 			ingest(t, s, run(0, 3000), make([]float32, 6000)...)
@@ -225,7 +224,7 @@ func carryHistory(t *testing.T, seed uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.follow = followLimits{little: int64(random.IntN(600)), frozen: int64(100 + random.IntN(3000))}
+	s.follow = filelog.FollowLimits{Little: int64(random.IntN(600)), Frozen: int64(100 + random.IntN(3000))}
 	files.store = s
 	want := map[uint64][]float32{}
 	ids := run(0, 40)
@@ -343,7 +342,7 @@ func TestCarriedLoadsThatAreGivenUpLeaveNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.follow, files.store = followLimits{little: 1 << 10, frozen: 64 << 10}, s
+		s.follow, files.store = filelog.FollowLimits{Little: 1 << 10, Frozen: 64 << 10}, s
 		large, small := newLoad(t, s), newLoad(t, s)
 		large.write(run(0, 10_000), 1)
 		small.write(run(20_000, 200), 2)
@@ -381,7 +380,7 @@ func TestCarriedLoadsBesideGoroutines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.follow = followLimits{little: 2 << 10, frozen: 16 << 10}
+	s.follow = filelog.FollowLimits{Little: 2 << 10, Frozen: 16 << 10}
 	want := map[uint64][]float32{}
 	var mu sync.Mutex
 	var loads sync.WaitGroup
@@ -459,28 +458,24 @@ func TestImagesBegunBeforeOthersCommitAreKept(t *testing.T) {
 	t.Parallel()
 	files, s := waitingStore(t)
 	content := noise(3000)
-	session, err := s.writer.begin(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := s.writer.reserve(session, nil, len(content), func() *extent {
-		return &extent{kind: segments.TypeKernel, front: segments.KernelHeaderSize, sealed: true}
-	})
+	session, err := s.log.Begin(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
 	head, err := segments.BuildKernelFront(segments.KernelHeader{ImageHash: lineage.Shake256(content)}, nil, int64(len(content)), int64(len(content)), "")
-	if err == nil {
-		err = r.extent.writeBody(r.file, content, r.at)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.extent.head = head[:]
-	r.extent.pending.Done()
+	image := session.Extent(volume.ExtentSpec{
+		Type: segments.TypeKernel, Front: len(head), Seal: func(int64) []byte { return head[:] }, Length: int64(len(content)),
+	})
+	if err := image.Write(t.Context(), content); err != nil {
+		t.Fatal(err)
+	}
+	image.Complete()
 	ingest(t, s, []uint64{1, 2}, 1, 1, 2, 2)
 	files.sync = sync.OnceFunc(func() {
-		if _, err := s.writer.commit(t.Context(), session, change{added: []*extent{r.extent}}); err != nil {
+		if _, err := session.Commit(t.Context(), log.Change{Added: []*filelog.Extent{image}}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -491,7 +486,7 @@ func TestImagesBegunBeforeOthersCommitAreKept(t *testing.T) {
 	if found, err := kernelImage(s.Current()); err != nil || !bytes.Equal(found, content) {
 		t.Errorf("the kernel is another one: %d bytes, %v", len(found), err)
 	}
-	if err := errors.Join(s.writer.end(session), s.Close()); err != nil {
+	if err := errors.Join(session.End(), s.Close()); err != nil {
 		t.Error(err)
 	}
 }

@@ -38,9 +38,9 @@ const (
 func richFiles(t *testing.T, what past) *volumes.Files {
 	t.Helper()
 	files := volumes.New()
-	profile := newSegment{kind: segments.TypeProfile, payload: segments.EncodeProfile(lineage.RVText)}
+	profile := volume.NewSegment{Type: segments.TypeProfile, Payload: segments.EncodeProfile(lineage.RVText)}
 	manifest := &segments.Manifest{Dimension: 2, HasIdentity: true, Identity: lineage.Identity{FileID: lineage.FileID{1}}}
-	err := writeNew(files, "a", newFileContent{manifest: manifest, before: []newSegment{profile, {kind: vendorType, payload: noise(300)}}})
+	err := writeNew(files, "a", newFileContent{manifest: manifest, before: []volume.NewSegment{profile, {Type: vendorType, Payload: noise(300)}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"rvffs/store/idset"
 	"rvffs/store/throttle"
+	"rvffs/store/volume/filelog"
 )
 
 // CompactResult tells what a compaction did.
@@ -41,28 +42,24 @@ func (s *Store) compact(ctx context.Context, also *idset.Set, share throttle.Sha
 		s.progress.end()
 		s.compacting.Give()
 	}()
-	session, err := s.writer.begin(ctx)
+	session, err := s.log.Begin(ctx)
 	if err != nil {
 		return CompactResult{}, err
 	}
-	s.writer.setMerges(-1)
+	release := s.log.HoldMerges()
 	if also == nil {
 		also = idset.New()
 	}
 	r := newRewrite(ctx, s, session, also, share)
 	result, err = r.run(ctx)
-	s.writer.setMerges(1)
-	return result, errors.Join(err, s.writer.end(session))
+	release()
+	return result, errors.Join(err, session.End())
 }
 
-// setMerges switches merges off (-1) and on again (1). A rewrite that has copied
-// segments one by one could not take in a segment made of some of them. The base
-// that the rewrite starts from is read after this returns, and no commit that may
-// still merge is then under way.
-func (w *writer) setMerges(step int) {
-	w.lead.Wait()
-	defer w.lead.Give()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.merging -= step
+// compactWithout is Compact that leaves vectors out as if they had been deleted before.
+func (s *Store) compactWithout(ctx context.Context, also *idset.Set) (CompactResult, error) {
+	return s.compact(ctx, also, throttle.FullSpeed)
 }
+
+// usualFollow is how a compaction runs after its writers.
+var usualFollow = filelog.FollowLimits{Little: 4 << 20, Frozen: 64 << 20}

@@ -14,8 +14,10 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -225,7 +227,7 @@ type hookedFiles struct {
 
 func (f hookedFiles) Create(path string, perm os.FileMode) (volume.File, error) {
 	file, err := f.FileSystem.Create(path, perm)
-	if strings.HasSuffix(path, temporarySuffix) && f.made != nil {
+	if strings.HasSuffix(path, ".rvffs-tmp") && f.made != nil {
 		f.made()
 	}
 	return file, err
@@ -241,23 +243,19 @@ func TestCompactionTakesWhatWasBegunBefore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, err := s.writer.begin(ctx)
+	session, err := s.log.Begin(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	content := []byte("kernel")
-	reserved, err := s.writer.reserve(session, nil, len(content), func() *extent { return &extent{kind: segments.TypeKernel, sealed: true} })
-	if err != nil {
+	image := session.Extent(volume.ExtentSpec{Type: segments.TypeKernel, Length: int64(len(content))})
+	if err := image.Write(ctx, content); err != nil {
 		t.Fatal(err)
 	}
-	err = reserved.extent.writeBody(reserved.file, content, 0)
-	reserved.extent.pending.Done()
-	if err != nil {
-		t.Fatal(err)
-	}
+	image.Complete()
 	ingest(t, s, []uint64{1, 2}, 1, 1, 2, 2)
 	files.made = func() {
-		if _, err := s.writer.commit(t.Context(), session, change{added: []*extent{reserved.extent}}); err != nil {
+		if _, err := session.Commit(t.Context(), log.Change{Added: []*filelog.Extent{image}}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -267,7 +265,7 @@ func TestCompactionTakesWhatWasBegunBefore(t *testing.T) {
 	if found := s.Current().OfType(segments.TypeKernel); len(found) != 1 || found[0].PayloadLength != uint64(len(content)) {
 		t.Errorf("the segment is %+v", found)
 	}
-	if err := errors.Join(s.writer.end(session), s.Close()); err != nil {
+	if err := errors.Join(session.End(), s.Close()); err != nil {
 		t.Error(err)
 	}
 }

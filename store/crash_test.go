@@ -17,8 +17,10 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/log"
 	"rvffs/store/rows"
 	"rvffs/store/state"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -136,7 +138,7 @@ var crashWorkloads = map[string]func(*crashWorkload){
 		w.delete(1)
 	},
 	"merging small commits": func(w *crashWorkload) {
-		for i := range uint64(mergeWidth - 1) {
+		for i := range uint64(log.MergeWidth - 1) {
 			w.ingest([]uint64{i % 20}, float32(i))
 		}
 		w.from = w.files.Changes()
@@ -172,7 +174,7 @@ var crashWorkloads = map[string]func(*crashWorkload){
 		w.acknowledged()
 	},
 	"compaction that carries loads": func(w *crashWorkload) {
-		w.store.follow = followLimits{little: 100, frozen: 1000}
+		w.store.follow = filelog.FollowLimits{Little: 100, Frozen: 1000}
 		w.ingest(run(0, 30), 1)
 		w.delete(run(5, 10)...)
 		ctx := context.Background()

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/log"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
@@ -36,13 +37,13 @@ func TestDamageIsNotHidden(t *testing.T) {
 	if _, err := s.Compact(ctx); !errors.Is(err, volume.ErrCorrupt) {
 		t.Errorf("compaction: %v", err)
 	}
-	for i := range uint64(3 * mergeWidth) {
+	for i := range uint64(3 * log.MergeWidth) {
 		ingest(t, s, []uint64{10 + i}, 1, 1)
 	}
 	if damages(s) == 0 {
 		t.Error("the damage cannot be found any more")
 	}
-	if count := len(s.Current().Vectors()); count > mergeWidth+3 {
+	if count := len(s.Current().Vectors()); count > log.MergeWidth+3 {
 		t.Errorf("%d segments: the others are not merged", count)
 	}
 	flip(t, s, body+8)

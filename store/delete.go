@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"rvffs/store/idset"
+	"rvffs/store/log"
 	"rvffs/store/state"
 )
 
@@ -27,35 +28,35 @@ func (s *Store) Delete(ctx context.Context, ids []uint64) (DeleteResult, error) 
 }
 
 func (s *Store) delete(ctx context.Context, ids *idset.Set) (DeleteResult, error) {
-	session, err := s.writer.begin(ctx)
+	session, err := s.log.Begin(ctx)
 	if err != nil {
 		return DeleteResult{}, err
 	}
 	var base *state.Snapshot
 	var live *idset.Set
-	err = s.ids.AtNewest(ctx, func() *state.Snapshot { return s.writer.baseOf(session) }, func(newest *state.Snapshot, stored *idset.Set) error {
+	err = s.ids.AtNewest(ctx, session.Base, func(newest *state.Snapshot, stored *idset.Set) error {
 		base = newest
 		live = ids.Common(stored)
 		return nil
 	})
 	if err != nil {
-		return DeleteResult{}, errors.Join(err, s.writer.end(session))
+		return DeleteResult{}, errors.Join(err, session.End())
 	}
 	live.Remove(base.Deleted())
 	result := DeleteResult{Deleted: live.Len(), Epoch: base.Epoch()}
 	result.Missing = ids.Len() - result.Deleted
 	if result.Deleted == 0 {
-		return result, s.writer.end(session)
+		return result, session.End()
 	}
 	charge := s.options.Memory.Charge()
 	defer charge.Free()
 	if err := charge.Set(deleteMemory(result.Deleted + base.Deleted().Len())); err != nil {
-		return DeleteResult{}, errors.Join(err, s.writer.end(session))
+		return DeleteResult{}, errors.Join(err, session.End())
 	}
-	result.Epoch, err = s.writer.commit(ctx, session, change{
-		deleted: live.Ascending(), actions: []action{deleteAction(int(result.Deleted))},
+	result.Epoch, err = s.commit(ctx, session, log.Change{
+		Content: vectorChange{deleted: live.Ascending()}, Actions: []log.Action{log.Delete(int(result.Deleted))},
 	})
-	return result, errors.Join(err, s.writer.end(session))
+	return result, errors.Join(err, session.End())
 }
 
 // deleteMemory is what a commit takes in memory that leaves so many ids deleted: as

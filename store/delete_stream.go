@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rvffs/store/idset"
+	"rvffs/store/log"
 	"rvffs/store/memory"
 	"rvffs/store/state"
 	"rvffs/store/vecio"
@@ -39,7 +40,7 @@ type DeleteStream struct {
 
 	// What follows is guarded by mu.
 	decoder  *vecio.IDDecoder
-	session  *session      // from the first bytes after a commit on
+	session  *log.Session  // from the first bytes after a commit on
 	ids      *idset.Set    // since the last commit
 	memory   memory.Charge // of the ids
 	weighed  int64         // bytes of them when it was last looked
@@ -107,7 +108,7 @@ func noID(err error) error {
 // join takes the writer lock, if this process does not hold it yet.
 func (d *DeleteStream) join(ctx context.Context) (err error) {
 	if d.session == nil {
-		d.session, err = d.store.writer.begin(state.OnlyIn(ctx, d.origin))
+		d.session, err = d.store.log.Begin(state.OnlyIn(ctx, d.origin))
 	}
 	return err
 }
@@ -119,7 +120,7 @@ func (d *DeleteStream) leave() error {
 	}
 	session := d.session
 	d.session = nil
-	return d.store.writer.end(session)
+	return session.End()
 }
 
 func (d *DeleteStream) settle(_ context.Context, why occasion) (commit bool, err error) {

@@ -101,14 +101,14 @@ func (s *Store) childOf(ctx context.Context, parent *state.Snapshot, kind lineag
 			Dimension: parent.Manifest().Dimension, Metric: parent.Manifest().Metric,
 			HardwareProfile: parent.Manifest().HardwareProfile, Identity: child, HasIdentity: true,
 		},
-		before: []newSegment{{kind: segments.TypeWitness, flags: segments.FlagHasLineage, payload: witness.Encode()}},
+		before: []volume.NewSegment{{Type: segments.TypeWitness, Flags: segments.FlagHasLineage, Payload: witness.Encode()}},
 	}
 	if !named {
 		profile, err := s.profileOf(ctx, parent)
 		if err != nil {
 			return content, err
 		}
-		content.before = append(content.before, newSegment{kind: segments.TypeProfile, payload: segments.EncodeProfile(profile)})
+		content.before = append(content.before, volume.NewSegment{Type: segments.TypeProfile, Payload: segments.EncodeProfile(profile)})
 	}
 	return content, nil
 }

@@ -9,8 +9,10 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // embedding is a compute segment in the making: a front that holds a hash of the
@@ -28,8 +30,8 @@ type embedding struct {
 	replaces func(prefix []byte) bool
 }
 
-// errSuperseded means that what an embedding builds upon was replaced meanwhile.
-var errSuperseded = errors.New("another change came first")
+// imagePiece is how many bytes of an image are read and written at a time.
+const imagePiece = 1 << 20
 
 // embedAttempts bounds how often a change is made anew because another came first.
 const embedAttempts = 16
@@ -38,7 +40,7 @@ const embedAttempts = 16
 func again(change func() (uint32, error)) (epoch uint32, err error) {
 	for range embedAttempts {
 		epoch, err = change()
-		if !errors.Is(err, errSuperseded) && !errors.Is(err, volume.ErrStale) || errors.Is(err, state.ErrReplaced) {
+		if !errors.Is(err, log.ErrSuperseded) && !errors.Is(err, volume.ErrStale) || errors.Is(err, state.ErrReplaced) {
 			return epoch, err
 		}
 	}
@@ -62,78 +64,68 @@ func (s embedder) embed(ctx context.Context, e *embedding) (uint32, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", volume.ErrInput, err)
 	}
-	giveBack, err := s.options.Memory.Lend(ctx, min(e.size, worthWriteback)+int64(len(e.more)))
+	giveBack, err := s.options.Memory.Lend(ctx, min(e.size, imagePiece)+int64(len(e.more)))
 	if err != nil {
 		return 0, err
 	}
 	defer giveBack()
-	session, err := s.writer.begin(ctx)
+	session, err := s.log.Begin(ctx)
 	if err != nil {
 		return 0, err
 	}
-	r, err := s.writer.reserve(session, nil, int(e.size)+len(e.more), func() *extent {
-		return &extent{kind: e.kind, front: len(sample), sealed: true}
+	var head []byte // known when all the rest is written
+	target := session.Extent(volume.ExtentSpec{
+		Type: e.kind, Front: len(sample), Seal: func(int64) []byte { return head }, Length: e.size + int64(len(e.more)),
 	})
-	target := r.extent
 	var epoch uint32
-	if err == nil {
-		if err = s.writer.guard(session, r.file); err == nil {
-			err = e.write(ctx, r.file, target)
-		}
-		target.dropped.Store(err != nil)
-		target.pending.Done()
+	if head, err = e.write(ctx, target); err == nil {
+		target.Complete()
 	}
 	switch {
 	case err != nil:
 	case s.rehearsal:
-		_, err = e.findReplaced(s.writer.baseOf(session))
+		_, err = e.findReplaced(session.Base())
 	default:
-		epoch, err = s.writer.commit(ctx, session, change{added: []*extent{target}, removes: e.findReplaced, inPlace: true, first: e.first})
+		epoch, err = s.commit(ctx, session, log.Change{Added: []*filelog.Extent{target}, Removes: e.findReplaced, InPlace: true, First: e.first})
 	}
-	if (err != nil || s.rehearsal) && target != nil {
-		s.writer.drop(session, []*extent{target})
+	if err != nil || s.rehearsal {
+		session.Drop(target)
 	}
-	return epoch, errors.Join(err, s.writer.end(session))
+	return epoch, errors.Join(err, session.End())
 }
 
 // write puts image and rest into their place and makes the front that belongs to
 // them.
-func (e *embedding) write(ctx context.Context, file volume.File, target *extent) error {
+func (e *embedding) write(ctx context.Context, target *filelog.Extent) (head []byte, err error) {
 	hasher := lineage.NewShake256()
-	position := int64(target.front)
-	buffer := make([]byte, min(e.size, worthWriteback))
+	buffer := make([]byte, min(e.size, imagePiece))
 	for done := int64(0); done < e.size; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		part := buffer[:min(e.size-done, int64(len(buffer)))]
 		if n, err := e.image.ReadAt(part, done); n < len(part) {
-			return fmt.Errorf("%w: read the image, %d bytes before its end: %w", volume.ErrInput, e.size-done-int64(n), err)
+			return nil, fmt.Errorf("%w: read the image, %d bytes before its end: %w", volume.ErrInput, e.size-done-int64(n), err)
 		}
 		if e.hash == nil {
 			_, _ = hasher.Write(part)
 		}
-		if err := target.writeBody(file, part, position); err != nil {
-			return err
+		if err := target.Write(ctx, part); err != nil {
+			return nil, err
 		}
-		position += int64(len(part))
 		done += int64(len(part))
 	}
 	if len(e.more) > 0 {
-		if err := target.writeBody(file, e.more, position); err != nil {
-			return err
+		if err := target.Write(ctx, e.more); err != nil {
+			return nil, err
 		}
 	}
 	hash := lineage.Hash(hasher.Sum(nil))
 	if e.hash != nil {
 		hash = *e.hash
 	}
-	head, err := e.head(hash)
+	head, err = e.head(hash)
 	if err == nil && segments.LooksLikeManifest(head) >= 0 {
 		err = fmt.Errorf("%w: the header's fields look like a manifest", volume.ErrInput)
 	}
-	target.head = head
-	return err
+	return head, err
 }
 
 // findReplaced lists the offsets of the segments whose place the new one takes.
@@ -141,7 +133,7 @@ func (e *embedding) findReplaced(base *state.Snapshot) (map[int64]bool, error) {
 	removed := map[int64]bool{}
 	if e.source != nil {
 		if !slices.Contains(base.Named(), *e.source) {
-			return nil, fmt.Errorf("%w: the %s at offset %d is gone", errSuperseded, e.kind, e.source.Offset)
+			return nil, fmt.Errorf("%w: the %s at offset %d is gone", log.ErrSuperseded, e.kind, e.source.Offset)
 		}
 		removed[e.source.Offset] = true
 	}

@@ -115,11 +115,11 @@ func (e *EmbedStream) writeAt(ctx context.Context, p []byte, offset int64) error
 // tryToWrite finds out whether a commit could begin now. Bytes of a file may wait for
 // long; to keep the lock until they are committed would keep others from writing.
 func (s *Store) tryToWrite(ctx context.Context) error {
-	session, err := s.writer.begin(ctx)
+	session, err := s.log.Begin(ctx)
 	if err != nil {
 		return err
 	}
-	return s.writer.end(session)
+	return session.End()
 }
 
 // reach says whether the file may go on at an offset, up to an end.

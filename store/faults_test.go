@@ -14,8 +14,10 @@ import (
 	"syscall"
 	"testing"
 
+	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/vecio"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -308,7 +310,7 @@ var faultScripts = map[string]faultScript{
 		r.delete(1)
 	},
 	"compaction that carries loads": func(r *faultRun) {
-		r.store.follow = followLimits{little: 100, frozen: 1000}
+		r.store.follow = filelog.FollowLimits{Little: 100, Frozen: 1000}
 		first, second := r.store.NewAppender(), r.store.NewAppender()
 		r.append(first, run(0, 60), 1)
 		r.append(second, run(100, 20), 2)
@@ -401,8 +403,8 @@ func mergedStore() (raw []byte, want map[uint64][]float32, err error) {
 		return nil, nil, err
 	}
 	want = map[uint64][]float32{}
-	for i := range uint64(mergeWidth + 1) {
-		id := i % mergeWidth
+	for i := range uint64(log.MergeWidth + 1) {
+		id := i % log.MergeWidth
 		want[id] = []float32{float32(i), float32(id)}
 		if _, err := s.Ingest(context.Background(), []uint64{id}, want[id]); err != nil {
 			return nil, nil, err

@@ -9,10 +9,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
@@ -75,9 +75,7 @@ func TestCommitsThatWaitShareSyncs(t *testing.T) {
 		commit(id + 1)
 	}
 	for queued := 0; queued < waiting; runtime.Gosched() {
-		s.writer.mu.Lock()
-		queued = len(s.writer.queue)
-		s.writer.mu.Unlock()
+		queued = s.log.Queued()
 	}
 	close(files.gate)
 	streams.Wait()
@@ -122,58 +120,51 @@ func TestReplacingSharesACommit(t *testing.T) {
 			ingest(t, s, []uint64{1, 2}, 1, 1, 2, 2)
 			want := map[uint64][]float32{1: {1, 1}, 2: {2, 2}}
 
-			// A commit that holds the lead lets the others gather.
-			s.writer.lead.Wait()
-			s.writer.mu.Lock()
-			s.writer.leading = true
-			s.writer.mu.Unlock()
-			session, err := s.writer.begin(ctx)
+			session, err := s.log.Begin(ctx)
 			if err != nil {
 				t.Fatal(err)
 			}
-			before := session.base.Epoch()
+			before := session.Base().Epoch()
 			var changes sync.WaitGroup
-			for i, change := range order {
-				changes.Go(func() {
-					var err error
+			err = session.Undisturbed(ctx, func(volume.File) error { // the changes gather meanwhile
+				for i, change := range order {
+					changes.Go(func() {
+						var err error
+						switch change {
+						case 's':
+							_, err = s.Ingest(ctx, []uint64{uint64(10 + i)}, []float32{float32(i), 5})
+						case 'd':
+							_, err = s.Delete(ctx, []uint64{1})
+						case 'k':
+							err = write(t, s, PartKernelImage, image)
+						case 'p':
+							err = write(t, s, PartEBPFProgram, program)
+						}
+						if err != nil {
+							t.Errorf("change %d (%c): %v", i, change, err)
+						}
+					})
 					switch change {
 					case 's':
-						_, err = s.Ingest(ctx, []uint64{uint64(10 + i)}, []float32{float32(i), 5})
+						want[uint64(10+i)] = []float32{float32(i), 5}
 					case 'd':
-						_, err = s.Delete(ctx, []uint64{1})
-					case 'k':
-						err = write(t, s, PartKernelImage, image)
-					case 'p':
-						err = write(t, s, PartEBPFProgram, program)
+						delete(want, 1)
 					}
-					if err != nil {
-						t.Errorf("change %d (%c): %v", i, change, err)
+					for queued := 0; queued <= i; runtime.Gosched() {
+						queued = s.log.Queued()
 					}
-				})
-				switch change {
-				case 's':
-					want[uint64(10+i)] = []float32{float32(i), 5}
-				case 'd':
-					delete(want, 1)
 				}
-				for queued := 0; queued <= i; runtime.Gosched() {
-					s.writer.mu.Lock()
-					queued = len(s.writer.queue)
-					s.writer.mu.Unlock()
-				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
 			}
-			s.writer.mu.Lock()
-			round := s.writer.queue
-			s.writer.queue, s.writer.leading = nil, false
-			s.writer.mu.Unlock()
-			s.writer.round(session, round)
-			s.writer.lead.Give()
 			changes.Wait()
-			if err := s.writer.end(session); err != nil {
+			if err := session.End(); err != nil {
 				t.Fatal(err)
 			}
 			epochs := uint32(1)
-			if replacing(round) > 1 {
+			if strings.Count(order, "k")+strings.Count(order, "p") > 1 {
 				epochs = uint32(len(order))
 			}
 			if got := s.Current().Epoch() - before; got != epochs {
@@ -201,32 +192,13 @@ func TestReplacingSharesACommit(t *testing.T) {
 	}
 }
 
-// TestSearchesOfARound end when nobody waits for any of its commits any more.
-func TestSearchesOfARound(t *testing.T) {
-	t.Parallel()
-	first, leaveFirst := context.WithCancel(t.Context())
-	second, leaveSecond := context.WithCancel(t.Context())
-	ctx, stop := whileWanted([]*request{{ctx: first}, {ctx: second}})
-	defer stop()
-	leaveFirst()
-	if ctx.Err() != nil {
-		t.Error("it ends though one still waits")
-	}
-	leaveSecond()
-	select {
-	case <-ctx.Done():
-	case <-time.After(time.Minute):
-		t.Error("it goes on for nobody")
-	}
-}
-
 // TestCommitLooksForItsCaller alone: who is gone before anything was written has changed
 // nothing.
 func TestCommitLooksForItsCaller(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	ingest(t, s, []uint64{1}, 1, 2)
-	session, err := s.writer.begin(t.Context())
+	session, err := s.log.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,15 +213,18 @@ func TestCommitLooksForItsCaller(t *testing.T) {
 		})
 	}()
 	<-begun
-	d := &draft{base: s.Current(), ids: idset.Of([]uint64{2})}
-	if err := s.writer.countIDs(gone, d); !errors.Is(err, context.Canceled) {
+	s.vectors.dimension(session)
+	manifest := *s.Current().Manifest()
+	brings := vectorChange{added: []*rowExtent{{rows: 1, ids: idset.Of([]uint64{2}), given: idset.New()}}}
+	d := &log.Draft{Base: s.Current(), Manifest: &manifest, Changes: []log.Change{{Content: brings}}}
+	if _, err := s.vectors.Draft(gone, d); !errors.Is(err, context.Canceled) {
 		t.Errorf("ids are counted for nobody: %v", err)
 	}
 	close(goOn)
 	if err := <-over; err != nil {
 		t.Fatal(err)
 	}
-	if err := s.writer.end(session); err != nil {
+	if err := session.End(); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -202,7 +202,7 @@ func TestBranchesGiveNoInheritedIDsAndFreeze(t *testing.T) {
 		cow := segments.CowMap{BytesPerVector: 8, Frozen: frozen}
 		if err := writeNew(files, "b.rvf", newFileContent{
 			manifest: &segments.Manifest{Dimension: 2},
-			before:   []newSegment{{kind: segments.TypeCowMap, payload: cow.Encode()}, {kind: segments.TypeMembership, payload: members.Encode()}},
+			before:   []volume.NewSegment{{Type: segments.TypeCowMap, Payload: cow.Encode()}, {Type: segments.TypeMembership, Payload: members.Encode()}},
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -240,7 +240,7 @@ func TestHostileDeletedListIsCountedOnce(t *testing.T) {
 	rows = append(rows, make([]byte, 16)...)
 	if err := writeNew(files, "a.rvf", newFileContent{
 		manifest: &segments.Manifest{Dimension: 2, TotalVectors: 1 << 62, Deleted: []uint64{0, 0, 0, 9}},
-		before:   []newSegment{{kind: segments.TypeVec, payload: rows}},
+		before:   []volume.NewSegment{{Type: segments.TypeVec, Payload: rows}},
 	}); err != nil {
 		t.Fatal(err)
 	}

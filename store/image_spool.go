@@ -10,6 +10,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // spool is a file without a name beside the store, in which an image waits until
@@ -22,7 +23,7 @@ type spool struct {
 
 func (s *Store) newSpool() (*spool, error) {
 	at := s.location()
-	name := temporaryName(at.Name)
+	name := filelog.TemporaryName(at.Name)
 	file, err := at.Files.Create(name, 0o600)
 	if err != nil {
 		return nil, err
@@ -96,7 +97,7 @@ func (s *spool) pack(ctx context.Context, image io.ReaderAt, size int64) error {
 	}
 	hasher := lineage.NewShake256()
 	source := &pieces{reader: image, size: size}
-	read, err := io.CopyBuffer(volume.WatchWriter(ctx, io.MultiWriter(encoder, hasher)), struct{ io.Reader }{source}, make([]byte, worthWriteback))
+	read, err := io.CopyBuffer(volume.WatchWriter(ctx, io.MultiWriter(encoder, hasher)), struct{ io.Reader }{source}, make([]byte, imagePiece))
 	if err == nil && read != size {
 		err = fmt.Errorf("%w: the image ends after %d of %d bytes", volume.ErrInput, read, size)
 	}

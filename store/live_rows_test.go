@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"rvffs/store/log"
 	"rvffs/store/rows"
 	"rvffs/store/rows/rowstest"
 	"rvffs/store/vecio"
@@ -60,9 +61,9 @@ func TestMergedSegmentsKeepTheirDeadRows(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(2, 2))
 	segmentsBefore, merged := 0, false
-	for i := range 3 * mergeWidth {
+	for i := range 3 * log.MergeWidth {
 		id := uint64(i % 5)
-		if i%mergeWidth >= mergeWidth-2 {
+		if i%log.MergeWidth >= log.MergeWidth-2 {
 			id = uint64(1000 + i) // only new ids, so that knowledge is handed on
 		}
 		ingest(t, s, []uint64{id}, float32(i))

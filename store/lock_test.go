@@ -2,11 +2,10 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
-	"fmt"
-	"io/fs"
+	"hash/crc32"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -27,90 +26,6 @@ func putFile(t testing.TB, files volume.FileSystem, name string, content []byte)
 	return file
 }
 
-// TestLockWithoutRecordCountsUntilItIsOld: the reference runtime makes its lock file
-// empty and fills it afterwards.
-func TestLockWithoutRecordCountsUntilItIsOld(t *testing.T) {
-	t.Parallel()
-	record := lockRecord{process: 1, host: hostName(), time: time.Now()}.encode()
-	foreign := append([]byte("XXXX"), record[4:]...)
-	for _, content := range [][]byte{nil, record[:1], record[:lockSize-1], make([]byte, lockSize), foreign, append(foreign, 0)} {
-		for _, c := range []struct {
-			age  time.Duration
-			held bool
-		}{{0, true}, {-time.Hour, true}, {lockFilling - time.Second/2, true}, {lockFilling + time.Second/2, false}, {time.Hour, false}} {
-			t.Run(fmt.Sprintf("%d bytes, %v old", len(content), c.age), func(t *testing.T) {
-				t.Parallel()
-				files := volumes.New()
-				s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files, LockWait: -1})
-				if err != nil {
-					t.Fatal(err)
-				}
-				putFile(t, files, "a.rvf.lock", content)
-				files.Age("a.rvf.lock", c.age)
-				_, err = s.Ingest(context.Background(), []uint64{1}, []float32{1, 2})
-				if c.held != errors.Is(err, volume.ErrLocked) || !c.held && err != nil {
-					t.Errorf("held %t, ingest: %v", c.held, err)
-				}
-				if _, left := files.Names["a.rvf.lock"]; left != c.held {
-					t.Errorf("held %t, and the lock file is there: %t", c.held, left)
-				}
-			})
-		}
-	}
-}
-
-// TestLockIsNotTakenWhileItsMakerFillsIt has a writer wait for a lock that is empty
-// at first, and taken then.
-func TestLockIsNotTakenWhileItsMakerFillsIt(t *testing.T) {
-	t.Parallel()
-	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files, LockWait: time.Minute})
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := putFile(t, files, "a.rvf.lock", nil)
-	looks := 0
-	files.Fail = func(operation string) error {
-		switch looks++; looks {
-		case 20: // filled
-			node := files.Names["a.rvf.lock"]
-			node.Write(lockRecord{process: 1, host: hostName(), time: time.Now()}.encode(), 0)
-		case 40: // and given back
-			delete(files.Names, "a.rvf.lock")
-		}
-		return nil
-	}
-	ingest(t, s, []uint64{1}, 1, 2)
-	if looks < 40 {
-		t.Errorf("the lock was taken at look %d", looks)
-	}
-	if err := file.Close(); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestYoungLockIsNotRemovedForAnOldOne: between a look at a stale lock and its
-// removal another may have been put in its place that looks the same.
-func TestYoungLockIsNotRemovedForAnOldOne(t *testing.T) {
-	t.Parallel()
-	files := volumes.New()
-	putFile(t, files, "a.rvf.lock", nil)
-	judged, err := readLock(files, "a.rvf.lock")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := files.Remove("a.rvf.lock"); err != nil {
-		t.Fatal(err)
-	}
-	putFile(t, files, "a.rvf.lock", nil)
-	if err := removeStale(files, "a.rvf.lock", judged); err != nil {
-		t.Fatal(err)
-	}
-	if _, there := files.Names["a.rvf.lock"]; !there || len(files.Names) != 1 {
-		t.Errorf("left: %v", files.Names)
-	}
-}
-
 func TestLockErrorTellsTheHolder(t *testing.T) {
 	t.Parallel()
 	files := volumes.New()
@@ -119,7 +34,7 @@ func TestLockErrorTellsTheHolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	since := time.Now()
-	putFile(t, files, "a.rvf.lock", lockRecord{process: 4711, host: "elsewhere", time: since}.encode())
+	putFile(t, files, "a.rvf.lock", lockOf(4711, "elsewhere", since))
 	_, err = s.Ingest(context.Background(), []uint64{1}, []float32{1, 2})
 	for _, part := range []string{`"a.rvf"`, "4711", `"elsewhere"`, since.UTC().Format(time.RFC3339)} {
 		if err == nil || !strings.Contains(err.Error(), part) {
@@ -128,35 +43,12 @@ func TestLockErrorTellsTheHolder(t *testing.T) {
 	}
 }
 
-// unreadableLocks are files among which locks can be seen and not read.
-type unreadableLocks struct{ *volumes.Files }
-
-func (u unreadableLocks) Open(name string, write bool) (volume.File, error) {
-	if strings.HasSuffix(name, ".lock") {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.EACCES}
-	}
-	return u.Files.Open(name, write)
-}
-
-// TestUnreadableLockIsNoneToBreak: nobody knows whose it is.
-func TestUnreadableLockIsNoneToBreak(t *testing.T) {
-	t.Parallel()
-	files := unreadableLocks{volumes.New()}
-	putFile(t, files, "a.rvf.lock", lockRecord{process: 1, host: "elsewhere", time: time.Now()}.encode())
-	if taken, err := acquireLock(t.Context(), files, "a.rvf", -1); taken != nil || !errors.Is(err, syscall.EACCES) {
-		t.Errorf("got a lock: %v, %v", taken != nil, err)
-	}
-	if _, err := files.Stat("a.rvf.lock"); err != nil {
-		t.Errorf("the lock of another: %v", err)
-	}
-}
-
 // TestLostLockEndsItsWriter: whatever somebody else did to the lock, what its owner has
 // not committed yet is not committed beside him, and his lock stays.
 func TestLostLockEndsItsWriter(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	theirs := lockRecord{process: 1, host: "elsewhere", time: time.Now()}.encode()
+	theirs := lockOf(1, "elsewhere", time.Now())
 	for name, lose := range map[string]func(t *testing.T, files *volumes.Files){
 		"removed": func(t *testing.T, files *volumes.Files) {
 			if err := files.Remove("a.rvf.lock"); err != nil {
@@ -198,4 +90,17 @@ func TestLostLockEndsItsWriter(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lockOf is the lock file of a process on some host.
+func lockOf(process uint32, host string, since time.Time) []byte {
+	record := make([]byte, 104)
+	binary.LittleEndian.PutUint32(record, 0x52564C46)
+	binary.LittleEndian.PutUint32(record[4:], process)
+	copy(record[8:], host)
+	binary.LittleEndian.PutUint64(record[0x48:], uint64(since.UnixNano()))
+	copy(record[0x50:], "somebody's token")
+	binary.LittleEndian.PutUint32(record[0x60:], 1)
+	binary.LittleEndian.PutUint32(record[0x64:], crc32.ChecksumIEEE(record[:0x64]))
+	return record
 }

@@ -8,8 +8,10 @@ import (
 	"strings"
 
 	"rvffs/lineage"
+	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // Remove deletes the store's file, provided that nothing would be lost with it.
@@ -24,8 +26,8 @@ func (s *Store) Remove(ctx context.Context, files volume.FileSystem) error {
 	if some {
 		return fmt.Errorf("%w: vectors stand behind its manifest", volume.ErrNotEmpty)
 	}
-	return s.alone(ctx, func(session *session) error {
-		if session.base.HasContent() {
+	return s.log.Alone(ctx, func(session *log.Session) error {
+		if session.Base().HasContent() {
 			return fmt.Errorf("%w: it holds vectors or embedded segments", volume.ErrNotEmpty)
 		}
 		tails, err := s.KeptTails()
@@ -48,7 +50,7 @@ func (s *Store) MoveTo(ctx context.Context, name string) error {
 	files := s.location().Files
 	former := s.Path()
 	return s.MoveInto(ctx, files, name, func() error { return files.RenameNew(former, name) }, func(tail, moved string) error {
-		return files.RenameNew(beside(former, tail), beside(name, moved))
+		return files.RenameNew(filelog.Beside(former, tail), filelog.Beside(name, moved))
 	})
 }
 
@@ -58,22 +60,22 @@ func (s *Store) MoveTo(ctx context.Context, name string) error {
 // fs.ErrExist, too, and is then asked for another name. The store has its new name by
 // then, whatever becomes of what is kept: OnTailLeft is told of what stays behind.
 func (s *Store) MoveInto(ctx context.Context, files volume.FileSystem, name string, rename func() error, along func(tail, moved string) error) error {
-	return s.alone(ctx, func(session *session) (err error) {
+	return s.log.Alone(ctx, func(session *log.Session) (err error) {
 		if _, err := files.Stat(name); err == nil {
 			return fmt.Errorf("%w: %q", volume.ErrExists, name)
 		}
 		// Writers lock by name: whoever is making a store of the new one comes first.
-		lock, err := acquireLock(ctx, files, name, s.options.lockWait())
+		lock, err := filelog.Acquire(ctx, files, name, s.options.lockWait())
 		if err != nil {
 			return fmt.Errorf("the new name: %w", err)
 		}
-		defer func() { err = errors.Join(err, lock.release()) }()
+		defer func() { err = errors.Join(err, lock.Release()) }()
 		former := s.location()
 		tails, err := s.KeptTails()
 		if err != nil {
 			return err
 		}
-		err = session.base.Backing().With(ctx, func(volume.File) error { // held, so that nobody has to find it meanwhile
+		err = session.Base().Backing().With(ctx, func(volume.File) error { // held, so that nobody has to find it meanwhile
 			err := rename()
 			if err == nil {
 				s.head.MovedTo(state.Location{Files: files, Name: name})
@@ -120,15 +122,6 @@ func fileNames(tails []Tail) string {
 	return strings.Join(names, ", ")
 }
 
-// alone runs change while nobody else can write.
-func (s *Store) alone(ctx context.Context, change func(*session) error) error {
-	session, err := s.writer.beginAlone(ctx)
-	if err != nil {
-		return err
-	}
-	return errors.Join(change(session), s.writer.endAlone(session))
-}
-
 // SetDerivationType records another type for the derivation of this store, which
 // must not hold anything yet.
 func (s *Store) SetDerivationType(ctx context.Context, kind lineage.DerivationType) error {
@@ -139,7 +132,7 @@ func (s *Store) SetDerivationType(ctx context.Context, kind lineage.DerivationTy
 }
 
 func (s *Store) setDerivationType(ctx context.Context, kind lineage.DerivationType) error {
-	session, err := s.writer.begin(ctx)
+	session, err := s.log.Begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -163,8 +156,8 @@ func (s *Store) setDerivationType(ctx context.Context, kind lineage.DerivationTy
 		if err != nil {
 			return err
 		}
-		_, err = s.writer.commit(ctx, session, change{actions: []action{lineageAction(encoded)}})
+		_, err = session.Commit(ctx, log.Change{Actions: []log.Action{log.Lineage(encoded)}})
 		return err
 	}()
-	return errors.Join(err, s.writer.end(session))
+	return errors.Join(err, session.End())
 }

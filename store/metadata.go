@@ -10,6 +10,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/log"
 	"rvffs/store/memory"
 	"rvffs/store/shared"
 	"rvffs/store/state"
@@ -357,15 +358,33 @@ const (
 	bytesBeforeSnapshot = 200 << 20
 )
 
-// repairMetadata gives the segment by which records go whose vectors are gone after
-// the draft's commit, be it by this commit or because somebody left them behind.
-// Nil means that there are none, as in every store without metadata.
-func (w *writer) repairMetadata(ctx context.Context, s *session, d *draft) (*newSegment, error) {
-	named := metas(d.base.Named())
+// metadataHook lets records go whose vectors a commit takes away.
+type metadataHook struct{ store *Store }
+
+// Draft implements log.Hook: it adds the segment by which records go whose vectors are
+// gone after the commit, be it by this one or because somebody left them behind. There
+// is none in a store without metadata.
+func (h metadataHook) Draft(ctx context.Context, d *log.Draft) (func(*state.Snapshot), error) {
+	named := metas(d.Base.Named())
 	if len(named) == 0 {
 		return nil, nil
 	}
-	known, done, err := w.store.metadata.at(ctx, s.file, d.base, named)
+	return nil, d.Base.Backing().With(context.Background(), func(file volume.File) error {
+		part, err := h.repair(ctx, d, file, named)
+		if err != nil || part == nil {
+			return err
+		}
+		payload, err := part.Encode()
+		if err == nil {
+			d.Add(volume.NewSegment{Type: segments.TypeMeta, Payload: payload})
+		}
+		return err
+	})
+}
+
+// repair is the metadata that a commit has to add; nil if there is nothing to be said.
+func (h metadataHook) repair(ctx context.Context, d *log.Draft, file volume.File, named []segments.DirectoryEntry) (*segments.Meta, error) {
+	known, done, err := h.store.metadata.at(ctx, file, d.Base, named)
 	if err != nil {
 		return nil, err
 	}
@@ -374,40 +393,32 @@ func (w *writer) repairMetadata(ctx context.Context, s *session, d *draft) (*new
 		return nil, nil
 	}
 	var without *idset.Set
-	err = w.store.ids.At(ctx, d.base, func(stored *idset.Set) (err error) {
+	err = h.store.ids.At(ctx, d.Base, func(stored *idset.Set) (err error) {
 		all := stored.Common(known.ids)
-		all.Unite(d.ids.Common(known.ids))
-		without, err = known.withoutVector(ctx, s.file, d.base, all, idset.Of(d.manifest.Deleted))
+		all.Unite(h.store.vectors.drafted.ids.Common(known.ids))
+		without, err = known.withoutVector(ctx, file, d.Base, all, idset.Of(d.Manifest.Deleted))
 		return err
 	})
 	if err != nil || without.Len() == 0 {
 		return nil, err
 	}
-	part := &segments.Meta{Generation: known.next}
 	if known.gap || known.next == 0 || known.deltas >= deltasBeforeSnapshot || known.size > bytesBeforeSnapshot {
-		charge := w.store.options.Memory.Charge()
+		charge := h.store.options.Memory.Charge()
 		defer charge.Free()
 		whole := newMetadata(true)
-		if _, err := addMetadata(ctx, d.base, s.file, whole, named, &charge, 0); err != nil {
+		if _, err := addMetadata(ctx, d.Base, file, whole, named, &charge, 0); err != nil {
 			return nil, err
 		}
 		if err := charge.Await(ctx, whole.bytesStated()); err != nil {
 			return nil, fmt.Errorf("state metadata anew: %w", err)
 		}
-		part = whole.snapshot(without)
-	} else {
-		for _, id := range without.Ascending() {
-			part.Records = append(part.Records, segments.MetaRecord{ID: id, Gone: true})
-		}
+		return whole.snapshot(without), nil
 	}
-	payload, err := part.Encode()
-	if err != nil {
-		return nil, err
+	part := &segments.Meta{Generation: known.next}
+	for _, id := range without.Ascending() {
+		part.Records = append(part.Records, segments.MetaRecord{ID: id, Gone: true})
 	}
-	if segments.LooksLikeManifest(payload) >= 0 {
-		return nil, errUnsafeManifest
-	}
-	return &newSegment{kind: segments.TypeMeta, payload: payload}, nil
+	return part, nil
 }
 
 // checkMetadata reports what the META segments say of vectors that are not there,

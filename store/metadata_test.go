@@ -11,10 +11,11 @@ import (
 	"testing"
 
 	"rvffs/segments"
-	"rvffs/store/idset"
+	"rvffs/store/log"
 	"rvffs/store/memory"
 	"rvffs/store/rows"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -55,9 +56,9 @@ func openWithMeta(t testing.TB, options Options, payloads ...[]byte) *Store {
 	t.Helper()
 	content := newFileContent{manifest: &segments.Manifest{Dimension: 1, TotalVectors: 4}}
 	vec := segments.EncodeVecPrefix(1, 4)
-	content.before = append(content.before, newSegment{kind: segments.TypeVec, payload: appendRows(vec[:], []uint64{1, 2, 3, 4}, make([]byte, 16), 4)})
+	content.before = append(content.before, volume.NewSegment{Type: segments.TypeVec, Payload: appendRows(vec[:], []uint64{1, 2, 3, 4}, make([]byte, 16), 4)})
 	for _, payload := range payloads {
-		content.before = append(content.before, newSegment{kind: segments.TypeMeta, payload: payload})
+		content.before = append(content.before, volume.NewSegment{Type: segments.TypeMeta, Payload: payload})
 	}
 	if err := writeNew(options.Files, "m.rvf", content); err != nil {
 		t.Fatal(err)
@@ -339,7 +340,7 @@ func TestMetadataModel(t *testing.T) {
 				t.Fatal(err)
 			}
 			generation = known.generation + 1
-			addSegment(t, s, newSegment{kind: segments.TypeMeta, payload: encodedMeta(t, &segments.Meta{
+			addSegment(t, s, volume.NewSegment{Type: segments.TypeMeta, Payload: encodedMeta(t, &segments.Meta{
 				Generation: generation, Schema: titles, Records: []segments.MetaRecord{{ID: id, Members: title(fmt.Sprint(id))}},
 			})})
 			records[id] = true
@@ -352,20 +353,18 @@ func TestMetadataModel(t *testing.T) {
 }
 
 // addSegment commits one more segment, as a program would that knows its type.
-func addSegment(t *testing.T, s *Store, small newSegment) {
+func addSegment(t *testing.T, s *Store, small volume.NewSegment) {
 	t.Helper()
-	w := &s.writer
-	session, err := w.begin(context.Background())
+	session, err := s.log.Begin(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &draft{base: session.base, stamp: 1, ids: idset.New()}
-	manifest := *d.base.Manifest()
-	manifest.Epoch++
-	manifest.Directory = d.base.Named()
-	d.manifest, d.meta = &manifest, &small
-	_, err = w.carryOut(session, d)
-	if err = errors.Join(err, w.end(session)); err != nil {
+	e := session.Extent(volume.ExtentSpec{Type: small.Type, Flags: small.Flags, Length: int64(len(small.Payload))})
+	if err = e.Write(context.Background(), small.Payload); err == nil {
+		e.Complete()
+		_, err = session.Commit(context.Background(), log.Change{Added: []*filelog.Extent{e}})
+	}
+	if err = errors.Join(err, session.End()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -512,7 +513,7 @@ func (h *history) ebpf() error {
 }
 
 func (h *history) compact() error {
-	h.store.follow = followLimits{little: h.random.Int64N(500), frozen: h.random.Int64N(5000)}
+	h.store.follow = filelog.FollowLimits{Little: h.random.Int64N(500), Frozen: h.random.Int64N(5000)}
 	_, err := h.store.Compact(context.Background())
 	if errors.Is(err, volume.ErrLocked) && len(h.appenders) > 0 {
 		h.note("refused")

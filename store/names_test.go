@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -83,7 +84,7 @@ func TestLeftTemporaryNameIsDropped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	left, another := temporaryName("folder/a.rvf"), temporaryName("folder/a.rvf")
+	left, another := filelog.TemporaryName("folder/a.rvf"), filelog.TemporaryName("folder/a.rvf")
 	if err := files.Link("folder/a.rvf", left); err != nil {
 		t.Fatal(err)
 	}
@@ -140,14 +141,14 @@ func TestMoveWaitsForTheNewName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lock, err := acquireLock(context.Background(), files, "b.rvf", 0)
+	lock, err := filelog.Acquire(context.Background(), files, "b.rvf", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := s.MoveTo(t.Context(), "b.rvf"); !errors.Is(err, volume.ErrLocked) {
 		t.Errorf("move: %v", err)
 	}
-	if err := lock.release(); err != nil {
+	if err := lock.Release(); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.MoveTo(t.Context(), "b.rvf"); err != nil {

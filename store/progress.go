@@ -21,6 +21,12 @@ func (p *compactionProgress) begin(share throttle.Share) {
 
 func (p *compactionProgress) end() { p.share.Store(0) }
 
+// Expect implements filelog.Progress.
+func (p *compactionProgress) Expect(bytes int64) { p.total.Add(bytes) }
+
+// Done implements filelog.Progress.
+func (p *compactionProgress) Done(bytes int64) { p.done.Add(bytes) }
+
 // state names what is under way, in the words of the reference runtime.
 func (p *compactionProgress) state() string {
 	switch throttle.Share(p.share.Load()) {

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"slices"
 
+	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // RecoverOptions says what becomes of the tails of a store.
@@ -89,11 +91,11 @@ func (s *Store) Recover(ctx context.Context, options RecoverOptions) ([]Recovery
 // recoverTails works on kept tails alone: a session keeps what stands in the file
 // before it writes anything.
 func (s *Store) recoverTails(ctx context.Context, options RecoverOptions) (results []Recovery, err error) {
-	session, err := s.writer.begin(ctx)
+	session, err := s.log.Begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, s.writer.end(session)) }()
+	defer func() { err = errors.Join(err, session.End()) }()
 	tails, err := s.chosenTails(options)
 	if err != nil {
 		return nil, err
@@ -130,7 +132,7 @@ func (s *Store) chosenTails(options RecoverOptions) ([]Tail, error) {
 		}
 		chosen := make([]Tail, 0, len(options.Only))
 		for _, name := range options.Only {
-			tail, err := rule.read(at.Files, beside(at.Name, name))
+			tail, err := rule.read(at.Files, filelog.Beside(at.Name, name))
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
@@ -180,9 +182,9 @@ func (s *Store) listRecoveries(ctx context.Context, options RecoverOptions) ([]R
 }
 
 // recoverTail brings a kept tail back.
-func (s *Store) recoverTail(ctx context.Context, session *session, tail Tail, options RecoverOptions) (result Recovery, err error) {
+func (s *Store) recoverTail(ctx context.Context, session *log.Session, tail Tail, options RecoverOptions) (result Recovery, err error) {
 	_, err = again(func() (epoch uint32, err error) {
-		plan, err := s.planRecovery(ctx, s.writer.baseOf(session), tail, options)
+		plan, err := s.planRecovery(ctx, session.Base(), tail, options)
 		if err != nil {
 			return 0, err
 		}
@@ -196,20 +198,20 @@ func (s *Store) recoverTail(ctx context.Context, session *session, tail Tail, op
 
 // dropTail lets a kept tail go. The audit chain tells; and a manifest that stands
 // behind what could not be cut out of the file says that nobody wants it.
-func (s *Store) dropTail(ctx context.Context, session *session, tail Tail, _ RecoverOptions) (Recovery, error) {
+func (s *Store) dropTail(ctx context.Context, session *log.Session, tail Tail, _ RecoverOptions) (Recovery, error) {
 	result := Recovery{Tail: tail, Doubts: []Doubt{}, Dropped: true, Gone: true}
-	epoch, err := s.writer.commit(ctx, session, change{actions: []action{recoverAction("dropped", tail.Vectors+tail.CutVectors, tail.Deletions, tail.Embedded)}})
+	epoch, err := session.Commit(ctx, log.Change{Actions: []log.Action{log.Recover("dropped", tail.Vectors+tail.CutVectors, tail.Deletions, tail.Embedded)}})
 	result.RecoveredAt = epoch
 	return result, err
 }
 
 // removeTail removes a kept tail of which nothing is left to decide upon.
-func (s *Store) removeTail(session *session, tail Tail) error {
-	if err := s.writer.guard(session, session.file); err != nil {
+func (s *Store) removeTail(session *log.Session, tail Tail) error {
+	if err := session.Guard(); err != nil {
 		return err
 	}
 	s.tails.forgetHighest()
 	at := s.location()
-	name := beside(at.Name, tail.File)
+	name := filelog.Beside(at.Name, tail.File)
 	return errors.Join(at.Files.Remove(name), at.Files.SyncDirectory(name))
 }

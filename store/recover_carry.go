@@ -5,21 +5,22 @@ import (
 	"errors"
 
 	"rvffs/segments"
+	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // carryOut commits what the plan comes to.
-func (p *recoveryPlan) carryOut(ctx context.Context, session *session) (epoch uint32, err error) {
+func (p *recoveryPlan) carryOut(ctx context.Context, session *log.Session) (epoch uint32, err error) {
 	if p.Recovered == 0 && p.Deleted == 0 && len(p.others) == 0 {
 		return 0, nil
 	}
-	w := &p.store.writer
 	appender := p.store.NewAppender()
-	var others []*extent
+	var others []*filelog.Extent
 	defer func() {
 		if err != nil {
-			w.drop(session, others)
+			session.Drop(others...)
 		}
 		err = errors.Join(err, appender.Rollback())
 	}()
@@ -54,16 +55,16 @@ func (p *recoveryPlan) carryOut(ctx context.Context, session *session) (epoch ui
 			replaced[mate.Offset] = true
 		}
 	}
-	epoch, err = w.commit(ctx, session, change{
-		added:   append(appender.extents, others...),
-		deleted: p.delete.Ascending(),
-		removes: func(base *state.Snapshot) (map[int64]bool, error) {
+	epoch, err = p.store.commit(ctx, session, log.Change{
+		Added:   append(extentsOf(appender.extents), others...),
+		Content: vectorChange{added: appender.extents, deleted: p.delete.Ascending()},
+		Removes: func(base *state.Snapshot) (map[int64]bool, error) {
 			if base != p.base {
-				return nil, errSuperseded // what was judged may be wrong by now
+				return nil, log.ErrSuperseded // what was judged may be wrong by now
 			}
 			return replaced, nil
 		},
-		actions: []action{recoverAction("vectors", p.Recovered, p.Deleted, p.Others)},
+		Actions: []log.Action{log.Recover("vectors", p.Recovered, p.Deleted, p.Others)},
 	})
 	if err != nil {
 		return 0, err
@@ -94,31 +95,24 @@ func (p *recoveryPlan) append(ctx context.Context, appender *Appender) error {
 }
 
 // copySegment writes a segment of another type, payload and flags as they are.
-func (p *recoveryPlan) copySegment(ctx context.Context, session *session, part tailPart) (*extent, error) {
-	w := &p.store.writer
-	r, err := w.reserve(session, nil, int(part.PayloadLength), func() *extent {
-		return &extent{kind: part.Type, flags: part.Flags}
-	})
-	if err != nil {
-		return nil, err
-	}
-	e := r.extent
-	defer e.pending.Done()
-	err = w.guard(session, r.file)
-	buffer := make([]byte, min(part.PayloadLength, worthWriteback))
-	for at := int64(0); err == nil && at < int64(part.PayloadLength); {
-		if err = ctx.Err(); err != nil {
+func (p *recoveryPlan) copySegment(ctx context.Context, session *log.Session, part tailPart) (*filelog.Extent, error) {
+	e := session.Extent(volume.ExtentSpec{Type: part.Type, Flags: part.Flags, Length: int64(part.PayloadLength)})
+	buffer := make([]byte, min(part.PayloadLength, imagePiece))
+	for at := int64(0); at < int64(part.PayloadLength); {
+		if err := ctx.Err(); err != nil {
 			return e, err
 		}
 		some := buffer[:min(int64(part.PayloadLength)-at, int64(len(buffer)))]
-		if err = volume.ReadFull(p.walk.file, some, part.PayloadOffset()+at); err == nil {
-			err = e.writeBody(r.file, some, at)
+		err := volume.ReadFull(p.walk.file, some, part.PayloadOffset()+at)
+		if err == nil {
+			err = e.Write(context.Background(), some)
+		}
+		if err != nil {
+			return e, session.Fail(err)
 		}
 		at += int64(len(some))
 	}
-	if err != nil {
-		return e, w.fail(session, err)
-	}
+	e.Complete()
 	return e, nil
 }
 

@@ -50,25 +50,24 @@ func (s *Store) mendHeaders(ctx context.Context) (repairs []HeaderRepair, err er
 	if s.Current().Dialect() != segments.DialectRuntime {
 		return nil, nil
 	}
-	w := &s.writer
-	session, err := w.begin(ctx)
+	session, err := s.log.Begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, w.end(session)) }()
-	if err := w.lead.Take(ctx); err != nil { // no commit, and no other file, meanwhile
-		return nil, err
-	}
-	defer w.lead.Give()
-	return repairHeaders(ctx, w.baseOf(session), session.file, func(header [segments.HeaderSize]byte, offset int64) error {
-		if err := w.guardCommit(session); err != nil {
-			return err
-		}
-		if _, err := session.file.WriteAt(header[:], offset); err != nil {
-			return volume.WriteError(err, len(header), offset)
-		}
-		return session.file.SyncData()
+	defer func() { err = errors.Join(err, session.End()) }()
+	err = session.Undisturbed(ctx, func(file volume.File) error {
+		repairs, err = repairHeaders(ctx, session.Base(), file, func(header [segments.HeaderSize]byte, offset int64) error {
+			if err := session.Guard(); err != nil {
+				return err
+			}
+			if _, err := file.WriteAt(header[:], offset); err != nil {
+				return volume.WriteError(err, len(header), offset)
+			}
+			return file.SyncData()
+		})
+		return err
 	})
+	return repairs, err
 }
 
 // repairHeaders judges each damaged header, and has write put the right one into its

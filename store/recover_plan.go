@@ -13,6 +13,7 @@ import (
 	"rvffs/store/idset"
 	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // recoveryPlan is what a recovery of one tail comes to, judged by one state of the
@@ -91,7 +92,7 @@ func (p *recoveryPlan) open(ctx context.Context) (err error) {
 		}
 		p.info = tailInfo{Tail: p.Tail}
 		p.walk = tailWalk{file: volume.Watch(ctx, p.file), start: p.Offset, size: p.Offset + p.Bytes, dimension: p.dimension}
-		if err := p.store.writer.compare(ctx, p.file, p.base, &p.info); err != nil {
+		if err := p.store.compare(ctx, p.file, p.base, &p.info); err != nil {
 			return errors.Join(err, p.file.Close())
 		}
 	} else {
@@ -99,7 +100,7 @@ func (p *recoveryPlan) open(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		file, info, start, err := rule.open(at.Files, beside(at.Name, p.File))
+		file, info, start, err := rule.open(at.Files, filelog.Beside(at.Name, p.File))
 		if err != nil {
 			return err
 		}

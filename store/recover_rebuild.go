@@ -9,6 +9,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/memory"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // Rebuild makes a store again of a file in which no manifest is left, such as a copy
@@ -57,17 +58,17 @@ func salvageable(ctx context.Context, name string, options Options) (tail Tail, 
 
 func (s *Store) rebuild(ctx context.Context, metric *segments.Metric) (err error) {
 	at := s.location()
-	lock, err := acquireLock(ctx, at.Files, at.Name, s.options.lockWait())
+	lock, err := filelog.Acquire(ctx, at.Files, at.Name, s.options.lockWait())
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, lock.release()) }()
+	defer func() { err = errors.Join(err, lock.Release()) }()
 	file, err := at.Files.Open(at.Name, true)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	if err := s.writer.claim(ctx, file, s.options.lockWait()); err != nil {
+	if err := filelog.Claim(ctx, at.Files, at.Name, file, s.options.lockWait()); err != nil {
 		return err
 	}
 	stat, err := file.Stat()
@@ -87,7 +88,7 @@ func (s *Store) rebuild(ctx context.Context, metric *segments.Metric) (err error
 		}
 		info.Metric = metric.String()
 	}
-	if err := s.writer.keepTail(ctx, file, info); err != nil {
+	if err := s.keepTail(ctx, file, info); err != nil {
 		return fmt.Errorf("keep %s: %w", info.Tail.String(), err)
 	}
 	attributes, err := file.Attributes()
@@ -102,7 +103,7 @@ func (s *Store) rebuild(ctx context.Context, metric *segments.Metric) (err error
 	if err != nil {
 		return err
 	}
-	temporary := temporaryName(at.Name)
+	temporary := filelog.TemporaryName(at.Name)
 	err = writeNew(at.Files, temporary, newFileContent{perm: 0o600, manifest: &segments.Manifest{
 		Dimension: uint16(info.Dimension), Metric: measure, Identity: lineage.Identity{FileID: id}, HasIdentity: true,
 	}})

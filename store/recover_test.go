@@ -12,6 +12,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/log"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
@@ -379,7 +380,7 @@ func TestRecoverBesideACommit(t *testing.T) {
 	ctx := context.Background()
 	files, s := tailStore(t)
 	keepBehind(t, files, s, vecSegment(50, 9, 1, 7))
-	session, err := s.writer.begin(ctx)
+	session, err := s.log.Begin(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -392,11 +393,11 @@ func TestRecoverBesideACommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	ingest(t, s, []uint64{1, 7}, 5, 1, 5, 7)
-	if _, err := plan.carryOut(ctx, session); !errors.Is(err, errSuperseded) {
+	if _, err := plan.carryOut(ctx, session); !errors.Is(err, log.ErrSuperseded) {
 		t.Errorf("carried out: %v", err)
 	}
 	result, err := s.recoverTail(ctx, session, tails[0], RecoverOptions{})
-	if err = errors.Join(err, plan.file.Close(), s.writer.end(session)); err != nil {
+	if err = errors.Join(err, plan.file.Close(), session.End()); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := describeRecovery(result), "0 recovered, 0 present, 0 deleted, 0 others; 2 "+doubtNewer+" [1 7]"; got != want {

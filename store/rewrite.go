@@ -10,44 +10,42 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/log"
 	"rvffs/store/memory"
 	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/throttle"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // rewrite is a compaction under way: a new file beside the old one. It first
 // copies what one snapshot holds, then, again and again, what was committed
 // meanwhile, until so little is left that the writers can wait for it.
 type rewrite struct {
-	store    *Store
-	session  *session
-	pacer    *throttle.Pacer
-	stamp    uint64
-	target   volume.File
-	out      volume.File // the target, at the pace that is asked for
-	tail     int64
-	ids      *idset.Set // of all rows in the new file
-	memory   memory.Charge
-	grows    rows.GrowingSets // with ids
-	vectors  []segments.DirectoryEntry
-	moved    map[int64]segments.DirectoryEntry // other segments, by their offset in the old file
-	adopted  []segments.DirectoryEntry         // of them, those that no manifest named
-	carriage *carriage                         // nil while nothing is carried
-	gapShift int                               // of the load that is carried, for the bytes left in front of it
-	firstID  uint64                            // of the rewritten vector segments
-	ids0     uint64                            // of these, how many are taken
-	base     *state.Snapshot                   // up to where the old file is copied
-	first    *state.Snapshot                   // where the copying began
-	also     *idset.Set                        // ids to be left out as if they had been deleted
-	segment  int                               // vector segments of first
+	store   *Store
+	session *log.Session
+	file    *filelog.Rewrite
+	pacer   *throttle.Pacer
+	stamp   uint64
+	ids     *idset.Set // of all rows in the new file
+	memory  memory.Charge
+	grows   rows.GrowingSets // with ids
+	vectors []segments.DirectoryEntry
+	moved   map[int64]segments.DirectoryEntry // other segments, by their offset in the old file
+	adopted []segments.DirectoryEntry         // of them, those that no manifest named
+	firstID uint64                            // of the rewritten vector segments
+	ids0    uint64                            // of these, how many are taken
+	base    *state.Snapshot                   // up to where the old file is copied
+	first   *state.Snapshot                   // where the copying began
+	also    *idset.Set                        // ids to be left out as if they had been deleted
+	segment int                               // vector segments of first
 }
 
-func newRewrite(ctx context.Context, s *Store, session *session, also *idset.Set, share throttle.Share) *rewrite {
+func newRewrite(ctx context.Context, s *Store, session *log.Session, also *idset.Set, share throttle.Share) *rewrite {
 	r := &rewrite{
 		store: s, session: session, memory: s.options.Memory.Charge(), pacer: throttle.NewPacer(ctx, share), stamp: uint64(time.Now().UnixNano()),
-		ids: idset.New(), also: also, moved: map[int64]segments.DirectoryEntry{}, gapShift: firstGapShift,
+		ids: idset.New(), also: also, moved: map[int64]segments.DirectoryEntry{},
 	}
 	r.grows = rows.NewGrowingSets(&r.memory, rewriteBytes)
 	return r
@@ -67,56 +65,41 @@ const (
 // errFellBehind means that writers would have to wait too long.
 var errFellBehind = errors.New("writers were faster")
 
-func (r *rewrite) run(ctx context.Context) (CompactResult, error) {
-	s, w := r.store, &r.store.writer
-	w.mu.Lock()
-	r.base = r.session.base
+func (r *rewrite) run(ctx context.Context) (result CompactResult, err error) {
+	r.base = r.session.Base()
 	// The new vector segments get ids above all that exist, so that names stay in
 	// the order of the file.
-	r.firstID = r.session.segmentID
-	r.session.segmentID += uint64(r.base.Size()/segments.MaxPayload) + 2
-	w.mu.Unlock()
+	r.firstID = r.session.Turn().TakeIDs(uint64(r.base.Size()/segments.MaxPayload) + 2)
 	r.first, r.segment = r.base, len(r.base.Vectors())
 	if err := r.memory.Await(ctx, rewriteBytes); err != nil {
 		return CompactResult{}, err
 	}
 	defer r.memory.Free()
-
-	at := s.location()
-	temporary := temporaryName(at.Name)
-	var err error
-	if r.target, err = at.Files.Create(temporary, 0o600); err != nil {
+	r.file, err = r.session.Turn().Rewrite(filelog.RewriteOptions{
+		Pace: r.pacer.File, Limits: r.store.follow, Progress: &r.store.progress,
+	})
+	if err != nil {
 		return CompactResult{}, err
 	}
-	result, err := r.fill(ctx, temporary)
-	if err != nil && !r.switched() {
-		return CompactResult{}, errors.Join(err, r.target.Close(), at.Files.Remove(temporary))
-	}
-	return result, err
+	defer func() { err = errors.Join(err, r.file.Abort()) }()
+	return r.fill(ctx)
 }
 
-// switched says whether the new file has taken the old one's place.
-func (r *rewrite) switched() bool { return r.target == nil }
-
-func (r *rewrite) fill(ctx context.Context, temporary string) (result CompactResult, err error) {
-	if _, err := r.target.TryLock(); err != nil {
-		return CompactResult{}, err
-	}
+func (r *rewrite) fill(ctx context.Context) (result CompactResult, err error) {
 	r.store.progress.total.Store(r.base.Size())
-	r.out = r.pacer.File(r.target)
 	err = r.first.Backing().With(ctx, func(old volume.File) (err error) {
-		old = r.pacer.File(old)
-		if err := r.copyOthers(old, 0, r.base); err != nil {
+		paced := r.pacer.File(old)
+		if err := r.copyOthers(paced, 0, r.base); err != nil {
 			return err
 		}
-		if err := r.copyVectors(ctx, old); err != nil {
+		if err := r.copyVectors(ctx, paced); err != nil {
 			return err
 		}
 		for try := 1; ; try++ {
-			if err := r.follow(ctx, old); err != nil {
+			if err := r.follow(ctx, paced); err != nil {
 				return err
 			}
-			result, err = r.takeOver(ctx, temporary, try == takeOvers)
+			result, err = r.takeOver(ctx, old, try == takeOvers)
 			if !errors.Is(err, errFellBehind) {
 				return err
 			}
@@ -129,24 +112,21 @@ func (r *rewrite) fill(ctx context.Context, temporary string) (result CompactRes
 // what they write, until little is left. All of it goes to the disk before anybody
 // has to wait for it.
 func (r *rewrite) follow(ctx context.Context, old volume.File) error {
-	w := &r.store.writer
 	for round := range catchUps {
-		newest, open := w.baseOf(r.session), w.openExtents(r.session)
-		if round > 0 && r.behind(newest)+r.carriage.lacks(open) < r.store.follow.little {
+		newest := r.session.Base()
+		if round > 0 && r.behind(newest)+r.file.Lacks() < r.store.follow.Little {
 			break
 		}
-		if err := r.makeRoom(newest); err != nil {
+		if err := r.file.MakeRoom(r.behind(newest), r.roomForManifest(newest)); err != nil {
 			return err
 		}
 		if err := r.catchUp(ctx, old, newest); err != nil {
 			return err
 		}
-		if r.carriage != nil || r.carriage.lacks(open) >= r.store.follow.little {
-			if err := r.carry(old, open); err != nil {
-				return err
-			}
+		if err := r.file.Carry(r.roomForManifest(newest)); err != nil {
+			return err
 		}
-		if err := r.target.SyncData(); err != nil {
+		if err := r.file.Sync(); err != nil {
 			return err
 		}
 		if round > 0 {
@@ -157,6 +137,22 @@ func (r *rewrite) follow(ctx context.Context, old volume.File) error {
 	// that finds it.
 	_, err := r.base.In(old).LastWitness()
 	return err
+}
+
+// roomForManifest is how many bytes the rewrite will write behind the last commit,
+// when newest is that: metadata, a membership filter, the witness entry and the
+// manifest.
+func (r *rewrite) roomForManifest(newest *state.Snapshot) int64 {
+	const witnessAndHeaders = 1 << 10
+	entries := len(r.vectors) + len(r.adopted) + 2
+	room := int64(newest.Manifest().EncodedSize()) + int64(entries)*segments.DirectoryEntrySize + witnessAndHeaders
+	for _, entry := range newest.Named() {
+		if entry.Type != segments.TypeMeta && entry.Type != segments.TypeMembership {
+			continue
+		}
+		room += 2*segments.HeaderSize + int64(min(entry.PayloadLength, uint64(newest.Size())))
+	}
+	return room
 }
 
 // copyOthers copies, in file order, what is no vector and no bookkeeping and was not
@@ -232,13 +228,13 @@ func embedded(kind segments.Type) bool {
 // copySegment copies one segment byte for byte to the end of the new file.
 func (r *rewrite) copySegment(old volume.File, segment segments.DirectoryEntry) (segments.DirectoryEntry, error) {
 	length := segments.HeaderSize + int64(min(segment.PayloadLength, math.MaxInt64/2))
-	if err := volume.CopyRange(volume.NewOffsetWriter(r.out, r.tail), old, segment.Offset, length); err != nil {
+	at, err := r.file.Copy(old, segment.Offset, length)
+	if err != nil {
 		return segments.DirectoryEntry{}, fmt.Errorf("copy the %s at offset %d: %w", segment.Type, segment.Offset, err)
 	}
 	entry := segment
-	entry.Offset = r.tail
-	r.tail += length
-	r.store.progress.done.Add(length)
+	entry.Offset = at
+	r.store.progress.Done(length)
 	return entry, nil
 }
 

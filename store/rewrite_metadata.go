@@ -48,7 +48,7 @@ func (r *rewrite) finishMetadata(ctx context.Context, old volume.File, manifest 
 	if err != nil {
 		return err
 	}
-	written, err := r.append(newSegment{kind: segments.TypeMeta, payload: payload})
+	written, err := r.append(volume.NewSegment{Type: segments.TypeMeta, Payload: payload})
 	if err != nil {
 		return err
 	}

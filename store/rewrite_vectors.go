@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 
 	"rvffs/segments"
 	"rvffs/store/idset"
@@ -27,15 +28,15 @@ func (r *rewrite) copyVectors(ctx context.Context, old volume.File) error {
 	if r.base.Rows() == r.base.Manifest().TotalVectors {
 		deleted := idset.Of(r.base.Manifest().Deleted)
 		deleted.Unite(r.also)
-		start := r.tail
+		start := r.file.Tail()
 		err := r.copyRows(old, entries, true, func(_ int, _, id uint64) bool { return deleted.Contains(id) })
 		if !errors.Is(err, errRecurs) {
 			return err
 		}
-		if err := r.target.Truncate(start); err != nil {
+		if err := r.file.Cut(start); err != nil {
 			return err
 		}
-		r.tail, r.vectors, r.ids, r.ids0 = start, nil, idset.New(), 0
+		r.vectors, r.ids, r.ids0 = nil, idset.New(), 0
 		r.grows.Restart()
 	}
 	charge := r.base.Backing().Memory().Charge()
@@ -51,7 +52,7 @@ func (r *rewrite) copyVectors(ctx context.Context, old volume.File) error {
 // copyRows writes the rows of entries but those that are dead, and fails with
 // errRecurs if each id may occur only once and one does not.
 func (r *rewrite) copyRows(old volume.File, entries []segments.DirectoryEntry, once bool, dead func(entry int, row, id uint64) bool) error {
-	c := rowCopier{rewrite: r, rowSize: segments.RowSize(r.base.Dimension()), once: once, writer: newBlockWriter(r.out)}
+	c := rowCopier{rewrite: r, rowSize: segments.RowSize(r.base.Dimension()), once: once, writer: newBlockWriter(r.file.File())}
 	defer c.writer.close()
 	for i, entry := range entries {
 		if err := c.copySegment(old, entry, func(row, id uint64) bool { return dead(i, row, id) }); err != nil {
@@ -67,9 +68,9 @@ type rowCopier struct {
 	rowSize int
 	once    bool // each id may occur only once
 	writer  *blockWriter
-	current *extent  // nil between segments
-	block   []byte   // rows of current that wait for the writer
-	ids     []uint64 // of the rows read last
+	current *copiedSegment // nil between segments
+	block   []byte         // rows of current that wait for the writer
+	ids     []uint64       // of the rows read last
 	check   *segments.PayloadCheck
 }
 
@@ -162,7 +163,7 @@ func (c *rowCopier) room(length int) error {
 		c.block = make([]byte, 0, max(length, blockSize))
 	}
 	if c.current == nil {
-		c.current = &extent{kind: segments.TypeVec, front: segments.VecPrefixSize, length: segments.VecPrefixSize, id: c.firstID + c.ids0, offset: c.tail}
+		c.current = &copiedSegment{id: c.firstID + c.ids0, offset: c.file.Tail(), length: segments.VecPrefixSize}
 		c.ids0++
 	}
 	return nil
@@ -175,7 +176,7 @@ func (c *rowCopier) flush() error {
 	}
 	c.store.progress.done.Add(int64(len(c.block)))
 	var err error
-	c.block, err = c.writer.put(segmentBlock{c.current, c.current.payloadOffset() + c.current.length - int64(len(c.block)), c.block})
+	c.block, err = c.writer.put(segmentBlock{c.current, c.current.offset + segments.HeaderSize + c.current.length - int64(len(c.block)), c.block})
 	return err
 }
 
@@ -192,11 +193,25 @@ func (c *rowCopier) finish() error {
 	if e.rows == 0 {
 		return nil
 	}
-	e.sealVectors(c.base.Dimension())
-	if err := e.writeHead(c.out, c.stamp); err != nil {
-		return err
+	prefix := segments.EncodeVecPrefix(uint16(c.base.Dimension()), e.rows)
+	segment := segments.Segment{Offset: e.offset, Header: segments.Header{
+		Version: segments.HeaderVersion, Type: segments.TypeVec, ID: e.id, Timestamp: c.stamp, PayloadLength: uint64(e.length),
+		ContentHash: segments.ContentHashOfCRC(segments.JoinCRC(crc32.ChecksumIEEE(prefix[:]), e.checksum, e.length-int64(len(prefix)))),
+	}}
+	encoded := segment.Encode()
+	if _, err := c.file.File().WriteAt(append(encoded[:], prefix[:]...), e.offset); err != nil {
+		return fmt.Errorf("write segment header at offset %d: %w", e.offset, err)
 	}
-	c.vectors = append(c.vectors, e.entry())
-	c.tail = e.end()
+	c.vectors = append(c.vectors, state.EntryOf(segment))
+	c.file.Advance(segment.End())
 	return nil
+}
+
+// copiedSegment is one of the new file in the making.
+type copiedSegment struct {
+	id       uint64
+	offset   int64 // of the header
+	length   int64 // of the payload so far
+	rows     uint32
+	checksum uint32 // of the body; it belongs to the block writer until that has written all
 }

@@ -6,15 +6,17 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
-	"sync"
+	"time"
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/log"
 	"rvffs/store/rows"
 	"rvffs/store/shared"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 	"rvffs/store/volume/directory"
+	"rvffs/store/volume/filelog"
 )
 
 // Store is one open store. Its methods may be called from several goroutines.
@@ -24,12 +26,12 @@ type Store struct {
 	readOnly bool
 	ids      *rows.IDTable
 	metadata metaTable
-	writer   writer
+	vectors  *vectors
+	log      *log.Log
 	streams  openStreams
 
 	compacting shared.Turn // held by the compaction that is under way
-	follow     followLimits
-	discarding sync.WaitGroup // old files that are being closed
+	follow     filelog.FollowLimits
 	progress   compactionProgress
 
 	maintenance maintenance
@@ -86,7 +88,6 @@ func open(ctx context.Context, name string, options Options, readOnly bool) (*St
 func locate(name string, options Options) (*Store, error) {
 	s := &Store{options: options, ids: rows.NewIDTable(), compacting: shared.NewTurn(), follow: usualFollow}
 	at := state.Location{Files: options.Files, Name: name}
-	s.writer.store, s.writer.lead = s, shared.NewTurn()
 	s.metadata.turn = shared.NewTurn()
 	if options.Files == nil {
 		folder, err := directory.Open(filepath.Dir(name))
@@ -96,7 +97,12 @@ func locate(name string, options Options) (*Store, error) {
 		at, s.owned = state.Location{Files: folder, Name: filepath.Base(name)}, folder
 	}
 	s.head = state.NewHead(at, options.source())
-	s.head.Changing = s.writer.active
+	s.vectors = &vectors{ids: s.ids, memory: options.Memory, kept: s.keptIDs}
+	s.log = log.New(log.Environment{
+		Head: s.head, Wait: options.lockWait(), Sync: s.sync, Writable: s.checkWritable, Keep: s.keepBehind, Published: s.published,
+		Hooks: []log.Hook{s.vectors, metadataHook{s}, removals{s.vectors}}, Clock: time.Now,
+	})
+	s.head.Changing = s.log.Active
 	return s, nil
 }
 
@@ -213,7 +219,7 @@ func (s *Store) Close() error {
 		err = s.Current().Backing().With(context.Background(), volume.File.SyncData)
 	}
 	err = errors.Join(interrupted, err, s.head.Release(), s.closeOwned())
-	s.discarding.Wait()
+	s.log.Wait()
 	return err
 }
 
@@ -224,14 +230,12 @@ func (s *Store) closeOwned() error {
 	return s.owned.Close()
 }
 
-// publish makes snapshot the current one after a commit of our own.
-func (s *Store) publish(snapshot *state.Snapshot, info volume.FileInfo) error {
-	err := s.head.Advance(snapshot, info)
+// published is told of each commit of our own.
+func (s *Store) published(snapshot *state.Snapshot) {
 	if s.options.OnCommit != nil {
 		s.options.OnCommit(snapshot)
 	}
 	s.consider(snapshot)
-	return err
 }
 
 // checkWritable refuses what must not be written to.

@@ -2,15 +2,14 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 
 	"rvffs/segments"
 	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // Tail tells of bytes that somebody wrote and that no manifest of the store knows:
@@ -231,17 +230,11 @@ func (s *Store) ownTail(ctx context.Context) (tail Tail, any bool, err error) {
 
 // isBeingWritten says whether this process or another one holds the writer lock.
 func (s *Store) isBeingWritten() bool {
-	if active, _ := s.writer.active(); active {
+	if active, _ := s.log.Active(); active {
 		return true
 	}
 	at := s.location()
-	path := at.Name + ".lock"
-	found, err := readLock(at.Files, path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false
-	}
-	record, valid := parseLock(found.content)
-	return err == nil && valid && !breakable(at.Files, path, record)
+	return filelog.Held(at.Files, at.Name)
 }
 
 // Tell says in words what the tail of a store is and what to do about it.

@@ -16,6 +16,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // A tail that had to be cut off is kept beside the store in `<store>.tail-<epoch>`,
@@ -181,7 +182,7 @@ func (s *Store) readTails(at state.Location, names []string) (tails []Tail, err 
 		return nil, fmt.Errorf("look for tails of store %q: %w", at.Name, err)
 	}
 	for _, name := range names {
-		tail, err := rule.read(at.Files, beside(at.Name, name))
+		tail, err := rule.read(at.Files, filelog.Beside(at.Name, name))
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errStrangeTail) {
 			continue
 		}

@@ -14,39 +14,36 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/log"
 	"rvffs/store/memory"
 	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
-// clearTail makes room behind the newest manifest, where the next segment goes. What
-// is left of an interrupted commit or stream of ours is cut off. What somebody else
-// may have written, or must have, is kept beside the store first.
-func (w *writer) clearTail(ctx context.Context, file volume.File, base *state.Snapshot, size int64) error {
-	tail, any, err := findTail(ctx, base, file, size)
+// keepBehind looks at what stands behind the newest manifest, where the next segment
+// goes. What is left of an interrupted commit or stream of ours may be cut off. What
+// somebody else may have written, or must have, is kept beside the store first.
+func (s *Store) keepBehind(ctx context.Context, file volume.File, base *state.Snapshot) error {
+	stat, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	tail, any, err := findTail(ctx, base, file, stat.Size)
 	if err != nil {
 		return err
 	}
 	if any {
-		info := describeTail(baseName(w.store.Path()), tail)
+		info := describeTail(baseName(s.Path()), tail)
 		info.FileID, info.Dimension, info.Metric = storeIdentity(base), base.Dimension(), base.Metric().String()
-		err := w.compare(ctx, file, base, &info)
+		err := s.compare(ctx, file, base, &info)
 		if err == nil {
-			err = w.keepTail(ctx, file, info)
+			err = s.keepTail(ctx, file, info)
 		}
 		if err != nil {
 			return fmt.Errorf("keep %s that stand behind the newest manifest: %w", tail.String(), err)
 		}
-	}
-	if size <= base.Size() {
-		return nil
-	}
-	if err := file.Truncate(base.Size()); err != nil {
-		return fmt.Errorf("cut the torn tail off: %w", err)
-	}
-	if err := file.SyncData(); err != nil {
-		return fmt.Errorf("cut the torn tail off: %w", err)
 	}
 	return nil
 }
@@ -61,8 +58,8 @@ func describeTail(store string, tail Tail) tailInfo {
 // keepTail puts a copy of a tail beside the store, durable, with the store's owner
 // and mode, under the first name that is free. One that is there already does: an
 // interruption may have come between this and the cut.
-func (w *writer) keepTail(ctx context.Context, file volume.File, info tailInfo) error {
-	at := w.store.location()
+func (s *Store) keepTail(ctx context.Context, file volume.File, info tailInfo) error {
+	at := s.location()
 	stat, err := file.Stat()
 	if err != nil {
 		return err
@@ -76,9 +73,9 @@ func (w *writer) keepTail(ctx context.Context, file volume.File, info tailInfo) 
 			return at.Files.SyncDirectory(name)
 		}
 		if errors.Is(err, fs.ErrNotExist) {
-			err = w.writeTail(ctx, name, file, info)
+			err = s.writeTail(ctx, name, file, info)
 			if err == nil {
-				w.keptTail(name, info.Tail)
+				s.keptTail(name, info.Tail)
 				return nil
 			}
 		}
@@ -98,7 +95,7 @@ func taken(files volume.FileSystem, name string) bool {
 }
 
 // writeTail writes a tail to a file of its own.
-func (w *writer) writeTail(ctx context.Context, name string, file volume.File, info tailInfo) error {
+func (s *Store) writeTail(ctx context.Context, name string, file volume.File, info tailInfo) error {
 	head, err := info.encode()
 	if err != nil {
 		return err
@@ -107,7 +104,7 @@ func (w *writer) writeTail(ctx context.Context, name string, file volume.File, i
 	if err != nil {
 		return err
 	}
-	return createWhole(ctx, w.store.location().Files, name, 0o600, func(ctx context.Context, kept volume.File) error {
+	return filelog.CreateWhole(ctx, s.location().Files, name, 0o600, func(ctx context.Context, kept volume.File) error {
 		if err := kept.SetAttributes(attributes); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
 		} // where it cannot be the store's owner's, it is the writer's alone
@@ -124,8 +121,7 @@ func (w *writer) writeTail(ctx context.Context, name string, file volume.File, i
 }
 
 // keptTail tells of a tail that is kept now.
-func (w *writer) keptTail(name string, tail Tail) {
-	s := w.store
+func (s *Store) keptTail(name string, tail Tail) {
 	s.tails.addName(baseName(name))
 	s.tails.forgetHighest()
 	if s.options.OnTail != nil {
@@ -241,8 +237,8 @@ func tailIDs(ctx context.Context, walk tailWalk, info *tailInfo, copied func(tai
 // compare notes what the store has that the tail has too: rows that a merge has only
 // copied, and of ids with other vectors which ones. Later, when the store has gone on,
 // that tells what has been stored again since.
-func (w *writer) compare(ctx context.Context, file volume.File, base *state.Snapshot, info *tailInfo) error {
-	charge := w.store.options.Memory.Charge()
+func (s *Store) compare(ctx context.Context, file volume.File, base *state.Snapshot, info *tailInfo) error {
+	charge := s.options.Memory.Charge()
 	defer charge.Free()
 	if err := charge.Await(ctx, compareBytes); err != nil {
 		return err
@@ -265,7 +261,7 @@ func (w *writer) compare(ctx context.Context, file volume.File, base *state.Snap
 		return nil
 	}
 	var common *idset.Set
-	err = w.store.ids.At(ctx, base, func(stored *idset.Set) error {
+	err = s.ids.At(ctx, base, func(stored *idset.Set) error {
 		common = ids.Common(stored)
 		return nil
 	})
@@ -281,7 +277,7 @@ func (w *writer) compare(ctx context.Context, file volume.File, base *state.Snap
 
 // compareBytes is what a comparison holds at most, besides ids: rows of a merge, and
 // digests.
-const compareBytes = 3*mergeLimit + maxBefore*64
+const compareBytes = 3*log.MergeLimit + maxBefore*64
 
 // digestsOf gives the digests of the live vectors with one of these ids, in order of id.
 func digestsOf(ctx context.Context, s *state.Snapshot, file volume.File, ids *idset.Set) ([]idDigest, error) {
@@ -325,7 +321,7 @@ func digestsOf(ctx context.Context, s *state.Snapshot, file volume.File, ids *id
 // rows of a run of the snapshot's, as one does that a merge made of them.
 func hasRun(s *state.Snapshot, file volume.File, p tailVectors) (bool, error) {
 	rowSize := uint64(segments.RowSize(p.dimension))
-	if p.dimension != s.Dimension() || p.rows == 0 || p.all*rowSize > mergeLimit+mergeLimit/2 {
+	if p.dimension != s.Dimension() || p.rows == 0 || p.all*rowSize > log.MergeLimit+log.MergeLimit/2 {
 		return false, nil
 	}
 	entries := s.Vectors()
@@ -349,8 +345,8 @@ func hasRun(s *state.Snapshot, file volume.File, p tailVectors) (bool, error) {
 		if err := volume.ReadFull(file, id[:], entries[from].Offset+segments.HeaderSize+segments.VecPrefixSize); err != nil || id != first {
 			continue
 		}
-		body, count, err := readRun(s, file, entries[from:to])
-		var apart notMerged
+		body, count, err := log.ReadRun(s, entries[from:to])
+		var apart log.NotMerged
 		if errors.As(err, &apart) || errors.Is(err, volume.ErrCorrupt) || err == nil && uint64(count) != p.all {
 			continue
 		}

@@ -3,11 +3,11 @@ package store
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/log"
 	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/volume"
@@ -17,141 +17,27 @@ import (
 // carries over what is left of what streams have written without committing it, and
 // puts the new file in the old one's place. If they would have to wait long, and
 // this is not the last try, nothing happens, and the error is errFellBehind.
-func (r *rewrite) takeOver(ctx context.Context, temporary string, last bool) (CompactResult, error) {
-	w, session := &r.store.writer, r.session
-	if err := w.lead.Take(ctx); err != nil {
-		return CompactResult{}, err
-	}
-	defer w.lead.Give()
-	open, err := w.freeze(session)
-	defer w.thaw()
-	if err != nil {
-		return CompactResult{}, err
-	}
-	before := session.base
-	old := session.file
-	if err := r.makeRoom(before); err != nil {
-		return CompactResult{}, err
-	}
-	left := r.behind(before) + r.carriage.lacks(frozenExtents(open))
-	if left > r.store.follow.frozen && !last {
-		return CompactResult{}, errFellBehind
-	}
-	r.out = r.target // nobody shall wait longer than needs be
-	if err := r.catchUp(ctx, old, before); err != nil {
-		return CompactResult{}, err
-	}
-	snapshot, witness, err := r.finish(ctx, old)
-	if err != nil {
-		return CompactResult{}, err
-	}
-	open, moves, err := r.carryRest(old, open)
-	if err != nil {
-		return CompactResult{}, err
-	}
-	if err := r.target.SyncData(); err != nil {
-		return CompactResult{}, err
-	}
-	attributes, err := r.dress(old)
-	if err != nil {
-		return CompactResult{}, err
-	}
-	if err := w.guard(session, old); err != nil {
-		return CompactResult{}, err
-	}
-	info, err := r.target.Stat()
-	if err != nil {
-		return CompactResult{}, err
-	}
-	at := r.store.location()
-	reading, err := state.OpenSame(state.Location{Files: at.Files, Name: temporary}, info)
-	if err != nil {
-		return CompactResult{}, err
-	}
-	if err := at.Files.Replace(temporary, at.Name, before.Backing().Info()); err != nil {
-		return CompactResult{}, errors.Join(err, reading.Close())
-	}
-	// From here on the new file is the store, whatever happens.
-	late := r.dressAgain(old, attributes)
-	source := state.AdoptBacking(at, reading, info, r.store.options.source())
-	source.Replaces(before.Backing())
-	next := state.NewSnapshot(source, snapshot, info.Modified)
-	next.SetLastWitness(witness)
-	w.mu.Lock()
-	for _, m := range moves {
-		m.apply()
-	}
-	for _, e := range open {
-		if e.id == 0 {
-			e.id = session.takeSegmentID()
+func (r *rewrite) takeOver(ctx context.Context, old volume.File, last bool) (CompactResult, error) {
+	before, next, err := r.session.Replace(r.file, func(base *state.Snapshot, lacking int64) (log.Replacement, error) {
+		if err := r.file.MakeRoom(r.behind(base), r.roomForManifest(base)); err != nil {
+			return log.Replacement{}, err
 		}
-	}
-	session.extents = open
-	session.file, session.base = r.target, next
-	session.tail, session.reach = r.tail, r.tail
-	w.mu.Unlock()
-	r.target = nil
-	r.store.ids.Replace(next, r.ids, &r.memory)
-	result := CompactResult{SegmentsCompacted: r.segment, BytesReclaimed: before.Size() - next.Size(), Epoch: next.Epoch()}
-	r.store.head.Owe()
-	if err := r.store.head.PayName(); err != nil {
-		// The name may still lead to the old file after a power loss: nothing that
-		// is committed to the new one would be safe.
-		return CompactResult{}, errors.Join(w.fail(session, err), old.Close())
-	}
-	r.store.discard(old)
-	return result, errors.Join(late, r.store.publish(next, info))
-}
-
-// dress gives the new file owner, mode and all that the old one has.
-func (r *rewrite) dress(old volume.File) (volume.FileAttributes, error) {
-	attributes, err := old.Attributes()
-	if err != nil {
-		return attributes, err
-	}
-	return attributes, r.target.SetAttributes(attributes)
-}
-
-// dressAgain takes over what became of the old file between the first time and the
-// moment in which it lost its name: nobody may take a right away in vain.
-func (r *rewrite) dressAgain(old volume.File, before volume.FileAttributes) error {
-	attributes, err := old.Attributes()
-	if err == nil && !attributes.Equal(before) {
-		err = r.target.SetAttributes(attributes)
-	}
-	return err
-}
-
-// discard closes a file that no name leads to any more. The system then frees its
-// blocks, 0.2 s for each GiB, for which neither writers nor the compaction wait;
-// Close does.
-func (s *Store) discard(file volume.File) {
-	s.discarding.Go(func() {
-		_ = file.Close() // what it held stands in the new file
+		if r.behind(base)+lacking > r.store.follow.Frozen && !last {
+			return log.Replacement{}, errFellBehind
+		}
+		r.file.Hurry()
+		if err := r.catchUp(ctx, old, base); err != nil {
+			return log.Replacement{}, err
+		}
+		found, witness, err := r.finish(ctx, old)
+		return log.Replacement{State: found, Witness: witness, Known: func(next *state.Snapshot) {
+			r.store.ids.Replace(next, r.ids, &r.memory)
+		}}, err
 	})
-}
-
-// freeze keeps writers from reserving space, waits until what they have reserved
-// is written, and lists what is not committed.
-func (w *writer) freeze(s *session) ([]*extent, error) {
-	w.mu.Lock()
-	w.frozen = make(chan struct{})
-	extents := append([]*extent(nil), s.extents...)
-	failed := s.failed
-	w.mu.Unlock()
-	for _, e := range extents {
-		e.pending.Wait()
+	if next == nil || r.session.Turn().Failed() != nil {
+		return CompactResult{}, err
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return slices.DeleteFunc(extents, func(e *extent) bool { return e.dropped.Load() }), failed
-}
-
-func (w *writer) thaw() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	close(w.frozen)
-	w.frozen = nil
+	return CompactResult{SegmentsCompacted: r.segment, BytesReclaimed: before.Size() - next.Size(), Epoch: next.Epoch()}, err
 }
 
 // finish writes witness entry and manifest behind all that was copied.
@@ -189,7 +75,7 @@ func (r *rewrite) finish(ctx context.Context, old volume.File) (*segments.State,
 		return nil, previous, err
 	}
 	if members != nil {
-		entry, err := r.append(newSegment{kind: segments.TypeMembership, payload: members})
+		entry, err := r.append(volume.NewSegment{Type: segments.TypeMembership, Payload: members})
 		if err != nil {
 			return nil, previous, err
 		}
@@ -199,17 +85,17 @@ func (r *rewrite) finish(ctx context.Context, old volume.File) (*segments.State,
 	if err := r.finishMetadata(ctx, old, &manifest); err != nil {
 		return nil, previous, err
 	}
-	done := compactAction(r.segment, r.first.Size()-r.tail)
-	entry, err := r.append(done.segment(manifest.Epoch, r.stamp, &previous))
+	done := log.Compact(r.segment, r.first.Size()-r.file.Tail())
+	entry, err := r.append(done.Segment(manifest.Epoch, r.stamp, &previous))
 	if err != nil {
 		return nil, previous, err
 	}
 	manifest.Directory = append(manifest.Directory, entry)
 	payload := manifest.Encode()
 	if segments.LooksLikeManifest(payload) >= 0 {
-		return nil, previous, errUnsafeManifest
+		return nil, previous, volume.ErrUnsafeManifest
 	}
-	last, err := r.put(newSegment{kind: segments.TypeManifest, payload: payload})
+	last, err := r.put(volume.NewSegment{Type: segments.TypeManifest, Payload: payload})
 	if err != nil {
 		return nil, previous, err
 	}
@@ -224,7 +110,7 @@ func (r *rewrite) retireMoved() error {
 		if !embedded(moved.Type) {
 			continue
 		}
-		segment, err := state.ReadHeader(r.target, moved)
+		segment, err := state.ReadHeader(r.file.File(), moved)
 		if errors.Is(err, volume.ErrCorrupt) {
 			continue // nobody finds it by its header
 		}
@@ -232,7 +118,7 @@ func (r *rewrite) retireMoved() error {
 			return err
 		}
 		encoded := segment.Retired().Encode()
-		if _, err := r.target.WriteAt(encoded[:], moved.Offset); err != nil {
+		if _, err := r.file.File().WriteAt(encoded[:], moved.Offset); err != nil {
 			return volume.WriteError(err, len(encoded), moved.Offset)
 		}
 	}
@@ -241,26 +127,12 @@ func (r *rewrite) retireMoved() error {
 
 // append is put for a segment that the manifest names. The first ids of the
 // rewritten segments were set apart; those of all that is put are the session's next.
-func (r *rewrite) append(small newSegment) (segments.DirectoryEntry, error) {
+func (r *rewrite) append(small volume.NewSegment) (segments.DirectoryEntry, error) {
 	segment, err := r.put(small)
 	return state.EntryOf(segment), err
 }
 
 // put appends a segment.
-func (r *rewrite) put(small newSegment) (segments.Segment, error) {
-	w := &r.store.writer
-	w.mu.Lock()
-	id := r.session.takeSegmentID()
-	w.mu.Unlock()
-	segment := segments.Segment{Offset: r.tail, Header: segments.Header{
-		Version: 1, Type: small.kind, Flags: small.flags, ID: id, Timestamp: r.stamp,
-		PayloadLength: uint64(len(small.payload)), ContentHash: segments.ContentHash(small.payload),
-	}}
-	encoded := segment.Encode()
-	image := append(encoded[:], small.payload...)
-	if _, err := r.target.WriteAt(image, r.tail); err != nil {
-		return segments.Segment{}, volume.WriteError(err, len(image), r.tail)
-	}
-	r.tail = segment.End()
-	return segment, nil
+func (r *rewrite) put(small volume.NewSegment) (segments.Segment, error) {
+	return r.file.Put(small, r.stamp)
 }

@@ -9,6 +9,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/state"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -51,11 +52,7 @@ func newTornStore(t *testing.T) *tornStore {
 	ingest(t, s, []uint64{1, 2}, 1, 1, 2, 2)
 	built := &tornStore{vectors: map[uint64][]float32{1: {1, 1}, 2: {2, 2}, 3: {3, 3}, 4: {4, 4}}, kernel: noise(700), program: noise(300)}
 	snapshot := s.Current()
-	file, err := files.Open("a.rvf", false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	last, err := snapshot.In(file).LastWitness()
+	last, err := lastWitness(snapshot)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,4 +221,12 @@ func (b *tornStore) check(t *testing.T, s *Store, files *volumes.Files, when str
 	if found := verify(t, s.Current()); found.Damages > 0 {
 		t.Errorf("%s: %s", when, describeFindings(found))
 	}
+}
+
+func lastWitness(s *state.Snapshot) (hash lineage.Hash, err error) {
+	err = s.With(context.Background(), state.Judging, func(reading *state.Reading) error {
+		hash, err = reading.LastWitness()
+		return err
+	})
+	return hash, err
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/log"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
@@ -54,7 +55,7 @@ var cutScripts = map[string]struct {
 		w.ingest(run(1, 3), 2)
 	}},
 	"small commits that are merged": {389, func(w *crashWorkload) {
-		for i := range uint64(2*mergeWidth + 3) {
+		for i := range uint64(2*log.MergeWidth + 3) {
 			w.ingest([]uint64{i % 40, 100 + i}, float32(i+1))
 		}
 	}},

@@ -14,6 +14,7 @@ import (
 	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // Severity tells how bad a finding is.
@@ -132,7 +133,7 @@ const noDirectory = "the manifest holds no directory any more: all segments that
 func (v *verifier) checkNames() error {
 	info, err := v.file.Stat()
 	if err == nil && info.Links > 1 {
-		v.find(Note, -1, "%v", oneName(info))
+		v.find(Note, -1, "%v", filelog.OneName(info))
 	}
 	return err
 }

@@ -260,8 +260,8 @@ func TestVerifyCutFile(t *testing.T) {
 func TestVerifyUnknownSegments(t *testing.T) {
 	t.Parallel()
 	files := volumes.New()
-	named := newSegment{kind: 0xF7, payload: []byte("of a vendor")}
-	if err := writeNew(files, "a.rvf", newFileContent{manifest: &segments.Manifest{}, before: []newSegment{named}}); err != nil {
+	named := volume.NewSegment{Type: 0xF7, Payload: []byte("of a vendor")}
+	if err := writeNew(files, "a.rvf", newFileContent{manifest: &segments.Manifest{}, before: []volume.NewSegment{named}}); err != nil {
 		t.Fatal(err)
 	}
 	s := &Store{head: state.NewHead(state.Location{Files: files, Name: "a.rvf"}, state.BackingOptions{})}
@@ -283,35 +283,35 @@ func TestVerifyUnknownSegments(t *testing.T) {
 
 func TestVerifyContradictions(t *testing.T) {
 	t.Parallel()
-	vec := func(dimension uint16, count uint32, length int) newSegment {
+	vec := func(dimension uint16, count uint32, length int) volume.NewSegment {
 		prefix := segments.EncodeVecPrefix(dimension, count)
-		return newSegment{kind: segments.TypeVec, payload: append(prefix[:], make([]byte, length)...)}
+		return volume.NewSegment{Type: segments.TypeVec, Payload: append(prefix[:], make([]byte, length)...)}
 	}
-	witness := func(previous lineage.Hash) newSegment {
-		return newSegment{kind: segments.TypeWitness, payload: segments.Witness{Action: []byte("ingest"), Previous: previous}.Encode()}
+	witness := func(previous lineage.Hash) volume.NewSegment {
+		return volume.NewSegment{Type: segments.TypeWitness, Payload: segments.Witness{Action: []byte("ingest"), Previous: previous}.Encode()}
 	}
 	cases := map[string]struct {
 		content newFileContent
 		want    []finding
 	}{
 		"count over the payload": {
-			newFileContent{manifest: &segments.Manifest{TotalVectors: 2}, before: []newSegment{vec(2, 2, 16)}},
+			newFileContent{manifest: &segments.Manifest{TotalVectors: 2}, before: []volume.NewSegment{vec(2, 2, 16)}},
 			[]finding{{Damage, "vec segment 1"}},
 		},
 		"another dimension": {
-			newFileContent{manifest: &segments.Manifest{}, before: []newSegment{vec(3, 1, 20)}},
+			newFileContent{manifest: &segments.Manifest{}, before: []volume.NewSegment{vec(3, 1, 20)}},
 			[]finding{{Note, "1 rows of dimension 3 are left out"}},
 		},
 		"wrong total": {
-			newFileContent{manifest: &segments.Manifest{TotalVectors: 7}, before: []newSegment{vec(2, 1, 16)}},
+			newFileContent{manifest: &segments.Manifest{TotalVectors: 7}, before: []volume.NewSegment{vec(2, 1, 16)}},
 			[]finding{{Note, "counts 7 vectors, 1 are stored"}},
 		},
 		"deleted ids that are not stored": {
-			newFileContent{manifest: &segments.Manifest{TotalVectors: 1, Deleted: []uint64{0, 5}}, before: []newSegment{vec(2, 1, 16)}},
+			newFileContent{manifest: &segments.Manifest{TotalVectors: 1, Deleted: []uint64{0, 5}}, before: []volume.NewSegment{vec(2, 1, 16)}},
 			[]finding{{Note, "1 of 2 deleted ids"}},
 		},
 		"broken chain": {
-			newFileContent{manifest: &segments.Manifest{}, before: []newSegment{witness(lineage.Hash{}), witness(lineage.Hash{9})}},
+			newFileContent{manifest: &segments.Manifest{}, before: []volume.NewSegment{witness(lineage.Hash{}), witness(lineage.Hash{9})}},
 			[]finding{{Damage, "the audit chain is broken"}},
 		},
 		"outside of the file": {
@@ -325,7 +325,7 @@ func TestVerifyContradictions(t *testing.T) {
 				manifest: &segments.Manifest{Directory: []segments.DirectoryEntry{
 					{SegmentID: 99, Offset: segments.HeaderSize, PayloadLength: 5, Type: segments.TypeMeta},
 				}},
-				before: []newSegment{{kind: segments.TypeHot, payload: rawSegment(segments.TypeMeta, "inner")}},
+				before: []volume.NewSegment{{Type: segments.TypeHot, Payload: rawSegment(segments.TypeMeta, "inner")}},
 			},
 			[]finding{{Damage, "begins within the segment before it"}},
 		},

@@ -60,25 +60,10 @@ func AdoptBacking(at Location, file volume.File, info volume.FileInfo, options B
 	return b
 }
 
-// OpenSame opens the file at a place, which must be the one that info describes.
-func OpenSame(at Location, info volume.FileInfo) (volume.File, error) {
-	file, err := at.Files.Open(at.Name, false)
-	if err != nil {
-		return nil, err
-	}
-	found, err := file.Stat()
-	if err == nil && !volume.SameFile(found, info) {
-		err = fmt.Errorf("%w: the store file was replaced", volume.ErrStale)
-	}
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return file, nil
-}
-
-// reopen is openSame for a file that gets a backing of its own.
+// reopen opens the file at a place, which must be the one that info describes, for a
+// backing of its own.
 func reopen(at Location, info volume.FileInfo, options BackingOptions) (*Backing, error) {
-	file, err := OpenSame(at, info)
+	file, err := volume.OpenSame(at.Files, at.Name, info)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +81,7 @@ func (b *Backing) open() (volume.File, error) {
 	if gone {
 		return nil, fmt.Errorf("%w: the store file was replaced", volume.ErrStale)
 	}
-	file, err := OpenSame(at, b.info)
+	file, err := volume.OpenSame(at.Files, at.Name, b.info)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%w: the store file was removed", volume.ErrStale)
 	}

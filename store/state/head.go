@@ -225,7 +225,7 @@ func (h *Head) Refresh(file volume.File, still func() bool) (*Snapshot, error) {
 	}
 	grown := false
 	if volume.SameFile(info, seen) && info.Size >= current.Size() {
-		if grown, err = current.Stands(file); err != nil {
+		if grown, err = current.state.Stands(file); err != nil {
 			return nil, err
 		}
 	}
@@ -273,17 +273,6 @@ func (h *Head) swap(current, next *Snapshot, info volume.FileInfo, still func() 
 		return next, nil
 	}
 	return next, loser.retire()
-}
-
-// Stands reports whether the manifest of the snapshot still is where it was, that is,
-// whether the file was only appended to.
-func (s *Snapshot) Stands(file io.ReaderAt) (bool, error) {
-	var header [segments.HeaderSize]byte
-	err := volume.ReadFull(file, header[:], s.state.Segment.Offset)
-	if errors.Is(err, volume.ErrCorrupt) {
-		return false, nil // the file became shorter
-	}
-	return header == s.state.Segment.Encode(), err
 }
 
 // Advance makes the state after a commit of this process the current one. Info is of
@@ -338,6 +327,11 @@ func (h *Head) PayName() error {
 	defer h.mu.Unlock()
 	h.owing = false
 	return nil
+}
+
+// Adopt wraps an open file that takes the place of the store's.
+func (h *Head) Adopt(file volume.File, info volume.FileInfo) *Backing {
+	return AdoptBacking(h.Location(), file, info, h.options)
 }
 
 // Close ends the looking, and reports whether it was not over before. The current

@@ -123,23 +123,8 @@ func (s *Snapshot) AsBelieved(other *Snapshot) bool { return s.verdicts == other
 // Size is the number of committed bytes, from the start of the file.
 func (s *Snapshot) Size() int64 { return s.state.End }
 
-// Named lists the segments of the snapshot: those that the directory names (but
-// for older manifests, which nobody needs), those behind the manifest that have
-// to be kept, and the manifest itself.
-func (s *Snapshot) Named() []segments.DirectoryEntry {
-	entries := make([]segments.DirectoryEntry, 0, len(s.state.Manifest.Directory))
-	for _, entry := range s.state.Manifest.Directory {
-		if entry.Type != segments.TypeManifest {
-			entries = append(entries, entry)
-		}
-	}
-	for _, behind := range s.state.Behind {
-		entries = append(entries, segments.DirectoryEntry{
-			SegmentID: behind.ID, Offset: behind.Offset, PayloadLength: behind.PayloadLength, Type: behind.Type,
-		})
-	}
-	return entries
-}
+// Named lists the segments of the snapshot besides the manifest itself.
+func (s *Snapshot) Named() []segments.DirectoryEntry { return s.state.Named() }
 
 // Vectors lists the entries that hold vectors, in directory order.
 func (s *Snapshot) Vectors() []segments.DirectoryEntry {
@@ -150,15 +135,6 @@ func (s *Snapshot) Vectors() []segments.DirectoryEntry {
 		}
 	}
 	return entries
-}
-
-// NextSegmentID is one more than any id that the snapshot names.
-func (s *Snapshot) NextSegmentID() uint64 {
-	highest := s.state.Segment.ID
-	for _, entry := range s.Named() {
-		highest = max(highest, entry.SegmentID)
-	}
-	return highest + 1
 }
 
 // OfType lists the segments of a type that the manifest names.

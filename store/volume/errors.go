@@ -43,6 +43,14 @@ var (
 	ErrNotPermitted = errors.New("not permitted")
 	// ErrClosed means that the store was closed.
 	ErrClosed = errors.New("closed")
+	// ErrSealed means that an extent takes nothing more: another one has to go on.
+	ErrSealed = errors.New("sealed")
+	// ErrUnsafeManifest means that a manifest would contain, in its list of deleted ids,
+	// bytes that the reference runtime takes for a newer manifest.
+	ErrUnsafeManifest = errors.New("a deleted id looks like a manifest; compaction lets it go")
+	// ErrForeign means that a program which does not hold the writer lock has written
+	// to the file.
+	ErrForeign = fmt.Errorf("%w: another program wrote to the file behind this one's back", ErrLocked)
 	// ErrNotRegular is the error of opening what has no bytes of its own.
 	ErrNotRegular = errors.New("not a regular file")
 	// ErrOtherFile keeps a file from being replaced that is not the one to be replaced.

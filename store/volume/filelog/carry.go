@@ -1,18 +1,9 @@
-package store
+package filelog
 
 import (
 	"rvffs/segments"
-	"rvffs/store/state"
 	"rvffs/store/volume"
 )
-
-// followLimits say how a rewrite runs after its writers, in bytes.
-type followLimits struct {
-	little int64 // may be left for writers to wait for
-	frozen int64 // may be left at most, while it pays to try again
-}
-
-var usualFollow = followLimits{little: 4 << 20, frozen: 64 << 20}
 
 // carriage is what stands in the new file of segments that are not committed: while
 // a load is under way a rewrite takes along what of it is written, so that writers
@@ -25,7 +16,7 @@ type carriage struct {
 
 // carried is one segment in the new file.
 type carried struct {
-	extent *extent
+	extent *Extent
 	offset int64 // of the header
 	length int64 // of the payload, as far as it is known to be reserved
 	done   int64 // bytes of the payload, from its start, that are there
@@ -36,15 +27,15 @@ func (c *carried) end() int64 { return c.offset + segments.HeaderSize + c.length
 
 // openExtent is a segment that is not committed, at one moment.
 type openExtent struct {
-	*extent
+	*Extent
 	length int64 // of the payload, as far as it is reserved
 	stable int64 // bytes of it, from its start, that are written and will not change
 }
 
 // openExtents lists what is not committed, in file order.
-func (w *writer) openExtents(s *session) []openExtent {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (s *Session) openExtents() []openExtent {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var open []openExtent
 	for _, e := range s.extents {
 		if !e.dropped.Load() {
@@ -55,7 +46,7 @@ func (w *writer) openExtents(s *session) []openExtent {
 }
 
 // frozenExtents describes extents that nobody writes to.
-func frozenExtents(extents []*extent) []openExtent {
+func frozenExtents(extents []*Extent) []openExtent {
 	open := make([]openExtent, 0, len(extents))
 	for _, e := range extents {
 		open = append(open, openExtent{e, e.length, e.length})
@@ -63,7 +54,7 @@ func frozenExtents(extents []*extent) []openExtent {
 	return open
 }
 
-func (c *carriage) find(e *extent) *carried {
+func (c *carriage) find(e *Extent) *carried {
 	if c == nil {
 		return nil
 	}
@@ -78,8 +69,8 @@ func (c *carriage) find(e *extent) *carried {
 // lacks is how many bytes of open segments are not there yet.
 func (c *carriage) lacks(open []openExtent) (lacking int64) {
 	for _, e := range open {
-		done := int64(e.front)
-		if item := c.find(e.extent); item != nil {
+		done := int64(e.spec.Front)
+		if item := c.find(e.Extent); item != nil {
 			done = item.done
 		}
 		lacking += max(0, e.stable-done)
@@ -99,9 +90,9 @@ func (c *carriage) end() int64 {
 // segment can have grown although others were placed behind it, for these may have
 // been given up.
 func (c *carriage) retire(open []openExtent) (shorter bool) {
-	lengths := map[*extent]int64{}
+	lengths := map[*Extent]int64{}
 	for _, e := range open {
-		lengths[e.extent] = e.length
+		lengths[e.Extent] = e.length
 	}
 	last := len(c.items) - 1
 	for i, item := range c.items {
@@ -134,8 +125,8 @@ func (c *carriage) wasted() bool {
 // place gives those segments a place that have none.
 func (c *carriage) place(open []openExtent) {
 	for _, e := range open {
-		if c.find(e.extent) == nil {
-			c.items = append(c.items, &carried{extent: e.extent, offset: c.end(), length: e.length, done: int64(e.front)})
+		if c.find(e.Extent) == nil {
+			c.items = append(c.items, &carried{extent: e.Extent, offset: c.end(), length: e.length, done: int64(e.spec.Front)})
 		}
 	}
 }
@@ -146,7 +137,7 @@ const firstGapShift = 4
 
 // carry copies what is written of open segments and will not change. Their headers
 // stay zero.
-func (r *rewrite) carry(old volume.File, open []openExtent) error {
+func (r *Rewrite) carry(open []openExtent, room int64) error {
 	if r.carriage != nil && r.carriage.retire(open) {
 		// What is placed there next needs zeros for its header.
 		if err := r.target.Truncate(r.carriage.end()); err != nil {
@@ -160,29 +151,29 @@ func (r *rewrite) carry(old volume.File, open []openExtent) error {
 	}
 	if r.carriage == nil {
 		// The longer the load takes, the more may be committed meanwhile.
-		gap := r.store.follow.little + r.carriage.lacks(open)>>r.gapShift
-		r.carriage = &carriage{start: r.tail + gap + r.roomForManifest(r.base)}
+		gap := r.limits.Little + r.carriage.lacks(open)>>r.gapShift
+		r.carriage = &carriage{start: r.tail + gap + room + smallestFiller}
 	}
 	r.carriage.place(open)
 	for _, e := range open {
-		item := r.carriage.find(e.extent)
+		item := r.carriage.find(e.Extent)
 		length := e.stable - item.done
 		if length <= 0 {
 			continue
 		}
-		r.store.progress.total.Add(length)
+		r.progress.Expect(length)
 		from := segments.HeaderSize + item.done
-		if err := volume.CopyRange(volume.NewOffsetWriter(r.out, item.offset+from), old, e.offset+from, length); err != nil {
+		if err := volume.CopyRange(volume.NewOffsetWriter(r.out, item.offset+from), r.old, e.offset+from, length); err != nil {
 			return err
 		}
-		r.store.progress.done.Add(length)
+		r.progress.Done(length)
 		item.done = e.stable
 	}
 	return nil
 }
 
 // forgetCarried gives up what was carried.
-func (r *rewrite) forgetCarried() error {
+func (r *Rewrite) forgetCarried() error {
 	if r.carriage == nil {
 		return nil
 	}
@@ -194,25 +185,10 @@ func (r *rewrite) forgetCarried() error {
 // rows.
 const smallestFiller = segments.HeaderSize + segments.VecPrefixSize
 
-// roomForManifest is how many bytes the rewrite will write behind the last commit,
-// when newest is that: metadata, a membership filter, the witness entry and the
-// manifest.
-func (r *rewrite) roomForManifest(newest *state.Snapshot) int64 {
-	const witnessAndHeaders = 1 << 10
-	entries := len(r.vectors) + len(r.adopted) + 2
-	room := int64(newest.Manifest().EncodedSize()) + int64(entries)*segments.DirectoryEntrySize + witnessAndHeaders + smallestFiller
-	for _, entry := range newest.Named() {
-		if entry.Type != segments.TypeMeta && entry.Type != segments.TypeMembership {
-			continue
-		}
-		room += 2*segments.HeaderSize + int64(min(entry.PayloadLength, uint64(newest.Size())))
-	}
-	return room
-}
-
-// makeRoom gives up what was carried if the way up to newest would reach it.
-func (r *rewrite) makeRoom(newest *state.Snapshot) error {
-	if r.carriage == nil || r.tail+r.behind(newest)+r.roomForManifest(newest) <= r.carriage.start {
+// MakeRoom gives up what was carried if so many more bytes of segments, with room for
+// what the next commit writes besides, would reach it.
+func (r *Rewrite) MakeRoom(more, room int64) error {
+	if r.carriage == nil || r.tail+more+room+smallestFiller <= r.carriage.start {
 		return nil
 	}
 	r.gapShift = max(0, r.gapShift-2)
@@ -221,7 +197,7 @@ func (r *rewrite) makeRoom(newest *state.Snapshot) error {
 
 // move is an extent's new place.
 type move struct {
-	extent *extent
+	extent *Extent
 	offset int64
 }
 
@@ -237,7 +213,7 @@ func (m move) apply() {
 
 // carryRest completes the carriage while nobody writes. It returns what the session
 // has open in the new file, in file order, and the moves that lead there.
-func (r *rewrite) carryRest(old volume.File, extents []*extent) (placed []*extent, moves []move, err error) {
+func (r *Rewrite) carryRest(extents []*Extent) (placed []*Extent, moves []move, err error) {
 	if len(extents) == 0 {
 		return nil, nil, r.forgetCarried()
 	}
@@ -250,7 +226,7 @@ func (r *rewrite) carryRest(old volume.File, extents []*extent) (placed []*exten
 	if r.carriage == nil {
 		r.carriage = &carriage{start: r.tail}
 	}
-	if err := r.carry(old, frozenExtents(extents)); err != nil {
+	if err := r.carry(frozenExtents(extents), 0); err != nil {
 		return nil, nil, err
 	}
 	for _, item := range r.carriage.items {
@@ -270,7 +246,7 @@ func (r *rewrite) carryRest(old volume.File, extents []*extent) (placed []*exten
 
 // bury gives up the bytes up to offset: the next commit makes dead segments of
 // them, so that the file can be walked.
-func (r *rewrite) bury(offset int64) (fillers []*extent, err error) {
+func (r *Rewrite) bury(offset int64) (fillers []*Extent, err error) {
 	for r.tail < offset {
 		length := offset - r.tail
 		if most := int64(segments.HeaderSize + segments.MaxPayload); length > most {
@@ -279,7 +255,10 @@ func (r *rewrite) bury(offset int64) (fillers []*extent, err error) {
 		if _, err := r.target.WriteAt(make([]byte, segments.HeaderSize), r.tail); err != nil {
 			return nil, volume.WriteError(err, segments.HeaderSize, r.tail)
 		}
-		filler := &extent{kind: segments.TypeVec, offset: r.tail, front: segments.VecPrefixSize, length: length - segments.HeaderSize, sealed: true}
+		filler := &Extent{
+			session: r.session, spec: volume.ExtentSpec{Type: segments.TypeVec, Front: segments.VecPrefixSize},
+			offset: r.tail, length: length - segments.HeaderSize, sealed: true,
+		}
 		filler.dropped.Store(true)
 		fillers = append(fillers, filler)
 		r.tail += length

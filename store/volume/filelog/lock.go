@@ -1,4 +1,4 @@
-package store
+package filelog
 
 import (
 	"bytes"
@@ -100,8 +100,8 @@ var hostName = sync.OnceValue(func() string {
 	return name[:min(len(name), lockHostSize-2)]
 })
 
-// writerLock is a lock that this process owns.
-type writerLock struct {
+// Lock is a lock that this process owns.
+type Lock struct {
 	files volume.FileSystem
 	path  string
 	owner [16]byte
@@ -119,9 +119,9 @@ type foundLock struct {
 	info    volume.FileInfo
 }
 
-// acquireLock takes the writer lock of the store at path. While another live
+// Acquire takes the writer lock of the store at path. While another live
 // writer holds it, it tries again until wait is over, then fails with ErrLocked.
-func acquireLock(ctx context.Context, files volume.FileSystem, path string, wait time.Duration) (lock *writerLock, err error) {
+func Acquire(ctx context.Context, files volume.FileSystem, path string, wait time.Duration) (lock *Lock, err error) {
 	err = patiently(ctx, wait, func() (bool, string, error) {
 		var holder string
 		var err error
@@ -156,7 +156,7 @@ func patiently(ctx context.Context, wait time.Duration, try func() (taken bool, 
 
 // tryLock makes one attempt. Without a lock and without an error, holder tells who
 // has it.
-func tryLock(files volume.FileSystem, path string) (lock *writerLock, holder string, err error) {
+func tryLock(files volume.FileSystem, path string) (lock *Lock, holder string, err error) {
 	found, err := readLock(files, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -196,7 +196,7 @@ func held(files volume.FileSystem, path string, found foundLock) (holder string,
 // clock is the time by which the file system dates its files, which may be another
 // machine's.
 func clock(files volume.FileSystem, path string) (time.Time, error) {
-	name := temporaryName(path)
+	name := TemporaryName(path)
 	file, err := files.Create(name, 0o600)
 	if err != nil {
 		return time.Time{}, err
@@ -207,14 +207,14 @@ func clock(files volume.FileSystem, path string) (time.Time, error) {
 
 // createLock writes the record under a name of its own and then links it into
 // place, for a reader takes an incomplete lock file for none.
-func createLock(files volume.FileSystem, path string) (*writerLock, error) {
-	lock := &writerLock{files: files, path: path}
+func createLock(files volume.FileSystem, path string) (*Lock, error) {
+	lock := &Lock{files: files, path: path}
 	if _, err := rand.Read(lock.owner[:]); err != nil {
 		return nil, err
 	}
 	copy(lock.owner[:], lockMark[:])
 	record := lockRecord{process: os.Getpid(), host: hostName(), time: time.Now(), owner: lock.owner}
-	temporary := temporaryName(path)
+	temporary := TemporaryName(path)
 	file, err := files.Create(temporary, 0o644)
 	if err != nil {
 		return nil, err
@@ -270,7 +270,7 @@ func breakable(files volume.FileSystem, path string, record lockRecord) bool {
 // judged: two writers may find the same stale lock, and the slower must not
 // remove the faster one's new lock.
 func removeStale(files volume.FileSystem, path string, judged foundLock) error {
-	aside := temporaryName(path)
+	aside := TemporaryName(path)
 	err := files.Rename(path, aside)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -290,7 +290,7 @@ func removeStale(files volume.FileSystem, path string, judged foundLock) error {
 
 // owned says whether the lock file still is ours. A writer whose lock was broken
 // must not commit.
-func (l *writerLock) owned() error {
+func (l *Lock) owned() error {
 	there, err := l.files.Stat(l.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("writer lock lost: %w: its file was removed", volume.ErrLocked)
@@ -308,8 +308,8 @@ func (l *writerLock) owned() error {
 	return nil
 }
 
-// release gives the lock back; a lock that is no longer ours stays.
-func (l *writerLock) release() error {
+// Release gives the lock back; a lock that is no longer ours stays.
+func (l *Lock) Release() error {
 	err := l.owned()
 	switch {
 	case err == nil:
@@ -318,4 +318,15 @@ func (l *writerLock) release() error {
 		err = nil
 	}
 	return errors.Join(err, l.file.Close())
+}
+
+// Held reports whether somebody holds the writer lock of the store at a path.
+func Held(files volume.FileSystem, path string) bool {
+	path += ".lock"
+	found, err := readLock(files, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	record, valid := parseLock(found.content)
+	return err == nil && valid && !breakable(files, path, record)
 }

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package store
+package filelog
 
 // processAlive assumes the best of every process where none can be asked for.
 func processAlive(int) bool { return true }

@@ -1,0 +1,241 @@
+package log
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync/atomic"
+
+	"rvffs/lineage"
+	"rvffs/segments"
+	"rvffs/store/state"
+	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
+)
+
+// request is a change that waits for its commit.
+type request struct {
+	ctx    context.Context // of who waits for it
+	change Change
+	done   chan struct{} // closed when epoch and err are valid
+	lead   chan struct{} // closed when this request has to run the next round
+	epoch  uint32
+	err    error
+}
+
+func (r *request) settle(epoch uint32, err error) {
+	r.epoch, r.err = epoch, err
+	close(r.done)
+}
+
+// Clash marks the error of a change that cannot be made together with others, or not as
+// it is: made alone it may succeed.
+func Clash(err error) error { return clash{err} }
+
+type clash struct{ error }
+
+func (c clash) Unwrap() error { return c.error }
+
+// ErrSuperseded means that what a change builds upon was replaced meanwhile.
+var ErrSuperseded = Clash(errors.New("another change came first"))
+
+// Commit makes the change durable and visible and returns its epoch. What has to be found
+// out before something is written ends with ctx; then the commit goes on to its end.
+// ErrUnsafeManifest means that deleted ids have to be let go first, by a rewrite that
+// leaves them out.
+//
+// Changes that arrive while a commit is under way share the next, and its syncs.
+func (s *Session) Commit(ctx context.Context, c Change) (uint32, error) {
+	l := s.log
+	r := &request{ctx: ctx, change: c, done: make(chan struct{}), lead: make(chan struct{})}
+	l.mu.Lock()
+	l.queue = append(l.queue, r)
+	leads := !l.leading
+	l.leading = true
+	l.mu.Unlock()
+	if !leads {
+		select {
+		case <-r.done:
+			return r.epoch, r.err
+		case <-r.lead:
+		}
+	}
+	l.lead.Wait()
+	l.mu.Lock()
+	round := l.queue
+	l.queue = nil
+	l.mu.Unlock()
+	s.round(round)
+	l.lead.Give()
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.queue) > 0 {
+		close(l.queue[0].lead)
+	} else {
+		l.leading = false
+	}
+	return r.epoch, r.err
+}
+
+// round commits several changes as one epoch. A change that cannot be stated in
+// a manifest fails alone.
+func (s *Session) round(round []*request) {
+	if replacing(round) > 1 {
+		// Each has to see what the one before has put in the place of something.
+		for i := range round {
+			s.round(round[i : i+1])
+		}
+		return
+	}
+	ctx, stop := whileWanted(round)
+	d, err := s.prepare(ctx, round)
+	stop()
+	if _, clashes := errors.AsType[clash](err); (clashes || errors.Is(err, volume.ErrUnsafeManifest)) && len(round) > 1 {
+		for i := range round {
+			s.round(round[i : i+1])
+		}
+		return
+	}
+	var epoch uint32
+	if err == nil {
+		epoch, err = s.carryOut(d)
+	}
+	for _, r := range round {
+		r.settle(epoch, err)
+	}
+}
+
+// whileWanted is the context of a round's search: it ends when nobody waits for any of
+// the changes any more.
+func whileWanted(round []*request) (ctx context.Context, stop func()) {
+	if len(round) == 1 {
+		return round[0].ctx, func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var left atomic.Int64
+	left.Store(int64(len(round)))
+	stops := make([]func() bool, len(round))
+	for i, r := range round {
+		stops[i] = context.AfterFunc(r.ctx, func() {
+			if left.Add(-1) == 0 {
+				cancel()
+			}
+		})
+	}
+	return ctx, func() {
+		for _, stop := range stops {
+			stop()
+		}
+		cancel()
+	}
+}
+
+// replacing counts the changes that take segments away.
+func replacing(round []*request) int {
+	count := 0
+	for _, r := range round {
+		if r.change.Removes != nil {
+			count++
+		}
+	}
+	return count
+}
+
+// prepare waits until the bodies of the added segments are written and drafts the
+// manifest that names them.
+func (s *Session) prepare(ctx context.Context, round []*request) (ready *Draft, err error) {
+	d := &Draft{Base: s.Base(), Stamp: s.log.stamp()}
+	defer func() {
+		if err != nil && d.merged != nil {
+			s.Drop(d.merged.into) // nobody will name it
+		}
+	}()
+	if err := s.turn.Failed(); err != nil {
+		return nil, err
+	}
+	removed := map[int64]bool{}
+	places := map[*filelog.Extent]place{}
+	for _, r := range round {
+		c := r.change
+		d.Changes = append(d.Changes, c)
+		d.added = append(d.added, c.Added...)
+		d.actions = append(d.actions, c.Actions...)
+		if c.Removes == nil {
+			continue
+		}
+		gone, err := c.Removes(d.Base)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(removed, gone)
+		for _, e := range c.Added {
+			places[e] = place{gone: gone, inPlace: c.InPlace, first: c.First}
+		}
+	}
+	manifest := *d.Base.Manifest()
+	d.Manifest = &manifest
+	manifest.Epoch++
+	manifest.Directory = slices.DeleteFunc(d.Base.Named(), func(entry segments.DirectoryEntry) bool {
+		// The audit chain stays in the file and is found by walking.
+		return entry.Type == segments.TypeWitness && len(d.actions) > 0 || removed[entry.Offset]
+	})
+	for _, e := range d.added {
+		e.Seal()
+	}
+	if err := s.mergeTail(d); err != nil {
+		return nil, err
+	}
+	for _, e := range d.added {
+		e.Settle()
+		manifest.Directory = places[e].insert(manifest.Directory, e.Entry(), d.Base)
+	}
+	if err := d.ask(ctx, s.log.env.Hooks); err != nil {
+		return nil, err
+	}
+	if d.unsafe() {
+		return nil, volume.ErrUnsafeManifest
+	}
+	return d, nil
+}
+
+// carryOut writes the draft and makes it the session's new base.
+func (s *Session) carryOut(d *Draft) (uint32, error) {
+	var previous lineage.Hash
+	err := d.Base.With(context.Background(), state.Judging, func(base *state.Reading) (err error) {
+		previous, err = base.LastWitness()
+		return err
+	})
+	if err != nil {
+		return 0, s.Fail(err)
+	}
+	small := d.small
+	for _, action := range d.actions {
+		small = append(small, action.Segment(d.Manifest.Epoch, d.Stamp, &previous))
+	}
+	found, info, err := s.turn.Publish(filelog.Commit{Stamp: d.Stamp, Parts: d.written(), Small: small, Manifest: d.Manifest})
+	if err != nil {
+		return 0, err
+	}
+	after := state.NewSnapshot(d.Base.Backing(), found, info.Modified)
+	after.SetLastWitness(previous)
+	for _, committed := range d.committed {
+		committed(after)
+	}
+	return after.Epoch(), s.advance(after, info)
+}
+
+// advance makes a state the session's base, and shows it to everybody.
+func (s *Session) advance(after *state.Snapshot, info volume.FileInfo) error {
+	l := s.log
+	l.mu.Lock()
+	s.base = after
+	l.mu.Unlock()
+	err := l.env.Head.Advance(after, info)
+	l.env.Published(after)
+	return err
+}
+
+// stamp is now, as headers tell it.
+func (l *Log) stamp() uint64 { return uint64(l.env.Clock().UnixNano()) }

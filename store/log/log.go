@@ -1,0 +1,106 @@
+package log
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"rvffs/store/shared"
+	"rvffs/store/state"
+	"rvffs/store/volume"
+)
+
+// Environment is what a log needs of whoever has it.
+type Environment struct {
+	// Head is told of each new state.
+	Head *state.Head
+	// Wait is how long another writer is waited for.
+	Wait time.Duration
+	// Sync makes what was written to a file durable as far as is promised.
+	Sync func(volume.File) error
+	// Writable refuses a state to which nobody may write.
+	Writable func(*state.Snapshot) error
+	// Keep sees to it that nobody misses what stands in the file behind its newest
+	// state, for that is cut off then. Nobody else can write meanwhile.
+	Keep func(ctx context.Context, file volume.File, base *state.Snapshot) error
+	// Published tells others of a new state, with no lock held.
+	Published func(*state.Snapshot)
+	// Hooks have their say in every commit, in this order.
+	Hooks []Hook
+	// Clock dates what is written.
+	Clock func() time.Time
+}
+
+// Hook is what somebody wants to know of commits, and to say in them.
+type Hook interface {
+	// Draft looks at a commit before anything of it is written, and may change its
+	// manifest and add small segments to it. What it looks for ends with ctx. When the
+	// commit counts, and before anybody is told of it, committed is called with the new
+	// state; it may be nil.
+	Draft(ctx context.Context, draft *Draft) (committed func(after *state.Snapshot), err error)
+}
+
+// Log is a store's way to change its file. At most one session exists at a time; all
+// writers of this process share it.
+type Log struct {
+	env Environment
+
+	lead    shared.Turn    // held by the commit, or the rewrite, that is under way; guards the next two
+	apart   map[int64]bool // offsets of segments that cannot be merged
+	apartIn *state.Backing // the file they are in
+
+	mu      sync.Mutex // guards what follows and the shared parts of a session
+	session *Session
+	busy    chan struct{} // closed when the session's start, end or a rewrite is over
+	queue   []*request    // commits that wait for their turn
+	leading bool          // a commit is under way
+	merging int           // merges are off while above zero
+	touches uint64        // how often this process began to change the file
+	touched int           // such changes that are not over
+
+	discarding sync.WaitGroup // old files that are being closed
+}
+
+// New makes a log that has no session yet.
+func New(env Environment) *Log { return &Log{env: env, lead: shared.NewTurn()} }
+
+// Active reports whether this process is changing the file, and so holds the writer
+// lock. The number is another one each time that it began to.
+func (l *Log) Active() (bool, uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.touched > 0, l.touches
+}
+
+// touch notes that the file is about to hold what is not committed.
+func (l *Log) touch() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.touched++
+	l.touches++
+}
+
+// leave notes that the file holds nothing but what is committed.
+func (l *Log) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.touched--
+}
+
+// Queued is the number of commits that wait for their turn.
+func (l *Log) Queued() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue)
+}
+
+// Wait returns when old files are closed.
+func (l *Log) Wait() { l.discarding.Wait() }
+
+// Frozen reports whether writers have to wait for a rewrite.
+func (l *Log) Frozen() bool {
+	l.mu.Lock()
+	s := l.session
+	l.mu.Unlock()
+	return s != nil && s.turn.Frozen()
+}

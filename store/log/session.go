@@ -1,0 +1,228 @@
+package log
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"rvffs/segments"
+	"rvffs/store/state"
+	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
+)
+
+// Session lasts from the first byte that is to be committed until nothing is left to
+// commit. While it lasts this process holds the writer lock, so that nobody else changes
+// the file.
+type Session struct {
+	log  *Log
+	turn *filelog.Session
+	done chan struct{} // closed when the session is over
+
+	base  *state.Snapshot // the newest committed state; the log's mu guards it
+	users int
+}
+
+// Begin joins the session, and starts one when there is none. Each Begin needs
+// one End. Where ctx says which file is to be changed, no other is.
+func (l *Log) Begin(ctx context.Context) (*Session, error) {
+	for {
+		l.mu.Lock()
+		wait := l.busy
+		if wait == nil {
+			if l.session != nil {
+				s := l.session
+				err := state.CheckOrigin(ctx, s.base.Origin())
+				if err == nil {
+					s.users++
+				}
+				l.mu.Unlock()
+				if err != nil {
+					return nil, err
+				}
+				return s, nil
+			}
+			l.busy = make(chan struct{})
+		}
+		l.mu.Unlock()
+		if wait == nil {
+			s, err := l.start(ctx)
+			l.mu.Lock()
+			l.session = s
+			l.idle()
+			l.mu.Unlock()
+			return s, err
+		}
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Join takes one more part in a session that the caller is part of.
+func (s *Session) Join() {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	s.users++
+}
+
+// idle lets those who wait for the log try again. The caller holds mu.
+func (l *Log) idle() {
+	close(l.busy)
+	l.busy = nil
+}
+
+// start takes the writer's turn and looks where the file ends.
+func (l *Log) start(ctx context.Context) (*Session, error) {
+	head := l.env.Head
+	if err := l.env.Writable(head.Current()); err != nil {
+		return nil, err
+	}
+	s := &Session{log: l, users: 1, done: make(chan struct{})}
+	at, touched := head.Location(), false
+	turn, err := filelog.Begin(ctx, filelog.Turn{
+		Files: at.Files, Name: at.Name, Wait: max(l.env.Wait, 0), Sync: l.env.Sync,
+		Admit: func(file volume.File) error {
+			l.touch()
+			touched = true
+			return state.CheckFile(ctx, file)
+		},
+		Find: func(file volume.File) (*segments.State, error) {
+			if err := head.PayName(); err != nil {
+				return nil, err
+			}
+			var err error
+			if s.base, err = head.Refresh(volume.Watch(ctx, file), nil); err != nil {
+				return nil, err
+			}
+			if err := l.env.Writable(s.base); err != nil {
+				return nil, err
+			}
+			return s.base.State(), l.env.Keep(ctx, file, s.base)
+		},
+	})
+	if err != nil {
+		if touched {
+			l.leave()
+		}
+		return nil, err
+	}
+	s.turn = turn
+	return s, nil
+}
+
+// End leaves the session. The last to leave cuts off what was not committed and
+// gives the lock back.
+func (s *Session) End() error {
+	l := s.log
+	l.mu.Lock()
+	s.users--
+	if s.users > 0 {
+		l.mu.Unlock()
+		return nil
+	}
+	l.session = nil
+	l.busy = make(chan struct{})
+	l.mu.Unlock()
+
+	info, known, err := s.turn.End()
+	if known {
+		l.env.Head.Seen(s.base, info)
+	}
+	l.leave()
+	l.mu.Lock()
+	l.idle()
+	l.mu.Unlock()
+	close(s.done)
+	return err
+}
+
+// Base is the newest committed state in the session.
+func (s *Session) Base() *state.Snapshot {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	return s.base
+}
+
+// Extent begins a segment that a commit may name.
+func (s *Session) Extent(spec volume.ExtentSpec) *filelog.Extent { return s.turn.Extent(spec) }
+
+// Drop gives extents up.
+func (s *Session) Drop(extents ...*filelog.Extent) { s.turn.Drop(extents...) }
+
+// Fail ends the session for all its users: after an error of the disk nobody
+// knows what the file holds behind the last commit. It gives the error back.
+func (s *Session) Fail(err error) error { return s.turn.Fail(err) }
+
+// Guard makes sure that the store may be changed besides its segments.
+func (s *Session) Guard() error { return s.turn.Guard() }
+
+// Turn is the session of the file itself, for who rewrites it.
+func (s *Session) Turn() *filelog.Session { return s.turn }
+
+// Undisturbed runs work while nobody commits, and no other file takes the place of the
+// store's.
+func (s *Session) Undisturbed(ctx context.Context, work func(file volume.File) error) error {
+	if err := s.log.lead.Take(ctx); err != nil {
+		return err
+	}
+	defer s.log.lead.Give()
+	return work(s.turn.File())
+}
+
+// Alone runs change in a session that nobody else can join. While writers of this
+// process are at work it waits a while and then fails with ErrLocked.
+func (l *Log) Alone(ctx context.Context, change func(*Session) error) error {
+	s, err := l.beginAlone(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(change(s), l.endAlone(s))
+}
+
+func (l *Log) beginAlone(ctx context.Context) (*Session, error) {
+	deadline := time.NewTimer(max(l.env.Wait, 0))
+	defer deadline.Stop()
+	for {
+		l.mu.Lock()
+		var wait chan struct{}
+		switch {
+		case l.busy != nil:
+			wait = l.busy
+		case l.session != nil:
+			wait = l.session.done
+		default:
+			l.busy = make(chan struct{})
+		}
+		l.mu.Unlock()
+		if wait == nil {
+			session, err := l.start(ctx)
+			if err != nil {
+				l.mu.Lock()
+				l.idle()
+				l.mu.Unlock()
+			}
+			return session, err
+		}
+		select {
+		case <-wait:
+		case <-deadline.C:
+			return nil, fmt.Errorf("%w: streams of this process are open", volume.ErrLocked)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (l *Log) endAlone(s *Session) error {
+	l.leave()
+	err := s.turn.Leave()
+	l.mu.Lock()
+	l.idle()
+	l.mu.Unlock()
+	close(s.done)
+	return err
+}

@@ -1,0 +1,41 @@
+package filelog
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+
+	"rvffs/store/volume"
+)
+
+// CreateWhole writes a file under a temporary name and renames it to its own when
+// all of it is on the disk.
+func CreateWhole(ctx context.Context, files volume.FileSystem, name string, perm os.FileMode, fill func(context.Context, volume.File) error) error {
+	temporary := TemporaryName(name)
+	file, err := files.Create(temporary, perm)
+	if err != nil {
+		return err
+	}
+	if _, err = file.TryLock(); err == nil {
+		err = fill(ctx, file)
+	}
+	if err == nil {
+		err = file.SyncData()
+	}
+	err = errors.Join(err, file.Close())
+	if err == nil {
+		err = files.RenameNew(temporary, name)
+		if errors.Is(err, fs.ErrExist) {
+			err = volume.ErrExists // under the name that was asked for, not the temporary one
+		}
+	}
+	if err != nil {
+		return errors.Join(err, files.Remove(temporary))
+	}
+	if err = files.SyncDirectory(name); err != nil {
+		// Nobody may build on a name that a power loss could take away.
+		return errors.Join(err, files.Remove(name))
+	}
+	return nil
+}

@@ -1,0 +1,8 @@
+// Package filelog keeps the log of one store in one file, and everything that only a
+// file needs: the lock beside it and its own, zeroed headers, masked bytes, the two syncs
+// of a commit, room taken and given back at the end, a new file that takes the old one's
+// place with what is not committed yet, and names for what is in the making.
+//
+// It imports volume and segments. It owns the writer lock of a store and the lock of its
+// file, and the mutex of a session, under which nothing else is locked or called.
+package filelog

@@ -1,0 +1,135 @@
+package filelog
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"rvffs/store/volume"
+	volumes "rvffs/store/volume/memory"
+)
+
+// put makes a file of these bytes.
+func putFile(t testing.TB, files volume.FileSystem, name string, content []byte) volume.File {
+	t.Helper()
+	file, err := files.Create(name, 0o644)
+	if err == nil && len(content) > 0 {
+		_, err = file.WriteAt(content, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// TestLockWithoutRecordCountsUntilItIsOld: the reference runtime makes its lock file
+// empty and fills it afterwards.
+func TestLockWithoutRecordCountsUntilItIsOld(t *testing.T) {
+	t.Parallel()
+	record := lockRecord{process: 1, host: hostName(), time: time.Now()}.encode()
+	foreign := append([]byte("XXXX"), record[4:]...)
+	for _, content := range [][]byte{nil, record[:1], record[:lockSize-1], make([]byte, lockSize), foreign, append(foreign, 0)} {
+		for _, c := range []struct {
+			age  time.Duration
+			held bool
+		}{{0, true}, {-time.Hour, true}, {lockFilling - time.Second/2, true}, {lockFilling + time.Second/2, false}, {time.Hour, false}} {
+			t.Run(fmt.Sprintf("%d bytes, %v old", len(content), c.age), func(t *testing.T) {
+				t.Parallel()
+				files := volumes.New()
+				putFile(t, files, "a.rvf.lock", content)
+				files.Age("a.rvf.lock", c.age)
+				lock, err := Acquire(t.Context(), files, "a.rvf", 0)
+				if c.held != errors.Is(err, volume.ErrLocked) || !c.held && err != nil {
+					t.Fatalf("held %t, taken: %v", c.held, err)
+				}
+				if err == nil {
+					err = lock.Release()
+				}
+				if err != nil && !c.held {
+					t.Error(err)
+				}
+				if _, left := files.Names["a.rvf.lock"]; left != c.held {
+					t.Errorf("held %t, and the lock file is there: %t", c.held, left)
+				}
+			})
+		}
+	}
+}
+
+// TestLockIsNotTakenWhileItsMakerFillsIt has a writer wait for a lock that is empty
+// at first, and taken then.
+func TestLockIsNotTakenWhileItsMakerFillsIt(t *testing.T) {
+	t.Parallel()
+	files := volumes.New()
+	file := putFile(t, files, "a.rvf.lock", nil)
+	looks := 0
+	files.Fail = func(operation string) error {
+		switch looks++; looks {
+		case 20: // filled
+			node := files.Names["a.rvf.lock"]
+			node.Write(lockRecord{process: 1, host: hostName(), time: time.Now()}.encode(), 0)
+		case 40: // and given back
+			delete(files.Names, "a.rvf.lock")
+		}
+		return nil
+	}
+	lock, err := Acquire(t.Context(), files, "a.rvf", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if looks < 40 {
+		t.Errorf("the lock was taken at look %d", looks)
+	}
+	if err := errors.Join(lock.Release(), file.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestYoungLockIsNotRemovedForAnOldOne: between a look at a stale lock and its
+// removal another may have been put in its place that looks the same.
+func TestYoungLockIsNotRemovedForAnOldOne(t *testing.T) {
+	t.Parallel()
+	files := volumes.New()
+	putFile(t, files, "a.rvf.lock", nil)
+	judged, err := readLock(files, "a.rvf.lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := files.Remove("a.rvf.lock"); err != nil {
+		t.Fatal(err)
+	}
+	putFile(t, files, "a.rvf.lock", nil)
+	if err := removeStale(files, "a.rvf.lock", judged); err != nil {
+		t.Fatal(err)
+	}
+	if _, there := files.Names["a.rvf.lock"]; !there || len(files.Names) != 1 {
+		t.Errorf("left: %v", files.Names)
+	}
+}
+
+// unreadableLocks are files among which locks can be seen and not read.
+type unreadableLocks struct{ *volumes.Files }
+
+func (u unreadableLocks) Open(name string, write bool) (volume.File, error) {
+	if strings.HasSuffix(name, ".lock") {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.EACCES}
+	}
+	return u.Files.Open(name, write)
+}
+
+// TestUnreadableLockIsNoneToBreak: nobody knows whose it is.
+func TestUnreadableLockIsNoneToBreak(t *testing.T) {
+	t.Parallel()
+	files := unreadableLocks{volumes.New()}
+	putFile(t, files, "a.rvf.lock", lockRecord{process: 1, host: "elsewhere", time: time.Now()}.encode())
+	if taken, err := Acquire(t.Context(), files, "a.rvf", -1); taken != nil || !errors.Is(err, syscall.EACCES) {
+		t.Errorf("got a lock: %v, %v", taken != nil, err)
+	}
+	if _, err := files.Stat("a.rvf.lock"); err != nil {
+		t.Errorf("the lock of another: %v", err)
+	}
+}

@@ -1,0 +1,149 @@
+package filelog
+
+import (
+	"slices"
+
+	"rvffs/segments"
+	"rvffs/store/volume"
+)
+
+// Commit is what becomes visible at once.
+type Commit struct {
+	Stamp    uint64              // of the headers: nanoseconds since 1970
+	Parts    []*Extent           // settled ones that the manifest names
+	Small    []volume.NewSegment // more of them, which it gets to name
+	Manifest *segments.Manifest
+}
+
+// Publish writes what a commit is made of and makes it count. An error ends the session.
+func (s *Session) Publish(c Commit) (*segments.State, volume.FileInfo, error) {
+	found, info, err := s.publish(c)
+	if err != nil {
+		return nil, info, s.Fail(err)
+	}
+	s.committed(found, c.Parts)
+	return found, info, nil
+}
+
+func (s *Session) publish(c Commit) (*segments.State, volume.FileInfo, error) {
+	if err := s.showMasked(c); err != nil {
+		return nil, volume.FileInfo{}, err
+	}
+	manifest, err := s.appendManifest(c.Stamp, c.Small, c.Manifest)
+	if err != nil {
+		return nil, volume.FileInfo{}, err
+	}
+	info, err := s.file.Stat()
+	return &segments.State{Dialect: segments.DialectRuntime, Manifest: c.Manifest, Segment: manifest, End: manifest.End(), Clean: true}, info, err
+}
+
+// showMasked puts the bytes right that the parts had to hide. Bytes behind the newest
+// manifest may only be shown with a manifest behind them: so the present state is stated
+// once more first, behind the new segments.
+func (s *Session) showMasked(c Commit) error {
+	var masked []int64
+	for _, e := range c.Parts {
+		masked = append(masked, e.masked...)
+	}
+	if len(masked) == 0 {
+		return nil
+	}
+	if err := s.guard(s.file); err != nil {
+		return err
+	}
+	if slices.Max(masked) >= s.base.Segment.Offset {
+		again := *s.base.Manifest
+		again.Directory = s.base.Named()
+		if _, err := s.appendManifest(c.Stamp, nil, &again); err != nil {
+			return err
+		}
+	}
+	for _, offset := range masked {
+		if _, err := s.file.WriteAt(maskedByte, offset); err != nil {
+			return volume.WriteError(err, 1, offset)
+		}
+	}
+	return nil
+}
+
+// appendManifest writes the small segments and, behind them, the manifest, which
+// gets to name them too. Whatever stands unfinished before is given its header
+// first, so that the file can be walked up to the new manifest.
+//
+// The order on the disk is what makes a commit whole or absent: everything but
+// the manifest's magic number, then, when that is durable, the magic number.
+//
+// Of everything, the headers of what stood unfinished come last, and the magic number
+// of the first small segment. So if anything whole can be found after the process
+// died, the manifest without its magic number is there too, and tells that nobody was
+// told of the commit.
+func (s *Session) appendManifest(stamp uint64, small []volume.NewSegment, manifest *segments.Manifest) (segments.Segment, error) {
+	if err := s.guard(s.file); err != nil {
+		return segments.Segment{}, err
+	}
+	start, id, open, err := s.claimEnd(volume.Laid(small, manifest), uint64(len(small)+1))
+	if err != nil {
+		return segments.Segment{}, err
+	}
+	for _, e := range open {
+		e.pending.Wait()
+	}
+	image, last, err := volume.Lay(start, id, stamp, small, manifest)
+	if err != nil {
+		return segments.Segment{}, err
+	}
+	magic := [len(unsaid)]byte(image)
+	copy(image, unsaid[:])
+	copy(image[last.Offset-start:], unsaid[:])
+	if _, err := s.file.WriteAt(image, start); err != nil {
+		return segments.Segment{}, volume.WriteError(err, len(image), start)
+	}
+	for _, e := range open {
+		if err := e.writeHead(s.file, stamp); err != nil {
+			return segments.Segment{}, err
+		}
+	}
+	if start < last.Offset {
+		if _, err := s.file.WriteAt(magic[:], start); err != nil {
+			return segments.Segment{}, volume.WriteError(err, len(magic), start)
+		}
+	}
+	if err := s.sync(s.file); err != nil {
+		return segments.Segment{}, err
+	}
+	if err := s.guardCommit(); err != nil {
+		return segments.Segment{}, err
+	}
+	if _, err := s.file.WriteAt(magic[:], last.Offset); err != nil {
+		return segments.Segment{}, volume.WriteError(err, len(magic), last.Offset)
+	}
+	if err := s.sync(s.file); err != nil {
+		return segments.Segment{}, err
+	}
+	return last, s.guardSaid()
+}
+
+// unsaid stands for a manifest's magic number as long as its payload is not on
+// the disk. Nobody takes what follows it for a header, and it is so short that
+// even a write cut at any byte leaves no half header behind.
+var unsaid [4]byte
+
+// claimEnd takes the end of the file, seals all that stands before it and lists
+// what of that still needs its header.
+func (s *Session) claimEnd(length int64, segmentCount uint64) (start int64, id uint64, open []*Extent, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed != nil {
+		return 0, 0, nil, s.failed
+	}
+	for _, e := range s.extents {
+		e.sealed = true
+		if !e.headed.Load() {
+			open = append(open, e)
+		}
+	}
+	start, id = s.tail, s.segmentID
+	s.advance(start + length)
+	s.segmentID += segmentCount
+	return start, id, open, nil
+}

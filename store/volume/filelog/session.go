@@ -1,0 +1,224 @@
+package filelog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"rvffs/segments"
+	"rvffs/store/volume"
+)
+
+// Session is a writer's turn with the file of one store. It lasts from the first byte
+// that is to be committed until nothing is left to commit. While it lasts this process
+// holds the writer lock, so that nobody else changes the file.
+//
+// Its methods may be called from several goroutines, but only one at a time publishes or
+// rewrites.
+type Session struct {
+	files volume.FileSystem
+	name  string
+	sync  func(volume.File) error
+	lock  *Lock
+
+	mu        sync.Mutex      // guards what follows
+	file      volume.File     // open for writing
+	base      *segments.State // the newest that is committed
+	tail      int64           // where the next segment goes
+	reach     int64           // up to where this process may have written
+	segmentID uint64          // the next segment's id
+	extents   []*Extent       // reserved and not yet committed or given up, in file order
+	frozen    chan struct{}   // closed when segments may be reserved again; nil: they may
+	failed    error           // what ended the session for all its users
+}
+
+// Turn says how a session begins.
+type Turn struct {
+	Files volume.FileSystem
+	Name  string
+	// Wait is how long another writer is waited for.
+	Wait time.Duration
+	// Sync makes what was written to a file durable as far as is promised.
+	Sync func(volume.File) error
+	// Admit judges the file before it is locked or changed.
+	Admit func(volume.File) error
+	// Find looks for the newest committed state, while nobody else can write, and
+	// sees to it that nobody misses what stands behind it.
+	Find func(volume.File) (*segments.State, error)
+}
+
+// Begin takes the writer's turn: the lock beside the file, and that of the file itself.
+func Begin(ctx context.Context, turn Turn) (*Session, error) {
+	lock, err := Acquire(ctx, turn.Files, turn.Name, turn.Wait)
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{files: turn.Files, name: turn.Name, sync: turn.Sync, lock: lock}
+	if err := s.attach(ctx, turn); err != nil {
+		return nil, errors.Join(err, s.Leave())
+	}
+	return s, nil
+}
+
+// attach opens the file, which may have changed before the lock was ours, and cuts off
+// what a crash left behind its last whole segment.
+func (s *Session) attach(ctx context.Context, turn Turn) (err error) {
+	if s.file, err = s.files.Open(s.name, true); err != nil {
+		return err
+	}
+	if err := turn.Admit(s.file); err != nil {
+		return err
+	}
+	if err := Claim(ctx, s.files, s.name, s.file, turn.Wait); err != nil {
+		return err
+	}
+	if s.base, err = turn.Find(s.file); err != nil {
+		return err
+	}
+	s.advance(s.base.End)
+	s.segmentID = s.base.NextID()
+	if err := s.cutTail(); err != nil {
+		return fmt.Errorf("cut the torn tail off: %w", err)
+	}
+	return nil
+}
+
+func (s *Session) cutTail() error {
+	info, err := s.file.Stat()
+	if err != nil || info.Size <= s.base.End {
+		return err
+	}
+	if err := s.file.Truncate(s.base.End); err != nil {
+		return err
+	}
+	return s.file.SyncData()
+}
+
+// File is the file, open for writing.
+func (s *Session) File() volume.File {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.file
+}
+
+// advance moves the end of what is reserved. The caller holds mu, or is alone with the
+// session.
+func (s *Session) advance(tail int64) {
+	s.tail = tail
+	s.reach = max(s.reach, tail)
+}
+
+// awaitThaw waits while segments must not be reserved. The caller holds mu.
+func (s *Session) awaitThaw() {
+	for s.frozen != nil {
+		thaw := s.frozen
+		s.mu.Unlock()
+		<-thaw
+		s.mu.Lock()
+	}
+}
+
+// place puts an extent at the end of the file. The caller holds mu.
+func (s *Session) place(e *Extent) {
+	e.id, e.offset = s.takeID(), s.tail
+	s.advance(e.end())
+	s.extents = append(s.extents, e)
+}
+
+// takeID hands out the next segment's id. The caller holds mu.
+func (s *Session) takeID() uint64 {
+	id := s.segmentID
+	if s.segmentID < math.MaxUint64 {
+		s.segmentID++
+	}
+	return id
+}
+
+// TakeIDs sets so many ids of segments apart and gives the first.
+func (s *Session) TakeIDs(count uint64) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := s.segmentID
+	s.segmentID += min(count, math.MaxUint64-first)
+	return first
+}
+
+// Drop gives extents up. What ends the file is taken back at once; what others
+// have written behind stays as a dead segment.
+func (s *Session) Drop(extents ...*Extent) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range extents {
+		e.sealed = true
+		e.dropped.Store(true)
+		e.letGo()
+	}
+	for len(s.extents) > 0 {
+		e := s.extents[len(s.extents)-1]
+		if !e.dropped.Load() || e.headed.Load() || e.end() != s.tail || s.failed != nil {
+			return
+		}
+		s.tail = e.offset
+		s.extents = s.extents[:len(s.extents)-1]
+	}
+}
+
+// Fail ends the session for all its users: after an error of the disk nobody
+// knows what the file holds behind the last commit.
+func (s *Session) Fail(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed == nil {
+		s.failed = err
+	}
+	return err
+}
+
+// Failed is what ended the session.
+func (s *Session) Failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
+}
+
+// committed takes a new state for the base, and out of the list what that settles: the
+// parts that it names, and what has a header and is dead.
+func (s *Session) committed(base *segments.State, parts []*Extent) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.base = base
+	s.extents = slices.DeleteFunc(s.extents, func(e *Extent) bool {
+		return e.headed.Load() && (e.dropped.Load() || slices.Contains(parts, e))
+	})
+}
+
+// End cuts off what was not committed and gives the lock back. It tells about the file as
+// it left it, with nothing in it but the newest commit, if it knows.
+func (s *Session) End() (info volume.FileInfo, known bool, err error) {
+	info, err = s.file.Stat()
+	if err == nil && info.Size > s.base.End {
+		if err = s.guard(s.file); errors.Is(err, volume.ErrForeign) {
+			return info, false, s.Leave() // the next session looks at what there is
+		}
+		if err == nil {
+			err = s.file.Truncate(s.base.End)
+		}
+		if err == nil {
+			info, err = s.file.Stat()
+		}
+	}
+	return info, err == nil, errors.Join(err, s.Leave())
+}
+
+// Leave gives file and lock back and changes nothing.
+func (s *Session) Leave() error {
+	var err error
+	if s.file != nil {
+		err = s.file.Close()
+	}
+	return errors.Join(err, s.lock.Release())
+}

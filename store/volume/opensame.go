@@ -1,0 +1,22 @@
+package volume
+
+import (
+	"errors"
+	"fmt"
+)
+
+// OpenSame opens the file at a name, which must be the one that info describes.
+func OpenSame(files FileSystem, name string, info FileInfo) (File, error) {
+	file, err := files.Open(name, false)
+	if err != nil {
+		return nil, err
+	}
+	found, err := file.Stat()
+	if err == nil && !SameFile(found, info) {
+		err = fmt.Errorf("%w: the store file was replaced", ErrStale)
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
