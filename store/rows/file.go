@@ -181,6 +181,7 @@ func (f *vectorFile) readRows(ctx context.Context, p []byte, n uint64, from int)
 	if err != nil {
 		return err
 	}
+	in := f.in.During(ctx)
 	buffer := gatherBuffers.Get().(*[gatherBuffer]byte)
 	defer gatherBuffers.Put(buffer)
 	runs := newLiveRuns(&f.live.Segments[index], row)
@@ -195,7 +196,7 @@ func (f *vectorFile) readRows(ctx context.Context, p []byte, n uint64, from int)
 			return unplaced
 		}
 		if from == 0 && len(p) >= width {
-			rows, err := f.readWhole(ctx, p, buffer[:], &runs)
+			rows, err := f.readWhole(in, p, buffer[:], &runs)
 			if err != nil {
 				return err
 			}
@@ -203,7 +204,7 @@ func (f *vectorFile) readRows(ctx context.Context, p []byte, n uint64, from int)
 			continue
 		}
 		part := p[:min(width-from, len(p))]
-		if err := f.readPart(ctx, part, from, runs.segment, runs.row, buffer[:]); err != nil {
+		if err := f.readPart(in, part, from, runs.segment, runs.row, buffer[:]); err != nil {
 			return err
 		}
 		runs.skip(1)

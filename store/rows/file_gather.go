@@ -1,7 +1,6 @@
 package rows
 
 import (
-	"context"
 	"encoding/binary"
 	"fmt"
 	"sync"
@@ -23,13 +22,13 @@ var gatherBuffers = sync.Pool{New: func() any { return new([gatherBuffer]byte) }
 
 // readPart fills p with the bytes of one row from the offset from on. In the
 // runtime dialect only what these are made of is read.
-func (f *vectorFile) readPart(ctx context.Context, p []byte, from int, segment *LiveSegment, row uint64, buffer []byte) error {
+func (f *vectorFile) readPart(in Readings, p []byte, from int, segment *LiveSegment, row uint64, buffer []byte) error {
 	wantsID, first, last := f.layout.Part(from, from+len(p))
 	var id uint64
 	var values []byte
-	if f.in.Dialect(segment.Segment) != segments.DialectRuntime {
+	if in.Dialect(segment.Segment) != segments.DialectRuntime {
 		ids, vector := []uint64{0}, buffer[:4*f.dimension]
-		if err := f.convert(ctx, segment, row, ids, vector); err != nil {
+		if err := f.convert(in, segment, row, ids, vector); err != nil {
 			return err
 		}
 		id, values = ids[0], vector[4*first:4*last]
@@ -38,7 +37,7 @@ func (f *vectorFile) readPart(ctx context.Context, p []byte, from int, segment *
 		if wantsID {
 			begin, end = 0, max(8, end)
 		}
-		if err := f.readSpan(ctx, buffer[begin:end], segment, row, begin); err != nil {
+		if err := f.readSpan(in, buffer[begin:end], segment, row, begin); err != nil {
 			return err
 		}
 		id, values = binary.LittleEndian.Uint64(buffer), buffer[8+4*first:8+4*last]
@@ -48,12 +47,12 @@ func (f *vectorFile) readPart(ctx context.Context, p []byte, from int, segment *
 }
 
 // readSpan reads bytes of the file from the offset in a row on.
-func (f *vectorFile) readSpan(ctx context.Context, p []byte, segment *LiveSegment, row uint64, offset int) error {
+func (f *vectorFile) readSpan(in Readings, p []byte, segment *LiveSegment, row uint64, offset int) error {
 	if segment.Damage != nil {
 		return segment.Damage
 	}
 	place := segment.RowOffset(row, f.dimension) + int64(offset)
-	if err := volume.ReadFull(f.in.Of(segment.Segment).During(ctx), p, place); err != nil {
+	if err := volume.ReadFull(in.Of(segment.Segment), p, place); err != nil {
 		return fmt.Errorf("read vectors from row %d of the segment at offset %d: %w", row, segment.Entry.Offset, err)
 	}
 	return nil
@@ -65,10 +64,10 @@ func (f *vectorFile) readSpan(ctx context.Context, p []byte, segment *LiveSegmen
 // The rows lie a little apart from each other in the file, so they are read
 // together with what lies between and then put side by side. Dead rows are read
 // along too where they are few.
-func (f *vectorFile) readWhole(ctx context.Context, p []byte, buffer []byte, runs *liveRuns) (rows int, err error) {
+func (f *vectorFile) readWhole(in Readings, p []byte, buffer []byte, runs *liveRuns) (rows int, err error) {
 	layout := f.layout
-	if f.in.Dialect(runs.segment.Segment) != segments.DialectRuntime {
-		return f.convertWhole(ctx, p, buffer, runs)
+	if in.Dialect(runs.segment.Segment) != segments.DialectRuntime {
+		return f.convertWhole(in, p, buffer, runs)
 	}
 	stride, wanted := segments.RowSize(f.dimension), len(p)/layout.RowSize()
 	begin, end := f.wholeSpan()
@@ -95,7 +94,7 @@ func (f *vectorFile) readWhole(ctx context.Context, p []byte, buffer []byte, run
 		}
 	}
 	chunk := buffer[:int(next-1-start)*stride+end-begin]
-	if err := f.readSpan(ctx, chunk, segment, start, begin); err != nil {
+	if err := f.readSpan(in, chunk, segment, start, begin); err != nil {
 		return 0, err
 	}
 	for left := rows; left > 0; {
@@ -121,12 +120,12 @@ func (f *vectorFile) wholeSpan() (begin, end int) {
 
 // convertWhole is readWhole for the wire dialect, where a vector's components do
 // not stand together.
-func (f *vectorFile) convertWhole(ctx context.Context, p []byte, buffer []byte, runs *liveRuns) (rows int, err error) {
+func (f *vectorFile) convertWhole(in Readings, p []byte, buffer []byte, runs *liveRuns) (rows int, err error) {
 	layout, vector := f.layout, 4*f.dimension
 	width := layout.RowSize()
 	rows = int(min(uint64(len(p)/width), runs.length, RowsPerRead, uint64(max(1, len(buffer)/vector))))
 	ids, values := make([]uint64, rows), buffer[:rows*vector]
-	if err := f.convert(ctx, runs.segment, runs.row, ids, values); err != nil {
+	if err := f.convert(in, runs.segment, runs.row, ids, values); err != nil {
 		return 0, err
 	}
 	_, _, last := layout.Part(0, width)
@@ -138,8 +137,8 @@ func (f *vectorFile) convertWhole(ctx context.Context, p []byte, buffer []byte, 
 }
 
 // convert reads rows of a segment in the wire dialect.
-func (f *vectorFile) convert(ctx context.Context, segment *LiveSegment, row uint64, ids []uint64, values []byte) error {
-	reader, err := f.open(ctx, segment)
+func (f *vectorFile) convert(in Readings, segment *LiveSegment, row uint64, ids []uint64, values []byte) error {
+	reader, err := f.open(in, segment)
 	if err != nil {
 		return err
 	}
@@ -149,9 +148,9 @@ func (f *vectorFile) convert(ctx context.Context, segment *LiveSegment, row uint
 	return nil
 }
 
-// open gives the reader of a segment, for as long as ctx lasts.
-func (f *vectorFile) open(ctx context.Context, segment *LiveSegment) (Reader, error) {
-	reading := f.in.Of(segment.Segment).During(ctx)
+// open gives the reader of a segment, by which in reads it.
+func (f *vectorFile) open(in Readings, segment *LiveSegment) (Reader, error) {
+	reading := in.Of(segment.Segment)
 	f.mu.Lock()
 	reader, known := f.reader, f.opened == segment
 	f.mu.Unlock()

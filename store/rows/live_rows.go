@@ -116,12 +116,13 @@ func findLiveRows(ctx context.Context, s Sources, in Readings, charge *memory.Ch
 	if s.Dimension() == 0 {
 		return l, nil
 	}
-	var some []Segment
 	near := in.nearby()
 	all := in.Segments()
 	if err := charge.Set(int64(len(all)) * liveSegmentBytes); err != nil {
 		return nil, err
 	}
+	l.Segments = make([]LiveSegment, 0, len(all))
+	some := all[:0] // those that hold rows
 	for _, one := range all {
 		if err := ctx.Err(); err != nil {
 			return nil, err

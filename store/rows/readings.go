@@ -3,6 +3,7 @@ package rows
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"rvffs/segments"
 	"rvffs/store/state"
@@ -44,20 +45,16 @@ func (in Readings) Dimension() int {
 func (in Readings) Segments() []Segment {
 	var all []Segment
 	for i, reading := range in {
-		if reading.Snapshot().Dimension() == in.Dimension() {
-			all = append(all, placed(i, reading.Snapshot().Vectors())...)
+		if reading.Snapshot().Dimension() != in.Dimension() {
+			continue
+		}
+		entries := reading.Snapshot().Vectors()
+		all = slices.Grow(all, len(entries))
+		for _, entry := range entries {
+			all = append(all, Segment{i, entry})
 		}
 	}
 	return all
-}
-
-// placed says of segments where they stand.
-func placed(source int, entries []segments.DirectoryEntry) []Segment {
-	found := make([]Segment, len(entries))
-	for i, entry := range entries {
-		found[i] = Segment{source, entry}
-	}
-	return found
 }
 
 // For is the same for another use. It is open for as long as in.

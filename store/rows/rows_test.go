@@ -2,7 +2,6 @@ package rows_test
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -15,30 +14,6 @@ import (
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
-
-// wireVectors is the payload of a vector segment of the wire dialect with one block
-// whose ids are written as differences.
-func wireVectors(dimension int, ids []uint64, component func(row, column int) float32) []byte {
-	const start = 64
-	payload := binary.LittleEndian.AppendUint32(nil, 1)
-	payload = binary.LittleEndian.AppendUint32(payload, start)
-	payload = binary.LittleEndian.AppendUint32(payload, uint32(len(ids)))
-	payload = binary.LittleEndian.AppendUint16(payload, uint16(dimension))
-	payload = append(payload, make([]byte, start-len(payload))...)
-	for column := range dimension {
-		for row := range ids {
-			payload = binary.LittleEndian.AppendUint32(payload, math.Float32bits(component(row, column)))
-		}
-	}
-	payload = append(payload, 1, 0, 0)
-	payload = binary.LittleEndian.AppendUint32(payload, uint32(len(ids)))
-	previous := uint64(0)
-	for _, id := range ids {
-		payload = binary.AppendUvarint(payload, id-previous)
-		previous = id
-	}
-	return append(payload, 0, 0, 0, 0)
-}
 
 func TestVectorViewsOfTheWireDialect(t *testing.T) {
 	t.Parallel()
@@ -53,8 +28,8 @@ func TestVectorViewsOfTheWireDialect(t *testing.T) {
 	}
 	manifest := segments.Manifest{Dimension: dimension, TotalVectors: 9000, Deleted: []uint64{4, 12_001}}
 	payloads := [][]byte{
-		wireVectors(dimension, ascending(1, 5000), component),
-		wireVectors(dimension, ascending(9001, 3000), component), // begins within the first one's
+		rowstest.WireVectors(dimension, ascending(1, 5000), component),
+		rowstest.WireVectors(dimension, ascending(9001, 3000), component), // begins within the first one's
 	}
 	whole, _ := rowstest.Snapshot(t, segments.DialectWire, manifest, payloads...)
 	if err := rowstest.Check(rows.Of(whole), rand.New(rand.NewPCG(6, 6))); err != nil {

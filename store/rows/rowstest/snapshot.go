@@ -16,8 +16,13 @@ import (
 // nothing else.
 func Snapshot(t testing.TB, dialect segments.Dialect, manifest segments.Manifest, payloads ...[]byte) (*state.Snapshot, volume.File) {
 	t.Helper()
-	files := volumes.New()
-	file, err := files.Create("a.rvf", 0o644)
+	return SnapshotAt(t, state.Location{Files: volumes.New(), Name: "a.rvf"}, state.BackingOptions{}, dialect, manifest, payloads...)
+}
+
+// SnapshotAt is Snapshot of a new file at a place.
+func SnapshotAt(t testing.TB, at state.Location, options state.BackingOptions, dialect segments.Dialect, manifest segments.Manifest, payloads ...[]byte) (*state.Snapshot, volume.File) {
+	t.Helper()
+	file, err := at.Files.Create(at.Name, 0o644)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +42,7 @@ func Snapshot(t testing.TB, dialect segments.Dialect, manifest segments.Manifest
 		t.Fatal(err)
 	}
 	found := &segments.State{Dialect: dialect, Manifest: &manifest, End: end, Clean: true}
-	return state.NewSnapshot(state.AdoptBacking(state.Location{Files: files, Name: "a.rvf"}, file, info, state.BackingOptions{}), found, time.Now()), file
+	return state.NewSnapshot(state.AdoptBacking(at, file, info, options), found, time.Now()), file
 }
 
 // Vectors is the payload of a vector segment of the runtime dialect: an id and the
@@ -61,4 +66,28 @@ func encodedSegment(kind segments.Type, id uint64, payload []byte) []byte {
 	}
 	encoded := header.Encode()
 	return append(encoded[:], payload...)
+}
+
+// WireVectors is the payload of a vector segment of the wire dialect with one block
+// whose ids are written as differences.
+func WireVectors(dimension int, ids []uint64, component func(row, column int) float32) []byte {
+	const start = 64
+	payload := binary.LittleEndian.AppendUint32(nil, 1)
+	payload = binary.LittleEndian.AppendUint32(payload, start)
+	payload = binary.LittleEndian.AppendUint32(payload, uint32(len(ids)))
+	payload = binary.LittleEndian.AppendUint16(payload, uint16(dimension))
+	payload = append(payload, make([]byte, start-len(payload))...)
+	for column := range dimension {
+		for row := range ids {
+			payload = binary.LittleEndian.AppendUint32(payload, math.Float32bits(component(row, column)))
+		}
+	}
+	payload = append(payload, 1, 0, 0)
+	payload = binary.LittleEndian.AppendUint32(payload, uint32(len(ids)))
+	previous := uint64(0)
+	for _, id := range ids {
+		payload = binary.AppendUvarint(payload, id-previous)
+		previous = id
+	}
+	return append(payload, 0, 0, 0, 0)
 }
