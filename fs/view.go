@@ -141,7 +141,7 @@ func (n *viewNode) handOver(ctx context.Context, reader store.Reader) {
 	var content []byte
 	if size := n.view.Size(); size > 0 && size <= handedOver && !n.handed.Load() {
 		content = make([]byte, size)
-		if read, _ := store.ReadContext(ctx, reader, content, 0); int64(read) < size {
+		if read, _ := reader.ReadContext(ctx, content, 0); int64(read) < size {
 			content = nil
 		}
 	}
@@ -168,7 +168,7 @@ func (h *viewHandle) Read(ctx context.Context, buffer []byte, offset int64) (fus
 		return fuse.ReadResultData(nil), 0
 	}
 	buffer = buffer[:min(int64(len(buffer)), left)]
-	if n, err := store.ReadContext(ctx, h.reader, buffer, offset); n < len(buffer) {
+	if n, err := h.reader.ReadContext(ctx, buffer, offset); n < len(buffer) {
 		if err == nil {
 			err = store.ErrCorrupt
 		}

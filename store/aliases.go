@@ -32,7 +32,7 @@ var NewChecker = state.NewChecker
 var OnNewest = state.OnNewest
 var OnlyIn = state.OnlyIn
 var ParseVerifyMode = state.ParseVerifyMode
-var ReadContext = state.ReadContext
+var ReaderAt = state.ReaderAt
 var TextView = state.TextView
 
 const DefaultNeighbors = search.DefaultNeighbors

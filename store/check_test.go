@@ -385,7 +385,7 @@ func holdOpen(t *testing.T, s *state.Snapshot) func(*testing.T, segments.Directo
 			right := want[held.name].content
 			for at := int64(0); at < held.view.Size(); at += 8 {
 				got := make([]byte, min(8, held.view.Size()-at))
-				_, err := held.reader.ReadAt(got, at)
+				_, err := held.reader.ReadContext(context.Background(), got, at)
 				if !errors.Is(err, volume.ErrCorrupt) && (at+int64(len(got)) > int64(len(right)) || !bytes.Equal(got, right[at:at+int64(len(got))])) {
 					t.Errorf("%s, held open: %x at %d, %v", held.name, got, at, err)
 				}

@@ -86,7 +86,7 @@ func readPart(ctx context.Context, s *state.Snapshot, offset, length int64) erro
 	if err != nil {
 		return err
 	}
-	_, err = state.ReadContext(ctx, reader, make([]byte, length), 0)
+	_, err = reader.ReadContext(ctx, make([]byte, length), 0)
 	return errors.Join(err, reader.Close())
 }
 
@@ -621,7 +621,7 @@ func TestIDsThatDecideAreChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer reader.Close()
-	if _, err := reader.ReadAt(make([]byte, 4), 0); err != nil && !errors.Is(err, volume.ErrCorrupt) {
+	if _, err := reader.ReadContext(context.Background(), make([]byte, 4), 0); err != nil && !errors.Is(err, volume.ErrCorrupt) {
 		t.Fatal(err)
 	}
 	checker.Wait()

@@ -453,7 +453,7 @@ func kernelImage(s *state.Snapshot) ([]byte, error) {
 		return nil, err
 	}
 	image := make([]byte, views[0].View.Size())
-	_, err = reader.ReadAt(image, 0)
+	_, err = reader.ReadContext(context.Background(), image, 0)
 	return image, errors.Join(err, reader.Close())
 }
 

@@ -72,7 +72,7 @@ func (s embedder) placeKernel(ctx context.Context, kernel newKernel, source *seg
 			return 0, failed
 		}
 		defer func() { err = errors.Join(err, reader.Close()) }()
-		e.image, e.size, e.hash = reader, kernel.stored.Size(), &kernel.hash
+		e.image, e.size, e.hash = state.ReaderAt(ctx, reader), kernel.stored.Size(), &kernel.hash
 	default:
 		header.Compression = segments.CompressionNone
 		if kernel.config.Compress {

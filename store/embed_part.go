@@ -209,7 +209,7 @@ func (e *Embedded) newHash(ctx context.Context) (lineage.Hash, error) {
 		return lineage.Hash{}, err
 	}
 	hasher := lineage.NewShake256()
-	err = volume.CopyRange(volume.WatchWriter(ctx, hasher), reader, 0, e.Image.Size())
+	err = volume.CopyRange(hasher, state.ReaderAt(ctx, reader), 0, e.Image.Size())
 	return lineage.Hash(hasher.Sum(nil)), errors.Join(err, reader.Close())
 }
 
@@ -277,7 +277,7 @@ func (s embedder) changeEBPF(ctx context.Context, change func(program *EBPFProgr
 		if err != nil {
 			return 0, err
 		}
-		epoch, err = s.placeEBPF(ctx, reader, program.Image.Size(), btf, EBPFConfig{Header: header}, &program.Entry)
+		epoch, err = s.placeEBPF(ctx, state.ReaderAt(ctx, reader), program.Image.Size(), btf, EBPFConfig{Header: header}, &program.Entry)
 		return epoch, errors.Join(err, reader.Close())
 	})
 }
@@ -353,7 +353,7 @@ func (s embedder) putWASMHeader(ctx context.Context, document []byte) (uint32, e
 			return 0, err
 		}
 		compress := module.Header.Compression != segments.CompressionNone
-		epoch, err = s.placeWASM(ctx, reader, module.Image.Size(), WASMConfig{Header: header, Compress: compress}, &module.Entry)
+		epoch, err = s.placeWASM(ctx, state.ReaderAt(ctx, reader), module.Image.Size(), WASMConfig{Header: header, Compress: compress}, &module.Entry)
 		return epoch, errors.Join(err, reader.Close())
 	})
 }

@@ -122,7 +122,13 @@ type imageReader struct {
 	done  func()
 }
 
-func (r *imageReader) ReadAt(p []byte, offset int64) (int, error) { return r.image.ReadAt(p, offset) }
+// ReadContext implements state.Reader. The image is in memory.
+func (r *imageReader) ReadContext(ctx context.Context, p []byte, offset int64) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.image.ReadAt(p, offset)
+}
 
 func (r *imageReader) Close() error {
 	r.done()

@@ -299,7 +299,7 @@ func dashboardOf(ctx context.Context, p payload, entry segments.DirectoryEntry) 
 		return nil, err
 	}
 	var files []segments.DashboardFile
-	dashboard.EntryPath, files, err = segments.ParseBundle(reader, parsed.Header)
+	dashboard.EntryPath, files, err = segments.ParseBundle(state.ReaderAt(ctx, reader), parsed.Header)
 	if err = errors.Join(err, reader.Close()); err != nil {
 		return nil, err
 	}

@@ -104,11 +104,11 @@ func (h hashedImage) compare(ctx context.Context) (Integrity, error) {
 	if err != nil {
 		return "", err
 	}
-	verdict, err := h.compareRead(ctx, reader)
+	verdict, err := h.compareRead(state.ReaderAt(ctx, reader))
 	return verdict, errors.Join(err, reader.Close())
 }
 
-func (h hashedImage) compareRead(ctx context.Context, reader io.ReaderAt) (Integrity, error) {
+func (h hashedImage) compareRead(reader io.ReaderAt) (Integrity, error) {
 	if h.hash.IsZero() {
 		return IntegrityUnset, nil
 	}
@@ -116,7 +116,7 @@ func (h hashedImage) compareRead(ctx context.Context, reader io.ReaderAt) (Integ
 		hasher  hash.Hash
 		verdict Integrity
 	}{{lineage.NewShake256(), IntegritySHAKE256}, {lineage.NewFold(), IntegrityFold}} {
-		if err := volume.CopyRange(volume.WatchWriter(ctx, form.hasher), reader, 0, h.view.Size()); err != nil {
+		if err := volume.CopyRange(form.hasher, reader, 0, h.view.Size()); err != nil {
 			return "", err
 		}
 		if lineage.Hash(form.hasher.Sum(nil)) == h.hash {

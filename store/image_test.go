@@ -337,7 +337,7 @@ func TestCompressedWhereItPays(t *testing.T) {
 	}
 	defer reader.Close()
 	part := make([]byte, 100)
-	if n, err := reader.ReadAt(part, 300_007); n != 100 || !bytes.Equal(part, text[300_007:300_107]) {
+	if n, err := reader.ReadContext(context.Background(), part, 300_007); n != 100 || !bytes.Equal(part, text[300_007:300_107]) {
 		t.Errorf("in the middle: %q, %v", part[:n], err)
 	}
 }

@@ -105,12 +105,12 @@ func TestImageInMemoryIsRefused(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := reader.ReadAt(make([]byte, 10), 0); err != nil {
+			if _, err := reader.ReadContext(t.Context(), make([]byte, 10), 0); err != nil {
 				t.Errorf("%s: before the verdict: %v", name, err)
 			}
 			goOn()
 			checker.Wait()
-			if _, err := reader.ReadAt(make([]byte, 10), 0); !errors.Is(err, volume.ErrCorrupt) {
+			if _, err := reader.ReadContext(t.Context(), make([]byte, 10), 0); !errors.Is(err, volume.ErrCorrupt) {
 				t.Errorf("%s, held open: %v", name, err)
 			}
 			if err := reader.Close(); err != nil {

@@ -35,7 +35,7 @@ func (v inflatedView) inflate(ctx context.Context) (state.Reader, error) {
 		if err != nil {
 			return err
 		}
-		source := &pieces{reader: reader, size: v.stored.Size()}
+		source := &pieces{reader: state.ReaderAt(ctx, reader), size: v.stored.Size()}
 		err = segments.Inflate(v.method, volume.WatchWriter(ctx, target), source, v.size)
 		if errors.Is(err, segments.ErrPayload) {
 			err = fmt.Errorf("%w: segment at offset %d: %w", volume.ErrCorrupt, v.key.offset, err)

@@ -100,7 +100,7 @@ func contentOf(view state.View) ([]byte, error) {
 		return nil, err
 	}
 	content := make([]byte, view.Size())
-	n, err := reader.ReadAt(content, 0)
+	n, err := reader.ReadContext(context.Background(), content, 0)
 	if n == len(content) {
 		err = nil
 	}

@@ -167,7 +167,7 @@ func readView(t *testing.T, view state.View) []byte {
 		t.Fatal(err)
 	}
 	content := make([]byte, view.Size())
-	if n, err := reader.ReadAt(content, 0); int64(n) != view.Size() {
+	if n, err := reader.ReadContext(context.Background(), content, 0); int64(n) != view.Size() {
 		t.Fatal(n, err)
 	}
 	if err := reader.Close(); err != nil {

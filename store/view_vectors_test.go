@@ -160,7 +160,7 @@ func TestVectorFilesOfPlainStoresReadLittle(t *testing.T) {
 		t.Fatal(err)
 	}
 	counted.bytes, counted.reads = 0, 0
-	if _, err := reader.ReadAt(make([]byte, 1<<20), 1<<20+7); err != nil {
+	if _, err := reader.ReadContext(context.Background(), make([]byte, 1<<20), 1<<20+7); err != nil {
 		t.Fatal(err)
 	}
 	if counted.bytes > 11<<20/10 || counted.reads > 8 {
@@ -298,7 +298,7 @@ func TestDamagedSegmentLeavesTheOthersReadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	for row := range int64(6) {
-		_, err := reader.ReadAt(make([]byte, 4), 4*row)
+		_, err := reader.ReadContext(context.Background(), make([]byte, 4), 4*row)
 		if damaged := row/2 == 1; damaged != errors.Is(err, volume.ErrCorrupt) || !damaged && err != nil {
 			t.Errorf("row %d: %v", row, err)
 		}
@@ -372,7 +372,7 @@ func TestOpenVectorFileKeepsItsState(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := make([]byte, len(before))
-	if _, err := reader.ReadAt(after, 0); err != nil || !bytes.Equal(before, after) {
+	if _, err := reader.ReadContext(context.Background(), after, 0); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("%x, %v, want %x", after, err, before)
 	}
 	if err := reader.Close(); err != nil {

@@ -105,7 +105,7 @@ func copyView(ctx context.Context, out io.Writer, reader store.Reader, size int6
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n, err := store.ReadContext(ctx, reader, piece[:min(int64(len(piece)), size-offset)], offset)
+		n, err := reader.ReadContext(ctx, piece[:min(int64(len(piece)), size-offset)], offset)
 		if n == 0 {
 			return fmt.Errorf("read the vectors at byte %d: %w", offset, err)
 		}

@@ -46,7 +46,7 @@ func saveView(command *cobra.Command, view store.View, name string) error {
 	if err != nil {
 		return err
 	}
-	source := io.NewSectionReader(reader, 0, view.Size())
+	source := io.NewSectionReader(store.ReaderAt(command.Context(), reader), 0, view.Size())
 	if name == "-" {
 		_, err = io.Copy(command.OutOrStdout(), source)
 		return errors.Join(err, reader.Close())

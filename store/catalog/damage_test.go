@@ -41,7 +41,7 @@ func (p *place) readRaw(full string) error {
 	if err != nil {
 		p.Fatal(err)
 	}
-	_, err = store.ReadContext(p.Context(), reader, make([]byte, view.Size()), 0)
+	_, err = reader.ReadContext(p.Context(), make([]byte, view.Size()), 0)
 	return errors.Join(err, reader.Close())
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/state"
 )
 
 // childOf is the identity of a store derived from a file in its present state.
@@ -53,7 +54,7 @@ func (p *place) verification(full string) lineage.Verification {
 		p.Fatal(err)
 	}
 	defer reader.Close()
-	if n, err := reader.ReadAt(text, 0); n < len(text) {
+	if n, err := reader.ReadContext(context.Background(), text, 0); n < len(text) {
 		p.Fatal(err)
 	}
 	var shown struct{ Verification lineage.Verification }
@@ -183,7 +184,7 @@ func TestManyCopies(t *testing.T) {
 	}
 	defer reader.Close()
 	var text identityText
-	if err := json.NewDecoder(io.NewSectionReader(reader, 0, identity.View.Size())).Decode(&text); err != nil {
+	if err := json.NewDecoder(io.NewSectionReader(state.ReaderAt(context.Background(), reader), 0, identity.View.Size())).Decode(&text); err != nil {
 		t.Fatal(err)
 	}
 	if len(text.Copies) != 64 || text.Copies[0] != "000.rvf" || text.MoreCopies != 35 {

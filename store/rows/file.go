@@ -141,10 +141,7 @@ func (f *vectorFile) Close() error {
 	return f.in.Close()
 }
 
-func (f *vectorFile) ReadAt(p []byte, offset int64) (int, error) {
-	return f.ReadContext(context.Background(), p, offset)
-}
-
+// ReadContext implements state.Reader.
 func (f *vectorFile) ReadContext(ctx context.Context, p []byte, offset int64) (int, error) {
 	if offset < 0 || offset >= f.view.size {
 		return 0, io.EOF

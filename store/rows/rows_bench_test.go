@@ -53,7 +53,7 @@ func BenchmarkRows(b *testing.B) {
 					b.Fatal(err)
 				}
 				for at := int64(0); at < view.Size(); at += int64(len(content)) {
-					_, _ = state.ReadContext(b.Context(), reader, content, at)
+					_, _ = reader.ReadContext(b.Context(), content, at)
 				}
 				_ = reader.Close()
 			}

@@ -367,7 +367,7 @@ func readView(t *testing.T, view state.View) error {
 	if err != nil {
 		return err
 	}
-	_, err = state.ReadContext(t.Context(), reader, make([]byte, view.Size()), 0)
+	_, err = reader.ReadContext(t.Context(), make([]byte, view.Size()), 0)
 	return errors.Join(err, reader.Close())
 }
 
@@ -457,7 +457,7 @@ func TestSourceFoundDamaged(t *testing.T) {
 			}
 			checker.Wait()
 			// Its ids may have hidden others, so those of the child are in doubt, too.
-			_, err = state.ReadContext(t.Context(), open, make([]byte, 8), view.Size()-8)
+			_, err = open.ReadContext(t.Context(), make([]byte, 8), view.Size()-8)
 			if mode == state.VerifyBackground && !errors.Is(err, volume.ErrCorrupt) {
 				t.Errorf("who has it open reads on: %v", err)
 			}
@@ -508,7 +508,7 @@ func TestSourceIsGone(t *testing.T) {
 				}
 			}
 			remove(gone)
-			if _, err := state.ReadContext(t.Context(), open, make([]byte, view.Size()), 0); err != nil {
+			if _, err := open.ReadContext(t.Context(), make([]byte, view.Size()), 0); err != nil {
 				t.Errorf("who has it open reads on: %v", err)
 			}
 			if err := open.Close(); err != nil {

@@ -41,8 +41,9 @@ type guardedReader struct {
 	segment GuardedSegment
 }
 
-func (r *guardedReader) ReadAt(p []byte, offset int64) (int, error) {
-	n, err := r.Reader.ReadAt(p, offset)
+// ReadContext implements Reader.
+func (r *guardedReader) ReadContext(ctx context.Context, p []byte, offset int64) (int, error) {
+	n, err := r.Reader.ReadContext(ctx, p, offset)
 	if refused := r.segment.refuse(); refused != nil {
 		return 0, refused
 	}

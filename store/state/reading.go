@@ -34,6 +34,8 @@ const (
 	Deciding
 	// Giving: what is read is given out.
 	Giving
+	// Copying: the whole file is given out, with what no manifest names any more.
+	Copying
 )
 
 // Open holds the snapshot's file open until Close. Reads without a context of their own
@@ -93,13 +95,17 @@ func (r *Reading) ReadContext(ctx context.Context, p []byte, offset int64) (int,
 	if checker == nil || r.use == Judging {
 		return r.read(p, offset)
 	}
-	if r.use == Giving || r.use == Deciding && checker.mode == VerifyFirst {
-		if err := r.snapshot.Touch(ctx, offset, int64(len(p))); err != nil {
+	touch, refuse := r.snapshot.Touch, r.snapshot.refuse
+	if r.use == Copying {
+		touch, refuse = r.snapshot.touchWhole, r.snapshot.refuseWhole
+	}
+	if r.use >= Giving || r.use == Deciding && checker.mode == VerifyFirst {
+		if err := touch(ctx, offset, int64(len(p))); err != nil {
 			return 0, err
 		}
 	}
 	n, err := r.read(p, offset)
-	if refused := r.snapshot.refuse(offset, int64(n)); refused != nil {
+	if refused := refuse(offset, int64(n)); refused != nil {
 		return 0, refused
 	}
 	return n, err

@@ -21,25 +21,25 @@ type View interface {
 	Open(ctx context.Context) (Reader, error)
 }
 
-// Reader reads one view. ReadAt fills p, or tells why not: io.EOF only at the
-// view's end, ErrCorrupt when the store file became shorter.
+// Reader reads one view.
 type Reader interface {
-	io.ReaderAt
+	// ReadContext fills p with the bytes from offset on, or tells why not: io.EOF only
+	// at the view's end, ErrCorrupt when the store file became shorter. It ends with ctx.
+	ReadContext(ctx context.Context, p []byte, offset int64) (int, error)
 	io.Closer
 }
 
-// ReadContext is reader.ReadAt for who may give up: a read that waits for a check
-// ends with ctx.
-func ReadContext(ctx context.Context, reader Reader, p []byte, offset int64) (int, error) {
-	if patient, ok := reader.(contextReader); ok {
-		return patient.ReadContext(ctx, p, offset)
-	}
-	return reader.ReadAt(p, offset)
+// ReaderAt is a reader for those who cannot say for how long they want to read: they do
+// until ctx ends.
+func ReaderAt(ctx context.Context, reader Reader) io.ReaderAt { return boundReader{reader, ctx} }
+
+type boundReader struct {
+	reader Reader
+	ctx    context.Context
 }
 
-// contextReader is a reader that may have to wait.
-type contextReader interface {
-	ReadContext(ctx context.Context, p []byte, offset int64) (int, error)
+func (b boundReader) ReadAt(p []byte, offset int64) (int, error) {
+	return b.reader.ReadContext(b.ctx, p, offset)
 }
 
 // NamedView is a view with its file name.
@@ -62,7 +62,8 @@ func (v bytesView) Open(context.Context) (Reader, error) { return bytesReader(v)
 
 type bytesReader []byte
 
-func (r bytesReader) ReadAt(p []byte, offset int64) (int, error) {
+// ReadContext implements Reader, whatever becomes of ctx: it waits for nothing.
+func (r bytesReader) ReadContext(_ context.Context, p []byte, offset int64) (int, error) {
 	if offset < 0 || offset >= int64(len(r)) {
 		return 0, io.EOF
 	}
@@ -86,29 +87,31 @@ type fileView struct {
 func (v fileView) Size() int64      { return v.length }
 func (v fileView) Allocated() int64 { return v.length }
 
-func (v fileView) Open(context.Context) (Reader, error) {
-	file, err := v.snapshot.source.Acquire()
+func (v fileView) Open(ctx context.Context) (Reader, error) {
+	use := Giving
+	if v.whole {
+		use = Copying
+	}
+	reading, err := v.snapshot.Open(ctx, use)
 	if err != nil {
 		return nil, err
 	}
-	return &fileReader{view: v, file: file}, nil
+	return &fileReader{reading: reading, view: v}, nil
 }
 
+// fileReader reads a view of the file's own bytes.
 type fileReader struct {
-	view fileView
-	file volume.File
+	reading *Reading
+	view    fileView
 }
 
-func (r *fileReader) ReadAt(p []byte, offset int64) (int, error) {
-	return r.ReadContext(context.Background(), p, offset)
-}
-
+// ReadContext implements Reader.
 func (r *fileReader) ReadContext(ctx context.Context, p []byte, offset int64) (int, error) {
 	if offset < 0 || offset >= r.view.length {
 		return 0, io.EOF
 	}
 	wanted := p[:min(int64(len(p)), r.view.length-offset)]
-	if err := r.read(ctx, wanted, r.view.offset+offset); err != nil {
+	if err := volume.ReadFull(r.reading.During(ctx), wanted, r.view.offset+offset); err != nil {
 		return 0, err
 	}
 	if len(wanted) < len(p) {
@@ -117,22 +120,7 @@ func (r *fileReader) ReadContext(ctx context.Context, p []byte, offset int64) (i
 	return len(wanted), nil
 }
 
-// read fills p with bytes of the file.
-func (r *fileReader) read(ctx context.Context, p []byte, place int64) error {
-	touch, refuse := r.view.snapshot.Touch, r.view.snapshot.refuse
-	if r.view.whole {
-		touch, refuse = r.view.snapshot.touchWhole, r.view.snapshot.refuseWhole
-	}
-	if err := touch(ctx, place, int64(len(p))); err != nil {
-		return err
-	}
-	if err := volume.ReadFull(r.file, p, place); err != nil {
-		return err
-	}
-	return refuse(place, int64(len(p)))
-}
-
-func (r *fileReader) Close() error { return r.view.snapshot.source.Release() }
+func (r *fileReader) Close() error { return r.reading.Close() }
 
 // Part is the view of length bytes of the file; they must lie in what the
 // snapshot commits.

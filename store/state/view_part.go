@@ -24,15 +24,19 @@ func (v partView) Open(ctx context.Context) (Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &partReader{SectionReader: io.NewSectionReader(reader, v.offset, v.length), whole: reader}, nil
+	return &partReader{Reader: reader, part: v}, nil
 }
 
+// partReader reads a run of what another reader reads.
 type partReader struct {
-	*io.SectionReader
-	whole Reader
+	Reader
+	part partView
 }
 
-func (r *partReader) Close() error { return r.whole.Close() }
+// ReadContext implements Reader.
+func (r *partReader) ReadContext(ctx context.Context, p []byte, offset int64) (int, error) {
+	return io.NewSectionReader(ReaderAt(ctx, r.Reader), r.part.offset, r.part.length).ReadAt(p, offset)
+}
 
 // SubView is the run of length bytes of a view; it must lie in there.
 func SubView(whole View, offset, length int64) (View, error) {
@@ -52,7 +56,7 @@ func ViewContent(ctx context.Context, view View) ([]byte, error) {
 		return nil, err
 	}
 	content := make([]byte, view.Size())
-	n, err := reader.ReadAt(content, 0)
+	n, err := reader.ReadContext(ctx, content, 0)
 	if n == len(content) {
 		err = nil
 	}

@@ -147,7 +147,7 @@ func vectorFileIs(snapshot *store.Snapshot, format vecio.FileFormat, want []byte
 		return err
 	}
 	got := make([]byte, view.Size())
-	if n, err := reader.ReadAt(got, 0); n < len(got) {
+	if n, err := reader.ReadContext(context.Background(), got, 0); n < len(got) {
 		return errors.Join(fmt.Errorf("%s: %d of %d bytes: %w", format.FileName(), n, len(got), err), reader.Close())
 	}
 	if !bytes.HasSuffix(got, want) || len(got) > len(want) && format == vecio.FileF32 || len(got) > len(want)+128 {

@@ -30,7 +30,7 @@ func bytesOf(t testing.TB, view store.View) []byte {
 	t.Helper()
 	reader := must(view.Open(t.Context()))(t)
 	defer reader.Close()
-	return must(io.ReadAll(io.NewSectionReader(reader, 0, view.Size())))(t)
+	return must(io.ReadAll(io.NewSectionReader(store.ReaderAt(context.Background(), reader), 0, view.Size())))(t)
 }
 
 // TestPeerExtractsWhatWeEmbed lets the reference runtime hand out each kind of image

@@ -84,7 +84,7 @@ func checkView(view state.View, want []byte, random *rand.Rand) (err error) {
 			length = 1 + random.IntN(min(1<<random.IntN(24), 2*len(want)))
 		}
 		got := bytes.Repeat([]byte{0xaa}, length+1)
-		n, err := reader.ReadAt(got[:length], int64(from))
+		n, err := reader.ReadContext(context.Background(), got[:length], int64(from))
 		end := min(from+length, len(want))
 		if n != end-from || !bytes.Equal(got[:n], want[from:end]) {
 			at := 0
@@ -100,7 +100,7 @@ func checkView(view state.View, want []byte, random *rand.Rand) (err error) {
 			return errors.New("bytes behind the buffer were written")
 		}
 	}
-	if n, err := reader.ReadAt(make([]byte, 1), int64(len(want))); n != 0 || !errors.Is(err, io.EOF) {
+	if n, err := reader.ReadContext(context.Background(), make([]byte, 1), int64(len(want))); n != 0 || !errors.Is(err, io.EOF) {
 		return fmt.Errorf("behind the end: %d, %v", n, err)
 	}
 	return nil
