@@ -8,6 +8,7 @@ import (
 
 	"rvffs/store/memory"
 	"rvffs/store/state"
+	"rvffs/store/stream"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
@@ -46,10 +47,11 @@ type StreamReport struct {
 // it may still go on then. A bulk load is all or nothing, so it is committed by its
 // writer alone: nobody's Pause or CommitOpen, and no end of its store.
 type AppendStream struct {
-	Stream
+	*stream.Stream
+	inside  stream.Inside
 	options StreamOptions
 
-	// What follows is guarded by mu.
+	// What follows is for who has the stream to himself.
 	ctx       context.Context // of the call under way
 	appender  *Appender
 	decoder   vecio.Decoder // nil at the end
@@ -77,13 +79,16 @@ func (s *Store) OpenAppend(options StreamOptions) (*AppendStream, error) {
 	if err := s.checkWritable(snapshot); err != nil {
 		return nil, fmt.Errorf("append to store %q: %w", s.Path(), err)
 	}
-	stream := &AppendStream{options: options, appender: s.NewAppender(), memory: s.options.Memory.Charge()}
-	stream.appender.origin = snapshot.Origin()
-	stream.decoder = vecio.NewDecoder(options.Format, sink{stream}, vecio.Options{AllowNonFinite: options.AllowNonFinite})
-	if err := stream.begin(s, snapshot.Origin(), "append to", stream); err != nil {
+	a := &AppendStream{options: options, appender: s.NewAppender(), memory: s.options.Memory.Charge()}
+	a.appender.origin = snapshot.Origin()
+	a.decoder = vecio.NewDecoder(options.Format, sink{a}, vecio.Options{AllowNonFinite: options.AllowNonFinite})
+	a.Stream, a.inside = s.streams.New(snapshot.Origin(), "append to", stream.Content{
+		Afford: a.afford, Write: a.write, Settle: a.settle, Commit: a.commit, Drop: a.drop, LetGo: a.letGo,
+	})
+	if err := a.inside.Begin(); err != nil {
 		return nil, err
 	}
-	return stream, nil
+	return a, nil
 }
 
 // sink is the stream as its decoder sees it.
@@ -135,7 +140,7 @@ func (a *AppendStream) write(ctx context.Context, p []byte) error {
 	if _, err := a.decoder.Write(p); err != nil {
 		return err
 	}
-	received := a.received.Add(int64(len(p)))
+	received := a.inside.Take(len(p))
 	if a.options.FlushBytes > 0 && received-a.committed >= a.options.FlushBytes && a.decoder.Committable() {
 		if runs, _ := a.order(); runs == nil && a.appender.CommitBehind(received) {
 			a.committed = received
@@ -156,53 +161,53 @@ func (a *AppendStream) schedule() {
 	}
 	var timer *time.Timer
 	timer = time.AfterFunc(a.options.FlushInterval, func() {
-		a.turn.Wait()
-		defer a.turn.Give()
-		if a.timer == timer { // else it was stopped too late
+		// An error is kept, and reported by the next call.
+		_ = a.inside.Do(func() error {
+			if a.timer != timer {
+				return nil // it was stopped too late
+			}
 			a.timer = nil
-			a.tick()
-		}
+			return a.tick()
+		})
 	})
 	a.timer = timer
 }
 
 // tick ends an interval of the flush policy.
-func (a *AppendStream) tick() {
-	if a.usable() != nil {
-		return
-	}
+func (a *AppendStream) tick() error {
 	a.bulk = a.isBulk()
-	a.ticked = a.received.Load()
+	a.ticked = a.Received()
 	if !a.bulk && a.decoder.Committable() {
-		if a.conclude(a.commit(context.Background())) != nil {
-			return // the error is kept, and reported by the next call
+		if err := a.commit(context.Background()); err != nil {
+			return err
 		}
 	}
 	a.schedule()
+	return nil
 }
 
 // isBulk reports whether the stream is a bulk load: then it is all or nothing, so
 // that a program that fails on the way leaves nothing, and can do it all again. It is
 // one until somebody asks for a commit.
-func (a *AppendStream) isBulk() bool { return a.bulk || a.received.Load()-a.ticked > bulkBytes }
+func (a *AppendStream) isBulk() bool { return a.bulk || a.Received()-a.ticked > bulkBytes }
 
-func (a *AppendStream) settle(ctx context.Context, why occasion) (commit bool, err error) {
+func (a *AppendStream) settle(ctx context.Context, why stream.Occasion) (commit bool, err error) {
 	a.ctx = ctx
 	switch why {
-	case onFlush, onHandover:
+	case stream.OnFlush, stream.OnHandover:
 		return true, a.whole(a.settleAndEndLine())
-	case onPause:
+	case stream.OnPause:
 		return !a.isBulk(), a.whole(a.decoder.Settle())
-	case onCommit:
+	case stream.OnCommit:
 		return a.decoder.Committable(), nil
-	case onOthers:
+	case stream.OnOthers:
 		return a.decoder.Committable() && !a.isBulk(), nil
-	case onShutdown:
+	case stream.OnShutdown:
 		if a.isBulk() {
 			return false, errInterrupted
 		}
 		return a.leaveWhole(ctx)
-	case onDeath:
+	case stream.OnDeath:
 		return a.leaveWhole(ctx)
 	}
 	err = a.settleAndEndLine()
@@ -218,7 +223,7 @@ func (a *AppendStream) whole(err error) error {
 		return err
 	}
 	if unfinished := a.decoder.Unfinished(); unfinished > 0 {
-		return passing{fmt.Errorf("%w: the stream stops inside a record, %d bytes from its start", volume.ErrInput, unfinished)}
+		return stream.Passing{Cause: fmt.Errorf("%w: the stream stops inside a record, %d bytes from its start", volume.ErrInput, unfinished)}
 	}
 	return nil
 }
@@ -278,7 +283,7 @@ func (a *AppendStream) commit(context.Context) error {
 	a.decoder.Trim()
 	a.weigh()
 	a.handed = handed
-	a.committed = a.received.Load()
+	a.committed = a.Received()
 	a.ticked, a.bulk = a.committed, false
 	if count > 0 {
 		a.report(StreamReport{Accepted: count, Epoch: epoch})
@@ -326,7 +331,7 @@ func (a *AppendStream) stopTimer() {
 	}
 }
 
-func (a *AppendStream) report(r StreamReport) { a.reportUntil(a.received.Load(), r) }
+func (a *AppendStream) report(r StreamReport) { a.reportUntil(a.Received(), r) }
 
 // reportUntil is report about the first bytes of the stream.
 func (a *AppendStream) reportUntil(received int64, r StreamReport) {
@@ -335,6 +340,6 @@ func (a *AppendStream) reportUntil(received int64, r StreamReport) {
 	if a.options.Report == nil {
 		return
 	}
-	r.Time, r.Origin, r.Format = time.Now(), a.origin, a.decoder.Format()
+	r.Time, r.Origin, r.Format = time.Now(), a.Origin(), a.decoder.Format()
 	a.options.Report(r)
 }

@@ -10,6 +10,7 @@ import (
 	"rvffs/store/log"
 	"rvffs/store/memory"
 	"rvffs/store/state"
+	"rvffs/store/stream"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
@@ -35,10 +36,12 @@ var errKilled = errors.New("the writer was killed, or failed, before it closed t
 // for what is deleted by mistake is gone. A list of ids is deleted when its writer says
 // that it is complete: nothing of it by CommitOpen, or when he was killed.
 type DeleteStream struct {
-	Stream
+	*stream.Stream
+	inside stream.Inside
+	store  *Store
 	report func(DeleteReport)
 
-	// What follows is guarded by mu.
+	// What follows is for who has the stream to himself.
 	decoder  *vecio.IDDecoder
 	session  *log.Session  // from the first bytes after a commit on
 	ids      *idset.Set    // since the last commit
@@ -57,12 +60,15 @@ func (s *Store) OpenDelete(format vecio.IDFormat, report func(DeleteReport)) (*D
 	if err := s.checkWritable(snapshot); err != nil {
 		return nil, fmt.Errorf("delete from store %q: %w", s.Path(), err)
 	}
-	stream := &DeleteStream{report: report, ids: idset.New(), memory: s.options.Memory.Charge()}
-	stream.decoder = vecio.NewIDDecoder(format, func(id uint64) { stream.ids.Insert(id) })
-	if err := stream.begin(s, snapshot.Origin(), "delete from", stream); err != nil {
+	d := &DeleteStream{store: s, report: report, ids: idset.New(), memory: s.options.Memory.Charge()}
+	d.decoder = vecio.NewIDDecoder(format, func(id uint64) { d.ids.Insert(id) })
+	d.Stream, d.inside = s.streams.New(snapshot.Origin(), "delete from", stream.Content{
+		Afford: d.afford, Write: d.write, Settle: d.settle, Commit: d.commit, Drop: d.drop, LetGo: d.letGo,
+	})
+	if err := d.inside.Begin(); err != nil {
 		return nil, err
 	}
-	return stream, nil
+	return d, nil
 }
 
 func (d *DeleteStream) afford(ctx context.Context, bytes int) error {
@@ -92,7 +98,7 @@ func (d *DeleteStream) write(ctx context.Context, p []byte) error {
 	if err := d.join(ctx); err != nil {
 		return err
 	}
-	d.received.Add(int64(len(p)))
+	d.inside.Take(len(p))
 	d.weigh(len(p))
 	return nil
 }
@@ -108,7 +114,7 @@ func noID(err error) error {
 // join takes the writer lock, if this process does not hold it yet.
 func (d *DeleteStream) join(ctx context.Context) (err error) {
 	if d.session == nil {
-		d.session, err = d.store.log.Begin(state.OnlyIn(ctx, d.origin))
+		d.session, err = d.store.log.Begin(state.OnlyIn(ctx, d.Origin()))
 	}
 	return err
 }
@@ -123,25 +129,25 @@ func (d *DeleteStream) leave() error {
 	return session.End()
 }
 
-func (d *DeleteStream) settle(_ context.Context, why occasion) (commit bool, err error) {
+func (d *DeleteStream) settle(_ context.Context, why stream.Occasion) (commit bool, err error) {
 	switch why {
-	case onFlush:
+	case stream.OnFlush:
 		err = noID(d.decoder.Settle())
-	case onHandover:
+	case stream.OnHandover:
 		err = noID(d.decoder.Decide())
-	case onClose:
+	case stream.OnClose:
 		return true, noID(d.decoder.Finish())
-	case onPause:
+	case stream.OnPause:
 		return false, d.whole()
-	case onOthers:
+	case stream.OnOthers:
 		return false, nil
-	case onDeath, onShutdown:
+	case stream.OnDeath, stream.OnShutdown:
 		// What is missing of the list cannot be known, and what was deleted would be lost.
 		if d.ids.Len() > 0 || d.decoder.Unfinished() > 0 {
 			err = errKilled
 		}
 		return true, err
-	case onCommit:
+	case stream.OnCommit:
 		return true, nil
 	}
 	if err == nil {
@@ -153,7 +159,7 @@ func (d *DeleteStream) settle(_ context.Context, why occasion) (commit bool, err
 // whole says whether the stream could end here.
 func (d *DeleteStream) whole() error {
 	if unfinished := d.decoder.Unfinished(); unfinished > 0 && !d.decoder.InNumber() {
-		return passing{fmt.Errorf("%w: the stream stops inside a record, %d bytes from its start", volume.ErrInput, unfinished)}
+		return stream.Passing{Cause: fmt.Errorf("%w: the stream stops inside a record, %d bytes from its start", volume.ErrInput, unfinished)}
 	}
 	return nil
 }
@@ -162,7 +168,7 @@ func (d *DeleteStream) commit(ctx context.Context) error {
 	if d.ids.Len() == 0 {
 		return d.leave()
 	}
-	result, err := d.store.delete(state.OnlyIn(ctx, d.origin), d.ids)
+	result, err := d.store.delete(state.OnlyIn(ctx, d.Origin()), d.ids)
 	if err = errors.Join(err, d.leave()); err != nil {
 		return err
 	}
@@ -189,8 +195,8 @@ func (d *DeleteStream) tell(r DeleteReport) {
 	if d.report == nil {
 		return
 	}
-	received := d.received.Load()
-	r.Time, r.Origin, r.Format, r.Bytes = time.Now(), d.origin, d.decoder.Format(), received-d.reported
+	received := d.Received()
+	r.Time, r.Origin, r.Format, r.Bytes = time.Now(), d.Origin(), d.decoder.Format(), received-d.reported
 	d.reported = received
 	d.report(r)
 }

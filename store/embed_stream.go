@@ -8,6 +8,7 @@ import (
 
 	"rvffs/store/memory"
 	"rvffs/store/state"
+	"rvffs/store/stream"
 	"rvffs/store/volume"
 )
 
@@ -18,12 +19,14 @@ import (
 // the place of a good one is worse than none; but that tells the writer what Flush would
 // say.
 type EmbedStream struct {
-	Stream  // received is the length of the file
-	part    EmbedPart
-	kind    partKind
-	options EmbedOptions
+	*stream.Stream // received is the length of the file
+	inside         stream.Inside
+	store          *Store
+	part           EmbedPart
+	kind           partKind
+	options        EmbedOptions
 
-	// What follows is guarded by mu.
+	// What follows is for who has the stream to himself.
 	start  []byte        // while there are few bytes
 	spool  *spool        // of more; nil while there are few
 	uncut  bool          // what is not written would be bytes of the part that is there
@@ -39,15 +42,18 @@ const inMemory = 64 << 10
 // which is not there is ErrInput. The writer lock is taken by Flush, and tried by the
 // first write, which so fails where nobody may write. Close must be called.
 func (s *Store) OpenEmbed(ctx context.Context, part EmbedPart, options EmbedOptions) (*EmbedStream, error) {
-	stream := &EmbedStream{part: part, kind: embedParts[part], options: options, uncut: options.Uncut, memory: s.options.Memory.Charge()}
-	origin, err := stream.kind.begin(ctx, s)
+	e := &EmbedStream{store: s, part: part, kind: embedParts[part], options: options, uncut: options.Uncut, memory: s.options.Memory.Charge()}
+	origin, err := e.kind.begin(ctx, s)
 	if err != nil {
 		return nil, fmt.Errorf("embed %s into store %q: %w", part, s.Path(), err)
 	}
-	if err := stream.begin(s, origin, fmt.Sprintf("embed %s into", part), stream); err != nil {
+	e.Stream, e.inside = s.streams.New(origin, fmt.Sprintf("embed %s into", part), stream.Content{
+		Afford: e.afford, Write: e.write, Settle: e.settle, Commit: e.commit, Drop: e.drop, LetGo: e.letGo,
+	})
+	if err := e.inside.Begin(); err != nil {
 		return nil, err
 	}
-	return stream, nil
+	return e, nil
 }
 
 // begin says whether the part can be embedded as things stand, and in which file.
@@ -87,7 +93,7 @@ func (e *EmbedStream) write(ctx context.Context, p []byte) error {
 // are there becomes zeros. More than the format allows is ErrTooLarge. Every failure
 // ends the stream.
 func (e *EmbedStream) WriteAt(ctx context.Context, p []byte, offset int64) (int, error) {
-	if err := e.do(func() error { return e.writeAt(ctx, p, offset) }); err != nil {
+	if err := e.inside.Do(func() error { return e.writeAt(ctx, p, offset) }); err != nil {
 		return 0, err
 	}
 	return len(p), nil
@@ -98,7 +104,7 @@ func (e *EmbedStream) writeAt(ctx context.Context, p []byte, offset int64) error
 		return err
 	}
 	if !e.tried {
-		if err := e.store.tryToWrite(state.OnlyIn(ctx, e.origin)); err != nil {
+		if err := e.store.tryToWrite(state.OnlyIn(ctx, e.Origin())); err != nil {
 			return err
 		}
 		e.tried = true
@@ -107,7 +113,7 @@ func (e *EmbedStream) writeAt(ctx context.Context, p []byte, offset int64) error
 	if err := e.keep(p, offset); err != nil {
 		return err
 	}
-	e.received.Store(max(e.Received(), offset+int64(len(p))))
+	e.inside.SetLength(max(e.Received(), offset+int64(len(p))))
 	e.fresh = true
 	return nil
 }
@@ -135,7 +141,7 @@ func (e *EmbedStream) reach(offset, end int64) error {
 
 // Truncate sets the length: what is cut off is gone, what is added is zeros.
 func (e *EmbedStream) Truncate(size int64) error {
-	return e.do(func() error { return e.truncate(size) })
+	return e.inside.Do(func() error { return e.truncate(size) })
 }
 
 func (e *EmbedStream) truncate(size int64) error {
@@ -152,7 +158,7 @@ func (e *EmbedStream) truncate(size int64) error {
 	if err := e.resize(size); err != nil {
 		return err
 	}
-	e.received.Store(size)
+	e.inside.SetLength(size)
 	e.fresh = size > 0
 	return nil
 }
@@ -211,26 +217,30 @@ func (e *EmbedStream) waiting() io.ReaderAt {
 
 // ReadAt reads what was written so far; it is io.EOF behind the end.
 func (e *EmbedStream) ReadAt(p []byte, offset int64) (int, error) {
-	e.turn.Wait()
-	defer e.turn.Give()
-	if err := e.usable(); err != nil {
-		return 0, err
+	var n int
+	var err error
+	ended := e.inside.Do(func() error {
+		n, err = io.NewSectionReader(e.waiting(), 0, e.Received()).ReadAt(p, offset)
+		return nil // the stream goes on all the same
+	})
+	if ended != nil {
+		return 0, ended
 	}
-	return io.NewSectionReader(e.waiting(), 0, e.Received()).ReadAt(p, offset)
+	return n, err
 }
 
-func (e *EmbedStream) settle(ctx context.Context, why occasion) (commit bool, err error) {
+func (e *EmbedStream) settle(ctx context.Context, why stream.Occasion) (commit bool, err error) {
 	if !e.fresh {
 		return false, nil
 	}
 	switch why {
-	case onFlush:
+	case stream.OnFlush:
 		return true, nil
-	case onHandover:
+	case stream.OnHandover:
 		if err := e.embed(ctx, embedder{Store: e.store, rehearsal: true}); err != nil {
-			return false, passing{err}
+			return false, stream.Passing{Cause: err}
 		}
-	case onDeath, onShutdown, onClose:
+	case stream.OnDeath, stream.OnShutdown, stream.OnClose:
 		return false, fmt.Errorf("%w: the writer ended without closing the file; %d bytes are dropped", volume.ErrInput, e.Received())
 	}
 	return false, nil
@@ -246,7 +256,7 @@ func (e *EmbedStream) commit(ctx context.Context) error {
 }
 
 func (e *EmbedStream) embed(ctx context.Context, into embedder) error {
-	_, err := e.kind.embed(into, state.OnlyIn(ctx, e.origin), e.waiting(), e.Received(), e.options)
+	_, err := e.kind.embed(into, state.OnlyIn(ctx, e.Origin()), e.waiting(), e.Received(), e.options)
 	return err
 }
 

@@ -14,6 +14,7 @@ import (
 	"rvffs/store/rows"
 	"rvffs/store/shared"
 	"rvffs/store/state"
+	"rvffs/store/stream"
 	"rvffs/store/volume"
 	"rvffs/store/volume/directory"
 	"rvffs/store/volume/filelog"
@@ -28,7 +29,7 @@ type Store struct {
 	metadata metaTable
 	vectors  *vectors
 	log      *log.Log
-	streams  openStreams
+	streams  *stream.Register
 
 	compacting shared.Turn // held by the compaction that is under way
 	follow     filelog.FollowLimits
@@ -97,6 +98,7 @@ func locate(name string, options Options) (*Store, error) {
 		at, s.owned = state.Location{Files: folder, Name: filepath.Base(name)}, folder
 	}
 	s.head = state.NewHead(at, options.source())
+	s.streams = stream.NewRegister(s.Path)
 	s.vectors = &vectors{ids: s.ids, memory: options.Memory, kept: s.keptIDs}
 	s.log = log.New(log.Environment{
 		Head: s.head, Wait: options.lockWait(), Sync: s.sync, Writable: s.checkWritable, Keep: s.keepBehind, Published: s.published,
@@ -208,7 +210,7 @@ func (s *Store) LineageDepth() uint32 {
 // on. Streams that are still open are closed, and the error says what was dropped of
 // them; see InterruptStreams.
 func (s *Store) Close() error {
-	s.streams.end()
+	s.streams.End()
 	interrupted := s.InterruptStreams(context.Background())
 	if !s.head.Close() {
 		return interrupted

@@ -117,11 +117,10 @@ func TestBulkLoad(t *testing.T) {
 		}
 	}
 	tick := func(a *AppendStream) error {
-		a.turn.Wait()
-		defer a.turn.Give()
-		a.stopTimer()
-		a.tick()
-		return a.failed
+		return a.inside.Do(func() error {
+			a.stopTimer()
+			return a.tick()
+		})
 	}
 	by := func(f func(*AppendStream, context.Context) error) func(*AppendStream) error {
 		return func(a *AppendStream) error { return f(a, context.Background()) }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rvffs/segments"
+	"rvffs/store/stream"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
@@ -16,30 +17,30 @@ import (
 // streamKinds open a stream of each kind, say what is good to be written to it and what
 // is left of that when its store is closed under it.
 var streamKinds = map[string]struct {
-	open func(context.Context, *Store) (anyStream, *Stream, error)
+	open func(context.Context, *Store) (anyStream, *stream.Stream, error)
 	good string
 	told error // by closing the store
 }{
-	"append": {func(_ context.Context, s *Store) (anyStream, *Stream, error) {
+	"append": {func(_ context.Context, s *Store) (anyStream, *stream.Stream, error) {
 		stream, err := s.OpenAppend(StreamOptions{})
 		if err != nil {
 			return nil, nil, err
 		}
-		return stream, &stream.Stream, nil
+		return stream, stream.Stream, nil
 	}, "[7,7]\n", nil},
-	"delete": {func(_ context.Context, s *Store) (anyStream, *Stream, error) {
+	"delete": {func(_ context.Context, s *Store) (anyStream, *stream.Stream, error) {
 		stream, err := s.OpenDelete(vecio.AutoIDs, nil)
 		if err != nil {
 			return nil, nil, err
 		}
-		return stream, &stream.Stream, nil
+		return stream, stream.Stream, nil
 	}, "1\n", errKilled},
-	"embed": {func(ctx context.Context, s *Store) (anyStream, *Stream, error) {
+	"embed": {func(ctx context.Context, s *Store) (anyStream, *stream.Stream, error) {
 		stream, err := s.OpenEmbed(ctx, PartKernelImage, EmbedOptions{})
 		if err != nil {
 			return nil, nil, err
 		}
-		return stream, &stream.Stream, nil
+		return stream, stream.Stream, nil
 	}, "image", volume.ErrInput},
 }
 

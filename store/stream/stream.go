@@ -1,4 +1,4 @@
-package store
+package stream
 
 import (
 	"context"
@@ -18,10 +18,10 @@ import (
 //
 // A stream of one kind embeds a Stream and gives it its content.
 type Stream struct {
-	store    *Store
+	register *Register
 	origin   state.Origin // the file that the stream goes to
 	errand   string       // in errors before the store: "append to"
-	content  streamContent
+	content  Content
 	received atomic.Int64
 
 	turn   shared.Turn // held while the stream is at work, by who uses what follows
@@ -30,54 +30,69 @@ type Stream struct {
 	after  func() // runs when the stream was closed
 }
 
-// streamContent is what a kind of stream makes of its bytes. It is asked with the
-// stream locked, and nothing is asked any more of one that has failed but to let go.
-// Every error ends the stream, unless it is passing.
-type streamContent interface {
-	// afford waits for the memory to take so many bytes.
-	afford(ctx context.Context, bytes int) error
-	// write takes all of p and counts it as received.
-	write(ctx context.Context, p []byte) error
-	// settle makes the stream ready for an occasion, and says whether what has come is
+// Content is what a kind of stream makes of its bytes. It is asked with the stream
+// locked, and nothing is asked any more of one that has failed but to let go. Every error
+// ends the stream, unless it is Passing.
+type Content struct {
+	// Afford waits for the memory to take so many bytes.
+	Afford func(ctx context.Context, bytes int) error
+	// Write takes all of p and counts it as received.
+	Write func(ctx context.Context, p []byte) error
+	// Settle makes the stream ready for an occasion, and says whether what has come is
 	// to be committed then.
-	settle(ctx context.Context, why occasion) (commit bool, err error)
-	// commit makes durable what has come, as far as it is whole.
-	commit(ctx context.Context) error
-	// drop gives up what came since the last commit, tells of it, and gives the cause
+	Settle func(ctx context.Context, why Occasion) (commit bool, err error)
+	// Commit makes durable what has come, as far as it is whole.
+	Commit func(ctx context.Context) error
+	// Drop gives up what came since the last commit, tells of it, and gives the cause
 	// with all that went wrong besides.
-	drop(cause error) error
-	// letGo gives back what the stream holds, at its end.
-	letGo() error
+	Drop func(cause error) error
+	// LetGo gives back what the stream holds, at its end.
+	LetGo func() error
 }
 
-// occasion is why a stream is asked to commit. See the methods of Stream.
-type occasion uint8
+// Occasion is why a stream is asked to commit.
+type Occasion uint8
 
+// The occasions, after the methods of Stream.
 const (
-	onFlush occasion = iota
-	onHandover
-	onPause
-	onCommit
-	onOthers // see CommitOpen
-	onDeath  // see Abandon
-	onShutdown
-	onClose
+	OnFlush Occasion = iota
+	OnHandover
+	OnPause
+	OnCommit
+	OnOthers // see CommitOpen
+	OnDeath  // see Abandon
+	OnShutdown
+	OnClose
 )
 
-// passing is an error that leaves the stream as it is.
-type passing struct{ cause error }
+// Passing is an error of a Content that leaves the stream as it is.
+type Passing struct{ Cause error }
 
-func (p passing) Error() string { return p.cause.Error() }
-func (p passing) Unwrap() error { return p.cause }
+func (p Passing) Error() string { return p.Cause.Error() }
+func (p Passing) Unwrap() error { return p.Cause }
 
-// begin makes the stream one of the store's.
-func (s *Stream) begin(store *Store, origin state.Origin, errand string, content streamContent) error {
-	s.store, s.origin, s.errand, s.content, s.turn = store, origin, errand, content, shared.NewTurn()
-	if err := store.streams.add(s); err != nil {
-		return s.describe(err)
+// Inside is a stream as its content has it.
+type Inside struct{ stream *Stream }
+
+// Begin makes the stream one of the store's that are open. From then on its content is
+// asked for what it is to do.
+func (i Inside) Begin() error {
+	if err := i.stream.register.add(i.stream); err != nil {
+		return i.stream.describe(err)
 	}
 	return nil
 }
+
+// Do runs work on the stream, which it has to itself meanwhile, unless it has ended. An
+// error of work ends the stream, as one of its content.
+func (i Inside) Do(work func() error) error { return i.stream.do(work) }
+
+// Take counts so many bytes more as received, and gives how many they are in all. Like
+// SetLength it is called with the stream locked.
+func (i Inside) Take(bytes int) int64 { return i.stream.received.Add(int64(bytes)) }
+
+// SetLength says how many bytes the stream has received in all.
+func (i Inside) SetLength(bytes int64) { i.stream.received.Store(bytes) }
 
 // AfterClose has done run once when the stream was closed, by whomever. It is called
 // before anything is asked of the stream.
@@ -94,7 +109,7 @@ func (s *Stream) Received() int64 { return s.received.Load() }
 func (s *Stream) Origin() state.Origin { return s.origin }
 
 func (s *Stream) describe(err error) error {
-	return fmt.Errorf("%s store %q: %w", s.errand, s.store.Path(), err)
+	return fmt.Errorf("%s store %q: %w", s.errand, s.register.store(), err)
 }
 
 // usable is what ended the stream. The caller holds the turn.
@@ -124,23 +139,23 @@ func (s *Stream) conclude(err error) error {
 	if err == nil {
 		return nil
 	}
-	if kept, stays := errors.AsType[passing](err); stays {
-		return s.describe(kept.cause)
+	if kept, stays := errors.AsType[Passing](err); stays {
+		return s.describe(kept.Cause)
 	}
-	s.failed = s.describe(s.content.drop(err))
+	s.failed = s.describe(s.content.Drop(err))
 	return s.failed
 }
 
 // meet settles the content for an occasion and commits what is to be committed then.
-func (s *Stream) meet(ctx context.Context, why occasion) error {
-	commit, err := s.content.settle(ctx, why)
+func (s *Stream) meet(ctx context.Context, why Occasion) error {
+	commit, err := s.content.Settle(ctx, why)
 	if err == nil && commit {
-		err = s.content.commit(ctx)
+		err = s.content.Commit(ctx)
 	}
 	return err
 }
 
-func (s *Stream) on(ctx context.Context, why occasion) error {
+func (s *Stream) on(ctx context.Context, why Occasion) error {
 	return s.do(func() error { return s.meet(ctx, why) })
 }
 
@@ -148,8 +163,8 @@ func (s *Stream) on(ctx context.Context, why occasion) error {
 // ctx ends. An error leaves the stream as it is.
 func (s *Stream) Afford(ctx context.Context, bytes int) error {
 	return s.do(func() error {
-		if err := s.content.afford(ctx, bytes); err != nil {
-			return passing{err}
+		if err := s.content.Afford(ctx, bytes); err != nil {
+			return Passing{err}
 		}
 		return nil
 	})
@@ -158,7 +173,7 @@ func (s *Stream) Afford(ctx context.Context, bytes int) error {
 // Write takes all of p or ends the stream: the error wraps ErrInput when p completes a
 // record that cannot be taken.
 func (s *Stream) Write(ctx context.Context, p []byte) (int, error) {
-	if err := s.do(func() error { return s.content.write(ctx, p) }); err != nil {
+	if err := s.do(func() error { return s.content.Write(ctx, p) }); err != nil {
 		return 0, err
 	}
 	return len(p), nil
@@ -171,16 +186,16 @@ func (s *Stream) Refuse(cause error) error { return s.do(func() error { return c
 
 // Flush commits all that has come: its writer says that it is whole. Inside a record it
 // fails with ErrInput and keeps everything as it is, for the rest may still come.
-func (s *Stream) Flush(ctx context.Context) error { return s.on(ctx, onFlush) }
+func (s *Stream) Flush(ctx context.Context) error { return s.on(ctx, OnFlush) }
 
 // Handover is Flush by a writer that is done where others may go on.
-func (s *Stream) Handover(ctx context.Context) error { return s.on(ctx, onHandover) }
+func (s *Stream) Handover(ctx context.Context) error { return s.on(ctx, OnHandover) }
 
 // Pause is what happens when somebody who has not written lets the stream go.
-func (s *Stream) Pause(ctx context.Context) error { return s.on(ctx, onPause) }
+func (s *Stream) Pause(ctx context.Context) error { return s.on(ctx, OnPause) }
 
 // Commit commits whole records and keeps the rest of one that has only begun.
-func (s *Stream) Commit(ctx context.Context) error { return s.on(ctx, onCommit) }
+func (s *Stream) Commit(ctx context.Context) error { return s.on(ctx, OnCommit) }
 
 // CommitOpen is Commit for somebody who is not the writer: of a stream that has ended
 // meanwhile, or failed, its writer knows, and what is all or nothing is its writer's
@@ -193,26 +208,26 @@ func (s *Stream) CommitOpen(ctx context.Context) error {
 	if s.usable() != nil {
 		return nil
 	}
-	return s.conclude(s.meet(ctx, onOthers))
+	return s.conclude(s.meet(ctx, OnOthers))
 }
 
 // Abandon is what happens when the writer was killed: what can be told to be whole is
 // committed, the rest is dropped.
-func (s *Stream) Abandon(ctx context.Context) error { return s.on(ctx, onDeath) }
+func (s *Stream) Abandon(ctx context.Context) error { return s.on(ctx, OnDeath) }
 
 // Interrupt closes the stream of a writer that goes on but cannot be heard any more, as
 // its store is closed. What its writer is going to do all again is dropped.
-func (s *Stream) Interrupt(ctx context.Context) error { return s.end(ctx, onShutdown) }
+func (s *Stream) Interrupt(ctx context.Context) error { return s.end(ctx, OnShutdown) }
 
 // Close ends the stream. What is complete is committed; when something is not,
 // everything since the last commit is dropped, and the error says so. A failure of which
 // the writer was told before is none of Close.
-func (s *Stream) Close(ctx context.Context) error { return s.end(ctx, onClose) }
+func (s *Stream) Close(ctx context.Context) error { return s.end(ctx, OnClose) }
 
-func (s *Stream) end(ctx context.Context, why occasion) error {
+func (s *Stream) end(ctx context.Context, why Occasion) error {
 	after, err := s.close(ctx, why)
 	if after != nil {
-		s.store.streams.remove(s)
+		s.register.remove(s)
 		after()
 	}
 	return err
@@ -220,7 +235,7 @@ func (s *Stream) end(ctx context.Context, why occasion) error {
 
 // close closes the stream, and gives what is to be done afterwards; nil when it was
 // closed before.
-func (s *Stream) close(ctx context.Context, why occasion) (after func(), err error) {
+func (s *Stream) close(ctx context.Context, why Occasion) (after func(), err error) {
 	s.turn.Wait()
 	defer s.turn.Give()
 	if s.closed {
@@ -234,5 +249,5 @@ func (s *Stream) close(ctx context.Context, why occasion) (after func(), err err
 	if after == nil {
 		after = func() {}
 	}
-	return after, errors.Join(err, s.content.letGo())
+	return after, errors.Join(err, s.content.LetGo())
 }
