@@ -49,7 +49,7 @@ func TestStoresAppendedToOthersBringTheirState(t *testing.T) {
 				for _, id := range ids {
 					vectors = append(vectors, value, float32(id%1000))
 				}
-				ingest(t, s, ids, vectors...)
+				bring(t, s, ids, vectors...)
 				put(ids, value)(&crashMark{model: want})
 			case 0:
 				l.write(run(random.Uint64N(60), 1+random.Uint64N(30)), value)
@@ -83,7 +83,7 @@ func TestStoresAppendedToOthersBringTheirState(t *testing.T) {
 			}
 		}
 		for _, id := range s.Current().Manifest().Deleted { // all of them come back
-			ingest(t, s, []uint64{id}, 9, 9)
+			bring(t, s, []uint64{id}, 9, 9)
 			want[id] = []float32{9, 9}
 		}
 		sameContents(t, contents(t, s), want)
@@ -142,7 +142,7 @@ func pour(t *testing.T, random *rand.Rand, raw []byte, want map[uint64][]float32
 		case 1:
 			if len(want) > 0 && s.Current().Dimension() == 2 {
 				id := 1000 + random.Uint64N(1000)
-				ingest(t, s, []uint64{id}, 5, 5)
+				bring(t, s, []uint64{id}, 5, 5)
 				want[id] = []float32{5, 5}
 			}
 		case 2:
@@ -178,9 +178,9 @@ func TestStoresCommittedInTheirMidst(t *testing.T) {
 	s := newStore(t)
 	late := newLoad(t, s)
 	late.write([]uint64{1, 2}, 1)
-	ingest(t, s, []uint64{3}, 3, 3)
+	bring(t, s, []uint64{3}, 3, 3)
 	border := s.Current().Size()
-	ingest(t, s, []uint64{4}, 4, 4)
+	bring(t, s, []uint64{4}, 4, 4)
 	between := s.Current().Size()
 	late.commit(map[uint64][]float32{})
 	raw, err := state.ViewContent(ctx, s.Current().Raw())

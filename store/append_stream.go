@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"rvffs/store/ingest"
 	"rvffs/store/memory"
 	"rvffs/store/state"
 	"rvffs/store/stream"
@@ -53,7 +54,7 @@ type AppendStream struct {
 
 	// What follows is for who has the stream to himself.
 	ctx       context.Context // of the call under way
-	appender  *Appender
+	appender  *ingest.Appender
 	decoder   vecio.Decoder // nil at the end
 	memory    memory.Charge // of the decoder
 	committed int64         // value of received at the last commit
@@ -79,8 +80,7 @@ func (s *Store) OpenAppend(options StreamOptions) (*AppendStream, error) {
 	if err := s.checkWritable(snapshot); err != nil {
 		return nil, fmt.Errorf("append to store %q: %w", s.Path(), err)
 	}
-	a := &AppendStream{options: options, appender: s.NewAppender(), memory: s.options.Memory.Charge()}
-	a.appender.origin = snapshot.Origin()
+	a := &AppendStream{options: options, appender: s.vectors.NewAppender(snapshot.Origin()), memory: s.options.Memory.Charge()}
 	a.decoder = vecio.NewDecoder(options.Format, sink{a}, vecio.Options{AllowNonFinite: options.AllowNonFinite})
 	a.Stream, a.inside = s.streams.New(snapshot.Origin(), "append to", stream.Content{
 		Afford: a.afford, Write: a.write, Settle: a.settle, Commit: a.commit, Drop: a.drop, LetGo: a.letGo,
@@ -156,7 +156,7 @@ func (a *AppendStream) write(ctx context.Context, p []byte) error {
 
 // schedule sees to it that waiting vectors are committed in time.
 func (a *AppendStream) schedule() {
-	if a.options.FlushInterval <= 0 || a.appender.session == nil || a.timer != nil || a.bulk {
+	if a.options.FlushInterval <= 0 || !a.appender.Joined() || a.timer != nil || a.bulk {
 		return
 	}
 	var timer *time.Timer
@@ -264,12 +264,12 @@ func (a *AppendStream) settleAndEndLine() error {
 func (a *AppendStream) commit(context.Context) error {
 	a.stopTimer()
 	a.reportSettled()
-	a.waiting = a.appender.rows
+	a.waiting = a.appender.Pending()
 	runs, handed := a.order()
 	if runs != nil {
 		err := a.passOver(runs, handed)
 		if err == nil {
-			err = a.appender.reorder(context.Background(), runs, a.handed)
+			err = a.appender.Reorder(context.Background(), runs, a.handed)
 		}
 		if err != nil {
 			return err
@@ -302,9 +302,9 @@ func (a *AppendStream) order() ([]vecio.Run, int64) {
 
 func (a *AppendStream) drop(cause error) error {
 	a.stopTimer()
-	a.appender.drain()
+	a.appender.Drain()
 	a.reportSettled()
-	rejected := max(a.waiting, a.appender.rows)
+	rejected := max(a.waiting, a.appender.Pending())
 	if record := (*vecio.RecordError)(nil); errors.As(cause, &record) {
 		cause = fmt.Errorf("%w: %w", volume.ErrInput, cause)
 		// The rows before it that its decoder has not handed on are dropped as well.
@@ -319,8 +319,8 @@ func (a *AppendStream) drop(cause error) error {
 
 // reportSettled tells of commits that were made while the stream went on.
 func (a *AppendStream) reportSettled() {
-	for _, s := range a.appender.takeSettled() {
-		a.reportUntil(s.received, StreamReport{Accepted: s.count, Epoch: s.epoch})
+	for _, s := range a.appender.TakeSettled() {
+		a.reportUntil(s.Received, StreamReport{Accepted: s.Count, Epoch: s.Epoch})
 	}
 }
 

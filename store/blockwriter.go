@@ -7,6 +7,11 @@ import (
 	"rvffs/store/volume"
 )
 
+const (
+	blockSize  = 4 << 20 // bytes that are written at a time
+	blockCount = 3       // in use or waiting to be
+)
+
 // blockWriter writes the blocks of segments in order while the next are made. It
 // belongs to one goroutine, and must be closed.
 type blockWriter struct {

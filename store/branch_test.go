@@ -95,7 +95,7 @@ func TestDeletedVectorsOfABranchStayDeleted(t *testing.T) {
 		if got := inheritedBy(t, s); !slices.Equal(got, without(5, 6, 7, 8)) {
 			t.Fatalf("at first: %v", got)
 		}
-		ingest(t, s, []uint64{9}, 1, 1)
+		bring(t, s, []uint64{9}, 1, 1)
 		if got, err := s.Delete(ctx, []uint64{5, 9, 200, 300}); err != nil || got.Deleted != 3 {
 			t.Fatalf("%+v, %v", got, err)
 		}
@@ -135,7 +135,7 @@ func TestDeletedVectorsOfABranchStayDeleted(t *testing.T) {
 			}
 		}
 		before := s.Current().Named()
-		ingest(t, s, []uint64{300}, 1, 1)
+		bring(t, s, []uint64{300}, 1, 1)
 		if _, err := s.Delete(ctx, []uint64{300}); err != nil { // the parent has no such id
 			t.Fatal(err)
 		}

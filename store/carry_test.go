@@ -17,6 +17,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/ingest"
 	"rvffs/store/log"
 	"rvffs/store/volume"
 	"rvffs/store/volume/directory"
@@ -67,7 +68,7 @@ func (f waitingFile) SyncData() error {
 
 // load is an appender whose blocks a test writes one by one.
 type load struct {
-	*Appender
+	*ingest.Appender
 	t    *testing.T
 	rows map[uint64][]float32 // since the last commit
 	next []uint64             // ids that the next write begins with
@@ -90,12 +91,11 @@ func (l *load) put(ids []uint64, rows []byte) {
 	l.t.Helper()
 	err := l.Append(context.Background(), ids, rows)
 	if err == nil {
-		err = l.writeBlock(l.block)
+		err = l.Flush()
 	}
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	l.block = nil
 }
 
 func (l *load) commit(want map[uint64][]float32) {
@@ -131,7 +131,7 @@ func TestLoadsAreCarriedBeforeWritersWait(t *testing.T) {
 			s.follow = filelog.FollowLimits{Little: 32 << 10, Frozen: 128 << 10}
 			files.store = s
 			want := map[uint64][]float32{}
-			ingest(t, s, run(0, 3000), make([]float32, 6000)...)
+			bring(t, s, run(0, 3000), make([]float32, 6000)...)
 			if _, err := s.Delete(context.Background(), run(0, 2990)); err != nil {
 				t.Fatal(err)
 			}
@@ -149,7 +149,7 @@ func TestLoadsAreCarriedBeforeWritersWait(t *testing.T) {
 			files.sync = func() { // the loads go on, and others commit
 				round++
 				first.write(run(8_000_000+round*100, 100), 1)
-				ingest(t, s, []uint64{9_000_000 + round}, 1, 2)
+				bring(t, s, []uint64{9_000_000 + round}, 1, 2)
 				want[9_000_000+round] = []float32{1, 2}
 			}
 			for range 2 {
@@ -228,7 +228,7 @@ func carryHistory(t *testing.T, seed uint64) {
 	files.store = s
 	want := map[uint64][]float32{}
 	ids := run(0, 40)
-	ingest(t, s, ids, make([]float32, 80)...)
+	bring(t, s, ids, make([]float32, 80)...)
 	for id := range uint64(40) {
 		want[id] = []float32{0, 0}
 	}
@@ -270,7 +270,7 @@ func carryHistory(t *testing.T, seed uint64) {
 			}
 			clear(l.rows)
 		case 3:
-			ingest(t, s, []uint64{next}, 7, 7)
+			bring(t, s, []uint64{next}, 7, 7)
 			want[next] = []float32{7, 7}
 			next++
 		case 4:
@@ -473,7 +473,7 @@ func TestImagesBegunBeforeOthersCommitAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	image.Complete()
-	ingest(t, s, []uint64{1, 2}, 1, 1, 2, 2)
+	bring(t, s, []uint64{1, 2}, 1, 1, 2, 2)
 	files.sync = sync.OnceFunc(func() {
 		if _, err := session.Commit(t.Context(), log.Change{Added: []*filelog.Extent{image}}); err != nil {
 			t.Error(err)

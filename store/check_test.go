@@ -48,15 +48,15 @@ func richFiles(t *testing.T, what past) *volumes.Files {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ingest(t, s, []uint64{1, 2, 3}, 1, 1, 2, 2, 3, 3)
-	ingest(t, s, []uint64{4, 5}, 4, 4, 5, 5)
+	bring(t, s, []uint64{1, 2, 3}, 1, 1, 2, 2, 3, 3)
+	bring(t, s, []uint64{4, 5}, 4, 4, 5, 5)
 	embedKernel(t, s, noise(2000), KernelConfig{Cmdline: "quiet", Header: segments.KernelHeader{Architecture: segments.KernelUnknown}})
 	if err := errors.Join(write(t, s, PartEBPFProgram, noise(500)), write(t, s, PartWASMModule, []byte("\x00asm\x01\x00\x00\x00"))); err != nil {
 		t.Fatal(err)
 	}
-	ingest(t, s, []uint64{6}, 6, 6)
+	bring(t, s, []uint64{6}, 6, 6)
 	if what == busy {
-		ingest(t, s, []uint64{2, 7}, 20, 20, 7, 7)
+		bring(t, s, []uint64{2, 7}, 20, 20, 7, 7)
 	}
 	if what != untouched {
 		if _, err := s.Delete(t.Context(), []uint64{4}); err != nil {

@@ -65,7 +65,7 @@ func largeFiles(t *testing.T, rows ...int) (*volumes.Files, []segments.Directory
 		t.Fatal(err)
 	}
 	for _, count := range rows {
-		ingest(t, s, nil, make([]float32, count*256)...)
+		bring(t, s, nil, make([]float32, count*256)...)
 	}
 	entries := s.Current().Vectors()
 	if err := s.Close(); err != nil {
@@ -158,7 +158,7 @@ func TestVerdictsOutliveTheStore(t *testing.T) {
 	if err := whole(s); err != nil {
 		t.Fatal(err)
 	}
-	ingest(t, s, nil, make([]float32, 256)...)
+	bring(t, s, nil, make([]float32, 256)...)
 	read := map[int64]int64{}
 	files.watch(func(offset, length int64) error { read[offset] += length; return nil })
 	if err := whole(s); err != nil {
@@ -540,7 +540,7 @@ func TestOldAuditEntriesAreChecked(t *testing.T) {
 			}
 			checker.Wait()
 		}
-		ingest(t, s, []uint64{50}, 1, 1) // the audit chain grows
+		bring(t, s, []uint64{50}, 1, 1) // the audit chain grows
 		if err := raw(); !errors.Is(err, volume.ErrCorrupt) {
 			t.Errorf("%s: raw after a commit: %v", mode, err)
 		}
@@ -580,8 +580,8 @@ func TestWriterOfADamagedStoreGoesOn(t *testing.T) {
 			everything(t, s.Current())
 			checker.Wait()
 		}
-		ingest(t, s, nil, 8, 8)
-		ingest(t, s, []uint64{3}, 30, 30)
+		bring(t, s, nil, 8, 8)
+		bring(t, s, []uint64{3}, 30, 30)
 		if _, err := s.Delete(t.Context(), []uint64{5}); err != nil {
 			t.Errorf("%s: delete: %v", mode, err)
 		}

@@ -26,7 +26,7 @@ func compactable(t *testing.T) (*volumes.Files, *Store, map[uint64][]float32) {
 	for i := range values {
 		values[i] = float32(i % 9973)
 	}
-	ingest(t, s, run(0, count), values...)
+	bring(t, s, run(0, count), values...)
 	for id := range uint64(count) {
 		if id%3 != 0 {
 			want[id] = values[id*dimension : (id+1)*dimension]

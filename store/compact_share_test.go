@@ -60,7 +60,7 @@ func TestCompactionKeepsToItsShare(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ingest(t, s, nil, make([]float32, 4000*2048)...)
+			bring(t, s, nil, make([]float32, 4000*2048)...)
 			file, err := files.Open("a.rvf", true)
 			if err != nil {
 				t.Fatal(err)

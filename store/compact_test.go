@@ -54,11 +54,10 @@ func TestCompactionGoesOnBesideStreams(t *testing.T) {
 					return
 				}
 				if round%3 == 0 {
-					if err := a.writeBlock(a.block); err != nil { // as if it were full
+					if err := a.Flush(); err != nil { // as if it were full
 						t.Error(err)
 						return
 					}
-					a.block = nil
 				}
 				mu.Lock()
 				for id, vector := range written {
@@ -133,7 +132,7 @@ func TestBackgroundCompactionFollowsThePolicy(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	ingest(t, s, run(0, 4000), make([]float32, 4000*64)...)
+	bring(t, s, run(0, 4000), make([]float32, 4000*64)...)
 	if urgencyOf(s.Current()) != notDue {
 		t.Fatalf("a fresh store of %d bytes is to be compacted", s.Current().Size())
 	}
@@ -199,8 +198,8 @@ func TestWorkGoesOnWithTheNewestState(t *testing.T) {
 func TestCompactionDoubtsTheManifest(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	ingest(t, s, []uint64{1, 2, 3}, 1, 1, 2, 2, 3, 3)
-	ingest(t, s, []uint64{4, 2}, 4, 4, 20, 20)
+	bring(t, s, []uint64{1, 2, 3}, 1, 1, 2, 2, 3, 3)
+	bring(t, s, []uint64{4, 2}, 4, 4, 20, 20)
 	if _, err := s.Delete(context.Background(), []uint64{3}); err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +252,7 @@ func TestCompactionTakesWhatWasBegunBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	image.Complete()
-	ingest(t, s, []uint64{1, 2}, 1, 1, 2, 2)
+	bring(t, s, []uint64{1, 2}, 1, 1, 2, 2)
 	files.made = func() {
 		if _, err := session.Commit(t.Context(), log.Change{Added: []*filelog.Extent{image}}); err != nil {
 			t.Error(err)

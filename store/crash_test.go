@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/ingest"
 	"rvffs/store/log"
 	"rvffs/store/rows"
 	"rvffs/store/state"
@@ -158,8 +159,7 @@ var crashWorkloads = map[string]func(*crashWorkload){
 				rows = append(rows, 9, float32(id%1000))
 			}
 			w.must(a.Append(ctx, ids, encodeRows(rows)))
-			w.must(a.writeBlock(a.block)) // as if the block were full
-			a.block = nil
+			w.must(a.Flush()) // as if the block were full
 		}
 		write(run(100, 10))
 		w.compact()
@@ -179,12 +179,11 @@ var crashWorkloads = map[string]func(*crashWorkload){
 		w.delete(run(5, 10)...)
 		ctx := context.Background()
 		first, second := w.store.NewAppender(), w.store.NewAppender()
-		write := func(a *Appender, ids []uint64) {
+		write := func(a *ingest.Appender, ids []uint64) {
 			w.must(a.Append(ctx, ids, rowsOf(ids, 9)))
-			w.must(a.writeBlock(a.block)) // as if the block were full
-			a.block = nil
+			w.must(a.Flush()) // as if the block were full
 		}
-		commit := func(a *Appender, ids ...uint64) {
+		commit := func(a *ingest.Appender, ids ...uint64) {
 			put(ids, 9)(&crashMark{model: w.model})
 			_, _, err := a.Commit()
 			w.must(err)
@@ -247,12 +246,11 @@ var crashWorkloads = map[string]func(*crashWorkload){
 			return encoded
 		}
 		first, second := w.store.NewAppender(), w.store.NewAppender()
-		write := func(a *Appender, ids []uint64, value float32) {
+		write := func(a *ingest.Appender, ids []uint64, value float32) {
 			w.must(a.Append(ctx, ids, rows(ids, value)))
-			w.must(a.writeBlock(a.block)) // as if the block were full
-			a.block = nil
+			w.must(a.Flush()) // as if the block were full
 		}
-		commit := func(a *Appender, ids []uint64, value float32) {
+		commit := func(a *ingest.Appender, ids []uint64, value float32) {
 			for _, id := range ids {
 				w.model[id] = []float32{value, float32(id % 1000)}
 			}

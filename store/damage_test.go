@@ -27,8 +27,8 @@ func TestDamageIsNotHidden(t *testing.T) {
 		return len(found.Findings)
 	}
 	s := newStore(t)
-	ingest(t, s, []uint64{1, 2, 3}, 1, 1, 2, 2, 3, 3)
-	ingest(t, s, []uint64{4}, 4, 4)
+	bring(t, s, []uint64{1, 2, 3}, 1, 1, 2, 2, 3, 3)
+	bring(t, s, []uint64{4}, 4, 4)
 	body := s.Current().Vectors()[0].Offset + segments.HeaderSize + segments.VecPrefixSize
 	flip(t, s, body+8) // in the vector of id 1
 	if damages(s) == 0 {
@@ -38,7 +38,7 @@ func TestDamageIsNotHidden(t *testing.T) {
 		t.Errorf("compaction: %v", err)
 	}
 	for i := range uint64(3 * log.MergeWidth) {
-		ingest(t, s, []uint64{10 + i}, 1, 1)
+		bring(t, s, []uint64{10 + i}, 1, 1)
 	}
 	if damages(s) == 0 {
 		t.Error("the damage cannot be found any more")
@@ -62,10 +62,10 @@ func TestDamagedHeadersHideNothing(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	files, s := emptyStore(t)
-	ingest(t, s, []uint64{1, 2}, 1, 1, 2, 2)
+	bring(t, s, []uint64{1, 2}, 1, 1, 2, 2)
 	embedKernel(t, s, noise(900), KernelConfig{})
 	deleteIDs(t, s, 2)
-	ingest(t, s, []uint64{3, 4}, 3, 3, 4, 4)
+	bring(t, s, []uint64{3, 4}, 3, 3, 4, 4)
 	whole, want, named := bytes.Clone(files.Content("a.rvf")), contentText(t, s), s.Current().Named()
 	if len(named) < 4 {
 		t.Fatalf("only %d segments", len(named))

@@ -168,7 +168,7 @@ func (d *DeleteStream) commit(ctx context.Context) error {
 	if d.ids.Len() == 0 {
 		return d.leave()
 	}
-	result, err := d.store.delete(state.OnlyIn(ctx, d.Origin()), d.ids)
+	result, err := d.store.vectors.Delete(state.OnlyIn(ctx, d.Origin()), d.ids)
 	if err = errors.Join(err, d.leave()); err != nil {
 		return err
 	}

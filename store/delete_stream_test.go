@@ -14,7 +14,7 @@ import (
 func deleting(t *testing.T) (*Store, *DeleteStream, *[]DeleteReport) {
 	t.Helper()
 	s := newStore(t)
-	ingest(t, s, nil, make([]float32, 20)...)
+	bring(t, s, nil, make([]float32, 20)...)
 	reports := &[]DeleteReport{}
 	stream, err := s.OpenDelete(vecio.AutoIDs, func(r DeleteReport) { *reports = append(*reports, r) })
 	if err != nil {

@@ -30,7 +30,7 @@ func TestDurabilityDecidesWhenCommitsAreSynced(t *testing.T) {
 			}
 			start := files.Changes()
 			for i := range uint64(3) {
-				ingest(t, s, []uint64{i}, 1, 2)
+				bring(t, s, []uint64{i}, 1, 2)
 			}
 			if got := syncs(start); got != c.commits {
 				t.Errorf("%d syncs for three commits, want %d", got, c.commits)

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"rvffs/store/ingest"
 	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/vecio"
@@ -208,11 +209,10 @@ func rowsOf(ids []uint64, value float32) []byte {
 
 // append gives vectors to an appender and lets it write them, as if its block
 // were full. What fails is rolled back.
-func (r *faultRun) append(a *Appender, ids []uint64, value float32) {
+func (r *faultRun) append(a *ingest.Appender, ids []uint64, value float32) {
 	err := a.Append(context.Background(), ids, rowsOf(ids, value))
 	if err == nil {
-		err = a.writeBlock(a.block)
-		a.block = nil
+		err = a.Flush()
 	}
 	if err == nil {
 		return
@@ -222,8 +222,8 @@ func (r *faultRun) append(a *Appender, ids []uint64, value float32) {
 }
 
 // commit ends an appender's work, which may have been rolled back already.
-func (r *faultRun) commit(a *Appender, ids []uint64, value float32) {
-	if a.session == nil {
+func (r *faultRun) commit(a *ingest.Appender, ids []uint64, value float32) {
+	if !a.Joined() {
 		return
 	}
 	r.change("commit", func() error {
@@ -315,7 +315,7 @@ var faultScripts = map[string]faultScript{
 		r.append(first, run(0, 60), 1)
 		r.append(second, run(100, 20), 2)
 		r.compact()
-		if second.session != nil {
+		if second.Joined() {
 			r.append(second, run(120, 20), 2)
 		}
 		r.compact()

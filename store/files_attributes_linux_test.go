@@ -59,7 +59,7 @@ func dressed(t *testing.T) (name string, want volume.FileAttributes) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ingest(t, s, nil, 1, 2, 3, 4, 5, 6)
+	bring(t, s, nil, 1, 2, 3, 4, 5, 6)
 	if _, err := s.Delete(context.Background(), []uint64{1}); err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +228,7 @@ func TestCompactionWithoutAttributesFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ingest(t, s, nil, 1, 2, 3, 4)
+	bring(t, s, nil, 1, 2, 3, 4)
 	before, err := files.Stat("a.rvf")
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"context"
-	"errors"
 	"runtime"
 	"strings"
 	"sync"
@@ -11,8 +10,6 @@ import (
 	"testing"
 
 	"rvffs/segments"
-	"rvffs/store/idset"
-	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
@@ -117,7 +114,7 @@ func TestReplacingSharesACommit(t *testing.T) {
 			if err := write(t, s, PartKernelImage, old); err != nil {
 				t.Fatal(err)
 			}
-			ingest(t, s, []uint64{1, 2}, 1, 1, 2, 2)
+			bring(t, s, []uint64{1, 2}, 1, 1, 2, 2)
 			want := map[uint64][]float32{1: {1, 1}, 2: {2, 2}}
 
 			session, err := s.log.Begin(ctx)
@@ -189,42 +186,5 @@ func TestReplacingSharesACommit(t *testing.T) {
 				t.Error(err)
 			}
 		})
-	}
-}
-
-// TestCommitLooksForItsCaller alone: who is gone before anything was written has changed
-// nothing.
-func TestCommitLooksForItsCaller(t *testing.T) {
-	t.Parallel()
-	s := newStore(t)
-	ingest(t, s, []uint64{1}, 1, 2)
-	session, err := s.log.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	gone, leave := context.WithCancel(t.Context())
-	leave()
-	begun, goOn, over := make(chan struct{}), make(chan struct{}), make(chan error)
-	go func() { // somebody looks through the ids
-		over <- s.ids.At(context.Background(), s.Current(), func(*idset.Set) error {
-			close(begun)
-			<-goOn
-			return nil
-		})
-	}()
-	<-begun
-	s.vectors.dimension(session)
-	manifest := *s.Current().Manifest()
-	brings := vectorChange{added: []*rowExtent{{rows: 1, ids: idset.Of([]uint64{2}), given: idset.New()}}}
-	d := &log.Draft{Base: s.Current(), Manifest: &manifest, Changes: []log.Change{{Content: brings}}}
-	if _, err := s.vectors.Draft(gone, d); !errors.Is(err, context.Canceled) {
-		t.Errorf("ids are counted for nobody: %v", err)
-	}
-	close(goOn)
-	if err := <-over; err != nil {
-		t.Fatal(err)
-	}
-	if err := session.End(); err != nil {
-		t.Fatal(err)
 	}
 }

@@ -52,8 +52,7 @@ func TestWriterThatLostItsPlaceChangesNothing(t *testing.T) {
 				a := s.NewAppender()
 				err = a.Append(ctx, []uint64{1}, make([]byte, 8))
 				if err == nil && written {
-					err = a.writeBlock(a.block) // as if the block were full
-					a.block = nil
+					err = a.Flush() // as if the block were full
 				}
 				if err == nil {
 					err = c.take(files)
@@ -78,7 +77,7 @@ func TestWriterThatLostItsPlaceChangesNothing(t *testing.T) {
 				if found := contents(t, s); len(found) != 1 || found[77] == nil {
 					t.Errorf("found %v", found)
 				}
-				ingest(t, s, []uint64{78}, 3, 4)
+				bring(t, s, []uint64{78}, 3, 4)
 				if found := contents(t, s); len(found) != 2 || found[77] == nil {
 					t.Errorf("after the next commit: %v", found)
 				}
@@ -93,7 +92,7 @@ func TestProgramWithoutTheLockBehindACompaction(t *testing.T) {
 	ctx := context.Background()
 	files, s := emptyStore(t)
 	for i := range uint64(50) {
-		ingest(t, s, []uint64{i % 2}, 1, 2)
+		bring(t, s, []uint64{i % 2}, 1, 2)
 	}
 	a := s.NewAppender()
 	if err := a.Append(ctx, []uint64{5}, make([]byte, 8)); err != nil {
@@ -116,7 +115,7 @@ func TestProgramWithoutTheLockBehindACompaction(t *testing.T) {
 func TestProgramThatWritesTheFileAnew(t *testing.T) {
 	t.Parallel()
 	files, s := emptyStore(t)
-	ingest(t, s, []uint64{1}, 1, 2)
+	bring(t, s, []uint64{1}, 1, 2)
 	a := s.NewAppender()
 	if err := a.Append(context.Background(), []uint64{5}, make([]byte, 8)); err != nil {
 		t.Fatal(err)
@@ -223,7 +222,7 @@ func TestBranchesGiveNoInheritedIDsAndFreeze(t *testing.T) {
 func TestHighestIDLeavesNone(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	ingest(t, s, []uint64{math.MaxUint64}, 1, 2)
+	bring(t, s, []uint64{math.MaxUint64}, 1, 2)
 	a := s.NewAppender()
 	if err := a.Append(context.Background(), nil, make([]byte, 8)); !errors.Is(err, volume.ErrInput) {
 		t.Errorf("the write that completes a vector without an id gave %v", err)

@@ -228,7 +228,7 @@ func TestHeadersAreWrittenBackAfterACompaction(t *testing.T) {
 		t.Run(string(kind.header), func(t *testing.T) {
 			t.Parallel()
 			s := newStore(t)
-			ingest(t, s, []uint64{1, 2, 3}, 1, 1, 2, 2, 3, 3)
+			bring(t, s, []uint64{1, 2, 3}, 1, 1, 2, 2, 3, 3)
 			if err := write(t, s, kind.image, kind.first); err != nil {
 				t.Fatal(err)
 			}

@@ -2,43 +2,46 @@ package store
 
 import (
 	"context"
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"math"
 
-	"rvffs/store/volume"
+	"rvffs/store/idset"
+	"rvffs/store/ingest"
+	"rvffs/store/log"
+	"rvffs/store/state"
 )
 
-// IngestResult tells what a batch became.
-type IngestResult struct {
-	Accepted uint64 // vectors
-	Epoch    uint32
-}
+// NewAppender starts to append. Commit or Rollback must be the last that is asked
+// of it.
+func (s *Store) NewAppender() *ingest.Appender { return s.vectors.NewAppender(state.Origin{}) }
 
 // Ingest appends one batch and commits it. vectors holds the components of all
 // vectors one after the other; ids holds one id each, or is nil for ids above all
 // that are in use. An id that exists is replaced, also when it was deleted.
-func (s *Store) Ingest(ctx context.Context, ids []uint64, vectors []float32) (IngestResult, error) {
-	result, err := s.ingest(ctx, ids, vectors)
+func (s *Store) Ingest(ctx context.Context, ids []uint64, vectors []float32) (ingest.Batch, error) {
+	result, err := s.vectors.Batch(ctx, ids, vectors)
 	if err != nil {
-		return IngestResult{}, fmt.Errorf("ingest into store %q: %w", s.Path(), err)
+		return ingest.Batch{}, fmt.Errorf("ingest into store %q: %w", s.Path(), err)
 	}
 	return result, nil
 }
 
-func (s *Store) ingest(ctx context.Context, ids []uint64, vectors []float32) (IngestResult, error) {
-	rows := make([]byte, 0, 4*len(vectors))
-	for i, component := range vectors {
-		if math.IsNaN(float64(component)) || math.IsInf(float64(component), 0) {
-			return IngestResult{}, fmt.Errorf("%w: component %d is %v", volume.ErrInput, i, component)
-		}
-		rows = binary.LittleEndian.AppendUint32(rows, math.Float32bits(component))
+// Delete hides the vectors of the given ids and commits. Ids without a live
+// vector are counted and are no error; when all are such, nothing is written.
+func (s *Store) Delete(ctx context.Context, ids []uint64) (ingest.Deletion, error) {
+	result, err := s.vectors.Delete(ctx, idset.Of(ids))
+	if err != nil {
+		return ingest.Deletion{}, fmt.Errorf("delete from store %q: %w", s.Path(), err)
 	}
-	appender := s.NewAppender()
-	if err := appender.Append(ctx, ids, rows); err != nil {
-		return IngestResult{}, errors.Join(err, appender.Rollback())
-	}
-	epoch, count, err := appender.Commit()
-	return IngestResult{Accepted: count, Epoch: epoch}, err
+	return result, nil
+}
+
+// commit commits a change of whatever kind.
+func (s *Store) commit(ctx context.Context, session *log.Session, c log.Change) (uint32, error) {
+	return s.vectors.Commit(ctx, session, c)
+}
+
+// letGo compacts vectors away that no manifest may call deleted.
+func (s *Store) letGo(ctx context.Context, ids *idset.Set) error {
+	_, err := s.compactWithout(ctx, ids)
+	return err
 }

@@ -36,7 +36,7 @@ func TestAppendsCarryLiveRowsOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		ingest(t, s, nil, 1, 2)
+		bring(t, s, nil, 1, 2)
 	}
 	counted.bytes = 0
 	count, err := rows.Count(ctx, rows.Of(s.Current()))
@@ -66,7 +66,7 @@ func TestMergedSegmentsKeepTheirDeadRows(t *testing.T) {
 		if i%log.MergeWidth >= log.MergeWidth-2 {
 			id = uint64(1000 + i) // only new ids, so that knowledge is handed on
 		}
-		ingest(t, s, []uint64{id}, float32(i))
+		bring(t, s, []uint64{id}, float32(i))
 		if err := rowstest.Check(rows.Of(s.Current()), random); err != nil {
 			t.Fatalf("after %d commits: %v", i+1, err)
 		}

@@ -395,7 +395,7 @@ func (h metadataHook) repair(ctx context.Context, d *log.Draft, file volume.File
 	var without *idset.Set
 	err = h.store.ids.At(ctx, d.Base, func(stored *idset.Set) (err error) {
 		all := stored.Common(known.ids)
-		all.Unite(h.store.vectors.drafted.ids.Common(known.ids))
+		all.Unite(h.store.vectors.Drafted().Common(known.ids))
 		without, err = known.withoutVector(ctx, file, d.Base, all, idset.Of(d.Manifest.Deleted))
 		return err
 	})

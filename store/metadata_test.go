@@ -56,7 +56,7 @@ func openWithMeta(t testing.TB, options Options, payloads ...[]byte) *Store {
 	t.Helper()
 	content := newFileContent{manifest: &segments.Manifest{Dimension: 1, TotalVectors: 4}}
 	vec := segments.EncodeVecPrefix(1, 4)
-	content.before = append(content.before, volume.NewSegment{Type: segments.TypeVec, Payload: appendRows(vec[:], []uint64{1, 2, 3, 4}, make([]byte, 16), 4)})
+	content.before = append(content.before, volume.NewSegment{Type: segments.TypeVec, Payload: appendRows(vec[:], []uint64{1, 2, 3, 4}, make([]byte, 16))})
 	for _, payload := range payloads {
 		content.before = append(content.before, volume.NewSegment{Type: segments.TypeMeta, Payload: payload})
 	}
@@ -154,7 +154,7 @@ func TestRecordsGoWithTheirVectors(t *testing.T) {
 	t.Parallel()
 	s := storeWithMeta(t, volumes.New(), metaSnapshotOf(t, 3, 1, 2, 3))
 	wantRecords(t, s, 1, 2, 3)
-	ingest(t, s, []uint64{2, 9}, 7, 8)
+	bring(t, s, []uint64{2, 9}, 7, 8)
 	wantRecords(t, s, 1, 2, 3)
 	before := len(metas(s.Current().Manifest().Directory))
 	deleteIDs(t, s, 4, 9)
@@ -163,7 +163,7 @@ func TestRecordsGoWithTheirVectors(t *testing.T) {
 	}
 	deleteIDs(t, s, 2)
 	wantRecords(t, s, 1, 3)
-	ingest(t, s, []uint64{2}, 7)
+	bring(t, s, []uint64{2}, 7)
 	wantRecords(t, s, 1, 3)
 	wantFindings(t, verify(t, s.Current()), finding{Note, "from before identities"})
 }
@@ -172,7 +172,7 @@ func TestRecordsGoWithTheirVectors(t *testing.T) {
 func TestRecordsWithoutVectorsAreRepaired(t *testing.T) {
 	t.Parallel()
 	for name, commit := range map[string]func(*testing.T, *Store){
-		"vectors":    func(t *testing.T, s *Store) { ingest(t, s, []uint64{50}, 1) },
+		"vectors":    func(t *testing.T, s *Store) { bring(t, s, []uint64{50}, 1) },
 		"a deletion": func(t *testing.T, s *Store) { deleteIDs(t, s, 4) },
 		"an image":   func(t *testing.T, s *Store) { _ = write(t, s, PartKernelImage, noise(100)) },
 		"a compaction": func(t *testing.T, s *Store) {
@@ -277,7 +277,7 @@ func TestDeltasAreBounded(t *testing.T) {
 		ids[i] = uint64(i + 1)
 	}
 	s := storeWithMeta(t, volumes.New(), metaSnapshotOf(t, 1, ids...))
-	ingest(t, s, ids, make([]float32, len(ids))...)
+	bring(t, s, ids, make([]float32, len(ids))...)
 	for i := range 70 {
 		deleteIDs(t, s, ids[i])
 		wantRecords(t, s, ids[i+1:]...)
@@ -308,7 +308,7 @@ func TestMetadataModel(t *testing.T) {
 		id := random.Uint64N(40)
 		switch random.IntN(8) {
 		case 0, 1:
-			ingest(t, s, []uint64{id}, 1)
+			bring(t, s, []uint64{id}, 1)
 			live[id] = true
 		case 2, 3:
 			deleteIDs(t, s, id, id+1)

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"testing"
 
+	"rvffs/store/ingest"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
@@ -94,7 +95,7 @@ type history struct {
 
 // modelAppender is an appender and the vectors that its commit has to add.
 type modelAppender struct {
-	*Appender
+	*ingest.Appender
 	rows    []modelRow
 	flushed uint64 // the ids below were not handed out when it first wrote unnumbered rows
 	waiting bool   // it has written such rows
@@ -428,12 +429,11 @@ func (h *history) append() error {
 	}
 	h.note("and wrote")
 	first, _ := h.next()
-	if err := a.writeBlock(a.block); err != nil {
+	if err := a.Flush(); err != nil {
 		err = h.mayRefuse(err)
 		h.drop(a)
 		return errors.Join(err, a.Rollback())
 	}
-	a.block = nil
 	if !a.waiting && slices.ContainsFunc(a.rows, func(r modelRow) bool { return r.number }) {
 		a.waiting, a.flushed = true, first
 	}

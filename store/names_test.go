@@ -18,7 +18,7 @@ func TestFileOfManyNamesIsNotWritten(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	files, s := emptyStore(t)
-	ingest(t, s, []uint64{1, 2}, 1, 2, 3, 4)
+	bring(t, s, []uint64{1, 2}, 1, 2, 3, 4)
 	stream := s.NewAppender()
 	if err := stream.Append(ctx, []uint64{3}, make([]byte, 8)); err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestFileOfManyNamesIsNotWritten(t *testing.T) {
 		t.Errorf("verify: %+v, %v", found, err)
 	}
 	unlink()
-	ingest(t, s, []uint64{6}, 1, 2)
+	bring(t, s, []uint64{6}, 1, 2)
 	if status, err = s.Status(ctx); err != nil || status.Names != 0 || status.ReadOnly {
 		t.Errorf("status %+v, %v", status, err)
 	}
@@ -89,7 +89,7 @@ func TestLeftTemporaryNameIsDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	putFile(t, files, another, []byte("of a compaction under way"))
-	ingest(t, s, []uint64{1}, 1, 2)
+	bring(t, s, []uint64{1}, 1, 2)
 	if _, there := files.Names[left]; there {
 		t.Error("the second name is still there")
 	}

@@ -310,7 +310,7 @@ func TestQueriesThatCannotBeAnswered(t *testing.T) {
 	if answers, err := search.Nearest(context.Background(), rows.Of(s.Current()), []search.Query{{Vector: []float32{1, 2}, K: 3}}); err != nil || len(answers) != 1 || len(answers[0]) != 0 {
 		t.Errorf("an empty store answers %v, %v", answers, err)
 	}
-	ingest(t, s, []uint64{1}, 3, 4)
+	bring(t, s, []uint64{1}, 3, 4)
 	for what, test := range map[string]struct {
 		queries []search.Query
 		want    error
@@ -355,7 +355,7 @@ func TestNearestInAShortenedFile(t *testing.T) {
 func TestManyQueriesTakeSeveralPasses(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	ingest(t, s, []uint64{1, 2, 3}, 1, 0, 0, 1, 1, 1)
+	bring(t, s, []uint64{1, 2, 3}, 1, 0, 0, 1, 1, 1)
 	queries := make([]search.Query, 2*1024+5)
 	for i := range queries {
 		queries[i] = search.Query{ID: uint64(i%3 + 1), K: 1 + i%3}

@@ -64,7 +64,7 @@ func storeOfThree(t *testing.T, files *volumes.Files, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ingest(t, s, nil, 1, 2, 3, 4, 5, 6)
+	bring(t, s, nil, 1, 2, 3, 4, 5, 6)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

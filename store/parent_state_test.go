@@ -17,7 +17,7 @@ func TestParentHashesOfAllStates(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	for range 3 {
-		ingest(t, s, nil, make([]float32, 10000)...) // longer than what is folded
+		bring(t, s, nil, make([]float32, 10000)...) // longer than what is folded
 	}
 	content, err := os.ReadFile(s.owned.Name() + "/" + s.Path())
 	if err != nil {

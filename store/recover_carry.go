@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"rvffs/segments"
+	"rvffs/store/ingest"
 	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/volume"
@@ -32,7 +33,7 @@ func (p *recoveryPlan) carryOut(ctx context.Context, session *log.Session) (epoc
 			return 0, err
 		}
 	}
-	if err := appender.finish(); err != nil {
+	if err := appender.Flush(); err != nil {
 		return 0, err
 	}
 	replaced := map[int64]bool{}
@@ -55,9 +56,8 @@ func (p *recoveryPlan) carryOut(ctx context.Context, session *log.Session) (epoc
 			replaced[mate.Offset] = true
 		}
 	}
-	epoch, err = p.store.commit(ctx, session, log.Change{
-		Added:   append(extentsOf(appender.extents), others...),
-		Content: vectorChange{added: appender.extents, deleted: p.delete.Ascending()},
+	epoch, err = appender.CommitWith(ctx, session, log.Change{
+		Added: others,
 		Removes: func(base *state.Snapshot) (map[int64]bool, error) {
 			if base != p.base {
 				return nil, log.ErrSuperseded // what was judged may be wrong by now
@@ -65,17 +65,17 @@ func (p *recoveryPlan) carryOut(ctx context.Context, session *log.Session) (epoc
 			return replaced, nil
 		},
 		Actions: []log.Action{log.Recover("vectors", p.Recovered, p.Deleted, p.Others)},
-	})
+	}, p.delete.Ascending())
 	if err != nil {
 		return 0, err
 	}
-	appender.extents, others = nil, nil
+	others = nil
 	p.RecoveredAt = epoch
 	return epoch, nil
 }
 
 // append writes the vectors that are to be brought back, in order.
-func (p *recoveryPlan) append(ctx context.Context, appender *Appender) error {
+func (p *recoveryPlan) append(ctx context.Context, appender *ingest.Appender) error {
 	return p.eachVector(ctx, p.options.Cut, func(_ bool, ids []uint64, rows []byte) error {
 		width := len(rows) / len(ids)
 		kept := 0

@@ -23,8 +23,8 @@ func headerStore(t *testing.T) (files *volumes.Files, whole []byte, offset int64
 	if err != nil {
 		t.Fatal(err)
 	}
-	ingest(t, s, []uint64{7, 8}, 1, 2, 3, 4)
-	ingest(t, s, []uint64{9}, 5, 6)
+	bring(t, s, []uint64{7, 8}, 1, 2, 3, 4)
+	bring(t, s, []uint64{9}, 5, 6)
 	offset = s.Current().Vectors()[0].Offset
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

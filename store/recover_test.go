@@ -73,7 +73,7 @@ func TestRecover(t *testing.T) {
 			for _, id := range ids {
 				vectors = append(vectors, value, float32(id))
 			}
-			ingest(t, s, ids, vectors...)
+			bring(t, s, ids, vectors...)
 		}
 	}
 	remove := func(ids ...uint64) action {
@@ -355,7 +355,7 @@ func TestRecoverDoesNotRepeatWhatAMergeCopied(t *testing.T) {
 		var ids []uint64
 		var vectors []float32
 		for i := range uint64(3) {
-			ingest(t, s, []uint64{i, 10 + i}, 1, float32(i), 1, float32(10+i))
+			bring(t, s, []uint64{i, 10 + i}, 1, float32(i), 1, float32(10+i))
 			ids, vectors = append(ids, i, 10+i), append(vectors, 1, float32(i), 1, float32(10+i))
 		}
 		merged := encodedSegment(segments.TypeVec, 51, vecPayload(ids, vectors))
@@ -392,7 +392,7 @@ func TestRecoverBesideACommit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ingest(t, s, []uint64{1, 7}, 5, 1, 5, 7)
+	bring(t, s, []uint64{1, 7}, 5, 1, 5, 7)
 	if _, err := plan.carryOut(ctx, session); !errors.Is(err, log.ErrSuperseded) {
 		t.Errorf("carried out: %v", err)
 	}
@@ -583,7 +583,7 @@ func TestRecoverAddsNoRowsThatAreThere(t *testing.T) {
 	ctx := context.Background()
 	files, s := tailStore(t)
 	keepBehind(t, files, s, vecSegment(50, 1, 1), vecSegment(51, 9, 2, 7))
-	ingest(t, s, []uint64{2}, 5, 2)
+	bring(t, s, []uint64{2}, 5, 2)
 	if _, err := s.Recover(ctx, RecoverOptions{}); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/ingest"
 	"rvffs/store/log"
 	"rvffs/store/rows"
 	"rvffs/store/shared"
@@ -27,7 +28,7 @@ type Store struct {
 	readOnly bool
 	ids      *rows.IDTable
 	metadata metaTable
-	vectors  *vectors
+	vectors  *ingest.Vectors
 	log      *log.Log
 	streams  *stream.Register
 
@@ -99,10 +100,13 @@ func locate(name string, options Options) (*Store, error) {
 	}
 	s.head = state.NewHead(at, options.source())
 	s.streams = stream.NewRegister(s.Path)
-	s.vectors = &vectors{ids: s.ids, memory: options.Memory, kept: s.keptIDs}
+	s.vectors = ingest.New(ingest.Environment{
+		Head: s.head, IDs: s.ids, Memory: options.Memory, Kept: s.keptIDs, Compact: s.letGo,
+		Begin: func(ctx context.Context) (*log.Session, error) { return s.log.Begin(ctx) },
+	})
 	s.log = log.New(log.Environment{
 		Head: s.head, Wait: options.lockWait(), Sync: s.sync, Writable: s.checkWritable, Keep: s.keepBehind, Published: s.published,
-		Hooks: []log.Hook{s.vectors, metadataHook{s}, removals{s.vectors}}, Clock: time.Now,
+		Hooks: []log.Hook{s.vectors, metadataHook{s}, s.vectors.Removals()}, Clock: time.Now,
 	})
 	s.head.Changing = s.log.Active
 	return s, nil

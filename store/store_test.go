@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/ingest"
 	"rvffs/store/rows"
 	"rvffs/store/state"
 	volumes "rvffs/store/volume/memory"
@@ -70,7 +71,17 @@ func newStore(t *testing.T) *Store {
 	return s
 }
 
-func ingest(t *testing.T, s *Store, ids []uint64, vectors ...float32) IngestResult {
+// appendRows encodes vectors, given one after the other, as a VEC payload holds them.
+func appendRows(payload []byte, ids []uint64, vectors []byte) []byte {
+	width := len(vectors) / len(ids)
+	for i, id := range ids {
+		payload = binary.LittleEndian.AppendUint64(payload, id)
+		payload = append(payload, vectors[i*width:(i+1)*width]...)
+	}
+	return payload
+}
+
+func bring(t *testing.T, s *Store, ids []uint64, vectors ...float32) ingest.Batch {
 	t.Helper()
 	result, err := s.Ingest(context.Background(), ids, vectors)
 	if err != nil {
@@ -83,14 +94,14 @@ func TestLastWriteWinsAndDeletedIDsReturn(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	ctx := context.Background()
-	ingest(t, s, nil, 1, 2, 3, 4, 5, 6)          // ids 0, 1, 2
-	ingest(t, s, []uint64{1, 9}, 30, 40, 90, 91) // replaces 1
+	bring(t, s, nil, 1, 2, 3, 4, 5, 6)          // ids 0, 1, 2
+	bring(t, s, []uint64{1, 9}, 30, 40, 90, 91) // replaces 1
 	deleted, err := s.Delete(ctx, []uint64{2, 77, 9, 9})
 	if err != nil || deleted.Deleted != 2 || deleted.Missing != 1 {
 		t.Fatalf("delete: %+v, %v", deleted, err)
 	}
-	ingest(t, s, []uint64{9}, 7, 8) // returns
-	ingest(t, s, nil, 10, 11)       // id 10
+	bring(t, s, []uint64{9}, 7, 8) // returns
+	bring(t, s, nil, 10, 11)       // id 10
 	want := map[uint64][]float32{0: {1, 2}, 1: {30, 40}, 9: {7, 8}, 10: {10, 11}}
 	check := func() {
 		t.Helper()
@@ -121,7 +132,7 @@ func TestLastWriteWinsAndDeletedIDsReturn(t *testing.T) {
 	}
 	t.Logf("%+v", result)
 	check()
-	ingest(t, s, nil, 12, 13)
+	bring(t, s, nil, 12, 13)
 	want[11] = []float32{12, 13}
 	sameContents(t, contents(t, s), want)
 	witnesses, err := s.Current().Witnesses(ctx)
@@ -139,7 +150,7 @@ func TestKernelIsKeptByCompactionAndReplaced(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	ctx := context.Background()
-	ingest(t, s, nil, 1, 2)
+	bring(t, s, nil, 1, 2)
 	images := [][]byte{bytes.Repeat([]byte("first"), 1000), bytes.Repeat([]byte("second"), 300_000)}
 	for _, image := range images {
 		if _, err := s.EmbedKernel(ctx, bytes.NewReader(image), int64(len(image)), KernelConfig{Cmdline: "console=ttyS0"}); err != nil {

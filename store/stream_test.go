@@ -62,7 +62,7 @@ func TestRefusedStreamsAreOver(t *testing.T) {
 			t.Parallel()
 			ctx := context.Background()
 			s := newStore(t)
-			ingest(t, s, []uint64{1, 2, 3}, 1, 1, 2, 2, 3, 3)
+			bring(t, s, []uint64{1, 2, 3}, 1, 1, 2, 2, 3, 3)
 			stream, err := test.open(t, s)
 			if err != nil {
 				t.Fatal(err)
@@ -261,10 +261,9 @@ func TestGivenUpBesideCommits(t *testing.T) {
 			if err := appender.Append(ctx, nil, make([]byte, 8000)); err != nil {
 				return err
 			}
-			if err := appender.writeBlock(appender.block); err != nil { // as if it were full
+			if err := appender.Flush(); err != nil { // as if it were full
 				return err
 			}
-			appender.block = nil
 			return appender.Rollback()
 		},
 	}

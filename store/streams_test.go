@@ -63,7 +63,7 @@ func TestStreamsAreRegistered(t *testing.T) {
 				t.Parallel()
 				ctx := t.Context()
 				s := newStore(t)
-				ingest(t, s, []uint64{1, 2}, 1, 1, 2, 2)
+				bring(t, s, []uint64{1, 2}, 1, 1, 2, 2)
 				stream, state, err := kind.open(ctx, s)
 				if err != nil {
 					t.Fatal(err)
@@ -105,7 +105,7 @@ func TestCommitStreams(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStore(t)
-			ingest(t, s, []uint64{1, 2}, 1, 1, 2, 2)
+			bring(t, s, []uint64{1, 2}, 1, 1, 2, 2)
 			stream, state, err := kind.open(ctx, s)
 			if err != nil {
 				t.Fatal(err)
@@ -143,7 +143,7 @@ func TestCloseBesideStreams(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ingest(t, s, []uint64{1, 2}, 1, 1, 2, 2)
+			bring(t, s, []uint64{1, 2}, 1, 1, 2, 2)
 			stream, _, err := kind.open(ctx, s)
 			if err != nil {
 				t.Fatal(err)

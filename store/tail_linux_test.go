@@ -45,7 +45,7 @@ func TestKeptTailHasTheStoresAttributes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ingest(t, s, []uint64{9}, 9, 9)
+		bring(t, s, []uint64{9}, 9, 9)
 		sameAttributes(t, kept, want)
 		sameAttributes(t, name, want)
 		if _, err := s.Recover(ctx, RecoverOptions{}); err != nil || contents(t, s)[7] == nil {
@@ -89,7 +89,7 @@ func TestTailOfSomebodyElsesStoreIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ingest(t, s, []uint64{9}, 9, 9)
+	bring(t, s, []uint64{9}, 9, 9)
 	if tails, err := s.KeptTails(); err != nil || len(tails) != 1 || tails[0].Vectors != 1 {
 		t.Errorf("%+v, %v", tails, err)
 	}

@@ -23,7 +23,7 @@ func tailStore(t *testing.T) (*volumes.Files, *Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ingest(t, s, []uint64{1, 2, 3}, 1, 1, 2, 2, 3, 3)
+	bring(t, s, []uint64{1, 2, 3}, 1, 1, 2, 2, 3, 3)
 	return files, s
 }
 
@@ -167,7 +167,7 @@ func TestWhatStandsBehindTheManifest(t *testing.T) {
 			if !bytes.Equal(before, files.Content("a.rvf")) || len(files.Names) != 1 {
 				t.Error("looking changed something")
 			}
-			ingest(t, s, []uint64{9}, 9, 9)
+			bring(t, s, []uint64{9}, 9, 9)
 			check("after a commit", true)
 			if len(told) != min(len(c.want), 1) {
 				t.Errorf("told: %+v", told)
@@ -265,7 +265,7 @@ func TestTailThatCannotBeKeptIsNotCut(t *testing.T) {
 			t.Errorf("operation %d fails: the file has %d bytes instead of %d, and nothing is kept", at, len(after), len(before))
 		}
 		// The next writer does it.
-		ingest(t, s, []uint64{9}, 9, 9)
+		bring(t, s, []uint64{9}, 9, 9)
 		if tails, err := s.KeptTails(); err != nil || len(tails) != 1 || tails[0].Vectors != 2 {
 			t.Errorf("operation %d fails: %+v, %v", at, tails, err)
 		}
@@ -277,7 +277,7 @@ func TestHandedOutIDsAvoidWhatIsKept(t *testing.T) {
 	t.Parallel()
 	files, s := tailStore(t)
 	behind(t, files, vecSegment(50, 5, 70, 71))
-	ingest(t, s, nil, 9, 9)
+	bring(t, s, nil, 9, 9)
 	if found := contents(t, s); found[72] == nil {
 		t.Errorf("%v", found)
 	}
@@ -294,7 +294,7 @@ func TestHandedOutIDsAvoidWhatIsKept(t *testing.T) {
 	if _, err := s.Compact(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	ingest(t, s, nil, 9, 9)
+	bring(t, s, nil, 9, 9)
 	if found := contents(t, s); found[72] == nil {
 		t.Errorf("by a later process: %v", found)
 	}
@@ -307,7 +307,7 @@ func TestHandedOutIDsAvoidWhatIsKept(t *testing.T) {
 	if _, err := s.Compact(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	ingest(t, s, nil, 9, 9)
+	bring(t, s, nil, 9, 9)
 	if found := contents(t, s); found[4] == nil {
 		t.Errorf("when it was let go: %v", found)
 	}
@@ -422,7 +422,7 @@ func TestDamagedTailFile(t *testing.T) {
 			t.Parallel()
 			files, s := tailStore(t)
 			behind(t, files, vecSegment(50, 5, 70))
-			ingest(t, s, []uint64{9}, 9, 9)
+			bring(t, s, []uint64{9}, 9, 9)
 			files.Names["a.rvf.tail-1"].Content = change(files.Content("a.rvf.tail-1"))
 			status, err := s.Status(ctx)
 			if err != nil || len(status.Tails) != 1 || status.Tails[0].Problem == "" {

@@ -49,7 +49,7 @@ func newTornStore(t *testing.T) *tornStore {
 	t.Helper()
 	files, s := emptyStore(t)
 	defer s.Close()
-	ingest(t, s, []uint64{1, 2}, 1, 1, 2, 2)
+	bring(t, s, []uint64{1, 2}, 1, 1, 2, 2)
 	built := &tornStore{vectors: map[uint64][]float32{1: {1, 1}, 2: {2, 2}, 3: {3, 3}, 4: {4, 4}}, kernel: noise(700), program: noise(300)}
 	snapshot := s.Current()
 	last, err := lastWitness(snapshot)
@@ -106,7 +106,7 @@ func rowsPayload(t *testing.T, first uint64, count int) []byte {
 	payload := prefix[:]
 	for i := range uint64(count) {
 		id := first + i
-		payload = appendRows(payload, []uint64{id}, encodeRows([]float32{float32(id), float32(id)}), 8)
+		payload = appendRows(payload, []uint64{id}, encodeRows([]float32{float32(id), float32(id)}))
 	}
 	return payload
 }

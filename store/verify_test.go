@@ -111,7 +111,7 @@ func busyStore(t *testing.T) *Store {
 	t.Helper()
 	s := newStore(t)
 	for i := range 40 {
-		ingest(t, s, []uint64{uint64(i % 30)}, float32(i), 1)
+		bring(t, s, []uint64{uint64(i % 30)}, float32(i), 1)
 	}
 	if _, err := s.Delete(context.Background(), []uint64{3}); err != nil {
 		t.Fatal(err)

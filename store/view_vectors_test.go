@@ -271,7 +271,7 @@ func TestDamagedSegmentLeavesTheOthersReadable(t *testing.T) {
 	}
 	ctx := context.Background()
 	for batch := range 3 {
-		ingest(t, s, []uint64{uint64(2 * batch), uint64(2*batch + 1)}, float32(batch), float32(batch))
+		bring(t, s, []uint64{uint64(2 * batch), uint64(2*batch + 1)}, float32(batch), float32(batch))
 	}
 	entries := s.Current().Vectors()
 	if err := s.Close(); err != nil {
@@ -328,7 +328,7 @@ func TestScanForLiveRowsCanBeGivenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ingest(t, s, []uint64{5, 1, 5}, 1, 2, 3)
+	bring(t, s, []uint64{5, 1, 5}, 1, 2, 3)
 	reader, err := OpenReadOnly("a.rvf", Options{Files: files})
 	if err != nil {
 		t.Fatal(err)
@@ -351,7 +351,7 @@ func TestOpenVectorFileKeepsItsState(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	ctx := context.Background()
-	ingest(t, s, nil, 1, 2, 3, 4, 5, 6)
+	bring(t, s, nil, 1, 2, 3, 4, 5, 6)
 	view, err := rows.File(ctx, rows.Of(s.Current()), vecio.FileF32)
 	if err != nil {
 		t.Fatal(err)
@@ -364,7 +364,7 @@ func TestOpenVectorFileKeepsItsState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ingest(t, s, []uint64{1}, 7, 8)
+	bring(t, s, []uint64{1}, 7, 8)
 	if _, err := s.Delete(ctx, []uint64{0}); err != nil {
 		t.Fatal(err)
 	}

@@ -1,17 +1,16 @@
-package store
+package ingest
 
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"rvffs/store/idset"
 	"rvffs/store/log"
 	"rvffs/store/state"
 )
 
-// DeleteResult tells what became of the ids to be deleted.
-type DeleteResult struct {
+// Deletion tells what became of the ids to be deleted.
+type Deletion struct {
 	Deleted uint64 // vectors that were live
 	Missing uint64 // ids without a live vector
 	Epoch   uint32
@@ -19,41 +18,33 @@ type DeleteResult struct {
 
 // Delete hides the vectors of the given ids and commits. Ids without a live
 // vector are counted and are no error; when all are such, nothing is written.
-func (s *Store) Delete(ctx context.Context, ids []uint64) (DeleteResult, error) {
-	result, err := s.delete(ctx, idset.Of(ids))
+func (v *Vectors) Delete(ctx context.Context, ids *idset.Set) (Deletion, error) {
+	session, err := v.env.Begin(ctx)
 	if err != nil {
-		return DeleteResult{}, fmt.Errorf("delete from store %q: %w", s.Path(), err)
-	}
-	return result, nil
-}
-
-func (s *Store) delete(ctx context.Context, ids *idset.Set) (DeleteResult, error) {
-	session, err := s.log.Begin(ctx)
-	if err != nil {
-		return DeleteResult{}, err
+		return Deletion{}, err
 	}
 	var base *state.Snapshot
 	var live *idset.Set
-	err = s.ids.AtNewest(ctx, session.Base, func(newest *state.Snapshot, stored *idset.Set) error {
+	err = v.env.IDs.AtNewest(ctx, session.Base, func(newest *state.Snapshot, stored *idset.Set) error {
 		base = newest
 		live = ids.Common(stored)
 		return nil
 	})
 	if err != nil {
-		return DeleteResult{}, errors.Join(err, session.End())
+		return Deletion{}, errors.Join(err, session.End())
 	}
 	live.Remove(base.Deleted())
-	result := DeleteResult{Deleted: live.Len(), Epoch: base.Epoch()}
+	result := Deletion{Deleted: live.Len(), Epoch: base.Epoch()}
 	result.Missing = ids.Len() - result.Deleted
 	if result.Deleted == 0 {
 		return result, session.End()
 	}
-	charge := s.options.Memory.Charge()
+	charge := v.env.Memory.Charge()
 	defer charge.Free()
 	if err := charge.Set(deleteMemory(result.Deleted + base.Deleted().Len())); err != nil {
-		return DeleteResult{}, errors.Join(err, session.End())
+		return Deletion{}, errors.Join(err, session.End())
 	}
-	result.Epoch, err = s.commit(ctx, session, log.Change{
+	result.Epoch, err = v.Commit(ctx, session, log.Change{
 		Content: vectorChange{deleted: live.Ascending()}, Actions: []log.Action{log.Delete(int(result.Deleted))},
 	})
 	return result, errors.Join(err, session.End())

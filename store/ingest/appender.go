@@ -1,4 +1,4 @@
-package store
+package ingest
 
 import (
 	"context"
@@ -29,7 +29,7 @@ const (
 // One small block is enough to go on with. Where memory is short it is written
 // again and again, and waited for each time.
 type Appender struct {
-	store   *Store
+	vectors *Vectors
 	origin  state.Origin // the file that all of it goes to; zero: any
 	session *log.Session // nil while nothing is to be committed
 	block   *block       // being filled
@@ -48,34 +48,13 @@ type Appender struct {
 
 	mu      sync.Mutex
 	err     error     // of the goroutine, or of a commit behind
-	settled []settled // commits behind that are over
+	settled []Settled // commits behind that are over
 }
 
-// settled is a commit that was made while its stream went on.
-type settled struct {
-	epoch    uint32
-	count    uint64 // vectors
-	received int64  // bytes that the stream had brought when it was asked for
-}
-
-// block is a run of encoded rows.
-type block struct {
-	bytes      []byte
-	rows       uint32
-	ids        *idset.Set
-	given      *idset.Set // of the ids, those that were handed out
-	unnumbered []rowRun   // rows that get their ids when the block is written
-	marker     bool       // no rows: what came before is to be committed
-	received   int64      // with marker: bytes of the stream so far
-}
-
-// rowRun is a run of rows in a block.
-type rowRun struct{ first, count uint32 }
-
-// NewAppender starts to append. Commit or Rollback must be the last that is asked
-// of it.
-func (s *Store) NewAppender() *Appender {
-	return &Appender{store: s, free: make(chan *block, blockCount), memory: s.options.Memory.Charge()}
+// NewAppender starts to append to the file of an origin, or if that is zero to any. Commit
+// or Rollback must be the last that is asked of it.
+func (v *Vectors) NewAppender(origin state.Origin) *Appender {
+	return &Appender{vectors: v, origin: origin, free: make(chan *block, blockCount), memory: v.env.Memory.Charge()}
 }
 
 // Afford waits, for some seconds or until ctx ends, for the memory without which
@@ -98,19 +77,13 @@ func (a *Appender) Relent() {
 	}
 }
 
-// firstBlockBytes is the size of the first block, for vectors of width bytes.
-func firstBlockBytes(width int) int { return max(firstBlockSize, width+8) }
-
-// blockMemory is what a block takes in memory at most, with its ids.
-func blockMemory(bytes, width int) int64 { return int64(bytes + bytes/(width+8)*8) }
-
 // Dimension is the number of components that the vectors must have, 0 as long as
 // any will do.
 func (a *Appender) Dimension() int {
 	if a.session == nil {
-		return a.store.Current().Dimension()
+		return a.vectors.env.Head.Current().Dimension()
 	}
-	return a.store.vectors.dimension(a.session)
+	return a.vectors.dimension(a.session)
 }
 
 // Join takes the writer lock, if this process does not hold it yet, and waits for
@@ -119,10 +92,17 @@ func (a *Appender) Join(ctx context.Context) error {
 	if a.session != nil {
 		return nil
 	}
-	session, err := a.store.log.Begin(state.OnlyIn(ctx, a.origin))
+	session, err := a.vectors.env.Begin(state.OnlyIn(ctx, a.origin))
 	a.session = session
 	return err
 }
+
+// Joined reports whether the appender takes part in a session: from the first vectors
+// until they are committed or given up.
+func (a *Appender) Joined() bool { return a.session != nil }
+
+// Pending is how many vectors came since the last commit.
+func (a *Appender) Pending() uint64 { return a.rows }
 
 // SetDimension fixes the dimension of a store that has none yet.
 func (a *Appender) SetDimension(ctx context.Context, dimension int) error {
@@ -132,7 +112,7 @@ func (a *Appender) SetDimension(ctx context.Context, dimension int) error {
 	if err := a.Join(ctx); err != nil {
 		return err
 	}
-	return a.store.vectors.fixDimension(a.session, dimension)
+	return a.vectors.fixDimension(a.session, dimension)
 }
 
 // Append takes vectors: rows of dimension little-endian float32 each, and an id
@@ -145,7 +125,7 @@ func (a *Appender) Append(ctx context.Context, ids []uint64, rows []byte) error 
 	if width == 0 || len(rows)%width != 0 || ids != nil && len(ids) != len(rows)/width {
 		return fmt.Errorf("%w: %d bytes and %d ids are no rows of %d components", volume.ErrInput, len(rows), len(ids), width/4)
 	}
-	v := a.store.vectors
+	v := a.vectors
 	if err := v.knowIDs(ctx, a.session); err != nil {
 		return err
 	}
@@ -191,15 +171,6 @@ func (a *Appender) encode(ids []uint64, rows []byte, width int) {
 	b.rows += uint32(len(ids))
 }
 
-// appendRows encodes vectors as a VEC payload holds them.
-func appendRows(encoded []byte, ids []uint64, rows []byte, width int) []byte {
-	for i, id := range ids {
-		encoded = binary.LittleEndian.AppendUint64(encoded, id)
-		encoded = append(encoded, rows[i*width:(i+1)*width]...)
-	}
-	return encoded
-}
-
 // encodeUnnumbered leaves the ids open until the block is written: a stream that
 // is refused before has then used none up.
 func (a *Appender) encodeUnnumbered(rows []byte, width int) {
@@ -211,28 +182,6 @@ func (a *Appender) encodeUnnumbered(rows []byte, width int) {
 	}
 	b.unnumbered = append(b.unnumbered, rowRun{b.rows, uint32(count)})
 	b.rows += uint32(count)
-}
-
-// number gives the rows that brought no ids the next free ones.
-func (b *block) number(v *vectors, s *log.Session) error {
-	size := len(b.bytes) / max(1, int(b.rows))
-	for _, run := range b.unnumbered {
-		first, err := v.takeIDs(s, int(run.count))
-		if err != nil {
-			return err
-		}
-		for i := range run.count {
-			binary.LittleEndian.PutUint64(b.bytes[int(run.first+i)*size:], first+uint64(i))
-		}
-		b.ids.AddRun(first, uint64(run.count))
-		b.given.AddRun(first, uint64(run.count))
-	}
-	b.unnumbered = b.unnumbered[:0]
-	return nil
-}
-
-func newBlock(bytes int) *block {
-	return &block{bytes: make([]byte, 0, bytes), ids: idset.New(), given: idset.New()}
 }
 
 // submit hands the full block on. A small one grows instead, if there is memory.
@@ -277,59 +226,6 @@ func (a *Appender) writeBlocks(work <-chan *block) {
 	close(a.free)
 }
 
-// CommitBehind commits what has been handed on so far while the stream goes on, and
-// says whether it could: as long as little has come, Commit is as good. An error
-// comes with the next call. What has come is so many bytes of the stream.
-func (a *Appender) CommitBehind(received int64) bool {
-	if a.work == nil {
-		return false
-	}
-	a.work <- &block{marker: true, received: received}
-	return true
-}
-
-// commitBehind belongs to the goroutine that writes.
-func (a *Appender) commitBehind(received int64) {
-	extents, ids := a.extents, a.ids
-	a.extents, a.current, a.ids = nil, nil, rows.GrowingSets{}
-	if len(extents) == 0 {
-		return
-	}
-	var count uint64
-	for _, e := range extents {
-		count += uint64(e.rows)
-	}
-	a.behind.Wait()
-	session := a.session
-	session.Join()
-	a.behind.Go(func() {
-		defer ids.Free()
-		epoch, err := a.store.commit(context.Background(), session, ingestion(extents, count))
-		if err != nil {
-			session.Drop(extentsOf(extents)...)
-		}
-		if err = errors.Join(err, session.End()); err != nil {
-			a.fail(err)
-			return
-		}
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.settled = append(a.settled, settled{epoch, count, received})
-	})
-}
-
-// takeSettled gives the commits behind that are over since it was last asked.
-func (a *Appender) takeSettled() []settled {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	over := a.settled
-	a.settled = nil
-	for _, s := range over {
-		a.rows -= s.count
-	}
-	return over
-}
-
 func (a *Appender) fail(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -346,13 +242,13 @@ func (a *Appender) failure() error {
 
 // writeBlock puts one block into the file.
 func (a *Appender) writeBlock(b *block) error {
-	if err := b.number(a.store.vectors, a.session); err != nil {
+	if err := b.numberRows(a.vectors, a.session); err != nil {
 		return err
 	}
 	err := volume.ErrSealed
 	for errors.Is(err, volume.ErrSealed) {
 		if a.current == nil {
-			a.current = newRowExtent(a.session, a.store.vectors.dimension(a.session))
+			a.current = newRowExtent(a.session, a.vectors.dimension(a.session))
 			a.extents = append(a.extents, a.current)
 		}
 		if err = a.current.Write(context.Background(), b.bytes); errors.Is(err, volume.ErrSealed) {
@@ -368,14 +264,14 @@ func (a *Appender) writeBlock(b *block) error {
 	e.ids.Unite(b.ids)
 	e.given.Unite(b.given)
 	if !a.ids.Begun() {
-		charge := a.store.options.Memory.Charge()
+		charge := a.vectors.env.Memory.Charge()
 		a.ids = rows.NewGrowingSets(&charge, 0)
 	}
 	return a.ids.Follow(e.ids, e.given)
 }
 
-// drain ends the goroutine when all that it was given is written.
-func (a *Appender) drain() {
+// Drain ends the goroutine that writes when all that it was given is written.
+func (a *Appender) Drain() {
 	if a.work == nil {
 		return
 	}
@@ -393,14 +289,14 @@ func (a *Appender) drain() {
 // writer has brought whole stays when he is killed.
 func (a *Appender) Commit() (epoch uint32, count uint64, err error) {
 	if a.session == nil {
-		return a.store.Current().Epoch(), 0, nil
+		return a.vectors.env.Head.Current().Epoch(), 0, nil
 	}
-	err = a.finish()
-	for _, s := range a.takeSettled() {
-		epoch, count = s.epoch, count+s.count
+	err = a.Flush()
+	for _, s := range a.TakeSettled() {
+		epoch, count = s.Epoch, count+s.Count
 	}
 	if err == nil && a.rows > 0 {
-		epoch, err = a.store.commit(context.Background(), a.session, ingestion(a.extents, a.rows))
+		epoch, err = a.vectors.Commit(context.Background(), a.session, ingestion(a.extents, a.rows))
 	}
 	if err != nil {
 		return 0, 0, errors.Join(err, a.Rollback())
@@ -416,17 +312,33 @@ func ingestion(written []*rowExtent, count uint64) log.Change {
 	}
 }
 
-// finish writes what is still in memory, for somebody else to commit the extents.
-func (a *Appender) finish() error {
+// Flush writes what is still in memory.
+func (a *Appender) Flush() error {
 	if a.session == nil {
 		return nil
 	}
-	a.drain()
+	a.Drain()
 	err := a.failure()
 	if err == nil && a.block != nil && len(a.block.bytes) > 0 {
 		err = a.writeBlock(a.block)
 	}
+	a.block = nil
 	return err
+}
+
+// CommitWith makes all vectors part of another change of the same session, which also
+// deletes ids.
+func (a *Appender) CommitWith(ctx context.Context, session *log.Session, c log.Change, deleted []uint64) (uint32, error) {
+	if err := a.Flush(); err != nil {
+		return 0, err
+	}
+	c.Added = append(extentsOf(a.extents), c.Added...)
+	c.Content = vectorChange{added: a.extents, deleted: deleted}
+	epoch, err := a.vectors.Commit(ctx, session, c)
+	if err == nil {
+		a.extents = nil
+	}
+	return epoch, err
 }
 
 // Rollback gives up all vectors since the last commit.
@@ -434,7 +346,7 @@ func (a *Appender) Rollback() error {
 	if a.session == nil {
 		return nil
 	}
-	a.drain()
+	a.Drain()
 	a.session.Drop(extentsOf(a.extents)...)
 	return a.leave()
 }

@@ -1,0 +1,68 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+
+	"rvffs/store/rows"
+)
+
+// Settled is a commit that was made while its stream went on.
+type Settled struct {
+	Epoch    uint32
+	Count    uint64 // vectors
+	Received int64  // bytes that the stream had brought when it was asked for
+}
+
+// CommitBehind commits what has been handed on so far while the stream goes on, and
+// reports whether it could: as long as little has come, Commit is as good. An error
+// comes with the next call. What has come is so many bytes of the stream.
+func (a *Appender) CommitBehind(received int64) bool {
+	if a.work == nil {
+		return false
+	}
+	a.work <- &block{marker: true, received: received}
+	return true
+}
+
+// commitBehind belongs to the goroutine that writes.
+func (a *Appender) commitBehind(received int64) {
+	extents, ids := a.extents, a.ids
+	a.extents, a.current, a.ids = nil, nil, rows.GrowingSets{}
+	if len(extents) == 0 {
+		return
+	}
+	var count uint64
+	for _, e := range extents {
+		count += uint64(e.rows)
+	}
+	a.behind.Wait()
+	session := a.session
+	session.Join()
+	a.behind.Go(func() {
+		defer ids.Free()
+		epoch, err := a.vectors.Commit(context.Background(), session, ingestion(extents, count))
+		if err != nil {
+			session.Drop(extentsOf(extents)...)
+		}
+		if err = errors.Join(err, session.End()); err != nil {
+			a.fail(err)
+			return
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.settled = append(a.settled, Settled{epoch, count, received})
+	})
+}
+
+// TakeSettled gives the commits behind that are over since it was last asked.
+func (a *Appender) TakeSettled() []Settled {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	over := a.settled
+	a.settled = nil
+	for _, s := range over {
+		a.rows -= s.Count
+	}
+	return over
+}

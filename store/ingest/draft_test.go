@@ -1,0 +1,91 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"rvffs/segments"
+	"rvffs/store/idset"
+	"rvffs/store/log"
+	"rvffs/store/rows"
+	"rvffs/store/state"
+	"rvffs/store/volume"
+	volumes "rvffs/store/volume/memory"
+)
+
+// lone is a way into an empty store of dimension 2 that nothing else belongs to.
+func lone(t *testing.T) (*Vectors, *log.Log) {
+	t.Helper()
+	files := volumes.New()
+	file, err := files.Create("a.rvf", 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, _, err := volume.Lay(0, 1, 1, nil, &segments.Manifest{Epoch: 1, Dimension: 2})
+	if err == nil {
+		_, err = file.WriteAt(image, 0)
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	head := state.NewHead(state.Location{Files: files, Name: "a.rvf"}, state.BackingOptions{})
+	if err := head.Load(t.Context(), state.Known{}); err != nil {
+		t.Fatal(err)
+	}
+	var changes *log.Log
+	vectors := New(Environment{
+		Head: head, IDs: rows.NewIDTable(),
+		Kept:    func() (uint64, bool, error) { return 0, false, nil },
+		Begin:   func(ctx context.Context) (*log.Session, error) { return changes.Begin(ctx) },
+		Compact: func(context.Context, *idset.Set) error { return errors.New("nothing is there to be compacted") },
+	})
+	changes = log.New(log.Environment{
+		Head: head, Sync: volume.File.SyncData, Clock: time.Now, Published: func(*state.Snapshot) {},
+		Writable: func(*state.Snapshot) error { return nil },
+		Keep:     func(context.Context, volume.File, *state.Snapshot) error { return nil },
+		Hooks:    []log.Hook{vectors, vectors.Removals()},
+	})
+	head.Changing = changes.Active
+	return vectors, changes
+}
+
+// TestCommitLooksForItsCaller alone: who is gone before anything was written has changed
+// nothing.
+func TestCommitLooksForItsCaller(t *testing.T) {
+	t.Parallel()
+	vectors, changes := lone(t)
+	if _, err := vectors.Batch(t.Context(), []uint64{1}, []float32{1, 2}); err != nil {
+		t.Fatal(err)
+	}
+	session, err := changes.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	begun, goOn, over := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() { // somebody looks through the ids
+		over <- vectors.env.IDs.At(context.Background(), session.Base(), func(*idset.Set) error {
+			close(begun)
+			<-goOn
+			return nil
+		})
+	}()
+	<-begun
+	vectors.dimension(session)
+	manifest := *session.Base().Manifest()
+	brings := vectorChange{added: []*rowExtent{{rows: 1, ids: idset.Of([]uint64{2}), given: idset.New()}}}
+	d := &log.Draft{Base: session.Base(), Manifest: &manifest, Changes: []log.Change{{Content: brings}}}
+	if _, err := vectors.Draft(gone, d); !errors.Is(err, context.Canceled) {
+		t.Errorf("ids are counted for nobody: %v", err)
+	}
+	close(goOn)
+	if err := <-over; err != nil {
+		t.Fatal(err)
+	}
+	if err := session.End(); err != nil {
+		t.Fatal(err)
+	}
+}
