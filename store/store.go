@@ -12,6 +12,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/ingest"
 	"rvffs/store/log"
+	"rvffs/store/metadata"
 	"rvffs/store/rows"
 	"rvffs/store/shared"
 	"rvffs/store/state"
@@ -27,7 +28,6 @@ type Store struct {
 	options  Options
 	readOnly bool
 	ids      *rows.IDTable
-	metadata metaTable
 	vectors  *ingest.Vectors
 	log      *log.Log
 	streams  *stream.Register
@@ -90,7 +90,6 @@ func open(ctx context.Context, name string, options Options, readOnly bool) (*St
 func locate(name string, options Options) (*Store, error) {
 	s := &Store{options: options, ids: rows.NewIDTable(), compacting: shared.NewTurn(), follow: usualFollow}
 	at := state.Location{Files: options.Files, Name: name}
-	s.metadata.turn = shared.NewTurn()
 	if options.Files == nil {
 		folder, err := directory.Open(filepath.Dir(name))
 		if err != nil {
@@ -106,7 +105,7 @@ func locate(name string, options Options) (*Store, error) {
 	})
 	s.log = log.New(log.Environment{
 		Head: s.head, Wait: options.lockWait(), Sync: s.sync, Writable: s.checkWritable, Keep: s.keepBehind, Published: s.published,
-		Hooks: []log.Hook{s.vectors, metadataHook{s}, s.vectors.Removals()}, Clock: time.Now,
+		Hooks: []log.Hook{s.vectors, metadata.NewHook(s.ids, s.vectors.Drafted), s.vectors.Removals()}, Clock: time.Now,
 	})
 	s.head.Changing = s.log.Active
 	return s, nil

@@ -29,6 +29,47 @@ func HighestInherited(ctx context.Context, s *state.Snapshot) (uint64, bool, err
 	return header.VectorCount - min(header.VectorCount, 1), header.VectorCount > 0, nil
 }
 
+// Inherited are those of ids that a branch may show of its parent's; none in a store that
+// is no branch. A membership filter that nobody can read leaves all of them in doubt.
+func Inherited(ctx context.Context, reading *state.Reading, ids *idset.Set) (*idset.Set, error) {
+	found := idset.New()
+	entry, branch := reading.Snapshot().LastOf(segments.TypeMembership)
+	if !branch {
+		return found, nil
+	}
+	segment, err := reading.ReadHeader(entry)
+	var header segments.MembershipHeader
+	if err == nil {
+		prefix := make([]byte, min(segment.PayloadLength, segments.MembershipHeaderSize))
+		if err = volume.ReadFull(reading, prefix, segment.PayloadOffset()); err == nil {
+			header, err = segments.ParseMembershipHeader(prefix)
+		}
+	}
+	if err = volume.AsCorrupt(err); errors.Is(err, volume.ErrCorrupt) {
+		return ids, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids.Ascending() {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		set := false
+		if at := header.FilterOffset + id/8; id < header.VectorCount && at < segment.PayloadLength {
+			var b [1]byte
+			if err := volume.ReadFull(reading, b[:], segment.PayloadOffset()+int64(at)); err != nil {
+				return nil, err
+			}
+			set = b[0]&(1<<(id%8)) != 0
+		}
+		if set != header.Exclude {
+			found.Insert(id)
+		}
+	}
+	return found, nil
+}
+
 // WithoutInherited is the membership filter by which none of the ids of gone is
 // inherited any more; nil where that is so already, and in a store that is no branch.
 //
