@@ -17,7 +17,6 @@ type Checker = state.Checker
 type DamagedSegment = state.DamagedSegment
 type EntryDescription = state.EntryDescription
 type IdentityDescription = state.IdentityDescription
-type Known = state.Known
 type Origin = state.Origin
 type Reader = state.Reader
 type Snapshot = state.Snapshot

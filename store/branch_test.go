@@ -8,8 +8,8 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/idset"
-	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -158,7 +158,7 @@ func TestDeletionBesideACompactionOfABranch(t *testing.T) {
 	t.Parallel()
 	_, s := newBranch(t, false)
 	files := &waitingFiles{FileSystem: s.location().Files}
-	s.head.MovedTo(state.Location{Files: files, Name: s.Path()})
+	s.file.MovedTo(filelog.Place{Files: files, Name: s.Path()})
 	files.store = s
 	deleted := false
 	files.sync = func() {

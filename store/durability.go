@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -55,7 +54,7 @@ func (s *Store) sync(file volume.File) error {
 	case DurableStrict:
 		return file.SyncData()
 	case DurableInterval:
-		s.late.schedule(func() error { return s.Current().Backing().With(context.Background(), volume.File.SyncData) }, s.options.OnLateSync)
+		s.late.schedule(s.file.Settle, s.options.OnLateSync)
 	}
 	return nil
 }

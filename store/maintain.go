@@ -9,7 +9,6 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/store/log"
-	"rvffs/store/state"
 	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
 )
@@ -78,7 +77,7 @@ func (s *Store) MoveInto(ctx context.Context, files volume.FileSystem, name stri
 		err = session.Base().Backing().With(ctx, func(volume.File) error { // held, so that nobody has to find it meanwhile
 			err := rename()
 			if err == nil {
-				s.head.MovedTo(state.Location{Files: files, Name: name})
+				s.file.MovedTo(filelog.Place{Files: files, Name: name})
 			}
 			return err
 		})
@@ -88,7 +87,7 @@ func (s *Store) MoveInto(ctx context.Context, files volume.FileSystem, name stri
 		if err != nil {
 			return err
 		}
-		s.head.Owe()
+		s.file.Owe()
 		s.tails.forgetNames()
 		for _, tail := range tails {
 			moved, err := moveTail(tail.File, baseName(name), along)
@@ -98,7 +97,7 @@ func (s *Store) MoveInto(ctx context.Context, files volume.FileSystem, name stri
 				s.options.OnTailLeft(tail.File, moved, err)
 			}
 		}
-		return errors.Join(s.head.PayName(), former.Files.SyncDirectory(former.Name))
+		return errors.Join(s.file.PayName(), former.Files.SyncDirectory(former.Name))
 	})
 }
 

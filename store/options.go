@@ -21,7 +21,7 @@ type Options struct {
 	// stores of the same budget; nil does not.
 	Memory *memory.Budget
 	// Known is what an earlier Store of the same file knew of it; zero is nothing.
-	Known state.Known
+	Known Known
 	// Durability is what a commit promises; the zero value is the strictest.
 	Durability Durability
 	// Checker checks content hashes as segments are read; nil: nobody does.

@@ -75,7 +75,7 @@ func (s *Store) rebuild(ctx context.Context, metric *segments.Metric) (err error
 	if err != nil {
 		return err
 	}
-	if _, err := s.head.FindState(volume.Watch(ctx, file), stat.Size, segments.FindOptions{}); !errors.Is(err, volume.ErrNotStore) {
+	if _, err := s.file.FindState(volume.Watch(ctx, file), stat.Size, segments.FindOptions{}); !errors.Is(err, volume.ErrNotStore) {
 		return errors.Join(err, fmt.Errorf("%w: it has a manifest", volume.ErrExists))
 	}
 	info, err := describeWhole(ctx, baseName(at.Name), file, stat.Size)

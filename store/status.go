@@ -93,7 +93,7 @@ func (s *Store) statusOf(ctx context.Context, snapshot *state.Snapshot) (Status,
 		FileSize: snapshot.Size(),
 		ReadOnly: s.checkWritable(snapshot) != nil,
 	}
-	status.Writing, _ = s.log.Active()
+	status.Writing = s.file.Active()
 	info, err := snapshot.FileInfo(ctx) // whatever its name is by now
 	if err != nil {
 		return Status{}, err

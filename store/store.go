@@ -39,6 +39,7 @@ type Store struct {
 	maintenance maintenance
 	late        lateSync
 
+	file  *filelog.Log
 	head  *state.Head
 	tails tailTable
 }
@@ -80,7 +81,7 @@ func open(ctx context.Context, name string, options Options, readOnly bool) (*St
 		return nil, fmt.Errorf("open store %q: %w", name, err)
 	}
 	s.readOnly = readOnly
-	if err := s.head.Load(ctx, options.Known); err != nil {
+	if err := s.load(ctx); err != nil {
 		return nil, fmt.Errorf("open store %q: %w", name, errors.Join(err, s.closeOwned()))
 	}
 	return s, nil
@@ -89,26 +90,35 @@ func open(ctx context.Context, name string, options Options, readOnly bool) (*St
 // locate makes a Store without reading its file.
 func locate(name string, options Options) (*Store, error) {
 	s := &Store{options: options, ids: rows.NewIDTable(), compacting: shared.NewTurn(), follow: usualFollow}
-	at := state.Location{Files: options.Files, Name: name}
+	at := filelog.Place{Files: options.Files, Name: name}
 	if options.Files == nil {
 		folder, err := directory.Open(filepath.Dir(name))
 		if err != nil {
 			return nil, err
 		}
-		at, s.owned = state.Location{Files: folder, Name: filepath.Base(name)}, folder
+		at, s.owned = filelog.Place{Files: folder, Name: filepath.Base(name)}, folder
 	}
-	s.head = state.NewHead(at, options.source())
+	s.file = filelog.New(at, filelog.Options{Memory: options.Memory, Wait: options.lockWait(), Sync: s.sync})
 	s.streams = stream.NewRegister(s.Path)
+	return s, nil
+}
+
+// load reads the newest state.
+func (s *Store) load(ctx context.Context) error {
+	version, err := s.file.Open(ctx, s.options.Known.file)
+	if err != nil {
+		return err
+	}
+	s.head = state.NewHead(s.file, version, s.options.Known.snapshot, s.options.source())
 	s.vectors = ingest.New(ingest.Environment{
-		Head: s.head, IDs: s.ids, Memory: options.Memory, Kept: s.keptIDs, Compact: s.letGo,
+		Head: s.head, IDs: s.ids, Memory: s.options.Memory, Kept: s.keptIDs, Compact: s.letGo,
 		Begin: func(ctx context.Context) (*log.Session, error) { return s.log.Begin(ctx) },
 	})
 	s.log = log.New(log.Environment{
-		Head: s.head, Wait: options.lockWait(), Sync: s.sync, Writable: s.checkWritable, Keep: s.keepBehind, Published: s.published,
+		File: s.file, Head: s.head, Wait: s.options.lockWait(), Writable: s.checkWritable, Keep: s.keepBehind, Published: s.published,
 		Hooks: []log.Hook{s.vectors, metadata.NewHook(s.ids, s.vectors.Drafted), s.vectors.Removals()}, Clock: time.Now,
 	})
-	s.head.Changing = s.log.Active
-	return s, nil
+	return nil
 }
 
 // Create makes a new, empty root store at name and opens it. The store is on the
@@ -120,7 +130,7 @@ func Create(name string, create CreateOptions, options Options) (*Store, error) 
 	}
 	err = s.create(create)
 	if err == nil {
-		err = s.head.Load(context.Background(), options.Known)
+		err = s.load(context.Background())
 	}
 	if err != nil {
 		return nil, errors.Join(describeMaking("create store", name, err), s.closeOwned())
@@ -172,10 +182,17 @@ func (s *Store) create(create CreateOptions) error {
 }
 
 // location is where the store's file lies.
-func (s *Store) location() state.Location { return s.head.Location() }
+func (s *Store) location() filelog.Place { return s.file.Place() }
+
+// Known is what a closed store knew of its file. A store that is opened with it
+// shows the same snapshot, unless the file has changed.
+type Known struct {
+	file     filelog.Known
+	snapshot *state.Snapshot
+}
 
 // Known is what the store knows of its file, for opening it again.
-func (s *Store) Known() state.Known { return s.head.Known() }
+func (s *Store) Known() Known { return Known{s.file.Known(), s.head.Current()} }
 
 // Current is the newest snapshot known, without a look at the file.
 func (s *Store) Current() *state.Snapshot { return s.head.Current() }
@@ -215,17 +232,16 @@ func (s *Store) LineageDepth() uint32 {
 func (s *Store) Close() error {
 	s.streams.End()
 	interrupted := s.InterruptStreams(context.Background())
-	if !s.head.Close() {
-		return interrupted
-	}
 	s.maintenance.stop()
 	var err error
 	if s.late.stop() {
-		err = s.Current().Backing().With(context.Background(), volume.File.SyncData)
+		err = s.file.Settle()
 	}
-	err = errors.Join(interrupted, err, s.head.Release(), s.closeOwned())
-	s.log.Wait()
-	return err
+	closed, problem := s.file.Close()
+	if !closed {
+		return interrupted
+	}
+	return errors.Join(interrupted, err, problem, s.closeOwned())
 }
 
 func (s *Store) closeOwned() error {

@@ -193,7 +193,7 @@ func (s *Store) ownTail(ctx context.Context) (tail Tail, any bool, err error) {
 	if err != nil {
 		return Tail{}, false, err
 	}
-	if !leftBehind(newest, s.head.Length()) || s.isBeingWritten() {
+	if !leftBehind(newest, s.file.Length()) || s.isBeingWritten() {
 		return Tail{}, false, nil
 	}
 	var seen tailSeen
@@ -230,7 +230,7 @@ func (s *Store) ownTail(ctx context.Context) (tail Tail, any bool, err error) {
 
 // isBeingWritten says whether this process or another one holds the writer lock.
 func (s *Store) isBeingWritten() bool {
-	if active, _ := s.log.Active(); active {
+	if s.file.Active() {
 		return true
 	}
 	at := s.location()

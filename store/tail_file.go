@@ -169,7 +169,7 @@ func (s *Store) KeptTails() ([]Tail, error) {
 
 // readTails reads what those of the named files say, all in the store's folder, that
 // are kept tails of it.
-func (s *Store) readTails(at state.Location, names []string) (tails []Tail, err error) {
+func (s *Store) readTails(at filelog.Place, names []string) (tails []Tail, err error) {
 	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		of, is := TailOf(name)
 		return !is || of != baseName(at.Name)

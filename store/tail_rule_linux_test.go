@@ -14,8 +14,8 @@ import (
 	"testing"
 
 	"rvffs/lineage"
-	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -231,9 +231,9 @@ func TestRecoverSaysWhatStays(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		s.head.MovedTo(state.Location{Files: stickyFiles{files}, Name: s.Path()})
+		s.file.MovedTo(filelog.Place{Files: stickyFiles{files}, Name: s.Path()})
 		results, err := s.Recover(ctx, RecoverOptions{Drop: drop})
-		s.head.MovedTo(state.Location{Files: files, Name: s.Path()})
+		s.file.MovedTo(filelog.Place{Files: files, Name: s.Path()})
 		if !errors.Is(err, syscall.EPERM) || len(results) != 2 {
 			t.Fatalf("drop %t: %+v, %v", drop, results, err)
 		}

@@ -59,7 +59,7 @@ func (s *Store) Verify(ctx context.Context) (Verification, error) {
 	found.Tails, err = s.Tails(ctx)
 	for i := range found.Tails {
 		tail := &found.Tails[i]
-		finding := Finding{Severity: Damage, Text: tail.Tell(s.location().Path())}
+		finding := Finding{Severity: Damage, Text: tail.Tell(s.file.Path())}
 		if !tail.Kept {
 			finding.Offset = &tail.Offset
 		}

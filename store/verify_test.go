@@ -11,6 +11,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -103,7 +104,7 @@ func crafted(t *testing.T, content newFileContent) *state.Snapshot {
 	if err := writeNew(files, "a.rvf", content); err != nil {
 		t.Fatal(err)
 	}
-	return reopenStore(t, &Store{head: state.NewHead(state.Location{Files: files, Name: "a.rvf"}, state.BackingOptions{})})
+	return reopenStore(t, &Store{file: filelog.New(filelog.Place{Files: files, Name: "a.rvf"}, filelog.Options{})})
 }
 
 // busyStore holds merged, replaced and deleted vectors, of some forty commits.
@@ -264,7 +265,7 @@ func TestVerifyUnknownSegments(t *testing.T) {
 	if err := writeNew(files, "a.rvf", newFileContent{manifest: &segments.Manifest{}, before: []volume.NewSegment{named}}); err != nil {
 		t.Fatal(err)
 	}
-	s := &Store{head: state.NewHead(state.Location{Files: files, Name: "a.rvf"}, state.BackingOptions{})}
+	s := &Store{file: filelog.New(filelog.Place{Files: files, Name: "a.rvf"}, filelog.Options{})}
 	old := finding{Note, "from before identities"}
 	wantFindings(t, verify(t, reopenStore(t, s)), old, finding{Note, "vendor type 0xf7, 11 bytes, named"})
 

@@ -12,6 +12,7 @@ import (
 	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -30,10 +31,12 @@ func lone(t *testing.T) (*Vectors, *log.Log) {
 	if err = errors.Join(err, file.Close()); err != nil {
 		t.Fatal(err)
 	}
-	head := state.NewHead(state.Location{Files: files, Name: "a.rvf"}, state.BackingOptions{})
-	if err := head.Load(t.Context(), state.Known{}); err != nil {
+	where := filelog.New(filelog.Place{Files: files, Name: "a.rvf"}, filelog.Options{Sync: volume.File.SyncData})
+	version, err := where.Open(t.Context(), filelog.Known{})
+	if err != nil {
 		t.Fatal(err)
 	}
+	head := state.NewHead(where, version, nil, state.BackingOptions{})
 	var changes *log.Log
 	vectors := New(Environment{
 		Head: head, IDs: rows.NewIDTable(),
@@ -42,12 +45,11 @@ func lone(t *testing.T) (*Vectors, *log.Log) {
 		Compact: func(context.Context, *idset.Set) error { return errors.New("nothing is there to be compacted") },
 	})
 	changes = log.New(log.Environment{
-		Head: head, Sync: volume.File.SyncData, Clock: time.Now, Published: func(*state.Snapshot) {},
+		File: where, Head: head, Clock: time.Now, Published: func(*state.Snapshot) {},
 		Writable: func(*state.Snapshot) error { return nil },
 		Keep:     func(context.Context, volume.File, *state.Snapshot) error { return nil },
 		Hooks:    []log.Hook{vectors, vectors.Removals()},
 	})
-	head.Changing = changes.Active
 	return vectors, changes
 }
 

@@ -214,27 +214,27 @@ func (s *Session) carryOut(d *Draft) (uint32, error) {
 	for _, action := range d.actions {
 		small = append(small, action.Segment(d.Manifest.Epoch, d.Stamp, &previous))
 	}
-	found, info, err := s.turn.Publish(filelog.Commit{Stamp: d.Stamp, Parts: d.written(), Small: small, Manifest: d.Manifest})
-	if err != nil {
+	version, err := s.turn.Publish(filelog.Commit{Stamp: d.Stamp, Parts: d.written(), Small: small, Manifest: d.Manifest})
+	if version == nil {
 		return 0, err
 	}
-	after := state.NewSnapshot(d.Base.Backing(), found, info.Modified)
+	after := s.log.env.Head.Next(version)
 	after.SetLastWitness(previous)
 	for _, committed := range d.committed {
 		committed(after)
 	}
-	return after.Epoch(), s.advance(after, info)
+	s.advance(after, version)
+	return after.Epoch(), err
 }
 
 // advance makes a state the session's base, and shows it to everybody.
-func (s *Session) advance(after *state.Snapshot, info volume.FileInfo) error {
+func (s *Session) advance(after *state.Snapshot, version *volume.Version) {
 	l := s.log
 	l.mu.Lock()
 	s.base = after
 	l.mu.Unlock()
-	err := l.env.Head.Advance(after, info)
+	l.env.Head.Advance(after, version)
 	l.env.Published(after)
-	return err
 }
 
 // stamp is now, as headers tell it.

@@ -8,16 +8,16 @@ import (
 	"rvffs/store/shared"
 	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // Environment is what a log needs of whoever has it.
 type Environment struct {
-	// Head is told of each new state.
+	// File is where all is written, and Head is told of each new state.
+	File *filelog.Log
 	Head *state.Head
-	// Wait is how long another writer is waited for.
+	// Wait is how long others of this process are waited for.
 	Wait time.Duration
-	// Sync makes what was written to a file durable as far as is promised.
-	Sync func(volume.File) error
 	// Writable refuses a state to which nobody may write.
 	Writable func(*state.Snapshot) error
 	// Keep sees to it that nobody misses what stands in the file behind its newest
@@ -55,37 +55,10 @@ type Log struct {
 	queue   []*request    // commits that wait for their turn
 	leading bool          // a commit is under way
 	merging int           // merges are off while above zero
-	touches uint64        // how often this process began to change the file
-	touched int           // such changes that are not over
-
-	discarding sync.WaitGroup // old files that are being closed
 }
 
 // New makes a log that has no session yet.
 func New(env Environment) *Log { return &Log{env: env, lead: shared.NewTurn()} }
-
-// Active reports whether this process is changing the file, and so holds the writer
-// lock. The number is another one each time that it began to.
-func (l *Log) Active() (bool, uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.touched > 0, l.touches
-}
-
-// touch notes that the file is about to hold what is not committed.
-func (l *Log) touch() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.touched++
-	l.touches++
-}
-
-// leave notes that the file holds nothing but what is committed.
-func (l *Log) leave() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.touched--
-}
 
 // Queued is the number of commits that wait for their turn.
 func (l *Log) Queued() int {
@@ -93,9 +66,6 @@ func (l *Log) Queued() int {
 	defer l.mu.Unlock()
 	return len(l.queue)
 }
-
-// Wait returns when old files are closed.
-func (l *Log) Wait() { l.discarding.Wait() }
 
 // Frozen reports whether writers have to wait for a rewrite.
 func (l *Log) Frozen() bool {

@@ -1,12 +1,9 @@
 package log
 
 import (
-	"errors"
-
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/state"
-	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
 )
 
@@ -36,33 +33,13 @@ func (s *Session) Replace(rewrite *filelog.Rewrite, build func(base *state.Snaps
 	if err != nil {
 		return nil, nil, err
 	}
-	published, late := rewrite.Publish(made.State, base.Backing().Info())
+	version, late := rewrite.Publish(made.State)
 	if !rewrite.Published() {
 		return nil, nil, late
 	}
-	head := l.env.Head
-	backing := head.Adopt(published.Reading, published.Info)
-	backing.Replaces(base.Backing())
-	next = state.NewSnapshot(backing, made.State, published.Info.Modified)
+	next = l.env.Head.Next(version)
 	next.SetLastWitness(made.Witness)
 	made.Known(next)
-	l.mu.Lock()
-	s.base = next
-	l.mu.Unlock()
-	head.Owe()
-	if err := head.PayName(); err != nil {
-		// The name may still lead to the old file after a power loss: nothing that
-		// is committed to the new one would be safe.
-		return base, next, errors.Join(s.Fail(err), published.Old.Close())
-	}
-	l.discard(published.Old)
-	return base, next, errors.Join(late, s.advance(next, published.Info))
-}
-
-// discard closes a file that no name leads to any more. The system then frees its
-// blocks, 0.2 s for each GiB, for which neither writers nor the rewrite wait; Wait does.
-func (l *Log) discard(file volume.File) {
-	l.discarding.Go(func() {
-		_ = file.Close() // what it held stands in the new file
-	})
+	s.advance(next, version)
+	return base, next, late
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"rvffs/segments"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
@@ -82,35 +81,20 @@ func (l *Log) start(ctx context.Context) (*Session, error) {
 		return nil, err
 	}
 	s := &Session{log: l, users: 1, done: make(chan struct{})}
-	at, touched := head.Location(), false
-	turn, err := filelog.Begin(ctx, filelog.Turn{
-		Files: at.Files, Name: at.Name, Wait: max(l.env.Wait, 0), Sync: l.env.Sync,
-		Admit: func(file volume.File) error {
-			l.touch()
-			touched = true
-			return state.CheckFile(ctx, file)
-		},
-		Find: func(file volume.File) (*segments.State, error) {
-			if err := head.PayName(); err != nil {
-				return nil, err
-			}
-			var err error
-			if s.base, err = head.Refresh(volume.Watch(ctx, file), nil); err != nil {
-				return nil, err
-			}
+	var err error
+	s.turn, err = l.env.File.Session(ctx, filelog.Beginning{
+		Admit: func(info volume.FileInfo) error { return state.CheckFile(ctx, info) },
+		Settle: func(newest *volume.Version, file volume.File) error {
+			s.base = head.Show(newest)
 			if err := l.env.Writable(s.base); err != nil {
-				return nil, err
+				return err
 			}
-			return s.base.State(), l.env.Keep(ctx, file, s.base)
+			return l.env.Keep(ctx, file, s.base)
 		},
 	})
 	if err != nil {
-		if touched {
-			l.leave()
-		}
 		return nil, err
 	}
-	s.turn = turn
 	return s, nil
 }
 
@@ -128,11 +112,7 @@ func (s *Session) End() error {
 	l.busy = make(chan struct{})
 	l.mu.Unlock()
 
-	info, known, err := s.turn.End()
-	if known {
-		l.env.Head.Seen(s.base, info)
-	}
-	l.leave()
+	err := s.turn.End()
 	l.mu.Lock()
 	l.idle()
 	l.mu.Unlock()
@@ -218,7 +198,6 @@ func (l *Log) beginAlone(ctx context.Context) (*Session, error) {
 }
 
 func (l *Log) endAlone(s *Session) error {
-	l.leave()
 	err := s.turn.Leave()
 	l.mu.Lock()
 	l.idle()

@@ -15,6 +15,7 @@ import (
 	"rvffs/store/rows/rowstest"
 	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -49,16 +50,20 @@ func headOf(t *testing.T, options state.BackingOptions, payloads ...[]byte) *sta
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := state.Location{Files: volumes.New(), Name: "a.rvf"}
+	at := filelog.Place{Files: volumes.New(), Name: "a.rvf"}
 	file, err := at.Files.Create(at.Name, 0o644)
 	if err == nil {
 		_, err = file.WriteAt(image, 0)
 	}
-	head := state.NewHead(at, options)
-	if err := errors.Join(err, head.Load(t.Context(), state.Known{})); err != nil {
+	if err = errors.Join(err, file.Close()); err != nil {
 		t.Fatal(err)
 	}
-	return head
+	where := filelog.New(at, filelog.Options{})
+	version, err := where.Open(t.Context(), filelog.Known{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state.NewHead(where, version, nil, options)
 }
 
 // read runs use with the state that a head shows.

@@ -16,6 +16,7 @@ import (
 	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -33,7 +34,7 @@ func component(source, segment, row, column int) float32 {
 }
 
 // snapshotOf makes the file.
-func (s source) snapshotOf(t testing.TB, number int, at state.Location, options state.BackingOptions, dimension int) (*state.Snapshot, volume.File) {
+func (s source) snapshotOf(t testing.TB, number int, at filelog.Place, options state.BackingOptions, dimension int) (*state.Snapshot, volume.File) {
 	t.Helper()
 	different := map[uint64]bool{}
 	var payloads [][]byte
@@ -68,7 +69,7 @@ func joined(t testing.TB, options state.BackingOptions, dimension int, all ...so
 	var snapshots []*state.Snapshot
 	var opened []volume.File
 	for i, one := range all {
-		snapshot, file := one.snapshotOf(t, i, state.Location{Files: files, Name: fmt.Sprintf("%d.rvf", i)}, options, dimension)
+		snapshot, file := one.snapshotOf(t, i, filelog.Place{Files: files, Name: fmt.Sprintf("%d.rvf", i)}, options, dimension)
 		snapshots, opened = append(snapshots, snapshot), append(opened, file)
 	}
 	of, err := rows.Join(snapshots[0], snapshots[1:]...)
@@ -309,8 +310,8 @@ func checkDead(t *testing.T, of rows.Sources, want []plainRow) {
 func TestSourcesOfOneDimension(t *testing.T) {
 	t.Parallel()
 	files := volumes.New()
-	two, _ := source{ids: [][]uint64{{1}}}.snapshotOf(t, 0, state.Location{Files: files, Name: "two"}, state.BackingOptions{}, 2)
-	three, _ := source{ids: [][]uint64{{1}}}.snapshotOf(t, 0, state.Location{Files: files, Name: "three"}, state.BackingOptions{}, 3)
+	two, _ := source{ids: [][]uint64{{1}}}.snapshotOf(t, 0, filelog.Place{Files: files, Name: "two"}, state.BackingOptions{}, 2)
+	three, _ := source{ids: [][]uint64{{1}}}.snapshotOf(t, 0, filelog.Place{Files: files, Name: "three"}, state.BackingOptions{}, 3)
 	if _, err := rows.Join(two, three); !errors.Is(err, volume.ErrInput) {
 		t.Errorf("%v", err)
 	}
@@ -320,9 +321,9 @@ func TestSourcesOfOneDimension(t *testing.T) {
 func TestRowsWithoutDimension(t *testing.T) {
 	t.Parallel()
 	files := volumes.New()
-	none, _ := rowstest.SnapshotAt(t, state.Location{Files: files, Name: "none"}, state.BackingOptions{}, segments.DialectRuntime,
+	none, _ := rowstest.SnapshotAt(t, filelog.Place{Files: files, Name: "none"}, state.BackingOptions{}, segments.DialectRuntime,
 		segments.Manifest{TotalVectors: 2}, rowstest.Vectors(0, []uint64{1, 2}, nil))
-	some, _ := source{ids: [][]uint64{{2, 3}}}.snapshotOf(t, 0, state.Location{Files: files, Name: "some"}, state.BackingOptions{}, 2)
+	some, _ := source{ids: [][]uint64{{2, 3}}}.snapshotOf(t, 0, filelog.Place{Files: files, Name: "some"}, state.BackingOptions{}, 2)
 	of, err := rows.Join(none, some)
 	if err != nil {
 		t.Fatal(err)
@@ -486,7 +487,7 @@ func TestSourceIsGone(t *testing.T) {
 			files := volumes.New()
 			var snapshots []*state.Snapshot
 			for i := range 2 {
-				snapshot, _ := source{ids: [][]uint64{upTo(uint64(3*i), 3)}}.snapshotOf(t, i, state.Location{Files: files, Name: fmt.Sprint(i)}, state.BackingOptions{}, 2)
+				snapshot, _ := source{ids: [][]uint64{upTo(uint64(3*i), 3)}}.snapshotOf(t, i, filelog.Place{Files: files, Name: fmt.Sprint(i)}, state.BackingOptions{}, 2)
 				snapshots = append(snapshots, snapshot)
 			}
 			of, err := rows.Join(snapshots[0], snapshots[1])

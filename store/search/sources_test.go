@@ -13,6 +13,7 @@ import (
 	"rvffs/store/rows/rowstest"
 	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -55,7 +56,7 @@ func newFamily(t *testing.T, dimension int, parent, child segments.Dialect) fami
 		for _, id := range deleted {
 			delete(f.live, id)
 		}
-		snapshot, file := rowstest.SnapshotAt(t, state.Location{Files: f.files, Name: name}, state.BackingOptions{}, dialect, manifest, payloads...)
+		snapshot, file := rowstest.SnapshotAt(t, filelog.Place{Files: f.files, Name: name}, state.BackingOptions{}, dialect, manifest, payloads...)
 		f.snapshots, f.opened = append(f.snapshots, snapshot), append(f.opened, file)
 	}
 	run := func(first, behind uint64) (ids []uint64) {

@@ -71,17 +71,12 @@ func CheckOrigin(ctx context.Context, origin Origin) error {
 	return nil
 }
 
-// CheckFile is CheckOrigin for a file that was opened by name.
-func CheckFile(ctx context.Context, file volume.File) error {
-	wanted := DemandedOrigin(ctx)
-	if wanted.line == nil {
-		return nil
+// CheckFile is CheckOrigin for a file that was found by name.
+func CheckFile(ctx context.Context, info volume.FileInfo) error {
+	if wanted := DemandedOrigin(ctx); wanted.line != nil && !wanted.line.is(info) {
+		return ErrReplaced
 	}
-	info, err := file.Stat()
-	if err == nil && !wanted.line.is(info) {
-		err = ErrReplaced
-	}
-	return err
+	return nil
 }
 
 func (l *line) is(info volume.FileInfo) bool {
@@ -99,10 +94,10 @@ func (l *line) newest() volume.FileInfo {
 // continues makes the file one with another, for those who have opened that.
 func (b *Backing) continues(former *Backing) { b.line = former.line }
 
-// Replaces is Continues for a file that a compaction puts in the place of another.
-func (b *Backing) Replaces(former *Backing) {
+// replaces is continues for a file that a compaction puts in the place of another.
+func (b *Backing) replaces(former *Backing) {
 	b.line = former.line
 	b.line.mu.Lock()
 	defer b.line.mu.Unlock()
-	b.line.now = b.info
+	b.line.now = b.Info()
 }

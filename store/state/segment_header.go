@@ -38,6 +38,6 @@ func (r *Reading) ReadHeader(entry segments.DirectoryEntry) (segments.Segment, e
 		if r.snapshot.Dialect() != segments.DialectRuntime {
 			return ""
 		}
-		return fmt.Sprintf("; rvffs recover %s mends the header if the content is what its hash says", r.snapshot.source.location().Name)
+		return fmt.Sprintf("; rvffs recover %s mends the header if the content is what its hash says", r.snapshot.source.storeName())
 	})
 }

@@ -68,7 +68,7 @@ func (s *Snapshot) Epoch() uint32 { return s.state.Manifest.Epoch }
 func (s *Snapshot) Time() time.Time { return s.time }
 
 // File describes the file that holds the snapshot, as it was when it was opened.
-func (s *Snapshot) File() volume.FileInfo { return s.source.info }
+func (s *Snapshot) File() volume.FileInfo { return s.source.Info() }
 
 // Dimension is the number of components of each vector, 0 while no vector has
 // fixed it.

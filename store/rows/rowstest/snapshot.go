@@ -9,6 +9,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -16,11 +17,11 @@ import (
 // nothing else.
 func Snapshot(t testing.TB, dialect segments.Dialect, manifest segments.Manifest, payloads ...[]byte) (*state.Snapshot, volume.File) {
 	t.Helper()
-	return SnapshotAt(t, state.Location{Files: volumes.New(), Name: "a.rvf"}, state.BackingOptions{}, dialect, manifest, payloads...)
+	return SnapshotAt(t, filelog.Place{Files: volumes.New(), Name: "a.rvf"}, state.BackingOptions{}, dialect, manifest, payloads...)
 }
 
 // SnapshotAt is Snapshot of a new file at a place.
-func SnapshotAt(t testing.TB, at state.Location, options state.BackingOptions, dialect segments.Dialect, manifest segments.Manifest, payloads ...[]byte) (*state.Snapshot, volume.File) {
+func SnapshotAt(t testing.TB, at filelog.Place, options state.BackingOptions, dialect segments.Dialect, manifest segments.Manifest, payloads ...[]byte) (*state.Snapshot, volume.File) {
 	t.Helper()
 	file, err := at.Files.Create(at.Name, 0o644)
 	if err != nil {
@@ -42,7 +43,7 @@ func SnapshotAt(t testing.TB, at state.Location, options state.BackingOptions, d
 		t.Fatal(err)
 	}
 	found := &segments.State{Dialect: dialect, Manifest: &manifest, End: end, Clean: true}
-	return state.NewSnapshot(state.AdoptBacking(at, file, info, options), found, time.Now()), file
+	return state.NewSnapshot(state.NewBacking(filelog.NewGeneration(at, file, info), func() string { return at.Name }, options), found, time.Now()), file
 }
 
 // Vectors is the payload of a vector segment of the runtime dialect: an id and the

@@ -16,13 +16,13 @@ type Commit struct {
 }
 
 // Publish writes what a commit is made of and makes it count. An error ends the session.
-func (s *Session) Publish(c Commit) (*segments.State, volume.FileInfo, error) {
+func (s *Session) Publish(c Commit) (*volume.Version, error) {
 	found, info, err := s.publish(c)
 	if err != nil {
-		return nil, info, s.Fail(err)
+		return nil, s.Fail(err)
 	}
 	s.committed(found, c.Parts)
-	return found, info, nil
+	return s.log.publish(found, s.current, info)
 }
 
 func (s *Session) publish(c Commit) (*segments.State, volume.FileInfo, error) {
@@ -108,7 +108,7 @@ func (s *Session) appendManifest(stamp uint64, small []volume.NewSegment, manife
 			return segments.Segment{}, volume.WriteError(err, len(magic), start)
 		}
 	}
-	if err := s.sync(s.file); err != nil {
+	if err := s.log.options.Sync(s.file); err != nil {
 		return segments.Segment{}, err
 	}
 	if err := s.guardCommit(); err != nil {
@@ -117,7 +117,7 @@ func (s *Session) appendManifest(stamp uint64, small []volume.NewSegment, manife
 	if _, err := s.file.WriteAt(magic[:], last.Offset); err != nil {
 		return segments.Segment{}, volume.WriteError(err, len(magic), last.Offset)
 	}
-	if err := s.sync(s.file); err != nil {
+	if err := s.log.options.Sync(s.file); err != nil {
 		return segments.Segment{}, err
 	}
 	return last, s.guardSaid()

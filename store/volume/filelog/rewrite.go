@@ -161,48 +161,40 @@ func (r *Rewrite) Thaw() {
 	s.frozen = nil
 }
 
-// Published is what stands at the store's name after a rewrite.
-type Published struct {
-	Reading volume.File // the new file, open for reading
-	Info    volume.FileInfo
-	Old     volume.File // the one that has lost its name; to be closed
-}
-
 // Publish puts the new file, which ends with the manifest of a state, in the place of the
-// old one, which was is about, while writers are frozen. What is not committed goes on
-// in it. From the moment in which Published reports it an error is not about that any more.
-func (r *Rewrite) Publish(found *segments.State, was volume.FileInfo) (Published, error) {
+// old one, while writers are frozen. What is not committed goes on in it. From the moment
+// in which Published reports it, an error is not about that any more.
+func (r *Rewrite) Publish(found *segments.State) (*volume.Version, error) {
 	s := r.session
 	open, moves, err := r.carryRest(s.uncommitted())
 	if err != nil {
-		return Published{}, err
+		return nil, err
 	}
 	if err := r.target.SyncData(); err != nil {
-		return Published{}, err
+		return nil, err
 	}
 	attributes, err := r.dress()
 	if err != nil {
-		return Published{}, err
+		return nil, err
 	}
 	if err := s.guard(s.file); err != nil {
-		return Published{}, err
+		return nil, err
 	}
 	info, err := r.target.Stat()
 	if err != nil {
-		return Published{}, err
+		return nil, err
 	}
 	reading, err := volume.OpenSame(s.files, r.name, info)
 	if err != nil {
-		return Published{}, err
+		return nil, err
 	}
-	if err := s.files.Replace(r.name, s.name, was); err != nil {
-		return Published{}, errors.Join(err, reading.Close())
+	if err := s.files.Replace(r.name, s.name, s.current.info); err != nil {
+		return nil, errors.Join(err, reading.Close())
 	}
 	// From here on the new file is the store, whatever happens.
 	late := r.dressAgain(attributes)
-	published := Published{Reading: reading, Info: info, Old: s.file}
+	generation := NewGeneration(s.log.Place(), reading, info)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	for _, m := range moves {
 		m.apply()
 	}
@@ -211,11 +203,22 @@ func (r *Rewrite) Publish(found *segments.State, was volume.FileInfo) (Published
 			e.id = s.takeID()
 		}
 	}
+	old := s.file
 	s.extents = open
-	s.file, s.base = r.target, found
+	s.file, s.current, s.base = r.target, generation, found
 	s.tail, s.reach = r.tail, r.tail
+	s.mu.Unlock()
 	r.target = nil
-	return published, late
+	next, err := s.log.publish(found, generation, info)
+	late = errors.Join(late, err)
+	s.log.Owe()
+	if err := s.log.PayName(); err != nil {
+		// The name may still lead to the old file after a power loss: nothing that
+		// is committed to the new one would be safe.
+		return next, errors.Join(s.Fail(err), late, old.Close())
+	}
+	s.log.discard(old)
+	return next, late
 }
 
 // dress gives the new file owner, mode and all that the old one has.

@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 	"sync"
-	"time"
 
 	"rvffs/segments"
 	"rvffs/store/volume"
@@ -20,13 +19,14 @@ import (
 // Its methods may be called from several goroutines, but only one at a time publishes or
 // rewrites.
 type Session struct {
+	log   *Log
 	files volume.FileSystem
 	name  string
-	sync  func(volume.File) error
 	lock  *Lock
 
 	mu        sync.Mutex      // guards what follows
 	file      volume.File     // open for writing
+	current   *Generation     // of the file
 	base      *segments.State // the newest that is committed
 	tail      int64           // where the next segment goes
 	reach     int64           // up to where this process may have written
@@ -36,29 +36,25 @@ type Session struct {
 	failed    error           // what ended the session for all its users
 }
 
-// Turn says how a session begins.
-type Turn struct {
-	Files volume.FileSystem
-	Name  string
-	// Wait is how long another writer is waited for.
-	Wait time.Duration
-	// Sync makes what was written to a file durable as far as is promised.
-	Sync func(volume.File) error
+// Beginning says how a session begins.
+type Beginning struct {
 	// Admit judges the file before it is locked or changed.
-	Admit func(volume.File) error
-	// Find looks for the newest committed state, while nobody else can write, and
-	// sees to it that nobody misses what stands behind it.
-	Find func(volume.File) (*segments.State, error)
+	Admit func(volume.FileInfo) error
+	// Settle is told of the newest version, while nobody else can write, and sees to it
+	// that nobody misses what stands in the file behind it, for that is cut off then.
+	Settle func(newest *volume.Version, file volume.File) error
 }
 
-// Begin takes the writer's turn: the lock beside the file, and that of the file itself.
-func Begin(ctx context.Context, turn Turn) (*Session, error) {
-	lock, err := Acquire(ctx, turn.Files, turn.Name, turn.Wait)
+// Session takes the writer's turn: the lock beside the file, and that of the file itself.
+func (l *Log) Session(ctx context.Context, begin Beginning) (*Session, error) {
+	at := l.Place()
+	lock, err := Acquire(ctx, at.Files, at.Name, max(l.options.Wait, 0))
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{files: turn.Files, name: turn.Name, sync: turn.Sync, lock: lock}
-	if err := s.attach(ctx, turn); err != nil {
+	l.touch()
+	s := &Session{log: l, files: at.Files, name: at.Name, lock: lock}
+	if err := s.attach(ctx, begin); err != nil {
 		return nil, errors.Join(err, s.Leave())
 	}
 	return s, nil
@@ -66,19 +62,31 @@ func Begin(ctx context.Context, turn Turn) (*Session, error) {
 
 // attach opens the file, which may have changed before the lock was ours, and cuts off
 // what a crash left behind its last whole segment.
-func (s *Session) attach(ctx context.Context, turn Turn) (err error) {
+func (s *Session) attach(ctx context.Context, begin Beginning) (err error) {
+	if err := s.log.PayName(); err != nil {
+		return err
+	}
 	if s.file, err = s.files.Open(s.name, true); err != nil {
 		return err
 	}
-	if err := turn.Admit(s.file); err != nil {
+	info, err := s.file.Stat()
+	if err == nil {
+		err = begin.Admit(info)
+	}
+	if err != nil {
 		return err
 	}
-	if err := Claim(ctx, s.files, s.name, s.file, turn.Wait); err != nil {
+	if err := Claim(ctx, s.files, s.name, s.file, max(s.log.options.Wait, 0)); err != nil {
 		return err
 	}
-	if s.base, err = turn.Find(s.file); err != nil {
+	newest, err := s.log.refresh(volume.Watch(ctx, s.file), func(uint64) bool { return true })
+	if err == nil {
+		err = begin.Settle(newest, s.file)
+	}
+	if err != nil {
 		return err
 	}
+	s.base, s.current = newest.State, newest.Generation.(*Generation)
 	s.advance(s.base.End)
 	s.segmentID = s.base.NextID()
 	if err := s.cutTail(); err != nil {
@@ -196,13 +204,12 @@ func (s *Session) committed(base *segments.State, parts []*Extent) {
 	})
 }
 
-// End cuts off what was not committed and gives the lock back. It tells about the file as
-// it left it, with nothing in it but the newest commit, if it knows.
-func (s *Session) End() (info volume.FileInfo, known bool, err error) {
-	info, err = s.file.Stat()
+// End cuts off what was not committed and gives the lock back.
+func (s *Session) End() error {
+	info, err := s.file.Stat()
 	if err == nil && info.Size > s.base.End {
 		if err = s.guard(s.file); errors.Is(err, volume.ErrForeign) {
-			return info, false, s.Leave() // the next session looks at what there is
+			return s.Leave() // the next session looks at what there is
 		}
 		if err == nil {
 			err = s.file.Truncate(s.base.End)
@@ -211,11 +218,15 @@ func (s *Session) End() (info volume.FileInfo, known bool, err error) {
 			info, err = s.file.Stat()
 		}
 	}
-	return info, err == nil, errors.Join(err, s.Leave())
+	if err == nil {
+		s.log.saw(s.base, info)
+	}
+	return errors.Join(err, s.Leave())
 }
 
 // Leave gives file and lock back and changes nothing.
 func (s *Session) Leave() error {
+	s.log.leave()
 	var err error
 	if s.file != nil {
 		err = s.file.Close()
