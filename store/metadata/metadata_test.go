@@ -39,7 +39,7 @@ func encode(t *testing.T, part *segments.Meta) []byte {
 }
 
 // headOf follows a file of the vectors 1 to 4 that names META segments with these payloads.
-func headOf(t *testing.T, options state.BackingOptions, payloads ...[]byte) *state.Head {
+func headOf(t *testing.T, options state.BackingOptions, payloads ...[]byte) (*state.Head, *filelog.Log) {
 	t.Helper()
 	manifest := &segments.Manifest{Dimension: 1, TotalVectors: 4}
 	content := []volume.NewSegment{{Type: segments.TypeVec, Payload: rowstest.Vectors(1, []uint64{1, 2, 3, 4}, make([]float32, 4))}}
@@ -58,12 +58,12 @@ func headOf(t *testing.T, options state.BackingOptions, payloads ...[]byte) *sta
 	if err = errors.Join(err, file.Close()); err != nil {
 		t.Fatal(err)
 	}
-	where := filelog.New(at, filelog.Options{})
+	where := filelog.New(at, filelog.Options{Sync: volume.File.SyncData})
 	version, err := where.Open(t.Context(), filelog.Known{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return state.NewHead(where, version, nil, options)
+	return state.NewHead(where, version, nil, options), where
 }
 
 // read runs use with the state that a head shows.
@@ -106,7 +106,7 @@ func TestSegmentsComeTo(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			head := headOf(t, state.BackingOptions{}, c.payloads...)
+			head, _ := headOf(t, state.BackingOptions{}, c.payloads...)
 			for _, known := range []*gathered{gatherIDs(), gatherAll()} {
 				read(t, head, func(in *state.Reading) error {
 					unreadable, err := known.add(t.Context(), in, in.Snapshot().OfType(segments.TypeMeta), new(memory.Charge), 0)
@@ -138,14 +138,13 @@ func (deletes) Draft(_ context.Context, d *log.Draft) (func(*state.Snapshot), er
 func TestRecordsGoWithACommit(t *testing.T) {
 	t.Parallel()
 	budget := memory.NewBudget(1 << 20)
-	head := headOf(t, state.BackingOptions{Memory: budget}, meta(t, true, 7, 1, 2, 3))
+	head, file := headOf(t, state.BackingOptions{Memory: budget}, meta(t, true, 7, 1, 2, 3))
 	l := log.New(log.Environment{
-		Head: head, Sync: volume.File.SyncData, Writable: (*state.Snapshot).Writable,
+		File: file, Head: head, Writable: (*state.Snapshot).Writable,
 		Keep:      func(context.Context, volume.File, *state.Snapshot) error { return nil },
 		Published: func(*state.Snapshot) {}, Clock: time.Now,
 		Hooks: []log.Hook{deletes{}, NewHook(rows.NewIDTable(), idset.New)},
 	})
-	head.Changing = l.Active
 	session, err := l.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +194,7 @@ func TestStatedAnew(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			head := headOf(t, state.BackingOptions{}, c.payloads...)
+			head, _ := headOf(t, state.BackingOptions{}, c.payloads...)
 			read(t, head, func(in *state.Reading) error {
 				copied, payload, err := Restate(t.Context(), in, idset.Of(c.stored), idset.Of(c.deleted), new(memory.Charge))
 				if err != nil || len(copied) != c.copied || (payload != nil) != (c.generation != 0) {
@@ -224,7 +223,7 @@ func TestStatedAnew(t *testing.T) {
 // TestCheckFindsOrphans looks with other ids stored than there are records of.
 func TestCheckFindsOrphans(t *testing.T) {
 	t.Parallel()
-	head := headOf(t, state.BackingOptions{}, meta(t, true, 1, 1, 77), broken)
+	head, _ := headOf(t, state.BackingOptions{}, meta(t, true, 1, 1, 77), broken)
 	read(t, head, func(in *state.Reading) error {
 		found, err := Check(t.Context(), in, idset.Of([]uint64{1, 2}))
 		if err != nil {
