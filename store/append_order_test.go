@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"rvffs/store/ingest"
 	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
@@ -115,9 +116,9 @@ func pour(t *testing.T, random *rand.Rand, raw []byte, want map[uint64][]float32
 	want = maps.Clone(want)
 	var reports sync.Mutex
 	var accepted uint64
-	stream, err := s.OpenAppend(StreamOptions{
+	stream, err := s.OpenAppend(ingest.StreamOptions{
 		Format: []vecio.Format{vecio.Auto, vecio.Segments}[random.IntN(2)], FlushBytes: []int64{0, 0, 500, 5000}[random.IntN(4)],
-		Report: func(r StreamReport) {
+		Report: func(r ingest.StreamReport) {
 			reports.Lock()
 			defer reports.Unlock()
 			accepted += r.Accepted
@@ -198,7 +199,7 @@ func TestStoresCommittedInTheirMidst(t *testing.T) {
 		{[]int64{int64(len(raw))}, false, map[uint64][]float32{1: {1, 1}, 2: {1, 2}, 3: {3, 3}, 4: {4, 4}}},
 	} {
 		other := newStore(t)
-		stream, err := other.OpenAppend(StreamOptions{})
+		stream, err := other.OpenAppend(ingest.StreamOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

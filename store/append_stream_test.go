@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"rvffs/store/ingest"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
@@ -38,7 +39,7 @@ func TestStreamCommitsOnItsWay(t *testing.T) {
 			}
 			var accepted, rejected uint64
 			var received int64
-			stream, err := s.OpenAppend(StreamOptions{Format: vecio.RawF32, FlushBytes: 9 << 20, Report: func(r StreamReport) {
+			stream, err := s.OpenAppend(ingest.StreamOptions{Format: vecio.RawF32, FlushBytes: 9 << 20, Report: func(r ingest.StreamReport) {
 				accepted += r.Accepted
 				received += r.Bytes
 				rejected += r.Rejected
@@ -110,7 +111,7 @@ func TestRejectedCountsAllDroppedVectors(t *testing.T) {
 				ctx := context.Background()
 				var accepted, rejected uint64
 				s := newStore(t)
-				stream, err := s.OpenAppend(StreamOptions{Report: func(r StreamReport) {
+				stream, err := s.OpenAppend(ingest.StreamOptions{Report: func(r ingest.StreamReport) {
 					accepted += r.Accepted
 					rejected += r.Rejected
 				}})

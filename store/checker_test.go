@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rvffs/segments"
+	"rvffs/store/ingest"
 	"rvffs/store/rows"
 	"rvffs/store/search"
 	"rvffs/store/state"
@@ -639,7 +640,7 @@ func TestCommitsForgetWhatDamageDecided(t *testing.T) {
 	sound := everything(t, s.Current())
 	newest := s.Current().Vectors()[3]
 	s, checker := openChecked(t, copied(t, files, newest.Offset+segments.HeaderSize+segments.VecPrefixSize), state.VerifyBackground)
-	stream, err := s.OpenAppend(StreamOptions{Format: vecio.JSON})
+	stream, err := s.OpenAppend(ingest.StreamOptions{Format: vecio.JSON})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,17 +6,18 @@ import (
 	"strings"
 	"testing"
 
+	"rvffs/store/ingest"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
 
 // deleting opens a stream of ids into a store of the vectors 0 to 9.
-func deleting(t *testing.T) (*Store, *DeleteStream, *[]DeleteReport) {
+func deleting(t *testing.T) (*Store, *ingest.DeleteStream, *[]ingest.DeleteReport) {
 	t.Helper()
 	s := newStore(t)
 	bring(t, s, nil, make([]float32, 20)...)
-	reports := &[]DeleteReport{}
-	stream, err := s.OpenDelete(vecio.AutoIDs, func(r DeleteReport) { *reports = append(*reports, r) })
+	reports := &[]ingest.DeleteReport{}
+	stream, err := s.OpenDelete(vecio.AutoIDs, func(r ingest.DeleteReport) { *reports = append(*reports, r) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,18 +57,18 @@ func TestDeleteStreamIsOneCommit(t *testing.T) {
 func TestBadStreamOfIDsDeletesNothing(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	for name, end := range map[string]func(*DeleteStream) error{
-		"a bad id": func(d *DeleteStream) error {
+	for name, end := range map[string]func(*ingest.DeleteStream) error{
+		"a bad id": func(d *ingest.DeleteStream) error {
 			_, err := d.Write(ctx, []byte("[1,2]\n3 x"))
 			return errors.Join(err, d.Close(ctx))
 		},
-		"a negative id in an array": func(d *DeleteStream) error {
+		"a negative id in an array": func(d *ingest.DeleteStream) error {
 			header := "{'descr': '<i8', 'fortran_order': False, 'shape': (2,), }\n"
 			ids := "\x01\x00\x00\x00\x00\x00\x00\x00" + strings.Repeat("\xff", 8)
 			_, err := d.Write(ctx, []byte("\x93NUMPY\x01\x00"+string(rune(len(header)))+"\x00"+header+ids))
 			return errors.Join(err, d.Close(ctx))
 		},
-		"an open array": func(d *DeleteStream) error {
+		"an open array": func(d *ingest.DeleteStream) error {
 			if _, err := d.Write(ctx, []byte("[1,2,3")); err != nil {
 				return nil
 			}
@@ -76,11 +77,11 @@ func TestBadStreamOfIDsDeletesNothing(t *testing.T) {
 			}
 			return d.Close(ctx)
 		},
-		"a killed writer": func(d *DeleteStream) error {
+		"a killed writer": func(d *ingest.DeleteStream) error {
 			if _, err := d.Write(ctx, []byte("[1,2,3]")); err != nil {
 				return nil
 			}
-			if err := d.Abandon(ctx); !errors.Is(err, errKilled) {
+			if err := d.Abandon(ctx); !errors.Is(err, ingest.ErrKilled) {
 				return nil
 			}
 			return errors.Join(volume.ErrInput, d.Close(ctx))

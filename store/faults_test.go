@@ -249,7 +249,7 @@ func streamed(ids []uint64, value float32) []byte {
 // stream writes through an append stream that commits at each write.
 func (r *faultRun) stream(chunks ...[]uint64) {
 	ctx := context.Background()
-	stream, err := r.store.OpenAppend(StreamOptions{Format: vecio.JSON, FlushBytes: 1})
+	stream, err := r.store.OpenAppend(ingest.StreamOptions{Format: vecio.JSON, FlushBytes: 1})
 	if err != nil {
 		r.judge("open stream", err)
 		return
@@ -332,7 +332,7 @@ var faultScripts = map[string]faultScript{
 		}
 		r.change("append a store", func() error {
 			ctx := context.Background()
-			stream, err := r.store.OpenAppend(StreamOptions{})
+			stream, err := r.store.OpenAppend(ingest.StreamOptions{})
 			if err != nil {
 				return err
 			}

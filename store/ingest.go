@@ -8,6 +8,7 @@ import (
 	"rvffs/store/ingest"
 	"rvffs/store/log"
 	"rvffs/store/state"
+	"rvffs/store/vecio"
 )
 
 // NewAppender starts to append. Commit or Rollback must be the last that is asked
@@ -33,6 +34,27 @@ func (s *Store) Delete(ctx context.Context, ids []uint64) (ingest.Deletion, erro
 		return ingest.Deletion{}, fmt.Errorf("delete from store %q: %w", s.Path(), err)
 	}
 	return result, nil
+}
+
+// OpenAppend starts a stream of vectors. It stays with the file that it was opened on:
+// should another take its place, the stream fails with ErrStale. The writer lock is not
+// taken before the first complete record. Close must be called.
+func (s *Store) OpenAppend(options ingest.StreamOptions) (*ingest.AppendStream, error) {
+	snapshot := s.Current()
+	if err := s.checkWritable(snapshot); err != nil {
+		return nil, fmt.Errorf("append to store %q: %w", s.Path(), err)
+	}
+	return s.vectors.OpenAppend(snapshot.Origin(), options)
+}
+
+// OpenDelete starts a stream of ids whose vectors are to be deleted, which stays with its
+// file like one of vectors. See ingest.Vectors.OpenDelete.
+func (s *Store) OpenDelete(format vecio.IDFormat, report func(ingest.DeleteReport)) (*ingest.DeleteStream, error) {
+	snapshot := s.Current()
+	if err := s.checkWritable(snapshot); err != nil {
+		return nil, fmt.Errorf("delete from store %q: %w", s.Path(), err)
+	}
+	return s.vectors.OpenDelete(snapshot.Origin(), format, report)
 }
 
 // commit commits a change of whatever kind.

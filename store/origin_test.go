@@ -8,6 +8,7 @@ import (
 	"math"
 	"testing"
 
+	"rvffs/store/ingest"
 	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
@@ -18,7 +19,7 @@ import (
 // it is to do again and again, and how to end.
 var writerKinds = map[string]func(t *testing.T, s *Store) (change func(round int) error, end func() error){
 	"append": func(t *testing.T, s *Store) (func(int) error, func() error) {
-		stream, err := s.OpenAppend(StreamOptions{Format: vecio.RawF32})
+		stream, err := s.OpenAppend(ingest.StreamOptions{Format: vecio.RawF32})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rvffs/segments"
+	"rvffs/store/ingest"
 	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
@@ -144,7 +145,7 @@ func (r *raceRun) ingest(writer uint64, round int) error {
 // streamIn writes a stream that commits by itself now and then.
 func (r *raceRun) streamIn(writer uint64, round int) error {
 	ctx := context.Background()
-	stream, err := r.store.OpenAppend(StreamOptions{Format: vecio.JSON, FlushBytes: 200, FlushInterval: time.Millisecond})
+	stream, err := r.store.OpenAppend(ingest.StreamOptions{Format: vecio.JSON, FlushBytes: 200, FlushInterval: time.Millisecond})
 	if err != nil {
 		return err
 	}

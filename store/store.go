@@ -111,7 +111,7 @@ func (s *Store) load(ctx context.Context) error {
 	}
 	s.head = state.NewHead(s.file, version, s.options.Known.snapshot, s.options.source())
 	s.vectors = ingest.New(ingest.Environment{
-		Head: s.head, IDs: s.ids, Memory: s.options.Memory, Kept: s.keptIDs, Compact: s.letGo,
+		Head: s.head, IDs: s.ids, Memory: s.options.Memory, Streams: s.streams, Kept: s.keptIDs, Compact: s.letGo,
 		Begin: func(ctx context.Context) (*log.Session, error) { return s.log.Begin(ctx) },
 	})
 	s.log = log.New(log.Environment{

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rvffs/segments"
+	"rvffs/store/ingest"
 	"rvffs/store/stream"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
@@ -22,7 +23,7 @@ var streamKinds = map[string]struct {
 	told error // by closing the store
 }{
 	"append": {func(_ context.Context, s *Store) (anyStream, *stream.Stream, error) {
-		stream, err := s.OpenAppend(StreamOptions{})
+		stream, err := s.OpenAppend(ingest.StreamOptions{})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -34,7 +35,7 @@ var streamKinds = map[string]struct {
 			return nil, nil, err
 		}
 		return stream, stream.Stream, nil
-	}, "1\n", errKilled},
+	}, "1\n", ingest.ErrKilled},
 	"embed": {func(ctx context.Context, s *Store) (anyStream, *stream.Stream, error) {
 		stream, err := s.OpenEmbed(ctx, PartKernelImage, EmbedOptions{})
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rvffs/store"
+	"rvffs/store/ingest"
 	"rvffs/store/vecio"
 )
 
@@ -36,7 +37,7 @@ func newDeleteCommand() *cobra.Command {
 				if fromInput {
 					format = vecio.AutoIDs
 				}
-				stream, err := s.OpenDelete(format, func(r store.DeleteReport) {
+				stream, err := s.OpenDelete(format, func(r ingest.DeleteReport) {
 					if result.Deleted, result.Missing = r.Deleted, r.Missing; r.Epoch > 0 {
 						result.Epoch = r.Epoch
 					}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rvffs/store"
+	"rvffs/store/ingest"
 	"rvffs/store/vecio"
 )
 
@@ -91,9 +92,9 @@ func importFrom(command *cobra.Command, s *store.Store, input string, allowNonFi
 	}
 	format, _ := vecio.FormatOfSuffix(strings.ToLower(filepath.Ext(input)))
 	result.Input = input
-	stream, err := s.OpenAppend(store.StreamOptions{
+	stream, err := s.OpenAppend(ingest.StreamOptions{
 		Format: format, AllowNonFinite: allowNonFinite, FlushInterval: interval,
-		Report: func(r store.StreamReport) {
+		Report: func(r ingest.StreamReport) {
 			result.Format = r.Format.String()
 			if result.Vectors += r.Accepted; r.Epoch > 0 {
 				result.Epoch = r.Epoch

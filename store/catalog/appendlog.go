@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rvffs/store"
+	"rvffs/store/ingest"
 	"rvffs/store/memory"
 	"rvffs/store/vecio"
 )
@@ -86,7 +87,7 @@ type logLine struct {
 	Offset   *int64 `json:"offset,omitempty"`
 }
 
-func (h *history) add(r store.StreamReport) {
+func (h *history) add(r ingest.StreamReport) {
 	line := logLine{
 		Time: r.Time.UTC().Format(time.RFC3339Nano), Format: r.Format.String(),
 		Accepted: r.Accepted, Rejected: r.Rejected, Bytes: r.Bytes, Epoch: r.Epoch,
@@ -114,7 +115,7 @@ type deleteLine struct {
 	Offset  *int64 `json:"offset,omitempty"`
 }
 
-func (h *history) addDeleted(r store.DeleteReport) {
+func (h *history) addDeleted(r ingest.DeleteReport) {
 	line := deleteLine{
 		Time: r.Time.UTC().Format(time.RFC3339Nano), Format: "ids " + r.Format.String(),
 		Deleted: r.Deleted, Missing: r.Missing, Bytes: r.Bytes, Epoch: r.Epoch,

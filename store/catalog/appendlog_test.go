@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rvffs/store"
+	"rvffs/store/ingest"
 	"rvffs/store/memory"
 )
 
@@ -29,7 +30,7 @@ func TestLogIsBounded(t *testing.T) {
 			h := &history{}
 			h.charge(budget)
 			for i := range 10_000 {
-				h.add(store.StreamReport{Time: time.Unix(int64(i), 0), Accepted: uint64(i)})
+				h.add(ingest.StreamReport{Time: time.Unix(int64(i), 0), Accepted: uint64(i)})
 			}
 			text := h.text(store.Origin{})
 			if len(text) < c.least || len(text) > c.most {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"rvffs/store"
+	"rvffs/store/ingest"
 	"rvffs/store/vecio"
 )
 
@@ -19,7 +20,7 @@ func (p *place) mkdir(name string) {
 	}
 }
 
-func (p *place) open(full string) *store.AppendStream {
+func (p *place) open(full string) *ingest.AppendStream {
 	p.Helper()
 	stream, err := p.find(full).Store.OpenAppend(context.Background(), vecio.Auto)
 	if err != nil {
@@ -36,7 +37,7 @@ func TestFlushTakesOpenStreamsAlone(t *testing.T) {
 	p := newPlace(t, nil, Options{})
 	p.mkdir("a.rvf")
 	closed, failed, open := p.open("a.rvf"), p.open("a.rvf"), p.open("a.rvf")
-	for _, stream := range []*store.AppendStream{closed, open} {
+	for _, stream := range []*ingest.AppendStream{closed, open} {
 		if _, err := stream.Write(ctx, []byte("[1,2]\n")); err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +55,7 @@ func TestFlushTakesOpenStreamsAlone(t *testing.T) {
 	if snapshot := p.snapshot("a.rvf"); snapshot.Manifest().TotalVectors != 2 {
 		t.Errorf("%d vectors are committed, want 2", snapshot.Manifest().TotalVectors)
 	}
-	for _, stream := range []*store.AppendStream{closed, failed, open} {
+	for _, stream := range []*ingest.AppendStream{closed, failed, open} {
 		if err := stream.Close(ctx); err != nil {
 			t.Error(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"rvffs/store"
+	"rvffs/store/ingest"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
@@ -33,11 +34,11 @@ func openStream[S interface {
 }
 
 // OpenAppend starts a stream of vectors into the store.
-func (s *Store) OpenAppend(ctx context.Context, format vecio.Format) (*store.AppendStream, error) {
+func (s *Store) OpenAppend(ctx context.Context, format vecio.Format) (*ingest.AppendStream, error) {
 	options := s.catalog.options
 	s.history.charge(options.Memory)
-	return openStream(ctx, s, func(engine *store.Store) (*store.AppendStream, error) {
-		return engine.OpenAppend(store.StreamOptions{
+	return openStream(ctx, s, func(engine *store.Store) (*ingest.AppendStream, error) {
+		return engine.OpenAppend(ingest.StreamOptions{
 			Format: format, AllowNonFinite: options.AllowNonFinite,
 			FlushBytes: options.FlushBytes, FlushInterval: options.FlushInterval,
 			Report: s.history.add,
@@ -46,9 +47,9 @@ func (s *Store) OpenAppend(ctx context.Context, format vecio.Format) (*store.App
 }
 
 // OpenDelete starts a stream of ids whose vectors are to be deleted.
-func (s *Store) OpenDelete(ctx context.Context, format vecio.IDFormat) (*store.DeleteStream, error) {
+func (s *Store) OpenDelete(ctx context.Context, format vecio.IDFormat) (*ingest.DeleteStream, error) {
 	s.history.charge(s.catalog.options.Memory)
-	return openStream(ctx, s, func(engine *store.Store) (*store.DeleteStream, error) {
+	return openStream(ctx, s, func(engine *store.Store) (*ingest.DeleteStream, error) {
 		return engine.OpenDelete(format, s.history.addDeleted)
 	})
 }

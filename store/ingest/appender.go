@@ -48,7 +48,7 @@ type Appender struct {
 
 	mu      sync.Mutex
 	err     error     // of the goroutine, or of a commit behind
-	settled []Settled // commits behind that are over
+	settled []settled // commits behind that are over
 }
 
 // NewAppender starts to append to the file of an origin, or if that is zero to any. Commit
@@ -57,9 +57,9 @@ func (v *Vectors) NewAppender(origin state.Origin) *Appender {
 	return &Appender{vectors: v, origin: origin, free: make(chan *block, blockCount), memory: v.env.Memory.Charge()}
 }
 
-// Afford waits, for some seconds or until ctx ends, for the memory without which
+// afford waits, for some seconds or until ctx ends, for the memory without which
 // nothing can be appended. Append takes it unasked.
-func (a *Appender) Afford(ctx context.Context) error {
+func (a *Appender) afford(ctx context.Context) error {
 	if a.memory.Held() > 0 {
 		return nil
 	}
@@ -70,8 +70,8 @@ func (a *Appender) Afford(ctx context.Context) error {
 	return a.memory.Await(ctx, blockMemory(firstBlockBytes(4*dimension), 4*dimension))
 }
 
-// Relent gives back what Afford has waited for if nothing was appended.
-func (a *Appender) Relent() {
+// relent gives back what afford has waited for if nothing was appended.
+func (a *Appender) relent() {
 	if a.block == nil && a.work == nil {
 		a.memory.Free()
 	}
@@ -100,9 +100,6 @@ func (a *Appender) Join(ctx context.Context) error {
 // Joined reports whether the appender takes part in a session: from the first vectors
 // until they are committed or given up.
 func (a *Appender) Joined() bool { return a.session != nil }
-
-// Pending is how many vectors came since the last commit.
-func (a *Appender) Pending() uint64 { return a.rows }
 
 // SetDimension fixes the dimension of a store that has none yet.
 func (a *Appender) SetDimension(ctx context.Context, dimension int) error {
@@ -270,8 +267,8 @@ func (a *Appender) writeBlock(b *block) error {
 	return a.ids.Follow(e.ids, e.given)
 }
 
-// Drain ends the goroutine that writes when all that it was given is written.
-func (a *Appender) Drain() {
+// drain ends the goroutine that writes when all that it was given is written.
+func (a *Appender) drain() {
 	if a.work == nil {
 		return
 	}
@@ -292,8 +289,8 @@ func (a *Appender) Commit() (epoch uint32, count uint64, err error) {
 		return a.vectors.env.Head.Current().Epoch(), 0, nil
 	}
 	err = a.Flush()
-	for _, s := range a.TakeSettled() {
-		epoch, count = s.Epoch, count+s.Count
+	for _, s := range a.takeSettled() {
+		epoch, count = s.epoch, count+s.count
 	}
 	if err == nil && a.rows > 0 {
 		epoch, err = a.vectors.Commit(context.Background(), a.session, ingestion(a.extents, a.rows))
@@ -317,7 +314,7 @@ func (a *Appender) Flush() error {
 	if a.session == nil {
 		return nil
 	}
-	a.Drain()
+	a.drain()
 	err := a.failure()
 	if err == nil && a.block != nil && len(a.block.bytes) > 0 {
 		err = a.writeBlock(a.block)
@@ -346,7 +343,7 @@ func (a *Appender) Rollback() error {
 	if a.session == nil {
 		return nil
 	}
-	a.Drain()
+	a.drain()
 	a.session.Drop(extentsOf(a.extents)...)
 	return a.leave()
 }

@@ -7,17 +7,17 @@ import (
 	"rvffs/store/rows"
 )
 
-// Settled is a commit that was made while its stream went on.
-type Settled struct {
-	Epoch    uint32
-	Count    uint64 // vectors
-	Received int64  // bytes that the stream had brought when it was asked for
+// settled is a commit that was made while its stream went on.
+type settled struct {
+	epoch    uint32
+	count    uint64 // vectors
+	received int64  // bytes that the stream had brought when it was asked for
 }
 
-// CommitBehind commits what has been handed on so far while the stream goes on, and
+// commitSoFar commits what has been handed on so far while the stream goes on, and
 // reports whether it could: as long as little has come, Commit is as good. An error
 // comes with the next call. What has come is so many bytes of the stream.
-func (a *Appender) CommitBehind(received int64) bool {
+func (a *Appender) commitSoFar(received int64) bool {
 	if a.work == nil {
 		return false
 	}
@@ -51,18 +51,18 @@ func (a *Appender) commitBehind(received int64) {
 		}
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		a.settled = append(a.settled, Settled{epoch, count, received})
+		a.settled = append(a.settled, settled{epoch, count, received})
 	})
 }
 
-// TakeSettled gives the commits behind that are over since it was last asked.
-func (a *Appender) TakeSettled() []Settled {
+// takeSettled gives the commits behind that are over since it was last asked.
+func (a *Appender) takeSettled() []settled {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	over := a.settled
 	a.settled = nil
 	for _, s := range over {
-		a.rows -= s.Count
+		a.rows -= s.count
 	}
 	return over
 }

@@ -11,20 +11,21 @@ import (
 	"rvffs/store/log"
 	"rvffs/store/rows"
 	"rvffs/store/state"
+	"rvffs/store/stream"
 	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
-// lone is a way into an empty store of dimension 2 that nothing else belongs to.
-func lone(t *testing.T) (*Vectors, *log.Log) {
+// lone is a way into an empty store of a dimension that nothing else belongs to.
+func lone(t *testing.T, dimension uint16) (*Vectors, *log.Log) {
 	t.Helper()
 	files := volumes.New()
 	file, err := files.Create("a.rvf", 0o644)
 	if err != nil {
 		t.Fatal(err)
 	}
-	image, _, err := volume.Lay(0, 1, 1, nil, &segments.Manifest{Epoch: 1, Dimension: 2})
+	image, _, err := volume.Lay(0, 1, 1, nil, &segments.Manifest{Epoch: 1, Dimension: dimension})
 	if err == nil {
 		_, err = file.WriteAt(image, 0)
 	}
@@ -39,7 +40,7 @@ func lone(t *testing.T) (*Vectors, *log.Log) {
 	head := state.NewHead(where, version, nil, state.BackingOptions{})
 	var changes *log.Log
 	vectors := New(Environment{
-		Head: head, IDs: rows.NewIDTable(),
+		Head: head, IDs: rows.NewIDTable(), Streams: stream.NewRegister(func() string { return "a.rvf" }),
 		Kept:    func() (uint64, bool, error) { return 0, false, nil },
 		Begin:   func(ctx context.Context) (*log.Session, error) { return changes.Begin(ctx) },
 		Compact: func(context.Context, *idset.Set) error { return errors.New("nothing is there to be compacted") },
@@ -57,7 +58,7 @@ func lone(t *testing.T) (*Vectors, *log.Log) {
 // nothing.
 func TestCommitLooksForItsCaller(t *testing.T) {
 	t.Parallel()
-	vectors, changes := lone(t)
+	vectors, changes := lone(t, 2)
 	if _, err := vectors.Batch(t.Context(), []uint64{1}, []float32{1, 2}); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"rvffs/store/memory"
 	"rvffs/store/rows"
 	"rvffs/store/state"
+	"rvffs/store/stream"
 	"rvffs/store/volume"
 )
 
@@ -21,6 +22,8 @@ type Environment struct {
 	IDs *rows.IDTable
 	// Memory bounds what is held on the way.
 	Memory *memory.Budget
+	// Streams are those into the store that are open.
+	Streams *stream.Register
 	// Begin joins the session of the store's log.
 	Begin func(context.Context) (*log.Session, error)
 	// Kept is the highest id of what was cut off and may be brought back.

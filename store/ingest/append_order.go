@@ -1,8 +1,11 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
+	"fmt"
+	"slices"
 
 	"rvffs/segments"
 	"rvffs/store/rows"
@@ -10,11 +13,36 @@ import (
 	"rvffs/store/volume"
 )
 
-// Reorder brings the vectors since the last commit into the order in which they
+// errLateRows means that a store was committed in its midst, and that what did not
+// count then does now.
+var errLateRows = fmt.Errorf("%w: the stream is a store, of which a part was committed before its end; write it again, to the end", volume.ErrInput)
+
+// passOver notes which of the rows since the last commit do not count. They are given
+// up, so that they must not count later.
+func (a *AppendStream) passOver(runs []vecio.Run, handed int64) error {
+	counting := slices.SortedFunc(slices.Values(runs), func(a, b vecio.Run) int { return cmp.Compare(a.First, b.First) })
+	for _, run := range counting {
+		for _, passed := range a.passed {
+			if run.First < passed.First+passed.Count && passed.First < run.First+run.Count {
+				return errLateRows
+			}
+		}
+	}
+	next := a.handed
+	for _, run := range append(counting, vecio.Run{First: handed}) {
+		if run.First > next {
+			a.passed = append(a.passed, vecio.Run{First: next, Count: run.First - next})
+		}
+		next = max(next, run.First+run.Count)
+	}
+	return nil
+}
+
+// reorder brings the vectors since the last commit into the order in which they
 // count, and leaves out those that do not. Rows are numbered from the start of the
 // stream; before of them were committed. What stands in its place already stays; the
 // rest is read back and appended anew.
-func (a *Appender) Reorder(ctx context.Context, runs []vecio.Run, before int64) error {
+func (a *Appender) reorder(ctx context.Context, runs []vecio.Run, before int64) error {
 	if err := a.Flush(); err != nil || a.session == nil {
 		return err
 	}
@@ -38,7 +66,7 @@ func (a *Appender) Reorder(ctx context.Context, runs []vecio.Run, before int64) 
 	for _, run := range runs { // no row is in two of them
 		from, to := max(run.First-before, kept), min(run.First+run.Count-before, total)
 		if err := a.appendAgain(ctx, rest, from-kept, to-from); err != nil {
-			a.Drain()
+			a.drain()
 			a.extents = append(a.extents, rest...) // to be given up, too
 			return err
 		}

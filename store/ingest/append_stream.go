@@ -1,4 +1,4 @@
-package store
+package ingest
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"rvffs/store/ingest"
 	"rvffs/store/memory"
 	"rvffs/store/state"
 	"rvffs/store/stream"
@@ -54,7 +53,7 @@ type AppendStream struct {
 
 	// What follows is for who has the stream to himself.
 	ctx       context.Context // of the call under way
-	appender  *ingest.Appender
+	appender  *Appender
 	decoder   vecio.Decoder // nil at the end
 	memory    memory.Charge // of the decoder
 	committed int64         // value of received at the last commit
@@ -72,17 +71,13 @@ type AppendStream struct {
 // least, that is a bulk load.
 const bulkBytes = 16 << 20
 
-// OpenAppend starts a stream. It stays with the file that it was opened on: should
-// another take its place, the stream fails with ErrStale. The writer lock is not
+// OpenAppend starts a stream to the file of an origin: should another take its place, the
+// stream fails with ErrStale. The writer lock is not
 // taken before the first complete record. Close must be called.
-func (s *Store) OpenAppend(options StreamOptions) (*AppendStream, error) {
-	snapshot := s.Current()
-	if err := s.checkWritable(snapshot); err != nil {
-		return nil, fmt.Errorf("append to store %q: %w", s.Path(), err)
-	}
-	a := &AppendStream{options: options, appender: s.vectors.NewAppender(snapshot.Origin()), memory: s.options.Memory.Charge()}
+func (v *Vectors) OpenAppend(origin state.Origin, options StreamOptions) (*AppendStream, error) {
+	a := &AppendStream{options: options, appender: v.NewAppender(origin), memory: v.env.Memory.Charge()}
 	a.decoder = vecio.NewDecoder(options.Format, sink{a}, vecio.Options{AllowNonFinite: options.AllowNonFinite})
-	a.Stream, a.inside = s.streams.New(snapshot.Origin(), "append to", stream.Content{
+	a.Stream, a.inside = v.env.Streams.New(origin, "append to", stream.Content{
 		Afford: a.afford, Write: a.write, Settle: a.settle, Commit: a.commit, Drop: a.drop, LetGo: a.letGo,
 	})
 	if err := a.inside.Begin(); err != nil {
@@ -105,7 +100,7 @@ func (s sink) Rows(ids []uint64, rows []byte) error {
 }
 
 func (a *AppendStream) afford(ctx context.Context, bytes int) error {
-	err := a.appender.Afford(ctx) // the little before the much, of which a wait would keep others
+	err := a.appender.afford(ctx) // the little before the much, of which a wait would keep others
 	if err == nil {
 		err = a.memory.Await(ctx, decoderMemory(a.decoder.Held(), bytes))
 	}
@@ -131,7 +126,7 @@ func (a *AppendStream) weigh() {
 		held = a.decoder.Held()
 	}
 	a.memory.Force(int64(held))
-	a.appender.Relent()
+	a.appender.relent()
 }
 
 func (a *AppendStream) write(ctx context.Context, p []byte) error {
@@ -142,7 +137,7 @@ func (a *AppendStream) write(ctx context.Context, p []byte) error {
 	}
 	received := a.inside.Take(len(p))
 	if a.options.FlushBytes > 0 && received-a.committed >= a.options.FlushBytes && a.decoder.Committable() {
-		if runs, _ := a.order(); runs == nil && a.appender.CommitBehind(received) {
+		if runs, _ := a.order(); runs == nil && a.appender.commitSoFar(received) {
 			a.committed = received
 			_, a.handed = a.order()
 		} else if err := a.commit(ctx); err != nil {
@@ -204,7 +199,7 @@ func (a *AppendStream) settle(ctx context.Context, why stream.Occasion) (commit 
 		return a.decoder.Committable() && !a.isBulk(), nil
 	case stream.OnShutdown:
 		if a.isBulk() {
-			return false, errInterrupted
+			return false, ErrInterrupted
 		}
 		return a.leaveWhole(ctx)
 	case stream.OnDeath:
@@ -217,7 +212,7 @@ func (a *AppendStream) settle(ctx context.Context, why stream.Occasion) (commit 
 	return true, err
 }
 
-// whole says whether the stream could end here, where that is what it was settled for.
+// whole fails if the stream could not end here, where that is what it was settled for.
 func (a *AppendStream) whole(err error) error {
 	if err != nil {
 		return err
@@ -241,8 +236,8 @@ func (a *AppendStream) leaveWhole(ctx context.Context) (commit bool, err error) 
 	return !committable, err // it could end here all the same
 }
 
-// errInterrupted ends a bulk load whose store is closed.
-var errInterrupted = fmt.Errorf("%w before the load was; what came since its last commit is dropped", volume.ErrClosed)
+// ErrInterrupted ends a bulk load whose store is closed.
+var ErrInterrupted = fmt.Errorf("%w before the load was; what came since its last commit is dropped", volume.ErrClosed)
 
 func (a *AppendStream) letGo() error {
 	a.stopTimer()
@@ -264,12 +259,12 @@ func (a *AppendStream) settleAndEndLine() error {
 func (a *AppendStream) commit(context.Context) error {
 	a.stopTimer()
 	a.reportSettled()
-	a.waiting = a.appender.Pending()
+	a.waiting = a.appender.rows
 	runs, handed := a.order()
 	if runs != nil {
 		err := a.passOver(runs, handed)
 		if err == nil {
-			err = a.appender.Reorder(context.Background(), runs, a.handed)
+			err = a.appender.reorder(context.Background(), runs, a.handed)
 		}
 		if err != nil {
 			return err
@@ -302,9 +297,9 @@ func (a *AppendStream) order() ([]vecio.Run, int64) {
 
 func (a *AppendStream) drop(cause error) error {
 	a.stopTimer()
-	a.appender.Drain()
+	a.appender.drain()
 	a.reportSettled()
-	rejected := max(a.waiting, a.appender.Pending())
+	rejected := max(a.waiting, a.appender.rows)
 	if record := (*vecio.RecordError)(nil); errors.As(cause, &record) {
 		cause = fmt.Errorf("%w: %w", volume.ErrInput, cause)
 		// The rows before it that its decoder has not handed on are dropped as well.
@@ -319,8 +314,8 @@ func (a *AppendStream) drop(cause error) error {
 
 // reportSettled tells of commits that were made while the stream went on.
 func (a *AppendStream) reportSettled() {
-	for _, s := range a.appender.TakeSettled() {
-		a.reportUntil(s.Received, StreamReport{Accepted: s.Count, Epoch: s.Epoch})
+	for _, s := range a.appender.takeSettled() {
+		a.reportUntil(s.received, StreamReport{Accepted: s.count, Epoch: s.epoch})
 	}
 }
 

@@ -1,4 +1,4 @@
-package store
+package ingest
 
 import (
 	"context"
@@ -27,8 +27,8 @@ type DeleteReport struct {
 	Err     error
 }
 
-// errKilled ends the stream of a writer that did not live to close it.
-var errKilled = errors.New("the writer was killed, or failed, before it closed the stream; nothing is deleted")
+// ErrKilled ends the stream of a writer that did not live to close it.
+var ErrKilled = errors.New("the writer was killed, or failed, before it closed the stream; nothing is deleted")
 
 // DeleteStream takes ids in any of the formats of package vecio and deletes their
 // vectors, all that came since the last commit in one. Until then it holds them as
@@ -37,9 +37,9 @@ var errKilled = errors.New("the writer was killed, or failed, before it closed t
 // that it is complete: nothing of it by CommitOpen, or when he was killed.
 type DeleteStream struct {
 	*stream.Stream
-	inside stream.Inside
-	store  *Store
-	report func(DeleteReport)
+	inside  stream.Inside
+	vectors *Vectors
+	report  func(DeleteReport)
 
 	// What follows is for who has the stream to himself.
 	decoder  *vecio.IDDecoder
@@ -55,14 +55,10 @@ type DeleteStream struct {
 // The writer lock is taken by the first write, which so fails where nobody may write.
 // Report is told of each commit and of what ends the stream; it is called with the
 // stream locked and must not call it; nil is allowed. Close must be called.
-func (s *Store) OpenDelete(format vecio.IDFormat, report func(DeleteReport)) (*DeleteStream, error) {
-	snapshot := s.Current()
-	if err := s.checkWritable(snapshot); err != nil {
-		return nil, fmt.Errorf("delete from store %q: %w", s.Path(), err)
-	}
-	d := &DeleteStream{store: s, report: report, ids: idset.New(), memory: s.options.Memory.Charge()}
+func (v *Vectors) OpenDelete(origin state.Origin, format vecio.IDFormat, report func(DeleteReport)) (*DeleteStream, error) {
+	d := &DeleteStream{vectors: v, report: report, ids: idset.New(), memory: v.env.Memory.Charge()}
 	d.decoder = vecio.NewIDDecoder(format, func(id uint64) { d.ids.Insert(id) })
-	d.Stream, d.inside = s.streams.New(snapshot.Origin(), "delete from", stream.Content{
+	d.Stream, d.inside = v.env.Streams.New(origin, "delete from", stream.Content{
 		Afford: d.afford, Write: d.write, Settle: d.settle, Commit: d.commit, Drop: d.drop, LetGo: d.letGo,
 	})
 	if err := d.inside.Begin(); err != nil {
@@ -114,7 +110,7 @@ func noID(err error) error {
 // join takes the writer lock, if this process does not hold it yet.
 func (d *DeleteStream) join(ctx context.Context) (err error) {
 	if d.session == nil {
-		d.session, err = d.store.log.Begin(state.OnlyIn(ctx, d.Origin()))
+		d.session, err = d.vectors.env.Begin(state.OnlyIn(ctx, d.Origin()))
 	}
 	return err
 }
@@ -144,7 +140,7 @@ func (d *DeleteStream) settle(_ context.Context, why stream.Occasion) (commit bo
 	case stream.OnDeath, stream.OnShutdown:
 		// What is missing of the list cannot be known, and what was deleted would be lost.
 		if d.ids.Len() > 0 || d.decoder.Unfinished() > 0 {
-			err = errKilled
+			err = ErrKilled
 		}
 		return true, err
 	case stream.OnCommit:
@@ -156,7 +152,7 @@ func (d *DeleteStream) settle(_ context.Context, why stream.Occasion) (commit bo
 	return true, err
 }
 
-// whole says whether the stream could end here.
+// whole fails if the stream could not end here.
 func (d *DeleteStream) whole() error {
 	if unfinished := d.decoder.Unfinished(); unfinished > 0 && !d.decoder.InNumber() {
 		return stream.Passing{Cause: fmt.Errorf("%w: the stream stops inside a record, %d bytes from its start", volume.ErrInput, unfinished)}
@@ -168,7 +164,7 @@ func (d *DeleteStream) commit(ctx context.Context) error {
 	if d.ids.Len() == 0 {
 		return d.leave()
 	}
-	result, err := d.store.vectors.Delete(state.OnlyIn(ctx, d.Origin()), d.ids)
+	result, err := d.vectors.Delete(state.OnlyIn(ctx, d.Origin()), d.ids)
 	if err = errors.Join(err, d.leave()); err != nil {
 		return err
 	}
