@@ -84,7 +84,7 @@ func (s embedder) embed(ctx context.Context, e *embedding) (uint32, error) {
 	switch {
 	case err != nil:
 	case s.rehearsal:
-		_, err = e.findReplaced(session.Base())
+		_, err = e.findReplaced(ctx, session.Base())
 	default:
 		epoch, err = s.commit(ctx, session, log.Change{Added: []*filelog.Extent{target}, Removes: e.findReplaced, InPlace: true, First: e.first})
 	}
@@ -129,7 +129,7 @@ func (e *embedding) write(ctx context.Context, target *filelog.Extent) (head []b
 }
 
 // findReplaced lists the offsets of the segments whose place the new one takes.
-func (e *embedding) findReplaced(base *state.Snapshot) (map[int64]bool, error) {
+func (e *embedding) findReplaced(ctx context.Context, base *state.Snapshot) (map[int64]bool, error) {
 	removed := map[int64]bool{}
 	if e.source != nil {
 		if !slices.Contains(base.Named(), *e.source) {
@@ -137,9 +137,9 @@ func (e *embedding) findReplaced(base *state.Snapshot) (map[int64]bool, error) {
 		}
 		removed[e.source.Offset] = true
 	}
-	err := base.Backing().With(context.Background(), func(file volume.File) error {
+	err := base.With(ctx, state.Judging, func(reading *state.Reading) error {
 		for _, entry := range base.OfType(e.kind) {
-			p, err := openPayload(base.In(file), entry)
+			p, err := openPayload(reading, entry)
 			if err = volume.AsCorrupt(err); errors.Is(err, volume.ErrCorrupt) {
 				continue // nobody can say what it is
 			}

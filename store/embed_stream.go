@@ -65,7 +65,7 @@ func (k partKind) begin(ctx context.Context, s *Store) (state.Origin, error) {
 	if err != nil {
 		return state.Origin{}, err
 	}
-	if err := s.checkWritable(snapshot); err != nil {
+	if err := s.checkWritable(ctx, snapshot); err != nil {
 		return state.Origin{}, err
 	}
 	if needs := k.needs; needs != 0 && len(snapshot.OfType(needs)) == 0 {

@@ -41,7 +41,7 @@ func (s *Store) Delete(ctx context.Context, ids []uint64) (ingest.Deletion, erro
 // taken before the first complete record. Close must be called.
 func (s *Store) OpenAppend(options ingest.StreamOptions) (*ingest.AppendStream, error) {
 	snapshot := s.Current()
-	if err := s.checkWritable(snapshot); err != nil {
+	if err := s.checkWritable(context.Background(), snapshot); err != nil {
 		return nil, fmt.Errorf("append to store %q: %w", s.Path(), err)
 	}
 	return s.vectors.OpenAppend(snapshot.Origin(), options)
@@ -51,7 +51,7 @@ func (s *Store) OpenAppend(options ingest.StreamOptions) (*ingest.AppendStream, 
 // file like one of vectors. See ingest.Vectors.OpenDelete.
 func (s *Store) OpenDelete(format vecio.IDFormat, report func(ingest.DeleteReport)) (*ingest.DeleteStream, error) {
 	snapshot := s.Current()
-	if err := s.checkWritable(snapshot); err != nil {
+	if err := s.checkWritable(context.Background(), snapshot); err != nil {
 		return nil, fmt.Errorf("delete from store %q: %w", s.Path(), err)
 	}
 	return s.vectors.OpenDelete(snapshot.Origin(), format, report)

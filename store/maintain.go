@@ -29,7 +29,7 @@ func (s *Store) Remove(ctx context.Context, files volume.FileSystem) error {
 		if session.Base().HasContent() {
 			return fmt.Errorf("%w: it holds vectors or embedded segments", volume.ErrNotEmpty)
 		}
-		tails, err := s.KeptTails()
+		tails, err := s.KeptTails(ctx)
 		if err != nil {
 			return err
 		}
@@ -70,7 +70,7 @@ func (s *Store) MoveInto(ctx context.Context, files volume.FileSystem, name stri
 		}
 		defer func() { err = errors.Join(err, lock.Release()) }()
 		former := s.location()
-		tails, err := s.KeptTails()
+		tails, err := s.KeptTails(ctx)
 		if err != nil {
 			return err
 		}

@@ -294,7 +294,7 @@ func (h *history) settleTails() error {
 	if _, err := h.store.Delete(context.Background(), []uint64{1 << 50}); err != nil {
 		return err
 	}
-	if tails, err := h.store.KeptTails(); err != nil || len(tails) == 0 || h.random.IntN(2) == 0 {
+	if tails, err := h.store.KeptTails(context.Background()); err != nil || len(tails) == 0 || h.random.IntN(2) == 0 {
 		return err
 	}
 	h.note("and let it go")

@@ -234,7 +234,7 @@ func (h *history) next() (uint64, bool) {
 		highest := slices.Max(slices.Collect(maps.Keys(h.stored)))
 		next, free = highest+1, highest < math.MaxUint64
 	}
-	if tails, err := h.store.KeptTails(); err == nil && free {
+	if tails, err := h.store.KeptTails(context.Background()); err == nil && free {
 		for _, tail := range tails {
 			if tail.HighestID != nil && *tail.HighestID < math.MaxUint64 {
 				next = max(next, *tail.HighestID+1)

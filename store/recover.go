@@ -96,7 +96,7 @@ func (s *Store) recoverTails(ctx context.Context, options RecoverOptions) (resul
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, session.End()) }()
-	tails, err := s.chosenTails(options)
+	tails, err := s.chosenTails(ctx, options)
 	if err != nil {
 		return nil, err
 	}
@@ -123,10 +123,10 @@ func (s *Store) recoverTails(ctx context.Context, options RecoverOptions) (resul
 }
 
 // chosenTails are the kept tails that the options are about.
-func (s *Store) chosenTails(options RecoverOptions) ([]Tail, error) {
+func (s *Store) chosenTails(ctx context.Context, options RecoverOptions) ([]Tail, error) {
 	at := s.location()
 	if len(options.Only) > 0 {
-		rule, err := s.tailRule()
+		rule, err := s.tailRule(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -141,7 +141,7 @@ func (s *Store) chosenTails(options RecoverOptions) ([]Tail, error) {
 		}
 		return chosen, nil
 	}
-	tails, err := s.KeptTails()
+	tails, err := s.KeptTails(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func (s *Store) chosenTails(options RecoverOptions) ([]Tail, error) {
 
 // listRecoveries tells what would be done, and changes nothing.
 func (s *Store) listRecoveries(ctx context.Context, options RecoverOptions) ([]Recovery, error) {
-	tails, err := s.chosenTails(options)
+	tails, err := s.chosenTails(ctx, options)
 	if err != nil {
 		return nil, err
 	}

@@ -48,7 +48,7 @@ func (p *recoveryPlan) carryOut(ctx context.Context, session *log.Session) (epoc
 		if !isImage(part.Type) {
 			continue
 		}
-		mates, err := p.mates(part)
+		mates, err := p.mates(ctx, part)
 		if err != nil {
 			return 0, err
 		}
@@ -58,7 +58,7 @@ func (p *recoveryPlan) carryOut(ctx context.Context, session *log.Session) (epoc
 	}
 	epoch, err = appender.CommitWith(ctx, session, log.Change{
 		Added: others,
-		Removes: func(base *state.Snapshot) (map[int64]bool, error) {
+		Removes: func(_ context.Context, base *state.Snapshot) (map[int64]bool, error) {
 			if base != p.base {
 				return nil, log.ErrSuperseded // what was judged may be wrong by now
 			}

@@ -173,7 +173,7 @@ func (p *recoveryPlan) collect(ctx context.Context) error {
 		case part.isWhole(segments.TypeJournal):
 			return p.collectDeletions(part, recent)
 		case part.Kind == segments.RemnantWhole:
-			return p.collectOther(part)
+			return p.collectOther(ctx, part)
 		default:
 			p.doubt(doubtDamaged, remedyDrop, 1)
 		}
@@ -230,8 +230,8 @@ func (p *recoveryPlan) collectDeletions(part tailPart, recent *idset.Set) error 
 // maxOthers bounds how many other segments of a tail are brought back at once.
 const maxOthers = 1 << 16
 
-func (p *recoveryPlan) collectOther(part tailPart) error {
-	there, err := p.hasSegment(part)
+func (p *recoveryPlan) collectOther(ctx context.Context, part tailPart) error {
+	there, err := p.hasSegment(ctx, part)
 	if err != nil || there {
 		return err
 	}
@@ -248,7 +248,7 @@ func (p *recoveryPlan) collectOther(part tailPart) error {
 		return fmt.Errorf("%w: more than %d other segments", volume.ErrTooLarge, maxOthers)
 	}
 	if isImage(part.Type) && !p.options.Overwrite {
-		mates, err := p.mates(part)
+		mates, err := p.mates(ctx, part)
 		if err != nil {
 			return err
 		}
@@ -265,8 +265,8 @@ func (p *recoveryPlan) collectOther(part tailPart) error {
 }
 
 // hasSegment says whether the store has a segment of exactly these bytes.
-func (p *recoveryPlan) hasSegment(part tailPart) (there bool, err error) {
-	err = p.base.Backing().With(context.Background(), func(file volume.File) error {
+func (p *recoveryPlan) hasSegment(ctx context.Context, part tailPart) (there bool, err error) {
+	err = p.base.Backing().With(ctx, func(file volume.File) error {
 		for _, entry := range p.base.OfType(part.Type) {
 			if entry.PayloadLength != part.PayloadLength {
 				continue
@@ -286,12 +286,12 @@ func (p *recoveryPlan) hasSegment(part tailPart) (there bool, err error) {
 }
 
 // mates are the images of the store whose place an image of the tail would take.
-func (p *recoveryPlan) mates(part tailPart) (mates []segments.Segment, err error) {
+func (p *recoveryPlan) mates(ctx context.Context, part tailPart) (mates []segments.Segment, err error) {
 	prefix := make([]byte, min(part.PayloadLength, segments.MaxKernelPrefix))
 	if err := volume.ReadFull(p.walk.file, prefix, part.PayloadOffset()); err != nil {
 		return nil, err
 	}
-	err = p.base.Backing().With(context.Background(), func(file volume.File) error {
+	err = p.base.Backing().With(ctx, func(file volume.File) error {
 		for _, entry := range p.base.OfType(part.Type) {
 			other, err := openPayload(p.base.In(file), entry)
 			if err = volume.AsCorrupt(err); errors.Is(err, volume.ErrCorrupt) {

@@ -24,7 +24,7 @@ func keepBehind(t *testing.T, files *volumes.Files, s *Store, parts ...[]byte) {
 	if _, err := s.Delete(context.Background(), []uint64{1_000_000}); err != nil {
 		t.Fatal(err)
 	}
-	if tails, err := s.KeptTails(); err != nil || len(tails) != 1 {
+	if tails, err := s.KeptTails(context.Background()); err != nil || len(tails) != 1 {
 		t.Fatalf("%+v, %v", tails, err)
 	}
 }
@@ -384,7 +384,7 @@ func TestRecoverBesideACommit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tails, err := s.KeptTails()
+	tails, err := s.KeptTails(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -559,7 +559,7 @@ func TestRecoverNamedTails(t *testing.T) {
 	if err := files.Rename("a.rvf.tail-1", "former.rvf.tail-1"); err != nil {
 		t.Fatal(err)
 	}
-	if tails, err := s.KeptTails(); err != nil || len(tails) != 1 {
+	if tails, err := s.KeptTails(context.Background()); err != nil || len(tails) != 1 {
 		t.Errorf("%+v, %v", tails, err)
 	}
 	if _, err := s.Recover(ctx, RecoverOptions{Only: []string{"former.rvf.tail-1"}}); err != nil || contentText(t, s) != "1:1 2:2 3:3 10:9 11:9" {

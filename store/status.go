@@ -91,7 +91,7 @@ func (s *Store) statusOf(ctx context.Context, snapshot *state.Snapshot) (Status,
 		Epoch:  snapshot.Epoch(), Dimension: snapshot.Dimension(), Metric: snapshot.Metric().String(), Dialect: snapshot.Dialect().String(),
 		LiveVectors: total - deleted, DeletedVectors: deleted, TotalVectors: total, StoredRows: snapshot.Rows(),
 		FileSize: snapshot.Size(),
-		ReadOnly: s.checkWritable(snapshot) != nil,
+		ReadOnly: s.checkWritable(ctx, snapshot) != nil,
 	}
 	status.Writing = s.file.Active()
 	info, err := snapshot.FileInfo(ctx) // whatever its name is by now

@@ -260,11 +260,11 @@ func (s *Store) published(snapshot *state.Snapshot) {
 }
 
 // checkWritable refuses what must not be written to.
-func (s *Store) checkWritable(snapshot *state.Snapshot) error {
+func (s *Store) checkWritable(ctx context.Context, snapshot *state.Snapshot) error {
 	if s.readOnly {
 		return fmt.Errorf("%w: the store was opened for reading", volume.ErrReadOnly)
 	}
-	return snapshot.Writable()
+	return snapshot.Writable(ctx)
 }
 
 // withNewest is OnNewest for the committed state.

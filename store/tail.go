@@ -160,7 +160,7 @@ type tailSeen struct {
 // manifest, unless a writer is just at work, and what was kept of such beside the
 // store. It changes nothing.
 func (s *Store) Tails(ctx context.Context) ([]Tail, error) {
-	look := s.KeptTails
+	look := func() ([]Tail, error) { return s.KeptTails(ctx) }
 	if s.options.TailNames != nil {
 		look = func() ([]Tail, error) {
 			at := s.location()
@@ -170,7 +170,7 @@ func (s *Store) Tails(ctx context.Context) ([]Tail, error) {
 					names = append(names, name)
 				}
 			}
-			return s.readTails(at, names)
+			return s.readTails(ctx, at, names)
 		}
 	}
 	kept, err := look()

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -155,7 +156,7 @@ func readTailInfo(file volume.File) (info tailInfo, start int64, err error) {
 
 // KeptTails lists the tails that are kept beside the store, in the order in which they
 // were cut off.
-func (s *Store) KeptTails() ([]Tail, error) {
+func (s *Store) KeptTails(ctx context.Context) ([]Tail, error) {
 	at := s.location()
 	names, err := at.Files.Siblings(at.Name)
 	if errors.Is(err, fs.ErrPermission) {
@@ -164,12 +165,12 @@ func (s *Store) KeptTails() ([]Tail, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for tails of store %q: %w", at.Name, err)
 	}
-	return s.readTails(at, names)
+	return s.readTails(ctx, at, names)
 }
 
 // readTails reads what those of the named files say, all in the store's folder, that
 // are kept tails of it.
-func (s *Store) readTails(at filelog.Place, names []string) (tails []Tail, err error) {
+func (s *Store) readTails(ctx context.Context, at filelog.Place, names []string) (tails []Tail, err error) {
 	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		of, is := TailOf(name)
 		return !is || of != baseName(at.Name)
@@ -177,7 +178,7 @@ func (s *Store) readTails(at filelog.Place, names []string) (tails []Tail, err e
 	if len(names) == 0 {
 		return nil, nil
 	}
-	rule, err := s.tailRule()
+	rule, err := s.tailRule(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("look for tails of store %q: %w", at.Name, err)
 	}
@@ -200,10 +201,10 @@ func (s *Store) readTails(at filelog.Place, names []string) (tails []Tail, err e
 
 // keptIDs is the highest id of what is kept beside the store; false when nothing is. It
 // is looked for once, and whenever this process has kept something more.
-func (s *Store) keptIDs() (uint64, bool, error) {
+func (s *Store) keptIDs(ctx context.Context) (uint64, bool, error) {
 	known := s.tails.highest()
 	if known == nil {
-		tails, err := s.KeptTails()
+		tails, err := s.KeptTails(ctx)
 		if err != nil {
 			return 0, false, err
 		}

@@ -244,7 +244,7 @@ func (s *Store) compare(ctx context.Context, file volume.File, base *state.Snaps
 		return err
 	}
 	walk := tailWalk{file: volume.Watch(ctx, file), start: info.Offset, size: info.Offset + info.Bytes, dimension: base.Dimension()}
-	ids, err := tailIDs(ctx, walk, info, func(v tailVectors) (bool, error) { return hasRun(base, file, v) }, &charge)
+	ids, err := tailIDs(ctx, walk, info, func(v tailVectors) (bool, error) { return hasRun(ctx, base, file, v) }, &charge)
 	if err != nil {
 		return err
 	}
@@ -319,7 +319,7 @@ func digestsOf(ctx context.Context, s *state.Snapshot, file volume.File, ids *id
 
 // hasRun says whether a segment of vectors holds, as far as it is there, exactly the
 // rows of a run of the snapshot's, as one does that a merge made of them.
-func hasRun(s *state.Snapshot, file volume.File, p tailVectors) (bool, error) {
+func hasRun(ctx context.Context, s *state.Snapshot, file volume.File, p tailVectors) (bool, error) {
 	rowSize := uint64(segments.RowSize(p.dimension))
 	if p.dimension != s.Dimension() || p.rows == 0 || p.all*rowSize > log.MergeLimit+log.MergeLimit/2 {
 		return false, nil
@@ -345,7 +345,7 @@ func hasRun(s *state.Snapshot, file volume.File, p tailVectors) (bool, error) {
 		if err := volume.ReadFull(file, id[:], entries[from].Offset+segments.HeaderSize+segments.VecPrefixSize); err != nil || id != first {
 			continue
 		}
-		body, count, err := log.ReadRun(s, entries[from:to])
+		body, count, err := log.ReadRun(ctx, s, entries[from:to])
 		var apart log.NotMerged
 		if errors.As(err, &apart) || errors.Is(err, volume.ErrCorrupt) || err == nil && uint64(count) != p.all {
 			continue

@@ -90,7 +90,7 @@ func TestTailOfSomebodyElsesStoreIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	bring(t, s, []uint64{9}, 9, 9)
-	if tails, err := s.KeptTails(); err != nil || len(tails) != 1 || tails[0].Vectors != 1 {
+	if tails, err := s.KeptTails(context.Background()); err != nil || len(tails) != 1 || tails[0].Vectors != 1 {
 		t.Errorf("%+v, %v", tails, err)
 	}
 }

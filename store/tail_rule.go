@@ -22,8 +22,7 @@ type tailRule struct {
 var errStrangeTail = fmt.Errorf("%w: it does not count as a kept tail of this store", volume.ErrInput)
 
 // tailRule is the rule for the store as it is.
-func (s *Store) tailRule() (rule tailRule, err error) {
-	ctx := context.Background()
+func (s *Store) tailRule(ctx context.Context) (rule tailRule, err error) {
 	err = s.withNewest(ctx, func(snapshot *state.Snapshot) error {
 		rule, err = tailRuleOf(ctx, snapshot)
 		return err

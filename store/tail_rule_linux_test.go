@@ -83,7 +83,7 @@ func TestOnlyTheStoresTailsCount(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			tails, err := s.KeptTails()
+			tails, err := s.KeptTails(context.Background())
 			if err != nil || (len(tails) == 1) != c.counts {
 				t.Errorf("%+v, %v", tails, err)
 			}
@@ -159,7 +159,7 @@ func TestTailsTakeFreeNumbers(t *testing.T) {
 	}
 	check := func(want string) {
 		t.Helper()
-		tails, err := s.KeptTails()
+		tails, err := s.KeptTails(context.Background())
 		if err != nil || len(tails) != 1 || tails[0].File != want || tails[0].Vectors != 1 {
 			t.Errorf("%+v, %v, want %s", tails, err, want)
 		}

@@ -229,7 +229,7 @@ func TestTailsOfOneEpoch(t *testing.T) {
 	}{{5, 1}, {6, 2}, {5, 2}, {7, 3}} {
 		behind(t, files, vecSegment(50, c.value, 70))
 		missing()
-		if tails, err := s.KeptTails(); err != nil || len(tails) != c.names {
+		if tails, err := s.KeptTails(context.Background()); err != nil || len(tails) != c.names {
 			t.Errorf("%+v, %v, want %d", tails, err, c.names)
 		}
 	}
@@ -266,7 +266,7 @@ func TestTailThatCannotBeKeptIsNotCut(t *testing.T) {
 		}
 		// The next writer does it.
 		bring(t, s, []uint64{9}, 9, 9)
-		if tails, err := s.KeptTails(); err != nil || len(tails) != 1 || tails[0].Vectors != 2 {
+		if tails, err := s.KeptTails(context.Background()); err != nil || len(tails) != 1 || tails[0].Vectors != 2 {
 			t.Errorf("operation %d fails: %+v, %v", at, tails, err)
 		}
 	}

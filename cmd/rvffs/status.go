@@ -45,7 +45,7 @@ func newStatusCommand() *cobra.Command {
 // it: for reading, and without checking hashes.
 func fileStatus(ctx context.Context, s *store.Store) (store.Status, error) {
 	status, err := s.Status(ctx)
-	status.ReadOnly = status.Names > 1 || errors.Is(s.Current().Writable(), store.ErrReadOnly)
+	status.ReadOnly = status.Names > 1 || errors.Is(s.Current().Writable(ctx), store.ErrReadOnly)
 	status.Verify = ""
 	return status, err
 }

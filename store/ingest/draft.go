@@ -134,13 +134,13 @@ type removals struct{ vectors *Vectors }
 func (v *Vectors) Removals() log.Hook { return removals{v} }
 
 // Draft implements log.Hook.
-func (r removals) Draft(_ context.Context, d *log.Draft) (func(*state.Snapshot), error) {
+func (r removals) Draft(ctx context.Context, d *log.Draft) (func(*state.Snapshot), error) {
 	deleted := r.vectors.drafted.deleted
 	if len(deleted) == 0 {
 		return nil, nil
 	}
 	var members []byte
-	err := d.Base.With(context.Background(), state.Judging, func(base *state.Reading) (err error) {
+	err := d.Base.With(ctx, state.Judging, func(base *state.Reading) (err error) {
 		members, err = rows.WithoutInherited(base, idset.Of(deleted))
 		return err
 	})

@@ -41,13 +41,13 @@ func lone(t *testing.T, dimension uint16) (*Vectors, *log.Log) {
 	var changes *log.Log
 	vectors := New(Environment{
 		Head: head, IDs: rows.NewIDTable(), Streams: stream.NewRegister(func() string { return "a.rvf" }),
-		Kept:    func() (uint64, bool, error) { return 0, false, nil },
+		Kept:    func(context.Context) (uint64, bool, error) { return 0, false, nil },
 		Begin:   func(ctx context.Context) (*log.Session, error) { return changes.Begin(ctx) },
 		Compact: func(context.Context, *idset.Set) error { return errors.New("nothing is there to be compacted") },
 	})
 	changes = log.New(log.Environment{
 		File: where, Head: head, Clock: time.Now, Published: func(*state.Snapshot) {},
-		Writable: func(*state.Snapshot) error { return nil },
+		Writable: func(context.Context, *state.Snapshot) error { return nil },
 		Keep:     func(context.Context, volume.File, *state.Snapshot) error { return nil },
 		Hooks:    []log.Hook{vectors, vectors.Removals()},
 	})

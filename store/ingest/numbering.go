@@ -63,7 +63,7 @@ func (v *Vectors) knowIDs(ctx context.Context, s *log.Session) error {
 		if err != nil {
 			return err
 		}
-		kept, some, err := v.env.Kept()
+		kept, some, err := v.env.Kept(ctx)
 		if err != nil {
 			return err
 		}

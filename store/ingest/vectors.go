@@ -27,7 +27,7 @@ type Environment struct {
 	// Begin joins the session of the store's log.
 	Begin func(context.Context) (*log.Session, error)
 	// Kept is the highest id of what was cut off and may be brought back.
-	Kept func() (highest uint64, some bool, err error)
+	Kept func(context.Context) (highest uint64, some bool, err error)
 	// Compact rewrites the store without the vectors of some ids.
 	Compact func(ctx context.Context, without *idset.Set) error
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/state"
 	"rvffs/store/volume"
@@ -165,7 +164,7 @@ func (s *Session) prepare(ctx context.Context, round []*request) (ready *Draft, 
 		if c.Removes == nil {
 			continue
 		}
-		gone, err := c.Removes(d.Base)
+		gone, err := c.Removes(ctx, d.Base)
 		if err != nil {
 			return nil, err
 		}
@@ -184,7 +183,7 @@ func (s *Session) prepare(ctx context.Context, round []*request) (ready *Draft, 
 	for _, e := range d.added {
 		e.Seal()
 	}
-	if err := s.mergeTail(d); err != nil {
+	if err := s.mergeTail(ctx, d); err != nil {
 		return nil, err
 	}
 	for _, e := range d.added {
@@ -197,20 +196,15 @@ func (s *Session) prepare(ctx context.Context, round []*request) (ready *Draft, 
 	if d.unsafe() {
 		return nil, volume.ErrUnsafeManifest
 	}
-	return d, nil
+	return d, d.Base.With(ctx, state.Judging, func(base *state.Reading) (err error) {
+		d.previous, err = base.LastWitness()
+		return err
+	})
 }
 
 // carryOut writes the draft and makes it the session's new base.
 func (s *Session) carryOut(d *Draft) (uint32, error) {
-	var previous lineage.Hash
-	err := d.Base.With(context.Background(), state.Judging, func(base *state.Reading) (err error) {
-		previous, err = base.LastWitness()
-		return err
-	})
-	if err != nil {
-		return 0, s.Fail(err)
-	}
-	small := d.small
+	previous, small := d.previous, d.small
 	for _, action := range d.actions {
 		small = append(small, action.Segment(d.Manifest.Epoch, d.Stamp, &previous))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/state"
 	"rvffs/store/volume"
@@ -12,10 +13,10 @@ import (
 
 // Change is what one commit does to the state.
 type Change struct {
-	Added   []*filelog.Extent                             // segments that become part of the store, in order
-	Removes func(*state.Snapshot) (map[int64]bool, error) // tells the offsets of segments that have to go; nil: none
-	Actions []Action                                      // for the audit chain
-	Content any                                           // for the hooks
+	Added   []*filelog.Extent                                              // segments that become part of the store, in order
+	Removes func(context.Context, *state.Snapshot) (map[int64]bool, error) // tells the offsets of segments that have to go; nil: none
+	Actions []Action                                                       // for the audit chain
+	Content any                                                            // for the hooks
 
 	InPlace bool // the added segments are named where the removed ones were
 	First   bool // or before all others of their kind
@@ -32,6 +33,7 @@ type Draft struct {
 	merged    *merge // small neighbours that become one segment; nil for none
 	small     []volume.NewSegment
 	actions   []Action
+	previous  lineage.Hash // of the newest entry of the audit chain
 	committed []func(after *state.Snapshot)
 }
 

@@ -19,7 +19,7 @@ type Environment struct {
 	// Wait is how long others of this process are waited for.
 	Wait time.Duration
 	// Writable refuses a state to which nobody may write.
-	Writable func(*state.Snapshot) error
+	Writable func(context.Context, *state.Snapshot) error
 	// Keep sees to it that nobody misses what stands in the file behind its newest
 	// state, for that is cut off then. Nobody else can write meanwhile.
 	Keep func(ctx context.Context, file volume.File, base *state.Snapshot) error

@@ -32,7 +32,7 @@ type merge struct {
 // mergeTail merges the newest small neighbours when there are enough of them, so
 // that the directory stays short however small the commits are. Order and content
 // of the rows stay the same.
-func (s *Session) mergeTail(d *Draft) error {
+func (s *Session) mergeTail(ctx context.Context, d *Draft) error {
 	l := s.log
 	if l.apartIn != d.Base.Backing() {
 		l.apart, l.apartIn = map[int64]bool{}, d.Base.Backing()
@@ -42,7 +42,7 @@ func (s *Session) mergeTail(d *Draft) error {
 		return nil
 	}
 	run := slices.Clone(d.Manifest.Directory[from : from+count])
-	body, rows, err := ReadRun(d.Base, run)
+	body, rows, err := ReadRun(ctx, d.Base, run)
 	var apart NotMerged
 	if errors.As(err, &apart) {
 		l.apart[int64(apart)] = true
@@ -143,8 +143,8 @@ func (o NotMerged) Error() string {
 // ReadRun reads the rows of all segments of a run, which is known to be small. It fails
 // with NotMerged when one of them is not simply rows of the store's dimension, or is
 // damaged: a merged segment would hide that.
-func ReadRun(s *state.Snapshot, run []segments.DirectoryEntry) (body []byte, rows uint32, err error) {
-	err = s.Backing().With(context.Background(), func(file volume.File) error {
+func ReadRun(ctx context.Context, s *state.Snapshot, run []segments.DirectoryEntry) (body []byte, rows uint32, err error) {
+	err = s.Backing().With(ctx, func(file volume.File) error {
 		for _, entry := range run {
 			payload := make([]byte, entry.PayloadLength)
 			segment, err := state.ReadHeader(file, entry)

@@ -77,7 +77,7 @@ func (l *Log) idle() {
 // start takes the writer's turn and looks where the file ends.
 func (l *Log) start(ctx context.Context) (*Session, error) {
 	head := l.env.Head
-	if err := l.env.Writable(head.Current()); err != nil {
+	if err := l.env.Writable(ctx, head.Current()); err != nil {
 		return nil, err
 	}
 	s := &Session{log: l, users: 1, done: make(chan struct{})}
@@ -86,7 +86,7 @@ func (l *Log) start(ctx context.Context) (*Session, error) {
 		Admit: func(info volume.FileInfo) error { return state.CheckFile(ctx, info) },
 		Settle: func(newest *volume.Version, file volume.File) error {
 			s.base = head.Show(newest)
-			if err := l.env.Writable(s.base); err != nil {
+			if err := l.env.Writable(ctx, s.base); err != nil {
 				return err
 			}
 			return l.env.Keep(ctx, file, s.base)

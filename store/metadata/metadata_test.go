@@ -140,7 +140,7 @@ func TestRecordsGoWithACommit(t *testing.T) {
 	budget := memory.NewBudget(1 << 20)
 	head, file := headOf(t, state.BackingOptions{Memory: budget}, meta(t, true, 7, 1, 2, 3))
 	l := log.New(log.Environment{
-		File: file, Head: head, Writable: (*state.Snapshot).Writable,
+		File: file, Head: head, Writable: func(ctx context.Context, s *state.Snapshot) error { return s.Writable(ctx) },
 		Keep:      func(context.Context, volume.File, *state.Snapshot) error { return nil },
 		Published: func(*state.Snapshot) {}, Clock: time.Now,
 		Hooks: []log.Hook{deletes{}, NewHook(rows.NewIDTable(), idset.New)},

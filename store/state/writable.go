@@ -9,11 +9,11 @@ import (
 )
 
 // Writable fails with ErrReadOnly if nobody may write to the file, for what it holds.
-func (s *Snapshot) Writable() error {
+func (s *Snapshot) Writable(ctx context.Context) error {
 	if s.Dialect() != segments.DialectRuntime {
 		return fmt.Errorf("%w: the file is in the wire dialect", volume.ErrReadOnly)
 	}
-	frozen, err := s.frozen(context.Background())
+	frozen, err := s.frozen(ctx)
 	if err == nil && frozen {
 		err = fmt.Errorf("%w: the branch is frozen", volume.ErrReadOnly)
 	}
