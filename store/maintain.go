@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 
 	"rvffs/lineage"
@@ -36,11 +35,7 @@ func (s *Store) Remove(ctx context.Context, files volume.FileSystem) error {
 		if len(tails) > 0 {
 			return fmt.Errorf("%w: what stood behind its manifest is kept beside it: %s", volume.ErrNotEmpty, fileNames(tails))
 		}
-		at := s.location()
-		if err := files.Remove(at.Name); err != nil {
-			return err
-		}
-		return files.SyncDirectory(at.Name)
+		return s.file.Remove(files)
 	})
 }
 
@@ -59,57 +54,33 @@ func (s *Store) MoveTo(ctx context.Context, name string) error {
 // fs.ErrExist, too, and is then asked for another name. The store has its new name by
 // then, whatever becomes of what is kept: OnTailLeft is told of what stays behind.
 func (s *Store) MoveInto(ctx context.Context, files volume.FileSystem, name string, rename func() error, along func(tail, moved string) error) error {
-	return s.log.Alone(ctx, func(session *log.Session) (err error) {
-		if _, err := files.Stat(name); err == nil {
-			return fmt.Errorf("%w: %q", volume.ErrExists, name)
-		}
-		// Writers lock by name: whoever is making a store of the new one comes first.
-		lock, err := filelog.Acquire(ctx, files, name, s.options.lockWait())
-		if err != nil {
-			return fmt.Errorf("the new name: %w", err)
-		}
-		defer func() { err = errors.Join(err, lock.Release()) }()
-		former := s.location()
-		tails, err := s.KeptTails(ctx)
-		if err != nil {
-			return err
-		}
-		err = session.Base().Backing().With(ctx, func(volume.File) error { // held, so that nobody has to find it meanwhile
-			err := rename()
-			if err == nil {
-				s.file.MovedTo(filelog.Place{Files: files, Name: name})
-			}
-			return err
+	return s.log.Alone(ctx, func(*log.Session) error {
+		return s.file.Move(ctx, filelog.Move{
+			To: filelog.Place{Files: files, Name: name}, Along: along,
+			Rename: func() error {
+				err := rename()
+				if err == nil {
+					s.tails.forgetNames()
+				}
+				return err
+			},
+			Remnants: func() (names []string, err error) {
+				tails, err := s.KeptTails(ctx)
+				for _, tail := range tails {
+					names = append(names, tail.File)
+				}
+				return names, err
+			},
+			Moved: func(remnant, moved string, err error) {
+				switch {
+				case err == nil:
+					s.tails.addName(moved)
+				case s.options.OnTailLeft != nil:
+					s.options.OnTailLeft(remnant, moved, err)
+				}
+			},
 		})
-		if errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("%w: %w", volume.ErrExists, err)
-		}
-		if err != nil {
-			return err
-		}
-		s.file.Owe()
-		s.tails.forgetNames()
-		for _, tail := range tails {
-			moved, err := moveTail(tail.File, baseName(name), along)
-			if err == nil {
-				s.tails.addName(moved)
-			} else if s.options.OnTailLeft != nil {
-				s.options.OnTailLeft(tail.File, moved, err)
-			}
-		}
-		return errors.Join(s.file.PayName(), former.Files.SyncDirectory(former.Name))
 	})
-}
-
-// moveTail gives a tail the first name of its new store's that is free.
-func moveTail(tail, store string, along func(tail, moved string) error) (moved string, err error) {
-	epoch, _ := tailEpoch(tail)
-	for n := 1; ; n++ {
-		moved = tailName(store, epoch, n)
-		if err = along(tail, moved); !errors.Is(err, fs.ErrExist) {
-			return moved, err
-		}
-	}
 }
 
 // fileNames lists the files of tails.

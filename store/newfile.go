@@ -36,15 +36,18 @@ func CheckName(name string) error {
 	return nil
 }
 
+// encode makes the bytes of the file.
+func (c newFileContent) encode() ([]byte, error) {
+	image, _, err := volume.Lay(0, 1, uint64(time.Now().UnixNano()), c.before, c.manifest)
+	return image, err
+}
+
 // writeNew makes a whole store file at name: complete and durable, or not at
 // all. It fails with ErrExists when the name is taken.
 func writeNew(files volume.FileSystem, name string, content newFileContent) error {
-	image, _, err := volume.Lay(0, 1, uint64(time.Now().UnixNano()), content.before, content.manifest)
+	image, err := content.encode()
 	if err != nil {
 		return err
 	}
-	return filelog.CreateWhole(context.Background(), files, name, content.perm, func(_ context.Context, file volume.File) error {
-		_, err := file.WriteAt(image, 0)
-		return err
-	})
+	return filelog.Create(context.Background(), files, name, image, content.perm)
 }

@@ -9,7 +9,6 @@ import (
 	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 )
 
 // RecoverOptions says what becomes of the tails of a store.
@@ -124,15 +123,14 @@ func (s *Store) recoverTails(ctx context.Context, options RecoverOptions) (resul
 
 // chosenTails are the kept tails that the options are about.
 func (s *Store) chosenTails(ctx context.Context, options RecoverOptions) ([]Tail, error) {
-	at := s.location()
 	if len(options.Only) > 0 {
-		rule, err := s.tailRule(ctx)
+		newest, err := s.Snapshot(ctx)
 		if err != nil {
 			return nil, err
 		}
 		chosen := make([]Tail, 0, len(options.Only))
 		for _, name := range options.Only {
-			tail, err := rule.read(at.Files, filelog.Beside(at.Name, name))
+			tail, err := s.readTail(newest, name)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
@@ -211,7 +209,5 @@ func (s *Store) removeTail(session *log.Session, tail Tail) error {
 		return err
 	}
 	s.tails.forgetHighest()
-	at := s.location()
-	name := filelog.Beside(at.Name, tail.File)
-	return errors.Join(at.Files.Remove(name), at.Files.SyncDirectory(name))
+	return s.file.RemoveRemnant(tail.File)
 }

@@ -13,7 +13,6 @@ import (
 	"rvffs/store/idset"
 	"rvffs/store/state"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 )
 
 // recoveryPlan is what a recovery of one tail comes to, judged by one state of the
@@ -85,9 +84,8 @@ func (s *Store) planRecovery(ctx context.Context, base *state.Snapshot, tail Tai
 // noted of them.
 func (p *recoveryPlan) open(ctx context.Context) (err error) {
 	p.dimension = p.base.Dimension()
-	at := p.store.location()
 	if !p.Kept {
-		if p.file, err = at.Files.Open(at.Name, false); err != nil {
+		if p.file, err = p.store.file.OpenFile(); err != nil {
 			return err
 		}
 		p.info = tailInfo{Tail: p.Tail}
@@ -96,11 +94,7 @@ func (p *recoveryPlan) open(ctx context.Context) (err error) {
 			return errors.Join(err, p.file.Close())
 		}
 	} else {
-		rule, err := tailRuleOf(ctx, p.base)
-		if err != nil {
-			return err
-		}
-		file, info, start, err := rule.open(at.Files, filelog.Beside(at.Name, p.File))
+		file, info, start, err := p.store.openTail(p.base, p.File)
 		if err != nil {
 			return err
 		}

@@ -9,7 +9,6 @@ import (
 	"rvffs/segments"
 	"rvffs/store/memory"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 )
 
 // Rebuild makes a store again of a file in which no manifest is left, such as a copy
@@ -41,8 +40,7 @@ func salvageable(ctx context.Context, name string, options Options) (tail Tail, 
 		return Tail{}, false, err
 	}
 	defer func() { err = errors.Join(err, s.closeOwned()) }()
-	at := s.location()
-	file, err := at.Files.Open(at.Name, false)
+	file, err := s.file.OpenFile()
 	if err != nil {
 		return Tail{}, false, err
 	}
@@ -51,81 +49,42 @@ func salvageable(ctx context.Context, name string, options Options) (tail Tail, 
 	if err != nil {
 		return Tail{}, false, err
 	}
-	info, err := describeWhole(ctx, baseName(at.Name), file, stat.Size)
-	info.Tail.File, info.Tail.Kept = baseName(at.Name), false
+	info, err := describeWhole(ctx, baseName(s.Path()), file, stat.Size)
+	info.Tail.File, info.Tail.Kept = baseName(s.Path()), false
 	return info.Tail, info.Metric != "", err
 }
 
 func (s *Store) rebuild(ctx context.Context, metric *segments.Metric) (err error) {
-	at := s.location()
-	lock, err := filelog.Acquire(ctx, at.Files, at.Name, s.options.lockWait())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, lock.Release()) }()
-	file, err := at.Files.Open(at.Name, true)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	if err := filelog.Claim(ctx, at.Files, at.Name, file, s.options.lockWait()); err != nil {
-		return err
-	}
-	stat, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	if _, err := s.file.FindState(volume.Watch(ctx, file), stat.Size, segments.FindOptions{}); !errors.Is(err, volume.ErrNotStore) {
-		return errors.Join(err, fmt.Errorf("%w: it has a manifest", volume.ErrExists))
-	}
-	info, err := describeWhole(ctx, baseName(at.Name), file, stat.Size)
-	if err != nil {
-		return err
-	}
-	if info.Metric == "" {
-		if metric == nil {
-			return fmt.Errorf("%w: nothing in the file tells any more how distances are measured: say it with --metric l2, ip or cosine", volume.ErrInput)
+	return s.file.Rebuild(ctx, func(file volume.File) ([]byte, error) {
+		stat, err := file.Stat()
+		if err != nil {
+			return nil, err
 		}
-		info.Metric = metric.String()
-	}
-	if err := s.keepTail(ctx, file, info); err != nil {
-		return fmt.Errorf("keep %s: %w", info.Tail.String(), err)
-	}
-	attributes, err := file.Attributes()
-	if err != nil {
-		return err
-	}
-	id, err := lineage.NewFileID()
-	if err != nil {
-		return err
-	}
-	measure, err := segments.ParseMetric(info.Metric)
-	if err != nil {
-		return err
-	}
-	temporary := filelog.TemporaryName(at.Name)
-	err = writeNew(at.Files, temporary, newFileContent{perm: 0o600, manifest: &segments.Manifest{
-		Dimension: uint16(info.Dimension), Metric: measure, Identity: lineage.Identity{FileID: id}, HasIdentity: true,
-	}})
-	if err != nil {
-		return err
-	}
-	if err = dress(at.Files, temporary, attributes); err == nil {
-		err = at.Files.Rename(temporary, at.Name)
-	}
-	if err != nil {
-		return errors.Join(err, at.Files.Remove(temporary))
-	}
-	return at.Files.SyncDirectory(at.Name)
-}
-
-// dress gives a file attributes.
-func dress(files volume.FileSystem, name string, attributes volume.FileAttributes) error {
-	file, err := files.Open(name, true)
-	if err != nil {
-		return err
-	}
-	return errors.Join(file.SetAttributes(attributes), file.SyncData(), file.Close())
+		info, err := describeWhole(ctx, baseName(s.Path()), file, stat.Size)
+		if err != nil {
+			return nil, err
+		}
+		if info.Metric == "" {
+			if metric == nil {
+				return nil, fmt.Errorf("%w: nothing in the file tells any more how distances are measured: say it with --metric l2, ip or cosine", volume.ErrInput)
+			}
+			info.Metric = metric.String()
+		}
+		if err := s.keepTail(ctx, file, info); err != nil {
+			return nil, fmt.Errorf("keep %s: %w", info.Tail.String(), err)
+		}
+		id, err := lineage.NewFileID()
+		if err != nil {
+			return nil, err
+		}
+		measure, err := segments.ParseMetric(info.Metric)
+		if err != nil {
+			return nil, err
+		}
+		return newFileContent{manifest: &segments.Manifest{
+			Dimension: uint16(info.Dimension), Metric: measure, Identity: lineage.Identity{FileID: id}, HasIdentity: true,
+		}}.encode()
+	})
 }
 
 // describeWhole describes a file without a manifest as a tail of nothing. Its metric is

@@ -9,7 +9,6 @@ import (
 	"rvffs/segments"
 	"rvffs/store/state"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 )
 
 // Tail tells of bytes that somebody wrote and that no manifest of the store knows:
@@ -163,14 +162,13 @@ func (s *Store) Tails(ctx context.Context) ([]Tail, error) {
 	look := func() ([]Tail, error) { return s.KeptTails(ctx) }
 	if s.options.TailNames != nil {
 		look = func() ([]Tail, error) {
-			at := s.location()
 			names := s.tails.keptNames()
 			for _, name := range s.options.TailNames() {
 				if !slices.Contains(names, name) {
 					names = append(names, name)
 				}
 			}
-			return s.readTails(ctx, at, names)
+			return s.readTails(ctx, names)
 		}
 	}
 	kept, err := look()
@@ -233,8 +231,7 @@ func (s *Store) isBeingWritten() bool {
 	if s.file.Active() {
 		return true
 	}
-	at := s.location()
-	return filelog.Held(at.Files, at.Name)
+	return s.file.Held()
 }
 
 // Tell says in words what the tail of a store is and what to do about it.

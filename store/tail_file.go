@@ -11,8 +11,6 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"strconv"
-	"strings"
 
 	"rvffs/segments"
 	"rvffs/store/state"
@@ -20,45 +18,14 @@ import (
 	"rvffs/store/volume/filelog"
 )
 
-// A tail that had to be cut off is kept beside the store in `<store>.tail-<epoch>`,
-// with `-2` and so on where that is taken: a segment of a vendor's type that tells
-// where it comes from, and then the bytes as they stood in the store.
+// What is kept of a tail is a segment of a vendor's type that tells where it comes from,
+// and then the bytes as they stood in the store.
 
 // tailInfoType is the segment type of what stands before the bytes.
 const tailInfoType segments.Type = 0xF8
 
-// tailMark stands in the names of kept tails.
-const tailMark = ".tail-"
-
-// tailName is the n-th name, from 1, for a tail of the store at name.
-func tailName(name string, epoch uint32, n int) string {
-	name = fmt.Sprintf("%s%s%d", name, tailMark, epoch)
-	if n > 1 {
-		name += fmt.Sprintf("-%d", n)
-	}
-	return name
-}
-
-// TailOf says whether a file of this name is a kept tail, and of which store.
-func TailOf(name string) (store string, is bool) {
-	at := strings.LastIndex(name, tailMark)
-	if at <= 0 {
-		return "", false
-	}
-	_, is = tailEpoch(name)
-	return name[:at], is
-}
-
-// tailEpoch is the epoch in a tail's name.
-func tailEpoch(name string) (epoch uint32, is bool) {
-	_, numbers, _ := strings.Cut(name[max(0, strings.LastIndex(name, tailMark)):], tailMark)
-	first, second, more := strings.Cut(numbers, "-")
-	parsed, err := strconv.ParseUint(first, 10, 32)
-	if err == nil && more {
-		_, err = strconv.ParseUint(second, 10, 32)
-	}
-	return uint32(parsed), err == nil
-}
+// TailOf reports whether a file of this name is a kept tail, and tells of which store.
+func TailOf(name string) (store string, is bool) { return filelog.RemnantOf(name) }
 
 // tailInfo is what a kept tail says of itself: a line of JSON, and then, for ids that
 // both the tail and the store had vectors of, what the store's were.
@@ -157,35 +124,30 @@ func readTailInfo(file volume.File) (info tailInfo, start int64, err error) {
 // KeptTails lists the tails that are kept beside the store, in the order in which they
 // were cut off.
 func (s *Store) KeptTails(ctx context.Context) ([]Tail, error) {
-	at := s.location()
-	names, err := at.Files.Siblings(at.Name)
-	if errors.Is(err, fs.ErrPermission) {
-		return nil, nil // whoever may not list the folder did not put any there
-	}
+	names, err := s.file.Remnants()
 	if err != nil {
-		return nil, fmt.Errorf("look for tails of store %q: %w", at.Name, err)
+		return nil, fmt.Errorf("look for tails of store %q: %w", s.Path(), err)
 	}
-	return s.readTails(ctx, at, names)
+	return s.readTails(ctx, names)
 }
 
 // readTails reads what those of the named files say, all in the store's folder, that
 // are kept tails of it.
-func (s *Store) readTails(ctx context.Context, at filelog.Place, names []string) (tails []Tail, err error) {
-	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
-		of, is := TailOf(name)
-		return !is || of != baseName(at.Name)
-	})
-	if len(names) == 0 {
+func (s *Store) readTails(ctx context.Context, names []string) (tails []Tail, err error) {
+	if names = s.file.OwnRemnants(names); len(names) == 0 {
 		return nil, nil
 	}
-	rule, err := s.tailRule(ctx)
+	newest, err := s.Snapshot(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("look for tails of store %q: %w", at.Name, err)
+		return nil, fmt.Errorf("look for tails of store %q: %w", s.Path(), err)
 	}
 	for _, name := range names {
-		tail, err := rule.read(at.Files, filelog.Beside(at.Name, name))
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errStrangeTail) {
+		tail, err := s.readTail(newest, name)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, volume.ErrStrangeRemnant) {
 			continue
+		}
+		if errors.Is(err, volume.ErrStale) {
+			return nil, fmt.Errorf("look for tails of store %q: %w", s.Path(), err)
 		}
 		if err != nil {
 			tail = Tail{Problem: err.Error()}
@@ -197,6 +159,40 @@ func (s *Store) readTails(ctx context.Context, at filelog.Place, names []string)
 		return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(len(a.File), len(b.File)), cmp.Compare(a.File, b.File))
 	})
 	return tails, nil
+}
+
+// openTail opens a kept tail of a store and reads what it says of itself, and where its bytes begin.
+// It fails with volume.ErrStrangeRemnant when the file does not count.
+func (s *Store) openTail(of *state.Snapshot, name string) (file volume.File, info tailInfo, start int64, err error) {
+	if file, err = s.file.OpenRemnant(name); err != nil {
+		return nil, info, 0, err
+	}
+	info, start, err = readTailInfo(file)
+	if err == nil {
+		err = info.checkStore(storeIdentity(of))
+	}
+	if err != nil {
+		return nil, info, 0, errors.Join(err, file.Close())
+	}
+	return file, info, start, nil
+}
+
+// readTail is openTail for what the tail says of itself alone.
+func (s *Store) readTail(of *state.Snapshot, name string) (Tail, error) {
+	file, info, _, err := s.openTail(of, name)
+	if err != nil {
+		return Tail{}, err
+	}
+	return info.Tail, file.Close()
+}
+
+// checkStore makes sure that a tail is one of the store with an identity, where both have
+// one.
+func (i *tailInfo) checkStore(identity string) error {
+	if identity != "" && i.FileID != "" && i.FileID != identity {
+		return fmt.Errorf("%w: it is of the store %s, and this one is %s", volume.ErrStrangeRemnant, i.FileID, identity)
+	}
+	return nil
 }
 
 // keptIDs is the highest id of what is kept beside the store; false when nothing is. It

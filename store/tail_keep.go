@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"slices"
 	"time"
 
@@ -55,112 +54,44 @@ func describeTail(store string, tail Tail) tailInfo {
 	return info
 }
 
-// keepTail puts a copy of a tail beside the store, durable, with the store's owner
-// and mode, under the first name that is free. One that is there already does: an
-// interruption may have come between this and the cut.
+// keepTail puts a copy of a tail beside the store.
 func (s *Store) keepTail(ctx context.Context, file volume.File, info tailInfo) error {
-	at := s.location()
-	stat, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	rule := tailRule{stat.UID, info.FileID}
-	for n := 1; ; n++ {
-		name := tailName(at.Name, info.Epoch, n)
-		same, err := rule.sameTail(ctx, at.Files, name, file, info.Tail)
-		if same {
-			// Its name may not have been made durable before the interruption.
-			return at.Files.SyncDirectory(name)
-		}
-		if errors.Is(err, fs.ErrNotExist) {
-			err = s.writeTail(ctx, name, file, info)
-			if err == nil {
-				s.keptTail(name, info.Tail)
-				return nil
-			}
-		}
-		switch {
-		case errors.Is(err, volume.ErrExists) || errors.Is(err, errStrangeTail) || errors.Is(err, fs.ErrPermission) && taken(at.Files, name):
-			continue // somebody else has the name, whatever he uses it for
-		case err != nil:
-			return err
-		}
-	}
-}
-
-// taken says whether something stands at a name.
-func taken(files volume.FileSystem, name string) bool {
-	_, err := files.Stat(name)
-	return err == nil
-}
-
-// writeTail writes a tail to a file of its own.
-func (s *Store) writeTail(ctx context.Context, name string, file volume.File, info tailInfo) error {
 	head, err := info.encode()
 	if err != nil {
 		return err
 	}
-	attributes, err := file.Attributes()
-	if err != nil {
-		return err
-	}
-	return filelog.CreateWhole(ctx, s.location().Files, name, 0o600, func(ctx context.Context, kept volume.File) error {
-		if err := kept.SetAttributes(attributes); err != nil && !errors.Is(err, fs.ErrPermission) {
-			return err
-		} // where it cannot be the store's owner's, it is the writer's alone
-		if _, err := kept.WriteAt(head, 0); err != nil {
-			return volume.WriteError(err, len(head), 0)
-		}
-		start := int64(len(head))
-		out := volume.WatchWriter(ctx, &sparseWriter{file: kept, offset: start})
-		if err := volume.CopyRange(out, file, info.Offset, info.Bytes); err != nil {
-			return err
-		}
-		return kept.Truncate(start + info.Bytes)
+	name, err := s.file.KeepRemnant(ctx, filelog.Remnant{
+		File: file, Offset: info.Offset, Length: info.Bytes, Head: head, Epoch: info.Epoch,
+		Same: func(ctx context.Context, kept volume.File) (bool, error) { return sameTail(ctx, kept, file, info) },
 	})
+	if err == nil && name != "" {
+		s.keptTail(name, info.Tail)
+	}
+	return err
 }
 
 // keptTail tells of a tail that is kept now.
 func (s *Store) keptTail(name string, tail Tail) {
-	s.tails.addName(baseName(name))
+	s.tails.addName(name)
 	s.tails.forgetHighest()
 	if s.options.OnTail != nil {
-		tail.File = baseName(name)
+		tail.File = name
 		s.options.OnTail(tail)
 	}
 }
 
-// sparseWriter leaves holes where zeros come.
-type sparseWriter struct {
-	file   io.WriterAt
-	offset int64
-}
-
-func (w *sparseWriter) Write(p []byte) (int, error) {
-	for _, b := range p {
-		if b != 0 {
-			n, err := volume.NewOffsetWriter(w.file, w.offset).Write(p)
-			w.offset += int64(n)
-			return n, err
-		}
-	}
-	w.offset += int64(len(p))
-	return len(p), nil
-}
-
-// sameTail says whether the file at name keeps this tail, or more: what could not be cut
-// out of the store stands there still, until the next commit.
-func (r tailRule) sameTail(ctx context.Context, files volume.FileSystem, name string, file volume.File, tail Tail) (bool, error) {
-	kept, info, start, err := r.open(files, name)
+// sameTail reports whether a file keeps this tail, or more: what could not be cut out of
+// the store stands there still, until the next commit.
+func sameTail(ctx context.Context, kept, file volume.File, tail tailInfo) (bool, error) {
+	info, start, err := readTailInfo(kept)
 	if errors.Is(err, volume.ErrCorrupt) {
 		return false, nil
 	}
-	if err != nil {
-		return false, err
+	if err == nil {
+		err = info.checkStore(tail.FileID)
 	}
-	defer func() { _ = kept.Close() }()
-	if info.Offset != tail.Offset || info.Bytes < tail.Bytes {
-		return false, nil
+	if err != nil || info.Offset != tail.Offset || info.Bytes < tail.Bytes {
+		return false, err
 	}
 	found, err := kept.Stat()
 	if err != nil || found.Size < start+tail.Bytes {

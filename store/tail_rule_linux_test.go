@@ -138,7 +138,7 @@ func TestTailsTakeFreeNumbers(t *testing.T) {
 	}
 	plant := func(store string) {
 		t.Helper()
-		tail := func(n int) string { return filepath.Join(dir, tailName(store, 0, n)) }
+		tail := func(n int) string { return filepath.Join(dir, tailNamed(store, 0, n)) }
 		if err := errors.Join(
 			os.Symlink("nothing", tail(1)), os.Mkdir(tail(2), 0o700), syscall.Mkfifo(tail(3), 0o600),
 			os.WriteFile(tail(4), nil, 0o600), os.Link(tail(4), filepath.Join(dir, "link to "+store))); err != nil {

@@ -387,9 +387,9 @@ func TestTailNames(t *testing.T) {
 		name, store string
 		is          bool
 	}{
-		{tailName("a.rvf", 7, 1), "a.rvf", true},
-		{tailName("a.rvf", 7, 2), "a.rvf", true},
-		{tailName("without", 0, 11), "without", true},
+		{tailNamed("a.rvf", 7, 1), "a.rvf", true},
+		{tailNamed("a.rvf", 7, 2), "a.rvf", true},
+		{tailNamed("without", 0, 11), "without", true},
 		{"a.rvf.tail-1.tail-2", "a.rvf.tail-1", true},
 		{"a.rvf", "", false},
 		{"a.rvf.tail-", "", false},
@@ -439,4 +439,12 @@ func TestDamagedTailFile(t *testing.T) {
 			}
 		})
 	}
+}
+
+// tailNamed is the n-th name, from 1, of a tail of a store.
+func tailNamed(store string, epoch uint32, n int) string {
+	if n == 1 {
+		return fmt.Sprintf("%s.tail-%d", store, epoch)
+	}
+	return fmt.Sprintf("%s.tail-%d-%d", store, epoch, n)
 }

@@ -51,6 +51,9 @@ var (
 	// ErrForeign means that a program which does not hold the writer lock has written
 	// to the file.
 	ErrForeign = fmt.Errorf("%w: another program wrote to the file behind this one's back", ErrLocked)
+	// ErrStrangeRemnant is why a file does not count as a remnant of a store. To all but
+	// those who name it, it is as if it were not there.
+	ErrStrangeRemnant = fmt.Errorf("%w: it does not count as a kept tail of this store", ErrInput)
 	// ErrNotRegular is the error of opening what has no bytes of its own.
 	ErrNotRegular = errors.New("not a regular file")
 	// ErrOtherFile keeps a file from being replaced that is not the one to be replaced.

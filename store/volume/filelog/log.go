@@ -358,6 +358,18 @@ func (l *Log) PayName() error {
 	return nil
 }
 
+// OpenFile opens the file that stands at the store's place now, for reading.
+func (l *Log) OpenFile() (volume.File, error) {
+	at := l.Place()
+	return at.Files.Open(at.Name, false)
+}
+
+// Held reports whether somebody holds the writer lock of the store.
+func (l *Log) Held() bool {
+	at := l.Place()
+	return Held(at.Files, at.Name)
+}
+
 // Settle makes durable what was written to the newest file.
 func (l *Log) Settle() error {
 	l.mu.Lock()

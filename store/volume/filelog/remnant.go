@@ -1,0 +1,232 @@
+package filelog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"rvffs/store/volume"
+)
+
+// What had to be cut off the end of a store's file is kept beside it in
+// `<store>.tail-<epoch>`, with `-2` and so on where that is taken.
+
+// remnantMark stands in the names of remnants.
+const remnantMark = ".tail-"
+
+// remnantName is the n-th name, from 1, for a remnant of the store at name.
+func remnantName(name string, epoch uint32, n int) string {
+	name = fmt.Sprintf("%s%s%d", name, remnantMark, epoch)
+	if n > 1 {
+		name += fmt.Sprintf("-%d", n)
+	}
+	return name
+}
+
+// RemnantOf reports whether a file of this name is a remnant, and tells of which store.
+func RemnantOf(name string) (store string, is bool) {
+	at := strings.LastIndex(name, remnantMark)
+	if at <= 0 {
+		return "", false
+	}
+	_, is = remnantEpoch(name)
+	return name[:at], is
+}
+
+// remnantEpoch is the epoch in a remnant's name.
+func remnantEpoch(name string) (epoch uint32, is bool) {
+	_, numbers, _ := strings.Cut(name[max(0, strings.LastIndex(name, remnantMark)):], remnantMark)
+	epochs, times, more := strings.Cut(numbers, "-")
+	parsed, err := strconv.ParseUint(epochs, 10, 32)
+	if err == nil && more {
+		_, err = strconv.ParseUint(times, 10, 32)
+	}
+	return uint32(parsed), err == nil
+}
+
+// OwnRemnants are those of the given bare names that are names of the store's remnants.
+func (l *Log) OwnRemnants(names []string) []string {
+	store := path.Base(l.Name())
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		of, is := RemnantOf(name)
+		return !is || of != store
+	})
+}
+
+// Remnants lists, by their bare names, the files beside the store's that have names of its
+// remnants.
+func (l *Log) Remnants() ([]string, error) {
+	at := l.Place()
+	names, err := at.Files.Siblings(at.Name)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, nil // whoever may not list the folder did not put any there
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l.OwnRemnants(names), nil
+}
+
+// remnantRule says which files beside a store count as its remnants. Whoever may make
+// names in a folder can give a file of his the name of one: what somebody else wrote
+// must neither be committed nor told, nor keep the store's owner from anything.
+type remnantRule struct{ owner uint32 } // of the store's file
+
+// check judges a file that has the name of a remnant.
+func (r remnantRule) check(info volume.FileInfo) error {
+	switch {
+	case !info.Mode.IsRegular():
+		return fmt.Errorf("%w: it is no regular file", volume.ErrStrangeRemnant)
+	case info.Links > 1:
+		return fmt.Errorf("%w: it has %d names (hard links)", volume.ErrStrangeRemnant, info.Links)
+	case info.UID != r.owner && !(volume.Caller{UID: info.UID}).Trusted():
+		return fmt.Errorf("%w: it belongs to user %d, and the store to user %d", volume.ErrStrangeRemnant, info.UID, r.owner)
+	}
+	return nil
+}
+
+func (r remnantRule) open(files volume.FileSystem, name string) (volume.File, error) {
+	file, err := files.Open(name, false)
+	if err != nil {
+		// What somebody else keeps for himself is no problem of this store's.
+		if found, problem := files.Stat(name); problem == nil {
+			if strange := r.check(found); strange != nil {
+				err = strange
+			}
+		}
+		return nil, err
+	}
+	found, err := file.Stat()
+	if err == nil {
+		err = r.check(found)
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// rule is the rule for the store as its file is now.
+func (l *Log) rule() (remnantRule, error) {
+	l.mu.Lock()
+	generation := l.file
+	l.mu.Unlock()
+	file, err := generation.Pin()
+	if err != nil {
+		return remnantRule{}, err
+	}
+	info, err := file.Stat()
+	return remnantRule{info.UID}, errors.Join(err, generation.Unpin())
+}
+
+// OpenRemnant opens a remnant. The error is volume.ErrStrangeRemnant where the file of
+// that name does not count as one.
+func (l *Log) OpenRemnant(name string) (volume.File, error) {
+	rule, err := l.rule()
+	if err != nil {
+		return nil, err
+	}
+	at := l.Place()
+	return rule.open(at.Files, Beside(at.Name, name))
+}
+
+// Remnant is a run of the store's bytes that is to be kept, with what is written before it.
+type Remnant struct {
+	File           volume.File // the store's
+	Offset, Length int64
+	Head           []byte
+	Epoch          uint32 // of the manifest behind which the bytes stand
+	// Same reports whether a file keeps these bytes already, or more.
+	Same func(ctx context.Context, kept volume.File) (bool, error)
+}
+
+// KeepRemnant puts a remnant beside the store, durable, with the store's owner and mode,
+// under the first name that is free, and returns its bare name. One that is there already
+// does, for an interruption may have come between this and the cut: then the name is empty.
+func (l *Log) KeepRemnant(ctx context.Context, r Remnant) (name string, err error) {
+	at := l.Place()
+	stat, err := r.File.Stat()
+	if err != nil {
+		return "", err
+	}
+	rule := remnantRule{stat.UID}
+	for n := 1; ; n++ {
+		name := remnantName(at.Name, r.Epoch, n)
+		same, err := r.sameAs(ctx, rule, at.Files, name)
+		if same {
+			// Its name may not have been made durable before the interruption.
+			return "", at.Files.SyncDirectory(name)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			if err = r.write(ctx, at.Files, name); err == nil {
+				return path.Base(name), nil
+			}
+		}
+		switch {
+		case errors.Is(err, volume.ErrExists) || errors.Is(err, volume.ErrStrangeRemnant) || errors.Is(err, fs.ErrPermission) && taken(at.Files, name):
+			continue // somebody else has the name, whatever he uses it for
+		case err != nil:
+			return "", err
+		}
+	}
+}
+
+// taken reports whether something stands at a name.
+func taken(files volume.FileSystem, name string) bool {
+	_, err := files.Stat(name)
+	return err == nil
+}
+
+func (r Remnant) sameAs(ctx context.Context, rule remnantRule, files volume.FileSystem, name string) (bool, error) {
+	kept, err := rule.open(files, name)
+	if err != nil {
+		return false, err
+	}
+	same, err := r.Same(ctx, kept)
+	return same, errors.Join(err, kept.Close())
+}
+
+// write writes a remnant to a file of its own.
+func (r Remnant) write(ctx context.Context, files volume.FileSystem, name string) error {
+	attributes, err := r.File.Attributes()
+	if err != nil {
+		return err
+	}
+	return CreateWhole(ctx, files, name, 0o600, func(ctx context.Context, kept volume.File) error {
+		if err := kept.SetAttributes(attributes); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		} // where it cannot be the store's owner's, it is the writer's alone
+		if _, err := kept.WriteAt(r.Head, 0); err != nil {
+			return volume.WriteError(err, len(r.Head), 0)
+		}
+		start := int64(len(r.Head))
+		out := volume.WatchWriter(ctx, &sparseWriter{file: kept, offset: start})
+		if err := volume.CopyRange(out, r.File, r.Offset, r.Length); err != nil {
+			return err
+		}
+		return kept.Truncate(start + r.Length)
+	})
+}
+
+// RemoveRemnant removes a remnant of which nothing is left to decide upon.
+func (l *Log) RemoveRemnant(name string) error {
+	at := l.Place()
+	name = Beside(at.Name, name)
+	return errors.Join(at.Files.Remove(name), at.Files.SyncDirectory(name))
+}
+
+// renameRemnant gives a remnant the first name of its new store's that is free.
+func renameRemnant(name, store string, along func(remnant, moved string) error) (moved string, err error) {
+	epoch, _ := remnantEpoch(name)
+	for n := 1; ; n++ {
+		moved = remnantName(store, epoch, n)
+		if err = along(name, moved); !errors.Is(err, fs.ErrExist) {
+			return moved, err
+		}
+	}
+}
