@@ -32,8 +32,8 @@ type HeaderRepair struct {
 func (s *Store) RecoverHeaders(ctx context.Context, list bool) (repairs []HeaderRepair, err error) {
 	if list {
 		err = s.withNewest(ctx, func(snapshot *state.Snapshot) error {
-			return snapshot.Backing().With(ctx, func(file volume.File) error {
-				repairs, err = repairHeaders(ctx, snapshot, file, nil)
+			return snapshot.With(ctx, state.Judging, func(in *state.Reading) error {
+				repairs, err = repairHeaders(in, nil)
 				return err
 			})
 		})
@@ -56,7 +56,7 @@ func (s *Store) mendHeaders(ctx context.Context) (repairs []HeaderRepair, err er
 	}
 	defer func() { err = errors.Join(err, session.End()) }()
 	err = session.Undisturbed(ctx, func(file volume.File) error {
-		repairs, err = repairHeaders(ctx, session.Base(), file, func(header [segments.HeaderSize]byte, offset int64) error {
+		repairs, err = repairHeaders(session.Base().In(volume.Watch(ctx, file)), func(header [segments.HeaderSize]byte, offset int64) error {
 			if err := session.Guard(); err != nil {
 				return err
 			}
@@ -72,7 +72,8 @@ func (s *Store) mendHeaders(ctx context.Context) (repairs []HeaderRepair, err er
 
 // repairHeaders judges each damaged header, and has write put the right one into its
 // place; nil does not.
-func repairHeaders(ctx context.Context, s *state.Snapshot, file volume.File, write func([segments.HeaderSize]byte, int64) error) ([]HeaderRepair, error) {
+func repairHeaders(in *state.Reading, write func([segments.HeaderSize]byte, int64) error) ([]HeaderRepair, error) {
+	s := in.Snapshot()
 	var repairs []HeaderRepair
 	if s.Dialect() != segments.DialectRuntime {
 		return nil, nil
@@ -80,10 +81,7 @@ func repairHeaders(ctx context.Context, s *state.Snapshot, file volume.File, wri
 	entries := slices.SortedFunc(slices.Values(s.Named()), func(a, b segments.DirectoryEntry) int { return cmp.Compare(a.Offset, b.Offset) })
 	end := int64(0) // of what stands before
 	for i, entry := range entries {
-		if err := ctx.Err(); err != nil {
-			return repairs, err
-		}
-		_, problem := state.ReadHeader(file, entry)
+		_, problem := state.ReadHeader(in, entry)
 		if problem != nil && !errors.Is(problem, volume.ErrCorrupt) {
 			return repairs, problem
 		}
@@ -96,7 +94,7 @@ func repairHeaders(ctx context.Context, s *state.Snapshot, file volume.File, wri
 			repair := HeaderRepair{Offset: entry.Offset, Type: entry.Type.String(), ID: entry.SegmentID}
 			if entry.Offset < end || right.End() > next {
 				repair.Reason = "it overlaps with another that the manifest names"
-			} else if err := repairHeader(ctx, s, file, entry, &repair, write); err != nil {
+			} else if err := repairHeader(in, entry, &repair, write); err != nil {
 				return repairs, err
 			}
 			repairs = append(repairs, repair)
@@ -108,9 +106,9 @@ func repairHeaders(ctx context.Context, s *state.Snapshot, file volume.File, wri
 
 // repairHeader judges one header, with what the manifest tells in the place of what may
 // be damaged.
-func repairHeader(ctx context.Context, s *state.Snapshot, file volume.File, entry segments.DirectoryEntry, repair *HeaderRepair, write func([segments.HeaderSize]byte, int64) error) error {
+func repairHeader(in *state.Reading, entry segments.DirectoryEntry, repair *HeaderRepair, write func([segments.HeaderSize]byte, int64) error) error {
 	var b [segments.HeaderSize]byte
-	if err := volume.ReadFull(file, b[:], entry.Offset); err != nil {
+	if err := volume.ReadFull(in, b[:], entry.Offset); err != nil {
 		return err
 	}
 	binary.LittleEndian.PutUint32(b[0:], segments.Magic)
@@ -121,7 +119,7 @@ func repairHeader(ctx context.Context, s *state.Snapshot, file volume.File, entr
 	if err != nil {
 		return err
 	}
-	verdict, err := segments.VerifySegment(volume.Watch(ctx, file), segments.Segment{Header: header, Offset: entry.Offset})
+	verdict, err := segments.VerifySegment(in, segments.Segment{Header: header, Offset: entry.Offset})
 	if err != nil {
 		return err
 	}

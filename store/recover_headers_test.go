@@ -141,7 +141,7 @@ func TestWireHeadersAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	found := &segments.State{Dialect: segments.DialectWire, Manifest: &segments.Manifest{Directory: []segments.DirectoryEntry{{Type: segments.TypeVec, PayloadLength: 8}}}}
 	written := false
-	repairs, err := repairHeaders(context.Background(), state.NewSnapshot(&state.Backing{}, found, time.Time{}), nil, func([segments.HeaderSize]byte, int64) error { written = true; return nil })
+	repairs, err := repairHeaders(state.NewSnapshot(&state.Backing{}, found, time.Time{}).In(nil), func([segments.HeaderSize]byte, int64) error { written = true; return nil })
 	if err != nil || written || len(repairs) > 0 {
 		t.Errorf("%+v, %v", repairs, err)
 	}

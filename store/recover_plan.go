@@ -260,14 +260,14 @@ func (p *recoveryPlan) collectOther(ctx context.Context, part tailPart) error {
 
 // hasSegment says whether the store has a segment of exactly these bytes.
 func (p *recoveryPlan) hasSegment(ctx context.Context, part tailPart) (there bool, err error) {
-	err = p.base.Backing().With(ctx, func(file volume.File) error {
+	err = p.base.With(ctx, state.Judging, func(in *state.Reading) error {
 		for _, entry := range p.base.OfType(part.Type) {
 			if entry.PayloadLength != part.PayloadLength {
 				continue
 			}
 			same := true
 			compared := &comparer{file: p.walk.file, offset: part.PayloadOffset(), same: &same}
-			if err := volume.CopyRange(compared, file, entry.Offset+segments.HeaderSize, int64(entry.PayloadLength)); err != nil {
+			if err := volume.CopyRange(compared, in, entry.Offset+segments.HeaderSize, int64(entry.PayloadLength)); err != nil {
 				return err
 			}
 			if there = same; there {
@@ -285,9 +285,9 @@ func (p *recoveryPlan) mates(ctx context.Context, part tailPart) (mates []segmen
 	if err := volume.ReadFull(p.walk.file, prefix, part.PayloadOffset()); err != nil {
 		return nil, err
 	}
-	err = p.base.Backing().With(ctx, func(file volume.File) error {
+	err = p.base.With(ctx, state.Judging, func(in *state.Reading) error {
 		for _, entry := range p.base.OfType(part.Type) {
-			other, err := openPayload(p.base.In(file), entry)
+			other, err := openPayload(in, entry)
 			if err = volume.AsCorrupt(err); errors.Is(err, volume.ErrCorrupt) {
 				continue
 			}
@@ -297,7 +297,7 @@ func (p *recoveryPlan) mates(ctx context.Context, part tailPart) (mates []segmen
 			if !sameSlot(part.Type, prefix, other.prefix) {
 				continue
 			}
-			segment, err := state.ReadHeader(file, entry)
+			segment, err := state.ReadHeader(in, entry)
 			if err != nil {
 				return err
 			}
@@ -426,8 +426,8 @@ func (p *recoveryPlan) states(ctx context.Context) (map[uint64]*idState, *idset.
 			s.isGone = true
 		}
 	}
-	err = p.base.Backing().With(ctx, func(file volume.File) error {
-		digests, err := digestsOf(ctx, p.base, file, common)
+	err = p.base.With(ctx, state.Judging, func(in *state.Reading) error {
+		digests, err := digestsOf(ctx, in, common)
 		for _, now := range digests {
 			states[now.id].now, states[now.id].isNow = now.digest, true
 		}

@@ -197,7 +197,7 @@ func (s *Store) compare(ctx context.Context, file volume.File, base *state.Snaps
 		return nil
 	})
 	if err == nil && common.Len() <= maxBefore {
-		info.before, err = digestsOf(ctx, base, file, common)
+		info.before, err = digestsOf(ctx, base.In(file), common)
 		info.Before = len(info.before)
 	}
 	if errors.Is(err, volume.ErrCorrupt) || errors.Is(err, memory.ErrNone) || errors.Is(err, memory.ErrNever) {
@@ -211,15 +211,16 @@ func (s *Store) compare(ctx context.Context, file volume.File, base *state.Snaps
 const compareBytes = 3*log.MergeLimit + maxBefore*64
 
 // digestsOf gives the digests of the live vectors with one of these ids, in order of id.
-func digestsOf(ctx context.Context, s *state.Snapshot, file volume.File, ids *idset.Set) ([]idDigest, error) {
+func digestsOf(ctx context.Context, in *state.Reading, ids *idset.Set) ([]idDigest, error) {
 	if ids.Len() == 0 {
 		return nil, nil
 	}
+	s := in.Snapshot()
 	deleted := idset.Of(s.Manifest().Deleted)
 	newest := map[uint64]uint64{}
 	part, row := make([]uint64, rows.RowsPerRead), make([]byte, segments.RowSize(s.Dimension())-8)
 	for _, entry := range s.Vectors() {
-		reader, err := rows.Open(s.In(file), entry)
+		reader, err := rows.Open(in, entry)
 		if err != nil {
 			return nil, err
 		}

@@ -13,7 +13,6 @@ import (
 	"rvffs/store/memory"
 	"rvffs/store/rows"
 	"rvffs/store/state"
-	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
 )
 
@@ -76,8 +75,8 @@ func (s *Store) Verify(ctx context.Context) (Verification, error) {
 // verification itself could not go on.
 func VerifySnapshot(ctx context.Context, s *state.Snapshot) (Verification, error) {
 	var result Verification
-	err := s.Backing().With(ctx, func(file volume.File) error {
-		v := &verifier{snapshot: s, file: file, ctx: ctx, live: s.Live(), reported: map[int64]bool{}}
+	err := s.With(ctx, state.Judging, func(in *state.Reading) error {
+		v := &verifier{snapshot: s, in: in, ctx: ctx, live: s.Live(), reported: map[int64]bool{}}
 		v.Epoch, v.Bytes, v.Live, v.Findings = s.Epoch(), s.Size(), len(v.live), []Finding{}
 		err := v.run()
 		result = v.Verification
@@ -93,7 +92,7 @@ func VerifySnapshot(ctx context.Context, s *state.Snapshot) (Verification, error
 type verifier struct {
 	Verification
 	snapshot *state.Snapshot
-	file     volume.File
+	in       *state.Reading
 	ctx      context.Context
 	live     []segments.DirectoryEntry // in file order
 	reported map[int64]bool            // offsets of live segments known to be damaged
@@ -131,7 +130,7 @@ const noDirectory = "the manifest holds no directory any more: all segments that
 
 // checkNames reports hard links, which keep everybody from writing.
 func (v *verifier) checkNames() error {
-	info, err := v.file.Stat()
+	info, err := v.in.Stat()
 	if err == nil && info.Links > 1 {
 		v.find(Note, -1, "%v", filelog.OneName(info))
 	}
@@ -160,7 +159,7 @@ func (v *verifier) checkIdentity() error {
 func (v *verifier) checkLive() error {
 	var end int64
 	for _, entry := range v.live {
-		segment, err := v.snapshot.In(v.file).ReadHeader(entry)
+		segment, err := v.in.ReadHeader(entry)
 		switch {
 		case err != nil:
 			v.damaged(entry, "%v", err)
@@ -187,7 +186,7 @@ func (v *verifier) damaged(entry segments.DirectoryEntry, format string, argumen
 
 // checkHash reads the whole segment and reports a wrong content hash.
 func (v *verifier) checkHash(segment segments.Segment, severity Severity) {
-	verdict, err := segments.VerifySegment(v.file, segment)
+	verdict, err := segments.VerifySegment(v.in, segment)
 	text := "the payload is not what its content hash says"
 	switch {
 	case err != nil:
@@ -214,7 +213,7 @@ func (v *verifier) checkOldManifests() error {
 		if entry.Type != segments.TypeManifest {
 			continue
 		}
-		if _, err := state.ReadHeader(v.file, entry); err != nil {
+		if _, err := state.ReadHeader(v.in, entry); err != nil {
 			v.find(Note, entry.Offset, "older manifest %d: %v", entry.SegmentID, err)
 		}
 	}
@@ -238,7 +237,7 @@ func (v *verifier) checkIDs() error {
 		}
 		err := v.checkDimension(entry)
 		if err == nil {
-			err = rows.CollectIDs(v.ctx, v.snapshot.In(v.file), []segments.DirectoryEntry{entry}, stored, &grows)
+			err = rows.CollectIDs(v.ctx, v.in, []segments.DirectoryEntry{entry}, stored, &grows)
 		}
 		if stop := v.ctx.Err(); stop != nil {
 			return stop
@@ -274,11 +273,11 @@ func (v *verifier) checkIDs() error {
 // checkDimension reports rows that every reader leaves out. A count that does not
 // fit the payload is an error.
 func (v *verifier) checkDimension(entry segments.DirectoryEntry) error {
-	segment, err := state.ReadHeader(v.file, entry)
+	segment, err := state.ReadHeader(v.in, entry)
 	if err != nil {
 		return err
 	}
-	reader, err := segments.OpenVec(v.file, segment, v.snapshot.Dialect())
+	reader, err := segments.OpenVec(v.in, segment, v.snapshot.Dialect())
 	if err != nil {
 		return err
 	}
@@ -293,7 +292,7 @@ func (v *verifier) checkDimension(entry segments.DirectoryEntry) error {
 // has no known type, and bytes that are no segment.
 func (v *verifier) checkWhole() error {
 	var end int64
-	err := v.snapshot.In(v.file).Walk(func(segment segments.Segment) error {
+	err := v.in.Walk(func(segment segments.Segment) error {
 		v.checkGap(end, segment.Offset)
 		end = segment.End()
 		_, live := slices.BinarySearchFunc(v.live, segment.Offset, func(entry segments.DirectoryEntry, offset int64) int {
@@ -357,7 +356,7 @@ func (v *verifier) checkType(segment segments.Segment, live bool) {
 // checkWitness judges the next entry of the audit chain.
 func (v *verifier) checkWitness(segment segments.Segment) {
 	v.Witnesses++
-	described, hash, err := v.snapshot.In(v.file).DescribeWitness(segment, v.previous)
+	described, hash, err := v.in.DescribeWitness(segment, v.previous)
 	v.previous = hash
 	switch {
 	case v.reported[segment.Offset]:
@@ -373,7 +372,7 @@ func (v *verifier) checkWitness(segment segments.Segment) {
 // checkBehind looks at what stands behind the committed end: what an interrupted
 // commit left, or one under way.
 func (v *verifier) checkBehind() error {
-	info, err := v.file.Stat()
+	info, err := v.in.Stat()
 	if err != nil {
 		return err
 	}
@@ -385,7 +384,7 @@ func (v *verifier) checkBehind() error {
 		return nil
 	}
 	v.find(Note, end, "%d bytes behind the committed end", info.Size-end)
-	walker := segments.NewWalker(v.file, end, info.Size)
+	walker := segments.NewWalker(v.in, end, info.Size)
 	for walker.Next() {
 		if segment := walker.Segment(); segment.Type == segments.TypeManifest {
 			v.checkUnused(segment)
@@ -402,7 +401,7 @@ func (v *verifier) checkBehind() error {
 // checkUnused looks at a manifest behind the committed end. One that is whole may
 // have been committed after the snapshot was taken.
 func (v *verifier) checkUnused(segment segments.Segment) {
-	verdict, err := segments.VerifySegment(v.file, segment)
+	verdict, err := segments.VerifySegment(v.in, segment)
 	if err != nil || verdict == segments.HashMismatch {
 		v.checkDead(segment)
 	}

@@ -16,7 +16,7 @@ func (v *verifier) checkMetadata(stored *idset.Set) error {
 	if len(named) == 0 || v.snapshot.Dialect() == segments.DialectWire {
 		return nil
 	}
-	found, err := metadata.Check(v.ctx, v.snapshot.In(v.file), stored)
+	found, err := metadata.Check(v.ctx, v.in, stored)
 	if err != nil {
 		return err
 	}

@@ -69,6 +69,9 @@ func (r *Reading) Close() error { return r.snapshot.source.Release() }
 // Snapshot is what is read.
 func (r *Reading) Snapshot() *Snapshot { return r.snapshot }
 
+// Stat tells about the open file.
+func (r *Reading) Stat() (volume.FileInfo, error) { return r.file.Stat() }
+
 // During is the same for reads that end with ctx. It is open for as long as r.
 func (r *Reading) During(ctx context.Context) *Reading {
 	other := *r
