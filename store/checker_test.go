@@ -718,3 +718,10 @@ func TestParseVerifyMode(t *testing.T) {
 		}
 	}
 }
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

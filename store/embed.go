@@ -22,60 +22,55 @@ type embedding struct {
 	image  io.ReaderAt
 	size   int64 // of the image as it is stored, in bytes
 	more   []byte
+	sample []byte        // the front but for the hash
 	hash   *lineage.Hash // of the image; nil: that of the bytes that are stored
 	head   func(hash lineage.Hash) ([]byte, error)
 	first  bool                     // named before all others of its kind
 	source *segments.DirectoryEntry // must still be there, and is replaced; nil: nothing
-	// replaces tells from a payload's start which segments have to go besides.
-	replaces func(prefix []byte) bool
 }
 
 // imagePiece is how many bytes of an image are read and written at a time.
 const imagePiece = 1 << 20
 
-// embedAttempts bounds how often a change is made anew because another came first.
-const embedAttempts = 16
-
-// again runs change until nobody else's change comes between.
-func again(change func() (uint32, error)) (epoch uint32, err error) {
-	for range embedAttempts {
-		epoch, err = change()
-		if !errors.Is(err, log.ErrSuperseded) && !errors.Is(err, volume.ErrStale) || errors.Is(err, state.ErrReplaced) {
-			return epoch, err
-		}
-	}
-	return 0, fmt.Errorf("%w: %w", volume.ErrLocked, err)
+// onNewest makes a change to the newest state, and anew while another comes first.
+func (s *Images) onNewest(ctx context.Context, change func(*state.Snapshot) (uint32, error)) (epoch uint32, err error) {
+	err = state.OnNewest(ctx, s.env.Snapshot, func(snapshot *state.Snapshot) (err error) {
+		epoch, err = change(snapshot)
+		return err
+	})
+	return epoch, err
 }
 
 // embedder is a store into which something is embedded. A rehearsal does all but the
 // commit, and leaves nothing behind: it tells what an embedding would fail with.
 type embedder struct {
-	*Store
+	*Images
 	rehearsal bool
 }
 
-func (s *Store) embedder() embedder { return embedder{Store: s} }
+func (s *Images) embedder() embedder { return embedder{Images: s} }
 
 func (s embedder) embed(ctx context.Context, e *embedding) (uint32, error) {
-	sample, err := e.head(lineage.Hash{})
+	var err error
+	e.sample, err = e.head(lineage.Hash{})
 	if errors.Is(err, segments.ErrTooLarge) {
 		return 0, fmt.Errorf("%w: %w", volume.ErrTooLarge, err)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", volume.ErrInput, err)
 	}
-	giveBack, err := s.options.Memory.Lend(ctx, min(e.size, imagePiece)+int64(len(e.more)))
+	giveBack, err := s.env.Memory.Lend(ctx, min(e.size, imagePiece)+int64(len(e.more)))
 	if err != nil {
 		return 0, err
 	}
 	defer giveBack()
-	session, err := s.log.Begin(ctx)
+	session, err := s.env.Log.Begin(ctx)
 	if err != nil {
 		return 0, err
 	}
 	var head []byte // known when all the rest is written
 	target := session.Extent(volume.ExtentSpec{
-		Type: e.kind, Front: len(sample), Seal: func(int64) []byte { return head }, Length: e.size + int64(len(e.more)),
+		Type: e.kind, Front: len(e.sample), Seal: func(int64) []byte { return head }, Length: e.size + int64(len(e.more)),
 	})
 	var epoch uint32
 	if head, err = e.write(ctx, target); err == nil {
@@ -86,7 +81,7 @@ func (s embedder) embed(ctx context.Context, e *embedding) (uint32, error) {
 	case s.rehearsal:
 		_, err = e.findReplaced(ctx, session.Base())
 	default:
-		epoch, err = s.commit(ctx, session, log.Change{Added: []*filelog.Extent{target}, Removes: e.findReplaced, InPlace: true, First: e.first})
+		epoch, err = s.env.Commit(ctx, session, log.Change{Added: []*filelog.Extent{target}, Removes: e.findReplaced, InPlace: true, First: e.first})
 	}
 	if err != nil || s.rehearsal {
 		session.Drop(target)
@@ -137,22 +132,52 @@ func (e *embedding) findReplaced(ctx context.Context, base *state.Snapshot) (map
 		}
 		removed[e.source.Offset] = true
 	}
-	err := base.With(ctx, state.Judging, func(reading *state.Reading) error {
-		for _, entry := range base.OfType(e.kind) {
-			p, err := openPayload(reading, entry)
-			if err = volume.AsCorrupt(err); errors.Is(err, volume.ErrCorrupt) {
-				continue // nobody can say what it is
-			}
-			if err != nil {
-				return err
-			}
-			if e.replaces(p.prefix) {
-				removed[entry.Offset] = true
-			}
+	err := base.With(ctx, state.Judging, func(base *state.Reading) error {
+		rivals, err := Rivals(base, e.kind, e.sample)
+		for _, entry := range rivals {
+			removed[entry.Offset] = true
 		}
-		return nil
+		return err
 	})
 	return removed, err
+}
+
+// Rivals are the images of a type whose place one would take whose payload has such a
+// start. Of those that are damaged nobody can say what they are.
+func Rivals(base *state.Reading, kind segments.Type, prefix []byte) (rivals []segments.DirectoryEntry, err error) {
+	for _, entry := range base.Snapshot().OfType(kind) {
+		p, err := openPayload(base, entry)
+		if err = volume.AsCorrupt(err); errors.Is(err, volume.ErrCorrupt) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if sameSlot(kind, prefix, p.prefix) {
+			rivals = append(rivals, entry)
+		}
+	}
+	return rivals, nil
+}
+
+// sameSlot says whether of two images of a type, told by their payloads' starts, one
+// takes the place of the other.
+func sameSlot(kind segments.Type, a, b []byte) bool {
+	switch kind {
+	case segments.TypeKernel:
+		first, err := segments.ParseKernelHeader(a)
+		second, other := segments.ParseKernelHeader(b)
+		return err == nil && other == nil && first.Architecture == second.Architecture
+	case segments.TypeEBPF:
+		first, err := segments.ParseEBPFHeader(a)
+		second, other := segments.ParseEBPFHeader(b)
+		return err == nil && other == nil && first.ProgramType == second.ProgramType && first.AttachType == second.AttachType
+	case segments.TypeWASM:
+		first, err := segments.ParseWASMHeader(a)
+		second, other := segments.ParseWASMHeader(b)
+		return err == nil && other == nil && first.Role == second.Role && first.Target == second.Target
+	}
+	return true
 }
 
 // refused turns what is odd about a header into an error.

@@ -29,9 +29,9 @@ type DashboardFile struct {
 // dashboard that was there is replaced. Paths that are absolute, lead upwards, come
 // twice, or are a file and a folder are ErrInput; over the format's limit is
 // ErrTooLarge.
-func (s *Store) EmbedDashboard(ctx context.Context, files []DashboardFile, config DashboardConfig) (epoch uint32, err error) {
+func (s *Images) EmbedDashboard(ctx context.Context, files []DashboardFile, config DashboardConfig) (epoch uint32, err error) {
 	if epoch, err = s.embedder().placeDashboard(ctx, files, config); err != nil {
-		return 0, fmt.Errorf("embed dashboard into store %q: %w", s.Path(), err)
+		return 0, fmt.Errorf("embed dashboard into store %q: %w", s.env.Name(), err)
 	}
 	return epoch, nil
 }
@@ -68,7 +68,6 @@ func (s embedder) placeDashboard(ctx context.Context, files []DashboardFile, con
 		head := header.Encode()
 		return head[:], nil
 	}
-	e.replaces = func([]byte) bool { return true }
 	return s.embed(ctx, e)
 }
 

@@ -22,9 +22,9 @@ type EBPFConfig struct {
 // EmbedEBPF embeds an eBPF program, an ELF object of size bytes, with its type
 // information (BTF, may be empty) and commits. A program of the same type and
 // attach type is replaced, others stay. Over the format's limit is ErrTooLarge.
-func (s *Store) EmbedEBPF(ctx context.Context, program io.ReaderAt, size int64, btf []byte, config EBPFConfig) (epoch uint32, err error) {
+func (s *Images) EmbedEBPF(ctx context.Context, program io.ReaderAt, size int64, btf []byte, config EBPFConfig) (epoch uint32, err error) {
 	if epoch, err = s.embedder().placeEBPF(ctx, program, size, btf, config, nil); err != nil {
-		return 0, fmt.Errorf("embed eBPF program into store %q: %w", s.Path(), err)
+		return 0, fmt.Errorf("embed eBPF program into store %q: %w", s.env.Name(), err)
 	}
 	return epoch, nil
 }
@@ -40,10 +40,6 @@ func (s embedder) placeEBPF(ctx context.Context, program io.ReaderAt, size int64
 			header.ProgramHash = hash
 			head, err := segments.BuildEBPF(header, size, int64(len(btf)))
 			return head[:], err
-		},
-		replaces: func(prefix []byte) bool {
-			old, err := segments.ParseEBPFHeader(prefix)
-			return err == nil && old.ProgramType == header.ProgramType && old.AttachType == header.AttachType
 		},
 	})
 }

@@ -30,20 +30,20 @@ type KernelConfig struct {
 // same architecture is replaced, others stay. An image, or a command line, over
 // the limit is ErrTooLarge; a header with values that the format does not know is
 // ErrInput.
-func (s *Store) EmbedKernel(ctx context.Context, image io.ReaderAt, size int64, config KernelConfig) (epoch uint32, err error) {
+func (s *Images) EmbedKernel(ctx context.Context, image io.ReaderAt, size int64, config KernelConfig) (epoch uint32, err error) {
 	return s.embedKernel(ctx, image, size, config, nil)
 }
 
 // EmbedKernelWithBinding is EmbedKernel in the bound layout: the binding ties the
 // kernel to a manifest and a policy.
-func (s *Store) EmbedKernelWithBinding(ctx context.Context, image io.ReaderAt, size int64, config KernelConfig, binding segments.KernelBinding) (epoch uint32, err error) {
+func (s *Images) EmbedKernelWithBinding(ctx context.Context, image io.ReaderAt, size int64, config KernelConfig, binding segments.KernelBinding) (epoch uint32, err error) {
 	return s.embedKernel(ctx, image, size, config, &binding)
 }
 
-func (s *Store) embedKernel(ctx context.Context, image io.ReaderAt, size int64, config KernelConfig, binding *segments.KernelBinding) (epoch uint32, err error) {
+func (s *Images) embedKernel(ctx context.Context, image io.ReaderAt, size int64, config KernelConfig, binding *segments.KernelBinding) (epoch uint32, err error) {
 	epoch, err = s.embedder().placeKernel(ctx, newKernel{config: config, binding: binding, image: image, size: size}, nil)
 	if err != nil {
-		return 0, fmt.Errorf("embed kernel into store %q: %w", s.Path(), err)
+		return 0, fmt.Errorf("embed kernel into store %q: %w", s.env.Name(), err)
 	}
 	return epoch, nil
 }
@@ -95,10 +95,6 @@ func (s embedder) placeKernel(ctx context.Context, kernel newKernel, source *seg
 	}
 	if kernel.binding == nil {
 		e.more = []byte(kernel.config.Cmdline)
-	}
-	e.replaces = func(prefix []byte) bool {
-		old, err := segments.ParseKernelHeader(prefix)
-		return err == nil && old.Architecture == header.Architecture
 	}
 	return s.embed(ctx, e)
 }

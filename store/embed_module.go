@@ -22,9 +22,9 @@ type WASMConfig struct {
 // EmbedWASM embeds a WebAssembly module of size bytes and commits. A module of the
 // same role and target is replaced, others stay. Over the format's limit is
 // ErrTooLarge.
-func (s *Store) EmbedWASM(ctx context.Context, module io.ReaderAt, size int64, config WASMConfig) (epoch uint32, err error) {
+func (s *Images) EmbedWASM(ctx context.Context, module io.ReaderAt, size int64, config WASMConfig) (epoch uint32, err error) {
 	if epoch, err = s.embedder().placeWASM(ctx, module, size, config, nil); err != nil {
-		return 0, fmt.Errorf("embed WASM module into store %q: %w", s.Path(), err)
+		return 0, fmt.Errorf("embed WASM module into store %q: %w", s.env.Name(), err)
 	}
 	return epoch, nil
 }
@@ -50,10 +50,6 @@ func (s embedder) placeWASM(ctx context.Context, module io.ReaderAt, size int64,
 		header.Hash = hash
 		head, err := segments.BuildWASM(header, size, e.size)
 		return head[:], err
-	}
-	e.replaces = func(prefix []byte) bool {
-		old, err := segments.ParseWASMHeader(prefix)
-		return err == nil && old.Role == header.Role && old.Target == header.Target
 	}
 	return s.embed(ctx, e)
 }

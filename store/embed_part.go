@@ -68,7 +68,7 @@ type EmbedOptions struct {
 // small hands a part on that is held in memory.
 func small(put func(embedder, context.Context, []byte) (uint32, error)) func(embedder, context.Context, io.ReaderAt, int64, EmbedOptions) (uint32, error) {
 	return func(s embedder, ctx context.Context, content io.ReaderAt, size int64, _ EmbedOptions) (uint32, error) {
-		giveBack, err := s.options.Memory.Lend(ctx, 2*size) // it is taken apart, or copied
+		giveBack, err := s.env.Memory.Lend(ctx, 2*size) // it is taken apart, or copied
 		if err != nil {
 			return 0, err
 		}
@@ -88,13 +88,13 @@ func (s embedder) putKernelImage(ctx context.Context, image io.ReaderAt, size in
 	if err != nil {
 		return 0, err
 	}
-	return again(func() (uint32, error) {
+	return s.onNewest(ctx, func(snapshot *state.Snapshot) (uint32, error) {
 		config := KernelConfig{Header: header, Compress: options.Compress, First: true}
-		old, source, err := s.replaceable(ctx, segments.TypeKernel)
+		source, err := replaceable(ctx, snapshot, segments.TypeKernel)
 		if err != nil {
 			return 0, err
 		}
-		found, err := first(ctx, old, segments.TypeKernel, kernelOf, func(k *Kernel) bool { return k.Header.Architecture == header.Architecture })
+		found, err := first(ctx, snapshot, segments.TypeKernel, kernelOf, func(k *Kernel) bool { return k.Header.Architecture == header.Architecture })
 		if err == nil {
 			if config, err = found.inherit(ctx, config); err != nil {
 				return 0, err
@@ -110,23 +110,19 @@ func (s embedder) putKernelImage(ctx context.Context, image io.ReaderAt, size in
 	})
 }
 
-// replaceable is the newest snapshot, and the segment of a type that is replaced even
-// if nobody can read it: the only one there is, if it is damaged.
-func (s *Store) replaceable(ctx context.Context, kind segments.Type) (*state.Snapshot, *segments.DirectoryEntry, error) {
-	snapshot, err := s.Snapshot(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
+// replaceable is the segment of a type that is replaced even if nobody can read it: the
+// only one there is, if it is damaged.
+func replaceable(ctx context.Context, snapshot *state.Snapshot, kind segments.Type) (*segments.DirectoryEntry, error) {
 	all := snapshot.OfType(kind)
 	if len(all) != 1 {
-		return snapshot, nil, nil
+		return nil, nil
 	}
 	damaged := false
-	err = eachReadable(ctx, snapshot, kind, func(_ segments.DirectoryEntry, err error) { damaged = err != nil })
+	err := eachReadable(ctx, snapshot, kind, func(_ segments.DirectoryEntry, err error) { damaged = err != nil })
 	if err != nil || !damaged {
-		return snapshot, nil, err
+		return nil, err
 	}
-	return snapshot, &all[0], nil
+	return &all[0], nil
 }
 
 // inherit takes over what was set of a kernel whose image is replaced: nothing, if
@@ -154,11 +150,7 @@ func (k *Kernel) inherit(ctx context.Context, config KernelConfig) (KernelConfig
 // changeKernel embeds the first kernel anew after change has had its say. The image
 // stays as it is stored.
 func (s embedder) changeKernel(ctx context.Context, change func(kernel *Kernel, config *KernelConfig) error) (uint32, error) {
-	return again(func() (uint32, error) {
-		snapshot, err := s.Snapshot(ctx)
-		if err != nil {
-			return 0, err
-		}
+	return s.onNewest(ctx, func(snapshot *state.Snapshot) (uint32, error) {
 		kernel, err := described(ctx, snapshot, segments.TypeKernel, kernelOf)
 		if err != nil {
 			return 0, err
@@ -233,8 +225,8 @@ func (s embedder) putEBPFProgram(ctx context.Context, program io.ReaderAt, size 
 	if err != nil {
 		return 0, err
 	}
-	return again(func() (uint32, error) {
-		snapshot, source, err := s.replaceable(ctx, segments.TypeEBPF)
+	return s.onNewest(ctx, func(snapshot *state.Snapshot) (uint32, error) {
+		source, err := replaceable(ctx, snapshot, segments.TypeEBPF)
 		if err != nil {
 			return 0, err
 		}
@@ -245,11 +237,7 @@ func (s embedder) putEBPFProgram(ctx context.Context, program io.ReaderAt, size 
 
 // changeEBPF embeds the first program anew after change has had its say.
 func (s embedder) changeEBPF(ctx context.Context, change func(program *EBPFProgram, header *segments.EBPFHeader, btf *[]byte) error) (uint32, error) {
-	return again(func() (epoch uint32, err error) {
-		snapshot, err := s.Snapshot(ctx)
-		if err != nil {
-			return 0, err
-		}
+	return s.onNewest(ctx, func(snapshot *state.Snapshot) (epoch uint32, err error) {
 		program, err := described(ctx, snapshot, segments.TypeEBPF, ebpfOf)
 		if err != nil {
 			return 0, err
@@ -257,7 +245,7 @@ func (s embedder) changeEBPF(ctx context.Context, change func(program *EBPFProgr
 		if program.BTF.Size() > segments.MaxEBPF {
 			return 0, fmt.Errorf("%w: BTF of %d bytes", volume.ErrTooLarge, program.BTF.Size())
 		}
-		giveBack, err := s.options.Memory.Lend(ctx, program.BTF.Size())
+		giveBack, err := s.env.Memory.Lend(ctx, program.BTF.Size())
 		if err != nil {
 			return 0, err
 		}
@@ -302,9 +290,9 @@ func (s embedder) putWASMModule(ctx context.Context, module io.ReaderAt, size in
 	if err != nil {
 		return 0, err
 	}
-	return again(func() (uint32, error) {
+	return s.onNewest(ctx, func(snapshot *state.Snapshot) (uint32, error) {
 		header := detected
-		snapshot, source, err := s.replaceable(ctx, segments.TypeWASM)
+		source, err := replaceable(ctx, snapshot, segments.TypeWASM)
 		if err != nil {
 			return 0, err
 		}
@@ -328,11 +316,7 @@ func (s embedder) putWASMModule(ctx context.Context, module io.ReaderAt, size in
 }
 
 func (s embedder) putWASMHeader(ctx context.Context, document []byte) (uint32, error) {
-	return again(func() (epoch uint32, err error) {
-		snapshot, err := s.Snapshot(ctx)
-		if err != nil {
-			return 0, err
-		}
+	return s.onNewest(ctx, func(snapshot *state.Snapshot) (epoch uint32, err error) {
 		modules, err := listModules(ctx, snapshot)
 		if err != nil {
 			return 0, err

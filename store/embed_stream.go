@@ -21,7 +21,7 @@ import (
 type EmbedStream struct {
 	*stream.Stream // received is the length of the file
 	inside         stream.Inside
-	store          *Store
+	images         *Images
 	part           EmbedPart
 	kind           partKind
 	options        EmbedOptions
@@ -41,13 +41,13 @@ const inMemory = 64 << 10
 // OpenEmbed starts to take the bytes of a part. A part that describes another one
 // which is not there is ErrInput. The writer lock is taken by Flush, and tried by the
 // first write, which so fails where nobody may write. Close must be called.
-func (s *Store) OpenEmbed(ctx context.Context, part EmbedPart, options EmbedOptions) (*EmbedStream, error) {
-	e := &EmbedStream{store: s, part: part, kind: embedParts[part], options: options, uncut: options.Uncut, memory: s.options.Memory.Charge()}
+func (s *Images) OpenEmbed(ctx context.Context, part EmbedPart, options EmbedOptions) (*EmbedStream, error) {
+	e := &EmbedStream{images: s, part: part, kind: embedParts[part], options: options, uncut: options.Uncut, memory: s.env.Memory.Charge()}
 	origin, err := e.kind.begin(ctx, s)
 	if err != nil {
-		return nil, fmt.Errorf("embed %s into store %q: %w", part, s.Path(), err)
+		return nil, fmt.Errorf("embed %s into store %q: %w", part, s.env.Name(), err)
 	}
-	e.Stream, e.inside = s.streams.New(origin, fmt.Sprintf("embed %s into", part), stream.Content{
+	e.Stream, e.inside = s.env.Streams.New(origin, fmt.Sprintf("embed %s into", part), stream.Content{
 		Afford: e.afford, Write: e.write, Settle: e.settle, Commit: e.commit, Drop: e.drop, LetGo: e.letGo,
 	})
 	if err := e.inside.Begin(); err != nil {
@@ -57,15 +57,15 @@ func (s *Store) OpenEmbed(ctx context.Context, part EmbedPart, options EmbedOpti
 }
 
 // begin says whether the part can be embedded as things stand, and in which file.
-func (k partKind) begin(ctx context.Context, s *Store) (state.Origin, error) {
+func (k partKind) begin(ctx context.Context, s *Images) (state.Origin, error) {
 	if k.embed == nil {
 		return state.Origin{}, fmt.Errorf("%w: no part is called so", volume.ErrName)
 	}
-	snapshot, err := s.Snapshot(ctx)
+	snapshot, err := s.env.Snapshot(ctx)
 	if err != nil {
 		return state.Origin{}, err
 	}
-	if err := s.checkWritable(ctx, snapshot); err != nil {
+	if err := s.env.Writable(ctx, snapshot); err != nil {
 		return state.Origin{}, err
 	}
 	if needs := k.needs; needs != 0 && len(snapshot.OfType(needs)) == 0 {
@@ -104,7 +104,7 @@ func (e *EmbedStream) writeAt(ctx context.Context, p []byte, offset int64) error
 		return err
 	}
 	if !e.tried {
-		if err := e.store.tryToWrite(state.OnlyIn(ctx, e.Origin())); err != nil {
+		if err := e.images.tryToWrite(state.OnlyIn(ctx, e.Origin())); err != nil {
 			return err
 		}
 		e.tried = true
@@ -120,8 +120,8 @@ func (e *EmbedStream) writeAt(ctx context.Context, p []byte, offset int64) error
 
 // tryToWrite finds out whether a commit could begin now. Bytes of a file may wait for
 // long; to keep the lock until they are committed would keep others from writing.
-func (s *Store) tryToWrite(ctx context.Context) error {
-	session, err := s.log.Begin(ctx)
+func (s *Images) tryToWrite(ctx context.Context) error {
+	session, err := s.env.Log.Begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ func (e *EmbedStream) keep(p []byte, offset int64) error {
 
 // spill moves what waits from memory to a file of the given length.
 func (e *EmbedStream) spill(size int64) (err error) {
-	if e.spool, err = e.store.newSpool(); err != nil {
+	if e.spool, err = e.images.newSpool(); err != nil {
 		return err
 	}
 	if len(e.start) > 0 {
@@ -237,7 +237,7 @@ func (e *EmbedStream) settle(ctx context.Context, why stream.Occasion) (commit b
 	case stream.OnFlush:
 		return true, nil
 	case stream.OnHandover:
-		if err := e.embed(ctx, embedder{Store: e.store, rehearsal: true}); err != nil {
+		if err := e.embed(ctx, embedder{Images: e.images, rehearsal: true}); err != nil {
 			return false, stream.Passing{Cause: err}
 		}
 	case stream.OnDeath, stream.OnShutdown, stream.OnClose:
@@ -248,7 +248,7 @@ func (e *EmbedStream) settle(ctx context.Context, why stream.Occasion) (commit b
 
 // commit embeds what has come, as a whole.
 func (e *EmbedStream) commit(ctx context.Context) error {
-	if err := e.embed(ctx, e.store.embedder()); err != nil {
+	if err := e.embed(ctx, e.images.embedder()); err != nil {
 		return err
 	}
 	e.fresh = false

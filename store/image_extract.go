@@ -73,7 +73,7 @@ type Dashboard struct {
 // the given architectures, and checks its hash. ErrNotFound means that there is
 // none, ErrCorrupt that it cannot be read. An image that is not what its header
 // says is no error: Integrity tells.
-func (s *Store) ExtractKernel(ctx context.Context, architectures ...segments.KernelArchitecture) (*Kernel, error) {
+func (s *Images) ExtractKernel(ctx context.Context, architectures ...segments.KernelArchitecture) (*Kernel, error) {
 	kernel, err := extract(ctx, s, segments.TypeKernel, kernelOf, func(k *Kernel) bool {
 		return len(architectures) == 0 || slices.Contains(architectures, k.Header.Architecture)
 	})
@@ -81,14 +81,14 @@ func (s *Store) ExtractKernel(ctx context.Context, architectures ...segments.Ker
 		err = kernel.Check(ctx)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("extract kernel from store %q: %w", s.Path(), err)
+		return nil, fmt.Errorf("extract kernel from store %q: %w", s.env.Name(), err)
 	}
 	return kernel, nil
 }
 
 // ExtractEBPF is ExtractKernel for eBPF programs, of the given types if there are
 // any.
-func (s *Store) ExtractEBPF(ctx context.Context, types ...segments.EBPFProgramType) (*EBPFProgram, error) {
+func (s *Images) ExtractEBPF(ctx context.Context, types ...segments.EBPFProgramType) (*EBPFProgram, error) {
 	program, err := extract(ctx, s, segments.TypeEBPF, ebpfOf, func(p *EBPFProgram) bool {
 		return len(types) == 0 || slices.Contains(types, p.Header.ProgramType)
 	})
@@ -96,15 +96,15 @@ func (s *Store) ExtractEBPF(ctx context.Context, types ...segments.EBPFProgramTy
 		err = program.Check(ctx)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("extract eBPF program from store %q: %w", s.Path(), err)
+		return nil, fmt.Errorf("extract eBPF program from store %q: %w", s.env.Name(), err)
 	}
 	return program, nil
 }
 
 // ExtractWASM finds all modules that can be read, those of the lowest bootstrap
 // priority first, and checks their hashes. No module is no error.
-func (s *Store) ExtractWASM(ctx context.Context) ([]*WASMModule, error) {
-	snapshot, err := s.Snapshot(ctx)
+func (s *Images) ExtractWASM(ctx context.Context) ([]*WASMModule, error) {
+	snapshot, err := s.env.Snapshot(ctx)
 	var modules []*WASMModule
 	if err == nil {
 		modules, err = listModules(ctx, snapshot)
@@ -113,7 +113,7 @@ func (s *Store) ExtractWASM(ctx context.Context) ([]*WASMModule, error) {
 		err = errors.Join(err, module.Check(ctx))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("extract WASM modules from store %q: %w", s.Path(), err)
+		return nil, fmt.Errorf("extract WASM modules from store %q: %w", s.env.Name(), err)
 	}
 	return modules, nil
 }
@@ -134,24 +134,24 @@ func listModules(ctx context.Context, s *state.Snapshot) ([]*WASMModule, error) 
 }
 
 // ExtractDashboard is ExtractKernel for the dashboard.
-func (s *Store) ExtractDashboard(ctx context.Context) (*Dashboard, error) {
+func (s *Images) ExtractDashboard(ctx context.Context) (*Dashboard, error) {
 	dashboard, err := extract(ctx, s, segments.TypeDashboard, dashboardOf, func(*Dashboard) bool { return true })
 	if err == nil {
 		err = dashboard.Check(ctx)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("extract dashboard from store %q: %w", s.Path(), err)
+		return nil, fmt.Errorf("extract dashboard from store %q: %w", s.env.Name(), err)
 	}
 	return dashboard, nil
 }
 
 // extract finds the first segment of a type that wanted likes. One that cannot be
 // read is an error only if nothing else is found.
-func extract[T any](ctx context.Context, s *Store, kind segments.Type, parse func(context.Context, payload, segments.DirectoryEntry) (*T, error), wanted func(*T) bool) (*T, error) {
+func extract[T any](ctx context.Context, s *Images, kind segments.Type, parse func(context.Context, payload, segments.DirectoryEntry) (*T, error), wanted func(*T) bool) (*T, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	snapshot, err := s.Snapshot(ctx)
+	snapshot, err := s.env.Snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}

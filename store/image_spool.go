@@ -10,26 +10,20 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 )
 
-// spool is a file without a name beside the store, in which an image waits until
-// it is complete. Whatever happens, nothing of it stays.
+// spool is a file without a name, in which an image waits until it is complete. Whatever
+// happens, nothing of it stays.
 type spool struct {
 	file volume.File
 	size int64
 	hash lineage.Hash // of the image that a compressed spool stands for
 }
 
-func (s *Store) newSpool() (*spool, error) {
-	at := s.location()
-	name := filelog.TemporaryName(at.Name)
-	file, err := at.Files.Create(name, 0o600)
+func (s *Images) newSpool() (*spool, error) {
+	file, err := s.env.Spool()
 	if err != nil {
 		return nil, err
-	}
-	if err := at.Files.Remove(name); err != nil {
-		return nil, errors.Join(err, file.Close())
 	}
 	return &spool{file: file}, nil
 }
@@ -62,12 +56,12 @@ func (s *spool) Close() error { return s.file.Close() }
 // makes it what is embedded. The spool must be closed after that. It is nil where
 // the embedding stays as it is: when less than a tenth would be saved, or the image
 // is over the limit, in bytes, and not worth a try.
-func (s *Store) compress(ctx context.Context, e *embedding, limit int64) (*spool, error) {
+func (s *Images) compress(ctx context.Context, e *embedding, limit int64) (*spool, error) {
 	image, size := e.image, e.size
 	if size <= 0 || size > limit {
 		return nil, nil
 	}
-	giveBack, err := s.options.Memory.Lend(ctx, packMemory)
+	giveBack, err := s.env.Memory.Lend(ctx, packMemory)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 
 	"rvffs/store/idset"
 	"rvffs/store/ingest"
-	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/vecio"
 )
@@ -55,11 +54,6 @@ func (s *Store) OpenDelete(format vecio.IDFormat, report func(ingest.DeleteRepor
 		return nil, fmt.Errorf("delete from store %q: %w", s.Path(), err)
 	}
 	return s.vectors.OpenDelete(snapshot.Origin(), format, report)
-}
-
-// commit commits a change of whatever kind.
-func (s *Store) commit(ctx context.Context, session *log.Session, c log.Change) (uint32, error) {
-	return s.vectors.Commit(ctx, session, c)
 }
 
 // letGo compacts vectors away that no manifest may call deleted.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -110,12 +111,13 @@ func TestWhoGoesAwayEndsWhatHeAskedFor(t *testing.T) {
 			_, err := s.ExtractKernel(ctx, segments.KernelAArch64)
 			return err
 		}},
-		"a compressed image": {shared: true, ask: func(ctx context.Context, s *Store, snapshot *state.Snapshot) error {
-			kernel, err := extract(ctx, s, segments.TypeKernel, kernelOf, func(k *Kernel) bool { return k.Header.Architecture == segments.KernelX86_64 })
+		"a compressed image": {shared: true, ask: func(ctx context.Context, _ *Store, s *state.Snapshot) error {
+			kernels, err := KernelFiles(ctx, s)
 			if err != nil {
 				return err
 			}
-			return read(ctx, kernel.Image, 10)
+			image := slices.IndexFunc(kernels.Files, func(file state.NamedView) bool { return strings.HasSuffix(file.Name, "-x86_64/image") })
+			return read(ctx, kernels.Files[image].View, 10)
 		}},
 		"a segment to be checked before": {mode: state.VerifyFirst, ask: func(ctx context.Context, _ *Store, s *state.Snapshot) error {
 			view, err := s.Part(kernelOfArm(s).Offset, 10)

@@ -181,15 +181,16 @@ func (s *Store) listRecoveries(ctx context.Context, options RecoverOptions) ([]R
 
 // recoverTail brings a kept tail back.
 func (s *Store) recoverTail(ctx context.Context, session *log.Session, tail Tail, options RecoverOptions) (result Recovery, err error) {
-	_, err = again(func() (epoch uint32, err error) {
-		plan, err := s.planRecovery(ctx, session.Base(), tail, options)
+	newest := func(context.Context) (*state.Snapshot, error) { return session.Base(), nil }
+	err = state.OnNewest(ctx, newest, func(base *state.Snapshot) (err error) {
+		plan, err := s.planRecovery(ctx, base, tail, options)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		defer func() { err = errors.Join(err, plan.file.Close()) }()
-		epoch, err = plan.carryOut(ctx, session)
+		_, err = plan.carryOut(ctx, session)
 		result = plan.Recovery
-		return epoch, err
+		return err
 	})
 	return result, err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"rvffs/segments"
 	"rvffs/store/ingest"
 	"rvffs/store/log"
 	"rvffs/store/state"
@@ -94,10 +93,13 @@ func (p *recoveryPlan) append(ctx context.Context, appender *ingest.Appender) er
 	})
 }
 
+// copiedPiece is how many bytes of a segment are read and written at a time.
+const copiedPiece = 1 << 20
+
 // copySegment writes a segment of another type, payload and flags as they are.
 func (p *recoveryPlan) copySegment(ctx context.Context, session *log.Session, part tailPart) (*filelog.Extent, error) {
 	e := session.Extent(volume.ExtentSpec{Type: part.Type, Flags: part.Flags, Length: int64(part.PayloadLength)})
-	buffer := make([]byte, min(part.PayloadLength, imagePiece))
+	buffer := make([]byte, min(part.PayloadLength, copiedPiece))
 	for at := int64(0); at < int64(part.PayloadLength); {
 		if err := ctx.Err(); err != nil {
 			return e, err
@@ -114,24 +116,4 @@ func (p *recoveryPlan) copySegment(ctx context.Context, session *log.Session, pa
 	}
 	e.Complete()
 	return e, nil
-}
-
-// sameSlot says whether of two images of a type, told by their payloads' starts, one
-// takes the place of the other.
-func sameSlot(kind segments.Type, a, b []byte) bool {
-	switch kind {
-	case segments.TypeKernel:
-		first, err := segments.ParseKernelHeader(a)
-		second, other := segments.ParseKernelHeader(b)
-		return err == nil && other == nil && first.Architecture == second.Architecture
-	case segments.TypeEBPF:
-		first, err := segments.ParseEBPFHeader(a)
-		second, other := segments.ParseEBPFHeader(b)
-		return err == nil && other == nil && first.ProgramType == second.ProgramType && first.AttachType == second.AttachType
-	case segments.TypeWASM:
-		first, err := segments.ParseWASMHeader(a)
-		second, other := segments.ParseWASMHeader(b)
-		return err == nil && other == nil && first.Role == second.Role && first.Target == second.Target
-	}
-	return true
 }

@@ -285,25 +285,16 @@ func (p *recoveryPlan) mates(ctx context.Context, part tailPart) (mates []segmen
 	if err := volume.ReadFull(p.walk.file, prefix, part.PayloadOffset()); err != nil {
 		return nil, err
 	}
-	err = p.base.With(ctx, state.Judging, func(in *state.Reading) error {
-		for _, entry := range p.base.OfType(part.Type) {
-			other, err := openPayload(in, entry)
-			if err = volume.AsCorrupt(err); errors.Is(err, volume.ErrCorrupt) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			if !sameSlot(part.Type, prefix, other.prefix) {
-				continue
-			}
-			segment, err := state.ReadHeader(in, entry)
-			if err != nil {
-				return err
+	err = p.base.With(ctx, state.Judging, func(base *state.Reading) error {
+		rivals, err := Rivals(base, part.Type, prefix)
+		for _, entry := range rivals {
+			segment, failed := base.ReadHeader(entry)
+			if failed != nil {
+				return failed
 			}
 			mates = append(mates, segment)
 		}
-		return nil
+		return err
 	})
 	return mates, err
 }

@@ -30,6 +30,7 @@ type Store struct {
 	ids      *rows.IDTable
 	vectors  *ingest.Vectors
 	log      *log.Log
+	*images  // its compute segments
 	streams  *stream.Register
 
 	compacting shared.Turn // held by the compaction that is under way
@@ -117,6 +118,10 @@ func (s *Store) load(ctx context.Context) error {
 	s.log = log.New(log.Environment{
 		File: s.file, Head: s.head, Wait: s.options.lockWait(), Writable: s.checkWritable, Keep: s.keepBehind, Published: s.published,
 		Hooks: []log.Hook{s.vectors, metadata.NewHook(s.ids, s.vectors.Drafted), s.vectors.Removals()}, Clock: time.Now,
+	})
+	s.images = New(Environment{
+		Name: s.Path, Log: s.log, Commit: s.vectors.Commit, Snapshot: s.Snapshot, Writable: s.checkWritable, Memory: s.options.Memory,
+		Spool: s.spool, Streams: s.streams,
 	})
 	return nil
 }
@@ -270,4 +275,13 @@ func (s *Store) checkWritable(ctx context.Context, snapshot *state.Snapshot) err
 // withNewest is OnNewest for the committed state.
 func (s *Store) withNewest(ctx context.Context, use func(*state.Snapshot) error) error {
 	return state.OnNewest(ctx, s.Snapshot, use)
+}
+
+// images has the methods by which images are embedded and extracted.
+type images = Images
+
+// spool makes a file without a name beside the store.
+func (s *Store) spool() (volume.File, error) {
+	at := s.location()
+	return filelog.Nameless(at.Files, at.Name)
 }

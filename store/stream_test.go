@@ -54,7 +54,7 @@ func TestRefusedStreamsAreOver(t *testing.T) {
 			func(t *testing.T, s *Store) (anyStream, error) {
 				return s.OpenEmbed(t.Context(), PartKernelImage, EmbedOptions{})
 			},
-			"image", strings.Repeat("more", inMemory),
+			"image", strings.Repeat("more", 64<<10),
 			func(t *testing.T, s *Store) bool { return string(file(t, s, segments.TypeKernel, "image")) == "image" },
 		},
 	} {

@@ -127,10 +127,15 @@ func showEmbedded[T any](ctx context.Context, s *state.Snapshot, kind segments.T
 	}
 	if order != nil {
 		slices.SortStableFunc(all, func(a, b shown[T]) int {
-			if a.value == nil || b.value == nil {
-				return cmp.Compare(btoi(a.value == nil), btoi(b.value == nil))
+			switch {
+			case a.value != nil && b.value != nil:
+				return order(a.value, b.value)
+			case a.value != nil:
+				return -1
+			case b.value != nil:
+				return 1
 			}
-			return order(a.value, b.value)
+			return 0
 		})
 	}
 	views := slices.Clone(all[0].files)
@@ -149,13 +154,6 @@ func showEmbedded[T any](ctx context.Context, s *state.Snapshot, kind segments.T
 		}
 	}
 	return views, nil
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // CheckEmbedded compares every image with its hash and calls visit for each, with

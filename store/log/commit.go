@@ -37,7 +37,7 @@ type clash struct{ error }
 func (c clash) Unwrap() error { return c.error }
 
 // ErrSuperseded means that what a change builds upon was replaced meanwhile.
-var ErrSuperseded = Clash(errors.New("another change came first"))
+var ErrSuperseded = Clash(state.ErrSuperseded)
 
 // Commit makes the change durable and visible and returns its epoch. What has to be found
 // out before something is written ends with ctx; then the commit goes on to its end.

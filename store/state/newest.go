@@ -3,17 +3,25 @@ package state
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"rvffs/store/volume"
 )
 
+// ErrSuperseded means that what a change builds upon was replaced meanwhile.
+var ErrSuperseded = errors.New("another change came first")
+
+// changeAttempts bounds how often a change is made anew because another came first.
+const changeAttempts = 16
+
 // OnNewest runs use with the snapshot that look finds to be the newest, and again
 // with a newer one while a compaction or another program took the file away from
-// under it.
+// under it, or what use changes was changed by others. Where others always come first
+// the error is ErrLocked.
 func OnNewest(ctx context.Context, look func(context.Context) (*Snapshot, error), use func(*Snapshot) error) error {
 	var tried *Snapshot
 	var failed error
-	for {
+	for superseded := 0; superseded < changeAttempts; {
 		snapshot, err := look(ctx)
 		if err != nil {
 			return err
@@ -21,9 +29,15 @@ func OnNewest(ctx context.Context, look func(context.Context) (*Snapshot, error)
 		if snapshot == tried {
 			return failed
 		}
-		if failed = use(snapshot); !errors.Is(failed, volume.ErrStale) {
+		failed = use(snapshot)
+		switch {
+		case errors.Is(failed, ErrSuperseded):
+			superseded++
+		case errors.Is(failed, volume.ErrStale) && !errors.Is(failed, ErrReplaced):
+			tried = snapshot
+		default:
 			return failed
 		}
-		tried = snapshot
 	}
+	return fmt.Errorf("%w: %w", volume.ErrLocked, failed)
 }

@@ -2,8 +2,11 @@ package filelog
 
 import (
 	"crypto/rand"
+	"errors"
 	"path"
 	"strings"
+
+	"rvffs/store/volume"
 )
 
 // TemporaryName is a fresh hidden name beside the file at name.
@@ -21,3 +24,17 @@ func IsTemporary(name string) bool { return strings.HasSuffix(name, temporarySuf
 // temporarySuffix ends the names of files that exist only while something is
 // being made; none of them is ever shown as a store.
 const temporarySuffix = ".rvffs-tmp"
+
+// Nameless makes a file beside the log at name that has no name itself: nothing of it
+// stays when it is closed.
+func Nameless(files volume.FileSystem, name string) (volume.File, error) {
+	temporary := TemporaryName(name)
+	file, err := files.Create(temporary, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := files.Remove(temporary); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
