@@ -10,8 +10,8 @@ import (
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 
-	"rvffs/store"
 	"rvffs/store/catalog"
+	"rvffs/store/compute"
 )
 
 // draftNode is a part of a compute image as the one sees it who writes it: a file of
@@ -20,7 +20,7 @@ import (
 type draftNode struct {
 	node
 	store *catalog.Store
-	part  store.EmbedPart
+	part  compute.Part
 	over  bool      // something is embedded that the draft is to replace
 	state viewState // of the store at the lookup
 
@@ -37,7 +37,7 @@ var (
 )
 
 // newDraft makes a draft of a part of s, and answers a lookup with it.
-func (t *tree) newDraft(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, part store.EmbedPart, over bool, state viewState, out *fuse.EntryOut) (*draftNode, *nodefs.Inode) {
+func (t *tree) newDraft(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, part compute.Part, over bool, state viewState, out *fuse.EntryOut) (*draftNode, *nodefs.Inode) {
 	child := &draftNode{node: t.viewNode(s, state, readable|writable), store: s, part: part, over: over, state: state}
 	child.attributes(ctx, nil).fillEntry(out, 0, 0)
 	stable := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.NumberOf(string(part)), Gen: t.generation.Add(1) | newFile}
@@ -130,7 +130,7 @@ func (n *draftNode) Fsync(ctx context.Context, handle nodefs.FileHandle, _ uint3
 }
 
 // openPart opens a stream that takes the place of a part, or makes it.
-func (t *tree) openPart(ctx context.Context, s *catalog.Store, part store.EmbedPart, over bool, flags uint32) (*streamHandle, syscall.Errno) {
+func (t *tree) openPart(ctx context.Context, s *catalog.Store, part compute.Part, over bool, flags uint32) (*streamHandle, syscall.Errno) {
 	stream, err := s.OpenEmbed(ctx, part, over)
 	if err != nil {
 		return nil, t.errno(s.Path(), "open "+string(part), err)
@@ -144,7 +144,7 @@ func (t *tree) openPart(ctx context.Context, s *catalog.Store, part store.EmbedP
 type draft struct {
 	thread uint32
 	store  *catalog.Store
-	part   store.EmbedPart
+	part   compute.Part
 }
 
 // drafts are the wishes that are not fulfilled yet. A lookup does not say what it is

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"rvffs/store"
+	"rvffs/store/compute"
 )
 
 // TestDraftLengths: the length of an image that is being written can be set, and one
@@ -46,7 +46,7 @@ func TestDraftLengths(t *testing.T) {
 func TestWishesAreForgotten(t *testing.T) {
 	t.Parallel()
 	var d drafts
-	w := draft{thread: 1, part: store.EmbedPart("kernel/image")}
+	w := draft{thread: 1, part: compute.Part("kernel/image")}
 	if !d.wish(w) || !d.has(w) {
 		t.Error("a wish is not noted")
 	}

@@ -10,6 +10,7 @@ import (
 
 	"rvffs/store"
 	"rvffs/store/catalog"
+	"rvffs/store/compute"
 )
 
 // embedNode is a file of a store's compute folders that can be written: the view of
@@ -17,7 +18,7 @@ import (
 // which never changes.
 type embedNode struct {
 	viewNode
-	part store.EmbedPart
+	part compute.Part
 }
 
 var (
@@ -29,7 +30,7 @@ var (
 )
 
 // lookupEmbed answers a lookup of a part that is there.
-func (t *tree) lookupEmbed(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, part store.EmbedPart, view store.View, state viewState, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+func (t *tree) lookupEmbed(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, part compute.Part, view store.View, state viewState, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	if t.drafts.has(draft{threadOf(ctx), s, part}) {
 		_, inode := t.newDraft(ctx, parent, s, part, view.Size() > 0, state, out)
 		return inode, 0
@@ -42,7 +43,7 @@ func (t *tree) lookupEmbed(ctx context.Context, parent *nodefs.Inode, s *catalog
 // Create makes the file of a part that is not there yet. It is to be seen by its
 // name when it was written and closed.
 func (n *viewFolderNode) Create(ctx context.Context, name string, flags, _ uint32, out *fuse.EntryOut) (*nodefs.Inode, nodefs.FileHandle, uint32, syscall.Errno) {
-	part := store.EmbedPart(n.path + "/" + name)
+	part := compute.Part(n.path + "/" + name)
 	if n.tree.readOnly || len(n.below) > 0 || !part.Known() || flags&syscall.O_ACCMODE == syscall.O_RDONLY {
 		return nil, nil, 0, n.tree.refusal()
 	}

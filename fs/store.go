@@ -11,6 +11,7 @@ import (
 
 	"rvffs/store"
 	"rvffs/store/catalog"
+	"rvffs/store/compute"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
@@ -63,11 +64,11 @@ type viewSource func(context.Context, *catalog.Store) (store.View, viewState, er
 var storeFiles = map[string]storeFile{
 	catalog.NameAppendLog:   {text: appendLog},
 	catalog.NameControl:     {inlet: &ctlInlet},
-	catalog.NameDashboard:   {views: treeOf(store.DashboardFiles)},
-	catalog.NameEBPF:        {views: treeOf(store.EBPFFiles)},
+	catalog.NameDashboard:   {views: treeOf(compute.DashboardFiles)},
+	catalog.NameEBPF:        {views: treeOf(compute.EBPFFiles)},
 	catalog.NameIdentityBin: {view: ofSnapshot(func(s *store.Snapshot, _ context.Context) (store.View, error) { return s.IdentityBinary() })},
 	catalog.NameIdentity:    {view: identityJSON},
-	catalog.NameKernel:      {views: treeOf(store.KernelFiles)},
+	catalog.NameKernel:      {views: treeOf(compute.KernelFiles)},
 	catalog.NameManifestBin: {view: ofSnapshot(func(s *store.Snapshot, _ context.Context) (store.View, error) { return s.ManifestBinary() })},
 	catalog.NameManifest:    {view: ofSnapshot((*store.Snapshot).ManifestJSON)},
 	catalog.NameNeighbors:   {node: lookupNeighbors},
@@ -78,7 +79,7 @@ var storeFiles = map[string]storeFile{
 	catalog.NameVectors:     {node: lookupVectors},
 	catalog.NameAppend:      {inlet: new(appendInlet(catalog.NameAppend, vecio.Auto))},
 	catalog.NameDelete:      {inlet: new(deleteInlet(catalog.NameDelete, vecio.AutoIDs))},
-	catalog.NameWASM:        {views: treeOf(store.WASMFiles)},
+	catalog.NameWASM:        {views: treeOf(compute.WASMFiles)},
 	catalog.NameWitness:     {view: ofSnapshot((*store.Snapshot).Witness)},
 }
 

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"rvffs/store"
 	"rvffs/store/catalog"
+	"rvffs/store/compute"
 )
 
 // No derived store can take the place of a file, and what is shown is what the catalog
@@ -40,7 +40,7 @@ func TestNamesOfFilesAreReserved(t *testing.T) {
 // Who embeds does so in one of the folders that a store shows.
 func TestPartsLieInFolders(t *testing.T) {
 	t.Parallel()
-	for _, part := range []store.EmbedPart{store.PartKernelImage, store.PartEBPFProgram, store.PartWASMModule} {
+	for _, part := range []compute.Part{compute.PartKernelImage, compute.PartEBPFProgram, compute.PartWASMModule} {
 		folder, _, _ := strings.Cut(string(part), "/")
 		if file := storeFiles[folder]; file.views == nil {
 			t.Errorf("%s lies in no folder of views", part)

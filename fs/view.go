@@ -13,6 +13,7 @@ import (
 
 	"rvffs/store"
 	"rvffs/store/catalog"
+	"rvffs/store/compute"
 	"rvffs/store/volume"
 )
 
@@ -112,7 +113,7 @@ func (n *viewNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, u
 	if err := n.store.AllowOf(ctx, volume.Read, n.state.origin); err != nil {
 		return nil, 0, n.tree.errno(n.store.Path(), "open "+n.path, err)
 	}
-	if checked, hashed := n.view.(store.CheckedView); hashed && n.tree.strictHashes {
+	if checked, hashed := n.view.(compute.CheckedView); hashed && n.tree.strictHashes {
 		if err := checked.Check(ctx); err != nil {
 			return nil, 0, n.tree.errno(n.store.Path(), "open "+n.path, err)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"rvffs/store"
 	"rvffs/store/catalog"
+	"rvffs/store/compute"
 )
 
 // viewFolderNode is a folder of views below a store: segments/, kernel/, ebpf/.
@@ -79,7 +80,7 @@ func (n *viewFolderNode) Lookup(ctx context.Context, name string, out *fuse.Entr
 	}
 	path := n.path + "/" + name
 	view, below := folder.Find(name)
-	part := store.EmbedPart(path)
+	part := compute.Part(path)
 	switch {
 	case view != nil && len(n.below) == 0 && part.Known():
 		return n.tree.lookupEmbed(ctx, n.EmbeddedInode(), n.store, part, view, stateOf(snapshot), out)

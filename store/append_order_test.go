@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"rvffs/store/compute"
 	"rvffs/store/ingest"
 	"rvffs/store/state"
 	"rvffs/store/vecio"
@@ -69,7 +70,7 @@ func TestStoresAppendedToOthersBringTheirState(t *testing.T) {
 					delete(want, id)
 				}
 			case 4:
-				embedKernel(t, s, noise(100), KernelConfig{})
+				embedKernel(t, s, noise(100), compute.KernelConfig{})
 			case 5:
 				if random.IntN(4) == 0 {
 					if _, err := s.Compact(ctx); err != nil {

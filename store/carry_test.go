@@ -17,6 +17,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/compute"
 	"rvffs/store/ingest"
 	"rvffs/store/log"
 	"rvffs/store/volume"
@@ -406,7 +407,7 @@ func TestCarriedLoadsBesideGoroutines(t *testing.T) {
 	image := bytes.Repeat([]byte("kernel"), 4000)
 	loads.Go(func() {
 		for range 10 {
-			if _, err := s.EmbedKernel(context.Background(), bytes.NewReader(image), int64(len(image)), KernelConfig{}); err != nil {
+			if _, err := s.EmbedKernel(context.Background(), bytes.NewReader(image), int64(len(image)), compute.KernelConfig{}); err != nil {
 				t.Error(err)
 			}
 		}
@@ -496,8 +497,8 @@ func TestImagesBegunBeforeOthersCommitAreKept(t *testing.T) {
 func TestImagesThatAreReplacedBesideACompactionAreDead(t *testing.T) {
 	t.Parallel()
 	files, s := waitingStore(t)
-	embedKernel(t, s, noise(500), KernelConfig{})
-	files.sync = sync.OnceFunc(func() { embedKernel(t, s, noise(600), KernelConfig{}) })
+	embedKernel(t, s, noise(500), compute.KernelConfig{})
+	files.sync = sync.OnceFunc(func() { embedKernel(t, s, noise(600), compute.KernelConfig{}) })
 	if _, err := s.Compact(context.Background()); err != nil {
 		t.Fatal(err)
 	}

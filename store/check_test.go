@@ -13,6 +13,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/compute"
 	"rvffs/store/rows"
 	"rvffs/store/search"
 	"rvffs/store/state"
@@ -50,8 +51,8 @@ func richFiles(t *testing.T, what past) *volumes.Files {
 	}
 	bring(t, s, []uint64{1, 2, 3}, 1, 1, 2, 2, 3, 3)
 	bring(t, s, []uint64{4, 5}, 4, 4, 5, 5)
-	embedKernel(t, s, noise(2000), KernelConfig{Cmdline: "quiet", Header: segments.KernelHeader{Architecture: segments.KernelUnknown}})
-	if err := errors.Join(write(t, s, PartEBPFProgram, noise(500)), write(t, s, PartWASMModule, []byte("\x00asm\x01\x00\x00\x00"))); err != nil {
+	embedKernel(t, s, noise(2000), compute.KernelConfig{Cmdline: "quiet", Header: segments.KernelHeader{Architecture: segments.KernelUnknown}})
+	if err := errors.Join(write(t, s, compute.PartEBPFProgram, noise(500)), write(t, s, compute.PartWASMModule, []byte("\x00asm\x01\x00\x00\x00"))); err != nil {
 		t.Fatal(err)
 	}
 	bring(t, s, []uint64{6}, 6, 6)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rvffs/segments"
+	"rvffs/store/compute"
 	"rvffs/store/ingest"
 	"rvffs/store/rows"
 	"rvffs/store/search"
@@ -590,10 +591,10 @@ func TestWriterOfADamagedStoreGoesOn(t *testing.T) {
 			t.Errorf("%s: compaction: %v", mode, err)
 		}
 		header := []byte(fmt.Sprintf(`{"segment_id": %d, "vcpu_count": 4}`, entry.SegmentID))
-		if err := write(t, s, PartKernelHeader, header); !errors.Is(err, volume.ErrCorrupt) {
+		if err := write(t, s, compute.PartKernelHeader, header); !errors.Is(err, volume.ErrCorrupt) {
 			t.Errorf("%s: a damaged kernel gets a new header: %v", mode, err)
 		}
-		if err := write(t, s, PartKernelImage, noise(700)); err != nil {
+		if err := write(t, s, compute.PartKernelImage, noise(700)); err != nil {
 			t.Errorf("%s: a damaged kernel is replaced: %v", mode, err)
 		}
 		if got := file(t, s, segments.TypeKernel, "image"); !bytes.Equal(got, noise(700)) {

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"rvffs/store/compute"
 	"rvffs/store/throttle"
 	volumes "rvffs/store/volume/memory"
 )
@@ -33,7 +34,7 @@ func compactable(t *testing.T) (*volumes.Files, *Store, map[uint64][]float32) {
 		}
 	}
 	image := []byte("an image")
-	if _, err := s.EmbedKernel(context.Background(), bytes.NewReader(image), int64(len(image)), KernelConfig{}); err != nil {
+	if _, err := s.EmbedKernel(context.Background(), bytes.NewReader(image), int64(len(image)), compute.KernelConfig{}); err != nil {
 		t.Fatal(err)
 	}
 	var dead []uint64

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/compute"
 	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/volume"
@@ -92,7 +93,7 @@ func TestCompactionGoesOnBesideStreams(t *testing.T) {
 		}
 	})
 	image := bytes.Repeat([]byte("kernel"), 1000)
-	if _, err := s.EmbedKernel(ctx, bytes.NewReader(image), int64(len(image)), KernelConfig{Cmdline: ""}); err != nil {
+	if _, err := s.EmbedKernel(ctx, bytes.NewReader(image), int64(len(image)), compute.KernelConfig{Cmdline: ""}); err != nil {
 		t.Error(err)
 	}
 	writers.Wait()

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/compute"
 	"rvffs/store/ingest"
 	"rvffs/store/log"
 	"rvffs/store/rows"
@@ -92,7 +93,7 @@ func (w *crashWorkload) compact() {
 
 func (w *crashWorkload) kernel(image []byte) {
 	w.embed = image
-	_, err := w.store.EmbedKernel(context.Background(), bytes.NewReader(image), int64(len(image)), KernelConfig{Cmdline: "quiet"})
+	_, err := w.store.EmbedKernel(context.Background(), bytes.NewReader(image), int64(len(image)), compute.KernelConfig{Cmdline: "quiet"})
 	w.must(err)
 	w.acknowledged()
 }
@@ -441,7 +442,7 @@ func believedByPeer(content []byte, ours *state.Snapshot) error {
 }
 
 func kernelImage(s *state.Snapshot) ([]byte, error) {
-	tree, err := KernelFiles(context.Background(), s)
+	tree, err := compute.KernelFiles(context.Background(), s)
 	if err != nil || len(tree.Files) == 0 {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/compute"
 	"rvffs/store/log"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
@@ -63,7 +64,7 @@ func TestDamagedHeadersHideNothing(t *testing.T) {
 	ctx := context.Background()
 	files, s := emptyStore(t)
 	bring(t, s, []uint64{1, 2}, 1, 1, 2, 2)
-	embedKernel(t, s, noise(900), KernelConfig{})
+	embedKernel(t, s, noise(900), compute.KernelConfig{})
 	deleteIDs(t, s, 2)
 	bring(t, s, []uint64{3, 4}, 3, 3, 4, 4)
 	whole, want, named := bytes.Clone(files.Content("a.rvf")), contentText(t, s), s.Current().Named()

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"rvffs/store/compute"
 	"rvffs/store/ingest"
 	"rvffs/store/log"
 	"rvffs/store/state"
@@ -163,16 +164,16 @@ func (r *faultRun) delete(ids ...uint64) bool {
 
 func (r *faultRun) kernel(image []byte) bool {
 	return r.change("embed", func() error {
-		_, err := r.store.EmbedKernel(context.Background(), bytes.NewReader(image), int64(len(image)), KernelConfig{Cmdline: "quiet"})
+		_, err := r.store.EmbedKernel(context.Background(), bytes.NewReader(image), int64(len(image)), compute.KernelConfig{Cmdline: "quiet"})
 		return err
 	}, func(m *crashMark) { m.embed = image })
 }
 
 // part writes a part through a stream, as programs write a file.
-func (r *faultRun) part(part EmbedPart, content []byte, apply func(*crashMark)) bool {
+func (r *faultRun) part(part compute.Part, content []byte, apply func(*crashMark)) bool {
 	return r.change("embed "+string(part), func() error {
 		ctx := context.Background()
-		stream, err := r.store.OpenEmbed(ctx, part, EmbedOptions{Compress: true})
+		stream, err := r.store.OpenEmbed(ctx, part, compute.EmbedOptions{Compress: true})
 		if err != nil {
 			return err
 		}
@@ -279,12 +280,12 @@ var faultScripts = map[string]faultScript{
 	"parts": func(r *faultRun) {
 		text, random := bytes.Repeat([]byte("compresses well "), 6000), noise(80_000)
 		unchanged := func(*crashMark) {}
-		if !r.part(PartKernelImage, text, func(m *crashMark) { m.embed = text }) {
+		if !r.part(compute.PartKernelImage, text, func(m *crashMark) { m.embed = text }) {
 			return // what comes next would belong to nothing
 		}
-		r.part(PartKernelCmdline, []byte("console=ttyS0"), unchanged)
-		r.part(PartKernelImage, random, func(m *crashMark) { m.embed = random })
-		r.part(PartKernelHeader, []byte(`{"api_port": 1}`), unchanged)
+		r.part(compute.PartKernelCmdline, []byte("console=ttyS0"), unchanged)
+		r.part(compute.PartKernelImage, random, func(m *crashMark) { m.embed = random })
+		r.part(compute.PartKernelHeader, []byte(`{"api_port": 1}`), unchanged)
 	},
 	"vectors": func(r *faultRun) {
 		r.ingest(run(0, 30), 1)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/compute"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
@@ -111,7 +112,7 @@ func TestReplacingSharesACommit(t *testing.T) {
 				t.Fatal(err)
 			}
 			old, image, program := noise(500), noise(800), append([]byte("\x7fELF"), noise(300)...)
-			if err := write(t, s, PartKernelImage, old); err != nil {
+			if err := write(t, s, compute.PartKernelImage, old); err != nil {
 				t.Fatal(err)
 			}
 			bring(t, s, []uint64{1, 2}, 1, 1, 2, 2)
@@ -133,9 +134,9 @@ func TestReplacingSharesACommit(t *testing.T) {
 						case 'd':
 							_, err = s.Delete(ctx, []uint64{1})
 						case 'k':
-							err = write(t, s, PartKernelImage, image)
+							err = write(t, s, compute.PartKernelImage, image)
 						case 'p':
-							err = write(t, s, PartEBPFProgram, program)
+							err = write(t, s, compute.PartEBPFProgram, program)
 						}
 						if err != nil {
 							t.Errorf("change %d (%c): %v", i, change, err)

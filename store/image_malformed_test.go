@@ -18,6 +18,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/compute"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 )
@@ -328,13 +329,13 @@ func viewsOf(s *state.Snapshot, kind segments.Type) ([]state.NamedView, error) {
 func treeOf(s *state.Snapshot, kind segments.Type) (*state.ViewTree, error) {
 	switch kind {
 	case segments.TypeKernel:
-		return KernelFiles(context.Background(), s)
+		return compute.KernelFiles(context.Background(), s)
 	case segments.TypeEBPF:
-		return EBPFFiles(context.Background(), s)
+		return compute.EBPFFiles(context.Background(), s)
 	case segments.TypeWASM:
-		return WASMFiles(context.Background(), s)
+		return compute.WASMFiles(context.Background(), s)
 	}
-	return DashboardFiles(context.Background(), s)
+	return compute.DashboardFiles(context.Background(), s)
 }
 
 // mainFile is the file of a folder that holds the image.

@@ -15,6 +15,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/compute"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 )
@@ -43,10 +44,10 @@ func file(t *testing.T, s *Store, kind segments.Type, name string) []byte {
 }
 
 // write puts content into a part, in pieces, as a program does that closes its file.
-func write(t *testing.T, s *Store, part EmbedPart, content []byte) error {
+func write(t *testing.T, s *Store, part compute.Part, content []byte) error {
 	t.Helper()
 	ctx := context.Background()
-	stream, err := s.OpenEmbed(ctx, part, EmbedOptions{})
+	stream, err := s.OpenEmbed(ctx, part, compute.EmbedOptions{})
 	if err != nil {
 		return err
 	}
@@ -61,7 +62,7 @@ func write(t *testing.T, s *Store, part EmbedPart, content []byte) error {
 	return errors.Join(err, stream.Close(ctx))
 }
 
-func embedKernel(t *testing.T, s *Store, image []byte, config KernelConfig) {
+func embedKernel(t *testing.T, s *Store, image []byte, config compute.KernelConfig) {
 	t.Helper()
 	if _, err := s.EmbedKernel(context.Background(), bytes.NewReader(image), int64(len(image)), config); err != nil {
 		t.Fatal(err)
@@ -82,8 +83,8 @@ func TestKernelsOfSeveralArchitectures(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	ctx := context.Background()
-	of := func(a segments.KernelArchitecture) KernelConfig {
-		return KernelConfig{Header: segments.KernelHeader{Architecture: a}, Cmdline: a.String()}
+	of := func(a segments.KernelArchitecture) compute.KernelConfig {
+		return compute.KernelConfig{Header: segments.KernelHeader{Architecture: a}, Cmdline: a.String()}
 	}
 	embedKernel(t, s, []byte("intel"), of(segments.KernelX86_64))
 	embedKernel(t, s, []byte("arm"), of(segments.KernelAArch64))
@@ -100,7 +101,7 @@ func TestKernelsOfSeveralArchitectures(t *testing.T) {
 				t.Fatalf("%s: %v", when, err)
 			}
 			image, err := state.ViewContent(ctx, kernel.Image)
-			if err != nil || string(image) != want || kernel.Integrity != IntegritySHAKE256 {
+			if err != nil || string(image) != want || kernel.Integrity != compute.IntegritySHAKE256 {
 				t.Errorf("%s: %s is %q (%v), its hash %s", when, arch, image, err, kernel.Integrity)
 			}
 			folder := fmt.Sprintf("all/%06d-%s/", kernel.Entry.SegmentID, arch)
@@ -130,7 +131,7 @@ func TestKernelWithBinding(t *testing.T) {
 	s := newStore(t)
 	ctx := context.Background()
 	binding := segments.KernelBinding{ManifestRootHash: lineage.Hash{1}, PolicyHash: lineage.Hash{2}, Version: 1, MinimumRuntimeVersion: 3, AllowedSegments: 4}
-	config := KernelConfig{Header: segments.KernelHeader{Type: segments.KernelTestStub, Port: 8080}, Cmdline: "quiet"}
+	config := compute.KernelConfig{Header: segments.KernelHeader{Type: segments.KernelTestStub, Port: 8080}, Cmdline: "quiet"}
 	image := noise(100_000)
 	if _, err := s.EmbedKernelWithBinding(ctx, bytes.NewReader(image), int64(len(image)), config, binding); err != nil {
 		t.Fatal(err)
@@ -147,7 +148,7 @@ func TestKernelWithBinding(t *testing.T) {
 		if got := file(t, s, segments.TypeKernel, "cmdline"); string(got) != cmdline {
 			t.Errorf("command line %q, want %q", got, cmdline)
 		}
-		if err := write(t, s, PartKernelCmdline, []byte("loud and longer")); err != nil {
+		if err := write(t, s, compute.PartKernelCmdline, []byte("loud and longer")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -156,21 +157,21 @@ func TestKernelWithBinding(t *testing.T) {
 func TestPartsOfAKernel(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	for _, part := range []EmbedPart{PartKernelCmdline, PartKernelHeader, PartEBPFTypes, PartEBPFHeader, PartWASMHeader} {
+	for _, part := range []compute.Part{compute.PartKernelCmdline, compute.PartKernelHeader, compute.PartEBPFTypes, compute.PartEBPFHeader, compute.PartWASMHeader} {
 		if err := write(t, s, part, []byte("{}")); !errors.Is(err, volume.ErrInput) {
 			t.Errorf("%s of nothing: %v", part, err)
 		}
 	}
 	image := noise(200_000)
 	for _, step := range []struct {
-		part    EmbedPart
+		part    compute.Part
 		content []byte
-	}{{PartKernelImage, image}, {PartKernelCmdline, []byte("console=ttyS0")}, {PartKernelHeader, []byte(`{"api_port": 9000, "flags": ["query_api", "signed"], "min_memory_mib": 64, "vcpu_count": 2, "build_id": "c0ffee"}`)}} {
+	}{{compute.PartKernelImage, image}, {compute.PartKernelCmdline, []byte("console=ttyS0")}, {compute.PartKernelHeader, []byte(`{"api_port": 9000, "flags": ["query_api", "signed"], "min_memory_mib": 64, "vcpu_count": 2, "build_id": "c0ffee"}`)}} {
 		if err := write(t, s, step.part, step.content); err != nil {
 			t.Fatalf("%s: %v", step.part, err)
 		}
 	}
-	var header KernelDescription
+	var header compute.KernelDescription
 	read := func() {
 		t.Helper()
 		if err := json.Unmarshal(file(t, s, segments.TypeKernel, "header.json"), &header); err != nil {
@@ -186,16 +187,16 @@ func TestPartsOfAKernel(t *testing.T) {
 		t.Errorf("the image of %d bytes is another one now", len(got))
 	}
 	// The document as it stands can be written back; other fields cannot be changed.
-	if err := write(t, s, PartKernelHeader, file(t, s, segments.TypeKernel, "header.json")); err != nil {
+	if err := write(t, s, compute.PartKernelHeader, file(t, s, segments.TypeKernel, "header.json")); err != nil {
 		t.Errorf("as it stands: %v", err)
 	}
 	for _, bad := range []string{"", "[]", `{"api_port": 70000}`, `{"api_port": "x"}`, `{"flags": ["fast"]}`, `{"flags": ["compressed"]}`, `{"version": 2}`, `{"binding": {}}`, `{"speed": 1}`, `{"build_id": "xyz"}`, `{"arch": "z80"}`} {
-		if err := write(t, s, PartKernelHeader, []byte(bad)); bad != "" && !errors.Is(err, volume.ErrInput) {
+		if err := write(t, s, compute.PartKernelHeader, []byte(bad)); bad != "" && !errors.Is(err, volume.ErrInput) {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
 	// A new image has the settings of the old, but for what was about the old.
-	if err := write(t, s, PartKernelImage, noise(1000)); err != nil {
+	if err := write(t, s, compute.PartKernelImage, noise(1000)); err != nil {
 		t.Fatal(err)
 	}
 	read()
@@ -214,13 +215,13 @@ func TestHeadersAreWrittenBackAfterACompaction(t *testing.T) {
 	module := []byte("\x00asm\x01\x00\x00\x00")
 	for _, kind := range []struct {
 		kind          segments.Type
-		image, header EmbedPart
+		image, header compute.Part
 		first, second []byte
 		change        [2]string
 	}{
-		{segments.TypeKernel, PartKernelImage, PartKernelHeader, noise(5000), noise(300), [2]string{`"api_port": 0`, `"api_port": 9000`}},
-		{segments.TypeEBPF, PartEBPFProgram, PartEBPFHeader, noise(5000), noise(300), [2]string{`"map_count": 0`, `"map_count": 7`}},
-		{segments.TypeWASM, PartWASMModule, PartWASMHeader, append(module, 0, 2, 1, 'x'), module, [2]string{`"interpreter_type": 0`, `"interpreter_type": 7`}},
+		{segments.TypeKernel, compute.PartKernelImage, compute.PartKernelHeader, noise(5000), noise(300), [2]string{`"api_port": 0`, `"api_port": 9000`}},
+		{segments.TypeEBPF, compute.PartEBPFProgram, compute.PartEBPFHeader, noise(5000), noise(300), [2]string{`"map_count": 0`, `"map_count": 7`}},
+		{segments.TypeWASM, compute.PartWASMModule, compute.PartWASMHeader, append(module, 0, 2, 1, 'x'), module, [2]string{`"interpreter_type": 0`, `"interpreter_type": 7`}},
 	} {
 		t.Run(string(kind.header), func(t *testing.T) {
 			t.Parallel()
@@ -269,12 +270,12 @@ func TestUnfinishedImageLeavesNothing(t *testing.T) {
 	}
 	defer s.Close()
 	ctx := context.Background()
-	for name, end := range map[string]func(*EmbedStream) error{
-		"killed":         func(e *EmbedStream) error { return e.Abandon(ctx) },
-		"never closed":   func(e *EmbedStream) error { return nil },
-		"over the limit": func(e *EmbedStream) error { _, err := e.Write(ctx, make([]byte, segments.MaxWASM)); return err },
+	for name, end := range map[string]func(*compute.EmbedStream) error{
+		"killed":         func(e *compute.EmbedStream) error { return e.Abandon(ctx) },
+		"never closed":   func(e *compute.EmbedStream) error { return nil },
+		"over the limit": func(e *compute.EmbedStream) error { _, err := e.Write(ctx, make([]byte, segments.MaxWASM)); return err },
 	} {
-		stream, err := s.OpenEmbed(ctx, PartWASMModule, EmbedOptions{})
+		stream, err := s.OpenEmbed(ctx, compute.PartWASMModule, compute.EmbedOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -300,8 +301,8 @@ func TestCompressedWhereItPays(t *testing.T) {
 	s := newStore(t)
 	ctx := context.Background()
 	text := bytes.Repeat([]byte("the same line again and again\n"), 20_000)
-	embedKernel(t, s, text, KernelConfig{Header: segments.KernelHeader{Architecture: segments.KernelX86_64}, Compress: true, Cmdline: "a"})
-	embedKernel(t, s, noise(100_000), KernelConfig{Header: segments.KernelHeader{Architecture: segments.KernelAArch64}, Compress: true})
+	embedKernel(t, s, text, compute.KernelConfig{Header: segments.KernelHeader{Architecture: segments.KernelX86_64}, Compress: true, Cmdline: "a"})
+	embedKernel(t, s, noise(100_000), compute.KernelConfig{Header: segments.KernelHeader{Architecture: segments.KernelAArch64}, Compress: true})
 	for _, want := range []struct {
 		arch    segments.KernelArchitecture
 		method  segments.Compression
@@ -313,7 +314,7 @@ func TestCompressedWhereItPays(t *testing.T) {
 		}
 		got, err := state.ViewContent(ctx, kernel.Image)
 		if err != nil || !bytes.Equal(got, want.content) || kernel.Header.Compression != want.method ||
-			kernel.Header.Flags&segments.KernelCompressed != 0 != (want.method == segments.CompressionZstd) || kernel.Integrity != IntegritySHAKE256 {
+			kernel.Header.Flags&segments.KernelCompressed != 0 != (want.method == segments.CompressionZstd) || kernel.Integrity != compute.IntegritySHAKE256 {
 			t.Errorf("%s: %d bytes (%v), header %+v, hash %s", want.arch, len(got), err, kernel.Header, kernel.Integrity)
 		}
 		if kernel.Header.ImageHash != lineage.Shake256(want.content) {
@@ -321,11 +322,11 @@ func TestCompressedWhereItPays(t *testing.T) {
 		}
 	}
 	// A change of the first kernel leaves its image compressed as it is.
-	if err := write(t, s, PartKernelCmdline, []byte("b")); err != nil {
+	if err := write(t, s, compute.PartKernelCmdline, []byte("b")); err != nil {
 		t.Fatal(err)
 	}
 	kernel, err := s.ExtractKernel(ctx)
-	if err != nil || kernel.Header.Compression != segments.CompressionZstd || kernel.Integrity != IntegritySHAKE256 {
+	if err != nil || kernel.Header.Compression != segments.CompressionZstd || kernel.Integrity != compute.IntegritySHAKE256 {
 		t.Errorf("%+v, %v", kernel, err)
 	}
 	reader, err := kernel.Image.Open(ctx)
@@ -344,20 +345,20 @@ func TestOtherImages(t *testing.T) {
 	s := newStore(t)
 	ctx := context.Background()
 	program, types := noise(5000), noise(70_000)
-	if err := write(t, s, PartEBPFProgram, program); err != nil {
+	if err := write(t, s, compute.PartEBPFProgram, program); err != nil {
 		t.Fatal(err)
 	}
-	if err := write(t, s, PartEBPFTypes, types); err != nil {
+	if err := write(t, s, compute.PartEBPFTypes, types); err != nil {
 		t.Fatal(err)
 	}
-	if err := write(t, s, PartEBPFHeader, []byte(`{"program_type": "kprobe", "max_dimension": 7}`)); err != nil {
+	if err := write(t, s, compute.PartEBPFHeader, []byte(`{"program_type": "kprobe", "max_dimension": 7}`)); err != nil {
 		t.Fatal(err)
 	}
 	found, err := s.ExtractEBPF(ctx, segments.EBPFKprobe)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if btf, err := state.ViewContent(ctx, found.BTF); err != nil || !bytes.Equal(btf, types) || found.Header.MaxDimension != 7 || found.Integrity != IntegritySHAKE256 {
+	if btf, err := state.ViewContent(ctx, found.BTF); err != nil || !bytes.Equal(btf, types) || found.Header.MaxDimension != 7 || found.Integrity != compute.IntegritySHAKE256 {
 		t.Errorf("%+v, BTF of %d bytes, %v", found, len(btf), err)
 	}
 	if got := file(t, s, segments.TypeEBPF, "program.o"); !bytes.Equal(got, program) {
@@ -367,7 +368,7 @@ func TestOtherImages(t *testing.T) {
 	for i, priority := range []uint8{7, 3, 5} {
 		module := []byte("\x00asm\x01\x00\x00\x00" + fmt.Sprint(priority))
 		header := segments.WASMHeader{Role: segments.WASMRole(i), BootstrapPriority: priority}
-		if _, err := s.EmbedWASM(ctx, bytes.NewReader(module), int64(len(module)), WASMConfig{Header: header}); err != nil {
+		if _, err := s.EmbedWASM(ctx, bytes.NewReader(module), int64(len(module)), compute.WASMConfig{Header: header}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -379,10 +380,11 @@ func TestOtherImages(t *testing.T) {
 		t.Errorf("the first module is %q", got)
 	}
 
-	files := []DashboardFile{
-		{"index.html", strings.NewReader("<html>"), 6}, {"js/app.js", strings.NewReader("run()"), 5}, {"empty", strings.NewReader(""), 0},
+	files := []compute.DashboardFile{
+		{Path: "index.html", Content: strings.NewReader("<html>"), Size: 6},
+		{Path: "js/app.js", Content: strings.NewReader("run()"), Size: 5}, {Path: "empty", Content: strings.NewReader("")},
 	}
-	if _, err := s.EmbedDashboard(ctx, files, DashboardConfig{EntryPath: "index.html", Framework: segments.DashboardReact}); err != nil {
+	if _, err := s.EmbedDashboard(ctx, files, compute.DashboardConfig{EntryPath: "index.html", Framework: segments.DashboardReact}); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"index.html": "<html>", "js/app.js": "run()", "empty": ""} {
@@ -391,11 +393,11 @@ func TestOtherImages(t *testing.T) {
 		}
 	}
 	dashboard, err := s.ExtractDashboard(ctx)
-	if err != nil || dashboard.EntryPath != "index.html" || dashboard.Integrity != IntegritySHAKE256 || len(dashboard.Files) != 3 {
+	if err != nil || dashboard.EntryPath != "index.html" || dashboard.Integrity != compute.IntegritySHAKE256 || len(dashboard.Files) != 3 {
 		t.Errorf("%+v, %v", dashboard, err)
 	}
 	for _, bad := range []string{"/a", "../a", "a/", "", "index.html", "js"} {
-		if _, err := s.EmbedDashboard(ctx, append(files[:2:2], DashboardFile{bad, strings.NewReader(""), 0}), DashboardConfig{}); !errors.Is(err, volume.ErrInput) {
+		if _, err := s.EmbedDashboard(ctx, append(files[:2:2], compute.DashboardFile{Path: bad, Content: strings.NewReader("")}), compute.DashboardConfig{}); !errors.Is(err, volume.ErrInput) {
 			t.Errorf("path %q: %v", bad, err)
 		}
 	}
@@ -405,7 +407,7 @@ func TestDamagedImageIsNotBlessed(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	name := s.Path()
-	embedKernel(t, s, noise(5000), KernelConfig{})
+	embedKernel(t, s, noise(5000), compute.KernelConfig{})
 	entry := s.Current().OfType(segments.TypeKernel)[0]
 	damaged, err := s.location().Files.Open(name, true)
 	if err != nil {
@@ -417,18 +419,18 @@ func TestDamagedImageIsNotBlessed(t *testing.T) {
 	if err := damaged.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := write(t, s, PartKernelCmdline, []byte("x")); !errors.Is(err, volume.ErrCorrupt) {
+	if err := write(t, s, compute.PartKernelCmdline, []byte("x")); !errors.Is(err, volume.ErrCorrupt) {
 		t.Errorf("a damaged image was embedded anew: %v", err)
 	}
 	kernel, err := s.ExtractKernel(context.Background())
-	if err != nil || kernel.Integrity != IntegrityMismatch {
+	if err != nil || kernel.Integrity != compute.IntegrityMismatch {
 		t.Errorf("%+v, %v", kernel, err)
 	}
-	var strict CheckedView = kernel.Image.(CheckedView)
+	var strict compute.CheckedView = kernel.Image.(compute.CheckedView)
 	if err := strict.Check(context.Background()); !errors.Is(err, volume.ErrCorrupt) {
 		t.Errorf("strict: %v", err)
 	}
-	if err := write(t, s, PartKernelImage, []byte("a whole one")); err != nil {
+	if err := write(t, s, compute.PartKernelImage, []byte("a whole one")); err != nil {
 		t.Errorf("a damaged image cannot be replaced: %v", err)
 	}
 }
@@ -436,21 +438,21 @@ func TestDamagedImageIsNotBlessed(t *testing.T) {
 func TestConcurrentPartsOfAKernel(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	embedKernel(t, s, noise(1000), KernelConfig{Header: segments.KernelHeader{Architecture: segments.KernelUnknown, Type: segments.KernelCustom}})
+	embedKernel(t, s, noise(1000), compute.KernelConfig{Header: segments.KernelHeader{Architecture: segments.KernelUnknown, Type: segments.KernelCustom}})
 	const rounds = 8
 	problems := make(chan error)
 	newest := noise(90_000)
 	go func() {
 		var err error
 		for range rounds {
-			err = errors.Join(err, write(t, s, PartKernelImage, newest))
+			err = errors.Join(err, write(t, s, compute.PartKernelImage, newest))
 		}
 		problems <- err
 	}()
 	go func() {
 		var err error
 		for range rounds {
-			err = errors.Join(err, write(t, s, PartKernelCmdline, []byte("console")))
+			err = errors.Join(err, write(t, s, compute.PartKernelCmdline, []byte("console")))
 		}
 		problems <- err
 	}()
@@ -477,7 +479,7 @@ func TestConcurrentKernelsOfOneArchitecture(t *testing.T) {
 		go func() {
 			var err error
 			for range rounds {
-				_, one := s.EmbedKernel(context.Background(), strings.NewReader("image"), 5, KernelConfig{})
+				_, one := s.EmbedKernel(context.Background(), strings.NewReader("image"), 5, compute.KernelConfig{})
 				err = errors.Join(err, one)
 			}
 			problems <- err

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/compute"
 	"rvffs/store/log"
 	"rvffs/store/memory"
 	"rvffs/store/rows"
@@ -194,7 +195,7 @@ func TestRecordsWithoutVectorsAreRepaired(t *testing.T) {
 	for name, commit := range map[string]func(*testing.T, *Store){
 		"vectors":    func(t *testing.T, s *Store) { bring(t, s, []uint64{50}, 1) },
 		"a deletion": func(t *testing.T, s *Store) { deleteIDs(t, s, 4) },
-		"an image":   func(t *testing.T, s *Store) { _ = write(t, s, PartKernelImage, noise(100)) },
+		"an image":   func(t *testing.T, s *Store) { _ = write(t, s, compute.PartKernelImage, noise(100)) },
 		"a compaction": func(t *testing.T, s *Store) {
 			if _, err := s.Compact(context.Background()); err != nil {
 				t.Fatal(err)

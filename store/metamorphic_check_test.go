@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"rvffs/segments"
+	"rvffs/store/compute"
 	"rvffs/store/rows"
 	"rvffs/store/rows/rowstest"
 	"rvffs/store/state"
@@ -76,7 +77,7 @@ func (h *history) sameImages(snapshot *state.Snapshot) error {
 	if err != nil || !bytes.Equal(kernel, h.mark.embed) {
 		return fmt.Errorf("the kernel of %d bytes is not the one of %d: %w", len(kernel), len(h.mark.embed), err)
 	}
-	views, err := EBPFFiles(context.Background(), snapshot)
+	views, err := compute.EBPFFiles(context.Background(), snapshot)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"testing"
 
+	"rvffs/store/compute"
 	"rvffs/store/ingest"
 	"rvffs/store/state"
 	"rvffs/store/volume"
@@ -500,14 +501,14 @@ func (h *history) image() []byte {
 
 func (h *history) kernel() error {
 	image := h.image()
-	_, err := h.store.EmbedKernel(context.Background(), bytes.NewReader(image), int64(len(image)), KernelConfig{Cmdline: "quiet"})
+	_, err := h.store.EmbedKernel(context.Background(), bytes.NewReader(image), int64(len(image)), compute.KernelConfig{Cmdline: "quiet"})
 	h.mark.embed = image
 	return err
 }
 
 func (h *history) ebpf() error {
 	program := h.image()
-	_, err := h.store.EmbedEBPF(context.Background(), bytes.NewReader(program), int64(len(program)), nil, EBPFConfig{})
+	_, err := h.store.EmbedEBPF(context.Background(), bytes.NewReader(program), int64(len(program)), nil, compute.EBPFConfig{})
 	h.program = program
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"math"
 	"testing"
 
+	"rvffs/store/compute"
 	"rvffs/store/ingest"
 	"rvffs/store/state"
 	"rvffs/store/vecio"
@@ -40,7 +41,7 @@ var writerKinds = map[string]func(t *testing.T, s *Store) (change func(round int
 		}, func() error { return stream.Close(context.Background()) }
 	},
 	"embed": func(t *testing.T, s *Store) (func(int) error, func() error) {
-		stream, err := s.OpenEmbed(context.Background(), PartKernelImage, EmbedOptions{})
+		stream, err := s.OpenEmbed(context.Background(), compute.PartKernelImage, compute.EmbedOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/compute"
 	"rvffs/store/rows"
 	"rvffs/store/search"
 	"rvffs/store/state"
@@ -67,8 +68,8 @@ func longStore(t *testing.T) *volumes.Files {
 	for range 12 {
 		image = append(append(image, noise(1<<19)...), make([]byte, 1<<19)...) // half of it can be saved
 	}
-	embedKernel(t, s, image, KernelConfig{Header: segments.KernelHeader{Architecture: segments.KernelX86_64}, Compress: true})
-	embedKernel(t, s, image, KernelConfig{Header: segments.KernelHeader{Architecture: segments.KernelAArch64}})
+	embedKernel(t, s, image, compute.KernelConfig{Header: segments.KernelHeader{Architecture: segments.KernelX86_64}, Compress: true})
+	embedKernel(t, s, image, compute.KernelConfig{Header: segments.KernelHeader{Architecture: segments.KernelAArch64}})
 	const count = 10_000
 	ids := make([]uint64, count)
 	for i := range ids {
@@ -112,7 +113,7 @@ func TestWhoGoesAwayEndsWhatHeAskedFor(t *testing.T) {
 			return err
 		}},
 		"a compressed image": {shared: true, ask: func(ctx context.Context, _ *Store, s *state.Snapshot) error {
-			kernels, err := KernelFiles(ctx, s)
+			kernels, err := compute.KernelFiles(ctx, s)
 			if err != nil {
 				return err
 			}

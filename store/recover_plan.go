@@ -10,6 +10,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"rvffs/segments"
+	"rvffs/store/compute"
 	"rvffs/store/idset"
 	"rvffs/store/state"
 	"rvffs/store/volume"
@@ -286,7 +287,7 @@ func (p *recoveryPlan) mates(ctx context.Context, part tailPart) (mates []segmen
 		return nil, err
 	}
 	err = p.base.With(ctx, state.Judging, func(base *state.Reading) error {
-		rivals, err := Rivals(base, part.Type, prefix)
+		rivals, err := compute.Rivals(base, part.Type, prefix)
 		for _, entry := range rivals {
 			segment, failed := base.ReadHeader(entry)
 			if failed != nil {

@@ -12,6 +12,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/compute"
 	"rvffs/store/log"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
@@ -415,7 +416,7 @@ func TestRecoverOtherSegments(t *testing.T) {
 	kernelOf := func(t *testing.T, image string) []byte {
 		t.Helper()
 		s := newStore(t)
-		if _, err := s.EmbedKernel(ctx, bytes.NewReader([]byte(image)), int64(len(image)), KernelConfig{}); err != nil {
+		if _, err := s.EmbedKernel(ctx, bytes.NewReader([]byte(image)), int64(len(image)), compute.KernelConfig{}); err != nil {
 			t.Fatal(err)
 		}
 		var segment []byte
@@ -431,7 +432,7 @@ func TestRecoverOtherSegments(t *testing.T) {
 	}
 	embed := func(t *testing.T, s *Store, image string) {
 		t.Helper()
-		if _, err := s.EmbedKernel(ctx, bytes.NewReader([]byte(image)), int64(len(image)), KernelConfig{}); err != nil {
+		if _, err := s.EmbedKernel(ctx, bytes.NewReader([]byte(image)), int64(len(image)), compute.KernelConfig{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/compute"
 	"rvffs/store/ingest"
 	"rvffs/store/log"
 	"rvffs/store/metadata"
@@ -119,7 +120,7 @@ func (s *Store) load(ctx context.Context) error {
 		File: s.file, Head: s.head, Wait: s.options.lockWait(), Writable: s.checkWritable, Keep: s.keepBehind, Published: s.published,
 		Hooks: []log.Hook{s.vectors, metadata.NewHook(s.ids, s.vectors.Drafted), s.vectors.Removals()}, Clock: time.Now,
 	})
-	s.images = New(Environment{
+	s.images = compute.New(compute.Environment{
 		Name: s.Path, Log: s.log, Commit: s.vectors.Commit, Snapshot: s.Snapshot, Writable: s.checkWritable, Memory: s.options.Memory,
 		Spool: s.spool, Streams: s.streams,
 	})
@@ -278,7 +279,7 @@ func (s *Store) withNewest(ctx context.Context, use func(*state.Snapshot) error)
 }
 
 // images has the methods by which images are embedded and extracted.
-type images = Images
+type images = compute.Images
 
 // spool makes a file without a name beside the store.
 func (s *Store) spool() (volume.File, error) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/compute"
 	"rvffs/store/ingest"
 	"rvffs/store/rows"
 	"rvffs/store/state"
@@ -153,12 +154,12 @@ func TestKernelIsKeptByCompactionAndReplaced(t *testing.T) {
 	bring(t, s, nil, 1, 2)
 	images := [][]byte{bytes.Repeat([]byte("first"), 1000), bytes.Repeat([]byte("second"), 300_000)}
 	for _, image := range images {
-		if _, err := s.EmbedKernel(ctx, bytes.NewReader(image), int64(len(image)), KernelConfig{Cmdline: "console=ttyS0"}); err != nil {
+		if _, err := s.EmbedKernel(ctx, bytes.NewReader(image), int64(len(image)), compute.KernelConfig{Cmdline: "console=ttyS0"}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, step := range []string{"embedded", "compacted"} {
-		views, err := KernelFiles(ctx, s.Current())
+		views, err := compute.KernelFiles(ctx, s.Current())
 		if err != nil || len(views.Files) != 4 {
 			t.Fatalf("%s: %v, %v", step, views, err)
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"rvffs/store/compute"
 	"rvffs/store/ingest"
 	"rvffs/store/memory"
 	"rvffs/store/vecio"
@@ -72,7 +73,9 @@ func TestStreamsChargeForWhatTheyHold(t *testing.T) {
 		{"table", func(s *Store) (pouring, error) { return s.OpenAppend(ingest.StreamOptions{Format: vecio.CSV}) }, strings.Repeat("1,", 59_999), "1\n", 120_000, 250_000},
 		{"raw", func(s *Store) (pouring, error) { return s.OpenAppend(ingest.StreamOptions{Format: vecio.RawF32}) }, string(rawRow), string(rawRow[:40_000]), 200_000, 300_000},
 		{"ids", func(s *Store) (pouring, error) { return s.OpenDelete(vecio.AutoIDs, nil) }, numbers, "1\n", 1, 500_000},
-		{"small part", func(s *Store) (pouring, error) { return s.OpenEmbed(t.Context(), PartWASMModule, EmbedOptions{}) }, "\x00asm", "\x01\x00\x00\x00", 4, 1000},
+		{"small part", func(s *Store) (pouring, error) {
+			return s.OpenEmbed(t.Context(), compute.PartWASMModule, compute.EmbedOptions{})
+		}, "\x00asm", "\x01\x00\x00\x00", 4, 1000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

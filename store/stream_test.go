@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/compute"
 	"rvffs/store/ingest"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
@@ -52,7 +53,7 @@ func TestRefusedStreamsAreOver(t *testing.T) {
 		},
 		"embed": {
 			func(t *testing.T, s *Store) (anyStream, error) {
-				return s.OpenEmbed(t.Context(), PartKernelImage, EmbedOptions{})
+				return s.OpenEmbed(t.Context(), compute.PartKernelImage, compute.EmbedOptions{})
 			},
 			"image", strings.Repeat("more", 64<<10),
 			func(t *testing.T, s *Store) bool { return string(file(t, s, segments.TypeKernel, "image")) == "image" },
@@ -163,7 +164,7 @@ func TestGivenUpBesideCommits(t *testing.T) {
 			return err
 		},
 		func(int) error {
-			stream, err := s.OpenEmbed(ctx, PartKernelImage, EmbedOptions{})
+			stream, err := s.OpenEmbed(ctx, compute.PartKernelImage, compute.EmbedOptions{})
 			if err != nil {
 				return err
 			}

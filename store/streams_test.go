@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rvffs/segments"
+	"rvffs/store/compute"
 	"rvffs/store/ingest"
 	"rvffs/store/stream"
 	"rvffs/store/vecio"
@@ -37,7 +38,7 @@ var streamKinds = map[string]struct {
 		return stream, stream.Stream, nil
 	}, "1\n", ingest.ErrKilled},
 	"embed": {func(ctx context.Context, s *Store) (anyStream, *stream.Stream, error) {
-		stream, err := s.OpenEmbed(ctx, PartKernelImage, EmbedOptions{})
+		stream, err := s.OpenEmbed(ctx, compute.PartKernelImage, compute.EmbedOptions{})
 		if err != nil {
 			return nil, nil, err
 		}

@@ -11,6 +11,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store"
+	"rvffs/store/compute"
 )
 
 func newEmbedDashboardCommand() *cobra.Command {
@@ -27,7 +28,7 @@ func newEmbedDashboardCommand() *cobra.Command {
 			}
 			files, total, closeAll, err := openTree(arguments[1])
 			if err == nil {
-				config := store.DashboardConfig{Framework: chosen, EntryPath: entry, BuildTime: uint64(time.Now().Unix())}
+				config := compute.DashboardConfig{Framework: chosen, EntryPath: entry, BuildTime: uint64(time.Now().Unix())}
 				err = withStore(arguments[0], store.Open, func(s *store.Store) error {
 					epoch, err := s.EmbedDashboard(command.Context(), files, config)
 					if err != nil {
@@ -54,7 +55,7 @@ func newEmbedDashboardCommand() *cobra.Command {
 
 // openTree lists the regular files below a directory; links are not followed. One
 // at a time is open, while it is read. total is the number of their bytes.
-func openTree(directory string) (files []store.DashboardFile, total int64, closeAll func() error, err error) {
+func openTree(directory string) (files []compute.DashboardFile, total int64, closeAll func() error, err error) {
 	current := &openFile{}
 	err = filepath.WalkDir(directory, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
@@ -68,7 +69,7 @@ func openTree(directory string) (files []store.DashboardFile, total int64, close
 		if err != nil {
 			return err
 		}
-		files = append(files, store.DashboardFile{Path: filepath.ToSlash(relative), Content: lateFile{name, current}, Size: info.Size()})
+		files = append(files, compute.DashboardFile{Path: filepath.ToSlash(relative), Content: lateFile{name, current}, Size: info.Size()})
 		total += info.Size()
 		return nil
 	})

@@ -9,6 +9,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store"
+	"rvffs/store/compute"
 )
 
 func newEmbedEBPFCommand() *cobra.Command {
@@ -31,7 +32,7 @@ func newEmbedEBPFCommand() *cobra.Command {
 				if err != nil {
 					return 0, err
 				}
-				return s.EmbedEBPF(command.Context(), program, size, btf, store.EBPFConfig{Header: header})
+				return s.EmbedEBPF(command.Context(), program, size, btf, compute.EBPFConfig{Header: header})
 			}
 			return embedFile(command, arguments[0], "eBPF program", arguments[1], answer, put, func(s *store.Store) (any, error) {
 				program, err := s.ExtractEBPF(command.Context(), header.ProgramType)

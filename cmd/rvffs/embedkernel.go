@@ -8,6 +8,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store"
+	"rvffs/store/compute"
 )
 
 func newEmbedKernelCommand() *cobra.Command {
@@ -30,7 +31,7 @@ func newEmbedKernelCommand() *cobra.Command {
 				if port != 0 {
 					header.Port, header.Transport = port, segments.KernelTCPHTTP
 				}
-				config := store.KernelConfig{Header: header, Cmdline: cmdline, Compress: compress}
+				config := compute.KernelConfig{Header: header, Cmdline: cmdline, Compress: compress}
 				if !bind {
 					return s.EmbedKernel(command.Context(), image, size, config)
 				}

@@ -8,6 +8,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store"
+	"rvffs/store/compute"
 )
 
 func newEmbedWASMCommand() *cobra.Command {
@@ -36,7 +37,7 @@ func newEmbedWASMCommand() *cobra.Command {
 					}
 				}
 				header.BootstrapPriority = priority
-				return s.EmbedWASM(command.Context(), module, size, store.WASMConfig{Header: header, Compress: compress})
+				return s.EmbedWASM(command.Context(), module, size, compute.WASMConfig{Header: header, Compress: compress})
 			}
 			return embedFile(command, arguments[0], "WASM module", arguments[1], answer, put, func(s *store.Store) (any, error) {
 				modules, err := s.ExtractWASM(command.Context())

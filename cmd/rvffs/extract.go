@@ -11,6 +11,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store"
+	"rvffs/store/compute"
 )
 
 // extraction is what the extracting commands can be told.
@@ -28,9 +29,9 @@ func (x *extraction) register(command *cobra.Command) {
 
 // judge tells about an image that is not what its header says: as a warning, or as
 // the failure that it is.
-func (x *extraction) judge(command *cobra.Command, integrity store.Integrity) error {
+func (x *extraction) judge(command *cobra.Command, integrity compute.Integrity) error {
 	err := integrity.Err()
-	if err == nil || x.strict || integrity == store.IntegrityUnreadable {
+	if err == nil || x.strict || integrity == compute.IntegrityUnreadable {
 		return err
 	}
 	_, err = fmt.Fprintf(command.ErrOrStderr(), "warning: %v\n", err)

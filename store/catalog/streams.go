@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"rvffs/store"
+	"rvffs/store/compute"
 	"rvffs/store/ingest"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
@@ -56,9 +57,9 @@ func (s *Store) OpenDelete(ctx context.Context, format vecio.IDFormat) (*ingest.
 
 // OpenEmbed starts to take the bytes of something that is to be embedded, in the place
 // of something that is not cut to nothing yet if over is set.
-func (s *Store) OpenEmbed(ctx context.Context, part store.EmbedPart, over bool) (*store.EmbedStream, error) {
-	return openStream(ctx, s, func(engine *store.Store) (*store.EmbedStream, error) {
-		return engine.OpenEmbed(ctx, part, store.EmbedOptions{Compress: s.catalog.options.CompressImages, Uncut: over})
+func (s *Store) OpenEmbed(ctx context.Context, part compute.Part, over bool) (*compute.EmbedStream, error) {
+	return openStream(ctx, s, func(engine *store.Store) (*compute.EmbedStream, error) {
+		return engine.OpenEmbed(ctx, part, compute.EmbedOptions{Compress: s.catalog.options.CompressImages, Uncut: over})
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rvffs/store"
+	"rvffs/store/compute"
 	"rvffs/store/vecio"
 )
 
@@ -27,7 +28,7 @@ var openers = map[string]struct {
 	"append": {func(s *Store) (anyStream, error) { return s.OpenAppend(context.Background(), vecio.Auto) }, "[1,2]\n"},
 	"delete": {func(s *Store) (anyStream, error) { return s.OpenDelete(context.Background(), vecio.AutoIDs) }, "1\n"},
 	"embed": {func(s *Store) (anyStream, error) {
-		return s.OpenEmbed(context.Background(), store.PartKernelImage, false)
+		return s.OpenEmbed(context.Background(), compute.PartKernelImage, false)
 	}, "image"},
 }
 

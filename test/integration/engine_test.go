@@ -11,6 +11,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store"
+	"rvffs/store/compute"
 	"rvffs/store/rows"
 	"rvffs/store/vecio"
 	"rvffs/test/integration/rawfile"
@@ -60,7 +61,7 @@ func engineKernel(t testing.TB, path string, image []byte, cmdline string) {
 	t.Helper()
 	withEngine(t, path, func(limit context.Context, opened *store.Store) error {
 		header := segments.KernelHeader{Type: segments.KernelMicroLinux}
-		_, err := opened.EmbedKernel(limit, bytes.NewReader(image), int64(len(image)), store.KernelConfig{Header: header, Cmdline: cmdline})
+		_, err := opened.EmbedKernel(limit, bytes.NewReader(image), int64(len(image)), compute.KernelConfig{Header: header, Cmdline: cmdline})
 		return err
 	})
 }
@@ -69,7 +70,7 @@ func engineKernel(t testing.TB, path string, image []byte, cmdline string) {
 func engineEBPF(t testing.TB, path string, program, btf []byte) {
 	t.Helper()
 	withEngine(t, path, func(limit context.Context, opened *store.Store) error {
-		_, err := opened.EmbedEBPF(limit, bytes.NewReader(program), int64(len(program)), btf, store.EBPFConfig{})
+		_, err := opened.EmbedEBPF(limit, bytes.NewReader(program), int64(len(program)), btf, compute.EBPFConfig{})
 		return err
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"rvffs/store"
+	"rvffs/store/compute"
 	"rvffs/test/integration/peer"
 	"rvffs/test/integration/rawfile"
 )
@@ -174,7 +175,7 @@ func (x *exchange) weCompact() string {
 func (x *exchange) weEmbed() string {
 	image := fmt.Appendf(nil, "image %d", len(x.done))
 	x.we(func(limit context.Context, opened *store.Store) error {
-		_, err := opened.EmbedKernel(limit, bytes.NewReader(image), int64(len(image)), store.KernelConfig{Cmdline: "quiet"})
+		_, err := opened.EmbedKernel(limit, bytes.NewReader(image), int64(len(image)), compute.KernelConfig{Cmdline: "quiet"})
 		return err
 	})
 	x.kernels, x.named = append(x.kernels, append(image, "quiet"...)), 1

@@ -21,6 +21,7 @@ import (
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store"
+	"rvffs/store/compute"
 	"rvffs/test/integration/peer"
 	"rvffs/test/integration/rawfile"
 )
@@ -55,7 +56,7 @@ func TestPeerExtractsWhatWeEmbed(t *testing.T) {
 		program := slices.Concat(image, []byte("program"))
 		wantedProgram := program
 		withEngine(t, path, func(limit context.Context, s *store.Store) error {
-			config := store.KernelConfig{Header: kernel, Cmdline: cmdline}
+			config := compute.KernelConfig{Header: kernel, Cmdline: cmdline}
 			_, err := s.EmbedKernel(limit, bytes.NewReader(image), int64(len(image)), config)
 			if test.bound {
 				_, err = s.EmbedKernelWithBinding(limit, bytes.NewReader(image), int64(len(image)), config, binding)
@@ -66,7 +67,7 @@ func TestPeerExtractsWhatWeEmbed(t *testing.T) {
 				wantedProgram = slices.Concat(program, btf)
 			}
 			header := segments.EBPFHeader{ProgramType: segments.EBPFTCFilter, AttachType: segments.EBPFAttachTCEgress}
-			_, other := s.EmbedEBPF(limit, bytes.NewReader(program), int64(len(program)), btf, store.EBPFConfig{Header: header})
+			_, other := s.EmbedEBPF(limit, bytes.NewReader(program), int64(len(program)), btf, compute.EBPFConfig{Header: header})
 			return errors.Join(err, other)
 		})
 		opened := must(process.Open(path))(t)
@@ -104,12 +105,12 @@ func TestWeExtractWhatThePeerEmbeds(t *testing.T) {
 		}
 		withEngine(t, path, func(limit context.Context, s *store.Store) error {
 			kernel := must(s.ExtractKernel(limit, segments.KernelRISCV64))(t)
-			if got := bytesOf(t, kernel.Image); !bytes.Equal(got, image) || kernel.Integrity != store.IntegrityFold ||
+			if got := bytesOf(t, kernel.Image); !bytes.Equal(got, image) || kernel.Integrity != compute.IntegrityFold ||
 				kernel.Header.Type != segments.KernelTestStub || kernel.Header.Port != 9000 || string(bytesOf(t, kernel.Cmdline)) != "a=b" {
 				t.Errorf("kernel of %d bytes: %+v", len(got), kernel)
 			}
 			found := must(s.ExtractEBPF(limit, segments.EBPFSocketFilter))(t)
-			if got := bytesOf(t, found.Image); !bytes.Equal(got, program) || found.Integrity != store.IntegrityFold ||
+			if got := bytesOf(t, found.Image); !bytes.Equal(got, program) || found.Integrity != compute.IntegrityFold ||
 				!bytes.Equal(bytesOf(t, found.BTF), btf) || found.Header.MaxDimension != 4 {
 				t.Errorf("program of %d bytes: %+v", len(got), found)
 			}
@@ -121,13 +122,13 @@ func TestWeExtractWhatThePeerEmbeds(t *testing.T) {
 			expectBytes(m.path("a.rvf", "ebpf", "program.o"), program), expectBytes(m.path("a.rvf", "ebpf", "btf"), btf)); err != nil {
 			t.Error(err)
 		}
-		header := must(decode[store.KernelDescription](m.path("a.rvf", "kernel", "header.json")))(t)
+		header := must(decode[compute.KernelDescription](m.path("a.rvf", "kernel", "header.json")))(t)
 		if header.Integrity != "fold" || header.Architecture != "riscv64" || header.Type != "test-stub" || !slices.Equal(header.Flags, []string{"requires_tee", "query_api"}) {
 			t.Errorf("header.json: %+v", header)
 		}
 		// A new command line leaves the image, whose hash is SHAKE-256 from now on.
 		shell(t, `printf '%s' 'c=d and more' > "$1"`, m.path("a.rvf", "kernel", "cmdline"))
-		header = must(decode[store.KernelDescription](m.path("a.rvf", "kernel", "header.json")))(t)
+		header = must(decode[compute.KernelDescription](m.path("a.rvf", "kernel", "header.json")))(t)
 		if header.Integrity != "shake256" || header.Type != "test-stub" {
 			t.Errorf("header.json of the changed kernel: %+v", header)
 		}
@@ -224,7 +225,7 @@ func TestImagesThroughFiles(t *testing.T) {
 		}
 	}
 	shell(t, `jq '.api_port = 9000 | .vcpu_count = 4 | .flags = ["networking"]' "$1" > "$2/header" && cp "$2/header" "$1"`, at("kernel/header.json"), source)
-	header := must(decode[store.KernelDescription](at("kernel/header.json")))(t)
+	header := must(decode[compute.KernelDescription](at("kernel/header.json")))(t)
 	if header.Port != 9000 || header.VirtualProcessors != 4 || !slices.Equal(header.Flags, []string{"networking"}) || header.Integrity != "shake256" {
 		t.Errorf("header.json: %+v", header)
 	}
@@ -249,7 +250,7 @@ func TestImagesThroughFiles(t *testing.T) {
 	// A compaction between reading and writing back moves the segment.
 	shell(t, `cp "$1/kernel/header.json" "$2/before" && echo compact > "$1/ctl" && jq .offset "$1/kernel/header.json" > "$2/moved" &&
 		test "$(jq .offset "$2/before")" != "$(cat "$2/moved")" && jq '.api_port = 9001' "$2/before" > "$2/after" && cp "$2/after" "$1/kernel/header.json"`, m.path("a.rvf"), source)
-	if header := must(decode[store.KernelDescription](at("kernel/header.json")))(t); header.Port != 9001 {
+	if header := must(decode[compute.KernelDescription](at("kernel/header.json")))(t); header.Port != 9001 {
 		t.Errorf("header.json: %+v", header)
 	}
 	if err := os.Truncate(at("kernel/image"), 10); !errors.Is(err, syscall.EINVAL) {
@@ -294,7 +295,7 @@ func TestReaderKeepsItsImage(t *testing.T) {
 	if err := os.WriteFile(path, first, 0); err != nil {
 		t.Fatal(err)
 	}
-	if header := must(decode[store.KernelDescription](m.path("a.rvf", "kernel", "header.json")))(t); header.Compression != "zstd" || int(header.ImageSize) != len(first) ||
+	if header := must(decode[compute.KernelDescription](m.path("a.rvf", "kernel", "header.json")))(t); header.Compression != "zstd" || int(header.ImageSize) != len(first) ||
 		header.CompressedSize > header.ImageSize/10 {
 		t.Errorf("header.json: %+v", header)
 	}
@@ -373,7 +374,7 @@ func TestStrictHashes(t *testing.T) {
 		t.Errorf("%d bytes", len(got))
 	}
 	for _, m := range []*mount{lenient, strict} {
-		if header := must(decode[store.KernelDescription](m.path("a.rvf", "kernel", "header.json")))(t); header.Integrity != "mismatch" {
+		if header := must(decode[compute.KernelDescription](m.path("a.rvf", "kernel", "header.json")))(t); header.Integrity != "mismatch" {
 			t.Errorf("header.json: %+v", header)
 		}
 	}
@@ -452,7 +453,7 @@ __attribute__((section("xdp"), used)) int pass(void *ctx) { return 2; }
 char _license[] __attribute__((section("license"), used)) = "GPL";
 `
 	shell(t, `printf '%s' "$1" | clang -O2 -g -target bpf -x c -c - -o "$2" && cp "$2" "$3"`, source, object, m.path("a.rvf", "ebpf", "program.o"))
-	header := must(decode[store.EBPFDescription](m.path("a.rvf", "ebpf", "header.json")))(t)
+	header := must(decode[compute.EBPFDescription](m.path("a.rvf", "ebpf", "header.json")))(t)
 	if header.ProgramType != "xdp-distance" || header.AttachType != "xdp-ingress" || header.InstructionCount != 2 || header.MapCount != 1 ||
 		header.MaxDimension != 4 || header.Integrity != "shake256" {
 		t.Errorf("header.json: %+v", header)
@@ -475,7 +476,7 @@ func TestDebianKernel(t *testing.T) {
 		m := newImageMount(t, flags...)
 		out := filepath.Join(t.TempDir(), "out")
 		shell(t, `cp "$1" "$2" && cp "$2" "$3" && cmp "$1" "$3"`, debianKernel, m.path("a.rvf", "kernel", "image"), out)
-		header := must(decode[store.KernelDescription](m.path("a.rvf", "kernel", "header.json")))(t)
+		header := must(decode[compute.KernelDescription](m.path("a.rvf", "kernel", "header.json")))(t)
 		if header.Architecture != "x86_64" || header.Type != "micro-linux" || header.Integrity != "shake256" || !slices.Contains(header.Flags, "relocatable") {
 			t.Errorf("%q: header.json: %+v", flags, header)
 		}

@@ -1,4 +1,4 @@
-package store
+package compute
 
 import (
 	"context"
@@ -12,21 +12,21 @@ import (
 	"rvffs/store/volume"
 )
 
-// EmbedPart is a file by which something is embedded, by its path below the
+// Part is a file by which something is embedded, by its path below the
 // store's folder.
-type EmbedPart string
+type Part string
 
 // The parts that can be written. Those that describe another one need it to be
 // there.
 const (
-	PartKernelImage   EmbedPart = "kernel/image"
-	PartKernelCmdline EmbedPart = "kernel/cmdline"
-	PartKernelHeader  EmbedPart = "kernel/header.json"
-	PartEBPFProgram   EmbedPart = "ebpf/program.o"
-	PartEBPFTypes     EmbedPart = "ebpf/btf"
-	PartEBPFHeader    EmbedPart = "ebpf/header.json"
-	PartWASMModule    EmbedPart = "wasm/module.wasm"
-	PartWASMHeader    EmbedPart = "wasm/header.json"
+	PartKernelImage   Part = "kernel/image"
+	PartKernelCmdline Part = "kernel/cmdline"
+	PartKernelHeader  Part = "kernel/header.json"
+	PartEBPFProgram   Part = "ebpf/program.o"
+	PartEBPFTypes     Part = "ebpf/btf"
+	PartEBPFHeader    Part = "ebpf/header.json"
+	PartWASMModule    Part = "wasm/module.wasm"
+	PartWASMHeader    Part = "wasm/header.json"
 )
 
 // partKind is what becomes of the bytes of a part.
@@ -39,7 +39,7 @@ type partKind struct {
 // maxHeaderJSON bounds what is read of a header.json, in bytes.
 const maxHeaderJSON = 64 << 10
 
-var embedParts = map[EmbedPart]partKind{
+var embedParts = map[Part]partKind{
 	PartKernelImage:   {segments.MaxKernelImage, 0, embedder.putKernelImage},
 	PartKernelCmdline: {segments.MaxKernelCmdline, segments.TypeKernel, small(embedder.putKernelCmdline)},
 	PartKernelHeader:  {maxHeaderJSON, segments.TypeKernel, small(embedder.putKernelHeader)},
@@ -51,7 +51,7 @@ var embedParts = map[EmbedPart]partKind{
 }
 
 // Known says whether there is such a part.
-func (p EmbedPart) Known() bool {
+func (p Part) Known() bool {
 	_, known := embedParts[p]
 	return known
 }

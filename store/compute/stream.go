@@ -1,4 +1,4 @@
-package store
+package compute
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ type EmbedStream struct {
 	*stream.Stream // received is the length of the file
 	inside         stream.Inside
 	images         *Images
-	part           EmbedPart
+	part           Part
 	kind           partKind
 	options        EmbedOptions
 
@@ -41,7 +41,7 @@ const inMemory = 64 << 10
 // OpenEmbed starts to take the bytes of a part. A part that describes another one
 // which is not there is ErrInput. The writer lock is taken by Flush, and tried by the
 // first write, which so fails where nobody may write. Close must be called.
-func (s *Images) OpenEmbed(ctx context.Context, part EmbedPart, options EmbedOptions) (*EmbedStream, error) {
+func (s *Images) OpenEmbed(ctx context.Context, part Part, options EmbedOptions) (*EmbedStream, error) {
 	e := &EmbedStream{images: s, part: part, kind: embedParts[part], options: options, uncut: options.Uncut, memory: s.env.Memory.Charge()}
 	origin, err := e.kind.begin(ctx, s)
 	if err != nil {
