@@ -37,7 +37,8 @@ func TestStoresAppendedToOthersBringTheirState(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		files.store, s.follow = s, filelog.FollowLimits{Little: 100, Frozen: 1000}
+		files.store = s
+		followWithin(s, filelog.FollowLimits{Little: 100, Frozen: 1000})
 		want := map[uint64][]float32{}
 		loads := []*load{newLoad(t, s), newLoad(t, s)}
 		value := float32(0)
@@ -113,7 +114,8 @@ func pour(t *testing.T, random *rand.Rand, raw []byte, want map[uint64][]float32
 	if err != nil {
 		t.Fatal(err)
 	}
-	files.store, s.follow = s, filelog.FollowLimits{Little: 100, Frozen: 1000}
+	files.store = s
+	followWithin(s, filelog.FollowLimits{Little: 100, Frozen: 1000})
 	want = maps.Clone(want)
 	var reports sync.Mutex
 	var accepted uint64

@@ -129,7 +129,7 @@ func TestLoadsAreCarriedBeforeWritersWait(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.follow = filelog.FollowLimits{Little: 32 << 10, Frozen: 128 << 10}
+			followWithin(s, filelog.FollowLimits{Little: 32 << 10, Frozen: 128 << 10})
 			files.store = s
 			want := map[uint64][]float32{}
 			bring(t, s, run(0, 3000), make([]float32, 6000)...)
@@ -225,7 +225,7 @@ func carryHistory(t *testing.T, seed uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.follow = filelog.FollowLimits{Little: int64(random.IntN(600)), Frozen: int64(100 + random.IntN(3000))}
+	followWithin(s, filelog.FollowLimits{Little: int64(random.IntN(600)), Frozen: int64(100 + random.IntN(3000))})
 	files.store = s
 	want := map[uint64][]float32{}
 	ids := run(0, 40)
@@ -343,7 +343,8 @@ func TestCarriedLoadsThatAreGivenUpLeaveNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.follow, files.store = filelog.FollowLimits{Little: 1 << 10, Frozen: 64 << 10}, s
+		files.store = s
+		followWithin(s, filelog.FollowLimits{Little: 1 << 10, Frozen: 64 << 10})
 		large, small := newLoad(t, s), newLoad(t, s)
 		large.write(run(0, 10_000), 1)
 		small.write(run(20_000, 200), 2)
@@ -381,7 +382,7 @@ func TestCarriedLoadsBesideGoroutines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.follow = filelog.FollowLimits{Little: 2 << 10, Frozen: 16 << 10}
+	followWithin(s, filelog.FollowLimits{Little: 2 << 10, Frozen: 16 << 10})
 	want := map[uint64][]float32{}
 	var mu sync.Mutex
 	var loads sync.WaitGroup

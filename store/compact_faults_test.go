@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"rvffs/store/compute"
-	"rvffs/store/throttle"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -127,7 +126,7 @@ func TestCompactionTellsHowFarItIs(t *testing.T) {
 		if len(steps) == 0 || done != steps[len(steps)-1] {
 			steps = append(steps, done)
 		}
-		if state := s.progress.state(); state != "running" && state != "emergency" && state != "idle" || state == "idle" && done > 0 {
+		if state, _, _ := s.compactor.Progress(); state != "running" && state != "emergency" && state != "idle" || state == "idle" && done > 0 {
 			t.Errorf("%d bytes are done, and the state is %s", done, state)
 		}
 		return nil
@@ -152,12 +151,5 @@ func TestCompactionTellsHowFarItIs(t *testing.T) {
 	status, err := s.Status(context.Background())
 	if err != nil || status.Compaction != "idle" || status.CompactionDone != 0 || status.CompactionTotal != 0 {
 		t.Errorf("status afterwards: %+v, %v", status, err)
-	}
-	for share, want := range map[throttle.Share]string{throttle.FullSpeed: "running", throttle.Background: "running", throttle.Emergency: "emergency"} {
-		s.progress.begin(share)
-		if status, err := s.Status(context.Background()); err != nil || status.Compaction != want {
-			t.Errorf("with a share of %d %% the status is %+v, %v", share, status, err)
-		}
-		s.progress.end()
 	}
 }

@@ -175,7 +175,7 @@ var crashWorkloads = map[string]func(*crashWorkload){
 		w.acknowledged()
 	},
 	"compaction that carries loads": func(w *crashWorkload) {
-		w.store.follow = filelog.FollowLimits{Little: 100, Frozen: 1000}
+		followWithin(w.store, filelog.FollowLimits{Little: 100, Frozen: 1000})
 		w.ingest(run(0, 30), 1)
 		w.delete(run(5, 10)...)
 		ctx := context.Background()

@@ -311,7 +311,7 @@ var faultScripts = map[string]faultScript{
 		r.delete(1)
 	},
 	"compaction that carries loads": func(r *faultRun) {
-		r.store.follow = filelog.FollowLimits{Little: 100, Frozen: 1000}
+		followWithin(r.store, filelog.FollowLimits{Little: 100, Frozen: 1000})
 		first, second := r.store.NewAppender(), r.store.NewAppender()
 		r.append(first, run(0, 60), 1)
 		r.append(second, run(100, 20), 2)

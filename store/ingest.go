@@ -55,9 +55,3 @@ func (s *Store) OpenDelete(format vecio.IDFormat, report func(ingest.DeleteRepor
 	}
 	return s.vectors.OpenDelete(snapshot.Origin(), format, report)
 }
-
-// letGo compacts vectors away that no manifest may call deleted.
-func (s *Store) letGo(ctx context.Context, ids *idset.Set) error {
-	_, err := s.compactWithout(ctx, ids)
-	return err
-}

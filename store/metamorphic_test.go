@@ -514,7 +514,7 @@ func (h *history) ebpf() error {
 }
 
 func (h *history) compact() error {
-	h.store.follow = filelog.FollowLimits{Little: h.random.Int64N(500), Frozen: h.random.Int64N(5000)}
+	followWithin(h.store, filelog.FollowLimits{Little: h.random.Int64N(500), Frozen: h.random.Int64N(5000)})
 	_, err := h.store.Compact(context.Background())
 	if errors.Is(err, volume.ErrLocked) && len(h.appenders) > 0 {
 		h.note("refused")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"rvffs/store/compact"
 	"rvffs/store/idset"
 	"rvffs/store/state"
 	"rvffs/store/volume"
@@ -101,9 +102,7 @@ func (s *Store) statusOf(ctx context.Context, snapshot *state.Snapshot) (Status,
 	if info.Links > 1 {
 		status.Names, status.ReadOnly = info.Links, true
 	}
-	if status.Compaction = s.progress.state(); status.Compaction != "idle" {
-		status.CompactionDone, status.CompactionTotal = s.progress.done.Load(), s.progress.total.Load()
-	}
+	status.Compaction, status.CompactionDone, status.CompactionTotal = s.compactor.Progress()
 	if status.Tails, err = s.Tails(ctx); err != nil {
 		return Status{}, err
 	}
@@ -112,7 +111,7 @@ func (s *Store) statusOf(ctx context.Context, snapshot *state.Snapshot) (Status,
 	status.Verify, status.UncheckedSegments = checked.Mode.String(), checked.Unchecked
 	status.CheckedSegments, status.UnhashedSegments = checked.Sound, checked.Unhashed
 	status.DamagedCount, status.DamagedSegments = checked.Damaged, checked.Damage
-	status.DeadBytes, _ = deadBytes(snapshot)
+	status.DeadBytes, _ = compact.DeadBytes(snapshot)
 	status.LiveBytes = status.FileSize - status.DeadBytes
 	if status.FileSize > 0 {
 		status.DeadSpaceRatio = float64(status.DeadBytes) / float64(status.FileSize)

@@ -10,12 +10,12 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/compact"
 	"rvffs/store/compute"
 	"rvffs/store/ingest"
 	"rvffs/store/log"
 	"rvffs/store/metadata"
 	"rvffs/store/rows"
-	"rvffs/store/shared"
 	"rvffs/store/state"
 	"rvffs/store/stream"
 	"rvffs/store/volume"
@@ -34,12 +34,8 @@ type Store struct {
 	*images  // its compute segments
 	streams  *stream.Register
 
-	compacting shared.Turn // held by the compaction that is under way
-	follow     filelog.FollowLimits
-	progress   compactionProgress
-
-	maintenance maintenance
-	late        lateSync
+	compactor *compact.Compactor
+	late      lateSync
 
 	file  *filelog.Log
 	head  *state.Head
@@ -91,7 +87,7 @@ func open(ctx context.Context, name string, options Options, readOnly bool) (*St
 
 // locate makes a Store without reading its file.
 func locate(name string, options Options) (*Store, error) {
-	s := &Store{options: options, ids: rows.NewIDTable(), compacting: shared.NewTurn(), follow: usualFollow}
+	s := &Store{options: options, ids: rows.NewIDTable()}
 	at := filelog.Place{Files: options.Files, Name: name}
 	if options.Files == nil {
 		folder, err := directory.Open(filepath.Dir(name))
@@ -124,6 +120,7 @@ func (s *Store) load(ctx context.Context) error {
 		Name: s.Path, Log: s.log, Commit: s.vectors.Commit, Snapshot: s.Snapshot, Writable: s.checkWritable, Memory: s.options.Memory,
 		Spool: s.spool, Streams: s.streams,
 	})
+	s.compactor = compact.New(s.compaction())
 	return nil
 }
 
@@ -238,7 +235,7 @@ func (s *Store) LineageDepth() uint32 {
 func (s *Store) Close() error {
 	s.streams.End()
 	interrupted := s.InterruptStreams(context.Background())
-	s.maintenance.stop()
+	s.compactor.Stop()
 	var err error
 	if s.late.stop() {
 		err = s.file.Settle()
@@ -262,7 +259,9 @@ func (s *Store) published(snapshot *state.Snapshot) {
 	if s.options.OnCommit != nil {
 		s.options.OnCommit(snapshot)
 	}
-	s.consider(snapshot)
+	if s.options.Background {
+		s.compactor.Consider(snapshot)
+	}
 }
 
 // checkWritable refuses what must not be written to.

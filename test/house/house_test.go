@@ -27,7 +27,7 @@ const (
 
 // order lists the rooms of the house, the lowest first. A room may use those
 // below it and no others. The tests under test/ may use all.
-var order = []string{"lineage", "segments", "store/idset", "store/vecio", "store/nearest", "store/shared", "store/memory", "store/volume", "store/throttle", "store/volume/conformance", "store/volume/memory", "store/volume/filelog", "store/volume/directory", "store/state", "store/stream", "store/rows", "store/rows/rowstest", "store/search", "store/log", "store/metadata", "store/ingest", "store/compute", "store", "store/catalog", "fs", "cmd/rvffs"}
+var order = []string{"lineage", "segments", "store/idset", "store/vecio", "store/nearest", "store/shared", "store/memory", "store/volume", "store/throttle", "store/volume/conformance", "store/volume/memory", "store/volume/filelog", "store/volume/directory", "store/state", "store/stream", "store/rows", "store/rows/rowstest", "store/search", "store/log", "store/metadata", "store/ingest", "store/compute", "store/compact", "store", "store/catalog", "fs", "cmd/rvffs"}
 
 // banned lists, by room, the packages that its files must not import: all those
 // that begin with one of the words. What has no room for FUSE must do without

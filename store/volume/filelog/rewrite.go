@@ -2,6 +2,7 @@ package filelog
 
 import (
 	"errors"
+	"io"
 	"slices"
 
 	"rvffs/segments"
@@ -86,7 +87,7 @@ func (r *Rewrite) Cut(to int64) error {
 }
 
 // Copy appends a run of another file and returns where it stands.
-func (r *Rewrite) Copy(file volume.File, offset, length int64) (at int64, err error) {
+func (r *Rewrite) Copy(file io.ReaderAt, offset, length int64) (at int64, err error) {
 	at = r.tail
 	if err := volume.CopyRange(volume.NewOffsetWriter(r.out, at), file, offset, length); err != nil {
 		return 0, err

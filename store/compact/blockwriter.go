@@ -1,4 +1,4 @@
-package store
+package compact
 
 import (
 	"hash/crc32"

@@ -1,12 +1,14 @@
-package store
+package compact
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"rvffs/segments"
 	"rvffs/store/throttle"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
@@ -38,6 +40,27 @@ func (f slowFile) WriteAt(p []byte, offset int64) (int, error) {
 	return f.File.WriteAt(p, offset)
 }
 
+// unknownType is one that no engine understands.
+const unknownType = segments.Type(0xF7)
+
+// TestActivityHasTheRuntimesWords says what is under way by the share that it takes.
+func TestActivityHasTheRuntimesWords(t *testing.T) {
+	t.Parallel()
+	c := New(Environment{})
+	for share, want := range map[throttle.Share]string{throttle.FullSpeed: "running", throttle.Background: "running", throttle.Emergency: "emergency"} {
+		c.progress.begin(share)
+		c.progress.Expect(7)
+		c.progress.Done(3)
+		if activity, done, total := c.Progress(); activity != want || done != 3 || total != 7 {
+			t.Errorf("with a share of %d %% it is %s, %d of %d", share, activity, done, total)
+		}
+		c.progress.end()
+	}
+	if activity, done, total := c.Progress(); activity != "idle" || done != 0 || total != 0 {
+		t.Errorf("afterwards it is %s, %d of %d", activity, done, total)
+	}
+}
+
 // TestCompactionKeepsToItsShare: a compaction in the background leaves the disk to
 // others for 70 % of its time, an urgent one for 40 %, one that was asked for not at
 // all.
@@ -56,34 +79,33 @@ func TestCompactionKeepsToItsShare(t *testing.T) {
 	took := func(share throttle.Share) (elapsed time.Duration) {
 		synctest.Test(t, func(t *testing.T) {
 			files := slowFiles{volumes.New()}
-			s, err := Create("a.rvf", CreateOptions{Dimension: 2048}, Options{Files: files})
-			if err != nil {
-				t.Fatal(err)
-			}
-			bring(t, s, nil, make([]float32, 4000*2048)...)
+			s := newStore(t, files, 2048, nil)
+			s.Stop() // it is asked, and does nothing by itself
+			s.ingest(t, 4000, nil)
 			file, err := files.Open("a.rvf", true)
 			if err != nil {
 				t.Fatal(err)
 			}
-			end := s.Current().Size()
+			end := s.head.Current().Size()
+			payload := bytes.Repeat([]byte{7}, 3000)
 			for i := range uint64(100) {
-				encoded := encodedSegment(unknownType, 1000+i, noise(3000))
-				if _, err := file.WriteAt(encoded, end); err != nil {
+				header := segments.Header{
+					Version: segments.HeaderVersion, Type: unknownType, ID: 1000 + i, PayloadLength: uint64(len(payload)), ContentHash: segments.ContentHash(payload),
+				}
+				encoded := header.Encode()
+				if _, err := file.WriteAt(append(encoded[:], payload...), end); err != nil {
 					t.Fatal(err)
 				}
-				end += int64(len(encoded))
+				end += int64(len(encoded) + len(payload))
 			}
-			if _, err := s.Snapshot(context.Background()); err != nil { // sees what is new in the file
+			if _, err := s.head.Look(context.Background()); err != nil { // sees what is new in the file
 				t.Fatal(err)
 			}
 			began := time.Now()
-			if _, err := s.compact(context.Background(), nil, share); err != nil {
+			if _, err := s.run(context.Background(), nil, share); err != nil {
 				t.Fatal(err)
 			}
 			elapsed = time.Since(began)
-			if err := s.Close(); err != nil {
-				t.Fatal(err)
-			}
 		})
 		return elapsed
 	}

@@ -1,4 +1,4 @@
-package store
+package compact
 
 import (
 	"context"
@@ -17,46 +17,47 @@ import (
 // errRecurs ends a copy that took every row for the only one of its id.
 var errRecurs = errors.New("an id occurs more than once")
 
-// copyVectors writes the live vectors, in as few segments as the format allows.
+// copyVectors writes the live vectors of the sources, as one, in as few segments as the
+// format allows.
 //
 // Which rows are replaced by later ones is known only when all ids were read, a
 // pass that costs as much as the copy itself. Where the manifest counts as many
 // ids as there are rows it is left out; should the manifest be wrong, the copy
 // notices and begins again.
-func (r *rewrite) copyVectors(ctx context.Context, old volume.File) error {
-	entries := r.base.Vectors()
-	if r.base.Rows() == r.base.Manifest().TotalVectors {
-		deleted := idset.Of(r.base.Manifest().Deleted)
-		deleted.Unite(r.also)
+func (r *rewrite) copyVectors(ctx context.Context, in rows.Readings) error {
+	found := in.Segments()
+	if only := in[0].Snapshot(); len(in) == 1 && only.Rows() == only.Manifest().TotalVectors {
+		gone := idset.Of(only.Manifest().Deleted)
+		gone.Unite(r.without)
 		start := r.file.Tail()
-		err := r.copyRows(old, entries, true, func(_ int, _, id uint64) bool { return deleted.Contains(id) })
+		err := r.copyRows(in, found, true, func(_ int, _, id uint64) bool { return gone.Contains(id) })
 		if !errors.Is(err, errRecurs) {
 			return err
 		}
 		if err := r.file.Cut(start); err != nil {
 			return err
 		}
-		r.vectors, r.ids, r.ids0 = nil, idset.New(), 0
+		r.vectors, r.ids, r.idsTaken = nil, idset.New(), 0
 		r.grows.Restart()
 	}
 	charge := r.base.Backing().Memory().Charge()
 	defer charge.Free()
-	in := rows.Readings{r.base.In(old)}
-	superseded, err := rows.FindDead(ctx, in, in.Segments(), r.also, &charge, rows.NoDamage)
+	dead, err := rows.FindDead(ctx, in, found, r.without, &charge, rows.NoDamage)
 	if err != nil {
 		return err
 	}
-	return r.copyRows(old, entries, false, func(i int, row, _ uint64) bool { return superseded[i].Contains(row) })
+	return r.copyRows(in, found, false, func(i int, row, _ uint64) bool { return dead[i].Contains(row) })
 }
 
-// copyRows writes the rows of entries but those that are dead, and fails with
+// copyRows writes the rows of segments but those that are dead, and fails with
 // errRecurs if each id may occur only once and one does not.
-func (r *rewrite) copyRows(old volume.File, entries []segments.DirectoryEntry, once bool, dead func(entry int, row, id uint64) bool) error {
-	c := rowCopier{rewrite: r, rowSize: segments.RowSize(r.base.Dimension()), once: once, writer: newBlockWriter(r.file.File())}
+func (r *rewrite) copyRows(in rows.Readings, found []rows.Segment, once bool, dead func(segment int, row, id uint64) bool) error {
+	dimension := in.Dimension()
+	c := rowCopier{rewrite: r, dimension: dimension, rowSize: segments.RowSize(dimension), once: once, writer: newBlockWriter(r.file.File())}
 	defer c.writer.close()
-	for i, entry := range entries {
-		if err := c.copySegment(old, entry, func(row, id uint64) bool { return dead(i, row, id) }); err != nil {
-			return fmt.Errorf("copy the vectors at offset %d: %w", entry.Offset, volume.AsCorrupt(err))
+	for i, segment := range found {
+		if err := c.copyLive(in.Of(segment), segment.Entry, func(row, id uint64) bool { return dead(i, row, id) }); err != nil {
+			return fmt.Errorf("copy the vectors at offset %d: %w", segment.Entry.Offset, volume.AsCorrupt(err))
 		}
 	}
 	return errors.Join(c.flush(), c.finish())
@@ -65,23 +66,24 @@ func (r *rewrite) copyRows(old volume.File, entries []segments.DirectoryEntry, o
 // rowCopier gathers rows into vector segments of the new file.
 type rowCopier struct {
 	*rewrite
-	rowSize int
-	once    bool // each id may occur only once
-	writer  *blockWriter
-	current *copiedSegment // nil between segments
-	block   []byte         // rows of current that wait for the writer
-	ids     []uint64       // of the rows read last
-	check   *segments.PayloadCheck
+	dimension int
+	rowSize   int
+	once      bool // each id may occur only once
+	writer    *blockWriter
+	current   *copiedSegment // nil between segments
+	block     []byte         // rows of current that wait for the writer
+	read      []uint64       // ids of the live rows read last
+	check     *segments.PayloadCheck
 }
 
-// copySegment takes the live rows of one segment. A damaged one is ErrCorrupt: the
+// copyLive takes the live rows of one segment. A damaged one is ErrCorrupt: the
 // hash of the new segment would be that of the damage, and nobody could ever tell.
-func (c *rowCopier) copySegment(old volume.File, entry segments.DirectoryEntry, dead func(row, id uint64) bool) error {
-	segment, err := state.ReadHeader(old, entry)
+func (c *rowCopier) copyLive(old *state.Reading, entry segments.DirectoryEntry, dead func(row, id uint64) bool) error {
+	segment, err := old.ReadHeader(entry)
 	if err != nil {
 		return err
 	}
-	reader, err := rows.Open(c.base.In(old), entry)
+	reader, err := rows.Open(old, entry)
 	if err != nil || reader.Count() == 0 {
 		return err
 	}
@@ -119,7 +121,7 @@ func (c *rowCopier) copy(reader rows.Reader, first int, dead func(row, id uint64
 		return 0, err
 	}
 	_, _ = c.check.Write(read)
-	c.ids = c.ids[:0]
+	c.read = c.read[:0]
 	live := read[:0]
 	for i := range count {
 		row := read[i*c.rowSize : (i+1)*c.rowSize]
@@ -127,23 +129,23 @@ func (c *rowCopier) copy(reader rows.Reader, first int, dead func(row, id uint64
 		if dead(uint64(first+i), id) {
 			continue
 		}
-		c.ids = append(c.ids, id)
+		c.read = append(c.read, id)
 		if len(live) < i*c.rowSize {
 			copy(read[len(live):], row)
 		}
 		live = read[:len(live)+c.rowSize]
 	}
-	known := c.rewrite.ids.Len()
-	c.rewrite.ids.Add(c.ids)
-	if err := c.grows.Follow(c.rewrite.ids); err != nil {
+	known := c.ids.Len()
+	c.ids.Add(c.read)
+	if err := c.grows.Follow(c.ids); err != nil {
 		return 0, err
 	}
-	if c.once && c.rewrite.ids.Len()-known != uint64(len(c.ids)) {
+	if c.once && c.ids.Len()-known != uint64(len(c.read)) {
 		return 0, errRecurs
 	}
 	c.block = c.block[:start+len(live)]
 	c.current.length += int64(len(live))
-	c.current.rows += uint32(len(c.ids))
+	c.current.rows += uint32(len(c.read))
 	return count, nil
 }
 
@@ -163,8 +165,8 @@ func (c *rowCopier) room(length int) error {
 		c.block = make([]byte, 0, max(length, blockSize))
 	}
 	if c.current == nil {
-		c.current = &copiedSegment{id: c.firstID + c.ids0, offset: c.file.Tail(), length: segments.VecPrefixSize}
-		c.ids0++
+		c.current = &copiedSegment{id: c.firstID + c.idsTaken, offset: c.file.Tail(), length: segments.VecPrefixSize}
+		c.idsTaken++
 	}
 	return nil
 }
@@ -174,7 +176,7 @@ func (c *rowCopier) flush() error {
 	if len(c.block) == 0 {
 		return nil
 	}
-	c.store.progress.done.Add(int64(len(c.block)))
+	c.progress.Done(int64(len(c.block)))
 	var err error
 	c.block, err = c.writer.put(segmentBlock{c.current, c.current.offset + segments.HeaderSize + c.current.length - int64(len(c.block)), c.block})
 	return err
@@ -193,7 +195,7 @@ func (c *rowCopier) finish() error {
 	if e.rows == 0 {
 		return nil
 	}
-	prefix := segments.EncodeVecPrefix(uint16(c.base.Dimension()), e.rows)
+	prefix := segments.EncodeVecPrefix(uint16(c.dimension), e.rows)
 	segment := segments.Segment{Offset: e.offset, Header: segments.Header{
 		Version: segments.HeaderVersion, Type: segments.TypeVec, ID: e.id, Timestamp: c.stamp, PayloadLength: uint64(e.length),
 		ContentHash: segments.ContentHashOfCRC(segments.JoinCRC(crc32.ChecksumIEEE(prefix[:]), e.checksum, e.length-int64(len(prefix)))),

@@ -1,9 +1,6 @@
-package store
+package compact
 
 import (
-	"context"
-	"errors"
-	"sync"
 	"time"
 
 	"rvffs/segments"
@@ -41,7 +38,7 @@ func (u urgency) share() throttle.Share {
 
 // urgencyOf applies the policy to what the manifest tells, without any reading.
 func urgencyOf(s *state.Snapshot) urgency {
-	dead, forgotten := deadBytes(s)
+	dead, forgotten := DeadBytes(s)
 	worth := dead >= worthReclaim || forgotten >= worthForgets
 	entries := s.Vectors()
 	var payload uint64
@@ -60,11 +57,11 @@ func urgencyOf(s *state.Snapshot) urgency {
 	return notDue
 }
 
-// deadBytes is how much shorter the file could be: what no manifest needs, and
+// DeadBytes is how much shorter the file could be: what no manifest needs, and
 // rows that are replaced or deleted, which are also told apart (forgotten). Where
 // the number of distinct ids has not been counted, the manifest's word is taken
 // for it.
-func deadBytes(s *state.Snapshot) (dead, forgotten int64) {
+func DeadBytes(s *state.Snapshot) (dead, forgotten int64) {
 	var live int64
 	for _, entry := range s.Live() {
 		live += segments.HeaderSize + int64(min(entry.PayloadLength, uint64(s.Size())))
@@ -78,79 +75,4 @@ func deadBytes(s *state.Snapshot) (dead, forgotten int64) {
 	wanted := total - min(total, s.Deleted().Len())
 	forgotten = int64(rows-wanted) * int64(segments.RowSize(s.Dimension()))
 	return s.Size() - min(max(live-forgotten, 0), s.Size()), forgotten
-}
-
-// maintenance runs compactions in the background as the policy asks for them.
-type maintenance struct {
-	mu      sync.Mutex
-	running bool
-	stopped bool
-	ended   time.Time // the last compaction
-	failed  bool      // it did, and another try would now, too
-	timer   *time.Timer
-	cancel  context.CancelFunc
-	done    sync.WaitGroup
-}
-
-// consider starts a compaction if the snapshot needs one, or sees to it that one
-// starts when enough time has passed since the last.
-func (s *Store) consider(snapshot *state.Snapshot) {
-	if !s.options.Background {
-		return
-	}
-	need := urgencyOf(snapshot)
-	if need == notDue {
-		return
-	}
-	m := &s.maintenance
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.running || m.stopped {
-		return
-	}
-	if wait := compactionGap - time.Since(m.ended); (need == due || m.failed) && !m.ended.IsZero() && wait > 0 {
-		if m.timer == nil {
-			m.timer = time.AfterFunc(wait, func() {
-				m.mu.Lock()
-				m.timer = nil
-				m.mu.Unlock()
-				s.consider(s.Current())
-			})
-		}
-		return
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	m.running, m.cancel = true, cancel
-	m.done.Add(1)
-	go s.compactInBackground(ctx, need.share())
-}
-
-func (s *Store) compactInBackground(ctx context.Context, share throttle.Share) {
-	m := &s.maintenance
-	defer m.done.Done()
-	result, err := s.compact(ctx, nil, share)
-	m.mu.Lock()
-	m.running, m.ended, m.failed = false, time.Now(), err != nil
-	m.cancel()
-	m.mu.Unlock()
-	if errors.Is(err, context.Canceled) {
-		return
-	}
-	if s.options.OnCompaction != nil {
-		s.options.OnCompaction(result, err)
-	}
-}
-
-// stop ends the background work and waits for it.
-func (m *maintenance) stop() {
-	m.mu.Lock()
-	m.stopped = true
-	if m.timer != nil {
-		m.timer.Stop()
-	}
-	if m.cancel != nil {
-		m.cancel()
-	}
-	m.mu.Unlock()
-	m.done.Wait()
 }

@@ -1,0 +1,84 @@
+package compact
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"rvffs/store/state"
+	"rvffs/store/throttle"
+)
+
+// background is what runs without being asked for, as the policy says.
+type background struct {
+	mu      sync.Mutex // guards what follows but done
+	running bool
+	stopped bool
+	ended   time.Time // the last compaction
+	failed  bool      // it did, and another try would now, too
+	timer   *time.Timer
+	cancel  context.CancelFunc
+	done    sync.WaitGroup
+}
+
+// Consider starts a compaction if the snapshot needs one, or sees to it that one
+// starts when enough time has passed since the last.
+func (c *Compactor) Consider(snapshot *state.Snapshot) {
+	need := urgencyOf(snapshot)
+	if need == notDue {
+		return
+	}
+	b := &c.background
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.running || b.stopped {
+		return
+	}
+	if wait := compactionGap - time.Since(b.ended); (need == due || b.failed) && !b.ended.IsZero() && wait > 0 {
+		if b.timer == nil {
+			b.timer = time.AfterFunc(wait, func() {
+				b.mu.Lock()
+				b.timer = nil
+				b.mu.Unlock()
+				c.Consider(c.env.Head.Current())
+			})
+		}
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	b.running, b.cancel = true, cancel
+	b.done.Add(1)
+	go c.runInBackground(ctx, need.share())
+}
+
+func (c *Compactor) runInBackground(ctx context.Context, share throttle.Share) {
+	b := &c.background
+	defer b.done.Done()
+	result, err := c.run(ctx, nil, share)
+	b.mu.Lock()
+	b.running, b.ended, b.failed = false, time.Now(), err != nil
+	b.cancel()
+	b.mu.Unlock()
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	if c.env.OnCompaction != nil {
+		c.env.OnCompaction(result, err)
+	}
+}
+
+// Stop ends the background work for good, and waits for it.
+func (c *Compactor) Stop() {
+	b := &c.background
+	b.mu.Lock()
+	b.stopped = true
+	if b.timer != nil {
+		b.timer.Stop()
+	}
+	if b.cancel != nil {
+		b.cancel()
+	}
+	b.mu.Unlock()
+	b.done.Wait()
+}

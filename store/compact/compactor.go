@@ -1,0 +1,87 @@
+package compact
+
+import (
+	"context"
+	"errors"
+
+	"rvffs/store/idset"
+	"rvffs/store/log"
+	"rvffs/store/rows"
+	"rvffs/store/shared"
+	"rvffs/store/state"
+	"rvffs/store/throttle"
+	"rvffs/store/volume/filelog"
+)
+
+// Environment is what a compactor needs of whoever has it.
+type Environment struct {
+	// Log is the store's, in whose sessions it takes part.
+	Log *log.Log
+	// Head knows the newest state.
+	Head *state.Head
+	// IDs are told which ids are left.
+	IDs *rows.IDTable
+	// Follow says how it runs after its writers; zero is as usual.
+	Follow filelog.FollowLimits
+	// OnCompaction is told of each compaction that Consider began; it may be nil.
+	OnCompaction func(Result, error)
+}
+
+// Compactor compacts one store. Its methods may be called from several goroutines.
+type Compactor struct {
+	env Environment
+
+	compacting shared.Turn // held by the compaction that is under way
+	progress   progress    // of that one
+	background background
+}
+
+// usualFollow is how a compaction runs after its writers.
+var usualFollow = filelog.FollowLimits{Little: 4 << 20, Frozen: 64 << 20}
+
+// New makes a compactor that has nothing to do yet. Stop ends what it does by itself.
+func New(env Environment) *Compactor {
+	if env.Follow == (filelog.FollowLimits{}) {
+		env.Follow = usualFollow
+	}
+	return &Compactor{env: env, compacting: shared.NewTurn()}
+}
+
+// Result tells what a compaction did.
+type Result struct {
+	SegmentsCompacted int   // vector segments that were rewritten
+	BytesReclaimed    int64 // by which the file became shorter
+	Epoch             uint32
+}
+
+// Compact rewrites the store at full speed: live vectors, the audit chain, named compute
+// segments, and every segment of a type that the engine does not understand, byte for
+// byte. Streams and readers go on meanwhile; what they commit is taken in, and then the
+// new file takes the old one's place in one step. The vectors in without are left out as
+// if they had been deleted before; nil is none.
+func (c *Compactor) Compact(ctx context.Context, without *idset.Set) (Result, error) {
+	return c.run(ctx, without, throttle.FullSpeed)
+}
+
+// run is Compact that keeps to a share of the disk's time.
+func (c *Compactor) run(ctx context.Context, without *idset.Set, share throttle.Share) (Result, error) {
+	if err := c.compacting.Take(ctx); err != nil {
+		return Result{}, err
+	}
+	c.progress.begin(share)
+	defer func() {
+		c.progress.end()
+		c.compacting.Give()
+	}()
+	session, err := c.env.Log.Begin(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	release := c.env.Log.HoldMerges()
+	if without == nil {
+		without = idset.New()
+	}
+	result, err := newRewrite(ctx, c, session, without, share).run(ctx)
+	release()
+	return result, errors.Join(err, session.End())
+}

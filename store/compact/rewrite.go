@@ -1,0 +1,99 @@
+package compact
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"rvffs/segments"
+	"rvffs/store/idset"
+	"rvffs/store/log"
+	"rvffs/store/memory"
+	"rvffs/store/rows"
+	"rvffs/store/state"
+	"rvffs/store/throttle"
+	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
+)
+
+// rewrite is a compaction under way: a new file beside the old one. It first
+// copies what one snapshot holds, then, again and again, what was committed
+// meanwhile, until so little is left that the writers can wait for it.
+type rewrite struct {
+	env      Environment
+	progress *progress
+	session  *log.Session
+	file     *filelog.Rewrite
+	pacer    *throttle.Pacer
+	stamp    uint64
+	without  *idset.Set // ids to be left out as if they had been deleted
+
+	start    *state.Snapshot // where the copying began
+	base     *state.Snapshot // up to where the old file is copied
+	replaced int             // vector segments of start
+
+	ids      *idset.Set // of all rows in the new file
+	memory   memory.Charge
+	grows    rows.GrowingSets // with ids
+	vectors  []segments.DirectoryEntry
+	firstID  uint64                            // of the rewritten vector segments
+	idsTaken uint64                            // of these, how many are taken
+	moved    map[int64]segments.DirectoryEntry // other segments, by their offset in the old file
+	adopted  []segments.DirectoryEntry         // of them, those that no manifest named
+}
+
+func newRewrite(ctx context.Context, c *Compactor, session *log.Session, without *idset.Set, share throttle.Share) *rewrite {
+	base := session.Base()
+	r := &rewrite{
+		env: c.env, progress: &c.progress, session: session, pacer: throttle.NewPacer(ctx, share), stamp: uint64(time.Now().UnixNano()), without: without,
+		start: base, base: base, replaced: len(base.Vectors()),
+		ids: idset.New(), memory: base.Backing().Memory().Charge(), moved: map[int64]segments.DirectoryEntry{},
+	}
+	r.grows = rows.NewGrowingSets(&r.memory, rewriteBytes)
+	return r
+}
+
+// rewriteBytes is the memory for blocks that are read and written.
+const rewriteBytes = (blockCount + 1) * blockSize
+
+func (r *rewrite) run(ctx context.Context) (result Result, err error) {
+	// The new vector segments get ids above all that exist, so that names stay in
+	// the order of the file.
+	r.firstID = r.session.Turn().TakeIDs(uint64(r.base.Size()/segments.MaxPayload) + 2)
+	if err := r.memory.Await(ctx, rewriteBytes); err != nil {
+		return Result{}, err
+	}
+	defer r.memory.Free()
+	r.file, err = r.session.Turn().Rewrite(filelog.RewriteOptions{Pace: r.pacer.File, Limits: r.env.Follow, Progress: r.progress})
+	if err != nil {
+		return Result{}, err
+	}
+	defer func() { err = errors.Join(err, r.file.Abort()) }()
+	return r.fill(ctx)
+}
+
+// takeOvers bounds how often a rewrite lets its writers go on because they were too fast.
+const takeOvers = 4
+
+func (r *rewrite) fill(ctx context.Context) (result Result, err error) {
+	r.progress.total.Store(r.base.Size())
+	err = r.start.Backing().With(ctx, func(old volume.File) (err error) {
+		paced := r.pacer.File(old)
+		if err := r.copyOthers(r.base.In(paced), 0); err != nil {
+			return err
+		}
+		if err := r.copyVectors(ctx, rows.Readings{r.base.In(paced)}); err != nil {
+			return err
+		}
+		for try := 1; ; try++ {
+			if err := r.follow(ctx, paced); err != nil {
+				return err
+			}
+			result, err = r.takeOver(ctx, old, try == takeOvers)
+			if !errors.Is(err, errFellBehind) {
+				return err
+			}
+		}
+	})
+	return result, err
+}

@@ -1,0 +1,152 @@
+package compact
+
+import (
+	"context"
+	"errors"
+
+	"rvffs/lineage"
+	"rvffs/segments"
+	"rvffs/store/idset"
+	"rvffs/store/log"
+	"rvffs/store/rows"
+	"rvffs/store/state"
+	"rvffs/store/volume"
+)
+
+// errFellBehind means that writers would have to wait too long.
+var errFellBehind = errors.New("writers were faster")
+
+// takeOver lets the writers wait, brings the new file up to the last commit,
+// carries over what is left of what streams have written without committing it, and
+// puts the new file in the old one's place. If they would have to wait long, and
+// this is not the last try, nothing happens, and the error is errFellBehind.
+func (r *rewrite) takeOver(ctx context.Context, old volume.File, last bool) (Result, error) {
+	before, next, err := r.session.Replace(r.file, func(base *state.Snapshot, lacking int64) (log.Replacement, error) {
+		if err := r.file.MakeRoom(r.behind(base), r.roomForManifest(base)); err != nil {
+			return log.Replacement{}, err
+		}
+		if r.behind(base)+lacking > r.env.Follow.Frozen && !last {
+			return log.Replacement{}, errFellBehind
+		}
+		r.file.Hurry()
+		if err := r.catchUp(ctx, base.In(old)); err != nil {
+			return log.Replacement{}, err
+		}
+		found, witness, err := r.finish(ctx, base.In(old))
+		return log.Replacement{State: found, Witness: witness, Known: func(next *state.Snapshot) {
+			r.env.IDs.Replace(next, r.ids, &r.memory)
+		}}, err
+	})
+	if next == nil || r.session.Turn().Failed() != nil {
+		return Result{}, err
+	}
+	return Result{SegmentsCompacted: r.replaced, BytesReclaimed: before.Size() - next.Size(), Epoch: next.Epoch()}, err
+}
+
+// finish writes, behind all that was copied up to base, what is stated anew, the witness
+// entry and the manifest.
+func (r *rewrite) finish(ctx context.Context, base *state.Reading) (*segments.State, lineage.Hash, error) {
+	witness, err := base.LastWitness()
+	if err != nil {
+		return nil, witness, err
+	}
+	manifest := r.manifest(base.Snapshot())
+	if err := r.nameOthers(base, manifest); err != nil {
+		return nil, witness, err
+	}
+	if err := r.finishMetadata(ctx, base, manifest); err != nil {
+		return nil, witness, err
+	}
+	done := log.Compact(r.replaced, r.start.Size()-r.file.Tail())
+	if err := r.appendNamed(manifest, done.Segment(manifest.Epoch, r.stamp, &witness)); err != nil {
+		return nil, witness, err
+	}
+	payload := manifest.Encode()
+	if segments.LooksLikeManifest(payload) >= 0 {
+		return nil, witness, volume.ErrUnsafeManifest
+	}
+	last, err := r.file.Put(volume.NewSegment{Type: segments.TypeManifest, Payload: payload}, r.stamp)
+	if err != nil {
+		return nil, witness, err
+	}
+	return &segments.State{Dialect: segments.DialectRuntime, Manifest: manifest, Segment: last, End: last.End(), Clean: true}, witness, nil
+}
+
+// manifest is that of the new file as far as it is about vectors.
+func (r *rewrite) manifest(base *state.Snapshot) *segments.Manifest {
+	manifest := *base.Manifest()
+	manifest.Epoch++
+	manifest.TotalVectors = r.ids.Len()
+	manifest.Directory = r.vectors
+	manifest.Deleted = nil
+	for _, id := range base.Manifest().Deleted {
+		if r.ids.Contains(id) {
+			manifest.Deleted = append(manifest.Deleted, id) // deleted while the rewrite was under way
+		}
+	}
+	return &manifest
+}
+
+// nameOthers names the segments that were copied, in their order, and those that nobody
+// named and nobody understands. Of a branch the membership filter may have to be another.
+func (r *rewrite) nameOthers(base *state.Reading, manifest *segments.Manifest) error {
+	gone := idset.Of(r.start.Manifest().Deleted)
+	gone.Unite(idset.Of(base.Snapshot().Manifest().Deleted))
+	gone.Unite(r.without)
+	members, err := rows.WithoutInherited(base, gone)
+	if err != nil {
+		return err
+	}
+	for _, entry := range base.Snapshot().Named() {
+		moved, copied := r.moved[entry.Offset]
+		if !copied || entry.Type == segments.TypeWitness || entry.Type == segments.TypeMembership && members != nil {
+			continue
+		}
+		manifest.Directory = append(manifest.Directory, moved)
+		delete(r.moved, entry.Offset)
+	}
+	if err := r.retireMoved(); err != nil {
+		return err
+	}
+	if members != nil {
+		if err := r.appendNamed(manifest, volume.NewSegment{Type: segments.TypeMembership, Payload: members}); err != nil {
+			return err
+		}
+	}
+	manifest.Directory = append(manifest.Directory, r.adopted...)
+	return nil
+}
+
+// retireMoved makes dead segments of those that were copied and then replaced or
+// removed, while the rewrite was under way. Other programs keep images wherever they
+// find them: what was replaced would come back.
+func (r *rewrite) retireMoved() error {
+	for _, moved := range r.moved {
+		if !embedded(moved.Type) {
+			continue
+		}
+		segment, err := state.ReadHeader(r.file.File(), moved)
+		if errors.Is(err, volume.ErrCorrupt) {
+			continue // nobody finds it by its header
+		}
+		if err != nil {
+			return err
+		}
+		encoded := segment.Retired().Encode()
+		if _, err := r.file.File().WriteAt(encoded[:], moved.Offset); err != nil {
+			return volume.WriteError(err, len(encoded), moved.Offset)
+		}
+	}
+	return nil
+}
+
+// appendNamed appends a segment and names it. The first ids of the rewritten segments were set
+// apart; those of all that is appended are the session's next.
+func (r *rewrite) appendNamed(manifest *segments.Manifest, added volume.NewSegment) error {
+	segment, err := r.file.Put(added, r.stamp)
+	if err != nil {
+		return err
+	}
+	manifest.Directory = append(manifest.Directory, state.EntryOf(segment))
+	return nil
+}
