@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"rvffs/segments"
 	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/volume"
@@ -319,6 +320,9 @@ func TestAuditChain(t *testing.T) {
 		}
 	}
 	current := l.head.Current()
+	if named := current.OfType(segments.TypeWitness); len(named) != 2 {
+		t.Errorf("%d entries are named, of all that are found by walking", len(named))
+	}
 	var said []string
 	err := current.With(t.Context(), state.Judging, func(in *state.Reading) error {
 		return chain(in, func(action string) { said = append(said, action) })

@@ -84,6 +84,9 @@ func TestAlone(t *testing.T) {
 				if _, err := l.Begin(gone); !errors.Is(err, context.Canceled) {
 					t.Errorf("somebody joined, or waits for nobody: %v", err)
 				}
+				if err := l.Alone(t.Context(), nothing); !errors.Is(err, volume.ErrLocked) {
+					t.Errorf("two are alone: %v", err)
+				}
 				go func() { begun <- l.begin(t) }()
 				synctest.Wait()
 				if len(begun) > 0 {
@@ -170,12 +173,16 @@ func TestSessionThatMayNotBegin(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			changes := files.Changes()
 			if _, err := l.Begin(t.Context()); !errors.Is(err, no) {
 				t.Errorf("%v", err)
 			}
 			unchanged(t, files, before)
 			if l.file.Active() {
 				t.Error("the process is said to change the file")
+			}
+			if name == "not writable" && files.Changes() != changes {
+				t.Error("others had to wait for the lock")
 			}
 		})
 	}
