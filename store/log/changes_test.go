@@ -17,7 +17,7 @@ import (
 )
 
 // all has everything go but the audit chain.
-func all(base *state.Snapshot) (map[int64]bool, error) {
+func all(_ context.Context, base *state.Snapshot) (map[int64]bool, error) {
 	return named(base, func(entry segments.DirectoryEntry) bool { return entry.Type != segments.TypeWitness }), nil
 }
 
@@ -76,7 +76,7 @@ func TestPlacesInTheDirectory(t *testing.T) {
 			change := c.change
 			change.Added = []*filelog.Extent{add(of, "X"), add(of, "Y")}
 			if !c.unnamed {
-				change.Removes = func(base *state.Snapshot) (map[int64]bool, error) {
+				change.Removes = func(_ context.Context, base *state.Snapshot) (map[int64]bool, error) {
 					return named(base, func(entry segments.DirectoryEntry) bool { return strings.Contains(c.gone, texts[entry.Offset]) }), nil
 				}
 			}
@@ -176,9 +176,9 @@ func TestChangesThatReplaceTakeTurns(t *testing.T) {
 		s := l.begin(t)
 		var seen []int
 		replaces := func(text string) log.Change {
-			return log.Change{Added: []*filelog.Extent{write(t, s, text)}, Removes: func(base *state.Snapshot) (map[int64]bool, error) {
+			return log.Change{Added: []*filelog.Extent{write(t, s, text)}, Removes: func(_ context.Context, base *state.Snapshot) (map[int64]bool, error) {
 				seen = append(seen, len(base.Named()))
-				return all(base)
+				return all(t.Context(), base)
 			}}
 		}
 		outcomes := gather(t, l, s, g, replaces("a"), log.Change{Added: []*filelog.Extent{write(t, s, "between")}}, replaces("b"))

@@ -267,39 +267,48 @@ func (b *broken) mend(kind string) {
 	}
 }
 
-// TestFailureOfTheAuditChain ends the session: it cannot be gone on with, though nothing of
-// the commit was written.
-func TestFailureOfTheAuditChain(t *testing.T) {
+// TestSearchOfTheAuditChain: where its newest entry cannot be read, or nobody waits for it
+// any more, nothing is committed, and whoever tries again goes on from it.
+func TestSearchOfTheAuditChain(t *testing.T) {
 	t.Parallel()
-	files, l := newLone(t, setting{})
-	s := l.begin(t)
-	if _, err := s.Commit(t.Context(), log.Change{Actions: []log.Action{log.Ingest(1)}}); err != nil {
-		t.Fatal(err)
-	}
-	end(t, s)
-	other, err := openLone(files, setting{}) // which does not know the newest entry yet
-	if err != nil {
-		t.Fatal(err)
-	}
-	s = other.begin(t)
-	e := write(t, s, "text")
-	before := files.Changes()
-	files.Fail = func(operation string) error {
-		if operation == "read" {
-			return syscall.EIO
+	for _, want := range []error{syscall.EIO, context.Canceled} {
+		files, l := newLone(t, setting{})
+		s := l.begin(t)
+		if _, err := s.Commit(t.Context(), log.Change{Actions: []log.Action{log.Ingest(1)}}); err != nil {
+			t.Fatal(err)
 		}
-		return nil
+		end(t, s)
+		other, err := openLone(files, setting{}) // which does not know the newest entry yet
+		if err != nil {
+			t.Fatal(err)
+		}
+		s = other.begin(t)
+		change := log.Change{Added: []*filelog.Extent{write(t, s, "text")}, Actions: []log.Action{log.Ingest(2)}}
+		before := files.Changes()
+		ctx, leave := context.WithCancel(t.Context())
+		files.Fail = func(operation string) error {
+			if operation == "read" && want == syscall.EIO {
+				return want
+			}
+			leave()
+			return nil
+		}
+		_, err = s.Commit(ctx, change)
+		files.Fail = nil
+		leave()
+		if !errors.Is(err, want) || files.Changes() != before || s.Turn().Failed() != nil {
+			t.Errorf("%v, %d changes, failed %v", err, files.Changes()-before, s.Turn().Failed())
+		}
+		if _, err := s.Commit(t.Context(), change); err != nil {
+			t.Errorf("the session is over: %v", err)
+		}
+		end(t, s)
+		holds(t, files, "text")
+		err = other.head.Current().With(t.Context(), state.Judging, func(in *state.Reading) error { return chain(in, func(string) {}) })
+		if err != nil {
+			t.Error(err)
+		}
 	}
-	_, err = s.Commit(t.Context(), log.Change{Added: []*filelog.Extent{e}, Actions: []log.Action{log.Ingest(2)}})
-	files.Fail = nil
-	if !errors.Is(err, syscall.EIO) || files.Changes() != before || s.Turn().Failed() == nil {
-		t.Errorf("%v, %d changes, failed %v", err, files.Changes()-before, s.Turn().Failed())
-	}
-	if _, err := s.Commit(t.Context(), log.Change{}); !errors.Is(err, syscall.EIO) {
-		t.Errorf("the session goes on: %v", err)
-	}
-	end(t, s)
-	holds(t, files)
 }
 
 // TestAuditChain: each action is an entry that follows the one before, also of another

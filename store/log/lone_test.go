@@ -72,7 +72,7 @@ func openLone(files volume.FileSystem, how setting) (*lone, error) {
 	}
 	l.head = state.NewHead(l.file, version, nil, state.BackingOptions{})
 	environment := log.Environment{
-		File: l.file, Head: l.head, Writable: (*state.Snapshot).Writable, Clock: time.Now,
+		File: l.file, Head: l.head, Writable: func(ctx context.Context, s *state.Snapshot) error { return s.Writable(ctx) }, Clock: time.Now,
 		Keep: func(context.Context, volume.File, *state.Snapshot) error { return nil },
 		Published: func(s *state.Snapshot) {
 			l.mu.Lock()

@@ -161,8 +161,10 @@ func TestSessionThatMayNotBegin(t *testing.T) {
 	t.Parallel()
 	no := errors.New("no")
 	for name, forbid := range map[string]func(*log.Environment){
-		"not writable":         func(e *log.Environment) { e.Writable = func(*state.Snapshot) error { return no } },
-		"the tail has to stay": func(e *log.Environment) { e.Keep = func(context.Context, volume.File, *state.Snapshot) error { return no } },
+		"not writable": func(e *log.Environment) { e.Writable = func(context.Context, *state.Snapshot) error { return no } },
+		"the tail has to stay": func(e *log.Environment) {
+			e.Keep = func(context.Context, volume.File, *state.Snapshot) error { return no }
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
