@@ -61,14 +61,11 @@ type textSource func(context.Context, *catalog.Store) ([]byte, *store.Snapshot, 
 type viewSource func(context.Context, *catalog.Store) (store.View, viewState, error)
 
 // storeFiles says how the names are shown.
-var storeFiles = map[string]storeFile{
+var storeFiles = withImages(map[string]storeFile{
 	catalog.NameAppendLog:   {text: appendLog},
 	catalog.NameControl:     {inlet: &ctlInlet},
-	catalog.NameDashboard:   {views: treeOf(compute.DashboardFiles)},
-	catalog.NameEBPF:        {views: treeOf(compute.EBPFFiles)},
 	catalog.NameIdentityBin: {view: ofSnapshot(func(s *store.Snapshot, _ context.Context) (store.View, error) { return s.IdentityBinary() })},
 	catalog.NameIdentity:    {view: identityJSON},
-	catalog.NameKernel:      {views: treeOf(compute.KernelFiles)},
 	catalog.NameManifestBin: {view: ofSnapshot(func(s *store.Snapshot, _ context.Context) (store.View, error) { return s.ManifestBinary() })},
 	catalog.NameManifest:    {view: ofSnapshot((*store.Snapshot).ManifestJSON)},
 	catalog.NameNeighbors:   {node: lookupNeighbors},
@@ -79,8 +76,15 @@ var storeFiles = map[string]storeFile{
 	catalog.NameVectors:     {node: lookupVectors},
 	catalog.NameAppend:      {inlet: new(appendInlet(catalog.NameAppend, vecio.Auto))},
 	catalog.NameDelete:      {inlet: new(deleteInlet(catalog.NameDelete, vecio.AutoIDs))},
-	catalog.NameWASM:        {views: treeOf(compute.WASMFiles)},
 	catalog.NameWitness:     {view: ofSnapshot((*store.Snapshot).Witness)},
+})
+
+// withImages adds the folders of images of all kinds.
+func withImages(files map[string]storeFile) map[string]storeFile {
+	for _, kind := range compute.Kinds {
+		files[kind.Folder] = storeFile{views: treeOf(kind.Files)}
+	}
+	return files
 }
 
 // shownNames are the names of a readable store, in the order of listings.

@@ -442,7 +442,7 @@ func believedByPeer(content []byte, ours *state.Snapshot) error {
 }
 
 func kernelImage(s *state.Snapshot) ([]byte, error) {
-	tree, err := compute.KernelFiles(context.Background(), s)
+	tree, err := compute.KindOf(segments.TypeKernel).Files(context.Background(), s)
 	if err != nil || len(tree.Files) == 0 {
 		return nil, err
 	}

@@ -319,23 +319,11 @@ func imageCases() []imageCase {
 
 // viewsOf lists the files of the folder of a type.
 func viewsOf(s *state.Snapshot, kind segments.Type) ([]state.NamedView, error) {
-	tree, err := treeOf(s, kind)
+	tree, err := compute.KindOf(kind).Files(context.Background(), s)
 	if err != nil {
 		return nil, err
 	}
 	return tree.Files, nil
-}
-
-func treeOf(s *state.Snapshot, kind segments.Type) (*state.ViewTree, error) {
-	switch kind {
-	case segments.TypeKernel:
-		return compute.KernelFiles(context.Background(), s)
-	case segments.TypeEBPF:
-		return compute.EBPFFiles(context.Background(), s)
-	case segments.TypeWASM:
-		return compute.WASMFiles(context.Background(), s)
-	}
-	return compute.DashboardFiles(context.Background(), s)
 }
 
 // mainFile is the file of a folder that holds the image.

@@ -77,7 +77,7 @@ func (h *history) sameImages(snapshot *state.Snapshot) error {
 	if err != nil || !bytes.Equal(kernel, h.mark.embed) {
 		return fmt.Errorf("the kernel of %d bytes is not the one of %d: %w", len(kernel), len(h.mark.embed), err)
 	}
-	views, err := compute.EBPFFiles(context.Background(), snapshot)
+	views, err := compute.KindOf(segments.TypeEBPF).Files(context.Background(), snapshot)
 	if err != nil {
 		return err
 	}

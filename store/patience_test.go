@@ -113,7 +113,7 @@ func TestWhoGoesAwayEndsWhatHeAskedFor(t *testing.T) {
 			return err
 		}},
 		"a compressed image": {shared: true, ask: func(ctx context.Context, _ *Store, s *state.Snapshot) error {
-			kernels, err := compute.KernelFiles(ctx, s)
+			kernels, err := compute.KindOf(segments.TypeKernel).Files(ctx, s)
 			if err != nil {
 				return err
 			}

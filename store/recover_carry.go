@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"rvffs/store/compute"
 	"rvffs/store/ingest"
 	"rvffs/store/log"
 	"rvffs/store/state"
@@ -44,7 +45,7 @@ func (p *recoveryPlan) carryOut(ctx context.Context, session *log.Session) (epoc
 		if err != nil {
 			return 0, err
 		}
-		if !isImage(part.Type) {
+		if compute.KindOf(part.Type) == nil {
 			continue
 		}
 		mates, err := p.mates(ctx, part)

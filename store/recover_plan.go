@@ -234,7 +234,7 @@ func (p *recoveryPlan) collectOther(ctx context.Context, part tailPart) error {
 	case part.Type == segments.TypeCowMap || part.Type == segments.TypeMembership:
 		p.doubt(doubtBranch, remedyDrop, 1)
 		return nil
-	case p.named != nil && !p.named[part.place] && isImage(part.Type):
+	case p.named != nil && !p.named[part.place] && compute.KindOf(part.Type) != nil:
 		return nil // it was replaced by the same commit, or given up
 	case part.Compression != segments.CompressionNone || part.PayloadLength > segments.MaxPayload || part.Flags&segments.FlagEncrypted != 0:
 		p.doubt(doubtForm, remedyDrop, 1)
@@ -242,7 +242,7 @@ func (p *recoveryPlan) collectOther(ctx context.Context, part tailPart) error {
 	case len(p.others) >= maxOthers:
 		return fmt.Errorf("%w: more than %d other segments", volume.ErrTooLarge, maxOthers)
 	}
-	if isImage(part.Type) && !p.options.Overwrite {
+	if compute.KindOf(part.Type) != nil && !p.options.Overwrite {
 		mates, err := p.mates(ctx, part)
 		if err != nil {
 			return err
@@ -282,7 +282,7 @@ func (p *recoveryPlan) hasSegment(ctx context.Context, part tailPart) (there boo
 
 // mates are the images of the store whose place an image of the tail would take.
 func (p *recoveryPlan) mates(ctx context.Context, part tailPart) (mates []segments.Segment, err error) {
-	prefix := make([]byte, min(part.PayloadLength, segments.MaxKernelPrefix))
+	prefix := make([]byte, min(part.PayloadLength, compute.PrefixSize))
 	if err := volume.ReadFull(p.walk.file, prefix, part.PayloadOffset()); err != nil {
 		return nil, err
 	}

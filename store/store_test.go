@@ -159,7 +159,7 @@ func TestKernelIsKeptByCompactionAndReplaced(t *testing.T) {
 		}
 	}
 	for _, step := range []string{"embedded", "compacted"} {
-		views, err := compute.KernelFiles(ctx, s.Current())
+		views, err := compute.KindOf(segments.TypeKernel).Files(ctx, s.Current())
 		if err != nil || len(views.Files) != 4 {
 			t.Fatalf("%s: %v, %v", step, views, err)
 		}

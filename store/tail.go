@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"rvffs/segments"
+	"rvffs/store/compute"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 )
@@ -88,19 +89,10 @@ func (t *Tail) count(walk tailWalk, p tailPart) error {
 		t.Segments += min(p.vectors.rows, 1)
 	case p.isWhole(segments.TypeJournal):
 		return walk.deletions(p, func(uint64) { t.Deletions++ })
-	case p.Kind == segments.RemnantWhole && isImage(p.Type):
+	case p.Kind == segments.RemnantWhole && compute.KindOf(p.Type) != nil:
 		t.Embedded++
 	}
 	return nil
-}
-
-// isImage tells the types of segments that hold compute images.
-func isImage(kind segments.Type) bool {
-	switch kind {
-	case segments.TypeKernel, segments.TypeEBPF, segments.TypeWASM, segments.TypeDashboard:
-		return true
-	}
-	return false
 }
 
 // leftBehind says whether anything but what belongs to the state stands behind the

@@ -12,6 +12,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"rvffs/segments"
+	"rvffs/store/compute"
 	"rvffs/store/idset"
 	"rvffs/store/log"
 	"rvffs/store/memory"
@@ -180,7 +181,7 @@ func (s *Store) compare(ctx context.Context, file volume.File, base *state.Snaps
 		return err
 	}
 	for _, entry := range base.Live() {
-		if !isImage(entry.Type) {
+		if compute.KindOf(entry.Type) == nil {
 			continue
 		}
 		if segment, err := state.ReadHeader(file, entry); err == nil {

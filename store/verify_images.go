@@ -9,7 +9,7 @@ import (
 // checkImages compares the embedded images with the hashes in their headers, which
 // are others than the content hashes of the segments.
 func (v *verifier) checkImages() error {
-	return compute.CheckEmbedded(v.ctx, v.snapshot, func(entry segments.DirectoryEntry, verdict compute.Integrity, problems []string, err error) {
+	return compute.CheckAll(v.ctx, v.snapshot, func(entry segments.DirectoryEntry, verdict compute.Integrity, problems []string, err error) {
 		for _, problem := range problems {
 			v.find(Note, entry.Offset, "%s segment %d: %s", entry.Type, entry.SegmentID, problem)
 		}

@@ -3,20 +3,20 @@ package catalog
 import (
 	"slices"
 	"strings"
+
+	"rvffs/store/compute"
 )
 
-// The names in a store's folder that stand for something of the store itself.
+// The names in a store's folder that stand for something of the store itself, besides
+// those of the folders of its images (compute.Kinds).
 const (
 	NameAppend      = "vectors.append"
 	NameAppendLog   = "append.log"
 	NameControl     = "ctl"
-	NameDashboard   = "dashboard"
 	NameDelete      = "vectors.delete"
-	NameEBPF        = "ebpf"
 	NameError       = "error.txt"
 	NameIdentity    = "identity.json"
 	NameIdentityBin = "identity.bin"
-	NameKernel      = "kernel"
 	NameManifest    = "manifest.json"
 	NameManifestBin = "manifest.bin"
 	NameNeighbors   = "neighbors"
@@ -25,7 +25,6 @@ const (
 	NameSegments    = "segments"
 	NameStatus      = "status.json"
 	NameVectors     = "vectors"
-	NameWASM        = "wasm"
 	NameWitness     = "witness.jsonl"
 )
 
@@ -43,18 +42,15 @@ type OwnName struct {
 }
 
 // ownNames are all of them, in the order of listings.
-var ownNames = []OwnName{
+var ownNames = withImages([]OwnName{
 	{Name: ".git"},
 	{Name: ControlFolder},
 	{Name: NameAppendLog, Shown: true},
 	{Name: NameControl, Shown: true},
-	{Name: NameDashboard, Shown: true, Folder: true},
-	{Name: NameEBPF, Shown: true, Folder: true},
 	{Name: NameError},
 	{Name: NameIdentityBin, Shown: true},
 	{Name: NameIdentity, Shown: true},
 	{Name: "incoming"},
-	{Name: NameKernel, Shown: true, Folder: true},
 	{Name: "layout.svg"},
 	{Name: "lineage"},
 	{Name: NameManifestBin, Shown: true},
@@ -70,9 +66,17 @@ var ownNames = []OwnName{
 	{Name: NameVectors, Shown: true, Folder: true},
 	{Name: NameAppend, Shown: true, Stream: true},
 	{Name: NameDelete, Shown: true, Stream: true},
-	{Name: NameWASM, Shown: true, Folder: true},
 	{Name: "where"},
 	{Name: NameWitness, Shown: true},
+})
+
+// withImages puts the folders of images of all kinds between the other names.
+func withImages(names []OwnName) []OwnName {
+	for _, kind := range compute.Kinds {
+		names = append(names, OwnName{Name: kind.Folder, Shown: true, Folder: true})
+	}
+	slices.SortFunc(names, func(a, b OwnName) int { return strings.Compare(a.Name, b.Name) })
+	return names
 }
 
 // ShownNames are the names in the folder of a store that can be read, in order.

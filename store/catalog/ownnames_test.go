@@ -17,7 +17,7 @@ func TestOwnNames(t *testing.T) {
 	for name, own := range map[string]bool{
 		"": false, "raw": true, "raw.rvf": false, "RAW": false, "rawer": false, NameAppend: true, NameAppend + ".": true, NameAppend + ".rvf": true,
 		NameAppend + "x": false, NameDelete + ".u64": true, "metadata.append.jsonl": true, "metadata": true, "metadata.rvf": false,
-		NameKernel: true, NameError: true, NameError + ".rvf": false, ".git": true, ControlFolder: true, "child.rvdna": false,
+		"kernel": true, NameError: true, NameError + ".rvf": false, ".git": true, ControlFolder: true, "child.rvdna": false,
 	} {
 		if IsOwnName(name) != own {
 			t.Errorf("%q is the store's own: %v", name, !own)

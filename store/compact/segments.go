@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"rvffs/segments"
+	"rvffs/store/compute"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 )
@@ -41,7 +42,7 @@ func (r *rewrite) copyOthers(old *state.Reading, from int64) error {
 		return nil
 	}
 	err := old.WalkFrom(from, func(segment segments.Segment) error {
-		if named[segment.Offset] || !kept(segment.Type) || embedded(segment.Type) {
+		if named[segment.Offset] || !kept(segment.Type) || countsByName(segment.Type) {
 			return nil
 		}
 		if err := copyNamed(segment.Offset); err != nil {
@@ -69,15 +70,10 @@ func kept(kind segments.Type) bool {
 	return true
 }
 
-// embedded reports whether the engine knows of a type that its segments count only where
-// a manifest names them.
-func embedded(kind segments.Type) bool {
-	switch kind {
-	case segments.TypeKernel, segments.TypeEBPF, segments.TypeWASM, segments.TypeDashboard,
-		segments.TypeCowMap, segments.TypeMembership:
-		return true
-	}
-	return false
+// countsByName reports whether the engine knows of a type that its segments count only
+// where a manifest names them.
+func countsByName(kind segments.Type) bool {
+	return kind == segments.TypeCowMap || kind == segments.TypeMembership || compute.KindOf(kind) != nil
 }
 
 // copySegment copies one segment byte for byte to the end of the new file.

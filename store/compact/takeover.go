@@ -122,7 +122,7 @@ func (r *rewrite) nameOthers(base *state.Reading, manifest *segments.Manifest) e
 // find them: what was replaced would come back.
 func (r *rewrite) retireMoved() error {
 	for _, moved := range r.moved {
-		if !embedded(moved.Type) {
+		if !countsByName(moved.Type) {
 			continue
 		}
 		segment, err := state.ReadHeader(r.file.File(), moved)

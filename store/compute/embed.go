@@ -18,7 +18,7 @@ import (
 // embedding is a compute segment in the making: a front that holds a hash of the
 // image, the image, and a small rest.
 type embedding struct {
-	kind   segments.Type
+	kind   *Kind
 	image  io.ReaderAt
 	size   int64 // of the image as it is stored, in bytes
 	more   []byte
@@ -70,7 +70,7 @@ func (s embedder) embed(ctx context.Context, e *embedding) (uint32, error) {
 	}
 	var head []byte // known when all the rest is written
 	target := session.Extent(volume.ExtentSpec{
-		Type: e.kind, Front: len(e.sample), Seal: func(int64) []byte { return head }, Length: e.size + int64(len(e.more)),
+		Type: e.kind.Type, Front: len(e.sample), Seal: func(int64) []byte { return head }, Length: e.size + int64(len(e.more)),
 	})
 	var epoch uint32
 	if head, err = e.write(ctx, target); err == nil {
@@ -133,51 +133,13 @@ func (e *embedding) findReplaced(ctx context.Context, base *state.Snapshot) (map
 		removed[e.source.Offset] = true
 	}
 	err := base.With(ctx, state.Judging, func(base *state.Reading) error {
-		rivals, err := Rivals(base, e.kind, e.sample)
+		rivals, err := Rivals(base, e.kind.Type, e.sample)
 		for _, entry := range rivals {
 			removed[entry.Offset] = true
 		}
 		return err
 	})
 	return removed, err
-}
-
-// Rivals are the images of a type whose place one would take whose payload has such a
-// start. Of those that are damaged nobody can say what they are.
-func Rivals(base *state.Reading, kind segments.Type, prefix []byte) (rivals []segments.DirectoryEntry, err error) {
-	for _, entry := range base.Snapshot().OfType(kind) {
-		p, err := openPayload(base, entry)
-		if err = volume.AsCorrupt(err); errors.Is(err, volume.ErrCorrupt) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if sameSlot(kind, prefix, p.prefix) {
-			rivals = append(rivals, entry)
-		}
-	}
-	return rivals, nil
-}
-
-// sameSlot says whether of two images of a type, told by their payloads' starts, one
-// takes the place of the other.
-func sameSlot(kind segments.Type, a, b []byte) bool {
-	switch kind {
-	case segments.TypeKernel:
-		first, err := segments.ParseKernelHeader(a)
-		second, other := segments.ParseKernelHeader(b)
-		return err == nil && other == nil && first.Architecture == second.Architecture
-	case segments.TypeEBPF:
-		first, err := segments.ParseEBPFHeader(a)
-		second, other := segments.ParseEBPFHeader(b)
-		return err == nil && other == nil && first.ProgramType == second.ProgramType && first.AttachType == second.AttachType
-	case segments.TypeWASM:
-		first, err := segments.ParseWASMHeader(a)
-		second, other := segments.ParseWASMHeader(b)
-		return err == nil && other == nil && first.Role == second.Role && first.Target == second.Target
-	}
-	return true
 }
 
 // refused turns what is odd about a header into an error.

@@ -9,9 +9,14 @@ import (
 	"rvffs/store/volume"
 )
 
+// PrefixSize is how much of a payload is looked at, in bytes, to tell what it is: as much as
+// the headers of any kind take.
+const PrefixSize = segments.MaxKernelPrefix
+
 // payload is what one compute segment holds, in the form that its author gave it:
 // a segment that is compressed as a whole is decompressed.
 type payload struct {
+	kind    *Kind
 	key     imageKey
 	segment state.GuardedSegment
 	view    state.View
@@ -30,6 +35,7 @@ func openPayload(reading *state.Reading, entry segments.DirectoryEntry) (payload
 		return payload{}, err
 	}
 	p := payload{
+		kind:    KindOf(entry.Type),
 		key:     imageKey{source: s.Backing(), offset: entry.Offset, header: segment.Header, part: wholePayload},
 		segment: s.Guarded(entry), view: stored,
 	}
@@ -37,11 +43,11 @@ func openPayload(reading *state.Reading, entry segments.DirectoryEntry) (payload
 		return payload{}, fmt.Errorf("%w: the segment is encrypted", volume.ErrCorrupt)
 	}
 	if segment.Compression == segments.CompressionNone {
-		p.prefix = make([]byte, min(stored.Size(), segments.MaxKernelPrefix))
+		p.prefix = make([]byte, min(stored.Size(), PrefixSize))
 		return p, volume.ReadFull(reading, p.prefix, segment.PayloadOffset())
 	}
 	size := int64(segment.UncompressedLength)
-	if limit := payloadLimit(entry.Type); size > limit {
+	if limit := p.kind.payloadLimit; size > limit {
 		return payload{}, fmt.Errorf("%w: a compressed %s of %d bytes; the limit is %d", volume.ErrCorrupt, entry.Type, size, limit)
 	}
 	p.view = inflatedView{key: p.key, segment: p.segment, stored: stored, method: segment.Compression, size: size}
@@ -51,21 +57,8 @@ func openPayload(reading *state.Reading, entry segments.DirectoryEntry) (payload
 		return payload{}, fmt.Errorf("decompress the start of a %s: %w", entry.Type, err)
 	}
 	source := io.NewSectionReader(reading, segment.PayloadOffset(), stored.Size())
-	p.prefix, err = segments.InflatePrefix(segment.Compression, source, size, segments.MaxKernelPrefix)
+	p.prefix, err = segments.InflatePrefix(segment.Compression, source, size, PrefixSize)
 	return p, err
-}
-
-// payloadLimit is the size, in bytes, of the longest payload of a type.
-func payloadLimit(kind segments.Type) int64 {
-	switch kind {
-	case segments.TypeKernel:
-		return segments.MaxKernelPrefix + segments.MaxKernelImage + segments.MaxKernelCmdline
-	case segments.TypeEBPF:
-		return segments.EBPFHeaderSize + segments.MaxEBPF
-	case segments.TypeWASM:
-		return segments.WASMHeaderSize + segments.MaxWASM
-	}
-	return segments.DashboardHeaderSize + segments.MaxDashboard
 }
 
 // image is the run of the payload that holds an image, which method compresses and

@@ -42,8 +42,8 @@ const inMemory = 64 << 10
 // which is not there is ErrInput. The writer lock is taken by Flush, and tried by the
 // first write, which so fails where nobody may write. Close must be called.
 func (s *Images) OpenEmbed(ctx context.Context, part Part, options EmbedOptions) (*EmbedStream, error) {
-	e := &EmbedStream{images: s, part: part, kind: embedParts[part], options: options, uncut: options.Uncut, memory: s.env.Memory.Charge()}
-	origin, err := e.kind.begin(ctx, s)
+	e := &EmbedStream{images: s, part: part, options: options, uncut: options.Uncut, memory: s.env.Memory.Charge()}
+	origin, err := e.prepare(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("embed %s into store %q: %w", part, s.env.Name(), err)
 	}
@@ -56,21 +56,23 @@ func (s *Images) OpenEmbed(ctx context.Context, part Part, options EmbedOptions)
 	return e, nil
 }
 
-// begin says whether the part can be embedded as things stand, and in which file.
-func (k partKind) begin(ctx context.Context, s *Images) (state.Origin, error) {
-	if k.embed == nil {
+// prepare finds out whether the part can be embedded as things stand, and in which file.
+func (e *EmbedStream) prepare(ctx context.Context) (state.Origin, error) {
+	of, kind, known := e.part.of()
+	if !known {
 		return state.Origin{}, fmt.Errorf("%w: no part is called so", volume.ErrName)
 	}
-	snapshot, err := s.env.Snapshot(ctx)
+	snapshot, err := e.images.env.Snapshot(ctx)
 	if err != nil {
 		return state.Origin{}, err
 	}
-	if err := s.env.Writable(ctx, snapshot); err != nil {
+	if err := e.images.env.Writable(ctx, snapshot); err != nil {
 		return state.Origin{}, err
 	}
-	if needs := k.needs; needs != 0 && len(snapshot.OfType(needs)) == 0 {
-		return state.Origin{}, fmt.Errorf("%w: there is no %s yet to which this could belong", volume.ErrInput, needs)
+	if kind.needsImage && len(snapshot.OfType(of.Type)) == 0 {
+		return state.Origin{}, errNoImage(of)
 	}
+	e.kind = kind
 	return snapshot.Origin(), nil
 }
 

@@ -3,12 +3,91 @@ package compute
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/state"
 )
+
+// dashboards are bundles of files for a browser. A store has one, which the next replaces.
+var dashboards = &Kind{
+	Type: segments.TypeDashboard, Folder: "dashboard", headerSize: segments.DashboardHeaderSize,
+	payloadLimit: segments.DashboardHeaderSize + segments.MaxDashboard, trade: dashboardTrade{},
+	alone: true, // a file of the bundle may be called all/… too
+}
+
+type dashboardTrade struct{}
+
+func (dashboardTrade) parts() map[Part]partKind { return nil }
+
+func (dashboardTrade) slot([]byte) (any, error) { return nil, nil }
+
+// Dashboard is an embedded dashboard: its files, by their paths. Image is the whole
+// bundle. A compressed bundle has no files.
+type Dashboard struct {
+	Embedded
+	Header    segments.DashboardHeader
+	EntryPath string
+	Files     []state.NamedView
+}
+
+func (dashboardTrade) parse(ctx context.Context, p payload, entry segments.DirectoryEntry) (image, error) {
+	parsed, err := segments.ParseDashboard(p.prefix, p.view.Size())
+	if err != nil {
+		return nil, err
+	}
+	bundle, err := state.SubView(p.view, parsed.BundleOffset, parsed.BundleLength)
+	if err != nil {
+		return nil, err
+	}
+	dashboard := &Dashboard{Header: parsed.Header}
+	if dashboard.Embedded, err = p.embedded(entry, bundle, parsed.Header.Hash); err != nil {
+		return nil, err
+	}
+	if parsed.Header.Compression != segments.DashboardUncompressed {
+		return dashboard, nil
+	}
+	reader, err := bundle.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var files []segments.DashboardFile
+	dashboard.EntryPath, files, err = segments.ParseBundle(state.ReaderAt(ctx, reader), parsed.Header)
+	if err = errors.Join(err, reader.Close()); err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		view, err := state.SubView(bundle, file.Offset, file.Length)
+		if err != nil {
+			return nil, err
+		}
+		dashboard.Files = append(dashboard.Files, state.NamedView{Name: file.Path, View: CheckedView{view, dashboard.hashed}})
+	}
+	return dashboard, nil
+}
+
+func (d *Dashboard) label() string { return d.Header.Framework.String() }
+
+func (d *Dashboard) problems() []string { return d.Header.Problems() }
+
+func (d *Dashboard) files() []state.NamedView {
+	if d.Header.Compression != segments.DashboardUncompressed {
+		return []state.NamedView{{Name: "bundle." + d.Header.Compression.String(), View: d.Image}}
+	}
+	return d.Files
+}
+
+// ExtractDashboard is ExtractKernel for the dashboard.
+func (s *Images) ExtractDashboard(ctx context.Context) (*Dashboard, error) {
+	dashboard, err := extract(ctx, s, dashboards, anyImage[*Dashboard])
+	if err != nil {
+		return nil, fmt.Errorf("extract dashboard from store %q: %w", s.env.Name(), err)
+	}
+	return dashboard, nil
+}
 
 // DashboardConfig says how a dashboard is embedded.
 type DashboardConfig struct {
@@ -42,7 +121,7 @@ func (s embedder) placeDashboard(ctx context.Context, files []DashboardFile, con
 	for i, file := range files {
 		table[i] = segments.DashboardFile{Path: file.Path, Length: file.Size}
 	}
-	e := &embedding{kind: segments.TypeDashboard, image: bundle}
+	e := &embedding{kind: dashboards, image: bundle}
 	e.head = func(hash lineage.Hash) ([]byte, error) {
 		front, err := segments.BuildBundleFront(config.EntryPath, table)
 		if err != nil {
