@@ -281,7 +281,7 @@ func (s *Store) withNewest(ctx context.Context, use func(*state.Snapshot) error)
 type images = compute.Images
 
 // spool makes a file without a name beside the store.
-func (s *Store) spool() (volume.File, error) {
+func (s *Store) spool() (compute.Spool, error) {
 	at := s.location()
 	return filelog.Nameless(at.Files, at.Name)
 }

@@ -12,10 +12,9 @@ import (
 	"rvffs/store/volume"
 )
 
-// spool is a file without a name, in which an image waits until it is complete. Whatever
-// happens, nothing of it stays.
+// spool is where an image waits until it is complete. Whatever happens, nothing of it stays.
 type spool struct {
-	file volume.File
+	file Spool
 	size int64
 	hash lineage.Hash // of the image that a compressed spool stands for
 }

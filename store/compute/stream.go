@@ -130,7 +130,7 @@ func (s *Images) tryToWrite(ctx context.Context) error {
 	return session.End()
 }
 
-// reach says whether the file may go on at an offset, up to an end.
+// reach refuses to let the file go on at an offset, up to an end, where it may not.
 func (e *EmbedStream) reach(offset, end int64) error {
 	switch {
 	case offset < 0 || end < offset || end > e.kind.limit:

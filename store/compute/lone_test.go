@@ -1,0 +1,67 @@
+package compute
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"rvffs/segments"
+	"rvffs/store/log"
+	"rvffs/store/memory"
+	"rvffs/store/state"
+	"rvffs/store/stream"
+	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
+	volumes "rvffs/store/volume/memory"
+)
+
+// loneImages are images in a log that belongs to no store.
+func loneImages(t testing.TB) (*Images, *state.Head) {
+	t.Helper()
+	at := filelog.Place{Files: volumes.New(), Name: "a.rvf"}
+	content, _, err := volume.Lay(0, 1, 1, nil, &segments.Manifest{Epoch: 1, Dimension: 2})
+	if err == nil {
+		var file volume.File
+		if file, err = at.Files.Create(at.Name, 0o644); err == nil {
+			_, err = file.WriteAt(content, 0)
+			err = errors.Join(err, file.Close())
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	where := filelog.New(at, filelog.Options{Sync: volume.File.SyncData})
+	version, err := where.Open(t.Context(), filelog.Known{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	budget := memory.NewBudget(64 << 20)
+	head := state.NewHead(where, version, nil, state.BackingOptions{Memory: budget})
+	writable := func(ctx context.Context, s *state.Snapshot) error { return s.Writable(ctx) }
+	l := log.New(log.Environment{
+		File: where, Head: head, Writable: writable, Clock: time.Now, Published: func(*state.Snapshot) {},
+		Keep: func(context.Context, volume.File, *state.Snapshot) error { return nil },
+	})
+	name := func() string { return at.Name }
+	return New(Environment{
+		Name: name, Log: l, Snapshot: head.Look, Writable: writable, Memory: budget, Streams: stream.NewRegister(name),
+		Commit: func(ctx context.Context, session *log.Session, c log.Change) (uint32, error) {
+			return session.Commit(ctx, c)
+		},
+		Spool: func() (Spool, error) { return filelog.Nameless(at.Files, at.Name) },
+	}), head
+}
+
+// put writes a part as a program does that closes its file.
+func put(t testing.TB, images *Images, part Part, content []byte) error {
+	t.Helper()
+	e, err := images.OpenEmbed(t.Context(), part, EmbedOptions{})
+	if err != nil {
+		return err
+	}
+	if _, err = e.Write(t.Context(), content); err == nil {
+		err = e.Flush(t.Context())
+	}
+	return errors.Join(err, e.Close(t.Context()))
+}
