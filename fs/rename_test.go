@@ -48,9 +48,9 @@ func (m *moves) hold(name string) heldFolder {
 	return heldFolder(descriptor)
 }
 
-// again repeats a call that a signal interrupted, as package os does: the Go runtime
+// uninterrupted repeats a call that a signal interrupted, as package os does: the Go runtime
 // sends itself many.
-func again(call func() error) error {
+func uninterrupted(call func() error) error {
 	for {
 		if err := call(); !errors.Is(err, syscall.EINTR) {
 			return err
@@ -61,7 +61,7 @@ func again(call func() error) error {
 // open opens a path from the held folder.
 func (h heldFolder) open(name string, flags int) (*os.File, error) {
 	var descriptor int
-	err := again(func() (err error) {
+	err := uninterrupted(func() (err error) {
 		descriptor, err = unix.Openat(int(h), name, flags|unix.O_CLOEXEC, 0)
 		return err
 	})
@@ -158,7 +158,7 @@ func (m *moves) loopAs(user int, what string, do func(round int) error) {
 func (m *moves) swap(what string, from heldFolder, one, other string, pause time.Duration) {
 	m.loop(what, false, func(int) error {
 		for _, names := range [][2]string{{one, other}, {other, one}} {
-			if err := again(func() error { return unix.Renameat(int(from), names[0], int(from), names[1]) }); err != nil {
+			if err := uninterrupted(func() error { return unix.Renameat(int(from), names[0], int(from), names[1]) }); err != nil {
 				return err
 			}
 			time.Sleep(pause) // how often names change, not what is waited for
@@ -288,31 +288,31 @@ func TestFoldersMoveUnderTheirUsers(t *testing.T) {
 	m.loop("stat of what is held", false, func(int) error {
 		var stat unix.Stat_t
 		for _, folder := range []heldFolder{root, team, sub, read, one} {
-			if err := again(func() error { return unix.Fstat(int(folder), &stat) }); err != nil {
+			if err := uninterrupted(func() error { return unix.Fstat(int(folder), &stat) }); err != nil {
 				return err
 			}
 		}
-		return again(func() error { return unix.Fstatat(int(team), "written.rvf", &stat, 0) })
+		return uninterrupted(func() error { return unix.Fstatat(int(team), "written.rvf", &stat, 0) })
 	})
 	m.loop("derivation", false, func(round int) error {
 		name := fmt.Sprintf("parent.rvf/%d.rvdna", round)
-		if err := again(func() error { return unix.Mkdirat(int(team), name, 0o755) }); err != nil {
+		if err := uninterrupted(func() error { return unix.Mkdirat(int(team), name, 0o755) }); err != nil {
 			return fmt.Errorf("mkdir: %w", err)
 		}
 		if _, err := team.read(name + "/identity.json"); err != nil {
 			return err
 		}
-		if err := again(func() error { return unix.Unlinkat(int(team), name, unix.AT_REMOVEDIR) }); err != nil {
+		if err := uninterrupted(func() error { return unix.Unlinkat(int(team), name, unix.AT_REMOVEDIR) }); err != nil {
 			return fmt.Errorf("rmdir: %w", err)
 		}
 		return nil
 	})
 	m.loop("stores that come and go", false, func(round int) error {
 		name := fmt.Sprintf("%d.rvf", round)
-		if err := again(func() error { return unix.Mkdirat(int(sub), name, 0o755) }); err != nil {
+		if err := uninterrupted(func() error { return unix.Mkdirat(int(sub), name, 0o755) }); err != nil {
 			return fmt.Errorf("mkdir: %w", err)
 		}
-		if err := again(func() error { return unix.Unlinkat(int(sub), name, unix.AT_REMOVEDIR) }); err != nil {
+		if err := uninterrupted(func() error { return unix.Unlinkat(int(sub), name, unix.AT_REMOVEDIR) }); err != nil {
 			return fmt.Errorf("rmdir: %w", err)
 		}
 		return nil
@@ -333,7 +333,7 @@ func TestFoldersMoveUnderTheirUsers(t *testing.T) {
 		return err
 	})
 	m.loop("chmod", false, func(round int) error {
-		return again(func() error { return unix.Fchmodat(int(team), "read.rvf", 0o755-uint32(round%2), 0) })
+		return uninterrupted(func() error { return unix.Fchmodat(int(team), "read.rvf", 0o755-uint32(round%2), 0) })
 	})
 
 	// By name it is there or not, and never anything else.

@@ -13,8 +13,8 @@ func claim(name string, id, parent byte, depth uint32) Claim {
 	return Claim{name, &Identity{FileID: FileID{id}, ParentID: FileID{parent}, Depth: depth}}
 }
 
-// first chooses the first by name.
-func first(_ int, candidates []int32) (int32, bool) { return candidates[0], true }
+// chooseFirst chooses the first by name.
+func chooseFirst(_ int, candidates []int32) (int32, bool) { return candidates[0], true }
 
 // none lets nobody be a parent.
 func none(int, []int32) (int32, bool) { return 0, false }
@@ -34,22 +34,22 @@ func TestForest(t *testing.T) {
 		others  map[string]Standing
 		copies  map[byte]string // the names of those with an id, of which there are several
 	}{
-		"nothing": {choose: first},
-		"a root":  {claims: []Claim{claim("a", 1, 0, 0)}, choose: first, others: map[string]Standing{"a": StandingRoot}},
+		"nothing": {choose: chooseFirst},
+		"a root":  {claims: []Claim{claim("a", 1, 0, 0)}, choose: chooseFirst, others: map[string]Standing{"a": StandingRoot}},
 		"no identity": {
-			claims: []Claim{{Name: "a"}, claim("b", 2, 1, 1)}, choose: first,
+			claims: []Claim{{Name: "a"}, claim("b", 2, 1, 1)}, choose: chooseFirst,
 			others: map[string]Standing{"a": StandingRoot, "b": StandingOrphan},
 		},
 		"generations": {
-			claims: []Claim{claim("c", 3, 2, 2), claim("b", 2, 1, 1), claim("a", 1, 0, 0), claim("d", 4, 1, 1)}, choose: first,
+			claims: []Claim{claim("c", 3, 2, 2), claim("b", 2, 1, 1), claim("a", 1, 0, 0), claim("d", 4, 1, 1)}, choose: chooseFirst,
 			parents: map[string]string{"c": "b", "b": "a", "d": "a"}, others: map[string]Standing{"a": StandingRoot},
 		},
 		"an orphan and its child": {
-			claims: []Claim{claim("b", 2, 1, 1), claim("c", 3, 2, 2)}, choose: first,
+			claims: []Claim{claim("b", 2, 1, 1), claim("c", 3, 2, 2)}, choose: chooseFirst,
 			parents: map[string]string{"c": "b"}, others: map[string]Standing{"b": StandingOrphan},
 		},
 		"copies of a parent and of a child": {
-			claims: []Claim{claim("z", 1, 0, 0), claim("y", 2, 1, 1), claim("a", 1, 0, 0), claim("x", 2, 1, 1)}, choose: first,
+			claims: []Claim{claim("z", 1, 0, 0), claim("y", 2, 1, 1), claim("a", 1, 0, 0), claim("x", 2, 1, 1)}, choose: chooseFirst,
 			parents: map[string]string{"x": "a", "y": "a"}, others: map[string]Standing{"a": StandingRoot, "z": StandingRoot},
 			copies: map[byte]string{1: "az", 2: "xy"},
 		},
@@ -57,32 +57,32 @@ func TestForest(t *testing.T) {
 			claims: []Claim{claim("a", 1, 0, 0), claim("b", 2, 1, 1)}, choose: none,
 			others: map[string]Standing{"a": StandingRoot, "b": StandingRefused},
 		},
-		"its own parent": {claims: []Claim{claim("a", 1, 1, 1)}, choose: first, others: map[string]Standing{"a": StandingLoop}},
+		"its own parent": {claims: []Claim{claim("a", 1, 1, 1)}, choose: chooseFirst, others: map[string]Standing{"a": StandingLoop}},
 		"a copy of one that is its own parent": {
-			claims: []Claim{claim("a", 1, 1, 1), claim("b", 1, 1, 1)}, choose: first, copies: map[byte]string{1: "ab"},
+			claims: []Claim{claim("a", 1, 1, 1), claim("b", 1, 1, 1)}, choose: chooseFirst, copies: map[byte]string{1: "ab"},
 			others: map[string]Standing{"a": StandingLoop, "b": StandingLoop},
 		},
 		"a loop, and who descends from it": {
-			claims: []Claim{claim("d", 4, 1, 9), claim("a", 1, 3, 1), claim("b", 2, 1, 2), claim("c", 3, 2, math.MaxUint32)}, choose: first,
+			claims: []Claim{claim("d", 4, 1, 9), claim("a", 1, 3, 1), claim("b", 2, 1, 2), claim("c", 3, 2, math.MaxUint32)}, choose: chooseFirst,
 			parents: map[string]string{"d": "a"}, others: map[string]Standing{"a": StandingLoop, "b": StandingLoop, "c": StandingLoop},
 		},
 		"of no id": {
-			claims: []Claim{claim("a", 0, 0, 0), claim("b", 0, 1, 1), claim("c", 3, 0, 1)}, choose: first,
+			claims: []Claim{claim("a", 0, 0, 0), claim("b", 0, 1, 1), claim("c", 3, 0, 1)}, choose: chooseFirst,
 			others: map[string]Standing{"a": StandingRoot, "b": StandingOrphan, "c": StandingRoot},
 		},
 		"too deep": {
-			claims: deep, choose: first,
+			claims: deep, choose: chooseFirst,
 			parents: map[string]string{"1": "0", "2": "1", "3": "2", "5": "4", "6": "5"},
 			others:  map[string]Standing{"0": StandingRoot, "4": StandingDeep},
 		},
 		"too deep, from below": {
-			claims: upward, choose: first,
+			claims: upward, choose: chooseFirst,
 			parents: map[string]string{"1": "0", "2": "1", "3": "2", "5": "4", "6": "5"},
 			others:  map[string]Standing{"0": StandingRoot, "4": StandingDeep},
 		},
 		// The depth that a store claims is for the verdict; the place goes by ids.
 		"contradictions of depth": {
-			claims: []Claim{claim("a", 1, 0, 7), claim("b", 2, 1, 0)}, choose: first,
+			claims: []Claim{claim("a", 1, 0, 7), claim("b", 2, 1, 0)}, choose: chooseFirst,
 			parents: map[string]string{"b": "a"}, others: map[string]Standing{"a": StandingRoot},
 		},
 	} {
@@ -198,6 +198,6 @@ func BenchmarkForest(b *testing.B) {
 		}
 	}
 	for b.Loop() {
-		Grow(claims, 64, first)
+		Grow(claims, 64, chooseFirst)
 	}
 }

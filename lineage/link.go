@@ -13,7 +13,7 @@ var (
 	ErrSelf      = errors.New("store names itself as its parent")
 )
 
-// CheckLink says whether child can have been derived from parent: the ids
+// CheckLink fails unless child can have been derived from parent: the ids
 // agree, they are not one and the same, and the depth is one more. The hash
 // is checked by whoever has the parent's bytes.
 func CheckLink(child, parent Identity) error {

@@ -80,7 +80,7 @@ func (l *lateSync) schedule(work func() error, failed func(error)) {
 	})
 }
 
-// stop ends the schedule and says whether something was still to be done.
+// stop ends the schedule and reports whether something was still to be done.
 func (l *lateSync) stop() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

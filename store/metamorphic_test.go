@@ -222,7 +222,7 @@ func (h *history) pickID() uint64 {
 	}
 }
 
-// reserved says whether an appender may have got the id already.
+// reserved reports whether an appender may have got the id already.
 func (h *history) reserved(id uint64) bool {
 	return slices.ContainsFunc(h.appenders, func(a *modelAppender) bool { return a.waiting && id >= a.flushed })
 }

@@ -138,7 +138,7 @@ func (p *recoveryPlan) findManifest(context.Context) error {
 	return err
 }
 
-// vectorsOf tells whether the vectors of a part can be those of the store.
+// vectorsOf reports whether the vectors of a part can be those of the store.
 func (p *recoveryPlan) vectorsOf(part tailPart) bool {
 	return part.vectors.rows > 0 && part.vectors.dimension == p.dimension && !p.copies[part.place] &&
 		(p.named == nil || p.named[part.place]) && !segments.IsWireHash(part.Header)
@@ -259,7 +259,7 @@ func (p *recoveryPlan) collectOther(ctx context.Context, part tailPart) error {
 	return nil
 }
 
-// hasSegment says whether the store has a segment of exactly these bytes.
+// hasSegment reports whether the store has a segment of exactly these bytes.
 func (p *recoveryPlan) hasSegment(ctx context.Context, part tailPart) (there bool, err error) {
 	err = p.base.With(ctx, state.Judging, func(in *state.Reading) error {
 		for _, entry := range p.base.OfType(part.Type) {
@@ -308,7 +308,7 @@ type idState struct {
 	inWhole, inCut, same bool   // which the tail has; one of them is that of now
 }
 
-// unchanged says whether the store has not stored or deleted the id since the tail was
+// unchanged reports whether the store has not stored or deleted the id since the tail was
 // cut off, other than from this very tail.
 func (s *idState) unchanged(known bool) bool {
 	switch {

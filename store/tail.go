@@ -42,10 +42,10 @@ type Tail struct {
 	HighestID *uint64 `json:"highest_id,omitempty"`
 }
 
-// any says whether there is something that a writer must not simply cut off.
+// any reports whether there is something that a writer must not simply cut off.
 func (t *Tail) any() bool { return t.salvageable() || t.CutSegments > 0 }
 
-// salvageable says whether there is something that could be taken.
+// salvageable reports whether there is something that could be taken.
 func (t *Tail) salvageable() bool {
 	return t.Vectors > 0 || t.CutVectors > 0 || t.Deletions > 0 || t.Embedded > 0
 }
@@ -95,7 +95,7 @@ func (t *Tail) count(walk tailWalk, p tailPart) error {
 	return nil
 }
 
-// leftBehind says whether anything but what belongs to the state stands behind the
+// leftBehind reports whether anything but what belongs to the state stands behind the
 // newest manifest of a file that is size bytes long.
 func leftBehind(s *state.Snapshot, size int64) bool {
 	if s.Dialect() != segments.DialectRuntime {
@@ -112,7 +112,7 @@ func leftBehind(s *state.Snapshot, size int64) bool {
 }
 
 // findTail looks through what stands behind the snapshot's manifest in its file, and
-// says whether any of it was written by somebody. All of it is read.
+// reports whether any of it was written by somebody. All of it is read.
 func findTail(ctx context.Context, s *state.Snapshot, file volume.File, size int64) (Tail, bool, error) {
 	t := Tail{Epoch: s.Epoch(), Offset: s.State().Segment.End()}
 	if !leftBehind(s, size) {
@@ -218,7 +218,7 @@ func (s *Store) ownTail(ctx context.Context) (tail Tail, any bool, err error) {
 	return seen.tail, true, nil
 }
 
-// isBeingWritten says whether this process or another one holds the writer lock.
+// isBeingWritten reports whether this process or another one holds the writer lock.
 func (s *Store) isBeingWritten() bool {
 	if s.file.Active() {
 		return true

@@ -47,7 +47,7 @@ type tailInfo struct {
 	before []idDigest
 }
 
-// had says whether the store had an image when the tail was cut off.
+// had reports whether the store had an image when the tail was cut off.
 func (i *tailInfo) had(image string) bool { return slices.Contains(i.Images, image) }
 
 // imageMark is how a kept tail tells images.

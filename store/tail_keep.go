@@ -250,7 +250,7 @@ func digestsOf(ctx context.Context, in *state.Reading, ids *idset.Set) ([]idDige
 	return found, nil
 }
 
-// hasRun says whether a segment of vectors holds, as far as it is there, exactly the
+// hasRun reports whether a segment of vectors holds, as far as it is there, exactly the
 // rows of a run of the snapshot's, as one does that a merge made of them.
 func hasRun(ctx context.Context, s *state.Snapshot, file volume.File, p tailVectors) (bool, error) {
 	rowSize := uint64(segments.RowSize(p.dimension))

@@ -28,12 +28,12 @@ type tailPart struct {
 	vectors tailVectors
 }
 
-// isWhole says whether it is a whole segment of this type.
+// isWhole reports whether it is a whole segment of this type.
 func (p tailPart) isWhole(kind segments.Type) bool {
 	return p.Kind == segments.RemnantWhole && p.Type == kind
 }
 
-// isHalf says whether it is the beginning of a segment, with some of its content, of
+// isHalf reports whether it is the beginning of a segment, with some of its content, of
 // which nothing can be taken. A header alone holds nothing of anybody's, nor does the
 // prefix of vectors, and a power cut in the midst of a commit of ours leaves such; one
 // without a hash is torn itself. Manifests and audit entries do not count: they only

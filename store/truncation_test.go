@@ -304,7 +304,7 @@ func (c *cutStore) survives(length int, happens func(context.Context, *volumes.F
 	return onlyStore(files)
 }
 
-// lookAt looks at a store in all ways, and says whether somebody is told to decide.
+// lookAt looks at a store in all ways, and reports whether somebody is told to decide.
 func lookAt(ctx context.Context, files *volumes.Files) (bool, error) {
 	s, err := OpenReadOnly("a.rvf", Options{Files: files})
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// number is what putNumber writes for a float32, without the padding.
-func number(t *testing.T, bits uint32) string {
+// written is what putNumber writes for a float32, without the padding.
+func written(t *testing.T, bits uint32) string {
 	t.Helper()
 	cell := []byte("###############|")
 	putNumber(cell, binary.LittleEndian.AppendUint32(nil, bits), jsonWords)
@@ -32,7 +32,7 @@ func checkWritten(t *testing.T, bits uint32) {
 	if math.IsNaN(float64(value)) || math.IsInf(float64(value), 0) {
 		return
 	}
-	got, want := number(t, bits), strconv.FormatFloat(float64(value), 'g', -1, 32)
+	got, want := written(t, bits), strconv.FormatFloat(float64(value), 'g', -1, 32)
 	if want == "-0" {
 		want = "-0.0" // so that it is no whole number
 	}

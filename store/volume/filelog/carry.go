@@ -86,7 +86,7 @@ func (c *carriage) end() int64 {
 	return c.items[len(c.items)-1].end()
 }
 
-// retire notes which segments are gone, and says whether the end moved back. A
+// retire notes which segments are gone, and reports whether the end moved back. A
 // segment can have grown although others were placed behind it, for these may have
 // been given up.
 func (c *carriage) retire(open []openExtent) (shorter bool) {
@@ -109,7 +109,7 @@ func (c *carriage) retire(open []openExtent) (shorter bool) {
 	return shorter
 }
 
-// wasted says whether most of what was carried has come to nothing.
+// wasted reports whether most of what was carried has come to nothing.
 func (c *carriage) wasted() bool {
 	var useless, useful int64
 	for _, item := range c.items {

@@ -248,7 +248,7 @@ func readLock(files volume.FileSystem, path string) (foundLock, error) {
 	return foundLock{record[:n], info}, errors.Join(err, statErr, file.Close())
 }
 
-// breakable says whether the lock's owner is certainly gone.
+// breakable reports whether the lock's owner is certainly gone.
 func breakable(files volume.FileSystem, path string, record lockRecord) bool {
 	host := hostName()
 	if record.stale(time.Now(), host, processAlive) {
@@ -288,7 +288,7 @@ func removeStale(files volume.FileSystem, path string, judged foundLock) error {
 	return errors.Join(err, files.Remove(aside))
 }
 
-// owned says whether the lock file still is ours. A writer whose lock was broken
+// owned fails unless the lock file still is ours. A writer whose lock was broken
 // must not commit.
 func (l *Lock) owned() error {
 	there, err := l.files.Stat(l.path)

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processAlive says whether a process of this id exists on this host.
+// processAlive reports whether a process of this id exists on this host.
 func processAlive(process int) bool {
 	if process <= 0 {
 		return false
