@@ -76,7 +76,7 @@ func TestAFifthKindIsOneRow(t *testing.T) {
 	four := Kinds
 	Kinds = append(slices.Clone(Kinds), toys)
 	t.Cleanup(func() { Kinds = four })
-	images, head := loneImages(t)
+	images := newImages(t)
 	for _, content := range []string{"a ball", "bear", "another ball"} {
 		if err := put(t, images, "toy/image", []byte(content)); err != nil {
 			t.Fatal(err)
@@ -85,7 +85,7 @@ func TestAFifthKindIsOneRow(t *testing.T) {
 	if err := put(t, images, "toy/image", make([]byte, 2<<10)); !errors.Is(err, volume.ErrTooLarge) {
 		t.Errorf("too long: %v", err)
 	}
-	tree, err := KindOf(toys.Type).Files(t.Context(), head.Current())
+	tree, err := KindOf(toys.Type).Files(t.Context(), images.Current())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestAFifthKindIsOneRow(t *testing.T) {
 		t.Errorf("shown are\n%q, want\n%q", shown, want)
 	}
 	checked := 0
-	err = CheckAll(t.Context(), head.Current(), func(entry segments.DirectoryEntry, verdict Integrity, _ []string, err error) {
+	err = CheckAll(t.Context(), images.Current(), func(entry segments.DirectoryEntry, verdict Integrity, _ []string, err error) {
 		checked++
 		if entry.Type != toys.Type || verdict != IntegritySHAKE256 || err != nil {
 			t.Errorf("%s at offset %d is %s, %v", entry.Type, entry.Offset, verdict, err)
@@ -120,7 +120,7 @@ func TestAFifthKindIsOneRow(t *testing.T) {
 	if err != nil || checked != 2 {
 		t.Errorf("%d were checked, %v", checked, err)
 	}
-	found, err := extract(t.Context(), images, toys, func(found *toy) bool { return found.purpose == 'b' })
+	found, err := extract(t.Context(), images.Images, toys, func(found *toy) bool { return found.purpose == 'b' })
 	if err != nil || found.Integrity != IntegritySHAKE256 {
 		t.Errorf("%+v, %v", found, err)
 	}

@@ -3,6 +3,7 @@ package compute
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,7 +18,12 @@ import (
 )
 
 // loneImages are images in a log that belongs to no store.
-func loneImages(t testing.TB) (*Images, *state.Head) {
+type loneImages struct {
+	*Images
+	*state.Head
+}
+
+func newImages(t testing.TB) *loneImages {
 	t.Helper()
 	at := filelog.Place{Files: volumes.New(), Name: "a.rvf"}
 	content, _, err := volume.Lay(0, 1, 1, nil, &segments.Manifest{Epoch: 1, Dimension: 2})
@@ -44,24 +50,31 @@ func loneImages(t testing.TB) (*Images, *state.Head) {
 		Keep: func(context.Context, volume.File, *state.Snapshot) error { return nil },
 	})
 	name := func() string { return at.Name }
-	return New(Environment{
+	images := New(Environment{
 		Name: name, Log: l, Snapshot: head.Look, Writable: writable, Memory: budget, Streams: stream.NewRegister(name),
 		Commit: func(ctx context.Context, session *log.Session, c log.Change) (uint32, error) {
 			return session.Commit(ctx, c)
 		},
 		Spool: func() (Spool, error) { return filelog.Nameless(at.Files, at.Name) },
-	}), head
+	})
+	return &loneImages{images, head}
 }
 
-// put writes a part as a program does that closes its file.
-func put(t testing.TB, images *Images, part Part, content []byte) error {
+// put writes a part in pieces, as a program does that closes its file.
+func put(t testing.TB, s *loneImages, part Part, content []byte) error {
 	t.Helper()
-	e, err := images.OpenEmbed(t.Context(), part, EmbedOptions{})
+	ctx := context.Background()
+	stream, err := s.OpenEmbed(ctx, part, EmbedOptions{})
 	if err != nil {
 		return err
 	}
-	if _, err = e.Write(t.Context(), content); err == nil {
-		err = e.Flush(t.Context())
+	for piece := range slices.Chunk(content, 40_000) {
+		if _, err = stream.Write(ctx, piece); err != nil {
+			break
+		}
 	}
-	return errors.Join(err, e.Close(t.Context()))
+	if err == nil {
+		err = stream.Flush(ctx)
+	}
+	return errors.Join(err, stream.Close(ctx))
 }
