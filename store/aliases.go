@@ -6,7 +6,7 @@ import (
 	"rvffs/store/rows"
 	"rvffs/store/search"
 	"rvffs/store/state"
-	"rvffs/store/volume/filelog"
+	"rvffs/store/volume"
 )
 
 const VerifyBackground = state.VerifyBackground
@@ -48,4 +48,4 @@ func Nearest(ctx context.Context, s *Snapshot, queries []Query) ([][]Neighbor, e
 	return search.Nearest(ctx, rows.Of(s), queries)
 }
 
-var IsTemporary = filelog.IsTemporary
+var IsTemporary = volume.IsTemporary

@@ -33,12 +33,12 @@ func TestStoresAppendedToOthersBringTheirState(t *testing.T) {
 		seed := numberFrom(t, "RVFFS_SEED", first+uint64(round))
 		random := rand.New(rand.NewPCG(seed, 9))
 		files := &waitingFiles{FileSystem: volumes.New()}
-		s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+		s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		files.store = s
-		followWithin(s, filelog.FollowLimits{Little: 100, Frozen: 1000})
+		followWithin(s, volume.FollowLimits{Little: 100, Frozen: 1000})
 		want := map[uint64][]float32{}
 		loads := []*load{newLoad(t, s), newLoad(t, s)}
 		value := float32(0)
@@ -110,12 +110,12 @@ func pour(t *testing.T, random *rand.Rand, raw []byte, want map[uint64][]float32
 	t.Helper()
 	ctx := context.Background()
 	files := &waitingFiles{FileSystem: volumes.New()}
-	s, err := Create("b.rvf", CreateOptions{}, Options{Files: files})
+	s, err := Create("b.rvf", CreateOptions{}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	files.store = s
-	followWithin(s, filelog.FollowLimits{Little: 100, Frozen: 1000})
+	followWithin(s, volume.FollowLimits{Little: 100, Frozen: 1000})
 	want = maps.Clone(want)
 	var reports sync.Mutex
 	var accepted uint64

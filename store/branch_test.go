@@ -28,7 +28,7 @@ func newBranch(t *testing.T, exclude bool, deleted ...uint64) (*volumes.Files, *
 	older := members
 	older.Bitmap = bytes.Repeat([]byte{0}, 16) // of each the last one counts
 	cow := segments.CowMap{BytesPerVector: 8}
-	if err := writeNew(files, "a.rvf", newFileContent{
+	if err := writeNew(context.Background(), filelog.Shelf{Files: files}, "a.rvf", newFileContent{
 		manifest: &segments.Manifest{Dimension: 2, TotalVectors: 5, Deleted: deleted},
 		before: []volume.NewSegment{
 			{Type: segments.TypeCowMap, Payload: cow.Encode()}, {Type: segments.TypeMembership, Payload: older.Encode()},
@@ -38,7 +38,7 @@ func newBranch(t *testing.T, exclude bool, deleted ...uint64) (*volumes.Files, *
 	}); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open("a.rvf", Options{Files: files})
+	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,8 +157,8 @@ func TestDeletedVectorsOfABranchStayDeleted(t *testing.T) {
 func TestDeletionBesideACompactionOfABranch(t *testing.T) {
 	t.Parallel()
 	_, s := newBranch(t, false)
-	files := &waitingFiles{FileSystem: s.location().Files}
-	s.file.MovedTo(filelog.Place{Files: files, Name: s.Path()})
+	files := &waitingFiles{FileSystem: filelog.FilesOf(s.shelf)}
+	s.file.(*filelog.Log).MovedTo(filelog.Place{Files: files, Name: s.Path()})
 	files.store = s
 	deleted := false
 	files.sync = func() {

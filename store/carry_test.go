@@ -125,11 +125,11 @@ func TestLoadsAreCarriedBeforeWritersWait(t *testing.T) {
 				defer folder.Close()
 				files.FileSystem = folder
 			}
-			s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+			s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			followWithin(s, filelog.FollowLimits{Little: 32 << 10, Frozen: 128 << 10})
+			followWithin(s, volume.FollowLimits{Little: 32 << 10, Frozen: 128 << 10})
 			files.store = s
 			want := map[uint64][]float32{}
 			bring(t, s, run(0, 3000), make([]float32, 6000)...)
@@ -172,7 +172,7 @@ func TestLoadsAreCarriedBeforeWritersWait(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			again, err := OpenReadOnly("a.rvf", Options{Files: files.FileSystem})
+			again, err := OpenReadOnly("a.rvf", Options{Shelf: filelog.Shelf{Files: files.FileSystem}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -221,11 +221,11 @@ func TestCarriedLoadsStayWhole(t *testing.T) {
 func carryHistory(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 5))
 	files := &waitingFiles{FileSystem: volumes.New()}
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	followWithin(s, filelog.FollowLimits{Little: int64(random.IntN(600)), Frozen: int64(100 + random.IntN(3000))})
+	followWithin(s, volume.FollowLimits{Little: int64(random.IntN(600)), Frozen: int64(100 + random.IntN(3000))})
 	files.store = s
 	want := map[uint64][]float32{}
 	ids := run(0, 40)
@@ -316,7 +316,7 @@ func carryHistory(t *testing.T, seed uint64) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := OpenReadOnly("a.rvf", Options{Files: files.FileSystem})
+	again, err := OpenReadOnly("a.rvf", Options{Shelf: filelog.Shelf{Files: files.FileSystem}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,12 +339,12 @@ func TestCarriedLoadsThatAreGivenUpLeaveNothing(t *testing.T) {
 	t.Parallel()
 	for _, end := range []string{"given up", "committed"} {
 		files := &waitingFiles{FileSystem: volumes.New()}
-		s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+		s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		files.store = s
-		followWithin(s, filelog.FollowLimits{Little: 1 << 10, Frozen: 64 << 10})
+		followWithin(s, volume.FollowLimits{Little: 1 << 10, Frozen: 64 << 10})
 		large, small := newLoad(t, s), newLoad(t, s)
 		large.write(run(0, 10_000), 1)
 		small.write(run(20_000, 200), 2)
@@ -378,11 +378,11 @@ func TestCarriedLoadsThatAreGivenUpLeaveNothing(t *testing.T) {
 // other, for the race detector.
 func TestCarriedLoadsBesideGoroutines(t *testing.T) {
 	t.Parallel()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: volumes.New()})
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: volumes.New()}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	followWithin(s, filelog.FollowLimits{Little: 2 << 10, Frozen: 16 << 10})
+	followWithin(s, volume.FollowLimits{Little: 2 << 10, Frozen: 16 << 10})
 	want := map[uint64][]float32{}
 	var mu sync.Mutex
 	var loads sync.WaitGroup
@@ -445,7 +445,7 @@ func TestCarriedLoadsBesideGoroutines(t *testing.T) {
 func waitingStore(t *testing.T) (*waitingFiles, *Store) {
 	t.Helper()
 	files := &waitingFiles{FileSystem: volumes.New()}
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -477,7 +477,7 @@ func TestImagesBegunBeforeOthersCommitAreKept(t *testing.T) {
 	image.Complete()
 	bring(t, s, []uint64{1, 2}, 1, 1, 2, 2)
 	files.sync = sync.OnceFunc(func() {
-		if _, err := session.Commit(t.Context(), log.Change{Added: []*filelog.Extent{image}}); err != nil {
+		if _, err := session.Commit(t.Context(), log.Change{Added: []volume.Extent{image}}); err != nil {
 			t.Error(err)
 		}
 	})

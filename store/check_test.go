@@ -20,6 +20,7 @@ import (
 	"rvffs/store/throttle"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -41,11 +42,11 @@ func richFiles(t *testing.T, what past) *volumes.Files {
 	files := volumes.New()
 	profile := volume.NewSegment{Type: segments.TypeProfile, Payload: segments.EncodeProfile(lineage.RVText)}
 	manifest := &segments.Manifest{Dimension: 2, HasIdentity: true, Identity: lineage.Identity{FileID: lineage.FileID{1}}}
-	err := writeNew(files, "a", newFileContent{manifest: manifest, before: []volume.NewSegment{profile, {Type: vendorType, Payload: noise(300)}}})
+	err := writeNew(context.Background(), filelog.Shelf{Files: files}, "a", newFileContent{manifest: manifest, before: []volume.NewSegment{profile, {Type: vendorType, Payload: noise(300)}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open("a", Options{Files: files, LockWait: -1})
+	s, err := Open("a", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +99,7 @@ func openChecked(t *testing.T, files volume.FileSystem, mode state.VerifyMode) (
 func openTold(t *testing.T, files volume.FileSystem, mode state.VerifyMode, told func(state.DamagedSegment)) (*Store, *state.Checker) {
 	t.Helper()
 	checker := state.NewChecker(mode)
-	s, err := Open("a", Options{Files: files, Checker: checker, OnDamage: told, LockWait: -1})
+	s, err := Open("a", Options{Shelf: filelog.Shelf{Files: files}, Checker: checker, OnDamage: told, LockWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -62,7 +63,7 @@ func (f *toldFile) ReadAt(p []byte, offset int64) (int, error) {
 func largeFiles(t *testing.T, rows ...int) (*volumes.Files, []segments.DirectoryEntry) {
 	t.Helper()
 	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 256}, Options{Files: files, LockWait: -1})
+	s, err := Create("a.rvf", CreateOptions{Dimension: 256}, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +180,7 @@ func TestVerdictsOutliveTheStore(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Open("a", Options{Files: files, Checker: checker, Known: s.Known(), LockWait: -1})
+	again, err := Open("a", Options{Shelf: filelog.Shelf{Files: files}, Checker: checker, Known: s.Known(), LockWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +289,7 @@ func TestOneHungDiskKeepsNoCheck(t *testing.T) {
 	checker := state.NewChecker(state.VerifyBackground)
 	open := func(files volume.FileSystem) *Store {
 		t.Helper()
-		s, err := OpenReadOnly("a", Options{Files: files, Checker: checker})
+		s, err := OpenReadOnly("a", Options{Shelf: filelog.Shelf{Files: files}, Checker: checker})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,7 +24,7 @@ import (
 )
 
 // followWithin has compactions run after their writers in another way than usual.
-func followWithin(s *Store, limits filelog.FollowLimits) {
+func followWithin(s *Store, limits volume.FollowLimits) {
 	environment := s.compaction()
 	environment.Follow = limits
 	s.compactor = compact.New(environment)
@@ -241,7 +241,7 @@ func TestCompactionTakesWhatWasBegunBefore(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	files := &hookedFiles{FileSystem: volumes.New()}
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +257,7 @@ func TestCompactionTakesWhatWasBegunBefore(t *testing.T) {
 	image.Complete()
 	bring(t, s, []uint64{1, 2}, 1, 1, 2, 2)
 	files.made = func() {
-		if _, err := session.Commit(t.Context(), log.Change{Added: []*filelog.Extent{image}}); err != nil {
+		if _, err := session.Commit(t.Context(), log.Change{Added: []volume.Extent{image}}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -276,7 +276,7 @@ func TestCompactionTakesWhatWasBegunBefore(t *testing.T) {
 func TestStatusTellsOfACompaction(t *testing.T) {
 	t.Parallel()
 	files := &hookedFiles{FileSystem: volumes.New()}
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}

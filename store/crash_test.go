@@ -22,6 +22,7 @@ import (
 	"rvffs/store/log"
 	"rvffs/store/rows"
 	"rvffs/store/state"
+	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
@@ -47,7 +48,7 @@ type crashMark struct {
 
 func newCrashWorkload(t *testing.T) *crashWorkload {
 	w := &crashWorkload{t: t, files: volumes.New(), model: map[uint64][]float32{}}
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: w.files})
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: w.files}})
 	w.must(err)
 	w.store = s
 	w.acknowledged()
@@ -175,7 +176,7 @@ var crashWorkloads = map[string]func(*crashWorkload){
 		w.acknowledged()
 	},
 	"compaction that carries loads": func(w *crashWorkload) {
-		followWithin(w.store, filelog.FollowLimits{Little: 100, Frozen: 1000})
+		followWithin(w.store, volume.FollowLimits{Little: 100, Frozen: 1000})
 		w.ingest(run(0, 30), 1)
 		w.delete(run(5, 10)...)
 		ctx := context.Background()
@@ -329,7 +330,7 @@ func (w *crashWorkload) check(c volumes.Crash) error {
 		return err
 	}
 	// The next writer gets on, and what was there stays.
-	s, err := Open("a.rvf", Options{Files: files, LockWait: -1})
+	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 	if err != nil {
 		return err
 	}
@@ -377,7 +378,7 @@ func (w *crashWorkload) allowed(after int) []crashMark {
 }
 
 func checkState(files *volumes.Files, allowed []crashMark) error {
-	s, err := OpenReadOnly("a.rvf", Options{Files: files})
+	s, err := OpenReadOnly("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		return err
 	}

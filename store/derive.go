@@ -21,9 +21,9 @@ type DeriveOptions struct {
 	// Perm is the new file's mode, nil for 0644, of which the process and the folder
 	// may take some.
 	Perm *os.FileMode
-	// Files makes the file; nil for those in which the parent lies. They are the same
+	// Shelf makes the store; nil for that in which the parent lies. It is the same
 	// ones, but may be reached with somebody else's rights.
-	Files volume.FileSystem
+	Shelf volume.Shelf
 }
 
 // Derive makes a new store at name whose parent is this one: empty, with a new
@@ -54,9 +54,9 @@ func (s *Store) derive(ctx context.Context, name string, options DeriveOptions) 
 		return err
 	}
 	content.perm = permOf(options.Perm)
-	files := options.Files
-	if files == nil {
-		files = s.location().Files
+	shelf := options.Shelf
+	if shelf == nil {
+		shelf = s.shelf
 	}
 	if s.owned != nil {
 		child, err := locate(name, Options{})
@@ -64,10 +64,9 @@ func (s *Store) derive(ctx context.Context, name string, options DeriveOptions) 
 			return err
 		}
 		defer func() { _ = child.closeOwned() }()
-		at := child.location()
-		files, name = at.Files, at.Name
+		shelf, name = child.shelf, child.file.Name()
 	}
-	return writeNew(files, name, content)
+	return writeNew(ctx, shelf, name, content)
 }
 
 // childOf is the first content of a store derived from parent; without a profile

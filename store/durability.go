@@ -1,10 +1,7 @@
 package store
 
 import (
-	"errors"
 	"fmt"
-	"sync"
-	"time"
 
 	"rvffs/store/volume"
 )
@@ -38,52 +35,13 @@ func ParseDurability(name string) (Durability, error) {
 	return DurableStrict, fmt.Errorf("%w: durability %q is none of strict, interval and none", volume.ErrInput, name)
 }
 
-// syncInterval is how long DurableInterval may let a commit wait.
-const syncInterval = 5 * time.Second
-
-// lateSync makes commits durable that were acknowledged before they were.
-type lateSync struct {
-	mu      sync.Mutex
-	timer   *time.Timer
-	stopped bool
-}
-
-// sync makes what was written to file durable as far as the store promises.
-func (s *Store) sync(file volume.File) error {
-	switch s.options.Durability {
-	case DurableStrict:
-		return file.SyncData()
+// lasting is the promise as a volume makes it.
+func (d Durability) lasting() volume.Lasting {
+	switch d {
 	case DurableInterval:
-		s.late.schedule(s.file.Settle, s.options.OnLateSync)
+		return volume.LastsSoon
+	case DurableNone:
+		return volume.LastsSomeTime
 	}
-	return nil
-}
-
-// schedule has work done before the interval is over, unless it already will be.
-func (l *lateSync) schedule(work func() error, failed func(error)) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.timer != nil || l.stopped {
-		return
-	}
-	l.timer = time.AfterFunc(syncInterval, func() {
-		l.mu.Lock()
-		l.timer = nil
-		stopped := l.stopped
-		l.mu.Unlock()
-		if stopped {
-			return
-		}
-		if err := work(); err != nil && !errors.Is(err, volume.ErrStale) && failed != nil {
-			failed(err)
-		}
-	})
-}
-
-// stop ends the schedule and reports whether something was still to be done.
-func (l *lateSync) stop() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.stopped = true
-	return l.timer != nil && l.timer.Stop()
+	return volume.LastsAtOnce
 }

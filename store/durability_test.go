@@ -3,6 +3,7 @@ package store
 import (
 	"testing"
 
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -16,7 +17,7 @@ func TestDurabilityDecidesWhenCommitsAreSynced(t *testing.T) {
 		t.Run(c.durability.String(), func(t *testing.T) {
 			t.Parallel()
 			files := volumes.New()
-			s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files, Durability: c.durability})
+			s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}, Durability: c.durability})
 			if err != nil {
 				t.Fatal(err)
 			}

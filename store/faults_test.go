@@ -19,6 +19,7 @@ import (
 	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
@@ -69,7 +70,7 @@ type faultScript func(*faultRun)
 func newFaultRun(f *fault) (*faultRun, error) {
 	r := &faultRun{files: volumes.New(), fault: f, allowed: []crashMark{{model: map[uint64][]float32{}}}}
 	f.counts = map[string]int{}
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: r.files, LockWait: -1})
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: r.files}, LockWait: -1})
 	r.store = s
 	r.files.Fail = f.strike
 	return r, err
@@ -311,7 +312,7 @@ var faultScripts = map[string]faultScript{
 		r.delete(1)
 	},
 	"compaction that carries loads": func(r *faultRun) {
-		followWithin(r.store, filelog.FollowLimits{Little: 100, Frozen: 1000})
+		followWithin(r.store, volume.FollowLimits{Little: 100, Frozen: 1000})
 		first, second := r.store.NewAppender(), r.store.NewAppender()
 		r.append(first, run(0, 60), 1)
 		r.append(second, run(100, 20), 2)
@@ -399,7 +400,7 @@ func TestEveryFaultLeavesAWholeStore(t *testing.T) {
 // mergedStore is the content of a store in whose file a merged segment stands behind
 // one that replaces a vector of it, and what the store holds.
 func mergedStore() (raw []byte, want map[uint64][]float32, err error) {
-	s, err := Create("b.rvf", CreateOptions{Dimension: 2}, Options{Files: volumes.New()})
+	s, err := Create("b.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: volumes.New()}})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -474,7 +475,7 @@ func (r *faultRun) check(when string) {
 
 // sameContentsIn checks that an open store shows what a new reader finds.
 func sameContentsIn(s *Store, files *volumes.Files) error {
-	fresh, err := OpenReadOnly(s.Path(), Options{Files: files})
+	fresh, err := OpenReadOnly(s.Path(), Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		return err
 	}
@@ -496,7 +497,7 @@ func (r *faultRun) checkLitter() {
 		switch {
 		case IsTemporary(name) && r.fault.operation == "remove":
 		case strings.HasSuffix(name, ".rvf"):
-			s, err := OpenReadOnly(name, Options{Files: r.files})
+			s, err := OpenReadOnly(name, Options{Shelf: filelog.Shelf{Files: r.files}})
 			if err != nil {
 				r.complain("%w", err)
 				continue

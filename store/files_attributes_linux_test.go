@@ -15,6 +15,7 @@ import (
 
 	"rvffs/store/volume"
 	"rvffs/store/volume/directory"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -172,11 +173,11 @@ func TestMoveKeepsAttributes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = files.Close() }()
-	s, err := Open("a.rvf", Options{Files: files})
+	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(s.MoveTo(t.Context(), "folder/b.rvf"), s.Close()); err != nil {
+	if err := errors.Join(moveTo(t.Context(), s, "folder/b.rvf"), s.Close()); err != nil {
 		t.Fatal(err)
 	}
 	sameAttributes(t, filepath.Join(filepath.Dir(name), "folder/b.rvf"), want)
@@ -207,7 +208,7 @@ func TestCompactionKeepsLateChanges(t *testing.T) {
 	revoking := &revokingFiles{files, func() error {
 		return errors.Join(unix.Removexattr(name, directory.AccessListAttribute), os.Chmod(name, 0o600))
 	}}
-	s, err := Open("a.rvf", Options{Files: revoking})
+	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: revoking}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +225,7 @@ func TestCompactionKeepsLateChanges(t *testing.T) {
 func TestCompactionWithoutAttributesFails(t *testing.T) {
 	t.Parallel()
 	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}

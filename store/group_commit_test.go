@@ -13,6 +13,7 @@ import (
 	"rvffs/store/compute"
 	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -47,7 +48,7 @@ func (f *gatedFile) SyncData() error {
 func TestCommitsThatWaitShareSyncs(t *testing.T) {
 	t.Parallel()
 	files := &gatedFiles{Files: volumes.New(), gate: make(chan struct{})}
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +108,7 @@ func TestReplacingSharesACommit(t *testing.T) {
 			for range cap(files.gate) {
 				files.gate <- struct{}{}
 			}
-			s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+			s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,7 +125,7 @@ func TestReplacingSharesACommit(t *testing.T) {
 			}
 			before := session.Base().Epoch()
 			var changes sync.WaitGroup
-			err = session.Undisturbed(ctx, func(volume.File) error { // the changes gather meanwhile
+			err = session.Undisturbed(ctx, func() error { // the changes gather meanwhile
 				for i, change := range order {
 					changes.Go(func() {
 						var err error

@@ -10,6 +10,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -31,7 +32,7 @@ func TestWriterThatLostItsPlaceChangesNothing(t *testing.T) {
 			if err := f.Rename("a.rvf", "moved"); err != nil {
 				return err
 			}
-			s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: f})
+			s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: f}})
 			if err != nil {
 				return err
 			}
@@ -44,7 +45,7 @@ func TestWriterThatLostItsPlaceChangesNothing(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, written %t", c.name, written), func(t *testing.T) {
 				t.Parallel()
 				files := volumes.New()
-				s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+				s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -133,7 +134,7 @@ func TestProgramThatWritesTheFileAnew(t *testing.T) {
 
 // openAt is the epoch that a new reader finds.
 func openAt(files *volumes.Files) uint32 {
-	s, err := OpenReadOnly("a.rvf", Options{Files: files})
+	s, err := OpenReadOnly("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		return 0
 	}
@@ -150,7 +151,7 @@ func TestCommitBesideAnotherIsNotAcknowledged(t *testing.T) {
 	refused := 0
 	for moment := 1; ; moment++ {
 		files := volumes.New()
-		s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+		s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -170,7 +171,7 @@ func TestCommitBesideAnotherIsNotAcknowledged(t *testing.T) {
 		if !struck {
 			break
 		}
-		after, openErr := OpenReadOnly("a.rvf", Options{Files: files})
+		after, openErr := OpenReadOnly("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 		if openErr != nil {
 			t.Fatal(openErr)
 		}
@@ -199,13 +200,13 @@ func TestBranchesGiveNoInheritedIDsAndFreeze(t *testing.T) {
 		members := segments.Membership{Bitmap: bytes.Repeat([]byte{0xff}, 16)}
 		members.Header.VectorCount = 100
 		cow := segments.CowMap{BytesPerVector: 8, Frozen: frozen}
-		if err := writeNew(files, "b.rvf", newFileContent{
+		if err := writeNew(context.Background(), filelog.Shelf{Files: files}, "b.rvf", newFileContent{
 			manifest: &segments.Manifest{Dimension: 2},
 			before:   []volume.NewSegment{{Type: segments.TypeCowMap, Payload: cow.Encode()}, {Type: segments.TypeMembership, Payload: members.Encode()}},
 		}); err != nil {
 			t.Fatal(err)
 		}
-		s, err := Open("b.rvf", Options{Files: files})
+		s, err := Open("b.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -237,13 +238,13 @@ func TestHostileDeletedListIsCountedOnce(t *testing.T) {
 	files := volumes.New()
 	rows := []byte{2, 0, 1, 0, 0, 0}
 	rows = append(rows, make([]byte, 16)...)
-	if err := writeNew(files, "a.rvf", newFileContent{
+	if err := writeNew(context.Background(), filelog.Shelf{Files: files}, "a.rvf", newFileContent{
 		manifest: &segments.Manifest{Dimension: 2, TotalVectors: 1 << 62, Deleted: []uint64{0, 0, 0, 9}},
 		before:   []volume.NewSegment{{Type: segments.TypeVec, Payload: rows}},
 	}); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open("a.rvf", Options{Files: files})
+	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"rvffs/store/compute"
 	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // file is the content of one file of a folder, nil if there is none.
@@ -217,7 +218,7 @@ func TestDamagedImageIsNotBlessed(t *testing.T) {
 	name := s.Path()
 	embedKernel(t, s, noise(5000), compute.KernelConfig{})
 	entry := s.Current().OfType(segments.TypeKernel)[0]
-	damaged, err := s.location().Files.Open(name, true)
+	damaged, err := filelog.FilesOf(s.shelf).Open(name, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -29,7 +30,7 @@ func putFile(t testing.TB, files volume.FileSystem, name string, content []byte)
 func TestLockErrorTellsTheHolder(t *testing.T) {
 	t.Parallel()
 	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files, LockWait: -1})
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +66,7 @@ func TestLostLockEndsItsWriter(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			files := volumes.New()
-			s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files, LockWait: -1})
+			s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,7 +83,7 @@ func TestLostLockEndsItsWriter(t *testing.T) {
 			if now := files.Content("a.rvf"); !strings.HasPrefix(string(now), string(before)) {
 				t.Error("the store's committed bytes changed")
 			}
-			if reopened, err := Open("a.rvf", Options{Files: files}); err != nil || reopened.Current().Manifest().TotalVectors != 0 {
+			if reopened, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}}); err != nil || reopened.Current().Manifest().TotalVectors != 0 {
 				t.Errorf("the store: %v", err)
 			}
 			if files.Names["a.rvf.lock"] != lock {

@@ -9,13 +9,12 @@ import (
 	"rvffs/lineage"
 	"rvffs/store/log"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 )
 
 // Remove deletes the store's file, provided that nothing would be lost with it.
-// The store must be closed afterwards. The name is removed through files, which are
-// those in which the store lies but may be reached with somebody else's rights.
-func (s *Store) Remove(ctx context.Context, files volume.FileSystem) error {
+// The store must be closed afterwards. It is removed from a shelf that is its own, but
+// may be reached with somebody else's rights.
+func (s *Store) Remove(ctx context.Context, shelf volume.Shelf) error {
 	// What stands behind the manifest must not even be cut off.
 	_, some, err := s.ownTail(ctx)
 	if err != nil {
@@ -35,28 +34,19 @@ func (s *Store) Remove(ctx context.Context, files volume.FileSystem) error {
 		if len(tails) > 0 {
 			return fmt.Errorf("%w: what stood behind its manifest is kept beside it: %s", volume.ErrNotEmpty, fileNames(tails))
 		}
-		return s.file.Remove(files)
+		return s.file.Remove(ctx, shelf)
 	})
 }
 
-// MoveTo renames the store's file. It fails with ErrExists when the name is taken.
-func (s *Store) MoveTo(ctx context.Context, name string) error {
-	files := s.location().Files
-	former := s.Path()
-	return s.MoveInto(ctx, files, name, func() error { return files.RenameNew(former, name) }, func(tail, moved string) error {
-		return files.RenameNew(filelog.Beside(former, tail), filelog.Beside(name, moved))
-	})
-}
-
-// MoveInto is MoveTo for a name among other files, of which rename makes the
-// store's file one, in one step; it fails with fs.ErrExist when the name is taken.
+// MoveInto gives the store a name on a shelf, which rename does, in one step; it fails
+// with fs.ErrExist when the name is taken, and then this does with ErrExists.
 // What is kept beside the store goes along, each by its bare names: along fails with
 // fs.ErrExist, too, and is then asked for another name. The store has its new name by
 // then, whatever becomes of what is kept: OnTailLeft is told of what stays behind.
-func (s *Store) MoveInto(ctx context.Context, files volume.FileSystem, name string, rename func() error, along func(tail, moved string) error) error {
+func (s *Store) MoveInto(ctx context.Context, shelf volume.Shelf, name string, rename func() error, along func(tail, moved string) error) error {
 	return s.log.Alone(ctx, func(*log.Session) error {
-		return s.file.Move(ctx, filelog.Move{
-			To: filelog.Place{Files: files, Name: name}, Along: along,
+		return s.file.Move(ctx, volume.Move{
+			Shelf: shelf, Name: name, Along: along,
 			Rename: func() error {
 				err := rename()
 				if err == nil {

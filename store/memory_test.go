@@ -11,6 +11,7 @@ import (
 	"rvffs/store/memory"
 	"rvffs/store/rows"
 	"rvffs/store/vecio"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -18,7 +19,7 @@ import (
 // replaced once.
 func scatteredStore(t *testing.T, files *volumes.Files, count int) {
 	t.Helper()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Files: files})
+	s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +48,7 @@ func TestAnswersDoNotDependOnMemory(t *testing.T) {
 	scatteredStore(t, files, count)
 	open := func(bytes int64) (*Store, *memory.Budget) {
 		budget := memory.NewBudget(bytes)
-		s, err := Open("a.rvf", Options{Files: files, Memory: budget})
+		s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}, Memory: budget})
 		if err != nil {
 			t.Fatal(err)
 		}

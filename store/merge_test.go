@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
 func TestSmallCommitsStaySmall(t *testing.T) {
 	t.Parallel()
 	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 384}, Options{Files: files})
+	s, err := Create("a.rvf", CreateOptions{Dimension: 384}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func metaSnapshotOf(t testing.TB, generation uint64, ids ...uint64) []byte {
 // payloads are named.
 func storeWithMeta(t testing.TB, files volume.FileSystem, payloads ...[]byte) *Store {
 	t.Helper()
-	return openWithMeta(t, Options{Files: files}, payloads...)
+	return openWithMeta(t, Options{Shelf: filelog.Shelf{Files: files}}, payloads...)
 }
 
 func openWithMeta(t testing.TB, options Options, payloads ...[]byte) *Store {
@@ -63,7 +63,7 @@ func openWithMeta(t testing.TB, options Options, payloads ...[]byte) *Store {
 	for _, payload := range payloads {
 		content.before = append(content.before, volume.NewSegment{Type: segments.TypeMeta, Payload: payload})
 	}
-	if err := writeNew(options.Files, "m.rvf", content); err != nil {
+	if err := writeNew(context.Background(), options.Shelf, "m.rvf", content); err != nil {
 		t.Fatal(err)
 	}
 	s, err := Open("m.rvf", options)
@@ -342,7 +342,7 @@ func TestMetadataModel(t *testing.T) {
 				t.Fatal(err)
 			}
 			var err error
-			if s, err = Open("m.rvf", Options{Files: files}); err != nil {
+			if s, err = Open("m.rvf", Options{Shelf: filelog.Shelf{Files: files}}); err != nil {
 				t.Fatal(err)
 			}
 		default: // another program gives a vector a record
@@ -376,7 +376,7 @@ func addSegment(t *testing.T, s *Store, small volume.NewSegment) {
 	e := session.Extent(volume.ExtentSpec{Type: small.Type, Flags: small.Flags, Length: int64(len(small.Payload))})
 	if err = e.Write(context.Background(), small.Payload); err == nil {
 		e.Complete()
-		_, err = session.Commit(context.Background(), log.Change{Added: []*filelog.Extent{e}})
+		_, err = session.Commit(context.Background(), log.Change{Added: []volume.Extent{e}})
 	}
 	if err = errors.Join(err, session.End()); err != nil {
 		t.Fatal(err)
@@ -398,7 +398,7 @@ func TestCrashStatesOfMetadata(t *testing.T) {
 	for after := from; after <= files.Changes(); after++ {
 		for _, lost := range []func(int) bool{nil, all} {
 			state := files.State(volumes.Crash{After: after, Torn: -1, Lost: lost})
-			opened, err := Open("m.rvf", Options{Files: state})
+			opened, err := Open("m.rvf", Options{Shelf: filelog.Shelf{Files: state}})
 			if err != nil {
 				t.Fatalf("after %d changes: %v", after, err)
 			}
@@ -432,7 +432,7 @@ func TestMetadataAreCharged(t *testing.T) {
 		t.Run(fmt.Sprint(c.limit>>20, " MiB"), func(t *testing.T) {
 			t.Parallel()
 			budget := memory.NewBudget(c.limit)
-			s := openWithMeta(t, Options{Files: volumes.New(), Memory: budget}, payload)
+			s := openWithMeta(t, Options{Shelf: filelog.Shelf{Files: volumes.New()}, Memory: budget}, payload)
 			_, err := s.Delete(t.Context(), []uint64{1})
 			if c.deletes && err != nil || !c.deletes && !errors.Is(err, memory.ErrNever) {
 				t.Errorf("delete: %v", err)

@@ -37,7 +37,7 @@ func TestFileOfManyNamesIsNotWritten(t *testing.T) {
 	}
 	link()
 	before := bytes.Clone(files.Content("a.rvf"))
-	other, err := Open("b.rvf", Options{Files: files, LockWait: -1})
+	other, err := Open("b.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestFileOfManyNamesIsNotWritten(t *testing.T) {
 	_, refused["compaction"] = s.Compact(ctx)
 	_, refused["append by the other name"] = other.Ingest(ctx, []uint64{5}, []float32{1, 2})
 	_, refused["compaction by the other name"] = other.Compact(ctx)
-	refused["move"] = s.MoveTo(t.Context(), "c.rvf")
+	refused["move"] = moveTo(t.Context(), s, "c.rvf")
 	for what, err := range refused {
 		if !errors.Is(err, volume.ErrManyNames) || !strings.Contains(err.Error(), "cp ") {
 			t.Errorf("%s: %v", what, err)
@@ -80,7 +80,7 @@ func TestFileOfManyNamesIsNotWritten(t *testing.T) {
 func TestLeftTemporaryNameIsDropped(t *testing.T) {
 	t.Parallel()
 	files := volumes.New()
-	s, err := Create("folder/a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+	s, err := Create("folder/a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestTwoNamesInTurnShareALock(t *testing.T) {
 		if err := files.Rename("a.rvf", "b.rvf"); err != nil {
 			t.Fatal(err)
 		}
-		other, err := Open("b.rvf", Options{Files: files, LockWait: -1})
+		other, err := Open("b.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func TestTwoNamesInTurnShareALock(t *testing.T) {
 func TestMoveWaitsForTheNewName(t *testing.T) {
 	t.Parallel()
 	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files, LockWait: -1})
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,16 +145,24 @@ func TestMoveWaitsForTheNewName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.MoveTo(t.Context(), "b.rvf"); !errors.Is(err, volume.ErrLocked) {
+	if err := moveTo(t.Context(), s, "b.rvf"); !errors.Is(err, volume.ErrLocked) {
 		t.Errorf("move: %v", err)
 	}
 	if err := lock.Release(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.MoveTo(t.Context(), "b.rvf"); err != nil {
+	if err := moveTo(t.Context(), s, "b.rvf"); err != nil {
 		t.Error(err)
 	}
 	if _, there := files.Names["b.rvf"]; !there || len(files.Names) != 1 {
 		t.Errorf("left: %v", files.Names)
 	}
+}
+
+// moveTo gives a store another name in its folder, or below that.
+func moveTo(ctx context.Context, s *Store, name string) error {
+	files, former := filelog.FilesOf(s.shelf), s.Path()
+	return s.MoveInto(ctx, s.shelf, name, func() error { return files.RenameNew(former, name) }, func(tail, moved string) error {
+		return files.RenameNew(filelog.Beside(former, tail), filelog.Beside(name, moved))
+	})
 }

@@ -20,6 +20,7 @@ import (
 	"rvffs/store/search"
 	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -127,7 +128,7 @@ func TestNearestAgreesWithAMap(t *testing.T) {
 				ctx := context.Background()
 				for _, dimension := range []int{1, 3, 17, 100} {
 					source := rand.New(rand.NewPCG(uint64(dimension), uint64(metric)))
-					s, err := Create("a.rvf", CreateOptions{Dimension: dimension, Metric: metric}, Options{Files: volumes.New()})
+					s, err := Create("a.rvf", CreateOptions{Dimension: dimension, Metric: metric}, Options{Shelf: filelog.Shelf{Files: volumes.New()}})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -199,7 +200,7 @@ func manyRows(t testing.TB, files volume.FileSystem, count, dimension int) (*Sto
 	if files == nil {
 		name = filepath.Join(t.TempDir(), name)
 	}
-	s, err := Create(name, CreateOptions{Dimension: dimension}, Options{Files: files})
+	s, err := Create(name, CreateOptions{Dimension: dimension}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -375,7 +376,7 @@ func TestManyQueriesTakeSeveralPasses(t *testing.T) {
 // TestNearestOfNonFiniteVectors has rows that only --allow-nonfinite lets in.
 func TestNearestOfNonFiniteVectors(t *testing.T) {
 	t.Parallel()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Files: volumes.New()})
+	s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Shelf: filelog.Shelf{Files: volumes.New()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -515,7 +516,7 @@ func TestNearestInTheWireDialect(t *testing.T) {
 		if _, err := file.WriteAt(wireStore(ids...), 0); err != nil {
 			t.Fatal(err)
 		}
-		s, err := OpenReadOnly("a.rvf", Options{Files: files})
+		s, err := OpenReadOnly("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 		if err != nil {
 			t.Fatal(err)
 		}

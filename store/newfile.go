@@ -9,7 +9,6 @@ import (
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 )
 
 // newFileContent is what a new store file begins with.
@@ -44,10 +43,10 @@ func (c newFileContent) encode() ([]byte, error) {
 
 // writeNew makes a whole store file at name: complete and durable, or not at
 // all. It fails with ErrExists when the name is taken.
-func writeNew(files volume.FileSystem, name string, content newFileContent) error {
+func writeNew(ctx context.Context, shelf volume.Shelf, name string, content newFileContent) error {
 	image, err := content.encode()
 	if err != nil {
 		return err
 	}
-	return filelog.Create(context.Background(), files, name, image, content.perm)
+	return shelf.Create(ctx, name, image, content.perm)
 }

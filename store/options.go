@@ -12,8 +12,8 @@ import (
 
 // Options says how a store is opened.
 type Options struct {
-	// Files gives access to the files; nil means the folder of the given path.
-	Files volume.FileSystem
+	// Shelf is where the store is; nil means the folder of the given path.
+	Shelf volume.Shelf
 	// LockWait is how long a first write waits for another writer before it
 	// fails with ErrLocked; 0 means DefaultLockWait, negative not at all.
 	LockWait time.Duration
@@ -74,9 +74,9 @@ type CreateOptions struct {
 	// Perm is the new file's mode, nil for 0644, of which the process and the folder
 	// may take some.
 	Perm *os.FileMode
-	// Files makes the file; nil for those of Options. They are the same ones, but may
+	// Shelf makes the store; nil for that of Options. It is the same one, but may
 	// be reached with somebody else's rights.
-	Files volume.FileSystem
+	Shelf volume.Shelf
 }
 
 // temporarySuffix ends the names of files that exist only while something is

@@ -13,6 +13,7 @@ import (
 	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -62,7 +63,7 @@ var writerKinds = map[string]func(t *testing.T, s *Store) (change func(round int
 // storeOfThree makes a store with the ids 0 to 2 among files.
 func storeOfThree(t *testing.T, files *volumes.Files, name string) {
 	t.Helper()
-	s, err := Create(name, CreateOptions{Dimension: 2}, Options{Files: files})
+	s, err := Create(name, CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +93,7 @@ func TestWritersStayWithTheirFile(t *testing.T) {
 				if _, err := torn.WriteAt([]byte("torn"), int64(len(files.Content("other.rvf")))); err != nil {
 					t.Fatal(err)
 				}
-				s, err := Open("a.rvf", Options{Files: files})
+				s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -151,7 +152,7 @@ func TestWritersFollowCompactions(t *testing.T) {
 	for kind, open := range writerKinds {
 		files := volumes.New()
 		storeOfThree(t, files, "a.rvf")
-		s, err := Open("a.rvf", Options{Files: files})
+		s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,7 +19,7 @@ func TestParentHashesOfAllStates(t *testing.T) {
 	for range 3 {
 		bring(t, s, nil, make([]float32, 10000)...) // longer than what is folded
 	}
-	content, err := os.ReadFile(s.owned.Name() + "/" + s.Path())
+	content, err := os.ReadFile(s.file.Path())
 	if err != nil {
 		t.Fatal(err)
 	}

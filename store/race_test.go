@@ -319,5 +319,5 @@ func (r *raceRun) derive(round int) error {
 		err = errors.New("the child has another parent")
 	}
 	r.counted("derivation")
-	return errors.Join(err, child.Remove(context.Background(), child.location().Files), child.Close())
+	return errors.Join(err, child.Remove(context.Background(), child.shelf), child.Close())
 }

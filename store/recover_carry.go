@@ -9,7 +9,6 @@ import (
 	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 )
 
 // carryOut commits what the plan comes to.
@@ -18,7 +17,7 @@ func (p *recoveryPlan) carryOut(ctx context.Context, session *log.Session) (epoc
 		return 0, nil
 	}
 	appender := p.store.NewAppender()
-	var others []*filelog.Extent
+	var others []volume.Extent
 	defer func() {
 		if err != nil {
 			session.Drop(others...)
@@ -98,7 +97,7 @@ func (p *recoveryPlan) append(ctx context.Context, appender *ingest.Appender) er
 const copiedPiece = 1 << 20
 
 // copySegment writes a segment of another type, payload and flags as they are.
-func (p *recoveryPlan) copySegment(ctx context.Context, session *log.Session, part tailPart) (*filelog.Extent, error) {
+func (p *recoveryPlan) copySegment(ctx context.Context, session *log.Session, part tailPart) (volume.Extent, error) {
 	e := session.Extent(volume.ExtentSpec{Type: part.Type, Flags: part.Flags, Length: int64(part.PayloadLength)})
 	buffer := make([]byte, min(part.PayloadLength, copiedPiece))
 	for at := int64(0); at < int64(part.PayloadLength); {

@@ -13,6 +13,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -85,7 +86,7 @@ func TestCrashesWhileRecovering(t *testing.T) {
 				}
 				files, want := c.cutFiles(length), c.wantAll(length)
 				from := files.Changes()
-				if err := r.run(ctx, Options{Files: files}); err != nil {
+				if err := r.run(ctx, Options{Shelf: filelog.Shelf{Files: files}}); err != nil {
 					t.Fatal(err)
 				}
 				if err := recoveredIn(files, want); err != nil {
@@ -94,7 +95,7 @@ func TestCrashesWhileRecovering(t *testing.T) {
 				files.Crashes(from, everyState(), func(what string, crash volumes.Crash) {
 					checked.Add(1)
 					left := files.State(crash)
-					err := r.run(ctx, Options{Files: left, LockWait: -1})
+					err := r.run(ctx, Options{Shelf: filelog.Shelf{Files: left}, LockWait: -1})
 					if err == nil && crash.Lost != nil {
 						err = dropDamaged(ctx, left)
 					}
@@ -113,7 +114,7 @@ func TestCrashesWhileRecovering(t *testing.T) {
 
 // dropDamaged lets tails go of which nothing is left but damaged segments.
 func dropDamaged(ctx context.Context, files *volumes.Files) error {
-	s, err := Open("a.rvf", Options{Files: files, LockWait: -1})
+	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 	if err != nil {
 		return err
 	}
@@ -139,7 +140,7 @@ func (c *cutStore) wantAll(length int) cutMark {
 
 // recoveredIn checks that all is there, and nothing but temporary files beside it.
 func recoveredIn(files *volumes.Files, want cutMark) error {
-	s, err := Open("a.rvf", Options{Files: files, LockWait: -1})
+	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 	if err != nil {
 		return err
 	}
@@ -194,13 +195,13 @@ func TestFaultsWhileRecovering(t *testing.T) {
 						f.struck++
 						return f.err
 					}
-					err := r.run(ctx, Options{Files: files, LockWait: -1})
+					err := r.run(ctx, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 					files.Fail = nil
 					refused = count >= at
 					if err == nil && f.struck > 0 && f.lasting && refused && !errors.As(f.err, new(*volumes.ShortWrite)) {
 						t.Errorf("operation %d: %v was passed over", at, f)
 					}
-					if err := r.run(ctx, Options{Files: files, LockWait: -1}); err != nil {
+					if err := r.run(ctx, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1}); err != nil {
 						t.Fatalf("operation %d: %v: again: %v", at, f, err)
 					}
 					if err := recoveredIn(files, want); err != nil {

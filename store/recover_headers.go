@@ -55,17 +55,13 @@ func (s *Store) mendHeaders(ctx context.Context) (repairs []HeaderRepair, err er
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, session.End()) }()
-	err = session.Undisturbed(ctx, func(file volume.File) error {
-		repairs, err = repairHeaders(session.Base().In(volume.Watch(ctx, file)), func(header [segments.HeaderSize]byte, offset int64) error {
-			if err := session.Guard(); err != nil {
-				return err
-			}
-			if _, err := file.WriteAt(header[:], offset); err != nil {
-				return volume.WriteError(err, len(header), offset)
-			}
-			return file.SyncData()
+	err = session.Undisturbed(ctx, func() error {
+		return session.Base().With(ctx, state.Judging, func(base *state.Reading) error {
+			repairs, err = repairHeaders(base, func(header [segments.HeaderSize]byte, offset int64) error {
+				return session.Mend(header[:], offset)
+			})
+			return err
 		})
-		return err
 	})
 	return repairs, err
 }

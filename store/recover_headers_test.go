@@ -11,6 +11,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/state"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -19,7 +20,7 @@ import (
 func headerStore(t *testing.T) (files *volumes.Files, whole []byte, offset int64) {
 	t.Helper()
 	files = volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +43,7 @@ func damagedStore(t *testing.T, files *volumes.Files, content []byte) *Store {
 	if _, err := file.WriteAt(content, 0); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open("a.rvf", Options{Files: files})
+	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 	if err := errors.Join(err, file.Close()); err != nil {
 		t.Fatal(err)
 	}

@@ -86,7 +86,7 @@ func (s *Store) planRecovery(ctx context.Context, base *state.Snapshot, tail Tai
 func (p *recoveryPlan) open(ctx context.Context) (err error) {
 	p.dimension = p.base.Dimension()
 	if !p.Kept {
-		if p.file, err = p.store.file.OpenFile(); err != nil {
+		if p.file, err = p.store.file.Raw(); err != nil {
 			return err
 		}
 		p.info = tailInfo{Tail: p.Tail}

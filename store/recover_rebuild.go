@@ -40,7 +40,7 @@ func salvageable(ctx context.Context, name string, options Options) (tail Tail, 
 		return Tail{}, false, err
 	}
 	defer func() { err = errors.Join(err, s.closeOwned()) }()
-	file, err := s.file.OpenFile()
+	file, err := s.file.Raw()
 	if err != nil {
 		return Tail{}, false, err
 	}

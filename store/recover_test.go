@@ -15,6 +15,7 @@ import (
 	"rvffs/store/compute"
 	"rvffs/store/log"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -310,7 +311,7 @@ func TestRecoverByTheCutManifest(t *testing.T) {
 	} {
 		copied := volumes.New()
 		putFile(t, copied, "a.rvf", files.Content("a.rvf"))
-		s, err := Open("a.rvf", Options{Files: copied})
+		s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: copied}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -349,7 +350,7 @@ func TestRecoverDoesNotRepeatWhatAMergeCopied(t *testing.T) {
 	t.Parallel()
 	for _, cut := range []int{0, 20} {
 		files := volumes.New()
-		s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+		s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -566,7 +567,7 @@ func TestRecoverNamedTails(t *testing.T) {
 	if _, err := s.Recover(ctx, RecoverOptions{Only: []string{"former.rvf.tail-1"}}); err != nil || contentText(t, s) != "1:1 2:2 3:3 10:9 11:9" {
 		t.Errorf("%v: %s", err, contentText(t, s))
 	}
-	other, err := Create("b.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+	other, err := Create("b.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -597,7 +598,7 @@ func TestRecoverAddsNoRowsThatAreThere(t *testing.T) {
 func TestRecoverFirstVectors(t *testing.T) {
 	t.Parallel()
 	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{}, Options{Files: files})
+	s, err := Create("a.rvf", CreateOptions{}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -621,7 +622,7 @@ func TestRebuildKnowsWhatIsLeftOfTheManifest(t *testing.T) {
 	}{{1, segments.Cosine}, {150, segments.InnerProduct}} {
 		files := volumes.New()
 		putFile(t, files, "a.rvf", slices.Concat(vecSegment(1, 9, 7, 8), manifest[:len(manifest)-c.cut]))
-		options := Options{Files: files}
+		options := Options{Shelf: filelog.Shelf{Files: files}}
 		if _, err := Open("a.rvf", options); !errors.Is(err, volume.ErrNotStore) {
 			t.Fatal(err)
 		}

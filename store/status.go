@@ -99,8 +99,8 @@ func (s *Store) statusOf(ctx context.Context, snapshot *state.Snapshot) (Status,
 	if err != nil {
 		return Status{}, err
 	}
-	if info.Links > 1 {
-		status.Names, status.ReadOnly = info.Links, true
+	if info.Names > 1 {
+		status.Names, status.ReadOnly = info.Names, true
 	}
 	status.Compaction, status.CompactionDone, status.CompactionTotal = s.compactor.Progress()
 	if status.Tails, err = s.Tails(ctx); err != nil {

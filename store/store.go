@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"path/filepath"
 	"time"
@@ -20,12 +21,12 @@ import (
 	"rvffs/store/stream"
 	"rvffs/store/volume"
 	"rvffs/store/volume/directory"
-	"rvffs/store/volume/filelog"
 )
 
 // Store is one open store. Its methods may be called from several goroutines.
 type Store struct {
-	owned    *directory.Files // closed with the store; nil when files belong to the caller
+	shelf    volume.Shelf
+	owned    io.Closer // the shelf, closed with the store; nil when that is the caller's
 	options  Options
 	readOnly bool
 	ids      *rows.IDTable
@@ -35,9 +36,8 @@ type Store struct {
 	streams  *stream.Register
 
 	compactor *compact.Compactor
-	late      lateSync
 
-	file  *filelog.Log
+	file  volume.Log
 	head  *state.Head
 	tails tailTable
 }
@@ -69,7 +69,7 @@ func OpenReadOnlyContext(ctx context.Context, name string, options Options) (*St
 // that lock and temporary files stand beside the file itself.
 func open(ctx context.Context, name string, options Options, readOnly bool) (*Store, error) {
 	file := name
-	if options.Files == nil {
+	if options.Shelf == nil {
 		if real, err := filepath.EvalSymlinks(name); err == nil {
 			file = real // else opening it says what is wrong
 		}
@@ -88,15 +88,16 @@ func open(ctx context.Context, name string, options Options, readOnly bool) (*St
 // locate makes a Store without reading its file.
 func locate(name string, options Options) (*Store, error) {
 	s := &Store{options: options, ids: rows.NewIDTable()}
-	at := filelog.Place{Files: options.Files, Name: name}
-	if options.Files == nil {
-		folder, err := directory.Open(filepath.Dir(name))
+	if s.shelf = options.Shelf; s.shelf == nil {
+		shelf, err := directory.OpenShelf(filepath.Dir(name))
 		if err != nil {
 			return nil, err
 		}
-		at, s.owned = filelog.Place{Files: folder, Name: filepath.Base(name)}, folder
+		s.shelf, s.owned, name = shelf, shelf, filepath.Base(name)
 	}
-	s.file = filelog.New(at, filelog.Options{Memory: options.Memory, Wait: options.lockWait(), Sync: s.sync})
+	s.file = s.shelf.Log(name, volume.LogOptions{
+		Memory: options.Memory, Wait: options.lockWait(), Lasting: options.Durability.lasting(), LateLoss: options.OnLateSync,
+	})
 	s.streams = stream.NewRegister(s.Path)
 	return s, nil
 }
@@ -118,7 +119,7 @@ func (s *Store) load(ctx context.Context) error {
 	})
 	s.images = compute.New(compute.Environment{
 		Name: s.Path, Log: s.log, Commit: s.vectors.Commit, Snapshot: s.Snapshot, Writable: s.checkWritable, Memory: s.options.Memory,
-		Spool: s.spool, Streams: s.streams,
+		Spool: func() (compute.Spool, error) { return s.file.Spool() }, Streams: s.streams,
 	})
 	s.compactor = compact.New(s.compaction())
 	return nil
@@ -165,8 +166,8 @@ func (s *Store) create(create CreateOptions) error {
 	if create.Dimension < 0 || create.Dimension > 65535 {
 		return fmt.Errorf("%w: dimension %d is not within 0 to 65535", volume.ErrInput, create.Dimension)
 	}
-	at := s.location()
-	if err := CheckName(path.Base(at.Name)); err != nil {
+	name := s.file.Name()
+	if err := CheckName(path.Base(name)); err != nil {
 		return err
 	}
 	id, err := lineage.NewFileID()
@@ -177,20 +178,17 @@ func (s *Store) create(create CreateOptions) error {
 		Dimension: uint16(create.Dimension), Metric: create.Metric,
 		Identity: lineage.Identity{FileID: id}, HasIdentity: true,
 	}
-	files := create.Files
-	if files == nil {
-		files = at.Files
+	shelf := create.Shelf
+	if shelf == nil {
+		shelf = s.shelf
 	}
-	return writeNew(files, at.Name, newFileContent{manifest: manifest, perm: permOf(create.Perm)})
+	return writeNew(context.Background(), shelf, name, newFileContent{manifest: manifest, perm: permOf(create.Perm)})
 }
-
-// location is where the store's file lies.
-func (s *Store) location() filelog.Place { return s.file.Place() }
 
 // Known is what a closed store knew of its file. A store that is opened with it
 // shows the same snapshot, unless the file has changed.
 type Known struct {
-	file     filelog.Known
+	file     volume.Known
 	snapshot *state.Snapshot
 }
 
@@ -205,7 +203,7 @@ func (s *Store) Current() *state.Snapshot { return s.head.Current() }
 func (s *Store) Snapshot(ctx context.Context) (*state.Snapshot, error) { return s.head.Look(ctx) }
 
 // Path is the store's file as it was opened, or as it was last renamed.
-func (s *Store) Path() string { return s.location().Name }
+func (s *Store) Path() string { return s.file.Name() }
 
 // Identity is the store's place in its lineage as of the newest snapshot known;
 // false for files from before identities were kept.
@@ -236,15 +234,11 @@ func (s *Store) Close() error {
 	s.streams.End()
 	interrupted := s.InterruptStreams(context.Background())
 	s.compactor.Stop()
-	var err error
-	if s.late.stop() {
-		err = s.file.Settle()
-	}
-	closed, problem := s.file.Close()
+	closed, err := s.file.Close()
 	if !closed {
 		return interrupted
 	}
-	return errors.Join(interrupted, err, problem, s.closeOwned())
+	return errors.Join(interrupted, err, s.closeOwned())
 }
 
 func (s *Store) closeOwned() error {
@@ -279,9 +273,3 @@ func (s *Store) withNewest(ctx context.Context, use func(*state.Snapshot) error)
 
 // images has the methods by which images are embedded and extracted.
 type images = compute.Images
-
-// spool makes a file without a name beside the store.
-func (s *Store) spool() (compute.Spool, error) {
-	at := s.location()
-	return filelog.Nameless(at.Files, at.Name)
-}

@@ -14,6 +14,7 @@ import (
 	"rvffs/store/ingest"
 	"rvffs/store/rows"
 	"rvffs/store/state"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -119,7 +120,7 @@ func TestLastWriteWinsAndDeletedIDsReturn(t *testing.T) {
 	if got := s.Current().Manifest().TotalVectors; got != 5 {
 		t.Errorf("total_vectors %d, want 5 distinct ids", got)
 	}
-	reopened, err := OpenReadOnly(filepath.Join(s.owned.Name(), "a.rvf"), Options{})
+	reopened, err := OpenReadOnly(s.file.Path(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +193,7 @@ func readView(t *testing.T, view state.View) []byte {
 func emptyStore(t testing.TB) (*volumes.Files, *Store) {
 	t.Helper()
 	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files})
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"rvffs/store/memory"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -44,7 +45,7 @@ func pourAffordably(ctx context.Context, stream pouring, data []byte) error {
 
 func usingMemory(t *testing.T, dimension int, budget *memory.Budget) *Store {
 	t.Helper()
-	s, err := Create("a.rvf", CreateOptions{Dimension: dimension}, Options{Files: volumes.New(), Memory: budget})
+	s, err := Create("a.rvf", CreateOptions{Dimension: dimension}, Options{Shelf: filelog.Shelf{Files: volumes.New()}, Memory: budget})
 	if err != nil {
 		t.Fatal(err)
 	}

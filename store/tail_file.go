@@ -15,7 +15,6 @@ import (
 	"rvffs/segments"
 	"rvffs/store/state"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 )
 
 // What is kept of a tail is a segment of a vendor's type that tells where it comes from,
@@ -25,7 +24,7 @@ import (
 const tailInfoType segments.Type = 0xF8
 
 // TailOf reports whether a file of this name is a kept tail, and tells of which store.
-func TailOf(name string) (store string, is bool) { return filelog.RemnantOf(name) }
+func TailOf(name string) (store string, is bool) { return volume.RemnantOf(name) }
 
 // tailInfo is what a kept tail says of itself: a line of JSON, and then, for ids that
 // both the tail and the store had vectors of, what the store's were.

@@ -19,7 +19,6 @@ import (
 	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 )
 
 // keepBehind looks at what stands behind the newest manifest, where the next segment
@@ -61,8 +60,8 @@ func (s *Store) keepTail(ctx context.Context, file volume.File, info tailInfo) e
 	if err != nil {
 		return err
 	}
-	name, err := s.file.KeepRemnant(ctx, filelog.Remnant{
-		File: file, Offset: info.Offset, Length: info.Bytes, Head: head, Epoch: info.Epoch,
+	name, err := s.file.KeepRemnant(ctx, volume.Remnant{
+		Bytes: file, Offset: info.Offset, Length: info.Bytes, Head: head, Epoch: info.Epoch,
 		Same: func(ctx context.Context, kept volume.File) (bool, error) { return sameTail(ctx, kept, file, info) },
 	})
 	if err == nil && name != "" {

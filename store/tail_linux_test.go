@@ -9,6 +9,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -85,7 +86,7 @@ func TestTailOfSomebodyElsesStoreIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	behind(t, files, vecSegment(50, 9, 7))
-	s, err := Open("a.rvf", Options{Files: ownersFiles{files}})
+	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: ownersFiles{files}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func forge(t *testing.T, files *volumes.Files, id uint64) []byte {
 	t.Helper()
 	copied := volumes.New()
 	putFile(t, copied, "a.rvf", files.Content("a.rvf"))
-	s, err := Open("a.rvf", Options{Files: copied})
+	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: copied}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestOnlyTheStoresTailsCount(t *testing.T) {
 			files, _ := tailStore(t)
 			putFile(t, files, name, forge(t, files, math.MaxUint64-1))
 			c.change(t, files)
-			s, err := Open("a.rvf", Options{Files: files})
+			s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -121,7 +121,7 @@ func TestStrangersKeepNoStore(t *testing.T) {
 	files, s := emptyStore(t)
 	putFile(t, files, "a.rvf.tail-0", []byte("mine"))
 	files.Names["a.rvf.tail-0"].Attributes.UID = stranger
-	if err := s.Remove(t.Context(), files); err != nil || files.Content("a.rvf.tail-0") == nil {
+	if err := s.Remove(t.Context(), s.shelf); err != nil || files.Content("a.rvf.tail-0") == nil {
 		t.Errorf("remove: %v, left %v", err, files.Names)
 	}
 }
@@ -165,7 +165,7 @@ func TestTailsTakeFreeNumbers(t *testing.T) {
 		}
 	}
 	check("a.rvf.tail-0-5")
-	if err := s.MoveTo(t.Context(), "b.rvf"); err != nil {
+	if err := moveTo(t.Context(), s, "b.rvf"); err != nil {
 		t.Fatal(err)
 	}
 	check("b.rvf.tail-0-5")
@@ -191,7 +191,7 @@ func TestRenameIsDoneWhateverBecomesOfTails(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	err := s.MoveInto(t.Context(), files, "b.rvf", func() error { return files.RenameNew("a.rvf", "b.rvf") }, func(tail, moved string) error {
+	err := s.MoveInto(t.Context(), s.shelf, "b.rvf", func() error { return files.RenameNew("a.rvf", "b.rvf") }, func(tail, moved string) error {
 		if tail == "a.rvf.tail-1" {
 			return syscall.EPERM
 		}
@@ -231,9 +231,9 @@ func TestRecoverSaysWhatStays(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		s.file.MovedTo(filelog.Place{Files: stickyFiles{files}, Name: s.Path()})
+		s.file.(*filelog.Log).MovedTo(filelog.Place{Files: stickyFiles{files}, Name: s.Path()})
 		results, err := s.Recover(ctx, RecoverOptions{Drop: drop})
-		s.file.MovedTo(filelog.Place{Files: files, Name: s.Path()})
+		s.file.(*filelog.Log).MovedTo(filelog.Place{Files: files, Name: s.Path()})
 		if !errors.Is(err, syscall.EPERM) || len(results) != 2 {
 			t.Fatalf("drop %t: %+v, %v", drop, results, err)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -19,7 +20,7 @@ import (
 func tailStore(t *testing.T) (*volumes.Files, *Store) {
 	t.Helper()
 	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Files: files, LockWait: -1})
+	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +142,7 @@ func TestWhatStandsBehindTheManifest(t *testing.T) {
 			behind(t, files, c.behind...)
 			before := bytes.Clone(files.Content("a.rvf"))
 			var told []Tail
-			s, err := Open("a.rvf", Options{Files: files, OnTail: func(tail Tail) { told = append(told, tail) }})
+			s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}, OnTail: func(tail Tail) { told = append(told, tail) }})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -284,7 +285,7 @@ func TestHandedOutIDsAvoidWhatIsKept(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open("a.rvf", Options{Files: files})
+	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,19 +320,19 @@ func TestStoreWithATailIsNotRemoved(t *testing.T) {
 	files, s := emptyStore(t)
 	behind(t, files, vecSegment(50, 5, 70))
 	before := bytes.Clone(files.Content("a.rvf"))
-	if err := s.Remove(t.Context(), files); !errors.Is(err, volume.ErrNotEmpty) || !bytes.Equal(before, files.Content("a.rvf")) || len(files.Names) != 1 {
+	if err := s.Remove(t.Context(), s.shelf); !errors.Is(err, volume.ErrNotEmpty) || !bytes.Equal(before, files.Content("a.rvf")) || len(files.Names) != 1 {
 		t.Errorf("remove: %v", err)
 	}
 	if _, err := s.Delete(context.Background(), []uint64{1000}); err != nil { // keeps it
 		t.Fatal(err)
 	}
-	if err := s.Remove(t.Context(), files); !errors.Is(err, volume.ErrNotEmpty) || !strings.Contains(err.Error(), "a.rvf.tail-0") {
+	if err := s.Remove(t.Context(), s.shelf); !errors.Is(err, volume.ErrNotEmpty) || !strings.Contains(err.Error(), "a.rvf.tail-0") {
 		t.Errorf("remove: %v", err)
 	}
 	if _, err := s.Recover(context.Background(), RecoverOptions{Drop: true}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Remove(t.Context(), files); err != nil || len(files.Names) > 0 {
+	if err := s.Remove(t.Context(), s.shelf); err != nil || len(files.Names) > 0 {
 		t.Errorf("remove: %v, left %v", err, files.Names)
 	}
 }
@@ -344,10 +345,10 @@ func TestRemovalEndsWithItsCaller(t *testing.T) {
 	behind(t, files, vecSegment(50, 5, 70))
 	gone, leave := context.WithCancel(t.Context())
 	leave()
-	if err := s.Remove(gone, files); !errors.Is(err, context.Canceled) {
+	if err := s.Remove(gone, s.shelf); !errors.Is(err, context.Canceled) {
 		t.Errorf("remove: %v", err)
 	}
-	if err := s.MoveTo(gone, "b.rvf"); !errors.Is(err, context.Canceled) {
+	if err := moveTo(gone, s, "b.rvf"); !errors.Is(err, context.Canceled) {
 		t.Errorf("move: %v", err)
 	}
 	if len(files.Names) != 1 {
@@ -365,7 +366,7 @@ func TestTailsGoAlong(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.MoveTo(t.Context(), "folder/b.rvdna"); err != nil {
+	if err := moveTo(t.Context(), s, "folder/b.rvdna"); err != nil {
 		t.Fatal(err)
 	}
 	var names []string

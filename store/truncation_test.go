@@ -15,6 +15,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/log"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -86,7 +87,7 @@ func newCutStore(t *testing.T, script func(*crashWorkload)) *cutStore {
 		if node := files.Names["a.rvf"]; node.Number != w.files.Names["a.rvf"].Number {
 			continue // before a compaction
 		}
-		s, err := OpenReadOnly("a.rvf", Options{Files: files})
+		s, err := OpenReadOnly("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 		w.must(err)
 		c.marks = append(c.marks, cutMark{s.Current().Size(), w.marks[i].model, w.marks[i].embed})
 	}
@@ -207,7 +208,7 @@ var afterCut = map[string]func(ctx context.Context, files *volumes.Files) (added
 		})
 	},
 	"a compaction": func(ctx context.Context, files *volumes.Files) (map[uint64][]float32, error) {
-		s, err := Open("a.rvf", Options{Files: files, LockWait: -1})
+		s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 		if err != nil {
 			return nil, err
 		}
@@ -219,7 +220,7 @@ var afterCut = map[string]func(ctx context.Context, files *volumes.Files) (added
 // appendAfterCut appends vectors that bring no ids: theirs must be none that the tail
 // has.
 func appendAfterCut(ctx context.Context, files *volumes.Files, then func(*Store) error) (map[uint64][]float32, error) {
-	s, err := Open("a.rvf", Options{Files: files, LockWait: -1})
+	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 	if err != nil {
 		return nil, err
 	}
@@ -306,7 +307,7 @@ func (c *cutStore) survives(length int, happens func(context.Context, *volumes.F
 
 // lookAt looks at a store in all ways, and reports whether somebody is told to decide.
 func lookAt(ctx context.Context, files *volumes.Files) (bool, error) {
-	s, err := OpenReadOnly("a.rvf", Options{Files: files})
+	s, err := OpenReadOnly("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		return false, err
 	}
@@ -330,7 +331,7 @@ func lookAt(ctx context.Context, files *volumes.Files) (bool, error) {
 
 // recoverAll recovers and compares.
 func recoverAll(ctx context.Context, files *volumes.Files, want cutMark) error {
-	s, err := Open("a.rvf", Options{Files: files, LockWait: -1})
+	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 	if err != nil {
 		return err
 	}
@@ -381,7 +382,7 @@ func (c *cutStore) wantRebuilt(length int) cutMark {
 // rebuilds checks a store that was cut before its first manifest.
 func (c *cutStore) rebuilds(ctx context.Context, files *volumes.Files, length int) error {
 	want := c.wantRebuilt(length)
-	options := Options{Files: files, LockWait: -1}
+	options := Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1}
 	err := Rebuild(ctx, "a.rvf", new(segments.L2), options)
 	if len(want.model) == 0 && want.embed == nil {
 		if !errors.Is(err, volume.ErrNotStore) || len(files.Names) != 1 || !bytes.Equal(files.Content("a.rvf"), c.content[:length]) {

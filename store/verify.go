@@ -13,7 +13,6 @@ import (
 	"rvffs/store/memory"
 	"rvffs/store/rows"
 	"rvffs/store/state"
-	"rvffs/store/volume/filelog"
 )
 
 // Severity tells how bad a finding is.
@@ -131,8 +130,8 @@ const noDirectory = "the manifest holds no directory any more: all segments that
 // checkNames reports hard links, which keep everybody from writing.
 func (v *verifier) checkNames() error {
 	info, err := v.in.Stat()
-	if err == nil && info.Links > 1 {
-		v.find(Note, -1, "%v", filelog.OneName(info))
+	if err == nil && info.Names > 1 {
+		v.find(Note, -1, "%v", info.OneName())
 	}
 	return err
 }

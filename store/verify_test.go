@@ -58,7 +58,7 @@ func describeFindings(v Verification) string {
 // changeFile works on the bytes of a store behind its back.
 func changeFile(t *testing.T, s *Store, change func(volume.File) error) {
 	t.Helper()
-	file, err := s.location().Files.Open(s.Path(), true)
+	file, err := filelog.FilesOf(s.shelf).Open(s.Path(), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func flip(t *testing.T, s *Store, offset int64) {
 // reopenStore reads the store's file anew.
 func reopenStore(t *testing.T, s *Store) *state.Snapshot {
 	t.Helper()
-	again, err := OpenReadOnly(s.Path(), Options{Files: s.location().Files})
+	again, err := OpenReadOnly(s.Path(), Options{Shelf: s.shelf})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,10 +101,10 @@ func crafted(t *testing.T, content newFileContent) *state.Snapshot {
 	files := volumes.New()
 	content.manifest.Dimension = 2
 	content.manifest.HasIdentity, content.manifest.Identity = true, lineage.Identity{FileID: lineage.FileID{1}}
-	if err := writeNew(files, "a.rvf", content); err != nil {
+	if err := writeNew(context.Background(), filelog.Shelf{Files: files}, "a.rvf", content); err != nil {
 		t.Fatal(err)
 	}
-	return reopenStore(t, &Store{file: filelog.New(filelog.Place{Files: files, Name: "a.rvf"}, filelog.Options{})})
+	return reopenStore(t, &Store{shelf: filelog.Shelf{Files: files}, file: filelog.New(filelog.Place{Files: files, Name: "a.rvf"}, volume.LogOptions{})})
 }
 
 // busyStore holds merged, replaced and deleted vectors, of some forty commits.
@@ -253,7 +253,7 @@ func TestVerifyCutFile(t *testing.T) {
 		t.Errorf("epoch %d: %s", again.Epoch(), describeFindings(got))
 	}
 	cut(40)
-	if _, err := OpenReadOnly(s.Path(), Options{Files: s.location().Files}); !errors.Is(err, volume.ErrNotStore) {
+	if _, err := OpenReadOnly(s.Path(), Options{Shelf: s.shelf}); !errors.Is(err, volume.ErrNotStore) {
 		t.Errorf("40 bytes: %v", err)
 	}
 }
@@ -262,10 +262,10 @@ func TestVerifyUnknownSegments(t *testing.T) {
 	t.Parallel()
 	files := volumes.New()
 	named := volume.NewSegment{Type: 0xF7, Payload: []byte("of a vendor")}
-	if err := writeNew(files, "a.rvf", newFileContent{manifest: &segments.Manifest{}, before: []volume.NewSegment{named}}); err != nil {
+	if err := writeNew(context.Background(), filelog.Shelf{Files: files}, "a.rvf", newFileContent{manifest: &segments.Manifest{}, before: []volume.NewSegment{named}}); err != nil {
 		t.Fatal(err)
 	}
-	s := &Store{file: filelog.New(filelog.Place{Files: files, Name: "a.rvf"}, filelog.Options{})}
+	s := &Store{shelf: filelog.Shelf{Files: files}, file: filelog.New(filelog.Place{Files: files, Name: "a.rvf"}, volume.LogOptions{})}
 	old := finding{Note, "from before identities"}
 	wantFindings(t, verify(t, reopenStore(t, s)), old, finding{Note, "vendor type 0xf7, 11 bytes, named"})
 

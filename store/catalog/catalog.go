@@ -119,7 +119,7 @@ func (c *Catalog) Close() error {
 		problems = append(problems, s.close(ctx))
 	}
 	c.recent.close()
-	return errors.Join(append(problems, c.root.files.release())...)
+	return errors.Join(append(problems, c.root.files.Release())...)
 }
 
 // Observe has f called after each commit that this process makes, while the next one

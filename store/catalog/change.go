@@ -36,7 +36,7 @@ func (s *Store) removeFile(ctx context.Context) error {
 	}
 	err := s.use(ctx, func(engine *store.Store) error {
 		folder, name = s.where()
-		return engine.Remove(ctx, folder.files.as(ctx))
+		return engine.Remove(ctx, folder.files.as(ctx).shelf())
 	})
 	closed, closeErr := s.closeIdle()
 	if closed {
@@ -96,7 +96,7 @@ func (s *Store) moveFile(ctx context.Context, target *Folder, newName string) er
 		return err
 	}
 	err := s.use(ctx, func(engine *store.Store) error {
-		return engine.MoveInto(ctx, &target.files, newName, func() error { return s.relocate(ctx, target, newName) }, func(tail, moved string) error {
+		return engine.MoveInto(ctx, target.files.shelf(), newName, func() error { return s.relocate(ctx, target, newName) }, func(tail, moved string) error {
 			return folder.moveBeside(ctx, target, tail, moved)
 		})
 	})

@@ -256,8 +256,8 @@ func (f *Folder) make(ctx context.Context, name string, perm os.FileMode) error 
 	if isStoreName(name) {
 		options := f.catalog.options
 		return store.Make(name, store.CreateOptions{
-			Dimension: options.Dimension, Metric: options.Metric, Perm: new(filePerm(perm)), Files: f.files.as(ctx),
-		}, store.Options{Files: &f.files})
+			Dimension: options.Dimension, Metric: options.Metric, Perm: new(filePerm(perm)), Shelf: f.files.as(ctx).shelf(),
+		}, store.Options{Shelf: f.files.shelf()})
 	}
 	err := f.files.as(ctx).with(ctx, func(folder volume.Folder) error {
 		if err := folder.MakeFolder(ctx, name, perm); err != nil {

@@ -19,7 +19,7 @@ type recentFolders struct {
 
 func (c *Catalog) newRecentFolders() recentFolders {
 	return recentFolders{newRecent(keptFolders, func(f *folderFiles) {
-		if err := f.release(); err != nil {
+		if err := f.Release(); err != nil {
 			c.options.Log.Warn().Err(err).Str("folder", f.folder.Path()).Msg("closing a folder failed")
 		}
 	})}
@@ -31,7 +31,7 @@ func (r *recentFolders) add(ctx context.Context, f *folderFiles) error {
 		return err
 	}
 	if kept, _ := r.opened.ContainsOrAdd(f, struct{}{}); kept {
-		return f.release() // it has its user
+		return f.Release() // it has its user
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 	"rvffs/store/volume/directory"
+	"rvffs/store/volume/filelog"
 )
 
 // gate is a disk that does not answer to some operations, on one store and the files
@@ -99,13 +100,17 @@ func (f gatedFolder) Describe(ctx context.Context, name string) (volume.FileInfo
 	return f.Folder.Describe(ctx, name)
 }
 
-func (f gatedFolder) Files() volume.FileSystem { return gatedFiles{f.Folder.Files(), f.gate} }
+func (f gatedFolder) Shelf() volume.Shelf {
+	return filelog.Shelf{Files: gatedFiles{filelog.FilesOf(f.Folder.Shelf()), f.gate}}
+}
 
 // gatedVolume is a volume behind a gate.
 type gatedVolume struct {
 	gatedFolder
 	volume volume.Volume
 }
+
+func (v gatedVolume) ShelfOf(holder volume.Holder) volume.Shelf { return filelog.ShelfOf(holder) }
 
 func (v gatedVolume) Name() string { return v.volume.Name() }
 

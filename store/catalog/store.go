@@ -175,7 +175,7 @@ func (s *Store) acquire(ctx context.Context) (engine *store.Store, fresh bool, e
 		open = store.OpenReadOnlyContext
 	}
 	engine, err = open(ctx, name, store.Options{
-		Files: &folder.files, LockWait: s.catalog.options.LockWait, Known: s.knowledge(),
+		Shelf: folder.files.shelf(), LockWait: s.catalog.options.LockWait, Known: s.knowledge(),
 		Durability: s.catalog.options.Durability, OnLateSync: s.syncedLate,
 		OnCommit:   func(*store.Snapshot) { s.catalog.committed(s) },
 		Background: !s.catalog.options.ReadOnly, OnCompaction: s.compacted,
@@ -284,7 +284,7 @@ func (s *Store) close(ctx context.Context) error {
 // keep has the folder open for as long as the store's engine is, which is cheaper than
 // opening it for each file; the store lets the one go in which its file was before.
 func (f *folderFiles) keep(ctx context.Context, s *Store) error {
-	if _, err := f.hold(ctx); err != nil {
+	if _, err := f.Hold(ctx); err != nil {
 		return err
 	}
 	return s.hold(f).letGo()
@@ -303,7 +303,7 @@ func (f *folderFiles) letGo() error {
 	if f == nil {
 		return nil
 	}
-	return f.release()
+	return f.Release()
 }
 
 // Snapshot is the newest committed state; a change of the file by another process
@@ -409,7 +409,7 @@ func (s *Store) Derive(ctx context.Context, name string, perm os.FileMode) (*Sto
 	}
 	err := s.use(ctx, func(engine *store.Store) error {
 		folder, _ = s.where()
-		return engine.Derive(ctx, name, store.DeriveOptions{Perm: new(filePerm(perm)), Files: folder.files.as(ctx)})
+		return engine.Derive(ctx, name, store.DeriveOptions{Perm: new(filePerm(perm)), Shelf: folder.files.as(ctx).shelf()})
 	})
 	if err != nil {
 		return nil, err

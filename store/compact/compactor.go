@@ -10,7 +10,7 @@ import (
 	"rvffs/store/shared"
 	"rvffs/store/state"
 	"rvffs/store/throttle"
-	"rvffs/store/volume/filelog"
+	"rvffs/store/volume"
 )
 
 // Environment is what a compactor needs of whoever has it.
@@ -22,7 +22,7 @@ type Environment struct {
 	// IDs are told which ids are left.
 	IDs *rows.IDTable
 	// Follow says how it runs after its writers; zero is as usual.
-	Follow filelog.FollowLimits
+	Follow volume.FollowLimits
 	// OnCompaction is told of each compaction that Consider began; it may be nil.
 	OnCompaction func(Result, error)
 }
@@ -37,11 +37,11 @@ type Compactor struct {
 }
 
 // usualFollow is how a compaction runs after its writers.
-var usualFollow = filelog.FollowLimits{Little: 4 << 20, Frozen: 64 << 20}
+var usualFollow = volume.FollowLimits{Little: 4 << 20, Frozen: 64 << 20}
 
 // New makes a compactor that has nothing to do yet. Stop ends what it does by itself.
 func New(env Environment) *Compactor {
-	if env.Follow == (filelog.FollowLimits{}) {
+	if env.Follow == (volume.FollowLimits{}) {
 		env.Follow = usualFollow
 	}
 	return &Compactor{env: env, compacting: shared.NewTurn()}

@@ -21,10 +21,10 @@ func (p *progress) begin(share throttle.Share) {
 
 func (p *progress) end() { p.share.Store(0) }
 
-// Expect implements filelog.Progress.
+// Expect implements volume.Progress.
 func (p *progress) Expect(bytes int64) { p.total.Add(bytes) }
 
-// Done implements filelog.Progress.
+// Done implements volume.Progress.
 func (p *progress) Done(bytes int64) { p.done.Add(bytes) }
 
 // Progress names what is under way, in the words of the reference runtime, and tells how

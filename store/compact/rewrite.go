@@ -13,7 +13,6 @@ import (
 	"rvffs/store/state"
 	"rvffs/store/throttle"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 )
 
 // rewrite is a compaction under way: a new file beside the old one. It first
@@ -23,7 +22,7 @@ type rewrite struct {
 	env      Environment
 	progress *progress
 	session  *log.Session
-	file     *filelog.Rewrite
+	file     volume.Rewrite
 	pacer    *throttle.Pacer
 	stamp    uint64
 	without  *idset.Set // ids to be left out as if they had been deleted
@@ -64,7 +63,7 @@ func (r *rewrite) run(ctx context.Context) (result Result, err error) {
 		return Result{}, err
 	}
 	defer r.memory.Free()
-	r.file, err = r.session.Turn().Rewrite(filelog.RewriteOptions{Pace: r.pacer.File, Limits: r.env.Follow, Progress: r.progress})
+	r.file, err = r.session.Turn().Rewrite(volume.RewriteOptions{Pace: r.pacer.File, Limits: r.env.Follow, Progress: r.progress})
 	if err != nil {
 		return Result{}, err
 	}

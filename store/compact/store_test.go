@@ -38,8 +38,8 @@ func newStore(t testing.TB, files volume.FileSystem, dimension int, told func(Re
 	if err = errors.Join(err, file.Close()); err != nil {
 		t.Fatal(err)
 	}
-	where := filelog.New(filelog.Place{Files: files, Name: "a.rvf"}, filelog.Options{Sync: volume.File.SyncData})
-	version, err := where.Open(context.Background(), filelog.Known{})
+	where := filelog.New(filelog.Place{Files: files, Name: "a.rvf"}, volume.LogOptions{})
+	version, err := where.Open(context.Background(), volume.Known{})
 	if err != nil {
 		t.Fatal(err)
 	}

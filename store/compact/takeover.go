@@ -125,7 +125,7 @@ func (r *rewrite) retireMoved() error {
 		if !countsByName(moved.Type) {
 			continue
 		}
-		segment, err := state.ReadHeader(r.file.File(), moved)
+		segment, err := state.ReadHeader(r.file.Bytes(), moved)
 		if errors.Is(err, volume.ErrCorrupt) {
 			continue // nobody finds it by its header
 		}
@@ -133,7 +133,7 @@ func (r *rewrite) retireMoved() error {
 			return err
 		}
 		encoded := segment.Retired().Encode()
-		if _, err := r.file.File().WriteAt(encoded[:], moved.Offset); err != nil {
+		if _, err := r.file.Bytes().WriteAt(encoded[:], moved.Offset); err != nil {
 			return volume.WriteError(err, len(encoded), moved.Offset)
 		}
 	}

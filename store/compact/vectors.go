@@ -53,7 +53,7 @@ func (r *rewrite) copyVectors(ctx context.Context, in rows.Readings) error {
 // errRecurs if each id may occur only once and one does not.
 func (r *rewrite) copyRows(in rows.Readings, found []rows.Segment, once bool, dead func(segment int, row, id uint64) bool) error {
 	dimension := in.Dimension()
-	c := rowCopier{rewrite: r, dimension: dimension, rowSize: segments.RowSize(dimension), once: once, writer: newBlockWriter(r.file.File())}
+	c := rowCopier{rewrite: r, dimension: dimension, rowSize: segments.RowSize(dimension), once: once, writer: newBlockWriter(r.file.Bytes())}
 	defer c.writer.close()
 	for i, segment := range found {
 		if err := c.copyLive(in.Of(segment), segment.Entry, func(row, id uint64) bool { return dead(i, row, id) }); err != nil {
@@ -201,7 +201,7 @@ func (c *rowCopier) finish() error {
 		ContentHash: segments.ContentHashOfCRC(segments.JoinCRC(crc32.ChecksumIEEE(prefix[:]), e.checksum, e.length-int64(len(prefix)))),
 	}}
 	encoded := segment.Encode()
-	if _, err := c.file.File().WriteAt(append(encoded[:], prefix[:]...), e.offset); err != nil {
+	if _, err := c.file.Bytes().WriteAt(append(encoded[:], prefix[:]...), e.offset); err != nil {
 		return fmt.Errorf("write segment header at offset %d: %w", e.offset, err)
 	}
 	c.vectors = append(c.vectors, state.EntryOf(segment))

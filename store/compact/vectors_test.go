@@ -13,7 +13,6 @@ import (
 	"rvffs/store/state"
 	"rvffs/store/throttle"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -54,7 +53,7 @@ func TestRowsOfTwoFilesAreCopiedAsOne(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := newRewrite(t.Context(), s.Compactor, session, idset.Of(c.without), throttle.FullSpeed)
-			r.file, err = session.Turn().Rewrite(filelog.RewriteOptions{Pace: r.pacer.File, Limits: r.env.Follow, Progress: r.progress})
+			r.file, err = session.Turn().Rewrite(volume.RewriteOptions{Pace: r.pacer.File, Limits: r.env.Follow, Progress: r.progress})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -66,7 +65,7 @@ func TestRowsOfTwoFilesAreCopiedAsOne(t *testing.T) {
 			}, time.Now())
 			var got []uint64
 			for _, entry := range copied.Vectors() {
-				reader, err := rows.Open(copied.In(r.file.File()), entry)
+				reader, err := rows.Open(copied.In(r.file.Bytes()), entry)
 				if err != nil {
 					t.Fatal(err)
 				}

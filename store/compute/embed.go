@@ -12,7 +12,6 @@ import (
 	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 )
 
 // embedding is a compute segment in the making: a front that holds a hash of the
@@ -81,7 +80,7 @@ func (s embedder) embed(ctx context.Context, e *embedding) (uint32, error) {
 	case s.rehearsal:
 		_, err = e.findReplaced(ctx, session.Base())
 	default:
-		epoch, err = s.env.Commit(ctx, session, log.Change{Added: []*filelog.Extent{target}, Removes: e.findReplaced, InPlace: true, First: e.first})
+		epoch, err = s.env.Commit(ctx, session, log.Change{Added: []volume.Extent{target}, Removes: e.findReplaced, InPlace: true, First: e.first})
 	}
 	if err != nil || s.rehearsal {
 		session.Drop(target)
@@ -91,7 +90,7 @@ func (s embedder) embed(ctx context.Context, e *embedding) (uint32, error) {
 
 // write puts image and rest into their place and makes the front that belongs to
 // them.
-func (e *embedding) write(ctx context.Context, target *filelog.Extent) (head []byte, err error) {
+func (e *embedding) write(ctx context.Context, target volume.Extent) (head []byte, err error) {
 	hasher := lineage.NewShake256()
 	buffer := make([]byte, min(e.size, imagePiece))
 	for done := int64(0); done < e.size; {

@@ -32,8 +32,8 @@ func lone(t *testing.T, dimension uint16) (*Vectors, *log.Log) {
 	if err = errors.Join(err, file.Close()); err != nil {
 		t.Fatal(err)
 	}
-	where := filelog.New(filelog.Place{Files: files, Name: "a.rvf"}, filelog.Options{Sync: volume.File.SyncData})
-	version, err := where.Open(t.Context(), filelog.Known{})
+	where := filelog.New(filelog.Place{Files: files, Name: "a.rvf"}, volume.LogOptions{})
+	version, err := where.Open(t.Context(), volume.Known{})
 	if err != nil {
 		t.Fatal(err)
 	}

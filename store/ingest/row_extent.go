@@ -5,12 +5,11 @@ import (
 	"rvffs/store/idset"
 	"rvffs/store/log"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 )
 
 // rowExtent is a segment of vectors in the making.
 type rowExtent struct {
-	*filelog.Extent
+	volume.Extent
 	rows  uint32
 	ids   *idset.Set // of the rows
 	given *idset.Set // of these, the ids that were handed out, not brought
@@ -29,8 +28,8 @@ func newRowExtent(s *log.Session, dimension int) *rowExtent {
 }
 
 // extentsOf are the segments alone.
-func extentsOf(written []*rowExtent) []*filelog.Extent {
-	extents := make([]*filelog.Extent, len(written))
+func extentsOf(written []*rowExtent) []volume.Extent {
+	extents := make([]volume.Extent, len(written))
 	for i, e := range written {
 		extents[i] = e.Extent
 	}

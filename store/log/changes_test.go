@@ -13,7 +13,6 @@ import (
 	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 )
 
 // all has everything go but the audit chain.
@@ -59,7 +58,7 @@ func TestPlacesInTheDirectory(t *testing.T) {
 			files, l := newLone(t, setting{})
 			s := l.begin(t)
 			texts := map[int64]string{}
-			add := func(kind segments.Type, text string) *filelog.Extent {
+			add := func(kind segments.Type, text string) volume.Extent {
 				e := s.Extent(volume.ExtentSpec{Type: kind})
 				more(t, e, text)
 				return e
@@ -74,7 +73,7 @@ func TestPlacesInTheDirectory(t *testing.T) {
 				texts[e.Entry().Offset] = text
 			}
 			change := c.change
-			change.Added = []*filelog.Extent{add(of, "X"), add(of, "Y")}
+			change.Added = []volume.Extent{add(of, "X"), add(of, "Y")}
 			if !c.unnamed {
 				change.Removes = func(_ context.Context, base *state.Snapshot) (map[int64]bool, error) {
 					return named(base, func(entry segments.DirectoryEntry) bool { return strings.Contains(c.gone, texts[entry.Offset]) }), nil
@@ -148,7 +147,7 @@ func TestChangesThatWaitMakeOneRound(t *testing.T) {
 		var changes []log.Change
 		want := []string{"a", "b", "c", "d", "e"}
 		for _, text := range want {
-			changes = append(changes, log.Change{Added: []*filelog.Extent{write(t, s, text)}, Actions: []log.Action{log.Ingest(1)}})
+			changes = append(changes, log.Change{Added: []volume.Extent{write(t, s, text)}, Actions: []log.Action{log.Ingest(1)}})
 		}
 		for i, got := range gather(t, l, s, g, changes...) {
 			if got.err != nil || got.epoch != 3 {
@@ -176,12 +175,12 @@ func TestChangesThatReplaceTakeTurns(t *testing.T) {
 		s := l.begin(t)
 		var seen []int
 		replaces := func(text string) log.Change {
-			return log.Change{Added: []*filelog.Extent{write(t, s, text)}, Removes: func(_ context.Context, base *state.Snapshot) (map[int64]bool, error) {
+			return log.Change{Added: []volume.Extent{write(t, s, text)}, Removes: func(_ context.Context, base *state.Snapshot) (map[int64]bool, error) {
 				seen = append(seen, len(base.Named()))
 				return all(t.Context(), base)
 			}}
 		}
-		outcomes := gather(t, l, s, g, replaces("a"), log.Change{Added: []*filelog.Extent{write(t, s, "between")}}, replaces("b"))
+		outcomes := gather(t, l, s, g, replaces("a"), log.Change{Added: []volume.Extent{write(t, s, "between")}}, replaces("b"))
 		for i, got := range outcomes {
 			if got.err != nil || got.epoch != uint32(3+i) {
 				t.Errorf("change %d: epoch %d: %v", i, got.epoch, got.err)
@@ -246,8 +245,8 @@ func TestHooksHaveTheirSay(t *testing.T) {
 	hot := s.Extent(volume.ExtentSpec{Type: segments.TypeHot})
 	more(t, hot, "hot")
 	for _, change := range []log.Change{
-		{Added: []*filelog.Extent{hot, write(t, s, "text")}, Content: "one"},
-		{Added: []*filelog.Extent{write(t, s, "new")}, Content: "two"},
+		{Added: []volume.Extent{hot, write(t, s, "text")}, Content: "one"},
+		{Added: []volume.Extent{write(t, s, "new")}, Content: "two"},
 	} {
 		if _, err := s.Commit(t.Context(), change); err != nil {
 			t.Fatal(err)
@@ -278,7 +277,7 @@ func TestRefusedCommitLeavesNothing(t *testing.T) {
 	before := bytes.Clone(files.Content(storeName))
 	s := l.begin(t)
 	e := write(t, s, "text")
-	if _, err := s.Commit(t.Context(), log.Change{Added: []*filelog.Extent{e}, Content: "no"}); !errors.Is(err, no) {
+	if _, err := s.Commit(t.Context(), log.Change{Added: []volume.Extent{e}, Content: "no"}); !errors.Is(err, no) {
 		t.Errorf("%v", err)
 	}
 	if len(l.published()) != 0 || s.Base() != l.head.Current() || s.Base().Epoch() != 1 {
@@ -315,7 +314,7 @@ func TestClashSplitsARound(t *testing.T) {
 			s := l.begin(t)
 			var changes []log.Change
 			for _, text := range []string{"a", "never", "b"} {
-				changes = append(changes, log.Change{Added: []*filelog.Extent{write(t, s, text)}, Content: text})
+				changes = append(changes, log.Change{Added: []volume.Extent{write(t, s, text)}, Content: text})
 			}
 			outcomes := gather(t, l, s, g, changes...)
 			if a, never, b := outcomes[0], outcomes[1], outcomes[2]; a != (outcome{3, nil}) || b != (outcome{4, nil}) || !errors.Is(never.err, c.err) {

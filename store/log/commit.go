@@ -10,7 +10,6 @@ import (
 	"rvffs/segments"
 	"rvffs/store/state"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 )
 
 // request is a change that waits for its commit.
@@ -155,7 +154,7 @@ func (s *Session) prepare(ctx context.Context, round []*request) (ready *Draft, 
 		return nil, err
 	}
 	removed := map[int64]bool{}
-	places := map[*filelog.Extent]place{}
+	places := map[volume.Extent]place{}
 	for _, r := range round {
 		c := r.change
 		d.Changes = append(d.Changes, c)
@@ -208,7 +207,7 @@ func (s *Session) carryOut(d *Draft) (uint32, error) {
 	for _, action := range d.actions {
 		small = append(small, action.Segment(d.Manifest.Epoch, d.Stamp, &previous))
 	}
-	version, err := s.turn.Publish(filelog.Commit{Stamp: d.Stamp, Parts: d.written(), Small: small, Manifest: d.Manifest})
+	version, err := s.turn.Publish(volume.Commit{Stamp: d.Stamp, Parts: d.written(), Small: small, Manifest: d.Manifest})
 	if version == nil {
 		return 0, err
 	}

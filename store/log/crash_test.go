@@ -10,7 +10,6 @@ import (
 	"rvffs/segments"
 	"rvffs/store/log"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -99,7 +98,7 @@ var crashScripts = map[string]func(*script){
 		for i, text := range []string{"first", "second", "third"} {
 			e := write(p.t, s, text)
 			if _, err := s.Commit(p.t.Context(), log.Change{
-				Added: []*filelog.Extent{e}, Removes: all, Actions: []log.Action{log.Ingest(uint64(i))},
+				Added: []volume.Extent{e}, Removes: all, Actions: []log.Action{log.Ingest(uint64(i))},
 			}); err != nil {
 				p.t.Fatal(err)
 			}
@@ -186,7 +185,7 @@ func (l *lone) putOne(text string) error {
 	e := s.Extent(volume.ExtentSpec{Type: of})
 	err = e.Write(context.Background(), []byte(text))
 	if err == nil {
-		_, err = s.Commit(context.Background(), log.Change{Added: []*filelog.Extent{e}})
+		_, err = s.Commit(context.Background(), log.Change{Added: []volume.Extent{e}})
 	}
 	return errors.Join(err, s.End())
 }

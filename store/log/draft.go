@@ -8,12 +8,11 @@ import (
 	"rvffs/segments"
 	"rvffs/store/state"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 )
 
 // Change is what one commit does to the state.
 type Change struct {
-	Added   []*filelog.Extent                                              // segments that become part of the store, in order
+	Added   []volume.Extent                                                // segments that become part of the store, in order
 	Removes func(context.Context, *state.Snapshot) (map[int64]bool, error) // tells the offsets of segments that have to go; nil: none
 	Actions []Action                                                       // for the audit chain
 	Content any                                                            // for the hooks
@@ -29,7 +28,7 @@ type Draft struct {
 	Stamp    uint64             // nanoseconds since 1970
 	Changes  []Change
 
-	added     []*filelog.Extent
+	added     []volume.Extent
 	merged    *merge // small neighbours that become one segment; nil for none
 	small     []volume.NewSegment
 	actions   []Action
@@ -55,19 +54,19 @@ func (d *Draft) Merged() []segments.DirectoryEntry {
 
 // Brings reports whether the commit itself brings a segment.
 func (d *Draft) Brings(entry segments.DirectoryEntry) bool {
-	return slices.ContainsFunc(d.written(), func(e *filelog.Extent) bool { return e.Entry().Offset == entry.Offset })
+	return slices.ContainsFunc(d.written(), func(e volume.Extent) bool { return e.Entry().Offset == entry.Offset })
 }
 
 // written are the segments that the commit makes visible.
-func (d *Draft) written() []*filelog.Extent {
+func (d *Draft) written() []volume.Extent {
 	if d.merged == nil {
 		return d.added
 	}
-	return append([]*filelog.Extent{d.merged.into}, d.added...)
+	return append([]volume.Extent{d.merged.into}, d.added...)
 }
 
 // masked reports whether bytes of the written segments had to be hidden.
-func (d *Draft) masked() bool { return slices.ContainsFunc(d.written(), (*filelog.Extent).Masked) }
+func (d *Draft) masked() bool { return slices.ContainsFunc(d.written(), volume.Extent.Masked) }
 
 // ask lets the hooks have their say.
 func (d *Draft) ask(ctx context.Context, hooks []Hook) error {

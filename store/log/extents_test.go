@@ -9,7 +9,6 @@ import (
 
 	"rvffs/store/log"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 )
 
 // TestWritersTakeTurnsInOneFile: two write by turns, each goes on in a segment of its own
@@ -41,13 +40,13 @@ func TestWritersTakeTurnsInOneFile(t *testing.T) {
 			a1 := write(t, a, "a1")
 			more(t, a1, "a2")
 			b1 := write(t, b, "b1")
-			if err := a1.Write(t.Context(), []byte("a3")); !errors.Is(err, volume.ErrSealed) || a1.Length() != 4 {
-				t.Errorf("a segment with another behind it took more: %v, %d bytes", err, a1.Length())
+			if err := a1.Write(t.Context(), []byte("a3")); !errors.Is(err, volume.ErrSealed) || a1.Entry().PayloadLength != 4 {
+				t.Errorf("a segment with another behind it took more: %v, %d bytes", err, a1.Entry().PayloadLength)
 			}
 			a3 := write(t, a, "a3")
 			b2 := write(t, b, "b2")
 			more(t, b2, "b3")
-			parts := map[rune][]*filelog.Extent{'a': {a1, a3}, 'b': {b1, b2}, 'A': {a1, a3}, 'B': {b1, b2}}
+			parts := map[rune][]volume.Extent{'a': {a1, a3}, 'b': {b1, b2}, 'A': {a1, a3}, 'B': {b1, b2}}
 			for _, who := range c.order {
 				if who < 'a' {
 					a.Drop(parts[who]...)
@@ -105,7 +104,7 @@ func TestSegmentOfKnownLength(t *testing.T) {
 			}
 			committed := make(chan error, 1)
 			go func() {
-				_, err := s.Commit(context.Background(), log.Change{Added: []*filelog.Extent{other}})
+				_, err := s.Commit(context.Background(), log.Change{Added: []volume.Extent{other}})
 				committed <- err
 			}()
 			synctest.Wait()

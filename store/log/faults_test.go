@@ -13,7 +13,6 @@ import (
 	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 
 	"syscall"
@@ -69,7 +68,7 @@ func (b *broken) judge(what string, err error) {
 }
 
 // write writes a segment; nil when the disk fails, which ends the session.
-func (b *broken) write(s *log.Session, text string) *filelog.Extent {
+func (b *broken) write(s *log.Session, text string) volume.Extent {
 	e := s.Extent(volume.ExtentSpec{Type: of})
 	if err := e.Write(context.Background(), []byte(text)); err != nil {
 		b.judge("write", err)
@@ -81,7 +80,7 @@ func (b *broken) write(s *log.Session, text string) *filelog.Extent {
 }
 
 // commit commits segments, in the place of all others if it replaces.
-func (b *broken) commit(s *log.Session, replaces bool, texts []string, extents ...*filelog.Extent) bool {
+func (b *broken) commit(s *log.Session, replaces bool, texts []string, extents ...volume.Extent) bool {
 	if slices.Contains(extents, nil) {
 		return false
 	}
@@ -261,7 +260,7 @@ func (b *broken) mend(kind string) {
 	b.check("after the next commit")
 	for name := range b.files.Names {
 		// What could not be removed is litter, which is known by its name.
-		if name != storeName && !(filelog.IsTemporary(name) && kind == "remove") {
+		if name != storeName && !(volume.IsTemporary(name) && kind == "remove") {
 			b.complain("%s is left behind", name)
 		}
 	}
@@ -283,7 +282,7 @@ func TestSearchOfTheAuditChain(t *testing.T) {
 			t.Fatal(err)
 		}
 		s = other.begin(t)
-		change := log.Change{Added: []*filelog.Extent{write(t, s, "text")}, Actions: []log.Action{log.Ingest(2)}}
+		change := log.Change{Added: []volume.Extent{write(t, s, "text")}, Actions: []log.Action{log.Ingest(2)}}
 		before := files.Changes()
 		ctx, leave := context.WithCancel(t.Context())
 		files.Fail = func(operation string) error {

@@ -8,13 +8,12 @@ import (
 	"rvffs/store/shared"
 	"rvffs/store/state"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 )
 
 // Environment is what a log needs of whoever has it.
 type Environment struct {
 	// File is where all is written, and Head is told of each new state.
-	File *filelog.Log
+	File volume.Log
 	Head *state.Head
 	// Wait is how long others of this process are waited for.
 	Wait time.Duration

@@ -62,11 +62,11 @@ func newFiles(t testing.TB) *volumes.Files {
 
 // openLone opens the log of a store.
 func openLone(files volume.FileSystem, how setting) (*lone, error) {
-	if how.sync == nil {
-		how.sync = volume.File.SyncData
+	if how.sync != nil {
+		files = syncedFiles{files, how.sync}
 	}
-	l := &lone{file: filelog.New(filelog.Place{Files: files, Name: storeName}, filelog.Options{Wait: -1, Sync: how.sync})}
-	version, err := l.file.Open(context.Background(), filelog.Known{})
+	l := &lone{file: filelog.New(filelog.Place{Files: files, Name: storeName}, volume.LogOptions{Wait: -1})}
+	version, err := l.file.Open(context.Background(), volume.Known{})
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func end(t testing.TB, sessions ...*log.Session) {
 }
 
 // write begins a segment with these bytes.
-func write(t testing.TB, s *log.Session, text string) *filelog.Extent {
+func write(t testing.TB, s *log.Session, text string) volume.Extent {
 	t.Helper()
 	e := s.Extent(volume.ExtentSpec{Type: of})
 	more(t, e, text)
@@ -134,7 +134,7 @@ func write(t testing.TB, s *log.Session, text string) *filelog.Extent {
 }
 
 // more appends to one.
-func more(t testing.TB, e *filelog.Extent, text string) {
+func more(t testing.TB, e volume.Extent, text string) {
 	t.Helper()
 	if err := e.Write(context.Background(), []byte(text)); err != nil {
 		t.Fatal(err)
@@ -142,7 +142,7 @@ func more(t testing.TB, e *filelog.Extent, text string) {
 }
 
 // commit commits segments.
-func commit(t testing.TB, s *log.Session, extents ...*filelog.Extent) uint32 {
+func commit(t testing.TB, s *log.Session, extents ...volume.Extent) uint32 {
 	t.Helper()
 	epoch, err := s.Commit(t.Context(), log.Change{Added: extents})
 	if err != nil {
@@ -269,3 +269,24 @@ func unchanged(t testing.TB, files *volumes.Files, before []byte) {
 		t.Error("the lock is left behind")
 	}
 }
+
+// syncedFiles are files that are synced as a test likes.
+type syncedFiles struct {
+	volume.FileSystem
+	sync func(volume.File) error
+}
+
+func (f syncedFiles) Open(name string, write bool) (volume.File, error) {
+	file, err := f.FileSystem.Open(name, write)
+	if err != nil {
+		return nil, err
+	}
+	return syncedFile{file, f.sync}, nil
+}
+
+type syncedFile struct {
+	volume.File
+	sync func(volume.File) error
+}
+
+func (f syncedFile) SyncData() error { return f.sync(f.File) }

@@ -9,7 +9,6 @@ import (
 	"rvffs/segments"
 	"rvffs/store/state"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 )
 
 const (
@@ -25,7 +24,7 @@ const (
 // merge is a run of small vector segments, neighbours in the directory, whose
 // rows stand in one new segment from the commit on.
 type merge struct {
-	into *filelog.Extent
+	into volume.Extent
 	run  []segments.DirectoryEntry
 }
 

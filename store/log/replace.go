@@ -4,7 +4,7 @@ import (
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/state"
-	"rvffs/store/volume/filelog"
+	"rvffs/store/volume"
 )
 
 // Replacement is the content that takes the place of all that was committed.
@@ -19,7 +19,7 @@ type Replacement struct {
 // of the store's content. Build is told what is committed, and how many bytes of what is
 // not the rewrite lacks; with its error nothing is replaced. The states before and after
 // are given when the content was replaced, also with an error.
-func (s *Session) Replace(rewrite *filelog.Rewrite, build func(base *state.Snapshot, lacking int64) (Replacement, error)) (before, next *state.Snapshot, err error) {
+func (s *Session) Replace(rewrite volume.Rewrite, build func(base *state.Snapshot, lacking int64) (Replacement, error)) (before, next *state.Snapshot, err error) {
 	l := s.log
 	l.lead.Wait()
 	defer l.lead.Give()

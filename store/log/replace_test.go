@@ -11,7 +11,6 @@ import (
 	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 )
 
 // counting is a progress that nobody looks at.
@@ -23,12 +22,12 @@ func (counting) Done(int64)   {}
 func sameFile(file volume.File) volume.File { return file }
 
 // beginRewrite begins a new file for a session.
-func beginRewrite(s *log.Session, limits filelog.FollowLimits) (*filelog.Rewrite, error) {
-	return s.Turn().Rewrite(filelog.RewriteOptions{Pace: sameFile, Limits: limits, Progress: counting{}})
+func beginRewrite(s *log.Session, limits volume.FollowLimits) (volume.Rewrite, error) {
+	return s.Turn().Rewrite(volume.RewriteOptions{Pace: sameFile, Limits: limits, Progress: counting{}})
 }
 
 // copyInto writes all that a state names into a rewrite, and the manifest behind it.
-func copyInto(s *log.Session, r *filelog.Rewrite, base *state.Snapshot) (*segments.State, error) {
+func copyInto(s *log.Session, r volume.Rewrite, base *state.Snapshot) (*segments.State, error) {
 	manifest := *base.Manifest()
 	manifest.Epoch++
 	manifest.Directory = nil
@@ -55,7 +54,7 @@ func copyInto(s *log.Session, r *filelog.Rewrite, base *state.Snapshot) (*segmen
 
 // rewriteOnce puts a copy of all that is committed in its place, while others write.
 func rewriteOnce(l *lone, s *log.Session, meanwhile func()) (before, next *state.Snapshot, err error) {
-	r, err := beginRewrite(s, filelog.FollowLimits{Little: 1, Frozen: 1})
+	r, err := beginRewrite(s, volume.FollowLimits{Little: 1, Frozen: 1})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -101,7 +100,7 @@ func TestWritersGoOnBesideARewrite(t *testing.T) {
 			b := write(t, s, "b1"+string(fakeManifest()))
 			c := s.Extent(volume.ExtentSpec{Type: of, Length: 6})
 			more(t, c, "c1c2")
-			var d *filelog.Extent
+			var d volume.Extent
 			next := rewriteAll(t, l, s, func() {
 				more(t, c, "c3")
 				c.Complete()
@@ -115,7 +114,7 @@ func TestWritersGoOnBesideARewrite(t *testing.T) {
 			if err := a.Write(t.Context(), []byte("x")); !errors.Is(err, volume.ErrSealed) {
 				t.Errorf("a segment with others behind it took more: %v", err)
 			}
-			extents := map[rune]*filelog.Extent{'a': a, 'b': b, 'c': c, 'd': d}
+			extents := map[rune]volume.Extent{'a': a, 'b': b, 'c': c, 'd': d}
 			texts := map[rune]string{'a': long, 'b': "b1" + string(fakeManifest()), 'c': "c1c2c3", 'd': "d1d2"}
 			want := []string{"committed", "kept"}
 			for _, who := range order {
@@ -152,7 +151,7 @@ func TestRewriteKeepsWritersWaiting(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := beginRewrite(s, filelog.FollowLimits{Little: 1})
+			r, err := beginRewrite(s, volume.FollowLimits{Little: 1})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -8,7 +8,6 @@ import (
 
 	"rvffs/store/state"
 	"rvffs/store/volume"
-	"rvffs/store/volume/filelog"
 )
 
 // Session lasts from the first byte that is to be committed until nothing is left to
@@ -16,7 +15,7 @@ import (
 // the file.
 type Session struct {
 	log  *Log
-	turn *filelog.Session
+	turn volume.Session
 	done chan struct{} // closed when the session is over
 
 	base  *state.Snapshot // the newest committed state; the log's mu guards it
@@ -82,7 +81,7 @@ func (l *Log) start(ctx context.Context) (*Session, error) {
 	}
 	s := &Session{log: l, users: 1, done: make(chan struct{})}
 	var err error
-	s.turn, err = l.env.File.Session(ctx, filelog.Beginning{
+	s.turn, err = l.env.File.Session(ctx, volume.Beginning{
 		Admit: func(info volume.FileInfo) error { return state.CheckFile(ctx, info) },
 		Settle: func(newest *volume.Version, file volume.File) error {
 			s.base = head.Show(newest)
@@ -128,10 +127,10 @@ func (s *Session) Base() *state.Snapshot {
 }
 
 // Extent begins a segment that a commit may name.
-func (s *Session) Extent(spec volume.ExtentSpec) *filelog.Extent { return s.turn.Extent(spec) }
+func (s *Session) Extent(spec volume.ExtentSpec) volume.Extent { return s.turn.Extent(spec) }
 
 // Drop gives extents up.
-func (s *Session) Drop(extents ...*filelog.Extent) { s.turn.Drop(extents...) }
+func (s *Session) Drop(extents ...volume.Extent) { s.turn.Drop(extents...) }
 
 // Fail ends the session for all its users: after an error of the disk nobody
 // knows what the file holds behind the last commit. It gives the error back.
@@ -141,17 +140,20 @@ func (s *Session) Fail(err error) error { return s.turn.Fail(err) }
 func (s *Session) Guard() error { return s.turn.Guard() }
 
 // Turn is the session of the file itself, for who rewrites it.
-func (s *Session) Turn() *filelog.Session { return s.turn }
+func (s *Session) Turn() volume.Session { return s.turn }
 
-// Undisturbed runs work while nobody commits, and no other file takes the place of the
+// Undisturbed runs work while nobody commits, and no other bytes take the place of the
 // store's.
-func (s *Session) Undisturbed(ctx context.Context, work func(file volume.File) error) error {
+func (s *Session) Undisturbed(ctx context.Context, work func() error) error {
 	if err := s.log.lead.Take(ctx); err != nil {
 		return err
 	}
 	defer s.log.lead.Give()
-	return work(s.turn.File())
+	return work()
 }
+
+// Mend writes over published bytes that are damaged. Nobody may commit meanwhile.
+func (s *Session) Mend(p []byte, offset int64) error { return s.turn.Mend(p, offset) }
 
 // Alone runs change in a session that nobody else can join. While writers of this
 // process are at work it waits a while and then fails with ErrLocked.

@@ -300,7 +300,7 @@ func TestUndisturbed(t *testing.T) {
 		e := write(t, s, "text")
 		committed := make(chan uint32, 1)
 		no := errors.New("no")
-		err := s.Undisturbed(t.Context(), func(volume.File) error {
+		err := s.Undisturbed(t.Context(), func() error {
 			go func() { committed <- commit(t, s, e) }()
 			synctest.Wait()
 			if len(committed) > 0 || l.head.Current().Epoch() != 1 {
@@ -308,7 +308,7 @@ func TestUndisturbed(t *testing.T) {
 			}
 			gone, leave := context.WithCancel(t.Context())
 			leave()
-			if err := s.Undisturbed(gone, func(volume.File) error { return nil }); !errors.Is(err, context.Canceled) {
+			if err := s.Undisturbed(gone, func() error { return nil }); !errors.Is(err, context.Canceled) {
 				t.Errorf("%v", err)
 			}
 			return no

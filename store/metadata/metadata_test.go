@@ -58,8 +58,8 @@ func headOf(t *testing.T, options state.BackingOptions, payloads ...[]byte) (*st
 	if err = errors.Join(err, file.Close()); err != nil {
 		t.Fatal(err)
 	}
-	where := filelog.New(at, filelog.Options{Sync: volume.File.SyncData})
-	version, err := where.Open(t.Context(), filelog.Known{})
+	where := filelog.New(at, volume.LogOptions{})
+	version, err := where.Open(t.Context(), volume.Known{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package volume
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -70,7 +71,7 @@ type FileInfo struct {
 	Identity  Identity
 	// Incarnation is that of the thing of this identity.
 	Incarnation Incarnation
-	Links       uint64 // names of the file; 0 where the platform does not tell
+	Names       uint64 // that it has; 0 where the platform does not tell
 	Mode        os.FileMode
 	UID         uint32
 	GID         uint32
@@ -108,4 +109,14 @@ func (i FileInfo) Unchanged(before FileInfo) bool {
 // Is reports whether other is about the same file.
 func (i FileInfo) Is(other FileInfo) bool {
 	return i.Identity == other.Identity && !i.Incarnation.contradicts(other.Incarnation)
+}
+
+// OneName refuses a file with hard links: programs that lock by name would not
+// see each other, and a compaction would silently part the names.
+func (i FileInfo) OneName() error {
+	if i.Names <= 1 {
+		return nil
+	}
+	return fmt.Errorf("%w: %d hard links lead to it, whose writers cannot see each other; remove the others, or give the store a file of its own: cp FILE COPY && mv COPY FILE",
+		ErrManyNames, i.Names)
 }

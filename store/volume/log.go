@@ -2,22 +2,88 @@ package volume
 
 import (
 	"context"
+	"io"
+	"os"
 	"time"
 
 	"rvffs/segments"
+	"rvffs/store/memory"
+)
+
+// Shelf is a folder as the engine reaches the stores in it: by their bare names.
+type Shelf interface {
+	// Log is the store of a name. Nothing is read before it is opened.
+	Log(name string, options LogOptions) Log
+	// Create makes a store with this content: whole and lasting, or not at all. It fails
+	// with ErrExists when the name is taken.
+	Create(ctx context.Context, name string, content []byte, perm os.FileMode) error
+}
+
+// LogOptions say how a log is used.
+type LogOptions struct {
+	// Memory bounds what is held to find a state; nil does not.
+	Memory *memory.Budget
+	// Wait is how long another writer is waited for.
+	Wait time.Duration
+	// Lasting says when what is committed is made to last.
+	Lasting Lasting
+	// LateLoss is told when commits could not be made to last after they were
+	// acknowledged, which LastsAtOnce never does.
+	LateLoss func(error)
+}
+
+// Lasting says when what was committed is certain to last.
+type Lasting uint8
+
+// The promises that a commit can make.
+const (
+	// LastsAtOnce: before it is acknowledged.
+	LastsAtOnce Lasting = iota
+	// LastsSoon: some seconds later.
+	LastsSoon
+	// LastsSomeTime: when the place sees fit.
+	LastsSomeTime
 )
 
 // Log is one store: bytes that only grow, in versions. Where other bytes take their place,
-// as a compaction makes them or another program, a new generation begins.
+// as a compaction makes them or another program, a new generation begins. Its methods may
+// be called from several goroutines.
 type Log interface {
-	// Name is what the store is called among those beside it, and Path how users name it.
+	// Name is what the store is called in its folder, and Path how users name it.
 	Name() string
 	Path() string
+
+	// Open finds the newest version, and goes on from what is known where that still
+	// holds. It comes before all else but what is there to bring a store back.
+	Open(ctx context.Context, known Known) (*Version, error)
+	// Known is what is known of the store, for opening it again.
+	Known() Known
 	// Newest is the newest version that was published, known itself when there is none
 	// newer, or when this process is at work in a session, so that nobody else can
 	// publish. What another process has published is found by one cheap question.
 	Newest(ctx context.Context, known *Version) (*Version, error)
+	// Session takes the writer's turn.
+	Session(ctx context.Context, begin Beginning) (Session, error)
+	// Active reports whether this process is in a session, and Held whether anybody is.
+	Active() bool
+	Held() bool
+	// Close ends the use of the log, but for those who read. It reports whether that was
+	// not over before.
+	Close() (bool, error)
+
+	// Move gives the store another name. It fails with ErrExists when that is taken.
+	Move(ctx context.Context, move Move) error
+	// Remove removes the store from a shelf that is its own, but may be reached with
+	// somebody else's rights.
+	Remove(ctx context.Context, shelf Shelf) error
+	// Spool is a place for bytes that come in any order. It is gone when it is closed.
+	Spool() (File, error)
+
+	Remnants
 }
+
+// Known is what a closed log knew of its store. The zero Known is nothing.
+type Known struct{ Of any }
 
 // Version is a published state of a log. It does not change, and is one with another
 // only if it is the same pointer.
@@ -36,9 +102,189 @@ type Generation interface {
 	// means that they are gone.
 	Pin() (File, error)
 	Unpin() error
-	// Info tells about the file as it was found.
+	// Info tells about the store as it was found.
 	Info() FileInfo
 	// Disturbed counts how often somebody else than this process has written to the
 	// bytes, and how often within what was published.
 	Disturbed() (times, within uint64)
+}
+
+// Beginning says how a session begins.
+type Beginning struct {
+	// Admit judges the store before it is locked or changed.
+	Admit func(FileInfo) error
+	// Settle is told of the newest version, while nobody else can write, and sees to it
+	// that nobody misses what stands in the bytes behind it, for that is cut off then.
+	Settle func(newest *Version, bytes File) error
+}
+
+// Session is one writer's turn with a log. It lasts from the first byte that is to be
+// committed until nothing is left to commit; while it lasts nobody else publishes, or who
+// does is found out before anything of this session counts.
+type Session interface {
+	// Extent begins a segment.
+	Extent(spec ExtentSpec) Extent
+	// Drop gives extents up.
+	Drop(extents ...Extent)
+	// Publish writes what a commit is made of and makes it count. An error ends the
+	// session; a version that comes with one counts all the same.
+	Publish(c Commit) (*Version, error)
+	// Rewrite begins other bytes.
+	Rewrite(options RewriteOptions) (Rewrite, error)
+	// TakeIDs sets so many ids of segments apart and gives the first.
+	TakeIDs(count uint64) uint64
+	// Mend writes over published bytes, which are damaged, and makes that last.
+	Mend(p []byte, offset int64) error
+	// Frozen reports whether writers have to wait for a rewrite.
+	Frozen() bool
+	// Guard makes sure that the store may be changed besides its segments: that the
+	// session still is the only one to change it, and that what was committed last is there.
+	Guard() error
+	// Fail ends the session for all its users, and gives the error back: after an error of
+	// the place nobody knows what is there behind the last commit. Failed is that error.
+	Fail(err error) error
+	Failed() error
+	// End gives the turn back, and lets go of what was not committed.
+	End() error
+	// Leave gives the turn back and changes nothing.
+	Leave() error
+}
+
+// Extent is a segment in the making, which nobody sees before it is published. Write is
+// for one goroutine.
+type Extent interface {
+	// Write appends to the payload, behind its front. It fails with ErrSealed, and takes
+	// nothing, when another extent has to go on; a body of known length has room for all of
+	// it from its first byte on. After another error the extent must be dropped, and after
+	// one of the place see Session.Fail.
+	Write(ctx context.Context, p []byte) error
+	// ReadBack reads what was written, from a position in the payload on, as it was given.
+	// No rewrite may take place meanwhile.
+	ReadBack(p []byte, at int64) error
+	// Complete tells of an extent of known length that all of its body has come, and that
+	// its front can be given. Until then, or until it is dropped, commits of others wait.
+	Complete()
+	// Seal lets the extent grow no further. Settle does so and waits until nothing is
+	// written to it any more.
+	Seal()
+	Settle()
+	// Entry is how a directory names the extent, which is settled.
+	Entry() segments.DirectoryEntry
+	// Masked reports whether a manifest must not stand behind these bytes that looks like
+	// another one. The extent is settled.
+	Masked() bool
+}
+
+// Commit is what becomes visible at once.
+type Commit struct {
+	Stamp    uint64       // of the headers: nanoseconds since 1970
+	Parts    []Extent     // settled ones that the manifest names
+	Small    []NewSegment // more segments, which it gets to name
+	Manifest *segments.Manifest
+}
+
+// Rewrite is a new generation in the making, which takes the old one's place with all that
+// is not committed in it. It has the session's turn to publish while it publishes.
+type Rewrite interface {
+	// Bytes is what is made: what is written between Tail and the next Advance is private.
+	Bytes() File
+	// Tail is where the next segment goes. Advance takes what stands before an offset for
+	// appended, and Cut takes back what was appended from one on.
+	Tail() int64
+	Advance(to int64)
+	Cut(to int64) error
+	// Copy appends a run of other bytes and returns where it stands.
+	Copy(from io.ReaderAt, offset, length int64) (at int64, err error)
+	// Put appends a segment.
+	Put(small NewSegment, stamp uint64) (segments.Segment, error)
+	// Sync has what was written last before anybody has to wait for it.
+	Sync() error
+	// Lacks is how many bytes of what is not committed are not carried yet. Carry takes
+	// them along, if that is worth it or was begun; room is what the next commit writes
+	// besides its segments, at most. MakeRoom gives up what was carried if so many more
+	// bytes of segments would reach it.
+	Lacks() int64
+	Carry(room int64) error
+	MakeRoom(more, room int64) error
+	// Freeze keeps writers waiting until Thaw, and tells how many bytes of theirs are
+	// not carried yet. Hurry is for who has them wait.
+	Freeze() (lacking int64, err error)
+	Thaw()
+	Hurry()
+	// Publish puts what was made, which ends with the manifest of a state, in the place of
+	// the old bytes, while writers are frozen. From the moment in which Published reports
+	// it, an error is not about that any more.
+	Publish(found *segments.State) (*Version, error)
+	Published() bool
+	// Abort gives it up, unless it was published.
+	Abort() error
+}
+
+// RewriteOptions say how a rewrite goes on.
+type RewriteOptions struct {
+	Pace     func(File) File // what is read and written keeps to
+	Limits   FollowLimits
+	Progress Progress
+}
+
+// FollowLimits say how a rewrite runs after its writers, in bytes.
+type FollowLimits struct {
+	Little int64 // may be left for writers to wait for
+	Frozen int64 // may be left at most, while it pays to try again
+}
+
+// Progress is told how many bytes are to be written, and were.
+type Progress interface {
+	Expect(bytes int64)
+	Done(bytes int64)
+}
+
+// Move is how a store gets another name.
+type Move struct {
+	Shelf Shelf
+	Name  string
+	// Rename gives the store that name, in one step; it fails with fs.ErrExist when the
+	// name is taken.
+	Rename func() error
+	// Remnants are those that go along, each by Along, which fails with fs.ErrExist, too,
+	// and is then asked for another name. Moved is told what became of each: the store has
+	// its new name by then.
+	Remnants func() ([]string, error)
+	Along    func(remnant, moved string) error
+	Moved    func(remnant, moved string, err error)
+}
+
+// Remnants are what is left of bytes that were written to a store and never published.
+// Only a place in which bytes can be torn has any.
+type Remnants interface {
+	// Length is how many bytes there were when the store was last looked at, published or
+	// not, and Raw is all of them, whatever they are.
+	Length() int64
+	Raw() (File, error)
+	// Remnants lists by name what was kept of the store, and OwnRemnants those of the given
+	// names that are names of such.
+	Remnants() ([]string, error)
+	OwnRemnants(names []string) []string
+	// OpenRemnant opens a remnant. The error is ErrStrangeRemnant where what has the name
+	// does not count as one.
+	OpenRemnant(name string) (File, error)
+	// KeepRemnant keeps some of the store's bytes, lastingly, and returns under which name;
+	// empty when they are kept already.
+	KeepRemnant(ctx context.Context, r Remnant) (name string, err error)
+	// RemoveRemnant removes a remnant of which nothing is left to decide upon.
+	RemoveRemnant(name string) error
+	// Rebuild puts a new store in the place of bytes that are none any more. Build sees to
+	// it that nothing of these is missed, and gives the new content; with its error nothing
+	// changes.
+	Rebuild(ctx context.Context, build func(bytes File) (content []byte, err error)) error
+}
+
+// Remnant is a run of a store's bytes that is to be kept, with what is written before it.
+type Remnant struct {
+	Bytes          File // the store's
+	Offset, Length int64
+	Head           []byte
+	Epoch          uint32 // of the manifest behind which the bytes stand
+	// Same reports whether what is kept there has these bytes already, or more.
+	Same func(ctx context.Context, kept File) (bool, error)
 }

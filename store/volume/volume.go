@@ -14,6 +14,8 @@ type Volume interface {
 	Folder
 	// Name is what users call the place.
 	Name() string
+	// ShelfOf reaches the stores of a folder that is opened when it is needed.
+	ShelfOf(holder Holder) Shelf
 	// Space tells how much room there is.
 	Space(ctx context.Context) (Space, error)
 }
@@ -34,8 +36,8 @@ type Folder interface {
 	As(caller Caller) Folder
 	// Open holds a folder below.
 	Open(ctx context.Context, name string) (Folder, error)
-	// Files are those of the stores, as the engine reaches them.
-	Files() FileSystem
+	// Shelf reaches the stores in it, as long as it is open.
+	Shelf() Shelf
 	// List begins to read a folder, with ctx for all that the listing is asked.
 	List(ctx context.Context, name string) (Listing, error)
 	// Describe tells about a file, a folder or a link.
@@ -61,6 +63,13 @@ type Folder interface {
 	// Sweep removes a file that nobody works on any more, of a name that the engine
 	// gives to what it works on, and reports whether it did.
 	Sweep(ctx context.Context, name string) bool
+}
+
+// Holder lends a folder whenever it is needed, wherever that is by then.
+type Holder interface {
+	Hold(ctx context.Context) (Folder, error)
+	// Release ends one Hold.
+	Release() error
 }
 
 // Listing is a folder that is being read.

@@ -82,7 +82,7 @@ func names(t *testing.T, files volume.FileSystem) {
 	}
 	first, err := files.Stat("a")
 	second, err2 := files.Stat("c")
-	if err := errors.Join(err, err2); err != nil || !first.Is(second) || first.Links != 2 && first.Links != 0 {
+	if err := errors.Join(err, err2); err != nil || !first.Is(second) || first.Names != 2 && first.Names != 0 {
 		t.Errorf("one file of two names is %+v and %+v, %v", first, second, err)
 	}
 	if err := files.Remove("a"); err != nil {

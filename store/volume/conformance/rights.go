@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // Callers of the tests, who are nobody else.
@@ -42,9 +43,9 @@ func rights(t *testing.T, p Place) {
 	p.needsCallers(t)
 	ctx := t.Context()
 	folder(t, p, "hers", 0o700)
-	put(t, p.Files(), "hers/a", "her own")
+	put(t, filelog.FilesOf(p.Shelf()), "hers/a", "her own")
 	folder(t, p, "shared", 0o700)
-	put(t, p.Files(), "shared/b", "the team's")
+	put(t, filelog.FilesOf(p.Shelf()), "shared/b", "the team's")
 	give(t, p, "hers", alice, alice, 0o700)
 	give(t, p, "hers/a", alice, alice, 0o666)
 	give(t, p, "shared", alice, team, 0o770|os.ModeSetgid)
@@ -68,7 +69,7 @@ func rights(t *testing.T, p Place) {
 			// What is done is judged as what is asked.
 			switch {
 			case c.name == "hers/a" && c.want == volume.Read, c.name == "shared/b" && c.want == volume.Read:
-				file, err := people[who].Files().Open(c.name, false)
+				file, err := filelog.FilesOf(people[who].Shelf()).Open(c.name, false)
 				fails(t, who+" opens "+c.name, err, want)
 				if err == nil {
 					must(t, file.Close())
@@ -86,7 +87,7 @@ func rights(t *testing.T, p Place) {
 	fails(t, "bob moves from hers", people["bob"].Move(ctx, "hers/a", "shared/a"), fs.ErrPermission)
 	fails(t, "bob moves into hers", people["bob of the team"].Move(ctx, "shared/b", "hers/b"), fs.ErrPermission)
 	must(t, people["bob of the team"].MakeFolder(ctx, "shared/c", 0o755))
-	file, err := people["bob of the team"].Files().Create("shared/d", 0o600)
+	file, err := filelog.FilesOf(people["bob of the team"].Shelf()).Create("shared/d", 0o600)
 	must(t, err)
 	must(t, errors.Join(file.Close(), people["bob of the team"].Settle(ctx, "shared/d")))
 	made, file2 := described(t, p, "shared/c"), described(t, p, "shared/d")
@@ -119,12 +120,12 @@ func sticky(t *testing.T, p Place) {
 	p.needsCallers(t)
 	ctx := t.Context()
 	folder(t, p, "tmp", 0o777)
-	put(t, p.Files(), "tmp/hers", "")
+	put(t, filelog.FilesOf(p.Shelf()), "tmp/hers", "")
 	give(t, p, "tmp", 0, 0, 0o777|os.ModeSticky)
 	give(t, p, "tmp/hers", alice, alice, 0o666)
 	bobs := p.As(callerOf(bob))
 	fails(t, "bob moves what is hers", bobs.Move(ctx, "tmp/hers", "tmp/his"), fs.ErrPermission)
-	fails(t, "bob removes what is hers", bobs.Files().Remove("tmp/hers"), fs.ErrPermission)
+	fails(t, "bob removes what is hers", filelog.FilesOf(bobs.Shelf()).Remove("tmp/hers"), fs.ErrPermission)
 	must(t, bobs.MakeFolder(ctx, "tmp/his", 0o755))
 	must(t, errors.Join(bobs.RemoveFolder(ctx, "tmp/his"), p.As(callerOf(alice)).Move(ctx, "tmp/hers", "tmp/still hers")))
 	shows(t, p, "tmp", "still hers")

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // Place is a volume with nothing in it, and what is done to it from outside.
@@ -100,22 +101,22 @@ func folders(t *testing.T, p Place) {
 	}
 	fails(t, "make a folder of a name that is taken", p.MakeFolder(ctx, "a", 0o755), fs.ErrExist)
 	fails(t, "make a folder in none", p.MakeFolder(ctx, "none/b", 0o755), fs.ErrNotExist)
-	put(t, p.Files(), "file", "")
+	put(t, filelog.FilesOf(p.Shelf()), "file", "")
 	fails(t, "make a folder in a file", p.MakeFolder(ctx, "file/b", 0o755), syscall.ENOTDIR)
 	fails(t, "make a folder of a file's name", p.MakeFolder(ctx, "file", 0o755), fs.ErrExist)
 	folder(t, p, "a/b", 0o755)
-	put(t, p.Files(), "a/b/c", "deep")
-	holds(t, p.Files(), "a/b/c", "deep")
+	put(t, filelog.FilesOf(p.Shelf()), "a/b/c", "deep")
+	holds(t, filelog.FilesOf(p.Shelf()), "a/b/c", "deep")
 	shows(t, p, ".", "a/ file")
 	shows(t, p, "a", "b/")
 	shows(t, p, "a/b", "c")
 	fails(t, "remove a folder that holds something", p.RemoveFolder(ctx, "a/b"), syscall.ENOTEMPTY)
 	fails(t, "remove a file as a folder", p.RemoveFolder(ctx, "file"), syscall.ENOTDIR)
-	if err := p.Files().Remove("a"); err == nil {
+	if err := filelog.FilesOf(p.Shelf()).Remove("a"); err == nil {
 		t.Error("a folder is removed as a file")
 	}
 	shows(t, p, "a/b", "c")
-	must(t, errors.Join(p.Files().Remove("a/b/c"), p.RemoveFolder(ctx, "a/b"), p.Settle(ctx, "a/b")))
+	must(t, errors.Join(filelog.FilesOf(p.Shelf()).Remove("a/b/c"), p.RemoveFolder(ctx, "a/b"), p.Settle(ctx, "a/b")))
 	shows(t, p, "a", "")
 }
 
@@ -124,12 +125,12 @@ func moving(t *testing.T, p Place) {
 	folder(t, p, "a", 0o755)
 	folder(t, p, "a/b", 0o755)
 	folder(t, p, "z", 0o755)
-	put(t, p.Files(), "a/b/c", "one")
-	put(t, p.Files(), "d", "two")
+	put(t, filelog.FilesOf(p.Shelf()), "a/b/c", "one")
+	put(t, filelog.FilesOf(p.Shelf()), "d", "two")
 	before := described(t, p, "a/b/c")
 	must(t, errors.Join(p.Move(ctx, "a", "z/y"), p.Settle(ctx, "a"), p.Settle(ctx, "z/y")))
 	shows(t, p, ".", "d z/")
-	holds(t, p.Files(), "z/y/b/c", "one")
+	holds(t, filelog.FilesOf(p.Shelf()), "z/y/b/c", "one")
 	if now := described(t, p, "z/y/b/c"); !now.Is(before) || now.Identity != before.Identity {
 		t.Errorf("moved with its folder, %+v became %+v", before, now)
 	}
@@ -142,8 +143,8 @@ func moving(t *testing.T, p Place) {
 	}
 	fails(t, "move a folder into itself", p.Move(ctx, "z", "z/y/z"), syscall.EINVAL)
 	fails(t, "move to where no folder is", p.Move(ctx, "z/y/d", "none/d"), fs.ErrNotExist)
-	holds(t, p.Files(), "z/y/b/c", "one")
-	holds(t, p.Files(), "z/y/d", "two")
+	holds(t, filelog.FilesOf(p.Shelf()), "z/y/b/c", "one")
+	holds(t, filelog.FilesOf(p.Shelf()), "z/y/d", "two")
 	shows(t, p, "z/y", "b/ d")
 }
 
@@ -156,10 +157,10 @@ func heldFolders(t *testing.T, p Place) {
 	must(t, err)
 	before := described(t, held, ".")
 	must(t, p.Move(ctx, "a", "z"))
-	put(t, held.Files(), "c", "here")
+	put(t, filelog.FilesOf(held.Shelf()), "c", "here")
 	folder(t, held, "d", 0o755)
 	shows(t, held, ".", "c d/")
-	holds(t, p.Files(), "z/b/c", "here")
+	holds(t, filelog.FilesOf(p.Shelf()), "z/b/c", "here")
 	if now := described(t, held, "."); now.Identity != before.Identity {
 		t.Errorf("moved, a folder became %+v, and was %+v", now, before)
 	}
@@ -168,9 +169,9 @@ func heldFolders(t *testing.T, p Place) {
 	}
 	below, err := held.Open(ctx, "d")
 	must(t, err)
-	put(t, below.Files(), "e", "below")
+	put(t, filelog.FilesOf(below.Shelf()), "e", "below")
 	must(t, errors.Join(held.Move(ctx, "d", "f"), below.Settle(ctx, "e"), below.Close(), held.Close()))
-	holds(t, p.Files(), "z/b/f/e", "below")
+	holds(t, filelog.FilesOf(p.Shelf()), "z/b/f/e", "below")
 	// Another folder of the name is another folder.
 	folder(t, p, "a", 0o755)
 	folder(t, p, "a/b", 0o755)
@@ -184,9 +185,9 @@ func listing(t *testing.T, p Place) {
 	folder(t, p, "a", 0o755)
 	made := described(t, p, "a").Modified
 	for i := range 300 {
-		put(t, p.Files(), fmt.Sprintf("a/%03d", i), "x")
+		put(t, filelog.FilesOf(p.Shelf()), fmt.Sprintf("a/%03d", i), "x")
 	}
-	put(t, p.Files(), "a/peek", "0123456789")
+	put(t, filelog.FilesOf(p.Shelf()), "a/peek", "0123456789")
 	listing, err := p.List(ctx, "a")
 	must(t, err)
 	defer func() { must(t, listing.Close()) }()
@@ -227,8 +228,8 @@ func listing(t *testing.T, p Place) {
 // identities are the same by whatever way a file is found.
 func identities(t *testing.T, p Place) {
 	ctx := t.Context()
-	open := put(t, p.Files(), "a", "one")
-	other := put(t, p.Files(), "b", "two")
+	open := put(t, filelog.FilesOf(p.Shelf()), "a", "one")
+	other := put(t, filelog.FilesOf(p.Shelf()), "b", "two")
 	want, err := open.Stat()
 	must(t, err)
 	theirs, err := other.Stat()
@@ -243,7 +244,7 @@ func identities(t *testing.T, p Place) {
 	must(t, err)
 	byListing, err1 := listing.Describe("c")
 	byAllowing, err2 := p.Allow(ctx, "c", volume.Read)
-	byFiles, err3 := p.Files().Stat("c")
+	byFiles, err3 := filelog.FilesOf(p.Shelf()).Stat("c")
 	_, ofList, err4 := p.AccessList(ctx, "c", false)
 	must(t, errors.Join(err1, err2, err3, err4, listing.Close(), held.Close()))
 	for way, found := range map[string]volume.FileInfo{
@@ -258,7 +259,7 @@ func identities(t *testing.T, p Place) {
 func links(t *testing.T, p Place) {
 	ctx := t.Context()
 	folder(t, p, "a", 0o755)
-	put(t, p.Files(), "a/b", "secret")
+	put(t, filelog.FilesOf(p.Shelf()), "a/b", "secret")
 	must(t, errors.Join(p.Link("a", "folder"), p.Link("a/b", "file"), p.Link("nowhere/at all", "a/broken")))
 	shows(t, p, ".", "a/ file@ folder@")
 	listing, err := p.List(ctx, "a")
@@ -280,7 +281,7 @@ func links(t *testing.T, p Place) {
 			_, err = p.List(ctx, name)
 			fails(t, "list "+what, err, syscall.ELOOP)
 		} else {
-			_, err := p.Files().Open(name, false)
+			_, err := filelog.FilesOf(p.Shelf()).Open(name, false)
 			fails(t, "open a file "+what, err, syscall.ELOOP)
 		}
 		_, err := p.Allow(ctx, name, volume.Read)
@@ -299,13 +300,13 @@ func links(t *testing.T, p Place) {
 	shows(t, p, "a", "b broken@")
 	must(t, p.Move(ctx, "file", "moved")) // the link itself
 	shows(t, p, ".", "a/ folder@ moved@")
-	holds(t, p.Files(), "a/b", "secret")
+	holds(t, filelog.FilesOf(p.Shelf()), "a/b", "secret")
 }
 
 func elsewhere(t *testing.T, p Place) {
 	ctx := t.Context()
 	folder(t, p, "a", 0o755)
-	put(t, p.Files(), "a/b", "")
+	put(t, filelog.FilesOf(p.Shelf()), "a/b", "")
 	held, err := p.Open(ctx, "a")
 	must(t, err)
 	defer func() { must(t, held.Close()) }()
@@ -325,7 +326,7 @@ func elsewhere(t *testing.T, p Place) {
 func changing(t *testing.T, p Place) {
 	ctx := t.Context()
 	folder(t, p, "a", 0o755)
-	put(t, p.Files(), "a/b", "one")
+	put(t, filelog.FilesOf(p.Shelf()), "a/b", "one")
 	for _, name := range []string{"a", "a/b"} {
 		held, err := p.Hold(ctx, name)
 		must(t, err)
@@ -346,7 +347,7 @@ func changing(t *testing.T, p Place) {
 	held, err := p.Hold(ctx, "a/b")
 	must(t, err)
 	must(t, p.Move(ctx, "a/b", "a/c"))
-	put(t, p.Files(), "a/b", "another")
+	put(t, filelog.FilesOf(p.Shelf()), "a/b", "another")
 	must(t, errors.Join(held.Change(ctx, volume.AttributeChange{Mode: new(os.FileMode(0o604)), UID: -1, GID: -1}), held.Close()))
 	if there, other := described(t, p, "a/c"), described(t, p, "a/b"); there.Mode.Perm() != 0o604 || other.Mode.Perm() != 0o640 {
 		t.Errorf("the one that was held has mode %v, and the other %v", there.Mode, other.Mode)
@@ -356,7 +357,7 @@ func changing(t *testing.T, p Place) {
 func absent(t *testing.T, p Place) {
 	ctx := t.Context()
 	folder(t, p, "a", 0o755)
-	put(t, p.Files(), "file", "")
+	put(t, filelog.FilesOf(p.Shelf()), "file", "")
 	for _, name := range []string{"none", "a/none", "none/none"} {
 		_, err := p.Open(ctx, name)
 		fails(t, "open "+name, err, fs.ErrNotExist)
@@ -392,7 +393,7 @@ func absent(t *testing.T, p Place) {
 // lists of what has none are nil.
 func lists(t *testing.T, p Place) {
 	folder(t, p, "a", 0o755)
-	put(t, p.Files(), "b", "")
+	put(t, filelog.FilesOf(p.Shelf()), "b", "")
 	for name, handedDown := range map[string]bool{"a": true, "b": false, ".": true} {
 		list, info, err := p.AccessList(t.Context(), name, handedDown)
 		if list != nil || err != nil || info.Identity != described(t, p, name).Identity {
@@ -403,8 +404,8 @@ func lists(t *testing.T, p Place) {
 
 func sweeping(t *testing.T, p Place) {
 	ctx := t.Context()
-	put(t, p.Files(), "fresh", "")
-	old, worked := put(t, p.Files(), "old", ""), put(t, p.Files(), "worked on", "")
+	put(t, filelog.FilesOf(p.Shelf()), "fresh", "")
+	old, worked := put(t, filelog.FilesOf(p.Shelf()), "old", ""), put(t, filelog.FilesOf(p.Shelf()), "worked on", "")
 	must(t, old.Close())
 	if mine, err := worked.TryLock(); !mine || err != nil {
 		t.Fatal(mine, err)

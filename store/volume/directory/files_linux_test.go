@@ -276,7 +276,7 @@ func TestNamesInFolders(t *testing.T) {
 		if info, err := files.Stat("a/d/folder"); err != nil || info.Mode != fs.ModeDir|0o750 {
 			t.Errorf("made folder: %v, %v", info.Mode, err)
 		}
-		if info, err := files.Stat("top"); err != nil || info.Size != 5 || info.Links != 2 || info.Mode != 0o640 {
+		if info, err := files.Stat("top"); err != nil || info.Size != 5 || info.Names != 2 || info.Mode != 0o640 {
 			t.Errorf("replaced file: %+v, %v", info, err)
 		}
 		if _, err := files.Stat("a/b"); !errors.Is(err, fs.ErrNotExist) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // folder is a folder of the operating system that is held open.
@@ -35,6 +36,9 @@ func OpenVolume(dir string) (volume.Volume, error) {
 
 func newFolder(files *Files) *folder { return &folder{own: files, theirs: files} }
 
+// ShelfOf implements volume.Volume.
+func (r root) ShelfOf(holder volume.Holder) volume.Shelf { return filelog.ShelfOf(holder) }
+
 // Space implements volume.Volume.
 func (r root) Space(context.Context) (volume.Space, error) { return r.own.Space() }
 
@@ -58,8 +62,8 @@ func (f *folder) Open(_ context.Context, name string) (volume.Folder, error) {
 	return newFolder(files), nil
 }
 
-// Files implements volume.Folder.
-func (f *folder) Files() volume.FileSystem { return f.theirs }
+// Shelf implements volume.Folder.
+func (f *folder) Shelf() volume.Shelf { return filelog.Shelf{Files: f.theirs} }
 
 // List implements volume.Folder.
 func (f *folder) List(_ context.Context, name string) (volume.Listing, error) {

@@ -43,7 +43,7 @@ type Extent struct {
 }
 
 // Extent begins a segment. It gets its place in the file with its first bytes.
-func (s *Session) Extent(spec volume.ExtentSpec) *Extent {
+func (s *Session) Extent(spec volume.ExtentSpec) volume.Extent {
 	return &Extent{session: s, spec: spec, offset: -1, length: int64(spec.Front), filled: int64(spec.Front)}
 }
 
@@ -279,13 +279,6 @@ func (e *Extent) writeHead(file volume.File, stamp uint64) error {
 	}
 	e.headed.Store(true)
 	return nil
-}
-
-// Length is the number of bytes of the payload that are reserved.
-func (e *Extent) Length() int64 {
-	e.session.mu.Lock()
-	defer e.session.mu.Unlock()
-	return e.length
 }
 
 // Entry is how a directory names the extent, which is settled.

@@ -25,7 +25,7 @@ func Claim(ctx context.Context, files volume.FileSystem, name string, file volum
 		return err
 	}
 	own, err := standsAt(files, name, file)
-	if err != nil || own.Links <= 1 {
+	if err != nil || own.Names <= 1 {
 		return err
 	}
 	if err := dropLeftNames(files, name, own); err != nil {
@@ -35,7 +35,7 @@ func Claim(ctx context.Context, files volume.FileSystem, name string, file volum
 	if err != nil {
 		return err
 	}
-	return OneName(own)
+	return own.OneName()
 }
 
 // standsAt makes sure that the store's name leads to file, and tells about it.
@@ -57,16 +57,6 @@ func standsAt(files volume.FileSystem, name string, file volume.File) (volume.Fi
 	return own, nil
 }
 
-// OneName refuses a file with hard links: programs that lock by name would not
-// see each other, and a compaction would silently part the names.
-func OneName(info volume.FileInfo) error {
-	if info.Links <= 1 {
-		return nil
-	}
-	return fmt.Errorf("%w: %d hard links lead to it, whose writers cannot see each other; remove the others, or give the store a file of its own: cp FILE COPY && mv COPY FILE",
-		volume.ErrManyNames, info.Links)
-}
-
 // dropLeftNames removes the temporary names of the store's own file. Stores once
 // got their names by a link, and an interruption left both.
 func dropLeftNames(files volume.FileSystem, store string, own volume.FileInfo) error {
@@ -75,7 +65,7 @@ func dropLeftNames(files volume.FileSystem, store string, own volume.FileInfo) e
 		return err
 	}
 	for _, name := range names {
-		if !IsTemporary(name) {
+		if !volume.IsTemporary(name) {
 			continue
 		}
 		name = Beside(store, name)
@@ -105,7 +95,7 @@ func (s *Session) guard(file volume.File) error {
 	if err != nil {
 		return err
 	}
-	if err := OneName(own); err != nil {
+	if err := own.OneName(); err != nil {
 		return err
 	}
 	return s.untouched(own)

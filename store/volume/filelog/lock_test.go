@@ -1,4 +1,4 @@
-package filelog
+package filelog_test
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -31,19 +32,19 @@ func putFile(t testing.TB, files volume.FileSystem, name string, content []byte)
 // empty and fills it afterwards.
 func TestLockWithoutRecordCountsUntilItIsOld(t *testing.T) {
 	t.Parallel()
-	record := lockRecord{process: 1, host: hostName(), time: time.Now()}.encode()
+	record := filelog.LockFile(1, filelog.HostName(), time.Now())
 	foreign := append([]byte("XXXX"), record[4:]...)
-	for _, content := range [][]byte{nil, record[:1], record[:lockSize-1], make([]byte, lockSize), foreign, append(foreign, 0)} {
+	for _, content := range [][]byte{nil, record[:1], record[:filelog.LockSize-1], make([]byte, filelog.LockSize), foreign, append(foreign, 0)} {
 		for _, c := range []struct {
 			age  time.Duration
 			held bool
-		}{{0, true}, {-time.Hour, true}, {lockFilling - time.Second/2, true}, {lockFilling + time.Second/2, false}, {time.Hour, false}} {
+		}{{0, true}, {-time.Hour, true}, {filelog.LockFilling - time.Second/2, true}, {filelog.LockFilling + time.Second/2, false}, {time.Hour, false}} {
 			t.Run(fmt.Sprintf("%d bytes, %v old", len(content), c.age), func(t *testing.T) {
 				t.Parallel()
 				files := volumes.New()
 				putFile(t, files, "a.rvf.lock", content)
 				files.Age("a.rvf.lock", c.age)
-				lock, err := Acquire(t.Context(), files, "a.rvf", 0)
+				lock, err := filelog.Acquire(t.Context(), files, "a.rvf", 0)
 				if c.held != errors.Is(err, volume.ErrLocked) || !c.held && err != nil {
 					t.Fatalf("held %t, taken: %v", c.held, err)
 				}
@@ -72,13 +73,13 @@ func TestLockIsNotTakenWhileItsMakerFillsIt(t *testing.T) {
 		switch looks++; looks {
 		case 20: // filled
 			node := files.Names["a.rvf.lock"]
-			node.Write(lockRecord{process: 1, host: hostName(), time: time.Now()}.encode(), 0)
+			node.Write(filelog.LockFile(1, filelog.HostName(), time.Now()), 0)
 		case 40: // and given back
 			delete(files.Names, "a.rvf.lock")
 		}
 		return nil
 	}
-	lock, err := Acquire(t.Context(), files, "a.rvf", time.Minute)
+	lock, err := filelog.Acquire(t.Context(), files, "a.rvf", time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,7 @@ func TestYoungLockIsNotRemovedForAnOldOne(t *testing.T) {
 	t.Parallel()
 	files := volumes.New()
 	putFile(t, files, "a.rvf.lock", nil)
-	judged, err := readLock(files, "a.rvf.lock")
+	judged, err := filelog.ReadLock(files, "a.rvf.lock")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,7 @@ func TestYoungLockIsNotRemovedForAnOldOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	putFile(t, files, "a.rvf.lock", nil)
-	if err := removeStale(files, "a.rvf.lock", judged); err != nil {
+	if err := filelog.RemoveStale(files, "a.rvf.lock", judged); err != nil {
 		t.Fatal(err)
 	}
 	if _, there := files.Names["a.rvf.lock"]; !there || len(files.Names) != 1 {
@@ -126,8 +127,8 @@ func (u unreadableLocks) Open(name string, write bool) (volume.File, error) {
 func TestUnreadableLockIsNoneToBreak(t *testing.T) {
 	t.Parallel()
 	files := unreadableLocks{volumes.New()}
-	putFile(t, files, "a.rvf.lock", lockRecord{process: 1, host: "elsewhere", time: time.Now()}.encode())
-	if taken, err := Acquire(t.Context(), files, "a.rvf", -1); taken != nil || !errors.Is(err, syscall.EACCES) {
+	putFile(t, files, "a.rvf.lock", filelog.LockFile(1, "elsewhere", time.Now()))
+	if taken, err := filelog.Acquire(t.Context(), files, "a.rvf", -1); taken != nil || !errors.Is(err, syscall.EACCES) {
 		t.Errorf("got a lock: %v, %v", taken != nil, err)
 	}
 	if _, err := files.Stat("a.rvf.lock"); err != nil {

@@ -8,17 +8,16 @@ import (
 	"io/fs"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"rvffs/segments"
-	"rvffs/store/memory"
 	"rvffs/store/volume"
 )
 
 // Log is a store in one file: it knows where that lies, and the newest state that was
 // found in it. Its methods may be called from several goroutines.
 type Log struct {
-	options Options
+	options volume.LogOptions
+	late    lateSync
 
 	mu      sync.Mutex // guards what follows; never held over I/O
 	at      Place
@@ -33,36 +32,25 @@ type Log struct {
 	discarding sync.WaitGroup // old files that are being closed
 }
 
-// Options say how a log is used.
-type Options struct {
-	// Memory bounds what is held to find a state; nil does not.
-	Memory *memory.Budget
-	// Wait is how long another writer is waited for.
-	Wait time.Duration
-	// Sync makes what was written to a file durable as far as is promised.
-	Sync func(volume.File) error
-}
-
 // New makes a log of the file at a place. Nothing is read before Open.
-func New(at Place, options Options) *Log { return &Log{at: at, options: options} }
+func New(at Place, options volume.LogOptions) *Log { return &Log{at: at, options: options} }
 
-// Known is what is known of a file without having it open. A log that is opened with it
-// has the same version, unless the file has changed.
-type Known struct {
+// known is what is known of a file without having it open.
+type known struct {
 	version *volume.Version
 	seen    volume.FileInfo
 }
 
-// Known is what is known of the file, for opening it again.
-func (l *Log) Known() Known {
+// Known implements volume.Log.
+func (l *Log) Known() volume.Known {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return Known{l.newest, l.seen}
+	return volume.Known{Of: known{l.newest, l.seen}}
 }
 
 // resume takes over what is known, if the file still is as it was, and reports whether it
 // is.
-func (l *Log) resume(known Known) bool {
+func (l *Log) resume(known known) bool {
 	if known.version == nil {
 		return false
 	}
@@ -82,10 +70,11 @@ func (l *Log) resume(known Known) bool {
 	return true
 }
 
-// Open reads the newest state from the file. It comes before all that asks for that.
-func (l *Log) Open(ctx context.Context, known Known) (*volume.Version, error) {
-	if l.resume(known) {
-		return known.version, nil
+// Open implements volume.Log: it reads the newest state from the file, unless that is
+// as it is known.
+func (l *Log) Open(ctx context.Context, knowledge volume.Known) (*volume.Version, error) {
+	if k, some := knowledge.Of.(known); some && l.resume(k) {
+		return k.version, nil
 	}
 	at := l.Place()
 	file, err := at.Files.Open(at.Name, false)
@@ -98,7 +87,7 @@ func (l *Log) Open(ctx context.Context, known Known) (*volume.Version, error) {
 	info, err := file.Stat()
 	var found *segments.State
 	if err == nil {
-		found, err = l.FindState(volume.Watch(ctx, file), info.Size, segments.FindOptions{})
+		found, err = l.findState(volume.Watch(ctx, file), info.Size, segments.FindOptions{})
 	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
@@ -110,9 +99,9 @@ func (l *Log) Open(ctx context.Context, known Known) (*volume.Version, error) {
 	return l.newest, nil
 }
 
-// FindState finds the newest state in a file of the store. It turns the ways in which a
+// findState finds the newest state in a file of the store. It turns the ways in which a
 // file can be no store into ErrNotStore.
-func (l *Log) FindState(file io.ReaderAt, size int64, options segments.FindOptions) (*segments.State, error) {
+func (l *Log) findState(file io.ReaderAt, size int64, options segments.FindOptions) (*segments.State, error) {
 	charge := l.options.Memory.Charge()
 	defer charge.Free()
 	options.Memory = charge.Set
@@ -163,7 +152,7 @@ func (l *Log) active() (bool, uint64) {
 	return l.touched > 0, l.touches
 }
 
-// Active reports whether this process is changing the file.
+// Active implements volume.Log.
 func (l *Log) Active() bool {
 	active, _ := l.active()
 	return active
@@ -262,7 +251,7 @@ func (l *Log) refresh(file volume.File, counts func(touches uint64) bool) (*volu
 	if grown {
 		find = segments.FindOptions{From: newest.State.Segment.Offset, Known: newest.State}
 	}
-	found, err := l.FindState(file, info.Size, find)
+	found, err := l.findState(file, info.Size, find)
 	if err != nil {
 		return nil, err
 	}
@@ -326,23 +315,23 @@ func (l *Log) saw(base *segments.State, info volume.FileInfo) {
 	}
 }
 
-// Length is how many bytes the file had when it was last looked at.
+// Length implements volume.Remnants.
 func (l *Log) Length() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.seen.Size
 }
 
-// Owe notes that the file's name must be made durable before anything else is
+// owe notes that the file's name must be made durable before anything else is
 // acknowledged.
-func (l *Log) Owe() {
+func (l *Log) owe() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.owing = true
 }
 
-// PayName makes the file's name durable if that is still owed.
-func (l *Log) PayName() error {
+// payName makes the file's name durable if that is still owed.
+func (l *Log) payName() error {
 	l.mu.Lock()
 	owing, at := l.owing, l.at
 	l.mu.Unlock()
@@ -358,32 +347,19 @@ func (l *Log) PayName() error {
 	return nil
 }
 
-// OpenFile opens the file that stands at the store's place now, for reading.
-func (l *Log) OpenFile() (volume.File, error) {
+// Raw implements volume.Remnants: it opens the file that stands at the store's place now.
+func (l *Log) Raw() (volume.File, error) {
 	at := l.Place()
 	return at.Files.Open(at.Name, false)
 }
 
-// Held reports whether somebody holds the writer lock of the store.
+// Held implements volume.Log.
 func (l *Log) Held() bool {
 	at := l.Place()
 	return Held(at.Files, at.Name)
 }
 
-// Settle makes durable what was written to the newest file.
-func (l *Log) Settle() error {
-	l.mu.Lock()
-	file := l.file
-	l.mu.Unlock()
-	open, err := file.Pin()
-	if err != nil {
-		return err
-	}
-	return errors.Join(open.SyncData(), file.Unpin())
-}
-
-// Close ends the use of the file, but for those who read it. It reports whether that was
-// not over before.
+// Close implements volume.Log.
 func (l *Log) Close() (bool, error) {
 	l.mu.Lock()
 	if l.closed {
@@ -394,8 +370,11 @@ func (l *Log) Close() (bool, error) {
 	file := l.file
 	l.mu.Unlock()
 	var err error
+	if l.late.stop() {
+		err = l.settle()
+	}
 	if file != nil {
-		err = file.Unpin()
+		err = errors.Join(err, file.Unpin())
 	}
 	l.discarding.Wait()
 	return true, err
@@ -407,4 +386,18 @@ func (l *Log) discard(file volume.File) {
 	l.discarding.Go(func() {
 		_ = file.Close() // what it held stands in the new file
 	})
+}
+
+// Spool implements volume.Log.
+func (l *Log) Spool() (volume.File, error) {
+	at := l.Place()
+	name := TemporaryName(at.Name)
+	file, err := at.Files.Create(name, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := at.Files.Remove(name); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }

@@ -10,28 +10,15 @@ import (
 	"rvffs/store/volume"
 )
 
-// Move is how a store gets another name.
-type Move struct {
-	To Place
-	// Rename makes the file one of those of To, in one step; it fails with fs.ErrExist
-	// when the name is taken.
-	Rename func() error
-	// Remnants are those that go along, by their bare names, each by Along, which fails
-	// with fs.ErrExist, too, and is then asked for another name. Moved is told what became
-	// of each: the store has its new name by then.
-	Remnants func() ([]string, error)
-	Along    func(remnant, moved string) error
-	Moved    func(remnant, moved string, err error)
-}
-
 // Move gives the store another name, while nobody else can write. It fails with ErrExists
 // when that is taken.
-func (l *Log) Move(ctx context.Context, m Move) (err error) {
-	if _, err := m.To.Files.Stat(m.To.Name); err == nil {
-		return fmt.Errorf("%w: %q", volume.ErrExists, m.To.Name)
+func (l *Log) Move(ctx context.Context, m volume.Move) (err error) {
+	to := Place{FilesOf(m.Shelf), m.Name}
+	if _, err := to.Files.Stat(to.Name); err == nil {
+		return fmt.Errorf("%w: %q", volume.ErrExists, to.Name)
 	}
 	// Writers lock by name: whoever is making a store of the new one comes first.
-	lock, err := Acquire(ctx, m.To.Files, m.To.Name, max(l.options.Wait, 0))
+	lock, err := Acquire(ctx, to.Files, to.Name, max(l.options.Wait, 0))
 	if err != nil {
 		return fmt.Errorf("the new name: %w", err)
 	}
@@ -41,23 +28,23 @@ func (l *Log) Move(ctx context.Context, m Move) (err error) {
 	if err != nil {
 		return err
 	}
-	err = l.rename(ctx, m)
+	err = l.rename(ctx, m, to)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%w: %w", volume.ErrExists, err)
 	}
 	if err != nil {
 		return err
 	}
-	l.Owe()
+	l.owe()
 	for _, remnant := range remnants {
-		moved, err := renameRemnant(remnant, path.Base(m.To.Name), m.Along)
+		moved, err := renameRemnant(remnant, path.Base(to.Name), m.Along)
 		m.Moved(remnant, moved, err)
 	}
-	return errors.Join(l.PayName(), former.Files.SyncDirectory(former.Name))
+	return errors.Join(l.payName(), former.Files.SyncDirectory(former.Name))
 }
 
 // rename has the file renamed while it is held, so that nobody has to find it meanwhile.
-func (l *Log) rename(ctx context.Context, m Move) error {
+func (l *Log) rename(ctx context.Context, m volume.Move, to Place) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -69,15 +56,14 @@ func (l *Log) rename(ctx context.Context, m Move) error {
 	}
 	err := m.Rename()
 	if err == nil {
-		l.MovedTo(m.To)
+		l.MovedTo(to)
 	}
 	return errors.Join(err, generation.Unpin())
 }
 
-// Remove removes the store's name among files that are those in which it lies, but may be
-// reached with somebody else's rights.
-func (l *Log) Remove(files volume.FileSystem) error {
-	name := l.Name()
+// Remove implements volume.Log.
+func (l *Log) Remove(_ context.Context, shelf volume.Shelf) error {
+	files, name := FilesOf(shelf), l.Name()
 	if err := files.Remove(name); err != nil {
 		return err
 	}

@@ -7,16 +7,8 @@ import (
 	"rvffs/store/volume"
 )
 
-// Commit is what becomes visible at once.
-type Commit struct {
-	Stamp    uint64              // of the headers: nanoseconds since 1970
-	Parts    []*Extent           // settled ones that the manifest names
-	Small    []volume.NewSegment // more of them, which it gets to name
-	Manifest *segments.Manifest
-}
-
 // Publish writes what a commit is made of and makes it count. An error ends the session.
-func (s *Session) Publish(c Commit) (*volume.Version, error) {
+func (s *Session) Publish(c volume.Commit) (*volume.Version, error) {
 	found, info, err := s.publish(c)
 	if err != nil {
 		return nil, s.Fail(err)
@@ -25,7 +17,7 @@ func (s *Session) Publish(c Commit) (*volume.Version, error) {
 	return s.log.publish(found, s.current, info)
 }
 
-func (s *Session) publish(c Commit) (*segments.State, volume.FileInfo, error) {
+func (s *Session) publish(c volume.Commit) (*segments.State, volume.FileInfo, error) {
 	if err := s.showMasked(c); err != nil {
 		return nil, volume.FileInfo{}, err
 	}
@@ -40,10 +32,10 @@ func (s *Session) publish(c Commit) (*segments.State, volume.FileInfo, error) {
 // showMasked puts the bytes right that the parts had to hide. Bytes behind the newest
 // manifest may only be shown with a manifest behind them: so the present state is stated
 // once more first, behind the new segments.
-func (s *Session) showMasked(c Commit) error {
+func (s *Session) showMasked(c volume.Commit) error {
 	var masked []int64
-	for _, e := range c.Parts {
-		masked = append(masked, e.masked...)
+	for _, part := range c.Parts {
+		masked = append(masked, part.(*Extent).masked...)
 	}
 	if len(masked) == 0 {
 		return nil
@@ -108,7 +100,7 @@ func (s *Session) appendManifest(stamp uint64, small []volume.NewSegment, manife
 			return segments.Segment{}, volume.WriteError(err, len(magic), start)
 		}
 	}
-	if err := s.log.options.Sync(s.file); err != nil {
+	if err := s.log.sync(s.file); err != nil {
 		return segments.Segment{}, err
 	}
 	if err := s.guardCommit(); err != nil {
@@ -117,7 +109,7 @@ func (s *Session) appendManifest(stamp uint64, small []volume.NewSegment, manife
 	if _, err := s.file.WriteAt(magic[:], last.Offset); err != nil {
 		return segments.Segment{}, volume.WriteError(err, len(magic), last.Offset)
 	}
-	if err := s.log.options.Sync(s.file); err != nil {
+	if err := s.log.sync(s.file); err != nil {
 		return segments.Segment{}, err
 	}
 	return last, s.guardSaid()

@@ -31,7 +31,7 @@ func (l *Log) Rebuild(ctx context.Context, build func(volume.File) (content []by
 	if err != nil {
 		return err
 	}
-	if _, err := l.FindState(volume.Watch(ctx, file), stat.Size, segments.FindOptions{}); !errors.Is(err, volume.ErrNotStore) {
+	if _, err := l.findState(volume.Watch(ctx, file), stat.Size, segments.FindOptions{}); !errors.Is(err, volume.ErrNotStore) {
 		return errors.Join(err, fmt.Errorf("%w: it has a manifest", volume.ErrExists))
 	}
 	content, err := build(file)

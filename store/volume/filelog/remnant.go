@@ -7,53 +7,24 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"strconv"
-	"strings"
 
 	"rvffs/store/volume"
 )
 
-// What had to be cut off the end of a store's file is kept beside it in
-// `<store>.tail-<epoch>`, with `-2` and so on where that is taken.
-
-// remnantMark stands in the names of remnants.
-const remnantMark = ".tail-"
-
 // remnantName is the n-th name, from 1, for a remnant of the store at name.
 func remnantName(name string, epoch uint32, n int) string {
-	name = fmt.Sprintf("%s%s%d", name, remnantMark, epoch)
+	name = fmt.Sprintf("%s%s%d", name, volume.RemnantMark, epoch)
 	if n > 1 {
 		name += fmt.Sprintf("-%d", n)
 	}
 	return name
 }
 
-// RemnantOf reports whether a file of this name is a remnant, and tells of which store.
-func RemnantOf(name string) (store string, is bool) {
-	at := strings.LastIndex(name, remnantMark)
-	if at <= 0 {
-		return "", false
-	}
-	_, is = remnantEpoch(name)
-	return name[:at], is
-}
-
-// remnantEpoch is the epoch in a remnant's name.
-func remnantEpoch(name string) (epoch uint32, is bool) {
-	_, numbers, _ := strings.Cut(name[max(0, strings.LastIndex(name, remnantMark)):], remnantMark)
-	epochs, times, more := strings.Cut(numbers, "-")
-	parsed, err := strconv.ParseUint(epochs, 10, 32)
-	if err == nil && more {
-		_, err = strconv.ParseUint(times, 10, 32)
-	}
-	return uint32(parsed), err == nil
-}
-
 // OwnRemnants are those of the given bare names that are names of the store's remnants.
 func (l *Log) OwnRemnants(names []string) []string {
 	store := path.Base(l.Name())
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
-		of, is := RemnantOf(name)
+		of, is := volume.RemnantOf(name)
 		return !is || of != store
 	})
 }
@@ -82,8 +53,8 @@ func (r remnantRule) check(info volume.FileInfo) error {
 	switch {
 	case !info.Mode.IsRegular():
 		return fmt.Errorf("%w: it is no regular file", volume.ErrStrangeRemnant)
-	case info.Links > 1:
-		return fmt.Errorf("%w: it has %d names (hard links)", volume.ErrStrangeRemnant, info.Links)
+	case info.Names > 1:
+		return fmt.Errorf("%w: it has %d names (hard links)", volume.ErrStrangeRemnant, info.Names)
 	case info.UID != r.owner && !(volume.Caller{UID: info.UID}).Trusted():
 		return fmt.Errorf("%w: it belongs to user %d, and the store to user %d", volume.ErrStrangeRemnant, info.UID, r.owner)
 	}
@@ -135,22 +106,16 @@ func (l *Log) OpenRemnant(name string) (volume.File, error) {
 	return rule.open(at.Files, Beside(at.Name, name))
 }
 
-// Remnant is a run of the store's bytes that is to be kept, with what is written before it.
-type Remnant struct {
-	File           volume.File // the store's
-	Offset, Length int64
-	Head           []byte
-	Epoch          uint32 // of the manifest behind which the bytes stand
-	// Same reports whether a file keeps these bytes already, or more.
-	Same func(ctx context.Context, kept volume.File) (bool, error)
-}
+// remnant is what is to be kept, as this package keeps it.
+type remnant struct{ volume.Remnant }
 
 // KeepRemnant puts a remnant beside the store, durable, with the store's owner and mode,
 // under the first name that is free, and returns its bare name. One that is there already
 // does, for an interruption may have come between this and the cut: then the name is empty.
-func (l *Log) KeepRemnant(ctx context.Context, r Remnant) (name string, err error) {
+func (l *Log) KeepRemnant(ctx context.Context, kept volume.Remnant) (name string, err error) {
+	r := remnant{kept}
 	at := l.Place()
-	stat, err := r.File.Stat()
+	stat, err := r.Bytes.Stat()
 	if err != nil {
 		return "", err
 	}
@@ -182,7 +147,7 @@ func taken(files volume.FileSystem, name string) bool {
 	return err == nil
 }
 
-func (r Remnant) sameAs(ctx context.Context, rule remnantRule, files volume.FileSystem, name string) (bool, error) {
+func (r remnant) sameAs(ctx context.Context, rule remnantRule, files volume.FileSystem, name string) (bool, error) {
 	kept, err := rule.open(files, name)
 	if err != nil {
 		return false, err
@@ -192,8 +157,8 @@ func (r Remnant) sameAs(ctx context.Context, rule remnantRule, files volume.File
 }
 
 // write writes a remnant to a file of its own.
-func (r Remnant) write(ctx context.Context, files volume.FileSystem, name string) error {
-	attributes, err := r.File.Attributes()
+func (r remnant) write(ctx context.Context, files volume.FileSystem, name string) error {
+	attributes, err := r.Bytes.Attributes()
 	if err != nil {
 		return err
 	}
@@ -206,7 +171,7 @@ func (r Remnant) write(ctx context.Context, files volume.FileSystem, name string
 		}
 		start := int64(len(r.Head))
 		out := volume.WatchWriter(ctx, &sparseWriter{file: kept, offset: start})
-		if err := volume.CopyRange(out, r.File, r.Offset, r.Length); err != nil {
+		if err := volume.CopyRange(out, r.Bytes, r.Offset, r.Length); err != nil {
 			return err
 		}
 		return kept.Truncate(start + r.Length)
@@ -222,7 +187,7 @@ func (l *Log) RemoveRemnant(name string) error {
 
 // renameRemnant gives a remnant the first name of its new store's that is free.
 func renameRemnant(name, store string, along func(remnant, moved string) error) (moved string, err error) {
-	epoch, _ := remnantEpoch(name)
+	epoch, _ := volume.RemnantEpoch(name)
 	for n := 1; ; n++ {
 		moved = remnantName(store, epoch, n)
 		if err = along(name, moved); !errors.Is(err, fs.ErrExist) {

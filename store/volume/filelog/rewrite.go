@@ -20,38 +20,19 @@ type Rewrite struct {
 	tail     int64       // behind what was appended
 	carriage *carriage   // nil while nothing is carried
 	gapShift int         // of the load that is carried, for the bytes left in front of it
-	limits   FollowLimits
-	progress Progress
-}
-
-// FollowLimits say how a rewrite runs after its writers, in bytes.
-type FollowLimits struct {
-	Little int64 // may be left for writers to wait for
-	Frozen int64 // may be left at most, while it pays to try again
-}
-
-// Progress is told how many bytes are to be written, and were.
-type Progress interface {
-	Expect(bytes int64)
-	Done(bytes int64)
-}
-
-// RewriteOptions say how a rewrite goes on.
-type RewriteOptions struct {
-	Pace     func(volume.File) volume.File
-	Limits   FollowLimits
-	Progress Progress
+	limits   volume.FollowLimits
+	progress volume.Progress
 }
 
 // Rewrite begins a new file. It ends with Publish or Abort.
-func (s *Session) Rewrite(options RewriteOptions) (*Rewrite, error) {
+func (s *Session) Rewrite(options volume.RewriteOptions) (volume.Rewrite, error) {
 	name := TemporaryName(s.name)
 	target, err := s.files.Create(name, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	r := &Rewrite{
-		session: s, old: options.Pace(s.File()), target: target, out: options.Pace(target), name: name,
+		session: s, old: options.Pace(s.openFile()), target: target, out: options.Pace(target), name: name,
 		gapShift: firstGapShift, limits: options.Limits, progress: options.Progress,
 	}
 	if _, err := target.TryLock(); err != nil {
@@ -71,8 +52,8 @@ func (r *Rewrite) Abort() error {
 // Published reports whether the new file has taken the old one's place.
 func (r *Rewrite) Published() bool { return r.target == nil }
 
-// File is the new file: what is written between Tail and the next Advance is private.
-func (r *Rewrite) File() volume.File { return r.out }
+// Bytes is the new file: what is written between Tail and the next Advance is private.
+func (r *Rewrite) Bytes() volume.File { return r.out }
 
 // Tail is where the next segment goes.
 func (r *Rewrite) Tail() int64 { return r.tail }
@@ -212,8 +193,8 @@ func (r *Rewrite) Publish(found *segments.State) (*volume.Version, error) {
 	r.target = nil
 	next, err := s.log.publish(found, generation, info)
 	late = errors.Join(late, err)
-	s.log.Owe()
-	if err := s.log.PayName(); err != nil {
+	s.log.owe()
+	if err := s.log.payName(); err != nil {
 		// The name may still lead to the old file after a power loss: nothing that
 		// is committed to the new one would be safe.
 		return next, errors.Join(s.Fail(err), late, old.Close())

@@ -36,17 +36,9 @@ type Session struct {
 	failed    error           // what ended the session for all its users
 }
 
-// Beginning says how a session begins.
-type Beginning struct {
-	// Admit judges the file before it is locked or changed.
-	Admit func(volume.FileInfo) error
-	// Settle is told of the newest version, while nobody else can write, and sees to it
-	// that nobody misses what stands in the file behind it, for that is cut off then.
-	Settle func(newest *volume.Version, file volume.File) error
-}
-
-// Session takes the writer's turn: the lock beside the file, and that of the file itself.
-func (l *Log) Session(ctx context.Context, begin Beginning) (*Session, error) {
+// Session implements volume.Log: it takes the lock beside the file, and that of the file
+// itself.
+func (l *Log) Session(ctx context.Context, begin volume.Beginning) (volume.Session, error) {
 	at := l.Place()
 	lock, err := Acquire(ctx, at.Files, at.Name, max(l.options.Wait, 0))
 	if err != nil {
@@ -62,8 +54,8 @@ func (l *Log) Session(ctx context.Context, begin Beginning) (*Session, error) {
 
 // attach opens the file, which may have changed before the lock was ours, and cuts off
 // what a crash left behind its last whole segment.
-func (s *Session) attach(ctx context.Context, begin Beginning) (err error) {
-	if err := s.log.PayName(); err != nil {
+func (s *Session) attach(ctx context.Context, begin volume.Beginning) (err error) {
+	if err := s.log.payName(); err != nil {
 		return err
 	}
 	if s.file, err = s.files.Open(s.name, true); err != nil {
@@ -106,11 +98,23 @@ func (s *Session) cutTail() error {
 	return s.file.SyncData()
 }
 
-// File is the file, open for writing.
-func (s *Session) File() volume.File {
+// openFile is the file, open for writing.
+func (s *Session) openFile() volume.File {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.file
+}
+
+// Mend implements volume.Session.
+func (s *Session) Mend(p []byte, offset int64) error {
+	if err := s.Guard(); err != nil {
+		return err
+	}
+	file := s.openFile()
+	if _, err := file.WriteAt(p, offset); err != nil {
+		return volume.WriteError(err, len(p), offset)
+	}
+	return file.SyncData()
 }
 
 // advance moves the end of what is reserved. The caller holds mu, or is alone with the
@@ -157,10 +161,11 @@ func (s *Session) TakeIDs(count uint64) uint64 {
 
 // Drop gives extents up. What ends the file is taken back at once; what others
 // have written behind stays as a dead segment.
-func (s *Session) Drop(extents ...*Extent) {
+func (s *Session) Drop(extents ...volume.Extent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, e := range extents {
+	for _, dropped := range extents {
+		e := dropped.(*Extent)
 		e.sealed = true
 		e.dropped.Store(true)
 		e.letGo()
@@ -195,12 +200,12 @@ func (s *Session) Failed() error {
 
 // committed takes a new state for the base, and out of the list what that settles: the
 // parts that it names, and what has a header and is dead.
-func (s *Session) committed(base *segments.State, parts []*Extent) {
+func (s *Session) committed(base *segments.State, parts []volume.Extent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.base = base
 	s.extents = slices.DeleteFunc(s.extents, func(e *Extent) bool {
-		return e.headed.Load() && (e.dropped.Load() || slices.Contains(parts, e))
+		return e.headed.Load() && (e.dropped.Load() || slices.Contains(parts, volume.Extent(e)))
 	})
 }
 

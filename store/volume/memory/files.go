@@ -96,7 +96,7 @@ func (m *Files) info(node *Node) volume.FileInfo {
 		mode |= os.ModeSymlink
 	}
 	return volume.FileInfo{
-		Size: int64(len(node.Content)), Modified: node.modified, Identity: volume.NewIdentity(1, node.Number), Links: links,
+		Size: int64(len(node.Content)), Modified: node.modified, Identity: volume.NewIdentity(1, node.Number), Names: links,
 		Mode: mode, UID: node.Attributes.UID, GID: node.Attributes.GID,
 	}
 }

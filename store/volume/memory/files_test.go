@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"testing"
+
+	"rvffs/store/volume/filelog"
 )
 
 // TestOnlyWhatWasNotSyncedIsLost crashes at some points of a log.
@@ -55,7 +57,7 @@ func TestFoldersAreMovedWithWhatIsInThem(t *testing.T) {
 	for _, step := range []func() error{
 		func() error { return place.MakeFolder(ctx, "a", 0o755) },
 		func() error {
-			file, err := place.Files().Create("a/b", 0o644)
+			file, err := filelog.FilesOf(place.Shelf()).Create("a/b", 0o644)
 			if err == nil {
 				err = file.Close()
 			}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // folder is a folder that is held open.
@@ -48,6 +49,9 @@ func (m *Files) letGo() error {
 
 // Name implements volume.Volume.
 func (root) Name() string { return "memory" }
+
+// ShelfOf implements volume.Volume.
+func (root) ShelfOf(holder volume.Holder) volume.Shelf { return filelog.ShelfOf(holder) }
 
 // Space implements volume.Volume.
 func (r root) Space(context.Context) (volume.Space, error) {
@@ -115,8 +119,8 @@ func (n *Node) noLink() error {
 	return nil
 }
 
-// Files implements volume.Folder.
-func (f *folder) Files() volume.FileSystem { return f.filesIn }
+// Shelf implements volume.Folder.
+func (f *folder) Shelf() volume.Shelf { return filelog.Shelf{Files: f.filesIn} }
 
 // List implements volume.Folder.
 func (f *folder) List(_ context.Context, name string) (volume.Listing, error) {

@@ -1,0 +1,85 @@
+package filelog
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"rvffs/store/volume"
+)
+
+// ShelfOf is the shelf of a folder that is opened when it is needed.
+func ShelfOf(holder volume.Holder) Shelf { return Shelf{lentFiles{holder}} }
+
+// lentFiles are the files of a folder that is held for each operation.
+type lentFiles struct{ holder volume.Holder }
+
+var _ volume.FileSystem = lentFiles{}
+
+// with runs act with the files of the held folder.
+func (l lentFiles) with(act func(volume.FileSystem) error) error {
+	folder, err := l.holder.Hold(context.Background())
+	if err != nil {
+		return err
+	}
+	return errors.Join(act(FilesOf(folder.Shelf())), l.holder.Release())
+}
+
+// lent gives what act finds among the files of the held folder.
+func lent[T any](l lentFiles, act func(volume.FileSystem) (T, error)) (found T, err error) {
+	err = l.with(func(files volume.FileSystem) error {
+		found, err = act(files)
+		return err
+	})
+	return found, err
+}
+
+// Open implements volume.FileSystem.
+func (l lentFiles) Open(name string, write bool) (volume.File, error) {
+	return lent(l, func(files volume.FileSystem) (volume.File, error) { return files.Open(name, write) })
+}
+
+// Create implements volume.FileSystem.
+func (l lentFiles) Create(name string, perm os.FileMode) (volume.File, error) {
+	return lent(l, func(files volume.FileSystem) (volume.File, error) { return files.Create(name, perm) })
+}
+
+// Stat implements volume.FileSystem.
+func (l lentFiles) Stat(name string) (volume.FileInfo, error) {
+	return lent(l, func(files volume.FileSystem) (volume.FileInfo, error) { return files.Stat(name) })
+}
+
+// Link implements volume.FileSystem.
+func (l lentFiles) Link(oldName, newName string) error {
+	return l.with(func(files volume.FileSystem) error { return files.Link(oldName, newName) })
+}
+
+// Rename implements volume.FileSystem.
+func (l lentFiles) Rename(oldName, newName string) error {
+	return l.with(func(files volume.FileSystem) error { return files.Rename(oldName, newName) })
+}
+
+// Replace implements volume.FileSystem.
+func (l lentFiles) Replace(fresh, name string, old volume.FileInfo) error {
+	return l.with(func(files volume.FileSystem) error { return files.Replace(fresh, name, old) })
+}
+
+// RenameNew implements volume.FileSystem.
+func (l lentFiles) RenameNew(oldName, newName string) error {
+	return l.with(func(files volume.FileSystem) error { return files.RenameNew(oldName, newName) })
+}
+
+// Remove implements volume.FileSystem.
+func (l lentFiles) Remove(name string) error {
+	return l.with(func(files volume.FileSystem) error { return files.Remove(name) })
+}
+
+// SyncDirectory implements volume.FileSystem.
+func (l lentFiles) SyncDirectory(name string) error {
+	return l.with(func(files volume.FileSystem) error { return files.SyncDirectory(name) })
+}
+
+// Siblings implements volume.FileSystem.
+func (l lentFiles) Siblings(name string) ([]string, error) {
+	return lent(l, func(files volume.FileSystem) ([]string, error) { return files.Siblings(name) })
+}

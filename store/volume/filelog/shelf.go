@@ -1,0 +1,31 @@
+package filelog
+
+import (
+	"context"
+	"os"
+
+	"rvffs/store/volume"
+)
+
+// Shelf implements volume.Shelf with files.
+type Shelf struct{ Files volume.FileSystem }
+
+var _ volume.Shelf = Shelf{}
+
+// backedByFiles is a shelf of files, whatever else it is.
+type backedByFiles interface{ files() volume.FileSystem }
+
+func (s Shelf) files() volume.FileSystem { return s.Files }
+
+// FilesOf are the files of a shelf that has some.
+func FilesOf(shelf volume.Shelf) volume.FileSystem { return shelf.(backedByFiles).files() }
+
+// Log implements volume.Shelf.
+func (s Shelf) Log(name string, options volume.LogOptions) volume.Log {
+	return New(Place{s.Files, name}, options)
+}
+
+// Create implements volume.Shelf.
+func (s Shelf) Create(ctx context.Context, name string, content []byte, perm os.FileMode) error {
+	return Create(ctx, s.Files, name, content, perm)
+}
