@@ -1,4 +1,4 @@
-package filelog
+package filelog_test
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -18,10 +19,10 @@ const of = segments.TypeKernel
 
 // desk is a writer's turn with a file in memory, and what was committed to it.
 type desk struct {
-	*Session
+	*filelog.Session
 	t     testing.TB
 	files *volumes.Files
-	log   *Log
+	log   *filelog.Log
 	texts []string
 	early map[uint64]bool // ids of segments that got their headers with commits of others
 }
@@ -37,28 +38,29 @@ func newDesk(t testing.TB) *desk {
 	if err := putFile(t, files, "a.rvf", image).Close(); err != nil {
 		t.Fatal(err)
 	}
-	d := &desk{t: t, files: files, early: map[uint64]bool{}, log: New(Place{Files: files, Name: "a.rvf"}, Options{Sync: volume.File.SyncData})}
-	if _, err := d.log.Open(t.Context(), Known{}); err != nil {
+	d := &desk{t: t, files: files, early: map[uint64]bool{}, log: filelog.New(filelog.Place{Files: files, Name: "a.rvf"}, volume.LogOptions{})}
+	if _, err := d.log.Open(t.Context(), volume.Known{}); err != nil {
 		t.Fatal(err)
 	}
-	d.Session, err = d.log.Session(t.Context(), Beginning{
+	session, err := d.log.Session(t.Context(), volume.Beginning{
 		Admit:  func(volume.FileInfo) error { return nil },
 		Settle: func(*volume.Version, volume.File) error { return nil },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.Session = session.(*filelog.Session)
 	return d
 }
 
 // segment is one in the making and what stands in it.
 type segment struct {
-	*Extent
+	*filelog.Extent
 	text string
 }
 
 func (d *desk) begin(text string) *segment {
-	s := &segment{Extent: d.Extent(volume.ExtentSpec{Type: of})}
+	s := &segment{Extent: d.Extent(volume.ExtentSpec{Type: of}).(*filelog.Extent)}
 	d.more(s, text)
 	return s
 }
@@ -77,11 +79,11 @@ func (d *desk) more(s *segment, text string) bool {
 }
 
 // commit is a commit of some segments.
-func (d *desk) commit(parts ...*segment) Commit {
-	manifest := *d.base.Manifest
+func (d *desk) commit(parts ...*segment) volume.Commit {
+	manifest := *d.Base().Manifest
 	manifest.Epoch++
-	manifest.Directory = d.base.Named()
-	c := Commit{Stamp: 9, Manifest: &manifest}
+	manifest.Directory = d.Base().Named()
+	c := volume.Commit{Stamp: 9, Manifest: &manifest}
 	for _, part := range parts {
 		part.Settle()
 		c.Parts = append(c.Parts, part.Extent)
@@ -93,9 +95,9 @@ func (d *desk) commit(parts ...*segment) Commit {
 func (d *desk) publish(parts ...*segment) {
 	d.t.Helper()
 	c := d.commit(parts...)
-	for _, e := range d.uncommitted() {
-		if !slices.Contains(c.Parts, e) {
-			d.early[e.id] = true
+	for _, e := range d.Uncommitted() {
+		if !slices.Contains(c.Parts, volume.Extent(e)) {
+			d.early[e.ID()] = true
 		}
 	}
 	if _, err := d.Publish(c); err != nil {
@@ -112,11 +114,11 @@ func (d *desk) publish(parts ...*segment) {
 func (d *desk) holds() {
 	d.t.Helper()
 	content := d.files.Content("a.rvf")
-	for _, e := range d.extents {
-		if e.headed.Load() || e.offset+segments.HeaderSize > int64(len(content)) {
+	for _, e := range d.Extents() {
+		if e.Headed() || e.Offset()+segments.HeaderSize > int64(len(content)) {
 			continue
 		}
-		if header := content[e.offset:][:segments.HeaderSize]; !bytes.Equal(header, make([]byte, segments.HeaderSize)) {
+		if header := content[e.Offset():][:segments.HeaderSize]; !bytes.Equal(header, make([]byte, segments.HeaderSize)) {
 			d.t.Errorf("the header of what is not committed reads %q", header)
 		}
 	}

@@ -1,4 +1,4 @@
-package filelog
+package filelog_test
 
 import (
 	"math/rand/v2"
@@ -22,7 +22,7 @@ func TestMasksHideWhatLooksLikeAManifest(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		d := newDesk(t)
 		s := d.begin("")
-		before := d.base.End
+		before := d.Base().End
 		for range 1 + random.IntN(6) {
 			piece := ""
 			for range random.IntN(5) {
@@ -66,8 +66,8 @@ func TestStableBytesDoNotChange(t *testing.T) {
 	for cut := range len(fake) {
 		d := newDesk(t)
 		s := d.begin("some text " + fake[:cut])
-		stable := s.stable()
-		start := s.payloadOffset()
+		stable := s.Stable()
+		start := (s.Offset() + segments.HeaderSize)
 		before := string(d.files.Content("a.rvf")[start : start+stable])
 		d.more(s, fake[cut:])
 		if after := string(d.files.Content("a.rvf")[start : start+stable]); after != before || stable < int64(cut) {

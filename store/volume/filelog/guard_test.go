@@ -1,4 +1,4 @@
-package filelog
+package filelog_test
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -82,7 +83,7 @@ func TestWhoLostItsPlaceWritesNothing(t *testing.T) {
 				return err
 			},
 			"a look":    func(d *desk, _ *segment) error { return d.Guard() },
-			"a rewrite": func(d *desk, _ *segment) error { return d.rewrite(new(turns), func(*Rewrite) {}) },
+			"a rewrite": func(d *desk, _ *segment) error { return d.rewrite(new(turns), func(*filelog.Rewrite) {}) },
 		} {
 			t.Run(c.name+", "+name, func(t *testing.T) {
 				t.Parallel()
@@ -129,11 +130,11 @@ func TestCommitOverAnotherManifestDoesNotCount(t *testing.T) {
 	d := newDesk(t)
 	d.publish(d.begin("committed"))
 	c := d.commit(d.begin("text"))
-	d.files.Names["a.rvf"].Write(make([]byte, 8), d.base.Segment.Offset)
+	d.files.Names["a.rvf"].Write(make([]byte, 8), d.Base().Segment.Offset)
 	if _, err := d.Publish(c); !errors.Is(err, volume.ErrForeign) {
 		t.Errorf("%v", err)
 	}
-	found, err := segments.FindState(d.file, int64(len(d.files.Content("a.rvf"))), segments.FindOptions{})
+	found, err := segments.FindState(d.OpenFile(), int64(len(d.files.Content("a.rvf"))), segments.FindOptions{})
 	if err != nil || found.Manifest.Epoch != 1 {
 		t.Errorf("found is epoch %d: %v", found.Manifest.Epoch, err)
 	}
@@ -147,11 +148,11 @@ func TestLeftNamesAreDropped(t *testing.T) {
 	if err := d.End(); err != nil {
 		t.Fatal(err)
 	}
-	left, foreign := TemporaryName("a.rvf"), TemporaryName("a.rvf")
+	left, foreign := filelog.TemporaryName("a.rvf"), filelog.TemporaryName("a.rvf")
 	if err := errors.Join(d.files.Link("a.rvf", left), putFile(t, d.files, foreign, []byte("other")).Close()); err != nil {
 		t.Fatal(err)
 	}
-	begin := Beginning{Admit: func(volume.FileInfo) error { return nil }, Settle: func(*volume.Version, volume.File) error { return nil }}
+	begin := volume.Beginning{Admit: func(volume.FileInfo) error { return nil }, Settle: func(*volume.Version, volume.File) error { return nil }}
 	s, err := d.log.Session(t.Context(), begin)
 	if err != nil {
 		t.Fatal(err)

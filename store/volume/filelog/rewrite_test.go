@@ -1,4 +1,4 @@
-package filelog
+package filelog_test
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -28,27 +29,30 @@ var rooms = []int64{0, 300, roomForManifest}
 
 // copying is a rewrite under way.
 type copying struct {
-	*Rewrite
+	*filelog.Rewrite
 	desk   *desk
 	room   int64
 	named  []segments.DirectoryEntry // in the new file
 	copied int                       // of the committed segments
 }
 
-func (d *desk) startRewrite(limits FollowLimits, progress Progress) (*copying, error) {
-	r, err := d.Rewrite(RewriteOptions{Pace: func(f volume.File) volume.File { return f }, Limits: limits, Progress: progress})
-	return &copying{Rewrite: r, desk: d, room: roomForManifest}, err
+func (d *desk) startRewrite(limits volume.FollowLimits, progress volume.Progress) (*copying, error) {
+	r, err := d.Rewrite(volume.RewriteOptions{Pace: func(f volume.File) volume.File { return f }, Limits: limits, Progress: progress})
+	if err != nil {
+		return nil, err
+	}
+	return &copying{Rewrite: r.(*filelog.Rewrite), desk: d, room: roomForManifest}, nil
 }
 
 // catchUp copies what was committed since it last did.
 func (c *copying) catchUp() error {
-	named := c.desk.base.Named()
+	named := c.desk.Base().Named()
 	for _, entry := range named[c.copied:] {
 		length := segments.HeaderSize + int64(entry.PayloadLength)
 		if err := c.MakeRoom(length, c.room); err != nil {
 			return err
 		}
-		at, err := c.Copy(c.desk.file, entry.Offset, length)
+		at, err := c.Copy(c.desk.OpenFile(), entry.Offset, length)
 		if err != nil {
 			return err
 		}
@@ -70,7 +74,7 @@ func (c *copying) takeOver() error {
 	if err := c.catchUp(); err != nil {
 		return err
 	}
-	manifest := *c.desk.base.Manifest
+	manifest := *c.desk.Base().Manifest
 	manifest.Epoch++
 	manifest.Directory = slices.Clone(c.named)
 	last, err := c.Put(volume.NewSegment{Type: segments.TypeManifest, Payload: manifest.Encode()}, 9)
@@ -82,8 +86,8 @@ func (c *copying) takeOver() error {
 }
 
 // rewrite makes a whole one.
-func (d *desk) rewrite(progress Progress, meanwhile func(*Rewrite)) (err error) {
-	c, err := d.startRewrite(FollowLimits{Little: 1}, progress)
+func (d *desk) rewrite(progress volume.Progress, meanwhile func(*filelog.Rewrite)) (err error) {
+	c, err := d.startRewrite(volume.FollowLimits{Little: 1}, progress)
 	if err != nil {
 		return err
 	}
@@ -129,7 +133,7 @@ func TestWhatIsNotCommittedIsCarried(t *testing.T) {
 			return s
 		}
 		complete := func(s *segment) {
-			d.more(s, strings.Repeat("z", int(s.spec.Length)-len(s.text)))
+			d.more(s, strings.Repeat("z", int(s.Spec().Length)-len(s.text)))
 			s.Complete()
 			open = append(open, s)
 		}
@@ -142,7 +146,7 @@ func TestWhatIsNotCommittedIsCarried(t *testing.T) {
 					d.more(open[random.IntN(len(open))], text())
 				}
 			case 5:
-				s := &segment{Extent: d.Extent(volume.ExtentSpec{Type: of, Length: 1000})}
+				s := &segment{Extent: d.Extent(volume.ExtentSpec{Type: of, Length: 1000}).(*filelog.Extent)}
 				d.more(s, strings.Repeat("y", 1+random.IntN(900)))
 				growing = append(growing, s)
 			case 6:
@@ -167,7 +171,7 @@ func TestWhatIsNotCommittedIsCarried(t *testing.T) {
 				step()
 			}
 			progress := new(turns)
-			c, err := d.startRewrite(FollowLimits{Little: int64(random.IntN(3)) * 1000, Frozen: 1}, progress)
+			c, err := d.startRewrite(volume.FollowLimits{Little: int64(random.IntN(3)) * 1000, Frozen: 1}, progress)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -224,8 +228,8 @@ func TestWhatIsNotCommittedIsCarried(t *testing.T) {
 			}
 		}
 		d.publish()
-		if len(d.extents) > 0 {
-			t.Fatalf("seed %d: %d segments are still not settled", seed, len(d.extents))
+		if len(d.Extents()) > 0 {
+			t.Fatalf("seed %d: %d segments are still not settled", seed, len(d.Extents()))
 		}
 		if err := d.End(); err != nil {
 			t.Fatal(err)
@@ -242,11 +246,11 @@ func TestRewriteLacksLittleAtLast(t *testing.T) {
 	d := newDesk(t)
 	d.publish(d.begin("committed"))
 	load := d.begin(strings.Repeat("much ", 20_000))
-	c, err := d.startRewrite(FollowLimits{Little: 100}, new(turns))
+	c, err := d.startRewrite(volume.FollowLimits{Little: 100}, new(turns))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if lacks := c.Lacks(); lacks != int64(len(load.text))-manifestReach {
+	if lacks := c.Lacks(); lacks != int64(len(load.text))-filelog.ManifestReach {
 		t.Errorf("%d bytes lack at first", lacks)
 	}
 	if err := errors.Join(c.catchUp(), c.Carry(roomForManifest)); err != nil {
@@ -257,14 +261,14 @@ func TestRewriteLacksLittleAtLast(t *testing.T) {
 	}
 	d.more(load, "some more")
 	lacking, err := c.Freeze()
-	if c.Thaw(); err != nil || lacking != int64(len("some more"))+manifestReach {
+	if c.Thaw(); err != nil || lacking != int64(len("some more"))+filelog.ManifestReach {
 		t.Errorf("writers would wait for %d bytes: %v", lacking, err)
 	}
 	// What reaches what was carried has it carried anew.
 	if err := c.MakeRoom(1<<20, roomForManifest); err != nil {
 		t.Fatal(err)
 	}
-	if lacks := c.Lacks(); lacks != int64(len(load.text))-manifestReach {
+	if lacks := c.Lacks(); lacks != int64(len(load.text))-filelog.ManifestReach {
 		t.Errorf("%d bytes lack when it was given up", lacks)
 	}
 	if err := errors.Join(c.takeOver(), c.Abort()); err != nil {
@@ -283,7 +287,7 @@ func TestCarriedBytesThatCameToNothing(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	load, small := d.begin(strings.Repeat("much ", 20_000)), d.begin("small")
-	c, err := d.startRewrite(FollowLimits{Little: 1}, new(turns))
+	c, err := d.startRewrite(volume.FollowLimits{Little: 1}, new(turns))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +298,7 @@ func TestCarriedBytesThatCameToNothing(t *testing.T) {
 	if err := c.Carry(0); err != nil {
 		t.Fatal(err)
 	}
-	if length := len(d.files.Content(c.name)); length > 1000 {
+	if length := len(d.files.Content(c.Name())); length > 1000 {
 		t.Errorf("the new file has %d bytes", length)
 	}
 	if err := errors.Join(c.takeOver(), c.Abort()); err != nil {
@@ -314,15 +318,15 @@ func TestRewriteTakesAttributes(t *testing.T) {
 	d := newDesk(t)
 	d.publish(d.begin("committed"))
 	want := volume.FileAttributes{UID: 7, GID: 8, Mode: 0o640, Extended: map[string][]byte{"user.note": []byte("kept")}}
-	err := d.rewrite(new(turns), func(*Rewrite) {
-		if err := d.file.SetAttributes(want); err != nil {
+	err := d.rewrite(new(turns), func(*filelog.Rewrite) {
+		if err := d.OpenFile().SetAttributes(want); err != nil {
 			t.Error(err)
 		}
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := d.file.Attributes(); err != nil || !got.Equal(want) {
+	if got, err := d.OpenFile().Attributes(); err != nil || !got.Equal(want) {
 		t.Errorf("the new file has %+v: %v", got, err)
 	}
 	want.Mode = 0o600
@@ -335,13 +339,13 @@ func TestRewriteTakesAttributes(t *testing.T) {
 		}
 		return nil
 	}
-	err = d.rewrite(new(turns), func(*Rewrite) {})
+	err = d.rewrite(new(turns), func(*filelog.Rewrite) {})
 	d.files.Fail = nil
-	if got, other := d.file.Attributes(); err != nil || other != nil || !got.Equal(want) || given != 2 {
+	if got, other := d.OpenFile().Attributes(); err != nil || other != nil || !got.Equal(want) || given != 2 {
 		t.Errorf("a right that was taken away is there: %+v, %v, %v", got, err, other)
 	}
 	d.holds()
-	err = d.rewrite(new(turns), func(*Rewrite) {
+	err = d.rewrite(new(turns), func(*filelog.Rewrite) {
 		if err := errors.Join(d.files.Remove("a.rvf"), putFile(t, d.files, "a.rvf", []byte("other")).Close()); err != nil {
 			t.Error(err)
 		}
@@ -363,14 +367,14 @@ func TestNameThatIsNotDurable(t *testing.T) {
 		}
 		return nil
 	}
-	if err := d.rewrite(new(turns), func(*Rewrite) {}); !errors.Is(err, syscall.EIO) || !errors.Is(d.Failed(), syscall.EIO) {
+	if err := d.rewrite(new(turns), func(*filelog.Rewrite) {}); !errors.Is(err, syscall.EIO) || !errors.Is(d.Failed(), syscall.EIO) {
 		t.Errorf("%v, the session failed with %v", err, d.Failed())
 	}
 	d.holds()
 	if err := d.End(); err != nil {
 		t.Error(err)
 	}
-	begin := Beginning{Admit: func(volume.FileInfo) error { return nil }, Settle: func(*volume.Version, volume.File) error { return nil }}
+	begin := volume.Beginning{Admit: func(volume.FileInfo) error { return nil }, Settle: func(*volume.Version, volume.File) error { return nil }}
 	if _, err := d.log.Session(t.Context(), begin); !errors.Is(err, syscall.EIO) {
 		t.Errorf("the next session: %v", err)
 	}
