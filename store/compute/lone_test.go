@@ -37,8 +37,8 @@ func newImages(t testing.TB) *loneImages {
 	if err != nil {
 		t.Fatal(err)
 	}
-	where := filelog.New(at, filelog.Options{Sync: volume.File.SyncData})
-	version, err := where.Open(t.Context(), filelog.Known{})
+	where := filelog.New(at, volume.LogOptions{})
+	version, err := where.Open(t.Context(), volume.Known{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func newImages(t testing.TB) *loneImages {
 		Commit: func(ctx context.Context, session *log.Session, c log.Change) (uint32, error) {
 			return session.Commit(ctx, c)
 		},
-		Spool: func() (Spool, error) { return filelog.Nameless(at.Files, at.Name) },
+		Spool: func() (Spool, error) { return where.Spool() },
 	})
 	return &loneImages{images, head}
 }
