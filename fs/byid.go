@@ -10,8 +10,8 @@ import (
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 
-	"rvffs/store"
 	"rvffs/store/catalog"
+	"rvffs/store/state"
 	"rvffs/store/vecio"
 )
 
@@ -82,7 +82,7 @@ func (t *tree) lookupVector(ctx context.Context, parent *nodefs.Inode, s *catalo
 
 // vectorIdentity tells the file about a vector apart from all others. Numbers recur
 // among far more vectors than there are numbers; generations do not.
-func vectorIdentity(s *catalog.Store, snapshot *store.Snapshot, id uint64, format vecio.FileFormat) nodefs.StableAttr {
+func vectorIdentity(s *catalog.Store, snapshot *state.Snapshot, id uint64, format vecio.FileFormat) nodefs.StableAttr {
 	content := binary.LittleEndian.AppendUint64(nil, snapshot.Generation())
 	content = binary.LittleEndian.AppendUint64(content, id)
 	index := 2 * id

@@ -12,8 +12,8 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"rvffs/store"
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
 )
 
 // TestCauseQuotesNobody wraps failures as they come, with a word in all that may come
@@ -28,16 +28,16 @@ func TestCauseQuotesNobody(t *testing.T) {
 		err  error
 		want string
 	}{
-		{fmt.Errorf("%w: %q is no number", store.ErrInput, word), "bad input"},
-		{fmt.Errorf("%w: %q", store.ErrName, word), "bad name"},
-		{fmt.Errorf("%q: %w", word, store.ErrExists), "exists"},
-		{fmt.Errorf("%w: 3 of 7 bytes at offset 12", store.ErrCorrupt), "corrupt: 3 of 7 bytes at offset 12"},
-		{fmt.Errorf("%w: %w", store.ErrCorrupt, errors.New("a hash of another segment")), "corrupt: a hash of another segment"},
-		{errors.Join(errors.New(word), fmt.Errorf("%w: process 7", store.ErrLocked)), "another writer holds the store: process 7"},
-		{store.ErrStale, "snapshot is gone"},
-		{fmt.Errorf("%s: %w: another file took its place", word, store.ErrStale), "snapshot is gone"},
-		{errors.Join(store.ErrStale, errors.New(word)), "snapshot is gone"},
-		{errors.Join(errors.New(word), store.ErrCorrupt), "corrupt"},
+		{fmt.Errorf("%w: %q is no number", volume.ErrInput, word), "bad input"},
+		{fmt.Errorf("%w: %q", volume.ErrName, word), "bad name"},
+		{fmt.Errorf("%q: %w", word, volume.ErrExists), "exists"},
+		{fmt.Errorf("%w: 3 of 7 bytes at offset 12", volume.ErrCorrupt), "corrupt: 3 of 7 bytes at offset 12"},
+		{fmt.Errorf("%w: %w", volume.ErrCorrupt, errors.New("a hash of another segment")), "corrupt: a hash of another segment"},
+		{errors.Join(errors.New(word), fmt.Errorf("%w: process 7", volume.ErrLocked)), "another writer holds the store: process 7"},
+		{volume.ErrStale, "snapshot is gone"},
+		{fmt.Errorf("%s: %w: another file took its place", word, volume.ErrStale), "snapshot is gone"},
+		{errors.Join(volume.ErrStale, errors.New(word)), "snapshot is gone"},
+		{errors.Join(errors.New(word), volume.ErrCorrupt), "corrupt"},
 		{&os.PathError{Op: "create", Path: word, Err: syscall.EACCES}, "create: permission denied"},
 		{&os.LinkError{Op: "rename", Old: word, New: word, Err: syscall.ENOSPC}, "rename: no space left on device"},
 		{os.NewSyscallError("setgroups", syscall.EPERM), "setgroups: operation not permitted"},
@@ -61,7 +61,7 @@ func TestPlaceOfBadRecords(t *testing.T) {
 		{&vecio.RecordError{Format: vecio.CSV, Row: 3, Line: 4, Offset: 50}, `{"format":"csv","row":3,"byte":50,"line":4}`},
 		{&vecio.RecordError{Format: vecio.NPY, Row: 3, Offset: 50}, `{"format":"npy","row":3,"byte":50}`},
 		{&vecio.IDError{Format: vecio.TextIDs, Line: 2, Offset: 9}, `{"format":"txt","byte":9,"line":2}`},
-		{store.ErrInput, `{}`},
+		{volume.ErrInput, `{}`},
 	} {
 		var line bytes.Buffer
 		log := zerolog.New(&line)

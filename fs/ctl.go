@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 
-	"rvffs/store"
 	"rvffs/store/catalog"
 	"rvffs/store/volume"
 )
@@ -44,7 +43,7 @@ func (c *commands) Write(ctx context.Context, p []byte) (int, error) {
 		word, behind, ended := bytes.Cut(rest, []byte("\n"))
 		if len(c.line)+len(word) > longestCommand {
 			c.line = nil
-			return 0, fmt.Errorf("%w: a command of more than %d bytes", store.ErrInput, longestCommand)
+			return 0, fmt.Errorf("%w: a command of more than %d bytes", volume.ErrInput, longestCommand)
 		}
 		c.line = append(c.line, word...)
 		rest = behind
@@ -70,7 +69,7 @@ func (c *commands) carryOut(ctx context.Context) error {
 	case "flush":
 		err = c.store.Flush(ctx)
 	default:
-		return fmt.Errorf("%w: %q is no command; read this file for those there are", store.ErrInput, command)
+		return fmt.Errorf("%w: %q is no command; read this file for those there are", volume.ErrInput, command)
 	}
 	c.line = nil
 	return err

@@ -8,9 +8,9 @@ import (
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 
-	"rvffs/store"
 	"rvffs/store/catalog"
 	"rvffs/store/compute"
+	"rvffs/store/state"
 )
 
 // embedNode is a file of a store's compute folders that can be written: the view of
@@ -30,7 +30,7 @@ var (
 )
 
 // lookupEmbed answers a lookup of a part that is there.
-func (t *tree) lookupEmbed(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, part compute.Part, view store.View, state viewState, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+func (t *tree) lookupEmbed(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, part compute.Part, view state.View, state viewState, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	if t.drafts.has(draft{threadOf(ctx), s, part}) {
 		_, inode := t.newDraft(ctx, parent, s, part, view.Size() > 0, state, out)
 		return inode, 0

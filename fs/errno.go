@@ -7,8 +7,8 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"rvffs/store"
 	"rvffs/store/memory"
+	"rvffs/store/volume"
 )
 
 // errnos says what each cause of failure is to programs. The first match counts.
@@ -17,23 +17,23 @@ var errnos = []struct {
 	errno syscall.Errno
 }{
 	{context.Canceled, syscall.EINTR},
-	{store.ErrInput, syscall.EINVAL},
-	{store.ErrName, syscall.EINVAL},
-	{store.ErrLocked, syscall.EBUSY},
-	{store.ErrManyNames, syscall.EMLINK},
-	{store.ErrReadOnly, syscall.EROFS},
-	{store.ErrCorrupt, syscall.EIO},
-	{store.ErrTooLarge, syscall.EFBIG},
-	{store.ErrExists, syscall.EEXIST},
-	{store.ErrNotEmpty, syscall.ENOTEMPTY},
-	{store.ErrNotFound, syscall.ENOENT},
+	{volume.ErrInput, syscall.EINVAL},
+	{volume.ErrName, syscall.EINVAL},
+	{volume.ErrLocked, syscall.EBUSY},
+	{volume.ErrManyNames, syscall.EMLINK},
+	{volume.ErrReadOnly, syscall.EROFS},
+	{volume.ErrCorrupt, syscall.EIO},
+	{volume.ErrTooLarge, syscall.EFBIG},
+	{volume.ErrExists, syscall.EEXIST},
+	{volume.ErrNotEmpty, syscall.ENOTEMPTY},
+	{volume.ErrNotFound, syscall.ENOENT},
 	{memory.ErrNone, syscall.ENOMEM},
 	{memory.ErrNever, syscall.EFBIG},
-	{store.ErrStale, syscall.ESTALE},
-	{store.ErrNotPermitted, syscall.EPERM},
-	{store.ErrCrossParent, syscall.EXDEV},
-	{store.ErrNotStore, syscall.EIO},
-	{store.ErrClosed, syscall.EIO},
+	{volume.ErrStale, syscall.ESTALE},
+	{volume.ErrNotPermitted, syscall.EPERM},
+	{volume.ErrCrossParent, syscall.EXDEV},
+	{volume.ErrNotStore, syscall.EIO},
+	{volume.ErrClosed, syscall.EIO},
 }
 
 // errnoOf is the error number of err: that of its cause, else the operating

@@ -13,8 +13,8 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"rvffs/store"
 	"rvffs/store/catalog"
+	"rvffs/store/volume"
 )
 
 func TestErrno(t *testing.T) {
@@ -32,22 +32,22 @@ func TestErrno(t *testing.T) {
 		logged int
 	}{
 		{"none", nil, 0, 0},
-		{"bad input", wrap(store.ErrInput), syscall.EINVAL, 1},
-		{"bad name", wrap(store.ErrName), syscall.EINVAL, 1},
-		{"locked", wrap(store.ErrLocked), syscall.EBUSY, 1},
-		{"hard links", wrap(store.ErrManyNames), syscall.EMLINK, 1},
-		{"read-only", wrap(store.ErrReadOnly), syscall.EROFS, 1},
-		{"corrupt", wrap(store.ErrCorrupt), syscall.EIO, 1},
-		{"over a limit", wrap(store.ErrTooLarge), syscall.EFBIG, 1},
-		{"exists", wrap(store.ErrExists), syscall.EEXIST, 1},
-		{"not empty", wrap(store.ErrNotEmpty), syscall.ENOTEMPTY, 1},
-		{"nothing there", wrap(store.ErrNotFound), syscall.ENOENT, 0},
-		{"stale", wrap(store.ErrStale), syscall.ESTALE, 1},
-		{"not offered", wrap(store.ErrNotPermitted), syscall.EPERM, 1},
-		{"other parent", wrap(store.ErrCrossParent), syscall.EXDEV, 1},
-		{"closed", wrap(store.ErrClosed), syscall.EIO, 1},
+		{"bad input", wrap(volume.ErrInput), syscall.EINVAL, 1},
+		{"bad name", wrap(volume.ErrName), syscall.EINVAL, 1},
+		{"locked", wrap(volume.ErrLocked), syscall.EBUSY, 1},
+		{"hard links", wrap(volume.ErrManyNames), syscall.EMLINK, 1},
+		{"read-only", wrap(volume.ErrReadOnly), syscall.EROFS, 1},
+		{"corrupt", wrap(volume.ErrCorrupt), syscall.EIO, 1},
+		{"over a limit", wrap(volume.ErrTooLarge), syscall.EFBIG, 1},
+		{"exists", wrap(volume.ErrExists), syscall.EEXIST, 1},
+		{"not empty", wrap(volume.ErrNotEmpty), syscall.ENOTEMPTY, 1},
+		{"nothing there", wrap(volume.ErrNotFound), syscall.ENOENT, 0},
+		{"stale", wrap(volume.ErrStale), syscall.ESTALE, 1},
+		{"not offered", wrap(volume.ErrNotPermitted), syscall.EPERM, 1},
+		{"other parent", wrap(volume.ErrCrossParent), syscall.EXDEV, 1},
+		{"closed", wrap(volume.ErrClosed), syscall.EIO, 1},
 		{"interrupted", wrap(context.Canceled), syscall.EINTR, 0},
-		{"a cause before the system's own", wrap(errors.Join(store.ErrCorrupt, syscall.ENOENT)), syscall.EIO, 1},
+		{"a cause before the system's own", wrap(errors.Join(volume.ErrCorrupt, syscall.ENOENT)), syscall.EIO, 1},
 		{"of the system", wrap(&os.PathError{Op: "write", Path: "a.rvf", Err: syscall.ENOSPC}), syscall.ENOSPC, 1},
 		{"never ENOSYS", wrap(syscall.ENOSYS), syscall.EIO, 1},
 		{"anything else", io.ErrUnexpectedEOF, syscall.EIO, 1},

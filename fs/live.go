@@ -8,9 +8,9 @@ import (
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 
-	"rvffs/store"
 	"rvffs/store/catalog"
 	"rvffs/store/memory"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -49,14 +49,14 @@ type fileOwner struct {
 
 func (o fileOwner) Attributes(ctx context.Context) (catalog.Attributes, error) {
 	backing, err := o.store.Attributes(ctx)
-	if err == nil && o.state.origin != (store.Origin{}) && !backing.Of(o.state.origin) {
+	if err == nil && o.state.origin != (state.Origin{}) && !backing.Of(o.state.origin) {
 		backing = catalog.AttributesOf(o.state.file)
 	}
 	return backing, err
 }
 
 func (o fileOwner) Allow(ctx context.Context, want volume.Permission) error {
-	if o.state.origin == (store.Origin{}) {
+	if o.state.origin == (state.Origin{}) {
 		return o.store.Allow(ctx, want)
 	}
 	return o.store.AllowOf(ctx, want, o.state.origin)

@@ -8,8 +8,8 @@ import (
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 
-	"rvffs/store"
 	"rvffs/store/catalog"
+	"rvffs/store/state"
 )
 
 const neighborsSuffix = ".json"
@@ -52,7 +52,7 @@ func (n *neighborsNode) Lookup(ctx context.Context, name string, out *fuse.Entry
 	if err != nil {
 		return nil, n.tree.errno(n.store.Path(), "look up the neighbors of a vector", err)
 	}
-	state := viewState{generation: found.Generation, modified: found.Time, origin: found.Origin, file: found.File}
+	shown := viewState{generation: found.Generation, modified: found.Time, origin: found.Origin, file: found.File}
 	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: found.Number, Gen: found.Generation}
-	return n.tree.lookupViewAs(ctx, n.EmbeddedInode(), n.store, catalog.NameNeighbors, store.TextView(found.Text), identity, state, out)
+	return n.tree.lookupViewAs(ctx, n.EmbeddedInode(), n.store, catalog.NameNeighbors, state.TextView(found.Text), identity, shown, out)
 }

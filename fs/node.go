@@ -8,8 +8,8 @@ import (
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 
-	"rvffs/store"
 	"rvffs/store/catalog"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -26,7 +26,7 @@ type node struct {
 type accessList func(ctx context.Context) (volume.AccessList, error)
 
 func ofStore(s *catalog.Store) accessList {
-	return func(ctx context.Context) (volume.AccessList, error) { return s.AccessList(ctx, store.Origin{}) }
+	return func(ctx context.Context) (volume.AccessList, error) { return s.AccessList(ctx, state.Origin{}) }
 }
 
 func ofFolder(f *catalog.Folder) accessList {

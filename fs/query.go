@@ -10,9 +10,9 @@ import (
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 
-	"rvffs/store"
 	"rvffs/store/catalog"
 	"rvffs/store/memory"
+	"rvffs/store/search"
 	"rvffs/store/shared"
 	"rvffs/store/volume"
 )
@@ -130,10 +130,10 @@ func (h *queryHandle) Write(ctx context.Context, data []byte, offset int64) (uin
 		h.clear()
 		h.begin = offset
 	case offset != end && !h.appending:
-		return 0, h.fail("write", fmt.Errorf("%w: offset %d, where the question is at %d", store.ErrInput, offset, end))
+		return 0, h.fail("write", fmt.Errorf("%w: offset %d, where the question is at %d", volume.ErrInput, offset, end))
 	}
-	if len(data) > store.MaxQueryBytes-len(h.question) {
-		return 0, h.fail("write", fmt.Errorf("%w: a question of more than %d bytes", store.ErrTooLarge, store.MaxQueryBytes))
+	if len(data) > search.MaxQueryBytes-len(h.question) {
+		return 0, h.fail("write", fmt.Errorf("%w: a question of more than %d bytes", volume.ErrTooLarge, search.MaxQueryBytes))
 	}
 	if err := h.makeRoom(len(data)); err != nil {
 		return 0, h.fail("write", err)
@@ -150,7 +150,7 @@ func (h *queryHandle) makeRoom(bytes int) error {
 	if needed <= size {
 		return nil
 	}
-	larger := min(max(needed, 2*size, least), store.MaxQueryBytes)
+	larger := min(max(needed, 2*size, least), search.MaxQueryBytes)
 	if err := h.memory.Hold(int64(size + larger)); err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func (h *queryHandle) Read(ctx context.Context, buffer []byte, offset int64) (fu
 		h.memory.Free()
 		return fuse.ReadResultData(nil), 0
 	case h.heard:
-		return nil, h.fail("read", fmt.Errorf("%w: the answer was read to its end, and is not kept longer", store.ErrInput))
+		return nil, h.fail("read", fmt.Errorf("%w: the answer was read to its end, and is not kept longer", volume.ErrInput))
 	default:
 		return fuse.ReadResultData(buffer[:copy(buffer, h.answer[at:])]), 0
 	}

@@ -13,6 +13,7 @@ import (
 	"rvffs/store"
 	"rvffs/store/catalog"
 	"rvffs/store/memory"
+	"rvffs/store/search"
 )
 
 // conversation opens the query file of a new store with id i at (i, 0, 0, …), for i
@@ -128,9 +129,9 @@ func TestConversation(t *testing.T) {
 			h.hears(t, ctx, 17, answer, 0)
 		},
 		"too long a question": func(t *testing.T, h *queryHandle) {
-			h.says(t, strings.Repeat(" ", store.MaxQueryBytes), 0, 0)
-			h.says(t, "[", store.MaxQueryBytes, syscall.EFBIG)
-			h.says(t, "[", store.MaxQueryBytes, syscall.EFBIG)
+			h.says(t, strings.Repeat(" ", search.MaxQueryBytes), 0, 0)
+			h.says(t, "[", search.MaxQueryBytes, syscall.EFBIG)
+			h.says(t, "[", search.MaxQueryBytes, syscall.EFBIG)
 			h.says(t, one, 0, 0)
 			h.hears(t, ctx, 14, answer, 0)
 		},

@@ -9,9 +9,9 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
-	"rvffs/store"
 	"rvffs/store/catalog"
 	"rvffs/store/compute"
+	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
@@ -55,28 +55,28 @@ type storeFile struct {
 type storeLookup func(context.Context, *storeNode, *fuse.EntryOut) (*nodefs.Inode, syscall.Errno)
 
 // textSource gives a text with the snapshot of the file that it is about.
-type textSource func(context.Context, *catalog.Store) ([]byte, *store.Snapshot, error)
+type textSource func(context.Context, *catalog.Store) ([]byte, *state.Snapshot, error)
 
 // viewSource gives a view with the state that it shows.
-type viewSource func(context.Context, *catalog.Store) (store.View, viewState, error)
+type viewSource func(context.Context, *catalog.Store) (state.View, viewState, error)
 
 // storeFiles says how the names are shown.
 var storeFiles = withImages(map[string]storeFile{
 	catalog.NameAppendLog:   {text: appendLog},
 	catalog.NameControl:     {inlet: &ctlInlet},
-	catalog.NameIdentityBin: {view: ofSnapshot(func(s *store.Snapshot, _ context.Context) (store.View, error) { return s.IdentityBinary() })},
+	catalog.NameIdentityBin: {view: ofSnapshot(func(s *state.Snapshot, _ context.Context) (state.View, error) { return s.IdentityBinary() })},
 	catalog.NameIdentity:    {view: identityJSON},
-	catalog.NameManifestBin: {view: ofSnapshot(func(s *store.Snapshot, _ context.Context) (store.View, error) { return s.ManifestBinary() })},
-	catalog.NameManifest:    {view: ofSnapshot((*store.Snapshot).ManifestJSON)},
+	catalog.NameManifestBin: {view: ofSnapshot(func(s *state.Snapshot, _ context.Context) (state.View, error) { return s.ManifestBinary() })},
+	catalog.NameManifest:    {view: ofSnapshot((*state.Snapshot).ManifestJSON)},
 	catalog.NameNeighbors:   {node: lookupNeighbors},
 	catalog.NameQuery:       {node: lookupQuery},
-	catalog.NameRaw:         {view: ofSnapshot(func(s *store.Snapshot, _ context.Context) (store.View, error) { return s.Raw(), nil })},
-	catalog.NameSegments:    {views: (*store.Snapshot).Segments},
-	catalog.NameStatus:      {text: func(ctx context.Context, s *catalog.Store) ([]byte, *store.Snapshot, error) { return s.StatusJSON(ctx) }},
+	catalog.NameRaw:         {view: ofSnapshot(func(s *state.Snapshot, _ context.Context) (state.View, error) { return s.Raw(), nil })},
+	catalog.NameSegments:    {views: (*state.Snapshot).Segments},
+	catalog.NameStatus:      {text: func(ctx context.Context, s *catalog.Store) ([]byte, *state.Snapshot, error) { return s.StatusJSON(ctx) }},
 	catalog.NameVectors:     {node: lookupVectors},
 	catalog.NameAppend:      {inlet: new(appendInlet(catalog.NameAppend, vecio.Auto))},
 	catalog.NameDelete:      {inlet: new(deleteInlet(catalog.NameDelete, vecio.AutoIDs))},
-	catalog.NameWitness:     {view: ofSnapshot((*store.Snapshot).Witness)},
+	catalog.NameWitness:     {view: ofSnapshot((*state.Snapshot).Witness)},
 })
 
 // withImages adds the folders of images of all kinds.
@@ -91,8 +91,8 @@ func withImages(files map[string]storeFile) map[string]storeFile {
 var shownNames = catalog.ShownNames()
 
 // ofSnapshot is the source of a view that depends on the snapshot alone.
-func ofSnapshot(pick func(*store.Snapshot, context.Context) (store.View, error)) viewSource {
-	return func(ctx context.Context, s *catalog.Store) (store.View, viewState, error) {
+func ofSnapshot(pick func(*state.Snapshot, context.Context) (state.View, error)) viewSource {
+	return func(ctx context.Context, s *catalog.Store) (state.View, viewState, error) {
 		snapshot, err := s.Snapshot(ctx)
 		if err != nil {
 			return nil, viewState{}, err
@@ -103,7 +103,7 @@ func ofSnapshot(pick func(*store.Snapshot, context.Context) (store.View, error))
 }
 
 // appendLog is a text that only a readable store has.
-func appendLog(ctx context.Context, s *catalog.Store) ([]byte, *store.Snapshot, error) {
+func appendLog(ctx context.Context, s *catalog.Store) ([]byte, *state.Snapshot, error) {
 	snapshot, err := s.Snapshot(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -113,7 +113,7 @@ func appendLog(ctx context.Context, s *catalog.Store) ([]byte, *store.Snapshot, 
 
 // identityJSON is a view with generations of its own: what it says about the
 // lineage may change when another store does, and with the one who asks.
-func identityJSON(ctx context.Context, s *catalog.Store) (store.View, viewState, error) {
+func identityJSON(ctx context.Context, s *catalog.Store) (state.View, viewState, error) {
 	snapshot, err := s.Snapshot(ctx)
 	if err != nil {
 		return nil, viewState{}, err

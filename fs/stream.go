@@ -14,9 +14,9 @@ import (
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 
-	"rvffs/store"
 	"rvffs/store/catalog"
 	"rvffs/store/shared"
+	"rvffs/store/volume"
 )
 
 // stream is where the bytes go that are written to a write-only file. After a failure
@@ -33,7 +33,7 @@ type stream interface {
 	// Refuse ends the stream because of a write that was not even tried, and gives the
 	// error with which all that follows fails.
 	Refuse(cause error) error
-	// Flush commits. Within a record it fails with store.ErrInput and keeps what
+	// Flush commits. Within a record it fails with volume.ErrInput and keeps what
 	// it has, so that later bytes may complete the record.
 	Flush(ctx context.Context) error
 	// Handover is Flush by a process that wrote, but did not open the file: others may
@@ -229,7 +229,7 @@ var zeros [1 << 20]byte
 func (h *streamHandle) reach(ctx, patient context.Context, offset int64) error {
 	hole := offset - h.stream.Received()
 	if hole < 0 {
-		return fmt.Errorf("%w: offset %d, where the stream is at %d already", store.ErrInput, offset, h.stream.Received())
+		return fmt.Errorf("%w: offset %d, where the stream is at %d already", volume.ErrInput, offset, h.stream.Received())
 	}
 	if hole > int64(len(zeros)) {
 		room, err := h.tree.catalog.Space(ctx)
@@ -275,7 +275,7 @@ func (h *streamHandle) truncate(ctx context.Context, size uint64) syscall.Errno 
 	var err error
 	switch written, can := h.stream.(file); {
 	case size > math.MaxInt64:
-		err = fmt.Errorf("%w: a length of %d bytes", store.ErrTooLarge, size)
+		err = fmt.Errorf("%w: a length of %d bytes", volume.ErrTooLarge, size)
 	case can:
 		err = written.Truncate(int64(size))
 	default:
@@ -362,7 +362,7 @@ func (h *streamHandle) flush(ctx context.Context) syscall.Errno {
 		return h.committed("close", h.stream.Abandon(ctx))
 	case opened:
 		err := h.stream.Flush(ctx)
-		if closer.exiting && len(h.writers) == 0 && errors.Is(err, store.ErrInput) {
+		if closer.exiting && len(h.writers) == 0 && errors.Is(err, volume.ErrInput) {
 			err = h.stream.Abandon(ctx) // nobody will write the rest
 		}
 		return h.settled("close", err)
@@ -370,7 +370,7 @@ func (h *streamHandle) flush(ctx context.Context) syscall.Errno {
 		return h.committed("close", h.stream.Handover(ctx))
 	}
 	err := h.stream.Pause(ctx)
-	if errors.Is(err, store.ErrInput) {
+	if errors.Is(err, volume.ErrInput) {
 		h.told = true
 		return errnoOf(err) // not worth a word: it is not the end, and not this one's doing
 	}
@@ -379,7 +379,7 @@ func (h *streamHandle) flush(ctx context.Context) syscall.Errno {
 
 // errTold ends a stream of which a close has failed within a record, whose opener then
 // fails.
-var errTold = fmt.Errorf("%w: the stream stops inside a record, and who opened it has failed after it was told so", store.ErrInput)
+var errTold = fmt.Errorf("%w: the stream stops inside a record, and who opened it has failed after it was told so", volume.ErrInput)
 
 // fsync commits.
 func (h *streamHandle) fsync(ctx context.Context) syscall.Errno {
@@ -408,7 +408,7 @@ func (h *streamHandle) settled(operation string, err error) syscall.Errno {
 // before the caller does.
 func (h *streamHandle) committed(operation string, err error) syscall.Errno {
 	if err != nil {
-		h.told = h.told || errors.Is(err, store.ErrInput)
+		h.told = h.told || errors.Is(err, volume.ErrInput)
 		return h.fail(operation, err)
 	}
 	h.logged = nil

@@ -11,9 +11,9 @@ import (
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 
-	"rvffs/store"
 	"rvffs/store/catalog"
 	"rvffs/store/compute"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -23,7 +23,7 @@ type viewNode struct {
 	node
 	store *catalog.Store
 	path  string // below the store's folder, for the log: it names no single vector
-	view  store.View
+	view  state.View
 	state viewState
 	first sync.Once // the first open
 
@@ -40,13 +40,13 @@ func (t *tree) viewNode(s *catalog.Store, state viewState, mask os.FileMode) nod
 type viewState struct {
 	generation uint64 // tells it apart from others
 	modified   time.Time
-	origin     store.Origin    // the file that holds it
+	origin     state.Origin    // the file that holds it
 	file       volume.FileInfo // the same, as it was when it was opened
 	private    bool            // not everybody is shown the same
 }
 
 // stateOf is the state that a snapshot is.
-func stateOf(snapshot *store.Snapshot) viewState {
+func stateOf(snapshot *state.Snapshot) viewState {
 	return viewState{generation: snapshot.Generation(), modified: snapshot.Time(), origin: snapshot.Origin(), file: snapshot.File()}
 }
 
@@ -61,13 +61,13 @@ var (
 // lookupView answers a lookup of path below the folder of s with its view. The
 // inode number stays from state to state and the generation tells them apart: a
 // new number would make cp believe that the file was replaced under it.
-func (t *tree) lookupView(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path string, view store.View, state viewState, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+func (t *tree) lookupView(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path string, view state.View, state viewState, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.NumberOf(path), Gen: state.generation}
 	return t.lookupViewAs(ctx, parent, s, path, view, identity, state, out)
 }
 
 // lookupViewAs is lookupView for a view whose node's identity is given.
-func (t *tree) lookupViewAs(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path string, view store.View, identity nodefs.StableAttr, state viewState, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+func (t *tree) lookupViewAs(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path string, view state.View, identity nodefs.StableAttr, state viewState, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	child := &viewNode{node: t.viewNode(s, state, readable), store: s, path: path, view: view, state: state}
 	timeout := t.expiry.timeout()
 	if state.private {
@@ -138,7 +138,7 @@ const handedOver = 64 << 10
 // it. Then nobody has the file open, no read of it is under way and none of its
 // pages is locked: the kernel never makes us wait, not even for a thread of ours
 // that was killed. What goes wrong here the read will tell.
-func (n *viewNode) handOver(ctx context.Context, reader store.Reader) {
+func (n *viewNode) handOver(ctx context.Context, reader state.Reader) {
 	var content []byte
 	if size := n.view.Size(); size > 0 && size <= handedOver && !n.handed.Load() {
 		content = make([]byte, size)
@@ -157,7 +157,7 @@ func (n *viewNode) handOver(ctx context.Context, reader store.Reader) {
 // viewHandle is an open view.
 type viewHandle struct {
 	node   *viewNode
-	reader store.Reader
+	reader state.Reader
 }
 
 // Read gives all the bytes asked for that lie within the view, or fails. It
@@ -171,7 +171,7 @@ func (h *viewHandle) Read(ctx context.Context, buffer []byte, offset int64) (fus
 	buffer = buffer[:min(int64(len(buffer)), left)]
 	if n, err := h.reader.ReadContext(ctx, buffer, offset); n < len(buffer) {
 		if err == nil {
-			err = store.ErrCorrupt
+			err = volume.ErrCorrupt
 		}
 		return nil, h.node.tree.errno(h.node.store.Path(), "read "+h.node.path, err)
 	}

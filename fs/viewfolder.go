@@ -9,9 +9,9 @@ import (
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 
-	"rvffs/store"
 	"rvffs/store/catalog"
 	"rvffs/store/compute"
+	"rvffs/store/state"
 )
 
 // viewFolderNode is a folder of views below a store: segments/, kernel/, ebpf/.
@@ -25,11 +25,11 @@ type viewFolderNode struct {
 }
 
 // viewFolder picks a folder of views from a snapshot.
-type viewFolder func(*store.Snapshot, context.Context) (store.ViewFolder, error)
+type viewFolder func(*state.Snapshot, context.Context) (state.ViewFolder, error)
 
 // treeOf is a folder of views that are known one by one.
-func treeOf(pick func(context.Context, *store.Snapshot) (*store.ViewTree, error)) viewFolder {
-	return func(s *store.Snapshot, ctx context.Context) (store.ViewFolder, error) { return pick(ctx, s) }
+func treeOf(pick func(context.Context, *state.Snapshot) (*state.ViewTree, error)) viewFolder {
+	return func(s *state.Snapshot, ctx context.Context) (state.ViewFolder, error) { return pick(ctx, s) }
 }
 
 var (
@@ -55,7 +55,7 @@ func (n *viewFolderNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *
 }
 
 // folder gives the newest snapshot and what it shows here, nil if nothing.
-func (n *viewFolderNode) folder(ctx context.Context) (*store.Snapshot, store.ViewFolder, error) {
+func (n *viewFolderNode) folder(ctx context.Context) (*state.Snapshot, state.ViewFolder, error) {
 	snapshot, err := n.store.Snapshot(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -99,7 +99,7 @@ func (n *viewFolderNode) Lookup(ctx context.Context, name string, out *fuse.Entr
 
 // inode is the inode number of a name. Segments come and go, so that a table of all
 // their names would grow for ever; their numbers recur instead.
-func (n *viewFolderNode) inode(folder store.ViewFolder, name string) uint64 {
+func (n *viewFolderNode) inode(folder state.ViewFolder, name string) uint64 {
 	if number, numbered := folder.Number(name); numbered {
 		return n.store.SegmentNumber(number)
 	}
@@ -108,7 +108,7 @@ func (n *viewFolderNode) inode(folder store.ViewFolder, name string) uint64 {
 
 // viewEntries are the names of a folder of views.
 type viewEntries struct {
-	store.ViewFolder
+	state.ViewFolder
 	node *viewFolderNode
 }
 

@@ -43,7 +43,7 @@ type waitingFile struct {
 
 func (c *waitingFiles) Create(name string, perm os.FileMode) (volume.File, error) {
 	file, err := c.FileSystem.Create(name, perm)
-	if err != nil || !IsTemporary(path.Base(name)) || c.store == nil {
+	if err != nil || !volume.IsTemporary(path.Base(name)) || c.store == nil {
 		return file, err
 	}
 	return waitingFile{file, c, name}, nil

@@ -1,10 +1,7 @@
-// Package store is the storage engine of one RVF vector store.
+// Package store is the storage engine of one RVF vector store: what others open, append
+// to, search and verify. It puts the rooms together and holds what goes through several of
+// them: status, verification, derivation, and the recovery of what was torn.
 //
-// It has three concepts. A segment is an immutable run of bytes in the file. A
-// Snapshot is the state that one manifest describes: immutable, shared, and
-// readable for as long as somebody holds it. A commit appends segments and a
-// manifest that names them, and so makes the next snapshot.
-//
-// All access to files goes through the FileSystem interface, so that tests can
-// record, delay and break every operation.
+// It imports all rooms of store but the catalog. It owns the mutex of what is known of
+// kept tails, under which nothing is called.
 package store

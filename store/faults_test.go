@@ -495,7 +495,7 @@ func sameContentsIn(s *Store, files *volumes.Files) error {
 func (r *faultRun) checkLitter() {
 	for _, name := range slices.Sorted(maps.Keys(r.files.Names)) {
 		switch {
-		case IsTemporary(name) && r.fault.operation == "remove":
+		case volume.IsTemporary(name) && r.fault.operation == "remove":
 		case strings.HasSuffix(name, ".rvf"):
 			s, err := OpenReadOnly(name, Options{Shelf: filelog.Shelf{Files: r.files}})
 			if err != nil {

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 
 	"rvffs/lineage"
+	"rvffs/store/state"
+	"rvffs/store/volume"
 )
 
 // Relatives are the files that a store's lineage is judged by.
@@ -19,14 +21,14 @@ type Relatives struct {
 type ParentFile struct {
 	Name string
 	// Use has the newest state of the file compared.
-	Use func(ctx context.Context, compare func(parent *Snapshot) error) error
+	Use func(ctx context.Context, compare func(parent *state.Snapshot) error) error
 }
 
 // JudgeLineage finds out what is true of a store's lineage: for the mount, the command
 // line and whoever else tells of it. It looks at the possible parents one after the
 // other until one of them holds the state that the store was derived from. A parent that
 // cannot be read is part of the verdict; an error means that ctx is over.
-func JudgeLineage(ctx context.Context, s *Snapshot, relatives Relatives) (lineage.Verdict, error) {
+func JudgeLineage(ctx context.Context, s *state.Snapshot, relatives Relatives) (lineage.Verdict, error) {
 	facts := lineage.Facts{Unasked: relatives.Unasked, Copies: relatives.Copies}
 	facts.Identity, facts.Known = s.Identity()
 	if !facts.Known || facts.Identity.IsRoot() {
@@ -38,7 +40,7 @@ func JudgeLineage(ctx context.Context, s *Snapshot, relatives Relatives) (lineag
 	}
 	for _, file := range relatives.Parents {
 		candidate := lineage.Candidate{Name: file.Name}
-		candidate.Err = file.Use(ctx, func(parent *Snapshot) error {
+		candidate.Err = file.Use(ctx, func(parent *state.Snapshot) error {
 			candidate.Identity, _ = parent.Identity()
 			if lineage.CheckLink(facts.Identity, candidate.Identity) != nil {
 				return nil
@@ -55,7 +57,7 @@ func JudgeLineage(ctx context.Context, s *Snapshot, relatives Relatives) (lineag
 		switch {
 		case ctx.Err() != nil:
 			return lineage.Verdict{}, ctx.Err()
-		case errors.Is(candidate.Err, ErrNotFound), errors.Is(candidate.Err, fs.ErrNotExist):
+		case errors.Is(candidate.Err, volume.ErrNotFound), errors.Is(candidate.Err, fs.ErrNotExist):
 			continue // gone since it was found
 		}
 		facts.Parents = append(facts.Parents, candidate)

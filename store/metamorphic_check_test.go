@@ -265,7 +265,7 @@ func (h *history) crash() error {
 	h.note("at change %d of %d, torn at %d", c.After-from, to-from, c.Torn)
 	files := h.files.State(c)
 	for name := range files.Names {
-		if IsTemporary(name) {
+		if volume.IsTemporary(name) {
 			delete(files.Names, name) // a crash may leave such a file
 		}
 	}

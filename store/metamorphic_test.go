@@ -579,7 +579,7 @@ func (h *history) reopen() error {
 		return err
 	}
 	for name := range h.files.Names {
-		if IsTemporary(name) || strings.HasSuffix(name, ".lock") {
+		if volume.IsTemporary(name) || strings.HasSuffix(name, ".lock") {
 			return fmt.Errorf("%s is left behind", name)
 		}
 	}

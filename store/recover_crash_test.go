@@ -156,7 +156,7 @@ func recoveredIn(files *volumes.Files, want cutMark) error {
 		return fmt.Errorf("%w; beside it: %v", err, slices.Sorted(maps.Keys(files.Names)))
 	}
 	for name := range files.Names {
-		if name != "a.rvf" && !IsTemporary(name) && !strings.HasSuffix(name, ".lock") {
+		if name != "a.rvf" && !volume.IsTemporary(name) && !strings.HasSuffix(name, ".lock") {
 			return fmt.Errorf("%s is left", name)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store"
+	"rvffs/store/state"
 )
 
 func newCreateCommand() *cobra.Command {
@@ -32,7 +33,7 @@ func newCreateCommand() *cobra.Command {
 			if err := s.Close(); err != nil {
 				return err
 			}
-			return printCreated(command, answer, arguments[0], store.DescribeIdentity(identity))
+			return printCreated(command, answer, arguments[0], state.DescribeIdentity(identity))
 		},
 	}
 	command.Flags().IntVarP(&dimension, "dimension", "d", 0, "components of each vector, 1 to 65535; 0: the first vectors fix it")
@@ -44,10 +45,10 @@ func newCreateCommand() *cobra.Command {
 // created is what create and derive tell in JSON.
 type created struct {
 	File string `json:"file"`
-	store.IdentityDescription
+	state.IdentityDescription
 }
 
-func printCreated(command *cobra.Command, answer *answerFlag, file string, identity store.IdentityDescription) error {
+func printCreated(command *cobra.Command, answer *answerFlag, file string, identity state.IdentityDescription) error {
 	return answer.printf(command.OutOrStdout(), created{file, identity}, "%s: %s\n", file, identity.FileID)
 }
 

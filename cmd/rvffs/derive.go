@@ -8,6 +8,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/store"
+	"rvffs/store/state"
 )
 
 func newDeriveCommand() *cobra.Command {
@@ -33,7 +34,7 @@ func newDeriveCommand() *cobra.Command {
 			}
 			return withStore(arguments[1], store.OpenReadOnly, func(child *store.Store) error {
 				identity, _ := child.Identity()
-				return printCreated(command, answer, arguments[1], store.DescribeIdentity(identity))
+				return printCreated(command, answer, arguments[1], state.DescribeIdentity(identity))
 			})
 		},
 	}

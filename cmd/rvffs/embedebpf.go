@@ -10,6 +10,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store"
 	"rvffs/store/compute"
+	"rvffs/store/volume"
 )
 
 func newEmbedEBPFCommand() *cobra.Command {
@@ -78,7 +79,7 @@ func readSmallFile(name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if info.Size() > limit {
-		return nil, fmt.Errorf("%s: %w: %d bytes", name, store.ErrTooLarge, info.Size())
+		return nil, fmt.Errorf("%s: %w: %d bytes", name, volume.ErrTooLarge, info.Size())
 	}
 	return os.ReadFile(name)
 }

@@ -13,6 +13,7 @@ import (
 
 	"rvffs/store"
 	"rvffs/store/rows"
+	"rvffs/store/state"
 	"rvffs/store/vecio"
 )
 
@@ -69,7 +70,7 @@ const pieceSize = 1 << 20
 
 // writeView copies a view to a file, or to standard output, and tells on a terminal
 // how far it is. A file is there only when it is whole.
-func writeView(command *cobra.Command, view store.View, output string) (err error) {
+func writeView(command *cobra.Command, view state.View, output string) (err error) {
 	reader, err := view.Open(command.Context())
 	if err != nil {
 		return err
@@ -99,7 +100,7 @@ func writeView(command *cobra.Command, view store.View, output string) (err erro
 	return nil
 }
 
-func copyView(ctx context.Context, out io.Writer, reader store.Reader, size int64, done *atomic.Int64) error {
+func copyView(ctx context.Context, out io.Writer, reader state.Reader, size int64, done *atomic.Int64) error {
 	piece := make([]byte, pieceSize)
 	for offset := int64(0); offset < size; {
 		if err := ctx.Err(); err != nil {

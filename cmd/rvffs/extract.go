@@ -12,6 +12,8 @@ import (
 	"rvffs/segments"
 	"rvffs/store"
 	"rvffs/store/compute"
+	"rvffs/store/state"
+	"rvffs/store/volume"
 )
 
 // extraction is what the extracting commands can be told.
@@ -39,7 +41,7 @@ func (x *extraction) judge(command *cobra.Command, integrity compute.Integrity) 
 }
 
 // saveView writes a view to a file; "-" is the standard output, and no name nothing.
-func saveView(command *cobra.Command, view store.View, name string) error {
+func saveView(command *cobra.Command, view state.View, name string) error {
 	if name == "" {
 		return nil
 	}
@@ -47,7 +49,7 @@ func saveView(command *cobra.Command, view store.View, name string) error {
 	if err != nil {
 		return err
 	}
-	source := io.NewSectionReader(store.ReaderAt(command.Context(), reader), 0, view.Size())
+	source := io.NewSectionReader(state.ReaderAt(command.Context(), reader), 0, view.Size())
 	if name == "-" {
 		_, err = io.Copy(command.OutOrStdout(), source)
 		return errors.Join(err, reader.Close())
@@ -177,7 +179,7 @@ func newExtractWASMCommand() *cobra.Command {
 					return x.report(command, arguments[1], module.Describe(), "%s: %s module of %d bytes, hash %s\n",
 						arguments[0], module.Header.Role, module.Image.Size(), module.Integrity)
 				}
-				return fmt.Errorf("extract WASM module from store %q: %w", arguments[0], store.ErrNotFound)
+				return fmt.Errorf("extract WASM module from store %q: %w", arguments[0], volume.ErrNotFound)
 			})
 		},
 	}

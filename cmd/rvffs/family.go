@@ -10,6 +10,8 @@ import (
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store"
+	"rvffs/store/state"
+	"rvffs/store/volume"
 )
 
 // family is the files among which the relatives of stores are looked for: those that the
@@ -25,7 +27,7 @@ func newFamily(given []string) *family { return &family{given: given, seen: map[
 
 // of finds the relatives of a store: of those that may be its parent the ones in its
 // folder before the others.
-func (f *family) of(file string, snapshot *store.Snapshot) (store.Relatives, error) {
+func (f *family) of(file string, snapshot *state.Snapshot) (store.Relatives, error) {
 	identity, known := snapshot.Identity()
 	if !known {
 		return store.Relatives{}, nil
@@ -50,7 +52,7 @@ func (f *family) of(file string, snapshot *store.Snapshot) (store.Relatives, err
 		return 1
 	}) {
 		name := f.index.Name(candidate)
-		relatives.Parents = append(relatives.Parents, store.ParentFile{Name: name, Use: func(_ context.Context, compare func(*store.Snapshot) error) error {
+		relatives.Parents = append(relatives.Parents, store.ParentFile{Name: name, Use: func(_ context.Context, compare func(*state.Snapshot) error) error {
 			return withStore(name, store.OpenReadOnly, func(parent *store.Store) error { return compare(parent.Current()) })
 		}})
 	}
@@ -96,7 +98,7 @@ func (f *family) addFolder(folder string) error {
 // by its first bytes.
 func mayBeStore(file string) bool {
 	name := filepath.Base(file)
-	if store.IsTemporary(name) {
+	if volume.IsTemporary(name) {
 		return false
 	}
 	info, err := os.Stat(file)

@@ -7,15 +7,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"rvffs/store"
+	"rvffs/store/state"
 )
 
 // inspection is what inspect tells in JSON.
 type inspection struct {
 	File     string                    `json:"file"`
 	Status   store.Status              `json:"status"`
-	Identity store.IdentityDescription `json:"identity"`
+	Identity state.IdentityDescription `json:"identity"`
 	Profile  string                    `json:"profile"`
-	Segments []store.EntryDescription  `json:"segments"`
+	Segments []state.EntryDescription  `json:"segments"`
 }
 
 func newInspectCommand() *cobra.Command {
@@ -48,9 +49,9 @@ func inspect(command *cobra.Command, s *store.Store, file string) (inspection, e
 		return inspection{}, err
 	}
 	identity, _ := s.Identity()
-	found := inspection{File: file, Status: status, Identity: store.DescribeIdentity(identity), Profile: profile.String()}
+	found := inspection{File: file, Status: status, Identity: state.DescribeIdentity(identity), Profile: profile.String()}
 	for _, entry := range s.Current().Live() {
-		found.Segments = append(found.Segments, store.DescribeEntry(entry))
+		found.Segments = append(found.Segments, state.DescribeEntry(entry))
 	}
 	return found, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"rvffs/store"
+	"rvffs/store/state"
 )
 
 // mountOptions is what `rvffs mount` can be told, by flags or after -o.
@@ -53,7 +54,7 @@ func (o *mountOptions) register(flags *pflag.FlagSet) {
 	flags.Var(&o.flushBytes, "flush-bytes", "commit a stream whenever so many bytes have come, with K, M or G, bulk loads too (0: never)")
 	flags.DurationVar(&o.flushInterval, "flush-interval", defaultFlushInterval, "commit a live stream after so much time, such as 5s; what brings more than 16 MiB in it is a bulk load, which close and fsync alone commit")
 	flags.Var(&o.durability, "durability", "when commits are on the disk: strict (before close returns), interval (seconds later), none")
-	o.verify.VerifyMode = store.VerifyBackground
+	o.verify.VerifyMode = state.VerifyBackground
 	flags.Var(&o.verify, "verify", verifyUsage)
 	flags.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	flags.StringVar(&o.logFile, "log-file", "", "append the log to a file")

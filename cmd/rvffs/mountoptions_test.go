@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rvffs/store"
+	"rvffs/store/state"
 
 	"github.com/spf13/pflag"
 )
@@ -39,8 +40,8 @@ func TestMountOptions(t *testing.T) {
 			o.compressImages, o.strictHashes, o.memory = true, true, 1<<30
 		}},
 		{name: "promise", list: "durability=interval", change: func(o *mountOptions) { o.durability.Durability = store.DurableInterval }},
-		{name: "checks", list: "verify=first", change: func(o *mountOptions) { o.verify.VerifyMode = store.VerifyFirst }},
-		{name: "no checks", list: "verify=never", change: func(o *mountOptions) { o.verify.VerifyMode = store.VerifyNever }},
+		{name: "checks", list: "verify=first", change: func(o *mountOptions) { o.verify.VerifyMode = state.VerifyFirst }},
+		{name: "no checks", list: "verify=never", change: func(o *mountOptions) { o.verify.VerifyMode = state.VerifyNever }},
 		{name: "checks sometimes", list: "verify=often", fails: true},
 		{name: "no promise", list: "durability=perhaps", fails: true},
 		{name: "nothing", list: ""},

@@ -10,6 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"rvffs/store"
+	"rvffs/store/rows"
+	"rvffs/store/search"
+	"rvffs/store/state"
 )
 
 // question is what the flags of query ask.
@@ -43,7 +46,7 @@ func newQueryCommand() *cobra.Command {
 					return err
 				}
 				if answer.json {
-					_, err = command.OutOrStdout().Write(store.AppendAnswers(nil, answers))
+					_, err = command.OutOrStdout().Write(search.AppendAnswers(nil, answers))
 					return err
 				}
 				return printAnswers(command.OutOrStdout(), answers)
@@ -52,7 +55,7 @@ func newQueryCommand() *cobra.Command {
 	}
 	command.Flags().StringVar(&asked.vector, "vector", "", "the vector to search for, as a JSON array")
 	command.Flags().Uint64Var(&asked.id, "id", 0, "search for the stored vector of this id")
-	command.Flags().IntVarP(&asked.k, "k", "k", store.DefaultNeighbors, "how many neighbors to find, where a query does not say")
+	command.Flags().IntVarP(&asked.k, "k", "k", search.DefaultNeighbors, "how many neighbors to find, where a query does not say")
 	answer = registerAnswer(command.Flags(), "print lines of JSON")
 	command.MarkFlagsMutuallyExclusive("vector", "id")
 	verify = registerVerify(command.Flags())
@@ -80,24 +83,24 @@ func (q question) text(operands []string, input io.Reader) ([]byte, error) {
 	if !fromInput {
 		return []byte(q.vector), nil
 	}
-	return io.ReadAll(io.LimitReader(input, store.MaxQueryBytes+1))
+	return io.ReadAll(io.LimitReader(input, search.MaxQueryBytes+1))
 }
 
 // answers searches.
-func (q question) answers(command *cobra.Command, snapshot *store.Snapshot, text []byte) ([][]store.Neighbor, error) {
-	queries := []store.Query{{ID: q.id, K: q.k}}
+func (q question) answers(command *cobra.Command, snapshot *state.Snapshot, text []byte) ([][]search.Neighbor, error) {
+	queries := []search.Query{{ID: q.id, K: q.k}}
 	if !q.byID {
 		var err error
-		if queries, err = store.ParseQueries(text, snapshot.Dimension(), q.k); err != nil {
+		if queries, err = search.ParseQueries(text, snapshot.Dimension(), q.k); err != nil {
 			return nil, err
 		}
 	}
-	return store.Nearest(command.Context(), snapshot, queries)
+	return search.Nearest(command.Context(), rows.Of(snapshot), queries)
 }
 
 // printAnswers writes a table for people, with the number of the query in front if
 // there are several.
-func printAnswers(out io.Writer, answers [][]store.Neighbor) error {
+func printAnswers(out io.Writer, answers [][]search.Neighbor) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	heading := "id\tdistance\t\n"
 	if len(answers) > 1 {

@@ -11,6 +11,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store"
+	"rvffs/store/volume"
 )
 
 // recovered is what recover tells in JSON.
@@ -110,7 +111,7 @@ func recoverFile(command *cobra.Command, file string, metric *segments.Metric, o
 		return err
 	}
 	err := withOptions(file, open, store.Options{}, bringBack)
-	if !errors.Is(err, store.ErrNotStore) || options.Drop {
+	if !errors.Is(err, volume.ErrNotStore) || options.Drop {
 		return result, err
 	}
 	if options.List {

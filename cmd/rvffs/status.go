@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rvffs/store"
+	"rvffs/store/volume"
 )
 
 // statusOf is what status tells in JSON.
@@ -45,7 +46,7 @@ func newStatusCommand() *cobra.Command {
 // it: for reading, and without checking hashes.
 func fileStatus(ctx context.Context, s *store.Store) (store.Status, error) {
 	status, err := s.Status(ctx)
-	status.ReadOnly = status.Names > 1 || errors.Is(s.Current().Writable(ctx), store.ErrReadOnly)
+	status.ReadOnly = status.Names > 1 || errors.Is(s.Current().Writable(ctx), volume.ErrReadOnly)
 	status.Verify = ""
 	return status, err
 }

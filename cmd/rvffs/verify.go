@@ -9,6 +9,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/store"
+	"rvffs/store/state"
 )
 
 // verification is what verify tells in JSON of one file.
@@ -101,7 +102,7 @@ func printVerification(out io.Writer, v verification) error {
 
 // checkLineage judges what the store says of its parent by the files given and those in
 // its folder.
-func (v *verification) checkLineage(ctx context.Context, snapshot *store.Snapshot, family *family) error {
+func (v *verification) checkLineage(ctx context.Context, snapshot *state.Snapshot, family *family) error {
 	relatives, err := family.of(v.File, snapshot)
 	if err != nil {
 		return err

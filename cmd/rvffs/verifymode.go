@@ -6,14 +6,15 @@ import (
 	"github.com/spf13/pflag"
 
 	"rvffs/store"
+	"rvffs/store/state"
 )
 
 // verifyMode is a flag value.
-type verifyMode struct{ store.VerifyMode }
+type verifyMode struct{ state.VerifyMode }
 
 // Set implements pflag.Value.
 func (m *verifyMode) Set(name string) (err error) {
-	m.VerifyMode, err = store.ParseVerifyMode(name)
+	m.VerifyMode, err = state.ParseVerifyMode(name)
 	return err
 }
 
@@ -26,14 +27,14 @@ const verifyUsage = "check the content hash of what is read: background (behind 
 // registerVerify declares the flag for a command that gives out what a store holds.
 // A command ends soon, so it checks first.
 func registerVerify(flags *pflag.FlagSet) *verifyMode {
-	mode := &verifyMode{store.VerifyFirst}
+	mode := &verifyMode{state.VerifyFirst}
 	flags.Var(mode, "verify", verifyUsage)
 	return mode
 }
 
 // withCheckedStore runs f on the store in file, which is opened for reading.
 func withCheckedStore(file string, mode *verifyMode, f func(*store.Store) error) error {
-	checker := store.NewChecker(mode.VerifyMode)
+	checker := state.NewChecker(mode.VerifyMode)
 	defer checker.Close()
 	s, err := store.OpenReadOnly(file, store.Options{Checker: checker})
 	if err != nil {

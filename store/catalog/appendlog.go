@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"rvffs/store"
 	"rvffs/store/ingest"
 	"rvffs/store/memory"
+	"rvffs/store/state"
 	"rvffs/store/vecio"
 )
 
@@ -28,7 +28,7 @@ const (
 // nobody is told.
 type history struct {
 	mu      sync.Mutex
-	of      store.Origin
+	of      state.Origin
 	lines   []byte
 	memory  *memory.Charge // of lines; nil before the first of them is charged for
 	failure string
@@ -47,7 +47,7 @@ func (h *history) charge(budget *memory.Budget) {
 }
 
 // belongTo makes it a history of this file. The caller holds mu.
-func (h *history) belongTo(file store.Origin) {
+func (h *history) belongTo(file state.Origin) {
 	if !h.of.Is(file) {
 		h.of, h.failure = file, ""
 		h.lines = nil
@@ -55,7 +55,7 @@ func (h *history) belongTo(file store.Origin) {
 }
 
 // fail notes a failure; nil is none.
-func (h *history) fail(file store.Origin, err error) {
+func (h *history) fail(file state.Origin, err error) {
 	if err == nil {
 		return
 	}
@@ -66,7 +66,7 @@ func (h *history) fail(file store.Origin, err error) {
 }
 
 // lastFailure is that of a file; "" if there was none.
-func (h *history) lastFailure(file store.Origin) string {
+func (h *history) lastFailure(file state.Origin) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.of.Is(file) {
@@ -131,7 +131,7 @@ func (h *history) addDeleted(r ingest.DeleteReport) {
 }
 
 // append adds one line and forgets the oldest where there is no more room.
-func (h *history) append(file store.Origin, line any) {
+func (h *history) append(file state.Origin, line any) {
 	encoded, err := json.Marshal(line)
 	if err != nil {
 		return // numbers and strings always encode
@@ -164,7 +164,7 @@ func (h *history) forget(limit int) {
 }
 
 // text is what was told of a file.
-func (h *history) text(file store.Origin) []byte {
+func (h *history) text(file state.Origin) []byte {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.of.Is(file) {

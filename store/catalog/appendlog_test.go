@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"rvffs/store"
 	"rvffs/store/ingest"
 	"rvffs/store/memory"
+	"rvffs/store/state"
 )
 
 // TestLogIsBounded: a log tells of the newest, as whole lines, up to its limit, and of
@@ -32,7 +32,7 @@ func TestLogIsBounded(t *testing.T) {
 			for i := range 10_000 {
 				h.add(ingest.StreamReport{Time: time.Unix(int64(i), 0), Accepted: uint64(i)})
 			}
-			text := h.text(store.Origin{})
+			text := h.text(state.Origin{})
 			if len(text) < c.least || len(text) > c.most {
 				t.Errorf("it is %d bytes long, want %d to %d", len(text), c.least, c.most)
 			}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"sync"
 
-	"rvffs/store"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -32,14 +32,14 @@ func (s *shownFile) is(info volume.FileInfo) bool {
 
 // AccessList is that of the store's file, which must be the one that a snapshot is of,
 // if there is one; nil without a list.
-func (s *Store) AccessList(ctx context.Context, of store.Origin) (list volume.AccessList, err error) {
+func (s *Store) AccessList(ctx context.Context, of state.Origin) (list volume.AccessList, err error) {
 	var info volume.FileInfo
 	err = s.at(ctx, func(folder volume.Folder, name string) error {
 		list, info, err = folder.AccessList(ctx, name, false)
 		return err
 	})
-	if err == nil && of != (store.Origin{}) && !of.Holds(info) {
-		err = fmt.Errorf("%w: another file took its place", store.ErrStale)
+	if err == nil && of != (state.Origin{}) && !of.Holds(info) {
+		err = fmt.Errorf("%w: another file took its place", volume.ErrStale)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("store %q: %w", s.Path(), err)
@@ -61,7 +61,7 @@ func (f *Folder) AccessList(ctx context.Context, handedDown bool) (list volume.A
 }
 
 // setAttributes changes the file or folder at name, if it is the one shown. Else it
-// fails with store.ErrStale, after which the kernel looks the name up again, judges
+// fails with volume.ErrStale, after which the kernel looks the name up again, judges
 // anew and asks once more.
 func setAttributes(ctx context.Context, folder volume.Folder, name string, shown *shownFile, change volume.AttributeChange) error {
 	held, err := folder.Hold(ctx, name)
@@ -69,7 +69,7 @@ func setAttributes(ctx context.Context, folder volume.Folder, name string, shown
 		return err
 	}
 	if !shown.is(held.Info()) {
-		return errors.Join(fmt.Errorf("%w: another file took its place", store.ErrStale), held.Close())
+		return errors.Join(fmt.Errorf("%w: another file took its place", volume.ErrStale), held.Close())
 	}
 	return errors.Join(held.Change(ctx, change), held.Close())
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"rvffs/store"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -60,11 +60,11 @@ func (s *Store) Allow(ctx context.Context, want volume.Permission) error {
 }
 
 // AllowOf is Allow for the file that a snapshot is of. When another has taken its
-// place, which may be somebody else's, the error is store.ErrStale.
-func (s *Store) AllowOf(ctx context.Context, want volume.Permission, file store.Origin) error {
+// place, which may be somebody else's, the error is volume.ErrStale.
+func (s *Store) AllowOf(ctx context.Context, want volume.Permission, file state.Origin) error {
 	info, err := s.allow(ctx, want)
 	if err == nil && info != nil && !file.Holds(*info) {
-		err = fmt.Errorf("store %q: %w: another file took its place", s.Path(), store.ErrStale)
+		err = fmt.Errorf("store %q: %w: another file took its place", s.Path(), volume.ErrStale)
 	}
 	return err
 }
@@ -79,7 +79,7 @@ func (s *Store) AllowNewest(ctx context.Context, want volume.Permission) (contex
 	if err != nil {
 		return ctx, err
 	}
-	return store.OnlyIn(ctx, snapshot.Origin()), s.AllowOf(ctx, want, snapshot.Origin())
+	return state.OnlyIn(ctx, snapshot.Origin()), s.AllowOf(ctx, want, snapshot.Origin())
 }
 
 // allow also says what file it is, nil if that was not asked.

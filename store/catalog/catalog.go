@@ -10,8 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"rvffs/store"
 	"rvffs/store/shared"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -24,7 +24,7 @@ const freshness = time.Second
 type Catalog struct {
 	volume  volume.Volume
 	options Options
-	checker *store.Checker // of content hashes
+	checker *state.Checker // of content hashes
 	root    *Folder
 
 	identify func(context.Context) volume.Caller // nil: nobody but this process asks
@@ -73,7 +73,7 @@ func Open(place volume.Volume, options Options) *Catalog {
 	c.open, c.recent = newOpenStores(options.openStores(), c.retire), c.newRecentFolders()
 	c.root = c.newFolder(position{}, volume.Identity{})
 	c.root.files.open.Adopt(place)
-	c.checker = store.NewChecker(options.Verify)
+	c.checker = state.NewChecker(options.Verify)
 	return c
 }
 

@@ -13,7 +13,8 @@ import (
 	"time"
 
 	"rvffs/lineage"
-	"rvffs/store"
+	"rvffs/store/state"
+	"rvffs/store/volume"
 	"rvffs/store/volume/directory"
 )
 
@@ -108,7 +109,7 @@ func (p *place) find(full string) Entry {
 	return entry
 }
 
-func (p *place) snapshot(full string) *store.Snapshot {
+func (p *place) snapshot(full string) *state.Snapshot {
 	p.Helper()
 	snapshot, err := p.find(full).Store.Snapshot(context.Background())
 	if err != nil {
@@ -150,10 +151,10 @@ func TestListing(t *testing.T) {
 	if again := p.find("b.rvf"); again.Store != p.find("b.rvf").Store || again.Store.Number() == p.find("plain").Store.Number() {
 		t.Error("a store is not one object with a number of its own")
 	}
-	if problem := p.find("broken.rvf").Store.Problem(t.Context()); !errors.Is(problem, store.ErrNotStore) {
+	if problem := p.find("broken.rvf").Store.Problem(t.Context()); !errors.Is(problem, volume.ErrNotStore) {
 		t.Errorf("problem %v", problem)
 	}
-	if _, err := p.catalog.Root().Lookup(context.Background(), "notes.txt"); !errors.Is(err, store.ErrNotFound) {
+	if _, err := p.catalog.Root().Lookup(context.Background(), "notes.txt"); !errors.Is(err, volume.ErrNotFound) {
 		t.Errorf("a file that is no store: %v", err)
 	}
 }
@@ -324,7 +325,7 @@ func TestProblemPasses(t *testing.T) {
 	p := newPlace(t, map[string][]byte{"a.rvf": []byte("broken"), "b.rvf": person(2, 0)}, Options{})
 	broken, moved := p.find("a.rvf").Store, p.find("b.rvf").Store
 	for range 3 {
-		if !errors.Is(broken.Problem(t.Context()), store.ErrNotStore) {
+		if !errors.Is(broken.Problem(t.Context()), volume.ErrNotStore) {
 			t.Fatal("a broken file has no problem")
 		}
 	}
@@ -355,7 +356,7 @@ func TestMakingAndRemoving(t *testing.T) {
 		if _, err := root.Make(ctx, name, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := root.Make(ctx, name, 0o755); !errors.Is(err, store.ErrExists) {
+		if _, err := root.Make(ctx, name, 0o755); !errors.Is(err, volume.ErrExists) {
 			t.Errorf("%s made twice: %v", name, err)
 		}
 	}
@@ -364,16 +365,16 @@ func TestMakingAndRemoving(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.shows(root, "a.rvf, c.rvf -> a.rvf/c.rvf, x/")
-	if err := root.Remove(ctx, "a.rvf"); !errors.Is(err, store.ErrNotEmpty) {
+	if err := root.Remove(ctx, "a.rvf"); !errors.Is(err, volume.ErrNotEmpty) {
 		t.Errorf("a parent is removed: %v", err)
 	}
-	if err := root.Remove(ctx, "c.rvf"); !errors.Is(err, store.ErrNotPermitted) {
+	if err := root.Remove(ctx, "c.rvf"); !errors.Is(err, volume.ErrNotPermitted) {
 		t.Errorf("a link is removed: %v", err)
 	}
 	if err := a.Move(ctx, "c.rvf", a, "d.rvf"); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Move(ctx, "d.rvf", root, "d.rvf"); !errors.Is(err, store.ErrCrossParent) {
+	if err := a.Move(ctx, "d.rvf", root, "d.rvf"); !errors.Is(err, volume.ErrCrossParent) {
 		t.Errorf("a store gets another parent: %v", err)
 	}
 	if err := root.Move(ctx, "a.rvf", p.find("x").Folder, "b.rvf"); err != nil {
@@ -386,7 +387,7 @@ func TestMakingAndRemoving(t *testing.T) {
 	if p.find("y/b.rvf").Store != a || a.Path() != "y/b.rvf" {
 		t.Error("a moved store is another one")
 	}
-	if err := root.Remove(ctx, "y"); !errors.Is(err, store.ErrNotEmpty) {
+	if err := root.Remove(ctx, "y"); !errors.Is(err, volume.ErrNotEmpty) {
 		t.Errorf("a folder that holds something is removed: %v", err)
 	}
 	y := p.find("y").Folder
@@ -399,7 +400,7 @@ func TestMakingAndRemoving(t *testing.T) {
 func TestLitter(t *testing.T) {
 	for _, readOnly := range []bool{false, true} {
 		p := newPlace(t, map[string][]byte{".old.rvffs-tmp": nil, ".new.rvffs-tmp": nil}, Options{ReadOnly: readOnly})
-		if !store.IsTemporary(".old.rvffs-tmp") {
+		if !volume.IsTemporary(".old.rvffs-tmp") {
 			t.Fatal("the test does not know the engine's temporary names")
 		}
 		long := time.Now().Add(-time.Hour)
@@ -439,9 +440,9 @@ func TestNamesWithoutExtension(t *testing.T) {
 		want     error
 	}{
 		{"kid", "child", nil},
-		{"child", "child.txt", store.ErrName},
+		{"child", "child.txt", volume.ErrName},
 		{"child", "child.rvtext", nil},
-		{"child.rvtext", "child", store.ErrName},
+		{"child.rvtext", "child", volume.ErrName},
 		{"child.rvtext", "kid.rvf", nil},
 	} {
 		if err := a.Move(ctx, step.from, a, step.to); !errors.Is(err, step.want) {

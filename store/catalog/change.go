@@ -57,18 +57,18 @@ func (s *Store) removeFile(ctx context.Context) error {
 // holdsNothing is why the store must not be removed, but for streams that are open.
 func (s *Store) holdsNothing(ctx context.Context) error {
 	snapshot, err := s.Snapshot(ctx)
-	if errors.Is(err, store.ErrNotStore) {
-		return fmt.Errorf("%w: its file cannot be read, and may hold something: %w", store.ErrNotEmpty, err)
+	if errors.Is(err, volume.ErrNotStore) {
+		return fmt.Errorf("%w: its file cannot be read, and may hold something: %w", volume.ErrNotEmpty, err)
 	}
 	if err != nil {
 		return err
 	}
 	if snapshot.HasContent() {
-		return fmt.Errorf("%w: it holds vectors or embedded segments", store.ErrNotEmpty)
+		return fmt.Errorf("%w: it holds vectors or embedded segments", volume.ErrNotEmpty)
 	}
 	children, err := s.List(ctx)
 	if err == nil && len(children) > 0 {
-		err = fmt.Errorf("%w: stores are derived from it", store.ErrNotEmpty)
+		err = fmt.Errorf("%w: stores are derived from it", volume.ErrNotEmpty)
 	}
 	return err
 }
@@ -100,8 +100,8 @@ func (s *Store) moveFile(ctx context.Context, target *Folder, newName string) er
 			return folder.moveBeside(ctx, target, tail, moved)
 		})
 	})
-	if errors.Is(err, fs.ErrExist) && !errors.Is(err, store.ErrExists) {
-		err = fmt.Errorf("%w: %w", store.ErrExists, err)
+	if errors.Is(err, fs.ErrExist) && !errors.Is(err, volume.ErrExists) {
+		err = fmt.Errorf("%w: %w", volume.ErrExists, err)
 	}
 	return err
 }
@@ -158,14 +158,14 @@ func (f *Folder) moveBeside(ctx context.Context, target *Folder, name, newName s
 // for those who look as for those who use it.
 func (c *Catalog) moveFolder(ctx context.Context, folder, target *Folder, newName string) error {
 	if isStoreName(newName) {
-		return fmt.Errorf("%w: %q is a store's name, not a folder's", store.ErrName, newName)
+		return fmt.Errorf("%w: %q is a store's name, not a folder's", volume.ErrName, newName)
 	}
 	if _, err := target.Lookup(ctx, newName); err == nil {
-		return fmt.Errorf("rename folder %q to %q: %w", folder.Path(), newName, store.ErrExists)
+		return fmt.Errorf("rename folder %q to %q: %w", folder.Path(), newName, volume.ErrExists)
 	}
 	from, former, err := c.relocateFolder(ctx, folder, target, newName)
 	if errors.Is(err, fs.ErrExist) {
-		err = fmt.Errorf("%w: %w", store.ErrExists, err)
+		err = fmt.Errorf("%w: %w", volume.ErrExists, err)
 	}
 	if err == nil {
 		err = errors.Join(target.settle(ctx, newName), former.settle(ctx, newName))

@@ -12,7 +12,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"rvffs/segments"
-	"rvffs/store"
+	"rvffs/store/state"
+	"rvffs/store/volume"
 )
 
 // lockedLog keeps what is logged.
@@ -49,7 +50,7 @@ func (p *place) readRaw(full string) error {
 // log and status.json say it, and it stays known while the store is closed.
 func TestDamageIsTold(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []store.VerifyMode{store.VerifyBackground, store.VerifyFirst} {
+	for _, mode := range []state.VerifyMode{state.VerifyBackground, state.VerifyFirst} {
 		rotten := person(1, 0)
 		rotten[segments.HeaderSize+700] ^= 1
 		log := &lockedLog{}
@@ -58,7 +59,7 @@ func TestDamageIsTold(t *testing.T) {
 		told := make(chan *Store, 10)
 		p.catalog.ObserveDamage(func(s *Store) { told <- s })
 		before := p.snapshot("a.rvf").Generation()
-		if err := p.readRaw("a.rvf"); err != nil && !errors.Is(err, store.ErrCorrupt) {
+		if err := p.readRaw("a.rvf"); err != nil && !errors.Is(err, volume.ErrCorrupt) {
 			t.Errorf("%s: %v", mode, err)
 		}
 		if s := <-told; s != p.find("a.rvf").Store {
@@ -69,7 +70,7 @@ func TestDamageIsTold(t *testing.T) {
 			t.Errorf("%s: the generation from before still is the newest", mode)
 		}
 		for round := range 3 {
-			if err := p.readRaw("a.rvf"); !errors.Is(err, store.ErrCorrupt) {
+			if err := p.readRaw("a.rvf"); !errors.Is(err, volume.ErrCorrupt) {
 				t.Errorf("%s, round %d: %v", mode, round, err)
 			}
 			text, _, err := p.find("a.rvf").Store.StatusJSON(context.Background())
@@ -77,7 +78,7 @@ func TestDamageIsTold(t *testing.T) {
 				t.Fatal(err)
 			}
 			var status struct {
-				Damaged []store.DamagedSegment `json:"damaged_segments"`
+				Damaged []state.DamagedSegment `json:"damaged_segments"`
 				Verify  string                 `json:"verify"`
 			}
 			if err := json.Unmarshal(text, &status); err != nil || len(status.Damaged) != 1 || status.Damaged[0].Offset != 0 ||

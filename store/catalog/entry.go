@@ -5,7 +5,7 @@ import (
 	"os"
 	"time"
 
-	"rvffs/store"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -42,7 +42,7 @@ type Container interface {
 	// Remove removes a folder or a store that holds nothing.
 	Remove(ctx context.Context, name string) error
 	// Move gives the entry name of this container a new name in to; it fails
-	// with store.ErrExists when that is taken, and with store.ErrCrossParent when
+	// with volume.ErrExists when that is taken, and with volume.ErrCrossParent when
 	// a store would get another parent.
 	Move(ctx context.Context, name string, to Container, newName string) error
 }
@@ -70,7 +70,7 @@ func AttributesOf(info volume.FileInfo) Attributes {
 }
 
 // Of reports whether the attributes are of the file that a snapshot is of.
-func (a Attributes) Of(file store.Origin) bool { return file.Holds(a.info) }
+func (a Attributes) Of(file state.Origin) bool { return file.Holds(a.info) }
 
 // Link is a symlink.
 type Link struct {

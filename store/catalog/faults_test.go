@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"rvffs/store"
+	"rvffs/store/volume"
 	"rvffs/store/volume/memory"
 )
 
@@ -197,7 +197,7 @@ func TestFaultsLeaveNothingHeld(t *testing.T) {
 						failed := m.breakAt(at, lasting, cause)
 						err := act(m)
 						m.setFail(nil)
-						if err != nil && !errors.Is(err, cause) || errors.Is(err, store.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+						if err != nil && !errors.Is(err, cause) || errors.Is(err, volume.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 							t.Errorf("operation %d, %s, lasting %t: %v, and the cause is %v", at, *failed, lasting, err, cause)
 						}
 						if held := m.atRest(); held != "" {

@@ -10,7 +10,6 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
-	"rvffs/store"
 	"rvffs/store/memory"
 	"rvffs/store/volume"
 )
@@ -31,7 +30,7 @@ const listingScan = 1 << 20
 // mayBeStore reports whether a file of this name may be a store: by its extension,
 // or, without any, by its first bytes.
 func mayBeStore(name string) bool {
-	if store.IsTemporary(name) {
+	if volume.IsTemporary(name) {
 		return false
 	}
 	_, byName := lineage.ProfileOfName(name)

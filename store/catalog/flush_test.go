@@ -7,9 +7,9 @@ import (
 	"sync"
 	"testing"
 
-	"rvffs/store"
 	"rvffs/store/ingest"
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
 )
 
 // mkdir makes a store or a folder at the root.
@@ -45,7 +45,7 @@ func TestFlushTakesOpenStreamsAlone(t *testing.T) {
 	if err := closed.Close(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := failed.Write(ctx, []byte("[1,2,3]\n")); !errors.Is(err, store.ErrInput) {
+	if _, err := failed.Write(ctx, []byte("[1,2,3]\n")); !errors.Is(err, volume.ErrInput) {
 		t.Fatalf("a wrong record: %v", err)
 	}
 	s := p.find("a.rvf").Store

@@ -58,7 +58,7 @@ func (f *Folder) recognize(ctx context.Context, opened volume.Folder) error {
 		f.identity = found
 	}
 	if f.identity != found {
-		return fmt.Errorf("%w: %w", store.ErrNotFound, errReplaced)
+		return fmt.Errorf("%w: %w", volume.ErrNotFound, errReplaced)
 	}
 	return nil
 }
@@ -130,7 +130,7 @@ func (f *Folder) list(ctx context.Context) (entries []Entry, err error) {
 		path := f.place.path()
 		scan, known := c.tree.scans[path]
 		if !known {
-			err = fmt.Errorf("folder %q: %w", path, store.ErrNotFound)
+			err = fmt.Errorf("folder %q: %w", path, volume.ErrNotFound)
 			return
 		}
 		if scan.problem != nil {
@@ -156,7 +156,7 @@ func (f *Folder) Lookup(ctx context.Context, name string) (Entry, error) {
 	if err := f.catalog.refresh(ctx); err != nil {
 		return Entry{}, err
 	}
-	if entry, err := f.find(ctx, name); !errors.Is(err, store.ErrNotFound) {
+	if entry, err := f.find(ctx, name); !errors.Is(err, volume.ErrNotFound) {
 		return entry, err
 	}
 	_, err := f.describe(ctx, name)
@@ -189,7 +189,7 @@ func (f *Folder) find(ctx context.Context, name string) (entry Entry, err error)
 			entry = f.linkEntry(name, scan.symlinks[name].target, scan.symlinks[name].info)
 			return
 		}
-		err = fmt.Errorf("%q in folder %q: %w", name, path, store.ErrNotFound)
+		err = fmt.Errorf("%q in folder %q: %w", name, path, volume.ErrNotFound)
 	})
 	return entry, errors.Join(problem, err)
 }
@@ -266,7 +266,7 @@ func (f *Folder) make(ctx context.Context, name string, perm os.FileMode) error 
 		return folder.Settle(ctx, name)
 	})
 	if errors.Is(err, fs.ErrExist) {
-		err = fmt.Errorf("%w: %w", store.ErrExists, err)
+		err = fmt.Errorf("%w: %w", volume.ErrExists, err)
 	}
 	if err != nil {
 		return fmt.Errorf("make folder %q: %w", joinPath(f.Path(), name), err)
@@ -295,7 +295,7 @@ func (f *Folder) Remove(ctx context.Context, name string) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("remove %q: %w: it is a link to a derived store's folder", name, store.ErrNotPermitted)
+	return fmt.Errorf("remove %q: %w: it is a link to a derived store's folder", name, volume.ErrNotPermitted)
 }
 
 func (f *Folder) removeFolder(ctx context.Context, folder *Folder, name string) error {
@@ -307,7 +307,7 @@ func (f *Folder) removeFolder(ctx context.Context, folder *Folder, name string) 
 		return err
 	}
 	if len(entries) > 0 {
-		return store.ErrNotEmpty
+		return volume.ErrNotEmpty
 	}
 	err = f.files.as(ctx).with(ctx, func(parent volume.Folder) error {
 		if err := parent.RemoveFolder(ctx, name); err != nil {
@@ -334,7 +334,7 @@ func (f *Folder) Move(ctx context.Context, name string, to Container, newName st
 	}
 	target, plain := to.(*Folder)
 	if !plain {
-		return fmt.Errorf("rename %q: %w", name, store.ErrCrossParent)
+		return fmt.Errorf("rename %q: %w", name, volume.ErrCrossParent)
 	}
 	if err := f.catalog.checkChange(checkFolderName(newName, joinPath(target.Path(), newName))); err != nil {
 		return fmt.Errorf("rename %q: %w", name, err)
@@ -345,12 +345,12 @@ func (f *Folder) Move(ctx context.Context, name string, to Container, newName st
 	case KindFolder:
 		return f.catalog.moveFolder(ctx, entry.Folder, target, newName)
 	}
-	return fmt.Errorf("rename %q: %w: it is a link to a derived store's folder", name, store.ErrNotPermitted)
+	return fmt.Errorf("rename %q: %w: it is a link to a derived store's folder", name, volume.ErrNotPermitted)
 }
 
 func (c *Catalog) checkWritable() error {
 	if c.options.ReadOnly {
-		return fmt.Errorf("%w: the mount is read-only", store.ErrReadOnly)
+		return fmt.Errorf("%w: the mount is read-only", volume.ErrReadOnly)
 	}
 	return nil
 }

@@ -8,11 +8,12 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/store"
+	"rvffs/store/state"
 )
 
 // identityText is identity.json.
 type identityText struct {
-	store.IdentityDescription
+	state.IdentityDescription
 	Root    bool   `json:"root"`
 	Profile string `json:"profile"`
 	lineage.Verdict
@@ -21,8 +22,8 @@ type identityText struct {
 // renderedIdentity is the newest identity.json for those from whom nothing of it is
 // kept. It stays the same file as long as nothing in it changes.
 type renderedIdentity struct {
-	snapshot   *store.Snapshot   // and
-	parents    []*store.Snapshot // it was made from
+	snapshot   *state.Snapshot   // and
+	parents    []*state.Snapshot // it was made from
 	tree       *tree
 	text       []byte
 	generation uint64
@@ -33,7 +34,7 @@ var identitySeed = maphash.MakeSeed()
 
 // Identity is what identity.json says.
 type Identity struct {
-	View       store.View
+	View       state.View
 	Generation uint64 // another one for each different text
 	// Private says that it speaks of files that not everybody reaches: others may be
 	// told less.
@@ -67,7 +68,7 @@ func (s *Store) Identity(ctx context.Context) (Identity, error) {
 			return Identity{}, err
 		}
 		if fits {
-			return Identity{store.TextView(known.text), known.generation, told.private}, nil
+			return Identity{state.TextView(known.text), known.generation, told.private}, nil
 		}
 	}
 	text, parents, final, err := s.describe(ctx, snapshot, told)
@@ -80,7 +81,7 @@ func (s *Store) Identity(ctx context.Context) (Identity, error) {
 		s.identity = next
 		s.mu.Unlock()
 	}
-	return Identity{store.TextView(text), next.generation, told.private}, nil
+	return Identity{state.TextView(text), next.generation, told.private}, nil
 }
 
 // fits reports whether the text is what it would become: made from the first of these
@@ -117,7 +118,7 @@ const maxParents = 16
 // relatives finds those that a viewer may be told of: who reaches the store has
 // searched its folder and those above, and needs no leave to hear of what lies there.
 // The caller holds the catalog's mu.
-func (s *Store) relatives(snapshot *store.Snapshot, viewer *viewer) relatives {
+func (s *Store) relatives(snapshot *state.Snapshot, viewer *viewer) relatives {
 	t, file := s.catalog.tree, s.place.path()
 	told := relatives{all: true}
 	identity, known := snapshot.Identity()
@@ -179,10 +180,10 @@ func (t *tree) mayHaveDerived(file string, identity lineage.Identity) []string {
 
 // describe writes the text, and tells which states of the parents it was made from. It
 // is final when all of them could be read.
-func (s *Store) describe(ctx context.Context, snapshot *store.Snapshot, told relatives) (text []byte, compared []*store.Snapshot, final bool, err error) {
+func (s *Store) describe(ctx context.Context, snapshot *state.Snapshot, told relatives) (text []byte, compared []*state.Snapshot, final bool, err error) {
 	final = true
 	identity, _ := snapshot.Identity()
-	described := identityText{IdentityDescription: store.DescribeIdentity(identity), Root: identity.IsRoot()}
+	described := identityText{IdentityDescription: state.DescribeIdentity(identity), Root: identity.IsRoot()}
 	err = s.use(ctx, func(engine *store.Store) error {
 		profile, err := engine.Profile(ctx)
 		described.Profile = profile.String()
@@ -193,7 +194,7 @@ func (s *Store) describe(ctx context.Context, snapshot *store.Snapshot, told rel
 	}
 	parents := make([]store.ParentFile, 0, len(told.parents))
 	for _, parent := range told.parents {
-		parents = append(parents, store.ParentFile{Name: parent.path, Use: func(ctx context.Context, compare func(*store.Snapshot) error) error {
+		parents = append(parents, store.ParentFile{Name: parent.path, Use: func(ctx context.Context, compare func(*state.Snapshot) error) error {
 			snapshot, err := parent.store.Snapshot(ctx)
 			if err == nil {
 				compared = append(compared, snapshot)

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"rvffs/store"
+	"rvffs/store/state"
 )
 
 func descriptors(t *testing.T) int {
@@ -28,13 +28,13 @@ func heap() uint64 {
 }
 
 // touch looks into every store of a listing once.
-func touch(t *testing.T, p *place) []*store.Snapshot {
+func touch(t *testing.T, p *place) []*state.Snapshot {
 	t.Helper()
 	entries, err := p.catalog.Root().List(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	snapshots := make([]*store.Snapshot, 0, len(entries))
+	snapshots := make([]*state.Snapshot, 0, len(entries))
 	for _, entry := range entries {
 		snapshot, err := p.catalog.store(entry.Name).Snapshot(context.Background())
 		if err != nil {

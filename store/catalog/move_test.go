@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"rvffs/store"
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
 )
 
 func (p *place) rename(from Container, name string, to Container, newName string) {
@@ -22,7 +22,7 @@ func (p *place) rename(from Container, name string, to Container, newName string
 
 func (p *place) missing(in Container, name string) {
 	p.Helper()
-	if _, err := in.Lookup(context.Background(), name); !errors.Is(err, store.ErrNotFound) {
+	if _, err := in.Lookup(context.Background(), name); !errors.Is(err, volume.ErrNotFound) {
 		p.Errorf("look-up of %q: %v", name, err)
 	}
 }
@@ -151,24 +151,24 @@ func TestMovesThatCannotBe(t *testing.T) {
 		newName string
 		want    error
 	}{
-		"a store over another":              {root, "b.rvf", root, "a.rvf", store.ErrExists},
-		"a store over a folder":             {root, "b.rvf", root, "team", store.ErrName},
-		"a store over a folder of stores":   {root, "b.rvf", team, "c.rvf", store.ErrExists},
-		"a folder over another":             {root, "folder", root, "team", store.ErrExists},
-		"a folder over a store":             {root, "folder", root, "a.rvf", store.ErrName},
-		"a folder to a store's name":        {root, "folder", root, "new.rvf", store.ErrName},
-		"a folder to the control folder's":  {root, "folder", root, ControlFolder, store.ErrName},
-		"a folder into a store":             {root, "folder", a, "folder", store.ErrCrossParent},
-		"a store into a store":              {root, "b.rvf", a, "b.rvf", store.ErrCrossParent},
-		"a child out of its parent":         {a, "child.rvf", root, "x.rvf", store.ErrCrossParent},
-		"a child to another parent":         {a, "child.rvf", b, "child.rvf", store.ErrCrossParent},
-		"a child over its parent":           {a, "child.rvf", a, "a.rvf", store.ErrExists},
-		"a child to a view's name":          {a, "child.rvf", a, "raw", store.ErrName},
-		"a link":                            {root, "child.rvf", root, "x.rvf", store.ErrNotPermitted},
-		"a store to a name without meaning": {root, "b.rvf", root, "b.txt", store.ErrName},
-		"a store to a plain name":           {root, "b.rvf", root, "b", store.ErrName},
-		"nothing":                           {root, "nothing", root, "x.rvf", store.ErrNotFound},
-		"nothing of a store's":              {a, "nothing", a, "x.rvf", store.ErrNotFound},
+		"a store over another":              {root, "b.rvf", root, "a.rvf", volume.ErrExists},
+		"a store over a folder":             {root, "b.rvf", root, "team", volume.ErrName},
+		"a store over a folder of stores":   {root, "b.rvf", team, "c.rvf", volume.ErrExists},
+		"a folder over another":             {root, "folder", root, "team", volume.ErrExists},
+		"a folder over a store":             {root, "folder", root, "a.rvf", volume.ErrName},
+		"a folder to a store's name":        {root, "folder", root, "new.rvf", volume.ErrName},
+		"a folder to the control folder's":  {root, "folder", root, ControlFolder, volume.ErrName},
+		"a folder into a store":             {root, "folder", a, "folder", volume.ErrCrossParent},
+		"a store into a store":              {root, "b.rvf", a, "b.rvf", volume.ErrCrossParent},
+		"a child out of its parent":         {a, "child.rvf", root, "x.rvf", volume.ErrCrossParent},
+		"a child to another parent":         {a, "child.rvf", b, "child.rvf", volume.ErrCrossParent},
+		"a child over its parent":           {a, "child.rvf", a, "a.rvf", volume.ErrExists},
+		"a child to a view's name":          {a, "child.rvf", a, "raw", volume.ErrName},
+		"a link":                            {root, "child.rvf", root, "x.rvf", volume.ErrNotPermitted},
+		"a store to a name without meaning": {root, "b.rvf", root, "b.txt", volume.ErrName},
+		"a store to a plain name":           {root, "b.rvf", root, "b", volume.ErrName},
+		"nothing":                           {root, "nothing", root, "x.rvf", volume.ErrNotFound},
+		"nothing of a store's":              {a, "nothing", a, "x.rvf", volume.ErrNotFound},
 	} {
 		if err := test.from.Move(ctx, test.name, test.to, test.newName); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", what, err, test.want)
@@ -184,7 +184,7 @@ func TestMovesThatCannotBe(t *testing.T) {
 
 	frozen := newPlace(t, files, Options{ReadOnly: true})
 	for _, name := range []string{"b.rvf", "team"} {
-		if err := frozen.catalog.Root().Move(ctx, name, frozen.catalog.Root(), "x.rvf"); !errors.Is(err, store.ErrReadOnly) {
+		if err := frozen.catalog.Root().Move(ctx, name, frozen.catalog.Root(), "x.rvf"); !errors.Is(err, volume.ErrReadOnly) {
 			t.Errorf("in a mount that is read-only: %v", err)
 		}
 	}
@@ -251,7 +251,7 @@ func TestMovesBesideLateLooks(t *testing.T) {
 	for _, name := range []string{"team", "crew"} {
 		loop(func() {
 			entry, err := root.Lookup(ctx, name)
-			if errors.Is(err, store.ErrNotFound) {
+			if errors.Is(err, volume.ErrNotFound) {
 				return
 			}
 			if err != nil || entry.Folder != team {

@@ -7,6 +7,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/store"
+	"rvffs/store/volume"
 )
 
 // ControlFolder is the name of the folder at the root that tells about the mount.
@@ -17,11 +18,11 @@ const ControlFolder = ".rvffs"
 func checkName(name string) error {
 	switch {
 	case name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00"):
-		return fmt.Errorf("%w: %q", store.ErrName, name)
+		return fmt.Errorf("%w: %q", volume.ErrName, name)
 	case len(name)+len(lockSuffix) > longestName:
 		return fmt.Errorf("%q: %w: no writer lock could stand beside it", name, syscall.ENAMETOOLONG)
-	case store.IsTemporary(name) || strings.HasSuffix(name, lockSuffix) || strings.Contains(name, tailMark):
-		return fmt.Errorf("%w: %q is a name that the engine itself uses", store.ErrName, name)
+	case volume.IsTemporary(name) || strings.HasSuffix(name, lockSuffix) || strings.Contains(name, tailMark):
+		return fmt.Errorf("%w: %q is a name that the engine itself uses", volume.ErrName, name)
 	}
 	return nil
 }
@@ -30,7 +31,7 @@ func checkName(name string) error {
 // full.
 func checkFolderName(name, full string) error {
 	if full == ControlFolder {
-		return fmt.Errorf("%w: %q is the folder about the mount", store.ErrName, name)
+		return fmt.Errorf("%w: %q is the folder about the mount", volume.ErrName, name)
 	}
 	return checkName(name)
 }
@@ -38,7 +39,7 @@ func checkFolderName(name, full string) error {
 // checkChildName is checkName for a derived store in its parent's folder.
 func checkChildName(name string) error {
 	if IsOwnName(name) {
-		return fmt.Errorf("%w: %q stands for something else in a store's folder", store.ErrName, name)
+		return fmt.Errorf("%w: %q stands for something else in a store's folder", volume.ErrName, name)
 	}
 	return checkName(name)
 }

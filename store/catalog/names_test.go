@@ -13,7 +13,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"rvffs/store"
+	"rvffs/store/volume"
 )
 
 // hardNames are names on which something went wrong once, or could.
@@ -94,7 +94,7 @@ func TestWhatIsMadeIsSeen(t *testing.T) {
 			before, names := backing(), listed(at)
 			err := mkdir(at, name)
 			if err != nil {
-				if !errors.Is(err, store.ErrName) && !errors.Is(err, syscall.ENAMETOOLONG) && !errors.Is(err, store.ErrExists) {
+				if !errors.Is(err, volume.ErrName) && !errors.Is(err, syscall.ENAMETOOLONG) && !errors.Is(err, volume.ErrExists) {
 					t.Errorf("%q in %s: %v", name, where, err)
 				}
 				if backing() != before {
@@ -169,15 +169,15 @@ func TestNamesAreRefusedForWhatTheyMean(t *testing.T) {
 		"vectors.append.rvf", "vectors.delete.rvf", "metadata.append.rvf", "metadata", "incoming", "where", ".rvffs", ".git", "raw",
 		"layout.svg", "map.svg", "status.json", "a.rvf.lock", "a.rvf.tail-3", "a.rvffs-tmp",
 	} {
-		if _, err := parent.Derive(ctx, name, 0o755); !errors.Is(err, store.ErrName) {
+		if _, err := parent.Derive(ctx, name, 0o755); !errors.Is(err, volume.ErrName) {
 			t.Errorf("deriving %q: %v", name, err)
 		}
 	}
 	for _, name := range []string{".rvffs", "a.rvf.lock", "a.rvf.tail-3", "a.rvffs-tmp"} {
-		if _, err := root.Make(ctx, name, 0o755); !errors.Is(err, store.ErrName) {
+		if _, err := root.Make(ctx, name, 0o755); !errors.Is(err, volume.ErrName) {
 			t.Errorf("making %q: %v", name, err)
 		}
-		if err := root.Move(ctx, "parent.rvf", root, name); !errors.Is(err, store.ErrName) {
+		if err := root.Move(ctx, "parent.rvf", root, name); !errors.Is(err, volume.ErrName) {
 			t.Errorf("renaming to %q: %v", name, err)
 		}
 	}

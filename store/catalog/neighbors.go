@@ -7,8 +7,10 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
-	"rvffs/store"
 	"rvffs/store/memory"
+	"rvffs/store/rows"
+	"rvffs/store/search"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -20,7 +22,7 @@ type Neighbors struct {
 	// Generation, Time, Origin and File are those of the snapshot in which it says so.
 	Generation uint64
 	Time       time.Time
-	Origin     store.Origin
+	Origin     state.Origin
 	File       volume.FileInfo
 }
 
@@ -28,15 +30,15 @@ type Neighbors struct {
 // which is left out itself. The kernel asks again and again for names, so what
 // was found is kept for some time.
 func (s *Store) Neighbors(ctx context.Context, id uint64) (found Neighbors, err error) {
-	err = s.withNewest(ctx, func(snapshot *store.Snapshot) error {
+	err = s.withNewest(ctx, func(snapshot *state.Snapshot) error {
 		known, kept := s.neighbors.find(id, s.catalog.options.Memory)
 		if kept && known.Generation == snapshot.Generation() {
 			found = known
 			return nil
 		}
-		answers, err := store.Nearest(ctx, snapshot, []store.Query{{ID: id, K: store.DefaultNeighbors}})
+		answers, err := search.Nearest(ctx, rows.Of(snapshot), []search.Query{{ID: id, K: search.DefaultNeighbors}})
 		if err == nil {
-			text := store.AppendAnswers(nil, answers)
+			text := search.AppendAnswers(nil, answers)
 			found = s.neighbors.keep(id, Neighbors{Text: text, Generation: snapshot.Generation(), Time: snapshot.Time(), Origin: snapshot.Origin(), File: snapshot.File()}, s.catalog)
 		}
 		return err

@@ -8,6 +8,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store"
 	"rvffs/store/memory"
+	"rvffs/store/state"
 )
 
 // Options says how a directory of stores is shown.
@@ -19,7 +20,7 @@ type Options struct {
 	FlushBytes     int64           // streams commit after so many bytes, 0: never
 	FlushInterval  time.Duration   // and after so much time, 0: never
 	Durability     store.Durability
-	Verify         store.VerifyMode
+	Verify         state.VerifyMode
 	LockWait       time.Duration  // for another writer; 0: store.DefaultLockWait
 	CompressImages bool           // store embedded images compressed where that pays
 	OpenStores     int            // stores kept open while nobody uses them; 0: 256

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"rvffs/store"
 	"rvffs/store/volume"
 )
 
@@ -132,7 +131,7 @@ func (r *nameReader) list(folder volume.Listing, names *folderNames) (err error)
 		full := joinPath(r.name, entry.Name)
 		switch {
 		case full == ControlFolder && r.from == volume.Folder(r.catalog.volume):
-		case entry.Type.IsRegular() && store.IsTemporary(entry.Name):
+		case entry.Type.IsRegular() && volume.IsTemporary(entry.Name):
 			r.catalog.sweep(r.ctx, r.from, full)
 		case entry.Type.IsDir():
 			scan.folders = append(scan.folders, entry.Name)

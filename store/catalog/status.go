@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"rvffs/store"
+	"rvffs/store/state"
 )
 
 // statusText is what status.json adds to the engine's account.
@@ -15,12 +16,12 @@ type statusText struct {
 }
 
 // StatusJSON tells how the store is at this moment, and which file that is.
-func (s *Store) StatusJSON(ctx context.Context) ([]byte, *store.Snapshot, error) {
+func (s *Store) StatusJSON(ctx context.Context) ([]byte, *state.Snapshot, error) {
 	snapshot, err := s.Snapshot(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	ctx = store.OnlyIn(ctx, snapshot.Origin())
+	ctx = state.OnlyIn(ctx, snapshot.Origin())
 	var text statusText
 	err = s.use(ctx, func(engine *store.Store) (err error) {
 		text.OpenStreams = engine.OpenStreams()

@@ -11,6 +11,7 @@ import (
 
 	"rvffs/store"
 	"rvffs/store/shared"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -177,14 +178,14 @@ func (s *Store) acquire(ctx context.Context) (engine *store.Store, fresh bool, e
 	engine, err = open(ctx, name, store.Options{
 		Shelf: folder.files.shelf(), LockWait: s.catalog.options.LockWait, Known: s.knowledge(),
 		Durability: s.catalog.options.Durability, OnLateSync: s.syncedLate,
-		OnCommit:   func(*store.Snapshot) { s.catalog.committed(s) },
+		OnCommit:   func(*state.Snapshot) { s.catalog.committed(s) },
 		Background: !s.catalog.options.ReadOnly, OnCompaction: s.compacted,
 		Checker: s.catalog.checker, OnDamage: s.damaged, Memory: s.catalog.options.Memory,
 		OnTail: s.tellTail, OnTailLeft: s.leftTail, TailNames: s.tailNames,
 	})
 	s.mu.Lock()
 	s.problem, s.judged = nil, info
-	if errors.Is(err, store.ErrNotStore) || errors.Is(err, store.ErrCorrupt) {
+	if errors.Is(err, volume.ErrNotStore) || errors.Is(err, volume.ErrCorrupt) {
 		s.problem = err // whatever else is wrong may pass without a change of the file
 	}
 	if err == nil {
@@ -308,9 +309,9 @@ func (f *folderFiles) letGo() error {
 
 // Snapshot is the newest committed state; a change of the file by another process
 // is noticed.
-func (s *Store) Snapshot(ctx context.Context) (*store.Snapshot, error) {
+func (s *Store) Snapshot(ctx context.Context) (*state.Snapshot, error) {
 	snapshot, err := s.look(ctx)
-	if errors.Is(err, store.ErrNotStore) {
+	if errors.Is(err, volume.ErrNotStore) {
 		// The file was replaced by one that is no store. What is still open of the
 		// former stays readable.
 		_, closeErr := s.closeIdle()
@@ -321,7 +322,7 @@ func (s *Store) Snapshot(ctx context.Context) (*store.Snapshot, error) {
 }
 
 // look is the state of the file at this moment.
-func (s *Store) look(ctx context.Context) (*store.Snapshot, error) {
+func (s *Store) look(ctx context.Context) (*state.Snapshot, error) {
 	engine, fresh, err := s.acquire(ctx)
 	if err != nil {
 		return nil, err
@@ -335,7 +336,7 @@ func (s *Store) look(ctx context.Context) (*store.Snapshot, error) {
 
 // Problem is why the file cannot be read as a store; nil when it can.
 func (s *Store) Problem(ctx context.Context) error {
-	if _, err := s.Snapshot(ctx); errors.Is(err, store.ErrNotStore) || errors.Is(err, store.ErrCorrupt) {
+	if _, err := s.Snapshot(ctx); errors.Is(err, volume.ErrNotStore) || errors.Is(err, volume.ErrCorrupt) {
 		return err
 	}
 	return nil
@@ -389,7 +390,7 @@ func (s *Store) Lookup(ctx context.Context, name string) (entry Entry, err error
 		children := c.tree.childrenFor(v, path)
 		i, found := slices.BinarySearchFunc(children, name, func(c child, name string) int { return cmp.Compare(c.name, name) })
 		if !found {
-			err = fmt.Errorf("%q in store %q: %w", name, path, cmp.Or(c.tree.unknown(path), c.tree.unknown(besides(path, name)), store.ErrNotFound))
+			err = fmt.Errorf("%q in store %q: %w", name, path, cmp.Or(c.tree.unknown(path), c.tree.unknown(besides(path, name)), volume.ErrNotFound))
 			return
 		}
 		entry, err = c.childEntry(path, children[i]), nil
@@ -445,7 +446,7 @@ func (s *Store) Move(ctx context.Context, name string, to Container, newName str
 		return err
 	}
 	if to != Container(s) {
-		return fmt.Errorf("rename %q: %w", name, store.ErrCrossParent)
+		return fmt.Errorf("rename %q: %w", name, volume.ErrCrossParent)
 	}
 	if err := s.catalog.checkChange(checkChildName(newName)); err != nil {
 		return fmt.Errorf("rename %q: %w", name, err)
@@ -456,7 +457,7 @@ func (s *Store) Move(ctx context.Context, name string, to Container, newName str
 
 // AppendLog is what the newest streams brought into a file that is the store's, one
 // JSON object a line.
-func (s *Store) AppendLog(file store.Origin) []byte { return s.history.text(file) }
+func (s *Store) AppendLog(file state.Origin) []byte { return s.history.text(file) }
 
 // failed notes what went wrong with the store without anybody waiting for it.
 func (s *Store) failed(err error) {
@@ -476,7 +477,7 @@ func (s *Store) syncedLate(err error) {
 
 // damaged logs that bytes of the store are no longer those that were written, and
 // has those told who show them.
-func (s *Store) damaged(found store.DamagedSegment) {
+func (s *Store) damaged(found state.DamagedSegment) {
 	err := fmt.Errorf("the %s segment %d at offset %d is damaged: %s", found.Type, found.SegmentID, found.Offset, found.Reason)
 	s.about(s.catalog.options.Log.Error()).Err(err).Uint64("segment", found.SegmentID).Int64("offset", found.Offset).
 		Msg("damage found; what needs the segment's bytes fails from now on")

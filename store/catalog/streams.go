@@ -7,6 +7,7 @@ import (
 	"rvffs/store"
 	"rvffs/store/compute"
 	"rvffs/store/ingest"
+	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
@@ -15,7 +16,7 @@ import (
 // A stream that the one for whom it was opened may not write to is closed at once: it is
 // bound to a file by then, and to that file the answer is due.
 func openStream[S interface {
-	Origin() store.Origin
+	Origin() state.Origin
 	AfterClose(done func())
 	Close(ctx context.Context) error
 }](ctx context.Context, s *Store, open func(*store.Store) (S, error)) (stream S, err error) {

@@ -8,9 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"rvffs/store"
 	"rvffs/store/compute"
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
 )
 
 // anyStream is what streams of every kind can do.
@@ -47,13 +47,13 @@ func TestRmdirBesideStreams(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := p.catalog.Root().Remove(ctx, "a.rvf"); !errors.Is(err, store.ErrLocked) {
+			if err := p.catalog.Root().Remove(ctx, "a.rvf"); !errors.Is(err, volume.ErrLocked) {
 				t.Errorf("while the stream is open: %v", err)
 			}
 			if _, err := stream.Write(ctx, []byte(opener.good)); err != nil {
 				t.Errorf("the stream has lost its store: %v", err)
 			}
-			if err := stream.Refuse(store.ErrInput); !errors.Is(err, store.ErrInput) {
+			if err := stream.Refuse(volume.ErrInput); !errors.Is(err, volume.ErrInput) {
 				t.Error(err)
 			}
 			if err := stream.Close(ctx); err != nil {
@@ -67,7 +67,7 @@ func TestRmdirBesideStreams(t *testing.T) {
 	for name, test := range map[string]struct {
 		record string
 		want   error
-	}{"nothing comes": {"", nil}, "a vector comes": {"[1,2]\n", store.ErrNotEmpty}} {
+	}{"nothing comes": {"", nil}, "a vector comes": {"[1,2]\n", volume.ErrNotEmpty}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

@@ -3,27 +3,27 @@ package catalog
 import (
 	"context"
 
-	"rvffs/store"
 	"rvffs/store/rows"
+	"rvffs/store/state"
 	"rvffs/store/vecio"
 )
 
 // VectorFile shows the live vectors of the newest state as a file of a format.
-func (s *Store) VectorFile(ctx context.Context, format vecio.FileFormat) (store.View, *store.Snapshot, error) {
-	return s.newestView(ctx, func(snapshot *store.Snapshot) (store.View, error) { return rows.File(ctx, rows.Of(snapshot), format) })
+func (s *Store) VectorFile(ctx context.Context, format vecio.FileFormat) (state.View, *state.Snapshot, error) {
+	return s.newestView(ctx, func(snapshot *state.Snapshot) (state.View, error) { return rows.File(ctx, rows.Of(snapshot), format) })
 }
 
-// VectorByID shows one vector of the newest state. The error is store.ErrNotFound
+// VectorByID shows one vector of the newest state. The error is volume.ErrNotFound
 // when it is not there.
-func (s *Store) VectorByID(ctx context.Context, id uint64, format vecio.FileFormat) (store.View, *store.Snapshot, error) {
-	return s.newestView(ctx, func(snapshot *store.Snapshot) (store.View, error) {
+func (s *Store) VectorByID(ctx context.Context, id uint64, format vecio.FileFormat) (state.View, *state.Snapshot, error) {
+	return s.newestView(ctx, func(snapshot *state.Snapshot) (state.View, error) {
 		return rows.ByID(ctx, rows.Of(snapshot), id, format)
 	})
 }
 
 // newestView makes a view that takes reading.
-func (s *Store) newestView(ctx context.Context, show func(*store.Snapshot) (store.View, error)) (view store.View, snapshot *store.Snapshot, err error) {
-	err = s.withNewest(ctx, func(newest *store.Snapshot) (err error) {
+func (s *Store) newestView(ctx context.Context, show func(*state.Snapshot) (state.View, error)) (view state.View, snapshot *state.Snapshot, err error) {
+	err = s.withNewest(ctx, func(newest *state.Snapshot) (err error) {
 		snapshot = newest
 		view, err = show(newest)
 		return err
@@ -33,8 +33,8 @@ func (s *Store) newestView(ctx context.Context, show func(*store.Snapshot) (stor
 
 // withNewest runs use with the newest state, and again with a newer one when a
 // compaction took the file away meanwhile.
-func (s *Store) withNewest(ctx context.Context, use func(*store.Snapshot) error) error {
-	return store.OnNewest(ctx, s.Snapshot, use)
+func (s *Store) withNewest(ctx context.Context, use func(*state.Snapshot) error) error {
+	return state.OnNewest(ctx, s.Snapshot, use)
 }
 
 // VectorNumber is the inode number of a file about one vector. There are more

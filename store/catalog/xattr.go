@@ -7,26 +7,27 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/store"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
 // xattrs are the extended attributes of a store's folder.
 var xattrs = []struct {
 	name  string
-	value func(context.Context, *store.Snapshot) string
+	value func(context.Context, *state.Snapshot) string
 }{
-	{"user.rvf.dimension", func(_ context.Context, s *store.Snapshot) string { return strconv.Itoa(s.Dimension()) }},
-	{"user.rvf.epoch", func(_ context.Context, s *store.Snapshot) string { return strconv.FormatUint(uint64(s.Epoch()), 10) }},
-	{"user.rvf.file_id", func(_ context.Context, s *store.Snapshot) string {
+	{"user.rvf.dimension", func(_ context.Context, s *state.Snapshot) string { return strconv.Itoa(s.Dimension()) }},
+	{"user.rvf.epoch", func(_ context.Context, s *state.Snapshot) string { return strconv.FormatUint(uint64(s.Epoch()), 10) }},
+	{"user.rvf.file_id", func(_ context.Context, s *state.Snapshot) string {
 		identity, _ := s.Identity()
 		return identity.FileID.String()
 	}},
-	{"user.rvf.lineage_depth", func(_ context.Context, s *store.Snapshot) string {
+	{"user.rvf.lineage_depth", func(_ context.Context, s *state.Snapshot) string {
 		identity, _ := s.Identity()
 		return strconv.FormatUint(uint64(identity.Depth), 10)
 	}},
-	{"user.rvf.metric", func(_ context.Context, s *store.Snapshot) string { return s.Metric().String() }},
-	{"user.rvf.parent_id", func(_ context.Context, s *store.Snapshot) string {
+	{"user.rvf.metric", func(_ context.Context, s *state.Snapshot) string { return s.Metric().String() }},
+	{"user.rvf.parent_id", func(_ context.Context, s *state.Snapshot) string {
 		identity, _ := s.Identity()
 		return identity.ParentID.String()
 	}},
@@ -37,7 +38,7 @@ const derivationTypeName = "user.rvf.derivation_type"
 
 // derivationType is the type that the derivation's own record states; empty for
 // roots and for stores without such a record.
-func derivationType(ctx context.Context, s *store.Snapshot) string {
+func derivationType(ctx context.Context, s *state.Snapshot) string {
 	record, known, err := s.Derivation(ctx)
 	if err != nil || !known {
 		return ""
@@ -77,7 +78,7 @@ func (s *Store) Xattrs(ctx context.Context) []string {
 func (s *Store) SetDerivationType(ctx context.Context, name string) error {
 	kind, err := lineage.ParseDerivationType(name)
 	if err != nil {
-		return fmt.Errorf("%w: %w", store.ErrInput, err)
+		return fmt.Errorf("%w: %w", volume.ErrInput, err)
 	}
 	if err := s.catalog.checkWritable(); err != nil {
 		return err

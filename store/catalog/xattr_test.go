@@ -9,7 +9,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
-	"rvffs/store"
+	"rvffs/store/volume"
 )
 
 // attributes are all that a store's folder lists, with their values.
@@ -86,14 +86,14 @@ func TestXattrs(t *testing.T) {
 	}
 	before, _ := child.Xattr(ctx, derivationTypeName)
 	for _, name := range []string{"", "clones", "1"} {
-		if err := child.SetDerivationType(ctx, name); !errors.Is(err, store.ErrInput) {
+		if err := child.SetDerivationType(ctx, name); !errors.Is(err, volume.ErrInput) {
 			t.Errorf("set to %q: %v", name, err)
 		}
 	}
-	if err := p.find("new.rvf").Store.SetDerivationType(ctx, "filter"); !errors.Is(err, store.ErrNotPermitted) {
+	if err := p.find("new.rvf").Store.SetDerivationType(ctx, "filter"); !errors.Is(err, volume.ErrNotPermitted) {
 		t.Errorf("the type of a root: %v", err)
 	}
-	if err := p.find("a.rvf").Store.SetDerivationType(ctx, "filter"); !errors.Is(err, store.ErrNotEmpty) {
+	if err := p.find("a.rvf").Store.SetDerivationType(ctx, "filter"); !errors.Is(err, volume.ErrNotEmpty) {
 		t.Errorf("the type of a store with vectors: %v", err)
 	}
 	if after, _ := child.Xattr(ctx, derivationTypeName); after != before {
@@ -104,7 +104,7 @@ func TestXattrs(t *testing.T) {
 func TestXattrsReadOnly(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, map[string][]byte{"a.rvf": person(1, 0), "b.rvf": person(2, 1)}, Options{ReadOnly: true})
-	if err := p.find("a.rvf/b.rvf").Store.SetDerivationType(context.Background(), "filter"); !errors.Is(err, store.ErrReadOnly) {
+	if err := p.find("a.rvf/b.rvf").Store.SetDerivationType(context.Background(), "filter"); !errors.Is(err, volume.ErrReadOnly) {
 		t.Errorf("set on a read-only mount: %v", err)
 	}
 	p.write("broken.rvf", []byte("no store"))

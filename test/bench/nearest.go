@@ -15,7 +15,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	vectors "rvffs/store/rows"
+
 	"rvffs/store"
+	"rvffs/store/search"
 )
 
 // nearestTimes are what the child for searches reports, in seconds.
@@ -92,8 +95,8 @@ func (b *bench) nearestRow() error {
 }
 
 // randomQuery is JSON for a random vector.
-func randomQuery() (store.Query, []byte, error) {
-	query := store.Query{Vector: make([]float32, dimension), K: 10}
+func randomQuery() (search.Query, []byte, error) {
+	query := search.Query{Vector: make([]float32, dimension), K: 10}
 	for i := range query.Vector {
 		query.Vector[i] = 2*rand.Float32() - 1
 	}
@@ -137,27 +140,27 @@ func searchAndRead(path string) (times nearestTimes, err error) {
 		return times, err
 	}
 	defer opened.Close()
-	search := func(count int) (float64, error) {
-		queries := make([]store.Query, count)
+	timed := func(count int) (float64, error) {
+		queries := make([]search.Query, count)
 		for i := range queries {
 			if queries[i], _, err = randomQuery(); err != nil {
 				return 0, err
 			}
 		}
 		start := time.Now()
-		answers, err := store.Nearest(context.Background(), opened.Current(), queries)
+		answers, err := search.Nearest(context.Background(), vectors.Of(opened.Current()), queries)
 		if err == nil && len(answers[count-1]) == 0 {
 			err = errors.New("the engine found no neighbors")
 		}
 		return time.Since(start).Seconds(), err
 	}
-	if times.First, err = search(1); err != nil {
+	if times.First, err = timed(1); err != nil {
 		return times, err
 	}
-	if times.Search, err = search(1); err != nil {
+	if times.Search, err = timed(1); err != nil {
 		return times, err
 	}
-	if times.Batch, err = search(nearestBatch); err != nil {
+	if times.Batch, err = timed(nearestBatch); err != nil {
 		return times, err
 	}
 	file, err := os.Open(path)

@@ -13,6 +13,7 @@ import (
 	"rvffs/store"
 	"rvffs/store/compute"
 	"rvffs/store/rows"
+	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/test/integration/rawfile"
 )
@@ -138,7 +139,7 @@ func engineHolds(path string, want model) (err error) {
 }
 
 // vectorFileIs compares a file of vectors, without what stands before its rows.
-func vectorFileIs(snapshot *store.Snapshot, format vecio.FileFormat, want []byte) error {
+func vectorFileIs(snapshot *state.Snapshot, format vecio.FileFormat, want []byte) error {
 	view, err := rows.File(context.Background(), rows.Of(snapshot), format)
 	if err != nil {
 		return err

@@ -22,16 +22,17 @@ import (
 	"rvffs/segments"
 	"rvffs/store"
 	"rvffs/store/compute"
+	"rvffs/store/state"
 	"rvffs/test/integration/peer"
 	"rvffs/test/integration/rawfile"
 )
 
 // bytesOf reads a whole view.
-func bytesOf(t testing.TB, view store.View) []byte {
+func bytesOf(t testing.TB, view state.View) []byte {
 	t.Helper()
 	reader := must(view.Open(t.Context()))(t)
 	defer reader.Close()
-	return must(io.ReadAll(io.NewSectionReader(store.ReaderAt(context.Background(), reader), 0, view.Size())))(t)
+	return must(io.ReadAll(io.NewSectionReader(state.ReaderAt(context.Background(), reader), 0, view.Size())))(t)
 }
 
 // TestPeerExtractsWhatWeEmbed lets the reference runtime hand out each kind of image

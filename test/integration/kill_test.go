@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rvffs/store"
+	"rvffs/store/volume"
 	"rvffs/test/integration/peer"
 	"rvffs/test/integration/rawfile"
 )
@@ -206,7 +207,7 @@ func (k *killing) end() {
 		return
 	}
 	for _, name := range names(t, k.dir) {
-		if store.IsTemporary(name) {
+		if volume.IsTemporary(name) {
 			if err := os.Chtimes(filepath.Join(k.dir, name), time.Time{}, time.Now().Add(-time.Hour)); err != nil {
 				t.Fatal(err)
 			}
