@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -217,4 +220,85 @@ func TestRewriteKeepsWritersWaiting(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRewritesBesideGoroutines: writers who know nothing of it go on and commit while one
+// rewrite follows the other, and all that each has committed is there, once, in his order.
+func TestRewritesBesideGoroutines(t *testing.T) {
+	t.Parallel()
+	const writers, rounds, rewrites = 4, 25, 8
+	files, l := newLone(t, setting{})
+	var group sync.WaitGroup
+	for writer := range writers {
+		group.Go(func() {
+			for round := range rounds {
+				if err := l.writeRound(writer, round); err != nil {
+					t.Errorf("writer %d, round %d: %v", writer, round, err)
+					return
+				}
+			}
+		})
+	}
+	for range rewrites {
+		s := l.begin(t)
+		if _, _, err := rewriteOnce(l, s, func() {}); err != nil {
+			t.Error(err)
+		}
+		end(t, s)
+	}
+	group.Wait()
+	texts, _, err := bodies(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for _, text := range texts {
+		who, what, _ := strings.Cut(text, ":")
+		found[who] += what
+	}
+	for writer := range writers {
+		want := ""
+		for round := range rounds {
+			want += partsOf(round)
+		}
+		if got := found[fmt.Sprint(writer)]; got != want {
+			t.Errorf("of writer %d %d bytes are there, want %d", writer, len(got), len(want))
+		}
+	}
+}
+
+func partsOf(round int) string { return strings.Repeat(fmt.Sprintf("<%d>", round), 3) }
+
+// writeRound commits what is written piece by piece, in as many segments as it takes.
+func (l *lone) writeRound(writer, round int) error {
+	ctx := context.Background()
+	s, err := l.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	var extents []*filelog.Extent
+	for piece := range 3 {
+		text := partsOf(round)
+		text = text[piece*len(text)/3 : (piece+1)*len(text)/3]
+		err := volume.ErrSealed
+		if len(extents) > 0 {
+			err = extents[len(extents)-1].Write(ctx, []byte(text))
+		}
+		if errors.Is(err, volume.ErrSealed) {
+			extents = append(extents, s.Extent(volume.ExtentSpec{Type: of}))
+			err = extents[len(extents)-1].Write(ctx, fmt.Appendf(nil, "%d:%s", writer, text))
+		}
+		if err != nil {
+			return errors.Join(err, s.End())
+		}
+	}
+	if round%5 == 4 { // given up once, and written again
+		s.Drop(extents...)
+		extents = []*filelog.Extent{s.Extent(volume.ExtentSpec{Type: of})}
+		err = extents[0].Write(ctx, fmt.Appendf(nil, "%d:%s", writer, partsOf(round)))
+	}
+	if err == nil {
+		_, err = s.Commit(ctx, log.Change{Added: extents, Actions: []log.Action{log.Ingest(1)}})
+	}
+	return errors.Join(err, s.End())
 }
