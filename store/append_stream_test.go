@@ -141,12 +141,3 @@ func TestRejectedCountsAllDroppedVectors(t *testing.T) {
 		}
 	}
 }
-
-// raw lays values out as rows of float32.
-func raw(values ...float32) string {
-	var text []byte
-	for _, value := range values {
-		text = binary.LittleEndian.AppendUint32(text, math.Float32bits(value))
-	}
-	return string(text)
-}

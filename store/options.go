@@ -78,7 +78,3 @@ type CreateOptions struct {
 	// be reached with somebody else's rights.
 	Shelf volume.Shelf
 }
-
-// temporarySuffix ends the names of files that exist only while something is
-// being made; none of them is ever shown as a store.
-const temporarySuffix = ".rvffs-tmp"

@@ -276,7 +276,7 @@ func (l *lone) writeRound(writer, round int) error {
 	if err != nil {
 		return err
 	}
-	var extents []*filelog.Extent
+	var extents []volume.Extent
 	for piece := range 3 {
 		text := partsOf(round)
 		text = text[piece*len(text)/3 : (piece+1)*len(text)/3]
@@ -294,7 +294,7 @@ func (l *lone) writeRound(writer, round int) error {
 	}
 	if round%5 == 4 { // given up once, and written again
 		s.Drop(extents...)
-		extents = []*filelog.Extent{s.Extent(volume.ExtentSpec{Type: of})}
+		extents = []volume.Extent{s.Extent(volume.ExtentSpec{Type: of})}
 		err = extents[0].Write(ctx, fmt.Appendf(nil, "%d:%s", writer, partsOf(round)))
 	}
 	if err == nil {
