@@ -29,19 +29,19 @@ import (
 // waitingFiles count the bytes that go into files that a compaction makes while
 // writers have to wait for it, and call sync at each of its syncs before.
 type waitingFiles struct {
-	volume.FileSystem
+	filelog.FileSystem
 	store  *Store
 	sync   func()
 	frozen atomic.Int64
 }
 
 type waitingFile struct {
-	volume.File
+	filelog.File
 	files *waitingFiles
 	name  string // until it takes the store's
 }
 
-func (c *waitingFiles) Create(name string, perm os.FileMode) (volume.File, error) {
+func (c *waitingFiles) Create(name string, perm os.FileMode) (filelog.File, error) {
 	file, err := c.FileSystem.Create(name, perm)
 	if err != nil || !volume.IsTemporary(path.Base(name)) || c.store == nil {
 		return file, err

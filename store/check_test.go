@@ -90,13 +90,13 @@ func copied(t *testing.T, files *volumes.Files, flipped int64) *volumes.Files {
 }
 
 // openChecked opens a store of richFiles with a checker of its own.
-func openChecked(t *testing.T, files volume.FileSystem, mode state.VerifyMode) (*Store, *state.Checker) {
+func openChecked(t *testing.T, files filelog.FileSystem, mode state.VerifyMode) (*Store, *state.Checker) {
 	t.Helper()
 	return openTold(t, files, mode, nil)
 }
 
 // openTold is openChecked for who wants to be told of damage.
-func openTold(t *testing.T, files volume.FileSystem, mode state.VerifyMode, told func(state.DamagedSegment)) (*Store, *state.Checker) {
+func openTold(t *testing.T, files filelog.FileSystem, mode state.VerifyMode, told func(state.DamagedSegment)) (*Store, *state.Checker) {
 	t.Helper()
 	checker := state.NewChecker(mode)
 	s, err := Open("a", Options{Shelf: filelog.Shelf{Files: files}, Checker: checker, OnDamage: told, LockWait: -1})

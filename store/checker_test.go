@@ -25,7 +25,7 @@ import (
 
 // watchedFiles tells of each read, which then may fail.
 type watchedFiles struct {
-	volume.FileSystem
+	filelog.FileSystem
 	mu   sync.Mutex
 	read func(offset, length int64) error
 }
@@ -36,13 +36,13 @@ func (w *watchedFiles) watch(read func(offset, length int64) error) {
 	w.read = read
 }
 
-func (w *watchedFiles) Open(name string, write bool) (volume.File, error) {
+func (w *watchedFiles) Open(name string, write bool) (filelog.File, error) {
 	file, err := w.FileSystem.Open(name, write)
 	return &toldFile{file, w}, err
 }
 
 type toldFile struct {
-	volume.File
+	filelog.File
 	files *watchedFiles
 }
 
@@ -287,7 +287,7 @@ func TestOneHungDiskKeepsNoCheck(t *testing.T) {
 	memory, entries := largeFiles(t, 1000)
 	hung := &watchedFiles{FileSystem: memory}
 	checker := state.NewChecker(state.VerifyBackground)
-	open := func(files volume.FileSystem) *Store {
+	open := func(files filelog.FileSystem) *Store {
 		t.Helper()
 		s, err := OpenReadOnly("a", Options{Shelf: filelog.Shelf{Files: files}, Checker: checker})
 		if err != nil {
@@ -508,7 +508,7 @@ func TestOldAuditEntriesAreChecked(t *testing.T) {
 	s, _ := openChecked(t, copied(t, files, -1), state.VerifyFirst)
 	var old segments.Segment
 	live := s.Current().Live()
-	err := s.Current().Backing().With(t.Context(), func(file volume.File) error {
+	err := s.Current().Backing().With(t.Context(), func(file volume.Bytes) error {
 		return s.Current().In(file).Walk(func(segment segments.Segment) error {
 			named := slices.ContainsFunc(live, func(entry segments.DirectoryEntry) bool { return entry.Offset == segment.Offset })
 			if segment.Type == segments.TypeWitness && !named && old.Offset == 0 {

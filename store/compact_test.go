@@ -223,11 +223,11 @@ func TestCompactionDoubtsTheManifest(t *testing.T) {
 
 // hookedFiles calls a function when a compaction makes its new file.
 type hookedFiles struct {
-	volume.FileSystem
+	filelog.FileSystem
 	made func()
 }
 
-func (f hookedFiles) Create(path string, perm os.FileMode) (volume.File, error) {
+func (f hookedFiles) Create(path string, perm os.FileMode) (filelog.File, error) {
 	file, err := f.FileSystem.Create(path, perm)
 	if strings.HasSuffix(path, ".rvffs-tmp") && f.made != nil {
 		f.made()

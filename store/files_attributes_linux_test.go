@@ -52,7 +52,7 @@ func demandXattrs(t *testing.T, name string) {
 
 // dressed makes a store with dead vectors in a folder that hands down a list of its
 // own, and gives its file everything that a file can have.
-func dressed(t *testing.T) (name string, want volume.FileAttributes) {
+func dressed(t *testing.T) (name string, want filelog.FileAttributes) {
 	t.Helper()
 	dir := t.TempDir()
 	name = filepath.Join(dir, "a.rvf")
@@ -68,7 +68,7 @@ func dressed(t *testing.T) (name string, want volume.FileAttributes) {
 		t.Fatal(err)
 	}
 	demandXattrs(t, name)
-	want = volume.FileAttributes{
+	want = filelog.FileAttributes{
 		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Mode: 0o664 | fs.ModeSetgid | fs.ModeSticky,
 		Extended: map[string][]byte{
 			directory.AccessListAttribute: accessListOf(6, 0, 6, 4, 20003, 6), "user.note": []byte("kept"), "user.empty": {}, "user.long": bytes.Repeat([]byte("x"), 1500),
@@ -92,7 +92,7 @@ func dressed(t *testing.T) (name string, want volume.FileAttributes) {
 }
 
 // sameAttributes compares those of the file at name.
-func sameAttributes(t *testing.T, name string, want volume.FileAttributes) {
+func sameAttributes(t *testing.T, name string, want filelog.FileAttributes) {
 	t.Helper()
 	files, err := directory.Open(filepath.Dir(name))
 	if err != nil {

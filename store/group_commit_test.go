@@ -12,7 +12,6 @@ import (
 	"rvffs/segments"
 	"rvffs/store/compute"
 	"rvffs/store/state"
-	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
@@ -25,11 +24,11 @@ type gatedFiles struct {
 }
 
 type gatedFile struct {
-	volume.File
+	filelog.File
 	files *gatedFiles
 }
 
-func (g *gatedFiles) Open(name string, write bool) (volume.File, error) {
+func (g *gatedFiles) Open(name string, write bool) (filelog.File, error) {
 	file, err := g.Files.Open(name, write)
 	if err != nil || !write || name != "a.rvf" {
 		return file, err

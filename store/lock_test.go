@@ -15,7 +15,7 @@ import (
 )
 
 // put makes a file of these bytes.
-func putFile(t testing.TB, files volume.FileSystem, name string, content []byte) volume.File {
+func putFile(t testing.TB, files filelog.FileSystem, name string, content []byte) filelog.File {
 	t.Helper()
 	file, err := files.Create(name, 0o644)
 	if err == nil && len(content) > 0 {

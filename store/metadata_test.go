@@ -50,7 +50,7 @@ func metaSnapshotOf(t testing.TB, generation uint64, ids ...uint64) []byte {
 
 // storeWithMeta makes a store of vectors 1 to 4 in which META segments with these
 // payloads are named.
-func storeWithMeta(t testing.TB, files volume.FileSystem, payloads ...[]byte) *Store {
+func storeWithMeta(t testing.TB, files filelog.FileSystem, payloads ...[]byte) *Store {
 	t.Helper()
 	return openWithMeta(t, Options{Shelf: filelog.Shelf{Files: files}}, payloads...)
 }

@@ -163,7 +163,7 @@ func (h *history) keptForeign(snapshot *state.Snapshot) error {
 		}
 	}
 	var kept [][]byte
-	err = snapshot.Backing().With(context.Background(), func(file volume.File) error {
+	err = snapshot.Backing().With(context.Background(), func(file volume.Bytes) error {
 		return snapshot.In(file).Walk(func(segment segments.Segment) error {
 			if segment.Type != unknownType {
 				return nil
@@ -191,7 +191,7 @@ func (h *history) foreignWriter() error {
 	if err != nil {
 		return err
 	}
-	info, err := file.Stat()
+	info, err := file.Describe()
 	if err != nil {
 		return err
 	}

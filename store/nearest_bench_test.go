@@ -71,8 +71,8 @@ func BenchmarkNearest(b *testing.B) {
 }
 
 // readAll reads a file with all cores, as much at a time as a search does.
-func readAll(size int64) func(volume.File) error {
-	return func(file volume.File) error {
+func readAll(size int64) func(volume.Bytes) error {
+	return func(file volume.Bytes) error {
 		var next atomic.Int64
 		var workers sync.WaitGroup
 		problems := make([]error, runtime.GOMAXPROCS(0))

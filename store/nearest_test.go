@@ -194,7 +194,7 @@ func TestNearestAgreesWithAMap(t *testing.T) {
 }
 
 // manyRows makes a store of several reads per worker, in two segments.
-func manyRows(t testing.TB, files volume.FileSystem, count, dimension int) (*Store, []float32) {
+func manyRows(t testing.TB, files filelog.FileSystem, count, dimension int) (*Store, []float32) {
 	t.Helper()
 	name := "many.rvf"
 	if files == nil {
@@ -231,16 +231,16 @@ type countingFiles struct {
 }
 
 type countingFile struct {
-	volume.File
+	filelog.File
 	files *countingFiles
 }
 
-func (c *countingFiles) Open(name string, write bool) (volume.File, error) {
+func (c *countingFiles) Open(name string, write bool) (filelog.File, error) {
 	file, err := c.Files.Open(name, write)
 	return countingFile{file, c}, err
 }
 
-func (c *countingFiles) Create(name string, perm os.FileMode) (volume.File, error) {
+func (c *countingFiles) Create(name string, perm os.FileMode) (filelog.File, error) {
 	file, err := c.Files.Create(name, perm)
 	return countingFile{file, c}, err
 }

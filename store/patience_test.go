@@ -32,11 +32,11 @@ type leavingFiles struct {
 }
 
 type leavingFile struct {
-	volume.File
+	filelog.File
 	files *leavingFiles
 }
 
-func (l *leavingFiles) Open(name string, write bool) (volume.File, error) {
+func (l *leavingFiles) Open(name string, write bool) (filelog.File, error) {
 	file, err := l.Files.Open(name, write)
 	if err == nil {
 		l.open.Add(1)

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
-	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -17,7 +17,7 @@ import (
 // there by then.
 type peerWriter struct {
 	t        *testing.T
-	file     volume.File
+	file     filelog.File
 	manifest segments.Manifest
 	id       uint64 // of the newest segment
 }
@@ -28,7 +28,7 @@ func openPeer(t *testing.T, files *volumes.Files, name string) *peerWriter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, err := file.Stat()
+	info, err := file.Describe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func openPeer(t *testing.T, files *volumes.Files, name string) *peerWriter {
 // append puts a segment at the end of the file.
 func (p *peerWriter) append(kind segments.Type, payload []byte) segments.DirectoryEntry {
 	p.t.Helper()
-	info, err := p.file.Stat()
+	info, err := p.file.Describe()
 	if err == nil {
 		p.id++
 		_, err = p.file.WriteAt(encodedSegment(kind, p.id, payload), info.Size)

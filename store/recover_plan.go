@@ -24,7 +24,7 @@ type recoveryPlan struct {
 	base    *state.Snapshot
 	options RecoverOptions
 
-	file      volume.File
+	file      volume.Bytes
 	walk      tailWalk
 	info      tailInfo
 	copies    map[int64]bool

@@ -45,7 +45,7 @@ func salvageable(ctx context.Context, name string, options Options) (tail Tail, 
 		return Tail{}, false, err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	stat, err := file.Stat()
+	stat, err := file.Describe()
 	if err != nil {
 		return Tail{}, false, err
 	}
@@ -55,8 +55,8 @@ func salvageable(ctx context.Context, name string, options Options) (tail Tail, 
 }
 
 func (s *Store) rebuild(ctx context.Context, metric *segments.Metric) (err error) {
-	return s.file.Rebuild(ctx, func(file volume.File) ([]byte, error) {
-		stat, err := file.Stat()
+	return s.file.Rebuild(ctx, func(file volume.Bytes) ([]byte, error) {
+		stat, err := file.Describe()
 		if err != nil {
 			return nil, err
 		}
@@ -89,7 +89,7 @@ func (s *Store) rebuild(ctx context.Context, metric *segments.Metric) (err error
 
 // describeWhole describes a file without a manifest as a tail of nothing. Its metric is
 // empty where what is left of a manifest does not tell it.
-func describeWhole(ctx context.Context, name string, file volume.File, size int64) (tailInfo, error) {
+func describeWhole(ctx context.Context, name string, file volume.Bytes, size int64) (tailInfo, error) {
 	info := describeTail(name, Tail{NoManifest: true})
 	walk := tailWalk{file: volume.Watch(ctx, file), size: size}
 	err := walk.parts(func(p tailPart) error {

@@ -421,7 +421,7 @@ func TestRecoverOtherSegments(t *testing.T) {
 			t.Fatal(err)
 		}
 		var segment []byte
-		err := s.Current().Backing().With(ctx, func(file volume.File) error {
+		err := s.Current().Backing().With(ctx, func(file volume.Bytes) error {
 			entry := s.Current().OfType(segments.TypeKernel)[0]
 			segment = make([]byte, segments.HeaderSize+entry.PayloadLength)
 			return volume.ReadFull(file, segment, entry.Offset)

@@ -119,7 +119,7 @@ func (s *Store) load(ctx context.Context) error {
 	})
 	s.images = compute.New(compute.Environment{
 		Name: s.Path, Log: s.log, Commit: s.vectors.Commit, Snapshot: s.Snapshot, Writable: s.checkWritable, Memory: s.options.Memory,
-		Spool: func() (compute.Spool, error) { return s.file.Spool() }, Streams: s.streams,
+		Spool: s.file.Spool, Streams: s.streams,
 	})
 	s.compactor = compact.New(s.compaction())
 	return nil

@@ -113,7 +113,7 @@ func leftBehind(s *state.Snapshot, size int64) bool {
 
 // findTail looks through what stands behind the snapshot's manifest in its file, and
 // reports whether any of it was written by somebody. All of it is read.
-func findTail(ctx context.Context, s *state.Snapshot, file volume.File, size int64) (Tail, bool, error) {
+func findTail(ctx context.Context, s *state.Snapshot, file volume.Bytes, size int64) (Tail, bool, error) {
 	t := Tail{Epoch: s.Epoch(), Offset: s.State().Segment.End()}
 	if !leftBehind(s, size) {
 		return t, false, nil
@@ -188,8 +188,8 @@ func (s *Store) ownTail(ctx context.Context) (tail Tail, any bool, err error) {
 	}
 	var seen tailSeen
 	err = s.withNewest(ctx, func(snapshot *state.Snapshot) error {
-		return snapshot.Backing().With(ctx, func(file volume.File) error {
-			info, err := file.Stat()
+		return snapshot.Backing().With(ctx, func(file volume.Bytes) error {
+			info, err := file.Describe()
 			if err != nil {
 				return err
 			}

@@ -89,7 +89,7 @@ func (i *tailInfo) encode() ([]byte, error) {
 }
 
 // readTailInfo reads what a kept tail says of itself, and where its bytes begin.
-func readTailInfo(file volume.File) (info tailInfo, start int64, err error) {
+func readTailInfo(file volume.Bytes) (info tailInfo, start int64, err error) {
 	var head [segments.HeaderSize]byte
 	if err := volume.ReadFull(file, head[:], 0); err != nil {
 		return info, 0, err
@@ -162,7 +162,7 @@ func (s *Store) readTails(ctx context.Context, names []string) (tails []Tail, er
 
 // openTail opens a kept tail of a store and reads what it says of itself, and where its bytes begin.
 // It fails with volume.ErrStrangeRemnant when the file does not count.
-func (s *Store) openTail(of *state.Snapshot, name string) (file volume.File, info tailInfo, start int64, err error) {
+func (s *Store) openTail(of *state.Snapshot, name string) (file volume.Bytes, info tailInfo, start int64, err error) {
 	if file, err = s.file.OpenRemnant(name); err != nil {
 		return nil, info, 0, err
 	}

@@ -24,8 +24,8 @@ import (
 // keepBehind looks at what stands behind the newest manifest, where the next segment
 // goes. What is left of an interrupted commit or stream of ours may be cut off. What
 // somebody else may have written, or must have, is kept beside the store first.
-func (s *Store) keepBehind(ctx context.Context, file volume.File, base *state.Snapshot) error {
-	stat, err := file.Stat()
+func (s *Store) keepBehind(ctx context.Context, file volume.Bytes, base *state.Snapshot) error {
+	stat, err := file.Describe()
 	if err != nil {
 		return err
 	}
@@ -55,14 +55,14 @@ func describeTail(store string, tail Tail) tailInfo {
 }
 
 // keepTail puts a copy of a tail beside the store.
-func (s *Store) keepTail(ctx context.Context, file volume.File, info tailInfo) error {
+func (s *Store) keepTail(ctx context.Context, file volume.Bytes, info tailInfo) error {
 	head, err := info.encode()
 	if err != nil {
 		return err
 	}
 	name, err := s.file.KeepRemnant(ctx, volume.Remnant{
 		Bytes: file, Offset: info.Offset, Length: info.Bytes, Head: head, Epoch: info.Epoch,
-		Same: func(ctx context.Context, kept volume.File) (bool, error) { return sameTail(ctx, kept, file, info) },
+		Same: func(ctx context.Context, kept volume.Bytes) (bool, error) { return sameTail(ctx, kept, file, info) },
 	})
 	if err == nil && name != "" {
 		s.keptTail(name, info.Tail)
@@ -82,7 +82,7 @@ func (s *Store) keptTail(name string, tail Tail) {
 
 // sameTail reports whether a file keeps this tail, or more: what could not be cut out of
 // the store stands there still, until the next commit.
-func sameTail(ctx context.Context, kept, file volume.File, tail tailInfo) (bool, error) {
+func sameTail(ctx context.Context, kept, file volume.Bytes, tail tailInfo) (bool, error) {
 	info, start, err := readTailInfo(kept)
 	if errors.Is(err, volume.ErrCorrupt) {
 		return false, nil
@@ -93,7 +93,7 @@ func sameTail(ctx context.Context, kept, file volume.File, tail tailInfo) (bool,
 	if err != nil || info.Offset != tail.Offset || info.Bytes < tail.Bytes {
 		return false, err
 	}
-	found, err := kept.Stat()
+	found, err := kept.Describe()
 	if err != nil || found.Size < start+tail.Bytes {
 		return false, err
 	}
@@ -168,7 +168,7 @@ func tailIDs(ctx context.Context, walk tailWalk, info *tailInfo, copied func(tai
 // compare notes what the store has that the tail has too: rows that a merge has only
 // copied, and of ids with other vectors which ones. Later, when the store has gone on,
 // that tells what has been stored again since.
-func (s *Store) compare(ctx context.Context, file volume.File, base *state.Snapshot, info *tailInfo) error {
+func (s *Store) compare(ctx context.Context, file volume.Bytes, base *state.Snapshot, info *tailInfo) error {
 	charge := s.options.Memory.Charge()
 	defer charge.Free()
 	if err := charge.Await(ctx, compareBytes); err != nil {
@@ -251,7 +251,7 @@ func digestsOf(ctx context.Context, in *state.Reading, ids *idset.Set) ([]idDige
 
 // hasRun reports whether a segment of vectors holds, as far as it is there, exactly the
 // rows of a run of the snapshot's, as one does that a merge made of them.
-func hasRun(ctx context.Context, s *state.Snapshot, file volume.File, p tailVectors) (bool, error) {
+func hasRun(ctx context.Context, s *state.Snapshot, file volume.Bytes, p tailVectors) (bool, error) {
 	rowSize := uint64(segments.RowSize(p.dimension))
 	if p.dimension != s.Dimension() || p.rows == 0 || p.all*rowSize > log.MergeLimit+log.MergeLimit/2 {
 		return false, nil

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"rvffs/segments"
-	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
@@ -64,19 +63,19 @@ func TestKeptTailHasTheStoresAttributes(t *testing.T) {
 // ownersFiles belong to somebody else, who lets this process write and no more.
 type ownersFiles struct{ *volumes.Files }
 
-type ownersFile struct{ volume.File }
+type ownersFile struct{ filelog.File }
 
-func (o ownersFiles) Open(name string, write bool) (volume.File, error) {
+func (o ownersFiles) Open(name string, write bool) (filelog.File, error) {
 	file, err := o.Files.Open(name, write)
 	return ownersFile{file}, err
 }
 
-func (o ownersFiles) Create(name string, perm os.FileMode) (volume.File, error) {
+func (o ownersFiles) Create(name string, perm os.FileMode) (filelog.File, error) {
 	file, err := o.Files.Create(name, perm)
 	return ownersFile{file}, err
 }
 
-func (ownersFile) SetAttributes(volume.FileAttributes) error { return syscall.EPERM }
+func (ownersFile) SetAttributes(filelog.FileAttributes) error { return syscall.EPERM }
 
 // TestTailOfSomebodyElsesStoreIsKept, if not in the owner's name.
 func TestTailOfSomebodyElsesStoreIsKept(t *testing.T) {

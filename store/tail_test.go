@@ -38,7 +38,7 @@ func behind(t *testing.T, files *volumes.Files, parts ...[]byte) []int64 {
 	}
 	var places []int64
 	for _, part := range parts {
-		info, err := file.Stat()
+		info, err := file.Describe()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,7 +14,7 @@ import (
 
 // tailWalk goes through the bytes of a tail, which stand in a file from start to size.
 type tailWalk struct {
-	file      volume.File
+	file      volume.Bytes
 	start     int64
 	size      int64
 	shift     int64 // from places in file to those in the store's file
@@ -140,7 +140,7 @@ func endOfJournal(err error) error {
 
 // tailVectors are the vectors of one segment in a tail.
 type tailVectors struct {
-	file      volume.File
+	file      volume.Bytes
 	body      int64 // of the first row, in file
 	dimension int
 	rows      uint64 // whole ones that are there

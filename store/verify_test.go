@@ -56,7 +56,7 @@ func describeFindings(v Verification) string {
 }
 
 // changeFile works on the bytes of a store behind its back.
-func changeFile(t *testing.T, s *Store, change func(volume.File) error) {
+func changeFile(t *testing.T, s *Store, change func(filelog.File) error) {
 	t.Helper()
 	file, err := filelog.FilesOf(s.shelf).Open(s.Path(), true)
 	if err != nil {
@@ -69,7 +69,7 @@ func changeFile(t *testing.T, s *Store, change func(volume.File) error) {
 
 func flip(t *testing.T, s *Store, offset int64) {
 	t.Helper()
-	changeFile(t, s, func(file volume.File) error {
+	changeFile(t, s, func(file filelog.File) error {
 		var b [1]byte
 		if err := volume.ReadFull(file, b[:], offset); err != nil {
 			return err
@@ -128,7 +128,7 @@ func deadOffset(t *testing.T, snapshot *state.Snapshot, kind segments.Type) int6
 		live[entry.Offset] = true
 	}
 	offset := int64(-1)
-	if err := snapshot.Backing().With(t.Context(), func(file volume.File) error {
+	if err := snapshot.Backing().With(t.Context(), func(file volume.Bytes) error {
 		return snapshot.In(file).Walk(func(segment segments.Segment) error {
 			if offset < 0 && segment.Type == kind && !live[segment.Offset] {
 				offset = segment.Offset
@@ -241,7 +241,7 @@ func TestVerifyCutFile(t *testing.T) {
 	s := busyStore(t)
 	snapshot := s.Current()
 	cut := func(size int64) {
-		changeFile(t, s, func(file volume.File) error { return file.Truncate(size) })
+		changeFile(t, s, func(file filelog.File) error { return file.Truncate(size) })
 	}
 	cut(snapshot.Size() - 10)
 	if got := verify(t, snapshot); got.Damages == 0 || !strings.Contains(describeFindings(got), "the file ends here") {
@@ -271,8 +271,8 @@ func TestVerifyUnknownSegments(t *testing.T) {
 
 	// A second manifest forgets it, and a third kind follows that.
 	forgetful := string((&segments.Manifest{Epoch: 1}).Encode())
-	changeFile(t, s, func(file volume.File) error {
-		info, err := file.Stat()
+	changeFile(t, s, func(file filelog.File) error {
+		info, err := file.Describe()
 		if err == nil {
 			_, err = file.WriteAt(append(rawSegment(segments.TypeManifest, forgetful), rawSegment(0x77, "?")...), info.Size)
 		}

@@ -105,11 +105,11 @@ type countedFiles struct {
 }
 
 type countedFile struct {
-	volume.File
+	filelog.File
 	files *countedFiles
 }
 
-func (c *countedFiles) Open(path string, write bool) (volume.File, error) {
+func (c *countedFiles) Open(path string, write bool) (filelog.File, error) {
 	file, err := c.Files.Open(path, write)
 	return &countedFile{file, c}, err
 }
@@ -243,7 +243,7 @@ func lie(t *testing.T, files *volumes.Files, change func(*segments.Manifest)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, err := file.Stat()
+	info, err := file.Describe()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -118,11 +118,11 @@ func (v gatedVolume) Space(ctx context.Context) (volume.Space, error) { return v
 
 // gatedFiles are the files of a folder behind a gate.
 type gatedFiles struct {
-	volume.FileSystem
+	filelog.FileSystem
 	gate *gate
 }
 
-func (f gatedFiles) Open(name string, write bool) (volume.File, error) {
+func (f gatedFiles) Open(name string, write bool) (filelog.File, error) {
 	f.gate.pass("open", name)
 	file, err := f.FileSystem.Open(name, write)
 	if err != nil {
@@ -152,7 +152,7 @@ func (l gatedListing) Peek(base string) (volume.Peeked, volume.FileInfo, error) 
 }
 
 type gatedFile struct {
-	volume.File
+	filelog.File
 	gate *gate
 	name string
 }
@@ -162,9 +162,9 @@ func (f gatedFile) ReadAt(p []byte, offset int64) (int, error) {
 	return f.File.ReadAt(p, offset)
 }
 
-func (f gatedFile) Stat() (volume.FileInfo, error) {
+func (f gatedFile) Describe() (volume.FileInfo, error) {
 	f.gate.pass("stat", f.name)
-	return f.File.Stat()
+	return f.File.Describe()
 }
 
 func (f gatedFile) Close() error {

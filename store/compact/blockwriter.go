@@ -15,7 +15,7 @@ const (
 // blockWriter writes the blocks of segments in order while the next are made. It
 // belongs to one goroutine, and must be closed.
 type blockWriter struct {
-	file    volume.File
+	file    volume.Scratch
 	work    chan segmentBlock
 	free    chan []byte
 	pending sync.WaitGroup // blocks handed over and not written
@@ -31,7 +31,7 @@ type segmentBlock struct {
 	bytes  []byte
 }
 
-func newBlockWriter(file volume.File) *blockWriter {
+func newBlockWriter(file volume.Scratch) *blockWriter {
 	w := &blockWriter{file: file, work: make(chan segmentBlock, 1), free: make(chan []byte, blockCount)}
 	for range blockCount - 1 {
 		w.free <- nil

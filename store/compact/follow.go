@@ -16,7 +16,7 @@ const catchUps = 8
 // follow runs after the writers: it takes over what they commit, and takes along
 // what they write, until little is left. All of it goes to the disk before anybody
 // has to wait for it.
-func (r *rewrite) follow(ctx context.Context, old volume.File) error {
+func (r *rewrite) follow(ctx context.Context, old volume.Bytes) error {
 	for round := range catchUps {
 		newest := r.session.Base()
 		if round > 0 && r.behind(newest)+r.file.Lacks() < r.env.Follow.Little {

@@ -63,7 +63,7 @@ func (r *rewrite) run(ctx context.Context) (result Result, err error) {
 		return Result{}, err
 	}
 	defer r.memory.Free()
-	r.file, err = r.session.Turn().Rewrite(volume.RewriteOptions{Pace: r.pacer.File, Limits: r.env.Follow, Progress: r.progress})
+	r.file, err = r.session.Turn().Rewrite(volume.RewriteOptions{Reads: r.pacer.Bytes, Writes: r.pacer.Scratch, Limits: r.env.Follow, Progress: r.progress})
 	if err != nil {
 		return Result{}, err
 	}
@@ -76,8 +76,8 @@ const takeOvers = 4
 
 func (r *rewrite) fill(ctx context.Context) (result Result, err error) {
 	r.progress.total.Store(r.base.Size())
-	err = r.start.Backing().With(ctx, func(old volume.File) (err error) {
-		paced := r.pacer.File(old)
+	err = r.start.Backing().With(ctx, func(old volume.Bytes) (err error) {
+		paced := r.pacer.Bytes(old)
 		if err := r.copyOthers(r.base.In(paced), 0); err != nil {
 			return err
 		}

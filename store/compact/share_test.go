@@ -10,7 +10,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/throttle"
-	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -18,14 +18,14 @@ import (
 // synctest bubble.
 type slowFiles struct{ *volumes.Files }
 
-type slowFile struct{ volume.File }
+type slowFile struct{ filelog.File }
 
-func (s slowFiles) Open(name string, write bool) (volume.File, error) {
+func (s slowFiles) Open(name string, write bool) (filelog.File, error) {
 	file, err := s.Files.Open(name, write)
 	return slowFile{file}, err
 }
 
-func (s slowFiles) Create(name string, perm os.FileMode) (volume.File, error) {
+func (s slowFiles) Create(name string, perm os.FileMode) (filelog.File, error) {
 	file, err := s.Files.Create(name, perm)
 	return slowFile{file}, err
 }

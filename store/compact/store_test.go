@@ -25,7 +25,7 @@ type store struct {
 }
 
 // newStore makes an empty one. Commits make the compactor consider what is due.
-func newStore(t testing.TB, files volume.FileSystem, dimension int, told func(Result, error)) *store {
+func newStore(t testing.TB, files filelog.FileSystem, dimension int, told func(Result, error)) *store {
 	t.Helper()
 	file, err := files.Create("a.rvf", 0o644)
 	if err != nil {
@@ -57,7 +57,7 @@ func newStore(t testing.TB, files volume.FileSystem, dimension int, told func(Re
 	s.log = log.New(log.Environment{
 		File: where, Head: s.head, Clock: time.Now,
 		Writable:  func(ctx context.Context, s *state.Snapshot) error { return s.Writable(ctx) },
-		Keep:      func(context.Context, volume.File, *state.Snapshot) error { return nil },
+		Keep:      func(context.Context, volume.Bytes, *state.Snapshot) error { return nil },
 		Published: func(after *state.Snapshot) { s.Consider(after) },
 		Hooks:     []log.Hook{s.vectors, s.vectors.Removals()},
 	})

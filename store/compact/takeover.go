@@ -20,7 +20,7 @@ var errFellBehind = errors.New("writers were faster")
 // carries over what is left of what streams have written without committing it, and
 // puts the new file in the old one's place. If they would have to wait long, and
 // this is not the last try, nothing happens, and the error is errFellBehind.
-func (r *rewrite) takeOver(ctx context.Context, old volume.File, last bool) (Result, error) {
+func (r *rewrite) takeOver(ctx context.Context, old volume.Bytes, last bool) (Result, error) {
 	before, next, err := r.session.Replace(r.file, func(base *state.Snapshot, lacking int64) (log.Replacement, error) {
 		if err := r.file.MakeRoom(r.behind(base), r.roomForManifest(base)); err != nil {
 			return log.Replacement{}, err

@@ -2,12 +2,12 @@ package compute
 
 import (
 	"context"
-	"io"
 
 	"rvffs/store/log"
 	"rvffs/store/memory"
 	"rvffs/store/state"
 	"rvffs/store/stream"
+	"rvffs/store/volume"
 )
 
 // Environment is what the images of a store need of whoever has the store.
@@ -27,17 +27,9 @@ type Environment struct {
 	Memory *memory.Budget
 	// Spool makes a file for what waits to be embedded, of which nothing stays when it is
 	// closed.
-	Spool func() (Spool, error)
+	Spool func() (volume.Spool, error)
 	// Streams know who is about to embed something.
 	Streams *stream.Register
-}
-
-// Spool is a file that has no name: it is gone when it is closed.
-type Spool interface {
-	io.ReaderAt
-	io.WriterAt
-	Truncate(size int64) error
-	io.Closer
 }
 
 // Images are the compute segments of one store: what they hold is found, and embedded.

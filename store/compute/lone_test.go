@@ -28,7 +28,7 @@ func newImages(t testing.TB) *loneImages {
 	at := filelog.Place{Files: volumes.New(), Name: "a.rvf"}
 	content, _, err := volume.Lay(0, 1, 1, nil, &segments.Manifest{Epoch: 1, Dimension: 2})
 	if err == nil {
-		var file volume.File
+		var file filelog.File
 		if file, err = at.Files.Create(at.Name, 0o644); err == nil {
 			_, err = file.WriteAt(content, 0)
 			err = errors.Join(err, file.Close())
@@ -47,7 +47,7 @@ func newImages(t testing.TB) *loneImages {
 	writable := func(ctx context.Context, s *state.Snapshot) error { return s.Writable(ctx) }
 	l := log.New(log.Environment{
 		File: where, Head: head, Writable: writable, Clock: time.Now, Published: func(*state.Snapshot) {},
-		Keep: func(context.Context, volume.File, *state.Snapshot) error { return nil },
+		Keep: func(context.Context, volume.Bytes, *state.Snapshot) error { return nil },
 	})
 	name := func() string { return at.Name }
 	images := New(Environment{
@@ -55,7 +55,7 @@ func newImages(t testing.TB) *loneImages {
 		Commit: func(ctx context.Context, session *log.Session, c log.Change) (uint32, error) {
 			return session.Commit(ctx, c)
 		},
-		Spool: func() (Spool, error) { return where.Spool() },
+		Spool: where.Spool,
 	})
 	return &loneImages{images, head}
 }

@@ -14,7 +14,7 @@ import (
 
 // spool is where an image waits until it is complete. Whatever happens, nothing of it stays.
 type spool struct {
-	file Spool
+	file volume.Spool
 	size int64
 	hash lineage.Hash // of the image that a compressed spool stands for
 }
@@ -46,7 +46,7 @@ func (s *spool) writeAt(p []byte, offset int64) error {
 
 func (s *spool) truncate(size int64) error {
 	s.size = size
-	return s.file.Truncate(size)
+	return s.file.SetLength(size)
 }
 
 func (s *spool) Close() error { return s.file.Close() }

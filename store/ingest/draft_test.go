@@ -48,7 +48,7 @@ func lone(t *testing.T, dimension uint16) (*Vectors, *log.Log) {
 	changes = log.New(log.Environment{
 		File: where, Head: head, Clock: time.Now, Published: func(*state.Snapshot) {},
 		Writable: func(context.Context, *state.Snapshot) error { return nil },
-		Keep:     func(context.Context, volume.File, *state.Snapshot) error { return nil },
+		Keep:     func(context.Context, volume.Bytes, *state.Snapshot) error { return nil },
 		Hooks:    []log.Hook{vectors, vectors.Removals()},
 	})
 	return vectors, changes

@@ -13,6 +13,7 @@ import (
 	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // all has everything go but the audit chain.
@@ -94,7 +95,7 @@ type gate struct {
 	syncs int // of one session, which syncs once at a time
 }
 
-func (g *gate) sync(file volume.File) error {
+func (g *gate) sync(file filelog.File) error {
 	<-g.open
 	g.syncs++
 	return file.SyncData()

@@ -21,7 +21,7 @@ type Environment struct {
 	Writable func(context.Context, *state.Snapshot) error
 	// Keep sees to it that nobody misses what stands in the file behind its newest
 	// state, for that is cut off then. Nobody else can write meanwhile.
-	Keep func(ctx context.Context, file volume.File, base *state.Snapshot) error
+	Keep func(ctx context.Context, file volume.Bytes, base *state.Snapshot) error
 	// Published tells others of a new state, with no lock held.
 	Published func(*state.Snapshot)
 	// Hooks have their say in every commit, in this order.

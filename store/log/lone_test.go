@@ -38,7 +38,7 @@ type lone struct {
 
 // setting says how a log is made.
 type setting struct {
-	sync        func(volume.File) error
+	sync        func(filelog.File) error
 	environment func(*log.Environment)
 }
 
@@ -48,7 +48,7 @@ func newFiles(t testing.TB) *volumes.Files {
 	files := volumes.New()
 	image, _, err := volume.Lay(0, 1, 1, nil, &segments.Manifest{Epoch: 1, Dimension: 2})
 	if err == nil {
-		var file volume.File
+		var file filelog.File
 		if file, err = files.Create(storeName, 0o644); err == nil {
 			_, err = file.WriteAt(image, 0)
 			err = errors.Join(err, file.SyncData(), file.Close(), files.SyncDirectory(storeName))
@@ -61,7 +61,7 @@ func newFiles(t testing.TB) *volumes.Files {
 }
 
 // openLone opens the log of a store.
-func openLone(files volume.FileSystem, how setting) (*lone, error) {
+func openLone(files filelog.FileSystem, how setting) (*lone, error) {
 	if how.sync != nil {
 		files = syncedFiles{files, how.sync}
 	}
@@ -73,7 +73,7 @@ func openLone(files volume.FileSystem, how setting) (*lone, error) {
 	l.head = state.NewHead(l.file, version, nil, state.BackingOptions{})
 	environment := log.Environment{
 		File: l.file, Head: l.head, Writable: func(ctx context.Context, s *state.Snapshot) error { return s.Writable(ctx) }, Clock: time.Now,
-		Keep: func(context.Context, volume.File, *state.Snapshot) error { return nil },
+		Keep: func(context.Context, volume.Bytes, *state.Snapshot) error { return nil },
 		Published: func(s *state.Snapshot) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
@@ -158,13 +158,13 @@ func put(t testing.TB, s *log.Session, text string) { commit(t, s, write(t, s, t
 // in order, and how many segments it holds besides that nobody names. Everything up to
 // the manifest has to be whole segments one behind the other, and every reader has to take the
 // same manifest for the newest.
-func bodies(files volume.FileSystem) (texts []string, dead int, err error) {
+func bodies(files filelog.FileSystem) (texts []string, dead int, err error) {
 	file, err := files.Open(storeName, false)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	info, err := file.Stat()
+	info, err := file.Describe()
 	if err != nil {
 		return nil, 0, err
 	}
@@ -230,7 +230,7 @@ func believed(content []byte, found *segments.State) error {
 }
 
 // payloadOf reads a segment and checks its hash.
-func payloadOf(file volume.File, entry segments.DirectoryEntry) ([]byte, error) {
+func payloadOf(file io.ReaderAt, entry segments.DirectoryEntry) ([]byte, error) {
 	segment, err := state.ReadHeader(file, entry)
 	if err != nil {
 		return nil, err
@@ -248,7 +248,7 @@ func payloadOf(file volume.File, entry segments.DirectoryEntry) ([]byte, error) 
 }
 
 // holds checks what a new reader finds.
-func holds(t testing.TB, files volume.FileSystem, want ...string) {
+func holds(t testing.TB, files filelog.FileSystem, want ...string) {
 	t.Helper()
 	texts, _, err := bodies(files)
 	if err != nil {
@@ -272,11 +272,11 @@ func unchanged(t testing.TB, files *volumes.Files, before []byte) {
 
 // syncedFiles are files that are synced as a test likes.
 type syncedFiles struct {
-	volume.FileSystem
-	sync func(volume.File) error
+	filelog.FileSystem
+	sync func(filelog.File) error
 }
 
-func (f syncedFiles) Open(name string, write bool) (volume.File, error) {
+func (f syncedFiles) Open(name string, write bool) (filelog.File, error) {
 	file, err := f.FileSystem.Open(name, write)
 	if err != nil {
 		return nil, err
@@ -285,8 +285,8 @@ func (f syncedFiles) Open(name string, write bool) (volume.File, error) {
 }
 
 type syncedFile struct {
-	volume.File
-	sync func(volume.File) error
+	filelog.File
+	sync func(filelog.File) error
 }
 
 func (f syncedFile) SyncData() error { return f.sync(f.File) }

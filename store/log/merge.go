@@ -143,7 +143,7 @@ func (o NotMerged) Error() string {
 // with NotMerged when one of them is not simply rows of the store's dimension, or is
 // damaged: a merged segment would hide that.
 func ReadRun(ctx context.Context, s *state.Snapshot, run []segments.DirectoryEntry) (body []byte, rows uint32, err error) {
-	err = s.Backing().With(ctx, func(file volume.File) error {
+	err = s.Backing().With(ctx, func(file volume.Bytes) error {
 		for _, entry := range run {
 			payload := make([]byte, entry.PayloadLength)
 			segment, err := state.ReadHeader(file, entry)

@@ -22,11 +22,13 @@ type counting struct{}
 func (counting) Expect(int64) {}
 func (counting) Done(int64)   {}
 
-func sameFile(file volume.File) volume.File { return file }
+func sameBytes(bytes volume.Bytes) volume.Bytes { return bytes }
+
+func sameScratch(scratch volume.Scratch) volume.Scratch { return scratch }
 
 // beginRewrite begins a new file for a session.
 func beginRewrite(s *log.Session, limits volume.FollowLimits) (volume.Rewrite, error) {
-	return s.Turn().Rewrite(volume.RewriteOptions{Pace: sameFile, Limits: limits, Progress: counting{}})
+	return s.Turn().Rewrite(volume.RewriteOptions{Reads: sameBytes, Writes: sameScratch, Limits: limits, Progress: counting{}})
 }
 
 // copyInto writes all that a state names into a rewrite, and the manifest behind it.
@@ -34,7 +36,7 @@ func copyInto(s *log.Session, r volume.Rewrite, base *state.Snapshot) (*segments
 	manifest := *base.Manifest()
 	manifest.Epoch++
 	manifest.Directory = nil
-	err := base.Backing().With(context.Background(), func(file volume.File) error {
+	err := base.Backing().With(context.Background(), func(file volume.Bytes) error {
 		for _, entry := range base.Named() {
 			payload, err := payloadOf(file, entry)
 			if err != nil {

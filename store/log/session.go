@@ -83,7 +83,7 @@ func (l *Log) start(ctx context.Context) (*Session, error) {
 	var err error
 	s.turn, err = l.env.File.Session(ctx, volume.Beginning{
 		Admit: func(info volume.FileInfo) error { return state.CheckFile(ctx, info) },
-		Settle: func(newest *volume.Version, file volume.File) error {
+		Settle: func(newest *volume.Version, file volume.Bytes) error {
 			s.base = head.Show(newest)
 			if err := l.env.Writable(ctx, s.base); err != nil {
 				return err

@@ -163,7 +163,7 @@ func TestSessionThatMayNotBegin(t *testing.T) {
 	for name, forbid := range map[string]func(*log.Environment){
 		"not writable": func(e *log.Environment) { e.Writable = func(context.Context, *state.Snapshot) error { return no } },
 		"the tail has to stay": func(e *log.Environment) {
-			e.Keep = func(context.Context, volume.File, *state.Snapshot) error { return no }
+			e.Keep = func(context.Context, volume.Bytes, *state.Snapshot) error { return no }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -199,7 +199,7 @@ func TestTailIsKeptThenCut(t *testing.T) {
 	files.Names[storeName].Write([]byte("behind"), end0)
 	kept := ""
 	l, err := openLone(files, setting{environment: func(e *log.Environment) {
-		e.Keep = func(_ context.Context, file volume.File, base *state.Snapshot) error {
+		e.Keep = func(_ context.Context, file volume.Bytes, base *state.Snapshot) error {
 			tail := make([]byte, 6)
 			_, err := file.ReadAt(tail, base.Size())
 			kept = string(tail)

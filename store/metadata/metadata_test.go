@@ -141,7 +141,7 @@ func TestRecordsGoWithACommit(t *testing.T) {
 	head, file := headOf(t, state.BackingOptions{Memory: budget}, meta(t, true, 7, 1, 2, 3))
 	l := log.New(log.Environment{
 		File: file, Head: head, Writable: func(ctx context.Context, s *state.Snapshot) error { return s.Writable(ctx) },
-		Keep:      func(context.Context, volume.File, *state.Snapshot) error { return nil },
+		Keep:      func(context.Context, volume.Bytes, *state.Snapshot) error { return nil },
 		Published: func(*state.Snapshot) {}, Clock: time.Now,
 		Hooks: []log.Hook{deletes{}, NewHook(rows.NewIDTable(), idset.New)},
 	})

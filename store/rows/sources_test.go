@@ -34,7 +34,7 @@ func component(source, segment, row, column int) float32 {
 }
 
 // snapshotOf makes the file.
-func (s source) snapshotOf(t testing.TB, number int, at filelog.Place, options state.BackingOptions, dimension int) (*state.Snapshot, volume.File) {
+func (s source) snapshotOf(t testing.TB, number int, at filelog.Place, options state.BackingOptions, dimension int) (*state.Snapshot, filelog.File) {
 	t.Helper()
 	different := map[uint64]bool{}
 	var payloads [][]byte
@@ -63,11 +63,11 @@ func (s source) snapshotOf(t testing.TB, number int, at filelog.Place, options s
 }
 
 // joined makes the files of all sources, and one of them.
-func joined(t testing.TB, options state.BackingOptions, dimension int, all ...source) (rows.Sources, []*state.Snapshot, []volume.File) {
+func joined(t testing.TB, options state.BackingOptions, dimension int, all ...source) (rows.Sources, []*state.Snapshot, []filelog.File) {
 	t.Helper()
 	files := volumes.New()
 	var snapshots []*state.Snapshot
-	var opened []volume.File
+	var opened []filelog.File
 	for i, one := range all {
 		snapshot, file := one.snapshotOf(t, i, filelog.Place{Files: files, Name: fmt.Sprintf("%d.rvf", i)}, options, dimension)
 		snapshots, opened = append(snapshots, snapshot), append(opened, file)

@@ -22,7 +22,7 @@ import (
 type family struct {
 	files     *volumes.Files
 	snapshots []*state.Snapshot
-	opened    []volume.File
+	opened    []filelog.File
 	of        rows.Sources
 	live      map[uint64][]float32
 }

@@ -143,8 +143,8 @@ func (s *Snapshot) compare(ctx context.Context, segment *checkedSegment, pace ch
 		lane.GetOn()
 		pace.step()
 	}
-	return s.source.With(ctx, func(file volume.File) error {
-		info, err := file.Stat()
+	return s.source.With(ctx, func(file volume.Bytes) error {
+		info, err := file.Describe()
 		if err == nil && info.Size < segment.end() {
 			err = fmt.Errorf("%w: the file ends at %d", volume.ErrCorrupt, info.Size)
 		}
@@ -190,7 +190,7 @@ var checkBuffers = sync.Pool{New: func() any { return new([checkPiece]byte) }}
 
 // compareHash reads a segment and compares it with its content hash. It works and
 // pauses by turns, as the share asks, and calls step each time that it got on.
-func compareHash(ctx context.Context, file volume.File, segment segments.Segment, share throttle.Share, step func()) (segments.HashVerdict, error) {
+func compareHash(ctx context.Context, file volume.Bytes, segment segments.Segment, share throttle.Share, step func()) (segments.HashVerdict, error) {
 	check := segments.NewPayloadCheck(segment.Header)
 	if !check.Reads() {
 		return check.Verdict(), nil

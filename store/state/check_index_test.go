@@ -9,7 +9,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/throttle"
-	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // TestCheckIndex finds the segments that bytes belong to, in directories as they
@@ -86,7 +86,7 @@ func TestChecksRest(t *testing.T) {
 
 // unhurriedFile takes a millisecond for each read.
 type unhurriedFile struct {
-	volume.File
+	filelog.File
 	content []byte
 }
 

@@ -6,7 +6,7 @@ import "rvffs/store/volume"
 // once: the heads of a hundred thousand small segments, say. It is for one
 // goroutine.
 type nearbyFile struct {
-	volume.File
+	volume.Bytes
 	buffer []byte // what was read last
 	start  int64  // its offset in the file
 }
@@ -19,16 +19,16 @@ const (
 // ReadAt implements File.
 func (n *nearbyFile) ReadAt(p []byte, offset int64) (int, error) {
 	if len(p) > nearbyPage || offset < 0 {
-		return n.File.ReadAt(p, offset)
+		return n.Bytes.ReadAt(p, offset)
 	}
 	if !n.holds(offset, len(p)) {
 		if n.buffer == nil {
 			n.buffer = make([]byte, nearbySize)
 		}
 		n.start = offset &^ (nearbyPage - 1)
-		read, _ := n.File.ReadAt(n.buffer[:nearbySize], n.start)
+		read, _ := n.Bytes.ReadAt(n.buffer[:nearbySize], n.start)
 		if n.buffer = n.buffer[:read]; !n.holds(offset, len(p)) {
-			return n.File.ReadAt(p, offset) // which tells why
+			return n.Bytes.ReadAt(p, offset) // which tells why
 		}
 	}
 	return copy(p, n.buffer[offset-n.start:]), nil

@@ -12,7 +12,7 @@ import (
 
 // shakyFile counts reads, and fails from a place on.
 type shakyFile struct {
-	volume.File
+	volume.Bytes
 	content []byte
 	fails   int
 	reads   int
@@ -40,7 +40,7 @@ func TestNearbyFileReadsTheSame(t *testing.T) {
 	for _, fails := range []int{len(content), 77_777} {
 		plain := &shakyFile{content: content, fails: fails}
 		under := &shakyFile{content: content, fails: fails}
-		near := &nearbyFile{File: under}
+		near := &nearbyFile{Bytes: under}
 		for range 20_000 {
 			offset, length := random.Int64N(int64(len(content))+10), random.IntN(nearbySize+nearbyPage)
 			want, got := make([]byte, length), make([]byte, length)
@@ -52,7 +52,7 @@ func TestNearbyFileReadsTheSame(t *testing.T) {
 		}
 	}
 	under := &shakyFile{content: content, fails: len(content)}
-	near := &nearbyFile{File: under}
+	near := &nearbyFile{Bytes: under}
 	for _, from := range []int{0, 1} { // forward, and back
 		for at := range int64(1000) {
 			if from == 1 {

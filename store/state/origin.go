@@ -38,8 +38,8 @@ func (o Origin) Holds(info volume.FileInfo) bool { return o.line != nil && o.lin
 // FileInfo tells about the very file that the snapshot shows, as it is now, whatever
 // its names.
 func (s *Snapshot) FileInfo(ctx context.Context) (info volume.FileInfo, err error) {
-	err = s.source.With(ctx, func(file volume.File) error {
-		info, err = file.Stat()
+	err = s.source.With(ctx, func(file volume.Bytes) error {
+		info, err = file.Describe()
 		return err
 	})
 	return info, err

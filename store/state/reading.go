@@ -13,7 +13,7 @@ import (
 // they are known to be damaged.
 type Reading struct {
 	snapshot *Snapshot
-	file     volume.File
+	file     volume.Bytes
 	ctx      context.Context // of reads that have none of their own
 	use      Use
 	near     *nearbyFile // nil: every read is one of the file
@@ -59,7 +59,7 @@ func (s *Snapshot) With(ctx context.Context, what Use, use func(*Reading) error)
 
 // In is the snapshot in its file, which the caller holds open, to be judged. Reads end
 // when those of the file do.
-func (s *Snapshot) In(file volume.File) *Reading {
+func (s *Snapshot) In(file volume.Bytes) *Reading {
 	return &Reading{snapshot: s, file: file, ctx: context.Background(), use: Judging}
 }
 
@@ -70,7 +70,7 @@ func (r *Reading) Close() error { return r.snapshot.source.Release() }
 func (r *Reading) Snapshot() *Snapshot { return r.snapshot }
 
 // Stat tells about the open file.
-func (r *Reading) Stat() (volume.FileInfo, error) { return r.file.Stat() }
+func (r *Reading) Stat() (volume.FileInfo, error) { return r.file.Describe() }
 
 // During is the same for reads that end with ctx. It is open for as long as r.
 func (r *Reading) During(ctx context.Context) *Reading {
@@ -133,7 +133,7 @@ func (r *Reading) NextData(offset int64) int64 {
 // close together.
 func (r *Reading) Nearby() Nearby {
 	near := *r
-	near.near = &nearbyFile{File: r.file}
+	near.near = &nearbyFile{Bytes: r.file}
 	return Nearby{near: &near, far: r}
 }
 

@@ -51,24 +51,38 @@ func NewPacer(ctx context.Context, share Share) *Pacer {
 // WorthPause is the pause below which none is made.
 const WorthPause = 5 * time.Millisecond
 
-// File is file for somebody who pauses as the share asks, and whose reads and
-// writes end with the context.
-func (p *Pacer) File(file volume.File) volume.File { return pacedFile{file, p} }
+// Bytes are bytes whose reads pause as the share asks, and end with the context.
+func (p *Pacer) Bytes(bytes volume.Bytes) volume.Bytes { return pacedBytes{bytes, p} }
 
-type pacedFile struct {
-	volume.File
-	Pacer *Pacer
+type pacedBytes struct {
+	volume.Bytes
+	pacer *Pacer
 }
 
-func (f pacedFile) ReadAt(b []byte, offset int64) (n int, err error) {
-	if ended := f.Pacer.Pace(func() { n, err = f.File.ReadAt(b, offset) }); ended != nil {
+func (b pacedBytes) ReadAt(p []byte, offset int64) (n int, err error) {
+	if ended := b.pacer.Pace(func() { n, err = b.Bytes.ReadAt(p, offset) }); ended != nil {
 		return 0, ended
 	}
 	return n, err
 }
 
-func (f pacedFile) WriteAt(b []byte, offset int64) (n int, err error) {
-	if ended := f.Pacer.Pace(func() { n, err = f.File.WriteAt(b, offset) }); ended != nil {
+// Scratch is Bytes for what is written, too.
+func (p *Pacer) Scratch(scratch volume.Scratch) volume.Scratch { return pacedScratch{scratch, p} }
+
+type pacedScratch struct {
+	volume.Scratch
+	pacer *Pacer
+}
+
+func (s pacedScratch) ReadAt(p []byte, offset int64) (n int, err error) {
+	if ended := s.pacer.Pace(func() { n, err = s.Scratch.ReadAt(p, offset) }); ended != nil {
+		return 0, ended
+	}
+	return n, err
+}
+
+func (s pacedScratch) WriteAt(p []byte, offset int64) (n int, err error) {
+	if ended := s.pacer.Pace(func() { n, err = s.Scratch.WriteAt(p, offset) }); ended != nil {
 		return 0, ended
 	}
 	return n, err

@@ -1,67 +1,10 @@
 package volume
 
 import (
-	"bytes"
 	"fmt"
-	"io"
-	"maps"
 	"os"
 	"time"
 )
-
-// FileSystem is the way by which the engine reaches files. Paths are slash
-// separated and relative to whatever the implementation takes as its root.
-// Errors are those of package os, so that errors.Is with fs.ErrNotExist,
-// fs.ErrExist and syscall.Errno works on them.
-type FileSystem interface {
-	// Open opens an existing file, for writing too when write is set. It never
-	// creates, truncates or waits.
-	Open(path string, write bool) (File, error)
-	// Create makes a new file for reading and writing; it fails when the name exists.
-	Create(path string, perm os.FileMode) (File, error)
-	// Stat tells about the file behind path and does not follow a final symlink.
-	Stat(path string) (FileInfo, error)
-	// Link gives the file a second name; it fails when newPath exists.
-	Link(oldPath, newPath string) error
-	// Rename moves a file and replaces what stands at newPath.
-	Rename(oldPath, newPath string) error
-	// Replace moves the file at fresh to name and removes the one that stands there,
-	// in one step for all who look. It fails with ErrStale, and changes nothing, when
-	// that is not the one that old describes.
-	Replace(fresh, name string, old FileInfo) error
-	// RenameNew moves a file in one step; it fails when newPath exists.
-	RenameNew(oldPath, newPath string) error
-	// Remove deletes one name.
-	Remove(path string) error
-	// SyncDirectory makes the names in the folder of path durable.
-	SyncDirectory(path string) error
-	// Siblings lists the bare names in the folder of path, in no order.
-	Siblings(path string) ([]string, error)
-}
-
-// File is one open file. Calls may be made from several goroutines.
-type File interface {
-	io.ReaderAt
-	io.WriterAt
-	io.Closer
-	// Stat tells about the open file.
-	Stat() (FileInfo, error)
-	// Truncate sets the length in bytes.
-	Truncate(size int64) error
-	// SyncData returns when all bytes written before the call, and the length,
-	// are on the disk (fdatasync).
-	SyncData() error
-	// StartWriteback asks that the bytes go to the disk soon, without waiting.
-	// It is a hint and promises nothing.
-	StartWriteback(offset, length int64)
-	// Attributes tells to whom the file belongs and what they noted on it.
-	Attributes() (FileAttributes, error)
-	// SetAttributes makes the file's attributes these.
-	SetAttributes(attributes FileAttributes) error
-	// TryLock takes an exclusive advisory lock that ends with the process or
-	// with Close; false means that somebody else holds it.
-	TryLock() (bool, error)
-}
 
 // FileInfo is what the engine asks of a file's metadata.
 type FileInfo struct {
@@ -75,26 +18,6 @@ type FileInfo struct {
 	Mode        os.FileMode
 	UID         uint32
 	GID         uint32
-}
-
-// FileAttributes are what a new file must have to take another's place, besides
-// bytes: owner, group, mode, access control lists and other extended attributes.
-type FileAttributes struct {
-	UID, GID uint32
-	Mode     os.FileMode // permissions, setuid, setgid and sticky bit
-	// Extended are the extended attributes, by name: all POSIX access control lists
-	// and what begins with "user.", and of the others those that the process may see
-	// and set. Hashes and signatures of the content (security.ima, security.evm) and
-	// capabilities are not among them. Nil stands for those that the file has.
-	Extended map[string][]byte
-}
-
-// MaxExtended bounds, in bytes, the extended attributes of a file that is rewritten.
-const MaxExtended = 4 << 20
-
-// Equal reports whether two files with these attributes look alike to everybody.
-func (a FileAttributes) Equal(b FileAttributes) bool {
-	return a.UID == b.UID && a.GID == b.GID && a.Mode == b.Mode && maps.EqualFunc(a.Extended, b.Extended, bytes.Equal)
 }
 
 // SameFile reports whether two infos are of one file, whatever its names.

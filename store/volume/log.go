@@ -76,8 +76,8 @@ type Log interface {
 	// Remove removes the store from a shelf that is its own, but may be reached with
 	// somebody else's rights.
 	Remove(ctx context.Context, shelf Shelf) error
-	// Spool is a place for bytes that come in any order. It is gone when it is closed.
-	Spool() (File, error)
+	// Spool makes one beside the store.
+	Spool() (Spool, error)
 
 	Remnants
 }
@@ -100,7 +100,7 @@ type Version struct {
 type Generation interface {
 	// Pin keeps the bytes readable until Unpin, whatever becomes of the store. ErrStale
 	// means that they are gone.
-	Pin() (File, error)
+	Pin() (Bytes, error)
 	Unpin() error
 	// Info tells about the store as it was found.
 	Info() FileInfo
@@ -115,7 +115,7 @@ type Beginning struct {
 	Admit func(FileInfo) error
 	// Settle is told of the newest version, while nobody else can write, and sees to it
 	// that nobody misses what stands in the bytes behind it, for that is cut off then.
-	Settle func(newest *Version, bytes File) error
+	Settle func(newest *Version, bytes Bytes) error
 }
 
 // Session is one writer's turn with a log. It lasts from the first byte that is to be
@@ -187,7 +187,7 @@ type Commit struct {
 // is not committed in it. It has the session's turn to publish while it publishes.
 type Rewrite interface {
 	// Bytes is what is made: what is written between Tail and the next Advance is private.
-	Bytes() File
+	Bytes() Scratch
 	// Tail is where the next segment goes. Advance takes what stands before an offset for
 	// appended, and Cut takes back what was appended from one on.
 	Tail() int64
@@ -222,7 +222,9 @@ type Rewrite interface {
 
 // RewriteOptions say how a rewrite goes on.
 type RewriteOptions struct {
-	Pace     func(File) File // what is read and written keeps to
+	// What is read of the old bytes, and written of the new ones, keeps to a pace.
+	Reads    func(Bytes) Bytes
+	Writes   func(Scratch) Scratch
 	Limits   FollowLimits
 	Progress Progress
 }
@@ -260,14 +262,14 @@ type Remnants interface {
 	// Length is how many bytes there were when the store was last looked at, published or
 	// not, and Raw is all of them, whatever they are.
 	Length() int64
-	Raw() (File, error)
+	Raw() (Bytes, error)
 	// Remnants lists by name what was kept of the store, and OwnRemnants those of the given
 	// names that are names of such.
 	Remnants() ([]string, error)
 	OwnRemnants(names []string) []string
 	// OpenRemnant opens a remnant. The error is ErrStrangeRemnant where what has the name
 	// does not count as one.
-	OpenRemnant(name string) (File, error)
+	OpenRemnant(name string) (Bytes, error)
 	// KeepRemnant keeps some of the store's bytes, lastingly, and returns under which name;
 	// empty when they are kept already.
 	KeepRemnant(ctx context.Context, r Remnant) (name string, err error)
@@ -276,15 +278,15 @@ type Remnants interface {
 	// Rebuild puts a new store in the place of bytes that are none any more. Build sees to
 	// it that nothing of these is missed, and gives the new content; with its error nothing
 	// changes.
-	Rebuild(ctx context.Context, build func(bytes File) (content []byte, err error)) error
+	Rebuild(ctx context.Context, build func(bytes Bytes) (content []byte, err error)) error
 }
 
 // Remnant is a run of a store's bytes that is to be kept, with what is written before it.
 type Remnant struct {
-	Bytes          File // the store's
+	Bytes          Bytes // the store's
 	Offset, Length int64
 	Head           []byte
 	Epoch          uint32 // of the manifest behind which the bytes stand
 	// Same reports whether what is kept there has these bytes already, or more.
-	Same func(ctx context.Context, kept File) (bool, error)
+	Same func(ctx context.Context, kept Bytes) (bool, error)
 }

@@ -7,30 +7,30 @@ import (
 	"rvffs/segments"
 )
 
-// Watch makes the reads of a file end with ctx: once that has ended, they fail.
-func Watch(ctx context.Context, file File) File {
+// Watch makes reads end with ctx: once that has ended, they fail.
+func Watch(ctx context.Context, bytes Bytes) Bytes {
 	if ctx.Done() == nil {
-		return file
+		return bytes
 	}
-	return watchedFile{file, ctx}
+	return watchedBytes{bytes, ctx}
 }
 
-// watchedFile is a file whose reads fail once ctx has ended.
-type watchedFile struct {
-	File
+// watchedBytes are bytes of which reads fail once ctx has ended.
+type watchedBytes struct {
+	Bytes
 	ctx context.Context
 }
 
-func (w watchedFile) ReadAt(p []byte, offset int64) (int, error) {
+func (w watchedBytes) ReadAt(p []byte, offset int64) (int, error) {
 	if err := w.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return w.File.ReadAt(p, offset)
+	return w.Bytes.ReadAt(p, offset)
 }
 
-// NextData implements segments.Sparse as far as the file does.
-func (w watchedFile) NextData(offset int64) int64 {
-	if sparse, knows := w.File.(segments.Sparse); knows {
+// NextData implements segments.Sparse as far as the bytes do.
+func (w watchedBytes) NextData(offset int64) int64 {
+	if sparse, knows := w.Bytes.(segments.Sparse); knows {
 		return sparse.NextData(offset)
 	}
 	return offset

@@ -8,20 +8,19 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/state"
-	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
 // Snapshot is a state of a file that holds vector segments with these payloads and
 // nothing else.
-func Snapshot(t testing.TB, dialect segments.Dialect, manifest segments.Manifest, payloads ...[]byte) (*state.Snapshot, volume.File) {
+func Snapshot(t testing.TB, dialect segments.Dialect, manifest segments.Manifest, payloads ...[]byte) (*state.Snapshot, filelog.File) {
 	t.Helper()
 	return SnapshotAt(t, filelog.Place{Files: volumes.New(), Name: "a.rvf"}, state.BackingOptions{}, dialect, manifest, payloads...)
 }
 
 // SnapshotAt is Snapshot of a new file at a place.
-func SnapshotAt(t testing.TB, at filelog.Place, options state.BackingOptions, dialect segments.Dialect, manifest segments.Manifest, payloads ...[]byte) (*state.Snapshot, volume.File) {
+func SnapshotAt(t testing.TB, at filelog.Place, options state.BackingOptions, dialect segments.Dialect, manifest segments.Manifest, payloads ...[]byte) (*state.Snapshot, filelog.File) {
 	t.Helper()
 	file, err := at.Files.Create(at.Name, 0o644)
 	if err != nil {
@@ -38,7 +37,7 @@ func SnapshotAt(t testing.TB, at filelog.Place, options state.BackingOptions, di
 		})
 		end += int64(len(encoded))
 	}
-	info, err := file.Stat()
+	info, err := file.Describe()
 	if err != nil {
 		t.Fatal(err)
 	}

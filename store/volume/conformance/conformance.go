@@ -14,12 +14,13 @@ import (
 	"testing"
 
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // Test tries everything on files of which there are none yet. Each call of fresh makes
 // some that are of their own.
-func Test(t *testing.T, fresh func(t *testing.T) volume.FileSystem) {
-	for name, test := range map[string]func(*testing.T, volume.FileSystem){
+func Test(t *testing.T, fresh func(t *testing.T) filelog.FileSystem) {
+	for name, test := range map[string]func(*testing.T, filelog.FileSystem){
 		"names": names, "bytes": bytesOf, "locks": locks, "replacing": replacing, "attributes": attributes, "what is missing": missing,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -30,7 +31,7 @@ func Test(t *testing.T, fresh func(t *testing.T) volume.FileSystem) {
 }
 
 // put makes a file with these bytes.
-func put(t *testing.T, files volume.FileSystem, name, content string) volume.File {
+func put(t *testing.T, files filelog.FileSystem, name, content string) filelog.File {
 	t.Helper()
 	file, err := files.Create(name, 0o640)
 	if err == nil {
@@ -44,14 +45,14 @@ func put(t *testing.T, files volume.FileSystem, name, content string) volume.Fil
 }
 
 // holds checks what the file of a name holds.
-func holds(t *testing.T, files volume.FileSystem, name, want string) {
+func holds(t *testing.T, files filelog.FileSystem, name, want string) {
 	t.Helper()
 	file, err := files.Open(name, false)
 	if err != nil {
 		t.Errorf("%s: %v", name, err)
 		return
 	}
-	info, err := file.Stat()
+	info, err := file.Describe()
 	content := make([]byte, info.Size)
 	if err == nil && info.Size > 0 {
 		_, err = file.ReadAt(content, 0)
@@ -69,7 +70,7 @@ func fails(t *testing.T, what string, err, want error) {
 	}
 }
 
-func names(t *testing.T, files volume.FileSystem) {
+func names(t *testing.T, files filelog.FileSystem) {
 	put(t, files, "a", "one")
 	_, err := files.Create("a", 0o640)
 	fails(t, "create a name that is taken", err, fs.ErrExist)
@@ -101,7 +102,7 @@ func names(t *testing.T, files volume.FileSystem) {
 	}
 }
 
-func bytesOf(t *testing.T, files volume.FileSystem) {
+func bytesOf(t *testing.T, files filelog.FileSystem) {
 	file := put(t, files, "a", "0123456789")
 	if _, err := file.WriteAt([]byte("xy"), 12); err != nil {
 		t.Fatal(err)
@@ -134,7 +135,7 @@ func bytesOf(t *testing.T, files volume.FileSystem) {
 	}
 }
 
-func locks(t *testing.T, files volume.FileSystem) {
+func locks(t *testing.T, files filelog.FileSystem) {
 	first := put(t, files, "a", "")
 	if mine, err := first.TryLock(); !mine || err != nil {
 		t.Fatalf("the first lock: %t, %v", mine, err)
@@ -155,7 +156,7 @@ func locks(t *testing.T, files volume.FileSystem) {
 	}
 }
 
-func replacing(t *testing.T, files volume.FileSystem) {
+func replacing(t *testing.T, files filelog.FileSystem) {
 	put(t, files, "a", "old")
 	old, err := files.Stat("a")
 	if err != nil {
@@ -175,7 +176,7 @@ func replacing(t *testing.T, files volume.FileSystem) {
 	holds(t, files, "fresh", "newer")
 }
 
-func attributes(t *testing.T, files volume.FileSystem) {
+func attributes(t *testing.T, files filelog.FileSystem) {
 	first, second := put(t, files, "a", ""), put(t, files, "b", "")
 	want, err := first.Attributes()
 	if err != nil {
@@ -190,7 +191,7 @@ func attributes(t *testing.T, files volume.FileSystem) {
 	}
 }
 
-func missing(t *testing.T, files volume.FileSystem) {
+func missing(t *testing.T, files filelog.FileSystem) {
 	_, err := files.Open("a", false)
 	fails(t, "open", err, fs.ErrNotExist)
 	_, err = files.Stat("a")

@@ -230,9 +230,9 @@ func identities(t *testing.T, p Place) {
 	ctx := t.Context()
 	open := put(t, filelog.FilesOf(p.Shelf()), "a", "one")
 	other := put(t, filelog.FilesOf(p.Shelf()), "b", "two")
-	want, err := open.Stat()
+	want, err := open.Describe()
 	must(t, err)
-	theirs, err := other.Stat()
+	theirs, err := other.Describe()
 	must(t, err)
 	if want.Is(theirs) || want.Identity == theirs.Identity || want.Identity == (volume.Identity{}) {
 		t.Errorf("two files are %+v and %+v", want, theirs)

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // AccessListAttribute is the extended attribute in which POSIX access control lists stand.
@@ -26,13 +27,13 @@ func neverKept(name string) bool {
 	return name == "security.ima" || name == "security.evm" || name == "security.capability" || strings.HasPrefix(name, "trusted.overlay.")
 }
 
-// Attributes implements volume.File.
-func (f *osFile) Attributes() (volume.FileAttributes, error) {
-	info, err := f.Stat()
+// Attributes implements filelog.File.
+func (f *osFile) Attributes() (filelog.FileAttributes, error) {
+	info, err := f.Describe()
 	if err != nil {
-		return volume.FileAttributes{}, err
+		return filelog.FileAttributes{}, err
 	}
-	attributes := volume.FileAttributes{UID: info.UID, GID: info.GID, Mode: info.Mode, Extended: map[string][]byte{}}
+	attributes := filelog.FileAttributes{UID: info.UID, GID: info.GID, Mode: info.Mode, Extended: map[string][]byte{}}
 	err = f.control(func(descriptor int) error {
 		names, err := listXattrs(descriptor)
 		if err != nil {
@@ -48,14 +49,14 @@ func (f *osFile) Attributes() (volume.FileAttributes, error) {
 			default:
 				return err
 			}
-			if total += len(name) + len(value); total > volume.MaxExtended {
-				return fmt.Errorf("%w: more than %d bytes of extended attributes", volume.ErrTooLarge, volume.MaxExtended)
+			if total += len(name) + len(value); total > filelog.MaxExtended {
+				return fmt.Errorf("%w: more than %d bytes of extended attributes", volume.ErrTooLarge, filelog.MaxExtended)
 			}
 		}
 		return nil
 	})
 	if err != nil {
-		return volume.FileAttributes{}, fmt.Errorf("read the attributes of %q: %w", f.Name(), err)
+		return filelog.FileAttributes{}, fmt.Errorf("read the attributes of %q: %w", f.Name(), err)
 	}
 	return attributes, nil
 }
@@ -101,10 +102,10 @@ func ReadGrowing(call func(buffer []byte) (int, error)) ([]byte, error) {
 	}
 }
 
-// SetAttributes implements volume.File. What may be seen of the file meanwhile is never
+// SetAttributes implements filelog.File. What may be seen of the file meanwhile is never
 // more than before or after: lists and mode come last.
-func (f *osFile) SetAttributes(attributes volume.FileAttributes) error {
-	info, err := f.Stat()
+func (f *osFile) SetAttributes(attributes filelog.FileAttributes) error {
+	info, err := f.Describe()
 	if err == nil {
 		err = f.control(func(descriptor int) error { return setAttributes(descriptor, info, attributes) })
 	}
@@ -114,7 +115,7 @@ func (f *osFile) SetAttributes(attributes volume.FileAttributes) error {
 	return nil
 }
 
-func setAttributes(descriptor int, info volume.FileInfo, attributes volume.FileAttributes) error {
+func setAttributes(descriptor int, info volume.FileInfo, attributes filelog.FileAttributes) error {
 	list, listed := attributes.Extended[AccessListAttribute]
 	for name, value := range attributes.Extended {
 		if name == AccessListAttribute {

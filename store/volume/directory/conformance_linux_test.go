@@ -5,13 +5,13 @@ import (
 	"path/filepath"
 	"testing"
 
-	"rvffs/store/volume"
 	"rvffs/store/volume/conformance"
+	"rvffs/store/volume/filelog"
 )
 
 func TestConformance(t *testing.T) {
 	eachWalk(t, func(t *testing.T, open func(string) *Files) {
-		conformance.Test(t, func(t *testing.T) volume.FileSystem { return open(t.TempDir()) })
+		conformance.Test(t, func(t *testing.T) filelog.FileSystem { return open(t.TempDir()) })
 	})
 }
 

@@ -27,7 +27,7 @@ func refusedPath(operation, name string) error {
 	return &os.PathError{Op: operation, Path: name, Err: syscall.EINVAL}
 }
 
-// Siblings implements volume.FileSystem.
+// Siblings implements filelog.FileSystem.
 func (d *Files) Siblings(name string) ([]string, error) {
 	folder, err := d.OpenFolder(path.Dir(name))
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // Files is the FileSystem below one directory. Whoever owns a folder in
@@ -153,9 +154,9 @@ func explain(err error) error {
 	return err
 }
 
-// Open implements volume.FileSystem. Nothing but a regular file is opened, and a FIFO
+// Open implements filelog.FileSystem. Nothing but a regular file is opened, and a FIFO
 // does not make it wait.
-func (d *Files) Open(name string, write bool) (volume.File, error) {
+func (d *Files) Open(name string, write bool) (filelog.File, error) {
 	flags := unix.O_RDONLY
 	if write {
 		flags = unix.O_RDWR
@@ -187,8 +188,8 @@ func statRegular(descriptor int) (volume.FileInfo, error) {
 	return info, err
 }
 
-// Create implements volume.FileSystem.
-func (d *Files) Create(name string, perm os.FileMode) (volume.File, error) {
+// Create implements filelog.FileSystem.
+func (d *Files) Create(name string, perm os.FileMode) (filelog.File, error) {
 	var created *osFile
 	err := d.withRoot("create", name, func(root int) error {
 		descriptor, err := d.openat(root, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, rawMode(perm))
@@ -203,7 +204,7 @@ func (d *Files) Create(name string, perm os.FileMode) (volume.File, error) {
 	return created, nil
 }
 
-// Stat implements volume.FileSystem.
+// Stat implements filelog.FileSystem.
 func (d *Files) Stat(name string) (info volume.FileInfo, err error) {
 	err = d.at("stat", name, func(folder int, base string) error {
 		info, err = statIn(folder, base)
@@ -212,21 +213,21 @@ func (d *Files) Stat(name string) (info volume.FileInfo, err error) {
 	return info, err
 }
 
-// Link implements volume.FileSystem.
+// Link implements filelog.FileSystem.
 func (d *Files) Link(oldName, newName string) error {
 	return d.between("link", oldName, newName, func(from int, oldBase string, to int, newBase string) error {
 		return retryInterrupted(func() error { return unix.Linkat(from, oldBase, to, newBase, 0) })
 	})
 }
 
-// Rename implements volume.FileSystem.
+// Rename implements filelog.FileSystem.
 func (d *Files) Rename(oldName, newName string) error {
 	return d.between("rename", oldName, newName, func(from int, oldBase string, to int, newBase string) error {
 		return retryInterrupted(func() error { return unix.Renameat(from, oldBase, to, newBase) })
 	})
 }
 
-// Replace implements volume.FileSystem by exchanging both names: what really stood at name
+// Replace implements filelog.FileSystem by exchanging both names: what really stood at name
 // can so be told before it is gone.
 func (d *Files) Replace(fresh, name string, old volume.FileInfo) error {
 	return d.between("replace", fresh, name, func(from int, freshBase string, to int, base string) error {
@@ -265,7 +266,7 @@ func replaceInSteps(from int, freshBase string, to int, base string, old volume.
 	return retryInterrupted(func() error { return unix.Renameat(from, freshBase, to, base) })
 }
 
-// RenameNew implements volume.FileSystem with renameat2; it moves folders too. Where the
+// RenameNew implements filelog.FileSystem with renameat2; it moves folders too. Where the
 // file system below has no such call, a file gets its new name before it loses the
 // old one, and a folder takes the place of a new, empty one.
 func (d *Files) RenameNew(oldName, newName string) error {
@@ -305,7 +306,7 @@ func renameInSteps(from int, oldBase string, to int, newBase string) error {
 	return nil
 }
 
-// Remove implements volume.FileSystem.
+// Remove implements filelog.FileSystem.
 func (d *Files) Remove(name string) error {
 	return d.at("remove", name, func(folder int, base string) error {
 		return retryInterrupted(func() error { return unix.Unlinkat(folder, base, 0) })
@@ -327,7 +328,7 @@ func (d *Files) Rmdir(name string) error {
 	})
 }
 
-// SyncDirectory implements volume.FileSystem. It needs no rights of the caller's: who may
+// SyncDirectory implements filelog.FileSystem. It needs no rights of the caller's: who may
 // make names in a folder need not be allowed to read them.
 func (d *Files) SyncDirectory(name string) error {
 	own := *d
@@ -421,7 +422,7 @@ func (f *osFile) control(call func(descriptor int) error) error {
 	return errors.Join(err, result)
 }
 
-// SyncData implements volume.File with fdatasync.
+// SyncData implements filelog.File with fdatasync.
 func (f *osFile) SyncData() error {
 	if err := f.control(unix.Fdatasync); err != nil {
 		return &os.PathError{Op: "fdatasync", Path: f.Name(), Err: err}
@@ -429,14 +430,14 @@ func (f *osFile) SyncData() error {
 	return nil
 }
 
-// StartWriteback implements volume.File with sync_file_range.
+// StartWriteback implements filelog.File with sync_file_range.
 func (f *osFile) StartWriteback(offset, length int64) {
 	_ = f.control(func(descriptor int) error {
 		return unix.SyncFileRange(descriptor, offset, length, unix.SYNC_FILE_RANGE_WRITE)
 	})
 }
 
-// TryLock implements volume.File with flock.
+// TryLock implements filelog.File with flock.
 func (f *osFile) TryLock() (bool, error) {
 	err := f.control(func(descriptor int) error {
 		return unix.Flock(descriptor, unix.LOCK_EX|unix.LOCK_NB)

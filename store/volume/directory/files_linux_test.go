@@ -537,7 +537,7 @@ func TestNamesSwappedMeanwhile(t *testing.T) {
 		for range rounds {
 			for _, name := range []string{"folder/file", "folder2/file"} {
 				if file, err := files.Open(name, true); err == nil {
-					if info, err := file.Stat(); err != nil || info.Identity == volume.NewIdentity(secret.Sys().(*syscall.Stat_t).Dev, secret.Sys().(*syscall.Stat_t).Ino) {
+					if info, err := file.Describe(); err != nil || info.Identity == volume.NewIdentity(secret.Sys().(*syscall.Stat_t).Dev, secret.Sys().(*syscall.Stat_t).Ino) {
 						t.Fatalf("%s led to the file outside: %v", name, err)
 					}
 					_, _ = file.WriteAt([]byte("x"), 0)

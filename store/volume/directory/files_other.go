@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // Files is the FileSystem below one directory. On this platform nothing
@@ -56,8 +57,8 @@ func (d *Files) Access(_ volume.Caller, name string, _ volume.Permission) (volum
 	return d.Stat(name)
 }
 
-// Open implements volume.FileSystem.
-func (d *Files) Open(name string, write bool) (volume.File, error) {
+// Open implements filelog.FileSystem.
+func (d *Files) Open(name string, write bool) (filelog.File, error) {
 	if !isLocal(name) {
 		return nil, refusedPath("open", name)
 	}
@@ -79,8 +80,8 @@ func (d *Files) Open(name string, write bool) (volume.File, error) {
 	return &osFile{file}, nil
 }
 
-// Create implements volume.FileSystem.
-func (d *Files) Create(name string, perm os.FileMode) (volume.File, error) {
+// Create implements filelog.FileSystem.
+func (d *Files) Create(name string, perm os.FileMode) (filelog.File, error) {
 	if !isLocal(name) {
 		return nil, refusedPath("create", name)
 	}
@@ -91,7 +92,7 @@ func (d *Files) Create(name string, perm os.FileMode) (volume.File, error) {
 	return &osFile{file}, nil
 }
 
-// Stat implements volume.FileSystem.
+// Stat implements filelog.FileSystem.
 func (d *Files) Stat(name string) (volume.FileInfo, error) {
 	if !isLocal(name) {
 		return volume.FileInfo{}, refusedPath("stat", name)
@@ -103,15 +104,15 @@ func (d *Files) Stat(name string) (volume.FileInfo, error) {
 	return describe(info), nil
 }
 
-// Link implements volume.FileSystem.
+// Link implements filelog.FileSystem.
 func (d *Files) Link(oldName, newName string) error { return d.root.Link(oldName, newName) }
 
-// Rename implements volume.FileSystem.
+// Rename implements filelog.FileSystem.
 func (d *Files) Rename(oldName, newName string) error {
 	return d.root.Rename(oldName, newName)
 }
 
-// Replace implements volume.FileSystem.
+// Replace implements filelog.FileSystem.
 func (d *Files) Replace(fresh, name string, old volume.FileInfo) error {
 	found, err := d.Stat(name)
 	if err != nil {
@@ -123,7 +124,7 @@ func (d *Files) Replace(fresh, name string, old volume.FileInfo) error {
 	return d.root.Rename(fresh, name)
 }
 
-// RenameNew implements volume.FileSystem.
+// RenameNew implements filelog.FileSystem.
 func (d *Files) RenameNew(oldName, newName string) error {
 	info, err := d.Stat(oldName)
 	if err != nil {
@@ -142,14 +143,14 @@ func (d *Files) RenameNew(oldName, newName string) error {
 }
 
 // linkRename is a rename that never replaces, in two steps.
-func linkRename(files volume.FileSystem, oldName, newName string) error {
+func linkRename(files filelog.FileSystem, oldName, newName string) error {
 	if err := files.Link(oldName, newName); err != nil {
 		return err
 	}
 	return files.Remove(oldName)
 }
 
-// Remove implements volume.FileSystem.
+// Remove implements filelog.FileSystem.
 func (d *Files) Remove(name string) error { return d.root.Remove(name) }
 
 // Rmdir removes an empty folder.
@@ -163,7 +164,7 @@ func (d *Files) Mkdir(name string, perm os.FileMode) error {
 // Space tells nothing: the platform has no such call.
 func (d *Files) Space() (volume.Space, error) { return volume.Space{}, errors.ErrUnsupported }
 
-// SyncDirectory implements volume.FileSystem. The platform has no such promise.
+// SyncDirectory implements filelog.FileSystem. The platform has no such promise.
 func (d *Files) SyncDirectory(string) error { return nil }
 
 // FolderFiles are the files of one folder, reached by their bare names.
@@ -199,7 +200,7 @@ func (f *FolderFiles) Peek(base string) (volume.Peeked, volume.FileInfo, error) 
 	if err != nil {
 		return nil, volume.FileInfo{}, err
 	}
-	info, err := file.Stat()
+	info, err := file.Describe()
 	if err != nil {
 		return nil, volume.FileInfo{}, errors.Join(err, file.Close())
 	}
@@ -255,8 +256,8 @@ func (h *HeldFile) Chtimes(accessed, modified time.Time) error {
 	return h.files.root.Chtimes(h.name, accessed, modified)
 }
 
-// Stat implements volume.File.
-func (f *osFile) Stat() (volume.FileInfo, error) {
+// Describe implements filelog.File.
+func (f *osFile) Describe() (volume.FileInfo, error) {
 	info, err := f.File.Stat()
 	if err != nil {
 		return volume.FileInfo{}, err
@@ -270,18 +271,18 @@ func describe(info os.FileInfo) volume.FileInfo {
 	return described
 }
 
-// Attributes implements volume.File; files on other platforms keep their creator's.
-func (f *osFile) Attributes() (volume.FileAttributes, error) { return volume.FileAttributes{}, nil }
+// Attributes implements filelog.File; files on other platforms keep their creator's.
+func (f *osFile) Attributes() (filelog.FileAttributes, error) { return filelog.FileAttributes{}, nil }
 
-// SetAttributes implements volume.File.
-func (f *osFile) SetAttributes(volume.FileAttributes) error { return nil }
+// SetAttributes implements filelog.File.
+func (f *osFile) SetAttributes(filelog.FileAttributes) error { return nil }
 
-// SyncData implements volume.File with the strongest call that the platform has.
+// SyncData implements filelog.File with the strongest call that the platform has.
 func (f *osFile) SyncData() error { return f.Sync() }
 
-// StartWriteback implements volume.File; other platforms have no such hint.
+// StartWriteback implements filelog.File; other platforms have no such hint.
 func (f *osFile) StartWriteback(int64, int64) {}
 
-// TryLock implements volume.File; without advisory locks every claim succeeds, and the
+// TryLock implements filelog.File; without advisory locks every claim succeeds, and the
 // writer lock's file alone decides.
 func (f *osFile) TryLock() (bool, error) { return true, nil }

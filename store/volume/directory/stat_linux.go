@@ -75,8 +75,8 @@ func handleOf(descriptor int) uint64 {
 	return max(sum.Sum64(), 1)
 }
 
-// Stat implements volume.File.
-func (f *osFile) Stat() (info volume.FileInfo, err error) {
+// Describe implements filelog.File.
+func (f *osFile) Describe() (info volume.FileInfo, err error) {
 	err = f.control(func(descriptor int) error {
 		info, err = identified(descriptor)
 		return err

@@ -26,7 +26,7 @@ func TestFilesThatFollowEachOther(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		opened, err := file.Stat()
+		opened, err := file.Describe()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,8 +11,8 @@ import (
 
 // Create makes a whole file of these bytes: complete and durable, or not at all. It fails
 // with ErrExists when the name is taken.
-func Create(ctx context.Context, files volume.FileSystem, name string, content []byte, perm os.FileMode) error {
-	return CreateWhole(ctx, files, name, perm, func(_ context.Context, file volume.File) error {
+func Create(ctx context.Context, files FileSystem, name string, content []byte, perm os.FileMode) error {
+	return CreateWhole(ctx, files, name, perm, func(_ context.Context, file File) error {
 		_, err := file.WriteAt(content, 0)
 		return err
 	})
@@ -20,7 +20,7 @@ func Create(ctx context.Context, files volume.FileSystem, name string, content [
 
 // CreateWhole writes a file under a temporary name and renames it to its own when
 // all of it is on the disk.
-func CreateWhole(ctx context.Context, files volume.FileSystem, name string, perm os.FileMode, fill func(context.Context, volume.File) error) error {
+func CreateWhole(ctx context.Context, files FileSystem, name string, perm os.FileMode, fill func(context.Context, File) error) error {
 	temporary := TemporaryName(name)
 	file, err := files.Create(temporary, perm)
 	if err != nil {

@@ -44,7 +44,7 @@ func newDesk(t testing.TB) *desk {
 	}
 	session, err := d.log.Session(t.Context(), volume.Beginning{
 		Admit:  func(volume.FileInfo) error { return nil },
-		Settle: func(*volume.Version, volume.File) error { return nil },
+		Settle: func(*volume.Version, volume.Bytes) error { return nil },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -31,7 +31,7 @@ func (s *Session) Base() *segments.State { return s.base }
 func (s *Session) Extents() []*Extent { return s.extents }
 
 // OpenFile is the file, open for writing.
-func (s *Session) OpenFile() volume.File { return s.openFile() }
+func (s *Session) OpenFile() File { return s.openFile() }
 
 // Uncommitted are the extents that somebody still wants.
 func (s *Session) Uncommitted() []*Extent { return s.uncommitted() }

@@ -78,7 +78,7 @@ func (e *Extent) Write(ctx context.Context, p []byte) error {
 
 // reserve finds room for n bytes of the body: in the file, whose offset is place, and at
 // a position of the payload. What was reserved ends with wrote.
-func (e *Extent) reserve(n int64) (file volume.File, place, at int64, first bool, err error) {
+func (e *Extent) reserve(n int64) (file File, place, at int64, first bool, err error) {
 	s := e.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,7 +144,7 @@ func (e *Extent) letGo() {
 // header for one, and the newest they find for the truth. Until a manifest of our
 // own stands behind them, such bytes must not be in the file: their first byte is
 // left zero and put right by the commit.
-func (e *Extent) writeBody(file volume.File, p []byte, place, at int64) error {
+func (e *Extent) writeBody(file File, p []byte, place, at int64) error {
 	e.checksum = crc32.Update(e.checksum, crc32.IEEETable, p)
 	written, err := e.mask(file, p, place)
 	if err != nil {
@@ -215,7 +215,7 @@ var maskedByte = []byte{'S'}
 const manifestReach = 5
 
 // mask returns p as it may be written now, and notes what has to be put right.
-func (e *Extent) mask(file volume.File, p []byte, position int64) ([]byte, error) {
+func (e *Extent) mask(file File, p []byte, position int64) ([]byte, error) {
 	joint := append(e.last, p[:min(len(p), manifestReach)]...)
 	for from := 0; ; {
 		found := segments.LooksLikeManifest(joint[from:])
@@ -256,7 +256,7 @@ func (e *Extent) Masked() bool { return len(e.masked) > 0 }
 
 // writeHead writes header and front, which makes the segment visible to whoever
 // walks the file. The body must have been written.
-func (e *Extent) writeHead(file volume.File, stamp uint64) error {
+func (e *Extent) writeHead(file File, stamp uint64) error {
 	body := e.length - int64(e.spec.Front)
 	var front []byte
 	if e.spec.Seal != nil {

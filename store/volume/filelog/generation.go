@@ -13,7 +13,7 @@ import (
 
 // Place is where a file lies: its name, and the files among which it is a name.
 type Place struct {
-	Files volume.FileSystem
+	Files FileSystem
 	Name  string
 }
 
@@ -23,7 +23,7 @@ type Place struct {
 // new one; the old one lives on in its readers.
 type Generation struct {
 	info   volume.FileInfo
-	file   shared.Value[volume.File]
+	file   shared.Value[File]
 	times  atomic.Uint64 // see Disturbed
 	within atomic.Uint64
 
@@ -33,23 +33,32 @@ type Generation struct {
 }
 
 // NewGeneration wraps an open file at a place; the caller is its first user.
-func NewGeneration(at Place, file volume.File, info volume.FileInfo) *Generation {
+func NewGeneration(at Place, file File, info volume.FileInfo) *Generation {
 	g := &Generation{at: at, info: info}
 	g.file.Adopt(file)
 	return g
 }
 
 // Pin implements volume.Generation.
-func (g *Generation) Pin() (volume.File, error) { return g.file.Acquire(g.open) }
+func (g *Generation) Pin() (volume.Bytes, error) {
+	file, err := g.hold()
+	if err != nil {
+		return nil, err
+	}
+	return file, nil
+}
 
-func (g *Generation) open() (volume.File, error) {
+// hold is Pin for who knows that it is a file.
+func (g *Generation) hold() (File, error) { return g.file.Acquire(g.open) }
+
+func (g *Generation) open() (File, error) {
 	g.mu.Lock()
 	at, gone := g.at, g.gone
 	g.mu.Unlock()
 	if gone {
 		return nil, fmt.Errorf("%w: the store file was replaced", volume.ErrStale)
 	}
-	file, err := volume.OpenSame(at.Files, at.Name, g.info)
+	file, err := OpenSame(at.Files, at.Name, g.info)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%w: the store file was removed", volume.ErrStale)
 	}

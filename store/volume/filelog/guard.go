@@ -13,7 +13,7 @@ import (
 // Claim takes the advisory lock of the store's file itself, which is held until the
 // session is over: the lock beside the file goes by name, and one file can have
 // several. The caller has opened the file by the store's name.
-func Claim(ctx context.Context, files volume.FileSystem, name string, file volume.File, wait time.Duration) error {
+func Claim(ctx context.Context, files FileSystem, name string, file File, wait time.Duration) error {
 	err := patiently(ctx, wait, func() (bool, string, error) {
 		free, err := file.TryLock()
 		if err != nil {
@@ -39,7 +39,7 @@ func Claim(ctx context.Context, files volume.FileSystem, name string, file volum
 }
 
 // standsAt makes sure that the store's name leads to file, and tells about it.
-func standsAt(files volume.FileSystem, name string, file volume.File) (volume.FileInfo, error) {
+func standsAt(files FileSystem, name string, file File) (volume.FileInfo, error) {
 	there, err := files.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return volume.FileInfo{}, fmt.Errorf("%w: the store's file was removed", volume.ErrNotFound)
@@ -47,7 +47,7 @@ func standsAt(files volume.FileSystem, name string, file volume.File) (volume.Fi
 	if err != nil {
 		return volume.FileInfo{}, fmt.Errorf("look at the store's file: %w", err)
 	}
-	own, err := file.Stat()
+	own, err := file.Describe()
 	if err != nil {
 		return volume.FileInfo{}, fmt.Errorf("look at the store's file: %w", err)
 	}
@@ -59,7 +59,7 @@ func standsAt(files volume.FileSystem, name string, file volume.File) (volume.Fi
 
 // dropLeftNames removes the temporary names of the store's own file. Stores once
 // got their names by a link, and an interruption left both.
-func dropLeftNames(files volume.FileSystem, store string, own volume.FileInfo) error {
+func dropLeftNames(files FileSystem, store string, own volume.FileInfo) error {
 	names, err := files.Siblings(store)
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ func dropLeftNames(files volume.FileSystem, store string, own volume.FileInfo) e
 // ours, that the store's name, and no other, leads to this file, and that nobody
 // else wrote to it. It must be asked before the first byte of anything that is
 // written: a writer that lost its lock may find another's commits where it left off.
-func (s *Session) guard(file volume.File) error {
+func (s *Session) guard(file File) error {
 	if err := s.lock.owned(); err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (s *Session) guardCommit() error {
 // guardSaid looks once more when a manifest counts: one that another program put
 // behind it may leave out what this one names.
 func (s *Session) guardSaid() error {
-	own, err := s.file.Stat()
+	own, err := s.file.Describe()
 	if err != nil {
 		return fmt.Errorf("look at the store's file: %w", err)
 	}

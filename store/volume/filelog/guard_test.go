@@ -152,7 +152,7 @@ func TestLeftNamesAreDropped(t *testing.T) {
 	if err := errors.Join(d.files.Link("a.rvf", left), putFile(t, d.files, foreign, []byte("other")).Close()); err != nil {
 		t.Fatal(err)
 	}
-	begin := volume.Beginning{Admit: func(volume.FileInfo) error { return nil }, Settle: func(*volume.Version, volume.File) error { return nil }}
+	begin := volume.Beginning{Admit: func(volume.FileInfo) error { return nil }, Settle: func(*volume.Version, volume.Bytes) error { return nil }}
 	s, err := d.log.Session(t.Context(), begin)
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ type lateSync struct {
 }
 
 // sync makes what was written to file durable as far as the log promises.
-func (l *Log) sync(file volume.File) error {
+func (l *Log) sync(file File) error {
 	switch l.options.Lasting {
 	case volume.LastsAtOnce:
 		return file.SyncData()
@@ -34,7 +34,7 @@ func (l *Log) settle() error {
 	l.mu.Lock()
 	generation := l.file
 	l.mu.Unlock()
-	file, err := generation.Pin()
+	file, err := generation.hold()
 	if err != nil {
 		return err
 	}

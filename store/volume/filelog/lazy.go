@@ -14,10 +14,10 @@ func ShelfOf(holder volume.Holder) Shelf { return Shelf{lentFiles{holder}} }
 // lentFiles are the files of a folder that is held for each operation.
 type lentFiles struct{ holder volume.Holder }
 
-var _ volume.FileSystem = lentFiles{}
+var _ FileSystem = lentFiles{}
 
 // with runs act with the files of the held folder.
-func (l lentFiles) with(act func(volume.FileSystem) error) error {
+func (l lentFiles) with(act func(FileSystem) error) error {
 	folder, err := l.holder.Hold(context.Background())
 	if err != nil {
 		return err
@@ -26,60 +26,60 @@ func (l lentFiles) with(act func(volume.FileSystem) error) error {
 }
 
 // lent gives what act finds among the files of the held folder.
-func lent[T any](l lentFiles, act func(volume.FileSystem) (T, error)) (found T, err error) {
-	err = l.with(func(files volume.FileSystem) error {
+func lent[T any](l lentFiles, act func(FileSystem) (T, error)) (found T, err error) {
+	err = l.with(func(files FileSystem) error {
 		found, err = act(files)
 		return err
 	})
 	return found, err
 }
 
-// Open implements volume.FileSystem.
-func (l lentFiles) Open(name string, write bool) (volume.File, error) {
-	return lent(l, func(files volume.FileSystem) (volume.File, error) { return files.Open(name, write) })
+// Open implements FileSystem.
+func (l lentFiles) Open(name string, write bool) (File, error) {
+	return lent(l, func(files FileSystem) (File, error) { return files.Open(name, write) })
 }
 
-// Create implements volume.FileSystem.
-func (l lentFiles) Create(name string, perm os.FileMode) (volume.File, error) {
-	return lent(l, func(files volume.FileSystem) (volume.File, error) { return files.Create(name, perm) })
+// Create implements FileSystem.
+func (l lentFiles) Create(name string, perm os.FileMode) (File, error) {
+	return lent(l, func(files FileSystem) (File, error) { return files.Create(name, perm) })
 }
 
-// Stat implements volume.FileSystem.
+// Stat implements FileSystem.
 func (l lentFiles) Stat(name string) (volume.FileInfo, error) {
-	return lent(l, func(files volume.FileSystem) (volume.FileInfo, error) { return files.Stat(name) })
+	return lent(l, func(files FileSystem) (volume.FileInfo, error) { return files.Stat(name) })
 }
 
-// Link implements volume.FileSystem.
+// Link implements FileSystem.
 func (l lentFiles) Link(oldName, newName string) error {
-	return l.with(func(files volume.FileSystem) error { return files.Link(oldName, newName) })
+	return l.with(func(files FileSystem) error { return files.Link(oldName, newName) })
 }
 
-// Rename implements volume.FileSystem.
+// Rename implements FileSystem.
 func (l lentFiles) Rename(oldName, newName string) error {
-	return l.with(func(files volume.FileSystem) error { return files.Rename(oldName, newName) })
+	return l.with(func(files FileSystem) error { return files.Rename(oldName, newName) })
 }
 
-// Replace implements volume.FileSystem.
+// Replace implements FileSystem.
 func (l lentFiles) Replace(fresh, name string, old volume.FileInfo) error {
-	return l.with(func(files volume.FileSystem) error { return files.Replace(fresh, name, old) })
+	return l.with(func(files FileSystem) error { return files.Replace(fresh, name, old) })
 }
 
-// RenameNew implements volume.FileSystem.
+// RenameNew implements FileSystem.
 func (l lentFiles) RenameNew(oldName, newName string) error {
-	return l.with(func(files volume.FileSystem) error { return files.RenameNew(oldName, newName) })
+	return l.with(func(files FileSystem) error { return files.RenameNew(oldName, newName) })
 }
 
-// Remove implements volume.FileSystem.
+// Remove implements FileSystem.
 func (l lentFiles) Remove(name string) error {
-	return l.with(func(files volume.FileSystem) error { return files.Remove(name) })
+	return l.with(func(files FileSystem) error { return files.Remove(name) })
 }
 
-// SyncDirectory implements volume.FileSystem.
+// SyncDirectory implements FileSystem.
 func (l lentFiles) SyncDirectory(name string) error {
-	return l.with(func(files volume.FileSystem) error { return files.SyncDirectory(name) })
+	return l.with(func(files FileSystem) error { return files.SyncDirectory(name) })
 }
 
-// Siblings implements volume.FileSystem.
+// Siblings implements FileSystem.
 func (l lentFiles) Siblings(name string) ([]string, error) {
-	return lent(l, func(files volume.FileSystem) ([]string, error) { return files.Siblings(name) })
+	return lent(l, func(files FileSystem) ([]string, error) { return files.Siblings(name) })
 }

@@ -102,10 +102,10 @@ var hostName = sync.OnceValue(func() string {
 
 // Lock is a lock that this process owns.
 type Lock struct {
-	files volume.FileSystem
+	files FileSystem
 	path  string
 	owner [16]byte
-	file  volume.File // carries the advisory lock
+	file  File // carries the advisory lock
 }
 
 // String says whose lock it is.
@@ -121,7 +121,7 @@ type foundLock struct {
 
 // Acquire takes the writer lock of the store at path. While another live
 // writer holds it, it tries again until wait is over, then fails with ErrLocked.
-func Acquire(ctx context.Context, files volume.FileSystem, path string, wait time.Duration) (lock *Lock, err error) {
+func Acquire(ctx context.Context, files FileSystem, path string, wait time.Duration) (lock *Lock, err error) {
 	err = patiently(ctx, wait, func() (bool, string, error) {
 		var holder string
 		var err error
@@ -156,7 +156,7 @@ func patiently(ctx context.Context, wait time.Duration, try func() (taken bool, 
 
 // tryLock makes one attempt. Without a lock and without an error, holder tells who
 // has it.
-func tryLock(files volume.FileSystem, path string) (lock *Lock, holder string, err error) {
+func tryLock(files FileSystem, path string) (lock *Lock, holder string, err error) {
 	found, err := readLock(files, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -178,7 +178,7 @@ func tryLock(files volume.FileSystem, path string) (lock *Lock, holder string, e
 }
 
 // held tells who holds the lock; nobody if it may be broken.
-func held(files volume.FileSystem, path string, found foundLock) (holder string, err error) {
+func held(files FileSystem, path string, found foundLock) (holder string, err error) {
 	record, valid := parseLock(found.content)
 	if valid {
 		if breakable(files, path, record) {
@@ -195,19 +195,19 @@ func held(files volume.FileSystem, path string, found foundLock) (holder string,
 
 // clock is the time by which the file system dates its files, which may be another
 // machine's.
-func clock(files volume.FileSystem, path string) (time.Time, error) {
+func clock(files FileSystem, path string) (time.Time, error) {
 	name := TemporaryName(path)
 	file, err := files.Create(name, 0o600)
 	if err != nil {
 		return time.Time{}, err
 	}
-	info, err := file.Stat()
+	info, err := file.Describe()
 	return info.Modified, errors.Join(err, file.Close(), files.Remove(name))
 }
 
 // createLock writes the record under a name of its own and then links it into
 // place, for a reader takes an incomplete lock file for none.
-func createLock(files volume.FileSystem, path string) (*Lock, error) {
+func createLock(files FileSystem, path string) (*Lock, error) {
 	lock := &Lock{files: files, path: path}
 	if _, err := rand.Read(lock.owner[:]); err != nil {
 		return nil, err
@@ -234,7 +234,7 @@ func createLock(files volume.FileSystem, path string) (*Lock, error) {
 	return lock, nil
 }
 
-func readLock(files volume.FileSystem, path string) (foundLock, error) {
+func readLock(files FileSystem, path string) (foundLock, error) {
 	file, err := files.Open(path, false)
 	if err != nil {
 		return foundLock{}, err
@@ -244,12 +244,12 @@ func readLock(files volume.FileSystem, path string) (foundLock, error) {
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
-	info, statErr := file.Stat()
+	info, statErr := file.Describe()
 	return foundLock{record[:n], info}, errors.Join(err, statErr, file.Close())
 }
 
 // breakable reports whether the lock's owner is certainly gone.
-func breakable(files volume.FileSystem, path string, record lockRecord) bool {
+func breakable(files FileSystem, path string, record lockRecord) bool {
 	host := hostName()
 	if record.stale(time.Now(), host, processAlive) {
 		return true
@@ -269,7 +269,7 @@ func breakable(files volume.FileSystem, path string, record lockRecord) bool {
 // removeStale takes the lock file away, but only if it still is the one that was
 // judged: two writers may find the same stale lock, and the slower must not
 // remove the faster one's new lock.
-func removeStale(files volume.FileSystem, path string, judged foundLock) error {
+func removeStale(files FileSystem, path string, judged foundLock) error {
 	aside := TemporaryName(path)
 	err := files.Rename(path, aside)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -298,7 +298,7 @@ func (l *Lock) owned() error {
 	if err != nil {
 		return fmt.Errorf("look at the writer lock: %w", err)
 	}
-	own, err := l.file.Stat()
+	own, err := l.file.Describe()
 	if err != nil {
 		return fmt.Errorf("look at the writer lock: %w", err)
 	}
@@ -321,7 +321,7 @@ func (l *Lock) Release() error {
 }
 
 // Held reports whether somebody holds the writer lock of the store at a path.
-func Held(files volume.FileSystem, path string) bool {
+func Held(files FileSystem, path string) bool {
 	path += ".lock"
 	found, err := readLock(files, path)
 	if errors.Is(err, fs.ErrNotExist) {

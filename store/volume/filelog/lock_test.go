@@ -15,7 +15,7 @@ import (
 )
 
 // put makes a file of these bytes.
-func putFile(t testing.TB, files volume.FileSystem, name string, content []byte) volume.File {
+func putFile(t testing.TB, files filelog.FileSystem, name string, content []byte) filelog.File {
 	t.Helper()
 	file, err := files.Create(name, 0o644)
 	if err == nil && len(content) > 0 {
@@ -115,7 +115,7 @@ func TestYoungLockIsNotRemovedForAnOldOne(t *testing.T) {
 // unreadableLocks are files among which locks can be seen and not read.
 type unreadableLocks struct{ *volumes.Files }
 
-func (u unreadableLocks) Open(name string, write bool) (volume.File, error) {
+func (u unreadableLocks) Open(name string, write bool) (filelog.File, error) {
 	if strings.HasSuffix(name, ".lock") {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.EACCES}
 	}

@@ -84,7 +84,7 @@ func (l *Log) Open(ctx context.Context, knowledge volume.Known) (*volume.Version
 	if err != nil {
 		return nil, err
 	}
-	info, err := file.Stat()
+	info, err := file.Describe()
 	var found *segments.State
 	if err == nil {
 		found, err = l.findState(volume.Watch(ctx, file), info.Size, segments.FindOptions{})
@@ -226,8 +226,8 @@ func (l *Log) lookAt(ctx context.Context, at Place, newest *volume.Version, seen
 // refresh brings the newest version up to the state of file, which stands at the store's
 // path, and returns it. What was seen of the file does not count, and nil is returned,
 // where counts says so of the number of changes by this process.
-func (l *Log) refresh(file volume.File, counts func(touches uint64) bool) (*volume.Version, error) {
-	info, err := file.Stat()
+func (l *Log) refresh(file volume.Bytes, counts func(touches uint64) bool) (*volume.Version, error) {
+	info, err := file.Describe()
 	if err != nil {
 		return nil, err
 	}
@@ -261,7 +261,7 @@ func (l *Log) refresh(file volume.File, counts func(touches uint64) bool) (*volu
 		next = newest
 	case grown:
 	default:
-		reading, err := volume.OpenSame(at.Files, at.Name, info)
+		reading, err := OpenSame(at.Files, at.Name, info)
 		if err != nil {
 			return nil, err
 		}
@@ -348,9 +348,13 @@ func (l *Log) payName() error {
 }
 
 // Raw implements volume.Remnants: it opens the file that stands at the store's place now.
-func (l *Log) Raw() (volume.File, error) {
+func (l *Log) Raw() (volume.Bytes, error) {
 	at := l.Place()
-	return at.Files.Open(at.Name, false)
+	file, err := at.Files.Open(at.Name, false)
+	if err != nil {
+		return nil, err
+	}
+	return file, nil
 }
 
 // Held implements volume.Log.
@@ -382,14 +386,14 @@ func (l *Log) Close() (bool, error) {
 
 // discard closes a file that no name leads to any more. The system then frees its
 // blocks, 0.2 s for each GiB, for which neither writers nor the rewrite wait; Close does.
-func (l *Log) discard(file volume.File) {
+func (l *Log) discard(file File) {
 	l.discarding.Go(func() {
 		_ = file.Close() // what it held stands in the new file
 	})
 }
 
 // Spool implements volume.Log.
-func (l *Log) Spool() (volume.File, error) {
+func (l *Log) Spool() (volume.Spool, error) {
 	at := l.Place()
 	name := TemporaryName(at.Name)
 	file, err := at.Files.Create(name, 0o600)
@@ -399,5 +403,11 @@ func (l *Log) Spool() (volume.File, error) {
 	if err := at.Files.Remove(name); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return file, nil
+	return spool{file}, nil
 }
+
+// spool is a file that has no name any more.
+type spool struct{ File }
+
+// SetLength implements volume.Spool.
+func (s spool) SetLength(bytes int64) error { return s.Truncate(bytes) }

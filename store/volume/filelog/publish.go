@@ -25,7 +25,7 @@ func (s *Session) publish(c volume.Commit) (*segments.State, volume.FileInfo, er
 	if err != nil {
 		return nil, volume.FileInfo{}, err
 	}
-	info, err := s.file.Stat()
+	info, err := s.file.Describe()
 	return &segments.State{Dialect: segments.DialectRuntime, Manifest: c.Manifest, Segment: manifest, End: manifest.End(), Clean: true}, info, err
 }
 

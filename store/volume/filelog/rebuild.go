@@ -12,7 +12,7 @@ import (
 // Rebuild puts a new store in the place of a file in which there is none any more, with
 // that file's owner, mode and all that it has. Build sees to it that nothing of the file is
 // missed, and gives the new content; with its error nothing changes.
-func (l *Log) Rebuild(ctx context.Context, build func(volume.File) (content []byte, err error)) (err error) {
+func (l *Log) Rebuild(ctx context.Context, build func(volume.Bytes) (content []byte, err error)) (err error) {
 	at := l.Place()
 	lock, err := Acquire(ctx, at.Files, at.Name, max(l.options.Wait, 0))
 	if err != nil {
@@ -27,7 +27,7 @@ func (l *Log) Rebuild(ctx context.Context, build func(volume.File) (content []by
 	if err := Claim(ctx, at.Files, at.Name, file, max(l.options.Wait, 0)); err != nil {
 		return err
 	}
-	stat, err := file.Stat()
+	stat, err := file.Describe()
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (l *Log) Rebuild(ctx context.Context, build func(volume.File) (content []by
 }
 
 // dress gives a file attributes.
-func dress(files volume.FileSystem, name string, attributes volume.FileAttributes) error {
+func dress(files FileSystem, name string, attributes FileAttributes) error {
 	file, err := files.Open(name, true)
 	if err != nil {
 		return err

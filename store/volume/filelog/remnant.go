@@ -61,7 +61,7 @@ func (r remnantRule) check(info volume.FileInfo) error {
 	return nil
 }
 
-func (r remnantRule) open(files volume.FileSystem, name string) (volume.File, error) {
+func (r remnantRule) open(files FileSystem, name string) (File, error) {
 	file, err := files.Open(name, false)
 	if err != nil {
 		// What somebody else keeps for himself is no problem of this store's.
@@ -72,7 +72,7 @@ func (r remnantRule) open(files volume.FileSystem, name string) (volume.File, er
 		}
 		return nil, err
 	}
-	found, err := file.Stat()
+	found, err := file.Describe()
 	if err == nil {
 		err = r.check(found)
 	}
@@ -91,19 +91,23 @@ func (l *Log) rule() (remnantRule, error) {
 	if err != nil {
 		return remnantRule{}, err
 	}
-	info, err := file.Stat()
+	info, err := file.Describe()
 	return remnantRule{info.UID}, errors.Join(err, generation.Unpin())
 }
 
 // OpenRemnant opens a remnant. The error is volume.ErrStrangeRemnant where the file of
 // that name does not count as one.
-func (l *Log) OpenRemnant(name string) (volume.File, error) {
+func (l *Log) OpenRemnant(name string) (volume.Bytes, error) {
 	rule, err := l.rule()
 	if err != nil {
 		return nil, err
 	}
 	at := l.Place()
-	return rule.open(at.Files, Beside(at.Name, name))
+	file, err := rule.open(at.Files, Beside(at.Name, name))
+	if err != nil {
+		return nil, err
+	}
+	return file, nil
 }
 
 // remnant is what is to be kept, as this package keeps it.
@@ -115,7 +119,7 @@ type remnant struct{ volume.Remnant }
 func (l *Log) KeepRemnant(ctx context.Context, kept volume.Remnant) (name string, err error) {
 	r := remnant{kept}
 	at := l.Place()
-	stat, err := r.Bytes.Stat()
+	stat, err := r.Bytes.Describe()
 	if err != nil {
 		return "", err
 	}
@@ -142,12 +146,12 @@ func (l *Log) KeepRemnant(ctx context.Context, kept volume.Remnant) (name string
 }
 
 // taken reports whether something stands at a name.
-func taken(files volume.FileSystem, name string) bool {
+func taken(files FileSystem, name string) bool {
 	_, err := files.Stat(name)
 	return err == nil
 }
 
-func (r remnant) sameAs(ctx context.Context, rule remnantRule, files volume.FileSystem, name string) (bool, error) {
+func (r remnant) sameAs(ctx context.Context, rule remnantRule, files FileSystem, name string) (bool, error) {
 	kept, err := rule.open(files, name)
 	if err != nil {
 		return false, err
@@ -156,13 +160,18 @@ func (r remnant) sameAs(ctx context.Context, rule remnantRule, files volume.File
 	return same, errors.Join(err, kept.Close())
 }
 
+// dressed is what has attributes, as all files do whose bytes this package gives out.
+type dressed interface {
+	Attributes() (FileAttributes, error)
+}
+
 // write writes a remnant to a file of its own.
-func (r remnant) write(ctx context.Context, files volume.FileSystem, name string) error {
-	attributes, err := r.Bytes.Attributes()
+func (r remnant) write(ctx context.Context, files FileSystem, name string) error {
+	attributes, err := r.Bytes.(dressed).Attributes()
 	if err != nil {
 		return err
 	}
-	return CreateWhole(ctx, files, name, 0o600, func(ctx context.Context, kept volume.File) error {
+	return CreateWhole(ctx, files, name, 0o600, func(ctx context.Context, kept File) error {
 		if err := kept.SetAttributes(attributes); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
 		} // where it cannot be the store's owner's, it is the writer's alone

@@ -13,13 +13,13 @@ import (
 // that is not committed with it. It has the session's turn to publish while it publishes.
 type Rewrite struct {
 	session  *Session
-	old      volume.File // at the pace that is asked for
-	target   volume.File
-	out      volume.File // the target, at the pace that is asked for
-	name     string      // of the target
-	tail     int64       // behind what was appended
-	carriage *carriage   // nil while nothing is carried
-	gapShift int         // of the load that is carried, for the bytes left in front of it
+	old      volume.Bytes // at the pace that is asked for
+	target   File
+	out      volume.Scratch // the target, at the pace that is asked for
+	name     string         // of the target
+	tail     int64          // behind what was appended
+	carriage *carriage      // nil while nothing is carried
+	gapShift int            // of the load that is carried, for the bytes left in front of it
 	limits   volume.FollowLimits
 	progress volume.Progress
 }
@@ -32,7 +32,7 @@ func (s *Session) Rewrite(options volume.RewriteOptions) (volume.Rewrite, error)
 		return nil, err
 	}
 	r := &Rewrite{
-		session: s, old: options.Pace(s.openFile()), target: target, out: options.Pace(target), name: name,
+		session: s, old: options.Reads(s.openFile()), target: target, out: options.Writes(target), name: name,
 		gapShift: firstGapShift, limits: options.Limits, progress: options.Progress,
 	}
 	if _, err := target.TryLock(); err != nil {
@@ -53,7 +53,7 @@ func (r *Rewrite) Abort() error {
 func (r *Rewrite) Published() bool { return r.target == nil }
 
 // Bytes is the new file: what is written between Tail and the next Advance is private.
-func (r *Rewrite) Bytes() volume.File { return r.out }
+func (r *Rewrite) Bytes() volume.Scratch { return r.out }
 
 // Tail is where the next segment goes.
 func (r *Rewrite) Tail() int64 { return r.tail }
@@ -162,11 +162,11 @@ func (r *Rewrite) Publish(found *segments.State) (*volume.Version, error) {
 	if err := s.guard(s.file); err != nil {
 		return nil, err
 	}
-	info, err := r.target.Stat()
+	info, err := r.target.Describe()
 	if err != nil {
 		return nil, err
 	}
-	reading, err := volume.OpenSame(s.files, r.name, info)
+	reading, err := OpenSame(s.files, r.name, info)
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +204,7 @@ func (r *Rewrite) Publish(found *segments.State) (*volume.Version, error) {
 }
 
 // dress gives the new file owner, mode and all that the old one has.
-func (r *Rewrite) dress() (volume.FileAttributes, error) {
+func (r *Rewrite) dress() (FileAttributes, error) {
 	attributes, err := r.session.file.Attributes()
 	if err != nil {
 		return attributes, err
@@ -214,7 +214,7 @@ func (r *Rewrite) dress() (volume.FileAttributes, error) {
 
 // dressAgain takes over what became of the old file between the first time and the
 // moment in which it lost its name: nobody may take a right away in vain.
-func (r *Rewrite) dressAgain(before volume.FileAttributes) error {
+func (r *Rewrite) dressAgain(before FileAttributes) error {
 	attributes, err := r.session.file.Attributes()
 	if err == nil && !attributes.Equal(before) {
 		err = r.target.SetAttributes(attributes)

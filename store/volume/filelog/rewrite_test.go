@@ -37,7 +37,7 @@ type copying struct {
 }
 
 func (d *desk) startRewrite(limits volume.FollowLimits, progress volume.Progress) (*copying, error) {
-	r, err := d.Rewrite(volume.RewriteOptions{Pace: func(f volume.File) volume.File { return f }, Limits: limits, Progress: progress})
+	r, err := d.Rewrite(volume.RewriteOptions{Reads: func(b volume.Bytes) volume.Bytes { return b }, Writes: func(s volume.Scratch) volume.Scratch { return s }, Limits: limits, Progress: progress})
 	if err != nil {
 		return nil, err
 	}
@@ -317,7 +317,7 @@ func TestRewriteTakesAttributes(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	d.publish(d.begin("committed"))
-	want := volume.FileAttributes{UID: 7, GID: 8, Mode: 0o640, Extended: map[string][]byte{"user.note": []byte("kept")}}
+	want := filelog.FileAttributes{UID: 7, GID: 8, Mode: 0o640, Extended: map[string][]byte{"user.note": []byte("kept")}}
 	err := d.rewrite(new(turns), func(*filelog.Rewrite) {
 		if err := d.OpenFile().SetAttributes(want); err != nil {
 			t.Error(err)
@@ -374,7 +374,7 @@ func TestNameThatIsNotDurable(t *testing.T) {
 	if err := d.End(); err != nil {
 		t.Error(err)
 	}
-	begin := volume.Beginning{Admit: func(volume.FileInfo) error { return nil }, Settle: func(*volume.Version, volume.File) error { return nil }}
+	begin := volume.Beginning{Admit: func(volume.FileInfo) error { return nil }, Settle: func(*volume.Version, volume.Bytes) error { return nil }}
 	if _, err := d.log.Session(t.Context(), begin); !errors.Is(err, syscall.EIO) {
 		t.Errorf("the next session: %v", err)
 	}

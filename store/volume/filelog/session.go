@@ -20,12 +20,12 @@ import (
 // rewrites.
 type Session struct {
 	log   *Log
-	files volume.FileSystem
+	files FileSystem
 	name  string
 	lock  *Lock
 
 	mu        sync.Mutex      // guards what follows
-	file      volume.File     // open for writing
+	file      File            // open for writing
 	current   *Generation     // of the file
 	base      *segments.State // the newest that is committed
 	tail      int64           // where the next segment goes
@@ -61,7 +61,7 @@ func (s *Session) attach(ctx context.Context, begin volume.Beginning) (err error
 	if s.file, err = s.files.Open(s.name, true); err != nil {
 		return err
 	}
-	info, err := s.file.Stat()
+	info, err := s.file.Describe()
 	if err == nil {
 		err = begin.Admit(info)
 	}
@@ -88,7 +88,7 @@ func (s *Session) attach(ctx context.Context, begin volume.Beginning) (err error
 }
 
 func (s *Session) cutTail() error {
-	info, err := s.file.Stat()
+	info, err := s.file.Describe()
 	if err != nil || info.Size <= s.base.End {
 		return err
 	}
@@ -99,7 +99,7 @@ func (s *Session) cutTail() error {
 }
 
 // openFile is the file, open for writing.
-func (s *Session) openFile() volume.File {
+func (s *Session) openFile() File {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.file
@@ -211,7 +211,7 @@ func (s *Session) committed(base *segments.State, parts []volume.Extent) {
 
 // End cuts off what was not committed and gives the lock back.
 func (s *Session) End() error {
-	info, err := s.file.Stat()
+	info, err := s.file.Describe()
 	if err == nil && info.Size > s.base.End {
 		if err = s.guard(s.file); errors.Is(err, volume.ErrForeign) {
 			return s.Leave() // the next session looks at what there is
@@ -220,7 +220,7 @@ func (s *Session) End() error {
 			err = s.file.Truncate(s.base.End)
 		}
 		if err == nil {
-			info, err = s.file.Stat()
+			info, err = s.file.Describe()
 		}
 	}
 	if err == nil {

@@ -8,17 +8,17 @@ import (
 )
 
 // Shelf implements volume.Shelf with files.
-type Shelf struct{ Files volume.FileSystem }
+type Shelf struct{ Files FileSystem }
 
 var _ volume.Shelf = Shelf{}
 
 // backedByFiles is a shelf of files, whatever else it is.
-type backedByFiles interface{ files() volume.FileSystem }
+type backedByFiles interface{ files() FileSystem }
 
-func (s Shelf) files() volume.FileSystem { return s.Files }
+func (s Shelf) files() FileSystem { return s.Files }
 
 // FilesOf are the files of a shelf that has some.
-func FilesOf(shelf volume.Shelf) volume.FileSystem { return shelf.(backedByFiles).files() }
+func FilesOf(shelf volume.Shelf) FileSystem { return shelf.(backedByFiles).files() }
 
 // Log implements volume.Shelf.
 func (s Shelf) Log(name string, options volume.LogOptions) volume.Log {

@@ -3,12 +3,12 @@ package memory
 import (
 	"testing"
 
-	"rvffs/store/volume"
 	"rvffs/store/volume/conformance"
+	"rvffs/store/volume/filelog"
 )
 
 func TestConformance(t *testing.T) {
-	conformance.Test(t, func(*testing.T) volume.FileSystem { return New() })
+	conformance.Test(t, func(*testing.T) filelog.FileSystem { return New() })
 }
 
 func TestVolumeConformance(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // file is a file that is open.
@@ -89,7 +90,7 @@ func (f *file) SyncData() error {
 	return nil
 }
 
-func (f *file) Stat() (volume.FileInfo, error) {
+func (f *file) Describe() (volume.FileInfo, error) {
 	f.files.Mu.Lock()
 	defer f.files.Mu.Unlock()
 	if f.files.FailLooks {
@@ -124,13 +125,13 @@ func (f *file) Close() error {
 	return nil
 }
 
-func (f *file) Attributes() (volume.FileAttributes, error) {
+func (f *file) Attributes() (filelog.FileAttributes, error) {
 	f.files.Mu.Lock()
 	defer f.files.Mu.Unlock()
 	return f.node.Attributes, nil
 }
 
-func (f *file) SetAttributes(attributes volume.FileAttributes) error {
+func (f *file) SetAttributes(attributes filelog.FileAttributes) error {
 	f.files.Mu.Lock()
 	defer f.files.Mu.Unlock()
 	if err := f.files.refuse("set attributes", "file"); err != nil {

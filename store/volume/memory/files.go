@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // Files are the files of a volume in memory: those in its topmost folder and, by paths,
@@ -33,7 +34,7 @@ type Node struct {
 	Folder  bool
 	Target  string // of a link
 
-	Attributes volume.FileAttributes
+	Attributes filelog.FileAttributes
 	Lists      [2]volume.AccessList // its own, and the one that it hands down
 
 	modified time.Time
@@ -52,10 +53,10 @@ func (s *ShortWrite) Unwrap() error { return s.Err }
 
 // New is a place without files.
 func New() *Files {
-	return &Files{Names: map[string]*Node{}, top: &Node{Folder: true, Attributes: volume.FileAttributes{Mode: 0o755}, modified: time.Now()}}
+	return &Files{Names: map[string]*Node{}, top: &Node{Folder: true, Attributes: filelog.FileAttributes{Mode: 0o755}, modified: time.Now()}}
 }
 
-var _ volume.FileSystem = (*Files)(nil)
+var _ filelog.FileSystem = (*Files)(nil)
 
 // whole are the files as this process reaches them.
 func (m *Files) whole() filesIn { return filesIn{files: m, folder: m.top, implied: true} }
@@ -121,42 +122,42 @@ func (m *Files) rekey(from, to string) {
 	}
 }
 
-// Open implements volume.FileSystem.
-func (m *Files) Open(name string, write bool) (volume.File, error) {
+// Open implements filelog.FileSystem.
+func (m *Files) Open(name string, write bool) (filelog.File, error) {
 	return m.whole().Open(name, write)
 }
 
-// Create implements volume.FileSystem.
-func (m *Files) Create(name string, perm os.FileMode) (volume.File, error) {
+// Create implements filelog.FileSystem.
+func (m *Files) Create(name string, perm os.FileMode) (filelog.File, error) {
 	return m.whole().Create(name, perm)
 }
 
-// Stat implements volume.FileSystem.
+// Stat implements filelog.FileSystem.
 func (m *Files) Stat(name string) (volume.FileInfo, error) { return m.whole().Stat(name) }
 
-// Link implements volume.FileSystem.
+// Link implements filelog.FileSystem.
 func (m *Files) Link(oldName, newName string) error { return m.whole().Link(oldName, newName) }
 
-// Rename implements volume.FileSystem.
+// Rename implements filelog.FileSystem.
 func (m *Files) Rename(oldName, newName string) error { return m.whole().Rename(oldName, newName) }
 
-// Replace implements volume.FileSystem.
+// Replace implements filelog.FileSystem.
 func (m *Files) Replace(fresh, name string, old volume.FileInfo) error {
 	return m.whole().Replace(fresh, name, old)
 }
 
-// RenameNew implements volume.FileSystem.
+// RenameNew implements filelog.FileSystem.
 func (m *Files) RenameNew(oldName, newName string) error {
 	return m.whole().RenameNew(oldName, newName)
 }
 
-// Remove implements volume.FileSystem.
+// Remove implements filelog.FileSystem.
 func (m *Files) Remove(name string) error { return m.whole().Remove(name) }
 
-// SyncDirectory implements volume.FileSystem.
+// SyncDirectory implements filelog.FileSystem.
 func (m *Files) SyncDirectory(name string) error { return m.whole().SyncDirectory(name) }
 
-// Siblings implements volume.FileSystem.
+// Siblings implements filelog.FileSystem.
 func (m *Files) Siblings(name string) ([]string, error) { return m.whole().Siblings(name) }
 
 // Changes is the length of the log.
@@ -195,7 +196,7 @@ func (m *Files) PutLink(target, name string) error {
 	if err != nil {
 		return err
 	}
-	m.place(at, m.make(Node{Target: target, Attributes: volume.FileAttributes{Mode: os.ModePerm}}))
+	m.place(at, m.make(Node{Target: target, Attributes: filelog.FileAttributes{Mode: os.ModePerm}}))
 	return nil
 }
 

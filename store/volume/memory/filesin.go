@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // filesIn are the files in a folder as somebody reaches them.
@@ -160,16 +161,16 @@ func (m *Files) place(at spot, node *Node) {
 }
 
 // born are the attributes of what the caller makes in a folder.
-func (f filesIn) born(in *Node, perm os.FileMode) volume.FileAttributes {
-	attributes := volume.FileAttributes{UID: f.caller.UID, GID: f.caller.GID, Mode: perm}
+func (f filesIn) born(in *Node, perm os.FileMode) filelog.FileAttributes {
+	attributes := filelog.FileAttributes{UID: f.caller.UID, GID: f.caller.GID, Mode: perm}
 	if in.Attributes.Mode&os.ModeSetgid != 0 {
 		attributes.GID = in.Attributes.GID
 	}
 	return attributes
 }
 
-// Open implements volume.FileSystem.
-func (f filesIn) Open(name string, write bool) (volume.File, error) {
+// Open implements filelog.FileSystem.
+func (f filesIn) Open(name string, write bool) (filelog.File, error) {
 	f.files.Mu.Lock()
 	defer f.files.Mu.Unlock()
 	at, err := f.there("open", name)
@@ -197,8 +198,8 @@ func (f filesIn) Open(name string, write bool) (volume.File, error) {
 	return &file{files: f.files, node: at.node}, nil
 }
 
-// Create implements volume.FileSystem.
-func (f filesIn) Create(name string, perm os.FileMode) (volume.File, error) {
+// Create implements filelog.FileSystem.
+func (f filesIn) Create(name string, perm os.FileMode) (filelog.File, error) {
 	f.files.Mu.Lock()
 	defer f.files.Mu.Unlock()
 	at, err := f.vacant("create", name)
@@ -212,7 +213,7 @@ func (f filesIn) Create(name string, perm os.FileMode) (volume.File, error) {
 	return &file{files: f.files, node: node}, nil
 }
 
-// Stat implements volume.FileSystem.
+// Stat implements filelog.FileSystem.
 func (f filesIn) Stat(name string) (volume.FileInfo, error) {
 	f.files.Mu.Lock()
 	defer f.files.Mu.Unlock()
@@ -236,7 +237,7 @@ func (f filesIn) describe(name string) (volume.FileInfo, error) {
 	return f.files.info(at.node), nil
 }
 
-// Link implements volume.FileSystem.
+// Link implements filelog.FileSystem.
 func (f filesIn) Link(oldName, newName string) error {
 	f.files.Mu.Lock()
 	defer f.files.Mu.Unlock()
@@ -264,7 +265,7 @@ func (f filesIn) vacantAlso(operation, name string) (spot, error) {
 	return f.vacant(operation, name)
 }
 
-// Rename implements volume.FileSystem.
+// Rename implements filelog.FileSystem.
 func (f filesIn) Rename(oldName, newName string) error {
 	f.files.Mu.Lock()
 	defer f.files.Mu.Unlock()
@@ -326,7 +327,7 @@ func (f filesIn) exchange(fresh, name string, old volume.FileInfo) error {
 	return failure("rename", name, err)
 }
 
-// RenameNew implements volume.FileSystem.
+// RenameNew implements filelog.FileSystem.
 func (f filesIn) RenameNew(oldName, newName string) error {
 	f.files.Mu.Lock()
 	defer f.files.Mu.Unlock()
@@ -348,7 +349,7 @@ func (f filesIn) RenameNew(oldName, newName string) error {
 	return nil
 }
 
-// Remove implements volume.FileSystem.
+// Remove implements filelog.FileSystem.
 func (f filesIn) Remove(name string) error {
 	return f.takeAway("remove", name, func(at spot) error {
 		if at.node.Folder {
@@ -378,7 +379,7 @@ func (f filesIn) takeAway(operation, name string, against func(spot) error) erro
 	return nil
 }
 
-// SyncDirectory implements volume.FileSystem.
+// SyncDirectory implements filelog.FileSystem.
 func (f filesIn) SyncDirectory(name string) error {
 	f.files.Mu.Lock()
 	defer f.files.Mu.Unlock()
@@ -389,7 +390,7 @@ func (f filesIn) SyncDirectory(name string) error {
 	return nil
 }
 
-// Siblings implements volume.FileSystem.
+// Siblings implements filelog.FileSystem.
 func (f filesIn) Siblings(name string) ([]string, error) {
 	f.files.Mu.Lock()
 	defer f.files.Mu.Unlock()

@@ -287,7 +287,7 @@ func (l *listing) Peek(name string) (volume.Peeked, volume.FileInfo, error) {
 	if err != nil {
 		return nil, volume.FileInfo{}, err
 	}
-	info, err := file.Stat()
+	info, err := file.Describe()
 	if err != nil {
 		_ = file.Close()
 		return nil, volume.FileInfo{}, err
