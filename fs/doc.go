@@ -6,7 +6,9 @@
 // moment), inlet.go and stream.go (files that take vectors in), embed.go and draft.go
 // (images that can be replaced), link.go and control.go.
 // The nodes know no bytes of the format and open no files: they ask the catalog,
-// and errno.go is the one place where its errors become error numbers.
+// and errno.go is the one place where its errors become error numbers. Beside the
+// catalog it imports of the engine what it shows. Its turns and mutexes are those of
+// open streams and queries, of views that are open, and of callers who left.
 //
 // Requests that only look pass patience.go first, which lets callers leave who are
 // killed while a disk does not answer.

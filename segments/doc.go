@@ -8,4 +8,7 @@
 // is opened here. Every byte is taken to be hostile: lengths are checked
 // before they are believed, and nothing is allocated that the input does not
 // really hold. All integers are little-endian unless said otherwise.
+//
+// It imports lineage alone. It owns the mutex of where reading ids of the wire dialect
+// ended, under which nothing is called.
 package segments

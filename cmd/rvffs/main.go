@@ -1,5 +1,3 @@
-// Command rvffs mounts a directory of vector stores as a file system, and works
-// on such stores.
 package main
 
 import (

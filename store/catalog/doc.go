@@ -3,7 +3,8 @@
 //
 // It knows names, identities and who descends from whom, and opens a store only
 // when somebody touches it. What stands in a store is the business of package
-// store.
+// store. It imports store and the rooms of it, and of volumes the seam alone: what
+// kind one is it does not know.
 //
 // # Locks
 //

@@ -3,7 +3,7 @@
 // the whole content. It knows bytes and segments; what vectors, metadata or images want of
 // a commit they say by hooks.
 //
-// It imports state, and volume with what keeps a log in a file. It owns a log's turn to
+// It imports state and the seam, package volume. It owns a log's turn to
 // commit, which is held over I/O, and its mutex, under which nothing is called but who
 // asks for it.
 package log

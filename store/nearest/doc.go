@@ -5,4 +5,6 @@
 // smaller ids. Fast kernels in float32 only tell which rows cannot belong to it;
 // they never tell a distance. So neither the kernel, nor the order of the blocks,
 // nor the number of workers can be seen in an answer.
+//
+// It imports segments, for the metrics, and has no locks.
 package nearest

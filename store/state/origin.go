@@ -17,7 +17,7 @@ type Origin struct{ line *line }
 // line follows a file through compactions.
 type line struct {
 	mu  sync.Mutex
-	now volume.FileInfo // device and inode identify the newest
+	now volume.FileInfo // the newest of them
 }
 
 // Origin is the file that the snapshot shows.

@@ -148,6 +148,30 @@ func TestImportsGoDown(t *testing.T) {
 	}
 }
 
+var speaksOfLocks = regexp.MustCompile(`\b([Ll]ocks?|[Mm]utex(es)?|[Tt]urns?)\b`)
+
+// TestRoomsSayWhatTheyAre holds every room to a doc.go that says what it is, what it may
+// import and which locks it owns: where it says no word of imports or locks, nobody who
+// stands in it could know.
+func TestRoomsSayWhatTheyAre(t *testing.T) {
+	t.Parallel()
+	for _, room := range order {
+		name := path.Join(room, "doc.go")
+		data, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Errorf("%s: %v", room, err)
+			continue
+		}
+		text := string(data)
+		if !strings.HasPrefix(text, "// Package ") && !strings.HasPrefix(text, "// Command ") {
+			t.Errorf("%s begins with no word on the package", name)
+		}
+		if !strings.Contains(text, "import") || !speaksOfLocks.MatchString(text) {
+			t.Errorf("%s does not say what the room may import and which locks it has", name)
+		}
+	}
+}
+
 func TestRoomsKeepToTheirTrade(t *testing.T) {
 	t.Parallel()
 	for _, s := range sources(t) {

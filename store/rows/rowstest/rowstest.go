@@ -1,5 +1,3 @@
-// Package rowstest checks, for tests, what package rows shows of a snapshot against the
-// plainest way to say the same.
 package rowstest
 
 import (

@@ -1,8 +1,3 @@
-// Package conformance says by tests what is asked of the place where stores are, and of
-// their files.
-//
-// It imports the seam, package volume, alone, and has no locks. Who implements the seam
-// runs Test and TestVolume.
 package conformance
 
 import (

@@ -2,7 +2,8 @@
 // no symbolic link below the root is followed, what is opened is a regular file, and a
 // folder can be seen as somebody else sees it.
 //
-// It imports the seam, package volume, and the format's word for holes in files. Its
+// It imports the seam, package volume, filelog, whose files it has, and the format's word
+// for holes in files. Its
 // locks guard what is known of the running kernel and are held across no call into
 // another package.
 package directory

@@ -3,6 +3,7 @@
 // of a commit, room taken and given back at the end, a new file that takes the old one's
 // place with what is not committed yet, and names for what is in the making.
 //
-// It imports volume and segments. It owns the writer lock of a store and the lock of its
+// It knows no directory: it asks for files by their names (FileSystem), and a volume lends
+// them. It imports volume, segments and shared. It owns the writer lock of a store and the lock of its
 // file, and the mutex of a session, under which nothing else is locked or called.
 package filelog
