@@ -93,6 +93,8 @@ func (e *Extent) reserve(n int64) (file File, place, at int64, first bool, err e
 	case e.holds && e.filled+n > e.length:
 		return nil, 0, 0, false, fmt.Errorf("%w: more than %d bytes of a segment", volume.ErrInput, e.length)
 	case e.holds:
+	case first && e.sealed:
+		return nil, 0, 0, false, volume.ErrSealed
 	case first:
 		e.length += max(n, e.spec.Length)
 		e.sealed = e.spec.Length > 0
