@@ -3,6 +3,7 @@ package memory
 import (
 	"testing"
 
+	"rvffs/store/volume"
 	"rvffs/store/volume/conformance"
 	"rvffs/store/volume/filelog"
 )
@@ -20,5 +21,20 @@ func TestVolumeConformance(t *testing.T) {
 			}
 		})
 		return conformance.Place{Volume: files.Volume(), Link: files.PutLink, Callers: true}
+	})
+}
+
+func TestLogConformance(t *testing.T) {
+	conformance.TestLog(t, func(t *testing.T) conformance.Ground {
+		files := New()
+		t.Cleanup(func() {
+			if left := files.Used(); left != 0 {
+				t.Errorf("%d files and folders are still open", left)
+			}
+		})
+		return conformance.Ground{
+			Open:  func(*testing.T) volume.Volume { return files.Volume() },
+			Tears: true, Forgets: true,
+		}
 	})
 }

@@ -1,0 +1,254 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"rvffs/store/volume"
+)
+
+// turns: one writes, and the others wait.
+func turns(l *logs) {
+	t := l.t
+	l.create("a", 2)
+	mine, _ := l.opened("a")
+	other := l.another()
+	hasty, version := other.opened("a")
+	w := l.begin(mine)
+	if !mine.Active() || !mine.Held() || hasty.Active() || !hasty.Held() {
+		t.Errorf("at work: active %t, %t, held %t, %t", mine.Active(), hasty.Active(), mine.Held(), hasty.Held())
+	}
+	_, err := hasty.Session(t.Context(), always())
+	fails(t, "begin beside another", err, volume.ErrLocked)
+	_, err = mine.Session(t.Context(), always())
+	fails(t, "begin twice", err, volume.ErrLocked)
+	if !mine.Active() || newestOf(t, hasty, version) != version {
+		t.Error("who was refused changed something")
+	}
+	patient := other.log("a", volume.LogOptions{Wait: time.Hour})
+	_, err = patient.Open(t.Context(), volume.Known{})
+	must(t, err)
+	_, err = patient.Session(ended(t), always())
+	fails(t, "wait when nobody does", err, context.Canceled)
+	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err = patient.Session(short, always())
+	fails(t, "wait too long", err, context.DeadlineExceeded)
+	brief := other.log("a", volume.LogOptions{Wait: 20 * time.Millisecond})
+	_, err = brief.Open(t.Context(), volume.Known{})
+	must(t, err)
+	_, err = brief.Session(t.Context(), always())
+	fails(t, "wait as long as is said", err, volume.ErrLocked)
+	// Who waits sees what was published before.
+	type begun struct {
+		session volume.Session
+		epoch   uint32
+		err     error
+	}
+	next := make(chan begun)
+	go func() {
+		var b begun
+		b.session, b.err = patient.Session(t.Context(), settling(func(newest *volume.Version, _ io.ReaderAt) error {
+			b.epoch = newest.State.Manifest.Epoch
+			return nil
+		}))
+		next <- b
+	}()
+	w.put("one")
+	w.put("two")
+	w.end()
+	b := <-next
+	must(t, b.err)
+	if b.epoch != 3 || mine.Active() || !mine.Held() {
+		t.Errorf("who waited begins with epoch %d; active %t, held %t", b.epoch, mine.Active(), mine.Held())
+	}
+	must(t, b.session.End())
+	if mine.Held() || patient.Active() {
+		t.Error("a turn is not given back")
+	}
+	l.lists("a")
+}
+
+// beginning: what is found is judged before anything changes, and while nobody else
+// writes.
+func beginning(l *logs) {
+	t := l.t
+	l.create("a", 2)
+	mine, version := l.opened("a")
+	theirs, _ := l.another().opened("a")
+	w := l.begin(theirs)
+	w.put("theirs")
+	w.draft("left behind")
+	must(t, w.Leave())
+	before, first := l.another().opened("a")
+	unchanged := func(what string) {
+		t.Helper()
+		if mine.Active() || mine.Held() {
+			t.Errorf("%s: active %t, held %t", what, mine.Active(), mine.Held())
+		}
+		if after, again := l.another().opened("a"); after.Length() != before.Length() || again.State.End != first.State.End {
+			t.Errorf("%s: %d bytes became %d, published %d became %d", what, before.Length(), after.Length(), first.State.End, again.State.End)
+		}
+	}
+	refusing := always()
+	refusing.Admit = func(info volume.FileInfo) error {
+		if !info.Is(version.Generation.Info()) {
+			t.Errorf("judged is %+v", info)
+		}
+		return errRefused
+	}
+	_, err := mine.Session(t.Context(), refusing)
+	fails(t, "begin what is not admitted", err, errRefused)
+	unchanged("not admitted")
+	_, err = mine.Session(t.Context(), settling(func(newest *volume.Version, bytes io.ReaderAt) error {
+		if newest.State.Manifest.Epoch != 2 || !mine.Active() {
+			t.Errorf("settled is epoch %d, active %t", newest.State.Manifest.Epoch, mine.Active())
+		}
+		if err := check(bytes, newest.State, 0, []string{"theirs"}); err != nil {
+			t.Error(err)
+		}
+		_, err := theirs.Session(t.Context(), always())
+		fails(t, "begin while another settles", err, volume.ErrLocked)
+		return errRefused
+	}))
+	fails(t, "begin what is not settled", err, errRefused)
+	unchanged("not settled")
+	if torn := before.Length() > first.State.End; torn != l.ground.Tears {
+		t.Errorf("something was left behind: %t", torn)
+	}
+	if session, err := mine.Session(ended(t), always()); err == nil {
+		must(t, session.Leave())
+	}
+	w = l.begin(mine, "theirs")
+	w.end()
+	if after, again := l.another().opened("a"); after.Length() != again.State.End {
+		t.Errorf("%d bytes are left of %d", after.Length(), again.State.End)
+	}
+	if newestOf(t, mine, version).State.Manifest.Epoch != 2 {
+		t.Error("who has settled does not know the newest")
+	}
+	l.holdsAt("a", 0, "theirs")
+}
+
+// failing: after an error of the place nothing of the session counts any more.
+func failing(l *logs) {
+	t := l.t
+	l.create("a", 2)
+	log, _ := l.opened("a")
+	w := l.begin(log)
+	w.put("whole")
+	c := w.commit(w.draft("lost"))
+	hidden := w.commit(w.draft(fakeManifest()))
+	begun := w.draft("begun")
+	if w.Failed() != nil {
+		t.Errorf("failed with %v", w.Failed())
+	}
+	if err := w.Fail(errRefused); !errors.Is(err, errRefused) || !errors.Is(w.Failed(), errRefused) {
+		t.Errorf("failing gives %v and %v", err, w.Failed())
+	}
+	second := errors.New("another")
+	if err := w.Fail(second); !errors.Is(err, second) || !errors.Is(w.Failed(), errRefused) {
+		t.Errorf("failing again gives %v and %v", err, w.Failed())
+	}
+	fails(t, "write in a failed session", begun.Write(t.Context(), []byte("more")), errRefused)
+	fails(t, "begin in a failed session", w.Extent(volume.ExtentSpec{Type: of}).Write(t.Context(), []byte("more")), errRefused)
+	for _, c := range []volume.Commit{c, hidden} {
+		version, err := w.Publish(c)
+		if fails(t, "publish in a failed session", err, errRefused); version != nil {
+			t.Errorf("a version was published: %+v", version.State)
+		}
+	}
+	if r, err := w.Rewrite(rewriteOptions(new(counted))); err == nil {
+		_, err = r.Freeze()
+		fails(t, "rewrite in a failed session", err, errRefused)
+		r.Thaw()
+		must(t, r.Abort())
+	} else {
+		fails(t, "rewrite in a failed session", err, errRefused)
+	}
+	w.Drop(begun.Extent)
+	w.end()
+	if newestOf(t, log, w.version) != w.version || log.Held() {
+		t.Error("a failed session published something, or has not ended")
+	}
+	w = l.begin(log, w.texts...)
+	w.put("again")
+	l.holds(w)
+	w.end()
+	l.lists("a")
+}
+
+// ending: what was not published is let go of, and who leaves changes nothing.
+func ending(l *logs) {
+	t := l.t
+	l.create("a", 2)
+	log, _ := l.opened("a")
+	w := l.begin(log)
+	w.put("published")
+	w.draft(strings.Repeat("not ", 10_000))
+	w.more(w.extent(volume.ExtentSpec{Length: 1 << 20}), "begun")
+	w.end()
+	found, version := l.another().opened("a")
+	if found.Length() != version.State.End || log.Active() || log.Held() {
+		t.Errorf("%d bytes are there, and %d were published; active %t, held %t", found.Length(), version.State.End, log.Active(), log.Held())
+	}
+	if newestOf(t, log, w.version) != w.version {
+		t.Error("the end of a session makes a version")
+	}
+	shown(t, w.version, 0, "published")
+	w = l.begin(log, w.texts...)
+	w.draft("left behind")
+	before, _ := l.another().opened("a")
+	must(t, w.Leave())
+	after, version := l.another().opened("a")
+	if after.Length() != before.Length() || log.Active() || log.Held() {
+		t.Errorf("%d bytes became %d; active %t, held %t", before.Length(), after.Length(), log.Active(), log.Held())
+	}
+	shown(t, version, 0, "published")
+	w = l.begin(log, w.texts...)
+	w.put("at last")
+	l.holds(w)
+	w.end()
+	l.lists("a")
+}
+
+// replacedMeanwhile: a writer whose store another has removed, and made one of that name,
+// changes nothing of that.
+func replacedMeanwhile(l *logs) {
+	for what, write := range map[string]func(*writer, *draft) error{
+		"a segment": func(w *writer, _ *draft) error {
+			return w.Extent(volume.ExtentSpec{Type: of}).Write(l.t.Context(), []byte("new"))
+		},
+		"a commit": func(w *writer, d *draft) error {
+			_, err := w.Publish(w.commit(d))
+			return err
+		},
+		"a rewrite": func(w *writer, _ *draft) error { return w.tryRewrite(nil) },
+		"a look":    func(w *writer, _ *draft) error { return w.Guard() },
+		"mending":   func(w *writer, _ *draft) error { return w.Mend([]byte("x"), w.version.State.Named()[0].Offset) },
+	} {
+		l.create("a", 2)
+		log, _ := l.opened("a")
+		w := l.begin(log)
+		w.put("published")
+		d := w.draft("begun")
+		must(l.t, w.Guard())
+		theirs, _ := l.another().opened("a")
+		must(l.t, theirs.Remove(l.t.Context(), l.shelf()))
+		fails(l.t, "look at what was removed", w.Guard(), volume.ErrNotFound)
+		l.create("a", 3)
+		fails(l.t, what+" in another's store", write(w, d), volume.ErrStale)
+		_ = w.End() // it may say so, too
+		if _, version := l.another().opened("a"); version.State.Manifest.Dimension != 3 || !version.State.Clean {
+			l.t.Errorf("after %s another's store is %+v", what, version.State)
+		}
+		l.holdsAt("a", 0)
+		l.lists("a")
+		_, err := log.Close()
+		must(l.t, err)
+		must(l.t, theirs.Remove(l.t.Context(), l.shelf()))
+	}
+}
