@@ -47,7 +47,8 @@ const (
 
 // Log is one store: bytes that only grow, in versions. Where other bytes take their place,
 // as a compaction makes them or another program, a new generation begins. Its methods may
-// be called from several goroutines.
+// be called from several goroutines. When a ctx ends, what was asked for is done all the
+// same, or fails with the ctx's error and changes nothing.
 type Log interface {
 	// Name is what the store is called in its folder, and Path how users name it.
 	Name() string

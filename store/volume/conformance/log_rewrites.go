@@ -289,13 +289,15 @@ func freezing(l *logs) {
 	c, err := w.startRewrite()
 	must(t, err)
 	must(t, c.Carry(c.room))
+	var complete atomic.Bool
 	var last sync.WaitGroup
 	last.Go(func() { // a rewrite waits for what has room already
 		w.more(known, "k")
+		complete.Store(true)
 		known.Complete()
 	})
-	if _, err := c.Freeze(); err != nil || !w.Frozen() {
-		t.Errorf("frozen %t, %v", w.Frozen(), err)
+	if _, err := c.Freeze(); err != nil || !w.Frozen() || !complete.Load() {
+		t.Errorf("frozen %t, what was to come is there: %t, %v", w.Frozen(), complete.Load(), err)
 	}
 	last.Wait()
 	var thawed atomic.Bool

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"strings"
@@ -177,7 +178,16 @@ func failing(l *logs) {
 	w = l.begin(log, w.texts...)
 	w.put("again")
 	l.holds(w)
+	// Where a manifest cannot be told from another one in it, that is an error as well.
+	c = w.commit()
+	c.Manifest.Deleted = []uint64{binary.LittleEndian.Uint64([]byte(fakeManifest()))}
+	if version, err := w.Publish(c); err == nil {
+		w.version = version
+	} else if fails(t, "publish what looks like another manifest", err, volume.ErrUnsafeManifest); version != nil || !errors.Is(w.Failed(), err) {
+		t.Errorf("it was published: %t; the session failed with %v", version != nil, w.Failed())
+	}
 	w.end()
+	l.holds(w)
 	l.lists("a")
 }
 
@@ -224,6 +234,9 @@ func replacedMeanwhile(l *logs) {
 		},
 		"a commit": func(w *writer, d *draft) error {
 			_, err := w.Publish(w.commit(d))
+			if !errors.Is(w.Failed(), err) {
+				l.t.Errorf("the session failed with %v, and %v is its error", err, w.Failed())
+			}
 			return err
 		},
 		"a rewrite": func(w *writer, _ *draft) error { return w.tryRewrite(nil) },

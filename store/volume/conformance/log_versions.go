@@ -280,6 +280,7 @@ func disturbing(l *logs) {
 	mine, version := l.opened("a")
 	w := l.begin(mine)
 	w.put("mine")
+	w.draft("let go of")
 	w.end()
 	version = newestOf(t, mine, version)
 	if times, within := version.Generation.Disturbed(); times != 0 || within != 0 {
