@@ -38,8 +38,8 @@ func NewWalker(r io.ReaderAt, from, size int64) *Walker {
 	return &Walker{r: r, next: max(from, 0), size: size}
 }
 
-// Next goes to the next whole segment. False means that there is none, or an
-// I/O error: see Err.
+// Next goes to the next whole segment, and reports whether there is one. There is none
+// where reading fails, too: see Err.
 func (w *Walker) Next() bool {
 	if w.stopped {
 		return false
@@ -58,7 +58,8 @@ func (w *Walker) Next() bool {
 	return w.takePadded()
 }
 
-// takePadded is take at the place after zero padding.
+// takePadded is take at the place after zero padding, and reports whether a segment was
+// there.
 func (w *Walker) takePadded() bool {
 	rest, padding := w.size-w.next, -w.next&(alignment-1)
 	if rest < alignment {

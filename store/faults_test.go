@@ -96,7 +96,7 @@ func (r *faultRun) complain(format string, values ...any) {
 	}
 }
 
-// change makes a change. One that is acknowledged has to be there from now on;
+// change makes a change, and reports whether it was acknowledged. One that is acknowledged has to be there from now on;
 // one that is refused may be, for what failed may have been the very last step.
 func (r *faultRun) change(what string, do func() error, apply func(*crashMark)) bool {
 	if r.wrong != nil || r.failed >= patience && !r.fault.healed {
@@ -170,7 +170,8 @@ func (r *faultRun) kernel(image []byte) bool {
 	}, func(m *crashMark) { m.embed = image })
 }
 
-// part writes a part through a stream, as programs write a file.
+// part writes a part through a stream, as programs write a file, and reports whether it
+// was taken.
 func (r *faultRun) part(part compute.Part, content []byte, apply func(*crashMark)) bool {
 	return r.change("embed "+string(part), func() error {
 		ctx := context.Background()

@@ -47,7 +47,7 @@ type Verification struct {
 	Tails       []Tail    `json:"tails,omitempty"`
 }
 
-// Verify is Snapshot.Verify for the newest state that is known. It also finds what
+// Verify is VerifySnapshot for the newest state that is known. It also finds what
 // somebody has to decide upon, in the file and beside it.
 func (s *Store) Verify(ctx context.Context) (Verification, error) {
 	found, err := VerifySnapshot(ctx, s.Current())

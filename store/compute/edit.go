@@ -62,7 +62,7 @@ func (e *headerEdit) apply(document []byte) error {
 	return nil
 }
 
-// sameJSON compares two documents but for spaces.
+// sameJSON reports whether two documents are one but for spaces.
 func sameJSON(a, b json.RawMessage) bool {
 	var left, right bytes.Buffer
 	return json.Compact(&left, a) == nil && json.Compact(&right, b) == nil && bytes.Equal(left.Bytes(), right.Bytes())

@@ -85,7 +85,7 @@ func findFirst[I image](ctx context.Context, s *state.Snapshot, kind *Kind, want
 	return first, fmt.Errorf("%w: the store holds no such %s", volume.ErrNotFound, kind)
 }
 
-// anyImage wants whichever comes first.
+// anyImage reports whether an image is wanted: whichever comes first.
 func anyImage[I image](I) bool { return true }
 
 // extract finds the first image that is wanted in the newest state.

@@ -79,7 +79,8 @@ func (b *broken) write(s *log.Session, text string) volume.Extent {
 	return e
 }
 
-// commit commits segments, in the place of all others if it replaces.
+// commit commits segments, in the place of all others if it replaces, and reports whether
+// they are.
 func (b *broken) commit(s *log.Session, replaces bool, texts []string, extents ...volume.Extent) bool {
 	if slices.Contains(extents, nil) {
 		return false

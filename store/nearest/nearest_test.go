@@ -50,7 +50,7 @@ func brute(metric segments.Metric, b Block, q Query) []Neighbor {
 	return all[:min(q.K, len(all))]
 }
 
-// sameNeighbors compares bit for bit.
+// sameNeighbors reports whether two answers are one bit for bit.
 func sameNeighbors(a, b []Neighbor) bool {
 	return slices.EqualFunc(a, b, func(a, b Neighbor) bool {
 		return a.ID == b.ID && (math.Float64bits(a.Distance) == math.Float64bits(b.Distance) || a.Distance != a.Distance && b.Distance != b.Distance)
@@ -246,7 +246,8 @@ func oracle(metric segments.Metric, a, b []float32) (distance, scale float64) {
 	return 1 - cosine, 1
 }
 
-// TestKernelsKeepTheirErrorBounds checks what tooFar relies on.
+// TestKernelsKeepTheirErrorBounds checks what productTooFar and
+// angleTooFar rely on.
 func TestKernelsKeepTheirErrorBounds(t *testing.T) {
 	t.Parallel()
 	const count = 3

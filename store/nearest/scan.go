@@ -169,8 +169,9 @@ func (s *search) productTooFar(product, square float32) bool {
 	return -float64(product)-s.slack*norm*s.norm-s.faint > s.best.bound()
 }
 
-// angleTooFar is productTooFar for the angle. The error of the cosine is that of
-// the product, relative to the norms, and half as much again from the norm.
+// angleTooFar reports whether a row is too far by its angle, as productTooFar does by its
+// product. The error of the cosine is that of the product, relative to the norms, and half
+// as much again from the norm.
 func (s *search) angleTooFar(product, square float32) bool {
 	norms := math.Sqrt(float64(square)) * s.norm
 	if !neverInfinite(product, square) || square < smallestSquare || norms < 2*smallestNorms {

@@ -85,7 +85,7 @@ func (t *IDTable) use() (*storedIDs, bool) {
 	return memory.Used[*storedIDs](t.kept)
 }
 
-// AtNewest is at for the newest of the snapshots that current gives: a compaction
+// AtNewest is At for the newest of the snapshots that current gives: a compaction
 // may take the file of one away before its ids were read.
 func (t *IDTable) AtNewest(ctx context.Context, current func() *state.Snapshot, use func(base *state.Snapshot, stored *idset.Set) error) error {
 	return state.OnNewest(ctx, func(context.Context) (*state.Snapshot, error) { return current(), nil }, func(base *state.Snapshot) error {

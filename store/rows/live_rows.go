@@ -73,7 +73,7 @@ var errRowNumber = errors.New("no such row")
 // Hold finds the live rows, once for the sources.
 //
 // Nothing is read but the ends of the segments when all rows are certain to be
-// live, see allLive. Else the ids are read, and nothing else.
+// live (deadWithoutScan). Else the ids are read, and nothing else.
 //
 // Of a segment that is damaged, as many rows count as live as the directory's length
 // has room for: the others keep their places, and reading those of the damaged one

@@ -10,7 +10,7 @@ import (
 // The entries of the audit chain that no manifest names any more belong to what the
 // whole file shows, and to nothing else: who reads raw has them checked, too.
 
-// touchWhole is touch for bytes of the whole file.
+// touchWhole is Touch for bytes of the whole file.
 func (s *Snapshot) touchWhole(ctx context.Context, offset, length int64) error {
 	c := s.source.checker
 	if c == nil {

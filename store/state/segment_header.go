@@ -14,7 +14,7 @@ func ReadHeader(file io.ReaderAt, entry segments.DirectoryEntry) (segments.Segme
 	return readHeaderOr(file, entry, func() string { return "" })
 }
 
-// readHeaderOr is readHeader whose errors end with a remedy.
+// readHeaderOr is ReadHeader whose errors end with a remedy.
 func readHeaderOr(file io.ReaderAt, entry segments.DirectoryEntry, remedy func() string) (segments.Segment, error) {
 	var encoded [segments.HeaderSize]byte
 	if err := volume.ReadFull(file, encoded[:], entry.Offset); err != nil {

@@ -11,12 +11,12 @@ import (
 )
 
 // Walk visits every whole segment of the snapshot in file order, dead ones
-// included; see walkFrom.
+// included; see WalkFrom.
 func (r *Reading) Walk(visit func(segments.Segment) error) error {
 	return r.WalkFrom(0, visit)
 }
 
-// WalkFrom is walk from an offset on at which a segment begins or the file ends.
+// WalkFrom is Walk from an offset on at which a segment begins or the file ends.
 //
 // A program that was killed while it wrote leaves a header whose length reaches
 // over what others have appended since. So the walk goes from one segment that the

@@ -56,7 +56,7 @@ func (e *IDError) Error() string {
 	return fmt.Sprintf("%s: byte %d: %s", e.Format, e.Offset, e.Reason)
 }
 
-// Is makes errors.Is(err, ErrRecord) true.
+// Is reports whether the error is of the kind: it is an ErrRecord.
 func (e *IDError) Is(target error) bool { return target == ErrRecord }
 
 // IDDecoder reads a stream of ids, pushed in chunks of any size, and hands each on

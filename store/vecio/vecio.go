@@ -137,5 +137,5 @@ func (e *RecordError) Error() string {
 	return fmt.Sprintf("%s: row %d, byte %d: %s", e.Format, e.Row, e.Offset, e.Reason)
 }
 
-// Is makes errors.Is(err, ErrRecord) true.
+// Is reports whether the error is of the kind: it is an ErrRecord.
 func (e *RecordError) Is(target error) bool { return target == ErrRecord }

@@ -112,12 +112,127 @@ func isCompound(word string) bool {
 	return false
 }
 
-// TestCommentsNameWhatThereIs: what a comment calls by package and name is declared there.
+// vocabulary is what comments may name of the repository.
+type vocabulary struct {
+	words   map[string]bool            // all that any code is made of
+	in      map[string]map[string]bool // names that are declared, by package name
+	members map[string]map[string]bool // fields and methods, by the name of their type
+	embeds  map[string][]string        // whose members a type has too, by its name
+}
+
+// learn takes a file's names in.
+func (v *vocabulary) learn(file *ast.File) {
+	add := func(to map[string]map[string]bool, of, name string) {
+		if to[of] == nil {
+			to[of] = map[string]bool{}
+		}
+		to[of][name] = true
+	}
+	ast.Inspect(file, func(node ast.Node) bool {
+		switch node := node.(type) {
+		case *ast.Ident:
+			v.words[node.Name] = true
+		case *ast.FuncDecl:
+			add(v.in, file.Name.Name, node.Name.Name)
+			if node.Recv != nil {
+				add(v.members, typeName(node.Recv.List[0].Type), node.Name.Name)
+			}
+		case *ast.TypeSpec:
+			add(v.in, file.Name.Name, node.Name.Name)
+			add(v.members, node.Name.Name, "")
+			v.embeds[node.Name.Name] = append(v.embeds[node.Name.Name], typeName(node.Type))
+			ast.Inspect(node.Type, func(within ast.Node) bool {
+				if field, is := within.(*ast.Field); is {
+					for _, name := range field.Names {
+						add(v.members, node.Name.Name, name.Name)
+					}
+					if len(field.Names) == 0 {
+						v.embeds[node.Name.Name] = append(v.embeds[node.Name.Name], typeName(field.Type))
+					}
+				}
+				return true
+			})
+		case *ast.ValueSpec:
+			for _, name := range node.Names {
+				add(v.in, file.Name.Name, name.Name)
+			}
+		case *ast.Field:
+			for _, name := range node.Names {
+				add(v.in, file.Name.Name, name.Name)
+			}
+		}
+		return true
+	})
+}
+
+// typeName is the name of a type, without its package, parameters and stars; none where
+// it has no name.
+func typeName(of ast.Expr) string {
+	switch of := of.(type) {
+	case *ast.Ident:
+		return of.Name
+	case *ast.StarExpr:
+		return typeName(of.X)
+	case *ast.SelectorExpr:
+		return of.Sel.Name
+	case *ast.IndexExpr:
+		return typeName(of.X)
+	case *ast.IndexListExpr:
+		return typeName(of.X)
+	}
+	return ""
+}
+
+// has reports whether any type of a name may have a member: what is embedded of other
+// modules may have any.
+func (v *vocabulary) has(of, member string) bool {
+	members, ours := v.members[of]
+	return !ours || members[member] || slices.ContainsFunc(v.embeds[of], func(embedded string) bool {
+		return embedded != "" && embedded != of && v.has(embedded, member)
+	})
+}
+
+var (
+	ofPackage = regexp.MustCompile(`\b([a-z]+)\.([A-Z]\w*)`)
+	ofType    = regexp.MustCompile(`\b([A-Za-z]\w*)\.([A-Za-z]\w*)\b`)
+	compound  = regexp.MustCompile(`(?:^|[^\w./-])([a-z]{2,}[A-Z]\w*)`) // a word like eBPF is none
+	likened   = regexp.MustCompile(`^(\w+) is ([a-z]\w*)\b`)
+)
+
+// endings of files and the like, which are no members of anything.
+var endings = []string{"go", "js", "json", "rvf"}
+
+// gone gives the words of a comment that name what is declared nowhere.
+func (v *vocabulary) gone(text string) (words []string) {
+	for _, match := range ofPackage.FindAllStringSubmatch(text, -1) {
+		// There is an fs of the standard library, too.
+		if in, ours := v.in[match[1]]; ours && match[1] != "fs" && !in[match[2]] {
+			words = append(words, match[0])
+		}
+	}
+	for _, match := range ofType.FindAllStringSubmatch(text, -1) {
+		if _, isPackage := v.in[match[1]]; !isPackage && !slices.Contains(endings, match[2]) && !v.has(match[1], match[2]) {
+			words = append(words, match[0])
+		}
+	}
+	for _, match := range compound.FindAllStringSubmatch(text, -1) {
+		if !v.words[match[1]] {
+			words = append(words, match[1])
+		}
+	}
+	return words
+}
+
+// TestCommentsNameWhatThereIs: what a comment calls by package and name is declared there,
+// what it calls by type and name is a member of such a type, and a word that only a name
+// looks like is one somewhere. Where a docstring says that a thing is another, with a small
+// letter where the package has that other with a capital one, it tells of what has been
+// renamed.
 func TestCommentsNameWhatThereIs(t *testing.T) {
 	t.Parallel()
-	declared := map[string]map[string]bool{} // by package name
-	comments := map[string][]*ast.CommentGroup{}
+	known := vocabulary{map[string]bool{}, map[string]map[string]bool{}, map[string]map[string]bool{}, map[string][]string{}}
 	set := token.NewFileSet()
+	parsed := map[string]*ast.File{}
 	for _, name := range files(t) {
 		if path.Ext(name) != ".go" {
 			continue
@@ -126,38 +241,23 @@ func TestCommentsNameWhatThereIs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		comments[name] = file.Comments
-		in := declared[file.Name.Name]
-		if in == nil {
-			in = map[string]bool{}
-			declared[file.Name.Name] = in
-		}
-		ast.Inspect(file, func(node ast.Node) bool {
-			switch node := node.(type) {
-			case *ast.FuncDecl:
-				in[node.Name.Name] = true
-			case *ast.TypeSpec:
-				in[node.Name.Name] = true
-			case *ast.ValueSpec:
-				for _, name := range node.Names {
-					in[name.Name] = true
-				}
-			case *ast.Field:
-				for _, name := range node.Names {
-					in[name.Name] = true
-				}
-			}
-			return true
-		})
+		parsed[name] = file
+		known.learn(file)
 	}
-	named := regexp.MustCompile(`\b([a-z]+)\.([A-Z]\w*)`)
-	for name, groups := range comments {
-		for _, group := range groups {
-			for _, match := range named.FindAllStringSubmatch(group.Text(), -1) {
-				// There is an fs of the standard library, too.
-				if in, ours := declared[match[1]]; ours && match[1] != "fs" && !in[match[2]] {
-					t.Errorf("%s:%d: a comment tells of %s, which is not there", name, set.Position(group.Pos()).Line, match[0])
-				}
+	for name, file := range parsed {
+		for _, group := range file.Comments {
+			for _, word := range known.gone(group.Text()) {
+				t.Errorf("%s:%d: a comment tells of %s, which is not there", name, set.Position(group.Pos()).Line, word)
+			}
+		}
+		in := known.in[file.Name.Name]
+		for _, d := range declarations(file) {
+			match := likened.FindStringSubmatch(d.comment)
+			if match == nil || match[1] != d.name || strings.EqualFold(match[2], d.name) || in[match[2]] {
+				continue
+			}
+			if in[strings.ToUpper(match[2][:1])+match[2][1:]] {
+				t.Errorf("%s:%d: %s is %s, which is not there", name, set.Position(d.at).Line, d.name, match[2])
 			}
 		}
 	}

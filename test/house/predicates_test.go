@@ -54,13 +54,22 @@ func isPredicate(declared *ast.FuncDecl) bool {
 var saysWhether = regexp.MustCompile(`\b(says|tells|decides|checks|returns|determines) (whether|if|true)\b`)
 
 // TestPredicatesReport: the docstring of a function that answers yes or no says in its
-// first sentence what it "reports whether", and not what it "says".
+// first sentence what it "reports whether", and not what it "says". One whose answer is
+// all that it gives has the words in any case, or implements what has them.
 func TestPredicatesReport(t *testing.T) {
 	t.Parallel()
 	functions(t, func(at token.Position, declared *ast.FuncDecl) {
-		first, _, _ := strings.Cut(strings.Join(strings.Fields(declared.Doc.Text()), " ")+" ", ". ")
-		if wrong := saysWhether.FindString(first); wrong != "" && isPredicate(declared) {
+		if !isPredicate(declared) {
+			return
+		}
+		text := strings.Join(strings.Fields(declared.Doc.Text()), " ")
+		first, _, _ := strings.Cut(text+" ", ". ")
+		if wrong := saysWhether.FindString(first); wrong != "" {
 			t.Errorf("%s:%d: %s %q, and should report it", at.Filename, at.Line, declared.Name.Name, wrong)
+		}
+		reports := strings.Contains(text, "eports whether ") || strings.Contains(first, " implements ")
+		if declared.Type.Results.NumFields() == 1 && text != "" && !reports {
+			t.Errorf("%s:%d: %s does not say what it reports", at.Filename, at.Line, declared.Name.Name)
 		}
 	})
 }

@@ -118,7 +118,7 @@ func runAttack(orders *json.Decoder) (any, error) {
 	return result, nil
 }
 
-// exchange swaps two names of the backing directory in one step.
+// exchange swaps two names of the backing directory in one step, and reports whether it did.
 func (a attack) exchange(one, other string) bool {
 	return unix.Renameat2(unix.AT_FDCWD, filepath.Join(a.Backing, one), unix.AT_FDCWD, filepath.Join(a.Backing, other), unix.RENAME_EXCHANGE) == nil
 }

@@ -95,7 +95,7 @@ func (m model) differs(got map[uint64][]float32) error {
 	return errors.Join(problems...)
 }
 
-// sameBits compares two numbers as they are stored.
+// sameBits reports whether two numbers are one as they are stored.
 func sameBits(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }
 
 // rawRows encodes rows as raw f32.

@@ -77,7 +77,7 @@ func parseLock(record []byte) (lockRecord, bool) {
 	return parsed, true
 }
 
-// stale applies the rules by which the reference runtime takes a lock over.
+// stale reports whether the reference runtime would take the lock over, by its rules.
 func (r lockRecord) stale(now time.Time, host string, alive func(process int) bool) bool {
 	age := max(now.Sub(r.time), 0)
 	if r.host == host {

@@ -2,5 +2,6 @@
 
 package filelog
 
-// processAlive assumes the best of every process where none can be asked for.
+// processAlive reports whether a process of this id may exist, which is so of every one
+// where none can be asked for.
 func processAlive(int) bool { return true }

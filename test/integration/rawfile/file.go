@@ -178,7 +178,7 @@ func (f *File) Live() []Segment {
 	return live
 }
 
-// leftover tells that a segment of this type, when it stands behind the newest
+// leftover reports whether a segment of this type, when it stands behind the newest
 // manifest, is what an unfinished commit left. Others, such as the audit entry
 // of the reference runtime's compaction, belong to the state.
 func leftover(segmentType uint8) bool {

@@ -112,7 +112,7 @@ func TestTornTail(t *testing.T) {
 	}
 }
 
-// equal compares two vectors.
+// equal reports whether two vectors are one.
 func equal(a, b []float32) bool { return reflect.DeepEqual(a, b) }
 
 // must turns a result with an error into the result alone.
