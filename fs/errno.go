@@ -20,6 +20,7 @@ var errnos = []struct {
 	{volume.ErrInput, syscall.EINVAL},
 	{volume.ErrName, syscall.EINVAL},
 	{volume.ErrLocked, syscall.EBUSY},
+	{volume.ErrMoved, syscall.EBUSY},
 	{volume.ErrManyNames, syscall.EMLINK},
 	{volume.ErrReadOnly, syscall.EROFS},
 	{volume.ErrCorrupt, syscall.EIO},

@@ -3,6 +3,7 @@ package log
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync/atomic"
@@ -88,22 +89,35 @@ func (s *Session) round(round []*request) {
 		return
 	}
 	ctx, stop := whileWanted(round)
-	d, err := s.prepare(ctx, round)
-	stop()
-	if _, clashes := errors.AsType[clash](err); (clashes || errors.Is(err, volume.ErrUnsafeManifest)) && len(round) > 1 {
-		for i := range round {
-			s.round(round[i : i+1])
+	defer stop()
+	for try := 1; ; try++ {
+		d, err := s.prepare(ctx, round)
+		if _, clashes := errors.AsType[clash](err); (clashes || errors.Is(err, volume.ErrUnsafeManifest)) && len(round) > 1 {
+			for i := range round {
+				s.round(round[i : i+1])
+			}
+			return
+		}
+		var epoch uint32
+		if err == nil {
+			epoch, err = s.carryOut(d)
+		}
+		if errors.Is(err, volume.ErrMoved) {
+			late := s.follow(ctx)
+			if late == nil && try < draftsOfRound {
+				continue
+			}
+			err = errors.Join(late, fmt.Errorf("%w, %d times: write it again", err, try))
+		}
+		for _, r := range round {
+			r.settle(epoch, err)
 		}
 		return
 	}
-	var epoch uint32
-	if err == nil {
-		epoch, err = s.carryOut(d)
-	}
-	for _, r := range round {
-		r.settle(epoch, err)
-	}
 }
+
+// draftsOfRound bounds how often a round is drafted because others published first.
+const draftsOfRound = 8
 
 // whileWanted is the context of a round's search: it ends when nobody waits for any of
 // the changes any more.
@@ -209,6 +223,9 @@ func (s *Session) carryOut(d *Draft) (uint32, error) {
 	}
 	version, err := s.turn.Publish(volume.Commit{Stamp: d.Stamp, Parts: d.written(), Small: small, Manifest: d.Manifest})
 	if version == nil {
+		if d.merged != nil && errors.Is(err, volume.ErrMoved) {
+			s.Drop(d.merged.into) // the next draft merges anew
+		}
 		return 0, err
 	}
 	after := s.log.env.Head.Next(version)

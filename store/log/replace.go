@@ -1,6 +1,9 @@
 package log
 
 import (
+	"context"
+	"errors"
+
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/state"
@@ -18,7 +21,8 @@ type Replacement struct {
 // Replace lets writers wait while build completes a rewrite, and puts that in the place
 // of the store's content. Build is told what is committed, and how many bytes of what is
 // not the rewrite lacks; with its error nothing is replaced. The states before and after
-// are given when the content was replaced, also with an error.
+// are given when the content was replaced, also with an error. With ErrMoved the base is
+// another one, for a rewrite that is begun anew.
 func (s *Session) Replace(rewrite volume.Rewrite, build func(base *state.Snapshot, lacking int64) (Replacement, error)) (before, next *state.Snapshot, err error) {
 	l := s.log
 	l.lead.Wait()
@@ -34,6 +38,9 @@ func (s *Session) Replace(rewrite volume.Rewrite, build func(base *state.Snapsho
 		return nil, nil, err
 	}
 	version, late := rewrite.Publish(made.State)
+	if errors.Is(late, volume.ErrMoved) {
+		late = errors.Join(late, s.follow(context.Background()))
+	}
 	if !rewrite.Published() {
 		return nil, nil, late
 	}

@@ -126,6 +126,22 @@ func (s *Session) Base() *state.Snapshot {
 	return s.base
 }
 
+// follow takes what somebody else has published for the session's base.
+func (s *Session) follow(ctx context.Context) error {
+	l := s.log
+	next := l.env.Head.Show(s.turn.Base())
+	if !next.Origin().Is(s.Base().Origin()) {
+		return state.ErrReplaced
+	}
+	if err := l.env.Writable(ctx, next); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.base = next
+	return ctx.Err()
+}
+
 // Extent begins a segment that a commit may name.
 func (s *Session) Extent(spec volume.ExtentSpec) volume.Extent { return s.turn.Extent(spec) }
 

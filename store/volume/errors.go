@@ -26,6 +26,9 @@ var (
 	ErrCrossParent = errors.New("different parents")
 	// ErrLocked means that another writer holds the store.
 	ErrLocked = errors.New("another writer holds the store")
+	// ErrMoved means that somebody else has published since the session's base: what was
+	// to be published has to be made again, on the new one.
+	ErrMoved = errors.New("another writer has published first")
 	// ErrManyNames means that the store's file has other names, whose writers would
 	// not see each other.
 	ErrManyNames = errors.New("the file has more names than one")

@@ -127,8 +127,13 @@ type Session interface {
 	Extent(spec ExtentSpec) Extent
 	// Drop gives extents up.
 	Drop(extents ...Extent)
-	// Publish writes what a commit is made of and makes it count. An error ends the
-	// session; a version that comes with one counts all the same.
+	// Base is the newest version that the session knows: the one that it began with, or
+	// published, or that somebody else has published since, as ErrMoved said.
+	Base() *Version
+	// Publish writes what a commit is made of and makes it count. With ErrMoved the base
+	// is another one, and nothing else has changed: the parts are as they were, for a
+	// commit on the new base. Any other error ends the session; a version that comes with
+	// one counts all the same.
 	Publish(c Commit) (*Version, error)
 	// Rewrite begins other bytes.
 	Rewrite(options RewriteOptions) (Rewrite, error)
@@ -213,7 +218,8 @@ type Rewrite interface {
 	Thaw()
 	Hurry()
 	// Publish puts what was made, which ends with the manifest of a state, in the place of
-	// the old bytes, while writers are frozen. From the moment in which Published reports
+	// the old bytes, while writers are frozen. It fails with ErrMoved as a session's does.
+	// From the moment in which Published reports
 	// it, an error is not about that any more.
 	Publish(found *segments.State) (*Version, error)
 	Published() bool

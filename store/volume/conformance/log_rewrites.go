@@ -115,6 +115,7 @@ func (c *copying) finish() error {
 		w.t.Errorf("%d of %d expected bytes are done", c.progress.done, c.progress.expected)
 	}
 	w.version = version
+	w.standsOn(version)
 	w.sealed = nil // what is not published has no end in the new bytes
 	return err
 }

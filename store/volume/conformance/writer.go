@@ -67,7 +67,16 @@ func (l *logs) begin(log volume.Log, texts ...string) *writer {
 	}))
 	must(l.t, err)
 	w.Session = session
+	w.standsOn(w.version)
 	return w
+}
+
+// standsOn checks which version the session goes on from.
+func (w *writer) standsOn(version *volume.Version) {
+	w.t.Helper()
+	if base := w.Base(); base != version {
+		w.t.Errorf("the base is version %d, and the newest is %d", base.Number, version.Number)
+	}
 }
 
 // end ends the turn.
@@ -147,6 +156,7 @@ func (w *writer) published(c volume.Commit, drafts ...*draft) {
 		w.t.Errorf("version %d of epoch %d follows %d", version.Number, version.State.Manifest.Epoch, w.version.Number)
 	}
 	w.version = version
+	w.standsOn(version)
 	for _, d := range drafts {
 		w.texts = append(w.texts, d.payload())
 	}

@@ -80,9 +80,9 @@ func (d *desk) more(s *segment, text string) bool {
 
 // commit is a commit of some segments.
 func (d *desk) commit(parts ...*segment) volume.Commit {
-	manifest := *d.Base().Manifest
+	manifest := *d.Base().State.Manifest
 	manifest.Epoch++
-	manifest.Directory = d.Base().Named()
+	manifest.Directory = d.Base().State.Named()
 	c := volume.Commit{Stamp: 9, Manifest: &manifest}
 	for _, part := range parts {
 		part.Settle()

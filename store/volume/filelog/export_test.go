@@ -3,7 +3,6 @@ package filelog
 import (
 	"time"
 
-	"rvffs/segments"
 	"rvffs/store/volume"
 )
 
@@ -23,9 +22,6 @@ var (
 func LockFile(process int, host string, since time.Time) []byte {
 	return lockRecord{process: process, host: host, time: since}.encode()
 }
-
-// Base is the newest committed state.
-func (s *Session) Base() *segments.State { return s.base }
 
 // Extents are those that are neither committed nor given back.
 func (s *Session) Extents() []*Extent { return s.extents }

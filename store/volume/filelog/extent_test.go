@@ -22,7 +22,7 @@ func TestMasksHideWhatLooksLikeAManifest(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		d := newDesk(t)
 		s := d.begin("")
-		before := d.Base().End
+		before := d.Base().State.End
 		for range 1 + random.IntN(6) {
 			piece := ""
 			for range random.IntN(5) {

@@ -106,8 +106,8 @@ func (s *Session) guard(file File) error {
 func (s *Session) untouched(own volume.FileInfo) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if own.Size > s.reach || own.Size < s.base.End {
-		return fmt.Errorf("%w: it is %d bytes long, where %d to %d were expected", volume.ErrForeign, own.Size, s.base.End, s.reach)
+	if own.Size > s.reach || own.Size < s.base.State.End {
+		return fmt.Errorf("%w: it is %d bytes long, where %d to %d were expected", volume.ErrForeign, own.Size, s.base.State.End, s.reach)
 	}
 	return nil
 }
@@ -118,9 +118,9 @@ func (s *Session) guardCommit() error {
 	if err := s.guard(s.file); err != nil {
 		return err
 	}
-	stands, err := s.base.Stands(s.file)
+	stands, err := s.base.State.Stands(s.file)
 	if err == nil && !stands {
-		err = fmt.Errorf("%w: the manifest of epoch %d is not at offset %d any more", volume.ErrForeign, s.base.Manifest.Epoch, s.base.Segment.Offset)
+		err = fmt.Errorf("%w: the manifest of epoch %d is not at offset %d any more", volume.ErrForeign, s.base.State.Manifest.Epoch, s.base.State.Segment.Offset)
 	}
 	return err
 }

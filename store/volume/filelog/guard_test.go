@@ -130,7 +130,7 @@ func TestCommitOverAnotherManifestDoesNotCount(t *testing.T) {
 	d := newDesk(t)
 	d.publish(d.begin("committed"))
 	c := d.commit(d.begin("text"))
-	d.files.Names["a.rvf"].Write(make([]byte, 8), d.Base().Segment.Offset)
+	d.files.Names["a.rvf"].Write(make([]byte, 8), d.Base().State.Segment.Offset)
 	if _, err := d.Publish(c); !errors.Is(err, volume.ErrForeign) {
 		t.Errorf("%v", err)
 	}

@@ -13,8 +13,9 @@ func (s *Session) Publish(c volume.Commit) (*volume.Version, error) {
 	if err != nil {
 		return nil, s.Fail(err)
 	}
-	s.committed(found, c.Parts)
-	return s.log.publish(found, s.current, info)
+	next, err := s.log.publish(found, s.current, info)
+	s.committed(next, c.Parts)
+	return next, err
 }
 
 func (s *Session) publish(c volume.Commit) (*segments.State, volume.FileInfo, error) {
@@ -43,9 +44,9 @@ func (s *Session) showMasked(c volume.Commit) error {
 	if err := s.guard(s.file); err != nil {
 		return err
 	}
-	if slices.Max(masked) >= s.base.Segment.Offset {
-		again := *s.base.Manifest
-		again.Directory = s.base.Named()
+	if slices.Max(masked) >= s.base.State.Segment.Offset {
+		again := *s.base.State.Manifest
+		again.Directory = s.base.State.Named()
 		if _, err := s.appendManifest(c.Stamp, nil, &again); err != nil {
 			return err
 		}

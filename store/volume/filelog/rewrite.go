@@ -176,6 +176,8 @@ func (r *Rewrite) Publish(found *segments.State) (*volume.Version, error) {
 	// From here on the new file is the store, whatever happens.
 	late := r.dressAgain(attributes)
 	generation := NewGeneration(s.log.Place(), reading, info)
+	next, err := s.log.publish(found, generation, info)
+	late = errors.Join(late, err)
 	s.mu.Lock()
 	for _, m := range moves {
 		m.apply()
@@ -187,12 +189,10 @@ func (r *Rewrite) Publish(found *segments.State) (*volume.Version, error) {
 	}
 	old := s.file
 	s.extents = open
-	s.file, s.current, s.base = r.target, generation, found
+	s.file, s.current, s.base = r.target, generation, next
 	s.tail, s.reach = r.tail, r.tail
 	s.mu.Unlock()
 	r.target = nil
-	next, err := s.log.publish(found, generation, info)
-	late = errors.Join(late, err)
 	s.log.owe()
 	if err := s.log.payName(); err != nil {
 		// The name may still lead to the old file after a power loss: nothing that

@@ -46,7 +46,7 @@ func (d *desk) startRewrite(limits volume.FollowLimits, progress volume.Progress
 
 // catchUp copies what was committed since it last did.
 func (c *copying) catchUp() error {
-	named := c.desk.Base().Named()
+	named := c.desk.Base().State.Named()
 	for _, entry := range named[c.copied:] {
 		length := segments.HeaderSize + int64(entry.PayloadLength)
 		if err := c.MakeRoom(length, c.room); err != nil {
@@ -74,7 +74,7 @@ func (c *copying) takeOver() error {
 	if err := c.catchUp(); err != nil {
 		return err
 	}
-	manifest := *c.desk.Base().Manifest
+	manifest := *c.desk.Base().State.Manifest
 	manifest.Epoch++
 	manifest.Directory = slices.Clone(c.named)
 	last, err := c.Put(volume.NewSegment{Type: segments.TypeManifest, Payload: manifest.Encode()}, 9)

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 
-	"rvffs/segments"
 	"rvffs/store/volume"
 )
 
@@ -27,7 +26,7 @@ type Session struct {
 	mu        sync.Mutex      // guards what follows
 	file      File            // open for writing
 	current   *Generation     // of the file
-	base      *segments.State // the newest that is committed
+	base      *volume.Version // the newest that is committed
 	tail      int64           // where the next segment goes
 	reach     int64           // up to where this process may have written
 	segmentID uint64          // the next segment's id
@@ -78,9 +77,9 @@ func (s *Session) attach(ctx context.Context, begin volume.Beginning) (err error
 	if err != nil {
 		return err
 	}
-	s.base, s.current = newest.State, newest.Generation.(*Generation)
-	s.advance(s.base.End)
-	s.segmentID = s.base.NextID()
+	s.base, s.current = newest, newest.Generation.(*Generation)
+	s.advance(s.base.State.End)
+	s.segmentID = s.base.State.NextID()
 	if err := s.cutTail(); err != nil {
 		return fmt.Errorf("cut the torn tail off: %w", err)
 	}
@@ -89,13 +88,20 @@ func (s *Session) attach(ctx context.Context, begin volume.Beginning) (err error
 
 func (s *Session) cutTail() error {
 	info, err := s.file.Describe()
-	if err != nil || info.Size <= s.base.End {
+	if err != nil || info.Size <= s.base.State.End {
 		return err
 	}
-	if err := s.file.Truncate(s.base.End); err != nil {
+	if err := s.file.Truncate(s.base.State.End); err != nil {
 		return err
 	}
 	return s.file.SyncData()
+}
+
+// Base implements volume.Session. Nobody else publishes while the lock is held.
+func (s *Session) Base() *volume.Version {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.base
 }
 
 // openFile is the file, open for writing.
@@ -198,9 +204,9 @@ func (s *Session) Failed() error {
 	return s.failed
 }
 
-// committed takes a new state for the base, and out of the list what that settles: the
+// committed takes a new version for the base, and out of the list what that settles: the
 // parts that it names, and what has a header and is dead.
-func (s *Session) committed(base *segments.State, parts []volume.Extent) {
+func (s *Session) committed(base *volume.Version, parts []volume.Extent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.base = base
@@ -212,19 +218,19 @@ func (s *Session) committed(base *segments.State, parts []volume.Extent) {
 // End cuts off what was not committed and gives the lock back.
 func (s *Session) End() error {
 	info, err := s.file.Describe()
-	if err == nil && info.Size > s.base.End {
+	if err == nil && info.Size > s.base.State.End {
 		if err = s.guard(s.file); errors.Is(err, volume.ErrForeign) {
 			return s.Leave() // the next session looks at what there is
 		}
 		if err == nil {
-			err = s.file.Truncate(s.base.End)
+			err = s.file.Truncate(s.base.State.End)
 		}
 		if err == nil {
 			info, err = s.file.Describe()
 		}
 	}
 	if err == nil {
-		s.log.saw(s.base, info)
+		s.log.saw(s.base.State, info)
 	}
 	return errors.Join(err, s.Leave())
 }
