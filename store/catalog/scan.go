@@ -270,8 +270,8 @@ func joinPath(folder, name string) string {
 	return folder + "/" + name
 }
 
-// besides is the path of another file in a file's folder.
-func besides(full, name string) string { return joinPath(path.Dir(full), name) }
+// siblingPath is the path of another file in a file's folder.
+func siblingPath(full, name string) string { return joinPath(path.Dir(full), name) }
 
 // splitPath takes a path apart into its folder and its name there.
 func splitPath(full string) (folder, name string) { return path.Dir(full), path.Base(full) }

@@ -390,7 +390,7 @@ func (s *Store) Lookup(ctx context.Context, name string) (entry Entry, err error
 		children := c.tree.childrenFor(v, path)
 		i, found := slices.BinarySearchFunc(children, name, func(c child, name string) int { return cmp.Compare(c.name, name) })
 		if !found {
-			err = fmt.Errorf("%q in store %q: %w", name, path, cmp.Or(c.tree.unknown(path), c.tree.unknown(besides(path, name)), volume.ErrNotFound))
+			err = fmt.Errorf("%q in store %q: %w", name, path, cmp.Or(c.tree.unknown(path), c.tree.unknown(siblingPath(path, name)), volume.ErrNotFound))
 			return
 		}
 		entry, err = c.childEntry(path, children[i]), nil

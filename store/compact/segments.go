@@ -22,7 +22,7 @@ func (r *rewrite) copyOthers(old *state.Reading, from int64) error {
 	var total int64
 	for _, entry := range base.Live() {
 		named[entry.Offset] = true
-		if r.lacks(entry) && kept(entry.Type) {
+		if r.lacks(entry) && isCopied(entry.Type) {
 			waiting = append(waiting, entry)
 			total = min(total, math.MaxInt64/2) + int64(min(entry.PayloadLength, math.MaxInt64/2))
 		}
@@ -42,7 +42,7 @@ func (r *rewrite) copyOthers(old *state.Reading, from int64) error {
 		return nil
 	}
 	err := old.WalkFrom(from, func(segment segments.Segment) error {
-		if named[segment.Offset] || !kept(segment.Type) || countsByName(segment.Type) {
+		if named[segment.Offset] || !isCopied(segment.Type) || countsByName(segment.Type) {
 			return nil
 		}
 		if err := copyNamed(segment.Offset); err != nil {
@@ -60,9 +60,9 @@ func (r *rewrite) copyOthers(old *state.Reading, from int64) error {
 	return copyNamed(math.MaxInt64)
 }
 
-// kept reports whether a rewrite copies segments of a type, which is all but those
+// isCopied reports whether a rewrite copies segments of a type, which is all but those
 // that it makes anew or that the next manifest makes needless.
-func kept(kind segments.Type) bool {
+func isCopied(kind segments.Type) bool {
 	switch kind {
 	case segments.TypeVec, segments.TypeIndex, segments.TypeJournal, segments.TypeManifest, segments.TypeMeta:
 		return false

@@ -141,7 +141,7 @@ func (s embedder) placeDashboard(ctx context.Context, files []DashboardFile, con
 			Version: segments.DashboardVersion, Framework: config.Framework, BundleSize: uint64(bundle.size),
 			FileCount: uint32(len(files)), EntryPathLength: uint16(len(config.EntryPath)), BuildTime: config.BuildTime, Hash: hash,
 		}
-		if err := refused(header.Problems()); err != nil {
+		if err := problemsError(header.Problems()); err != nil {
 			return nil, err
 		}
 		head := header.Encode()

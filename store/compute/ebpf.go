@@ -114,7 +114,7 @@ func (s *Images) EmbedEBPF(ctx context.Context, program io.ReaderAt, size int64,
 
 func (s embedder) placeEBPF(ctx context.Context, program io.ReaderAt, size int64, btf []byte, config EBPFConfig, source *segments.DirectoryEntry) (uint32, error) {
 	header := config.Header
-	if err := refused(header.Problems()); err != nil {
+	if err := problemsError(header.Problems()); err != nil {
 		return 0, err
 	}
 	return s.embed(ctx, &embedding{

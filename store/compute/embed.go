@@ -141,8 +141,8 @@ func (e *embedding) findReplaced(ctx context.Context, base *state.Snapshot) (map
 	return removed, err
 }
 
-// refused turns what is odd about a header into an error.
-func refused(problems []string) error {
+// problemsError turns what is odd about a header into an error.
+func problemsError(problems []string) error {
 	if len(problems) == 0 {
 		return nil
 	}

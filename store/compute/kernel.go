@@ -169,7 +169,7 @@ func (s embedder) placeKernel(ctx context.Context, kernel newKernel, source *seg
 			}
 		}
 	}
-	if err := refused(header.Problems()); err != nil {
+	if err := problemsError(header.Problems()); err != nil {
 		return 0, err
 	}
 	e.head = func(hash lineage.Hash) ([]byte, error) {

@@ -90,14 +90,14 @@ func filesOf(one image) ([]state.NamedView, error) {
 	header, err := one.describe().view(embedded.hashed)
 	files := slices.Clone(one.files())
 	for _, own := range []state.NamedView{{Name: "header.bin", View: embedded.HeaderBinary}, {Name: headerJSON, View: header}} {
-		if !slices.ContainsFunc(one.files(), func(file state.NamedView) bool { return hides(file.Name, own.Name) }) {
+		if !slices.ContainsFunc(one.files(), func(file state.NamedView) bool { return occupiesName(file.Name, own.Name) }) {
 			files = append(files, own)
 		}
 	}
 	return files, err
 }
 
-// hides reports whether a file, or a folder on its path, has the name.
-func hides(path, name string) bool {
+// occupiesName reports whether a file, or a folder on its path, has the name.
+func occupiesName(path, name string) bool {
 	return path == name || len(path) > len(name) && path[:len(name)] == name && path[len(name)] == '/'
 }

@@ -130,7 +130,7 @@ func (s embedder) placeWASM(ctx context.Context, module io.ReaderAt, size int64,
 			header.Compression = segments.CompressionZstd
 		}
 	}
-	if err := refused(header.Problems()); err != nil {
+	if err := problemsError(header.Problems()); err != nil {
 		return 0, err
 	}
 	e.head = func(hash lineage.Hash) ([]byte, error) {

@@ -159,7 +159,7 @@ func (f *vectorFile) ReadContext(ctx context.Context, p []byte, offset int64) (i
 		size := int64(layout.RowSize())
 		err := f.readRows(ctx, rest, uint64(offset/size), int(offset%size))
 		if err == nil {
-			err = doubted(f.in, f.live)
+			err = checkDoubted(f.in, f.live)
 		}
 		if err != nil {
 			return 0, err

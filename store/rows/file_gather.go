@@ -155,7 +155,7 @@ func (f *vectorFile) open(in Readings, segment *LiveSegment) (Reader, error) {
 	reader, known := f.reader, f.opened == segment
 	f.mu.Unlock()
 	if known {
-		return through(reader, reading), nil
+		return readThrough(reader, reading), nil
 	}
 	reader, err := Open(reading, segment.Entry)
 	if err != nil {

@@ -253,8 +253,8 @@ func (noVectors) ReadIDs(int, []uint64) error          { return nil }
 func (noVectors) ReadRows(int, []uint64, []byte) error { return nil }
 func (noVectors) ReadStored(int, []byte) error         { return nil }
 
-// through is a reader whose reads are those of another reading of the same file.
-func through(reader Reader, reading *state.Reading) Reader {
+// readThrough is a reader whose reads are those of another reading of the same file.
+func readThrough(reader Reader, reading *state.Reading) Reader {
 	if rows, some := reader.(*segments.VecReader); some {
 		return rows.Through(reading)
 	}

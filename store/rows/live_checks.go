@@ -22,10 +22,10 @@ func touchDeciding(in Readings, live *Live) {
 	})
 }
 
-// doubted is asked after rows were read that were live when the snapshot was looked
+// checkDoubted is asked after rows were read that were live when the snapshot was looked
 // at: the error is ErrCorrupt when vectors were found damaged since, whose ids may
 // have decided that.
-func doubted(in Readings, live *Live) error {
+func checkDoubted(in Readings, live *Live) error {
 	if live.trusted {
 		return nil
 	}

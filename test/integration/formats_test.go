@@ -143,7 +143,7 @@ func TestNumPyRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			stream := m.path("store.rvf", "vectors.append")
 			got := try(t, "/usr/bin/python3", "-c", numpyPrelude+"save("+array+")", source, stream, "")
-			refused(t, got, syscall.EINVAL)
+			wantRefusal(t, got, syscall.EINVAL)
 			if err := fileHolds(m.backing("store.rvf"), dimension3); err != nil {
 				t.Error(err)
 			}
@@ -162,7 +162,7 @@ func TestTablesByHand(t *testing.T) {
 		shell(t, `printf %s "$1" > "$2"`, good, stream)
 	}
 	for _, bad := range []string{"1,2\n", "id,a,b,c\nfive,4,5,6\n", "a,b,c\n", "1,2,x\n", "1,2,nan\n", "1,2,3\n4,5\n", "words that are neither a table nor twelve bytes of floats, however long they may be\n"} {
-		refused(t, tryShell(t, `printf %s "$1" | dd of="$2" conv=notrunc status=none`, bad, stream), syscall.EINVAL)
+		wantRefusal(t, tryShell(t, `printf %s "$1" | dd of="$2" conv=notrunc status=none`, bad, stream), syscall.EINVAL)
 	}
 	log := appendLog(t, m.path("store.rvf"))
 	if !slices.ContainsFunc(log, func(l appendLine) bool { return l.Line == 2 && l.Format == "csv" }) {

@@ -106,7 +106,7 @@ func TestBadInput(t *testing.T) {
 			for program, script := range map[string]string{
 				"cp": `cp "$1" "$2"`, "cat": `cat "$1" > "$2"`, "dd": `dd if="$1" of="$2" bs=64K conv=notrunc`, "tee": `tee "$2" < "$1"`,
 			} {
-				t.Run(program, func(t *testing.T) { refused(t, tryShell(t, script, source, stream), syscall.EINVAL) })
+				t.Run(program, func(t *testing.T) { wantRefusal(t, tryShell(t, script, source, stream), syscall.EINVAL) })
 			}
 			if got := readFile(t, m.backing("store.rvf")); !bytes.HasPrefix(got, before) {
 				t.Error("bytes that were committed have changed")
@@ -131,7 +131,7 @@ func TestBadInput(t *testing.T) {
 func TestEchoOfBadRecord(t *testing.T) {
 	t.Parallel()
 	m := smallStore(t)
-	refused(t, tryShell(t, `echo '[1,2]' > "$1"`, m.path("store.rvf", "vectors.append")), syscall.EINVAL)
+	wantRefusal(t, tryShell(t, `echo '[1,2]' > "$1"`, m.path("store.rvf", "vectors.append")), syscall.EINVAL)
 	shell(t, `echo '[1,2,3]' > "$1"`, m.path("store.rvf", "vectors.append"))
 }
 
@@ -220,7 +220,7 @@ func TestFormatsByName(t *testing.T) {
 	// These twelve bytes are one row of raw f32 and, to a reader of text, a
 	// broken JSON line.
 	row := []byte("[1,2,3,4,5,6")
-	refused(t, tryShell(t, `cat > "$1" <<< "$2"`, m.path("store.rvf", "vectors.append.jsonl"), string(row)), syscall.EINVAL)
+	wantRefusal(t, tryShell(t, `cat > "$1" <<< "$2"`, m.path("store.rvf", "vectors.append.jsonl"), string(row)), syscall.EINVAL)
 	if err := pour(m.path("store.rvf", "vectors.append.f32"), row); err != nil {
 		t.Fatal(err)
 	}
@@ -421,7 +421,7 @@ func TestPeersLock(t *testing.T) {
 	process := peer.Start(t)
 	store := must(process.Open(m.backing("store.rvf")))(t)
 	source := writeFile(t, filepath.Join(t.TempDir(), "row"), rawRows([]float32{7, 8, 9}))
-	refused(t, try(t, "dd", "if="+source, "of="+m.path("store.rvf", "vectors.append"), "conv=notrunc"), syscall.EBUSY)
+	wantRefusal(t, try(t, "dd", "if="+source, "of="+m.path("store.rvf", "vectors.append"), "conv=notrunc"), syscall.EBUSY)
 	if err := fileHolds(m.backing("store.rvf"), dimension3); err != nil {
 		t.Errorf("beside the lock: %v", err)
 	}
@@ -448,7 +448,7 @@ func TestNamesThatExist(t *testing.T) {
 		"store.rvf", "store.rvf/child.rvf", "store.rvf/manifest.json", "store.rvf/segments", "store.rvf/raw",
 		"store.rvf/vectors.append", "store.rvf/vectors.append.rvf", "store.rvf/vectors.delete.u64", ".rvffs",
 	} {
-		refused(t, try(t, "mkdir", m.path(name)), syscall.EEXIST)
+		wantRefusal(t, try(t, "mkdir", m.path(name)), syscall.EEXIST)
 	}
 	if got := names(t, m.Dir); !slices.Equal(got, []string{"child.rvf", "store.rvf"}) {
 		t.Errorf("the backing folder holds %v", got)
@@ -585,7 +585,7 @@ func TestRmdirOfStores(t *testing.T) {
 		"unknown.rvf": rawfile.NewBuilder("unknown", 3).Segment(0xf7, []byte("?")).Manifest().Bytes,
 	}))
 	for _, name := range []string{"parent.rvf", "kernel.rvf", "vectors.rvf", "unknown.rvf"} {
-		refused(t, try(t, "rmdir", m.path(name)), syscall.ENOTEMPTY)
+		wantRefusal(t, try(t, "rmdir", m.path(name)), syscall.ENOTEMPTY)
 		if _, err := os.Stat(m.backing(name)); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

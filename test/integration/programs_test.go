@@ -72,9 +72,9 @@ func tryShell(t testing.TB, script string, arguments ...string) outcome {
 	return try(t, "bash", append([]string{"-euo", "pipefail", "-c", script, "bash"}, arguments...)...)
 }
 
-// refused checks that a program failed, with this error's text on its standard
+// wantRefusal checks that a program failed, with this error's text on its standard
 // error.
-func refused(t testing.TB, got outcome, want syscall.Errno) {
+func wantRefusal(t testing.TB, got outcome, want syscall.Errno) {
 	t.Helper()
 	if got.code == 0 || !strings.Contains(strings.ToLower(got.stderr), want.Error()) {
 		t.Errorf("exit status %d, standard error %q; want a failure with %q", got.code, got.stderr, want)

@@ -318,9 +318,9 @@ func TestBadIDsDeleteNothing(t *testing.T) {
 	t.Parallel()
 	want := numbered(0, randomRows(1, 10, 2))
 	m := serve(t, folder(t, map[string][]byte{"store.rvf": rawfile.NewBuilder("delete", 2).Vec(want).Manifest().Bytes}))
-	refused(t, tryShell(t, `printf '1\n2\nthree\n4\n' > "$1"`, m.path("store.rvf", "vectors.delete")), syscall.EINVAL)
-	refused(t, tryShell(t, `echo 12x > "$1"`, m.path("store.rvf", "vectors.delete")), syscall.EINVAL)
-	refused(t, tryShell(t, `printf '[1,2' | dd of="$1" status=none`, m.path("store.rvf", "vectors.delete")), syscall.EINVAL)
+	wantRefusal(t, tryShell(t, `printf '1\n2\nthree\n4\n' > "$1"`, m.path("store.rvf", "vectors.delete")), syscall.EINVAL)
+	wantRefusal(t, tryShell(t, `echo 12x > "$1"`, m.path("store.rvf", "vectors.delete")), syscall.EINVAL)
+	wantRefusal(t, tryShell(t, `printf '[1,2' | dd of="$1" status=none`, m.path("store.rvf", "vectors.delete")), syscall.EINVAL)
 	if err := engineHolds(m.backing("store.rvf"), want); err != nil {
 		t.Error(err)
 	}

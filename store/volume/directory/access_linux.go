@@ -23,7 +23,7 @@ func (d *Files) Access(caller volume.Caller, name string, want volume.Permission
 		if err != nil {
 			return err
 		}
-		if info, err = examined(descriptor); err == nil {
+		if info, err = identifyNoLink(descriptor); err == nil {
 			err = mayThread(descriptor, info, caller, want)
 		}
 		return errors.Join(err, unix.Close(descriptor))
@@ -99,7 +99,7 @@ func (d *Files) AccessList(name string, handedDown bool) (list volume.AccessList
 		if err != nil {
 			return err
 		}
-		if info, err = examined(descriptor); err == nil {
+		if info, err = identifyNoLink(descriptor); err == nil {
 			list, err = listOf(descriptor, kind)
 		}
 		return errors.Join(err, unix.Close(descriptor))
@@ -110,7 +110,7 @@ func (d *Files) AccessList(name string, handedDown bool) (list volume.AccessList
 // byMode walks to name and asks mode and list of each folder, and of what is there.
 func byMode(root int, name string, caller volume.Caller, want volume.Permission) (volume.FileInfo, error) {
 	at := root
-	info, err := examined(root)
+	info, err := identifyNoLink(root)
 	for part := range strings.SplitSeq(name, "/") {
 		if err != nil || part == "." {
 			break
@@ -125,7 +125,7 @@ func byMode(root int, name string, caller volume.Caller, want volume.Permission)
 		err = closeEntered(root, at)
 		at = next
 		if err == nil {
-			info, err = examined(at)
+			info, err = identifyNoLink(at)
 		}
 	}
 	if err == nil {
@@ -134,8 +134,8 @@ func byMode(root int, name string, caller volume.Caller, want volume.Permission)
 	return info, errors.Join(err, closeEntered(root, at))
 }
 
-// examined describes what an open descriptor leads to, which must be no symlink.
-func examined(descriptor int) (volume.FileInfo, error) {
+// identifyNoLink describes what an open descriptor leads to, which must be no symlink.
+func identifyNoLink(descriptor int) (volume.FileInfo, error) {
 	info, err := identified(descriptor)
 	if err == nil && info.Mode.Type() == fs.ModeSymlink {
 		err = unix.ELOOP

@@ -50,7 +50,7 @@ var canImpersonate = sync.OnceValue(func() bool {
 	return err == nil && powerless
 })
 
-// impersonate is do with a change of credentials. A change of the effective user
+// impersonate is actAs with a change of credentials. A change of the effective user
 // id takes every capability away until it is changed back.
 //
 // The thread is that of a goroutine made for this: when it cannot be made what it

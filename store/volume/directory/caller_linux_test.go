@@ -88,7 +88,7 @@ func TestCallersHaveTheirOwnRights(t *testing.T) {
 		{"in root's folder", caller, filepath.Join(shared, "a"), fs.ErrPermission},
 		{"as root in somebody else's", volume.Caller{}, filepath.Join(theirs, "b"), nil},
 	} {
-		if err := do(c.caller, create(c.file)); !errors.Is(err, c.want) {
+		if err := actAs(c.caller, create(c.file)); !errors.Is(err, c.want) {
 			t.Errorf("making a file %s: %v, want %v", c.name, err, c.want)
 		}
 	}
@@ -96,11 +96,11 @@ func TestCallersHaveTheirOwnRights(t *testing.T) {
 	if err := unix.Stat(filepath.Join(team, "a"), &made); err != nil || made.Uid != alice || made.Gid != bob {
 		t.Errorf("the new file belongs to %d:%d (%v), want %d and the folder's group %d", made.Uid, made.Gid, err, alice, bob)
 	}
-	if err := do(caller, func() error { return os.Chown(filepath.Join(mine, "a"), bob, -1) }); !errors.Is(err, fs.ErrPermission) {
+	if err := actAs(caller, func() error { return os.Chown(filepath.Join(mine, "a"), bob, -1) }); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("giving a file away: %v, want %v", err, fs.ErrPermission)
 	}
 	nobody := volume.Caller{UID: ^uint32(0), GID: alice}
-	if err := do(nobody, create(filepath.Join(theirs, "c"))); !errors.Is(err, volume.ErrNotPermitted) {
+	if err := actAs(nobody, create(filepath.Join(theirs, "c"))); !errors.Is(err, volume.ErrNotPermitted) {
 		t.Errorf("a caller without a user id: %v, want %v", err, volume.ErrNotPermitted)
 	}
 }
@@ -137,7 +137,7 @@ func TestRightsOfOthersStayOnTheirThread(t *testing.T) {
 		all.Go(func() {
 			for range 200 {
 				caller := volume.Caller{UID: uint32(alice + i), GID: uint32(bob + i), Groups: inGroups(uint32(i), 77)}
-				if err := do(caller, func() error {
+				if err := actAs(caller, func() error {
 					want := fmt.Sprintf("%d %d in %d 77", caller.UID, caller.GID, i)
 					if now, err := threadUser(); err != nil || now != want {
 						return fmt.Errorf("acting as %q (%v), want %q", now, err, want)
@@ -187,14 +187,14 @@ func TestUnprivilegedProcess(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("RVFFS_TEST_UNPRIVILEGED") != "" {
 		made := false
-		err := do(volume.Caller{UID: bob, GID: bob}, func() error {
+		err := actAs(volume.Caller{UID: bob, GID: bob}, func() error {
 			made = true
 			return nil
 		})
 		if !errors.Is(err, volume.ErrNotPermitted) || made {
 			t.Errorf("for another user: %v, and done: %v; want %v", err, made, volume.ErrNotPermitted)
 		}
-		if err := do(volume.Caller{UID: uint32(os.Geteuid()), GID: 5}, func() error { return nil }); err != nil {
+		if err := actAs(volume.Caller{UID: uint32(os.Geteuid()), GID: 5}, func() error { return nil }); err != nil {
 			t.Errorf("for its own user: %v", err)
 		}
 		return
@@ -225,7 +225,7 @@ func BenchmarkActForACaller(b *testing.B) {
 	demandRoot(b)
 	caller := volume.Caller{UID: alice, GID: alice, Groups: inGroups(4, 24, 27)}
 	for b.Loop() {
-		if err := do(caller, func() error { return nil }); err != nil {
+		if err := actAs(caller, func() error { return nil }); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -93,7 +93,7 @@ func (d *Files) withRoot(operation, name string, act func(root int) error) error
 }
 
 func (d *Files) act(act func(root int) error) error {
-	return do(d.caller, func() (err error) {
+	return actAs(d.caller, func() (err error) {
 		problem := d.root.Control(func(root uintptr) { err = act(int(root)) })
 		return errors.Join(problem, err)
 	})

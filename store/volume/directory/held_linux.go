@@ -100,7 +100,7 @@ func timespec(t time.Time) unix.Timespec {
 // know that yet (chmod: before Linux 6.6) have a link to the descriptor in /proc,
 // which leads to the file itself and not to a name of it.
 func (h *HeldFile) change(operation string, call func(path string, flags int) error) error {
-	err := do(h.caller, func() error {
+	err := actAs(h.caller, func() error {
 		err := retryInterrupted(func() error { return call("", unix.AT_EMPTY_PATH) })
 		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM) {
 			err = retryInterrupted(func() error { return call("/proc/self/fd/"+strconv.Itoa(h.descriptor), 0) })

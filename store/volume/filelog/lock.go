@@ -163,7 +163,7 @@ func tryLock(files FileSystem, path string) (lock *Lock, holder string, err erro
 	case err != nil:
 		return nil, "", err
 	default:
-		if holder, err = held(files, path, found); holder != "" || err != nil {
+		if holder, err = lockHolder(files, path, found); holder != "" || err != nil {
 			return nil, holder, err
 		}
 		if err := removeStale(files, path, found); err != nil {
@@ -177,8 +177,8 @@ func tryLock(files FileSystem, path string) (lock *Lock, holder string, err erro
 	return lock, "", err
 }
 
-// held tells who holds the lock; nobody if it may be broken.
-func held(files FileSystem, path string, found foundLock) (holder string, err error) {
+// lockHolder tells who holds the lock; nobody if it may be broken.
+func lockHolder(files FileSystem, path string, found foundLock) (holder string, err error) {
 	record, valid := parseLock(found.content)
 	if valid {
 		if breakable(files, path, record) {

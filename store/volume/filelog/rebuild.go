@@ -46,7 +46,7 @@ func (l *Log) Rebuild(ctx context.Context, build func(volume.Bytes) (content []b
 	if err := Create(ctx, at.Files, temporary, content, 0o600); err != nil {
 		return err
 	}
-	if err = dress(at.Files, temporary, attributes); err == nil {
+	if err = setAttributesOf(at.Files, temporary, attributes); err == nil {
 		err = at.Files.Rename(temporary, at.Name)
 	}
 	if err != nil {
@@ -55,8 +55,8 @@ func (l *Log) Rebuild(ctx context.Context, build func(volume.Bytes) (content []b
 	return at.Files.SyncDirectory(at.Name)
 }
 
-// dress gives a file attributes.
-func dress(files FileSystem, name string, attributes FileAttributes) error {
+// setAttributesOf gives a file attributes.
+func setAttributesOf(files FileSystem, name string, attributes FileAttributes) error {
 	file, err := files.Open(name, true)
 	if err != nil {
 		return err

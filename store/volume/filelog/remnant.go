@@ -137,7 +137,7 @@ func (l *Log) KeepRemnant(ctx context.Context, kept volume.Remnant) (name string
 			}
 		}
 		switch {
-		case errors.Is(err, volume.ErrExists) || errors.Is(err, volume.ErrStrangeRemnant) || errors.Is(err, fs.ErrPermission) && taken(at.Files, name):
+		case errors.Is(err, volume.ErrExists) || errors.Is(err, volume.ErrStrangeRemnant) || errors.Is(err, fs.ErrPermission) && isNameTaken(at.Files, name):
 			continue // somebody else has the name, whatever he uses it for
 		case err != nil:
 			return "", err
@@ -145,8 +145,8 @@ func (l *Log) KeepRemnant(ctx context.Context, kept volume.Remnant) (name string
 	}
 }
 
-// taken reports whether something stands at a name.
-func taken(files FileSystem, name string) bool {
+// isNameTaken reports whether something stands at a name.
+func isNameTaken(files FileSystem, name string) bool {
 	_, err := files.Stat(name)
 	return err == nil
 }
