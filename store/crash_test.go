@@ -338,7 +338,7 @@ func (w *crashWorkload) check(c volumes.Crash) error {
 		return fmt.Errorf("the next commit: %w", err)
 	}
 	for name := range files.Names {
-		if _, is := TailOf(name); is && c.Lost == nil {
+		if _, is := volume.RemnantOf(name); is && c.Lost == nil {
 			return fmt.Errorf("%s: of a process that died alone, it can be told that nothing was acknowledged", name)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/store/log"
+	"rvffs/store/recovery"
 	"rvffs/store/volume"
 )
 
@@ -16,7 +17,7 @@ import (
 // may be reached with somebody else's rights.
 func (s *Store) Remove(ctx context.Context, shelf volume.Shelf) error {
 	// What stands behind the manifest must not even be cut off.
-	_, some, err := s.ownTail(ctx)
+	_, some, err := s.tails.Own(ctx)
 	if err != nil {
 		return err
 	}
@@ -27,7 +28,7 @@ func (s *Store) Remove(ctx context.Context, shelf volume.Shelf) error {
 		if session.Base().HasContent() {
 			return fmt.Errorf("%w: it holds vectors or embedded segments", volume.ErrNotEmpty)
 		}
-		tails, err := s.KeptTails(ctx)
+		tails, err := s.tails.Kept(ctx)
 		if err != nil {
 			return err
 		}
@@ -50,12 +51,12 @@ func (s *Store) MoveInto(ctx context.Context, shelf volume.Shelf, name string, r
 			Rename: func() error {
 				err := rename()
 				if err == nil {
-					s.tails.forgetNames()
+					s.tails.Renamed()
 				}
 				return err
 			},
 			Remnants: func() (names []string, err error) {
-				tails, err := s.KeptTails(ctx)
+				tails, err := s.tails.Kept(ctx)
 				for _, tail := range tails {
 					names = append(names, tail.File)
 				}
@@ -64,7 +65,7 @@ func (s *Store) MoveInto(ctx context.Context, shelf volume.Shelf, name string, r
 			Moved: func(remnant, moved string, err error) {
 				switch {
 				case err == nil:
-					s.tails.addName(moved)
+					s.tails.WentAlong(moved)
 				case s.options.OnTailLeft != nil:
 					s.options.OnTailLeft(remnant, moved, err)
 				}
@@ -74,7 +75,7 @@ func (s *Store) MoveInto(ctx context.Context, shelf volume.Shelf, name string, r
 }
 
 // fileNames lists the files of tails.
-func fileNames(tails []Tail) string {
+func fileNames(tails []recovery.Tail) string {
 	names := make([]string, len(tails))
 	for i, tail := range tails {
 		names[i] = tail.File

@@ -12,6 +12,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/compute"
+	"rvffs/store/recovery"
 	"rvffs/store/rows"
 	"rvffs/store/rows/rowstest"
 	"rvffs/store/state"
@@ -299,7 +300,7 @@ func (h *history) settleTails() error {
 		return err
 	}
 	h.note("and let it go")
-	_, err := h.store.Recover(context.Background(), RecoverOptions{Drop: true})
+	_, err := h.store.Recover(context.Background(), recovery.Options{Drop: true})
 	return err
 }
 

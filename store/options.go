@@ -6,6 +6,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/memory"
+	"rvffs/store/recovery"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 )
@@ -38,7 +39,7 @@ type Options struct {
 	OnCompaction func(CompactResult, error)
 	// OnTail is told when what somebody wrote behind the newest manifest had to be cut
 	// off, and was kept beside the store.
-	OnTail func(Tail)
+	OnTail func(recovery.Tail)
 	// OnTailLeft is told when what is kept beside the store, at the bare name tail, could
 	// not go along to moved, when the store got another name.
 	OnTailLeft func(tail, moved string, err error)

@@ -4,211 +4,69 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
-	"rvffs/store/log"
-	"rvffs/store/state"
-	"rvffs/store/volume"
+	"rvffs/segments"
+	"rvffs/store/recovery"
 )
 
-// RecoverOptions says what becomes of the tails of a store.
-type RecoverOptions struct {
-	// List changes nothing and tells what would be done.
-	List bool
-	// Drop lets the tails go instead of bringing them back.
-	Drop bool
-	// Cut also takes the whole rows of segments that were cut, though no hash says any
-	// more that they are right.
-	Cut bool
-	// Overwrite takes what the tail has also where the store has stored or deleted the
-	// same ids, or embedded such images, since.
-	Overwrite bool
-	// Only names the kept tails to look at; none means all, and what is in the file.
-	Only []string
-}
+// Tails lists what somebody has to decide upon: whole segments behind the newest
+// manifest, unless a writer is just at work, and what was kept of such beside the
+// store. It changes nothing.
+func (s *Store) Tails(ctx context.Context) ([]recovery.Tail, error) { return s.tails.List(ctx) }
 
-// Recovery tells what became of one tail.
-type Recovery struct {
-	Tail
-	Recovered uint64 `json:"recovered"`      // vectors that were brought back
-	Present   uint64 `json:"present"`        // vectors that the store has already, as they are
-	Deleted   uint64 `json:"deleted"`        // vectors that were deleted again
-	Others    uint64 `json:"other_segments"` // other segments that were brought back
-	// LeftOut counts vectors of which it is certain that they were never part of the
-	// store.
-	LeftOut uint64 `json:"left_out,omitempty"`
-	// Doubts are what was not brought back, and why. While there are any the tail
-	// stays.
-	Doubts  []Doubt `json:"doubts"`
-	Dropped bool    `json:"dropped"` // it was let go, as it was asked for
-	Gone    bool    `json:"gone"`    // nothing is left of it to decide upon
-	// Stays is why its file is there all the same.
-	Stays       string `json:"stays,omitempty"`
-	RecoveredAt uint32 `json:"recovered_in_epoch,omitempty"`
-}
+// KeptTails lists the tails that are kept beside the store, in the order in which they
+// were cut off.
+func (s *Store) KeptTails(ctx context.Context) ([]recovery.Tail, error) { return s.tails.Kept(ctx) }
 
-// Doubt is something in a tail that only people can decide upon.
-type Doubt struct {
-	Reason string   `json:"reason"`
-	Count  uint64   `json:"count"`
-	IDs    []uint64 `json:"ids,omitempty"` // the first of them
-	Remedy string   `json:"remedy"`
-}
-
-// doubtIDs is how many ids of each doubt are listed.
-const doubtIDs = 10
-
-// doubt counts so many more things of a doubt, of which some may have ids.
-func (r *Recovery) doubt(reason, remedy string, count uint64, ids ...uint64) {
-	at := slices.IndexFunc(r.Doubts, func(d Doubt) bool { return d.Reason == reason })
-	if at < 0 {
-		at = len(r.Doubts)
-		r.Doubts = append(r.Doubts, Doubt{Reason: reason, Remedy: remedy})
-	}
-	d := &r.Doubts[at]
-	d.Count += count
-	d.IDs = append(d.IDs, ids[:min(len(ids), doubtIDs-len(d.IDs))]...)
-}
-
-// Recover brings back what stands behind the newest manifest of a store, and what was
-// kept of such beside it, in one commit for each tail. Nothing that is newer is
-// overwritten unless that is asked for; what is doubtful is listed, and stays. A tail
-// of which nothing is left to decide upon is removed when all of it is on the disk.
-// An interruption loses nothing, and a second run does what is left.
-func (s *Store) Recover(ctx context.Context, options RecoverOptions) ([]Recovery, error) {
-	recoverTails := s.recoverTails
-	if options.List {
-		recoverTails = s.listRecoveries
-	}
-	results, err := recoverTails(ctx, options)
+// Recover brings back what stands behind the newest manifest, and what was kept of such
+// beside the store. See recovery.Tails.Recover.
+func (s *Store) Recover(ctx context.Context, options recovery.Options) ([]recovery.Result, error) {
+	results, err := s.tails.Recover(ctx, options)
 	if err != nil {
 		err = fmt.Errorf("recover store %q: %w", s.Path(), err)
 	}
 	return results, err
 }
 
-// recoverTails works on kept tails alone: a session keeps what stands in the file
-// before it writes anything.
-func (s *Store) recoverTails(ctx context.Context, options RecoverOptions) (results []Recovery, err error) {
-	session, err := s.log.Begin(ctx)
+// RecoverHeaders mends damaged headers of segments that the newest manifest names. See
+// recovery.Tails.RecoverHeaders.
+func (s *Store) RecoverHeaders(ctx context.Context, list bool) ([]recovery.HeaderRepair, error) {
+	repairs, err := s.tails.RecoverHeaders(ctx, list)
 	if err != nil {
-		return nil, err
+		err = fmt.Errorf("recover store %q: %w", s.Path(), err)
 	}
-	defer func() { err = errors.Join(err, session.End()) }()
-	tails, err := s.chosenTails(ctx, options)
+	return repairs, err
+}
+
+// Rebuild makes a store again of a file in which no manifest is left. See
+// recovery.Tails.Rebuild.
+func Rebuild(ctx context.Context, name string, metric *segments.Metric, options Options) error {
+	s, err := locate(name, options)
+	if err == nil {
+		err = errors.Join(s.torn().Rebuild(ctx, metric), s.closeOwned())
+	}
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("rebuild store %q: %w", name, err)
 	}
-	var stay error
-	for _, tail := range tails {
-		settle := s.recoverTail
-		if options.Drop {
-			settle = s.dropTail
-		}
-		result, err := settle(ctx, session, tail, options)
-		if err != nil {
-			return results, errors.Join(stay, fmt.Errorf("%s: %w", tail.File, err))
-		}
-		if result.Gone {
-			if err := s.removeTail(session, tail); err != nil {
-				// What was done is done, and a second run finds nothing left to do.
-				result.Gone, result.Stays = false, err.Error()
-				stay = errors.Join(stay, fmt.Errorf("%s cannot be removed: %w", tail.File, err))
-			}
-		}
-		results = append(results, result)
-	}
-	return results, stay
+	return nil
 }
 
-// chosenTails are the kept tails that the options are about.
-func (s *Store) chosenTails(ctx context.Context, options RecoverOptions) ([]Tail, error) {
-	if len(options.Only) > 0 {
-		newest, err := s.Snapshot(ctx)
-		if err != nil {
-			return nil, err
-		}
-		chosen := make([]Tail, 0, len(options.Only))
-		for _, name := range options.Only {
-			tail, err := s.readTail(newest, name)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
-			tail.File, tail.Kept = name, true
-			chosen = append(chosen, tail)
-		}
-		return chosen, nil
-	}
-	tails, err := s.KeptTails(ctx)
+// Salvageable tells what Rebuild would find in a file without a manifest, and whether
+// the distances are among that; it changes nothing.
+func Salvageable(ctx context.Context, name string) (tail recovery.Tail, measured bool, err error) {
+	return salvageable(ctx, name, Options{})
+}
+
+func salvageable(ctx context.Context, name string, options Options) (tail recovery.Tail, measured bool, err error) {
+	s, err := locate(name, options)
 	if err != nil {
-		return nil, err
+		return recovery.Tail{}, false, err
 	}
-	for _, tail := range tails {
-		if tail.Problem != "" && !options.Drop {
-			return nil, fmt.Errorf("%s: %w: %s", tail.File, volume.ErrCorrupt, tail.Problem)
-		}
-	}
-	return tails, nil
+	tail, measured, err = s.torn().Salvageable(ctx)
+	return tail, measured, errors.Join(err, s.closeOwned())
 }
 
-// listRecoveries tells what would be done, and changes nothing.
-func (s *Store) listRecoveries(ctx context.Context, options RecoverOptions) ([]Recovery, error) {
-	tails, err := s.chosenTails(ctx, options)
-	if err != nil {
-		return nil, err
-	}
-	if len(options.Only) == 0 {
-		if tails, err = s.Tails(ctx); err != nil {
-			return nil, err
-		}
-	}
-	var results []Recovery
-	for _, tail := range tails {
-		err := s.withNewest(ctx, func(snapshot *state.Snapshot) error {
-			plan, err := s.planRecovery(ctx, snapshot, tail, options)
-			if err != nil {
-				return err
-			}
-			results = append(results, plan.Recovery)
-			return plan.file.Close()
-		})
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", tail.File, err)
-		}
-	}
-	return results, nil
-}
-
-// recoverTail brings a kept tail back.
-func (s *Store) recoverTail(ctx context.Context, session *log.Session, tail Tail, options RecoverOptions) (result Recovery, err error) {
-	newest := func(context.Context) (*state.Snapshot, error) { return session.Base(), nil }
-	err = state.OnNewest(ctx, newest, func(base *state.Snapshot) (err error) {
-		plan, err := s.planRecovery(ctx, base, tail, options)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, plan.file.Close()) }()
-		_, err = plan.carryOut(ctx, session)
-		result = plan.Recovery
-		return err
-	})
-	return result, err
-}
-
-// dropTail lets a kept tail go. The audit chain tells; and a manifest that stands
-// behind what could not be cut out of the file says that nobody wants it.
-func (s *Store) dropTail(ctx context.Context, session *log.Session, tail Tail, _ RecoverOptions) (Recovery, error) {
-	result := Recovery{Tail: tail, Doubts: []Doubt{}, Dropped: true, Gone: true}
-	epoch, err := session.Commit(ctx, log.Change{Actions: []log.Action{log.Recover("dropped", tail.Vectors+tail.CutVectors, tail.Deletions, tail.Embedded)}})
-	result.RecoveredAt = epoch
-	return result, err
-}
-
-// removeTail removes a kept tail of which nothing is left to decide upon.
-func (s *Store) removeTail(session *log.Session, tail Tail) error {
-	if err := session.Guard(); err != nil {
-		return err
-	}
-	s.tails.forgetHighest()
-	return s.file.RemoveRemnant(tail.File)
+// torn is what is in a file that shows no state.
+func (s *Store) torn() *recovery.Tails {
+	return recovery.New(recovery.Environment{File: s.file, OnTail: s.options.OnTail})
 }

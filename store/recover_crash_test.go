@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/recovery"
 	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
@@ -31,7 +32,7 @@ var recoveries = map[string]struct {
 		}
 		_, err = s.Ingest(ctx, []uint64{7_000_000}, []float32{1, 2})
 		if err == nil {
-			_, err = s.Recover(ctx, RecoverOptions{Cut: true})
+			_, err = s.Recover(ctx, recovery.Options{Cut: true})
 		}
 		return errors.Join(err, s.Close())
 	}},
@@ -42,7 +43,7 @@ var recoveries = map[string]struct {
 		}
 		_, err = s.Compact(ctx)
 		if err == nil {
-			_, err = s.Recover(ctx, RecoverOptions{Cut: true})
+			_, err = s.Recover(ctx, recovery.Options{Cut: true})
 		}
 		return errors.Join(err, s.Close())
 	}},
@@ -51,7 +52,7 @@ var recoveries = map[string]struct {
 		if err != nil {
 			return err
 		}
-		_, err = s.Recover(ctx, RecoverOptions{Cut: true})
+		_, err = s.Recover(ctx, recovery.Options{Cut: true})
 		return errors.Join(err, s.Close())
 	}},
 	"without any manifest": {"compacted", -500, func(ctx context.Context, options Options) error {
@@ -62,7 +63,7 @@ var recoveries = map[string]struct {
 		if err != nil {
 			return err
 		}
-		_, err = s.Recover(ctx, RecoverOptions{Cut: true})
+		_, err = s.Recover(ctx, recovery.Options{Cut: true})
 		return errors.Join(err, s.Close())
 	}},
 }
@@ -118,14 +119,14 @@ func dropDamaged(ctx context.Context, files *volumes.Files) error {
 	if err != nil {
 		return err
 	}
-	left, err := s.Recover(ctx, RecoverOptions{List: true})
+	left, err := s.Recover(ctx, recovery.Options{List: true})
 	for _, r := range left {
-		if r.Recovered+r.Deleted > 0 || len(r.Doubts) != 1 || r.Doubts[0].Reason != doubtDamaged {
+		if r.Recovered+r.Deleted > 0 || len(r.Doubts) != 1 || r.Doubts[0].Reason != recovery.DoubtDamaged {
 			return fmt.Errorf("left: %+v", r)
 		}
 	}
 	if err == nil && len(left) > 0 {
-		_, err = s.Recover(ctx, RecoverOptions{Drop: true})
+		_, err = s.Recover(ctx, recovery.Options{Drop: true})
 	}
 	return errors.Join(err, s.Close())
 }

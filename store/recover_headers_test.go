@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"rvffs/segments"
-	"rvffs/store/state"
 	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
@@ -134,16 +132,5 @@ func TestTornRepair(t *testing.T) {
 		if _, err := s.RecoverHeaders(context.Background(), false); err != nil || !bytes.Equal(files.Content("a.rvf"), whole) {
 			t.Errorf("after %d bytes: %v", written, err)
 		}
-	}
-}
-
-// TestWireHeadersAreLeftAlone: a directory of that dialect says less.
-func TestWireHeadersAreLeftAlone(t *testing.T) {
-	t.Parallel()
-	found := &segments.State{Dialect: segments.DialectWire, Manifest: &segments.Manifest{Directory: []segments.DirectoryEntry{{Type: segments.TypeVec, PayloadLength: 8}}}}
-	written := false
-	repairs, err := repairHeaders(state.NewSnapshot(&state.Backing{}, found, time.Time{}).In(nil), func([segments.HeaderSize]byte, int64) error { written = true; return nil })
-	if err != nil || written || len(repairs) > 0 {
-		t.Errorf("%+v, %v", repairs, err)
 	}
 }

@@ -3,17 +3,19 @@ package store
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/compute"
-	"rvffs/store/log"
+	"rvffs/store/recovery"
 	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
@@ -32,7 +34,7 @@ func keepBehind(t *testing.T, files *volumes.Files, s *Store, parts ...[]byte) {
 }
 
 // describeRecovery puts the account of one tail into words.
-func describeRecovery(r Recovery) string {
+func describeRecovery(r recovery.Result) string {
 	words := []string{fmt.Sprintf("%d recovered, %d present, %d deleted, %d others", r.Recovered, r.Present, r.Deleted, r.Others)}
 	if r.LeftOut > 0 {
 		words = append(words, fmt.Sprintf("%d left out", r.LeftOut))
@@ -102,67 +104,67 @@ func TestRecover(t *testing.T) {
 		name    string
 		tail    [][]byte
 		since   []action
-		options RecoverOptions
+		options recovery.Options
 		want    string // of the account
 		store   string // what it holds then
 	}{
-		{"new vectors", [][]byte{vecSegment(50, 9, 7, 8)}, nil, RecoverOptions{},
+		{"new vectors", [][]byte{vecSegment(50, 9, 7, 8)}, nil, recovery.Options{},
 			"2 recovered, 0 present, 0 deleted, 0 others" + doubtless, "1:1 2:2 7:9 8:9"},
-		{"other vectors of ids that were there", [][]byte{vecSegment(50, 9, 1, 7)}, nil, RecoverOptions{},
+		{"other vectors of ids that were there", [][]byte{vecSegment(50, 9, 1, 7)}, nil, recovery.Options{},
 			"2 recovered, 0 present, 0 deleted, 0 others" + doubtless, "1:9 2:2 7:9"},
-		{"the same behind a compaction", [][]byte{vecSegment(50, 9, 1, 7)}, []action{store(5, 20), compact}, RecoverOptions{},
+		{"the same behind a compaction", [][]byte{vecSegment(50, 9, 1, 7)}, []action{store(5, 20), compact}, recovery.Options{},
 			"2 recovered, 0 present, 0 deleted, 0 others" + doubtless, "1:9 2:2 7:9 20:5"},
-		{"the last of several vectors of an id", [][]byte{vecSegment(50, 8, 1, 7), vecSegment(51, 9, 7, 1, 1)}, nil, RecoverOptions{},
+		{"the last of several vectors of an id", [][]byte{vecSegment(50, 8, 1, 7), vecSegment(51, 9, 7, 1, 1)}, nil, recovery.Options{},
 			"2 recovered, 0 present, 0 deleted, 0 others" + doubtless, "1:9 2:2 7:9"},
-		{"one that the store has as it is", [][]byte{vecSegment(50, 1, 1)}, nil, RecoverOptions{},
+		{"one that the store has as it is", [][]byte{vecSegment(50, 1, 1)}, nil, recovery.Options{},
 			"0 recovered, 1 present, 0 deleted, 0 others" + doubtless, "1:1 2:2"},
-		{"one that was deleted before", [][]byte{vecSegment(50, 9, 3)}, nil, RecoverOptions{},
+		{"one that was deleted before", [][]byte{vecSegment(50, 9, 3)}, nil, recovery.Options{},
 			"1 recovered, 0 present, 0 deleted, 0 others" + doubtless, "1:1 2:2 3:9"},
-		{"one that was deleted before, behind a compaction", [][]byte{vecSegment(50, 9, 3)}, []action{compact}, RecoverOptions{},
+		{"one that was deleted before, behind a compaction", [][]byte{vecSegment(50, 9, 3)}, []action{compact}, recovery.Options{},
 			"1 recovered, 0 present, 0 deleted, 0 others" + doubtless, "1:1 2:2 3:9"},
-		{"ids that were stored since", [][]byte{vecSegment(50, 9, 1, 7, 8)}, []action{store(5, 1, 7)}, RecoverOptions{},
-			"1 recovered, 0 present, 0 deleted, 0 others; 2 " + doubtNewer + " [1 7]", "1:5 2:2 7:5 8:9"},
-		{"the same behind a compaction that nothing tells apart from before", [][]byte{vecSegment(50, 9, 1, 7, 8)}, []action{store(5, 1, 7), compact}, RecoverOptions{},
-			"1 recovered, 0 present, 0 deleted, 0 others; 2 " + doubtNewer + " [1 7]", "1:5 2:2 7:5 8:9"},
-		{"overwritten all the same", [][]byte{vecSegment(50, 9, 1, 7, 8)}, []action{store(5, 1, 7)}, RecoverOptions{Overwrite: true},
+		{"ids that were stored since", [][]byte{vecSegment(50, 9, 1, 7, 8)}, []action{store(5, 1, 7)}, recovery.Options{},
+			"1 recovered, 0 present, 0 deleted, 0 others; 2 " + recovery.DoubtNewer + " [1 7]", "1:5 2:2 7:5 8:9"},
+		{"the same behind a compaction that nothing tells apart from before", [][]byte{vecSegment(50, 9, 1, 7, 8)}, []action{store(5, 1, 7), compact}, recovery.Options{},
+			"1 recovered, 0 present, 0 deleted, 0 others; 2 " + recovery.DoubtNewer + " [1 7]", "1:5 2:2 7:5 8:9"},
+		{"overwritten all the same", [][]byte{vecSegment(50, 9, 1, 7, 8)}, []action{store(5, 1, 7)}, recovery.Options{Overwrite: true},
 			"3 recovered, 0 present, 0 deleted, 0 others" + doubtless, "1:9 2:2 7:9 8:9"},
-		{"an id that was deleted since", [][]byte{vecSegment(50, 9, 1)}, []action{remove(1)}, RecoverOptions{},
-			"0 recovered, 0 present, 0 deleted, 0 others; 1 " + doubtNewer + " [1]", "2:2"},
-		{"and compacted away", [][]byte{vecSegment(50, 9, 1)}, []action{remove(1), compact}, RecoverOptions{},
-			"0 recovered, 0 present, 0 deleted, 0 others; 1 " + doubtNewer + " [1]", "2:2"},
-		{"ids that were stored since as they are in the tail", [][]byte{vecSegment(50, 9, 1, 7)}, []action{store(9, 1, 7)}, RecoverOptions{},
+		{"an id that was deleted since", [][]byte{vecSegment(50, 9, 1)}, []action{remove(1)}, recovery.Options{},
+			"0 recovered, 0 present, 0 deleted, 0 others; 1 " + recovery.DoubtNewer + " [1]", "2:2"},
+		{"and compacted away", [][]byte{vecSegment(50, 9, 1)}, []action{remove(1), compact}, recovery.Options{},
+			"0 recovered, 0 present, 0 deleted, 0 others; 1 " + recovery.DoubtNewer + " [1]", "2:2"},
+		{"ids that were stored since as they are in the tail", [][]byte{vecSegment(50, 9, 1, 7)}, []action{store(9, 1, 7)}, recovery.Options{},
 			"0 recovered, 2 present, 0 deleted, 0 others" + doubtless, "1:9 2:2 7:9"},
-		{"ids that were stored since and are what they were again", [][]byte{vecSegment(50, 9, 1)}, []action{store(5, 1), store(1, 1)}, RecoverOptions{},
+		{"ids that were stored since and are what they were again", [][]byte{vecSegment(50, 9, 1)}, []action{store(5, 1), store(1, 1)}, recovery.Options{},
 			"1 recovered, 0 present, 0 deleted, 0 others" + doubtless, "1:9 2:2"},
-		{"deletions", [][]byte{journalSegment(1, 1000)}, nil, RecoverOptions{},
+		{"deletions", [][]byte{journalSegment(1, 1000)}, nil, recovery.Options{},
 			"0 recovered, 0 present, 1 deleted, 0 others" + doubtless, "2:2"},
-		{"deletions of what was stored since", [][]byte{journalSegment(1, 2)}, []action{store(5, 1)}, RecoverOptions{},
-			"0 recovered, 0 present, 1 deleted, 0 others; 1 " + doubtUndelete + " [1]", "1:5"},
-		{"deletions of what is deleted", [][]byte{journalSegment(1, 3)}, []action{remove(1)}, RecoverOptions{},
+		{"deletions of what was stored since", [][]byte{journalSegment(1, 2)}, []action{store(5, 1)}, recovery.Options{},
+			"0 recovered, 0 present, 1 deleted, 0 others; 1 " + recovery.DoubtUndelete + " [1]", "1:5"},
+		{"deletions of what is deleted", [][]byte{journalSegment(1, 3)}, []action{remove(1)}, recovery.Options{},
 			"0 recovered, 0 present, 0 deleted, 0 others" + doubtless, "2:2"},
-		{"a deletion of a vector of the same commit", [][]byte{vecSegment(50, 9, 7), journalSegment(7, 1)}, nil, RecoverOptions{},
-			"1 recovered, 0 present, 1 deleted, 0 others; 1 " + doubtBoth + " [7]", "2:2 7:9"},
-		{"a deletion of a vector of a commit before", [][]byte{vecSegment(50, 9, 7, 1), damaged(manifest), journalSegment(7, 1)}, nil, RecoverOptions{},
+		{"a deletion of a vector of the same commit", [][]byte{vecSegment(50, 9, 7), journalSegment(7, 1)}, nil, recovery.Options{},
+			"1 recovered, 0 present, 1 deleted, 0 others; 1 " + recovery.DoubtBoth + " [7]", "2:2 7:9"},
+		{"a deletion of a vector of a commit before", [][]byte{vecSegment(50, 9, 7, 1), damaged(manifest), journalSegment(7, 1)}, nil, recovery.Options{},
 			"0 recovered, 0 present, 1 deleted, 0 others" + doubtless, "2:2"},
-		{"a vector behind its deletion", [][]byte{journalSegment(1), vecSegment(50, 9, 1)}, nil, RecoverOptions{},
+		{"a vector behind its deletion", [][]byte{journalSegment(1), vecSegment(50, 9, 1)}, nil, recovery.Options{},
 			"1 recovered, 0 present, 0 deleted, 0 others" + doubtless, "1:9 2:2"},
-		{"a cut segment", [][]byte{cut(vecSegment(50, 9, 1, 7, 8), 1)}, nil, RecoverOptions{},
-			"0 recovered, 0 present, 0 deleted, 0 others; 2 " + doubtCut + " [7 1]", "1:1 2:2"},
-		{"a cut segment that is asked for", [][]byte{cut(vecSegment(50, 9, 1, 7, 8), 1)}, nil, RecoverOptions{Cut: true},
+		{"a cut segment", [][]byte{cut(vecSegment(50, 9, 1, 7, 8), 1)}, nil, recovery.Options{},
+			"0 recovered, 0 present, 0 deleted, 0 others; 2 " + recovery.DoubtCut + " [7 1]", "1:1 2:2"},
+		{"a cut segment that is asked for", [][]byte{cut(vecSegment(50, 9, 1, 7, 8), 1)}, nil, recovery.Options{Cut: true},
 			"2 recovered, 0 present, 0 deleted, 0 others" + doubtless, "1:9 2:2 7:9"},
-		{"a cut segment behind a whole one", [][]byte{vecSegment(50, 8, 7), cut(vecSegment(51, 9, 7, 8, 9), 1)}, nil, RecoverOptions{},
-			"1 recovered, 0 present, 0 deleted, 0 others; 2 " + doubtCut + " [8 7]", "1:1 2:2 7:8"},
-		{"both asked for", [][]byte{vecSegment(50, 8, 7), cut(vecSegment(51, 9, 7, 8, 9), 1)}, nil, RecoverOptions{Cut: true},
+		{"a cut segment behind a whole one", [][]byte{vecSegment(50, 8, 7), cut(vecSegment(51, 9, 7, 8, 9), 1)}, nil, recovery.Options{},
+			"1 recovered, 0 present, 0 deleted, 0 others; 2 " + recovery.DoubtCut + " [8 7]", "1:1 2:2 7:8"},
+		{"both asked for", [][]byte{vecSegment(50, 8, 7), cut(vecSegment(51, 9, 7, 8, 9), 1)}, nil, recovery.Options{Cut: true},
 			"2 recovered, 0 present, 0 deleted, 0 others" + doubtless, "1:1 2:2 7:9 8:9"},
-		{"a cut segment of what was stored since", [][]byte{cut(vecSegment(50, 9, 1, 7, 8), 1)}, []action{store(5, 1)}, RecoverOptions{Cut: true},
-			"1 recovered, 0 present, 0 deleted, 0 others; 1 " + doubtNewer + " [1]", "1:5 2:2 7:9"},
-		{"damaged vectors", [][]byte{damaged(vecSegment(50, 9, 7)), vecSegment(51, 9, 8)}, nil, RecoverOptions{Cut: true, Overwrite: true},
-			"1 recovered, 0 present, 0 deleted, 0 others; 1 " + doubtDamaged + " []", "1:1 2:2 8:9"},
-		{"another dimension", [][]byte{encodedSegment(segments.TypeVec, 50, append([]byte{3, 0, 1, 0, 0, 0}, make([]byte, 20)...)), vecSegment(51, 9, 8)}, nil, RecoverOptions{},
-			"1 recovered, 0 present, 0 deleted, 0 others; 1 " + doubtOther + " []", "1:1 2:2 8:9"},
-		{"an index and an audit entry", [][]byte{vecSegment(50, 9, 8), encodedSegment(segments.TypeIndex, 51, []byte("index"))}, nil, RecoverOptions{},
+		{"a cut segment of what was stored since", [][]byte{cut(vecSegment(50, 9, 1, 7, 8), 1)}, []action{store(5, 1)}, recovery.Options{Cut: true},
+			"1 recovered, 0 present, 0 deleted, 0 others; 1 " + recovery.DoubtNewer + " [1]", "1:5 2:2 7:9"},
+		{"damaged vectors", [][]byte{damaged(vecSegment(50, 9, 7)), vecSegment(51, 9, 8)}, nil, recovery.Options{Cut: true, Overwrite: true},
+			"1 recovered, 0 present, 0 deleted, 0 others; 1 " + recovery.DoubtDamaged + " []", "1:1 2:2 8:9"},
+		{"another dimension", [][]byte{encodedSegment(segments.TypeVec, 50, append([]byte{3, 0, 1, 0, 0, 0}, make([]byte, 20)...)), vecSegment(51, 9, 8)}, nil, recovery.Options{},
+			"1 recovered, 0 present, 0 deleted, 0 others; 1 " + recovery.DoubtOther + " []", "1:1 2:2 8:9"},
+		{"an index and an audit entry", [][]byte{vecSegment(50, 9, 8), encodedSegment(segments.TypeIndex, 51, []byte("index"))}, nil, recovery.Options{},
 			"1 recovered, 0 present, 0 deleted, 0 others" + doubtless, "1:1 2:2 8:9"},
-		{"what belongs to the state before and behind", [][]byte{encodedSegment(unknownType, 49, []byte("before")), vecSegment(50, 9, 8), encodedSegment(unknownType, 51, []byte("behind"))}, nil, RecoverOptions{},
+		{"what belongs to the state before and behind", [][]byte{encodedSegment(unknownType, 49, []byte("before")), vecSegment(50, 9, 8), encodedSegment(unknownType, 51, []byte("behind"))}, nil, recovery.Options{},
 			"1 recovered, 0 present, 0 deleted, 0 others" + doubtless, "1:1 2:2 8:9"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -204,7 +206,7 @@ func TestRecover(t *testing.T) {
 				t.Errorf("again: %+v, %v", again, err)
 			}
 			if len(again) > 0 {
-				dropped, err := s.Recover(ctx, RecoverOptions{Drop: true})
+				dropped, err := s.Recover(ctx, recovery.Options{Drop: true})
 				if err != nil || len(dropped) != 1 || !dropped[0].Dropped || !dropped[0].Gone {
 					t.Errorf("dropped: %+v, %v", dropped, err)
 				}
@@ -229,12 +231,12 @@ func TestRecoverInTwoSteps(t *testing.T) {
 	files, s := tailStore(t)
 	keepBehind(t, files, s, vecSegment(50, 8, 1, 7), vecSegment(51, 9, 7, 8, 1, 9)[:64+6+16+16+16+8])
 	for _, c := range []struct {
-		options RecoverOptions
+		options recovery.Options
 		want    string
 		store   string
 	}{
-		{RecoverOptions{}, "2 recovered, 0 present, 0 deleted, 0 others; 3 " + doubtCut + " [8 1 7]", "1:8 2:2 3:3 7:8"},
-		{RecoverOptions{Cut: true}, "3 recovered, 0 present, 0 deleted, 0 others; gone", "1:9 2:2 3:3 7:9 8:9"},
+		{recovery.Options{}, "2 recovered, 0 present, 0 deleted, 0 others; 3 " + recovery.DoubtCut + " [8 1 7]", "1:8 2:2 3:3 7:8"},
+		{recovery.Options{Cut: true}, "3 recovered, 0 present, 0 deleted, 0 others; gone", "1:9 2:2 3:3 7:9 8:9"},
 	} {
 		results, err := s.Recover(ctx, c.options)
 		if err != nil || len(results) != 1 {
@@ -262,26 +264,12 @@ func TestRecoverWithoutMemoryOfBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	keepBehind(t, files, s, vecSegment(50, 9, 1, 3, 7))
-	file, err := files.Open("a.rvf.tail-2", true)
+	editTail(t, files, "a.rvf.tail-2", "before", -1)
+	results, err := s.Recover(ctx, recovery.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, start, err := readTailInfo(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	info.Before, info.before = -1, nil
-	head, err := info.encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	node := files.Names["a.rvf.tail-2"]
-	node.Content = append(head, node.Content[start:]...)
-	results, err := s.Recover(ctx, RecoverOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := describeRecovery(results[0]), "1 recovered, 0 present, 0 deleted, 0 others; 2 "+doubtNewer+" [1 3]"; got != want {
+	if got, want := describeRecovery(results[0]), "1 recovered, 0 present, 0 deleted, 0 others; 2 "+recovery.DoubtNewer+" [1 3]"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
@@ -316,7 +304,7 @@ func TestRecoverByTheCutManifest(t *testing.T) {
 			t.Fatal(err)
 		}
 		keepBehind(t, copied, s, own, rolledBack, segment[:len(segment)-c.cut])
-		results, err := s.Recover(ctx, RecoverOptions{})
+		results, err := s.Recover(ctx, recovery.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -338,7 +326,7 @@ func TestRemainsOfTwoManifestsSayNothing(t *testing.T) {
 	damaged[len(damaged)-1] ^= 1
 	later := encodedSegment(segments.TypeManifest, 53, (&segments.Manifest{Epoch: 2, Dimension: 2, Deleted: []uint64{1, 2}}).Encode())
 	keepBehind(t, files, s, vecSegment(50, 9, 7), damaged, vecSegment(51, 9, 8), later[:len(later)-1])
-	results, err := s.Recover(context.Background(), RecoverOptions{})
+	results, err := s.Recover(context.Background(), recovery.Options{})
 	if err != nil || describeRecovery(results[0]) != "2 recovered, 0 present, 0 deleted, 0 others; gone" {
 		t.Errorf("%+v, %v", results, err)
 	}
@@ -365,48 +353,13 @@ func TestRecoverDoesNotRepeatWhatAMergeCopied(t *testing.T) {
 		if _, err := s.Compact(context.Background()); err != nil { // by now nothing is left to compare it with
 			t.Fatal(err)
 		}
-		results, err := s.Recover(context.Background(), RecoverOptions{Cut: true})
+		results, err := s.Recover(context.Background(), recovery.Options{Cut: true})
 		if err != nil || len(results) != 1 || !results[0].Gone || results[0].Recovered != 2 {
 			t.Errorf("cut by %d: %+v, %v", cut, results, err)
 		}
 		if got := contentText(t, s); got != "0:1 1:9 2:1 7:9 10:1 11:1 12:1" {
 			t.Errorf("cut by %d: %s", cut, got)
 		}
-	}
-}
-
-// TestRecoverBesideACommit: what was judged by a state that is not the newest any more
-// is judged anew.
-func TestRecoverBesideACommit(t *testing.T) {
-	t.Parallel()
-	ctx := context.Background()
-	files, s := tailStore(t)
-	keepBehind(t, files, s, vecSegment(50, 9, 1, 7))
-	session, err := s.log.Begin(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tails, err := s.KeptTails(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan, err := s.planRecovery(ctx, s.Current(), tails[0], RecoverOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	bring(t, s, []uint64{1, 7}, 5, 1, 5, 7)
-	if _, err := plan.carryOut(ctx, session); !errors.Is(err, log.ErrSuperseded) {
-		t.Errorf("carried out: %v", err)
-	}
-	result, err := s.recoverTail(ctx, session, tails[0], RecoverOptions{})
-	if err = errors.Join(err, plan.file.Close(), session.End()); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := describeRecovery(result), "0 recovered, 0 present, 0 deleted, 0 others; 2 "+doubtNewer+" [1 7]"; got != want {
-		t.Errorf("%s, want %s", got, want)
-	}
-	if got := contentText(t, s); got != "1:5 2:2 3:3 7:5" {
-		t.Error(got)
 	}
 }
 
@@ -441,15 +394,15 @@ func TestRecoverOtherSegments(t *testing.T) {
 	for _, c := range []struct {
 		name          string
 		before, since string // kernels of the store
-		options       RecoverOptions
+		options       recovery.Options
 		want          string
 		kernel        string
 	}{
-		{"the first kernel", "", "", RecoverOptions{}, "1 recovered, 0 present, 0 deleted, 2 others; gone", "tail"},
-		{"in the place of one that was there", "before", "", RecoverOptions{}, "1 recovered, 0 present, 0 deleted, 2 others; gone", "tail"},
-		{"beside one that came since", "before", "since", RecoverOptions{}, "1 recovered, 0 present, 0 deleted, 1 others; 1 " + doubtImage + " []", "since"},
-		{"in its place if that is asked for", "before", "since", RecoverOptions{Overwrite: true}, "1 recovered, 0 present, 0 deleted, 2 others; gone", "tail"},
-		{"one that is there already", "before", "tail", RecoverOptions{}, "1 recovered, 0 present, 0 deleted, 1 others; gone", "tail"},
+		{"the first kernel", "", "", recovery.Options{}, "1 recovered, 0 present, 0 deleted, 2 others; gone", "tail"},
+		{"in the place of one that was there", "before", "", recovery.Options{}, "1 recovered, 0 present, 0 deleted, 2 others; gone", "tail"},
+		{"beside one that came since", "before", "since", recovery.Options{}, "1 recovered, 0 present, 0 deleted, 1 others; 1 " + recovery.DoubtImage + " []", "since"},
+		{"in its place if that is asked for", "before", "since", recovery.Options{Overwrite: true}, "1 recovered, 0 present, 0 deleted, 2 others; gone", "tail"},
+		{"one that is there already", "before", "tail", recovery.Options{}, "1 recovered, 0 present, 0 deleted, 1 others; gone", "tail"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -461,7 +414,7 @@ func TestRecoverOtherSegments(t *testing.T) {
 			tail := slices.Collect(maps.Keys(files.Names))
 			name := tail[slices.IndexFunc(tail, func(name string) bool { return name != "a.rvf" })]
 			files.Names[name].Content = append(files.Content(name), unknown...)
-			editTailInfo(t, files, name, func(info *tailInfo) { info.Bytes += int64(len(unknown)) })
+			lengthenTail(t, files, name, len(unknown))
 			if c.since != "" {
 				embed(t, s, c.since)
 			}
@@ -509,12 +462,12 @@ func TestRecoverPartsOfABranch(t *testing.T) {
 	members.Header.VectorCount = 100
 	segment := encodedSegment(segments.TypeMembership, 51, members.Encode())
 	files.Names["a.rvf.tail-1"].Content = append(files.Content("a.rvf.tail-1"), segment...)
-	editTailInfo(t, files, "a.rvf.tail-1", func(info *tailInfo) { info.Bytes += int64(len(segment)) })
-	results, err := s.Recover(context.Background(), RecoverOptions{})
+	lengthenTail(t, files, "a.rvf.tail-1", len(segment))
+	results, err := s.Recover(context.Background(), recovery.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := describeRecovery(results[0]), "1 recovered, 0 present, 0 deleted, 0 others; 1 "+doubtBranch+" []"; got != want {
+	if got, want := describeRecovery(results[0]), "1 recovered, 0 present, 0 deleted, 0 others; 1 "+recovery.DoubtBranch+" []"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	if len(s.Current().OfType(segments.TypeMembership)) > 0 {
@@ -522,24 +475,53 @@ func TestRecoverPartsOfABranch(t *testing.T) {
 	}
 }
 
-// editTailInfo changes what a kept tail says of itself.
-func editTailInfo(t *testing.T, files *volumes.Files, name string, change func(*tailInfo)) {
+// tailInfo is what a kept tail says of itself, by name, with what stands behind that line,
+// and where the store's bytes begin.
+func tailInfo(t *testing.T, files *volumes.Files, name string) (info map[string]json.RawMessage, behind []byte, start int64) {
 	t.Helper()
-	file, err := files.Open(name, false)
+	content := files.Content(name)
+	header, err := segments.ParseHeader(content)
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, start, err := readTailInfo(file)
+	start = segments.HeaderSize + int64(header.PayloadLength)
+	line, behind, _ := bytes.Cut(content[segments.HeaderSize:start], []byte("\n"))
+	if err := json.Unmarshal(line, &info); err != nil {
+		t.Fatal(err)
+	}
+	return info, behind, start
+}
+
+// editTail changes something of what a kept tail says of itself.
+func editTail(t *testing.T, files *volumes.Files, name, what string, value any) {
+	t.Helper()
+	info, behind, start := tailInfo(t, files, name)
+	if _, known := info[what]; !known {
+		t.Fatalf("%s says nothing of %s", name, what)
+	}
+	encoded, err := json.Marshal(value)
 	if err != nil {
 		t.Fatal(err)
 	}
-	change(&info)
-	head, err := info.encode()
+	info[what] = encoded
+	line, err := json.Marshal(info)
 	if err != nil {
 		t.Fatal(err)
 	}
+	kind := segments.Type(files.Content(name)[5])
 	node := files.Names[name]
-	node.Content = append(head, node.Content[start:]...)
+	node.Content = append(encodedSegment(kind, 1, slices.Concat(line, []byte("\n"), behind)), node.Content[start:]...)
+}
+
+// lengthenTail has a kept tail have more bytes.
+func lengthenTail(t *testing.T, files *volumes.Files, name string, by int) {
+	t.Helper()
+	info, _, _ := tailInfo(t, files, name)
+	length, err := strconv.Atoi(string(info["bytes"]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	editTail(t, files, name, "bytes", length+by)
 }
 
 // TestRecoverNamedTails looks at those alone, and at none of another store.
@@ -553,7 +535,7 @@ func TestRecoverNamedTails(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	results, err := s.Recover(ctx, RecoverOptions{Only: []string{"a.rvf.tail-1-2"}})
+	results, err := s.Recover(ctx, recovery.Options{Only: []string{"a.rvf.tail-1-2"}})
 	if err != nil || len(results) != 1 || contentText(t, s) != "1:1 2:2 3:3 11:9" {
 		t.Errorf("%+v, %v: %s", results, err, contentText(t, s))
 	}
@@ -564,17 +546,17 @@ func TestRecoverNamedTails(t *testing.T) {
 	if tails, err := s.KeptTails(context.Background()); err != nil || len(tails) != 1 {
 		t.Errorf("%+v, %v", tails, err)
 	}
-	if _, err := s.Recover(ctx, RecoverOptions{Only: []string{"former.rvf.tail-1"}}); err != nil || contentText(t, s) != "1:1 2:2 3:3 10:9 11:9" {
+	if _, err := s.Recover(ctx, recovery.Options{Only: []string{"former.rvf.tail-1"}}); err != nil || contentText(t, s) != "1:1 2:2 3:3 10:9 11:9" {
 		t.Errorf("%v: %s", err, contentText(t, s))
 	}
 	other, err := Create("b.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := other.Recover(ctx, RecoverOptions{Only: []string{"a.rvf.tail-1-3"}}); !errors.Is(err, volume.ErrInput) || contentText(t, other) != "" {
+	if _, err := other.Recover(ctx, recovery.Options{Only: []string{"a.rvf.tail-1-3"}}); !errors.Is(err, volume.ErrInput) || contentText(t, other) != "" {
 		t.Errorf("%v: %s", err, contentText(t, other))
 	}
-	if results, err := s.Recover(ctx, RecoverOptions{}); err != nil || len(results) != 1 || contentText(t, s) != "1:1 2:2 3:3 10:9 11:9 12:9" {
+	if results, err := s.Recover(ctx, recovery.Options{}); err != nil || len(results) != 1 || contentText(t, s) != "1:1 2:2 3:3 10:9 11:9 12:9" {
 		t.Errorf("%+v, %v: %s", results, err, contentText(t, s))
 	}
 }
@@ -586,7 +568,7 @@ func TestRecoverAddsNoRowsThatAreThere(t *testing.T) {
 	files, s := tailStore(t)
 	keepBehind(t, files, s, vecSegment(50, 1, 1), vecSegment(51, 9, 2, 7))
 	bring(t, s, []uint64{2}, 5, 2)
-	if _, err := s.Recover(ctx, RecoverOptions{}); err != nil {
+	if _, err := s.Recover(ctx, recovery.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if status, err := s.Status(ctx); err != nil || status.StoredRows != 5 || contentText(t, s) != "1:1 2:5 3:3 7:9" {
@@ -603,7 +585,7 @@ func TestRecoverFirstVectors(t *testing.T) {
 		t.Fatal(err)
 	}
 	keepBehind(t, files, s, vecSegment(50, 9, 7, 8))
-	results, err := s.Recover(context.Background(), RecoverOptions{})
+	results, err := s.Recover(context.Background(), recovery.Options{})
 	if err != nil || len(results) != 1 || s.Current().Dimension() != 2 || contentText(t, s) != "7:9 8:9" {
 		t.Errorf("%+v, %v, dimension %d: %s", results, err, s.Current().Dimension(), contentText(t, s))
 	}
@@ -650,7 +632,7 @@ func TestRebuildKnowsWhatIsLeftOfTheManifest(t *testing.T) {
 		if s.Current().Metric() != c.metric || s.FileID().IsZero() || s.FileID() == (lineage.FileID{1}) {
 			t.Errorf("metric %v, id %v", s.Current().Metric(), s.FileID())
 		}
-		if results, err := s.Recover(ctx, RecoverOptions{}); err != nil || len(results) != 1 || !results[0].NoManifest || contentText(t, s) != "7:9 8:9" {
+		if results, err := s.Recover(ctx, recovery.Options{}); err != nil || len(results) != 1 || !results[0].NoManifest || contentText(t, s) != "7:9 8:9" {
 			t.Errorf("%+v, %v: %s", results, err, contentText(t, s))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"rvffs/store/compact"
 	"rvffs/store/idset"
+	"rvffs/store/recovery"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 )
@@ -32,7 +33,7 @@ type Status struct {
 	Names uint64 `json:"names,omitempty"`
 	// Tails are what somebody has to decide upon: whole segments behind the newest
 	// manifest, and what was kept of such beside the store.
-	Tails []Tail `json:"tails,omitempty"`
+	Tails []recovery.Tail `json:"tails,omitempty"`
 	// Damage tells why vectors could not be counted, and the counts are what the
 	// manifest states, or that the manifest has lost its directory.
 	Damage string `json:"damage,omitempty"`

@@ -16,6 +16,7 @@ import (
 	"rvffs/store/ingest"
 	"rvffs/store/log"
 	"rvffs/store/metadata"
+	"rvffs/store/recovery"
 	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/stream"
@@ -39,7 +40,7 @@ type Store struct {
 
 	file  volume.Log
 	head  *state.Head
-	tails tailTable
+	tails *recovery.Tails
 }
 
 // Open opens the store at name for reading and writing. It takes no lock: the
@@ -109,12 +110,16 @@ func (s *Store) load(ctx context.Context) error {
 		return err
 	}
 	s.head = state.NewHead(s.file, version, s.options.Known.snapshot, s.options.source())
+	s.tails = recovery.New(recovery.Environment{
+		File: s.file, Head: s.head, IDs: s.ids, Appender: s.NewAppender, Memory: s.options.Memory, OnTail: s.options.OnTail, Names: s.options.TailNames,
+		Begin: func(ctx context.Context) (*log.Session, error) { return s.log.Begin(ctx) },
+	})
 	s.vectors = ingest.New(ingest.Environment{
-		Head: s.head, IDs: s.ids, Memory: s.options.Memory, Streams: s.streams, Kept: s.keptIDs, Compact: s.letGo,
+		Head: s.head, IDs: s.ids, Memory: s.options.Memory, Streams: s.streams, Kept: s.tails.HighestID, Compact: s.letGo,
 		Begin: func(ctx context.Context) (*log.Session, error) { return s.log.Begin(ctx) },
 	})
 	s.log = log.New(log.Environment{
-		File: s.file, Head: s.head, Wait: s.options.lockWait(), Writable: s.checkWritable, Keep: s.keepBehind, Published: s.published,
+		File: s.file, Head: s.head, Wait: s.options.lockWait(), Writable: s.checkWritable, Keep: s.tails.Keep, Published: s.published,
 		Hooks: []log.Hook{s.vectors, metadata.NewHook(s.ids, s.vectors.Drafted), s.vectors.Removals()}, Clock: time.Now,
 	})
 	s.images = compute.New(compute.Environment{

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/recovery"
 	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
@@ -48,7 +49,7 @@ func TestKeptTailHasTheStoresAttributes(t *testing.T) {
 		bring(t, s, []uint64{9}, 9, 9)
 		sameAttributes(t, kept, want)
 		sameAttributes(t, name, want)
-		if _, err := s.Recover(ctx, RecoverOptions{}); err != nil || contents(t, s)[7] == nil {
+		if _, err := s.Recover(ctx, recovery.Options{}); err != nil || contents(t, s)[7] == nil {
 			t.Error(err)
 		}
 		if err := s.Close(); err != nil {

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"rvffs/lineage"
+	"rvffs/store/recovery"
 	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
@@ -68,10 +69,10 @@ func TestOnlyTheStoresTailsCount(t *testing.T) {
 			}
 		}, false, "2 names"},
 		"another store's": {func(t *testing.T, files *volumes.Files) {
-			editTailInfo(t, files, name, func(info *tailInfo) { info.FileID = lineage.FileID{7}.String() })
+			editTail(t, files, name, "file_id", lineage.FileID{7}.String())
 		}, false, "it is of the store"},
 		"of a store without an identity": {func(t *testing.T, files *volumes.Files) {
-			editTailInfo(t, files, name, func(info *tailInfo) { info.FileID = "" })
+			editTail(t, files, name, "file_id", "")
 		}, true, ""},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -97,11 +98,11 @@ func TestOnlyTheStoresTailsCount(t *testing.T) {
 			if _, err := s.Ingest(ctx, nil, []float32{9, 9, 9, 9, 9, 9, 9, 9, 9, 9}); (err == nil) == c.counts {
 				t.Errorf("append: %v", err)
 			}
-			if named, err := s.Recover(ctx, RecoverOptions{Only: []string{name}, List: true}); (err == nil) != c.counts ||
+			if named, err := s.Recover(ctx, recovery.Options{Only: []string{name}, List: true}); (err == nil) != c.counts ||
 				!c.counts && (!errors.Is(err, volume.ErrInput) || !strings.Contains(err.Error(), c.reason) || len(named) > 0) {
 				t.Errorf("recover by name: %+v, %v", named, err)
 			}
-			results, err := s.Recover(ctx, RecoverOptions{})
+			results, err := s.Recover(ctx, recovery.Options{})
 			if err != nil || (len(results) == 1) != c.counts {
 				t.Errorf("recover: %+v, %v", results, err)
 			}
@@ -212,7 +213,7 @@ func TestRenameIsDoneWhateverBecomesOfTails(t *testing.T) {
 type stickyFiles struct{ *volumes.Files }
 
 func (f stickyFiles) Remove(name string) error {
-	if _, is := TailOf(name); is {
+	if _, is := volume.RemnantOf(name); is {
 		return &os.PathError{Op: "remove", Path: name, Err: syscall.EPERM}
 	}
 	return f.Files.Remove(name)
@@ -232,7 +233,7 @@ func TestRecoverSaysWhatStays(t *testing.T) {
 			}
 		}
 		s.file.(*filelog.Log).MovedTo(filelog.Place{Files: stickyFiles{files}, Name: s.Path()})
-		results, err := s.Recover(ctx, RecoverOptions{Drop: drop})
+		results, err := s.Recover(ctx, recovery.Options{Drop: drop})
 		s.file.(*filelog.Log).MovedTo(filelog.Place{Files: files, Name: s.Path()})
 		if !errors.Is(err, syscall.EPERM) || len(results) != 2 {
 			t.Fatalf("drop %t: %+v, %v", drop, results, err)
@@ -245,7 +246,7 @@ func TestRecoverSaysWhatStays(t *testing.T) {
 		if found := contents(t, s); (found[70] != nil) == drop || (found[71] != nil) == drop {
 			t.Errorf("drop %t: %v", drop, found)
 		}
-		if results, err = s.Recover(ctx, RecoverOptions{Drop: drop}); err != nil || len(results) != 2 || !results[0].Gone || !results[1].Gone {
+		if results, err = s.Recover(ctx, recovery.Options{Drop: drop}); err != nil || len(results) != 2 || !results[0].Gone || !results[1].Gone {
 			t.Errorf("drop %t: again: %+v, %v", drop, results, err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rvffs/segments"
+	"rvffs/store/recovery"
 	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
@@ -62,14 +63,7 @@ func vecSegment(id uint64, value float32, ids ...uint64) []byte {
 // keptBytes are what a kept tail holds of the store's own bytes.
 func keptBytes(t *testing.T, files *volumes.Files, name string) []byte {
 	t.Helper()
-	file, err := files.Open(name, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, start, err := readTailInfo(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, _, start := tailInfo(t, files, name)
 	return files.Content(name)[start:]
 }
 
@@ -141,8 +135,8 @@ func TestWhatStandsBehindTheManifest(t *testing.T) {
 			end := len(files.Content("a.rvf"))
 			behind(t, files, c.behind...)
 			before := bytes.Clone(files.Content("a.rvf"))
-			var told []Tail
-			s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}, OnTail: func(tail Tail) { told = append(told, tail) }})
+			var told []recovery.Tail
+			s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}, OnTail: func(tail recovery.Tail) { told = append(told, tail) }})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -299,7 +293,7 @@ func TestHandedOutIDsAvoidWhatIsKept(t *testing.T) {
 	if found := contents(t, s); found[72] == nil {
 		t.Errorf("by a later process: %v", found)
 	}
-	if _, err := s.Recover(context.Background(), RecoverOptions{Drop: true}); err != nil {
+	if _, err := s.Recover(context.Background(), recovery.Options{Drop: true}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Delete(context.Background(), []uint64{72}); err != nil {
@@ -329,7 +323,7 @@ func TestStoreWithATailIsNotRemoved(t *testing.T) {
 	if err := s.Remove(t.Context(), s.shelf); !errors.Is(err, volume.ErrNotEmpty) || !strings.Contains(err.Error(), "a.rvf.tail-0") {
 		t.Errorf("remove: %v", err)
 	}
-	if _, err := s.Recover(context.Background(), RecoverOptions{Drop: true}); err != nil {
+	if _, err := s.Recover(context.Background(), recovery.Options{Drop: true}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Remove(t.Context(), s.shelf); err != nil || len(files.Names) > 0 {
@@ -377,7 +371,7 @@ func TestTailsGoAlong(t *testing.T) {
 	if got := fmt.Sprint(names); got != "[folder/b.rvdna folder/b.rvdna.tail-1 folder/b.rvdna.tail-1-2]" {
 		t.Error(got)
 	}
-	if results, err := s.Recover(context.Background(), RecoverOptions{Overwrite: true}); err != nil || len(results) != 2 {
+	if results, err := s.Recover(context.Background(), recovery.Options{Overwrite: true}); err != nil || len(results) != 2 {
 		t.Errorf("%+v, %v", results, err)
 	}
 }
@@ -400,7 +394,7 @@ func TestTailNames(t *testing.T) {
 		{".tail-1", "", false},
 		{"a.rvf.tail-1.rvf", "", false},
 	} {
-		if store, is := TailOf(c.name); is != c.is || is && store != c.store {
+		if store, is := volume.RemnantOf(c.name); is != c.is || is && store != c.store {
 			t.Errorf("%s: %q, %t", c.name, store, is)
 		}
 	}
@@ -429,10 +423,10 @@ func TestDamagedTailFile(t *testing.T) {
 			if err != nil || len(status.Tails) != 1 || status.Tails[0].Problem == "" {
 				t.Errorf("%+v, %v", status.Tails, err)
 			}
-			if _, err := s.Recover(ctx, RecoverOptions{}); !errors.Is(err, volume.ErrCorrupt) {
+			if _, err := s.Recover(ctx, recovery.Options{}); !errors.Is(err, volume.ErrCorrupt) {
 				t.Errorf("recover: %v", err)
 			}
-			if _, err := s.Recover(ctx, RecoverOptions{Drop: true}); err != nil {
+			if _, err := s.Recover(ctx, recovery.Options{Drop: true}); err != nil {
 				t.Errorf("drop: %v", err)
 			}
 			if err := onlyStore(files); err != nil {

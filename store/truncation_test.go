@@ -14,6 +14,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/log"
+	"rvffs/store/recovery"
 	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
@@ -322,7 +323,7 @@ func lookAt(ctx context.Context, files *volumes.Files) (bool, error) {
 	if len(status.Tails) != len(found.Tails) || len(found.Tails) > 0 && found.Damages == 0 {
 		return false, fmt.Errorf("status: %+v, verify: %+v", status.Tails, found)
 	}
-	listed, err := s.Recover(ctx, RecoverOptions{List: true, Cut: true})
+	listed, err := s.Recover(ctx, recovery.Options{List: true, Cut: true})
 	if err != nil || len(listed) != len(status.Tails) {
 		return false, fmt.Errorf("listed %+v, %w", listed, err)
 	}
@@ -335,13 +336,13 @@ func recoverAll(ctx context.Context, files *volumes.Files, want cutMark) error {
 	if err != nil {
 		return err
 	}
-	results, err := s.Recover(ctx, RecoverOptions{Cut: true})
+	results, err := s.Recover(ctx, recovery.Options{Cut: true})
 	if err != nil {
 		return err
 	}
 	for _, result := range results {
 		for _, doubt := range result.Doubts {
-			if doubt.Reason != doubtHalf {
+			if doubt.Reason != recovery.DoubtHalf {
 				return fmt.Errorf("undecided: %+v", result)
 			}
 		}
@@ -351,7 +352,7 @@ func recoverAll(ctx context.Context, files *volumes.Files, want cutMark) error {
 		if result.Gone {
 			continue
 		}
-		if _, err := s.Recover(ctx, RecoverOptions{Drop: true}); err != nil {
+		if _, err := s.Recover(ctx, recovery.Options{Drop: true}); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
+	"rvffs/store/recovery"
 	"rvffs/store/rows"
 	"rvffs/store/state"
 )
@@ -34,17 +35,17 @@ type Finding struct {
 
 // Verification is what a look at every byte of a store came to.
 type Verification struct {
-	Epoch       uint32    `json:"epoch"`
-	Bytes       int64     `json:"bytes"`        // committed ones
-	Live        int       `json:"live"`         // segments
-	Dead        int       `json:"dead"`         // whole segments that nothing names
-	Unverified  int       `json:"unverified"`   // segments without a hash that could be checked
-	Witnesses   int       `json:"witnesses"`    // entries of the audit chain
-	TotalStored uint64    `json:"total_stored"` // distinct ids, deleted ones included
-	Damages     int       `json:"damages"`
-	Notes       int       `json:"notes"`
-	Findings    []Finding `json:"findings"` // of each severity the first thousand
-	Tails       []Tail    `json:"tails,omitempty"`
+	Epoch       uint32          `json:"epoch"`
+	Bytes       int64           `json:"bytes"`        // committed ones
+	Live        int             `json:"live"`         // segments
+	Dead        int             `json:"dead"`         // whole segments that nothing names
+	Unverified  int             `json:"unverified"`   // segments without a hash that could be checked
+	Witnesses   int             `json:"witnesses"`    // entries of the audit chain
+	TotalStored uint64          `json:"total_stored"` // distinct ids, deleted ones included
+	Damages     int             `json:"damages"`
+	Notes       int             `json:"notes"`
+	Findings    []Finding       `json:"findings"` // of each severity the first thousand
+	Tails       []recovery.Tail `json:"tails,omitempty"`
 }
 
 // Verify is VerifySnapshot for the newest state that is known. It also finds what

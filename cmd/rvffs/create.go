@@ -9,6 +9,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store"
+	"rvffs/store/recovery"
 	"rvffs/store/state"
 )
 
@@ -55,7 +56,7 @@ func printCreated(command *cobra.Command, answer *answerFlag, file string, ident
 // withStore runs f on the store in file. What f's writing cannot leave where it is, and
 // keeps beside the store, people are told of.
 func withStore(file string, open func(string, store.Options) (*store.Store, error), f func(*store.Store) error) error {
-	return withOptions(file, open, store.Options{OnTail: func(tail store.Tail) {
+	return withOptions(file, open, store.Options{OnTail: func(tail recovery.Tail) {
 		_, _ = fmt.Fprintf(os.Stderr, "rvffs: %s: %s\n", file, tail.Tell(file))
 	}}, f)
 }

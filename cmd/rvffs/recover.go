@@ -11,6 +11,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store"
+	"rvffs/store/recovery"
 	"rvffs/store/volume"
 )
 
@@ -24,14 +25,14 @@ type recovered struct {
 	// measured, and that nobody has said it.
 	AskMetric bool `json:"ask_metric,omitempty"`
 	// Mended are the segments of which the header was damaged, mended or not.
-	Mended []store.HeaderRepair `json:"mended"`
-	Tails  []store.Recovery     `json:"tails"`
+	Mended []recovery.HeaderRepair `json:"mended"`
+	Tails  []recovery.Result       `json:"tails"`
 }
 
 func newRecoverCommand() *cobra.Command {
 	var answer *answerFlag
 	var metric string
-	var options store.RecoverOptions
+	var options recovery.Options
 	command := &cobra.Command{
 		Use:   "recover FILE [TAIL...]",
 		Short: "Bring back vectors whose manifest is gone",
@@ -61,10 +62,10 @@ func newRecoverCommand() *cobra.Command {
 				return err
 			}
 			if result.Tails == nil {
-				result.Tails = []store.Recovery{}
+				result.Tails = []recovery.Result{}
 			}
 			if result.Mended == nil {
-				result.Mended = []store.HeaderRepair{}
+				result.Mended = []recovery.HeaderRepair{}
 			}
 			err = errors.Join(err, answer.print(command.OutOrStdout(), result, func(out io.Writer) error {
 				return printRecovery(out, result, options)
@@ -95,7 +96,7 @@ func newRecoverCommand() *cobra.Command {
 	return command
 }
 
-func recoverFile(command *cobra.Command, file string, metric *segments.Metric, options store.RecoverOptions) (recovered, error) {
+func recoverFile(command *cobra.Command, file string, metric *segments.Metric, options recovery.Options) (recovered, error) {
 	result := recovered{File: file}
 	open := store.Open
 	if options.List {
@@ -120,11 +121,11 @@ func recoverFile(command *cobra.Command, file string, metric *segments.Metric, o
 			return result, fmt.Errorf("%s: %w", file, found)
 		}
 		result.AskMetric = !measured && metric == nil
-		listed := store.Recovery{Tail: tail, Recovered: tail.Vectors, Doubts: []store.Doubt{}}
+		listed := recovery.Result{Tail: tail, Recovered: tail.Vectors, Doubts: []recovery.Doubt{}}
 		if options.Cut {
 			listed.Recovered += tail.CutVectors
 		}
-		result.Tails = []store.Recovery{listed}
+		result.Tails = []recovery.Result{listed}
 		return result, nil
 	}
 	if err := store.Rebuild(command.Context(), file, metric, store.Options{}); err != nil {
@@ -134,7 +135,7 @@ func recoverFile(command *cobra.Command, file string, metric *segments.Metric, o
 	return result, withOptions(file, store.Open, store.Options{}, bringBack)
 }
 
-func printRecovery(out io.Writer, r recovered, options store.RecoverOptions) error {
+func printRecovery(out io.Writer, r recovered, options recovery.Options) error {
 	var text strings.Builder
 	if r.Rebuilt {
 		fmt.Fprintf(&text, "%s: no manifest was left in it; it is a new store now\n", r.File)
@@ -202,7 +203,7 @@ func printRecovery(out io.Writer, r recovered, options store.RecoverOptions) err
 }
 
 // listedIDs tells the first ids of a doubt.
-func listedIDs(d store.Doubt) string {
+func listedIDs(d recovery.Doubt) string {
 	if len(d.IDs) == 0 {
 		return ""
 	}

@@ -6,7 +6,6 @@ import (
 	"syscall"
 
 	"rvffs/lineage"
-	"rvffs/store"
 	"rvffs/store/volume"
 )
 
@@ -53,7 +52,7 @@ const (
 // isTail reports whether a file of this name is what was kept before it was cut from a
 // store.
 func isTail(name string) bool {
-	_, is := store.TailOf(name)
+	_, is := volume.RemnantOf(name)
 	return is
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"rvffs/store"
+	"rvffs/store/recovery"
 )
 
 // tailKey tells tails apart.
@@ -44,7 +45,7 @@ func (s *Store) tellTails(ctx context.Context, engine *store.Store) {
 	}
 }
 
-func (s *Store) tellTail(tail store.Tail) {
+func (s *Store) tellTail(tail recovery.Tail) {
 	key := tailKey{tail.File, tail.Epoch, tail.Offset, tail.Bytes}
 	s.mu.Lock()
 	told := s.told[key]

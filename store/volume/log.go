@@ -79,8 +79,6 @@ type Log interface {
 	Remove(ctx context.Context, shelf Shelf) error
 	// Spool makes one beside the store.
 	Spool() (Spool, error)
-
-	Remnants
 }
 
 // Known is what a closed log knew of its store. The zero Known is nothing.

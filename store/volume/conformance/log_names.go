@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"testing"
 
 	"rvffs/segments"
 	"rvffs/store/volume"
@@ -21,8 +22,13 @@ func (l *logs) move(log volume.Log, shelf volume.Shelf, folder, name string) vol
 	to := path.Join(folder, name)
 	return volume.Move{
 		Shelf: shelf, Name: name,
-		Rename:   func() error { return l.volume.Move(l.t.Context(), l.path(from), to) },
-		Remnants: log.Remnants,
+		Rename: func() error { return l.volume.Move(l.t.Context(), l.path(from), to) },
+		Remnants: func() ([]string, error) {
+			if remnants, torn := log.(volume.Remnants); torn {
+				return remnants.Remnants()
+			}
+			return nil, nil
+		},
 		Along: func(remnant, moved string) error {
 			return l.volume.Move(l.t.Context(), l.path(remnant), path.Join(folder, moved))
 		},
@@ -173,6 +179,24 @@ func all(t interface{ Fatal(...any) }, bytes io.ReaderAt) string {
 	return string(content)
 }
 
+// remnantsOf are what is left of torn bytes of a log, which has such.
+func remnantsOf(t testing.TB, log volume.Log) volume.Remnants {
+	t.Helper()
+	remnants, torn := log.(volume.Remnants)
+	if !torn {
+		t.Fatal("nothing of the log can be torn")
+	}
+	return remnants
+}
+
+// length is how many bytes of a log are there, whose newest version is given.
+func length(log volume.Log, newest *volume.Version) int64 {
+	if remnants, torn := log.(volume.Remnants); torn {
+		return remnants.Length()
+	}
+	return newest.State.End
+}
+
 // remnants are what a writer left behind, and are kept under names of their own.
 func remnants(l *logs) {
 	t, ctx := l.t, l.t.Context()
@@ -183,29 +207,35 @@ func remnants(l *logs) {
 	w.draft("left behind")
 	must(t, w.Leave())
 	found, version := l.another().opened("a")
-	raw, err := found.Raw()
+	if got := length(found, version); !l.ground.Tears && got != version.State.End {
+		t.Errorf("%d bytes are left of %d", got, version.State.End)
+	}
+	if _, torn := found.(volume.Remnants); !torn {
+		if l.ground.Tears {
+			t.Fatal("what was torn cannot be had")
+		}
+		return
+	}
+	raw, err := remnantsOf(t, found).Raw()
 	must(t, err)
 	content := all(t, raw)
-	if int64(len(content)) != found.Length() {
-		t.Errorf("raw are %d bytes of %d", len(content), found.Length())
+	if int64(len(content)) != length(found, version) {
+		t.Errorf("raw are %d bytes of %d", len(content), length(found, version))
 	}
 	must(t, raw.Close())
-	if names, err := log.Remnants(); len(names) > 0 || err != nil {
+	if names, err := remnantsOf(t, log).Remnants(); len(names) > 0 || err != nil {
 		t.Errorf("remnants are %q, %v", names, err)
 	}
 	if !l.ground.Tears {
-		if found.Length() != version.State.End {
-			t.Errorf("%d bytes are left of %d", found.Length(), version.State.End)
-		}
 		return
 	}
 	torn := content[version.State.End:]
 	compared := 0
 	kept := func(log volume.Log, head string, ctx context.Context) (string, error) {
-		raw, err := log.Raw()
+		raw, err := remnantsOf(t, log).Raw()
 		must(t, err)
 		defer func() { must(t, raw.Close()) }()
-		return log.KeepRemnant(ctx, volume.Remnant{
+		return remnantsOf(t, log).KeepRemnant(ctx, volume.Remnant{
 			Bytes: raw, Offset: version.State.End, Length: int64(len(torn)), Head: []byte(head), Epoch: version.State.Manifest.Epoch,
 			Same: func(_ context.Context, kept volume.Bytes) (bool, error) {
 				compared++
@@ -228,15 +258,15 @@ func remnants(l *logs) {
 	if err != nil || second == "" || second == first {
 		t.Errorf("%q is kept beside %q, %v", second, first, err)
 	}
-	names, err := log.Remnants()
+	names, err := remnantsOf(t, log).Remnants()
 	if slices.Sort(names); err != nil || !slices.Equal(names, slices.Sorted(slices.Values([]string{first, second}))) {
 		t.Errorf("remnants are %q, %v", names, err)
 	}
-	if own := log.OwnRemnants([]string{"x", first, "a", "b" + first}); !slices.Equal(own, []string{first}) {
+	if own := remnantsOf(t, log).OwnRemnants([]string{"x", first, "a", "b" + first}); !slices.Equal(own, []string{first}) {
 		t.Errorf("own remnants are %q", own)
 	}
 	for name, head := range map[string]string{first: "head", second: "other"} {
-		file, err := log.OpenRemnant(name)
+		file, err := remnantsOf(t, log).OpenRemnant(name)
 		must(t, err)
 		if got := all(t, file); got != head+torn {
 			t.Errorf("%s holds %q", name, got)
@@ -244,17 +274,17 @@ func remnants(l *logs) {
 		must(t, file.Close())
 	}
 	l.holdsAt("a", 0, "published")
-	must(t, log.RemoveRemnant(second))
-	_, err = log.OpenRemnant(second)
+	must(t, remnantsOf(t, log).RemoveRemnant(second))
+	_, err = remnantsOf(t, log).OpenRemnant(second)
 	fails(t, "open a remnant that was removed", err, fs.ErrNotExist)
 	folder(t, l.volume, l.path(second), 0o755)
-	_, err = log.OpenRemnant(second)
+	_, err = remnantsOf(t, log).OpenRemnant(second)
 	fails(t, "open what is no remnant", err, volume.ErrStrangeRemnant)
 	third, err := kept(log, "third", ctx)
 	if err != nil || third == "" || third == second {
 		t.Errorf("%q is kept beside %q, %v", third, second, err)
 	}
-	must(t, errors.Join(l.volume.RemoveFolder(ctx, l.path(second)), log.RemoveRemnant(third)))
+	must(t, errors.Join(l.volume.RemoveFolder(ctx, l.path(second)), remnantsOf(t, log).RemoveRemnant(third)))
 	// It goes along, under another name than one that is taken.
 	move := l.move(log, l.shelf(), l.folder, "b")
 	along, asked := move.Along, 0
@@ -274,7 +304,7 @@ func remnants(l *logs) {
 	w = l.begin(log, "published")
 	must(t, log.Move(ctx, move))
 	w.end()
-	if names, err := log.Remnants(); asked != 2 || err != nil || !slices.Equal(names, []string{told}) {
+	if names, err := remnantsOf(t, log).Remnants(); asked != 2 || err != nil || !slices.Equal(names, []string{told}) {
 		t.Errorf("asked %d times, told of %q, there is %q, %v", asked, told, names, err)
 	}
 	l.holdsAt("b", 0, "published")
@@ -291,6 +321,9 @@ func rebuilding(l *logs) {
 	log := l.log("a", volume.LogOptions{})
 	_, err := log.Open(ctx, volume.Known{})
 	fails(t, "open what is no store", err, volume.ErrNotStore)
+	if _, torn := log.(volume.Remnants); !torn {
+		return
+	}
 	var built int
 	building := func(content []byte, err error) func(volume.Bytes) ([]byte, error) {
 		return func(found volume.Bytes) ([]byte, error) {
@@ -303,24 +336,24 @@ func rebuilding(l *logs) {
 			return content, err
 		}
 	}
-	fails(t, "rebuild what cannot be", log.Rebuild(ctx, building(nil, errRefused)), errRefused)
-	if err := log.Rebuild(ended(t), building(image(t, 8), nil)); err == nil {
+	fails(t, "rebuild what cannot be", remnantsOf(t, log).Rebuild(ctx, building(nil, errRefused)), errRefused)
+	if err := remnantsOf(t, log).Rebuild(ended(t), building(image(t, 8), nil)); err == nil {
 		l.holdsAt("a", 0)
 		return
 	} else if built > 2 || !errors.Is(err, context.Canceled) {
 		t.Errorf("rebuilt when nobody waits: %v", err)
 	}
-	raw, err := log.Raw()
+	raw, err := remnantsOf(t, log).Raw()
 	must(t, err)
 	if got := all(t, raw); got != string(rubbish) {
 		t.Errorf("what was not rebuilt is %q", got)
 	}
 	must(t, raw.Close())
-	must(t, log.Rebuild(ctx, building(image(t, 7), nil)))
+	must(t, remnantsOf(t, log).Rebuild(ctx, building(image(t, 7), nil)))
 	if _, version := l.another().opened("a"); version.State.Manifest.Dimension != 7 || version.Generation.Info().Mode.Perm() != 0o604 {
 		t.Errorf("rebuilt is %+v, %+v", version.State, version.Generation.Info())
 	}
-	fails(t, "rebuild what is a store", log.Rebuild(ctx, building(image(t, 8), nil)), volume.ErrExists)
+	fails(t, "rebuild what is a store", remnantsOf(t, log).Rebuild(ctx, building(image(t, 8), nil)), volume.ErrExists)
 	if built < 2 || built > 3 || log.Held() {
 		t.Errorf("built %d times, held %t", built, log.Held())
 	}

@@ -90,8 +90,8 @@ func beginning(l *logs) {
 		if mine.Active() || mine.Held() {
 			t.Errorf("%s: active %t, held %t", what, mine.Active(), mine.Held())
 		}
-		if after, again := l.another().opened("a"); after.Length() != before.Length() || again.State.End != first.State.End {
-			t.Errorf("%s: %d bytes became %d, published %d became %d", what, before.Length(), after.Length(), first.State.End, again.State.End)
+		if after, again := l.another().opened("a"); length(after, again) != length(before, first) || again.State.End != first.State.End {
+			t.Errorf("%s: %d bytes became %d, published %d became %d", what, length(before, first), length(after, again), first.State.End, again.State.End)
 		}
 	}
 	refusing := always()
@@ -117,7 +117,7 @@ func beginning(l *logs) {
 	}))
 	fails(t, "begin what is not settled", err, errRefused)
 	unchanged("not settled")
-	if torn := before.Length() > first.State.End; torn != l.ground.Tears {
+	if torn := length(before, first) > first.State.End; torn != l.ground.Tears {
 		t.Errorf("something was left behind: %t", torn)
 	}
 	if session, err := mine.Session(ended(t), always()); err == nil {
@@ -125,8 +125,8 @@ func beginning(l *logs) {
 	}
 	w = l.begin(mine, "theirs")
 	w.end()
-	if after, again := l.another().opened("a"); after.Length() != again.State.End {
-		t.Errorf("%d bytes are left of %d", after.Length(), again.State.End)
+	if after, again := l.another().opened("a"); length(after, again) != again.State.End {
+		t.Errorf("%d bytes are left of %d", length(after, again), again.State.End)
 	}
 	if newestOf(t, mine, version).State.Manifest.Epoch != 2 {
 		t.Error("who has settled does not know the newest")
@@ -202,8 +202,8 @@ func ending(l *logs) {
 	w.more(w.extent(volume.ExtentSpec{Length: 1 << 20}), "begun")
 	w.end()
 	found, version := l.another().opened("a")
-	if found.Length() != version.State.End || log.Active() || log.Held() {
-		t.Errorf("%d bytes are there, and %d were published; active %t, held %t", found.Length(), version.State.End, log.Active(), log.Held())
+	if length(found, version) != version.State.End || log.Active() || log.Held() {
+		t.Errorf("%d bytes are there, and %d were published; active %t, held %t", length(found, version), version.State.End, log.Active(), log.Held())
 	}
 	if newestOf(t, log, w.version) != w.version {
 		t.Error("the end of a session makes a version")
@@ -211,11 +211,11 @@ func ending(l *logs) {
 	shown(t, w.version, 0, "published")
 	w = l.begin(log, w.texts...)
 	w.draft("left behind")
-	before, _ := l.another().opened("a")
+	before, first := l.another().opened("a")
 	must(t, w.Leave())
 	after, version := l.another().opened("a")
-	if after.Length() != before.Length() || log.Active() || log.Held() {
-		t.Errorf("%d bytes became %d; active %t, held %t", before.Length(), after.Length(), log.Active(), log.Held())
+	if length(after, version) != length(before, first) || log.Active() || log.Held() {
+		t.Errorf("%d bytes became %d; active %t, held %t", length(before, first), length(after, version), log.Active(), log.Held())
 	}
 	shown(t, version, 0, "published")
 	w = l.begin(log, w.texts...)

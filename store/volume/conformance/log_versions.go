@@ -79,8 +79,8 @@ func opening(l *logs) {
 		t.Errorf("the bytes are where %+v is, %v", now, err)
 	}
 	must(t, version.Generation.Unpin())
-	if log.Length() != version.State.End {
-		t.Errorf("%d bytes are there, and %d were published", log.Length(), version.State.End)
+	if length(log, version) != version.State.End {
+		t.Errorf("%d bytes are there, and %d were published", length(log, version), version.State.End)
 	}
 	_, err = l.log("none", volume.LogOptions{}).Open(t.Context(), volume.Known{})
 	fails(t, "open what is not there", err, fs.ErrNotExist)

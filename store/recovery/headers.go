@@ -1,11 +1,10 @@
-package store
+package recovery
 
 import (
 	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"slices"
 
 	"rvffs/segments"
@@ -29,28 +28,25 @@ type HeaderRepair struct {
 // where magic, version, type, id or length are damaged and the content hash beside them
 // proves the content. All else stays as it is. With list nothing is changed. A crash
 // within leaves a damaged header damaged.
-func (s *Store) RecoverHeaders(ctx context.Context, list bool) (repairs []HeaderRepair, err error) {
+func (t *Tails) RecoverHeaders(ctx context.Context, list bool) (repairs []HeaderRepair, err error) {
 	if list {
-		err = s.withNewest(ctx, func(snapshot *state.Snapshot) error {
+		err = t.withNewest(ctx, func(snapshot *state.Snapshot) error {
 			return snapshot.With(ctx, state.Judging, func(in *state.Reading) error {
 				repairs, err = repairHeaders(in, nil)
 				return err
 			})
 		})
 	} else {
-		repairs, err = s.mendHeaders(ctx)
-	}
-	if err != nil {
-		err = fmt.Errorf("recover store %q: %w", s.Path(), err)
+		repairs, err = t.mendHeaders(ctx)
 	}
 	return repairs, err
 }
 
-func (s *Store) mendHeaders(ctx context.Context) (repairs []HeaderRepair, err error) {
-	if s.Current().Dialect() != segments.DialectRuntime {
+func (t *Tails) mendHeaders(ctx context.Context) (repairs []HeaderRepair, err error) {
+	if t.env.Head.Current().Dialect() != segments.DialectRuntime {
 		return nil, nil
 	}
-	session, err := s.log.Begin(ctx)
+	session, err := t.env.Begin(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package store
+package recovery
 
 import (
 	"context"
@@ -16,7 +16,7 @@ func (p *recoveryPlan) carryOut(ctx context.Context, session *log.Session) (epoc
 	if p.Recovered == 0 && p.Deleted == 0 && len(p.others) == 0 {
 		return 0, nil
 	}
-	appender := p.store.NewAppender()
+	appender := p.tails.env.Appender()
 	var others []volume.Extent
 	defer func() {
 		if err != nil {

@@ -1,4 +1,4 @@
-package store
+package recovery
 
 import (
 	"bufio"

@@ -1,4 +1,4 @@
-package store
+package recovery
 
 import (
 	"context"
@@ -19,10 +19,10 @@ import (
 // recoveryPlan is what a recovery of one tail comes to, judged by one state of the
 // store.
 type recoveryPlan struct {
-	Recovery
-	store   *Store
+	Result
+	tails   *Tails
 	base    *state.Snapshot
-	options RecoverOptions
+	options Options
 
 	file      volume.Bytes
 	walk      tailWalk
@@ -41,17 +41,17 @@ type recoveryPlan struct {
 
 // What people are told of doubts.
 const (
-	doubtNewer    = "vectors whose ids the store has stored or deleted since"
-	doubtUndelete = "deletions of ids that the store has stored since"
-	doubtBoth     = "deletions of ids that came with the same commit"
-	doubtCut      = "vectors of a segment that was cut, so that its hash proves nothing"
-	doubtDamaged  = "segments whose content is not what their hash says"
-	doubtHalf     = "segments of which only the beginning is there"
-	doubtOther    = "segments of vectors of another dimension"
-	doubtDialect  = "segments of vectors of the wire dialect"
-	doubtImage    = "images beside which the store has others since"
-	doubtBranch   = "segments of a branch, which count as a whole"
-	doubtForm     = "segments in a form that cannot be taken over"
+	DoubtNewer    = "vectors whose ids the store has stored or deleted since"
+	DoubtUndelete = "deletions of ids that the store has stored since"
+	DoubtBoth     = "deletions of ids that came with the same commit"
+	DoubtCut      = "vectors of a segment that was cut, so that its hash proves nothing"
+	DoubtDamaged  = "segments whose content is not what their hash says"
+	DoubtHalf     = "segments of which only the beginning is there"
+	DoubtOther    = "segments of vectors of another dimension"
+	DoubtDialect  = "segments of vectors of the wire dialect"
+	DoubtImage    = "images beside which the store has others since"
+	DoubtBranch   = "segments of a branch, which count as a whole"
+	DoubtForm     = "segments in a form that cannot be taken over"
 
 	remedyOverwrite = "--overwrite takes them all the same, --drop lets them go"
 	remedyCut       = "--cut takes them, --drop lets them go"
@@ -59,9 +59,9 @@ const (
 )
 
 // planRecovery judges a tail by the snapshot. The plan's file must be closed.
-func (s *Store) planRecovery(ctx context.Context, base *state.Snapshot, tail Tail, options RecoverOptions) (plan *recoveryPlan, err error) {
+func (t *Tails) planRecovery(ctx context.Context, base *state.Snapshot, tail Tail, options Options) (plan *recoveryPlan, err error) {
 	p := &recoveryPlan{
-		Recovery: Recovery{Tail: tail, Doubts: []Doubt{}}, store: s, base: base, options: options,
+		Result: Result{Tail: tail, Doubts: []Doubt{}}, tails: t, base: base, options: options,
 		gone: idset.New(), whole: idset.New(), cut: idset.New(), skip: idset.New(), delete: idset.New(), copies: map[int64]bool{},
 	}
 	if err := p.open(ctx); err != nil {
@@ -86,16 +86,16 @@ func (s *Store) planRecovery(ctx context.Context, base *state.Snapshot, tail Tai
 func (p *recoveryPlan) open(ctx context.Context) (err error) {
 	p.dimension = p.base.Dimension()
 	if !p.Kept {
-		if p.file, err = p.store.file.Raw(); err != nil {
+		if p.file, err = p.tails.remnants.Raw(); err != nil {
 			return err
 		}
 		p.info = tailInfo{Tail: p.Tail}
 		p.walk = tailWalk{file: volume.Watch(ctx, p.file), start: p.Offset, size: p.Offset + p.Bytes, dimension: p.dimension}
-		if err := p.store.compare(ctx, p.file, p.base, &p.info); err != nil {
+		if err := p.tails.compare(ctx, p.file, p.base, &p.info); err != nil {
 			return errors.Join(err, p.file.Close())
 		}
 	} else {
-		file, info, start, err := p.store.openTail(p.base, p.File)
+		file, info, start, err := p.tails.openTail(p.base, p.File)
 		if err != nil {
 			return err
 		}
@@ -155,7 +155,7 @@ func (p *recoveryPlan) collect(ctx context.Context) error {
 		case part.Type == segments.TypeManifest:
 			recent = idset.New()
 		case part.isHalf():
-			p.doubt(doubtHalf, remedyDrop, 1)
+			p.doubt(DoubtHalf, remedyDrop, 1)
 		case part.Type == segments.TypeIndex || part.Type == segments.TypeWitness || part.Type == segments.TypeInvalid:
 			// An index is made anew, and the audit chain tells of this commit.
 		case part.Type == segments.TypeProfile && len(p.base.OfType(segments.TypeProfile)) > 0:
@@ -164,13 +164,13 @@ func (p *recoveryPlan) collect(ctx context.Context) error {
 		case part.isWhole(segments.TypeVec) || part.Kind == segments.RemnantCut && part.Type == segments.TypeVec:
 			// Not one whole row is in it.
 		case part.Kind == segments.RemnantCut:
-			p.doubt(doubtHalf, remedyDrop, 1)
+			p.doubt(DoubtHalf, remedyDrop, 1)
 		case part.isWhole(segments.TypeJournal):
 			return p.collectDeletions(part, recent)
 		case part.Kind == segments.RemnantWhole:
 			return p.collectOther(ctx, part)
 		default:
-			p.doubt(doubtDamaged, remedyDrop, 1)
+			p.doubt(DoubtDamaged, remedyDrop, 1)
 		}
 		return nil
 	})
@@ -185,10 +185,10 @@ func (p *recoveryPlan) collectVectors(ctx context.Context, part tailPart, recent
 	}
 	switch {
 	case segments.IsWireHash(part.Header):
-		p.doubt(doubtDialect, remedyDrop, 1)
+		p.doubt(DoubtDialect, remedyDrop, 1)
 		return nil
 	case part.vectors.dimension != p.dimension:
-		p.doubt(doubtOther, remedyDrop, 1)
+		p.doubt(DoubtOther, remedyDrop, 1)
 		return nil
 	case p.copies[part.place]:
 		p.Present += part.vectors.rows
@@ -215,7 +215,7 @@ func (p *recoveryPlan) collectVectors(ctx context.Context, part tailPart, recent
 func (p *recoveryPlan) collectDeletions(part tailPart, recent *idset.Set) error {
 	return p.walk.deletions(part, func(id uint64) {
 		if recent.Contains(id) {
-			p.doubt(doubtBoth, remedyDrop, 1, id)
+			p.doubt(DoubtBoth, remedyDrop, 1, id)
 			return
 		}
 		p.gone.Insert(id)
@@ -232,12 +232,12 @@ func (p *recoveryPlan) collectOther(ctx context.Context, part tailPart) error {
 	}
 	switch {
 	case part.Type == segments.TypeCowMap || part.Type == segments.TypeMembership:
-		p.doubt(doubtBranch, remedyDrop, 1)
+		p.doubt(DoubtBranch, remedyDrop, 1)
 		return nil
 	case p.named != nil && !p.named[part.place] && compute.KindOf(part.Type) != nil:
 		return nil // it was replaced by the same commit, or given up
 	case part.Compression != segments.CompressionNone || part.PayloadLength > segments.MaxPayload || part.Flags&segments.FlagEncrypted != 0:
-		p.doubt(doubtForm, remedyDrop, 1)
+		p.doubt(DoubtForm, remedyDrop, 1)
 		return nil
 	case len(p.others) >= maxOthers:
 		return fmt.Errorf("%w: more than %d other segments", volume.ErrTooLarge, maxOthers)
@@ -249,7 +249,7 @@ func (p *recoveryPlan) collectOther(ctx context.Context, part tailPart) error {
 		}
 		for _, mate := range mates {
 			if !p.info.had(imageMark(mate.Header)) {
-				p.doubt(doubtImage, remedyOverwrite, 1)
+				p.doubt(DoubtImage, remedyOverwrite, 1)
 				return nil
 			}
 		}
@@ -337,7 +337,7 @@ func (p *recoveryPlan) judge(ctx context.Context) error {
 	case p.options.Cut:
 		p.Recovered += fresh.Len()
 	default:
-		p.doubt(doubtCut, remedyCut, fresh.Len(), firstOf(fresh)...)
+		p.doubt(DoubtCut, remedyCut, fresh.Len(), firstOf(fresh)...)
 	}
 	for _, id := range slices.Sorted(maps.Keys(states)) {
 		p.judgeID(id, states[id])
@@ -359,7 +359,7 @@ func (p *recoveryPlan) judgeID(id uint64, s *idState) {
 	}
 	free := s.unchanged(p.info.Before >= 0) || p.options.Overwrite
 	if s.inCut && !p.options.Cut && !(s.isNow && s.now == s.lastCut) && !(some && last == s.lastCut) {
-		p.doubt(doubtCut, remedyCut, 1, id)
+		p.doubt(DoubtCut, remedyCut, 1, id)
 	}
 	deleted := p.gone.Contains(id) && !(s.inCut && p.options.Cut)
 	if deleted || !some || s.isNow && s.now == last || !free {
@@ -371,14 +371,14 @@ func (p *recoveryPlan) judgeID(id uint64, s *idState) {
 		p.Deleted++
 		p.delete.Insert(id)
 	case deleted:
-		p.doubt(doubtUndelete, remedyOverwrite, 1, id)
+		p.doubt(DoubtUndelete, remedyOverwrite, 1, id)
 	case !some:
 	case s.isNow && s.now == last:
 		p.Present++
 	case free:
 		p.Recovered++
 	default:
-		p.doubt(doubtNewer, remedyOverwrite, 1, id)
+		p.doubt(DoubtNewer, remedyOverwrite, 1, id)
 	}
 }
 
@@ -390,7 +390,7 @@ func (p *recoveryPlan) states(ctx context.Context) (map[uint64]*idState, *idset.
 		all.Unite(set)
 	}
 	var common *idset.Set
-	err := p.store.ids.At(ctx, p.base, func(stored *idset.Set) error {
+	err := p.tails.env.IDs.At(ctx, p.base, func(stored *idset.Set) error {
 		common = all.Common(stored)
 		return nil
 	})

@@ -1,4 +1,4 @@
-package store
+package recovery
 
 import (
 	"cmp"
@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"time"
 
@@ -21,10 +22,13 @@ import (
 	"rvffs/store/volume"
 )
 
-// keepBehind looks at what stands behind the newest manifest, where the next segment
+// Keep looks at what stands behind the newest manifest, where the next segment
 // goes. What is left of an interrupted commit or stream of ours may be cut off. What
 // somebody else may have written, or must have, is kept beside the store first.
-func (s *Store) keepBehind(ctx context.Context, file volume.Bytes, base *state.Snapshot) error {
+func (t *Tails) Keep(ctx context.Context, file volume.Bytes, base *state.Snapshot) error {
+	if t.remnants == nil {
+		return nil
+	}
 	stat, err := file.Describe()
 	if err != nil {
 		return err
@@ -34,11 +38,11 @@ func (s *Store) keepBehind(ctx context.Context, file volume.Bytes, base *state.S
 		return err
 	}
 	if any {
-		info := describeTail(baseName(s.Path()), tail)
+		info := describeTail(path.Base(t.env.File.Name()), tail)
 		info.FileID, info.Dimension, info.Metric = storeIdentity(base), base.Dimension(), base.Metric().String()
-		err := s.compare(ctx, file, base, &info)
+		err := t.compare(ctx, file, base, &info)
 		if err == nil {
-			err = s.keepTail(ctx, file, info)
+			err = t.keepTail(ctx, file, info)
 		}
 		if err != nil {
 			return fmt.Errorf("keep %s that stand behind the newest manifest: %w", tail.String(), err)
@@ -55,28 +59,28 @@ func describeTail(store string, tail Tail) tailInfo {
 }
 
 // keepTail puts a copy of a tail beside the store.
-func (s *Store) keepTail(ctx context.Context, file volume.Bytes, info tailInfo) error {
+func (t *Tails) keepTail(ctx context.Context, file volume.Bytes, info tailInfo) error {
 	head, err := info.encode()
 	if err != nil {
 		return err
 	}
-	name, err := s.file.KeepRemnant(ctx, volume.Remnant{
+	name, err := t.remnants.KeepRemnant(ctx, volume.Remnant{
 		Bytes: file, Offset: info.Offset, Length: info.Bytes, Head: head, Epoch: info.Epoch,
 		Same: func(ctx context.Context, kept volume.Bytes) (bool, error) { return sameTail(ctx, kept, file, info) },
 	})
 	if err == nil && name != "" {
-		s.keptTail(name, info.Tail)
+		t.keptTail(name, info.Tail)
 	}
 	return err
 }
 
 // keptTail tells of a tail that is kept now.
-func (s *Store) keptTail(name string, tail Tail) {
-	s.tails.addName(name)
-	s.tails.forgetHighest()
-	if s.options.OnTail != nil {
+func (t *Tails) keptTail(name string, tail Tail) {
+	t.known.addName(name)
+	t.known.forgetHighest()
+	if t.env.OnTail != nil {
 		tail.File = name
-		s.options.OnTail(tail)
+		t.env.OnTail(tail)
 	}
 }
 
@@ -168,8 +172,8 @@ func tailIDs(ctx context.Context, walk tailWalk, info *tailInfo, copied func(tai
 // compare notes what the store has that the tail has too: rows that a merge has only
 // copied, and of ids with other vectors which ones. Later, when the store has gone on,
 // that tells what has been stored again since.
-func (s *Store) compare(ctx context.Context, file volume.Bytes, base *state.Snapshot, info *tailInfo) error {
-	charge := s.options.Memory.Charge()
+func (t *Tails) compare(ctx context.Context, file volume.Bytes, base *state.Snapshot, info *tailInfo) error {
+	charge := t.env.Memory.Charge()
 	defer charge.Free()
 	if err := charge.Await(ctx, compareBytes); err != nil {
 		return err
@@ -192,7 +196,7 @@ func (s *Store) compare(ctx context.Context, file volume.Bytes, base *state.Snap
 		return nil
 	}
 	var common *idset.Set
-	err = s.ids.At(ctx, base, func(stored *idset.Set) error {
+	err = t.env.IDs.At(ctx, base, func(stored *idset.Set) error {
 		common = ids.Common(stored)
 		return nil
 	})

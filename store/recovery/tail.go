@@ -1,8 +1,9 @@
-package store
+package recovery
 
 import (
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -147,27 +148,27 @@ type tailSeen struct {
 	any      bool
 }
 
-// Tails lists what somebody has to decide upon: whole segments behind the newest
+// List lists what somebody has to decide upon: whole segments behind the newest
 // manifest, unless a writer is just at work, and what was kept of such beside the
 // store. It changes nothing.
-func (s *Store) Tails(ctx context.Context) ([]Tail, error) {
-	look := func() ([]Tail, error) { return s.KeptTails(ctx) }
-	if s.options.TailNames != nil {
+func (t *Tails) List(ctx context.Context) ([]Tail, error) {
+	look := func() ([]Tail, error) { return t.Kept(ctx) }
+	if t.env.Names != nil {
 		look = func() ([]Tail, error) {
-			names := s.tails.keptNames()
-			for _, name := range s.options.TailNames() {
+			names := t.known.keptNames()
+			for _, name := range t.env.Names() {
 				if !slices.Contains(names, name) {
 					names = append(names, name)
 				}
 			}
-			return s.readTails(ctx, names)
+			return t.readTails(ctx, names)
 		}
 	}
 	kept, err := look()
 	if err != nil {
 		return nil, err
 	}
-	own, any, err := s.ownTail(ctx)
+	own, any, err := t.Own(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -177,23 +178,23 @@ func (s *Store) Tails(ctx context.Context) ([]Tail, error) {
 	return kept, nil
 }
 
-// ownTail is what stands in the store's own file.
-func (s *Store) ownTail(ctx context.Context) (tail Tail, any bool, err error) {
-	newest, err := s.Snapshot(ctx)
+// Own is what stands in the store's own file.
+func (t *Tails) Own(ctx context.Context) (tail Tail, any bool, err error) {
+	newest, err := t.env.Head.Look(ctx)
 	if err != nil {
 		return Tail{}, false, err
 	}
-	if !leftBehind(newest, s.file.Length()) || s.isBeingWritten() {
+	if t.remnants == nil || !leftBehind(newest, t.remnants.Length()) || t.isBeingWritten() {
 		return Tail{}, false, nil
 	}
 	var seen tailSeen
-	err = s.withNewest(ctx, func(snapshot *state.Snapshot) error {
+	err = t.withNewest(ctx, func(snapshot *state.Snapshot) error {
 		return snapshot.Backing().With(ctx, func(file volume.Bytes) error {
 			info, err := file.Describe()
 			if err != nil {
 				return err
 			}
-			seen = s.tails.lastSeen()
+			seen = t.known.lastSeen()
 			if seen.snapshot == snapshot && seen.info.Unchanged(info) {
 				return nil
 			}
@@ -205,25 +206,25 @@ func (s *Store) ownTail(ctx context.Context) (tail Tail, any bool, err error) {
 	if err != nil {
 		return Tail{}, false, err
 	}
-	s.tails.noteSeen(seen)
+	t.known.noteSeen(seen)
 	if !seen.any {
 		return Tail{}, false, nil
 	}
 	// A writer who began meanwhile may have put it there, to commit it at once.
-	now, err := s.Snapshot(ctx)
-	if err != nil || now != seen.snapshot || s.isBeingWritten() {
+	now, err := t.env.Head.Look(ctx)
+	if err != nil || now != seen.snapshot || t.isBeingWritten() {
 		return Tail{}, false, err
 	}
-	seen.tail.File = baseName(s.Path())
+	seen.tail.File = path.Base(t.env.File.Name())
 	return seen.tail, true, nil
 }
 
 // isBeingWritten reports whether this process or another one holds the writer lock.
-func (s *Store) isBeingWritten() bool {
-	if s.file.Active() {
+func (t *Tails) isBeingWritten() bool {
+	if t.env.File.Active() {
 		return true
 	}
-	return s.file.Held()
+	return t.env.File.Held()
 }
 
 // Tell says in words what the tail of a store is and what to do about it.

@@ -1,4 +1,4 @@
-package store
+package recovery
 
 import (
 	"bytes"
@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 
 	"rvffs/segments"
@@ -22,9 +21,6 @@ import (
 
 // tailInfoType is the segment type of what stands before the bytes.
 const tailInfoType segments.Type = 0xF8
-
-// TailOf reports whether a file of this name is a kept tail, and tells of which store.
-func TailOf(name string) (store string, is bool) { return volume.RemnantOf(name) }
 
 // tailInfo is what a kept tail says of itself: a line of JSON, and then, for ids that
 // both the tail and the store had vectors of, what the store's were.
@@ -120,33 +116,39 @@ func readTailInfo(file volume.Bytes) (info tailInfo, start int64, err error) {
 	return info, segments.HeaderSize + int64(header.PayloadLength), nil
 }
 
-// KeptTails lists the tails that are kept beside the store, in the order in which they
+// Kept lists the tails that are kept beside the store, in the order in which they
 // were cut off.
-func (s *Store) KeptTails(ctx context.Context) ([]Tail, error) {
-	names, err := s.file.Remnants()
-	if err != nil {
-		return nil, fmt.Errorf("look for tails of store %q: %w", s.Path(), err)
+func (t *Tails) Kept(ctx context.Context) ([]Tail, error) {
+	if t.remnants == nil {
+		return nil, nil
 	}
-	return s.readTails(ctx, names)
+	names, err := t.remnants.Remnants()
+	if err != nil {
+		return nil, fmt.Errorf("look for tails of store %q: %w", t.env.File.Name(), err)
+	}
+	return t.readTails(ctx, names)
 }
 
 // readTails reads what those of the named files say, all in the store's folder, that
 // are kept tails of it.
-func (s *Store) readTails(ctx context.Context, names []string) (tails []Tail, err error) {
-	if names = s.file.OwnRemnants(names); len(names) == 0 {
+func (t *Tails) readTails(ctx context.Context, names []string) (tails []Tail, err error) {
+	if t.remnants == nil {
 		return nil, nil
 	}
-	newest, err := s.Snapshot(ctx)
+	if names = t.remnants.OwnRemnants(names); len(names) == 0 {
+		return nil, nil
+	}
+	newest, err := t.env.Head.Look(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("look for tails of store %q: %w", s.Path(), err)
+		return nil, fmt.Errorf("look for tails of store %q: %w", t.env.File.Name(), err)
 	}
 	for _, name := range names {
-		tail, err := s.readTail(newest, name)
+		tail, err := t.readTail(newest, name)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, volume.ErrStrangeRemnant) {
 			continue
 		}
 		if errors.Is(err, volume.ErrStale) {
-			return nil, fmt.Errorf("look for tails of store %q: %w", s.Path(), err)
+			return nil, fmt.Errorf("look for tails of store %q: %w", t.env.File.Name(), err)
 		}
 		if err != nil {
 			tail = Tail{Problem: err.Error()}
@@ -162,8 +164,11 @@ func (s *Store) readTails(ctx context.Context, names []string) (tails []Tail, er
 
 // openTail opens a kept tail of a store and reads what it says of itself, and where its bytes begin.
 // It fails with volume.ErrStrangeRemnant when the file does not count.
-func (s *Store) openTail(of *state.Snapshot, name string) (file volume.Bytes, info tailInfo, start int64, err error) {
-	if file, err = s.file.OpenRemnant(name); err != nil {
+func (t *Tails) openTail(of *state.Snapshot, name string) (file volume.Bytes, info tailInfo, start int64, err error) {
+	if t.remnants == nil {
+		return nil, info, 0, errNeverTorn
+	}
+	if file, err = t.remnants.OpenRemnant(name); err != nil {
 		return nil, info, 0, err
 	}
 	info, start, err = readTailInfo(file)
@@ -177,8 +182,8 @@ func (s *Store) openTail(of *state.Snapshot, name string) (file volume.Bytes, in
 }
 
 // readTail is openTail for what the tail says of itself alone.
-func (s *Store) readTail(of *state.Snapshot, name string) (Tail, error) {
-	file, info, _, err := s.openTail(of, name)
+func (t *Tails) readTail(of *state.Snapshot, name string) (Tail, error) {
+	file, info, _, err := t.openTail(of, name)
 	if err != nil {
 		return Tail{}, err
 	}
@@ -194,12 +199,12 @@ func (i *tailInfo) checkStore(identity string) error {
 	return nil
 }
 
-// keptIDs is the highest id of what is kept beside the store; false when nothing is. It
+// HighestID is the highest id of what is kept beside the store; false when nothing is. It
 // is looked for once, and whenever this process has kept something more.
-func (s *Store) keptIDs(ctx context.Context) (uint64, bool, error) {
-	known := s.tails.highest()
+func (t *Tails) HighestID(ctx context.Context) (uint64, bool, error) {
+	known := t.known.highest()
 	if known == nil {
-		tails, err := s.KeptTails(ctx)
+		tails, err := t.Kept(ctx)
 		if err != nil {
 			return 0, false, err
 		}
@@ -209,7 +214,7 @@ func (s *Store) keptIDs(ctx context.Context) (uint64, bool, error) {
 				known.id, known.some = max(known.id, *tail.HighestID), true
 			}
 		}
-		s.tails.noteHighest(known)
+		t.known.noteHighest(known)
 	}
 	return known.id, known.some, nil
 }
@@ -219,8 +224,6 @@ type highestKept struct {
 	id   uint64
 	some bool
 }
-
-func baseName(name string) string { return path.Base(name) }
 
 // storeIdentity is the id by which a tail knows its store.
 func storeIdentity(s *state.Snapshot) string {

@@ -1,9 +1,11 @@
-package store
+package recovery
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"time"
 
 	"rvffs/lineage"
 	"rvffs/segments"
@@ -11,36 +13,13 @@ import (
 	"rvffs/store/volume"
 )
 
-// Rebuild makes a store again of a file in which no manifest is left, such as a copy
-// that was cut. The file's bytes are kept beside it, as a tail; in its place stands an
-// empty store with an identity of its own, whose Recover brings back what is whole.
-// What the distances were no vector tells: where nothing is left of the manifest, they
-// become those of metric, and without one nothing is done. A file in which nothing is
-// whole is left as it is, too.
-func Rebuild(ctx context.Context, name string, metric *segments.Metric, options Options) error {
-	s, err := locate(name, options)
-	if err == nil {
-		err = errors.Join(s.rebuild(ctx, metric), s.closeOwned())
-	}
-	if err != nil {
-		return fmt.Errorf("rebuild store %q: %w", name, err)
-	}
-	return nil
-}
-
 // Salvageable tells what Rebuild would find in a file without a manifest, and whether
 // the distances are among that; it changes nothing.
-func Salvageable(ctx context.Context, name string) (tail Tail, measured bool, err error) {
-	return salvageable(ctx, name, Options{})
-}
-
-func salvageable(ctx context.Context, name string, options Options) (tail Tail, measured bool, err error) {
-	s, err := locate(name, options)
-	if err != nil {
-		return Tail{}, false, err
+func (t *Tails) Salvageable(ctx context.Context) (tail Tail, measured bool, err error) {
+	if t.remnants == nil {
+		return Tail{}, false, errNeverTorn
 	}
-	defer func() { err = errors.Join(err, s.closeOwned()) }()
-	file, err := s.file.Raw()
+	file, err := t.remnants.Raw()
 	if err != nil {
 		return Tail{}, false, err
 	}
@@ -49,18 +28,27 @@ func salvageable(ctx context.Context, name string, options Options) (tail Tail, 
 	if err != nil {
 		return Tail{}, false, err
 	}
-	info, err := describeWhole(ctx, baseName(s.Path()), file, stat.Size)
-	info.Tail.File, info.Tail.Kept = baseName(s.Path()), false
+	info, err := describeWhole(ctx, path.Base(t.env.File.Name()), file, stat.Size)
+	info.Tail.File, info.Tail.Kept = path.Base(t.env.File.Name()), false
 	return info.Tail, info.Metric != "", err
 }
 
-func (s *Store) rebuild(ctx context.Context, metric *segments.Metric) (err error) {
-	return s.file.Rebuild(ctx, func(file volume.Bytes) ([]byte, error) {
+// Rebuild makes a store again of a file in which no manifest is left, such as a copy
+// that was cut. The file's bytes are kept beside it, as a tail; in its place stands an
+// empty store with an identity of its own, whose Recover brings back what is whole.
+// What the distances were no vector tells: where nothing is left of the manifest, they
+// become those of metric, and without one nothing is done. A file in which nothing is
+// whole is left as it is, too.
+func (t *Tails) Rebuild(ctx context.Context, metric *segments.Metric) error {
+	if t.remnants == nil {
+		return errNeverTorn
+	}
+	return t.remnants.Rebuild(ctx, func(file volume.Bytes) ([]byte, error) {
 		stat, err := file.Describe()
 		if err != nil {
 			return nil, err
 		}
-		info, err := describeWhole(ctx, baseName(s.Path()), file, stat.Size)
+		info, err := describeWhole(ctx, path.Base(t.env.File.Name()), file, stat.Size)
 		if err != nil {
 			return nil, err
 		}
@@ -70,7 +58,7 @@ func (s *Store) rebuild(ctx context.Context, metric *segments.Metric) (err error
 			}
 			info.Metric = metric.String()
 		}
-		if err := s.keepTail(ctx, file, info); err != nil {
+		if err := t.keepTail(ctx, file, info); err != nil {
 			return nil, fmt.Errorf("keep %s: %w", info.Tail.String(), err)
 		}
 		id, err := lineage.NewFileID()
@@ -81,9 +69,10 @@ func (s *Store) rebuild(ctx context.Context, metric *segments.Metric) (err error
 		if err != nil {
 			return nil, err
 		}
-		return newFileContent{manifest: &segments.Manifest{
+		content, _, err := volume.Lay(0, 1, uint64(time.Now().UnixNano()), nil, &segments.Manifest{
 			Dimension: uint16(info.Dimension), Metric: measure, Identity: lineage.Identity{FileID: id}, HasIdentity: true,
-		}}.encode()
+		})
+		return content, err
 	})
 }
 

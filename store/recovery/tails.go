@@ -1,0 +1,59 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+
+	"rvffs/store/ingest"
+	"rvffs/store/log"
+	"rvffs/store/memory"
+	"rvffs/store/rows"
+	"rvffs/store/state"
+	"rvffs/store/volume"
+)
+
+// Environment is what the tails of a store need of whoever has the store.
+type Environment struct {
+	// File is where the store's bytes stand, and Head knows its newest state.
+	File volume.Log
+	Head *state.Head
+	// IDs tells which ids the store has.
+	IDs *rows.IDTable
+	// Begin starts a session of the store's log, and Appender an append to it.
+	Begin    func(context.Context) (*log.Session, error)
+	Appender func() *ingest.Appender
+	// Memory bounds what is held to compare a tail with the store.
+	Memory *memory.Budget
+	// OnTail is told of each tail that was kept; nil is not.
+	OnTail func(Tail)
+	// Names lists the names of files in the store's folder of which some may be kept tails,
+	// besides those that were kept here; nil: they are looked for at each call.
+	Names func() []string
+}
+
+// Tails are those of one store.
+type Tails struct {
+	env      Environment
+	remnants volume.Remnants // nil where nothing can be torn
+	known    table
+}
+
+// New makes the Tails of a store.
+func New(env Environment) *Tails {
+	remnants, _ := env.File.(volume.Remnants)
+	return &Tails{env: env, remnants: remnants}
+}
+
+// errNeverTorn is why there can be no tail.
+var errNeverTorn = fmt.Errorf("%w: where the store stands no bytes are ever torn, and none are kept", volume.ErrInput)
+
+// withNewest is state.OnNewest for the committed state.
+func (t *Tails) withNewest(ctx context.Context, use func(*state.Snapshot) error) error {
+	return state.OnNewest(ctx, t.env.Head.Look, use)
+}
+
+// Renamed tells that the store has another name.
+func (t *Tails) Renamed() { t.known.forgetNames() }
+
+// WentAlong tells that a kept tail has this bare name now.
+func (t *Tails) WentAlong(name string) { t.known.addName(name) }
