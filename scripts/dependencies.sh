@@ -31,6 +31,9 @@ need clang command -v clang
 # A real kernel to embed. Its package is unpacked, not installed.
 kernel=test/integration/testdata/debian-kernel/vmlinuz
 need linux-image-cloud-amd64 test -s "$kernel"
+# Programs that read tables, and tell numbers from text by themselves.
+need sqlite3 command -v sqlite3
+need miller command -v mlr
 # Debian's own Python by its full name: another one may come first on the path.
 need python3-numpy /usr/bin/python3 -c 'import numpy'
 

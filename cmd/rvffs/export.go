@@ -58,7 +58,7 @@ func newExportCommand() *cobra.Command {
 			})
 		},
 	}
-	command.Flags().StringVarP(&name, "format", "f", "npy", "npy, ids, f32, fvecs, jsonl or csv")
+	command.Flags().StringVarP(&name, "format", "f", "npy", "npy, ids, f32, fvecs, fbin, safetensors, jsonl or csv")
 	command.Flags().StringVarP(&output, "output", "o", "-", "file to write, - for standard output")
 	answer = registerAnswer(command.Flags(), "print what was written as JSON")
 	verify = registerVerify(command.Flags())

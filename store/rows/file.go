@@ -79,7 +79,7 @@ func (v *soughtVector) row(ctx context.Context, s Sources, live *Live) (uint64, 
 }
 
 func newVectorView(s Sources, count uint64, format vecio.FileFormat, sought *soughtVector) (state.View, error) {
-	size, fits := format.Layout(count, s.Dimension()).Size()
+	size, fits := vecio.SizeOf(format.Layouts(count, s.Dimension()))
 	if !fits {
 		return nil, fmt.Errorf("%w: %d vectors make a file too long", volume.ErrTooLarge, count)
 	}
@@ -116,7 +116,7 @@ func (v *vectorView) Open(ctx context.Context) (state.Reader, error) {
 		return nil, err
 	}
 	return &vectorFile{
-		view: v, in: in, live: live, done: done, first: first, layout: v.format.Layout(v.count, v.sources.Dimension()), dimension: v.sources.Dimension(),
+		view: v, in: in, live: live, done: done, first: first, layouts: v.format.Layouts(v.count, v.sources.Dimension()), dimension: v.sources.Dimension(),
 	}, nil
 }
 
@@ -126,9 +126,9 @@ type vectorFile struct {
 	view      *vectorView
 	in        Readings
 	live      *Live
-	done      func() // with live
-	first     uint64 // number of the live vector in the first row
-	layout    *vecio.Layout
+	done      func()          // with live
+	first     uint64          // number of the live vector in the first row
+	layouts   []*vecio.Layout // of the parts, one behind the other
 	dimension int
 
 	mu     sync.Mutex
@@ -148,21 +148,19 @@ func (f *vectorFile) ReadContext(ctx context.Context, p []byte, offset int64) (i
 	}
 	wanted := p[:min(int64(len(p)), f.view.size-offset)]
 	rest := wanted
-	layout := f.layout
-	if prefix := layout.Prefix(); offset < int64(len(prefix)) {
-		n := copy(rest, prefix[offset:])
-		rest, offset = rest[n:], offset+int64(n)
-	}
-	if len(rest) > 0 {
-		touchDeciding(f.in, f.live)
-		offset -= int64(len(layout.Prefix()))
-		size := int64(layout.RowSize())
-		err := f.readRows(ctx, rest, uint64(offset/size), int(offset%size))
-		if err == nil {
-			err = checkDoubted(f.in, f.live)
+	for _, layout := range f.layouts {
+		size, _ := layout.Size()
+		if offset >= size {
+			offset -= size
+			continue
 		}
-		if err != nil {
+		part := rest[:min(int64(len(rest)), size-offset)]
+		if err := f.readLayout(ctx, layout, part, offset); err != nil {
 			return 0, err
+		}
+		rest, offset = rest[len(part):], 0
+		if len(rest) == 0 {
+			break
 		}
 	}
 	if len(wanted) < len(p) {
@@ -171,9 +169,27 @@ func (f *vectorFile) ReadContext(ctx context.Context, p []byte, offset int64) (i
 	return len(wanted), nil
 }
 
-// readRows fills p with rows of the layout, beginning at the byte from of the row
+// readLayout fills p with a part of the file from the part's byte offset on.
+func (f *vectorFile) readLayout(ctx context.Context, layout *vecio.Layout, p []byte, offset int64) error {
+	if prefix := layout.Prefix(); offset < int64(len(prefix)) {
+		n := copy(p, prefix[offset:])
+		p, offset = p[n:], offset+int64(n)
+	}
+	if len(p) == 0 {
+		return nil
+	}
+	touchDeciding(f.in, f.live)
+	offset -= int64(len(layout.Prefix()))
+	size := int64(layout.RowSize())
+	if err := f.readRows(ctx, layout, p, uint64(offset/size), int(offset%size)); err != nil {
+		return err
+	}
+	return checkDoubted(f.in, f.live)
+}
+
+// readRows fills p with rows of a layout, beginning at the byte from of the row
 // with the number n.
-func (f *vectorFile) readRows(ctx context.Context, p []byte, n uint64, from int) error {
+func (f *vectorFile) readRows(ctx context.Context, layout *vecio.Layout, p []byte, n uint64, from int) error {
 	index, row, err := f.live.Locate(f.first + n)
 	if err != nil {
 		return err
@@ -182,7 +198,7 @@ func (f *vectorFile) readRows(ctx context.Context, p []byte, n uint64, from int)
 	buffer := gatherBuffers.Get().(*[gatherBuffer]byte)
 	defer gatherBuffers.Put(buffer)
 	runs := newLiveRuns(&f.live.Segments[index], row)
-	width := f.layout.RowSize()
+	width := layout.RowSize()
 	for len(p) > 0 {
 		if runs.length == 0 {
 			for index++; f.live.Segments[index].Live == 0; index++ {
@@ -193,7 +209,7 @@ func (f *vectorFile) readRows(ctx context.Context, p []byte, n uint64, from int)
 			return unplaced
 		}
 		if from == 0 && len(p) >= width {
-			rows, err := f.readWhole(in, p, buffer[:], &runs)
+			rows, err := f.readWhole(in, layout, p, buffer[:], &runs)
 			if err != nil {
 				return err
 			}
@@ -201,7 +217,7 @@ func (f *vectorFile) readRows(ctx context.Context, p []byte, n uint64, from int)
 			continue
 		}
 		part := p[:min(width-from, len(p))]
-		if err := f.readPart(in, part, from, runs.segment, runs.row, buffer[:]); err != nil {
+		if err := f.readPart(in, layout, part, from, runs.segment, runs.row, buffer[:]); err != nil {
 			return err
 		}
 		runs.skip(1)

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"rvffs/segments"
+	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
 
@@ -22,8 +23,8 @@ var gatherBuffers = sync.Pool{New: func() any { return new([gatherBuffer]byte) }
 
 // readPart fills p with the bytes of one row from the offset from on. In the
 // runtime dialect only what these are made of is read.
-func (f *vectorFile) readPart(in Readings, p []byte, from int, segment *LiveSegment, row uint64, buffer []byte) error {
-	wantsID, first, last := f.layout.Part(from, from+len(p))
+func (f *vectorFile) readPart(in Readings, layout *vecio.Layout, p []byte, from int, segment *LiveSegment, row uint64, buffer []byte) error {
+	wantsID, first, last := layout.Part(from, from+len(p))
 	var id uint64
 	var values []byte
 	if in.Dialect(segment.Segment) != segments.DialectRuntime {
@@ -42,7 +43,7 @@ func (f *vectorFile) readPart(in Readings, p []byte, from int, segment *LiveSegm
 		}
 		id, values = binary.LittleEndian.Uint64(buffer), buffer[8+4*first:8+4*last]
 	}
-	f.layout.PutPart(p, from, id, values)
+	layout.PutPart(p, from, id, values)
 	return nil
 }
 
@@ -64,13 +65,12 @@ func (f *vectorFile) readSpan(in Readings, p []byte, segment *LiveSegment, row u
 // The rows lie a little apart from each other in the file, so they are read
 // together with what lies between and then put side by side. Dead rows are read
 // along too where they are few.
-func (f *vectorFile) readWhole(in Readings, p []byte, buffer []byte, runs *liveRuns) (rows int, err error) {
-	layout := f.layout
+func (f *vectorFile) readWhole(in Readings, layout *vecio.Layout, p []byte, buffer []byte, runs *liveRuns) (rows int, err error) {
 	if in.Dialect(runs.segment.Segment) != segments.DialectRuntime {
-		return f.convertWhole(in, p, buffer, runs)
+		return f.convertWhole(in, layout, p, buffer, runs)
 	}
 	stride, wanted := segments.RowSize(f.dimension), len(p)/layout.RowSize()
-	begin, end := f.wholeSpan()
+	begin, end := wholeSpan(layout)
 	start, segment := runs.row, runs.segment
 	plan, next := *runs, start // next is the row behind the planned ones
 	for rows < wanted && plan.length > 0 {
@@ -107,10 +107,10 @@ func (f *vectorFile) readWhole(in Readings, p []byte, buffer []byte, runs *liveR
 	return rows, nil
 }
 
-// wholeSpan is what a whole row of the layout is made of, as bytes of a row in the
+// wholeSpan is what a whole row of a layout is made of, as bytes of a row in the
 // file.
-func (f *vectorFile) wholeSpan() (begin, end int) {
-	wantsID, _, last := f.layout.Part(0, f.layout.RowSize())
+func wholeSpan(layout *vecio.Layout) (begin, end int) {
+	wantsID, _, last := layout.Part(0, layout.RowSize())
 	begin, end = 8, 8+4*last
 	if wantsID {
 		begin = 0
@@ -120,9 +120,8 @@ func (f *vectorFile) wholeSpan() (begin, end int) {
 
 // convertWhole is readWhole for the wire dialect, where a vector's components do
 // not stand together.
-func (f *vectorFile) convertWhole(in Readings, p []byte, buffer []byte, runs *liveRuns) (rows int, err error) {
-	layout, vector := f.layout, 4*f.dimension
-	width := layout.RowSize()
+func (f *vectorFile) convertWhole(in Readings, layout *vecio.Layout, p []byte, buffer []byte, runs *liveRuns) (rows int, err error) {
+	vector, width := 4*f.dimension, layout.RowSize()
 	rows = int(min(uint64(len(p)/width), runs.length, RowsPerRead, uint64(max(1, len(buffer)/vector))))
 	ids, values := make([]uint64, rows), buffer[:rows*vector]
 	if err := f.convert(in, runs.segment, runs.row, ids, values); err != nil {

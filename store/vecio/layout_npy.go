@@ -35,6 +35,8 @@ func npyLayout(rows uint64, dimension int) *Layout {
 func idsLayout(rows uint64, _ int) *Layout {
 	return &Layout{
 		prefix: npyPrefix("<u8", fmt.Sprintf("(%d,)", rows)),
-		rows:   rows, head: 8, hasID: true, putHead: binary.LittleEndian.PutUint64,
+		rows:   rows, head: 8, hasID: true, putHead: putRawID,
 	}
 }
+
+func putRawID(p []byte, id uint64, _ []byte) { binary.LittleEndian.PutUint64(p, id) }

@@ -110,7 +110,7 @@ func BenchmarkTextLayouts(b *testing.B) {
 	}
 	for _, format := range []FileFormat{FileJSONL, FileCSV} {
 		b.Run(format.String(), func(b *testing.B) {
-			layout := format.Layout(rows, dimension)
+			layout := format.Layouts(rows, dimension)[0]
 			p := make([]byte, layout.RowSize())
 			b.SetBytes(int64(len(p)))
 			for b.Loop() {

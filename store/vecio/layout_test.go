@@ -29,34 +29,42 @@ func TestPartsMakeUpRows(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for _, format := range FileFormats() {
 		for _, dimension := range []int{1, 2, 3, 16, 385} {
-			const rows = 4
-			layout := format.Layout(rows, dimension)
-			stride, width := 8+4*dimension, layout.RowSize()
-			source := sourceRows(random, rows, dimension)
-			begin := 8
-			if id, _, _ := layout.Part(0, width); id {
-				begin = 0
+			for _, layout := range format.Layouts(cutRows, dimension) {
+				checkParts(t, random, fmt.Sprintf("%s of dimension %d", format, dimension), layout, dimension)
 			}
-			whole := make([]byte, rows*width)
-			layout.PutRows(whole, source[begin:], stride)
-			if size, fits := layout.Size(); !fits || size != int64(len(layout.Prefix())+len(whole)) {
-				t.Errorf("%s: %d bytes, want %d", format, size, len(layout.Prefix())+len(whole))
-			}
-			for range 500 {
-				row := random.IntN(rows)
-				from := random.IntN(width)
-				to := from + 1 + random.IntN(width-from)
-				wantsID, first, last := layout.Part(from, to)
-				id := uint64(0xdeadbeef)
-				if wantsID {
-					id = binary.LittleEndian.Uint64(source[row*stride:])
-				}
-				part := make([]byte, to-from)
-				layout.PutPart(part, from, id, source[row*stride+8+4*first:row*stride+8+4*last])
-				if want := whole[row*width+from : row*width+to]; !bytes.Equal(part, want) {
-					t.Fatalf("%s of dimension %d, bytes %d to %d: %q, want %q", format, dimension, from, to, part, want)
-				}
-			}
+		}
+	}
+}
+
+// cutRows are as many as checkParts cuts.
+const cutRows = 4
+
+func checkParts(t *testing.T, random *rand.Rand, what string, layout *Layout, dimension int) {
+	t.Helper()
+	stride, width := 8+4*dimension, layout.RowSize()
+	source := sourceRows(random, cutRows, dimension)
+	begin := 8
+	if id, _, _ := layout.Part(0, width); id {
+		begin = 0
+	}
+	whole := make([]byte, cutRows*width)
+	layout.PutRows(whole, source[begin:], stride)
+	if size, fits := layout.Size(); !fits || size != int64(len(layout.Prefix())+len(whole)) {
+		t.Errorf("%s: %d bytes, want %d", what, size, len(layout.Prefix())+len(whole))
+	}
+	for range 500 {
+		row := random.IntN(cutRows)
+		from := random.IntN(width)
+		to := from + 1 + random.IntN(width-from)
+		wantsID, first, last := layout.Part(from, to)
+		id := uint64(0xdeadbeef)
+		if wantsID {
+			id = binary.LittleEndian.Uint64(source[row*stride:])
+		}
+		part := make([]byte, to-from)
+		layout.PutPart(part, from, id, source[row*stride+8+4*first:row*stride+8+4*last])
+		if want := whole[row*width+from : row*width+to]; !bytes.Equal(part, want) {
+			t.Fatalf("%s, bytes %d to %d: %q, want %q", what, from, to, part, want)
 		}
 	}
 }
@@ -73,17 +81,23 @@ func TestLayoutsAsWritten(t *testing.T) {
 		FileIDs:   described("{'descr': '<u8', 'fortran_order': False, 'shape': (1,), }") + string(source[:8]),
 		FileF32:   string(source[8:]),
 		FileFvecs: "\x02\x00\x00\x00" + string(source[8:]),
+		FileFbin:  "\x01\x00\x00\x00\x02\x00\x00\x00" + string(source[8:]),
+		FileSafetensors: "\x78\x00\x00\x00\x00\x00\x00\x00" +
+			`{"ids":{"dtype":"U64","shape":[1],"data_offsets":[0,8]},"vectors":{"dtype":"F32","shape":[1,2],"data_offsets":[8,16]}}  ` + string(source),
 		FileJSONL: `{"id":                   7,"vector":[            1.5,          -0.25]}` + "\n",
-		FileCSV:   "id,v0,v1\n                   7,            1.5,          -0.25\n",
+		FileCSV:   "id,v0,v1\n7,1.50000000000000000000000000000000,-0.250000000000\n",
 	} {
-		layout := format.Layout(1, 2)
-		row := make([]byte, layout.RowSize())
-		if id, _, _ := layout.Part(0, len(row)); id {
-			layout.PutRows(row, source, len(source))
-		} else {
-			layout.PutRows(row, source[8:], len(source))
+		got := ""
+		for _, layout := range format.Layouts(1, 2) {
+			row := make([]byte, layout.RowSize())
+			if id, _, _ := layout.Part(0, len(row)); id {
+				layout.PutRows(row, source, len(source))
+			} else {
+				layout.PutRows(row, source[8:], len(source))
+			}
+			got += string(layout.Prefix()) + string(row)
 		}
-		if got := string(layout.Prefix()) + string(row); got != want {
+		if got != want {
 			t.Errorf("%s: %q, want %q", format, got, want)
 		}
 	}
@@ -98,17 +112,29 @@ func TestLayoutsWithoutRows(t *testing.T) {
 		FileIDs:   fmt.Sprintf("\x93NUMPY\x01\x00\x76\x00%-117s\n", "{'descr': '<u8', 'fortran_order': False, 'shape': (0,), }"),
 		FileF32:   "",
 		FileFvecs: "",
+		FileFbin:  "\x00\x00\x00\x00\x00\x00\x00\x00",
+		FileSafetensors: "\x78\x00\x00\x00\x00\x00\x00\x00" +
+			`{"ids":{"dtype":"U64","shape":[0],"data_offsets":[0,0]},"vectors":{"dtype":"F32","shape":[0,0],"data_offsets":[0,0]}}   `,
 		FileJSONL: "",
 		FileCSV:   "id\n",
 	} {
-		layout := format.Layout(5, 0)
-		size, fits := layout.Size()
-		if !fits || size != int64(len(want)) || string(layout.Prefix()) != want {
-			t.Errorf("%s: %d bytes, %q", format, size, layout.Prefix())
+		layouts := format.Layouts(5, 0)
+		got := ""
+		for _, layout := range layouts {
+			got += string(layout.Prefix())
+		}
+		size, fits := SizeOf(layouts)
+		if !fits || size != int64(len(want)) || got != want {
+			t.Errorf("%s: %d bytes, %q", format, size, got)
 		}
 	}
-	if _, fits := FileJSONL.Layout(1<<50, MaxDimension).Size(); fits {
-		t.Error("a file of 2^70 bytes has a size")
+	for _, format := range []FileFormat{FileJSONL, FileSafetensors} {
+		if _, fits := SizeOf(format.Layouts(1<<50, MaxDimension)); fits {
+			t.Errorf("a file of 2^66 bytes or more has a size in %s", format)
+		}
+	}
+	if _, fits := SizeOf(FileFbin.Layouts(1<<32, 1)); fits {
+		t.Error("fbin has room for a number of rows of 33 bits")
 	}
 }
 

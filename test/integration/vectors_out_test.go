@@ -55,7 +55,7 @@ func newVectors(t testing.TB, path string, dimension int, ids []uint64, rows [][
 // are, for each store: the folder, a file of the rows, one of the ids, the
 // dimension, and "text" if the files in text are to be read too.
 const readEverything = `
-import csv, json, os, sys
+import csv, json, os, struct, sys
 import numpy as np
 def read_everything(folder, want, ids, d, text):
     i = np.fromfile(ids, '<u8')
@@ -74,6 +74,19 @@ def read_everything(folder, want, ids, d, text):
     fvecs = np.fromfile(path('vectors.fvecs'), '<i4').reshape(len(x), d + 1)
     assert (fvecs[:, 0] == d).all()
     same('fvecs', np.ascontiguousarray(fvecs[:, 1:]).view('<f4'))
+    data = open(path('vectors.fbin'), 'rb').read()
+    assert struct.unpack('<II', data[:8]) == (len(x), d)
+    same('fbin', np.frombuffer(data[8:], '<f4').reshape(len(x), d))
+    data = open(path('vectors.safetensors'), 'rb').read()
+    length, = struct.unpack('<Q', data[:8])
+    header, data = json.loads(data[8:8 + length]), data[8 + length:]
+    assert length % 8 == 0 and sorted(t['data_offsets'] for t in header.values()) == [[0, 8 * len(x)], [8 * len(x), len(data)]], header
+    def tensor(name, dtype, kind):
+        assert header[name]['dtype'] == dtype
+        begin, end = header[name]['data_offsets']
+        return np.frombuffer(data[begin:end], kind).reshape(header[name]['shape'])
+    same('safetensors', tensor('vectors', 'F32', '<f4'))
+    same('safetensors, ids', tensor('ids', 'U64', '<u8'), i)
     for n in sorted({0, len(x) // 3, len(x) - 1}) if len(x) else []:
         same('by id', np.fromfile(path('by-id/%d.f32' % i[n]), '<f4'), x[n])
         one = json.load(open(path('by-id/%d.json' % i[n])))
@@ -84,6 +97,7 @@ def read_everything(folder, want, ids, d, text):
         assert [line['id'] for line in lines] == i.tolist()
         same('jsonl', np.array([line['vector'] for line in lines], '<f4').reshape(len(x), d))
         table = list(csv.reader(open(path('vectors.csv'))))
+        assert len({len(line) for line in open(path('vectors.csv'), 'rb').readlines()[1:]}) <= 1 and b' ' not in open(path('vectors.csv'), 'rb').read()
         assert table[0] == ['id'] + ['v%d' % c for c in range(d)]
         assert [int(row[0]) for row in table[1:]] == i.tolist()
         same('csv', np.array([row[1:] for row in table[1:]], '<f4').reshape(len(x), d))
@@ -145,7 +159,7 @@ func TestVectorFilesWithoutDimension(t *testing.T) {
 	python(t, `import numpy, sys
 assert numpy.load(sys.argv[1] + '/vectors.npy').shape == (0, 0)
 assert numpy.load(sys.argv[1] + '/ids.npy').shape == (0,)
-for name, want in {'vectors.f32': b'', 'vectors.fvecs': b'', 'vectors.jsonl': b'', 'vectors.csv': b'id\n'}.items():
+for name, want in {'vectors.f32': b'', 'vectors.fvecs': b'', 'vectors.fbin': bytes(8), 'vectors.jsonl': b'', 'vectors.csv': b'id\n'}.items():
     assert open(sys.argv[1] + '/' + name, 'rb').read() == want, name
 `, m.path("new.rvf", "vectors"))
 }
@@ -174,12 +188,12 @@ func TestPlainProgramsReadVectorFiles(t *testing.T) {
 	engineDelete(t, filepath.Join(dir, "store.rvf"), 5, 700, 2999)
 	m := serve(t, dir)
 	vectors, copies := m.path("store.rvf", "vectors"), t.TempDir()
-	if got := strings.Fields(shell(t, `ls "$1"; ls "$1/by-id"`, vectors)); len(got) != 7 {
+	if got := strings.Fields(shell(t, `ls "$1"; ls "$1/by-id"`, vectors)); len(got) != 9 {
 		t.Errorf("the folder lists %q", got)
 	}
 	shell(t, `cp -r "$1/." "$2"; for f in "$2"/*.*; do cmp "$f" "$1/${f##*/}"; done`, vectors, copies)
 	shell(t, `
-for file in vectors.npy ids.npy vectors.f32 vectors.fvecs vectors.jsonl vectors.csv; do
+for file in vectors.npy ids.npy vectors.f32 vectors.fvecs vectors.fbin vectors.safetensors vectors.jsonl vectors.csv; do
 	size=$(stat -c %s "$1/$file")
 	test "$size" = "$(stat -c %s "$2/$file")"
 	for block in 1 7 4096 65537; do

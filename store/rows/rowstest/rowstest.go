@@ -108,16 +108,27 @@ func checkView(view state.View, want []byte, random *rand.Rand) (err error) {
 func render(format vecio.FileFormat, dimension int, ids []uint64, rows []byte) []byte {
 	var out bytes.Buffer
 	row := func(i int) []byte { return rows[i*4*dimension : (i+1)*4*dimension] }
-	component := func(i, c int) string {
-		value := math.Float32frombits(binary.LittleEndian.Uint32(row(i)[4*c:]))
-		return fmt.Sprintf("%15s", strconv.FormatFloat(float64(value), 'g', -1, 32))
-	}
+	value := func(i, c int) float64 { return float64(math.Float32frombits(binary.LittleEndian.Uint32(row(i)[4*c:]))) }
+	component := func(i, c int) string { return fmt.Sprintf("%15s", strconv.FormatFloat(value(i, c), 'g', -1, 32)) }
 	shape := ""
 	switch format {
 	case vecio.FileNPY:
 		shape = fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", len(ids), dimension)
 	case vecio.FileIDs:
 		shape = fmt.Sprintf("{'descr': '<u8', 'fortran_order': False, 'shape': (%d,), }", len(ids))
+	case vecio.FileFbin:
+		out.Write(binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, uint32(len(ids))), uint32(dimension)))
+	case vecio.FileSafetensors:
+		header := fmt.Sprintf(`{"ids":{"dtype":"U64","shape":[%d],"data_offsets":[0,%d]},"vectors":{"dtype":"F32","shape":[%d,%d],"data_offsets":[%d,%d]}}`,
+			len(ids), 8*len(ids), len(ids), dimension, 8*len(ids), 8*len(ids)+len(rows))
+		for len(header)%8 != 0 {
+			header += " "
+		}
+		out.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(header))))
+		out.WriteString(header)
+		for _, id := range ids {
+			out.Write(binary.LittleEndian.AppendUint64(nil, id))
+		}
 	case vecio.FileCSV:
 		out.WriteString("id")
 		for c := range dimension {
@@ -133,7 +144,7 @@ func render(format vecio.FileFormat, dimension int, ids []uint64, rows []byte) [
 	}
 	for i, id := range ids {
 		switch format {
-		case vecio.FileNPY, vecio.FileF32:
+		case vecio.FileNPY, vecio.FileF32, vecio.FileFbin, vecio.FileSafetensors:
 			out.Write(row(i))
 		case vecio.FileIDs:
 			out.Write(binary.LittleEndian.AppendUint64(nil, id))
@@ -150,12 +161,33 @@ func render(format vecio.FileFormat, dimension int, ids []uint64, rows []byte) [
 			}
 			out.WriteString("]}\n")
 		case vecio.FileCSV:
-			fmt.Fprintf(&out, "%20d", id)
+			text := strconv.FormatUint(id, 10)
+			out.WriteString(text)
 			for c := range dimension {
-				out.WriteString("," + component(i, c))
+				width := 15
+				if c == 0 {
+					width += 20 - len(text)
+				}
+				out.WriteString("," + fullNumber(value(i, c), width))
 			}
 			out.WriteByte('\n')
 		}
 	}
 	return out.Bytes()
+}
+
+// fullNumber writes a value with as many digits as make a text of this width: without
+// an exponent from 0.0001 up to what has twelve digits before the point.
+func fullNumber(value float64, width int) string {
+	form, digits := byte('f'), width-2
+	switch magnitude := math.Abs(value); {
+	case value != 0 && (magnitude < 0.0001 || magnitude >= 1e12):
+		form, digits = 'e', width-6
+	case magnitude >= 10:
+		digits -= int(math.Log10(magnitude))
+	}
+	if math.Signbit(value) {
+		digits--
+	}
+	return strconv.FormatFloat(value, form, digits, 64)
 }
