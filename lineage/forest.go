@@ -2,22 +2,22 @@ package lineage
 
 import "slices"
 
-// Standing says where a store stands in a forest, and why.
-type Standing uint8
+// standing says where a store stands in a forest, and why.
+type standing uint8
 
 const (
-	// StandingRoot: it was derived from none, or says nothing of that.
-	StandingRoot Standing = iota
-	// StandingChild: below its parent.
-	StandingChild
-	// StandingOrphan: no file carries the id that it names as its parent's.
-	StandingOrphan
-	// StandingRefused: of the files that carry its parent's id none may be it.
-	StandingRefused
-	// StandingLoop: it is its own ancestor, so it stands by itself.
-	StandingLoop
-	// StandingDeep: it has too many ancestors, so it stands by itself.
-	StandingDeep
+	// standingRoot: it was derived from none, or says nothing of that.
+	standingRoot standing = iota
+	// standingChild: below its parent.
+	standingChild
+	// standingOrphan: no file carries the id that it names as its parent's.
+	standingOrphan
+	// standingRefused: of the files that carry its parent's id none may be it.
+	standingRefused
+	// standingLoop: it is its own ancestor, so it stands by itself.
+	standingLoop
+	// standingDeep: it has too many ancestors, so it stands by itself.
+	standingDeep
 )
 
 // Choose picks, of the files that carry the id of a child's parent, the one that is the
@@ -29,13 +29,13 @@ type Choose func(child int, candidates []int32) (parent int32, ok bool)
 type Forest struct {
 	*Index
 	parent   []int32 // meaningful for children only
-	standing []Standing
+	standing []standing
 }
 
 // Grow makes the forest of some files, in which no store has as many ancestors as
 // deepest says.
 func Grow(claims []Claim, deepest int, choose Choose) *Forest {
-	f := &Forest{Index: NewIndex(claims), parent: make([]int32, len(claims)), standing: make([]Standing, len(claims))}
+	f := &Forest{Index: NewIndex(claims), parent: make([]int32, len(claims)), standing: make([]standing, len(claims))}
 	for i := range claims {
 		f.adopt(i, choose)
 	}
@@ -52,13 +52,13 @@ func (f *Forest) adopt(child int, choose Choose) {
 	candidates := f.carriers[identity.ParentID]
 	switch {
 	case identity.FileID == identity.ParentID:
-		f.standing[child] = StandingLoop
+		f.standing[child] = standingLoop
 	case len(candidates) == 0:
-		f.standing[child] = StandingOrphan
+		f.standing[child] = standingOrphan
 	default:
-		f.standing[child] = StandingRefused
+		f.standing[child] = standingRefused
 		if parent, ok := choose(child, candidates); ok {
-			f.parent[child], f.standing[child] = parent, StandingChild
+			f.parent[child], f.standing[child] = parent, standingChild
 		}
 	}
 }
@@ -73,7 +73,7 @@ func (f *Forest) cut(deepest int) {
 		chain = chain[:0]
 		at := int32(i)
 		for ; depth[at] == 0; at = f.parent[at] {
-			if f.standing[at] != StandingChild {
+			if f.standing[at] != standingChild {
 				depth[at] = 1
 				break
 			}
@@ -83,14 +83,14 @@ func (f *Forest) cut(deepest int) {
 		if depth[at] == visited {
 			// at is its own ancestor: all members of the loop lose their parents.
 			for member := at; depth[member] == visited; member = f.parent[member] {
-				f.standing[member], depth[member] = StandingLoop, 1
+				f.standing[member], depth[member] = standingLoop, 1
 			}
 		}
 		for _, member := range slices.Backward(chain) {
 			switch {
 			case depth[member] != visited:
 			case int(depth[f.parent[member]]) >= deepest:
-				f.standing[member], depth[member] = StandingDeep, 1
+				f.standing[member], depth[member] = standingDeep, 1
 			default:
 				depth[member] = depth[f.parent[member]] + 1
 			}
@@ -98,10 +98,7 @@ func (f *Forest) cut(deepest int) {
 	}
 }
 
-// Standing says where a file's store stands.
-func (f *Forest) Standing(file int32) Standing { return f.standing[file] }
-
 // Parent is the file below which a store stands; false for one that stands by itself.
 func (f *Forest) Parent(file int32) (parent int32, below bool) {
-	return f.parent[file], f.standing[file] == StandingChild
+	return f.parent[file], f.standing[file] == standingChild
 }

@@ -31,73 +31,73 @@ func TestForest(t *testing.T) {
 		claims  []Claim
 		choose  Choose
 		parents map[string]string // of those that are children
-		others  map[string]Standing
+		others  map[string]standing
 		copies  map[byte]string // the names of those with an id, of which there are several
 	}{
 		"nothing": {choose: chooseFirst},
-		"a root":  {claims: []Claim{claim("a", 1, 0, 0)}, choose: chooseFirst, others: map[string]Standing{"a": StandingRoot}},
+		"a root":  {claims: []Claim{claim("a", 1, 0, 0)}, choose: chooseFirst, others: map[string]standing{"a": standingRoot}},
 		"no identity": {
 			claims: []Claim{{Name: "a"}, claim("b", 2, 1, 1)}, choose: chooseFirst,
-			others: map[string]Standing{"a": StandingRoot, "b": StandingOrphan},
+			others: map[string]standing{"a": standingRoot, "b": standingOrphan},
 		},
 		"generations": {
 			claims: []Claim{claim("c", 3, 2, 2), claim("b", 2, 1, 1), claim("a", 1, 0, 0), claim("d", 4, 1, 1)}, choose: chooseFirst,
-			parents: map[string]string{"c": "b", "b": "a", "d": "a"}, others: map[string]Standing{"a": StandingRoot},
+			parents: map[string]string{"c": "b", "b": "a", "d": "a"}, others: map[string]standing{"a": standingRoot},
 		},
 		"an orphan and its child": {
 			claims: []Claim{claim("b", 2, 1, 1), claim("c", 3, 2, 2)}, choose: chooseFirst,
-			parents: map[string]string{"c": "b"}, others: map[string]Standing{"b": StandingOrphan},
+			parents: map[string]string{"c": "b"}, others: map[string]standing{"b": standingOrphan},
 		},
 		"copies of a parent and of a child": {
 			claims: []Claim{claim("z", 1, 0, 0), claim("y", 2, 1, 1), claim("a", 1, 0, 0), claim("x", 2, 1, 1)}, choose: chooseFirst,
-			parents: map[string]string{"x": "a", "y": "a"}, others: map[string]Standing{"a": StandingRoot, "z": StandingRoot},
+			parents: map[string]string{"x": "a", "y": "a"}, others: map[string]standing{"a": standingRoot, "z": standingRoot},
 			copies: map[byte]string{1: "az", 2: "xy"},
 		},
 		"nobody may be the parent": {
 			claims: []Claim{claim("a", 1, 0, 0), claim("b", 2, 1, 1)}, choose: none,
-			others: map[string]Standing{"a": StandingRoot, "b": StandingRefused},
+			others: map[string]standing{"a": standingRoot, "b": standingRefused},
 		},
-		"its own parent": {claims: []Claim{claim("a", 1, 1, 1)}, choose: chooseFirst, others: map[string]Standing{"a": StandingLoop}},
+		"its own parent": {claims: []Claim{claim("a", 1, 1, 1)}, choose: chooseFirst, others: map[string]standing{"a": standingLoop}},
 		"a copy of one that is its own parent": {
 			claims: []Claim{claim("a", 1, 1, 1), claim("b", 1, 1, 1)}, choose: chooseFirst, copies: map[byte]string{1: "ab"},
-			others: map[string]Standing{"a": StandingLoop, "b": StandingLoop},
+			others: map[string]standing{"a": standingLoop, "b": standingLoop},
 		},
 		"a loop, and who descends from it": {
 			claims: []Claim{claim("d", 4, 1, 9), claim("a", 1, 3, 1), claim("b", 2, 1, 2), claim("c", 3, 2, math.MaxUint32)}, choose: chooseFirst,
-			parents: map[string]string{"d": "a"}, others: map[string]Standing{"a": StandingLoop, "b": StandingLoop, "c": StandingLoop},
+			parents: map[string]string{"d": "a"}, others: map[string]standing{"a": standingLoop, "b": standingLoop, "c": standingLoop},
 		},
 		"of no id": {
 			claims: []Claim{claim("a", 0, 0, 0), claim("b", 0, 1, 1), claim("c", 3, 0, 1)}, choose: chooseFirst,
-			others: map[string]Standing{"a": StandingRoot, "b": StandingOrphan, "c": StandingRoot},
+			others: map[string]standing{"a": standingRoot, "b": standingOrphan, "c": standingRoot},
 		},
 		"too deep": {
 			claims: deep, choose: chooseFirst,
 			parents: map[string]string{"1": "0", "2": "1", "3": "2", "5": "4", "6": "5"},
-			others:  map[string]Standing{"0": StandingRoot, "4": StandingDeep},
+			others:  map[string]standing{"0": standingRoot, "4": standingDeep},
 		},
 		"too deep, from below": {
 			claims: upward, choose: chooseFirst,
 			parents: map[string]string{"1": "0", "2": "1", "3": "2", "5": "4", "6": "5"},
-			others:  map[string]Standing{"0": StandingRoot, "4": StandingDeep},
+			others:  map[string]standing{"0": standingRoot, "4": standingDeep},
 		},
 		// The depth that a store claims is for the verdict; the place goes by ids.
 		"contradictions of depth": {
 			claims: []Claim{claim("a", 1, 0, 7), claim("b", 2, 1, 0)}, choose: chooseFirst,
-			parents: map[string]string{"b": "a"}, others: map[string]Standing{"a": StandingRoot},
+			parents: map[string]string{"b": "a"}, others: map[string]standing{"a": standingRoot},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := Grow(test.claims, 4, test.choose)
-			if f.Len() != len(test.parents)+len(test.others) {
-				t.Errorf("%d files", f.Len())
+			if len(f.claims) != len(test.parents)+len(test.others) {
+				t.Errorf("%d files", len(f.claims))
 			}
-			for i := range int32(f.Len()) {
+			for i := range int32(len(f.claims)) {
 				parent, below := f.Parent(i)
 				if want, child := test.parents[f.Name(i)]; child != below || below && f.Name(parent) != want {
 					t.Errorf("%s is below %s (%t), want %q", f.Name(i), f.Name(parent), below, want)
-				} else if !child && f.Standing(i) != test.others[f.Name(i)] {
-					t.Errorf("%s: standing %d, want %d", f.Name(i), f.Standing(i), test.others[f.Name(i)])
+				} else if !child && f.standing[i] != test.others[f.Name(i)] {
+					t.Errorf("%s: standing %d, want %d", f.Name(i), f.standing[i], test.others[f.Name(i)])
 				}
 			}
 			for id := range byte(9) {

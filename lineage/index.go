@@ -60,9 +60,6 @@ func NewIndex(claims []Claim) *Index {
 	return x
 }
 
-// Len is the number of files.
-func (x *Index) Len() int { return len(x.claims) }
-
 // Name is the name of a file.
 func (x *Index) Name(file int32) string { return x.claims[file].Name }
 

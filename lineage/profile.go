@@ -46,15 +46,6 @@ func (p Profile) Magic() [4]byte {
 	return [4]byte([]byte(profiles[p].magic))
 }
 
-// Extension returns the file name extension of p, with its dot, in lower
-// case. Unknown profiles are stored under the generic one.
-func (p Profile) Extension() string {
-	if !p.Known() {
-		return profiles[Generic].extension
-	}
-	return profiles[p].extension
-}
-
 // ProfileOfName tells the profile by the extension of a file name, in upper
 // or lower case. It reports false for a name that is no store's: another
 // extension, or nothing before it.

@@ -60,12 +60,15 @@ func TestProfile(t *testing.T) {
 		RVText:   {"RVText", ".rvtext", "RTXT"},
 		RVGraph:  {"RVGraph", ".rvgraph", "RGRH"},
 		RVVision: {"RVVision", ".rvvis", "RVIS"},
-		5:        {"0x05", ".rvf", "\x00\x00\x00\x00"},
-		255:      {"0xff", ".rvf", "\x00\x00\x00\x00"},
+		5:        {"0x05", "", "\x00\x00\x00\x00"},
+		255:      {"0xff", "", "\x00\x00\x00\x00"},
 	} {
 		magic := p.Magic()
-		if got := [3]string{p.String(), p.Extension(), string(magic[:])}; got != want {
+		if got := [2]string{p.String(), string(magic[:])}; got != [2]string{want[0], want[2]} {
 			t.Errorf("%d: %q", uint8(p), got)
+		}
+		if of, known := ProfileOfName("x" + want[1]); known != p.Known() || known && of != p {
+			t.Errorf("%d: the extension %q is that of %v, %t", uint8(p), want[1], of, known)
 		}
 	}
 }

@@ -5,14 +5,8 @@ import (
 	"hash"
 )
 
-// Shake256 returns the first 32 bytes of SHAKE-256, the digest that the
-// format prescribes for parents and embedded images.
-func Shake256(data []byte) Hash {
-	return Hash(sha3.SumSHAKE256(data, HashSize))
-}
-
-// NewShake256 returns the streaming form of Shake256; its Sum appends 32
-// bytes and leaves the state as it was.
+// NewShake256 makes the first 32 bytes of SHAKE-256, the digest that the format
+// prescribes for parents and embedded images. Its Sum leaves the state as it was.
 func NewShake256() hash.Hash { return &shake{state: sha3.NewSHAKE256()} }
 
 type shake struct{ state *sha3.SHAKE }

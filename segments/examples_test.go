@@ -2,6 +2,7 @@ package segments
 
 import (
 	"bytes"
+	"crypto/sha3"
 	"fmt"
 	"maps"
 	"os"
@@ -163,7 +164,7 @@ func matchingPrefix(parent []byte, want lineage.Hash) string {
 	w := NewWalker(bytes.NewReader(parent), 0, int64(len(parent)))
 	for w.Next() {
 		end := w.End()
-		if w.Segment().Type == TypeManifest && lineage.Shake256(parent[w.Segment().PayloadOffset():end]) == want {
+		if w.Segment().Type == TypeManifest && lineage.Hash(sha3.SumSHAKE256(parent[w.Segment().PayloadOffset():end], lineage.HashSize)) == want {
 			return fmt.Sprintf("%s at %d of %d", lineage.HashShakeManifest, end, len(parent))
 		}
 		if lineage.Fold(parent[max(0, end-lineage.TailSize):end]) == want {

@@ -2,6 +2,7 @@ package segments
 
 import (
 	"bytes"
+	"crypto/sha3"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -68,7 +69,7 @@ func wireSegment(file []byte, kind Type, id uint64, algorithm uint8, payload []b
 	file = padded(file)
 	h := Header{Version: 1, Type: kind, ID: id, PayloadLength: uint64(len(payload)), ChecksumAlgorithm: algorithm}
 	if algorithm == ChecksumSHAKE {
-		sum := lineage.Shake256(payload)
+		sum := lineage.Hash(sha3.SumSHAKE256(payload, lineage.HashSize))
 		h.ContentHash = [16]byte(sum[:16])
 	} else {
 		sum := xxh3.Hash128(payload)

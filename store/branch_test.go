@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"slices"
 	"testing"
 
@@ -12,6 +13,18 @@ import (
 	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
+
+// cowMap is the payload that makes a file a branch: the map of a parent of no known id,
+// without clusters.
+func cowMap(bytesPerVector byte, frozen bool) []byte {
+	payload := make([]byte, 0x51)
+	binary.LittleEndian.PutUint32(payload, segments.CowMapMagic)
+	payload[4], payload[0x40] = 1, bytesPerVector
+	if frozen {
+		payload[0x44] = 1
+	}
+	return payload
+}
 
 // newBranch is a branch of a parent that has the ids 0 to 99, of which it shows all,
 // with rows of its own for some of them and for one more.
@@ -27,11 +40,10 @@ func newBranch(t *testing.T, exclude bool, deleted ...uint64) (*volumes.Files, *
 	}
 	older := members
 	older.Bitmap = bytes.Repeat([]byte{0}, 16) // of each the last one counts
-	cow := segments.CowMap{BytesPerVector: 8}
 	if err := writeNew(context.Background(), filelog.Shelf{Files: files}, "a.rvf", newFileContent{
 		manifest: &segments.Manifest{Dimension: 2, TotalVectors: 5, Deleted: deleted},
 		before: []volume.NewSegment{
-			{Type: segments.TypeCowMap, Payload: cow.Encode()}, {Type: segments.TypeMembership, Payload: older.Encode()},
+			{Type: segments.TypeCowMap, Payload: cowMap(8, false)}, {Type: segments.TypeMembership, Payload: older.Encode()},
 			{Type: segments.TypeMembership, Payload: members.Encode()}, {Type: segments.TypeVec, Payload: rowsPayload(t, 5, 4)},
 			{Type: segments.TypeVec, Payload: rowsPayload(t, 200, 1)},
 		},

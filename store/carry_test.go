@@ -15,7 +15,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/compute"
 	"rvffs/store/ingest"
@@ -464,7 +463,7 @@ func TestImagesBegunBeforeOthersCommitAreKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	head, err := segments.BuildKernelFront(segments.KernelHeader{ImageHash: lineage.Shake256(content)}, nil, int64(len(content)), int64(len(content)), "")
+	head, err := segments.BuildKernelFront(segments.KernelHeader{ImageHash: shake256(content)}, nil, int64(len(content)), int64(len(content)), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -112,7 +112,7 @@ func TestCompactionGoesOnBesideStreams(t *testing.T) {
 	if found, err := kernelImage(s.Current()); err != nil || !bytes.Equal(found, image) {
 		t.Errorf("the kernel is gone: %d bytes, %v", len(found), err)
 	}
-	witnesses, err := s.Current().Witnesses(ctx)
+	witnesses, err := auditChain(ctx, s.Current())
 	if err != nil {
 		t.Fatal(err)
 	}

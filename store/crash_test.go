@@ -21,6 +21,7 @@ import (
 	"rvffs/store/ingest"
 	"rvffs/store/log"
 	"rvffs/store/rows"
+	"rvffs/store/rows/rowstest"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
@@ -383,7 +384,7 @@ func checkState(files *volumes.Files, allowed []crashMark) error {
 		return err
 	}
 	found := map[uint64][]float32{}
-	err = rows.Visit(context.Background(), rows.Of(s.Current()), func(ids []uint64, rows []byte) error {
+	err = rowstest.Visit(context.Background(), rows.Of(s.Current()), func(ids []uint64, rows []byte) error {
 		for i, id := range ids {
 			found[id] = []float32{finite(rows[8*i:]), finite(rows[8*i+4:])}
 		}

@@ -199,10 +199,9 @@ func TestBranchesGiveNoInheritedIDsAndFreeze(t *testing.T) {
 		files := volumes.New()
 		members := segments.Membership{Bitmap: bytes.Repeat([]byte{0xff}, 16)}
 		members.Header.VectorCount = 100
-		cow := segments.CowMap{BytesPerVector: 8, Frozen: frozen}
 		if err := writeNew(context.Background(), filelog.Shelf{Files: files}, "b.rvf", newFileContent{
 			manifest: &segments.Manifest{Dimension: 2},
-			before:   []volume.NewSegment{{Type: segments.TypeCowMap, Payload: cow.Encode()}, {Type: segments.TypeMembership, Payload: members.Encode()}},
+			before:   []volume.NewSegment{{Type: segments.TypeCowMap, Payload: cowMap(8, frozen)}, {Type: segments.TypeMembership, Payload: members.Encode()}},
 		}); err != nil {
 			t.Fatal(err)
 		}

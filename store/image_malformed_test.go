@@ -99,7 +99,7 @@ const goodCmdline = "console=ttyS0"
 func kernelPayload(stored []byte, method segments.Compression, change func(*segments.KernelHeader)) []byte {
 	header := segments.KernelHeader{
 		Version: 1, Architecture: segments.KernelAArch64, Compression: method, ImageSize: uint64(len(goodImage)),
-		CompressedSize: uint64(len(stored)), ImageHash: lineage.Shake256(goodImage), CmdlineOffset: 128, CmdlineLength: uint32(len(goodCmdline)),
+		CompressedSize: uint64(len(stored)), ImageHash: shake256(goodImage), CmdlineOffset: 128, CmdlineLength: uint32(len(goodCmdline)),
 	}
 	if change != nil {
 		change(&header)
@@ -129,7 +129,7 @@ func set(b []byte, at int, value ...byte) []byte {
 }
 
 func ebpfPayload(change func(*segments.EBPFHeader)) []byte {
-	header := segments.EBPFHeader{Version: 1, ProgramSize: uint64(len(goodImage)), BTFSize: 3, ProgramHash: lineage.Shake256(goodImage)}
+	header := segments.EBPFHeader{Version: 1, ProgramSize: uint64(len(goodImage)), BTFSize: 3, ProgramHash: shake256(goodImage)}
 	if change != nil {
 		change(&header)
 	}
@@ -139,7 +139,7 @@ func ebpfPayload(change func(*segments.EBPFHeader)) []byte {
 
 func wasmPayload(stored []byte, method segments.Compression, change func(*segments.WASMHeader)) []byte {
 	header := segments.WASMHeader{
-		Version: 1, BytecodeSize: uint32(len(goodImage)), CompressedSize: uint32(len(stored)), Compression: method, Hash: lineage.Shake256(goodImage),
+		Version: 1, BytecodeSize: uint32(len(goodImage)), CompressedSize: uint32(len(stored)), Compression: method, Hash: shake256(goodImage),
 	}
 	if change != nil {
 		change(&header)
@@ -164,7 +164,7 @@ func dashboardPayload(entry string, data string, change func(*segments.Dashboard
 	}
 	bundle = append(bundle, data...)
 	header := segments.DashboardHeader{
-		Version: 1, BundleSize: uint64(len(bundle)), FileCount: uint32(len(files)), EntryPathLength: uint16(len(entry)), Hash: lineage.Shake256(bundle),
+		Version: 1, BundleSize: uint64(len(bundle)), FileCount: uint32(len(files)), EntryPathLength: uint16(len(entry)), Hash: shake256(bundle),
 	}
 	if change != nil {
 		change(&header)

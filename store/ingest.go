@@ -16,7 +16,8 @@ func (s *Store) NewAppender() *ingest.Appender { return s.vectors.NewAppender(st
 
 // Ingest appends one batch and commits it. vectors holds the components of all
 // vectors one after the other; ids holds one id each, or is nil for ids above all
-// that are in use. An id that exists is replaced, also when it was deleted.
+// that are in use. An id that exists is replaced, also when it was deleted. It is for
+// programs that have their vectors in memory; what comes as bytes comes by OpenAppend.
 func (s *Store) Ingest(ctx context.Context, ids []uint64, vectors []float32) (ingest.Batch, error) {
 	result, err := s.vectors.Batch(ctx, ids, vectors)
 	if err != nil {
@@ -26,7 +27,8 @@ func (s *Store) Ingest(ctx context.Context, ids []uint64, vectors []float32) (in
 }
 
 // Delete hides the vectors of the given ids and commits. Ids without a live
-// vector are counted and are no error; when all are such, nothing is written.
+// vector are counted and are no error; when all are such, nothing is written. It is for
+// programs that have the ids in memory, as Ingest is.
 func (s *Store) Delete(ctx context.Context, ids []uint64) (ingest.Deletion, error) {
 	result, err := s.vectors.Delete(ctx, idset.Of(ids))
 	if err != nil {

@@ -35,7 +35,7 @@ func TestSmallCommitsStaySmall(t *testing.T) {
 	sameContents(t, contents(t, s), want)
 	raw := int64(commits * segments.RowSize(384))
 	t.Logf("manifest at most %d bytes, %d segments, file %.2f times the rows", longest, len(s.Current().Vectors()), float64(s.Current().Size())/float64(raw))
-	witnesses, err := s.Current().Witnesses(t.Context())
+	witnesses, err := auditChain(t.Context(), s.Current())
 	if err != nil || len(witnesses) != commits {
 		t.Fatalf("%d witness entries: %v", len(witnesses), err)
 	}

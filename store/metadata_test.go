@@ -16,6 +16,7 @@ import (
 	"rvffs/store/log"
 	"rvffs/store/memory"
 	"rvffs/store/rows"
+	"rvffs/store/rows/rowstest"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
@@ -133,7 +134,7 @@ func readers(t testing.TB, s *Store) map[uint64]string {
 		}
 	}
 	live := map[uint64]bool{}
-	if err := rows.Visit(context.Background(), rows.Of(snapshot), func(ids []uint64, _ []byte) error {
+	if err := rowstest.Visit(context.Background(), rows.Of(snapshot), func(ids []uint64, _ []byte) error {
 		for _, id := range ids {
 			live[id] = true
 		}

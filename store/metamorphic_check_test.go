@@ -30,7 +30,7 @@ func appendFloat(b []byte, value float32) []byte {
 // vectorsOf collects the live vectors of a snapshot of dimension 2.
 func vectorsOf(s *state.Snapshot) (map[uint64][]float32, error) {
 	found := map[uint64][]float32{}
-	err := rows.Visit(context.Background(), rows.Of(s), func(ids []uint64, rows []byte) error {
+	err := rowstest.Visit(context.Background(), rows.Of(s), func(ids []uint64, rows []byte) error {
 		for i, id := range ids {
 			if _, twice := found[id]; twice {
 				return fmt.Errorf("id %d is visited twice", id)
@@ -129,7 +129,7 @@ func segmentViews(snapshot *state.Snapshot) ([]state.NamedView, error) {
 
 // chained checks that the audit chain is one.
 func (h *history) chained(snapshot *state.Snapshot) error {
-	entries, err := snapshot.Witnesses(context.Background())
+	entries, err := auditChain(context.Background(), snapshot)
 	for i, entry := range entries {
 		if want := map[bool]string{true: "start", false: "linked"}[i == 0]; entry.Verdict != want {
 			return fmt.Errorf("entry %d of the audit chain is %s, want %s: %+v", i, entry.Verdict, want, entry)

@@ -14,7 +14,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/rows"
 	"rvffs/store/search"
@@ -467,7 +466,7 @@ func wireStore(ids ...uint64) []byte {
 	segment := func(file []byte, kind segments.Type, payload []byte) []byte {
 		file = append(file, make([]byte, -len(file)&63)...)
 		header := segments.Header{Version: 1, Type: kind, ID: 1, PayloadLength: uint64(len(payload)), ChecksumAlgorithm: segments.ChecksumSHAKE}
-		sum := lineage.Shake256(payload)
+		sum := shake256(payload)
 		header.ContentHash = [16]byte(sum[:16])
 		encoded := header.Encode()
 		return append(append(file, encoded[:]...), payload...)

@@ -14,6 +14,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/compute"
 	"rvffs/store/rows"
+	"rvffs/store/rows/rowstest"
 	"rvffs/store/search"
 	"rvffs/store/state"
 	"rvffs/store/vecio"
@@ -162,7 +163,7 @@ func TestWhoGoesAwayEndsWhatHeAskedFor(t *testing.T) {
 			return err
 		}},
 		"all vectors": {ask: func(ctx context.Context, _ *Store, s *state.Snapshot) error {
-			return rows.Visit(ctx, rows.Of(s), func([]uint64, []byte) error { return nil })
+			return rowstest.Visit(ctx, rows.Of(s), func([]uint64, []byte) error { return nil })
 		}},
 		"a file of vectors": {before: known, ask: func(ctx context.Context, _ *Store, s *state.Snapshot) error {
 			view, err := rows.File(ctx, rows.Of(s), vecio.FileF32)

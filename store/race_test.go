@@ -91,7 +91,7 @@ func (r *raceRun) check(t *testing.T, name string) {
 	if len(r.acknowledged) == 0 {
 		t.Error("nothing was written")
 	}
-	entries, err := s.Current().Witnesses(t.Context())
+	entries, err := auditChain(t.Context(), s.Current())
 	for i, entry := range entries {
 		if want := map[bool]string{true: "start", false: "linked"}[i == 0]; entry.Verdict != want {
 			t.Errorf("entry %d of the audit chain: %+v", i, entry)

@@ -214,7 +214,8 @@ func (s *Store) Path() string { return s.file.Name() }
 // false for files from before identities were kept.
 func (s *Store) Identity() (lineage.Identity, bool) { return s.Current().Identity() }
 
-// FileID is the store's own id, zero for files without one.
+// FileID is the store's own id, zero for files without one. Like ParentID and LineageDepth
+// it is a part of Identity, for programs that use the engine as a library.
 func (s *Store) FileID() lineage.FileID {
 	identity, _ := s.Identity()
 	return identity.FileID

@@ -74,14 +74,14 @@ func newTornStore(t *testing.T) *tornStore {
 	built.add(segments.TypeVec, true, rowsPayload(t, 3, 2))
 	built.add(segments.TypeWitness, false, entry("ingest:count=2,epoch=2"))
 	built.add(unknownType, false, noise(50))
-	kernel, err := segments.BuildKernelFront(segments.KernelHeader{ImageHash: lineage.Shake256(built.kernel)}, nil, int64(len(built.kernel)), int64(len(built.kernel)), "")
+	kernel, err := segments.BuildKernelFront(segments.KernelHeader{ImageHash: shake256(built.kernel)}, nil, int64(len(built.kernel)), int64(len(built.kernel)), "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	built.add(segments.TypeKernel, true, append(kernel[:], built.kernel...))
 	built.add(unknownType, true, noise(60))
 	built.add(segments.TypeWitness, false, entry("delete:count=0,epoch=3"))
-	program, err := segments.BuildEBPF(segments.EBPFHeader{ProgramHash: lineage.Shake256(built.program)}, int64(len(built.program)), 0)
+	program, err := segments.BuildEBPF(segments.EBPFHeader{ProgramHash: shake256(built.program)}, int64(len(built.program)), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func newTornStore(t *testing.T) *tornStore {
 	built.manifest.Epoch, built.manifest.TotalVectors = 5, 4
 	built.add(segments.TypeManifest, false, built.manifest.Encode())
 	built.borders = append(built.borders, int64(len(built.content)))
-	witnesses, err := snapshot.Witnesses(context.Background())
+	witnesses, err := auditChain(context.Background(), snapshot)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func (b *tornStore) check(t *testing.T, s *Store, files *volumes.Files, when str
 	if !slices.EqualFunc(unknown, b.unknown, bytes.Equal) {
 		t.Errorf("%s: %d segments of an unknown type, want %d, or others", when, len(unknown), len(b.unknown))
 	}
-	witnesses, err := s.Current().Witnesses(context.Background())
+	witnesses, err := auditChain(context.Background(), s.Current())
 	if err != nil || len(witnesses) != b.witness {
 		t.Errorf("%s: %d entries of the audit chain, want %d, %v", when, len(witnesses), b.witness, err)
 	}

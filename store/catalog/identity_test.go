@@ -3,6 +3,7 @@ package catalog
 import (
 	"bytes"
 	"context"
+	"crypto/sha3"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,7 +22,7 @@ func childOf(parent []byte, fold bool) lineage.Identity {
 	if fold {
 		identity.ParentHash = lineage.Fold(parent[max(0, len(parent)-lineage.TailSize):])
 	} else {
-		identity.ParentHash = lineage.Shake256(parent[manifestAt(parent)+segments.HeaderSize:])
+		identity.ParentHash = lineage.Hash(sha3.SumSHAKE256(parent[manifestAt(parent)+segments.HeaderSize:], lineage.HashSize))
 	}
 	return identity
 }

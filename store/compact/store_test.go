@@ -11,6 +11,7 @@ import (
 	"rvffs/store/ingest"
 	"rvffs/store/log"
 	"rvffs/store/rows"
+	"rvffs/store/rows/rowstest"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
@@ -88,7 +89,7 @@ func (s *store) delete(t testing.TB, from, count uint64) {
 // live are the ids of the vectors that are left, in their order.
 func live(t testing.TB, of rows.Sources) (ids []uint64) {
 	t.Helper()
-	err := rows.Visit(context.Background(), of, func(some []uint64, _ []byte) error {
+	err := rowstest.Visit(context.Background(), of, func(some []uint64, _ []byte) error {
 		ids = append(ids, some...)
 		return nil
 	})

@@ -10,6 +10,7 @@ import (
 
 	"rvffs/store/idset"
 	"rvffs/store/rows"
+	"rvffs/store/rows/rowstest"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 )
@@ -18,7 +19,7 @@ import (
 func stored(t *testing.T, v *Vectors) []uint64 {
 	t.Helper()
 	var ids []uint64
-	err := rows.Visit(t.Context(), rows.Of(v.env.Head.Current()), func(some []uint64, _ []byte) error {
+	err := rowstest.Visit(t.Context(), rows.Of(v.env.Head.Current()), func(some []uint64, _ []byte) error {
 		ids = append(ids, some...)
 		return nil
 	})

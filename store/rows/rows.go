@@ -4,57 +4,10 @@ import (
 	"context"
 	"fmt"
 
-	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
-	"rvffs/store/state"
 	"rvffs/store/volume"
 )
-
-// Visit visits all live vectors, source by source, in directory order: of an id that occurs more
-// than once the last row, and no deleted id. Each visit brings up to some
-// thousand vectors: their ids, and their components as consecutive rows of
-// little-endian float32. The slices are valid during the visit only.
-func Visit(ctx context.Context, s Sources, visit func(ids []uint64, rows []byte) error) error {
-	return s.With(ctx, state.Giving, func(in Readings) error { return visitIn(ctx, s, in, visit) })
-}
-
-// visitIn is Visit while the files are open.
-func visitIn(ctx context.Context, s Sources, in Readings, visit func(ids []uint64, rows []byte) error) error {
-	found := in.Segments()
-	charge := s.Memory().Charge()
-	defer charge.Free()
-	dead, err := FindDead(ctx, in, found, nil, &charge, NoDamage)
-	if err != nil {
-		return err
-	}
-	width := segments.RowSize(s.Dimension()) - 8
-	batch := max(1, min(RowsPerRead, BytesPerRead/max(width, 1)))
-	ids, rows := make([]uint64, batch), make([]byte, batch*width)
-	for i, segment := range found {
-		reader, err := Open(in.Of(segment), segment.Entry)
-		if err != nil {
-			return err
-		}
-		for first := 0; first < reader.Count(); first += batch {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			count := min(batch, reader.Count()-first)
-			if err := reader.ReadRows(first, ids[:count], rows[:count*width]); err != nil {
-				return fmt.Errorf("read the vectors at offset %d: %w", segment.Entry.Offset, volume.AsCorrupt(err))
-			}
-			kept := dead[i].squeeze(uint64(first), ids[:count], rows[:count*width], width)
-			if kept == 0 {
-				continue
-			}
-			if err := visit(ids[:kept], rows[:kept*width]); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
 
 // BytesPerRead bounds, in bytes, the vectors that one pass holds at a time.
 const BytesPerRead = 1 << 20
@@ -79,26 +32,6 @@ func (d *DeadRows) add(row uint64) {
 		d.positions = idset.New()
 	}
 	d.positions.Insert(row)
-}
-
-// squeeze moves the live ones of the rows that begin at position first to the
-// front and returns their number.
-func (d DeadRows) squeeze(first uint64, ids []uint64, rows []byte, width int) int {
-	if d.positions == nil {
-		return len(ids)
-	}
-	kept := 0
-	for i := range ids {
-		if d.Contains(first + uint64(i)) {
-			continue
-		}
-		if kept != i {
-			ids[kept] = ids[i]
-			copy(rows[kept*width:(kept+1)*width], rows[i*width:])
-		}
-		kept++
-	}
-	return kept
 }
 
 // FindDead tells for each of some segments, in the order of Segments, which rows are

@@ -243,7 +243,7 @@ func random64(rows []plainRow) uint64 {
 func checkVisit(t *testing.T, of rows.Sources, dimension int, want []plainRow) {
 	t.Helper()
 	at := 0
-	err := rows.Visit(t.Context(), of, func(ids []uint64, vectors []byte) error {
+	err := rowstest.Visit(t.Context(), of, func(ids []uint64, vectors []byte) error {
 		for i, id := range ids {
 			if at == len(want) || want[at].id != id {
 				return fmt.Errorf("row %d has the id %d", at, id)
@@ -419,7 +419,7 @@ func TestDamagedSource(t *testing.T) {
 			if err := readView(t, view); !errors.Is(err, volume.ErrCorrupt) {
 				t.Errorf("all rows: %v", err)
 			}
-			if err := rows.Visit(t.Context(), of, func([]uint64, []byte) error { return nil }); !errors.Is(err, volume.ErrCorrupt) {
+			if err := rowstest.Visit(t.Context(), of, func([]uint64, []byte) error { return nil }); !errors.Is(err, volume.ErrCorrupt) {
 				t.Errorf("visit: %v", err)
 			}
 		})
@@ -520,7 +520,7 @@ func TestSourceIsGone(t *testing.T) {
 			}
 			for name, try := range map[string]func() error{
 				"find":  func() error { return byID(t, of, 4) },
-				"visit": func() error { return rows.Visit(t.Context(), of, func([]uint64, []byte) error { return nil }) },
+				"visit": func() error { return rowstest.Visit(t.Context(), of, func([]uint64, []byte) error { return nil }) },
 			} {
 				if err := try(); !errors.Is(err, volume.ErrStale) {
 					t.Errorf("%s: %v", name, err)

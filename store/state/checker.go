@@ -128,8 +128,8 @@ func (c *Checker) Close() {
 	}
 }
 
-// Wait returns when nothing is left to check behind the reads. Nobody must read
-// meanwhile.
+// Wait returns when nothing is left to check behind the reads: so a program that uses the
+// engine as a library has the verdicts on all that it read. Nobody must read meanwhile.
 func (c *Checker) Wait() { c.worker.Wait() }
 
 // enqueue has the checker come to a job some time, and reports whether it will: when it

@@ -40,17 +40,7 @@ type DerivationDescription struct {
 	Text          string `json:"text"`
 }
 
-// Witnesses walks the whole file and judges every entry of the audit chain.
-func (s *Snapshot) Witnesses(ctx context.Context) ([]WitnessDescription, error) {
-	var entries []WitnessDescription
-	err := s.eachWitness(ctx, func(described WitnessDescription) error {
-		entries = append(entries, described)
-		return nil
-	})
-	return entries, err
-}
-
-// eachWitness judges every entry of the audit chain, in the order of the file.
+// eachWitness walks the whole file and judges every entry of the audit chain.
 func (s *Snapshot) eachWitness(ctx context.Context, visit func(WitnessDescription) error) error {
 	var previous lineage.Hash
 	return s.With(ctx, Judging, func(reading *Reading) error {

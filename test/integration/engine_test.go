@@ -13,6 +13,7 @@ import (
 	"rvffs/store"
 	"rvffs/store/compute"
 	"rvffs/store/rows"
+	"rvffs/store/rows/rowstest"
 	"rvffs/store/state"
 	"rvffs/store/vecio"
 	"rvffs/test/integration/rawfile"
@@ -94,7 +95,7 @@ func engineHolds(path string, want model) (err error) {
 	}
 	got := map[uint64][]float32{}
 	var inOrder, inRows []byte
-	err = rows.Visit(context.Background(), rows.Of(snapshot), func(ids []uint64, rows []byte) error {
+	err = rowstest.Visit(context.Background(), rows.Of(snapshot), func(ids []uint64, rows []byte) error {
 		width := len(rows) / len(ids)
 		for _, id := range ids {
 			inOrder = binary.LittleEndian.AppendUint64(inOrder, id)

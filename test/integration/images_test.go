@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/sha3"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -76,7 +77,7 @@ func TestPeerExtractsWhatWeEmbed(t *testing.T) {
 		if gotKernel == nil || !bytes.Equal(gotKernel.Bytes, test.wantedKernel) {
 			t.Errorf("%s: another kernel than was embedded", test.name)
 		} else if header, err := segments.ParseKernelHeader(gotKernel.Header); err != nil || header.Architecture != kernel.Architecture ||
-			header.Type != kernel.Type || header.Port != 8080 || header.ImageHash != lineage.Shake256(image) {
+			header.Type != kernel.Type || header.Port != 8080 || header.ImageHash != lineage.Hash(sha3.SumSHAKE256(image, lineage.HashSize)) {
 			t.Errorf("%s: header %+v, %v", test.name, header, err)
 		}
 		if gotProgram == nil || !bytes.Equal(gotProgram.Bytes, wantedProgram) {

@@ -18,12 +18,12 @@ import (
 	"rvffs/store/volume"
 )
 
-// Check compares all files of vectors with what Vectors visits.
+// Check compares all files of vectors with what Visit visits.
 func Check(of rows.Sources, random *rand.Rand) error {
 	ctx := context.Background()
 	var ids []uint64
 	var vectors []byte
-	err := rows.Visit(ctx, of, func(some []uint64, their []byte) error {
+	err := Visit(ctx, of, func(some []uint64, their []byte) error {
 		ids, vectors = append(ids, some...), append(vectors, their...)
 		return nil
 	})
