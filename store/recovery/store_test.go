@@ -18,6 +18,7 @@ import (
 	"rvffs/store/ingest"
 	"rvffs/store/log"
 	"rvffs/store/rows"
+	"rvffs/store/rows/rowstest"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
@@ -96,7 +97,7 @@ func (s *store) ingest(t testing.TB, value float32, ids ...uint64) {
 func (s *store) content(t testing.TB) string {
 	t.Helper()
 	found := map[uint64]float32{}
-	err := rows.Visit(t.Context(), rows.Of(s.newest(t)), func(ids []uint64, rows []byte) error {
+	err := rowstest.Visit(t.Context(), rows.Of(s.newest(t)), func(ids []uint64, rows []byte) error {
 		for i, id := range ids {
 			found[id] = math.Float32frombits(binary.LittleEndian.Uint32(rows[i*len(rows)/len(ids):]))
 		}
