@@ -3,6 +3,7 @@ package integration
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -112,5 +113,53 @@ func TestMountAndPeerWriteOneStore(t *testing.T) {
 	seen := must(must(process.OpenReadonly(m.backing("a.rvf")))(t).Status())(t)
 	if shown := must(decode[statusView](m.path("a.rvf", "status.json")))(t).LiveVectors; shown != len(want) || seen.TotalVectors != len(want) {
 		t.Errorf("the mount counts %d vectors, the reference runtime %d, want %d", shown, seen.TotalVectors, len(want))
+	}
+}
+
+// TestCommitBehindAStreamsBackStays: a program that takes no lock appends to a store, with or
+// without a manifest, while a stream has rows on their way. The stream fails with EBUSY, and
+// what the other wrote is there, byte for byte.
+func TestCommitBehindAStreamsBackStays(t *testing.T) {
+	t.Parallel()
+	m := serve(t, t.TempDir(), "--flush-interval", "60s")
+	for _, c := range []struct {
+		name  string
+		begin int // rows that the stream brings before, and so has in the file or not
+		valid bool
+	}{{"commit.rvf", 1, true}, {"behind.rvf", 40_000, true}, {"bytes.rvf", 1, false}} {
+		run(t, program, "create", m.backing(c.name), "--dimension", "32")
+		row := slices.Repeat([]byte{0, 0, 0x80, 0x3f}, 32)
+		demand(t, "append", os.WriteFile(m.path(c.name, "vectors.append.f32"), row, 0))
+		before, err := os.ReadFile(m.backing(c.name))
+		demand(t, "read", err)
+		foreign := []byte(strings.Repeat("GARBAGE", 100))
+		if c.valid {
+			copied, rows := filepath.Join(t.TempDir(), c.name), filepath.Join(t.TempDir(), "row.f32")
+			demand(t, "copy", errors.Join(os.WriteFile(copied, before, 0o644), os.WriteFile(rows, row, 0o644)))
+			run(t, program, "import", copied, rows)
+			after, err := os.ReadFile(copied)
+			demand(t, "read", err)
+			foreign = after[len(before):]
+		}
+		stream, err := os.OpenFile(m.path(c.name, "vectors.append.f32"), os.O_WRONLY, 0)
+		demand(t, "open", err)
+		_, err = stream.Write(slices.Repeat(row, c.begin))
+		demand(t, "write", err)
+		other, err := os.OpenFile(m.backing(c.name), os.O_WRONLY|os.O_APPEND, 0)
+		demand(t, "open", err)
+		_, err = other.Write(foreign)
+		demand(t, "append behind its back", errors.Join(err, other.Close()))
+		held, err := os.ReadFile(m.backing(c.name))
+		demand(t, "read", err)
+		_, err = stream.Write(slices.Repeat(row, 10))
+		if err = errors.Join(err, stream.Close()); !errors.Is(err, unix.EBUSY) {
+			t.Errorf("%s: the stream ends with %v", c.name, err)
+		}
+		if now, err := os.ReadFile(m.backing(c.name)); err != nil || !slices.Equal(now, held) {
+			t.Errorf("%s: of %d bytes %d are left, or others: %v", c.name, len(held), len(now), err)
+		}
+		if _, err := os.Stat(m.backing(c.name + ".lock")); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: the lock is left: %v", c.name, err)
+		}
 	}
 }

@@ -108,7 +108,7 @@ func (e *Extent) reserve(n int64) (file File, place, at int64, first bool, err e
 		return nil, 0, 0, false, volume.ErrSealed
 	default:
 		e.length += n
-		s.advance(e.end())
+		s.tail = e.end()
 	}
 	e.pending.Add(1)
 	at = e.filled
@@ -152,8 +152,8 @@ func (e *Extent) writeBody(file File, p []byte, place, at int64) error {
 	if err != nil {
 		return err
 	}
-	if _, err := file.WriteAt(written, place); err != nil {
-		return volume.WriteError(err, len(p), place)
+	if err := e.session.write(file, written, place); err != nil {
+		return err
 	}
 	if len(p) >= worthWriteback {
 		file.StartWriteback(place, int64(len(p)))
@@ -276,7 +276,7 @@ func (e *Extent) writeHead(file File, stamp uint64) error {
 		header = header.Retired()
 	}
 	encoded := header.Encode()
-	if _, err := file.WriteAt(append(encoded[:], front...), e.offset); err != nil {
+	if err := e.session.write(file, append(encoded[:], front...), e.offset); err != nil {
 		return fmt.Errorf("write segment header at offset %d: %w", e.offset, err)
 	}
 	e.headed.Store(true)

@@ -98,18 +98,7 @@ func (s *Session) guard(file File) error {
 	if err := own.OneName(); err != nil {
 		return err
 	}
-	return s.untouched(own)
-}
-
-// untouched compares the file's length, as it just was, with what this process has
-// written to it.
-func (s *Session) untouched(own volume.FileInfo) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if own.Size > s.reach || own.Size < s.base.State.End {
-		return fmt.Errorf("%w: it is %d bytes long, where %d to %d were expected", volume.ErrForeign, own.Size, s.base.State.End, s.reach)
-	}
-	return nil
+	return s.untouched(file)
 }
 
 // guardCommit is guard for the moment before a manifest is made to count: what it
@@ -128,11 +117,7 @@ func (s *Session) guardCommit() error {
 // guardSaid looks once more when a manifest counts: one that another program put
 // behind it may leave out what this one names.
 func (s *Session) guardSaid() error {
-	own, err := s.file.Describe()
-	if err != nil {
-		return fmt.Errorf("look at the store's file: %w", err)
-	}
-	if err := s.untouched(own); err != nil {
+	if err := s.untouched(s.file); err != nil {
 		return fmt.Errorf("%w; what was committed may be hidden by it", err)
 	}
 	return nil

@@ -88,8 +88,8 @@ func (s *Session) appendManifest(stamp uint64, small []volume.NewSegment, manife
 	magic := [len(unsaid)]byte(image)
 	copy(image, unsaid[:])
 	copy(image[last.Offset-start:], unsaid[:])
-	if _, err := s.file.WriteAt(image, start); err != nil {
-		return segments.Segment{}, volume.WriteError(err, len(image), start)
+	if err := s.write(s.file, image, start); err != nil {
+		return segments.Segment{}, err
 	}
 	for _, e := range open {
 		if err := e.writeHead(s.file, stamp); err != nil {
@@ -136,7 +136,7 @@ func (s *Session) claimEnd(length int64, segmentCount uint64) (start int64, id u
 		}
 	}
 	start, id = s.tail, s.segmentID
-	s.advance(start + length)
+	s.tail = start + length
 	s.segmentID += segmentCount
 	return start, id, open, nil
 }

@@ -190,7 +190,8 @@ func (r *Rewrite) Publish(found *segments.State) (*volume.Version, error) {
 	old := s.file
 	s.extents = open
 	s.file, s.current, s.base = r.target, generation, next
-	s.tail, s.reach = r.tail, r.tail
+	s.tail = r.tail
+	s.length.is(info.Size)
 	s.mu.Unlock()
 	r.target = nil
 	s.log.owe()

@@ -28,7 +28,7 @@ type Session struct {
 	current   *Generation     // of the file
 	base      *volume.Version // the newest that is committed
 	tail      int64           // where the next segment goes
-	reach     int64           // up to where this process may have written
+	length    length          // of the file
 	segmentID uint64          // the next segment's id
 	extents   []*Extent       // reserved and not yet committed or given up, in file order
 	frozen    chan struct{}   // closed when segments may be reserved again; nil: they may
@@ -70,6 +70,9 @@ func (s *Session) attach(ctx context.Context, begin volume.Beginning) (err error
 	if err := Claim(ctx, s.files, s.name, s.file, max(s.log.options.Wait, 0)); err != nil {
 		return err
 	}
+	if info, err = s.file.Describe(); err != nil {
+		return err
+	}
 	newest, err := s.log.refresh(volume.Watch(ctx, s.file), func(uint64) bool { return true })
 	if err == nil {
 		err = begin.Settle(newest, s.file)
@@ -78,22 +81,24 @@ func (s *Session) attach(ctx context.Context, begin volume.Beginning) (err error
 		return err
 	}
 	s.base, s.current = newest, newest.Generation.(*Generation)
-	s.advance(s.base.State.End)
-	s.segmentID = s.base.State.NextID()
+	s.tail, s.segmentID = s.base.State.End, s.base.State.NextID()
+	s.length.is(info.Size)
 	if err := s.cutTail(); err != nil {
 		return fmt.Errorf("cut the torn tail off: %w", err)
 	}
 	return nil
 }
 
+// cutTail cuts off what stands behind the last whole segment, and nothing that came there
+// while it was looked at.
 func (s *Session) cutTail() error {
-	info, err := s.file.Describe()
-	if err != nil || info.Size <= s.base.State.End {
+	if err := s.untouched(s.file); err != nil || s.length.written <= s.base.State.End {
 		return err
 	}
 	if err := s.file.Truncate(s.base.State.End); err != nil {
 		return err
 	}
+	s.length.is(s.base.State.End)
 	return s.file.SyncData()
 }
 
@@ -123,13 +128,6 @@ func (s *Session) Mend(p []byte, offset int64) error {
 	return file.SyncData()
 }
 
-// advance moves the end of what is reserved. The caller holds mu, or is alone with the
-// session.
-func (s *Session) advance(tail int64) {
-	s.tail = tail
-	s.reach = max(s.reach, tail)
-}
-
 // awaitThaw waits while segments must not be reserved. The caller holds mu.
 func (s *Session) awaitThaw() {
 	for s.frozen != nil {
@@ -143,7 +141,7 @@ func (s *Session) awaitThaw() {
 // place puts an extent at the end of the file. The caller holds mu.
 func (s *Session) place(e *Extent) {
 	e.id, e.offset = s.takeID(), s.tail
-	s.advance(e.end())
+	s.tail = e.end()
 	s.extents = append(s.extents, e)
 }
 
