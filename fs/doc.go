@@ -7,7 +7,8 @@
 // (images that can be replaced), link.go and control.go.
 // The nodes know no bytes of the format and open no files: they ask the catalog,
 // and errno.go is the one place where its errors become error numbers. Beside the
-// catalog it imports of the engine what it shows. Its turns and mutexes are those of
+// catalog it imports of the engine what it shows (compute, search, state, vecio), the seam's
+// words (volume), and what bounds and shares what it holds (memory, shared). Its turns and mutexes are those of
 // open streams and queries, of views that are open, and of callers who left.
 //
 // Requests that only look pass patience.go first, which lets callers leave who are
@@ -16,5 +17,5 @@
 // Two rules keep the kernel's caches right. A kernel inode never changes its
 // bytes: a view belongs to one committed state, and the next state is a new
 // inode of the same number. And a name expires within a second, or at once when
-// the change was our own, which notify.go sees to.
+// the change was our own, which expiry.go sees to.
 package fs

@@ -4,6 +4,7 @@
 // a commit they say by hooks.
 //
 // It imports state and the seam, package volume. It owns a log's turn to
-// commit, which is held over I/O, and its mutex, under which nothing is called but who
-// asks for it.
+// commit, which is held over I/O, and its mutex, under which no more is called
+// than what tells whether who joins a session means its file: that takes the mutex of a
+// line of files in state.
 package log

@@ -6,5 +6,6 @@
 // lineage, and the small rooms beside it (idset, memory, shared, throttle).
 //
 // Its mutexes are those of a head, of a backing, of a line of files, of a table of
-// checks and of the checker. None is held over I/O, and none while another is taken.
+// checks and of the checker. None is held over I/O, nor while another is taken,
+// but for that of the budget of memory under that of a head.
 package state

@@ -118,6 +118,7 @@ type vocabulary struct {
 	in      map[string]map[string]bool // names that are declared, by package name
 	members map[string]map[string]bool // fields and methods, by the name of their type
 	embeds  map[string][]string        // whose members a type has too, by its name
+	files   []string
 }
 
 // learn takes a file's names in.
@@ -195,6 +196,7 @@ func (v *vocabulary) has(of, member string) bool {
 var (
 	ofPackage = regexp.MustCompile(`\b([a-z]+)\.([A-Z]\w*)`)
 	ofType    = regexp.MustCompile(`\b([A-Za-z]\w*)\.([A-Za-z]\w*)\b`)
+	ofFile    = regexp.MustCompile(`(?:^|[^\w*…-])([\w/]+\.go)\b`)
 	compound  = regexp.MustCompile(`(?:^|[^\w./-])([a-z]{2,}[A-Z]\w*)`) // a word like eBPF is none
 	likened   = regexp.MustCompile(`^(\w+) is ([a-z]\w*)\b`)
 )
@@ -215,6 +217,11 @@ func (v *vocabulary) gone(text string) (words []string) {
 			words = append(words, match[0])
 		}
 	}
+	for _, match := range ofFile.FindAllStringSubmatch(text, -1) {
+		if !slices.ContainsFunc(v.files, func(file string) bool { return file == match[1] || strings.HasSuffix(file, "/"+match[1]) }) {
+			words = append(words, match[1])
+		}
+	}
 	for _, match := range compound.FindAllStringSubmatch(text, -1) {
 		if !v.words[match[1]] {
 			words = append(words, match[1])
@@ -225,12 +232,12 @@ func (v *vocabulary) gone(text string) (words []string) {
 
 // TestCommentsNameWhatThereIs: what a comment calls by package and name is declared there,
 // what it calls by type and name is a member of such a type, and a word that only a name
-// looks like is one somewhere. Where a docstring says that a thing is another, with a small
+// looks like is one somewhere; files that it names are there. Where a docstring says that a thing is another, with a small
 // letter where the package has that other with a capital one, it tells of what has been
 // renamed.
 func TestCommentsNameWhatThereIs(t *testing.T) {
 	t.Parallel()
-	known := vocabulary{map[string]bool{}, map[string]map[string]bool{}, map[string]map[string]bool{}, map[string][]string{}}
+	known := vocabulary{map[string]bool{}, map[string]map[string]bool{}, map[string]map[string]bool{}, map[string][]string{}, files(t)}
 	set := token.NewFileSet()
 	parsed := map[string]*ast.File{}
 	for _, name := range files(t) {

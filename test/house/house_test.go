@@ -148,6 +148,22 @@ func TestImportsGoDown(t *testing.T) {
 	}
 }
 
+// TestThePictureHasTheRooms: docs/architecture.md draws all rooms, each above those that it
+// may use.
+func TestThePictureHasTheRooms(t *testing.T) {
+	t.Parallel()
+	_, picture, _ := strings.Cut(string(read(t, "docs/architecture.md")), "```\n")
+	picture, _, _ = strings.Cut(picture, "```\n")
+	var drawn []string
+	for _, line := range regexp.MustCompile(`(?m)^ +(\S+)  +\S`).FindAllStringSubmatch(picture, -1) {
+		drawn = append(drawn, line[1])
+	}
+	slices.Reverse(drawn)
+	if !slices.Equal(drawn, order) {
+		t.Errorf("from below, docs/architecture.md draws\n%q, and the order is\n%q", drawn, order)
+	}
+}
+
 var speaksOfLocks = regexp.MustCompile(`\b([Ll]ocks?|[Mm]utex(es)?|[Tt]urns?)\b`)
 
 // TestRoomsSayWhatTheyAre holds every room to a doc.go that says what it is, what it may

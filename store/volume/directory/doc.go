@@ -3,7 +3,5 @@
 // folder can be seen as somebody else sees it.
 //
 // It imports the seam, package volume, filelog, whose files it has, and the format's word
-// for holes in files. Its
-// locks guard what is known of the running kernel and are held across no call into
-// another package.
+// for holes in files. It has no locks: what the running kernel can do is found out once.
 package directory

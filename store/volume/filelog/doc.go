@@ -4,6 +4,7 @@
 // place with what is not committed yet, and names for what is in the making.
 //
 // It knows no directory: it asks for files by their names (FileSystem), and a volume lends
-// them. It imports volume, segments and shared. It owns the writer lock of a store and the lock of its
-// file, and the mutex of a session, under which nothing else is locked or called.
+// them. It imports volume, segments and shared. It owns the writer lock of a store and the
+// lock of its file, and mutexes of a log, of each file of it, of a session and of syncs that
+// come late, under which nothing else is locked.
 package filelog
