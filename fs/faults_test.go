@@ -218,7 +218,7 @@ func keepTail(t *testing.T, files *memory.Files, name string) {
 	t.Helper()
 	commit := func(id uint64) {
 		t.Helper()
-		opened, err := store.Open(name, store.Options{Shelf: filelog.Shelf{Files: files}})
+		opened, err := store.Open(context.Background(), name, store.Options{Shelf: filelog.Shelf{Files: files}})
 		if err == nil {
 			_, err = opened.Ingest(context.Background(), []uint64{id}, []float32{1, 2})
 			err = errors.Join(err, opened.Close())
@@ -227,7 +227,7 @@ func keepTail(t *testing.T, files *memory.Files, name string) {
 			t.Fatal(err)
 		}
 	}
-	made, err := store.Create(name, store.CreateOptions{Dimension: 2}, store.Options{Shelf: filelog.Shelf{Files: files}})
+	made, err := store.Create(context.Background(), name, store.CreateOptions{Dimension: 2}, store.Options{Shelf: filelog.Shelf{Files: files}})
 	if err == nil {
 		err = made.Close()
 	}
@@ -534,7 +534,7 @@ func (b *broken) takeLocks() {
 			b.write(full)
 			continue
 		}
-		made, err := store.Create(full, store.CreateOptions{Dimension: 2}, store.Options{Shelf: filelog.Shelf{Files: b.files}})
+		made, err := store.Create(context.Background(), full, store.CreateOptions{Dimension: 2}, store.Options{Shelf: filelog.Shelf{Files: b.files}})
 		if err == nil {
 			err = made.Close()
 		}
@@ -549,7 +549,7 @@ func (b *broken) takeLocks() {
 
 // write commits something to the store of a file.
 func (b *broken) write(full string) {
-	opened, err := store.Open(full, store.Options{Shelf: filelog.Shelf{Files: b.files}, LockWait: time.Millisecond})
+	opened, err := store.Open(context.Background(), full, store.Options{Shelf: filelog.Shelf{Files: b.files}, LockWait: time.Millisecond})
 	if err == nil {
 		_, err = opened.Ingest(context.Background(), nil, []float32{1, 2})
 		err = errors.Join(err, opened.Close())

@@ -21,7 +21,7 @@ import (
 func conversation(t *testing.T, flags uint32) *queryHandle {
 	t.Helper()
 	directory := t.TempDir()
-	s, err := store.Create(directory+"/a.rvf", store.CreateOptions{Dimension: 2}, store.Options{})
+	s, err := store.Create(context.Background(), directory+"/a.rvf", store.CreateOptions{Dimension: 2}, store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -175,7 +175,11 @@ func (h *streamHandle) write(ctx, patient context.Context, data []byte, offset i
 		return h.end("write", err)
 	}
 	if h.synchronous {
-		if err := h.stream.Commit(patient); err != nil {
+		err := h.stream.Commit(patient)
+		if errors.Is(err, context.Canceled) {
+			return syscall.EINTR // what has come waits for the writer's end, as without O_SYNC
+		}
+		if err != nil {
 			return h.end("write", err)
 		}
 		h.tree.expiry.now()
@@ -303,8 +307,9 @@ func (h *streamHandle) Flush(ctx context.Context) syscall.Errno {
 	return h.await(ctx, h.flush)
 }
 
-// await does what may scan, or commit. Who is killed leaves at once, and the scan ends; a
-// commit that has begun goes on. Who ends in failure, or was killed before, cannot be
+// await does what may scan, or commit. Who is killed leaves at once, and the scan ends; what
+// he has appended stays, and is committed as the stream ends. A commit that writes goes
+// on. Who ends in failure, or was killed before, cannot be
 // given a signal any more: he leaves after a moment, and what he was to settle is
 // settled without him.
 func (h *streamHandle) await(ctx context.Context, work func(context.Context) syscall.Errno) syscall.Errno {
@@ -419,8 +424,9 @@ func (h *streamHandle) committed(operation string, err error) syscall.Errno {
 }
 
 // Release ends the stream. Nobody waits for it, and it waits for nobody: the
-// kernel allows only a few such requests at a time. What it scans for that ends with
-// the mount.
+// kernel allows only a few such requests at a time. What it looks for before it writes
+// ends with the mount; the catalog, as it is closed, tries once more to commit what is
+// whole.
 func (h *streamHandle) Release(context.Context) syscall.Errno {
 	if h.stream == nil {
 		return 0

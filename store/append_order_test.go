@@ -33,7 +33,7 @@ func TestStoresAppendedToOthersBringTheirState(t *testing.T) {
 		seed := numberFrom(t, "RVFFS_SEED", first+uint64(round))
 		random := rand.New(rand.NewPCG(seed, 9))
 		files := &waitingFiles{FileSystem: volumes.New()}
-		s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
+		s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +110,7 @@ func pour(t *testing.T, random *rand.Rand, raw []byte, want map[uint64][]float32
 	t.Helper()
 	ctx := context.Background()
 	files := &waitingFiles{FileSystem: volumes.New()}
-	s, err := Create("b.rvf", CreateOptions{}, Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Create(context.Background(), "b.rvf", CreateOptions{}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func pour(t *testing.T, random *rand.Rand, raw []byte, want map[uint64][]float32
 	want = maps.Clone(want)
 	var reports sync.Mutex
 	var accepted uint64
-	stream, err := s.OpenAppend(ingest.StreamOptions{
+	stream, err := s.OpenAppend(context.Background(), ingest.StreamOptions{
 		Format: []vecio.Format{vecio.Auto, vecio.Segments}[random.IntN(2)], FlushBytes: []int64{0, 0, 500, 5000}[random.IntN(4)],
 		Report: func(r ingest.StreamReport) {
 			reports.Lock()
@@ -202,7 +202,7 @@ func TestStoresCommittedInTheirMidst(t *testing.T) {
 		{[]int64{int64(len(raw))}, false, map[uint64][]float32{1: {1, 1}, 2: {1, 2}, 3: {3, 3}, 4: {4, 4}}},
 	} {
 		other := newStore(t)
-		stream, err := other.OpenAppend(ingest.StreamOptions{})
+		stream, err := other.OpenAppend(context.Background(), ingest.StreamOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -33,13 +33,13 @@ func TestStreamCommitsOnItsWay(t *testing.T) {
 	}{{"good", data, true}, {"bad at the end", bad, false}} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s, err := Create(filepath.Join(t.TempDir(), "a.rvf"), CreateOptions{Dimension: dimension}, Options{})
+			s, err := Create(context.Background(), filepath.Join(t.TempDir(), "a.rvf"), CreateOptions{Dimension: dimension}, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			var accepted, rejected uint64
 			var received int64
-			stream, err := s.OpenAppend(ingest.StreamOptions{Format: vecio.RawF32, FlushBytes: 9 << 20, Report: func(r ingest.StreamReport) {
+			stream, err := s.OpenAppend(context.Background(), ingest.StreamOptions{Format: vecio.RawF32, FlushBytes: 9 << 20, Report: func(r ingest.StreamReport) {
 				accepted += r.Accepted
 				received += r.Bytes
 				rejected += r.Rejected
@@ -111,7 +111,7 @@ func TestRejectedCountsAllDroppedVectors(t *testing.T) {
 				ctx := context.Background()
 				var accepted, rejected uint64
 				s := newStore(t)
-				stream, err := s.OpenAppend(ingest.StreamOptions{Report: func(r ingest.StreamReport) {
+				stream, err := s.OpenAppend(context.Background(), ingest.StreamOptions{Report: func(r ingest.StreamReport) {
 					accepted += r.Accepted
 					rejected += r.Rejected
 				}})

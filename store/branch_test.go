@@ -50,7 +50,7 @@ func newBranch(t *testing.T, exclude bool, deleted ...uint64) (*volumes.Files, *
 	}); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,7 +100,7 @@ func (l *load) put(ids []uint64, rows []byte) {
 
 func (l *load) commit(want map[uint64][]float32) {
 	l.t.Helper()
-	if _, _, err := l.Commit(); err != nil {
+	if _, _, err := l.Commit(context.Background()); err != nil {
 		l.t.Fatal(err)
 	}
 	maps.Copy(want, l.rows)
@@ -124,7 +124,7 @@ func TestLoadsAreCarriedBeforeWritersWait(t *testing.T) {
 				defer folder.Close()
 				files.FileSystem = folder
 			}
-			s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
+			s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -171,7 +171,7 @@ func TestLoadsAreCarriedBeforeWritersWait(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			again, err := OpenReadOnly("a.rvf", Options{Shelf: filelog.Shelf{Files: files.FileSystem}})
+			again, err := OpenReadOnly(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files.FileSystem}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -220,7 +220,7 @@ func TestCarriedLoadsStayWhole(t *testing.T) {
 func carryHistory(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 5))
 	files := &waitingFiles{FileSystem: volumes.New()}
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +315,7 @@ func carryHistory(t *testing.T, seed uint64) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := OpenReadOnly("a.rvf", Options{Shelf: filelog.Shelf{Files: files.FileSystem}})
+	again, err := OpenReadOnly(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files.FileSystem}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +338,7 @@ func TestCarriedLoadsThatAreGivenUpLeaveNothing(t *testing.T) {
 	t.Parallel()
 	for _, end := range []string{"given up", "committed"} {
 		files := &waitingFiles{FileSystem: volumes.New()}
-		s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
+		s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -377,7 +377,7 @@ func TestCarriedLoadsThatAreGivenUpLeaveNothing(t *testing.T) {
 // other, for the race detector.
 func TestCarriedLoadsBesideGoroutines(t *testing.T) {
 	t.Parallel()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: volumes.New()}})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: volumes.New()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -444,7 +444,7 @@ func TestCarriedLoadsBesideGoroutines(t *testing.T) {
 func waitingStore(t *testing.T) (*waitingFiles, *Store) {
 	t.Helper()
 	files := &waitingFiles{FileSystem: volumes.New()}
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,7 +63,7 @@ func (f *toldFile) ReadAt(p []byte, offset int64) (int, error) {
 func largeFiles(t *testing.T, rows ...int) (*volumes.Files, []segments.DirectoryEntry) {
 	t.Helper()
 	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 256}, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 256}, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestVerdictsOutliveTheStore(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Open("a", Options{Shelf: filelog.Shelf{Files: files}, Checker: checker, Known: s.Known(), LockWait: -1})
+	again, err := Open(context.Background(), "a", Options{Shelf: filelog.Shelf{Files: files}, Checker: checker, Known: s.Known(), LockWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,7 +289,7 @@ func TestOneHungDiskKeepsNoCheck(t *testing.T) {
 	checker := state.NewChecker(state.VerifyBackground)
 	open := func(files filelog.FileSystem) *Store {
 		t.Helper()
-		s, err := OpenReadOnly("a", Options{Shelf: filelog.Shelf{Files: files}, Checker: checker})
+		s, err := OpenReadOnly(context.Background(), "a", Options{Shelf: filelog.Shelf{Files: files}, Checker: checker})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -642,7 +642,7 @@ func TestCommitsForgetWhatDamageDecided(t *testing.T) {
 	sound := everything(t, s.Current())
 	newest := s.Current().Vectors()[3]
 	s, checker := openChecked(t, copied(t, files, newest.Offset+segments.HeaderSize+segments.VecPrefixSize), state.VerifyBackground)
-	stream, err := s.OpenAppend(ingest.StreamOptions{Format: vecio.JSON})
+	stream, err := s.OpenAppend(context.Background(), ingest.StreamOptions{Format: vecio.JSON})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 
 // BenchmarkCommitOfOneVector measures the smallest durable commit.
 func BenchmarkCommitOfOneVector(b *testing.B) {
-	s, err := Create(filepath.Join(b.TempDir(), "a.rvf"), CreateOptions{Dimension: 384}, Options{})
+	s, err := Create(context.Background(), filepath.Join(b.TempDir(), "a.rvf"), CreateOptions{Dimension: 384}, Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -12,7 +12,7 @@ func BenchmarkCompaction(b *testing.B) {
 	const dimension, count = 384, 170_000
 	ctx := context.Background()
 	name := filepath.Join(b.TempDir(), "a.rvf")
-	s, err := Create(name, CreateOptions{Dimension: dimension}, Options{})
+	s, err := Create(context.Background(), name, CreateOptions{Dimension: dimension}, Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func BenchmarkCompaction(b *testing.B) {
 		if err := os.WriteFile(name, image, 0o644); err != nil {
 			b.Fatal(err)
 		}
-		s, err := Open(name, Options{})
+		s, err := Open(context.Background(), name, Options{})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -18,7 +18,7 @@ func compactable(t *testing.T) (*volumes.Files, *Store, map[uint64][]float32) {
 	t.Helper()
 	const dimension, count = 512, 3200
 	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: dimension}, Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: dimension}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}

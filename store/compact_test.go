@@ -35,7 +35,7 @@ func followWithin(s *Store, limits volume.FollowLimits) {
 // up in the new file.
 func TestCompactionGoesOnBesideStreams(t *testing.T) {
 	t.Parallel()
-	s, err := Create(filepath.Join(t.TempDir(), "a.rvf"), CreateOptions{Dimension: 4}, Options{})
+	s, err := Create(context.Background(), filepath.Join(t.TempDir(), "a.rvf"), CreateOptions{Dimension: 4}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestCompactionGoesOnBesideStreams(t *testing.T) {
 				}
 				mu.Unlock()
 				if round%2 == 1 {
-					if _, _, err := a.Commit(); err != nil {
+					if _, _, err := a.Commit(context.Background()); err != nil {
 						t.Error(err)
 						return
 					}
@@ -129,7 +129,7 @@ func TestCompactionGoesOnBesideStreams(t *testing.T) {
 func TestBackgroundCompactionFollowsThePolicy(t *testing.T) {
 	t.Parallel()
 	compacted := make(chan CompactResult, 10)
-	s, err := Create(filepath.Join(t.TempDir(), "a.rvf"), CreateOptions{Dimension: 64}, Options{
+	s, err := Create(context.Background(), filepath.Join(t.TempDir(), "a.rvf"), CreateOptions{Dimension: 64}, Options{
 		Background:   true,
 		OnCompaction: func(r CompactResult, err error) { compacted <- r },
 	})
@@ -241,7 +241,7 @@ func TestCompactionTakesWhatWasBegunBefore(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	files := &hookedFiles{FileSystem: volumes.New()}
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +276,7 @@ func TestCompactionTakesWhatWasBegunBefore(t *testing.T) {
 func TestStatusTellsOfACompaction(t *testing.T) {
 	t.Parallel()
 	files := &hookedFiles{FileSystem: volumes.New()}
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}

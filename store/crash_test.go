@@ -49,7 +49,7 @@ type crashMark struct {
 
 func newCrashWorkload(t *testing.T) *crashWorkload {
 	w := &crashWorkload{t: t, files: volumes.New(), model: map[uint64][]float32{}}
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: w.files}})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: w.files}})
 	w.must(err)
 	w.store = s
 	w.acknowledged()
@@ -172,7 +172,7 @@ var crashWorkloads = map[string]func(*crashWorkload){
 		for _, id := range run(100, 20) {
 			w.model[id] = []float32{9, float32(id % 1000)}
 		}
-		_, _, err := a.Commit()
+		_, _, err := a.Commit(context.Background())
 		w.must(err)
 		w.acknowledged()
 	},
@@ -188,7 +188,7 @@ var crashWorkloads = map[string]func(*crashWorkload){
 		}
 		commit := func(a *ingest.Appender, ids ...uint64) {
 			put(ids, 9)(&crashMark{model: w.model})
-			_, _, err := a.Commit()
+			_, _, err := a.Commit(context.Background())
 			w.must(err)
 			w.acknowledged()
 		}
@@ -257,7 +257,7 @@ var crashWorkloads = map[string]func(*crashWorkload){
 			for _, id := range ids {
 				w.model[id] = []float32{value, float32(id % 1000)}
 			}
-			_, _, err := a.Commit()
+			_, _, err := a.Commit(context.Background())
 			w.must(err)
 			w.acknowledged()
 		}
@@ -331,7 +331,7 @@ func (w *crashWorkload) check(c volumes.Crash) error {
 		return err
 	}
 	// The next writer gets on, and what was there stays.
-	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 	if err != nil {
 		return err
 	}
@@ -379,7 +379,7 @@ func (w *crashWorkload) allowed(after int) []crashMark {
 }
 
 func checkState(files *volumes.Files, allowed []crashMark) error {
-	s, err := OpenReadOnly("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := OpenReadOnly(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func TestTwoCrashesAroundAHiddenManifest(t *testing.T) {
 	for first := from; first <= w.files.Changes(); first++ {
 		files := w.files.State(volumes.Crash{After: first, Torn: -1})
 		files.Restate()
-		s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+		s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 		w.must(err)
 		_, err = s.Ingest(context.Background(), []uint64{7}, []float32{7, 7})
 		w.must(err)
@@ -27,7 +27,7 @@ func TestTwoCrashesAroundAHiddenManifest(t *testing.T) {
 		_, err = s.Ingest(context.Background(), []uint64{8}, []float32{8, 8})
 		w.must(err)
 		for second := acknowledged; second <= files.Changes(); second++ {
-			after, err := OpenReadOnly("a.rvf", Options{Shelf: filelog.Shelf{Files: files.State(volumes.Crash{After: second, Torn: -1})}})
+			after, err := OpenReadOnly(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files.State(volumes.Crash{After: second, Torn: -1})}})
 			w.must(err)
 			if found := contents(t, after); found[7] == nil {
 				t.Errorf("crashes after change %d and then %d: vector 7 was acknowledged and is gone: epoch %d of %d",

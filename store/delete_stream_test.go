@@ -17,7 +17,7 @@ func deleting(t *testing.T) (*Store, *ingest.DeleteStream, *[]ingest.DeleteRepor
 	s := newStore(t)
 	bring(t, s, nil, make([]float32, 20)...)
 	reports := &[]ingest.DeleteReport{}
-	stream, err := s.OpenDelete(vecio.AutoIDs, func(r ingest.DeleteReport) { *reports = append(*reports, r) })
+	stream, err := s.OpenDelete(context.Background(), vecio.AutoIDs, func(r ingest.DeleteReport) { *reports = append(*reports, r) })
 	if err != nil {
 		t.Fatal(err)
 	}

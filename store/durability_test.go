@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"testing"
 
 	"rvffs/store/volume/filelog"
@@ -17,7 +18,7 @@ func TestDurabilityDecidesWhenCommitsAreSynced(t *testing.T) {
 		t.Run(c.durability.String(), func(t *testing.T) {
 			t.Parallel()
 			files := volumes.New()
-			s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}, Durability: c.durability})
+			s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}, Durability: c.durability})
 			if err != nil {
 				t.Fatal(err)
 			}

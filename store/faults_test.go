@@ -70,7 +70,7 @@ type faultScript func(*faultRun)
 func newFaultRun(f *fault) (*faultRun, error) {
 	r := &faultRun{files: volumes.New(), fault: f, allowed: []crashMark{{model: map[uint64][]float32{}}}}
 	f.counts = map[string]int{}
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: r.files}, LockWait: -1})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: r.files}, LockWait: -1})
 	r.store = s
 	r.files.Fail = f.strike
 	return r, err
@@ -230,7 +230,7 @@ func (r *faultRun) commit(a *ingest.Appender, ids []uint64, value float32) {
 		return
 	}
 	r.change("commit", func() error {
-		if _, _, err := a.Commit(); err != nil {
+		if _, _, err := a.Commit(context.Background()); err != nil {
 			return fmt.Errorf("commit to store %q: %w", r.store.Path(), err)
 		}
 		return nil
@@ -252,7 +252,7 @@ func streamed(ids []uint64, value float32) []byte {
 // stream writes through an append stream that commits at each write.
 func (r *faultRun) stream(chunks ...[]uint64) {
 	ctx := context.Background()
-	stream, err := r.store.OpenAppend(ingest.StreamOptions{Format: vecio.JSON, FlushBytes: 1})
+	stream, err := r.store.OpenAppend(context.Background(), ingest.StreamOptions{Format: vecio.JSON, FlushBytes: 1})
 	if err != nil {
 		r.judge("open stream", err)
 		return
@@ -335,7 +335,7 @@ var faultScripts = map[string]faultScript{
 		}
 		r.change("append a store", func() error {
 			ctx := context.Background()
-			stream, err := r.store.OpenAppend(ingest.StreamOptions{})
+			stream, err := r.store.OpenAppend(context.Background(), ingest.StreamOptions{})
 			if err != nil {
 				return err
 			}
@@ -401,7 +401,7 @@ func TestEveryFaultLeavesAWholeStore(t *testing.T) {
 // mergedStore is the content of a store in whose file a merged segment stands behind
 // one that replaces a vector of it, and what the store holds.
 func mergedStore() (raw []byte, want map[uint64][]float32, err error) {
-	s, err := Create("b.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: volumes.New()}})
+	s, err := Create(context.Background(), "b.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: volumes.New()}})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -476,7 +476,7 @@ func (r *faultRun) check(when string) {
 
 // sameContentsIn checks that an open store shows what a new reader finds.
 func sameContentsIn(s *Store, files *volumes.Files) error {
-	fresh, err := OpenReadOnly(s.Path(), Options{Shelf: filelog.Shelf{Files: files}})
+	fresh, err := OpenReadOnly(context.Background(), s.Path(), Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		return err
 	}
@@ -498,7 +498,7 @@ func (r *faultRun) checkLitter() {
 		switch {
 		case volume.IsTemporary(name) && r.fault.operation == "remove":
 		case strings.HasSuffix(name, ".rvf"):
-			s, err := OpenReadOnly(name, Options{Shelf: filelog.Shelf{Files: r.files}})
+			s, err := OpenReadOnly(context.Background(), name, Options{Shelf: filelog.Shelf{Files: r.files}})
 			if err != nil {
 				r.complain("%w", err)
 				continue

@@ -56,7 +56,7 @@ func dressed(t *testing.T) (name string, want filelog.FileAttributes) {
 	t.Helper()
 	dir := t.TempDir()
 	name = filepath.Join(dir, "a.rvf")
-	s, err := Create(name, CreateOptions{Dimension: 2}, Options{})
+	s, err := Create(context.Background(), name, CreateOptions{Dimension: 2}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestCompactionKeepsAttributes(t *testing.T) {
 
 func compactFile(t *testing.T, name string) {
 	t.Helper()
-	s, err := Open(name, Options{})
+	s, err := Open(context.Background(), name, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestMoveKeepsAttributes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = files.Close() }()
-	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestCompactionKeepsLateChanges(t *testing.T) {
 	revoking := &revokingFiles{files, func() error {
 		return errors.Join(unix.Removexattr(name, directory.AccessListAttribute), os.Chmod(name, 0o600))
 	}}
-	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: revoking}})
+	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: revoking}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestCompactionKeepsLateChanges(t *testing.T) {
 func TestCompactionWithoutAttributesFails(t *testing.T) {
 	t.Parallel()
 	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func (f *gatedFile) SyncData() error {
 func TestCommitsThatWaitShareSyncs(t *testing.T) {
 	t.Parallel()
 	files := &gatedFiles{Files: volumes.New(), gate: make(chan struct{})}
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestCommitsThatWaitShareSyncs(t *testing.T) {
 			a := s.NewAppender()
 			err := a.Append(context.Background(), []uint64{id}, make([]byte, 8))
 			if err == nil {
-				_, _, err = a.Commit()
+				_, _, err = a.Commit(context.Background())
 			}
 			if err != nil {
 				t.Error(err)
@@ -107,7 +107,7 @@ func TestReplacingSharesACommit(t *testing.T) {
 			for range cap(files.gate) {
 				files.gate <- struct{}{}
 			}
-			s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
+			s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 			if err != nil {
 				t.Fatal(err)
 			}

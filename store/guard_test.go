@@ -32,7 +32,7 @@ func TestWriterThatLostItsPlaceChangesNothing(t *testing.T) {
 			if err := f.Rename("a.rvf", "moved"); err != nil {
 				return err
 			}
-			s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: f}})
+			s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: f}})
 			if err != nil {
 				return err
 			}
@@ -45,7 +45,7 @@ func TestWriterThatLostItsPlaceChangesNothing(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, written %t", c.name, written), func(t *testing.T) {
 				t.Parallel()
 				files := volumes.New()
-				s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
+				s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -66,7 +66,7 @@ func TestWriterThatLostItsPlaceChangesNothing(t *testing.T) {
 					openPeer(t, files, "a.rvf").ingest(77, 1, 2)
 				}
 				before := bytes.Clone(files.Content("a.rvf"))
-				if _, _, err := a.Commit(); err == nil || c.want != nil && !errors.Is(err, c.want) {
+				if _, _, err := a.Commit(context.Background()); err == nil || c.want != nil && !errors.Is(err, c.want) {
 					t.Errorf("commit: %v, want %v", err, c.want)
 				}
 				if after := files.Content("a.rvf"); !bytes.Equal(before, after) {
@@ -103,7 +103,7 @@ func TestProgramWithoutTheLockBehindACompaction(t *testing.T) {
 		t.Fatal(err)
 	}
 	openPeer(t, files, "a.rvf").ingest(77, 1, 2)
-	if _, _, err := a.Commit(); !errors.Is(err, volume.ErrLocked) {
+	if _, _, err := a.Commit(context.Background()); !errors.Is(err, volume.ErrLocked) {
 		t.Errorf("commit: %v", err)
 	}
 	if found := contents(t, s); found[77] == nil || len(found) != 3 {
@@ -124,7 +124,7 @@ func TestProgramThatWritesTheFileAnew(t *testing.T) {
 	other := bytes.Clone(files.Content("a.rvf"))
 	copy(other[s.Current().State().Segment.Offset:], make([]byte, segments.HeaderSize))
 	files.Names["a.rvf"].Write(other, 0)
-	if _, _, err := a.Commit(); !errors.Is(err, volume.ErrLocked) {
+	if _, _, err := a.Commit(context.Background()); !errors.Is(err, volume.ErrLocked) {
 		t.Errorf("commit: %v", err)
 	}
 	if bytes.Contains(files.Content("a.rvf")[len(other):], []byte("SFVR")) && openAt(files) != 0 {
@@ -134,7 +134,7 @@ func TestProgramThatWritesTheFileAnew(t *testing.T) {
 
 // openAt is the epoch that a new reader finds.
 func openAt(files *volumes.Files) uint32 {
-	s, err := OpenReadOnly("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := OpenReadOnly(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		return 0
 	}
@@ -151,7 +151,7 @@ func TestCommitBesideAnotherIsNotAcknowledged(t *testing.T) {
 	refused := 0
 	for moment := 1; ; moment++ {
 		files := volumes.New()
-		s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
+		s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -171,7 +171,7 @@ func TestCommitBesideAnotherIsNotAcknowledged(t *testing.T) {
 		if !struck {
 			break
 		}
-		after, openErr := OpenReadOnly("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
+		after, openErr := OpenReadOnly(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 		if openErr != nil {
 			t.Fatal(openErr)
 		}
@@ -205,7 +205,7 @@ func TestBranchesGiveNoInheritedIDsAndFreeze(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		s, err := Open("b.rvf", Options{Shelf: filelog.Shelf{Files: files}})
+		s, err := Open(context.Background(), "b.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -243,7 +243,7 @@ func TestHostileDeletedListIsCountedOnce(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func storeWith(t *testing.T, header segments.Header, payload []byte) *Store {
 	if err := os.WriteFile(name, fileWith(header, payload), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := OpenReadOnly(name, Options{})
+	s, err := OpenReadOnly(context.Background(), name, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

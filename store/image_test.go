@@ -180,7 +180,7 @@ func TestHeadersAreWrittenBackAfterACompaction(t *testing.T) {
 func TestUnfinishedImageLeavesNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s, err := Create(filepath.Join(dir, "a.rvf"), CreateOptions{Dimension: 2}, Options{})
+	s, err := Create(context.Background(), filepath.Join(dir, "a.rvf"), CreateOptions{Dimension: 2}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,9 +40,9 @@ func (s *Store) Delete(ctx context.Context, ids []uint64) (ingest.Deletion, erro
 // OpenAppend starts a stream of vectors. It stays with the file that it was opened on:
 // should another take its place, the stream fails with ErrStale. The writer lock is not
 // taken before the first complete record. Close must be called.
-func (s *Store) OpenAppend(options ingest.StreamOptions) (*ingest.AppendStream, error) {
+func (s *Store) OpenAppend(ctx context.Context, options ingest.StreamOptions) (*ingest.AppendStream, error) {
 	snapshot := s.Current()
-	if err := s.checkWritable(context.Background(), snapshot); err != nil {
+	if err := s.checkWritable(ctx, snapshot); err != nil {
 		return nil, fmt.Errorf("append to store %q: %w", s.Path(), err)
 	}
 	return s.vectors.OpenAppend(snapshot.Origin(), options)
@@ -50,9 +50,9 @@ func (s *Store) OpenAppend(options ingest.StreamOptions) (*ingest.AppendStream, 
 
 // OpenDelete starts a stream of ids whose vectors are to be deleted, which stays with its
 // file like one of vectors. See ingest.Vectors.OpenDelete.
-func (s *Store) OpenDelete(format vecio.IDFormat, report func(ingest.DeleteReport)) (*ingest.DeleteStream, error) {
+func (s *Store) OpenDelete(ctx context.Context, format vecio.IDFormat, report func(ingest.DeleteReport)) (*ingest.DeleteStream, error) {
 	snapshot := s.Current()
-	if err := s.checkWritable(context.Background(), snapshot); err != nil {
+	if err := s.checkWritable(ctx, snapshot); err != nil {
 		return nil, fmt.Errorf("delete from store %q: %w", s.Path(), err)
 	}
 	return s.vectors.OpenDelete(snapshot.Origin(), format, report)

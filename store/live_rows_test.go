@@ -18,7 +18,7 @@ import (
 func TestAppendsCarryLiveRowsOn(t *testing.T) {
 	t.Parallel()
 	counted := &countedFiles{Files: volumes.New()}
-	s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Shelf: filelog.Shelf{Files: counted}})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 1}, Options{Shelf: filelog.Shelf{Files: counted}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestAppendsCarryLiveRowsOn(t *testing.T) {
 // rows have new places afterwards.
 func TestMergedSegmentsKeepTheirDeadRows(t *testing.T) {
 	t.Parallel()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Shelf: filelog.Shelf{Files: volumes.New()}})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 1}, Options{Shelf: filelog.Shelf{Files: volumes.New()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestDeadRowsAreNotReadAlong(t *testing.T) {
 	t.Parallel()
 	const dimension, count = 16, 20_000
 	counted := &countedFiles{Files: volumes.New()}
-	s, err := Create("a.rvf", CreateOptions{Dimension: dimension}, Options{Shelf: filelog.Shelf{Files: counted}})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: dimension}, Options{Shelf: filelog.Shelf{Files: counted}})
 	if err != nil {
 		t.Fatal(err)
 	}

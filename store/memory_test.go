@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"math/rand/v2"
 	"runtime"
@@ -19,7 +20,7 @@ import (
 // replaced once.
 func scatteredStore(t *testing.T, files *volumes.Files, count int) {
 	t.Helper()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 1}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +49,7 @@ func TestAnswersDoNotDependOnMemory(t *testing.T) {
 	scatteredStore(t, files, count)
 	open := func(bytes int64) (*Store, *memory.Budget) {
 		budget := memory.NewBudget(bytes)
-		s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}, Memory: budget})
+		s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, Memory: budget})
 		if err != nil {
 			t.Fatal(err)
 		}

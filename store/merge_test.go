@@ -12,7 +12,7 @@ import (
 func TestSmallCommitsStaySmall(t *testing.T) {
 	t.Parallel()
 	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 384}, Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 384}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,7 +67,7 @@ func openWithMeta(t testing.TB, options Options, payloads ...[]byte) *Store {
 	if err := writeNew(context.Background(), options.Shelf, "m.rvf", content); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open("m.rvf", options)
+	s, err := Open(context.Background(), "m.rvf", options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -343,7 +343,7 @@ func TestMetadataModel(t *testing.T) {
 				t.Fatal(err)
 			}
 			var err error
-			if s, err = Open("m.rvf", Options{Shelf: filelog.Shelf{Files: files}}); err != nil {
+			if s, err = Open(context.Background(), "m.rvf", Options{Shelf: filelog.Shelf{Files: files}}); err != nil {
 				t.Fatal(err)
 			}
 		default: // another program gives a vector a record
@@ -399,7 +399,7 @@ func TestCrashStatesOfMetadata(t *testing.T) {
 	for after := from; after <= files.Changes(); after++ {
 		for _, lost := range []func(int) bool{nil, all} {
 			state := files.State(volumes.Crash{After: after, Torn: -1, Lost: lost})
-			opened, err := Open("m.rvf", Options{Shelf: filelog.Shelf{Files: state}})
+			opened, err := Open(context.Background(), "m.rvf", Options{Shelf: filelog.Shelf{Files: state}})
 			if err != nil {
 				t.Fatalf("after %d changes: %v", after, err)
 			}

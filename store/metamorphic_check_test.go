@@ -273,10 +273,10 @@ func (h *history) crash() error {
 	files.Restate()
 	h.appenders, h.files, h.named = nil, files, 0
 	var err error
-	if h.store, err = Open("a.rvf", h.options()); err != nil {
+	if h.store, err = Open(context.Background(), "a.rvf", h.options()); err != nil {
 		return err
 	}
-	if h.reader, err = OpenReadOnly("a.rvf", h.options()); err != nil {
+	if h.reader, err = OpenReadOnly(context.Background(), "a.rvf", h.options()); err != nil {
 		return err
 	}
 	failures := []error{}

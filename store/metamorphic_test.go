@@ -157,10 +157,10 @@ var historyOperations = []struct {
 
 // run makes the store and does so many random operations.
 func (h *history) run(count int) (err error) {
-	if h.store, err = Create("a.rvf", CreateOptions{Dimension: 2}, h.options()); err != nil {
+	if h.store, err = Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, h.options()); err != nil {
 		return err
 	}
-	if h.reader, err = OpenReadOnly("a.rvf", h.options()); err != nil {
+	if h.reader, err = OpenReadOnly(context.Background(), "a.rvf", h.options()); err != nil {
 		return err
 	}
 	shares := 0
@@ -464,7 +464,7 @@ func (h *history) commit() error {
 	}
 	a := h.appenders[h.random.IntN(len(h.appenders))]
 	h.note("%d", slices.Index(h.appenders, a))
-	_, count, err := a.Commit()
+	_, count, err := a.Commit(context.Background())
 	if err != nil {
 		err = h.mayRefuse(err)
 		h.drop(a)
@@ -549,7 +549,7 @@ func (h *history) derive() error {
 	if err := h.store.Derive(context.Background(), name, DeriveOptions{}); err != nil {
 		return err
 	}
-	child, err := OpenReadOnly(name, h.options())
+	child, err := OpenReadOnly(context.Background(), name, h.options())
 	if err != nil {
 		return err
 	}
@@ -584,7 +584,7 @@ func (h *history) reopen() error {
 		}
 	}
 	var err error
-	h.store, err = Open("a.rvf", h.options())
+	h.store, err = Open(context.Background(), "a.rvf", h.options())
 	return err
 }
 

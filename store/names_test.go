@@ -37,12 +37,12 @@ func TestFileOfManyNamesIsNotWritten(t *testing.T) {
 	}
 	link()
 	before := bytes.Clone(files.Content("a.rvf"))
-	other, err := Open("b.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+	other, err := Open(context.Background(), "b.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	refused := map[string]error{}
-	_, _, refused["commit of a stream that began before"] = stream.Commit()
+	_, _, refused["commit of a stream that began before"] = stream.Commit(context.Background())
 	_, refused["append"] = s.Ingest(ctx, []uint64{4}, []float32{1, 2})
 	_, refused["delete"] = s.Delete(ctx, []uint64{1})
 	_, refused["compaction"] = s.Compact(ctx)
@@ -80,7 +80,7 @@ func TestFileOfManyNamesIsNotWritten(t *testing.T) {
 func TestLeftTemporaryNameIsDropped(t *testing.T) {
 	t.Parallel()
 	files := volumes.New()
-	s, err := Create("folder/a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Create(context.Background(), "folder/a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestTwoNamesInTurnShareALock(t *testing.T) {
 		if err := files.Rename("a.rvf", "b.rvf"); err != nil {
 			t.Fatal(err)
 		}
-		other, err := Open("b.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+		other, err := Open(context.Background(), "b.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +127,7 @@ func TestTwoNamesInTurnShareALock(t *testing.T) {
 		if err := files.Rename("b.rvf", "a.rvf"); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := stream.Commit(); err != nil {
+		if _, _, err := stream.Commit(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -137,7 +137,7 @@ func TestTwoNamesInTurnShareALock(t *testing.T) {
 func TestMoveWaitsForTheNewName(t *testing.T) {
 	t.Parallel()
 	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

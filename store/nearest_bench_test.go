@@ -21,7 +21,7 @@ import (
 func BenchmarkNearest(b *testing.B) {
 	const count, dimension = 200_000, 384
 	for _, metric := range []segments.Metric{segments.L2, segments.InnerProduct, segments.Cosine} {
-		s, err := Create(filepath.Join(b.TempDir(), "a.rvf"), CreateOptions{Dimension: dimension, Metric: metric}, Options{Durability: DurableNone})
+		s, err := Create(context.Background(), filepath.Join(b.TempDir(), "a.rvf"), CreateOptions{Dimension: dimension, Metric: metric}, Options{Durability: DurableNone})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -127,7 +127,7 @@ func TestNearestAgreesWithAMap(t *testing.T) {
 				ctx := context.Background()
 				for _, dimension := range []int{1, 3, 17, 100} {
 					source := rand.New(rand.NewPCG(uint64(dimension), uint64(metric)))
-					s, err := Create("a.rvf", CreateOptions{Dimension: dimension, Metric: metric}, Options{Shelf: filelog.Shelf{Files: volumes.New()}})
+					s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: dimension, Metric: metric}, Options{Shelf: filelog.Shelf{Files: volumes.New()}})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -199,7 +199,7 @@ func manyRows(t testing.TB, files filelog.FileSystem, count, dimension int) (*St
 	if files == nil {
 		name = filepath.Join(t.TempDir(), name)
 	}
-	s, err := Create(name, CreateOptions{Dimension: dimension}, Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Create(context.Background(), name, CreateOptions{Dimension: dimension}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -375,7 +375,7 @@ func TestManyQueriesTakeSeveralPasses(t *testing.T) {
 // TestNearestOfNonFiniteVectors has rows that only --allow-nonfinite lets in.
 func TestNearestOfNonFiniteVectors(t *testing.T) {
 	t.Parallel()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Shelf: filelog.Shelf{Files: volumes.New()}})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 1}, Options{Shelf: filelog.Shelf{Files: volumes.New()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -388,7 +388,7 @@ func TestNearestOfNonFiniteVectors(t *testing.T) {
 	if err := appender.Append(context.Background(), []uint64{1, 2, 3, 4}, vectors); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := appender.Commit(); err != nil {
+	if _, _, err := appender.Commit(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	answers, err := search.Nearest(context.Background(), rows.Of(s.Current()), []search.Query{{Vector: []float32{0}, K: 9}})
@@ -515,7 +515,7 @@ func TestNearestInTheWireDialect(t *testing.T) {
 		if _, err := file.WriteAt(wireStore(ids...), 0); err != nil {
 			t.Fatal(err)
 		}
-		s, err := OpenReadOnly("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
+		s, err := OpenReadOnly(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,10 +19,10 @@ func TestModeThatWasAskedFor(t *testing.T) {
 		want os.FileMode
 	}{{&zero, 0}, {&some, 0o600}, {nil, 0o644}} {
 		made, derived := filepath.Join(dir, fmt.Sprint(i, ".rvf")), filepath.Join(dir, fmt.Sprint(i, " derived.rvf"))
-		if err := Make(made, CreateOptions{Perm: c.perm}, Options{}); err != nil {
+		if err := Make(context.Background(), made, CreateOptions{Perm: c.perm}, Options{}); err != nil {
 			t.Fatal(err)
 		}
-		parent, err := Create(filepath.Join(dir, fmt.Sprint(i, " parent.rvf")), CreateOptions{}, Options{})
+		parent, err := Create(context.Background(), filepath.Join(dir, fmt.Sprint(i, " parent.rvf")), CreateOptions{}, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

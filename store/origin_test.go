@@ -21,7 +21,7 @@ import (
 // it is to do again and again, and how to end.
 var writerKinds = map[string]func(t *testing.T, s *Store) (change func(round int) error, end func() error){
 	"append": func(t *testing.T, s *Store) (func(int) error, func() error) {
-		stream, err := s.OpenAppend(ingest.StreamOptions{Format: vecio.RawF32})
+		stream, err := s.OpenAppend(context.Background(), ingest.StreamOptions{Format: vecio.RawF32})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -32,7 +32,7 @@ var writerKinds = map[string]func(t *testing.T, s *Store) (change func(round int
 		}, func() error { return stream.Close(context.Background()) }
 	},
 	"delete": func(t *testing.T, s *Store) (func(int) error, func() error) {
-		stream, err := s.OpenDelete(vecio.AutoIDs, nil)
+		stream, err := s.OpenDelete(context.Background(), vecio.AutoIDs, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +63,7 @@ var writerKinds = map[string]func(t *testing.T, s *Store) (change func(round int
 // storeOfThree makes a store with the ids 0 to 2 among files.
 func storeOfThree(t *testing.T, files *volumes.Files, name string) {
 	t.Helper()
-	s, err := Create(name, CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Create(context.Background(), name, CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestWritersStayWithTheirFile(t *testing.T) {
 				if _, err := torn.WriteAt([]byte("torn"), int64(len(files.Content("other.rvf")))); err != nil {
 					t.Fatal(err)
 				}
-				s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
+				s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -152,7 +152,7 @@ func TestWritersFollowCompactions(t *testing.T) {
 	for kind, open := range writerKinds {
 		files := volumes.New()
 		storeOfThree(t, files, "a.rvf")
-		s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
+		s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 		if err != nil {
 			t.Fatal(err)
 		}

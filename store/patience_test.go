@@ -62,7 +62,7 @@ func longStore(t *testing.T) *volumes.Files {
 	t.Helper()
 	const dimension = 256
 	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: dimension}, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: dimension}, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func (l lengthy) until(t *testing.T, files *volumes.Files, last int64) (reads, s
 	watched := &leavingFiles{Files: files, began: func() {}}
 	checker := state.NewChecker(l.mode)
 	defer checker.Close()
-	s, err := OpenReadOnly("a.rvf", Options{Shelf: filelog.Shelf{Files: watched}, Checker: checker})
+	s, err := OpenReadOnly(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: watched}, Checker: checker})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func TestWritersReadersAndCompactionAtOnce(t *testing.T) {
 	name := filepath.Join(folder, "a.rvf")
 	checker := state.NewChecker(state.VerifyBackground)
 	defer checker.Close()
-	s, err := Create(name, CreateOptions{Dimension: 2}, Options{LockWait: time.Minute, Checker: checker, OnDamage: func(found state.DamagedSegment) {
+	s, err := Create(context.Background(), name, CreateOptions{Dimension: 2}, Options{LockWait: time.Minute, Checker: checker, OnDamage: func(found state.DamagedSegment) {
 		t.Errorf("found damaged: %+v", found)
 	}})
 	if err != nil {
@@ -83,7 +83,7 @@ func TestWritersReadersAndCompactionAtOnce(t *testing.T) {
 // check compares what a new reader finds with what was acknowledged.
 func (r *raceRun) check(t *testing.T, name string) {
 	t.Helper()
-	s, err := OpenReadOnly(name, Options{})
+	s, err := OpenReadOnly(context.Background(), name, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func (r *raceRun) ingest(writer uint64, round int) error {
 // streamIn writes a stream that commits by itself now and then.
 func (r *raceRun) streamIn(writer uint64, round int) error {
 	ctx := context.Background()
-	stream, err := r.store.OpenAppend(ingest.StreamOptions{Format: vecio.JSON, FlushBytes: 200, FlushInterval: time.Millisecond})
+	stream, err := r.store.OpenAppend(context.Background(), ingest.StreamOptions{Format: vecio.JSON, FlushBytes: 200, FlushInterval: time.Millisecond})
 	if err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func (r *raceRun) appendIn(writer uint64, round int) error {
 		r.counted("rollback")
 		return a.Rollback()
 	}
-	if _, _, err := a.Commit(); err != nil {
+	if _, _, err := a.Commit(context.Background()); err != nil {
 		return err
 	}
 	r.acknowledge("append", ids, value)
@@ -281,7 +281,7 @@ func (r *raceRun) readStatus() error {
 
 // readAsAnother reads the store as another program would.
 func (r *raceRun) readAsAnother() error {
-	s, err := OpenReadOnly(filepath.Join(r.folder, "a.rvf"), Options{Checker: state.NewChecker(state.VerifyFirst)})
+	s, err := OpenReadOnly(context.Background(), filepath.Join(r.folder, "a.rvf"), Options{Checker: state.NewChecker(state.VerifyFirst)})
 	if err != nil {
 		return err
 	}
@@ -311,7 +311,7 @@ func (r *raceRun) derive(round int) error {
 	if err := r.store.Derive(context.Background(), name, DeriveOptions{}); err != nil {
 		return err
 	}
-	child, err := Open(name, Options{})
+	child, err := Open(context.Background(), name, Options{})
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ var recoveries = map[string]struct {
 	run    func(context.Context, Options) error
 }{
 	"a tail is kept, and recovered later": {"replaced, deleted and added again", 40, func(ctx context.Context, options Options) error {
-		s, err := Open("a.rvf", options)
+		s, err := Open(context.Background(), "a.rvf", options)
 		if err != nil {
 			return err
 		}
@@ -37,7 +37,7 @@ var recoveries = map[string]struct {
 		return errors.Join(err, s.Close())
 	}},
 	"in the file, beside a compaction": {"appended", 150, func(ctx context.Context, options Options) error {
-		s, err := Open("a.rvf", options)
+		s, err := Open(context.Background(), "a.rvf", options)
 		if err != nil {
 			return err
 		}
@@ -48,7 +48,7 @@ var recoveries = map[string]struct {
 		return errors.Join(err, s.Close())
 	}},
 	"a cut segment and a kernel": {"a kernel", 300, func(ctx context.Context, options Options) error {
-		s, err := Open("a.rvf", options)
+		s, err := Open(context.Background(), "a.rvf", options)
 		if err != nil {
 			return err
 		}
@@ -59,7 +59,7 @@ var recoveries = map[string]struct {
 		if err := Rebuild(ctx, "a.rvf", new(segments.L2), options); err != nil && !errors.Is(err, volume.ErrExists) {
 			return err
 		}
-		s, err := Open("a.rvf", options)
+		s, err := Open(context.Background(), "a.rvf", options)
 		if err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func TestCrashesWhileRecovering(t *testing.T) {
 
 // dropDamaged lets tails go of which nothing is left but damaged segments.
 func dropDamaged(ctx context.Context, files *volumes.Files) error {
-	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func (c *cutStore) wantAll(length int) cutMark {
 
 // recoveredIn checks that all is there, and nothing but temporary files beside it.
 func recoveredIn(files *volumes.Files, want cutMark) error {
-	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 	if err != nil {
 		return err
 	}

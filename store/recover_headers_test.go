@@ -18,7 +18,7 @@ import (
 func headerStore(t *testing.T) (files *volumes.Files, whole []byte, offset int64) {
 	t.Helper()
 	files = volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func damagedStore(t *testing.T, files *volumes.Files, content []byte) *Store {
 	if _, err := file.WriteAt(content, 0); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 	if err := errors.Join(err, file.Close()); err != nil {
 		t.Fatal(err)
 	}

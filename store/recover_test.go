@@ -299,7 +299,7 @@ func TestRecoverByTheCutManifest(t *testing.T) {
 	} {
 		copied := volumes.New()
 		putFile(t, copied, "a.rvf", files.Content("a.rvf"))
-		s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: copied}})
+		s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: copied}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -338,7 +338,7 @@ func TestRecoverDoesNotRepeatWhatAMergeCopied(t *testing.T) {
 	t.Parallel()
 	for _, cut := range []int{0, 20} {
 		files := volumes.New()
-		s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
+		s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -549,7 +549,7 @@ func TestRecoverNamedTails(t *testing.T) {
 	if _, err := s.Recover(ctx, recovery.Options{Only: []string{"former.rvf.tail-1"}}); err != nil || contentText(t, s) != "1:1 2:2 3:3 10:9 11:9" {
 		t.Errorf("%v: %s", err, contentText(t, s))
 	}
-	other, err := Create("b.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
+	other, err := Create(context.Background(), "b.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -580,7 +580,7 @@ func TestRecoverAddsNoRowsThatAreThere(t *testing.T) {
 func TestRecoverFirstVectors(t *testing.T) {
 	t.Parallel()
 	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{}, Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -605,7 +605,7 @@ func TestRebuildKnowsWhatIsLeftOfTheManifest(t *testing.T) {
 		files := volumes.New()
 		putFile(t, files, "a.rvf", slices.Concat(vecSegment(1, 9, 7, 8), manifest[:len(manifest)-c.cut]))
 		options := Options{Shelf: filelog.Shelf{Files: files}}
-		if _, err := Open("a.rvf", options); !errors.Is(err, volume.ErrNotStore) {
+		if _, err := Open(context.Background(), "a.rvf", options); !errors.Is(err, volume.ErrNotStore) {
 			t.Fatal(err)
 		}
 		before := bytes.Clone(files.Content("a.rvf"))
@@ -625,7 +625,7 @@ func TestRebuildKnowsWhatIsLeftOfTheManifest(t *testing.T) {
 		if err := Rebuild(ctx, "a.rvf", new(segments.InnerProduct), options); !errors.Is(err, volume.ErrExists) {
 			t.Errorf("a second time: %v", err)
 		}
-		s, err := Open("a.rvf", options)
+		s, err := Open(context.Background(), "a.rvf", options)
 		if err != nil {
 			t.Fatal(err)
 		}

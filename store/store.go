@@ -44,25 +44,14 @@ type Store struct {
 }
 
 // Open opens the store at name for reading and writing. It takes no lock: the
-// first write does, and gives it back when nothing is left to commit.
-func Open(name string, options Options) (*Store, error) {
-	return OpenContext(context.Background(), name, options)
-}
-
-// OpenContext is Open for a caller whose patience ends with ctx: to find the newest
-// state of a damaged file can take as long as to read all of it.
-func OpenContext(ctx context.Context, name string, options Options) (*Store, error) {
+// first write does, and gives it back when nothing is left to commit. It ends with ctx: to
+// find the newest state of a damaged file can take as long as to read all of it.
+func Open(ctx context.Context, name string, options Options) (*Store, error) {
 	return open(ctx, name, options, false)
 }
 
-// OpenReadOnly opens the store at name; every attempt to write fails with
-// ErrReadOnly.
-func OpenReadOnly(name string, options Options) (*Store, error) {
-	return OpenReadOnlyContext(context.Background(), name, options)
-}
-
-// OpenReadOnlyContext is OpenReadOnly for a caller whose patience ends with ctx.
-func OpenReadOnlyContext(ctx context.Context, name string, options Options) (*Store, error) {
+// OpenReadOnly is Open for reading; every attempt to write fails with ErrReadOnly.
+func OpenReadOnly(ctx context.Context, name string, options Options) (*Store, error) {
 	return open(ctx, name, options, true)
 }
 
@@ -132,14 +121,14 @@ func (s *Store) load(ctx context.Context) error {
 
 // Create makes a new, empty root store at name and opens it. The store is on the
 // disk when Create returns. It fails with ErrExists when the name is taken.
-func Create(name string, create CreateOptions, options Options) (*Store, error) {
+func Create(ctx context.Context, name string, create CreateOptions, options Options) (*Store, error) {
 	s, err := locate(name, options)
 	if err != nil {
 		return nil, fmt.Errorf("create store %q: %w", name, err)
 	}
-	err = s.create(create)
+	err = s.create(ctx, create)
 	if err == nil {
-		err = s.load(context.Background())
+		err = s.load(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(describeMaking("create store", name, err), s.closeOwned())
@@ -148,12 +137,12 @@ func Create(name string, create CreateOptions, options Options) (*Store, error) 
 }
 
 // Make is Create for somebody who may not be allowed to open what he makes.
-func Make(name string, create CreateOptions, options Options) error {
+func Make(ctx context.Context, name string, create CreateOptions, options Options) error {
 	s, err := locate(name, options)
 	if err != nil {
 		return fmt.Errorf("create store %q: %w", name, err)
 	}
-	if err := s.create(create); err != nil {
+	if err := s.create(ctx, create); err != nil {
 		return errors.Join(describeMaking("create store", name, err), s.closeOwned())
 	}
 	return s.closeOwned()
@@ -167,7 +156,7 @@ func describeMaking(operation, name string, err error) error {
 	return fmt.Errorf("%s %q: %w", operation, name, err)
 }
 
-func (s *Store) create(create CreateOptions) error {
+func (s *Store) create(ctx context.Context, create CreateOptions) error {
 	if create.Dimension < 0 || create.Dimension > 65535 {
 		return fmt.Errorf("%w: dimension %d is not within 0 to 65535", volume.ErrInput, create.Dimension)
 	}
@@ -187,7 +176,7 @@ func (s *Store) create(create CreateOptions) error {
 	if shelf == nil {
 		shelf = s.shelf
 	}
-	return writeNew(context.Background(), shelf, name, newFileContent{manifest: manifest, perm: permOf(create.Perm)})
+	return writeNew(ctx, shelf, name, newFileContent{manifest: manifest, perm: permOf(create.Perm)})
 }
 
 // Known is what a closed store knew of its file. A store that is opened with it

@@ -79,7 +79,7 @@ func sameContents(t *testing.T, got, want map[uint64][]float32) {
 // newStore creates a store of dimension 2 that the test's end closes.
 func newStore(t *testing.T) *Store {
 	t.Helper()
-	s, err := Create(filepath.Join(t.TempDir(), "a.rvf"), CreateOptions{Dimension: 2, Metric: segments.Cosine}, Options{})
+	s, err := Create(context.Background(), filepath.Join(t.TempDir(), "a.rvf"), CreateOptions{Dimension: 2, Metric: segments.Cosine}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestLastWriteWinsAndDeletedIDsReturn(t *testing.T) {
 	if got := s.Current().Manifest().TotalVectors; got != 5 {
 		t.Errorf("total_vectors %d, want 5 distinct ids", got)
 	}
-	reopened, err := OpenReadOnly(s.file.Path(), Options{})
+	reopened, err := OpenReadOnly(context.Background(), s.file.Path(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func readView(t *testing.T, view state.View) []byte {
 func emptyStore(t testing.TB) (*volumes.Files, *Store) {
 	t.Helper()
 	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}

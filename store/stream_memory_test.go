@@ -45,7 +45,7 @@ func pourAffordably(ctx context.Context, stream pouring, data []byte) error {
 
 func usingMemory(t *testing.T, dimension int, budget *memory.Budget) *Store {
 	t.Helper()
-	s, err := Create("a.rvf", CreateOptions{Dimension: dimension}, Options{Shelf: filelog.Shelf{Files: volumes.New()}, Memory: budget})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: dimension}, Options{Shelf: filelog.Shelf{Files: volumes.New()}, Memory: budget})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,10 +70,14 @@ func TestStreamsChargeForWhatTheyHold(t *testing.T) {
 		half, rest  string
 		least, most int64 // bytes charged for half of a record
 	}{
-		{"JSON", func(s *Store) (pouring, error) { return s.OpenAppend(ingest.StreamOptions{}) }, line, "1" + strings.Repeat(",1", 29_999) + "]}\n", 120_000, 400_000},
-		{"table", func(s *Store) (pouring, error) { return s.OpenAppend(ingest.StreamOptions{Format: vecio.CSV}) }, strings.Repeat("1,", 59_999), "1\n", 120_000, 250_000},
-		{"raw", func(s *Store) (pouring, error) { return s.OpenAppend(ingest.StreamOptions{Format: vecio.RawF32}) }, string(rawRow), string(rawRow[:40_000]), 200_000, 300_000},
-		{"ids", func(s *Store) (pouring, error) { return s.OpenDelete(vecio.AutoIDs, nil) }, numbers, "1\n", 1, 500_000},
+		{"JSON", func(s *Store) (pouring, error) { return s.OpenAppend(context.Background(), ingest.StreamOptions{}) }, line, "1" + strings.Repeat(",1", 29_999) + "]}\n", 120_000, 400_000},
+		{"table", func(s *Store) (pouring, error) {
+			return s.OpenAppend(context.Background(), ingest.StreamOptions{Format: vecio.CSV})
+		}, strings.Repeat("1,", 59_999), "1\n", 120_000, 250_000},
+		{"raw", func(s *Store) (pouring, error) {
+			return s.OpenAppend(context.Background(), ingest.StreamOptions{Format: vecio.RawF32})
+		}, string(rawRow), string(rawRow[:40_000]), 200_000, 300_000},
+		{"ids", func(s *Store) (pouring, error) { return s.OpenDelete(context.Background(), vecio.AutoIDs, nil) }, numbers, "1\n", 1, 500_000},
 		{"small part", func(s *Store) (pouring, error) {
 			return s.OpenEmbed(t.Context(), compute.PartWASMModule, compute.EmbedOptions{})
 		}, "\x00asm", "\x01\x00\x00\x00", 4, 1000},
@@ -121,8 +125,10 @@ func TestFailedStreamHoldsNothing(t *testing.T) {
 	budget := memory.NewBudget(64 << 20)
 	s := usingMemory(t, 2, budget)
 	for name, open := range map[string]func() (pouring, error){
-		"vectors": func() (pouring, error) { return s.OpenAppend(ingest.StreamOptions{Format: vecio.JSON}) },
-		"ids":     func() (pouring, error) { return s.OpenDelete(vecio.AutoIDs, nil) },
+		"vectors": func() (pouring, error) {
+			return s.OpenAppend(context.Background(), ingest.StreamOptions{Format: vecio.JSON})
+		},
+		"ids": func() (pouring, error) { return s.OpenDelete(context.Background(), vecio.AutoIDs, nil) },
 	} {
 		stream, err := open()
 		if err != nil {
@@ -153,7 +159,7 @@ func TestWritersGoOnInLittleMemory(t *testing.T) {
 	others := budget.Charge()
 	others.Force(4 << 20)
 	s := usingMemory(t, dimension, budget)
-	stream, err := s.OpenAppend(ingest.StreamOptions{Format: vecio.RawF32, FlushBytes: 9 << 20})
+	stream, err := s.OpenAppend(context.Background(), ingest.StreamOptions{Format: vecio.RawF32, FlushBytes: 9 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +190,7 @@ func TestStreamWaitsForMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		others := budget.Charge()
 		others.Force(8 << 20)
-		stream, err := s.OpenAppend(ingest.StreamOptions{Format: vecio.JSON})
+		stream, err := s.OpenAppend(context.Background(), ingest.StreamOptions{Format: vecio.JSON})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +232,7 @@ func TestListOfIDsIsBounded(t *testing.T) {
 	t.Run("deleted", func(t *testing.T) {
 		t.Parallel()
 		budget := memory.NewBudget(8 << 20)
-		stream, err := usingMemory(t, 1, budget).OpenDelete(vecio.RawIDs, nil)
+		stream, err := usingMemory(t, 1, budget).OpenDelete(context.Background(), vecio.RawIDs, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -253,7 +259,7 @@ func TestListOfIDsIsBounded(t *testing.T) {
 			text.WriteString(strconv.FormatUint(binary.LittleEndian.Uint64(ids[i:])>>1, 10))
 			text.WriteString(`,"vector":[1]}` + "\n")
 		}
-		stream, err := s.OpenAppend(ingest.StreamOptions{Format: vecio.JSON})
+		stream, err := s.OpenAppend(context.Background(), ingest.StreamOptions{Format: vecio.JSON})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -42,12 +42,16 @@ func TestRefusedStreamsAreOver(t *testing.T) {
 		holds       func(*testing.T, *Store) bool
 	}{
 		"append": {
-			func(_ *testing.T, s *Store) (anyStream, error) { return s.OpenAppend(ingest.StreamOptions{}) },
+			func(_ *testing.T, s *Store) (anyStream, error) {
+				return s.OpenAppend(context.Background(), ingest.StreamOptions{})
+			},
 			"[7,7]\n", "[8,8]\n",
 			func(t *testing.T, s *Store) bool { return len(contents(t, s)) == 4 },
 		},
 		"delete": {
-			func(_ *testing.T, s *Store) (anyStream, error) { return s.OpenDelete(vecio.AutoIDs, nil) },
+			func(_ *testing.T, s *Store) (anyStream, error) {
+				return s.OpenDelete(context.Background(), vecio.AutoIDs, nil)
+			},
 			"1\n", "2\n",
 			func(t *testing.T, s *Store) bool { return len(contents(t, s)) == 2 },
 		},
@@ -112,11 +116,11 @@ func TestTakenIDs(t *testing.T) {
 	}{"handed out": {1000, true}, "not yet": {1 << 40, false}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, err := Create(filepath.Join(t.TempDir(), "a.rvf"), CreateOptions{Dimension: 1024}, Options{})
+			s, err := Create(context.Background(), filepath.Join(t.TempDir(), "a.rvf"), CreateOptions{Dimension: 1024}, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			load, err := s.OpenAppend(ingest.StreamOptions{Format: vecio.RawF32})
+			load, err := s.OpenAppend(context.Background(), ingest.StreamOptions{Format: vecio.RawF32})
 			if err != nil {
 				t.Fatal(err)
 			}

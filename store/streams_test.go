@@ -24,14 +24,14 @@ var streamKinds = map[string]struct {
 	told error // by closing the store
 }{
 	"append": {func(_ context.Context, s *Store) (anyStream, *stream.Stream, error) {
-		stream, err := s.OpenAppend(ingest.StreamOptions{})
+		stream, err := s.OpenAppend(context.Background(), ingest.StreamOptions{})
 		if err != nil {
 			return nil, nil, err
 		}
 		return stream, stream.Stream, nil
 	}, "[7,7]\n", nil},
 	"delete": {func(_ context.Context, s *Store) (anyStream, *stream.Stream, error) {
-		stream, err := s.OpenDelete(vecio.AutoIDs, nil)
+		stream, err := s.OpenDelete(context.Background(), vecio.AutoIDs, nil)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -141,7 +141,7 @@ func TestCloseBesideStreams(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			file := filepath.Join(t.TempDir(), "a.rvf")
-			s, err := Create(file, CreateOptions{Dimension: 2}, Options{})
+			s, err := Create(context.Background(), file, CreateOptions{Dimension: 2}, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -165,7 +165,7 @@ func TestCloseBesideStreams(t *testing.T) {
 			if err := errors.Join(stream.Close(ctx), s.Close()); err != nil {
 				t.Errorf("closed again: %v", err)
 			}
-			again, err := Open(file, Options{LockWait: -1})
+			again, err := Open(context.Background(), file, Options{LockWait: -1})
 			if err != nil {
 				t.Fatal(err)
 			}

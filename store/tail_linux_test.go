@@ -42,7 +42,7 @@ func TestKeptTailHasTheStoresAttributes(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		s, err := Open(name, Options{})
+		s, err := Open(context.Background(), name, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestTailOfSomebodyElsesStoreIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	behind(t, files, vecSegment(50, 9, 7))
-	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: ownersFiles{files}}})
+	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: ownersFiles{files}}})
 	if err != nil {
 		t.Fatal(err)
 	}

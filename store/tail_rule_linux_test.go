@@ -30,7 +30,7 @@ func forge(t *testing.T, files *volumes.Files, id uint64) []byte {
 	t.Helper()
 	copied := volumes.New()
 	putFile(t, copied, "a.rvf", files.Content("a.rvf"))
-	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: copied}})
+	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: copied}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestOnlyTheStoresTailsCount(t *testing.T) {
 			files, _ := tailStore(t)
 			putFile(t, files, name, forge(t, files, math.MaxUint64-1))
 			c.change(t, files)
-			s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
+			s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -133,7 +133,7 @@ func TestTailsTakeFreeNumbers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	name := filepath.Join(dir, "a.rvf")
-	s, err := Create(name, CreateOptions{Dimension: 2}, Options{OnTailLeft: func(tail, moved string, err error) { t.Error(tail, moved, err) }})
+	s, err := Create(context.Background(), name, CreateOptions{Dimension: 2}, Options{OnTailLeft: func(tail, moved string, err error) { t.Error(tail, moved, err) }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 func tailStore(t *testing.T) (*volumes.Files, *Store) {
 	t.Helper()
 	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestWhatStandsBehindTheManifest(t *testing.T) {
 			behind(t, files, c.behind...)
 			before := bytes.Clone(files.Content("a.rvf"))
 			var told []recovery.Tail
-			s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}, OnTail: func(tail recovery.Tail) { told = append(told, tail) }})
+			s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, OnTail: func(tail recovery.Tail) { told = append(told, tail) }})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -279,7 +279,7 @@ func TestHandedOutIDsAvoidWhatIsKept(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}

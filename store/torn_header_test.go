@@ -158,7 +158,7 @@ func (b *tornStore) hides(t *testing.T, length uint64, hashed bool) {
 	if _, err := file.WriteAt(content, 0); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}

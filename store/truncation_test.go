@@ -88,7 +88,7 @@ func newCutStore(t *testing.T, script func(*crashWorkload)) *cutStore {
 		if node := files.Names["a.rvf"]; node.Number != w.files.Names["a.rvf"].Number {
 			continue // before a compaction
 		}
-		s, err := OpenReadOnly("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
+		s, err := OpenReadOnly(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 		w.must(err)
 		c.marks = append(c.marks, cutMark{s.Current().Size(), w.marks[i].model, w.marks[i].embed})
 	}
@@ -209,7 +209,7 @@ var afterCut = map[string]func(ctx context.Context, files *volumes.Files) (added
 		})
 	},
 	"a compaction": func(ctx context.Context, files *volumes.Files) (map[uint64][]float32, error) {
-		s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+		s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 		if err != nil {
 			return nil, err
 		}
@@ -221,7 +221,7 @@ var afterCut = map[string]func(ctx context.Context, files *volumes.Files) (added
 // appendAfterCut appends vectors that bring no ids: theirs must be none that the tail
 // has.
 func appendAfterCut(ctx context.Context, files *volumes.Files, then func(*Store) error) (map[uint64][]float32, error) {
-	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 	if err != nil {
 		return nil, err
 	}
@@ -308,7 +308,7 @@ func (c *cutStore) survives(length int, happens func(context.Context, *volumes.F
 
 // lookAt looks at a store in all ways, and reports whether somebody is told to decide.
 func lookAt(ctx context.Context, files *volumes.Files) (bool, error) {
-	s, err := OpenReadOnly("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := OpenReadOnly(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		return false, err
 	}
@@ -332,7 +332,7 @@ func lookAt(ctx context.Context, files *volumes.Files) (bool, error) {
 
 // recoverAll recovers and compares.
 func recoverAll(ctx context.Context, files *volumes.Files, want cutMark) error {
-	s, err := Open("a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
 	if err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func flip(t *testing.T, s *Store, offset int64) {
 // reopenStore reads the store's file anew.
 func reopenStore(t *testing.T, s *Store) *state.Snapshot {
 	t.Helper()
-	again, err := OpenReadOnly(s.Path(), Options{Shelf: s.shelf})
+	again, err := OpenReadOnly(context.Background(), s.Path(), Options{Shelf: s.shelf})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +253,7 @@ func TestVerifyCutFile(t *testing.T) {
 		t.Errorf("epoch %d: %s", again.Epoch(), describeFindings(got))
 	}
 	cut(40)
-	if _, err := OpenReadOnly(s.Path(), Options{Shelf: s.shelf}); !errors.Is(err, volume.ErrNotStore) {
+	if _, err := OpenReadOnly(context.Background(), s.Path(), Options{Shelf: s.shelf}); !errors.Is(err, volume.ErrNotStore) {
 		t.Errorf("40 bytes: %v", err)
 	}
 }

@@ -32,7 +32,7 @@ func TestVectorViewsOfRandomStores(t *testing.T) {
 			t.Run(fmt.Sprintf("%d, %v", shape.dimension, scattered), func(t *testing.T) {
 				t.Parallel()
 				random := rand.New(rand.NewPCG(uint64(shape.dimension), 5))
-				s, err := Create("a.rvf", CreateOptions{Dimension: shape.dimension}, Options{Shelf: filelog.Shelf{Files: volumes.New()}, LockWait: -1})
+				s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: shape.dimension}, Options{Shelf: filelog.Shelf{Files: volumes.New()}, LockWait: -1})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -46,7 +46,7 @@ func TestVectorViewsOfRandomStores(t *testing.T) {
 					if err == nil {
 						// The same file as another process finds it.
 						var other *Store
-						if other, err = OpenReadOnly("a.rvf", Options{Shelf: s.shelf}); err == nil {
+						if other, err = OpenReadOnly(context.Background(), "a.rvf", Options{Shelf: s.shelf}); err == nil {
 							err = errors.Join(rowstest.Check(rows.Of(other.Current()), random), other.Close())
 						}
 					}
@@ -126,7 +126,7 @@ func TestVectorFilesOfPlainStoresReadLittle(t *testing.T) {
 	t.Parallel()
 	const dimension, count = 64, 20_000
 	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: dimension}, Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: dimension}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestVectorFilesOfPlainStoresReadLittle(t *testing.T) {
 	open := func() (*countedFiles, *state.Snapshot) {
 		t.Helper()
 		counted := &countedFiles{Files: files}
-		reader, err := OpenReadOnly("a.rvf", Options{Shelf: filelog.Shelf{Files: counted}})
+		reader, err := OpenReadOnly(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: counted}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -204,7 +204,7 @@ func TestLyingTotalDoesNotDoubleIDs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			files := volumes.New()
-			s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Shelf: filelog.Shelf{Files: files}})
+			s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 1}, Options{Shelf: filelog.Shelf{Files: files}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -219,7 +219,7 @@ func TestLyingTotalDoesNotDoubleIDs(t *testing.T) {
 				t.Fatal(err)
 			}
 			lie(t, files, func(m *segments.Manifest) { m.TotalVectors = count })
-			s, err = OpenReadOnly("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
+			s, err = OpenReadOnly(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -266,7 +266,7 @@ func lie(t *testing.T, files *volumes.Files, change func(*segments.Manifest)) {
 func TestDamagedSegmentLeavesTheOthersReadable(t *testing.T) {
 	t.Parallel()
 	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 1}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +282,7 @@ func TestDamagedSegmentLeavesTheOthersReadable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err = OpenReadOnly("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
+	s, err = OpenReadOnly(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,12 +325,12 @@ func TestDamagedSegmentLeavesTheOthersReadable(t *testing.T) {
 func TestScanForLiveRowsCanBeGivenUp(t *testing.T) {
 	t.Parallel()
 	files := volumes.New()
-	s, err := Create("a.rvf", CreateOptions{Dimension: 1}, Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 1}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	bring(t, s, []uint64{5, 1, 5}, 1, 2, 3)
-	reader, err := OpenReadOnly("a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
+	reader, err := OpenReadOnly(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func newCompactCommand() *cobra.Command {
 		Short: "Rewrite a store without dead bytes",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			return withStore(arguments[0], store.Open, func(s *store.Store) error {
+			return withStore(command.Context(), arguments[0], store.Open, func(s *store.Store) error {
 				stop := showProgress(command.ErrOrStderr(), s.CompactionProgress)
 				result, err := s.Compact(command.Context())
 				stop()

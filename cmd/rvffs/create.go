@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -26,7 +27,7 @@ func newCreateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := store.Create(arguments[0], store.CreateOptions{Dimension: dimension, Metric: chosen}, store.Options{})
+			s, err := store.Create(command.Context(), arguments[0], store.CreateOptions{Dimension: dimension, Metric: chosen}, store.Options{})
 			if err != nil {
 				return err
 			}
@@ -53,16 +54,19 @@ func printCreated(command *cobra.Command, answer *answerFlag, file string, ident
 	return answer.printf(command.OutOrStdout(), created{file, identity}, "%s: %s\n", file, identity.FileID)
 }
 
+// opening is a way to open a store: for reading and writing, or for reading alone.
+type opening func(context.Context, string, store.Options) (*store.Store, error)
+
 // withStore runs f on the store in file. What f's writing cannot leave where it is, and
 // keeps beside the store, people are told of.
-func withStore(file string, open func(string, store.Options) (*store.Store, error), f func(*store.Store) error) error {
-	return withOptions(file, open, store.Options{OnTail: func(tail recovery.Tail) {
+func withStore(ctx context.Context, file string, open opening, f func(*store.Store) error) error {
+	return withOptions(ctx, file, open, store.Options{OnTail: func(tail recovery.Tail) {
 		_, _ = fmt.Fprintf(os.Stderr, "rvffs: %s: %s\n", file, tail.Tell(file))
 	}}, f)
 }
 
-func withOptions(file string, open func(string, store.Options) (*store.Store, error), options store.Options, f func(*store.Store) error) error {
-	s, err := open(file, options)
+func withOptions(ctx context.Context, file string, open opening, options store.Options, f func(*store.Store) error) error {
+	s, err := open(ctx, file, options)
 	if err != nil {
 		return explainFolder(file, err)
 	}

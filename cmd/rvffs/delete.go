@@ -30,14 +30,14 @@ func newDeleteCommand() *cobra.Command {
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			result := deletion{File: arguments[0]}
-			err := withStore(arguments[0], store.Open, func(s *store.Store) error {
+			err := withStore(command.Context(), arguments[0], store.Open, func(s *store.Store) error {
 				result.Epoch = s.Current().Epoch()
 				format := vecio.TextIDs
 				fromInput := len(arguments) == 2 && arguments[1] == "-"
 				if fromInput {
 					format = vecio.AutoIDs
 				}
-				stream, err := s.OpenDelete(format, func(r ingest.DeleteReport) {
+				stream, err := s.OpenDelete(command.Context(), format, func(r ingest.DeleteReport) {
 					if result.Deleted, result.Missing = r.Deleted, r.Missing; r.Epoch > 0 {
 						result.Epoch = r.Epoch
 					}

@@ -26,13 +26,13 @@ func newDeriveCommand() *cobra.Command {
 			if err := store.CheckName(filepath.Base(arguments[1])); err != nil {
 				return fmt.Errorf("derive %q: %w", arguments[1], err)
 			}
-			err = withStore(arguments[0], store.OpenReadOnly, func(parent *store.Store) error {
+			err = withStore(command.Context(), arguments[0], store.OpenReadOnly, func(parent *store.Store) error {
 				return parent.Derive(command.Context(), arguments[1], store.DeriveOptions{Type: chosen})
 			})
 			if err != nil {
 				return err
 			}
-			return withStore(arguments[1], store.OpenReadOnly, func(child *store.Store) error {
+			return withStore(command.Context(), arguments[1], store.OpenReadOnly, func(child *store.Store) error {
 				identity, _ := child.Identity()
 				return printCreated(command, answer, arguments[1], state.DescribeIdentity(identity))
 			})

@@ -42,7 +42,7 @@ func newExportCommand() *cobra.Command {
 			if answer.json && output == "-" {
 				return errors.New("--json prints where the vectors go: give the vectors a file with -o")
 			}
-			return withCheckedStore(arguments[0], verify, func(s *store.Store) error {
+			return withCheckedStore(command.Context(), arguments[0], verify, func(s *store.Store) error {
 				view, err := rows.File(command.Context(), rows.Of(s.Current()), format)
 				if err != nil {
 					return err

@@ -91,7 +91,7 @@ func newExtractKernelCommand() *cobra.Command {
 				}
 				wanted = append(wanted, chosen)
 			}
-			return withCheckedStore(arguments[0], x.verify, func(s *store.Store) error {
+			return withCheckedStore(command.Context(), arguments[0], x.verify, func(s *store.Store) error {
 				kernel, err := s.ExtractKernel(command.Context(), wanted...)
 				if err != nil {
 					return err
@@ -130,7 +130,7 @@ func newExtractEBPFCommand() *cobra.Command {
 				}
 				wanted = append(wanted, chosen)
 			}
-			return withCheckedStore(arguments[0], x.verify, func(s *store.Store) error {
+			return withCheckedStore(command.Context(), arguments[0], x.verify, func(s *store.Store) error {
 				program, err := s.ExtractEBPF(command.Context(), wanted...)
 				if err != nil {
 					return err
@@ -161,7 +161,7 @@ func newExtractWASMCommand() *cobra.Command {
 		Long:  "extract-wasm writes the module that starts first, or that of a role, to OUTPUT; - is the standard output.",
 		Args:  cobra.ExactArgs(2),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			return withCheckedStore(arguments[0], x.verify, func(s *store.Store) error {
+			return withCheckedStore(command.Context(), arguments[0], x.verify, func(s *store.Store) error {
 				modules, err := s.ExtractWASM(command.Context())
 				if err != nil {
 					return err
@@ -195,7 +195,7 @@ func newExtractDashboardCommand() *cobra.Command {
 		Short: "Write the files of a store's dashboard into a new directory",
 		Args:  cobra.ExactArgs(2),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			return withCheckedStore(arguments[0], x.verify, func(s *store.Store) error {
+			return withCheckedStore(command.Context(), arguments[0], x.verify, func(s *store.Store) error {
 				dashboard, err := s.ExtractDashboard(command.Context())
 				if err != nil {
 					return err

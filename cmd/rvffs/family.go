@@ -27,13 +27,13 @@ func newFamily(given []string) *family { return &family{given: given, seen: map[
 
 // of finds the relatives of a store: of those that may be its parent the ones in its
 // folder before the others.
-func (f *family) of(file string, snapshot *state.Snapshot) (store.Relatives, error) {
+func (f *family) of(ctx context.Context, file string, snapshot *state.Snapshot) (store.Relatives, error) {
 	identity, known := snapshot.Identity()
 	if !known {
 		return store.Relatives{}, nil
 	}
 	folders := []string{filepath.Dir(file), filepath.Dir(followLinks(file))}
-	if err := f.read(folders); err != nil {
+	if err := f.read(ctx, folders); err != nil {
 		return store.Relatives{}, err
 	}
 	var relatives store.Relatives
@@ -52,21 +52,21 @@ func (f *family) of(file string, snapshot *state.Snapshot) (store.Relatives, err
 		return 1
 	}) {
 		name := f.index.Name(candidate)
-		relatives.Parents = append(relatives.Parents, store.ParentFile{Name: name, Use: func(_ context.Context, compare func(*state.Snapshot) error) error {
-			return withStore(name, store.OpenReadOnly, func(parent *store.Store) error { return compare(parent.Current()) })
+		relatives.Parents = append(relatives.Parents, store.ParentFile{Name: name, Use: func(ctx context.Context, compare func(*state.Snapshot) error) error {
+			return withStore(ctx, name, store.OpenReadOnly, func(parent *store.Store) error { return compare(parent.Current()) })
 		}})
 	}
 	return relatives, nil
 }
 
 // read looks at the files given, and at those in the folders.
-func (f *family) read(folders []string) error {
+func (f *family) read(ctx context.Context, folders []string) error {
 	for _, file := range f.given {
-		f.add(file)
+		f.add(ctx, file)
 	}
 	f.given = nil
 	for _, folder := range folders {
-		if err := f.addFolder(folder); err != nil {
+		if err := f.addFolder(ctx, folder); err != nil {
 			return err
 		}
 	}
@@ -78,7 +78,7 @@ func (f *family) read(folders []string) error {
 
 // addFolder remembers the ids of the stores in a folder, also of those that are
 // there by a symlink.
-func (f *family) addFolder(folder string) error {
+func (f *family) addFolder(ctx context.Context, folder string) error {
 	if !f.begin(folder) {
 		return nil
 	}
@@ -88,7 +88,7 @@ func (f *family) addFolder(folder string) error {
 	}
 	for _, entry := range entries {
 		if file := filepath.Join(folder, entry.Name()); mayBeStore(file) {
-			f.add(file)
+			f.add(ctx, file)
 		}
 	}
 	return nil
@@ -125,11 +125,11 @@ func mayBeStore(file string) bool {
 }
 
 // add remembers the id of a file; one that cannot be read is nobody's parent.
-func (f *family) add(file string) {
+func (f *family) add(ctx context.Context, file string) {
 	if !f.begin(file) {
 		return
 	}
-	s, err := store.OpenReadOnly(file, store.Options{})
+	s, err := store.OpenReadOnly(ctx, file, store.Options{})
 	if err != nil {
 		return
 	}

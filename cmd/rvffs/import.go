@@ -43,7 +43,7 @@ func newImportCommand() *cobra.Command {
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			results := make([]imported, 0, len(arguments)-1)
-			err := withStore(arguments[0], store.Open, func(s *store.Store) error {
+			err := withStore(command.Context(), arguments[0], store.Open, func(s *store.Store) error {
 				for _, input := range arguments[1:] {
 					result, err := importFrom(command, s, input, allowNonFinite)
 					if err != nil {
@@ -92,7 +92,7 @@ func importFrom(command *cobra.Command, s *store.Store, input string, allowNonFi
 	}
 	format, _ := vecio.FormatOfSuffix(strings.ToLower(filepath.Ext(input)))
 	result.Input = input
-	stream, err := s.OpenAppend(ingest.StreamOptions{
+	stream, err := s.OpenAppend(command.Context(), ingest.StreamOptions{
 		Format: format, AllowNonFinite: allowNonFinite, FlushInterval: interval,
 		Report: func(r ingest.StreamReport) {
 			result.Format = r.Format.String()

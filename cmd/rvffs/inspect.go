@@ -26,7 +26,7 @@ func newInspectCommand() *cobra.Command {
 		Short: "Tell what a store file holds",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			return withStore(arguments[0], store.OpenReadOnly, func(s *store.Store) error {
+			return withStore(command.Context(), arguments[0], store.OpenReadOnly, func(s *store.Store) error {
 				found, err := inspect(command, s, arguments[0])
 				if err != nil {
 					return err

@@ -40,7 +40,7 @@ func newQueryCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return withCheckedStore(arguments[0], verify, func(s *store.Store) error {
+			return withCheckedStore(command.Context(), arguments[0], verify, func(s *store.Store) error {
 				answers, err := asked.answers(command, s.Current(), text)
 				if err != nil {
 					return err

@@ -98,7 +98,7 @@ func newRecoverCommand() *cobra.Command {
 
 func recoverFile(command *cobra.Command, file string, metric *segments.Metric, options recovery.Options) (recovered, error) {
 	result := recovered{File: file}
-	open := store.Open
+	open := opening(store.Open)
 	if options.List {
 		open = store.OpenReadOnly
 	}
@@ -111,7 +111,7 @@ func recoverFile(command *cobra.Command, file string, metric *segments.Metric, o
 		result.Tails, err = s.Recover(command.Context(), options)
 		return err
 	}
-	err := withOptions(file, open, store.Options{}, bringBack)
+	err := withOptions(command.Context(), file, open, store.Options{}, bringBack)
 	if !errors.Is(err, volume.ErrNotStore) || options.Drop {
 		return result, err
 	}
@@ -132,7 +132,7 @@ func recoverFile(command *cobra.Command, file string, metric *segments.Metric, o
 		return result, err
 	}
 	result.Rebuilt = true
-	return result, withOptions(file, store.Open, store.Options{}, bringBack)
+	return result, withOptions(command.Context(), file, store.Open, store.Options{}, bringBack)
 }
 
 func printRecovery(out io.Writer, r recovered, options recovery.Options) error {

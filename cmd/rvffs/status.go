@@ -25,7 +25,7 @@ func newStatusCommand() *cobra.Command {
 		Short: "Tell how a store is at this moment",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			return withStore(arguments[0], store.OpenReadOnly, func(s *store.Store) error {
+			return withStore(command.Context(), arguments[0], store.OpenReadOnly, func(s *store.Store) error {
 				status, err := fileStatus(command.Context(), s)
 				if err != nil {
 					return err

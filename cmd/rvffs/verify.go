@@ -64,7 +64,7 @@ func newVerifyCommand() *cobra.Command {
 func verifyFile(ctx context.Context, file string, family *family) verification {
 	result := verification{File: file, Status: "intact"}
 	result.Findings = []store.Finding{}
-	err := withStore(file, store.OpenReadOnly, func(s *store.Store) error {
+	err := withStore(ctx, file, store.OpenReadOnly, func(s *store.Store) error {
 		found, err := s.Verify(ctx)
 		result.Verification = found
 		if err != nil {
@@ -103,7 +103,7 @@ func printVerification(out io.Writer, v verification) error {
 // checkLineage judges what the store says of its parent by the files given and those in
 // its folder.
 func (v *verification) checkLineage(ctx context.Context, snapshot *state.Snapshot, family *family) error {
-	relatives, err := family.of(v.File, snapshot)
+	relatives, err := family.of(ctx, v.File, snapshot)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 
 	"github.com/spf13/pflag"
@@ -33,10 +34,10 @@ func registerVerify(flags *pflag.FlagSet) *verifyMode {
 }
 
 // withCheckedStore runs f on the store in file, which is opened for reading.
-func withCheckedStore(file string, mode *verifyMode, f func(*store.Store) error) error {
+func withCheckedStore(ctx context.Context, file string, mode *verifyMode, f func(*store.Store) error) error {
 	checker := state.NewChecker(mode.VerifyMode)
 	defer checker.Close()
-	s, err := store.OpenReadOnly(file, store.Options{Checker: checker})
+	s, err := store.OpenReadOnly(ctx, file, store.Options{Checker: checker})
 	if err != nil {
 		return explainFolder(file, err)
 	}

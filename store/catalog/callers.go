@@ -114,7 +114,7 @@ func (c *Catalog) allow(ctx context.Context, at *position, want volume.Permissio
 	}
 	var info volume.FileInfo
 	theirs := c.volume.As(caller)
-	err := c.follow(at, func(path string) (err error) {
+	err := c.follow(ctx, at, func(path string) (err error) {
 		info, err = theirs.Allow(ctx, path, want)
 		return err
 	})

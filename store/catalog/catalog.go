@@ -98,7 +98,7 @@ func (c *Catalog) afterwards(ctx context.Context, look func(context.Context) err
 }
 
 // closingPatience is how long streams may look, as the catalog is closed, for what they
-// need to commit.
+// need to commit. What they have not begun to write by then is dropped, and told.
 const closingPatience = 3 * time.Second
 
 // Close commits what streams still hold, and closes all stores. What scans ends.

@@ -255,7 +255,7 @@ func (f *Folder) Make(ctx context.Context, name string, perm os.FileMode) (Entry
 func (f *Folder) make(ctx context.Context, name string, perm os.FileMode) error {
 	if isStoreName(name) {
 		options := f.catalog.options
-		return store.Make(name, store.CreateOptions{
+		return store.Make(ctx, name, store.CreateOptions{
 			Dimension: options.Dimension, Metric: options.Metric, Perm: new(filePerm(perm)), Shelf: f.files.as(ctx).shelf(),
 		}, store.Options{Shelf: f.files.shelf()})
 	}

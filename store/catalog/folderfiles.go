@@ -86,7 +86,7 @@ func (f *folderFiles) Release() error { return f.open.Release() }
 // find opens the folder at its path of this moment.
 func (f *folderFiles) find(ctx context.Context) (folder volume.Folder, err error) {
 	c := f.folder.catalog
-	err = c.follow(&f.folder.place, func(path string) error {
+	err = c.follow(ctx, &f.folder.place, func(path string) error {
 		found, err := c.volume.Open(ctx, path)
 		if err != nil {
 			return err

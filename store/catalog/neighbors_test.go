@@ -74,7 +74,7 @@ func TestFewerNeighborsInLittleMemory(t *testing.T) {
 func TestNeighborsFollowCommits(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s, err := store.Create(dir+"/a.rvf", store.CreateOptions{Dimension: 1}, store.Options{})
+	s, err := store.Create(context.Background(), dir+"/a.rvf", store.CreateOptions{Dimension: 1}, store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"syscall"
@@ -28,6 +29,20 @@ func (p *position) path() string {
 type standing struct {
 	path  string
 	moves uint64 // of the place and of all folders above it
+}
+
+// leaf is a place as seen from the folder that holds it open, whose own path does not
+// matter then.
+type leaf struct {
+	folder *Folder
+	name   string
+	moves  uint64
+}
+
+// leaf is that of this moment, with the rename that is under way of the place itself. The
+// caller holds mu.
+func (p *position) leaf() (now leaf, moving chan struct{}) {
+	return leaf{p.folder, p.name, p.moves}, p.moving
 }
 
 // standing is that of this moment, with the rename that is under way of the place or
@@ -60,16 +75,26 @@ func (c *Catalog) settle(p *position) {
 }
 
 // moved reports whether anything was renamed since there had been so many renames, and
-// waits for a rename that is under way.
-func (c *Catalog) moved(since uint64) bool {
+// waits for a rename that is under way, as long as ctx lasts.
+func (c *Catalog) moved(ctx context.Context, since uint64) (bool, error) {
 	c.mu.Lock()
 	moving, moves := c.moving, c.moves
 	c.mu.Unlock()
 	if moving != nil {
-		<-moving
-		return true
+		return true, awaitRename(ctx, moving)
 	}
-	return moves != since
+	return moves != since, nil
+}
+
+// awaitRename waits until a rename is over, which is as long as a disk takes to answer,
+// or until ctx ends.
+func awaitRename(ctx context.Context, moving <-chan struct{}) error {
+	select {
+	case <-moving:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // pathOf is the path of a place at this moment.
@@ -80,21 +105,30 @@ func (c *Catalog) pathOf(p *position) string {
 }
 
 // follow runs act with the path of a place. When that leads nowhere because the place
-// was renamed meanwhile, or is being renamed, act runs again with the new one.
-func (c *Catalog) follow(p *position, act func(path string) error) error {
+// was renamed meanwhile, or is being renamed, act runs again with the new one. Who waits
+// for a rename waits no longer than ctx lasts.
+func (c *Catalog) follow(ctx context.Context, p *position, act func(path string) error) error {
+	return atPlace(ctx, c, p.standing, func(now standing) error { return act(now.path) })
+}
+
+// atPlace runs act where something stands, and again while there is nothing because that
+// was renamed meanwhile, or is being renamed. Stands is called with mu held.
+func atPlace[T comparable](ctx context.Context, c *Catalog, stands func() (T, chan struct{}), act func(T) error) error {
 	for {
 		c.mu.Lock()
-		before, _ := p.standing()
+		before, _ := stands()
 		c.mu.Unlock()
-		err := act(before.path)
+		err := act(before)
 		if !vanished(err) {
 			return err
 		}
 		c.mu.Lock()
-		now, moving := p.standing()
+		now, moving := stands()
 		c.mu.Unlock()
 		if moving != nil {
-			<-moving
+			if ended := awaitRename(ctx, moving); ended != nil {
+				return ended
+			}
 		} else if now == before {
 			return err
 		}

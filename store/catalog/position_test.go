@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"sync/atomic"
@@ -40,16 +41,37 @@ func TestFollow(t *testing.T) {
 			f.place.name = name
 			c.settle(&f.place)
 		}
+		// Who waits for a rename can give up.
 		begin(team)
+		gone, leave := context.WithCancel(t.Context())
+		var given atomic.Int32
+		for _, wait := range []func() error{
+			func() error { return c.follow(gone, &sub.place, act) },
+			func() error { _, err := c.moved(gone, 0); return err },
+		} {
+			go func() {
+				if err := wait(); !errors.Is(err, context.Canceled) {
+					t.Errorf("who gave up was told: %v", err)
+				}
+				given.Add(1)
+			}()
+		}
+		synctest.Wait()
+		leave()
+		synctest.Wait()
+		if given.Load() != 2 {
+			t.Fatalf("%d of 2 gave up waiting for the rename", given.Load())
+		}
+		asked = 0
 		var err error
 		var moved bool
 		var done atomic.Int32
 		go func() {
-			err = c.follow(&sub.place, act)
+			err = c.follow(t.Context(), &sub.place, act)
 			done.Add(1)
 		}()
 		go func() {
-			moved = c.moved(0)
+			moved, _ = c.moved(t.Context(), 0)
 			done.Add(1)
 		}()
 		synctest.Wait()
@@ -64,16 +86,18 @@ func TestFollow(t *testing.T) {
 		// What stands nowhere stands nowhere, whatever else is renamed.
 		there, asked = "", 0
 		begin(aside)
-		if err := c.follow(&sub.place, act); !errors.Is(err, fs.ErrNotExist) || asked != 1 {
+		if err := c.follow(t.Context(), &sub.place, act); !errors.Is(err, fs.ErrNotExist) || asked != 1 {
 			t.Errorf("%v after %d looks", err, asked)
 		}
 		settle(aside, "aside")
-		if c.moved(2) || !c.moved(1) {
-			t.Error("renames are miscounted")
+		for since, want := range map[uint64]bool{1: true, 2: false} {
+			if moved, err := c.moved(t.Context(), since); moved != want || err != nil {
+				t.Errorf("since %d renames: %v, %v", since, moved, err)
+			}
 		}
 		// A rename that came and went back while somebody looked is one, too.
 		asked = 0
-		err = c.follow(&sub.place, func(string) error {
+		err = c.follow(t.Context(), &sub.place, func(string) error {
 			if asked++; asked > 1 {
 				return nil
 			}
@@ -84,7 +108,7 @@ func TestFollow(t *testing.T) {
 		if err != nil || asked != 2 {
 			t.Errorf("%v after %d looks", err, asked)
 		}
-		if err := c.follow(&sub.place, func(string) error { return errReplaced }); !errors.Is(err, errReplaced) {
+		if err := c.follow(t.Context(), &sub.place, func(string) error { return errReplaced }); !errors.Is(err, errReplaced) {
 			t.Errorf("another failure became %v", err)
 		}
 	})

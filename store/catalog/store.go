@@ -78,24 +78,9 @@ func (s *Store) where() (*Folder, string) {
 // at runs act with the open folder of the store's file and the file's name. When there
 // is no such file because the store was renamed meanwhile, act runs again.
 func (s *Store) at(ctx context.Context, act func(folder volume.Folder, name string) error) error {
-	c := s.catalog
-	for {
-		c.mu.Lock()
-		before := s.place
-		c.mu.Unlock()
-		err := before.folder.files.with(ctx, func(folder volume.Folder) error { return act(folder, before.name) })
-		if !vanished(err) {
-			return err
-		}
-		c.mu.Lock()
-		moves, moving := s.place.moves, s.place.moving
-		c.mu.Unlock()
-		if moving != nil {
-			<-moving
-		} else if moves == before.moves {
-			return err
-		}
-	}
+	return atPlace(ctx, s.catalog, s.place.leaf, func(now leaf) error {
+		return now.folder.files.with(ctx, func(folder volume.Folder) error { return act(folder, now.name) })
+	})
 }
 
 // NumberOf is the inode number of a path below the store's folder, the same one at
@@ -171,9 +156,9 @@ func (s *Store) acquire(ctx context.Context) (engine *store.Store, fresh bool, e
 	if err := folder.files.keep(ctx, s); err != nil {
 		return nil, false, fmt.Errorf("store %q: %w", s.Path(), err)
 	}
-	open := store.OpenContext
+	open := store.Open
 	if s.catalog.options.ReadOnly {
-		open = store.OpenReadOnlyContext
+		open = store.OpenReadOnly
 	}
 	engine, err = open(ctx, name, store.Options{
 		Shelf: folder.files.shelf(), LockWait: s.catalog.options.LockWait, Known: s.knowledge(),

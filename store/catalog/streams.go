@@ -40,7 +40,7 @@ func (s *Store) OpenAppend(ctx context.Context, format vecio.Format) (*ingest.Ap
 	options := s.catalog.options
 	s.history.charge(options.Memory)
 	return openStream(ctx, s, func(engine *store.Store) (*ingest.AppendStream, error) {
-		return engine.OpenAppend(ingest.StreamOptions{
+		return engine.OpenAppend(ctx, ingest.StreamOptions{
 			Format: format, AllowNonFinite: options.AllowNonFinite,
 			FlushBytes: options.FlushBytes, FlushInterval: options.FlushInterval,
 			Report: s.history.add,
@@ -52,7 +52,7 @@ func (s *Store) OpenAppend(ctx context.Context, format vecio.Format) (*ingest.Ap
 func (s *Store) OpenDelete(ctx context.Context, format vecio.IDFormat) (*ingest.DeleteStream, error) {
 	s.history.charge(s.catalog.options.Memory)
 	return openStream(ctx, s, func(engine *store.Store) (*ingest.DeleteStream, error) {
-		return engine.OpenDelete(format, s.history.addDeleted)
+		return engine.OpenDelete(ctx, format, s.history.addDeleted)
 	})
 }
 

@@ -50,9 +50,15 @@ func (c *Catalog) look(ctx context.Context, see func(v *viewer)) error {
 				return err
 			}
 			_, err := c.volume.As(v.caller).Allow(ctx, asked.path, asked.want)
-			if vanished(err) && c.moved(moves) {
-				delete(v.answers, asked) // it is asked again where the file stands now
-				continue
+			if vanished(err) {
+				moved, err := c.moved(ctx, moves)
+				if err != nil {
+					return err
+				}
+				if moved {
+					delete(v.answers, asked) // it is asked again where the file stands now
+					continue
+				}
 			}
 			v.answers[asked] = err == nil
 		}

@@ -34,7 +34,7 @@ func (r *rewrite) takeOver(ctx context.Context, old volume.Bytes, last bool) (Re
 		}
 		found, witness, err := r.finish(ctx, base.In(old))
 		return log.Replacement{State: found, Witness: witness, Known: func(next *state.Snapshot) {
-			r.env.IDs.Replace(next, r.ids, &r.memory)
+			r.env.IDs.Replace(ctx, next, r.ids, &r.memory)
 		}}, err
 	})
 	if next == nil || r.session.Turn().Failed() != nil {

@@ -41,7 +41,7 @@ func (a *AppendStream) passOver(runs []vecio.Run, handed int64) error {
 // reorder brings the vectors since the last commit into the order in which they
 // count, and leaves out those that do not. Rows are numbered from the start of the
 // stream; before of them were committed. What stands in its place already stays; the
-// rest is read back and appended anew.
+// rest is read back and appended anew. An error leaves all vectors as they were.
 func (a *Appender) reorder(ctx context.Context, runs []vecio.Run, before int64) error {
 	if err := a.Flush(); err != nil || a.session == nil {
 		return err
@@ -67,7 +67,8 @@ func (a *Appender) reorder(ctx context.Context, runs []vecio.Run, before int64) 
 		from, to := max(run.First-before, kept), min(run.First+run.Count-before, total)
 		if err := a.appendAgain(ctx, rest, from-kept, to-from); err != nil {
 			a.drain()
-			a.extents = append(a.extents, rest...) // to be given up, too
+			a.session.Drop(extentsOf(a.extents[len(written)-len(rest):])...)
+			a.extents, a.current, a.block, a.rows = written, nil, nil, uint64(total) // as it was
 			return err
 		}
 	}

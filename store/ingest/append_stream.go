@@ -65,6 +65,7 @@ type AppendStream struct {
 	timer     *time.Timer   // runs while vectors of a live stream wait to be committed
 	ticked    int64         // value of received at the timer's last tick, or at a commit since
 	bulk      bool          // it was a bulk load at such a tick
+	orphaned  bool          // its writer was killed, and what he left could not be committed yet
 }
 
 // bulkBytes is how much a stream brings in an interval of the flush policy, at
@@ -137,11 +138,11 @@ func (a *AppendStream) write(ctx context.Context, p []byte) error {
 	}
 	received := a.inside.Take(len(p))
 	if a.options.FlushBytes > 0 && received-a.committed >= a.options.FlushBytes && a.decoder.Committable() {
-		if runs, _ := a.order(); runs == nil && a.appender.commitSoFar(received) {
+		if runs, _ := a.order(); runs == nil && a.appender.commitSoFar(a.inside.Life(), received) {
 			a.committed = received
 			_, a.handed = a.order()
-		} else if err := a.commit(ctx); err != nil {
-			return err
+		} else if err := a.commit(ctx); err != nil && !errors.As(err, new(stream.Passing)) {
+			return err // what nobody asked for may come later
 		}
 	}
 	a.reportSettled()
@@ -173,7 +174,7 @@ func (a *AppendStream) tick() error {
 	a.bulk = a.isBulk()
 	a.ticked = a.Received()
 	if !a.bulk && a.decoder.Committable() {
-		if err := a.commit(context.Background()); err != nil {
+		if err := a.commit(a.inside.Life()); err != nil {
 			return err
 		}
 	}
@@ -204,6 +205,10 @@ func (a *AppendStream) settle(ctx context.Context, why stream.Occasion) (commit 
 		return a.leaveWhole(ctx)
 	case stream.OnDeath:
 		return a.leaveWhole(ctx)
+	case stream.OnClose:
+		if a.orphaned {
+			return a.leaveWhole(ctx)
+		}
 	}
 	err = a.settleAndEndLine()
 	if err == nil {
@@ -229,6 +234,7 @@ func (a *AppendStream) leaveWhole(ctx context.Context) (commit bool, err error) 
 	committable := a.decoder.Committable()
 	if err == nil && committable {
 		err = a.commit(ctx)
+		a.orphaned = errors.As(err, new(stream.Passing))
 	}
 	if err == nil {
 		err = a.decoder.Finish()
@@ -255,22 +261,29 @@ func (a *AppendStream) settleAndEndLine() error {
 	return a.decoder.EndLine()
 }
 
-// commit makes the vectors handed on so far durable.
-func (a *AppendStream) commit(context.Context) error {
+// commit makes the vectors handed on so far durable. When ctx ends before anything is
+// written, they wait for another occasion.
+func (a *AppendStream) commit(ctx context.Context) error {
 	a.stopTimer()
 	a.reportSettled()
 	a.waiting = a.appender.rows
 	runs, handed := a.order()
 	if runs != nil {
+		passed := a.passed
 		err := a.passOver(runs, handed)
 		if err == nil {
-			err = a.appender.reorder(context.Background(), runs, a.handed)
+			err = a.appender.reorder(ctx, runs, a.handed)
 		}
 		if err != nil {
-			return err
+			a.passed = passed
+			return passing(ctx, err)
 		}
+		ctx = a.inside.Life() // they cannot be put in order again
 	}
-	epoch, count, err := a.appender.Commit()
+	epoch, count, err := a.appender.Commit(ctx)
+	if runs == nil && a.appender.Joined() {
+		return passing(ctx, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -284,6 +297,19 @@ func (a *AppendStream) commit(context.Context) error {
 		a.report(StreamReport{Accepted: count, Epoch: epoch})
 	}
 	return nil
+}
+
+// passing is an error that leaves the stream as it is, if it is but the end of ctx.
+func passing(ctx context.Context, err error) error {
+	if !ended(ctx, err) {
+		return err
+	}
+	return stream.Passing{Cause: err}
+}
+
+// ended reports whether an error says that ctx has ended, and nothing else.
+func ended(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded))
 }
 
 // order is what the stream says of the order of its rows, and how many it has

@@ -208,8 +208,8 @@ func (a *Appender) submit(width int) error {
 // writeBlocks is the goroutine that writes; it ends when work is closed.
 func (a *Appender) writeBlocks(work <-chan *block) {
 	for b := range work {
-		if b.marker {
-			a.commitBehind(b.received)
+		if b.marker != nil {
+			a.commitBehind(b.marker, b.received)
 			continue
 		}
 		if a.failure() == nil {
@@ -282,18 +282,24 @@ func (a *Appender) drain() {
 }
 
 // Commit makes all vectors durable and visible, and returns the epoch and how many
-// were not before. Without any it does nothing. It goes on without its caller: what a
-// writer has brought whole stays when he is killed.
-func (a *Appender) Commit() (epoch uint32, count uint64, err error) {
+// were not before. Without any it does nothing. What is looked for before anything is
+// written ends with ctx: then all stays as it is, to be committed again or rolled back. A
+// commit that writes goes on. Every other error rolls back.
+func (a *Appender) Commit(ctx context.Context) (epoch uint32, count uint64, err error) {
 	if a.session == nil {
 		return a.vectors.env.Head.Current().Epoch(), 0, nil
 	}
 	err = a.Flush()
-	for _, s := range a.takeSettled() {
+	over := a.takeSettled()
+	for _, s := range over {
 		epoch, count = s.epoch, count+s.count
 	}
 	if err == nil && a.rows > 0 {
-		epoch, err = a.vectors.Commit(context.Background(), a.session, ingestion(a.extents, a.rows))
+		epoch, err = a.vectors.Commit(ctx, a.session, ingestion(a.extents, a.rows))
+		if ended(ctx, err) {
+			a.settleAgain(over)
+			return 0, 0, err
+		}
 	}
 	if err != nil {
 		return 0, 0, errors.Join(err, a.Rollback())

@@ -32,6 +32,9 @@ func (v *Vectors) Batch(ctx context.Context, ids []uint64, components []float32)
 	if err := appender.Append(ctx, ids, rows); err != nil {
 		return Batch{}, errors.Join(err, appender.Rollback())
 	}
-	epoch, count, err := appender.Commit()
-	return Batch{Accepted: count, Epoch: epoch}, err
+	epoch, count, err := appender.Commit(ctx)
+	if err != nil {
+		return Batch{}, errors.Join(err, appender.Rollback())
+	}
+	return Batch{Accepted: count, Epoch: epoch}, nil
 }

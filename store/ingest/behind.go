@@ -16,17 +16,18 @@ type settled struct {
 
 // commitSoFar commits what has been handed on so far while the stream goes on, and
 // reports whether it could: as long as little has come, Commit is as good. An error
-// comes with the next call. What has come is so many bytes of the stream.
-func (a *Appender) commitSoFar(received int64) bool {
+// comes with the next call, also when ctx ends before anything is written. What has come is
+// so many bytes of the stream.
+func (a *Appender) commitSoFar(ctx context.Context, received int64) bool {
 	if a.work == nil {
 		return false
 	}
-	a.work <- &block{marker: true, received: received}
+	a.work <- &block{marker: ctx, received: received}
 	return true
 }
 
 // commitBehind belongs to the goroutine that writes.
-func (a *Appender) commitBehind(received int64) {
+func (a *Appender) commitBehind(ctx context.Context, received int64) {
 	extents, ids := a.extents, a.ids
 	a.extents, a.current, a.ids = nil, nil, rows.GrowingSets{}
 	if len(extents) == 0 {
@@ -41,7 +42,7 @@ func (a *Appender) commitBehind(received int64) {
 	session.Join()
 	a.behind.Go(func() {
 		defer ids.Free()
-		epoch, err := a.vectors.Commit(context.Background(), session, ingestion(extents, count))
+		epoch, err := a.vectors.Commit(ctx, session, ingestion(extents, count))
 		if err != nil {
 			session.Drop(extentsOf(extents)...)
 		}
@@ -65,4 +66,14 @@ func (a *Appender) takeSettled() []settled {
 		a.rows -= s.count
 	}
 	return over
+}
+
+// settleAgain takes back what takeSettled gave.
+func (a *Appender) settleAgain(over []settled) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, s := range over {
+		a.rows += s.count
+	}
+	a.settled = append(over, a.settled...)
 }

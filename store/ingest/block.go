@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"encoding/binary"
 
 	"rvffs/store/idset"
@@ -12,10 +13,10 @@ type block struct {
 	bytes      []byte
 	rows       uint32
 	ids        *idset.Set
-	given      *idset.Set // of the ids, those that were handed out
-	unnumbered []rowRun   // rows that get their ids when the block is written
-	marker     bool       // no rows: what came before is to be committed
-	received   int64      // with marker: bytes of the stream so far
+	given      *idset.Set      // of the ids, those that were handed out
+	unnumbered []rowRun        // rows that get their ids when the block is written
+	marker     context.Context // no rows: what came before is to be committed; nil with rows
+	received   int64           // with marker: bytes of the stream so far
 }
 
 // rowRun is a run of rows in a block.

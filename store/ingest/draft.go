@@ -32,7 +32,7 @@ var errIDsTaken = log.Clash(fmt.Errorf("%w: another stream has meanwhile stored 
 
 // Draft implements log.Hook: it says in the manifest which ids are stored and which
 // deleted.
-func (v *Vectors) Draft(ctx context.Context, d *log.Draft) (func(*state.Snapshot), error) {
+func (v *Vectors) Draft(ctx context.Context, d *log.Draft) (log.Committed, error) {
 	drafted := &draft{ids: idset.New()}
 	v.drafted = drafted
 	for _, change := range d.Changes {
@@ -60,7 +60,7 @@ func (v *Vectors) Draft(ctx context.Context, d *log.Draft) (func(*state.Snapshot
 	if err := v.countIDs(ctx, d, drafted); err != nil {
 		return nil, err
 	}
-	return func(after *state.Snapshot) { v.committed(d, drafted, after) }, nil
+	return func(ctx context.Context, after *state.Snapshot) { v.committed(ctx, d, drafted, after) }, nil
 }
 
 // Drafted are the ids of the vectors that the commit under way brings, for hooks that
@@ -115,15 +115,16 @@ func (v *Vectors) countIDs(ctx context.Context, d *log.Draft, drafted *draft) er
 	})
 }
 
-// committed follows a commit that counts.
-func (v *Vectors) committed(d *log.Draft, drafted *draft, after *state.Snapshot) {
+// committed follows a commit that counts, as long as somebody waits for it: what is not
+// known then is found out by who needs it.
+func (v *Vectors) committed(ctx context.Context, d *log.Draft, drafted *draft, after *state.Snapshot) {
 	if drafted.onlyNew && len(drafted.deleted) == 0 {
-		_ = after.With(context.Background(), state.Judging, func(after *state.Reading) error { // what is not known is found out again
-			rows.Carry(d.Base, after, d.Merged(), d.Brings)
+		_ = after.With(ctx, state.Judging, func(after *state.Reading) error {
+			rows.Carry(ctx, d.Base, after, d.Merged(), d.Brings)
 			return nil
 		})
 	}
-	v.env.IDs.Extend(d.Base, after, drafted.ids)
+	v.env.IDs.Extend(ctx, d.Base, after, drafted.ids)
 }
 
 // removals says in a commit what it deletes: to a branch, which must not inherit it, and
@@ -134,7 +135,7 @@ type removals struct{ vectors *Vectors }
 func (v *Vectors) Removals() log.Hook { return removals{v} }
 
 // Draft implements log.Hook.
-func (r removals) Draft(ctx context.Context, d *log.Draft) (func(*state.Snapshot), error) {
+func (r removals) Draft(ctx context.Context, d *log.Draft) (log.Committed, error) {
 	deleted := r.vectors.drafted.deleted
 	if len(deleted) == 0 {
 		return nil, nil

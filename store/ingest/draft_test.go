@@ -17,8 +17,9 @@ import (
 	volumes "rvffs/store/volume/memory"
 )
 
-// lone is a way into an empty store of a dimension that nothing else belongs to.
-func lone(t *testing.T, dimension uint16) (*Vectors, *log.Log) {
+// lone is a way into an empty store of a dimension that nothing else belongs to but hooks
+// that have their say before.
+func lone(t *testing.T, dimension uint16, before ...log.Hook) (*Vectors, *log.Log) {
 	t.Helper()
 	files := volumes.New()
 	file, err := files.Create("a.rvf", 0o644)
@@ -49,7 +50,7 @@ func lone(t *testing.T, dimension uint16) (*Vectors, *log.Log) {
 		File: where, Head: head, Clock: time.Now, Published: func(*state.Snapshot) {},
 		Writable: func(context.Context, *state.Snapshot) error { return nil },
 		Keep:     func(context.Context, volume.Bytes, *state.Snapshot) error { return nil },
-		Hooks:    []log.Hook{vectors, vectors.Removals()},
+		Hooks:    append(before, vectors, vectors.Removals()),
 	})
 	return vectors, changes
 }

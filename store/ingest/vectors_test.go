@@ -53,7 +53,7 @@ func TestNumbersAreGivenOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, a := range []*Appender{second, first} {
-		if _, count, err := a.Commit(); err != nil || count != 4 {
+		if _, count, err := a.Commit(context.Background()); err != nil || count != 4 {
 			t.Errorf("%d vectors: %v", count, err)
 		}
 	}
@@ -102,7 +102,7 @@ func TestGivenIDThatIsTaken(t *testing.T) {
 	if _, err := v.Batch(ctx, []uint64{1}, []float32{5}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := load.Commit(); !errors.Is(err, errIDsTaken) {
+	if _, _, err := load.Commit(context.Background()); !errors.Is(err, errIDsTaken) {
 		t.Errorf("%v", err)
 	}
 	if ids := stored(t, v); !slices.Equal(ids, []uint64{1}) {

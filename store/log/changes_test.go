@@ -196,9 +196,9 @@ func TestChangesThatReplaceTakeTurns(t *testing.T) {
 }
 
 // hook is what a test wants of commits.
-type hook func(ctx context.Context, d *log.Draft) (func(*state.Snapshot), error)
+type hook func(ctx context.Context, d *log.Draft) (log.Committed, error)
 
-func (h hook) Draft(ctx context.Context, d *log.Draft) (func(*state.Snapshot), error) {
+func (h hook) Draft(ctx context.Context, d *log.Draft) (log.Committed, error) {
 	return h(ctx, d)
 }
 
@@ -212,18 +212,18 @@ func TestHooksHaveTheirSay(t *testing.T) {
 	t.Parallel()
 	var order []string
 	var l *lone
-	adds := hook(func(_ context.Context, d *log.Draft) (func(*state.Snapshot), error) {
+	adds := hook(func(_ context.Context, d *log.Draft) (log.Committed, error) {
 		order = append(order, d.Changes[0].Content.(string)+" adds")
 		d.Manifest.Dimension++
 		d.Add(volume.NewSegment{Type: segments.TypeMeta, Payload: []byte("added for " + d.Changes[0].Content.(string))})
-		return func(after *state.Snapshot) {
+		return func(_ context.Context, after *state.Snapshot) {
 			order = append(order, "added")
 			if after == l.head.Current() || after.Epoch() != d.Base.Epoch()+1 {
 				t.Errorf("epoch %d is shown before the hooks know of it", after.Epoch())
 			}
 		}, nil
 	})
-	takes := hook(func(_ context.Context, d *log.Draft) (func(*state.Snapshot), error) {
+	takes := hook(func(_ context.Context, d *log.Draft) (log.Committed, error) {
 		order = append(order, d.Changes[0].Content.(string)+" takes")
 		d.Unname(segments.TypeHot)
 		for _, entry := range d.Manifest.Directory {
@@ -268,7 +268,7 @@ func TestHooksHaveTheirSay(t *testing.T) {
 func TestRefusedCommitLeavesNothing(t *testing.T) {
 	t.Parallel()
 	no := errors.New("no")
-	refuses := hook(func(_ context.Context, d *log.Draft) (func(*state.Snapshot), error) {
+	refuses := hook(func(_ context.Context, d *log.Draft) (log.Committed, error) {
 		if d.Changes[0].Content == "no" {
 			return nil, no
 		}
@@ -304,7 +304,7 @@ func TestClashSplitsARound(t *testing.T) {
 		err  error
 	}{{"clash", log.Clash(errors.New("not together"))}, {"unsafe manifest", volume.ErrUnsafeManifest}, {"superseded", log.ErrSuperseded}} {
 		synctest.Test(t, func(t *testing.T) {
-			alone := hook(func(_ context.Context, d *log.Draft) (func(*state.Snapshot), error) {
+			alone := hook(func(_ context.Context, d *log.Draft) (log.Committed, error) {
 				if len(d.Changes) > 1 || d.Changes[0].Content == "never" {
 					return nil, c.err
 				}
@@ -327,7 +327,7 @@ func TestClashSplitsARound(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) { // any other refusal is one of all
 		no := errors.New("no")
-		refuses := hook(func(_ context.Context, d *log.Draft) (func(*state.Snapshot), error) {
+		refuses := hook(func(_ context.Context, d *log.Draft) (log.Committed, error) {
 			if len(d.Changes) > 1 {
 				return nil, no
 			}
@@ -349,7 +349,7 @@ func TestClashSplitsARound(t *testing.T) {
 func TestManifestThatLooksLikeTwo(t *testing.T) {
 	t.Parallel()
 	const id = 0x00000501_52564653 // reads like the start of a manifest
-	deletes := hook(func(_ context.Context, d *log.Draft) (func(*state.Snapshot), error) {
+	deletes := hook(func(_ context.Context, d *log.Draft) (log.Committed, error) {
 		d.Manifest.Deleted = append(slices.Clone(d.Manifest.Deleted), d.Changes[0].Content.([]uint64)...)
 		return nil, nil
 	})
@@ -389,7 +389,7 @@ func TestSmallNeighboursAreMerged(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			var merged int
-			counts := hook(func(_ context.Context, d *log.Draft) (func(*state.Snapshot), error) {
+			counts := hook(func(_ context.Context, d *log.Draft) (log.Committed, error) {
 				merged += len(d.Merged())
 				return nil, nil
 			})

@@ -100,7 +100,7 @@ func (s *Session) round(round []*request) {
 		}
 		var epoch uint32
 		if err == nil {
-			epoch, err = s.carryOut(d)
+			epoch, err = s.carryOut(ctx, d)
 		}
 		if errors.Is(err, volume.ErrMoved) {
 			late := s.follow(ctx)
@@ -119,7 +119,7 @@ func (s *Session) round(round []*request) {
 // draftsOfRound bounds how often a round is drafted because others published first.
 const draftsOfRound = 8
 
-// whileWanted is the context of a round's search: it ends when nobody waits for any of
+// whileWanted is the context of what a round looks for: it ends when nobody waits for any of
 // the changes any more.
 func whileWanted(round []*request) (ctx context.Context, stop func()) {
 	if len(round) == 1 {
@@ -215,8 +215,9 @@ func (s *Session) prepare(ctx context.Context, round []*request) (ready *Draft, 
 	})
 }
 
-// carryOut writes the draft and makes it the session's new base.
-func (s *Session) carryOut(d *Draft) (uint32, error) {
+// carryOut writes the draft and makes it the session's new base, whether anybody still
+// waits or not.
+func (s *Session) carryOut(ctx context.Context, d *Draft) (uint32, error) {
 	previous, small := d.previous, d.small
 	for _, action := range d.actions {
 		small = append(small, action.Segment(d.Manifest.Epoch, d.Stamp, &previous))
@@ -231,7 +232,7 @@ func (s *Session) carryOut(d *Draft) (uint32, error) {
 	after := s.log.env.Head.Next(version)
 	after.SetLastWitness(previous)
 	for _, committed := range d.committed {
-		committed(after)
+		committed(ctx, after)
 	}
 	s.advance(after, version)
 	return after.Epoch(), err

@@ -33,7 +33,7 @@ type Draft struct {
 	small     []volume.NewSegment
 	actions   []Action
 	previous  lineage.Hash // of the newest entry of the audit chain
-	committed []func(after *state.Snapshot)
+	committed []Committed
 }
 
 // Add adds a small segment to the commit, which its manifest names.

@@ -34,10 +34,13 @@ type Environment struct {
 type Hook interface {
 	// Draft looks at a commit before anything of it is written, and may change its
 	// manifest and add small segments to it. What it looks for ends with ctx. When the
-	// commit counts, and before anybody is told of it, committed is called with the new
-	// state; it may be nil.
-	Draft(ctx context.Context, draft *Draft) (committed func(after *state.Snapshot), err error)
+	// commit counts, and before anybody is told of it, committed is called; it may be nil.
+	Draft(ctx context.Context, draft *Draft) (committed Committed, err error)
 }
+
+// Committed is told of the new state that a commit has made. What it looks for ends with
+// ctx, and must not be missed then: the commit counts.
+type Committed func(ctx context.Context, after *state.Snapshot)
 
 // Log is a store's way to change its file. At most one session exists at a time; all
 // writers of this process share it.

@@ -67,9 +67,9 @@ type bases struct {
 }
 
 // Draft implements log.Hook.
-func (b *bases) Draft(_ context.Context, d *log.Draft) (func(*state.Snapshot), error) {
+func (b *bases) Draft(_ context.Context, d *log.Draft) (log.Committed, error) {
 	b.drafted = append(b.drafted, d.Base.Epoch())
-	return func(*state.Snapshot) { b.counted = append(b.counted, d.Base.Epoch()) }, nil
+	return func(context.Context, *state.Snapshot) { b.counted = append(b.counted, d.Base.Epoch()) }, nil
 }
 
 // TestTheBaseHasMoved: where somebody else has published first, a commit is drafted on

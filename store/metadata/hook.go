@@ -37,7 +37,7 @@ func NewHook(ids *rows.IDTable, added func() *idset.Set) log.Hook {
 // Draft implements log.Hook: it adds the segment by which records go whose vectors are
 // gone after the commit, be it by this one or because somebody left them behind. There
 // is none in a store without metadata.
-func (h *hook) Draft(ctx context.Context, d *log.Draft) (func(*state.Snapshot), error) {
+func (h *hook) Draft(ctx context.Context, d *log.Draft) (log.Committed, error) {
 	named := d.Base.OfType(segments.TypeMeta)
 	if len(named) == 0 {
 		return nil, nil

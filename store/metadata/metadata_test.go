@@ -126,7 +126,7 @@ func TestSegmentsComeTo(t *testing.T) {
 // deletes has the ids that a change holds deleted.
 type deletes struct{}
 
-func (deletes) Draft(_ context.Context, d *log.Draft) (func(*state.Snapshot), error) {
+func (deletes) Draft(_ context.Context, d *log.Draft) (log.Committed, error) {
 	for _, change := range d.Changes {
 		d.Manifest.Deleted = append(d.Manifest.Deleted, change.Content.([]uint64)...)
 	}

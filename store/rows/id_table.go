@@ -176,9 +176,12 @@ func (t *IDTable) forget() {
 
 // Extend follows a commit of our own that added the given ids. What segments it
 // took away it merged, so that no other id came or went. A table that was not up
-// to date before stays as it is and reads what it needs later.
-func (t *IDTable) Extend(before, after *state.Snapshot, added *idset.Set) {
-	_ = t.turn.Take(context.Background())
+// to date before stays as it is and reads what it needs later, as does one that others
+// are at work with, maybe at a disk that does not answer, until ctx ends.
+func (t *IDTable) Extend(ctx context.Context, before, after *state.Snapshot, added *idset.Set) {
+	if t.turn.Take(ctx) != nil {
+		return
+	}
 	defer t.turn.Give()
 	known, there := t.use()
 	switch {
@@ -197,9 +200,13 @@ func (t *IDTable) Extend(before, after *state.Snapshot, added *idset.Set) {
 	t.kept.Done()
 }
 
-// Replace sets the table after a rewrite whose ids are known, and charged for.
-func (t *IDTable) Replace(snapshot *state.Snapshot, stored *idset.Set, charge *memory.Charge) {
-	_ = t.turn.Take(context.Background())
+// Replace sets the table after a rewrite whose ids are known, and charged for. Where
+// others are at work with it until ctx ends, it reads them later, and the charge stays the
+// caller's.
+func (t *IDTable) Replace(ctx context.Context, snapshot *state.Snapshot, stored *idset.Set, charge *memory.Charge) {
+	if t.turn.Take(ctx) != nil {
+		return
+	}
 	defer t.turn.Give()
 	if _, there := t.use(); there {
 		t.forget()

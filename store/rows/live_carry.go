@@ -10,8 +10,9 @@ import (
 // Carry hands the live rows of one state on to the next, if somebody has asked
 // for them: so a stream of appends does not make every state's ids be read. Only new
 // ids may have come between the two. Segments that were merged are told, and which
-// of the next state's the commit itself has brought.
-func Carry(base *state.Snapshot, next *state.Reading, merged []segments.DirectoryEntry, brought func(segments.DirectoryEntry) bool) {
+// of the next state's the commit itself has brought. What it looks for ends with ctx, and
+// is found out then by who needs it.
+func Carry(ctx context.Context, base *state.Snapshot, next *state.Reading, merged []segments.DirectoryEntry, brought func(segments.DirectoryEntry) bool) {
 	snapshot := next.Snapshot()
 	before, done, known := foundRows.Of(base).live.Peek()
 	if !known {
@@ -39,7 +40,7 @@ func Carry(base *state.Snapshot, next *state.Reading, merged []segments.Director
 		if !brought(entry) {
 			continue // it has no rows
 		}
-		segment, err := outlineSegment(context.Background(), next, Segment{Entry: entry})
+		segment, err := outlineSegment(ctx, next, Segment{Entry: entry})
 		if err != nil || segment.Damage != nil {
 			return
 		}

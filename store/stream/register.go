@@ -22,11 +22,16 @@ type Register struct {
 	open  map[*Stream]struct{}
 	fewer chan struct{} // closed when there is one stream less; nil while nobody waits for that
 	over  bool          // the store is closed
+
+	life context.Context // of what streams do unasked: ends with the patience of who interrupts them
+	end  context.CancelFunc
 }
 
 // NewRegister makes the register of the store that is called so when errors tell of it.
 func NewRegister(store func() string) *Register {
-	return &Register{store: store, open: map[*Stream]struct{}{}}
+	r := &Register{store: store, open: map[*Stream]struct{}{}}
+	r.life, r.end = context.WithCancel(context.Background())
+	return r
 }
 
 // New makes a stream that goes to a file, and which Inside.Begin begins. Its errors name
@@ -90,8 +95,11 @@ func (r *Register) Commit(ctx context.Context) error {
 	return r.each(func(stream *Stream) error { return stream.CommitOpen(ctx) })
 }
 
-// Interrupt closes all open streams for their writers; see Stream.Interrupt.
+// Interrupt closes all open streams for their writers; see Stream.Interrupt. When ctx ends,
+// so does what they look for unasked, for good: it is the end of the store.
 func (r *Register) Interrupt(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, r.end)
+	defer stop()
 	return r.each(func(stream *Stream) error { return stream.Interrupt(ctx) })
 }
 

@@ -65,7 +65,9 @@ const (
 	OnClose
 )
 
-// Passing is an error of a Content that leaves the stream as it is.
+// Passing is an error of a Content that leaves the stream as it is. Of a commit it says
+// that nobody waits for it any more, before anything was written: what has come stays, and
+// is committed on the next occasion. It is lost only with its store.
 type Passing struct{ Cause error }
 
 func (p Passing) Error() string { return p.Cause.Error() }
@@ -86,6 +88,9 @@ func (i Inside) Begin() error {
 // Do runs work on the stream, which it has to itself meanwhile, unless it has ended. An
 // error of work ends the stream, as one of its content.
 func (i Inside) Do(work func() error) error { return i.stream.do(work) }
+
+// Life is the context of what the stream does unasked. It ends when the store does.
+func (i Inside) Life() context.Context { return i.stream.register.life }
 
 // Take counts so many bytes more as received, and gives how many they are in all. Like
 // SetLength it is called with the stream locked.
@@ -221,7 +226,8 @@ func (s *Stream) Interrupt(ctx context.Context) error { return s.end(ctx, OnShut
 
 // Close ends the stream. What is complete is committed; when something is not,
 // everything since the last commit is dropped, and the error says so. A failure of which
-// the writer was told before is none of Close.
+// the writer was told before is none of Close. Where ctx ends before a commit has written
+// anything, the stream stays open: it ends with its store, which commits what is whole.
 func (s *Stream) Close(ctx context.Context) error { return s.end(ctx, OnClose) }
 
 func (s *Stream) end(ctx context.Context, why Occasion) error {
@@ -242,7 +248,15 @@ func (s *Stream) close(ctx context.Context, why Occasion) (after func(), err err
 		return nil, nil
 	}
 	if s.failed == nil {
-		err = s.conclude(s.meet(ctx, why))
+		err = s.meet(ctx, why)
+		kept, stays := errors.AsType[Passing](err)
+		if stays && why == OnClose {
+			return nil, s.describe(kept.Cause)
+		}
+		if stays {
+			err = kept.Cause // there is no other occasion
+		}
+		err = s.conclude(err)
 	}
 	s.closed = true
 	after = s.after

@@ -20,7 +20,7 @@ import (
 
 // create makes an empty store.
 func create(path string) error {
-	made, err := store.Create(path, store.CreateOptions{Dimension: dimension, Metric: segments.L2}, store.Options{})
+	made, err := store.Create(context.Background(), path, store.CreateOptions{Dimension: dimension, Metric: segments.L2}, store.Options{})
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (b *bench) appendRow() error {
 // stored checks how many vectors a store holds: a fast append of nothing is no
 // figure.
 func stored(path string, want int) error {
-	opened, err := store.OpenReadOnly(path, store.Options{})
+	opened, err := store.OpenReadOnly(context.Background(), path, store.Options{})
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (b *bench) smallRow() error {
 		if err := create(path); err != nil {
 			return err
 		}
-		opened, err := store.Open(path, store.Options{})
+		opened, err := store.Open(context.Background(), path, store.Options{})
 		if err != nil {
 			return err
 		}
@@ -216,7 +216,7 @@ func (b *bench) build(path, source string, count int) error {
 	if err := create(path); err != nil {
 		return err
 	}
-	opened, err := store.Open(path, store.Options{})
+	opened, err := store.Open(context.Background(), path, store.Options{})
 	if err != nil {
 		return err
 	}
@@ -234,7 +234,7 @@ func (b *bench) build(path, source string, count int) error {
 		}
 	}
 	if err == nil {
-		_, _, err = appender.Commit()
+		_, _, err = appender.Commit(context.Background())
 	}
 	return errors.Join(err, appender.Rollback(), opened.Close())
 }
@@ -251,7 +251,7 @@ func (b *bench) compactRow() error {
 		return err
 	}
 	defer os.Remove(model)
-	opened, err := store.Open(model, store.Options{})
+	opened, err := store.Open(context.Background(), model, store.Options{})
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,7 +27,7 @@ func TestPeerOpensCrashStates(t *testing.T) {
 		t.Fatalf("only %d samples", len(samples))
 	}
 	for _, name := range samples {
-		ours := must(store.OpenReadOnly(name, store.Options{}))(t)
+		ours := must(store.OpenReadOnly(context.Background(), name, store.Options{}))(t)
 		status := must(ours.Status(t.Context()))(t)
 		if err := ours.Close(); err != nil {
 			t.Fatal(err)

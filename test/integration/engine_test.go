@@ -26,7 +26,7 @@ import (
 // for a moment longer than its last commit; the engine waits for it.
 func withEngine(t testing.TB, path string, use func(context.Context, *store.Store) error) {
 	t.Helper()
-	opened, err := store.Open(path, store.Options{LockWait: patience})
+	opened, err := store.Open(context.Background(), path, store.Options{LockWait: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func engineHolds(path string, want model) (err error) {
 	if err != nil {
 		return err
 	}
-	opened, err := store.OpenReadOnly(path, store.Options{})
+	opened, err := store.OpenReadOnly(context.Background(), path, store.Options{})
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func TestRandomExchange(t *testing.T) {
 			builder := rawfile.NewBuilder("exchange", exchangeDimension)
 			builder.Segment(0xf7, unknown).Manifest().Write(t, x.path)
 			if seed%2 == 1 {
-				x.opened = must(store.Open(x.path, store.Options{}))(t)
+				x.opened = must(store.Open(context.Background(), x.path, store.Options{}))(t)
 				defer func() { x.opened.Close() }()
 			}
 			steps := []func() string{

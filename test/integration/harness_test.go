@@ -8,18 +8,20 @@ package integration
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"rvffs/store"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"rvffs/store"
 
 	"golang.org/x/sys/unix"
 )
@@ -69,7 +71,7 @@ func build(program string, race bool) error {
 // makeStore makes a store with vectors whose ids are 0 and upward, by the engine alone.
 func makeStore(t testing.TB, name string, dimension int, vectors []float32) {
 	t.Helper()
-	s, err := store.Create(name, store.CreateOptions{Dimension: dimension}, store.Options{})
+	s, err := store.Create(context.Background(), name, store.CreateOptions{Dimension: dimension}, store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

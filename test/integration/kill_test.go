@@ -321,7 +321,7 @@ func (k *killing) disturb(killed *atomic.Bool) {
 		name := killStores[turn%len(killStores)]
 		// The kill may come in the middle: what counts is what is found afterwards.
 		_ = os.WriteFile(k.m.path(name, "ctl"), []byte("compact\n"), 0)
-		s, err := store.Open(filepath.Join(k.dir, name), store.Options{LockWait: 50 * time.Millisecond})
+		s, err := store.Open(context.Background(), filepath.Join(k.dir, name), store.Options{LockWait: 50 * time.Millisecond})
 		if err != nil {
 			continue // the file is just being replaced
 		}
@@ -335,7 +335,7 @@ func (k *killing) disturb(killed *atomic.Bool) {
 		_ = s.Close()
 	}
 	for _, name := range killStores {
-		s, err := store.Open(filepath.Join(k.dir, name), store.Options{})
+		s, err := store.Open(context.Background(), filepath.Join(k.dir, name), store.Options{})
 		if err != nil {
 			k.t.Errorf("%s after the kill: %v", name, err)
 			continue
@@ -360,7 +360,7 @@ func (k *killing) deleteSome(name string) {
 	ids := k.want[name].ids()
 	k.source.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
 	gone := ids[:min(len(ids)/4, 50)]
-	opened, err := store.Open(filepath.Join(k.dir, name), store.Options{LockWait: -1})
+	opened, err := store.Open(context.Background(), filepath.Join(k.dir, name), store.Options{LockWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

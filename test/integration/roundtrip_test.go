@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -150,7 +151,7 @@ func (s shape) thorough(trip roundTrip) bool { return trip.first || s.rows*s.dim
 
 // build makes the store whose files are copied.
 func (s shape) build(t *testing.T, path string, ids []uint64, rows string) {
-	created := must(store.Create(path, store.CreateOptions{Dimension: s.dimension}, store.Options{}))(t)
+	created := must(store.Create(context.Background(), path, store.CreateOptions{Dimension: s.dimension}, store.Options{}))(t)
 	if s.rows > 0 {
 		if _, err := created.Ingest(t.Context(), ids, floats(readFile(t, rows))); err != nil {
 			t.Fatal(err)

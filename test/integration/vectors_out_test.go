@@ -37,7 +37,7 @@ func python(t testing.TB, script string, arguments ...string) string {
 // by the store.
 func newVectors(t testing.TB, path string, dimension int, ids []uint64, rows [][]float32) {
 	t.Helper()
-	created := must(store.Create(path, store.CreateOptions{Dimension: dimension}, store.Options{}))(t)
+	created := must(store.Create(context.Background(), path, store.CreateOptions{Dimension: dimension}, store.Options{}))(t)
 	var flat []float32
 	for _, row := range rows {
 		flat = append(flat, row...)
