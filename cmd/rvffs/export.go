@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
@@ -47,7 +45,7 @@ func newExportCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := writeView(command, view, output); err != nil || !answer.json {
+				if err := writeView(command, arguments[0], view, output); err != nil || !answer.json {
 					return err
 				}
 				vectors, err := rows.Count(command.Context(), rows.Of(s.Current()))
@@ -68,9 +66,9 @@ func newExportCommand() *cobra.Command {
 // pieceSize is how many bytes are exported or imported at a time.
 const pieceSize = 1 << 20
 
-// writeView copies a view to a file, or to standard output, and tells on a terminal
-// how far it is. A file is there only when it is whole.
-func writeView(command *cobra.Command, view state.View, output string) (err error) {
+// writeView copies a view of the store in file to an output, and tells on a terminal how
+// far it is.
+func writeView(command *cobra.Command, file string, view state.View, output string) (err error) {
 	reader, err := view.Open(command.Context())
 	if err != nil {
 		return err
@@ -79,25 +77,9 @@ func writeView(command *cobra.Command, view state.View, output string) (err erro
 	var done atomic.Int64
 	stop := showProgress(command.ErrOrStderr(), func() (int64, int64) { return done.Load(), view.Size() })
 	defer stop()
-	if output == "-" {
-		return copyView(command.Context(), command.OutOrStdout(), reader, view.Size(), &done)
-	}
-	output = followLinks(output)
-	file, err := os.CreateTemp(filepath.Dir(output), "."+filepath.Base(output)+".*")
-	if err != nil {
-		return err
-	}
-	err = copyView(command.Context(), file, reader, view.Size(), &done)
-	if err == nil {
-		err = file.Chmod(0o644)
-	}
-	if err = errors.Join(err, file.Close()); err == nil {
-		err = os.Rename(file.Name(), output)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	return nil
+	return writeOutput(command, file, output, func(out io.Writer) error {
+		return copyView(command.Context(), out, reader, view.Size(), &done)
+	})
 }
 
 func copyView(ctx context.Context, out io.Writer, reader state.Reader, size int64, done *atomic.Int64) error {

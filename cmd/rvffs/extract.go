@@ -40,28 +40,19 @@ func (x *extraction) judge(command *cobra.Command, integrity compute.Integrity) 
 	return err
 }
 
-// saveView writes a view to a file; "-" is the standard output, and no name nothing.
-func saveView(command *cobra.Command, view state.View, name string) error {
-	if name == "" {
+// saveView writes a view of the store in file to an output, if that has a name.
+func saveView(command *cobra.Command, file string, view state.View, output string) error {
+	if output == "" {
 		return nil
 	}
 	reader, err := view.Open(command.Context())
 	if err != nil {
 		return err
 	}
-	source := io.NewSectionReader(state.ReaderAt(command.Context(), reader), 0, view.Size())
-	if name == "-" {
-		_, err = io.Copy(command.OutOrStdout(), source)
-		return errors.Join(err, reader.Close())
-	}
-	file, err := os.Create(name)
-	if err == nil {
-		_, err = io.Copy(file, source)
-		if info, failed := file.Stat(); err != nil && failed == nil && info.Mode().IsRegular() {
-			err = errors.Join(err, os.Remove(name)) // it is not the whole
-		}
-		err = errors.Join(err, file.Close())
-	}
+	err = writeOutput(command, file, output, func(out io.Writer) error {
+		_, err := io.Copy(out, io.NewSectionReader(state.ReaderAt(command.Context(), reader), 0, view.Size()))
+		return err
+	})
 	return errors.Join(err, reader.Close())
 }
 
@@ -99,7 +90,7 @@ func newExtractKernelCommand() *cobra.Command {
 				if err := x.judge(command, kernel.Integrity); err != nil {
 					return err
 				}
-				if err := errors.Join(saveView(command, kernel.Image, arguments[1]), saveView(command, kernel.Cmdline, cmdline)); err != nil {
+				if err := errors.Join(saveView(command, arguments[0], kernel.Image, arguments[1]), saveView(command, arguments[0], kernel.Cmdline, cmdline)); err != nil {
 					return err
 				}
 				return x.report(command, arguments[1], kernel.Describe(), "%s: %s kernel of %d bytes, hash %s\n",
@@ -138,7 +129,7 @@ func newExtractEBPFCommand() *cobra.Command {
 				if err := x.judge(command, program.Integrity); err != nil {
 					return err
 				}
-				if err := errors.Join(saveView(command, program.Image, arguments[1]), saveView(command, program.BTF, types)); err != nil {
+				if err := errors.Join(saveView(command, arguments[0], program.Image, arguments[1]), saveView(command, arguments[0], program.BTF, types)); err != nil {
 					return err
 				}
 				return x.report(command, arguments[1], program.Describe(), "%s: %s program of %d bytes, hash %s\n",
@@ -173,7 +164,7 @@ func newExtractWASMCommand() *cobra.Command {
 					if err := x.judge(command, module.Integrity); err != nil {
 						return err
 					}
-					if err := saveView(command, module.Image, arguments[1]); err != nil {
+					if err := saveView(command, arguments[0], module.Image, arguments[1]); err != nil {
 						return err
 					}
 					return x.report(command, arguments[1], module.Describe(), "%s: %s module of %d bytes, hash %s\n",
@@ -214,7 +205,7 @@ func newExtractDashboardCommand() *cobra.Command {
 					if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
 						return err
 					}
-					if err := saveView(command, file.View, name); err != nil {
+					if err := saveView(command, arguments[0], file.View, name); err != nil {
 						return err
 					}
 				}
