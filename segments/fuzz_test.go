@@ -6,6 +6,7 @@ import (
 	"errors"
 	"reflect"
 	"runtime"
+	"slices"
 	"testing"
 )
 
@@ -211,20 +212,30 @@ func FuzzParseWireRoot(f *testing.F) {
 
 func FuzzParseJournal(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
+		var deleted []uint64
+		if err := ReadDeletions(bytes.NewReader(b), func(id uint64) { deleted = append(deleted, id) }); err != nil {
+			t.Errorf("read: %v", err)
+		}
 		j, err := ParseJournal(b)
 		if err != nil {
 			return
 		}
-		var ids []uint64
+		var ids, want []uint64
 		for _, entry := range j.Entries {
 			ids = append(ids, entry.ID)
+			if entry.Deletes {
+				want = append(want, entry.ID)
+			}
+		}
+		if !slices.Equal(deleted, want) {
+			t.Errorf("read %d, want %d", deleted, want)
 		}
 		again, err := ParseJournal(EncodeJournal(j.Epoch, ids))
 		if err != nil || again.Epoch != j.Epoch || len(again.Entries) != len(ids) {
 			t.Fatalf("%+v, %v; want %+v", again, err, j)
 		}
 		for i, entry := range again.Entries {
-			if entry != (JournalEntry{JournalDelete, ids[i]}) {
+			if entry != (JournalEntry{JournalDelete, ids[i], true}) {
 				t.Errorf("entry %d: %+v", i, entry)
 			}
 		}

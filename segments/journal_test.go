@@ -7,8 +7,9 @@ import (
 
 // JournalEntry is one entry of a journal segment.
 type JournalEntry struct {
-	Kind uint8
-	ID   uint64 // 0 if the entry's body is not an id
+	Kind    uint8
+	ID      uint64 // 0 if the entry's body is not an id
+	Deletes bool   // the id
 }
 
 // Journal is the payload of a journal segment. Readers obey the manifest's
@@ -46,7 +47,7 @@ func ParseJournal(payload []byte) (*Journal, error) {
 			return nil, fmt.Errorf("%w: journal ends in entry %d of %d", ErrPayload, i, count)
 		}
 		if length == journalIDSize {
-			entry.ID = binary.LittleEndian.Uint64(rest)
+			entry.ID, entry.Deletes = binary.LittleEndian.Uint64(rest), entry.Kind == JournalDelete
 		}
 		j.Entries = append(j.Entries, entry)
 		rest = rest[length:]

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"io/fs"
 	"math"
 	"reflect"
 	"slices"
 	"testing"
+	"testing/iotest"
 
 	"rvffs/lineage"
 )
@@ -95,7 +97,7 @@ func TestJournal(t *testing.T) {
 	if want := []byte{2, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 8, 0, 3}; !bytes.Equal(b[:len(want)], want) || len(b) != 16+24 {
 		t.Errorf("%x", b)
 	}
-	want := &Journal{Epoch: 7, Entries: []JournalEntry{{1, 3}, {1, math.MaxUint64}}}
+	want := &Journal{Epoch: 7, Entries: []JournalEntry{{1, 3, true}, {1, math.MaxUint64, true}}}
 	if got, err := ParseJournal(b); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -103,6 +105,26 @@ func TestJournal(t *testing.T) {
 		if _, err := ParseJournal(b[:size]); !errors.Is(err, ErrPayload) {
 			t.Errorf("cut at %d: %v", size, err)
 		}
+	}
+	deletions := func(b []byte) (ids []uint64) {
+		if err := ReadDeletions(bytes.NewReader(b), func(id uint64) { ids = append(ids, id) }); err != nil {
+			t.Errorf("read: %v", err)
+		}
+		return ids
+	}
+	for size := range len(b) + 1 {
+		want := []uint64{3, math.MaxUint64}[:max(0, size-journalFixedSize)/12]
+		if got := deletions(b[:size]); !slices.Equal(got, want) {
+			t.Errorf("cut at %d: read %d, want %d", size, got, want)
+		}
+	}
+	between := slices.Concat(b[:28], []byte{JournalDelete, 0, 2, 0, 'h', 'i', 9, 0, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8}, b[28:])
+	between[0] = 4
+	if got := deletions(between); !slices.Equal(got, []uint64{3, math.MaxUint64}) {
+		t.Errorf("between other entries: read %d", got)
+	}
+	if err := ReadDeletions(iotest.ErrReader(fs.ErrClosed), nil); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("broken: %v", err)
 	}
 	other := append(slices.Clone(b), 9, 0, 2, 0, 'h', 'i')
 	other[0] = 3

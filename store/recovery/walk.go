@@ -1,7 +1,6 @@
 package recovery
 
 import (
-	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -84,33 +83,9 @@ func (t tailWalk) vectors(r segments.Remnant) (tailVectors, error) {
 	return v, nil
 }
 
-// deletions visits the ids that a journal deletes. What it says behind an entry that
-// makes no sense is passed over.
+// deletions visits the ids that a journal deletes.
 func (t tailWalk) deletions(p tailPart, visit func(id uint64)) error {
-	in := bufio.NewReader(io.NewSectionReader(t.file, p.PayloadOffset(), int64(p.PayloadLength)))
-	var head [journalHead]byte
-	if _, err := io.ReadFull(in, head[:]); err != nil {
-		return endOfJournal(err)
-	}
-	for count := binary.LittleEndian.Uint32(head[:]); count > 0; count-- {
-		var entry [4]byte // kind, a zero, length of what follows
-		if _, err := io.ReadFull(in, entry[:]); err != nil {
-			return endOfJournal(err)
-		}
-		length := binary.LittleEndian.Uint16(entry[2:])
-		var id [8]byte
-		if entry[0] != segments.JournalDelete || int(length) != len(id) {
-			if _, err := in.Discard(int(length)); err != nil {
-				return endOfJournal(err)
-			}
-			continue
-		}
-		if _, err := io.ReadFull(in, id[:]); err != nil {
-			return endOfJournal(err)
-		}
-		visit(binary.LittleEndian.Uint64(id[:]))
-	}
-	return nil
+	return segments.ReadDeletions(io.NewSectionReader(t.file, p.PayloadOffset(), int64(p.PayloadLength)), visit)
 }
 
 // cutManifest reads what is left of a manifest that was cut; complete says that all of
@@ -125,17 +100,6 @@ func (t tailWalk) cutManifest(p tailPart) (begun *segments.Manifest, complete bo
 	}
 	begun, complete = segments.ParseManifestStart(payload)
 	return begun, complete, nil
-}
-
-// journalHead is the length in bytes of what stands before the entries of a journal.
-const journalHead = 16
-
-// endOfJournal lets a journal end before its count of entries is reached.
-func endOfJournal(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil
-	}
-	return err
 }
 
 // tailVectors are the vectors of one segment in a tail.

@@ -196,7 +196,7 @@ func (d *segmentsDecoder) takePayload(p []byte) error {
 		}
 		return d.vectors(p)
 	case segments.TypeJournal:
-		d.capture(d.deleted[:], 0, p)
+		d.capture(d.deleted[:segments.JournalCountSize], 0, p)
 	case segments.TypeManifest:
 		d.manifest(p)
 	}
@@ -363,10 +363,10 @@ func (d *segmentsDecoder) judge() error {
 			d.deletes = d.fail("segment %d (%s) lists %d deleted vectors, which appending would bring back; compact the store first", id, kind, deleted)
 		}
 	case segments.TypeJournal:
-		if d.taken < 4 {
+		if d.taken < segments.JournalCountSize {
 			return d.fail("segment %d (%s) is too short", id, kind)
 		}
-		if entries := binary.LittleEndian.Uint32(d.deleted[:]); entries > 0 {
+		if entries := segments.JournalCount(d.deleted); entries > 0 {
 			d.deletes = d.fail("segment %d (%s) deletes %d vectors, which appending would bring back; compact the store first", id, kind, entries)
 		}
 	}
