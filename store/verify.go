@@ -213,7 +213,7 @@ func (v *verifier) checkOldManifests() error {
 		if entry.Type != segments.TypeManifest {
 			continue
 		}
-		if _, err := state.ReadHeader(v.in, entry); err != nil {
+		if _, err := v.in.ReadHeader(entry); err != nil {
 			v.find(Note, entry.Offset, "older manifest %d: %v", entry.SegmentID, err)
 		}
 	}
@@ -273,7 +273,7 @@ func (v *verifier) checkIDs() error {
 // checkDimension reports rows that every reader leaves out. A count that does not
 // fit the payload is an error.
 func (v *verifier) checkDimension(entry segments.DirectoryEntry) error {
-	segment, err := state.ReadHeader(v.in, entry)
+	segment, err := v.in.ReadHeader(entry)
 	if err != nil {
 		return err
 	}

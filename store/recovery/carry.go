@@ -107,7 +107,7 @@ func (p *recoveryPlan) copySegment(ctx context.Context, session *log.Session, pa
 		some := buffer[:min(int64(part.PayloadLength)-at, int64(len(buffer)))]
 		err := volume.ReadFull(p.walk.file, some, part.PayloadOffset()+at)
 		if err == nil {
-			err = e.Write(context.Background(), some)
+			err = e.Write(context.WithoutCancel(ctx), some)
 		}
 		if err != nil {
 			return e, session.Fail(err)

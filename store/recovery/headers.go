@@ -73,7 +73,7 @@ func repairHeaders(in *state.Reading, write func([segments.HeaderSize]byte, int6
 	entries := slices.SortedFunc(slices.Values(s.Named()), func(a, b segments.DirectoryEntry) int { return cmp.Compare(a.Offset, b.Offset) })
 	end := int64(0) // of what stands before
 	for i, entry := range entries {
-		_, problem := state.ReadHeader(in, entry)
+		_, problem := in.ReadHeader(entry)
 		if problem != nil && !errors.Is(problem, volume.ErrCorrupt) {
 			return repairs, problem
 		}

@@ -143,11 +143,12 @@ func (t *Tails) readTails(ctx context.Context, names []string) (tails []Tail, er
 		return nil, fmt.Errorf("look for tails of store %q: %w", t.env.File.Name(), err)
 	}
 	for _, name := range names {
-		tail, err := t.readTail(newest, name)
+		tail, err := t.readTail(ctx, newest, name)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, volume.ErrStrangeRemnant) {
 			continue
 		}
-		if errors.Is(err, volume.ErrStale) {
+		// The end of ctx tells nothing of the file.
+		if errors.Is(err, volume.ErrStale) || err != nil && ctx.Err() != nil {
 			return nil, fmt.Errorf("look for tails of store %q: %w", t.env.File.Name(), err)
 		}
 		if err != nil {
@@ -162,15 +163,16 @@ func (t *Tails) readTails(ctx context.Context, names []string) (tails []Tail, er
 	return tails, nil
 }
 
-// openTail opens a kept tail of a store and reads what it says of itself, and where its bytes begin.
-// It fails with volume.ErrStrangeRemnant when the file does not count.
-func (t *Tails) openTail(of *state.Snapshot, name string) (file volume.Bytes, info tailInfo, start int64, err error) {
+// openTail opens a kept tail of a store and reads what it says of itself, and where its
+// bytes begin. Reads of it end with ctx. It fails with volume.ErrStrangeRemnant when the file does not count.
+func (t *Tails) openTail(ctx context.Context, of *state.Snapshot, name string) (file volume.Bytes, info tailInfo, start int64, err error) {
 	if t.remnants == nil {
 		return nil, info, 0, errNeverTorn
 	}
 	if file, err = t.remnants.OpenRemnant(name); err != nil {
 		return nil, info, 0, err
 	}
+	file = volume.Watch(ctx, file)
 	info, start, err = readTailInfo(file)
 	if err == nil {
 		err = info.checkStore(storeIdentity(of))
@@ -182,8 +184,8 @@ func (t *Tails) openTail(of *state.Snapshot, name string) (file volume.Bytes, in
 }
 
 // readTail is openTail for what the tail says of itself alone.
-func (t *Tails) readTail(of *state.Snapshot, name string) (Tail, error) {
-	file, info, _, err := t.openTail(of, name)
+func (t *Tails) readTail(ctx context.Context, of *state.Snapshot, name string) (Tail, error) {
+	file, info, _, err := t.openTail(ctx, of, name)
 	if err != nil {
 		return Tail{}, err
 	}

@@ -29,18 +29,19 @@ func (t *Tails) Keep(ctx context.Context, file volume.Bytes, base *state.Snapsho
 	if t.remnants == nil {
 		return nil
 	}
-	stat, err := file.Describe()
+	in := base.In(file).During(ctx)
+	stat, err := in.Stat()
 	if err != nil {
 		return err
 	}
-	tail, any, err := findTail(ctx, base, file, stat.Size)
+	tail, any, err := findTail(in, stat.Size)
 	if err != nil {
 		return err
 	}
 	if any {
 		info := describeTail(path.Base(t.env.File.Name()), tail)
 		info.FileID, info.Dimension, info.Metric = storeIdentity(base), base.Dimension(), base.Metric().String()
-		err := t.compare(ctx, file, base, &info)
+		err := t.compare(ctx, in, &info)
 		if err == nil {
 			err = t.keepTail(ctx, file, info)
 		}
@@ -87,7 +88,7 @@ func (t *Tails) keptTail(name string, tail Tail) {
 // sameTail reports whether a file keeps this tail, or more: what could not be cut out of
 // the store stands there still, until the next commit.
 func sameTail(ctx context.Context, kept, file volume.Bytes, tail tailInfo) (bool, error) {
-	info, start, err := readTailInfo(kept)
+	info, start, err := readTailInfo(volume.Watch(ctx, kept))
 	if errors.Is(err, volume.ErrCorrupt) {
 		return false, nil
 	}
@@ -172,14 +173,15 @@ func tailIDs(ctx context.Context, walk tailWalk, info *tailInfo, copied func(tai
 // compare notes what the store has that the tail has too: rows that a merge has only
 // copied, and of ids with other vectors which ones. Later, when the store has gone on,
 // that tells what has been stored again since.
-func (t *Tails) compare(ctx context.Context, file volume.Bytes, base *state.Snapshot, info *tailInfo) error {
+func (t *Tails) compare(ctx context.Context, in *state.Reading, info *tailInfo) error {
+	base := in.Snapshot()
 	charge := t.env.Memory.Charge()
 	defer charge.Free()
 	if err := charge.Await(ctx, compareBytes); err != nil {
 		return err
 	}
-	walk := tailWalk{file: volume.Watch(ctx, file), start: info.Offset, size: info.Offset + info.Bytes, dimension: base.Dimension()}
-	ids, err := tailIDs(ctx, walk, info, func(v tailVectors) (bool, error) { return hasRun(ctx, base, file, v) }, &charge)
+	walk := tailWalk{file: in, start: info.Offset, size: info.Offset + info.Bytes, dimension: base.Dimension()}
+	ids, err := tailIDs(ctx, walk, info, func(v tailVectors) (bool, error) { return hasRun(ctx, in, v) }, &charge)
 	if err != nil {
 		return err
 	}
@@ -187,7 +189,11 @@ func (t *Tails) compare(ctx context.Context, file volume.Bytes, base *state.Snap
 		if compute.KindOf(entry.Type) == nil {
 			continue
 		}
-		if segment, err := state.ReadHeader(file, entry); err == nil {
+		segment, err := in.ReadHeader(entry)
+		if ended := ctx.Err(); ended != nil {
+			return ended
+		}
+		if err == nil {
 			info.Images = append(info.Images, imageMark(segment.Header))
 		}
 	}
@@ -201,7 +207,7 @@ func (t *Tails) compare(ctx context.Context, file volume.Bytes, base *state.Snap
 		return nil
 	})
 	if err == nil && common.Len() <= maxBefore {
-		info.before, err = digestsOf(ctx, base.In(file), common)
+		info.before, err = digestsOf(ctx, in, common)
 		info.Before = len(info.before)
 	}
 	if errors.Is(err, volume.ErrCorrupt) || errors.Is(err, memory.ErrNone) || errors.Is(err, memory.ErrNever) {
@@ -255,7 +261,8 @@ func digestsOf(ctx context.Context, in *state.Reading, ids *idset.Set) ([]idDige
 
 // hasRun reports whether a segment of vectors holds, as far as it is there, exactly the
 // rows of a run of the snapshot's, as one does that a merge made of them.
-func hasRun(ctx context.Context, s *state.Snapshot, file volume.Bytes, p tailVectors) (bool, error) {
+func hasRun(ctx context.Context, in *state.Reading, p tailVectors) (bool, error) {
+	s := in.Snapshot()
 	rowSize := uint64(segments.RowSize(p.dimension))
 	if p.dimension != s.Dimension() || p.rows == 0 || p.all*rowSize > log.MergeLimit+log.MergeLimit/2 {
 		return false, nil
@@ -278,7 +285,10 @@ func hasRun(ctx context.Context, s *state.Snapshot, file volume.Bytes, p tailVec
 			continue
 		}
 		var id [8]byte
-		if err := volume.ReadFull(file, id[:], entries[from].Offset+segments.HeaderSize+segments.VecPrefixSize); err != nil || id != first {
+		if err := volume.ReadFull(in, id[:], entries[from].Offset+segments.HeaderSize+segments.VecPrefixSize); err != nil || id != first {
+			if ended := ctx.Err(); ended != nil {
+				return false, ended
+			}
 			continue
 		}
 		body, count, err := log.ReadRun(ctx, s, entries[from:to])

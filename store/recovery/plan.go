@@ -89,13 +89,14 @@ func (p *recoveryPlan) open(ctx context.Context) (err error) {
 		if p.file, err = p.tails.remnants.Raw(); err != nil {
 			return err
 		}
+		p.file = volume.Watch(ctx, p.file)
 		p.info = tailInfo{Tail: p.Tail}
-		p.walk = tailWalk{file: volume.Watch(ctx, p.file), start: p.Offset, size: p.Offset + p.Bytes, dimension: p.dimension}
-		if err := p.tails.compare(ctx, p.file, p.base, &p.info); err != nil {
+		p.walk = tailWalk{file: p.file, start: p.Offset, size: p.Offset + p.Bytes, dimension: p.dimension}
+		if err := p.tails.compare(ctx, p.base.In(p.file).During(ctx), &p.info); err != nil {
 			return errors.Join(err, p.file.Close())
 		}
 	} else {
-		file, info, start, err := p.tails.openTail(p.base, p.File)
+		file, info, start, err := p.tails.openTail(ctx, p.base, p.File)
 		if err != nil {
 			return err
 		}
@@ -103,7 +104,7 @@ func (p *recoveryPlan) open(ctx context.Context) (err error) {
 		if p.dimension == 0 {
 			p.dimension = info.Dimension
 		}
-		p.walk = tailWalk{file: volume.Watch(ctx, file), start: start, size: start + info.Bytes, shift: info.Offset - start, dimension: p.dimension}
+		p.walk = tailWalk{file: file, start: start, size: start + info.Bytes, shift: info.Offset - start, dimension: p.dimension}
 	}
 	for _, place := range p.info.Copies {
 		p.copies[place] = true

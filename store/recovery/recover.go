@@ -126,7 +126,7 @@ func (t *Tails) chosenTails(ctx context.Context, options Options) ([]Tail, error
 		}
 		chosen := make([]Tail, 0, len(options.Only))
 		for _, name := range options.Only {
-			tail, err := t.readTail(newest, name)
+			tail, err := t.readTail(ctx, newest, name)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}

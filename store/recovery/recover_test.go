@@ -17,7 +17,7 @@ import (
 func TestRecoverBesideACommit(t *testing.T) {
 	t.Parallel()
 	ctx, files := t.Context(), volumes.New()
-	s := newStore(t, files, nil)
+	s := newStore(t, files, files, nil)
 	for id := range uint64(3) {
 		s.ingest(t, float32(id+1), id+1)
 	}
@@ -54,7 +54,7 @@ func TestRecoverBesideACommit(t *testing.T) {
 func TestNothingIsTorn(t *testing.T) {
 	t.Parallel()
 	ctx, files := t.Context(), volumes.New()
-	s := newStore(t, files, func(where volume.Log) volume.Log { return struct{ volume.Log }{where} })
+	s := newStore(t, files, files, func(where volume.Log) volume.Log { return struct{ volume.Log }{where} })
 	s.ingest(t, 1, 1)
 	for what, list := range map[string]func() ([]Tail, error){
 		"listed": func() ([]Tail, error) { return s.List(ctx) },

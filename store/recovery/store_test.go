@@ -32,8 +32,9 @@ type store struct {
 	vectors *ingest.Vectors
 }
 
-// newStore makes one of dimension 2 at a.rvf, whose log with changes: nil does not.
-func newStore(t testing.TB, files *volumes.Files, with func(volume.Log) volume.Log) *store {
+// newStore makes one of dimension 2 at a.rvf, which it reads through other files, and whose
+// log with changes: nil does not.
+func newStore(t testing.TB, files *volumes.Files, through filelog.FileSystem, with func(volume.Log) volume.Log) *store {
 	t.Helper()
 	image, _, err := volume.Lay(0, 1, 1, nil, &segments.Manifest{
 		Dimension: 2, Identity: lineage.Identity{FileID: lineage.FileID{1}}, HasIdentity: true,
@@ -48,7 +49,7 @@ func newStore(t testing.TB, files *volumes.Files, with func(volume.Log) volume.L
 	if err = errors.Join(err, file.Close()); err != nil {
 		t.Fatal(err)
 	}
-	var where volume.Log = filelog.New(filelog.Place{Files: files, Name: "a.rvf"}, volume.LogOptions{})
+	var where volume.Log = filelog.New(filelog.Place{Files: through, Name: "a.rvf"}, volume.LogOptions{})
 	if with != nil {
 		where = with(where)
 	}

@@ -114,12 +114,13 @@ func leftBehind(s *state.Snapshot, size int64) bool {
 
 // findTail looks through what stands behind the snapshot's manifest in its file, and
 // reports whether any of it was written by somebody. All of it is read.
-func findTail(ctx context.Context, s *state.Snapshot, file volume.Bytes, size int64) (Tail, bool, error) {
+func findTail(in *state.Reading, size int64) (Tail, bool, error) {
+	s := in.Snapshot()
 	t := Tail{Epoch: s.Epoch(), Offset: s.State().Segment.End()}
 	if !leftBehind(s, size) {
 		return t, false, nil
 	}
-	err := t.find(tailWalk{file: volume.Watch(ctx, file), start: t.Offset, size: size, dimension: s.Dimension()})
+	err := t.find(tailWalk{file: in, start: t.Offset, size: size, dimension: s.Dimension()})
 	if err != nil {
 		err = fmt.Errorf("look behind the manifest of epoch %d: %w", s.Epoch(), err)
 	}
@@ -189,8 +190,8 @@ func (t *Tails) Own(ctx context.Context) (tail Tail, any bool, err error) {
 	}
 	var seen tailSeen
 	err = t.withNewest(ctx, func(snapshot *state.Snapshot) error {
-		return snapshot.Backing().With(ctx, func(file volume.Bytes) error {
-			info, err := file.Describe()
+		return snapshot.With(ctx, state.Judging, func(in *state.Reading) error {
+			info, err := in.Stat()
 			if err != nil {
 				return err
 			}
@@ -199,7 +200,7 @@ func (t *Tails) Own(ctx context.Context) (tail Tail, any bool, err error) {
 				return nil
 			}
 			seen = tailSeen{snapshot: snapshot, info: info}
-			seen.tail, seen.any, err = findTail(ctx, snapshot, file, info.Size)
+			seen.tail, seen.any, err = findTail(in, info.Size)
 			return err
 		})
 	})

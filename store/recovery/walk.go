@@ -13,7 +13,7 @@ import (
 
 // tailWalk goes through the bytes of a tail, which stand in a file from start to size.
 type tailWalk struct {
-	file      volume.Bytes
+	file      io.ReaderAt
 	start     int64
 	size      int64
 	shift     int64 // from places in file to those in the store's file
@@ -104,7 +104,7 @@ func (t tailWalk) cutManifest(p tailPart) (begun *segments.Manifest, complete bo
 
 // tailVectors are the vectors of one segment in a tail.
 type tailVectors struct {
-	file      volume.Bytes
+	file      io.ReaderAt
 	body      int64 // of the first row, in file
 	dimension int
 	rows      uint64 // whole ones that are there

@@ -143,22 +143,22 @@ func (s *Snapshot) compare(ctx context.Context, segment *checkedSegment, pace ch
 		lane.GetOn()
 		pace.step()
 	}
-	return s.source.With(ctx, func(file volume.Bytes) error {
-		info, err := file.Describe()
+	return s.With(ctx, Judging, func(in *Reading) error {
+		info, err := in.Stat()
 		if err == nil && info.Size < segment.end() {
 			err = fmt.Errorf("%w: the file ends at %d", volume.ErrCorrupt, info.Size)
 		}
 		if err != nil {
 			return err // no verdict on bytes that are not there
 		}
-		header, err := s.In(file).ReadHeader(segment.DirectoryEntry)
+		header, err := in.ReadHeader(segment.DirectoryEntry)
 		if errors.Is(err, volume.ErrCorrupt) {
 			s.accuse(segment, err.Error())
 			return nil
 		}
 		var verdict segments.HashVerdict
 		if err == nil {
-			verdict, err = compareHash(ctx, file, header, pace.share, step)
+			verdict, err = compareHash(ctx, in, header, pace.share, step)
 		}
 		switch {
 		case err != nil:
@@ -190,7 +190,7 @@ var checkBuffers = sync.Pool{New: func() any { return new([checkPiece]byte) }}
 
 // compareHash reads a segment and compares it with its content hash. It works and
 // pauses by turns, as the share asks, and calls step each time that it got on.
-func compareHash(ctx context.Context, file volume.Bytes, segment segments.Segment, share throttle.Share, step func()) (segments.HashVerdict, error) {
+func compareHash(ctx context.Context, in *Reading, segment segments.Segment, share throttle.Share, step func()) (segments.HashVerdict, error) {
 	check := segments.NewPayloadCheck(segment.Header)
 	if !check.Reads() {
 		return check.Verdict(), nil
@@ -202,7 +202,7 @@ func compareHash(ctx context.Context, file volume.Bytes, segment segments.Segmen
 		part := buffer[:min(checkPiece, end-offset)]
 		var failed error
 		ended := pacer.Pace(func() {
-			if failed = volume.ReadFull(file, part, offset); failed == nil {
+			if failed = volume.ReadFull(in, part, offset); failed == nil {
 				_, _ = check.Write(part)
 			}
 		})

@@ -8,10 +8,11 @@ import (
 	"rvffs/store/volume"
 )
 
-// ReadHeader reads the header that a directory entry points to and checks that
-// the two agree.
-func ReadHeader(file io.ReaderAt, entry segments.DirectoryEntry) (segments.Segment, error) {
-	return readHeaderOr(file, entry, func() string { return "" })
+// ReadHeader reads the header that a directory entry points to and checks that the two
+// agree, in bytes that no snapshot shows yet. Those of a snapshot are read through a
+// Reading.
+func ReadHeader(unseen io.ReaderAt, entry segments.DirectoryEntry) (segments.Segment, error) {
+	return readHeaderOr(unseen, entry, func() string { return "" })
 }
 
 // readHeaderOr is ReadHeader whose errors end with a remedy.
@@ -31,11 +32,11 @@ func readHeaderOr(file io.ReaderAt, entry segments.DirectoryEntry, remedy func()
 	return segments.Segment{Header: header, Offset: entry.Offset}, nil
 }
 
-// ReadHeader is the function of that name for a segment of the snapshot: its errors name
-// the remedy.
+// ReadHeader reads the header of a segment of the snapshot and checks that the directory
+// agrees. Its errors name the remedy, if there is one: nobody mends older manifests.
 func (r *Reading) ReadHeader(entry segments.DirectoryEntry) (segments.Segment, error) {
 	return readHeaderOr(r, entry, func() string {
-		if r.snapshot.Dialect() != segments.DialectRuntime {
+		if r.snapshot.Dialect() != segments.DialectRuntime || entry.Type == segments.TypeManifest {
 			return ""
 		}
 		return fmt.Sprintf("; rvffs recover %s mends the header if the content is what its hash says", r.snapshot.source.storeName())

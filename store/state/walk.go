@@ -3,7 +3,6 @@ package state
 import (
 	"cmp"
 	"errors"
-	"io"
 	"slices"
 
 	"rvffs/segments"
@@ -30,7 +29,7 @@ func (r *Reading) WalkFrom(from int64, visit func(segments.Segment) error) error
 	next, _ := slices.BinarySearchFunc(known, from, func(entry segments.DirectoryEntry, offset int64) int {
 		return cmp.Compare(entry.Offset, offset)
 	})
-	w := carefulWalk{file: r, wire: s.Dialect() == segments.DialectWire, visit: visit, reach: searchReach}
+	w := carefulWalk{in: r, wire: s.Dialect() == segments.DialectWire, visit: visit, reach: searchReach}
 	limit := s.Size()
 	if next < len(known) {
 		limit = min(limit, known[next].Offset)
@@ -52,7 +51,7 @@ func (r *Reading) WalkFrom(from int64, visit func(segments.Segment) error) error
 
 // carefulWalk is one walk through stretches of a file.
 type carefulWalk struct {
-	file  io.ReaderAt
+	in    *Reading
 	wire  bool
 	visit func(segments.Segment) error
 	reach int64 // bytes that may still be read to see where to go on
@@ -64,7 +63,7 @@ const searchReach = segments.MaxPayload + 1<<20
 
 // named visits a segment that the manifest names and goes on behind it up to limit.
 func (w *carefulWalk) named(entry segments.DirectoryEntry, limit int64) error {
-	segment, err := ReadHeader(w.file, entry)
+	segment, err := w.in.ReadHeader(entry)
 	if err != nil && !errors.Is(err, volume.ErrCorrupt) {
 		return err
 	}
@@ -87,7 +86,7 @@ const wireBoundary = 64
 // stretch visits the segments between two places of which none is named.
 func (w *carefulWalk) stretch(from, limit int64) error {
 	for from < limit {
-		walker := segments.NewWalker(w.file, from, limit)
+		walker := segments.NewWalker(w.in, from, limit)
 		var last segments.Segment // not visited yet
 		some := false
 		for walker.Next() {
@@ -128,7 +127,7 @@ func (w *carefulWalk) resume(walker *segments.Walker, last segments.Segment, som
 	if some {
 		torn := last.PayloadLength > uint64(w.reach)
 		if !torn {
-			verdict, err := segments.VerifySegment(w.file, last)
+			verdict, err := segments.VerifySegment(w.in, last)
 			if err != nil {
 				return 0, false, err
 			}
@@ -139,7 +138,7 @@ func (w *carefulWalk) resume(walker *segments.Walker, last segments.Segment, som
 			from = last.PayloadOffset()
 		}
 	}
-	at, resumed, err := segments.Resume(w.file, from, limit, w.reach)
+	at, resumed, err := segments.Resume(w.in, from, limit, w.reach)
 	if !resumed {
 		at = limit
 	}
