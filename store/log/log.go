@@ -62,13 +62,6 @@ type Log struct {
 // New makes a log that has no session yet.
 func New(env Environment) *Log { return &Log{env: env, lead: shared.NewTurn()} }
 
-// Queued is the number of commits that wait for their turn.
-func (l *Log) Queued() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.queue)
-}
-
 // Frozen reports whether writers have to wait for a rewrite.
 func (l *Log) Frozen() bool {
 	l.mu.Lock()
