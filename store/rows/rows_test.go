@@ -5,11 +5,15 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
+	"testing/synctest"
 
 	"rvffs/store/rows"
 
 	"rvffs/segments"
+	"rvffs/store/idset"
+	"rvffs/store/memory"
 	"rvffs/store/rows/rowstest"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
@@ -115,4 +119,35 @@ func runtimeVectors(ids ...uint64) []byte {
 		vectors[i] = float32(i) + 0.25
 	}
 	return rowstest.Vectors(1, ids, vectors)
+}
+
+// TestCommitsDoNotWaitForReadersOfIDs: who follows a commit that nobody waits for any more
+// leaves a table of ids to those who are at work with it, and it is right all the same.
+func TestCommitsDoNotWaitForReadersOfIDs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		manifest := segments.Manifest{Dimension: 1, TotalVectors: 2}
+		snapshot, _ := rowstest.Snapshot(t, segments.DialectRuntime, manifest, rowstest.Vectors(1, []uint64{3, 5}, []float32{1, 2}))
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		table := rows.NewIDTable()
+		var charge memory.Charge
+		err := table.At(t.Context(), snapshot, func(*idset.Set) error {
+			table.Extend(gone, snapshot, snapshot, idset.Of([]uint64{7}))
+			table.Replace(gone, snapshot, idset.Of([]uint64{7}), &charge)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = table.At(t.Context(), snapshot, func(stored *idset.Set) error {
+			if got := stored.Ascending(); !slices.Equal(got, []uint64{3, 5}) {
+				t.Errorf("the ids are %d", got)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -11,12 +11,27 @@ import (
 // ShelfOf is the shelf of a folder that is opened when it is needed.
 func ShelfOf(holder volume.Holder) Shelf { return Shelf{lentFiles{holder}} }
 
-// lentFiles are the files of a folder that is held for each operation.
+// lentFiles are the files of a folder that is held for each operation. Who does several
+// holds it meanwhile, by heldFor, and so opens it with his own context.
 type lentFiles struct{ holder volume.Holder }
 
 var _ FileSystem = lentFiles{}
 
-// with runs act with the files of the held folder.
+// heldFor has files at hand until release: where their folder is lent, it is opened for one
+// who waits for that as long as ctx lasts, so that nothing he does then has to open it.
+func heldFor(ctx context.Context, files FileSystem) (release func() error, err error) {
+	lent, is := files.(lentFiles)
+	if !is {
+		return func() error { return nil }, nil
+	}
+	if _, err := lent.holder.Hold(ctx); err != nil {
+		return nil, err
+	}
+	return lent.holder.Release, nil
+}
+
+// with runs act with the files of the held folder. It waits for the folder only where
+// nobody has it at hand.
 func (l lentFiles) with(act func(FileSystem) error) error {
 	folder, err := l.holder.Hold(context.Background())
 	if err != nil {

@@ -72,11 +72,16 @@ func (l *Log) resume(known known) bool {
 
 // Open implements volume.Log: it reads the newest state from the file, unless that is
 // as it is known.
-func (l *Log) Open(ctx context.Context, knowledge volume.Known) (*volume.Version, error) {
+func (l *Log) Open(ctx context.Context, knowledge volume.Known) (newest *volume.Version, err error) {
+	at := l.Place()
+	release, err := heldFor(ctx, at.Files)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	if k, some := knowledge.Of.(known); some && l.resume(k) {
 		return k.version, nil
 	}
-	at := l.Place()
 	file, err := at.Files.Open(at.Name, false)
 	if errors.Is(err, volume.ErrNotRegular) {
 		return nil, fmt.Errorf("%w: %w", volume.ErrNotStore, err)
@@ -207,7 +212,12 @@ func (l *Log) Newest(ctx context.Context, known *volume.Version) (*volume.Versio
 // lookAt is the version of the file at a place, where newest was the newest known; nil
 // when this process has begun to change the file since the number of changes was asked
 // for.
-func (l *Log) lookAt(ctx context.Context, at Place, newest *volume.Version, seen volume.FileInfo, changes uint64) (*volume.Version, error) {
+func (l *Log) lookAt(ctx context.Context, at Place, newest *volume.Version, seen volume.FileInfo, changes uint64) (version *volume.Version, err error) {
+	release, err := heldFor(ctx, at.Files)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	info, err := at.Files.Stat(at.Name)
 	if err != nil {
 		return nil, err

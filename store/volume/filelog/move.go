@@ -14,6 +14,11 @@ import (
 // when that is taken.
 func (l *Log) Move(ctx context.Context, m volume.Move) (err error) {
 	to := Place{FilesOf(m.Shelf), m.Name}
+	release, err := heldFor(ctx, to.Files)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	if _, err := to.Files.Stat(to.Name); err == nil {
 		return fmt.Errorf("%w: %q", volume.ErrExists, to.Name)
 	}
@@ -62,8 +67,13 @@ func (l *Log) rename(ctx context.Context, m volume.Move, to Place) error {
 }
 
 // Remove implements volume.Log.
-func (l *Log) Remove(_ context.Context, shelf volume.Shelf) error {
+func (l *Log) Remove(ctx context.Context, shelf volume.Shelf) (err error) {
 	files, name := FilesOf(shelf), l.Name()
+	release, err := heldFor(ctx, files)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	if err := files.Remove(name); err != nil {
 		return err
 	}

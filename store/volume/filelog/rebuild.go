@@ -14,6 +14,11 @@ import (
 // missed, and gives the new content; with its error nothing changes.
 func (l *Log) Rebuild(ctx context.Context, build func(volume.Bytes) (content []byte, err error)) (err error) {
 	at := l.Place()
+	release, err := heldFor(ctx, at.Files)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	lock, err := Acquire(ctx, at.Files, at.Name, max(l.options.Wait, 0))
 	if err != nil {
 		return err

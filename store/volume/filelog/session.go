@@ -37,8 +37,13 @@ type Session struct {
 
 // Session implements volume.Log: it takes the lock beside the file, and that of the file
 // itself.
-func (l *Log) Session(ctx context.Context, begin volume.Beginning) (volume.Session, error) {
+func (l *Log) Session(ctx context.Context, begin volume.Beginning) (session volume.Session, err error) {
 	at := l.Place()
+	release, err := heldFor(ctx, at.Files)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	lock, err := Acquire(ctx, at.Files, at.Name, max(l.options.Wait, 0))
 	if err != nil {
 		return nil, err

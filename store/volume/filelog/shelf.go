@@ -2,6 +2,7 @@ package filelog
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"rvffs/store/volume"
@@ -26,6 +27,11 @@ func (s Shelf) Log(name string, options volume.LogOptions) volume.Log {
 }
 
 // Create implements volume.Shelf.
-func (s Shelf) Create(ctx context.Context, name string, content []byte, perm os.FileMode) error {
+func (s Shelf) Create(ctx context.Context, name string, content []byte, perm os.FileMode) (err error) {
+	release, err := heldFor(ctx, s.Files)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	return Create(ctx, s.Files, name, content, perm)
 }
