@@ -7,7 +7,6 @@ import (
 	"rvffs/segments"
 	"rvffs/store/rows"
 	"rvffs/store/state"
-	"rvffs/store/volume"
 )
 
 // catchUps bounds how often a rewrite runs after its writers before it makes them wait.
@@ -16,7 +15,7 @@ const catchUps = 8
 // follow runs after the writers: it takes over what they commit, and takes along
 // what they write, until little is left. All of it goes to the disk before anybody
 // has to wait for it.
-func (r *rewrite) follow(ctx context.Context, old volume.Bytes) error {
+func (r *rewrite) follow(ctx context.Context, old *state.Reading) error {
 	for round := range catchUps {
 		newest := r.session.Base()
 		if round > 0 && r.behind(newest)+r.file.Lacks() < r.env.Follow.Little {
@@ -25,7 +24,7 @@ func (r *rewrite) follow(ctx context.Context, old volume.Bytes) error {
 		if err := r.file.MakeRoom(r.behind(newest), r.roomForManifest(newest)); err != nil {
 			return err
 		}
-		if err := r.catchUp(ctx, newest.In(old)); err != nil {
+		if err := r.catchUp(ctx, old.Of(newest)); err != nil {
 			return err
 		}
 		if err := r.file.Carry(r.roomForManifest(newest)); err != nil {
@@ -40,7 +39,7 @@ func (r *rewrite) follow(ctx context.Context, old volume.Bytes) error {
 	}
 	// Commits know the newest entry of the audit chain; nobody shall wait for a walk
 	// that finds it.
-	_, err := r.base.In(old).LastWitness()
+	_, err := old.Of(r.base).LastWitness()
 	return err
 }
 

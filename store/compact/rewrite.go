@@ -76,12 +76,12 @@ const takeOvers = 4
 
 func (r *rewrite) fill(ctx context.Context) (result Result, err error) {
 	r.progress.total.Store(r.base.Size())
-	err = r.start.Backing().With(ctx, func(old volume.Bytes) (err error) {
-		paced := r.pacer.Bytes(old)
-		if err := r.copyOthers(r.base.In(paced), 0); err != nil {
+	err = r.start.With(ctx, state.Judging, func(old *state.Reading) (err error) {
+		paced := old.Through(r.pacer.Bytes)
+		if err := r.copyOthers(paced.Of(r.base), 0); err != nil {
 			return err
 		}
-		if err := r.copyVectors(ctx, rows.Readings{r.base.In(paced)}); err != nil {
+		if err := r.copyVectors(ctx, rows.Readings{paced.Of(r.base)}); err != nil {
 			return err
 		}
 		for try := 1; ; try++ {

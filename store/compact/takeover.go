@@ -20,7 +20,7 @@ var errFellBehind = errors.New("writers were faster")
 // carries over what is left of what streams have written without committing it, and
 // puts the new file in the old one's place. If they would have to wait long, and
 // this is not the last try, nothing happens, and the error is errFellBehind.
-func (r *rewrite) takeOver(ctx context.Context, old volume.Bytes, last bool) (Result, error) {
+func (r *rewrite) takeOver(ctx context.Context, old *state.Reading, last bool) (Result, error) {
 	before, next, err := r.session.Replace(r.file, func(base *state.Snapshot, lacking int64) (log.Replacement, error) {
 		if err := r.file.MakeRoom(r.behind(base), r.roomForManifest(base)); err != nil {
 			return log.Replacement{}, err
@@ -29,10 +29,10 @@ func (r *rewrite) takeOver(ctx context.Context, old volume.Bytes, last bool) (Re
 			return log.Replacement{}, errFellBehind
 		}
 		r.file.Hurry()
-		if err := r.catchUp(ctx, base.In(old)); err != nil {
+		if err := r.catchUp(ctx, old.Of(base)); err != nil {
 			return log.Replacement{}, err
 		}
-		found, witness, err := r.finish(ctx, base.In(old))
+		found, witness, err := r.finish(ctx, old.Of(base))
 		return log.Replacement{State: found, Witness: witness, Known: func(next *state.Snapshot) {
 			r.env.IDs.Replace(ctx, next, r.ids, &r.memory)
 		}}, err

@@ -41,7 +41,12 @@ func (s *Session) mergeTail(ctx context.Context, d *Draft) error {
 		return nil
 	}
 	run := slices.Clone(d.Manifest.Directory[from : from+count])
-	body, rows, err := ReadRun(ctx, d.Base, run)
+	var body []byte
+	var rows uint32
+	err := d.Base.With(ctx, state.Judging, func(base *state.Reading) (err error) {
+		body, rows, err = ReadRun(base, run)
+		return err
+	})
 	var apart NotMerged
 	if errors.As(err, &apart) {
 		l.apart[int64(apart)] = true
@@ -142,29 +147,26 @@ func (o NotMerged) Error() string {
 // ReadRun reads the rows of all segments of a run, which is known to be small. It fails
 // with NotMerged when one of them is not simply rows of the store's dimension, or is
 // damaged: a merged segment would hide that.
-func ReadRun(ctx context.Context, s *state.Snapshot, run []segments.DirectoryEntry) (body []byte, rows uint32, err error) {
-	err = s.Backing().With(ctx, func(file volume.Bytes) error {
-		for _, entry := range run {
-			payload := make([]byte, entry.PayloadLength)
-			segment, err := state.ReadHeader(file, entry)
-			if err == nil {
-				err = volume.ReadFull(file, payload, segment.PayloadOffset())
-			}
-			if err != nil {
-				return err
-			}
-			dimension, count, err := segments.ParseVecPrefix(payload)
-			plain := segment.Flags == 0 && segment.Compression == segments.CompressionNone
-			check := segments.NewPayloadCheck(segment.Header)
-			_, _ = check.Write(payload)
-			if err != nil || !plain || int(dimension) != s.Dimension() || check.Verdict() == segments.HashMismatch ||
-				uint64(len(payload)) != segments.VecPrefixSize+uint64(count)*uint64(segments.RowSize(int(dimension))) {
-				return NotMerged(entry.Offset)
-			}
-			body = append(body, payload[segments.VecPrefixSize:]...)
-			rows += count
+func ReadRun(in *state.Reading, run []segments.DirectoryEntry) (body []byte, rows uint32, err error) {
+	for _, entry := range run {
+		payload := make([]byte, entry.PayloadLength)
+		segment, err := in.ReadHeader(entry)
+		if err == nil {
+			err = volume.ReadFull(in, payload, segment.PayloadOffset())
 		}
-		return nil
-	})
-	return body, rows, err
+		if err != nil {
+			return nil, 0, err
+		}
+		dimension, count, err := segments.ParseVecPrefix(payload)
+		plain := segment.Flags == 0 && segment.Compression == segments.CompressionNone
+		check := segments.NewPayloadCheck(segment.Header)
+		_, _ = check.Write(payload)
+		if err != nil || !plain || int(dimension) != in.Snapshot().Dimension() || check.Verdict() == segments.HashMismatch ||
+			uint64(len(payload)) != segments.VecPrefixSize+uint64(count)*uint64(segments.RowSize(int(dimension))) {
+			return nil, 0, NotMerged(entry.Offset)
+		}
+		body = append(body, payload[segments.VecPrefixSize:]...)
+		rows += count
+	}
+	return body, rows, nil
 }

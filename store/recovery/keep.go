@@ -291,7 +291,7 @@ func hasRun(ctx context.Context, in *state.Reading, p tailVectors) (bool, error)
 			}
 			continue
 		}
-		body, count, err := log.ReadRun(ctx, s, entries[from:to])
+		body, count, err := log.ReadRun(in, entries[from:to])
 		var apart log.NotMerged
 		if errors.As(err, &apart) || errors.Is(err, volume.ErrCorrupt) || err == nil && uint64(count) != p.all {
 			continue

@@ -86,6 +86,21 @@ func (r *Reading) For(use Use) *Reading {
 	return &other
 }
 
+// Of is the same for another snapshot of the same bytes. It is open for as long as r.
+func (r *Reading) Of(snapshot *Snapshot) *Reading {
+	other := *r
+	other.snapshot = snapshot
+	return &other
+}
+
+// Through is the same by way of other bytes, made of these, which may take their time. It
+// is open for as long as r.
+func (r *Reading) Through(other func(volume.Bytes) volume.Bytes) *Reading {
+	through := *r
+	through.file, through.near = other(r.file), nil
+	return &through
+}
+
 // ReadAt implements io.ReaderAt.
 func (r *Reading) ReadAt(p []byte, offset int64) (int, error) { return r.ReadContext(r.ctx, p, offset) }
 
