@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"rvffs/lineage"
 	"rvffs/store/log"
@@ -24,7 +25,7 @@ func (s *Store) Remove(ctx context.Context, shelf volume.Shelf) error {
 	if some {
 		return fmt.Errorf("%w: vectors stand behind its manifest", volume.ErrNotEmpty)
 	}
-	return s.log.Alone(ctx, func(session *log.Session) error {
+	return s.log.Alone(ctx, s.options.lockWait(), func(session *log.Session) error {
 		if session.Base().HasContent() {
 			return fmt.Errorf("%w: it holds vectors or embedded segments", volume.ErrNotEmpty)
 		}
@@ -39,13 +40,21 @@ func (s *Store) Remove(ctx context.Context, shelf volume.Shelf) error {
 	})
 }
 
+// passing is how long who renames a store waits for a commit that is under way.
+const passing = 100 * time.Millisecond
+
 // MoveInto gives the store a name on a shelf, which rename does, in one step; it fails
 // with fs.ErrExist when the name is taken, and then this does with ErrExists.
 // What is kept beside the store goes along, each by its bare names: along fails with
 // fs.ErrExist, too, and is then asked for another name. The store has its new name by
 // then, whatever becomes of what is kept: OnTailLeft is told of what stays behind.
 func (s *Store) MoveInto(ctx context.Context, shelf volume.Shelf, name string, rename func() error, along func(tail, moved string) error) error {
-	return s.log.Alone(ctx, func(*log.Session) error {
+	// The kernel lets nobody look into the folder before this is over. So streams commit
+	// what is whole, and for those that must not nobody waits.
+	if err := s.streams.CommitAtRest(ctx); err != nil {
+		return err
+	}
+	return s.log.Alone(ctx, min(s.options.lockWait(), passing), func(*log.Session) error {
 		return s.file.Move(ctx, volume.Move{
 			Shelf: shelf, Name: name, Along: along,
 			Rename: func() error {

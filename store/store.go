@@ -108,7 +108,7 @@ func (s *Store) load(ctx context.Context) error {
 		Begin: func(ctx context.Context) (*log.Session, error) { return s.log.Begin(ctx) },
 	})
 	s.log = log.New(log.Environment{
-		File: s.file, Head: s.head, Wait: s.options.lockWait(), Writable: s.checkWritable, Keep: s.tails.Keep, Published: s.published,
+		File: s.file, Head: s.head, Writable: s.checkWritable, Keep: s.tails.Keep, Published: s.published,
 		Hooks: []log.Hook{s.vectors, metadata.NewHook(s.ids, s.vectors.Drafted), s.vectors.Removals()}, Clock: time.Now,
 	})
 	s.images = compute.New(compute.Environment{

@@ -1,14 +1,17 @@
 package catalog
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"rvffs/store/compute"
+	"rvffs/store/rows"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
@@ -144,6 +147,60 @@ func TestStreamsOfAllKindsAreSeen(t *testing.T) {
 			if err := stream.Close(ctx); err != nil {
 				t.Error(err)
 			}
+		})
+	}
+}
+
+// TestRenameBesideStreams: what open streams have brought is committed, as far as it may be,
+// and they go on under the store's new name. For a stream that must not be committed nobody
+// waits.
+func TestRenameBesideStreams(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	row := []byte{0, 0, 0x80, 0x3f, 0, 0, 0, 0x40}
+	for name, c := range map[string]struct {
+		format         vecio.Format
+		before, behind []byte // the rename
+		want           error
+		rows           int
+	}{
+		"whole records":      {vecio.Auto, []byte("[1,2]\n[3,4]\n"), []byte("[5,6]\n"), nil, 3},
+		"a record has begun": {vecio.Auto, []byte("[1,2]\n[3,"), []byte("4]\n"), nil, 2},
+		"half a row":         {vecio.RawF32, slices.Concat(row, row[:3]), row[3:], nil, 2},
+		"a bulk load":        {vecio.RawF32, bytes.Repeat(row, 3<<20), row, volume.ErrLocked, 3<<20 + 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				p := newPlace(t, nil, Options{Dimension: 2, LockWait: time.Minute})
+				p.mkdir("a.rvf")
+				root := p.catalog.Root()
+				stream, err := p.find("a.rvf").Store.OpenAppend(ctx, c.format)
+				if err == nil {
+					_, err = stream.Write(ctx, c.before)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				asked := time.Now()
+				err = root.Move(ctx, "a.rvf", root, "b.rvf")
+				if took := time.Since(asked); !errors.Is(err, c.want) || took > 100*time.Millisecond {
+					t.Errorf("after %v: %v", took, err)
+				}
+				if _, err = stream.Write(ctx, c.behind); err == nil {
+					err = stream.Close(ctx)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				at := "b.rvf"
+				if c.want != nil {
+					at = "a.rvf"
+				}
+				if live, err := rows.Count(ctx, rows.Of(p.snapshot(at))); err != nil || live != uint64(c.rows) {
+					t.Errorf("%d vectors, want %d: %v", live, c.rows, err)
+				}
+			})
 		})
 	}
 }

@@ -15,8 +15,6 @@ type Environment struct {
 	// File is where all is written, and Head is told of each new state.
 	File volume.Log
 	Head *state.Head
-	// Wait is how long others of this process are waited for.
-	Wait time.Duration
 	// Writable refuses a state to which nobody may write.
 	Writable func(context.Context, *state.Snapshot) error
 	// Keep sees to it that nobody misses what stands in the file behind its newest

@@ -172,17 +172,17 @@ func (s *Session) Undisturbed(ctx context.Context, work func() error) error {
 func (s *Session) Mend(p []byte, offset int64) error { return s.turn.Mend(p, offset) }
 
 // Alone runs change in a session that nobody else can join. While writers of this
-// process are at work it waits a while and then fails with ErrLocked.
-func (l *Log) Alone(ctx context.Context, change func(*Session) error) error {
-	s, err := l.beginAlone(ctx)
+// process are at work it waits, no longer than said, and then fails with ErrLocked.
+func (l *Log) Alone(ctx context.Context, wait time.Duration, change func(*Session) error) error {
+	s, err := l.beginAlone(ctx, wait)
 	if err != nil {
 		return err
 	}
 	return errors.Join(change(s), l.endAlone(s))
 }
 
-func (l *Log) beginAlone(ctx context.Context) (*Session, error) {
-	deadline := time.NewTimer(max(l.env.Wait, 0))
+func (l *Log) beginAlone(ctx context.Context, patience time.Duration) (*Session, error) {
+	deadline := time.NewTimer(max(patience, 0))
 	defer deadline.Stop()
 	for {
 		l.mu.Lock()
@@ -208,7 +208,7 @@ func (l *Log) beginAlone(ctx context.Context) (*Session, error) {
 		select {
 		case <-wait:
 		case <-deadline.C:
-			return nil, fmt.Errorf("%w: streams of this process are open", volume.ErrLocked)
+			return nil, fmt.Errorf("%w: this process writes what is not committed yet, or compacts it: try again when its open streams are closed and the compaction is over", volume.ErrLocked)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

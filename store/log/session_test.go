@@ -42,11 +42,6 @@ func chain(in *state.Reading, each func(action string)) error {
 	})
 }
 
-// waits makes a log patient.
-func waits(wait time.Duration) func(*log.Environment) {
-	return func(e *log.Environment) { e.Wait = wait }
-}
-
 // TestAlone has the session to itself: it waits for those who are at work, but not for
 // ever, and who begins meanwhile waits for it.
 func TestAlone(t *testing.T) {
@@ -55,19 +50,19 @@ func TestAlone(t *testing.T) {
 	t.Run("others are at work", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			_, l := newLone(t, setting{environment: waits(time.Minute)})
+			_, l := newLone(t, setting{})
 			s := l.begin(t)
 			asked := time.Now()
-			if err := l.Alone(t.Context(), nothing); !errors.Is(err, volume.ErrLocked) || time.Since(asked) != time.Minute {
+			if err := l.Alone(t.Context(), time.Minute, nothing); !errors.Is(err, volume.ErrLocked) || time.Since(asked) != time.Minute {
 				t.Errorf("after %v: %v", time.Since(asked), err)
 			}
 			gone, leave := context.WithCancel(t.Context())
 			time.AfterFunc(time.Second, leave)
-			if err := l.Alone(gone, nothing); !errors.Is(err, context.Canceled) {
+			if err := l.Alone(gone, time.Minute, nothing); !errors.Is(err, context.Canceled) {
 				t.Errorf("nobody waits: %v", err)
 			}
 			time.AfterFunc(time.Second, func() { end(t, s) })
-			if err := l.Alone(t.Context(), nothing); err != nil {
+			if err := l.Alone(t.Context(), time.Minute, nothing); err != nil {
 				t.Errorf("after the session: %v", err)
 			}
 		})
@@ -78,13 +73,13 @@ func TestAlone(t *testing.T) {
 			files, l := newLone(t, setting{})
 			no := errors.New("no")
 			begun := make(chan *log.Session, 1)
-			err := l.Alone(t.Context(), func(s *log.Session) error {
+			err := l.Alone(t.Context(), time.Minute, func(s *log.Session) error {
 				gone, leave := context.WithCancel(t.Context())
 				time.AfterFunc(time.Second, leave)
 				if _, err := l.Begin(gone); !errors.Is(err, context.Canceled) {
 					t.Errorf("somebody joined, or waits for nobody: %v", err)
 				}
-				if err := l.Alone(t.Context(), nothing); !errors.Is(err, volume.ErrLocked) {
+				if err := l.Alone(t.Context(), time.Minute, nothing); !errors.Is(err, volume.ErrLocked) {
 					t.Errorf("two are alone: %v", err)
 				}
 				go func() { begun <- l.begin(t) }()
@@ -110,7 +105,7 @@ func TestAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 { // nobody waits for one that never was
-			if err := l.Alone(t.Context(), nothing); !errors.Is(err, volume.ErrNotFound) && err == nil {
+			if err := l.Alone(t.Context(), time.Minute, nothing); !errors.Is(err, volume.ErrNotFound) && err == nil {
 				t.Errorf("%v", err)
 			}
 		}

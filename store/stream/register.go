@@ -95,6 +95,17 @@ func (r *Register) Commit(ctx context.Context) error {
 	return r.each(func(stream *Stream) error { return stream.CommitOpen(ctx) })
 }
 
+// CommitAtRest is Commit for who waits for no writer: a stream that is at work is left out.
+func (r *Register) CommitAtRest(ctx context.Context) error {
+	return r.each(func(stream *Stream) error {
+		if !stream.turn.TryTake() {
+			return nil
+		}
+		defer stream.turn.Give()
+		return stream.commitOpen(ctx)
+	})
+}
+
 // Interrupt closes all open streams for their writers; see Stream.Interrupt. When ctx ends,
 // so does what they look for unasked, for good: it is the end of the store.
 func (r *Register) Interrupt(ctx context.Context) error {

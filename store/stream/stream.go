@@ -210,6 +210,11 @@ func (s *Stream) CommitOpen(ctx context.Context) error {
 		return err // and leaves the one who is at work alone
 	}
 	defer s.turn.Give()
+	return s.commitOpen(ctx)
+}
+
+// commitOpen is CommitOpen for who holds the turn.
+func (s *Stream) commitOpen(ctx context.Context) error {
 	if s.usable() != nil {
 		return nil
 	}
