@@ -46,3 +46,6 @@ func ParseIdentity(b []byte) (Identity, error) {
 
 // IsRoot reports whether the store was derived from none.
 func (i Identity) IsRoot() bool { return i.ParentID.IsZero() }
+
+// IsConsistent reports whether depth and parent agree: a root alone has depth 0.
+func (i Identity) IsConsistent() bool { return i.IsRoot() == (i.Depth == 0) }

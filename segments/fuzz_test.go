@@ -137,12 +137,12 @@ func FuzzWalker(f *testing.F) {
 		end := int64(from)
 		for w.Next() {
 			s := w.Segment()
-			if s.Offset < end || s.Offset-end >= alignment || s.End() > size || s.End() < s.Offset+HeaderSize {
+			if s.Offset < end || s.Offset-end >= Alignment || s.End() > size || s.End() < s.Offset+HeaderSize {
 				t.Fatalf("after %d: %+v", end, s)
 			}
 			end = s.End()
 		}
-		if w.Err() != nil || w.End() != end || (w.Clean() && (size-end < 0 || size-end >= alignment)) {
+		if w.Err() != nil || w.End() != end || (w.Clean() && (size-end < 0 || size-end >= Alignment)) {
 			t.Fatalf("end %d, want %d of %d; clean %v, %v", w.End(), end, size, w.Clean(), w.Err())
 		}
 	})

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// alignment is the boundary to which the wire dialect pads with zeros.
-	alignment = 64
+	// Alignment is the boundary to which the wire dialect pads with zeros.
+	Alignment = 64
 	// walkBuffer is how much is read at once: several small segments.
 	walkBuffer = 4096
 )
@@ -61,8 +61,8 @@ func (w *Walker) Next() bool {
 // takePadded is take at the place after zero padding, and reports whether a segment was
 // there.
 func (w *Walker) takePadded() bool {
-	rest, padding := w.size-w.next, -w.next&(alignment-1)
-	if rest < alignment {
+	rest, padding := w.size-w.next, -w.next&(Alignment-1)
+	if rest < Alignment {
 		gap, ok := w.bytes(w.next, rest)
 		w.clean = ok && allZero(gap)
 		return false
@@ -70,7 +70,7 @@ func (w *Walker) takePadded() bool {
 	// A segment off the boundary is of the runtime dialect, which does not
 	// pad: zeros behind it are a header that was never written, and what
 	// follows is not to be taken for one.
-	if padding == 0 || !w.begun || w.segment.Offset%alignment != 0 {
+	if padding == 0 || !w.begun || w.segment.Offset%Alignment != 0 {
 		return false
 	}
 	gap, ok := w.bytes(w.next, padding)

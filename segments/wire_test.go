@@ -47,7 +47,7 @@ func (w wireTestBlock) encode() []byte {
 	return padded(b)
 }
 
-func padded(b []byte) []byte { return append(b, make([]byte, -len(b)&(alignment-1))...) }
+func padded(b []byte) []byte { return append(b, make([]byte, -len(b)&(Alignment-1))...) }
 
 // encodeWireVec returns the payload of a vector segment of the wire dialect.
 func encodeWireVec(blocks ...wireTestBlock) []byte {

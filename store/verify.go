@@ -147,7 +147,7 @@ func (v *verifier) checkIdentity() error {
 		v.find(Note, -1, "the file is from before identities were kept and has none")
 	case identity.FileID.IsZero():
 		v.find(Note, -1, "the file id is zero")
-	case identity.IsRoot() != (identity.Depth == 0):
+	case !identity.IsConsistent():
 		v.find(Note, -1, "the lineage depth is %d, the parent id %s", identity.Depth, identity.ParentID)
 	}
 	return nil
@@ -318,8 +318,7 @@ func (v *verifier) checkWhole() error {
 
 // checkGap reports bytes between segments, but for the padding of the wire dialect.
 func (v *verifier) checkGap(from, to int64) {
-	const boundary = 64
-	if to-from >= boundary || from < to && v.snapshot.Dialect() != segments.DialectWire {
+	if to-from >= segments.Alignment || from < to && v.snapshot.Dialect() != segments.DialectWire {
 		v.find(Note, from, "%d bytes are no segment", to-from)
 	}
 }

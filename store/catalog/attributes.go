@@ -39,7 +39,7 @@ func (s *Store) AccessList(ctx context.Context, of state.Origin) (list volume.Ac
 		return err
 	})
 	if err == nil && of != (state.Origin{}) && !of.Holds(info) {
-		err = fmt.Errorf("%w: another file took its place", volume.ErrStale)
+		err = volume.ErrOtherFile
 	}
 	if err != nil {
 		return nil, fmt.Errorf("store %q: %w", s.Path(), err)
@@ -69,7 +69,7 @@ func setAttributes(ctx context.Context, folder volume.Folder, name string, shown
 		return err
 	}
 	if !shown.is(held.Info()) {
-		return errors.Join(fmt.Errorf("%w: another file took its place", volume.ErrStale), held.Close())
+		return errors.Join(volume.ErrOtherFile, held.Close())
 	}
 	return errors.Join(held.Change(ctx, change), held.Close())
 }

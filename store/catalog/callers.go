@@ -64,7 +64,7 @@ func (s *Store) Allow(ctx context.Context, want volume.Permission) error {
 func (s *Store) AllowOf(ctx context.Context, want volume.Permission, file state.Origin) error {
 	info, err := s.allow(ctx, want)
 	if err == nil && info != nil && !file.Holds(*info) {
-		err = fmt.Errorf("store %q: %w: another file took its place", s.Path(), volume.ErrStale)
+		err = fmt.Errorf("store %q: %w", s.Path(), volume.ErrOtherFile)
 	}
 	return err
 }

@@ -127,7 +127,7 @@ func (e *embedding) findReplaced(ctx context.Context, base *state.Snapshot) (map
 	removed := map[int64]bool{}
 	if e.source != nil {
 		if !slices.Contains(base.Named(), *e.source) {
-			return nil, fmt.Errorf("%w: the %s at offset %d is gone", log.ErrSuperseded, e.kind, e.source.Offset)
+			return nil, log.Clash(fmt.Errorf("%w: the %s at offset %d is gone", state.ErrSuperseded, e.kind, e.source.Offset))
 		}
 		removed[e.source.Offset] = true
 	}

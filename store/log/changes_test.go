@@ -302,7 +302,7 @@ func TestClashSplitsARound(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		err  error
-	}{{"clash", log.Clash(errors.New("not together"))}, {"unsafe manifest", volume.ErrUnsafeManifest}, {"superseded", log.ErrSuperseded}} {
+	}{{"clash", log.Clash(errors.New("not together"))}, {"unsafe manifest", volume.ErrUnsafeManifest}, {"superseded", log.Clash(state.ErrSuperseded)}} {
 		synctest.Test(t, func(t *testing.T) {
 			alone := hook(func(_ context.Context, d *log.Draft) (log.Committed, error) {
 				if len(d.Changes) > 1 || d.Changes[0].Content == "never" {

@@ -36,9 +36,6 @@ type clash struct{ error }
 
 func (c clash) Unwrap() error { return c.error }
 
-// ErrSuperseded means that what a change builds upon was replaced meanwhile.
-var ErrSuperseded = Clash(state.ErrSuperseded)
-
 // Commit makes the change durable and visible and returns its epoch. What has to be found
 // out before something is written ends with ctx; then the commit goes on to its end.
 // ErrUnsafeManifest means that deleted ids have to be let go first, by a rewrite that

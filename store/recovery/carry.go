@@ -59,7 +59,7 @@ func (p *recoveryPlan) carryOut(ctx context.Context, session *log.Session) (epoc
 		Added: others,
 		Removes: func(_ context.Context, base *state.Snapshot) (map[int64]bool, error) {
 			if base != p.base {
-				return nil, log.ErrSuperseded // what was judged may be wrong by now
+				return nil, log.Clash(state.ErrSuperseded) // what was judged may be wrong by now
 			}
 			return replaced, nil
 		},

@@ -8,6 +8,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/log"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
 )
@@ -31,7 +32,7 @@ func TestRecoverBesideACommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.ingest(t, 5, 1, 7)
-	if _, err := plan.carryOut(ctx, session); !errors.Is(err, log.ErrSuperseded) {
+	if _, err := plan.carryOut(ctx, session); !errors.Is(err, state.ErrSuperseded) {
 		t.Errorf("carried out: %v", err)
 	}
 	result, err := s.recoverTail(ctx, session, tail, Options{})

@@ -75,13 +75,10 @@ func (w *carefulWalk) named(entry segments.DirectoryEntry, limit int64) error {
 	segment = segments.Segment{Offset: entry.Offset, Header: segments.Header{PayloadLength: entry.PayloadLength}}
 	from := segment.End()
 	if w.wire && from < limit {
-		from += -from & (wireBoundary - 1)
+		from += -from & (segments.Alignment - 1)
 	}
 	return w.stretch(from, limit)
 }
-
-// wireBoundary is what the wire dialect pads segments to, in bytes.
-const wireBoundary = 64
 
 // stretch visits the segments between two places of which none is named.
 func (w *carefulWalk) stretch(from, limit int64) error {

@@ -59,7 +59,8 @@ var (
 	ErrStrangeRemnant = fmt.Errorf("%w: it does not count as a kept tail of this store", ErrInput)
 	// ErrNotRegular is the error of opening what has no bytes of its own.
 	ErrNotRegular = errors.New("not a regular file")
-	// ErrOtherFile keeps a file from being replaced that is not the one to be replaced.
+	// ErrOtherFile keeps a file from being replaced, changed or shown that is not the one
+	// that was meant.
 	ErrOtherFile = fmt.Errorf("%w: another file took its place", ErrStale)
 )
 

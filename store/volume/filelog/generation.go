@@ -56,7 +56,7 @@ func (g *Generation) open() (File, error) {
 	at, gone := g.at, g.gone
 	g.mu.Unlock()
 	if gone {
-		return nil, fmt.Errorf("%w: the store file was replaced", volume.ErrStale)
+		return nil, errReplaced
 	}
 	file, err := OpenSame(at.Files, at.Name, g.info)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -52,7 +52,7 @@ func standsAt(files FileSystem, name string, file File) (volume.FileInfo, error)
 		return volume.FileInfo{}, fmt.Errorf("look at the store's file: %w", err)
 	}
 	if !volume.SameFile(there, own) {
-		return volume.FileInfo{}, fmt.Errorf("%w: the store's file was replaced", volume.ErrStale)
+		return volume.FileInfo{}, errReplaced
 	}
 	return own, nil
 }
