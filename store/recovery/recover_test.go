@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"rvffs/segments"
-	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
