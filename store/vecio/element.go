@@ -30,6 +30,8 @@ var (
 	float64Little = element{name: "<f8", size: 8, convert: convertFloat64Little, overflowed: overflowedLittle}
 	float64Big    = element{name: ">f8", size: 8, convert: convertFloat64Big, overflowed: overflowedBig}
 	byteElement   = element{name: "u1", size: 1, convert: convertBytes}
+	signedElement = element{name: "i1", size: 1, convert: convertSignedBytes}
+	bfloat16      = element{name: "bf16", size: 2, convert: convertBfloat16}
 )
 
 func convertFloat16Little(to, from []byte) {
@@ -134,6 +136,20 @@ func convertBytes(to, from []byte) {
 	to = to[:4*len(from)]
 	for i, v := range from {
 		binary.LittleEndian.PutUint32(to[4*i:], math.Float32bits(float32(v)))
+	}
+}
+
+func convertSignedBytes(to, from []byte) {
+	to = to[:4*len(from)]
+	for i, v := range from {
+		binary.LittleEndian.PutUint32(to[4*i:], math.Float32bits(float32(int8(v))))
+	}
+}
+
+// convertBfloat16 puts back the half of each float32 that was left out.
+func convertBfloat16(to, from []byte) {
+	for ; len(from) >= 2 && len(to) >= 4; to, from = to[4:], from[2:] {
+		binary.LittleEndian.PutUint32(to, uint32(binary.LittleEndian.Uint16(from))<<16)
 	}
 }
 

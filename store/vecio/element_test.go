@@ -71,13 +71,15 @@ func TestElements(t *testing.T) {
 		element
 		value func([]byte) float32
 	}{
-		"<f2": {float16Little, func(b []byte) float32 { return float32(halfValue(binary.LittleEndian.Uint16(b))) }},
-		">f2": {float16Big, func(b []byte) float32 { return float32(halfValue(binary.BigEndian.Uint16(b))) }},
-		"<f4": {float32Little, func(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }},
-		">f4": {float32Big, func(b []byte) float32 { return math.Float32frombits(binary.BigEndian.Uint32(b)) }},
-		"<f8": {float64Little, func(b []byte) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(b))) }},
-		">f8": {float64Big, func(b []byte) float32 { return float32(math.Float64frombits(binary.BigEndian.Uint64(b))) }},
-		"u1":  {byteElement, func(b []byte) float32 { return float32(b[0]) }},
+		"<f2":  {float16Little, func(b []byte) float32 { return float32(halfValue(binary.LittleEndian.Uint16(b))) }},
+		">f2":  {float16Big, func(b []byte) float32 { return float32(halfValue(binary.BigEndian.Uint16(b))) }},
+		"<f4":  {float32Little, func(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }},
+		">f4":  {float32Big, func(b []byte) float32 { return math.Float32frombits(binary.BigEndian.Uint32(b)) }},
+		"<f8":  {float64Little, func(b []byte) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(b))) }},
+		">f8":  {float64Big, func(b []byte) float32 { return float32(math.Float64frombits(binary.BigEndian.Uint64(b))) }},
+		"bf16": {bfloat16, func(b []byte) float32 { return math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16) }},
+		"i1":   {signedElement, func(b []byte) float32 { return float32(int8(b[0])) }},
+		"u1":   {byteElement, func(b []byte) float32 { return float32(b[0]) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -67,7 +67,13 @@ func (d *vecsDecoder) Held() int { return d.batch.held() + cap(d.prefix) }
 func (d *vecsDecoder) Trim() { d.batch.trim() }
 
 // Held implements Decoder.
-func (d *tableDecoder) Held() int { return d.batch.held() + cap(d.held) + cap(d.above) }
+func (d *tableDecoder) Held() int {
+	held := d.batch.held() + cap(d.held) + cap(d.above)
+	if d.first != nil {
+		held += cap(d.first.text)
+	}
+	return held
+}
 
 // Trim implements Decoder.
 func (d *tableDecoder) Trim() {

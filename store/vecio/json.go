@@ -62,7 +62,7 @@ const (
 )
 
 // jsonDecoder reads records, each a vector `[1,2,…]` or an object
-// `{"id":7,"vector":[1,2,…]}`: one after the other, with or without white space
+// `{"id":7,"vector":[1,2,…]}`, in which the vector may be called "embedding": one after the other, with or without white space
 // between, and in arrays. Where the options allow it, NaN, Infinity and -Infinity
 // are numbers, as Python writes them. Nothing is held but the record at hand.
 type jsonDecoder struct {
@@ -341,6 +341,17 @@ func (d *jsonDecoder) wrongDimension(values int) error {
 	return d.fail("%d values where the dimension is %d", values, d.dimension)
 }
 
+// wrappedVectors say how records are had out of what programs put around them, by the
+// member that comes first there.
+var wrappedVectors = map[string]string{
+	"object":     "; is it the answer of an API? jq -c '.data[] | {id: .index, vector: .embedding}' makes records of it",
+	"data":       "; if it is an array of records, jq -c '.data[]' takes them out",
+	"rows":       "; if it is an array of records, jq -c '.rows[]' takes them out",
+	"ids":        `; is it a collection? jq -c '[.ids, .embeddings] | transpose[] | {id: .[0], vector: .[1]}' makes records of it, if the ids are numbers`,
+	"embeddings": "; if it is an array of vectors, jq -c '.embeddings[]' takes them out",
+	"values":     `; if it is the vector, call it "vector"`,
+}
+
 // beginMember looks at the first byte of a member's value.
 func (d *jsonDecoder) beginMember(c byte) (taken bool, err error) {
 	switch string(d.name) {
@@ -367,7 +378,7 @@ func (d *jsonDecoder) beginMember(c byte) (taken bool, err error) {
 		return true, nil
 	default:
 		if c != 'n' {
-			return false, d.fail(`member %q: a store holds no metadata yet, only "id" and "vector"; null is ignored`, d.name)
+			return false, d.fail(`member %q: a store holds no metadata yet, only "id" and "vector"; null is ignored%s`, d.name, wrappedVectors[string(d.name)])
 		}
 	}
 	d.matched = 1
@@ -402,6 +413,9 @@ func (d *jsonDecoder) endName() error {
 	}
 	if !utf8.Valid(d.name) {
 		return d.fail("a member's name is not UTF-8")
+	}
+	if string(d.name) == "embedding" {
+		d.name = append(d.name[:0], "vector"...)
 	}
 	for _, earlier := range d.names {
 		if earlier == string(d.name) {

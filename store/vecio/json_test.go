@@ -42,6 +42,7 @@ func TestJSON(t *testing.T) {
 		"null members":          {stream: `{"text":null,"id":3,"vector":[1],"é\"\u00e9":null}`, ids: []int64{3}, rows: []float32{1}},
 		"escaped names":         {stream: `{"\u0069d":3,"vec\u0074or":[1]}`, ids: []int64{3}, rows: []float32{1}},
 		"ids and none":          {stream: `{"id":1,"vector":[1]}[2]{"id":0,"vector":[3]}{"id":9,"vector":[4]}[5]`, ids: []int64{1, none, 0, 9, none}, rows: []float32{1, 2, 3, 4, 5}},
+		"embedding":             {stream: `{"id": 3, "embedding": [1]}{"embedd\u0069ng":[2]}`, ids: []int64{3, none}, rows: []float32{1, 2}},
 		"known dimension":       {dimension: 2, stream: "[1,2]", ids: []int64{none}, rows: []float32{1, 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -116,6 +117,11 @@ func TestJSONErrors(t *testing.T) {
 		"nearly null":         {0, `{"a":nul,"vector":[1]}`, 0, 1, 0, "expected null, found ','"},
 		"space in null":       {0, `{"a":nu ll}`, 0, 1, 0, "expected null, found ' '"},
 		"duplicate vector":    {0, `{"vector":[1],"vector":[1]}`, 0, 1, 0, `member "vector" twice`},
+		"both names":          {0, `{"vector":[1],"embedding":[1]}`, 0, 1, 0, `member "vector" twice`},
+		"answer of an API":    {0, `{"object":"list","data":[{"embedding":[1]}]}`, 0, 1, 0, "jq -c '.data[]"},
+		"collection":          {0, `{"ids":["a"],"embeddings":[[1]]}`, 0, 1, 0, "transpose"},
+		"page of rows":        {0, `{"rows":[{"id":0,"vector":[1]}]}`, 0, 1, 0, "jq -c '.rows[]'"},
+		"payload":             {0, `{"id":0,"vector":[1],"payload":{"city":"X"}}`, 0, 1, 0, `member "payload": a store holds no metadata yet`},
 		"duplicate id":        {0, `{"id":1,"i\u0064":2}`, 0, 1, 0, `member "id" twice`},
 		"duplicate null":      {0, `{"a":null,"a":null}`, 0, 1, 0, `member "a" twice`},
 		"id in quotes":        {0, `{"id":"12","vector":[1]}`, 0, 1, 0, "the id is a string"},

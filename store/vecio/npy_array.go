@@ -15,8 +15,11 @@ type npyArray struct {
 }
 
 // npyElements are the dtypes that can be vectors. A byte order of the writing
-// machine is taken for little-endian, as NumPy itself does on nearly all of them.
+// machine, or none, is taken for little-endian, as NumPy itself does on nearly all of them.
 var npyElements = map[string]element{
+	"f2": float16Little, "f4": float32Little, "f8": float64Little,
+	"u1": byteElement, "|u1": byteElement, "<u1": byteElement, ">u1": byteElement, "=u1": byteElement,
+	"i1": signedElement, "|i1": signedElement, "<i1": signedElement, ">i1": signedElement, "=i1": signedElement,
 	"<f2": float16Little, "=f2": float16Little, "|f2": float16Little, ">f2": float16Big,
 	"<f4": float32Little, "=f4": float32Little, "|f4": float32Little, ">f4": float32Big,
 	"<f8": float64Little, "=f8": float64Little, "|f8": float64Little, ">f8": float64Big,
@@ -24,7 +27,7 @@ var npyElements = map[string]element{
 
 // parseNPYArray reads the text of the header of an array of vectors.
 func parseNPYArray(text []byte) (npyArray, error) {
-	const wanted = "vectors are f2, f4 or f8"
+	const wanted = "vectors are f2, f4, f8, u1 or i1"
 	var array npyArray
 	header, err := parseNPYHeader(text, wanted)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -38,6 +39,8 @@ func npyFile(dtype string, dimension int, values ...float64) []byte {
 			b = order.AppendUint32(b, math.Float32bits(float32(v)))
 		case "f8":
 			b = order.AppendUint64(b, math.Float64bits(v))
+		case "u1", "i1":
+			b = append(b, byte(int(v)))
 		}
 	}
 	return b
@@ -70,6 +73,9 @@ func TestNPY(t *testing.T) {
 		">f4, odd":            {stream: npyFile(">f4", 3, 1, 2, 3), rows: rows[:3]},
 		"<f8":                 {stream: npyFile("<f8", 2, 1, 2, 3, 4), rows: rows},
 		">f8":                 {stream: npyFile(">f8", 2, 1, 2, 3, 4), rows: rows},
+		"bytes":               {stream: npyFile("|u1", 2, 1, 2, 3, 4, 0, 255), rows: append(slices.Clone(rows), 0, 255)},
+		"signed bytes":        {stream: npyFile("|i1", 2, 1, 2, 3, 4, -128, 127), rows: append(slices.Clone(rows), -128, 127)},
+		"no byte order":       {stream: with(npyHeader(strings.Replace(dictionary("(2, 2)"), "<", "", 1)), one), rows: rows},
 		"known dimension":     {dimension: 2, stream: npyFile("<f8", 2, 1, 2, 3, 4), rows: rows},
 		"one vector":          {stream: npyFile("<f4", 0, 1, 2, 3, 4), rows: rows},
 		"one vector, known":   {dimension: 4, stream: npyFile("<f8", 0, 1, 2, 3, 4), rows: rows},
@@ -139,7 +145,7 @@ func TestNPYErrors(t *testing.T) {
 		"ids":               {stream: descr("'<u8'"), reason: `values of dtype "<u8"`},
 		"bool":              {stream: descr("'|b1'"), reason: `dtype "|b1"`},
 		"object":            {stream: descr("'|O'"), reason: `dtype "|O"`},
-		"no order":          {stream: descr("'f4'"), reason: `dtype "f4"`},
+		"integers":          {stream: descr("'<i4'"), reason: `dtype "<i4"`},
 		"structured":        {stream: descr("[('id', '<u8'), ('v', '<f4', (3,))]"), reason: "structured values of dtype [('id', '<u8')"},
 		"Fortran":           {stream: file(strings.Replace(dictionary("(2, 2)"), "False", "True", 1)), reason: "Fortran order"},
 		"scalar":            {stream: file(dictionary("()")), reason: "0 dimensions"},

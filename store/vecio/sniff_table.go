@@ -29,7 +29,9 @@ const (
 )
 
 func newTableLook() tableLook {
-	return tableLook{probe: newTableDecoder(CSV, &probeSink{}, Options{AllowNonFinite: true})}
+	probe := newTableDecoder(CSV, &probeSink{}, Options{AllowNonFinite: true})
+	probe.lenient = true
+	return tableLook{probe: probe}
 }
 
 func (l *tableLook) next(c byte) look {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // maxTableLine bounds a line of a table, in bytes: 65535 values of 64 bytes each
@@ -27,6 +28,10 @@ type tableDecoder struct {
 	above     []byte // the last comment above the first row
 	headed    bool   // a header or a comment came, and no row yet
 	named     bool   // it has a column id, and needs no row to be a header
+	list      bool   // the only column beside ids holds whole vectors: "[1,2]"
+	unsaid    error  // what to say of a column's name if it holds no such lists
+	first     *firstLine
+	lenient   bool // all names and columns will do; whoever looks what a stream is asks so
 }
 
 func newTableDecoder(f Format, s Sink, o Options) *tableDecoder {
@@ -41,7 +46,7 @@ func (d *tableDecoder) Committable() bool { return true }
 // either, for any line of words looks like one; but one with a column id is a
 // table of no rows.
 func (d *tableDecoder) Unfinished() int64 {
-	if d.headed && !d.named {
+	if d.headed && !d.named || d.first != nil {
 		return d.offset + int64(len(d.held))
 	}
 	return int64(len(d.held))
@@ -51,21 +56,30 @@ func (d *tableDecoder) Write(p []byte) (int, error) { return d.push(p, d.decode)
 
 // EndLine takes the last line if it is a good one, and leaves it otherwise.
 func (d *tableDecoder) EndLine() error {
-	if d.failed != nil || len(d.held) == 0 {
+	if d.failed != nil || len(d.held) == 0 && d.first == nil {
 		return d.failed
 	}
 	before := *d
-	switch err := d.takeHeld(); {
-	case errors.Is(err, ErrRecord), err == nil && d.headed:
+	err := error(nil)
+	if len(d.held) > 0 {
+		err = d.takeHeld()
+	}
+	if err == nil {
+		err = d.takeFirst(nil)
+	}
+	switch {
+	case errors.Is(err, ErrRecord), err == nil && d.headed && len(before.held) > 0:
 		*d = before
 		return nil
 	case err != nil:
 		d.failed = err
 		return err
 	}
-	d.offset += int64(len(before.held))
-	d.held = d.held[:0]
-	d.ended = true
+	if len(before.held) > 0 {
+		d.offset += int64(len(before.held))
+		d.held = d.held[:0]
+		d.ended = true
+	}
 	d.failed = d.handOn()
 	return d.failed
 }
@@ -84,6 +98,13 @@ func (d *tableDecoder) Finish() error {
 			d.failed = d.fail("the stream ends inside a line")
 			return d.failed
 		}
+	}
+	if first := d.first; first != nil {
+		unknown := first.at(d, "the stream ends behind the first line, before it is told whether that is a row")
+		if d.failed = d.takeFirst(nil); d.failed == nil {
+			d.failed = unknown
+		}
+		return d.failed
 	}
 	d.failed = d.fail(`the stream ends behind the header: without rows a line of words is none, unless it has a column "id"`)
 	return d.failed
@@ -159,8 +180,13 @@ func (d *tableDecoder) take(p []byte) error {
 		}
 		return nil
 	}
-	if d.separator == 0 {
-		if header, err := d.begin(p[:bytes.IndexByte(p, '\n')]); err != nil || header {
+	line := p[:bytes.IndexByte(p, '\n')]
+	if d.first != nil {
+		if err := d.takeFirst(line); err != nil {
+			return err
+		}
+	} else if d.separator == 0 {
+		if row, err := d.begin(line); err != nil || !row {
 			return err
 		}
 	}
@@ -168,44 +194,92 @@ func (d *tableDecoder) take(p []byte) error {
 }
 
 // begin learns from the first line that is no comment what the columns are. It
-// reports whether the line is a header.
-func (d *tableDecoder) begin(line []byte) (header bool, err error) {
+// reports whether the line is a row that can be taken now: else it is a header, or a
+// line of which the next one tells.
+func (d *tableDecoder) begin(line []byte) (row bool, err error) {
 	head, err := readTableHead(line, d.format == TSV)
 	if err != nil {
 		return false, d.fail("%v", err)
 	}
-	id := head.id
-	switch header = head.id >= 0 || head.numbers == 0 && head.words > 0; {
+	spoiled := slices.IndexFunc(head.fields, func(field []byte) bool { return spoiledNumber(field) != "" })
+	switch header := head.id >= 0 || head.numbers == 0 && head.words > 0; {
+	case header && spoiled >= 0 && !d.lenient:
+		return false, d.fail("neither a header nor a row: %s", badCell(spoiled, head.fields[spoiled]))
 	case header:
+		return false, d.beginHeader(head)
+	case head.countsFrom0(1) && !isTableNumber(head.fields[0]) && !d.lenient:
+		return false, d.fail("%v", head.checkNames())
+	case head.wordVector() && !d.lenient:
+		return false, d.fail("%v", errWordVectors)
 	case head.words > 0:
-		return false, d.fail("neither a header nor a row: column %d, %.40q, is not a number", head.word+1, head.wordText)
-	default:
-		above, err := readTableHead(d.above, d.format == TSV)
-		if err != nil || above.id < 0 {
-			break
-		}
-		if above.columns != head.columns {
-			return false, d.fail(`the comment above names a column "id", but has %d columns where the row has %d`, above.columns, head.columns)
-		}
-		id = above.id
+		return false, d.fail("neither a header nor a row: %s", badCell(head.word, head.fields[head.word]))
 	}
-	components := head.columns
-	if id >= 0 {
+	if d.waits(head) {
+		d.first = &firstLine{text: append(bytes.Clone(line), '\n'), offset: d.offset, line: d.line}
+		d.headed = false
+		return false, nil
+	}
+	return true, d.beginRows(head)
+}
+
+// beginHeader takes a line of names.
+func (d *tableDecoder) beginHeader(head tableHead) error {
+	components, wrong := len(head.fields), head.checkNames()
+	if head.id >= 0 {
 		components--
+	}
+	if d.lenient {
+		wrong = nil
+	}
+	if wrong != nil && components == 1 && (head.id >= 0 || head.namesVectors()) && len(head.fields[head.component()]) > 0 {
+		// Its rows tell whether it holds whole vectors, whose column may have any name.
+		d.unsaid, wrong = wrong, nil
 	}
 	// What may be a table of no rows fits every store; its rows are looked at when
 	// they come.
-	empty := header && id >= 0
+	switch known := d.knownDimension(); {
+	case wrong != nil:
+		return d.fail("%v", wrong)
+	case components > MaxDimension:
+		return d.fail("more than %d columns of values", MaxDimension)
+	case head.id >= 0:
+	case components > 1 && known != 0 && known != components:
+		return d.fail("%d columns of values where the dimension is %d", components, known)
+	}
+	d.setColumns(head, head.id)
+	d.headed, d.named = true, head.id >= 0
+	return nil
+}
+
+// beginRows takes what is told by a first line that is a row.
+func (d *tableDecoder) beginRows(head tableHead) error {
+	id := -1
+	if above, err := readTableHead(d.above, d.format == TSV); err == nil && above.id >= 0 {
+		if len(above.fields) != len(head.fields) {
+			return d.fail(`the comment above names a column "id", but has %d columns where the row has %d`, len(above.fields), len(head.fields))
+		}
+		if err := above.checkNames(); err != nil && !d.lenient {
+			return d.fail("the comment above names the columns: %v", err)
+		}
+		id = above.id
+	}
+	components := len(head.fields)
+	if id >= 0 {
+		components--
+	}
 	switch known := d.knownDimension(); {
 	case components > MaxDimension:
-		return false, d.fail("more than %d columns of values", MaxDimension)
-	case empty:
+		return d.fail("more than %d columns of values", MaxDimension)
 	case components == 0:
-		return false, d.fail("a table without a column of values")
+		return d.fail("a table without a column of values")
 	case known != 0 && known != components:
-		return false, d.fail("%d columns of values where the dimension is %d", components, known)
+		return d.fail("%d columns of values where the dimension is %d%s", components, known, head.hint(known))
 	}
-	d.separator, d.columns, d.idColumn = head.separator, head.columns, id
-	d.headed, d.named, d.above = header, id >= 0, nil
-	return header, nil
+	d.setColumns(head, id)
+	d.headed, d.named = false, id >= 0
+	return nil
+}
+
+func (d *tableDecoder) setColumns(head tableHead, id int) {
+	d.separator, d.columns, d.idColumn, d.above = head.separator, len(head.fields), id, nil
 }

@@ -6,26 +6,31 @@ import (
 	"strings"
 )
 
-// tableHead is what the first line of a table tells.
+// tableHead is what a line of a table tells that may be its first row or its header.
 type tableHead struct {
 	separator byte
-	columns   int
-	id        int // the column of that name, -1 without one
-	numbers   int // columns that are numbers
-	words     int // columns that are text
-	word      int // the first of these
-	wordText  string
+	fields    [][]byte // of the line
+	id        int      // the column of that name, -1 without one
+	numbers   int      // columns that are numbers
+	words     int      // columns that are text
+	word      int      // the first of these
 }
 
 // readTableHead looks at a table's first line, its line feed left out. The
 // separator is a tab if onlyTabs is set. Otherwise it is the first of tab,
 // semicolon, comma and space that stands in the line outside quotes.
 func readTableHead(line []byte, onlyTabs bool) (tableHead, error) {
-	head := tableHead{separator: '\t', id: -1}
+	separator := byte('\t')
 	if !onlyTabs {
-		head.separator = tableSeparator(line)
+		separator = tableSeparator(line)
 	}
-	fields := tableFields{rest: line, separator: head.separator}
+	return splitTableHead(line, separator)
+}
+
+// splitTableHead is readTableHead for a separator that is known.
+func splitTableHead(line []byte, separator byte) (tableHead, error) {
+	head := tableHead{separator: separator, id: -1}
+	fields := tableFields{rest: line, separator: separator}
 	for {
 		field, more, err := fields.next()
 		if err != nil {
@@ -36,16 +41,16 @@ func readTableHead(line []byte, onlyTabs bool) (tableHead, error) {
 			if head.id >= 0 {
 				return head, errors.New(`two columns are named "id"`)
 			}
-			head.id = head.columns
+			head.id = len(head.fields)
 		case isTableNumber(field):
 			head.numbers++
 		case len(field) > 0:
 			if head.words == 0 {
-				head.word, head.wordText = head.columns, string(field[:min(len(field), 80)])
+				head.word = len(head.fields)
 			}
 			head.words++
 		}
-		head.columns++
+		head.fields = append(head.fields, field)
 		if !more {
 			return head, nil
 		}

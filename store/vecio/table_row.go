@@ -17,6 +17,16 @@ func (d *tableDecoder) row(p []byte) error {
 	if components == 0 {
 		return d.fail("a table without a column of values")
 	}
+	if d.list || components == 1 && d.headed && d.beginsList(p) {
+		d.list = true
+		return d.listRow(p)
+	}
+	if d.unsaid != nil {
+		if _, _, err := d.listFields(p); err != nil {
+			return err
+		}
+		return d.fail("%v", d.unsaid)
+	}
 	d.grow(4 * components)
 	to := d.rows[begin:]
 	var id uint64
@@ -161,18 +171,5 @@ func (d *tableDecoder) badRow(p []byte, column int) error {
 	if column == d.idColumn {
 		return d.fail("column %d, the id, is %.40q; an id is a whole number from 0 to 18446744073709551615", column+1, bad)
 	}
-	text := append(bytes.Clone(bad), '\n')
-	_, length, status := parseNumber(text, true)
-	_, wordLength, word := parseNumberWord(text)
-	switch {
-	case len(bad) == 0:
-		return d.fail("column %d is empty", column+1)
-	case word && wordLength == len(bad):
-		return d.fail("column %d is %s, which is not a finite number", column+1, bad)
-	case length > maxNumberBytes:
-		return d.fail("column %d is a number of more than %d bytes", column+1, maxNumberBytes)
-	case status == numberHuge:
-		return d.fail("column %d, %.40s, does not fit in a float32", column+1, bad)
-	}
-	return d.fail("column %d, %.40q, is not a number", column+1, bad)
+	return d.fail("%s", badCell(column, bad))
 }

@@ -158,10 +158,10 @@ func TestTablesByHand(t *testing.T) {
 	stream := m.path("store.rvf", "vectors.append")
 	want := model{3: {1, 2, 3}, 9: {4, 5, 6}, 10: {7, 8, 9}, 11: {1, 1, 1}}
 	want.put(dimension3)
-	for _, good := range []string{"1,2,3", "id,a,b,c\n9,4,5,6\n", "a b c\n7 8 9\n", "1\t1\t1\n"} {
+	for _, good := range []string{"1,2,3", "id,a1,a2,a3\n9,4,5,6\n", "0 1 2\n7.0 8 9\n", "1\t1\t1\n"} {
 		shell(t, `printf %s "$1" > "$2"`, good, stream)
 	}
-	for _, bad := range []string{"1,2\n", "id,a,b,c\nfive,4,5,6\n", "a,b,c\n", "1,2,x\n", "1,2,nan\n", "1,2,3\n4,5\n", "words that are neither a table nor twelve bytes of floats, however long they may be\n"} {
+	for _, bad := range []string{"1,2\n", "id,v0,v1,v2\nfive,4,5,6\n", "doc,v0,v1,v2\n9,4,5,6\n", "a,b,c\n", "1,2,x\n", "1,2,nan\n", "1,2,3\n4,5\n", "words that are neither a table nor twelve bytes of floats, however long they may be\n"} {
 		wantRefusal(t, tryShell(t, `printf %s "$1" | dd of="$2" conv=notrunc status=none`, bad, stream), syscall.EINVAL)
 	}
 	log := appendLog(t, m.path("store.rvf"))

@@ -636,7 +636,7 @@ func TestBadRecordInTheShell(t *testing.T) {
 	m := smallStore(t)
 	before := readFile(t, m.backing("store.rvf"))
 	for file, records := range map[string][]string{
-		"vectors.append": {`1,2,x\n`, `1,,3\n`, `1,2,1e39\n`, `id,a,b,c\n1.0,2,3,4\n`, `{}\n`, `["a"]\n`, `[[]]\n`, `1,2\n`, `[1,2]`, `{"id":1}`, `[x]`, `[[1,2,3],[4]`, `1,2\n3`, `hello\nworld`},
+		"vectors.append": {`1,2,x\n`, `1,,3\n`, `1,2,1e39\n`, `id,v0,v1,v2\n1.0,2,3,4\n`, `{}\n`, `["a"]\n`, `[[]]\n`, `1,2\n`, `[1,2]`, `{"id":1}`, `[x]`, `[[1,2,3],[4]`, `1,2\n3`, `hello\nworld`},
 		"vectors.delete": {`abc\n`, `1.5\n`, `0 -1\n`, `[a]`, `{"a":1}`, `12\nab\n`},
 	} {
 		for _, sh := range []string{"bash", "dash"} {
