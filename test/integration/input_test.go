@@ -653,7 +653,7 @@ func TestBadRecordInTheShell(t *testing.T) {
 	if after := readFile(t, m.backing("store.rvf")); !bytes.Equal(before, after) {
 		t.Error("the store has changed")
 	}
-	shell(t, `{ echo a,b,c; echo 1,2,3; echo 4,5,6; } > "$1"; printf '[7,8,9]' > "$1"`, m.path("store.rvf", "vectors.append"))
+	shell(t, `{ echo v0,v1,v2; echo 1,2,3; echo 4,5,6; } > "$1"; printf '[7,8,9]' > "$1"`, m.path("store.rvf", "vectors.append"))
 	if got := string(readFile(t, m.path("store.rvf", "vectors", "ids.npy"))); !strings.Contains(got, "(5,)") {
 		t.Errorf("%q: want five ids", got)
 	}
