@@ -56,7 +56,7 @@ type file interface {
 	WriteAt(ctx context.Context, p []byte, offset int64) (int, error)
 	ReadAt(p []byte, offset int64) (int, error)
 	// Truncate sets the length. What is added are zeros.
-	Truncate(size int64) error
+	Truncate(ctx context.Context, size int64) error
 }
 
 // streamHandle is an open stream: all descriptors, in all processes, that come
@@ -281,7 +281,7 @@ func (h *streamHandle) truncate(ctx context.Context, size uint64) syscall.Errno 
 	case size > math.MaxInt64:
 		err = fmt.Errorf("%w: a length of %d bytes", volume.ErrTooLarge, size)
 	case can:
-		err = written.Truncate(int64(size))
+		err = written.Truncate(patient, int64(size))
 	default:
 		err = h.reach(ctx, patient, int64(size))
 	}

@@ -12,6 +12,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/compute"
 	"rvffs/store/state"
+	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
@@ -41,6 +42,15 @@ func (f *gatedFile) SyncData() error {
 	<-f.files.gate
 	return f.File.SyncData()
 }
+
+// readBack is an extent of which a test says what it is to read it back.
+type readBack struct {
+	volume.Extent
+	read func() error
+}
+
+// ReadBack implements volume.Extent.
+func (r readBack) ReadBack(context.Context, []byte, int64) error { return r.read() }
 
 // TestCommitsThatWaitShareSyncs lets five streams ask for a commit while a sixth
 // one's is under way: theirs must become one.
@@ -123,7 +133,7 @@ func TestReplacingSharesACommit(t *testing.T) {
 				}
 				before := session.Base().Epoch()
 				var changes sync.WaitGroup
-				err = session.Undisturbed(ctx, func() error { // the changes gather meanwhile
+				err = session.ReadBack(ctx, readBack{read: func() error { // the changes gather meanwhile
 					for i, change := range order {
 						changes.Go(func() {
 							var err error
@@ -150,7 +160,7 @@ func TestReplacingSharesACommit(t *testing.T) {
 						synctest.Wait() // its commit stands in the queue
 					}
 					return nil
-				})
+				}}, nil, 0)
 				if err != nil {
 					t.Error(err)
 				}

@@ -43,12 +43,12 @@ func (s *Store) Remove(ctx context.Context, shelf volume.Shelf) error {
 // passing is how long who renames a store waits for a commit that is under way.
 const passing = 100 * time.Millisecond
 
-// MoveInto gives the store a name on a shelf, which rename does, in one step; it fails
+// MoveInto gives the store a name on a shelf, which giveName does, in one step; it fails
 // with fs.ErrExist when the name is taken, and then this does with ErrExists.
 // What is kept beside the store goes along, each by its bare names: along fails with
 // fs.ErrExist, too, and is then asked for another name. The store has its new name by
 // then, whatever becomes of what is kept: OnTailLeft is told of what stays behind.
-func (s *Store) MoveInto(ctx context.Context, shelf volume.Shelf, name string, rename func() error, along func(tail, moved string) error) error {
+func (s *Store) MoveInto(ctx context.Context, shelf volume.Shelf, name string, giveName func() error, along func(tail, moved string) error) error {
 	// The kernel lets nobody look into the folder before this is over. So streams commit
 	// what is whole, and for those that must not nobody waits.
 	if err := s.streams.CommitAtRest(ctx); err != nil {
@@ -57,14 +57,14 @@ func (s *Store) MoveInto(ctx context.Context, shelf volume.Shelf, name string, r
 	return s.log.Alone(ctx, min(s.options.lockWait(), passing), func(*log.Session) error {
 		return s.file.Move(ctx, volume.Move{
 			Shelf: shelf, Name: name, Along: along,
-			Rename: func() error {
-				err := rename()
+			GiveName: func() error {
+				err := giveName()
 				if err == nil {
 					s.tails.Renamed()
 				}
 				return err
 			},
-			Remnants: func() (names []string, err error) {
+			Remnants: func(ctx context.Context) (names []string, err error) {
 				tails, err := s.tails.Kept(ctx)
 				for _, tail := range tails {
 					names = append(names, tail.File)

@@ -67,7 +67,7 @@ func (f *folderFiles) with(ctx context.Context, act func(volume.Folder) error) e
 // Hold implements volume.Holder.
 func (f *folderFiles) Hold(ctx context.Context) (volume.Folder, error) {
 	opened := false
-	folder, err := f.open.Acquire(func() (found volume.Folder, err error) {
+	folder, err := f.open.Acquire(ctx, func() (found volume.Folder, err error) {
 		found, err = f.find(ctx)
 		opened = err == nil
 		return found, err

@@ -27,7 +27,7 @@ func (c *Catalog) newRecentFolders() recentFolders {
 
 // add keeps an open folder, which the caller uses, and lets the oldest go.
 func (r *recentFolders) add(ctx context.Context, f *folderFiles) error {
-	if _, err := f.open.Acquire(func() (volume.Folder, error) { return f.find(ctx) }); err != nil {
+	if _, err := f.open.Acquire(ctx, func() (volume.Folder, error) { return f.find(ctx) }); err != nil {
 		return err
 	}
 	if kept, _ := r.opened.ContainsOrAdd(f, struct{}{}); kept {

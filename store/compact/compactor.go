@@ -77,7 +77,10 @@ func (c *Compactor) run(ctx context.Context, without *idset.Set, share throttle.
 	if err != nil {
 		return Result{}, err
 	}
-	release := c.env.Log.HoldMerges()
+	release, err := c.env.Log.HoldMerges(ctx)
+	if err != nil {
+		return Result{}, errors.Join(err, session.End())
+	}
 	if without == nil {
 		without = idset.New()
 	}

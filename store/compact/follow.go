@@ -21,16 +21,16 @@ func (r *rewrite) follow(ctx context.Context, old *state.Reading) error {
 		if round > 0 && r.behind(newest)+r.file.Lacks() < r.env.Follow.Little {
 			break
 		}
-		if err := r.file.MakeRoom(r.behind(newest), r.roomForManifest(newest)); err != nil {
+		if err := r.file.MakeRoom(ctx, r.behind(newest), r.roomForManifest(newest)); err != nil {
 			return err
 		}
 		if err := r.catchUp(ctx, old.Of(newest)); err != nil {
 			return err
 		}
-		if err := r.file.Carry(r.roomForManifest(newest)); err != nil {
+		if err := r.file.Carry(ctx, r.roomForManifest(newest)); err != nil {
 			return err
 		}
-		if err := r.file.Sync(); err != nil {
+		if err := r.file.Settle(ctx); err != nil {
 			return err
 		}
 		if round > 0 {
@@ -48,7 +48,7 @@ func (r *rewrite) catchUp(ctx context.Context, newest *state.Reading) error {
 	if newest.Snapshot() == r.base {
 		return nil
 	}
-	if err := r.copyOthers(newest, r.base.Size()); err != nil {
+	if err := r.copyOthers(ctx, newest, r.base.Size()); err != nil {
 		return err
 	}
 	added := r.newVectors(newest.Snapshot())
@@ -56,7 +56,7 @@ func (r *rewrite) catchUp(ctx context.Context, newest *state.Reading) error {
 		if _, err := newest.ReadHeader(entry); err != nil {
 			return err
 		}
-		copied, err := r.copySegment(newest, entry)
+		copied, err := r.copySegment(ctx, newest, entry)
 		if err != nil {
 			return err
 		}

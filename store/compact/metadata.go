@@ -19,7 +19,7 @@ func (r *rewrite) finishMetadata(ctx context.Context, old *state.Reading, manife
 		return err
 	}
 	for _, entry := range copied {
-		moved, err := r.copySegment(old, entry)
+		moved, err := r.copySegment(ctx, old, entry)
 		if err != nil {
 			return err
 		}
@@ -28,5 +28,5 @@ func (r *rewrite) finishMetadata(ctx context.Context, old *state.Reading, manife
 	if payload == nil {
 		return nil
 	}
-	return r.appendNamed(manifest, volume.NewSegment{Type: segments.TypeMeta, Payload: payload})
+	return r.appendNamed(ctx, manifest, volume.NewSegment{Type: segments.TypeMeta, Payload: payload})
 }

@@ -58,12 +58,12 @@ const rewriteBytes = (blockCount + 1) * blockSize
 func (r *rewrite) run(ctx context.Context) (result Result, err error) {
 	// The new vector segments get ids above all that exist, so that names stay in
 	// the order of the file.
-	r.firstID = r.session.Turn().TakeIDs(uint64(r.base.Size()/segments.MaxPayload) + 2)
+	r.firstID = r.session.TakeIDs(uint64(r.base.Size()/segments.MaxPayload) + 2)
 	if err := r.memory.Await(ctx, rewriteBytes); err != nil {
 		return Result{}, err
 	}
 	defer r.memory.Free()
-	r.file, err = r.session.Turn().Rewrite(volume.RewriteOptions{Reads: r.pacer.Bytes, Writes: r.pacer.Scratch, Limits: r.env.Follow, Progress: r.progress})
+	r.file, err = r.session.Rewrite(ctx, volume.RewriteOptions{Reads: r.pacer.Bytes, Writes: r.pacer.Scratch, Limits: r.env.Follow, Progress: r.progress})
 	if err != nil {
 		return Result{}, err
 	}
@@ -78,7 +78,7 @@ func (r *rewrite) fill(ctx context.Context) (result Result, err error) {
 	r.progress.total.Store(r.base.Size())
 	err = r.start.With(ctx, state.Judging, func(old *state.Reading) (err error) {
 		paced := old.Through(r.pacer.Bytes)
-		if err := r.copyOthers(paced.Of(r.base), 0); err != nil {
+		if err := r.copyOthers(ctx, paced.Of(r.base), 0); err != nil {
 			return err
 		}
 		if err := r.copyVectors(ctx, rows.Readings{paced.Of(r.base)}); err != nil {

@@ -1,6 +1,7 @@
 package compact
 
 import (
+	"context"
 	"fmt"
 	"math"
 
@@ -15,7 +16,7 @@ import (
 // header; and of what a walk from the offset from on finds besides each segment that the
 // engine does not understand, and the audit chain. A segment that is named only now may
 // lie before others that were named long ago: its place was taken first.
-func (r *rewrite) copyOthers(old *state.Reading, from int64) error {
+func (r *rewrite) copyOthers(ctx context.Context, old *state.Reading, from int64) error {
 	base := old.Snapshot()
 	named := map[int64]bool{}
 	var waiting []segments.DirectoryEntry // named, in file order
@@ -32,7 +33,7 @@ func (r *rewrite) copyOthers(old *state.Reading, from int64) error {
 	}
 	copyNamed := func(before int64) error {
 		for len(waiting) > 0 && waiting[0].Offset < before {
-			entry, err := r.copySegment(old, waiting[0])
+			entry, err := r.copySegment(ctx, old, waiting[0])
 			if err != nil {
 				return err
 			}
@@ -48,7 +49,7 @@ func (r *rewrite) copyOthers(old *state.Reading, from int64) error {
 		if err := copyNamed(segment.Offset); err != nil {
 			return err
 		}
-		entry, err := r.copySegment(old, state.EntryOf(segment))
+		entry, err := r.copySegment(ctx, old, state.EntryOf(segment))
 		if err == nil && segment.Type != segments.TypeWitness {
 			r.adopted = append(r.adopted, entry)
 		}
@@ -77,9 +78,9 @@ func countsByName(kind segments.Type) bool {
 }
 
 // copySegment copies one segment byte for byte to the end of the new file.
-func (r *rewrite) copySegment(old *state.Reading, segment segments.DirectoryEntry) (segments.DirectoryEntry, error) {
+func (r *rewrite) copySegment(ctx context.Context, old *state.Reading, segment segments.DirectoryEntry) (segments.DirectoryEntry, error) {
 	length := segments.HeaderSize + int64(min(segment.PayloadLength, math.MaxInt64/2))
-	at, err := r.file.Copy(old, segment.Offset, length)
+	at, err := r.file.Copy(ctx, old, segment.Offset, length)
 	if err != nil {
 		return segments.DirectoryEntry{}, fmt.Errorf("copy the %s at offset %d: %w", segment.Type, segment.Offset, err)
 	}

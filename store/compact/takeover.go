@@ -21,8 +21,8 @@ var errFellBehind = errors.New("writers were faster")
 // puts the new file in the old one's place. If they would have to wait long, and
 // this is not the last try, nothing happens, and the error is errFellBehind.
 func (r *rewrite) takeOver(ctx context.Context, old *state.Reading, last bool) (Result, error) {
-	before, next, err := r.session.Replace(r.file, func(base *state.Snapshot, lacking int64) (log.Replacement, error) {
-		if err := r.file.MakeRoom(r.behind(base), r.roomForManifest(base)); err != nil {
+	before, next, err := r.session.Replace(ctx, r.file, func(base *state.Snapshot, lacking int64) (log.Replacement, error) {
+		if err := r.file.MakeRoom(ctx, r.behind(base), r.roomForManifest(base)); err != nil {
 			return log.Replacement{}, err
 		}
 		if r.behind(base)+lacking > r.env.Follow.Frozen && !last {
@@ -37,7 +37,7 @@ func (r *rewrite) takeOver(ctx context.Context, old *state.Reading, last bool) (
 			r.env.IDs.Replace(ctx, next, r.ids, &r.memory)
 		}}, err
 	})
-	if next == nil || r.session.Turn().Failed() != nil {
+	if next == nil || r.session.Failed() != nil {
 		return Result{}, err
 	}
 	return Result{SegmentsCompacted: r.replaced, BytesReclaimed: before.Size() - next.Size(), Epoch: next.Epoch()}, err
@@ -51,21 +51,21 @@ func (r *rewrite) finish(ctx context.Context, base *state.Reading) (*segments.St
 		return nil, witness, err
 	}
 	manifest := r.manifest(base.Snapshot())
-	if err := r.nameOthers(base, manifest); err != nil {
+	if err := r.nameOthers(ctx, base, manifest); err != nil {
 		return nil, witness, err
 	}
 	if err := r.finishMetadata(ctx, base, manifest); err != nil {
 		return nil, witness, err
 	}
 	done := log.Compact(r.replaced, r.start.Size()-r.file.Tail())
-	if err := r.appendNamed(manifest, done.Segment(manifest.Epoch, r.stamp, &witness)); err != nil {
+	if err := r.appendNamed(ctx, manifest, done.Segment(manifest.Epoch, r.stamp, &witness)); err != nil {
 		return nil, witness, err
 	}
 	payload := manifest.Encode()
 	if segments.LooksLikeManifest(payload) >= 0 {
 		return nil, witness, volume.ErrUnsafeManifest
 	}
-	last, err := r.file.Put(volume.NewSegment{Type: segments.TypeManifest, Payload: payload}, r.stamp)
+	last, err := r.file.Put(ctx, volume.NewSegment{Type: segments.TypeManifest, Payload: payload}, r.stamp)
 	if err != nil {
 		return nil, witness, err
 	}
@@ -89,7 +89,7 @@ func (r *rewrite) manifest(base *state.Snapshot) *segments.Manifest {
 
 // nameOthers names the segments that were copied, in their order, and those that nobody
 // named and nobody understands. Of a branch the membership filter may have to be another.
-func (r *rewrite) nameOthers(base *state.Reading, manifest *segments.Manifest) error {
+func (r *rewrite) nameOthers(ctx context.Context, base *state.Reading, manifest *segments.Manifest) error {
 	gone := idset.Of(r.start.Manifest().Deleted)
 	gone.Unite(idset.Of(base.Snapshot().Manifest().Deleted))
 	gone.Unite(r.without)
@@ -109,7 +109,7 @@ func (r *rewrite) nameOthers(base *state.Reading, manifest *segments.Manifest) e
 		return err
 	}
 	if members != nil {
-		if err := r.appendNamed(manifest, volume.NewSegment{Type: segments.TypeMembership, Payload: members}); err != nil {
+		if err := r.appendNamed(ctx, manifest, volume.NewSegment{Type: segments.TypeMembership, Payload: members}); err != nil {
 			return err
 		}
 	}
@@ -142,8 +142,8 @@ func (r *rewrite) retireMoved() error {
 
 // appendNamed appends a segment and names it. The first ids of the rewritten segments were set
 // apart; those of all that is appended are the session's next.
-func (r *rewrite) appendNamed(manifest *segments.Manifest, added volume.NewSegment) error {
-	segment, err := r.file.Put(added, r.stamp)
+func (r *rewrite) appendNamed(ctx context.Context, manifest *segments.Manifest, added volume.NewSegment) error {
+	segment, err := r.file.Put(ctx, added, r.stamp)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (r *rewrite) copyVectors(ctx context.Context, in rows.Readings) error {
 		if !errors.Is(err, errRecurs) {
 			return err
 		}
-		if err := r.file.Cut(start); err != nil {
+		if err := r.file.Cut(ctx, start); err != nil {
 			return err
 		}
 		r.vectors, r.ids, r.idsTaken = nil, idset.New(), 0

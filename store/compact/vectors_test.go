@@ -53,7 +53,7 @@ func TestRowsOfTwoFilesAreCopiedAsOne(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := newRewrite(t.Context(), s.Compactor, session, idset.Of(c.without), throttle.FullSpeed)
-			r.file, err = session.Turn().Rewrite(volume.RewriteOptions{Reads: r.pacer.Bytes, Writes: r.pacer.Scratch, Limits: r.env.Follow, Progress: r.progress})
+			r.file, err = session.Rewrite(t.Context(), volume.RewriteOptions{Reads: r.pacer.Bytes, Writes: r.pacer.Scratch, Limits: r.env.Follow, Progress: r.progress})
 			if err != nil {
 				t.Fatal(err)
 			}

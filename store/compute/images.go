@@ -27,7 +27,7 @@ type Environment struct {
 	Memory *memory.Budget
 	// Spool makes a file for what waits to be embedded, of which nothing stays when it is
 	// closed.
-	Spool func() (volume.Spool, error)
+	Spool func(context.Context) (volume.Spool, error)
 	// Streams know who is about to embed something.
 	Streams *stream.Register
 }

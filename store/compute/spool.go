@@ -19,8 +19,8 @@ type spool struct {
 	hash lineage.Hash // of the image that a compressed spool stands for
 }
 
-func (s *Images) newSpool() (*spool, error) {
-	file, err := s.env.Spool()
+func (s *Images) newSpool(ctx context.Context) (*spool, error) {
+	file, err := s.env.Spool(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,8 @@ func (s *spool) writeAt(p []byte, offset int64) error {
 	return nil
 }
 
-func (s *spool) truncate(size int64) error {
+// cut gives it a length: what is behind is gone, or reads as zeros.
+func (s *spool) cut(size int64) error {
 	s.size = size
 	return s.file.SetLength(size)
 }
@@ -65,7 +66,7 @@ func (s *Images) compress(ctx context.Context, e *embedding, limit int64) (*spoo
 		return nil, err
 	}
 	defer giveBack()
-	packed, err := s.newSpool()
+	packed, err := s.newSpool(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -112,7 +112,7 @@ func (e *EmbedStream) writeAt(ctx context.Context, p []byte, offset int64) error
 		e.tried = true
 	}
 	defer e.weigh()
-	if err := e.keep(p, offset); err != nil {
+	if err := e.keep(ctx, p, offset); err != nil {
 		return err
 	}
 	e.inside.SetLength(max(e.Received(), offset+int64(len(p))))
@@ -142,11 +142,11 @@ func (e *EmbedStream) reach(offset, end int64) error {
 }
 
 // Truncate sets the length: what is cut off is gone, what is added is zeros.
-func (e *EmbedStream) Truncate(size int64) error {
-	return e.inside.Do(func() error { return e.truncate(size) })
+func (e *EmbedStream) Truncate(ctx context.Context, size int64) error {
+	return e.inside.Do(func() error { return e.truncate(ctx, size) })
 }
 
-func (e *EmbedStream) truncate(size int64) error {
+func (e *EmbedStream) truncate(ctx context.Context, size int64) error {
 	if size == 0 {
 		e.uncut = false
 	}
@@ -157,7 +157,7 @@ func (e *EmbedStream) truncate(size int64) error {
 		return err
 	}
 	defer e.weigh()
-	if err := e.resize(size); err != nil {
+	if err := e.resize(ctx, size); err != nil {
 		return err
 	}
 	e.inside.SetLength(size)
@@ -166,12 +166,12 @@ func (e *EmbedStream) truncate(size int64) error {
 }
 
 // resize makes what waits so long, with zeros at the end if it grows.
-func (e *EmbedStream) resize(size int64) error {
+func (e *EmbedStream) resize(ctx context.Context, size int64) error {
 	switch {
 	case e.spool != nil:
-		return e.spool.truncate(size)
+		return e.spool.cut(size)
 	case size > inMemory:
-		return e.spill(size)
+		return e.spill(ctx, size)
 	case size < int64(len(e.start)):
 		e.start = e.start[:size]
 	default:
@@ -181,10 +181,10 @@ func (e *EmbedStream) resize(size int64) error {
 }
 
 // keep puts bytes where they wait.
-func (e *EmbedStream) keep(p []byte, offset int64) error {
+func (e *EmbedStream) keep(ctx context.Context, p []byte, offset int64) error {
 	end := offset + int64(len(p))
 	if end > int64(len(e.start)) && e.spool == nil {
-		if err := e.resize(end); err != nil {
+		if err := e.resize(ctx, end); err != nil {
 			return err
 		}
 	}
@@ -196,8 +196,8 @@ func (e *EmbedStream) keep(p []byte, offset int64) error {
 }
 
 // spill moves what waits from memory to a file of the given length.
-func (e *EmbedStream) spill(size int64) (err error) {
-	if e.spool, err = e.images.newSpool(); err != nil {
+func (e *EmbedStream) spill(ctx context.Context, size int64) (err error) {
+	if e.spool, err = e.images.newSpool(ctx); err != nil {
 		return err
 	}
 	if len(e.start) > 0 {
@@ -206,7 +206,7 @@ func (e *EmbedStream) spill(size int64) (err error) {
 		}
 		e.start = nil
 	}
-	return e.spool.truncate(size)
+	return e.spool.cut(size)
 }
 
 // waiting is what waits.

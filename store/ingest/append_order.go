@@ -87,7 +87,7 @@ func (a *Appender) appendAgain(ctx context.Context, extents []*rowExtent, first,
 		for first < int64(e.rows) && count > 0 {
 			part := min(count, int64(e.rows)-first, int64(len(buffer)/rowSize))
 			read := buffer[:part*int64(rowSize)]
-			err := a.session.Undisturbed(ctx, func() error { return e.ReadBack(read, segments.VecPrefixSize+first*int64(rowSize)) })
+			err := a.session.ReadBack(ctx, e.Extent, read, segments.VecPrefixSize+first*int64(rowSize))
 			if err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/vecio"
+	"rvffs/store/volume"
 )
 
 // looking is a hook that looks for long: until ctx ends, while it is asked to.
@@ -143,6 +144,15 @@ func TestTicksEndWithTheStore(t *testing.T) {
 	}
 }
 
+// readBack is an extent of which a test says what it is to read it back.
+type readBack struct {
+	volume.Extent
+	read func() error
+}
+
+// ReadBack implements volume.Extent.
+func (r readBack) ReadBack(context.Context, []byte, int64) error { return r.read() }
+
 // TestOrderOutlastsTheOneWhoWaits: rows that a commit was to put in order are as they were
 // when that ends half way.
 func TestOrderOutlastsTheOneWhoWaits(t *testing.T) {
@@ -160,7 +170,7 @@ func TestOrderOutlastsTheOneWhoWaits(t *testing.T) {
 	leave()
 	order := []vecio.Run{{First: 2, Count: 2}, {First: 0, Count: 2}}
 	// Somebody else is at work: nothing can be read back.
-	err := a.session.Undisturbed(t.Context(), func() error { return a.reorder(gone, order, 0) })
+	err := a.session.ReadBack(t.Context(), readBack{read: func() error { return a.reorder(gone, order, 0) }}, nil, 0)
 	if !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}

@@ -396,7 +396,11 @@ func TestSmallNeighboursAreMerged(t *testing.T) {
 			files, l := newLone(t, setting{environment: hooked(counts)})
 			s := l.begin(t)
 			if c.held {
-				defer l.HoldMerges()()
+				release, err := l.HoldMerges(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer release()
 			}
 			var rows []byte
 			for i := range c.rows {

@@ -197,7 +197,9 @@ func (s *Session) prepare(ctx context.Context, round []*request) (ready *Draft, 
 		return nil, err
 	}
 	for _, e := range d.added {
-		e.Settle()
+		if err := e.Settle(ctx); err != nil {
+			return nil, err
+		}
 		manifest.Directory = places[e].insert(manifest.Directory, e.Entry(), d.Base)
 	}
 	if err := d.ask(ctx, s.log.env.Hooks); err != nil {
@@ -219,7 +221,7 @@ func (s *Session) carryOut(ctx context.Context, d *Draft) (uint32, error) {
 	for _, action := range d.actions {
 		small = append(small, action.Segment(d.Manifest.Epoch, d.Stamp, &previous))
 	}
-	version, err := s.turn.Publish(volume.Commit{Stamp: d.Stamp, Parts: d.written(), Small: small, Manifest: d.Manifest})
+	version, err := s.turn.Publish(context.WithoutCancel(ctx), volume.Commit{Stamp: d.Stamp, Parts: d.written(), Small: small, Manifest: d.Manifest})
 	if version == nil {
 		if d.merged != nil && errors.Is(err, volume.ErrMoved) {
 			s.Drop(d.merged.into) // the next draft merges anew

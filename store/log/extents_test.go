@@ -155,7 +155,7 @@ func TestBytesThatLookLikeAManifest(t *testing.T) {
 		e := write(t, s, "xy"+string(fake[:cut]))
 		more(t, e, string(fake[cut:]))
 		back := make([]byte, 2+len(fake))
-		if err := e.ReadBack(back, 0); err != nil || string(back) != "xy"+string(fake) {
+		if err := e.ReadBack(t.Context(), back, 0); err != nil || string(back) != "xy"+string(fake) {
 			t.Fatalf("cut at %d: %q is read back: %v", cut, back, err)
 		}
 		if !e.Masked() {

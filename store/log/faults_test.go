@@ -95,7 +95,7 @@ func (b *broken) commit(s *log.Session, replaces bool, texts []string, extents .
 		return true
 	}
 	b.judge("commit", err)
-	if s.Turn().Failed() != nil {
+	if s.Failed() != nil {
 		b.ended(s, err)
 	}
 	s.Drop(extents...)
@@ -124,10 +124,10 @@ func (b *broken) settle(err error, replaces bool, texts []string) {
 func (b *broken) ended(s *log.Session, cause error) {
 	before := b.files.Changes()
 	e := s.Extent(volume.ExtentSpec{Type: of})
-	if err := e.Write(context.Background(), []byte("late")); !errors.Is(err, s.Turn().Failed()) {
+	if err := e.Write(context.Background(), []byte("late")); !errors.Is(err, s.Failed()) {
 		b.complain("after %w a segment is written: %w", cause, err)
 	}
-	if _, err := s.Commit(context.Background(), log.Change{Actions: []log.Action{log.Ingest(1)}}); !errors.Is(err, s.Turn().Failed()) {
+	if _, err := s.Commit(context.Background(), log.Change{Actions: []log.Action{log.Ingest(1)}}); !errors.Is(err, s.Failed()) {
 		b.complain("after %w a change is committed: %w", cause, err)
 	}
 	if b.files.Changes() != before {
@@ -195,7 +195,7 @@ var brokenScripts = map[string]func(*broken){
 		}
 		b.commit(s, false, []string{"committed"}, b.write(s, "committed"))
 		open := b.write(s, "begun before")
-		if s.Turn().Failed() == nil {
+		if s.Failed() == nil {
 			if _, _, err := rewriteOnce(b.log, s, func() {}); err != nil {
 				b.judge("rewrite", err)
 			}
@@ -296,8 +296,8 @@ func TestSearchOfTheAuditChain(t *testing.T) {
 		_, err = s.Commit(ctx, change)
 		files.Fail = nil
 		leave()
-		if !errors.Is(err, want) || files.Changes() != before || s.Turn().Failed() != nil {
-			t.Errorf("%v, %d changes, failed %v", err, files.Changes()-before, s.Turn().Failed())
+		if !errors.Is(err, want) || files.Changes() != before || s.Failed() != nil {
+			t.Errorf("%v, %d changes, failed %v", err, files.Changes()-before, s.Failed())
 		}
 		if _, err := s.Commit(t.Context(), change); err != nil {
 			t.Errorf("the session is over: %v", err)

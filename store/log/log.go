@@ -20,7 +20,8 @@ type Environment struct {
 	// Keep sees to it that nobody misses what stands in the file behind its newest
 	// state, for that is cut off then. Nobody else can write meanwhile.
 	Keep func(ctx context.Context, file volume.Bytes, base *state.Snapshot) error
-	// Published tells others of a new state, with no lock held.
+	// Published tells others of a new state. The turn to commit is held meanwhile, and no
+	// mutex.
 	Published func(*state.Snapshot)
 	// Hooks have their say in every commit, in this order.
 	Hooks []Hook

@@ -59,11 +59,13 @@ func (s *Session) mergeTail(ctx context.Context, d *Draft) error {
 	into := s.Extent(volume.ExtentSpec{
 		Type: segments.TypeVec, Front: len(prefix), Seal: func(int64) []byte { return prefix[:] }, Length: int64(len(body)),
 	})
-	if err := into.Write(context.Background(), body); err != nil {
+	if err := into.Write(context.WithoutCancel(ctx), body); err != nil {
 		return s.Fail(err)
 	}
 	into.Complete()
-	into.Settle()
+	if err := into.Settle(context.WithoutCancel(ctx)); err != nil {
+		return s.Fail(err)
+	}
 	d.merged = &merge{into: into, run: run}
 	d.Manifest.Directory = slices.Replace(d.Manifest.Directory, from, from+count, into.Entry())
 	return nil
@@ -72,14 +74,16 @@ func (s *Session) mergeTail(ctx context.Context, d *Draft) error {
 // HoldMerges switches merges off until release is called. A rewrite that has copied
 // segments one by one could not take in a segment made of some of them. When it returns,
 // no commit that may still merge is under way.
-func (l *Log) HoldMerges() (release func()) {
-	l.setMerges(1)
-	return func() { l.setMerges(-1) }
+func (l *Log) HoldMerges(ctx context.Context) (release func(), err error) {
+	if err := l.lead.Take(ctx); err != nil {
+		return nil, err
+	}
+	defer l.lead.Give()
+	l.holdMerges(1)
+	return func() { l.holdMerges(-1) }, nil
 }
 
-func (l *Log) setMerges(step int) {
-	l.lead.Wait()
-	defer l.lead.Give()
+func (l *Log) holdMerges(step int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.merging += step

@@ -41,19 +41,21 @@ func (s *contestedSession) Drop(extents ...volume.Extent) {
 }
 
 // Publish implements volume.Session.
-func (s *contestedSession) Publish(c volume.Commit) (*volume.Version, error) {
+func (s *contestedSession) Publish(ctx context.Context, c volume.Commit) (*volume.Version, error) {
 	if s.log.times.Add(-1) < 0 {
-		return s.Session.Publish(c)
+		return s.Session.Publish(ctx, c)
 	}
 	theirs := s.Extent(volume.ExtentSpec{Type: of})
-	if err := theirs.Write(context.Background(), []byte("theirs")); err != nil {
+	if err := theirs.Write(ctx, []byte("theirs")); err != nil {
 		return nil, err
 	}
-	theirs.Settle()
+	if err := theirs.Settle(ctx); err != nil {
+		return nil, err
+	}
 	manifest := *s.Base().State.Manifest
 	manifest.Epoch++
 	manifest.Directory = append(s.Base().State.Named(), theirs.Entry())
-	if _, err := s.Session.Publish(volume.Commit{Stamp: 5, Parts: []volume.Extent{theirs}, Manifest: &manifest}); err != nil {
+	if _, err := s.Session.Publish(ctx, volume.Commit{Stamp: 5, Parts: []volume.Extent{theirs}, Manifest: &manifest}); err != nil {
 		return nil, err
 	}
 	return nil, volume.ErrMoved
@@ -106,8 +108,8 @@ func TestTheBaseHasMoved(t *testing.T) {
 				if err != nil || epoch != uint32(len(want))+1 || !slices.Equal(hook.counted, drafted[times:]) {
 					t.Errorf("epoch %d, %v, drafts that counted %d", epoch, err, hook.counted)
 				}
-			case !errors.Is(err, volume.ErrMoved) || len(hook.counted) > 0 || s.Turn().Failed() != nil:
-				t.Errorf("%v, drafts that counted %d, the session failed with %v", err, hook.counted, s.Turn().Failed())
+			case !errors.Is(err, volume.ErrMoved) || len(hook.counted) > 0 || s.Failed() != nil:
+				t.Errorf("%v, drafts that counted %d, the session failed with %v", err, hook.counted, s.Failed())
 			default:
 				s.Drop(ours)
 			}
@@ -173,11 +175,11 @@ func TestTheBaseOfARewriteHasMoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := movedRewrite{inner}
-	before, next, err := s.Replace(r, func(base *state.Snapshot, _ int64) (log.Replacement, error) {
+	before, next, err := s.Replace(context.Background(), r, func(base *state.Snapshot, _ int64) (log.Replacement, error) {
 		found, err := copyInto(s, r, base)
 		return log.Replacement{State: found, Known: func(*state.Snapshot) { t.Error("somebody was told of a new state") }}, err
 	})
-	if !errors.Is(err, volume.ErrMoved) || before != nil || next != nil || s.Turn().Failed() != nil {
+	if !errors.Is(err, volume.ErrMoved) || before != nil || next != nil || s.Failed() != nil {
 		t.Errorf("%v, before %v, after %v", err, before, next)
 	}
 	if err := r.Abort(); err != nil {
@@ -192,4 +194,6 @@ func TestTheBaseOfARewriteHasMoved(t *testing.T) {
 type movedRewrite struct{ volume.Rewrite }
 
 // Publish implements volume.Rewrite.
-func (movedRewrite) Publish(*segments.State) (*volume.Version, error) { return nil, volume.ErrMoved }
+func (movedRewrite) Publish(context.Context, *segments.State) (*volume.Version, error) {
+	return nil, volume.ErrMoved
+}

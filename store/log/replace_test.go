@@ -28,7 +28,7 @@ func sameScratch(scratch volume.Scratch) volume.Scratch { return scratch }
 
 // beginRewrite begins a new file for a session.
 func beginRewrite(s *log.Session, limits volume.FollowLimits) (volume.Rewrite, error) {
-	return s.Turn().Rewrite(volume.RewriteOptions{Reads: sameBytes, Writes: sameScratch, Limits: limits, Progress: counting{}})
+	return s.Rewrite(context.Background(), volume.RewriteOptions{Reads: sameBytes, Writes: sameScratch, Limits: limits, Progress: counting{}})
 }
 
 // copyInto writes all that a state names into a rewrite, and the manifest behind it.
@@ -42,7 +42,7 @@ func copyInto(s *log.Session, r volume.Rewrite, base *state.Snapshot) (*segments
 			if err != nil {
 				return err
 			}
-			copied, err := r.Put(volume.NewSegment{Type: entry.Type, Payload: payload}, 7)
+			copied, err := r.Put(context.Background(), volume.NewSegment{Type: entry.Type, Payload: payload}, 7)
 			if err != nil {
 				return err
 			}
@@ -53,7 +53,7 @@ func copyInto(s *log.Session, r volume.Rewrite, base *state.Snapshot) (*segments
 	if err != nil {
 		return nil, err
 	}
-	last, err := r.Put(volume.NewSegment{Type: segments.TypeManifest, Payload: manifest.Encode()}, 7)
+	last, err := r.Put(context.Background(), volume.NewSegment{Type: segments.TypeManifest, Payload: manifest.Encode()}, 7)
 	return &segments.State{Dialect: segments.DialectRuntime, Manifest: &manifest, Segment: last, End: last.End(), Clean: true}, err
 }
 
@@ -64,12 +64,12 @@ func rewriteOnce(l *lone, s *log.Session, meanwhile func()) (before, next *state
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, r.Abort()) }()
-	if err := r.Carry(1000); err != nil {
+	if err := r.Carry(context.Background(), 1000); err != nil {
 		return nil, nil, err
 	}
 	meanwhile()
-	return s.Replace(r, func(base *state.Snapshot, _ int64) (log.Replacement, error) {
-		if err := r.MakeRoom(1000, 1000); err != nil {
+	return s.Replace(context.Background(), r, func(base *state.Snapshot, _ int64) (log.Replacement, error) {
+		if err := r.MakeRoom(context.Background(), 1000, 1000); err != nil {
 			return log.Replacement{}, err
 		}
 		r.Hurry()
@@ -163,7 +163,7 @@ func TestRewriteKeepsWritersWaiting(t *testing.T) {
 			told := l.published()
 			var known *state.Snapshot
 			over := make(chan error, 1)
-			base, next, err := s.Replace(r, func(base *state.Snapshot, lacking int64) (log.Replacement, error) {
+			base, next, err := s.Replace(context.Background(), r, func(base *state.Snapshot, lacking int64) (log.Replacement, error) {
 				if base != before || lacking != int64(len("begun")) {
 					t.Errorf("epoch %d, %d bytes lack", base.Epoch(), lacking)
 				}

@@ -152,24 +152,46 @@ func (s *Session) Drop(extents ...volume.Extent) { s.turn.Drop(extents...) }
 // knows what the file holds behind the last commit. It gives the error back.
 func (s *Session) Fail(err error) error { return s.turn.Fail(err) }
 
+// Failed is the error that ended the session.
+func (s *Session) Failed() error { return s.turn.Failed() }
+
 // Guard makes sure that the store may be changed besides its segments.
-func (s *Session) Guard() error { return s.turn.Guard() }
+func (s *Session) Guard(ctx context.Context) error { return s.turn.Guard(ctx) }
 
-// Turn is the session of the file itself, for who rewrites it.
-func (s *Session) Turn() volume.Session { return s.turn }
-
-// Undisturbed runs work while nobody commits, and no other bytes take the place of the
-// store's.
-func (s *Session) Undisturbed(ctx context.Context, work func() error) error {
+// ReadBack reads what was written to an extent, from a position in its payload on, while
+// no other content takes the place of the store's.
+func (s *Session) ReadBack(ctx context.Context, e volume.Extent, p []byte, at int64) error {
 	if err := s.log.lead.Take(ctx); err != nil {
 		return err
 	}
 	defer s.log.lead.Give()
-	return work()
+	return e.ReadBack(ctx, p, at)
 }
 
-// Mend writes over published bytes that are damaged. Nobody may commit meanwhile.
-func (s *Session) Mend(p []byte, offset int64) error { return s.turn.Mend(p, offset) }
+// Repair is what has to stand at a place of committed bytes that are damaged.
+type Repair struct {
+	Offset int64
+	Bytes  []byte
+}
+
+// Repair writes over committed bytes that are damaged, as they were judged in a snapshot,
+// while nobody commits. It fails with ErrStale, and writes nothing, where other content
+// has taken the place of that one's. Nobody wants the rest when ctx ends.
+func (s *Session) Repair(ctx context.Context, judged *state.Snapshot, repairs ...Repair) error {
+	if err := s.log.lead.Take(ctx); err != nil {
+		return err
+	}
+	defer s.log.lead.Give()
+	if s.Base().Backing() != judged.Backing() {
+		return fmt.Errorf("%w: other content has taken its place", volume.ErrStale)
+	}
+	for _, repair := range repairs {
+		if err := s.turn.Mend(ctx, repair.Bytes, repair.Offset); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Alone runs change in a session that nobody else can join. While writers of this
 // process are at work it waits, no longer than said, and then fails with ErrLocked.

@@ -286,8 +286,17 @@ func TestWhatIsToldOfACommit(t *testing.T) {
 	holds(t, files, "text")
 }
 
-// TestUndisturbed work sees nobody commit, and nobody waits for it who is gone.
-func TestUndisturbed(t *testing.T) {
+// readBack is an extent of which a test says what it is to read it back.
+type readBack struct {
+	volume.Extent
+	read func() error
+}
+
+// ReadBack implements volume.Extent.
+func (r readBack) ReadBack(context.Context, []byte, int64) error { return r.read() }
+
+// TestReadingBack sees nobody commit, and nobody waits for it, or for a repair, who is gone.
+func TestReadingBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		files, l := newLone(t, setting{})
@@ -295,7 +304,7 @@ func TestUndisturbed(t *testing.T) {
 		e := write(t, s, "text")
 		committed := make(chan uint32, 1)
 		no := errors.New("no")
-		err := s.Undisturbed(t.Context(), func() error {
+		err := s.ReadBack(t.Context(), readBack{e, func() error {
 			go func() { committed <- commit(t, s, e) }()
 			synctest.Wait()
 			if len(committed) > 0 || l.head.Current().Epoch() != 1 {
@@ -303,17 +312,46 @@ func TestUndisturbed(t *testing.T) {
 			}
 			gone, leave := context.WithCancel(t.Context())
 			leave()
-			if err := s.Undisturbed(gone, func() error { return nil }); !errors.Is(err, context.Canceled) {
-				t.Errorf("%v", err)
+			_, held := l.HoldMerges(gone)
+			_, _, replaced := s.Replace(gone, nil, nil)
+			for what, err := range map[string]error{
+				"read back": s.ReadBack(gone, nil, nil, 0), "repaired": s.Repair(gone, s.Base()), "held": held, "replaced": replaced,
+			} {
+				if !errors.Is(err, context.Canceled) {
+					t.Errorf("%s: %v", what, err)
+				}
 			}
 			return no
-		})
+		}}, nil, 0)
 		if !errors.Is(err, no) || <-committed != 2 {
 			t.Errorf("%v", err)
 		}
 		end(t, s)
 		holds(t, files, "text")
 	})
+}
+
+// TestRepair writes where it is to, and nothing into other content than was judged.
+func TestRepair(t *testing.T) {
+	t.Parallel()
+	files, l := newLone(t, setting{})
+	s := l.begin(t)
+	put(t, s, "text")
+	judged := s.Base()
+	at := judged.Named()[0].Offset + segments.HeaderSize
+	if err := s.Repair(t.Context(), judged, log.Repair{Offset: at, Bytes: []byte("T")}); err != nil || string(files.Content(storeName)[at:at+4]) != "Text" {
+		t.Errorf("%v", err)
+	}
+	if err := s.Repair(t.Context(), judged, log.Repair{Offset: at, Bytes: []byte("t")}); err != nil {
+		t.Error(err)
+	}
+	rewriteAll(t, l, s, func() {})
+	before := files.Changes()
+	if err := s.Repair(t.Context(), judged, log.Repair{Offset: at, Bytes: []byte("T")}); !errors.Is(err, volume.ErrStale) || files.Changes() != before {
+		t.Errorf("other content is repaired: %v", err)
+	}
+	end(t, s)
+	holds(t, files, "text")
 }
 
 // TestGuardOfASession tells when it is not the only one to change the store any more.
@@ -330,14 +368,14 @@ func TestGuardOfASession(t *testing.T) {
 			t.Parallel()
 			files, l := newLone(t, setting{})
 			s := l.begin(t)
-			if err := s.Guard(); err != nil {
+			if err := s.Guard(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			if err := disturb(files); err != nil {
 				t.Fatal(err)
 			}
 			before := files.Changes()
-			if err := s.Guard(); err == nil {
+			if err := s.Guard(t.Context()); err == nil {
 				t.Error("nothing is noticed")
 			}
 			if _, err := s.Commit(t.Context(), log.Change{}); err == nil {

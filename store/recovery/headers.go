@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"rvffs/segments"
+	"rvffs/store/log"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 )
@@ -51,13 +52,20 @@ func (t *Tails) mendHeaders(ctx context.Context) (repairs []HeaderRepair, err er
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, session.End()) }()
-	err = session.Undisturbed(ctx, func() error {
-		return session.Base().With(ctx, state.Judging, func(base *state.Reading) error {
-			repairs, err = repairHeaders(base, func(header [segments.HeaderSize]byte, offset int64) error {
-				return session.Mend(header[:], offset)
+	newest := func(context.Context) (*state.Snapshot, error) { return session.Base(), nil }
+	err = state.OnNewest(ctx, newest, func(base *state.Snapshot) error {
+		var mended []log.Repair
+		err := base.With(ctx, state.Judging, func(in *state.Reading) (err error) {
+			repairs, err = repairHeaders(in, func(header [segments.HeaderSize]byte, offset int64) error {
+				mended = append(mended, log.Repair{Offset: offset, Bytes: header[:]})
+				return nil
 			})
 			return err
 		})
+		if err != nil {
+			return err
+		}
+		return session.Repair(ctx, base, mended...)
 	})
 	return repairs, err
 }

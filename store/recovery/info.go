@@ -122,7 +122,7 @@ func (t *Tails) Kept(ctx context.Context) ([]Tail, error) {
 	if t.remnants == nil {
 		return nil, nil
 	}
-	names, err := t.remnants.Remnants()
+	names, err := t.remnants.Remnants(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("look for tails of store %q: %w", t.env.File.Name(), err)
 	}
@@ -169,7 +169,7 @@ func (t *Tails) openTail(ctx context.Context, of *state.Snapshot, name string) (
 	if t.remnants == nil {
 		return nil, info, 0, errNeverTorn
 	}
-	if file, err = t.remnants.OpenRemnant(name); err != nil {
+	if file, err = t.remnants.OpenRemnant(ctx, name); err != nil {
 		return nil, info, 0, err
 	}
 	file = volume.Watch(ctx, file)

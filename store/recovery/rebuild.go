@@ -19,7 +19,7 @@ func (t *Tails) Salvageable(ctx context.Context) (tail Tail, measured bool, err 
 	if t.remnants == nil {
 		return Tail{}, false, errNeverTorn
 	}
-	file, err := t.remnants.Raw()
+	file, err := t.remnants.Raw(ctx)
 	if err != nil {
 		return Tail{}, false, err
 	}

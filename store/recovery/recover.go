@@ -106,7 +106,7 @@ func (t *Tails) recoverTails(ctx context.Context, options Options) (results []Re
 			return results, errors.Join(stay, fmt.Errorf("%s: %w", tail.File, err))
 		}
 		if result.Gone {
-			if err := t.removeTail(session, tail); err != nil {
+			if err := t.removeTail(context.WithoutCancel(ctx), session, tail); err != nil {
 				// What was done is done, and a second run finds nothing left to do.
 				result.Gone, result.Stays = false, err.Error()
 				stay = errors.Join(stay, fmt.Errorf("%s cannot be removed: %w", tail.File, err))
@@ -201,10 +201,11 @@ func (t *Tails) dropTail(ctx context.Context, session *log.Session, tail Tail, _
 }
 
 // removeTail removes a kept tail of which nothing is left to decide upon.
-func (t *Tails) removeTail(session *log.Session, tail Tail) error {
-	if err := session.Guard(); err != nil {
+// It belongs to a commit that counts already, so nobody gives it up.
+func (t *Tails) removeTail(ctx context.Context, session *log.Session, tail Tail) error {
+	if err := session.Guard(ctx); err != nil {
 		return err
 	}
 	t.known.forgetHighest()
-	return t.remnants.RemoveRemnant(tail.File)
+	return t.remnants.RemoveRemnant(ctx, tail.File)
 }

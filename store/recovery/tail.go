@@ -185,7 +185,7 @@ func (t *Tails) Own(ctx context.Context) (tail Tail, any bool, err error) {
 	if err != nil {
 		return Tail{}, false, err
 	}
-	if t.remnants == nil || !leftBehind(newest, t.remnants.Length()) || t.isBeingWritten() {
+	if t.remnants == nil || !leftBehind(newest, t.remnants.Length()) || t.isBeingWritten(ctx) {
 		return Tail{}, false, nil
 	}
 	var seen tailSeen
@@ -213,7 +213,7 @@ func (t *Tails) Own(ctx context.Context) (tail Tail, any bool, err error) {
 	}
 	// A writer who began meanwhile may have put it there, to commit it at once.
 	now, err := t.env.Head.Look(ctx)
-	if err != nil || now != seen.snapshot || t.isBeingWritten() {
+	if err != nil || now != seen.snapshot || t.isBeingWritten(ctx) {
 		return Tail{}, false, err
 	}
 	seen.tail.File = path.Base(t.env.File.Name())
@@ -221,11 +221,11 @@ func (t *Tails) Own(ctx context.Context) (tail Tail, any bool, err error) {
 }
 
 // isBeingWritten reports whether this process or another one holds the writer lock.
-func (t *Tails) isBeingWritten() bool {
+func (t *Tails) isBeingWritten(ctx context.Context) bool {
 	if t.env.File.Active() {
 		return true
 	}
-	return t.env.File.Held()
+	return t.env.File.Held(ctx)
 }
 
 // Tell says in words what the tail of a store is and what to do about it.

@@ -528,7 +528,7 @@ func TestSourceIsGone(t *testing.T) {
 			}
 			// Nobody holds the other one for it.
 			remove(1 - gone)
-			if _, err := snapshots[1-gone].Backing().Acquire(); !errors.Is(err, volume.ErrStale) {
+			if _, err := snapshots[1-gone].Backing().Acquire(t.Context()); !errors.Is(err, volume.ErrStale) {
 				t.Errorf("the other file: %v", err)
 			}
 		})

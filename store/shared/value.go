@@ -1,6 +1,8 @@
 package shared
 
 import (
+	"context"
+	"errors"
 	"io"
 	"sync"
 )
@@ -27,8 +29,10 @@ func (v *Value[T]) Adopt(value T) { v.value, v.users = value, 1 }
 
 // Acquire gives the value to one more user, who gives it back with Release. When
 // nobody has it, open opens it. Who comes while another opens it takes part in that,
-// and in its failure.
-func (v *Value[T]) Acquire(open func() (T, error)) (T, error) {
+// and in its failure, unless that was only that the other waits no longer. With ctx ends
+// the waiting; open ends with it by itself.
+func (v *Value[T]) Acquire(ctx context.Context, open func() (T, error)) (T, error) {
+	var none T
 	for {
 		v.mu.Lock()
 		if v.users > 0 {
@@ -44,10 +48,16 @@ func (v *Value[T]) Acquire(open func() (T, error)) (T, error) {
 			return v.open(under, open)
 		}
 		v.mu.Unlock()
-		<-under.done
-		if under.err != nil {
-			var none T
-			return none, under.err
+		select {
+		case <-under.done:
+		case <-ctx.Done():
+			return none, ctx.Err()
+		}
+		if err := under.err; err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+			return none, err
+		}
+		if err := ctx.Err(); err != nil {
+			return none, err
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package shared
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -36,7 +37,7 @@ func TestOneOpenForAllUsers(t *testing.T) {
 		var users sync.WaitGroup
 		doors := make([]*door, 8)
 		for i := range doors {
-			users.Go(func() { doors[i], _ = v.Acquire(open) })
+			users.Go(func() { doors[i], _ = v.Acquire(t.Context(), open) })
 		}
 		synctest.Wait()
 		close(slow)
@@ -74,7 +75,7 @@ func TestFailureIsSharedAndForgotten(t *testing.T) {
 		var users sync.WaitGroup
 		for range 3 {
 			users.Go(func() {
-				if _, err := v.Acquire(fails); !errors.Is(err, failure) {
+				if _, err := v.Acquire(t.Context(), fails); !errors.Is(err, failure) {
 					t.Errorf("got %v", err)
 				}
 			})
@@ -85,7 +86,7 @@ func TestFailureIsSharedAndForgotten(t *testing.T) {
 		if attempts != 1 {
 			t.Errorf("%d attempts for three who came at once", attempts)
 		}
-		if _, err := v.Acquire(func() (*door, error) { return &door{}, nil }); err != nil {
+		if _, err := v.Acquire(t.Context(), func() (*door, error) { return &door{}, nil }); err != nil {
 			t.Errorf("after a failure: %v", err)
 		}
 	})
@@ -102,7 +103,7 @@ func TestCloseKeepsNobodyWaiting(t *testing.T) {
 		var closing sync.WaitGroup
 		closing.Go(func() { _ = v.Release() })
 		synctest.Wait()
-		next, err := v.Acquire(func() (*door, error) { return &door{}, nil })
+		next, err := v.Acquire(t.Context(), func() (*door, error) { return &door{}, nil })
 		if err != nil || next == slow {
 			t.Errorf("got the one that is being closed, or %v", err)
 		}
@@ -110,6 +111,51 @@ func TestCloseKeepsNobodyWaiting(t *testing.T) {
 		closing.Wait()
 		if slow.closed.Load() != 1 || next.closed.Load() != 0 {
 			t.Error("the wrong one was closed")
+		}
+	})
+}
+
+// TestWaitingForAnOpen: who does not wait any more is let go, and the failure of one who
+// gave up is nobody else's.
+func TestWaitingForAnOpen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var v Value[*door]
+		first, leave := context.WithCancel(t.Context())
+		opened := 0
+		go func() {
+			_, err := v.Acquire(first, func() (*door, error) {
+				opened++
+				<-first.Done()
+				return nil, first.Err()
+			})
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("who gave up gets %v", err)
+			}
+		}()
+		synctest.Wait()
+		second, leaveToo := context.WithCancel(t.Context())
+		patient := make(chan error)
+		for _, ctx := range []context.Context{second, t.Context()} {
+			go func() {
+				_, err := v.Acquire(ctx, func() (*door, error) {
+					opened++
+					return &door{}, nil
+				})
+				patient <- err
+			}()
+		}
+		synctest.Wait()
+		leaveToo()
+		if err := <-patient; !errors.Is(err, context.Canceled) {
+			t.Errorf("who waits no longer gets %v", err)
+		}
+		leave()
+		if err := <-patient; err != nil || opened != 2 {
+			t.Errorf("who waits gets %v, after %d openings", err, opened)
+		}
+		if err := v.Release(); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -65,7 +65,9 @@ func (b *Backing) Memory() *memory.Budget { return b.memory }
 
 // Acquire returns the open file and counts the caller as a user. ErrStale means
 // that the bytes are gone.
-func (b *Backing) Acquire() (volume.Bytes, error) { return b.generation.Pin() }
+func (b *Backing) Acquire(ctx context.Context) (volume.Bytes, error) {
+	return b.generation.Pin(ctx)
+}
 
 // Release ends one use.
 func (b *Backing) Release() error { return b.generation.Unpin() }
@@ -96,7 +98,7 @@ func (b *Backing) follow() {
 
 // With runs use while the file is held open. Its reads end with ctx.
 func (b *Backing) With(ctx context.Context, use func(volume.Bytes) error) error {
-	file, err := b.Acquire()
+	file, err := b.Acquire(ctx)
 	if err != nil {
 		return err
 	}

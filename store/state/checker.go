@@ -229,7 +229,7 @@ func (c *Checker) next() ([]func(), *Backing, []checkJob) {
 
 // turn does some jobs of one file, which is held open meanwhile.
 func (c *Checker) turn(source *Backing, jobs []checkJob) {
-	_, held := source.Acquire()
+	_, held := source.Acquire(c.ctx)
 	if held == nil {
 		defer func() { _ = source.Release() }() // nothing was written to it
 	}

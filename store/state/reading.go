@@ -41,7 +41,7 @@ const (
 // Open holds the snapshot's file open until Close. Reads without a context of their own
 // end with ctx. ErrStale means that the file is gone.
 func (s *Snapshot) Open(ctx context.Context, use Use) (*Reading, error) {
-	file, err := s.source.Acquire()
+	file, err := s.source.Acquire(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -67,7 +67,7 @@ type Log interface {
 	Session(ctx context.Context, begin Beginning) (Session, error)
 	// Active reports whether this process is in a session, and Held whether anybody is.
 	Active() bool
-	Held() bool
+	Held(ctx context.Context) bool
 	// Close ends the use of the log, but for those who read. It reports whether that was
 	// not over before.
 	Close() (bool, error)
@@ -78,7 +78,7 @@ type Log interface {
 	// somebody else's rights.
 	Remove(ctx context.Context, shelf Shelf) error
 	// Spool makes one beside the store.
-	Spool() (Spool, error)
+	Spool(ctx context.Context) (Spool, error)
 }
 
 // Known is what a closed log knew of its store. The zero Known is nothing.
@@ -99,7 +99,7 @@ type Version struct {
 type Generation interface {
 	// Pin keeps the bytes readable until Unpin, whatever becomes of the store. ErrStale
 	// means that they are gone.
-	Pin() (Bytes, error)
+	Pin(ctx context.Context) (Bytes, error)
 	Unpin() error
 	// Info tells about the store as it was found.
 	Info() FileInfo
@@ -130,20 +130,20 @@ type Session interface {
 	Base() *Version
 	// Publish writes what a commit is made of and makes it count. With ErrMoved the base
 	// is another one, and nothing else has changed: the parts are as they were, for a
-	// commit on the new base. Any other error ends the session; a version that comes with
-	// one counts all the same.
-	Publish(c Commit) (*Version, error)
+	// commit on the new base. Where ctx ends before anything is written, nothing has. Any
+	// other error ends the session; a version that comes with one counts all the same.
+	Publish(ctx context.Context, c Commit) (*Version, error)
 	// Rewrite begins other bytes.
-	Rewrite(options RewriteOptions) (Rewrite, error)
+	Rewrite(ctx context.Context, options RewriteOptions) (Rewrite, error)
 	// TakeIDs sets so many ids of segments apart and gives the first.
 	TakeIDs(count uint64) uint64
 	// Mend writes over published bytes, which are damaged, and makes that last.
-	Mend(p []byte, offset int64) error
+	Mend(ctx context.Context, p []byte, offset int64) error
 	// Frozen reports whether writers have to wait for a rewrite.
 	Frozen() bool
 	// Guard makes sure that the store may be changed besides its segments: that the
 	// session still is the only one to change it, and that what was committed last is there.
-	Guard() error
+	Guard(ctx context.Context) error
 	// Fail ends the session for all its users, and gives the error back: after an error of
 	// the place nobody knows what is there behind the last commit. Failed is that error.
 	Fail(err error) error
@@ -164,14 +164,14 @@ type Extent interface {
 	Write(ctx context.Context, p []byte) error
 	// ReadBack reads what was written, from a position in the payload on, as it was given.
 	// No rewrite may take place meanwhile.
-	ReadBack(p []byte, at int64) error
+	ReadBack(ctx context.Context, p []byte, at int64) error
 	// Complete tells of an extent of known length that all of its body has come, and that
 	// its front can be given. Until then, or until it is dropped, commits of others wait.
 	Complete()
 	// Seal lets the extent grow no further. Settle does so and waits until nothing is
-	// written to it any more.
+	// written to it any more, or ctx has ended.
 	Seal()
-	Settle()
+	Settle(ctx context.Context) error
 	// Entry is how a directory names the extent, which is settled.
 	Entry() segments.DirectoryEntry
 	// Masked reports whether a manifest must not stand behind these bytes that looks like
@@ -196,30 +196,30 @@ type Rewrite interface {
 	// appended, and Cut takes back what was appended from one on.
 	Tail() int64
 	Advance(to int64)
-	Cut(to int64) error
+	Cut(ctx context.Context, to int64) error
 	// Copy appends a run of other bytes and returns where it stands.
-	Copy(from io.ReaderAt, offset, length int64) (at int64, err error)
+	Copy(ctx context.Context, from io.ReaderAt, offset, length int64) (at int64, err error)
 	// Put appends a segment.
-	Put(small NewSegment, stamp uint64) (segments.Segment, error)
-	// Sync has what was written last before anybody has to wait for it.
-	Sync() error
+	Put(ctx context.Context, small NewSegment, stamp uint64) (segments.Segment, error)
+	// Settle has what was written last before anybody has to wait for it.
+	Settle(ctx context.Context) error
 	// Lacks is how many bytes of what is not committed are not carried yet. Carry takes
 	// them along, if that is worth it or was begun; room is what the next commit writes
 	// besides its segments, at most. MakeRoom gives up what was carried if so many more
 	// bytes of segments would reach it.
 	Lacks() int64
-	Carry(room int64) error
-	MakeRoom(more, room int64) error
-	// Freeze keeps writers waiting until Thaw, and tells how many bytes of theirs are
-	// not carried yet. Hurry is for who has them wait.
-	Freeze() (lacking int64, err error)
+	Carry(ctx context.Context, room int64) error
+	MakeRoom(ctx context.Context, more, room int64) error
+	// Freeze keeps writers waiting until Thaw, which has to come also after an error, and
+	// tells how many bytes of theirs are not carried yet. Hurry is for who has them wait.
+	Freeze(ctx context.Context) (lacking int64, err error)
 	Thaw()
 	Hurry()
 	// Publish puts what was made, which ends with the manifest of a state, in the place of
 	// the old bytes, while writers are frozen. It fails with ErrMoved as a session's does.
 	// From the moment in which Published reports
 	// it, an error is not about that any more.
-	Publish(found *segments.State) (*Version, error)
+	Publish(ctx context.Context, found *segments.State) (*Version, error)
 	Published() bool
 	// Abort gives it up, unless it was published.
 	Abort() error
@@ -250,13 +250,13 @@ type Progress interface {
 type Move struct {
 	Shelf Shelf
 	Name  string
-	// Rename gives the store that name, in one step; it fails with fs.ErrExist when the
+	// GiveName gives the store that name, in one step; it fails with fs.ErrExist when the
 	// name is taken.
-	Rename func() error
+	GiveName func() error
 	// Remnants are those that go along, each by Along, which fails with fs.ErrExist, too,
 	// and is then asked for another name. Moved is told what became of each: the store has
 	// its new name by then.
-	Remnants func() ([]string, error)
+	Remnants func(context.Context) ([]string, error)
 	Along    func(remnant, moved string) error
 	Moved    func(remnant, moved string, err error)
 }
@@ -267,19 +267,19 @@ type Remnants interface {
 	// Length is how many bytes there were when the store was last looked at, published or
 	// not, and Raw is all of them, whatever they are.
 	Length() int64
-	Raw() (Bytes, error)
+	Raw(ctx context.Context) (Bytes, error)
 	// Remnants lists by name what was kept of the store, and OwnRemnants those of the given
 	// names that are names of such.
-	Remnants() ([]string, error)
+	Remnants(ctx context.Context) ([]string, error)
 	OwnRemnants(names []string) []string
 	// OpenRemnant opens a remnant. The error is ErrStrangeRemnant where what has the name
 	// does not count as one.
-	OpenRemnant(name string) (Bytes, error)
+	OpenRemnant(ctx context.Context, name string) (Bytes, error)
 	// KeepRemnant keeps some of the store's bytes, lastingly, and returns under which name;
 	// empty when they are kept already.
 	KeepRemnant(ctx context.Context, r Remnant) (name string, err error)
 	// RemoveRemnant removes a remnant of which nothing is left to decide upon.
-	RemoveRemnant(name string) error
+	RemoveRemnant(ctx context.Context, name string) error
 	// Rebuild puts a new store in the place of bytes that are none any more. Build sees to
 	// it that nothing of these is missed, and gives the new content; with its error nothing
 	// changes.

@@ -31,7 +31,7 @@ func TestLog(t *testing.T, fresh func(t *testing.T) Ground) {
 	for shelf, lent := range map[string]bool{"open": false, "lent": true} {
 		for name, test := range map[string]func(*logs){
 			"creating": creating, "creating at once": creatingAtOnce, "opening": opening, "knowing": knowing, "newest": newest, "closing": closing,
-			"turns": turns, "beginning": beginning, "failing": failing, "ending": ending, "replaced meanwhile": replacedMeanwhile, "mending": mending,
+			"turns": turns, "beginning": beginning, "failing": failing, "patience": patience, "ending": ending, "replaced meanwhile": replacedMeanwhile, "mending": mending,
 			"extents": extents, "bodies": bodies, "known lengths": knownLengths, "dropping": dropping, "fronts": fronts,
 			"publishing": publishing, "private bytes": privateBytes, "lasting": lasting,
 			"generations": generations, "disturbing": disturbing,
@@ -111,7 +111,7 @@ type lender struct {
 
 // Hold implements volume.Holder.
 func (l *lender) Hold(ctx context.Context) (volume.Folder, error) {
-	folder, err := l.folder.Acquire(func() (volume.Folder, error) { return l.volume.Open(ctx, lentFolder) })
+	folder, err := l.folder.Acquire(ctx, func() (volume.Folder, error) { return l.volume.Open(ctx, lentFolder) })
 	if err == nil {
 		l.held.Add(1)
 	}
@@ -171,7 +171,7 @@ func newestOf(t *testing.T, log volume.Log, known *volume.Version) *volume.Versi
 // pinned are the bytes of a version, until the function is called.
 func pinned(t *testing.T, version *volume.Version) (io.ReaderAt, func()) {
 	t.Helper()
-	bytes, err := version.Generation.Pin()
+	bytes, err := version.Generation.Pin(t.Context())
 	must(t, err)
 	return bytes, func() {
 		t.Helper()
@@ -183,7 +183,7 @@ func pinned(t *testing.T, version *volume.Version) (io.ReaderAt, func()) {
 // were.
 func (l *logs) gone(what string, version *volume.Version, texts ...string) {
 	l.t.Helper()
-	switch _, err := version.Generation.Pin(); {
+	switch _, err := version.Generation.Pin(l.t.Context()); {
 	case err != nil:
 		fails(l.t, "pin "+what, err, volume.ErrStale)
 	case l.ground.Forgets:

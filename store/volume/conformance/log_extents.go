@@ -27,7 +27,7 @@ func extents(l *logs) {
 	}
 	for _, run := range [][2]int{{0, 3}, {1, 4}, {0, len(d.text)}, {len(d.text) - 3, 3}, {5, 0}} {
 		p := make([]byte, run[1])
-		if err := d.ReadBack(p, int64(run[0])); err != nil || string(p) != d.text[run[0]:run[0]+run[1]] {
+		if err := d.ReadBack(context.Background(), p, int64(run[0])); err != nil || string(p) != d.text[run[0]:run[0]+run[1]] {
 			t.Errorf("%d bytes at %d are read back as %.20q, %v", run[1], run[0], p, err)
 		}
 	}
@@ -48,7 +48,7 @@ func extents(l *logs) {
 	first := w.TakeIDs(3)
 	third := w.draft("third")
 	for _, d := range []*draft{d, second, third, unwritten} {
-		d.Settle()
+		must(w.t, d.Settle(context.Background()))
 		if w.more(d, "settled") {
 			t.Error("a settled extent takes more")
 		}
@@ -92,7 +92,7 @@ func bodies(l *logs) {
 	}
 	for _, d := range drafts {
 		p := make([]byte, len(d.text))
-		if d.Settle(); d.ReadBack(p, 0) != nil || string(p) != d.text {
+		if must(w.t, d.Settle(context.Background())); d.ReadBack(context.Background(), p, 0) != nil || string(p) != d.text {
 			t.Errorf("%q is read back as %q", d.text, p)
 		}
 	}
@@ -193,7 +193,7 @@ func fronts(l *logs) {
 				w.more(d, text[:3])
 				w.more(d, text[3:])
 				p := make([]byte, 4)
-				if err := d.ReadBack(p, int64(spec.Front)+2); err != nil || string(p) != text[2:6] {
+				if err := d.ReadBack(context.Background(), p, int64(spec.Front)+2); err != nil || string(p) != text[2:6] {
 					l.t.Errorf("%q is read back, %v", p, err)
 				}
 				d.Complete()
@@ -242,7 +242,7 @@ func publishing(l *logs) {
 	l.holds(w)
 	w.publish()
 	l.holds(w)
-	must(t, w.Guard())
+	must(t, w.Guard(context.Background()))
 	w.end()
 	if newestOf(t, log, w.version) != w.version {
 		t.Error("what was published last is not the newest")
@@ -264,7 +264,7 @@ func privateBytes(l *logs) {
 			if found := newestOf(t, theirs, known); found.State.Manifest.Epoch != w.version.State.Manifest.Epoch {
 				t.Errorf("another sees epoch %d, published is %d", found.State.Manifest.Epoch, w.version.State.Manifest.Epoch)
 			}
-			d.Settle()
+			must(w.t, d.Settle(context.Background()))
 			l.holds(w)
 		}
 		w.put("published")

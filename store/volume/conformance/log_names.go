@@ -22,10 +22,10 @@ func (l *logs) move(log volume.Log, shelf volume.Shelf, folder, name string) vol
 	to := path.Join(folder, name)
 	return volume.Move{
 		Shelf: shelf, Name: name,
-		Rename: func() error { return l.volume.Move(l.t.Context(), l.path(from), to) },
-		Remnants: func() ([]string, error) {
+		GiveName: func() error { return l.volume.Move(l.t.Context(), l.path(from), to) },
+		Remnants: func(ctx context.Context) ([]string, error) {
 			if remnants, torn := log.(volume.Remnants); torn {
-				return remnants.Remnants()
+				return remnants.Remnants(ctx)
 			}
 			return nil, nil
 		},
@@ -50,9 +50,9 @@ func movingLogs(l *logs) {
 	w.put("one")
 	fails(t, "move to a name that is taken", log.Move(t.Context(), l.move(log, l.shelf(), l.folder, "taken")), volume.ErrExists)
 	refused := l.move(log, l.shelf(), l.folder, "b")
-	refused.Rename = func() error { return fmt.Errorf("%w: somebody was faster", fs.ErrExist) }
+	refused.GiveName = func() error { return fmt.Errorf("%w: somebody was faster", fs.ErrExist) }
 	fails(t, "move to a name that somebody else gets", log.Move(t.Context(), refused), volume.ErrExists)
-	refused.Rename = func() error { return errRefused }
+	refused.GiveName = func() error { return errRefused }
 	fails(t, "move what cannot be", log.Move(t.Context(), refused), errRefused)
 	if err := log.Move(ended(t), l.move(log, l.shelf(), l.folder, "b")); err != nil {
 		fails(t, "move when nobody waits", err, context.Canceled)
@@ -124,7 +124,7 @@ func removing(l *logs) {
 		must(t, log.Remove(t.Context(), l.shelf()))
 	}
 	_ = w.End() // there is nothing to give back, and it may say so
-	if log.Held() || log.Active() {
+	if log.Held(context.Background()) || log.Active() {
 		t.Error("what was removed is still held")
 	}
 	_, err := log.Newest(t.Context(), version)
@@ -142,9 +142,9 @@ func spooling(l *logs) {
 	t := l.t
 	l.create("a", 2)
 	log, _ := l.opened("a")
-	spool, err := log.Spool()
+	spool, err := log.Spool(context.Background())
 	must(t, err)
-	another, err := log.Spool()
+	another, err := log.Spool(context.Background())
 	must(t, err)
 	want := bytes.Repeat([]byte("0123456789"), 1000)
 	for _, at := range []int{5000, 0, 7500, 2500} {
@@ -216,14 +216,14 @@ func remnants(l *logs) {
 		}
 		return
 	}
-	raw, err := remnantsOf(t, found).Raw()
+	raw, err := remnantsOf(t, found).Raw(context.Background())
 	must(t, err)
 	content := all(t, raw)
 	if int64(len(content)) != length(found, version) {
 		t.Errorf("raw are %d bytes of %d", len(content), length(found, version))
 	}
 	must(t, raw.Close())
-	if names, err := remnantsOf(t, log).Remnants(); len(names) > 0 || err != nil {
+	if names, err := remnantsOf(t, log).Remnants(context.Background()); len(names) > 0 || err != nil {
 		t.Errorf("remnants are %q, %v", names, err)
 	}
 	if !l.ground.Tears {
@@ -232,7 +232,7 @@ func remnants(l *logs) {
 	torn := content[version.State.End:]
 	compared := 0
 	kept := func(log volume.Log, head string, ctx context.Context) (string, error) {
-		raw, err := remnantsOf(t, log).Raw()
+		raw, err := remnantsOf(t, log).Raw(context.Background())
 		must(t, err)
 		defer func() { must(t, raw.Close()) }()
 		return remnantsOf(t, log).KeepRemnant(ctx, volume.Remnant{
@@ -258,7 +258,7 @@ func remnants(l *logs) {
 	if err != nil || second == "" || second == first {
 		t.Errorf("%q is kept beside %q, %v", second, first, err)
 	}
-	names, err := remnantsOf(t, log).Remnants()
+	names, err := remnantsOf(t, log).Remnants(context.Background())
 	if slices.Sort(names); err != nil || !slices.Equal(names, slices.Sorted(slices.Values([]string{first, second}))) {
 		t.Errorf("remnants are %q, %v", names, err)
 	}
@@ -266,7 +266,7 @@ func remnants(l *logs) {
 		t.Errorf("own remnants are %q", own)
 	}
 	for name, head := range map[string]string{first: "head", second: "other"} {
-		file, err := remnantsOf(t, log).OpenRemnant(name)
+		file, err := remnantsOf(t, log).OpenRemnant(context.Background(), name)
 		must(t, err)
 		if got := all(t, file); got != head+torn {
 			t.Errorf("%s holds %q", name, got)
@@ -274,17 +274,17 @@ func remnants(l *logs) {
 		must(t, file.Close())
 	}
 	l.holdsAt("a", 0, "published")
-	must(t, remnantsOf(t, log).RemoveRemnant(second))
-	_, err = remnantsOf(t, log).OpenRemnant(second)
+	must(t, remnantsOf(t, log).RemoveRemnant(context.Background(), second))
+	_, err = remnantsOf(t, log).OpenRemnant(context.Background(), second)
 	fails(t, "open a remnant that was removed", err, fs.ErrNotExist)
 	folder(t, l.volume, l.path(second), 0o755)
-	_, err = remnantsOf(t, log).OpenRemnant(second)
+	_, err = remnantsOf(t, log).OpenRemnant(context.Background(), second)
 	fails(t, "open what is no remnant", err, volume.ErrStrangeRemnant)
 	third, err := kept(log, "third", ctx)
 	if err != nil || third == "" || third == second {
 		t.Errorf("%q is kept beside %q, %v", third, second, err)
 	}
-	must(t, errors.Join(l.volume.RemoveFolder(ctx, l.path(second)), remnantsOf(t, log).RemoveRemnant(third)))
+	must(t, errors.Join(l.volume.RemoveFolder(ctx, l.path(second)), remnantsOf(t, log).RemoveRemnant(context.Background(), third)))
 	// It goes along, under another name than one that is taken.
 	move := l.move(log, l.shelf(), l.folder, "b")
 	along, asked := move.Along, 0
@@ -304,7 +304,7 @@ func remnants(l *logs) {
 	w = l.begin(log, "published")
 	must(t, log.Move(ctx, move))
 	w.end()
-	if names, err := remnantsOf(t, log).Remnants(); asked != 2 || err != nil || !slices.Equal(names, []string{told}) {
+	if names, err := remnantsOf(t, log).Remnants(context.Background()); asked != 2 || err != nil || !slices.Equal(names, []string{told}) {
 		t.Errorf("asked %d times, told of %q, there is %q, %v", asked, told, names, err)
 	}
 	l.holdsAt("b", 0, "published")
@@ -330,7 +330,7 @@ func rebuilding(l *logs) {
 			if built++; all(t, found) != string(rubbish) {
 				t.Errorf("rebuilt are %q", all(t, found))
 			}
-			if !log.Held() {
+			if !log.Held(context.Background()) {
 				t.Error("others could write meanwhile")
 			}
 			return content, err
@@ -343,7 +343,7 @@ func rebuilding(l *logs) {
 	} else if built > 2 || !errors.Is(err, context.Canceled) {
 		t.Errorf("rebuilt when nobody waits: %v", err)
 	}
-	raw, err := remnantsOf(t, log).Raw()
+	raw, err := remnantsOf(t, log).Raw(context.Background())
 	must(t, err)
 	if got := all(t, raw); got != string(rubbish) {
 		t.Errorf("what was not rebuilt is %q", got)
@@ -354,8 +354,8 @@ func rebuilding(l *logs) {
 		t.Errorf("rebuilt is %+v, %+v", version.State, version.Generation.Info())
 	}
 	fails(t, "rebuild what is a store", remnantsOf(t, log).Rebuild(ctx, building(image(t, 8), nil)), volume.ErrExists)
-	if built < 2 || built > 3 || log.Held() {
-		t.Errorf("built %d times, held %t", built, log.Held())
+	if built < 2 || built > 3 || log.Held(context.Background()) {
+		t.Errorf("built %d times, held %t", built, log.Held(context.Background()))
 	}
 	_, err = log.Open(ctx, volume.Known{})
 	must(t, err)

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"runtime"
@@ -44,7 +45,7 @@ type copying struct {
 
 func (w *writer) startRewrite() (*copying, error) {
 	progress := new(counted)
-	r, err := w.Rewrite(rewriteOptions(progress))
+	r, err := w.Rewrite(context.Background(), rewriteOptions(progress))
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +55,7 @@ func (w *writer) startRewrite() (*copying, error) {
 // catchUp copies what was published since it last did.
 func (c *copying) catchUp() (err error) {
 	generation := c.w.version.Generation
-	bytes, err := generation.Pin()
+	bytes, err := generation.Pin(c.w.t.Context())
 	if err != nil {
 		return err
 	}
@@ -62,10 +63,10 @@ func (c *copying) catchUp() (err error) {
 	named := c.w.version.State.Named()
 	for _, entry := range named[c.copied:] {
 		length := segments.HeaderSize + int64(entry.PayloadLength)
-		if err := c.MakeRoom(length, c.room); err != nil {
+		if err := c.MakeRoom(context.Background(), length, c.room); err != nil {
 			return err
 		}
-		at, err := c.Copy(bytes, entry.Offset, length)
+		at, err := c.Copy(context.Background(), bytes, entry.Offset, length)
 		if err != nil {
 			return err
 		}
@@ -78,7 +79,7 @@ func (c *copying) catchUp() (err error) {
 
 // takeOver ends the rewrite while writers wait.
 func (c *copying) takeOver() error {
-	_, err := c.Freeze()
+	_, err := c.Freeze(context.Background())
 	defer c.Thaw()
 	if err != nil {
 		return err
@@ -96,12 +97,12 @@ func (c *copying) finish() error {
 	manifest := *w.version.State.Manifest
 	manifest.Epoch++
 	manifest.Directory = slices.Clone(c.named)
-	last, err := c.Put(volume.NewSegment{Type: segments.TypeManifest, Payload: manifest.Encode()}, 9)
+	last, err := c.Put(context.Background(), volume.NewSegment{Type: segments.TypeManifest, Payload: manifest.Encode()}, 9)
 	if err != nil {
 		return err
 	}
 	found := &segments.State{Dialect: segments.DialectRuntime, Manifest: &manifest, Segment: last, End: last.End(), Clean: true}
-	version, err := c.Publish(found)
+	version, err := c.Publish(context.Background(), found)
 	if c.Published() != (version != nil) {
 		w.t.Errorf("published: %t, version %v, %v", c.Published(), version, err)
 	}
@@ -126,7 +127,7 @@ func (w *writer) tryRewrite(meanwhile func(*copying)) error {
 	if err != nil {
 		return err
 	}
-	err = errors.Join(c.catchUp(), c.Carry(c.room), c.Sync())
+	err = errors.Join(c.catchUp(), c.Carry(context.Background(), c.room), c.Settle(context.Background()))
 	if err == nil && meanwhile != nil {
 		meanwhile(c)
 	}
@@ -175,7 +176,7 @@ func rewriting(l *logs) {
 	}
 	for _, d := range []*draft{long, hidden, given} {
 		p := make([]byte, len(d.text))
-		if err := d.ReadBack(p, int64(d.spec.Front)); err != nil || string(p) != d.text {
+		if err := d.ReadBack(context.Background(), p, int64(d.spec.Front)); err != nil || string(p) != d.text {
 			t.Errorf("%.50q is read back as %.50q, %v", d.text, p, err)
 		}
 	}
@@ -210,16 +211,16 @@ func aborting(l *logs) {
 	if c.Tail() != 0 || c.Published() {
 		t.Errorf("a rewrite begins at %d, published %t", c.Tail(), c.Published())
 	}
-	small, err := c.Put(volume.NewSegment{Type: of, Payload: []byte("cut")}, 3)
+	small, err := c.Put(context.Background(), volume.NewSegment{Type: of, Payload: []byte("cut")}, 3)
 	must(t, err)
 	if small.Offset != 0 || c.Tail() != small.End() {
 		t.Errorf("put is %+v, the tail is %d", small, c.Tail())
 	}
-	must(t, c.Cut(0))
+	must(t, c.Cut(context.Background(), 0))
 	if c.Tail() != 0 {
 		t.Errorf("cut to 0, the tail is %d", c.Tail())
 	}
-	own, err := c.Put(volume.NewSegment{Type: of, Payload: []byte("own")}, 3)
+	own, err := c.Put(context.Background(), volume.NewSegment{Type: of, Payload: []byte("own")}, 3)
 	must(t, err)
 	encoded := segments.Header{Version: segments.HeaderVersion, Type: of, ID: w.TakeIDs(1), PayloadLength: 4, ContentHash: segments.ContentHash([]byte("laid"))}.Encode()
 	laid := append(encoded[:], "laid"...)
@@ -236,11 +237,11 @@ func aborting(l *logs) {
 		t.Errorf("private are %q, %v", p, err)
 	}
 	c.Advance(at + int64(len(laid)))
-	must(t, errors.Join(c.catchUp(), c.Carry(c.room)))
-	must(t, c.MakeRoom(1<<20, c.room))
-	must(t, c.Carry(c.room))
+	must(t, errors.Join(c.catchUp(), c.Carry(context.Background(), c.room)))
+	must(t, c.MakeRoom(context.Background(), 1<<20, c.room))
+	must(t, c.Carry(context.Background(), c.room))
 	w.more(d, " and more")
-	if _, err = c.Freeze(); err != nil {
+	if _, err = c.Freeze(context.Background()); err != nil {
 		t.Error(err)
 	}
 	c.Thaw()
@@ -254,7 +255,7 @@ func aborting(l *logs) {
 	// The same, not given up.
 	c, err = w.startRewrite()
 	must(t, err)
-	own, err = c.Put(volume.NewSegment{Type: of, Payload: []byte("own")}, 3)
+	own, err = c.Put(context.Background(), volume.NewSegment{Type: of, Payload: []byte("own")}, 3)
 	must(t, err)
 	at = c.Tail()
 	_, err = c.Bytes().WriteAt(laid, at)
@@ -268,7 +269,7 @@ func aborting(l *logs) {
 	must(t, err)
 	c.named = append(c.named, entry(own.ID, own.Offset, own.PayloadLength), entry(header.ID, at, header.PayloadLength))
 	w.texts = append(w.texts, "own", "laid")
-	_, err = c.Freeze()
+	_, err = c.Freeze(context.Background())
 	must(t, err)
 	must(t, c.finish())
 	c.Thaw()
@@ -289,7 +290,7 @@ func freezing(l *logs) {
 	w.more(known, strings.Repeat("k", 99))
 	c, err := w.startRewrite()
 	must(t, err)
-	must(t, c.Carry(c.room))
+	must(t, c.Carry(context.Background(), c.room))
 	var complete atomic.Bool
 	var last sync.WaitGroup
 	last.Go(func() { // a rewrite waits for what has room already
@@ -297,7 +298,7 @@ func freezing(l *logs) {
 		complete.Store(true)
 		known.Complete()
 	})
-	if _, err := c.Freeze(); err != nil || !w.Frozen() || !complete.Load() {
+	if _, err := c.Freeze(context.Background()); err != nil || !w.Frozen() || !complete.Load() {
 		t.Errorf("frozen %t, what was to come is there: %t, %v", w.Frozen(), complete.Load(), err)
 	}
 	last.Wait()
@@ -319,7 +320,7 @@ func freezing(l *logs) {
 		})
 	}
 	writers.Go(func() {
-		if late.Settle(); !thawed.Load() {
+		if must(t, late.Settle(context.Background())); !thawed.Load() {
 			t.Error("somebody took a place while writers had to wait")
 		}
 	})
@@ -388,7 +389,7 @@ func rewritingBeside(l *logs) {
 			turn.Wait()
 			err := c.catchUp()
 			turn.Give()
-			if err = errors.Join(err, c.Carry(c.room)); err != nil {
+			if err = errors.Join(err, c.Carry(context.Background(), c.room)); err != nil {
 				t.Error(err)
 			}
 		}
@@ -431,7 +432,7 @@ func rewritingInAnyOrder(l *logs) {
 			for range random.IntN(16) {
 				switch random.IntN(4) {
 				case 0:
-					err = c.Carry(c.room)
+					err = c.Carry(context.Background(), c.room)
 				case 1:
 					err = c.catchUp()
 				default:

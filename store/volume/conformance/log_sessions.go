@@ -19,8 +19,8 @@ func turns(l *logs) {
 	other := l.another()
 	hasty, version := other.opened("a")
 	w := l.begin(mine)
-	if !mine.Active() || !mine.Held() || hasty.Active() || !hasty.Held() {
-		t.Errorf("at work: active %t, %t, held %t, %t", mine.Active(), hasty.Active(), mine.Held(), hasty.Held())
+	if !mine.Active() || !mine.Held(context.Background()) || hasty.Active() || !hasty.Held(context.Background()) {
+		t.Errorf("at work: active %t, %t, held %t, %t", mine.Active(), hasty.Active(), mine.Held(context.Background()), hasty.Held(context.Background()))
 	}
 	_, err := hasty.Session(t.Context(), always())
 	fails(t, "begin beside another", err, volume.ErrLocked)
@@ -63,11 +63,11 @@ func turns(l *logs) {
 	w.end()
 	b := <-next
 	must(t, b.err)
-	if b.epoch != 3 || mine.Active() || !mine.Held() {
-		t.Errorf("who waited begins with epoch %d; active %t, held %t", b.epoch, mine.Active(), mine.Held())
+	if b.epoch != 3 || mine.Active() || !mine.Held(context.Background()) {
+		t.Errorf("who waited begins with epoch %d; active %t, held %t", b.epoch, mine.Active(), mine.Held(context.Background()))
 	}
 	must(t, b.session.End())
-	if mine.Held() || patient.Active() {
+	if mine.Held(context.Background()) || patient.Active() {
 		t.Error("a turn is not given back")
 	}
 	l.lists("a")
@@ -87,8 +87,8 @@ func beginning(l *logs) {
 	before, first := l.another().opened("a")
 	unchanged := func(what string) {
 		t.Helper()
-		if mine.Active() || mine.Held() {
-			t.Errorf("%s: active %t, held %t", what, mine.Active(), mine.Held())
+		if mine.Active() || mine.Held(context.Background()) {
+			t.Errorf("%s: active %t, held %t", what, mine.Active(), mine.Held(context.Background()))
 		}
 		if after, again := l.another().opened("a"); length(after, again) != length(before, first) || again.State.End != first.State.End {
 			t.Errorf("%s: %d bytes became %d, published %d became %d", what, length(before, first), length(after, again), first.State.End, again.State.End)
@@ -157,13 +157,13 @@ func failing(l *logs) {
 	fails(t, "write in a failed session", begun.Write(t.Context(), []byte("more")), errRefused)
 	fails(t, "begin in a failed session", w.Extent(volume.ExtentSpec{Type: of}).Write(t.Context(), []byte("more")), errRefused)
 	for _, c := range []volume.Commit{c, hidden} {
-		version, err := w.Publish(c)
+		version, err := w.Publish(context.Background(), c)
 		if fails(t, "publish in a failed session", err, errRefused); version != nil {
 			t.Errorf("a version was published: %+v", version.State)
 		}
 	}
-	if r, err := w.Rewrite(rewriteOptions(new(counted))); err == nil {
-		_, err = r.Freeze()
+	if r, err := w.Rewrite(context.Background(), rewriteOptions(new(counted))); err == nil {
+		_, err = r.Freeze(context.Background())
 		fails(t, "rewrite in a failed session", err, errRefused)
 		r.Thaw()
 		must(t, r.Abort())
@@ -172,7 +172,7 @@ func failing(l *logs) {
 	}
 	w.Drop(begun.Extent)
 	w.end()
-	if newestOf(t, log, w.version) != w.version || log.Held() {
+	if newestOf(t, log, w.version) != w.version || log.Held(context.Background()) {
 		t.Error("a failed session published something, or has not ended")
 	}
 	w = l.begin(log, w.texts...)
@@ -181,7 +181,7 @@ func failing(l *logs) {
 	// Where a manifest cannot be told from another one in it, that is an error as well.
 	c = w.commit()
 	c.Manifest.Deleted = []uint64{binary.LittleEndian.Uint64([]byte(fakeManifest()))}
-	if version, err := w.Publish(c); err == nil {
+	if version, err := w.Publish(context.Background(), c); err == nil {
 		w.version = version
 	} else if fails(t, "publish what looks like another manifest", err, volume.ErrUnsafeManifest); version != nil || !errors.Is(w.Failed(), err) {
 		t.Errorf("it was published: %t; the session failed with %v", version != nil, w.Failed())
@@ -202,8 +202,8 @@ func ending(l *logs) {
 	w.more(w.extent(volume.ExtentSpec{Length: 1 << 20}), "begun")
 	w.end()
 	found, version := l.another().opened("a")
-	if length(found, version) != version.State.End || log.Active() || log.Held() {
-		t.Errorf("%d bytes are there, and %d were published; active %t, held %t", length(found, version), version.State.End, log.Active(), log.Held())
+	if length(found, version) != version.State.End || log.Active() || log.Held(context.Background()) {
+		t.Errorf("%d bytes are there, and %d were published; active %t, held %t", length(found, version), version.State.End, log.Active(), log.Held(context.Background()))
 	}
 	if newestOf(t, log, w.version) != w.version {
 		t.Error("the end of a session makes a version")
@@ -214,8 +214,8 @@ func ending(l *logs) {
 	before, first := l.another().opened("a")
 	must(t, w.Leave())
 	after, version := l.another().opened("a")
-	if length(after, version) != length(before, first) || log.Active() || log.Held() {
-		t.Errorf("%d bytes became %d; active %t, held %t", length(before, first), length(after, version), log.Active(), log.Held())
+	if length(after, version) != length(before, first) || log.Active() || log.Held(context.Background()) {
+		t.Errorf("%d bytes became %d; active %t, held %t", length(before, first), length(after, version), log.Active(), log.Held(context.Background()))
 	}
 	shown(t, version, 0, "published")
 	w = l.begin(log, w.texts...)
@@ -233,25 +233,27 @@ func replacedMeanwhile(l *logs) {
 			return w.Extent(volume.ExtentSpec{Type: of}).Write(l.t.Context(), []byte("new"))
 		},
 		"a commit": func(w *writer, d *draft) error {
-			_, err := w.Publish(w.commit(d))
+			_, err := w.Publish(context.Background(), w.commit(d))
 			if !errors.Is(w.Failed(), err) {
 				l.t.Errorf("the session failed with %v, and %v is its error", err, w.Failed())
 			}
 			return err
 		},
 		"a rewrite": func(w *writer, _ *draft) error { return w.tryRewrite(nil) },
-		"a look":    func(w *writer, _ *draft) error { return w.Guard() },
-		"mending":   func(w *writer, _ *draft) error { return w.Mend([]byte("x"), w.version.State.Named()[0].Offset) },
+		"a look":    func(w *writer, _ *draft) error { return w.Guard(context.Background()) },
+		"mending": func(w *writer, _ *draft) error {
+			return w.Mend(context.Background(), []byte("x"), w.version.State.Named()[0].Offset)
+		},
 	} {
 		l.create("a", 2)
 		log, _ := l.opened("a")
 		w := l.begin(log)
 		w.put("published")
 		d := w.draft("begun")
-		must(l.t, w.Guard())
+		must(l.t, w.Guard(context.Background()))
 		theirs, _ := l.another().opened("a")
 		must(l.t, theirs.Remove(l.t.Context(), l.shelf()))
-		fails(l.t, "look at what was removed", w.Guard(), volume.ErrNotFound)
+		fails(l.t, "look at what was removed", w.Guard(context.Background()), volume.ErrNotFound)
 		l.create("a", 3)
 		fails(l.t, what+" in another's store", write(w, d), volume.ErrStale)
 		_ = w.End() // it may say so, too

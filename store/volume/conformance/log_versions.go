@@ -67,13 +67,13 @@ func opening(l *logs) {
 	t := l.t
 	l.create("a", 2)
 	log, version := l.opened("a")
-	if log.Name() != "a" || log.Path() == "" || log.Active() || log.Held() {
-		t.Errorf("opened is %q, %q, active %t, held %t", log.Name(), log.Path(), log.Active(), log.Held())
+	if log.Name() != "a" || log.Path() == "" || log.Active() || log.Held(context.Background()) {
+		t.Errorf("opened is %q, %q, active %t, held %t", log.Name(), log.Path(), log.Active(), log.Held(context.Background()))
 	}
 	if info := version.Generation.Info(); !info.Is(described(t, l.volume, l.path("a"))) || time.Since(version.Modified) > time.Hour {
 		t.Errorf("opened is %+v of %v", info, version.Modified)
 	}
-	bytes, err := version.Generation.Pin()
+	bytes, err := version.Generation.Pin(t.Context())
 	must(t, err)
 	if now, err := bytes.Describe(); err != nil || !now.Unchanged(version.Generation.Info()) || now.Size != version.State.End {
 		t.Errorf("the bytes are where %+v is, %v", now, err)
@@ -302,7 +302,7 @@ func disturbing(l *logs) {
 	version = newestOf(t, mine, version)
 	times, within = version.Generation.Disturbed()
 	other = l.begin(theirs, other.texts...)
-	must(t, other.Mend([]byte("M"), version.State.Named()[0].Offset+segments.HeaderSize))
+	must(t, other.Mend(context.Background(), []byte("M"), version.State.Named()[0].Offset+segments.HeaderSize))
 	other.end()
 	version = newestOf(t, mine, version)
 	if more, moreWithin := version.Generation.Disturbed(); more <= times || moreWithin <= within {
@@ -318,7 +318,7 @@ func mending(l *logs) {
 	w := l.begin(log)
 	w.put("broken", "whole")
 	at := w.version.State.Named()[0].Offset + segments.HeaderSize
-	must(t, w.Mend([]byte("mended"), at))
+	must(t, w.Mend(context.Background(), []byte("mended"), at))
 	_, version := l.another().opened("a")
 	for _, version := range []*volume.Version{w.version, version} {
 		p := make([]byte, 6)
@@ -328,7 +328,7 @@ func mending(l *logs) {
 		}
 		unpin()
 	}
-	must(t, w.Mend([]byte("broken"), at))
+	must(t, w.Mend(context.Background(), []byte("broken"), at))
 	w.put("another")
 	l.holds(w)
 	w.end()

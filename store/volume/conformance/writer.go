@@ -127,7 +127,7 @@ func (w *writer) commit(drafts ...*draft) volume.Commit {
 	manifest.Directory = w.version.State.Named()
 	c := volume.Commit{Stamp: 9, Manifest: &manifest}
 	for _, d := range drafts {
-		d.Settle()
+		must(w.t, d.Settle(context.Background()))
 		c.Parts = append(c.Parts, d.Extent)
 		manifest.Directory = append(manifest.Directory, d.Entry())
 	}
@@ -150,7 +150,7 @@ func (w *writer) published(c volume.Commit, drafts ...*draft) {
 			w.sealed = append(w.sealed, open)
 		}
 	}
-	version, err := w.Publish(c)
+	version, err := w.Publish(context.Background(), c)
 	must(w.t, err)
 	if version == w.version || version.Number <= w.version.Number || version.State.Manifest.Epoch != c.Manifest.Epoch {
 		w.t.Errorf("version %d of epoch %d follows %d", version.Number, version.State.Manifest.Epoch, w.version.Number)

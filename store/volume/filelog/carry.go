@@ -1,6 +1,8 @@
 package filelog
 
 import (
+	"context"
+
 	"rvffs/segments"
 	"rvffs/store/volume"
 )
@@ -137,7 +139,7 @@ const firstGapShift = 4
 
 // carry copies what is written of open segments and will not change. Their headers
 // stay zero.
-func (r *Rewrite) carry(open []openExtent, room int64) error {
+func (r *Rewrite) carry(ctx context.Context, open []openExtent, room int64) error {
 	if r.carriage != nil && r.carriage.retire(open) {
 		// What is placed there next needs zeros for its header.
 		if err := r.target.Truncate(r.carriage.end()); err != nil {
@@ -163,7 +165,7 @@ func (r *Rewrite) carry(open []openExtent, room int64) error {
 		}
 		r.progress.Expect(length)
 		from := segments.HeaderSize + item.done
-		if err := volume.CopyRange(volume.NewOffsetWriter(r.out, item.offset+from), r.old, e.offset+from, length); err != nil {
+		if err := volume.CopyRange(volume.WatchWriter(ctx, volume.NewOffsetWriter(r.out, item.offset+from)), r.old, e.offset+from, length); err != nil {
 			return err
 		}
 		r.progress.Done(length)
@@ -187,7 +189,10 @@ const smallestFiller = segments.HeaderSize + segments.VecPrefixSize
 
 // MakeRoom gives up what was carried if so many more bytes of segments, with room for
 // what the next commit writes besides, would reach it.
-func (r *Rewrite) MakeRoom(more, room int64) error {
+func (r *Rewrite) MakeRoom(ctx context.Context, more, room int64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if r.carriage == nil || r.tail+more+room+smallestFiller <= r.carriage.start {
 		return nil
 	}
@@ -213,7 +218,7 @@ func (m move) apply() {
 
 // carryRest completes the carriage while nobody writes. It returns what the session
 // has open in the new file, in file order, and the moves that lead there.
-func (r *Rewrite) carryRest(extents []*Extent) (placed []*Extent, moves []move, err error) {
+func (r *Rewrite) carryRest(ctx context.Context, extents []*Extent) (placed []*Extent, moves []move, err error) {
 	if len(extents) == 0 {
 		return nil, nil, r.forgetCarried()
 	}
@@ -226,7 +231,7 @@ func (r *Rewrite) carryRest(extents []*Extent) (placed []*Extent, moves []move, 
 	if r.carriage == nil {
 		r.carriage = &carriage{start: r.tail}
 	}
-	if err := r.carry(frozenExtents(extents), 0); err != nil {
+	if err := r.carry(ctx, frozenExtents(extents), 0); err != nil {
 		return nil, nil, err
 	}
 	for _, item := range r.carriage.items {

@@ -85,7 +85,9 @@ func (d *desk) commit(parts ...*segment) volume.Commit {
 	manifest.Directory = d.Base().State.Named()
 	c := volume.Commit{Stamp: 9, Manifest: &manifest}
 	for _, part := range parts {
-		part.Settle()
+		if err := part.Settle(d.t.Context()); err != nil {
+			d.t.Fatal(err)
+		}
 		c.Parts = append(c.Parts, part.Extent)
 		manifest.Directory = append(manifest.Directory, part.Entry())
 	}
@@ -100,7 +102,7 @@ func (d *desk) publish(parts ...*segment) {
 			d.early[e.ID()] = true
 		}
 	}
-	if _, err := d.Publish(c); err != nil {
+	if _, err := d.Publish(context.Background(), c); err != nil {
 		d.t.Fatal(err)
 	}
 	for _, part := range parts {

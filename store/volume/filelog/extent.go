@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"hash/crc32"
-	"sync"
 	"sync/atomic"
 
 	"rvffs/segments"
@@ -21,7 +20,6 @@ import (
 type Extent struct {
 	session *Session
 	spec    volume.ExtentSpec
-	pending sync.WaitGroup // writes of the body that are under way
 
 	// The session's mu guards what follows.
 	id     uint64
@@ -30,6 +28,9 @@ type Extent struct {
 	sealed bool  // length is final
 	filled int64 // of the payload, up to where writes have begun
 	holds  bool  // one of pending, until an extent of known length is complete
+
+	pending int           // writes of the body that are under way
+	quiet   chan struct{} // closed when none is any more; nil while nobody waits for that
 
 	written atomic.Int64 // bytes of the payload up to which the body is in the file
 	headed  atomic.Bool  // the header is written
@@ -62,7 +63,7 @@ func (e *Extent) Write(ctx context.Context, p []byte) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	file, place, at, first, err := e.reserve(int64(len(p)))
+	file, place, at, first, err := e.reserve(ctx, int64(len(p)))
 	if err != nil {
 		return err
 	}
@@ -78,12 +79,14 @@ func (e *Extent) Write(ctx context.Context, p []byte) error {
 
 // reserve finds room for n bytes of the body: in the file, whose offset is place, and at
 // a position of the payload. What was reserved ends with wrote.
-func (e *Extent) reserve(n int64) (file File, place, at int64, first bool, err error) {
+func (e *Extent) reserve(ctx context.Context, n int64) (file File, place, at int64, first bool, err error) {
 	s := e.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !e.holds {
-		s.awaitThaw()
+		if err := s.awaitThaw(ctx); err != nil {
+			return nil, 0, 0, false, err
+		}
 	}
 	if s.failed != nil {
 		return nil, 0, 0, false, s.failed
@@ -101,7 +104,7 @@ func (e *Extent) reserve(n int64) (file File, place, at int64, first bool, err e
 		s.place(e)
 		if e.sealed {
 			e.holds = true
-			e.pending.Add(1)
+			e.pending++
 		}
 	case e.sealed || e.end() != s.tail || e.length+n > segments.MaxPayload:
 		e.sealed = true
@@ -110,7 +113,7 @@ func (e *Extent) reserve(n int64) (file File, place, at int64, first bool, err e
 		e.length += n
 		s.tail = e.end()
 	}
-	e.pending.Add(1)
+	e.pending++
 	at = e.filled
 	e.filled += n
 	return s.file, e.payloadOffset() + at, at, first, nil
@@ -120,7 +123,35 @@ func (e *Extent) reserve(n int64) (file File, place, at int64, first bool, err e
 func (s *Session) wrote(e *Extent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e.pending.Done()
+	e.ended()
+}
+
+// ended ends one of pending. The caller holds the session's mu.
+func (e *Extent) ended() {
+	e.pending--
+	if e.pending == 0 && e.quiet != nil {
+		close(e.quiet)
+		e.quiet = nil
+	}
+}
+
+// awaitQuiet waits until nothing is written to the extent any more.
+func (e *Extent) awaitQuiet(ctx context.Context) error {
+	e.session.mu.Lock()
+	if e.pending > 0 && e.quiet == nil {
+		e.quiet = make(chan struct{})
+	}
+	quiet := e.quiet
+	e.session.mu.Unlock()
+	if quiet == nil {
+		return nil
+	}
+	select {
+	case <-quiet:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Complete tells of an extent of known length that all of its body has come, and that Seal
@@ -135,7 +166,7 @@ func (e *Extent) Complete() {
 func (e *Extent) letGo() {
 	if e.holds {
 		e.holds = false
-		e.pending.Done()
+		e.ended()
 	}
 }
 
@@ -164,12 +195,12 @@ func (e *Extent) writeBody(file File, p []byte, place, at int64) error {
 
 // ReadBack reads what was written, from a position in the payload on, as it was given.
 // No rewrite may take the file's place meanwhile.
-func (e *Extent) ReadBack(p []byte, at int64) error {
+func (e *Extent) ReadBack(ctx context.Context, p []byte, at int64) error {
 	s := e.session
 	s.mu.Lock()
 	file, place := s.file, e.payloadOffset()+at
 	s.mu.Unlock()
-	if err := volume.ReadFull(file, p, place); err != nil {
+	if err := volume.ReadFull(volume.Watch(ctx, file), p, place); err != nil {
 		return err
 	}
 	for _, masked := range e.masked {
@@ -189,16 +220,26 @@ func (e *Extent) Seal() {
 
 // Settle lets the extent grow no further, and waits until nothing is written to it any
 // more. One without a body gets its place now.
-func (e *Extent) Settle() {
+func (e *Extent) Settle(ctx context.Context) error {
+	if err := e.seal(ctx); err != nil {
+		return err
+	}
+	return e.awaitQuiet(ctx)
+}
+
+// seal is Seal for an extent that gets its place.
+func (e *Extent) seal(ctx context.Context) error {
 	s := e.session
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if e.offset < 0 {
-		s.awaitThaw()
+		if err := s.awaitThaw(ctx); err != nil {
+			return err
+		}
 		s.place(e)
 	}
 	e.sealed = true
-	s.mu.Unlock()
-	e.pending.Wait()
+	return nil
 }
 
 // stable is how many bytes of the payload, from its start, are in the file and will

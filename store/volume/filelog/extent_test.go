@@ -42,7 +42,7 @@ func TestMasksHideWhatLooksLikeAManifest(t *testing.T) {
 		if len(s.text) > 0 {
 			from := random.IntN(len(s.text))
 			back := make([]byte, 1+random.IntN(len(s.text)-from))
-			if err := s.ReadBack(back, int64(from)); err != nil || string(back) != s.text[from:from+len(back)] {
+			if err := s.ReadBack(t.Context(), back, int64(from)); err != nil || string(back) != s.text[from:from+len(back)] {
 				t.Fatalf("seed %d: of %q %q is read back: %v", seed, s.text, back, err)
 			}
 		}

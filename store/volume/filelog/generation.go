@@ -1,6 +1,7 @@
 package filelog
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -40,8 +41,8 @@ func NewGeneration(at Place, file File, info volume.FileInfo) *Generation {
 }
 
 // Pin implements volume.Generation.
-func (g *Generation) Pin() (volume.Bytes, error) {
-	file, err := g.hold()
+func (g *Generation) Pin(ctx context.Context) (volume.Bytes, error) {
+	file, err := g.hold(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -49,16 +50,23 @@ func (g *Generation) Pin() (volume.Bytes, error) {
 }
 
 // hold is Pin for who knows that it is a file.
-func (g *Generation) hold() (File, error) { return g.file.Acquire(g.open) }
+func (g *Generation) hold(ctx context.Context) (File, error) {
+	return g.file.Acquire(ctx, func() (File, error) { return g.open(ctx) })
+}
 
-func (g *Generation) open() (File, error) {
+func (g *Generation) open(ctx context.Context) (file File, err error) {
 	g.mu.Lock()
 	at, gone := g.at, g.gone
 	g.mu.Unlock()
 	if gone {
 		return nil, errReplaced
 	}
-	file, err := OpenSame(at.Files, at.Name, g.info)
+	release, err := heldFor(ctx, at.Files)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	file, err = OpenSame(at.Files, at.Name, g.info)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%w: the store file was removed", volume.ErrStale)
 	}

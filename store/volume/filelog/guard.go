@@ -125,4 +125,9 @@ func (s *Session) guardSaid() error {
 
 // Guard makes sure that the store may be changed besides its segments: that the session
 // still is the only one to change it, and that what was committed last is there.
-func (s *Session) Guard() error { return s.guardCommit() }
+func (s *Session) Guard(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.guardCommit()
+}

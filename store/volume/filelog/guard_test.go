@@ -83,13 +83,13 @@ func TestWhoLostItsPlaceWritesNothing(t *testing.T) {
 			"a segment goes on": func(_ *desk, s *segment) error { return s.Write(context.Background(), []byte("more")) },
 			"a long write":      func(_ *desk, s *segment) error { return s.Write(context.Background(), make([]byte, 1000)) },
 			"a commit": func(d *desk, s *segment) error {
-				_, err := d.Publish(d.commit(s))
+				_, err := d.Publish(t.Context(), d.commit(s))
 				if !errors.Is(d.Failed(), err) {
 					return fmt.Errorf("the session is not over: %w", d.Failed())
 				}
 				return err
 			},
-			"a look":    func(d *desk, _ *segment) error { return d.Guard() },
+			"a look":    func(d *desk, _ *segment) error { return d.Guard(t.Context()) },
 			"a rewrite": func(d *desk, _ *segment) error { return d.rewrite(new(turns), func(*filelog.Rewrite) {}) },
 		} {
 			t.Run(c.name+", "+name, func(t *testing.T) {
@@ -187,7 +187,7 @@ func TestCommitOverAnotherManifestDoesNotCount(t *testing.T) {
 	d.publish(d.begin("committed"))
 	c := d.commit(d.begin("text"))
 	d.files.Names["a.rvf"].Write(make([]byte, 8), d.Base().State.Segment.Offset)
-	if _, err := d.Publish(c); !errors.Is(err, volume.ErrForeign) {
+	if _, err := d.Publish(t.Context(), c); !errors.Is(err, volume.ErrForeign) {
 		t.Errorf("%v", err)
 	}
 	found, err := segments.FindState(d.OpenFile(), int64(len(d.files.Content("a.rvf"))), segments.FindOptions{})

@@ -1,6 +1,7 @@
 package filelog
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"time"
@@ -34,7 +35,7 @@ func (l *Log) settle() error {
 	l.mu.Lock()
 	generation := l.file
 	l.mu.Unlock()
-	file, err := generation.hold()
+	file, err := generation.hold(context.Background())
 	if err != nil {
 		return err
 	}

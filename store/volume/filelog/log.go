@@ -50,7 +50,7 @@ func (l *Log) Known() volume.Known {
 
 // resume takes over what is known, if the file still is as it was, and reports whether it
 // is.
-func (l *Log) resume(known known) bool {
+func (l *Log) resume(ctx context.Context, known known) bool {
 	if known.version == nil {
 		return false
 	}
@@ -61,7 +61,7 @@ func (l *Log) resume(known known) bool {
 	}
 	file := known.version.Generation.(*Generation)
 	file.moved(at)
-	if _, err := file.Pin(); err != nil {
+	if _, err := file.Pin(ctx); err != nil {
 		return false
 	}
 	l.mu.Lock()
@@ -79,7 +79,7 @@ func (l *Log) Open(ctx context.Context, knowledge volume.Known) (newest *volume.
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	if k, some := knowledge.Of.(known); some && l.resume(k) {
+	if k, some := knowledge.Of.(known); some && l.resume(ctx, k) {
 		return k.version, nil
 	}
 	file, err := at.Files.Open(at.Name, false)
@@ -358,8 +358,13 @@ func (l *Log) payName() error {
 }
 
 // Raw implements volume.Remnants: it opens the file that stands at the store's place now.
-func (l *Log) Raw() (volume.Bytes, error) {
+func (l *Log) Raw(ctx context.Context) (_ volume.Bytes, err error) {
 	at := l.Place()
+	release, err := heldFor(ctx, at.Files)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	file, err := at.Files.Open(at.Name, false)
 	if err != nil {
 		return nil, err
@@ -368,9 +373,14 @@ func (l *Log) Raw() (volume.Bytes, error) {
 }
 
 // Held implements volume.Log.
-func (l *Log) Held() bool {
+func (l *Log) Held(ctx context.Context) bool {
 	at := l.Place()
-	return Held(at.Files, at.Name)
+	release, err := heldFor(ctx, at.Files)
+	if err != nil {
+		return false
+	}
+	held := Held(at.Files, at.Name)
+	return release() == nil && held
 }
 
 // Close implements volume.Log.
@@ -403,8 +413,13 @@ func (l *Log) discard(file File) {
 }
 
 // Spool implements volume.Log.
-func (l *Log) Spool() (volume.Spool, error) {
+func (l *Log) Spool(ctx context.Context) (_ volume.Spool, err error) {
 	at := l.Place()
+	release, err := heldFor(ctx, at.Files)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	name := TemporaryName(at.Name)
 	file, err := at.Files.Create(name, 0o600)
 	if err != nil {

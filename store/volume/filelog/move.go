@@ -29,7 +29,7 @@ func (l *Log) Move(ctx context.Context, m volume.Move) (err error) {
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
 	former := l.Place()
-	remnants, err := m.Remnants()
+	remnants, err := m.Remnants(ctx)
 	if err != nil {
 		return err
 	}
@@ -56,10 +56,10 @@ func (l *Log) rename(ctx context.Context, m volume.Move, to Place) error {
 	l.mu.Lock()
 	generation := l.file
 	l.mu.Unlock()
-	if _, err := generation.Pin(); err != nil {
+	if _, err := generation.Pin(ctx); err != nil {
 		return err
 	}
-	err := m.Rename()
+	err := m.GiveName()
 	if err == nil {
 		l.MovedTo(to)
 	}

@@ -1,6 +1,7 @@
 package filelog
 
 import (
+	"context"
 	"slices"
 
 	"rvffs/segments"
@@ -8,7 +9,10 @@ import (
 )
 
 // Publish writes what a commit is made of and makes it count. An error ends the session.
-func (s *Session) Publish(c volume.Commit) (*volume.Version, error) {
+func (s *Session) Publish(ctx context.Context, c volume.Commit) (*volume.Version, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	found, info, err := s.publish(c)
 	if err != nil {
 		return nil, s.Fail(err)
@@ -79,7 +83,7 @@ func (s *Session) appendManifest(stamp uint64, small []volume.NewSegment, manife
 		return segments.Segment{}, err
 	}
 	for _, e := range open {
-		e.pending.Wait()
+		_ = e.awaitQuiet(context.Background()) // the end is taken, so this goes on
 	}
 	image, last, err := volume.Lay(start, id, stamp, small, manifest)
 	if err != nil {

@@ -31,8 +31,13 @@ func (l *Log) OwnRemnants(names []string) []string {
 
 // Remnants lists, by their bare names, the files beside the store's that have names of its
 // remnants.
-func (l *Log) Remnants() ([]string, error) {
+func (l *Log) Remnants(ctx context.Context) (_ []string, err error) {
 	at := l.Place()
+	release, err := heldFor(ctx, at.Files)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	names, err := at.Files.Siblings(at.Name)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, nil // whoever may not list the folder did not put any there
@@ -83,11 +88,11 @@ func (r remnantRule) open(files FileSystem, name string) (File, error) {
 }
 
 // rule is the rule for the store as its file is now.
-func (l *Log) rule() (remnantRule, error) {
+func (l *Log) rule(ctx context.Context) (remnantRule, error) {
 	l.mu.Lock()
 	generation := l.file
 	l.mu.Unlock()
-	file, err := generation.Pin()
+	file, err := generation.Pin(ctx)
 	if err != nil {
 		return remnantRule{}, err
 	}
@@ -97,12 +102,17 @@ func (l *Log) rule() (remnantRule, error) {
 
 // OpenRemnant opens a remnant. The error is volume.ErrStrangeRemnant where the file of
 // that name does not count as one.
-func (l *Log) OpenRemnant(name string) (volume.Bytes, error) {
-	rule, err := l.rule()
+func (l *Log) OpenRemnant(ctx context.Context, name string) (_ volume.Bytes, err error) {
+	at := l.Place()
+	release, err := heldFor(ctx, at.Files)
 	if err != nil {
 		return nil, err
 	}
-	at := l.Place()
+	defer func() { err = errors.Join(err, release()) }()
+	rule, err := l.rule(ctx)
+	if err != nil {
+		return nil, err
+	}
 	file, err := rule.open(at.Files, Beside(at.Name, name))
 	if err != nil {
 		return nil, err
@@ -188,8 +198,13 @@ func (r remnant) write(ctx context.Context, files FileSystem, name string) error
 }
 
 // RemoveRemnant removes a remnant of which nothing is left to decide upon.
-func (l *Log) RemoveRemnant(name string) error {
+func (l *Log) RemoveRemnant(ctx context.Context, name string) (err error) {
 	at := l.Place()
+	release, err := heldFor(ctx, at.Files)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	name = Beside(at.Name, name)
 	return errors.Join(at.Files.Remove(name), at.Files.SyncDirectory(name))
 }

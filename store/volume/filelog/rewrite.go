@@ -1,6 +1,7 @@
 package filelog
 
 import (
+	"context"
 	"errors"
 	"io"
 	"slices"
@@ -25,7 +26,10 @@ type Rewrite struct {
 }
 
 // Rewrite begins a new file. It ends with Publish or Abort.
-func (s *Session) Rewrite(options volume.RewriteOptions) (volume.Rewrite, error) {
+func (s *Session) Rewrite(ctx context.Context, options volume.RewriteOptions) (volume.Rewrite, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	name := TemporaryName(s.name)
 	target, err := s.files.Create(name, 0o600)
 	if err != nil {
@@ -62,15 +66,18 @@ func (r *Rewrite) Tail() int64 { return r.tail }
 func (r *Rewrite) Advance(to int64) { r.tail = to }
 
 // Cut takes back what was appended from an offset on. Nothing must be carried.
-func (r *Rewrite) Cut(to int64) error {
+func (r *Rewrite) Cut(ctx context.Context, to int64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	r.tail = to
 	return r.target.Truncate(to)
 }
 
 // Copy appends a run of another file and returns where it stands.
-func (r *Rewrite) Copy(file io.ReaderAt, offset, length int64) (at int64, err error) {
+func (r *Rewrite) Copy(ctx context.Context, file io.ReaderAt, offset, length int64) (at int64, err error) {
 	at = r.tail
-	if err := volume.CopyRange(volume.NewOffsetWriter(r.out, at), file, offset, length); err != nil {
+	if err := volume.CopyRange(volume.WatchWriter(ctx, volume.NewOffsetWriter(r.out, at)), file, offset, length); err != nil {
 		return 0, err
 	}
 	r.tail += length
@@ -78,7 +85,10 @@ func (r *Rewrite) Copy(file io.ReaderAt, offset, length int64) (at int64, err er
 }
 
 // Put appends a segment.
-func (r *Rewrite) Put(small volume.NewSegment, stamp uint64) (segments.Segment, error) {
+func (r *Rewrite) Put(ctx context.Context, small volume.NewSegment, stamp uint64) (segments.Segment, error) {
+	if err := ctx.Err(); err != nil {
+		return segments.Segment{}, err
+	}
 	segment := segments.Segment{Offset: r.tail, Header: segments.Header{
 		Version: segments.HeaderVersion, Type: small.Type, Flags: small.Flags, ID: r.session.TakeIDs(1), Timestamp: stamp,
 		PayloadLength: uint64(len(small.Payload)), ContentHash: segments.ContentHash(small.Payload),
@@ -92,8 +102,13 @@ func (r *Rewrite) Put(small volume.NewSegment, stamp uint64) (segments.Segment, 
 	return segment, nil
 }
 
-// Sync has what was written on the disk before anybody has to wait for it.
-func (r *Rewrite) Sync() error { return r.target.SyncData() }
+// Settle has what was written on the disk before anybody has to wait for it.
+func (r *Rewrite) Settle(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return r.target.SyncData()
+}
 
 // Lacks is how many bytes of what is not committed are not carried yet.
 func (r *Rewrite) Lacks() int64 { return r.carriage.lacks(r.session.openExtents()) }
@@ -101,17 +116,17 @@ func (r *Rewrite) Lacks() int64 { return r.carriage.lacks(r.session.openExtents(
 // Carry takes along what is written and not committed, if that is worth it or was begun:
 // so much that writers need not wait for it. Room is what the next commit writes besides
 // its segments, at most.
-func (r *Rewrite) Carry(room int64) error {
+func (r *Rewrite) Carry(ctx context.Context, room int64) error {
 	open := r.session.openExtents()
 	if r.carriage == nil && r.carriage.lacks(open) < r.limits.Little {
 		return nil
 	}
-	return r.carry(open, room)
+	return r.carry(ctx, open, room)
 }
 
 // Freeze keeps writers from reserving space, waits until what they have reserved is
 // written, and tells how much of that is not carried yet. Writers wait until Thaw.
-func (r *Rewrite) Freeze() (lacking int64, err error) {
+func (r *Rewrite) Freeze(ctx context.Context) (lacking int64, err error) {
 	s := r.session
 	s.mu.Lock()
 	s.frozen = make(chan struct{})
@@ -119,7 +134,9 @@ func (r *Rewrite) Freeze() (lacking int64, err error) {
 	failed := s.failed
 	s.mu.Unlock()
 	for _, e := range extents {
-		e.pending.Wait()
+		if err := e.awaitQuiet(ctx); err != nil {
+			return 0, err
+		}
 	}
 	return r.carriage.lacks(frozenExtents(s.uncommitted())), failed
 }
@@ -146,9 +163,9 @@ func (r *Rewrite) Thaw() {
 // Publish puts the new file, which ends with the manifest of a state, in the place of the
 // old one, while writers are frozen. What is not committed goes on in it. From the moment
 // in which Published reports it, an error is not about that any more.
-func (r *Rewrite) Publish(found *segments.State) (*volume.Version, error) {
+func (r *Rewrite) Publish(ctx context.Context, found *segments.State) (*volume.Version, error) {
 	s := r.session
-	open, moves, err := r.carryRest(s.uncommitted())
+	open, moves, err := r.carryRest(ctx, s.uncommitted())
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package filelog_test
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"slices"
@@ -37,7 +38,7 @@ type copying struct {
 }
 
 func (d *desk) startRewrite(limits volume.FollowLimits, progress volume.Progress) (*copying, error) {
-	r, err := d.Rewrite(volume.RewriteOptions{Reads: func(b volume.Bytes) volume.Bytes { return b }, Writes: func(s volume.Scratch) volume.Scratch { return s }, Limits: limits, Progress: progress})
+	r, err := d.Rewrite(context.Background(), volume.RewriteOptions{Reads: func(b volume.Bytes) volume.Bytes { return b }, Writes: func(s volume.Scratch) volume.Scratch { return s }, Limits: limits, Progress: progress})
 	if err != nil {
 		return nil, err
 	}
@@ -49,10 +50,10 @@ func (c *copying) catchUp() error {
 	named := c.desk.Base().State.Named()
 	for _, entry := range named[c.copied:] {
 		length := segments.HeaderSize + int64(entry.PayloadLength)
-		if err := c.MakeRoom(length, c.room); err != nil {
+		if err := c.MakeRoom(context.Background(), length, c.room); err != nil {
 			return err
 		}
-		at, err := c.Copy(c.desk.OpenFile(), entry.Offset, length)
+		at, err := c.Copy(context.Background(), c.desk.OpenFile(), entry.Offset, length)
 		if err != nil {
 			return err
 		}
@@ -65,7 +66,7 @@ func (c *copying) catchUp() error {
 
 // takeOver ends the rewrite while writers wait.
 func (c *copying) takeOver() error {
-	_, err := c.Freeze()
+	_, err := c.Freeze(context.Background())
 	defer c.Thaw()
 	if err != nil {
 		return err
@@ -77,11 +78,11 @@ func (c *copying) takeOver() error {
 	manifest := *c.desk.Base().State.Manifest
 	manifest.Epoch++
 	manifest.Directory = slices.Clone(c.named)
-	last, err := c.Put(volume.NewSegment{Type: segments.TypeManifest, Payload: manifest.Encode()}, 9)
+	last, err := c.Put(context.Background(), volume.NewSegment{Type: segments.TypeManifest, Payload: manifest.Encode()}, 9)
 	if err != nil {
 		return err
 	}
-	_, err = c.Publish(&segments.State{Dialect: segments.DialectRuntime, Manifest: &manifest, Segment: last, End: last.End(), Clean: true})
+	_, err = c.Publish(context.Background(), &segments.State{Dialect: segments.DialectRuntime, Manifest: &manifest, Segment: last, End: last.End(), Clean: true})
 	return err
 }
 
@@ -95,7 +96,7 @@ func (d *desk) rewrite(progress volume.Progress, meanwhile func(*filelog.Rewrite
 	if err := c.catchUp(); err != nil {
 		return err
 	}
-	if err := c.Carry(roomForManifest); err != nil {
+	if err := c.Carry(context.Background(), roomForManifest); err != nil {
 		return err
 	}
 	meanwhile(c.Rewrite)
@@ -179,7 +180,7 @@ func TestWhatIsNotCommittedIsCarried(t *testing.T) {
 			for range random.IntN(20) {
 				switch random.IntN(4) {
 				case 0:
-					err = c.Carry(c.room)
+					err = c.Carry(context.Background(), c.room)
 				case 1:
 					err = c.catchUp()
 				default:
@@ -253,19 +254,19 @@ func TestRewriteLacksLittleAtLast(t *testing.T) {
 	if lacks := c.Lacks(); lacks != int64(len(load.text))-filelog.ManifestReach {
 		t.Errorf("%d bytes lack at first", lacks)
 	}
-	if err := errors.Join(c.catchUp(), c.Carry(roomForManifest)); err != nil {
+	if err := errors.Join(c.catchUp(), c.Carry(context.Background(), roomForManifest)); err != nil {
 		t.Fatal(err)
 	}
 	if lacks := c.Lacks(); lacks != 0 {
 		t.Errorf("%d bytes lack of what was carried", lacks)
 	}
 	d.more(load, "some more")
-	lacking, err := c.Freeze()
+	lacking, err := c.Freeze(context.Background())
 	if c.Thaw(); err != nil || lacking != int64(len("some more"))+filelog.ManifestReach {
 		t.Errorf("writers would wait for %d bytes: %v", lacking, err)
 	}
 	// What reaches what was carried has it carried anew.
-	if err := c.MakeRoom(1<<20, roomForManifest); err != nil {
+	if err := c.MakeRoom(context.Background(), 1<<20, roomForManifest); err != nil {
 		t.Fatal(err)
 	}
 	if lacks := c.Lacks(); lacks != int64(len(load.text))-filelog.ManifestReach {
@@ -291,11 +292,11 @@ func TestCarriedBytesThatCameToNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Carry(0); err != nil {
+	if err := c.Carry(context.Background(), 0); err != nil {
 		t.Fatal(err)
 	}
 	d.Drop(load.Extent)
-	if err := c.Carry(0); err != nil {
+	if err := c.Carry(context.Background(), 0); err != nil {
 		t.Fatal(err)
 	}
 	if length := len(d.files.Content(c.Name())); length > 1000 {

@@ -122,8 +122,8 @@ func (s *Session) openFile() File {
 }
 
 // Mend implements volume.Session.
-func (s *Session) Mend(p []byte, offset int64) error {
-	if err := s.Guard(); err != nil {
+func (s *Session) Mend(ctx context.Context, p []byte, offset int64) error {
+	if err := s.Guard(ctx); err != nil {
 		return err
 	}
 	file := s.openFile()
@@ -134,13 +134,18 @@ func (s *Session) Mend(p []byte, offset int64) error {
 }
 
 // awaitThaw waits while segments must not be reserved. The caller holds mu.
-func (s *Session) awaitThaw() {
-	for s.frozen != nil {
+func (s *Session) awaitThaw(ctx context.Context) (err error) {
+	for s.frozen != nil && err == nil {
 		thaw := s.frozen
 		s.mu.Unlock()
-		<-thaw
+		select {
+		case <-thaw:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
 		s.mu.Lock()
 	}
+	return err
 }
 
 // place puts an extent at the end of the file. The caller holds mu.
