@@ -137,7 +137,10 @@ func (a *AppendStream) write(ctx context.Context, p []byte) error {
 		return err
 	}
 	received := a.inside.Take(len(p))
-	if a.options.FlushBytes > 0 && received-a.committed >= a.options.FlushBytes && a.decoder.Committable() {
+	if due := a.options.FlushBytes > 0 && received-a.committed >= a.options.FlushBytes; due && a.decoder.Committable() {
+		if err := a.decide(); err != nil {
+			return err
+		}
 		if runs, _ := a.order(); runs == nil && a.appender.commitSoFar(a.inside.Life(), received) {
 			a.committed = received
 			_, a.handed = a.order()
@@ -152,7 +155,8 @@ func (a *AppendStream) write(ctx context.Context, p []byte) error {
 
 // schedule sees to it that waiting vectors are committed in time.
 func (a *AppendStream) schedule() {
-	if a.options.FlushInterval <= 0 || !a.appender.Joined() || a.timer != nil || a.bulk {
+	waiting := a.appender.Joined() || a.undecided() && a.decoder.Unfinished() > 0
+	if a.options.FlushInterval <= 0 || !waiting || a.timer != nil || a.bulk {
 		return
 	}
 	var timer *time.Timer
@@ -169,16 +173,36 @@ func (a *AppendStream) schedule() {
 	a.timer = timer
 }
 
-// tick ends an interval of the flush policy.
+// tick ends an interval of the flush policy. What is not decided then waits for more bytes.
 func (a *AppendStream) tick() error {
 	a.bulk = a.isBulk()
 	a.ticked = a.Received()
 	if !a.bulk && a.decoder.Committable() {
-		if err := a.commit(a.inside.Life()); err != nil {
+		a.ctx = a.inside.Life()
+		if err := a.decide(); err != nil {
+			return err
+		}
+		if err := a.commit(a.ctx); err != nil {
 			return err
 		}
 	}
-	a.schedule()
+	if !a.undecided() {
+		a.schedule()
+	}
+	return nil
+}
+
+// undecided reports whether the decoder still keeps the first bytes, as their format is in
+// doubt.
+func (a *AppendStream) undecided() bool {
+	return a.options.Format == vecio.Auto && a.decoder.Format() == vecio.Auto
+}
+
+// decide has the first bytes decided upon, if they are whole records.
+func (a *AppendStream) decide() error {
+	if a.undecided() {
+		return a.decoder.Settle()
+	}
 	return nil
 }
 
@@ -195,9 +219,14 @@ func (a *AppendStream) settle(ctx context.Context, why stream.Occasion) (commit 
 	case stream.OnPause:
 		return !a.isBulk(), a.whole(a.decoder.Settle())
 	case stream.OnCommit:
-		return a.decoder.Committable(), nil
+		err := a.decide()
+		return err == nil && a.decoder.Committable(), err
 	case stream.OnOthers:
-		return a.decoder.Committable() && !a.isBulk(), nil
+		if a.isBulk() {
+			return false, nil
+		}
+		err := a.decide()
+		return err == nil && a.decoder.Committable(), err
 	case stream.OnShutdown:
 		if a.isBulk() {
 			return false, ErrInterrupted

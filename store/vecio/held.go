@@ -84,10 +84,13 @@ func (d *tableDecoder) Trim() {
 // Held implements Decoder. What is looked at while the format is in doubt does not
 // count: it is some hundred bytes.
 func (d *autoDecoder) Held() int {
-	if d.inner == nil {
-		return cap(d.held)
+	switch {
+	case d.inner != nil:
+		return d.inner.Held()
+	case d.probe != nil:
+		return cap(d.held) + d.probe.Held()
 	}
-	return d.inner.Held()
+	return cap(d.held)
 }
 
 // Trim implements Decoder.

@@ -1,6 +1,9 @@
 package vecio
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
 
 // autoDecoder decides a stream's format from its first bytes and then hands the
 // stream to that format's decoder. The decision depends on the bytes, on what
@@ -105,6 +108,8 @@ type autoDecoder struct {
 	options Options
 	inner   Decoder // once the format is decided
 	held    []byte  // until then
+	floats  verdict // isRaw or isFvecs once it can be nothing else that has a format
+	probe   Decoder // what its decoder makes of the bytes so far, then
 	failed  error
 	foreign string // what the stream is, if its magic is that of no vectors
 
@@ -166,26 +171,34 @@ func (d *autoDecoder) Write(p []byte) (int, error) {
 		return 0, d.failed
 	}
 	taken := 0
-	for d.inner == nil && taken < len(p) {
+	for d.inner == nil && d.floats == undecided && taken < len(p) {
 		d.held = append(d.held, p[taken])
 		taken++
-		v := d.look(p[taken-1])
-		if v == undecided {
-			continue
-		}
-		if taken == len(d.held) {
-			// All of the stream is in p: the decoder can have it uncut.
-			d.held, taken = nil, 0
-		}
-		if d.failed = d.decide(v); d.failed != nil {
-			return 0, d.failed
+		switch v := d.look(p[taken-1]); v {
+		case undecided:
+		case isRaw, isFvecs:
+			d.floats = v
+		default:
+			if d.failed = d.refuse(v, d.held); d.failed != nil {
+				return 0, d.failed
+			}
+			if taken == len(d.held) {
+				// All of the stream is in p: the decoder can have it uncut.
+				d.held, taken = nil, 0
+			}
+			if d.failed = d.take(v); d.failed != nil {
+				return 0, d.failed
+			}
 		}
 	}
-	if d.inner == nil && d.wholeRecord() {
+	if d.inner == nil && d.floats != undecided {
+		taken, d.failed = d.gather(p, taken)
+	}
+	if d.inner == nil && d.failed == nil && d.wholeRecord() {
 		// Who writes a record wants to know at once what is wrong with it.
 		d.failed = d.decide(d.text.kind())
 	}
-	if d.inner != nil && taken < len(p) {
+	if d.inner != nil && d.failed == nil && taken < len(p) {
 		_, d.failed = d.inner.Write(p[taken:])
 	}
 	if d.failed != nil {
@@ -194,12 +207,65 @@ func (d *autoDecoder) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// gather takes bytes of floats until there are enough of them for a guess. It returns how
+// many of p are taken. A bad record fails the write that completes it, as it always does.
+func (d *autoDecoder) gather(p []byte, taken int) (int, error) {
+	if taken == len(d.held) && len(p) >= guessBytes {
+		// All of the stream is in p: the decoder can have it uncut.
+		if err := d.try(p[:guessBytes], p); err != nil {
+			return 0, err
+		}
+		if err := d.refuse(d.floats, p); err != nil {
+			return 0, err
+		}
+		d.held = nil
+		return 0, d.take(d.floats)
+	}
+	n := min(len(p)-taken, max(0, guessBytes-len(d.held)))
+	fresh := p[taken : taken+n]
+	d.held = append(d.held, fresh...)
+	if d.probe == nil {
+		fresh = d.held[:min(len(d.held), guessBytes)]
+	}
+	if err := d.try(fresh, d.held); err != nil {
+		return taken + n, err
+	}
+	if len(d.held) < guessBytes {
+		return taken + n, nil
+	}
+	return taken + n, d.decide(d.floats)
+}
+
+// try fails if fresh, the last bytes of those that came, completes a bad record.
+func (d *autoDecoder) try(fresh, all []byte) error {
+	if d.probe == nil {
+		d.probe = NewDecoder(decoded[d.floats], &probeSink{dimension: d.sink.Dimension()}, d.options)
+	}
+	_, err := d.probe.Write(fresh)
+	record := (*RecordError)(nil)
+	if !errors.As(err, &record) {
+		return err
+	}
+	d.inner, d.held = d.probe, nil
+	bad := *record
+	if reason := noFloats(decoded[d.floats], all); reason != "" {
+		bad.Reason += "; " + reason
+	}
+	return &bad
+}
+
 func (d *autoDecoder) Settle() error {
 	if d.failed != nil {
 		return d.failed
 	}
 	if d.inner != nil {
 		return d.inner.Settle()
+	}
+	if d.floats != undecided {
+		if d.anyRow() {
+			d.failed = d.decide(d.floats)
+		}
+		return d.failed
 	}
 	if v := d.best(); len(d.held) > 0 && d.wholeAs(v) {
 		d.failed = d.decide(v)
@@ -221,8 +287,11 @@ func (d *autoDecoder) EndLine() error {
 
 func (d *autoDecoder) Finish() error {
 	if d.failed == nil && d.inner == nil && len(d.held) > 0 {
-		v := d.best()
-		if v == isRaw && d.onlyText() {
+		v := d.floats
+		if v == undecided {
+			v = d.best()
+		}
+		if v == isRaw && (d.onlyText() || d.text.visible() && noFloats(RawF32, d.held) != "") {
 			v = d.text.kind()
 		}
 		d.failed = d.decide(v)
@@ -252,8 +321,11 @@ func (d *autoDecoder) look(c byte) verdict {
 	}
 	open := text == lookPossible || vecs == lookPossible || utf16 == lookPossible || latin == lookPossible
 	found, begun := matchMagic(d.held)
-	if found != nil {
+	if found != nil && found.name != "" {
 		d.foreign = found.name
+		return isForeign
+	}
+	if found != nil {
 		return found.verdict
 	}
 	if begun {
@@ -295,6 +367,15 @@ func (d *autoDecoder) wholeRecord() bool {
 	return d.json.closed()
 }
 
+// anyRow reports whether a whole row of floats is held.
+func (d *autoDecoder) anyRow() bool {
+	if d.floats == isFvecs {
+		return len(d.held) >= d.vecs.floatRow()
+	}
+	dimension := d.sink.Dimension()
+	return dimension > 0 && len(d.held) >= 4*dimension
+}
+
 // wholeAs reports whether the bytes held can be decided upon now: either they
 // end at a border between records, or they are bad whatever comes.
 func (d *autoDecoder) wholeAs(v verdict) bool {
@@ -315,19 +396,38 @@ var decoded = [...]Format{isRaw: RawF32, isJSON: JSON, isSegments: Segments, isN
 
 // decide takes the decoder for v and gives it what is held, or refuses it.
 func (d *autoDecoder) decide(v verdict) error {
-	switch v {
-	case isUTF16:
-		return &RecordError{Format: Auto, Reason: "the stream is text in UTF-16: convert it to UTF-8"}
-	case isLatin:
-		return &RecordError{Format: Auto, Reason: "the stream is text, but neither ASCII nor UTF-8: convert it to UTF-8"}
-	case isForeign:
-		return &RecordError{Format: Auto, Reason: "the stream is " + d.foreign + ", which holds no vectors that can be read"}
+	if err := d.refuse(v, d.held); err != nil {
+		return err
 	}
+	return d.take(v)
+}
+
+// take gives what is held to the decoder for v.
+func (d *autoDecoder) take(v verdict) error {
 	d.inner = NewDecoder(decoded[v], d.sink, d.options)
 	held := d.held
-	d.held = nil
+	d.held, d.probe = nil, nil
 	_, err := d.inner.Write(held)
 	return err
+}
+
+// refuse is why a stream that begins so is not taken for what the verdict says, or nil.
+func (d *autoDecoder) refuse(v verdict, begin []byte) error {
+	var reason string
+	switch v {
+	case isUTF16:
+		reason = "the stream is text in UTF-16: convert it to UTF-8"
+	case isLatin:
+		reason = "the stream is text, but neither ASCII nor UTF-8: convert it to UTF-8"
+	case isForeign:
+		reason = "the stream is " + d.foreign + ", which holds no vectors that can be read"
+	case isRaw, isFvecs:
+		reason = noFloats(decoded[v], begin)
+	}
+	if reason == "" {
+		return nil
+	}
+	return &RecordError{Format: Auto, Reason: reason}
 }
 
 // look says how far the bytes so far agree with a kind of text.

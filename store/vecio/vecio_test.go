@@ -228,7 +228,7 @@ func TestSinkErrorEndsTheStream(t *testing.T) {
 		Bvecs:    vecsFile(Bvecs, []float32{1, 2}),
 		CSV:      []byte("1,2\n"),
 		TSV:      []byte("1\t2\n"),
-		Auto:     floats(1, 2),
+		Auto:     bytes.Repeat(floats(1, 2), guessBytes/8),
 	} {
 		d := NewDecoder(f, &collector{dimension: 2, refuse: full}, Options{})
 		for range 2 {

@@ -1,0 +1,401 @@
+package vecio
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// values makes n rows of d values of a kind; r is all that it depends on.
+type values func(r *rand.Rand, n, d int) []float32
+
+// each makes values one by one.
+func each(value func(r *rand.Rand) float64) values {
+	return func(r *rand.Rand, n, d int) []float32 {
+		v := make([]float32, n*d)
+		for i := range v {
+			v[i] = float32(value(r))
+		}
+		return v
+	}
+}
+
+func gauss(r *rand.Rand) float64 { return r.NormFloat64() }
+
+// normalised makes rows of length 1.
+func normalised(of values) values {
+	return func(r *rand.Rand, n, d int) []float32 {
+		v := of(r, n, d)
+		for row := range slices.Chunk(v, d) {
+			sum := 0.0
+			for _, x := range row {
+				sum += float64(x) * float64(x)
+			}
+			if sum == 0 {
+				continue
+			}
+			for i := range row {
+				row[i] = float32(float64(row[i]) / math.Sqrt(sum))
+			}
+		}
+		return v
+	}
+}
+
+// columns gives each column a mean and a scale of its own, as embeddings have them, some of
+// them far from the others'.
+func columns(r *rand.Rand, n, d int) []float32 {
+	means, scales := make([]float64, d), make([]float64, d)
+	for i := range means {
+		means[i], scales[i] = 0.3*r.NormFloat64(), math.Exp(0.5*r.NormFloat64())
+		if r.IntN(128) == 0 {
+			means[i] *= 40
+		}
+	}
+	v := make([]float32, n*d)
+	for i := range v {
+		v[i] = float32(means[i%d] + scales[i%d]*r.NormFloat64())
+	}
+	return v
+}
+
+// changed makes values of a kind and changes each.
+func changed(of values, change func(float32) float32) values {
+	return func(r *rand.Rand, n, d int) []float32 {
+		v := of(r, n, d)
+		for i := range v {
+			v[i] = change(v[i])
+		}
+		return v
+	}
+}
+
+// quantised makes values that were whole numbers times a step once, a step for each
+// row or for all.
+func quantised(steps int, perRow bool) values {
+	return func(r *rand.Rand, n, d int) []float32 {
+		v := normalised(columns)(r, n, d)
+		part := d
+		if !perRow {
+			part = n * d
+		}
+		for row := range slices.Chunk(v, part) {
+			most := 0.0
+			for _, x := range row {
+				most = max(most, math.Abs(float64(x)))
+			}
+			step := float32(most / float64(steps))
+			if step == 0 {
+				continue
+			}
+			for i := range row {
+				row[i] = float32(math.Round(float64(row[i]/step))) * step
+			}
+		}
+		return v
+	}
+}
+
+func toFloat16(x float32) float32 {
+	half := float16Of(x)
+	return math.Float32frombits(widenFloat16(half))
+}
+
+// float16Of is the nearest float16; beyond their range the largest.
+func float16Of(x float32) uint16 {
+	b := math.Float32bits(x)
+	sign := uint16(b >> 16 & 0x8000)
+	a := math.Abs(float64(x))
+	switch {
+	case a >= 65504:
+		return sign | 0x7bff
+	case a < 1.0/(1<<14):
+		return sign | uint16(math.RoundToEven(a*(1<<24)))
+	}
+	fraction, exponent := math.Frexp(a) // 0.5 to 1
+	m := math.RoundToEven(fraction * 2048)
+	return sign | uint16(uint32(m)+uint32(exponent+13)<<10)
+}
+
+func toBfloat16(x float32) float32 {
+	return math.Float32frombits(uint32(bfloat16Of(x)) << 16)
+}
+
+func bfloat16Of(x float32) uint16 {
+	b := math.Float32bits(x)
+	return uint16((b + 0x7fff + b>>16&1) >> 16)
+}
+
+// sparse leaves a share of the values.
+func sparse(of values, share float64) values {
+	return func(r *rand.Rand, n, d int) []float32 {
+		v := of(r, n, d)
+		for i := range v {
+			if r.Float64() >= share {
+				v[i] = 0
+			}
+		}
+		return v
+	}
+}
+
+// float32Kinds are what vectors are really like.
+var float32Kinds = map[string]values{
+	"normalised":               normalised(each(gauss)),
+	"normalised, own columns":  normalised(columns),
+	"unnormalised":             columns,
+	"uniform, 0 to 1":          each((*rand.Rand).Float64),
+	"heavy tails":              each(func(r *rand.Rand) float64 { return math.Exp(2*r.NormFloat64()) * float64(1-2*r.IntN(2)) }),
+	"int8 before, all":         quantised(127, false),
+	"int8 before, each row":    quantised(127, true),
+	"int4 before":              quantised(7, true),
+	"float16 before":           changed(normalised(columns), toFloat16),
+	"bfloat16 before":          changed(normalised(columns), toBfloat16),
+	"bfloat16 before, plain":   changed(columns, toBfloat16),
+	"decimals of three places": each(func(r *rand.Rand) float64 { return math.Round(r.NormFloat64()*1000) / 1000 }),
+	"sparse":                   sparse(each(gauss), 0.05),
+	"sparse, positive":         normalised(sparse(each(func(r *rand.Rand) float64 { return -math.Log(r.Float64()) }), 0.02)),
+	"ReLU":                     changed(each(gauss), func(x float32) float32 { return max(x, 0) }),
+	"binary":                   each(func(r *rand.Rand) float64 { return float64(r.IntN(2)) }),
+	"signs":                    each(func(r *rand.Rand) float64 { return float64(2*r.IntN(2) - 1) }),
+	"counts":                   each(func(r *rand.Rand) float64 { return math.Floor(-20 * math.Log(r.Float64())) }),
+	"bytes as floats":          each(func(r *rand.Rand) float64 { return float64(r.IntN(256)) }),
+	"large counts":             each(func(r *rand.Rand) float64 { return float64(r.IntN(2_000_000)) }),
+	"logits":                   each(func(r *rand.Rand) float64 { return 8*r.NormFloat64() - 3 }),
+	"scale 1e-12":              each(func(r *rand.Rand) float64 { return 1e-12 * r.NormFloat64() }),
+	"scale 1e-30":              each(func(r *rand.Rand) float64 { return 1e-30 * r.NormFloat64() }),
+	"scale 1e12":               each(func(r *rand.Rand) float64 { return 1e12 * r.NormFloat64() }),
+	"scale 1e30":               each(func(r *rand.Rand) float64 { return 1e30 * r.NormFloat64() }),
+	"tanh":                     each(func(r *rand.Rand) float64 { return math.Tanh(2 * r.NormFloat64()) }),
+	"zeros":                    each(func(*rand.Rand) float64 { return 0 }),
+	"ones":                     each(func(*rand.Rand) float64 { return 1 }),
+	"one-hot": func(r *rand.Rand, n, d int) []float32 {
+		v := make([]float32, n*d)
+		for row := range slices.Chunk(v, d) {
+			row[r.IntN(d)] = 1
+		}
+		return v
+	},
+	"constant": func(r *rand.Rand, n, d int) []float32 {
+		x := float32(r.NormFloat64())
+		return each(func(*rand.Rand) float64 { return float64(x) })(r, n, d)
+	},
+	"constant rows": func(r *rand.Rand, n, d int) []float32 {
+		v := make([]float32, n*d)
+		for row := range slices.Chunk(v, d) {
+			x := float32(r.NormFloat64())
+			for i := range row {
+				row[i] = x
+			}
+		}
+		return v
+	},
+	"one row again and again": func(r *rand.Rand, n, d int) []float32 {
+		row := normalised(columns)(r, 1, d)
+		return slices.Repeat(row, n)
+	},
+	"numbered": func(r *rand.Rand, n, d int) []float32 {
+		v, at := make([]float32, n*d), r.IntN(100)
+		for i := range v {
+			v[i] = float32(at + i)
+		}
+		return v
+	},
+	"probabilities": func(r *rand.Rand, n, d int) []float32 {
+		v := make([]float32, n*d)
+		for row := range slices.Chunk(v, d) {
+			sum := 0.0
+			for i := range row {
+				row[i] = float32(math.Exp(6 * r.NormFloat64()))
+				sum += float64(row[i])
+			}
+			for i := range row {
+				row[i] = float32(float64(row[i]) / sum)
+			}
+		}
+		return v
+	},
+	"places on earth": func(r *rand.Rand, n, d int) []float32 {
+		v := make([]float32, n*d)
+		for i := range v {
+			v[i] = float32(48.1 + 0.3*r.Float64())
+			if i%2 == 1 {
+				v[i] = float32(11.2 + 0.5*r.Float64())
+			}
+		}
+		return v
+	},
+}
+
+// as writes values in another way.
+func as(of values, size int, put func(b []byte, x float32, r *rand.Rand)) func(r *rand.Rand, n, d int) []byte {
+	return func(r *rand.Rand, n, d int) []byte {
+		v := of(r, n, d)
+		b := make([]byte, size*len(v))
+		for i, x := range v {
+			put(b[size*i:], x, r)
+		}
+		return b
+	}
+}
+
+var lowFirst, highFirst = binary.LittleEndian, binary.BigEndian
+
+// integers writes whole numbers.
+func integers(size int, order binary.ByteOrder, number func(r *rand.Rand) int64) func(r *rand.Rand, n, d int) []byte {
+	return as(each(gauss), size, func(b []byte, _ float32, r *rand.Rand) {
+		putInteger(b, size, order, number(r))
+	})
+}
+
+func putInteger(b []byte, size int, order binary.ByteOrder, v int64) {
+	switch size {
+	case 1:
+		b[0] = byte(v)
+	case 2:
+		order.PutUint16(b, uint16(v))
+	case 4:
+		order.PutUint32(b, uint32(v))
+	case 8:
+		order.PutUint64(b, uint64(v))
+	}
+}
+
+func below(n int64) func(r *rand.Rand) int64 {
+	return func(r *rand.Rand) int64 { return r.Int64N(n) }
+}
+
+// otherKinds are bytes that are no float32.
+var otherKinds = func() map[string]func(r *rand.Rand, n, d int) []byte {
+	kinds := map[string]func(r *rand.Rand, n, d int) []byte{}
+	double := func(order binary.ByteOrder) func([]byte, float32, *rand.Rand) {
+		return func(b []byte, x float32, _ *rand.Rand) { order.PutUint64(b, math.Float64bits(float64(x))) }
+	}
+	random := func(b []byte, x float32, r *rand.Rand) {
+		lowFirst.PutUint64(b, math.Float64bits(float64(x)*(1+1e-8*r.Float64())))
+	}
+	for name, of := range map[string]values{"normalised": normalised(columns), "unnormalised": columns, "uniform": each((*rand.Rand).Float64)} {
+		kinds["float64, "+name] = as(of, 8, random)
+		kinds["float64 of float32, "+name] = as(of, 8, double(lowFirst))
+		kinds["big-endian float64, "+name] = as(of, 8, double(highFirst))
+		kinds["float16, "+name] = as(of, 2, func(b []byte, x float32, _ *rand.Rand) { lowFirst.PutUint16(b, float16Of(x)) })
+		kinds["bfloat16, "+name] = as(of, 2, func(b []byte, x float32, _ *rand.Rand) { lowFirst.PutUint16(b, bfloat16Of(x)) })
+		kinds["big-endian float32, "+name] = as(of, 4, func(b []byte, x float32, _ *rand.Rand) { highFirst.PutUint32(b, math.Float32bits(x)) })
+		kinds["int8, "+name] = as(of, 1, func(b []byte, x float32, _ *rand.Rand) { b[0] = byte(int8(max(-127, min(127, 127*x)))) })
+	}
+	kinds["float64, one-hot"] = as(float32Kinds["one-hot"], 8, double(lowFirst))
+	kinds["float64, binary"] = as(float32Kinds["binary"], 8, double(lowFirst))
+	kinds["float64, int8 before"] = as(each(func(r *rand.Rand) float64 { return math.Round(40 * r.NormFloat64()) }), 8, func(b []byte, x float32, _ *rand.Rand) {
+		lowFirst.PutUint64(b, math.Float64bits(float64(x)*0.0123456789))
+	})
+	kinds["float64 of float16"] = as(float32Kinds["float16 before"], 8, double(lowFirst))
+	kinds["float64 of counts"] = as(float32Kinds["counts"], 8, double(lowFirst))
+	kinds["float64, sparse"] = as(float32Kinds["sparse"], 8, random)
+	kinds["float64, ReLU"] = as(float32Kinds["ReLU"], 8, random)
+	kinds["float16 of counts"] = as(float32Kinds["counts"], 2, func(b []byte, x float32, _ *rand.Rand) { lowFirst.PutUint16(b, float16Of(x)) })
+	kinds["float16, ReLU"] = as(float32Kinds["ReLU"], 2, func(b []byte, x float32, _ *rand.Rand) { lowFirst.PutUint16(b, float16Of(x)) })
+	kinds["bfloat16, ReLU"] = as(float32Kinds["ReLU"], 2, func(b []byte, x float32, _ *rand.Rand) { lowFirst.PutUint16(b, bfloat16Of(x)) })
+	for _, size := range []int{4, 8} {
+		bits := fmt.Sprint("int", 8*size)
+		kinds[bits+" to 100"] = integers(size, lowFirst, below(100))
+		kinds[bits+" to a million"] = integers(size, lowFirst, below(1_000_000))
+		kinds[bits+" of both signs"] = integers(size, lowFirst, func(r *rand.Rand) int64 { return int64(500 * r.NormFloat64()) })
+		kinds["big-endian "+bits] = integers(size, highFirst, below(100_000))
+	}
+	kinds["int64 of any bits"] = integers(8, lowFirst, func(r *rand.Rand) int64 { return int64(r.Uint64()) })
+	kinds["int32 to two billion"] = integers(4, lowFirst, below(1<<31-1))
+	kinds["int16"] = integers(2, lowFirst, func(r *rand.Rand) int64 { return int64(3000 * r.NormFloat64()) })
+	kinds["bytes to 127"] = integers(1, lowFirst, below(128))
+	kinds["bytes to 255"] = integers(1, lowFirst, below(256))
+	kinds["bytes, many zeros"] = integers(1, lowFirst, func(r *rand.Rand) int64 { return max(0, int64(90*r.NormFloat64())) & 0xff })
+	return kinds
+}()
+
+// shapes are rows and dimensions; of an error rate it is said for which it holds.
+var shapes = []struct {
+	name string
+	n, d []int
+}{
+	{"16 to 63 bytes", []int{1, 2, 3}, []int{4, 5}},
+	{"64 to 255 bytes", []int{1, 2, 4}, []int{16, 20, 31}},
+	{"256 to 1 KiB", []int{1, 3}, []int{64, 100}},
+	{"1 to 16 KiB", []int{1, 2, 5, 10}, []int{256, 384}},
+	{"64 KiB", []int{17000}, []int{1}},
+	{"64 KiB in rows", []int{200, 44, 11, 4}, []int{384, 1536, 4096}},
+}
+
+// TestGuess holds the guess to its error rates. With RVFFS_GUESS_TRIES set it tries each kind
+// and length so often and prints the table of docs/formats.md.
+func TestGuess(t *testing.T) {
+	t.Parallel()
+	tries, long := 30, false
+	if given, err := strconv.Atoi(os.Getenv("RVFFS_GUESS_TRIES")); err == nil {
+		tries, long = given, true
+	}
+	seed := uint64(10)
+	run := func(kind string, wrong func(r *rand.Rand, n, d int) (bool, string)) {
+		var cells []string
+		for at, shape := range shapes {
+			bad, tried, why := 0, tries, map[string]int{}
+			if at >= 4 {
+				tried = max(4, tries/10)
+			}
+			r := rand.New(rand.NewPCG(seed, uint64(at)))
+			for range tried {
+				n, d := shape.n[r.IntN(len(shape.n))], shape.d[r.IntN(len(shape.d))]
+				if w, as := wrong(r, n, d); w {
+					bad++
+					why[as]++
+				}
+			}
+			cell := fmt.Sprintf("%d/%d", bad, tried)
+			if bad > 0 {
+				cell += fmt.Sprint(why)
+			}
+			cells = append(cells, cell)
+		}
+		if long {
+			fmt.Printf("| %s | %s |\n", kind, strings.Join(cells, " | "))
+		}
+	}
+	for _, kind := range sortedKeys(float32Kinds) {
+		run(kind, func(r *rand.Rand, n, d int) (bool, string) {
+			g := guessValues(floats(float32Kinds[kind](r, n, d)...), readings[1:])
+			return g.name != "", g.name
+		})
+	}
+	for _, kind := range sortedKeys(otherKinds) {
+		run(kind, func(r *rand.Rand, n, d int) (bool, string) {
+			b := otherKinds[kind](r, n, d)
+			// As many bytes as float32 would be.
+			g := guessValues(b, readings[1:])
+			return g.name == "", g.name
+		})
+	}
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func BenchmarkGuess(b *testing.B) {
+	for _, n := range []int{4, 384, 16384} {
+		p := floats(normalised(columns)(rand.New(rand.NewPCG(1, 1)), 1, n)...)
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			for b.Loop() {
+				guessValues(p, readings[1:])
+			}
+		})
+	}
+}
