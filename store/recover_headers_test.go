@@ -96,6 +96,71 @@ func TestRecoverHeaders(t *testing.T) {
 	}
 }
 
+// TestFlippedBitsOfHeaders says for each bit of a header what verify makes of it, and what
+// recover: whatever is damage to the one is told by the other, and mended or left.
+func TestFlippedBitsOfHeaders(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	files, whole, offset := headerStore(t)
+	for bit := range int64(8 * segments.HeaderSize) {
+		damaged := bytes.Clone(whole)
+		damaged[offset+bit/8] ^= 1 << (bit % 8)
+		damages, notes, mended := 1, 0, true
+		switch at := bit / 8; {
+		case at == 6 && bit%8 == 0: // compressed, says the flag alone
+			mended = false
+		case at == 6 || at == 7, at == 33 && bit%8 > 1, at >= 34 && at < 40, at >= 60:
+			damages, notes = 0, 1
+		case at >= 24 && at < 32: // the time, which may be any
+			damages = 0
+		case at == 33, at >= 40 && at < 60:
+			mended = false
+		}
+		file, err := files.Open("a.rvf", true)
+		if err == nil {
+			_, err = file.WriteAt(damaged, 0)
+		}
+		if err = errors.Join(err, file.Close()); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(ctx, "a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := s.Verify(ctx)
+		if err != nil || min(found.Damages, 1) != damages || found.Damages == 0 && found.Notes != notes {
+			t.Errorf("byte %d bit %d: %d damages, want %d, %d notes, want %d: %v, %v", bit/8, bit%8, found.Damages, damages, found.Notes, notes, found.Findings, err)
+		}
+		repairs, err := s.RecoverHeaders(ctx, false)
+		if err != nil || len(repairs) != damages || damages > 0 && repairs[0].Whole != mended {
+			t.Errorf("byte %d bit %d: recover: %+v, %v", bit/8, bit%8, repairs, err)
+		}
+		if back := bytes.Equal(files.Content("a.rvf"), whole); back != (damages > 0 && mended) {
+			t.Errorf("byte %d bit %d: the file is what it was: %t", bit/8, bit%8, back)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestLostContentIsTold by recover as by verify, and nothing changes.
+func TestLostContentIsTold(t *testing.T) {
+	t.Parallel()
+	files, content, offset := headerStore(t)
+	content[offset+segments.HeaderSize+9] ^= 1
+	s := damagedStore(t, files, content)
+	for _, list := range []bool{true, false} {
+		repairs, err := s.RecoverHeaders(t.Context(), list)
+		if err != nil || len(repairs) != 1 || repairs[0].Whole || repairs[0].Offset != offset {
+			t.Errorf("%+v, %v", repairs, err)
+		}
+	}
+	if !bytes.Equal(files.Content("a.rvf"), content) {
+		t.Error("the file has changed")
+	}
+}
+
 // TestHeadersWithoutProof stay as they are.
 func TestHeadersWithoutProof(t *testing.T) {
 	t.Parallel()

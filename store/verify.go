@@ -170,12 +170,27 @@ func (v *verifier) checkLive() error {
 		default:
 			end = segment.End()
 			v.checkHash(segment, Damage)
+			v.checkFields(entry, segment)
 		}
 		if err := v.ctx.Err(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// checkFields looks at what a header says besides what it is read by. Nothing of it is known
+// of the other dialect.
+func (v *verifier) checkFields(entry segments.DirectoryEntry, segment segments.Segment) {
+	if v.snapshot.Dialect() != segments.DialectRuntime {
+		return
+	}
+	if err := state.CheckFields(segment, entry); err != nil {
+		v.find(Damage, entry.Offset, "%s segment %d: %v", entry.Type, entry.SegmentID, err)
+	}
+	if unknown := segment.UnknownFields(); unknown != "" {
+		v.find(Note, entry.Offset, "%s segment %d: its header holds what no known program writes: %s", entry.Type, entry.SegmentID, unknown)
+	}
 }
 
 // damaged is find for a live segment.

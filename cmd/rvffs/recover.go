@@ -144,12 +144,15 @@ func printRecovery(out io.Writer, r recovered, options recovery.Options) error {
 		fmt.Fprintf(&text, "%s: nothing in it tells any more how distances are measured: say it with --metric\n", r.File)
 	}
 	for _, h := range r.Mended {
-		verb := "stays damaged"
+		verb := ""
 		switch {
 		case h.Whole && options.List:
 			verb = "would be mended"
 		case h.Whole:
 			verb = "mended"
+		default:
+			fmt.Fprintf(&text, "%s: the %s segment at offset %d stays damaged: %s\n", r.File, h.Type, h.Offset, h.Reason)
+			continue
 		}
 		fmt.Fprintf(&text, "%s: header of the %s segment at offset %d %s: %s\n", r.File, h.Type, h.Offset, verb, h.Reason)
 	}

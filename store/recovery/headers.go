@@ -14,7 +14,7 @@ import (
 )
 
 // HeaderRepair tells what became of a segment whose header is not the one that the
-// newest manifest names.
+// newest manifest names, or whose content is not what its header says.
 type HeaderRepair struct {
 	Offset int64  `json:"offset"`
 	Type   string `json:"type"`
@@ -27,20 +27,51 @@ type HeaderRepair struct {
 
 // RecoverHeaders writes the headers anew of segments that the newest manifest names,
 // where magic, version, type, id or length are damaged and the content hash beside them
-// proves the content. All else stays as it is. With list nothing is changed. A crash
+// proves the content. All else stays as it is, and damaged contents are told. With list nothing is changed. A crash
 // within leaves a damaged header damaged.
 func (t *Tails) RecoverHeaders(ctx context.Context, list bool) (repairs []HeaderRepair, err error) {
-	if list {
-		err = t.withNewest(ctx, func(snapshot *state.Snapshot) error {
-			return snapshot.With(ctx, state.Judging, func(in *state.Reading) error {
-				repairs, err = repairHeaders(in, nil)
-				return err
-			})
+	var lost []HeaderRepair
+	err = t.withNewest(ctx, func(snapshot *state.Snapshot) error {
+		return snapshot.With(ctx, state.Judging, func(in *state.Reading) error {
+			if repairs, err = repairHeaders(in, nil); err == nil {
+				lost, err = lostContents(ctx, in)
+			}
+			return err
 		})
-	} else {
+	})
+	if err == nil && !list && len(repairs) > 0 {
 		repairs, err = t.mendHeaders(ctx)
 	}
-	return repairs, err
+	return append(repairs, lost...), err
+}
+
+// lostContents lists the segments whose headers are what they have to be, and whose content
+// is not.
+func lostContents(ctx context.Context, in *state.Reading) ([]HeaderRepair, error) {
+	s := in.Snapshot()
+	var lost []HeaderRepair
+	end := int64(0) // of what was read: no directory has a byte read twice
+	for _, entry := range s.Live() {
+		segment, err := in.ReadHeader(entry)
+		if entry.Offset < end || errors.Is(err, volume.ErrCorrupt) || err == nil && segment.End() > s.Size() {
+			continue
+		}
+		var verdict segments.HashVerdict
+		if err == nil {
+			end = segment.End()
+			verdict, err = segments.VerifySegment(in, segment)
+		}
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return lost, err
+		}
+		if verdict == segments.HashMismatch {
+			lost = append(lost, HeaderRepair{
+				Offset: entry.Offset, Type: entry.Type.String(), ID: entry.SegmentID,
+				Reason: "its content is not what its hash says, or the hash is damaged: nothing in the file tells what it was",
+			})
+		}
+	}
+	return lost, nil
 }
 
 func (t *Tails) mendHeaders(ctx context.Context) (repairs []HeaderRepair, err error) {
@@ -81,7 +112,10 @@ func repairHeaders(in *state.Reading, write func([segments.HeaderSize]byte, int6
 	entries := slices.SortedFunc(slices.Values(s.Named()), func(a, b segments.DirectoryEntry) int { return cmp.Compare(a.Offset, b.Offset) })
 	end := int64(0) // of what stands before
 	for i, entry := range entries {
-		_, problem := in.ReadHeader(entry)
+		segment, problem := in.ReadHeader(entry)
+		if problem == nil {
+			problem = state.CheckFields(segment, entry)
+		}
 		if problem != nil && !errors.Is(problem, volume.ErrCorrupt) {
 			return repairs, problem
 		}
@@ -119,14 +153,20 @@ func repairHeader(in *state.Reading, entry segments.DirectoryEntry, repair *Head
 	if err != nil {
 		return err
 	}
+	if header.Hashed() && !segments.IsWireHash(header) {
+		header.ChecksumAlgorithm = segments.ChecksumRuntime
+		b = header.Encode()
+	}
 	verdict, err := segments.VerifySegment(in, segments.Segment{Header: header, Offset: entry.Offset})
 	if err != nil {
 		return err
 	}
-	switch verdict {
-	case segments.HashMatch:
+	switch contradiction := header.Contradiction(); {
+	case contradiction != "":
+		repair.Reason = contradiction
+	case verdict == segments.HashMatch:
 		repair.Whole, repair.Reason = true, "its content is what its hash says"
-	case segments.HashMismatch:
+	case verdict == segments.HashMismatch:
 		repair.Reason = "its content is not what its hash says, or the hash is damaged as well"
 	default:
 		repair.Reason = "it holds no hash that proves its content"

@@ -42,3 +42,15 @@ func (r *Reading) ReadHeader(entry segments.DirectoryEntry) (segments.Segment, e
 		return fmt.Sprintf("; rvffs recover %s mends the header if the content is what its hash says", r.snapshot.source.storeName())
 	})
 }
+
+// CheckFields says what is wrong with a header that ReadHeader takes, for readers get along
+// with it: another id than that of the directory, or fields that contradict each other.
+func CheckFields(segment segments.Segment, entry segments.DirectoryEntry) error {
+	if segment.ID != entry.SegmentID {
+		return fmt.Errorf("%w: its header has the id %d", volume.ErrCorrupt, segment.ID)
+	}
+	if contradiction := segment.Contradiction(); contradiction != "" {
+		return fmt.Errorf("%w: its header contradicts itself: %s", volume.ErrCorrupt, contradiction)
+	}
+	return nil
+}
