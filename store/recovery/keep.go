@@ -66,7 +66,7 @@ func (t *Tails) keepTail(ctx context.Context, file volume.Bytes, info tailInfo) 
 		return err
 	}
 	name, err := t.remnants.KeepRemnant(ctx, volume.Remnant{
-		Bytes: file, Offset: info.Offset, Length: info.Bytes, Head: head, Epoch: info.Epoch,
+		Offset: info.Offset, Length: info.Bytes, Head: head, Epoch: info.Epoch,
 		Same: func(ctx context.Context, kept volume.Bytes) (bool, error) { return sameTail(ctx, kept, file, info) },
 	})
 	if err == nil && name != "" {

@@ -200,8 +200,8 @@ func (t *Tails) dropTail(ctx context.Context, session *log.Session, tail Tail, _
 	return result, err
 }
 
-// removeTail removes a kept tail of which nothing is left to decide upon.
-// It belongs to a commit that counts already, so nobody gives it up.
+// removeTail removes a kept tail of which nothing is left to decide upon. It belongs to a
+// commit that counts already, so nobody gives it up.
 func (t *Tails) removeTail(ctx context.Context, session *log.Session, tail Tail) error {
 	if err := session.Guard(ctx); err != nil {
 		return err

@@ -288,8 +288,7 @@ type Remnants interface {
 
 // Remnant is a run of a store's bytes that is to be kept, with what is written before it.
 type Remnant struct {
-	Bytes          Bytes // the store's
-	Offset, Length int64
+	Offset, Length int64 // in the store's bytes, as a session or a rebuild has them or as they stand there
 	Head           []byte
 	Epoch          uint32 // of the manifest behind which the bytes stand
 	// Same reports whether what is kept there has these bytes already, or more.

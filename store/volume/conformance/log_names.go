@@ -232,11 +232,8 @@ func remnants(l *logs) {
 	torn := content[version.State.End:]
 	compared := 0
 	kept := func(log volume.Log, head string, ctx context.Context) (string, error) {
-		raw, err := remnantsOf(t, log).Raw(context.Background())
-		must(t, err)
-		defer func() { must(t, raw.Close()) }()
 		return remnantsOf(t, log).KeepRemnant(ctx, volume.Remnant{
-			Bytes: raw, Offset: version.State.End, Length: int64(len(torn)), Head: []byte(head), Epoch: version.State.Manifest.Epoch,
+			Offset: version.State.End, Length: int64(len(torn)), Head: []byte(head), Epoch: version.State.Manifest.Epoch,
 			Same: func(_ context.Context, kept volume.Bytes) (bool, error) {
 				compared++
 				return all(t, kept) == head+torn, nil
@@ -247,7 +244,20 @@ func remnants(l *logs) {
 		t.Errorf("%q is kept although nobody waits", name)
 	}
 	l.lists("a")
-	first, err := kept(log, "head", ctx)
+	// Who is about to cut it off keeps it first, and what he reads ends with his patience.
+	var first string
+	patience, leave := context.WithCancel(ctx)
+	defer leave()
+	_, err = log.Session(patience, settling(func(_ *volume.Version, bytes io.ReaderAt) (err error) {
+		leave()
+		_, err = bytes.ReadAt(make([]byte, 1), 0)
+		fails(t, "read for nobody", err, context.Canceled)
+		first, err = kept(log, "head", ctx)
+		must(t, err)
+		return errRefused
+	}))
+	fails(t, "begin what is not settled", err, errRefused)
+	err = nil
 	if err != nil || first == "" || compared != 0 {
 		t.Fatalf("kept is %q, compared %d times, %v", first, compared, err)
 	}

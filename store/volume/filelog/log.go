@@ -23,6 +23,7 @@ type Log struct {
 	at      Place
 	newest  *volume.Version
 	file    *Generation     // of the newest version
+	claimed File            // of which remnants are taken by who may cut them off; nil: none
 	seen    volume.FileInfo // metadata that newest was read under
 	owing   bool            // the file's name is not known to be durable
 	closed  bool

@@ -39,7 +39,8 @@ func (l *Log) Rebuild(ctx context.Context, build func(volume.Bytes) (content []b
 	if _, err := l.findState(volume.Watch(ctx, file), stat.Size, segments.FindOptions{}); !errors.Is(err, volume.ErrNotStore) {
 		return errors.Join(err, fmt.Errorf("%w: it has a manifest", volume.ErrExists))
 	}
-	content, err := build(file)
+	defer l.claim(file)()
+	content, err := build(volume.Watch(ctx, file))
 	if err != nil {
 		return err
 	}

@@ -120,16 +120,55 @@ func (l *Log) OpenRemnant(ctx context.Context, name string) (_ volume.Bytes, err
 	return file, nil
 }
 
-// remnant is what is to be kept, as this package keeps it.
-type remnant struct{ volume.Remnant }
+// remnant is what is to be kept, and the store's file that it is taken from.
+type remnant struct {
+	volume.Remnant
+	from File
+}
+
+// claim has remnants taken from a file, which is open and locked, until release is called.
+func (l *Log) claim(file File) (release func()) {
+	set := func(file File) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.claimed = file
+	}
+	set(file)
+	return func() { set(nil) }
+}
+
+// claimedOr is the file that was claimed, or else the one that stands at a place, which
+// the caller has to close by done.
+func (l *Log) claimedOr(at Place) (file File, done func() error, err error) {
+	l.mu.Lock()
+	file = l.claimed
+	l.mu.Unlock()
+	if file != nil {
+		return file, func() error { return nil }, nil
+	}
+	if file, err = at.Files.Open(at.Name, false); err != nil {
+		return nil, nil, err
+	}
+	return file, file.Close, nil
+}
 
 // KeepRemnant puts a remnant beside the store, durable, with the store's owner and mode,
 // under the first name that is free, and returns its bare name. One that is there already
 // does, for an interruption may have come between this and the cut: then the name is empty.
 func (l *Log) KeepRemnant(ctx context.Context, kept volume.Remnant) (name string, err error) {
-	r := remnant{kept}
 	at := l.Place()
-	stat, err := r.Bytes.Describe()
+	release, err := heldFor(ctx, at.Files)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	from, done, err := l.claimedOr(at)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	r := remnant{kept, from}
+	stat, err := from.Describe()
 	if err != nil {
 		return "", err
 	}
@@ -170,14 +209,9 @@ func (r remnant) sameAs(ctx context.Context, rule remnantRule, files FileSystem,
 	return same, errors.Join(err, kept.Close())
 }
 
-// dressed is what has attributes, as all files do whose bytes this package gives out.
-type dressed interface {
-	Attributes() (FileAttributes, error)
-}
-
 // write writes a remnant to a file of its own.
 func (r remnant) write(ctx context.Context, files FileSystem, name string) error {
-	attributes, err := r.Bytes.(dressed).Attributes()
+	attributes, err := r.from.Attributes()
 	if err != nil {
 		return err
 	}
@@ -190,7 +224,7 @@ func (r remnant) write(ctx context.Context, files FileSystem, name string) error
 		}
 		start := int64(len(r.Head))
 		out := volume.WatchWriter(ctx, &sparseWriter{file: kept, offset: start})
-		if err := volume.CopyRange(out, r.Bytes, r.Offset, r.Length); err != nil {
+		if err := volume.CopyRange(out, r.from, r.Offset, r.Length); err != nil {
 			return err
 		}
 		return kept.Truncate(start + r.Length)

@@ -78,9 +78,10 @@ func (s *Session) attach(ctx context.Context, begin volume.Beginning) (err error
 	if info, err = s.file.Describe(); err != nil {
 		return err
 	}
+	defer s.log.claim(s.file)()
 	newest, err := s.log.refresh(volume.Watch(ctx, s.file), func(uint64) bool { return true })
 	if err == nil {
-		err = begin.Settle(newest, s.file)
+		err = begin.Settle(newest, volume.Watch(ctx, s.file))
 	}
 	if err != nil {
 		return err
