@@ -14,6 +14,7 @@ import (
 	"rvffs/store/catalog"
 	"rvffs/store/memory"
 	"rvffs/store/search"
+	"rvffs/store/storetest"
 )
 
 // conversation opens the query file of a new store with id i at (i, 0, 0, …), for i
@@ -21,7 +22,7 @@ import (
 func conversation(t *testing.T, flags uint32) *queryHandle {
 	t.Helper()
 	directory := t.TempDir()
-	s, err := store.Create(context.Background(), directory+"/a.rvf", store.CreateOptions{Dimension: 2}, store.Options{})
+	s, err := store.Create(context.Background(), "a.rvf", store.CreateOptions{Dimension: 2}, store.Options{Shelf: storetest.Shelf(t, directory+"/a.rvf")})
 	if err != nil {
 		t.Fatal(err)
 	}

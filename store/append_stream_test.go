@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"rvffs/store/ingest"
+	"rvffs/store/storetest"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
@@ -33,7 +34,7 @@ func TestStreamCommitsOnItsWay(t *testing.T) {
 	}{{"good", data, true}, {"bad at the end", bad, false}} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s, err := Create(context.Background(), filepath.Join(t.TempDir(), "a.rvf"), CreateOptions{Dimension: dimension}, Options{})
+			s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: dimension}, Options{Shelf: storetest.Shelf(t, filepath.Join(t.TempDir(), "a.rvf"))})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"path/filepath"
 	"testing"
+
+	"rvffs/store/storetest"
 )
 
 // BenchmarkCommitOfOneVector measures the smallest durable commit.
 func BenchmarkCommitOfOneVector(b *testing.B) {
-	s, err := Create(context.Background(), filepath.Join(b.TempDir(), "a.rvf"), CreateOptions{Dimension: 384}, Options{})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 384}, Options{Shelf: storetest.Shelf(b, filepath.Join(b.TempDir(), "a.rvf"))})
 	if err != nil {
 		b.Fatal(err)
 	}

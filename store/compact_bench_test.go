@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"rvffs/store/storetest"
 )
 
 // BenchmarkCompaction rewrites a store of 256 MiB of which half is dead.
@@ -12,7 +14,7 @@ func BenchmarkCompaction(b *testing.B) {
 	const dimension, count = 384, 170_000
 	ctx := context.Background()
 	name := filepath.Join(b.TempDir(), "a.rvf")
-	s, err := Create(context.Background(), name, CreateOptions{Dimension: dimension}, Options{})
+	s, err := Create(context.Background(), filepath.Base(name), CreateOptions{Dimension: dimension}, Options{Shelf: storetest.Shelf(b, name)})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -39,7 +41,7 @@ func BenchmarkCompaction(b *testing.B) {
 		if err := os.WriteFile(name, image, 0o644); err != nil {
 			b.Fatal(err)
 		}
-		s, err := Open(context.Background(), name, Options{})
+		s, err := Open(context.Background(), filepath.Base(name), Options{Shelf: storetest.Shelf(b, name)})
 		if err != nil {
 			b.Fatal(err)
 		}

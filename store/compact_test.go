@@ -18,6 +18,7 @@ import (
 	"rvffs/store/compute"
 	"rvffs/store/log"
 	"rvffs/store/state"
+	"rvffs/store/storetest"
 	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
@@ -35,7 +36,7 @@ func followWithin(s *Store, limits volume.FollowLimits) {
 // up in the new file.
 func TestCompactionGoesOnBesideStreams(t *testing.T) {
 	t.Parallel()
-	s, err := Create(context.Background(), filepath.Join(t.TempDir(), "a.rvf"), CreateOptions{Dimension: 4}, Options{})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 4}, Options{Shelf: storetest.Shelf(t, filepath.Join(t.TempDir(), "a.rvf"))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +130,7 @@ func TestCompactionGoesOnBesideStreams(t *testing.T) {
 func TestBackgroundCompactionFollowsThePolicy(t *testing.T) {
 	t.Parallel()
 	compacted := make(chan CompactResult, 10)
-	s, err := Create(context.Background(), filepath.Join(t.TempDir(), "a.rvf"), CreateOptions{Dimension: 64}, Options{
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 64}, Options{Shelf: storetest.Shelf(t, filepath.Join(t.TempDir(), "a.rvf")),
 		Background:   true,
 		OnCompaction: func(r CompactResult, err error) { compacted <- r },
 	})

@@ -21,8 +21,8 @@ type DeriveOptions struct {
 	// Perm is the new file's mode, nil for 0644, of which the process and the folder
 	// may take some.
 	Perm *os.FileMode
-	// Shelf makes the store; nil for that in which the parent lies. It is the same
-	// ones, but may be reached with somebody else's rights.
+	// Shelf makes the store; nil for that in which the parent lies. It may be reached with
+	// somebody else's rights.
 	Shelf volume.Shelf
 }
 
@@ -33,8 +33,11 @@ type DeriveOptions struct {
 // is on the disk when Derive returns. It fails with ErrExists when the name is
 // taken.
 func (s *Store) Derive(ctx context.Context, name string, options DeriveOptions) error {
+	if options.Shelf == nil {
+		options.Shelf = s.shelf
+	}
 	if err := s.derive(ctx, name, options); err != nil {
-		return describeMaking(fmt.Sprintf("derive from store %q", s.Path()), name, err)
+		return describeMaking(fmt.Sprintf("derive from store %q", s.Path()), options.Shelf.Log(name, volume.LogOptions{}).Path(), err)
 	}
 	return nil
 }
@@ -54,19 +57,7 @@ func (s *Store) derive(ctx context.Context, name string, options DeriveOptions) 
 		return err
 	}
 	content.perm = permOf(options.Perm)
-	shelf := options.Shelf
-	if shelf == nil {
-		shelf = s.shelf
-	}
-	if s.owned != nil {
-		child, err := locate(name, Options{})
-		if err != nil {
-			return err
-		}
-		defer func() { _ = child.closeOwned() }()
-		shelf, name = child.shelf, child.file.Name()
-	}
-	return writeNew(ctx, shelf, name, content)
+	return writeNew(ctx, options.Shelf, name, content)
 }
 
 // childOf is the first content of a store derived from parent; without a profile

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"rvffs/store/storetest"
 	"rvffs/store/volume"
 	"rvffs/store/volume/directory"
 	"rvffs/store/volume/filelog"
@@ -56,7 +57,7 @@ func dressed(t *testing.T) (name string, want filelog.FileAttributes) {
 	t.Helper()
 	dir := t.TempDir()
 	name = filepath.Join(dir, "a.rvf")
-	s, err := Create(context.Background(), name, CreateOptions{Dimension: 2}, Options{})
+	s, err := Create(context.Background(), filepath.Base(name), CreateOptions{Dimension: 2}, Options{Shelf: storetest.Shelf(t, name)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +138,7 @@ func TestCompactionKeepsAttributes(t *testing.T) {
 
 func compactFile(t *testing.T, name string) {
 	t.Helper()
-	s, err := Open(context.Background(), name, Options{})
+	s, err := Open(context.Background(), filepath.Base(name), Options{Shelf: storetest.Shelf(t, name)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/compute"
 	"rvffs/store/state"
+	"rvffs/store/storetest"
 	"rvffs/store/volume"
 )
 
@@ -51,7 +52,7 @@ func storeWith(t *testing.T, header segments.Header, payload []byte) *Store {
 	if err := os.WriteFile(name, fileWith(header, payload), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := OpenReadOnly(context.Background(), name, Options{})
+	s, err := OpenReadOnly(context.Background(), filepath.Base(name), Options{Shelf: storetest.Shelf(t, name)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/compute"
 	"rvffs/store/state"
+	"rvffs/store/storetest"
 	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
 )
@@ -180,7 +181,7 @@ func TestHeadersAreWrittenBackAfterACompaction(t *testing.T) {
 func TestUnfinishedImageLeavesNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s, err := Create(context.Background(), filepath.Join(dir, "a.rvf"), CreateOptions{Dimension: 2}, Options{})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: storetest.Shelf(t, filepath.Join(dir, "a.rvf"))})
 	if err != nil {
 		t.Fatal(err)
 	}

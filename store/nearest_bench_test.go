@@ -13,6 +13,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/rows"
 	"rvffs/store/search"
+	"rvffs/store/storetest"
 	"rvffs/store/volume"
 )
 
@@ -21,7 +22,7 @@ import (
 func BenchmarkNearest(b *testing.B) {
 	const count, dimension = 200_000, 384
 	for _, metric := range []segments.Metric{segments.L2, segments.InnerProduct, segments.Cosine} {
-		s, err := Create(context.Background(), filepath.Join(b.TempDir(), "a.rvf"), CreateOptions{Dimension: dimension, Metric: metric}, Options{Durability: DurableNone})
+		s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: dimension, Metric: metric}, Options{Shelf: storetest.Shelf(b, filepath.Join(b.TempDir(), "a.rvf")), Durability: DurableNone})
 		if err != nil {
 			b.Fatal(err)
 		}

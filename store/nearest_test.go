@@ -9,7 +9,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -195,11 +194,7 @@ func TestNearestAgreesWithAMap(t *testing.T) {
 // manyRows makes a store of several reads per worker, in two segments.
 func manyRows(t testing.TB, files filelog.FileSystem, count, dimension int) (*Store, []float32) {
 	t.Helper()
-	name := "many.rvf"
-	if files == nil {
-		name = filepath.Join(t.TempDir(), name)
-	}
-	s, err := Create(context.Background(), name, CreateOptions{Dimension: dimension}, Options{Shelf: filelog.Shelf{Files: files}})
+	s, err := Create(context.Background(), "many.rvf", CreateOptions{Dimension: dimension}, Options{Shelf: filelog.Shelf{Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}

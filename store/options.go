@@ -13,7 +13,8 @@ import (
 
 // Options says how a store is opened.
 type Options struct {
-	// Shelf is where the store is; nil means the folder of the given path.
+	// Shelf is where the store is. It is open for as long as the store is, and there has to
+	// be one.
 	Shelf volume.Shelf
 	// LockWait is how long a first write waits for another writer before it
 	// fails with ErrLocked; 0 means DefaultLockWait, negative not at all.

@@ -14,6 +14,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/ingest"
 	"rvffs/store/state"
+	"rvffs/store/storetest"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
@@ -22,6 +23,7 @@ import (
 type raceRun struct {
 	store    *Store
 	folder   string
+	shelf    volume.Shelf // that folder
 	deadline time.Time
 
 	mu           sync.Mutex
@@ -39,17 +41,17 @@ const (
 func TestWritersReadersAndCompactionAtOnce(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	name := filepath.Join(folder, "a.rvf")
+	shelf := storetest.Shelf(t, filepath.Join(folder, "a.rvf"))
 	checker := state.NewChecker(state.VerifyBackground)
 	defer checker.Close()
-	s, err := Create(context.Background(), name, CreateOptions{Dimension: 2}, Options{LockWait: time.Minute, Checker: checker, OnDamage: func(found state.DamagedSegment) {
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: shelf, LockWait: time.Minute, Checker: checker, OnDamage: func(found state.DamagedSegment) {
 		t.Errorf("found damaged: %+v", found)
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := &raceRun{
-		store: s, folder: folder, acknowledged: map[uint64][]float32{}, counts: map[string]int{},
+		store: s, folder: folder, shelf: shelf, acknowledged: map[uint64][]float32{}, counts: map[string]int{},
 		deadline: time.Now().Add(time.Duration(numberFrom(t, "RVFFS_RACE_SECONDS", 3)) * time.Second),
 	}
 	var working sync.WaitGroup
@@ -77,13 +79,13 @@ func TestWritersReadersAndCompactionAtOnce(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
-	r.check(t, name)
+	r.check(t, filepath.Join(folder, "a.rvf"))
 }
 
 // check compares what a new reader finds with what was acknowledged.
 func (r *raceRun) check(t *testing.T, name string) {
 	t.Helper()
-	s, err := OpenReadOnly(context.Background(), name, Options{})
+	s, err := OpenReadOnly(context.Background(), filepath.Base(name), Options{Shelf: storetest.Shelf(t, name)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +283,7 @@ func (r *raceRun) readStatus() error {
 
 // readAsAnother reads the store as another program would.
 func (r *raceRun) readAsAnother() error {
-	s, err := OpenReadOnly(context.Background(), filepath.Join(r.folder, "a.rvf"), Options{Checker: state.NewChecker(state.VerifyFirst)})
+	s, err := OpenReadOnly(context.Background(), "a.rvf", Options{Shelf: r.shelf, Checker: state.NewChecker(state.VerifyFirst)})
 	if err != nil {
 		return err
 	}
@@ -307,11 +309,11 @@ func (r *raceRun) compact() error {
 
 // derive makes a child, looks at it and removes it.
 func (r *raceRun) derive(round int) error {
-	name := filepath.Join(r.folder, fmt.Sprintf("child%d.rvf", round))
+	name := fmt.Sprintf("child%d.rvf", round)
 	if err := r.store.Derive(context.Background(), name, DeriveOptions{}); err != nil {
 		return err
 	}
-	child, err := Open(context.Background(), name, Options{})
+	child, err := Open(context.Background(), name, Options{Shelf: r.shelf})
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"rvffs/segments"
@@ -41,29 +40,17 @@ func (s *Store) RecoverHeaders(ctx context.Context, list bool) ([]recovery.Heade
 // Rebuild makes a store again of a file in which no manifest is left. See
 // recovery.Tails.Rebuild.
 func Rebuild(ctx context.Context, name string, metric *segments.Metric, options Options) error {
-	s, err := locate(name, options)
-	if err == nil {
-		err = errors.Join(s.torn().Rebuild(ctx, metric), s.closeOwned())
-	}
-	if err != nil {
-		return fmt.Errorf("rebuild store %q: %w", name, err)
+	s := locate(name, options)
+	if err := s.torn().Rebuild(ctx, metric); err != nil {
+		return fmt.Errorf("rebuild store %q: %w", s.file.Path(), err)
 	}
 	return nil
 }
 
 // Salvageable tells what Rebuild would find in a file without a manifest, and whether
 // the distances are among that; it changes nothing.
-func Salvageable(ctx context.Context, name string) (tail recovery.Tail, measured bool, err error) {
-	return salvageable(ctx, name, Options{})
-}
-
-func salvageable(ctx context.Context, name string, options Options) (tail recovery.Tail, measured bool, err error) {
-	s, err := locate(name, options)
-	if err != nil {
-		return recovery.Tail{}, false, err
-	}
-	tail, measured, err = s.torn().Salvageable(ctx)
-	return tail, measured, errors.Join(err, s.closeOwned())
+func Salvageable(ctx context.Context, name string, options Options) (tail recovery.Tail, measured bool, err error) {
+	return locate(name, options).torn().Salvageable(ctx)
 }
 
 // torn is what is in a file that shows no state.

@@ -609,7 +609,7 @@ func TestRebuildKnowsWhatIsLeftOfTheManifest(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := bytes.Clone(files.Content("a.rvf"))
-		if _, measured, err := salvageable(ctx, "a.rvf", options); err != nil || measured != (c.metric == segments.Cosine) {
+		if _, measured, err := Salvageable(ctx, "a.rvf", options); err != nil || measured != (c.metric == segments.Cosine) {
 			t.Errorf("the distance is known: %t, %v", measured, err)
 		}
 		err := Rebuild(ctx, "a.rvf", nil, options)

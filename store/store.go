@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path"
-	"path/filepath"
 	"time"
 
 	"rvffs/lineage"
@@ -21,13 +19,11 @@ import (
 	"rvffs/store/state"
 	"rvffs/store/stream"
 	"rvffs/store/volume"
-	"rvffs/store/volume/directory"
 )
 
 // Store is one open store. Its methods may be called from several goroutines.
 type Store struct {
 	shelf    volume.Shelf
-	owned    io.Closer // the shelf, closed with the store; nil when that is the caller's
 	options  Options
 	readOnly bool
 	ids      *rows.IDTable
@@ -58,38 +54,22 @@ func OpenReadOnly(ctx context.Context, name string, options Options) (*Store, er
 // open resolves symlinks first where the caller leaves the way to the file to it, so
 // that lock and temporary files stand beside the file itself.
 func open(ctx context.Context, name string, options Options, readOnly bool) (*Store, error) {
-	file := name
-	if options.Shelf == nil {
-		if real, err := filepath.EvalSymlinks(name); err == nil {
-			file = real // else opening it says what is wrong
-		}
-	}
-	s, err := locate(file, options)
-	if err != nil {
-		return nil, fmt.Errorf("open store %q: %w", name, err)
-	}
+	s := locate(name, options)
 	s.readOnly = readOnly
 	if err := s.load(ctx); err != nil {
-		return nil, fmt.Errorf("open store %q: %w", name, errors.Join(err, s.closeOwned()))
+		return nil, fmt.Errorf("open store %q: %w", s.file.Path(), err)
 	}
 	return s, nil
 }
 
 // locate makes a Store without reading its file.
-func locate(name string, options Options) (*Store, error) {
-	s := &Store{options: options, ids: rows.NewIDTable()}
-	if s.shelf = options.Shelf; s.shelf == nil {
-		shelf, err := directory.OpenShelf(filepath.Dir(name))
-		if err != nil {
-			return nil, err
-		}
-		s.shelf, s.owned, name = shelf, shelf, filepath.Base(name)
-	}
+func locate(name string, options Options) *Store {
+	s := &Store{shelf: options.Shelf, options: options, ids: rows.NewIDTable()}
 	s.file = s.shelf.Log(name, volume.LogOptions{
 		Memory: options.Memory, Wait: options.lockWait(), Lasting: options.Durability.lasting(), LateLoss: options.OnLateSync,
 	})
 	s.streams = stream.NewRegister(s.Path)
-	return s, nil
+	return s
 }
 
 // load reads the newest state.
@@ -122,30 +102,24 @@ func (s *Store) load(ctx context.Context) error {
 // Create makes a new, empty root store at name and opens it. The store is on the
 // disk when Create returns. It fails with ErrExists when the name is taken.
 func Create(ctx context.Context, name string, create CreateOptions, options Options) (*Store, error) {
-	s, err := locate(name, options)
-	if err != nil {
-		return nil, fmt.Errorf("create store %q: %w", name, err)
-	}
-	err = s.create(ctx, create)
+	s := locate(name, options)
+	err := s.create(ctx, create)
 	if err == nil {
 		err = s.load(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(describeMaking("create store", name, err), s.closeOwned())
+		return nil, describeMaking("create store", s.file.Path(), err)
 	}
 	return s, nil
 }
 
 // Make is Create for somebody who may not be allowed to open what he makes.
 func Make(ctx context.Context, name string, create CreateOptions, options Options) error {
-	s, err := locate(name, options)
-	if err != nil {
-		return fmt.Errorf("create store %q: %w", name, err)
-	}
+	s := locate(name, options)
 	if err := s.create(ctx, create); err != nil {
-		return errors.Join(describeMaking("create store", name, err), s.closeOwned())
+		return describeMaking("create store", s.file.Path(), err)
 	}
-	return s.closeOwned()
+	return nil
 }
 
 // describeMaking says which store could not be made, and by what.
@@ -233,14 +207,7 @@ func (s *Store) Close() error {
 	if !closed {
 		return interrupted
 	}
-	return errors.Join(interrupted, err, s.closeOwned())
-}
-
-func (s *Store) closeOwned() error {
-	if s.owned == nil {
-		return nil
-	}
-	return s.owned.Close()
+	return errors.Join(interrupted, err)
 }
 
 // published is told of each commit of our own.

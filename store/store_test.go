@@ -16,6 +16,7 @@ import (
 	"rvffs/store/rows"
 	"rvffs/store/rows/rowstest"
 	"rvffs/store/state"
+	"rvffs/store/storetest"
 	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
@@ -79,7 +80,7 @@ func sameContents(t *testing.T, got, want map[uint64][]float32) {
 // newStore creates a store of dimension 2 that the test's end closes.
 func newStore(t *testing.T) *Store {
 	t.Helper()
-	s, err := Create(context.Background(), filepath.Join(t.TempDir(), "a.rvf"), CreateOptions{Dimension: 2, Metric: segments.Cosine}, Options{})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2, Metric: segments.Cosine}, Options{Shelf: storetest.Shelf(t, filepath.Join(t.TempDir(), "a.rvf"))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +139,7 @@ func TestLastWriteWinsAndDeletedIDsReturn(t *testing.T) {
 	if got := s.Current().Manifest().TotalVectors; got != 5 {
 		t.Errorf("total_vectors %d, want 5 distinct ids", got)
 	}
-	reopened, err := OpenReadOnly(context.Background(), s.file.Path(), Options{})
+	reopened, err := OpenReadOnly(context.Background(), filepath.Base(s.file.Path()), Options{Shelf: storetest.Shelf(t, s.file.Path())})
 	if err != nil {
 		t.Fatal(err)
 	}

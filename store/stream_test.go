@@ -12,6 +12,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/compute"
 	"rvffs/store/ingest"
+	"rvffs/store/storetest"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
@@ -116,7 +117,7 @@ func TestTakenIDs(t *testing.T) {
 	}{"handed out": {1000, true}, "not yet": {1 << 40, false}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, err := Create(context.Background(), filepath.Join(t.TempDir(), "a.rvf"), CreateOptions{Dimension: 1024}, Options{})
+			s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 1024}, Options{Shelf: storetest.Shelf(t, filepath.Join(t.TempDir(), "a.rvf"))})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -11,6 +11,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/compute"
 	"rvffs/store/ingest"
+	"rvffs/store/storetest"
 	"rvffs/store/stream"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
@@ -141,7 +142,7 @@ func TestCloseBesideStreams(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			file := filepath.Join(t.TempDir(), "a.rvf")
-			s, err := Create(context.Background(), file, CreateOptions{Dimension: 2}, Options{})
+			s, err := Create(context.Background(), filepath.Base(file), CreateOptions{Dimension: 2}, Options{Shelf: storetest.Shelf(t, file)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -165,7 +166,7 @@ func TestCloseBesideStreams(t *testing.T) {
 			if err := errors.Join(stream.Close(ctx), s.Close()); err != nil {
 				t.Errorf("closed again: %v", err)
 			}
-			again, err := Open(context.Background(), file, Options{LockWait: -1})
+			again, err := Open(context.Background(), filepath.Base(file), Options{Shelf: storetest.Shelf(t, file), LockWait: -1})
 			if err != nil {
 				t.Fatal(err)
 			}

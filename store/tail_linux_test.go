@@ -9,6 +9,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/recovery"
+	"rvffs/store/storetest"
 	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
@@ -38,11 +39,11 @@ func TestKeptTailHasTheStoresAttributes(t *testing.T) {
 		kept := name + ".tail-2"
 		if rebuilt {
 			kept = name + ".tail-0"
-			if err := Rebuild(ctx, name, new(segments.L2), Options{}); err != nil {
+			if err := Rebuild(ctx, filepath.Base(name), new(segments.L2), Options{Shelf: storetest.Shelf(t, name)}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		s, err := Open(context.Background(), name, Options{})
+		s, err := Open(context.Background(), filepath.Base(name), Options{Shelf: storetest.Shelf(t, name)})
 		if err != nil {
 			t.Fatal(err)
 		}

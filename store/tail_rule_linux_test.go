@@ -15,6 +15,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/store/recovery"
+	"rvffs/store/storetest"
 	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
@@ -133,7 +134,7 @@ func TestTailsTakeFreeNumbers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	name := filepath.Join(dir, "a.rvf")
-	s, err := Create(context.Background(), name, CreateOptions{Dimension: 2}, Options{OnTailLeft: func(tail, moved string, err error) { t.Error(tail, moved, err) }})
+	s, err := Create(context.Background(), filepath.Base(name), CreateOptions{Dimension: 2}, Options{Shelf: storetest.Shelf(t, name), OnTailLeft: func(tail, moved string, err error) { t.Error(tail, moved, err) }})
 	if err != nil {
 		t.Fatal(err)
 	}

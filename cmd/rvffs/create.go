@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store"
 	"rvffs/store/recovery"
 	"rvffs/store/state"
+	"rvffs/store/volume"
+	"rvffs/store/volume/directory"
 )
 
 func newCreateCommand() *cobra.Command {
@@ -27,12 +31,17 @@ func newCreateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := store.Create(command.Context(), arguments[0], store.CreateOptions{Dimension: dimension, Metric: chosen}, store.Options{})
+			var identity lineage.Identity
+			err = onShelf(arguments[0], func(shelf volume.Shelf, name string) error {
+				create := store.CreateOptions{Dimension: dimension, Metric: chosen}
+				s, err := store.Create(command.Context(), name, create, store.Options{Shelf: shelf})
+				if err != nil {
+					return err
+				}
+				identity, _ = s.Identity()
+				return s.Close()
+			})
 			if err != nil {
-				return err
-			}
-			identity, _ := s.Identity()
-			if err := s.Close(); err != nil {
 				return err
 			}
 			return printCreated(command, answer, arguments[0], state.DescribeIdentity(identity))
@@ -66,11 +75,24 @@ func withStore(ctx context.Context, file string, open opening, f func(*store.Sto
 }
 
 func withOptions(ctx context.Context, file string, open opening, options store.Options, f func(*store.Store) error) error {
-	s, err := open(ctx, file, options)
+	return onShelf(followLinks(file), func(shelf volume.Shelf, name string) error {
+		options.Shelf = shelf
+		s, err := open(ctx, name, options)
+		if err != nil {
+			return explainFolder(file, err)
+		}
+		return errors.Join(f(s), s.Close())
+	})
+}
+
+// onShelf runs use with the folder that a file is in, and its name there. What the engine
+// puts beside a store then stands beside the file itself, if no symlink is left in file.
+func onShelf(file string, use func(shelf volume.Shelf, name string) error) error {
+	shelf, err := directory.OpenShelf(filepath.Dir(file))
 	if err != nil {
-		return explainFolder(file, err)
+		return fmt.Errorf("store %q: %w", file, err)
 	}
-	return errors.Join(f(s), s.Close())
+	return errors.Join(use(shelf, filepath.Base(file)), shelf.Close())
 }
 
 // explainFolder says what to name instead, if a store could not be opened because file

@@ -9,6 +9,7 @@ import (
 	"rvffs/lineage"
 	"rvffs/store"
 	"rvffs/store/state"
+	"rvffs/store/volume"
 )
 
 func newDeriveCommand() *cobra.Command {
@@ -27,7 +28,9 @@ func newDeriveCommand() *cobra.Command {
 				return fmt.Errorf("derive %q: %w", arguments[1], err)
 			}
 			err = withStore(command.Context(), arguments[0], store.OpenReadOnly, func(parent *store.Store) error {
-				return parent.Derive(command.Context(), arguments[1], store.DeriveOptions{Type: chosen})
+				return onShelf(arguments[1], func(shelf volume.Shelf, name string) error {
+					return parent.Derive(command.Context(), name, store.DeriveOptions{Type: chosen, Shelf: shelf})
+				})
 			})
 			if err != nil {
 				return err

@@ -129,14 +129,12 @@ func (f *family) add(ctx context.Context, file string) {
 	if !f.begin(file) {
 		return
 	}
-	s, err := store.OpenReadOnly(ctx, file, store.Options{})
-	if err != nil {
-		return
-	}
-	if identity, known := s.Identity(); known {
-		f.claims, f.index = append(f.claims, lineage.Claim{Name: file, Identity: &identity}), nil
-	}
-	_ = s.Close()
+	_ = withOptions(ctx, file, store.OpenReadOnly, store.Options{}, func(s *store.Store) error {
+		if identity, known := s.Identity(); known {
+			f.claims, f.index = append(f.claims, lineage.Claim{Name: file, Identity: &identity}), nil
+		}
+		return nil
+	})
 }
 
 // begin reports whether path, wherever symlinks lead it, has not been looked at before.

@@ -116,7 +116,12 @@ func recoverFile(command *cobra.Command, file string, metric *segments.Metric, o
 		return result, err
 	}
 	if options.List {
-		tail, measured, found := store.Salvageable(command.Context(), file)
+		var tail recovery.Tail
+		var measured bool
+		found := onShelf(followLinks(file), func(shelf volume.Shelf, name string) (err error) {
+			tail, measured, err = store.Salvageable(command.Context(), name, store.Options{Shelf: shelf})
+			return err
+		})
 		if found != nil {
 			return result, fmt.Errorf("%s: %w", file, found)
 		}
@@ -128,7 +133,10 @@ func recoverFile(command *cobra.Command, file string, metric *segments.Metric, o
 		result.Tails = []recovery.Result{listed}
 		return result, nil
 	}
-	if err := store.Rebuild(command.Context(), file, metric, store.Options{}); err != nil {
+	err = onShelf(followLinks(file), func(shelf volume.Shelf, name string) error {
+		return store.Rebuild(command.Context(), name, metric, store.Options{Shelf: shelf})
+	})
+	if err != nil {
 		return result, err
 	}
 	result.Rebuilt = true

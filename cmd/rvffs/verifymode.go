@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"github.com/spf13/pflag"
 
@@ -37,9 +36,5 @@ func registerVerify(flags *pflag.FlagSet) *verifyMode {
 func withCheckedStore(ctx context.Context, file string, mode *verifyMode, f func(*store.Store) error) error {
 	checker := state.NewChecker(mode.VerifyMode)
 	defer checker.Close()
-	s, err := store.OpenReadOnly(ctx, file, store.Options{Checker: checker})
-	if err != nil {
-		return explainFolder(file, err)
-	}
-	return errors.Join(f(s), s.Close())
+	return withOptions(ctx, file, store.OpenReadOnly, store.Options{Checker: checker}, f)
 }

@@ -8,6 +8,7 @@ import (
 
 	"rvffs/store"
 	"rvffs/store/memory"
+	"rvffs/store/storetest"
 )
 
 // TestNeighborFilesAreBounded asks for more files than are kept: numbers stay
@@ -74,7 +75,7 @@ func TestFewerNeighborsInLittleMemory(t *testing.T) {
 func TestNeighborsFollowCommits(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s, err := store.Create(context.Background(), dir+"/a.rvf", store.CreateOptions{Dimension: 1}, store.Options{})
+	s, err := store.Create(context.Background(), "a.rvf", store.CreateOptions{Dimension: 1}, store.Options{Shelf: storetest.Shelf(t, dir+"/a.rvf")})
 	if err != nil {
 		t.Fatal(err)
 	}

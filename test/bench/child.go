@@ -43,7 +43,7 @@ func memoryOf(name string) float64 { return procField("/proc/self/status", name)
 // segment.
 func openAndRead(path string) (answer, error) {
 	before, start := memoryOf("VmRSS"), time.Now()
-	opened, err := store.OpenReadOnly(context.Background(), path, store.Options{})
+	opened, err := openStore(path, store.OpenReadOnly)
 	if err != nil {
 		return answer{}, err
 	}
@@ -79,7 +79,7 @@ func middleRow(size int64) int64 {
 
 // compact rewrites a store.
 func compact(path string) (answer, error) {
-	opened, err := store.Open(context.Background(), path, store.Options{})
+	opened, err := openStore(path, store.Open)
 	if err != nil {
 		return answer{}, err
 	}

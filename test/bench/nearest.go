@@ -135,7 +135,7 @@ func askMount(path string, times int) (float64, error) {
 
 // searchAndRead times searches in a store, and passes over its bytes.
 func searchAndRead(path string) (times nearestTimes, err error) {
-	opened, err := store.OpenReadOnly(context.Background(), path, store.Options{})
+	opened, err := openStore(path, store.OpenReadOnly)
 	if err != nil {
 		return times, err
 	}

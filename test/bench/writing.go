@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -16,15 +17,39 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store"
+	"rvffs/store/volume/directory"
 )
 
 // create makes an empty store.
 func create(path string) error {
-	made, err := store.Create(context.Background(), path, store.CreateOptions{Dimension: dimension, Metric: segments.L2}, store.Options{})
+	shelf, err := directory.OpenShelf(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
-	return made.Close()
+	create := store.CreateOptions{Dimension: dimension, Metric: segments.L2}
+	return errors.Join(store.Make(context.Background(), filepath.Base(path), create, store.Options{Shelf: shelf}), shelf.Close())
+}
+
+// openedStore is a store in a folder that is open with it.
+type openedStore struct {
+	*store.Store
+	shelf io.Closer
+}
+
+// Close closes both.
+func (o openedStore) Close() error { return errors.Join(o.Store.Close(), o.shelf.Close()) }
+
+// openStore opens the store in a file by one of the ways to do so.
+func openStore(path string, open func(context.Context, string, store.Options) (*store.Store, error)) (openedStore, error) {
+	shelf, err := directory.OpenShelf(filepath.Dir(path))
+	if err != nil {
+		return openedStore{}, err
+	}
+	opened, err := open(context.Background(), filepath.Base(path), store.Options{Shelf: shelf})
+	if err != nil {
+		return openedStore{}, errors.Join(err, shelf.Close())
+	}
+	return openedStore{opened, shelf}, nil
 }
 
 // ddInto copies a file with dd.
@@ -99,7 +124,7 @@ func (b *bench) appendRow() error {
 // stored checks how many vectors a store holds: a fast append of nothing is no
 // figure.
 func stored(path string, want int) error {
-	opened, err := store.OpenReadOnly(context.Background(), path, store.Options{})
+	opened, err := openStore(path, store.OpenReadOnly)
 	if err != nil {
 		return err
 	}
@@ -174,7 +199,7 @@ func (b *bench) smallRow() error {
 		if err := create(path); err != nil {
 			return err
 		}
-		opened, err := store.Open(context.Background(), path, store.Options{})
+		opened, err := openStore(path, store.Open)
 		if err != nil {
 			return err
 		}
@@ -216,7 +241,7 @@ func (b *bench) build(path, source string, count int) error {
 	if err := create(path); err != nil {
 		return err
 	}
-	opened, err := store.Open(context.Background(), path, store.Options{})
+	opened, err := openStore(path, store.Open)
 	if err != nil {
 		return err
 	}
@@ -251,7 +276,7 @@ func (b *bench) compactRow() error {
 		return err
 	}
 	defer os.Remove(model)
-	opened, err := store.Open(context.Background(), model, store.Options{})
+	opened, err := openStore(model, store.Open)
 	if err != nil {
 		return err
 	}

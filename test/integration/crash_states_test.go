@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"rvffs/store"
+	"rvffs/store/storetest"
 	"rvffs/test/integration/peer"
 )
 
@@ -27,7 +28,7 @@ func TestPeerOpensCrashStates(t *testing.T) {
 		t.Fatalf("only %d samples", len(samples))
 	}
 	for _, name := range samples {
-		ours := must(store.OpenReadOnly(context.Background(), name, store.Options{}))(t)
+		ours := must(store.OpenReadOnly(context.Background(), filepath.Base(name), store.Options{Shelf: storetest.Shelf(t, name)}))(t)
 		status := must(ours.Status(t.Context()))(t)
 		if err := ours.Close(); err != nil {
 			t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"testing"
 
 	"rvffs/segments"
@@ -15,7 +16,9 @@ import (
 	"rvffs/store/rows"
 	"rvffs/store/rows/rowstest"
 	"rvffs/store/state"
+	"rvffs/store/storetest"
 	"rvffs/store/vecio"
+	"rvffs/store/volume/directory"
 	"rvffs/test/integration/rawfile"
 )
 
@@ -26,7 +29,7 @@ import (
 // for a moment longer than its last commit; the engine waits for it.
 func withEngine(t testing.TB, path string, use func(context.Context, *store.Store) error) {
 	t.Helper()
-	opened, err := store.Open(context.Background(), path, store.Options{LockWait: patience})
+	opened, err := store.Open(context.Background(), filepath.Base(path), store.Options{Shelf: storetest.Shelf(t, path), LockWait: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +87,12 @@ func engineHolds(path string, want model) (err error) {
 	if err != nil {
 		return err
 	}
-	opened, err := store.OpenReadOnly(context.Background(), path, store.Options{})
+	shelf, err := directory.OpenShelf(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, shelf.Close()) }()
+	opened, err := store.OpenReadOnly(context.Background(), filepath.Base(path), store.Options{Shelf: shelf})
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"rvffs/store"
 	"rvffs/store/compute"
+	"rvffs/store/storetest"
 	"rvffs/test/integration/peer"
 	"rvffs/test/integration/rawfile"
 )
@@ -56,7 +57,7 @@ func TestRandomExchange(t *testing.T) {
 			builder := rawfile.NewBuilder("exchange", exchangeDimension)
 			builder.Segment(0xf7, unknown).Manifest().Write(t, x.path)
 			if seed%2 == 1 {
-				x.opened = must(store.Open(context.Background(), x.path, store.Options{}))(t)
+				x.opened = must(store.Open(context.Background(), filepath.Base(x.path), store.Options{Shelf: storetest.Shelf(t, x.path)}))(t)
 				defer func() { x.opened.Close() }()
 			}
 			steps := []func() string{

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"rvffs/store"
+	"rvffs/store/storetest"
 
 	"golang.org/x/sys/unix"
 )
@@ -71,7 +72,7 @@ func build(program string, race bool) error {
 // makeStore makes a store with vectors whose ids are 0 and upward, by the engine alone.
 func makeStore(t testing.TB, name string, dimension int, vectors []float32) {
 	t.Helper()
-	s, err := store.Create(context.Background(), name, store.CreateOptions{Dimension: dimension}, store.Options{})
+	s, err := store.Create(context.Background(), filepath.Base(name), store.CreateOptions{Dimension: dimension}, store.Options{Shelf: storetest.Shelf(t, name)})
 	if err != nil {
 		t.Fatal(err)
 	}

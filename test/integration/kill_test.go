@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rvffs/store"
+	"rvffs/store/storetest"
 	"rvffs/store/volume"
 	"rvffs/test/integration/peer"
 	"rvffs/test/integration/rawfile"
@@ -316,12 +317,12 @@ func (k *killing) peerOpens(name string) (err error) {
 // the engine, in competition with the daemon, an id that it has just stored and
 // that no writer knows, until the daemon is killed.
 func (k *killing) disturb(killed *atomic.Bool) {
-	ctx := context.Background()
+	ctx, shelf := context.Background(), storetest.Shelf(k.t, filepath.Join(k.dir, killStores[0]))
 	for turn := 0; !killed.Load(); turn++ {
 		name := killStores[turn%len(killStores)]
 		// The kill may come in the middle: what counts is what is found afterwards.
 		_ = os.WriteFile(k.m.path(name, "ctl"), []byte("compact\n"), 0)
-		s, err := store.Open(context.Background(), filepath.Join(k.dir, name), store.Options{LockWait: 50 * time.Millisecond})
+		s, err := store.Open(context.Background(), name, store.Options{Shelf: shelf, LockWait: 50 * time.Millisecond})
 		if err != nil {
 			continue // the file is just being replaced
 		}
@@ -335,7 +336,7 @@ func (k *killing) disturb(killed *atomic.Bool) {
 		_ = s.Close()
 	}
 	for _, name := range killStores {
-		s, err := store.Open(context.Background(), filepath.Join(k.dir, name), store.Options{})
+		s, err := store.Open(context.Background(), name, store.Options{Shelf: shelf})
 		if err != nil {
 			k.t.Errorf("%s after the kill: %v", name, err)
 			continue
@@ -360,7 +361,7 @@ func (k *killing) deleteSome(name string) {
 	ids := k.want[name].ids()
 	k.source.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
 	gone := ids[:min(len(ids)/4, 50)]
-	opened, err := store.Open(context.Background(), filepath.Join(k.dir, name), store.Options{LockWait: -1})
+	opened, err := store.Open(context.Background(), name, store.Options{Shelf: storetest.Shelf(t, filepath.Join(k.dir, name)), LockWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

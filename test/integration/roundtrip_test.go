@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rvffs/store"
+	"rvffs/store/storetest"
 	"rvffs/test/integration/peer"
 )
 
@@ -151,7 +152,7 @@ func (s shape) thorough(trip roundTrip) bool { return trip.first || s.rows*s.dim
 
 // build makes the store whose files are copied.
 func (s shape) build(t *testing.T, path string, ids []uint64, rows string) {
-	created := must(store.Create(context.Background(), path, store.CreateOptions{Dimension: s.dimension}, store.Options{}))(t)
+	created := must(store.Create(context.Background(), filepath.Base(path), store.CreateOptions{Dimension: s.dimension}, store.Options{Shelf: storetest.Shelf(t, path)}))(t)
 	if s.rows > 0 {
 		if _, err := created.Ingest(t.Context(), ids, floats(readFile(t, rows))); err != nil {
 			t.Fatal(err)

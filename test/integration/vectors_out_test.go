@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rvffs/store"
+	"rvffs/store/storetest"
 	"rvffs/test/integration/rawfile"
 )
 
@@ -37,7 +38,7 @@ func python(t testing.TB, script string, arguments ...string) string {
 // by the store.
 func newVectors(t testing.TB, path string, dimension int, ids []uint64, rows [][]float32) {
 	t.Helper()
-	created := must(store.Create(context.Background(), path, store.CreateOptions{Dimension: dimension}, store.Options{}))(t)
+	created := must(store.Create(context.Background(), filepath.Base(path), store.CreateOptions{Dimension: dimension}, store.Options{Shelf: storetest.Shelf(t, path)}))(t)
 	var flat []float32
 	for _, row := range rows {
 		flat = append(flat, row...)
