@@ -33,7 +33,7 @@ func TestCauseQuotesNobody(t *testing.T) {
 		{fmt.Errorf("%q: %w", word, volume.ErrExists), "exists"},
 		{fmt.Errorf("%w: 3 of 7 bytes at offset 12", volume.ErrCorrupt), "corrupt: 3 of 7 bytes at offset 12"},
 		{fmt.Errorf("%w: %w", volume.ErrCorrupt, errors.New("a hash of another segment")), "corrupt: a hash of another segment"},
-		{errors.Join(errors.New(word), fmt.Errorf("%w: process 7", volume.ErrLocked)), "another writer holds the store: process 7"},
+		{errors.Join(errors.New(word), fmt.Errorf("%w: process 7", volume.ErrHeld)), "another writer holds the store: process 7"},
 		{volume.ErrStale, "snapshot is gone"},
 		{fmt.Errorf("%s: %w: another file took its place", word, volume.ErrStale), "snapshot is gone"},
 		{errors.Join(volume.ErrStale, errors.New(word)), "snapshot is gone"},

@@ -19,7 +19,7 @@ var errnos = []struct {
 	{context.Canceled, syscall.EINTR},
 	{volume.ErrInput, syscall.EINVAL},
 	{volume.ErrName, syscall.EINVAL},
-	{volume.ErrLocked, syscall.EBUSY},
+	{volume.ErrHeld, syscall.EBUSY},
 	{volume.ErrMoved, syscall.EBUSY},
 	{volume.ErrManyNames, syscall.EMLINK},
 	{volume.ErrReadOnly, syscall.EROFS},

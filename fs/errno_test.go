@@ -34,7 +34,7 @@ func TestErrno(t *testing.T) {
 		{"none", nil, 0, 0},
 		{"bad input", wrap(volume.ErrInput), syscall.EINVAL, 1},
 		{"bad name", wrap(volume.ErrName), syscall.EINVAL, 1},
-		{"locked", wrap(volume.ErrLocked), syscall.EBUSY, 1},
+		{"locked", wrap(volume.ErrHeld), syscall.EBUSY, 1},
 		{"others are faster", wrap(volume.ErrMoved), syscall.EBUSY, 1},
 		{"hard links", wrap(volume.ErrManyNames), syscall.EMLINK, 1},
 		{"read-only", wrap(volume.ErrReadOnly), syscall.EROFS, 1},

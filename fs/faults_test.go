@@ -32,7 +32,7 @@ type shown struct {
 }
 
 func show(files *memory.Files) *shown {
-	stores := catalog.Open(files.Volume(), catalog.Options{Dimension: 2, LockWait: time.Second, Log: zerolog.Nop()})
+	stores := catalog.Open(files.Volume(), catalog.Options{Dimension: 2, TurnWait: time.Second, Log: zerolog.Nop()})
 	options := Options{Log: zerolog.Nop()}
 	_, root := newTree(stores, options)
 	_ = nodefs.NewNodeFS(root, options.settings(root))
@@ -549,7 +549,7 @@ func (b *broken) takeLocks() {
 
 // write commits something to the store of a file.
 func (b *broken) write(full string) {
-	opened, err := store.Open(context.Background(), full, store.Options{Shelf: filelog.Shelf{Files: b.files}, LockWait: time.Millisecond})
+	opened, err := store.Open(context.Background(), full, store.Options{Shelf: filelog.Shelf{Files: b.files}, TurnWait: time.Millisecond})
 	if err == nil {
 		_, err = opened.Ingest(context.Background(), nil, []float32{1, 2})
 		err = errors.Join(err, opened.Close())

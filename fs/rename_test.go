@@ -188,7 +188,7 @@ func TestFoldersMoveUnderTheirUsers(t *testing.T) {
 		}
 	}
 	// On a busy machine writers of one store may wait long for one another.
-	_, mountPoint := mountedAs(t, Options{AllowOther: true}, catalog.Options{LockWait: time.Minute})
+	_, mountPoint := mountedAs(t, Options{AllowOther: true}, catalog.Options{TurnWait: time.Minute})
 	for _, folder := range []string{"team", "team/sub", "team/read.rvf", "team/written.rvf", "team/parent.rvf", "team/sub/deep.rvf", "team/one.rvf"} {
 		if err := os.Mkdir(filepath.Join(mountPoint, folder), 0o755); err != nil {
 			t.Fatal(err)

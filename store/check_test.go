@@ -46,7 +46,7 @@ func richFiles(t *testing.T, what past) *volumes.Files {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(context.Background(), "a", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+	s, err := Open(context.Background(), "a", Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func openChecked(t *testing.T, files filelog.FileSystem, mode state.VerifyMode) 
 func openTold(t *testing.T, files filelog.FileSystem, mode state.VerifyMode, told func(state.DamagedSegment)) (*Store, *state.Checker) {
 	t.Helper()
 	checker := state.NewChecker(mode)
-	s, err := Open(context.Background(), "a", Options{Shelf: filelog.Shelf{Files: files}, Checker: checker, OnDamage: told, LockWait: -1})
+	s, err := Open(context.Background(), "a", Options{Shelf: filelog.Shelf{Files: files}, Checker: checker, OnDamage: told, TurnWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

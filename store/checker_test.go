@@ -63,7 +63,7 @@ func (f *toldFile) ReadAt(p []byte, offset int64) (int, error) {
 func largeFiles(t *testing.T, rows ...int) (*volumes.Files, []segments.DirectoryEntry) {
 	t.Helper()
 	files := volumes.New()
-	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 256}, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 256}, Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestVerdictsOutliveTheStore(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Open(context.Background(), "a", Options{Shelf: filelog.Shelf{Files: files}, Checker: checker, Known: s.Known(), LockWait: -1})
+	again, err := Open(context.Background(), "a", Options{Shelf: filelog.Shelf{Files: files}, Checker: checker, Known: s.Known(), TurnWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

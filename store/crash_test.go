@@ -331,7 +331,7 @@ func (w *crashWorkload) check(c volumes.Crash) error {
 		return err
 	}
 	// The next writer gets on, and what was there stays.
-	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1})
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func TestTwoCrashesAroundAHiddenManifest(t *testing.T) {
 	for first := from; first <= w.files.Changes(); first++ {
 		files := w.files.State(volumes.Crash{After: first, Torn: -1})
 		files.Restate()
-		s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+		s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1})
 		w.must(err)
 		_, err = s.Ingest(context.Background(), []uint64{7}, []float32{7, 7})
 		w.must(err)

@@ -80,7 +80,7 @@ func TestDamagedHeadersHideNothing(t *testing.T) {
 				files := volumes.New()
 				putFile(t, files, "a.rvf", content)
 				what := fmt.Sprintf("%s at %d, byte %d by %d", entry.Type, entry.Offset, at, bit)
-				s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+				s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1})
 				if err != nil {
 					t.Fatalf("%s: %v", what, err)
 				}

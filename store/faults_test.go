@@ -70,7 +70,7 @@ type faultScript func(*faultRun)
 func newFaultRun(f *fault) (*faultRun, error) {
 	r := &faultRun{files: volumes.New(), fault: f, allowed: []crashMark{{model: map[uint64][]float32{}}}}
 	f.counts = map[string]int{}
-	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: r.files}, LockWait: -1})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: r.files}, TurnWait: -1})
 	r.store = s
 	r.files.Fail = f.strike
 	return r, err

@@ -24,7 +24,7 @@ func TestWriterThatLostItsPlaceChangesNothing(t *testing.T) {
 		take func(*volumes.Files) error
 		want error
 	}{
-		{"the lock was broken", func(f *volumes.Files) error { return f.Remove("a.rvf.lock") }, volume.ErrLocked},
+		{"the lock was broken", func(f *volumes.Files) error { return f.Remove("a.rvf.lock") }, volume.ErrHeld},
 		{"the file was replaced", func(f *volumes.Files) error {
 			if err := f.Remove("a.rvf.lock"); err != nil {
 				return err
@@ -39,7 +39,7 @@ func TestWriterThatLostItsPlaceChangesNothing(t *testing.T) {
 			return s.Close()
 		}, nil},
 		{"the file was removed", func(f *volumes.Files) error { return f.Remove("a.rvf") }, volume.ErrNotFound},
-		{"a program without the lock commits", func(*volumes.Files) error { return nil }, volume.ErrLocked},
+		{"a program without the lock commits", func(*volumes.Files) error { return nil }, volume.ErrHeld},
 	} {
 		for _, written := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, written %t", c.name, written), func(t *testing.T) {
@@ -103,7 +103,7 @@ func TestProgramWithoutTheLockBehindACompaction(t *testing.T) {
 		t.Fatal(err)
 	}
 	openPeer(t, files, "a.rvf").ingest(77, 1, 2)
-	if _, _, err := a.Commit(context.Background()); !errors.Is(err, volume.ErrLocked) {
+	if _, _, err := a.Commit(context.Background()); !errors.Is(err, volume.ErrHeld) {
 		t.Errorf("commit: %v", err)
 	}
 	if found := contents(t, s); found[77] == nil || len(found) != 3 {
@@ -124,7 +124,7 @@ func TestProgramThatWritesTheFileAnew(t *testing.T) {
 	other := bytes.Clone(files.Content("a.rvf"))
 	copy(other[s.Current().State().Segment.Offset:], make([]byte, segments.HeaderSize))
 	files.Names["a.rvf"].Write(other, 0)
-	if _, _, err := a.Commit(context.Background()); !errors.Is(err, volume.ErrLocked) {
+	if _, _, err := a.Commit(context.Background()); !errors.Is(err, volume.ErrHeld) {
 		t.Errorf("commit: %v", err)
 	}
 	if bytes.Contains(files.Content("a.rvf")[len(other):], []byte("SFVR")) && openAt(files) != 0 {
@@ -179,7 +179,7 @@ func TestCommitBesideAnotherIsNotAcknowledged(t *testing.T) {
 		switch {
 		case err == nil && found[1] == nil && at != "remove":
 			t.Errorf("moment %d: acknowledged, and %v is found", moment, found)
-		case err != nil && !errors.Is(err, volume.ErrLocked):
+		case err != nil && !errors.Is(err, volume.ErrHeld):
 			t.Errorf("moment %d: %v", moment, err)
 		case err != nil:
 			refused++

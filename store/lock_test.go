@@ -30,7 +30,7 @@ func putFile(t testing.TB, files filelog.FileSystem, name string, content []byte
 func TestLockErrorTellsTheHolder(t *testing.T) {
 	t.Parallel()
 	files := volumes.New()
-	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestLostLockEndsItsWriter(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			files := volumes.New()
-			s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+			s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,7 +77,7 @@ func TestLostLockEndsItsWriter(t *testing.T) {
 			}
 			lose(t, files)
 			lock := files.Names["a.rvf.lock"]
-			if _, _, err := a.Commit(context.Background()); !errors.Is(err, volume.ErrLocked) || !strings.Contains(err.Error(), "writer lock lost") {
+			if _, _, err := a.Commit(context.Background()); !errors.Is(err, volume.ErrHeld) || !strings.Contains(err.Error(), "writer lock lost") {
 				t.Errorf("commit: %v", err)
 			}
 			if now := files.Content("a.rvf"); !strings.HasPrefix(string(now), string(before)) {

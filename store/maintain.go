@@ -25,7 +25,7 @@ func (s *Store) Remove(ctx context.Context, shelf volume.Shelf) error {
 	if some {
 		return fmt.Errorf("%w: vectors stand behind its manifest", volume.ErrNotEmpty)
 	}
-	return s.log.Alone(ctx, s.options.lockWait(), func(session *log.Session) error {
+	return s.log.Alone(ctx, s.options.turnWait(), func(session *log.Session) error {
 		if session.Base().HasContent() {
 			return fmt.Errorf("%w: it holds vectors or embedded segments", volume.ErrNotEmpty)
 		}
@@ -54,7 +54,7 @@ func (s *Store) MoveInto(ctx context.Context, shelf volume.Shelf, name string, g
 	if err := s.streams.CommitAtRest(ctx); err != nil {
 		return err
 	}
-	return s.log.Alone(ctx, min(s.options.lockWait(), passing), func(*log.Session) error {
+	return s.log.Alone(ctx, min(s.options.turnWait(), passing), func(*log.Session) error {
 		return s.file.Move(ctx, volume.Move{
 			Shelf: shelf, Name: name, Along: along,
 			GiveName: func() error {

@@ -189,7 +189,7 @@ func (h *history) run(count int) (err error) {
 // options has all that is read checked, so that what is taken for damage when it is
 // none shows.
 func (h *history) options() Options {
-	return Options{Shelf: filelog.Shelf{Files: h.files}, LockWait: -1, Checker: state.NewChecker(state.VerifyFirst)}
+	return Options{Shelf: filelog.Shelf{Files: h.files}, TurnWait: -1, Checker: state.NewChecker(state.VerifyFirst)}
 }
 
 // value is the first component of a new vector.
@@ -516,7 +516,7 @@ func (h *history) ebpf() error {
 func (h *history) compact() error {
 	followWithin(h.store, volume.FollowLimits{Little: h.random.Int64N(500), Frozen: h.random.Int64N(5000)})
 	_, err := h.store.Compact(context.Background())
-	if errors.Is(err, volume.ErrLocked) && len(h.appenders) > 0 {
+	if errors.Is(err, volume.ErrHeld) && len(h.appenders) > 0 {
 		h.note("refused")
 		return nil
 	}

@@ -37,7 +37,7 @@ func TestFileOfManyNamesIsNotWritten(t *testing.T) {
 	}
 	link()
 	before := bytes.Clone(files.Content("a.rvf"))
-	other, err := Open(context.Background(), "b.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+	other, err := Open(context.Background(), "b.rvf", Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,11 +117,11 @@ func TestTwoNamesInTurnShareALock(t *testing.T) {
 		if err := files.Rename("a.rvf", "b.rvf"); err != nil {
 			t.Fatal(err)
 		}
-		other, err := Open(context.Background(), "b.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+		other, err := Open(context.Background(), "b.rvf", Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := other.Ingest(ctx, []uint64{5}, []float32{1, 2}); !errors.Is(err, volume.ErrLocked) {
+		if _, err := other.Ingest(ctx, []uint64{5}, []float32{1, 2}); !errors.Is(err, volume.ErrHeld) {
 			t.Errorf("beside a stream, compacted %t: %v", compacts, err)
 		}
 		if err := files.Rename("b.rvf", "a.rvf"); err != nil {
@@ -137,7 +137,7 @@ func TestTwoNamesInTurnShareALock(t *testing.T) {
 func TestMoveWaitsForTheNewName(t *testing.T) {
 	t.Parallel()
 	files := volumes.New()
-	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestMoveWaitsForTheNewName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := moveTo(t.Context(), s, "b.rvf"); !errors.Is(err, volume.ErrLocked) {
+	if err := moveTo(t.Context(), s, "b.rvf"); !errors.Is(err, volume.ErrHeld) {
 		t.Errorf("move: %v", err)
 	}
 	if err := lock.Release(); err != nil {

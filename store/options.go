@@ -16,9 +16,9 @@ type Options struct {
 	// Shelf is where the store is. It is open for as long as the store is, and there has to
 	// be one.
 	Shelf volume.Shelf
-	// LockWait is how long a first write waits for another writer before it
-	// fails with ErrLocked; 0 means DefaultLockWait, negative not at all.
-	LockWait time.Duration
+	// TurnWait is how long a first write waits for another writer before it
+	// fails with ErrHeld; 0 means DefaultTurnWait, negative not at all.
+	TurnWait time.Duration
 	// Memory bounds what the store holds in memory for its users, together with other
 	// stores of the same budget; nil does not.
 	Memory *memory.Budget
@@ -31,9 +31,9 @@ type Options struct {
 	// OnDamage is told once of each segment that Checker finds damaged, from a
 	// goroutine of its own and with no lock held, also after the store was closed.
 	OnDamage func(state.DamagedSegment)
-	// OnLateSync is told when commits could not be made durable after they were
+	// OnLateLoss is told when commits could not be made durable after they were
 	// acknowledged, which DurableStrict never does.
-	OnLateSync func(error)
+	OnLateLoss func(error)
 	// Background lets the store compact itself by the published policy.
 	Background bool
 	// OnCompaction is told of each compaction that the store itself began.
@@ -57,14 +57,14 @@ func (o Options) source() state.BackingOptions {
 	return state.BackingOptions{Memory: o.Memory, Checker: o.Checker, OnDamage: o.OnDamage}
 }
 
-// DefaultLockWait suits a person who waits at a prompt.
-const DefaultLockWait = 2 * time.Second
+// DefaultTurnWait suits a person who waits at a prompt.
+const DefaultTurnWait = 2 * time.Second
 
-func (o Options) lockWait() time.Duration {
-	if o.LockWait == 0 {
-		return DefaultLockWait
+func (o Options) turnWait() time.Duration {
+	if o.TurnWait == 0 {
+		return DefaultTurnWait
 	}
-	return max(o.LockWait, 0)
+	return max(o.TurnWait, 0)
 }
 
 // CreateOptions fixes what a new store is.

@@ -62,7 +62,7 @@ func longStore(t *testing.T) *volumes.Files {
 	t.Helper()
 	const dimension = 256
 	files := volumes.New()
-	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: dimension}, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: dimension}, Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func TestWritersReadersAndCompactionAtOnce(t *testing.T) {
 	shelf := storetest.Shelf(t, filepath.Join(folder, "a.rvf"))
 	checker := state.NewChecker(state.VerifyBackground)
 	defer checker.Close()
-	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: shelf, LockWait: time.Minute, Checker: checker, OnDamage: func(found state.DamagedSegment) {
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: shelf, TurnWait: time.Minute, Checker: checker, OnDamage: func(found state.DamagedSegment) {
 		t.Errorf("found damaged: %+v", found)
 	}})
 	if err != nil {
@@ -299,7 +299,7 @@ func (r *raceRun) readAsAnother() error {
 
 func (r *raceRun) compact() error {
 	_, err := r.store.Compact(context.Background())
-	if errors.Is(err, volume.ErrLocked) {
+	if errors.Is(err, volume.ErrHeld) {
 		r.counted("compaction refused")
 		return nil
 	}

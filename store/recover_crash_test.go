@@ -96,7 +96,7 @@ func TestCrashesWhileRecovering(t *testing.T) {
 				files.Crashes(from, everyState(), func(what string, crash volumes.Crash) {
 					checked.Add(1)
 					left := files.State(crash)
-					err := r.run(ctx, Options{Shelf: filelog.Shelf{Files: left}, LockWait: -1})
+					err := r.run(ctx, Options{Shelf: filelog.Shelf{Files: left}, TurnWait: -1})
 					if err == nil && crash.Lost != nil {
 						err = dropDamaged(ctx, left)
 					}
@@ -115,7 +115,7 @@ func TestCrashesWhileRecovering(t *testing.T) {
 
 // dropDamaged lets tails go of which nothing is left but damaged segments.
 func dropDamaged(ctx context.Context, files *volumes.Files) error {
-	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1})
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func (c *cutStore) wantAll(length int) cutMark {
 
 // recoveredIn checks that all is there, and nothing but temporary files beside it.
 func recoveredIn(files *volumes.Files, want cutMark) error {
-	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1})
 	if err != nil {
 		return err
 	}
@@ -196,13 +196,13 @@ func TestFaultsWhileRecovering(t *testing.T) {
 						f.struck++
 						return f.err
 					}
-					err := r.run(ctx, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+					err := r.run(ctx, Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1})
 					files.Fail = nil
 					refused = count >= at
 					if err == nil && f.struck > 0 && f.lasting && refused && !errors.As(f.err, new(*volumes.ShortWrite)) {
 						t.Errorf("operation %d: %v was passed over", at, f)
 					}
-					if err := r.run(ctx, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1}); err != nil {
+					if err := r.run(ctx, Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1}); err != nil {
 						t.Fatalf("operation %d: %v: again: %v", at, f, err)
 					}
 					if err := recoveredIn(files, want); err != nil {

@@ -66,7 +66,7 @@ func open(ctx context.Context, name string, options Options, readOnly bool) (*St
 func locate(name string, options Options) *Store {
 	s := &Store{shelf: options.Shelf, options: options, ids: rows.NewIDTable()}
 	s.file = s.shelf.Log(name, volume.LogOptions{
-		Memory: options.Memory, Wait: options.lockWait(), Lasting: options.Durability.lasting(), LateLoss: options.OnLateSync,
+		Memory: options.Memory, Wait: options.turnWait(), Lasting: options.Durability.lasting(), LateLoss: options.OnLateLoss,
 	})
 	s.streams = stream.NewRegister(s.Path)
 	return s

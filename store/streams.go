@@ -18,5 +18,5 @@ func (s *Store) InterruptStreams(ctx context.Context) error { return s.streams.I
 // AwaitStreams waits until no stream is open, but no longer than for another writer:
 // nobody waits for the end of a stream that was just closed.
 func (s *Store) AwaitStreams(ctx context.Context) error {
-	return s.streams.Await(ctx, cmp.Or(s.options.LockWait, DefaultLockWait))
+	return s.streams.Await(ctx, cmp.Or(s.options.TurnWait, DefaultTurnWait))
 }

@@ -166,7 +166,7 @@ func TestCloseBesideStreams(t *testing.T) {
 			if err := errors.Join(stream.Close(ctx), s.Close()); err != nil {
 				t.Errorf("closed again: %v", err)
 			}
-			again, err := Open(context.Background(), filepath.Base(file), Options{Shelf: storetest.Shelf(t, file), LockWait: -1})
+			again, err := Open(context.Background(), filepath.Base(file), Options{Shelf: storetest.Shelf(t, file), TurnWait: -1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -203,7 +203,7 @@ func TestAwaitStreams(t *testing.T) {
 					t.Fatal(err)
 				}
 				began := time.Now()
-				if err := s.AwaitStreams(ctx); !errors.Is(err, volume.ErrLocked) || time.Since(began) != DefaultLockWait {
+				if err := s.AwaitStreams(ctx); !errors.Is(err, volume.ErrHeld) || time.Since(began) != DefaultTurnWait {
 					t.Errorf("after %v: %v", time.Since(began), err)
 				}
 				done := make(chan error, 1)

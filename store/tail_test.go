@@ -21,7 +21,7 @@ import (
 func tailStore(t *testing.T) (*volumes.Files, *Store) {
 	t.Helper()
 	files := volumes.New()
-	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+	s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

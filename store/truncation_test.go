@@ -209,7 +209,7 @@ var afterCut = map[string]func(ctx context.Context, files *volumes.Files) (added
 		})
 	},
 	"a compaction": func(ctx context.Context, files *volumes.Files) (map[uint64][]float32, error) {
-		s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+		s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1})
 		if err != nil {
 			return nil, err
 		}
@@ -221,7 +221,7 @@ var afterCut = map[string]func(ctx context.Context, files *volumes.Files) (added
 // appendAfterCut appends vectors that bring no ids: theirs must be none that the tail
 // has.
 func appendAfterCut(ctx context.Context, files *volumes.Files, then func(*Store) error) (map[uint64][]float32, error) {
-	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1})
 	if err != nil {
 		return nil, err
 	}
@@ -332,7 +332,7 @@ func lookAt(ctx context.Context, files *volumes.Files) (bool, error) {
 
 // recoverAll recovers and compares.
 func recoverAll(ctx context.Context, files *volumes.Files, want cutMark) error {
-	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1})
+	s, err := Open(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1})
 	if err != nil {
 		return err
 	}
@@ -383,7 +383,7 @@ func (c *cutStore) wantRebuilt(length int) cutMark {
 // rebuilds checks a store that was cut before its first manifest.
 func (c *cutStore) rebuilds(ctx context.Context, files *volumes.Files, length int) error {
 	want := c.wantRebuilt(length)
-	options := Options{Shelf: filelog.Shelf{Files: files}, LockWait: -1}
+	options := Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1}
 	err := Rebuild(ctx, "a.rvf", new(segments.L2), options)
 	if len(want.model) == 0 && want.embed == nil {
 		if !errors.Is(err, volume.ErrNotStore) || len(files.Names) != 1 || !bytes.Equal(files.Content("a.rvf"), c.content[:length]) {

@@ -32,7 +32,7 @@ func TestVectorViewsOfRandomStores(t *testing.T) {
 			t.Run(fmt.Sprintf("%d, %v", shape.dimension, scattered), func(t *testing.T) {
 				t.Parallel()
 				random := rand.New(rand.NewPCG(uint64(shape.dimension), 5))
-				s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: shape.dimension}, Options{Shelf: filelog.Shelf{Files: volumes.New()}, LockWait: -1})
+				s, err := Create(context.Background(), "a.rvf", CreateOptions{Dimension: shape.dimension}, Options{Shelf: filelog.Shelf{Files: volumes.New()}, TurnWait: -1})
 				if err != nil {
 					t.Fatal(err)
 				}

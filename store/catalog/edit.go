@@ -22,7 +22,7 @@ type edit struct {
 // standsAt is what stands at a name: one of these, or nothing.
 type standsAt struct {
 	store *fileFacts
-	link  *symlink
+	link  *foreignLink
 	// folders are a folder and those below it, by their paths from where it stands.
 	folders map[string]*folderScan
 }
@@ -58,7 +58,7 @@ func (e edit) apply(scans map[string]*folderScan) {
 	case e.now.store != nil:
 		next.stores[e.name] = e.now.store
 	case e.now.link != nil:
-		next.symlinks[e.name] = *e.now.link
+		next.links[e.name] = *e.now.link
 	case e.now.folders != nil:
 		next.addFolder(e.name)
 		for name, scan := range e.now.folders {
@@ -99,21 +99,21 @@ func (s *folderScan) clone() *folderScan {
 	next.folders = slices.Clone(s.folders)
 	next.stores = make(map[string]*fileFacts, len(s.stores)+1)
 	maps.Copy(next.stores, s.stores)
-	next.symlinks = make(map[string]symlink, len(s.symlinks)+1)
-	maps.Copy(next.symlinks, s.symlinks)
+	next.links = make(map[string]foreignLink, len(s.links)+1)
+	maps.Copy(next.links, s.links)
 	return &next
 }
 
 func (s *folderScan) has(name string) bool {
 	_, folder := slices.BinarySearch(s.folders, name)
-	_, link := s.symlinks[name]
+	_, link := s.links[name]
 	return folder || link || s.stores[name] != nil
 }
 
 func (s *folderScan) forget(name string) {
 	s.folders = slices.DeleteFunc(s.folders, func(folder string) bool { return folder == name })
 	delete(s.stores, name)
-	delete(s.symlinks, name)
+	delete(s.links, name)
 }
 
 func (s *folderScan) addFolder(name string) {
@@ -276,7 +276,7 @@ func (l *nameLooker) look(int) (now nameFound) {
 		}
 		switch {
 		case info.Mode.Type() == fs.ModeSymlink:
-			link, failed := readSymlink(names, name)
+			link, failed := readLink(names, name)
 			switch {
 			case failed == nil:
 				now.link = &link

@@ -22,7 +22,7 @@ type inMemory struct {
 }
 
 func openInMemory(t *testing.T, files *memory.Files) *inMemory {
-	return &inMemory{t, files, Open(files.Volume(), Options{Dimension: 2, LockWait: time.Second})}
+	return &inMemory{t, files, Open(files.Volume(), Options{Dimension: 2, TurnWait: time.Second})}
 }
 
 // fill makes stores of every kind.

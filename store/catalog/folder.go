@@ -137,14 +137,14 @@ func (f *Folder) list(ctx context.Context) (entries []Entry, err error) {
 			err = fmt.Errorf("folder %q: %w", path, scan.problem)
 			return
 		}
-		entries = make([]Entry, 0, len(scan.folders)+len(scan.stores)+len(scan.symlinks))
+		entries = make([]Entry, 0, len(scan.folders)+len(scan.stores)+len(scan.links))
 		for _, name := range scan.folders {
 			entries = append(entries, f.folderEntry(name))
 		}
 		for name := range scan.stores {
 			entries = append(entries, f.storeEntry(v, path, name, scan))
 		}
-		for name, link := range scan.symlinks {
+		for name, link := range scan.links {
 			entries = append(entries, f.linkEntry(name, link.target, link.info))
 		}
 	})
@@ -186,7 +186,7 @@ func (f *Folder) find(ctx context.Context, name string) (entry Entry, err error)
 			entry = f.storeEntry(v, path, name, scan)
 			return
 		case scan.has(name):
-			entry = f.linkEntry(name, scan.symlinks[name].target, scan.symlinks[name].info)
+			entry = f.linkEntry(name, scan.links[name].target, scan.links[name].info)
 			return
 		}
 		err = fmt.Errorf("%q in folder %q: %w", name, path, volume.ErrNotFound)

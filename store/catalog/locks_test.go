@@ -31,7 +31,7 @@ func TestLocksLetEverybodyThrough(t *testing.T) {
 	}
 	ctx := t.Context()
 	// Each look at a store may close another one's engine.
-	p := newPlace(t, nil, Options{OpenStores: 1, LockWait: time.Minute, FlushInterval: 20 * time.Millisecond})
+	p := newPlace(t, nil, Options{OpenStores: 1, TurnWait: time.Minute, FlushInterval: 20 * time.Millisecond})
 	root := p.catalog.Root()
 	for _, folder := range []string{"team", "team/sub"} {
 		if _, err := p.containerAt(path.Dir(folder)).(*Folder).Make(ctx, path.Base(folder), 0o755); err != nil {

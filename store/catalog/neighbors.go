@@ -97,7 +97,7 @@ func (n *neighborFiles) keep(id uint64, found Neighbors, c *Catalog) Neighbors {
 		if former, known := table.Peek(id); known {
 			found.Number = former.Number
 		} else {
-			found.Number = n.span.inode(c, n.given)
+			found.Number = n.span.number(c, n.given)
 			n.given++
 		}
 		table.Add(id, found)

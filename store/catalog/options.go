@@ -21,7 +21,7 @@ type Options struct {
 	FlushInterval  time.Duration   // and after so much time, 0: never
 	Durability     store.Durability
 	Verify         state.VerifyMode
-	LockWait       time.Duration  // for another writer; 0: store.DefaultLockWait
+	TurnWait       time.Duration  // for another writer; 0: store.DefaultTurnWait
 	CompressImages bool           // store embedded images compressed where that pays
 	OpenStores     int            // stores kept open while nobody uses them; 0: 256
 	Memory         *memory.Budget // for all that users make the stores hold; nil: no limit

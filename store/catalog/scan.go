@@ -14,18 +14,18 @@ import (
 
 // folderScan is what one backing folder held when it was last read.
 type folderScan struct {
-	info     volume.FileInfo // of the folder itself, when it was read
-	settled  bool            // a later change cannot carry the same time
-	folders  []string        // names, in order
-	stores   map[string]*fileFacts
-	symlinks map[string]symlink
-	tails    []string // names of what was kept before it was cut from a store
-	problem  error    // why it could not be read, for now; the rest is then as it was
+	info    volume.FileInfo // of the folder itself, when it was read
+	settled bool            // a later change cannot carry the same time
+	folders []string        // names, in order
+	stores  map[string]*fileFacts
+	links   map[string]foreignLink
+	tails   []string // names of what was kept before it was cut from a store
+	problem error    // why it could not be read, for now; the rest is then as it was
 }
 
-// symlink is one that somebody put into the backing directory. It is shown as it
+// foreignLink is one that somebody put into the backing directory. It is shown as it
 // is, wherever it leads, and followed by nobody here.
-type symlink struct {
+type foreignLink struct {
 	target string
 	info   volume.FileInfo
 }
@@ -116,7 +116,7 @@ func (r *nameReader) read() (names folderNames, err error) {
 }
 
 func (r *nameReader) list(folder volume.Listing, names *folderNames) (err error) {
-	scan := &folderScan{symlinks: map[string]symlink{}}
+	scan := &folderScan{links: map[string]foreignLink{}}
 	names.scan = scan
 	if scan.info, err = folder.Folder(); err != nil {
 		return err
@@ -136,10 +136,10 @@ func (r *nameReader) list(folder volume.Listing, names *folderNames) (err error)
 		case entry.Type.IsDir():
 			scan.folders = append(scan.folders, entry.Name)
 		case entry.Type == fs.ModeSymlink:
-			link, err := readSymlink(folder, entry.Name)
+			link, err := readLink(folder, entry.Name)
 			switch {
 			case err == nil:
-				scan.symlinks[entry.Name] = link
+				scan.links[entry.Name] = link
 			case !vanished(err):
 				return err
 			}
@@ -225,14 +225,14 @@ func (r *fileReader) close() {
 	}
 }
 
-// readSymlink reads a symlink of an open folder.
-func readSymlink(folder volume.Listing, name string) (symlink, error) {
+// readLink reads a link of an open folder.
+func readLink(folder volume.Listing, name string) (foreignLink, error) {
 	info, err := folder.Describe(name)
 	if err != nil {
-		return symlink{}, err
+		return foreignLink{}, err
 	}
 	target, err := folder.Target(name)
-	return symlink{target, info}, err
+	return foreignLink{target, info}, err
 }
 
 // unread is a folder that cannot be read for now, and was like former.

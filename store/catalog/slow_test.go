@@ -210,7 +210,7 @@ func TestOneSlowDiskKeepsNobodyElse(t *testing.T) {
 	// One store may be open without being used, so that each look at another closes one.
 	p, g := newGatedPlace(t, map[string][]byte{
 		"slow.rvf": person(1, 0), "a.rvf": person(2, 0), "child.rvdna": person(3, 2), "team/b.rvf": person(4, 0), "team/slow.rvf.d/c.rvf": person(5, 0),
-	}, Options{OpenStores: 1, LockWait: time.Minute}, "slow.rvf")
+	}, Options{OpenStores: 1, TurnWait: time.Minute}, "slow.rvf")
 	root := p.catalog.Root()
 	p.shows(root, "a.rvf, child.rvdna -> a.rvf/child.rvdna, slow.rvf, team/")
 	p.mkdir("written.rvf")

@@ -161,8 +161,8 @@ func (s *Store) acquire(ctx context.Context) (engine *store.Store, fresh bool, e
 		open = store.OpenReadOnly
 	}
 	engine, err = open(ctx, name, store.Options{
-		Shelf: folder.files.shelf(), LockWait: s.catalog.options.LockWait, Known: s.knowledge(),
-		Durability: s.catalog.options.Durability, OnLateSync: s.syncedLate,
+		Shelf: folder.files.shelf(), TurnWait: s.catalog.options.TurnWait, Known: s.knowledge(),
+		Durability: s.catalog.options.Durability, OnLateLoss: s.lostLate,
 		OnCommit:   func(*state.Snapshot) { s.catalog.committed(s) },
 		Background: !s.catalog.options.ReadOnly, OnCompaction: s.compacted,
 		Checker: s.catalog.checker, OnDamage: s.damaged, Memory: s.catalog.options.Memory,
@@ -454,8 +454,8 @@ func (s *Store) failed(err error) {
 	}
 }
 
-// syncedLate logs that acknowledged commits could not be made durable.
-func (s *Store) syncedLate(err error) {
+// lostLate logs that acknowledged commits could not be made durable.
+func (s *Store) lostLate(err error) {
 	s.about(s.catalog.options.Log.Error()).Err(err).Msg("commits are not on the disk")
 	s.failed(err)
 }

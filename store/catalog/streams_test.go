@@ -44,13 +44,13 @@ func TestRmdirBesideStreams(t *testing.T) {
 	for name, opener := range openers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPlace(t, nil, Options{LockWait: 20 * time.Millisecond})
+			p := newPlace(t, nil, Options{TurnWait: 20 * time.Millisecond})
 			p.mkdir("a.rvf")
 			stream, err := opener.open(p.find("a.rvf").Store)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := p.catalog.Root().Remove(ctx, "a.rvf"); !errors.Is(err, volume.ErrLocked) {
+			if err := p.catalog.Root().Remove(ctx, "a.rvf"); !errors.Is(err, volume.ErrHeld) {
 				t.Errorf("while the stream is open: %v", err)
 			}
 			if _, err := stream.Write(ctx, []byte(opener.good)); err != nil {
@@ -74,7 +74,7 @@ func TestRmdirBesideStreams(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p := newPlace(t, nil, Options{LockWait: time.Minute})
+				p := newPlace(t, nil, Options{TurnWait: time.Minute})
 				p.mkdir("a.rvf")
 				stream := p.open("a.rvf")
 				removed := make(chan error)
@@ -167,12 +167,12 @@ func TestRenameBesideStreams(t *testing.T) {
 		"whole records":      {vecio.Auto, []byte("[1,2]\n[3,4]\n"), []byte("[5,6]\n"), nil, 3},
 		"a record has begun": {vecio.Auto, []byte("[1,2]\n[3,"), []byte("4]\n"), nil, 2},
 		"half a row":         {vecio.RawF32, slices.Concat(row, row[:3]), row[3:], nil, 2},
-		"a bulk load":        {vecio.RawF32, bytes.Repeat(row, 3<<20), row, volume.ErrLocked, 3<<20 + 1},
+		"a bulk load":        {vecio.RawF32, bytes.Repeat(row, 3<<20), row, volume.ErrHeld, 3<<20 + 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p := newPlace(t, nil, Options{Dimension: 2, LockWait: time.Minute})
+				p := newPlace(t, nil, Options{Dimension: 2, TurnWait: time.Minute})
 				p.mkdir("a.rvf")
 				root := p.catalog.Root()
 				stream, err := p.find("a.rvf").Store.OpenAppend(ctx, c.format)

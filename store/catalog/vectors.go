@@ -43,21 +43,21 @@ func (s *Store) withNewest(ctx context.Context, use func(*state.Snapshot) error)
 func (s *Store) VectorNumber(index uint64) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.vectorSpan.inode(s.catalog, index)
+	return s.vectorSpan.number(s.catalog, index)
 }
 
 // SegmentNumber is VectorNumber for a file about one segment.
 func (s *Store) SegmentNumber(index uint64) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.segmentSpan.inode(s.catalog, index)
+	return s.segmentSpan.number(s.catalog, index)
 }
 
 // numberSpan is the first of spanSize inode numbers, 0 before the first is needed.
 type numberSpan uint64
 
-// inode is one of them; after the last comes the first. The span's owner is locked.
-func (s *numberSpan) inode(c *Catalog, index uint64) uint64 {
+// number is one of them; after the last comes the first. The span's owner is locked.
+func (s *numberSpan) number(c *Catalog, index uint64) uint64 {
 	if *s == 0 {
 		*s = numberSpan(c.nextNumber())
 	}

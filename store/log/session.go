@@ -194,7 +194,7 @@ func (s *Session) Repair(ctx context.Context, judged *state.Snapshot, repairs ..
 }
 
 // Alone runs change in a session that nobody else can join. While writers of this
-// process are at work it waits, no longer than said, and then fails with ErrLocked.
+// process are at work it waits, no longer than said, and then fails with ErrHeld.
 func (l *Log) Alone(ctx context.Context, wait time.Duration, change func(*Session) error) error {
 	s, err := l.beginAlone(ctx, wait)
 	if err != nil {
@@ -230,7 +230,7 @@ func (l *Log) beginAlone(ctx context.Context, patience time.Duration) (*Session,
 		select {
 		case <-wait:
 		case <-deadline.C:
-			return nil, fmt.Errorf("%w: this process writes what is not committed yet, or compacts it: try again when its open streams are closed and the compaction is over", volume.ErrLocked)
+			return nil, fmt.Errorf("%w: this process writes what is not committed yet, or compacts it: try again when its open streams are closed and the compaction is over", volume.ErrHeld)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

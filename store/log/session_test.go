@@ -53,7 +53,7 @@ func TestAlone(t *testing.T) {
 			_, l := newLone(t, setting{})
 			s := l.begin(t)
 			asked := time.Now()
-			if err := l.Alone(t.Context(), time.Minute, nothing); !errors.Is(err, volume.ErrLocked) || time.Since(asked) != time.Minute {
+			if err := l.Alone(t.Context(), time.Minute, nothing); !errors.Is(err, volume.ErrHeld) || time.Since(asked) != time.Minute {
 				t.Errorf("after %v: %v", time.Since(asked), err)
 			}
 			gone, leave := context.WithCancel(t.Context())
@@ -79,7 +79,7 @@ func TestAlone(t *testing.T) {
 				if _, err := l.Begin(gone); !errors.Is(err, context.Canceled) {
 					t.Errorf("somebody joined, or waits for nobody: %v", err)
 				}
-				if err := l.Alone(t.Context(), time.Minute, nothing); !errors.Is(err, volume.ErrLocked) {
+				if err := l.Alone(t.Context(), time.Minute, nothing); !errors.Is(err, volume.ErrHeld) {
 					t.Errorf("two are alone: %v", err)
 				}
 				go func() { begun <- l.begin(t) }()
@@ -127,7 +127,7 @@ func TestOneWriterAtATime(t *testing.T) {
 	first, second := l.begin(t), l.begin(t)
 	put(t, first, "one")
 	for range 2 {
-		if _, err := other.Begin(t.Context()); !errors.Is(err, volume.ErrLocked) {
+		if _, err := other.Begin(t.Context()); !errors.Is(err, volume.ErrHeld) {
 			t.Errorf("two processes write: %v", err)
 		}
 		if first != nil {

@@ -17,7 +17,7 @@ const changeAttempts = 16
 // OnNewest runs use with the snapshot that look finds to be the newest, and again
 // with a newer one while a compaction or another program took the file away from
 // under it, or what use changes was changed by others. Where others always come first
-// the error is ErrLocked.
+// the error is ErrHeld.
 func OnNewest(ctx context.Context, look func(context.Context) (*Snapshot, error), use func(*Snapshot) error) error {
 	var tried *Snapshot
 	var failed error
@@ -39,5 +39,5 @@ func OnNewest(ctx context.Context, look func(context.Context) (*Snapshot, error)
 			return failed
 		}
 	}
-	return fmt.Errorf("%w: %w", volume.ErrLocked, failed)
+	return fmt.Errorf("%w: %w", volume.ErrHeld, failed)
 }

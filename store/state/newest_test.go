@@ -28,7 +28,7 @@ func TestOnNewest(t *testing.T) {
 		"another file":                  {true, ErrReplaced, 30, ErrReplaced, 1},
 		"superseded once":               {true, superseded, 1, nil, 2},
 		"superseded before it is shown": {false, superseded, 1, nil, 2},
-		"superseded each time":          {true, superseded, 1000, volume.ErrLocked, changeAttempts},
+		"superseded each time":          {true, superseded, 1000, volume.ErrHeld, changeAttempts},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -133,7 +133,7 @@ func (r *Register) Await(ctx context.Context, patience time.Duration) error {
 		select {
 		case <-fewer:
 		case <-over.C:
-			return fmt.Errorf("%w: a stream into it is open", volume.ErrLocked)
+			return fmt.Errorf("%w: a stream into it is open", volume.ErrHeld)
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -24,8 +24,8 @@ var (
 	ErrNotEmpty = errors.New("not empty")
 	// ErrCrossParent marks a rename from one parent to another.
 	ErrCrossParent = errors.New("different parents")
-	// ErrLocked means that another writer holds the store.
-	ErrLocked = errors.New("another writer holds the store")
+	// ErrHeld means that another writer holds the store.
+	ErrHeld = errors.New("another writer holds the store")
 	// ErrMoved means that somebody else has published since the session's base: what was
 	// to be published has to be made again, on the new one.
 	ErrMoved = errors.New("another writer has published first")
@@ -53,7 +53,7 @@ var (
 	ErrUnsafeManifest = errors.New("a deleted id looks like a manifest; compaction lets it go")
 	// ErrForeign means that a program which does not hold the writer lock has written
 	// to the file.
-	ErrForeign = fmt.Errorf("%w: another program wrote to the file behind this one's back", ErrLocked)
+	ErrForeign = fmt.Errorf("%w: another program wrote to the file behind this one's back", ErrHeld)
 	// ErrStrangeRemnant is why a file does not count as a remnant of a store. To all but
 	// those who name it, it is as if it were not there.
 	ErrStrangeRemnant = fmt.Errorf("%w: it does not count as a kept tail of this store", ErrInput)

@@ -29,7 +29,7 @@ import (
 // for a moment longer than its last commit; the engine waits for it.
 func withEngine(t testing.TB, path string, use func(context.Context, *store.Store) error) {
 	t.Helper()
-	opened, err := store.Open(context.Background(), filepath.Base(path), store.Options{Shelf: storetest.Shelf(t, path), LockWait: patience})
+	opened, err := store.Open(context.Background(), filepath.Base(path), store.Options{Shelf: storetest.Shelf(t, path), TurnWait: patience})
 	if err != nil {
 		t.Fatal(err)
 	}

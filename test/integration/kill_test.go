@@ -322,7 +322,7 @@ func (k *killing) disturb(killed *atomic.Bool) {
 		name := killStores[turn%len(killStores)]
 		// The kill may come in the middle: what counts is what is found afterwards.
 		_ = os.WriteFile(k.m.path(name, "ctl"), []byte("compact\n"), 0)
-		s, err := store.Open(context.Background(), name, store.Options{Shelf: shelf, LockWait: 50 * time.Millisecond})
+		s, err := store.Open(context.Background(), name, store.Options{Shelf: shelf, TurnWait: 50 * time.Millisecond})
 		if err != nil {
 			continue // the file is just being replaced
 		}
@@ -361,7 +361,7 @@ func (k *killing) deleteSome(name string) {
 	ids := k.want[name].ids()
 	k.source.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
 	gone := ids[:min(len(ids)/4, 50)]
-	opened, err := store.Open(context.Background(), name, store.Options{Shelf: storetest.Shelf(t, filepath.Join(k.dir, name)), LockWait: -1})
+	opened, err := store.Open(context.Background(), name, store.Options{Shelf: storetest.Shelf(t, filepath.Join(k.dir, name)), TurnWait: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,9 +23,9 @@ func turns(l *logs) {
 		t.Errorf("at work: active %t, %t, held %t, %t", mine.Active(), hasty.Active(), mine.Held(context.Background()), hasty.Held(context.Background()))
 	}
 	_, err := hasty.Session(t.Context(), always())
-	fails(t, "begin beside another", err, volume.ErrLocked)
+	fails(t, "begin beside another", err, volume.ErrHeld)
 	_, err = mine.Session(t.Context(), always())
-	fails(t, "begin twice", err, volume.ErrLocked)
+	fails(t, "begin twice", err, volume.ErrHeld)
 	if !mine.Active() || newestOf(t, hasty, version) != version {
 		t.Error("who was refused changed something")
 	}
@@ -42,7 +42,7 @@ func turns(l *logs) {
 	_, err = brief.Open(t.Context(), volume.Known{})
 	must(t, err)
 	_, err = brief.Session(t.Context(), always())
-	fails(t, "wait as long as is said", err, volume.ErrLocked)
+	fails(t, "wait as long as is said", err, volume.ErrHeld)
 	// Who waits sees what was published before.
 	type begun struct {
 		session volume.Session
@@ -112,7 +112,7 @@ func beginning(l *logs) {
 			t.Error(err)
 		}
 		_, err := theirs.Session(t.Context(), always())
-		fails(t, "begin while another settles", err, volume.ErrLocked)
+		fails(t, "begin while another settles", err, volume.ErrHeld)
 		return errRefused
 	}))
 	fails(t, "begin what is not settled", err, errRefused)

@@ -22,7 +22,7 @@ var disturbances = []struct {
 	says  bool // only who is about to let something count looks so closely
 	quiet bool // the end of the session leaves it to the next
 }{
-	{"the lock is removed", func(f *volumes.Files) error { return f.Remove("a.rvf.lock") }, volume.ErrLocked, false, false},
+	{"the lock is removed", func(f *volumes.Files) error { return f.Remove("a.rvf.lock") }, volume.ErrHeld, false, false},
 	{"another has the lock", func(f *volumes.Files) error {
 		if err := f.Remove("a.rvf.lock"); err != nil {
 			return err
@@ -32,7 +32,7 @@ var disturbances = []struct {
 			return err
 		}
 		return file.Close()
-	}, volume.ErrLocked, false, false},
+	}, volume.ErrHeld, false, false},
 	{"the file is removed", func(f *volumes.Files) error { return f.Remove("a.rvf") }, volume.ErrNotFound, false, false},
 	{"another file is there", func(f *volumes.Files) error {
 		file, err := f.Create("b.rvf", 0o644)

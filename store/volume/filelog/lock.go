@@ -120,7 +120,7 @@ type foundLock struct {
 }
 
 // Acquire takes the writer lock of the store at path. While another live
-// writer holds it, it tries again until wait is over, then fails with ErrLocked.
+// writer holds it, it tries again until wait is over, then fails with ErrHeld.
 func Acquire(ctx context.Context, files FileSystem, path string, wait time.Duration) (lock *Lock, err error) {
 	err = patiently(ctx, wait, func() (bool, string, error) {
 		var holder string
@@ -134,7 +134,7 @@ func Acquire(ctx context.Context, files FileSystem, path string, wait time.Durat
 	return lock, err
 }
 
-// patiently tries to take a lock until wait is over, then fails with ErrLocked and
+// patiently tries to take a lock until wait is over, then fails with ErrHeld and
 // the word on who holds it.
 func patiently(ctx context.Context, wait time.Duration, try func() (taken bool, holder string, err error)) error {
 	deadline := time.Now().Add(wait)
@@ -144,7 +144,7 @@ func patiently(ctx context.Context, wait time.Duration, try func() (taken bool, 
 			return err
 		}
 		if time.Now().Add(pause).After(deadline) {
-			return fmt.Errorf("%w: %s", volume.ErrLocked, holder)
+			return fmt.Errorf("%w: %s", volume.ErrHeld, holder)
 		}
 		select {
 		case <-ctx.Done():
@@ -293,7 +293,7 @@ func removeStale(files FileSystem, path string, judged foundLock) error {
 func (l *Lock) owned() error {
 	there, err := l.files.Stat(l.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("writer lock lost: %w: its file was removed", volume.ErrLocked)
+		return fmt.Errorf("writer lock lost: %w: its file was removed", volume.ErrHeld)
 	}
 	if err != nil {
 		return fmt.Errorf("look at the writer lock: %w", err)
@@ -303,7 +303,7 @@ func (l *Lock) owned() error {
 		return fmt.Errorf("look at the writer lock: %w", err)
 	}
 	if !volume.SameFile(there, own) {
-		return fmt.Errorf("writer lock lost: %w: another writer took it", volume.ErrLocked)
+		return fmt.Errorf("writer lock lost: %w: another writer took it", volume.ErrHeld)
 	}
 	return nil
 }
@@ -314,7 +314,7 @@ func (l *Lock) Release() error {
 	switch {
 	case err == nil:
 		err = l.files.Remove(l.path)
-	case errors.Is(err, volume.ErrLocked):
+	case errors.Is(err, volume.ErrHeld):
 		err = nil
 	}
 	return errors.Join(err, l.file.Close())

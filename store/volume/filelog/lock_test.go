@@ -44,7 +44,7 @@ func TestLockWithoutRecordCountsUntilItIsOld(t *testing.T) {
 				putFile(t, files, "a.rvf.lock", content)
 				files.Age("a.rvf.lock", c.age)
 				lock, err := filelog.Acquire(t.Context(), files, "a.rvf", 0)
-				if c.held != errors.Is(err, volume.ErrLocked) || !c.held && err != nil {
+				if c.held != errors.Is(err, volume.ErrHeld) || !c.held && err != nil {
 					t.Fatalf("held %t, taken: %v", c.held, err)
 				}
 				if err == nil {
