@@ -28,7 +28,6 @@ type attributes struct {
 	uid, gid  uint32
 	modified  time.Time
 	size      int64
-	allocated int64 // bytes on disk
 	blockSize uint32
 }
 
@@ -56,13 +55,18 @@ func ownedBy(backing catalog.Attributes, given rights) attributes {
 	}
 }
 
+// beginning is the time of files that are only written to: whatever is to be copied there
+// is newer, for programs that copy nothing else.
+var beginning = time.Unix(0, 0)
+
 // fill writes the attributes down. Every node has one name, and folders do not count
-// those below them.
+// those below them. What has bytes takes room, whatever lies on the disk: programs that
+// look for holes take a file of none for one that is nothing else.
 func (f attributes) fill(out *fuse.Attr) {
 	out.Mode = rawMode(f.mode)
 	out.Uid, out.Gid = f.uid, f.gid
 	out.Size = uint64(f.size)
-	out.Blocks = uint64(f.allocated+sectorSize-1) / sectorSize
+	out.Blocks = uint64(f.size+sectorSize-1) / sectorSize
 	out.Blksize = f.blockSize
 	out.Nlink = 1
 	out.SetTimes(&f.modified, &f.modified, &f.modified)

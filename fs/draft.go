@@ -63,7 +63,6 @@ func (n *draftNode) attributes(ctx context.Context, handle nodefs.FileHandle) at
 	n.mu.Unlock()
 	if writing != nil {
 		described.size = writing.received()
-		described.allocated = described.size
 	}
 	return described
 }

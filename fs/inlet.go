@@ -65,7 +65,7 @@ func (n *inletNode) attributes(ctx context.Context) (attributes, syscall.Errno) 
 		return attributes{}, n.tree.errno(n.store.Path(), "stat "+n.name, err)
 	}
 	described := ownedBy(backing, n.node.rights)
-	described.size, described.blockSize = int64(len(n.text)), streamSize
+	described.size, described.modified, described.blockSize = int64(len(n.text)), beginning, streamSize
 	return described, 0
 }
 

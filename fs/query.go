@@ -57,7 +57,7 @@ func (n *queryNode) attributes(ctx context.Context) (attributes, syscall.Errno) 
 		return attributes{}, n.tree.errno(n.store.Path(), "stat "+catalog.NameQuery, err)
 	}
 	described := ownedBy(backing, n.rights)
-	described.blockSize = streamSize
+	described.modified, described.blockSize = beginning, streamSize
 	return described, 0
 }
 

@@ -86,7 +86,7 @@ func (n *viewNode) attributes(ctx context.Context) attributes {
 	}
 	described := ownedBy(backing, n.rights)
 	described.modified = n.state.modified.Add(time.Duration(n.spoiled.Load()))
-	described.size, described.allocated = n.view.Size(), n.view.Allocated()
+	described.size = n.view.Size()
 	return described
 }
 

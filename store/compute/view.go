@@ -22,8 +22,7 @@ type inflatedView struct {
 	size    int64 // decompressed
 }
 
-func (v inflatedView) Size() int64      { return v.size }
-func (v inflatedView) Allocated() int64 { return 0 }
+func (v inflatedView) Size() int64 { return v.size }
 
 func (v inflatedView) Open(ctx context.Context) (state.Reader, error) {
 	return v.segment.Open(ctx, func() (state.Reader, error) { return v.inflate(ctx) })
@@ -74,8 +73,7 @@ type settledView struct {
 	settle  func(context.Context) (string, error)
 }
 
-func (v settledView) Size() int64      { return int64(len(v.text)) }
-func (v settledView) Allocated() int64 { return 0 }
+func (v settledView) Size() int64 { return int64(len(v.text)) }
 
 func (v settledView) Open(ctx context.Context) (state.Reader, error) {
 	return v.segment.Open(ctx, func() (state.Reader, error) { return v.complete(ctx) })

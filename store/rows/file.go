@@ -95,8 +95,7 @@ type vectorView struct {
 	size    int64
 }
 
-func (v *vectorView) Size() int64      { return v.size }
-func (v *vectorView) Allocated() int64 { return 0 }
+func (v *vectorView) Size() int64 { return v.size }
 
 func (v *vectorView) Open(ctx context.Context) (state.Reader, error) {
 	live, done, err := Hold(ctx, v.sources)

@@ -12,9 +12,6 @@ import (
 type View interface {
 	// Size is the exact length in bytes.
 	Size() int64
-	// Allocated is the number of bytes that the view takes on the disk, 0 for
-	// one that is computed.
-	Allocated() int64
 	// Open makes the view readable until Close, whatever becomes of the store.
 	// It fails with ErrStale when the snapshot's file is gone. A view that has to
 	// be made first ends that with ctx.
@@ -57,7 +54,6 @@ func TextView(text []byte) View { return bytesView(text) }
 type bytesView []byte
 
 func (v bytesView) Size() int64                          { return int64(len(v)) }
-func (v bytesView) Allocated() int64                     { return 0 }
 func (v bytesView) Open(context.Context) (Reader, error) { return bytesReader(v), nil }
 
 type bytesReader []byte
@@ -84,8 +80,7 @@ type fileView struct {
 	whole    bool // of the whole file, dead bytes and all
 }
 
-func (v fileView) Size() int64      { return v.length }
-func (v fileView) Allocated() int64 { return v.length }
+func (v fileView) Size() int64 { return v.length }
 
 func (v fileView) Open(ctx context.Context) (Reader, error) {
 	use := Giving

@@ -117,8 +117,7 @@ type textView struct {
 	render func(context.Context) (text []byte, done func(), err error)
 }
 
-func (v textView) Size() int64      { return v.size }
-func (v textView) Allocated() int64 { return 0 }
+func (v textView) Size() int64 { return v.size }
 
 func (v textView) Open(ctx context.Context) (Reader, error) {
 	text, done, err := v.render(ctx)

@@ -17,8 +17,6 @@ type partView struct {
 
 func (v partView) Size() int64 { return v.length }
 
-func (v partView) Allocated() int64 { return 0 }
-
 func (v partView) Open(ctx context.Context) (Reader, error) {
 	reader, err := v.whole.Open(ctx)
 	if err != nil {

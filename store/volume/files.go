@@ -8,10 +8,9 @@ import (
 
 // FileInfo is what the engine asks of a file's metadata.
 type FileInfo struct {
-	Size      int64 // bytes
-	Allocated int64 // bytes really taken on the disk
-	Modified  time.Time
-	Identity  Identity
+	Size     int64 // bytes
+	Modified time.Time
+	Identity Identity
 	// Incarnation is that of the thing of this identity.
 	Incarnation Incarnation
 	Names       uint64 // that it has; 0 where the platform does not tell

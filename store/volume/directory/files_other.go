@@ -266,7 +266,7 @@ func (f *osFile) Describe() (volume.FileInfo, error) {
 }
 
 func describe(info os.FileInfo) volume.FileInfo {
-	described := volume.FileInfo{Size: info.Size(), Allocated: info.Size(), Modified: info.ModTime(), Mode: info.Mode()}
+	described := volume.FileInfo{Size: info.Size(), Modified: info.ModTime(), Mode: info.Mode()}
 	described.Identity = volume.NewIdentity(identify(info))
 	return described
 }

@@ -41,7 +41,7 @@ func statWith(folder int, base string, flags int) (volume.FileInfo, error) {
 		return volume.FileInfo{}, err
 	}
 	info := volume.FileInfo{
-		Size: int64(found.Size), Allocated: int64(found.Blocks) * 512, Modified: timeOf(found.Mtime), Mode: modeOf(uint32(found.Mode)),
+		Size: int64(found.Size), Modified: timeOf(found.Mtime), Mode: modeOf(uint32(found.Mode)),
 		Identity: volume.NewIdentity(unix.Mkdev(found.Dev_major, found.Dev_minor), found.Ino), Names: uint64(found.Nlink), UID: found.Uid, GID: found.Gid,
 	}
 	if found.Mask&unix.STATX_BTIME != 0 {
@@ -58,7 +58,7 @@ func statSimply(folder int, base string, flags int) (volume.FileInfo, error) {
 		return volume.FileInfo{}, err
 	}
 	return volume.FileInfo{
-		Size: found.Size, Allocated: found.Blocks * 512, Modified: time.Unix(found.Mtim.Unix()), Mode: modeOf(found.Mode),
+		Size: found.Size, Modified: time.Unix(found.Mtim.Unix()), Mode: modeOf(found.Mode),
 		Identity: volume.NewIdentity(found.Dev, found.Ino), Names: uint64(found.Nlink), UID: found.Uid, GID: found.Gid,
 	}, nil
 }
