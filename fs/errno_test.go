@@ -69,3 +69,28 @@ func TestErrno(t *testing.T) {
 		})
 	}
 }
+
+// TestStaleOpenIsNotLogged: the kernel opens what the name shows now.
+func TestStaleOpenIsNotLogged(t *testing.T) {
+	t.Parallel()
+	stores, err := openCatalog(t.TempDir(), catalog.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = stores.Close() })
+	entry, err := stores.Root().Make(t.Context(), "a.rvf", 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		cause  error
+		want   syscall.Errno
+		logged int
+	}{{volume.ErrStale, syscall.ESTALE, 0}, {volume.ErrCorrupt, syscall.EIO, 1}} {
+		var lines bytes.Buffer
+		n := &viewNode{node: node{tree: &tree{log: zerolog.New(&lines), catalog: stores}}, store: entry.Store}
+		if got := n.openErrno(fmt.Errorf("open view: %w", c.cause)); got != c.want || strings.Count(lines.String(), "\n") != c.logged {
+			t.Errorf("%v: %v, logged %q", c.cause, got, &lines)
+		}
+	}
+}

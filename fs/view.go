@@ -111,20 +111,30 @@ func (n *viewNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, u
 		return nil, 0, n.tree.refusal()
 	}
 	if err := n.store.AllowOf(ctx, volume.Read, n.state.origin); err != nil {
-		return nil, 0, n.tree.errno(n.store.Path(), "open "+n.path, err)
+		return nil, 0, n.openErrno(err)
 	}
 	if checked, hashed := n.view.(compute.CheckedView); hashed && n.tree.strictHashes {
 		if err := checked.Check(ctx); err != nil {
-			return nil, 0, n.tree.errno(n.store.Path(), "open "+n.path, err)
+			return nil, 0, n.openErrno(err)
 		}
 	}
 	reader, err := n.view.Open(ctx)
 	if err != nil {
-		return nil, 0, n.tree.errno(n.store.Path(), "open "+n.path, err)
+		return nil, 0, n.openErrno(err)
 	}
 	n.tree.open.opened(n)
 	n.handOver(ctx, reader)
 	return &viewHandle{node: n, reader: reader}, fuse.FOPEN_KEEP_CACHE | fuse.FOPEN_NOFLUSH, 0
+}
+
+// openErrno is errno for an open that failed. When the store's file was replaced meanwhile, as
+// by a compaction, the kernel looks the name up anew and opens what that shows: no program
+// hears of it, and so neither does the log.
+func (n *viewNode) openErrno(err error) syscall.Errno {
+	if errno := errnoOf(err); errno == syscall.ESTALE {
+		return errno
+	}
+	return n.tree.errno(n.store.Path(), "open "+n.path, err)
 }
 
 // handedOver is the size in bytes up to which a view goes to the kernel whole when

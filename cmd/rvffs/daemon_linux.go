@@ -103,10 +103,14 @@ func (r *readiness) serving(options mountOptions) error {
 var errTold = errors.New("told to the parent process")
 
 // fail tells the parent why the mount does not serve, and returns errTold. In the
-// foreground, and after the mount served, there is nobody to tell.
+// foreground there is nobody to tell, and after the mount served the log has it: that may be
+// where standard error leads to, and has a form of its own.
 func (r *readiness) fail(err error) error {
-	if r == nil || r.pipe == nil || err == nil {
+	if r == nil || err == nil {
 		return err
+	}
+	if r.pipe == nil {
+		return errTold
 	}
 	if _, writeErr := io.WriteString(r.pipe, err.Error()); writeErr != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 
 	"rvffs/store"
 	"rvffs/store/shared"
@@ -134,6 +135,15 @@ func (s *Store) use(ctx context.Context, f func(*store.Store) error) error {
 // acquire returns the engine, to be given back with release. It is fresh when this
 // very call opened it: then its state is the file's.
 func (s *Store) acquire(ctx context.Context) (engine *store.Store, fresh bool, err error) {
+	engine, fresh, err = s.tryAcquire(ctx)
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		s.catalog.letIdleGo()
+		engine, fresh, err = s.tryAcquire(ctx)
+	}
+	return engine, fresh, err
+}
+
+func (s *Store) tryAcquire(ctx context.Context) (engine *store.Store, fresh bool, err error) {
 	if engine := s.join(); engine != nil {
 		return engine, false, nil
 	}

@@ -162,3 +162,53 @@ func TestNoDescriptorsLeft(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestIdleStoresGiveTheirDescriptors: when no more files can be opened, what is open without
+// being used is closed, and whoever asks is answered.
+func TestIdleStoresGiveTheirDescriptors(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const folders, stores = 8, 96
+	name := func(i int) string { return filepath.Join(fmt.Sprint("folder", i%folders), fmt.Sprint(i, ".rvf")) }
+	empty := emptyStoreBytes(t)
+	for i := range stores {
+		if i < folders {
+			demand(t, "mkdir", os.Mkdir(filepath.Join(dir, fmt.Sprint("folder", i)), 0o755))
+		}
+		demand(t, "create", os.WriteFile(filepath.Join(dir, name(i)), empty, 0o644))
+	}
+	m := serve(t, dir)
+	process := m.daemon.Process.Pid
+	open := func() int {
+		entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", process))
+		demand(t, "list", err)
+		return len(entries)
+	}
+	read := func(i int) error {
+		_, err := os.ReadFile(m.path(name(i), "raw"))
+		return err
+	}
+	for i := range stores / 2 {
+		demand(t, "read", read(i))
+	}
+	after := open()
+	var limit unix.Rlimit
+	demand(t, "limit", unix.Prlimit(process, unix.RLIMIT_NOFILE, nil, &limit))
+	demand(t, "limit", unix.Prlimit(process, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(after), Max: limit.Max}, nil))
+	for i := stores / 2; i < stores; i++ {
+		if err := read(i); err != nil {
+			t.Errorf("%s: %v", name(i), err)
+		}
+	}
+	demand(t, "limit", unix.Prlimit(process, unix.RLIMIT_NOFILE, &limit, nil))
+}
+
+// emptyStoreBytes is what a store without vectors is.
+func emptyStoreBytes(t *testing.T) []byte {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "a.rvf")
+	run(t, program, "create", file, "--dimension", "2")
+	content, err := os.ReadFile(file)
+	demand(t, "read", err)
+	return content
+}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"rvffs/test/integration/rawfile"
 )
@@ -137,5 +138,38 @@ func TestLogIsForReaders(t *testing.T) {
 		if one.Store == "shared/handed.rvf" && one.Cause == "bad input" {
 			t.Errorf("the log tells her of his store: %+v", one)
 		}
+	}
+}
+
+// TestLogFileIsJSONToItsEnd, also of a mount in the background whose end tells of an error,
+// once: its standard error is the log file.
+func TestLogFileIsJSONToItsEnd(t *testing.T) {
+	t.Parallel()
+	dir, point := t.TempDir(), t.TempDir()
+	log := filepath.Join(t.TempDir(), "log")
+	run(t, program, "mount", "--flush-interval", "60s", "--log-file", log, dir, point)
+	demand(t, "make a store", os.Mkdir(filepath.Join(point, "s.rvf"), 0o755))
+	stream, err := os.OpenFile(filepath.Join(point, "s.rvf", "vectors.append"), os.O_WRONLY, 0)
+	demand(t, "open", err)
+	defer stream.Close()
+	_, err = stream.WriteString("[1,2]\n[3,")
+	demand(t, "write", err)
+	var config struct{ PID int }
+	text, err := os.ReadFile(filepath.Join(point, ".rvffs", "config.json"))
+	demand(t, "read", err)
+	demand(t, "parse", json.Unmarshal(text, &config))
+	process, err := os.FindProcess(config.PID)
+	demand(t, "find", err)
+	demand(t, "signal", process.Signal(syscall.SIGTERM))
+	for gone := time.Now().Add(time.Minute); process.Signal(syscall.Signal(0)) == nil; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(gone) {
+			t.Fatal("the mount does not end")
+		}
+	}
+	content, err := os.ReadFile(log)
+	demand(t, "read", err)
+	entriesIn(t, string(content))
+	if told := strings.Count(string(content), "ends inside a record"); told != 1 {
+		t.Errorf("the error is told %d times:\n%s", told, content)
 	}
 }

@@ -115,7 +115,7 @@ func (l *Log) findState(file io.ReaderAt, size int64, options segments.FindOptio
 	if errors.Is(err, segments.ErrNoManifest) {
 		err = fmt.Errorf("%w: %w", volume.ErrNotStore, err)
 		if segments.BeginsSegment(file) {
-			err = fmt.Errorf("%w; rvffs recover %s brings back what is whole in it", err, l.Path())
+			err = fmt.Errorf("%w; rvffs recover --list %s tells what is left in it, if anything", err, l.Path())
 		}
 		return nil, err
 	}
