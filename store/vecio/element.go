@@ -1,6 +1,7 @@
 package vecio
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math"
 	"math/bits"
@@ -19,6 +20,8 @@ type element struct {
 	// overflowed reports whether the value at the start of from is finite, though
 	// convert has made an infinity of it.
 	overflowed func(from []byte) bool
+	// refusal says what such a value is; empty: it does not fit in a float32.
+	refusal string
 }
 
 // The elements.
@@ -31,7 +34,13 @@ var (
 	float64Big    = element{name: ">f8", size: 8, convert: convertFloat64Big, overflowed: overflowedBig}
 	byteElement   = element{name: "u1", size: 1, convert: convertBytes}
 	signedElement = element{name: "i1", size: 1, convert: convertSignedBytes}
-	bfloat16      = element{name: "bf16", size: 2, convert: convertBfloat16}
+	// unsignedOrSigned are bytes of which nobody has said what they are, which does not
+	// matter for those below 128.
+	unsignedOrSigned = element{
+		name: "u1", size: 1, convert: convertUnsureBytes, overflowed: func(from []byte) bool { return from[0] >= 0x80 },
+		refusal: "is a byte above 127, of which only the name tells whether it has a sign: vectors.append.u8bin or vectors.append.i8bin",
+	}
+	bfloat16 = element{name: "bf16", size: 2, convert: convertBfloat16}
 )
 
 func convertFloat16Little(to, from []byte) {
@@ -146,6 +155,16 @@ func convertSignedBytes(to, from []byte) {
 	}
 }
 
+// convertUnsureBytes makes no number of a byte above 127.
+func convertUnsureBytes(to, from []byte) {
+	convertBytes(to, from)
+	for i, v := range from {
+		if v >= 0x80 {
+			binary.LittleEndian.PutUint32(to[4*i:], math.Float32bits(float32(math.NaN())))
+		}
+	}
+}
+
 // convertBfloat16 puts back the half of each float32 that was left out.
 func convertBfloat16(to, from []byte) {
 	for ; len(from) >= 2 && len(to) >= 4; to, from = to[4:], from[2:] {
@@ -172,7 +191,7 @@ func (b *batch) addElements(e element, from []byte, allowNonFinite bool) (bad in
 		at += next
 		switch {
 		case e.overflowed != nil && e.overflowed(from[at*e.size:]):
-			return at, "does not fit in a float32"
+			return at, cmp.Or(e.refusal, "does not fit in a float32")
 		case !allowNonFinite:
 			return at, "is " + nonFiniteName(made[4*at:])
 		}

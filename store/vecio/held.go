@@ -49,15 +49,40 @@ func (d *segmentsDecoder) Trim() {
 	d.row = nilIfEmpty(d.row)
 }
 
-// Held implements Decoder.
-func (d *npyDecoder) Held() int {
-	return d.batch.held() + cap(d.head) + cap(d.cut) + cap(d.cutter.partial)
+// held is how much memory the body of an array holds.
+func (d *arrayBody) held() int {
+	const run = 16
+	return d.batch.held() + cap(d.cut) + cap(d.cutter.partial) + run*cap(d.given.runs)
 }
+
+// trim gives the memory back that holds nothing.
+func (d *arrayBody) trim() {
+	d.batch.trim()
+	d.cut, d.cutter.partial = nilIfEmpty(d.cut), nilIfEmpty(d.cutter.partial)
+}
+
+// Held implements Decoder.
+func (d *npyDecoder) Held() int { return d.arrayBody.held() + cap(d.head) }
 
 // Trim implements Decoder.
 func (d *npyDecoder) Trim() {
-	d.batch.trim()
-	d.head, d.cut, d.cutter.partial = nilIfEmpty(d.head), nilIfEmpty(d.cut), nilIfEmpty(d.cutter.partial)
+	d.arrayBody.trim()
+	d.head = nilIfEmpty(d.head)
+}
+
+// Held implements Decoder.
+func (d *countedDecoder) Held() int { return d.arrayBody.held() + cap(d.head) }
+
+// Trim implements Decoder.
+func (d *countedDecoder) Trim() { d.arrayBody.trim() }
+
+// Held implements Decoder. Of the header a parsed copy is made.
+func (d *safetensorsDecoder) Held() int { return d.arrayBody.held() + 4*cap(d.head) + cap(d.value) }
+
+// Trim implements Decoder.
+func (d *safetensorsDecoder) Trim() {
+	d.arrayBody.trim()
+	d.value = nilIfEmpty(d.value)
 }
 
 // Held implements Decoder.

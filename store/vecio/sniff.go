@@ -113,12 +113,13 @@ type autoDecoder struct {
 	failed  error
 	foreign string // what the stream is, if its magic is that of no vectors
 
-	text  textLook
-	json  jsonLook
-	table tableLook
-	vecs  vecsLook
-	utf16 utf16Look
-	latin latinLook
+	text    textLook
+	json    jsonLook
+	table   tableLook
+	vecs    vecsLook
+	counted countedLook
+	utf16   utf16Look
+	latin   latinLook
 }
 
 func newAutoDecoder(s Sink, o Options) *autoDecoder {
@@ -140,6 +141,9 @@ const (
 	isUTF16
 	isLatin
 	isForeign
+	isSafetensors
+	isFbin
+	isU8bin
 )
 
 func (d *autoDecoder) Format() Format {
@@ -305,13 +309,19 @@ func (d *autoDecoder) Finish() error {
 // look takes one more byte, the last one held.
 func (d *autoDecoder) look(c byte) verdict {
 	text, json, table, vecs, utf16, latin := d.text.next(c), d.json.next(c), d.table.next(c), d.vecs.next(c), d.utf16.next(c), d.latin.next(c)
+	counted := d.counted.next(c, d.sink.Dimension())
+	tensors, tensorsOpen := isTensors(d.held)
 	switch {
+	case tensors:
+		return isSafetensors
 	case json == lookSure:
 		return isJSON
 	case table == lookSure:
 		return isTable
-	case vecs == lookSure:
+	case vecs == lookSure && (counted == lookNot || d.vecs.best(0) != isRaw):
 		return d.vecs.best(d.sink.Dimension())
+	case counted == lookSure:
+		return d.counted.best()
 	case text == lookSure:
 		return d.text.kind()
 	case utf16 == lookSure:
@@ -319,7 +329,7 @@ func (d *autoDecoder) look(c byte) verdict {
 	case latin == lookSure:
 		return isLatin
 	}
-	open := text == lookPossible || vecs == lookPossible || utf16 == lookPossible || latin == lookPossible
+	open := tensorsOpen || counted == lookPossible || text == lookPossible || vecs == lookPossible || utf16 == lookPossible || latin == lookPossible
 	found, begun := matchMagic(d.held)
 	if found != nil && found.name != "" {
 		d.foreign = found.name
@@ -346,6 +356,12 @@ func (d *autoDecoder) best() verdict {
 		return isTable
 	case d.utf16.likely():
 		return isUTF16
+	case d.counted.whole():
+		return d.counted.best()
+	case d.vecs.state == lookPossible && d.vecs.best(0) != isRaw:
+		return d.vecs.best(d.sink.Dimension())
+	case d.counted.begun():
+		return d.counted.best()
 	case d.vecs.state == lookPossible:
 		return d.vecs.best(d.sink.Dimension())
 	}
@@ -384,6 +400,8 @@ func (d *autoDecoder) wholeAs(v verdict) bool {
 		return d.json.wrong || d.json.probe.Unfinished() == 0
 	case isFvecs, isBvecs:
 		return d.vecs.whole()
+	case isFbin, isU8bin:
+		return d.counted.whole()
 	case isRaw:
 		dimension := d.sink.Dimension()
 		return dimension > 0 && len(d.held)%(4*dimension) == 0
@@ -392,7 +410,7 @@ func (d *autoDecoder) wholeAs(v verdict) bool {
 }
 
 // decoded are the formats of the verdicts.
-var decoded = [...]Format{isRaw: RawF32, isJSON: JSON, isSegments: Segments, isNPY: NPY, isTable: CSV, isFvecs: Fvecs, isBvecs: Bvecs}
+var decoded = [...]Format{isRaw: RawF32, isJSON: JSON, isSegments: Segments, isNPY: NPY, isTable: CSV, isFvecs: Fvecs, isBvecs: Bvecs, isSafetensors: Safetensors, isFbin: Fbin, isU8bin: U8bin}
 
 // decide takes the decoder for v and gives it what is held, or refuses it.
 func (d *autoDecoder) decide(v verdict) error {
@@ -405,6 +423,9 @@ func (d *autoDecoder) decide(v verdict) error {
 // take gives what is held to the decoder for v.
 func (d *autoDecoder) take(v verdict) error {
 	d.inner = NewDecoder(decoded[v], d.sink, d.options)
+	if v == isU8bin {
+		d.inner = newCountedDecoder(U8bin, unsignedOrSigned, d.sink, d.options)
+	}
 	held := d.held
 	d.held, d.probe = nil, nil
 	_, err := d.inner.Write(held)

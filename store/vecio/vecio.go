@@ -109,6 +109,10 @@ func NewDecoder(f Format, s Sink, o Options) Decoder {
 		return newVecsDecoder(f, s, o)
 	case CSV, TSV:
 		return newTableDecoder(f, s, o)
+	case Fbin, U8bin, I8bin:
+		return newCountedDecoder(f, countedElements[f], s, o)
+	case Safetensors:
+		return newSafetensorsDecoder(s, o)
 	default:
 		return newAutoDecoder(s, o)
 	}

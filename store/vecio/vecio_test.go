@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -197,18 +198,18 @@ func TestFormatNames(t *testing.T) {
 	}{
 		{".f32", RawF32, true}, {".json", JSON, true}, {".jsonl", JSON, true},
 		{".rvf", Segments, true}, {".ndjson", JSON, true}, {".npy", NPY, true}, {".fvecs", Fvecs, true}, {".bvecs", Bvecs, true},
-		{".csv", CSV, true}, {".tsv", TSV, true}, {"", Auto, false}, {".txt", Auto, false},
+		{".csv", CSV, true}, {".tsv", TSV, true}, {".fbin", Fbin, true}, {".u8bin", U8bin, true}, {".i8bin", I8bin, true}, {".safetensors", Safetensors, true}, {"", Auto, false}, {".txt", Auto, false},
 	} {
 		if f, ok := FormatOfSuffix(c.suffix); f != c.format || ok != c.known {
 			t.Errorf("%q: %v, %v", c.suffix, f, ok)
 		}
 	}
-	for f, want := range map[Format]string{Auto: "auto", RawF32: "f32", JSON: "json", Segments: "rvf", NPY: "npy", Fvecs: "fvecs", Bvecs: "bvecs", CSV: "csv", TSV: "tsv", 77: "format 77"} {
+	for f, want := range map[Format]string{Auto: "auto", RawF32: "f32", JSON: "json", Segments: "rvf", NPY: "npy", Fvecs: "fvecs", Bvecs: "bvecs", CSV: "csv", TSV: "tsv", Fbin: "fbin", U8bin: "u8bin", I8bin: "i8bin", Safetensors: "safetensors", 77: "format 77"} {
 		if f.String() != want {
 			t.Errorf("got %q, want %q", f.String(), want)
 		}
 	}
-	for _, f := range []Format{Auto, RawF32, JSON, Segments, NPY, Fvecs, Bvecs, CSV, TSV} {
+	for _, f := range []Format{Auto, RawF32, JSON, Segments, NPY, Fvecs, Bvecs, CSV, TSV, Fbin, U8bin, I8bin, Safetensors} {
 		if got := NewDecoder(f, &collector{}, Options{}).Format(); got != f {
 			t.Errorf("decoder of %v says %v", f, got)
 		}
@@ -220,15 +221,19 @@ func TestSinkErrorEndsTheStream(t *testing.T) {
 	t.Parallel()
 	full := errors.New("no room")
 	for f, stream := range map[Format][]byte{
-		RawF32:   floats(1, 2),
-		JSON:     []byte("[1,2]"),
-		Segments: vecSegment(1, 2, []uint64{4}, floats(1, 2)),
-		NPY:      npyFile("<f8", 2, 1, 2),
-		Fvecs:    vecsFile(Fvecs, []float32{1, 2}),
-		Bvecs:    vecsFile(Bvecs, []float32{1, 2}),
-		CSV:      []byte("1,2\n"),
-		TSV:      []byte("1\t2\n"),
-		Auto:     bytes.Repeat(floats(1, 2), guessBytes/8),
+		RawF32:      floats(1, 2),
+		JSON:        []byte("[1,2]"),
+		Segments:    vecSegment(1, 2, []uint64{4}, floats(1, 2)),
+		NPY:         npyFile("<f8", 2, 1, 2),
+		Fvecs:       vecsFile(Fvecs, []float32{1, 2}),
+		Bvecs:       vecsFile(Bvecs, []float32{1, 2}),
+		CSV:         []byte("1,2\n"),
+		TSV:         []byte("1\t2\n"),
+		Fbin:        countedFile(1, 2, floats(1, 2)...),
+		U8bin:       countedFile(1, 2, 1, 2),
+		I8bin:       countedFile(1, 2, 1, 2),
+		Safetensors: safetensorsFile(`{"x":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}`, floats(1, 2)...),
+		Auto:        bytes.Repeat(floats(1, 2), guessBytes/8),
 	} {
 		d := NewDecoder(f, &collector{dimension: 2, refuse: full}, Options{})
 		for range 2 {
@@ -239,5 +244,16 @@ func TestSinkErrorEndsTheStream(t *testing.T) {
 		if !errors.Is(d.Settle(), full) || !errors.Is(d.EndLine(), full) || !errors.Is(d.Finish(), full) {
 			t.Errorf("%v forgot its failure", f)
 		}
+	}
+}
+
+// wantReason holds an error to be a record error about something; none if reason is empty.
+func wantReason(t *testing.T, err error, reason string) {
+	t.Helper()
+	switch {
+	case reason == "" && err != nil:
+		t.Fatalf("unexpected: %v", err)
+	case reason != "" && (!errors.Is(err, ErrRecord) || !strings.Contains(err.Error(), reason)):
+		t.Fatalf("got %v, want a record error about %q", err, reason)
 	}
 }
