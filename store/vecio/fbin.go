@@ -24,8 +24,8 @@ func (d *countedDecoder) Format() Format { return d.format }
 func (d *countedDecoder) Settle() error  { return d.failed }
 func (d *countedDecoder) EndLine() error { return d.failed }
 
-// Committable is false: a file that is longer than its head says is refused whole, and
-// that is known at its end.
+// Committable reports whether nothing has come: a file that is longer than its header
+// says is refused whole, and that is known at its end.
 func (d *countedDecoder) Committable() bool { return d.position == 0 }
 
 // Unfinished counts from the stream's first byte until all rows are there.

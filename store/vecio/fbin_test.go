@@ -133,3 +133,43 @@ func TestSafetensors(t *testing.T) {
 	_, err = decode(t, Safetensors, Options{}, 0, []byte("\x10\x00\x00\x00\x00\x00\x00\x00{"), whole)
 	wantReason(t, err, "inside the header")
 }
+
+// TestCountedByItsFirstWords: what the values are is told by the length of the file, or
+// by its first values where it is longer than is held.
+func TestCountedByItsFirstWords(t *testing.T) {
+	t.Parallel()
+	random := normal(60, 40_000)
+	small := make([]byte, 100_000)
+	for i := range small {
+		small[i] = byte(i*i%127) + byte(i%2)
+	}
+	signed := append(slices.Clone(small[:90_000]), bytes.Repeat([]byte{200}, 10_000)...)
+	for name, c := range map[string]struct {
+		stream []byte
+		format Format
+		rows   int
+		reason string
+	}{
+		"none":               {stream: countedFile(0, 1), format: Fbin},
+		"few floats":         {stream: countedFile(7, 1, floats(random[:7]...)...), format: Fbin, rows: 7},
+		"few bytes":          {stream: countedFile(8, 1, 1, 2, 3, 4, 5, 6, 7, 8), format: U8bin, rows: 8},
+		"many floats":        {stream: countedFile(40_000, 1, floats(random...)...), format: Fbin, rows: 40_000},
+		"many bytes":         {stream: countedFile(100_000, 1, small...), format: U8bin, rows: 100_000},
+		"bytes with a sign?": {stream: countedFile(100_000, 1, signed...), reason: "only the name tells whether it has a sign"},
+		"floats missing":     {stream: countedFile(40_001, 1, floats(random...)...), reason: "4 bytes too early"},
+		"bytes too many":     {stream: countedFile(99_999, 1, small...), reason: "more bytes than the 99999 rows"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, dimension := range []int{1, 0} {
+				sink := &collector{dimension: dimension}
+				d := NewDecoder(Auto, sink, Options{})
+				err := push(d, c.stream, pieces(61, 5000))
+				wantReason(t, err, c.reason)
+				if err == nil && (d.Format() != c.format || len(sink.ids) != c.rows) {
+					t.Errorf("dimension %d: %d rows of %s", dimension, len(sink.ids), d.Format())
+				}
+			}
+		})
+	}
+}

@@ -32,8 +32,8 @@ func (d *safetensorsDecoder) Format() Format { return Safetensors }
 func (d *safetensorsDecoder) Settle() error  { return d.failed }
 func (d *safetensorsDecoder) EndLine() error { return d.failed }
 
-// Committable is false: a file that is longer than its header says is refused whole, and
-// that is known at its end.
+// Committable reports whether nothing has come: a file that is longer than its header
+// says is refused whole, and that is known at its end.
 func (d *safetensorsDecoder) Committable() bool { return d.position == 0 }
 
 // Unfinished counts from the stream's first byte until all values are there.

@@ -141,7 +141,7 @@ const (
 	isUTF16
 	isLatin
 	isForeign
-	isSafetensors
+	isTensorFile
 	isFbin
 	isU8bin
 )
@@ -313,7 +313,7 @@ func (d *autoDecoder) look(c byte) verdict {
 	tensors, tensorsOpen := isTensors(d.held)
 	switch {
 	case tensors:
-		return isSafetensors
+		return isTensorFile
 	case json == lookSure:
 		return isJSON
 	case table == lookSure:
@@ -410,7 +410,7 @@ func (d *autoDecoder) wholeAs(v verdict) bool {
 }
 
 // decoded are the formats of the verdicts.
-var decoded = [...]Format{isRaw: RawF32, isJSON: JSON, isSegments: Segments, isNPY: NPY, isTable: CSV, isFvecs: Fvecs, isBvecs: Bvecs, isSafetensors: Safetensors, isFbin: Fbin, isU8bin: U8bin}
+var decoded = [...]Format{isRaw: RawF32, isJSON: JSON, isSegments: Segments, isNPY: NPY, isTable: CSV, isFvecs: Fvecs, isBvecs: Bvecs, isTensorFile: Safetensors, isFbin: Fbin, isU8bin: U8bin}
 
 // decide takes the decoder for v and gives it what is held, or refuses it.
 func (d *autoDecoder) decide(v verdict) error {

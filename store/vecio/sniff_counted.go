@@ -33,7 +33,7 @@ func (l *countedLook) judge(c byte, known int) look {
 	l.bytes++
 	if at < countedHead {
 		l.words[at] = c
-		if l.bytes == 4 && (c != 0 || l.words == [countedHead]byte{}) || l.bytes > 6 && c != 0 {
+		if l.bytes == 4 && c != 0 || l.bytes > 6 && c != 0 {
 			return lookNot
 		}
 		if l.bytes < countedHead {

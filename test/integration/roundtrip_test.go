@@ -173,7 +173,7 @@ func (s shape) trips(source, inputs string) []roundTrip {
 		trips = append(trips, trip)
 	}
 	for _, format := range []struct{ name, suffix, ids string }{
-		{"vectors/vectors.npy", ".npy", "numbers"}, {"vectors/vectors.f32", ".f32", "numbers"}, {"vectors/vectors.fvecs", ".fvecs", "numbers"},
+		{"vectors/vectors.npy", ".npy", "numbers"}, {"vectors/vectors.f32", ".f32", "numbers"}, {"vectors/vectors.fvecs", ".fvecs", "numbers"}, {"vectors/vectors.fbin", ".fbin", "numbers"}, {"vectors/vectors.safetensors", ".safetensors", "ids"},
 		{"vectors/vectors.jsonl", ".jsonl", "ids"}, {"vectors/vectors.csv", ".csv", "ids"}, {"raw", ".rvf", "ids"},
 	} {
 		if info, err := os.Stat(filepath.Join(source, format.name)); err == nil && info.Size() <= largestTrip {
