@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -163,6 +165,60 @@ func parseGroups(content []byte, owner fuse.Owner) (groups []uint32, whole bool)
 		}
 	}
 	return nil, false
+}
+
+// looked is behind a file's name when somebody has looked it up since.
+const looked = " (deleted)"
+
+// mostDescriptors bounds how many of a process are looked at.
+const mostDescriptors = 1 << 14
+
+// writes reports whether the sender's process still has a file open for writing, as far as
+// can be seen: the one of an inode number that is called so. A shell that sends one word
+// to its standard error has closed a copy of its standard output then, and goes on.
+func (c caller) writes(inode uint64, name string) bool {
+	if c.group == 0 {
+		return false
+	}
+	process := "/proc/" + strconv.Itoa(c.group)
+	folder, err := os.Open(process + "/fd")
+	if err != nil {
+		return false
+	}
+	descriptors, err := folder.Readdirnames(mostDescriptors)
+	_ = folder.Close() // nothing was written to it
+	if err != nil {
+		return false
+	}
+	for _, descriptor := range descriptors {
+		target, err := os.Readlink(process + "/fd/" + descriptor)
+		if err != nil || !strings.HasSuffix(strings.TrimSuffix(target, looked), "/"+name) {
+			continue
+		}
+		if content, err := readSmall(process+"/fdinfo/"+descriptor, statusSize); err == nil && opensForWriting(content, inode) {
+			return true
+		}
+	}
+	return false
+}
+
+// opensForWriting reports whether /proc/PID/fdinfo/FD tells of a descriptor that writes to
+// an inode.
+func opensForWriting(info []byte, inode uint64) bool {
+	writes, same := false, false
+	for line := range bytes.Lines(info) {
+		name, rest, _ := bytes.Cut(line, []byte(":"))
+		value := string(bytes.TrimSpace(rest))
+		switch string(name) {
+		case "flags":
+			flags, err := strconv.ParseUint(value, 8, 32)
+			writes = err == nil && flags&unix.O_ACCMODE != unix.O_RDONLY
+		case "ino":
+			number, err := strconv.ParseUint(value, 10, 64)
+			same = err == nil && number == inode
+		}
+	}
+	return writes && same
 }
 
 // longStatusSize has room for the 65536 groups that a process can be in.

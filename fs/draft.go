@@ -134,7 +134,7 @@ func (t *tree) openPart(ctx context.Context, s *catalog.Store, part compute.Part
 	if err != nil {
 		return nil, t.errno(s.Path(), "open "+string(part), err)
 	}
-	handle := &streamHandle{tree: t, store: s, name: string(part)}
+	handle := &streamHandle{tree: t, about: aboutStore(s), name: string(part)}
 	handle.begin(ctx, stream, flags)
 	return handle, 0
 }

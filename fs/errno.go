@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"rvffs/store/catalog"
 	"rvffs/store/memory"
 	"rvffs/store/volume"
 )
@@ -73,6 +74,19 @@ func (t *tree) folderErrno(path, operation string, err error) syscall.Errno {
 			event.Str("folder", path)
 		}
 	})
+}
+
+// about logs a failure with what it is about, as errno does.
+type about func(t *tree, operation string, err error) syscall.Errno
+
+func aboutStore(s *catalog.Store) about {
+	return func(t *tree, operation string, err error) syscall.Errno { return t.errno(s.Path(), operation, err) }
+}
+
+func aboutFolder(f *catalog.Folder) about {
+	return func(t *tree, operation string, err error) syscall.Errno {
+		return t.folderErrno(f.Path(), operation, err)
+	}
 }
 
 func (t *tree) failed(err error, operation string, about func(*zerolog.Event)) syscall.Errno {

@@ -14,7 +14,6 @@ import (
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 
-	"rvffs/store/catalog"
 	"rvffs/store/shared"
 	"rvffs/store/volume"
 )
@@ -63,9 +62,11 @@ type file interface {
 // from one open(2).
 type streamHandle struct {
 	tree  *tree
-	store *catalog.Store
+	about about // what it goes to
 	name  string
 	text  string // what a reader finds
+	inode uint64 // of a file that is whole when it is closed; else 0
+	named func() string
 
 	stream      stream        // nil when opened for reading
 	patience    time.Duration // of an interrupted writer
@@ -77,6 +78,7 @@ type streamHandle struct {
 	// turn is held by who is at work with the stream. What follows is his.
 	turn    shared.Turn
 	fresh   bool           // bytes came since the last commit
+	parted  bool           // the opener has closed it, while others went on, or by a copy
 	told    bool           // a close has failed within a record, and no bytes came since
 	writers map[uint32]int // threads but the opener's that have written since, and their processes
 	logged  error          // the latest failure since a commit went well
@@ -115,7 +117,7 @@ func (h *streamHandle) Read(_ context.Context, buffer []byte, offset int64) (fus
 	if written, can := h.stream.(file); can {
 		n, err := written.ReadAt(buffer, offset)
 		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, h.tree.errno(h.store.Path(), "read "+h.name, err)
+			return nil, h.about(h.tree, "read "+h.name, err)
 		}
 		return fuse.ReadResultData(buffer[:n]), 0
 	}
@@ -358,9 +360,18 @@ func (h *streamHandle) flush(ctx context.Context) syscall.Errno {
 		return h.committed("close", h.stream.Flush(ctx))
 	}
 	closer := callerOf(ctx)
+	copied := h.copied(closer)
+	if h.inode != 0 && !closer.exiting && leaves(ctx, closer) {
+		copied, closer.exiting, closer.failed = false, true, true // what was seen of its descriptors means nothing
+	}
 	opened := closer.group == h.opener.group || !h.opener.alive()
 	wrote := h.forget(closer.group)
 	switch {
+	case opened && h.whole() && (len(h.writers) > 0 || copied):
+		h.parted = true
+		return 0
+	case h.parted && wrote && len(h.writers) == 0 && !closer.failed:
+		return h.settled("close", h.stream.Flush(ctx))
 	case opened && closer.status && h.told:
 		return h.end("close", errTold)
 	case (opened || wrote) && closer.failed:
@@ -380,6 +391,24 @@ func (h *streamHandle) flush(ctx context.Context) syscall.Errno {
 		return errnoOf(err) // not worth a word: it is not the end, and not this one's doing
 	}
 	return h.committed("close", err)
+}
+
+// whole reports whether the stream is one that counts as a whole or not at all: then those
+// who go on when its opener has closed it have the last word.
+func (h *streamHandle) whole() bool {
+	_, is := h.stream.(file)
+	return is
+}
+
+// copied reports whether it was a copy of a descriptor that somebody has closed, who has
+// others.
+func (h *streamHandle) copied(closer caller) bool {
+	return h.inode != 0 && !closer.exiting && closer.writes(h.inode, h.named())
+}
+
+// leaves reports whether a process has been killed since it sent a request.
+func leaves(ctx context.Context, sender caller) bool {
+	return sender.group != 0 && (dying(threadOf(ctx)) || callerOf(ctx) != sender)
 }
 
 // errTold ends a stream of which a close has failed within a record, whose opener then
@@ -436,7 +465,11 @@ func (h *streamHandle) Release(context.Context) syscall.Errno {
 		defer h.turn.Give()
 		ctx, cancel := h.tree.lifetime(context.Background())
 		defer cancel()
-		err := errors.Join(h.stream.Close(ctx), h.opener.close())
+		var err error
+		if h.parted && h.fresh && h.ended == nil {
+			err = h.stream.Flush(ctx) // its opener was done with it
+		}
+		err = errors.Join(err, h.stream.Close(ctx), h.opener.close())
 		if err != nil && h.logged == nil {
 			h.fail("release", err)
 		}
@@ -458,5 +491,5 @@ func (h *streamHandle) fail(operation string, err error) syscall.Errno {
 		return errnoOf(err)
 	}
 	h.logged = err
-	return h.tree.errno(h.store.Path(), operation+" "+h.name, err)
+	return h.about(h.tree, operation+" "+h.name, err)
 }

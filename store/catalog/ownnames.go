@@ -17,6 +17,7 @@ const (
 	NameError       = "error.txt"
 	NameIdentity    = "identity.json"
 	NameIdentityBin = "identity.bin"
+	NameIncoming    = "incoming"
 	NameManifest    = "manifest.json"
 	NameManifestBin = "manifest.bin"
 	NameNeighbors   = "neighbors"
@@ -50,7 +51,7 @@ var ownNames = withImages([]OwnName{
 	{Name: NameError},
 	{Name: NameIdentityBin, Shown: true},
 	{Name: NameIdentity, Shown: true},
-	{Name: "incoming"},
+	{Name: NameIncoming, Shown: true, Folder: true},
 	{Name: "layout.svg"},
 	{Name: "lineage"},
 	{Name: NameManifestBin, Shown: true},

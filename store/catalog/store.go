@@ -42,6 +42,7 @@ type Store struct {
 	vectorSpan  numberSpan
 	segmentSpan numberSpan // of files about one segment
 	identity    renderedIdentity
+	dropped     dropFolder
 
 	opening shared.Turn // held by the one who opens the engine
 }
@@ -268,6 +269,7 @@ func (s *Store) knowledge() store.Known {
 // close commits what streams still hold and closes the engine. No stream looks for
 // anything beyond the end of ctx.
 func (s *Store) close(ctx context.Context) error {
+	s.closeIncoming()
 	s.mu.Lock()
 	engine := s.engine
 	s.mu.Unlock()

@@ -38,14 +38,20 @@ func openStream[S interface {
 // OpenAppend starts a stream of vectors into the store.
 func (s *Store) OpenAppend(ctx context.Context, format vecio.Format) (*ingest.AppendStream, error) {
 	options := s.catalog.options
-	s.history.charge(options.Memory)
-	return openStream(ctx, s, func(engine *store.Store) (*ingest.AppendStream, error) {
-		return engine.OpenAppend(ctx, ingest.StreamOptions{
-			Format: format, AllowNonFinite: options.AllowNonFinite,
-			FlushBytes: options.FlushBytes, FlushInterval: options.FlushInterval,
-			Report: s.history.add,
-		})
-	})
+	return s.openAppend(ctx, ingest.StreamOptions{Format: format, FlushBytes: options.FlushBytes, FlushInterval: options.FlushInterval}, nil)
+}
+
+// openAppend starts a stream of vectors of which the history is told, and told too.
+func (s *Store) openAppend(ctx context.Context, options ingest.StreamOptions, told func(ingest.StreamReport)) (*ingest.AppendStream, error) {
+	s.history.charge(s.catalog.options.Memory)
+	options.AllowNonFinite = s.catalog.options.AllowNonFinite
+	options.Report = func(r ingest.StreamReport) {
+		s.history.add(r)
+		if told != nil {
+			told(r)
+		}
+	}
+	return openStream(ctx, s, func(engine *store.Store) (*ingest.AppendStream, error) { return engine.OpenAppend(ctx, options) })
 }
 
 // OpenDelete starts a stream of ids whose vectors are to be deleted.

@@ -9,54 +9,17 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"rvffs/lineage"
+	"rvffs/store/spool"
 	"rvffs/store/volume"
 )
 
-// spool is where an image waits until it is complete. Whatever happens, nothing of it stays.
-type spool struct {
-	file volume.Spool
-	size int64
-	hash lineage.Hash // of the image that a compressed spool stands for
-}
-
-func (s *Images) newSpool(ctx context.Context) (*spool, error) {
-	file, err := s.env.Spool(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &spool{file: file}, nil
-}
-
-// Write appends.
-func (s *spool) Write(p []byte) (int, error) {
-	if err := s.writeAt(p, s.size); err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
-
-// writeAt writes to a place, before which there may be a hole: it reads as zeros.
-func (s *spool) writeAt(p []byte, offset int64) error {
-	if _, err := s.file.WriteAt(p, offset); err != nil {
-		return volume.WriteError(err, len(p), offset)
-	}
-	s.size = max(s.size, offset+int64(len(p)))
-	return nil
-}
-
-// cut gives it a length: what is behind is gone, or reads as zeros.
-func (s *spool) cut(size int64) error {
-	s.size = size
-	return s.file.SetLength(size)
-}
-
-func (s *spool) Close() error { return s.file.Close() }
+func (s *Images) newSpool() *spool.Spool { return spool.New(s.env.Memory, s.env.Spool) }
 
 // compress puts the image of an embedding into a spool, compressed with zstd, and
 // makes it what is embedded. The spool must be closed after that. It is nil where
 // the embedding stays as it is: when less than a tenth would be saved, or the image
 // is over the limit, in bytes, and not worth a try.
-func (s *Images) compress(ctx context.Context, e *embedding, limit int64) (*spool, error) {
+func (s *Images) compress(ctx context.Context, e *embedding, limit int64) (*spool.Spool, error) {
 	image, size := e.image, e.size
 	if size <= 0 || size > limit {
 		return nil, nil
@@ -66,13 +29,10 @@ func (s *Images) compress(ctx context.Context, e *embedding, limit int64) (*spoo
 		return nil, err
 	}
 	defer giveBack()
-	packed, err := s.newSpool(ctx)
-	if err != nil {
-		return nil, err
-	}
-	err = packed.pack(ctx, image, size)
-	if err == nil && packed.size <= size-(size+9)/10 {
-		e.image, e.size, e.hash = packed.file, packed.size, &packed.hash
+	packed := s.newSpool()
+	hash, err := pack(ctx, packed.Writer(ctx), image, size)
+	if err == nil && packed.Size() <= size-(size+9)/10 {
+		e.image, e.size, e.hash = packed, packed.Size(), &hash
 		return packed, nil
 	}
 	return nil, errors.Join(err, packed.Close())
@@ -83,11 +43,11 @@ const (
 	packMemory = 3 * packWindow // bytes that packing takes: the window twice, and tables
 )
 
-// pack fills the spool.
-func (s *spool) pack(ctx context.Context, image io.ReaderAt, size int64) error {
-	encoder, err := zstd.NewWriter(s, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(packWindow), zstd.WithLowerEncoderMem(true))
+// pack writes a compressed image, and gives the hash of that for which it stands.
+func pack(ctx context.Context, to io.Writer, image io.ReaderAt, size int64) (lineage.Hash, error) {
+	encoder, err := zstd.NewWriter(to, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(packWindow), zstd.WithLowerEncoderMem(true))
 	if err != nil {
-		return err
+		return lineage.Hash{}, err
 	}
 	hasher := lineage.NewShake256()
 	source := &pieces{reader: image, size: size}
@@ -95,6 +55,5 @@ func (s *spool) pack(ctx context.Context, image io.ReaderAt, size int64) error {
 	if err == nil && read != size {
 		err = fmt.Errorf("%w: the image ends after %d of %d bytes", volume.ErrInput, read, size)
 	}
-	s.hash = lineage.Hash(hasher.Sum(nil))
-	return errors.Join(err, encoder.Close())
+	return lineage.Hash(hasher.Sum(nil)), errors.Join(err, encoder.Close())
 }

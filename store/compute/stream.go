@@ -1,12 +1,11 @@
 package compute
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"io"
 
-	"rvffs/store/memory"
+	"rvffs/store/spool"
 	"rvffs/store/state"
 	"rvffs/store/stream"
 	"rvffs/store/volume"
@@ -27,22 +26,17 @@ type EmbedStream struct {
 	options        EmbedOptions
 
 	// What follows is for who has the stream to himself.
-	start  []byte        // while there are few bytes
-	spool  *spool        // of more; nil while there are few
-	uncut  bool          // what is not written would be bytes of the part that is there
-	fresh  bool          // something was written or cut since the last commit
-	tried  bool          // the store could be written to
-	memory memory.Charge // of start
+	waiting *spool.Spool
+	uncut   bool // what is not written would be bytes of the part that is there
+	fresh   bool // something was written or cut since the last commit
+	tried   bool // the store could be written to
 }
-
-// inMemory is how many bytes of a part are held in memory.
-const inMemory = 64 << 10
 
 // OpenEmbed starts to take the bytes of a part. A part that describes another one
 // which is not there is ErrInput. The writer lock is taken by Flush, and tried by the
 // first write, which so fails where nobody may write. Close must be called.
 func (s *Images) OpenEmbed(ctx context.Context, part Part, options EmbedOptions) (*EmbedStream, error) {
-	e := &EmbedStream{images: s, part: part, options: options, uncut: options.Uncut, memory: s.env.Memory.Charge()}
+	e := &EmbedStream{images: s, part: part, options: options, uncut: options.Uncut, waiting: s.newSpool()}
 	origin, err := e.prepare(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("embed %s into store %q: %w", part, s.env.Name(), err)
@@ -77,14 +71,8 @@ func (e *EmbedStream) prepare(ctx context.Context) (state.Origin, error) {
 }
 
 func (e *EmbedStream) afford(ctx context.Context, bytes int) error {
-	if e.spool != nil {
-		return nil
-	}
-	return e.memory.Await(ctx, 3*min(e.Received()+int64(bytes), inMemory)) // it grows by doubling
+	return e.waiting.Afford(ctx, bytes)
 }
-
-// weigh charges for what is held in memory.
-func (e *EmbedStream) weigh() { e.memory.Force(int64(cap(e.start))) }
 
 // write takes all of p behind what is there.
 func (e *EmbedStream) write(ctx context.Context, p []byte) error {
@@ -111,11 +99,10 @@ func (e *EmbedStream) writeAt(ctx context.Context, p []byte, offset int64) error
 		}
 		e.tried = true
 	}
-	defer e.weigh()
-	if err := e.keep(ctx, p, offset); err != nil {
+	if _, err := e.waiting.WriteAt(ctx, p, offset); err != nil {
 		return err
 	}
-	e.inside.SetLength(max(e.Received(), offset+int64(len(p))))
+	e.inside.SetLength(e.waiting.Size())
 	e.fresh = true
 	return nil
 }
@@ -156,8 +143,7 @@ func (e *EmbedStream) truncate(ctx context.Context, size int64) error {
 	if err := e.reach(size, size); err != nil {
 		return err
 	}
-	defer e.weigh()
-	if err := e.resize(ctx, size); err != nil {
+	if err := e.waiting.Truncate(ctx, size); err != nil {
 		return err
 	}
 	e.inside.SetLength(size)
@@ -165,64 +151,12 @@ func (e *EmbedStream) truncate(ctx context.Context, size int64) error {
 	return nil
 }
 
-// resize makes what waits so long, with zeros at the end if it grows.
-func (e *EmbedStream) resize(ctx context.Context, size int64) error {
-	switch {
-	case e.spool != nil:
-		return e.spool.cut(size)
-	case size > inMemory:
-		return e.spill(ctx, size)
-	case size < int64(len(e.start)):
-		e.start = e.start[:size]
-	default:
-		e.start = append(e.start, make([]byte, size-int64(len(e.start)))...)
-	}
-	return nil
-}
-
-// keep puts bytes where they wait.
-func (e *EmbedStream) keep(ctx context.Context, p []byte, offset int64) error {
-	end := offset + int64(len(p))
-	if end > int64(len(e.start)) && e.spool == nil {
-		if err := e.resize(ctx, end); err != nil {
-			return err
-		}
-	}
-	if e.spool != nil {
-		return e.spool.writeAt(p, offset)
-	}
-	copy(e.start[offset:], p)
-	return nil
-}
-
-// spill moves what waits from memory to a file of the given length.
-func (e *EmbedStream) spill(ctx context.Context, size int64) (err error) {
-	if e.spool, err = e.images.newSpool(ctx); err != nil {
-		return err
-	}
-	if len(e.start) > 0 {
-		if err := e.spool.writeAt(e.start, 0); err != nil {
-			return err
-		}
-		e.start = nil
-	}
-	return e.spool.cut(size)
-}
-
-// waiting is what waits.
-func (e *EmbedStream) waiting() io.ReaderAt {
-	if e.spool != nil {
-		return e.spool.file
-	}
-	return bytes.NewReader(e.start)
-}
-
 // ReadAt reads what was written so far; it is io.EOF behind the end.
 func (e *EmbedStream) ReadAt(p []byte, offset int64) (int, error) {
 	var n int
 	var err error
 	ended := e.inside.Do(func() error {
-		n, err = io.NewSectionReader(e.waiting(), 0, e.Received()).ReadAt(p, offset)
+		n, err = e.waiting.ReadAt(p, offset)
 		return nil // the stream goes on all the same
 	})
 	if ended != nil {
@@ -258,21 +192,10 @@ func (e *EmbedStream) commit(ctx context.Context) error {
 }
 
 func (e *EmbedStream) embed(ctx context.Context, into embedder) error {
-	_, err := e.kind.embed(into, state.OnlyIn(ctx, e.Origin()), e.waiting(), e.Received(), e.options)
+	_, err := e.kind.embed(into, state.OnlyIn(ctx, e.Origin()), e.waiting, e.Received(), e.options)
 	return err
 }
 
-func (e *EmbedStream) drop(cause error) error {
-	e.start = nil
-	e.weigh()
-	return cause
-}
+func (e *EmbedStream) drop(cause error) error { return errors.Join(cause, e.waiting.Close()) }
 
-func (e *EmbedStream) letGo() (err error) {
-	if e.spool != nil {
-		err = e.spool.Close()
-	}
-	e.start, e.spool = nil, nil
-	e.weigh()
-	return err
-}
+func (e *EmbedStream) letGo() error { return e.waiting.Close() }

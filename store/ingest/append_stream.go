@@ -25,6 +25,8 @@ type StreamOptions struct {
 	// FlushBytes commits whole records whenever so many bytes have come since the
 	// last commit, of bulk loads too. 0 means never.
 	FlushBytes int64
+	// Whole makes the stream all or nothing, as a bulk load is, however little it brings.
+	Whole bool
 	// Report is told of each commit and of each refusal; nil is allowed. It is
 	// called with the stream locked and must not call it.
 	Report func(StreamReport)
@@ -209,7 +211,9 @@ func (a *AppendStream) decide() error {
 // isBulk reports whether the stream is a bulk load: then it is all or nothing, so
 // that a program that fails on the way leaves nothing, and can do it all again. It is
 // one until somebody asks for a commit.
-func (a *AppendStream) isBulk() bool { return a.bulk || a.Received()-a.ticked > bulkBytes }
+func (a *AppendStream) isBulk() bool {
+	return a.options.Whole || a.bulk || a.Received()-a.ticked > bulkBytes
+}
 
 func (a *AppendStream) settle(ctx context.Context, why stream.Occasion) (commit bool, err error) {
 	a.ctx = ctx

@@ -17,6 +17,12 @@ type Shelf interface {
 	// Create makes a store with this content: whole and lasting, or not at all. It fails
 	// with ErrExists when the name is taken.
 	Create(ctx context.Context, name string, content []byte, perm os.FileMode) error
+	// Adopt is Create for bytes that were written somewhere else, so many of them. Before
+	// they have their name, check is told another one at which they lie, and fails if they
+	// are not to be kept.
+	Adopt(ctx context.Context, name string, from io.ReaderAt, size int64, perm os.FileMode, check func(lying string) error) error
+	// Spool makes one beside the stores.
+	Spool(ctx context.Context) (Spool, error)
 }
 
 // LogOptions say how a log is used.

@@ -12,22 +12,22 @@ import (
 // Create makes a whole file of these bytes: complete and durable, or not at all. It fails
 // with ErrExists when the name is taken.
 func Create(ctx context.Context, files FileSystem, name string, content []byte, perm os.FileMode) error {
-	return CreateWhole(ctx, files, name, perm, func(_ context.Context, file File) error {
+	return CreateWhole(ctx, files, name, perm, func(_ context.Context, file File, _ string) error {
 		_, err := file.WriteAt(content, 0)
 		return err
 	})
 }
 
-// CreateWhole writes a file under a temporary name and renames it to its own when
-// all of it is on the disk.
-func CreateWhole(ctx context.Context, files FileSystem, name string, perm os.FileMode, fill func(context.Context, File) error) error {
+// CreateWhole writes a file under a temporary name, which fill is told, and renames it to
+// its own when all of it is on the disk.
+func CreateWhole(ctx context.Context, files FileSystem, name string, perm os.FileMode, fill func(ctx context.Context, file File, temporary string) error) error {
 	temporary := TemporaryName(name)
 	file, err := files.Create(temporary, perm)
 	if err != nil {
 		return err
 	}
 	if _, err = file.TryLock(); err == nil {
-		err = fill(ctx, file)
+		err = fill(ctx, file, temporary)
 	}
 	if err == nil {
 		err = file.SyncData()

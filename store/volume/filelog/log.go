@@ -414,19 +414,24 @@ func (l *Log) discard(file File) {
 }
 
 // Spool implements volume.Log.
-func (l *Log) Spool(ctx context.Context) (_ volume.Spool, err error) {
+func (l *Log) Spool(ctx context.Context) (volume.Spool, error) {
 	at := l.Place()
-	release, err := heldFor(ctx, at.Files)
+	return newSpool(ctx, at.Files, at.Name)
+}
+
+// newSpool makes a spool beside a name.
+func newSpool(ctx context.Context, files FileSystem, beside string) (_ volume.Spool, err error) {
+	release, err := heldFor(ctx, files)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	name := TemporaryName(at.Name)
-	file, err := at.Files.Create(name, 0o600)
+	name := TemporaryName(beside)
+	file, err := files.Create(name, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := at.Files.Remove(name); err != nil {
+	if err := files.Remove(name); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return spool{file}, nil

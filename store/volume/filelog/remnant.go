@@ -215,7 +215,7 @@ func (r remnant) write(ctx context.Context, files FileSystem, name string) error
 	if err != nil {
 		return err
 	}
-	return CreateWhole(ctx, files, name, 0o600, func(ctx context.Context, kept File) error {
+	return CreateWhole(ctx, files, name, 0o600, func(ctx context.Context, kept File, _ string) error {
 		if err := kept.SetAttributes(attributes); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
 		} // where it cannot be the store's owner's, it is the writer's alone

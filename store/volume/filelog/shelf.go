@@ -3,6 +3,7 @@ package filelog
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 
 	"rvffs/store/volume"
@@ -34,4 +35,25 @@ func (s Shelf) Create(ctx context.Context, name string, content []byte, perm os.
 	}
 	defer func() { err = errors.Join(err, release()) }()
 	return Create(ctx, s.Files, name, content, perm)
+}
+
+// Adopt implements volume.Shelf.
+func (s Shelf) Adopt(ctx context.Context, name string, from io.ReaderAt, size int64, perm os.FileMode, check func(lying string) error) (err error) {
+	release, err := heldFor(ctx, s.Files)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	return CreateWhole(ctx, s.Files, name, perm, func(ctx context.Context, file File, lying string) error {
+		bytes := volume.WatchWriter(ctx, volume.NewOffsetWriter(file, 0))
+		if err := volume.CopyRange(bytes, from, 0, size); err != nil {
+			return err
+		}
+		return check(lying)
+	})
+}
+
+// Spool implements volume.Shelf.
+func (s Shelf) Spool(ctx context.Context) (volume.Spool, error) {
+	return newSpool(ctx, s.Files, "spool")
 }

@@ -1,0 +1,211 @@
+package fs
+
+import (
+	"context"
+	"syscall"
+
+	nodefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"rvffs/store/catalog"
+	"rvffs/store/incoming"
+	"rvffs/store/volume"
+)
+
+// incomingNode is a drop folder: what is put there is taken in.
+type incomingNode struct {
+	fixedFolder
+	dropTarget
+}
+
+// dropTarget is where dropped files go.
+type dropTarget struct {
+	// folder finds the drop folder, nil where nobody has dropped anything unless it is to
+	// be made.
+	folder func(ctx context.Context, make bool) (*incoming.Folder, error)
+	// attributes are those of what it stands for.
+	attributes func(ctx context.Context) (catalog.Attributes, error)
+	about      about
+}
+
+var (
+	_ nodefs.NodeGetattrer      = (*incomingNode)(nil)
+	_ nodefs.NodeSetattrer      = (*incomingNode)(nil)
+	_ nodefs.NodeLookuper       = (*incomingNode)(nil)
+	_ nodefs.NodeOpendirHandler = (*incomingNode)(nil)
+	_ nodefs.NodeCreater        = (*incomingNode)(nil)
+	_ nodefs.NodeUnlinker       = (*incomingNode)(nil)
+	_ nodefs.NodeRenamer        = (*incomingNode)(nil)
+)
+
+// lookupIncoming answers a lookup of a store's drop folder.
+func lookupIncoming(ctx context.Context, parent *storeNode, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	s := parent.store
+	if _, err := s.Snapshot(ctx); err != nil {
+		return nil, parent.hidden(ctx, catalog.NameIncoming, err)
+	}
+	child := &incomingNode{fixedFolder{parent.tree.storeFolder(s)}, dropTarget{s.Incoming, s.Attributes, aboutStore(s)}}
+	return child.entry(ctx, parent.EmbeddedInode(), s.NumberOf(catalog.NameIncoming), out)
+}
+
+func (n *incomingNode) entry(ctx context.Context, parent *nodefs.Inode, number uint64, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	described, errno := n.describe(ctx)
+	if errno != 0 {
+		return nil, errno
+	}
+	described.fillEntry(out, nameTimeout, nameTimeout)
+	return parent.NewInode(ctx, n, nodefs.StableAttr{Mode: fuse.S_IFDIR, Ino: number}), 0
+}
+
+func (n *incomingNode) describe(ctx context.Context) (attributes, syscall.Errno) {
+	backing, err := n.attributes(ctx)
+	if err != nil {
+		return attributes{}, n.failed("stat", err)
+	}
+	return ownedBy(backing, n.rights), 0
+}
+
+func (n *incomingNode) failed(operation string, err error) syscall.Errno {
+	return n.about(n.tree, operation+" "+catalog.NameIncoming, err)
+}
+
+// Getattr gives owner, mode and time of what the folder belongs to.
+func (n *incomingNode) Getattr(ctx context.Context, _ nodefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	described, errno := n.describe(ctx)
+	return described.answer(errno, nameTimeout, out)
+}
+
+// Setattr is accepted and does nothing: programs that copy folders make them like their
+// own in the end.
+func (n *incomingNode) Setattr(ctx context.Context, handle nodefs.FileHandle, _ *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+	if n.tree.readOnly {
+		return syscall.EROFS
+	}
+	return n.Getattr(ctx, handle, out)
+}
+
+// Lookup finds a file on its way, a receipt, or why one was refused.
+func (n *incomingNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	folder, err := n.folder(ctx, false)
+	if err != nil {
+		return nil, n.failed("look up a name in", err)
+	}
+	if folder == nil {
+		return nil, syscall.ENOENT
+	}
+	file := folder.Find(name)
+	if file == nil {
+		return nil, syscall.ENOENT
+	}
+	return n.tree.lookupDropped(ctx, n.EmbeddedInode(), file, n.about, out), 0
+}
+
+// OpendirHandle lists the files.
+func (n *incomingNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
+	handle, errno := n.tree.openListing(ctx, n.EmbeddedInode(), func(ctx context.Context) ([]fuse.DirEntry, syscall.Errno) {
+		folder, err := n.folder(ctx, false)
+		if err != nil {
+			return nil, n.failed("list", err)
+		}
+		return appendDropped(nil, folder), 0
+	})
+	return handle, 0, errno
+}
+
+// appendDropped adds the files of a drop folder, which may be nil, to a listing.
+func appendDropped(entries []fuse.DirEntry, folder *incoming.Folder) []fuse.DirEntry {
+	if folder == nil {
+		return entries
+	}
+	for _, listed := range folder.List() {
+		entries = append(entries, fuse.DirEntry{Name: listed.Name, Mode: fuse.S_IFREG, Ino: listed.File.Number()})
+	}
+	return entries
+}
+
+// Create makes a file that is going to be taken in.
+func (n *incomingNode) Create(ctx context.Context, name string, flags, mode uint32, out *fuse.EntryOut) (*nodefs.Inode, nodefs.FileHandle, uint32, syscall.Errno) {
+	return n.tree.createDropped(ctx, n.EmbeddedInode(), n.dropTarget, name, flags, mode, out)
+}
+
+// createDropped makes a file in a drop folder, and opens it.
+func (t *tree) createDropped(ctx context.Context, parent *nodefs.Inode, target dropTarget, name string, flags, mode uint32, out *fuse.EntryOut) (*nodefs.Inode, nodefs.FileHandle, uint32, syscall.Errno) {
+	failed := func(err error) (*nodefs.Inode, nodefs.FileHandle, uint32, syscall.Errno) {
+		return nil, nil, 0, target.about(t, "create a file in "+catalog.NameIncoming, err)
+	}
+	if t.readOnly {
+		return nil, nil, 0, syscall.EROFS
+	}
+	folder, err := target.folder(ctx, true)
+	if err != nil {
+		return failed(err)
+	}
+	var owner fuse.Owner
+	if sender, known := fuse.FromContext(ctx); known {
+		owner = sender.Owner
+	}
+	file, upload, err := folder.Create(ctx, name, callerOf(ctx).group, incoming.NewAttributes(unmasked(mode), owner.Uid, owner.Gid))
+	if err != nil {
+		return failed(err)
+	}
+	inode := t.lookupDropped(ctx, parent, file, target.about, out)
+	handle := t.openUpload(ctx, file, upload, target.about, flags)
+	return inode, handle, fuse.FOPEN_DIRECT_IO, 0
+}
+
+// Unlink takes a name away: a receipt, or a file that will not be taken in then.
+func (n *incomingNode) Unlink(ctx context.Context, name string) syscall.Errno {
+	return n.tree.removeDropped(ctx, n.dropTarget, name)
+}
+
+func (t *tree) removeDropped(ctx context.Context, target dropTarget, name string) syscall.Errno {
+	if t.readOnly {
+		return syscall.EROFS
+	}
+	folder, err := target.folder(ctx, false)
+	if err == nil && folder == nil {
+		err = volume.ErrNotFound
+	}
+	patient := t.outlast(ctx, untilKilled)
+	defer patient.end()
+	if err == nil {
+		err = folder.Remove(patient, name, callerOf(ctx).group)
+	}
+	if err != nil {
+		return target.about(t, "remove a file of "+catalog.NameIncoming, err)
+	}
+	return 0
+}
+
+// Rename gives a file its final name, by which it is taken in.
+func (n *incomingNode) Rename(ctx context.Context, name string, to nodefs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
+	other, same := to.(*incomingNode)
+	if !same || other.StableAttr() != n.StableAttr() {
+		return syscall.EXDEV // so that programs copy
+	}
+	return n.tree.renameDropped(ctx, n.dropTarget, name, newName, flags)
+}
+
+func (t *tree) renameDropped(ctx context.Context, target dropTarget, name, newName string, flags uint32) syscall.Errno {
+	switch {
+	case t.readOnly:
+		return syscall.EROFS
+	case flags&^unix.RENAME_NOREPLACE != 0:
+		return syscall.EINVAL
+	}
+	folder, err := target.folder(ctx, false)
+	if err == nil && folder == nil {
+		err = volume.ErrNotFound
+	}
+	patient := t.outlast(ctx, untilKilled)
+	defer patient.end()
+	if err == nil {
+		err = folder.Rename(patient, name, newName, flags&unix.RENAME_NOREPLACE != 0)
+	}
+	if err != nil {
+		return target.about(t, "rename a file of "+catalog.NameIncoming, err)
+	}
+	t.expiry.now()
+	return 0
+}

@@ -1,0 +1,159 @@
+package catalog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"rvffs/store/incoming"
+	"rvffs/store/ingest"
+	"rvffs/store/state"
+	"rvffs/store/vecio"
+	"rvffs/store/volume"
+)
+
+// dropFolder is the folder incoming of a store. It is about one file, like the history:
+// what was dropped into another that had the store's name is nobody's business here.
+type dropFolder struct {
+	of     state.Origin
+	folder *incoming.Folder
+}
+
+// Incoming is the store's drop folder; nil if nobody has dropped anything yet, unless it
+// is to be made.
+func (s *Store) Incoming(ctx context.Context, make bool) (*incoming.Folder, error) {
+	s.mu.Lock()
+	none := s.dropped.folder == nil
+	s.mu.Unlock()
+	if none && !make {
+		return nil, nil
+	}
+	snapshot, err := s.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	former := s.dropped
+	if former.folder == nil && make || former.folder != nil && !former.of.Is(snapshot.Origin()) {
+		s.dropped = dropFolder{snapshot.Origin(), s.newDropFolder()}
+	}
+	found := s.dropped.folder
+	s.mu.Unlock()
+	if former.folder != nil && former.folder != found {
+		former.folder.Close(state.ErrReplaced)
+	}
+	return found, nil
+}
+
+func (s *Store) newDropFolder() *incoming.Folder {
+	first := s.catalog.nextNumber()
+	return incoming.New(incoming.Options{
+		Destination: intoStore{s}, Receipts: true, Memory: s.catalog.options.Memory,
+		Number: func(index uint64) uint64 { return first + index%spanSize },
+	})
+}
+
+// closeIncoming lets go what waits in the drop folder.
+func (s *Store) closeIncoming() {
+	s.mu.Lock()
+	folder := s.dropped.folder
+	s.dropped = dropFolder{}
+	s.mu.Unlock()
+	if folder != nil {
+		folder.Close(volume.ErrClosed)
+	}
+}
+
+// intoStore takes the vectors of files into a store.
+type intoStore struct{ *Store }
+
+var _ incoming.Destination = intoStore{}
+
+// Name implements incoming.Destination.
+func (d intoStore) Name() string { return fmt.Sprintf("store %q", d.Path()) }
+
+// Admit implements incoming.Destination: of whoever may write to the store.
+func (d intoStore) Admit(ctx context.Context, _ string, _ bool) error {
+	if err := d.catalog.checkWritable(); err != nil {
+		return err
+	}
+	ctx, err := d.AllowNewest(ctx, volume.Write)
+	if err != nil {
+		return err
+	}
+	snapshot, err := d.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	return snapshot.Writable(ctx)
+}
+
+// Keep implements incoming.Destination.
+func (d intoStore) Keep(ctx context.Context) func(context.Context) context.Context {
+	return d.KeepCaller(ctx)
+}
+
+// Spool implements incoming.Destination.
+func (d intoStore) Spool(ctx context.Context) (volume.Spool, error) {
+	return d.Folder().files.shelf().Spool(ctx)
+}
+
+// incomingResult is what a receipt says.
+type incomingResult struct {
+	Result   string `json:"result"`
+	Store    string `json:"store,omitempty"` // that was made
+	Format   string `json:"format,omitempty"`
+	Accepted uint64 `json:"accepted"`
+	Bytes    int64  `json:"bytes"`
+	Epoch    uint32 `json:"epoch,omitempty"`
+	Time     string `json:"time"`
+}
+
+func newIncomingResult(result string, bytes int64) incomingResult {
+	return incomingResult{Result: result, Bytes: bytes, Time: time.Now().UTC().Format(time.RFC3339Nano)}
+}
+
+// Take implements incoming.Destination with a stream that is all or nothing.
+func (d intoStore) Take(ctx context.Context, file *incoming.Whole) ([]byte, error) {
+	result := newIncomingResult("taken", file.Size)
+	stream, err := d.openAppend(ctx, ingest.StreamOptions{Format: formatOf(file.Name), Whole: true}, func(r ingest.StreamReport) {
+		result.Format, result.Epoch = r.Format.String(), max(result.Epoch, r.Epoch)
+		result.Accepted += r.Accepted
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := pour(ctx, stream, file); err != nil {
+		return nil, err
+	}
+	return json.Marshal(result)
+}
+
+// pour writes a file to a stream of vectors and commits it, or nothing of it.
+func pour(ctx context.Context, stream *ingest.AppendStream, file *incoming.Whole) error {
+	err := file.Pour(ctx, func(p []byte) error {
+		if err := stream.Afford(ctx, len(p)); err != nil {
+			return err
+		}
+		_, err := stream.Write(ctx, p)
+		return err
+	})
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err == nil {
+		return stream.Close(ctx)
+	}
+	ended := stream.Refuse(err) // which says the same where the stream itself has failed
+	return errors.Join(ended, stream.Close(ctx))
+}
+
+// formatOf is the format that a file's name forces.
+func formatOf(name string) vecio.Format {
+	format, _ := vecio.FormatOfSuffix(strings.ToLower(filepath.Ext(name)))
+	return format
+}

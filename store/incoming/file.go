@@ -1,0 +1,396 @@
+package incoming
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"rvffs/store/shared"
+	"rvffs/store/spool"
+	"rvffs/store/volume"
+)
+
+// state is what became of a file.
+type state uint8
+
+const (
+	waiting state = iota // for bytes, for a close, or for a name
+	taken
+	refused // it is the text that says why another file was
+)
+
+// File is one name of a folder: a file on its way, or a receipt.
+type File struct {
+	folder       *Folder
+	index, inode uint64
+
+	turn shared.Turn
+	// What follows is for who has the turn.
+	bytes   *spool.Spool // nil without any of its own
+	uploads []*Upload
+	fresh   bool   // bytes came that were not taken in
+	uncut   bool   // what is not written would be bytes of the receipt that was there
+	former  record // of the receipt whose place it takes; set before anybody has the file
+	failed  error  // what ended it
+
+	length atomic.Int64 // of what is written, or was
+
+	// The folder's mu guards what follows.
+	name       string
+	attributes Attributes
+	state      state
+	size       int64  // that is shown
+	text       []byte // the result, or why another was refused
+	sum        []byte // of the bytes that were taken in
+	gone       bool   // no name leads to it
+	weight     int64  // in memory, as a receipt
+}
+
+// record is what is remembered of what was taken in.
+type record struct {
+	known    bool
+	size     int64
+	modified int64 // nanoseconds since 1970
+	sum      []byte
+	text     []byte
+}
+
+// Facts are what is shown of a file.
+type Facts struct {
+	Attributes
+	Size int64
+	// Result says what became of it; nil before that is known.
+	Result []byte
+}
+
+// Number is the inode number, and Index tells the file apart from all others of the folder.
+func (f *File) Number() uint64 { return f.inode }
+
+// Index is another one for each file of the folder.
+func (f *File) Index() uint64 { return f.index }
+
+// Name is what it is called at this moment.
+func (f *File) Name() string {
+	f.folder.mu.Lock()
+	defer f.folder.mu.Unlock()
+	return f.name
+}
+
+// Facts are those of this moment.
+func (f *File) Facts() Facts {
+	d := f.folder
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	facts := Facts{Attributes: f.attributes, Size: f.size}
+	switch f.state {
+	case waiting:
+		facts.Size = f.length.Load()
+	case taken:
+		facts.Result = f.text
+	}
+	return facts
+}
+
+// Change sets attributes.
+func (f *File) Change(change volume.AttributeChange) {
+	f.folder.mu.Lock()
+	defer f.folder.mu.Unlock()
+	f.attributes.change(change)
+}
+
+// receipt is what it remembers, nothing for no file.
+func (f *File) receipt() record {
+	if f == nil {
+		return record{}
+	}
+	f.folder.mu.Lock()
+	defer f.folder.mu.Unlock()
+	if f.state != taken {
+		return record{}
+	}
+	return record{true, f.size, f.attributes.Modified.UnixNano(), f.sum, f.text}
+}
+
+// errNoBytes says that what was taken in stands in a store, and not here.
+var errNoBytes = errors.New("what was taken in is in the store, and its bytes are not here any more")
+
+// NoBytes reports whether a read failed because the file was taken in.
+func NoBytes(err error) bool { return errors.Is(err, errNoBytes) }
+
+// ReadAt reads what was written so far, or why another file was refused. It is io.EOF
+// behind the end.
+func (f *File) ReadAt(p []byte, offset int64) (int, error) {
+	f.turn.Wait()
+	defer f.turn.Give()
+	f.folder.mu.Lock()
+	state, text := f.state, f.text
+	f.folder.mu.Unlock()
+	switch {
+	case state == refused:
+		return bytes.NewReader(text).ReadAt(p, offset)
+	case f.bytes != nil:
+		return f.bytes.ReadAt(p, offset)
+	case state == taken:
+		return 0, errNoBytes
+	}
+	return bytes.NewReader(nil).ReadAt(p, offset)
+}
+
+// Readable fails where there is nothing to read but what was taken in.
+func (f *File) Readable() error {
+	f.folder.mu.Lock()
+	defer f.folder.mu.Unlock()
+	if f.state == taken {
+		return f.folder.describe(f.name, errNoBytes)
+	}
+	return nil
+}
+
+// Open opens the file for writing, perhaps at its end. To what was taken in nothing can be
+// appended.
+func (f *File) Open(ctx context.Context, appending bool) (*Upload, error) {
+	if err := f.turn.Take(ctx); err != nil {
+		return nil, err
+	}
+	defer f.turn.Give()
+	f.folder.mu.Lock()
+	name, state := f.name, f.state
+	f.folder.mu.Unlock()
+	switch {
+	case state == refused:
+		return nil, f.folder.describe(name, fmt.Errorf("%w: it says why another file was refused", volume.ErrNotPermitted))
+	case state == taken && appending:
+		return nil, f.folder.describe(name, fmt.Errorf("%w: what is here was taken in, and nothing can be appended to it; write a file of another name", volume.ErrInput))
+	}
+	if err := f.folder.admit(ctx, name); err != nil {
+		return nil, f.folder.describe(name, err)
+	}
+	u := &Upload{file: f, as: f.folder.options.Destination.Keep(ctx)}
+	f.uploads = append(f.uploads, u)
+	return u, nil
+}
+
+// Cut sets the length of a file that nobody has opened for it, as truncate(2) does. The
+// kernel does not say for which descriptor it is that open(2) cuts a file to nothing.
+func (f *File) Cut(ctx context.Context, size int64) error {
+	if err := f.turn.Take(ctx); err != nil {
+		return err
+	}
+	defer f.turn.Give()
+	for _, u := range f.uploads {
+		if !u.spent {
+			return f.describe(u.truncate(ctx, size))
+		}
+	}
+	if size == f.Facts().Size {
+		return nil
+	}
+	if f.bytes == nil {
+		return f.describe(fmt.Errorf("%w: what was taken in cannot be cut", volume.ErrInput))
+	}
+	return f.describe(f.resize(ctx, size))
+}
+
+// begin makes the file one that waits for bytes, in the place of the receipt that it was.
+func (f *File) begin() {
+	if f.bytes != nil {
+		return
+	}
+	f.bytes = spool.New(f.folder.options.Memory, f.folder.options.Destination.Spool)
+	former := f.receipt()
+	if !former.known {
+		return
+	}
+	f.former, f.uncut = former, former.size > 0
+	d := f.folder
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !f.gone {
+		d.weigh(-f.weight)
+		d.waiting++
+	}
+	f.state, f.text, f.sum = waiting, nil, nil
+	f.length.Store(0)
+}
+
+// resize sets the length of what was written.
+func (f *File) resize(ctx context.Context, size int64) error {
+	f.begin()
+	switch {
+	case size <= f.bytes.Size():
+		f.uncut = false
+	case f.uncut:
+		return errUncut
+	}
+	if err := f.bytes.Truncate(ctx, size); err != nil {
+		return err
+	}
+	f.written()
+	return nil
+}
+
+// errUncut refuses a file that would have to have bytes of the one before.
+var errUncut = fmt.Errorf("%w: some bytes are left out, and the file that was here before is taken in already; write all of it, or cut it to nothing first", volume.ErrInput)
+
+// written notes that bytes came, or were cut off.
+func (f *File) written() {
+	f.fresh = true
+	f.length.Store(f.bytes.Size())
+	f.folder.mu.Lock()
+	defer f.folder.mu.Unlock()
+	f.attributes.written()
+}
+
+// describe says which file an error is about.
+func (f *File) describe(err error) error {
+	if err == nil {
+		return nil
+	}
+	f.folder.mu.Lock()
+	name := f.name
+	f.folder.mu.Unlock()
+	return f.folder.describe(name, err)
+}
+
+// complete reports whether all has come that is going to: somebody closed it, and nobody
+// writes any more.
+func (f *File) complete() bool {
+	if f.failed != nil || f.bytes == nil || f.bytes.Size() == 0 || !f.fresh {
+		return false
+	}
+	for _, u := range f.uploads {
+		if !u.done {
+			return false
+		}
+	}
+	return true
+}
+
+// settle takes the file in if it is complete and has its final name.
+func (f *File) settle(ctx context.Context) error {
+	f.folder.mu.Lock()
+	name, gone := f.name, f.gone
+	f.folder.mu.Unlock()
+	if gone || Temporary(name) || !f.complete() {
+		return nil
+	}
+	if err := f.take(ctx, name, f.former); err != nil {
+		return f.fail(err)
+	}
+	return nil
+}
+
+// take takes the file in under a name. One that is the same as a former one was taken in
+// with that.
+func (f *File) take(ctx context.Context, name string, former record) error {
+	facts := f.Facts()
+	if f.uncut && facts.Size < f.former.size {
+		return errUncut
+	}
+	whole := &Whole{ReaderAt: f.bytes, Name: name, Size: f.bytes.Size(), Attributes: facts.Attributes}
+	result, sum := []byte(nil), []byte(nil)
+	if former.known && former.size == whole.Size && former.modified == facts.Modified.UnixNano() {
+		found, err := whole.hash(ctx)
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(found, former.sum) {
+			result, sum = former.text, found
+		}
+	}
+	if sum == nil {
+		var err error
+		if result, err = f.folder.options.Destination.Take(ctx, whole); err != nil {
+			return err
+		}
+	}
+	if sum == nil && whole.sum != nil {
+		sum = whole.sum.Sum(nil)
+	}
+	f.takenIn(name, whole.Size, result, sum)
+	return nil
+}
+
+// takenIn makes the file a receipt, or lets it go where there are none.
+func (f *File) takenIn(name string, size int64, result, sum []byte) {
+	for _, u := range f.uploads {
+		u.spent = true
+	}
+	_ = f.bytes.Close() // nothing of them is needed any more
+	f.bytes, f.fresh, f.uncut, f.former = nil, false, false, record{}
+	d := f.folder
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.options.Receipts {
+		d.forget(f)
+		return
+	}
+	if told := d.files[name+errorEnding]; told != nil && told.state == refused {
+		d.forget(told)
+	}
+	if f.gone {
+		return
+	}
+	d.waiting--
+	f.state, f.size, f.text, f.sum = taken, size, result, sum
+	d.receive(f)
+}
+
+// fail ends the file: nothing of it is taken in.
+func (f *File) fail(cause error) error {
+	if f.failed != nil {
+		return f.failed
+	}
+	f.failed = f.describe(cause)
+	d := f.folder
+	d.mu.Lock()
+	if !f.gone {
+		d.forget(f)
+		d.refuse(f.name, f.attributes, cause)
+	}
+	d.mu.Unlock()
+	return errors.Join(f.failed, f.letGo())
+}
+
+// end is abandon for the sake of the folder: who has the file open is told.
+func (f *File) end(cause error) {
+	f.turn.Wait()
+	defer f.turn.Give()
+	if f.failed == nil {
+		f.failed = f.describe(cause)
+	}
+	f.folder.mu.Lock()
+	f.folder.forget(f)
+	f.folder.mu.Unlock()
+	_ = f.letGo() // nothing of it is needed
+}
+
+// abandon takes the file's name away. Who has it open may go on, in vain.
+func (f *File) abandon(ctx context.Context) error {
+	if err := f.turn.Take(ctx); err != nil {
+		return err
+	}
+	defer f.turn.Give()
+	f.folder.mu.Lock()
+	f.folder.forget(f)
+	f.folder.mu.Unlock()
+	return f.letGo()
+}
+
+// letGo gives the bytes back when no name leads to them and nobody has them open.
+func (f *File) letGo() error {
+	if f.bytes == nil || f.failed == nil && len(f.uploads) > 0 {
+		return nil
+	}
+	f.folder.mu.Lock()
+	gone := f.gone
+	f.folder.mu.Unlock()
+	if !gone {
+		return nil
+	}
+	err := f.bytes.Close()
+	f.bytes = nil
+	return err
+}

@@ -1,0 +1,296 @@
+package incoming
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"syscall"
+
+	"rvffs/store/memory"
+	"rvffs/store/shared"
+	"rvffs/store/volume"
+)
+
+const (
+	// mostReceipts bounds the receipts of a folder; the oldest go first.
+	mostReceipts = 1 << 16
+	// mostWaiting bounds the files that were not taken in yet, of which each may have a
+	// file of the volume open.
+	mostWaiting = 1 << 10
+	// longestName is in bytes.
+	longestName = 255
+	// fileMemory is what a file takes in memory, besides its texts.
+	fileMemory = 512
+)
+
+// Options say what a folder is.
+type Options struct {
+	Destination Destination
+	// Receipts has what was taken in and refused stay as files. Without, nothing does.
+	Receipts bool
+	// Memory bounds what is held.
+	Memory *memory.Budget
+	// Number is an inode number for the file of an index.
+	Number func(index uint64) uint64
+}
+
+// Folder is a drop folder.
+type Folder struct {
+	options Options
+
+	mu       sync.Mutex // guards what follows, and names and facts of files
+	files    map[string]*File
+	receipts []*File // in order of age; some are gone by now
+	waiting  int
+	made     uint64
+	memory   memory.Charge // of receipts
+	held     int64
+	removed  [mostRemoved]removed // the newest of them, in a ring
+	next     int
+}
+
+// removed is a receipt that somebody has removed. Programs that replace files remove them
+// first, and make them anew: tar, and mv between file systems.
+type removed struct {
+	name string
+	by   int // process; 0 is none
+	record
+}
+
+// mostRemoved is of how many receipts that is remembered.
+const mostRemoved = 16
+
+// New makes an empty folder.
+func New(options Options) *Folder {
+	return &Folder{options: options, files: map[string]*File{}, memory: options.Memory.Charge()}
+}
+
+// Find is the file of a name, nil without one.
+func (d *Folder) Find(name string) *File {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.files[name]
+}
+
+// Listed is one name.
+type Listed struct {
+	Name string
+	File *File
+}
+
+// List gives all names in order.
+func (d *Folder) List() []Listed {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	list := make([]Listed, 0, len(d.files))
+	for name, f := range d.files {
+		list = append(list, Listed{name, f})
+	}
+	slices.SortFunc(list, func(a, b Listed) int { return cmp.Compare(a.Name, b.Name) })
+	return list
+}
+
+// admit says whether a file may have a name.
+func (d *Folder) admit(ctx context.Context, name string) error {
+	if len(name) > longestName {
+		return fmt.Errorf("%q: %w", name, syscall.ENAMETOOLONG)
+	}
+	return d.options.Destination.Admit(ctx, name, Temporary(name))
+}
+
+// describe says which file it is about.
+func (d *Folder) describe(name string, err error) error {
+	return fmt.Errorf("take %q into %s: %w", name, d.options.Destination.Name(), err)
+}
+
+// Create makes a file on behalf of a process, and opens it. It fails with ErrExists where
+// the name is taken.
+func (d *Folder) Create(ctx context.Context, name string, by int, attributes Attributes) (*File, *Upload, error) {
+	if err := d.admit(ctx, name); err != nil {
+		return nil, nil, d.describe(name, err)
+	}
+	f := &File{folder: d, turn: shared.NewTurn(), name: name, attributes: attributes}
+	if err := d.add(f, by); err != nil {
+		return nil, nil, d.describe(name, err)
+	}
+	upload, err := f.Open(ctx, false)
+	return f, upload, err
+}
+
+func (d *Folder) add(f *File, by int) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.files[f.name] != nil:
+		return volume.ErrExists
+	case d.waiting >= mostWaiting:
+		return fmt.Errorf("%d files wait to be completed or to get their names, which is the most: %w", d.waiting, syscall.ENOSPC)
+	}
+	d.number(f)
+	d.files[f.name] = f
+	d.waiting++
+	for i, r := range d.removed {
+		if r.name == f.name && r.by == by && by != 0 {
+			f.former, d.removed[i] = r.record, removed{}
+		}
+	}
+	return nil
+}
+
+// number tells a file apart from all others. The caller holds mu.
+func (d *Folder) number(f *File) {
+	d.made++
+	f.index, f.inode = d.made, d.options.Number(d.made)
+}
+
+// forget takes a file's name away. The caller holds mu.
+func (d *Folder) forget(f *File) {
+	if d.files[f.name] == f {
+		delete(d.files, f.name)
+	}
+	if f.gone {
+		return
+	}
+	f.gone = true
+	if f.state == waiting {
+		d.waiting--
+		return
+	}
+	d.weigh(-f.weight)
+}
+
+// weigh counts what receipts take in memory. The caller holds mu.
+func (d *Folder) weigh(more int64) {
+	d.held += more
+	if more <= 0 {
+		d.memory.Force(d.held)
+	}
+}
+
+// receive makes a file one that is shown for what became of it, and lets the oldest go
+// where there are too many of them. The caller holds mu.
+func (d *Folder) receive(f *File) {
+	d.receipts = append(d.receipts, f)
+	f.weight = fileMemory + int64(len(f.name)+len(f.text))
+	d.weigh(f.weight)
+	for len(d.receipts) > mostReceipts || d.memory.Hold(d.held) != nil {
+		oldest := d.receipts[0]
+		d.receipts = d.receipts[1:]
+		if !oldest.gone && oldest.state != waiting {
+			d.forget(oldest)
+		}
+		if len(d.receipts) == 0 {
+			d.memory.Force(d.held)
+			return
+		}
+	}
+}
+
+// refuse has a file's place taken by one that says why. The caller holds mu.
+func (d *Folder) refuse(name string, owner Attributes, cause error) {
+	if !d.options.Receipts || Temporary(name) || len(name)+len(errorEnding) > longestName {
+		return
+	}
+	name += errorEnding
+	if there := d.files[name]; there != nil {
+		if there.state != refused {
+			return // somebody's own
+		}
+		d.forget(there)
+	}
+	told := &File{folder: d, turn: shared.NewTurn(), name: name, state: refused, text: []byte(cause.Error() + "\n")}
+	told.attributes = NewAttributes(owner.Mode&0o444, owner.UID, owner.GID)
+	told.size = int64(len(told.text))
+	d.number(told)
+	d.files[name] = told
+	d.receive(told)
+}
+
+// Remove takes a name away: of a receipt, of a file that waits, or of one that is being
+// written and will not be taken in. The process that does it may be about to make the file
+// anew.
+func (d *Folder) Remove(ctx context.Context, name string, by int) error {
+	f := d.Find(name)
+	if f == nil {
+		return d.describe(name, volume.ErrNotFound)
+	}
+	former := f.receipt()
+	if err := f.abandon(ctx); err != nil {
+		return err
+	}
+	if former.known {
+		d.mu.Lock()
+		d.removed[d.next] = removed{name, by, former}
+		d.next = (d.next + 1) % mostRemoved
+		d.mu.Unlock()
+	}
+	return nil
+}
+
+// Rename gives a file another name, and takes it in where that is the final one of a file
+// that is complete. What has the name goes, unless it is to be kept.
+func (d *Folder) Rename(ctx context.Context, from, to string, keep bool) error {
+	replaced, err := d.rename(ctx, from, to, keep)
+	if err == nil && replaced != nil {
+		err = replaced.abandon(context.WithoutCancel(ctx))
+	}
+	return err
+}
+
+func (d *Folder) rename(ctx context.Context, from, to string, keep bool) (replaced *File, err error) {
+	f := d.Find(from)
+	if f == nil {
+		return nil, d.describe(from, volume.ErrNotFound)
+	}
+	if err := f.turn.Take(ctx); err != nil {
+		return nil, err
+	}
+	defer f.turn.Give()
+	former := d.Find(to)
+	switch {
+	case former == f:
+		return nil, nil
+	case former != nil && keep:
+		return nil, d.describe(to, volume.ErrExists)
+	}
+	if err := d.admit(ctx, to); err != nil {
+		return nil, d.describe(to, err)
+	}
+	if f.complete() && !Temporary(to) {
+		if err := f.take(ctx, to, former.receipt()); err != nil {
+			d.mu.Lock()
+			d.refuse(to, f.attributes, err)
+			d.mu.Unlock()
+			return nil, d.describe(to, err) // and the file waits on: another try, or its end, is its owner's
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.place(f, to), nil
+}
+
+// place gives a file a name, and takes it from the one that had it. The caller holds mu.
+func (d *Folder) place(f *File, name string) (replaced *File) {
+	if f.gone {
+		return nil
+	}
+	if former := d.files[name]; former != nil && former != f {
+		replaced = former
+		d.forget(former)
+	}
+	if d.files[f.name] == f {
+		delete(d.files, f.name)
+	}
+	f.name = name
+	d.files[name] = f
+	return replaced
+}
+
+// Close ends all that waits: who still writes is told the cause.
+func (d *Folder) Close(cause error) {
+	for _, listed := range d.List() {
+		listed.File.end(cause)
+	}
+}

@@ -1,0 +1,320 @@
+package integration
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// dropping is a mounted store into whose drop folder programs put files.
+type dropping struct {
+	t *testing.T
+	*mount
+	files string // a folder with files of vectors
+}
+
+// jsonLines are so many vectors of three components, as text.
+func jsonLines(count int) []byte {
+	return []byte(strings.Repeat("[1,2,3]\n", count))
+}
+
+func newDropping(t *testing.T, flags ...string) *dropping {
+	d := &dropping{t, smallStore(t, flags...), t.TempDir()}
+	for name, content := range map[string][]byte{
+		"one.jsonl": jsonLines(1), "ten.csv": []byte(strings.Repeat("7.5,8.5,9.5\n", 10)),
+		"hundred.f32": []byte(strings.Repeat(string(rawRows([]float32{0.5, 1.5, 2.5})), 100)), "many.jsonl": jsonLines(200_000),
+	} {
+		path := writeFile(t, filepath.Join(d.files, name), content)
+		at := time.Date(2024, 5, 6, 7, 8, 9, 123456789, time.UTC)
+		if err := os.Chtimes(path, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return d
+}
+
+// in is a name in the drop folder.
+func (d *dropping) in(names ...string) string {
+	return d.path(append([]string{"store.rvf", "incoming"}, names...)...)
+}
+
+func (d *dropping) file(name string) string { return filepath.Join(d.files, name) }
+
+// holds checks how many vectors the store has, besides those that it had at first.
+func (d *dropping) holds(want int) {
+	d.t.Helper()
+	status := must(decode[statusView](d.path("store.rvf", "status.json")))(d.t)
+	if got := int(status.LiveVectors) - len(dimension3); got != want {
+		d.t.Errorf("%d vectors were taken in, want %d", got, want)
+	}
+}
+
+// has checks the names in the drop folder.
+func (d *dropping) has(want ...string) {
+	d.t.Helper()
+	if got := names(d.t, d.in()); strings.Join(got, " ") != strings.Join(want, " ") {
+		d.t.Errorf("the folder has %q, want %q", got, want)
+	}
+}
+
+// result is what a receipt says.
+func (d *dropping) result(name string) string {
+	d.t.Helper()
+	text := make([]byte, 1000)
+	n, err := unix.Getxattr(d.in(name), "user.rvf.result", text)
+	if err != nil {
+		d.t.Errorf("the receipt of %s: %v", name, err)
+	}
+	return string(text[:max(n, 0)])
+}
+
+// TestIncoming drops files by the programs that people use. Each must be taken in once and
+// as a whole, and leave a receipt with which the program is content.
+func TestIncoming(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		needs  string // a program
+		script string // with the file's folder $1 and the drop folder $2
+		want   int    // vectors
+		names  []string
+	}{
+		"cp":           {script: `cp "$1/one.jsonl" "$2"`, want: 1, names: []string{"one.jsonl"}},
+		"cp -p twice":  {script: `cp -p "$1/one.jsonl" "$2"; cp -p "$1/one.jsonl" "$2"`, want: 1, names: []string{"one.jsonl"}},
+		"cp -a":        {script: `cp -a "$1/." "$2"; test "$(stat -c %Y "$1/ten.csv")" = "$(stat -c %Y "$2/ten.csv")"`, want: 200_111, names: []string{"hundred.f32", "many.jsonl", "one.jsonl", "ten.csv"}},
+		"cp -u":        {script: `cp -up "$1/one.jsonl" "$2"; cp -up "$1/one.jsonl" "$2"`, want: 1, names: []string{"one.jsonl"}},
+		"mv":           {script: `cp -p "$1/ten.csv" "$1/my.csv"; mv "$1/my.csv" "$2"; test ! -e "$1/my.csv"; test "$(stat -c '%s %Y' "$1/ten.csv")" = "$(stat -c '%s %Y' "$2/my.csv")"`, want: 10, names: []string{"my.csv"}},
+		"mv in parts":  {script: `cp "$1/ten.csv" "$2/ten.csv.part"; mv "$2/ten.csv.part" "$2/ten.csv"`, want: 10, names: []string{"ten.csv"}},
+		"mv twice":     {script: `for i in 1 2; do cp -p "$1/ten.csv" "$1/my.csv"; mv "$1/my.csv" "$2"; done`, want: 10, names: []string{"my.csv"}},
+		"install":      {script: `install -m 600 "$1/hundred.f32" "$2"; test "$(stat -c %a "$2/hundred.f32")" = 600`, want: 100, names: []string{"hundred.f32"}},
+		"dd":           {script: `dd if="$1/many.jsonl" of="$2/m.jsonl" bs=64K conv=fsync 2>/dev/null`, want: 200_000, names: []string{"m.jsonl"}},
+		"cat":          {script: `cat "$1/one.jsonl" > "$2/a"; cat "$1/one.jsonl" "$1/one.jsonl" | tee "$2/b" > /dev/null`, want: 3, names: []string{"a", "b"}},
+		"a group":      {script: `{ cat "$1/one.jsonl"; echo '[4,5,6]'; cat "$1/one.jsonl"; } > "$2/a"; exec 3> "$2/b"; cat "$1/one.jsonl" >&3; cat "$1/one.jsonl" >&3; exec 3>&-`, want: 5, names: []string{"a", "b"}},
+		"messages":     {script: `( exec > "$2/a"; cat "$1/one.jsonl"; echo half >&2; cat "$1/one.jsonl" ) 2> /dev/null`, want: 2, names: []string{"a"}},
+		"sh":           {needs: "dash", script: `dash -c '{ cat "$1/one.jsonl"; echo "[4,5,6]"; cat "$1/one.jsonl"; } > "$2/a"' dash "$@"`, want: 3, names: []string{"a"}},
+		"touch first":  {script: `touch "$2/a"; cat "$1/one.jsonl" >> "$2/a"; touch -d 2020-01-01 "$2/a"; test "$(stat -c %Y "$2/a")" = "$(date -d 2020-01-01 +%s)"`, want: 1, names: []string{"a"}},
+		"tar":          {needs: "tar", script: `tar c -C "$1" one.jsonl ten.csv | tar x -C "$2"; tar c -C "$1" one.jsonl ten.csv | tar x -C "$2"`, want: 11, names: []string{"one.jsonl", "ten.csv"}},
+		"rsync":        {needs: "rsync", script: `rsync -a "$1/" "$2"; test -z "$(rsync -ai "$1/" "$2" | grep -v "^\.d" || true)"; touch "$1/one.jsonl"; rsync -a "$1/" "$2"`, want: 200_112, names: []string{"hundred.f32", "many.jsonl", "one.jsonl", "ten.csv"}},
+		"rsync -X":     {needs: "rsync", script: `setfattr -n user.mine -v x "$1/one.jsonl"; rsync -aX "$1/one.jsonl" "$2"; rsync -aX "$1/one.jsonl" "$2"`, want: 1, names: []string{"one.jsonl"}},
+		"rsync -c":     {needs: "rsync", script: `rsync -ac "$1/one.jsonl" "$2"; rsync -ac "$1/one.jsonl" "$2"`, want: 1, names: []string{"one.jsonl"}},
+		"rsync remote": {needs: "rsync", script: `rsync -a --no-whole-file --inplace "$1/many.jsonl" "$2"; rsync -a --no-whole-file --inplace "$1/many.jsonl" "$2"`, want: 200_000, names: []string{"many.jsonl"}},
+		"rclone":       {needs: "rclone", script: `export RCLONE_CONFIG=/dev/null; rclone copy "$1" "$2"; rclone copy "$1" "$2"; rclone check "$1" "$2" --size-only 2>/dev/null`, want: 200_111, names: []string{"hundred.f32", "many.jsonl", "one.jsonl", "ten.csv"}},
+		"numpy":        {needs: "/usr/bin/python3", script: `/usr/bin/python3 -c 'import numpy, sys; numpy.save(sys.argv[1] + "/a.npy", numpy.ones((5, 3), "f4"))' "$2"`, want: 5, names: []string{"a.npy"}},
+		"python":       {needs: "/usr/bin/python3", script: `/usr/bin/python3 -c '` + pythonDrops + `' "$1" "$2"`, want: 8, names: []string{"child", "parts", "renamed"}},
+		"removed":      {script: `cp "$1/one.jsonl" "$2/a"; rm "$2/a"; cp "$1/one.jsonl" "$2/b"; rm -r "$2"/* ; cp "$1/one.jsonl" "$2/a"`, want: 3, names: []string{"a"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if test.needs != "" {
+				demandProgram(t, test.needs)
+			}
+			d := newDropping(t)
+			shell(t, test.script, d.files, d.in())
+			d.has(test.names...)
+			d.holds(test.want)
+			for _, name := range test.names {
+				if got := d.result(name); !strings.Contains(got, `"result":"taken"`) {
+					t.Errorf("the receipt of %s says %q", name, got)
+				}
+			}
+			if got := names(t, d.Dir); len(got) != 1 {
+				t.Errorf("beside the store stand %q", got)
+			}
+		})
+	}
+}
+
+// pythonDrops writes files in ways of its own: through a child that outlives its parent's
+// close, in pieces that it reads back, and under another name while it is open.
+const pythonDrops = `
+import os, subprocess, sys
+files, to = sys.argv[1:]
+with open(to + "/child", "wb") as out:
+    child = subprocess.Popen(["sh", "-c", "read line; echo \"[1,2,3]\"; read line; echo \"[4,5,6]\""], stdin=subprocess.PIPE, stdout=out)
+    child.stdin.write(b"go\n"); child.stdin.flush()
+    while os.fstat(out.fileno()).st_size == 0: pass
+child.stdin.write(b"on\n"); child.stdin.close()
+assert child.wait() == 0
+with open(to + "/parts", "w+b") as out:
+    out.seek(8); out.write(b"[4,5,6]\n"); out.seek(0); out.write(b"[1,2,3]\n")
+    out.seek(0); assert out.read() == b"[1,2,3]\n[4,5,6]\n"
+    out.write(b"[7,8,9]\n[1,2"); out.truncate(24)
+with open(to + "/.part", "wb") as out:
+    out.write(b"[1,2,3]\n[1,2,3]\n[1,2,3]\n"); out.flush()
+    os.rename(to + "/.part", to + "/renamed")
+`
+
+// TestIncomingRefused: what cannot be taken in fails where programs look, changes nothing,
+// and a file says why.
+func TestIncomingRefused(t *testing.T) {
+	t.Parallel()
+	d := newDropping(t)
+	bad := writeFile(t, d.file("bad.csv"), []byte("1,2,3\n1,x,3\n"))
+	half := writeFile(t, d.file("half.jsonl"), append(jsonLines(5), "[1,2"...))
+	before := readFile(t, d.backing("store.rvf"))
+
+	wantRefusal(t, try(t, "cp", bad, half, d.in()), syscall.EINVAL)
+	d.has("bad.csv.error", "half.jsonl.error")
+	if got := string(readFile(t, d.in("bad.csv.error"))); !strings.Contains(got, "line 2") {
+		t.Errorf("the reason is %q", got)
+	}
+	wantRefusal(t, try(t, "mv", bad, d.in()), syscall.EINVAL)
+	if _, err := os.Stat(bad); err != nil {
+		t.Errorf("mv has removed what was not taken in: %v", err)
+	}
+	if got := names(t, d.in()); strings.Join(got, " ") != "bad.csv.error half.jsonl.error" {
+		t.Errorf("the folder has %q", got)
+	}
+	if got := readFile(t, d.backing("store.rvf")); string(got) != string(before) {
+		t.Error("the store has changed")
+	}
+	run(t, "rm", d.in("bad.csv.error"), d.in("half.jsonl.error"))
+
+	// Nothing else can be made here.
+	wantRefusal(t, try(t, "mkdir", d.in("folder")), syscall.EPERM)
+	wantRefusal(t, try(t, "ln", "-s", "a", d.in("link")), syscall.EPERM)
+	run(t, "cp", d.file("one.jsonl"), d.in("a"))
+	wantRefusal(t, try(t, "ln", d.in("a"), d.in("b")), syscall.EPERM)
+	wantRefusal(t, tryShell(t, `cat "$1"`, d.in("a")), syscall.ENODATA)
+	wantRefusal(t, tryShell(t, `echo '[1,2,3]' >> "$1"`, d.in("a")), syscall.EINVAL)
+	wantErrno(t, "open what is there", func() error {
+		_, err := os.OpenFile(d.in("a"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+		return err
+	}(), syscall.EEXIST)
+	d.has("a")
+	d.holds(1)
+
+	// An unlinked file goes nowhere.
+	file := must(os.Create(d.in("gone")))(t)
+	_, err := file.Write(jsonLines(3))
+	if err := errors.Join(err, os.Remove(d.in("gone")), file.Close()); err != nil {
+		t.Error(err)
+	}
+	d.has("a")
+	d.holds(1)
+}
+
+// TestIncomingOfAKilledWriter: half a file is none, whatever it holds.
+func TestIncomingOfAKilledWriter(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"a.jsonl", ".a.jsonl"} {
+		d := newDropping(t)
+		writer := exec.Command("bash", "-c", `exec > "$1"; cat "$2"; echo there >&2; exec sleep 100`, "bash", d.in(name), d.file("one.jsonl"))
+		said := must(writer.StderrPipe())(t)
+		if err := writer.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := said.Read(make([]byte, 100)); err != nil {
+			t.Error(err)
+		}
+		if info, err := os.Stat(d.in(name)); err != nil || info.Size() == 0 {
+			t.Errorf("the file is %v, %v", info, err)
+		}
+		writer.Process.Kill()
+		writer.Wait()
+		eventually(t, "the file is gone", func() error {
+			if _, err := os.Lstat(d.in(name)); !errors.Is(err, os.ErrNotExist) {
+				return fmt.Errorf("it is there: %v", err)
+			}
+			return nil
+		})
+		d.holds(0)
+		if err := os.Remove(d.in("a.jsonl.error")); err != nil && name[0] != '.' {
+			t.Errorf("nothing tells of the killed writer: %v", err)
+		}
+		run(t, "cp", d.file("ten.csv"), d.in("a.jsonl.csv"))
+		d.holds(10)
+	}
+}
+
+// TestIncomingOnAFullDisk: what finds no room fails at once, and leaves none taken.
+func TestIncomingOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	m := serve(t, smallDisk(t, 2<<20))
+	run(t, "mkdir", m.path("store.rvf"))
+	files := t.TempDir()
+	small, large := writeFile(t, filepath.Join(files, "small"), jsonLines(100)), writeFile(t, filepath.Join(files, "large"), jsonLines(1_000_000))
+	in := m.path("store.rvf", "incoming")
+	run(t, "cp", small, in)
+	wantRefusal(t, try(t, "cp", large, in), syscall.ENOSPC)
+	wantRefusal(t, try(t, "mv", large, in), syscall.ENOSPC)
+	if got := strings.Join(names(t, in), " "); got != "large.error small" {
+		t.Errorf("the folder has %q", got)
+	}
+	run(t, "cp", small, filepath.Join(in, "again"))
+	if status := must(decode[statusView](m.path("store.rvf", "status.json")))(t); status.LiveVectors != 200 {
+		t.Errorf("%d vectors", status.LiveVectors)
+	}
+}
+
+// TestIncomingOfOthers: who may write to the store may drop files, and nobody else.
+func TestIncomingOfOthers(t *testing.T) {
+	t.Parallel()
+	demandUsers(t)
+	dir := publicFolder(t)
+	makeStore(t, filepath.Join(dir, "hers.rvf"), 3, []float32{1, 2, 3})
+	makeStore(t, filepath.Join(dir, "ours.rvf"), 3, []float32{1, 2, 3})
+	give(t, filepath.Join(dir, "hers.rvf"), alice, 0o644)
+	give(t, filepath.Join(dir, "ours.rvf"), alice, 0o666)
+	m := servePublic(t, dir)
+	file := writeFile(t, filepath.Join(publicFolder(t), "a.jsonl"), jsonLines(5))
+	drop := func(user int, to string) outcome {
+		return tryAs(t, user, "cp", file, m.path(to, "incoming", fmt.Sprint(user)))
+	}
+	if got := drop(alice, "hers.rvf"); got.code != 0 {
+		t.Error(got.stderr)
+	}
+	wantRefusal(t, drop(bob, "hers.rvf"), syscall.EACCES)
+	if got := drop(bob, "ours.rvf"); got.code != 0 {
+		t.Error(got.stderr)
+	}
+	if info, err := os.Stat(m.path("ours.rvf", "incoming", fmt.Sprint(bob))); err != nil || info.Sys().(*syscall.Stat_t).Uid != bob {
+		t.Errorf("the receipt is %+v, %v", info, err)
+	}
+	// Whoever may not write to it any more when the file is closed brings nothing.
+	run(t, "cp", file, m.path("ours.rvf", "incoming", ".late"))
+	give(t, m.path("ours.rvf", "incoming", ".late"), bob, 0o644)
+	give(t, filepath.Join(dir, "ours.rvf"), alice, 0o644)
+	wantRefusal(t, tryAs(t, bob, "mv", m.path("ours.rvf", "incoming", ".late"), m.path("ours.rvf", "incoming", "late")), syscall.EACCES)
+	for name, want := range map[string]int{"hers.rvf": 6, "ours.rvf": 6} {
+		if status := must(decode[statusView](m.path(name, "status.json")))(t); status.LiveVectors != want {
+			t.Errorf("%s has %d vectors, want %d", name, status.LiveVectors, want)
+		}
+	}
+}
+
+// tryAs is try as another user.
+func tryAs(t testing.TB, user int, name string, arguments ...string) outcome {
+	t.Helper()
+	return try(t, "setpriv", append([]string{fmt.Sprintf("--reuid=%d", user), fmt.Sprintf("--regid=%d", user), "--clear-groups", name}, arguments...)...)
+}
+
+// TestIncomingIsGoneWithTheMount, and what was on its way leaves nothing.
+func TestIncomingIsGoneWithTheMount(t *testing.T) {
+	t.Parallel()
+	d := newDropping(t)
+	run(t, "cp", d.file("many.jsonl"), d.in(".many"))
+	run(t, "cp", d.file("one.jsonl"), d.in())
+	d.stop()
+	if got := names(t, d.Dir); len(got) != 1 {
+		t.Errorf("beside the store stand %q", got)
+	}
+	d.mount = serve(t, d.Dir)
+	d.has()
+	d.holds(1)
+}
+
+// TestIncomingIsForVectorsAlone of stores that can be written to.
+func TestIncomingOfAReadOnlyMount(t *testing.T) {
+	t.Parallel()
+	d := newDropping(t, "--read-only")
+	wantRefusal(t, try(t, "cp", d.file("one.jsonl"), d.in()), syscall.EROFS)
+	d.has()
+}
