@@ -50,7 +50,7 @@ func (n *droppedNode) attributes() attributes {
 	facts := n.file.Facts()
 	return attributes{
 		mode: facts.Mode.Perm(), uid: facts.UID, gid: facts.GID, modified: facts.Modified,
-		size: facts.Size, allocated: facts.Size, blockSize: streamSize,
+		size: facts.Size, blockSize: streamSize,
 	}
 }
 
