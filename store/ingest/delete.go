@@ -19,6 +19,12 @@ type Deletion struct {
 // Delete hides the vectors of the given ids and commits. Ids without a live
 // vector are counted and are no error; when all are such, nothing is written.
 func (v *Vectors) Delete(ctx context.Context, ids *idset.Set) (Deletion, error) {
+	return v.deleteUnless(ctx, ids, func(uint64, uint64) error { return nil })
+}
+
+// deleteUnless is Delete unless doubt says why not, which is told how many of the ids are
+// known.
+func (v *Vectors) deleteUnless(ctx context.Context, ids *idset.Set, doubt func(known, all uint64) error) (Deletion, error) {
 	session, err := v.env.Begin(ctx)
 	if err != nil {
 		return Deletion{}, err
@@ -31,6 +37,9 @@ func (v *Vectors) Delete(ctx context.Context, ids *idset.Set) (Deletion, error) 
 		return nil
 	})
 	if err != nil {
+		return Deletion{}, errors.Join(err, session.End())
+	}
+	if err := doubt(live.Len(), ids.Len()); err != nil {
 		return Deletion{}, errors.Join(err, session.End())
 	}
 	live.Remove(base.Deleted())

@@ -82,7 +82,7 @@ func (d *DeleteStream) memoryFor(bytes int) int64 {
 func (d *DeleteStream) weigh(taken int) {
 	d.since += int64(taken)
 	if d.since > max(64<<10, d.weighed/64) || d.ids.Len() == 0 {
-		d.weighed, d.since = d.ids.Bytes(), 0
+		d.weighed, d.since = d.ids.Bytes()+int64(d.decoder.Held()), 0
 	}
 	d.memory.Force(d.memoryFor(0))
 }
@@ -164,7 +164,9 @@ func (d *DeleteStream) commit(ctx context.Context) error {
 	if d.ids.Len() == 0 {
 		return d.leave()
 	}
-	result, err := d.vectors.Delete(state.OnlyIn(ctx, d.Origin()), d.ids)
+	result, err := d.vectors.deleteUnless(state.OnlyIn(ctx, d.Origin()), d.ids, func(known, all uint64) error {
+		return noID(d.decoder.Doubt(known, all))
+	})
 	if err = errors.Join(err, d.leave()); err != nil {
 		return err
 	}

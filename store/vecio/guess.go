@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // guessBytes is how much of a stream is looked at before floats without a header are
@@ -77,8 +78,11 @@ func guessValues(p []byte, kinds []reading) guess {
 		return guess{name: "float64", numpy: "<f8"}
 	}
 	p = different(p)
-	own := readings[0].bits(p, math.Inf(1))
-	best, least := guess{}, own-guessMargin
+	return cheapest(p, kinds, readings[0].bits(p, math.Inf(1))-guessMargin)
+}
+
+// cheapest is the kind that takes the least bits, and less than a limit.
+func cheapest(p []byte, kinds []reading, least float64) (best guess) {
 	for i := range kinds {
 		r := &kinds[i]
 		if bits := r.bits(p, least); bits < least {
@@ -86,6 +90,51 @@ func guessValues(p []byte, kinds []reading) guess {
 		}
 	}
 	return best
+}
+
+// idKinds are what a list of ids may be instead of little-endian uint64.
+var idKinds = slices.DeleteFunc(slices.Clone(readings[:]), func(r reading) bool {
+	return r.size < 4 || r.size == 8 && r.floats == nil && !r.bigEndian
+})
+
+// noIDs is why bytes do not look like ids in little-endian uint64; "" if they do. Ids
+// are as often random as small, and random bits are as much one kind as another: what they
+// look like instead has to take hardly more than half of the bits. Where some are stored, it has
+// to take as much less than the differences of ids that follow each other do, for ids made
+// of times and counters are regular in many ways.
+func noIDs(begin []byte, someStored bool) string {
+	var text utf16Look
+	for _, c := range begin {
+		if text.next(c) != lookPossible {
+			break
+		}
+	}
+	if text.state == lookSure || text.likely() {
+		return "the stream is text in UTF-16: convert it to UTF-8"
+	}
+	if found, _ := matchMagic(begin); found != nil {
+		name := found.name
+		if name == "" {
+			name = "a file of vectors"
+		}
+		return "the stream is " + name + ", and no list of ids"
+	}
+	if name := foreignWithin(begin); name != "" && !isCounted(begin) {
+		return "the stream is " + name + ", and no list of ids"
+	}
+	if len(begin) < 4 {
+		return ""
+	}
+	p := different(begin)
+	ids := reading{size: 8}
+	own := ids.bits(p, math.Inf(1))
+	if someStored {
+		own = min(own, ids.bits(differences(p), math.Inf(1)))
+	}
+	if g := cheapest(p, idKinds, min(own-guessMargin, own*0.55)); g.name != "" {
+		return "its bytes look like " + g.name + ", not like ids in little-endian uint64: convert them, or write them as text"
+	}
+	return ""
 }
 
 // ivecs are what rows behind their dimensions may hold that is no float32: the ids of the
@@ -178,6 +227,17 @@ func wholeDoubles(p []byte) bool {
 		found++
 	}
 	return found > 0 && 2*fractions >= found
+}
+
+// differences is p with each uint64 less the one before.
+func differences(p []byte) []byte {
+	out, last := slices.Clone(p), uint64(0)
+	for at := 0; at+8 <= len(p); at += 8 {
+		id := binary.LittleEndian.Uint64(p[at:])
+		binary.LittleEndian.PutUint64(out[at:], id-last)
+		last = id
+	}
+	return out
 }
 
 // bits is what it takes to write p as values of this kind, or more than limit. What is no

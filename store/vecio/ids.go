@@ -68,10 +68,13 @@ func (e *IDError) Is(target error) bool { return target == ErrRecord }
 // space is a bracket or a brace; all else is binary. Less is enough for text when a
 // write ends that brought a line's end, or a bracket or a brace that closes. Only
 // ids above 6·10^17 have eight such bytes, and as nothing is done before the
-// stream's end, a later byte that is no text refuses all.
+// stream's end, a later byte that is no text refuses all. A byte order mark may stand
+// before text. Of what is told to be binary there is a doubt, see [IDDecoder.Doubt].
 type IDDecoder struct {
 	format IDFormat
 	take   func(id uint64)
+	begin  []byte // of a stream that was told to be binary
+	told   bool   // it was
 	held   []byte // the first bytes, while the format is in doubt
 	inner  idReader
 	taken  int64 // bytes of the stream
@@ -128,17 +131,25 @@ func (d *IDDecoder) Write(p []byte) (int, error) {
 
 func (d *IDDecoder) decode(p []byte) error {
 	if d.inner != nil {
-		return d.inner.write(p)
+		return d.write(p)
 	}
 	held := min(len(p), sniffedIDs-len(d.held))
 	d.held = append(d.held, p[:held]...)
-	if len(d.held) < sniffedIDs && !(isText(d.held) && wholeIDs(d.held)) {
+	if text := unmarked(d.held); len(d.held) < sniffedIDs && !(isText(text) && wholeIDs(text)) {
 		return nil
 	}
 	if err := d.decide(); err != nil {
 		return err
 	}
-	return d.inner.write(p[held:])
+	return d.write(p[held:])
+}
+
+// write gives bytes to the decoder of the format.
+func (d *IDDecoder) write(p []byte) error {
+	if d.told {
+		d.begin = append(d.begin, p[:min(len(p), guessBytes-len(d.begin))]...)
+	}
+	return d.inner.write(p)
 }
 
 // sniffedIDs is the number of bytes by which the format is told.
@@ -151,11 +162,12 @@ func (d *IDDecoder) decide() error {
 	switch {
 	case bytes.HasPrefix(held, []byte(npyMagic)):
 		d.choose(NPYIDs)
-	case !isText(held):
+	case !isText(unmarked(held)):
 		d.choose(RawIDs)
+		d.told = true
 	default:
 		d.choose(TextIDs)
-		for _, c := range held {
+		for _, c := range unmarked(held) {
 			if !isSpace(c) {
 				if c == '[' || c == '{' {
 					d.choose(JSONIDs)
@@ -164,7 +176,32 @@ func (d *IDDecoder) decide() error {
 			}
 		}
 	}
-	return d.inner.write(held)
+	return d.write(held)
+}
+
+// unmarked is a text without its byte order mark.
+func unmarked(text []byte) []byte { return bytes.TrimPrefix(text, []byte(byteOrderMark)) }
+
+// Held is about how many bytes of memory the decoder holds between two calls.
+func (d *IDDecoder) Held() int { return cap(d.begin) }
+
+// Doubt is why a stream that was told to be binary should not be believed if it names
+// ids that the store does not know: none of them known says enough, and so do bytes that look
+// like something else. It is nil if all is well or a name forced the format.
+func (d *IDDecoder) Doubt(known, all uint64) error {
+	if !d.told || known == all {
+		return nil
+	}
+	reason := noIDs(d.begin, known > 0)
+	switch {
+	case reason != "":
+	case known == 0:
+		reason = fmt.Sprintf("the stream is no text, and none of the %d ids that its bytes are as little-endian uint64 was ever stored", all)
+	default:
+		return nil
+	}
+	d.failed = &IDError{Format: d.format, Reason: reason + "; vectors.delete.u64 takes it for uint64 all the same"}
+	return d.failed
 }
 
 // wholeIDs reports whether a text holds a line that has ended, or ends with what a
@@ -228,7 +265,13 @@ func (d *IDDecoder) Finish() error {
 		return err
 	}
 	if d.Unfinished() > 0 {
-		d.failed = &IDError{Format: d.format, Offset: d.taken - d.Unfinished(), Reason: fmt.Sprintf("the stream ends inside a record, %d bytes from its start", d.Unfinished())}
+		reason := fmt.Sprintf("the stream ends inside a record, %d bytes from its start", d.Unfinished())
+		if d.told {
+			if other := noIDs(d.begin, false); other != "" {
+				reason += "; " + other
+			}
+		}
+		d.failed = &IDError{Format: d.format, Offset: d.taken - d.Unfinished(), Reason: reason}
 	}
 	return d.failed
 }

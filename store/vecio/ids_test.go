@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +44,9 @@ func TestIDs(t *testing.T) {
 	}{
 		"nothing":         {"", AutoIDs, nil},
 		"one":             {"7", TextIDs, []uint64{7}},
+		"a mark":          {"\ufeff1\n2\n", TextIDs, []uint64{1, 2}},
+		"a mark, long":    {"\ufeff12345678", TextIDs, []uint64{12345678}},
+		"a mark, JSON":    {"\ufeff[1,2,3]", JSONIDs, []uint64{1, 2, 3}},
 		"lines":           {"7\n8\n\n9\n", TextIDs, []uint64{7, 8, 9}},
 		"long text":       {"1234567890 2", TextIDs, []uint64{1234567890, 2}},
 		"commas":          {"7, 8,9 , 10", TextIDs, []uint64{7, 8, 9, 10}},
@@ -74,13 +79,77 @@ func TestIDs(t *testing.T) {
 	}
 }
 
+// TestIDsInDoubt: what is told to be binary is believed if it looks like uint64, or if the
+// store knows all of it, and never if it knows none.
+func TestIDsInDoubt(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(4, 4))
+	many := func(size int, put func(b []byte, i int)) string {
+		b := make([]byte, 100*size)
+		for i := range 100 {
+			put(b[size*i:], i)
+		}
+		return string(b)
+	}
+	numbers := map[string]string{
+		"one":        rawIDsOf(5),
+		"small":      many(8, func(b []byte, i int) { lowFirst.PutUint64(b, uint64(i)) }),
+		"large":      many(8, func(b []byte, i int) { lowFirst.PutUint64(b, uint64(i)*((1<<53-1)/100)) }),
+		"hashes":     many(8, func(b []byte, _ int) { lowFirst.PutUint64(b, r.Uint64()) }),
+		"snowflakes": many(8, func(b []byte, i int) { lowFirst.PutUint64(b, 1<<60+uint64(i)<<22+uint64(r.IntN(5))) }),
+	}
+	for name, stream := range numbers {
+		if reason := noIDs([]byte(stream), true); reason != "" {
+			t.Errorf("%s: %s", name, reason)
+		}
+	}
+	for name, c := range map[string]struct{ stream, reason string }{
+		"float64":             {many(8, func(b []byte, i int) { lowFirst.PutUint64(b, math.Float64bits(float64(i))) }), "float64"},
+		"two float64":         {"\x00\x00\x00\x00\x00\x00\xf0\x3f\x00\x00\x00\x00\x00\x00\x00\x40", "float64"},
+		"int32":               {many(4, func(b []byte, i int) { lowFirst.PutUint32(b, uint32(i)) }), "int32"},
+		"two int32":           {"\x01\x00\x00\x00\x02\x00\x00\x00", "int32"},
+		"three int32":         {"\x01\x00\x00\x00\x02\x00\x00\x00\x03\x00\x00\x00", "int32"},
+		"float32":             {string(floats(1, 2, 3, 4)), "float32"},
+		"big-endian uint64":   {many(8, func(b []byte, i int) { highFirst.PutUint64(b, uint64(i)) }), "big-endian int64"},
+		"one of them":         {"\x00\x00\x00\x00\x00\x00\x00\x05", "big-endian"},
+		"big-endian int32":    {many(4, func(b []byte, i int) { highFirst.PutUint32(b, uint32(i)) }), "big-endian int32"},
+		"UTF-16":              {utf16Of("\ufeff17\n18\n19\n", binary.LittleEndian), "UTF-16"},
+		"UTF-16 without mark": {utf16Of("17\n18\n19\n", binary.LittleEndian), "UTF-16"},
+		"gzip":                {"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x33\xe4\x02\x00\x53\xfc", "gzip"},
+	} {
+		var ids []uint64
+		d := NewIDDecoder(AutoIDs, func(id uint64) { ids = append(ids, id) })
+		_, err := d.Write([]byte(c.stream))
+		if err = errors.Join(err, d.Finish()); err == nil {
+			err = d.Doubt(0, uint64(len(ids)))
+			if known := d.Doubt(uint64(len(ids)), uint64(len(ids))); known != nil {
+				t.Errorf("%s, all stored: %v", name, known)
+			}
+		}
+		if err == nil || !errors.Is(err, ErrRecord) || !strings.Contains(err.Error(), c.reason) {
+			t.Errorf("%s: %v, want a word about %s", name, err, c.reason)
+		}
+	}
+	d := NewIDDecoder(AutoIDs, func(uint64) {})
+	if _, err := d.Write([]byte(numbers["small"])); err != nil || d.Doubt(1, 100) != nil {
+		t.Errorf("some unknown: %v", err)
+	}
+	if err := d.Doubt(0, 100); err == nil || !strings.Contains(err.Error(), "none of the 100 ids") {
+		t.Errorf("none known: %v", err)
+	}
+	d = NewIDDecoder(RawIDs, func(uint64) {})
+	if _, err := d.Write([]byte(numbers["small"])); err != nil || d.Doubt(0, 100) != nil {
+		t.Errorf("a name forces: %v", err)
+	}
+}
+
 func TestForcedIDFormats(t *testing.T) {
 	t.Parallel()
 	for suffix, c := range map[string]struct {
 		stream string
 		ids    []uint64
 	}{
-		".txt":  {"12345678", []uint64{12345678}},
+		".txt":  {"\ufeff12345678", []uint64{12345678}},
 		".json": {"[12345678]", []uint64{12345678}},
 		".u64":  {"12345678", []uint64{0x3837363534333231}},
 		".npy":  {npyOf("<u8", "(1,)", "12345678"), []uint64{0x3837363534333231}},

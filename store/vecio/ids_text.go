@@ -46,6 +46,7 @@ type textIDs struct {
 	id      uint64
 	digits  int
 	matched int   // bytes of idMember that were seen
+	mark    int   // bytes of a byte order mark in front
 	at      int64 // bytes taken
 	line    int64
 	begun   int64 // where the id, array or object at hand starts
@@ -63,7 +64,7 @@ func (d *textIDs) settle() error {
 func (d *textIDs) endsWithID() bool { return d.state == textNumber && !d.array && !d.object }
 
 func (d *textIDs) unfinished() int64 {
-	if d.state == textBetween {
+	if d.state == textBetween && !d.inMark() {
 		return 0
 	}
 	return max(1, d.at-d.begun)
@@ -82,7 +83,17 @@ func (d *textIDs) write(p []byte) error {
 	return nil
 }
 
+// inMark reports whether a byte order mark has begun and not ended.
+func (d *textIDs) inMark() bool { return d.mark > 0 && d.mark < len(byteOrderMark) }
+
 func (d *textIDs) step(c byte) error {
+	if d.at == int64(d.mark) && d.mark < len(byteOrderMark) && c == byteOrderMark[d.mark] {
+		d.mark++
+		return nil
+	}
+	if d.inMark() {
+		return d.refuse(c)
+	}
 	if d.state == textNumber {
 		if c-'0' < 10 {
 			return d.digit(c)
