@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rvffs/lineage"
+	"rvffs/store/compact"
 	"rvffs/store/log"
 	"rvffs/store/recovery"
 	"rvffs/store/volume"
@@ -40,7 +41,8 @@ func (s *Store) Remove(ctx context.Context, shelf volume.Shelf) error {
 	})
 }
 
-// passing is how long who renames a store waits for a commit that is under way.
+// passing is how long who renames a store waits for others of this process before he looks
+// what they are at.
 const passing = 100 * time.Millisecond
 
 // MoveInto gives the store a name on a shelf, which giveName does, in one step; it fails
@@ -49,12 +51,7 @@ const passing = 100 * time.Millisecond
 // fs.ErrExist, too, and is then asked for another name. The store has its new name by
 // then, whatever becomes of what is kept: OnTailLeft is told of what stays behind.
 func (s *Store) MoveInto(ctx context.Context, shelf volume.Shelf, name string, giveName func() error, along func(tail, moved string) error) error {
-	// The kernel lets nobody look into the folder before this is over. So streams commit
-	// what is whole, and for those that must not nobody waits.
-	if err := s.streams.CommitAtRest(ctx); err != nil {
-		return err
-	}
-	return s.log.Alone(ctx, min(s.options.turnWait(), passing), func(*log.Session) error {
+	return s.aloneSoon(ctx, func() error {
 		return s.file.Move(ctx, volume.Move{
 			Shelf: shelf, Name: name, Along: along,
 			GiveName: func() error {
@@ -81,6 +78,25 @@ func (s *Store) MoveInto(ctx context.Context, shelf volume.Shelf, name string, g
 			},
 		})
 	})
+}
+
+// aloneSoon runs change in a session of its own, for who keeps the kernel from letting
+// anybody look into the folder before this is over. So streams commit what is whole, and
+// their commits are waited for; but not what is its writer's alone to commit, nor a
+// compaction.
+func (s *Store) aloneSoon(ctx context.Context, change func() error) error {
+	patience := time.Now().Add(s.options.turnWait())
+	for {
+		stays, err := s.streams.CommitAtRest(ctx)
+		if err != nil {
+			return err
+		}
+		err = s.log.Alone(ctx, min(time.Until(patience), passing), func(*log.Session) error { return change() })
+		activity, _, _ := s.compactor.Progress()
+		if !errors.Is(err, log.ErrBusy) || stays || activity != compact.Idle || !time.Now().Before(patience) {
+			return err
+		}
+	}
 }
 
 // fileNames lists the files of tails.

@@ -27,13 +27,16 @@ func (p *progress) Expect(bytes int64) { p.total.Add(bytes) }
 // Done implements volume.Progress.
 func (p *progress) Done(bytes int64) { p.done.Add(bytes) }
 
+// Idle is the activity while none is under way.
+const Idle = "idle"
+
 // Progress names what is under way, in the words of the reference runtime, and tells how
 // many bytes that has written, and how many it will write at most; zero when nothing is.
 func (c *Compactor) Progress() (activity string, done, total int64) {
 	p := &c.progress
 	switch throttle.Share(p.share.Load()) {
 	case 0:
-		return "idle", 0, 0
+		return Idle, 0, 0
 	case throttle.Emergency:
 		activity = "emergency"
 	default:

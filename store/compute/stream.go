@@ -42,13 +42,17 @@ func (s *Images) OpenEmbed(ctx context.Context, part Part, options EmbedOptions)
 		return nil, fmt.Errorf("embed %s into store %q: %w", part, s.env.Name(), err)
 	}
 	e.Stream, e.inside = s.env.Streams.New(origin, fmt.Sprintf("embed %s into", part), stream.Content{
-		Afford: e.afford, Write: e.write, Settle: e.settle, Commit: e.commit, Drop: e.drop, LetGo: e.letGo,
+		Afford: e.afford, Write: e.write, Settle: e.settle, Commit: e.commit, Joined: never, Drop: e.drop, LetGo: e.letGo,
 	})
 	if err := e.inside.Begin(); err != nil {
 		return nil, err
 	}
 	return e, nil
 }
+
+// never reports whether an embedding takes part in a session while nothing is done with it:
+// its bytes wait outside of the log.
+func never() bool { return false }
 
 // prepare finds out whether the part can be embedded as things stand, and in which file.
 func (e *EmbedStream) prepare(ctx context.Context) (state.Origin, error) {

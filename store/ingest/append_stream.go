@@ -81,7 +81,7 @@ func (v *Vectors) OpenAppend(origin state.Origin, options StreamOptions) (*Appen
 	a := &AppendStream{options: options, appender: v.NewAppender(origin), memory: v.env.Memory.Charge()}
 	a.decoder = vecio.NewDecoder(options.Format, sink{a}, vecio.Options{AllowNonFinite: options.AllowNonFinite})
 	a.Stream, a.inside = v.env.Streams.New(origin, "append to", stream.Content{
-		Afford: a.afford, Write: a.write, Settle: a.settle, Commit: a.commit, Drop: a.drop, LetGo: a.letGo,
+		Afford: a.afford, Write: a.write, Settle: a.settle, Commit: a.commit, Joined: a.appender.Joined, Drop: a.drop, LetGo: a.letGo,
 	})
 	if err := a.inside.Begin(); err != nil {
 		return nil, err
@@ -139,6 +139,13 @@ func (a *AppendStream) write(ctx context.Context, p []byte) error {
 		return err
 	}
 	received := a.inside.Take(len(p))
+	// A shell hears of what fails at its write alone, so whether anybody may write is not
+	// put off with the question what it is.
+	if row := 4 * a.appender.Dimension(); a.undecided() && row > 0 && a.decoder.Held() >= row {
+		if err := a.appender.Join(ctx); err != nil {
+			return err
+		}
+	}
 	if due := a.options.FlushBytes > 0 && received-a.committed >= a.options.FlushBytes; due && a.decoder.Committable() {
 		if err := a.decide(); err != nil {
 			return err

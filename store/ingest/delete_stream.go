@@ -59,7 +59,7 @@ func (v *Vectors) OpenDelete(origin state.Origin, format vecio.IDFormat, report 
 	d := &DeleteStream{vectors: v, report: report, ids: idset.New(), memory: v.env.Memory.Charge()}
 	d.decoder = vecio.NewIDDecoder(format, func(id uint64) { d.ids.Insert(id) })
 	d.Stream, d.inside = v.env.Streams.New(origin, "delete from", stream.Content{
-		Afford: d.afford, Write: d.write, Settle: d.settle, Commit: d.commit, Drop: d.drop, LetGo: d.letGo,
+		Afford: d.afford, Write: d.write, Settle: d.settle, Commit: d.commit, Joined: d.joined, Drop: d.drop, LetGo: d.letGo,
 	})
 	if err := d.inside.Begin(); err != nil {
 		return nil, err
@@ -114,6 +114,8 @@ func (d *DeleteStream) join(ctx context.Context) (err error) {
 	}
 	return err
 }
+
+func (d *DeleteStream) joined() bool { return d.session != nil }
 
 // leave gives the lock back.
 func (d *DeleteStream) leave() error {

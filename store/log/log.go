@@ -53,6 +53,7 @@ type Log struct {
 	mu      sync.Mutex // guards what follows and the shared parts of a session
 	session *Session
 	busy    chan struct{} // closed when the session's start, end or a rewrite is over
+	alone   chan struct{} // closed when who wants, or has, a session alone is done
 	queue   []*request    // commits that wait for their turn
 	leading bool          // a commit is under way
 	merging int           // merges are off while above zero

@@ -29,6 +29,9 @@ func (l *Log) Begin(ctx context.Context) (*Session, error) {
 		l.mu.Lock()
 		wait := l.busy
 		if wait == nil {
+			wait = l.alone
+		}
+		if wait == nil {
 			if l.session != nil {
 				s := l.session
 				err := state.CheckOrigin(ctx, s.base.Origin())
@@ -193,8 +196,11 @@ func (s *Session) Repair(ctx context.Context, judged *state.Snapshot, repairs ..
 	return nil
 }
 
+// ErrBusy means that others of this process are at work in the log.
+var ErrBusy = fmt.Errorf("%w: this process writes what is not committed yet, or compacts it: try again when its open streams are closed and the compaction is over", volume.ErrHeld)
+
 // Alone runs change in a session that nobody else can join. While writers of this
-// process are at work it waits, no longer than said, and then fails with ErrHeld.
+// process are at work it waits, no longer than said, and then fails with ErrBusy.
 func (l *Log) Alone(ctx context.Context, wait time.Duration, change func(*Session) error) error {
 	s, err := l.beginAlone(ctx, wait)
 	if err != nil {
@@ -203,45 +209,61 @@ func (l *Log) Alone(ctx context.Context, wait time.Duration, change func(*Sessio
 	return errors.Join(change(s), l.endAlone(s))
 }
 
+// beginAlone lets nobody else in before it waits for those who are in: who come and go
+// without an end would leave it no time.
 func (l *Log) beginAlone(ctx context.Context, patience time.Duration) (*Session, error) {
 	deadline := time.NewTimer(max(patience, 0))
 	defer deadline.Stop()
+	reserved := false
 	for {
 		l.mu.Lock()
 		var wait chan struct{}
+		if !reserved && l.alone == nil {
+			l.alone, reserved = make(chan struct{}), true
+		}
 		switch {
+		case !reserved:
+			wait = l.alone
 		case l.busy != nil:
 			wait = l.busy
 		case l.session != nil:
 			wait = l.session.done
-		default:
-			l.busy = make(chan struct{})
 		}
 		l.mu.Unlock()
+		var err error
 		if wait == nil {
-			session, err := l.start(ctx)
-			if err != nil {
-				l.mu.Lock()
-				l.idle()
-				l.mu.Unlock()
+			var session *Session
+			if session, err = l.start(ctx); err == nil {
+				return session, nil
 			}
-			return session, err
+		} else {
+			select {
+			case <-wait:
+				continue
+			case <-deadline.C:
+				err = ErrBusy
+			case <-ctx.Done():
+				err = ctx.Err()
+			}
 		}
-		select {
-		case <-wait:
-		case <-deadline.C:
-			return nil, fmt.Errorf("%w: this process writes what is not committed yet, or compacts it: try again when its open streams are closed and the compaction is over", volume.ErrHeld)
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		if reserved {
+			l.admit()
 		}
+		return nil, err
 	}
+}
+
+// admit lets others in again.
+func (l *Log) admit() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.alone)
+	l.alone = nil
 }
 
 func (l *Log) endAlone(s *Session) error {
 	err := s.turn.Leave()
-	l.mu.Lock()
-	l.idle()
-	l.mu.Unlock()
+	l.admit()
 	close(s.done)
 	return err
 }

@@ -98,6 +98,27 @@ func TestAlone(t *testing.T) {
 			holds(t, files, "after")
 		})
 	})
+	t.Run("others come and go", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			_, l := newLone(t, setting{})
+			first := l.begin(t)
+			alone := make(chan error, 1)
+			go func() { alone <- l.Alone(t.Context(), time.Minute, nothing) }()
+			synctest.Wait()
+			joined := make(chan *log.Session, 1)
+			go func() { joined <- l.begin(t) }()
+			synctest.Wait()
+			if len(joined) > 0 {
+				t.Error("somebody joins while another waits to be alone")
+			}
+			end(t, first)
+			if err := <-alone; err != nil {
+				t.Error(err)
+			}
+			end(t, <-joined)
+		})
+	})
 	t.Run("it cannot begin", func(t *testing.T) {
 		t.Parallel()
 		files, l := newLone(t, setting{})

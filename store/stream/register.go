@@ -96,14 +96,18 @@ func (r *Register) Commit(ctx context.Context) error {
 }
 
 // CommitAtRest is Commit for who waits for no writer: a stream that is at work is left out.
-func (r *Register) CommitAtRest(ctx context.Context) error {
-	return r.each(func(stream *Stream) error {
+// It reports whether something stays that its writer alone may commit.
+func (r *Register) CommitAtRest(ctx context.Context) (stays bool, err error) {
+	err = r.each(func(stream *Stream) error {
 		if !stream.turn.TryTake() {
 			return nil
 		}
 		defer stream.turn.Give()
-		return stream.commitOpen(ctx)
+		err := stream.commitOpen(ctx)
+		stays = stays || stream.usable() == nil && stream.content.Joined()
+		return err
 	})
+	return stays, err
 }
 
 // Interrupt closes all open streams for their writers; see Stream.Interrupt. When ctx ends,

@@ -43,6 +43,8 @@ type Content struct {
 	Settle func(ctx context.Context, why Occasion) (commit bool, err error)
 	// Commit makes durable what has come, as far as it is whole.
 	Commit func(ctx context.Context) error
+	// Joined reports whether the stream takes part in a session of the store's log.
+	Joined func() bool
 	// Drop gives up what came since the last commit, tells of it, and gives the cause
 	// with all that went wrong besides.
 	Drop func(cause error) error
