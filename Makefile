@@ -15,7 +15,7 @@ export GOFLAGS := $(shell $(GO) env GOFLAGS) -buildvcs=false
 endif
 
 # What builds and passes its tests for WebAssembly too.
-PORTABLE := ./lineage/... ./segments/... ./store $(patsubst %,./store/%/...,compact compute idset ingest log memory metadata nearest rows search shared state stream throttle vecio volume)
+PORTABLE := ./lineage/... ./segments/... ./store $(patsubst %,./store/%/...,compact compute idset incoming ingest log memory metadata nearest recovery rows search shared spool state stream throttle vecio volume)
 PEER := test/integration/peer
 # What builds every state that a crash or a fault may leave, tens of thousands of
 # them: the race detector makes it ten times slower, and so does WebAssembly; both

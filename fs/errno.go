@@ -83,12 +83,6 @@ func aboutStore(s *catalog.Store) about {
 	return func(t *tree, operation string, err error) syscall.Errno { return t.errno(s.Path(), operation, err) }
 }
 
-func aboutFolder(f *catalog.Folder) about {
-	return func(t *tree, operation string, err error) syscall.Errno {
-		return t.folderErrno(f.Path(), operation, err)
-	}
-}
-
 func (t *tree) failed(err error, operation string, about func(*zerolog.Event)) syscall.Errno {
 	errno := errnoOf(err)
 	level := zerolog.WarnLevel

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"sync"
 )
 
 // guessBytes is how much of a stream is looked at before floats without a header are
@@ -35,13 +36,14 @@ type reading struct {
 type floatShape struct {
 	exponent, mantissa int // their bits
 	usual              []float64
+	came               sync.Pool // of places that models have done with
 }
 
 var (
-	shape16  = &floatShape{5, 10, usualExponents(5)}
-	shapeB16 = &floatShape{8, 7, usualExponents(8)}
-	shape32  = &floatShape{8, 23, shapeB16.usual}
-	shape64  = &floatShape{11, 52, usualExponents(11)}
+	shape16  = &floatShape{exponent: 5, mantissa: 10, usual: usualExponents(5)}
+	shapeB16 = &floatShape{exponent: 8, mantissa: 7, usual: usualExponents(8)}
+	shape32  = &floatShape{exponent: 8, mantissa: 23, usual: shapeB16.usual}
+	shape64  = &floatShape{exponent: 11, mantissa: 52, usual: usualExponents(11)}
 )
 
 // readings are the kinds of values that bytes are tried as, float32 first. Bytes over
@@ -78,18 +80,48 @@ func guessValues(p []byte, kinds []reading) guess {
 		return guess{name: "float64", numpy: "<f8"}
 	}
 	p = different(p)
-	return cheapest(p, kinds, readings[0].bits(p, math.Inf(1))-guessMargin)
+	var own pace
+	least := readings[0].bits(p, math.Inf(1), &own) - guessMargin
+	own.set = true
+	return cheapest(p, kinds, least, &own)
 }
 
-// cheapest is the kind that takes the least bits, and less than a limit.
-func cheapest(p []byte, kinds []reading, least float64) (best guess) {
+// cheapest is the kind that takes the least bits, and less than a limit. A kind that falls
+// behind the pace, if there is one, is given up before the end.
+func cheapest(p []byte, kinds []reading, least float64, kept *pace) (best guess) {
 	for i := range kinds {
 		r := &kinds[i]
-		if bits := r.bits(p, least); bits < least {
+		if bits := r.bits(p, least, kept); bits < least {
 			best, least = guess{name: r.name, numpy: r.numpy}, bits
 		}
 	}
 	return best
+}
+
+// pace is what float32 have cost after each stretch of bytes. Most kinds cost so much more
+// from the start that the rest need not be looked at, which counts where each vector
+// comes as a stream of its own.
+type pace struct {
+	costs []float64
+	set   bool // by float32, and to be kept by others
+}
+
+// A kind that costs so much more than float32 after some stretch does not catch up: a
+// share of what they cost, and bits.
+const (
+	paceBytes = 256
+	paceShare = 1.0 / 16
+	paceBits  = 64
+)
+
+// behind notes a cost after so many bytes, or reports whether it is too much.
+func (f *pace) behind(bytes int, cost float64) bool {
+	if !f.set {
+		f.costs = append(f.costs, cost)
+		return false
+	}
+	own := f.costs[bytes/paceBytes-1]
+	return cost > own+own*paceShare+paceBits
 }
 
 // idKinds are what a list of ids may be instead of little-endian uint64.
@@ -127,11 +159,11 @@ func noIDs(begin []byte, someStored bool) string {
 	}
 	p := different(begin)
 	ids := reading{size: 8}
-	own := ids.bits(p, math.Inf(1))
+	own := ids.bits(p, math.Inf(1), nil)
 	if someStored {
-		own = min(own, ids.bits(differences(p), math.Inf(1)))
+		own = min(own, ids.bits(differences(p), math.Inf(1), nil))
 	}
-	if g := cheapest(p, idKinds, min(own-guessMargin, own*0.55)); g.name != "" {
+	if g := cheapest(p, idKinds, min(own-guessMargin, own*0.55), nil); g.name != "" {
 		return "its bytes look like " + g.name + ", not like ids in little-endian uint64: convert them, or write them as text"
 	}
 	return ""
@@ -189,6 +221,7 @@ const (
 // A whole float32 that is left over stands at the end.
 func different(p []byte) []byte {
 	blocks := newSeen(len(p) / guessBlock)
+	defer blocks.free()
 	var places []int
 	for at := 0; at+guessBlock <= len(p); at += guessBlock {
 		if blocks.add(binary.LittleEndian.Uint64(p[at:])) == 0 {
@@ -240,16 +273,19 @@ func differences(p []byte) []byte {
 	return out
 }
 
-// bits is what it takes to write p as values of this kind, or more than limit. What is no
-// whole value at the end is taken as it stands.
-func (r *reading) bits(p []byte, limit float64) float64 {
+// bits is what it takes to write p as values of this kind, or more than limit, or no number
+// that counts if it falls behind a pace. What is no whole value at the end is taken as it
+// stands.
+func (r *reading) bits(p []byte, limit float64, kept *pace) float64 {
 	switch {
 	case r.size == 1:
-		return byteBits(p)
+		return byteBits(p, limit, kept)
 	case r.floats != nil:
-		return r.code(p, r.floats.start(len(p)/r.size), limit)
+		m := r.floats.start(len(p) / r.size)
+		defer m.free()
+		return r.code(p, m, limit, kept)
 	}
-	return r.code(p, newIntegerModel(8*r.size), limit)
+	return r.code(p, newIntegerModel(8*r.size), limit, kept)
 }
 
 // model gives a new value its price.
@@ -258,10 +294,15 @@ type model interface {
 }
 
 // code is bits with the values that have come kept apart from those that are new.
-func (r *reading) code(p []byte, m model, limit float64) float64 {
+func (r *reading) code(p []byte, m model, limit float64, kept *pace) float64 {
 	values := newSeen(len(p) / r.size)
+	defer values.free()
 	total := price{product: 1}
-	for ; len(p) >= r.size; p = p[r.size:] {
+	for at := 0; len(p) >= r.size; p = p[r.size:] {
+		if kept != nil && at > 0 && at%paceBytes == 0 && kept.behind(at, total.sum()) {
+			return math.Inf(1)
+		}
+		at += r.size
 		value := r.value(p)
 		if !values.price(value, &total) {
 			m.price(value, &total)
@@ -314,13 +355,26 @@ type seen struct {
 	fresh  int // different ones
 }
 
+// seenPool keeps tables: each vector that comes as a stream of its own is guessed at.
+var seenPool = sync.Pool{New: func() any { return new(seen) }}
+
+// newSeen is a table for so many values at most, which goes back by free.
 func newSeen(most int) *seen {
 	size := uint(4)
 	for 1<<size < 2*most {
 		size++
 	}
-	return &seen{values: make([]uint64, 1<<size), counts: make([]uint32, 1<<size), shift: 64 - size}
+	s := seenPool.Get().(*seen)
+	s.shift, s.n, s.fresh = 64-size, 0, 0
+	if cap(s.values) < 1<<size {
+		s.values, s.counts = make([]uint64, 1<<size), make([]uint32, 1<<size)
+	}
+	s.values, s.counts = s.values[:1<<size], s.counts[:1<<size]
+	clear(s.counts)
+	return s
 }
+
+func (s *seen) free() { seenPool.Put(s) }
 
 // add counts a value and tells how often it had come.
 func (s *seen) add(value uint64) uint32 {
@@ -424,7 +478,7 @@ func (m *mantissas) price(run uint64, to *price) {
 // floatModel prices floats: the first 16 bits, which of close values are the same, and
 // the others.
 type floatModel struct {
-	floatShape
+	*floatShape
 	signs
 	exponents places
 	high      mantissas // what of the first 16 bits belongs to it
@@ -457,15 +511,28 @@ func usualExponents(exponent int) []float64 {
 	return usual
 }
 
-// start is a model for so many values at most.
+// start is a model for so many values at most, which goes back by free.
 func (s *floatShape) start(most int) *floatModel {
-	m := &floatModel{floatShape: *s, exponents: places{usual: s.usual, came: make([]float64, len(s.usual)), part: 0.25}}
+	came, _ := s.came.Get().(*[]float64)
+	if came == nil {
+		came = new(make([]float64, len(s.usual)))
+	}
+	clear(*came)
+	m := &floatModel{floatShape: s, exponents: places{usual: s.usual, came: *came, part: 0.25}}
 	if s.mantissa+s.exponent > 15 {
 		m.heads, m.tails = newSeen(most), newSeen(most)
 		m.low = newMantissas(s.mantissa + s.exponent - 15)
 	}
 	m.high = newMantissas(s.mantissa - m.low.bits)
 	return m
+}
+
+func (m *floatModel) free() {
+	m.came.Put(&m.exponents.came)
+	if m.heads != nil {
+		m.heads.free()
+		m.tails.free()
+	}
 }
 
 func (m *floatModel) price(value uint64, to *price) {
@@ -521,12 +588,15 @@ func (m *integerModel) price(value uint64, to *price) {
 }
 
 // byteBits is what bytes cost, each by the share of its like among those that came.
-func byteBits(p []byte) float64 {
+func byteBits(p []byte, limit float64, kept *pace) float64 {
 	var counts [256]float64
 	var total price
 	total.product = 1
 	const start = 0.5
 	for i, c := range p {
+		if i > 0 && i%paceBytes == 0 && (total.bits > limit || kept != nil && kept.behind(i, total.sum())) {
+			return math.Inf(1)
+		}
 		total.times((counts[c] + start) / (float64(i) + 256*start))
 		counts[c]++
 	}

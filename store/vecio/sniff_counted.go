@@ -13,7 +13,6 @@ type countedLook struct {
 	rows      int64
 	dimension int64
 	usual     int // float32 that are zero or of a usual size
-	zeros     int // those that are zero
 	word      [4]byte
 }
 

@@ -65,8 +65,8 @@ out.close()`},
 		"savetxt, cp":        {python: `numpy.savetxt(scratch, rows, delimiter=",")`, shell: `cp "$1" "$2".csv`},
 		"cut in a line":      {python: `numpy.savetxt(scratch, rows)`, shell: `{ head -c 1001 "$1"; tail -c +1002 "$1"; } > "$2"`},
 		"no last line feed":  {python: `numpy.savetxt(scratch, rows)`, shell: `printf %s "$(cat "$1")" > "$2"`},
-		"ids in a column":    {python: `numpy.savetxt(stream, numpy.column_stack([range(7, 310, 3), rows]), fmt=["%d"] + 3 * ["%.9g"], header="id x y z")`, ids: true},
-		"ids under a header": {python: `numpy.savetxt(stream, numpy.column_stack([rows, range(7, 310, 3)]), fmt=3 * ["%.9g"] + ["%d"], delimiter=",", header="x,y,z,ID", comments="")`, ids: true},
+		"ids in a column":    {python: `numpy.savetxt(stream, numpy.column_stack([range(7, 310, 3), rows]), fmt=["%d"] + 3 * ["%.9g"], header="id x1 x2 x3")`, ids: true},
+		"ids under a header": {python: `numpy.savetxt(stream, numpy.column_stack([rows, range(7, 310, 3)]), fmt=3 * ["%.9g"] + ["%d"], delimiter=",", header="x1,x2,x3,ID", comments="")`, ids: true},
 		"fvecs": {python: `
 table = numpy.empty((len(rows), 4), dtype="<i4")
 table[:, 0], table[:, 1:] = 3, rows.view("<i4")
@@ -161,7 +161,7 @@ func TestTablesByHand(t *testing.T) {
 	for _, good := range []string{"1,2,3", "id,a1,a2,a3\n9,4,5,6\n", "0 1 2\n7.0 8 9\n", "1\t1\t1\n"} {
 		shell(t, `printf %s "$1" > "$2"`, good, stream)
 	}
-	for _, bad := range []string{"1,2\n", "id,v0,v1,v2\nfive,4,5,6\n", "doc,v0,v1,v2\n9,4,5,6\n", "a,b,c\n", "1,2,x\n", "1,2,nan\n", "1,2,3\n4,5\n", "words that are neither a table nor twelve bytes of floats, however long they may be\n"} {
+	for _, bad := range []string{"1,2\n", "id,v0,v1,v2\nfive,4,5,6\n", "doc,v0,v1,v2\n9,4,5,6\n", "a,b,c\n", "id,x,y,z\n9,4,5,6\n", "1,2,x\n", "1,2,nan\n", "1,2,3\n4,5\n", "words that are neither a table nor twelve bytes of floats, however long they may be\n"} {
 		wantRefusal(t, tryShell(t, `printf %s "$1" | dd of="$2" conv=notrunc status=none`, bad, stream), syscall.EINVAL)
 	}
 	log := appendLog(t, m.path("store.rvf"))

@@ -446,7 +446,7 @@ func TestNamesThatExist(t *testing.T) {
 	run(t, "mkdir", m.path("store.rvf", "child.rvf"))
 	for _, name := range []string{
 		"store.rvf", "store.rvf/child.rvf", "store.rvf/manifest.json", "store.rvf/segments", "store.rvf/raw",
-		"store.rvf/vectors.append", "store.rvf/vectors.append.rvf", "store.rvf/vectors.delete.u64", ".rvffs",
+		"store.rvf/vectors.append", "store.rvf/vectors.append.rvf", "store.rvf/vectors.delete.u64", "store.rvf/incoming", ".rvffs",
 	} {
 		wantRefusal(t, try(t, "mkdir", m.path(name)), syscall.EEXIST)
 	}
@@ -462,7 +462,7 @@ func TestNamesThatCannotBe(t *testing.T) {
 	m := smallStore(t)
 	for _, name := range []string{
 		"store.rvf/notes.txt", "store.rvf/x.rvf.lock", "store.rvf/x.rvffs-tmp", "x.rvf.lock", "x.rvffs-tmp",
-		"store.rvf/vectors.append.rvdna", "store.rvf/vectors.delete.rvf", "store.rvf/metadata.append.rvf", "store.rvf/incoming",
+		"store.rvf/vectors.append.rvdna", "store.rvf/vectors.delete.rvf", "store.rvf/metadata.append.rvf",
 		"store.rvf/metadata", "store.rvf/where", "store.rvf/.rvffs", "store.rvf/.git", "x.rvf.tail-1",
 	} {
 		wantErrno(t, "mkdir "+name, os.Mkdir(m.path(name), 0o755), syscall.EINVAL)

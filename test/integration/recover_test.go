@@ -165,10 +165,10 @@ func TestFileWithoutAnyManifest(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := serve(t, dir)
-	if text := string(readFile(t, m.path("a.rvf", "error.txt"))); !strings.Contains(text, "rvffs recover a.rvf ") {
+	if text := string(readFile(t, m.path("a.rvf", "error.txt"))); !strings.Contains(text, "rvffs recover --list a.rvf ") {
 		t.Errorf("error.txt: %s", text)
 	}
-	if got := try(t, program, "verify", name); got.code != 1 || !strings.Contains(got.stdout, "rvffs recover "+name) {
+	if got := try(t, program, "verify", name); got.code != 1 || !strings.Contains(got.stdout, "rvffs recover --list "+name+" ") {
 		t.Errorf("verify: exit status %d: %s", got.code, got.stdout)
 	}
 	if text := run(t, program, "recover", "--list", name); !strings.Contains(text, "up to 100 vectors would be recovered, into a new store") {

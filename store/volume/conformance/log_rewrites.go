@@ -166,7 +166,7 @@ func rewriting(l *logs) {
 		w.more(given, " or two")
 	})
 	l.holds(w)
-	if newestOf(t, log, w.version) != w.version || log.Active() != true {
+	if newestOf(t, log, w.version) != w.version || !log.Active() {
 		t.Error("the rewritten version is not the newest")
 	}
 	if found := newestOf(t, theirs, known); found.Generation == known.Generation {
