@@ -86,6 +86,20 @@ func parseEnding(stat []byte) (failed, status, settled bool) {
 	return !known || code != 0, known && code >= 256, string(fields[0]) != "R"
 }
 
+// programOf is what the program is called that sent the request of ctx, as far as can be
+// seen.
+func programOf(ctx context.Context) string {
+	thread := threadOf(ctx)
+	if thread == 0 {
+		return ""
+	}
+	content, err := readSmall("/proc/"+strconv.Itoa(int(thread))+"/comm", 64)
+	if err != nil {
+		return ""
+	}
+	return string(bytes.TrimSpace(content))
+}
+
 // threadOf is the thread that sent the request of ctx, 0 if it cannot be seen from here.
 func threadOf(ctx context.Context) uint32 {
 	sender, known := fuse.FromContext(ctx)

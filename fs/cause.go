@@ -16,7 +16,7 @@ import (
 
 // told are the causes that particulars can be told of: where one of them is found,
 // nothing that a user wrote is in the text of the error.
-var told = []error{volume.ErrHeld, volume.ErrMoved, volume.ErrManyNames, volume.ErrReadOnly, volume.ErrCorrupt, volume.ErrStale, volume.ErrNotStore}
+var told = []error{volume.ErrHeld, volume.ErrMoved, volume.ErrManyNames, volume.ErrReadOnly, volume.ErrCorrupt, volume.ErrStale, volume.ErrNotStore, volume.ErrNotWhole}
 
 // causeOf says for the log why something failed. The texts of errors quote names
 // and values, which are for those who wrote them and for the readers of the store;

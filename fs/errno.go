@@ -18,6 +18,7 @@ var errnos = []struct {
 	errno syscall.Errno
 }{
 	{context.Canceled, syscall.EINTR},
+	{volume.ErrNotWhole, syscall.EINVAL},
 	{volume.ErrInput, syscall.EINVAL},
 	{volume.ErrName, syscall.EINVAL},
 	{volume.ErrHeld, syscall.EBUSY},
@@ -81,6 +82,12 @@ type about func(t *tree, operation string, err error) syscall.Errno
 
 func aboutStore(s *catalog.Store) about {
 	return func(t *tree, operation string, err error) syscall.Errno { return t.errno(s.Path(), operation, err) }
+}
+
+func aboutFolder(f *catalog.Folder) about {
+	return func(t *tree, operation string, err error) syscall.Errno {
+		return t.folderErrno(f.Path(), operation, err)
+	}
 }
 
 func (t *tree) failed(err error, operation string, about func(*zerolog.Event)) syscall.Errno {

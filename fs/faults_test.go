@@ -266,7 +266,7 @@ func namesIn(files *memory.Files) []string {
 // faulted is what is done while an operation of the volume fails.
 var faulted = map[string]func(*shown) syscall.Errno{
 	"list the root": func(s *shown) syscall.Errno {
-		return lists(s, ".", ".rvffs a.rvf child.rvf e.rvf grandchild.rvf kept.rvf link plain? team void")
+		return lists(s, ".", ".rvffs a.rvf child.rvf e.rvf grandchild.rvf incoming kept.rvf link plain? team void")
 	},
 	"list a folder":        func(s *shown) syscall.Errno { return lists(s, "team", "b.rvf c.rvdna deep") },
 	"list a folder in one": func(s *shown) syscall.Errno { return lists(s, "team/deep", "d.rvf") },

@@ -2,10 +2,13 @@ package fs
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"syscall"
 
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
 
 	"rvffs/store/catalog"
 	"rvffs/store/volume"
@@ -59,7 +62,13 @@ func (n *folderNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut
 	if n.IsRoot() && name == catalog.ControlFolder {
 		return n.tree.lookupControl(ctx, n.EmbeddedInode(), n.folder, out)
 	}
+	if file := n.restoring(ctx, name); file != nil {
+		return n.tree.lookupDropped(ctx, n.EmbeddedInode(), file, aboutFolder(n.folder), out), 0
+	}
 	entry, err := n.folder.Lookup(ctx, name)
+	if errors.Is(err, volume.ErrNotFound) && n.IsRoot() && name == catalog.NameIncoming {
+		return n.lookupIncoming(ctx, out)
+	}
 	if err != nil {
 		return nil, n.tree.folderErrno(n.name(), "look up a name", err)
 	}
@@ -76,11 +85,15 @@ func (n *folderNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHa
 		if err != nil {
 			return nil, n.tree.folderErrno(n.name(), "list", err)
 		}
-		entries := make([]fuse.DirEntry, 0, len(found)+1)
+		entries := make([]fuse.DirEntry, 0, len(found)+2)
 		if n.IsRoot() {
 			entries = append(entries, fuse.DirEntry{Name: catalog.ControlFolder, Mode: fuse.S_IFDIR, Ino: controlNumber})
+			if !slices.ContainsFunc(found, func(entry catalog.Entry) bool { return entry.Name == catalog.NameIncoming }) {
+				entries = append(entries, fuse.DirEntry{Name: catalog.NameIncoming, Mode: fuse.S_IFDIR, Ino: incomingNumber})
+			}
 		}
-		return appendEntries(entries, found), 0
+		restoring, _ := n.folder.Restoring(ctx, false)
+		return appendDropped(appendEntries(entries, found), restoring), 0
 	})
 	return handle, 0, errno
 }
@@ -89,6 +102,9 @@ func (n *folderNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHa
 func (n *folderNode) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	if n.tree.readOnly {
 		return nil, syscall.EROFS
+	}
+	if errno := n.tree.refuseCopy(ctx, name, aboutFolder(n.folder)); errno != 0 {
+		return nil, errno
 	}
 	patient := n.tree.outlast(ctx, untilKilled)
 	defer patient.end()
@@ -99,9 +115,19 @@ func (n *folderNode) Mkdir(ctx context.Context, name string, mode uint32, out *f
 	return n.tree.lookupEntry(ctx, n.EmbeddedInode(), entry, out)
 }
 
+// own reports whether a name is one of those that the topmost folder has besides what
+// stands in the backing directory.
+func (n *folderNode) own(ctx context.Context, name string) bool {
+	if !n.IsRoot() || name != catalog.NameIncoming {
+		return n.IsRoot() && name == catalog.ControlFolder
+	}
+	_, err := n.folder.Lookup(ctx, name)
+	return errors.Is(err, volume.ErrNotFound)
+}
+
 // Rmdir removes a store that holds nothing, or an empty folder.
 func (n *folderNode) Rmdir(ctx context.Context, name string) syscall.Errno {
-	if n.tree.readOnly || n.IsRoot() && name == catalog.ControlFolder {
+	if n.tree.readOnly || n.own(ctx, name) {
 		return n.tree.refusal()
 	}
 	patient := n.tree.outlast(ctx, untilKilled)
@@ -114,8 +140,14 @@ func (n *folderNode) Rmdir(ctx context.Context, name string) syscall.Errno {
 
 // Rename renames a store's file or a folder.
 func (n *folderNode) Rename(ctx context.Context, name string, to nodefs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
-	if n.IsRoot() && name == catalog.ControlFolder {
+	if n.own(ctx, name) {
 		return n.tree.refusal()
+	}
+	if other, plain := to.(*folderNode); plain && flags&^unix.RENAME_NOREPLACE == 0 && other.own(ctx, newName) {
+		return n.tree.refusal()
+	}
+	if n.restoring(ctx, name) != nil {
+		return n.renameRestoring(ctx, name, to, newName, flags)
 	}
 	return n.tree.rename(ctx, n.folder, name, to, newName, flags, func(err error) syscall.Errno {
 		return n.tree.folderErrno(n.name(), "rename", err)

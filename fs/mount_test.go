@@ -457,6 +457,8 @@ func TestRefusals(t *testing.T) {
 		{"delete a store like a file", func() error { return syscall.Unlink(folder) }, syscall.EISDIR},
 		{"remove a folder of views", func() error { return syscall.Rmdir(in("segments")) }, syscall.EPERM},
 		{"remove the control folder", func() error { return syscall.Rmdir(in("../.rvffs")) }, syscall.EPERM},
+		{"remove the drop folder", func() error { return syscall.Rmdir(in("../incoming")) }, syscall.EPERM},
+		{"rename the drop folder", func() error { return os.Rename(in("../incoming"), in("../x")) }, syscall.EPERM},
 		{"remove a store with vectors", func() error { return syscall.Rmdir(folder) }, syscall.ENOTEMPTY},
 		{"remove nothing", func() error { return syscall.Rmdir(in("none")) }, syscall.ENOENT},
 		{"link", func() error { return os.Link(in("raw"), in("link")) }, syscall.EPERM},
@@ -570,7 +572,7 @@ func TestUnreadableStore(t *testing.T) {
 	for _, entry := range entries {
 		names = append(names, entry.Name())
 	}
-	if !slices.Equal(names, []string{catalog.ControlFolder, "bad.rvf"}) {
+	if !slices.Equal(names, []string{catalog.ControlFolder, "bad.rvf", catalog.NameIncoming}) {
 		t.Errorf("the root lists %q", names)
 	}
 	entries, err = os.ReadDir(filepath.Join(mountPoint, "bad.rvf"))

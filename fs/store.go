@@ -259,6 +259,9 @@ func (n *storeNode) Mkdir(ctx context.Context, name string, mode uint32, out *fu
 	if n.tree.readOnly {
 		return nil, n.tree.refusal()
 	}
+	if errno := n.tree.refuseCopy(ctx, name, aboutStore(n.store)); errno != 0 {
+		return nil, errno
+	}
 	patient := n.tree.outlast(ctx, untilKilled)
 	defer patient.end()
 	child, err := n.store.Derive(patient, name, newMode(patient, n.store.Folder(), mode).Perm())

@@ -36,6 +36,15 @@ func (t *tree) viewNode(s *catalog.Store, state viewState, mask os.FileMode) nod
 	return node{tree: t, list: func(ctx context.Context) (volume.AccessList, error) { return s.AccessList(ctx, state.origin) }, rights: masked(mask)}
 }
 
+// rightsOfView are the permissions that there are to a view. None can be written, but a
+// copy of raw is a store, which is to be written to like the one that it was copied from.
+func rightsOfView(path string) os.FileMode {
+	if path == catalog.NameRaw {
+		return readable | writable
+	}
+	return readable
+}
+
 // viewState is the state of a store that a view shows.
 type viewState struct {
 	generation uint64 // tells it apart from others
@@ -68,7 +77,7 @@ func (t *tree) lookupView(ctx context.Context, parent *nodefs.Inode, s *catalog.
 
 // lookupViewAs is lookupView for a view whose node's identity is given.
 func (t *tree) lookupViewAs(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path string, view state.View, identity nodefs.StableAttr, state viewState, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := &viewNode{node: t.viewNode(s, state, readable), store: s, path: path, view: view, state: state}
+	child := &viewNode{node: t.viewNode(s, state, rightsOfView(path)), store: s, path: path, view: view, state: state}
 	timeout := t.expiry.timeout()
 	if state.private {
 		timeout = 0

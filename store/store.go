@@ -131,12 +131,20 @@ func describeMaking(operation, name string, err error) error {
 }
 
 func (s *Store) create(ctx context.Context, create CreateOptions) error {
+	if err := CheckName(path.Base(s.file.Name())); err != nil {
+		return err
+	}
+	shelf := create.Shelf
+	if shelf == nil {
+		shelf = s.shelf
+	}
+	return createRoot(ctx, shelf, s.file.Name(), create)
+}
+
+// createRoot makes an empty store that is derived from none.
+func createRoot(ctx context.Context, shelf volume.Shelf, name string, create CreateOptions) error {
 	if create.Dimension < 0 || create.Dimension > 65535 {
 		return fmt.Errorf("%w: dimension %d is not within 0 to 65535", volume.ErrInput, create.Dimension)
-	}
-	name := s.file.Name()
-	if err := CheckName(path.Base(name)); err != nil {
-		return err
 	}
 	id, err := lineage.NewFileID()
 	if err != nil {
@@ -145,10 +153,6 @@ func (s *Store) create(ctx context.Context, create CreateOptions) error {
 	manifest := &segments.Manifest{
 		Dimension: uint16(create.Dimension), Metric: create.Metric,
 		Identity: lineage.Identity{FileID: id}, HasIdentity: true,
-	}
-	shelf := create.Shelf
-	if shelf == nil {
-		shelf = s.shelf
 	}
 	return writeNew(ctx, shelf, name, newFileContent{manifest: manifest, perm: permOf(create.Perm)})
 }

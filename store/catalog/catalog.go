@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"rvffs/store/incoming"
 	"rvffs/store/shared"
 	"rvffs/store/state"
 	"rvffs/store/volume"
@@ -40,6 +41,7 @@ type Catalog struct {
 	moving          chan struct{} // closed when the rename that is under way is over; nil without one
 	moves           uint64        // how many there were
 	stores          map[*Store]struct{}
+	dropFolders     []*incoming.Folder // of plain folders
 	observers       []func(*Store)
 	damageObservers []func(*Store)
 
@@ -110,7 +112,11 @@ func (c *Catalog) Close() error {
 	for s := range c.stores {
 		stores = append(stores, s)
 	}
+	dropped := c.dropFolders
 	c.mu.Unlock()
+	for _, folder := range dropped {
+		folder.Close(volume.ErrClosed)
+	}
 	c.background.Wait()
 	var problems []error
 	ctx, cancel := context.WithTimeout(context.Background(), closingPatience)

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"rvffs/store"
+	"rvffs/store/incoming"
 	"rvffs/store/volume"
 )
 
@@ -28,6 +29,8 @@ type Folder struct {
 	folders  map[string]*Folder
 	stores   map[string]*Store
 	links    map[string]*Link
+	// Files that are to be stores; nil before there are any.
+	dropped, restoring *incoming.Folder
 }
 
 func (c *Catalog) newFolder(at position, identity volume.Identity) *Folder {

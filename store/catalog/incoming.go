@@ -102,6 +102,10 @@ func (d intoStore) Spool(ctx context.Context) (volume.Spool, error) {
 	return d.Folder().files.shelf().Spool(ctx)
 }
 
+// Stands implements incoming.Destination: vectors that were deleted since were taken in all
+// the same.
+func (d intoStore) Stands(string) bool { return true }
+
 // incomingResult is what a receipt says.
 type incomingResult struct {
 	Result   string `json:"result"`
@@ -117,13 +121,16 @@ func newIncomingResult(result string, bytes int64) incomingResult {
 	return incomingResult{Result: result, Bytes: bytes, Time: time.Now().UTC().Format(time.RFC3339Nano)}
 }
 
+// add counts what a stream has brought.
+func (r *incomingResult) add(report ingest.StreamReport) {
+	r.Format, r.Epoch = report.Format.String(), max(r.Epoch, report.Epoch)
+	r.Accepted += report.Accepted
+}
+
 // Take implements incoming.Destination with a stream that is all or nothing.
 func (d intoStore) Take(ctx context.Context, file *incoming.Whole) ([]byte, error) {
 	result := newIncomingResult("taken", file.Size)
-	stream, err := d.openAppend(ctx, ingest.StreamOptions{Format: formatOf(file.Name), Whole: true}, func(r ingest.StreamReport) {
-		result.Format, result.Epoch = r.Format.String(), max(result.Epoch, r.Epoch)
-		result.Accepted += r.Accepted
-	})
+	stream, err := d.openAppend(ctx, ingest.StreamOptions{Format: formatOf(file.Name), Whole: true}, result.add)
 	if err != nil {
 		return nil, err
 	}
@@ -148,8 +155,11 @@ func pour(ctx context.Context, stream *ingest.AppendStream, file *incoming.Whole
 	if err == nil {
 		return stream.Close(ctx)
 	}
-	ended := stream.Refuse(err) // which says the same where the stream itself has failed
-	return errors.Join(ended, stream.Close(ctx))
+	err = stream.Refuse(err) // which says the same where the stream itself has failed
+	if closing := stream.Close(ctx); closing != nil {
+		err = errors.Join(err, closing)
+	}
+	return err
 }
 
 // formatOf is the format that a file's name forces.

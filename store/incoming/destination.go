@@ -25,6 +25,9 @@ type Destination interface {
 	// Take takes a file in as a whole, or fails and has changed nothing. The result is for
 	// the receipt.
 	Take(ctx context.Context, file *Whole) (result []byte, err error)
+	// Stands reports whether what was taken in under a name is there still. What is not
+	// has no receipt any more.
+	Stands(name string) bool
 }
 
 // Whole is a file all of which has come.

@@ -45,12 +45,16 @@ type File struct {
 	text       []byte // the result, or why another was refused
 	sum        []byte // of the bytes that were taken in
 	gone       bool   // no name leads to it
+	replaces   bool   // its name is a temporary one because of another file
 	weight     int64  // in memory, as a receipt
+	takenAs    string // the name that it had when it was taken in
+	received   uint64 // tells apart the receipts that it was
 }
 
 // record is what is remembered of what was taken in.
 type record struct {
 	known    bool
+	name     string // under which it was
 	size     int64
 	modified int64 // nanoseconds since 1970
 	sum      []byte
@@ -110,7 +114,7 @@ func (f *File) receipt() record {
 	if f.state != taken {
 		return record{}
 	}
-	return record{true, f.size, f.attributes.Modified.UnixNano(), f.sum, f.text}
+	return record{true, f.takenAs, f.size, f.attributes.Modified.UnixNano(), f.sum, f.text}
 }
 
 // errNoBytes says that what was taken in stands in a store, and not here.
@@ -271,9 +275,9 @@ func (f *File) complete() bool {
 // settle takes the file in if it is complete and has its final name.
 func (f *File) settle(ctx context.Context) error {
 	f.folder.mu.Lock()
-	name, gone := f.name, f.gone
+	name, unnamed := f.name, f.gone || f.replaces || Temporary(f.name)
 	f.folder.mu.Unlock()
-	if gone || Temporary(name) || !f.complete() {
+	if unnamed || !f.complete() {
 		return nil
 	}
 	if err := f.take(ctx, name, f.former); err != nil {
@@ -291,7 +295,7 @@ func (f *File) take(ctx context.Context, name string, former record) error {
 	}
 	whole := &Whole{ReaderAt: f.bytes, Name: name, Size: f.bytes.Size(), Attributes: facts.Attributes}
 	result, sum := []byte(nil), []byte(nil)
-	if former.known && former.size == whole.Size && former.modified == facts.Modified.UnixNano() {
+	if former.known && former.size == whole.Size && former.modified == facts.Modified.UnixNano() && f.folder.options.Destination.Stands(former.name) {
 		found, err := whole.hash(ctx)
 		if err != nil {
 			return err
@@ -306,8 +310,9 @@ func (f *File) take(ctx context.Context, name string, former record) error {
 			return err
 		}
 	}
-	if sum == nil && whole.sum != nil {
-		sum = whole.sum.Sum(nil)
+	if sum == nil && f.folder.options.Receipts {
+		// It is taken in, whatever comes of this: without a sum, the same is another file.
+		sum, _ = whole.hash(context.WithoutCancel(ctx))
 	}
 	f.takenIn(name, whole.Size, result, sum)
 	return nil
@@ -334,7 +339,7 @@ func (f *File) takenIn(name string, size int64, result, sum []byte) {
 		return
 	}
 	d.waiting--
-	f.state, f.size, f.text, f.sum = taken, size, result, sum
+	f.state, f.takenAs, f.size, f.text, f.sum = taken, name, size, result, sum
 	d.receive(f)
 }
 

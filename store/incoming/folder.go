@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -42,13 +43,24 @@ type Folder struct {
 
 	mu       sync.Mutex // guards what follows, and names and facts of files
 	files    map[string]*File
-	receipts []*File // in order of age; some are gone by now
+	receipts []receipt // in order of age; some are gone by now
 	waiting  int
 	made     uint64
 	memory   memory.Charge // of receipts
 	held     int64
 	removed  [mostRemoved]removed // the newest of them, in a ring
 	next     int
+}
+
+// receipt is a file when it became one. It may be another by now.
+type receipt struct {
+	file *File
+	made uint64
+}
+
+// stands reports whether the receipt is there still. The caller holds the folder's mu.
+func (r receipt) stands() bool {
+	return !r.file.gone && r.file.state != waiting && r.file.received == r.made
 }
 
 // removed is a receipt that somebody has removed. Programs that replace files remove them
@@ -70,8 +82,27 @@ func New(options Options) *Folder {
 // Find is the file of a name, nil without one.
 func (d *Folder) Find(name string) *File {
 	d.mu.Lock()
+	f := d.files[name]
+	d.mu.Unlock()
+	if f == nil || !d.shows(name, f) {
+		return nil
+	}
+	return f
+}
+
+// shows reports whether a file is shown by its name. The receipt of what is not there any
+// more goes.
+func (d *Folder) shows(name string, f *File) bool {
+	if former := f.receipt(); !former.known || d.options.Destination.Stands(former.name) {
+		return true
+	}
+	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.files[name]
+	if d.files[name] != f || f.state != taken {
+		return true // something else by now
+	}
+	d.forget(f)
+	return false
 }
 
 // Listed is one name.
@@ -83,11 +114,12 @@ type Listed struct {
 // List gives all names in order.
 func (d *Folder) List() []Listed {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	list := make([]Listed, 0, len(d.files))
 	for name, f := range d.files {
 		list = append(list, Listed{name, f})
 	}
+	d.mu.Unlock()
+	list = slices.DeleteFunc(list, func(l Listed) bool { return !d.shows(l.Name, l.File) })
 	slices.SortFunc(list, func(a, b Listed) int { return cmp.Compare(a.Name, b.Name) })
 	return list
 }
@@ -131,6 +163,9 @@ func (d *Folder) add(f *File, by int) error {
 	d.number(f)
 	d.files[f.name] = f
 	d.waiting++
+	if replaced, ours := strings.CutPrefix(f.name, replacing); ours && d.files[replaced] != nil {
+		f.replaces = true
+	}
 	for i, r := range d.removed {
 		if r.name == f.name && r.by == by && by != 0 {
 			f.former, d.removed[i] = r.record, removed{}
@@ -172,14 +207,19 @@ func (d *Folder) weigh(more int64) {
 // receive makes a file one that is shown for what became of it, and lets the oldest go
 // where there are too many of them. The caller holds mu.
 func (d *Folder) receive(f *File) {
-	d.receipts = append(d.receipts, f)
+	d.made++
+	f.received = d.made
+	if len(d.receipts) > 2*len(d.files)+mostRemoved {
+		d.receipts = slices.DeleteFunc(d.receipts, func(r receipt) bool { return !r.stands() })
+	}
+	d.receipts = append(d.receipts, receipt{f, d.made})
 	f.weight = fileMemory + int64(len(f.name)+len(f.text))
 	d.weigh(f.weight)
 	for len(d.receipts) > mostReceipts || d.memory.Hold(d.held) != nil {
 		oldest := d.receipts[0]
 		d.receipts = d.receipts[1:]
-		if !oldest.gone && oldest.state != waiting {
-			d.forget(oldest)
+		if oldest.stands() {
+			d.forget(oldest.file)
 		}
 		if len(d.receipts) == 0 {
 			d.memory.Force(d.held)
@@ -283,7 +323,7 @@ func (d *Folder) place(f *File, name string) (replaced *File) {
 	if d.files[f.name] == f {
 		delete(d.files, f.name)
 	}
-	f.name = name
+	f.name, f.replaces = name, false
 	d.files[name] = f
 	return replaced
 }

@@ -19,6 +19,7 @@ type shelf struct {
 	taken  []string
 	spools int // that are open
 	fails  error
+	gone   string // what was taken in under this name is not there any more
 }
 
 func (s *shelf) Name() string { return "shelf" }
@@ -38,6 +39,8 @@ func (s *shelf) Spool(context.Context) (volume.Spool, error) {
 	s.spools++
 	return &memorySpool{shelf: s}, nil
 }
+
+func (s *shelf) Stands(name string) bool { return name != s.gone }
 
 func (s *shelf) Take(ctx context.Context, file *Whole) ([]byte, error) {
 	if s.fails != nil {
@@ -244,6 +247,19 @@ func TestFilesAreTakenInWhole(t *testing.T) {
 		{"a receipt removed", func(u *user) error {
 			return errors.Join(u.put("a", "one"), u.folder.Remove(t.Context(), "a", process))
 		}, "", "a=one"},
+		{"a name that replaces another waits", func(u *user) error {
+			err := errors.Join(u.put("a", "one"), u.put("tmp_a", "two"))
+			if len(u.shelf.taken) != 1 {
+				err = errors.Join(err, errors.New("taken in before it has its name"))
+			}
+			return errors.Join(err, u.folder.Remove(t.Context(), "a", process), u.rename("tmp_a", "a"))
+		}, "a", "a=one a=two"},
+		{"and is any other where there is none", func(u *user) error { return u.put("tmp_a", "one") }, "tmp_a", "tmp_a=one"},
+		{"what was taken in is removed", func(u *user) error {
+			err := errors.Join(u.put("a", "one"), u.put("b", "two"))
+			u.shelf.gone = "a"
+			return err
+		}, "b", "a=one b=two"},
 		{"closed twice", func(u *user) error {
 			w := u.create("a")
 			u.write(w, 0, "one")
@@ -289,6 +305,14 @@ func TestTheSameIsTakenInOnce(t *testing.T) {
 			u.at("a", 5)
 			return errors.Join(err, u.end(w))
 		}, "a=one"},
+		{"taken out again", func(u *user) error {
+			err := u.put(".a", "one")
+			u.at(".a", 5)
+			u.shelf.gone = "a"
+			err = errors.Join(err, u.rename(".a", "a"))
+			u.shelf.gone = ""
+			return err
+		}, "a=one a=one"},
 		{"removed before by another", func(u *user) error {
 			err := u.folder.Remove(t.Context(), "a", process+1)
 			w := u.create("a")
@@ -426,6 +450,15 @@ func TestReceiptsAreBounded(t *testing.T) {
 	listed := u.folder.List()
 	if len(listed) < 500 || len(listed) > 1024 || listed[len(listed)-1].Name != "2999" {
 		t.Errorf("%d receipts are left, the newest is %s", len(listed), listed[len(listed)-1].Name)
+	}
+	// Those of files that are put again and again take no more than one.
+	for range 3000 {
+		if err := u.over(listed[0].Name, "y"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if again := u.folder.List(); len(again) != len(listed) || len(u.folder.receipts) > 2*len(listed)+mostRemoved+1 {
+		t.Errorf("%d receipts are left of %d, and %d remembered", len(again), len(listed), len(u.folder.receipts))
 	}
 	for _, l := range listed {
 		if err := u.folder.Remove(t.Context(), l.Name, 0); err != nil {

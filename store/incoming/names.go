@@ -22,5 +22,9 @@ func Temporary(name string) bool {
 	return false
 }
 
+// replacing begins the name under which DuckDB writes a file that is to replace another.
+// Only where that one is there is the name a temporary one.
+const replacing = "tmp_"
+
 // errorEnding ends the name of the file that says why another one was refused.
 const errorEnding = ".error"

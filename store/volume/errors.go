@@ -20,6 +20,8 @@ var (
 	ErrCorrupt = errors.New("corrupt")
 	// ErrNotStore marks a file that cannot be read as a store at all.
 	ErrNotStore = errors.New("not a readable store")
+	// ErrNotWhole marks bytes that are to be a store and are none, or a damaged one.
+	ErrNotWhole = errors.New("not a whole store")
 	// ErrNotEmpty means that a store to be removed still holds something.
 	ErrNotEmpty = errors.New("not empty")
 	// ErrCrossParent marks a rename from one parent to another.

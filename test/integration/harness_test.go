@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -263,7 +264,7 @@ func (b *lockedBuffer) String() string {
 	return b.text.String()
 }
 
-// names lists a folder's entries, sorted, without the mount's own .rvffs.
+// names lists a folder's entries, sorted, without the mount's own .rvffs and incoming.
 func names(t testing.TB, path string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(path)
@@ -271,8 +272,9 @@ func names(t testing.TB, path string) []string {
 		t.Fatal(err)
 	}
 	var names []string
+	root := slices.ContainsFunc(entries, func(entry fs.DirEntry) bool { return entry.Name() == ".rvffs" })
 	for _, entry := range entries {
-		if entry.Name() != ".rvffs" {
+		if !root || entry.Name() != ".rvffs" && entry.Name() != "incoming" {
 			names = append(names, entry.Name())
 		}
 	}

@@ -446,7 +446,7 @@ func TestNamesThatExist(t *testing.T) {
 	run(t, "mkdir", m.path("store.rvf", "child.rvf"))
 	for _, name := range []string{
 		"store.rvf", "store.rvf/child.rvf", "store.rvf/manifest.json", "store.rvf/segments", "store.rvf/raw",
-		"store.rvf/vectors.append", "store.rvf/vectors.append.rvf", "store.rvf/vectors.delete.u64", "store.rvf/incoming", ".rvffs",
+		"store.rvf/vectors.append", "store.rvf/vectors.append.rvf", "store.rvf/vectors.delete.u64", ".rvffs", "incoming", "store.rvf/incoming",
 	} {
 		wantRefusal(t, try(t, "mkdir", m.path(name)), syscall.EEXIST)
 	}

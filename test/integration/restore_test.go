@@ -1,0 +1,176 @@
+package integration
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestRestore brings a backup back by the programs that people use.
+func TestRestore(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ needs, script string }{
+		"cp":          {"", `cp "$1/b.rvf" "$2"`},
+		"cp -p":       {"", `cp -p "$1/b.rvf" "$2"; test "$(stat -c %Y "$3/b.rvf")" = "$(stat -c %Y "$1/b.rvf")"`},
+		"mv":          {"", `mv "$1/b.rvf" "$2"; test ! -e "$1/b.rvf"`},
+		"install":     {"", `install -m 640 "$1/b.rvf" "$2"; test "$(stat -c %a "$3/b.rvf")" = 640`},
+		"dd":          {"", `dd if="$1/b.rvf" of="$2/b.rvf" bs=1000 2>/dev/null`},
+		"rsync":       {"rsync", `rsync -a "$1/b.rvf" "$2/"`},
+		"rclone":      {"rclone", `export RCLONE_CONFIG=/dev/null; rclone copy "$1/b.rvf" "$2/incoming/"; rclone copy "$1/b.rvf" "$2/incoming/"`},
+		"tar":         {"tar", `tar c -C "$1" b.rvf | tar x -C "$2"`},
+		"in parts":    {"", `cp "$1/b.rvf" "$2/b.rvf.part"; mv "$2/b.rvf.part" "$2/b.rvf"`},
+		"by incoming": {"", `cp "$1/b.rvf" "$2/incoming/"`},
+		"raw":         {"", `cp "$2/store.rvf/raw" "$1/c.rvf"; "$4" derive "$1/c.rvf" "$1/d.rvf"; rm "$1/c.rvf" "$1/d.rvf"; cp "$1/b.rvf" "$2"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if test.needs != "" {
+				demandProgram(t, test.needs)
+			}
+			m := smallStore(t)
+			saved := t.TempDir()
+			run(t, "cp", m.path("store.rvf", "raw"), filepath.Join(saved, "b.rvf"))
+			run(t, "touch", "-d", "2024-05-06 07:08:09", filepath.Join(saved, "b.rvf"))
+			want := readFile(t, filepath.Join(saved, "b.rvf"))
+			shell(t, test.script, saved, m.Point, m.Dir, program)
+			if got := strings.Join(names(t, m.Point), " "); got != "b.rvf store.rvf" {
+				t.Errorf("the mount shows %q", got)
+			}
+			if got := strings.Join(names(t, m.Dir), " "); got != "b.rvf store.rvf" {
+				t.Errorf("the backing folder has %q", got)
+			}
+			if !bytes.Equal(readFile(t, m.path("b.rvf", "raw")), want) {
+				t.Error("the restored store is another one")
+			}
+			run(t, "cp", writeFile(t, filepath.Join(saved, "more"), jsonLines(2)), m.path("b.rvf", "vectors.append"))
+		})
+	}
+}
+
+// TestRestoreRefused: what is no whole store is refused and leaves nothing, and nothing is
+// replaced.
+func TestRestoreRefused(t *testing.T) {
+	t.Parallel()
+	m := smallStore(t)
+	saved := t.TempDir()
+	whole := readFile(t, m.path("store.rvf", "raw"))
+	flipped := bytes.Clone(whole)
+	flipped[bytes.Index(whole, rawRows([]float32{4, 5, 6}))] ^= 1
+	for name, content := range map[string][]byte{"half": whole[:len(whole)/2], "flipped": flipped, "text": []byte("hello"), "nothing": {0}} {
+		file := writeFile(t, filepath.Join(saved, name+".rvf"), content)
+		wantRefusal(t, try(t, "cp", file, m.Point), syscall.EINVAL)
+		wantRefusal(t, try(t, "cp", file, m.path("incoming")), syscall.EINVAL)
+		wantRefusal(t, try(t, "rsync", "-a", file, m.Point), syscall.EINVAL)
+	}
+	if log := m.log(); !strings.Contains(log, "not a whole store: it is damaged") || strings.Contains(log, "rvffs-tmp") {
+		t.Errorf("the log says\n%s", log)
+	}
+	file := writeFile(t, filepath.Join(saved, "store.rvf"), whole)
+	wantRefusal(t, try(t, "cp", file, m.path("store.rvf")), syscall.EEXIST)
+	if got := try(t, "cp", file, m.Point); got.code == 0 || !strings.Contains(got.stderr, "cannot overwrite directory") {
+		t.Errorf("cp over a store says %q", got.stderr)
+	}
+	wantRefusal(t, try(t, "cp", file, m.path("x.txt")), syscall.EPERM)
+	if got := strings.Join(names(t, m.Point), " "); got != "store.rvf" {
+		t.Errorf("the mount shows %q", got)
+	}
+	if got := strings.Join(names(t, m.Dir), " "); got != "store.rvf" {
+		t.Errorf("the backing folder has %q", got)
+	}
+}
+
+// TestRestoreOfATree: a folder of views is none, and one line says so for each store; a
+// folder of store files is copied as it is.
+func TestRestoreOfATree(t *testing.T) {
+	t.Parallel()
+	m := smallStore(t)
+	saved := t.TempDir()
+	run(t, "cp", "-a", m.path("store.rvf"), filepath.Join(saved, "copy.rvf"))
+	for _, line := range [][]string{{"cp", "-a"}, {"cp", "-r"}, {"mv"}, {"rsync", "-a"}} {
+		got := try(t, line[0], append(line[1:], filepath.Join(saved, "copy.rvf"), m.Point)...)
+		wantRefusal(t, got, syscall.EPERM)
+		if lines := strings.Count(got.stderr, "\n"); lines > 3 {
+			t.Errorf("%v says %d lines", line, lines)
+		}
+	}
+	files := filepath.Join(saved, "files", "team")
+	if err := os.MkdirAll(files, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "cp", m.path("store.rvf", "raw"), filepath.Join(files, "one.rvf"))
+	run(t, "cp", "-a", filepath.Dir(files)+"/.", m.Point)
+	if got := strings.Join(names(t, m.Dir), " "); got != "store.rvf team" {
+		t.Errorf("the backing folder has %q", got)
+	}
+	readFile(t, m.path("team", "one.rvf", "manifest.json"))
+}
+
+// TestIncomingMakesStores named after the files that are put into the topmost folder's
+// drop folder.
+func TestIncomingMakesStores(t *testing.T) {
+	t.Parallel()
+	m := smallStore(t)
+	files := t.TempDir()
+	in := m.path("incoming")
+	run(t, "cp", writeFile(t, filepath.Join(files, "a.jsonl"), jsonLines(5)), in)
+	run(t, "rsync", "-a", writeFile(t, filepath.Join(files, "B.csv"), []byte("1,2\n3,4\n")), writeFile(t, filepath.Join(files, "c"), jsonLines(7)), in)
+	for name, want := range map[string]statusView{"a.rvf": {LiveVectors: 5, Dimension: 3}, "B.rvf": {LiveVectors: 2, Dimension: 2}, "c.rvf": {LiveVectors: 7, Dimension: 3}} {
+		got := must(decode[statusView](m.path(name, "status.json")))(t)
+		if got.LiveVectors != want.LiveVectors || got.Dimension != want.Dimension {
+			t.Errorf("%s is %+v", name, got)
+		}
+	}
+	wantRefusal(t, try(t, "cp", writeFile(t, filepath.Join(files, "store.csv"), []byte("1,2\n")), in), syscall.EEXIST)
+	wantRefusal(t, try(t, "cp", writeFile(t, filepath.Join(files, "raw.f32"), rawRows([]float32{1, 2, 3})), in), syscall.EINVAL)
+	if got := string(readFile(t, filepath.Join(in, "raw.f32.error"))); !strings.Contains(got, "--dimension") || strings.Contains(got, "rvffs-tmp") {
+		t.Errorf("the reason is %q", got)
+	}
+	wantRefusal(t, try(t, "cp", writeFile(t, filepath.Join(files, "bad.csv"), []byte("1,2\n1\n")), in), syscall.EINVAL)
+	if got := strings.Join(names(t, m.Dir), " "); got != "B.rvf a.rvf c.rvf store.rvf" {
+		t.Errorf("the backing folder has %q", got)
+	}
+
+	// A folder of that name in the backing directory stays what it is.
+	if err := os.Mkdir(m.backing("incoming"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the plain folder is shown", func() error {
+		if entries, err := os.ReadDir(in); err != nil || len(entries) > 0 {
+			return fmt.Errorf("%v, %v", entries, err)
+		}
+		return nil
+	})
+	wantRefusal(t, try(t, "cp", filepath.Join(files, "c"), in), syscall.EPERM)
+	run(t, "mkdir", filepath.Join(in, "d.rvf"))
+	if _, err := os.Stat(m.backing("incoming", "d.rvf")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRestoreOfOthers makes stores that belong to those who restore, where they may.
+func TestRestoreOfOthers(t *testing.T) {
+	t.Parallel()
+	demandUsers(t)
+	dir := publicFolder(t)
+	ownFolder(t, filepath.Join(dir, "hers"), alice, 0o755)
+	makeStore(t, filepath.Join(dir, "one.rvf"), 3, []float32{1, 2, 3})
+	m := servePublic(t, dir)
+	saved := publicFolder(t)
+	run(t, "cp", m.path("one.rvf", "raw"), filepath.Join(saved, "b.rvf"))
+	wantRefusal(t, tryAs(t, alice, "cp", filepath.Join(saved, "b.rvf"), m.Point), syscall.EACCES)
+	wantRefusal(t, tryAs(t, alice, "cp", filepath.Join(saved, "b.rvf"), m.path("incoming")), syscall.EACCES)
+	wantRefusal(t, tryAs(t, bob, "cp", filepath.Join(saved, "b.rvf"), m.path("hers")), syscall.EACCES)
+	if got := tryAs(t, alice, "cp", filepath.Join(saved, "b.rvf"), m.path("hers")); got.code != 0 {
+		t.Error(got.stderr)
+	}
+	if info, err := os.Stat(filepath.Join(dir, "hers", "b.rvf")); err != nil || info.Sys().(*syscall.Stat_t).Uid != alice {
+		t.Errorf("the store is %+v, %v", info, err)
+	}
+	if got := strings.Join(names(t, filepath.Join(dir, "hers")), " "); got != "b.rvf" {
+		t.Errorf("her folder has %q", got)
+	}
+}
