@@ -3,6 +3,7 @@ package segments
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 )
@@ -23,9 +24,9 @@ const (
 
 // DetectWASM tells from a WebAssembly module, of size bytes, what its header
 // should say of it: the target from its kind and what it imports, the number of
-// exports and tables, and the pages of memory. A module that goes on as none does
-// is taken as far as it can be read. The role cannot be told. Errors are those of
-// the module's reader.
+// exports and tables, and the pages of memory. What a section holds is taken as far as
+// it can be read. The role cannot be told. ErrPayload is bytes that are neither a module
+// nor a component, or a module that breaks off; other errors are those of the reader.
 func DetectWASM(module io.ReaderAt, size int64) (WASMHeader, error) {
 	guess := WASMHeader{Role: WASMExtension}
 	start, err := readStart(module, size, len(wasmModuleMagic))
@@ -36,10 +37,13 @@ func DetectWASM(module io.ReaderAt, size int64) (WASMHeader, error) {
 		guess.Target = WASMWASIP2
 		return guess, nil
 	case string(start) != wasmModuleMagic:
-		return guess, nil
+		return guess, fmt.Errorf("%w: it is no WebAssembly module: it does not begin with \\0asm and a known version", ErrPayload)
 	}
 	source := &wasmSource{window: newWindow(module, int64(len(start)), size)}
-	source.sections(&guess)
+	whole := source.sections(&guess)
+	if source.failed == nil && !whole {
+		return guess, fmt.Errorf("%w: the WebAssembly module breaks off within a section", ErrPayload)
+	}
 	return guess, source.failed
 }
 
@@ -98,19 +102,30 @@ func (s *wasmSource) skip(n uint64) {
 	s.window.seek(s.window.offset + int64(n))
 }
 
-// sections goes through the sections of the module.
-func (s *wasmSource) sections(guess *WASMHeader) {
+// sections goes through the sections of the module, and reports whether it is not cut off
+// in one of them. Behind a section that cannot be read nothing is made out any more.
+func (s *wasmSource) sections(guess *WASMHeader) (whole bool) {
 	const (
 		imports = 2
 		tables  = 4
 		memory  = 5
 		exports = 7
 	)
+	readable := true
 	for range wasmSections {
+		if s.window.offset == s.window.end {
+			return true
+		}
 		kind := s.byte()
 		length := s.readUvarint()
 		end := s.window.end
-		behind := s.window.offset + int64(min(length, uint64(end-s.window.offset)))
+		if s.ended || length > uint64(end-s.window.offset) {
+			return false
+		}
+		behind := s.window.offset + int64(length)
+		if !readable {
+			kind = 0
+		}
 		s.window.end = behind // what a section holds beyond its length is not its own
 		switch kind {
 		case imports:
@@ -124,12 +139,14 @@ func (s *wasmSource) sections(guess *WASMHeader) {
 		case exports:
 			guess.ExportCount = uint16(min(s.readUvarint(), math.MaxUint16))
 		}
-		if s.ended {
-			return
+		if s.failed != nil {
+			return false
 		}
-		s.window.end = end
+		readable = readable && !s.ended
+		s.ended, s.window.end = false, end
 		s.window.seek(behind)
 	}
+	return true
 }
 
 // limits reads the least and the most pages of a memory.

@@ -145,6 +145,9 @@ func (s embedder) placeWASM(ctx context.Context, module io.ReaderAt, size int64,
 // takes the place, role and priority of the module that is shown.
 func (s embedder) putWASMModule(ctx context.Context, module io.ReaderAt, size int64, options EmbedOptions) (uint32, error) {
 	detected, err := segments.DetectWASM(module, size)
+	if errors.Is(err, segments.ErrPayload) {
+		err = fmt.Errorf("%w: %w", volume.ErrInput, err)
+	}
 	if err != nil {
 		return 0, err
 	}

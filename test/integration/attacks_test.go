@@ -220,7 +220,9 @@ var actors = map[string]func(a attack, n int) (won string, err error){
 		return "", pourSlowly(a.where("vectors.delete"), [][]byte{[]byte("424242\n"), []byte("1\n")}, n)
 	},
 	"embed": func(a attack, n int) (string, error) {
-		return "", pourSlowly(a.where([]string{"kernel/image", "wasm/module.wasm"}[n%2]), [][]byte{bytes.Repeat([]byte("alice"), 100), []byte("more")}, n)
+		// Behind what begins a module stands the length of a section that takes all that follows.
+		begin, part := []byte("\x00asm\x01\x00\x00\x00\x00\xf8\x03"), []string{"kernel/image", "wasm/module.wasm"}[n%2]
+		return "", pourSlowly(a.where(part), [][]byte{append(begin, bytes.Repeat([]byte("alice"), 100)...), []byte("more")}, n)
 	},
 	"compact": func(a attack, n int) (string, error) {
 		return "", pourSlowly(a.where("ctl"), [][]byte{[]byte("compact\n")}, n)
