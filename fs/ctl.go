@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"rvffs/store/catalog"
 	"rvffs/store/volume"
@@ -12,10 +14,13 @@ import (
 // ctlInlet is the file by which a store is told what to do.
 var ctlInlet = inlet{
 	name: catalog.NameControl,
-	text: "Write one of these words, with a line end:\n\n" +
-		"compact    rewrite the store without dead bytes; status.json tells how far it is\n" +
-		"flush      commit the whole records of all open streams; bulk loads wait for their close\n\n" +
-		"The write returns when it is done, or tells why not.\n",
+	text: "Write one of these commands, with a line end:\n\n" +
+		"compact        rewrite the store without dead bytes; status.json tells how far it is\n" +
+		"flush          commit the whole records of all open streams; bulk loads wait for their close\n" +
+		"remove kernel  take the kernel out; likewise ebpf, wasm, dashboard. Where there are several,\n" +
+		"               say which: by architecture, type or role, by the folder in all/, or all\n\n" +
+		"The write returns when it is done, or tells why not; append.log tells more. To remove the\n" +
+		"whole store, say: rvffs rm STORE\n",
 	open: func(ctx context.Context, s *catalog.Store) (stream, error) {
 		_, err := s.AllowNewest(ctx, volume.Write)
 		return &commands{store: s, asOpener: s.KeepCaller(ctx)}, err
@@ -25,7 +30,7 @@ var ctlInlet = inlet{
 // longestCommand bounds, in bytes, what is kept of a line that has not ended.
 const longestCommand = 64
 
-// commands is a stream of words, each carried out by the write that ends its line.
+// commands is a stream of lines, each carried out by the write that ends its line.
 type commands struct {
 	store *catalog.Store
 	// asOpener lets a command be carried out for the one who opened the file.
@@ -60,16 +65,20 @@ func (c *commands) Write(ctx context.Context, p []byte) (int, error) {
 // carryOut carries out the line at hand. One that is no command stays as it is.
 func (c *commands) carryOut(ctx context.Context) error {
 	ctx = c.asOpener(ctx)
-	command := string(bytes.TrimSpace(c.line))
+	command := strings.Fields(string(c.line))
 	var err error
-	switch command {
-	case "":
-	case "compact":
+	switch {
+	case len(command) == 0:
+	case slices.Equal(command, []string{"compact"}):
 		err = c.store.Compact(ctx)
-	case "flush":
+	case slices.Equal(command, []string{"flush"}):
 		err = c.store.Flush(ctx)
+	case command[0] == "remove" && len(command) == 2:
+		err = c.store.RemoveImages(ctx, command[1], "")
+	case command[0] == "remove" && len(command) == 3:
+		err = c.store.RemoveImages(ctx, command[1], command[2])
 	default:
-		return fmt.Errorf("%w: %q is no command; read this file for those there are", volume.ErrInput, command)
+		return fmt.Errorf("%w: %q is no command; read this file for those there are", volume.ErrInput, bytes.TrimSpace(c.line))
 	}
 	c.line = nil
 	return err

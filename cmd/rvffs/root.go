@@ -28,6 +28,7 @@ func commands() []*cobra.Command {
 		newExtractWASMCommand(),
 		newEmbedDashboardCommand(),
 		newExtractDashboardCommand(),
+		newRemoveCommand(),
 		newCompactCommand(),
 		newStatusCommand(),
 		newVerifyCommand(),

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"rvffs/store/compute"
 	"rvffs/store/ingest"
 	"rvffs/store/memory"
 	"rvffs/store/state"
@@ -128,6 +129,25 @@ func (h *history) addDeleted(r ingest.DeleteReport) {
 	}
 	h.append(r.Origin, line)
 	h.fail(r.Origin, r.Err)
+}
+
+// removeLine tells of images that were taken out of the store.
+type removeLine struct {
+	Time    string   `json:"time"`
+	Removed string   `json:"removed"`
+	Images  []string `json:"images,omitempty"`
+	Epoch   uint32   `json:"epoch,omitempty"`
+	Error   string   `json:"error,omitempty"`
+}
+
+// addRemoved notes what became of a command to take something out of a file.
+func (h *history) addRemoved(file state.Origin, what string, removal compute.Removal, err error) {
+	line := removeLine{Time: time.Now().UTC().Format(time.RFC3339Nano), Removed: what, Images: removal.Images, Epoch: removal.Epoch}
+	if err != nil {
+		line.Error = err.Error()
+	}
+	h.append(file, line)
+	h.fail(file, err)
 }
 
 // append adds one line and forgets the oldest where there is no more room.

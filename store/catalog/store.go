@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -509,6 +510,24 @@ func (s *Store) Compact(ctx context.Context) error {
 	}
 	return s.use(ctx, func(engine *store.Store) error {
 		_, err := engine.Compact(ctx)
+		return err
+	})
+}
+
+// RemoveImages takes images out of the store: of the kind that a folder shows, the one that
+// is meant, or the only one where none is said.
+func (s *Store) RemoveImages(ctx context.Context, folder, which string) error {
+	if err := s.catalog.checkWritable(); err != nil {
+		return err
+	}
+	ctx, err := s.AllowNewest(ctx, volume.Write)
+	if err != nil {
+		return err
+	}
+	return s.use(ctx, func(engine *store.Store) error {
+		file := engine.Current().Origin()
+		removal, err := engine.RemoveImages(ctx, folder, which)
+		s.history.addRemoved(file, strings.TrimSpace(folder+" "+which), removal, err)
 		return err
 	})
 }

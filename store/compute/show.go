@@ -29,13 +29,13 @@ func (k *Kind) Files(ctx context.Context, s *state.Snapshot) (*state.ViewTree, e
 type shownImage struct {
 	entry segments.DirectoryEntry
 	label string
+	name  string // of its folder, where several are shown
 	files []state.NamedView
 	image image // nil if it cannot be read
 }
 
-// list makes files of all images. The first in directory order, or in that of the kind,
-// stands in the folder itself.
-func (k *Kind) list(ctx context.Context, s *state.Snapshot) ([]state.NamedView, error) {
+// shownImages makes files of all images, in directory order or in that of the kind.
+func (k *Kind) shownImages(ctx context.Context, s *state.Snapshot) ([]shownImage, error) {
 	var all []shownImage
 	err := k.each(ctx, s, func(entry segments.DirectoryEntry, found image, err error) (bool, error) {
 		one := shownImage{entry: entry, label: "damaged", image: found}
@@ -50,7 +50,7 @@ func (k *Kind) list(ctx context.Context, s *state.Snapshot) ([]state.NamedView, 
 		all = append(all, one)
 		return true, nil
 	})
-	if err != nil || len(all) == 0 {
+	if err != nil {
 		return nil, err
 	}
 	if k.order != nil {
@@ -66,19 +66,31 @@ func (k *Kind) list(ctx context.Context, s *state.Snapshot) ([]state.NamedView, 
 			return 0
 		})
 	}
+	taken := map[string]bool{}
+	for i := range all {
+		one := &all[i]
+		one.name = fmt.Sprintf("%06d-%s", one.entry.SegmentID, one.label)
+		if taken[one.name] {
+			one.name = fmt.Sprintf("%s@%d", one.name, one.entry.Offset)
+		}
+		taken[one.name] = true
+	}
+	return all, nil
+}
+
+// list is the files of the folder. The first image stands in the folder itself.
+func (k *Kind) list(ctx context.Context, s *state.Snapshot) ([]state.NamedView, error) {
+	all, err := k.shownImages(ctx, s)
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
 	views := slices.Clone(all[0].files)
 	if len(all) == 1 || k.alone {
 		return views, nil
 	}
-	taken := map[string]bool{}
 	for _, one := range all {
-		folder := fmt.Sprintf("all/%06d-%s/", one.entry.SegmentID, one.label)
-		if taken[folder] {
-			folder = fmt.Sprintf("all/%06d-%s@%d/", one.entry.SegmentID, one.label, one.entry.Offset)
-		}
-		taken[folder] = true
 		for _, file := range one.files {
-			views = append(views, state.NamedView{Name: folder + file.Name, View: file.View, Extra: true})
+			views = append(views, state.NamedView{Name: "all/" + one.name + "/" + file.Name, View: file.View, Extra: true})
 		}
 	}
 	return views, nil

@@ -25,6 +25,11 @@ func Delete(count int) Action {
 	return Action{kind: segments.WitnessProvenance, text: fmt.Sprintf("delete:count=%d", count)}
 }
 
+// RemoveImages is one that took images of a kind away.
+func RemoveImages(kind string) Action {
+	return Action{kind: segments.WitnessProvenance, text: "remove:part=" + kind}
+}
+
 // Compact is a compaction of so many segments, by which the file became shorter.
 func Compact(compacted int, reclaimed int64) Action {
 	return Action{kind: segments.WitnessComputation, text: fmt.Sprintf("compact:segments_compacted=%d,bytes_reclaimed=%d", compacted, reclaimed)}
