@@ -35,6 +35,7 @@ type tree struct {
 	expiry       expiry
 	drafts       drafts
 	open         openViews
+	refusals     refusals
 	// generation tells apart the nodes that are made afresh at each lookup.
 	generation atomic.Uint64
 	// closing counts what goes on with nobody to wait for it: streams whose last

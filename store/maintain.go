@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 	"time"
 
@@ -39,6 +40,39 @@ func (s *Store) Remove(ctx context.Context, shelf volume.Shelf) error {
 		}
 		return s.file.Remove(ctx, shelf)
 	})
+}
+
+// RemoveWhole deletes the store's file with all that it holds, and what was cut off it and
+// kept beside it, and names the files that are gone. Nobody may be at work with it.
+// The store must be closed afterwards.
+func (s *Store) RemoveWhole(ctx context.Context) (removed []string, err error) {
+	remove := func(*log.Session) error {
+		tails, err := s.tails.Kept(ctx)
+		if err != nil {
+			return err
+		}
+		if err := s.file.Remove(ctx, s.shelf); err != nil {
+			return err
+		}
+		removed = append(removed, path.Base(s.file.Name()))
+		// Without the file nobody can bring back anything of these.
+		for _, tail := range tails {
+			if err := s.tails.Forget(ctx, tail); err != nil {
+				return err
+			}
+			removed = append(removed, tail.File)
+		}
+		return nil
+	}
+	if errors.Is(s.Current().Writable(ctx), volume.ErrReadOnly) {
+		err = remove(nil) // nobody writes to such a file
+	} else {
+		err = s.log.Alone(ctx, s.options.turnWait(), remove)
+	}
+	if err != nil {
+		err = fmt.Errorf("remove store %q: %w", s.Path(), err)
+	}
+	return removed, err
 }
 
 // passing is how long who renames a store waits for others of this process before he looks

@@ -29,6 +29,7 @@ func commands() []*cobra.Command {
 		newEmbedDashboardCommand(),
 		newExtractDashboardCommand(),
 		newRemoveCommand(),
+		newRmCommand(),
 		newCompactCommand(),
 		newStatusCommand(),
 		newVerifyCommand(),

@@ -200,12 +200,17 @@ func (t *Tails) dropTail(ctx context.Context, session *log.Session, tail Tail, _
 	return result, err
 }
 
+// Forget removes a kept tail whose store is gone.
+func (t *Tails) Forget(ctx context.Context, tail Tail) error {
+	t.known.forgetHighest()
+	return t.remnants.RemoveRemnant(ctx, tail.File)
+}
+
 // removeTail removes a kept tail of which nothing is left to decide upon. It belongs to a
 // commit that counts already, so nobody gives it up.
 func (t *Tails) removeTail(ctx context.Context, session *log.Session, tail Tail) error {
 	if err := session.Guard(ctx); err != nil {
 		return err
 	}
-	t.known.forgetHighest()
-	return t.remnants.RemoveRemnant(ctx, tail.File)
+	return t.Forget(ctx, tail)
 }

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"rvffs/lineage"
+	"rvffs/segments"
+	"rvffs/store"
+)
+
+// removedStore is what rm tells in JSON of a store.
+type removedStore struct {
+	File    string   `json:"file"`
+	Removed []string `json:"removed"` // names of files in its folder
+}
+
+func newRmCommand() *cobra.Command {
+	var force bool
+	var answer *answerFlag
+	command := &cobra.Command{
+		Use:   "rm FILE...",
+		Short: "Remove whole stores",
+		Long: "rm removes stores with all that they hold, and what recover could bring back of them. One to which somebody is\n" +
+			"writing is not removed; neither is one from which others in its folder were derived, unless these go, too:\n" +
+			"their lineage could no longer be verified, and branches would lose the vectors that they show of it.",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			ordered, err := childrenFirst(command.Context(), arguments)
+			if err != nil {
+				return err
+			}
+			family, results := newFamily(nil), []removedStore{}
+			var failed error
+			for _, file := range ordered {
+				removed, err := rm(command.Context(), file, family, force)
+				if len(removed) > 0 {
+					results = append(results, removedStore{file, removed})
+				}
+				failed = errors.Join(failed, err)
+			}
+			return errors.Join(failed, answer.print(command.OutOrStdout(), results, func(out io.Writer) error {
+				for _, r := range results {
+					if _, err := fmt.Fprintf(out, "%s: removed %s\n", r.File, strings.Join(r.Removed, ", ")); err != nil {
+						return err
+					}
+				}
+				return nil
+			}))
+		},
+	}
+	command.Flags().BoolVar(&force, "force", false, "also remove stores from which others were derived")
+	answer = registerAnswer(command.Flags(), printsJSON)
+	return command
+}
+
+// childrenFirst puts files in an order in which no store goes before those that were derived
+// from it: so a parent stays where a child has to. All of them can be read then.
+func childrenFirst(ctx context.Context, files []string) ([]string, error) {
+	depths := make(map[string]uint32, len(files))
+	var unreadable error
+	for _, file := range files {
+		if info, err := os.Lstat(file); err == nil && info.Mode().Type() == os.ModeSymlink {
+			unreadable = errors.Join(unreadable, fmt.Errorf("%s is a symbolic link to %s: name the file itself, or remove the link with rm(1)", file, followLinks(file)))
+			continue
+		}
+		unreadable = errors.Join(unreadable, withStore(ctx, file, store.OpenReadOnly, func(s *store.Store) error {
+			identity, _ := s.Identity()
+			depths[file] = identity.Depth
+			return nil
+		}))
+	}
+	ordered := slices.Clone(files)
+	slices.SortStableFunc(ordered, func(a, b string) int { return cmp.Compare(depths[b], depths[a]) })
+	return ordered, unreadable
+}
+
+// rm removes the store in a file, and from the family.
+func rm(ctx context.Context, file string, family *family, force bool) (removed []string, err error) {
+	err = withStore(ctx, file, store.Open, func(s *store.Store) error {
+		if identity, known := s.Identity(); known && !force {
+			if err := family.mayLose(ctx, file, identity.FileID); err != nil {
+				return err
+			}
+		}
+		var err error
+		removed, err = s.RemoveWhole(ctx)
+		return err
+	})
+	if len(removed) > 0 {
+		family.lose(file)
+	}
+	return removed, err
+}
+
+// mayLose refuses to let a store go of which others in its folder say that they descend
+// from it.
+func (f *family) mayLose(ctx context.Context, file string, id lineage.FileID) error {
+	if id.IsZero() {
+		return nil
+	}
+	if err := f.read(ctx, []string{filepath.Dir(file)}); err != nil {
+		return err
+	}
+	var children, branches []string
+	for _, claim := range f.claims {
+		if claim.Identity.ParentID != id {
+			continue
+		}
+		name := filepath.Base(claim.Name)
+		err := withStore(ctx, claim.Name, store.OpenReadOnly, func(child *store.Store) error {
+			if _, branch := child.Current().LastOf(segments.TypeMembership); branch {
+				branches = append(branches, name)
+			} else {
+				children = append(children, name)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case len(branches) > 0:
+		return fmt.Errorf("%s is the parent of %s, which shows its vectors and would lose them: remove that first, or say --force", file, strings.Join(branches, ", "))
+	case len(children) > 0:
+		return fmt.Errorf("%s is the parent of %s, whose lineage could not be verified any more: remove that first, or say --force", file, strings.Join(children, ", "))
+	}
+	return nil
+}
+
+// lose forgets a file that is gone.
+func (f *family) lose(file string) {
+	f.claims = slices.DeleteFunc(f.claims, func(claim lineage.Claim) bool { return absolute(claim.Name) == absolute(file) })
+	f.index = nil
+}

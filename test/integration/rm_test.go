@@ -1,0 +1,123 @@
+package integration
+
+import (
+	"bytes"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestRmRemovesAStore with what is kept of it, and nothing on which others depend.
+func TestRmRemovesAStore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	for _, name := range []string{"a.rvf", "other.rvf", "torn.rvf"} {
+		run(t, program, "create", at(name), "--dimension", "2")
+		withVectors(t, at(name), model{1: {1, 2}, 2: {3, 4}})
+	}
+	run(t, program, "derive", at("a.rvf"), at("child.rvf"))
+	if got := try(t, program, "rm", at("a.rvf")); got.code != 1 || !strings.Contains(got.stderr, "is the parent of child.rvf") || !strings.Contains(got.stderr, "--force") {
+		t.Errorf("rm of a parent: %+v", got)
+	}
+	if err := os.Symlink("a.rvf", at("link.rvf")); err != nil {
+		t.Fatal(err)
+	}
+	if got := try(t, program, "rm", at("link.rvf")); got.code != 1 || !strings.Contains(got.stderr, "symbolic link") {
+		t.Errorf("rm of a link: %+v", got)
+	}
+	if err := os.Remove(at("link.rvf")); err != nil {
+		t.Fatal(err)
+	}
+	// A store given together with its child stays if the child has to.
+	run(t, program, "derive", at("child.rvf"), at("grandchild.rvf"))
+	if got := try(t, program, "rm", at("a.rvf"), at("child.rvf")); got.code != 1 || !strings.Contains(got.stderr, "child.rvf is the parent of grandchild.rvf") || !strings.Contains(got.stderr, "a.rvf is the parent of child.rvf") {
+		t.Errorf("rm of a parent with its child: %+v", got)
+	}
+	run(t, program, "rm", at("grandchild.rvf"))
+	if got := try(t, program, "rm", at("child.rvf"), at("none.rvf")); got.code != 1 {
+		t.Errorf("rm of what is not there: %+v", got)
+	}
+	// Somebody is at work with it.
+	lock := make([]byte, 104)
+	copy(lock, "FLVR")
+	binary.LittleEndian.PutUint32(lock[4:], uint32(os.Getpid()))
+	host, _ := os.Hostname()
+	copy(lock[8:], host)
+	binary.LittleEndian.PutUint64(lock[0x48:], uint64(time.Now().UnixNano()))
+	if err := os.WriteFile(at("other.rvf.lock"), lock, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := try(t, program, "rm", at("other.rvf")); got.code != 1 || !strings.Contains(got.stderr, "another writer") {
+		t.Errorf("rm of a store that somebody writes to: %+v", got)
+	}
+	if err := os.Remove(at("other.rvf.lock")); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(names(t, dir), " "); got != "a.rvf child.rvf other.rvf torn.rvf" {
+		t.Fatalf("refused removals left %s", got)
+	}
+	m := serve(t, dir)
+	if got := run(t, program, "rm", at("a.rvf"), at("other.rvf"), at("child.rvf")); !strings.Contains(got, at("a.rvf")+": removed a.rvf\n") {
+		t.Errorf("rm says %q", got)
+	}
+	eventually(t, "the mount shows it", func() error {
+		if got := strings.Join(names(t, m.Point), " "); got != "torn.rvf" {
+			return errStillThere(got)
+		}
+		return nil
+	})
+	m.stop()
+	// A file that lost its end: what a writer cut off goes with the store.
+	info, err := os.Stat(at("torn.rvf"))
+	if err == nil {
+		err = os.Truncate(at("torn.rvf"), info.Size()-1)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, program, "delete", at("torn.rvf"), "77777")
+	shell(t, `echo '[5,6]' | "$2" import "$1" -`, at("torn.rvf"), program)
+	if before := names(t, dir); len(before) != 2 {
+		t.Fatalf("nothing was kept of the torn file: %v", before)
+	}
+	run(t, program, "rm", "--force", at("torn.rvf"))
+	// One to which nobody can write.
+	demand(t, "write", os.WriteFile(at("wire.rvf"), wireFile([][]float32{{1, 2}}, make([]byte, 32)), 0o644))
+	run(t, program, "rm", at("wire.rvf"))
+	if left := names(t, dir); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+type errStillThere string
+
+func (e errStillThere) Error() string { return "shown: " + string(e) }
+
+// TestRemovingAStoresFilesLosesNothing, and the log says once what to do instead.
+func TestRemovingAStoresFilesLosesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"a.rvf", "b.rvf"} {
+		storeWithImages(t, filepath.Join(dir, name))
+	}
+	before := readFile(t, filepath.Join(dir, "a.rvf"))
+	m := serve(t, dir)
+	got := try(t, "rm", "-r", m.path("a.rvf"), m.path("b.rvf"))
+	wantRefusal(t, got, syscall.EPERM)
+	log := string(readFile(t, m.path(".rvffs", "log")))
+	if count := strings.Count(log, "rvffs rm STORE"); count != 2 {
+		t.Errorf("the log says %d times what to do with two stores:\n%s", count, log)
+	}
+	if lines := strings.Count(log, "\n"); lines > 12 {
+		t.Errorf("%d lines were logged:\n%s", lines, log)
+	}
+	m.stop()
+	if !bytes.Equal(before, readFile(t, filepath.Join(dir, "a.rvf"))) {
+		t.Error("the store has changed")
+	}
+}
