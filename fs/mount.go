@@ -56,6 +56,9 @@ type Options struct {
 	// RequestMemory bounds, in bytes, the requests that are read and not answered; 0
 	// does not.
 	RequestMemory int64
+	// ReadAhead is how far the kernel reads ahead, in bytes, where it lets us say so; 0
+	// leaves that to it.
+	ReadAhead int64
 	// Log takes failures and warnings. Recent gives its newest entries, for the control
 	// folder: all of them when may is nil, else those about a store in whose favour may
 	// decides, given the file and its owner's id as the entry states them. Without
@@ -83,6 +86,11 @@ func Mount(c *catalog.Catalog, mountPoint string, o Options) (*Server, error) {
 		t.expiry.use(raised)
 	} else {
 		o.Log.Debug().Err(err).Msg("names of views are looked up each time")
+	}
+	if o.ReadAhead > 0 {
+		if err := setReadAhead(mountPoint, o.ReadAhead); err != nil {
+			o.Log.Debug().Err(err).Msg("the kernel reads ahead as far as is usual")
+		}
 	}
 	return &Server{tree: t, server: server, mountPoint: mountPoint}, nil
 }

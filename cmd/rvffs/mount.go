@@ -29,8 +29,8 @@ func newMountCommand() *cobra.Command {
 the mount serves; rvffs umount MOUNTPOINT ends it.
 
 Options after -o: ro, allow_other, noxattr, noacl, allow_nonfinite, compress_images,
-strict_hashes, memory=N, dimension=N, flush_bytes=N, flush_interval=T, durability=P,
-verify=V, log_level=L, log_file=F, fsname=S, and those that every file system takes. So may a line of /etc/fstab say it:
+strict_hashes, memory=N, read_ahead=N, dimension=N, flush_bytes=N, flush_interval=T,
+durability=P, verify=V, log_level=L, log_file=F, fsname=S, and those that every file system takes. So may a line of /etc/fstab say it:
   /srv/vectors  /mnt/vectors  fuse.rvffs  allow_other,flush_interval=1s  0 0`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, arguments []string) error {
@@ -206,6 +206,7 @@ func serve(options mountOptions, backing, mountPoint string, ready *readiness) (
 		Files:             aboutMount(options, held, backing, mountPoint),
 		Memory:            held.budget,
 		RequestMemory:     held.requests,
+		ReadAhead:         int64(options.readAhead),
 		Log:               log,
 		Recent:            lines.Recent,
 	})
@@ -254,6 +255,7 @@ func aboutMount(options mountOptions, held mountMemory, directory, mountPoint st
 		"compress_images": options.compressImages,
 		"strict_hashes":   options.strictHashes,
 		"memory":          int64(options.memory),
+		"read_ahead":      int64(options.readAhead),
 		"flush_bytes":     int64(options.flushBytes),
 		"flush_interval":  options.flushInterval.String(),
 		"durability":      options.durability.String(),

@@ -24,6 +24,7 @@ type mountOptions struct {
 	compressImages bool
 	strictHashes   bool
 	memory         size
+	readAhead      readAhead
 	dimension      int
 	flushBytes     size
 	flushInterval  time.Duration
@@ -38,11 +39,12 @@ type mountOptions struct {
 const (
 	defaultFlushInterval = 5 * time.Second
 	defaultMemory        = 512 << 20
+	defaultReadAhead     = 4 << 20
 )
 
 // register declares the flags.
 func (o *mountOptions) register(flags *pflag.FlagSet) {
-	o.memory = defaultMemory
+	o.memory, o.readAhead = defaultMemory, defaultReadAhead
 	flags.BoolVarP(&o.foreground, "foreground", "f", false, "stay in the foreground and log to standard error")
 	flags.BoolVar(&o.readOnly, "read-only", false, "refuse every change")
 	flags.BoolVar(&o.allowOther, "allow-other", false, "let other users in, as far as the stores' modes do")
@@ -50,6 +52,7 @@ func (o *mountOptions) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.compressImages, "compress-images", false, "store embedded images compressed with zstd where that saves a tenth")
 	flags.BoolVar(&o.strictHashes, "strict-hashes", false, "refuse to open embedded images that are not what their headers say")
 	flags.Var(&o.memory, "memory", "hold so many bytes for users at most, with K, M or G")
+	flags.Var(&o.readAhead, "read-ahead", "KiB that the kernel reads ahead, or with K, M or G; root alone can set it (0: as is usual)")
 	flags.IntVar(&o.dimension, "dimension", 0, "dimension of stores made by mkdir (0: the first vectors fix it)")
 	flags.Var(&o.flushBytes, "flush-bytes", "commit a stream whenever so many bytes have come, with K, M or G, bulk loads too (0: never)")
 	flags.DurationVar(&o.flushInterval, "flush-interval", defaultFlushInterval, "commit a live stream after so much time, such as 5s; what brings more than 16 MiB in it is a bulk load, which close and fsync alone commit")
@@ -95,6 +98,8 @@ func (o *mountOptions) set(option string) error {
 		o.strictHashes = true
 	case name == "memory":
 		err = o.memory.Set(value)
+	case name == "read_ahead":
+		err = o.readAhead.Set(value)
 	case name == "fsname":
 		o.source = value
 	case name == "dimension":
@@ -139,6 +144,7 @@ func (o *mountOptions) arguments() []string {
 	arguments := []string{
 		"--dimension=" + strconv.Itoa(o.dimension),
 		"--memory=" + o.memory.String(),
+		"--read-ahead=" + o.readAhead.String(),
 		"--flush-bytes=" + o.flushBytes.String(),
 		"--flush-interval=" + o.flushInterval.String(),
 		"--durability=" + o.durability.String(),
@@ -210,5 +216,34 @@ func (s *size) Set(text string) error {
 		return fmt.Errorf("%q is no number of bytes", text)
 	}
 	*s = size(value << shift)
+	return nil
+}
+
+// readAhead is a number of bytes that is written in KiB, as the kernel's own setting is,
+// or with K, M or G.
+type readAhead int64
+
+// mostReadAhead keeps what is written by mistake from filling the memory.
+const mostReadAhead = 1 << 30
+
+// String gives the number of KiB.
+func (r *readAhead) String() string { return strconv.FormatInt(int64(*r)>>10, 10) }
+
+// Type names the value in the help text.
+func (r *readAhead) Type() string { return "KiB" }
+
+// Set parses a number of KiB.
+func (r *readAhead) Set(text string) error {
+	if _, err := strconv.ParseUint(text, 10, 64); err == nil {
+		text += "K"
+	}
+	var bytes size
+	if err := bytes.Set(text); err != nil {
+		return err
+	}
+	if bytes > mostReadAhead || bytes%(1<<10) != 0 {
+		return fmt.Errorf("%q is no number of whole KiB up to 1G", text)
+	}
+	*r = readAhead(bytes)
 	return nil
 }

@@ -39,6 +39,9 @@ func TestMountOptions(t *testing.T) {
 		{name: "images", list: "compress_images,strict_hashes,memory=1G", change: func(o *mountOptions) {
 			o.compressImages, o.strictHashes, o.memory = true, true, 1<<30
 		}},
+		{name: "read-ahead", list: "read_ahead=1024", change: func(o *mountOptions) { o.readAhead = 1 << 20 }},
+		{name: "usual read-ahead", list: "read_ahead=0", change: func(o *mountOptions) { o.readAhead = 0 }},
+		{name: "half a KiB of read-ahead", list: "read_ahead=1.5", fails: true},
 		{name: "promise", list: "durability=interval", change: func(o *mountOptions) { o.durability.Durability = store.DurableInterval }},
 		{name: "checks", list: "verify=first", change: func(o *mountOptions) { o.verify.VerifyMode = state.VerifyFirst }},
 		{name: "no checks", list: "verify=never", change: func(o *mountOptions) { o.verify.VerifyMode = state.VerifyNever }},
@@ -92,6 +95,22 @@ func TestSize(t *testing.T) {
 	}
 	for _, text := range []string{"", "M", "x", "-1", "1T", "99999999999G", "1.5M", "12KK"} {
 		var got size
+		if err := got.Set(text); err == nil {
+			t.Errorf("%q is accepted as %d", text, got)
+		}
+	}
+}
+
+func TestReadAhead(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]readAhead{"0": 0, "4096": 4 << 20, "128K": 128 << 10, "4m": 4 << 20, "1G": 1 << 30, "1048576": 1 << 30} {
+		var got readAhead
+		if err := got.Set(text); err != nil || got != want {
+			t.Errorf("%q is %d, %v; want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "K", "-1", "x", "1025M", "1048577", "512B"} {
+		var got readAhead
 		if err := got.Set(text); err == nil {
 			t.Errorf("%q is accepted as %d", text, got)
 		}
