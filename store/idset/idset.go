@@ -142,6 +142,32 @@ func (s *Set) Shared(other *Set) uint64 {
 	return count
 }
 
+// Without is the set of the ids that are not in other.
+func (s *Set) Without(other *Set) *Set {
+	rest := New()
+	var made blockMaker
+	b := startCursor(other.blocks)
+	for a := startCursor(s.blocks); a.Any; a.Next() {
+		run, some := a.Run, true
+		for b.Seek(run.First); some && b.Any && b.Run.First <= run.Last; b.Seek(run.First) {
+			if b.Run.First > run.First {
+				made.add(Run{run.First, b.Run.First - 1})
+				rest.count += b.Run.First - run.First
+			}
+			if some = b.Run.Last < run.Last; some {
+				run.First = b.Run.Last + 1
+			}
+		}
+		if some {
+			made.add(run)
+			rest.count += run.Last - run.First + 1
+		}
+	}
+	made.makeAll()
+	rest.blocks = made.blocks
+	return rest
+}
+
 // Common is the set of the ids that are in both sets.
 func (s *Set) Common(other *Set) *Set {
 	both := New()

@@ -177,6 +177,14 @@ func TestIDSetLikeMap(t *testing.T) {
 				if a, b := sets[0].Shared(sets[1]), sets[1].Shared(sets[0]); a != shared || b != shared {
 					t.Fatalf("step %d: shared is %d and %d and should be %d", step, a, b, shared)
 				}
+				if random.IntN(4) > 0 {
+					continue
+				}
+				rest := maps.Clone(models[0])
+				maps.DeleteFunc(rest, func(id uint64, _ struct{}) bool { _, both := models[1][id]; return both })
+				if err := sets[0].Without(sets[1]).check(rest); err != nil {
+					t.Fatalf("step %d, what only one has: %v", step, err)
+				}
 			}
 		})
 	}

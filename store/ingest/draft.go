@@ -23,7 +23,6 @@ type draft struct {
 	ids     *idset.Set // of all added vectors
 	rows    uint64     // added
 	deleted []uint64
-	onlyNew bool // every added row has an id that no row had before
 }
 
 // errIDsTaken means that another stream brought, and committed, an id that had been
@@ -102,7 +101,6 @@ func (v *Vectors) countIDs(ctx context.Context, d *log.Draft, drafted *draft) er
 	}
 	return v.env.IDs.At(ctx, d.Base, func(stored *idset.Set) error {
 		shared := stored.Shared(drafted.ids)
-		drafted.onlyNew = shared == 0 && drafted.ids.Len() == drafted.rows
 		d.Manifest.TotalVectors = stored.Len() + drafted.ids.Len() - shared
 		if d.Base.LostVectors() {
 			// A damaged id must not make ids that were replaced look like different ones.
@@ -118,12 +116,6 @@ func (v *Vectors) countIDs(ctx context.Context, d *log.Draft, drafted *draft) er
 // committed follows a commit that counts, as long as somebody waits for it: what is not
 // known then is found out by who needs it.
 func (v *Vectors) committed(ctx context.Context, d *log.Draft, drafted *draft, after *state.Snapshot) {
-	if drafted.onlyNew && len(drafted.deleted) == 0 {
-		_ = after.With(ctx, state.Judging, func(after *state.Reading) error {
-			rows.Carry(ctx, d.Base, after, d.Merged(), d.Brings)
-			return nil
-		})
-	}
 	v.env.IDs.Extend(ctx, d.Base, after, drafted.ids)
 }
 

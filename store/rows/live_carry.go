@@ -2,54 +2,352 @@ package rows
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"sort"
+	"sync/atomic"
 
 	"rvffs/segments"
+	"rvffs/store/idset"
+	"rvffs/store/memory"
 	"rvffs/store/state"
+	"rvffs/store/volume"
 )
 
-// Carry hands the live rows of one state on to the next, if somebody has asked
-// for them: so a stream of appends does not make every state's ids be read. Only new
-// ids may have come between the two. Segments that were merged are told, and which
-// of the next state's the commit itself has brought. What it looks for ends with ctx, and
-// is found out then by who needs it.
-func Carry(ctx context.Context, base *state.Snapshot, next *state.Reading, merged []segments.DirectoryEntry, brought func(segments.DirectoryEntry) bool) {
-	snapshot := next.Snapshot()
-	before, done, known := foundRows.Of(base).live.Peek()
-	if !known {
+// lastFound is the newest state of a file of which the live rows were found.
+var lastFound state.Attachment[atomic.Pointer[foundState]]
+
+// foundState is a state and what was found out about its rows.
+type foundState struct {
+	snapshot *state.Snapshot
+	found    *rowsFound
+}
+
+// noteFound lets later states of the file go on from what was found.
+func (s Sources) noteFound() {
+	if len(s.snapshots) > 1 {
 		return
 	}
-	defer done()
-	if !base.AsBelieved(snapshot) || snapshot.Dimension() == 0 || snapshot.Dimension() != base.Dimension() {
-		return
-	}
-	carried := make(map[int64]*LiveSegment, len(before.Segments))
-	for i := range before.Segments {
-		carried[before.Segments[i].Entry.Offset] = &before.Segments[i]
-	}
-	for _, entry := range merged {
-		if segment := carried[entry.Offset]; segment != nil && segment.Live < segment.Rows {
-			return // the dead rows have new places
-		}
-	}
-	after := &Live{room: before.room, trusted: before.trusted}
-	for _, entry := range snapshot.Vectors() {
-		if segment := carried[entry.Offset]; segment != nil {
-			after.Segments = append(after.Segments, *segment)
-			continue
-		}
-		if !brought(entry) {
-			continue // it has no rows
-		}
-		segment, err := outlineSegment(ctx, next, Segment{Entry: entry})
-		if err != nil || segment.Damage != nil {
+	last := lastFound.Of(s.newest().Backing())
+	for {
+		known := last.Load()
+		if known != nil && known.snapshot.Generation() > s.newest().Generation() {
 			return
 		}
-		after.Segments = append(after.Segments, segment)
+		if last.CompareAndSwap(known, &foundState{s.newest(), s.known()}) {
+			return
+		}
 	}
-	charge := snapshot.Backing().Memory().Charge()
-	if after.countBefore() != nil || charge.Set(after.bytes()) != nil {
-		return
+}
+
+// What is looked for one by one is bounded: many ids are found sooner when all are read.
+const (
+	guessedIDs   = 4096 // that may be looked for in any case
+	guessedShare = 32   // of the rows, one for each id that may be looked for
+	searchReads  = 128  // rows whose ids are read in the time that it takes to search for one
+)
+
+// carryOn works the live rows out from those of another state of the file, and from
+// nothing but what has changed since, whoever changed it; nil where that cannot be done,
+// or is no less work than to begin anew.
+//
+// The segments that both states name first are the old ones. Of the new ones behind them
+// all ids are read, unless it is certain that no row had them before. Old rows are dead as
+// they were, and those die whose id is new behind them, or deleted by now. None of the
+// others comes back to life: the ids in segments that are not named any more, as those
+// that were merged, and the ids that are not deleted any more, must be among the new ones.
+func carryOn(ctx context.Context, s Sources, in Readings, charge *memory.Charge) (*Live, error) {
+	snapshot := s.newest()
+	last := lastFound.Of(snapshot.Backing()).Load()
+	if len(in) > 1 || last == nil || snapshot.Dialect() != segments.DialectRuntime || snapshot.Dimension() != last.snapshot.Dimension() ||
+		!last.snapshot.AsBelieved(snapshot) {
+		return nil, nil
 	}
-	foundRows.Of(snapshot).distinct.Store(&after.trusted)
-	foundRows.Of(snapshot).live.Set(&charge, after)
+	before, done, known := last.found.live.Peek()
+	if !known {
+		return nil, nil
+	}
+	defer done()
+	if slices.ContainsFunc(before.Segments, func(g LiveSegment) bool { return g.Damage != nil }) || before.unread {
+		return nil, nil
+	}
+	c := &carrying{before: before, last: last.snapshot, next: snapshot, in: in.For(state.Deciding), charge: charge, ids: idset.New(), left: idset.New()}
+	live, err := c.carry(ctx, in)
+	if ctx.Err() == nil && (errors.Is(err, errNotCarried) || errors.Is(err, volume.ErrCorrupt)) {
+		return nil, nil // who begins anew will say what is damaged
+	}
+	return live, err
+}
+
+// errNotCarried means that all ids have to be read.
+var errNotCarried = errors.New("the live rows cannot be carried on")
+
+// carrying is how live rows are carried on from one state to the next.
+type carrying struct {
+	before     *Live
+	last, next *state.Snapshot
+	in         Readings // of next
+	charge     *memory.Charge
+
+	kept  int // of the first segments of before, which next names, too
+	added []LiveSegment
+	dead  []DeadRows // that were not before, of those kept and of those added
+
+	ids      *idset.Set // in the segments added, as far as they must be known
+	left     *idset.Set // in those not named any more
+	replaced bool       // some id may occur twice now
+}
+
+func (c *carrying) carry(ctx context.Context, in Readings) (*Live, error) {
+	if err := c.compare(ctx, in); err != nil {
+		return nil, err
+	}
+	gone := c.next.Deleted().Without(c.last.Deleted())
+	risen := c.last.Deleted().Without(c.next.Deleted())
+	if gone.Len() > 0 || risen.Len() > 0 || !c.fresh() {
+		appended, counted := c.appended()
+		if !counted {
+			appended = min(rowsOf(c.before.Segments[c.kept:]), rowsOf(c.added))
+		}
+		if err := c.pays(max(gone.Len(), rowsOf(c.added)-min(appended, rowsOf(c.added)))); err != nil {
+			return nil, err
+		}
+		if err := c.readIDs(ctx); err != nil {
+			return nil, err
+		}
+		if c.ids.Shared(risen) < risen.Len() || c.ids.Shared(c.left) < c.left.Len() {
+			return nil, errNotCarried
+		}
+		if err := c.buryOld(ctx, gone); err != nil {
+			return nil, err
+		}
+	}
+	return c.live()
+}
+
+// compare finds out which segments stay and outlines the others.
+func (c *carrying) compare(ctx context.Context, in Readings) error {
+	near := in.nearby()
+	all := c.before.Segments
+	for _, one := range in.Segments() {
+		if len(c.added) == 0 && c.kept < len(all) && one.Entry == all[c.kept].Entry {
+			c.kept++
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		segment, err := outlineSegment(ctx, near.of(one), one)
+		if err == nil && segment.Damage != nil {
+			err = segment.Damage
+		}
+		if err != nil {
+			return err
+		}
+		if segment.Rows > 0 {
+			c.added = append(c.added, segment)
+		}
+	}
+	c.dead = make([]DeadRows, c.kept+len(c.added))
+	return nil
+}
+
+// rowsOf is the number of rows of some segments.
+func rowsOf(some []LiveSegment) (rows uint64) {
+	for i := range some {
+		rows += some[i].Rows
+	}
+	return rows
+}
+
+// appended is how many ids are in the segments added that were in none before, if
+// somebody has counted the ids of both states.
+func (c *carrying) appended() (uint64, bool) {
+	before, counted := c.last.DistinctIDs()
+	after, countedAfter := c.next.DistinctIDs()
+	return after - before, counted && countedAfter && after >= before && c.kept == len(c.before.Segments)
+}
+
+// fresh reports whether it is certain that each row added has an id of its own that no row
+// had before, and that was not deleted before either.
+func (c *carrying) fresh() bool {
+	appended, counted := c.appended()
+	return counted && appended == rowsOf(c.added) && (c.last.Deleted().Len() == 0 || c.hadDeleted())
+}
+
+// hadDeleted reports whether all ids that were deleted are known to be of one row each.
+func (c *carrying) hadDeleted() bool {
+	var buried uint64
+	for i := range c.before.Segments {
+		buried += c.before.Segments[i].dead.set().Len()
+	}
+	return c.before.trusted && buried == c.last.Deleted().Len()
+}
+
+// pays fails where so many ids are to be looked for that it is quicker to begin anew.
+func (c *carrying) pays(ids uint64) error {
+	if ids > max(guessedIDs, rowsOf(c.before.Segments[:c.kept])/guessedShare) {
+		return errNotCarried
+	}
+	return nil
+}
+
+// readIDs reads the ids of the segments added, and of those not named any more, and finds
+// the dead rows of the former.
+func (c *carrying) readIDs(ctx context.Context) error {
+	var left []segments.DirectoryEntry
+	for _, segment := range c.before.Segments[c.kept:] {
+		left = append(left, segment.Entry)
+	}
+	charge := c.next.Backing().Memory().Charge()
+	defer charge.Free()
+	grows := NewGrowingSets(&charge, 0)
+	if err := CollectIDs(ctx, c.in[0].Of(c.last), left, c.left, &grows); err != nil {
+		return err
+	}
+	grows.Settle(c.left)
+	added := make([]Segment, len(c.added))
+	for i := range added {
+		added[i] = c.added[i].Segment
+	}
+	dead, err := findDead(ctx, c.in, added, nil, c.charge, NoDamage, func(_ int, ids []uint64) error {
+		c.ids.Add(ids)
+		return grows.Follow(c.ids)
+	})
+	copy(c.dead[c.kept:], dead)
+	return err
+}
+
+// buryOld finds the old rows that die.
+func (c *carrying) buryOld(ctx context.Context, gone *idset.Set) error {
+	deleted := c.last.Deleted()
+	arrived := c.ids.Without(c.left)
+	again := arrived.Shared(deleted)
+	c.replaced = c.ids.Len() < rowsOf(c.added) || again > 0
+
+	sought := arrived
+	sought.Unite(gone.Without(c.left))
+	sought.Remove(deleted)
+	if err := c.pays(sought.Len()); err != nil {
+		return err
+	}
+	most := sought.Len() // rows that there can be
+	if appended, counted := c.appended(); counted && c.ids.Len() == rowsOf(c.added) && appended <= c.ids.Len() {
+		known := c.ids.Len() - appended
+		if c.hadDeleted() {
+			known -= min(known, again)
+		}
+		most = min(most, known+gone.Without(c.ids).Len())
+	}
+	return c.bury(ctx, sought, most)
+}
+
+// bury finds the old rows that live and have one of the ids: most of them at most. Of an id
+// one row lives.
+func (c *carrying) bury(ctx context.Context, sought *idset.Set, most uint64) error {
+	ids := sought.Ascending()
+	found := idset.New()
+	tell := func(segment int, id, row uint64) {
+		if c.before.Segments[segment].IsLive(row) && found.Insert(id) {
+			c.dead[segment].add(row)
+			c.replaced = c.replaced || c.ids.Contains(id)
+		}
+	}
+	for i := c.kept - 1; i >= 0 && found.Len() < most; i-- {
+		segment := &c.before.Segments[i]
+		f := segment.facts
+		from := sort.Search(len(ids), func(i int) bool { return ids[i] >= f.first })
+		to := sort.Search(len(ids), func(i int) bool { return ids[i] >= f.first && ids[i]-f.first >= segment.Rows })
+		if !f.plausible || from == to {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		known := found.Len()
+		for _, id := range ids[from:to] {
+			row, there, err := guessRow(c.in, segment, id)
+			if err != nil {
+				return err
+			}
+			if there {
+				tell(i, id, row)
+			}
+		}
+		if found.Len() > known {
+			ids = slices.DeleteFunc(ids, found.Contains)
+		}
+	}
+	for i := c.kept - 1; i >= 0 && found.Len() < most; i-- {
+		known := found.Len()
+		err := c.before.searchAll(ctx, c.in, &c.before.Segments[i], ids, func(id, row uint64) { tell(i, id, row) })
+		if err != nil {
+			return err
+		}
+		if found.Len() > known {
+			ids = slices.DeleteFunc(ids, found.Contains)
+		}
+	}
+	return nil
+}
+
+// searchAll tells the last row of a segment with an id, for each of some ids, which ascend.
+func (l *Live) searchAll(ctx context.Context, in Readings, segment *LiveSegment, ids []uint64, tell func(id, row uint64)) (err error) {
+	reading := in.Of(segment.Segment)
+	var order idOrder
+	if many := segment.Rows/searchReads < uint64(len(ids)); !many {
+		if order, err = l.orderOf(ctx, reading, segment); err != nil {
+			return err
+		}
+	}
+	if order.isKept() {
+		for _, id := range ids {
+			row, found, err := l.search(ctx, reading, segment, id)
+			if err = errors.Join(err, ctx.Err()); err != nil {
+				return err
+			}
+			if found {
+				tell(id, row)
+			}
+		}
+		return nil
+	}
+	last := map[uint64]uint64{}
+	err = eachID(ctx, reading, segment, func(first uint64, part []uint64) {
+		for i, id := range part {
+			if _, wanted := slices.BinarySearch(ids, id); wanted {
+				last[id] = first + uint64(i)
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for id, row := range last {
+		tell(id, row)
+	}
+	return nil
+}
+
+// live is what is known of the next state.
+func (c *carrying) live() (*Live, error) {
+	after := &Live{room: new(atomic.Int64), trusted: c.before.trusted && !c.replaced}
+	after.room.Store(sortedRows)
+	after.Segments = append(slices.Clone(c.before.Segments[:c.kept]), c.added...)
+	for i := range after.Segments {
+		segment := &after.Segments[i]
+		if order, known := segment.facts.order.Known(); known && order.sorted != nil {
+			after.room.Add(-int64(segment.Rows))
+		}
+		if dead := c.dead[i]; dead.positions != nil {
+			dead.positions.Unite(segment.dead.set())
+			segment.bury(dead)
+		}
+	}
+	if err := c.charge.Set(after.bytes()); err != nil {
+		return nil, err
+	}
+	distinct := after.trusted
+	foundRows.Of(c.next).distinct.Store(&distinct)
+	return after, after.countBefore()
 }

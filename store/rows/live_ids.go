@@ -1,7 +1,6 @@
 package rows
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -18,9 +17,7 @@ import (
 // segmentIDs is what is known of a segment's ids without keeping them.
 type segmentIDs struct {
 	first, last uint64 // of the first and the last row
-	// plausible says that all rows which were looked at can be those of ascending
-	// ids, dense that there is no room for any other id between first and last.
-	plausible, dense bool
+	plausible   bool   // all rows that were looked at can be those of ascending ids
 
 	order shared.Once[idOrder]
 }
@@ -53,7 +50,6 @@ func sampleIDs(reading *state.Reading, segment *LiveSegment) error {
 		f.plausible = there >= id && there-id >= next-row
 		row, id = next, there
 	}
-	f.dense = f.plausible && f.last-f.first == width
 	return nil
 }
 
@@ -78,46 +74,39 @@ func idAt(reading *state.Reading, segment *LiveSegment, row uint64) (uint64, err
 // Find gives the number of the live vector with an id, or ErrNotFound. A damaged
 // segment may hold it: then, if no other does, the error is ErrCorrupt.
 //
-// The segments are searched from the newest back. In each, the id is expected as
-// many rows from the first as it is larger than the first id, which holds for ids
-// that were counted up, and one read proves it. Else the segment's ids are read
-// once, and it is remembered whether they ascend: then bisection finds the row with
-// some reads, as it does with a list of the rows in order of id, which is kept for
-// the first sortedRows rows that need it. Beyond that a segment is read anew.
+// In each segment the id is expected as many rows from the first as it is larger than the
+// first id, which holds for ids that were counted up: one read proves it, and no other row
+// with the id is live then. Else the segments' ids are read once, and it is remembered
+// whether they ascend: then bisection finds the row with some reads, as it does with a list
+// of the rows in order of id, which is kept for the first sortedRows rows that need it.
+// Beyond that a segment is read anew.
 func (l *Live) Find(ctx context.Context, in Readings, id uint64) (uint64, error) {
 	missing := fmt.Errorf("vector %d: %w", id, volume.ErrNotFound)
 	hidden := in.hides(id)
 	if hidden == len(in)-1 {
 		return 0, missing
 	}
-	for segment := range l.candidates(id) {
-		if segment.Source <= hidden {
-			continue
-		}
-		if segment.Damage != nil {
-			missing = fmt.Errorf("look for vector %d: %w", id, segment.Damage)
-			continue
-		}
-		row, found, err := guessRow(in, segment, id)
-		switch {
-		case errors.Is(err, volume.ErrCorrupt):
-			missing = fmt.Errorf("look for vector %d: %w", id, err)
-			continue
-		case err != nil:
-			return 0, err
-		case found && segment.IsLive(row):
-			return segment.before + segment.rank(row), nil
-		}
-		row, found, err = l.search(ctx, in.Of(segment.Segment), segment, id)
-		if errors.Is(err, volume.ErrCorrupt) {
-			missing = fmt.Errorf("look for vector %d: %w", id, err)
-			continue
-		}
-		if err != nil {
-			return 0, err
-		}
-		if found && segment.IsLive(row) {
-			return segment.before + segment.rank(row), nil
+	for _, look := range []func(*LiveSegment) (uint64, bool, error){
+		func(segment *LiveSegment) (uint64, bool, error) { return guessRow(in, segment, id) },
+		func(segment *LiveSegment) (uint64, bool, error) {
+			return l.search(ctx, in.Of(segment.Segment), segment, id)
+		},
+	} {
+		for i := len(l.Segments) - 1; i >= 0 && l.Segments[i].Source > hidden; i-- {
+			segment := &l.Segments[i]
+			if segment.Damage != nil {
+				missing = fmt.Errorf("look for vector %d: %w", id, segment.Damage)
+				continue
+			}
+			row, found, err := look(segment)
+			switch {
+			case errors.Is(err, volume.ErrCorrupt):
+				missing = fmt.Errorf("look for vector %d: %w", id, err)
+			case err != nil:
+				return 0, err
+			case found && segment.IsLive(row):
+				return segment.before + segment.rank(row), nil
+			}
 		}
 	}
 	return 0, missing
@@ -134,9 +123,17 @@ type idOrder struct {
 	sorted          []uint32 // rows in order of id, equal ids in order of row; nil if not kept
 }
 
+// orderOf is how the ids of a segment follow each other, which is read once.
+func (l *Live) orderOf(ctx context.Context, reading *state.Reading, segment *LiveSegment) (idOrder, error) {
+	return segment.facts.order.Get(ctx, func(ctx context.Context) (idOrder, error) { return l.readOrder(ctx, reading.During(ctx), segment) })
+}
+
+// isKept reports whether some reads find a row.
+func (o idOrder) isKept() bool { return o.ascending || o.sorted != nil }
+
 // search finds the last row of a segment with an id.
 func (l *Live) search(ctx context.Context, reading *state.Reading, segment *LiveSegment, id uint64) (row uint64, found bool, err error) {
-	order, err := segment.facts.order.Get(ctx, func(ctx context.Context) (idOrder, error) { return l.readOrder(ctx, reading.During(ctx), segment) })
+	order, err := l.orderOf(ctx, reading, segment)
 	if err != nil || id < order.lowest || id > order.highest {
 		return 0, false, err
 	}
@@ -144,7 +141,7 @@ func (l *Live) search(ctx context.Context, reading *state.Reading, segment *Live
 	switch {
 	case order.sorted != nil:
 		place = func(i int) uint64 { return uint64(order.sorted[i]) }
-	case !order.ascending:
+	case !order.isKept():
 		err = eachID(ctx, reading, segment, func(first uint64, ids []uint64) {
 			for i, other := range ids {
 				if other == id {
@@ -189,17 +186,91 @@ func (l *Live) readOrder(ctx context.Context, reading *state.Reading, segment *L
 		}
 	})
 	if keep && err == nil && !order.ascending {
-		order.sorted = make([]uint32, len(kept))
-		for i := range order.sorted {
-			order.sorted[i] = uint32(i)
-		}
-		slices.SortFunc(order.sorted, func(a, b uint32) int { return cmp.Or(cmp.Compare(kept[a], kept[b]), cmp.Compare(a, b)) })
+		order.sorted = sortRows(kept)
 		return order, nil
 	}
 	if order.sorted == nil && runtime {
 		l.room.Add(int64(segment.Rows))
 	}
 	return order, err
+}
+
+// sortRows lists rows in order of id, those of one id in order of row.
+func sortRows(ids []uint64) []uint32 {
+	type place struct {
+		id  uint64
+		row uint32
+	}
+	places := make([]place, len(ids))
+	for row, id := range ids {
+		places[row] = place{id, uint32(row)}
+	}
+	slices.SortFunc(places, func(a, b place) int {
+		switch {
+		case a.id < b.id:
+			return -1
+		case a.id > b.id:
+			return 1
+		default:
+			return int(a.row) - int(b.row)
+		}
+	})
+	sorted := make([]uint32, len(ids))
+	for i, p := range places {
+		sorted[i] = p.row
+	}
+	return sorted
+}
+
+// orders finds out which segments' ids ascend while all are read, the last first. Then
+// nobody has to read them again for that.
+type orders []seenOrder
+
+type seenOrder struct {
+	idOrder
+	begun bool
+}
+
+func newOrders(all []LiveSegment) orders {
+	found := make(orders, len(all))
+	for i := range found {
+		found[i].ascending = true
+	}
+	return found
+}
+
+// see looks at ids of a segment when it has seen those behind.
+func (o orders) see(segment int, ids []uint64) error {
+	order := &o[segment]
+	if !order.ascending {
+		return nil
+	}
+	if last := ids[len(ids)-1]; !order.begun {
+		order.highest, order.begun = last, true
+	} else if last >= order.lowest {
+		order.ascending = false
+	}
+	order.lowest = ids[0]
+	for i := 1; i < len(ids); i++ {
+		if ids[i-1] >= ids[i] {
+			order.ascending = false
+		}
+	}
+	return nil
+}
+
+// keep makes known what was found.
+func (o orders) keep(ctx context.Context, in Readings, all []LiveSegment) error {
+	for i := range all {
+		segment, order := &all[i], o[i]
+		if !order.begun || !order.ascending || in.Dialect(segment.Segment) != segments.DialectRuntime {
+			continue
+		}
+		if _, err := segment.facts.order.Get(ctx, func(context.Context) (idOrder, error) { return order.idOrder, nil }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // eachID visits the ids of a segment in order.

@@ -1,11 +1,9 @@
 package rows
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"math"
 	"slices"
 	"sort"
@@ -24,12 +22,11 @@ import (
 type Live struct {
 	Segments []LiveSegment // those that hold rows
 	count    uint64
-	// Of segments that hold all ids between the first and the last, in order of id,
-	// and of the others, the indices; known where no id occurs twice.
-	dense, loose []int32
-	// trusted says that the ids were not read: what the manifest and some rows of
-	// each segment say was enough.
+	// trusted says that no id occurs twice, and that this was not found out by reading all:
+	// what the manifest and some rows of each segment say was enough.
 	trusted bool
+	// unread says that ids of some rows could not be read, and replace nothing.
+	unread bool
 	// unplaced is why nobody can tell the numbers of rows of segments from the one with
 	// the index placed on; nil when they are right.
 	unplaced error
@@ -72,8 +69,9 @@ var errRowNumber = errors.New("no such row")
 
 // Hold finds the live rows, once for the sources.
 //
-// Nothing is read but the ends of the segments when all rows are certain to be
-// live (deadWithoutScan). Else the ids are read, and nothing else.
+// Where those of an earlier state of the file are known, only what has changed since is
+// looked at (carryOn). Else nothing is read but the ends of the segments when all rows
+// are certain to be live (deadWithoutScan), or the ids are read, and nothing else.
 //
 // Of a segment that is damaged, as many rows count as live as the directory's length
 // has room for: the others keep their places, and reading those of the damaged one
@@ -92,6 +90,9 @@ func Hold(ctx context.Context, s Sources) (live *Live, done func(), err error) {
 			found, err = findLiveRows(ctx, s, in, charge)
 			return err
 		})
+		if err == nil {
+			s.noteFound()
+		}
 		return found, err
 	}, nil)
 }
@@ -115,6 +116,9 @@ func findLiveRows(ctx context.Context, s Sources, in Readings, charge *memory.Ch
 	l.room.Store(sortedRows)
 	if s.Dimension() == 0 {
 		return l, nil
+	}
+	if carried, err := carryOn(ctx, s, in, charge); carried != nil || err != nil {
+		return carried, err
 	}
 	near := in.nearby()
 	all := in.Segments()
@@ -140,12 +144,17 @@ func findLiveRows(ctx context.Context, s Sources, in Readings, charge *memory.Ch
 		return nil, err
 	}
 	if l.trusted = sure; !sure {
-		dead, err = FindDead(ctx, in.For(state.Deciding), some, nil, charge, func(segment Segment, err error) error {
+		orders := newOrders(l.Segments)
+		dead, err = findDead(ctx, in.For(state.Deciding), some, nil, charge, func(segment Segment, err error) error {
 			if errors.Is(err, volume.ErrCorrupt) && in.Dialect(segment) == segments.DialectRuntime {
+				l.unread = true
 				return nil // its rows stay live; reading them tells
 			}
 			return err
-		})
+		}, orders.see)
+		if err == nil && !l.unread {
+			err = orders.keep(ctx, in, l.Segments)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -407,44 +416,7 @@ func (l *Live) countBefore() error {
 		}
 		l.count += segment.Live
 	}
-	if l.trusted {
-		l.sortByID()
-	}
 	return nil
-}
-
-// sortByID finds out in which segment an id can be. No two of those that are dense
-// can hold the same.
-func (l *Live) sortByID() {
-	l.dense, l.loose = nil, nil
-	for i := range l.Segments {
-		if l.Segments[i].facts.dense {
-			l.dense = append(l.dense, int32(i))
-		} else {
-			l.loose = append(l.loose, int32(i))
-		}
-	}
-	slices.SortFunc(l.dense, func(a, b int32) int { return cmp.Compare(l.Segments[a].facts.first, l.Segments[b].facts.first) })
-}
-
-// candidates gives the segments that can hold an id, those first whose rows count
-// more.
-func (l *Live) candidates(id uint64) iter.Seq[*LiveSegment] {
-	return func(yield func(*LiveSegment) bool) {
-		if !l.trusted {
-			for i := len(l.Segments) - 1; i >= 0 && yield(&l.Segments[i]); i-- {
-			}
-			return
-		}
-		behind := sort.Search(len(l.dense), func(i int) bool { return l.Segments[l.dense[i]].facts.first > id })
-		if behind > 0 {
-			if segment := &l.Segments[l.dense[behind-1]]; segment.facts.last >= id && !yield(segment) {
-				return
-			}
-		}
-		for i := len(l.loose) - 1; i >= 0 && yield(&l.Segments[l.loose[i]]); i-- {
-		}
-	}
 }
 
 // Locate finds the segment and the row in it of the live vector with the number n.

@@ -39,6 +39,12 @@ func (d *DeadRows) add(row uint64) {
 // What damaged makes of an error of a segment is its own; ids that it lets pass unread
 // replace nothing.
 func FindDead(ctx context.Context, in Readings, found []Segment, also *idset.Set, charge *memory.Charge, damaged func(Segment, error) error) ([]DeadRows, error) {
+	return findDead(ctx, in, found, also, charge, damaged, func(int, []uint64) error { return nil })
+}
+
+// findDead is FindDead that lets see look at all ids that it reads of the segment with an
+// index.
+func findDead(ctx context.Context, in Readings, found []Segment, also *idset.Set, charge *memory.Charge, damaged func(Segment, error) error, see func(segment int, ids []uint64) error) ([]DeadRows, error) {
 	near := in.nearby()
 	dead := make([]DeadRows, len(found))
 	seen, from := idset.New(), len(in) // the first source whose deleted ids are in seen
@@ -71,6 +77,9 @@ func FindDead(ctx context.Context, in Readings, found []Segment, also *idset.Set
 					return nil, err
 				}
 				continue
+			}
+			if err := see(i, part); err != nil {
+				return nil, err
 			}
 			for row := len(part) - 1; row >= 0; row-- {
 				if seen.Insert(part[row]) {

@@ -14,6 +14,14 @@ type Once[T any] struct {
 	work  Work[T]
 }
 
+// Known gives the value if it is known.
+func (o *Once[T]) Known() (value T, known bool) {
+	if there := o.value.Load(); there != nil {
+		return *there, true
+	}
+	return value, false
+}
+
 // Get gives the value, which compute finds if it is not known.
 func (o *Once[T]) Get(ctx context.Context, compute func(context.Context) (T, error)) (T, error) {
 	if value := o.value.Load(); value != nil {
