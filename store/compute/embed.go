@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 
 	"rvffs/lineage"
 	"rvffs/segments"
@@ -89,19 +90,26 @@ func (s embedder) embed(ctx context.Context, e *embedding) (uint32, error) {
 }
 
 // write puts image and rest into their place and makes the front that belongs to
-// them.
+// them. Hashing takes longer than writing, and goes on beside.
 func (e *embedding) write(ctx context.Context, target volume.Extent) (head []byte, err error) {
 	hasher := lineage.NewShake256()
+	known, beside := e.image.(*arriving)
+	beside = beside && known.hashed()
+	digest := func(part []byte) { _, _ = hasher.Write(part) }
+	if e.hash != nil || beside {
+		digest = func([]byte) {}
+	}
 	buffer := make([]byte, min(e.size, imagePiece))
 	for done := int64(0); done < e.size; {
 		part := buffer[:min(e.size-done, int64(len(buffer)))]
 		if n, err := e.image.ReadAt(part, done); n < len(part) {
 			return nil, fmt.Errorf("%w: read the image, %d bytes before its end: %w", volume.ErrInput, e.size-done-int64(n), err)
 		}
-		if e.hash == nil {
-			_, _ = hasher.Write(part)
-		}
-		if err := target.Write(ctx, part); err != nil {
+		var hashing sync.WaitGroup
+		hashing.Go(func() { digest(part) })
+		err := target.Write(ctx, part)
+		hashing.Wait()
+		if err != nil {
 			return nil, err
 		}
 		done += int64(len(part))
@@ -112,8 +120,13 @@ func (e *embedding) write(ctx context.Context, target volume.Extent) (head []byt
 		}
 	}
 	hash := lineage.Hash(hasher.Sum(nil))
-	if e.hash != nil {
+	switch {
+	case e.hash != nil:
 		hash = *e.hash
+	case beside:
+		if hash, err = known.hash(ctx); err != nil {
+			return nil, fmt.Errorf("hash the image: %w", err)
+		}
 	}
 	head, err = e.head(hash)
 	if err == nil && segments.LooksLikeManifest(head) >= 0 {

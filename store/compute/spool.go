@@ -50,10 +50,19 @@ func pack(ctx context.Context, to io.Writer, image io.ReaderAt, size int64) (lin
 		return lineage.Hash{}, err
 	}
 	hasher := lineage.NewShake256()
+	sink := io.MultiWriter(encoder, hasher)
+	known, beside := image.(*arriving)
+	if beside = beside && known.hashed(); beside {
+		sink = encoder
+	}
 	source := &pieces{reader: image, size: size}
-	read, err := io.CopyBuffer(volume.WatchWriter(ctx, io.MultiWriter(encoder, hasher)), struct{ io.Reader }{source}, make([]byte, imagePiece))
+	read, err := io.CopyBuffer(volume.WatchWriter(ctx, sink), struct{ io.Reader }{source}, make([]byte, imagePiece))
 	if err == nil && read != size {
 		err = fmt.Errorf("%w: the image ends after %d of %d bytes", volume.ErrInput, read, size)
 	}
-	return lineage.Hash(hasher.Sum(nil)), errors.Join(err, encoder.Close())
+	hash := lineage.Hash(hasher.Sum(nil))
+	if err == nil && beside {
+		hash, err = known.hash(ctx)
+	}
+	return hash, errors.Join(err, encoder.Close())
 }

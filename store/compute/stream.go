@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"rvffs/store/spool"
 	"rvffs/store/state"
 	"rvffs/store/stream"
 	"rvffs/store/volume"
@@ -26,7 +25,7 @@ type EmbedStream struct {
 	options        EmbedOptions
 
 	// What follows is for who has the stream to himself.
-	waiting *spool.Spool
+	waiting *arriving
 	uncut   bool // what is not written would be bytes of the part that is there
 	fresh   bool // something was written or cut since the last commit
 	tried   bool // the store could be written to
@@ -36,7 +35,7 @@ type EmbedStream struct {
 // which is not there is ErrInput. The writer lock is taken by Flush, and tried by the
 // first write, which so fails where nobody may write. Close must be called.
 func (s *Images) OpenEmbed(ctx context.Context, part Part, options EmbedOptions) (*EmbedStream, error) {
-	e := &EmbedStream{images: s, part: part, options: options, uncut: options.Uncut, waiting: s.newSpool()}
+	e := &EmbedStream{images: s, part: part, options: options, uncut: options.Uncut, waiting: s.newArriving()}
 	origin, err := e.prepare(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("embed %s into store %q: %w", part, s.env.Name(), err)

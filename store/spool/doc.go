@@ -3,5 +3,5 @@
 // nothing stays.
 //
 // It imports memory, for what it holds, and volume, for the file. It has no locks: whoever
-// has a spool has it to himself.
+// has a spool has it to himself, but its file may be read beside.
 package spool

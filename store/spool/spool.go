@@ -30,6 +30,10 @@ func New(budget *memory.Budget, open func(context.Context) (volume.Spool, error)
 // Size is its length in bytes.
 func (s *Spool) Size() int64 { return s.size }
 
+// File is where the bytes are, nil as long as they are in memory. It stays the same until
+// Close: others than who has the spool may read it, where nothing is written meanwhile.
+func (s *Spool) File() volume.Spool { return s.file }
+
 // Afford waits for the memory to take so many bytes more.
 func (s *Spool) Afford(ctx context.Context, bytes int) error {
 	if s.file != nil {
