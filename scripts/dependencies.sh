@@ -31,6 +31,9 @@ need clang command -v clang
 # A real kernel to embed. Its package is unpacked, not installed.
 kernel=test/integration/testdata/debian-kernel/vmlinuz
 need linux-image-cloud-amd64 test -s "$kernel"
+# A disk without hard links: sshfs, whose server runs on this machine, without a network.
+need sshfs command -v sshfs
+need openssh-sftp-server test -x /usr/lib/openssh/sftp-server
 # Programs that read tables, and tell numbers from text by themselves.
 need sqlite3 command -v sqlite3
 need miller command -v mlr

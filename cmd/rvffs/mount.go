@@ -183,6 +183,11 @@ func serve(options mountOptions, backing, mountPoint string, ready *readiness) (
 	if err != nil {
 		return fmt.Errorf("open directory %q: %w", backing, err)
 	}
+	if !options.readOnly {
+		if err := tellLimits(backing, log, ready != nil || options.logFile != ""); err != nil {
+			return errors.Join(err, place.Close())
+		}
+	}
 	stores := catalog.Open(place, catalogOptions(options, held, log))
 	defer func() {
 		if closeErr := closeInTime(stores); closeErr != nil {
@@ -218,6 +223,20 @@ func serve(options mountOptions, backing, mountPoint string, ready *readiness) (
 		log.Warn().Err(err).Msg("cannot leave the terminal")
 	}
 	awaitEnd(server, signals, log.With().Str("mountpoint", mountPoint).Logger())
+	return nil
+}
+
+// tellLimits says once, in the log and to who mounts, what the file system below cannot
+// promise. The log may be what he reads already.
+func tellLimits(backing string, log zerolog.Logger, apart bool) error {
+	limits, err := directory.Limits(backing)
+	if err != nil || len(limits) == 0 {
+		return err
+	}
+	log.Warn().Str("directory", backing).Strs("limits", limits).Msg("the file system of the directory cannot promise all that others do")
+	if apart {
+		fmt.Fprintf(os.Stderr, "rvffs: the file system of %s cannot promise all that others do:\n  - %s\n", backing, strings.Join(limits, ";\n  - "))
+	}
 	return nil
 }
 

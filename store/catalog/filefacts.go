@@ -46,6 +46,8 @@ type lookReader struct {
 	files  volume.Listing
 	file   tailReader
 	memory *memory.Budget
+	// reserved is told of a name that is taken, with nothing behind it yet; nil for none.
+	reserved func(name string)
 }
 
 // factsOf looks at the named file; nil means that it is gone. The former facts are
@@ -63,6 +65,12 @@ func (r *lookReader) factsOf(name string, former *fileFacts) *fileFacts {
 		}
 	}
 	file, info, err := r.files.Peek(name)
+	if errors.Is(err, volume.ErrReserved) {
+		if r.reserved != nil {
+			r.reserved(name)
+		}
+		return nil
+	}
 	if err != nil {
 		return r.unread(name, former, err)
 	}

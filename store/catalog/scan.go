@@ -165,7 +165,9 @@ func (c *Catalog) fill(ctx context.Context, names folderNames, from volume.Folde
 		keys[i] = lookKey{folder, candidate}
 	}
 	found, err := lookAll(ctx, &c.late, keys, c.patience, func() looker[fileFound] {
-		return &fileReader{from: from, folder: name, names: names.candidates, former: known, lookReader: lookReader{file: tailReader{ctx: ctx}, memory: c.options.Memory}}
+		return &fileReader{from: from, folder: name, names: names.candidates, former: known, lookReader: lookReader{
+			file: tailReader{ctx: ctx}, memory: c.options.Memory, reserved: func(candidate string) { c.sweep(ctx, from, joinPath(name, candidate)) },
+		}}
 	})
 	if err != nil {
 		return nil, err

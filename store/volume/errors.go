@@ -61,6 +61,9 @@ var (
 	ErrStrangeRemnant = fmt.Errorf("%w: it does not count as a kept tail of this store", ErrInput)
 	// ErrNotRegular is the error of opening what has no bytes of its own.
 	ErrNotRegular = errors.New("not a regular file")
+	// ErrReserved is the error of looking at a name that somebody has taken and put
+	// nothing there yet.
+	ErrReserved = errors.New("a name that is taken, with nothing behind it yet")
 	// ErrOtherFile keeps a file from being replaced, changed or shown that is not the one
 	// that was meant.
 	ErrOtherFile = fmt.Errorf("%w: another file took its place", ErrStale)

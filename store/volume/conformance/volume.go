@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ func TestVolume(t *testing.T, fresh func(t *testing.T) Place) {
 	for name, test := range map[string]func(*testing.T, Place){
 		"folders": folders, "moving": moving, "held folders": heldFolders, "listing": listing, "identities": identities,
 		"links": links, "names that lead elsewhere": elsewhere, "changing": changing, "what is missing": absent,
-		"rights": rights, "sticky folders": sticky, "lists": lists, "sweeping": sweeping, "room": room,
+		"rights": rights, "sticky folders": sticky, "lists": lists, "sweeping": sweeping, "reservations": reservations, "room": room,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -404,24 +405,93 @@ func lists(t *testing.T, p Place) {
 
 func sweeping(t *testing.T, p Place) {
 	ctx := t.Context()
-	put(t, filelog.FilesOf(p.Shelf()), "fresh", "")
-	old, worked := put(t, filelog.FilesOf(p.Shelf()), "old", ""), put(t, filelog.FilesOf(p.Shelf()), "worked on", "")
-	must(t, old.Close())
+	const fresh, old, busy = "fresh" + volume.TemporarySuffix, "old" + volume.TemporarySuffix, "worked on" + volume.TemporarySuffix
+	files := filelog.FilesOf(p.Shelf())
+	put(t, files, fresh, "")
+	left, worked := put(t, files, old, ""), put(t, files, busy, "")
+	must(t, left.Close())
 	if mine, err := worked.TryLock(); !mine || err != nil {
 		t.Fatal(mine, err)
 	}
-	for _, name := range []string{"old", "worked on"} {
-		held, err := p.Hold(ctx, name)
-		must(t, err)
-		must(t, errors.Join(held.Change(ctx, volume.AttributeChange{UID: -1, GID: -1, Modified: time.Now().Add(-time.Hour)}), held.Close()))
+	for _, name := range []string{old, busy} {
+		age(t, p, name, time.Hour)
 	}
-	for name, want := range map[string]bool{"fresh": false, "old": true, "worked on": false} {
+	for name, want := range map[string]bool{fresh: false, old: true, busy: false} {
 		if got := p.Sweep(ctx, name); got != want {
 			t.Errorf("%s was swept away: %t", name, got)
 		}
 	}
-	shows(t, p, ".", "fresh worked on")
+	shows(t, p, ".", fresh+" "+busy)
 }
+
+// age dates a file back.
+func age(t *testing.T, p Place, name string, by time.Duration) {
+	t.Helper()
+	held, err := p.Hold(t.Context(), name)
+	must(t, err)
+	must(t, errors.Join(held.Change(t.Context(), volume.AttributeChange{UID: -1, GID: -1, Modified: time.Now().Add(-by)}), held.Close()))
+}
+
+// reservations are of no store, and nobody's when they are left.
+func reservations(t *testing.T, p Place) {
+	ctx, files := t.Context(), filelog.FilesOf(p.Shelf())
+	reserves := files.Reserves("anything")
+	host, gone := filelog.HostName(), processGone
+	for name, c := range map[string]struct {
+		record []byte
+		age    time.Duration
+		left   bool
+	}{
+		"empty and fresh":           {nil, 0, false},
+		"empty and old":             {nil, time.Minute, reserves},
+		"of the living":             {filelog.LockRecord(os.Getpid(), host), time.Minute, false},
+		"of the living, very old":   {filelog.LockRecord(os.Getpid(), host), time.Hour, true},
+		"of the dead":               {filelog.LockRecord(gone, host), 10 * time.Second, false},
+		"of the dead, old":          {filelog.LockRecord(gone, host), time.Minute, true},
+		"of another host":           {filelog.LockRecord(gone, "elsewhere"), 4 * time.Minute, false},
+		"of another host, very old": {filelog.LockRecord(gone, "elsewhere"), time.Hour, true},
+		"a file":                    {[]byte("of somebody"), time.Hour, false},
+		"not empty but zeros, old":  {make([]byte, len(filelog.LockRecord(gone, host))), time.Minute, reserves},
+		"not empty but torn, old":   {filelog.LockRecord(gone, host)[:50], time.Minute, reserves},
+		"a file of the same length": {bytes.Repeat([]byte("o"), len(filelog.LockRecord(gone, host))), time.Hour, false},
+	} {
+		name += ".rvf"
+		must(t, put(t, files, name, string(c.record)).Close())
+		age(t, p, name, c.age)
+		reservation := strings.HasPrefix(name, "of") || strings.Contains(name, "empty") && reserves
+		listing, err := p.List(ctx, ".")
+		must(t, err)
+		peeked, _, err := listing.Peek(name)
+		if errors.Is(err, volume.ErrReserved) != reservation {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil {
+			must(t, peeked.Close())
+		}
+		must(t, listing.Close())
+		err = p.Shelf().Create(ctx, name, []byte("a store"), 0o644)
+		if c.left {
+			must(t, err)
+			holds(t, files, name, "a store")
+			continue
+		}
+		fails(t, "create "+name, err, volume.ErrExists)
+		holds(t, files, name, string(c.record))
+		if p.Sweep(ctx, name) {
+			t.Errorf("%s was swept away", name)
+		}
+	}
+	must(t, put(t, files, "left.rvf", string(filelog.LockRecord(gone, host))).Close())
+	age(t, p, "left.rvf", time.Hour)
+	if !p.Sweep(ctx, "left.rvf") {
+		t.Error("what a crash has left stays")
+	}
+	_, err := p.Describe(ctx, "left.rvf")
+	fails(t, "describe what was swept away", err, fs.ErrNotExist)
+}
+
+// processGone is a process id that no process has.
+const processGone = 1<<30 - 1
 
 func room(t *testing.T, p Place) {
 	space, err := p.Space(context.WithoutCancel(t.Context()))

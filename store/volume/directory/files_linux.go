@@ -26,6 +26,7 @@ type Files struct {
 	// without openat2.
 	stepwise bool
 	caller   volume.Caller // for whom names are used
+	without  lack          // what is not used, whatever the file system has
 }
 
 // Open gives access to the files below dir. Symlinks in dir itself are
@@ -57,6 +58,9 @@ func (d *Files) Folder(name string) (folder *Files, err error) {
 		descriptor, err := d.openat(root, name, unix.O_PATH|unix.O_DIRECTORY, 0)
 		if err == nil {
 			folder, err = takeOver(descriptor, name, d.stepwise)
+		}
+		if err == nil {
+			folder.without = d.without
 		}
 		return err
 	})
@@ -213,97 +217,11 @@ func (d *Files) Stat(name string) (info volume.FileInfo, err error) {
 	return info, err
 }
 
-// Link implements filelog.FileSystem.
-func (d *Files) Link(oldName, newName string) error {
-	return d.between("link", oldName, newName, func(from int, oldBase string, to int, newBase string) error {
-		return retryInterrupted(func() error { return unix.Linkat(from, oldBase, to, newBase, 0) })
-	})
-}
-
 // Rename implements filelog.FileSystem.
 func (d *Files) Rename(oldName, newName string) error {
 	return d.between("rename", oldName, newName, func(from int, oldBase string, to int, newBase string) error {
 		return retryInterrupted(func() error { return unix.Renameat(from, oldBase, to, newBase) })
 	})
-}
-
-// Replace implements filelog.FileSystem by exchanging both names: what really stood at name
-// can so be told before it is gone.
-func (d *Files) Replace(fresh, name string, old volume.FileInfo) error {
-	return d.between("replace", fresh, name, func(from int, freshBase string, to int, base string) error {
-		exchange := func() error {
-			return retryInterrupted(func() error { return unix.Renameat2(from, freshBase, to, base, unix.RENAME_EXCHANGE) })
-		}
-		err := exchange()
-		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
-			return replaceInSteps(from, freshBase, to, base, old)
-		}
-		if err != nil {
-			return err
-		}
-		found, err := statIn(from, freshBase)
-		if err == nil && volume.SameFile(found, old) {
-			// Should it stay, it is litter like any other temporary file.
-			_ = retryInterrupted(func() error { return unix.Unlinkat(from, freshBase, 0) })
-			return nil
-		}
-		if err == nil {
-			err = volume.ErrOtherFile
-		}
-		return errors.Join(err, exchange())
-	})
-}
-
-// replaceInSteps is for file systems that cannot exchange names.
-func replaceInSteps(from int, freshBase string, to int, base string, old volume.FileInfo) error {
-	found, err := statIn(to, base)
-	if err != nil {
-		return err
-	}
-	if !volume.SameFile(found, old) {
-		return volume.ErrOtherFile
-	}
-	return retryInterrupted(func() error { return unix.Renameat(from, freshBase, to, base) })
-}
-
-// RenameNew implements filelog.FileSystem with renameat2; it moves folders too. Where the
-// file system below has no such call, a file gets its new name before it loses the
-// old one, and a folder takes the place of a new, empty one.
-func (d *Files) RenameNew(oldName, newName string) error {
-	return d.between("rename", oldName, newName, renameNew)
-}
-
-func renameNew(from int, oldBase string, to int, newBase string) error {
-	err := retryInterrupted(func() error { return unix.Renameat2(from, oldBase, to, newBase, unix.RENAME_NOREPLACE) })
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
-		return renameInSteps(from, oldBase, to, newBase)
-	}
-	return err
-}
-
-// renameInSteps never replaces anything either: both link and mkdir fail where the
-// new name is taken, and a rename over a folder where that holds something.
-func renameInSteps(from int, oldBase string, to int, newBase string) error {
-	info, err := statIn(from, oldBase)
-	if err != nil {
-		return err
-	}
-	if !info.Mode.IsDir() {
-		if err := retryInterrupted(func() error { return unix.Linkat(from, oldBase, to, newBase, 0) }); err != nil {
-			return err
-		}
-		if err := retryInterrupted(func() error { return unix.Unlinkat(from, oldBase, 0) }); err != nil {
-			return errors.Join(err, unix.Unlinkat(to, newBase, 0))
-		}
-		return nil
-	}
-	if err := retryInterrupted(func() error { return unix.Mkdirat(to, newBase, 0o700) }); err != nil {
-		return err
-	}
-	if err := retryInterrupted(func() error { return unix.Renameat(from, oldBase, to, newBase) }); err != nil {
-		return errors.Join(err, unix.Unlinkat(to, newBase, unix.AT_REMOVEDIR))
-	}
-	return nil
 }
 
 // Remove implements filelog.FileSystem.
@@ -442,8 +360,11 @@ func (f *osFile) TryLock() (bool, error) {
 	err := f.control(func(descriptor int) error {
 		return unix.Flock(descriptor, unix.LOCK_EX|unix.LOCK_NB)
 	})
-	if errors.Is(err, unix.EWOULDBLOCK) {
+	switch {
+	case errors.Is(err, unix.EWOULDBLOCK):
 		return false, nil
+	case isUnsupported(err):
+		return false, fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 	}
 	return err == nil, err
 }

@@ -21,7 +21,10 @@ import (
 // eachWalk runs a test with both ways to walk along a path.
 func eachWalk(t *testing.T, test func(t *testing.T, open func(dir string) *Files)) {
 	t.Parallel()
-	for name, stepwise := range map[string]bool{"openat2": false, "stepwise": true} {
+	for name, without := range map[string]lack{
+		"openat2": 0, "stepwise": 0, "plain": noReplacing | exchanging,
+	} {
+		stepwise := name == "stepwise"
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, func(dir string) *Files {
@@ -33,7 +36,7 @@ func eachWalk(t *testing.T, test func(t *testing.T, open func(dir string) *Files
 				if !stepwise && files.stepwise {
 					t.Skip("no openat2 here")
 				}
-				files.stepwise = stepwise
+				files.stepwise, files.without = stepwise, without
 				t.Cleanup(func() { _ = files.Close() })
 				return files
 			})
@@ -106,8 +109,6 @@ func operations(files *Files) map[string]func(name string) error {
 		"rmdir":        files.Rmdir,
 		"remove":       files.Remove,
 		"stat":         func(name string) error { _, err := files.Stat(name); return err },
-		"link from":    func(name string) error { return files.Link(name, "new") },
-		"link to":      func(name string) error { return files.Link("plain", name) },
 		"rename from":  func(name string) error { return files.Rename(name, "new") },
 		"rename to":    func(name string) error { return files.Rename("plain", name) },
 		"replace from": func(name string) error { return files.Replace(name, "plain", volume.FileInfo{}) },
@@ -153,7 +154,7 @@ func TestHostileNames(t *testing.T) {
 					t.Errorf("%s %q: %v", operation, link, err)
 				}
 			}
-			for _, operation := range []string{"create", "mkdir", "link to", "move to"} {
+			for _, operation := range []string{"create", "mkdir", "move to"} {
 				if err := operations(files)[operation](link); !errors.Is(err, fs.ErrExist) {
 					t.Errorf("%s %q: %v", operation, link, err)
 				}
@@ -254,8 +255,7 @@ func TestNamesInFolders(t *testing.T) {
 			err  error
 			want error
 		}{
-			{"link", files.Link(deep+"new", "a/second"), nil},
-			{"link over", files.Link(deep+"new", "top"), fs.ErrExist},
+			{"link", os.Link(filepath.Join(dir, deep, "new"), filepath.Join(dir, "a/second")), nil},
 			{"move over", files.RenameNew("a/second", "top"), fs.ErrExist},
 			{"move", files.RenameNew("a/second", deep+"third"), nil},
 			{"replace", files.Rename(deep+"third", "top"), nil},
@@ -295,33 +295,30 @@ func TestNamesInFolders(t *testing.T) {
 	})
 }
 
-// TestRenameInSteps is for file systems that know no rename without replacing.
-func TestRenameInSteps(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	plant(t, dir, "file", "taken", "folder/inner", "empty/", "full/x")
-	descriptor, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = unix.Close(descriptor) }()
-	for _, c := range []struct {
-		from, to string
-		want     error
-	}{
-		{"file", "taken", fs.ErrExist}, {"file", "empty", fs.ErrExist}, {"folder", "taken", fs.ErrExist}, {"folder", "empty", fs.ErrExist},
-		{"folder", "full", fs.ErrExist}, {"gone", "new", fs.ErrNotExist}, {"file", "file2", nil}, {"folder", "folder2", nil},
-	} {
-		if err := renameInSteps(descriptor, c.from, descriptor, c.to); !errors.Is(err, c.want) {
-			t.Errorf("%s to %s: %v, want %v", c.from, c.to, err, c.want)
+// TestRenameNew moves files and folders where nothing is, and replaces nothing.
+func TestRenameNew(t *testing.T) {
+	eachWalk(t, func(t *testing.T, open func(string) *Files) {
+		dir := t.TempDir()
+		plant(t, dir, "file", "taken", "folder/inner", "empty/", "full/x")
+		files := open(dir)
+		for _, c := range []struct {
+			from, to string
+			want     error
+		}{
+			{"file", "taken", fs.ErrExist}, {"file", "empty", fs.ErrExist}, {"folder", "taken", fs.ErrExist}, {"folder", "empty", fs.ErrExist},
+			{"folder", "full", fs.ErrExist}, {"gone", "new", fs.ErrNotExist}, {"file", "file2", nil}, {"folder", "folder2", nil},
+		} {
+			if err := files.RenameNew(c.from, c.to); !errors.Is(err, c.want) {
+				t.Errorf("%s to %s: %v, want %v", c.from, c.to, err, c.want)
+			}
 		}
-	}
-	got := strings.Join(picture(t, dir), "\n")
-	for _, want := range []string{"/file2 -rw------- file", "/taken -rw------- taken", "/folder2/inner ", "/empty ", "/full/x"} {
-		if !strings.Contains(got, want) {
-			t.Errorf("%q is not in\n%s", want, got)
+		got := strings.Join(picture(t, dir), "\n")
+		for _, want := range []string{"/file2 -rw------- file", "/taken -rw------- taken", "/folder2/inner ", "/empty ", "/full/x"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%q is not in\n%s", want, got)
+			}
 		}
-	}
+	})
 }
 
 // TestReplace puts a file in another's place, which must be the one that was meant.
@@ -551,7 +548,8 @@ func TestNamesSwappedMeanwhile(t *testing.T) {
 			_ = files.Mkdir("folder2/made", 0o777)
 			_ = files.Rmdir("folder2/made")
 			_ = files.Remove("folder2/old")
-			_ = files.Link("folder/old", "folder2/old")
+			_ = files.RenameNew("folder/old", "folder2/old")
+			_ = files.RenameNew("folder2/old", "folder/old")
 			if file, err := files.Create("folder2/new", 0o666); err == nil {
 				_ = file.Close()
 			}

@@ -104,9 +104,6 @@ func (d *Files) Stat(name string) (volume.FileInfo, error) {
 	return describe(info), nil
 }
 
-// Link implements filelog.FileSystem.
-func (d *Files) Link(oldName, newName string) error { return d.root.Link(oldName, newName) }
-
 // Rename implements filelog.FileSystem.
 func (d *Files) Rename(oldName, newName string) error {
 	return d.root.Rename(oldName, newName)
@@ -131,7 +128,7 @@ func (d *Files) RenameNew(oldName, newName string) error {
 		return err
 	}
 	if !info.Mode.IsDir() {
-		return linkRename(d, oldName, newName)
+		return filelog.RenameReserved(d, oldName, newName)
 	}
 	if err := d.root.Mkdir(newName, 0o700); err != nil {
 		return err
@@ -142,13 +139,8 @@ func (d *Files) RenameNew(oldName, newName string) error {
 	return nil
 }
 
-// linkRename is a rename that never replaces, in two steps.
-func linkRename(files filelog.FileSystem, oldName, newName string) error {
-	if err := files.Link(oldName, newName); err != nil {
-		return err
-	}
-	return files.Remove(oldName)
-}
+// Reserves implements filelog.FileSystem.
+func (d *Files) Reserves(string) bool { return true }
 
 // Remove implements filelog.FileSystem.
 func (d *Files) Remove(name string) error { return d.root.Remove(name) }
@@ -216,6 +208,9 @@ func (f *FolderFiles) Entries() ([]volume.FolderEntry, error) {
 	}
 	return entries, err
 }
+
+// Limits says nothing: what the platform promises is not known.
+func Limits(string) ([]string, error) { return nil, nil }
 
 // HeldFile is the file or folder at a name.
 type HeldFile struct {

@@ -12,19 +12,23 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rvffs/store/volume"
+	"rvffs/store/volume/filelog"
 )
 
 // FolderFiles is a folder that is held open. Its files are reached by their bare
 // names: a listing of many stores needs no walk through the folders above, and none
 // of what package os does to prepare each file for longer use.
-type FolderFiles struct{ descriptor int }
+type FolderFiles struct {
+	files      *Files
+	descriptor int
+}
 
 // peekedFile is a regular file that is open for a moment.
 type peekedFile int
 
 // OpenFolder opens a folder for listing.
 func (d *Files) OpenFolder(name string) (*FolderFiles, error) {
-	folder := &FolderFiles{}
+	folder := &FolderFiles{files: d}
 	err := d.withRoot("open folder", name, func(root int) (err error) {
 		folder.descriptor, err = d.openat(root, name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 		return err
@@ -81,6 +85,9 @@ func (f *FolderFiles) Peek(base string) (volume.Peeked, volume.FileInfo, error) 
 	found, err := statRegular(descriptor)
 	if err != nil {
 		return nil, volume.FileInfo{}, errors.Join(fmt.Errorf("look at %q: %w", base, err), file.Close())
+	}
+	if filelog.Reserved(found, file, func() bool { return f.files.reservesIn(f.descriptor) }) {
+		return nil, volume.FileInfo{}, errors.Join(fmt.Errorf("look at %q: %w", base, volume.ErrReserved), file.Close())
 	}
 	return file, found, nil
 }

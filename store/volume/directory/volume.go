@@ -117,7 +117,10 @@ func (f *folder) Settle(_ context.Context, name string) error { return f.theirs.
 const litterAge = time.Minute
 
 // Sweep implements volume.Folder: a file on which nobody works is locked by nobody.
-func (f *folder) Sweep(_ context.Context, name string) bool {
+func (f *folder) Sweep(ctx context.Context, name string) bool {
+	if !volume.IsTemporary(name) {
+		return filelog.FreeName(ctx, f.theirs, name)
+	}
 	info, err := f.theirs.Stat(name)
 	if err != nil || time.Since(info.Modified) < litterAge {
 		return false

@@ -26,7 +26,7 @@ func CreateWhole(ctx context.Context, files FileSystem, name string, perm os.Fil
 	if err != nil {
 		return err
 	}
-	if _, err = file.TryLock(); err == nil {
+	if _, err = lockIfCan(file); err == nil {
 		err = fill(ctx, file, temporary)
 	}
 	if err == nil {
@@ -35,6 +35,9 @@ func CreateWhole(ctx context.Context, files FileSystem, name string, perm os.Fil
 	err = errors.Join(err, file.Close())
 	if err == nil {
 		err = files.RenameNew(temporary, name)
+		if errors.Is(err, fs.ErrExist) && FreeName(ctx, files, name) {
+			err = files.RenameNew(temporary, name)
+		}
 		if errors.Is(err, fs.ErrExist) {
 			err = volume.ErrExists // under the name that was asked for, not the temporary one
 		}

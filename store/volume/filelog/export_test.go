@@ -13,7 +13,6 @@ const (
 )
 
 var (
-	HostName    = hostName
 	ReadLock    = readLock
 	RemoveStale = removeStale
 )

@@ -21,16 +21,17 @@ type FileSystem interface {
 	Create(path string, perm os.FileMode) (File, error)
 	// Stat tells about the file behind path and does not follow a final symlink.
 	Stat(path string) (volume.FileInfo, error)
-	// Link gives the file a second name; it fails when newPath exists.
-	Link(oldPath, newPath string) error
 	// Rename moves a file and replaces what stands at newPath.
 	Rename(oldPath, newPath string) error
 	// Replace moves the file at fresh to name and removes the one that stands there,
 	// in one step for all who look. It fails with ErrStale, and changes nothing, when
 	// that is not the one that old describes.
 	Replace(fresh, name string, old volume.FileInfo) error
-	// RenameNew moves a file in one step; it fails when newPath exists.
+	// RenameNew moves a file; it fails when newPath exists. It is one step for all who
+	// look, or, where that cannot be had, two: see RenameReserved.
 	RenameNew(oldPath, newPath string) error
+	// Reserves reports whether RenameNew takes two steps in the folder of path.
+	Reserves(path string) bool
 	// Remove deletes one name.
 	Remove(path string) error
 	// SyncDirectory makes the names in the folder of path durable.
@@ -59,7 +60,8 @@ type File interface {
 	// SetAttributes makes the file's attributes these.
 	SetAttributes(attributes FileAttributes) error
 	// TryLock takes an exclusive advisory lock that ends with the process or
-	// with Close; false means that somebody else holds it.
+	// with Close; false means that somebody else holds it. The error is
+	// errors.ErrUnsupported where there are no such locks.
 	TryLock() (bool, error)
 }
 

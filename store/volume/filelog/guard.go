@@ -16,6 +16,9 @@ import (
 func Claim(ctx context.Context, files FileSystem, name string, file File, wait time.Duration) error {
 	err := patiently(ctx, wait, func() (bool, string, error) {
 		free, err := file.TryLock()
+		if errors.Is(err, errors.ErrUnsupported) {
+			return true, "", nil
+		}
 		if err != nil {
 			err = fmt.Errorf("lock the store's file: %w", err)
 		}

@@ -64,11 +64,6 @@ func (l lentFiles) Stat(name string) (volume.FileInfo, error) {
 	return lent(l, func(files FileSystem) (volume.FileInfo, error) { return files.Stat(name) })
 }
 
-// Link implements FileSystem.
-func (l lentFiles) Link(oldName, newName string) error {
-	return l.with(func(files FileSystem) error { return files.Link(oldName, newName) })
-}
-
 // Rename implements FileSystem.
 func (l lentFiles) Rename(oldName, newName string) error {
 	return l.with(func(files FileSystem) error { return files.Rename(oldName, newName) })
@@ -82,6 +77,12 @@ func (l lentFiles) Replace(fresh, name string, old volume.FileInfo) error {
 // RenameNew implements FileSystem.
 func (l lentFiles) RenameNew(oldName, newName string) error {
 	return l.with(func(files FileSystem) error { return files.RenameNew(oldName, newName) })
+}
+
+// Reserves implements FileSystem.
+func (l lentFiles) Reserves(name string) bool {
+	reserves, err := lent(l, func(files FileSystem) (bool, error) { return files.Reserves(name), nil })
+	return err == nil && reserves
 }
 
 // Remove implements FileSystem.

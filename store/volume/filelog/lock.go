@@ -86,9 +86,9 @@ func (r lockRecord) stale(now time.Time, host string, alive func(process int) bo
 	return age > lockStaleOther
 }
 
-// hostName follows the reference runtime, for which a lock of another host name
+// HostName follows the reference runtime, for which a lock of another host name
 // is one that time alone can break. It is asked at each commit and found out once.
-var hostName = sync.OnceValue(func() string {
+var HostName = sync.OnceValue(func() string {
 	name, set := os.LookupEnv("HOSTNAME")
 	if !set {
 		content, err := os.ReadFile("/etc/hostname")
@@ -205,33 +205,44 @@ func clock(files FileSystem, path string) (time.Time, error) {
 	return info.Modified, errors.Join(err, file.Close(), files.Remove(name))
 }
 
-// createLock writes the record under a name of its own and then links it into
+// createLock writes the record under a name of its own and then moves it into
 // place, for a reader takes an incomplete lock file for none.
 func createLock(files FileSystem, path string) (*Lock, error) {
 	lock := &Lock{files: files, path: path}
 	if _, err := rand.Read(lock.owner[:]); err != nil {
 		return nil, err
 	}
-	copy(lock.owner[:], lockMark[:])
-	record := lockRecord{process: os.Getpid(), host: hostName(), time: time.Now(), owner: lock.owner}
 	temporary := TemporaryName(path)
 	file, err := files.Create(temporary, 0o644)
 	if err != nil {
 		return nil, err
 	}
 	lock.file = file
-	_, err = file.WriteAt(record.encode(), 0)
+	locked, err := lockIfCan(file)
+	if locked {
+		copy(lock.owner[:], lockMark[:])
+	}
+	record := lockRecord{process: os.Getpid(), host: HostName(), time: time.Now(), owner: lock.owner}
 	if err == nil {
-		_, err = file.TryLock()
+		_, err = file.WriteAt(record.encode(), 0)
 	}
 	if err == nil {
-		err = files.Link(temporary, path)
+		err = files.RenameNew(temporary, path)
 	}
-	err = errors.Join(err, files.Remove(temporary))
 	if err != nil {
-		return nil, errors.Join(err, file.Close())
+		return nil, errors.Join(err, files.Remove(temporary), file.Close())
 	}
 	return lock, nil
+}
+
+// lockIfCan takes the advisory lock of a file that nobody else knows, and reports whether
+// there is such a lock.
+func lockIfCan(file File) (locked bool, err error) {
+	locked, err = file.TryLock()
+	if errors.Is(err, errors.ErrUnsupported) {
+		err = nil
+	}
+	return locked, err
 }
 
 func readLock(files FileSystem, path string) (foundLock, error) {
@@ -250,7 +261,7 @@ func readLock(files FileSystem, path string) (foundLock, error) {
 
 // breakable reports whether the lock's owner is certainly gone.
 func breakable(files FileSystem, path string, record lockRecord) bool {
-	host := hostName()
+	host := HostName()
 	if record.stale(time.Now(), host, processAlive) {
 		return true
 	}
@@ -280,10 +291,10 @@ func removeStale(files FileSystem, path string, judged foundLock) error {
 	}
 	moved, err := readLock(files, aside)
 	if err == nil && !(volume.SameFile(moved.info, judged.info) && bytes.Equal(moved.content, judged.content)) {
-		err = files.Link(aside, path)
-		if errors.Is(err, fs.ErrExist) {
-			err = nil
+		if err = files.RenameNew(aside, path); !errors.Is(err, fs.ErrExist) {
+			return err
 		}
+		err = nil
 	}
 	return errors.Join(err, files.Remove(aside))
 }

@@ -431,14 +431,31 @@ func newSpool(ctx context.Context, files FileSystem, beside string) (_ volume.Sp
 	if err != nil {
 		return nil, err
 	}
-	if err := files.Remove(name); err != nil {
-		return nil, errors.Join(err, file.Close())
+	if err := files.Remove(name); err == nil {
+		return spool{File: file}, nil
 	}
-	return spool{file}, nil
+	// Some file systems keep the name of what is open. Who sweeps leaves alone what is
+	// locked.
+	if _, err := lockIfCan(file); err != nil {
+		return nil, errors.Join(err, file.Close(), files.Remove(name))
+	}
+	return spool{file, func() error { return files.Remove(name) }}, nil
 }
 
-// spool is a file that has no name any more.
-type spool struct{ File }
+// spool is a file that has no name any more, or loses it at the end.
+type spool struct {
+	File
+	remove func() error // nil when there is no name
+}
+
+// Close implements volume.Spool.
+func (s spool) Close() error {
+	err := s.File.Close()
+	if s.remove != nil {
+		err = errors.Join(err, s.remove())
+	}
+	return err
+}
 
 // SetLength implements volume.Spool.
 func (s spool) SetLength(bytes int64) error { return s.Truncate(bytes) }

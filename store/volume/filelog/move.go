@@ -19,7 +19,7 @@ func (l *Log) Move(ctx context.Context, m volume.Move) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	if _, err := to.Files.Stat(to.Name); err == nil {
+	if _, reserved := reservationAt(to.Files, to.Name); !reserved && isNameTaken(to.Files, to.Name) {
 		return fmt.Errorf("%w: %q", volume.ErrExists, to.Name)
 	}
 	// Writers lock by name: whoever is making a store of the new one comes first.
@@ -28,6 +28,7 @@ func (l *Log) Move(ctx context.Context, m volume.Move) (err error) {
 		return fmt.Errorf("the new name: %w", err)
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
+	freeName(to.Files, to.Name)
 	former := l.Place()
 	remnants, err := m.Remnants(ctx)
 	if err != nil {

@@ -39,7 +39,7 @@ func (s *Session) Rewrite(ctx context.Context, options volume.RewriteOptions) (v
 		session: s, old: options.Reads(s.openFile()), target: target, out: options.Writes(target), name: name,
 		gapShift: firstGapShift, limits: options.Limits, progress: options.Progress,
 	}
-	if _, err := target.TryLock(); err != nil {
+	if _, err := lockIfCan(target); err != nil {
 		return nil, errors.Join(err, r.Abort())
 	}
 	return r, nil

@@ -109,7 +109,7 @@ func (m *Files) State(c Crash) *Files {
 			delete(after.Names, entry.name)
 		}
 	}
-	after.nodes = m.nodes
+	after.nodes, after.Plain = m.nodes, m.Plain
 	return after
 }
 

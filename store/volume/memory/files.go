@@ -21,6 +21,9 @@ type Files struct {
 	// folder; with FailLooks also before each look at a file. Nil never fails.
 	Fail      func(operation string) error
 	FailLooks bool
+	// Plain is whether they can neither be renamed without replacing nor exchange their
+	// names, nor have two.
+	Plain bool
 
 	top   *Node
 	nodes uint64
@@ -135,7 +138,7 @@ func (m *Files) Create(name string, perm os.FileMode) (filelog.File, error) {
 // Stat implements filelog.FileSystem.
 func (m *Files) Stat(name string) (volume.FileInfo, error) { return m.whole().Stat(name) }
 
-// Link implements filelog.FileSystem.
+// Link gives a file a second name.
 func (m *Files) Link(oldName, newName string) error { return m.whole().Link(oldName, newName) }
 
 // Rename implements filelog.FileSystem.
@@ -150,6 +153,9 @@ func (m *Files) Replace(fresh, name string, old volume.FileInfo) error {
 func (m *Files) RenameNew(oldName, newName string) error {
 	return m.whole().RenameNew(oldName, newName)
 }
+
+// Reserves implements filelog.FileSystem.
+func (m *Files) Reserves(string) bool { return m.Plain }
 
 // Remove implements filelog.FileSystem.
 func (m *Files) Remove(name string) error { return m.whole().Remove(name) }
@@ -205,7 +211,7 @@ func (m *Files) Clone() *Files {
 	m.Mu.Lock()
 	defer m.Mu.Unlock()
 	clone := New()
-	clone.nodes = m.nodes
+	clone.nodes, clone.Plain = m.nodes, m.Plain
 	copies := map[*Node]*Node{}
 	for name, node := range m.Names {
 		if copies[node] == nil {

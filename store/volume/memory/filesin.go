@@ -237,7 +237,7 @@ func (f filesIn) describe(name string) (volume.FileInfo, error) {
 	return f.files.info(at.node), nil
 }
 
-// Link implements filelog.FileSystem.
+// Link gives a file a second name.
 func (f filesIn) Link(oldName, newName string) error {
 	f.files.Mu.Lock()
 	defer f.files.Mu.Unlock()
@@ -329,6 +329,9 @@ func (f filesIn) exchange(fresh, name string, old volume.FileInfo) error {
 
 // RenameNew implements filelog.FileSystem.
 func (f filesIn) RenameNew(oldName, newName string) error {
+	if f.files.Plain && !f.isFolder(oldName) {
+		return filelog.RenameReserved(f, oldName, newName)
+	}
 	f.files.Mu.Lock()
 	defer f.files.Mu.Unlock()
 	from, err := f.there("rename", oldName)
@@ -348,6 +351,16 @@ func (f filesIn) RenameNew(oldName, newName string) error {
 	f.move(from, to)
 	return nil
 }
+
+func (f filesIn) isFolder(name string) bool {
+	f.files.Mu.Lock()
+	defer f.files.Mu.Unlock()
+	at, err := f.find(name)
+	return err == nil && at.node != nil && at.node.Folder
+}
+
+// Reserves implements filelog.FileSystem.
+func (f filesIn) Reserves(string) bool { return f.files.Plain }
 
 // Remove implements filelog.FileSystem.
 func (f filesIn) Remove(name string) error {

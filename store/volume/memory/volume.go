@@ -232,7 +232,10 @@ func (f *folder) Settle(_ context.Context, name string) error { return f.SyncDir
 const litterAge = time.Minute
 
 // Sweep implements volume.Folder.
-func (f *folder) Sweep(_ context.Context, name string) bool {
+func (f *folder) Sweep(ctx context.Context, name string) bool {
+	if !volume.IsTemporary(name) {
+		return filelog.FreeName(ctx, f.filesIn, name)
+	}
 	return f.takeAway("remove", name, func(at spot) error {
 		if at.node.Folder || at.node.locked || time.Since(at.node.modified) < litterAge {
 			return syscall.EBUSY
@@ -288,6 +291,9 @@ func (l *listing) Peek(name string) (volume.Peeked, volume.FileInfo, error) {
 		return nil, volume.FileInfo{}, err
 	}
 	info, err := file.Describe()
+	if err == nil && filelog.Reserved(info, file, func() bool { return l.files.Plain }) {
+		err = failure("look at", name, volume.ErrReserved)
+	}
 	if err != nil {
 		_ = file.Close()
 		return nil, volume.FileInfo{}, err
