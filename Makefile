@@ -43,6 +43,7 @@ lint: ## format, vet, staticcheck, known vulnerabilities
 	scripts/lint.sh
 
 bench: deps ## rvffs beside its peers: prints the table and puts it into docs/performance.md
+	scripts/dependencies.sh bench
 	$(GO) run ./test/bench -page docs/performance.md $(BENCH)
 
 microbench: ## benchmarks of the packages

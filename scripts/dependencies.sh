@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the tests and the demonstration need. Asks
-# the package manager for nothing that is there already.
+# Installs the Debian packages that the tests and the demonstration need, and with
+# "bench" those that only the benchmarks need. Asks the package manager for nothing
+# that is there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -39,6 +40,10 @@ need sqlite3 command -v sqlite3
 need miller command -v mlr
 # Debian's own Python by its full name: another one may come first on the path.
 need python3-numpy /usr/bin/python3 -c 'import numpy'
+if [[ ${1-} == bench ]]; then
+	# The peer of exact search.
+	need python3-faiss /usr/bin/python3 -c 'import faiss'
+fi
 
 unpack_kernel() { # PACKAGE: its kernel image goes where the tests look for it
 	local image work

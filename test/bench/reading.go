@@ -332,8 +332,18 @@ func (b *bench) readRow() error {
 		{"raw cold", "`cat` of raw, cold", 0.9},
 	} {
 		if len(ours[l.key]) > 0 && len(theirs[l.key]) > 0 {
-			b.add(line{what: l.what, peer: peer, unit: throughput, ours: ours[l.key], theirs: theirs[l.key], moreIsBetter: true, target: l.target})
+			b.add(line{what: l.what, peer: peer, unit: throughput, ours: ours[l.key], theirs: theirs[l.key], moreIsBetter: true, target: l.target,
+				bounds: notAboveWarm(l.key, theirs)})
 		}
 	}
 	return nil
+}
+
+// notAboveWarm bounds what was read cold by what was read warm.
+func notAboveWarm(key string, theirs map[string]sample) []bound {
+	what, cold := strings.CutSuffix(key, "cold")
+	if !cold {
+		return nil
+	}
+	return []bound{{of: theirs[what+"warm"], what: "warm, so it was not cold"}}
 }

@@ -65,6 +65,8 @@ type line struct {
 	// must not exceed. 0 is no target.
 	target   float64
 	absolute bool
+	// bounds are what the peer's figure cannot be beyond.
+	bounds []bound
 	// steal is the share of the CPUs that the host took away, −1 if not known yet.
 	steal float64
 }
@@ -75,6 +77,37 @@ func (l line) ratio() float64 {
 		return l.ours.median() / l.theirs.median()
 	}
 	return l.theirs.median() / l.ours.median()
+}
+
+// bound is what a figure cannot be below, or above: another one, of the same run.
+type bound struct {
+	atLeast bool
+	of      sample
+	what    string // was measured there
+}
+
+// mostSpread is how many times the lowest value of a sample the highest may be before
+// their median says little.
+const mostSpread = 3
+
+// doubt says why the peer's figure cannot be what it is said to be; it is empty when
+// nothing speaks against it. A tenth is the noise of any machine.
+func (l line) doubt() string {
+	if len(l.theirs) == 0 {
+		return ""
+	}
+	for _, bound := range l.bounds {
+		switch peer, limit := l.theirs.median(), bound.of.median(); {
+		case bound.atLeast && peer < 0.9*limit:
+			return "less than " + bound.what
+		case !bound.atLeast && peer > 1.1*limit:
+			return "more than " + bound.what
+		}
+	}
+	if spread := slices.Max(l.theirs) / slices.Min(l.theirs); spread > mostSpread {
+		return fmt.Sprintf("its turns differ by a factor of %.1f", spread)
+	}
+	return ""
 }
 
 // verdict prints ratio, target and whether it is met.
@@ -94,6 +127,9 @@ func (l line) verdict() (ratio, target, met string) {
 		target = fmt.Sprintf("≥ %g", l.target)
 		if len(l.theirs) == 0 {
 			return ratio, target, "not measured"
+		}
+		if l.doubt() != "" {
+			return ratio, target, "not decided"
 		}
 		good = l.ratio() >= l.target
 	}
@@ -121,8 +157,12 @@ func (b *bench) report() string {
 	fmt.Fprintf(&out, "\n\n| what | rvffs | peer | its figure | ratio | target | met | stolen |\n|---|---|---|---|---|---|---|---|\n")
 	for _, l := range b.lines {
 		ratio, target, met := l.verdict()
+		figure := l.unit.print(l.theirs)
+		if doubt := l.doubt(); doubt != "" {
+			figure += ", **implausible**: " + doubt
+		}
 		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s | %s | %s | %.1f %% |\n",
-			l.what, l.unit.print(l.ours), l.peer, l.unit.print(l.theirs), ratio, target, met, 100*l.steal)
+			l.what, l.unit.print(l.ours), l.peer, figure, ratio, target, met, 100*l.steal)
 	}
 	for _, missing := range b.missing {
 		fmt.Fprintf(&out, "\nNot measured: %s\n", missing)

@@ -146,7 +146,7 @@ func (b *bench) sumRow(stores, backing string) error {
 		}
 		if len(ours[temperature]) > 0 && len(theirs[temperature]) > 0 {
 			b.add(line{what: "np.load(vectors.npy, mmap_mode='r').sum(), " + temperature, peer: "the same array in a plain .npy", unit: throughput,
-				ours: ours[temperature], theirs: theirs[temperature], moreIsBetter: true, target: target})
+				ours: ours[temperature], theirs: theirs[temperature], moreIsBetter: true, target: target, bounds: notAboveWarm(temperature, theirs)})
 		}
 	}
 	return nil
