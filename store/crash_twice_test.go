@@ -12,7 +12,7 @@ import (
 // was acknowledged later vanish when a second crash tears the file's end.
 func TestTwoCrashesAroundAHiddenManifest(t *testing.T) {
 	t.Parallel()
-	w := newCrashWorkload(t)
+	w := newCrashWorkload(t, false)
 	w.ingest(run(0, 3), 1)
 	from := w.files.Changes()
 	w.kernel(fakeManifest())

@@ -77,7 +77,7 @@ var cutScripts = map[string]struct {
 
 // newCutStore runs a script and notes the state of each manifest.
 func newCutStore(t *testing.T, script func(*crashWorkload)) *cutStore {
-	w := newCrashWorkload(t)
+	w := newCrashWorkload(t, false)
 	c := &cutStore{}
 	script(w)
 	w.must(w.store.Close())

@@ -15,6 +15,7 @@ import (
 // folderScan is what one backing folder held when it was last read.
 type folderScan struct {
 	info    volume.FileInfo // of the folder itself, when it was read
+	since   time.Time       // when it was seen first to have the time of its last change
 	settled bool            // a later change cannot carry the same time
 	folders []string        // names, in order
 	stores  map[string]*fileFacts
@@ -33,6 +34,25 @@ type foreignLink struct {
 // settleTime is how old a folder's time must be before an equal time means that
 // nothing changed: file systems keep time in steps of a clock tick.
 const settleTime = 50 * time.Millisecond
+
+// slowSettleTime is how long an equal time must have been seen where it is told in whole
+// seconds, or two: by another machine's clock, and with what it tells remembered for as
+// long as sshfs does, 20 seconds, and for listings by themselves. No clock is believed to be
+// wrong by skew.
+const (
+	slowSettleTime = 25 * time.Second
+	skew           = time.Hour
+)
+
+// settles reports whether the folder has changed so long ago that a later change cannot
+// carry the same time.
+func (s *folderScan) settles() bool {
+	age := time.Since(s.info.Modified)
+	if s.info.Modified.Nanosecond() == 0 {
+		return age > skew || time.Since(s.since) > slowSettleTime
+	}
+	return age > settleTime
+}
 
 // firstPatience is how many times as long as others a folder is waited for of which
 // nothing is known yet.
@@ -121,7 +141,11 @@ func (r *nameReader) list(folder volume.Listing, names *folderNames) (err error)
 	if scan.info, err = folder.Folder(); err != nil {
 		return err
 	}
-	scan.settled = time.Since(scan.info.Modified) > settleTime
+	scan.since = time.Now()
+	if r.former != nil && r.former.is(scan.info) {
+		scan.since = r.former.since
+	}
+	scan.settled = scan.settles()
 	entries, err := folder.Entries()
 	if err != nil {
 		return err

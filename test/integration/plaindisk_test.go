@@ -165,15 +165,24 @@ func TestNamesOnADiskWithoutLinks(t *testing.T) {
 			}
 		}
 	}
+	// And a compaction's new file, at the moment in which it takes the old one's place.
+	makeStore(t, filepath.Join(dir, "whole.rvf"), 2, []float32{1, 2, 3, 4})
+	if err := os.Rename(filepath.Join(dir, "whole.rvf"), filepath.Join(dir, ".whole.rvf.next.rvffs-tmp")); err != nil {
+		t.Fatal(err)
+	}
 	mounts := []*mount{serve(t, disk), serve(t, disk)}
 	t.Cleanup(func() {
 		for _, m := range mounts {
 			m.stop()
 		}
 	})
-	if got := names(t, mounts[0].Point); len(got) != 0 {
-		t.Errorf("reservations are shown as stores: %q", got)
-	}
+	eventually(t, "the store whose file was to be replaced is there, and no reservation", func() error {
+		if got := names(t, mounts[0].Point); len(got) != 1 || got[0] != "whole.rvf" {
+			return fmt.Errorf("the mount shows %q", got)
+		}
+		return nil
+	})
+	run(t, program, "verify", filepath.Join(dir, "whole.rvf"))
 	for _, name := range []string{"record.rvf", "empty.rvf"} {
 		run(t, "mkdir", mounts[0].path(name))
 		run(t, program, "verify", filepath.Join(dir, name))

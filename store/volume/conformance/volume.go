@@ -32,7 +32,7 @@ func TestVolume(t *testing.T, fresh func(t *testing.T) Place) {
 	for name, test := range map[string]func(*testing.T, Place){
 		"folders": folders, "moving": moving, "held folders": heldFolders, "listing": listing, "identities": identities,
 		"links": links, "names that lead elsewhere": elsewhere, "changing": changing, "what is missing": absent,
-		"rights": rights, "sticky folders": sticky, "lists": lists, "sweeping": sweeping, "reservations": reservations, "room": room,
+		"rights": rights, "sticky folders": sticky, "lists": lists, "sweeping": sweeping, "reservations": reservations, "successions": successions, "room": room,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -488,6 +488,48 @@ func reservations(t *testing.T, p Place) {
 	}
 	_, err := p.Describe(ctx, "left.rvf")
 	fails(t, "describe what was swept away", err, fs.ErrNotExist)
+}
+
+// successions that a crash interrupted are brought to an end: a store's new file gets the
+// name where nothing has it, and is litter else.
+func successions(t *testing.T, p Place) {
+	files := filelog.FilesOf(p.Shelf())
+	for name, c := range map[string]struct {
+		former, busy bool
+		removed      bool
+		want         string
+	}{
+		"alone":            {false, false, false, "new"},
+		"alone and busy":   {false, true, false, ""},
+		"beside":           {true, false, true, "old"},
+		"beside, and busy": {true, true, false, "old"},
+	} {
+		name += ".rvf"
+		successor := "." + name + ".next" + volume.TemporarySuffix
+		fresh := put(t, files, successor, "new")
+		if c.former {
+			must(t, put(t, files, name, "old").Close())
+		}
+		if c.busy {
+			if mine, err := fresh.TryLock(); !mine || err != nil {
+				t.Fatal(mine, err)
+			}
+		} else {
+			must(t, fresh.Close())
+		}
+		if got := p.Sweep(t.Context(), successor); got != c.removed {
+			t.Errorf("%s: removed is %t", name, got)
+		}
+		if c.want == "" {
+			_, err := files.Stat(name)
+			fails(t, name, err, fs.ErrNotExist)
+		} else {
+			holds(t, files, name, c.want)
+		}
+		if _, err := files.Stat(successor); errors.Is(err, fs.ErrNotExist) == c.busy {
+			t.Errorf("%s: the new file: %v", name, err)
+		}
+	}
 }
 
 // processGone is a process id that no process has.

@@ -324,44 +324,35 @@ func TestRenameNew(t *testing.T) {
 // TestReplace puts a file in another's place, which must be the one that was meant.
 func TestReplace(t *testing.T) {
 	eachWalk(t, func(t *testing.T, open func(string) *Files) {
-		for name, replace := range map[string]func(files *Files, fresh, name string, old volume.FileInfo) error{
-			"exchange": (*Files).Replace,
-			"in steps": func(files *Files, fresh, name string, old volume.FileInfo) error {
-				return files.between("replace", fresh, name, func(from int, freshBase string, to int, base string) error {
-					return replaceInSteps(from, freshBase, to, base, old)
-				})
-			},
-		} {
-			dir := t.TempDir()
-			plant(t, dir, "f/fresh", "f/old", "f/other")
-			files := open(dir)
-			old, err := files.Stat("f/old")
-			if err != nil {
-				t.Fatal(err)
+		dir := t.TempDir()
+		plant(t, dir, "f/fresh", "f/old", "f/other")
+		files := open(dir)
+		old, err := files.Stat("f/old")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := files.Replace("f/fresh", "f/other", old); !errors.Is(err, volume.ErrStale) {
+			t.Errorf("another file in its place: %v", err)
+		}
+		if err := files.Replace("f/fresh", "f/gone", old); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("nothing in its place: %v", err)
+		}
+		if err := files.Replace("f/gone", "f/old", old); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("nothing to put there: %v", err)
+		}
+		if got := len(picture(t, dir)); got != 5 {
+			t.Errorf("%d names, want 5: %q", got, picture(t, dir))
+		}
+		for file, want := range map[string]string{"fresh": "f/fresh", "old": "f/old", "other": "f/other"} {
+			if content, err := os.ReadFile(filepath.Join(dir, "f", file)); err != nil || string(content) != want {
+				t.Errorf("%s holds %q, %v", file, content, err)
 			}
-			if err := replace(files, "f/fresh", "f/other", old); !errors.Is(err, volume.ErrStale) {
-				t.Errorf("%s: another file in its place: %v", name, err)
-			}
-			if err := replace(files, "f/fresh", "f/gone", old); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("%s: nothing in its place: %v", name, err)
-			}
-			if err := replace(files, "f/gone", "f/old", old); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("%s: nothing to put there: %v", name, err)
-			}
-			if got := len(picture(t, dir)); got != 5 {
-				t.Errorf("%s: %d names, want 5: %q", name, got, picture(t, dir))
-			}
-			for file, want := range map[string]string{"fresh": "f/fresh", "old": "f/old", "other": "f/other"} {
-				if content, err := os.ReadFile(filepath.Join(dir, "f", file)); err != nil || string(content) != want {
-					t.Errorf("%s: %s holds %q, %v", name, file, content, err)
-				}
-			}
-			if err := replace(files, "f/fresh", "f/old", old); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-			if content, err := os.ReadFile(filepath.Join(dir, "f/old")); err != nil || string(content) != "f/fresh" || len(picture(t, dir)) != 4 {
-				t.Errorf("%s: %q, %v, %q", name, content, err, picture(t, dir))
-			}
+		}
+		if err := files.Replace("f/fresh", "f/old", old); err != nil {
+			t.Error(err)
+		}
+		if content, err := os.ReadFile(filepath.Join(dir, "f/old")); err != nil || string(content) != "f/fresh" || len(picture(t, dir)) != 4 {
+			t.Errorf("%q, %v, %q", content, err, picture(t, dir))
 		}
 	})
 }

@@ -111,14 +111,7 @@ func (d *Files) Rename(oldName, newName string) error {
 
 // Replace implements filelog.FileSystem.
 func (d *Files) Replace(fresh, name string, old volume.FileInfo) error {
-	found, err := d.Stat(name)
-	if err != nil {
-		return err
-	}
-	if !volume.SameFile(found, old) {
-		return volume.ErrOtherFile
-	}
-	return d.root.Rename(fresh, name)
+	return filelog.ReplaceInSteps(d, fresh, name, old)
 }
 
 // RenameNew implements filelog.FileSystem.

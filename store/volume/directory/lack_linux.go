@@ -20,6 +20,7 @@ const (
 	modes                        // permissions that can be changed
 	locking                      // advisory locks of open files
 	sharing                      // advisory locks that other machines see, if it is theirs
+	fineTimes                    // times in parts of seconds
 
 	probed lack = 1 << 31 // the set is complete
 )
@@ -135,6 +136,9 @@ func probeWith(folder int, one, other string) (found lack, err error) {
 	// A name that is not there any more is one that was moved, or that was never made.
 	defer func() { _, _ = unix.Unlinkat(folder, one, 0), unix.Unlinkat(folder, other, 0) }()
 	defer func() { err = errors.Join(err, unix.Close(file)) }()
+	if info, err := statOpen(file); err == nil && info.Modified.Nanosecond() == 0 {
+		found |= fineTimes
+	}
 	const changed = 0o640
 	if err := unix.Fchmod(file, changed); err == nil || isUnsupported(err) || errors.Is(err, unix.EPERM) {
 		if info, err := statOpen(file); err == nil && info.Mode.Perm() != changed {
@@ -187,5 +191,6 @@ var limitTexts = []struct {
 	{exchanging, "it cannot exchange two names, so a file that another program puts in a store's place in the very moment in which compaction ends is lost"},
 	{modes, "it keeps no owners and permissions: chmod and chown change nothing"},
 	{locking, "it has no locks on open files: after a crash a store can be written to again when 30 seconds are over"},
+	{fineTimes, "it keeps times in whole seconds: what another program writes within a store's file is noticed when it makes it longer or a second has passed"},
 	{sharing, "its locks on open files hold on this machine alone: if it belongs to another machine too, do not write to a store from both at a time"},
 }

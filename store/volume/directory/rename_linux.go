@@ -10,21 +10,13 @@ import (
 )
 
 // Replace implements filelog.FileSystem by exchanging both names: what really stood at name
-// can so be told before it is gone.
+// can so be told before it is gone. Where names cannot be exchanged, it takes two renames.
 func (d *Files) Replace(fresh, name string, old volume.FileInfo) error {
-	return d.between("replace", fresh, name, func(from int, freshBase string, to int, base string) error {
+	err := d.between("replace", fresh, name, func(from int, freshBase string, to int, base string) error {
 		exchange := func() error {
 			return retryInterrupted(func() error { return unix.Renameat2(from, freshBase, to, base, unix.RENAME_EXCHANGE) })
 		}
-		err := d.attempt(to, exchanging, exchange)
-		if errors.Is(err, errLacking) {
-			err = replaceInSteps(from, freshBase, to, base, old)
-			if err == nil {
-				d.noteLack(to, exchanging)
-			}
-			return err
-		}
-		if err != nil {
+		if err := d.attempt(to, exchanging, exchange); err != nil {
 			return err
 		}
 		found, err := statIn(from, freshBase)
@@ -38,21 +30,22 @@ func (d *Files) Replace(fresh, name string, old volume.FileInfo) error {
 		}
 		return errors.Join(err, exchange())
 	})
+	if !errors.Is(err, errLacking) {
+		return err
+	}
+	if err := filelog.ReplaceInSteps(d, fresh, name, old); err != nil {
+		return err
+	}
+	return d.lacking("replace", name, exchanging)
 }
 
-// replaceInSteps is for file systems that cannot exchange names.
-func replaceInSteps(from int, freshBase string, to int, base string, old volume.FileInfo) error {
-	if _, err := statIn(from, freshBase); err != nil {
-		return err
-	}
-	found, err := statIn(to, base)
-	if err != nil {
-		return err
-	}
-	if !volume.SameFile(found, old) {
-		return volume.ErrOtherFile
-	}
-	return retryInterrupted(func() error { return unix.Renameat(from, freshBase, to, base) })
+// lacking notes that the file system that a name is in does not have something: that
+// another way was open, and this one was not, says it.
+func (d *Files) lacking(operation, name string, what lack) error {
+	return d.at(operation, name, func(folder int, _ string) error {
+		d.noteLack(folder, what)
+		return nil
+	})
 }
 
 // RenameNew implements filelog.FileSystem with renameat2; it moves folders too. Where the
@@ -68,10 +61,7 @@ func (d *Files) RenameNew(oldName, newName string) error {
 	if err := filelog.RenameReserved(d, oldName, newName); err != nil {
 		return err
 	}
-	return d.at("rename", newName, func(folder int, _ string) error {
-		d.noteLack(folder, noReplacing)
-		return nil
-	})
+	return d.lacking("rename", newName, noReplacing)
 }
 
 func (d *Files) renameNew(from int, oldBase string, to int, newBase string) error {

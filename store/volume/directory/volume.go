@@ -118,8 +118,8 @@ const litterAge = time.Minute
 
 // Sweep implements volume.Folder: a file on which nobody works is locked by nobody.
 func (f *folder) Sweep(ctx context.Context, name string) bool {
-	if !volume.IsTemporary(name) {
-		return filelog.FreeName(ctx, f.theirs, name)
+	if removed, decided := filelog.Sweep(ctx, f.theirs, name); decided {
+		return removed
 	}
 	info, err := f.theirs.Stat(name)
 	if err != nil || time.Since(info.Modified) < litterAge {

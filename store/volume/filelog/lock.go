@@ -206,14 +206,19 @@ func clock(files FileSystem, path string) (time.Time, error) {
 }
 
 // createLock writes the record under a name of its own and then moves it into
-// place, for a reader takes an incomplete lock file for none.
+// place, for a reader takes an incomplete lock file for none. Where that would need a
+// reservation, the lock is its own one, and is made in place, as the reference runtime
+// makes its own: who takes it away meanwhile is noticed at the end, and later by owned.
 func createLock(files FileSystem, path string) (*Lock, error) {
 	lock := &Lock{files: files, path: path}
 	if _, err := rand.Read(lock.owner[:]); err != nil {
 		return nil, err
 	}
-	temporary := TemporaryName(path)
-	file, err := files.Create(temporary, 0o644)
+	inPlace, first := files.Reserves(path), path
+	if !inPlace {
+		first = TemporaryName(path)
+	}
+	file, err := files.Create(first, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -226,13 +231,28 @@ func createLock(files FileSystem, path string) (*Lock, error) {
 	if err == nil {
 		_, err = file.WriteAt(record.encode(), 0)
 	}
-	if err == nil {
-		err = files.RenameNew(temporary, path)
+	switch {
+	case inPlace && err == nil:
+		if err = lock.owned(); errors.Is(err, volume.ErrHeld) {
+			return nil, errors.Join(fs.ErrExist, file.Close())
+		}
+	case inPlace:
+	case err == nil:
+		err = files.RenameNew(first, path)
 	}
 	if err != nil {
-		return nil, errors.Join(err, files.Remove(temporary), file.Close())
+		return nil, errors.Join(err, lock.drop(first))
 	}
 	return lock, nil
+}
+
+// drop gives up a lock that was not completed, at the name that it was given first.
+func (l *Lock) drop(first string) error {
+	own, err := l.file.Describe()
+	if err == nil {
+		err = removeOwn(l.files, first, own)
+	}
+	return errors.Join(err, l.file.Close())
 }
 
 // lockIfCan takes the advisory lock of a file that nobody else knows, and reports whether

@@ -83,7 +83,7 @@ func (l *Log) Open(ctx context.Context, knowledge volume.Known) (newest *volume.
 	if k, some := knowledge.Of.(known); some && l.resume(ctx, k) {
 		return k.version, nil
 	}
-	file, err := at.Files.Open(at.Name, false)
+	file, err := openFound(at.Files, at.Name)
 	if errors.Is(err, volume.ErrNotRegular) {
 		return nil, fmt.Errorf("%w: %w", volume.ErrNotStore, err)
 	}

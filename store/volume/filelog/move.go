@@ -34,6 +34,9 @@ func (l *Log) Move(ctx context.Context, m volume.Move) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := dropSuccessor(former.Files, former.Name); err != nil {
+		return err
+	}
 	err = l.rename(ctx, m, to)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%w: %w", volume.ErrExists, err)
@@ -75,6 +78,9 @@ func (l *Log) Remove(ctx context.Context, shelf volume.Shelf) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
+	if err := dropSuccessor(files, name); err != nil {
+		return err
+	}
 	if err := files.Remove(name); err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func (l *Log) Rebuild(ctx context.Context, build func(volume.Bytes) (content []b
 		return err
 	}
 	if err = setAttributesOf(at.Files, temporary, attributes); err == nil {
-		err = at.Files.Rename(temporary, at.Name)
+		err = at.Files.Replace(temporary, at.Name, stat)
 	}
 	if err != nil {
 		return errors.Join(err, at.Files.Remove(temporary))

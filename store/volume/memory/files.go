@@ -22,7 +22,7 @@ type Files struct {
 	Fail      func(operation string) error
 	FailLooks bool
 	// Plain is whether they can neither be renamed without replacing nor exchange their
-	// names, nor have two.
+	// names, and of a crash in a rename over another file neither may be left.
 	Plain bool
 
 	top   *Node

@@ -283,6 +283,10 @@ func (f filesIn) Rename(oldName, newName string) error {
 	if err != nil {
 		return failure("rename", newName, err)
 	}
+	if f.files.Plain && to.node != nil {
+		delete(f.files.Names, to.full)
+		f.files.note(fileChange{Kind: didRemove, name: to.full})
+	}
 	f.move(from, to)
 	return nil
 }
@@ -298,6 +302,9 @@ func (f filesIn) move(from, to spot) {
 // Replace exchanges the names and then removes the old file's, so that a crash may
 // come in between.
 func (f filesIn) Replace(fresh, name string, old volume.FileInfo) error {
+	if f.files.Plain {
+		return filelog.ReplaceInSteps(f, fresh, name, old)
+	}
 	if err := f.exchange(fresh, name, old); err != nil {
 		return err
 	}

@@ -233,8 +233,8 @@ const litterAge = time.Minute
 
 // Sweep implements volume.Folder.
 func (f *folder) Sweep(ctx context.Context, name string) bool {
-	if !volume.IsTemporary(name) {
-		return filelog.FreeName(ctx, f.filesIn, name)
+	if removed, decided := filelog.Sweep(ctx, f.filesIn, name); decided {
+		return removed
 	}
 	return f.takeAway("remove", name, func(at spot) error {
 		if at.node.Folder || at.node.locked || time.Since(at.node.modified) < litterAge {
