@@ -83,7 +83,58 @@ func guessValues(p []byte, kinds []reading) guess {
 	var own pace
 	least := readings[0].bits(p, math.Inf(1), &own) - guessMargin
 	own.set = true
-	return cheapest(p, kinds, least, &own)
+	g := cheapest(p, kinds, least, &own)
+	if g.name == "bfloat16" && scattered(p) {
+		// The two cost nearly the same: most bits of the exponent are the other's mantissa.
+		if float16 := readings[2:3]; cheapest(p, float16, least, &own).name != "" {
+			g = guess{name: float16[0].name, numpy: float16[0].numpy}
+		}
+	}
+	for i := range kinds {
+		if r := &kinds[i]; r.name == g.name && r.size == 8 && r.floats == nil && r.anyBits(p) {
+			// Large integers cost nothing for what stands in them: bytes of all values do.
+			g = guess{name: "bytes", numpy: "u1"}
+		}
+	}
+	return g
+}
+
+// anyBits reports whether p as values of this kind, integers of eight bytes, are nearly
+// all of the largest size.
+func (r *reading) anyBits(p []byte) bool {
+	n, large := len(p)/8, 0
+	for ; len(p) >= 8; p = p[8:] {
+		if v := int64(r.value(p)); bits.Len64(uint64(max(v, ^v))) >= 60 {
+			large++
+		}
+	}
+	return 4*large >= 3*n
+}
+
+// scattered reports whether p, read as bfloat16, holds values of so many sizes that half of
+// them lie more than three powers of two apart. A power of two of float16 is eight of
+// bfloat16.
+func scattered(p []byte) bool {
+	const most = 3
+	var came [256]int
+	n := 0
+	for ; len(p) >= 2; p = p[2:] {
+		if bits := binary.LittleEndian.Uint16(p); bits<<1 != 0 {
+			came[bits>>7&0xff]++
+			n++
+		}
+	}
+	below, quarter := 0, -1
+	for exponent, count := range came {
+		below += count
+		if quarter < 0 && 4*below >= n {
+			quarter = exponent
+		}
+		if 4*below >= 3*n {
+			return exponent-quarter > most
+		}
+	}
+	return false
 }
 
 // cheapest is the kind that takes the least bits, and less than a limit. A kind that falls

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -382,6 +383,28 @@ func TestGuess(t *testing.T) {
 			zeros := len(bytes.Trim(b, "\x00")) == 0 // are zeros in float32, too
 			return g.name == "" && !zeros, g.name
 		})
+	}
+}
+
+// TestGuessNames: who is told to convert what came has to be told from what.
+func TestGuessNames(t *testing.T) {
+	t.Parallel()
+	for _, kind := range sortedKeys(otherKinds) {
+		want := strings.TrimSuffix(strings.Split(kind, ",")[0], " before")
+		want = strings.Split(strings.Split(want, " of ")[0], " to ")[0]
+		if strings.HasPrefix(want, "int8") || kind == "int64 of any bits" { // these are bytes as well as anything
+			want = "bytes"
+		}
+		r, wrong := rand.New(rand.NewPCG(12, 12)), map[string]int{}
+		const tries = 20
+		for range tries {
+			if g := guessValues(otherKinds[kind](r, 1+r.IntN(20), 384), readings[1:]); g.name != want {
+				wrong[g.name]++
+			}
+		}
+		if len(wrong) > 1 || len(wrong) == 1 && slices.Max(slices.Collect(maps.Values(wrong))) > 1 {
+			t.Errorf("%s: of %d it is said %v", kind, tries, wrong)
+		}
 	}
 }
 

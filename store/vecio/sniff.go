@@ -242,6 +242,9 @@ func (d *autoDecoder) gather(p []byte, taken int) (int, error) {
 
 // try fails if fresh, the last bytes of those that came, completes a bad record.
 func (d *autoDecoder) try(fresh, all []byte) error {
+	if d.floats == isRaw && d.sink.Dimension() <= 0 && len(all) < guessBytes {
+		return nil // there are no records, and what it is instead shows with more of it
+	}
 	if d.probe == nil {
 		d.probe = NewDecoder(decoded[d.floats], &probeSink{dimension: d.sink.Dimension()}, d.options)
 	}

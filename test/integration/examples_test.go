@@ -12,9 +12,9 @@ import (
 	"rvffs/test/integration/rawfile"
 )
 
-// examplesFolder finds the stores that the reference project published, beside
-// the repository; the test is skipped where they are absent.
-func examplesFolder(t testing.TB) string {
+// sharedFolder finds a folder of files that others made, with a list of them, beside the
+// repository; the test is skipped where it is absent.
+func sharedFolder(t testing.TB, name string) string {
 	t.Helper()
 	at := must(os.Getwd())(t)
 	for {
@@ -23,7 +23,7 @@ func examplesFolder(t testing.TB) string {
 		}
 		at = filepath.Dir(at)
 	}
-	folder := filepath.Join(at, "..", "shared", "examples")
+	folder := filepath.Join(at, "..", "shared", name)
 	if _, err := os.Stat(filepath.Join(folder, "INDEX.tsv")); err != nil {
 		t.Skip(err)
 	}
@@ -35,7 +35,7 @@ func examplesFolder(t testing.TB) string {
 // with the reference runtime.
 func TestPublishedStores(t *testing.T) {
 	t.Parallel()
-	published := examplesFolder(t)
+	published := sharedFolder(t, "examples")
 	table := csv.NewReader(strings.NewReader(string(readFile(t, filepath.Join(published, "INDEX.tsv")))))
 	table.Comma = '\t'
 	lines := must(table.ReadAll())(t)

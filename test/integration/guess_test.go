@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -61,30 +60,6 @@ func TestWhatIsNoFloat32IsRefused(t *testing.T) {
 	shell(t, `cp "$1" "$2"`, filepath.Join(inputs, "int64"), m.path("a.rvf", "vectors.append.f32"))
 	if stored += 640 * 8 / 64; rows() != stored {
 		t.Errorf("by its name: %d rows, want %d", rows(), stored)
-	}
-}
-
-// TestCasesOfRawBytes are inputs that people brought; they are not everywhere.
-func TestCasesOfRawBytes(t *testing.T) {
-	t.Parallel()
-	cases := "/work/shared/cases"
-	if _, err := os.Stat(cases); err != nil {
-		t.Skip("there are none here")
-	}
-	for _, c := range []struct {
-		path string
-		dim  int
-		log  string
-	}{
-		{"12-ivecs/groundtruth.ivecs", 100, "int32"}, {"13-raw-dtypes/from-list-float64.bin", 384, "float64"}, {"13-raw-dtypes/float16.bin", 384, "float16"},
-		{"13-raw-dtypes/uint8.bin", 384, "bytes"}, {"13-raw-dtypes/float32.bin", 384, ""}, {"14-containers/sift.tar", 128, "tar archive"},
-		{"14-containers/array-p0.pickle", 384, "pickled"}, {"14-containers/faiss.index", 384, "FAISS"}, {"14-containers/lfs-pointer.npy", 4, "Git LFS"},
-	} {
-		m := serve(t, folder(t, map[string][]byte{"a.rvf": rawfile.NewBuilder("a", c.dim).Bytes}))
-		err := exec.Command("cp", filepath.Join(cases, c.path), m.path("a.rvf", "vectors.append")).Run()
-		if said := string(readFile(t, m.path("a.rvf", "append.log"))); (err != nil) != (c.log != "") || !strings.Contains(said, c.log) {
-			t.Errorf("%s: %v; %s", c.path, err, said)
-		}
 	}
 }
 

@@ -161,7 +161,7 @@ const (
 // sums.
 func TestPublishedKernels(t *testing.T) {
 	t.Parallel()
-	published := examplesFolder(t)
+	published := sharedFolder(t, "examples")
 	for name, sums := range publishedImages {
 		m := serve(t, folder(t, map[string][]byte{name: readFile(t, filepath.Join(published, name))}))
 		for file, want := range sums {
