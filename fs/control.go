@@ -61,7 +61,11 @@ func (n *controlNode) Lookup(ctx context.Context, name string, out *fuse.EntryOu
 	if !found {
 		return nil, syscall.ENOENT
 	}
-	return n.tree.lookupLive(ctx, n.EmbeddedInode(), controlNumber+1+uint64(index), n.tree.files[name](ctx), folderOwner{n.root}, out)
+	number, file := controlNumber+1+uint64(index), n.tree.files[name]
+	if file.follow != nil {
+		return n.tree.lookupLog(ctx, n.EmbeddedInode(), number, file.follow(ctx), folderOwner{n.root}, out)
+	}
+	return n.tree.lookupLive(ctx, n.EmbeddedInode(), number, file.text(), folderOwner{n.root}, out)
 }
 
 // OpendirHandle lists the files.

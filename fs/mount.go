@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"rvffs/store/catalog"
+	"rvffs/store/journal"
 	"rvffs/store/memory"
 )
 
@@ -59,12 +60,13 @@ type Options struct {
 	// ReadAhead is how far the kernel reads ahead, in bytes, where it lets us say so; 0
 	// leaves that to it.
 	ReadAhead int64
-	// Log takes failures and warnings. Recent gives its newest entries, for the control
-	// folder: all of them when may is nil, else those about a store in whose favour may
-	// decides, given the file and its owner's id as the entry states them. Without
-	// Recent there is no such file.
-	Log    zerolog.Logger
-	Recent func(may func(file string, owner uint32) bool) []byte
+	// Log takes failures and warnings. Recent is its newest entries, for the control
+	// folder, and Subject tells the store that one is about and its owner's id as the
+	// entry states them: who does not see all sees those about stores that he may read.
+	// Without Recent there is no such file.
+	Log     zerolog.Logger
+	Recent  *journal.Log
+	Subject func(entry []byte) (file string, owner uint32, known bool)
 }
 
 // Server serves one mount.
@@ -143,25 +145,48 @@ func (o Options) settings(root *folderNode) *nodefs.Options {
 // for himself needs none.
 func (o Options) lists() bool { return o.AllowOther && !o.DisableLists }
 
-// controlText makes a text of the control folder for the one who asks.
-type controlText func(ctx context.Context) []byte
+// controlFile is a file of the control folder: a text of the moment, or a log as the one
+// who asks may see it.
+type controlFile struct {
+	text   func() []byte
+	follow func(ctx context.Context) lines
+}
 
 // controlFiles puts the fixed texts of the catalog and those of the mount together.
-func controlFiles(c *catalog.Catalog, o Options) map[string]controlText {
-	files := make(map[string]controlText)
+func controlFiles(c *catalog.Catalog, o Options) map[string]controlFile {
+	files := make(map[string]controlFile)
 	for name, content := range c.Files() {
-		files[name] = func(context.Context) []byte { return content }
+		files[name] = controlFile{text: func() []byte { return content }}
 	}
 	for name, text := range o.Files {
-		files[name] = func(context.Context) []byte { return text() }
+		files[name] = controlFile{text: text}
 	}
 	if o.Recent != nil {
-		files["log"] = func(ctx context.Context) []byte {
+		files["log"] = controlFile{follow: func(ctx context.Context) lines {
 			if c.SeesAll(ctx) {
-				return o.Recent(nil)
+				return allLines{o.Recent}
 			}
-			return o.Recent(func(file string, owner uint32) bool { return c.MayRead(ctx, file, owner) })
-		}
+			return newSomeLines(o.Recent, c.KeepCaller(ctx), func(ctx context.Context) func([]byte) bool {
+				type subject struct {
+					file  string
+					owner uint32
+				}
+				decided := map[subject]bool{}
+				return func(entry []byte) bool {
+					file, owner, known := o.Subject(entry)
+					if !known {
+						return false
+					}
+					about := subject{file, owner}
+					may, found := decided[about]
+					if !found {
+						may = c.MayRead(ctx, file, owner)
+						decided[about] = may
+					}
+					return may
+				}
+			})
+		}}
 	}
 	return files
 }

@@ -62,7 +62,7 @@ type viewSource func(context.Context, *catalog.Store) (state.View, viewState, er
 
 // storeFiles says how the names are shown.
 var storeFiles = withImages(map[string]storeFile{
-	catalog.NameAppendLog:   {text: appendLog},
+	catalog.NameAppendLog:   {node: lookupAppendLog},
 	catalog.NameControl:     {inlet: &ctlInlet},
 	catalog.NameIdentityBin: {view: ofSnapshot(func(s *state.Snapshot, _ context.Context) (state.View, error) { return s.IdentityBinary() })},
 	catalog.NameIdentity:    {view: identityJSON},
@@ -101,15 +101,6 @@ func ofSnapshot(pick func(*state.Snapshot, context.Context) (state.View, error))
 		view, err := pick(snapshot, ctx)
 		return view, stateOf(snapshot), err
 	}
-}
-
-// appendLog is a text that only a readable store has.
-func appendLog(ctx context.Context, s *catalog.Store) ([]byte, *state.Snapshot, error) {
-	snapshot, err := s.Snapshot(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	return s.AppendLog(snapshot.Origin()), snapshot, nil
 }
 
 // identityJSON is a view with generations of its own: what it says about the

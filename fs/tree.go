@@ -27,7 +27,7 @@ const (
 type tree struct {
 	catalog  *catalog.Catalog
 	memory   *memory.Budget
-	files    map[string]controlText // of the control folder
+	files    map[string]controlFile // of the control folder
 	readOnly bool
 	// strictHashes keeps images from being read that are not what their headers say.
 	strictHashes bool

@@ -79,17 +79,13 @@ func readyPipe() *readiness {
 	return &readiness{pipe: os.NewFile(readyDescriptor, "ready")}
 }
 
-// serving tells the parent that the mount serves, and lets go of the terminal.
-func (r *readiness) serving(options mountOptions) error {
+// serving tells the parent that the mount serves, and lets go of the terminal. The log,
+// and the trace of a crash, have places of their own.
+func (r *readiness) serving() error {
 	if r == nil {
 		return nil
 	}
-	// A panic of the server is worth keeping if there is a place for it.
-	name := os.DevNull
-	if options.logFile != "" {
-		name = options.logFile
-	}
-	output, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
+	output, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err == nil {
 		err = errors.Join(unix.Dup3(int(output.Fd()), int(os.Stderr.Fd()), 0), output.Close())
 	}
@@ -103,8 +99,7 @@ func (r *readiness) serving(options mountOptions) error {
 var errTold = errors.New("told to the parent process")
 
 // fail tells the parent why the mount does not serve, and returns errTold. In the
-// foreground there is nobody to tell, and after the mount served the log has it: that may be
-// where standard error leads to, and has a form of its own.
+// foreground there is nobody to tell, and after the mount served the log has it.
 func (r *readiness) fail(err error) error {
 	if r == nil || err == nil {
 		return err

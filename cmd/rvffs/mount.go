@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rvffs/fs"
+	"rvffs/statedir"
 	"rvffs/store/catalog"
 	"rvffs/store/volume/directory"
 )
@@ -171,9 +172,17 @@ func checkApart(directory, mountPoint string) error {
 // serve mounts and stays until the mount is gone.
 func serve(options mountOptions, backing, mountPoint string, ready *readiness) (err error) {
 	defer func() { err = ready.fail(err) }()
-	log, lines, err := openLog(options, ready != nil)
+	state, stateErr := statedir.Open(backing, mountPoint)
+	log, err := openLog(options, ready != nil, state)
 	if err != nil {
-		return err
+		return errors.Join(err, state.Close())
+	}
+	defer func() { err = errors.Join(err, log.close()) }()
+	stopReopening := reopenOnHangup(log)
+	defer stopReopening()
+	log.tellCrash()
+	if stateErr != nil {
+		log.Warn().Err(stateErr).Msg("logs last as long as the mount, and no longer")
 	}
 	held, err := newMountMemory(int64(options.memory))
 	if err != nil {
@@ -184,7 +193,7 @@ func serve(options mountOptions, backing, mountPoint string, ready *readiness) (
 		return fmt.Errorf("open directory %q: %w", backing, err)
 	}
 	if !options.readOnly {
-		if err := tellLimits(backing, log, ready != nil || options.logFile != ""); err != nil {
+		if err := tellLimits(backing, log.Logger, ready != nil || options.logFile != ""); err != nil {
 			return errors.Join(err, place.Close())
 		}
 	}
@@ -199,7 +208,7 @@ func serve(options mountOptions, backing, mountPoint string, ready *readiness) (
 	// What callers make has the mode that they ask for; their own masks were applied.
 	syscall.Umask(0)
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	server, err := fs.Mount(stores, mountPoint, fs.Options{
 		Source:            options.source,
 		ReadOnly:          options.readOnly,
@@ -208,18 +217,19 @@ func serve(options mountOptions, backing, mountPoint string, ready *readiness) (
 		DisableAttributes: options.noAttributes,
 		DisableLists:      options.noLists,
 		Flags:             options.kernel,
-		Files:             aboutMount(options, held, backing, mountPoint),
+		Files:             aboutMount(options, held, state, backing, mountPoint),
 		Memory:            held.budget,
 		RequestMemory:     held.requests,
 		ReadAhead:         int64(options.readAhead),
-		Log:               log,
-		Recent:            lines.Recent,
+		Log:               log.Logger,
+		Recent:            log.recent,
+		Subject:           subject,
 	})
 	if err != nil {
 		return err
 	}
 	log.Info().Str("directory", backing).Str("mountpoint", mountPoint).Msg("mounted")
-	if err := ready.serving(options); err != nil {
+	if err := ready.serving(); err != nil {
 		log.Warn().Err(err).Msg("cannot leave the terminal")
 	}
 	awaitEnd(server, signals, log.With().Str("mountpoint", mountPoint).Logger())
@@ -240,7 +250,7 @@ func tellLimits(backing string, log zerolog.Logger, apart bool) error {
 	return nil
 }
 
-func catalogOptions(options mountOptions, held mountMemory, log zerolog.Logger) catalog.Options {
+func catalogOptions(options mountOptions, held mountMemory, log *mountLog) catalog.Options {
 	return catalog.Options{
 		ReadOnly:       options.readOnly,
 		Dimension:      options.dimension,
@@ -251,7 +261,27 @@ func catalogOptions(options mountOptions, held mountMemory, log zerolog.Logger) 
 		Durability:     options.durability.Durability,
 		Verify:         options.verify.VerifyMode,
 		Memory:         held.budget,
-		Log:            log,
+		Keeper:         log.keeper(),
+		Log:            log.Logger,
+	}
+}
+
+// reopenOnHangup opens the log file again at each SIGHUP, which does nothing else, until
+// it is told to stop.
+func reopenOnHangup(log *mountLog) (stop func()) {
+	hangups, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		defer close(done)
+		for range hangups {
+			log.reopen()
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		signal.Ignore(syscall.SIGHUP) // what is left to do is not to be cut short
+		close(hangups)
+		<-done
 	}
 }
 
@@ -259,7 +289,7 @@ func catalogOptions(options mountOptions, held mountMemory, log zerolog.Logger) 
 const configName = "config.json"
 
 // aboutMount gives the texts of the control folder that the mount itself knows.
-func aboutMount(options mountOptions, held mountMemory, directory, mountPoint string) map[string]func() []byte {
+func aboutMount(options mountOptions, held mountMemory, state *statedir.State, directory, mountPoint string) map[string]func() []byte {
 	config, err := json.MarshalIndent(map[string]any{
 		"directory":       directory,
 		"mountpoint":      mountPoint,
@@ -281,6 +311,7 @@ func aboutMount(options mountOptions, held mountMemory, directory, mountPoint st
 		"verify":          options.verify.String(),
 		"log_level":       options.logLevel,
 		"log_file":        options.logFile,
+		"state_directory": state.Path(),
 	}, "", "  ")
 	if err != nil {
 		config = []byte(err.Error())

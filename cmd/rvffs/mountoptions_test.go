@@ -155,21 +155,3 @@ func TestCheckApart(t *testing.T) {
 		}
 	}
 }
-
-func TestRecentLines(t *testing.T) {
-	t.Parallel()
-	var lines recentLines
-	line := []byte("0123456789abcde\n")
-	for range 2 * recentSize / len(line) {
-		if _, err := lines.Write(line); err != nil {
-			t.Fatal(err)
-		}
-	}
-	kept := lines.Recent(nil)
-	if len(kept) > recentSize || len(kept) < recentSize/2-len(line) {
-		t.Errorf("%d bytes are kept", len(kept))
-	}
-	if len(kept)%len(line) != 0 || string(kept[:len(line)]) != string(line) {
-		t.Errorf("the log begins in mid-line: %q", kept[:len(line)])
-	}
-}

@@ -1,16 +1,20 @@
 package catalog
 
 import (
-	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 
+	"rvffs/lineage"
 	"rvffs/store/compute"
 	"rvffs/store/ingest"
+	"rvffs/store/journal"
 	"rvffs/store/memory"
 	"rvffs/store/state"
 	"rvffs/store/vecio"
@@ -23,6 +27,13 @@ const (
 	leastLog = 8 << 10
 )
 
+// Keeper keeps logs beyond the end of this process. It takes lines without waiting for a
+// disk.
+type Keeper interface {
+	Load(log string) ([]byte, error)
+	Keep(log string, lines []byte)
+}
+
 // history keeps the newest reports of a store's streams as text, and the last
 // failure. It is about one file, the one in which something was done last: of what was
 // written to another that had the store's name, which may have been somebody else's,
@@ -30,9 +41,13 @@ const (
 type history struct {
 	mu      sync.Mutex
 	of      state.Origin
-	lines   []byte
-	memory  *memory.Charge // of lines; nil before the first of them is charged for
+	log     *journal.Log   // nil before the first line
+	memory  *memory.Charge // of log; nil before the first line is charged for
 	failure string
+	// path is the store's when it was found out under which name the log is kept; both
+	// are "" before, and name where nobody keeps logs.
+	path, name string
+	keeper     Keeper
 }
 
 // charge makes the lines count against a budget. The charge ends with the history.
@@ -49,10 +64,87 @@ func (h *history) charge(budget *memory.Budget) {
 
 // belongTo makes it a history of this file. The caller holds mu.
 func (h *history) belongTo(file state.Origin) {
-	if !h.of.Is(file) {
-		h.of, h.failure = file, ""
-		h.lines = nil
+	if h.of.Is(file) {
+		return
 	}
+	h.of, h.failure, h.path, h.name = file, "", "", ""
+	if h.log != nil {
+		h.log.Shrink(0) // also for those who follow it
+		h.log = nil
+	}
+}
+
+// lines is the log. The caller holds mu.
+func (h *history) lines() *journal.Log {
+	if h.log == nil {
+		h.log = journal.New()
+	}
+	return h.log
+}
+
+// remembers reports whether what was kept of the log of a file at a path is part of it.
+func (h *history) remembers(file state.Origin, path string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.of.Is(file) && h.path == path
+}
+
+// remember makes what was kept of the log of a file, under a name, part of it. Where the
+// store has another path than before, it gives what is to be kept there instead.
+func (h *history) remember(file state.Origin, path, name string, before []byte, keeper Keeper) (moved []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.belongTo(file)
+	former := h.path
+	h.path, h.name, h.keeper = path, name, keeper
+	switch {
+	case former == "":
+		if since := h.lines().Text(); len(since) > 0 {
+			before = append(before, since...)
+			h.log.Shrink(0)
+			h.log = journal.New()
+		}
+		h.add(before)
+	case former != path:
+		return h.lines().Text()
+	}
+	return nil
+}
+
+// remember has the store's history begin with what was kept of it. The name goes by the
+// file's owner as well as by its id, which anybody may copy, so that nobody reads what
+// became of another's vectors.
+func (s *Store) remember(ctx context.Context, snapshot *state.Snapshot) error {
+	s.history.charge(s.catalog.options.Memory)
+	file, path, keeper := snapshot.Origin(), s.Path(), s.catalog.options.Keeper
+	if s.history.remembers(file, path) {
+		return nil
+	}
+	if keeper == nil {
+		s.history.remember(file, path, "", nil, nil)
+		return nil
+	}
+	info, err := snapshot.FileInfo(ctx)
+	if err != nil {
+		return err
+	}
+	identity, _ := snapshot.Identity()
+	name := keptName(path, identity.FileID, info.UID)
+	before, err := keeper.Load(name)
+	if err != nil {
+		s.about(s.catalog.options.Log.Warn()).Err(err).Msg("what was kept of append.log cannot be read")
+	}
+	if moved := s.history.remember(file, path, name, before, keeper); len(moved) > 0 {
+		keeper.Keep(name, moved)
+	}
+	return nil
+}
+
+// keptName is the name under which the log of a store is kept.
+func keptName(path string, id lineage.FileID, owner uint32) string {
+	sum := sha256.New()
+	_, _ = fmt.Fprintf(sum, "%x %d %s", id, owner, path)
+	return "append-" + hex.EncodeToString(sum.Sum(nil)[:16])
 }
 
 // fail notes a failure; nil is none.
@@ -88,7 +180,7 @@ type logLine struct {
 	Offset   *int64 `json:"offset,omitempty"`
 }
 
-func (h *history) add(r ingest.StreamReport) {
+func (h *history) addAppended(r ingest.StreamReport) {
 	line := logLine{
 		Time: r.Time.UTC().Format(time.RFC3339Nano), Format: r.Format.String(),
 		Accepted: r.Accepted, Rejected: r.Rejected, Bytes: r.Bytes, Epoch: r.Epoch,
@@ -156,39 +248,39 @@ func (h *history) append(file state.Origin, line any) {
 	if err != nil {
 		return // numbers and strings always encode
 	}
+	encoded = append(encoded, '\n')
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.belongTo(file)
-	h.lines = append(append(h.lines, encoded...), '\n')
-	h.forget(logLimit)
+	h.add(encoded)
+	keeper, name := h.keeper, h.name
+	h.mu.Unlock()
+	if name != "" {
+		keeper.Keep(name, encoded)
+	}
+}
+
+// add adds whole lines. The caller holds mu.
+func (h *history) add(lines []byte) {
+	log := h.lines()
+	held := log.Append(lines, logLimit)
 	if h.memory == nil {
 		return
 	}
-	for h.memory.Hold(int64(cap(h.lines))) != nil {
-		if len(h.lines) <= leastLog {
-			h.lines = slices.Clip(h.lines)
-			h.memory.Force(int64(cap(h.lines)))
-			return
+	for h.memory.Hold(int64(held)) != nil {
+		first, end := log.Extent()
+		if size := int(end - first); size > leastLog {
+			held = log.Shrink(size / 2)
+			continue
 		}
-		h.forget(len(h.lines) / 2)
-		h.lines = bytes.Clone(h.lines)
+		h.memory.Force(int64(log.Shrink(leastLog)))
+		return
 	}
 }
 
-// forget drops the oldest lines, down to a limit in bytes.
-func (h *history) forget(limit int) {
-	if over := len(h.lines) - limit; over > 0 {
-		end := over + bytes.IndexByte(h.lines[over-1:], '\n')
-		h.lines = h.lines[:copy(h.lines, h.lines[end:])]
-	}
-}
-
-// text is what was told of a file.
-func (h *history) text(file state.Origin) []byte {
+// logOf is the log of a file.
+func (h *history) logOf(file state.Origin) *journal.Log {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.of.Is(file) {
-		return nil
-	}
-	return bytes.Clone(h.lines)
+	h.belongTo(file)
+	return h.lines()
 }

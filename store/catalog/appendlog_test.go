@@ -30,9 +30,9 @@ func TestLogIsBounded(t *testing.T) {
 			h := &history{}
 			h.charge(budget)
 			for i := range 10_000 {
-				h.add(ingest.StreamReport{Time: time.Unix(int64(i), 0), Accepted: uint64(i)})
+				h.addAppended(ingest.StreamReport{Time: time.Unix(int64(i), 0), Accepted: uint64(i)})
 			}
-			text := h.text(state.Origin{})
+			text := h.logOf(state.Origin{}).Text()
 			if len(text) < c.least || len(text) > c.most {
 				t.Errorf("it is %d bytes long, want %d to %d", len(text), c.least, c.most)
 			}

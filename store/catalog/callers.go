@@ -45,7 +45,12 @@ func (c *Catalog) MayRead(ctx context.Context, file string, owner uint32) bool {
 // KeepCaller gives a way to let later operations, whoever asks for them, be done for
 // the one who asks now: who opened a file says what may be done with the descriptor.
 func (s *Store) KeepCaller(ctx context.Context) func(context.Context) context.Context {
-	caller := s.catalog.caller(ctx)
+	return s.catalog.KeepCaller(ctx)
+}
+
+// KeepCaller is that of a store, for what is about no single one.
+func (c *Catalog) KeepCaller(ctx context.Context) func(context.Context) context.Context {
+	caller := c.caller(ctx)
 	return func(later context.Context) context.Context { return context.WithValue(later, keptCaller{}, caller) }
 }
 

@@ -25,6 +25,7 @@ type Options struct {
 	CompressImages bool           // store embedded images compressed where that pays
 	OpenStores     int            // stores kept open while nobody uses them; 0: 256
 	Memory         *memory.Budget // for all that users make the stores hold; nil: no limit
+	Keeper         Keeper         // of append.log beyond the end of this process; nil: nobody
 	Log            zerolog.Logger
 }
 

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"rvffs/store"
+	"rvffs/store/journal"
 	"rvffs/store/shared"
 	"rvffs/store/state"
 	"rvffs/store/volume"
@@ -453,9 +454,18 @@ func (s *Store) Move(ctx context.Context, name string, to Container, newName str
 	return entry.Store.moveTo(ctx, folder, newName)
 }
 
-// AppendLog is what the newest streams brought into a file that is the store's, one
-// JSON object a line.
-func (s *Store) AppendLog(file state.Origin) []byte { return s.history.text(file) }
+// AppendLog is what the newest streams brought into the store's file, one JSON object a
+// line, and the state that the file is in.
+func (s *Store) AppendLog(ctx context.Context) (*journal.Log, *state.Snapshot, error) {
+	snapshot, err := s.Snapshot(ctx)
+	if err == nil {
+		err = s.remember(ctx, snapshot)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.history.logOf(snapshot.Origin()), snapshot, nil
+}
 
 // failed notes what went wrong with the store without anybody waiting for it.
 func (s *Store) failed(err error) {
@@ -525,9 +535,12 @@ func (s *Store) RemoveImages(ctx context.Context, folder, which string) error {
 		return err
 	}
 	return s.use(ctx, func(engine *store.Store) error {
-		file := engine.Current().Origin()
+		now := engine.Current()
+		if err := s.remember(ctx, now); err != nil {
+			return err
+		}
 		removal, err := engine.RemoveImages(ctx, folder, which)
-		s.history.addRemoved(file, strings.TrimSpace(folder+" "+which), removal, err)
+		s.history.addRemoved(now.Origin(), strings.TrimSpace(folder+" "+which), removal, err)
 		return err
 	})
 }

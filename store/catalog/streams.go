@@ -43,21 +43,27 @@ func (s *Store) OpenAppend(ctx context.Context, format vecio.Format) (*ingest.Ap
 
 // openAppend starts a stream of vectors of which the history is told, and told too.
 func (s *Store) openAppend(ctx context.Context, options ingest.StreamOptions, told func(ingest.StreamReport)) (*ingest.AppendStream, error) {
-	s.history.charge(s.catalog.options.Memory)
 	options.AllowNonFinite = s.catalog.options.AllowNonFinite
 	options.Report = func(r ingest.StreamReport) {
-		s.history.add(r)
+		s.history.addAppended(r)
 		if told != nil {
 			told(r)
 		}
 	}
-	return openStream(ctx, s, func(engine *store.Store) (*ingest.AppendStream, error) { return engine.OpenAppend(ctx, options) })
+	return openStream(ctx, s, func(engine *store.Store) (*ingest.AppendStream, error) {
+		if err := s.remember(ctx, engine.Current()); err != nil {
+			return nil, err
+		}
+		return engine.OpenAppend(ctx, options)
+	})
 }
 
 // OpenDelete starts a stream of ids whose vectors are to be deleted.
 func (s *Store) OpenDelete(ctx context.Context, format vecio.IDFormat) (*ingest.DeleteStream, error) {
-	s.history.charge(s.catalog.options.Memory)
 	return openStream(ctx, s, func(engine *store.Store) (*ingest.DeleteStream, error) {
+		if err := s.remember(ctx, engine.Current()); err != nil {
+			return nil, err
+		}
 		return engine.OpenDelete(ctx, format, s.history.addDeleted)
 	})
 }

@@ -47,6 +47,11 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(folder)
+	// What mounts keep of their logs must not stay behind.
+	if err := os.Setenv("XDG_STATE_HOME", filepath.Join(folder, "state")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	program, raceReports = filepath.Join(folder, "rvffs"), filepath.Join(folder, "race")
 	if err := build(program, raceEnabled); err != nil {
 		fmt.Fprintln(os.Stderr, "building rvffs:", err)
