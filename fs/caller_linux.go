@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -181,44 +181,66 @@ func parseGroups(content []byte, owner fuse.Owner) (groups []uint32, whole bool)
 	return nil, false
 }
 
-// looked is behind a file's name when somebody has looked it up since.
-const looked = " (deleted)"
-
 // mostDescriptors bounds how many of a process are looked at.
 const mostDescriptors = 1 << 14
 
-// writes reports whether the sender's process still has a file open for writing, as far as
-// can be seen: the one of an inode number that is called so. A shell that sends one word
+// writes reports whether the sender's process still has a file of a FUSE mount open for
+// writing, as far as can be seen: the one of an inode number. A shell that sends one word
 // to its standard error has closed a copy of its standard output then, and goes on.
-func (c caller) writes(inode uint64, name string) bool {
+//
+// It must not read the links in /proc/PID/fd, for the same reason as callerOf: their reader
+// waits for the end of an execve.
+func (c caller) writes(inode uint64) bool {
 	if c.group == 0 {
 		return false
 	}
 	process := "/proc/" + strconv.Itoa(c.group)
-	folder, err := os.Open(process + "/fd")
+	folder, err := os.Open(process + "/fdinfo")
 	if err != nil {
 		return false
 	}
 	descriptors, err := folder.Readdirnames(mostDescriptors)
 	_ = folder.Close() // nothing was written to it
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return false
 	}
+	var mounts []byte
 	for _, descriptor := range descriptors {
-		target, err := os.Readlink(process + "/fd/" + descriptor)
-		if err != nil || !strings.HasSuffix(strings.TrimSuffix(target, looked), "/"+name) {
+		content, err := readSmall(process+"/fdinfo/"+descriptor, statusSize)
+		if err != nil {
 			continue
 		}
-		if content, err := readSmall(process+"/fdinfo/"+descriptor, statusSize); err == nil && opensForWriting(content, inode) {
+		mount, writes := opensForWriting(content, inode)
+		if !writes {
+			continue
+		}
+		if mounts == nil {
+			if mounts, err = os.ReadFile(process + "/mountinfo"); err != nil {
+				return false
+			}
+		}
+		if isFUSE(mounts, mount) {
 			return true
 		}
 	}
 	return false
 }
 
+// isFUSE reports whether the mount of an id is one of a FUSE file system, by
+// /proc/PID/mountinfo.
+func isFUSE(mounts []byte, id string) bool {
+	for line := range bytes.Lines(mounts) {
+		if mount, rest, _ := bytes.Cut(line, []byte(" ")); string(mount) == id {
+			_, kind, _ := bytes.Cut(rest, []byte(" - "))
+			return bytes.HasPrefix(kind, []byte("fuse"))
+		}
+	}
+	return false
+}
+
 // opensForWriting reports whether /proc/PID/fdinfo/FD tells of a descriptor that writes to
-// an inode.
-func opensForWriting(info []byte, inode uint64) bool {
+// an inode, and on which mount.
+func opensForWriting(info []byte, inode uint64) (mount string, is bool) {
 	writes, same := false, false
 	for line := range bytes.Lines(info) {
 		name, rest, _ := bytes.Cut(line, []byte(":"))
@@ -227,12 +249,14 @@ func opensForWriting(info []byte, inode uint64) bool {
 		case "flags":
 			flags, err := strconv.ParseUint(value, 8, 32)
 			writes = err == nil && flags&unix.O_ACCMODE != unix.O_RDONLY
+		case "mnt_id":
+			mount = value
 		case "ino":
 			number, err := strconv.ParseUint(value, 10, 64)
 			same = err == nil && number == inode
 		}
 	}
-	return writes && same
+	return mount, writes && same
 }
 
 // longStatusSize has room for the 65536 groups that a process can be in.

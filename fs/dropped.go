@@ -112,7 +112,7 @@ func (n *droppedNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle
 }
 
 func (t *tree) openUpload(ctx context.Context, file *incoming.File, upload *incoming.Upload, about about, flags uint32) *streamHandle {
-	handle := &streamHandle{tree: t, about: about, name: "a file", inode: file.Number(), named: file.Name}
+	handle := &streamHandle{tree: t, about: about, name: "a file", inode: file.Number()}
 	handle.begin(ctx, upload, flags)
 	return handle
 }

@@ -66,7 +66,6 @@ type streamHandle struct {
 	name  string
 	text  string // what a reader finds
 	inode uint64 // of a file that is whole when it is closed; else 0
-	named func() string
 
 	stream      stream        // nil when opened for reading
 	patience    time.Duration // of an interrupted writer
@@ -360,11 +359,11 @@ func (h *streamHandle) flush(ctx context.Context) syscall.Errno {
 		return h.committed("close", h.stream.Flush(ctx))
 	}
 	closer := callerOf(ctx)
-	copied := h.copied(closer)
+	opened := closer.group == h.opener.group || !h.opener.alive()
+	copied := opened && h.copied(closer)
 	if h.inode != 0 && !closer.exiting && leaves(ctx, closer) {
 		copied, closer.exiting, closer.failed = false, true, true // what was seen of its descriptors means nothing
 	}
-	opened := closer.group == h.opener.group || !h.opener.alive()
 	wrote := h.forget(closer.group)
 	switch {
 	case opened && h.whole() && (len(h.writers) > 0 || copied):
@@ -403,7 +402,7 @@ func (h *streamHandle) whole() bool {
 // copied reports whether it was a copy of a descriptor that somebody has closed, who has
 // others.
 func (h *streamHandle) copied(closer caller) bool {
-	return h.inode != 0 && !closer.exiting && closer.writes(h.inode, h.named())
+	return h.inode != 0 && !closer.exiting && closer.writes(h.inode)
 }
 
 // leaves reports whether a process has been killed since it sent a request.
