@@ -19,6 +19,11 @@ need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
 need jq command -v jq
 need rsync command -v rsync
 need attr command -v getfattr
+# Programs that put files where somebody else takes them.
+need rclone command -v rclone
+need openssh-client command -v scp
+need openssh-sftp-server test -x /usr/lib/openssh/sftp-server
+need libglib2.0-bin command -v gio
 # The race detector is linked by a C compiler.
 need gcc command -v gcc
 need libc6-dev test -e /usr/include/stdlib.h

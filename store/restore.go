@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"rvffs/store/volume"
 )
@@ -19,30 +20,36 @@ func Restore(ctx context.Context, name string, from io.ReaderAt, size int64, per
 	if err := CheckName(name); err != nil {
 		return fmt.Errorf("restore store %q: %w", name, err)
 	}
-	err := shelf.Adopt(ctx, name, from, size, perm, func(lying string) error { return checkWhole(ctx, lying, size, options) })
+	err := shelf.Adopt(ctx, name, from, size, perm, func(lying string) error { return checkWhole(ctx, lying, name, size, options) })
 	if err != nil {
 		return describeMaking("restore store", name, err)
 	}
 	return nil
 }
 
-// checkWhole fails if the file at a name, of so many bytes, is no store without damage. Bytes
-// behind the newest state are what a copy that was cut off ends with.
-func checkWhole(ctx context.Context, name string, size int64, options Options) error {
-	s, err := OpenReadOnly(ctx, name, options)
+// checkWhole fails if the file that lies at a name, and is to get another one, is no store of
+// so many bytes without damage. Bytes behind the newest state are what a copy that was cut
+// off ends with.
+func checkWhole(ctx context.Context, lying, name string, size int64, options Options) error {
+	s, err := OpenReadOnly(ctx, lying, options)
 	if errors.Is(err, volume.ErrNotStore) || errors.Is(err, volume.ErrCorrupt) {
 		return fmt.Errorf("%w: %v", volume.ErrNotWhole, errors.Unwrap(err)) // without the name that it has for now
 	}
 	if err != nil {
 		return err
 	}
+	path := s.file.Path()
 	found, err := s.Verify(ctx)
 	if err = errors.Join(err, s.Close()); err != nil {
 		return err
 	}
 	for _, finding := range found.Findings {
 		if finding.Severity == Damage {
-			return fmt.Errorf("%w: it is damaged in %d places: %s", volume.ErrNotWhole, found.Damages, finding.Text)
+			text := strings.ReplaceAll(finding.Text, path, name)
+			if found.Damages > 1 {
+				text += fmt.Sprintf("; %d more damages", found.Damages-1)
+			}
+			return fmt.Errorf("%w: it is damaged: %s", volume.ErrNotWhole, text)
 		}
 	}
 	if behind := size - found.Bytes; behind > 0 {

@@ -106,8 +106,14 @@ func TestIncoming(t *testing.T) {
 		"rsync -c":     {needs: "rsync", script: `rsync -ac "$1/one.jsonl" "$2"; rsync -ac "$1/one.jsonl" "$2"`, want: 1, names: []string{"one.jsonl"}},
 		"rsync remote": {needs: "rsync", script: `rsync -a --no-whole-file --inplace "$1/many.jsonl" "$2"; rsync -a --no-whole-file --inplace "$1/many.jsonl" "$2"`, want: 200_000, names: []string{"many.jsonl"}},
 		"rclone":       {needs: "rclone", script: `export RCLONE_CONFIG=/dev/null; rclone copy "$1" "$2"; rclone copy "$1" "$2"; rclone check "$1" "$2" --size-only 2>/dev/null`, want: 200_111, names: []string{"hundred.f32", "many.jsonl", "one.jsonl", "ten.csv"}},
+		"scp":          {needs: "scp", script: `scp -qp -S "$3" "$1/ten.csv" here:"$2"; scp -qp -S "$3" "$1/ten.csv" here:"$2"; scp -q -S "$3" "$1/one.jsonl" here:"$2/a"`, want: 11, names: []string{"a", "ten.csv"}},
+		"scp -O":       {needs: "scp", script: `scp -qpO -S "$3" "$1/ten.csv" here:"$2"; test "$(stat -c '%s %Y' "$1/ten.csv")" = "$(stat -c '%s %Y' "$2/ten.csv")"`, want: 10, names: []string{"ten.csv"}},
+		"sftp":         {needs: "sftp", script: `printf '%s\n' "put -p $1/ten.csv $2/.ten.csv.filepart" "rename $2/.ten.csv.filepart $2/ten.csv" "put $1/one.jsonl $2/a" | sftp -q -b - -S "$3" here`, want: 11, names: []string{"a", "ten.csv"}},
+		"GNOME":        {needs: "gio", script: `gio copy -p "$1/ten.csv" "$2"; test "$(stat -c '%s %Y' "$1/ten.csv")" = "$(stat -c '%s %Y' "$2/ten.csv")"; cp "$1/one.jsonl" "$1/mine"; gio move "$1/mine" "$2"; test ! -e "$1/mine"`, want: 11, names: []string{"mine", "ten.csv"}},
+		"shutil":       {needs: "/usr/bin/python3", script: `/usr/bin/python3 -c 'import shutil, sys; [f(sys.argv[1] + "/" + name, sys.argv[2]) for f, name in ((shutil.copy, "one.jsonl"), (shutil.copy2, "ten.csv"), (shutil.move, "hundred.f32"))]' "$1" "$2"; test ! -e "$1/hundred.f32"; test -z "$(rsync -ai "$1/ten.csv" "$2")"`, want: 111, names: []string{"hundred.f32", "one.jsonl", "ten.csv"}},
 		"numpy":        {needs: "/usr/bin/python3", script: `/usr/bin/python3 -c 'import numpy, sys; numpy.save(sys.argv[1] + "/a.npy", numpy.ones((5, 3), "f4"))' "$2"`, want: 5, names: []string{"a.npy"}},
 		"python":       {needs: "/usr/bin/python3", script: `/usr/bin/python3 -c '` + pythonDrops + `' "$1" "$2"`, want: 8, names: []string{"child", "parts", "renamed"}},
+		"exec":         {needs: "/usr/bin/python3", script: `/usr/bin/python3 -c '` + pythonExecs + `' "$2"`, want: 5, names: []string{"child", "own"}},
 		"removed":      {script: `cp "$1/one.jsonl" "$2/a"; rm "$2/a"; cp "$1/one.jsonl" "$2/b"; rm -r "$2"/* ; cp "$1/one.jsonl" "$2/a"`, want: 3, names: []string{"a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -116,7 +122,7 @@ func TestIncoming(t *testing.T) {
 				demandProgram(t, test.needs)
 			}
 			d := newDropping(t)
-			shell(t, test.script, d.files, d.in())
+			shell(t, test.script, d.files, d.in(), fakeSSH(t))
 			d.has(test.names...)
 			d.holds(test.want)
 			for _, name := range test.names {
@@ -128,6 +134,69 @@ func TestIncoming(t *testing.T) {
 				t.Errorf("beside the store stand %q", got)
 			}
 		})
+	}
+}
+
+// fakeSSH is a program in the place of ssh, with which the far end of scp and sftp is here.
+func fakeSSH(t testing.TB) string {
+	t.Helper()
+	name := writeFile(t, filepath.Join(t.TempDir(), "ssh"), []byte(`#!/bin/bash
+while [[ $1 == -* && $1 != -- ]]; do shift; done
+if [[ $1 == -- ]]; then shift; fi
+if [[ $2 == sftp ]]; then exec /usr/lib/openssh/sftp-server; fi
+shift
+exec bash -c "$*"
+`))
+	if err := os.Chmod(name, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// TestIncomingByDuckDB writes tables of a database, and one over another.
+func TestIncomingByDuckDB(t *testing.T) {
+	t.Parallel()
+	demandProgram(t, "node")
+	_, err := os.Stat("peer/node_modules/@duckdb/node-api")
+	demand(t, "DuckDB", err)
+	d := newDropping(t)
+	root := d.path("incoming")
+	query := func(value int) string {
+		return fmt.Sprintf("COPY (SELECT i AS id, %d::FLOAT AS x0, i / 2 AS x1, 0.5 AS x2 FROM range(100, 110) t(i)) TO", value)
+	}
+	arrays := "COPY (SELECT i AS id, [i, 2, 3] AS vector FROM range(200, 205) t(i)) TO"
+	lines := []string{
+		query(1) + " '" + d.in("a.csv") + "'", query(2) + " '" + d.in("a.csv") + "'", arrays + " '" + d.in("b.json") + "'",
+		query(1) + " '" + filepath.Join(root, "new.csv") + "'", arrays + " '" + filepath.Join(root, "arrays.json") + "'",
+	}
+	ask := exec.Command("node", append([]string{"-e", `
+const { DuckDBInstance } = require("@duckdb/node-api");
+(async () => {
+	const connection = await (await DuckDBInstance.create()).connect();
+	for (const line of process.argv.slice(1)) await connection.run(line);
+})()`}, lines...)...)
+	ask.Dir, ask.Env = "peer", environment()
+	if said, err := ask.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	d.has("a.csv", "b.json")
+	d.holds(15)
+	if got := strings.Join(names(t, d.Point), " "); got != "arrays.rvf new.rvf store.rvf" {
+		t.Errorf("the mount shows %q", got)
+	}
+	if got := strings.ReplaceAll(string(readFile(t, d.path("store.rvf", "vectors", "by-id", "104.json"))), " ", ""); !strings.Contains(got, "[2,52,0.5]") {
+		t.Errorf("vector 104 is %s", got)
+	}
+
+	// Over the file that made a store, another one has nowhere to go. It says nothing of that.
+	ask = exec.Command("node", append(ask.Args[1:3:3], query(2)+" '"+filepath.Join(root, "new.csv")+"'")...)
+	ask.Dir, ask.Env = "peer", environment()
+	said, err := ask.CombinedOutput()
+	if got := string(readFile(t, filepath.Join(root, "new.csv.error"))); err == nil || !strings.Contains(got, "already") {
+		t.Errorf("%v: %s; the reason is %q", err, said, got)
+	}
+	if got := strings.Join(names(t, d.Point), " "); got != "arrays.rvf new.rvf store.rvf" {
+		t.Errorf("the mount shows %q", got)
 	}
 }
 
@@ -149,6 +218,21 @@ with open(to + "/parts", "w+b") as out:
 with open(to + "/.part", "wb") as out:
     out.write(b"[1,2,3]\n[1,2,3]\n[1,2,3]\n"); out.flush()
     os.rename(to + "/.part", to + "/renamed")
+`
+
+// pythonExecs has descriptors closed by execve, of which the kernel asks in the middle of it: a
+// child's copy, which is no end, and the writer's own.
+const pythonExecs = `
+import os, subprocess, sys
+to, = sys.argv[1:]
+with open(to + "/child", "wb", 0) as out:
+    out.write(b"[1,2,3]\n[1,2,3]\n")
+    if os.fork() == 0: os.execvp("true", ["true"])
+    os.wait()
+    out.write(b"[1,2,3]\n")
+out = open(to + "/own", "wb", 0)
+out.write(b"[1,2,3]\n[1,2,3]\n")
+os.execvp("true", ["true"])
 `
 
 // TestIncomingRefused: what cannot be taken in fails where programs look, changes nothing,
@@ -251,6 +335,54 @@ func TestIncomingOnAFullDisk(t *testing.T) {
 	run(t, "cp", small, filepath.Join(in, "again"))
 	if status := must(decode[statusView](m.path("store.rvf", "status.json")))(t); status.LiveVectors != 200 {
 		t.Errorf("%d vectors", status.LiveVectors)
+	}
+}
+
+// TestIncomingHoldsNoFiles in memory, however many there are and however long they are: they
+// wait on the disk.
+func TestIncomingHoldsNoFiles(t *testing.T) {
+	t.Parallel()
+	plain := program
+	if raceEnabled { // memory under the race detector says nothing
+		plain = filepath.Join(t.TempDir(), "rvffs")
+		if err := build(plain, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const budget, base = 32 << 20, 100 << 20
+	dir := t.TempDir()
+	makeStore(t, filepath.Join(dir, "store.rvf"), 3, []float32{1, 2, 3})
+	m := serveBy(t, plain, dir, t.TempDir(), "--memory", fmt.Sprint(budget))
+	piece := []byte(strings.Repeat(string(rawRows([]float32{0.5, 1.5, 2.5})), 1<<20/12))
+	var open []*os.File
+	for i := range 150 {
+		file := must(os.Create(m.path([]string{"store.rvf/incoming", "incoming", "."}[i%3], fmt.Sprintf("%d.rvf.part", i))))(t)
+		if err := repeat(file, piece, 2); err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, file)
+	}
+	long := must(os.Create(m.path("store.rvf", "incoming", "long.f32")))(t)
+	if err := errors.Join(repeat(long, piece, 200), long.Close()); err != nil {
+		t.Error(err)
+	}
+	peak := peakMemory(t, m)
+	t.Logf("the daemon took up to %d MiB", peak>>20)
+	if peak > budget+base {
+		t.Errorf("the daemon took %d MiB for a budget of %d", peak>>20, budget>>20)
+	}
+	status := must(decode[statusView](m.path("store.rvf", "status.json")))(t)
+	if want := 200*len(piece)/12 + 1; int(status.LiveVectors) != want {
+		t.Errorf("%d vectors, want %d", status.LiveVectors, want)
+	}
+	for _, file := range open {
+		if err := file.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	m.stop()
+	if got := names(t, dir); len(got) != 1 {
+		t.Errorf("beside the store stand %q", got)
 	}
 }
 

@@ -2,8 +2,10 @@ package integration
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -14,17 +16,24 @@ import (
 func TestRestore(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ needs, script string }{
-		"cp":          {"", `cp "$1/b.rvf" "$2"`},
-		"cp -p":       {"", `cp -p "$1/b.rvf" "$2"; test "$(stat -c %Y "$3/b.rvf")" = "$(stat -c %Y "$1/b.rvf")"`},
-		"mv":          {"", `mv "$1/b.rvf" "$2"; test ! -e "$1/b.rvf"`},
-		"install":     {"", `install -m 640 "$1/b.rvf" "$2"; test "$(stat -c %a "$3/b.rvf")" = 640`},
-		"dd":          {"", `dd if="$1/b.rvf" of="$2/b.rvf" bs=1000 2>/dev/null`},
-		"rsync":       {"rsync", `rsync -a "$1/b.rvf" "$2/"`},
-		"rclone":      {"rclone", `export RCLONE_CONFIG=/dev/null; rclone copy "$1/b.rvf" "$2/incoming/"; rclone copy "$1/b.rvf" "$2/incoming/"`},
-		"tar":         {"tar", `tar c -C "$1" b.rvf | tar x -C "$2"`},
-		"in parts":    {"", `cp "$1/b.rvf" "$2/b.rvf.part"; mv "$2/b.rvf.part" "$2/b.rvf"`},
-		"by incoming": {"", `cp "$1/b.rvf" "$2/incoming/"`},
-		"raw":         {"", `cp "$2/store.rvf/raw" "$1/c.rvf"; "$4" derive "$1/c.rvf" "$1/d.rvf"; rm "$1/c.rvf" "$1/d.rvf"; cp "$1/b.rvf" "$2"`},
+		"cp":           {"", `cp "$1/b.rvf" "$2"`},
+		"cp -p":        {"", `cp -p "$1/b.rvf" "$2"; test "$(stat -c %Y "$3/b.rvf")" = "$(stat -c %Y "$1/b.rvf")"`},
+		"cp of a mode": {"", `chmod 600 "$1/b.rvf"; cp "$1/b.rvf" "$2"; test "$(stat -c %a "$3/b.rvf")" = 600`},
+		"mv":           {"", `mv "$1/b.rvf" "$2"; test ! -e "$1/b.rvf"`},
+		"install":      {"", `install -m 640 "$1/b.rvf" "$2"; test "$(stat -c %a "$3/b.rvf")" = 640`},
+		"dd":           {"", `dd if="$1/b.rvf" of="$2/b.rvf" bs=1000 2>/dev/null`},
+		"rsync":        {"rsync", `rsync -a "$1/b.rvf" "$2/"`},
+		"rsync again":  {"rsync", `rsync -a "$1/" "$2"; ! rsync -a "$1/" "$2" 2> /dev/null`},
+		"scp":          {"scp", `scp -qp -S "$5" "$1/b.rvf" here:"$2"`},
+		"sftp":         {"sftp", `printf '%s\n' "put $1/b.rvf $2/b.rvf.filepart" "rename $2/b.rvf.filepart $2/b.rvf" | sftp -q -b - -S "$5" here`},
+		"GNOME":        {"gio", `gio copy "$1/b.rvf" "$2"`},
+		"shutil":       {"/usr/bin/python3", `/usr/bin/python3 -c 'import shutil, sys; shutil.copy2(*sys.argv[1:])' "$1/b.rvf" "$2"`},
+		"twice":        {"", `cp -p "$1/b.rvf" "$2/incoming/"; cp -p "$1/b.rvf" "$2/incoming/"; test "$(getfattr --only-values -n user.rvf.result "$2/incoming/b.rvf" | jq -r .store)" = b.rvf`},
+		"rclone":       {"rclone", `export RCLONE_CONFIG=/dev/null; rclone copy "$1/b.rvf" "$2/incoming/"; rclone copy "$1/b.rvf" "$2/incoming/"`},
+		"tar":          {"tar", `tar c -C "$1" b.rvf | tar x -C "$2"`},
+		"in parts":     {"", `cp "$1/b.rvf" "$2/b.rvf.part"; mv "$2/b.rvf.part" "$2/b.rvf"`},
+		"by incoming":  {"", `cp "$1/b.rvf" "$2/incoming/"`},
+		"raw":          {"", `cp "$2/store.rvf/raw" "$1/c.rvf"; "$4" derive "$1/c.rvf" "$1/d.rvf"; rm "$1/c.rvf" "$1/d.rvf"; cp "$1/b.rvf" "$2"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -36,7 +45,7 @@ func TestRestore(t *testing.T) {
 			run(t, "cp", m.path("store.rvf", "raw"), filepath.Join(saved, "b.rvf"))
 			run(t, "touch", "-d", "2024-05-06 07:08:09", filepath.Join(saved, "b.rvf"))
 			want := readFile(t, filepath.Join(saved, "b.rvf"))
-			shell(t, test.script, saved, m.Point, m.Dir, program)
+			shell(t, test.script, saved, m.Point, m.Dir, program, fakeSSH(t))
 			if got := strings.Join(names(t, m.Point), " "); got != "b.rvf store.rvf" {
 				t.Errorf("the mount shows %q", got)
 			}
@@ -80,6 +89,45 @@ func TestRestoreRefused(t *testing.T) {
 	}
 	if got := strings.Join(names(t, m.Dir), " "); got != "store.rvf" {
 		t.Errorf("the backing folder has %q", got)
+	}
+}
+
+// TestRestoreIsAllOrNothing: of a killed writer, and of a disk that is full, nothing stays.
+func TestRestoreIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	m := serve(t, smallDisk(t, 2<<20))
+	run(t, "mkdir", m.path("store.rvf"))
+	run(t, "cp", writeFile(t, filepath.Join(t.TempDir(), "lines"), jsonLines(50_000)), m.path("store.rvf", "vectors.append"))
+	saved := filepath.Join(t.TempDir(), "b.rvf")
+	run(t, "cp", m.path("store.rvf", "raw"), saved)
+	before := readFile(t, m.backing("store.rvf"))
+	for _, to := range []string{m.Point, m.path("incoming")} {
+		// The file has room beside the store, but not as a store as well.
+		wantRefusal(t, try(t, "cp", saved, to), syscall.ENOSPC)
+		wantRefusal(t, try(t, "rsync", "-a", saved, to), syscall.ENOSPC)
+
+		writer := exec.Command("bash", "-c", `exec > "$1"; cat "$2"; echo there >&2; exec sleep 100`, "bash", filepath.Join(to, "b.rvf"), saved)
+		said := must(writer.StderrPipe())(t)
+		if err := writer.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := said.Read(make([]byte, 100)); err != nil {
+			t.Error(err)
+		}
+		writer.Process.Kill()
+		writer.Wait()
+		eventually(t, "the file is gone", func() error {
+			if _, err := os.Lstat(filepath.Join(to, "b.rvf")); !errors.Is(err, os.ErrNotExist) {
+				return fmt.Errorf("it is there: %v", err)
+			}
+			return nil
+		})
+	}
+	if got := strings.Join(names(t, m.Dir), " "); got != "store.rvf" {
+		t.Errorf("the backing folder has %q", got)
+	}
+	if !bytes.Equal(readFile(t, m.backing("store.rvf")), before) {
+		t.Error("the store has changed")
 	}
 }
 
@@ -133,6 +181,17 @@ func TestIncomingMakesStores(t *testing.T) {
 	if got := strings.Join(names(t, m.Dir), " "); got != "B.rvf a.rvf c.rvf store.rvf" {
 		t.Errorf("the backing folder has %q", got)
 	}
+
+	// A receipt goes with its store, and the same file makes it again.
+	run(t, "rm", m.backing("a.rvf"))
+	eventually(t, "the receipt is gone", func() error {
+		if got := strings.Join(names(t, in), " "); got != "B.csv bad.csv.error c raw.f32.error store.csv.error" {
+			return fmt.Errorf("the folder has %q", got)
+		}
+		return nil
+	})
+	run(t, "rsync", "-a", filepath.Join(files, "a.jsonl"), filepath.Join(files, "B.csv"), in)
+	readFile(t, m.path("a.rvf", "manifest.json"))
 
 	// A folder of that name in the backing directory stays what it is.
 	if err := os.Mkdir(m.backing("incoming"), 0o755); err != nil {
