@@ -88,7 +88,7 @@ func (n *folderNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHa
 		entries := make([]fuse.DirEntry, 0, len(found)+2)
 		if n.IsRoot() {
 			entries = append(entries, fuse.DirEntry{Name: catalog.ControlFolder, Mode: fuse.S_IFDIR, Ino: controlNumber})
-			if !slices.ContainsFunc(found, func(entry catalog.Entry) bool { return entry.Name == catalog.NameIncoming }) {
+			if n.tree.views.lists(catalog.NameIncoming) && !slices.ContainsFunc(found, func(entry catalog.Entry) bool { return entry.Name == catalog.NameIncoming }) {
 				entries = append(entries, fuse.DirEntry{Name: catalog.NameIncoming, Mode: fuse.S_IFDIR, Ino: incomingNumber})
 			}
 		}

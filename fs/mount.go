@@ -37,6 +37,8 @@ type Options struct {
 	Source string
 	// ReadOnly refuses every change with EROFS.
 	ReadOnly bool
+	// Views says which names of stores are listed.
+	Views Views
 	// StrictHashes refuses to open images that are not what their headers say.
 	StrictHashes bool
 	// AllowOther lets other users in, as far as the stores' modes do.
@@ -99,7 +101,7 @@ func Mount(c *catalog.Catalog, mountPoint string, o Options) (*Server, error) {
 
 // newTree is what is to be mounted, and its topmost node.
 func newTree(c *catalog.Catalog, o Options) (*tree, *folderNode) {
-	t := &tree{catalog: c, memory: o.Memory, files: controlFiles(c, o), readOnly: o.ReadOnly, strictHashes: o.StrictHashes, log: o.Log}
+	t := &tree{catalog: c, memory: o.Memory, files: controlFiles(c, o), readOnly: o.ReadOnly, views: o.Views, strictHashes: o.StrictHashes, log: o.Log}
 	t.life, t.stop = context.WithCancel(context.Background())
 	if o.AllowOther {
 		c.IdentifyCallers(identify)

@@ -234,6 +234,9 @@ func (n *storeNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHan
 		}
 		entries := make([]fuse.DirEntry, 0, len(shownNames)+len(children))
 		for _, own := range shownNames {
+			if !n.tree.views.lists(own.Name) {
+				continue
+			}
 			entry := fuse.DirEntry{Name: own.Name, Mode: fuse.S_IFREG, Ino: n.store.NumberOf(own.Name)}
 			if own.Folder {
 				entry.Mode = fuse.S_IFDIR

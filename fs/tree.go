@@ -29,6 +29,7 @@ type tree struct {
 	memory   *memory.Budget
 	files    map[string]controlFile // of the control folder
 	readOnly bool
+	views    Views // that are listed
 	// strictHashes keeps images from being read that are not what their headers say.
 	strictHashes bool
 	log          zerolog.Logger

@@ -18,6 +18,8 @@ need npm command -v npm
 need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
 need jq command -v jq
 need rsync command -v rsync
+need borgbackup command -v borg
+need inotify-tools command -v inotifywait
 need attr command -v getfattr
 # Programs that put files where somebody else takes them.
 need rclone command -v rclone

@@ -31,7 +31,7 @@ the mount serves; rvffs umount MOUNTPOINT ends it.
 
 Options after -o: ro, allow_other, noxattr, noacl, allow_nonfinite, compress_images,
 strict_hashes, memory=N, read_ahead=N, dimension=N, flush_bytes=N, flush_interval=T,
-durability=P, verify=V, log_level=L, log_file=F, fsname=S, and those that every file system takes. So may a line of /etc/fstab say it:
+durability=P, verify=V, views=V, log_level=L, log_file=F, fsname=S, and those that every file system takes. So may a line of /etc/fstab say it:
   /srv/vectors  /mnt/vectors  fuse.rvffs  allow_other,flush_interval=1s  0 0`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, arguments []string) error {
@@ -212,6 +212,7 @@ func serve(options mountOptions, backing, mountPoint string, ready *readiness) (
 	server, err := fs.Mount(stores, mountPoint, fs.Options{
 		Source:            options.source,
 		ReadOnly:          options.readOnly,
+		Views:             options.views.Views,
 		StrictHashes:      options.strictHashes,
 		AllowOther:        options.allowOther,
 		DisableAttributes: options.noAttributes,
@@ -303,6 +304,7 @@ func aboutMount(options mountOptions, held mountMemory, state *statedir.State, d
 		"dimension":       options.dimension,
 		"compress_images": options.compressImages,
 		"strict_hashes":   options.strictHashes,
+		"views":           options.views.String(),
 		"memory":          int64(options.memory),
 		"read_ahead":      int64(options.readAhead),
 		"flush_bytes":     int64(options.flushBytes),

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"rvffs/fs"
 	"rvffs/store"
 	"rvffs/store/state"
 )
@@ -30,6 +31,7 @@ type mountOptions struct {
 	flushInterval  time.Duration
 	durability     durability
 	verify         verifyMode
+	views          views
 	logLevel       string
 	logFile        string
 	source         string   // shown as the device, by default the directory
@@ -59,6 +61,7 @@ func (o *mountOptions) register(flags *pflag.FlagSet) {
 	flags.Var(&o.durability, "durability", "when commits are on the disk: strict (before close returns), interval (seconds later), none")
 	o.verify.VerifyMode = state.VerifyBackground
 	flags.Var(&o.verify, "verify", verifyUsage)
+	flags.Var(&o.views, "views", "what the folders of stores list: all, raw (a backup reads each store once) or none (it reads no store); what is not listed can be opened all the same")
 	flags.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	flags.StringVar(&o.logFile, "log-file", "", "append the log to a file")
 	flags.VarP(&optionList{options: o}, "options", "o", "mount options, separated by commas")
@@ -114,6 +117,8 @@ func (o *mountOptions) set(option string) error {
 		err = o.durability.Set(value)
 	case name == "verify":
 		err = o.verify.Set(value)
+	case name == "views":
+		err = o.views.Set(value)
 	case name == "log_level":
 		o.logLevel = value
 	case name == "log_file":
@@ -139,6 +144,18 @@ func (d *durability) Set(name string) (err error) {
 // Type implements pflag.Value.
 func (d *durability) Type() string { return "promise" }
 
+// views is a flag value.
+type views struct{ fs.Views }
+
+// Set implements pflag.Value.
+func (v *views) Set(name string) (err error) {
+	v.Views, err = fs.ParseViews(name)
+	return err
+}
+
+// Type implements pflag.Value.
+func (v *views) Type() string { return "which" }
+
 // arguments are flags that say the same, for the process that serves.
 func (o *mountOptions) arguments() []string {
 	arguments := []string{
@@ -149,6 +166,7 @@ func (o *mountOptions) arguments() []string {
 		"--flush-interval=" + o.flushInterval.String(),
 		"--durability=" + o.durability.String(),
 		"--verify=" + o.verify.String(),
+		"--views=" + o.views.String(),
 		"--log-level=" + o.logLevel,
 		"--log-file=" + o.logFile,
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"rvffs/fs"
 	"rvffs/store"
 	"rvffs/store/state"
 
@@ -46,6 +47,9 @@ func TestMountOptions(t *testing.T) {
 		{name: "checks", list: "verify=first", change: func(o *mountOptions) { o.verify.VerifyMode = state.VerifyFirst }},
 		{name: "no checks", list: "verify=never", change: func(o *mountOptions) { o.verify.VerifyMode = state.VerifyNever }},
 		{name: "checks sometimes", list: "verify=often", fails: true},
+		{name: "raw alone", list: "views=raw", change: func(o *mountOptions) { o.views.Views = fs.ViewsRaw }},
+		{name: "nothing listed", list: "views=none", change: func(o *mountOptions) { o.views.Views = fs.ViewsNone }},
+		{name: "some views", list: "views=some", fails: true},
 		{name: "no promise", list: "durability=perhaps", fails: true},
 		{name: "nothing", list: ""},
 		{name: "unknown", list: "ro,bogus", fails: true},
