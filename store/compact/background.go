@@ -18,6 +18,7 @@ type background struct {
 	ended   time.Time // the last compaction
 	failed  bool      // it did, and another try would now, too
 	timer   *time.Timer
+	wakes   time.Time // when that is over
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
 }
@@ -35,21 +36,36 @@ func (c *Compactor) Consider(snapshot *state.Snapshot) {
 	if b.running || b.stopped {
 		return
 	}
-	if wait := compactionGap - time.Since(b.ended); (need == due || b.failed) && !b.ended.IsZero() && wait > 0 {
-		if b.timer == nil {
-			b.timer = time.AfterFunc(wait, func() {
-				b.mu.Lock()
-				b.timer = nil
-				b.mu.Unlock()
-				c.Consider(c.env.Head.Current())
-			})
-		}
+	gap := need.gap()
+	if b.failed {
+		gap = compactionGap
+	}
+	if wait := gap - time.Since(b.ended); !b.ended.IsZero() && wait > 0 {
+		b.wake(wait, func() { c.Consider(c.env.Head.Current()) })
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	b.running, b.cancel = true, cancel
 	b.done.Add(1)
 	go c.runInBackground(ctx, need.share())
+}
+
+// wake has consider called after some time, at the latest. mu is held.
+func (b *background) wake(after time.Duration, consider func()) {
+	at := time.Now().Add(after)
+	if b.timer != nil && !at.Before(b.wakes) {
+		return
+	}
+	if b.timer != nil {
+		b.timer.Stop()
+	}
+	b.wakes = at
+	b.timer = time.AfterFunc(after, func() {
+		b.mu.Lock()
+		b.timer = nil
+		b.mu.Unlock()
+		consider()
+	})
 }
 
 func (c *Compactor) runInBackground(ctx context.Context, share throttle.Share) {

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"rvffs/segments"
 	"rvffs/store/idset"
@@ -49,10 +50,12 @@ func (v *Vectors) Draft(ctx context.Context, d *log.Draft) (log.Committed, error
 			d.Manifest.Dimension = uint16(v.newestDimension())
 		}
 	}
-	deleted := idset.Of(d.Manifest.Deleted)
-	deleted.Add(drafted.deleted)
-	deleted.Remove(drafted.ids)
-	d.Manifest.Deleted = deleted.Ascending()
+	if len(drafted.deleted) > 0 || !leaves(drafted.ids, d.Manifest.Deleted) {
+		deleted := idset.Of(d.Manifest.Deleted)
+		deleted.Add(drafted.deleted)
+		deleted.Remove(drafted.ids)
+		d.Manifest.Deleted = deleted.Ascending()
+	}
 	if len(drafted.deleted) > 0 {
 		d.Unname(segments.TypeJournal) // they stay in the file and are found by walking
 	}
@@ -60,6 +63,31 @@ func (v *Vectors) Draft(ctx context.Context, d *log.Draft) (log.Committed, error
 		return nil, err
 	}
 	return func(ctx context.Context, after *state.Snapshot) { v.committed(ctx, d, drafted, after) }, nil
+}
+
+// leaves reports whether deleted ids, of which there may be very many, ascend as they
+// should, and whether none of them is among those added.
+func leaves(added *idset.Set, deleted []uint64) bool {
+	for i, id := range deleted {
+		if i > 0 && id <= deleted[i-1] {
+			return false
+		}
+	}
+	highest, some := added.Highest()
+	if !some || len(deleted) == 0 {
+		return true
+	}
+	lowest := added.Cursor().Run.First
+	from, _ := slices.BinarySearch(deleted, lowest)
+	for _, id := range deleted[from:] {
+		if id > highest {
+			return true
+		}
+		if added.Contains(id) {
+			return false
+		}
+	}
+	return true
 }
 
 // Drafted are the ids of the vectors that the commit under way brings, for hooks that

@@ -3,6 +3,8 @@ package ingest
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -91,5 +93,39 @@ func TestCommitLooksForItsCaller(t *testing.T) {
 	}
 	if err := session.End(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestDeletedIDsThatStay: a list of deleted ids stays as it is only where a commit takes
+// nothing from it and where it ascends.
+func TestDeletedIDsThatStay(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 1))
+	stayed := 0
+	for range 5000 {
+		pick := func(most int) []uint64 {
+			ids := make([]uint64, random.IntN(most))
+			for i := range ids {
+				ids[i] = random.Uint64N(60)
+			}
+			return ids
+		}
+		deleted, added := pick(12), idset.Of(pick(5))
+		if random.IntN(4) > 0 {
+			slices.Sort(deleted)
+		}
+		if random.IntN(4) > 0 {
+			deleted = slices.Compact(deleted)
+		}
+		want := slices.Equal(deleted, idset.Of(deleted).Ascending()) && idset.Of(deleted).Shared(added) == 0
+		if got := leaves(added, deleted); got != want {
+			t.Fatalf("deleted %v, added %v: %v", deleted, added.Ascending(), got)
+		}
+		if want {
+			stayed++
+		}
+	}
+	if stayed < 500 {
+		t.Errorf("%d lists stayed", stayed)
 	}
 }

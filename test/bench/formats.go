@@ -47,7 +47,7 @@ func (b *bench) formatsRow() error {
 	// pour copies a file into a fresh store and tells how long that took.
 	pour := func(source string, count int) (float64, error) {
 		backing := filepath.Join(stores, "fresh.rvf")
-		if err := errors.Join(warm(source), create(backing)); err != nil {
+		if err := errors.Join(warm(source), create(backing, dimension)); err != nil {
 			return 0, err
 		}
 		took, err := b.ddInto(source, filepath.Join(m.point, "fresh.rvf", "vectors.append"), "notrunc")

@@ -288,6 +288,16 @@ func (b *bench) sourceFile(count int) (string, error) {
 	return path, nil
 }
 
+// randomRows are count random vectors as raw f32.
+func randomRows(dimension, count int) []byte {
+	source := rand.New(rand.NewPCG(1, uint64(dimension)))
+	rows := make([]byte, 0, 4*dimension*count)
+	for range dimension * count {
+		rows = binary.LittleEndian.AppendUint32(rows, math.Float32bits(2*source.Float32()-1))
+	}
+	return rows
+}
+
 // gibibyte is how many vectors make 1 GiB, scaled.
 func (b *bench) gibibyte() int { return b.scaled(1 << 30 / rowSize) }
 

@@ -61,7 +61,7 @@ func (b *bench) imageForm(folder, plain, name string, flags []string) error {
 	if err != nil {
 		return err
 	}
-	if err := create(filepath.Join(stores, "a.rvf")); err != nil {
+	if err := create(filepath.Join(stores, "a.rvf"), dimension); err != nil {
 		return err
 	}
 	var embed, copied, warmOurs, warmTheirs, coldOurs, coldTheirs, first sample

@@ -88,7 +88,7 @@ func (b *bench) nearestRow() error {
 			}
 			faissOne, faissMany = append(faissOne, 1/took.Search), append(faissMany, nearestMany/took.Many)
 		}
-		seconds, err := askMount(filepath.Join(m.point, "large.rvf", "query"), 2)
+		seconds, err := askMount(filepath.Join(m.point, "large.rvf", "query"), dimension, 2)
 		if err != nil {
 			return err
 		}
@@ -131,7 +131,7 @@ func (b *bench) hasFaiss() bool {
 }
 
 // randomQuery is JSON for a random vector.
-func randomQuery() (search.Query, []byte, error) {
+func randomQuery(dimension int) (search.Query, []byte, error) {
 	query := search.Query{Vector: make([]float32, dimension), K: 10}
 	for i := range query.Vector {
 		query.Vector[i] = 2*rand.Float32() - 1
@@ -141,7 +141,7 @@ func randomQuery() (search.Query, []byte, error) {
 }
 
 // askMount times a question and its answer, after one that nobody times.
-func askMount(path string, times int) (float64, error) {
+func askMount(path string, dimension, times int) (float64, error) {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return 0, err
@@ -149,7 +149,7 @@ func askMount(path string, times int) (float64, error) {
 	defer file.Close()
 	var took float64
 	for range times {
-		_, text, err := randomQuery()
+		_, text, err := randomQuery(dimension)
 		if err != nil {
 			return 0, err
 		}
@@ -179,7 +179,7 @@ func searchAndRead(path string) (times nearestTimes, err error) {
 	timed := func(count int) (float64, error) {
 		queries := make([]search.Query, count)
 		for i := range queries {
-			if queries[i], _, err = randomQuery(); err != nil {
+			if queries[i], _, err = randomQuery(dimension); err != nil {
 				return 0, err
 			}
 		}

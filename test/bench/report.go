@@ -35,6 +35,8 @@ type unit struct {
 
 var (
 	millis     = unit{"%.2f ms", 1e3}
+	seconds    = unit{"%.1f s", 1}
+	kibibytes  = unit{"%.1f KiB", 1.0 / (1 << 10)}
 	mebibytes  = unit{"%.1f MiB", 1.0 / (1 << 20)}
 	perSecond  = unit{"%.0f /s", 1}
 	throughput = unit{"%.0f MiB/s", 1.0 / (1 << 20)}

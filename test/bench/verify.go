@@ -105,7 +105,7 @@ func (b *bench) catVectors(m *mounted) (float64, error) {
 
 // queryOnce is the time that one question takes.
 func queryOnce(m *mounted) (float64, error) {
-	return askMount(filepath.Join(m.point, "large.rvf", "query"), 1)
+	return askMount(filepath.Join(m.point, "large.rvf", "query"), dimension, 1)
 }
 
 // settle waits until nothing that was read is left to be checked. Where nothing is

@@ -20,8 +20,8 @@ import (
 	"rvffs/store/volume/directory"
 )
 
-// create makes an empty store.
-func create(path string) error {
+// create makes an empty store of vectors of a dimension.
+func create(path string, dimension int) error {
 	shelf, err := directory.OpenShelf(filepath.Dir(path))
 	if err != nil {
 		return err
@@ -78,7 +78,7 @@ func (b *bench) appendRow() error {
 	var ours, disk, oursRate, referenceRate sample
 	err = b.rounds(func(round int) error {
 		name := fmt.Sprintf("round%d.rvf", round)
-		if err := create(filepath.Join(stores, name)); err != nil {
+		if err := create(filepath.Join(stores, name), dimension); err != nil {
 			return err
 		}
 		took, err := b.ddInto(source, filepath.Join(m.point, name, "vectors.append"), "notrunc")
@@ -169,7 +169,7 @@ func (b *bench) smallRow() error {
 	}
 	err = b.rounds(func(round int) error {
 		path := filepath.Join(stores, fmt.Sprintf("mount%d.rvf", round))
-		if err := create(path); err != nil {
+		if err := create(path, dimension); err != nil {
 			return err
 		}
 		stream := filepath.Join(m.point, filepath.Base(path), "vectors.append")
@@ -196,7 +196,7 @@ func (b *bench) smallRow() error {
 		}
 
 		path = b.path("engine.rvf")
-		if err := create(path); err != nil {
+		if err := create(path, dimension); err != nil {
 			return err
 		}
 		opened, err := openStore(path, store.Open)
@@ -238,7 +238,7 @@ func writeOnce(path string, data []byte) error {
 // build makes a store of the first count vectors of a file of raw rows, with ids
 // from 0.
 func (b *bench) build(path, source string, count int) error {
-	if err := create(path); err != nil {
+	if err := create(path, dimension); err != nil {
 		return err
 	}
 	opened, err := openStore(path, store.Open)
@@ -359,7 +359,7 @@ func (b *bench) memoryRow() error {
 		var running []func() error
 		for i := range streams {
 			name := fmt.Sprintf("stream%d.rvf", i)
-			if err := create(filepath.Join(stores, name)); err != nil {
+			if err := create(filepath.Join(stores, name), dimension); err != nil {
 				return 0, err
 			}
 			blocks := count * rowSize / streams / rowSize
