@@ -91,9 +91,18 @@ func (d *Files) withRoot(operation, name string, act func(root int) error) error
 		return refusedPath(operation, name)
 	}
 	if err := d.act(act); err != nil {
-		return &os.PathError{Op: operation, Path: name, Err: explain(err)}
+		return d.failed(operation, name, explain(err))
 	}
 	return nil
+}
+
+// failed says which operation on which name it was that failed. Names of what is in the
+// making mean nothing to anybody: of these only the folder is said.
+func (d *Files) failed(operation, name string, err error) error {
+	if volume.IsTemporary(name) {
+		operation, name = operation+" a temporary file in", path.Join(d.Name(), path.Dir(name))
+	}
+	return &os.PathError{Op: operation, Path: name, Err: err}
 }
 
 func (d *Files) act(act func(root int) error) error {
@@ -126,6 +135,9 @@ func (d *Files) between(operation, oldName, newName string, act func(from int, o
 		})
 	})
 	if err != nil {
+		if volume.IsTemporary(oldName) {
+			return d.failed(operation+" a new file to", newName, explain(err))
+		}
 		return &os.LinkError{Op: operation, Old: oldName, New: newName, Err: explain(err)}
 	}
 	return nil
