@@ -10,6 +10,7 @@ import (
 
 // statusText is what status.json adds to the engine's account.
 type statusText struct {
+	File string `json:"file"` // its path in the backing directory
 	store.Status
 	OpenStreams int    `json:"open_streams"`
 	LastError   string `json:"last_error,omitempty"`
@@ -22,7 +23,7 @@ func (s *Store) StatusJSON(ctx context.Context) ([]byte, *state.Snapshot, error)
 		return nil, nil, err
 	}
 	ctx = state.OnlyIn(ctx, snapshot.Origin())
-	var text statusText
+	text := statusText{File: s.Path()}
 	err = s.use(ctx, func(engine *store.Store) (err error) {
 		text.OpenStreams = engine.OpenStreams()
 		text.Status, err = engine.Status(ctx)
