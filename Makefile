@@ -9,9 +9,13 @@ GO ?= go
 export GO
 export PATH := $(PATH):/usr/local/go/bin
 
-# Without a commit that git can read there is no revision to stamp.
+# Without a commit that git can read there is no revision to stamp. Where there is one,
+# `rvffs version` tells it, whatever the settings of this machine are.
 ifeq ($(shell git rev-parse --verify --quiet HEAD 2>/dev/null),)
-export GOFLAGS := $(shell $(GO) env GOFLAGS) -buildvcs=false
+STAMP := -buildvcs=false
+export GOFLAGS := $(shell $(GO) env GOFLAGS) $(STAMP)
+else
+STAMP := -buildvcs=true
 endif
 
 # What builds and passes its tests for WebAssembly too.
@@ -25,7 +29,7 @@ STATES := ^(TestEveryCrashKeepsWhatWasAcknowledged|TestEveryFaultLeavesAWholeSto
 .PHONY: build demo demo-boot test lint bench microbench crash attacks deps clean
 
 build: ## bin/rvffs
-	$(GO) build -o bin/rvffs ./cmd/rvffs
+	$(GO) build $(STAMP) -o bin/rvffs ./cmd/rvffs
 
 demo: deps build ## the whole story on a mount of its own
 	scripts/demo.sh

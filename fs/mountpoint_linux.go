@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -15,32 +16,67 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MountedType is the type of the file system that is mounted at path, an absolute
-// one without symbolic links; false when path is no mount point. It also answers
-// for a mount whose server is dead.
-func MountedType(path string) (string, bool, error) {
-	table, err := os.Open("/proc/self/mountinfo")
-	if err != nil {
-		return "", false, err
-	}
-	defer table.Close()
-	return findMount(table, path)
+// Mounted is a line of the system's table of mounts.
+type Mounted struct {
+	Point  string // an absolute path without symbolic links
+	Type   string // such as "ext4"
+	Source string // what is shown there, by the word of who mounted it
+	// ReadOnly says that nothing can be changed there, whoever tries.
+	ReadOnly bool
+	NoExec   bool // no program there can be run
 }
 
-// findMount looks path up in a table in the form of /proc/self/mountinfo. Of
-// several mounts at one place the last lies on top.
-func findMount(table io.Reader, path string) (kind string, found bool, err error) {
+// Ours reports whether stores are shown there.
+func (m Mounted) Ours() bool { return m.Type == "fuse."+TypeName }
+
+// Holds reports whether a path, an absolute one without symbolic links, leads there.
+func (m Mounted) Holds(path string) bool {
+	below, found := strings.CutPrefix(path, strings.TrimSuffix(m.Point, "/"))
+	return found && (below == "" || below[0] == '/')
+}
+
+// Mounts are what is mounted, also by servers that are dead. Of several mounts that hold a
+// path the last with the longest point is the one that shows.
+func Mounts() ([]Mounted, error) {
+	table, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	defer table.Close()
+	return readMounts(table)
+}
+
+// MountedAt is what lies on top at path, an absolute one without symbolic links; false
+// when it is no mount point.
+func MountedAt(path string) (found Mounted, mounted bool, err error) {
+	all, err := Mounts()
+	for _, m := range all {
+		if m.Point == path {
+			found, mounted = m, true
+		}
+	}
+	return found, mounted, err
+}
+
+// readMounts reads a table in the form of /proc/self/mountinfo.
+func readMounts(table io.Reader) (all []Mounted, err error) {
 	lines := bufio.NewScanner(table)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		left, right, _ := strings.Cut(lines.Text(), " - ")
 		place, about := strings.Fields(left), strings.Fields(right)
-		const placeField = 4
-		if len(place) > placeField && len(about) > 0 && unescape(place[placeField]) == path {
-			kind, found = about[0], true
+		const placeField, flagsField, fields = 4, 5, 3
+		if len(place) <= flagsField || len(about) < fields {
+			continue
 		}
+		here, everywhere := strings.Split(place[flagsField], ","), strings.Split(about[2], ",")
+		all = append(all, Mounted{
+			Point: unescape(place[placeField]), Type: about[0], Source: unescape(about[1]),
+			ReadOnly: slices.Contains(here, "ro") || slices.Contains(everywhere, "ro"),
+			NoExec:   slices.Contains(here, "noexec"),
+		})
 	}
-	return kind, found, lines.Err()
+	return all, lines.Err()
 }
 
 // unescape undoes the kernel's octal writing of spaces and the like.

@@ -19,9 +19,10 @@ type compaction struct {
 func newCompactCommand() *cobra.Command {
 	var answer *answerFlag
 	command := &cobra.Command{
-		Use:   "compact FILE",
-		Short: "Rewrite a store without dead bytes",
-		Args:  cobra.ExactArgs(1),
+		Use:               "compact FILE",
+		Short:             "Rewrite a store without dead bytes",
+		Args:              takes("FILE"),
+		ValidArgsFunction: offers(offerStores, offerNothing),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			return withStore(command.Context(), arguments[0], store.Open, func(s *store.Store) error {
 				stop := showProgress(command.ErrOrStderr(), s.CompactionProgress)

@@ -19,21 +19,18 @@ import (
 )
 
 func newCreateCommand() *cobra.Command {
-	var dimension int
-	var metric string
+	var components dimension
+	var metric *choice[segments.Metric]
 	var answer *answerFlag
 	command := &cobra.Command{
-		Use:   "create FILE [--dimension N]",
-		Short: "Make an empty store",
-		Args:  cobra.ExactArgs(1),
+		Use:               "create FILE [--dimension N]",
+		Short:             "Make an empty store",
+		Args:              takes("FILE"),
+		ValidArgsFunction: offerFiles,
 		RunE: func(command *cobra.Command, arguments []string) error {
-			chosen, err := segments.ParseMetric(metric)
-			if err != nil {
-				return err
-			}
 			var identity lineage.Identity
-			err = onShelf(arguments[0], func(shelf volume.Shelf, name string) error {
-				create := store.CreateOptions{Dimension: dimension, Metric: chosen}
+			err := onShelf(arguments[0], func(shelf volume.Shelf, name string) error {
+				create := store.CreateOptions{Dimension: int(components), Metric: metric.value}
 				s, err := store.Create(command.Context(), name, create, store.Options{Shelf: shelf})
 				if err != nil {
 					return err
@@ -47,8 +44,8 @@ func newCreateCommand() *cobra.Command {
 			return printCreated(command, answer, arguments[0], state.DescribeIdentity(identity))
 		},
 	}
-	command.Flags().IntVarP(&dimension, "dimension", "d", 0, "components of each vector, 1 to 65535; 0: the first vectors fix it")
-	command.Flags().StringVarP(&metric, "metric", "m", "l2", "distance: l2, ip or cosine")
+	command.Flags().VarP(&components, "dimension", "d", "components of each vector, 1 to 65535; 0: the first vectors fix it")
+	metric = among(command.Flags(), "metric", "m", segments.L2.String(), "distance", segments.ParseMetric, wordsOf(segments.ParseMetric))
 	answer = registerAnswer(command.Flags(), printsJSON)
 	return command
 }
@@ -75,7 +72,7 @@ func withStore(ctx context.Context, file string, open opening, f func(*store.Sto
 }
 
 func withOptions(ctx context.Context, file string, open opening, options store.Options, f func(*store.Store) error) error {
-	return onShelf(followLinks(file), func(shelf volume.Shelf, name string) error {
+	return onShelf(storeFile(file), func(shelf volume.Shelf, name string) error {
 		options.Shelf = shelf
 		s, err := open(ctx, name, options)
 		if err != nil {
@@ -88,7 +85,7 @@ func withOptions(ctx context.Context, file string, open opening, options store.O
 // onShelf runs use with the folder that a file is in, and its name there. What the engine
 // puts beside a store then stands beside the file itself, if no symlink is left in file.
 func onShelf(file string, use func(shelf volume.Shelf, name string) error) error {
-	shelf, err := directory.OpenShelf(filepath.Dir(file))
+	shelf, err := directory.OpenShelf(folderFor(filepath.Dir(file)))
 	if err != nil {
 		return fmt.Errorf("store %q: %w", file, err)
 	}
@@ -96,10 +93,10 @@ func onShelf(file string, use func(shelf volume.Shelf, name string) error) error
 }
 
 // explainFolder says what to name instead, if a store could not be opened because file
-// is a folder: that of a store in a mount is one, too.
+// is a folder that shows none.
 func explainFolder(file string, err error) error {
 	if info, problem := os.Stat(file); problem != nil || !info.IsDir() {
 		return err
 	}
-	return fmt.Errorf("%s is a directory: name the store's file; of a folder in a mount that is the file in the backing directory", file)
+	return fmt.Errorf("%s is a directory: name the store's file, or the folder that shows it in a mount", file)
 }

@@ -27,7 +27,8 @@ func newDeleteCommand() *cobra.Command {
 		Long: "delete hides the vectors with the given ids, all in one commit. Ids without a vector are counted and are no error.\n" +
 			"With - for the ids they come from standard input: numbers with white space or commas between, JSON numbers or\n" +
 			"objects {\"id\": N}, little-endian uint64, or a NumPy array of these.",
-		Args: cobra.MinimumNArgs(2),
+		Args:              takes("FILE", "IDS..."),
+		ValidArgsFunction: offers(offerStores, offerNothing),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			result := deletion{File: arguments[0]}
 			err := withStore(command.Context(), arguments[0], store.Open, func(s *store.Store) error {

@@ -13,23 +13,20 @@ import (
 )
 
 func newDeriveCommand() *cobra.Command {
-	var kind string
+	var kind *choice[lineage.DerivationType]
 	var answer *answerFlag
 	command := &cobra.Command{
-		Use:   "derive PARENT CHILD",
-		Short: "Make a store whose lineage leads to another",
-		Args:  cobra.ExactArgs(2),
+		Use:               "derive PARENT CHILD",
+		Short:             "Make a store whose lineage leads to another",
+		Args:              takes("PARENT", "CHILD"),
+		ValidArgsFunction: offers(offerStores, offerFiles),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			chosen, err := lineage.ParseDerivationType(kind)
-			if err != nil {
-				return err
-			}
 			if err := store.CheckName(filepath.Base(arguments[1])); err != nil {
 				return fmt.Errorf("derive %q: %w", arguments[1], err)
 			}
-			err = withStore(command.Context(), arguments[0], store.OpenReadOnly, func(parent *store.Store) error {
+			err := withStore(command.Context(), arguments[0], store.OpenReadOnly, func(parent *store.Store) error {
 				return onShelf(arguments[1], func(shelf volume.Shelf, name string) error {
-					return parent.Derive(command.Context(), name, store.DeriveOptions{Type: chosen, Shelf: shelf})
+					return parent.Derive(command.Context(), name, store.DeriveOptions{Type: kind.value, Shelf: shelf})
 				})
 			})
 			if err != nil {
@@ -41,7 +38,7 @@ func newDeriveCommand() *cobra.Command {
 			})
 		},
 	}
-	command.Flags().StringVarP(&kind, "type", "t", lineage.Clone.String(), "how the child comes from its parent: clone, filter, merge, quantize, reindex, transform, snapshot")
+	kind = among(command.Flags(), "type", "t", lineage.Clone.String(), "how the child comes from its parent", lineage.ParseDerivationType, wordsOf(lineage.ParseDerivationType))
 	answer = registerAnswer(command.Flags(), printsJSON)
 	return command
 }

@@ -15,20 +15,18 @@ import (
 )
 
 func newEmbedDashboardCommand() *cobra.Command {
-	var framework, entry string
+	var framework *choice[segments.DashboardFramework]
+	var entry string
 	var answer *answerFlag
 	command := &cobra.Command{
-		Use:   "embed-dashboard FILE DIRECTORY",
-		Short: "Put a dashboard, all files of a directory, into a store",
-		Args:  cobra.ExactArgs(2),
+		Use:               "embed-dashboard FILE DIRECTORY",
+		Short:             "Put a dashboard, all files of a directory, into a store",
+		Args:              takes("FILE", "DIRECTORY"),
+		ValidArgsFunction: offers(offerStores, offerFolders),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			chosen, err := segments.ParseDashboardFramework(framework)
-			if err != nil {
-				return err
-			}
 			files, total, closeAll, err := openTree(arguments[1])
 			if err == nil {
-				config := compute.DashboardConfig{Framework: chosen, EntryPath: entry, BuildTime: uint64(time.Now().Unix())}
+				config := compute.DashboardConfig{Framework: framework.value, EntryPath: entry, BuildTime: uint64(time.Now().Unix())}
 				err = withStore(command.Context(), arguments[0], store.Open, func(s *store.Store) error {
 					epoch, err := s.EmbedDashboard(command.Context(), files, config)
 					if err != nil {
@@ -47,7 +45,7 @@ func newEmbedDashboardCommand() *cobra.Command {
 		},
 	}
 	flags := command.Flags()
-	flags.StringVar(&framework, "framework", "custom", "three.js, react or custom")
+	framework = among(flags, "framework", "", "custom", "", segments.ParseDashboardFramework, wordsOf(segments.ParseDashboardFramework))
 	flags.StringVar(&entry, "entry", "", "the file to begin with, by its path in the directory")
 	answer = registerAnswer(flags, printsJSON)
 	return command

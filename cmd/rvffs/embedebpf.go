@@ -14,18 +14,21 @@ import (
 )
 
 func newEmbedEBPFCommand() *cobra.Command {
-	var types, kind, attach string
+	var types string
+	var kind *choice[segments.EBPFProgramType]
+	var attach *choice[segments.EBPFAttachType]
 	var answer *answerFlag
 	command := &cobra.Command{
 		Use:   "embed-ebpf FILE PROGRAM",
 		Short: "Put an eBPF program into a store",
 		Long: "embed-ebpf puts an eBPF program into a store and replaces that of the same type.\n" +
 			"Program type and attach type are told from the program's sections unless flags say them.",
-		Args: cobra.ExactArgs(2),
+		Args:              takes("FILE", "PROGRAM"),
+		ValidArgsFunction: offers(offerStores, offerFiles),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			var header segments.EBPFHeader
 			put := func(s *store.Store, program io.ReaderAt, size int64) (epoch uint32, err error) {
-				if header, err = ebpfHeader(program, size, kind, attach); err != nil {
+				if header, err = ebpfHeader(program, size, kind.given(), attach.given()); err != nil {
 					return 0, err
 				}
 				header.MaxDimension = uint16(s.Current().Dimension())
@@ -46,27 +49,25 @@ func newEmbedEBPFCommand() *cobra.Command {
 	}
 	flags := command.Flags()
 	flags.StringVar(&types, "btf", "", "a file with the program's type information")
-	flags.StringVar(&kind, "type", "", "xdp-distance, tc-filter, socket-filter, tracepoint, kprobe, cgroup-skb or custom")
-	flags.StringVar(&attach, "attach", "", "xdp-ingress, tc-ingress, tc-egress, socket-filter, cgroup-ingress, cgroup-egress or none")
+	kind = among(flags, "type", "", "", "", segments.ParseEBPFProgramType, wordsOf(segments.ParseEBPFProgramType))
+	attach = among(flags, "attach", "", "", "", segments.ParseEBPFAttachType, wordsOf(segments.ParseEBPFAttachType))
 	answer = registerAnswer(flags, printsJSON)
 	return command
 }
 
 // ebpfHeader is what a program says of itself, but for what is said of it.
-func ebpfHeader(program io.ReaderAt, size int64, kind, attach string) (segments.EBPFHeader, error) {
+func ebpfHeader(program io.ReaderAt, size int64, kinds []segments.EBPFProgramType, attaches []segments.EBPFAttachType) (segments.EBPFHeader, error) {
 	header, err := segments.DetectEBPF(program, size)
 	if err != nil {
 		return header, fmt.Errorf("look at the program: %w", err)
 	}
-	if kind != "" {
-		if header.ProgramType, err = segments.ParseEBPFProgramType(kind); err != nil {
-			return header, err
-		}
+	for _, kind := range kinds {
+		header.ProgramType = kind
 	}
-	if attach != "" {
-		header.AttachType, err = segments.ParseEBPFAttachType(attach)
+	for _, attach := range attaches {
+		header.AttachType = attach
 	}
-	return header, err
+	return header, nil
 }
 
 // readSmallFile reads a file of up to limit bytes; no name is an empty file.

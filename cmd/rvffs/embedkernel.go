@@ -12,7 +12,9 @@ import (
 )
 
 func newEmbedKernelCommand() *cobra.Command {
-	var architecture, kind, cmdline string
+	var architecture *choice[segments.KernelArchitecture]
+	var kind *choice[segments.KernelType]
+	var cmdline string
 	var port uint16
 	var compress, bind bool
 	var answer *answerFlag
@@ -21,11 +23,12 @@ func newEmbedKernelCommand() *cobra.Command {
 		Short: "Put a kernel image into a store",
 		Long: "embed-kernel puts a kernel image into a store and replaces that of the same architecture.\n" +
 			"Architecture and type are told from the image unless flags say them.",
-		Args: cobra.ExactArgs(2),
+		Args:              takes("FILE", "IMAGE"),
+		ValidArgsFunction: offers(offerStores, offerFiles),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			var header segments.KernelHeader
 			put := func(s *store.Store, image io.ReaderAt, size int64) (epoch uint32, err error) {
-				if header, err = kernelHeader(image, size, architecture, kind); err != nil {
+				if header, err = kernelHeader(image, size, architecture.given(), kind.given()); err != nil {
 					return 0, err
 				}
 				if port != 0 {
@@ -51,8 +54,8 @@ func newEmbedKernelCommand() *cobra.Command {
 		},
 	}
 	flags := command.Flags()
-	flags.StringVar(&architecture, "arch", "", "x86_64, aarch64, riscv64, universal or unknown")
-	flags.StringVar(&kind, "type", "", "hermit, micro-linux, asterinas, wasi-preview2, custom or test-stub")
+	architecture = among(flags, "arch", "", "", "", segments.ParseKernelArchitecture, wordsOf(segments.ParseKernelArchitecture))
+	kind = among(flags, "type", "", "", "", segments.ParseKernelType, wordsOf(segments.ParseKernelType))
 	flags.StringVar(&cmdline, "cmdline", "", "the kernel's command line")
 	flags.Uint16Var(&port, "port", 0, "of the kernel's API")
 	flags.BoolVar(&compress, "compress", false, "store the image compressed with zstd if that saves a tenth")
@@ -62,18 +65,16 @@ func newEmbedKernelCommand() *cobra.Command {
 }
 
 // kernelHeader is what an image says of itself, but for what is said of it.
-func kernelHeader(image io.ReaderAt, size int64, architecture, kind string) (segments.KernelHeader, error) {
+func kernelHeader(image io.ReaderAt, size int64, architectures []segments.KernelArchitecture, kinds []segments.KernelType) (segments.KernelHeader, error) {
 	header, err := segments.DetectKernel(image, size)
 	if err != nil {
 		return header, fmt.Errorf("look at the image: %w", err)
 	}
-	if architecture != "" {
-		if header.Architecture, err = segments.ParseKernelArchitecture(architecture); err != nil {
-			return header, err
-		}
+	for _, architecture := range architectures {
+		header.Architecture = architecture
 	}
-	if kind != "" {
-		header.Type, err = segments.ParseKernelType(kind)
+	for _, kind := range kinds {
+		header.Type = kind
 	}
-	return header, err
+	return header, nil
 }

@@ -12,7 +12,8 @@ import (
 )
 
 func newEmbedWASMCommand() *cobra.Command {
-	var role, target string
+	var role *choice[segments.WASMRole]
+	var target *choice[segments.WASMTarget]
 	var priority uint8
 	var compress bool
 	var answer *answerFlag
@@ -21,20 +22,17 @@ func newEmbedWASMCommand() *cobra.Command {
 		Short: "Put a WebAssembly module into a store",
 		Long: "embed-wasm puts a WebAssembly module into a store and replaces that of the same role and target.\n" +
 			"The target is told from the module unless a flag says it.",
-		Args: cobra.ExactArgs(2),
+		Args:              takes("FILE", "MODULE"),
+		ValidArgsFunction: offers(offerStores, offerFiles),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			var header segments.WASMHeader
 			put := func(s *store.Store, module io.ReaderAt, size int64) (epoch uint32, err error) {
 				if header, err = segments.DetectWASM(module, size); err != nil {
 					return 0, fmt.Errorf("look at the module: %w", err)
 				}
-				if header.Role, err = segments.ParseWASMRole(role); err != nil {
-					return 0, err
-				}
-				if target != "" {
-					if header.Target, err = segments.ParseWASMTarget(target); err != nil {
-						return 0, err
-					}
+				header.Role = role.value
+				if target.word != "" {
+					header.Target = target.value
 				}
 				header.BootstrapPriority = priority
 				return s.EmbedWASM(command.Context(), module, size, compute.WASMConfig{Header: header, Compress: compress})
@@ -51,8 +49,8 @@ func newEmbedWASMCommand() *cobra.Command {
 		},
 	}
 	flags := command.Flags()
-	flags.StringVar(&role, "role", "extension", "microkernel, interpreter, combined, extension or control-plane")
-	flags.StringVar(&target, "target", "", "wasm32, wasi-p1, wasi-p2, browser or bare-tile")
+	role = among(flags, "role", "", segments.WASMExtension.String(), "", segments.ParseWASMRole, wordsOf(segments.ParseWASMRole))
+	target = among(flags, "target", "", "", "", segments.ParseWASMTarget, wordsOf(segments.ParseWASMTarget))
 	flags.Uint8Var(&priority, "priority", 0, "of the module at bootstrap, the lowest first")
 	flags.BoolVar(&compress, "compress", false, "store the module compressed with zstd if that saves a tenth")
 	answer = registerAnswer(flags, printsJSON)

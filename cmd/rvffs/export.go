@@ -25,42 +25,48 @@ type exported struct {
 }
 
 func newExportCommand() *cobra.Command {
-	var name, output string
+	var format *choice[vecio.FileFormat]
+	var output string
 	var answer *answerFlag
 	var verify *verifyMode
 	command := &cobra.Command{
-		Use:   "export FILE -f FORMAT [-o OUTPUT]",
-		Short: "Write the live vectors of a store in a format",
-		Args:  cobra.ExactArgs(1),
+		Use:               "export FILE -f FORMAT [-o OUTPUT]",
+		Short:             "Write the live vectors of a store in a format",
+		Args:              takes("FILE"),
+		ValidArgsFunction: offers(offerStores, offerNothing),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			format, err := vecio.ParseFileFormat(name)
-			if err != nil {
-				return err
-			}
 			if answer.json && output == "-" {
-				return errors.New("--json prints where the vectors go: give the vectors a file with -o")
+				return misused(command, errors.New("--json prints where the vectors go: give the vectors a file with -o"))
 			}
 			return withCheckedStore(command.Context(), arguments[0], verify, func(s *store.Store) error {
-				view, err := rows.File(command.Context(), rows.Of(s.Current()), format)
+				view, err := rows.File(command.Context(), rows.Of(s.Current()), format.value)
 				if err != nil {
 					return err
 				}
-				if err := writeView(command, arguments[0], view, output); err != nil || !answer.json {
+				if err := writeView(command, arguments[0], view, content(!format.value.IsText()), output); err != nil || !answer.json {
 					return err
 				}
 				vectors, err := rows.Count(command.Context(), rows.Of(s.Current()))
 				if err != nil {
 					return err
 				}
-				return answer.printJSON(command.OutOrStdout(), exported{arguments[0], output, format.String(), vectors, view.Size()})
+				return answer.printJSON(command.OutOrStdout(), exported{arguments[0], output, format.word, vectors, view.Size()})
 			})
 		},
 	}
-	command.Flags().StringVarP(&name, "format", "f", "npy", "npy, ids, f32, fvecs, fbin, safetensors, jsonl or csv")
+	format = among(command.Flags(), "format", "f", vecio.FileNPY.String(), "", vecio.ParseFileFormat, formatNames())
 	command.Flags().StringVarP(&output, "output", "o", "-", "file to write, - for standard output")
 	answer = registerAnswer(command.Flags(), "print what was written as JSON")
 	verify = registerVerify(command.Flags())
 	return command
+}
+
+// formatNames are the words for formats.
+func formatNames() (names []string) {
+	for _, format := range vecio.FileFormats() {
+		names = append(names, format.String())
+	}
+	return names
 }
 
 // pieceSize is how many bytes are exported or imported at a time.
@@ -68,7 +74,7 @@ const pieceSize = 1 << 20
 
 // writeView copies a view of the store in file to an output, and tells on a terminal how
 // far it is.
-func writeView(command *cobra.Command, file string, view state.View, output string) (err error) {
+func writeView(command *cobra.Command, file string, view state.View, kind content, output string) (err error) {
 	reader, err := view.Open(command.Context())
 	if err != nil {
 		return err
@@ -77,7 +83,7 @@ func writeView(command *cobra.Command, file string, view state.View, output stri
 	var done atomic.Int64
 	stop := showProgress(command.ErrOrStderr(), func() (int64, int64) { return done.Load(), view.Size() })
 	defer stop()
-	return writeOutput(command, file, output, func(out io.Writer) error {
+	return writeOutput(command, file, output, kind, func(out io.Writer) error {
 		return copyView(command.Context(), out, reader, view.Size(), &done)
 	})
 }

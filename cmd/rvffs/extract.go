@@ -41,7 +41,7 @@ func (x *extraction) judge(command *cobra.Command, integrity compute.Integrity) 
 }
 
 // saveView writes a view of the store in file to an output, if that has a name.
-func saveView(command *cobra.Command, file string, view state.View, output string) error {
+func saveView(command *cobra.Command, file string, view state.View, kind content, output string) error {
 	if output == "" {
 		return nil
 	}
@@ -49,7 +49,7 @@ func saveView(command *cobra.Command, file string, view state.View, output strin
 	if err != nil {
 		return err
 	}
-	err = writeOutput(command, file, output, func(out io.Writer) error {
+	err = writeOutput(command, file, output, kind, func(out io.Writer) error {
 		_, err := io.Copy(out, io.NewSectionReader(state.ReaderAt(command.Context(), reader), 0, view.Size()))
 		return err
 	})
@@ -67,30 +67,24 @@ func (x *extraction) report(command *cobra.Command, output string, header any, f
 
 func newExtractKernelCommand() *cobra.Command {
 	var x extraction
-	var architecture, cmdline string
+	var architecture *choice[segments.KernelArchitecture]
+	var cmdline string
 	command := &cobra.Command{
-		Use:   "extract-kernel FILE OUTPUT",
-		Short: "Write a store's kernel image to a file",
-		Long:  "extract-kernel writes the first kernel image of a store, or that for an architecture, to OUTPUT; - is the standard output.",
-		Args:  cobra.ExactArgs(2),
+		Use:               "extract-kernel FILE OUTPUT",
+		Short:             "Write a store's kernel image to a file",
+		Long:              "extract-kernel writes the first kernel image of a store, or that for an architecture, to OUTPUT; - is the standard output.",
+		Args:              takes("FILE", "OUTPUT"),
+		ValidArgsFunction: offers(offerStores, offerFiles),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			var wanted []segments.KernelArchitecture
-			if architecture != "" {
-				chosen, err := segments.ParseKernelArchitecture(architecture)
-				if err != nil {
-					return err
-				}
-				wanted = append(wanted, chosen)
-			}
 			return withCheckedStore(command.Context(), arguments[0], x.verify, func(s *store.Store) error {
-				kernel, err := s.ExtractKernel(command.Context(), wanted...)
+				kernel, err := s.ExtractKernel(command.Context(), architecture.given()...)
 				if err != nil {
 					return err
 				}
 				if err := x.judge(command, kernel.Integrity); err != nil {
 					return err
 				}
-				if err := errors.Join(saveView(command, arguments[0], kernel.Image, arguments[1]), saveView(command, arguments[0], kernel.Cmdline, cmdline)); err != nil {
+				if err := errors.Join(saveView(command, arguments[0], kernel.Image, binary, arguments[1]), saveView(command, arguments[0], kernel.Cmdline, text, cmdline)); err != nil {
 					return err
 				}
 				return x.report(command, arguments[1], kernel.Describe(), "%s: %s kernel of %d bytes, hash %s\n",
@@ -98,7 +92,7 @@ func newExtractKernelCommand() *cobra.Command {
 			})
 		},
 	}
-	command.Flags().StringVar(&architecture, "arch", "", "x86_64, aarch64, riscv64, universal or unknown")
+	architecture = among(command.Flags(), "arch", "", "", "", segments.ParseKernelArchitecture, wordsOf(segments.ParseKernelArchitecture))
 	command.Flags().StringVar(&cmdline, "cmdline", "", "write the command line to this file")
 	x.register(command)
 	return command
@@ -106,30 +100,24 @@ func newExtractKernelCommand() *cobra.Command {
 
 func newExtractEBPFCommand() *cobra.Command {
 	var x extraction
-	var kind, types string
+	var kind *choice[segments.EBPFProgramType]
+	var types string
 	command := &cobra.Command{
-		Use:   "extract-ebpf FILE OUTPUT",
-		Short: "Write a store's eBPF program to a file",
-		Long:  "extract-ebpf writes the first eBPF program of a store, or that of a type, to OUTPUT; - is the standard output.",
-		Args:  cobra.ExactArgs(2),
+		Use:               "extract-ebpf FILE OUTPUT",
+		Short:             "Write a store's eBPF program to a file",
+		Long:              "extract-ebpf writes the first eBPF program of a store, or that of a type, to OUTPUT; - is the standard output.",
+		Args:              takes("FILE", "OUTPUT"),
+		ValidArgsFunction: offers(offerStores, offerFiles),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			var wanted []segments.EBPFProgramType
-			if kind != "" {
-				chosen, err := segments.ParseEBPFProgramType(kind)
-				if err != nil {
-					return err
-				}
-				wanted = append(wanted, chosen)
-			}
 			return withCheckedStore(command.Context(), arguments[0], x.verify, func(s *store.Store) error {
-				program, err := s.ExtractEBPF(command.Context(), wanted...)
+				program, err := s.ExtractEBPF(command.Context(), kind.given()...)
 				if err != nil {
 					return err
 				}
 				if err := x.judge(command, program.Integrity); err != nil {
 					return err
 				}
-				if err := errors.Join(saveView(command, arguments[0], program.Image, arguments[1]), saveView(command, arguments[0], program.BTF, types)); err != nil {
+				if err := errors.Join(saveView(command, arguments[0], program.Image, binary, arguments[1]), saveView(command, arguments[0], program.BTF, binary, types)); err != nil {
 					return err
 				}
 				return x.report(command, arguments[1], program.Describe(), "%s: %s program of %d bytes, hash %s\n",
@@ -137,7 +125,7 @@ func newExtractEBPFCommand() *cobra.Command {
 			})
 		},
 	}
-	command.Flags().StringVar(&kind, "type", "", "xdp-distance, tc-filter, socket-filter, tracepoint, kprobe, cgroup-skb or custom")
+	kind = among(command.Flags(), "type", "", "", "", segments.ParseEBPFProgramType, wordsOf(segments.ParseEBPFProgramType))
 	command.Flags().StringVar(&types, "btf", "", "write the type information to this file")
 	x.register(command)
 	return command
@@ -145,12 +133,13 @@ func newExtractEBPFCommand() *cobra.Command {
 
 func newExtractWASMCommand() *cobra.Command {
 	var x extraction
-	var role string
+	var role *choice[segments.WASMRole]
 	command := &cobra.Command{
-		Use:   "extract-wasm FILE OUTPUT",
-		Short: "Write a store's WebAssembly module to a file",
-		Long:  "extract-wasm writes the module that starts first, or that of a role, to OUTPUT; - is the standard output.",
-		Args:  cobra.ExactArgs(2),
+		Use:               "extract-wasm FILE OUTPUT",
+		Short:             "Write a store's WebAssembly module to a file",
+		Long:              "extract-wasm writes the module that starts first, or that of a role, to OUTPUT; - is the standard output.",
+		Args:              takes("FILE", "OUTPUT"),
+		ValidArgsFunction: offers(offerStores, offerFiles),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			return withCheckedStore(command.Context(), arguments[0], x.verify, func(s *store.Store) error {
 				modules, err := s.ExtractWASM(command.Context())
@@ -158,13 +147,13 @@ func newExtractWASMCommand() *cobra.Command {
 					return err
 				}
 				for _, module := range modules {
-					if role != "" && module.Header.Role.String() != role {
+					if role.word != "" && module.Header.Role != role.value {
 						continue
 					}
 					if err := x.judge(command, module.Integrity); err != nil {
 						return err
 					}
-					if err := saveView(command, arguments[0], module.Image, arguments[1]); err != nil {
+					if err := saveView(command, arguments[0], module.Image, binary, arguments[1]); err != nil {
 						return err
 					}
 					return x.report(command, arguments[1], module.Describe(), "%s: %s module of %d bytes, hash %s\n",
@@ -174,7 +163,7 @@ func newExtractWASMCommand() *cobra.Command {
 			})
 		},
 	}
-	command.Flags().StringVar(&role, "role", "", "microkernel, interpreter, combined, extension or control-plane")
+	role = among(command.Flags(), "role", "", "", "", segments.ParseWASMRole, wordsOf(segments.ParseWASMRole))
 	x.register(command)
 	return command
 }
@@ -182,9 +171,10 @@ func newExtractWASMCommand() *cobra.Command {
 func newExtractDashboardCommand() *cobra.Command {
 	var x extraction
 	command := &cobra.Command{
-		Use:   "extract-dashboard FILE DIRECTORY",
-		Short: "Write the files of a store's dashboard into a new directory",
-		Args:  cobra.ExactArgs(2),
+		Use:               "extract-dashboard FILE DIRECTORY",
+		Short:             "Write the files of a store's dashboard into a new directory",
+		Args:              takes("FILE", "DIRECTORY"),
+		ValidArgsFunction: offers(offerStores, offerFiles),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			return withCheckedStore(command.Context(), arguments[0], x.verify, func(s *store.Store) error {
 				dashboard, err := s.ExtractDashboard(command.Context())
@@ -205,7 +195,7 @@ func newExtractDashboardCommand() *cobra.Command {
 					if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
 						return err
 					}
-					if err := saveView(command, arguments[0], file.View, name); err != nil {
+					if err := saveView(command, arguments[0], file.View, binary, name); err != nil {
 						return err
 					}
 				}

@@ -32,7 +32,7 @@ func (f *family) of(ctx context.Context, file string, snapshot *state.Snapshot) 
 	if !known {
 		return store.Relatives{}, nil
 	}
-	folders := []string{filepath.Dir(file), filepath.Dir(followLinks(file))}
+	folders := []string{filepath.Dir(file), filepath.Dir(storeFile(file))}
 	if err := f.read(ctx, folders); err != nil {
 		return store.Relatives{}, err
 	}
@@ -147,7 +147,7 @@ func (f *family) begin(path string) bool {
 
 // absolute is where symlinks lead a path.
 func absolute(path string) string {
-	if absolute, err := filepath.Abs(followLinks(path)); err == nil {
+	if absolute, err := filepath.Abs(storeFile(path)); err == nil {
 		return absolute
 	}
 	return path

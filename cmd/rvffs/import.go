@@ -40,7 +40,8 @@ func newImportCommand() *cobra.Command {
 			"its first bytes where that says nothing. An input of - is standard input. The store must exist.\n" +
 			"Each input is all or nothing, but for a standard input that brings less than 16 MiB in 5 s: of that, what\n" +
 			"has come stays every 5 s.",
-		Args: cobra.MinimumNArgs(2),
+		Args:              takes("FILE", "INPUT..."),
+		ValidArgsFunction: offers(offerStores, offerFiles),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			results := make([]imported, 0, len(arguments)-1)
 			err := withStore(command.Context(), arguments[0], store.Open, func(s *store.Store) error {

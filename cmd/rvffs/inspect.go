@@ -22,9 +22,10 @@ type inspection struct {
 func newInspectCommand() *cobra.Command {
 	var answer *answerFlag
 	command := &cobra.Command{
-		Use:   "inspect FILE",
-		Short: "Tell what a store file holds",
-		Args:  cobra.ExactArgs(1),
+		Use:               "inspect FILE",
+		Short:             "Tell what a store file holds",
+		Args:              takes("FILE"),
+		ValidArgsFunction: offers(offerStores, offerNothing),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			return withStore(command.Context(), arguments[0], store.OpenReadOnly, func(s *store.Store) error {
 				found, err := inspect(command, s, arguments[0])

@@ -36,7 +36,7 @@ type mountLog struct {
 // openLog makes the log: to the log file if one is given, else to standard error, or to
 // the system's log if the process is on its way to the background.
 func openLog(options mountOptions, background bool, state *statedir.State) (l *mountLog, err error) {
-	level, err := zerolog.ParseLevel(options.logLevel)
+	level, err := zerolog.ParseLevel(string(options.logLevel))
 	if err != nil {
 		return nil, err
 	}

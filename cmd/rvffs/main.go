@@ -8,13 +8,16 @@ import (
 
 func main() {
 	root := newRootCommand()
-	root.SetArgs(asHelper(root, os.Args[1:]))
+	root.SetArgs(asHelper(root, os.Args[0], os.Args[1:]))
 	err := root.Execute()
 	if err == nil {
 		return
 	}
 	if !errors.Is(err, errTold) {
 		fmt.Fprintln(os.Stderr, "rvffs:", err)
+	}
+	if errors.As(err, new(*misuse)) {
+		os.Exit(statusMisused)
 	}
 	os.Exit(1)
 }

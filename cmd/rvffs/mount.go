@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -29,12 +30,21 @@ func newMountCommand() *cobra.Command {
 		Long: `Show the stores of DIRECTORY as folders at MOUNTPOINT. The command returns when
 the mount serves; rvffs umount MOUNTPOINT ends it.
 
-Options after -o: ro, allow_other, noxattr, noacl, allow_nonfinite, compress_images,
-strict_hashes, memory=N, read_ahead=N, dimension=N, flush_bytes=N, flush_interval=T,
-durability=P, verify=V, views=V, log_level=L, log_file=F, fsname=S, and those that every file system takes. So may a line of /etc/fstab say it:
+Options after -o:
+` + about() + `  remount                  with ro or rw: change whether a mount that is there can be written to
+
+What every file system takes (rw, noexec, nodev, nosuid, noatime, defaults, user, nofail, _netdev, x-systemd.automount,
+comment=TEXT and so on) is taken as mount(8) means it. So may a line of /etc/fstab say it:
   /srv/vectors  /mnt/vectors  fuse.rvffs  allow_other,flush_interval=1s  0 0`,
-		Args: cobra.ExactArgs(2),
-		RunE: func(_ *cobra.Command, arguments []string) error {
+		Args:              takes("DIRECTORY", "MOUNTPOINT"),
+		ValidArgsFunction: offerFolders,
+		RunE: func(command *cobra.Command, arguments []string) error {
+			if err := options.refused(); err != nil {
+				return misused(command, err)
+			}
+			if options.remount {
+				return remount(options, arguments[1])
+			}
 			return mount(options, arguments[0], arguments[1])
 		},
 	}
@@ -45,12 +55,6 @@ durability=P, verify=V, views=V, log_level=L, log_file=F, fsname=S, and those th
 // mount checks what can be checked, and serves here or in the background. From
 // here on all paths are absolute: the background has another working directory.
 func mount(options mountOptions, directory, mountPoint string) error {
-	if _, err := zerolog.ParseLevel(options.logLevel); err != nil {
-		return fmt.Errorf("unknown log level %q", options.logLevel)
-	}
-	if options.dimension < 0 || options.dimension > maxDimension {
-		return fmt.Errorf("dimension %d is not between 0 and %d", options.dimension, maxDimension)
-	}
 	var err error
 	if options.logFile != "" {
 		if options.logFile, err = filepath.Abs(options.logFile); err != nil {
@@ -69,14 +73,22 @@ func mount(options mountOptions, directory, mountPoint string) error {
 	if options.source == "" {
 		options.source = directory
 	}
+	if err := mayMount(); err != nil {
+		return err
+	}
+	if !options.allowNonEmpty {
+		if err := checkEmpty(mountPoint); err != nil {
+			return err
+		}
+	}
+	if options.fake {
+		return nil
+	}
 	if options.foreground {
 		return serve(options, directory, mountPoint, readyPipe())
 	}
 	return serveInBackground(options, directory, mountPoint)
 }
-
-// maxDimension is the highest that the format can say.
-const maxDimension = 1<<16 - 1
 
 // realPath is the absolute path without symbolic links of a directory that exists.
 func realPath(path string) (string, error) {
@@ -113,12 +125,12 @@ func freeMountPoint(path string) (string, error) {
 	if plain, err = realPath(plain); err != nil {
 		return "", fmt.Errorf("mount point: %w", err)
 	}
-	kind, mounted, err := fs.MountedType(plain)
+	found, mounted, err := fs.MountedAt(plain)
 	if err != nil {
 		return "", err
 	}
-	if mounted && kind == fuseType {
-		return "", fmt.Errorf("%s: vector stores are mounted there already", plain)
+	if mounted && found.Ours() {
+		return "", fmt.Errorf("%s: the stores of %s are mounted there already; rvffs umount %s ends that", plain, found.Source, plain)
 	}
 	return plain, nil
 }
@@ -145,18 +157,15 @@ func findMountPoint(path string) (plain string, dead bool, err error) {
 	if err := unix.Statfs(plain, new(unix.Statfs_t)); !errors.Is(err, syscall.ENOTCONN) {
 		return plain, false, nil
 	}
-	kind, mounted, err := fs.MountedType(plain)
+	found, mounted, err := fs.MountedAt(plain)
 	if err != nil {
 		return "", false, err
 	}
-	if !mounted || kind != fuseType {
+	if !mounted || !found.Ours() {
 		return "", false, fmt.Errorf("%s: %w", plain, syscall.ENOTCONN)
 	}
 	return plain, true, nil
 }
-
-// fuseType is how the kernel calls our mounts.
-const fuseType = "fuse." + fs.TypeName
 
 // checkApart refuses a mount point within the directory, which would show itself,
 // and the other way round, which would hide the stores.
@@ -227,7 +236,7 @@ func serve(options mountOptions, backing, mountPoint string, ready *readiness) (
 		Subject:           subject,
 	})
 	if err != nil {
-		return err
+		return explainMount(err)
 	}
 	log.Info().Str("directory", backing).Str("mountpoint", mountPoint).Msg("mounted")
 	if err := ready.serving(); err != nil {
@@ -254,7 +263,7 @@ func tellLimits(backing string, log zerolog.Logger, apart bool) error {
 func catalogOptions(options mountOptions, held mountMemory, log *mountLog) catalog.Options {
 	return catalog.Options{
 		ReadOnly:       options.readOnly,
-		Dimension:      options.dimension,
+		Dimension:      int(options.dimension),
 		AllowNonFinite: options.allowNonFinite,
 		CompressImages: options.compressImages,
 		FlushBytes:     int64(options.flushBytes),
@@ -291,12 +300,11 @@ const configName = "config.json"
 
 // aboutMount gives the texts of the control folder that the mount itself knows.
 func aboutMount(options mountOptions, held mountMemory, state *statedir.State, directory, mountPoint string) map[string]func() []byte {
-	config, err := json.MarshalIndent(map[string]any{
+	facts := map[string]any{
 		"directory":       directory,
 		"mountpoint":      mountPoint,
 		"pid":             os.Getpid(),
 		"mounted":         time.Now().UTC().Format(time.RFC3339),
-		"read_only":       options.readOnly,
 		"allow_other":     options.allowOther,
 		"xattr":           !options.noAttributes,
 		"acl":             options.allowOther && !options.noLists && !options.noAttributes,
@@ -314,14 +322,22 @@ func aboutMount(options mountOptions, held mountMemory, state *statedir.State, d
 		"log_level":       options.logLevel,
 		"log_file":        options.logFile,
 		"state_directory": state.Path(),
-	}, "", "  ")
-	if err != nil {
-		config = []byte(err.Error())
 	}
-	config = append(config, '\n')
+	config := func() []byte {
+		facts := maps.Clone(facts)
+		facts["read_only"] = options.readOnly
+		if place, mounted, err := fs.MountedAt(mountPoint); err == nil && mounted && place.ReadOnly {
+			facts["read_only"] = true // by a remount
+		}
+		text, err := json.MarshalIndent(facts, "", "  ")
+		if err != nil {
+			text = []byte(err.Error())
+		}
+		return append(text, '\n')
+	}
 	about := []byte("rvffs " + version() + "\n")
 	return map[string]func() []byte{
-		configName:    func() []byte { return config },
+		configName:    config,
 		"memory.json": held.text,
 		"version":     func() []byte { return about },
 	}

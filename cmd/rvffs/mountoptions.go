@@ -3,14 +3,11 @@ package main
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
-	"rvffs/fs"
-	"rvffs/store"
 	"rvffs/store/state"
 )
 
@@ -19,6 +16,7 @@ type mountOptions struct {
 	foreground     bool
 	readOnly       bool
 	allowOther     bool
+	allowNonEmpty  bool
 	noAttributes   bool
 	noLists        bool
 	allowNonFinite bool
@@ -26,16 +24,20 @@ type mountOptions struct {
 	strictHashes   bool
 	memory         size
 	readAhead      readAhead
-	dimension      int
+	dimension      dimension
 	flushBytes     size
 	flushInterval  time.Duration
 	durability     durability
 	verify         verifyMode
 	views          views
-	logLevel       string
+	logLevel       logLevel
 	logFile        string
 	source         string   // shown as the device, by default the directory
 	kernel         []string // noexec and the like, for the kernel
+	remount        bool     // change a mount that is there
+	sloppy         bool     // take no offence at options that nobody knows
+	fake           bool     // do all but mount
+	unknown        []string
 }
 
 const (
@@ -44,147 +46,142 @@ const (
 	defaultReadAhead     = 4 << 20
 )
 
+// mountOption is one of them: a flag, and a word after -o.
+type mountOption struct {
+	flag  string
+	words []string // after -o; the first is shown
+	usage string
+	value func(*mountOptions) pflag.Value
+}
+
+// settings are all of them but those that say where to run. The help text, the flags, the
+// words, completion, and what the process in the background is told come from here.
+var settings = []mountOption{
+	{"read-only", []string{"ro"}, "refuse every change", func(o *mountOptions) pflag.Value { return (*toggle)(&o.readOnly) }},
+	{"allow-other", []string{"allow_other"}, "let other users in, as far as the stores' modes do", func(o *mountOptions) pflag.Value { return (*toggle)(&o.allowOther) }},
+	{"allow-non-empty", []string{"allow_non_empty", "nonempty"}, "mount over a directory that holds files, which cannot be reached meanwhile", func(o *mountOptions) pflag.Value { return (*toggle)(&o.allowNonEmpty) }},
+	{"no-xattr", []string{"noxattr"}, "show no extended attributes, for fast ls -l", func(o *mountOptions) pflag.Value { return (*toggle)(&o.noAttributes) }},
+	{"no-acl", []string{"noacl"}, "keep access control lists from the kernel; opens obey them all the same", func(o *mountOptions) pflag.Value { return (*toggle)(&o.noLists) }},
+	{"allow-nonfinite", []string{"allow_nonfinite"}, "accept vectors with NaN and infinities", func(o *mountOptions) pflag.Value { return (*toggle)(&o.allowNonFinite) }},
+	{"compress-images", []string{"compress_images"}, "store embedded images compressed with zstd where that saves a tenth", func(o *mountOptions) pflag.Value { return (*toggle)(&o.compressImages) }},
+	{"strict-hashes", []string{"strict_hashes"}, "refuse to open embedded images that are not what their headers say", func(o *mountOptions) pflag.Value { return (*toggle)(&o.strictHashes) }},
+	{"memory", []string{"memory"}, "hold so many bytes for users at most, with K, M or G", func(o *mountOptions) pflag.Value { return &o.memory }},
+	{"read-ahead", []string{"read_ahead"}, "KiB that the kernel reads ahead, or with K, M or G; root alone can set it (0: as is usual)", func(o *mountOptions) pflag.Value { return &o.readAhead }},
+	{"dimension", []string{"dimension"}, "dimension of stores made by mkdir (0: the first vectors fix it)", func(o *mountOptions) pflag.Value { return &o.dimension }},
+	{"flush-bytes", []string{"flush_bytes"}, "commit a stream whenever so many bytes have come, with K, M or G, bulk loads too (0: never)", func(o *mountOptions) pflag.Value { return &o.flushBytes }},
+	{"flush-interval", []string{"flush_interval"}, "commit a live stream after so much time, such as 5s; what brings more than 16 MiB in it is a bulk load, which close and fsync alone commit", func(o *mountOptions) pflag.Value { return (*interval)(&o.flushInterval) }},
+	{"durability", []string{"durability"}, "when commits are on the disk: strict (before close returns), interval (seconds later), none", func(o *mountOptions) pflag.Value { return &o.durability }},
+	{"verify", []string{"verify"}, verifyUsage, func(o *mountOptions) pflag.Value { return &o.verify }},
+	{"views", []string{"views"}, "what the folders of stores list: all, raw (a backup reads each store once) or none (it reads no store); what is not listed can be opened all the same", func(o *mountOptions) pflag.Value { return &o.views }},
+	{"log-level", []string{"log_level"}, "debug, info, warn or error", func(o *mountOptions) pflag.Value { return &o.logLevel }},
+	{"log-file", []string{"log_file"}, "append the log to a file", func(o *mountOptions) pflag.Value { return (*name)(&o.logFile) }},
+	{"fsname", []string{"fsname"}, "what df and mount show as the device, instead of the directory", func(o *mountOptions) pflag.Value { return (*name)(&o.source) }},
+}
+
 // register declares the flags.
 func (o *mountOptions) register(flags *pflag.FlagSet) {
-	o.memory, o.readAhead = defaultMemory, defaultReadAhead
-	flags.BoolVarP(&o.foreground, "foreground", "f", false, "stay in the foreground and log to standard error")
-	flags.BoolVar(&o.readOnly, "read-only", false, "refuse every change")
-	flags.BoolVar(&o.allowOther, "allow-other", false, "let other users in, as far as the stores' modes do")
-	flags.BoolVar(&o.allowNonFinite, "allow-nonfinite", false, "accept vectors with NaN and infinities")
-	flags.BoolVar(&o.compressImages, "compress-images", false, "store embedded images compressed with zstd where that saves a tenth")
-	flags.BoolVar(&o.strictHashes, "strict-hashes", false, "refuse to open embedded images that are not what their headers say")
-	flags.Var(&o.memory, "memory", "hold so many bytes for users at most, with K, M or G")
-	flags.Var(&o.readAhead, "read-ahead", "KiB that the kernel reads ahead, or with K, M or G; root alone can set it (0: as is usual)")
-	flags.IntVar(&o.dimension, "dimension", 0, "dimension of stores made by mkdir (0: the first vectors fix it)")
-	flags.Var(&o.flushBytes, "flush-bytes", "commit a stream whenever so many bytes have come, with K, M or G, bulk loads too (0: never)")
-	flags.DurationVar(&o.flushInterval, "flush-interval", defaultFlushInterval, "commit a live stream after so much time, such as 5s; what brings more than 16 MiB in it is a bulk load, which close and fsync alone commit")
-	flags.Var(&o.durability, "durability", "when commits are on the disk: strict (before close returns), interval (seconds later), none")
+	o.memory, o.readAhead, o.flushInterval, o.logLevel = defaultMemory, defaultReadAhead, defaultFlushInterval, defaultLogLevel
 	o.verify.VerifyMode = state.VerifyBackground
-	flags.Var(&o.verify, "verify", verifyUsage)
-	flags.Var(&o.views, "views", "what the folders of stores list: all, raw (a backup reads each store once) or none (it reads no store); what is not listed can be opened all the same")
-	flags.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
-	flags.StringVar(&o.logFile, "log-file", "", "append the log to a file")
+	flags.BoolVarP(&o.foreground, "foreground", "f", false, "stay in the foreground and log to standard error")
+	for _, setting := range settings {
+		value := setting.value(o)
+		flag := flags.VarPF(value, setting.flag, "", setting.usage)
+		if isToggle(value) {
+			flag.NoOptDefVal = "true"
+		}
+	}
 	flags.VarP(&optionList{options: o}, "options", "o", "mount options, separated by commas")
+	flags.BoolVarP(&o.sloppy, "sloppy", "s", false, "take no offence at mount options that nobody knows")
+	flags.BoolVar(&o.fake, "fake", false, "do everything but mount")
+}
+
+// about lists the words for -o, a line for each.
+func about() string {
+	var text strings.Builder
+	for _, setting := range settings {
+		word := setting.words[0]
+		if value := setting.value(new(mountOptions)); !isToggle(value) {
+			word += "=" + value.Type()
+		}
+		fmt.Fprintf(&text, "  %-24s %s\n", word, setting.usage)
+	}
+	return text.String()
 }
 
 // ignored are options that mean something to the system's mount program alone, or
 // what is the case anyway; there are no devices and no set-user-id programs here.
 var ignored = []string{
-	"rw", "exec", "dev", "suid", "defaults", "auto", "noauto", "nouser", "users", "owner", "group", "nofail", "_netdev",
-	"async", "atime", "noatime", "diratime", "nodiratime", "relatime", "norelatime", "default_permissions",
+	"defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group", "nofail", "_netdev", "loud", "silent",
+	"async", "sync", "dirsync", "atime", "noatime", "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime",
+	"lazytime", "nolazytime", "iversion", "noiversion", "mand", "nomand", "symfollow", "nosymfollow", "default_permissions",
 }
 
-// forKernel are options that the kernel keeps for every file system.
-var forKernel = []string{"noexec", "nodev", "nosuid"}
+// ignoredValues are such options that have a value: of the mount program, and those by which
+// the kernel's table tells of a mount that is there.
+var ignoredValues = []string{"user", "comment", "uhelper", "helper", "subtype", "fd", "rootmode", "user_id", "group_id", "max_read", "blksize"}
+
+// forKernel are options that the kernel keeps for every file system, and what undoes them.
+var forKernel = map[string]string{"noexec": "exec", "nodev": "dev", "nosuid": "suid"}
+
+// labels are options with which the kernel labels files.
+var labels = []string{"context", "fscontext", "defcontext", "rootcontext"}
 
 // set takes one mount option.
 func (o *mountOptions) set(option string) error {
-	name, value, _ := strings.Cut(option, "=")
-	var err error
-	switch {
-	case option == "", slices.Contains(ignored, option), name == "user", strings.HasPrefix(name, "x-"):
-	case slices.Contains(forKernel, option):
-		o.kernel = append(o.kernel, option)
-	case option == "ro":
-		o.readOnly = true
-	case option == "allow_other":
-		o.allowOther = true
-	case option == "noxattr":
-		o.noAttributes = true
-	case option == "noacl":
-		o.noLists = true
-	case option == "allow_nonfinite":
-		o.allowNonFinite = true
-	case option == "compress_images":
-		o.compressImages = true
-	case option == "strict_hashes":
-		o.strictHashes = true
-	case name == "memory":
-		err = o.memory.Set(value)
-	case name == "read_ahead":
-		err = o.readAhead.Set(value)
-	case name == "fsname":
-		o.source = value
-	case name == "dimension":
-		o.dimension, err = strconv.Atoi(value)
-	case name == "flush_bytes":
-		err = o.flushBytes.Set(value)
-	case name == "flush_interval":
-		if o.flushInterval, err = time.ParseDuration(value); err != nil {
-			err = fmt.Errorf("%w, such as 5s", err)
+	word, value, valued := strings.Cut(option, "=")
+	for _, setting := range settings {
+		target := setting.value(o)
+		if !slices.Contains(setting.words, word) || isToggle(target) == valued {
+			continue
 		}
-	case name == "durability":
-		err = o.durability.Set(value)
-	case name == "verify":
-		err = o.verify.Set(value)
-	case name == "views":
-		err = o.views.Set(value)
-	case name == "log_level":
-		o.logLevel = value
-	case name == "log_file":
-		o.logFile = value
-	default:
-		return fmt.Errorf("unknown mount option %q", option)
+		if !valued {
+			value = "true"
+		}
+		if err := target.Set(value); err != nil {
+			return fmt.Errorf("mount option %q: %w", option, err)
+		}
+		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("mount option %q: %w", option, err)
+	switch _, kept := forKernel[option]; {
+	case option == "", strings.HasPrefix(word, "x-"), strings.HasPrefix(word, "X-"):
+	case !valued && slices.Contains(ignored, word), valued && slices.Contains(ignoredValues, word):
+	case option == "rw":
+		o.readOnly = false
+	case kept:
+		o.kernel = append(o.kernel, option)
+	case option == "exec", option == "dev", option == "suid":
+		if o.kernel = slices.DeleteFunc(o.kernel, func(flag string) bool { return forKernel[flag] == option }); len(o.kernel) == 0 {
+			o.kernel = nil
+		}
+	case valued && slices.Contains(labels, word):
+		o.kernel = append(o.kernel, option)
+	case option == "remount":
+		o.remount = true
+	case option == "sloppy":
+		o.sloppy = true
+	default:
+		o.unknown = append(o.unknown, option)
 	}
 	return nil
 }
 
-// durability is a flag value.
-type durability struct{ store.Durability }
-
-// Set implements pflag.Value.
-func (d *durability) Set(name string) (err error) {
-	d.Durability, err = store.ParseDurability(name)
-	return err
+// refused says which options nobody knows, unless that is no offence.
+func (o *mountOptions) refused() error {
+	if o.sloppy || len(o.unknown) == 0 {
+		return nil
+	}
+	return fmt.Errorf("unknown mount option %q: rvffs mount --help lists those there are, and -s leaves out what is none", o.unknown[0])
 }
-
-// Type implements pflag.Value.
-func (d *durability) Type() string { return "promise" }
-
-// views is a flag value.
-type views struct{ fs.Views }
-
-// Set implements pflag.Value.
-func (v *views) Set(name string) (err error) {
-	v.Views, err = fs.ParseViews(name)
-	return err
-}
-
-// Type implements pflag.Value.
-func (v *views) Type() string { return "which" }
 
 // arguments are flags that say the same, for the process that serves.
 func (o *mountOptions) arguments() []string {
-	arguments := []string{
-		"--dimension=" + strconv.Itoa(o.dimension),
-		"--memory=" + o.memory.String(),
-		"--read-ahead=" + o.readAhead.String(),
-		"--flush-bytes=" + o.flushBytes.String(),
-		"--flush-interval=" + o.flushInterval.String(),
-		"--durability=" + o.durability.String(),
-		"--verify=" + o.verify.String(),
-		"--views=" + o.views.String(),
-		"--log-level=" + o.logLevel,
-		"--log-file=" + o.logFile,
-	}
-	for flag, set := range map[string]bool{
-		"--compress-images": o.compressImages, "--strict-hashes": o.strictHashes,
-		"--read-only": o.readOnly, "--allow-other": o.allowOther, "--allow-nonfinite": o.allowNonFinite, "--options=noxattr": o.noAttributes, "--options=noacl": o.noLists,
-	} {
-		if set {
-			arguments = append(arguments, flag)
-		}
-	}
-	if o.source != "" {
-		arguments = append(arguments, "--options=fsname="+o.source)
+	var arguments []string
+	for _, setting := range settings {
+		arguments = append(arguments, "--"+setting.flag+"="+setting.value(o).String())
 	}
 	if len(o.kernel) > 0 {
 		arguments = append(arguments, "--options="+strings.Join(o.kernel, ","))
 	}
-	slices.Sort(arguments)
 	return arguments
 }
 
@@ -211,57 +208,22 @@ func (l *optionList) Set(list string) error {
 	return nil
 }
 
-// size is a number of bytes, written with or without K, M or G for powers of 1024.
-type size int64
-
-// String gives the number of bytes.
-func (s *size) String() string { return strconv.FormatInt(int64(*s), 10) }
-
-// Type names the value in the help text.
-func (s *size) Type() string { return "bytes" }
-
-// Set parses a number of bytes.
-func (s *size) Set(text string) error {
-	number := strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(text), "B"), "I")
-	shift := 0
-	if number != "" {
-		if unit := strings.IndexByte("KMG", number[len(number)-1]); unit >= 0 {
-			shift, number = 10*(unit+1), number[:len(number)-1]
+// Words are those that may stand in the list.
+func (l *optionList) Words() []string {
+	words := []string{"remount", "rw", "noexec", "nodev", "nosuid", "nofail", "_netdev"}
+	for _, setting := range settings {
+		word, value := setting.words[0], setting.value(new(mountOptions))
+		choice, isChoice := value.(offerer)
+		switch {
+		case isChoice:
+			for _, one := range choice.Words() {
+				words = append(words, word+"="+one)
+			}
+		case isToggle(value):
+			words = append(words, word)
+		default:
+			words = append(words, word+"=")
 		}
 	}
-	value, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || value < 0 || value > (1<<62)>>shift {
-		return fmt.Errorf("%q is no number of bytes", text)
-	}
-	*s = size(value << shift)
-	return nil
-}
-
-// readAhead is a number of bytes that is written in KiB, as the kernel's own setting is,
-// or with K, M or G.
-type readAhead int64
-
-// mostReadAhead keeps what is written by mistake from filling the memory.
-const mostReadAhead = 1 << 30
-
-// String gives the number of KiB.
-func (r *readAhead) String() string { return strconv.FormatInt(int64(*r)>>10, 10) }
-
-// Type names the value in the help text.
-func (r *readAhead) Type() string { return "KiB" }
-
-// Set parses a number of KiB.
-func (r *readAhead) Set(text string) error {
-	if _, err := strconv.ParseUint(text, 10, 64); err == nil {
-		text += "K"
-	}
-	var bytes size
-	if err := bytes.Set(text); err != nil {
-		return err
-	}
-	if bytes > mostReadAhead || bytes%(1<<10) != 0 {
-		return fmt.Errorf("%q is no number of whole KiB up to 1G", text)
-	}
-	*r = readAhead(bytes)
-	return nil
+	return words
 }

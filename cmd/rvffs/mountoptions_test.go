@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,7 +20,7 @@ func parse(arguments ...string) (mountOptions, error) {
 	var options mountOptions
 	flags := pflag.NewFlagSet("mount", pflag.ContinueOnError)
 	options.register(flags)
-	err := flags.Parse(arguments)
+	err := errors.Join(flags.Parse(arguments), options.refused())
 	return options, err
 }
 
@@ -30,6 +33,14 @@ func TestMountOptions(t *testing.T) {
 		fails  bool
 	}{
 		{name: "as the mount program calls", list: "rw,user=root,exec,suid,dev,nofail,_netdev,x-systemd.automount,defaults"},
+		{name: "as fstab says", list: "auto,noauto,user,nouser,users,owner,group,comment=ours: a,x-systemd.requires=/srv,x-gvfs-show,X-mount.mkdir,uhelper=u,loud,silent"},
+		{name: "of other file systems", list: "async,sync,dirsync,noatime,nodiratime,relatime,strictatime,lazytime,iversion,nomand,nosymfollow,default_permissions"},
+		{name: "as the kernel's table says", list: "rw,nosuid,suid,relatime,user_id=0,group_id=0,max_read=1048576"},
+		{name: "undone", list: "ro,noexec,nodev,rw,exec", change: func(o *mountOptions) { o.kernel = []string{"nodev"} }},
+		{name: "labels", list: "context=system_u:object_r:tmp_t:s0", change: func(o *mountOptions) { o.kernel = []string{"context=system_u:object_r:tmp_t:s0"} }},
+		{name: "not empty", list: "nonempty", change: func(o *mountOptions) { o.allowNonEmpty = true }},
+		{name: "no value wanted", list: "allow_other=1", fails: true},
+		{name: "a value wanted", list: "memory", fails: true},
 		{name: "read-only", list: "ro", change: func(o *mountOptions) { o.readOnly = true }},
 		{name: "others", list: "allow_other,noxattr,noacl", change: func(o *mountOptions) { o.allowOther, o.noAttributes, o.noLists = true, true, true }},
 		{name: "kernel", list: "noexec,nosuid", change: func(o *mountOptions) { o.kernel = []string{"noexec", "nosuid"} }},
@@ -135,10 +146,44 @@ func TestAsHelper(t *testing.T) {
 		{[]string{"--help"}, []string{"--help"}},
 		{nil, nil},
 	} {
-		if got := asHelper(newRootCommand(), test.given); !reflect.DeepEqual(got, test.want) {
+		if got := asHelper(newRootCommand(), "rvffs", test.given); !reflect.DeepEqual(got, test.want) {
 			t.Errorf("%q becomes %q, want %q", test.given, got, test.want)
 		}
 	}
+}
+
+// TestAsMountHelper: what mount(8) says to its helpers means something else there.
+func TestAsMountHelper(t *testing.T) {
+	t.Parallel()
+	given := []string{"/srv", "/mnt", "-s", "-f", "-n", "-v", "-o", "rw,_netdev,bogus"}
+	want := []string{"mount", "/srv", "/mnt", "-s", "--fake", "-o", "rw,_netdev,bogus"}
+	got := asHelper(newRootCommand(), "/sbin/mount.fuse.rvffs", given)
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("%q becomes %q, want %q", given, got, want)
+	}
+	options, err := parse(got[3:]...)
+	if err != nil || !options.sloppy || !options.fake {
+		t.Errorf("%+v, %v", options, err)
+	}
+}
+
+// TestOptionsAreAllTold: every flag can be said after -o, and the help text lists it.
+func TestOptionsAreAllTold(t *testing.T) {
+	t.Parallel()
+	command := newMountCommand()
+	elsewhere := []string{"foreground", "options", "sloppy", "fake"}
+	command.Flags().VisitAll(func(flag *pflag.Flag) {
+		at := slices.IndexFunc(settings, func(s mountOption) bool { return s.flag == flag.Name })
+		if at < 0 {
+			if !slices.Contains(elsewhere, flag.Name) {
+				t.Errorf("--%s cannot be said after -o", flag.Name)
+			}
+			return
+		}
+		if line := "\n  " + settings[at].words[0]; !strings.Contains(command.Long, line+" ") && !strings.Contains(command.Long, line+"=") {
+			t.Errorf("the help text does not tell of %s", settings[at].words[0])
+		}
+	})
 }
 
 func TestCheckApart(t *testing.T) {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"time"
 )
 
@@ -13,11 +12,7 @@ const progressPace = 200 * time.Millisecond
 // showProgress tells on a terminal how far something is, until the function that
 // it returns is called. Elsewhere it writes nothing.
 func showProgress(out io.Writer, how func() (done, total int64)) (stop func()) {
-	file, isFile := out.(*os.File)
-	if !isFile {
-		return func() {}
-	}
-	if info, err := file.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+	if !isTerminal(out) {
 		return func() {}
 	}
 	stopped, ended := make(chan struct{}), make(chan struct{})

@@ -33,10 +33,11 @@ func newQueryCommand() *cobra.Command {
 		Long: "query finds the nearest vectors, exactly, by the store's metric: squared distance, minus product, or one minus cosine.\n" +
 			"With - the queries come from standard input: JSON objects with \"vector\" or \"id\", and \"k\" if wanted, bare JSON\n" +
 			"arrays of numbers, or rows of little-endian float32. The vector of an id is left out of that id's answer.",
-		Args: cobra.RangeArgs(1, 2),
+		Args:              takes("FILE", "[-]"),
+		ValidArgsFunction: offers(offerStores, offerNothing),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			asked.byID = command.Flags().Changed("id")
-			text, err := asked.text(arguments[1:], command.InOrStdin())
+			text, err := asked.text(command, arguments[1:])
 			if err != nil {
 				return err
 			}
@@ -57,16 +58,15 @@ func newQueryCommand() *cobra.Command {
 	command.Flags().Uint64Var(&asked.id, "id", 0, "search for the stored vector of this id")
 	command.Flags().IntVarP(&asked.k, "k", "k", search.DefaultNeighbors, "how many neighbors to find, where a query does not say")
 	answer = registerAnswer(command.Flags(), "print lines of JSON")
-	command.MarkFlagsMutuallyExclusive("vector", "id")
 	verify = registerVerify(command.Flags())
 	return command
 }
 
 // text is the queries as they are written, nil for one by id.
-func (q question) text(operands []string, input io.Reader) ([]byte, error) {
+func (q question) text(command *cobra.Command, operands []string) ([]byte, error) {
 	fromInput := len(operands) == 1
 	if fromInput && operands[0] != "-" {
-		return nil, fmt.Errorf("%q is neither a flag nor -", operands[0])
+		return nil, misused(command, fmt.Errorf("%q is neither a flag nor -", operands[0]))
 	}
 	given := 0
 	for _, way := range []bool{fromInput, q.vector != "", q.byID} {
@@ -75,15 +75,15 @@ func (q question) text(operands []string, input io.Reader) ([]byte, error) {
 		}
 	}
 	if given != 1 {
-		return nil, errors.New("say what to search for: --vector, --id or -")
+		return nil, misused(command, errors.New("say what to search for: one of --vector, --id and -"))
 	}
 	if q.vector != "" && !strings.HasPrefix(strings.TrimSpace(q.vector), "[") {
-		return nil, fmt.Errorf("--vector %q is no JSON array", q.vector)
+		return nil, misused(command, fmt.Errorf("--vector %q is no JSON array", q.vector))
 	}
 	if !fromInput {
 		return []byte(q.vector), nil
 	}
-	return io.ReadAll(io.LimitReader(input, search.MaxQueryBytes+1))
+	return io.ReadAll(io.LimitReader(command.InOrStdin(), search.MaxQueryBytes+1))
 }
 
 // answers searches.

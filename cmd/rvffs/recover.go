@@ -31,7 +31,7 @@ type recovered struct {
 
 func newRecoverCommand() *cobra.Command {
 	var answer *answerFlag
-	var metric string
+	var metric *choice[segments.Metric]
 	var options recovery.Options
 	command := &cobra.Command{
 		Use:   "recover FILE [TAIL...]",
@@ -41,18 +41,15 @@ func newRecoverCommand() *cobra.Command {
 			"deletions, embedded segments, in one commit for each tail. Nothing that the store has stored since is overwritten, and\n" +
 			"what is doubtful is not taken, unless a flag says so: it is listed, and its tail stays. A tail of which nothing is\n" +
 			"left to decide upon is removed. A segment's damaged header is written anew if its hash proves the content. A file without any manifest becomes a store again, with an identity of its own.\n" +
-			"FILE is the store's file, not its folder in a mount; it may stay mounted.\n" +
+			"The store may stay mounted.\n" +
 			"With names of kept tails, in the store's folder, only those are looked at. The exit status is 1 while something is\n" +
 			"left to decide upon; with --list it is 0 unless the file cannot be read.",
-		Args: cobra.MinimumNArgs(1),
+		Args:              takes("FILE", "[TAIL...]"),
+		ValidArgsFunction: offers(offerStores, offerFiles),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			var measure *segments.Metric
-			if metric != "" {
-				parsed, err := segments.ParseMetric(metric)
-				if err != nil {
-					return err
-				}
-				measure = &parsed
+			if metric.word != "" {
+				measure = &metric.value
 			}
 			for _, tail := range arguments[1:] {
 				options.Only = append(options.Only, filepath.Base(tail))
@@ -91,7 +88,7 @@ func newRecoverCommand() *cobra.Command {
 	flags.BoolVar(&options.Drop, "drop", false, "let the vectors go instead of bringing them back")
 	flags.BoolVar(&options.Cut, "cut", false, "also take the whole vectors of segments that were cut, whose hash proves nothing any more")
 	flags.BoolVar(&options.Overwrite, "overwrite", false, "also take what the store has stored or deleted again since")
-	flags.StringVar(&metric, "metric", "", "distance of a file in which nothing tells it any more: l2, ip or cosine")
+	metric = among(flags, "metric", "", "", "distance of a file in which nothing tells it any more", segments.ParseMetric, wordsOf(segments.ParseMetric))
 	answer = registerAnswer(flags, printsJSON)
 	return command
 }
@@ -118,7 +115,7 @@ func recoverFile(command *cobra.Command, file string, metric *segments.Metric, o
 	if options.List {
 		var tail recovery.Tail
 		var measured bool
-		found := onShelf(followLinks(file), func(shelf volume.Shelf, name string) (err error) {
+		found := onShelf(storeFile(file), func(shelf volume.Shelf, name string) (err error) {
 			tail, measured, err = store.Salvageable(command.Context(), name, store.Options{Shelf: shelf})
 			return err
 		})
@@ -133,7 +130,7 @@ func recoverFile(command *cobra.Command, file string, metric *segments.Metric, o
 		result.Tails = []recovery.Result{listed}
 		return result, nil
 	}
-	err = onShelf(followLinks(file), func(shelf volume.Shelf, name string) error {
+	err = onShelf(storeFile(file), func(shelf volume.Shelf, name string) error {
 		return store.Rebuild(command.Context(), name, metric, store.Options{Shelf: shelf})
 	})
 	if err != nil {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,7 +27,14 @@ func newRemoveCommand() *cobra.Command {
 		Long: "remove takes what a store carries besides its vectors out of it, in one commit. Where there are several of a kind,\n" +
 			"WHICH says the one that is meant: a kernel's architecture, a program's type, a module's role, the name of the\n" +
 			"folder in all/, or all. The next compaction takes the bytes out of the file. To remove a whole store: rvffs rm.",
-		Args: cobra.RangeArgs(2, 3),
+		Args: func(command *cobra.Command, arguments []string) error {
+			err := takes("FILE", strings.Join(compute.Folders(), "|"), "[WHICH]")(command, arguments)
+			if err == nil && !slices.Contains(compute.Folders(), arguments[1]) {
+				err = misused(command, fmt.Errorf("there is no part %q: say one of %s", arguments[1], strings.Join(compute.Folders(), ", ")))
+			}
+			return err
+		},
+		ValidArgsFunction: offers(offerStores, offerParts, offerNothing),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			which := strings.Join(arguments[2:], "")
 			return withStore(command.Context(), arguments[0], store.Open, func(s *store.Store) error {

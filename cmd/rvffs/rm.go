@@ -16,6 +16,7 @@ import (
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store"
+	"rvffs/store/catalog"
 )
 
 // removedStore is what rm tells in JSON of a store.
@@ -33,7 +34,8 @@ func newRmCommand() *cobra.Command {
 		Long: "rm removes stores with all that they hold, and what recover could bring back of them. One to which somebody is\n" +
 			"writing is not removed; neither is one from which others in its folder were derived, unless these go, too:\n" +
 			"their lineage could no longer be verified, and branches would lose the vectors that they show of it.",
-		Args: cobra.MinimumNArgs(1),
+		Args:              takes("FILE..."),
+		ValidArgsFunction: offerStores,
 		RunE: func(command *cobra.Command, arguments []string) error {
 			ordered, err := childrenFirst(command.Context(), arguments)
 			if err != nil {
@@ -69,7 +71,7 @@ func childrenFirst(ctx context.Context, files []string) ([]string, error) {
 	depths := make(map[string]uint32, len(files))
 	var unreadable error
 	for _, file := range files {
-		if info, err := os.Lstat(file); err == nil && info.Mode().Type() == os.ModeSymlink {
+		if info, err := os.Lstat(file); err == nil && info.Mode().Type() == os.ModeSymlink && storeFile(file) == followLinks(file) {
 			unreadable = errors.Join(unreadable, fmt.Errorf("%s is a symbolic link to %s: name the file itself, or remove the link with rm(1)", file, followLinks(file)))
 			continue
 		}
@@ -84,7 +86,7 @@ func childrenFirst(ctx context.Context, files []string) ([]string, error) {
 	return ordered, unreadable
 }
 
-// rm removes the store in a file, and from the family.
+// rm removes the store in a file.
 func rm(ctx context.Context, file string, family *family, force bool) (removed []string, err error) {
 	err = withStore(ctx, file, store.Open, func(s *store.Store) error {
 		if identity, known := s.Identity(); known && !force {
@@ -96,9 +98,6 @@ func rm(ctx context.Context, file string, family *family, force bool) (removed [
 		removed, err = s.RemoveWhole(ctx)
 		return err
 	})
-	if len(removed) > 0 {
-		family.lose(file)
-	}
 	return removed, err
 }
 
@@ -108,7 +107,8 @@ func (f *family) mayLose(ctx context.Context, file string, id lineage.FileID) er
 	if id.IsZero() {
 		return nil
 	}
-	if err := f.read(ctx, []string{filepath.Dir(file)}); err != nil {
+	f.given = append(f.given, shownChildren(file)...)
+	if err := f.read(ctx, []string{filepath.Dir(storeFile(file))}); err != nil {
 		return err
 	}
 	var children, branches []string
@@ -125,7 +125,7 @@ func (f *family) mayLose(ctx context.Context, file string, id lineage.FileID) er
 			}
 			return nil
 		})
-		if err != nil {
+		if err != nil && !errors.Is(err, os.ErrNotExist) { // it may have gone before its parent
 			return err
 		}
 	}
@@ -138,8 +138,15 @@ func (f *family) mayLose(ctx context.Context, file string, id lineage.FileID) er
 	return nil
 }
 
-// lose forgets a file that is gone.
-func (f *family) lose(file string) {
-	f.claims = slices.DeleteFunc(f.claims, func(claim lineage.Claim) bool { return absolute(claim.Name) == absolute(file) })
-	f.index = nil
+// shownChildren are the stores that a store's folder in a mount shows as derived from it,
+// wherever their files lie.
+func shownChildren(folder string) (files []string) {
+	names, err := filepath.Glob(filepath.Join(literal(folder), "*", catalog.NameStatus))
+	if err != nil {
+		return nil
+	}
+	for _, name := range names {
+		files = append(files, storeFile(filepath.Dir(name)))
+	}
+	return files
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -35,34 +34,53 @@ func commands() []*cobra.Command {
 		newVerifyCommand(),
 		newRecoverCommand(),
 		newQueryCommand(),
+		newVersionCommand(),
+		newHoldersCommand(),
 	}
 }
 
 func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "rvffs",
+		Use:           "rvffs COMMAND",
 		Short:         "Vector stores as a file system",
 		Long:          "rvffs mounts a directory of RVF vector stores: each store becomes a folder of files.",
 		Version:       version(),
+		Args:          cobra.ArbitraryArgs,
+		RunE:          runRoot,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		// As far as a slip of the fingers goes.
+		SuggestionsMinimumDistance: 2,
 	}
+	root.SetVersionTemplate("rvffs {{.Version}}\n")
+	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error { return misused(command, plainly(err)) })
 	root.AddCommand(commands()...)
+	for _, command := range root.Commands() {
+		completeFlags(command)
+	}
 	return root
 }
 
-// version is that of the module, as the build recorded it.
-func version() string {
-	info, known := debug.ReadBuildInfo()
-	if !known || info.Main.Version == "" {
-		return "unknown"
-	}
-	return info.Main.Version
-}
+// helperName begins the name by which the system's mount program calls its helpers.
+const helperName = "mount."
 
 // asHelper puts `mount` before arguments that come without a subcommand. So does
-// the system's mount program call a file system: SOURCE MOUNTPOINT -o OPTIONS.
-func asHelper(root *cobra.Command, arguments []string) []string {
+// the system's mount program call a file system, by a name of ours or of a helper:
+// SOURCE MOUNTPOINT -o OPTIONS. For helpers -f, -n and -v mean other things than for us.
+func asHelper(root *cobra.Command, called string, arguments []string) []string {
+	if strings.HasPrefix(filepath.Base(called), helperName) {
+		words := []string{"mount"}
+		for _, argument := range arguments {
+			switch argument {
+			case "-n", "-v": // no table is written, nothing is told
+			case "-f":
+				words = append(words, "--fake")
+			default:
+				words = append(words, argument)
+			}
+		}
+		return words
+	}
 	if len(arguments) < 2 || strings.HasPrefix(arguments[0], "-") {
 		return arguments
 	}
@@ -75,13 +93,4 @@ func asHelper(root *cobra.Command, arguments []string) []string {
 		return arguments
 	}
 	return append([]string{"mount"}, arguments...)
-}
-
-// followLinks is the file that a path leads to through symlinks, or the path itself where
-// it leads nowhere.
-func followLinks(path string) string {
-	if plain, err := filepath.EvalSymlinks(path); err == nil {
-		return plain
-	}
-	return path
 }

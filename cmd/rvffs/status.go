@@ -21,9 +21,10 @@ type statusOf struct {
 func newStatusCommand() *cobra.Command {
 	var answer *answerFlag
 	command := &cobra.Command{
-		Use:   "status FILE",
-		Short: "Tell how a store is at this moment",
-		Args:  cobra.ExactArgs(1),
+		Use:               "status FILE",
+		Short:             "Tell how a store is at this moment",
+		Args:              takes("FILE"),
+		ValidArgsFunction: offers(offerStores, offerNothing),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			return withStore(command.Context(), arguments[0], store.OpenReadOnly, func(s *store.Store) error {
 				status, err := fileStatus(command.Context(), s)

@@ -22,12 +22,13 @@ const closeWait = 30 * time.Second
 func newUmountCommand() *cobra.Command {
 	var lazy bool
 	command := &cobra.Command{
-		Use:     "umount MOUNTPOINT",
-		Aliases: []string{"unmount"},
-		Short:   "End a mount",
-		Long:    "End a mount, and return when its server has committed everything and is gone.",
-		Args:    cobra.ExactArgs(1),
-		RunE:    func(_ *cobra.Command, arguments []string) error { return umount(arguments[0], lazy) },
+		Use:               "umount MOUNTPOINT",
+		Aliases:           []string{"unmount"},
+		Short:             "End a mount",
+		Long:              "End a mount, and return when its server has committed everything and is gone.",
+		Args:              takes("MOUNTPOINT"),
+		ValidArgsFunction: offers(offerMounts, offerNothing),
+		RunE:              func(_ *cobra.Command, arguments []string) error { return umount(arguments[0], lazy) },
 	}
 	command.Flags().BoolVarP(&lazy, "lazy", "z", false, "take the mount out of the tree though it is in use; it ends with its last user")
 	return command
@@ -38,14 +39,14 @@ func umount(path string, lazy bool) error {
 	if err != nil {
 		return err
 	}
-	server := openServer(place)
+	server := openServer(place.Point)
 	defer server.close()
-	err = fs.Unmount(place, lazy)
+	err = fs.Unmount(place.Point, lazy)
 	if errors.Is(err, syscall.EBUSY) {
-		return fmt.Errorf("%s is in use: close its files and leave its folders, or say --lazy", place)
+		return inUse(place, "say --lazy")
 	}
 	if err != nil {
-		return fmt.Errorf("unmount %s: %w", place, err)
+		return fmt.Errorf("unmount %s: %w", place.Point, err)
 	}
 	if lazy {
 		return nil
@@ -53,22 +54,37 @@ func umount(path string, lazy bool) error {
 	return server.wait()
 }
 
-// mountPlace is the real path of a mount of ours, alive or dead.
-func mountPlace(path string) (string, error) {
+// mountPlace is a mount of ours, alive or dead.
+func mountPlace(path string) (fs.Mounted, error) {
 	plain, _, err := findMountPoint(path)
 	if err != nil {
-		return "", err
+		return fs.Mounted{}, err
 	}
-	kind, mounted, err := fs.MountedType(plain)
+	found, mounted, err := fs.MountedAt(plain)
 	switch {
 	case err != nil:
-		return "", err
+		return found, err
 	case !mounted:
-		return "", fmt.Errorf("%s is no mount point", plain)
-	case kind != fuseType:
-		return "", fmt.Errorf("%s is a mount of type %s, not of vector stores", plain, kind)
+		return found, fmt.Errorf("%s is no mount point", plain)
+	case !found.Ours():
+		return found, fmt.Errorf("%s is a mount of type %s, not of vector stores", plain, found.Type)
 	}
-	return plain, nil
+	return found, nil
+}
+
+// mountConfig is what a mount tells of itself, as far as commands ask.
+type mountConfig struct {
+	Pid       int
+	Directory string
+	ReadOnly  bool `json:"read_only"`
+}
+
+func readConfig(mountPoint string) (config mountConfig, err error) {
+	content, err := os.ReadFile(filepath.Join(mountPoint, catalog.ControlFolder, configName))
+	if err == nil {
+		err = json.Unmarshal(content, &config)
+	}
+	return config, err
 }
 
 // servingProcess is a hold on the process behind a mount, by which its end can be
@@ -77,12 +93,8 @@ type servingProcess int
 
 // openServer asks the mount itself for its process.
 func openServer(mountPoint string) servingProcess {
-	content, err := os.ReadFile(filepath.Join(mountPoint, catalog.ControlFolder, configName))
-	if err != nil {
-		return -1
-	}
-	var config struct{ Pid int }
-	if json.Unmarshal(content, &config) != nil || config.Pid <= 0 {
+	config, err := readConfig(mountPoint)
+	if err != nil || config.Pid <= 0 {
 		return -1
 	}
 	descriptor, err := unix.PidfdOpen(config.Pid, 0)

@@ -29,7 +29,8 @@ func newVerifyCommand() *cobra.Command {
 		Short: "Check hashes, manifest, lineage and audit chain of stores",
 		Long: "verify reads every byte of the given stores. The exit status is 1 when one of them is damaged or cannot be read.\n" +
 			"A store's parent is looked for among the files given and in the store's folder.",
-		Args: cobra.MinimumNArgs(1),
+		Args:              takes("FILE..."),
+		ValidArgsFunction: offerStores,
 		RunE: func(command *cobra.Command, arguments []string) error {
 			family := newFamily(arguments)
 			results := make([]verification, 0, len(arguments))

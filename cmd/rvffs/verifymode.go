@@ -21,6 +21,9 @@ func (m *verifyMode) Set(name string) (err error) {
 // Type implements pflag.Value.
 func (m *verifyMode) Type() string { return "mode" }
 
+// Words are those to choose from.
+func (m *verifyMode) Words() []string { return wordsOf(state.ParseVerifyMode) }
+
 // verifyUsage is what --verify means.
 const verifyUsage = "check the content hash of what is read: background (behind the reads), first (before anything is given out) or never"
 

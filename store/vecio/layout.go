@@ -176,6 +176,9 @@ func FileFormats() []FileFormat {
 // String is the format's short name, such as "npy".
 func (f FileFormat) String() string { return fileFormats[f].name }
 
+// IsText reports whether people can read a file of the format.
+func (f FileFormat) IsText() bool { return f == FileJSONL || f == FileCSV }
+
 // FileName is what a file of the format is called in a folder of its own, such as
 // "vectors.npy".
 func (f FileFormat) FileName() string { return fileFormats[f].file }

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+
+	"rvffs/fs"
+	"rvffs/store/catalog"
+)
+
+// followLinks is the file that a path leads to through symlinks, or the path itself where
+// it leads nowhere.
+func followLinks(path string) string {
+	if plain, err := filepath.EvalSymlinks(path); err == nil {
+		return plain
+	}
+	return path
+}
+
+// storeFile is the file of the store that a path leads to: through symlinks, and from the
+// folder that shows it in a mount. Anything else is as followLinks has it.
+func storeFile(path string) string {
+	plain := followLinks(path)
+	if isDirectory(plain) {
+		if file, _, mounted := behind(plain); mounted && !isDirectory(file) {
+			return file
+		}
+	}
+	return plain
+}
+
+// folderFor is the directory in which a file of a folder is made: of one in a mount it is
+// the one behind it, and of a store's folder the one that holds the store's file.
+func folderFor(folder string) string {
+	file, isStore, mounted := behind(folder)
+	switch {
+	case !mounted:
+		return folder
+	case isStore:
+		return filepath.Dir(file)
+	}
+	return file
+}
+
+// behind is what a folder in a mount of ours shows: the file of a store, or a directory.
+// False says that it is in none, or that this cannot be told.
+func behind(folder string) (path string, isStore, mounted bool) {
+	place, below, found := mountOf(folder)
+	if !found {
+		return "", false, false
+	}
+	config, err := readConfig(place.Point)
+	if err != nil {
+		return "", false, false
+	}
+	// A store's folder may stand elsewhere than its file: in that of its parent.
+	var status struct{ File string }
+	content, err := os.ReadFile(filepath.Join(folder, catalog.NameStatus))
+	if err == nil && json.Unmarshal(content, &status) == nil && status.File != "" {
+		return filepath.Join(config.Directory, status.File), true, true
+	}
+	path = filepath.Join(config.Directory, below)
+	info, err := os.Stat(path)
+	return path, err == nil && info.Mode().IsRegular(), err == nil
+}
+
+// mountOf is the mount of ours in which a path lies, and the path below it.
+func mountOf(path string) (place fs.Mounted, below string, found bool) {
+	plain, err := filepath.Abs(followLinks(path))
+	if err != nil {
+		return place, "", false
+	}
+	mounts, err := fs.Mounts()
+	if err != nil {
+		return place, "", false
+	}
+	for _, m := range mounts {
+		if m.Holds(plain) && len(m.Point) >= len(place.Point) {
+			place = m
+		}
+	}
+	below, err = filepath.Rel(place.Point, plain)
+	return place, below, err == nil && place.Ours()
+}
