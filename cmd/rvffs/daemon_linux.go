@@ -41,6 +41,7 @@ func serveInBackground(options mountOptions, directory, mountPoint string) error
 	defer read.Close()
 	arguments := append([]string{"mount", "--foreground"}, options.arguments()...)
 	command := exec.Command(program, append(arguments, "--", directory, mountPoint)...)
+	command.Args[0] = ownName // and not by the name of a helper, if that is the program's
 	command.Dir = "/"
 	command.Env = append(os.Environ(), fmt.Sprintf("%s=%d", readyVariable, readyDescriptor))
 	command.Stderr = os.Stderr // for what fusermount3 has to say

@@ -98,7 +98,7 @@ func holders(mount fs.Mounted) string {
 	}
 	defer func() { _ = read.Close() }()
 	command := exec.Command(program, "holders", "--", mount.Point)
-	command.Dir, command.Stdout = "/", write
+	command.Args[0], command.Dir, command.Stdout = ownName, "/", write
 	err = errors.Join(command.Start(), write.Close(), read.SetReadDeadline(time.Now().Add(holdersPatience)))
 	if err != nil {
 		return ""

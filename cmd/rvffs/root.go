@@ -61,6 +61,9 @@ func newRootCommand() *cobra.Command {
 	return root
 }
 
+// ownName is the name by which this program calls itself.
+const ownName = "rvffs"
+
 // helperName begins the name by which the system's mount program calls its helpers.
 const helperName = "mount."
 

@@ -170,3 +170,20 @@ func TestFoldersOfStoresAreStores(t *testing.T) {
 		t.Errorf("left in the backing directory: %s", got)
 	}
 }
+
+// TestHelperOfMount is called by a helper's name, as mount(8) does.
+func TestHelperOfMount(t *testing.T) {
+	t.Parallel()
+	dir, point, helper := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "mount.fuse.rvffs")
+	run(t, "cp", program, helper)
+	run(t, helper, dir, point, "-f", "-o", "rw")
+	if mounted(point) {
+		t.Error("-f mounts")
+	}
+	if got := try(t, helper, dir, point, "-n", "-v", "-o", "rw,bogus"); got.code != 2 || mounted(point) {
+		t.Errorf("an unknown option: %+v", got)
+	}
+	run(t, helper, dir, point, "-s", "-n", "-v", "-o", "rw,_netdev,nofail,x-systemd.automount,comment=x,bogus")
+	t.Cleanup(func() { run(t, program, "umount", point) })
+	run(t, "mkdir", filepath.Join(point, "a.rvf"))
+}
