@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"sync/atomic"
 	"syscall"
 
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
@@ -105,13 +106,27 @@ func (n *logNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, ui
 	if err := n.owner.Allow(ctx, volume.Read); err != nil {
 		return nil, 0, n.owner.failed(n.tree, "open", err)
 	}
-	return nil, fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH, 0
+	return &logHandle{}, fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH, 0
 }
 
-// Read copies lines. What is forgotten is gone for who has not read it yet, too: he opens
-// the file again.
-func (n *logNode) Read(ctx context.Context, _ nodefs.FileHandle, buffer []byte, offset int64) (fuse.ReadResult, syscall.Errno) {
-	length, err := n.lines.readAt(ctx, buffer, n.base+offset)
+// logHandle is a log as somebody reads it.
+type logHandle struct {
+	passed atomic.Int64 // bytes that were forgotten before the first was read
+}
+
+// Read copies lines, from the oldest that is kept when the first is read. What is forgotten
+// later is gone for who has not read it yet, too: he opens the file again.
+func (n *logNode) Read(ctx context.Context, file nodefs.FileHandle, buffer []byte, offset int64) (fuse.ReadResult, syscall.Errno) {
+	handle := file.(*logHandle)
+	length, err := n.lines.readAt(ctx, buffer, n.base+handle.passed.Load()+offset)
+	for offset == 0 && errors.Is(err, journal.ErrForgotten) {
+		var first int64
+		if first, _, err = n.lines.extent(ctx); err != nil {
+			break
+		}
+		handle.passed.Store(first - n.base)
+		length, err = n.lines.readAt(ctx, buffer, first)
+	}
 	if errors.Is(err, journal.ErrForgotten) {
 		return nil, syscall.ESTALE
 	}

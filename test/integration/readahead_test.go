@@ -66,8 +66,8 @@ func TestReadAheadCannotBeSet(t *testing.T) {
 		for level, lines := range map[string]int{"debug": 1, "info": 0} {
 			point := t.TempDir()
 			unmountAtEnd(t, point)
-			script := hide + ` && "$1" mount --log-level ` + level + ` "$2" "$3" && wc -c < "$3/store.rvf/raw" && grep -c 'reads ahead' "$3/.rvffs/log"; "$1" umount "$3"`
-			got := run(t, "unshare", "--mount", "sh", "-c", script, "sh", program, dir, point)
+			script := hide + ` && STATE_DIRECTORY="$4" "$1" mount --log-level ` + level + ` "$2" "$3" && wc -c < "$3/store.rvf/raw" && grep -c 'reads ahead' "$3/.rvffs/log"; "$1" umount "$3"`
+			got := run(t, "unshare", "--mount", "sh", "-c", script, "sh", program, dir, point, t.TempDir())
 			if want := fmt.Sprintf("%d\n%d\n", size, lines); got != want {
 				t.Errorf("%s, %s: the size of raw and lines in the log are %q, want %q", name, level, got, want)
 			}
