@@ -1,5 +1,5 @@
 # `make test` and `make demo` need only Go and make on a Debian machine; they
-# install the rest (scripts/dependencies.sh says what).
+# install the rest, and show it (scripts/dependencies.sh says what).
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -26,12 +26,14 @@ PEER := test/integration/peer
 # have the same code to watch in the random histories.
 STATES := ^(TestEveryCrashKeepsWhatWasAcknowledged|TestEveryFaultLeavesAWholeStore|TestCrashesWhileRecovering)$$
 
-.PHONY: build demo demo-boot test lint bench microbench crash attacks deps clean
+.PHONY: build demo demo-boot test lint bench microbench crash attacks programs deps clean
 
 build: ## bin/rvffs
 	$(GO) build $(STAMP) -o bin/rvffs ./cmd/rvffs
 
-demo: deps build ## the whole story on a mount of its own
+demo: ## the whole story on a mount of its own
+	scripts/dependencies.sh demo
+	$(MAKE) --no-print-directory build
 	scripts/demo.sh
 
 demo-boot: deps build ## embeds Debian's kernel, extracts it and boots it in an emulator
@@ -58,6 +60,10 @@ crash: deps ## kill -9 of the mount under eight writers, 300 rounds
 
 attacks: ## two users and a root daemon, each attack for 30 s or 100,000 tries
 	CI=true RVFFS_ATTACK_SECONDS=30 $(GO) test -count=1 -timeout 60m -v -run '^TestAttacks$$' ./test/integration
+
+programs: deps ## installs every program of docs/programs.md, tries each on a mount and writes the page's table
+	scripts/programs.sh
+	CI=true RVFFS_PROGRAMS=all RVFFS_PROGRAMS_PAGE=$(CURDIR)/docs/programs.md NODE_PATH=$(CURDIR)/bin/programs/node_modules $(GO) test -count=1 -timeout 20m -run '^TestEveryProgram$$' ./test/integration
 
 deps: $(PEER)/node_modules/.package-lock.json
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the tests and the demonstration need, and with
-# "bench" those that only the benchmarks need. Asks the package manager for nothing
-# that is there already.
+# Installs the Debian packages that the tests need, with "bench" those of the benchmarks
+# besides, and with "demo" the few of the demonstration alone. Asks the package manager for
+# nothing that is there already, and shows what it installs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,41 +12,44 @@ need() { # PACKAGE CHECK…: the package, unless the check succeeds
 	"$@" >/dev/null 2>&1 || missing+=("$package")
 }
 
-need fuse3 command -v fusermount3
-need nodejs command -v node
-need npm command -v npm
 need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
+need fuse3 command -v fusermount3
 need jq command -v jq
-need rsync command -v rsync
-need borgbackup command -v borg
-need inotify-tools command -v inotifywait
-need attr command -v getfattr
-# Programs that put files where somebody else takes them.
-need rclone command -v rclone
-need openssh-client command -v scp
-need openssh-sftp-server test -x /usr/lib/openssh/sftp-server
-need libglib2.0-bin command -v gio
-# The race detector is linked by a C compiler.
-need gcc command -v gcc
-need libc6-dev test -e /usr/include/stdlib.h
-# The shell of /bin/sh on Debian, and tools that write files in their own order.
-need dash command -v dash
-need binutils command -v objcopy
-need tar command -v tar
-need python3 command -v python3
-# Compiles the eBPF program of the tests.
-need clang command -v clang
-# A real kernel to embed. Its package is unpacked, not installed.
-kernel=test/integration/testdata/debian-kernel/vmlinuz
-need linux-image-cloud-amd64 test -s "$kernel"
-# A disk without hard links: sshfs, whose server runs on this machine, without a network.
-need sshfs command -v sshfs
-need openssh-sftp-server test -x /usr/lib/openssh/sftp-server
-# Programs that read tables, and tell numbers from text by themselves.
-need sqlite3 command -v sqlite3
-need miller command -v mlr
 # Debian's own Python by its full name: another one may come first on the path.
 need python3-numpy /usr/bin/python3 -c 'import numpy'
+kernel=test/integration/testdata/debian-kernel/vmlinuz
+if [[ ${1-} != demo ]]; then
+	need nodejs command -v node
+	need npm command -v npm
+	need rsync command -v rsync
+	need borgbackup command -v borg
+	need inotify-tools command -v inotifywait
+	need attr command -v getfattr
+	# Programs that put files where somebody else takes them.
+	need rclone command -v rclone
+	need openssh-client command -v scp
+	need openssh-sftp-server test -x /usr/lib/openssh/sftp-server
+	need libglib2.0-bin command -v gio
+	# The race detector is linked by a C compiler.
+	need gcc command -v gcc
+	need libc6-dev test -e /usr/include/stdlib.h
+	# The shell of /bin/sh on Debian, and tools that write files in their own order.
+	need dash command -v dash
+	need binutils command -v objcopy
+	need tar command -v tar
+	need python3 command -v python3
+	# Compiles the eBPF program of the tests.
+	need clang command -v clang
+	# A real kernel to embed. Its package is unpacked, not installed.
+	need linux-image-cloud-amd64 test -s "$kernel"
+	# A disk without hard links: sshfs, whose server runs on this machine, without a network.
+	need sshfs command -v sshfs
+	# Programs that read tables, and tell numbers from text by themselves.
+	need sqlite3 command -v sqlite3
+	need miller command -v mlr
+	# A small one of those in docs/programs.md.
+	need pv command -v pv
+fi
 if [[ ${1-} == bench ]]; then
 	# The peer of exact search.
 	need python3-faiss /usr/bin/python3 -c 'import faiss'
@@ -85,7 +88,8 @@ if ((${#missing[@]} > 0)); then
 		esac
 	done
 	if ((${#packages[@]} > 0)); then
-		"${install[@]}" install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+		"${install[@]}" install -y --no-install-recommends "${packages[@]}" |
+			sed -n '/^Need to get/p; /^Setting up/p' >&2
 	fi
 fi
 

@@ -260,7 +260,7 @@ func dependencies(t *testing.T) (direct, all []string) {
 	for name := range peer.Dependencies {
 		direct = append(direct, name)
 	}
-	for _, match := range regexp.MustCompile(`(?m)^need (\S+) `).FindAllSubmatch(read(t, "scripts/dependencies.sh"), -1) {
+	for _, match := range regexp.MustCompile(`(?m)^\t?need (\S+) `).FindAllSubmatch(read(t, "scripts/dependencies.sh"), -1) {
 		direct = append(direct, string(match[1]))
 	}
 	return direct, append(all, direct...)
