@@ -77,7 +77,7 @@ func (t *tree) lookupVector(ctx context.Context, parent *nodefs.Inode, s *catalo
 	if err != nil {
 		return nil, t.errno(s.Path(), "show a vector", err)
 	}
-	return t.lookupViewAs(ctx, parent, s, byIDPath, view, vectorIdentity(s, snapshot, id, format), stateOf(snapshot), out)
+	return t.lookupViewAs(ctx, parent, s, byIDPath, strconv.FormatUint(id, 10), view, vectorIdentity(s, snapshot, id, format), stateOf(snapshot), out)
 }
 
 // vectorIdentity tells the file about a vector apart from all others. Numbers recur

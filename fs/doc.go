@@ -16,6 +16,7 @@
 //
 // Two rules keep the kernel's caches right. A kernel inode never changes its
 // bytes: a view belongs to one committed state, and the next state is a new
-// inode of the same number. And a name expires within a second, or at once when
+// inode of the same number (below an overlay file system it may be the same inode, with
+// new bytes while nobody has it open: steady.go). And a name expires within a second, or at once when
 // the change was our own, which expiry.go sees to.
 package fs

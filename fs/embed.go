@@ -37,7 +37,7 @@ func (t *tree) lookupEmbed(ctx context.Context, parent *nodefs.Inode, s *catalog
 	}
 	child := &embedNode{viewNode: viewNode{node: t.viewNode(s, state, t.writableParts()), store: s, path: string(part), view: view, state: state}, part: part}
 	child.attributes(ctx).fillEntry(out, t.expiry.timeout(), viewTimeout)
-	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.NumberOf(string(part)), Gen: state.generation}), 0
+	return t.show(ctx, parent, child, nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.NumberOf(string(part)), Gen: state.generation}, ""), 0
 }
 
 // Create makes the file of a part that is not there yet. It is to be seen by its

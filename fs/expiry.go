@@ -27,7 +27,8 @@ func (x *expiry) use(e *epoch) {
 	x.epoch = e
 }
 
-// close ends the use of epochs, when the mount is gone.
+// close ends the use of epochs, when the mount is gone or they do harm: from then on, names
+// of views are never believed without asking.
 func (x *expiry) close() {
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -56,7 +56,7 @@ func (t *tree) lookupInlet(ctx context.Context, parent *nodefs.Inode, s *catalog
 		return nil, errno
 	}
 	described.fillEntry(out, 0, nameTimeout)
-	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.NumberOf(to.name), Gen: t.generation.Add(1)}), 0
+	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.NumberOf(to.name), Gen: t.generationOnce()}), 0
 }
 
 func (n *inletNode) attributes(ctx context.Context) (attributes, syscall.Errno) {

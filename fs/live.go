@@ -104,7 +104,7 @@ func (t *tree) lookupLive(ctx context.Context, parent *nodefs.Inode, number uint
 	}
 	described.fillEntry(out, 0, nameTimeout)
 	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: number, Gen: generationOfText(owner.key(), content)}
-	return parent.NewInode(ctx, child, identity), 0
+	return t.show(ctx, parent, child, identity, ""), 0
 }
 
 // The time is that of the owner: tar takes a file whose time is that of its

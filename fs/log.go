@@ -69,7 +69,11 @@ func (t *tree) lookupLog(ctx context.Context, parent *nodefs.Inode, number uint6
 		return nil, errno
 	}
 	described.fillEntry(out, 0, 0)
-	return parent.NewInode(ctx, child, nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: number, Gen: shown.generation(t, base)}), 0
+	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: number, Gen: shown.generation(t, base)}
+	if _, some := shown.(*someLines); some {
+		return parent.NewInode(ctx, child, identity), 0 // nobody else is to open it
+	}
+	return t.show(ctx, parent, child, identity, ""), 0
 }
 
 func (n *logNode) attributes(ctx context.Context) (attributes, syscall.Errno) {

@@ -91,6 +91,7 @@ func Mount(c *catalog.Catalog, mountPoint string, o Options) (*Server, error) {
 	} else {
 		o.Log.Debug().Err(err).Msg("names of views are looked up each time")
 	}
+	t.overlays.watch(mountPoint, &t.expiry, o.Log)
 	if o.ReadAhead > 0 {
 		if err := setReadAhead(mountPoint, o.ReadAhead); err != nil {
 			o.Log.Debug().Err(err).Msg("the kernel reads ahead as far as is usual")
@@ -202,6 +203,7 @@ func (s *Server) Wait() {
 	late.Stop()
 	s.tree.stop()
 	s.tree.expiry.close()
+	s.tree.overlays.close()
 }
 
 // closingPatience is how long what is being closed may scan when the mount is gone.

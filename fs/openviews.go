@@ -69,7 +69,11 @@ func (t *tree) damaged(s *catalog.Store) {
 // another time, and drops all pages himself.
 func (n *viewNode) spoil() {
 	n.spoiled.Add(1)
-	_ = n.NotifyContent(attributesOnly, 0) // nothing is to be done if the kernel has forgotten the node
+	known := n.EmbeddedInode()
+	if n.shownBy != nil {
+		known = n.shownBy.EmbeddedInode()
+	}
+	_ = known.NotifyContent(attributesOnly, 0) // nothing is to be done if the kernel has forgotten the node
 }
 
 // attributesOnly is the offset of a notice that is about no bytes.

@@ -44,7 +44,7 @@ func lookupQuery(ctx context.Context, parent *storeNode, out *fuse.EntryOut) (*n
 		return nil, errno
 	}
 	described.fillEntry(out, 0, 0)
-	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: child.store.NumberOf(catalog.NameQuery), Gen: child.tree.generation.Add(1)}
+	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: child.store.NumberOf(catalog.NameQuery), Gen: child.tree.generationOnce()}
 	return parent.NewInode(ctx, child, identity), 0
 }
 

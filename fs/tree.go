@@ -37,6 +37,8 @@ type tree struct {
 	drafts       drafts
 	open         openViews
 	refusals     refusals
+	overlays     overlays
+	steady       steadyNodes
 	// generation tells apart the nodes that are made afresh at each lookup.
 	generation atomic.Uint64
 	// closing counts what goes on with nobody to wait for it: streams whose last

@@ -27,6 +27,7 @@ type viewNode struct {
 	state viewState
 	first sync.Once // the first open
 
+	shownBy *steadyNode  // nil where the kernel knows the node itself
 	handed  atomic.Bool  // the first open is over
 	spoiled atomic.Int64 // how often what the kernel keeps of it became useless
 }
@@ -72,18 +73,22 @@ var (
 // new number would make cp believe that the file was replaced under it.
 func (t *tree) lookupView(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path string, view state.View, state viewState, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.NumberOf(path), Gen: state.generation}
-	return t.lookupViewAs(ctx, parent, s, path, view, identity, state, out)
+	return t.lookupViewAs(ctx, parent, s, path, "", view, identity, state, out)
 }
 
-// lookupViewAs is lookupView for a view whose node's identity is given.
-func (t *tree) lookupViewAs(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path string, view state.View, identity nodefs.StableAttr, state viewState, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+// lookupViewAs is lookupView for a view whose node's identity is given; name tells it from
+// others of its number.
+func (t *tree) lookupViewAs(ctx context.Context, parent *nodefs.Inode, s *catalog.Store, path, name string, view state.View, identity nodefs.StableAttr, state viewState, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	child := &viewNode{node: t.viewNode(s, state, rightsOfView(path)), store: s, path: path, view: view, state: state}
 	timeout := t.expiry.timeout()
 	if state.private {
 		timeout = 0
 	}
 	child.attributes(ctx).fillEntry(out, timeout, viewTimeout)
-	return parent.NewInode(ctx, child, identity), 0
+	if state.private {
+		return parent.NewInode(ctx, child, identity), 0
+	}
+	return t.show(ctx, parent, child, identity, name), 0
 }
 
 // attributes are those of the file that holds what is shown. When another has taken its
@@ -158,6 +163,9 @@ const handedOver = 64 << 10
 // pages is locked: the kernel never makes us wait, not even for a thread of ours
 // that was killed. What goes wrong here the read will tell.
 func (n *viewNode) handOver(ctx context.Context, reader state.Reader) {
+	if n.shownBy != nil {
+		return // the pages are another node's, and may be of another state
+	}
 	var content []byte
 	if size := n.view.Size(); size > 0 && size <= handedOver && !n.handed.Load() {
 		content = make([]byte, size)

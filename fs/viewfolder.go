@@ -90,7 +90,7 @@ func (n *viewFolderNode) Lookup(ctx context.Context, name string, out *fuse.Entr
 		if _, numbered := folder.Number(name); numbered {
 			identity.Gen = generationOf(append(binary.LittleEndian.AppendUint64(nil, state.generation), name...))
 		}
-		return n.tree.lookupViewAs(ctx, n.EmbeddedInode(), n.store, path, view, identity, state, out)
+		return n.tree.lookupViewAs(ctx, n.EmbeddedInode(), n.store, path, name, view, identity, state, out)
 	case below != nil:
 		return n.tree.lookupViewFolder(ctx, n.EmbeddedInode(), n.store, path, append(slices.Clone(n.below), name), n.views, out)
 	}
