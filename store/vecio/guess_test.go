@@ -298,6 +298,9 @@ var otherKinds = func() map[string]func(r *rand.Rand, n, d int) []byte {
 	})
 	kinds["float64 of float16"] = as(float32Kinds["float16 before"], 8, double(lowFirst))
 	kinds["float64 of counts"] = as(float32Kinds["counts"], 8, double(lowFirst))
+	kinds["float64 of money"] = as(each(func(r *rand.Rand) float64 { return 1 + math.Floor(r.Float64()*500_000) }), 8, func(b []byte, x float32, _ *rand.Rand) {
+		lowFirst.PutUint64(b, math.Float64bits(float64(x)/100))
+	})
 	kinds["float64, sparse"] = as(float32Kinds["sparse"], 8, random)
 	kinds["float64, ReLU"] = as(float32Kinds["ReLU"], 8, random)
 	kinds["float16 of counts"] = as(float32Kinds["counts"], 2, func(b []byte, x float32, _ *rand.Rand) { lowFirst.PutUint16(b, float16Of(x)) })
