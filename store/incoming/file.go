@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"rvffs/store/shared"
@@ -183,8 +184,10 @@ func (f *File) Cut(ctx context.Context, size int64) error {
 		return err
 	}
 	defer f.turn.Give()
-	for _, u := range f.uploads {
-		if !u.spent {
+	for _, u := range slices.Backward(f.uploads) {
+		// What others have closed stays closed, although the kernel may not have said yet
+		// that they are gone.
+		if !u.spent && !u.done {
 			return f.describe(u.truncate(ctx, size))
 		}
 	}

@@ -233,6 +233,21 @@ func TestFilesAreTakenInWhole(t *testing.T) {
 			u.write(other, 3, "two")
 			return errors.Join(err, u.end(other))
 		}, "a", "a=onetwo"},
+		{"another over a temporary one before the close is over", func(u *user) error {
+			w := u.create(".a")
+			u.write(w, 0, "one")
+			err := w.Flush(t.Context())
+			return errors.Join(err, u.over(".a", "two"), w.Close(t.Context()), u.over(".a", "three"), u.rename(".a", "a"))
+		}, "a", "a=three"},
+		{"cut by the second while the first is released", func(u *user) error {
+			w := u.create(".a")
+			u.write(w, 0, "one")
+			err := w.Flush(t.Context())
+			other, opening := u.folder.Find(".a").Open(t.Context(), false)
+			err = errors.Join(err, opening, u.folder.Find(".a").Cut(t.Context(), 0), w.Close(t.Context()))
+			u.write(other, 0, "two")
+			return errors.Join(err, u.end(other), u.rename(".a", "a"))
+		}, "a", "a=two"},
 		{"unlinked while it is written", func(u *user) error {
 			w := u.create("a")
 			u.write(w, 0, "one")
