@@ -95,7 +95,7 @@ func onShelf(file string, use func(shelf volume.Shelf, name string) error) error
 // explainFolder says what to name instead, if a store could not be opened because file
 // is a folder that shows none.
 func explainFolder(file string, err error) error {
-	if info, problem := os.Stat(file); problem != nil || !info.IsDir() {
+	if !isDirectory(storeFile(file)) {
 		return err
 	}
 	return fmt.Errorf("%s is a directory: name the store's file, or the folder that shows it in a mount", file)

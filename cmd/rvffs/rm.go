@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -88,6 +89,7 @@ func childrenFirst(ctx context.Context, files []string) ([]string, error) {
 
 // rm removes the store in a file.
 func rm(ctx context.Context, file string, family *family, force bool) (removed []string, err error) {
+	_, _, mounted := behind(file)
 	err = withStore(ctx, file, store.Open, func(s *store.Store) error {
 		if identity, known := s.Identity(); known && !force {
 			if err := family.mayLose(ctx, file, identity.FileID); err != nil {
@@ -98,7 +100,36 @@ func rm(ctx context.Context, file string, family *family, force bool) (removed [
 		removed, err = s.RemoveWhole(ctx)
 		return err
 	})
+	if mounted && err == nil {
+		awaitGone(ctx, file)
+	}
 	return removed, err
+}
+
+// The mount finds out within a second that a store is gone, or a little later where it has
+// much to do.
+const (
+	noticing     = 5 * time.Second
+	noticingLook = 20 * time.Millisecond
+)
+
+// awaitGone waits until a mount shows no folder of a store any more that is removed, so that
+// the next command can make another of that name.
+func awaitGone(ctx context.Context, folder string) {
+	ctx, cancel := context.WithTimeout(ctx, noticing)
+	defer cancel()
+	look := time.NewTicker(noticingLook)
+	defer look.Stop()
+	for {
+		if _, err := os.Lstat(folder); err != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
+	}
 }
 
 // mayLose refuses to let a store go of which others in its folder say that they descend

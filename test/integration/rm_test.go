@@ -121,3 +121,18 @@ func TestRemovingAStoresFilesLosesNothing(t *testing.T) {
 		t.Error("the store has changed")
 	}
 }
+
+// TestRmIsSeenAtOnce through the mount in which the store was named: what stood there can
+// be restored by the next command.
+func TestRmIsSeenAtOnce(t *testing.T) {
+	t.Parallel()
+	m := smallStore(t)
+	saved := filepath.Join(t.TempDir(), "saved.rvf")
+	run(t, "cp", m.path("store.rvf", "raw"), saved)
+	for range 3 {
+		shell(t, `"$1" rm "$2" && cp "$3" "$2"`, program, m.path("store.rvf"), saved)
+	}
+	if err := fileHolds(m.backing("store.rvf"), dimension3); err != nil {
+		t.Error(err)
+	}
+}

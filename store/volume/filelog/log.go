@@ -114,7 +114,8 @@ func (l *Log) findState(file io.ReaderAt, size int64, options segments.FindOptio
 	found, err := segments.FindState(file, size, options)
 	if errors.Is(err, segments.ErrNoManifest) {
 		err = fmt.Errorf("%w: %w", volume.ErrNotStore, err)
-		if segments.BeginsSegment(file) {
+		// Nobody finds a temporary name: what is there came from elsewhere.
+		if segments.BeginsSegment(file) && !volume.IsTemporary(filepath.Base(l.Path())) {
 			err = fmt.Errorf("%w; rvffs recover --list %s tells what is left in it, if anything", err, l.Path())
 		}
 		return nil, err
