@@ -30,7 +30,7 @@ func newExportCommand() *cobra.Command {
 	var answer *answerFlag
 	var verify *verifyMode
 	command := &cobra.Command{
-		Use:               "export FILE -f FORMAT [-o OUTPUT]",
+		Use:               "export FILE [-f FORMAT] [-o OUTPUT]",
 		Short:             "Write the live vectors of a store in a format",
 		Args:              takes("FILE"),
 		ValidArgsFunction: offers(offerStores, offerNothing),

@@ -27,13 +27,20 @@ and they can be mapped.
     cat products.rvf/vectors/by-id/7.json
 
 Vectors are appended by writing to vectors.append: NumPy's .npy, rows of
-little-endian float32, fvecs, bvecs, JSON, CSV, TSV or RVF segments; the first
-bytes tell which. vectors.append.npy and the like force a format. Ids written to
+little-endian float32, fvecs, bvecs, fbin, safetensors, JSON, CSV, TSV or RVF
+segments; the first bytes tell which. vectors.append.npy and the like force a format. Ids written to
 vectors.delete delete.
 
     cp new.npy products.rvf/vectors.append
     echo '{"id": 7, "vector": [0.1, 0.2]}' > products.rvf/vectors.append
     echo 7 > products.rvf/vectors.delete
+
+Or put files into incoming: each is taken in as a whole, from any program. In the
+incoming of the topmost folder each file makes a store of its own.
+
+    mv today.npy products.rvf/incoming/
+    cp embeddings.npy incoming/         makes embeddings.rvf
+    cp backup.rvf .                     brings a backup back
 
 When close returns without an error the vectors are on the disk. append.log tells
 what each stream brought, and why one was refused. sync does not commit, close and
