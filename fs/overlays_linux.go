@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"os"
+	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -161,10 +162,28 @@ func overlaid(table io.Reader, directory string) bool {
 				continue
 			}
 			for layer := range strings.SplitSeq(layers, ":") {
-				if layer == directory || strings.HasPrefix(layer, directory+"/") {
+				if liesIn(layer, directory) {
 					return true
 				}
 			}
+		}
+	}
+	return false
+}
+
+// liesIn reports whether a layer is a directory or lies in it. One that is named from
+// somewhere else is taken for such where that can be.
+func liesIn(layer, directory string) bool {
+	layer = path.Clean(layer)
+	if path.IsAbs(layer) {
+		return layer == directory || strings.HasPrefix(layer, directory+"/")
+	}
+	for strings.HasPrefix(layer, "../") {
+		layer = layer[len("../"):]
+	}
+	for ; layer != "."; layer = path.Dir(layer) {
+		if strings.HasSuffix(directory, "/"+layer) {
+			return true
 		}
 	}
 	return false

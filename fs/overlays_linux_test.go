@@ -21,6 +21,9 @@ func TestOverlaid(t *testing.T) {
 		"the upper layer":  {`99 1 0:50 / /o rw - overlay x rw,lowerdir=/other,upperdir=/mnt/a\040b,workdir=/w`, false},
 		"another type":     {`99 1 0:50 / /o rw - fuse.rvffs x rw,lowerdir=/mnt/a\040b`, false},
 		"nothing":          {``, false},
+		"from elsewhere":   {`99 1 0:50 / /o rw - overlay x rw,lowerdir=a\040b/s.rvf`, true},
+		"from beside":      {`99 1 0:50 / /o rw - overlay x rw,lowerdir=../../a\040b`, true},
+		"and from within":  {`99 1 0:50 / /o rw - overlay x rw,lowerdir=x/b:../mnt/a`, false},
 		"layers that move": {`99 1 0:50 / /o rw - overlay x rw,lowerdir=l/ABC:l/DEF`, false},
 	} {
 		if got := overlaid(strings.NewReader("1 0 8:1 / / rw - ext4 /dev/sda rw\n"+c.line+"\n"), "/mnt/a b"); got != c.want {

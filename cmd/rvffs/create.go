@@ -29,6 +29,9 @@ func newCreateCommand() *cobra.Command {
 		ValidArgsFunction: offerFiles,
 		RunE: func(command *cobra.Command, arguments []string) error {
 			var identity lineage.Identity
+			if err := mayChange(arguments[0]); err != nil {
+				return err
+			}
 			err := onShelf(arguments[0], func(shelf volume.Shelf, name string) error {
 				create := store.CreateOptions{Dimension: int(components), Metric: metric.value}
 				s, err := store.Create(command.Context(), name, create, store.Options{Shelf: shelf})

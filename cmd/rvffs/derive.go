@@ -24,6 +24,9 @@ func newDeriveCommand() *cobra.Command {
 			if err := store.CheckName(filepath.Base(arguments[1])); err != nil {
 				return fmt.Errorf("derive %q: %w", arguments[1], err)
 			}
+			if err := mayChange(arguments[1]); err != nil {
+				return err
+			}
 			err := withStore(command.Context(), arguments[0], store.OpenReadOnly, func(parent *store.Store) error {
 				return onShelf(arguments[1], func(shelf volume.Shelf, name string) error {
 					return parent.Derive(command.Context(), name, store.DeriveOptions{Type: kind.value, Shelf: shelf})

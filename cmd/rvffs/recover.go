@@ -95,7 +95,7 @@ func newRecoverCommand() *cobra.Command {
 
 func recoverFile(command *cobra.Command, file string, metric *segments.Metric, options recovery.Options) (recovered, error) {
 	result := recovered{File: file}
-	open := opening(store.Open)
+	open := changing(file)
 	if options.List {
 		open = store.OpenReadOnly
 	}
@@ -137,7 +137,7 @@ func recoverFile(command *cobra.Command, file string, metric *segments.Metric, o
 		return result, err
 	}
 	result.Rebuilt = true
-	return result, withOptions(command.Context(), file, store.Open, store.Options{}, bringBack)
+	return result, withOptions(command.Context(), file, changing(file), store.Options{}, bringBack)
 }
 
 func printRecovery(out io.Writer, r recovered, options recovery.Options) error {

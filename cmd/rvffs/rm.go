@@ -90,7 +90,7 @@ func childrenFirst(ctx context.Context, files []string) ([]string, error) {
 // rm removes the store in a file.
 func rm(ctx context.Context, file string, family *family, force bool) (removed []string, err error) {
 	_, _, mounted := behind(file)
-	err = withStore(ctx, file, store.Open, func(s *store.Store) error {
+	err = withStore(ctx, file, changing(file), func(s *store.Store) error {
 		if identity, known := s.Identity(); known && !force {
 			if err := family.mayLose(ctx, file, identity.FileID); err != nil {
 				return err

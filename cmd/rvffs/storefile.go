@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 
 	"rvffs/fs"
+	"rvffs/store"
 	"rvffs/store/catalog"
 )
 
@@ -63,6 +66,29 @@ func behind(folder string) (path string, isStore, mounted bool) {
 	path = filepath.Join(config.Directory, below)
 	info, err := os.Stat(path)
 	return path, err == nil && info.Mode().IsRegular(), err == nil
+}
+
+// mayChange fails if a path lies in a mount that is read-only: who mounted it so means what
+// is behind it, too.
+func mayChange(path string) error {
+	place, _, found := mountOf(path)
+	if !found {
+		return nil
+	}
+	if config, err := readConfig(place.Point); err == nil && config.ReadOnly {
+		return fmt.Errorf("%s: %s is mounted read-only, and nothing is changed through it: name the file in %s, or mount it for writing", path, place.Point, config.Directory)
+	}
+	return nil
+}
+
+// changing opens the store in a file that is to be changed.
+func changing(file string) opening {
+	return func(ctx context.Context, name string, options store.Options) (*store.Store, error) {
+		if err := mayChange(file); err != nil {
+			return nil, err
+		}
+		return store.Open(ctx, name, options)
+	}
 }
 
 // mountOf is the mount of ours in which a path lies, and the path below it.

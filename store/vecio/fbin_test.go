@@ -143,6 +143,10 @@ func TestCountedByItsFirstWords(t *testing.T) {
 	for i := range small {
 		small[i] = byte(i*i%127) + byte(i%2)
 	}
+	var words []byte
+	for i := range uint32(1000) {
+		words = binary.LittleEndian.AppendUint32(words, i*7919%1_000_003)
+	}
 	signed := append(slices.Clone(small[:90_000]), bytes.Repeat([]byte{200}, 10_000)...)
 	for name, c := range map[string]struct {
 		stream []byte
@@ -156,6 +160,7 @@ func TestCountedByItsFirstWords(t *testing.T) {
 		"many floats":        {stream: countedFile(40_000, 1, floats(random...)...), format: Fbin, rows: 40_000},
 		"many bytes":         {stream: countedFile(100_000, 1, small...), format: U8bin, rows: 100_000},
 		"bytes with a sign?": {stream: countedFile(100_000, 1, signed...), reason: "only the name tells whether it has a sign"},
+		"ids of neighbours":  {stream: countedFile(1000, 1, words...), reason: "look like int32"},
 		"floats missing":     {stream: countedFile(40_001, 1, floats(random...)...), reason: "4 bytes too early"},
 		"bytes too many":     {stream: countedFile(99_999, 1, small...), reason: "more bytes than the 99999 rows"},
 	} {

@@ -229,11 +229,15 @@ var ivecs = [...]reading{{name: "int32", numpy: "<i4", size: 4}}
 func noFloats(f Format, begin []byte) string {
 	begin = begin[:min(len(begin), guessBytes)]
 	values, kinds := begin, readings[1:]
-	if f == Fvecs {
-		// Its dimensions tell the byte order and how long a value is.
+	switch f {
+	case Fvecs: // its dimensions tell the byte order and how long a value is
 		values, kinds = vecsValues(begin), ivecs[:]
-	} else if name := foreignWithin(begin); name != "" {
-		return "the stream is " + name + ", which holds no vectors that can be read"
+	case Fbin: // and so do its first words
+		values, kinds = begin[min(countedHead, len(begin)):], ivecs[:]
+	default:
+		if name := foreignWithin(begin); name != "" {
+			return "the stream is " + name + ", which holds no vectors that can be read"
+		}
 	}
 	g := guessValues(values, kinds)
 	if g.name == "" {

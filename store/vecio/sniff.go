@@ -445,7 +445,7 @@ func (d *autoDecoder) refuse(v verdict, begin []byte) error {
 		reason = "the stream is text, but neither ASCII nor UTF-8: convert it to UTF-8"
 	case isForeign:
 		reason = "the stream is " + d.foreign + ", which holds no vectors that can be read"
-	case isRaw, isFvecs:
+	case isRaw, isFvecs, isFbin:
 		reason = noFloats(decoded[v], begin)
 	}
 	if reason == "" {
