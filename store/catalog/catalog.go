@@ -115,7 +115,9 @@ func (c *Catalog) Close() error {
 	dropped := c.dropFolders
 	c.mu.Unlock()
 	for _, folder := range dropped {
-		folder.Close(volume.ErrClosed)
+		if files := folder.Close(volume.ErrClosed); files > 0 {
+			c.options.Log.Warn().Int("files", files).Msg(droppedFiles)
+		}
 	}
 	c.background.Wait()
 	var problems []error

@@ -44,7 +44,7 @@ func (s *Store) Incoming(ctx context.Context, make bool) (*incoming.Folder, erro
 	found := s.dropped.folder
 	s.mu.Unlock()
 	if former.folder != nil && former.folder != found {
-		former.folder.Close(state.ErrReplaced)
+		s.tellDropped(former.folder.Close(state.ErrReplaced))
 	}
 	return found, nil
 }
@@ -64,9 +64,18 @@ func (s *Store) closeIncoming() {
 	s.dropped = dropFolder{}
 	s.mu.Unlock()
 	if folder != nil {
-		folder.Close(volume.ErrClosed)
+		s.tellDropped(folder.Close(volume.ErrClosed))
 	}
 }
+
+// tellDropped says how many files were lost that waited for bytes or for their final name.
+func (s *Store) tellDropped(files int) {
+	if files > 0 {
+		s.about(s.catalog.options.Log.Warn()).Int("files", files).Msg(droppedFiles)
+	}
+}
+
+const droppedFiles = "files in a drop folder were not complete, or had no final name, and are gone"
 
 // intoStore takes the vectors of files into a store.
 type intoStore struct{ *Store }

@@ -105,6 +105,13 @@ func (f *File) Change(change volume.AttributeChange) {
 	f.attributes.change(change)
 }
 
+// waits reports whether it has bytes that were not taken in.
+func (f *File) waits() bool {
+	f.folder.mu.Lock()
+	defer f.folder.mu.Unlock()
+	return f.state == waiting && f.length.Load() > 0
+}
+
 // receipt is what it remembers, nothing for no file.
 func (f *File) receipt() record {
 	if f == nil {

@@ -328,9 +328,14 @@ func (d *Folder) place(f *File, name string) (replaced *File) {
 	return replaced
 }
 
-// Close ends all that waits: who still writes is told the cause.
-func (d *Folder) Close(cause error) {
+// Close ends all that waits: who still writes is told the cause. It counts the files that
+// have bytes and go without having been taken in.
+func (d *Folder) Close(cause error) (dropped int) {
 	for _, listed := range d.List() {
+		if listed.File.waits() {
+			dropped++
+		}
 		listed.File.end(cause)
 	}
+	return dropped
 }

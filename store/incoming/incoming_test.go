@@ -288,7 +288,13 @@ func TestFilesAreTakenInWhole(t *testing.T) {
 				t.Error(err)
 			}
 			u.has(test.names, test.taken)
-			u.folder.Close(volume.ErrClosed)
+			dropped := 0
+			if test.taken == "" && test.names != "" {
+				dropped = len(strings.Fields(test.names))
+			}
+			if got := u.folder.Close(volume.ErrClosed); got != dropped {
+				t.Errorf("%d files are dropped, want %d", got, dropped)
+			}
 			if u.shelf.spools != 0 {
 				t.Errorf("%d spools are open", u.shelf.spools)
 			}
