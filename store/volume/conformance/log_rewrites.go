@@ -380,6 +380,7 @@ func rewritingBeside(l *logs) {
 				publishes.Add(1)
 			}
 			turn.Give()
+			runtime.Gosched() // each gets his turn, also where nobody takes the processor away
 		}
 	})
 	for round := range 4 {
@@ -392,6 +393,7 @@ func rewritingBeside(l *logs) {
 			if err = errors.Join(err, c.Carry(context.Background(), c.room)); err != nil {
 				t.Error(err)
 			}
+			runtime.Gosched()
 		}
 		turn.Wait()
 		if round == 2 {
