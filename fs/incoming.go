@@ -163,17 +163,24 @@ func (t *tree) removeDropped(ctx context.Context, target dropTarget, name string
 	if t.readOnly {
 		return syscall.EROFS
 	}
+	return t.changeDropped(ctx, target, "remove", func(patient context.Context, folder *incoming.Folder) error {
+		return folder.Remove(patient, name, callerOf(ctx).group)
+	})
+}
+
+// changeDropped does something to a file that is in a drop folder.
+func (t *tree) changeDropped(ctx context.Context, target dropTarget, operation string, change func(context.Context, *incoming.Folder) error) syscall.Errno {
 	folder, err := target.folder(ctx, false)
 	if err == nil && folder == nil {
 		err = volume.ErrNotFound
 	}
-	patient := t.outlast(ctx, untilKilled)
-	defer patient.end()
 	if err == nil {
-		err = folder.Remove(patient, name, callerOf(ctx).group)
+		patient := t.outlast(ctx, untilKilled)
+		defer patient.end()
+		err = change(patient, folder)
 	}
 	if err != nil {
-		return target.about(t, "remove a file of "+catalog.NameIncoming, err)
+		return target.about(t, operation+" a file of "+catalog.NameIncoming, err)
 	}
 	return 0
 }
@@ -194,18 +201,11 @@ func (t *tree) renameDropped(ctx context.Context, target dropTarget, name, newNa
 	case flags&^unix.RENAME_NOREPLACE != 0:
 		return syscall.EINVAL
 	}
-	folder, err := target.folder(ctx, false)
-	if err == nil && folder == nil {
-		err = volume.ErrNotFound
+	errno := t.changeDropped(ctx, target, "rename", func(patient context.Context, folder *incoming.Folder) error {
+		return folder.Rename(patient, name, newName, flags&unix.RENAME_NOREPLACE != 0)
+	})
+	if errno == 0 {
+		t.expiry.now()
 	}
-	patient := t.outlast(ctx, untilKilled)
-	defer patient.end()
-	if err == nil {
-		err = folder.Rename(patient, name, newName, flags&unix.RENAME_NOREPLACE != 0)
-	}
-	if err != nil {
-		return target.about(t, "rename a file of "+catalog.NameIncoming, err)
-	}
-	t.expiry.now()
-	return 0
+	return errno
 }

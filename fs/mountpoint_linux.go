@@ -24,6 +24,8 @@ type Mounted struct {
 	// ReadOnly says that nothing can be changed there, whoever tries.
 	ReadOnly bool
 	NoExec   bool // no program there can be run
+
+	options string // of the file system, as it tells them
 }
 
 // Ours reports whether stores are shown there.
@@ -35,10 +37,13 @@ func (m Mounted) Holds(path string) bool {
 	return found && (below == "" || below[0] == '/')
 }
 
+// mountTable is where the kernel lists the mounts that this process sees.
+const mountTable = "/proc/self/mountinfo"
+
 // Mounts are what is mounted, also by servers that are dead. Of several mounts that hold a
 // path the last with the longest point is the one that shows.
 func Mounts() ([]Mounted, error) {
-	table, err := os.Open("/proc/self/mountinfo")
+	table, err := os.Open(mountTable)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +78,7 @@ func readMounts(table io.Reader) (all []Mounted, err error) {
 		all = append(all, Mounted{
 			Point: unescape(place[placeField]), Type: about[0], Source: unescape(about[1]),
 			ReadOnly: slices.Contains(here, "ro") || slices.Contains(everywhere, "ro"),
-			NoExec:   slices.Contains(here, "noexec"),
+			NoExec:   slices.Contains(here, "noexec"), options: unescape(about[2]),
 		})
 	}
 	return all, lines.Err()

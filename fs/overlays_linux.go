@@ -1,9 +1,6 @@
 package fs
 
 import (
-	"bufio"
-	"io"
-	"os"
 	"path"
 	"strings"
 	"sync"
@@ -31,9 +28,6 @@ type overlays struct {
 	wake int           // descriptor that ends the waiting
 	done chan struct{} // closed when nobody waits; nil where nobody did
 }
-
-// mountTable is where the kernel lists the mounts that this process sees.
-const mountTable = "/proc/self/mountinfo"
 
 // tablePatience is how long a lookup waits for the table of mounts. The kernel may hold it
 // while it waits for us.
@@ -131,12 +125,8 @@ func (o *overlays) changed() bool {
 
 // look looks for an overlay in the table.
 func (o *overlays) look() {
-	table, err := os.Open(mountTable)
-	if err != nil {
-		return
-	}
-	defer table.Close()
-	if overlaid(table, o.mountPoint) && !o.found.Swap(true) {
+	mounts, _ := Mounts() // as far as they can be read
+	if overlaid(mounts, o.mountPoint) && !o.found.Swap(true) {
 		// To an overlay, a name of an earlier epoch is no name any more, whatever it leads to.
 		o.names.now()
 		o.names.close()
@@ -144,19 +134,14 @@ func (o *overlays) look() {
 	}
 }
 
-// overlaid reports whether a table of mounts has an overlay of which a lower layer is a
-// directory or lies in it.
-func overlaid(table io.Reader, directory string) bool {
-	lines := bufio.NewScanner(table)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		_, right, _ := strings.Cut(lines.Text(), " - ")
-		about := strings.Fields(right)
-		const optionsField = 2
-		if len(about) <= optionsField || about[0] != "overlay" {
+// overlaid reports whether there is an overlay of which a lower layer is a directory or lies
+// in it.
+func overlaid(mounts []Mounted, directory string) bool {
+	for _, m := range mounts {
+		if m.Type != "overlay" {
 			continue
 		}
-		for option := range strings.SplitSeq(unescape(about[optionsField]), ",") {
+		for option := range strings.SplitSeq(m.options, ",") {
 			name, layers, _ := strings.Cut(option, "=")
 			if name != "lowerdir" && name != "lowerdir+" && name != "datadir+" {
 				continue
@@ -176,7 +161,7 @@ func overlaid(table io.Reader, directory string) bool {
 func liesIn(layer, directory string) bool {
 	layer = path.Clean(layer)
 	if path.IsAbs(layer) {
-		return layer == directory || strings.HasPrefix(layer, directory+"/")
+		return Mounted{Point: directory}.Holds(layer)
 	}
 	for strings.HasPrefix(layer, "../") {
 		layer = layer[len("../"):]

@@ -26,7 +26,8 @@ func TestOverlaid(t *testing.T) {
 		"and from within":  {`99 1 0:50 / /o rw - overlay x rw,lowerdir=x/b:../mnt/a`, false},
 		"layers that move": {`99 1 0:50 / /o rw - overlay x rw,lowerdir=l/ABC:l/DEF`, false},
 	} {
-		if got := overlaid(strings.NewReader("1 0 8:1 / / rw - ext4 /dev/sda rw\n"+c.line+"\n"), "/mnt/a b"); got != c.want {
+		mounts, err := readMounts(strings.NewReader("1 0 8:1 / / rw - ext4 /dev/sda rw\n" + c.line + "\n"))
+		if got := overlaid(mounts, "/mnt/a b"); got != c.want || err != nil {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
