@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -62,7 +61,7 @@ func checkWhole(ctx context.Context, lying, name string, size int64, options Opt
 // that is not shown, before rename gives it its own. What fails leaves nothing. The shelf
 // of create may be reached with somebody else's rights than that of options.
 func MakeFilled(ctx context.Context, create CreateOptions, options Options, fill func(*Store) error, rename func(from string) error) error {
-	name := "." + rand.Text()[:16] + volume.TemporarySuffix
+	name := volume.TemporaryName()
 	if err := createRoot(ctx, create.Shelf, name, create); err != nil {
 		return err
 	}

@@ -87,10 +87,7 @@ func (d intoStore) Name() string { return fmt.Sprintf("store %q", d.Path()) }
 
 // Admit implements incoming.Destination: of whoever may write to the store.
 func (d intoStore) Admit(ctx context.Context, _ string, _ bool) error {
-	if err := d.catalog.checkWritable(); err != nil {
-		return err
-	}
-	ctx, err := d.AllowNewest(ctx, volume.Write)
+	ctx, err := d.allowChange(ctx)
 	if err != nil {
 		return err
 	}

@@ -509,16 +509,26 @@ func (s *Store) compacted(result store.CompactResult, err error) {
 		Int("segments", result.SegmentsCompacted).Uint32("epoch", result.Epoch).Msg("compacted")
 }
 
-// Compact rewrites the store without dead bytes.
-func (s *Store) Compact(ctx context.Context) error {
+// allowChange fails unless the caller may write to the store, and the mount lets him.
+func (s *Store) allowChange(ctx context.Context) (context.Context, error) {
 	if err := s.catalog.checkWritable(); err != nil {
-		return err
+		return ctx, err
 	}
-	ctx, err := s.AllowNewest(ctx, volume.Write)
+	return s.AllowNewest(ctx, volume.Write)
+}
+
+// change changes the store for whoever may write to it.
+func (s *Store) change(ctx context.Context, change func(context.Context, *store.Store) error) error {
+	ctx, err := s.allowChange(ctx)
 	if err != nil {
 		return err
 	}
-	return s.use(ctx, func(engine *store.Store) error {
+	return s.use(ctx, func(engine *store.Store) error { return change(ctx, engine) })
+}
+
+// Compact rewrites the store without dead bytes.
+func (s *Store) Compact(ctx context.Context) error {
+	return s.change(ctx, func(ctx context.Context, engine *store.Store) error {
 		_, err := engine.Compact(ctx)
 		return err
 	})
@@ -527,14 +537,7 @@ func (s *Store) Compact(ctx context.Context) error {
 // RemoveImages takes images out of the store: of the kind that a folder shows, the one that
 // is meant, or the only one where none is said.
 func (s *Store) RemoveImages(ctx context.Context, folder, which string) error {
-	if err := s.catalog.checkWritable(); err != nil {
-		return err
-	}
-	ctx, err := s.AllowNewest(ctx, volume.Write)
-	if err != nil {
-		return err
-	}
-	return s.use(ctx, func(engine *store.Store) error {
+	return s.change(ctx, func(ctx context.Context, engine *store.Store) error {
 		now := engine.Current()
 		if err := s.remember(ctx, now); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"crypto/rand"
 	"strconv"
 	"strings"
 )
@@ -36,6 +37,9 @@ func RemnantEpoch(name string) (epoch uint32, is bool) {
 // TemporarySuffix ends the names of what exists only while something is being made; none
 // of it is ever shown as a store.
 const TemporarySuffix = ".rvffs-tmp"
+
+// TemporaryName is a new name of that kind, which no two get.
+func TemporaryName() string { return "." + rand.Text()[:16] + TemporarySuffix }
 
 // IsTemporary reports whether a name is one that is given to what is in the making. After
 // a crash such a thing is litter.

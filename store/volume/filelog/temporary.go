@@ -1,7 +1,6 @@
 package filelog
 
 import (
-	"crypto/rand"
 	"path"
 
 	"rvffs/store/volume"
@@ -9,7 +8,7 @@ import (
 
 // TemporaryName is a fresh hidden name beside the file at name.
 func TemporaryName(name string) string {
-	return Beside(name, "."+rand.Text()[:16]+volume.TemporarySuffix)
+	return Beside(name, volume.TemporaryName())
 }
 
 // Beside is the path of another file in the folder of name.
