@@ -38,6 +38,18 @@ func (a *answerFlag) printf(out io.Writer, document any, format string, values .
 	})
 }
 
+// printLines is print for a list, of whose members people are told a line each.
+func printLines[T any](a *answerFlag, out io.Writer, list []T, line func(T) string) error {
+	return a.print(out, list, func(out io.Writer) error {
+		for _, one := range list {
+			if _, err := fmt.Fprintln(out, line(one)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // printJSON writes the document for programs, and nothing for people.
 func (a *answerFlag) printJSON(out io.Writer, document any) error {
 	if !a.json {

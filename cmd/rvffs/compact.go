@@ -24,7 +24,7 @@ func newCompactCommand() *cobra.Command {
 		Args:              takes("FILE"),
 		ValidArgsFunction: offers(offerStores, offerNothing),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			return withStore(command.Context(), arguments[0], changing(arguments[0]), func(s *store.Store) error {
+			return withStore(command.Context(), arguments[0], toChange, func(s *store.Store) error {
 				stop := showProgress(command.ErrOrStderr(), s.CompactionProgress)
 				result, err := s.Compact(command.Context())
 				stop()

@@ -63,21 +63,34 @@ func printCreated(command *cobra.Command, answer *answerFlag, file string, ident
 	return answer.printf(command.OutOrStdout(), created{file, identity}, "%s: %s\n", file, identity.FileID)
 }
 
-// opening is a way to open a store: for reading and writing, or for reading alone.
-type opening func(context.Context, string, store.Options) (*store.Store, error)
+// opening is a way to open a store.
+type opening struct {
+	open    func(context.Context, string, store.Options) (*store.Store, error)
+	changes bool // what is opened
+}
+
+var (
+	toRead   = opening{open: store.OpenReadOnly}
+	toChange = opening{open: store.Open, changes: true}
+)
 
 // withStore runs f on the store in file. What f's writing cannot leave where it is, and
 // keeps beside the store, people are told of.
-func withStore(ctx context.Context, file string, open opening, f func(*store.Store) error) error {
-	return withOptions(ctx, file, open, store.Options{OnTail: func(tail recovery.Tail) {
+func withStore(ctx context.Context, file string, how opening, f func(*store.Store) error) error {
+	return withOptions(ctx, file, how, store.Options{OnTail: func(tail recovery.Tail) {
 		_, _ = fmt.Fprintf(os.Stderr, "rvffs: %s: %s\n", file, tail.Tell(file))
 	}}, f)
 }
 
-func withOptions(ctx context.Context, file string, open opening, options store.Options, f func(*store.Store) error) error {
+func withOptions(ctx context.Context, file string, how opening, options store.Options, f func(*store.Store) error) error {
+	if how.changes {
+		if err := mayChange(file); err != nil {
+			return err
+		}
+	}
 	return onShelf(storeFile(file), func(shelf volume.Shelf, name string) error {
 		options.Shelf = shelf
-		s, err := open(ctx, name, options)
+		s, err := how.open(ctx, name, options)
 		if err != nil {
 			return explainFolder(file, err)
 		}

@@ -31,7 +31,7 @@ func newDeleteCommand() *cobra.Command {
 		ValidArgsFunction: offers(offerStores, offerNothing),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			result := deletion{File: arguments[0]}
-			err := withStore(command.Context(), arguments[0], changing(arguments[0]), func(s *store.Store) error {
+			err := withStore(command.Context(), arguments[0], toChange, func(s *store.Store) error {
 				result.Epoch = s.Current().Epoch()
 				format := vecio.TextIDs
 				fromInput := len(arguments) == 2 && arguments[1] == "-"

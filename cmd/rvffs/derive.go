@@ -27,7 +27,7 @@ func newDeriveCommand() *cobra.Command {
 			if err := mayChange(arguments[1]); err != nil {
 				return err
 			}
-			err := withStore(command.Context(), arguments[0], store.OpenReadOnly, func(parent *store.Store) error {
+			err := withStore(command.Context(), arguments[0], toRead, func(parent *store.Store) error {
 				return onShelf(arguments[1], func(shelf volume.Shelf, name string) error {
 					return parent.Derive(command.Context(), name, store.DeriveOptions{Type: kind.value, Shelf: shelf})
 				})
@@ -35,7 +35,7 @@ func newDeriveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return withStore(command.Context(), arguments[1], store.OpenReadOnly, func(child *store.Store) error {
+			return withStore(command.Context(), arguments[1], toRead, func(child *store.Store) error {
 				identity, _ := child.Identity()
 				return printCreated(command, answer, arguments[1], state.DescribeIdentity(identity))
 			})

@@ -31,7 +31,7 @@ func embedFile(command *cobra.Command, storeName, what, name string, answer *ans
 		err = fmt.Errorf("%s is not a regular file", name)
 	}
 	if err == nil {
-		err = withStore(command.Context(), storeName, changing(storeName), func(s *store.Store) error {
+		err = withStore(command.Context(), storeName, toChange, func(s *store.Store) error {
 			epoch, err := put(s, file, info.Size())
 			if err != nil {
 				return err

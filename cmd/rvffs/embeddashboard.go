@@ -27,7 +27,7 @@ func newEmbedDashboardCommand() *cobra.Command {
 			files, total, closeAll, err := openTree(arguments[1])
 			if err == nil {
 				config := compute.DashboardConfig{Framework: framework.value, EntryPath: entry, BuildTime: uint64(time.Now().Unix())}
-				err = withStore(command.Context(), arguments[0], changing(arguments[0]), func(s *store.Store) error {
+				err = withStore(command.Context(), arguments[0], toChange, func(s *store.Store) error {
 					epoch, err := s.EmbedDashboard(command.Context(), files, config)
 					if err != nil {
 						return err

@@ -53,7 +53,7 @@ func (f *family) of(ctx context.Context, file string, snapshot *state.Snapshot) 
 	}) {
 		name := f.index.Name(candidate)
 		relatives.Parents = append(relatives.Parents, store.ParentFile{Name: name, Use: func(ctx context.Context, compare func(*state.Snapshot) error) error {
-			return withStore(ctx, name, store.OpenReadOnly, func(parent *store.Store) error { return compare(parent.Current()) })
+			return withStore(ctx, name, toRead, func(parent *store.Store) error { return compare(parent.Current()) })
 		}})
 	}
 	return relatives, nil
@@ -129,7 +129,7 @@ func (f *family) add(ctx context.Context, file string) {
 	if !f.begin(file) {
 		return
 	}
-	_ = withOptions(ctx, file, store.OpenReadOnly, store.Options{}, func(s *store.Store) error {
+	_ = withOptions(ctx, file, toRead, store.Options{}, func(s *store.Store) error {
 		if identity, known := s.Identity(); known {
 			f.claims, f.index = append(f.claims, lineage.Claim{Name: file, Identity: &identity}), nil
 		}

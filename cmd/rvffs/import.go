@@ -44,7 +44,7 @@ func newImportCommand() *cobra.Command {
 		ValidArgsFunction: offers(offerStores, offerFiles),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			results := make([]imported, 0, len(arguments)-1)
-			err := withStore(command.Context(), arguments[0], changing(arguments[0]), func(s *store.Store) error {
+			err := withStore(command.Context(), arguments[0], toChange, func(s *store.Store) error {
 				for _, input := range arguments[1:] {
 					result, err := importFrom(command, s, input, allowNonFinite)
 					if err != nil {
@@ -55,13 +55,8 @@ func newImportCommand() *cobra.Command {
 				}
 				return nil
 			})
-			return errors.Join(err, answer.print(command.OutOrStdout(), results, func(out io.Writer) error {
-				for _, r := range results {
-					if _, err := fmt.Fprintf(out, "%s: %d vectors from %s (%s), epoch %d\n", r.File, r.Vectors, r.Input, r.Format, r.Epoch); err != nil {
-						return err
-					}
-				}
-				return nil
+			return errors.Join(err, printLines(answer, command.OutOrStdout(), results, func(r imported) string {
+				return fmt.Sprintf("%s: %d vectors from %s (%s), epoch %d", r.File, r.Vectors, r.Input, r.Format, r.Epoch)
 			}))
 		},
 	}

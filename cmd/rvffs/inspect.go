@@ -27,7 +27,7 @@ func newInspectCommand() *cobra.Command {
 		Args:              takes("FILE"),
 		ValidArgsFunction: offers(offerStores, offerNothing),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			return withStore(command.Context(), arguments[0], store.OpenReadOnly, func(s *store.Store) error {
+			return withStore(command.Context(), arguments[0], toRead, func(s *store.Store) error {
 				found, err := inspect(command, s, arguments[0])
 				if err != nil {
 					return err

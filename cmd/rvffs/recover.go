@@ -95,9 +95,9 @@ func newRecoverCommand() *cobra.Command {
 
 func recoverFile(command *cobra.Command, file string, metric *segments.Metric, options recovery.Options) (recovered, error) {
 	result := recovered{File: file}
-	open := changing(file)
+	how := toChange
 	if options.List {
-		open = store.OpenReadOnly
+		how = toRead
 	}
 	bringBack := func(s *store.Store) (err error) {
 		if len(options.Only) == 0 && !options.Drop {
@@ -108,7 +108,7 @@ func recoverFile(command *cobra.Command, file string, metric *segments.Metric, o
 		result.Tails, err = s.Recover(command.Context(), options)
 		return err
 	}
-	err := withOptions(command.Context(), file, open, store.Options{}, bringBack)
+	err := withOptions(command.Context(), file, how, store.Options{}, bringBack)
 	if !errors.Is(err, volume.ErrNotStore) || options.Drop {
 		return result, err
 	}
@@ -137,7 +137,7 @@ func recoverFile(command *cobra.Command, file string, metric *segments.Metric, o
 		return result, err
 	}
 	result.Rebuilt = true
-	return result, withOptions(command.Context(), file, changing(file), store.Options{}, bringBack)
+	return result, withOptions(command.Context(), file, toChange, store.Options{}, bringBack)
 }
 
 func printRecovery(out io.Writer, r recovered, options recovery.Options) error {

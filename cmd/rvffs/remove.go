@@ -37,7 +37,7 @@ func newRemoveCommand() *cobra.Command {
 		ValidArgsFunction: offers(offerStores, offerParts, offerNothing),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			which := strings.Join(arguments[2:], "")
-			return withStore(command.Context(), arguments[0], changing(arguments[0]), func(s *store.Store) error {
+			return withStore(command.Context(), arguments[0], toChange, func(s *store.Store) error {
 				removal, err := s.RemoveImages(command.Context(), arguments[1], which)
 				if err != nil {
 					return err

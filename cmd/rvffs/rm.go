@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,13 +50,8 @@ func newRmCommand() *cobra.Command {
 				}
 				failed = errors.Join(failed, err)
 			}
-			return errors.Join(failed, answer.print(command.OutOrStdout(), results, func(out io.Writer) error {
-				for _, r := range results {
-					if _, err := fmt.Fprintf(out, "%s: removed %s\n", r.File, strings.Join(r.Removed, ", ")); err != nil {
-						return err
-					}
-				}
-				return nil
+			return errors.Join(failed, printLines(answer, command.OutOrStdout(), results, func(r removedStore) string {
+				return fmt.Sprintf("%s: removed %s", r.File, strings.Join(r.Removed, ", "))
 			}))
 		},
 	}
@@ -76,7 +70,7 @@ func childrenFirst(ctx context.Context, files []string) ([]string, error) {
 			unreadable = errors.Join(unreadable, fmt.Errorf("%s is a symbolic link to %s: name the file itself, or remove the link with rm(1)", file, followLinks(file)))
 			continue
 		}
-		unreadable = errors.Join(unreadable, withStore(ctx, file, store.OpenReadOnly, func(s *store.Store) error {
+		unreadable = errors.Join(unreadable, withStore(ctx, file, toRead, func(s *store.Store) error {
 			identity, _ := s.Identity()
 			depths[file] = identity.Depth
 			return nil
@@ -90,7 +84,7 @@ func childrenFirst(ctx context.Context, files []string) ([]string, error) {
 // rm removes the store in a file.
 func rm(ctx context.Context, file string, family *family, force bool) (removed []string, err error) {
 	_, _, mounted := behind(file)
-	err = withStore(ctx, file, changing(file), func(s *store.Store) error {
+	err = withStore(ctx, file, toChange, func(s *store.Store) error {
 		if identity, known := s.Identity(); known && !force {
 			if err := family.mayLose(ctx, file, identity.FileID); err != nil {
 				return err
@@ -148,7 +142,7 @@ func (f *family) mayLose(ctx context.Context, file string, id lineage.FileID) er
 			continue
 		}
 		name := filepath.Base(claim.Name)
-		err := withStore(ctx, claim.Name, store.OpenReadOnly, func(child *store.Store) error {
+		err := withStore(ctx, claim.Name, toRead, func(child *store.Store) error {
 			if _, branch := child.Current().LastOf(segments.TypeMembership); branch {
 				branches = append(branches, name)
 			} else {

@@ -26,7 +26,7 @@ func newStatusCommand() *cobra.Command {
 		Args:              takes("FILE"),
 		ValidArgsFunction: offers(offerStores, offerNothing),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			return withStore(command.Context(), arguments[0], store.OpenReadOnly, func(s *store.Store) error {
+			return withStore(command.Context(), arguments[0], toRead, func(s *store.Store) error {
 				status, err := fileStatus(command.Context(), s)
 				if err != nil {
 					return err

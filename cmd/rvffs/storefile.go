@@ -1,14 +1,12 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"rvffs/fs"
-	"rvffs/store"
 	"rvffs/store/catalog"
 )
 
@@ -79,16 +77,6 @@ func mayChange(path string) error {
 		return fmt.Errorf("%s: %s is mounted read-only, and nothing is changed through it: name the file in %s, or mount it for writing", path, place.Point, config.Directory)
 	}
 	return nil
-}
-
-// changing opens the store in a file that is to be changed.
-func changing(file string) opening {
-	return func(ctx context.Context, name string, options store.Options) (*store.Store, error) {
-		if err := mayChange(file); err != nil {
-			return nil, err
-		}
-		return store.Open(ctx, name, options)
-	}
 }
 
 // mountOf is the mount of ours in which a path lies, and the path below it.

@@ -65,7 +65,7 @@ func newVerifyCommand() *cobra.Command {
 func verifyFile(ctx context.Context, file string, family *family) verification {
 	result := verification{File: file, Status: "intact"}
 	result.Findings = []store.Finding{}
-	err := withStore(ctx, file, store.OpenReadOnly, func(s *store.Store) error {
+	err := withStore(ctx, file, toRead, func(s *store.Store) error {
 		found, err := s.Verify(ctx)
 		result.Verification = found
 		if err != nil {

@@ -39,5 +39,5 @@ func registerVerify(flags *pflag.FlagSet) *verifyMode {
 func withCheckedStore(ctx context.Context, file string, mode *verifyMode, f func(*store.Store) error) error {
 	checker := state.NewChecker(mode.VerifyMode)
 	defer checker.Close()
-	return withOptions(ctx, file, store.OpenReadOnly, store.Options{Checker: checker}, f)
+	return withOptions(ctx, file, toRead, store.Options{Checker: checker}, f)
 }
