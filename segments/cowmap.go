@@ -3,6 +3,7 @@ package segments
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 
 	"rvffs/lineage"
 )
@@ -58,4 +59,36 @@ func ParseCowMap(payload []byte) (*CowMap, error) {
 		ParentPath:        string(payload[cowMapFixed : cowMapFixed+path]),
 		Map:               payload[cowMapFixed+path:],
 	}, nil
+}
+
+// cowCluster is how many bytes of vectors one entry of a map stands for, about.
+const cowCluster = 4096
+
+// NewCowMap is the map of a branch of a store of a dimension. It lists no clusters: readers
+// do not use them, and a branch is to be as small as what it holds.
+func NewCowMap(dimension int) *CowMap {
+	m := &CowMap{BytesPerVector: 4 * uint32(dimension), Map: make([]byte, 5)}
+	m.VectorsPerCluster = max(1, cowCluster/max(1, m.BytesPerVector))
+	m.ClusterSize = 1 << bits.Len32(max(1, m.VectorsPerCluster*m.BytesPerVector)-1)
+	return m
+}
+
+// Encode returns the payload of a copy-on-write map segment.
+func (m *CowMap) Encode() []byte {
+	b := make([]byte, cowMapFixed, cowMapFixed+len(m.ParentPath)+len(m.Map))
+	binary.LittleEndian.PutUint32(b[0x00:], CowMapMagic)
+	binary.LittleEndian.PutUint16(b[0x04:], cowMapVersion)
+	b[0x06] = m.Format
+	binary.LittleEndian.PutUint32(b[0x08:], m.ClusterSize)
+	binary.LittleEndian.PutUint32(b[0x0C:], m.VectorsPerCluster)
+	copy(b[0x10:0x20], m.BaseID[:])
+	copy(b[0x20:0x40], m.BaseHash[:])
+	binary.LittleEndian.PutUint32(b[0x40:], m.BytesPerVector)
+	if m.Frozen {
+		b[0x44] = 1
+	}
+	binary.LittleEndian.PutUint32(b[0x45:], m.SnapshotEpoch)
+	binary.LittleEndian.PutUint32(b[0x49:], uint32(len(m.ParentPath)))
+	binary.LittleEndian.PutUint32(b[0x4D:], uint32(len(m.Map)))
+	return append(append(b, m.ParentPath...), m.Map...)
 }

@@ -137,3 +137,29 @@ func (m *Membership) Encode() []byte {
 	header := h.Encode()
 	return append(header[:], m.Bitmap...)
 }
+
+// HighestMember is the largest id that a branch can show of its parent's: that of the
+// largest filter that the reference runtime takes.
+const HighestMember = 536_870_910
+
+// NewMembership is the filter that lets ids up to the highest be seen, as soon as they are
+// added; without any, some is false.
+func NewMembership(highest uint64, some bool) *Membership {
+	if !some {
+		return &Membership{}
+	}
+	return &Membership{Header: MembershipHeader{VectorCount: highest + 1}, Bitmap: make([]byte, (highest/64+1)*8)}
+}
+
+// AddRun lets the ids from first to last be seen, which are no larger than the highest.
+func (m *Membership) AddRun(first, last uint64) {
+	for ; first <= last && first%8 != 0; first++ {
+		m.Bitmap[first/8] |= 1 << (first % 8)
+	}
+	for ; first <= last && last-first >= 7; first += 8 {
+		m.Bitmap[first/8] = 0xFF
+	}
+	for ; first <= last; first++ {
+		m.Bitmap[first/8] |= 1 << (first % 8)
+	}
+}

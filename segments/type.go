@@ -37,6 +37,10 @@ const (
 	TypeDiffPrivacyProof  Type = 0x34
 	TypeRedactionLog      Type = 0x35
 	TypeAggregateWeights  Type = 0x36
+
+	// TypeKeptState and TypeBranches are vendor extensions of this engine.
+	TypeKeptState Type = 0xF1
+	TypeBranches  Type = 0xF2
 )
 
 var typeNames = map[Type]string{

@@ -1,11 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +20,11 @@ import (
 // DeriveOptions says what a derived store is.
 type DeriveOptions struct {
 	Type lineage.DerivationType
+	// Content is what the store shows at first.
+	Content Content
+	// ParentPath is this store's file, relative to the folder of the new one or absolute; a
+	// branch tells others by it where its parent lies. Empty: its name in this folder.
+	ParentPath string
 	// Perm is the new file's mode, nil for 0644, of which the process and the folder
 	// may take some.
 	Perm *os.FileMode
@@ -26,7 +33,37 @@ type DeriveOptions struct {
 	Shelf volume.Shelf
 }
 
-// Derive makes a new store at name whose parent is this one: empty, with a new
+// Content is what vectors a derived store shows when it is new.
+type Content uint8
+
+const (
+	// ContentEmpty is none.
+	ContentEmpty Content = iota
+	// ContentBranch is those of the parent as it is now, which the new store shows without
+	// having them; see Store.branchOf.
+	ContentBranch
+)
+
+// contentWords are the words for them.
+var contentWords = []string{ContentEmpty: "empty", ContentBranch: "branch"}
+
+// String returns the word for it.
+func (c Content) String() string {
+	if int(c) < len(contentWords) {
+		return contentWords[c]
+	}
+	return fmt.Sprintf("%d", uint8(c))
+}
+
+// ParseContent reads a word that String writes.
+func ParseContent(word string) (Content, error) {
+	if i := slices.Index(contentWords, word); i >= 0 {
+		return Content(i), nil
+	}
+	return 0, fmt.Errorf("%w: %.40q is none of %s", volume.ErrInput, word, strings.Join(contentWords, ", "))
+}
+
+// Derive makes a new store at name whose parent is this one: empty or a branch, with a new
 // id, the parent's id, the hash of its newest manifest, depth + 1, and the
 // parent's dimension, metric and hardware profile. The name's extension sets the
 // domain profile; a name without any extension takes the parent's over. The child
@@ -50,7 +87,7 @@ func (s *Store) derive(ctx context.Context, name string, options DeriveOptions) 
 	}
 	var content newFileContent
 	err := s.withNewest(ctx, func(parent *state.Snapshot) (err error) {
-		content, err = s.childOf(ctx, parent, options.Type, named)
+		content, err = s.childOf(ctx, parent, options, named)
 		return err
 	})
 	if err != nil {
@@ -62,7 +99,7 @@ func (s *Store) derive(ctx context.Context, name string, options DeriveOptions) 
 
 // childOf is the first content of a store derived from parent; without a profile
 // in its name it takes the parent's over.
-func (s *Store) childOf(ctx context.Context, parent *state.Snapshot, kind lineage.DerivationType, named bool) (content newFileContent, err error) {
+func (s *Store) childOf(ctx context.Context, parent *state.Snapshot, options DeriveOptions, named bool) (content newFileContent, err error) {
 	identity, known := parent.Identity()
 	if !known || identity.FileID.IsZero() {
 		return content, fmt.Errorf("%w: the parent is from before identities were kept and has none", volume.ErrInput)
@@ -78,10 +115,18 @@ func (s *Store) childOf(ctx context.Context, parent *state.Snapshot, kind lineag
 	if child.FileID, err = lineage.NewFileID(); err != nil {
 		return content, err
 	}
-	record, err := lineage.Record{
+	derived := lineage.Record{
 		FileID: child.FileID, ParentID: child.ParentID, ParentHash: child.ParentHash,
-		Type: kind, Timestamp: uint64(time.Now().UnixNano()),
-	}.AppendBinary(nil)
+		Type: options.Type, Timestamp: uint64(time.Now().UnixNano()),
+	}
+	var segmentsOfBranch []volume.NewSegment
+	if options.Content == ContentBranch {
+		if segmentsOfBranch, err = s.branchOf(ctx, parent, &child, cmp.Or(options.ParentPath, path.Base(s.Path()))); err != nil {
+			return content, err
+		}
+		derived.MutationCount, derived.Text = parent.Epoch(), branchText
+	}
+	record, err := derived.AppendBinary(nil)
 	if err != nil {
 		return content, err
 	}
@@ -91,7 +136,7 @@ func (s *Store) childOf(ctx context.Context, parent *state.Snapshot, kind lineag
 			Dimension: parent.Manifest().Dimension, Metric: parent.Manifest().Metric,
 			HardwareProfile: parent.Manifest().HardwareProfile, Identity: child, HasIdentity: true,
 		},
-		before: []volume.NewSegment{{Type: segments.TypeWitness, Flags: segments.FlagHasLineage, Payload: witness.Encode()}},
+		before: append(segmentsOfBranch, volume.NewSegment{Type: segments.TypeWitness, Flags: segments.FlagHasLineage, Payload: witness.Encode()}),
 	}
 	if !named {
 		profile, err := s.profileOf(ctx, parent)

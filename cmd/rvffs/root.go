@@ -19,6 +19,7 @@ func commands() []*cobra.Command {
 		newDeleteCommand(),
 		newInspectCommand(),
 		newDeriveCommand(),
+		newBranchCommand(),
 		newEmbedKernelCommand(),
 		newExtractKernelCommand(),
 		newEmbedEBPFCommand(),

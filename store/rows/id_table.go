@@ -80,6 +80,25 @@ func (t *IDTable) At(ctx context.Context, snapshot *state.Snapshot, use func(sto
 	return use(known.ids)
 }
 
+// Peek runs use with the ids stored in snapshot if they are known without reading any, and
+// reports whether they are.
+func (t *IDTable) Peek(ctx context.Context, snapshot *state.Snapshot, use func(stored *idset.Set)) (bool, error) {
+	if err := t.turn.Take(ctx); err != nil {
+		return false, err
+	}
+	defer t.turn.Give()
+	known, there := t.use()
+	if !there {
+		return false, nil
+	}
+	defer t.kept.Done()
+	if !known.snapshot.SameState(snapshot) {
+		return false, nil
+	}
+	use(known.ids)
+	return true, nil
+}
+
 // use gives what is known, if it is still there. It ends with a Done.
 func (t *IDTable) use() (*storedIDs, bool) {
 	return memory.Used[*storedIDs](t.kept)

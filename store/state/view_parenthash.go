@@ -21,3 +21,13 @@ func (s *Snapshot) ParentHash(ctx context.Context) (lineage.Hash, error) {
 	})
 	return hash, err
 }
+
+// Fold is what the reference runtime knows this state by: the fold of the last bytes of the
+// file as it ends with it.
+func (s *Snapshot) Fold(ctx context.Context) (lineage.Hash, error) {
+	tail := make([]byte, min(s.Size(), lineage.TailSize))
+	err := s.With(ctx, Judging, func(reading *Reading) error {
+		return volume.ReadFull(reading, tail, s.Size()-int64(len(tail)))
+	})
+	return lineage.Fold(tail), err
+}

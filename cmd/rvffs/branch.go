@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"rvffs/store"
+	"rvffs/store/state"
+	"rvffs/store/volume"
+)
+
+func newBranchCommand() *cobra.Command {
+	var answer *answerFlag
+	command := &cobra.Command{
+		Use:   "branch PARENT CHILD",
+		Short: "Make a store that shows the vectors of another without copying them",
+		Long: "branch makes a store that shows the vectors that PARENT has now, and whose file holds only what is its own: vectors\n" +
+			"that are appended to it or overwritten in it, and which of PARENT's it shows no more. PARENT may change: the branch\n" +
+			"shows what it has shown. It needs PARENT's file for that, and finds it by its id beside its own, or by the path that\n" +
+			"it has now.",
+		Args:              takes("PARENT", "CHILD"),
+		ValidArgsFunction: offers(offerStores, offerFiles),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			if err := store.CheckName(filepath.Base(arguments[1])); err != nil {
+				return fmt.Errorf("branch %q: %w", arguments[1], err)
+			}
+			if err := mayChange(arguments[1]); err != nil {
+				return err
+			}
+			err := withStore(command.Context(), arguments[0], toRead, func(parent *store.Store) error {
+				return onShelf(arguments[1], func(shelf volume.Shelf, name string) error {
+					return parent.Derive(command.Context(), name, store.DeriveOptions{
+						Content: store.ContentBranch, ParentPath: seenFrom(arguments[1], arguments[0]), Shelf: shelf,
+					})
+				})
+			})
+			if err != nil {
+				return err
+			}
+			return withStore(command.Context(), arguments[1], toRead, func(child *store.Store) error {
+				identity, _ := child.Identity()
+				return printCreated(command, answer, arguments[1], state.DescribeIdentity(identity))
+			})
+		},
+	}
+	answer = registerAnswer(command.Flags(), printsJSON)
+	return command
+}
+
+// seenFrom is the path of a store's file as seen from the real folder of another file, whose
+// folder is there; absolute where there is no other.
+func seenFrom(file, other string) string {
+	target := absolute(other)
+	folder, err := filepath.Abs(followLinks(folderFor(filepath.Dir(file))))
+	if err != nil {
+		return target
+	}
+	if relative, err := filepath.Rel(folder, target); err == nil {
+		return relative
+	}
+	return target
+}

@@ -1,0 +1,85 @@
+package integration
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"rvffs/test/integration/peer"
+)
+
+// idsOf are the ids of all vectors that the reference runtime finds in a store.
+func idsOf(t *testing.T, s *peer.Store) []uint64 {
+	t.Helper()
+	var ids []uint64
+	for _, neighbor := range must(s.Query([]float32{0, 0}, 1000))(t) {
+		ids = append(ids, neighbor.ID)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// numberedRows are rows for ids whose first component is that of the row.
+func numberedRows(from, count uint64, second float32) (ids []uint64, rows []float32) {
+	for id := from; id < from+count; id++ {
+		ids, rows = append(ids, id), append(rows, float32(id), second)
+	}
+	return ids, rows
+}
+
+// TestPeerOpensOurBranches: the reference runtime shows the vectors of the parent in a
+// branch that the command made, beside the parent and in another folder, and writes to it.
+func TestPeerOpensOurBranches(t *testing.T) {
+	t.Parallel()
+	process := peer.Start(t)
+	dir := t.TempDir()
+	for _, folder := range []string{"near", "far"} {
+		if err := os.Mkdir(filepath.Join(dir, folder), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	parent := filepath.Join(dir, "near", "parent.rvf")
+	theirs := must(process.Create(parent, 2, "l2"))(t)
+	ids, rows := numberedRows(0, 300, 1)
+	must(theirs.Ingest(ids, rows))(t)
+	must(theirs.Delete([]uint64{7, 8}))(t)
+	if err := theirs.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := slices.DeleteFunc(slices.Clone(ids), func(id uint64) bool { return id == 7 || id == 8 })
+	for _, branch := range []string{filepath.Join(dir, "near", "branch.rvf"), filepath.Join(dir, "far", "branch.rvf")} {
+		run(t, program, "branch", parent, branch)
+		opened := peersTurn(t, process, branch)
+		if got := idsOf(t, opened); !slices.Equal(got, want) {
+			t.Errorf("%s shows %v", branch, got)
+		}
+		must(opened.Ingest([]uint64{5, 1000}, []float32{5, 2, 1000, 2}))(t)
+		must(opened.Delete([]uint64{9}))(t)
+		if err := opened.Close(); err != nil {
+			t.Fatal(err)
+		}
+		again := must(process.OpenReadonly(branch))(t)
+		expected := map[uint64]bool{1000: true}
+		for _, id := range want {
+			expected[id] = id != 9
+		}
+		maps.DeleteFunc(expected, func(_ uint64, there bool) bool { return !there })
+		if got := idsOf(t, again); !slices.Equal(got, slices.Sorted(maps.Keys(expected))) {
+			t.Errorf("%s shows %v after the peer has written to it", branch, got)
+		}
+		if err := again.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if verdict := try(t, program, "verify", branch, parent); verdict.code != 0 {
+			t.Error(verdict)
+		}
+		if info, err := os.Stat(branch); err != nil || info.Size() > 8<<10 {
+			t.Errorf("%s has %d bytes, %v", branch, info.Size(), err)
+		}
+	}
+	if verdict := try(t, program, "branch", parent, filepath.Join(dir, "near", "branch.rvf")); verdict.code != 1 {
+		t.Errorf("a name that is taken: %+v", verdict)
+	}
+}
