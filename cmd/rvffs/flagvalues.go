@@ -127,6 +127,21 @@ func (v *views) Words() []string {
 // Type names the value in the help text.
 func (v *views) Type() string { return "which" }
 
+// derivedContent is the value of a flag that says what a derived store shows.
+type derivedContent struct{ store.Content }
+
+// Set implements pflag.Value.
+func (d *derivedContent) Set(word string) (err error) {
+	d.Content, err = store.ParseContent(word)
+	return err
+}
+
+// Words are those to choose from.
+func (d *derivedContent) Words() []string { return wordsOf(store.ParseContent) }
+
+// Type names the value in the help text.
+func (d *derivedContent) Type() string { return "what" }
+
 // logLevel is the value of a flag that says how much is logged.
 type logLevel string
 

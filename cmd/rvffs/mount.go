@@ -264,6 +264,7 @@ func catalogOptions(options mountOptions, held mountMemory, log *mountLog) catal
 	return catalog.Options{
 		ReadOnly:       options.readOnly,
 		Dimension:      int(options.dimension),
+		Derive:         options.derive.Content,
 		AllowNonFinite: options.allowNonFinite,
 		CompressImages: options.compressImages,
 		FlushBytes:     int64(options.flushBytes),
@@ -310,6 +311,7 @@ func aboutMount(options mountOptions, held mountMemory, state *statedir.State, d
 		"acl":             options.allowOther && !options.noLists && !options.noAttributes,
 		"allow_nonfinite": options.allowNonFinite,
 		"dimension":       options.dimension,
+		"derive":          options.derive.String(),
 		"compress_images": options.compressImages,
 		"strict_hashes":   options.strictHashes,
 		"views":           options.views.String(),

@@ -16,6 +16,7 @@ type Options struct {
 	ReadOnly       bool
 	Dimension      int             // of new root stores, 0: the first vectors fix it
 	Metric         segments.Metric // of new root stores
+	Derive         store.Content   // what new derived stores show
 	AllowNonFinite bool            // let NaN and infinities into vectors
 	FlushBytes     int64           // streams commit after so many bytes, 0: never
 	FlushInterval  time.Duration   // and after so much time, 0: never

@@ -21,11 +21,13 @@ func (s *Snapshot) Writable(ctx context.Context) error {
 }
 
 // HasContent reports whether the snapshot holds anything that removing the store
-// would lose: vectors, embedded segments, or segments of unknown types.
+// would lose: vectors, embedded segments, or segments of unknown types. What a branch
+// shows of its parent's is the parent's.
 func (s *Snapshot) HasContent() bool {
 	for _, entry := range s.Named() {
 		switch entry.Type {
-		case segments.TypeWitness, segments.TypeProfile, segments.TypeJournal, segments.TypeIndex:
+		case segments.TypeWitness, segments.TypeProfile, segments.TypeJournal, segments.TypeIndex,
+			segments.TypeCowMap, segments.TypeMembership, segments.TypeKeptState, segments.TypeBranches:
 		case segments.TypeVec:
 			if entry.PayloadLength > segments.VecPrefixSize {
 				return true

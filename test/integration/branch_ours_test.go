@@ -83,3 +83,37 @@ func TestPeerOpensOurBranches(t *testing.T) {
 		t.Errorf("a name that is taken: %+v", verdict)
 	}
 }
+
+// TestMkdirMakesBranches: under --derive=branch, of a parent that the mount has written to,
+// in a file of a few bytes for each thousand vectors. rmdir takes such a one away again.
+func TestMkdirMakesBranches(t *testing.T) {
+	t.Parallel()
+	process := peer.Start(t)
+	m := serve(t, t.TempDir(), "--derive=branch")
+	_, rows := numberedRows(0, 20_000, 1)
+	for _, err := range []error{
+		os.Mkdir(m.path("parent.rvf"), 0o755),
+		os.WriteFile(m.path("parent.rvf", "vectors.append"), npyOf(slices.Collect(slices.Chunk(rows, 2))), 0o644),
+		os.Mkdir(m.path("parent.rvf", "branch.rvf"), 0o755),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, err := os.Stat(m.backing("branch.rvf")); err != nil || info.Size() > 4<<10 {
+		t.Errorf("the branch has %d bytes, %v", info.Size(), err)
+	}
+	opened := must(process.OpenReadonly(m.backing("branch.rvf")))(t)
+	if got := idsOf(t, opened); len(got) != 1000 || got[0] != 0 || got[999] != 999 {
+		t.Errorf("the branch shows %d vectors", len(got))
+	}
+	if err := opened.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := os.Remove(m.path("parent.rvf", "branch.rvf")); err != nil {
+		t.Error(err)
+	}
+	if verdict := try(t, program, "mount", "--derive=full", m.Dir, m.Point); verdict.code != 2 {
+		t.Errorf("an unknown word: %+v", verdict)
+	}
+}
