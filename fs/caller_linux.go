@@ -190,11 +190,88 @@ const mostDescriptors = 1 << 14
 //
 // It must not read the links in /proc/PID/fd, for the same reason as callerOf: their reader
 // waits for the end of an execve.
-func (c caller) writes(inode uint64) bool {
+func (c caller) writes(to openedFile) bool { return c.group != 0 && writesTo(c.group, to, true) }
+
+// openedFile is a file of a mount as other processes see it.
+type openedFile struct {
+	device string // of the mount; empty for any FUSE file system
+	inode  uint64
+}
+
+// mostProcesses bounds how many processes are looked at.
+const mostProcesses = 1 << 14
+
+// share reports whether others than the sender's process have a file of a FUSE mount open for
+// writing, as far as can be seen, and may go on with it: those that it has begun, or, where
+// the last word may be anybody's, any. What they lose as they begin to run another program
+// does not count while the sender goes on.
+func (c caller) share(file openedFile, anybody bool) bool {
 	if c.group == 0 {
 		return false
 	}
-	process := "/proc/" + strconv.Itoa(c.group)
+	var others []int
+	if anybody {
+		others = processes()
+	} else {
+		others = childrenOf(c.group)
+	}
+	for i := 0; i < len(others) && i < mostProcesses; i++ {
+		switch {
+		case others[i] == c.group:
+		case writesTo(others[i], file, c.exiting):
+			return true
+		case !anybody:
+			others = append(others, childrenOf(others[i])...)
+		}
+	}
+	return false
+}
+
+// processes are all that can be seen.
+func processes() []int {
+	folder, err := os.Open("/proc")
+	if err != nil {
+		return nil
+	}
+	names, _ := folder.Readdirnames(-1)
+	_ = folder.Close() // nothing was written to it
+	var found []int
+	for _, name := range names {
+		if process, err := strconv.Atoi(name); err == nil {
+			found = append(found, process)
+		}
+	}
+	return found
+}
+
+// childrenOf are the processes that one has begun.
+func childrenOf(process int) []int {
+	tasks := "/proc/" + strconv.Itoa(process) + "/task/"
+	folder, err := os.Open(tasks)
+	if err != nil {
+		return nil
+	}
+	threads, _ := folder.Readdirnames(mostDescriptors)
+	_ = folder.Close() // nothing was written to it
+	var found []int
+	for _, thread := range threads {
+		content, err := os.ReadFile(tasks + thread + "/children")
+		if err != nil {
+			continue
+		}
+		for _, name := range bytes.Fields(content) {
+			if child, err := strconv.Atoi(string(name)); err == nil {
+				found = append(found, child)
+			}
+		}
+	}
+	return found
+}
+
+// writesTo reports whether a process has a file of a FUSE mount open for writing. Passing are
+// descriptors that are closed when another program is run.
+func writesTo(group int, file openedFile, passing bool) bool {
+	process := "/proc/" + strconv.Itoa(group)
 	folder, err := os.Open(process + "/fdinfo")
 	if err != nil {
 		return false
@@ -210,7 +287,7 @@ func (c caller) writes(inode uint64) bool {
 		if err != nil {
 			continue
 		}
-		mount, writes := opensForWriting(content, inode)
+		mount, writes := opensForWriting(content, file.inode, passing)
 		if !writes {
 			continue
 		}
@@ -219,20 +296,20 @@ func (c caller) writes(inode uint64) bool {
 				return false
 			}
 		}
-		if isFUSE(mounts, mount) {
+		if file.isOn(mounts, mount) {
 			return true
 		}
 	}
 	return false
 }
 
-// isFUSE reports whether the mount of an id is one of a FUSE file system, by
-// /proc/PID/mountinfo.
-func isFUSE(mounts []byte, id string) bool {
+// isOn reports whether the mount of an id is the file's, by /proc/PID/mountinfo.
+func (f openedFile) isOn(mounts []byte, id string) bool {
 	for line := range bytes.Lines(mounts) {
 		if mount, rest, _ := bytes.Cut(line, []byte(" ")); string(mount) == id {
 			_, kind, _ := bytes.Cut(rest, []byte(" - "))
-			return bytes.HasPrefix(kind, []byte("fuse"))
+			fields := bytes.Fields(rest)
+			return bytes.HasPrefix(kind, []byte("fuse")) && (f.device == "" || len(fields) > 1 && string(fields[1]) == f.device)
 		}
 	}
 	return false
@@ -240,7 +317,7 @@ func isFUSE(mounts []byte, id string) bool {
 
 // opensForWriting reports whether /proc/PID/fdinfo/FD tells of a descriptor that writes to
 // an inode, and on which mount.
-func opensForWriting(info []byte, inode uint64) (mount string, is bool) {
+func opensForWriting(info []byte, inode uint64, passing bool) (mount string, is bool) {
 	writes, same := false, false
 	for line := range bytes.Lines(info) {
 		name, rest, _ := bytes.Cut(line, []byte(":"))
@@ -248,7 +325,7 @@ func opensForWriting(info []byte, inode uint64) (mount string, is bool) {
 		switch string(name) {
 		case "flags":
 			flags, err := strconv.ParseUint(value, 8, 32)
-			writes = err == nil && flags&unix.O_ACCMODE != unix.O_RDONLY
+			writes = err == nil && flags&unix.O_ACCMODE != unix.O_RDONLY && (passing || flags&unix.O_CLOEXEC == 0)
 		case "mnt_id":
 			mount = value
 		case "ino":

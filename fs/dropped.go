@@ -91,14 +91,10 @@ func (n *droppedNode) SetAttributes(_ context.Context, change volume.AttributeCh
 	return nil
 }
 
-// Open opens a file that is on its way, for reading too. The bytes of what was taken in
-// are in the store: to read them fails with ENODATA, for nothing else that could be read
-// here is the file.
+// Open opens a file that is on its way, for reading too. Of what was taken in there are the
+// bytes if they are few, else a notice of the same length.
 func (n *droppedNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
 	if flags&syscall.O_ACCMODE == syscall.O_RDONLY {
-		if n.file.Readable() != nil {
-			return nil, 0, syscall.ENODATA // not worth a word
-		}
 		return &droppedReader{n}, fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH, 0
 	}
 	if n.tree.readOnly {
@@ -117,18 +113,15 @@ func (t *tree) openUpload(ctx context.Context, file *incoming.File, upload *inco
 	return handle
 }
 
-// droppedReader reads a file that is on its way.
+// droppedReader reads a file that is on its way, or was.
 type droppedReader struct{ node *droppedNode }
 
 var _ nodefs.FileReader = (*droppedReader)(nil)
 
-// Read reads what was written so far.
+// Read reads what there is.
 func (r *droppedReader) Read(_ context.Context, buffer []byte, offset int64) (fuse.ReadResult, syscall.Errno) {
 	n, err := r.node.file.ReadAt(buffer, offset)
-	switch {
-	case incoming.NoBytes(err):
-		return nil, syscall.ENODATA
-	case err != nil && !errors.Is(err, io.EOF):
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, r.node.about(r.node.tree, "read a file", err)
 	}
 	return fuse.ReadResultData(buffer[:n]), 0

@@ -3,6 +3,7 @@ package fs
 import (
 	"context"
 	"errors"
+	"strings"
 	"syscall"
 
 	"github.com/rs/zerolog"
@@ -90,8 +91,28 @@ func aboutFolder(f *catalog.Folder) about {
 	}
 }
 
+// operationRename begins what is said of a file or a folder that could not be given a name.
+const operationRename = "rename"
+
+// errnoOfRename is errnoOf for rename(2): mv(1) takes EINVAL for a folder that would be moved
+// into itself, and says so. EBADMSG is what file systems say of bytes that are not right, and
+// EPERM, as creat(2) says it here, that a name is none.
+func errnoOfRename(err error) syscall.Errno {
+	errno := errnoOf(err)
+	switch {
+	case errno != syscall.EINVAL:
+		return errno
+	case errors.Is(err, volume.ErrName):
+		return syscall.EPERM
+	}
+	return syscall.EBADMSG
+}
+
 func (t *tree) failed(err error, operation string, about func(*zerolog.Event)) syscall.Errno {
 	errno := errnoOf(err)
+	if strings.HasPrefix(operation, operationRename) {
+		errno = errnoOfRename(err)
+	}
 	level := zerolog.WarnLevel
 	switch errno {
 	case 0, syscall.ENOENT, syscall.EINTR:

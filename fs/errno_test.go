@@ -94,3 +94,17 @@ func TestStaleOpenIsNotLogged(t *testing.T) {
 		}
 	}
 }
+
+// TestErrnoOfRename: mv(1) says of EINVAL that a folder was to be moved into itself.
+func TestErrnoOfRename(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		cause error
+		want  syscall.Errno
+	}{{volume.ErrInput, syscall.EBADMSG}, {volume.ErrNotWhole, syscall.EBADMSG}, {volume.ErrName, syscall.EPERM}, {volume.ErrExists, syscall.EEXIST}} {
+		shown := &tree{log: zerolog.Nop()}
+		if got := shown.folderErrno("team", operationRename+" a file", fmt.Errorf("rename: %w", c.cause)); got != c.want {
+			t.Errorf("%v: %v, want %v", c.cause, got, c.want)
+		}
+	}
+}

@@ -93,7 +93,7 @@ func (n *folderNode) OpendirHandle(ctx context.Context, _ uint32) (nodefs.FileHa
 			}
 		}
 		restoring, _ := n.folder.Restoring(ctx, false)
-		return appendDropped(appendEntries(entries, found), restoring), 0
+		return appendDropped(appendEntries(entries, found), restoring, ""), 0
 	})
 	return handle, 0, errno
 }
@@ -150,6 +150,6 @@ func (n *folderNode) Rename(ctx context.Context, name string, to nodefs.InodeEmb
 		return n.renameRestoring(ctx, name, to, newName, flags)
 	}
 	return n.tree.rename(ctx, n.folder, name, to, newName, flags, func(err error) syscall.Errno {
-		return n.tree.folderErrno(n.name(), "rename", err)
+		return n.tree.folderErrno(n.name(), operationRename, err)
 	})
 }

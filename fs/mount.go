@@ -91,6 +91,11 @@ func Mount(c *catalog.Catalog, mountPoint string, o Options) (*Server, error) {
 	} else {
 		o.Log.Debug().Err(err).Msg("names of views are looked up each time")
 	}
+	if device, err := deviceOf(mountPoint); err == nil {
+		t.device.Store(&device)
+	} else {
+		o.Log.Debug().Err(err).Msg("files of this mount are taken for those of others, where processes have them open")
+	}
 	t.overlays.watch(mountPoint, &t.expiry, o.Log)
 	if o.ReadAhead > 0 {
 		if err := setReadAhead(mountPoint, o.ReadAhead); err != nil {

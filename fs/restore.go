@@ -26,8 +26,8 @@ const incomingNumber = 1 << 19
 // lookupIncoming answers a lookup of the drop folder for new stores. A folder of that name
 // in the backing directory comes first.
 func (n *folderNode) lookupIncoming(ctx context.Context, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
-	child := &incomingNode{fixedFolder{folderBase(n.tree, n.folder)}, dropTarget{n.folder.Incoming, n.folder.Attributes, aboutFolder(n.folder)}}
-	return child.entry(ctx, n.EmbeddedInode(), incomingNumber, out)
+	child := &incomingNode{fixedFolder{folderBase(n.tree, n.folder)}, dropTarget{n.folder.Incoming, n.folder.Attributes, aboutFolder(n.folder)}, ""}
+	return child.entry(ctx, n.EmbeddedInode(), nodefs.StableAttr{Ino: incomingNumber}, out)
 }
 
 // restoring is a file that is about to become a store of the folder; nil if it is none.

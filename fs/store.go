@@ -284,7 +284,7 @@ func (n *storeNode) Rename(ctx context.Context, name string, to nodefs.InodeEmbe
 		return n.tree.refusal()
 	}
 	return n.tree.rename(ctx, n.store, name, to, newName, flags, func(err error) syscall.Errno {
-		return n.tree.errno(n.store.Path(), "rename", err)
+		return n.tree.errno(n.store.Path(), operationRename, err)
 	})
 }
 

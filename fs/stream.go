@@ -355,18 +355,24 @@ func (h *streamHandle) flush(ctx context.Context) syscall.Errno {
 		return errno
 	}
 	defer h.turn.Give()
-	if !h.fresh {
+	if !h.fresh && h.inode == 0 {
 		return h.committed("close", h.stream.Flush(ctx))
 	}
 	closer := callerOf(ctx)
 	opened := closer.group == h.opener.group || !h.opener.alive()
 	copied := opened && h.copied(closer)
+	if !h.fresh {
+		return h.flushEmpty(ctx, closer, opened, copied)
+	}
 	if h.inode != 0 && !closer.exiting && leaves(ctx, closer) {
 		copied, closer.exiting, closer.failed = false, true, true // what was seen of its descriptors means nothing
 	}
 	wrote := h.forget(closer.group)
 	switch {
 	case opened && h.whole() && (len(h.writers) > 0 || copied):
+		h.parted = true
+		return 0
+	case (opened || h.parted && wrote) && h.shared(closer):
 		h.parted = true
 		return 0
 	case h.parted && wrote && len(h.writers) == 0 && !closer.failed:
@@ -392,6 +398,26 @@ func (h *streamHandle) flush(ctx context.Context) syscall.Errno {
 	return h.committed("close", err)
 }
 
+// flushEmpty is flush for a file to which nobody has written since it was opened, or taken
+// in. It is the end of an empty file, unless somebody goes on.
+func (h *streamHandle) flushEmpty(ctx context.Context, closer caller, opened, copied bool) syscall.Errno {
+	switch {
+	case copied || !opened:
+		return 0
+	case h.shared(closer):
+		h.parted = true
+		return 0
+	}
+	return h.committed("close", h.stream.Flush(ctx))
+}
+
+// shared reports whether others may go on with a file that counts as a whole, of which
+// somebody is done. It takes long to look for them among all processes, so that is left out
+// where the opener closes the file and goes on himself: those whom he has begun are all.
+func (h *streamHandle) shared(closer caller) bool {
+	return h.inode != 0 && !closer.failed && closer.share(h.shown(), closer.exiting || closer.group != h.opener.group)
+}
+
 // whole reports whether the stream is one that counts as a whole or not at all: then those
 // who go on when its opener has closed it have the last word.
 func (h *streamHandle) whole() bool {
@@ -399,10 +425,19 @@ func (h *streamHandle) whole() bool {
 	return is
 }
 
+// shown is the file as other processes see it.
+func (h *streamHandle) shown() openedFile {
+	file := openedFile{inode: h.inode}
+	if device := h.tree.device.Load(); device != nil {
+		file.device = *device
+	}
+	return file
+}
+
 // copied reports whether it was a copy of a descriptor that somebody has closed, who has
 // others.
 func (h *streamHandle) copied(closer caller) bool {
-	return h.inode != 0 && !closer.exiting && closer.writes(h.inode)
+	return h.inode != 0 && !closer.exiting && closer.writes(h.shown())
 }
 
 // leaves reports whether a process has been killed since it sent a request.

@@ -32,13 +32,15 @@ type tree struct {
 	views    Views // that are listed
 	// strictHashes keeps images from being read that are not what their headers say.
 	strictHashes bool
-	log          zerolog.Logger
-	expiry       expiry
-	drafts       drafts
-	open         openViews
-	refusals     refusals
-	overlays     overlays
-	steady       steadyNodes
+	// device is that of the mount as /proc/PID/mountinfo names it, empty as long as nobody knows.
+	device   atomic.Pointer[string]
+	log      zerolog.Logger
+	expiry   expiry
+	drafts   drafts
+	open     openViews
+	refusals refusals
+	overlays overlays
+	steady   steadyNodes
 	// generation tells apart the nodes that are made afresh at each lookup.
 	generation atomic.Uint64
 	// closing counts what goes on with nobody to wait for it: streams whose last

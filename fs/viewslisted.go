@@ -16,7 +16,7 @@ const (
 	// ViewsAll lists everything.
 	ViewsAll Views = iota
 	// ViewsRaw lists the store's bytes once, as raw, and nothing that shows them in other
-	// forms, is written to, or has no bytes to be read, as the receipts in incoming.
+	// forms, is written to, or has other bytes to be read, as the receipts in incoming.
 	ViewsRaw
 	// ViewsNone does not list raw either, for those who save the directory that is mounted.
 	ViewsNone

@@ -133,6 +133,10 @@ func (r *incomingResult) add(report ingest.StreamReport) {
 	r.Accepted += report.Accepted
 }
 
+// isTable reports whether what a stream that is closed has brought is a table. One without
+// rows is a header, to which somebody may append them.
+func isTable(stream *ingest.AppendStream) bool { return stream.Format() == vecio.CSV }
+
 // Take implements incoming.Destination with a stream that is all or nothing.
 func (d intoStore) Take(ctx context.Context, file *incoming.Whole) ([]byte, error) {
 	result := newIncomingResult("taken", file.Size)
@@ -142,6 +146,9 @@ func (d intoStore) Take(ctx context.Context, file *incoming.Whole) ([]byte, erro
 	}
 	if err := pour(ctx, stream, file); err != nil {
 		return nil, err
+	}
+	if result.Accepted == 0 && isTable(stream) {
+		return nil, incoming.ErrNothing
 	}
 	return json.Marshal(result)
 }

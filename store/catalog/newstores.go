@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"path"
 	"strings"
 
 	"rvffs/lineage"
@@ -30,7 +32,7 @@ func (f *Folder) Incoming(ctx context.Context, make bool) (*incoming.Folder, err
 // Restoring are the files that are about to become stores of this folder, under their own
 // names.
 func (f *Folder) Restoring(_ context.Context, make bool) (*incoming.Folder, error) {
-	return f.dropFolder(&f.restoring, make, func() incoming.Options { return incoming.Options{Destination: restored{intoFolder{f}}} }), nil
+	return f.dropFolder(&f.restoring, make, func() incoming.Options { return incoming.Options{Destination: restored{intoFolder{f}}, Filled: true} }), nil
 }
 
 func (f *Folder) dropFolder(at **incoming.Folder, make bool, options func() incoming.Options) *incoming.Folder {
@@ -81,7 +83,11 @@ func (d intoFolder) show(ctx context.Context, name string) error {
 // restore makes a store of a file that is one.
 func (d intoFolder) restore(ctx context.Context, name string, file *incoming.Whole) error {
 	options := store.Options{Shelf: d.files.shelf(), Memory: d.catalog.options.Memory}
-	err := store.Restore(ctx, name, file, file.Size, filePerm(file.Attributes.Mode), d.files.as(ctx).shelf(), options)
+	var from io.ReaderAt = file
+	if file.Spool != nil {
+		from = file.Spool // which can become the store's file itself
+	}
+	err := store.Restore(ctx, name, from, file.Size, filePerm(file.Attributes.Mode), d.files.as(ctx).shelf(), options)
 	if err != nil {
 		return err
 	}
@@ -169,11 +175,13 @@ func (d newStores) Admit(ctx context.Context, name string, temporary bool) error
 	if !temporary {
 		name = storeNameOf(name)
 	}
-	return d.admit(ctx, name)
+	return d.admit(ctx, path.Base(name))
 }
 
-// storeNameOf is what a store is called that is made of a file: x.rvf of x.npy.
+// storeNameOf is what a store is called that is made of a file: x.rvf of x.npy, whatever
+// folder that is in.
 func storeNameOf(file string) string {
+	file = path.Base(file)
 	if isStoreName(file) {
 		return file
 	}
@@ -193,7 +201,7 @@ func (d newStores) Take(ctx context.Context, file *incoming.Whole) ([]byte, erro
 	}
 	result := newIncomingResult("made", file.Size)
 	result.Store = name
-	if isStoreName(file.Name) {
+	if isStoreName(path.Base(file.Name)) {
 		if err := d.restore(ctx, name, file); err != nil {
 			return nil, err
 		}
@@ -240,6 +248,8 @@ func (d newStores) fill(ctx context.Context, name string, file *incoming.Whole, 
 			err = inner // without the name that the store has for now
 		}
 		switch {
+		case err == nil && result.Accepted == 0 && isTable(stream):
+			err = incoming.ErrNothing
 		case s.Current().Dimension() > 0:
 		case err == nil:
 			err = fmt.Errorf("%w: the file holds no vectors", volume.ErrInput)

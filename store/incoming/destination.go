@@ -23,16 +23,22 @@ type Destination interface {
 	// Spool makes room for the bytes of a file until it is taken in.
 	Spool(ctx context.Context) (volume.Spool, error)
 	// Take takes a file in as a whole, or fails and has changed nothing. The result is for
-	// the receipt.
+	// the receipt. ErrNothing says that the file has nothing to take in yet, and waits.
 	Take(ctx context.Context, file *Whole) (result []byte, err error)
 	// Stands reports whether what was taken in under a name is there still. What is not
 	// has no receipt any more.
 	Stands(name string) bool
 }
 
+// ErrNothing says of a file that it holds nothing yet, as one with nothing but the header of
+// a table: somebody may append the rows.
+var ErrNothing = errors.New("the file holds nothing yet")
+
 // Whole is a file all of which has come.
 type Whole struct {
 	io.ReaderAt
+	// Spool is where the bytes are, nil for a few that are in memory.
+	Spool      volume.Spool
 	Name       string
 	Size       int64
 	Attributes Attributes

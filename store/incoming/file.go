@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync/atomic"
 
@@ -44,6 +45,7 @@ type File struct {
 	state      state
 	size       int64  // that is shown
 	text       []byte // the result, or why another was refused
+	kept       []byte // all bytes of a small file that was taken in
 	sum        []byte // of the bytes that were taken in
 	gone       bool   // no name leads to it
 	replaces   bool   // its name is a temporary one because of another file
@@ -125,39 +127,25 @@ func (f *File) receipt() record {
 	return record{true, f.takenAs, f.size, f.attributes.Modified.UnixNano(), f.sum, f.text}
 }
 
-// errNoBytes says that what was taken in stands in a store, and not here.
-var errNoBytes = errors.New("what was taken in is in the store, and its bytes are not here any more")
-
-// NoBytes reports whether a read failed because the file was taken in.
-func NoBytes(err error) bool { return errors.Is(err, errNoBytes) }
-
-// ReadAt reads what was written so far, or why another file was refused. It is io.EOF
-// behind the end.
+// ReadAt reads what was written so far, what a receipt shows, or why another file was
+// refused. It is io.EOF behind the end.
 func (f *File) ReadAt(p []byte, offset int64) (int, error) {
 	f.turn.Wait()
 	defer f.turn.Give()
 	f.folder.mu.Lock()
-	state, text := f.state, f.text
+	state, text, size, kept := f.state, f.text, f.size, f.kept
 	f.folder.mu.Unlock()
 	switch {
 	case state == refused:
 		return bytes.NewReader(text).ReadAt(p, offset)
 	case f.bytes != nil:
 		return f.bytes.ReadAt(p, offset)
+	case state == taken && size > mostKept:
+		return notice{text, size}.ReadAt(p, offset)
 	case state == taken:
-		return 0, errNoBytes
+		return bytes.NewReader(kept).ReadAt(p, offset)
 	}
 	return bytes.NewReader(nil).ReadAt(p, offset)
-}
-
-// Readable fails where there is nothing to read but what was taken in.
-func (f *File) Readable() error {
-	f.folder.mu.Lock()
-	defer f.folder.mu.Unlock()
-	if f.state == taken {
-		return f.folder.describe(f.name, errNoBytes)
-	}
-	return nil
 }
 
 // Open opens the file for writing, perhaps at its end. To what was taken in nothing can be
@@ -174,7 +162,10 @@ func (f *File) Open(ctx context.Context, appending bool) (*Upload, error) {
 	case state == refused:
 		return nil, f.folder.describe(name, fmt.Errorf("%w: it says why another file was refused", volume.ErrNotPermitted))
 	case state == taken && appending:
-		return nil, f.folder.describe(name, fmt.Errorf("%w: what is here was taken in, and nothing can be appended to it; write a file of another name", volume.ErrInput))
+		f.folder.mu.Lock()
+		f.folder.refuse(name, f.attributes, errTaken)
+		f.folder.mu.Unlock()
+		return nil, f.folder.describe(name, errTaken)
 	}
 	if err := f.folder.admit(ctx, name); err != nil {
 		return nil, f.folder.describe(name, err)
@@ -183,6 +174,9 @@ func (f *File) Open(ctx context.Context, appending bool) (*Upload, error) {
 	f.uploads = append(f.uploads, u)
 	return u, nil
 }
+
+// errTaken refuses what would come behind the end of a receipt.
+var errTaken = fmt.Errorf("%w: the file that is here was taken in already, and nothing can be appended to it; write the rest to a file of another name", volume.ErrInput)
 
 // Cut sets the length of a file that nobody has opened for it, as truncate(2) does. The
 // kernel does not say for which descriptor it is that open(2) cuts a file to nothing.
@@ -225,7 +219,7 @@ func (f *File) begin() {
 		d.weigh(-f.weight)
 		d.waiting++
 	}
-	f.state, f.text, f.sum = waiting, nil, nil
+	f.state, f.text, f.sum, f.kept = waiting, nil, nil, nil
 	f.length.Store(0)
 }
 
@@ -282,11 +276,27 @@ func (f *File) complete() bool {
 	return true
 }
 
+// errEmpty refuses a file without a byte where that can be none.
+var errEmpty = fmt.Errorf("%w: it is empty", volume.ErrNotWhole)
+
+// empty reports whether everybody is done with the file and it has not one byte.
+func (f *File) empty() bool {
+	if f.failed != nil || f.bytes != nil && f.bytes.Size() > 0 {
+		return false
+	}
+	f.folder.mu.Lock()
+	defer f.folder.mu.Unlock()
+	return f.state == waiting && !slices.ContainsFunc(f.uploads, func(u *Upload) bool { return !u.done })
+}
+
 // settle takes the file in if it is complete and has its final name.
 func (f *File) settle(ctx context.Context) error {
 	f.folder.mu.Lock()
 	name, unnamed := f.name, f.gone || f.replaces || Temporary(f.name)
 	f.folder.mu.Unlock()
+	if !unnamed && f.folder.options.Filled && f.empty() {
+		return f.fail(errEmpty)
+	}
 	if unnamed || !f.complete() {
 		return nil
 	}
@@ -303,7 +313,7 @@ func (f *File) take(ctx context.Context, name string, former record) error {
 	if f.uncut && facts.Size < f.former.size {
 		return errUncut
 	}
-	whole := &Whole{ReaderAt: f.bytes, Name: name, Size: f.bytes.Size(), Attributes: facts.Attributes}
+	whole := &Whole{ReaderAt: f.bytes, Spool: f.bytes.File(), Name: name, Size: f.bytes.Size(), Attributes: facts.Attributes}
 	result, sum := []byte(nil), []byte(nil)
 	if former.known && former.size == whole.Size && former.modified == facts.Modified.UnixNano() && f.folder.options.Destination.Stands(former.name) {
 		found, err := whole.hash(ctx)
@@ -316,7 +326,12 @@ func (f *File) take(ctx context.Context, name string, former record) error {
 	}
 	if sum == nil {
 		var err error
-		if result, err = f.folder.options.Destination.Take(ctx, whole); err != nil {
+		result, err = f.folder.options.Destination.Take(ctx, whole)
+		if errors.Is(err, ErrNothing) {
+			f.fresh = false
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -333,6 +348,13 @@ func (f *File) takenIn(name string, size int64, result, sum []byte) {
 	for _, u := range f.uploads {
 		u.spent = true
 	}
+	var kept []byte
+	if f.folder.options.Receipts && size <= mostKept {
+		kept = make([]byte, size)
+		if n, err := f.bytes.ReadAt(kept, 0); err != nil && !errors.Is(err, io.EOF) {
+			kept = kept[:n] // which are in memory
+		}
+	}
 	_ = f.bytes.Close() // nothing of them is needed any more
 	f.bytes, f.fresh, f.uncut, f.former = nil, false, false, record{}
 	d := f.folder
@@ -342,14 +364,14 @@ func (f *File) takenIn(name string, size int64, result, sum []byte) {
 		d.forget(f)
 		return
 	}
-	if told := d.files[name+errorEnding]; told != nil && told.state == refused {
+	if told := d.files[errorName(name)]; told != nil && told.state == refused {
 		d.forget(told)
 	}
 	if f.gone {
 		return
 	}
 	d.waiting--
-	f.state, f.takenAs, f.size, f.text, f.sum = taken, name, size, result, sum
+	f.state, f.takenAs, f.size, f.text, f.sum, f.kept = taken, name, size, result, sum, kept
 	d.receive(f)
 }
 

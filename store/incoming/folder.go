@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -20,8 +22,11 @@ const (
 	// mostWaiting bounds the files that were not taken in yet, of which each may have a
 	// file of the volume open.
 	mostWaiting = 1 << 10
-	// longestName is in bytes.
+	// mostFolders bounds the folders in a folder.
+	mostFolders = 1 << 12
+	// longestName and longestPath are in bytes, the latter from the folder on.
 	longestName = 255
+	longestPath = 1 << 10
 	// fileMemory is what a file takes in memory, besides its texts.
 	fileMemory = 512
 )
@@ -31,6 +36,8 @@ type Options struct {
 	Destination Destination
 	// Receipts has what was taken in and refused stay as files. Without, nothing does.
 	Receipts bool
+	// Filled refuses files that are empty when they are closed. Without, they wait for bytes.
+	Filled bool
 	// Memory bounds what is held.
 	Memory *memory.Budget
 	// Number is an inode number for the file of an index.
@@ -43,6 +50,7 @@ type Folder struct {
 
 	mu       sync.Mutex // guards what follows, and names and facts of files
 	files    map[string]*File
+	folders  map[string]*Subfolder
 	receipts []receipt // in order of age; some are gone by now
 	waiting  int
 	made     uint64
@@ -76,10 +84,10 @@ const mostRemoved = 16
 
 // New makes an empty folder.
 func New(options Options) *Folder {
-	return &Folder{options: options, files: map[string]*File{}, memory: options.Memory.Charge()}
+	return &Folder{options: options, files: map[string]*File{}, folders: map[string]*Subfolder{}, memory: options.Memory.Charge()}
 }
 
-// Find is the file of a name, nil without one.
+// Find is the file of a name, nil without one. Of one in a folder below, the name is a path.
 func (d *Folder) Find(name string) *File {
 	d.mu.Lock()
 	f := d.files[name]
@@ -105,29 +113,37 @@ func (d *Folder) shows(name string, f *File) bool {
 	return false
 }
 
-// Listed is one name.
+// Listed is one name, of a file or of a folder.
 type Listed struct {
-	Name string
-	File *File
+	Name   string
+	File   *File
+	Folder *Subfolder
 }
 
-// List gives all names in order.
-func (d *Folder) List() []Listed {
+// List gives the names in a folder below, or in this one of no name, in order.
+func (d *Folder) List(folder string) []Listed {
 	d.mu.Lock()
 	list := make([]Listed, 0, len(d.files))
 	for name, f := range d.files {
-		list = append(list, Listed{name, f})
+		if base, is := within(folder, name); is {
+			list = append(list, Listed{Name: base, File: f})
+		}
+	}
+	for name, f := range d.folders {
+		if base, is := within(folder, name); is {
+			list = append(list, Listed{Name: base, Folder: f})
+		}
 	}
 	d.mu.Unlock()
-	list = slices.DeleteFunc(list, func(l Listed) bool { return !d.shows(l.Name, l.File) })
+	list = slices.DeleteFunc(list, func(l Listed) bool { return l.File != nil && !d.shows(path.Join(folder, l.Name), l.File) })
 	slices.SortFunc(list, func(a, b Listed) int { return cmp.Compare(a.Name, b.Name) })
 	return list
 }
 
 // admit says whether a file may have a name.
 func (d *Folder) admit(ctx context.Context, name string) error {
-	if len(name) > longestName {
-		return fmt.Errorf("%q: %w", name, syscall.ENAMETOOLONG)
+	if err := checkLength(name); err != nil {
+		return err
 	}
 	return d.options.Destination.Admit(ctx, name, Temporary(name))
 }
@@ -155,15 +171,18 @@ func (d *Folder) add(f *File, by int) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
-	case d.files[f.name] != nil:
+	case d.files[f.name] != nil || d.folders[f.name] != nil:
 		return volume.ErrExists
+	case !d.reaches(f.name):
+		return volume.ErrNotFound
 	case d.waiting >= mostWaiting:
 		return fmt.Errorf("%d files wait to be completed or to get their names, which is the most: %w", d.waiting, syscall.ENOSPC)
 	}
 	d.number(f)
 	d.files[f.name] = f
 	d.waiting++
-	if replaced, ours := strings.CutPrefix(f.name, replacing); ours && d.files[replaced] != nil {
+	folder, base := path.Split(f.name)
+	if replaced, ours := strings.CutPrefix(base, replacing); ours && d.files[folder+replaced] != nil {
 		f.replaces = true
 	}
 	for i, r := range d.removed {
@@ -213,7 +232,7 @@ func (d *Folder) receive(f *File) {
 		d.receipts = slices.DeleteFunc(d.receipts, func(r receipt) bool { return !r.stands() })
 	}
 	d.receipts = append(d.receipts, receipt{f, d.made})
-	f.weight = fileMemory + int64(len(f.name)+len(f.text))
+	f.weight = fileMemory + int64(len(f.name)+len(f.text)+len(f.kept))
 	d.weigh(f.weight)
 	for len(d.receipts) > mostReceipts || d.memory.Hold(d.held) != nil {
 		oldest := d.receipts[0]
@@ -230,17 +249,25 @@ func (d *Folder) receive(f *File) {
 
 // refuse has a file's place taken by one that says why. The caller holds mu.
 func (d *Folder) refuse(name string, owner Attributes, cause error) {
-	if !d.options.Receipts || Temporary(name) || len(name)+len(errorEnding) > longestName {
+	if !d.options.Receipts || Temporary(name) {
 		return
 	}
-	name += errorEnding
+	text := cause.Error() + "\n"
+	if told := errorName(name); told != name+errorEnding {
+		name, text = told, path.Base(name)+": "+text
+	} else {
+		name = told
+	}
+	if d.folders[name] != nil || !d.reaches(name) {
+		return
+	}
 	if there := d.files[name]; there != nil {
 		if there.state != refused {
 			return // somebody's own
 		}
 		d.forget(there)
 	}
-	told := &File{folder: d, turn: shared.NewTurn(), name: name, state: refused, text: []byte(cause.Error() + "\n")}
+	told := &File{folder: d, turn: shared.NewTurn(), name: name, state: refused, text: []byte(text)}
 	told.attributes = NewAttributes(owner.Mode&0o444, owner.UID, owner.GID)
 	told.size = int64(len(told.text))
 	d.number(told)
@@ -298,6 +325,18 @@ func (d *Folder) rename(ctx context.Context, from, to string, keep bool) (replac
 	if err := d.admit(ctx, to); err != nil {
 		return nil, d.describe(to, err)
 	}
+	if d.options.Filled && !Temporary(to) && f.empty() {
+		return nil, d.describe(to, errEmpty)
+	}
+	d.mu.Lock()
+	folder, reached := d.folders[to], d.reaches(to)
+	d.mu.Unlock()
+	switch {
+	case folder != nil:
+		return nil, d.describe(to, volume.ErrExists)
+	case !reached:
+		return nil, d.describe(to, volume.ErrNotFound)
+	}
 	if f.complete() && !Temporary(to) {
 		if err := f.take(ctx, to, former.receipt()); err != nil {
 			d.mu.Lock()
@@ -331,11 +370,18 @@ func (d *Folder) place(f *File, name string) (replaced *File) {
 // Close ends all that waits: who still writes is told the cause. It counts the files that
 // have bytes and go without having been taken in.
 func (d *Folder) Close(cause error) (dropped int) {
-	for _, listed := range d.List() {
-		if listed.File.waits() {
+	d.mu.Lock()
+	files := slices.Collect(maps.Values(d.files))
+	for name := range d.folders {
+		d.weigh(-folderWeight(name))
+	}
+	clear(d.folders)
+	d.mu.Unlock()
+	for _, f := range files {
+		if f.waits() {
 			dropped++
 		}
-		listed.File.end(cause)
+		f.end(cause)
 	}
 	return dropped
 }

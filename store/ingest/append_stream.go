@@ -57,6 +57,7 @@ type AppendStream struct {
 	ctx       context.Context // of the call under way
 	appender  *Appender
 	decoder   vecio.Decoder // nil at the end
+	format    vecio.Format  // then
 	memory    memory.Charge // of the decoder
 	committed int64         // value of received at the last commit
 	reported  int64         // and at the last report
@@ -287,7 +288,7 @@ var ErrInterrupted = fmt.Errorf("%w before the load was; what came since its las
 
 func (a *AppendStream) letGo() error {
 	a.stopTimer()
-	a.decoder = nil
+	a.forget()
 	a.weigh()
 	return nil
 }
@@ -352,6 +353,17 @@ func ended(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded))
 }
 
+// forget lets the decoder go, but for the format that it has found.
+func (a *AppendStream) forget() {
+	if a.decoder != nil {
+		a.format = a.decoder.Format()
+	}
+	a.decoder = nil
+}
+
+// Format is that of a stream that was closed, as far as its bytes told.
+func (a *AppendStream) Format() vecio.Format { return a.format }
+
 // order is what the stream says of the order of its rows, and how many it has
 // brought.
 func (a *AppendStream) order() ([]vecio.Run, int64) {
@@ -373,7 +385,7 @@ func (a *AppendStream) drop(cause error) error {
 	}
 	cause = errors.Join(cause, a.appender.Rollback())
 	a.report(StreamReport{Rejected: rejected, Err: cause})
-	a.decoder = nil
+	a.forget()
 	a.weigh()
 	return cause
 }

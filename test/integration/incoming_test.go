@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -29,7 +30,7 @@ func jsonLines(count int) []byte {
 func newDropping(t *testing.T, flags ...string) *dropping {
 	d := &dropping{t, smallStore(t, flags...), t.TempDir()}
 	for name, content := range map[string][]byte{
-		"one.jsonl": jsonLines(1), "ten.csv": []byte(strings.Repeat("7.5,8.5,9.5\n", 10)),
+		"one.jsonl": jsonLines(1), "ten.csv": []byte(strings.Repeat("7.5,8.5,9.5\n", 10)), "ten.jsonl": jsonLines(10),
 		"hundred.f32": []byte(strings.Repeat(string(rawRows([]float32{0.5, 1.5, 2.5})), 100)), "many.jsonl": jsonLines(200_000),
 	} {
 		path := writeFile(t, filepath.Join(d.files, name), content)
@@ -88,7 +89,7 @@ func TestIncoming(t *testing.T) {
 	}{
 		"cp":           {script: `cp "$1/one.jsonl" "$2"`, want: 1, names: []string{"one.jsonl"}},
 		"cp -p twice":  {script: `cp -p "$1/one.jsonl" "$2"; cp -p "$1/one.jsonl" "$2"`, want: 1, names: []string{"one.jsonl"}},
-		"cp -a":        {script: `cp -a "$1/." "$2"; test "$(stat -c %Y "$1/ten.csv")" = "$(stat -c %Y "$2/ten.csv")"`, want: 200_111, names: []string{"hundred.f32", "many.jsonl", "one.jsonl", "ten.csv"}},
+		"cp -a":        {script: `cp -a "$1/." "$2"; test "$(stat -c %Y "$1/ten.csv")" = "$(stat -c %Y "$2/ten.csv")"`, want: 200_121, names: []string{"hundred.f32", "many.jsonl", "one.jsonl", "ten.csv", "ten.jsonl"}},
 		"cp -u":        {script: `cp -up "$1/one.jsonl" "$2"; cp -up "$1/one.jsonl" "$2"`, want: 1, names: []string{"one.jsonl"}},
 		"mv":           {script: `cp -p "$1/ten.csv" "$1/my.csv"; mv "$1/my.csv" "$2"; test ! -e "$1/my.csv"; test "$(stat -c '%s %Y' "$1/ten.csv")" = "$(stat -c '%s %Y' "$2/my.csv")"`, want: 10, names: []string{"my.csv"}},
 		"mv in parts":  {script: `cp "$1/ten.csv" "$2/ten.csv.part"; mv "$2/ten.csv.part" "$2/ten.csv"`, want: 10, names: []string{"ten.csv"}},
@@ -101,11 +102,11 @@ func TestIncoming(t *testing.T) {
 		"sh":           {needs: "dash", script: `dash -c '{ cat "$1/one.jsonl"; echo "[4,5,6]"; cat "$1/one.jsonl"; } > "$2/a"' dash "$@"`, want: 3, names: []string{"a"}},
 		"touch first":  {script: `touch "$2/a"; cat "$1/one.jsonl" >> "$2/a"; touch -d 2020-01-01 "$2/a"; test "$(stat -c %Y "$2/a")" = "$(date -d 2020-01-01 +%s)"`, want: 1, names: []string{"a"}},
 		"tar":          {needs: "tar", script: `tar c -C "$1" one.jsonl ten.csv | tar x -C "$2"; tar c -C "$1" one.jsonl ten.csv | tar x -C "$2"`, want: 11, names: []string{"one.jsonl", "ten.csv"}},
-		"rsync":        {needs: "rsync", script: `rsync -a "$1/" "$2"; test -z "$(rsync -ai "$1/" "$2" | grep -v "^\.d" || true)"; touch "$1/one.jsonl"; rsync -a "$1/" "$2"`, want: 200_112, names: []string{"hundred.f32", "many.jsonl", "one.jsonl", "ten.csv"}},
+		"rsync":        {needs: "rsync", script: `rsync -a "$1/" "$2"; test -z "$(rsync -ai "$1/" "$2" | grep -v "^\.d" || true)"; touch "$1/one.jsonl"; rsync -a "$1/" "$2"`, want: 200_122, names: []string{"hundred.f32", "many.jsonl", "one.jsonl", "ten.csv", "ten.jsonl"}},
 		"rsync -X":     {needs: "rsync", script: `setfattr -n user.mine -v x "$1/one.jsonl"; rsync -aX "$1/one.jsonl" "$2"; rsync -aX "$1/one.jsonl" "$2"`, want: 1, names: []string{"one.jsonl"}},
 		"rsync -c":     {needs: "rsync", script: `rsync -ac "$1/one.jsonl" "$2"; rsync -ac "$1/one.jsonl" "$2"`, want: 1, names: []string{"one.jsonl"}},
 		"rsync remote": {needs: "rsync", script: `rsync -a --no-whole-file --inplace "$1/many.jsonl" "$2"; rsync -a --no-whole-file --inplace "$1/many.jsonl" "$2"`, want: 200_000, names: []string{"many.jsonl"}},
-		"rclone":       {needs: "rclone", script: `export RCLONE_CONFIG=/dev/null; rclone copy "$1" "$2"; rclone copy "$1" "$2"; rclone check "$1" "$2" --size-only 2>/dev/null`, want: 200_111, names: []string{"hundred.f32", "many.jsonl", "one.jsonl", "ten.csv"}},
+		"rclone":       {needs: "rclone", script: `export RCLONE_CONFIG=/dev/null; rclone copy "$1" "$2"; rclone copy "$1" "$2"; rclone check "$1" "$2" --size-only 2>/dev/null`, want: 200_121, names: []string{"hundred.f32", "many.jsonl", "one.jsonl", "ten.csv", "ten.jsonl"}},
 		"scp":          {needs: "scp", script: `scp -qp -S "$3" "$1/ten.csv" here:"$2"; scp -qp -S "$3" "$1/ten.csv" here:"$2"; scp -q -S "$3" "$1/one.jsonl" here:"$2/a"`, want: 11, names: []string{"a", "ten.csv"}},
 		"scp -O":       {needs: "scp", script: `scp -qpO -S "$3" "$1/ten.csv" here:"$2"; test "$(stat -c '%s %Y' "$1/ten.csv")" = "$(stat -c '%s %Y' "$2/ten.csv")"`, want: 10, names: []string{"ten.csv"}},
 		"sftp":         {needs: "sftp", script: `printf '%s\n' "put -p $1/ten.csv $2/.ten.csv.filepart" "rename $2/.ten.csv.filepart $2/ten.csv" "put $1/one.jsonl $2/a" | sftp -q -b - -S "$3" here`, want: 11, names: []string{"a", "ten.csv"}},
@@ -114,6 +115,12 @@ func TestIncoming(t *testing.T) {
 		"numpy":        {needs: "/usr/bin/python3", script: `/usr/bin/python3 -c 'import numpy, sys; numpy.save(sys.argv[1] + "/a.npy", numpy.ones((5, 3), "f4"))' "$2"`, want: 5, names: []string{"a.npy"}},
 		"python":       {needs: "/usr/bin/python3", script: `/usr/bin/python3 -c '` + pythonDrops + `' "$1" "$2"`, want: 8, names: []string{"child", "parts", "renamed"}},
 		"exec":         {needs: "/usr/bin/python3", script: `/usr/bin/python3 -c '` + pythonExecs + `' "$2"`, want: 5, names: []string{"child", "own"}},
+		"background":   {script: soonTaken + `bash -c '( read line; echo "[4,5,6]" ) < <(sleep 0.2; echo go) & echo "[1,2,3]"' > "$2/a"; taken "$2/a"`, want: 2, names: []string{"a"}},
+		"a block":      {script: soonTaken + `{ ( read line; echo "[4,5,6]" ) < <(sleep 0.2; echo go) & echo "[1,2,3]"; } > "$2/a"; taken "$2/a"`, want: 2, names: []string{"a"}},
+		"siblings":     {script: soonTaken + `( cat "$1/one.jsonl" & ( read line; cat "$1/ten.jsonl" ) < <(sleep 0.2; echo go) & ) > "$2/a"; taken "$2/a"`, want: 11, names: []string{"a"}},
+		"two by two":   {script: `( exec > "$2/a"; cat "$1/one.jsonl"; echo half >&2; cat "$1/one.jsonl"; cat "$1/one.jsonl" ) 2> /dev/null`, want: 3, names: []string{"a"}},
+		"given away":   {needs: "/usr/bin/python3", script: soonTaken + `/usr/bin/python3 -c 'import subprocess, sys; p = subprocess.Popen(["sh", "-c", "read line; cat \"$0\"", sys.argv[1]], stdin=subprocess.PIPE, stdout=open(sys.argv[2], "wb")); p.communicate(b"go\n")' "$1/ten.jsonl" "$2/a"; taken "$2/a"`, want: 10, names: []string{"a"}},
+		"header first": {script: `echo id,v0,v1,v2 > "$2/a.csv"; test "$(cat "$2/a.csv")" = id,v0,v1,v2; printf '8,1,2,3\n9,4,5,6\n' >> "$2/a.csv"; test "$(wc -l < "$2/a.csv")" = 3`, want: 2, names: []string{"a.csv"}},
 		"removed":      {script: `cp "$1/one.jsonl" "$2/a"; rm "$2/a"; cp "$1/one.jsonl" "$2/b"; rm -r "$2"/* ; cp "$1/one.jsonl" "$2/a"`, want: 3, names: []string{"a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -135,6 +142,82 @@ func TestIncoming(t *testing.T) {
 			}
 		})
 	}
+}
+
+// soonTaken defines taken, which waits for the receipt of a file that goes in when the last
+// descriptor is gone, of which nobody is told.
+const soonTaken = `taken() { for i in $(seq 200); do getfattr -n user.rvf.result "$1" > /dev/null 2>&1 && return 0; sleep 0.05; done; return 1; }; `
+
+// TestIncomingTakesTrees: the files of folders are taken in one by one, and what programs make
+// for a while goes again.
+func TestIncomingTakesTrees(t *testing.T) {
+	t.Parallel()
+	tree := []string{"sub", "sub/deep", "sub/deep/b.jsonl", "sub/one.jsonl"}
+	for name, test := range map[string]struct {
+		needs  string
+		script string // with a folder that holds the tree $1 and the drop folder $2
+		want   int
+		names  []string
+	}{
+		"cp -r":                 {script: `cp -r "$1/sub" "$2"`, want: 3, names: tree},
+		"cp -a twice":           {script: `for i in 1 2; do cp -a "$1/sub" "$2"; done`, want: 3, names: tree},
+		"mv":                    {script: `cp -r "$1/sub" "$1/../mine"; mv "$1/../mine" "$2/sub"; test ! -e "$1/../mine"`, want: 3, names: tree},
+		"rsync":                 {needs: "rsync", script: `for i in 1 2; do rsync -a "$1/" "$2"; done`, want: 3, names: tree},
+		"rsync --delay-updates": {needs: "rsync", script: `for i in 1 2; do rsync -a --delay-updates "$1/" "$2"; done`, want: 3, names: tree},
+		"rsync --partial-dir":   {needs: "rsync", script: `rsync -a --partial-dir=.parts "$1/" "$2"`, want: 3, names: tree},
+		"tar":                   {needs: "tar", script: `for i in 1 2; do tar c -C "$1" sub | tar x -C "$2"; done`, want: 3, names: tree},
+		"rclone":                {needs: "rclone", script: `export RCLONE_CONFIG=/dev/null; for i in 1 2; do rclone copy "$1" "$2"; done`, want: 3, names: tree},
+		"shutil":                {needs: "/usr/bin/python3", script: `/usr/bin/python3 -c 'import shutil, sys; shutil.copytree(sys.argv[1], sys.argv[2])' "$1/sub" "$2/sub"`, want: 3, names: tree},
+		"removed":               {script: `cp -r "$1/sub" "$2"; rm -r "$2/sub"; test -z "$(ls -A "$2")"; cp -r "$1/sub" "$2"`, want: 6, names: tree},
+		"out of one":            {script: `mkdir "$2/.new"; cp "$1/sub/one.jsonl" "$2/.new/"; test -z "$(getfattr -d "$2/.new/one.jsonl")"; mv "$2/.new/one.jsonl" "$2"; rmdir "$2/.new"`, want: 1, names: []string{"one.jsonl"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if test.needs != "" {
+				demandProgram(t, test.needs)
+			}
+			d := newDropping(t)
+			files := filepath.Join(t.TempDir(), "files")
+			if err := os.MkdirAll(filepath.Join(files, "sub", "deep"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			writeFile(t, filepath.Join(files, "sub", "one.jsonl"), jsonLines(1))
+			writeFile(t, filepath.Join(files, "sub", "deep", "b.jsonl"), jsonLines(2))
+			shell(t, test.script, files, d.in())
+			if got := strings.Split(strings.TrimSpace(run(t, "bash", "-c", `cd "$1"; find . -mindepth 1 | cut -c3- | LC_ALL=C sort`, "bash", d.in())), "\n"); strings.Join(got, " ") != strings.Join(test.names, " ") {
+				t.Errorf("the folder has %q, want %q", got, test.names)
+			}
+			d.holds(test.want)
+			if got := names(t, d.Dir); len(got) != 1 {
+				t.Errorf("beside the store stand %q", got)
+			}
+		})
+	}
+}
+
+// TestIncomingFolders: what cannot be done to folders within says so, and nothing is lost.
+func TestIncomingFolders(t *testing.T) {
+	t.Parallel()
+	d := newDropping(t)
+	run(t, "mkdir", d.in("a"), d.in("a", "b"))
+	bad := writeFile(t, d.file("bad.csv"), []byte("1,2,3\n1,x,3\n"))
+	wantRefusal(t, try(t, "cp", bad, d.in("a", "b")), syscall.EINVAL)
+	if got := string(readFile(t, d.in("a", "b", "bad.csv.error"))); !strings.Contains(got, "line 2") {
+		t.Errorf("the reason is %q", got)
+	}
+	wantRefusal(t, try(t, "rmdir", d.in("a", "b")), syscall.ENOTEMPTY)
+	wantRefusal(t, try(t, "mv", d.in("a"), d.in("c")), syscall.EPERM)
+	wantRefusal(t, try(t, "mkdir", d.in("a")), syscall.EEXIST)
+	run(t, "cp", "-r", d.in("a"), d.files)
+	run(t, "rm", "-r", d.in("a"))
+	run(t, "mkdir", d.in("a"))
+	d.has("a")
+	d.holds(0)
+	// In the topmost folder's a store has the name of its file.
+	run(t, "mkdir", d.path("incoming", "x"))
+	run(t, "cp", d.file("one.jsonl"), d.path("incoming", "x", "new.jsonl"))
+	readFile(t, d.path("new.rvf", "manifest.json"))
+	wantRefusal(t, try(t, "cp", d.file("one.jsonl"), d.path("incoming", "new.csv")), syscall.EEXIST)
 }
 
 // fakeSSH is a program in the place of ssh, with which the far end of scp and sftp is here.
@@ -261,13 +344,41 @@ func TestIncomingRefused(t *testing.T) {
 	}
 	run(t, "rm", d.in("bad.csv.error"), d.in("half.jsonl.error"))
 
+	// A rename says nothing of folders, and of a long name the reason is there as well.
+	run(t, "cp", bad, d.in("x.partial"))
+	got := try(t, "mv", d.in("x.partial"), d.in("x.csv"))
+	wantRefusal(t, got, syscall.EBADMSG)
+	if strings.Contains(got.stderr, "subdirectory") {
+		t.Errorf("mv says %q", got.stderr)
+	}
+	if got := string(readFile(t, d.in("x.csv.error"))); !strings.Contains(got, "line 2") {
+		t.Errorf("the reason is %q", got)
+	}
+	run(t, "rm", d.in("x.partial"), d.in("x.csv.error"))
+	for _, last := range []string{"1", "2"} {
+		wantRefusal(t, try(t, "cp", bad, d.in(strings.Repeat("ä", 125)+last+".csv")), syscall.EINVAL)
+	}
+	long := names(t, d.in())
+	if len(long) != 2 {
+		t.Errorf("the folder has %q", long)
+	}
+	for _, name := range long {
+		got := string(readFile(t, d.in(name)))
+		if !strings.HasPrefix(name, "ää") || !strings.HasSuffix(name, ".error") || !strings.Contains(got, "line 2") || !strings.HasPrefix(got, "ää") {
+			t.Errorf("%q says %q", name, got)
+		}
+		run(t, "rm", d.in(name))
+	}
+
 	// Nothing else can be made here.
-	wantRefusal(t, try(t, "mkdir", d.in("folder")), syscall.EPERM)
 	wantRefusal(t, try(t, "ln", "-s", "a", d.in("link")), syscall.EPERM)
 	run(t, "cp", d.file("one.jsonl"), d.in("a"))
 	wantRefusal(t, try(t, "ln", d.in("a"), d.in("b")), syscall.EPERM)
-	wantRefusal(t, tryShell(t, `cat "$1"`, d.in("a")), syscall.ENODATA)
 	wantRefusal(t, tryShell(t, `echo '[1,2,3]' >> "$1"`, d.in("a")), syscall.EINVAL)
+	if got := string(readFile(t, d.in("a.error"))); !strings.Contains(got, "nothing can be appended") {
+		t.Errorf("the reason is %q", got)
+	}
+	run(t, "rm", d.in("a.error"))
 	wantErrno(t, "open what is there", func() error {
 		_, err := os.OpenFile(d.in("a"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 		return err
@@ -283,6 +394,42 @@ func TestIncomingRefused(t *testing.T) {
 	}
 	d.has("a")
 	d.holds(1)
+}
+
+// TestReceiptsCanBeRead by programs that read everything, and are taken for vectors nowhere.
+func TestReceiptsCanBeRead(t *testing.T) {
+	t.Parallel()
+	demandProgram(t, "tar")
+	demandProgram(t, "rsync")
+	d := newDropping(t)
+	for _, name := range []string{"long.f32", "long.f64", "long.csv", "long"} {
+		run(t, "cp", d.file("many.jsonl"), d.in(name+".json"))
+		writeFile(t, d.file(name), bytes.Repeat(rawRows([]float32{0.5, 1.5, 2.5}), 1001))
+		if !strings.HasSuffix(name, ".csv") {
+			run(t, "cp", d.file(name), d.in(name))
+		}
+	}
+	run(t, "cp", d.file("ten.csv"), d.in())
+	if got := string(readFile(t, d.in("ten.csv"))); got != string(readFile(t, d.file("ten.csv"))) {
+		t.Errorf("the receipt of a small file shows %q", got)
+	}
+	notice := string(readFile(t, d.in("long")))
+	if len(notice) != 12012 || !strings.HasPrefix(notice, "This is a receipt, and not the file") || !strings.Contains(notice, `"accepted":1001`) {
+		t.Errorf("a receipt of %d bytes shows %.300q", len(notice), notice)
+	}
+	shell(t, `tar c -f "$2/a.tar" -C "$1" incoming; rsync -a "$1/incoming" "$2"; grep -rq "receipt, and not" "$1/incoming"; cat "$1"/incoming/* > /dev/null; cp -a "$1/incoming" "$2/copy"; diff -r "$2/copy" "$2/incoming"`,
+		d.path("store.rvf"), d.files)
+	before := readFile(t, d.backing("store.rvf"))
+	for _, name := range []string{"long.f32", "long", "long.json", "long.f32.json"} {
+		for _, to := range []string{"a.f32", "a.csv", "a.npy", "a.fvecs", "a.bvecs", "a", "a.jsonl"} {
+			if got := try(t, "cp", d.in(name), d.in(to)); got.code == 0 {
+				t.Errorf("the notice of %s is taken for vectors as %s", name, to)
+			}
+		}
+	}
+	if !bytes.Equal(readFile(t, d.backing("store.rvf")), before) {
+		t.Error("the store has changed")
+	}
 }
 
 // TestIncomingOfAKilledWriter: half a file is none, whatever it holds.

@@ -73,9 +73,25 @@ func TestRestoreRefused(t *testing.T) {
 		file := writeFile(t, filepath.Join(saved, name+".rvf"), content)
 		wantRefusal(t, try(t, "cp", file, m.Point), syscall.EINVAL)
 		wantRefusal(t, try(t, "cp", file, m.path("incoming")), syscall.EINVAL)
-		wantRefusal(t, try(t, "rsync", "-a", file, m.Point), syscall.EINVAL)
+		wantRefusal(t, try(t, "rsync", "-a", file, m.Point), syscall.EBADMSG)
 	}
 	if log := m.log(); !strings.Contains(log, "not a whole store: it is damaged") || strings.Contains(log, "rvffs-tmp") {
+		t.Errorf("the log says\n%s", log)
+	}
+	// An empty file is none either, however it comes, and does not stay.
+	wantRefusal(t, try(t, "cp", "/dev/null", m.path("x.rvf")), syscall.EINVAL)
+	wantRefusal(t, try(t, "touch", m.path("x.rvf")), syscall.EINVAL)
+	run(t, "touch", m.path("x.rvf.part"))
+	wantRefusal(t, try(t, "mv", m.path("x.rvf.part"), m.path("x.rvf")), syscall.EBADMSG)
+	run(t, "rm", m.path("x.rvf.part"))
+	shell(t, `sleep 0.3 > "$1" & true; wait`, m.path("x.rvf"))
+	eventually(t, "the empty file is gone", func() error {
+		if got := strings.Join(names(t, m.Point), " "); got != "store.rvf" {
+			return fmt.Errorf("the mount shows %q", got)
+		}
+		return nil
+	})
+	if log := m.log(); !strings.Contains(log, "not a whole store: it is empty") {
 		t.Errorf("the log says\n%s", log)
 	}
 	file := writeFile(t, filepath.Join(saved, "store.rvf"), whole)
