@@ -90,7 +90,10 @@ func (d *tableDecoder) Finish() error {
 	}
 	if len(d.held) > 0 {
 		count := d.count
-		if d.failed = d.takeHeld(); d.failed != nil {
+		if d.failed = d.takeHeld(); d.failed == nil {
+			d.failed = d.takeFirst(nil)
+		}
+		if d.failed != nil {
 			return d.failed
 		}
 		d.count = count

@@ -35,6 +35,12 @@ func (d *tableDecoder) waits(head tableHead) bool {
 	return len(head.fields) > 1 && isWhole(head.fields[0]) && !head.allWhole() || head.countsVectors() != ""
 }
 
+// namesAlone reports whether a first line of numbers is taken for names where nothing
+// stands below it. A vector of a dimension that is known it may well be.
+func (d *tableDecoder) namesAlone(head tableHead) bool {
+	return head.countsFrom0(0) && (d.knownDimension() == 0 || len(head.fields) >= surelyNames)
+}
+
 // component is the first column that holds no ids.
 func (h tableHead) component() int {
 	if h.id == 0 {
@@ -66,7 +72,8 @@ func (h tableHead) hint(dimension int) string {
 }
 
 // takeFirst takes the first line, if one has waited, for what the next one makes of it;
-// next is nil at the end, where a line that stands alone is a row.
+// next is nil at the end, where a line that stands alone is a row, unless it is more likely
+// a header without any.
 func (d *tableDecoder) takeFirst(next []byte) error {
 	first := d.first
 	if first == nil {
@@ -75,6 +82,9 @@ func (d *tableDecoder) takeFirst(next []byte) error {
 	head, err := readTableHead(first.text[:len(first.text)-1], d.format == TSV)
 	if err != nil {
 		return first.at(d, "%v", err)
+	}
+	if next == nil && d.namesAlone(head) {
+		return first.at(d, "0, 1, … is taken for a header, and no row came below it: if it is a vector, write 0.0, or make the store with its dimension first")
 	}
 	below, err := splitTableHead(next, head.separator)
 	if next != nil {

@@ -64,8 +64,9 @@ func TestTableHeads(t *testing.T) {
 		"doubled by commas":           {stream: "0,1,0,2,0,3,0,4\n", ids: []int64{none}, rows: []float32{0, 1, 0, 2, 0, 3, 0, 4}, old: "8 columns of values where the dimension is 4: if numbers have decimal commas"},
 		"names or a vector":           {stream: "0,1,2,3\n4,5,6,7\n", reason: "0, 1, … above a row of whole numbers can be names or a vector"},
 		"a vector twice":              {stream: "0,1,2,3\n0,1,2,3\n", ids: []int64{none, none}, rows: []float32{0, 1, 2, 3, 0, 1, 2, 3}},
-		"a vector alone":              {stream: "0,1,2,3\n", ids: []int64{none}, rows: []float32{0, 1, 2, 3}},
-		"a vector alone, no end":      {stream: "0,1,2,3", ids: []int64{none}, rows: []float32{0, 1, 2, 3}},
+		"names alone":                 {stream: "0,1,2,3\n", ids: []int64{none}, rows: []float32{0, 1, 2, 3}, reason: "is taken for a header, and no row came"},
+		"names alone, no end":         {stream: "0,1,2,3", ids: []int64{none}, rows: []float32{0, 1, 2, 3}, reason: "is taken for a header, and no row came"},
+		"a vector alone":              {stream: "0.0,1,2,3\n", ids: []int64{none}, rows: []float32{0, 1, 2, 3}},
 		"surely a vector":             {stream: "0.0,1,2,3\n4,5,6,7\n", ids: []int64{none, none}, rows: []float32{0, 1, 2, 3, 4, 5, 6, 7}},
 		"counted from 1":              {stream: "1,2,3,4\n5,6,7,8\n", ids: []int64{none, none}, rows: []float32{1, 2, 3, 4, 5, 6, 7, 8}},
 		"one that counts":             {stream: "1,0.5,0.5,0.5\n", ids: []int64{none}, rows: []float32{1, 0.5, 0.5, 0.5}},
@@ -86,7 +87,7 @@ func TestTableHeads(t *testing.T) {
 				reason := c.reason
 				if dimension > 0 && c.old != "" {
 					reason = c.old
-				} else if dimension > 0 && strings.Contains(reason, "counts up") {
+				} else if dimension > 0 && (strings.Contains(reason, "counts up") || strings.Contains(reason, "no row came")) {
 					reason = ""
 				}
 				sink, err := everyCut(t, CSV, Options{}, dimension, []byte(c.stream))
@@ -121,13 +122,18 @@ func TestTableHeadOfManyNumbers(t *testing.T) {
 	if err != nil || len(sink.ids) != 1 {
 		t.Errorf("%d rows: %v", len(sink.ids), err)
 	}
+	for _, dimension := range []int{0, 16} {
+		if sink, err := everyCut(t, CSV, Options{}, dimension, []byte(names+"\n")); err == nil || !strings.Contains(err.Error(), "no row came") {
+			t.Errorf("dimension %d, the names alone: %d rows, %v", dimension, len(sink.ids), err)
+		}
+	}
 }
 
 // TestTableFirstLineWaits: what is not told yet is not committed, and a writer's close
 // tells.
 func TestTableFirstLineWaits(t *testing.T) {
 	t.Parallel()
-	sink := &collector{}
+	sink := &collector{dimension: 2}
 	d := NewDecoder(CSV, sink, Options{})
 	if _, err := d.Write([]byte("0,1\n")); err != nil || d.Unfinished() != 4 || d.Settle() != nil || len(sink.ids) != 0 {
 		t.Fatalf("%v, %d unfinished, %d rows", err, d.Unfinished(), len(sink.ids))
@@ -138,7 +144,7 @@ func TestTableFirstLineWaits(t *testing.T) {
 	if _, err := d.Write([]byte("0.5,1\n")); err != nil || len(sink.ids) != 2 {
 		t.Fatalf("%v, %d rows", err, len(sink.ids))
 	}
-	killed := NewDecoder(CSV, &collector{}, Options{})
+	killed := NewDecoder(CSV, &collector{dimension: 2}, Options{})
 	if _, err := killed.Write([]byte("0,1\n")); err != nil {
 		t.Fatal(err)
 	}
