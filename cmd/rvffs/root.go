@@ -56,7 +56,12 @@ func newRootCommand() *cobra.Command {
 	root.SetVersionTemplate("rvffs {{.Version}}\n")
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error { return misused(command, plainly(err)) })
 	root.AddCommand(commands()...)
+	root.SetHelpCommand(newHelpCommand())
+	root.InitDefaultCompletionCmd()
 	for _, command := range root.Commands() {
+		if command.Name() == "completion" {
+			demandShell(command)
+		}
 		completeFlags(command)
 	}
 	return root

@@ -20,7 +20,7 @@ func TestMisuseIsTold(t *testing.T) {
 		says      string
 	}{
 		{words{"mount", dir}, "MOUNTPOINT is missing"},
-		{words{"mount"}, "DIRECTORY and MOUNTPOINT is missing"},
+		{words{"mount"}, "DIRECTORY and MOUNTPOINT are missing"},
 		{words{"mount", dir, dir, "more"}, `"more" is one argument too many`},
 		{words{"mount", dir, dir, "-o", "bogus"}, `unknown mount option "bogus"`},
 		{words{"mount", dir, dir, "--dimension", "70000"}, "no number from 0 to 65535"},
@@ -40,10 +40,28 @@ func TestMisuseIsTold(t *testing.T) {
 		{words{"inspect", store, "--bogus"}, "unknown flag: --bogus"},
 		{words{"exprot", store}, `no command "exprot": did you mean export?`},
 		{words{"--bogus"}, "unknown flag: --bogus"},
+		{words{"frobnicate"}, "there are compact, completion, create, delete, derive, "},
+		{words{"help", "frobnicate"}, "there are compact, completion, create, delete, derive, "},
+		{words{"help", "exprot"}, `no command "exprot": did you mean export?`},
+		{words{"help", "mount", "more"}, `"more" is one argument too many`},
+		{words{"completion"}, "SHELL is missing: say one of bash, fish, powershell, zsh"},
+		{words{"completion", "tcsh"}, `no script for "tcsh": say one of bash, fish, powershell, zsh`},
+		{words{"completion", "bash", "more"}, `"more" is one argument too many`},
+		{words{"version", "more"}, `"more" is one argument too many`},
 	} {
 		got := try(t, program, c.arguments...)
 		if got.code != 2 || got.stdout != "" || !strings.Contains(got.stderr, c.says) || !strings.Contains(got.stderr, "\nusage: rvffs ") {
 			t.Errorf("rvffs %v: exit status %d\n%s%s", c.arguments, got.code, got.stdout, got.stderr)
+		}
+	}
+}
+
+// TestHelpIsTheFlags: help tells what the flag does.
+func TestHelpIsTheFlags(t *testing.T) {
+	t.Parallel()
+	for _, c := range []words{{}, {"mount"}, {"unmount"}, {"completion"}, {"completion", "bash"}} {
+		if help := run(t, program, append(words{"help"}, c...)...); help != run(t, program, append(c, "--help")...) {
+			t.Errorf("rvffs help %v says %s", c, help)
 		}
 	}
 }
