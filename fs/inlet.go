@@ -108,7 +108,7 @@ func truncate(ctx context.Context, handle nodefs.FileHandle, size uint64) syscal
 // Open begins a stream. A descriptor that can only read, which root may always
 // have, finds the text, or else the end of the file.
 func (n *inletNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
-	handle := &streamHandle{tree: n.tree, about: aboutStore(n.store), name: n.name, text: n.text}
+	handle := &streamHandle{tree: n.tree, about: aboutStore(n.store), name: n.name, text: n.text, store: n.store}
 	if flags&syscall.O_ACCMODE == syscall.O_RDONLY {
 		return handle, fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH, 0
 	}

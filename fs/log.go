@@ -110,6 +110,9 @@ func (n *logNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, ui
 	if err := n.owner.Allow(ctx, volume.Read); err != nil {
 		return nil, 0, n.owner.failed(n.tree, "open", err)
 	}
+	if file, is := n.owner.(fileOwner); is {
+		n.tree.partings.await(ctx, file.store)
+	}
 	return &logHandle{}, fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH, 0
 }
 

@@ -14,6 +14,7 @@ import (
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 
+	"rvffs/store/catalog"
 	"rvffs/store/shared"
 	"rvffs/store/volume"
 )
@@ -64,8 +65,9 @@ type streamHandle struct {
 	tree  *tree
 	about about // what it goes to
 	name  string
-	text  string // what a reader finds
-	inode uint64 // of a file that is whole when it is closed; else 0
+	text  string         // what a reader finds
+	inode uint64         // of a file that is whole when it is closed; else 0
+	store *catalog.Store // whose append.log tells what becomes of the stream; nil if none does
 
 	stream      stream        // nil when opened for reading
 	patience    time.Duration // of an interrupted writer
@@ -79,6 +81,7 @@ type streamHandle struct {
 	fresh   bool           // bytes came since the last commit
 	parted  bool           // the opener has closed it, while others went on, or by a copy
 	told    bool           // a close has failed within a record, and no bytes came since
+	parting bool           // it was the opener's, who may look for the reason now
 	writers map[uint32]int // threads but the opener's that have written since, and their processes
 	logged  error          // the latest failure since a commit went well
 	ended   error          // of the call that ended the stream
@@ -205,6 +208,10 @@ func (h *streamHandle) take(ctx, patient context.Context, data []byte, offset in
 // note keeps who writes.
 func (h *streamHandle) note(ctx context.Context) {
 	h.fresh, h.told = true, false
+	if h.parting {
+		h.parting = false
+		h.tree.partings.remove(h)
+	}
 	thread := threadOf(ctx)
 	if thread == h.thread {
 		return
@@ -386,7 +393,12 @@ func (h *streamHandle) flush(ctx context.Context) syscall.Errno {
 		if closer.exiting && len(h.writers) == 0 && errors.Is(err, volume.ErrInput) {
 			err = h.stream.Abandon(ctx) // nobody will write the rest
 		}
-		return h.settled("close", err)
+		errno := h.settled("close", err)
+		if h.store != nil && errors.Is(err, volume.ErrInput) {
+			h.tree.partings.add(h)
+			h.parting = true
+		}
+		return errno
 	case wrote:
 		return h.committed("close", h.stream.Handover(ctx))
 	}
@@ -497,6 +509,9 @@ func (h *streamHandle) Release(context.Context) syscall.Errno {
 	h.tree.closing.Go(func() {
 		_ = h.turn.Take(context.Background())
 		defer h.turn.Give()
+		if h.parting {
+			defer h.tree.partings.remove(h)
+		}
 		ctx, cancel := h.tree.lifetime(context.Background())
 		defer cancel()
 		var err error

@@ -39,6 +39,7 @@ type tree struct {
 	drafts   drafts
 	open     openViews
 	refusals refusals
+	partings partings
 	overlays overlays
 	steady   steadyNodes
 	// generation tells apart the nodes that are made afresh at each lookup.

@@ -120,6 +120,18 @@ func (s *Store) remember(ctx context.Context, snapshot *state.Snapshot) error {
 	if s.history.remembers(file, path) {
 		return nil
 	}
+	if s.history.isOfAnother(file) {
+		// Somebody exchanged the file, and the new one may have stood elsewhere.
+		if err := s.catalog.readNow(ctx); err != nil {
+			return err
+		}
+	}
+	former := s.takeFormer()
+	for _, before := range former {
+		if before.store != nil {
+			s.history.inherit(&before.store.history, file)
+		}
+	}
 	if keeper == nil {
 		s.history.remember(file, path, "", nil, nil)
 		return nil
@@ -131,6 +143,9 @@ func (s *Store) remember(ctx context.Context, snapshot *state.Snapshot) error {
 	identity, _ := snapshot.Identity()
 	name := keptName(path, identity.FileID, info.UID)
 	before, err := keeper.Load(name)
+	if err == nil && len(before) == 0 && !s.history.isOf(file) {
+		before, err = s.loadFormer(former, name, identity.FileID, info.UID)
+	}
 	if err != nil {
 		s.about(s.catalog.options.Log.Warn()).Err(err).Msg("what was kept of append.log cannot be read")
 	}
@@ -138,6 +153,22 @@ func (s *Store) remember(ctx context.Context, snapshot *state.Snapshot) error {
 		keeper.Keep(name, moved)
 	}
 	return nil
+}
+
+// loadFormer gives what was kept of the log while the file had a former name, and nobody
+// looked at it, and keeps it under its name of now.
+func (s *Store) loadFormer(former []formerName, name string, id lineage.FileID, owner uint32) (before []byte, err error) {
+	keeper := s.catalog.options.Keeper
+	for _, place := range former {
+		if !place.sure {
+			continue
+		}
+		if before, err = keeper.Load(keptName(place.path, id, owner)); len(before) > 0 {
+			keeper.Keep(name, before)
+			break
+		}
+	}
+	return before, err
 }
 
 // keptName is the name under which the log of a store is kept.

@@ -229,6 +229,16 @@ func (c *Catalog) refresh(ctx context.Context) error {
 	}
 }
 
+// readNow makes a new tree, however old the former one is.
+func (c *Catalog) readNow(ctx context.Context) error {
+	if err := c.naming.Take(ctx); err != nil {
+		return err
+	}
+	defer c.naming.Give()
+	t, _ := c.known()
+	return c.readFolders(ctx, t)
+}
+
 // readFolders makes a tree that is newer than t. The caller holds the turn.
 func (c *Catalog) readFolders(ctx context.Context, t *tree) error {
 	began := time.Now()
@@ -241,10 +251,15 @@ func (c *Catalog) readFolders(ctx context.Context, t *tree) error {
 		return fmt.Errorf("read directory %q: %w", c.volume.Name(), err)
 	}
 	c.late.forget()
+	var moved []renamed
 	if !same {
+		moved = renamedSince(former, scans)
 		t = buildTree(scans, t, nil)
 	}
-	c.show(t, func() { c.read = began })
+	c.show(t, func() {
+		c.read = began
+		c.carryOn(moved)
+	})
 	return nil
 }
 

@@ -189,7 +189,9 @@ func (c *Catalog) tryReread(ctx context.Context, f *Folder, name string, parent 
 		return nil, now.err
 	}
 	c.outdate(t, joinPath(folder, name))
-	c.show(t.edited(edit{folder, name, now.standsAt, derivedIn}), func() {})
+	next := t.edited(edit{folder, name, now.standsAt, derivedIn})
+	moved := renamedSince(t.scans, next.scans)
+	c.show(next, func() { c.carryOn(moved) })
 	return nil, nil
 }
 

@@ -28,7 +28,9 @@ type Store struct {
 	neighbors neighborFiles
 	shown     shownFile
 
-	place position // guarded by the catalog's mu
+	// The catalog's mu guards these.
+	place  position
+	former []formerName // whose log may be this one's
 
 	mu      sync.Mutex      // guards what follows; never held over I/O
 	engine  *store.Store    // nil while the store is closed
