@@ -37,7 +37,8 @@ func (t *tree) lookupEmbed(ctx context.Context, parent *nodefs.Inode, s *catalog
 	}
 	child := &embedNode{viewNode: viewNode{node: t.viewNode(s, state, t.writableParts()), store: s, path: string(part), view: view, state: state}, part: part}
 	child.attributes(ctx).fillEntry(out, t.expiry.timeout(), viewTimeout)
-	return t.show(ctx, parent, child, nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.NumberOf(string(part)), Gen: state.generation}, ""), 0
+	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: s.NumberOf(string(part)), Gen: state.generation}
+	return t.show(ctx, parent, child, identity, "", state.order, out), 0
 }
 
 // Create makes the file of a part that is not there yet. It is to be seen by its

@@ -55,11 +55,7 @@ func openEpoch(mountPoint string) (*epoch, error) {
 			}
 			continue
 		}
-		e := &epoch{device: os.NewFile(uintptr(own), "/dev/fuse")}
-		if err := e.raise(); err != nil {
-			return nil, errors.Join(err, e.device.Close())
-		}
-		return e, nil
+		return &epoch{device: os.NewFile(uintptr(own), "/dev/fuse")}, nil
 	}
 	return nil, errNoEpoch
 }

@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -18,13 +19,21 @@ import (
 type expiry struct {
 	mu    sync.Mutex
 	epoch *epoch // nil where the kernel has none
+	over  bool   // none is to be used any more
 }
 
-// use lets epochs do the work.
-func (x *expiry) use(e *epoch) {
+// use lets epochs do the work, if the kernel knows them and nobody has ended their use.
+func (x *expiry) use(e *epoch) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if x.over {
+		return e.close()
+	}
+	if err := e.raise(); err != nil {
+		return errors.Join(err, e.close())
+	}
 	x.epoch = e
+	return nil
 }
 
 // close ends the use of epochs, when the mount is gone or they do harm: from then on, names
@@ -32,6 +41,7 @@ func (x *expiry) use(e *epoch) {
 func (x *expiry) close() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.over = true
 	if x.epoch != nil {
 		_ = x.epoch.close()
 		x.epoch = nil

@@ -37,6 +37,7 @@ type owner interface {
 	// list is its access control list; key tells it apart from others.
 	list(ctx context.Context) (volume.AccessList, error)
 	key() volume.Identity
+	order() uint64 // grows from one of its states to the next
 	// failed logs a failure with it and gives its error number.
 	failed(t *tree, operation string, err error) syscall.Errno
 }
@@ -68,6 +69,8 @@ func (o fileOwner) list(ctx context.Context) (volume.AccessList, error) {
 
 func (o fileOwner) key() volume.Identity { return o.state.file.Identity }
 
+func (o fileOwner) order() uint64 { return o.state.order }
+
 func (o fileOwner) failed(t *tree, operation string, err error) syscall.Errno {
 	return t.errno(o.store.Path(), operation+" a text", err)
 }
@@ -80,6 +83,8 @@ func (o folderOwner) list(ctx context.Context) (volume.AccessList, error) {
 }
 
 func (o folderOwner) key() volume.Identity { return volume.Identity{} }
+
+func (o folderOwner) order() uint64 { return 0 }
 
 func (o folderOwner) failed(t *tree, operation string, err error) syscall.Errno {
 	return t.folderErrno(o.Path(), operation+" a text", err)
@@ -104,7 +109,7 @@ func (t *tree) lookupLive(ctx context.Context, parent *nodefs.Inode, number uint
 	}
 	described.fillEntry(out, 0, nameTimeout)
 	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: number, Gen: generationOfText(owner.key(), content)}
-	return t.show(ctx, parent, child, identity, ""), 0
+	return t.show(ctx, parent, child, identity, "", owner.order(), out), 0
 }
 
 // The time is that of the owner: tar takes a file whose time is that of its

@@ -73,7 +73,7 @@ func (t *tree) lookupLog(ctx context.Context, parent *nodefs.Inode, number uint6
 	if _, some := shown.(*someLines); some {
 		return parent.NewInode(ctx, child, identity), 0 // nobody else is to open it
 	}
-	return t.show(ctx, parent, child, identity, ""), 0
+	return t.show(ctx, parent, child, identity, "", owner.order(), out), 0
 }
 
 func (n *logNode) attributes(ctx context.Context) (attributes, syscall.Errno) {

@@ -86,9 +86,11 @@ func Mount(c *catalog.Catalog, mountPoint string, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mount %s: %w", mountPoint, errors.New(strings.TrimSpace(err.Error())))
 	}
-	if raised, err := openEpoch(mountPoint); err == nil {
-		t.expiry.use(raised)
-	} else {
+	epochs, err := openEpoch(mountPoint)
+	if err == nil {
+		err = t.expiry.use(epochs)
+	}
+	if err != nil {
 		o.Log.Debug().Err(err).Msg("names of views are looked up each time")
 	}
 	if device, err := deviceOf(mountPoint); err == nil {
@@ -96,7 +98,6 @@ func Mount(c *catalog.Catalog, mountPoint string, o Options) (*Server, error) {
 	} else {
 		o.Log.Debug().Err(err).Msg("files of this mount are taken for those of others, where processes have them open")
 	}
-	t.overlays.watch(mountPoint, &t.expiry, o.Log)
 	if o.ReadAhead > 0 {
 		if err := setReadAhead(mountPoint, o.ReadAhead); err != nil {
 			o.Log.Debug().Err(err).Msg("the kernel reads ahead as far as is usual")
@@ -108,6 +109,7 @@ func Mount(c *catalog.Catalog, mountPoint string, o Options) (*Server, error) {
 // newTree is what is to be mounted, and its topmost node.
 func newTree(c *catalog.Catalog, o Options) (*tree, *folderNode) {
 	t := &tree{catalog: c, memory: o.Memory, files: controlFiles(c, o), readOnly: o.ReadOnly, views: o.Views, strictHashes: o.StrictHashes, log: o.Log}
+	t.overlays.names, t.overlays.log = &t.expiry, o.Log
 	t.life, t.stop = context.WithCancel(context.Background())
 	if o.AllowOther {
 		c.IdentifyCallers(identify)
@@ -208,7 +210,6 @@ func (s *Server) Wait() {
 	late.Stop()
 	s.tree.stop()
 	s.tree.expiry.close()
-	s.tree.overlays.close()
 }
 
 // closingPatience is how long what is being closed may scan when the mount is gone.

@@ -24,8 +24,6 @@ type Mounted struct {
 	// ReadOnly says that nothing can be changed there, whoever tries.
 	ReadOnly bool
 	NoExec   bool // no program there can be run
-
-	options string // of the file system, as it tells them
 }
 
 // Ours reports whether stores are shown there.
@@ -78,7 +76,7 @@ func readMounts(table io.Reader) (all []Mounted, err error) {
 		all = append(all, Mounted{
 			Point: unescape(place[placeField]), Type: about[0], Source: unescape(about[1]),
 			ReadOnly: slices.Contains(here, "ro") || slices.Contains(everywhere, "ro"),
-			NoExec:   slices.Contains(here, "noexec"), options: unescape(about[2]),
+			NoExec:   slices.Contains(here, "noexec"),
 		})
 	}
 	return all, lines.Err()

@@ -54,6 +54,7 @@ var (
 
 // Statfs gives the numbers of the place that holds the stores.
 func (n *node) Statfs(ctx context.Context, out *fuse.StatfsOut) syscall.Errno {
+	n.tree.overlays.asked(ctx)
 	space, err := n.tree.catalog.Space(ctx)
 	if err != nil {
 		return n.tree.folderErrno("", "statfs", err)

@@ -1,8 +1,9 @@
 package fs
 
 import (
-	"path"
-	"strings"
+	"bytes"
+	"context"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,165 +12,81 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// overlays find out whether an overlay file system lies above the mount.
+// overlays find out whether an overlay file system may lie above the mount.
 //
-// The kernel says when the table of mounts has changed. That is asked at each lookup, for
-// the next may be the overlay's; and it is waited for, because the kernel may know names
-// already that the overlay will take.
+// When one is made, it asks each lower layer for its statistics, in the name of the program
+// that makes it, and that before it takes the first name of the layer. It cannot be told
+// apart by what it asks. So everybody is taken for one who asks, may mount anything, and is
+// not seen to be in the system call by which programs ask for themselves. In which mount
+// namespace that is, and how the layer is named, makes no difference.
 type overlays struct {
-	mountPoint string
-	names      *expiry
-	log        zerolog.Logger
-	found      atomic.Bool
-
-	mu    sync.Mutex
-	table int // descriptor of the table for lookups; 0 where there is none
-
-	wake int           // descriptor that ends the waiting
-	done chan struct{} // closed when nobody waits; nil where nobody did
+	names *expiry
+	log   zerolog.Logger
+	first sync.Once // that was taken for one
+	found atomic.Bool
 }
 
-// tablePatience is how long a lookup waits for the table of mounts. The kernel may hold it
-// while it waits for us.
-const tablePatience = 100 * time.Millisecond
+// above reports whether there may be an overlay.
+func (o *overlays) above() bool { return o.found.Load() }
 
-// watch looks for overlays above a mount point from now on. Names that are known when the
-// first is found are things of the past.
-func (o *overlays) watch(mountPoint string, names *expiry, log zerolog.Logger) {
-	o.mountPoint, o.names, o.log = mountPoint, names, log
-	// The runtime would ask an os.File for its news before anybody else.
-	open := func() int {
-		table, err := unix.Open(mountTable, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return 0
-		}
-		return table
-	}
-	o.mu.Lock()
-	o.table = open()
-	o.mu.Unlock()
-	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
-	if err != nil {
+// asked is told of a question for statistics before it is answered: what may be an overlay
+// has taken no name yet.
+func (o *overlays) asked(ctx context.Context) {
+	if asksForItself(threadOf(ctx)) {
 		return
 	}
-	table := open()
-	if table == 0 {
-		_ = unix.Close(wake)
-		return
-	}
-	o.wake, o.done = wake, make(chan struct{})
-	go o.await(table)
-}
-
-// await looks at the table whenever it has changed, until it is told to end or there is
-// nothing left to be found.
-func (o *overlays) await(table int) {
-	defer close(o.done)
-	defer func() { _ = unix.Close(table) }()
-	for !o.found.Load() {
-		events := []unix.PollFd{{Fd: int32(table), Events: unix.POLLPRI}, {Fd: int32(o.wake), Events: unix.POLLIN}}
-		if _, err := unix.Poll(events, -1); err != nil && err != unix.EINTR {
-			return
-		}
-		if events[1].Revents != 0 {
-			return
-		}
-		if events[0].Revents != 0 {
-			o.look()
-		}
-	}
-}
-
-// close ends the watch.
-func (o *overlays) close() {
-	o.mu.Lock()
-	if o.table != 0 {
-		_ = unix.Close(o.table)
-		o.table = 0
-	}
-	o.mu.Unlock()
-	if o.done != nil {
-		_, _ = unix.Write(o.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
-		<-o.done
-		_ = unix.Close(o.wake)
-	}
-}
-
-// above reports whether there is an overlay.
-func (o *overlays) above() bool {
-	if o.found.Load() || !o.changed() {
-		return o.found.Load()
-	}
-	looked := make(chan struct{})
-	go func() {
-		defer close(looked)
-		o.look()
-	}()
-	select {
-	case <-looked:
-	case <-time.After(tablePatience):
-	}
-	return o.found.Load()
-}
-
-// changed reports whether the table has changed since it was asked last.
-func (o *overlays) changed() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.table == 0 {
-		return false
-	}
-	state, err := poll(o.table, unix.POLLPRI)
-	return err == nil && state&unix.POLLPRI != 0
-}
-
-// look looks for an overlay in the table.
-func (o *overlays) look() {
-	mounts, _ := Mounts() // as far as they can be read
-	if overlaid(mounts, o.mountPoint) && !o.found.Swap(true) {
+	o.first.Do(func() {
+		o.found.Store(true)
 		// To an overlay, a name of an earlier epoch is no name any more, whatever it leads to.
 		o.names.now()
 		o.names.close()
-		o.log.Info().Str("mountpoint", o.mountPoint).Msg("an overlay lies above the mount: names keep their inodes from now on")
-	}
+		o.log.Info().Msg("an overlay may lie above the mount: names keep their inodes from now on")
+	})
 }
 
-// overlaid reports whether there is an overlay of which a lower layer is a directory or lies
-// in it.
-func overlaid(mounts []Mounted, directory string) bool {
-	for _, m := range mounts {
-		if m.Type != "overlay" {
-			continue
+// asksForItself reports whether a thread that asks for statistics is certainly no overlay
+// that is being made.
+func asksForItself(thread uint32) bool {
+	if thread == 0 {
+		return false // out of sight
+	}
+	process := "/proc/" + strconv.Itoa(int(thread))
+	status, err := readSmall(process+"/status", longStatusSize)
+	if err == nil && !mayMount(status) {
+		return true
+	}
+	for range endingTries {
+		call, err := readSmall(process+"/syscall", statusSize)
+		if err != nil {
+			return false
 		}
-		for option := range strings.SplitSeq(m.options, ",") {
-			name, layers, _ := strings.Cut(option, "=")
-			if name != "lowerdir" && name != "lowerdir+" && name != "datadir+" {
-				continue
-			}
-			for layer := range strings.SplitSeq(layers, ":") {
-				if liesIn(layer, directory) {
-					return true
-				}
-			}
+		if number, asleep := callOf(call); asleep {
+			return number == unix.SYS_STATFS || number == unix.SYS_FSTATFS
 		}
+		time.Sleep(endingPause)
 	}
 	return false
 }
 
-// liesIn reports whether a layer is a directory or lies in it. One that is named from
-// somewhere else is taken for such where that can be.
-func liesIn(layer, directory string) bool {
-	layer = path.Clean(layer)
-	if path.IsAbs(layer) {
-		return Mounted{Point: directory}.Holds(layer)
+// mayMount reports whether /proc/PID/status tells of the right to mount, in whatever user
+// namespace; or of nothing.
+func mayMount(status []byte) bool {
+	_, rest, found := bytes.Cut(status, []byte("\nCapEff:"))
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	rights, err := strconv.ParseUint(string(bytes.TrimSpace(line)), 16, 64)
+	return !found || err != nil || rights&(1<<unix.CAP_SYS_ADMIN) != 0
+}
+
+// callOf is the number of the system call that /proc/PID/syscall tells of. It tells of none
+// while the thread is about to go to sleep.
+func callOf(line []byte) (number int, asleep bool) {
+	if bytes.HasPrefix(line, []byte("running")) {
+		return 0, false
 	}
-	for strings.HasPrefix(layer, "../") {
-		layer = layer[len("../"):]
+	first, _, _ := bytes.Cut(line, []byte(" "))
+	number, err := strconv.Atoi(string(bytes.TrimSpace(first)))
+	if err != nil {
+		number = -1
 	}
-	for ; layer != "."; layer = path.Dir(layer) {
-		if strings.HasSuffix(directory, "/"+layer) {
-			return true
-		}
-	}
-	return false
+	return number, true
 }

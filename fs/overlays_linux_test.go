@@ -1,34 +1,45 @@
 package fs
 
 import (
-	"strings"
+	"fmt"
+	"os"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
-// TestOverlaid finds overlays of which a layer lies in the mount, however the kernel writes
-// them.
-func TestOverlaid(t *testing.T) {
+// TestWhoMayBeAnOverlay is everybody who may mount, and who is not known to ask for himself.
+func TestWhoMayBeAnOverlay(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		line string
-		want bool
-	}{
-		"the mount":        {`99 1 0:50 / /o rw - overlay overlay rw,lowerdir=/mnt/a b,upperdir=/u,workdir=/w`, false},
-		"with a space":     {`99 1 0:50 / /o rw,relatime shared:1 - overlay overlay rw,lowerdir=/mnt/a\040b,upperdir=/u,workdir=/w`, true},
-		"a folder in it":   {`99 1 0:50 / /o rw - overlay x ro,lowerdir=/other:/mnt/a\040b/s.rvf`, true},
-		"layers by name":   {`99 1 0:50 / /o rw - overlay x ro,lowerdir+=/other,lowerdir+=/mnt/a\040b`, true},
-		"a longer name":    {`99 1 0:50 / /o rw - overlay x ro,lowerdir=/mnt/a\040bc`, false},
-		"the upper layer":  {`99 1 0:50 / /o rw - overlay x rw,lowerdir=/other,upperdir=/mnt/a\040b,workdir=/w`, false},
-		"another type":     {`99 1 0:50 / /o rw - fuse.rvffs x rw,lowerdir=/mnt/a\040b`, false},
-		"nothing":          {``, false},
-		"from elsewhere":   {`99 1 0:50 / /o rw - overlay x rw,lowerdir=a\040b/s.rvf`, true},
-		"from beside":      {`99 1 0:50 / /o rw - overlay x rw,lowerdir=../../a\040b`, true},
-		"and from within":  {`99 1 0:50 / /o rw - overlay x rw,lowerdir=x/b:../mnt/a`, false},
-		"layers that move": {`99 1 0:50 / /o rw - overlay x rw,lowerdir=l/ABC:l/DEF`, false},
+	for status, want := range map[string]bool{
+		"Name:\tdf\nCapPrm:\tffffffffffffffff\nCapEff:\t0000000000000000\nCapBnd:\tff\n": false,
+		"Name:\tmount\nCapEff:\t000001ffffffffff\nCapBnd:\tff\n":                         true,
+		"Name:\tx\nCapEff:\t0000000000200000\n":                                          true,
+		"Name:\tx\nCapEff:\tffffffffffdfffff\n":                                          false,
+		"Name:\tx\nCapEff:\t":                                                            true,
+		"":                                                                               true,
 	} {
-		mounts, err := readMounts(strings.NewReader("1 0 8:1 / / rw - ext4 /dev/sda rw\n" + c.line + "\n"))
-		if got := overlaid(mounts, "/mnt/a b"); got != c.want || err != nil {
-			t.Errorf("%s: %v", name, got)
+		if got := mayMount([]byte(status)); got != want {
+			t.Errorf("%q may mount: %t", status, got)
 		}
+	}
+	for line, want := range map[string]struct {
+		number int
+		asleep bool
+	}{
+		"running\n":                         {0, false},
+		"431 0x3 0x6 0x0 0x0 0x0 0x0 1 2\n": {431, true},
+		"-1 0x7ffc 0x7f\n":                  {-1, true},
+		"":                                  {-1, true},
+	} {
+		if number, asleep := callOf([]byte(line)); number != want.number || asleep != want.asleep {
+			t.Errorf("%q is call %d, asleep: %t", line, number, asleep)
+		}
+	}
+	if asksForItself(0) {
+		t.Error("who cannot be seen is no overlay")
+	}
+	if own, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", unix.Gettid())); err == nil && mayMount(own) && asksForItself(uint32(os.Getpid())) {
+		t.Error("who does something else is no overlay")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"syscall"
+	"time"
 
 	nodefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -15,8 +16,8 @@ import (
 //
 // It shows another state only while nobody has it open, so that an open file still never
 // changes its bytes; whoever opens it has the kernel drop the pages of those before him.
-// While somebody does have it open, the name leads to an ordinary node of the new state,
-// and leads back when he has closed it.
+// While somebody does have it open for longer than a moment, the name leads to an ordinary
+// node of the new state, and leads back when he has closed it.
 type steadyNode struct {
 	nodefs.Inode
 	tree *tree
@@ -24,9 +25,16 @@ type steadyNode struct {
 
 	// What follows is guarded by the mutex of steadyNodes.
 	shown      shownFile
-	generation uint64 // of what is shown
-	open       int    // files
+	generation uint64        // of what is shown
+	order      uint64        // of the state that is shown
+	open       int           // files
+	closing    chan struct{} // closed when none is open any more; nil where nobody waits
+	awaited    uint64        // the generation for which that was awaited in vain
 }
+
+// closingMoment is how long a name that is to show something else waits for those who have
+// it open: of most the close is under way.
+const closingMoment = 200 * time.Millisecond
 
 // steadyNodes are those that the kernel knows.
 type steadyNodes struct {
@@ -62,32 +70,61 @@ var (
 )
 
 // show is the node for a file in a state: an ordinary one, of this identity, unless names
-// are to keep their nodes. Name tells the file from others of its inode number.
-func (t *tree) show(ctx context.Context, parent *nodefs.Inode, file shownFile, identity nodefs.StableAttr, name string) *nodefs.Inode {
+// are to keep their nodes. Name tells the file from others of its inode number, and order
+// tells which of two states is the newer one.
+func (t *tree) show(ctx context.Context, parent *nodefs.Inode, file shownFile, identity nodefs.StableAttr, name string, order uint64, out *fuse.EntryOut) *nodefs.Inode {
 	if !t.overlays.above() {
 		return parent.NewInode(ctx, file, identity)
 	}
 	key := steadyKey{identity.Ino, name}
 	t.steady.mu.Lock()
-	node := t.steady.nodes[key]
-	if node != nil && node.generation != identity.Gen && node.open > 0 {
-		t.steady.mu.Unlock()
-		return parent.NewInode(ctx, file, identity)
-	}
 	defer t.steady.mu.Unlock()
-	if node != nil {
-		if node.generation != identity.Gen {
-			node.set(file, identity.Gen)
+	node := t.steady.nodes[key]
+	for node != nil && node.generation != identity.Gen && node.order <= order && node.open > 0 {
+		if node.awaited == identity.Gen || !t.steady.await(ctx, node) {
+			node.awaited = identity.Gen
+			return parent.NewInode(ctx, file, identity)
 		}
-		return node.EmbeddedInode()
+		node = t.steady.nodes[key]
 	}
-	node = &steadyNode{tree: t, key: key}
-	node.set(file, identity.Gen)
-	if t.steady.nodes == nil {
-		t.steady.nodes = map[steadyKey]*steadyNode{}
+	switch {
+	case node == nil:
+		node = &steadyNode{tree: t, key: key}
+		node.set(file, identity.Gen, order)
+		if t.steady.nodes == nil {
+			t.steady.nodes = map[steadyKey]*steadyNode{}
+		}
+		t.steady.nodes[key] = node
+		return parent.NewInode(ctx, node, nodefs.StableAttr{Mode: identity.Mode, Ino: identity.Ino, Gen: t.generation.Add(1) | steadyFile})
+	case node.order > order: // somebody who asked later was answered before
+		var now fuse.AttrOut
+		if node.shown.Getattr(ctx, nil, &now) == 0 {
+			out.Attr = now.Attr
+		}
+	case node.generation != identity.Gen:
+		node.set(file, identity.Gen, order)
 	}
-	t.steady.nodes[key] = node
-	return parent.NewInode(ctx, node, nodefs.StableAttr{Mode: identity.Mode, Ino: identity.Ino, Gen: t.generation.Add(1) | steadyFile})
+	return node.EmbeddedInode()
+}
+
+// await waits a moment until nobody has a node open, without the mutex that the caller
+// holds, and reports whether that is so.
+func (s *steadyNodes) await(ctx context.Context, node *steadyNode) bool {
+	if node.closing == nil {
+		node.closing = make(chan struct{})
+	}
+	closing := node.closing
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	moment := time.NewTimer(closingMoment)
+	defer moment.Stop()
+	select {
+	case <-closing:
+		return true
+	case <-moment.C:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // steadyFile keeps the generations of steady nodes apart from those of others.
@@ -103,8 +140,8 @@ func (t *tree) generationOnce() uint64 {
 }
 
 // set has the node show a file. The caller holds the mutex.
-func (n *steadyNode) set(file shownFile, generation uint64) {
-	n.shown, n.generation = file, generation
+func (n *steadyNode) set(file shownFile, generation, order uint64) {
+	n.shown, n.generation, n.order = file, generation, order
 	switch file := file.(type) {
 	case *viewNode:
 		file.shownBy = n
@@ -147,7 +184,10 @@ func (n *steadyNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle,
 func (n *steadyNode) closed() {
 	n.tree.steady.mu.Lock()
 	defer n.tree.steady.mu.Unlock()
-	n.open--
+	if n.open--; n.open == 0 && n.closing != nil {
+		close(n.closing)
+		n.closing = nil
+	}
 }
 
 // steadyHandle is an open file of a steady node.

@@ -49,6 +49,7 @@ func rightsOfView(path string) os.FileMode {
 // viewState is the state of a store that a view shows.
 type viewState struct {
 	generation uint64 // tells it apart from others
+	order      uint64 // grows from state to state
 	modified   time.Time
 	origin     state.Origin    // the file that holds it
 	file       volume.FileInfo // the same, as it was when it was opened
@@ -57,7 +58,7 @@ type viewState struct {
 
 // stateOf is the state that a snapshot is.
 func stateOf(snapshot *state.Snapshot) viewState {
-	return viewState{generation: snapshot.Generation(), modified: snapshot.Time(), origin: snapshot.Origin(), file: snapshot.File()}
+	return viewState{generation: snapshot.Generation(), order: snapshot.Generation(), modified: snapshot.Time(), origin: snapshot.Origin(), file: snapshot.File()}
 }
 
 var (
@@ -88,7 +89,7 @@ func (t *tree) lookupViewAs(ctx context.Context, parent *nodefs.Inode, s *catalo
 	if state.private {
 		return parent.NewInode(ctx, child, identity), 0
 	}
-	return t.show(ctx, parent, child, identity, name), 0
+	return t.show(ctx, parent, child, identity, name, state.order, out), 0
 }
 
 // attributes are those of the file that holds what is shown. When another has taken its

@@ -1,20 +1,29 @@
 package integration
 
 import (
+	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// overlayOn mounts an overlay file system whose lower layer is a mount, for the length of
-// the test.
-func overlayOn(t *testing.T, m *mount) string {
+// overlayOn mounts an overlay file system of which a folder is the lower layer, for the
+// length of the test, in the mount namespace of the test or in another one, and returns
+// where it is to be reached.
+func overlayOn(t *testing.T, lower string, elsewhere bool) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		demand(t, "an overlay", errors.New("only root mounts one"))
@@ -24,19 +33,31 @@ func overlayOn(t *testing.T, m *mount) string {
 	for _, name := range []string{"upper", "work"} {
 		demand(t, "make "+name, os.Mkdir(filepath.Join(upper, name), 0o755))
 	}
-	run(t, "mount", "-t", "overlay", "overlay", "-o", fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work", m.Point, upper, upper), point)
+	layers := fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work", lower, upper, upper)
+	if !elsewhere {
+		run(t, "mount", "-t", "overlay", "overlay", "-o", layers, point)
+		t.Cleanup(func() {
+			if err := unix.Unmount(point, unix.MNT_DETACH); err != nil {
+				t.Error(err)
+			}
+		})
+		return point
+	}
+	demandProgram(t, "unshare")
+	other := exec.Command("unshare", "--mount", "sh", "-c", `mount -t overlay overlay -o "$1" "$2" && echo made && read end`, "sh", layers, point)
+	end, err := other.StdinPipe()
+	demand(t, "a pipe", err)
+	told, err := other.StdoutPipe()
+	demand(t, "a pipe", err)
+	demand(t, "another mount namespace", other.Start())
 	t.Cleanup(func() {
-		if err := unix.Unmount(point, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
+		_ = end.Close()
+		_ = other.Wait() // it ends as read does, which was told of the end
 	})
-	eventually(t, "the mount knows of the overlay", func() error {
-		if log := readFile(t, m.path(".rvffs", "log")); !bytes.Contains(log, []byte("an overlay lies above")) {
-			return errors.New(string(log))
-		}
-		return nil
-	})
-	return point
+	if line, err := bufio.NewReader(told).ReadString('\n'); line != "made\n" {
+		t.Fatalf("the overlay elsewhere: %q, %v", line, err)
+	}
+	return fmt.Sprintf("/proc/%d/root%s", other.Process.Pid, point)
 }
 
 // TestOverlayAboveAMount shows each new state, and what is open stays at its own.
@@ -53,7 +74,7 @@ func TestOverlayAboveAMount(t *testing.T) {
 	for _, name := range names { // the kernel knows the names from before the overlay
 		readFile(t, m.path("s.rvf", name))
 	}
-	point := overlayOn(t, m)
+	point := overlayOn(t, m.Point, false)
 	over := func(name string) string { return filepath.Join(point, "s.rvf", name) }
 	for commit := range 5 {
 		for _, name := range names {
@@ -113,4 +134,149 @@ func TestOverlayAboveAMount(t *testing.T) {
 	if got, err := os.ReadFile(over("wasm/module.wasm")); err != nil || string(got) != "\x00asm\x01\x00\x00\x00\x00\x02\x01x" {
 		t.Errorf("the other module reads as %q, %v", got, err)
 	}
+}
+
+// TestOverlaysTakeNamesBeforeCommits in whatever mount namespace they lie and whatever their
+// layer is called: what they took is never a name of the past, by turns and while others
+// commit. Who reads finds a state whole, and none that was over when he began.
+func TestOverlaysTakeNamesBeforeCommits(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		below     string // of the mount
+		elsewhere bool
+	}{
+		"here":               {"", false},
+		"elsewhere":          {"", true},
+		"a store":            {"s.rvf", false},
+		"a store elsewhere":  {"s.rvf", true},
+		"a folder elsewhere": {"s.rvf/vectors", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := serve(t, t.TempDir())
+			demand(t, "make a store", os.Mkdir(m.path("s.rvf"), 0o755))
+			var committed atomic.Int64
+			commit := func() {
+				next := committed.Load()
+				put(t, m.path("s.rvf", "vectors.append"), fmt.Sprintf("[%d,1]\n[%d,1]\n", next, next+1))
+				committed.Add(2)
+			}
+			commit()
+			shown := []string{"vectors/vectors.f32", "vectors/by-id/0.json"}
+			if c.below != "s.rvf/vectors" {
+				shown = append(shown, "manifest.json", "status.json", "raw", "append.log")
+			}
+			for _, file := range shown {
+				readFile(t, m.path("s.rvf", file)) // the kernel knows the names from before the overlay
+			}
+			point := overlayOn(t, m.path(c.below), c.elsewhere)
+			over := func(file string) string {
+				return filepath.Join(point, strings.TrimPrefix("s.rvf/"+file, strings.TrimPrefix(c.below+"/", "/")))
+			}
+			look := func(file string) error {
+				atLeast := committed.Load()
+				if _, err := os.Stat(over(file)); err != nil {
+					return err
+				}
+				got, err := os.ReadFile(over(file))
+				if err != nil || file != "vectors/vectors.f32" {
+					return err
+				}
+				var want []byte
+				for i := range max(len(got)/8, int(atLeast)) {
+					want = binary.LittleEndian.AppendUint32(want, math.Float32bits(float32(i)))
+					want = binary.LittleEndian.AppendUint32(want, math.Float32bits(1))
+				}
+				if !bytes.Equal(got, want) {
+					return fmt.Errorf("%d bytes of other vectors than the first %d or more", len(got), atLeast)
+				}
+				return nil
+			}
+			for range 10 {
+				for _, file := range shown {
+					if err := look(file); err != nil {
+						t.Errorf("after %d vectors, %s: %v", committed.Load(), file, err)
+					}
+				}
+				commit()
+			}
+			var reading sync.WaitGroup
+			done := make(chan struct{})
+			for range 2 {
+				reading.Go(func() {
+					for i := 0; ; i++ {
+						select {
+						case <-done:
+							return
+						default:
+						}
+						if err := look(shown[i%len(shown)]); err != nil {
+							t.Errorf("beside commits, %s: %v", shown[i%len(shown)], err)
+							return
+						}
+					}
+				})
+			}
+			for range 40 {
+				commit()
+			}
+			close(done)
+			reading.Wait()
+		})
+	}
+}
+
+// TestWhoAsksForSpaceIsNoOverlay, whatever he may do: names are believed as before.
+func TestWhoAsksForSpaceIsNoOverlay(t *testing.T) {
+	t.Parallel()
+	m := serve(t, t.TempDir())
+	for range 5 {
+		run(t, "df", m.Point)
+		run(t, "stat", "-f", m.path(".rvffs"))
+	}
+	var space unix.Statfs_t
+	demand(t, "statfs", unix.Statfs(m.Point, &space))
+	if log := readFile(t, m.path(".rvffs", "log")); bytes.Contains(log, []byte("overlay")) {
+		t.Errorf("df is taken for an overlay:\n%s", log)
+	}
+	overlayOn(t, m.Point, true)
+	if log := readFile(t, m.path(".rvffs", "log")); !bytes.Contains(log, []byte("overlay")) {
+		t.Error("an overlay is not noticed")
+	}
+}
+
+// TestOverlayShowsAnotherFileOfTheSameAppearance: a file that takes a store's place and has
+// its size and time is shown, and no page of the former.
+func TestOverlayShowsAnotherFileOfTheSameAppearance(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	makeStore(t, filepath.Join(dir, "a.rvf"), 2, []float32{1, 2, 3, 4})
+	makeStore(t, filepath.Join(dir, "b.rvf"), 2, []float32{5, 6, 7, 8})
+	for _, name := range []string{"a.rvf", "b.rvf"} {
+		content := readFile(t, filepath.Join(dir, name))
+		for at := 0; at < len(content); at++ { // segments without a time, as the reference runtime writes them
+			if bytes.HasPrefix(content[at:], []byte("SFVR\x01")) {
+				clear(content[at+24 : at+32])
+			}
+		}
+		writeFile(t, filepath.Join(dir, name), content)
+		demand(t, "set a time", os.Chtimes(filepath.Join(dir, name), time.Unix(1e9, 0), time.Unix(1e9, 0)))
+	}
+	m := serve(t, dir)
+	point := overlayOn(t, m.Point, false)
+	shown := []string{"raw", "vectors/vectors.f32", "vectors/vectors.npy"}
+	want := map[string][]byte{}
+	for _, name := range shown {
+		readFile(t, filepath.Join(point, "a.rvf", name))
+		want[name] = readFile(t, filepath.Join(point, "b.rvf", name))
+	}
+	demand(t, "rename", os.Rename(filepath.Join(dir, "b.rvf"), filepath.Join(dir, "a.rvf")))
+	eventually(t, "the other file is shown", func() error {
+		for _, name := range shown {
+			if got, err := os.ReadFile(filepath.Join(point, "a.rvf", name)); err != nil || !bytes.Equal(got, want[name]) {
+				return fmt.Errorf("%s: %q, %v", name, got, err)
+			}
+		}
+		return nil
+	})
 }
