@@ -30,7 +30,7 @@ func newBranchCommand() *cobra.Command {
 				return err
 			}
 			err := withStore(command.Context(), arguments[0], toRead, func(parent *store.Store) error {
-				return onShelf(arguments[1], func(shelf volume.Shelf, name string) error {
+				return makeOn(arguments[1], func(shelf volume.Shelf, name string) error {
 					return parent.Derive(command.Context(), name, store.DeriveOptions{
 						Content: store.ContentBranch, ParentPath: seenFrom(arguments[1], arguments[0]), Shelf: shelf,
 					})

@@ -32,7 +32,7 @@ func newCreateCommand() *cobra.Command {
 			if err := mayChange(arguments[0]); err != nil {
 				return err
 			}
-			err := onShelf(arguments[0], func(shelf volume.Shelf, name string) error {
+			err := makeOn(arguments[0], func(shelf volume.Shelf, name string) error {
 				create := store.CreateOptions{Dimension: int(components), Metric: metric.value}
 				s, err := store.Create(command.Context(), name, create, store.Options{Shelf: shelf})
 				if err != nil {
@@ -92,10 +92,19 @@ func withOptions(ctx context.Context, file string, how opening, options store.Op
 		options.Shelf = shelf
 		s, err := how.open(ctx, name, options)
 		if err != nil {
-			return explainFolder(file, err)
+			return explainFile(file, err)
 		}
-		return errors.Join(f(s), s.Close())
+		err = f(s)
+		if how.changes {
+			err = explainRight(file, err)
+		}
+		return errors.Join(err, s.Close())
 	})
+}
+
+// makeOn is onShelf for who makes a file there.
+func makeOn(file string, use func(shelf volume.Shelf, name string) error) error {
+	return explainRight(file, onShelf(file, use))
 }
 
 // onShelf runs use with the folder that a file is in, and its name there. What the engine
@@ -106,13 +115,4 @@ func onShelf(file string, use func(shelf volume.Shelf, name string) error) error
 		return fmt.Errorf("store %q: %w", file, err)
 	}
 	return errors.Join(use(shelf, filepath.Base(file)), shelf.Close())
-}
-
-// explainFolder says what to name instead, if a store could not be opened because file
-// is a folder that shows none.
-func explainFolder(file string, err error) error {
-	if !isDirectory(storeFile(file)) {
-		return err
-	}
-	return fmt.Errorf("%s is a directory: name the store's file, or the folder that shows it in a mount", file)
 }

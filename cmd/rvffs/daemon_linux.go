@@ -108,7 +108,7 @@ func (r *readiness) fail(err error) error {
 	if r.pipe == nil {
 		return errTold
 	}
-	if _, writeErr := io.WriteString(r.pipe, err.Error()); writeErr != nil {
+	if _, writeErr := io.WriteString(r.pipe, inWords(err)); writeErr != nil {
 		return err
 	}
 	return errTold

@@ -28,7 +28,7 @@ func newDeriveCommand() *cobra.Command {
 				return err
 			}
 			err := withStore(command.Context(), arguments[0], toRead, func(parent *store.Store) error {
-				return onShelf(arguments[1], func(shelf volume.Shelf, name string) error {
+				return makeOn(arguments[1], func(shelf volume.Shelf, name string) error {
 					return parent.Derive(command.Context(), name, store.DeriveOptions{Type: kind.value, Shelf: shelf})
 				})
 			})

@@ -27,14 +27,20 @@ func embedFile(command *cobra.Command, storeName, what, name string, answer *ans
 		return err
 	}
 	info, err := file.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a regular file", name)
+	switch {
+	case err != nil:
+	case info.IsDir():
+		err = fmt.Errorf("%s is a directory: name a file", name)
+	case !info.Mode().IsRegular():
+		err = fmt.Errorf("%s is no file of bytes that can be read at any place", name)
+	case info.Size() == 0:
+		err = fmt.Errorf("%s is empty", name)
 	}
 	if err == nil {
 		err = withStore(command.Context(), storeName, toChange, func(s *store.Store) error {
 			epoch, err := put(s, file, info.Size())
 			if err != nil {
-				return err
+				return fmt.Errorf("%s: %w", name, err)
 			}
 			return printEmbedded(command, s, embedded{File: storeName, Epoch: epoch, Bytes: info.Size()}, what, answer, describe)
 		})

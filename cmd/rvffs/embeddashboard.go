@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -55,6 +56,11 @@ func newEmbedDashboardCommand() *cobra.Command {
 // at a time is open, while it is read. total is the number of their bytes.
 func openTree(directory string) (files []compute.DashboardFile, total int64, closeAll func() error, err error) {
 	current := &openFile{}
+	if info, err := os.Stat(directory); err != nil {
+		return nil, 0, current.close, err
+	} else if !info.IsDir() {
+		return nil, 0, current.close, fmt.Errorf("%s is no directory: name the one that the dashboard's files are in", directory)
+	}
 	err = filepath.WalkDir(directory, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
 			return err
@@ -71,6 +77,9 @@ func openTree(directory string) (files []compute.DashboardFile, total int64, clo
 		total += info.Size()
 		return nil
 	})
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("there are no files in %s", directory)
+	}
 	return files, total, current.close, err
 }
 

@@ -187,7 +187,9 @@ func newExtractDashboardCommand() *cobra.Command {
 				if dashboard.Header.Compression != segments.DashboardUncompressed {
 					return fmt.Errorf("the bundle is compressed with %s, which cannot be read", dashboard.Header.Compression)
 				}
-				if err := os.Mkdir(arguments[1], 0o777); err != nil {
+				if err := os.Mkdir(arguments[1], 0o777); errors.Is(err, os.ErrExist) {
+					return fmt.Errorf("%s is there already: name a directory that is to be made", arguments[1])
+				} else if err != nil {
 					return err
 				}
 				for _, file := range dashboard.Files {

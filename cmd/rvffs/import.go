@@ -56,7 +56,11 @@ func newImportCommand() *cobra.Command {
 				return nil
 			})
 			return errors.Join(err, printLines(answer, command.OutOrStdout(), results, func(r imported) string {
-				return fmt.Sprintf("%s: %d vectors from %s (%s), epoch %d", r.File, r.Vectors, r.Input, r.Format, r.Epoch)
+				format := r.Format
+				if r.Bytes == 0 {
+					format = "it is empty"
+				}
+				return fmt.Sprintf("%s: %d vectors from %s (%s), epoch %d", r.File, r.Vectors, r.Input, format, r.Epoch)
 			}))
 		},
 	}
@@ -79,6 +83,9 @@ func importFrom(command *cobra.Command, s *store.Store, input string, allowNonFi
 		info, err := file.Stat()
 		if err != nil {
 			return imported{}, err
+		}
+		if info.IsDir() {
+			return imported{}, errors.New("it is a directory: name the files in it")
 		}
 		size = info.Size()
 	}

@@ -14,7 +14,7 @@ func main() {
 		return
 	}
 	if !errors.Is(err, errTold) {
-		fmt.Fprintln(os.Stderr, "rvffs:", err)
+		fmt.Fprintln(os.Stderr, "rvffs:", inWords(err))
 	}
 	if errors.As(err, new(*misuse)) {
 		os.Exit(statusMisused)

@@ -62,10 +62,10 @@ func mount(options mountOptions, directory, mountPoint string) error {
 		}
 	}
 	if mountPoint, err = freeMountPoint(mountPoint); err != nil {
-		return err
+		return makeFirst(err)
 	}
 	if directory, err = realPath(directory); err != nil {
-		return err
+		return makeFirst(fmt.Errorf("directory of stores: %w", err))
 	}
 	if err := checkApart(directory, mountPoint); err != nil {
 		return err
@@ -88,6 +88,14 @@ func mount(options mountOptions, directory, mountPoint string) error {
 		return serve(options, directory, mountPoint, readyPipe())
 	}
 	return serveInBackground(options, directory, mountPoint)
+}
+
+// makeFirst says what to do where a directory is missing.
+func makeFirst(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%w: make it first, by mkdir", err)
+	}
+	return err
 }
 
 // realPath is the absolute path without symbolic links of a directory that exists.
@@ -170,6 +178,9 @@ func findMountPoint(path string) (plain string, dead bool, err error) {
 // checkApart refuses a mount point within the directory, which would show itself,
 // and the other way round, which would hide the stores.
 func checkApart(directory, mountPoint string) error {
+	if directory == mountPoint {
+		return fmt.Errorf("%s is both the directory of stores and the mount point: mount it at an empty directory elsewhere", directory)
+	}
 	for _, pair := range [][2]string{{directory, mountPoint}, {mountPoint, directory}} {
 		if below, err := filepath.Rel(pair[0], pair[1]); err == nil && below != ".." && !strings.HasPrefix(below, "../") {
 			return fmt.Errorf("%s and %s must not lie one within the other", directory, mountPoint)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -43,6 +44,8 @@ func writeOutput(command *cobra.Command, store, name string, kind content, write
 	}
 	there, err := os.Stat(name)
 	switch {
+	case err == nil && there.IsDir():
+		return fmt.Errorf("%s is a directory: name a file for the output", name)
 	case err == nil && !there.Mode().IsRegular():
 		file, err := os.OpenFile(name, os.O_WRONLY, 0)
 		if err != nil {
@@ -82,6 +85,9 @@ func writeWhole(name string, mode os.FileMode, write func(io.Writer) error) erro
 	}
 	if err = errors.Join(err, file.Close()); err == nil {
 		err = os.Rename(temporary, name)
+	}
+	if failed, is := errors.AsType[*fs.PathError](err); is && failed.Path == temporary {
+		err = fmt.Errorf("write %s: %w", name, failed.Err)
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(temporary))

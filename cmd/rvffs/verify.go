@@ -75,7 +75,7 @@ func verifyFile(ctx context.Context, file string, family *family) verification {
 	})
 	switch {
 	case err != nil:
-		result.Status, result.Error = "unreadable", err.Error()
+		result.Status, result.Error = "unreadable", inWords(err)
 	case result.Damages > 0:
 		result.Status = "damaged"
 	}

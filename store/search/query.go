@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"rvffs/store/vecio"
@@ -113,7 +114,7 @@ func (p *queryParser) all(text []byte) error {
 		} else if errors.Is(err, io.ErrUnexpectedEOF) {
 			return errors.New("the JSON ends in the middle of a query")
 		} else if err != nil {
-			return err
+			return jsonError(err)
 		}
 		if err := p.value(value, true); err != nil {
 			return err
@@ -170,7 +171,7 @@ func parseVector(value json.RawMessage) ([]float32, error) {
 	}
 	var numbers []*float32
 	if err := json.Unmarshal(value, &numbers); err != nil {
-		return nil, fmt.Errorf("the vector: %w", err)
+		return nil, fmt.Errorf("the vector: %w", jsonError(err))
 	}
 	if len(numbers) == 0 {
 		return nil, errors.New("a vector without values")
@@ -195,7 +196,7 @@ func (p *queryParser) object(value json.RawMessage) error {
 	decoder := json.NewDecoder(bytes.NewReader(value))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&members); err != nil {
-		return err
+		return jsonError(err)
 	}
 	if (members.Vector == nil) == (members.ID == nil) {
 		return errors.New(`it takes either "vector" or "id"`)
@@ -213,6 +214,28 @@ func (p *queryParser) object(value json.RawMessage) error {
 		return err
 	}
 	return p.add(query)
+}
+
+// jsonError says what is wrong with a query to who wrote it, and may know no Go.
+func jsonError(err error) error {
+	const unknownField = "json: unknown field "
+	if syntax, is := errors.AsType[*json.SyntaxError](err); is {
+		return fmt.Errorf("it is no JSON at byte %d: %w", syntax.Offset-1, err)
+	}
+	if other, is := errors.AsType[*json.UnmarshalTypeError](err); is {
+		where := ""
+		if other.Field != "" {
+			where = fmt.Sprintf("%q: ", other.Field)
+		}
+		if strings.HasPrefix(other.Value, "number ") {
+			return fmt.Errorf("%sthe %s cannot stand here", where, other.Value)
+		}
+		return fmt.Errorf("%s%s where a number belongs", where, other.Value)
+	}
+	if name, is := strings.CutPrefix(err.Error(), unknownField); is {
+		return fmt.Errorf(`%s is nothing that a query has: it takes "vector" or "id", and "k"`, name)
+	}
+	return err
 }
 
 // AppendAnswers writes answers as lines of JSON, each a neighbor:
