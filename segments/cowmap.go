@@ -35,6 +35,16 @@ type CowMap struct {
 // long as the lengths in it say. Map shares its memory. The error wraps
 // ErrPayload.
 func ParseCowMap(payload []byte) (*CowMap, error) {
+	m, err := ParseCowMapStart(payload, uint64(len(payload)))
+	if err == nil {
+		m.Map = payload[cowMapFixed+len(m.ParentPath):]
+	}
+	return m, err
+}
+
+// ParseCowMapStart is ParseCowMap for a payload of some length of which the beginning is
+// given, as far as the end of the path at least. Its Map is nil.
+func ParseCowMapStart(payload []byte, length uint64) (*CowMap, error) {
 	if len(payload) < cowMapFixed {
 		return nil, fmt.Errorf("%w: copy-on-write map of %d bytes", ErrPayload, len(payload))
 	}
@@ -43,9 +53,9 @@ func ParseCowMap(payload []byte) (*CowMap, error) {
 	}
 	path := uint64(binary.LittleEndian.Uint32(payload[0x49:]))
 	entries := uint64(binary.LittleEndian.Uint32(payload[0x4D:]))
-	if cowMapFixed+path+entries != uint64(len(payload)) {
+	if cowMapFixed+path+entries != length || cowMapFixed+path > uint64(len(payload)) {
 		return nil, fmt.Errorf("%w: copy-on-write map with a path of %d bytes and a map of %d in %d",
-			ErrPayload, path, entries, len(payload))
+			ErrPayload, path, entries, length)
 	}
 	return &CowMap{
 		Format:            payload[6],
@@ -57,7 +67,6 @@ func ParseCowMap(payload []byte) (*CowMap, error) {
 		Frozen:            payload[0x44] != 0,
 		SnapshotEpoch:     binary.LittleEndian.Uint32(payload[0x45:]),
 		ParentPath:        string(payload[cowMapFixed : cowMapFixed+path]),
-		Map:               payload[cowMapFixed+path:],
 	}, nil
 }
 

@@ -24,6 +24,14 @@ type KeptState struct {
 	Hashes   [][16]byte   // content hashes of the segments in its directory
 }
 
+// KeptStateStart is how many bytes of a payload tell whose state it is.
+const KeptStateStart = 0x28
+
+// IsKeptStateOf reports whether a payload that begins so is of the state of a manifest.
+func IsKeptStateOf(start []byte, pinned lineage.Hash) bool {
+	return len(start) >= KeptStateStart && checkVersion("kept state", start, KeptStateMagic, keptStateVersion) == nil && lineage.Hash(start[0x08:0x28]) == pinned
+}
+
 // Encode returns the payload.
 func (k *KeptState) Encode() []byte {
 	b := make([]byte, keptStateFixed, k.EncodedSize())

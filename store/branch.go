@@ -53,9 +53,15 @@ func (s *Store) branchOf(ctx context.Context, parent *state.Snapshot, child *lin
 func (s *Store) liveIDs(ctx context.Context, snapshot *state.Snapshot) (ids *idset.Set, err error) {
 	charge := s.options.Memory.Charge()
 	defer charge.Free()
-	known, err := s.ids.Peek(ctx, snapshot, func(stored *idset.Set) { ids = stored.Without(snapshot.Deleted()) })
-	if err != nil || known {
-		return ids, err
+	if !snapshot.IsBranch() {
+		known, err := s.ids.Peek(ctx, snapshot, func(stored *idset.Set) { ids = stored.Without(snapshot.Deleted()) })
+		if err != nil || known {
+			return ids, err
+		}
 	}
-	return rows.LiveIDs(ctx, rows.Of(snapshot), &charge)
+	sources, err := s.Sources(ctx, snapshot)
+	if err != nil {
+		return nil, err
+	}
+	return rows.LiveIDs(ctx, sources, &charge)
 }

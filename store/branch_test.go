@@ -141,7 +141,7 @@ func TestDeletedVectorsOfABranchStayDeleted(t *testing.T) {
 			if got := inheritedBy(t, s); !slices.Equal(got, without(5, 6, 7, 8, 9)) {
 				t.Errorf("exclude %t: after a compaction the branch inherits %v", exclude, got)
 			}
-			sameContents(t, contents(t, s), map[uint64][]float32{7: {7, 7}})
+			sameContents(t, ownContents(t, s), map[uint64][]float32{7: {7, 7}})
 			if found := verify(t, s.Current()); found.Damages > 0 {
 				t.Error(describeFindings(found))
 			}

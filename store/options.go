@@ -22,6 +22,8 @@ type Options struct {
 	// Memory bounds what the store holds in memory for its users, together with other
 	// stores of the same budget; nil does not.
 	Memory *memory.Budget
+	// Parents finds the stores that branches show vectors of; nil: nobody does.
+	Parents Parents
 	// Known is what an earlier Store of the same file knew of it; zero is nothing.
 	Known Known
 	// Durability is what a commit promises; the zero value is the strictest.

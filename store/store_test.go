@@ -28,8 +28,27 @@ func contents(t *testing.T, s *Store) map[uint64][]float32 {
 	if err != nil {
 		t.Fatal(err)
 	}
+	of, err := s.Sources(t.Context(), snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return contentsOf(t, of)
+}
+
+// ownContents are the live vectors that stand in a store's own file.
+func ownContents(t *testing.T, s *Store) map[uint64][]float32 {
+	t.Helper()
+	snapshot, err := s.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return contentsOf(t, rows.Of(snapshot))
+}
+
+func contentsOf(t *testing.T, of rows.Sources) map[uint64][]float32 {
+	t.Helper()
 	found := map[uint64][]float32{}
-	err = rowstest.Visit(context.Background(), rows.Of(snapshot), func(ids []uint64, rows []byte) error {
+	err := rowstest.Visit(context.Background(), of, func(ids []uint64, rows []byte) error {
 		width := len(rows) / len(ids)
 		for i, id := range ids {
 			if _, twice := found[id]; twice {

@@ -81,7 +81,7 @@ func (r *rewrite) fill(ctx context.Context) (result Result, err error) {
 		if err := r.copyOthers(ctx, paced.Of(r.base), 0); err != nil {
 			return err
 		}
-		if err := r.copyVectors(ctx, rows.Readings{paced.Of(r.base)}); err != nil {
+		if err := r.copyVectors(ctx, rows.Alone(paced.Of(r.base))); err != nil {
 			return err
 		}
 		for try := 1; ; try++ {

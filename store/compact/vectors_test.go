@@ -40,7 +40,7 @@ func TestRowsOfTwoFilesAreCopiedAsOne(t *testing.T) {
 				snapshot, _ := rowstest.Snapshot(t, segments.DialectRuntime, segments.Manifest{Dimension: 2, TotalVectors: uint64(len(ids)), Deleted: deleted}, rowstest.Vectors(2, ids, vectors))
 				return snapshot
 			}
-			of, err := rows.Join(source(1, c.parent, c.deleted), source(2, c.child, c.hidden))
+			of, err := rows.Of(source(1, c.parent, c.deleted)).Branch(source(2, c.child, c.hidden), nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,7 +3,15 @@ package rows
 import (
 	"fmt"
 	"strings"
+
+	"rvffs/segments"
 )
+
+// NewMembers are those of a filter.
+func NewMembers(filter *segments.Membership) *Members { return &Members{filter: filter} }
+
+// CountIn is how many of the ids from first to last are shown.
+func (m *Members) CountIn(first, last uint64) uint64 { return m.countIn(first, last) }
 
 // SortedRows is how many rows may be kept in order of id.
 const SortedRows = sortedRows

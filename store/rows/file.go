@@ -34,6 +34,21 @@ func Count(ctx context.Context, s Sources) (uint64, error) {
 	return count, err
 }
 
+// Counts is Count that also tells how many of the live vectors are in the last of the
+// sources: a branch's own.
+func Counts(ctx context.Context, s Sources) (all, own uint64, err error) {
+	err = With(ctx, s, func(live *Live) error {
+		all = live.count
+		for i := range live.Segments {
+			if live.Segments[i].Source == len(s.snapshots)-1 {
+				own += live.Segments[i].Live
+			}
+		}
+		return nil
+	})
+	return all, own, err
+}
+
 // ByID shows the live vector with an id as the one row of a file. The error
 // is ErrNotFound when there is none.
 func ByID(ctx context.Context, s Sources, id uint64, format vecio.FileFormat) (state.View, error) {

@@ -17,24 +17,21 @@ import (
 // lastFound is the newest state of a file of which the live rows were found.
 var lastFound state.Attachment[atomic.Pointer[foundState]]
 
-// foundState is a state and what was found out about its rows.
+// foundState is a state, with what it inherits, and what was found out about its rows.
 type foundState struct {
-	snapshot *state.Snapshot
-	found    *rowsFound
+	sources Sources
+	found   *rowsFound
 }
 
 // noteFound lets later states of the file go on from what was found.
 func (s Sources) noteFound() {
-	if len(s.snapshots) > 1 {
-		return
-	}
 	last := lastFound.Of(s.newest().Backing())
 	for {
 		known := last.Load()
-		if known != nil && known.snapshot.Generation() > s.newest().Generation() {
+		if known != nil && known.sources.newest().Generation() > s.newest().Generation() {
 			return
 		}
-		if last.CompareAndSwap(known, &foundState{s.newest(), s.known()}) {
+		if last.CompareAndSwap(known, &foundState{s, s.known()}) {
 			return
 		}
 	}
@@ -59,8 +56,8 @@ const (
 func carryOn(ctx context.Context, s Sources, in Readings, charge *memory.Charge) (*Live, error) {
 	snapshot := s.newest()
 	last := lastFound.Of(snapshot.Backing()).Load()
-	if len(in) > 1 || last == nil || snapshot.Dialect() != segments.DialectRuntime || snapshot.Dimension() != last.snapshot.Dimension() ||
-		!last.snapshot.AsBelieved(snapshot) {
+	if last == nil || snapshot.Dialect() != segments.DialectRuntime || snapshot.Dimension() != last.sources.newest().Dimension() ||
+		!s.inheritsAs(last.sources) || !last.sources.newest().AsBelieved(snapshot) {
 		return nil, nil
 	}
 	before, done, known := last.found.live.Peek()
@@ -68,26 +65,33 @@ func carryOn(ctx context.Context, s Sources, in Readings, charge *memory.Charge)
 		return nil, nil
 	}
 	defer done()
-	if slices.ContainsFunc(before.Segments, func(g LiveSegment) bool { return g.Damage != nil }) || before.unread {
-		return nil, nil
+	c := newCarrying(before, s, in, charge)
+	c.last, c.lastMembers = last.sources.newest(), last.sources.Members()
+	return c.attempt(ctx, c.carry)
+}
+
+// inheritsAs reports whether both inherit from the same, if from any.
+func (s Sources) inheritsAs(other Sources) bool {
+	if s.base == nil || other.base == nil {
+		return s.base == other.base
 	}
-	c := &carrying{before: before, last: last.snapshot, next: snapshot, in: in.For(state.Deciding), charge: charge, ids: idset.New(), left: idset.New()}
-	live, err := c.carry(ctx, in)
-	if ctx.Err() == nil && (errors.Is(err, errNotCarried) || errors.Is(err, volume.ErrCorrupt)) {
-		return nil, nil // who begins anew will say what is damaged
-	}
-	return live, err
+	return s.base.known() == other.base.known()
 }
 
 // errNotCarried means that all ids have to be read.
 var errNotCarried = errors.New("the live rows cannot be carried on")
 
-// carrying is how live rows are carried on from one state to the next.
+// carrying is how live rows are carried on from one state to the next, or from what is
+// inherited to the branch.
 type carrying struct {
 	before     *Live
+	sources    Sources // of next
 	last, next *state.Snapshot
 	in         Readings // of next
 	charge     *memory.Charge
+
+	members, lastMembers *Members // of the branch, if it is one
+	hidden               []uint64 // ids of lastMembers that are none of members
 
 	kept  int // of the first segments of before, which next names, too
 	added []LiveSegment
@@ -98,39 +102,79 @@ type carrying struct {
 	replaced bool       // some id may occur twice now
 }
 
-func (c *carrying) carry(ctx context.Context, in Readings) (*Live, error) {
-	if err := c.compare(ctx, in); err != nil {
-		return nil, err
+func newCarrying(before *Live, s Sources, in Readings, charge *memory.Charge) *carrying {
+	return &carrying{
+		before: before, sources: s, next: s.newest(), members: s.Members(), in: in.For(state.Deciding), charge: charge, ids: idset.New(), left: idset.New(),
 	}
-	gone := c.next.Deleted().Without(c.last.Deleted())
-	risen := c.last.Deleted().Without(c.next.Deleted())
-	if gone.Len() > 0 || risen.Len() > 0 || !c.fresh() {
-		appended, counted := c.appended()
-		if !counted {
-			appended = min(rowsOf(c.before.Segments[c.kept:]), rowsOf(c.added))
-		}
-		if err := c.pays(max(gone.Len(), rowsOf(c.added)-min(appended, rowsOf(c.added)))); err != nil {
-			return nil, err
-		}
-		if err := c.readIDs(ctx); err != nil {
-			return nil, err
-		}
-		if c.ids.Shared(risen) < risen.Len() || c.ids.Shared(c.left) < c.left.Len() {
-			return nil, errNotCarried
-		}
-		if err := c.buryOld(ctx, gone); err != nil {
-			return nil, err
-		}
+}
+
+// attempt runs a way to carry on, if there is nothing from which none leads; nil where it
+// does not work out.
+func (c *carrying) attempt(ctx context.Context, way func(context.Context) error) (*Live, error) {
+	if c.before.unread || slices.ContainsFunc(c.before.Segments, func(g LiveSegment) bool { return g.Damage != nil }) {
+		return nil, nil
+	}
+	err := way(ctx)
+	if ctx.Err() == nil && (errors.Is(err, errNotCarried) || errors.Is(err, volume.ErrCorrupt)) {
+		return nil, nil // who begins anew will say what is damaged
+	}
+	if err != nil {
+		return nil, err
 	}
 	return c.live()
 }
 
+func (c *carrying) carry(ctx context.Context) error {
+	if err := c.compare(ctx); err != nil {
+		return err
+	}
+	gone := c.next.Deleted().Without(c.last.Deleted())
+	risen := c.last.Deleted().Without(c.next.Deleted())
+	if err := c.compareMembers(); err != nil {
+		return err
+	}
+	if gone.Len() == 0 && risen.Len() == 0 && len(c.hidden) == 0 && c.fresh() {
+		return nil
+	}
+	appended, counted := c.appended()
+	if !counted {
+		appended = min(rowsOf(c.before.Segments[c.kept:]), rowsOf(c.added))
+	}
+	if err := c.pays(max(gone.Len(), rowsOf(c.added)-min(appended, rowsOf(c.added)))); err != nil {
+		return err
+	}
+	if err := c.readIDs(ctx); err != nil {
+		return err
+	}
+	if c.ids.Shared(risen) < risen.Len() || c.ids.Shared(c.left) < c.left.Len() {
+		return errNotCarried
+	}
+	return c.buryOld(ctx, gone)
+}
+
+// compareMembers finds out what the branch showed before of what it inherits and does not
+// show now. What it shows now and did not before might be anything.
+func (c *carrying) compareMembers() (err error) {
+	if c.members == nil || c.lastMembers == nil {
+		if c.members != c.lastMembers {
+			return errNotCarried
+		}
+		return nil
+	}
+	fewer := false
+	if c.hidden, fewer = c.lastMembers.without(c.members, c.most()); !fewer {
+		return errNotCarried
+	}
+	return nil
+}
+
 // compare finds out which segments stay and outlines the others.
-func (c *carrying) compare(ctx context.Context, in Readings) error {
+func (c *carrying) compare(ctx context.Context) error {
+	in := c.in.For(state.Looking)
 	near := in.nearby()
 	all := c.before.Segments
 	for _, one := range in.Segments() {
-		if len(c.added) == 0 && c.kept < len(all) && one.Entry == all[c.kept].Entry {
+		if len(c.added) == 0 && c.kept < len(all) && one == all[c.kept].Segment {
 			c.kept++
 			continue
 		}
@@ -161,8 +205,11 @@ func rowsOf(some []LiveSegment) (rows uint64) {
 }
 
 // appended is how many ids are in the segments added that were in none before, if
-// somebody has counted the ids of both states.
+// somebody has counted the ids of both states. Of what is inherited nobody counts them.
 func (c *carrying) appended() (uint64, bool) {
+	if len(c.in) > 1 {
+		return 0, false
+	}
 	before, counted := c.last.DistinctIDs()
 	after, countedAfter := c.next.DistinctIDs()
 	return after - before, counted && countedAfter && after >= before && c.kept == len(c.before.Segments)
@@ -186,10 +233,15 @@ func (c *carrying) hadDeleted() bool {
 
 // pays fails where so many ids are to be looked for that it is quicker to begin anew.
 func (c *carrying) pays(ids uint64) error {
-	if ids > max(guessedIDs, rowsOf(c.before.Segments[:c.kept])/guessedShare) {
+	if ids > c.most() {
 		return errNotCarried
 	}
 	return nil
+}
+
+// most is how many ids may be looked for.
+func (c *carrying) most() uint64 {
+	return max(guessedIDs, rowsOf(c.before.Segments[:c.kept])/guessedShare)
 }
 
 // readIDs reads the ids of the segments added, and of those not named any more, and finds
@@ -202,8 +254,11 @@ func (c *carrying) readIDs(ctx context.Context) error {
 	charge := c.next.Backing().Memory().Charge()
 	defer charge.Free()
 	grows := NewGrowingSets(&charge, 0)
-	if err := CollectIDs(ctx, c.in[0].Of(c.last), left, c.left, &grows); err != nil {
-		return err
+	if len(left) > 0 {
+		own := c.in[len(c.in)-1]
+		if err := CollectIDs(ctx, own.Of(c.last), left, c.left, &grows); err != nil {
+			return err
+		}
 	}
 	grows.Settle(c.left)
 	added := make([]Segment, len(c.added))
@@ -239,21 +294,47 @@ func (c *carrying) buryOld(ctx context.Context, gone *idset.Set) error {
 		}
 		most = min(most, known+gone.Without(c.ids).Len())
 	}
-	return c.bury(ctx, sought, most)
+	return c.bury(ctx, sought, c.inherited(sought, c.lastMembers), most)
 }
 
-// bury finds the old rows that live and have one of the ids: most of them at most. Of an id
-// one row lives.
-func (c *carrying) bury(ctx context.Context, sought *idset.Set, most uint64) error {
-	ids := sought.Ascending()
+// inherited are those ids of which an inherited row may have to be buried: members that
+// are sought, and those hidden.
+func (c *carrying) inherited(sought *idset.Set, members *Members) *idset.Set {
+	if len(c.in) == 1 {
+		return idset.New()
+	}
+	ids := sought
+	if members != nil {
+		ids = members.among(sought)
+		ids.Add(c.hidden)
+	}
+	return ids
+}
+
+// bury finds the old rows that live and have one of the ids: most of them at most, and of
+// those that are inherited as many as there are ids of such. Of an id one row lives.
+func (c *carrying) bury(ctx context.Context, own, inherited *idset.Set, most uint64) error {
+	at := 0
+	for at < c.kept && !c.in.isOwn(c.before.Segments[at].Segment) {
+		at++
+	}
 	found := idset.New()
+	if err := c.buryIn(ctx, at, c.kept, own.Ascending(), most, found); err != nil {
+		return err
+	}
+	return c.buryIn(ctx, 0, at, slices.DeleteFunc(inherited.Ascending(), found.Contains), found.Len()+inherited.Len(), found)
+}
+
+// buryIn is bury for the segments from one to before another, with the ids that ascend,
+// until as many as most are found.
+func (c *carrying) buryIn(ctx context.Context, begin, end int, ids []uint64, most uint64, found *idset.Set) error {
 	tell := func(segment int, id, row uint64) {
 		if c.before.Segments[segment].IsLive(row) && found.Insert(id) {
 			c.dead[segment].add(row)
 			c.replaced = c.replaced || c.ids.Contains(id)
 		}
 	}
-	for i := c.kept - 1; i >= 0 && found.Len() < most; i-- {
+	for i := end - 1; i >= begin && len(ids) > 0 && found.Len() < most; i-- {
 		segment := &c.before.Segments[i]
 		f := segment.facts
 		from := sort.Search(len(ids), func(i int) bool { return ids[i] >= f.first })
@@ -278,7 +359,7 @@ func (c *carrying) bury(ctx context.Context, sought *idset.Set, most uint64) err
 			ids = slices.DeleteFunc(ids, found.Contains)
 		}
 	}
-	for i := c.kept - 1; i >= 0 && found.Len() < most; i-- {
+	for i := end - 1; i >= begin && len(ids) > 0 && found.Len() < most; i-- {
 		known := found.Len()
 		err := c.before.searchAll(ctx, c.in, &c.before.Segments[i], ids, func(id, row uint64) { tell(i, id, row) })
 		if err != nil {
@@ -347,7 +428,9 @@ func (c *carrying) live() (*Live, error) {
 	if err := c.charge.Set(after.bytes()); err != nil {
 		return nil, err
 	}
-	distinct := after.trusted
-	foundRows.Of(c.next).distinct.Store(&distinct)
+	if len(c.in) == 1 {
+		distinct := after.trusted
+		c.sources.known().distinct.Store(&distinct)
+	}
 	return after, after.countBefore()
 }

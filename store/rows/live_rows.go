@@ -70,7 +70,9 @@ var errRowNumber = errors.New("no such row")
 // Hold finds the live rows, once for the sources.
 //
 // Where those of an earlier state of the file are known, only what has changed since is
-// looked at (carryOn). Else nothing is read but the ends of the segments when all rows
+// looked at (carryOn). Of a branch those of what it inherits are found first, by whoever
+// asks for the first of its branches, and what the branch hides of them is left out
+// (layOver). Else nothing is read but the ends of the segments when all rows
 // are certain to be live (deadWithoutScan), or the ids are read, and nothing else.
 //
 // Of a segment that is damaged, as many rows count as live as the directory's length
@@ -119,6 +121,9 @@ func findLiveRows(ctx context.Context, s Sources, in Readings, charge *memory.Ch
 	}
 	if carried, err := carryOn(ctx, s, in, charge); carried != nil || err != nil {
 		return carried, err
+	}
+	if layered, err := layOver(ctx, s, in, charge); layered != nil || err != nil {
+		return layered, err
 	}
 	near := in.nearby()
 	all := in.Segments()
@@ -262,10 +267,10 @@ func rowsIn(payload uint64, dimension int) uint64 {
 	return min((payload-segments.VecPrefixSize)/uint64(segments.RowSize(dimension)), math.MaxUint32)
 }
 
-// deadWithoutScan finds the dead rows of each segment if that is possible without
-// reading all ids; else it returns false.
+// deadWithoutScan finds the dead rows of the segments of one source if that is possible
+// without reading all ids; else it returns false.
 func deadWithoutScan(s Sources, in Readings, found []LiveSegment) (dead []DeadRows, sure bool, err error) {
-	if !allDistinct(s, in, found) {
+	if len(s.snapshots) > 1 || !allDistinct(s, found) {
 		return nil, false, nil
 	}
 	dead = make([]DeadRows, len(found))
@@ -316,41 +321,30 @@ const guessedDeletions = 4096
 // manifest and samples agree by accident or malice although an id occurs twice
 // within one segment: its views then show both rows. Nothing else depends on it.
 // Where reading all ids is a matter of milliseconds that is done instead.
-func allDistinct(s Sources, in Readings, found []LiveSegment) bool {
-	rows := make([]uint64, len(in)) // of each source
-	for i := range found {
-		if found[i].Damage != nil {
-			return false
-		}
-		rows[found[i].Source] += found[i].Rows
+func allDistinct(s Sources, found []LiveSegment) bool {
+	if slices.ContainsFunc(found, func(g LiveSegment) bool { return g.Damage != nil }) {
+		return false
 	}
 	if known := s.known().distinct.Load(); known != nil {
 		return *known // a view that was shown has its size from that
 	}
-	distinct := believeDistinct(in, found, rows)
+	distinct := believeDistinct(s.newest(), found)
 	s.known().distinct.Store(&distinct)
 	return distinct
 }
 
-func believeDistinct(in Readings, found []LiveSegment, rows []uint64) bool {
-	var all uint64
-	for i, reading := range in {
-		s := reading.Snapshot()
-		total, counted := s.DistinctIDs()
-		if !counted {
-			total = s.Manifest().TotalVectors
-		}
-		switch {
-		case total != rows[i]:
-			return false
-		case counted && len(in) == 1:
-			return true
-		case s.Dialect() != segments.DialectRuntime:
-			return false
-		}
-		all += rows[i]
+func believeDistinct(s *state.Snapshot, found []LiveSegment) bool {
+	total, counted := s.DistinctIDs()
+	if !counted {
+		total = s.Manifest().TotalVectors
 	}
-	if all*uint64(segments.RowSize(in.Dimension())) <= readBytes {
+	rows := rowsOf(found)
+	switch {
+	case total != rows:
+		return false
+	case counted:
+		return true
+	case s.Dialect() != segments.DialectRuntime, rows*uint64(segments.RowSize(s.Dimension())) <= readBytes:
 		return false
 	}
 	ranges := make([]*segmentIDs, len(found))

@@ -10,7 +10,16 @@ import (
 )
 
 // Readings are the sources of rows, in their order, with their files held open.
-type Readings []*state.Reading
+type Readings []Source
+
+// Source is one of the sources of rows, with its file held open.
+type Source struct {
+	*state.Reading
+	members *Members // which ids of those before it are shown; nil: all
+}
+
+// Alone is one source, as Of is.
+func Alone(reading *state.Reading) Readings { return Readings{{Reading: reading}} }
 
 // Segment is a vector segment and where it stands.
 type Segment struct {
@@ -24,7 +33,7 @@ func (g Segment) RowOffset(row uint64, dimension int) int64 {
 }
 
 // Of is the source in whose file the segment is.
-func (in Readings) Of(segment Segment) *state.Reading { return in[segment.Source] }
+func (in Readings) Of(segment Segment) *state.Reading { return in[segment.Source].Reading }
 
 // Dialect is that of the segment's file.
 func (in Readings) Dialect(segment Segment) segments.Dialect {
@@ -61,7 +70,7 @@ func (in Readings) Segments() []Segment {
 func (in Readings) For(use state.Use) Readings {
 	other := make(Readings, len(in))
 	for i, reading := range in {
-		other[i] = reading.For(use)
+		other[i] = Source{reading.For(use), reading.members}
 	}
 	return other
 }
@@ -70,7 +79,7 @@ func (in Readings) For(use state.Use) Readings {
 func (in Readings) During(ctx context.Context) Readings {
 	other := make(Readings, len(in))
 	for i, reading := range in {
-		other[i] = reading.During(ctx)
+		other[i] = Source{reading.During(ctx), reading.members}
 	}
 	return other
 }
@@ -97,12 +106,19 @@ func (in Readings) nearby() nearby {
 // of is the way to read a segment.
 func (n nearby) of(segment Segment) *state.Reading { return n[segment.Source].Of(segment.Entry) }
 
-// hides reports up to which source an id is deleted; -1: in none.
+// hides reports up to which source an id is hidden from those behind: deleted, or no
+// member of what a branch shows; -1: in none.
 func (in Readings) hides(id uint64) int {
 	for i := len(in) - 1; i >= 0; i-- {
-		if in[i].Snapshot().Deleted().Contains(id) {
+		switch {
+		case in[i].Snapshot().Deleted().Contains(id):
 			return i
+		case in[i].members != nil && !in[i].members.Contains(id):
+			return i - 1
 		}
 	}
 	return -1
 }
+
+// isOwn reports whether a segment is of the last source, which inherits the others.
+func (in Readings) isOwn(segment Segment) bool { return segment.Source == len(in)-1 }

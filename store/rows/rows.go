@@ -35,7 +35,8 @@ func (d *DeadRows) add(row uint64) {
 }
 
 // FindDead tells for each of some segments, in the order of Segments, which rows are
-// replaced by later ones, deleted, or in also. It reads ids only, last segment first.
+// replaced by later ones, deleted, not inherited, or in also. It reads ids only, last
+// segment first.
 // What damaged makes of an error of a segment is its own; ids that it lets pass unread
 // replace nothing.
 func FindDead(ctx context.Context, in Readings, found []Segment, also *idset.Set, charge *memory.Charge, damaged func(Segment, error) error) ([]DeadRows, error) {
@@ -51,11 +52,15 @@ func findDead(ctx context.Context, in Readings, found []Segment, also *idset.Set
 	if also != nil {
 		seen.Unite(also)
 	}
+	var inherited []*Members // of the sources behind that of the segment
 	ids := make([]uint64, RowsPerRead)
 	grows := GrowingSets{charge: charge, other: charge.Held()}
 	for i := len(found) - 1; i >= 0; i-- {
 		segment := found[i]
 		for ; from > segment.Source; from-- {
+			if from < len(in) && in[from].members != nil {
+				inherited = append(inherited, in[from].members)
+			}
 			seen.Unite(in[from-1].Snapshot().Deleted())
 		}
 		reader, err := Open(near.of(segment), segment.Entry)
@@ -82,7 +87,7 @@ func findDead(ctx context.Context, in Readings, found []Segment, also *idset.Set
 				return nil, err
 			}
 			for row := len(part) - 1; row >= 0; row-- {
-				if seen.Insert(part[row]) {
+				if contain(inherited, part[row]) && seen.Insert(part[row]) {
 					continue
 				}
 				dead[i].add(uint64(first + row))
@@ -94,6 +99,16 @@ func findDead(ctx context.Context, in Readings, found []Segment, also *idset.Set
 		grows.other += dead[i].set().Bytes()
 	}
 	return dead, nil
+}
+
+// contain reports whether an id is a member of all.
+func contain(all []*Members, id uint64) bool {
+	for _, members := range all {
+		if !members.Contains(id) {
+			return false
+		}
+	}
+	return true
 }
 
 // NoDamage lets FindDead fail at the first damage.

@@ -26,6 +26,42 @@ type source struct {
 	dialect segments.Dialect
 	ids     [][]uint64
 	deleted []uint64
+	filter  *segments.Membership // of what it inherits; nil: all is shown
+}
+
+// shown is the filter that lets ids be seen of what is inherited.
+func shown(ids ...uint64) *segments.Membership {
+	filter := &segments.Membership{}
+	for _, id := range ids {
+		for filter.Header.VectorCount <= id {
+			filter.Header.VectorCount++
+		}
+		for uint64(len(filter.Bitmap)) < (id/64+1)*8 {
+			filter.Bitmap = append(filter.Bitmap, 0)
+		}
+		filter.Bitmap[id/8] |= 1 << (id % 8)
+	}
+	return filter
+}
+
+// hidden is the filter that hides ids of what is inherited.
+func hidden(ids ...uint64) *segments.Membership {
+	filter := shown(ids...)
+	filter.Header.Exclude = true
+	return filter
+}
+
+// members are those of the filter, as they are read from a file.
+func (s source) members(t testing.TB) *rows.Members {
+	t.Helper()
+	if s.filter == nil {
+		return nil
+	}
+	filter, err := segments.ParseMembership(s.filter.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows.NewMembers(filter)
 }
 
 // component is one of the values of a row, told by where it stands.
@@ -72,9 +108,12 @@ func joined(t testing.TB, options state.BackingOptions, dimension int, all ...so
 		snapshot, file := one.snapshotOf(t, i, filelog.Place{Files: files, Name: fmt.Sprintf("%d.rvf", i)}, options, dimension)
 		snapshots, opened = append(snapshots, snapshot), append(opened, file)
 	}
-	of, err := rows.Join(snapshots[0], snapshots[1:]...)
-	if err != nil {
-		t.Fatal(err)
+	of := rows.Of(snapshots[0])
+	for i, own := range snapshots[1:] {
+		var err error
+		if of, err = of.Branch(own, all[i+1].members(t)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return of, snapshots, opened
 }
@@ -103,7 +142,8 @@ func plain(all []source) (live []plainRow) {
 	}
 	for i, row := range stored {
 		deleted := slices.ContainsFunc(all[row.source:], func(s source) bool { return slices.Contains(s.deleted, row.id) })
-		if last[row.id] == i && !deleted {
+		unseen := slices.ContainsFunc(all[row.source+1:], func(s source) bool { return s.filter != nil && !s.filter.Contains(row.id) })
+		if last[row.id] == i && !deleted && !unseen {
 			live = append(live, row)
 		}
 	}
@@ -135,6 +175,17 @@ func scattered(random *rand.Rand, dialect segments.Dialect) source {
 	}
 	for range random.IntN(8) {
 		s.deleted = append(s.deleted, random.Uint64N(60))
+	}
+	if filters := []func(...uint64) *segments.Membership{nil, shown, shown, hidden}; true {
+		if filter := filters[random.IntN(len(filters))]; filter != nil {
+			var ids []uint64
+			for id := range uint64(60) {
+				if random.IntN(5) > 0 {
+					ids = append(ids, id)
+				}
+			}
+			s.filter = filter(ids...)
+		}
 	}
 	return s
 }
@@ -178,12 +229,37 @@ func TestRowsOfSeveralFilesAreOne(t *testing.T) {
 			{dialect: wire, ids: [][]uint64{{11, 13}}, deleted: []uint64{1000}},
 		}},
 		"large, ids apart": {dimension: 96, trusted: true, sources: []source{
-			{ids: [][]uint64{upTo(0, 6000), upTo(6000, 3000)}, deleted: []uint64{17, 6002}},
+			{ids: [][]uint64{upTo(0, 6000), upTo(6000, 5000)}, deleted: []uint64{17, 6002}},
 			{ids: [][]uint64{upTo(20_000, 4000)}, deleted: []uint64{5999, 20_001}},
 		}},
 		"large, one replaced": {dimension: 96, sources: []source{
 			{ids: [][]uint64{upTo(0, 9000)}, deleted: []uint64{17}},
 			{ids: [][]uint64{upTo(8999, 4000)}, deleted: []uint64{5999}},
+		}},
+		"a branch of all": {dimension: 96, trusted: true, sources: []source{
+			{ids: [][]uint64{upTo(0, 6000), upTo(6000, 5000)}, deleted: []uint64{17, 6002}},
+			{filter: shown(slices.Concat(upTo(0, 17), upTo(18, 5984), upTo(6003, 4997))...)},
+		}},
+		"a branch of some": {dimension: 96, trusted: true, sources: []source{
+			{ids: [][]uint64{upTo(0, 6000), upTo(6000, 5000)}, deleted: []uint64{17}},
+			{ids: [][]uint64{upTo(12_000, 2)}, filter: shown(slices.Concat(upTo(0, 17), upTo(18, 100), upTo(200, 8000))...), deleted: []uint64{12_001}},
+		}},
+		"a branch of few": {dimension: 96, sources: []source{
+			{ids: [][]uint64{upTo(0, 11_000)}},
+			{ids: [][]uint64{upTo(7, 1)}, filter: shown(3, 7, 8000)},
+		}},
+		"a branch of ids with gaps": {dimension: 3, sources: []source{
+			{ids: [][]uint64{{5, 10, 15, 20, 25, 30}, {35, 45, 55}}},
+			{ids: [][]uint64{{20}}, filter: shown(5, 10, 20, 25, 30, 35, 45, 55)},
+			{ids: [][]uint64{{99}}, filter: shown(5, 10, 20, 35, 45)},
+		}},
+		"a branch of other ids": {dimension: 1, sources: []source{
+			{ids: [][]uint64{{3, 1, 2}}},
+			{ids: [][]uint64{{9}}, filter: shown(4, 5, 9)},
+		}},
+		"a branch that hides": {dimension: 1, sources: []source{
+			{ids: [][]uint64{upTo(0, 300)}},
+			{ids: [][]uint64{{7, 500}}, filter: hidden(7, 8, 299)},
 		}},
 	}
 	for i := range 40 {
@@ -312,7 +388,7 @@ func TestSourcesOfOneDimension(t *testing.T) {
 	files := volumes.New()
 	two, _ := source{ids: [][]uint64{{1}}}.snapshotOf(t, 0, filelog.Place{Files: files, Name: "two"}, state.BackingOptions{}, 2)
 	three, _ := source{ids: [][]uint64{{1}}}.snapshotOf(t, 0, filelog.Place{Files: files, Name: "three"}, state.BackingOptions{}, 3)
-	if _, err := rows.Join(two, three); !errors.Is(err, volume.ErrInput) {
+	if _, err := rows.Of(two).Branch(three, nil); !errors.Is(err, volume.ErrInput) {
 		t.Errorf("%v", err)
 	}
 }
@@ -324,7 +400,7 @@ func TestRowsWithoutDimension(t *testing.T) {
 	none, _ := rowstest.SnapshotAt(t, filelog.Place{Files: files, Name: "none"}, state.BackingOptions{}, segments.DialectRuntime,
 		segments.Manifest{TotalVectors: 2}, rowstest.Vectors(0, []uint64{1, 2}, nil))
 	some, _ := source{ids: [][]uint64{{2, 3}}}.snapshotOf(t, 0, filelog.Place{Files: files, Name: "some"}, state.BackingOptions{}, 2)
-	of, err := rows.Join(none, some)
+	of, err := rows.Of(none).Branch(some, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -344,7 +420,7 @@ func TestRowsOfSeveralFilesAreFoundOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if usage := budget.Usage(); usage.Used == 0 || usage.Cached != 0 {
+	if usage := budget.Usage(); usage.Used == 0 || usage.Cached == usage.Used {
 		t.Errorf("while they are held: %+v", usage)
 	}
 	done()
@@ -490,7 +566,7 @@ func TestSourceIsGone(t *testing.T) {
 				snapshot, _ := source{ids: [][]uint64{upTo(uint64(3*i), 3)}}.snapshotOf(t, i, filelog.Place{Files: files, Name: fmt.Sprint(i)}, state.BackingOptions{}, 2)
 				snapshots = append(snapshots, snapshot)
 			}
-			of, err := rows.Join(snapshots[0], snapshots[1])
+			of, err := rows.Of(snapshots[0]).Branch(snapshots[1], nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -68,7 +68,7 @@ func newFamily(t *testing.T, dimension int, parent, child segments.Dialect) fami
 	add("parent", parent, 0, []int{1000, 1, 1999}, run(100, 200)...)
 	add("child", child, 2000, []int{1499, 1}, append(run(300, 400), run(2100, 2150)...)...)
 	var err error
-	if f.of, err = rows.Join(f.snapshots[0], f.snapshots[1]); err != nil {
+	if f.of, err = rows.Of(f.snapshots[0]).Branch(f.snapshots[1], nil); err != nil {
 		t.Fatal(err)
 	}
 	return f

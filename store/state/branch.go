@@ -2,6 +2,9 @@ package state
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
 
 	"rvffs/segments"
 	"rvffs/store/volume"
@@ -34,21 +37,77 @@ func (s *Snapshot) PrefixOf(ctx context.Context, entry segments.DirectoryEntry, 
 	return prefix, err
 }
 
-// frozen reports whether the store is a branch that must not be changed any more.
-func (s *Snapshot) frozen(ctx context.Context) (bool, error) {
-	return s.cache.frozen.Get(ctx, func(ctx context.Context) (bool, error) {
+// IsBranch reports whether the store shows vectors of its parent as well as its own.
+func (s *Snapshot) IsBranch() bool {
+	_, branch := s.LastOf(segments.TypeCowMap)
+	return branch
+}
+
+// Branch is what a branch says of what it shows besides its own.
+type Branch struct {
+	Map *segments.CowMap // without the map itself, which nobody uses
+	Pin Pin
+}
+
+// pins are those of the branches in files, once they were found: they stay what they are.
+var pins Attachment[atomic.Pointer[Pin]]
+
+// Branch tells what it says. The error is ErrCorrupt when that is not to be understood.
+func (s *Snapshot) Branch(ctx context.Context) (Branch, error) {
+	m, err := s.cowMap(ctx)
+	if err != nil {
+		return Branch{}, err
+	}
+	identity, _ := s.Identity()
+	if m.BaseID != identity.ParentID || identity.IsRoot() {
+		return Branch{}, fmt.Errorf("%w: the branch names %s as what it shows, and %s as its parent", volume.ErrCorrupt, m.BaseID, identity.ParentID)
+	}
+	known := pins.Of(s.source)
+	if pin := known.Load(); pin != nil && pin.Recorded && pin.Parent == identity.ParentID {
+		return Branch{m, *pin}, nil
+	}
+	pin := Pin{Branch: identity.FileID, Parent: identity.ParentID, Hash: m.BaseHash}
+	record, recorded, err := s.Derivation(ctx)
+	if err != nil {
+		return Branch{}, err
+	}
+	if recorded && record.ParentID == identity.ParentID {
+		pin.Hash, pin.Epoch, pin.Recorded = record.ParentHash, record.MutationCount, true
+	}
+	known.Store(&pin)
+	return Branch{m, pin}, nil
+}
+
+// cowMapStart is how much of a map is read: nobody has a longer path.
+const cowMapStart = 64 << 10
+
+// cowMap reads the map of a branch.
+func (s *Snapshot) cowMap(ctx context.Context) (*segments.CowMap, error) {
+	return s.cache.cowMap.Get(ctx, func(ctx context.Context) (*segments.CowMap, error) {
 		entry, branch := s.LastOf(segments.TypeCowMap)
 		if !branch {
-			return false, nil
+			return nil, fmt.Errorf("%w: the store is no branch", volume.ErrInput)
 		}
-		payload, err := s.PrefixOf(ctx, entry, maxSmallPayload)
+		start, err := s.PrefixOf(ctx, entry, cowMapStart)
 		if err != nil {
-			return false, err
+			return nil, err
 		}
-		m, err := segments.ParseCowMap(payload)
+		m, err := segments.ParseCowMapStart(start, entry.PayloadLength)
 		if err != nil {
-			return false, nil // not one that anybody could obey
+			return nil, fmt.Errorf("%w: copy-on-write map at offset %d: %w", volume.ErrCorrupt, entry.Offset, err)
 		}
-		return m.Frozen, nil
+		return m, nil
 	})
+}
+
+// frozen reports whether the store is a branch that must not be changed any more.
+func (s *Snapshot) frozen(ctx context.Context) (bool, error) {
+	if !s.IsBranch() {
+		return false, nil
+	}
+	m, err := s.cowMap(ctx)
+	if errors.Is(err, volume.ErrCorrupt) {
+		return false, nil // not one that anybody could obey
+	}
+	return err == nil && m.Frozen, err
 }

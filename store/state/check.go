@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"rvffs/segments"
@@ -27,9 +28,23 @@ func (s *Snapshot) checks() *snapshotChecks {
 }
 
 // Outdated reports whether the file was found damaged, or was mended, since the
-// snapshot was made. What was computed from it, and what the kernel keeps of it,
-// may be wrong then.
-func (s *Snapshot) Outdated() bool { return s.source.verdicts.Load() != s.verdicts }
+// snapshot was made, or one that it also shows vectors of. What was computed from it, and
+// what the kernel keeps of it, may be wrong then.
+func (s *Snapshot) Outdated() bool {
+	if s.source.verdicts.Load() != s.verdicts || s.cache.displaced.Load() {
+		return true
+	}
+	shown := s.cache.shown.Load()
+	return shown != nil && slices.ContainsFunc(*shown, (*Snapshot).Outdated)
+}
+
+// Shows notes that vectors of others are shown as the snapshot's.
+func (s *Snapshot) Shows(others []*Snapshot) { s.cache.shown.Store(&others) }
+
+// Displace notes that what else is shown as the snapshot's stands in another place now, as
+// after a compaction of its parent: what shows it in the order of the former place is that
+// of an outdated snapshot.
+func (s *Snapshot) Displace() { s.cache.displaced.Store(true) }
 
 // Renewed is the same state as a snapshot of its own.
 func (s *Snapshot) Renewed() *Snapshot {

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"rvffs/lineage"
+	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
 	"rvffs/store/shared"
@@ -18,6 +19,8 @@ type snapshotCache struct {
 	manifest    memory.Cached[[]byte] // manifest.json
 	witness     memory.Cached[[]byte] // witness.jsonl
 	segments    shared.Once[ViewFolder]
-	frozen      shared.Once[bool]       // a branch that must not change
+	cowMap      shared.Once[*segments.CowMap]
 	deleted     shared.Once[*idset.Set] // ids in the deleted list
+	shown       atomic.Pointer[[]*Snapshot]
+	displaced   atomic.Bool
 }

@@ -1,0 +1,185 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"rvffs/lineage"
+	"rvffs/store/memory"
+	"rvffs/store/rows"
+	"rvffs/store/shared"
+	"rvffs/store/state"
+	"rvffs/store/volume"
+)
+
+// maxBranches bounds how many stores a branch may show vectors of.
+const maxBranches = 64
+
+// Parents finds the files that may be the one that a branch shows vectors of, in the order
+// in which they are to be asked. Path is where that lay as the branch has it: relative to
+// the branch's folder, or absolute.
+type Parents func(ctx context.Context, branch lineage.Identity, path string) ([]BranchParent, error)
+
+// BranchParent is a file that may be it.
+type BranchParent struct {
+	Name string
+	// Use has the store opened. What is found in it stays readable for as long as the one
+	// who asks for it uses the branch.
+	Use func(ctx context.Context, use func(*Store) error) error
+}
+
+// inheritance is what was found of what the branches in a file show.
+type inheritance struct {
+	pin    state.Pin
+	parent string // the file
+	base   rows.Sources
+}
+
+var (
+	// shownBy is what snapshots show, for it does not change.
+	shownBy state.Attachment[shared.Once[rows.Sources]]
+	// lastInherited is what was found last of what snapshots of a file show.
+	lastInherited state.Attachment[atomic.Pointer[inheritance]]
+)
+
+// Sources are the vectors that a snapshot of the store shows: its own, and of a branch also
+// those of the state of its parent that it was made from, whatever became of the parent
+// since. The error is ErrCorrupt, with the reason, when these cannot be read any more, and
+// ErrStale when they stand in another place than before: the newest snapshot is another
+// one then.
+func (s *Store) Sources(ctx context.Context, snapshot *state.Snapshot) (rows.Sources, error) {
+	return s.sources(ctx, snapshot, 0)
+}
+
+func (s *Store) sources(ctx context.Context, snapshot *state.Snapshot, depth int) (rows.Sources, error) {
+	if !snapshot.IsBranch() {
+		return rows.Of(snapshot), nil
+	}
+	if depth == maxBranches {
+		return rows.Sources{}, fmt.Errorf("%w: store %q is a branch of a branch, and so on, more than %d times", volume.ErrCorrupt, s.Path(), maxBranches)
+	}
+	known := shownBy.Of(snapshot)
+	_, before := known.Known()
+	sources, err := known.Get(ctx, func(ctx context.Context) (rows.Sources, error) { return s.inherit(ctx, snapshot, depth) })
+	if err != nil || !before {
+		return sources, err
+	}
+	base, _ := sources.Inherited()
+	if err := base.With(ctx, state.Looking, func(rows.Readings) error { return nil }); err != nil {
+		if errors.Is(err, volume.ErrStale) {
+			snapshot.Displace()
+		}
+		return rows.Sources{}, err
+	}
+	return sources, nil
+}
+
+// inherit finds what a branch shows.
+func (s *Store) inherit(ctx context.Context, snapshot *state.Snapshot, depth int) (sources rows.Sources, err error) {
+	branch, err := snapshot.Branch(ctx)
+	if err != nil {
+		return sources, err
+	}
+	var members *rows.Members
+	err = snapshot.With(ctx, state.Looking, func(own *state.Reading) error {
+		members, err = rows.MembersOf(own)
+		return err
+	})
+	if err != nil {
+		return sources, err
+	}
+	base, err := s.inherited(ctx, snapshot, branch, depth)
+	if err != nil {
+		return sources, err
+	}
+	if sources, err = base.Branch(snapshot, members); err != nil {
+		return sources, fmt.Errorf("%w: %w", volume.ErrCorrupt, err)
+	}
+	snapshot.Shows(base.Snapshots())
+	return sources, nil
+}
+
+// inherited finds what a branch shows something of: as it was found before, if it is still
+// there, or in one of the files that may be the parent.
+func (s *Store) inherited(ctx context.Context, snapshot *state.Snapshot, branch state.Branch, depth int) (rows.Sources, error) {
+	known := lastInherited.Of(snapshot.Backing())
+	if before := known.Load(); before != nil && before.pin == branch.Pin && !before.base.Outdated() {
+		err := before.base.With(ctx, state.Looking, func(rows.Readings) error { return nil })
+		if err == nil || !errors.Is(err, volume.ErrStale) {
+			return before.base, err
+		}
+	}
+	if s.options.Parents == nil {
+		return rows.Sources{}, fmt.Errorf("%w: it is a branch of the store %s, and nobody says where that is", volume.ErrCorrupt, branch.Pin.Parent)
+	}
+	identity, _ := snapshot.Identity()
+	candidates, err := s.options.Parents(ctx, identity, branch.Map.ParentPath)
+	if err != nil {
+		return rows.Sources{}, fmt.Errorf("look for the parent of the branch: %w", err)
+	}
+	var reasons []string
+	for _, candidate := range candidates {
+		found := inheritance{pin: branch.Pin, parent: candidate.Name}
+		err := candidate.Use(ctx, func(parent *Store) (err error) {
+			found.base, err = parent.shownTo(ctx, identity, branch.Pin, depth)
+			return err
+		})
+		if err == nil {
+			known.Store(&found)
+			return found.base, nil
+		}
+		if passes(ctx, err) {
+			return rows.Sources{}, fmt.Errorf("parent %q of the branch: %w", candidate.Name, err)
+		}
+		reasons = append(reasons, fmt.Sprintf("%q: %v", candidate.Name, err))
+	}
+	if len(reasons) == 0 {
+		return rows.Sources{}, fmt.Errorf("%w: it is a branch of the store %s, which was at %q, and no store of that id is there: its inherited vectors cannot be read until it is back",
+			volume.ErrCorrupt, branch.Pin.Parent, branch.Map.ParentPath)
+	}
+	return rows.Sources{}, fmt.Errorf("%w: it is a branch, and the vectors that it inherits cannot be read: %s", volume.ErrCorrupt, strings.Join(reasons, "; "))
+}
+
+// passes reports whether a failure says nothing of the file.
+func passes(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || errors.Is(err, memory.ErrNone) || errors.Is(err, memory.ErrNever) || errors.Is(err, volume.ErrHeld)
+}
+
+// shownTo are the vectors of the store as they were in the state that a branch of it shows.
+func (s *Store) shownTo(ctx context.Context, child lineage.Identity, pin state.Pin, depth int) (base rows.Sources, err error) {
+	err = s.withNewest(ctx, func(newest *state.Snapshot) error {
+		identity, _ := newest.Identity()
+		if err := lineage.CheckLink(child, identity); err != nil {
+			return err // so nothing is a branch of itself by any way
+		}
+		// What it shows itself may stand in another place than when it was asked for last.
+		for range 2 {
+			pinned, err := newest.Pinned(ctx, pin)
+			if errors.Is(err, lineage.ErrNoState) {
+				return stateGone(pin, newest)
+			}
+			if err != nil {
+				return err
+			}
+			if base, err = s.sources(ctx, pinned, depth+1); !errors.Is(err, volume.ErrStale) {
+				return err
+			}
+		}
+		return fmt.Errorf("%w: it is being rewritten again and again", volume.ErrStale)
+	})
+	return base, err
+}
+
+// stateGone tells why a file does not hold a state that a branch shows.
+func stateGone(pin state.Pin, newest *state.Snapshot) error {
+	switch {
+	case !pin.Recorded:
+		return fmt.Errorf("%w: it never ended with the bytes by which the branch knows it, or was rewritten since by a program that keeps nothing for branches", lineage.ErrNoState)
+	case newest.Epoch() < pin.Epoch:
+		return fmt.Errorf("%w: the branch shows epoch %d of it, and its newest is %d: it lost its end, or is an older copy", lineage.ErrNoState, pin.Epoch, newest.Epoch())
+	}
+	return fmt.Errorf("%w: the branch shows epoch %d of it, which was taken away or damaged: a program has rewritten it that keeps nothing for branches", lineage.ErrNoState, pin.Epoch)
+}

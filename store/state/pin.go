@@ -1,0 +1,343 @@
+package state
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"weak"
+
+	"rvffs/lineage"
+	"rvffs/segments"
+	"rvffs/store/memory"
+	"rvffs/store/volume"
+)
+
+// Pin says which state of its parent's file a branch shows.
+type Pin struct {
+	Branch, Parent lineage.FileID
+	// Hash is the SHAKE-256 of that state's manifest, as its record says, if it is
+	// Recorded; else the fold of the file's last bytes when the file ended with that state.
+	Hash     lineage.Hash
+	Recorded bool
+	Epoch    uint32 // of that state, if it is recorded
+}
+
+// pinnedStates are the states of a file that branches show, by their pins, for as long as
+// somebody uses them.
+type pinnedStates struct{ found sync.Map }
+
+// maxFoldedEnds bounds how many ends of a file are compared with a fold, the last first:
+// each costs 64 KiB of reading.
+const maxFoldedEnds = 4096
+
+var (
+	foundPinned   Attachment[pinnedStates] // of files
+	missingPinned Attachment[sync.Map]     // of snapshots, the pins whose states the file does not hold
+)
+
+// get is a state that is known.
+func (p *pinnedStates) get(pin Pin) *Snapshot {
+	known, there := p.found.Load(pin)
+	if !there {
+		return nil
+	}
+	snapshot := known.(weak.Pointer[Snapshot]).Value()
+	if snapshot != nil && snapshot.Outdated() {
+		snapshot = snapshot.Renewed()
+		p.put(pin, snapshot)
+	}
+	return snapshot
+}
+
+// put makes a state known, and forgets those that nobody uses any more.
+func (p *pinnedStates) put(pin Pin, snapshot *Snapshot) {
+	p.found.Range(func(other, known any) bool {
+		if known.(weak.Pointer[Snapshot]).Value() == nil {
+			p.found.Delete(other)
+		}
+		return true
+	})
+	p.found.Store(pin, weak.Make(snapshot))
+}
+
+// Pinned is the state of this file that a branch shows, whatever was committed since: one
+// that the file still holds, or one that a rewrite has kept. The error is
+// lineage.ErrNoState when there is none.
+func (s *Snapshot) Pinned(ctx context.Context, pin Pin) (*Snapshot, error) {
+	states, missing := foundPinned.Of(s.source), missingPinned.Of(s)
+	if known := states.get(pin); known != nil {
+		return known, nil
+	}
+	if err, known := missing.Load(pin); known {
+		return nil, err.(error)
+	}
+	var found *Snapshot
+	err := s.With(ctx, Judging, func(reading *Reading) (err error) {
+		found, err = reading.pinned(pin)
+		return err
+	})
+	switch {
+	case errors.Is(err, lineage.ErrNoState):
+		missing.Store(pin, err)
+	case err == nil:
+		states.put(pin, found)
+	}
+	return found, err
+}
+
+// pinned looks for the state.
+func (r *Reading) pinned(pin Pin) (*Snapshot, error) {
+	if !pin.Recorded {
+		listed, err := r.listed(pin)
+		if err != nil {
+			return nil, err
+		}
+		if listed != nil {
+			pin = *listed
+		}
+	}
+	if found, err := r.newestAs(pin); found != nil || err != nil {
+		return found, err
+	}
+	if pin.Recorded {
+		if found, err := r.kept(pin); found != nil || err != nil {
+			return found, err
+		}
+	}
+	return r.held(pin)
+}
+
+// listed is the pin of a branch as the file's own list of branches has it; nil when it has
+// none. So the states of branches are told that name them by what the file ended with, which
+// a rewrite changes.
+func (r *Reading) listed(pin Pin) (*Pin, error) {
+	for _, entry := range r.snapshot.OfType(segments.TypeBranches) {
+		payload, err := r.ReadPayload(entry)
+		if err != nil {
+			if errors.Is(volume.AsCorrupt(err), volume.ErrCorrupt) {
+				continue
+			}
+			return nil, err
+		}
+		branches, err := segments.ParseBranches(payload)
+		if err != nil {
+			continue // somebody else's
+		}
+		for _, branch := range branches {
+			if branch.FileID == pin.Branch {
+				pin.Hash, pin.Epoch, pin.Recorded = branch.Pinned, branch.Epoch, true
+				return &pin, nil
+			}
+		}
+	}
+	return nil, nil
+}
+
+// newestAs is the newest state, if it is the one that is pinned; nil if it is not.
+func (r *Reading) newestAs(pin Pin) (*Snapshot, error) {
+	s := r.snapshot
+	if pin.Recorded && s.Epoch() != pin.Epoch {
+		return nil, nil
+	}
+	hash, err := hashOfPayload(r, s.state.Segment)
+	if !pin.Recorded && err == nil && hash != pin.Hash {
+		tail := make([]byte, min(s.Size(), lineage.TailSize))
+		err = volume.ReadFull(r, tail, s.Size()-int64(len(tail)))
+		hash = lineage.Fold(tail)
+	}
+	if err != nil || hash != pin.Hash {
+		return nil, err
+	}
+	return s, nil
+}
+
+// hashOfPayload is the SHAKE-256 of a segment's payload.
+func hashOfPayload(file *Reading, segment segments.Segment) (lineage.Hash, error) {
+	hasher := lineage.NewShake256()
+	err := volume.CopyRange(hasher, file, segment.PayloadOffset(), int64(segment.PayloadLength))
+	return lineage.Hash(hasher.Sum(nil)), err
+}
+
+// kept is the state that a rewrite has kept of one that is gone; nil when there is none, or
+// when a program that does not know of such has moved it.
+func (r *Reading) kept(pin Pin) (*Snapshot, error) {
+	for _, entry := range r.snapshot.OfType(segments.TypeKeptState) {
+		found, err := r.keptIn(entry, pin)
+		if found != nil || err != nil {
+			return found, err
+		}
+	}
+	return nil, nil
+}
+
+func (r *Reading) keptIn(entry segments.DirectoryEntry, pin Pin) (*Snapshot, error) {
+	segment, err := r.ReadHeader(entry)
+	if err == nil {
+		// Most of them are of other states.
+		start := make([]byte, min(entry.PayloadLength, segments.KeptStateStart))
+		if err = volume.ReadFull(r, start, segment.PayloadOffset()); err == nil && !segments.IsKeptStateOf(start, pin.Hash) {
+			return nil, nil
+		}
+	}
+	var payload []byte
+	if err == nil {
+		charge := r.snapshot.source.memory.Charge()
+		defer charge.Free()
+		if err := charge.Set(int64(min(entry.PayloadLength, segments.MaxPayload))); err != nil {
+			return nil, err
+		}
+		payload, err = r.ReadSegment(entry, segments.MaxPayload)
+	}
+	var state *segments.KeptState
+	if err == nil {
+		state, err = segments.ParseKeptState(payload)
+	}
+	if err == nil && isDamaged(segment.Header, payload) {
+		err = fmt.Errorf("%w: the payload is not what its content hash says", volume.ErrCorrupt)
+	}
+	if err = volume.AsCorrupt(err); err != nil {
+		return nil, fmt.Errorf("state that was kept at offset %d: %w", entry.Offset, err)
+	}
+	if state.Offset != entry.Offset {
+		return nil, nil
+	}
+	for i, named := range state.Manifest.Directory {
+		if there, err := r.ReadHeader(named); err != nil || there.ContentHash != state.Hashes[i] {
+			return nil, fmt.Errorf("%w: state that was kept at offset %d: the %s at offset %d is not the one that it names", volume.ErrCorrupt, entry.Offset, named.Type, named.Offset)
+		}
+	}
+	return r.snapshotOf(state.Manifest, segment, r.snapshot.Size()), nil
+}
+
+// snapshotOf is a state of the file that a manifest tells of, which stands in a segment: one
+// of the file's first bytes.
+func (r *Reading) snapshotOf(manifest *segments.Manifest, segment segments.Segment, end int64) *Snapshot {
+	found := &segments.State{Dialect: segments.DialectRuntime, Manifest: manifest, Segment: segment, End: end, Clean: true}
+	return NewSnapshot(r.snapshot.source, found, r.snapshot.time)
+}
+
+// held is the state among those that the file still holds.
+func (r *Reading) held(pin Pin) (*Snapshot, error) {
+	charge := r.snapshot.source.memory.Charge()
+	defer charge.Free()
+	search := pinSearch{in: r, pin: pin, charge: &charge}
+	if err := r.Walk(search.add); err != nil {
+		return nil, err
+	}
+	find := search.byFold
+	if pin.Recorded {
+		find = search.byManifest
+	}
+	offset, err := find()
+	if err != nil {
+		return nil, err
+	}
+	return r.pastAt(offset, &charge)
+}
+
+// pinSearch looks for a state in a whole file.
+type pinSearch struct {
+	in        *Reading
+	pin       Pin
+	charge    *memory.Charge
+	manifests []segments.Segment // that may be of it
+	ends      []int64            // of the last segments, up to twice as many as are looked at
+}
+
+// add notes a segment.
+func (p *pinSearch) add(segment segments.Segment) error {
+	if len(p.ends) == 2*maxFoldedEnds {
+		p.ends = p.ends[:copy(p.ends, p.ends[maxFoldedEnds:])]
+	}
+	p.ends = append(p.ends, segment.End())
+	if segment.Type != segments.TypeManifest {
+		return nil
+	}
+	if p.pin.Recorded {
+		var epoch [4]byte
+		if segment.PayloadLength < uint64(len(epoch)) {
+			return nil
+		}
+		if err := volume.ReadFull(p.in, epoch[:], segment.PayloadOffset()); err != nil {
+			return err
+		}
+		if binary.LittleEndian.Uint32(epoch[:]) != p.pin.Epoch {
+			return nil
+		}
+	}
+	if n := len(p.manifests); n == cap(p.manifests) {
+		const manifest = 128
+		if err := p.charge.Set(int64(manifest * (n + 2*n + 1))); err != nil {
+			return err
+		}
+		p.manifests = slices.Grow(p.manifests, n+1)
+	}
+	p.manifests = append(p.manifests, segment)
+	return nil
+}
+
+// byManifest finds the manifest of the pinned hash.
+func (p *pinSearch) byManifest() (offset int64, err error) {
+	for _, manifest := range slices.Backward(p.manifests) {
+		if hash, err := hashOfPayload(p.in, manifest); err != nil || hash == p.pin.Hash {
+			return manifest.Offset, err
+		}
+	}
+	return 0, lineage.ErrNoState
+}
+
+// byFold finds the manifest before the end at which the file had the pinned fold.
+func (p *pinSearch) byFold() (offset int64, err error) {
+	tail := make([]byte, lineage.TailSize)
+	for _, end := range slices.Backward(p.ends[max(0, len(p.ends)-maxFoldedEnds):]) {
+		part := tail[:min(end, lineage.TailSize)]
+		if err := volume.ReadFull(p.in, part, end-int64(len(part))); err != nil {
+			return 0, err
+		}
+		if lineage.Fold(part) != p.pin.Hash {
+			continue
+		}
+		for _, manifest := range slices.Backward(p.manifests) {
+			if manifest.Offset < end {
+				return manifest.Offset, nil
+			}
+		}
+	}
+	return 0, lineage.ErrNoState
+}
+
+// pastAt is the state whose manifest stands at an offset.
+func (r *Reading) pastAt(offset int64, charge *memory.Charge) (*Snapshot, error) {
+	var encoded [segments.HeaderSize]byte
+	if err := volume.ReadFull(r, encoded[:], offset); err != nil {
+		return nil, err
+	}
+	header, err := segments.ParseHeader(encoded[:])
+	if err != nil {
+		return nil, fmt.Errorf("%w: manifest at offset %d: %w", volume.ErrCorrupt, offset, err)
+	}
+	segment := segments.Segment{Header: header, Offset: offset}
+	const perByte = 4 // as what was read of it, too
+	if err := charge.Set(charge.Held() + perByte*int64(min(header.PayloadLength, segments.MaxPayload))); err != nil {
+		return nil, err
+	}
+	payload, err := r.ReadSegment(EntryOf(segment), segments.MaxPayload)
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := segments.ParseManifest(payload)
+	if err != nil || isDamaged(header, payload) {
+		return nil, fmt.Errorf("%w: the manifest at offset %d is damaged", volume.ErrCorrupt, offset)
+	}
+	return r.snapshotOf(manifest, segment, segment.End()), nil
+}
+
+// isDamaged reports whether a payload is not what its content hash says.
+func isDamaged(header segments.Header, payload []byte) bool {
+	verdict, _ := segments.VerifyPayload(header, bytes.NewReader(payload)) // which cannot fail to be read
+	return verdict == segments.HashMismatch
+}
