@@ -111,16 +111,14 @@ func TestRestoreRefused(t *testing.T) {
 // TestRestoreIsAllOrNothing: of a killed writer, and of a disk that is full, nothing stays.
 func TestRestoreIsAllOrNothing(t *testing.T) {
 	t.Parallel()
-	m := serve(t, smallDisk(t, 2<<20))
-	run(t, "mkdir", m.path("store.rvf"))
-	run(t, "cp", writeFile(t, filepath.Join(t.TempDir(), "lines"), jsonLines(50_000)), m.path("store.rvf", "vectors.append"))
-	saved := filepath.Join(t.TempDir(), "b.rvf")
-	run(t, "cp", m.path("store.rvf", "raw"), saved)
-	before := readFile(t, m.backing("store.rvf"))
-	for _, to := range []string{m.Point, m.path("incoming")} {
-		// The file has room beside the store, but not as a store as well.
-		wantRefusal(t, try(t, "cp", saved, to), syscall.ENOSPC)
-		wantRefusal(t, try(t, "rsync", "-a", saved, to), syscall.ENOSPC)
+	for _, to := range []string{".", "incoming"} {
+		m := serve(t, smallDisk(t, 2<<20))
+		to = m.path(to)
+		run(t, "mkdir", m.path("store.rvf"))
+		run(t, "cp", writeFile(t, filepath.Join(t.TempDir(), "lines"), jsonLines(50_000)), m.path("store.rvf", "vectors.append"))
+		saved := filepath.Join(t.TempDir(), "b.rvf")
+		run(t, "cp", m.path("store.rvf", "raw"), saved)
+		before := readFile(t, m.backing("store.rvf"))
 
 		writer := exec.Command("bash", "-c", `exec > "$1"; cat "$2"; echo there >&2; exec sleep 100`, "bash", filepath.Join(to, "b.rvf"), saved)
 		said := must(writer.StderrPipe())(t)
@@ -138,12 +136,21 @@ func TestRestoreIsAllOrNothing(t *testing.T) {
 			}
 			return nil
 		})
-	}
-	if got := strings.Join(names(t, m.Dir), " "); got != "store.rvf" {
-		t.Errorf("the backing folder has %q", got)
-	}
-	if !bytes.Equal(readFile(t, m.backing("store.rvf")), before) {
-		t.Error("the store has changed")
+
+		// There is room for it once, which is enough: what has come becomes the store. For
+		// a second one there is none.
+		run(t, "cp", saved, to)
+		if !bytes.Equal(readFile(t, m.backing("b.rvf")), before) {
+			t.Error("the restored store is another one")
+		}
+		wantRefusal(t, try(t, "cp", saved, filepath.Join(to, "c.rvf")), syscall.ENOSPC)
+		wantRefusal(t, try(t, "rsync", "-a", saved, filepath.Join(to, "c.rvf")), syscall.ENOSPC)
+		if got := strings.Join(names(t, m.Dir), " "); got != "b.rvf store.rvf" {
+			t.Errorf("the backing folder has %q", got)
+		}
+		if !bytes.Equal(readFile(t, m.backing("store.rvf")), before) {
+			t.Error("the store has changed")
+		}
 	}
 }
 

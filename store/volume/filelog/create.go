@@ -21,8 +21,14 @@ func Create(ctx context.Context, files FileSystem, name string, content []byte, 
 // CreateWhole writes a file under a temporary name, which fill is told, and renames it to
 // its own when all of it is on the disk.
 func CreateWhole(ctx context.Context, files FileSystem, name string, perm os.FileMode, fill func(ctx context.Context, file File, temporary string) error) error {
+	begin := func(temporary string) (File, error) { return files.Create(temporary, perm) }
+	return createWhole(ctx, files, name, begin, fill)
+}
+
+// createWhole is CreateWhole for a file that begin makes at the temporary name.
+func createWhole(ctx context.Context, files FileSystem, name string, begin func(temporary string) (File, error), fill func(ctx context.Context, file File, temporary string) error) error {
 	temporary := TemporaryName(name)
-	file, err := files.Create(temporary, perm)
+	file, err := begin(temporary)
 	if err != nil {
 		return err
 	}

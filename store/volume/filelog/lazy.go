@@ -59,6 +59,28 @@ func (l lentFiles) Create(name string, perm os.FileMode) (File, error) {
 	return lent(l, func(files FileSystem) (File, error) { return files.Create(name, perm) })
 }
 
+// CreateNameless implements namelessFiles, where the folder's files do.
+func (l lentFiles) CreateNameless(beside string) (File, error) {
+	return lent(l, func(files FileSystem) (File, error) {
+		nameless, have := files.(namelessFiles)
+		if !have {
+			return nil, errors.ErrUnsupported
+		}
+		return nameless.CreateNameless(beside)
+	})
+}
+
+// GiveName implements namelessFiles.
+func (l lentFiles) GiveName(file File, name string) error {
+	return l.with(func(files FileSystem) error {
+		nameless, have := files.(namelessFiles)
+		if !have {
+			return errors.ErrUnsupported
+		}
+		return nameless.GiveName(file, name)
+	})
+}
+
 // Stat implements FileSystem.
 func (l lentFiles) Stat(name string) (volume.FileInfo, error) {
 	return lent(l, func(files FileSystem) (volume.FileInfo, error) { return files.Stat(name) })

@@ -428,6 +428,11 @@ func newSpool(ctx context.Context, files FileSystem, beside string) (_ volume.Sp
 	}
 	defer func() { err = errors.Join(err, release()) }()
 	name := TemporaryName(beside)
+	if nameless, have := files.(namelessFiles); have {
+		if file, err := nameless.CreateNameless(name); err == nil {
+			return spool{File: file, nameless: nameless}, nil
+		}
+	}
 	file, err := files.Create(name, 0o600)
 	if err != nil {
 		return nil, err
@@ -440,23 +445,5 @@ func newSpool(ctx context.Context, files FileSystem, beside string) (_ volume.Sp
 	if _, err := lockIfCan(file); err != nil {
 		return nil, errors.Join(err, file.Close(), files.Remove(name))
 	}
-	return spool{file, func() error { return files.Remove(name) }}, nil
+	return spool{File: file, remove: func() error { return files.Remove(name) }}, nil
 }
-
-// spool is a file that has no name any more, or loses it at the end.
-type spool struct {
-	File
-	remove func() error // nil when there is no name
-}
-
-// Close implements volume.Spool.
-func (s spool) Close() error {
-	err := s.File.Close()
-	if s.remove != nil {
-		err = errors.Join(err, s.remove())
-	}
-	return err
-}
-
-// SetLength implements volume.Spool.
-func (s spool) SetLength(bytes int64) error { return s.Truncate(bytes) }

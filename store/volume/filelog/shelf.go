@@ -44,6 +44,19 @@ func (s Shelf) Adopt(ctx context.Context, name string, from io.ReaderAt, size in
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
+	if kept, is := from.(spool); is {
+		begun := false
+		begin := func(temporary string) (File, error) {
+			file, err := kept.become(s.Files, temporary, perm)
+			begun = err == nil
+			return file, err
+		}
+		err := createWhole(ctx, s.Files, name, begin, func(_ context.Context, _ File, lying string) error { return check(lying) })
+		if begun {
+			return err
+		}
+		// It has no way to a name. A copy has, or says what is wrong.
+	}
 	return CreateWhole(ctx, s.Files, name, perm, func(ctx context.Context, file File, lying string) error {
 		bytes := volume.WatchWriter(ctx, volume.NewOffsetWriter(file, 0))
 		if err := volume.CopyRange(bytes, from, 0, size); err != nil {
