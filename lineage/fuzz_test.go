@@ -2,6 +2,7 @@ package lineage
 
 import (
 	"bytes"
+	"reflect"
 	"testing"
 )
 
@@ -63,6 +64,45 @@ func FuzzFold(f *testing.F) {
 		}
 		if !bytes.Equal(h.Sum(nil), want[:]) || Fold(b) != want {
 			t.Errorf("%d bytes cut at %d", len(b), at)
+		}
+	})
+}
+
+func FuzzParseDropped(f *testing.F) {
+	for _, d := range []Dropped{{}, {Manifests: []DroppedState{{Epoch: 3}, {Epoch: 4}, {Epoch: 4}}, Ends: []DroppedState{{Epoch: 4}}}} {
+		encoded, err := d.AppendBinary(nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(encoded)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		dropped, err := ParseDropped(b)
+		if err != nil {
+			return
+		}
+		encoded, err := dropped.AppendBinary(nil)
+		if err != nil || len(encoded) > len(b) {
+			t.Fatalf("%d bytes become %d, %v", len(b), len(encoded), err)
+		}
+		if again, err := ParseDropped(encoded); err != nil || !reflect.DeepEqual(again, dropped) {
+			t.Errorf("%+v, %v; want %+v", again, err, dropped)
+		}
+	})
+}
+
+func FuzzOrigin(f *testing.F) {
+	f.Add(Origin{Start: StartBranch, Audit: Mark{1, 2}}.String())
+	f.Fuzz(func(t *testing.T, text string) {
+		origin, ours := Record{Text: text}.Origin()
+		if !ours {
+			return
+		}
+		if len(origin.String()) > MaxRecordText {
+			t.Errorf("%q does not fit into a record", origin)
+		}
+		if again, ours := (Record{Text: origin.String()}).Origin(); !ours || again != origin {
+			t.Errorf("%+v, want %+v", again, origin)
 		}
 	})
 }

@@ -85,3 +85,30 @@ func (x *Index) Candidates(of Identity, rank func(file int32) int) []int32 {
 	})
 	return candidates
 }
+
+// Cyclic reports whether a store is its own ancestor: the way up from it leads back to it,
+// whichever of several files of one id it takes, and ends nowhere.
+func (x *Index) Cyclic(of Identity) bool {
+	seen := map[FileID]bool{of.FileID: true}
+	itself := false
+	for waiting := []FileID{of.ParentID}; len(waiting) > 0; {
+		id := waiting[len(waiting)-1]
+		waiting = waiting[:len(waiting)-1]
+		if seen[id] {
+			itself = itself || id == of.FileID
+			continue
+		}
+		seen[id] = true
+		if len(x.carriers[id]) == 0 {
+			return false
+		}
+		for _, carrier := range x.carriers[id] {
+			above := x.claims[carrier].Identity
+			if above.IsRoot() {
+				return false
+			}
+			waiting = append(waiting, above.ParentID)
+		}
+	}
+	return itself
+}

@@ -1,6 +1,9 @@
 package lineage
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 // TestCandidates: the rank decides, then the depth, then the name.
 func TestCandidates(t *testing.T) {
@@ -28,5 +31,36 @@ func TestCandidates(t *testing.T) {
 	}
 	if got := f.Carriers(FileID{1}); f.Name(got[0]) != "a" {
 		t.Error("asking for candidates changed the order of those that carry an id")
+	}
+}
+
+func TestCyclic(t *testing.T) {
+	t.Parallel()
+	id := func(file, parent byte) *Identity { return &Identity{FileID: FileID{file}, ParentID: FileID{parent}} }
+	chain := []*Identity{id(1, 0), id(2, 1), id(3, 2)}
+	for name, test := range map[string]struct {
+		of     *Identity
+		others []*Identity
+		want   bool
+	}{
+		"a root":                          {chain[0], chain, false},
+		"a chain":                         {chain[2], chain, false},
+		"its end is missing":              {chain[2], chain[1:], false},
+		"its own parent":                  {id(1, 1), []*Identity{id(1, 1)}, true},
+		"two":                             {id(1, 2), []*Identity{id(1, 2), id(2, 1)}, true},
+		"three":                           {id(1, 2), []*Identity{id(1, 2), id(2, 3), id(3, 1)}, true},
+		"below two":                       {id(3, 1), []*Identity{id(1, 2), id(2, 1), id(3, 1)}, false},
+		"a copy leads out":                {id(1, 2), []*Identity{id(1, 2), id(2, 1), id(2, 0)}, false},
+		"a copy of itself leads out":      {id(1, 2), []*Identity{id(1, 2), id(2, 1), id(1, 0)}, true},
+		"a copy leads to what is missing": {id(1, 2), []*Identity{id(1, 2), id(2, 1), id(2, 9)}, false},
+		"a copy leads to another loop":    {id(1, 2), []*Identity{id(1, 2), id(2, 1), id(2, 8), id(8, 8)}, true},
+	} {
+		var claims []Claim
+		for i, identity := range test.others {
+			claims = append(claims, Claim{Name: fmt.Sprint(i), Identity: identity})
+		}
+		if got := NewIndex(claims).Cyclic(*test.of); got != test.want {
+			t.Errorf("%s: %t", name, got)
+		}
 	}
 }

@@ -2,8 +2,10 @@ package lineage
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 const (
@@ -70,4 +72,63 @@ func ParseRecord(b []byte) (Record, error) {
 		Timestamp:     binary.LittleEndian.Uint64(b[72:80]),
 		Text:          string(b[81 : 81+length]),
 	}, nil
+}
+
+// Start says what a child began with, as its record tells it.
+type Start string
+
+// What children begin with.
+const (
+	StartEmpty  Start = "empty"
+	StartCopy   Start = "copy"   // with copies of its parent's vectors
+	StartBranch Start = "branch" // it sees them in the parent's file
+)
+
+// Mark is the beginning of the hash of an audit entry, by which it is found again.
+type Mark [16]byte
+
+// MarkOf is the mark of the audit entry with this payload.
+func MarkOf(payload []byte) Mark {
+	hash := shakeOf(payload)
+	return Mark(hash[:len(Mark{})])
+}
+
+// Origin is what the text of a record tells that rvffs writes. Such a record's mutation
+// count is the epoch of the parent's state.
+type Origin struct {
+	Start Start
+	// Audit is the mark of the parent's newest audit entry, zero when it had none: a
+	// file that still holds it goes on from that state, whatever rewrote it.
+	Audit Mark
+}
+
+// auditFact stands before a mark in a text.
+const auditFact = " audit="
+
+// String is the text of a record.
+func (o Origin) String() string {
+	if o.Audit == (Mark{}) {
+		return string(o.Start)
+	}
+	return string(o.Start) + auditFact + hex.EncodeToString(o.Audit[:])
+}
+
+// Origin reads the record's text; false for a text of somebody else's.
+func (r Record) Origin() (Origin, bool) {
+	start, audit, marked := strings.Cut(r.Text, auditFact)
+	origin := Origin{Start: Start(start)}
+	switch origin.Start {
+	case StartEmpty, StartCopy, StartBranch:
+	default:
+		return Origin{}, false
+	}
+	if !marked {
+		return origin, true
+	}
+	mark, err := hex.DecodeString(audit)
+	if err != nil || len(mark) != len(origin.Audit) {
+		return Origin{}, false
+	}
+	origin.Audit = Mark(mark)
+	return origin, true
 }

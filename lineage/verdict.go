@@ -3,6 +3,7 @@ package lineage
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -15,11 +16,18 @@ const (
 	StatusUnknown Status = "unknown"
 	// StatusRoot: it was derived from none.
 	StatusRoot Status = "root"
-	// StatusVerified: a file of the parent's id holds the state of the recorded hash.
+	// StatusVerified: a file of the parent's id holds the state that the store came from.
 	StatusVerified Status = "verified"
-	// StatusUnmatched: the parent's file holds no state of that hash, as after a
-	// compaction. This proves nothing.
+	// StatusAttested: the parent was rewritten since, and its record of the states that
+	// it dropped names that one.
+	StatusAttested Status = "attested"
+	// StatusContinuous: neither state nor record is there, but the parent's audit chain
+	// goes on from where it stood then. A program has rewritten it that keeps no record.
+	StatusContinuous Status = "continuous"
+	// StatusUnmatched: nothing tells. This proves nothing.
 	StatusUnmatched Status = "unmatched"
+	// StatusTorn: the parent's file lacks its end, or a manifest in it is damaged.
+	StatusTorn Status = "parent-torn"
 	// StatusUnreadable: there are files of the parent's id, but what they hold cannot
 	// be told.
 	StatusUnreadable Status = "parent-unreadable"
@@ -27,14 +35,25 @@ const (
 	StatusMissing Status = "parent-missing"
 	// StatusMismatch: the store contradicts itself, or all that could be its parent.
 	StatusMismatch Status = "mismatch"
+	// StatusCycle: it is its own ancestor.
+	StatusCycle Status = "cycle"
+	// StatusDepth: its depth contradicts what it says of a parent, or all that could be
+	// its parent.
+	StatusDepth Status = "wrong-depth"
 )
 
 // What else may be wrong with a lineage; see CheckLink.
 var (
-	// ErrNoState says that nothing tells which state of a parent a store came from.
+	// ErrNoState says that a file holds no state of the hash that a store recorded.
 	ErrNoState = errors.New("no state in the parent's file has the recorded hash")
 	// ErrRecord says that a store names two parents.
 	ErrRecord = errors.New("the record of the derivation names another parent")
+	// ErrRecordState says that it names two states of one.
+	ErrRecordState = errors.New("the record of the derivation names another state of the parent")
+	// ErrCycle says that stores are each other's ancestors.
+	ErrCycle = errors.New("the store is its own ancestor")
+	// ErrAlone says that depth and parent contradict each other in one identity.
+	ErrAlone = errors.New("depth and parent id contradict each other")
 )
 
 // noIdentity is why nothing is known of a store.
@@ -44,15 +63,44 @@ const noIdentity = "the file is from before identities were kept"
 type PastState struct {
 	Method HashMethod
 	Epoch  uint32
-	Offset int64 // of the state's manifest
+	Offset int64 // of the state's manifest, or of the record that names it
+}
+
+// Descent is what a store says of the state that it came from.
+type Descent struct {
+	Hash Hash
+	// Recorded says that it is a record of ours which tells that. The hash is then of the
+	// format's method, and the parent's epoch is known.
+	Recorded bool
+	Epoch    uint32
+	Audit    Mark // see Origin
+}
+
+// History is what a file of the parent's id tells of the state that a store came from. The
+// first of these that is so is what counts.
+type History struct {
+	Held     *PastState // the file holds it; nil when it does not
+	Attested *PastState // its record of dropped states names it; nil when none does
+	Newest   uint32     // epoch of the file's newest state
+	// Other says that another state of that epoch is known.
+	Other bool
+	// Unrecorded says that states are gone of which the file has no record.
+	Unrecorded bool
+	// Torn is why that state, or the bytes that its hash covers, may be what is damaged in
+	// the file, or cut off from it.
+	Torn string
+	// Continues says that the audit chain holds the entry that was the newest then.
+	Continues bool
+	// Unfolded says that the file had more ends than were compared with the hash.
+	Unfolded bool
 }
 
 // Candidate is a file that may be a store's parent, as it was found.
 type Candidate struct {
 	Name     string
 	Identity Identity
-	State    *PastState // the one of the recorded hash; nil when the file holds none
-	Err      error      // why it cannot be told
+	History  History
+	Err      error // why it cannot be told
 }
 
 // Facts are what a store's lineage is judged by.
@@ -60,9 +108,30 @@ type Facts struct {
 	Identity Identity
 	Known    bool        // whether the store has an identity
 	Record   *Record     // the newest of its own derivation; nil without one
-	Parents  []Candidate // in the order in which they count
-	Unasked  int         // candidates at which nobody looked
+	Parents  []Candidate // in the order in which they count, as far as they were looked at
+	Carriers []string    // all files that may be the parent, in this order
+	Unasked  int         // more of them, which are not named
+	Cycle    bool        // whether all ways up from the store lead back to it
 	Copies   []string    // other files that carry the store's id
+}
+
+// Descent is what the store says of where it came from: by its record, if it has one that
+// tells, for the hash in the identity of a branch is made anew with each of its commits.
+func (f Facts) Descent() Descent {
+	if record, origin, ours := f.record(); ours && origin.Start != "" {
+		return Descent{Hash: record.ParentHash, Recorded: true, Epoch: record.MutationCount, Audit: origin.Audit}
+	}
+	return Descent{Hash: f.Identity.ParentHash}
+}
+
+// record is that of the store's own derivation, and what its text tells; false when there
+// is none.
+func (f Facts) record() (record Record, origin Origin, own bool) {
+	if f.Record == nil || f.Record.FileID != f.Identity.FileID {
+		return Record{}, Origin{}, false
+	}
+	origin, _ = f.Record.Origin()
+	return *f.Record, origin, true
 }
 
 // Verdict is what is true of a store's lineage, in the words that users read.
@@ -77,6 +146,8 @@ type Verification struct {
 	Status         Status     `json:"status"`
 	Method         HashMethod `json:"method,omitempty"`          // of the parent hash
 	Parent         string     `json:"parent,omitempty"`          // its file
+	Among          []string   `json:"among,omitempty"`           // the other files of the parent's id, the first of them
+	MoreAmong      int        `json:"more_among,omitempty"`      // how many there are beside these
 	ParentEpoch    *uint32    `json:"parent_epoch,omitempty"`    // of the state derived from
 	ParentManifest *int64     `json:"parent_manifest,omitempty"` // offset of that state's manifest
 	Reason         string     `json:"reason,omitempty"`
@@ -88,25 +159,41 @@ const namedCopies = 64
 
 // Judge gives the verdict.
 func (f Facts) Judge() Verdict {
-	named := min(len(f.Copies), namedCopies)
-	return Verdict{Verification: f.verify(), Copies: f.Copies[:named:named], MoreCopies: len(f.Copies) - named}
+	copies, more := firstOf(f.Copies, len(f.Copies))
+	return Verdict{Verification: f.verify(), Copies: copies, MoreCopies: more}
+}
+
+// firstOf are the first files to be named of so many, and how many are not.
+func firstOf(files []string, count int) (named []string, more int) {
+	first := min(len(files), namedCopies)
+	return files[:first:first], count - first
 }
 
 func (f Facts) verify() Verification {
+	mismatch := func(status Status, err error) Verification { return Verification{Status: status, Reason: err.Error()} }
+	record, origin, recorded := f.record()
 	switch {
 	case !f.Known:
 		return Verification{Status: StatusUnknown, Reason: noIdentity}
+	case !f.Identity.IsRoot() && f.Identity.FileID == f.Identity.ParentID:
+		return mismatch(StatusCycle, CheckLink(f.Identity, f.Identity))
+	case f.Identity.IsRoot() && f.Identity.Depth > 0:
+		return mismatch(StatusDepth, f.alone())
 	case f.Identity.IsRoot():
 		return Verification{Status: StatusRoot}
-	case f.Identity.FileID == f.Identity.ParentID:
-		return Verification{Status: StatusMismatch, Reason: CheckLink(f.Identity, f.Identity).Error()}
-	case f.Record != nil && f.Record.FileID == f.Identity.FileID && f.Record.ParentID != f.Identity.ParentID:
-		return Verification{
-			Status: StatusMismatch,
-			Reason: fmt.Errorf("%w: %s, the identity names %s", ErrRecord, f.Record.ParentID, f.Identity.ParentID).Error(),
-		}
+	case recorded && record.ParentID != f.Identity.ParentID:
+		return mismatch(StatusMismatch, fmt.Errorf("%w: %s, the identity names %s", ErrRecord, record.ParentID, f.Identity.ParentID))
+	case recorded && origin.Start != "" && origin.Start != StartBranch && record.ParentHash != f.Identity.ParentHash:
+		return mismatch(StatusMismatch, fmt.Errorf("%w: %s, the identity names %s", ErrRecordState, record.ParentHash, f.Identity.ParentHash))
+	case f.Cycle:
+		return mismatch(StatusCycle, ErrCycle)
 	}
 	return f.compare()
+}
+
+// alone says how the identity contradicts itself.
+func (f Facts) alone() error {
+	return fmt.Errorf("%w: depth %d, parent %s", ErrAlone, f.Identity.Depth, f.Identity.ParentID)
 }
 
 // compare judges by those that may be the parent. Several may carry its id, as copies
@@ -119,11 +206,20 @@ func (f Facts) compare() Verification {
 			continue // another store has taken the file's place
 		}
 		others++
-		if found, counts := f.against(candidate); counts > weight {
+		found := f.against(candidate)
+		if counts := weights[found.Status]; counts > weight {
 			result, weight = found, counts
 		}
 	}
-	if result.Status == StatusVerified || result.Status == StatusMissing {
+	if result.Status == StatusMissing {
+		if !f.Identity.IsConsistent() {
+			result.Status, result.Reason = StatusDepth, f.alone().Error()
+		}
+		return result
+	}
+	among := slices.DeleteFunc(slices.Clone(f.Carriers), func(file string) bool { return file == result.Parent })
+	result.Among, result.MoreAmong = firstOf(among, len(among)+f.Unasked)
+	if result.Status == StatusVerified || result.Status == StatusAttested {
 		return result
 	}
 	if others > 0 {
@@ -135,28 +231,68 @@ func (f Facts) compare() Verification {
 	return result
 }
 
-// against is what one candidate alone makes true, and how much that counts.
-func (f Facts) against(candidate Candidate) (found Verification, weight int) {
-	found.Parent = candidate.Name
+// weights say which of several candidates counts: the one of the highest.
+var weights = map[Status]int{
+	StatusVerified: 8, StatusAttested: 7, StatusContinuous: 6, StatusUnmatched: 5, StatusTorn: 4, StatusUnreadable: 3,
+	StatusMismatch: 2, StatusDepth: 1, StatusCycle: 1,
+}
+
+// against is what one candidate alone makes true.
+func (f Facts) against(candidate Candidate) Verification {
+	say := func(status Status, format string, arguments ...any) Verification {
+		return Verification{Status: status, Parent: candidate.Name, Reason: fmt.Sprintf(format, arguments...)}
+	}
 	link := CheckLink(f.Identity, candidate.Identity)
 	switch {
 	case candidate.Err != nil:
-		found.Status, found.Reason = StatusUnreadable, candidate.Err.Error()
-		return found, 2
+		return say(StatusUnreadable, "%v", candidate.Err)
+	case link != nil && candidate.Identity.ParentID == f.Identity.FileID:
+		return say(StatusCycle, "%v: it is its parent's parent", ErrCycle)
 	case link != nil:
-		found.Status, found.Reason = StatusMismatch, link.Error()
-		return found, 1
-	case candidate.State == nil || f.Identity.ParentHash.IsZero():
-		found.Status, found.Reason = StatusUnmatched, ErrNoState.Error()
-		return found, 3
+		return say(StatusDepth, "%v", link)
 	}
-	found.Status, found.Method = StatusVerified, candidate.State.Method
-	found.ParentEpoch, found.ParentManifest = &candidate.State.Epoch, &candidate.State.Offset
-	return found, 4
+	descent, history := f.Descent(), candidate.History
+	switch {
+	case descent.Hash.IsZero():
+		return say(StatusUnmatched, "the store records no hash of its parent's state")
+	case history.Held != nil:
+		found := say(StatusVerified, "")
+		found.Method, found.ParentEpoch, found.ParentManifest = history.Held.Method, &history.Held.Epoch, &history.Held.Offset
+		return found
+	case history.Attested != nil:
+		found := say(StatusAttested, "the parent was rewritten since, and its record of the states that it dropped names this one")
+		found.Method, found.ParentEpoch = history.Attested.Method, &history.Attested.Epoch
+		return found
+	}
+	status, reason := history.absent(descent)
+	return say(status, "%s", reason)
+}
+
+// absent judges where neither the state nor a record of it is there, and says why.
+func (h History) absent(descent Descent) (status Status, reason string) {
+	switch {
+	case descent.Recorded && h.Newest < descent.Epoch:
+		return StatusTorn, fmt.Sprintf("the parent's newest state is of epoch %d, the store came from that of epoch %d: the file lost its end, or an older copy of it is in its place", h.Newest, descent.Epoch)
+	case h.Torn != "":
+		return StatusTorn, h.Torn
+	case h.Continues && h.Other && !h.Unrecorded:
+		return StatusMismatch, fmt.Sprintf("the parent's state of epoch %d is not the one that the store came from, but its audit chain is the same: one of the two files was changed", descent.Epoch)
+	case h.Continues:
+		return StatusContinuous, "the parent was rewritten since by a program that keeps no record of the states that it drops; its audit chain goes on from the state that the store came from"
+	case h.Unrecorded:
+		return StatusUnmatched, "the parent was rewritten since by a program that keeps no record of the states that it drops, such as the reference runtime's compaction; nothing is known to be damaged"
+	case h.Other:
+		return StatusUnmatched, fmt.Sprintf("the parent's state of epoch %d is another one: the store came from a copy of it that went another way", descent.Epoch)
+	case h.Unfolded:
+		return StatusUnmatched, fmt.Sprintf("%v, nor one of the newest %d ends that it had", ErrNoState, MaxDroppedEnds)
+	}
+	return StatusUnmatched, ErrNoState.Error() + ", although it knows all that it had: the store came from a copy of it that went another way, or the hash was changed"
 }
 
 // Damaged reports whether the lineage contradicts itself.
-func (v Verification) Damaged() bool { return v.Status == StatusMismatch }
+func (v Verification) Damaged() bool {
+	return v.Status == StatusMismatch || v.Status == StatusCycle || v.Status == StatusDepth
+}
 
 // Remark is what there is to say of the lineage of a store with this identity beside
 // the status; "" for nothing.
@@ -164,12 +300,28 @@ func (v Verification) Remark(identity Identity) string {
 	switch {
 	case v.Status == StatusMissing:
 		return fmt.Sprintf("the parent %s is not among the files", identity.ParentID)
-	case v.Status == StatusUnknown || v.Reason == "":
+	case v.Status == StatusUnknown || v.Reason == "" && len(v.Among) == 0:
 		return ""
 	case v.Parent == "":
 		return v.Reason
 	}
-	return fmt.Sprintf("parent %s: %s", v.Parent, v.Reason)
+	text := "parent " + v.Parent
+	if len(v.Among) > 0 {
+		text += ", chosen among others of its id: " + list(v.Among, v.MoreAmong)
+	}
+	if v.Reason != "" {
+		text += ": " + v.Reason
+	}
+	return text
+}
+
+// list names files, and how many more there are.
+func list(files []string, more int) string {
+	text := strings.Join(files, ", ")
+	if more > 0 {
+		text += fmt.Sprintf(" and %d more files", more)
+	}
+	return text
 }
 
 // CopiesRemark is what there is to say of other files of the same id; "" when there are
@@ -178,9 +330,5 @@ func (v Verdict) CopiesRemark() string {
 	if len(v.Copies) == 0 {
 		return ""
 	}
-	text := "the same id is carried by " + strings.Join(v.Copies, ", ")
-	if v.MoreCopies > 0 {
-		text += fmt.Sprintf(" and %d more files", v.MoreCopies)
-	}
-	return text
+	return "the same id is carried by " + list(v.Copies, v.MoreCopies)
 }

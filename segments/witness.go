@@ -9,9 +9,10 @@ import (
 
 // The kinds of witness entries that rvffs writes.
 const (
-	WitnessProvenance  uint8 = 0 // delete
-	WitnessComputation uint8 = 1 // ingest, compact
-	WitnessLineage     uint8 = 9 // derive: the action is a lineage.Record
+	WitnessProvenance  uint8 = 0    // delete
+	WitnessComputation uint8 = 1    // ingest, compact
+	WitnessLineage     uint8 = 9    // derive: the action is a lineage.Record
+	WitnessDropped     uint8 = 0xF0 // rewrite: the action is a lineage.Dropped
 )
 
 const witnessFixedSize = 13 // before the action
@@ -21,7 +22,7 @@ const witnessFixedSize = 13 // before the action
 type Witness struct {
 	Kind      uint8
 	Timestamp uint64 // nanoseconds since the Unix epoch
-	Action    []byte // text, or a lineage.Record
+	Action    []byte // text, a lineage.Record or a lineage.Dropped
 	Previous  lineage.Hash
 }
 

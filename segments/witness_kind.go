@@ -7,5 +7,6 @@ func WitnessKindName(kind uint8) string {
 		WitnessProvenance:  "provenance",
 		WitnessComputation: "computation",
 		WitnessLineage:     "lineage",
+		WitnessDropped:     "dropped",
 	})
 }

@@ -12,9 +12,6 @@ import (
 	"rvffs/store/volume"
 )
 
-// branchText is what the record of a branch's derivation says of how it was made.
-const branchText = "branch"
-
 // branchOf is what makes a branch of a child of parent, which lies at path as seen from the
 // child: a copy-on-write map, and a filter that lets each vector be seen that is live in
 // parent now. Others know the parent by the fold of the last bytes that it has now, which

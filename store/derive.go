@@ -111,20 +111,26 @@ func (s *Store) childOf(ctx context.Context, parent *state.Snapshot, options Der
 	if err != nil {
 		return content, err
 	}
+	origin := lineage.Origin{Start: lineage.Start(options.Content.String())}
+	if err := parent.With(ctx, state.Judging, func(in *state.Reading) (err error) {
+		origin.Audit, err = in.AuditMark()
+		return err
+	}); err != nil {
+		return content, err
+	}
 	child := lineage.Identity{ParentID: identity.FileID, ParentHash: hash, Depth: identity.Depth + 1}
 	if child.FileID, err = lineage.NewFileID(); err != nil {
 		return content, err
 	}
 	derived := lineage.Record{
 		FileID: child.FileID, ParentID: child.ParentID, ParentHash: child.ParentHash,
-		Type: options.Type, Timestamp: uint64(time.Now().UnixNano()),
+		Type: options.Type, MutationCount: parent.Epoch(), Timestamp: uint64(time.Now().UnixNano()), Text: origin.String(),
 	}
 	var segmentsOfBranch []volume.NewSegment
 	if options.Content == ContentBranch {
 		if segmentsOfBranch, err = s.branchOf(ctx, parent, &child, cmp.Or(options.ParentPath, path.Base(s.Path()))); err != nil {
 			return content, err
 		}
-		derived.MutationCount, derived.Text = parent.Epoch(), branchText
 	}
 	record, err := derived.AppendBinary(nil)
 	if err != nil {

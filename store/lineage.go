@@ -14,6 +14,7 @@ import (
 type Relatives struct {
 	Parents []ParentFile // those of the parent's id, in the order in which they count
 	Unasked int          // more of them, which are not to be looked at
+	Cycle   bool         // whether all ways up from the store lead back to it
 	Copies  []string     // other files of the store's own id
 }
 
@@ -29,7 +30,7 @@ type ParentFile struct {
 // other until one of them holds the state that the store was derived from. A parent that
 // cannot be read is part of the verdict; an error means that ctx is over.
 func JudgeLineage(ctx context.Context, s *state.Snapshot, relatives Relatives) (lineage.Verdict, error) {
-	facts := lineage.Facts{Unasked: relatives.Unasked, Copies: relatives.Copies}
+	facts := lineage.Facts{Unasked: relatives.Unasked, Cycle: relatives.Cycle, Copies: relatives.Copies}
 	facts.Identity, facts.Known = s.Identity()
 	if !facts.Known || facts.Identity.IsRoot() {
 		return facts.Judge(), nil
@@ -39,18 +40,14 @@ func JudgeLineage(ctx context.Context, s *state.Snapshot, relatives Relatives) (
 		facts.Record = &record
 	}
 	for _, file := range relatives.Parents {
+		facts.Carriers = append(facts.Carriers, file.Name)
+	}
+	for _, file := range relatives.Parents {
 		candidate := lineage.Candidate{Name: file.Name}
-		candidate.Err = file.Use(ctx, func(parent *state.Snapshot) error {
+		candidate.Err = file.Use(ctx, func(parent *state.Snapshot) (err error) {
 			candidate.Identity, _ = parent.Identity()
-			if lineage.CheckLink(facts.Identity, candidate.Identity) != nil {
-				return nil
-			}
-			state, err := parent.FindParentState(ctx, facts.Identity.ParentHash)
-			switch {
-			case err == nil:
-				candidate.State = &state
-			case errors.Is(err, lineage.ErrNoState):
-				return nil
+			if lineage.CheckLink(facts.Identity, candidate.Identity) == nil {
+				candidate.History, err = parent.History(ctx, facts.Descent())
 			}
 			return err
 		})
@@ -61,7 +58,7 @@ func JudgeLineage(ctx context.Context, s *state.Snapshot, relatives Relatives) (
 			continue // gone since it was found
 		}
 		facts.Parents = append(facts.Parents, candidate)
-		if candidate.State != nil {
+		if candidate.History.Held != nil {
 			break
 		}
 	}

@@ -131,7 +131,7 @@ func segmentViews(snapshot *state.Snapshot) ([]state.NamedView, error) {
 func (h *history) chained(snapshot *state.Snapshot) error {
 	entries, err := auditChain(context.Background(), snapshot)
 	for i, entry := range entries {
-		if want := map[bool]string{true: "start", false: "linked"}[i == 0]; entry.Verdict != want {
+		if want := map[bool]state.AuditVerdict{true: state.AuditStart, false: state.AuditLinked}[i == 0]; entry.Verdict != want {
 			return fmt.Errorf("entry %d of the audit chain is %s, want %s: %+v", i, entry.Verdict, want, entry)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"testing"
 
+	"rvffs/lineage"
 	"rvffs/store/compute"
 	"rvffs/store/ingest"
 	"rvffs/store/state"
@@ -557,9 +558,9 @@ func (h *history) derive() error {
 		return errors.New("the child is not an empty one of its parent")
 	}
 	identity, _ := child.Identity()
-	state, err := h.store.Current().FindParentState(context.Background(), identity.ParentHash)
-	if err != nil || state.Epoch != h.store.Current().Epoch() {
-		return fmt.Errorf("the child's state of the parent: %+v, %w", state, err)
+	history, err := h.store.Current().History(context.Background(), lineage.Descent{Hash: identity.ParentHash})
+	if err != nil || history.Held == nil || history.Held.Epoch != h.store.Current().Epoch() {
+		return fmt.Errorf("the child's state of the parent: %+v, %w", history, err)
 	}
 	return errors.Join(child.Close(), h.files.Remove(name))
 }

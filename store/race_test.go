@@ -95,7 +95,7 @@ func (r *raceRun) check(t *testing.T, name string) {
 	}
 	entries, err := auditChain(t.Context(), s.Current())
 	for i, entry := range entries {
-		if want := map[bool]string{true: "start", false: "linked"}[i == 0]; entry.Verdict != want {
+		if want := map[bool]state.AuditVerdict{true: state.AuditStart, false: state.AuditLinked}[i == 0]; entry.Verdict != want {
 			t.Errorf("entry %d of the audit chain: %+v", i, entry)
 		}
 	}

@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 	"testing"
 
-	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/compute"
 	"rvffs/store/ingest"
+	"rvffs/store/memory"
 	"rvffs/store/rows"
 	"rvffs/store/rows/rowstest"
 	"rvffs/store/state"
@@ -70,14 +70,15 @@ func contentsOf(t *testing.T, of rows.Sources) map[uint64][]float32 {
 
 // auditChain walks the whole file of a snapshot and judges every entry of its audit chain.
 func auditChain(ctx context.Context, s *state.Snapshot) (entries []state.WitnessDescription, err error) {
-	var previous lineage.Hash
+	var charge memory.Charge
 	err = s.With(ctx, state.Judging, func(reading *state.Reading) error {
+		chain := state.NewAuditChain(reading, &charge)
 		return reading.Walk(func(segment segments.Segment) error {
 			if segment.Type != segments.TypeWitness {
 				return nil
 			}
-			described, hash, err := reading.DescribeWitness(segment, previous)
-			entries, previous = append(entries, described), hash
+			described, err := chain.Next(segment)
+			entries = append(entries, described)
 			return err
 		})
 	})
@@ -180,7 +181,7 @@ func TestLastWriteWinsAndDeletedIDsReturn(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, entry := range witnesses {
-		if entry.Verdict != map[bool]string{true: "start", false: "linked"}[i == 0] {
+		if entry.Verdict != map[bool]state.AuditVerdict{true: state.AuditStart, false: state.AuditLinked}[i == 0] {
 			t.Errorf("entry %d: %+v", i, entry)
 		}
 	}

@@ -215,7 +215,7 @@ func (b *tornStore) check(t *testing.T, s *Store, files *volumes.Files, when str
 		t.Errorf("%s: %d entries of the audit chain, want %d, %v", when, len(witnesses), b.witness, err)
 	}
 	for i, witness := range witnesses {
-		if want := map[bool]string{true: "start", false: "linked"}[i == 0]; witness.Verdict != want {
+		if want := map[bool]state.AuditVerdict{true: state.AuditStart, false: state.AuditLinked}[i == 0]; witness.Verdict != want {
 			t.Errorf("%s: entry %d (%s) is %s", when, i, witness.Action, witness.Verdict)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
@@ -76,7 +75,9 @@ func (s *Store) Verify(ctx context.Context) (Verification, error) {
 func VerifySnapshot(ctx context.Context, s *state.Snapshot) (Verification, error) {
 	var result Verification
 	err := s.With(ctx, state.Judging, func(in *state.Reading) error {
-		v := &verifier{snapshot: s, in: in, ctx: ctx, live: s.Live(), reported: map[int64]bool{}}
+		charge := s.Backing().Memory().Charge()
+		defer charge.Free()
+		v := &verifier{snapshot: s, in: in, ctx: ctx, live: s.Live(), reported: map[int64]bool{}, audit: state.NewAuditChain(in, &charge)}
 		v.Epoch, v.Bytes, v.Live, v.Findings = s.Epoch(), s.Size(), len(v.live), []Finding{}
 		err := v.run()
 		result = v.Verification
@@ -96,7 +97,8 @@ type verifier struct {
 	ctx      context.Context
 	live     []segments.DirectoryEntry // in file order
 	reported map[int64]bool            // offsets of live segments known to be damaged
-	previous lineage.Hash              // of the audit chain's entry before
+	audit    *state.AuditChain
+	anew     int // how often it began anew
 }
 
 func (v *verifier) run() error {
@@ -319,15 +321,23 @@ func (v *verifier) checkWhole() error {
 		}
 		v.checkType(segment, live)
 		if segment.Type == segments.TypeWitness {
-			v.checkWitness(segment)
+			if err := v.checkWitness(segment); err != nil {
+				return err
+			}
 		}
 		return v.ctx.Err()
 	})
+	if errors.Is(err, memory.ErrNone) || errors.Is(err, memory.ErrNever) {
+		return err
+	}
 	if err != nil && v.ctx.Err() == nil {
 		v.find(Damage, end, "the rest of the file cannot be read: %v", err)
 		return nil
 	}
 	v.checkGap(end, v.snapshot.Size())
+	if v.anew > 0 {
+		v.find(Note, -1, "the audit chain begins anew %d times, as with the reference runtime, which does so when it opens a file", v.anew)
+	}
 	return err
 }
 
@@ -368,19 +378,29 @@ func (v *verifier) checkType(segment segments.Segment, live bool) {
 }
 
 // checkWitness judges the next entry of the audit chain.
-func (v *verifier) checkWitness(segment segments.Segment) {
+func (v *verifier) checkWitness(segment segments.Segment) error {
 	v.Witnesses++
-	described, hash, err := v.in.DescribeWitness(segment, v.previous)
-	v.previous = hash
+	described, err := v.audit.Next(segment)
+	if errors.Is(err, memory.ErrNone) || errors.Is(err, memory.ErrNever) {
+		return err // of us, not of the store
+	}
+	say := func(severity Severity, text string) {
+		v.find(severity, segment.Offset, "witness segment %d: %s", segment.ID, text)
+	}
 	switch {
 	case v.reported[segment.Offset]:
 	case err != nil:
-		v.find(Damage, segment.Offset, "witness segment %d: %v", segment.ID, err)
-	case described.Verdict == "damaged":
-		v.find(Damage, segment.Offset, "witness segment %d: the entry is damaged", segment.ID)
-	case described.Verdict == "broken":
-		v.find(Damage, segment.Offset, "witness segment %d: the audit chain is broken: the previous hash is not that of the entry before", segment.ID)
+		say(Damage, err.Error())
+	case described.Verdict == state.AuditDamaged:
+		say(Damage, "the entry is damaged")
+	case described.Verdict == state.AuditBroken:
+		say(Damage, "the audit chain is broken: the entry that this one follows is not in front of it")
+	case described.Verdict == state.AuditForked:
+		say(Note, "the audit chain forks: this entry follows one before the last, as when two programs have written at the same time; or what stands between them was inserted")
+	case described.Verdict == state.AuditStart && v.Witnesses > 1:
+		v.anew++
 	}
+	return nil
 }
 
 // checkBehind looks at what stands behind the committed end: what an interrupted

@@ -36,7 +36,7 @@ func (f *family) of(ctx context.Context, file string, snapshot *state.Snapshot) 
 	if err := f.read(ctx, folders); err != nil {
 		return store.Relatives{}, err
 	}
-	var relatives store.Relatives
+	relatives := store.Relatives{Cycle: f.index.Cyclic(identity)}
 	for _, carrier := range f.index.Carriers(identity.FileID) {
 		if name := f.index.Name(carrier); absolute(name) != absolute(file) {
 			relatives.Copies = append(relatives.Copies, name)

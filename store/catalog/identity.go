@@ -101,6 +101,7 @@ func (r *renderedIdentity) fits(ctx context.Context, parents []parentFile) (bool
 type relatives struct {
 	parents []parentFile // that may be the parent
 	unasked int          // others, which are not looked at
+	cycle   bool
 	copies  []string
 	private bool // some of them not everybody reaches
 	all     bool // this viewer reaches all
@@ -134,6 +135,7 @@ func (s *Store) relatives(snapshot *state.Snapshot, viewer *viewer) relatives {
 		told.all = told.all && seen
 		return seen
 	}
+	told.cycle = t.forest.Cyclic(identity)
 	for i, parent := range t.mayHaveDerived(file, identity) {
 		switch {
 		case i >= maxParents:
@@ -204,7 +206,7 @@ func (s *Store) describe(ctx context.Context, snapshot *state.Snapshot, told rel
 			return err
 		}})
 	}
-	described.Verdict, err = store.JudgeLineage(ctx, snapshot, store.Relatives{Parents: parents, Unasked: told.unasked, Copies: told.copies})
+	described.Verdict, err = store.JudgeLineage(ctx, snapshot, store.Relatives{Parents: parents, Unasked: told.unasked, Cycle: told.cycle, Copies: told.copies})
 	if err != nil {
 		return nil, nil, false, err
 	}

@@ -95,12 +95,12 @@ func TestVerification(t *testing.T) {
 		"of a parent that has grown":      {grown, storeImage(childOf(parent, true)), want{"verified", "fold-tail", "a.rvf", 1, place}},
 		"of the newer state":              {grown, storeImage(childOf(grown, false)), want{"verified", "shake256-manifest", "a.rvf", 2, manifestAt(grown)}},
 		"the parent is elsewhere":         {nil, storeImage(childOf(parent, true)), want{status: "parent-missing"}},
-		"the depth is not one more":       {parent, strange(func(i *lineage.Identity) { i.Depth = 2 }), want{status: "mismatch", parent: "a.rvf"}},
-		"the parent is too deep":          {storeImage(deep), strange(func(*lineage.Identity) {}), want{status: "mismatch", parent: "a.rvf"}},
+		"the depth is not one more":       {parent, strange(func(i *lineage.Identity) { i.Depth = 2 }), want{status: "wrong-depth", parent: "a.rvf"}},
+		"the parent is too deep":          {storeImage(deep), strange(func(*lineage.Identity) {}), want{status: "wrong-depth", parent: "a.rvf"}},
 		"a hash of no state":              {parent, strange(func(i *lineage.Identity) { i.ParentHash[31]++ }), want{status: "unmatched", parent: "a.rvf"}},
 		"no hash":                         {parent, strange(func(i *lineage.Identity) { i.ParentHash = lineage.Hash{} }), want{status: "unmatched", parent: "a.rvf"}},
 		"of a state that the file lost":   {parent, storeImage(childOf(grown, true)), want{status: "unmatched", parent: "a.rvf"}},
-		"wrong in depth and hash at once": {parent, strange(func(i *lineage.Identity) { i.Depth, i.ParentHash = 0, lineage.Hash{1} }), want{status: "mismatch", parent: "a.rvf"}},
+		"wrong in depth and hash at once": {parent, strange(func(i *lineage.Identity) { i.Depth, i.ParentHash = 0, lineage.Hash{1} }), want{status: "wrong-depth", parent: "a.rvf"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -119,7 +119,7 @@ func TestVerification(t *testing.T) {
 				verified && (*got.ParentEpoch != test.want.epoch || *got.ParentManifest != test.want.manifest) {
 				t.Errorf("a state of the parent: %+v, want %+v", got, test.want)
 			}
-			reasoned := test.want.status == "mismatch" || test.want.status == "unmatched" || test.want.status == "unknown"
+			reasoned := test.want.status == "wrong-depth" || test.want.status == "unmatched" || test.want.status == "unknown"
 			if (got.Reason != "") != reasoned {
 				t.Errorf("the reason is %q", got.Reason)
 			}
@@ -158,7 +158,7 @@ func TestVerificationFollowsTheParent(t *testing.T) {
 	if err := os.Rename(filepath.Join(p.directory, "new"), filepath.Join(p.directory, "a.rvf")); err != nil {
 		t.Fatal(err)
 	}
-	shows("a.rvf/b.rvf", "mismatch") // although the listing still is what it was
+	shows("a.rvf/b.rvf", "wrong-depth") // although the listing still is what it was
 	if err := os.Remove(filepath.Join(p.directory, "a.rvf")); err != nil {
 		t.Fatal(err)
 	}

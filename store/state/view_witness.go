@@ -1,7 +1,6 @@
 package state
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/memory"
-	"rvffs/store/volume"
 )
 
 // WitnessDescription is one entry of the audit chain as witness.jsonl tells it.
@@ -24,10 +22,7 @@ type WitnessDescription struct {
 	Derivation *DerivationDescription `json:"derivation,omitempty"`
 	Previous   string                 `json:"previous,omitempty"`
 	Hash       string                 `json:"hash"`
-	// Verdict is "start" for the first entry of a chain, "linked" when the
-	// previous hash is that of the entry before, "broken" when it is not,
-	// "damaged" when the entry contradicts its own content hash or cannot be read.
-	Verdict string `json:"verdict"`
+	Verdict    AuditVerdict           `json:"verdict"`
 }
 
 // DerivationDescription is a LineageRecord in readable form.
@@ -42,67 +37,47 @@ type DerivationDescription struct {
 
 // eachWitness walks the whole file and judges every entry of the audit chain.
 func (s *Snapshot) eachWitness(ctx context.Context, visit func(WitnessDescription) error) error {
-	var previous lineage.Hash
+	charge := s.source.memory.Charge()
+	defer charge.Free()
 	return s.With(ctx, Judging, func(reading *Reading) error {
+		chain := NewAuditChain(reading, &charge)
 		return reading.Walk(func(segment segments.Segment) error {
 			if segment.Type != segments.TypeWitness {
 				return nil
 			}
-			described, hash, err := reading.DescribeWitness(segment, previous)
+			described, err := chain.Next(segment)
 			if err != nil {
 				return err
 			}
-			previous = hash
 			return visit(described)
 		})
 	})
 }
 
-// DescribeWitness judges one entry of the audit chain, of which previous is the hash of the
-// entry before.
-func (r *Reading) DescribeWitness(segment segments.Segment, previous lineage.Hash) (WitnessDescription, lineage.Hash, error) {
-	described := WitnessDescription{SegmentID: segment.ID, Offset: segment.Offset, Verdict: "damaged"}
-	if segment.PayloadLength > maxSmallPayload {
-		return described, lineage.Hash{}, nil
-	}
-	payload := make([]byte, segment.PayloadLength)
-	if err := volume.ReadFull(r, payload, segment.PayloadOffset()); err != nil {
-		return described, lineage.Hash{}, err
-	}
-	hash := lineage.WitnessHash(payload)
-	described.Hash = hash.String()
-	witness, err := segments.ParseWitness(payload)
-	if err != nil {
-		return described, hash, nil
-	}
-	described.Kind = segments.WitnessKindName(witness.Kind)
-	described.Time = time.Unix(0, int64(witness.Timestamp)).UTC().Format(time.RFC3339Nano)
-	described.Previous = witness.Previous.String()
-	described.describeAction(witness)
-	verdict, err := segments.VerifyPayload(segment.Header, bytes.NewReader(payload))
-	switch {
-	case err != nil:
-		return described, hash, err
-	case verdict == segments.HashMismatch:
-	case witness.Previous.IsZero():
-		described.Verdict = "start"
-	case witness.Previous == previous:
-		described.Verdict = "linked"
-	default:
-		described.Verdict = "broken"
-	}
-	return described, hash, nil
+// describe says in words what an entry holds.
+func (w *WitnessDescription) describe(witness segments.Witness) {
+	w.Kind = segments.WitnessKindName(witness.Kind)
+	w.Time = time.Unix(0, int64(witness.Timestamp)).UTC().Format(time.RFC3339Nano)
+	w.Previous = witness.Previous.String()
+	w.describeAction(witness)
 }
 
 func (w *WitnessDescription) describeAction(witness segments.Witness) {
-	record, err := lineage.ParseRecord(witness.Action)
-	if witness.Kind == segments.WitnessLineage && err == nil {
-		w.Action = "derive"
-		w.Derivation = &DerivationDescription{
-			FileID: record.FileID.String(), ParentID: record.ParentID.String(), ParentHash: record.ParentHash.String(),
-			Type: record.Type.String(), MutationCount: record.MutationCount, Text: record.Text,
+	switch witness.Kind {
+	case segments.WitnessLineage:
+		if record, err := lineage.ParseRecord(witness.Action); err == nil {
+			w.Action = "derive"
+			w.Derivation = &DerivationDescription{
+				FileID: record.FileID.String(), ParentID: record.ParentID.String(), ParentHash: record.ParentHash.String(),
+				Type: record.Type.String(), MutationCount: record.MutationCount, Text: record.Text,
+			}
+			return
 		}
-		return
+	case segments.WitnessDropped:
+		if dropped, err := lineage.ParseDropped(witness.Action); err == nil {
+			w.Action = dropped.String()
+			return
+		}
 	}
 	if utf8.Valid(witness.Action) {
 		w.Action = string(witness.Action)

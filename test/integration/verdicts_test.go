@@ -95,7 +95,7 @@ func TestVerdictsAgree(t *testing.T) {
 			if err := expect("what the command and the mount say of "+name, byCommand, byMount); err != nil {
 				t.Error(err)
 			}
-			if verified.Lineage != verified.Verification.Status || (verified.Damages > 0) != (verified.Lineage == "mismatch") {
+			if verified.Lineage != verified.Verification.Status || (verified.Damages > 0) != slices.Contains([]string{"mismatch", "cycle", "wrong-depth"}, verified.Lineage) {
 				t.Errorf("%s: lineage %q, %d damages, status %q", name, verified.Lineage, verified.Damages, verified.Verification.Status)
 			}
 			byMount.Verification.Reason, byMount.Verification.ParentEpoch, byMount.Verification.ParentManifest = "", nil, nil
@@ -109,8 +109,8 @@ func TestVerdictsAgree(t *testing.T) {
 		"child.rvf":          verdict("verified", "fold-tail", "parent-copy.rvf", "child-copy.rvf"),
 		"child-copy.rvf":     verdict("verified", "fold-tail", "parent-copy.rvf", "child.rvf"),
 		"orphan.rvf":         verdict("parent-missing", "", ""),
-		"deep.rvf":           verdict("mismatch", "", "parent-copy.rvf"),
-		"self.rvf":           verdict("mismatch", "", ""),
+		"deep.rvf":           verdict("wrong-depth", "", "parent-copy.rvf"),
+		"self.rvf":           verdict("cycle", "", ""),
 		"recorded.rvf":       verdict("mismatch", "", ""),
 		"others.rvf":         verdict("verified", "fold-tail", "other-b.rvf"), // although it stands in the first
 		"left.rvf":           verdict("unmatched", "", "alone.rvf"),
@@ -138,14 +138,14 @@ func TestVerdictsAgree(t *testing.T) {
 	want["child-copy.rvf"] = verdict("verified", "fold-tail", "parent.rvf", "child.rvf")
 	want["others.rvf"] = verdict("unmatched", "", "other-a.rvf")
 	want["left.rvf"] = verdict("parent-missing", "", "")
-	want["of-shallow.rvf"] = verdict("mismatch", "", "shallow-deeper.rvf")
+	want["of-shallow.rvf"] = verdict("wrong-depth", "", "shallow-deeper.rvf")
 	delete(want, "parent.rvf")
 	eventually(t, "the mount shows what changed", func() error {
 		got, err := decode[lineageView](m.path("of-shallow.rvf", "identity.json"))
 		if err != nil {
 			return err
 		}
-		return expect("of-shallow.rvf", got.Verification.Status, "mismatch")
+		return expect("of-shallow.rvf", got.Verification.Status, "wrong-depth")
 	})
 	check(want)
 }

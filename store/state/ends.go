@@ -1,0 +1,70 @@
+package state
+
+import (
+	"io"
+
+	"rvffs/lineage"
+	"rvffs/segments"
+	"rvffs/store/volume"
+)
+
+// Ends are where a file once ended, the newest lineage.MaxDroppedEnds of them, as a walk
+// comes by: behind each manifest, and behind what programs append to one without another,
+// which is audit entries and an index. Children of the reference runtime name their
+// parent's state by the last bytes before such an end.
+type Ends struct {
+	kept      []End // up to twice as many
+	forgotten bool
+	epoch     uint32 // of the manifest before
+	closed    bool   // whether a file may end here
+}
+
+// End is one of them.
+type End struct {
+	Epoch  uint32 // of the state that it is the end of
+	Offset int64
+	// Manifest is where that state's stands.
+	Manifest int64
+}
+
+// Manifest notes a manifest of that epoch.
+func (e *Ends) Manifest(segment segments.Segment, epoch uint32) {
+	e.epoch, e.closed = epoch, true
+	e.add(End{epoch, segment.End(), segment.Offset})
+}
+
+// Other notes a segment that is no manifest.
+func (e *Ends) Other(segment segments.Segment) {
+	e.closed = e.closed && (segment.Type == segments.TypeWitness || segment.Type == segments.TypeIndex)
+	if e.closed {
+		e.add(End{e.epoch, segment.End(), e.kept[len(e.kept)-1].Manifest})
+	}
+}
+
+func (e *Ends) add(end End) {
+	if len(e.kept) == 2*lineage.MaxDroppedEnds {
+		e.kept = e.kept[:copy(e.kept, e.kept[lineage.MaxDroppedEnds:])]
+	}
+	e.forgotten = e.forgotten || len(e.kept) >= lineage.MaxDroppedEnds
+	e.kept = append(e.kept, end)
+}
+
+// Newest are the ends that count, in file order. The list is good until the next is noted.
+func (e *Ends) Newest() []End { return e.kept[max(0, len(e.kept)-lineage.MaxDroppedEnds):] }
+
+// FoldAt is the fold over the last bytes that a file had when it ended at end. Buffer has
+// room for lineage.TailSize bytes.
+func FoldAt(file io.ReaderAt, end int64, buffer []byte) (lineage.Hash, error) {
+	part := buffer[:min(end, lineage.TailSize)]
+	if err := volume.ReadFull(file, part, end-int64(len(part))); err != nil {
+		return lineage.Hash{}, err
+	}
+	return lineage.Fold(part), nil
+}
+
+// ShakeAt is the SHAKE-256 of a segment's payload.
+func ShakeAt(file io.ReaderAt, segment segments.Segment) (lineage.Hash, error) {
+	hasher := lineage.NewShake256()
+	err := volume.CopyRange(hasher, file, segment.PayloadOffset(), int64(segment.PayloadLength))
+	return lineage.Hash(hasher.Sum(nil)), err
+}

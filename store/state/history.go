@@ -1,0 +1,252 @@
+package state
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"slices"
+
+	"rvffs/lineage"
+	"rvffs/segments"
+	"rvffs/store/idset"
+	"rvffs/store/memory"
+	"rvffs/store/volume"
+)
+
+// History finds out what the file tells of a state that a store came from: among the
+// states that it still holds, by either of the two methods in use, and else by what else
+// is left of it.
+func (s *Snapshot) History(ctx context.Context, from lineage.Descent) (lineage.History, error) {
+	history := lineage.History{Newest: s.Epoch()}
+	err := s.With(ctx, Judging, func(reading *Reading) error {
+		charge := s.source.memory.Charge()
+		defer charge.Free()
+		t := tracing{in: reading, from: from, charge: &charge}
+		if err := t.find(&history); err != nil || history.Held != nil {
+			return err
+		}
+		return t.ask(&history)
+	})
+	return history, err
+}
+
+// tracing is one search for a state.
+type tracing struct {
+	in     *Reading
+	from   lineage.Descent
+	charge *memory.Charge
+
+	manifests []segments.Segment
+	ends      Ends
+}
+
+// find looks for the state itself.
+func (t *tracing) find(history *lineage.History) error {
+	if err := t.in.Walk(t.collect); err != nil {
+		return err
+	}
+	for _, manifest := range slices.Backward(t.manifests) {
+		epoch, err := epochAt(t.in, manifest)
+		if err != nil {
+			return err
+		}
+		if t.from.Recorded && epoch != t.from.Epoch {
+			continue
+		}
+		if hash, err := ShakeAt(t.in, manifest); err != nil || hash == t.from.Hash {
+			history.Held = &lineage.PastState{Method: lineage.HashShakeManifest, Epoch: epoch, Offset: manifest.Offset}
+			return err
+		}
+	}
+	if t.from.Recorded {
+		return nil
+	}
+	buffer := make([]byte, lineage.TailSize)
+	for _, end := range slices.Backward(t.ends.Newest()) {
+		if hash, err := FoldAt(t.in, end.Offset, buffer); err != nil || hash == t.from.Hash {
+			history.Held = &lineage.PastState{Method: lineage.HashFoldTail, Epoch: end.Epoch, Offset: end.Manifest}
+			return err
+		}
+	}
+	history.Unfolded = t.ends.forgotten
+	return nil
+}
+
+// collect notes where the file's states are, and their ends.
+func (t *tracing) collect(segment segments.Segment) error {
+	if segment.Type != segments.TypeManifest {
+		t.ends.Other(segment)
+		return nil
+	}
+	epoch, err := epochAt(t.in, segment)
+	if err != nil {
+		return err
+	}
+	t.ends.Manifest(segment, epoch)
+	if n := len(t.manifests); n == cap(t.manifests) {
+		const manifest = 128
+		if err := t.charge.Set(int64(manifest * (n + 2*n + 1))); err != nil {
+			return err
+		}
+		t.manifests = slices.Grow(t.manifests, n+1)
+	}
+	t.manifests = append(t.manifests, segment)
+	return nil
+}
+
+// epochAt is the epoch of a manifest; 0 of one that is too short to have any.
+func epochAt(file io.ReaderAt, manifest segments.Segment) (uint32, error) {
+	var epoch [4]byte
+	if manifest.PayloadLength < uint64(len(epoch)) {
+		return 0, nil
+	}
+	err := volume.ReadFull(file, epoch[:], manifest.PayloadOffset())
+	return binary.LittleEndian.Uint32(epoch[:]), err
+}
+
+// ask asks all that tells of states which are gone.
+func (t *tracing) ask(history *lineage.History) error {
+	a := asking{tracing: t, history: history, whole: idset.New(), damaged: idset.New(), budget: checkedForFold, covered: t.in.snapshot.Size()}
+	if ends := t.ends.Newest(); !t.from.Recorded && len(ends) > 0 {
+		a.covered = max(0, ends[0].Offset-lineage.TailSize)
+	}
+	if err := t.in.Walk(a.segment); err != nil {
+		return err
+	}
+	if err := a.behind(); err != nil {
+		return err
+	}
+	history.Other = t.from.Recorded && a.whole.Contains(uint64(t.from.Epoch))
+	a.whole.Unite(a.damaged)
+	history.Unrecorded = a.whole.Len() <= uint64(history.Newest) // epochs begin with 0
+	return nil
+}
+
+// checkedForFold is how many bytes at most are checked to see whether a fold may have
+// covered bytes that are damaged.
+const checkedForFold = 256 << 20
+
+// asking is a walk through a file that holds the state no more.
+type asking struct {
+	*tracing
+	history        *lineage.History
+	whole, damaged *idset.Set // epochs of states that the file holds, or tells of
+	covered        int64      // from here on bytes may be those of the hash
+	budget         int64      // of bytes to check
+}
+
+func (a *asking) segment(segment segments.Segment) error {
+	switch segment.Type {
+	case segments.TypeManifest:
+		return a.manifest(segment)
+	case segments.TypeWitness:
+		return a.witness(segment)
+	}
+	if segment.End() <= a.covered || int64(segment.PayloadLength) > a.budget {
+		return nil
+	}
+	a.budget -= int64(segment.PayloadLength)
+	verdict, err := segments.VerifySegment(a.in, segment)
+	if verdict == segments.HashMismatch {
+		a.torn("the %s segment %d at offset %d of the parent's file is damaged, and the hash may cover it", segment.Type, segment.ID, segment.Offset)
+	}
+	return err
+}
+
+func (a *asking) manifest(segment segments.Segment) error {
+	epoch, err := epochAt(a.in, segment)
+	if err != nil {
+		return err
+	}
+	verdict, err := segments.VerifySegment(a.in, segment)
+	if err != nil {
+		return err
+	}
+	if verdict != segments.HashMismatch {
+		a.whole.Insert(uint64(epoch))
+		return nil
+	}
+	a.damaged.Insert(uint64(epoch))
+	if !a.from.Recorded || epoch == a.from.Epoch {
+		a.torn("the manifest of epoch %d at offset %d of the parent's file is damaged, and it may be the one that the store came from", epoch, segment.Offset)
+	}
+	return nil
+}
+
+// torn keeps what is the matter, of several things the first.
+func (a *asking) torn(format string, arguments ...any) {
+	if a.history.Torn == "" {
+		a.history.Torn = fmt.Sprintf(format, arguments...)
+	}
+}
+
+// witness asks an entry of the audit chain, unless that is damaged.
+func (a *asking) witness(segment segments.Segment) error {
+	payload, giveBack, err := readWitness(a.in, segment, a.charge)
+	if err != nil || payload == nil {
+		return err
+	}
+	defer giveBack()
+	witness, err := segments.ParseWitness(payload)
+	if err != nil || a.tampered(segment, payload) {
+		return nil
+	}
+	if a.from.Audit != (lineage.Mark{}) && lineage.MarkOf(payload) == a.from.Audit {
+		a.history.Continues = true
+	}
+	if witness.Kind != segments.WitnessDropped {
+		return nil
+	}
+	dropped, err := lineage.ParseDropped(witness.Action)
+	if err != nil {
+		return nil // of another version, or somebody else's
+	}
+	a.record(dropped, segment.Offset)
+	return nil
+}
+
+// record looks the state up in a record.
+func (a *asking) record(dropped lineage.Dropped, offset int64) {
+	attest := func(states []lineage.DroppedState, method lineage.HashMethod) {
+		short := lineage.ShortOf(method, a.from.Hash)
+		for _, state := range states {
+			if state.Short == short && (!a.from.Recorded || state.Epoch == a.from.Epoch) && a.history.Attested == nil {
+				a.history.Attested = &lineage.PastState{Method: method, Epoch: state.Epoch, Offset: offset}
+			}
+		}
+	}
+	attest(dropped.Manifests, lineage.HashShakeManifest)
+	if !a.from.Recorded {
+		attest(dropped.Ends, lineage.HashFoldTail)
+	}
+	for _, state := range dropped.Manifests {
+		a.whole.Insert(uint64(state.Epoch))
+	}
+}
+
+// tampered reports whether a payload is not what its content hash says.
+func (a *asking) tampered(segment segments.Segment, payload []byte) bool {
+	verdict, _ := segments.VerifyPayload(segment.Header, bytes.NewReader(payload)) // which cannot fail to be read
+	return verdict == segments.HashMismatch
+}
+
+// behind looks for what may have been a newer state.
+func (a *asking) behind() error {
+	info, err := a.in.Stat()
+	if err != nil {
+		return err
+	}
+	end := a.in.snapshot.Size()
+	if a.from.Recorded || info.Size <= end {
+		return nil // the epochs tell
+	}
+	return segments.WalkRemnants(a.in, end, info.Size, func(remnant segments.Remnant) error {
+		switch remnant.Kind {
+		case segments.RemnantBytes, segments.RemnantCut, segments.RemnantDamaged:
+			a.torn("%d bytes behind the parent's newest manifest, at offset %d, are no whole segment: its file may have lost its end", remnant.Length, remnant.Offset)
+		}
+		return a.in.ctx.Err()
+	})
+}
