@@ -42,6 +42,9 @@ type State struct {
 	// Walked says that the manifest of a wire file holds no directory any more,
 	// and that Manifest.Directory is what a walk found instead.
 	Walked bool
+	// RootAlone says that the root of a wire file names no place of a manifest. There is
+	// none then: Segment is the root as if it were the payload of one.
+	RootAlone bool
 }
 
 // Named lists the segments that count besides the newest manifest: those that its

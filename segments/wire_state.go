@@ -73,9 +73,9 @@ func (f *finder) walkWire() ([]DirectoryEntry, error) {
 // and must not be taken for an empty store of the other one.
 func (f *finder) damagedWireState(root *WireRoot, p *passage) (*State, error) {
 	start := f.size - wireRootSize
-	offset := start - HeaderSize
+	offset, named := start-HeaderSize, false
 	if root.Level1Offset >= HeaderSize && root.Level1Offset <= uint64(start) {
-		offset = int64(root.Level1Offset) - HeaderSize
+		offset, named = int64(root.Level1Offset)-HeaderSize, true
 		var b [HeaderSize]byte
 		if err := readFull(f.r, b[:], offset); err != nil {
 			return nil, fmt.Errorf("wire manifest: %w", err)
@@ -92,6 +92,10 @@ func (f *finder) damagedWireState(root *WireRoot, p *passage) (*State, error) {
 	case f.found != nil:
 		return f.wireState(root, f.found.segment)
 	}
-	// Its header is gone. What it must have said is where it was.
-	return f.wireState(root, Segment{Header: Header{Version: 1, Type: TypeManifest, PayloadLength: uint64(f.size - offset - HeaderSize)}, Offset: offset})
+	// Its header is gone, if there was one. What it must have said is where it was.
+	state, err := f.wireState(root, Segment{Header: Header{Version: 1, Type: TypeManifest, PayloadLength: uint64(f.size - offset - HeaderSize)}, Offset: offset})
+	if err == nil {
+		state.RootAlone = !named
+	}
+	return state, err
 }

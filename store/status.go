@@ -83,7 +83,9 @@ func (s *Store) statusOf(ctx context.Context, snapshot *state.Snapshot) (Status,
 		return Status{}, err
 	}
 	if damage == "" && snapshot.State().Walked {
-		damage = noDirectory
+		if damage = noDirectory; snapshot.State().RootAlone {
+			damage = rootAlone
+		}
 	}
 	if damage == "" && snapshot.LostVectors() {
 		damage = "vectors in damaged segments are counted as they are read"

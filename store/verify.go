@@ -127,8 +127,12 @@ func (v *verifier) find(severity Severity, offset int64, format string, argument
 	v.Findings = append(v.Findings, finding)
 }
 
-// noDirectory tells what is the matter with a wire file whose manifest was zeroed.
-const noDirectory = "the manifest holds no directory any more: all segments that were found are taken for live"
+// What is the matter with a wire file whose manifest was zeroed, and with one whose root
+// names none.
+const (
+	noDirectory = "the manifest holds no directory any more: all segments that were found are taken for live"
+	rootAlone   = "the root at the end of the file names no manifest: all segments that were found are taken for live"
+)
 
 // checkNames reports hard links, which keep everybody from writing.
 func (v *verifier) checkNames() error {
@@ -140,8 +144,11 @@ func (v *verifier) checkNames() error {
 }
 
 func (v *verifier) checkIdentity() error {
-	if v.snapshot.State().Walked {
-		v.find(Damage, v.snapshot.State().Segment.Offset, "%s", noDirectory)
+	switch state := v.snapshot.State(); {
+	case state.RootAlone:
+		v.find(Damage, state.Segment.PayloadOffset(), "%s", rootAlone)
+	case state.Walked:
+		v.find(Damage, state.Segment.Offset, "%s", noDirectory)
 	}
 	identity, known := v.snapshot.Identity()
 	switch {
@@ -334,11 +341,19 @@ func (v *verifier) checkWhole() error {
 		v.find(Damage, end, "the rest of the file cannot be read: %v", err)
 		return nil
 	}
-	v.checkGap(end, v.snapshot.Size())
+	v.checkGap(end, v.segmentsEnd())
 	if v.anew > 0 {
 		v.find(Note, -1, "the audit chain begins anew %d times, as with the reference runtime, which does so when it opens a file", v.anew)
 	}
 	return err
+}
+
+// segmentsEnd is where segments end, behind which there may be a root by itself.
+func (v *verifier) segmentsEnd() int64 {
+	if state := v.snapshot.State(); state.RootAlone {
+		return state.Segment.PayloadOffset()
+	}
+	return v.snapshot.Size()
 }
 
 // checkGap reports bytes between segments, but for the padding of the wire dialect.

@@ -13,12 +13,14 @@ import (
 )
 
 // Live lists every live segment in file order: what the manifest names, what
-// stands behind it and has to be kept, and the manifest itself.
+// stands behind it and has to be kept, and the manifest itself, if there is one.
 func (s *Snapshot) Live() []segments.DirectoryEntry {
-	newest := s.state.Segment
-	entries := append(s.Named(), segments.DirectoryEntry{
-		SegmentID: newest.ID, Offset: newest.Offset, PayloadLength: newest.PayloadLength, Type: newest.Type,
-	})
+	entries := s.Named()
+	if newest := s.state.Segment; !s.state.RootAlone {
+		entries = append(entries, segments.DirectoryEntry{
+			SegmentID: newest.ID, Offset: newest.Offset, PayloadLength: newest.PayloadLength, Type: newest.Type,
+		})
+	}
 	slices.SortStableFunc(entries, func(a, b segments.DirectoryEntry) int { return cmp.Compare(a.Offset, b.Offset) })
 	return slices.CompactFunc(entries, func(a, b segments.DirectoryEntry) bool { return a.Offset == b.Offset })
 }

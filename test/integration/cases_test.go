@@ -242,6 +242,17 @@ func checkCases(t *testing.T, cases string) {
 		if !bytes.Equal(readFile(t, m.backing("a.rvf")), content) {
 			t.Error("the file has changed")
 		}
+		// It can be read as a whole, also by those who have it checked before.
+		for _, m := range []*mount{m, serve(t, m.Dir, "--verify", "first")} {
+			for range 2 {
+				if !bytes.Equal(readFile(t, m.path("a.rvf", "raw")), content) {
+					t.Error("raw is not the file")
+				}
+			}
+		}
+		if said := try(t, program, "verify", m.backing("a.rvf")).stdout; !strings.Contains(said, "the root at the end of the file names no manifest") || strings.Contains(said, "magic") || strings.Contains(said, "no segment") {
+			t.Errorf("verify says %s", said)
+		}
 	})
 }
 
