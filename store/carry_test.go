@@ -19,6 +19,8 @@ import (
 	"rvffs/store/compute"
 	"rvffs/store/ingest"
 	"rvffs/store/log"
+	"rvffs/store/rows"
+	"rvffs/store/rows/rowstest"
 	"rvffs/store/volume"
 	"rvffs/store/volume/directory"
 	"rvffs/store/volume/filelog"
@@ -239,7 +241,7 @@ func carryHistory(t *testing.T, seed uint64) {
 	next := uint64(1000)
 	act := func() {
 		l := loads[random.IntN(len(loads))]
-		switch random.IntN(12) {
+		switch random.IntN(15) {
 		default:
 			count := 1 + random.Uint64N(60)
 			l.write(run(next, count), float32(next))
@@ -280,6 +282,15 @@ func carryHistory(t *testing.T, seed uint64) {
 				t.Fatal(err)
 			}
 			delete(want, gone)
+		case 6, 7: // which rows live is worked out from what was found the last time
+			if err := rowstest.Check(rows.Of(s.Current()), random); err != nil {
+				t.Error(err)
+			}
+		case 8:
+			stored := slices.Sorted(maps.Keys(want))
+			again := stored[random.IntN(len(stored))]
+			bring(t, s, []uint64{again}, 8, 8)
+			want[again] = []float32{8, 8}
 		}
 	}
 	files.sync = func() {

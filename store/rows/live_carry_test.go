@@ -2,6 +2,7 @@ package rows_test
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -26,16 +27,19 @@ type history struct {
 	at      filelog.Place
 	file    filelog.File
 	pool    *state.Snapshot // which names all
+	files   int             // that it was compacted into
 	options state.BackingOptions
 
-	ids     map[int64][]uint64 // of each segment
+	all     [][]uint64         // the ids of each segment of the pool
+	ids     map[int64][]uint64 // the same, by the segment's offset
 	next    int                // of the pool, that no state has named yet
 	named   []segments.DirectoryEntry
 	dropped []segments.DirectoryEntry // by somebody who does not know what he does
 	alone   int                       // one step of so many is somebody else's
 	deleted *idset.Set
 	damaged []segments.DirectoryEntry
-	known   int // of those damaged, about which somebody has found out
+	known   int  // of those damaged, about which somebody has found out
+	untold  bool // nobody finds out
 }
 
 // historyIDs are the ids of one segment: of a stream that counts, of one that almost does,
@@ -70,41 +74,81 @@ func newHistory(t *testing.T, seed uint64) *history {
 		ids: map[int64][]uint64{}, deleted: idset.New(),
 	}
 	h.alone = 1 + h.random.IntN(8)
-	var all [][]uint64
-	var payloads [][]byte
-	for i := range 60 {
-		ids := historyIDs(h.random, uint64(40*i))
-		if i%3 == 2 { // the two before as one
-			ids = slices.Concat(all[i-2], all[i-1])
-			if h.random.IntN(4) == 0 {
-				ids = ids[len(ids)/8:] // and not all of them
-			}
-		}
-		all = append(all, ids)
-		payload := rowstest.Vectors(2, ids, make([]float32, 2*len(ids)))
-		if len(ids) > 0 && h.random.IntN(30) == 0 {
-			payload[2]++ // more rows than there are: nobody sees any
-			all[i] = nil
-		}
-		payloads = append(payloads, payload)
-	}
 	h.options = state.BackingOptions{Memory: memory.NewBudget(1 << 20)}
 	if h.random.IntN(3) == 0 {
 		h.options.Checker = state.NewChecker(state.VerifyBackground)
 		t.Cleanup(h.options.Checker.Close)
 	}
-	h.pool, h.file = rowstest.SnapshotAt(t, h.at, h.options, segments.DialectRuntime, segments.Manifest{Dimension: 2}, payloads...)
+	h.write()
+	return h
+}
+
+// poolSize is the number of segments of a pool; each third one is those before as one.
+const poolSize = 60
+
+// write makes a file of segments that no state names yet; those of first come first.
+func (h *history) write(first ...[]uint64) {
+	h.all, h.ids, h.named, h.dropped, h.next = first, map[int64][]uint64{}, nil, nil, 0
+	var payloads [][]byte
+	for i := range poolSize {
+		if i >= len(first) {
+			ids := historyIDs(h.random, uint64(40*i))
+			if i%3 == 2 { // the two before as one
+				ids = slices.Concat(h.all[i-2], h.all[i-1])
+				if h.random.IntN(4) == 0 {
+					ids = ids[len(ids)/8:] // and not all of them
+				}
+			}
+			h.all = append(h.all, ids)
+		}
+		ids := h.all[i]
+		payload := rowstest.Vectors(2, ids, make([]float32, 2*len(ids)))
+		if i >= len(first) && len(ids) > 0 && h.random.IntN(30) == 0 {
+			payload[2]++ // more rows than there are: nobody sees any
+			h.all[i] = nil
+		}
+		payloads = append(payloads, payload)
+	}
+	h.pool, h.file = rowstest.SnapshotAt(h.t, h.at, h.options, segments.DialectRuntime, segments.Manifest{Dimension: 2}, payloads...)
+	h.damaged, h.known = nil, 0
 	for i, entry := range h.pool.Vectors() {
-		h.ids[entry.Offset] = all[i]
-		if h.options.Checker != nil && len(all[i]) > 0 && h.random.IntN(40) == 0 {
+		h.ids[entry.Offset] = h.all[i]
+		if h.options.Checker != nil && len(h.all[i]) > 0 && i >= len(first) && h.random.IntN(40) == 0 {
 			// Something else than was written: its last component.
 			if _, err := h.file.WriteAt([]byte{1}, entry.Offset+segments.HeaderSize+int64(entry.PayloadLength)-1); err != nil {
-				t.Fatal(err)
+				h.t.Fatal(err)
 			}
 			h.damaged = append(h.damaged, entry)
 		}
 	}
-	return h
+}
+
+// compact goes on with another file, which holds the rows that live in its first segments.
+// What says where they are may be the same as in the file before.
+func (h *history) compact() {
+	stored, _ := h.stored()
+	slices.Reverse(stored)
+	seen, live := idset.New(), []uint64(nil)
+	for _, id := range stored {
+		if seen.Insert(id) && !h.deleted.Contains(id) {
+			live = append(live, id)
+		}
+	}
+	slices.Reverse(live)
+	h.files++
+	h.at = filelog.Place{Files: volumes.New(), Name: fmt.Sprintf("a%d.rvf", h.files)}
+	if h.random.IntN(2) == 0 {
+		slices.Sort(live)
+	}
+	cut := h.random.IntN(len(live) + 1)
+	if first := len(h.ids[0]); first <= len(live) && h.random.IntN(2) == 0 {
+		cut = first // the first segment is as long as that of the file before
+	}
+	h.write(live[:cut:cut], live[cut:], live)
+	h.named, h.next, h.deleted = slices.Clone(h.pool.Vectors()[:2]), 3, idset.New()
+	if h.random.IntN(2) == 0 {
+		h.named = slices.Clone(h.pool.Vectors()[2:3])
+	}
 }
 
 // stored are all ids in the segments named, and whether each is of one row.
@@ -118,8 +162,12 @@ func (h *history) stored() (ids []uint64, distinct bool) {
 // step makes the next state, as the engine does or as somebody else might.
 func (h *history) step() {
 	all := h.pool.Vectors()
+	if h.random.IntN(25) == 0 {
+		h.compact()
+		return
+	}
 	foreign := h.random.IntN(h.alone) == 0
-	if h.known < len(h.damaged) && h.random.IntN(20) == 0 {
+	if !h.untold && h.known < len(h.damaged) && h.random.IntN(20) == 0 {
 		h.tell(h.pool, h.damaged[h.known])
 		h.known++
 	}
@@ -213,6 +261,12 @@ func (h *history) live(snapshot *state.Snapshot) (*rows.Live, string) {
 	return live, live.Describe()
 }
 
+// earlierState is a state that there was.
+type earlierState struct {
+	in       history // as it was then
+	manifest segments.Manifest
+}
+
 // TestLiveRowsAreCarriedOn through random histories of a file, whoever writes them: in each
 // state the same rows live as where nothing is known of an earlier one.
 func TestLiveRowsAreCarriedOn(t *testing.T) {
@@ -226,14 +280,18 @@ func TestLiveRowsAreCarriedOn(t *testing.T) {
 		h := newHistory(t, seed)
 		counts := h.random.IntN(3) > 0 // whether somebody counts the ids
 		var before *rows.Live
-		var earlier []segments.Manifest
+		var earlier []earlierState
 		for step := range 60 {
 			h.step()
 			manifest := h.manifest()
-			earlier = append(earlier, manifest)
+			earlier = append(earlier, earlierState{*h, manifest})
 			again := h.random.IntN(15) == 0
+			h := h
 			if again {
-				manifest = earlier[h.random.IntN(len(earlier))]
+				of := &earlier[h.random.IntN(len(earlier))]
+				if manifest = of.manifest; of.in.files != h.files {
+					h = &of.in // who has the former file open looks at it still
+				}
 			}
 			snapshot := h.snapshot(manifest)
 			if counts && !again {
@@ -278,7 +336,7 @@ func TestLiveRowsAreCarriedOnTogether(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(8) {
 		h := newHistory(t, seed)
-		h.damaged = nil // what becomes known changes what is shown of states before
+		h.untold = true // what becomes known changes what is shown of states before
 		var snapshots []*state.Snapshot
 		var want []string
 		for range 40 {
