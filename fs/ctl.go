@@ -19,8 +19,8 @@ var ctlInlet = inlet{
 		"flush          commit the whole records of all open streams; bulk loads wait for their close\n" +
 		"remove kernel  take the kernel out; likewise ebpf, wasm, dashboard. Where there are several,\n" +
 		"               say which: by architecture, type or role, by the folder in all/, or all\n\n" +
-		"The write returns when it is done, or tells why not; append.log tells more. To remove the\n" +
-		"whole store, say: rvffs rm STORE\n",
+		"The write returns when it is done, or fails: last_error in status.json tells why then. To\n" +
+		"remove the whole store, say: rvffs rm STORE\n",
 	open: func(ctx context.Context, s *catalog.Store) (stream, error) {
 		_, err := s.AllowNewest(ctx, volume.Write)
 		return &commands{store: s, asOpener: s.KeepCaller(ctx)}, err
@@ -78,7 +78,9 @@ func (c *commands) carryOut(ctx context.Context) error {
 	case command[0] == "remove" && len(command) == 3:
 		err = c.store.RemoveImages(ctx, command[1], command[2])
 	default:
-		return fmt.Errorf("%w: %q is no command; read this file for those there are", volume.ErrInput, bytes.TrimSpace(c.line))
+		err = fmt.Errorf("%w: %q is no command; read this file for those there are", volume.ErrInput, bytes.TrimSpace(c.line))
+		c.store.Refused(err)
+		return err
 	}
 	c.line = nil
 	return err

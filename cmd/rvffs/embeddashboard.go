@@ -47,7 +47,7 @@ func newEmbedDashboardCommand() *cobra.Command {
 	}
 	flags := command.Flags()
 	framework = among(flags, "framework", "", "custom", "", segments.ParseDashboardFramework, wordsOf(segments.ParseDashboardFramework))
-	flags.StringVar(&entry, "entry", "", "the file to begin with, by its path in the directory")
+	flags.StringVar(&entry, "entry", "", "the `file` to begin with, by its path in the directory")
 	answer = registerAnswer(flags, printsJSON)
 	return command
 }

@@ -48,7 +48,7 @@ func newEmbedEBPFCommand() *cobra.Command {
 		},
 	}
 	flags := command.Flags()
-	flags.StringVar(&types, "btf", "", "a file with the program's type information")
+	flags.StringVar(&types, "btf", "", "a `file` with the program's type information")
 	kind = among(flags, "type", "", "", "", segments.ParseEBPFProgramType, wordsOf(segments.ParseEBPFProgramType))
 	attach = among(flags, "attach", "", "", "", segments.ParseEBPFAttachType, wordsOf(segments.ParseEBPFAttachType))
 	answer = registerAnswer(flags, printsJSON)

@@ -51,7 +51,7 @@ func newEmbedWASMCommand() *cobra.Command {
 	flags := command.Flags()
 	role = among(flags, "role", "", segments.WASMExtension.String(), "", segments.ParseWASMRole, wordsOf(segments.ParseWASMRole))
 	target = among(flags, "target", "", "", "", segments.ParseWASMTarget, wordsOf(segments.ParseWASMTarget))
-	flags.Uint8Var(&priority, "priority", 0, "of the module at bootstrap, the lowest first")
+	flags.Uint8Var(&priority, "priority", 0, "`place` of the module at bootstrap, the lowest first")
 	flags.BoolVar(&compress, "compress", false, "store the module compressed with zstd if that saves a tenth")
 	answer = registerAnswer(flags, printsJSON)
 	return command

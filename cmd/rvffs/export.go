@@ -55,7 +55,7 @@ func newExportCommand() *cobra.Command {
 		},
 	}
 	format = among(command.Flags(), "format", "f", vecio.FileNPY.String(), "", vecio.ParseFileFormat, formatNames())
-	command.Flags().StringVarP(&output, "output", "o", "-", "file to write, - for standard output")
+	command.Flags().StringVarP(&output, "output", "o", "-", "`file` to write, - for standard output")
 	answer = registerAnswer(command.Flags(), "print what was written as JSON")
 	verify = registerVerify(command.Flags())
 	return command

@@ -93,7 +93,7 @@ func newExtractKernelCommand() *cobra.Command {
 		},
 	}
 	architecture = among(command.Flags(), "arch", "", "", "", segments.ParseKernelArchitecture, wordsOf(segments.ParseKernelArchitecture))
-	command.Flags().StringVar(&cmdline, "cmdline", "", "write the command line to this file")
+	command.Flags().StringVar(&cmdline, "cmdline", "", "write the command line to this `file`")
 	x.register(command)
 	return command
 }
@@ -126,7 +126,7 @@ func newExtractEBPFCommand() *cobra.Command {
 		},
 	}
 	kind = among(command.Flags(), "type", "", "", "", segments.ParseEBPFProgramType, wordsOf(segments.ParseEBPFProgramType))
-	command.Flags().StringVar(&types, "btf", "", "write the type information to this file")
+	command.Flags().StringVar(&types, "btf", "", "write the type information to this `file`")
 	x.register(command)
 	return command
 }

@@ -54,9 +54,9 @@ func newQueryCommand() *cobra.Command {
 			})
 		},
 	}
-	command.Flags().StringVar(&asked.vector, "vector", "", "the vector to search for, as a JSON array")
-	command.Flags().Uint64Var(&asked.id, "id", 0, "search for the stored vector of this id")
-	command.Flags().IntVarP(&asked.k, "k", "k", search.DefaultNeighbors, "how many neighbors to find, where a query does not say")
+	command.Flags().StringVar(&asked.vector, "vector", "", "the `vector` to search for, as a JSON array")
+	command.Flags().Uint64Var(&asked.id, "id", 0, "search for the stored vector of this `id`")
+	command.Flags().IntVarP(&asked.k, "k", "k", search.DefaultNeighbors, "`number` of neighbors to find, where a query does not say")
 	answer = registerAnswer(command.Flags(), "print lines of JSON")
 	verify = registerVerify(command.Flags())
 	return command

@@ -469,6 +469,9 @@ func (s *Store) AppendLog(ctx context.Context) (*journal.Log, *state.Snapshot, e
 	return s.history.logOf(snapshot.Origin()), snapshot, nil
 }
 
+// Refused notes why a command for the store was not carried out.
+func (s *Store) Refused(err error) { s.failed(err) }
+
 // failed notes what went wrong with the store without anybody waiting for it.
 func (s *Store) failed(err error) {
 	s.mu.Lock()

@@ -215,3 +215,37 @@ func leftRecord() []byte {
 	copy(record[8:], "elsewhere")
 	return record
 }
+
+// TestLimitsAreTold at mount, once to who mounts and once in the log, of a disk that has any,
+// and of no other.
+func TestLimitsAreTold(t *testing.T) {
+	t.Parallel()
+	plain := t.TempDir()
+	disk := mountPlainly(t, plain)
+	told := func(dir string) (said string, logged int) {
+		t.Helper()
+		point, log := t.TempDir(), filepath.Join(t.TempDir(), "log")
+		got := try(t, program, "mount", "--log-file", log, dir, point)
+		if got.code != 0 {
+			t.Fatal(got.stderr)
+		}
+		run(t, program, "umount", point)
+		return got.stderr, strings.Count(string(readFile(t, log)), "cannot promise all that others do")
+	}
+	said, logged := told(disk)
+	for _, part := range []string{
+		"rvffs: the file system of " + disk + " cannot promise all that others do:\n  - ",
+		"it cannot exchange two names, so a file that another program puts in a store's place in the very moment in which compaction ends is lost",
+		"its locks on open files hold on this machine alone: if it belongs to another machine too, do not write to a store from both at a time",
+	} {
+		if strings.Count(said, part) != 1 {
+			t.Errorf("at mount it is said %q, without %q", said, part)
+		}
+	}
+	if logged != 1 {
+		t.Errorf("the log tells it %d times", logged)
+	}
+	if said, logged := told(plain); said != "" || logged != 0 {
+		t.Errorf("of a disk that has everything it is said %q, and %d times in the log", said, logged)
+	}
+}

@@ -180,3 +180,19 @@ func TestErrorsOfRights(t *testing.T) {
 		}
 	}
 }
+
+// TestRefusedCommandsAreTold: where a command for a store is none, the store says so, as its
+// file ctl promises.
+func TestRefusedCommandsAreTold(t *testing.T) {
+	t.Parallel()
+	m := smallStore(t)
+	if help := string(readFile(t, m.path("store.rvf", "ctl"))); !strings.Contains(help, "last_error in status.json tells why") {
+		t.Errorf("ctl says %s", help)
+	}
+	for command, says := range map[string]string{"help": `"help" is no command`, "compact now": `"compact now" is no command`, "remove tail": `there is no part "tail"`} {
+		wantRefusal(t, tryShell(t, `echo "$2" > "$1"`, m.path("store.rvf", "ctl"), command), unix.EINVAL)
+		if told := must(decode[map[string]any](m.path("store.rvf", "status.json")))(t)["last_error"]; !strings.Contains(fmt.Sprint(told), says) {
+			t.Errorf("after %q last_error is %v", command, told)
+		}
+	}
+}
