@@ -91,8 +91,8 @@ func (n *droppedNode) SetAttributes(_ context.Context, change volume.AttributeCh
 	return nil
 }
 
-// Open opens a file that is on its way, for reading too. Of what was taken in there are the
-// bytes if they are few, else a notice of the same length.
+// Open opens a file that is on its way, for reading too. Of what was taken in there is a
+// notice of the same length.
 func (n *droppedNode) Open(ctx context.Context, flags uint32) (nodefs.FileHandle, uint32, syscall.Errno) {
 	if flags&syscall.O_ACCMODE == syscall.O_RDONLY {
 		return &droppedReader{n}, fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH, 0

@@ -77,7 +77,21 @@ func (d *fixedFolder) Rename(context.Context, string, nodefs.InodeEmbedder, stri
 	return d.tree.refusal()
 }
 
-// Setattr is refused.
-func (d *fixedFolder) Setattr(context.Context, nodefs.FileHandle, *fuse.SetAttrIn, *fuse.AttrOut) syscall.Errno {
-	return d.tree.refusal()
+// Setattr is refused where it would change owner or mode. A time is accepted and means
+// nothing: programs that copy a folder over this one make it like theirs in the end.
+func (d *fixedFolder) Setattr(ctx context.Context, handle nodefs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+	shown, tells := d.Operations().(nodefs.NodeGetattrer)
+	if d.tree.readOnly || !tells {
+		return d.tree.refusal()
+	}
+	if errno := shown.Getattr(ctx, handle, out); errno != 0 {
+		return errno
+	}
+	mode, moded := in.GetMode()
+	uid, owned := in.GetUID()
+	gid, grouped := in.GetGID()
+	if moded && modeOf(mode).Perm() != modeOf(out.Mode).Perm() || owned && uid != out.Uid || grouped && gid != out.Gid {
+		return d.tree.refusal()
+	}
+	return 0
 }

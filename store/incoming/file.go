@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"sync/atomic"
 
@@ -45,7 +44,6 @@ type File struct {
 	state      state
 	size       int64  // that is shown
 	text       []byte // the result, or why another was refused
-	kept       []byte // all bytes of a small file that was taken in
 	sum        []byte // of the bytes that were taken in
 	gone       bool   // no name leads to it
 	replaces   bool   // its name is a temporary one because of another file
@@ -133,17 +131,15 @@ func (f *File) ReadAt(p []byte, offset int64) (int, error) {
 	f.turn.Wait()
 	defer f.turn.Give()
 	f.folder.mu.Lock()
-	state, text, size, kept := f.state, f.text, f.size, f.kept
+	state, text, size := f.state, f.text, f.size
 	f.folder.mu.Unlock()
 	switch {
 	case state == refused:
 		return bytes.NewReader(text).ReadAt(p, offset)
 	case f.bytes != nil:
 		return f.bytes.ReadAt(p, offset)
-	case state == taken && size > mostKept:
-		return notice{text, size}.ReadAt(p, offset)
 	case state == taken:
-		return bytes.NewReader(kept).ReadAt(p, offset)
+		return notice{text, size}.ReadAt(p, offset)
 	}
 	return bytes.NewReader(nil).ReadAt(p, offset)
 }
@@ -219,7 +215,7 @@ func (f *File) begin() {
 		d.weigh(-f.weight)
 		d.waiting++
 	}
-	f.state, f.text, f.sum, f.kept = waiting, nil, nil, nil
+	f.state, f.text, f.sum = waiting, nil, nil
 	f.length.Store(0)
 }
 
@@ -348,13 +344,6 @@ func (f *File) takenIn(name string, size int64, result, sum []byte) {
 	for _, u := range f.uploads {
 		u.spent = true
 	}
-	var kept []byte
-	if f.folder.options.Receipts && size <= mostKept {
-		kept = make([]byte, size)
-		if n, err := f.bytes.ReadAt(kept, 0); err != nil && !errors.Is(err, io.EOF) {
-			kept = kept[:n] // which are in memory
-		}
-	}
 	_ = f.bytes.Close() // nothing of them is needed any more
 	f.bytes, f.fresh, f.uncut, f.former = nil, false, false, record{}
 	d := f.folder
@@ -371,7 +360,7 @@ func (f *File) takenIn(name string, size int64, result, sum []byte) {
 		return
 	}
 	d.waiting--
-	f.state, f.takenAs, f.size, f.text, f.sum, f.kept = taken, name, size, result, sum, kept
+	f.state, f.takenAs, f.size, f.text, f.sum = taken, name, size, result, sum
 	d.receive(f)
 }
 

@@ -232,7 +232,7 @@ func (d *Folder) receive(f *File) {
 		d.receipts = slices.DeleteFunc(d.receipts, func(r receipt) bool { return !r.stands() })
 	}
 	d.receipts = append(d.receipts, receipt{f, d.made})
-	f.weight = fileMemory + int64(len(f.name)+len(f.text)+len(f.kept))
+	f.weight = fileMemory + int64(len(f.name)+len(f.text))
 	d.weigh(f.weight)
 	for len(d.receipts) > mostReceipts || d.memory.Hold(d.held) != nil {
 		oldest := d.receipts[0]

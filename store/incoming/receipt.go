@@ -6,22 +6,20 @@ import (
 	"io"
 )
 
-// mostKept is up to how many bytes of a file are kept with its receipt.
-const mostKept = 4 << 10
-
-// notice is what is read in the place of a longer file that was taken in: of the same size,
-// so that no program that reads everything finds it shorter than it is said to be.
+// notice is what is read in the place of a file that was taken in: of the same size, so that
+// no program that reads everything finds it shorter than it is said to be. The file itself it
+// must not be: a saved tree that is copied back would bring its vectors a second time.
 type notice struct {
 	result []byte
 	size   int64
 }
 
-// noticeEnd makes a copy of a notice one that no format takes for vectors: read as floats of
-// any kind, one of them is none.
-var noticeEnd = append(bytes.Repeat([]byte{0xff}, 15), '\n')
+// noticeEnd makes a copy of a notice one that no format takes for vectors: it is no text, and
+// read as floats of any kind, one of them is none.
+var noticeEnd = bytes.Repeat([]byte{0xff}, 16)
 
 func (n notice) start() []byte {
-	return fmt.Appendf(nil, "This is a receipt, and not the file: that was taken in, and its vectors are in the store.\n%s\n", n.result)
+	return fmt.Appendf(nil, "A receipt: this file was taken in, and its vectors are in the store.\n%s\n", n.result)
 }
 
 // ReadAt implements io.ReaderAt.

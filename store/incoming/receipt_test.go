@@ -10,7 +10,7 @@ import (
 // TestNotice is the same in whatever pieces it is read, and of the size of the file.
 func TestNotice(t *testing.T) {
 	t.Parallel()
-	const size = mostKept + 1
+	const size = 4097
 	n := notice{[]byte(`{"result":"taken"}`), size}
 	whole, err := io.ReadAll(io.NewSectionReader(n, 0, size+100))
 	if err != nil || len(whole) != size || !strings.HasPrefix(string(whole), string(n.start())+"   ") || !bytes.HasSuffix(whole, noticeEnd) {
@@ -23,6 +23,19 @@ func TestNotice(t *testing.T) {
 			if want := whole[offset:min(offset+piece, size)]; !bytes.Equal(got[:count], want) {
 				t.Fatalf("%d bytes at %d are %q, want %q", piece, offset, got[:count], want)
 			}
+		}
+	}
+}
+
+// TestNoticeOfASmallFile is as much as there is room for.
+func TestNoticeOfASmallFile(t *testing.T) {
+	t.Parallel()
+	for size, want := range map[int64]string{
+		1: "\xff", 16: string(noticeEnd), 20: "A re" + string(noticeEnd), 0: "",
+	} {
+		got, err := io.ReadAll(io.NewSectionReader(notice{[]byte("{}"), size}, 0, 100))
+		if err != nil || string(got) != want {
+			t.Errorf("of %d bytes it is %q, %v", size, got, err)
 		}
 	}
 }

@@ -409,18 +409,18 @@ func TestReceiptsCanBeRead(t *testing.T) {
 			run(t, "cp", d.file(name), d.in(name))
 		}
 	}
-	run(t, "cp", d.file("ten.csv"), d.in())
-	if got := string(readFile(t, d.in("ten.csv"))); got != string(readFile(t, d.file("ten.csv"))) {
-		t.Errorf("the receipt of a small file shows %q", got)
+	run(t, "cp", d.file("ten.csv"), d.file("hundred.f32"), d.in())
+	for _, size := range []int{1, 2, 3, 5, 10} {
+		run(t, "cp", writeFile(t, d.file("few"), bytes.Repeat(rawRows([]float32{0.5, 1.5, 2.5}), size)), d.in(fmt.Sprintf("few%d.f32", size)))
 	}
 	notice := string(readFile(t, d.in("long")))
-	if len(notice) != 12012 || !strings.HasPrefix(notice, "This is a receipt, and not the file") || !strings.Contains(notice, `"accepted":1001`) {
+	if len(notice) != 12012 || !strings.HasPrefix(notice, "A receipt: this file was taken in") || !strings.Contains(notice, `"accepted":1001`) {
 		t.Errorf("a receipt of %d bytes shows %.300q", len(notice), notice)
 	}
-	shell(t, `tar c -f "$2/a.tar" -C "$1" incoming; rsync -a "$1/incoming" "$2"; grep -rq "receipt, and not" "$1/incoming"; cat "$1"/incoming/* > /dev/null; cp -a "$1/incoming" "$2/copy"; diff -r "$2/copy" "$2/incoming"`,
+	shell(t, `tar c -f "$2/a.tar" -C "$1" incoming; rsync -a "$1/incoming" "$2"; grep -rq "A receipt: this file" "$1/incoming"; cat "$1"/incoming/* > /dev/null; cp -a "$1/incoming" "$2/copy"; diff -r "$2/copy" "$2/incoming"`,
 		d.path("store.rvf"), d.files)
 	before := readFile(t, d.backing("store.rvf"))
-	for _, name := range []string{"long.f32", "long", "long.json", "long.f32.json"} {
+	for _, name := range []string{"long.f32", "long", "long.json", "long.f32.json", "ten.csv", "hundred.f32", "few1.f32", "few2.f32", "few3.f32", "few5.f32", "few10.f32"} {
 		for _, to := range []string{"a.f32", "a.csv", "a.npy", "a.fvecs", "a.bvecs", "a", "a.jsonl"} {
 			if got := try(t, "cp", d.in(name), d.in(to)); got.code == 0 {
 				t.Errorf("the notice of %s is taken for vectors as %s", name, to)

@@ -168,6 +168,22 @@ func TestRestoreOfATree(t *testing.T) {
 			t.Errorf("%v says %d lines", line, lines)
 		}
 	}
+	// Over the store itself each file that shows something says so, which cp goes on after, and
+	// nothing else does. Nothing changes: not even what was dropped comes a second time.
+	again := newDropping(t)
+	run(t, "cp", "-p", again.file("ten.csv"), again.file("hundred.f32"), again.in())
+	tree := filepath.Join(t.TempDir(), "store.rvf")
+	run(t, "cp", "-a", again.path("store.rvf"), tree)
+	again.stop()
+	again.mount = serve(t, again.Dir)
+	before := readFile(t, again.backing("store.rvf"))
+	got := try(t, "cp", "-a", tree, again.Point)
+	if lines := strings.Count(got.stderr, "\n"); got.code == 0 || lines > 25 || strings.Contains(got.stderr, "preserv") {
+		t.Errorf("cp -a over the store: exit status %d, %d lines\n%s", got.code, lines, got.stderr)
+	}
+	if !bytes.Equal(readFile(t, again.backing("store.rvf")), before) {
+		t.Error("the store has changed")
+	}
 	files := filepath.Join(saved, "files", "team")
 	if err := os.MkdirAll(files, 0o755); err != nil {
 		t.Fatal(err)
