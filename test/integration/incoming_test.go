@@ -120,7 +120,7 @@ func TestIncoming(t *testing.T) {
 		"siblings":     {script: soonTaken + `( cat "$1/one.jsonl" & ( read line; cat "$1/ten.jsonl" ) < <(sleep 0.2; echo go) & ) > "$2/a"; taken "$2/a"`, want: 11, names: []string{"a"}},
 		"two by two":   {script: `( exec > "$2/a"; cat "$1/one.jsonl"; echo half >&2; cat "$1/one.jsonl"; cat "$1/one.jsonl" ) 2> /dev/null`, want: 3, names: []string{"a"}},
 		"given away":   {needs: "/usr/bin/python3", script: soonTaken + `/usr/bin/python3 -c 'import subprocess, sys; p = subprocess.Popen(["sh", "-c", "read line; cat \"$0\"", sys.argv[1]], stdin=subprocess.PIPE, stdout=open(sys.argv[2], "wb")); p.communicate(b"go\n")' "$1/ten.jsonl" "$2/a"; taken "$2/a"`, want: 10, names: []string{"a"}},
-		"header first": {script: `echo id,v0,v1,v2 > "$2/a.csv"; test "$(cat "$2/a.csv")" = id,v0,v1,v2; printf '8,1,2,3\n9,4,5,6\n' >> "$2/a.csv"; test "$(wc -l < "$2/a.csv")" = 3`, want: 2, names: []string{"a.csv"}},
+		"header first": {script: `echo id,v0,v1,v2 > "$2/a.csv"; test "$(cat "$2/a.csv")" = id,v0,v1,v2; printf '8,1,2,3\n9,4,5,6\n' >> "$2/a.csv"; test "$(stat -c %s "$2/a.csv")" = 28`, want: 2, names: []string{"a.csv"}},
 		"removed":      {script: `cp "$1/one.jsonl" "$2/a"; rm "$2/a"; cp "$1/one.jsonl" "$2/b"; rm -r "$2"/* ; cp "$1/one.jsonl" "$2/a"`, want: 3, names: []string{"a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
