@@ -3,6 +3,7 @@ package fs
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -44,6 +45,10 @@ func (o *overlays) asked(ctx context.Context) {
 	})
 }
 
+// ownQuestions are the system calls by which programs ask for statistics for themselves. For the
+// last one the kernel asks, to tell file systems apart in events.
+var ownQuestions = []int{unix.SYS_STATFS, unix.SYS_FSTATFS, unix.SYS_FANOTIFY_MARK}
+
 // asksForItself reports whether a thread that asks for statistics is certainly no overlay
 // that is being made.
 func asksForItself(thread uint32) bool {
@@ -61,7 +66,7 @@ func asksForItself(thread uint32) bool {
 			return false
 		}
 		if number, asleep := callOf(call); asleep {
-			return number == unix.SYS_STATFS || number == unix.SYS_FSTATFS
+			return slices.Contains(ownQuestions, number)
 		}
 		time.Sleep(endingPause)
 	}
