@@ -51,6 +51,9 @@ func (r *rewrite) catchUp(ctx context.Context, newest *state.Reading) error {
 	if err := r.copyOthers(ctx, newest, r.base.Size()); err != nil {
 		return err
 	}
+	if err := r.dropped.fold(newest); err != nil {
+		return err
+	}
 	added := r.newVectors(newest.Snapshot())
 	for _, entry := range added {
 		if _, err := newest.ReadHeader(entry); err != nil {
@@ -93,12 +96,11 @@ func (r *rewrite) behind(newest *state.Snapshot) int64 {
 }
 
 // roomForManifest is how many bytes the rewrite will write behind the last commit,
-// when newest is that: metadata, a membership filter, the witness entry and the
-// manifest.
+// when newest is that: metadata, a membership filter, the audit entries and the manifest.
 func (r *rewrite) roomForManifest(newest *state.Snapshot) int64 {
 	const witnessAndHeaders = 1 << 10
 	entries := len(r.vectors) + len(r.adopted) + 2
-	room := int64(newest.Manifest().EncodedSize()) + int64(entries)*segments.DirectoryEntrySize + witnessAndHeaders
+	room := int64(newest.Manifest().EncodedSize()) + int64(entries)*segments.DirectoryEntrySize + witnessAndHeaders + r.dropped.room()
 	for _, entry := range newest.Named() {
 		if entry.Type != segments.TypeMeta && entry.Type != segments.TypeMembership {
 			continue

@@ -39,6 +39,7 @@ type rewrite struct {
 	idsTaken uint64                            // of these, how many are taken
 	moved    map[int64]segments.DirectoryEntry // other segments, by their offset in the old file
 	adopted  []segments.DirectoryEntry         // of them, those that no manifest named
+	dropped  dropped
 }
 
 func newRewrite(ctx context.Context, c *Compactor, session *log.Session, without *idset.Set, share throttle.Share) *rewrite {
@@ -49,6 +50,7 @@ func newRewrite(ctx context.Context, c *Compactor, session *log.Session, without
 		ids: idset.New(), memory: base.Backing().Memory().Charge(), moved: map[int64]segments.DirectoryEntry{},
 	}
 	r.grows = rows.NewGrowingSets(&r.memory, rewriteBytes)
+	r.dropped.memory = base.Backing().Memory().Charge()
 	return r
 }
 
@@ -63,6 +65,7 @@ func (r *rewrite) run(ctx context.Context) (result Result, err error) {
 		return Result{}, err
 	}
 	defer r.memory.Free()
+	defer r.dropped.memory.Free()
 	r.file, err = r.session.Rewrite(ctx, volume.RewriteOptions{Reads: r.pacer.Bytes, Writes: r.pacer.Scratch, Limits: r.env.Follow, Progress: r.progress})
 	if err != nil {
 		return Result{}, err
@@ -79,6 +82,9 @@ func (r *rewrite) fill(ctx context.Context) (result Result, err error) {
 	err = r.start.With(ctx, state.Judging, func(old *state.Reading) (err error) {
 		paced := old.Through(r.pacer.Bytes)
 		if err := r.copyOthers(ctx, paced.Of(r.base), 0); err != nil {
+			return err
+		}
+		if err := r.dropped.fold(paced.Of(r.base)); err != nil {
 			return err
 		}
 		if err := r.copyVectors(ctx, rows.Alone(paced.Of(r.base))); err != nil {

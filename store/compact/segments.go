@@ -12,7 +12,7 @@ import (
 )
 
 // copyOthers copies, in file order, what is no vector and no bookkeeping and was not
-// copied before: what the manifest names, wherever it lies and whatever became of its
+// copied before, and notes the states that it comes by: what the manifest names, wherever it lies and whatever became of its
 // header; and of what a walk from the offset from on finds besides each segment that the
 // engine does not understand, and the audit chain. A segment that is named only now may
 // lie before others that were named long ago: its place was taken first.
@@ -43,6 +43,9 @@ func (r *rewrite) copyOthers(ctx context.Context, old *state.Reading, from int64
 		return nil
 	}
 	err := old.WalkFrom(from, func(segment segments.Segment) error {
+		if err := r.dropped.see(old, segment); err != nil {
+			return err
+		}
 		if named[segment.Offset] || !isCopied(segment.Type) || countsByName(segment.Type) {
 			return nil
 		}

@@ -43,8 +43,8 @@ func (r *rewrite) takeOver(ctx context.Context, old *state.Reading, last bool) (
 	return Result{SegmentsCompacted: r.replaced, BytesReclaimed: before.Size() - next.Size(), Epoch: next.Epoch()}, err
 }
 
-// finish writes, behind all that was copied up to base, what is stated anew, the witness
-// entry and the manifest.
+// finish writes, behind all that was copied up to base, what is stated anew, the audit
+// entries, of which one tells what states are gone, and the manifest.
 func (r *rewrite) finish(ctx context.Context, base *state.Reading) (*segments.State, lineage.Hash, error) {
 	witness, err := base.LastWitness()
 	if err != nil {
@@ -56,6 +56,15 @@ func (r *rewrite) finish(ctx context.Context, base *state.Reading) (*segments.St
 	}
 	if err := r.finishMetadata(ctx, base, manifest); err != nil {
 		return nil, witness, err
+	}
+	records, err := r.dropped.records()
+	if err != nil {
+		return nil, witness, err
+	}
+	for _, record := range records {
+		if err := r.appendNamed(ctx, manifest, log.Drop(record).Segment(manifest.Epoch, r.stamp, &witness)); err != nil {
+			return nil, witness, err
+		}
 	}
 	done := log.Compact(r.replaced, r.start.Size()-r.file.Tail())
 	if err := r.appendNamed(ctx, manifest, done.Segment(manifest.Epoch, r.stamp, &witness)); err != nil {

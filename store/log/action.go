@@ -40,6 +40,11 @@ func Recover(what string, vectors, deleted, others uint64) Action {
 	return Action{kind: segments.WitnessProvenance, text: fmt.Sprintf("recover:%s=%d,deleted=%d,others=%d", what, vectors, deleted, others)}
 }
 
+// Drop is a record of states that a rewrite has dropped.
+func Drop(record []byte) Action {
+	return Action{kind: segments.WitnessDropped, record: record}
+}
+
 // Lineage is a record of a derivation.
 func Lineage(record []byte) Action {
 	return Action{kind: segments.WitnessLineage, record: record}

@@ -48,7 +48,7 @@ func (t *tracing) find(history *lineage.History) error {
 		return err
 	}
 	for _, manifest := range slices.Backward(t.manifests) {
-		epoch, err := epochAt(t.in, manifest)
+		epoch, err := EpochAt(t.in, manifest)
 		if err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func (t *tracing) collect(segment segments.Segment) error {
 		t.ends.Other(segment)
 		return nil
 	}
-	epoch, err := epochAt(t.in, segment)
+	epoch, err := EpochAt(t.in, segment)
 	if err != nil {
 		return err
 	}
@@ -96,8 +96,8 @@ func (t *tracing) collect(segment segments.Segment) error {
 	return nil
 }
 
-// epochAt is the epoch of a manifest; 0 of one that is too short to have any.
-func epochAt(file io.ReaderAt, manifest segments.Segment) (uint32, error) {
+// EpochAt is the epoch of a manifest; 0 of one that is too short to have any.
+func EpochAt(file io.ReaderAt, manifest segments.Segment) (uint32, error) {
 	var epoch [4]byte
 	if manifest.PayloadLength < uint64(len(epoch)) {
 		return 0, nil
@@ -156,7 +156,7 @@ func (a *asking) segment(segment segments.Segment) error {
 }
 
 func (a *asking) manifest(segment segments.Segment) error {
-	epoch, err := epochAt(a.in, segment)
+	epoch, err := EpochAt(a.in, segment)
 	if err != nil {
 		return err
 	}

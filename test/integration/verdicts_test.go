@@ -113,7 +113,7 @@ func TestVerdictsAgree(t *testing.T) {
 		"self.rvf":           verdict("cycle", "", ""),
 		"recorded.rvf":       verdict("mismatch", "", ""),
 		"others.rvf":         verdict("verified", "fold-tail", "other-b.rvf"), // although it stands in the first
-		"left.rvf":           verdict("unmatched", "", "alone.rvf"),
+		"left.rvf":           verdict("attested", "fold-tail", "alone.rvf"),
 		"of-shallow.rvf":     verdict("verified", "fold-tail", "shallow.rvf"), // although it stands in the one that is too deep
 		"below-nameless.rvf": verdict("verified", "fold-tail", "nameless"),    // which has no extension
 	}
@@ -136,7 +136,7 @@ func TestVerdictsAgree(t *testing.T) {
 	}
 	want["child.rvf"] = verdict("verified", "fold-tail", "parent.rvf", "child-copy.rvf")
 	want["child-copy.rvf"] = verdict("verified", "fold-tail", "parent.rvf", "child.rvf")
-	want["others.rvf"] = verdict("unmatched", "", "other-a.rvf")
+	want["others.rvf"] = verdict("attested", "fold-tail", "other-a.rvf")
 	want["left.rvf"] = verdict("parent-missing", "", "")
 	want["of-shallow.rvf"] = verdict("wrong-depth", "", "shallow-deeper.rvf")
 	delete(want, "parent.rvf")
