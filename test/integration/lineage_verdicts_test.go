@@ -1,0 +1,256 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"rvffs/store"
+	"rvffs/test/integration/peer"
+	"rvffs/test/integration/rawfile"
+)
+
+// TestLineageVerdicts has things happen to a parent after rvffs and the reference runtime
+// have derived a store from it each, and has the command and the mount judge both children.
+func TestLineageVerdicts(t *testing.T) {
+	t.Parallel()
+	const dimension = 8
+	type verdict struct{ status, method, reason string } // a part of the reason
+	verified := func(method string) verdict { return verdict{"verified", method, ""} }
+	attested := func(method string) verdict { return verdict{"attested", method, "its record"} }
+	const shake, fold = "shake256-manifest", "fold-tail"
+	noRecord := verdict{"unmatched", "", "keeps no record"}
+	continuous := verdict{"continuous", "", "goes on from the state"}
+	torn := func(reason string) verdict { return verdict{"parent-torn", "", reason} }
+	missing := verdict{"parent-missing", "", ""}
+
+	we := func(t *testing.T, path string, count int) {
+		withEngine(t, path, func(limit context.Context, s *store.Store) error {
+			_, err := s.Ingest(limit, nil, make([]float32, count*dimension))
+			return err
+		})
+	}
+	they := func(t *testing.T, process *peer.Process, path string, what func(*peer.Store) error) {
+		opened := must(process.Open(path))(t)
+		if err := what(opened); err != nil {
+			t.Fatal(err)
+		}
+		if err := opened.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	theyCompact := func(s *peer.Store) error { _, err := s.Compact(); return err }
+	theyIngest := func(s *peer.Store) error {
+		_, err := s.Ingest([]uint64{1 << 20}, make([]float32, dimension))
+		return err
+	}
+	move := func(t *testing.T, from, to string) {
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flip := func(t *testing.T, path string, at func(*rawfile.File) int) {
+		file := must(rawfile.Read(path))(t)
+		file.Bytes[at(file)] ^= 1
+		writeFile(t, path, file.Bytes)
+	}
+	firstVectors := func(file *rawfile.File, from int) int {
+		for _, segment := range file.Segments {
+			if segment.Type == rawfile.TypeVec {
+				return segment.Offset + rawfile.HeaderSize + from
+			}
+		}
+		return 0
+	}
+
+	for name, test := range map[string]struct {
+		happens      func(t *testing.T, process *peer.Process, dir, parent string)
+		ours, theirs verdict
+	}{
+		"nothing": {
+			func(*testing.T, *peer.Process, string, string) {},
+			verified(shake), verified(fold),
+		},
+		"we add": {
+			func(t *testing.T, _ *peer.Process, _, parent string) { we(t, parent, 10) },
+			verified(shake), verified(fold),
+		},
+		"they add": {
+			func(t *testing.T, process *peer.Process, _, parent string) { they(t, process, parent, theyIngest) },
+			verified(shake), verified(fold),
+		},
+		"they search, and leave an index": {
+			func(t *testing.T, process *peer.Process, _, parent string) {
+				they(t, process, parent, func(s *peer.Store) error { _, err := s.Search(make([]float32, dimension), 3); return err })
+			},
+			verified(shake), verified(fold),
+		},
+		"we compact": {
+			func(t *testing.T, _ *peer.Process, _, parent string) { engineCompact(t, parent) },
+			attested(shake), attested(fold),
+		},
+		"we add and compact, twice": {
+			func(t *testing.T, _ *peer.Process, _, parent string) {
+				for range 2 {
+					we(t, parent, 10)
+					engineCompact(t, parent)
+				}
+			},
+			attested(shake), attested(fold),
+		},
+		"they compact": {
+			func(t *testing.T, process *peer.Process, _, parent string) { they(t, process, parent, theyCompact) },
+			continuous, noRecord,
+		},
+		"they compact what we have compacted": {
+			func(t *testing.T, process *peer.Process, _, parent string) {
+				engineCompact(t, parent)
+				they(t, process, parent, theyCompact)
+				they(t, process, parent, theyIngest)
+			},
+			attested(shake), attested(fold),
+		},
+		"we compact what they have compacted": {
+			func(t *testing.T, process *peer.Process, _, parent string) {
+				they(t, process, parent, theyCompact)
+				they(t, process, parent, theyIngest)
+				engineCompact(t, parent)
+			},
+			continuous, noRecord,
+		},
+		"it is renamed": {
+			func(t *testing.T, _ *peer.Process, dir, parent string) {
+				move(t, parent, filepath.Join(dir, "other.rvtext"))
+			},
+			verified(shake), verified(fold),
+		},
+		"it is moved": {
+			func(t *testing.T, _ *peer.Process, dir, parent string) {
+				if err := os.Mkdir(filepath.Join(dir, "folder"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				move(t, parent, filepath.Join(dir, "folder", "parent.rvf"))
+			},
+			verified(shake), verified(fold),
+		},
+		"a copy takes its place": {
+			func(t *testing.T, _ *peer.Process, dir, parent string) {
+				writeFile(t, filepath.Join(dir, "copy"), readFile(t, parent))
+				move(t, filepath.Join(dir, "copy"), parent)
+			},
+			verified(shake), verified(fold),
+		},
+		"an older copy takes its place": {
+			func(t *testing.T, _ *peer.Process, _, parent string) {
+				file := must(rawfile.Read(parent))(t)
+				before := file.Manifests[len(file.Manifests)-2].Offset
+				segment, _ := file.At(before)
+				writeFile(t, parent, file.Bytes[:segment.End()])
+			},
+			torn("an older copy"), verdict{"unmatched", "", "another way"},
+		},
+		"it loses ten bytes": {
+			func(t *testing.T, _ *peer.Process, _, parent string) {
+				writeFile(t, parent, readFile(t, parent)[:len(readFile(t, parent))-10])
+			},
+			torn("lost its end"), torn("may have lost its end"),
+		},
+		"a byte of its newest manifest is flipped": {
+			func(t *testing.T, _ *peer.Process, _, parent string) {
+				flip(t, parent, func(file *rawfile.File) int { return file.Newest().Offset + rawfile.HeaderSize + 30 })
+			},
+			torn("lost its end"), torn("may have lost its end"),
+		},
+		"a byte of the recorded manifest is flipped, and it grows": {
+			func(t *testing.T, _ *peer.Process, _, parent string) {
+				at := must(rawfile.Read(parent))(t).Newest().Offset
+				we(t, parent, 10)
+				flip(t, parent, func(*rawfile.File) int { return at + rawfile.HeaderSize + 30 })
+			},
+			torn("it may be the one"), torn("it may be the one"),
+		},
+		"a byte of vectors is flipped that the fold covers": {
+			func(t *testing.T, _ *peer.Process, _, parent string) {
+				flip(t, parent, func(file *rawfile.File) int { return file.Newest().Offset - 5000 })
+			},
+			verified(shake), torn("the hash may cover it"),
+		},
+		"a byte of vectors is flipped that it does not cover": {
+			func(t *testing.T, _ *peer.Process, _, parent string) {
+				flip(t, parent, func(file *rawfile.File) int { return firstVectors(file, 100) })
+			},
+			verified(shake), verified(fold),
+		},
+		"it is gone": {
+			func(t *testing.T, _ *peer.Process, dir, parent string) {
+				move(t, parent, filepath.Join(t.TempDir(), "parent.rvf"))
+			},
+			missing, missing,
+		},
+		"another store takes its place": {
+			func(t *testing.T, _ *peer.Process, _, parent string) {
+				writeFile(t, parent, rawfile.NewBuilder("other", 3).Bytes)
+			},
+			missing, missing,
+		},
+		"it goes and comes back": {
+			func(t *testing.T, _ *peer.Process, dir, parent string) {
+				away := filepath.Join(t.TempDir(), "parent.rvf")
+				move(t, parent, away)
+				move(t, away, parent)
+			},
+			verified(shake), verified(fold),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			process := peer.Start(t)
+			dir := t.TempDir()
+			at := func(name string) string { return filepath.Join(dir, name) }
+			run(t, program, "create", at("parent.rvf"), "--dimension", "8")
+			we(t, at("parent.rvf"), 3000)
+			we(t, at("parent.rvf"), 300)
+			run(t, program, "derive", at("parent.rvf"), at("ours.rvf"))
+			they(t, process, at("parent.rvf"), func(s *peer.Store) error {
+				child, err := s.Derive(at("theirs.rvf"))
+				if err != nil {
+					return err
+				}
+				return child.Close()
+			})
+			test.happens(t, process, dir, at("parent.rvf"))
+
+			arguments := []string{"verify", "--json", at("ours.rvf"), at("theirs.rvf")}
+			if moved := at("folder/parent.rvf"); exists(moved) {
+				arguments = append(arguments, moved)
+			}
+			output, err := exec.Command(program, arguments...).Output()
+			if err != nil {
+				t.Errorf("verify: %v\n%s", err, output)
+			}
+			var told []lineageView
+			if err := json.Unmarshal(output, &told); err != nil || len(told) < 2 {
+				t.Fatalf("%v\n%s", err, output)
+			}
+			m := serve(t, dir)
+			for i, want := range []verdict{test.ours, test.theirs} {
+				child := []string{"ours.rvf", "theirs.rvf"}[i]
+				got := told[i].Verification
+				if got.Status != want.status || got.Method != want.method || (got.Reason == "") != (want.reason == "") || !strings.Contains(got.Reason, want.reason) {
+					t.Errorf("%s: %+v, want %+v", child, got, want)
+				}
+				if known := want.method != ""; known != (got.ParentEpoch != nil && *got.ParentEpoch == 2) {
+					t.Errorf("%s: of epoch %v", child, got.ParentEpoch)
+				}
+				shown := must(decode[lineageView](m.path(child, "identity.json")))(t).Verification
+				if shown.Status != got.Status || shown.Method != got.Method || shown.Reason != got.Reason {
+					t.Errorf("%s: the mount says %+v, the command %+v", child, shown, got)
+				}
+			}
+		})
+	}
+}
