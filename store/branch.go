@@ -1,48 +1,149 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"path"
 
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/idset"
+	"rvffs/store/log"
 	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
-// branchOf is what makes a branch of a child of parent, which lies at path as seen from the
-// child: a copy-on-write map, and a filter that lets each vector be seen that is live in
-// parent now. Others know the parent by the fold of the last bytes that it has now, which
-// becomes the child's parent hash; the record of the derivation keeps the SHAKE-256.
-func (s *Store) branchOf(ctx context.Context, parent *state.Snapshot, child *lineage.Identity, path string) ([]volume.NewSegment, error) {
+// branchOf is what makes a branch of a child of parent: a copy-on-write map, and a filter
+// that lets each vector be seen that is live in parent now. Others know the parent by the
+// fold of the last bytes that it has now, which becomes the child's parent hash; the record
+// of the derivation keeps the SHAKE-256.
+func (s *Store) branchOf(ctx context.Context, parent *state.Snapshot, child lineage.Identity, options DeriveOptions) (made []volume.NewSegment, fold lineage.Hash, err error) {
 	charge := s.options.Memory.Charge()
 	defer charge.Free()
 	ids, err := s.liveIDs(ctx, parent)
 	if err != nil {
-		return nil, fmt.Errorf("find the live vectors: %w", err)
+		return nil, fold, fmt.Errorf("find the live vectors: %w", err)
 	}
 	highest, some := ids.Highest()
 	if highest > segments.HighestMember {
-		return nil, fmt.Errorf("%w: it has a vector %d, and a branch can show those up to %d alone: derive a copy instead", volume.ErrInput, highest, segments.HighestMember)
+		return nil, fold, fmt.Errorf("%w: it has a vector %d, and a branch can show those up to %d alone: derive a copy instead", volume.ErrInput, highest, segments.HighestMember)
 	}
 	if err := charge.Set(2 * int64(highest/8)); err != nil {
-		return nil, err
+		return nil, fold, err
 	}
 	members := segments.NewMembership(highest, some)
 	for cursor := ids.Cursor(); cursor.Any; cursor.Next() {
 		members.AddRun(cursor.Run.First, cursor.Run.Last)
 	}
-	if child.ParentHash, err = parent.Fold(ctx); err != nil {
-		return nil, err
+	if fold, err = s.foldFor(ctx, parent, child, options); err != nil {
+		return nil, fold, err
 	}
 	m := segments.NewCowMap(parent.Dimension())
-	m.BaseID, m.BaseHash, m.SnapshotEpoch, m.ParentPath = child.ParentID, child.ParentHash, parent.Epoch(), path
+	m.BaseID, m.BaseHash, m.SnapshotEpoch, m.ParentPath = child.ParentID, fold, parent.Epoch(), cmp.Or(options.ParentPath, path.Base(s.Path()))
 	return []volume.NewSegment{
 		{Type: segments.TypeCowMap, Payload: m.Encode()},
 		{Type: segments.TypeMembership, Payload: members.Encode()},
-	}, nil
+	}, fold, nil
+}
+
+// foldFor notes that a branch is made of a state, which must stay from now on, and gives the
+// fold by which others know it. A branch that lies elsewhere is listed first, for then the
+// parent has other bytes.
+func (s *Store) foldFor(ctx context.Context, parent *state.Snapshot, child lineage.Identity, options DeriveOptions) (fold lineage.Hash, err error) {
+	hash, err := parent.ParentHash(ctx)
+	if err != nil {
+		return fold, err
+	}
+	s.madeBranch(segments.ListedBranch{FileID: child.FileID, Pinned: hash, Epoch: parent.Epoch(), Name: cmp.Or(options.ListedAs, options.name)})
+	if options.ListedAs == "" {
+		return parent.Fold(ctx)
+	}
+	if err := s.commitList(ctx); err != nil && !errors.Is(err, volume.ErrReadOnly) { // such a one is not rewritten either
+		return fold, fmt.Errorf("list the branch, which lies in another folder: %w", err)
+	}
+	if after := s.Current(); after.Epoch() == parent.Epoch()+1 && after.Backing() == parent.Backing() {
+		return after.Fold(ctx)
+	}
+	return parent.Fold(ctx)
+}
+
+// writeBranch makes the file of a branch. Another program may have rewritten the parent
+// meanwhile, and know nothing of the branch: then there is none.
+func (s *Store) writeBranch(ctx context.Context, name string, shelf volume.Shelf, content newFileContent) error {
+	child := content.manifest.Identity.FileID
+	err := writeNew(ctx, shelf, name, content)
+	if err == nil {
+		err = s.withNewest(ctx, func(newest *state.Snapshot) error {
+			s.branchesMu.Lock()
+			made := s.made[child]
+			s.branchesMu.Unlock()
+			_, err := newest.Pinned(ctx, state.Pin{Branch: child, Hash: made.Pinned, Recorded: true, Epoch: made.Epoch})
+			return err
+		})
+		if errors.Is(err, lineage.ErrNoState) {
+			err = fmt.Errorf("%w: the parent was rewritten by another program meanwhile: do it again", volume.ErrStale)
+		}
+		if err != nil {
+			left := context.WithoutCancel(ctx)
+			err = errors.Join(err, shelf.Log(name, volume.LogOptions{}).Remove(left, shelf))
+		}
+	}
+	if err != nil {
+		err = errors.Join(err, s.ReleaseBranch(context.WithoutCancel(ctx), child))
+	}
+	return err
+}
+
+// BecomeBranch makes a branch of a store that was derived from parent and holds nothing yet:
+// from then on it shows what parent shows now. parent lies at path as seen from the store's
+// folder.
+func (s *Store) BecomeBranch(ctx context.Context, parent *Store, path string) error {
+	if err := s.becomeBranch(ctx, parent, path); err != nil {
+		return fmt.Errorf("make a branch of store %q: %w", s.Path(), err)
+	}
+	return nil
+}
+
+func (s *Store) becomeBranch(ctx context.Context, parent *Store, path string) error {
+	session, err := s.log.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	base := session.Base()
+	child, _ := base.Identity()
+	switch {
+	case base.IsBranch():
+		return session.End()
+	case base.HasContent():
+		return errors.Join(fmt.Errorf("%w: it holds vectors or embedded segments", volume.ErrNotEmpty), session.End())
+	}
+	var change log.Change
+	err = parent.withNewest(ctx, func(newest *state.Snapshot) error {
+		above, _ := newest.Identity()
+		if err := lineage.CheckLink(child, above); err != nil {
+			return fmt.Errorf("%w: %w", volume.ErrInput, err)
+		}
+		made, fold, err := parent.branchOf(ctx, newest, child, DeriveOptions{ParentPath: path, name: s.Path()})
+		if err != nil {
+			return err
+		}
+		record, err := recordOf(ctx, child, newest, lineage.Clone, ContentBranch)
+		if err != nil {
+			return err
+		}
+		change = log.Change{Content: branchMaking{made, fold, newest.Manifest()}, Actions: []log.Action{log.Lineage(record)}}
+		return nil
+	})
+	if err == nil {
+		_, err = session.Commit(ctx, change)
+	}
+	if err != nil {
+		parent.releaseBranch(child.FileID)
+	}
+	return errors.Join(err, session.End())
 }
 
 // liveIDs are the ids of all vectors that a state of the store shows. Those that the

@@ -40,7 +40,17 @@ func newGrove(t *testing.T) *grove {
 }
 
 func (g *grove) options() Options {
-	return Options{Shelf: filelog.Shelf{Files: g.files}, Parents: g.parents}
+	return Options{Shelf: filelog.Shelf{Files: g.files}, Parents: g.parents, Branches: g.branches}
+}
+
+// branches finds the stores of which a store is the parent among those that are open.
+func (g *grove) branches(_ context.Context, of BranchesOf) (found FoundBranches, err error) {
+	for name, s := range g.stores {
+		if s.ParentID() == of.Parent {
+			found.Files = append(found.Files, BranchFile{FileID: s.FileID(), Name: name, Use: func(_ context.Context, use func(*Store) error) error { return use(s) }})
+		}
+	}
+	return found, nil
 }
 
 // parents finds the stores of the parent's id among those that are open.
@@ -120,10 +130,7 @@ func (g *grove) check(name string) {
 	if got := contents(g.t, s); !maps.EqualFunc(got, g.hold[name], slices.Equal) {
 		g.t.Fatalf("%s of depth %d shows %d, want %d: %v", name, g.depth[name], len(got), len(g.hold[name]), differences(got, g.hold[name]))
 	}
-	of, err := s.Sources(g.t.Context(), s.Current())
-	if err != nil {
-		g.t.Fatal(err)
-	}
+	of := sourcesOf(g.t, s)
 	if count, err := rows.Count(g.t.Context(), of); err != nil || count != uint64(len(g.hold[name])) {
 		g.t.Fatalf("%s counts %d vectors, %v; want %d", name, count, err, len(g.hold[name]))
 	}
@@ -177,7 +184,7 @@ func (g *grove) step(random *rand.Rand, name string) {
 		}
 		return ids, vectors
 	}
-	switch random.IntN(8) {
+	switch random.IntN(9) {
 	case 0, 1:
 		if len(g.stores) < 12 && g.depth[name] < 8 {
 			g.branch(name, fmt.Sprintf("%d.rvf", len(g.stores)))
@@ -209,11 +216,17 @@ func (g *grove) step(random *rand.Rand, name string) {
 	case 6:
 		g.reopen(name)
 	case 7:
-		if g.depth[name] == 0 && len(g.hold[name]) > 0 {
+		if len(g.hold[name]) > 0 {
 			ids := slices.Sorted(maps.Keys(g.hold[name]))
-			id := ids[random.IntN(len(ids))]
-			remove(g.t, g.stores[name], id)
-			delete(g.hold[name], id)
+			for range 1 + random.IntN(5) {
+				id := ids[random.IntN(len(ids))]
+				remove(g.t, g.stores[name], id)
+				delete(g.hold[name], id)
+			}
+		}
+	case 8:
+		if _, err := g.stores[name].Compact(g.t.Context()); err != nil {
+			g.t.Fatal(err)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -25,12 +24,17 @@ type DeriveOptions struct {
 	// ParentPath is this store's file, relative to the folder of the new one or absolute; a
 	// branch tells others by it where its parent lies. Empty: its name in this folder.
 	ParentPath string
+	// ListedAs is the new file, as seen from the folder of this store, if it lies in another:
+	// this store lists such a branch at once, for nobody would find it. Empty: in this folder.
+	ListedAs string
 	// Perm is the new file's mode, nil for 0644, of which the process and the folder
 	// may take some.
 	Perm *os.FileMode
 	// Shelf makes the store; nil for that in which the parent lies. It may be reached with
 	// somebody else's rights.
 	Shelf volume.Shelf
+
+	name string // of the new file
 }
 
 // Content is what vectors a derived store shows when it is new.
@@ -73,6 +77,7 @@ func (s *Store) Derive(ctx context.Context, name string, options DeriveOptions) 
 	if options.Shelf == nil {
 		options.Shelf = s.shelf
 	}
+	options.name = path.Base(name)
 	if err := s.derive(ctx, name, options); err != nil {
 		return describeMaking(fmt.Sprintf("derive from store %q", s.Path()), options.Shelf.Log(name, volume.LogOptions{}).Path(), err)
 	}
@@ -94,7 +99,10 @@ func (s *Store) derive(ctx context.Context, name string, options DeriveOptions) 
 		return err
 	}
 	content.perm = permOf(options.Perm)
-	return writeNew(ctx, options.Shelf, name, content)
+	if options.Content != ContentBranch {
+		return writeNew(ctx, options.Shelf, name, content)
+	}
+	return s.writeBranch(ctx, name, options.Shelf, content)
 }
 
 // childOf is the first content of a store derived from parent; without a profile
@@ -107,34 +115,22 @@ func (s *Store) childOf(ctx context.Context, parent *state.Snapshot, options Der
 	if identity.Depth == math.MaxUint32 {
 		return content, fmt.Errorf("%w: the parent's lineage depth is the highest there can be", volume.ErrInput)
 	}
-	hash, err := parent.ParentHash(ctx)
-	if err != nil {
+	child := lineage.Identity{ParentID: identity.FileID, Depth: identity.Depth + 1}
+	if child.ParentHash, err = parent.ParentHash(ctx); err != nil {
 		return content, err
 	}
-	origin := lineage.Origin{Start: lineage.Start(options.Content.String())}
-	if err := parent.With(ctx, state.Judging, func(in *state.Reading) (err error) {
-		origin.Audit, err = in.AuditMark()
-		return err
-	}); err != nil {
-		return content, err
-	}
-	child := lineage.Identity{ParentID: identity.FileID, ParentHash: hash, Depth: identity.Depth + 1}
 	if child.FileID, err = lineage.NewFileID(); err != nil {
 		return content, err
 	}
-	derived := lineage.Record{
-		FileID: child.FileID, ParentID: child.ParentID, ParentHash: child.ParentHash,
-		Type: options.Type, MutationCount: parent.Epoch(), Timestamp: uint64(time.Now().UnixNano()), Text: origin.String(),
-	}
-	var segmentsOfBranch []volume.NewSegment
-	if options.Content == ContentBranch {
-		if segmentsOfBranch, err = s.branchOf(ctx, parent, &child, cmp.Or(options.ParentPath, path.Base(s.Path()))); err != nil {
-			return content, err
-		}
-	}
-	record, err := derived.AppendBinary(nil)
+	record, err := recordOf(ctx, child, parent, options.Type, options.Content)
 	if err != nil {
 		return content, err
+	}
+	var made []volume.NewSegment
+	if options.Content == ContentBranch {
+		if made, child.ParentHash, err = s.branchOf(ctx, parent, child, options); err != nil {
+			return content, err
+		}
 	}
 	witness := segments.Witness{Kind: segments.WitnessLineage, Timestamp: uint64(time.Now().UnixNano()), Action: record}
 	content = newFileContent{
@@ -142,7 +138,7 @@ func (s *Store) childOf(ctx context.Context, parent *state.Snapshot, options Der
 			Dimension: parent.Manifest().Dimension, Metric: parent.Manifest().Metric,
 			HardwareProfile: parent.Manifest().HardwareProfile, Identity: child, HasIdentity: true,
 		},
-		before: append(segmentsOfBranch, volume.NewSegment{Type: segments.TypeWitness, Flags: segments.FlagHasLineage, Payload: witness.Encode()}),
+		before: append(made, volume.NewSegment{Type: segments.TypeWitness, Flags: segments.FlagHasLineage, Payload: witness.Encode()}),
 	}
 	if !named {
 		profile, err := s.profileOf(ctx, parent)
@@ -152,6 +148,26 @@ func (s *Store) childOf(ctx context.Context, parent *state.Snapshot, options Der
 		content.before = append(content.before, volume.NewSegment{Type: segments.TypeProfile, Payload: segments.EncodeProfile(profile)})
 	}
 	return content, nil
+}
+
+// recordOf is the record of a derivation from a state of the parent's.
+func recordOf(ctx context.Context, child lineage.Identity, parent *state.Snapshot, kind lineage.DerivationType, shows Content) ([]byte, error) {
+	hash, err := parent.ParentHash(ctx)
+	if err != nil {
+		return nil, err
+	}
+	origin := lineage.Origin{Start: lineage.Start(shows.String())}
+	err = parent.With(ctx, state.Judging, func(in *state.Reading) (err error) {
+		origin.Audit, err = in.AuditMark()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return lineage.Record{
+		FileID: child.FileID, ParentID: child.ParentID, ParentHash: hash,
+		Type: kind, MutationCount: parent.Epoch(), Timestamp: uint64(time.Now().UnixNano()), Text: origin.String(),
+	}.AppendBinary(nil)
 }
 
 // Profile is the store's domain profile: that of its file name's extension, or

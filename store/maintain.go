@@ -27,6 +27,9 @@ func (s *Store) Remove(ctx context.Context, shelf volume.Shelf) error {
 	if some {
 		return fmt.Errorf("%w: vectors stand behind its manifest", volume.ErrNotEmpty)
 	}
+	if err := s.CheckBranches(ctx); err != nil {
+		return err
+	}
 	return s.log.Alone(ctx, s.options.turnWait(), func(session *log.Session) error {
 		if session.Base().HasContent() {
 			return fmt.Errorf("%w: it holds vectors or embedded segments", volume.ErrNotEmpty)

@@ -24,6 +24,8 @@ type Options struct {
 	Memory *memory.Budget
 	// Parents finds the stores that branches show vectors of; nil: nobody does.
 	Parents Parents
+	// Branches finds the branches of the store; nil: those that it lists are all.
+	Branches Branches
 	// Known is what an earlier Store of the same file knew of it; zero is nothing.
 	Known Known
 	// Durability is what a commit promises; the zero value is the strictest.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"rvffs/lineage"
@@ -33,6 +35,12 @@ type Store struct {
 	streams  *stream.Register
 
 	compactor *compact.Compactor
+
+	compared atomic.Pointer[comparison] // how far a branch's parent was compared
+
+	branchesMu sync.Mutex // guards what follows, and nothing is locked under it
+	made       map[lineage.FileID]segments.ListedBranch
+	released   map[lineage.FileID]bool
 
 	file  volume.Log
 	head  *state.Head
@@ -84,12 +92,12 @@ func (s *Store) load(ctx context.Context) error {
 		Begin: func(ctx context.Context) (*log.Session, error) { return s.log.Begin(ctx) },
 	})
 	s.vectors = ingest.New(ingest.Environment{
-		Head: s.head, IDs: s.ids, Memory: s.options.Memory, Streams: s.streams, Kept: s.tails.HighestID, Compact: s.letGo,
+		Head: s.head, IDs: s.ids, Memory: s.options.Memory, Streams: s.streams, Kept: s.tails.HighestID, Compact: s.letGo, Inherited: s.inheritedOf,
 		Begin: func(ctx context.Context) (*log.Session, error) { return s.log.Begin(ctx) },
 	})
 	s.log = log.New(log.Environment{
 		File: s.file, Head: s.head, Writable: s.checkWritable, Keep: s.tails.Keep, Published: s.published,
-		Hooks: []log.Hook{s.vectors, metadata.NewHook(s.ids, s.vectors.Drafted), s.vectors.Removals()}, Clock: time.Now,
+		Hooks: []log.Hook{s.vectors, metadata.NewHook(s.ids, s.vectors.Drafted), s.vectors.Removals(), branchHook{s}}, Clock: time.Now,
 	})
 	s.images = compute.New(compute.Environment{
 		Name: s.Path, Log: s.log, Commit: s.vectors.Commit, Snapshot: s.Snapshot, Writable: s.checkWritable, Memory: s.options.Memory,

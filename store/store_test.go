@@ -24,15 +24,20 @@ import (
 // contents collects the live vectors of a store.
 func contents(t *testing.T, s *Store) map[uint64][]float32 {
 	t.Helper()
-	snapshot, err := s.Snapshot(t.Context())
+	return contentsOf(t, sourcesOf(t, s))
+}
+
+// sourcesOf are those of the newest state, wherever a compaction has put them.
+func sourcesOf(t *testing.T, s *Store) (of rows.Sources) {
+	t.Helper()
+	err := s.withNewest(t.Context(), func(newest *state.Snapshot) (err error) {
+		of, err = s.Sources(t.Context(), newest)
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	of, err := s.Sources(t.Context(), snapshot)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return contentsOf(t, of)
+	return of
 }
 
 // ownContents are the live vectors that stand in a store's own file.

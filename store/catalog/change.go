@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"rvffs/store"
+	"rvffs/store/state"
 	"rvffs/store/volume"
 )
 
@@ -25,6 +26,9 @@ func (s *Store) removeFile(ctx context.Context) error {
 	if err := folder.mayChange(ctx); err != nil {
 		return err
 	}
+	if err := s.use(ctx, func(engine *store.Store) error { return engine.CheckBranches(ctx) }); err != nil && !errors.Is(err, volume.ErrNotStore) {
+		return err
+	}
 	if err := s.holdsNothing(ctx); err != nil {
 		return err
 	}
@@ -34,8 +38,10 @@ func (s *Store) removeFile(ctx context.Context) error {
 	if err := s.holdsNothing(ctx); err != nil {
 		return err // what came with the last stream
 	}
+	var removed *state.Snapshot
 	err := s.use(ctx, func(engine *store.Store) error {
 		folder, name = s.where()
+		removed = engine.Current()
 		return engine.Remove(ctx, folder.files.as(ctx).shelf())
 	})
 	closed, closeErr := s.closeIdle()
@@ -50,6 +56,9 @@ func (s *Store) removeFile(ctx context.Context) error {
 			delete(c.stores, s)
 		}
 		c.mu.Unlock()
+		if identity, _ := removed.Identity(); removed.IsBranch() {
+			c.releaseBranch(ctx, identity.ParentID, identity.FileID)
+		}
 	}
 	return errors.Join(err, shown)
 }

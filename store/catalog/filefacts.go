@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -20,6 +21,7 @@ type fileFacts struct {
 	isStore     bool
 	identity    lineage.Identity
 	hasIdentity bool
+	branch      bool  // it shows vectors of its parent
 	unread      error // why it could not be read, for now
 }
 
@@ -158,5 +160,6 @@ func readFacts(name string, info volume.FileInfo, file io.ReaderAt, budget *memo
 		return found // shown where its file stands; opening it tells more
 	}
 	found.identity, found.hasIdentity = state.Manifest.Identity, state.Manifest.HasIdentity
+	found.branch = slices.ContainsFunc(state.Manifest.Directory, func(entry segments.DirectoryEntry) bool { return entry.Type == segments.TypeCowMap })
 	return found
 }

@@ -14,12 +14,13 @@ import (
 // tree is one consistent picture of the whole directory: what stands where. It is
 // made anew when something changed and never altered.
 type tree struct {
-	scans    map[string]*folderScan // by path
-	forest   *lineage.Forest        // of all store files
-	parent   map[string]string      // store file to its parent's, for nested stores only
-	children map[string][]child     // by the parent's file, in order of name
-	place    map[string]string      // store file to where it stands in the mount, for nested stores only
-	private  map[string]bool        // store files in whose folders not everybody sees all children
+	scans    map[string]*folderScan      // by path
+	forest   *lineage.Forest             // of all store files
+	parent   map[string]string           // store file to its parent's, for nested stores only
+	children map[string][]child          // by the parent's file, in order of name
+	place    map[string]string           // store file to where it stands in the mount, for nested stores only
+	branches map[lineage.FileID][]string // files of branches by the ids of their parents, in order of name
+	private  map[string]bool             // store files in whose folders not everybody sees all children
 }
 
 // child is a derived store in its parent's folder.
@@ -37,7 +38,7 @@ const maxNesting = 64
 func buildTree(scans map[string]*folderScan, former *tree, born map[string]string) *tree {
 	t := &tree{
 		scans: scans, parent: map[string]string{}, children: map[string][]child{},
-		place: map[string]string{}, private: map[string]bool{},
+		place: map[string]string{}, private: map[string]bool{}, branches: map[lineage.FileID][]string{},
 	}
 	total := 0
 	for _, scan := range scans {
@@ -53,7 +54,13 @@ func buildTree(scans map[string]*folderScan, former *tree, born map[string]strin
 			}
 			claims = append(claims, claim)
 			choice.files = append(choice.files, storeFile{claim.Name, found})
+			if found.branch {
+				t.branches[found.identity.ParentID] = append(t.branches[found.identity.ParentID], claim.Name)
+			}
 		}
+	}
+	for _, files := range t.branches {
+		slices.Sort(files)
 	}
 	t.forest = lineage.Grow(claims, maxNesting, choice.choose)
 	for file := range int32(len(claims)) {

@@ -76,6 +76,16 @@ func (s *Store) Xattrs(ctx context.Context) []string {
 // SetDerivationType changes how a derived store without content says that it was
 // derived.
 func (s *Store) SetDerivationType(ctx context.Context, name string) error {
+	if name == store.ContentBranch.String() {
+		if err := s.catalog.checkWritable(); err != nil {
+			return err
+		}
+		ctx, err := s.AllowNewest(ctx, volume.Write)
+		if err != nil {
+			return err
+		}
+		return s.becomeBranch(ctx)
+	}
 	kind, err := lineage.ParseDerivationType(name)
 	if err != nil {
 		return fmt.Errorf("%w: %w", volume.ErrInput, err)

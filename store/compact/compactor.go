@@ -21,6 +21,9 @@ type Environment struct {
 	Head *state.Head
 	// IDs are told which ids are left.
 	IDs *rows.IDTable
+	// Branches tells what branches show of the store, as it is in a state; nil: there are
+	// none.
+	Branches func(context.Context, *state.Snapshot) (Branches, error)
 	// Follow says how it runs after its writers; zero is as usual.
 	Follow volume.FollowLimits
 	// OnCompaction is told of each compaction that Consider began; it may be nil.

@@ -2,6 +2,7 @@ package compact
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"rvffs/segments"
@@ -66,7 +67,10 @@ func (r *rewrite) catchUp(ctx context.Context, newest *state.Reading) error {
 		r.vectors = append(r.vectors, copied)
 	}
 	r.base = newest.Snapshot()
-	return rows.CollectIDs(ctx, newest, added, r.ids, &r.grows)
+	if err := rows.CollectIDs(ctx, newest, added, r.ids, &r.grows); err != nil || r.frozen {
+		return err
+	}
+	return errors.Join(r.keep(ctx, newest), r.writeAllKept(ctx))
 }
 
 // newVectors lists the vector segments that newest has and base has not. They can
@@ -107,5 +111,5 @@ func (r *rewrite) roomForManifest(newest *state.Snapshot) int64 {
 		}
 		room += 2*segments.HeaderSize + int64(min(entry.PayloadLength, uint64(newest.Size())))
 	}
-	return room
+	return room + r.roomForKept()
 }

@@ -40,6 +40,10 @@ type rewrite struct {
 	moved    map[int64]segments.DirectoryEntry // other segments, by their offset in the old file
 	adopted  []segments.DirectoryEntry         // of them, those that no manifest named
 	dropped  dropped
+
+	kept   []*keptState            // states that branches show
+	listed []segments.ListedBranch // those branches
+	frozen bool                    // writers wait
 }
 
 func newRewrite(ctx context.Context, c *Compactor, session *log.Session, without *idset.Set, share throttle.Share) *rewrite {
@@ -88,6 +92,9 @@ func (r *rewrite) fill(ctx context.Context) (result Result, err error) {
 			return err
 		}
 		if err := r.copyVectors(ctx, rows.Alone(paced.Of(r.base))); err != nil {
+			return err
+		}
+		if err := errors.Join(r.keep(ctx, paced.Of(r.base)), r.writeAllKept(ctx)); err != nil {
 			return err
 		}
 		for try := 1; ; try++ {

@@ -68,7 +68,8 @@ func (r *rewrite) copyOthers(ctx context.Context, old *state.Reading, from int64
 // that it makes anew or that the next manifest makes needless.
 func isCopied(kind segments.Type) bool {
 	switch kind {
-	case segments.TypeVec, segments.TypeIndex, segments.TypeJournal, segments.TypeManifest, segments.TypeMeta:
+	case segments.TypeVec, segments.TypeIndex, segments.TypeJournal, segments.TypeManifest, segments.TypeMeta,
+		segments.TypeKeptState, segments.TypeBranches:
 		return false
 	}
 	return true

@@ -3,6 +3,7 @@ package compact
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"rvffs/lineage"
 	"rvffs/segments"
@@ -22,6 +23,11 @@ var errFellBehind = errors.New("writers were faster")
 // this is not the last try, nothing happens, and the error is errFellBehind.
 func (r *rewrite) takeOver(ctx context.Context, old *state.Reading, last bool) (Result, error) {
 	before, next, err := r.session.Replace(ctx, r.file, func(base *state.Snapshot, lacking int64) (log.Replacement, error) {
+		r.frozen = true
+		defer func() { r.frozen = false }()
+		if err := r.keep(ctx, old.Of(base)); err != nil {
+			return log.Replacement{}, err
+		}
 		if err := r.file.MakeRoom(ctx, r.behind(base), r.roomForManifest(base)); err != nil {
 			return log.Replacement{}, err
 		}
@@ -51,7 +57,11 @@ func (r *rewrite) finish(ctx context.Context, base *state.Reading) (*segments.St
 		return nil, witness, err
 	}
 	manifest := r.manifest(base.Snapshot())
-	if err := r.nameOthers(ctx, base, manifest); err != nil {
+	restate, err := r.nameKept(ctx, base, manifest)
+	if err != nil {
+		return nil, witness, err
+	}
+	if err := r.nameOthers(ctx, base, manifest, restate); err != nil {
 		return nil, witness, err
 	}
 	if err := r.finishMetadata(ctx, base, manifest); err != nil {
@@ -97,8 +107,9 @@ func (r *rewrite) manifest(base *state.Snapshot) *segments.Manifest {
 }
 
 // nameOthers names the segments that were copied, in their order, and those that nobody
-// named and nobody understands. Of a branch the membership filter may have to be another.
-func (r *rewrite) nameOthers(ctx context.Context, base *state.Reading, manifest *segments.Manifest) error {
+// named and nobody understands. Of a branch the membership filter may have to be another,
+// or map and filter have to be written once more, behind others of their types.
+func (r *rewrite) nameOthers(ctx context.Context, base *state.Reading, manifest *segments.Manifest, restate bool) error {
 	gone := idset.Of(r.start.Manifest().Deleted)
 	gone.Unite(idset.Of(base.Snapshot().Manifest().Deleted))
 	gone.Unite(r.without)
@@ -106,9 +117,26 @@ func (r *rewrite) nameOthers(ctx context.Context, base *state.Reading, manifest 
 	if err != nil {
 		return err
 	}
+	var last []volume.NewSegment // which take the place of all others of their types
+	for _, kind := range branchTypes {
+		entry, some := base.Snapshot().LastOf(kind)
+		switch {
+		case kind == segments.TypeMembership && members != nil:
+			last = append(last, volume.NewSegment{Type: kind, Payload: members})
+		case restate && some:
+			payload, err := base.ReadSegment(entry, segments.MaxPayload)
+			if err != nil {
+				return err
+			}
+			last = append(last, volume.NewSegment{Type: kind, Payload: payload})
+		}
+	}
+	restated := func(kind segments.Type) bool {
+		return slices.ContainsFunc(last, func(segment volume.NewSegment) bool { return segment.Type == kind })
+	}
 	for _, entry := range base.Snapshot().Named() {
 		moved, copied := r.moved[entry.Offset]
-		if !copied || entry.Type == segments.TypeWitness || entry.Type == segments.TypeMembership && members != nil {
+		if !copied || entry.Type == segments.TypeWitness || restated(entry.Type) {
 			continue
 		}
 		manifest.Directory = append(manifest.Directory, moved)
@@ -117,8 +145,8 @@ func (r *rewrite) nameOthers(ctx context.Context, base *state.Reading, manifest 
 	if err := r.retireMoved(); err != nil {
 		return err
 	}
-	if members != nil {
-		if err := r.appendNamed(ctx, manifest, volume.NewSegment{Type: segments.TypeMembership, Payload: members}); err != nil {
+	for _, segment := range last {
+		if err := r.appendNamed(ctx, manifest, segment); err != nil {
 			return err
 		}
 	}

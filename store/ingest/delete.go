@@ -31,19 +31,23 @@ func (v *Vectors) deleteUnless(ctx context.Context, ids *idset.Set, doubt func(k
 	}
 	var base *state.Snapshot
 	var live *idset.Set
-	err = v.env.IDs.AtNewest(ctx, session.Base, func(newest *state.Snapshot, stored *idset.Set) error {
+	hidden := idset.New() // of the parent's
+	err = v.env.IDs.AtNewest(ctx, session.Base, func(newest *state.Snapshot, stored *idset.Set) (err error) {
 		base = newest
 		live = ids.Common(stored)
-		return nil
+		if newest.IsBranch() {
+			hidden, err = v.env.Inherited(ctx, newest, ids.Without(live))
+		}
+		return err
 	})
 	if err != nil {
 		return Deletion{}, errors.Join(err, session.End())
 	}
-	if err := doubt(live.Len(), ids.Len()); err != nil {
+	if err := doubt(live.Len()+hidden.Len(), ids.Len()); err != nil {
 		return Deletion{}, errors.Join(err, session.End())
 	}
 	live.Remove(base.Deleted())
-	result := Deletion{Deleted: live.Len(), Epoch: base.Epoch()}
+	result := Deletion{Deleted: live.Len() + hidden.Len(), Epoch: base.Epoch()}
 	result.Missing = ids.Len() - result.Deleted
 	if result.Deleted == 0 {
 		return result, session.End()
@@ -54,7 +58,7 @@ func (v *Vectors) deleteUnless(ctx context.Context, ids *idset.Set, doubt func(k
 		return Deletion{}, errors.Join(err, session.End())
 	}
 	result.Epoch, err = v.Commit(ctx, session, log.Change{
-		Content: vectorChange{deleted: live.Ascending()}, Actions: []log.Action{log.Delete(int(result.Deleted))},
+		Content: vectorChange{deleted: live.Ascending(), hidden: hidden.Ascending()}, Actions: []log.Action{log.Delete(int(result.Deleted))},
 	})
 	return result, errors.Join(err, session.End())
 }

@@ -17,6 +17,7 @@ import (
 type vectorChange struct {
 	added   []*rowExtent // of which the change adds the segments
 	deleted []uint64     // stored ids that are to be hidden
+	hidden  []uint64     // ids that a branch shows no more of its parent's
 }
 
 // draft is what a commit does to them.
@@ -24,6 +25,7 @@ type draft struct {
 	ids     *idset.Set // of all added vectors
 	rows    uint64     // added
 	deleted []uint64
+	hidden  []uint64
 }
 
 // errIDsTaken means that another stream brought, and committed, an id that had been
@@ -41,6 +43,7 @@ func (v *Vectors) Draft(ctx context.Context, d *log.Draft) (log.Committed, error
 			continue
 		}
 		drafted.deleted = append(drafted.deleted, c.deleted...)
+		drafted.hidden = append(drafted.hidden, c.hidden...)
 		for _, e := range c.added {
 			if err := v.checkGiven(ctx, d, drafted, e); err != nil {
 				return nil, err
@@ -56,7 +59,7 @@ func (v *Vectors) Draft(ctx context.Context, d *log.Draft) (log.Committed, error
 		deleted.Remove(drafted.ids)
 		d.Manifest.Deleted = deleted.Ascending()
 	}
-	if len(drafted.deleted) > 0 {
+	if len(drafted.deleted)+len(drafted.hidden) > 0 {
 		d.Unname(segments.TypeJournal) // they stay in the file and are found by walking
 	}
 	if err := v.countIDs(ctx, d, drafted); err != nil {
@@ -156,10 +159,11 @@ func (v *Vectors) Removals() log.Hook { return removals{v} }
 
 // Draft implements log.Hook.
 func (r removals) Draft(ctx context.Context, d *log.Draft) (log.Committed, error) {
-	deleted := r.vectors.drafted.deleted
+	deleted := slices.Concat(r.vectors.drafted.deleted, r.vectors.drafted.hidden)
 	if len(deleted) == 0 {
 		return nil, nil
 	}
+	slices.Sort(deleted)
 	var members []byte
 	err := d.Base.With(ctx, state.Judging, func(base *state.Reading) (err error) {
 		members, err = rows.WithoutInherited(base, idset.Of(deleted))

@@ -28,6 +28,9 @@ type Environment struct {
 	Begin func(context.Context) (*log.Session, error)
 	// Kept is the highest id of what was cut off and may be brought back.
 	Kept func(context.Context) (highest uint64, some bool, err error)
+	// Inherited are those of some ids that a branch shows of its parent's vectors and does
+	// not store; nil, or none, for a store that is no branch.
+	Inherited func(ctx context.Context, branch *state.Snapshot, ids *idset.Set) (*idset.Set, error)
 	// Compact rewrites the store without the vectors of some ids.
 	Compact func(ctx context.Context, without *idset.Set) error
 }
@@ -57,6 +60,6 @@ func (v *Vectors) Commit(ctx context.Context, session *log.Session, c log.Change
 	if err := v.env.Compact(ctx, idset.Of(content.deleted)); err != nil {
 		return 0, err
 	}
-	c.Content = vectorChange{added: content.added}
+	c.Content = vectorChange{added: content.added, hidden: content.hidden}
 	return session.Commit(ctx, c)
 }

@@ -39,6 +39,9 @@ type Draft struct {
 // Add adds a small segment to the commit, which its manifest names.
 func (d *Draft) Add(small volume.NewSegment) { d.small = append(d.small, small) }
 
+// Act adds an entry to the audit chain, behind those of the changes.
+func (d *Draft) Act(action Action) { d.actions = append(d.actions, action) }
+
 // Unname takes the segments of a type out of the manifest.
 func (d *Draft) Unname(kind segments.Type) {
 	d.Manifest.Directory = slices.DeleteFunc(d.Manifest.Directory, func(entry segments.DirectoryEntry) bool { return entry.Type == kind })

@@ -305,7 +305,7 @@ func (c *carrying) inherited(sought *idset.Set, members *Members) *idset.Set {
 	}
 	ids := sought
 	if members != nil {
-		ids = members.among(sought)
+		ids = members.Among(sought)
 		ids.Add(c.hidden)
 	}
 	return ids

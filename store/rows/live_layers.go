@@ -84,21 +84,23 @@ func (c *carrying) areApart() bool {
 
 // leaveOut finds the rows of an inherited segment that the branch does not show.
 //
-// Where ids ascend, the members between the first and the last are counted: if there are
-// as many as live rows, all of these are members, for a filter names what was there when
-// the branch was made. If the ids have no gaps either, those that are missing tell where
-// their rows are. Else all ids are read.
+// Where ids ascend without gaps, the members between the first and the last are counted
+// whose rows live here: if there are as many as live rows, all of these are members. If not,
+// those that are missing tell where their rows are. Else all ids are read.
 func (c *carrying) leaveOut(ctx context.Context, i int) error {
 	segment := &c.before.Segments[i]
 	if segment.Live == 0 {
 		return nil
 	}
-	if first, last, ascending := segment.bounds(); ascending {
+	if first, last, ascending := segment.bounds(); ascending && last-first == segment.Rows-1 {
 		shown := c.members.countIn(first, last)
+		for dead := segment.dead.set().Cursor(); dead.Any; dead.Next() {
+			shown -= c.members.countIn(first+dead.Run.First, first+dead.Run.Last) // which may live elsewhere
+		}
 		if shown == segment.Live && c.showsEnds(segment, first, last) {
 			return nil
 		}
-		if last-first == segment.Rows-1 && shown < segment.Live {
+		if shown < segment.Live {
 			left, err := c.leaveOutAbsent(i, first, last)
 			if err != nil {
 				return err

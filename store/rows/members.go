@@ -72,8 +72,8 @@ func (m *Members) word(at uint64) uint64 {
 	return word
 }
 
-// among are those of some ids that are shown.
-func (m *Members) among(ids *idset.Set) *idset.Set {
+// Among are those of some ids that are shown.
+func (m *Members) Among(ids *idset.Set) *idset.Set {
 	shown := idset.New()
 	for cursor := ids.Cursor(); cursor.Any; cursor.Next() {
 		last := cursor.Run.Last
@@ -190,4 +190,13 @@ func (m *Members) absent(first, last uint64, most uint64) ([]uint64, error) {
 		}
 	}
 	return ids, nil
+}
+
+// difference are the ids that one of two filters shows and the other does not.
+func (m *Members) difference(other *Members) *idset.Set {
+	ids := idset.New()
+	for at := range uint64(max(len(m.filter.Bitmap), len(other.filter.Bitmap)) / 8) {
+		addWord(ids, 64*at, m.word(at)^other.word(at))
+	}
+	return ids
 }

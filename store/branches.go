@@ -1,0 +1,285 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"rvffs/lineage"
+	"rvffs/segments"
+	"rvffs/store/compact"
+	"rvffs/store/log"
+	"rvffs/store/rows"
+	"rvffs/store/state"
+	"rvffs/store/volume"
+)
+
+// Branches finds the files that may be branches of a store.
+type Branches func(ctx context.Context, of BranchesOf) (FoundBranches, error)
+
+// BranchesOf says which branches are looked for.
+type BranchesOf struct {
+	Parent lineage.FileID
+	// Listed are those that the store's own list has.
+	Listed []segments.ListedBranch
+	// Thorough is for who rewrites or removes the store. Others are told of what is known
+	// without looking for it.
+	Thorough bool
+}
+
+// FoundBranches are those files.
+type FoundBranches struct {
+	Files []BranchFile
+	// Gone are those of the list of which it is certain that they are there no more.
+	Gone []lineage.FileID
+}
+
+// BranchFile is a file whose parent is the store.
+type BranchFile struct {
+	FileID lineage.FileID
+	Name   string // as seen from the store's folder, or absolute
+	// Use has the store opened.
+	Use func(ctx context.Context, use func(*Store) error) error
+}
+
+// listedBranches are the branches that a state of the store lists. A list that nobody can
+// read lists none.
+func listedBranches(ctx context.Context, base *state.Snapshot) ([]segments.ListedBranch, error) {
+	entry, some := base.LastOf(segments.TypeBranches)
+	if !some {
+		return nil, nil
+	}
+	payload, err := base.PrefixOf(ctx, entry, entry.PayloadLength)
+	if err == nil {
+		var listed []segments.ListedBranch
+		if listed, err = segments.ParseBranches(payload); err == nil {
+			return listed, nil
+		}
+	}
+	if err = volume.AsCorrupt(err); errors.Is(err, volume.ErrCorrupt) {
+		return nil, nil
+	}
+	return nil, err
+}
+
+// family are the branches of a store as far as they are known.
+type branchFamily struct {
+	known []segments.ListedBranch // in order of their ids
+	found map[lineage.FileID]bool // whose files are there
+	gone  map[lineage.FileID]bool // whose files are certainly not there any more
+}
+
+// branchesOf finds the branches of the store as it is in a state: those that it lists, those
+// that this process has made, and those whose files are found.
+func (s *Store) branchesOf(ctx context.Context, base *state.Snapshot, thorough bool) (family branchFamily, err error) {
+	listed, err := listedBranches(ctx, base)
+	if err != nil {
+		return family, err
+	}
+	all := map[lineage.FileID]segments.ListedBranch{}
+	for _, branch := range listed {
+		all[branch.FileID] = branch
+	}
+	s.branchesMu.Lock()
+	for id, branch := range s.made {
+		all[id] = branch
+	}
+	released := maps.Clone(s.released)
+	s.branchesMu.Unlock()
+	family.found, family.gone = map[lineage.FileID]bool{}, map[lineage.FileID]bool{}
+	identity, known := base.Identity()
+	if known && s.options.Branches != nil && !identity.FileID.IsZero() {
+		found, err := s.options.Branches(ctx, BranchesOf{Parent: identity.FileID, Listed: listed, Thorough: thorough})
+		if err != nil {
+			return family, fmt.Errorf("look for branches: %w", err)
+		}
+		for _, id := range found.Gone {
+			family.gone[id] = true
+		}
+		for _, file := range found.Files {
+			if _, known := all[file.FileID]; !known {
+				branch, some, err := s.describeBranch(ctx, base, file)
+				if err != nil {
+					return family, err
+				}
+				if !some {
+					continue
+				}
+				all[file.FileID] = branch
+			}
+			family.found[file.FileID] = true
+		}
+	}
+	for id := range released {
+		if !family.found[id] {
+			delete(all, id)
+		}
+	}
+	family.known = slices.SortedFunc(maps.Values(all), func(a, b segments.ListedBranch) int {
+		return slices.Compare(a.FileID[:], b.FileID[:])
+	})
+	return family, nil
+}
+
+// describeBranch is how a file is listed; false for one that is no branch of the store, or
+// whose state of it is gone already.
+func (s *Store) describeBranch(ctx context.Context, base *state.Snapshot, file BranchFile) (listed segments.ListedBranch, some bool, err error) {
+	err = file.Use(ctx, func(child *Store) error {
+		return child.withNewest(ctx, func(snapshot *state.Snapshot) error {
+			identity, _ := snapshot.Identity()
+			if own, _ := base.Identity(); identity.ParentID != own.FileID || !snapshot.IsBranch() {
+				return nil
+			}
+			branch, err := snapshot.Branch(ctx)
+			if err != nil {
+				return err
+			}
+			pinned, err := base.Pinned(ctx, branch.Pin)
+			if err != nil {
+				return err
+			}
+			listed = segments.ListedBranch{FileID: identity.FileID, Pinned: branch.Pin.Hash, Epoch: pinned.Epoch(), Name: file.Name}
+			if !branch.Pin.Recorded {
+				listed.Pinned, err = pinned.ParentHash(ctx)
+			}
+			some = err == nil
+			return err
+		})
+	})
+	if err != nil && !passes(ctx, err) {
+		err = nil // who reads it hears of it
+	}
+	return listed, some, err
+}
+
+// branches implements compact.Environment: what a rewrite has to keep, and list.
+func (s *Store) branches(ctx context.Context, base *state.Snapshot) (found compact.Branches, err error) {
+	family, err := s.branchesOf(ctx, base, true)
+	if err != nil {
+		return found, err
+	}
+	found.Listed = family.known
+	known := map[lineage.Hash]bool{}
+	for _, branch := range found.Listed {
+		if known[branch.Pinned] {
+			continue
+		}
+		known[branch.Pinned] = true
+		kept := compact.Pinned{Hash: branch.Pinned}
+		pin := state.Pin{Branch: branch.FileID, Hash: branch.Pinned, Recorded: true, Epoch: branch.Epoch}
+		kept.Sources, err = s.pinnedSources(ctx, base, pin)
+		if err == nil {
+			found.Pinned = append(found.Pinned, kept)
+			continue
+		}
+		if !errors.Is(err, lineage.ErrNoState) && !errors.Is(err, volume.ErrCorrupt) {
+			return found, err
+		}
+	}
+	return found, nil
+}
+
+// pinnedSources are the vectors of a state that a branch shows.
+func (s *Store) pinnedSources(ctx context.Context, base *state.Snapshot, pin state.Pin) (of rows.Sources, err error) {
+	// What it inherits itself may stand in another place than when it was asked for last.
+	for range 2 {
+		var pinned *state.Snapshot
+		if pinned, err = base.Pinned(ctx, pin); err != nil {
+			return of, err
+		}
+		if of, err = s.Sources(ctx, pinned); !errors.Is(err, volume.ErrStale) {
+			break
+		}
+	}
+	return of, err
+}
+
+// listBranches has a commit name the list of branches, if there are others than it has.
+func (h branchHook) listBranches(ctx context.Context, d *log.Draft) error {
+	family, err := h.branchesOf(ctx, d.Base, false)
+	if err != nil {
+		return err
+	}
+	listed, err := listedBranches(ctx, d.Base)
+	if err != nil || len(listed) == 0 && len(family.known) == 0 || slices.Equal(listed, family.known) {
+		return err
+	}
+	d.Unname(segments.TypeBranches)
+	if len(family.known) > 0 {
+		d.Add(volume.NewSegment{Type: segments.TypeBranches, Payload: segments.EncodeBranches(family.known)})
+	}
+	return nil
+}
+
+// madeBranch notes a branch that is made just now.
+func (s *Store) madeBranch(branch segments.ListedBranch) {
+	s.branchesMu.Lock()
+	defer s.branchesMu.Unlock()
+	if s.made == nil {
+		s.made = map[lineage.FileID]segments.ListedBranch{}
+	}
+	s.made[branch.FileID] = branch
+	delete(s.released, branch.FileID)
+}
+
+// releaseBranch notes that a branch is no more.
+func (s *Store) releaseBranch(id lineage.FileID) {
+	s.branchesMu.Lock()
+	defer s.branchesMu.Unlock()
+	delete(s.made, id)
+	if s.released == nil {
+		s.released = map[lineage.FileID]bool{}
+	}
+	s.released[id] = true
+}
+
+// ReleaseBranch lets what a branch shows go, which was removed. The store is changed only if
+// it lists the branch.
+func (s *Store) ReleaseBranch(ctx context.Context, id lineage.FileID) error {
+	s.releaseBranch(id)
+	var listed []segments.ListedBranch
+	err := s.withNewest(ctx, func(newest *state.Snapshot) (err error) {
+		listed, err = listedBranches(ctx, newest)
+		return err
+	})
+	if err != nil || !slices.ContainsFunc(listed, func(branch segments.ListedBranch) bool { return branch.FileID == id }) {
+		return err
+	}
+	return s.commitList(ctx)
+}
+
+// commitList makes a commit that lists the branches as they are known, and nothing else.
+func (s *Store) commitList(ctx context.Context) error {
+	session, err := s.log.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = session.Commit(ctx, log.Change{})
+	return errors.Join(err, session.End())
+}
+
+// ErrHasBranches means that others show vectors of the store.
+var ErrHasBranches = fmt.Errorf("%w: it has branches", volume.ErrNotEmpty)
+
+// CheckBranches fails with ErrHasBranches if the store has any, and names them.
+func (s *Store) CheckBranches(ctx context.Context) error {
+	return s.withNewest(ctx, func(newest *state.Snapshot) error {
+		family, err := s.branchesOf(ctx, newest, true)
+		if err != nil {
+			return err
+		}
+		var names []string
+		for _, branch := range family.known {
+			if !family.gone[branch.FileID] {
+				names = append(names, branch.Name)
+			}
+		}
+		if len(names) == 0 {
+			return nil
+		}
+		return fmt.Errorf("%w, which would lose the vectors that they show of it: %s", ErrHasBranches, strings.Join(names, ", "))
+	})
+}

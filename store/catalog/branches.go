@@ -1,0 +1,98 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+
+	"rvffs/lineage"
+	"rvffs/store"
+	"rvffs/store/volume"
+)
+
+// branches finds, for the engine, the branches of the store among all files of the tree.
+func (s *Store) branches(ctx context.Context, of store.BranchesOf) (found store.FoundBranches, err error) {
+	c := s.catalog
+	if of.Thorough {
+		if err := c.refresh(ctx); err != nil {
+			return found, err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tree == nil {
+		return found, nil
+	}
+	own := s.place.path()
+	facts := c.tree.factsOf(own)
+	for _, file := range c.tree.branches[of.Parent] {
+		branch := storeFile{file, c.tree.factsOf(file)}
+		if file == own || facts == nil || !(storeFile{own, facts}).mayTakeIn(branch) {
+			continue
+		}
+		at := c.storeAt(file)
+		found.Files = append(found.Files, store.BranchFile{
+			FileID: branch.found.identity.FileID, Name: relativePath(path.Dir(own), file),
+			Use: func(ctx context.Context, use func(*store.Store) error) error { return at.use(ctx, use) },
+		})
+	}
+	for _, listed := range of.Listed {
+		at := path.Join(path.Dir(own), listed.Name)
+		inside := !path.IsAbs(listed.Name) && at != ".." && !strings.HasPrefix(at, "../")
+		if inside && c.tree.factsOf(at) == nil && c.tree.unknown(at) == nil && len(c.tree.forest.Carriers(listed.FileID)) == 0 {
+			found.Gone = append(found.Gone, listed.FileID)
+		}
+	}
+	return found, nil
+}
+
+// releaseBranch lets the parent of a branch that was removed keep nothing more for it. What
+// it keeps in vain costs room alone.
+func (c *Catalog) releaseBranch(ctx context.Context, parent, branch lineage.FileID) {
+	c.mu.Lock()
+	var stores []*Store
+	if c.tree != nil {
+		for _, carrier := range c.tree.forest.Carriers(parent) {
+			stores = append(stores, c.storeAt(c.tree.forest.Name(carrier)))
+		}
+	}
+	c.mu.Unlock()
+	for _, s := range stores {
+		err := s.use(ctx, func(engine *store.Store) error { return engine.ReleaseBranch(ctx, branch) })
+		if err != nil {
+			s.about(c.options.Log.Warn()).Err(err).Msg("the list of branches still has one that was removed")
+		}
+	}
+}
+
+// becomeBranch makes a branch of an empty derived store.
+func (s *Store) becomeBranch(ctx context.Context) error {
+	c := s.catalog
+	c.mu.Lock()
+	var parent *Store
+	var above string
+	if c.tree != nil {
+		own := s.place.path()
+		if file, nested := c.tree.parent[own]; nested {
+			parent, above = c.storeAt(file), relativePath(path.Dir(own), file)
+		}
+	}
+	c.mu.Unlock()
+	if parent == nil {
+		return fmt.Errorf("%w: the store it was derived from is not there", volume.ErrNotPermitted)
+	}
+	if err := parent.Allow(ctx, volume.Read); err != nil {
+		return err
+	}
+	err := parent.use(ctx, func(engine *store.Store) error {
+		return s.use(ctx, func(child *store.Store) error { return child.BecomeBranch(ctx, engine, above) })
+	})
+	if err != nil {
+		return err
+	}
+	return c.afterwards(ctx, func(ctx context.Context) error {
+		folder, name := s.where()
+		return c.reread(ctx, folder, name)
+	})
+}

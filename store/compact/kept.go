@@ -1,0 +1,260 @@
+package compact
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"rvffs/lineage"
+	"rvffs/segments"
+	"rvffs/store/idset"
+	"rvffs/store/rows"
+	"rvffs/store/state"
+	"rvffs/store/volume"
+)
+
+// Branches is what a rewrite has to know of the branches of its store.
+type Branches struct {
+	// Pinned are the states that they show, each once.
+	Pinned []Pinned
+	// Listed are they themselves, as the store's own list has them from then on.
+	Listed []segments.ListedBranch
+}
+
+// Pinned is a state of the store that a branch shows, and that a rewrite has to keep.
+type Pinned struct {
+	Hash lineage.Hash // SHAKE-256 of its manifest
+	// Sources are what it shows. The last is the state itself, in the store's file.
+	Sources rows.Sources
+}
+
+// keptState is such a state in the new file: the rows there, and before those that came
+// later the ones that the state had in their place.
+type keptState struct {
+	Pinned
+	own  *state.Snapshot
+	seen *state.Snapshot // the state with which it was compared last
+
+	ids     *idset.Set // of the rows that were kept
+	rows    []segments.DirectoryEntry
+	pending []volume.NewSegment // rows that are not written yet
+}
+
+// keep finds out which states the new file has to keep, and compares those that are known
+// already with what was committed since they were last compared: of each id whose row is
+// another now, or gone, the row that the state shows is kept.
+func (r *rewrite) keep(ctx context.Context, newest *state.Reading) error {
+	if r.env.Branches == nil {
+		return nil
+	}
+	branches, err := r.env.Branches(ctx, newest.Snapshot())
+	if err != nil {
+		return fmt.Errorf("find out which states branches show: %w", err)
+	}
+	r.listed = branches.Listed
+	for _, pinned := range branches.Pinned {
+		if !slices.ContainsFunc(r.kept, func(k *keptState) bool { return k.Hash == pinned.Hash }) {
+			all := pinned.Sources.Snapshots()
+			own := all[len(all)-1]
+			r.kept = append(r.kept, &keptState{Pinned: pinned, own: own, seen: own, ids: idset.New()})
+		}
+	}
+	for _, k := range r.kept {
+		if err := r.keepRows(ctx, k, newest); err != nil {
+			return fmt.Errorf("keep what branches show of epoch %d: %w", k.own.Epoch(), err)
+		}
+	}
+	return nil
+}
+
+// keepRows compares a kept state with newest.
+func (r *rewrite) keepRows(ctx context.Context, k *keptState, newest *state.Reading) error {
+	charge := newest.Snapshot().Backing().Memory().Charge()
+	defer charge.Free()
+	grows := rows.NewGrowingSets(&charge, 0)
+	touched, err := rows.Touched(ctx, k.seen, newest.Snapshot(), &grows)
+	if err != nil {
+		return err
+	}
+	touched.Unite(r.without)
+	touched.Remove(k.ids)
+	if touched.Len() == 0 {
+		k.seen = newest.Snapshot()
+		return nil
+	}
+	if err := charge.Set(charge.Held() + rows.HashedRow*int64(touched.Len())); err != nil {
+		return err
+	}
+	now, err := rows.HashRows(ctx, rows.Of(newest.Snapshot()), touched.Without(r.without))
+	if err != nil {
+		return err
+	}
+	payload := rowPayload{rewrite: r, state: k, dimension: k.Sources.Dimension()}
+	sound := map[rows.Segment]bool{}
+	err = rows.EachRow(ctx, k.Sources, touched, func(in rows.Readings, segment rows.Segment, id uint64, row []byte) error {
+		inherited := segment.Source < len(in)-1
+		if now.Is(id, row) || inherited && !now.Has(id) {
+			return nil
+		}
+		if !sound[segment] {
+			if err := checkSegment(in.Of(segment), segment.Entry); err != nil {
+				return err
+			}
+			sound[segment] = true
+		}
+		k.ids.Insert(id)
+		return payload.add(ctx, row)
+	})
+	if err == nil {
+		err = payload.flush()
+	}
+	k.seen = newest.Snapshot()
+	return err
+}
+
+// checkSegment fails if a segment is not what its hash says: the hash of a row's copy would
+// be that of the damage.
+func checkSegment(in *state.Reading, entry segments.DirectoryEntry) error {
+	segment, err := in.ReadHeader(entry)
+	if err != nil {
+		return err
+	}
+	verdict, err := segments.VerifySegment(in, segment)
+	if err == nil && verdict == segments.HashMismatch {
+		err = fmt.Errorf("%w: the vectors at offset %d are not what their content hash says", volume.ErrCorrupt, entry.Offset)
+	}
+	return err
+}
+
+// rowPayload gathers rows that are kept.
+type rowPayload struct {
+	*rewrite
+	state     *keptState
+	dimension int
+	rows      uint32
+	body      []byte
+}
+
+// keptRows is how many bytes of rows a segment of kept ones has, about.
+const keptRows = 8 << 20
+
+func (p *rowPayload) add(ctx context.Context, row []byte) error {
+	p.body = append(p.body, row...)
+	if p.rows++; len(p.body) < keptRows {
+		return nil
+	}
+	if err := p.flush(); err != nil {
+		return err
+	}
+	if p.frozen {
+		return nil
+	}
+	return p.writeKept(ctx, p.state)
+}
+
+func (p *rowPayload) flush() error {
+	if p.rows == 0 {
+		return nil
+	}
+	prefix := segments.EncodeVecPrefix(uint16(p.dimension), p.rows)
+	p.state.pending = append(p.state.pending, volume.NewSegment{Type: segments.TypeVec, Payload: append(prefix[:], p.body...)})
+	p.rows, p.body = 0, nil
+	return nil
+}
+
+// writeKept writes the rows of a kept state that wait for it. No manifest names them.
+func (r *rewrite) writeKept(ctx context.Context, k *keptState) error {
+	for _, segment := range k.pending {
+		written, err := r.file.Put(ctx, segment, r.stamp)
+		if err != nil {
+			return err
+		}
+		k.rows = append(k.rows, state.EntryOf(written))
+	}
+	k.pending = nil
+	return nil
+}
+
+// writeAllKept is writeKept for all of them.
+func (r *rewrite) writeAllKept(ctx context.Context) error {
+	for _, k := range r.kept {
+		if err := r.writeKept(ctx, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// roomForKept is how many bytes the kept states will take, at most.
+func (r *rewrite) roomForKept() (room int64) {
+	for _, k := range r.kept {
+		const perSegment = segments.HeaderSize + segments.DirectoryEntrySize + 16
+		entries := len(r.vectors) + len(k.rows) + len(k.pending) + 4
+		room += int64(k.own.Manifest().EncodedSize()) + int64(entries)*perSegment + 1<<10
+		for _, segment := range k.pending {
+			room += int64(len(segment.Payload))
+		}
+		for _, entry := range k.branchSegments() {
+			room += int64(entry.PayloadLength)
+		}
+	}
+	for _, branch := range r.listed {
+		const perBranch = 64
+		room += perBranch + int64(len(branch.Name))
+	}
+	return room
+}
+
+// branchSegments are those by which the state is one of a branch itself.
+func (k *keptState) branchSegments() (entries []segments.DirectoryEntry) {
+	for _, kind := range branchTypes {
+		if entry, some := k.own.LastOf(kind); some {
+			entries = append(entries, entry)
+		}
+	}
+	return entries
+}
+
+// branchTypes are those of the segments that make a branch, the last of each counts.
+var branchTypes = []segments.Type{segments.TypeCowMap, segments.TypeMembership}
+
+// nameKept writes the kept states, which the manifest names, and the list of branches. Other
+// programs take the last map and the last filter of a file for those that count: those of
+// kept states stand before the ones of the new state, which restate writes.
+func (r *rewrite) nameKept(ctx context.Context, base *state.Reading, manifest *segments.Manifest) (restate bool, err error) {
+	if err := r.writeAllKept(ctx); err != nil {
+		return false, err
+	}
+	vectors := slices.Clone(manifest.Directory)
+	copied := map[int64]segments.DirectoryEntry{}
+	for _, k := range r.kept {
+		kept := segments.KeptState{Pinned: k.Hash, Manifest: new(*k.own.Manifest())}
+		kept.Manifest.Directory = slices.Concat(vectors, k.rows)
+		for _, entry := range k.branchSegments() {
+			if _, done := copied[entry.Offset]; !done {
+				if copied[entry.Offset], err = r.copySegment(ctx, base, entry); err != nil {
+					return false, err
+				}
+			}
+			kept.Manifest.Directory = append(kept.Manifest.Directory, copied[entry.Offset])
+			restate = true
+		}
+		ids := r.ids.Without(k.ids)
+		kept.Manifest.TotalVectors = ids.Len() + k.ids.Len()
+		for _, entry := range kept.Manifest.Directory {
+			segment, err := state.ReadHeader(r.file.Bytes(), entry)
+			if err != nil {
+				return false, err
+			}
+			kept.Hashes = append(kept.Hashes, segment.ContentHash)
+		}
+		kept.Offset = r.file.Tail()
+		if err := r.appendNamed(ctx, manifest, volume.NewSegment{Type: segments.TypeKeptState, Payload: kept.Encode()}); err != nil {
+			return false, err
+		}
+	}
+	if len(r.listed) > 0 {
+		err = r.appendNamed(ctx, manifest, volume.NewSegment{Type: segments.TypeBranches, Payload: segments.EncodeBranches(r.listed)})
+	}
+	return restate, err
+}
