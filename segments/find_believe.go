@@ -271,6 +271,9 @@ func (f *finder) headerOf(entry DirectoryEntry) (presence, error) {
 	if header.Type == entry.Type && header.PayloadLength == entry.PayloadLength {
 		return headerRight, nil
 	}
+	if retired, err := WasRetired(f.r, entry); retired || err != nil {
+		return headerRight, err
+	}
 	// A manifest can be made up inside of a segment that it names with a length of its
 	// own choice; but not a hash of so many bytes.
 	header.Type, header.PayloadLength = entry.Type, entry.PayloadLength

@@ -527,7 +527,7 @@ func TestImagesThatAreReplacedBesideACompactionAreDead(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if want := []segments.Type{segments.TypeVec, segments.TypeKernel, segments.TypeWitness, segments.TypeWitness, segments.TypeManifest}; !slices.Equal(kinds, want) {
+	if want := []segments.Type{segments.RetiredType, segments.TypeKernel, segments.TypeWitness, segments.TypeWitness, segments.TypeManifest}; !slices.Equal(kinds, want) {
 		t.Errorf("the new file holds %v, want %v", kinds, want)
 	}
 	if err := errors.Join(file.Close(), s.Close()); err != nil {

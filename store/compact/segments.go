@@ -6,7 +6,6 @@ import (
 	"math"
 
 	"rvffs/segments"
-	"rvffs/store/compute"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 )
@@ -46,7 +45,7 @@ func (r *rewrite) copyOthers(ctx context.Context, old *state.Reading, from int64
 		if err := r.dropped.see(old, segment); err != nil {
 			return err
 		}
-		if named[segment.Offset] || !isCopied(segment.Type) || countsByName(segment.Type) {
+		if named[segment.Offset] || !isCopied(segment.Type) || segment.Type.CountsByName() {
 			return nil
 		}
 		if err := copyNamed(segment.Offset); err != nil {
@@ -73,12 +72,6 @@ func isCopied(kind segments.Type) bool {
 		return false
 	}
 	return true
-}
-
-// countsByName reports whether the engine knows of a type that its segments count only
-// where a manifest names them.
-func countsByName(kind segments.Type) bool {
-	return kind == segments.TypeCowMap || kind == segments.TypeMembership || compute.KindOf(kind) != nil
 }
 
 // copySegment copies one segment byte for byte to the end of the new file.

@@ -155,23 +155,14 @@ func (r *rewrite) nameOthers(ctx context.Context, base *state.Reading, manifest 
 }
 
 // retireMoved makes dead segments of those that were copied and then replaced or
-// removed, while the rewrite was under way. Other programs keep images wherever they
-// find them: what was replaced would come back.
+// removed, while the rewrite was under way.
 func (r *rewrite) retireMoved() error {
 	for _, moved := range r.moved {
-		if !countsByName(moved.Type) {
+		if !moved.Type.CountsByName() {
 			continue
 		}
-		segment, err := state.ReadHeader(r.file.Bytes(), moved)
-		if errors.Is(err, volume.ErrCorrupt) {
-			continue // nobody finds it by its header
-		}
-		if err != nil {
+		if err := volume.Retire(r.file.Bytes(), moved); err != nil {
 			return err
-		}
-		encoded := segment.Retired().Encode()
-		if _, err := r.file.Bytes().WriteAt(encoded[:], moved.Offset); err != nil {
-			return volume.WriteError(err, len(encoded), moved.Offset)
 		}
 	}
 	return nil

@@ -209,7 +209,10 @@ func (s *Session) prepare(ctx context.Context, round []*request) (ready *Draft, 
 		return nil, volume.ErrUnsafeManifest
 	}
 	return d, d.Base.With(ctx, state.Judging, func(base *state.Reading) (err error) {
-		d.previous, err = base.LastWitness()
+		if d.previous, err = base.LastWitness(); err != nil {
+			return err
+		}
+		d.retired, err = d.retires(base)
 		return err
 	})
 }
@@ -221,7 +224,9 @@ func (s *Session) carryOut(ctx context.Context, d *Draft) (uint32, error) {
 	for _, action := range d.actions {
 		small = append(small, action.Segment(d.Manifest.Epoch, d.Stamp, &previous))
 	}
-	version, err := s.turn.Publish(context.WithoutCancel(ctx), volume.Commit{Stamp: d.Stamp, Parts: d.written(), Small: small, Manifest: d.Manifest})
+	version, err := s.turn.Publish(context.WithoutCancel(ctx), volume.Commit{
+		Stamp: d.Stamp, Parts: d.written(), Small: small, Manifest: d.Manifest, Retired: d.retired,
+	})
 	if version == nil {
 		if d.merged != nil && errors.Is(err, volume.ErrMoved) {
 			s.Drop(d.merged.into) // the next draft merges anew

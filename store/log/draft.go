@@ -34,6 +34,7 @@ type Draft struct {
 	actions   []Action
 	previous  lineage.Hash // of the newest entry of the audit chain
 	committed []Committed
+	retired   []segments.DirectoryEntry // found by their types by others who rewrite the file
 }
 
 // Add adds a small segment to the commit, which its manifest names.

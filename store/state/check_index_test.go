@@ -72,7 +72,7 @@ func TestChecksRest(t *testing.T) {
 			header := segment.Encode()
 			file := unhurriedFile{content: append(header[:], payload...)}
 			began, reads := time.Now(), (int64(segment.PayloadLength)+checkPiece-1)/checkPiece
-			if verdict, err := compareHash(t.Context(), (&Snapshot{source: &Backing{}}).In(file), segment, share, func() {}); err != nil || verdict != segments.HashMatch {
+			if verdict, err := compareHash(t.Context(), NewSnapshot(&Backing{}, &segments.State{Manifest: &segments.Manifest{}}, time.Time{}).In(file), segment, share, func() {}); err != nil || verdict != segments.HashMatch {
 				t.Errorf("%v, %v", verdict, err)
 			}
 			worked := time.Duration(reads) * time.Millisecond

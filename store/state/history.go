@@ -65,7 +65,7 @@ func (t *tracing) find(history *lineage.History) error {
 	}
 	buffer := make([]byte, lineage.TailSize)
 	for _, end := range slices.Backward(t.ends.Newest()) {
-		if hash, err := FoldAt(t.in, end.Offset, buffer); err != nil || hash == t.from.Hash {
+		if hash, err := t.ends.FoldAt(t.in, end, buffer); err != nil || hash == t.from.Hash {
 			history.Held = &lineage.PastState{Method: lineage.HashFoldTail, Epoch: end.Epoch, Offset: end.Manifest}
 			return err
 		}

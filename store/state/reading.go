@@ -129,11 +129,16 @@ func (r *Reading) ReadContext(ctx context.Context, p []byte, offset int64) (int,
 	return n, err
 }
 
-func (r *Reading) read(p []byte, offset int64) (int, error) {
+func (r *Reading) read(p []byte, offset int64) (n int, err error) {
 	if r.near != nil {
-		return r.near.ReadAt(p, offset)
+		n, err = r.near.ReadAt(p, offset)
+	} else {
+		n, err = r.file.ReadAt(p, offset)
 	}
-	return r.file.ReadAt(p, offset)
+	if late := segments.ShowAs(r.snapshot.countedByName(), r.file, p[:n], offset); late != nil {
+		return 0, late
+	}
+	return n, err
 }
 
 // NextData implements segments.Sparse as far as the file does.

@@ -142,6 +142,15 @@ func (s *Snapshot) OfType(kind segments.Type) []segments.DirectoryEntry {
 	return slices.DeleteFunc(s.Named(), func(entry segments.DirectoryEntry) bool { return entry.Type != kind })
 }
 
+// countedByName are the segments that count because the manifest names them. A later commit
+// may retire them, and to who reads the snapshot they stay what they were.
+func (s *Snapshot) countedByName() []segments.DirectoryEntry {
+	counts, _ := s.cache.byName.Get(context.Background(), func(context.Context) ([]segments.DirectoryEntry, error) {
+		return segments.CountedByName(s.Named()), nil
+	})
+	return counts
+}
+
 // Rows is the number of rows that the vector segments can hold at most, from
 // their lengths alone; rows that were replaced or deleted count.
 func (s *Snapshot) Rows() uint64 {

@@ -20,7 +20,8 @@ type snapshotCache struct {
 	witness     memory.Cached[[]byte] // witness.jsonl
 	segments    shared.Once[ViewFolder]
 	cowMap      shared.Once[*segments.CowMap]
-	deleted     shared.Once[*idset.Set] // ids in the deleted list
+	deleted     shared.Once[*idset.Set]                // ids in the deleted list
+	byName      shared.Once[[]segments.DirectoryEntry] // segments that count because the manifest names them
 	shown       atomic.Pointer[[]*Snapshot]
 	displaced   atomic.Bool
 }

@@ -191,6 +191,9 @@ type Commit struct {
 	Parts    []Extent     // settled ones that the manifest names
 	Small    []NewSegment // more segments, which it gets to name
 	Manifest *segments.Manifest
+	// Retired are segments that the manifest names no more, and that others must not find by
+	// their type. They are retired when the commit counts, and before Publish returns.
+	Retired []segments.DirectoryEntry
 }
 
 // Rewrite is a new generation in the making, which takes the old one's place with all that

@@ -1,7 +1,9 @@
 package volume
 
 import (
+	"errors"
 	"fmt"
+	"io"
 
 	"rvffs/segments"
 )
@@ -67,4 +69,29 @@ func Laid(small []NewSegment, manifest *segments.Manifest) int64 {
 		length += int64(segments.HeaderSize + len(segment.Payload) + segments.DirectoryEntrySize)
 	}
 	return length
+}
+
+// Retire lets a segment count for nobody any more who finds it by its type; see
+// segments.WasRetired. Where no such segment stands, nobody finds it.
+func Retire(file interface {
+	io.ReaderAt
+	io.WriterAt
+}, entry segments.DirectoryEntry) error {
+	var encoded [segments.HeaderSize]byte
+	err := ReadFull(file, encoded[:], entry.Offset)
+	if errors.Is(err, ErrCorrupt) {
+		return nil // the directory points outside of the file
+	}
+	if err != nil {
+		return err
+	}
+	header, err := segments.ParseHeader(encoded[:])
+	if err != nil || header.Type != entry.Type || header.PayloadLength != entry.PayloadLength {
+		return nil
+	}
+	at := entry.Offset + segments.TypeOffset
+	if _, err := file.WriteAt([]byte{byte(segments.RetiredType)}, at); err != nil {
+		return WriteError(err, 1, at)
+	}
+	return nil
 }

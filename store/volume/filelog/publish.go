@@ -2,6 +2,7 @@ package filelog
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"rvffs/segments"
@@ -17,9 +18,13 @@ func (s *Session) Publish(ctx context.Context, c volume.Commit) (*volume.Version
 	if err != nil {
 		return nil, s.Fail(err)
 	}
+	late := s.retire(c.Retired, &info)
+	if late != nil {
+		_ = s.Fail(late) // the commit counts all the same
+	}
 	next, err := s.log.publish(found, s.current, info)
 	s.committed(next, c.Parts)
-	return next, err
+	return next, errors.Join(late, err)
 }
 
 func (s *Session) publish(c volume.Commit) (*segments.State, volume.FileInfo, error) {
@@ -32,6 +37,38 @@ func (s *Session) publish(c volume.Commit) (*segments.State, volume.FileInfo, er
 	}
 	info, err := s.file.Describe()
 	return &segments.State{Dialect: segments.DialectRuntime, Manifest: c.Manifest, Segment: manifest, End: manifest.End(), Clean: true}, info, err
+}
+
+// retire makes dead segments of those that the newest manifest names no more, but for
+// extents that it does not name yet, and looks at the file once more. They are needed until
+// that manifest is on the disk.
+func (s *Session) retire(gone []segments.DirectoryEntry, info *volume.FileInfo) error {
+	s.mu.Lock()
+	gone = slices.DeleteFunc(gone, func(entry segments.DirectoryEntry) bool {
+		return slices.ContainsFunc(s.extents, func(e *Extent) bool { return e.offset == entry.Offset && !e.dropped.Load() })
+	})
+	s.mu.Unlock()
+	if len(gone) == 0 {
+		return nil
+	}
+	if s.log.options.Lasting != volume.LastsAtOnce {
+		if err := s.file.SyncData(); err != nil {
+			return err
+		}
+	}
+	for _, entry := range gone {
+		if err := volume.Retire(s.file, entry); err != nil {
+			return err
+		}
+	}
+	if err := s.log.sync(s.file); err != nil {
+		return err
+	}
+	now, err := s.file.Describe()
+	if err == nil {
+		*info = now
+	}
+	return err
 }
 
 // showMasked puts the bytes right that the parts had to hide. Bytes behind the newest
