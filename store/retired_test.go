@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/compute"
 	"rvffs/store/log"
@@ -104,6 +105,13 @@ func TestWhatIsReplacedIsRetired(t *testing.T) {
 		if again, err := snapshot.Fold(t.Context()); err != nil || again != fold {
 			t.Errorf("in %s process the fold of a former state is another one, %v", name, err)
 		}
+	}
+	// Children of other programs, and their branches, name that state by its fold.
+	if history, err := s.Current().History(t.Context(), lineage.Descent{Hash: fold}); err != nil || history.Held == nil || history.Held.Epoch != first.Epoch() {
+		t.Errorf("the former state is told as %+v, %v", history.Held, err)
+	}
+	if found, err := s.Current().Pinned(t.Context(), state.Pin{Hash: fold}); err != nil || found.Epoch() != first.Epoch() {
+		t.Errorf("the former state is not found as branches name it: %v", err)
 	}
 	problems, err := s.Verify(t.Context())
 	if err != nil || slices.ContainsFunc(problems.Findings, func(f Finding) bool { return f.Severity == Damage }) {

@@ -2,7 +2,6 @@ package state
 
 import (
 	"io"
-	"slices"
 
 	"rvffs/lineage"
 	"rvffs/segments"
@@ -16,9 +15,9 @@ import (
 type Ends struct {
 	kept      []End // up to twice as many
 	forgotten bool
-	epoch     uint32  // of the manifest before
-	closed    bool    // whether a file may end here
-	retired   []int64 // where segments stand that may be retired, in file order
+	epoch     uint32 // of the manifest before
+	closed    bool   // whether a file may end here
+	retired   retiredPlaces
 }
 
 // End is one of them.
@@ -37,9 +36,7 @@ func (e *Ends) Manifest(segment segments.Segment, epoch uint32) {
 
 // Other notes a segment that is no manifest.
 func (e *Ends) Other(segment segments.Segment) {
-	if segment.Type == segments.RetiredType {
-		e.retired = append(e.retired, segment.Offset)
-	}
+	e.retired.note(segment)
 	e.closed = e.closed && (segment.Type == segments.TypeWitness || segment.Type == segments.TypeIndex)
 	if e.closed {
 		e.add(End{e.epoch, segment.End(), e.kept[len(e.kept)-1].Manifest})
@@ -57,45 +54,10 @@ func (e *Ends) add(end End) {
 // Newest are the ends that count, in file order. The list is good until the next is noted.
 func (e *Ends) Newest() []End { return e.kept[max(0, len(e.kept)-lineage.MaxDroppedEnds):] }
 
-// FoldAt is the fold over the last bytes that a file had when it ended at end, which
-// segments that were retired since did not count as such then. Buffer has room for
+// FoldAt is the fold over the last bytes that the file had at an end. Buffer has room for
 // lineage.TailSize bytes.
 func (e *Ends) FoldAt(in *Reading, end End, buffer []byte) (lineage.Hash, error) {
-	part := buffer[:min(end.Offset, lineage.TailSize)]
-	from := end.Offset - int64(len(part))
-	if err := volume.ReadFull(in, part, from); err != nil {
-		return lineage.Hash{}, err
-	}
-	at, _ := slices.BinarySearch(e.retired, from-segments.TypeOffset)
-	if at == len(e.retired) || e.retired[at] >= end.Offset {
-		return lineage.Fold(part), nil
-	}
-	manifest, err := manifestAt(in, end.Manifest)
-	if err == nil && manifest != nil {
-		err = segments.ShowAs(segments.CountedByName(manifest.Directory), in, part, from)
-	}
-	return lineage.Fold(part), err
-}
-
-// manifestAt reads an older manifest; nil where it is none.
-func manifestAt(in *Reading, offset int64) (*segments.Manifest, error) {
-	var encoded [segments.HeaderSize]byte
-	if err := volume.ReadFull(in, encoded[:], offset); err != nil {
-		return nil, err
-	}
-	header, err := segments.ParseHeader(encoded[:])
-	if err != nil || header.PayloadLength > segments.MaxPayload {
-		return nil, nil
-	}
-	payload := make([]byte, header.PayloadLength)
-	if err := volume.ReadFull(in, payload, offset+segments.HeaderSize); err != nil {
-		return nil, err
-	}
-	manifest, err := segments.ParseManifest(payload)
-	if err != nil {
-		return nil, nil
-	}
-	return manifest, nil
+	return e.retired.foldAt(in, end.Offset, end.Manifest, buffer)
 }
 
 // ShakeAt is the SHAKE-256 of a segment's payload.

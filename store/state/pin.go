@@ -246,6 +246,7 @@ type pinSearch struct {
 	charge    *memory.Charge
 	manifests []segments.Segment // that may be of it
 	ends      []int64            // of the last segments, up to twice as many as are looked at
+	retired   retiredPlaces
 }
 
 // add notes a segment.
@@ -254,6 +255,7 @@ func (p *pinSearch) add(segment segments.Segment) error {
 		p.ends = p.ends[:copy(p.ends, p.ends[maxFoldedEnds:])]
 	}
 	p.ends = append(p.ends, segment.End())
+	p.retired.note(segment)
 	if segment.Type != segments.TypeManifest {
 		return nil
 	}
@@ -292,19 +294,17 @@ func (p *pinSearch) byManifest() (offset int64, err error) {
 
 // byFold finds the manifest before the end at which the file had the pinned fold.
 func (p *pinSearch) byFold() (offset int64, err error) {
-	tail := make([]byte, lineage.TailSize)
+	tail, next := make([]byte, lineage.TailSize), len(p.manifests)
 	for _, end := range slices.Backward(p.ends[max(0, len(p.ends)-maxFoldedEnds):]) {
-		part := tail[:min(end, lineage.TailSize)]
-		if err := volume.ReadFull(p.in, part, end-int64(len(part))); err != nil {
-			return 0, err
+		for next > 0 && p.manifests[next-1].Offset >= end {
+			next--
 		}
-		if lineage.Fold(part) != p.pin.Hash {
-			continue
+		if next == 0 {
+			break
 		}
-		for _, manifest := range slices.Backward(p.manifests) {
-			if manifest.Offset < end {
-				return manifest.Offset, nil
-			}
+		manifest := p.manifests[next-1].Offset
+		if fold, err := p.retired.foldAt(p.in, end, manifest, tail); err != nil || fold == p.pin.Hash {
+			return manifest, err
 		}
 	}
 	return 0, lineage.ErrNoState
