@@ -65,7 +65,9 @@ func CountedByName(named []DirectoryEntry) []DirectoryEntry {
 		}
 	}
 	slices.SortStableFunc(counts, func(a, b DirectoryEntry) int { return cmp.Compare(a.Offset, b.Offset) })
-	return slices.CompactFunc(counts, func(one, other DirectoryEntry) bool { return max(one.Offset, other.Offset)-min(one.Offset, other.Offset) < HeaderSize })
+	return slices.CompactFunc(counts, func(one, other DirectoryEntry) bool {
+		return max(one.Offset, other.Offset)-min(one.Offset, other.Offset) < HeaderSize
+	})
 }
 
 // ShowAs has bytes of a file, from an offset on, show segments as they were before they were

@@ -59,7 +59,7 @@ func (d *dropped) fold(in *state.Reading) error {
 	for _, end := range ends {
 		short, known := d.folds[end.Offset]
 		if !known {
-			hash, err := state.FoldAt(in, end.Offset, buffer)
+			hash, err := d.ends.FoldAt(in, end, buffer)
 			if err != nil {
 				return err
 			}

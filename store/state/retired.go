@@ -8,12 +8,13 @@ import (
 	"rvffs/store/volume"
 )
 
-// retiredPlaces is where segments stand that may have been retired, in file order.
+// retiredPlaces is where segments stand that are retired, or may be before the file is read
+// again, in file order.
 type retiredPlaces []int64
 
 // note notes a segment that a walk comes by.
 func (p *retiredPlaces) note(segment segments.Segment) {
-	if segment.Type == segments.RetiredType {
+	if segment.Type == segments.RetiredType || segment.Type.CountsByName() {
 		*p = append(*p, segment.Offset)
 	}
 }
