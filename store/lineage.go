@@ -25,15 +25,43 @@ type ParentFile struct {
 	Use func(ctx context.Context, compare func(parent *state.Snapshot) error) error
 }
 
+// MostParents is how many files that may be a store's parent are looked at where many
+// stores are judged: each may be a copy of all others.
+const MostParents = 16
+
 // JudgeLineage finds out what is true of a store's lineage: for the mount, the command
-// line and whoever else tells of it. It looks at the possible parents one after the
-// other until one of them holds the state that the store was derived from. A parent that
-// cannot be read is part of the verdict; an error means that ctx is over.
+// line and whoever else tells of it. A parent that cannot be read is part of the verdict;
+// an error means that ctx is over.
 func JudgeLineage(ctx context.Context, s *state.Snapshot, relatives Relatives) (lineage.Verdict, error) {
+	facts, err := lineageFacts(ctx, s, relatives)
+	return facts.Judge(), err
+}
+
+// AccountLineage is JudgeLineage for those who tell of many stores: what there is to say
+// of the one in a file, in short.
+func AccountLineage(ctx context.Context, file string, s *state.Snapshot, relatives Relatives) (lineage.Account, error) {
+	facts, err := lineageFacts(ctx, s, relatives)
+	if err != nil {
+		return lineage.Account{}, err
+	}
+	profile, named := lineage.ProfileOfName(file)
+	if !named {
+		// What cannot be read of it is for Verify to tell.
+		profile, err = s.Profile(ctx)
+		if ctx.Err() != nil {
+			return lineage.Account{}, err
+		}
+	}
+	return facts.Account(file, profile), nil
+}
+
+// lineageFacts finds what a lineage is judged by. It looks at the possible parents one
+// after the other until one of them holds the state that the store was derived from.
+func lineageFacts(ctx context.Context, s *state.Snapshot, relatives Relatives) (lineage.Facts, error) {
 	facts := lineage.Facts{Unasked: relatives.Unasked, Cycle: relatives.Cycle, Copies: relatives.Copies}
 	facts.Identity, facts.Known = s.Identity()
 	if !facts.Known || facts.Identity.IsRoot() {
-		return facts.Judge(), nil
+		return facts, nil
 	}
 	// A record that cannot be read proves nothing; that it cannot is for Verify to tell.
 	if record, recorded, err := s.Derivation(ctx); err == nil && recorded {
@@ -53,7 +81,7 @@ func JudgeLineage(ctx context.Context, s *state.Snapshot, relatives Relatives) (
 		})
 		switch {
 		case ctx.Err() != nil:
-			return lineage.Verdict{}, ctx.Err()
+			return lineage.Facts{}, ctx.Err()
 		case errors.Is(candidate.Err, volume.ErrNotFound), errors.Is(candidate.Err, fs.ErrNotExist):
 			continue // gone since it was found
 		}
@@ -62,5 +90,5 @@ func JudgeLineage(ctx context.Context, s *state.Snapshot, relatives Relatives) (
 			break
 		}
 	}
-	return facts.Judge(), ctx.Err()
+	return facts, ctx.Err()
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"rvffs/lineage"
@@ -20,7 +19,10 @@ type family struct {
 	given  []string        // files that are still to be read
 	seen   map[string]bool // files and folders, by absolute path
 	claims []lineage.Claim
+	// Of the claims, their folders, and where symlinks lead.
+	folders, places []string
 	index  *lineage.Index // of the claims; nil when there are more of them since
+	most   int            // how many possible parents of one store are looked at; 0 for all
 }
 
 func newFamily(given []string) *family { return &family{given: given, seen: map[string]bool{}} }
@@ -32,25 +34,30 @@ func (f *family) of(ctx context.Context, file string, snapshot *state.Snapshot) 
 	if !known {
 		return store.Relatives{}, nil
 	}
-	folders := []string{filepath.Dir(file), filepath.Dir(storeFile(file))}
-	if err := f.read(ctx, folders); err != nil {
+	folders := [...]string{filepath.Dir(file), filepath.Dir(storeFile(file))}
+	if err := f.read(ctx, folders[:]); err != nil {
 		return store.Relatives{}, err
 	}
 	relatives := store.Relatives{Cycle: f.index.Cyclic(identity)}
+	own := absolute(file)
 	for _, carrier := range f.index.Carriers(identity.FileID) {
-		if name := f.index.Name(carrier); absolute(name) != absolute(file) {
-			relatives.Copies = append(relatives.Copies, name)
+		if f.places[carrier] != own {
+			relatives.Copies = append(relatives.Copies, f.index.Name(carrier))
 		}
 	}
 	if identity.IsRoot() {
 		return relatives, nil
 	}
 	for _, candidate := range f.index.Candidates(identity, func(candidate int32) int {
-		if slices.Contains(folders, filepath.Dir(f.index.Name(candidate))) {
+		if folder := f.folders[candidate]; folder == folders[0] || folder == folders[1] {
 			return 0
 		}
 		return 1
 	}) {
+		if f.most > 0 && len(relatives.Parents) == f.most {
+			relatives.Unasked++
+			continue
+		}
 		name := f.index.Name(candidate)
 		relatives.Parents = append(relatives.Parents, store.ParentFile{Name: name, Use: func(ctx context.Context, compare func(*state.Snapshot) error) error {
 			return withStore(ctx, name, toRead, func(parent *store.Store) error { return compare(parent.Current()) })
@@ -132,6 +139,7 @@ func (f *family) add(ctx context.Context, file string) {
 	_ = withOptions(ctx, file, toRead, store.Options{}, func(s *store.Store) error {
 		if identity, known := s.Identity(); known {
 			f.claims, f.index = append(f.claims, lineage.Claim{Name: file, Identity: &identity}), nil
+			f.folders, f.places = append(f.folders, filepath.Dir(file)), append(f.places, absolute(file))
 		}
 		return nil
 	})

@@ -20,6 +20,7 @@ func commands() []*cobra.Command {
 		newInspectCommand(),
 		newDeriveCommand(),
 		newBranchCommand(),
+		newLineageCommand(),
 		newEmbedKernelCommand(),
 		newExtractKernelCommand(),
 		newEmbedEBPFCommand(),

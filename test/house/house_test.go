@@ -27,7 +27,7 @@ const (
 
 // order lists the rooms of the house, the lowest first. A room may use those
 // below it and no others. The tests under test/ may use all.
-var order = []string{"lineage", "segments", "store/idset", "store/vecio", "store/nearest", "store/shared", "store/journal", "store/memory", "store/volume", "store/throttle", "store/spool", "store/volume/filelog", "store/volume/conformance", "store/volume/memory", "store/volume/directory", "store/storetest", "store/state", "store/stream", "store/rows", "store/rows/rowstest", "store/search", "store/log", "store/metadata", "store/ingest", "store/compute", "store/incoming", "store/compact", "store/recovery", "store", "store/catalog", "fs", "statedir", "cmd/rvffs"}
+var order = []string{"lineage", "lineage/chart", "segments", "store/idset", "store/vecio", "store/nearest", "store/shared", "store/journal", "store/memory", "store/volume", "store/throttle", "store/spool", "store/volume/filelog", "store/volume/conformance", "store/volume/memory", "store/volume/directory", "store/storetest", "store/state", "store/stream", "store/rows", "store/rows/rowstest", "store/search", "store/log", "store/metadata", "store/ingest", "store/compute", "store/incoming", "store/compact", "store/recovery", "store", "store/catalog", "fs", "statedir", "cmd/rvffs"}
 
 // forTests are rooms that exist for the tests of others, which may use them wherever they
 // stand.

@@ -1,0 +1,80 @@
+package chart
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	"rvffs/lineage"
+)
+
+// printable is a name without what a terminal or a program would not take for a letter.
+func printable(name string) string {
+	if strings.IndexFunc(name, hidden) < 0 {
+		return name
+	}
+	var b strings.Builder
+	for _, r := range name {
+		if hidden(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func hidden(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }
+
+// shortened is a name of so many letters at most.
+func shortened(name string, most int) string {
+	letters := []rune(name)
+	if len(letters) <= most {
+		return name
+	}
+	return "…" + string(letters[len(letters)-most+1:])
+}
+
+// details are what there is to say of a store's lineage behind its verdict: how it was
+// judged, how and when it was derived.
+func details(a lineage.Account) string {
+	var said []string
+	v := a.Verification
+	if v.ParentEpoch != nil {
+		said = append(said, fmt.Sprintf("epoch %d by %s", *v.ParentEpoch, v.Method))
+	}
+	if a.Derivation != "" {
+		derived := a.Derivation
+		if a.Start == lineage.StartBranch {
+			derived += ", a branch"
+		}
+		said = append(said, derived, a.Derived)
+	}
+	if v.Status == lineage.StatusMissing {
+		said = append(said, "parent "+a.ParentID)
+	}
+	if v.Reason != "" {
+		said = append(said, printable(v.Reason))
+	}
+	return strings.Join(said, "; ")
+}
+
+// grade says how good a verdict is.
+type grade int
+
+const (
+	good   grade = iota
+	middle       // nothing is known to be wrong
+	bad
+)
+
+func gradeOf(a lineage.Account) grade {
+	switch a.Verification.Status {
+	case lineage.StatusRoot, lineage.StatusVerified, lineage.StatusAttested, lineage.StatusContinuous:
+		return good
+	}
+	if a.Bad() {
+		return bad
+	}
+	return middle
+}
