@@ -251,15 +251,10 @@ func (c *Catalog) readFolders(ctx context.Context, t *tree) error {
 		return fmt.Errorf("read directory %q: %w", c.volume.Name(), err)
 	}
 	c.late.forget()
-	var moved []renamed
 	if !same {
-		moved = renamedSince(former, scans)
 		t = buildTree(scans, t, nil)
 	}
-	c.show(t, func() {
-		c.read = began
-		c.carryOn(moved)
-	})
+	c.showFound(t, func() { c.read = began })
 	return nil
 }
 

@@ -190,8 +190,7 @@ func (c *Catalog) tryReread(ctx context.Context, f *Folder, name string, parent 
 	}
 	c.outdate(t, joinPath(folder, name))
 	next := t.edited(edit{folder, name, now.standsAt, derivedIn})
-	moved := renamedSince(t.scans, next.scans)
-	c.show(next, func() { c.carryOn(moved) })
+	c.showFound(next, func() {})
 	return nil, nil
 }
 
@@ -241,6 +240,28 @@ func (c *Catalog) show(t *tree, change func()) {
 	defer c.mu.Unlock()
 	c.tree = t
 	change()
+}
+
+// showFound is show for a tree that was read. What others have done to the files of stores
+// is done to the stores. The caller holds the turn.
+func (c *Catalog) showFound(next *tree, change func()) {
+	former, _ := c.known()
+	var moved []renamed
+	var gone []string
+	if former != nil && next != former {
+		moved, gone = renamedSince(former.scans, next.scans), goneSince(former.scans, next.scans)
+	}
+	var lost []*Store
+	c.show(next, func() {
+		change()
+		for _, file := range gone {
+			if s := c.seenAt(file); s != nil {
+				lost = append(lost, s)
+			}
+		}
+		c.carryOn(moved)
+	})
+	c.letGo(lost)
 }
 
 // below are the scans of a folder, by their paths from the one that it stands in.

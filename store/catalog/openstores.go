@@ -38,26 +38,34 @@ func (o *openStores) note(s *Store) { o.used.Add(s, struct{}{}) }
 
 // retire closes a store that nobody uses, and leaves one that takes long over it to
 // itself.
-func (c *Catalog) retire(idle *Store) {
-	if c.life.Err() != nil {
-		return // all are closed
+func (c *Catalog) retire(idle *Store) { c.retireAll([]*Store{idle}) }
+
+// retireAll is retire for several, at the same time.
+func (c *Catalog) retireAll(idle []*Store) {
+	if len(idle) == 0 || c.life.Err() != nil {
+		return // at the end all are closed
 	}
-	done := make(chan struct{})
-	c.background.Go(func() {
-		defer close(done)
-		closed, err := idle.closeIdle()
-		if closed {
-			c.open.closed.Add(idle, struct{}{})
-		}
-		if err != nil {
-			c.options.Log.Warn().Err(err).Msg("closing an idle store failed")
-		}
-	})
+	done := make(chan struct{}, len(idle))
+	for _, s := range idle {
+		c.background.Go(func() {
+			closed, err := s.closeIdle()
+			if closed {
+				c.open.closed.Add(s, struct{}{})
+			}
+			if err != nil {
+				c.options.Log.Warn().Err(err).Msg("closing an idle store failed")
+			}
+			done <- struct{}{}
+		})
+	}
 	patient := time.NewTimer(c.patience)
 	defer patient.Stop()
-	select {
-	case <-done:
-	case <-patient.C:
+	for range idle {
+		select {
+		case <-done:
+		case <-patient.C:
+			return
+		}
 	}
 }
 

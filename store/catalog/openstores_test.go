@@ -15,15 +15,10 @@ func TestStoresInUseStayOpen(t *testing.T) {
 		p.mkdir(name)
 	}
 	a, b, c := p.find("a.rvf").Store, p.find("b.rvf").Store, p.find("c.rvf").Store
-	open := func(s *Store) bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.engine != nil
-	}
 	expect := func(when string, states ...bool) {
 		t.Helper()
 		for i, s := range []*Store{a, b, c} {
-			if open(s) != states[i] {
+			if s.isOpen() != states[i] {
 				t.Errorf("%s: %s is open: %v", when, s.Name(), !states[i])
 			}
 		}

@@ -35,6 +35,7 @@ type Store struct {
 	mu      sync.Mutex      // guards what follows; never held over I/O
 	engine  *store.Store    // nil while the store is closed
 	users   int             // of engine
+	gone    bool            // its file is: the last user closes the engine
 	held    *folderFiles    // kept open while engine is
 	known   store.Known     // from before the engine was closed
 	problem error           // why the file cannot be read as a store
@@ -159,6 +160,7 @@ func (s *Store) tryAcquire(ctx context.Context) (engine *store.Store, fresh bool
 	if engine := s.join(); engine != nil {
 		return engine, false, nil
 	}
+	s.setGone(false)
 	info, err := s.infoBefore(ctx)
 	if err != nil {
 		return nil, false, fmt.Errorf("store %q: %w", s.Path(), err)
@@ -239,8 +241,12 @@ func (s *Store) knownProblem(info volume.FileInfo) error {
 func (s *Store) release() {
 	s.mu.Lock()
 	s.users--
+	last := s.gone && s.users == 0
 	s.mu.Unlock()
 	s.catalog.open.note(s)
+	if last {
+		s.catalog.retire(s)
+	}
 }
 
 // closeIdle closes the engine if nobody uses it and reports whether it is closed.

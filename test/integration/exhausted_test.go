@@ -3,6 +3,7 @@ package integration
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -121,6 +122,63 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("derive with room again: %v", err)
 	}
 	holds("with room again")
+}
+
+// TestRoomOfRemovedStores: what a removed store took on the disk is free at once for the
+// next one, however it was removed; a view that somebody has open keeps it until he closes it.
+func TestRoomOfRemovedStores(t *testing.T) {
+	t.Parallel()
+	const size = 16 << 20
+	dir := smallDisk(t, size)
+	m := serve(t, dir, "--dimension", "16")
+	vectors := filepath.Join(t.TempDir(), "vectors")
+	var raw []byte
+	for _, row := range randomRows(7, size*5/8/64, 16) {
+		raw = append(raw, rawRows(row)...)
+	}
+	demand(t, "write", os.WriteFile(vectors, raw, 0o644))
+	fill := func(store, when string) {
+		t.Helper()
+		run(t, "mkdir", m.path(store))
+		if got := try(t, "cp", vectors, m.path(store, "vectors.append")); got.code != 0 {
+			t.Fatalf("%s: %s", when, got.stderr)
+		}
+		readFile(t, m.path(store, "status.json"))
+	}
+	gone := func() {
+		t.Helper()
+		eventually(t, "the mount shows it", func() error {
+			if shown := names(t, m.Point); len(shown) > 0 {
+				return fmt.Errorf("%v", shown)
+			}
+			return nil
+		})
+	}
+	fill("a.rvf", "at first")
+	run(t, program, "rm", m.path("a.rvf"))
+	fill("b.rvf", "after rvffs rm of the store in the mount")
+	run(t, program, "rm", m.backing("b.rvf"))
+	gone()
+	fill("c.rvf", "after rvffs rm of the file")
+	open := must(os.Open(m.path("c.rvf", "raw")))(t)
+	demand(t, "remove", os.Remove(m.backing("c.rvf")))
+	gone()
+	if got := must(io.ReadAll(open))(t); len(got) < len(raw) {
+		t.Errorf("of a view that was open %d bytes are read", len(got))
+	}
+	demand(t, "close", open.Close())
+	// The kernel tells of the last close after it is over for who closes.
+	eventually(t, "there is room again", func() error {
+		var space unix.Statfs_t
+		if err := unix.Statfs(dir, &space); err != nil {
+			return err
+		}
+		if free := space.Bfree * uint64(space.Bsize); free < size*7/8 {
+			return fmt.Errorf("%d bytes are free", free)
+		}
+		return nil
+	})
+	fill("d.rvf", "after the view was closed")
 }
 
 // TestNoDescriptorsLeft lets the mount open no more files: operations fail with
