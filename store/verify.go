@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"rvffs/segments"
 	"rvffs/store/idset"
@@ -98,7 +99,9 @@ type verifier struct {
 	live     []segments.DirectoryEntry // in file order
 	reported map[int64]bool            // offsets of live segments known to be damaged
 	audit    *state.AuditChain
-	anew     int // how often it began anew
+	anew     int                // how often it began anew
+	broken   []segments.Segment // entries that follow what is not there
+	peerEnd  int64              // where the newest entry stands of a compaction of the reference runtime's
 }
 
 func (v *verifier) run() error {
@@ -342,9 +345,7 @@ func (v *verifier) checkWhole() error {
 		return nil
 	}
 	v.checkGap(end, v.segmentsEnd())
-	if v.anew > 0 {
-		v.find(Note, -1, "the audit chain begins anew %d times, as with the reference runtime, which does so when it opens a file", v.anew)
-	}
+	v.checkChain()
 	return err
 }
 
@@ -409,13 +410,36 @@ func (v *verifier) checkWitness(segment segments.Segment) error {
 	case described.Verdict == state.AuditDamaged:
 		say(Damage, "the entry is damaged")
 	case described.Verdict == state.AuditBroken:
-		say(Damage, "the audit chain is broken: the entry that this one follows is not in front of it")
+		if len(v.broken) < state.MaxFindings {
+			v.broken = append(v.broken, segment)
+		}
+	case described.Verdict == state.AuditForked && segment.Timestamp != 0:
+		say(Damage, "the audit chain is broken: rvffs follows the newest entry, and what stands between this one and the one that it follows was not there")
 	case described.Verdict == state.AuditForked:
 		say(Note, "the audit chain forks: this entry follows one before the last, as when two programs have written at the same time; or what stands between them was inserted")
 	case described.Verdict == state.AuditStart && v.Witnesses > 1:
 		v.anew++
 	}
+	if described.Verdict == state.AuditStart && strings.HasPrefix(described.Action, "compact:") {
+		v.peerEnd = segment.Offset
+	}
 	return nil
+}
+
+// checkChain tells what the whole audit chain shows. The reference runtime's compaction
+// loses what stands behind the header of a write that was interrupted, so that entries
+// before it may rightly follow what is not there any more.
+func (v *verifier) checkChain() {
+	for _, segment := range v.broken {
+		if segment.Offset < v.peerEnd {
+			v.find(Note, segment.Offset, "witness segment %d: the audit chain lacks the entry that this one follows: the reference runtime, which has compacted the file since, may have lost it, or it was removed", segment.ID)
+		} else {
+			v.find(Damage, segment.Offset, "witness segment %d: the audit chain is broken: the entry that this one follows is not in front of it", segment.ID)
+		}
+	}
+	if v.anew > 0 {
+		v.find(Note, -1, "the audit chain begins anew %d times, as with the reference runtime, which does so when it opens a file", v.anew)
+	}
 }
 
 // checkBehind looks at what stands behind the committed end: what an interrupted
