@@ -13,7 +13,11 @@ func TestCyclicOfAny(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 4))
 	said := map[bool]int{}
-	for range 5000 {
+	rounds := 5000
+	if testing.Short() {
+		rounds = 500
+	}
+	for range rounds {
 		claims := make([]Claim, 1+random.IntN(9))
 		for i := range claims {
 			claims[i] = claim(fmt.Sprint(i), 1+byte(random.IntN(6)), byte(random.IntN(8)), 1)
@@ -27,7 +31,7 @@ func TestCyclicOfAny(t *testing.T) {
 			}
 		}
 	}
-	if said[true] < 1000 || said[false] < 1000 {
+	if said[true] < rounds/5 || said[false] < rounds/5 {
 		t.Errorf("the families are of one kind: %v", said)
 	}
 }
@@ -62,7 +66,10 @@ func cyclicByWalk(x *Index, of Identity) bool {
 // TestCyclicIsCheap asks of each store in long chains, circles and among many copies.
 func TestCyclicIsCheap(t *testing.T) {
 	t.Parallel()
-	const many = 20_000
+	many := 20_000
+	if testing.Short() {
+		many = 2000
+	}
 	id := func(n int) FileID { return FileID{byte(n), byte(n >> 8), byte(n >> 16), 1} }
 	for name, parent := range map[string]func(int) (FileID, FileID){
 		"a chain":  func(i int) (FileID, FileID) { return id(i + 1), id(i) },
