@@ -29,11 +29,15 @@ func newBranchCommand() *cobra.Command {
 			if err := mayChange(arguments[1]); err != nil {
 				return err
 			}
-			err := withStore(command.Context(), arguments[0], toRead, func(parent *store.Store) error {
+			options := store.DeriveOptions{Content: store.ContentBranch, ParentPath: seenFrom(arguments[1], arguments[0])}
+			how := toRead
+			if filepath.Base(options.ParentPath) != options.ParentPath {
+				how, options.ListedAs = toChange, listedAs(arguments[0], arguments[1])
+			}
+			err := withStore(command.Context(), arguments[0], how, func(parent *store.Store) error {
 				return makeOn(arguments[1], func(shelf volume.Shelf, name string) error {
-					return parent.Derive(command.Context(), name, store.DeriveOptions{
-						Content: store.ContentBranch, ParentPath: seenFrom(arguments[1], arguments[0]), Shelf: shelf,
-					})
+					options.Shelf = shelf
+					return parent.Derive(command.Context(), name, options)
 				})
 			})
 			if err != nil {
@@ -47,6 +51,20 @@ func newBranchCommand() *cobra.Command {
 	}
 	answer = registerAnswer(command.Flags(), printsJSON)
 	return command
+}
+
+// listedAs is the path of a file that is about to be made as seen from the folder of a
+// parent that lies elsewhere.
+func listedAs(parent, child string) string {
+	folder, err := filepath.Abs(followLinks(folderFor(filepath.Dir(child))))
+	if err != nil {
+		return child
+	}
+	made := filepath.Join(folder, filepath.Base(child))
+	if relative, err := filepath.Rel(filepath.Dir(absolute(parent)), made); err == nil {
+		return relative
+	}
+	return made
 }
 
 // seenFrom is the path of a store's file as seen from the real folder of another file, whose

@@ -90,6 +90,9 @@ func withOptions(ctx context.Context, file string, how opening, options store.Op
 	}
 	return onShelf(storeFile(file), func(shelf volume.Shelf, name string) error {
 		options.Shelf = shelf
+		if how.changes && options.Branches == nil {
+			options.Branches = branchesOf(file)
+		}
 		s, err := how.open(ctx, name, options)
 		if err != nil {
 			return explainFile(file, err)

@@ -89,15 +89,62 @@ func rm(ctx context.Context, file string, family *family, force bool) (removed [
 			if err := family.mayLose(ctx, file, identity.FileID); err != nil {
 				return err
 			}
+			if err := s.CheckBranches(ctx); err != nil {
+				return fmt.Errorf("%s: %w; remove these first, or say --force", file, err)
+			}
 		}
-		var err error
-		removed, err = s.RemoveWhole(ctx)
-		return err
+		parents, err := parentsOfBranch(ctx, file, s, family)
+		if err != nil {
+			return err
+		}
+		if removed, err = s.RemoveWhole(ctx); err != nil {
+			return err
+		}
+		for _, parent := range parents {
+			err := withStore(ctx, parent, toChange, func(above *store.Store) error { return above.ReleaseBranch(ctx, s.FileID()) })
+			if err != nil { // which costs room alone
+				_, _ = fmt.Fprintf(os.Stderr, "rvffs: %s still lists the branch %s, which is removed: %v\n", parent, file, err)
+			}
+		}
+		return nil
 	})
 	if mounted && err == nil {
 		awaitGone(ctx, file)
 	}
 	return removed, err
+}
+
+// listed reports whether a folder is listed in the one above: a mount may know of a file that
+// it is gone before it knows so of the folder that showed it.
+func listed(folder string) bool {
+	entries, err := os.ReadDir(filepath.Dir(folder))
+	return err == nil && slices.ContainsFunc(entries, func(entry os.DirEntry) bool { return entry.Name() == filepath.Base(folder) })
+}
+
+// parentsOfBranch are the files that may list a store as a branch of theirs: none where it is
+// no branch.
+func parentsOfBranch(ctx context.Context, file string, s *store.Store, family *family) (files []string, err error) {
+	if !s.Current().IsBranch() {
+		return nil, nil
+	}
+	if branch, err := s.Current().Branch(ctx); err == nil {
+		name := branch.Map.ParentPath
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(filepath.Dir(storeFile(file)), name)
+		}
+		if _, err := os.Stat(name); err == nil {
+			family.given = append(family.given, name)
+		}
+	}
+	if err := family.read(ctx, []string{filepath.Dir(storeFile(file))}); err != nil {
+		return nil, err
+	}
+	for _, claim := range family.claims {
+		if claim.Identity.FileID == s.ParentID() {
+			files = append(files, claim.Name)
+		}
+	}
+	return files, nil
 }
 
 // The mount finds out within a second that a store is gone, or a little later where it has
@@ -115,7 +162,7 @@ func awaitGone(ctx context.Context, folder string) {
 	look := time.NewTicker(noticingLook)
 	defer look.Stop()
 	for {
-		if _, err := os.Lstat(folder); err != nil {
+		if _, err := os.Lstat(folder); err != nil && !listed(folder) {
 			return
 		}
 		select {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"rvffs/test/integration/peer"
@@ -116,4 +117,30 @@ func TestMkdirMakesBranches(t *testing.T) {
 	if verdict := try(t, program, "mount", "--derive=full", m.Dir, m.Point); verdict.code != 2 {
 		t.Errorf("an unknown word: %+v", verdict)
 	}
+}
+
+// TestParentsKeepTheirBranches: rmdir and rm refuse a store that has branches and say which,
+// wherever these lie, and go on when the branches are gone.
+func TestParentsKeepTheirBranches(t *testing.T) {
+	t.Parallel()
+	dir, far := t.TempDir(), t.TempDir()
+	parent, near, away := filepath.Join(dir, "parent.rvf"), filepath.Join(dir, "near.rvf"), filepath.Join(far, "away.rvf")
+	run(t, program, "create", parent, "--dimension", "2")
+	_, rows := numberedRows(0, 10, 1)
+	if err := os.WriteFile(filepath.Join(dir, "rows.npy"), npyOf(slices.Collect(slices.Chunk(rows, 2))), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run(t, program, "import", parent, filepath.Join(dir, "rows.npy"))
+	for _, branch := range []string{near, away} {
+		run(t, program, "branch", parent, branch)
+	}
+	for i, branch := range []string{near, away} {
+		verdict := try(t, program, "rm", parent)
+		if verdict.code != 1 || !strings.Contains(verdict.stderr, filepath.Base(branch)) {
+			t.Errorf("%d: rm: %+v", i, verdict)
+		}
+		run(t, program, "compact", parent)
+		run(t, program, "rm", branch)
+	}
+	run(t, program, "rm", parent)
 }
