@@ -218,12 +218,10 @@ func (k *keptState) branchSegments() (entries []segments.DirectoryEntry) {
 // branchTypes are those of the segments that make a branch, the last of each counts.
 var branchTypes = []segments.Type{segments.TypeCowMap, segments.TypeMembership}
 
-// nameKept writes the kept states, which the manifest names, and the list of branches. Other
-// programs take the last map and the last filter of a file for those that count: those of
-// kept states stand before the ones of the new state, which restate writes.
-func (r *rewrite) nameKept(ctx context.Context, base *state.Reading, manifest *segments.Manifest) (restate bool, err error) {
+// nameKept writes the kept states, which the manifest names, and the list of branches.
+func (r *rewrite) nameKept(ctx context.Context, base *state.Reading, manifest *segments.Manifest) error {
 	if err := r.writeAllKept(ctx); err != nil {
-		return false, err
+		return err
 	}
 	vectors := slices.Clone(manifest.Directory)
 	copied := map[int64]segments.DirectoryEntry{}
@@ -232,29 +230,37 @@ func (r *rewrite) nameKept(ctx context.Context, base *state.Reading, manifest *s
 		kept.Manifest.Directory = slices.Concat(vectors, k.rows)
 		for _, entry := range k.branchSegments() {
 			if _, done := copied[entry.Offset]; !done {
-				if copied[entry.Offset], err = r.copySegment(ctx, base, entry); err != nil {
-					return false, err
+				at, err := r.copySegment(ctx, base, entry)
+				if err == nil {
+					err = volume.Retire(r.file.Bytes(), at) // others would take it for that of the new state
 				}
+				if err != nil {
+					return err
+				}
+				copied[entry.Offset] = at
 			}
 			kept.Manifest.Directory = append(kept.Manifest.Directory, copied[entry.Offset])
-			restate = true
 		}
 		ids := r.ids.Without(k.ids)
 		kept.Manifest.TotalVectors = ids.Len() + k.ids.Len()
 		for _, entry := range kept.Manifest.Directory {
-			segment, err := state.ReadHeader(r.file.Bytes(), entry)
-			if err != nil {
-				return false, err
+			var encoded [segments.HeaderSize]byte
+			if err := volume.ReadFull(r.file.Bytes(), encoded[:], entry.Offset); err != nil {
+				return err
 			}
-			kept.Hashes = append(kept.Hashes, segment.ContentHash)
+			header, err := segments.ParseHeader(encoded[:])
+			if err != nil {
+				return err
+			}
+			kept.Hashes = append(kept.Hashes, header.ContentHash)
 		}
 		kept.Offset = r.file.Tail()
 		if err := r.appendNamed(ctx, manifest, volume.NewSegment{Type: segments.TypeKeptState, Payload: kept.Encode()}); err != nil {
-			return false, err
+			return err
 		}
 	}
-	if len(r.listed) > 0 {
-		err = r.appendNamed(ctx, manifest, volume.NewSegment{Type: segments.TypeBranches, Payload: segments.EncodeBranches(r.listed)})
+	if len(r.listed) == 0 {
+		return nil
 	}
-	return restate, err
+	return r.appendNamed(ctx, manifest, volume.NewSegment{Type: segments.TypeBranches, Payload: segments.EncodeBranches(r.listed)})
 }

@@ -3,7 +3,6 @@ package compact
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"rvffs/lineage"
 	"rvffs/segments"
@@ -57,11 +56,10 @@ func (r *rewrite) finish(ctx context.Context, base *state.Reading) (*segments.St
 		return nil, witness, err
 	}
 	manifest := r.manifest(base.Snapshot())
-	restate, err := r.nameKept(ctx, base, manifest)
-	if err != nil {
+	if err := r.nameKept(ctx, base, manifest); err != nil {
 		return nil, witness, err
 	}
-	if err := r.nameOthers(ctx, base, manifest, restate); err != nil {
+	if err := r.nameOthers(ctx, base, manifest); err != nil {
 		return nil, witness, err
 	}
 	if err := r.finishMetadata(ctx, base, manifest); err != nil {
@@ -107,9 +105,8 @@ func (r *rewrite) manifest(base *state.Snapshot) *segments.Manifest {
 }
 
 // nameOthers names the segments that were copied, in their order, and those that nobody
-// named and nobody understands. Of a branch the membership filter may have to be another,
-// or map and filter have to be written once more, behind others of their types.
-func (r *rewrite) nameOthers(ctx context.Context, base *state.Reading, manifest *segments.Manifest, restate bool) error {
+// named and nobody understands. Of a branch the membership filter may have to be another.
+func (r *rewrite) nameOthers(ctx context.Context, base *state.Reading, manifest *segments.Manifest) error {
 	gone := idset.Of(r.start.Manifest().Deleted)
 	gone.Unite(idset.Of(base.Snapshot().Manifest().Deleted))
 	gone.Unite(r.without)
@@ -117,26 +114,9 @@ func (r *rewrite) nameOthers(ctx context.Context, base *state.Reading, manifest 
 	if err != nil {
 		return err
 	}
-	var last []volume.NewSegment // which take the place of all others of their types
-	for _, kind := range branchTypes {
-		entry, some := base.Snapshot().LastOf(kind)
-		switch {
-		case kind == segments.TypeMembership && members != nil:
-			last = append(last, volume.NewSegment{Type: kind, Payload: members})
-		case restate && some:
-			payload, err := base.ReadSegment(entry, segments.MaxPayload)
-			if err != nil {
-				return err
-			}
-			last = append(last, volume.NewSegment{Type: kind, Payload: payload})
-		}
-	}
-	restated := func(kind segments.Type) bool {
-		return slices.ContainsFunc(last, func(segment volume.NewSegment) bool { return segment.Type == kind })
-	}
 	for _, entry := range base.Snapshot().Named() {
 		moved, copied := r.moved[entry.Offset]
-		if !copied || entry.Type == segments.TypeWitness || restated(entry.Type) {
+		if !copied || entry.Type == segments.TypeWitness || entry.Type == segments.TypeMembership && members != nil {
 			continue
 		}
 		manifest.Directory = append(manifest.Directory, moved)
@@ -145,8 +125,8 @@ func (r *rewrite) nameOthers(ctx context.Context, base *state.Reading, manifest 
 	if err := r.retireMoved(); err != nil {
 		return err
 	}
-	for _, segment := range last {
-		if err := r.appendNamed(ctx, manifest, segment); err != nil {
+	if members != nil {
+		if err := r.appendNamed(ctx, manifest, volume.NewSegment{Type: segments.TypeMembership, Payload: members}); err != nil {
 			return err
 		}
 	}

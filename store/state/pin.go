@@ -205,12 +205,13 @@ func (r *Reading) keptIn(entry segments.DirectoryEntry, pin Pin) (*Snapshot, err
 	if state.Offset != entry.Offset {
 		return nil, nil
 	}
+	found := r.snapshotOf(state.Manifest, segment, r.snapshot.Size())
 	for i, named := range state.Manifest.Directory {
-		if there, err := r.ReadHeader(named); err != nil || there.ContentHash != state.Hashes[i] {
+		if there, err := r.Of(found).ReadHeader(named); err != nil || there.ContentHash != state.Hashes[i] {
 			return nil, fmt.Errorf("%w: state that was kept at offset %d: the %s at offset %d is not the one that it names", volume.ErrCorrupt, entry.Offset, named.Type, named.Offset)
 		}
 	}
-	return r.snapshotOf(state.Manifest, segment, r.snapshot.Size()), nil
+	return found, nil
 }
 
 // snapshotOf is a state of the file that a manifest tells of, which stands in a segment: one
