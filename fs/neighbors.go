@@ -9,7 +9,6 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"rvffs/store/catalog"
-	"rvffs/store/state"
 )
 
 const neighborsSuffix = ".json"
@@ -54,5 +53,5 @@ func (n *neighborsNode) Lookup(ctx context.Context, name string, out *fuse.Entry
 	}
 	shown := viewState{generation: found.Generation, modified: found.Time, origin: found.Origin, file: found.File}
 	identity := nodefs.StableAttr{Mode: fuse.S_IFREG, Ino: found.Number, Gen: found.Generation}
-	return n.tree.lookupViewAs(ctx, n.EmbeddedInode(), n.store, catalog.NameNeighbors, name, state.TextView(found.Text), identity, shown, out)
+	return n.tree.lookupViewAs(ctx, n.EmbeddedInode(), n.store, catalog.NameNeighbors, name, found.View(), identity, shown, out)
 }

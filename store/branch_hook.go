@@ -90,13 +90,12 @@ func (s *Store) freshMap(ctx context.Context, branch *state.Snapshot) (*freshMap
 		return nil, err
 	}
 	identity, _ := branch.Identity()
-	candidates, err := s.options.Parents(ctx, identity, told.Map.ParentPath)
-	if err != nil {
-		return nil, err
-	}
-	for _, candidate := range candidates {
+	for candidate, err := range s.options.Parents(ctx, identity, told.Map.ParentPath) {
+		if err != nil {
+			return nil, err
+		}
 		var fresh *freshMap
-		err := candidate.Use(ctx, func(parent *Store) error {
+		err = candidate.Use(ctx, func(parent *Store) error {
 			return parent.withNewest(ctx, func(newest *state.Snapshot) (err error) {
 				fresh, err = s.freshMapOf(ctx, branch, told, parent, newest)
 				return err
@@ -105,7 +104,7 @@ func (s *Store) freshMap(ctx context.Context, branch *state.Snapshot) (*freshMap
 		if err == nil {
 			return fresh, nil
 		}
-		if passes(ctx, err) {
+		if isOurs(ctx, err) {
 			return nil, err
 		}
 	}
@@ -159,6 +158,9 @@ func (s *Store) showsTheSame(ctx context.Context, branch *state.Snapshot, pin st
 	own, err := s.Sources(ctx, branch)
 	if err != nil {
 		return false, err
+	}
+	if _, some := own.Inherited(); !some {
+		return true, nil // it shows nothing of it
 	}
 	before, err := parent.Sources(ctx, last.parent)
 	if err != nil {

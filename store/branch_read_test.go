@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -54,13 +55,16 @@ func (g *grove) branches(_ context.Context, of BranchesOf) (found FoundBranches,
 }
 
 // parents finds the stores of the parent's id among those that are open.
-func (g *grove) parents(_ context.Context, branch lineage.Identity, _ string) (found []BranchParent, err error) {
-	for _, name := range slices.Sorted(maps.Keys(g.stores)) {
-		if s := g.stores[name]; s.FileID() == branch.ParentID {
-			found = append(found, BranchParent{Name: name, Use: func(_ context.Context, use func(*Store) error) error { return use(s) }})
+func (g *grove) parents(_ context.Context, branch lineage.Identity, _ string) iter.Seq2[BranchParent, error] {
+	return func(yield func(BranchParent, error) bool) {
+		for _, name := range slices.Sorted(maps.Keys(g.stores)) {
+			s := g.stores[name]
+			parent := BranchParent{Name: name, Use: func(_ context.Context, use func(*Store) error) error { return use(s) }}
+			if s.FileID() == branch.ParentID && !yield(parent, nil) {
+				return
+			}
 		}
 	}
-	return found, nil
 }
 
 func (g *grove) add(name string, s *Store, holds map[uint64][]float32, depth int) {

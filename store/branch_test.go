@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/volume"
@@ -19,12 +20,15 @@ import (
 func cowMap(bytesPerVector byte, frozen bool) []byte {
 	payload := make([]byte, 0x51)
 	binary.LittleEndian.PutUint32(payload, segments.CowMapMagic)
-	payload[4], payload[0x40] = 1, bytesPerVector
+	payload[4], payload[0x10], payload[0x40] = 1, parentOfBranch[0], bytesPerVector
 	if frozen {
 		payload[0x44] = 1
 	}
 	return payload
 }
+
+// parentOfBranch is the store that these branches name.
+var parentOfBranch = lineage.FileID{1}
 
 // newBranch is a branch of a parent that has the ids 0 to 99, of which it shows all,
 // with rows of its own for some of them and for one more.
@@ -41,7 +45,10 @@ func newBranch(t *testing.T, exclude bool, deleted ...uint64) (*volumes.Files, *
 	older := members
 	older.Bitmap = bytes.Repeat([]byte{0}, 16) // of each the last one counts
 	if err := writeNew(context.Background(), filelog.Shelf{Files: files}, "a.rvf", newFileContent{
-		manifest: &segments.Manifest{Dimension: 2, TotalVectors: 5, Deleted: deleted},
+		manifest: &segments.Manifest{
+			Dimension: 2, TotalVectors: 5, Deleted: deleted,
+			Identity: lineage.Identity{FileID: lineage.FileID{2}, ParentID: parentOfBranch, Depth: 1}, HasIdentity: true,
+		},
 		before: []volume.NewSegment{
 			{Type: segments.TypeCowMap, Payload: cowMap(8, false)}, {Type: segments.TypeMembership, Payload: older.Encode()},
 			{Type: segments.TypeMembership, Payload: members.Encode()}, {Type: segments.TypeVec, Payload: rowsPayload(t, 5, 4)},

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"sync/atomic"
 
 	"rvffs/lineage"
-	"rvffs/store/memory"
 	"rvffs/store/rows"
 	"rvffs/store/shared"
 	"rvffs/store/state"
@@ -21,7 +21,7 @@ const maxBranches = 64
 // Parents finds the files that may be the one that a branch shows vectors of, in the order
 // in which they are to be asked. Path is where that lay as the branch has it: relative to
 // the branch's folder, or absolute.
-type Parents func(ctx context.Context, branch lineage.Identity, path string) ([]BranchParent, error)
+type Parents func(ctx context.Context, branch lineage.Identity, path string) iter.Seq2[BranchParent, error]
 
 // BranchParent is a file that may be it.
 type BranchParent struct {
@@ -33,9 +33,8 @@ type BranchParent struct {
 
 // inheritance is what was found of what the branches in a file show.
 type inheritance struct {
-	pin    state.Pin
-	parent string // the file
-	base   rows.Sources
+	pin  state.Pin
+	base rows.Sources
 }
 
 var (
@@ -91,6 +90,9 @@ func (s *Store) inherit(ctx context.Context, snapshot *state.Snapshot, depth int
 	if err != nil {
 		return sources, err
 	}
+	if count, counted := members.Count(); counted && count == 0 {
+		return rows.Of(snapshot), nil // whatever became of the parent
+	}
 	base, err := s.inherited(ctx, snapshot, branch, depth)
 	if err != nil {
 		return sources, err
@@ -116,14 +118,13 @@ func (s *Store) inherited(ctx context.Context, snapshot *state.Snapshot, branch 
 		return rows.Sources{}, fmt.Errorf("%w: it is a branch of the store %s, and nobody says where that is", volume.ErrCorrupt, branch.Pin.Parent)
 	}
 	identity, _ := snapshot.Identity()
-	candidates, err := s.options.Parents(ctx, identity, branch.Map.ParentPath)
-	if err != nil {
-		return rows.Sources{}, fmt.Errorf("look for the parent of the branch: %w", err)
-	}
 	var reasons []string
-	for _, candidate := range candidates {
-		found := inheritance{pin: branch.Pin, parent: candidate.Name}
-		err := candidate.Use(ctx, func(parent *Store) (err error) {
+	for candidate, err := range s.options.Parents(ctx, identity, branch.Map.ParentPath) {
+		if err != nil {
+			return rows.Sources{}, fmt.Errorf("look for the parent of the branch: %w", err)
+		}
+		found := inheritance{pin: branch.Pin}
+		err = candidate.Use(ctx, func(parent *Store) (err error) {
 			found.base, err = parent.shownTo(ctx, identity, branch.Pin, depth)
 			return err
 		})
@@ -131,7 +132,7 @@ func (s *Store) inherited(ctx context.Context, snapshot *state.Snapshot, branch 
 			known.Store(&found)
 			return found.base, nil
 		}
-		if passes(ctx, err) {
+		if isOurs(ctx, err) || errors.Is(err, volume.ErrStale) {
 			return rows.Sources{}, fmt.Errorf("parent %q of the branch: %w", candidate.Name, err)
 		}
 		reasons = append(reasons, fmt.Sprintf("%q: %v", candidate.Name, err))
@@ -141,11 +142,6 @@ func (s *Store) inherited(ctx context.Context, snapshot *state.Snapshot, branch 
 			volume.ErrCorrupt, branch.Pin.Parent, branch.Map.ParentPath)
 	}
 	return rows.Sources{}, fmt.Errorf("%w: it is a branch, and the vectors that it inherits cannot be read: %s", volume.ErrCorrupt, strings.Join(reasons, "; "))
-}
-
-// passes reports whether a failure says nothing of the file.
-func passes(ctx context.Context, err error) bool {
-	return ctx.Err() != nil || errors.Is(err, memory.ErrNone) || errors.Is(err, memory.ErrNever) || errors.Is(err, volume.ErrHeld)
 }
 
 // shownTo are the vectors of the store as they were in the state that a branch of it shows.

@@ -22,6 +22,8 @@ type Options struct {
 	// Memory bounds what the store holds in memory for its users, together with other
 	// stores of the same budget; nil does not.
 	Memory *memory.Budget
+	// Owner is what whoever opens the store knows it by; Backing.Owner gives it back.
+	Owner any
 	// Parents finds the stores that branches show vectors of; nil: nobody does.
 	Parents Parents
 	// Branches finds the branches of the store; nil: those that it lists are all.
@@ -58,7 +60,7 @@ type Options struct {
 
 // source is what all files of the store are read by.
 func (o Options) source() state.BackingOptions {
-	return state.BackingOptions{Memory: o.Memory, Checker: o.Checker, OnDamage: o.OnDamage}
+	return state.BackingOptions{Memory: o.Memory, Checker: o.Checker, OnDamage: o.OnDamage, Owner: o.Owner}
 }
 
 // DefaultTurnWait suits a person who waits at a prompt.

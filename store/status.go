@@ -28,6 +28,9 @@ type Status struct {
 	DeadBytes      int64   `json:"dead_bytes"`
 	DeadSpaceRatio float64 `json:"dead_space_ratio"` // dead_bytes / file_size
 	ReadOnly       bool    `json:"read_only"`
+	// Branch tells of a branch what it shows of its parent's, which counts as live; nil for
+	// other stores.
+	Branch *BranchStatus `json:"branch,omitempty"`
 	// Names is how many hard links lead to the file, if they are more than one: then
 	// nobody may write to it.
 	Names uint64 `json:"names,omitempty"`
@@ -96,6 +99,16 @@ func (s *Store) statusOf(ctx context.Context, snapshot *state.Snapshot) (Status,
 		LiveVectors: total - deleted, DeletedVectors: deleted, TotalVectors: total, StoredRows: snapshot.Rows(),
 		FileSize: snapshot.Size(),
 		ReadOnly: s.checkWritable(ctx, snapshot) != nil,
+	}
+	if status.Branch, err = s.Branch(ctx, snapshot); err != nil {
+		return Status{}, err
+	}
+	if b := status.Branch; b != nil {
+		status.LiveVectors = b.InheritedVectors + b.OwnVectors
+		status.TotalVectors = status.LiveVectors + deleted
+		if status.Damage == "" {
+			status.Damage = b.Problem
+		}
 	}
 	status.Writing = s.file.Active()
 	info, err := snapshot.FileInfo(ctx) // whatever its name is by now

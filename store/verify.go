@@ -52,6 +52,9 @@ type Verification struct {
 // somebody has to decide upon, in the file and beside it.
 func (s *Store) Verify(ctx context.Context) (Verification, error) {
 	found, err := VerifySnapshot(ctx, s.Current())
+	if err == nil {
+		err = s.verifyInherited(ctx, &found)
+	}
 	if err != nil {
 		return found, err
 	}
@@ -105,7 +108,7 @@ type verifier struct {
 }
 
 func (v *verifier) run() error {
-	for _, step := range []func() error{v.checkNames, v.checkIdentity, v.checkLive, v.checkImages, v.checkOldManifests, v.checkIDs, v.checkWhole, v.checkBehind} {
+	for _, step := range []func() error{v.checkNames, v.checkIdentity, v.checkLive, v.checkBranch, v.checkImages, v.checkOldManifests, v.checkIDs, v.checkWhole, v.checkBehind} {
 		if err := errors.Join(step(), v.ctx.Err()); err != nil {
 			return err
 		}

@@ -88,7 +88,8 @@ func withOptions(ctx context.Context, file string, how opening, options store.Op
 			return err
 		}
 	}
-	return onShelf(storeFile(file), func(shelf volume.Shelf, name string) error {
+	options, done := withBranchParents(file, options)
+	err := onShelf(storeFile(file), func(shelf volume.Shelf, name string) error {
 		options.Shelf = shelf
 		if how.changes && options.Branches == nil {
 			options.Branches = branchesOf(file)
@@ -103,6 +104,7 @@ func withOptions(ctx context.Context, file string, how opening, options store.Op
 		}
 		return errors.Join(err, s.Close())
 	})
+	return errors.Join(err, done())
 }
 
 // makeOn is onShelf for who makes a file there.

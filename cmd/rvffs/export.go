@@ -39,14 +39,18 @@ func newExportCommand() *cobra.Command {
 				return misused(command, errors.New("--json prints where the vectors go: give the vectors a file with -o"))
 			}
 			return withCheckedStore(command.Context(), arguments[0], verify, func(s *store.Store) error {
-				view, err := rows.File(command.Context(), rows.Of(s.Current()), format.value)
+				of, err := s.Sources(command.Context(), s.Current())
+				if err != nil {
+					return err
+				}
+				view, err := rows.File(command.Context(), of, format.value)
 				if err != nil {
 					return err
 				}
 				if err := writeView(command, arguments[0], view, content(!format.value.IsText()), output); err != nil || !answer.json {
 					return err
 				}
-				vectors, err := rows.Count(command.Context(), rows.Of(s.Current()))
+				vectors, err := rows.Count(command.Context(), of)
 				if err != nil {
 					return err
 				}

@@ -92,6 +92,10 @@ func statusFacts(status store.Status) []fact {
 		{"bytes", status.FileSize},
 		{"dead bytes", fmt.Sprintf("%d (%.1f %%)", status.DeadBytes, 100*status.DeadSpaceRatio)},
 	}
+	if b := status.Branch; b != nil {
+		facts = append(facts, fact{"branch of", b.Parent}, fact{"parent's epoch", b.ParentEpoch},
+			fact{"inherited vectors", b.InheritedVectors}, fact{"own vectors", b.OwnVectors})
+	}
 	if status.Names > 1 {
 		facts = append(facts, fact{"hard links", status.Names})
 	}

@@ -12,7 +12,6 @@ import (
 	"rvffs/store"
 	"rvffs/store/rows"
 	"rvffs/store/search"
-	"rvffs/store/state"
 )
 
 // question is what the flags of query ask.
@@ -42,7 +41,11 @@ func newQueryCommand() *cobra.Command {
 				return err
 			}
 			return withCheckedStore(command.Context(), arguments[0], verify, func(s *store.Store) error {
-				answers, err := asked.answers(command, s.Current(), text)
+				of, err := s.Sources(command.Context(), s.Current())
+				if err != nil {
+					return err
+				}
+				answers, err := asked.answers(command, of, text)
 				if err != nil {
 					return err
 				}
@@ -87,15 +90,15 @@ func (q question) text(command *cobra.Command, operands []string) ([]byte, error
 }
 
 // answers searches.
-func (q question) answers(command *cobra.Command, snapshot *state.Snapshot, text []byte) ([][]search.Neighbor, error) {
+func (q question) answers(command *cobra.Command, of rows.Sources, text []byte) ([][]search.Neighbor, error) {
 	queries := []search.Query{{ID: q.id, K: q.k}}
 	if !q.byID {
 		var err error
-		if queries, err = search.ParseQueries(text, snapshot.Dimension(), q.k); err != nil {
+		if queries, err = search.ParseQueries(text, of.Dimension(), q.k); err != nil {
 			return nil, err
 		}
 	}
-	return search.Nearest(command.Context(), rows.Of(snapshot), queries)
+	return search.Nearest(command.Context(), of, queries)
 }
 
 // printAnswers writes a table for people, with the number of the query in front if

@@ -16,6 +16,8 @@ type identityText struct {
 	state.IdentityDescription
 	Root    bool   `json:"root"`
 	Profile string `json:"profile"`
+	// Branch tells of a branch what it shows of its parent's.
+	Branch *store.BranchStatus `json:"branch,omitempty"`
 	lineage.Verdict
 }
 
@@ -194,6 +196,10 @@ func (s *Store) describe(ctx context.Context, snapshot *state.Snapshot, told rel
 	if err != nil {
 		return nil, nil, false, err
 	}
+	if described.Branch, err = s.branch(ctx, snapshot); err != nil {
+		return nil, nil, false, err
+	}
+	final = described.Branch == nil || described.Branch.Problem == ""
 	parents := make([]store.ParentFile, 0, len(told.parents))
 	for _, parent := range told.parents {
 		parents = append(parents, store.ParentFile{Name: parent.path, Use: func(ctx context.Context, compare func(*state.Snapshot) error) error {

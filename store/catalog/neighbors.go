@@ -24,7 +24,12 @@ type Neighbors struct {
 	Time       time.Time
 	Origin     state.Origin
 	File       volume.FileInfo
+
+	of rows.Sources // which are searched
 }
+
+// View shows the text.
+func (n Neighbors) View() state.View { return viewOf(n.of, state.TextView(n.Text)) }
 
 // Neighbors searches for the ten vectors nearest to the stored one of this id,
 // which is left out itself. The kernel asks again and again for names, so what
@@ -36,10 +41,14 @@ func (s *Store) Neighbors(ctx context.Context, id uint64) (found Neighbors, err 
 			found = known
 			return nil
 		}
-		answers, err := search.Nearest(ctx, rows.Of(snapshot), []search.Query{{ID: id, K: search.DefaultNeighbors}})
+		of, err := s.sources(ctx, snapshot)
+		if err != nil {
+			return err
+		}
+		answers, err := search.Nearest(ctx, of, []search.Query{{ID: id, K: search.DefaultNeighbors}})
 		if err == nil {
 			text := search.AppendAnswers(nil, answers)
-			found = s.neighbors.keep(id, Neighbors{Text: text, Generation: snapshot.Generation(), Time: snapshot.Time(), Origin: snapshot.Origin(), File: snapshot.File()}, s.catalog)
+			found = s.neighbors.keep(id, Neighbors{Text: text, of: of, Generation: snapshot.Generation(), Time: snapshot.Time(), Origin: snapshot.Origin(), File: snapshot.File()}, s.catalog)
 		}
 		return err
 	})

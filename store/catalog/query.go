@@ -3,7 +3,6 @@ package catalog
 import (
 	"context"
 
-	"rvffs/store/rows"
 	"rvffs/store/search"
 	"rvffs/store/state"
 	"rvffs/store/volume"
@@ -16,7 +15,13 @@ func (s *Store) Query(ctx context.Context, text []byte) (answer []byte, err erro
 		if err := s.AllowOf(ctx, volume.Read, snapshot.Origin()); err != nil {
 			return err
 		}
-		answer, err = search.Answer(ctx, rows.Of(snapshot), text)
+		of, err := s.sources(ctx, snapshot)
+		if err == nil {
+			err = allowInherited(ctx, of)
+		}
+		if err == nil {
+			answer, err = search.Answer(ctx, of, text)
+		}
 		return err
 	})
 	return answer, err

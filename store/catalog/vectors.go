@@ -10,14 +10,24 @@ import (
 
 // VectorFile shows the live vectors of the newest state as a file of a format.
 func (s *Store) VectorFile(ctx context.Context, format vecio.FileFormat) (state.View, *state.Snapshot, error) {
-	return s.newestView(ctx, func(snapshot *state.Snapshot) (state.View, error) { return rows.File(ctx, rows.Of(snapshot), format) })
+	return s.viewOfRows(ctx, func(of rows.Sources) (state.View, error) { return rows.File(ctx, of, format) })
 }
 
 // VectorByID shows one vector of the newest state. The error is volume.ErrNotFound
 // when it is not there.
 func (s *Store) VectorByID(ctx context.Context, id uint64, format vecio.FileFormat) (state.View, *state.Snapshot, error) {
+	return s.viewOfRows(ctx, func(of rows.Sources) (state.View, error) { return rows.ByID(ctx, of, id, format) })
+}
+
+// viewOfRows makes a view of the vectors of the newest state.
+func (s *Store) viewOfRows(ctx context.Context, show func(rows.Sources) (state.View, error)) (state.View, *state.Snapshot, error) {
 	return s.newestView(ctx, func(snapshot *state.Snapshot) (state.View, error) {
-		return rows.ByID(ctx, rows.Of(snapshot), id, format)
+		of, err := s.sources(ctx, snapshot)
+		if err != nil {
+			return nil, err
+		}
+		view, err := show(of)
+		return viewOf(of, view), err
 	})
 }
 

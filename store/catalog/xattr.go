@@ -14,20 +14,34 @@ import (
 // xattrs are the extended attributes of a store's folder.
 var xattrs = []struct {
 	name  string
-	value func(context.Context, *state.Snapshot) string
+	value func(context.Context, *Store, *state.Snapshot) string
 }{
-	{"user.rvf.dimension", func(_ context.Context, s *state.Snapshot) string { return strconv.Itoa(s.Dimension()) }},
-	{"user.rvf.epoch", func(_ context.Context, s *state.Snapshot) string { return strconv.FormatUint(uint64(s.Epoch()), 10) }},
-	{"user.rvf.file_id", func(_ context.Context, s *state.Snapshot) string {
+	{"user.rvf.branch_of", func(ctx context.Context, _ *Store, s *state.Snapshot) string {
+		if branch, err := s.Branch(ctx); s.IsBranch() && err == nil {
+			return branch.Map.ParentPath
+		}
+		return ""
+	}},
+	{"user.rvf.dimension", func(_ context.Context, _ *Store, s *state.Snapshot) string { return strconv.Itoa(s.Dimension()) }},
+	{"user.rvf.epoch", func(_ context.Context, _ *Store, s *state.Snapshot) string {
+		return strconv.FormatUint(uint64(s.Epoch()), 10)
+	}},
+	{"user.rvf.file_id", func(_ context.Context, _ *Store, s *state.Snapshot) string {
 		identity, _ := s.Identity()
 		return identity.FileID.String()
 	}},
-	{"user.rvf.lineage_depth", func(_ context.Context, s *state.Snapshot) string {
+	{"user.rvf.inherited_vectors", func(ctx context.Context, of *Store, s *state.Snapshot) string {
+		return of.branchCount(ctx, s, func(b *store.BranchStatus) uint64 { return b.InheritedVectors })
+	}},
+	{"user.rvf.lineage_depth", func(_ context.Context, _ *Store, s *state.Snapshot) string {
 		identity, _ := s.Identity()
 		return strconv.FormatUint(uint64(identity.Depth), 10)
 	}},
-	{"user.rvf.metric", func(_ context.Context, s *state.Snapshot) string { return s.Metric().String() }},
-	{"user.rvf.parent_id", func(_ context.Context, s *state.Snapshot) string {
+	{"user.rvf.metric", func(_ context.Context, _ *Store, s *state.Snapshot) string { return s.Metric().String() }},
+	{"user.rvf.own_vectors", func(ctx context.Context, of *Store, s *state.Snapshot) string {
+		return of.branchCount(ctx, s, func(b *store.BranchStatus) uint64 { return b.OwnVectors })
+	}},
+	{"user.rvf.parent_id", func(_ context.Context, _ *Store, s *state.Snapshot) string {
 		identity, _ := s.Identity()
 		return identity.ParentID.String()
 	}},
@@ -38,12 +52,22 @@ const derivationTypeName = "user.rvf.derivation_type"
 
 // derivationType is the type that the derivation's own record states; empty for
 // roots and for stores without such a record.
-func derivationType(ctx context.Context, s *state.Snapshot) string {
+func derivationType(ctx context.Context, _ *Store, s *state.Snapshot) string {
 	record, known, err := s.Derivation(ctx)
 	if err != nil || !known {
 		return ""
 	}
 	return record.Type.String()
+}
+
+// branchCount is a count of a branch; empty of other stores, and where what the branch
+// inherits cannot be read.
+func (s *Store) branchCount(ctx context.Context, snapshot *state.Snapshot, count func(*store.BranchStatus) uint64) string {
+	status, err := s.branch(ctx, snapshot)
+	if err != nil || status == nil || status.Problem != "" {
+		return ""
+	}
+	return strconv.FormatUint(count(status), 10)
 }
 
 // Xattr is the value of one extended attribute; false when there is none.
@@ -56,7 +80,7 @@ func (s *Store) Xattr(ctx context.Context, name string) (string, bool) {
 		if err != nil {
 			return "", false
 		}
-		value := attribute.value(ctx, snapshot)
+		value := attribute.value(ctx, s, snapshot)
 		return value, value != ""
 	}
 	return "", false

@@ -20,6 +20,7 @@ type Backing struct {
 
 	attachments
 
+	owner    any
 	checker  *Checker // nil: content hashes are not checked
 	onDamage func(DamagedSegment)
 	checks   atomic.Pointer[checkTable]
@@ -37,12 +38,13 @@ type BackingOptions struct {
 	Memory   *memory.Budget
 	Checker  *Checker             // nil: content hashes are not checked
 	OnDamage func(DamagedSegment) // told once of each segment that Checker finds damaged
+	Owner    any                  // see Backing.Owner
 }
 
 // NewBacking is what is known of a generation. Messages call the store by its name.
 func NewBacking(generation volume.Generation, name func() string, options BackingOptions) *Backing {
 	b := &Backing{
-		generation: generation, memory: options.Memory, line: &line{now: generation.Info()}, name: name, checker: options.Checker, onDamage: options.OnDamage,
+		generation: generation, memory: options.Memory, owner: options.Owner, line: &line{now: generation.Info()}, name: name, checker: options.Checker, onDamage: options.OnDamage,
 	}
 	b.times, b.within = generation.Disturbed()
 	b.checks.Store(&checkTable{})
@@ -56,6 +58,9 @@ func (b *Backing) storeName() string {
 	b.mu.Unlock()
 	return name()
 }
+
+// Owner is what whoever opened the store knows it by, if he said so.
+func (b *Backing) Owner() any { return b.owner }
 
 // Info describes the file as it was when it was found.
 func (b *Backing) Info() volume.FileInfo { return b.generation.Info() }

@@ -1,0 +1,62 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"rvffs/store/memory"
+	"rvffs/store/rows"
+	"rvffs/store/state"
+	"rvffs/store/volume"
+)
+
+// BranchStatus is what is known of a store that shows vectors of its parent's.
+type BranchStatus struct {
+	Parent      string `json:"parent"`                 // its file, where the branch has it: relative to its own folder, or absolute
+	ParentID    string `json:"parent_id"`              // of the store
+	ParentEpoch uint32 `json:"parent_epoch,omitempty"` // of the state of which they are; not known of some branches while it is not found
+	// Inherited vectors are shown and stand in the parent's file, or its parent's; Own ones
+	// stand in the branch's.
+	InheritedVectors uint64 `json:"inherited_vectors"`
+	OwnVectors       uint64 `json:"own_vectors"`
+	// Problem is why those that it inherits cannot be read; then none counts.
+	Problem string `json:"problem,omitempty"`
+}
+
+// Branch tells of a snapshot what it shows of its parent's; nil when it is of no branch.
+func (s *Store) Branch(ctx context.Context, snapshot *state.Snapshot) (*BranchStatus, error) {
+	if !snapshot.IsBranch() {
+		return nil, nil
+	}
+	identity, _ := snapshot.Identity()
+	status := &BranchStatus{ParentID: identity.ParentID.String()}
+	if branch, err := snapshot.Branch(ctx); err == nil {
+		status.Parent, status.ParentEpoch = branch.Map.ParentPath, branch.Pin.Epoch
+	}
+	of, err := s.Sources(ctx, snapshot)
+	var all uint64
+	if err == nil {
+		if base, some := of.Inherited(); some {
+			snapshots := base.Snapshots()
+			status.ParentEpoch = snapshots[len(snapshots)-1].Epoch()
+		}
+		all, status.OwnVectors, err = rows.Counts(ctx, of)
+	}
+	if err == nil {
+		status.InheritedVectors = all - status.OwnVectors
+		return status, nil
+	}
+	if isOurs(ctx, err) || errors.Is(err, volume.ErrStale) {
+		return nil, err
+	}
+	status.Problem = err.Error()
+	if status.OwnVectors, err = rows.Count(ctx, rows.Of(snapshot)); err != nil && isOurs(ctx, err) {
+		return nil, err
+	}
+	return status, nil
+}
+
+// isOurs reports whether a failure says nothing of a file.
+func isOurs(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || errors.Is(err, memory.ErrNone) || errors.Is(err, memory.ErrNever) || errors.Is(err, volume.ErrHeld)
+}
