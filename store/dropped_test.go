@@ -155,6 +155,20 @@ func TestManyDroppedStates(t *testing.T) {
 	}
 	defer s.Close()
 	past := pastStates(t, content, lineage.MaxDroppedEnds+1)
+	for what, from := range map[string]lineage.Descent{
+		"the first, by the record":   {Hash: past[0].shake, Recorded: true},
+		"the first":                  {Hash: past[0].shake},
+		"the oldest fold":            {Hash: past[count-lineage.MaxDroppedEnds].fold},
+		"none":                       {Hash: lineage.Hash{1}},
+		"none of the record's epoch": {Hash: lineage.Hash{1}, Recorded: true, Epoch: 7},
+	} {
+		begun := time.Now()
+		history, err := s.Current().History(t.Context(), from)
+		if (history.Held == nil) != (from.Hash == lineage.Hash{1}) || err != nil {
+			t.Errorf("%s: %+v, %v", what, history, err)
+		}
+		t.Logf("while all are there, %s takes %v", what, time.Since(begun))
+	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	begun := time.Now()

@@ -2,7 +2,10 @@ package integration
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
+	"hash/crc32"
+	"math/bits"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,6 +59,20 @@ func TestLineageVerdicts(t *testing.T) {
 	flip := func(t *testing.T, path string, at func(*rawfile.File) int) {
 		file := must(rawfile.Read(path))(t)
 		file.Bytes[at(file)] ^= 1
+		writeFile(t, path, file.Bytes)
+	}
+	// forge changes a byte of a segment's payload and makes its content hash right again.
+	forge := func(t *testing.T, path string, offset, at int) {
+		file := must(rawfile.Read(path))(t)
+		segment, known := file.At(offset)
+		if !known {
+			t.Fatalf("no segment at %d", offset)
+		}
+		segment.Payload[at] ^= 1
+		crc := crc32.ChecksumIEEE(segment.Payload)
+		for i := range 4 {
+			binary.LittleEndian.PutUint32(file.Bytes[offset+0x28+4*i:], bits.RotateLeft32(crc, 8*i))
+		}
 		writeFile(t, path, file.Bytes)
 	}
 	firstVectors := func(file *rawfile.File, from int) int {
@@ -185,6 +202,24 @@ func TestLineageVerdicts(t *testing.T) {
 			},
 			verified(shake), verified(fold),
 		},
+		"its recorded manifest is changed, and hashed anew": {
+			func(t *testing.T, _ *peer.Process, _, parent string) {
+				at := must(rawfile.Read(parent))(t).Newest().Offset
+				we(t, parent, 10)
+				forge(t, parent, at, 10)
+			},
+			verdict{"mismatch", "", "one of the two files was changed"}, verdict{"unmatched", "", "another way"},
+		},
+		"the children's hashes are changed, and hashed anew": {
+			func(t *testing.T, _ *peer.Process, dir, _ string) {
+				for _, name := range []string{"ours.rvf", "theirs.rvf"} {
+					child := filepath.Join(dir, name)
+					newest := must(rawfile.Read(child))(t).Newest()
+					forge(t, child, newest.Offset, len(newest.Payload)-10) // of the parent's hash
+				}
+			},
+			verdict{"mismatch", "", "another state of the parent"}, verdict{"unmatched", "", "the hash was changed"},
+		},
 		"it is gone": {
 			func(t *testing.T, _ *peer.Process, dir, parent string) {
 				move(t, parent, filepath.Join(t.TempDir(), "parent.rvf"))
@@ -229,7 +264,7 @@ func TestLineageVerdicts(t *testing.T) {
 				arguments = append(arguments, moved)
 			}
 			output, err := exec.Command(program, arguments...).Output()
-			if err != nil {
+			if contradicts := test.ours.status == "mismatch"; (err != nil) != contradicts {
 				t.Errorf("verify: %v\n%s", err, output)
 			}
 			var told []lineageView
