@@ -10,6 +10,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// change makes one, and reports whether a log is new.
+func (s *State) change(c change) (new bool, err error) {
+	switch {
+	case c.made != nil:
+		close(c.made)
+		return false, nil
+	case c.to != "":
+		at := int(s.folder.Fd())
+		return false, unix.Renameat(at, c.log, at, c.to)
+	}
+	return s.add(c.log, c.lines)
+}
+
 // add appends whole lines to a log, and reports whether it is new. Another mount may do so
 // at the same time, and may put a shorter one in its place.
 func (s *State) add(log string, lines []byte) (new bool, err error) {

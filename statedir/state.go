@@ -38,8 +38,10 @@ type State struct {
 	crash  *os.File
 
 	mu      sync.Mutex
-	waiting map[string][]byte // lines to be written, by the name of their log
-	size    int               // of them, in bytes
+	waiting []change       // to be made, in this order
+	at      map[string]int // which of them lines of a log are added to
+	size    int            // of the lines, in bytes
+	busy    bool           // some are being made
 	closed  bool
 
 	wake chan struct{} // something waits; closed at the end
@@ -71,7 +73,7 @@ func Open(directory, mountPoint string) (*State, error) {
 
 func open(parent, folder string) (*State, error) {
 	s := &State{
-		path: filepath.Join(parent, folder), waiting: map[string][]byte{},
+		path: filepath.Join(parent, folder), at: map[string]int{},
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	for s.lock == nil {
@@ -181,8 +183,17 @@ func (s *State) CrashBefore() string {
 	return filepath.Join(s.path, told)
 }
 
+// change is one to what is kept: lines for a log, or another name for it.
+type change struct {
+	log   string
+	lines []byte
+	to    string
+	made  chan struct{} // closed when those before are made; such a one is no change
+}
+
 // Load gives what is kept of a log.
 func (s *State) Load(log string) ([]byte, error) {
+	s.await()
 	file, err := s.openAt(log, unix.O_RDONLY)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
@@ -201,20 +212,58 @@ func (s *State) Keep(log string, lines []byte) {
 	if s.closed || s.size+len(lines) > queueLimit {
 		return
 	}
-	s.waiting[log] = append(s.waiting[log], lines...)
+	i, waits := s.at[log]
+	if !waits {
+		i = len(s.waiting)
+		s.at[log] = i
+		s.put(change{log: log})
+	}
+	s.waiting[i].lines = append(s.waiting[i].lines, lines...)
 	s.size += len(lines)
+}
+
+// Move has a log be kept under another name, soon, in the place of what is kept there.
+// Where nothing is kept of it, nothing is changed.
+func (s *State) Move(log, to string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.size+len(log)+len(to) > queueLimit {
+		return
+	}
+	delete(s.at, log)
+	delete(s.at, to)
+	s.size += len(log) + len(to)
+	s.put(change{log: log, to: to})
+}
+
+// put has a change be made. The caller holds mu.
+func (s *State) put(c change) {
+	s.waiting = append(s.waiting, c)
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
 }
 
-// take gives what waits to be written.
-func (s *State) take() map[string][]byte {
+// await returns when all changes are made that wait.
+func (s *State) await() {
+	s.mu.Lock()
+	if s.closed || !s.busy && len(s.waiting) == 0 {
+		s.mu.Unlock()
+		return
+	}
+	made := make(chan struct{})
+	s.put(change{made: made})
+	s.mu.Unlock()
+	<-made
+}
+
+// take gives the changes that wait, after those that it gave before are made.
+func (s *State) take() []change {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	taken := s.waiting
-	s.waiting, s.size = map[string][]byte{}, 0
+	s.waiting, s.at, s.size, s.busy = nil, map[string]int{}, 0, len(taken) > 0
 	return taken
 }
 
@@ -225,10 +274,11 @@ func (s *State) write(parent string) {
 	var made int
 	for open := true; open; {
 		_, open = <-s.wake
-		for log, lines := range s.take() {
-			new, _ := s.add(log, lines) // there is nobody to tell: this is the log
-			if new {
-				made++
+		for changes := s.take(); len(changes) > 0; changes = s.take() {
+			for _, c := range changes {
+				if new, _ := s.change(c); new { // there is nobody to tell: this is the log
+					made++
+				}
 			}
 		}
 		if made >= mostLogs/16 {

@@ -238,3 +238,34 @@ func TestCrashIsToldOnce(t *testing.T) {
 		t.Errorf("the crash is told again: %s", before)
 	}
 }
+
+// TestLogsMove, in the order in which they are told to, in the place of others; what is kept
+// of the log until then goes along, and is found at once.
+func TestLogsMove(t *testing.T) {
+	t.Parallel()
+	parent := newParent(t)
+	s := openIn(t, parent, "x")
+	s.Keep("a", []byte("{\"line\":1}\n"))
+	s.Keep("b", []byte("{\"line\":0}\n"))
+	s.Move("a", "b")
+	s.Keep("a", []byte("{\"line\":3}\n"))
+	s.Keep("b", []byte("{\"line\":2}\n"))
+	s.Move("none", "b")
+	expect := func() {
+		t.Helper()
+		for log, want := range map[string]string{"a": "{\"line\":3}\n", "b": "{\"line\":1}\n{\"line\":2}\n", "none": ""} {
+			if got := load(t, s, log); got != want {
+				t.Errorf("of %s is kept %q, want %q", log, got, want)
+			}
+		}
+	}
+	expect()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openIn(t, parent, "x")
+	expect()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,6 +33,8 @@ const (
 type Keeper interface {
 	Load(log string) ([]byte, error)
 	Keep(log string, lines []byte)
+	// Move has a log be kept under another name, in the place of what is kept there.
+	Move(log, to string)
 }
 
 // history keeps the newest reports of a store's streams as text, and the last
@@ -89,26 +92,23 @@ func (h *history) remembers(file state.Origin, path string) bool {
 	return h.of.Is(file) && h.path == path
 }
 
-// remember makes what was kept of the log of a file, under a name, part of it. Where the
-// store has another path than before, it gives what is to be kept there instead.
-func (h *history) remember(file state.Origin, path, name string, before []byte, keeper Keeper) (moved []byte) {
+// remember makes what was kept of the log of a file, under a name, part of it, and gives
+// the path that the store had when it did so before; "" the first time.
+func (h *history) remember(file state.Origin, path, name string, before []byte, keeper Keeper) (former string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.belongTo(file)
-	former := h.path
-	h.path, h.name, h.keeper = path, name, keeper
-	switch {
-	case former == "":
-		if since := h.lines().Text(); len(since) > 0 {
-			before = append(before, since...)
-			h.log.Shrink(0)
-			h.log = journal.New()
-		}
-		h.add(before)
-	case former != path:
-		return h.lines().Text()
+	former, h.path, h.name, h.keeper = h.path, path, name, keeper
+	if former != "" {
+		return former
 	}
-	return nil
+	if since := h.lines().Text(); len(since) > 0 {
+		before = append(before, since...)
+		h.log.Shrink(0)
+		h.log = journal.New()
+	}
+	h.add(before)
+	return ""
 }
 
 // remember has the store's history begin with what was kept of it. The name goes by the
@@ -142,33 +142,62 @@ func (s *Store) remember(ctx context.Context, snapshot *state.Snapshot) error {
 	}
 	identity, _ := snapshot.Identity()
 	name := keptName(path, identity.FileID, info.UID)
-	before, err := keeper.Load(name)
-	if err == nil && len(before) == 0 && !s.history.isOf(file) {
-		before, err = s.loadFormer(former, name, identity.FileID, info.UID)
+	var before []byte
+	if !s.history.isOf(file) {
+		moveKept(keeper, former, name, identity.FileID, info.UID)
+		if before, err = keeper.Load(name); err != nil {
+			s.about(s.catalog.options.Log.Warn()).Err(err).Msg("what was kept of append.log cannot be read")
+		}
 	}
-	if err != nil {
-		s.about(s.catalog.options.Log.Warn()).Err(err).Msg("what was kept of append.log cannot be read")
-	}
-	if moved := s.history.remember(file, path, name, before, keeper); len(moved) > 0 {
-		keeper.Keep(name, moved)
+	if was := s.history.remember(file, path, name, before, keeper); was != "" && was != path {
+		keeper.Move(keptName(was, identity.FileID, info.UID), name)
 	}
 	return nil
 }
 
-// loadFormer gives what was kept of the log while the file had a former name, and nobody
-// looked at it, and keeps it under its name of now.
-func (s *Store) loadFormer(former []formerName, name string, id lineage.FileID, owner uint32) (before []byte, err error) {
-	keeper := s.catalog.options.Keeper
-	for _, place := range former {
-		if !place.sure {
-			continue
-		}
-		if before, err = keeper.Load(keptName(place.path, id, owner)); len(before) > 0 {
-			keeper.Keep(name, before)
-			break
+// moveKept has what was kept of a log while its file had former names, the newest first,
+// and nobody looked at it, be kept under its name of now.
+func moveKept(keeper Keeper, former []formerName, name string, id lineage.FileID, owner uint32) {
+	for _, place := range slices.Backward(former) {
+		if was := keptName(place.path, id, owner); place.sure && was != name {
+			keeper.Move(was, name)
 		}
 	}
-	return before, err
+}
+
+// keepRenamed does that for stores that nobody has looked at since they were renamed.
+func (c *Catalog) keepRenamed() {
+	type moved struct {
+		store *Store
+		path  string
+		file  *fileFacts
+	}
+	if c.options.Keeper == nil {
+		return
+	}
+	var all []moved
+	c.mu.Lock()
+	for s := range c.stores {
+		if len(s.former) > 0 {
+			path := s.place.path()
+			all = append(all, moved{s, path, c.tree.factsOf(path)})
+		}
+	}
+	c.mu.Unlock()
+	for _, m := range all {
+		if m.file == nil || m.store.history.knows(m.path) {
+			continue
+		}
+		id, owner := m.file.identity.FileID, m.file.info.UID
+		moveKept(c.options.Keeper, m.store.takeFormer(), keptName(m.path, id, owner), id, owner)
+	}
+}
+
+// knows reports whether what was kept of the log of whatever stands at a path is part of it.
+func (h *history) knows(path string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.path == path
 }
 
 // keptName is the name under which the log of a store is kept.

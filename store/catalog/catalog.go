@@ -126,6 +126,7 @@ func (c *Catalog) Close() error {
 	for _, s := range stores {
 		problems = append(problems, s.close(ctx))
 	}
+	c.keepRenamed()
 	c.recent.close()
 	return errors.Join(append(problems, c.root.files.Release())...)
 }

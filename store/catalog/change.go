@@ -141,11 +141,13 @@ func (s *Store) relocate(ctx context.Context, target *Folder, newName string) er
 	oldFolder, oldName := splitPath(from)
 	newFolder, _ := splitPath(to)
 	next := t.edited(edit{folder: oldFolder, name: oldName}, edit{folder: newFolder, name: newName, now: standsAt{store: found}})
+	moved := renamedSince(t.scans, next.scans)
 	c.show(next, func() {
 		delete(folder.stores, oldName)
 		target.stores[newName] = s
 		s.place.folder, s.place.name = target, newName
 		c.settle(&s.place)
+		c.carryOn(moved)
 	})
 	return nil
 }
@@ -208,13 +210,16 @@ func (c *Catalog) relocateFolder(ctx context.Context, folder, target *Folder, ne
 	}
 	c.outdate(t, from)
 	c.outdate(t, to)
-	c.show(t.moved(from, to), func() {
+	next := t.moved(from, to)
+	moved := renamedSince(t.scans, next.scans)
+	c.show(next, func() {
 		if former.folders[oldName] == folder {
 			delete(former.folders, oldName)
 		}
 		target.folders[newName] = folder
 		folder.place.folder, folder.place.name = target, newName
 		c.settle(&folder.place)
+		c.carryOn(moved)
 	})
 	return from, former, nil
 }

@@ -7,7 +7,8 @@ import (
 	"rvffs/store/state"
 )
 
-// renamed is the file of a store that another program may have renamed.
+// renamed is the file of a store that somebody may have renamed, this process or another
+// program.
 type renamed struct {
 	from, to string
 	sure     bool // the very file stood there
@@ -93,7 +94,7 @@ func (c *Catalog) seenAt(file string) *Store {
 	return folder.stores[path.Base(file)]
 }
 
-// formerName is where the file of a store may have stood before another program renamed it.
+// formerName is where the file of a store may have stood before it was renamed.
 type formerName struct {
 	store *Store // that stood there; nil if nobody has seen it
 	path  string

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -67,6 +69,71 @@ func TestLogFollowsTheFile(t *testing.T) {
 	told("z.rvf", 3)
 	run(t, "cp", m.backing("z.rvf"), m.backing("copy.rvf"))
 	told("copy.rvf")
+}
+
+// TestLogGoesThereAndBack: a store that is renamed, its folder too, and gets its name back has
+// each line of append.log once, also in the next mount, and whether or not anybody read it
+// in between. What has its former name by then tells nothing of it.
+func TestLogGoesThereAndBack(t *testing.T) {
+	t.Parallel()
+	m := serve(t, folder(t, map[string][]byte{"team/.keep": nil}))
+	log := func(name ...string) string {
+		t.Helper()
+		appears(t, m, filepath.Join(name...))
+		return strings.Join(regexp.MustCompile(`"accepted":\d+`).FindAllString(string(readFile(t, m.path(append(name, "append.log")...))), -1), " ")
+	}
+	remount := func() {
+		t.Helper()
+		m.stop()
+		m = serve(t, m.Dir)
+	}
+	wants := func(when, got, want string) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s it tells of %s, want %s", when, got, want)
+		}
+	}
+	const one, two, three = `"accepted":1`, `"accepted":1 "accepted":2`, `"accepted":1 "accepted":2 "accepted":3`
+	run(t, "mkdir", m.path("a.rvf"))
+	put(t, m.path("a.rvf", "vectors.append"), "[1,2]\n")
+	run(t, "mv", m.path("a.rvf"), m.path("b.rvf"))
+	wants("away", log("b.rvf"), one)
+	put(t, m.path("b.rvf", "vectors.append"), strings.Repeat("[1,2]\n", 2))
+	run(t, "mv", m.path("b.rvf"), m.path("a.rvf"))
+	wants("back", log("a.rvf"), two)
+	remount()
+	wants("in the next mount", log("a.rvf"), two)
+
+	// The same in the backing directory, and with what has another name meanwhile.
+	run(t, "mv", m.backing("a.rvf"), m.backing("c.rvf"))
+	wants("renamed by another program", log("c.rvf"), two)
+	put(t, m.path("c.rvf", "vectors.append"), strings.Repeat("[1,2]\n", 3))
+	run(t, "cp", m.backing("c.rvf"), m.backing("a.rvf"))
+	wants("a copy with the former name", log("a.rvf"), "")
+	run(t, "rm", m.backing("a.rvf"))
+	eventually(t, "the copy is gone", func() error {
+		if _, err := os.Stat(m.path("a.rvf")); err == nil {
+			return errors.New("shown")
+		}
+		return nil
+	})
+	run(t, "mv", m.backing("c.rvf"), m.backing("a.rvf"))
+	wants("back by another program", log("a.rvf"), three)
+	remount()
+	wants("in the next mount", log("a.rvf"), three)
+
+	// Nobody reads it under its new name, nor in the mount in which it is renamed.
+	remount()
+	run(t, "mv", m.path("a.rvf"), m.path("team", "d.rvf"))
+	run(t, "mv", m.path("team"), m.path("people"))
+	remount()
+	wants("renamed unread", log("people", "d.rvf"), three)
+	run(t, "mv", m.path("people"), m.path("team"))
+	wants("in a folder that is renamed", log("team", "d.rvf"), three)
+	run(t, "mv", m.path("team"), m.path("people"))
+	put(t, m.path("people", "d.rvf", "vectors.append"), strings.Repeat("[1,2]\n", 4))
+	remount()
+	wants("in a folder with its name back", log("people", "d.rvf"), three+` "accepted":4`)
 }
 
 // TestLogTellsAtOnce: who hears from close that a stream stops inside a record finds the
