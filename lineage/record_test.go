@@ -88,3 +88,25 @@ func TestProfileOfName(t *testing.T) {
 		}
 	}
 }
+
+func TestOrigin(t *testing.T) {
+	t.Parallel()
+	mark := MarkOf([]byte("an entry"))
+	if mark == MarkOf([]byte("another")) || mark == (Mark{}) {
+		t.Errorf("the mark is %x", mark)
+	}
+	for _, want := range []Origin{{Start: StartEmpty}, {Start: StartBranch, Audit: mark}, {Start: StartCopy, Audit: mark}} {
+		record := Record{Text: want.String()}
+		if encoded, err := record.AppendBinary(nil); err != nil || len(encoded) != RecordSize {
+			t.Errorf("%q does not fit into a record: %v", want, err)
+		}
+		if got, ours := record.Origin(); !ours || got != want {
+			t.Errorf("%q is %+v, %t", want, got, ours)
+		}
+	}
+	for _, text := range []string{"", "made by hand", "empty ", "Empty", "empty audit=", "empty audit=0011", "empty audit=" + strings.Repeat("x", 32)} {
+		if got, ours := (Record{Text: text}).Origin(); ours {
+			t.Errorf("%q is %+v", text, got)
+		}
+	}
+}

@@ -8,9 +8,11 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/state"
 	"rvffs/store/storetest"
 	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
+	volumes "rvffs/store/volume/memory"
 )
 
 // auditEntry is one entry of an audit chain in the making.
@@ -103,6 +105,51 @@ func TestVerifyAuditChain(t *testing.T) {
 			}
 			shelf := storetest.Shelf(t, name)
 			wantFindings(t, verify(t, reopenStore(t, &Store{shelf: shelf, file: filelog.New(filelog.Place{Files: filelog.FilesOf(shelf), Name: "a.rvf"}, volume.LogOptions{})})), test.want...)
+		})
+	}
+}
+
+// TestDamagedEntryIsFollowed: whatever became of the newest entry, the next one follows it,
+// and begins no second chain.
+func TestDamagedEntryIsFollowed(t *testing.T) {
+	t.Parallel()
+	long := segments.Witness{Action: make([]byte, lineage.MaxDroppedSize+100)}.Encode()
+	for name, newest := range map[string][]byte{
+		"too short to be one": []byte("x"),
+		"too long to be one":  long,
+		"cut":                 auditEntry{text: "ingest:count=1"}.payload()[:30],
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			files := volumes.New()
+			content := newFileContent{
+				manifest: &segments.Manifest{Dimension: 2, HasIdentity: true, Identity: lineage.Identity{FileID: lineage.FileID{1}}},
+				before:   []volume.NewSegment{{Type: segments.TypeWitness, Payload: auditEntry{text: "first"}.payload()}, {Type: segments.TypeWitness, Payload: newest}},
+			}
+			if err := writeNew(t.Context(), filelog.Shelf{Files: files}, "a.rvf", content); err != nil {
+				t.Fatal(err)
+			}
+			s, err := Open(t.Context(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			bring(t, s, nil, 1, 2)
+			if _, err := s.Compact(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			wantFindings(t, verify(t, s.Current()), finding{Damage, "the entry is damaged"})
+			chain, err := auditChain(t.Context(), s.Current())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var verdicts []state.AuditVerdict
+			for _, entry := range chain {
+				verdicts = append(verdicts, entry.Verdict)
+			}
+			if want := []state.AuditVerdict{state.AuditStart, state.AuditDamaged, state.AuditLinked, state.AuditLinked, state.AuditLinked}; !slices.Equal(verdicts, want) {
+				t.Errorf("%v, want %v", verdicts, want)
+			}
 		})
 	}
 }

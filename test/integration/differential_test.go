@@ -381,6 +381,7 @@ func TestTakingTurns(t *testing.T) {
 	}
 	kernelIs(t, process, path, "theirsx")
 	programIs(t, process, path, "ours")
+	run(t, program, "verify", path) // the audit chain of both is one
 }
 
 // peersTurn opens the file for the peer as soon as the mount gives it free.
