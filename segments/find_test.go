@@ -228,11 +228,11 @@ func TestFindStateBehind(t *testing.T) {
 	b, want := twoCommits()
 	b.orphan(TypeVec, vecPayload(4, 8))
 	var kept []Segment
-	for _, kind := range []Type{TypeWitness, 0x77, 0xF7, TypeCowMap, TypeMembership, TypeProfile, TypeMeta} {
+	for _, kind := range []Type{TypeWitness, 0x77, 0xF7, TypeRefcount, TypeDelta, TypeProfile, TypeMeta} {
 		kept = append(kept, b.orphan(kind, fakeManifest(b.directory)))
 	}
 	end := int64(len(b.bytes))
-	for _, kind := range []Type{TypeVec, TypeIndex, TypeJournal, TypeKernel, TypeEBPF, TypeWASM, TypeDashboard} {
+	for _, kind := range []Type{TypeVec, TypeIndex, TypeJournal, TypeKernel, TypeEBPF, TypeWASM, TypeDashboard, TypeCowMap, TypeMembership, TypeKeptState, TypeBranches} {
 		b.orphan(kind, []byte("left over"))
 	}
 	s := b.find(t)

@@ -96,8 +96,8 @@ func (t Type) String() string {
 // leaves behind: they count only when a manifest names them.
 func (t Type) preserved() bool {
 	switch t {
-	case TypeInvalid, TypeVec, TypeIndex, TypeJournal, TypeManifest, TypeKernel, TypeEBPF, TypeWASM, TypeDashboard:
+	case TypeInvalid, TypeVec, TypeIndex, TypeJournal, TypeManifest:
 		return false
 	}
-	return true
+	return !t.CountsByName()
 }
