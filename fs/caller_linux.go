@@ -203,8 +203,8 @@ const mostProcesses = 1 << 14
 
 // share reports whether others than the sender's process have a file of a FUSE mount open for
 // writing, as far as can be seen, and may go on with it: those that it has begun, or, where
-// the last word may be anybody's, any. What they lose as they begin to run another program
-// does not count while the sender goes on.
+// the last word may be anybody's, any. A process that has just been begun may be about to run
+// another program, and to lose descriptors by that: while the sender goes on it gets the time.
 func (c caller) share(file openedFile, anybody bool) bool {
 	if c.group == 0 {
 		return false
@@ -218,7 +218,7 @@ func (c caller) share(file openedFile, anybody bool) bool {
 	for i := 0; i < len(others) && i < mostProcesses; i++ {
 		switch {
 		case others[i] == c.group:
-		case writesTo(others[i], file, c.exiting):
+		case writesTo(others[i], file, false), c.exiting && writesTo(others[i], file, true), !c.exiting && keeps(others[i], file):
 			return true
 		case !anybody:
 			others = append(others, childrenOf(others[i])...)
@@ -226,6 +226,25 @@ func (c caller) share(file openedFile, anybody bool) bool {
 	}
 	return false
 }
+
+// keeps reports whether a process has a file open for writing, and still does after the time
+// that it takes one to begin running another program.
+func keeps(group int, file openedFile) bool {
+	for range beginningTries {
+		if !writesTo(group, file, true) {
+			return false
+		}
+		time.Sleep(beginningPause)
+	}
+	return true
+}
+
+// How long it may take from fork(2) to execve(2). One that takes longer has the file wait for
+// it, and no harm is done but that the sender hears nothing of what becomes of it.
+const (
+	beginningTries = 20
+	beginningPause = 2 * time.Millisecond
+)
 
 // processes are all that can be seen.
 func processes() []int {

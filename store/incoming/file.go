@@ -32,6 +32,8 @@ type File struct {
 	bytes   *spool.Spool // nil without any of its own
 	uploads []*Upload
 	fresh   bool   // bytes came that were not taken in
+	covered int64  // how many bytes were written, some perhaps more than once
+	filled  bool   // some of them are not zero
 	uncut   bool   // what is not written would be bytes of the receipt that was there
 	former  record // of the receipt whose place it takes; set before anybody has the file
 	failed  error  // what ended it
@@ -45,6 +47,7 @@ type File struct {
 	size       int64  // that is shown
 	text       []byte // the result, or why another was refused
 	sum        []byte // of the bytes that were taken in
+	retimed    bool   // whoever sent it sets times when it is taken in
 	gone       bool   // no name leads to it
 	replaces   bool   // its name is a temporary one because of another file
 	weight     int64  // in memory, as a receipt
@@ -58,6 +61,7 @@ type record struct {
 	name     string // under which it was
 	size     int64
 	modified int64 // nanoseconds since 1970
+	retimed  bool
 	sum      []byte
 	text     []byte
 }
@@ -103,6 +107,9 @@ func (f *File) Change(change volume.AttributeChange) {
 	f.folder.mu.Lock()
 	defer f.folder.mu.Unlock()
 	f.attributes.change(change)
+	if f.state == taken && !change.Modified.IsZero() && !change.Modified.Equal(volume.Now) {
+		f.retimed = true
+	}
 }
 
 // waits reports whether it has bytes that were not taken in.
@@ -122,7 +129,7 @@ func (f *File) receipt() record {
 	if f.state != taken {
 		return record{}
 	}
-	return record{true, f.takenAs, f.size, f.attributes.Modified.UnixNano(), f.sum, f.text}
+	return record{true, f.takenAs, f.size, f.attributes.Modified.UnixNano(), f.retimed, f.sum, f.text}
 }
 
 // ReadAt reads what was written so far, what a receipt shows, or why another file was
@@ -215,7 +222,7 @@ func (f *File) begin() {
 		d.weigh(-f.weight)
 		d.waiting++
 	}
-	f.state, f.text, f.sum = waiting, nil, nil
+	f.state, f.text, f.sum, f.retimed = waiting, nil, nil, false
 	f.length.Store(0)
 }
 
@@ -302,6 +309,22 @@ func (f *File) settle(ctx context.Context) error {
 	return nil
 }
 
+// errUnwritten refuses what a program leaves that made a file longer to write to it by mmap(2),
+// and could not.
+var errUnwritten = fmt.Errorf("%w: no byte was written, the file was only made longer; mapping for writing does not work here: "+
+	"write the bytes (array.tofile or numpy.save), or make the file elsewhere and copy it (cp --sparse=never if it holds nothing but zeros)", volume.ErrInput)
+
+// unwritten reports whether parts of the file were never written, and nothing but zeros
+// elsewhere: libraries write one byte at the end to make a file longer.
+func (f *File) unwritten() bool { return !f.filled && f.covered < f.bytes.Size() }
+
+// same reports whether a file of a size and a time may be the one of the record. Who sets times
+// when the file is taken in already has not said which one it is going to be.
+func (r record) same(size int64, attributes Attributes) bool {
+	return r.known && r.size == size &&
+		(r.modified == attributes.Modified.UnixNano() || r.retimed && attributes.Asked.Modified.IsZero())
+}
+
 // take takes the file in under a name. One that is the same as a former one was taken in
 // with that.
 func (f *File) take(ctx context.Context, name string, former record) error {
@@ -309,15 +332,19 @@ func (f *File) take(ctx context.Context, name string, former record) error {
 	if f.uncut && facts.Size < f.former.size {
 		return errUncut
 	}
+	if f.unwritten() {
+		return errUnwritten
+	}
 	whole := &Whole{ReaderAt: f.bytes, Spool: f.bytes.File(), Name: name, Size: f.bytes.Size(), Attributes: facts.Attributes}
 	result, sum := []byte(nil), []byte(nil)
-	if former.known && former.size == whole.Size && former.modified == facts.Modified.UnixNano() && f.folder.options.Destination.Stands(former.name) {
+	retimed := false
+	if former.same(whole.Size, facts.Attributes) && f.folder.options.Destination.Stands(former.name) {
 		found, err := whole.hash(ctx)
 		if err != nil {
 			return err
 		}
 		if bytes.Equal(found, former.sum) {
-			result, sum = former.text, found
+			result, sum, retimed = former.text, found, former.retimed
 		}
 	}
 	if sum == nil {
@@ -335,17 +362,18 @@ func (f *File) take(ctx context.Context, name string, former record) error {
 		// It is taken in, whatever comes of this: without a sum, the same is another file.
 		sum, _ = whole.hash(context.WithoutCancel(ctx))
 	}
-	f.takenIn(name, whole.Size, result, sum)
+	f.takenIn(name, record{size: whole.Size, retimed: retimed, sum: sum, text: result})
 	return nil
 }
 
 // takenIn makes the file a receipt, or lets it go where there are none.
-func (f *File) takenIn(name string, size int64, result, sum []byte) {
+func (f *File) takenIn(name string, now record) {
 	for _, u := range f.uploads {
 		u.spent = true
 	}
 	_ = f.bytes.Close() // nothing of them is needed any more
 	f.bytes, f.fresh, f.uncut, f.former = nil, false, false, record{}
+	f.covered, f.filled = 0, false
 	d := f.folder
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -360,7 +388,8 @@ func (f *File) takenIn(name string, size int64, result, sum []byte) {
 		return
 	}
 	d.waiting--
-	f.state, f.takenAs, f.size, f.text, f.sum = taken, name, size, result, sum
+	f.state, f.takenAs = taken, name
+	f.size, f.retimed, f.text, f.sum = now.size, now.retimed, now.text, now.sum
 	d.receive(f)
 }
 

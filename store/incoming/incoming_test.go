@@ -317,6 +317,19 @@ func TestTheSameIsTakenInOnce(t *testing.T) {
 	}{
 		{"the same", func(u *user) error { return again(u, "one", 5) }, "a=one"},
 		{"another time", func(u *user) error { return again(u, "one", 6) }, "a=one a=one"},
+		{"without a time before the close", func(u *user) error { return u.over("a", "one") }, "a=one"},
+		{"three times, and a time after each", func(u *user) error {
+			err := u.over("a", "one")
+			u.at("a", 5)
+			return errors.Join(err, u.over("a", "one"))
+		}, "a=one"},
+		{"the time never comes", func(u *user) error { return errors.Join(u.over("a", "one"), u.over("a", "one")) }, "a=one"},
+		{"a time of this moment", func(u *user) error {
+			err := u.over("a", "six")
+			u.folder.Find("a").Change(volume.AttributeChange{UID: -1, GID: -1, Modified: volume.Now})
+			return errors.Join(err, u.over("a", "six"))
+		}, "a=one a=six a=six"},
+		{"other bytes without a time", func(u *user) error { return u.over("a", "two") }, "a=one a=two"},
 		{"other bytes", func(u *user) error { return again(u, "two", 5) }, "a=one a=two"},
 		{"more bytes", func(u *user) error { return again(u, "three", 5) }, "a=one a=three"},
 		{"removed before by the same process", func(u *user) error {
@@ -351,6 +364,48 @@ func TestTheSameIsTakenInOnce(t *testing.T) {
 				t.Error(err)
 			}
 			u.has("a", test.taken)
+		})
+	}
+}
+
+// TestUnwrittenFilesAreRefused: one that was only made longer, as for a mapping, has no vectors.
+func TestUnwrittenFilesAreRefused(t *testing.T) {
+	t.Parallel()
+	grow := func(u *user, w *Upload) error { return w.Truncate(u.t.Context(), 8) }
+	for name, test := range map[string]struct {
+		write func(*user, *Upload) error
+		taken string
+	}{
+		"longer":                    {grow, ""},
+		"a zero at the end":         {func(u *user, w *Upload) error { u.write(w, 7, "\x00"); return nil }, ""},
+		"longer by a mapping's end": {func(u *user, w *Upload) error { u.write(w, 3, "\x00"); return grow(u, w) }, ""},
+		"zeros that were written":   {func(u *user, w *Upload) error { u.write(w, 0, strings.Repeat("\x00", 8)); return nil }, "a=" + strings.Repeat("\x00", 8)},
+		"bytes and a hole":          {func(u *user, w *Upload) error { u.write(w, 0, "x"); return grow(u, w) }, "a=x" + strings.Repeat("\x00", 7)},
+		"longer first, bytes then": {func(u *user, w *Upload) error {
+			err := grow(u, w)
+			u.write(w, 7, "x")
+			return err
+		}, "a=" + strings.Repeat("\x00", 7) + "x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u := newUser(t, Options{Receipts: true})
+			w := u.create("a")
+			err := errors.Join(test.write(u, w), w.Flush(t.Context()))
+			if refused := errors.Is(err, volume.ErrInput); refused != (test.taken == "") {
+				t.Errorf("the close gives %v", err)
+			}
+			_ = w.Close(t.Context()) // which says the same once more
+			if test.taken != "" {
+				u.has("a", test.taken)
+				return
+			}
+			u.has("a.error", "")
+			text := make([]byte, 1000)
+			n, _ := u.folder.Find("a.error").ReadAt(text, 0)
+			if got := string(text[:n]); !strings.Contains(got, "no byte was written") || !strings.Contains(got, "mapping for writing does not work here") {
+				t.Errorf("the reason is %q", got)
+			}
 		})
 	}
 }

@@ -100,6 +100,8 @@ func (u *Upload) writeAt(ctx context.Context, p []byte, offset int64) error {
 		return err
 	}
 	u.wrote = true
+	f.covered += int64(len(p))
+	f.filled = f.filled || slices.ContainsFunc(p, func(b byte) bool { return b != 0 })
 	f.written()
 	return nil
 }

@@ -396,6 +396,77 @@ func TestIncomingRefused(t *testing.T) {
 	d.holds(1)
 }
 
+// TestIncomingOfForkedWriters: the last close counts, also of a descriptor that only execve(2)
+// would close. One that runs another program has let the file go.
+func TestIncomingOfForkedWriters(t *testing.T) {
+	t.Parallel()
+	demandProgram(t, "python3")
+	d := newDropping(t)
+	run(t, "python3", "-c", `
+import os, sys, time
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+os.write(fd, b"v0,v1,v2\n1,2,3\n")
+child = os.fork()
+if child == 0:
+    time.sleep(0.4)
+    os.write(fd, b"4,5,6\n")
+    os.close(fd)
+    os._exit(0)
+os.close(fd)
+sys.exit(os.waitpid(child, 0)[1] != 0)
+`, d.in("forked.csv"))
+	d.holds(2)
+	run(t, "python3", "-c", `
+import os, subprocess, sys
+with open(sys.argv[1], "w") as file:
+    file.write("v0,v1,v2\n1,2,3\n")
+    file.flush()
+    child = subprocess.Popen(["sleep", "60"])
+try:
+    sys.exit(not os.getxattr(sys.argv[1], "user.rvf.result"))
+finally:
+    child.kill()
+`, d.in("runs.csv"))
+	d.holds(3)
+	d.has("forked.csv", "runs.csv")
+}
+
+// TestIncomingIsNotMapped: a program that makes a file longer to map it for writing hears that
+// it cannot, and nothing of the file is taken in.
+func TestIncomingIsNotMapped(t *testing.T) {
+	t.Parallel()
+	demandProgram(t, "python3")
+	d := newDropping(t)
+	got := try(t, "python3", "-c", `
+import mmap, sys
+with open(sys.argv[1], "w+b") as file:
+    file.truncate(120)
+    mmap.mmap(file.fileno(), 120)
+`, d.in("a.f32"))
+	if got.code == 0 {
+		t.Errorf("the program went on: %+v", got)
+	}
+	d.has("a.f32.error")
+	if got := string(readFile(t, d.in("a.f32.error"))); !strings.Contains(got, "mapping for writing does not work here") {
+		t.Errorf("the reason is %q", got)
+	}
+	d.holds(0)
+}
+
+// TestIncomingOnceByRclone, which sets times after the close and is told to send all again.
+func TestIncomingOnceByRclone(t *testing.T) {
+	t.Parallel()
+	demandProgram(t, "rclone")
+	d := newDropping(t)
+	source := t.TempDir()
+	run(t, "cp", "-p", d.file("ten.csv"), d.file("hundred.f32"), source)
+	for _, how := range []string{"--checksum", "--checksum", "--ignore-times", "--ignore-times"} {
+		run(t, "rclone", "--config", "/dev/null", "copy", how, source, d.in())
+		d.holds(110)
+	}
+	d.has("hundred.f32", "ten.csv")
+}
+
 // TestReceiptsCanBeRead by programs that read everything, and are taken for vectors nowhere.
 func TestReceiptsCanBeRead(t *testing.T) {
 	t.Parallel()
