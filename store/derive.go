@@ -12,6 +12,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/idset"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 )
@@ -34,6 +35,16 @@ type DeriveOptions struct {
 	// somebody else's rights.
 	Shelf volume.Shelf
 
+	// IDs are those of the vectors that are copied; nil: all. Those without a vector are no
+	// error, unless Doubt, which may be nil, makes one of how many have one.
+	IDs   *idset.Set
+	Doubt func(found, all uint64) error
+	// Copied is told of each part of a copy that was made: how many vectors of how many.
+	Copied func(done, all uint64)
+	// Filled reaches the shelf with the rights of who fills a copy, which may be others than
+	// those of whom it is made for; nil: it is the same.
+	Filled volume.Shelf
+
 	name string // of the new file
 }
 
@@ -46,10 +57,12 @@ const (
 	// ContentBranch is those of the parent as it is now, which the new store shows without
 	// having them; see Store.branchOf.
 	ContentBranch
+	// ContentCopy is those of the parent as it is now, copied, or some of them.
+	ContentCopy
 )
 
 // contentWords are the words for them.
-var contentWords = []string{ContentEmpty: "empty", ContentBranch: "branch"}
+var contentWords = []string{ContentEmpty: "empty", ContentBranch: "branch", ContentCopy: "copy"}
 
 // String returns the word for it.
 func (c Content) String() string {
@@ -67,7 +80,7 @@ func ParseContent(word string) (Content, error) {
 	return 0, fmt.Errorf("%w: %.40q is none of %s", volume.ErrInput, word, strings.Join(contentWords, ", "))
 }
 
-// Derive makes a new store at name whose parent is this one: empty or a branch, with a new
+// Derive makes a new store at name whose parent is this one: empty, a branch or a copy, with a new
 // id, the parent's id, the hash of its newest manifest, depth + 1, and the
 // parent's dimension, metric and hardware profile. The name's extension sets the
 // domain profile; a name without any extension takes the parent's over. The child
@@ -91,7 +104,9 @@ func (s *Store) derive(ctx context.Context, name string, options DeriveOptions) 
 		return CheckName(base)
 	}
 	var content newFileContent
+	var from *state.Snapshot
 	err := s.withNewest(ctx, func(parent *state.Snapshot) (err error) {
+		from = parent
 		content, err = s.childOf(ctx, parent, options, named)
 		return err
 	})
@@ -99,10 +114,13 @@ func (s *Store) derive(ctx context.Context, name string, options DeriveOptions) 
 		return err
 	}
 	content.perm = permOf(options.Perm)
-	if options.Content != ContentBranch {
-		return writeNew(ctx, options.Shelf, name, content)
+	switch options.Content {
+	case ContentBranch:
+		return s.writeBranch(ctx, name, options.Shelf, content)
+	case ContentCopy:
+		return s.writeCopy(ctx, from, name, options, content)
 	}
-	return s.writeBranch(ctx, name, options.Shelf, content)
+	return writeNew(ctx, options.Shelf, name, content)
 }
 
 // childOf is the first content of a store derived from parent; without a profile

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"rvffs/fs"
+	"rvffs/lineage"
 	"rvffs/store"
 )
 
@@ -141,6 +142,21 @@ func (d *derivedContent) Words() []string { return wordsOf(store.ParseContent) }
 
 // Type names the value in the help text.
 func (d *derivedContent) Type() string { return "what" }
+
+// derivationType is the value of a flag that says how derived stores come from their parents.
+type derivationType struct{ lineage.DerivationType }
+
+// Set implements pflag.Value.
+func (d *derivationType) Set(word string) (err error) {
+	d.DerivationType, err = lineage.ParseDerivationType(word)
+	return err
+}
+
+// Words are those to choose from.
+func (d *derivationType) Words() []string { return wordsOf(lineage.ParseDerivationType) }
+
+// Type names the value in the help text.
+func (d *derivationType) Type() string { return "type" }
 
 // logLevel is the value of a flag that says how much is logged.
 type logLevel string

@@ -26,6 +26,7 @@ type mountOptions struct {
 	readAhead      readAhead
 	dimension      dimension
 	derive         derivedContent
+	deriveType     derivationType
 	flushBytes     size
 	flushInterval  time.Duration
 	durability     durability
@@ -69,7 +70,8 @@ var settings = []mountOption{
 	{"memory", []string{"memory"}, "hold so many bytes for users at most, with K, M or G", func(o *mountOptions) pflag.Value { return &o.memory }},
 	{"read-ahead", []string{"read_ahead"}, "KiB that the kernel reads ahead, or with K, M or G; root alone can set it (0: as is usual)", func(o *mountOptions) pflag.Value { return &o.readAhead }},
 	{"dimension", []string{"dimension"}, "dimension of stores made by mkdir (0: the first vectors fix it)", func(o *mountOptions) pflag.Value { return &o.dimension }},
-	{"derive", []string{"derive"}, "what a store made by mkdir in another's folder shows at first: empty (nothing) or branch (what the other shows then, without copying it)", func(o *mountOptions) pflag.Value { return &o.derive }},
+	{"derive", []string{"derive"}, "what a store made by mkdir in another's folder shows at first: empty (nothing), branch (what the other shows then, without copying it) or copy (the same, copied: mkdir takes as long)", func(o *mountOptions) pflag.Value { return &o.derive }},
+	{"derive-type", []string{"derive-type"}, "how such a store comes from the other, as its record says", func(o *mountOptions) pflag.Value { return &o.deriveType }},
 	{"flush-bytes", []string{"flush_bytes"}, "commit a stream whenever so many bytes have come, with K, M or G, bulk loads too (0: never)", func(o *mountOptions) pflag.Value { return &o.flushBytes }},
 	{"flush-interval", []string{"flush_interval"}, "commit a live stream after so much time, such as 5s; what brings more than 16 MiB in it is a bulk load, which close and fsync alone commit", func(o *mountOptions) pflag.Value { return (*interval)(&o.flushInterval) }},
 	{"durability", []string{"durability"}, "when commits are on the disk: strict (before close returns), interval (seconds later), none", func(o *mountOptions) pflag.Value { return &o.durability }},

@@ -5,6 +5,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store"
 	"rvffs/store/memory"
@@ -14,12 +15,13 @@ import (
 // Options says how a directory of stores is shown.
 type Options struct {
 	ReadOnly       bool
-	Dimension      int             // of new root stores, 0: the first vectors fix it
-	Metric         segments.Metric // of new root stores
-	Derive         store.Content   // what new derived stores show
-	AllowNonFinite bool            // let NaN and infinities into vectors
-	FlushBytes     int64           // streams commit after so many bytes, 0: never
-	FlushInterval  time.Duration   // and after so much time, 0: never
+	Dimension      int                    // of new root stores, 0: the first vectors fix it
+	Metric         segments.Metric        // of new root stores
+	Derive         store.Content          // what new derived stores show
+	DeriveType     lineage.DerivationType // and how they come from their parents
+	AllowNonFinite bool                   // let NaN and infinities into vectors
+	FlushBytes     int64                  // streams commit after so many bytes, 0: never
+	FlushInterval  time.Duration          // and after so much time, 0: never
 	Durability     store.Durability
 	Verify         state.VerifyMode
 	TurnWait       time.Duration  // for another writer; 0: store.DefaultTurnWait

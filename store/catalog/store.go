@@ -418,7 +418,10 @@ func (s *Store) Derive(ctx context.Context, name string, perm os.FileMode) (*Sto
 	}
 	err := s.use(ctx, func(engine *store.Store) error {
 		folder, _ = s.where()
-		return engine.Derive(ctx, name, store.DeriveOptions{Content: s.catalog.options.Derive, Perm: new(filePerm(perm)), Shelf: folder.files.as(ctx).shelf()})
+		return engine.Derive(ctx, name, store.DeriveOptions{
+			Type: s.catalog.options.DeriveType, Content: s.catalog.options.Derive,
+			Perm: new(filePerm(perm)), Shelf: folder.files.as(ctx).shelf(), Filled: folder.files.shelf(),
+		})
 	})
 	if err != nil {
 		return nil, err

@@ -21,6 +21,9 @@ type Shelf interface {
 	// they have their name, check is told another one at which they lie, and fails if they
 	// are not to be kept.
 	Adopt(ctx context.Context, name string, from io.ReaderAt, size int64, perm os.FileMode, check func(lying string) error) error
+	// Fill is Create for a store that is written by its engine before it has its name: fill
+	// is told another one at which it lies, and with its error there is none.
+	Fill(ctx context.Context, name string, content []byte, perm os.FileMode, fill func(lying string) error) error
 	// Spool makes one beside the stores.
 	Spool(ctx context.Context) (Spool, error)
 }

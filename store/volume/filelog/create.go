@@ -39,14 +39,20 @@ func createWhole(ctx context.Context, files FileSystem, name string, begin func(
 		err = file.SyncData()
 	}
 	err = errors.Join(err, file.Close())
-	if err == nil {
+	if err != nil {
+		return errors.Join(err, files.Remove(temporary))
+	}
+	return giveName(ctx, files, temporary, name)
+}
+
+// giveName renames what is whole, and on the disk, to a name that nothing has.
+func giveName(ctx context.Context, files FileSystem, temporary, name string) error {
+	err := files.RenameNew(temporary, name)
+	if errors.Is(err, fs.ErrExist) && FreeName(ctx, files, name) {
 		err = files.RenameNew(temporary, name)
-		if errors.Is(err, fs.ErrExist) && FreeName(ctx, files, name) {
-			err = files.RenameNew(temporary, name)
-		}
-		if errors.Is(err, fs.ErrExist) {
-			err = volume.ErrExists // under the name that was asked for, not the temporary one
-		}
+	}
+	if errors.Is(err, fs.ErrExist) {
+		err = volume.ErrExists // under the name that was asked for, not the temporary one
 	}
 	if err != nil {
 		return errors.Join(err, files.Remove(temporary))

@@ -66,6 +66,23 @@ func (s Shelf) Adopt(ctx context.Context, name string, from io.ReaderAt, size in
 	})
 }
 
+// Fill implements volume.Shelf.
+func (s Shelf) Fill(ctx context.Context, name string, content []byte, perm os.FileMode, fill func(lying string) error) (err error) {
+	release, err := heldFor(ctx, s.Files)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	temporary := TemporaryName(name)
+	if err := Create(ctx, s.Files, temporary, content, perm); err != nil {
+		return err
+	}
+	if err = fill(temporary); err != nil {
+		return errors.Join(err, s.Files.Remove(temporary))
+	}
+	return giveName(ctx, s.Files, temporary, name)
+}
+
 // Spool implements volume.Shelf.
 func (s Shelf) Spool(ctx context.Context) (volume.Spool, error) {
 	return newSpool(ctx, s.Files, "spool")
