@@ -17,6 +17,7 @@ var ctlInlet = inlet{
 	text: "Write one of these commands, with a line end:\n\n" +
 		"compact        rewrite the store without dead bytes; status.json tells how far it is\n" +
 		"flush          commit the whole records of all open streams; bulk loads wait for their close\n" +
+		"freeze         let nothing change the store any more, for good\n" +
 		"remove kernel  take the kernel out; likewise ebpf, wasm, dashboard. Where there are several,\n" +
 		"               say which: by architecture, type or role, by the folder in all/, or all\n\n" +
 		"The write returns when it is done, or fails: last_error in status.json tells why then. To\n" +
@@ -73,6 +74,8 @@ func (c *commands) carryOut(ctx context.Context) error {
 		err = c.store.Compact(ctx)
 	case slices.Equal(command, []string{"flush"}):
 		err = c.store.Flush(ctx)
+	case slices.Equal(command, []string{"freeze"}):
+		err = c.store.Freeze(ctx)
 	case command[0] == "remove" && len(command) == 2:
 		err = c.store.RemoveImages(ctx, command[1], "")
 	case command[0] == "remove" && len(command) == 3:

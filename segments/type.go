@@ -38,9 +38,10 @@ const (
 	TypeRedactionLog      Type = 0x35
 	TypeAggregateWeights  Type = 0x36
 
-	// TypeKeptState and TypeBranches are vendor extensions of this engine.
+	// TypeKeptState, TypeBranches and TypeFreeze are vendor extensions of this engine.
 	TypeKeptState Type = 0xF1
 	TypeBranches  Type = 0xF2
+	TypeFreeze    Type = 0xF3
 )
 
 var typeNames = map[Type]string{

@@ -28,6 +28,7 @@ type Status struct {
 	DeadBytes      int64   `json:"dead_bytes"`
 	DeadSpaceRatio float64 `json:"dead_space_ratio"` // dead_bytes / file_size
 	ReadOnly       bool    `json:"read_only"`
+	Frozen         bool    `json:"frozen"` // for good
 	// Branch tells of a branch what it shows of its parent's, which counts as live; nil for
 	// other stores.
 	Branch *BranchStatus `json:"branch,omitempty"`
@@ -98,7 +99,7 @@ func (s *Store) statusOf(ctx context.Context, snapshot *state.Snapshot) (Status,
 		Epoch:  snapshot.Epoch(), Dimension: snapshot.Dimension(), Metric: snapshot.Metric().String(), Dialect: snapshot.Dialect().String(),
 		LiveVectors: total - deleted, DeletedVectors: deleted, TotalVectors: total, StoredRows: snapshot.Rows(),
 		FileSize: snapshot.Size(),
-		ReadOnly: s.checkWritable(ctx, snapshot) != nil,
+		ReadOnly: s.checkWritable(ctx, snapshot) != nil, Frozen: isFrozen(ctx, snapshot),
 	}
 	if status.Branch, err = s.Branch(ctx, snapshot); err != nil {
 		return Status{}, err

@@ -96,6 +96,9 @@ func statusFacts(status store.Status) []fact {
 		facts = append(facts, fact{"branch of", b.Parent}, fact{"parent's epoch", b.ParentEpoch},
 			fact{"inherited vectors", b.InheritedVectors}, fact{"own vectors", b.OwnVectors})
 	}
+	if status.Frozen {
+		facts = append(facts, fact{"frozen", "nothing changes it any more"})
+	}
 	if status.Names > 1 {
 		facts = append(facts, fact{"hard links", status.Names})
 	}

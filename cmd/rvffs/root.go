@@ -29,6 +29,7 @@ func commands() []*cobra.Command {
 		newExtractWASMCommand(),
 		newEmbedDashboardCommand(),
 		newExtractDashboardCommand(),
+		newFreezeCommand(),
 		newRemoveCommand(),
 		newRmCommand(),
 		newCompactCommand(),

@@ -549,6 +549,14 @@ func (s *Store) Compact(ctx context.Context) error {
 	})
 }
 
+// Freeze lets nothing change the store any more.
+func (s *Store) Freeze(ctx context.Context) error {
+	return s.change(ctx, func(ctx context.Context, engine *store.Store) error {
+		_, err := engine.Freeze(ctx)
+		return err
+	})
+}
+
 // RemoveImages takes images out of the store: of the kind that a folder shows, the one that
 // is meant, or the only one where none is said.
 func (s *Store) RemoveImages(ctx context.Context, folder, which string) error {

@@ -30,6 +30,12 @@ var xattrs = []struct {
 		identity, _ := s.Identity()
 		return identity.FileID.String()
 	}},
+	{"user.rvf.frozen", func(ctx context.Context, _ *Store, s *state.Snapshot) string {
+		if frozen, err := s.Frozen(ctx); err != nil || !frozen {
+			return ""
+		}
+		return "true"
+	}},
 	{"user.rvf.inherited_vectors", func(ctx context.Context, of *Store, s *state.Snapshot) string {
 		return of.branchCount(ctx, s, func(b *store.BranchStatus) uint64 { return b.InheritedVectors })
 	}},

@@ -30,6 +30,9 @@ func RemoveImages(kind string) Action {
 	return Action{kind: segments.WitnessProvenance, text: "remove:part=" + kind}
 }
 
+// Freeze is one after which nothing changes the store any more.
+func Freeze() Action { return Action{kind: segments.WitnessProvenance, text: "freeze"} }
+
 // Compact is a compaction of so many segments, by which the file became shorter.
 func Compact(compacted int, reclaimed int64) Action {
 	return Action{kind: segments.WitnessComputation, text: fmt.Sprintf("compact:segments_compacted=%d,bytes_reclaimed=%d", compacted, reclaimed)}

@@ -164,6 +164,9 @@ func (s *Session) prepare(ctx context.Context, round []*request) (ready *Draft, 
 	if err := s.turn.Failed(); err != nil {
 		return nil, err
 	}
+	if err := s.log.env.Writable(ctx, d.Base); err != nil {
+		return nil, err // the session is older than what forbids it
+	}
 	removed := map[int64]bool{}
 	places := map[volume.Extent]place{}
 	for _, r := range round {

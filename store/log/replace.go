@@ -44,6 +44,9 @@ func (s *Session) Replace(ctx context.Context, rewrite volume.Rewrite, build fun
 		return nil, nil, err
 	}
 	base := s.Base()
+	if err := l.env.Writable(ctx, base); err != nil {
+		return nil, nil, err
+	}
 	made, err := build(base, lacking)
 	if err != nil {
 		return nil, nil, err

@@ -2,7 +2,6 @@ package state
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -98,16 +97,4 @@ func (s *Snapshot) cowMap(ctx context.Context) (*segments.CowMap, error) {
 		}
 		return m, nil
 	})
-}
-
-// frozen reports whether the store is a branch that must not be changed any more.
-func (s *Snapshot) frozen(ctx context.Context) (bool, error) {
-	if !s.IsBranch() {
-		return false, nil
-	}
-	m, err := s.cowMap(ctx)
-	if errors.Is(err, volume.ErrCorrupt) {
-		return false, nil // not one that anybody could obey
-	}
-	return err == nil && m.Frozen, err
 }

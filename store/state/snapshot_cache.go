@@ -21,6 +21,7 @@ type snapshotCache struct {
 	segments    shared.Once[ViewFolder]
 	cowMap      shared.Once[*segments.CowMap]
 	deleted     shared.Once[*idset.Set]                // ids in the deleted list
+	frozen      shared.Once[bool]                      // whether nobody may change the store
 	byName      shared.Once[[]segments.DirectoryEntry] // segments that count because the manifest names them
 	shown       atomic.Pointer[[]*Snapshot]
 	displaced   atomic.Bool

@@ -13,9 +13,9 @@ func (s *Snapshot) Writable(ctx context.Context) error {
 	if s.Dialect() != segments.DialectRuntime {
 		return fmt.Errorf("%w: the file is in the wire dialect", volume.ErrReadOnly)
 	}
-	frozen, err := s.frozen(ctx)
+	frozen, err := s.Frozen(ctx)
 	if err == nil && frozen {
-		err = fmt.Errorf("%w: the branch is frozen", volume.ErrReadOnly)
+		err = fmt.Errorf("%w: the store is frozen; rvffs derive --copy makes one with its vectors that can be changed", volume.ErrReadOnly)
 	}
 	return err
 }
@@ -27,7 +27,7 @@ func (s *Snapshot) HasContent() bool {
 	for _, entry := range s.Named() {
 		switch entry.Type {
 		case segments.TypeWitness, segments.TypeProfile, segments.TypeJournal, segments.TypeIndex,
-			segments.TypeCowMap, segments.TypeMembership, segments.TypeKeptState, segments.TypeBranches:
+			segments.TypeCowMap, segments.TypeMembership, segments.TypeKeptState, segments.TypeBranches, segments.TypeFreeze:
 		case segments.TypeVec:
 			if entry.PayloadLength > segments.VecPrefixSize {
 				return true
