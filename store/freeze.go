@@ -62,7 +62,8 @@ func (freezeHook) Draft(_ context.Context, d *log.Draft) (log.Committed, error) 
 	return nil, nil
 }
 
-// isFrozen is Snapshot.Frozen for who tells of it: what cannot be read is told elsewhere.
+// isFrozen reports whether a state is frozen, for who tells of it: what cannot be read is
+// told elsewhere.
 func isFrozen(ctx context.Context, s *state.Snapshot) bool {
 	frozen, err := s.Frozen(ctx)
 	return err == nil && frozen

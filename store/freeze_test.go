@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"iter"
 	"testing"
 
 	"rvffs/lineage"
@@ -46,10 +47,18 @@ func TestFrozenStoresStayAsTheyAre(t *testing.T) {
 		"branch": func(t *testing.T) (*volumes.Files, *Store) {
 			files, parent := emptyStore(t)
 			bring(t, parent, []uint64{10, 11}, 1, 2, 3, 4)
-			parent.options.Parents = func(context.Context, lineage.Identity, string) ([]BranchParent, error) {
-				return []BranchParent{{Name: "a.rvf", Use: func(_ context.Context, use func(*Store) error) error { return use(parent) }}}, nil
+			family := []*Store{parent}
+			parent.options.Parents = func(_ context.Context, of lineage.Identity, _ string) iter.Seq2[BranchParent, error] {
+				return func(yield func(BranchParent, error) bool) {
+					for _, s := range family {
+						if s.FileID() == of.ParentID {
+							yield(BranchParent{Name: s.Path(), Use: func(_ context.Context, use func(*Store) error) error { return use(s) }}, nil)
+						}
+					}
+				}
 			}
-			return files, branchOf(t, parent, "b.rvf")
+			family = append(family, branchOf(t, parent, "b.rvf"))
+			return files, family[1]
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

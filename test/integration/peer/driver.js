@@ -62,6 +62,7 @@ const operations = {
 
   ingest: (r) => storeOf(r).ingestBatch(floats(r.vectors), r.ids),
   delete: (r) => storeOf(r).delete(r.ids),
+  freeze: (r) => { storeOf(r).freeze(); return null; },
   compact: (r) => storeOf(r).compact(),
   query: (r) => storeOf(r).query(floats(r.vector), r.k, EXACT),
   search: (r) => storeOf(r).query(floats(r.vector), r.k),

@@ -56,6 +56,9 @@ func (s *Store) Branch(path string) (*Store, error) {
 	return s.process.keep("branch", map[string]any{"store": s.number, "path": path})
 }
 
+// Freeze marks a branch as one that must not change.
+func (s *Store) Freeze() error { return s.call("freeze", nil, nil) }
+
 // Close closes the store and gives its lock back.
 func (s *Store) Close() error { return s.call("close", nil, nil) }
 
