@@ -16,6 +16,7 @@ var ctlInlet = inlet{
 	name: catalog.NameControl,
 	text: "Write one of these commands, with a line end:\n\n" +
 		"compact        rewrite the store without dead bytes; status.json tells how far it is\n" +
+		"flatten        copy into a branch's file what it shows of its parent's, which it needs no more then\n" +
 		"flush          commit the whole records of all open streams; bulk loads wait for their close\n" +
 		"freeze         let nothing change the store any more, for good\n" +
 		"remove kernel  take the kernel out; likewise ebpf, wasm, dashboard. Where there are several,\n" +
@@ -72,6 +73,8 @@ func (c *commands) carryOut(ctx context.Context) error {
 	case len(command) == 0:
 	case slices.Equal(command, []string{"compact"}):
 		err = c.store.Compact(ctx)
+	case slices.Equal(command, []string{"flatten"}):
+		err = c.store.Flatten(ctx)
 	case slices.Equal(command, []string{"flush"}):
 		err = c.store.Flush(ctx)
 	case slices.Equal(command, []string{"freeze"}):

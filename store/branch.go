@@ -130,7 +130,7 @@ func (s *Store) becomeBranch(ctx context.Context, parent *Store, path string) er
 		if err != nil {
 			return err
 		}
-		record, err := recordOf(ctx, child, newest, lineage.Clone, ContentBranch)
+		record, err := recordOf(ctx, child, newest, lineage.Clone, lineage.StartBranch)
 		if err != nil {
 			return err
 		}

@@ -90,6 +90,7 @@ func (s *Store) freshMap(ctx context.Context, branch *state.Snapshot) (*freshMap
 		return nil, err
 	}
 	identity, _ := branch.Identity()
+	ctx = state.OfOthers(ctx)
 	for candidate, err := range s.options.Parents(ctx, identity, told.Map.ParentPath) {
 		if err != nil {
 			return nil, err
@@ -133,7 +134,7 @@ func (s *Store) freshMapOf(ctx context.Context, branch *state.Snapshot, told sta
 		}
 	}
 	if !told.Pin.Recorded {
-		if fresh.record, err = recordOf(ctx, identity, pinned, lineage.Clone, ContentBranch); err != nil {
+		if fresh.record, err = recordOf(ctx, identity, pinned, lineage.Clone, lineage.StartBranch); err != nil {
 			return nil, err
 		}
 	}

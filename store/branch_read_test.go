@@ -188,21 +188,21 @@ func (g *grove) step(random *rand.Rand, name string) {
 		}
 		return ids, vectors
 	}
-	switch random.IntN(9) {
-	case 0, 1:
+	switch random.IntN(20) {
+	case 0, 1, 9, 10:
 		if len(g.stores) < 12 && g.depth[name] < 8 {
 			g.branch(name, fmt.Sprintf("%d.rvf", len(g.stores)))
 		}
-	case 2:
+	case 2, 11:
 		ids, vectors := some(1 + random.IntN(40))
 		g.bring(name, ids, vectors...)
-	case 3:
+	case 3, 12:
 		ids, vectors := some(1)
 		g.bring(name, ids, vectors...)
-	case 4:
+	case 4, 13:
 		first := uint64(random.IntN(1000))
 		g.bring(name, run(first, 5), make([]float32, 10)...)
-	case 5:
+	case 5, 14:
 		var next uint64
 		for id := range g.hold[name] {
 			next = max(next, id+1)
@@ -217,9 +217,9 @@ func (g *grove) step(random *rand.Rand, name string) {
 				g.hold[name][id] = []float32{3, 4}
 			}
 		}
-	case 6:
+	case 6, 15:
 		g.reopen(name)
-	case 7:
+	case 7, 16:
 		if len(g.hold[name]) > 0 {
 			ids := slices.Sorted(maps.Keys(g.hold[name]))
 			for range 1 + random.IntN(5) {
@@ -228,9 +228,18 @@ func (g *grove) step(random *rand.Rand, name string) {
 				delete(g.hold[name], id)
 			}
 		}
-	case 8:
+	case 8, 17, 18:
 		if _, err := g.stores[name].Compact(g.t.Context()); err != nil {
 			g.t.Fatal(err)
+		}
+	case 19:
+		if s := g.stores[name]; s.Current().IsBranch() {
+			if _, err := s.Flatten(g.t.Context()); err != nil {
+				g.t.Fatal(err)
+			}
+			if s.Current().IsBranch() {
+				g.t.Fatalf("%s is a branch still", name)
+			}
 		}
 	}
 }

@@ -92,6 +92,7 @@ func (s *Store) branchesOf(ctx context.Context, base *state.Snapshot, thorough b
 	family.found, family.gone = map[lineage.FileID]bool{}, map[lineage.FileID]bool{}
 	identity, known := base.Identity()
 	if known && s.options.Branches != nil && !identity.FileID.IsZero() {
+		ctx := state.OfOthers(ctx)
 		found, err := s.options.Branches(ctx, BranchesOf{Parent: identity.FileID, Listed: listed, Thorough: thorough})
 		if err != nil {
 			return family, fmt.Errorf("look for branches: %w", err)
@@ -100,7 +101,12 @@ func (s *Store) branchesOf(ctx context.Context, base *state.Snapshot, thorough b
 			family.gone[id] = true
 		}
 		for _, file := range found.Files {
-			if _, known := all[file.FileID]; !known {
+			_, known := all[file.FileID]
+			if known && thorough && !s.isBranchFile(ctx, base, file) {
+				delete(all, file.FileID) // it was flattened
+				continue
+			}
+			if !known {
 				branch, some, err := s.describeBranch(ctx, base, file)
 				if err != nil {
 					return family, err
@@ -122,6 +128,21 @@ func (s *Store) branchesOf(ctx context.Context, base *state.Snapshot, thorough b
 		return slices.Compare(a.FileID[:], b.FileID[:])
 	})
 	return family, nil
+}
+
+// isBranchFile reports whether a file is a branch of the store, as far as it can be read.
+func (s *Store) isBranchFile(ctx context.Context, base *state.Snapshot, file BranchFile) bool {
+	own, _ := base.Identity()
+	is := true
+	_ = file.Use(ctx, func(child *Store) error {
+		snapshot, err := child.Snapshot(ctx)
+		if err == nil {
+			identity, _ := snapshot.Identity()
+			is = identity.ParentID == own.FileID && snapshot.IsBranch()
+		}
+		return err
+	})
+	return is
 }
 
 // describeBranch is how a file is listed; false for one that is no branch of the store, or

@@ -140,7 +140,7 @@ func (s *Store) childOf(ctx context.Context, parent *state.Snapshot, options Der
 	if child.FileID, err = lineage.NewFileID(); err != nil {
 		return content, err
 	}
-	record, err := recordOf(ctx, child, parent, options.Type, options.Content)
+	record, err := recordOf(ctx, child, parent, options.Type, lineage.Start(options.Content.String()))
 	if err != nil {
 		return content, err
 	}
@@ -169,12 +169,12 @@ func (s *Store) childOf(ctx context.Context, parent *state.Snapshot, options Der
 }
 
 // recordOf is the record of a derivation from a state of the parent's.
-func recordOf(ctx context.Context, child lineage.Identity, parent *state.Snapshot, kind lineage.DerivationType, shows Content) ([]byte, error) {
+func recordOf(ctx context.Context, child lineage.Identity, parent *state.Snapshot, kind lineage.DerivationType, start lineage.Start) ([]byte, error) {
 	hash, err := parent.ParentHash(ctx)
 	if err != nil {
 		return nil, err
 	}
-	origin := lineage.Origin{Start: lineage.Start(shows.String())}
+	origin := lineage.Origin{Start: start}
 	err = parent.With(ctx, state.Judging, func(in *state.Reading) (err error) {
 		origin.Audit, err = in.AuditMark()
 		return err

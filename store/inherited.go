@@ -118,6 +118,7 @@ func (s *Store) inherited(ctx context.Context, snapshot *state.Snapshot, branch 
 		return rows.Sources{}, fmt.Errorf("%w: it is a branch of the store %s, and nobody says where that is", volume.ErrCorrupt, branch.Pin.Parent)
 	}
 	identity, _ := snapshot.Identity()
+	ctx = state.OfOthers(ctx)
 	var reasons []string
 	for candidate, err := range s.options.Parents(ctx, identity, branch.Map.ParentPath) {
 		if err != nil {

@@ -33,6 +33,7 @@ func commands() []*cobra.Command {
 		newRemoveCommand(),
 		newRmCommand(),
 		newCompactCommand(),
+		newFlattenCommand(),
 		newStatusCommand(),
 		newVerifyCommand(),
 		newRecoverCommand(),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"rvffs/lineage"
@@ -40,7 +41,9 @@ func (s *Store) branches(ctx context.Context, of store.BranchesOf) (found store.
 	for _, listed := range of.Listed {
 		at := path.Join(path.Dir(own), listed.Name)
 		inside := !path.IsAbs(listed.Name) && at != ".." && !strings.HasPrefix(at, "../")
-		if inside && c.tree.factsOf(at) == nil && c.tree.unknown(at) == nil && len(c.tree.forest.Carriers(listed.FileID)) == 0 {
+		carriers := c.tree.forest.Carriers(listed.FileID)
+		flat := len(carriers) > 0 && !slices.ContainsFunc(carriers, func(file int32) bool { return c.tree.factsOf(c.tree.forest.Name(file)).branch })
+		if flat || inside && c.tree.factsOf(at) == nil && c.tree.unknown(at) == nil && len(carriers) == 0 {
 			found.Gone = append(found.Gone, listed.FileID)
 		}
 	}

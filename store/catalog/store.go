@@ -557,6 +557,21 @@ func (s *Store) Freeze(ctx context.Context) error {
 	})
 }
 
+// Flatten makes a store that has all its vectors itself of a branch.
+func (s *Store) Flatten(ctx context.Context) error {
+	err := s.change(ctx, func(ctx context.Context, engine *store.Store) error {
+		_, err := engine.Flatten(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.catalog.afterwards(ctx, func(ctx context.Context) error {
+		folder, name := s.where()
+		return s.catalog.reread(ctx, folder, name)
+	})
+}
+
 // RemoveImages takes images out of the store: of the kind that a folder shows, the one that
 // is meant, or the only one where none is said.
 func (s *Store) RemoveImages(ctx context.Context, folder, which string) error {

@@ -71,7 +71,7 @@ func (b *background) wake(after time.Duration, consider func()) {
 func (c *Compactor) runInBackground(ctx context.Context, share throttle.Share) {
 	b := &c.background
 	defer b.done.Done()
-	result, err := c.run(ctx, nil, share)
+	result, err := c.run(ctx, nil, nil, share)
 	b.mu.Lock()
 	b.running, b.ended, b.failed = false, time.Now(), err != nil
 	b.cancel()

@@ -63,11 +63,11 @@ type Result struct {
 // new file takes the old one's place in one step. The vectors in without are left out as
 // if they had been deleted before; nil is none.
 func (c *Compactor) Compact(ctx context.Context, without *idset.Set) (Result, error) {
-	return c.run(ctx, without, throttle.FullSpeed)
+	return c.run(ctx, without, nil, throttle.FullSpeed)
 }
 
 // run is Compact that keeps to a share of the disk's time.
-func (c *Compactor) run(ctx context.Context, without *idset.Set, share throttle.Share) (Result, error) {
+func (c *Compactor) run(ctx context.Context, without *idset.Set, flat *Flat, share throttle.Share) (Result, error) {
 	if err := c.compacting.Take(ctx); err != nil {
 		return Result{}, err
 	}
@@ -87,7 +87,9 @@ func (c *Compactor) run(ctx context.Context, without *idset.Set, share throttle.
 	if without == nil {
 		without = idset.New()
 	}
-	result, err := newRewrite(ctx, c, session, without, share).run(ctx)
+	rewrite := newRewrite(ctx, c, session, without, share)
+	rewrite.flat = flat
+	result, err := rewrite.run(ctx)
 	release()
 	return result, errors.Join(err, session.End())
 }

@@ -59,8 +59,12 @@ func (r *rewrite) keep(ctx context.Context, newest *state.Reading) error {
 			r.kept = append(r.kept, &keptState{Pinned: pinned, own: own, seen: own, ids: idset.New()})
 		}
 	}
+	keep := r.keepRows
+	if r.flat != nil {
+		keep = r.keepFlat
+	}
 	for _, k := range r.kept {
-		if err := r.keepRows(ctx, k, newest); err != nil {
+		if err := keep(ctx, k, newest); err != nil {
 			return fmt.Errorf("keep what branches show of epoch %d: %w", k.own.Epoch(), err)
 		}
 	}
@@ -194,7 +198,7 @@ func (r *rewrite) roomForKept() (room int64) {
 		for _, segment := range k.pending {
 			room += int64(len(segment.Payload))
 		}
-		for _, entry := range k.branchSegments() {
+		for _, entry := range r.branchSegments(k) {
 			room += int64(entry.PayloadLength)
 		}
 	}
@@ -205,8 +209,11 @@ func (r *rewrite) roomForKept() (room int64) {
 	return room
 }
 
-// branchSegments are those by which the state is one of a branch itself.
-func (k *keptState) branchSegments() (entries []segments.DirectoryEntry) {
+// branchSegments are those by which a kept state is one of a branch itself.
+func (r *rewrite) branchSegments(k *keptState) (entries []segments.DirectoryEntry) {
+	if r.flat != nil {
+		return nil
+	}
 	for _, kind := range branchTypes {
 		if entry, some := k.own.LastOf(kind); some {
 			entries = append(entries, entry)
@@ -228,7 +235,7 @@ func (r *rewrite) nameKept(ctx context.Context, base *state.Reading, manifest *s
 	for _, k := range r.kept {
 		kept := segments.KeptState{Pinned: k.Hash, Manifest: new(*k.own.Manifest())}
 		kept.Manifest.Directory = slices.Concat(vectors, k.rows)
-		for _, entry := range k.branchSegments() {
+		for _, entry := range r.branchSegments(k) {
 			if _, done := copied[entry.Offset]; !done {
 				at, err := r.copySegment(ctx, base, entry)
 				if err == nil {

@@ -26,6 +26,7 @@ type rewrite struct {
 	pacer    *throttle.Pacer
 	stamp    uint64
 	without  *idset.Set // ids to be left out as if they had been deleted
+	flat     *Flat      // nil: a branch stays one
 
 	start    *state.Snapshot // where the copying began
 	base     *state.Snapshot // up to where the old file is copied
@@ -91,7 +92,7 @@ func (r *rewrite) fill(ctx context.Context) (result Result, err error) {
 		if err := r.dropped.fold(paced.Of(r.base)); err != nil {
 			return err
 		}
-		if err := r.copyVectors(ctx, rows.Alone(paced.Of(r.base))); err != nil {
+		if err := r.withShown(ctx, paced.Of(r.base), func(in rows.Readings) error { return r.copyVectors(ctx, in) }); err != nil {
 			return err
 		}
 		if err := errors.Join(r.keep(ctx, paced.Of(r.base)), r.writeAllKept(ctx)); err != nil {

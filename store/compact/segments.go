@@ -22,7 +22,7 @@ func (r *rewrite) copyOthers(ctx context.Context, old *state.Reading, from int64
 	var total int64
 	for _, entry := range base.Live() {
 		named[entry.Offset] = true
-		if r.lacks(entry) && isCopied(entry.Type) {
+		if r.lacks(entry) && r.copies(entry.Type) {
 			waiting = append(waiting, entry)
 			total = min(total, math.MaxInt64/2) + int64(min(entry.PayloadLength, math.MaxInt64/2))
 		}

@@ -102,7 +102,7 @@ func TestCompactionKeepsToItsShare(t *testing.T) {
 				t.Fatal(err)
 			}
 			began := time.Now()
-			if _, err := s.run(context.Background(), nil, share); err != nil {
+			if _, err := s.run(context.Background(), nil, nil, share); err != nil {
 				t.Fatal(err)
 			}
 			elapsed = time.Since(began)

@@ -55,7 +55,10 @@ func (r *rewrite) finish(ctx context.Context, base *state.Reading) (*segments.St
 	if err != nil {
 		return nil, witness, err
 	}
-	manifest := r.manifest(base.Snapshot())
+	manifest, err := r.manifest(ctx, base)
+	if err != nil {
+		return nil, witness, err
+	}
 	if err := r.nameKept(ctx, base, manifest); err != nil {
 		return nil, witness, err
 	}
@@ -71,6 +74,11 @@ func (r *rewrite) finish(ctx context.Context, base *state.Reading) (*segments.St
 	}
 	for _, record := range records {
 		if err := r.appendNamed(ctx, manifest, log.Drop(record).Segment(manifest.Epoch, r.stamp, &witness)); err != nil {
+			return nil, witness, err
+		}
+	}
+	if r.flat != nil {
+		if err := r.appendNamed(ctx, manifest, log.Lineage(r.flat.Record).Segment(manifest.Epoch, r.stamp, &witness)); err != nil {
 			return nil, witness, err
 		}
 	}
@@ -90,18 +98,27 @@ func (r *rewrite) finish(ctx context.Context, base *state.Reading) (*segments.St
 }
 
 // manifest is that of the new file as far as it is about vectors.
-func (r *rewrite) manifest(base *state.Snapshot) *segments.Manifest {
-	manifest := *base.Manifest()
+func (r *rewrite) manifest(ctx context.Context, base *state.Reading) (*segments.Manifest, error) {
+	manifest := *base.Snapshot().Manifest()
 	manifest.Epoch++
 	manifest.TotalVectors = r.ids.Len()
 	manifest.Directory = r.vectors
 	manifest.Deleted = nil
-	for _, id := range base.Manifest().Deleted {
+	for _, id := range base.Snapshot().Manifest().Deleted {
 		if r.ids.Contains(id) {
 			manifest.Deleted = append(manifest.Deleted, id) // deleted while the rewrite was under way
 		}
 	}
-	return &manifest
+	if r.flat == nil {
+		return &manifest, nil
+	}
+	manifest.Identity.ParentHash = r.flat.ParentHash
+	hidden, err := r.hiddenSince(ctx, base)
+	if err == nil && hidden.Len() > 0 {
+		hidden.Add(manifest.Deleted)
+		manifest.Deleted = hidden.Ascending()
+	}
+	return &manifest, err
 }
 
 // nameOthers names the segments that were copied, in their order, and those that nobody
@@ -110,9 +127,12 @@ func (r *rewrite) nameOthers(ctx context.Context, base *state.Reading, manifest 
 	gone := idset.Of(r.start.Manifest().Deleted)
 	gone.Unite(idset.Of(base.Snapshot().Manifest().Deleted))
 	gone.Unite(r.without)
-	members, err := rows.WithoutInherited(base, gone)
-	if err != nil {
-		return err
+	var members []byte
+	if r.flat == nil {
+		var err error
+		if members, err = rows.WithoutInherited(base, gone); err != nil {
+			return err
+		}
 	}
 	for _, entry := range base.Snapshot().Named() {
 		moved, copied := r.moved[entry.Offset]

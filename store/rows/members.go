@@ -144,6 +144,12 @@ func (m *Members) countIn(first, last uint64) (count uint64) {
 	return count
 }
 
+// Hidden are those of some ids that m shows and later does not.
+func (m *Members) Hidden(later *Members, of *idset.Set) *idset.Set {
+	shown := m.Among(of)
+	return shown.Without(later.Among(shown))
+}
+
 // without are the ids that m shows and later does not, if later shows no others. It tells
 // at most so many of them; false means that there are more, or others.
 func (m *Members) without(later *Members, most uint64) (gone []uint64, fewer bool) {

@@ -7,6 +7,7 @@ import (
 
 	"rvffs/segments"
 	"rvffs/store/state"
+	"rvffs/store/volume"
 )
 
 // Readings are the sources of rows, in their order, with their files held open.
@@ -82,6 +83,16 @@ func (in Readings) During(ctx context.Context) Readings {
 		other[i] = Source{reading.During(ctx), reading.members}
 	}
 	return other
+}
+
+// Through is the same by way of other bytes, made of those of the files. It is open for as
+// long as in.
+func (in Readings) Through(other func(volume.Bytes) volume.Bytes) Readings {
+	through := make(Readings, len(in))
+	for i, reading := range in {
+		through[i] = Source{reading.Through(other), reading.members}
+	}
+	return through
 }
 
 // Close gives the files back.

@@ -57,6 +57,10 @@ func OnlyIn(ctx context.Context, origin Origin) context.Context {
 	return context.WithValue(ctx, originKey{}, origin)
 }
 
+// OfOthers is ctx for what is asked of other stores while something is done to one: what
+// OnlyIn demands is about that one alone.
+func OfOthers(ctx context.Context) context.Context { return OnlyIn(ctx, Origin{}) }
+
 // DemandedOrigin is what OnlyIn asked for; zero: any will do.
 func DemandedOrigin(ctx context.Context) Origin {
 	origin, _ := ctx.Value(originKey{}).(Origin)

@@ -167,6 +167,28 @@ func TestPeersBranchesAreShownInFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("when the mount has changed the parent")
+	copied := filepath.Join(t.TempDir(), "copy.rvf")
+	if err := os.WriteFile(copied, readFile(t, m.backing("branch.rvf")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if verdict := try(t, program, "flatten", copied); verdict.code != 1 {
+		t.Errorf("flatten without the parent: %+v", verdict)
+	}
+	beside := m.backing("flat.rvf")
+	if err := os.Rename(copied, beside); err != nil {
+		t.Fatal(err)
+	}
+	run(t, program, "flatten", beside)
+	if err := os.Rename(beside, copied); err != nil {
+		t.Fatal(err)
+	}
+	opened := must(process.OpenReadonly(copied))(t)
+	if got := idsOf(t, opened); !slices.Equal(got, slices.Sorted(maps.Keys(holds))) {
+		t.Errorf("the peer shows %d vectors of the flattened branch, want %d", len(got), len(holds))
+	}
+	if err := opened.Close(); err != nil {
+		t.Fatal(err)
+	}
 
 	// A program that keeps nothing for branches rewrites the parent.
 	parent = peersTurn(t, process, m.backing("parent.rvf"))
@@ -301,6 +323,21 @@ func TestMappedBranchesOutliveACompaction(t *testing.T) {
 	}
 	if !bytes.Equal(mapped, content) {
 		t.Error("what is mapped has changed")
+	}
+	if got := readFile(t, name); len(got) != len(content) || !slices.ContainsFunc(pairs(got), func(row []float32) bool { return row[0] == 17 }) {
+		t.Errorf("the branch shows %d bytes when its parent was compacted", len(got))
+	}
+	if err := os.WriteFile(m.path("parent.rvf", "branch.rvf", "ctl"), []byte("flatten\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := readFile(t, name); len(got) != len(content) {
+		t.Errorf("it shows %d bytes when it was flattened", len(got))
+	}
+	if !bytes.Equal(mapped, content) {
+		t.Error("what is mapped has changed as the branch was flattened")
+	}
+	if text := run(t, program, "status", m.backing("branch.rvf"), "--json"); strings.Contains(text, "inherited") {
+		t.Errorf("it is a branch still: %s", text)
 	}
 }
 
