@@ -6,6 +6,7 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/compact"
 	"rvffs/store/idset"
 	"rvffs/store/log"
 	"rvffs/store/rows"
@@ -112,6 +113,15 @@ func (s *Store) freshMap(ctx context.Context, branch *state.Snapshot) (*freshMap
 	return nil, nil // who reads the branch hears why
 }
 
+// freshForRewrite implements compact.Environment.
+func (s *Store) freshForRewrite(ctx context.Context, branch *state.Snapshot) (found compact.FreshMap, err error) {
+	fresh, err := s.freshMap(ctx, branch)
+	if err != nil || fresh == nil {
+		return found, err
+	}
+	return compact.FreshMap{Map: fresh.Encode(), Hash: fresh.BaseHash, Record: fresh.record}, nil
+}
+
 func (s *Store) freshMapOf(ctx context.Context, branch *state.Snapshot, told state.Branch, parent *Store, newest *state.Snapshot) (*freshMap, error) {
 	identity, _ := branch.Identity()
 	above, _ := newest.Identity()
@@ -156,11 +166,15 @@ func (s *Store) showsTheSame(ctx context.Context, branch *state.Snapshot, pin st
 		return last.same, nil
 	}
 	next := &comparison{pin: pin, parent: newest}
-	own, err := s.Sources(ctx, branch)
+	var members *rows.Members
+	err := branch.With(ctx, state.Judging, func(own *state.Reading) (err error) {
+		members, err = rows.MembersOf(own)
+		return err
+	})
 	if err != nil {
 		return false, err
 	}
-	if _, some := own.Inherited(); !some {
+	if count, counted := members.Count(); counted && count == 0 {
 		return true, nil // it shows nothing of it
 	}
 	before, err := parent.Sources(ctx, last.parent)
@@ -175,7 +189,7 @@ func (s *Store) showsTheSame(ctx context.Context, branch *state.Snapshot, pin st
 	if err != nil {
 		return false, err
 	}
-	next.same = own.Members().Among(changed).Len() == 0
+	next.same = members.Among(changed).Len() == 0
 	s.compared.Store(next)
 	return next.same, nil
 }

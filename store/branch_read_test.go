@@ -154,7 +154,7 @@ func (g *grove) check(name string) {
 // what it was made with and what was done to it, and nothing of what is done to others.
 func TestBranchesAgainstAModel(t *testing.T) {
 	t.Parallel()
-	histories := 12
+	histories := int(numberFrom(t, "RVFFS_BRANCH_HISTORIES", 12)) // of 160 operations each
 	if testing.Short() {
 		histories = 3
 	}

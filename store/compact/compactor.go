@@ -24,6 +24,8 @@ type Environment struct {
 	// Branches tells what branches show of the store, as it is in a state; nil: there are
 	// none.
 	Branches func(context.Context, *state.Snapshot) (Branches, error)
+	// Fresh is how a branch names its parent now; nil, or a map of nil, is as it does.
+	Fresh func(context.Context, *state.Snapshot) (FreshMap, error)
 	// Follow says how it runs after its writers; zero is as usual.
 	Follow volume.FollowLimits
 	// OnCompaction is told of each compaction that Consider began; it may be nil.

@@ -106,7 +106,7 @@ func (r *rewrite) roomForManifest(newest *state.Snapshot) int64 {
 	entries := len(r.vectors) + len(r.adopted) + 2
 	room := int64(newest.Manifest().EncodedSize()) + int64(entries)*segments.DirectoryEntrySize + witnessAndHeaders + r.dropped.room()
 	for _, entry := range newest.Named() {
-		if entry.Type != segments.TypeMeta && entry.Type != segments.TypeMembership {
+		if entry.Type != segments.TypeMeta && entry.Type != segments.TypeMembership && entry.Type != segments.TypeCowMap {
 			continue
 		}
 		room += 2*segments.HeaderSize + int64(min(entry.PayloadLength, uint64(newest.Size())))

@@ -28,6 +28,13 @@ type Pinned struct {
 	Sources rows.Sources
 }
 
+// FreshMap is how a branch names its parent.
+type FreshMap struct {
+	Map    []byte       // payload of the copy-on-write map
+	Hash   lineage.Hash // of the parent, as other programs know it
+	Record []byte       // of the derivation, if the branch has none yet
+}
+
 // keptState is such a state in the new file: the rows there, and before those that came
 // later the ones that the state had in their place.
 type keptState struct {

@@ -62,7 +62,21 @@ func (r *rewrite) finish(ctx context.Context, base *state.Reading) (*segments.St
 	if err := r.nameKept(ctx, base, manifest); err != nil {
 		return nil, witness, err
 	}
-	if err := r.nameOthers(ctx, base, manifest); err != nil {
+	var fresh FreshMap
+	if r.env.Fresh != nil && base.Snapshot().IsBranch() {
+		if fresh, err = r.env.Fresh(ctx, base.Snapshot()); err != nil {
+			return nil, witness, err
+		}
+	}
+	if fresh.Record != nil {
+		if err := r.appendNamed(ctx, manifest, log.Lineage(fresh.Record).Segment(manifest.Epoch, r.stamp, &witness)); err != nil {
+			return nil, witness, err
+		}
+	}
+	if fresh.Map != nil {
+		manifest.Identity.ParentHash = fresh.Hash
+	}
+	if err := r.nameOthers(ctx, base, manifest, fresh.Map); err != nil {
 		return nil, witness, err
 	}
 	if err := r.finishMetadata(ctx, base, manifest); err != nil {
@@ -122,8 +136,9 @@ func (r *rewrite) manifest(ctx context.Context, base *state.Reading) (*segments.
 }
 
 // nameOthers names the segments that were copied, in their order, and those that nobody
-// named and nobody understands. Of a branch the membership filter may have to be another.
-func (r *rewrite) nameOthers(ctx context.Context, base *state.Reading, manifest *segments.Manifest) error {
+// named and nobody understands. Of a branch the membership filter may have to be another, and
+// the copy-on-write map may be, which is nil if it is not.
+func (r *rewrite) nameOthers(ctx context.Context, base *state.Reading, manifest *segments.Manifest, cowMap []byte) error {
 	gone := idset.Of(r.start.Manifest().Deleted)
 	gone.Unite(idset.Of(base.Snapshot().Manifest().Deleted))
 	gone.Unite(r.without)
@@ -136,7 +151,7 @@ func (r *rewrite) nameOthers(ctx context.Context, base *state.Reading, manifest 
 	}
 	for _, entry := range base.Snapshot().Named() {
 		moved, copied := r.moved[entry.Offset]
-		if !copied || entry.Type == segments.TypeWitness || entry.Type == segments.TypeMembership && members != nil {
+		if !copied || entry.Type == segments.TypeWitness || entry.Type == segments.TypeMembership && members != nil || entry.Type == segments.TypeCowMap && cowMap != nil {
 			continue
 		}
 		manifest.Directory = append(manifest.Directory, moved)
@@ -144,6 +159,11 @@ func (r *rewrite) nameOthers(ctx context.Context, base *state.Reading, manifest 
 	}
 	if err := r.retireMoved(); err != nil {
 		return err
+	}
+	if cowMap != nil {
+		if err := r.appendNamed(ctx, manifest, volume.NewSegment{Type: segments.TypeCowMap, Payload: cowMap}); err != nil {
+			return err
+		}
 	}
 	if members != nil {
 		if err := r.appendNamed(ctx, manifest, volume.NewSegment{Type: segments.TypeMembership, Payload: members}); err != nil {
