@@ -40,6 +40,7 @@ var rows = []row{
 	{"image", "an embedded kernel image of 100 MiB, plain and compressed", (*bench).imageRow},
 	{"compact", "compaction of a store that is half dead", (*bench).compactRow},
 	{"nearest", "the ten nearest of many vectors, against plain passes over their bytes", (*bench).nearestRow},
+	{"branch", "searches of a branch, against the same vectors in one store", (*bench).branchRow},
 	{"large", "stores of millions of vectors: append, queries after deletes, commits after a bulk deletion", (*bench).largeRow},
 	{"memory", "memory of the mount while vectors stream in", (*bench).memoryRow},
 }

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// branchRow searches a branch of 200,000 vectors that has gained one for each hundred, beside
+// the same vectors in one store.
+func (b *bench) branchRow() error {
+	count := b.scaled(200_000)
+	_, path, err := b.largeStore("branch", count)
+	if err != nil {
+		return err
+	}
+	stores := filepath.Dir(path)
+	defer os.RemoveAll(stores)
+	own, err := b.sourceFile(max(1, count/100))
+	if err != nil {
+		return err
+	}
+	branch, flat := filepath.Join(stores, "branch.rvf"), filepath.Join(stores, "flat.rvf")
+	for _, arguments := range [][]string{
+		{"branch", path, branch}, {"import", branch, own}, {"branch", path, flat}, {"import", flat, own}, {"flatten", flat},
+	} {
+		if err := b.command(b.program, arguments...).Run(); err != nil {
+			return fmt.Errorf("%v: %w", arguments, err)
+		}
+	}
+	m, err := b.mount(b.program, stores)
+	if err != nil {
+		return err
+	}
+	defer m.stop()
+	var inherited, one sample
+	err = b.rounds(func(int) error {
+		for file, took := range map[string]*sample{"branch.rvf": &inherited, "flat.rvf": &one} {
+			seconds, err := askMount(filepath.Join(m.point, "large.rvf", file, "query"), dimension, 4)
+			if err != nil {
+				return err
+			}
+			*took = append(*took, 1/seconds)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	b.add(line{what: fmt.Sprintf("exact 10-nn of one query to a branch of %d × %d, warm", count, dimension), peer: "the same vectors in one store",
+		unit: perSecond, ours: inherited, theirs: one, moreIsBetter: true, target: 0.8})
+	return nil
+}
