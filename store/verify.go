@@ -380,7 +380,7 @@ func (v *verifier) checkDead(segment segments.Segment) {
 }
 
 func (v *verifier) checkType(segment segments.Segment, live bool) {
-	if segment.Type.Known() {
+	if segment.Type.Known() || segment.Type == segments.TypeKeptState || segment.Type == segments.TypeBranches {
 		return
 	}
 	kind, place := "unknown", "unnamed"

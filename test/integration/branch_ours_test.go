@@ -1,12 +1,16 @@
 package integration
 
 import (
+	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"rvffs/test/integration/peer"
 )
@@ -113,6 +117,40 @@ func TestMkdirMakesBranches(t *testing.T) {
 	}
 	if err := os.Remove(m.path("parent.rvf", "branch.rvf")); err != nil {
 		t.Error(err)
+	}
+	m.stop()
+	m = serve(t, m.Dir)
+	child := m.path("parent.rvf", "child.rvf")
+	if err := os.Mkdir(child, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	const attribute = "user.rvf.derivation_type"
+	for range 2 { // which changes nothing the second time
+		if err := unix.Setxattr(child, attribute, []byte("branch"), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	value := make([]byte, 20)
+	if n, err := unix.Getxattr(child, attribute, value); err != nil || string(value[:n]) != "branch" {
+		t.Errorf("%q, %v", value[:max(n, 0)], err)
+	}
+	var status struct {
+		LiveVectors int `json:"live_vectors"`
+	}
+	if err := json.Unmarshal(readFile(t, filepath.Join(child, "status.json")), &status); err != nil || status.LiveVectors != 20_000 {
+		t.Errorf("%+v, %v", status, err)
+	}
+	if err := os.WriteFile(filepath.Join(child, "vectors.append"), npyOf([][]float32{{1, 2}}), 0o644); err != nil {
+		t.Error(err)
+	}
+	if err := os.Mkdir(m.path("parent.rvf", "full.rvf"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(m.path("parent.rvf", "full.rvf", "vectors.append"), npyOf([][]float32{{1, 2}}), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setxattr(m.path("parent.rvf", "full.rvf"), attribute, []byte("branch"), 0); !errors.Is(err, unix.ENOTEMPTY) {
+		t.Errorf("a store with vectors: %v", err)
 	}
 	if verdict := try(t, program, "mount", "--derive=full", m.Dir, m.Point); verdict.code != 2 {
 		t.Errorf("an unknown word: %+v", verdict)
