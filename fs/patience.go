@@ -17,6 +17,7 @@ import (
 // child's end, must not make a stat(2) fail: such a one is waited out for handled.
 type patience struct {
 	fuse.RawFileSystem
+	workers workers
 
 	mu      sync.Mutex
 	left    map[uint64]*leftNode // nodes that calls are about whose callers have left
@@ -64,6 +65,12 @@ func mountPatiently(mountPoint string, root nodefs.InodeEmbedder, settings *node
 	return server, server.WaitMount()
 }
 
+// OnUnmount ends what waits for calls.
+func (p *patience) OnUnmount() {
+	p.workers.end()
+	p.RawFileSystem.OnUnmount()
+}
+
 // outcome is what became of a call.
 type outcome[T any] struct {
 	value  T
@@ -85,10 +92,10 @@ func waitAbout[T any](p *patience, cancel <-chan struct{}, header fuse.InHeader,
 		return none, fuse.EINTR
 	}
 	own, done := make(chan struct{}), make(chan outcome[T], 1)
-	go func() {
+	p.workers.do(func() {
 		value, status := call(own)
 		done <- outcome[T]{value, status}
-	}()
+	})
 	status := fuse.EINTR
 	select {
 	case o := <-done:

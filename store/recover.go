@@ -13,6 +13,11 @@ import (
 // store. It changes nothing.
 func (s *Store) Tails(ctx context.Context) ([]recovery.Tail, error) { return s.tails.List(ctx) }
 
+// TailsOpened is Tails for who has just opened the store.
+func (s *Store) TailsOpened(ctx context.Context) ([]recovery.Tail, error) {
+	return s.tails.ListOpened(ctx)
+}
+
 // KeptTails lists the tails that are kept beside the store, in the order in which they
 // were cut off.
 func (s *Store) KeptTails(ctx context.Context) ([]recovery.Tail, error) { return s.tails.Kept(ctx) }

@@ -45,7 +45,7 @@ type Catalog struct {
 	observers       []func(*Store)
 	damageObservers []func(*Store)
 
-	open   openStores
+	open   *openStores
 	recent recentFolders
 	late   lateLooks
 	// patience is how long one file or folder that is looked at for the tree, or a

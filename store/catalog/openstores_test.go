@@ -2,6 +2,9 @@ package catalog
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"testing"
 )
 
@@ -38,4 +41,38 @@ func TestStoresInUseStayOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect("with another in use", false, true, false)
+}
+
+// TestStoresAreClosedTogether: several at a time, and never are more open than may be.
+func TestStoresAreClosedTogether(t *testing.T) {
+	t.Parallel()
+	const limit, stores = 4 * togetherOf, 5 * togetherOf
+	p := newPlace(t, nil, Options{OpenStores: limit})
+	name := func(i int) string { return fmt.Sprintf("%03d.rvf", i) }
+	var most, closings int
+	for i := range stores {
+		p.mkdir(name(i))
+		before := p.openStores()
+		p.snapshot(name(i))
+		now := p.openStores()
+		if most = max(most, now); now < before {
+			closings++
+		}
+	}
+	if most != limit || closings == 0 || closings > stores/togetherOf {
+		t.Errorf("%d were open at a time, closed %d times", most, closings)
+	}
+}
+
+// openStores is how many stores are open.
+func (p *place) openStores() (count int) {
+	p.catalog.mu.Lock()
+	stores := slices.Collect(maps.Keys(p.catalog.stores))
+	p.catalog.mu.Unlock()
+	for _, s := range stores {
+		if s.isOpen() {
+			count++
+		}
+	}
+	return count
 }

@@ -245,7 +245,7 @@ func (s *Store) release() {
 	s.mu.Unlock()
 	s.catalog.open.note(s)
 	if last {
-		s.catalog.retire(s)
+		s.catalog.retireAll([]*Store{s})
 	}
 }
 

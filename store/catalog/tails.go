@@ -31,9 +31,10 @@ func (s *Store) tailNames() []string {
 	return scan.tails
 }
 
-// tellTails logs, once each, what somebody has to decide upon.
+// tellTails logs, once each, what somebody has to decide upon in a store that was opened
+// just now.
 func (s *Store) tellTails(ctx context.Context, engine *store.Store) {
-	tails, err := engine.Tails(ctx)
+	tails, err := engine.TailsOpened(ctx)
 	if err != nil {
 		if !errors.Is(err, context.Canceled) {
 			s.about(s.catalog.options.Log.Warn()).Err(err).Msg("cannot tell what stands behind the newest manifest")

@@ -152,7 +152,14 @@ type tailSeen struct {
 // List lists what somebody has to decide upon: whole segments behind the newest
 // manifest, unless a writer is just at work, and what was kept of such beside the
 // store. It changes nothing.
-func (t *Tails) List(ctx context.Context) ([]Tail, error) {
+func (t *Tails) List(ctx context.Context) ([]Tail, error) { return t.list(ctx, t.env.Head.Look) }
+
+// ListOpened is List for who has just opened the store, and needs no other look.
+func (t *Tails) ListOpened(ctx context.Context) ([]Tail, error) {
+	return t.list(ctx, func(context.Context) (*state.Snapshot, error) { return t.env.Head.Current(), nil })
+}
+
+func (t *Tails) list(ctx context.Context, newest func(context.Context) (*state.Snapshot, error)) ([]Tail, error) {
 	look := func() ([]Tail, error) { return t.Kept(ctx) }
 	if t.env.Names != nil {
 		look = func() ([]Tail, error) {
@@ -169,7 +176,7 @@ func (t *Tails) List(ctx context.Context) ([]Tail, error) {
 	if err != nil {
 		return nil, err
 	}
-	own, any, err := t.Own(ctx)
+	own, any, err := t.own(ctx, newest)
 	if err != nil {
 		return nil, err
 	}
@@ -181,11 +188,15 @@ func (t *Tails) List(ctx context.Context) ([]Tail, error) {
 
 // Own is what stands in the store's own file.
 func (t *Tails) Own(ctx context.Context) (tail Tail, any bool, err error) {
-	newest, err := t.env.Head.Look(ctx)
+	return t.own(ctx, t.env.Head.Look)
+}
+
+func (t *Tails) own(ctx context.Context, newest func(context.Context) (*state.Snapshot, error)) (tail Tail, any bool, err error) {
+	found, err := newest(ctx)
 	if err != nil {
 		return Tail{}, false, err
 	}
-	if t.remnants == nil || !leftBehind(newest, t.remnants.Length()) || t.isBeingWritten(ctx) {
+	if t.remnants == nil || !leftBehind(found, t.remnants.Length()) || t.isBeingWritten(ctx) {
 		return Tail{}, false, nil
 	}
 	var seen tailSeen
