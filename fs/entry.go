@@ -103,6 +103,8 @@ func (t *tree) rename(ctx context.Context, from mover, name string, to nodefs.In
 	if err := from.Move(patient, name, container, newName); err != nil {
 		return failed(err)
 	}
+	// What a store is for goes by its name, and stores below it tell that name.
+	t.expiry.now()
 	return 0
 }
 

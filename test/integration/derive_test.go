@@ -134,3 +134,33 @@ func TestDerivationTypes(t *testing.T) {
 		t.Error("the type of a store with vectors can be changed")
 	}
 }
+
+// TestProfilesGoByExtension: what a store is for is said by its name, from mkdir on and after
+// each mv; a name without any extension takes the parent's.
+func TestProfilesGoByExtension(t *testing.T) {
+	t.Parallel()
+	m := serve(t, folder(t, map[string][]byte{"parent.rvgraph": rawfile.NewBuilder("profiles", 3).Bytes}))
+	shown := func(name string) string {
+		return strings.TrimSpace(run(t, "jq", "-r", ".profile", m.path("parent.rvgraph", name, "identity.json")))
+	}
+	demand(t, "derive", os.Mkdir(m.path("parent.rvgraph", "child.rvdna"), 0o755))
+	demand(t, "derive", os.Mkdir(m.path("parent.rvgraph", "plain"), 0o755))
+	if got := shown("plain"); got != shown("../parent.rvgraph") {
+		t.Errorf("a child without an extension is for %s", got)
+	}
+	profiles := map[string]bool{shown("child.rvdna"): true}
+	run(t, "mv", m.path("parent.rvgraph", "child.rvdna"), m.path("parent.rvgraph", "child.rvtext"))
+	profiles[shown("child.rvtext")] = true
+	run(t, "mv", m.backing("child.rvtext"), m.backing("child.rvvis"))
+	eventually(t, "the new name is shown", func() error {
+		_, err := os.Stat(m.path("parent.rvgraph", "child.rvvis"))
+		return err
+	})
+	profiles[shown("child.rvvis")] = true
+	if len(profiles) != 3 {
+		t.Errorf("under three extensions the store is for %v", profiles)
+	}
+	if got := run(t, program, "inspect", m.backing("child.rvvis")); !strings.Contains(got, shown("child.rvvis")) {
+		t.Errorf("inspect tells another profile: %s", got)
+	}
+}
