@@ -31,7 +31,7 @@ func TestLog(t *testing.T, fresh func(t *testing.T) Ground) {
 	for shelf, lent := range map[string]bool{"open": false, "lent": true} {
 		for name, test := range map[string]func(*logs){
 			"creating": creating, "creating at once": creatingAtOnce, "opening": opening, "knowing": knowing, "newest": newest, "closing": closing,
-			"turns": turns, "beginning": beginning, "failing": failing, "patience": patience, "ending": ending, "replaced meanwhile": replacedMeanwhile, "mending": mending,
+			"turns": turns, "beginning": beginning, "failing": failing, "patience": patience, "ending": ending, "replaced meanwhile": replacedMeanwhile, "mending": mending, "retiring": retiring, "filling": filling,
 			"extents": extents, "bodies": bodies, "known lengths": knownLengths, "dropping": dropping, "fronts": fronts,
 			"publishing": publishing, "private bytes": privateBytes, "lasting": lasting,
 			"generations": generations, "disturbing": disturbing,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"sync"
 	"time"
 
@@ -332,4 +333,54 @@ func mending(l *logs) {
 	w.put("another")
 	l.holds(w)
 	w.end()
+}
+
+// retiring: what a commit retires is found by its type no more, and all else is as it was.
+func retiring(l *logs) {
+	t := l.t
+	l.create("a", 2)
+	log, _ := l.opened("a")
+	w := l.begin(log)
+	w.put("replaced", "kept")
+	gone := w.version.State.Named()[0]
+	c := w.commit()
+	c.Manifest.Directory = slices.DeleteFunc(c.Manifest.Directory, func(entry segments.DirectoryEntry) bool { return entry == gone })
+	c.Retired = []segments.DirectoryEntry{gone}
+	w.published(c)
+	w.texts = []string{"kept"}
+	l.holds(w)
+	bytesOf, unpin := pinned(t, w.version)
+	start := make([]byte, segments.HeaderSize+len("replaced"))
+	must(t, volume.ReadFull(bytesOf, start, gone.Offset))
+	unpin()
+	header, err := segments.ParseHeader(start)
+	if err != nil || header.Type != segments.RetiredType || header.ID != gone.SegmentID || string(start[segments.HeaderSize:]) != "replaced" {
+		t.Errorf("what is retired reads %+v, %v", header, err)
+	}
+	w.put("later")
+	l.holds(w)
+	w.end()
+}
+
+// filling: a store that its engine fills has its name when that is done, or is not there.
+func filling(l *logs) {
+	t := l.t
+	shelf := l.shelf()
+	fill := func(lying string) error {
+		log := shelf.Log(lying, volume.LogOptions{})
+		if _, err := log.Open(t.Context(), volume.Known{}); err != nil {
+			return err
+		}
+		w := l.begin(log)
+		w.put("text")
+		w.end()
+		_, err := log.Close()
+		return err
+	}
+	must(t, shelf.Fill(t.Context(), "a", image(t, 2), 0o640, fill))
+	l.holdsAt("a", 0, "text")
+	fails(t, "fill a name that is taken", shelf.Fill(t.Context(), "a", image(t, 2), 0o640, fill), volume.ErrExists)
+	refused := errors.New("refused")
+	fails(t, "a filling that fails", shelf.Fill(t.Context(), "b", image(t, 2), 0o640, func(string) error { return refused }), refused)
+	l.lists("a")
 }
