@@ -76,7 +76,7 @@ func locate(name string, options Options) *Store {
 	s.file = s.shelf.Log(name, volume.LogOptions{
 		Memory: options.Memory, Wait: options.turnWait(), Lasting: options.Durability.lasting(), LateLoss: options.OnLateLoss,
 	})
-	s.streams = stream.NewRegister(s.Path)
+	s.streams = stream.NewRegister(s.Path, s.stands)
 	return s
 }
 

@@ -185,6 +185,47 @@ func TestCloseBesideStreams(t *testing.T) {
 	}
 }
 
+// TestStreamsOfARemovedFile: nobody hears that all is well with what went with its file, also
+// where it was committed before.
+func TestStreamsOfARemovedFile(t *testing.T) {
+	t.Parallel()
+	for name, kind := range streamKinds {
+		for what, end := range map[string]func(context.Context, anyStream) error{
+			"flush": func(ctx context.Context, s anyStream) error { return s.Flush(ctx) },
+			"close": func(ctx context.Context, s anyStream) error { return s.Close(ctx) },
+		} {
+			t.Run(name+" "+what, func(t *testing.T) {
+				t.Parallel()
+				ctx := t.Context()
+				s := newStore(t)
+				bring(t, s, []uint64{1, 2}, 1, 1, 2, 2)
+				stream, _, err := kind.open(ctx, s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := stream.Write(ctx, []byte(kind.good)); err != nil {
+					t.Error(err)
+				}
+				if err := stream.Flush(ctx); err != nil {
+					t.Error(err)
+				}
+				other, err := Open(ctx, "a.rvf", Options{Shelf: s.shelf})
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = other.RemoveWhole(ctx)
+				if err := errors.Join(err, other.Close()); err != nil {
+					t.Fatal(err)
+				}
+				if err := end(ctx, stream); !errors.Is(err, volume.ErrStale) {
+					t.Errorf("it gives %v", err)
+				}
+				_ = stream.Close(ctx) // has said it
+			})
+		}
+	}
+}
+
 // TestAwaitStreams waits for streams of each kind, for a while.
 func TestAwaitStreams(t *testing.T) {
 	t.Parallel()

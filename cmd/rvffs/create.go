@@ -41,6 +41,9 @@ func newCreateCommand() *cobra.Command {
 				identity, _ = s.Identity()
 				return s.Close()
 			})
+			if errors.Is(err, volume.ErrName) {
+				return misused(command, err)
+			}
 			if err != nil {
 				return err
 			}
@@ -83,6 +86,9 @@ func withStore(ctx context.Context, file string, how opening, f func(*store.Stor
 }
 
 func withOptions(ctx context.Context, file string, how opening, options store.Options, f func(*store.Store) error) error {
+	if err := inStore(file); err != nil {
+		return err
+	}
 	if how.changes {
 		if err := mayChange(file); err != nil {
 			return err

@@ -60,6 +60,9 @@ func newDeleteCommand() *cobra.Command {
 				}
 				return stream.Close(command.Context())
 			})
+			if errors.As(err, new(*vecio.IDError)) && !(len(arguments) == 2 && arguments[1] == "-") {
+				return misused(command, err)
+			}
 			if err != nil {
 				return err
 			}

@@ -70,6 +70,9 @@ func (i *interval) Set(text string) error {
 	if err != nil {
 		return fmt.Errorf("%q is no time, such as 5s", text)
 	}
+	if value < 0 {
+		return fmt.Errorf("%q is less than no time", text)
+	}
 	*i = interval(value)
 	return nil
 }
@@ -239,14 +242,12 @@ func (r *readAhead) Type() string { return "KiB" }
 
 // Set parses a number of KiB.
 func (r *readAhead) Set(text string) error {
+	kib := text
 	if _, err := strconv.ParseUint(text, 10, 64); err == nil {
-		text += "K"
+		kib += "K"
 	}
 	var bytes size
-	if err := bytes.Set(text); err != nil {
-		return err
-	}
-	if bytes > mostReadAhead || bytes%(1<<10) != 0 {
+	if err := bytes.Set(kib); err != nil || bytes > mostReadAhead || bytes%(1<<10) != 0 {
 		return fmt.Errorf("%q is no number of whole KiB up to 1G", text)
 	}
 	*r = readAhead(bytes)

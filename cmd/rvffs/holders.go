@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -56,6 +58,8 @@ func printHolders(out io.Writer, mount fs.Mounted) error {
 	if err != nil {
 		return err
 	}
+	asking := askers()
+	processes = slices.DeleteFunc(processes, func(process string) bool { return slices.Contains(asking, filepath.Base(process)) })
 	found := make(chan string, len(processes)) // "" for one that holds nothing
 	turns := make(chan struct{}, holdersAtOnce)
 	for _, process := range processes {
@@ -82,6 +86,29 @@ func printHolders(out io.Writer, mount fs.Mounted) error {
 		}
 	}
 	return nil
+}
+
+// askers are this process and those above it that want to know: their working directory, which
+// may be in the mount, keeps nobody.
+func askers() (processes []string) {
+	for process := strconv.Itoa(os.Getpid()); ; {
+		processes = append(processes, process)
+		status, err := os.ReadFile("/proc/" + process + "/status")
+		if err != nil {
+			return processes
+		}
+		var parent string
+		for line := range strings.Lines(string(status)) {
+			if value, is := strings.CutPrefix(line, "PPid:"); is {
+				parent = strings.TrimSpace(value)
+			}
+		}
+		name, err := os.ReadFile("/proc/" + parent + "/comm")
+		if asks := strings.TrimSpace(string(name)); err != nil || asks != ownName && asks != "umount" && asks != "fusermount3" && asks != "fusermount" && !strings.HasPrefix(asks, "mount") {
+			return processes
+		}
+		process = parent
+	}
 }
 
 // holders says who keeps a mount from ending, as far as we may look at them; empty says that

@@ -94,7 +94,7 @@ func importFrom(command *cobra.Command, s *store.Store, input string, allowNonFi
 		interval = importFlushInterval
 	}
 	format, _ := vecio.FormatOfSuffix(strings.ToLower(filepath.Ext(input)))
-	result.Input = input
+	result.Input, result.Epoch = input, s.Current().Epoch()
 	stream, err := s.OpenAppend(command.Context(), ingest.StreamOptions{
 		Format: format, AllowNonFinite: allowNonFinite, FlushInterval: interval,
 		Report: func(r ingest.StreamReport) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"golang.org/x/sys/unix"
+
 	"rvffs/store/memory"
 )
 
@@ -30,13 +32,25 @@ type mountMemory struct {
 // The collector of garbage is told the sum, and what the process needs besides. It
 // would otherwise let the heap grow to twice what is in use before it begins, and a
 // budget that is used up would take twice its size.
-func newMountMemory(bytes int64) (mountMemory, error) {
-	if bytes < leastMemory {
-		return mountMemory{}, fmt.Errorf("%d bytes of memory are too few to serve a mount: %d are the least", bytes, leastMemory)
-	}
+func newMountMemory(bytes int64) mountMemory {
 	debug.SetMemoryLimit(bytes + ownMemory)
 	requests := min(bytes/4, mostRequests)
-	return mountMemory{requests: requests, budget: memory.NewBudget(bytes - requests)}, nil
+	return mountMemory{requests: requests, budget: memory.NewBudget(bytes - requests)}
+}
+
+// checkMemory refuses what is too little for a mount, and more than the machine has.
+func checkMemory(bytes int64) error {
+	var machine unix.Sysinfo_t
+	if bytes < leastMemory {
+		return fmt.Errorf("%d bytes of memory are too few to serve a mount: %d are the least", bytes, leastMemory)
+	}
+	if err := unix.Sysinfo(&machine); err != nil {
+		return fmt.Errorf("ask how much memory there is: %w", err)
+	}
+	if has := uint64(machine.Totalram) * uint64(machine.Unit); uint64(bytes) > has {
+		return fmt.Errorf("%d bytes of memory are more than the machine has: %d", bytes, has)
+	}
+	return nil
 }
 
 // text tells how much is in use, for the control folder.

@@ -204,10 +204,7 @@ func serve(options mountOptions, backing, mountPoint string, ready *readiness) (
 	if stateErr != nil {
 		log.Warn().Err(stateErr).Msg("logs last as long as the mount, and no longer")
 	}
-	held, err := newMountMemory(int64(options.memory))
-	if err != nil {
-		return err
-	}
+	held := newMountMemory(int64(options.memory))
 	place, err := directory.OpenVolume(backing)
 	if err != nil {
 		return fmt.Errorf("open directory %q: %w", backing, err)

@@ -120,9 +120,12 @@ var ignored = []string{
 	"lazytime", "nolazytime", "iversion", "noiversion", "mand", "nomand", "symfollow", "nosymfollow", "default_permissions",
 }
 
-// ignoredValues are such options that have a value: of the mount program, and those by which
-// the kernel's table tells of a mount that is there.
-var ignoredValues = []string{"user", "comment", "uhelper", "helper", "subtype", "fd", "rootmode", "user_id", "group_id", "max_read", "blksize"}
+// ignoredValues are such options that have a value.
+var ignoredValues = []string{"user", "comment", "uhelper", "helper", "subtype"}
+
+// ofThere are those by which the kernel's table tells of a mount that is there: the mount
+// program repeats them as it is changed. Nobody can set them.
+var ofThere = []string{"fd", "rootmode", "user_id", "group_id", "max_read", "blksize"}
 
 // forKernel are options that the kernel keeps for every file system, and what undoes them.
 var forKernel = map[string]string{"noexec": "exec", "nodev": "dev", "nosuid": "suid"}
@@ -135,8 +138,13 @@ func (o *mountOptions) set(option string) error {
 	word, value, valued := strings.Cut(option, "=")
 	for _, setting := range settings {
 		target := setting.value(o)
-		if !slices.Contains(setting.words, word) || isToggle(target) == valued {
+		switch {
+		case !slices.Contains(setting.words, word):
 			continue
+		case isToggle(target) && valued:
+			return fmt.Errorf("mount option %q: %s takes no value", option, word)
+		case !isToggle(target) && !valued:
+			return fmt.Errorf("mount option %q: it needs a value, as in %s=%s", option, word, strings.ToUpper(target.Type()))
 		}
 		if !valued {
 			value = "true"
@@ -169,12 +177,20 @@ func (o *mountOptions) set(option string) error {
 	return nil
 }
 
-// refused says which options nobody knows, unless that is no offence.
+// refused says which options nobody knows, unless that is no offence, and of what the machine
+// has not enough.
 func (o *mountOptions) refused() error {
-	if o.sloppy || len(o.unknown) == 0 {
-		return nil
+	unknown := o.unknown
+	if o.remount {
+		unknown = slices.DeleteFunc(slices.Clone(unknown), func(option string) bool {
+			word, _, valued := strings.Cut(option, "=")
+			return valued && slices.Contains(ofThere, word)
+		})
 	}
-	return fmt.Errorf("unknown mount option %q: rvffs mount --help lists those there are, and -s leaves out what is none", o.unknown[0])
+	if o.sloppy || len(unknown) == 0 {
+		return checkMemory(int64(o.memory))
+	}
+	return fmt.Errorf("unknown mount option %q: rvffs mount --help lists those there are, and -s leaves out what is none", unknown[0])
 }
 
 // arguments are flags that say the same, for the process that serves.

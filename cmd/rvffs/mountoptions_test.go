@@ -31,11 +31,19 @@ func TestMountOptions(t *testing.T) {
 		list   string
 		change func(*mountOptions)
 		fails  bool
+		alone  bool // it is not said to the process that serves
 	}{
 		{name: "as the mount program calls", list: "rw,user=root,exec,suid,dev,nofail,_netdev,x-systemd.automount,defaults"},
 		{name: "as fstab says", list: "auto,noauto,user,nouser,users,owner,group,comment=ours: a,x-systemd.requires=/srv,x-gvfs-show,X-mount.mkdir,uhelper=u,loud,silent"},
 		{name: "of other file systems", list: "async,sync,dirsync,noatime,nodiratime,relatime,strictatime,lazytime,iversion,nomand,nosymfollow,default_permissions"},
-		{name: "as the kernel's table says", list: "rw,nosuid,suid,relatime,user_id=0,group_id=0,max_read=1048576"},
+		{name: "as the kernel's table says", list: "rw,nosuid,suid,relatime,user_id=0,group_id=0,max_read=1048576,remount", change: func(o *mountOptions) {
+			o.remount, o.unknown = true, []string{"user_id=0", "group_id=0", "max_read=1048576"}
+		}, alone: true},
+		{name: "what nobody can set", list: "max_read=65536", fails: true},
+		{name: "less than no time", list: "flush_interval=-1s", fails: true},
+		{name: "more memory than there is", list: "memory=9999999G", fails: true},
+		{name: "next to no memory", list: "memory=1", fails: true},
+		{name: "no views", list: "views", fails: true},
 		{name: "undone", list: "ro,noexec,nodev,rw,exec", change: func(o *mountOptions) { o.kernel = []string{"nodev"} }},
 		{name: "labels", list: "context=system_u:object_r:tmp_t:s0", change: func(o *mountOptions) { o.kernel = []string{"context=system_u:object_r:tmp_t:s0"} }},
 		{name: "not empty", list: "nonempty", change: func(o *mountOptions) { o.allowNonEmpty = true }},
@@ -89,6 +97,9 @@ func TestMountOptions(t *testing.T) {
 			}
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("options %+v, want %+v", got, want)
+			}
+			if test.alone {
+				return
 			}
 			again, err := parse(got.arguments()...)
 			if err != nil || !reflect.DeepEqual(again, want) {

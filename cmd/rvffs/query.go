@@ -36,6 +36,9 @@ func newQueryCommand() *cobra.Command {
 		ValidArgsFunction: offers(offerStores, offerNothing),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			asked.byID = command.Flags().Changed("id")
+			if asked.k < 1 {
+				return misused(command, fmt.Errorf("-k %d: say how many neighbors to find, 1 or more", asked.k))
+			}
 			text, err := asked.text(command, arguments[1:])
 			if err != nil {
 				return err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -101,8 +100,14 @@ func asHelper(root *cobra.Command, called string, arguments []string) []string {
 			return arguments
 		}
 	}
-	if info, err := os.Stat(arguments[0]); err != nil || !info.IsDir() {
+	if !isDirectory(arguments[0]) && !asked(root, arguments) {
 		return arguments
 	}
 	return append([]string{"mount"}, arguments...)
+}
+
+// asked reports whether arguments are those of a mount by the system's program: its mount point
+// is there, but perhaps no directory of stores.
+func asked(root *cobra.Command, arguments []string) bool {
+	return len(arguments) > 2 && arguments[2] == "-o" && isDirectory(arguments[1]) && len(root.SuggestionsFor(arguments[0])) == 0
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"rvffs/fs"
+	"rvffs/store"
 	"rvffs/store/catalog"
 )
 
@@ -64,6 +65,21 @@ func behind(folder string) (path string, isStore, mounted bool) {
 	path = filepath.Join(config.Directory, below)
 	info, err := os.Stat(path)
 	return path, err == nil && info.Mode().IsRegular(), err == nil
+}
+
+// inStore fails if a path is that of something in a store's folder in a mount, and not of a
+// store.
+func inStore(path string) error {
+	place, below, found := mountOf(path)
+	if !found || below == "." || store.CheckName(filepath.Base(path)) == nil { // derived ones lie there, too
+		return nil
+	}
+	for folder := filepath.Dir(filepath.Join(place.Point, below)); place.Holds(folder) && folder != place.Point; folder = filepath.Dir(folder) {
+		if _, isStore, _ := behind(folder); isStore {
+			return fmt.Errorf("%s is not a store, but lies in the folder of one: name the folder, %s", path, folder)
+		}
+	}
+	return nil
 }
 
 // mayChange fails if a path lies in a mount that is read-only: who mounted it so means what

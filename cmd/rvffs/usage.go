@@ -48,6 +48,11 @@ func takes(names ...string) cobra.PositionalArgs {
 				missing = append(missing, strings.TrimSuffix(names[i], "..."))
 			}
 		}
+		for i, argument := range arguments {
+			if argument == "" && len(names) > 0 {
+				return misused(command, fmt.Errorf("%s is empty", strings.TrimSuffix(strings.Trim(names[min(i, len(names)-1)], "[]"), "...")))
+			}
+		}
 		switch {
 		case len(missing) == 1:
 			return misused(command, fmt.Errorf("%s is missing", missing[0]))

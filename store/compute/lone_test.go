@@ -51,7 +51,7 @@ func newImages(t testing.TB) *loneImages {
 	})
 	name := func() string { return at.Name }
 	images := New(Environment{
-		Name: name, Log: l, Snapshot: head.Look, Writable: writable, Memory: budget, Streams: stream.NewRegister(name),
+		Name: name, Log: l, Snapshot: head.Look, Writable: writable, Memory: budget, Streams: stream.NewRegister(name, func(context.Context, state.Origin) error { return nil }),
 		Commit: func(ctx context.Context, session *log.Session, c log.Change) (uint32, error) {
 			return session.Commit(ctx, c)
 		},

@@ -43,7 +43,7 @@ func lone(t *testing.T, dimension uint16, before ...log.Hook) (*Vectors, *log.Lo
 	head := state.NewHead(where, version, nil, state.BackingOptions{})
 	var changes *log.Log
 	vectors := New(Environment{
-		Head: head, IDs: rows.NewIDTable(), Streams: stream.NewRegister(func() string { return "a.rvf" }),
+		Head: head, IDs: rows.NewIDTable(), Streams: stream.NewRegister(func() string { return "a.rvf" }, func(context.Context, state.Origin) error { return nil }),
 		Kept:    func(context.Context) (uint64, bool, error) { return 0, false, nil },
 		Begin:   func(ctx context.Context) (*log.Session, error) { return changes.Begin(ctx) },
 		Compact: func(context.Context, *idset.Set) error { return errors.New("nothing is there to be compacted") },

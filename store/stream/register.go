@@ -16,7 +16,8 @@ import (
 
 // Register knows the streams of all kinds into a store that are not closed yet.
 type Register struct {
-	store func() string // its name
+	store  func() string                                    // its name
+	stands func(ctx context.Context, of state.Origin) error // see NewRegister
 
 	mu    sync.Mutex // nothing is locked, called or waited for under it
 	open  map[*Stream]struct{}
@@ -27,9 +28,10 @@ type Register struct {
 	end  context.CancelFunc
 }
 
-// NewRegister makes the register of the store that is called so when errors tell of it.
-func NewRegister(store func() string) *Register {
-	r := &Register{store: store, open: map[*Stream]struct{}{}}
+// NewRegister makes the register of the store that is called so when errors tell of it. Where
+// nothing is left to commit, stands fails if the file to which a stream went is gone.
+func NewRegister(store func() string, stands func(ctx context.Context, of state.Origin) error) *Register {
+	r := &Register{store: store, stands: stands, open: map[*Stream]struct{}{}}
 	r.life, r.end = context.WithCancel(context.Background())
 	return r
 }

@@ -67,6 +67,11 @@ const (
 	OnClose
 )
 
+// answers reports whether a writer waits to hear what became of the stream.
+func (o Occasion) answers() bool {
+	return o == OnFlush || o == OnHandover || o == OnPause || o == OnCommit || o == OnClose
+}
+
 // Passing is an error of a Content that leaves the stream as it is. Of a commit it says
 // that nobody waits for it any more, before anything was written: what has come stays, and
 // is committed on the next occasion. It is lost only with its store.
@@ -153,11 +158,20 @@ func (s *Stream) conclude(err error) error {
 	return s.failed
 }
 
-// meet settles the content for an occasion and commits what is to be committed then.
+// meet settles the content for an occasion and commits what is to be committed then. A commit
+// sees to it that the file is there. Where all that came was committed before, that is still to
+// be looked for: nobody may be told that vectors are there which went with their file.
 func (s *Stream) meet(ctx context.Context, why Occasion) error {
 	commit, err := s.content.Settle(ctx, why)
-	if err == nil && commit {
+	if err != nil {
+		return err
+	}
+	joined := s.content.Joined()
+	if commit {
 		err = s.content.Commit(ctx)
+	}
+	if err == nil && !joined && why.answers() && s.Received() > 0 {
+		err = s.register.stands(ctx, s.origin)
 	}
 	return err
 }

@@ -30,10 +30,14 @@ func (c *tellingContent) content() Content {
 		Write:  func(context.Context, []byte) error { return c.note("write") },
 		Settle: func(context.Context, Occasion) (bool, error) { return c.commit, c.note("settle") },
 		Commit: func(context.Context) error { return c.note("commit") },
+		Joined: func() bool { return false },
 		Drop:   func(cause error) error { return errors.Join(cause, c.note("drop")) },
 		LetGo:  func() error { return c.note("let go") },
 	}
 }
+
+// there says that a store's file is where it was.
+func there(context.Context, state.Origin) error { return nil }
 
 // TestErrorsEndAStream but those that say that they pass: of one that has ended nothing is
 // asked but to let go, and all that follows fails with what ended it.
@@ -54,7 +58,7 @@ func TestErrorsEndAStream(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			register := NewRegister(func() string { return "a.rvf" })
+			register := NewRegister(func() string { return "a.rvf" }, there)
 			content := &tellingContent{commit: test.commit, fails: test.fails}
 			s, inside := register.New(state.Origin{}, "append to", content.content())
 			if err := inside.Begin(); err != nil || register.Len() != 1 {
@@ -87,7 +91,7 @@ func TestErrorsEndAStream(t *testing.T) {
 // TestNoStreamBeginsInAClosedStore, for nobody would end it.
 func TestNoStreamBeginsInAClosedStore(t *testing.T) {
 	t.Parallel()
-	register := NewRegister(func() string { return "a.rvf" })
+	register := NewRegister(func() string { return "a.rvf" }, there)
 	register.End()
 	_, inside := register.New(state.Origin{}, "append to", (&tellingContent{}).content())
 	if err := inside.Begin(); !errors.Is(err, volume.ErrClosed) || register.Len() != 0 {

@@ -53,11 +53,16 @@ func TestUsersOfAMountAreNamed(t *testing.T) {
 	sleeper.Dir = m.Point
 	demand(t, "start", sleeper.Start())
 	got := try(t, program, "umount", m.Point)
+	within := try(t, "env", "-C", m.Point, program, "umount", m.Point)
 	want := fmt.Sprintf("is in use by sleep (process %d)", sleeper.Process.Pid)
 	demand(t, "kill", sleeper.Process.Kill())
 	_ = sleeper.Wait()
 	if got.code != 1 || !strings.Contains(got.stderr, want) {
 		t.Errorf("exit status %d, %s; want %s", got.code, got.stderr, want)
+	}
+	// Who asks from within is no user that he would have to look for.
+	if within.code != 1 || !strings.Contains(within.stderr, want) || strings.Contains(within.stderr, "rvffs (") {
+		t.Errorf("exit status %d, %s; want %s alone", within.code, within.stderr, want)
 	}
 }
 
@@ -140,6 +145,13 @@ func TestFoldersOfStoresAreStores(t *testing.T) {
 	} {
 		if said := run(t, program, c.arguments...); !strings.Contains(said, c.says) {
 			t.Errorf("rvffs %v says %s", c.arguments, said)
+		}
+	}
+	for _, arguments := range []words{{"verify"}, {"inspect"}, {"export"}, {"rm"}, {"query", "--id", "1"}} {
+		for _, name := range []string{"raw", "vectors/vectors.npy", "vectors"} {
+			if got := try(t, program, append(arguments, filepath.Join(shown, name))...); got.code != 1 || !strings.Contains(got.stdout+got.stderr, filepath.Join(shown, name)+" is not a store, but lies in the folder of one: name the folder, "+shown+"\n") {
+				t.Errorf("rvffs %v of %s: %+v", arguments, name, got)
+			}
 		}
 	}
 	if got := strings.Join(names(t, dir), " "); got != "a.rvf kid.rvf sub" {

@@ -3,6 +3,8 @@ package integration
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -134,5 +136,44 @@ func TestRmIsSeenAtOnce(t *testing.T) {
 	}
 	if err := fileHolds(m.backing("store.rvf"), dimension3); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestNoStreamGoesOnWithoutItsFile: whose store is removed under an open stream hears of it,
+// also where all that he has brought was committed before.
+func TestNoStreamGoesOnWithoutItsFile(t *testing.T) {
+	t.Parallel()
+	for name, remove := range map[string]func(*mount) error{
+		"by rm": func(m *mount) error {
+			if got := try(t, program, "rm", m.path("store.rvf")); got.code != 0 {
+				return errors.New(got.stderr)
+			}
+			return nil
+		},
+		"in the folder": func(m *mount) error { return os.Remove(m.backing("store.rvf")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := smallStore(t, "--flush-interval=10ms")
+			file := must(os.OpenFile(m.path("store.rvf", "vectors.append"), os.O_WRONLY, 0))(t)
+			if _, err := file.WriteString("[7,8,9]\n"); err != nil {
+				t.Error(err)
+			}
+			eventually(t, "the vector is committed", func() error {
+				status, err := decode[statusView](m.path("store.rvf", "status.json"))
+				if err == nil && int(status.LiveVectors) != len(dimension3)+1 {
+					err = fmt.Errorf("%d vectors", status.LiveVectors)
+				}
+				return err
+			})
+			if err := remove(m); err != nil {
+				t.Fatal(err)
+			}
+			if err := file.Sync(); err == nil {
+				t.Error("fsync says that all is well")
+			}
+			if err := file.Close(); err == nil {
+				t.Error("close says that all is well")
+			}
+		})
 	}
 }

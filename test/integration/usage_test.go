@@ -25,6 +25,22 @@ func TestMisuseIsTold(t *testing.T) {
 		{words{"mount", dir, dir, "-o", "bogus"}, `unknown mount option "bogus"`},
 		{words{"mount", dir, dir, "--dimension", "70000"}, "no number from 0 to 65535"},
 		{words{"mount", dir, dir, "--log-level", "loud"}, "none of debug, info, warn, error"},
+		{words{"mount", "", dir}, "DIRECTORY is empty"},
+		{words{"mount", dir, ""}, "MOUNTPOINT is empty"},
+		{words{"mount", dir, dir, "-o", "memory=1"}, "too few to serve a mount"},
+		{words{"mount", dir, dir, "-o", "memory=9999999G"}, "more than the machine has"},
+		{words{"mount", dir, dir, "-o", "max_read=65536"}, `unknown mount option "max_read=65536"`},
+		{words{"mount", dir, dir, "-o", "views"}, "needs a value, as in views=WHICH"},
+		{words{"mount", dir, dir, "--flush-interval", "-1s"}, "less than no time"},
+		{words{"mount", dir, dir, "--read-ahead", "foo"}, "no number of whole KiB"},
+		{words{"inspect", ""}, "FILE is empty"},
+		{words{"import", store, ""}, "INPUT is empty"},
+		{words{"rm", store, ""}, "FILE is empty"},
+		{words{"umount", ""}, "MOUNTPOINT is empty"},
+		{words{"create", filepath.Join(dir, "a.txt")}, "a.txt"},
+		{words{"delete", store, "x"}, "x"},
+		{words{"query", store, "--id", "1", "-k", "0"}, "-k 0: say how many"},
+		{words{"query", store, "--id", "1", "-k", "-1"}, "-k -1: say how many"},
 		{words{"create", store, "--metric", "manhattan"}, "none of l2, ip, cosine"},
 		{words{"create", store, "--dimension", "x"}, "no number from 0"},
 		{words{"export", store, "-f", "parquet"}, "none of npy, ids, f32"},
@@ -53,6 +69,26 @@ func TestMisuseIsTold(t *testing.T) {
 		if got.code != 2 || got.stdout != "" || !strings.Contains(got.stderr, c.says) || !strings.Contains(got.stderr, "\nusage: rvffs ") {
 			t.Errorf("rvffs %v: exit status %d\n%s%s", c.arguments, got.code, got.stdout, got.stderr)
 		}
+	}
+}
+
+// TestMissingFoldersAreTold also to who calls as the system's mount program does.
+func TestMissingFoldersAreTold(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if got := try(t, program, filepath.Join(dir, "none"), dir, "-o", "rw"); got.code != 1 || !strings.Contains(got.stderr, "directory of stores: ") || !strings.Contains(got.stderr, "none: no such file or directory: make it first") {
+		t.Errorf("a mount of what is not there: %+v", got)
+	}
+}
+
+// TestImportOfNothing says in which state the store is.
+func TestImportOfNothing(t *testing.T) {
+	t.Parallel()
+	store := filepath.Join(t.TempDir(), "a.rvf")
+	run(t, program, "create", store, "--dimension", "2")
+	withVectors(t, store, model{1: {1, 2}})
+	if got := run(t, program, "import", store, "/dev/null"); !strings.Contains(got, "(it is empty), epoch ") || strings.Contains(got, "epoch 0") {
+		t.Errorf("import says %q", got)
 	}
 }
 
