@@ -33,6 +33,7 @@ func TestFlattenedBranchesNeedNobody(t *testing.T) {
 		remove(t, s, id)
 		delete(g.hold["1.rvf"], id)
 	}
+	g.bring("0.rvf", []uint64{50}, 1, 1) // so that the bytes by which others know it are others
 	if _, err := s.Flatten(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -63,7 +63,7 @@ func (r *rewrite) finish(ctx context.Context, base *state.Reading) (*segments.St
 		return nil, witness, err
 	}
 	var fresh FreshMap
-	if r.env.Fresh != nil && base.Snapshot().IsBranch() {
+	if r.env.Fresh != nil && r.flat == nil && base.Snapshot().IsBranch() {
 		if fresh, err = r.env.Fresh(ctx, base.Snapshot()); err != nil {
 			return nil, witness, err
 		}
