@@ -65,6 +65,13 @@ func (n *controlNode) Lookup(ctx context.Context, name string, out *fuse.EntryOu
 	if file.follow != nil {
 		return n.tree.lookupLog(ctx, n.EmbeddedInode(), number, file.follow(ctx), folderOwner{n.root}, out)
 	}
+	if file.asked != nil {
+		text, err := file.asked(ctx)
+		if err != nil {
+			return nil, n.tree.folderErrno(catalog.ControlFolder, "show "+name, err)
+		}
+		return n.tree.lookupLive(ctx, n.EmbeddedInode(), number, text, folderOwner{n.root}, out)
+	}
 	return n.tree.lookupLive(ctx, n.EmbeddedInode(), number, file.text(), folderOwner{n.root}, out)
 }
 

@@ -159,6 +159,7 @@ func (o Options) lists() bool { return o.AllowOther && !o.DisableLists }
 // who asks may see it.
 type controlFile struct {
 	text   func() []byte
+	asked  func(ctx context.Context) ([]byte, error) // which may differ with the one who asks
 	follow func(ctx context.Context) lines
 }
 
@@ -167,6 +168,9 @@ func controlFiles(c *catalog.Catalog, o Options) map[string]controlFile {
 	files := make(map[string]controlFile)
 	for name, content := range c.Files() {
 		files[name] = controlFile{text: func() []byte { return content }}
+	}
+	for _, ending := range catalog.PedigreeEndings {
+		files[catalog.NameLineage+ending] = controlFile{asked: func(ctx context.Context) ([]byte, error) { return c.Pedigree(ctx, ending) }}
 	}
 	for name, text := range o.Files {
 		files[name] = controlFile{text: text}

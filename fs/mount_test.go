@@ -465,7 +465,7 @@ func TestRefusals(t *testing.T) {
 		{"symbolic link", func() error { return os.Symlink("raw", in("link")) }, syscall.EPERM},
 		{"device", func() error { return unix.Mkfifo(in("fifo"), 0o644) }, syscall.EPERM},
 		{"rename a view", func() error { return os.Rename(in("raw"), in("raw2")) }, syscall.EPERM},
-		{"child of a name to come", func() error { return os.Mkdir(in("lineage"), 0o755) }, syscall.EINVAL},
+		{"child of a name to come", func() error { return os.Mkdir(in("layout.svg"), 0o755) }, syscall.EINVAL},
 		{"child of a stream's name", func() error { return os.Mkdir(in("vectors.append.rvdna"), 0o755) }, syscall.EINVAL},
 		{"folder of views", func() error { return os.Mkdir(in("segments/new"), 0o755) }, syscall.EPERM},
 		{"rename the control folder", func() error { return os.Rename(in("../.rvffs"), in("../x")) }, syscall.EPERM},

@@ -67,6 +67,7 @@ var storeFiles = withImages(map[string]storeFile{
 	catalog.NameIdentityBin: {view: ofSnapshot(func(s *state.Snapshot, _ context.Context) (state.View, error) { return s.IdentityBinary() })},
 	catalog.NameIdentity:    {view: identityJSON},
 	catalog.NameIncoming:    {node: lookupIncoming},
+	catalog.NameLineage:     {node: lookupLineage},
 	catalog.NameManifestBin: {view: ofSnapshot(func(s *state.Snapshot, _ context.Context) (state.View, error) { return s.ManifestBinary() })},
 	catalog.NameManifest:    {view: ofSnapshot((*state.Snapshot).ManifestJSON)},
 	catalog.NameNeighbors:   {node: lookupNeighbors},

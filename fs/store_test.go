@@ -25,7 +25,7 @@ func TestNamesOfFilesAreReserved(t *testing.T) {
 		if !shown {
 			t.Errorf("%s is listed and leads nowhere", own.Name)
 		}
-		if folder := file.views != nil || slices.Contains([]string{catalog.NameIncoming, catalog.NameNeighbors, catalog.NameVectors}, own.Name); folder != own.Folder {
+		if folder := file.views != nil || slices.Contains([]string{catalog.NameIncoming, catalog.NameLineage, catalog.NameNeighbors, catalog.NameVectors}, own.Name); folder != own.Folder {
 			t.Errorf("%s: listed as a folder: %v, shown as one: %v", own.Name, own.Folder, folder)
 		}
 		if own.Stream && file.inlet == nil {

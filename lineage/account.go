@@ -5,6 +5,9 @@ import "time"
 // StatusNoStore is in the place of a verdict on a file that cannot be read as a store.
 const StatusNoStore Status = "unreadable"
 
+// StatusHidden is in the place of a verdict that is not for the one who asks.
+const StatusHidden Status = "not-permitted"
+
 // Account is what is told of one store's lineage, in the files of a mount and by the
 // command.
 type Account struct {
@@ -41,6 +44,11 @@ func (f Facts) Account(file string, profile Profile) Account {
 // NoAccount is that of a file which cannot be read as a store.
 func NoAccount(file string, problem error) Account {
 	return Account{File: file, Verification: Verification{Status: StatusNoStore, Reason: problem.Error()}}
+}
+
+// HiddenAccount is that of a store which the one who asks may not read.
+func HiddenAccount(file string) Account {
+	return Account{File: file, Verification: Verification{Status: StatusHidden}}
 }
 
 // Bad reports whether there is something wrong with the store's lineage, or nothing can be

@@ -15,7 +15,7 @@ const (
 	// EndUnreadable: the next file cannot be read.
 	EndUnreadable = End(StatusUnreadable)
 	// EndNotPermitted: the one who asks may not read it.
-	EndNotPermitted End = "not-permitted"
+	EndNotPermitted = End(StatusHidden)
 )
 
 // MaxGenerations bounds how many stores an ancestry tells of.

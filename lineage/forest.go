@@ -102,3 +102,9 @@ func (f *Forest) cut(deepest int) {
 func (f *Forest) Parent(file int32) (parent int32, below bool) {
 	return f.parent[file], f.standing[file] == standingChild
 }
+
+// TooDeep is the parent of a store that stands by itself because it has too many
+// ancestors; false for all others.
+func (f *Forest) TooDeep(file int32) (parent int32, deep bool) {
+	return f.parent[file], f.standing[file] == standingDeep
+}

@@ -85,9 +85,24 @@ show 'mkdir mnt/products.rvf/genes.rvdna'
 show 'cat mnt/products.rvf/genes.rvdna/identity.json'
 show 'ls -l mnt'
 
+step 'Three generations, and what is true of them'
+show 'echo "[1, 2, 3, 4]" > mnt/genes.rvdna/vectors.append && mkdir mnt/genes.rvdna/human.rvdna'
+show 'ls -l mnt/human.rvdna/lineage mnt/genes.rvdna/lineage/children'
+show 'rvffs lineage stores'
+
+step 'A compaction drops the state that the child came from, and keeps a record of it'
+show 'echo compact > mnt/products.rvf/ctl; jq -c "[.ancestors, .end, .weakest]" mnt/human.rvdna/lineage/ancestry.json'
+show 'rvffs lineage stores/human.rvdna'
+
 step 'A backup under load is cp, too'
 show 'cp mnt/products.rvf/raw backup.rvf && rvffs inspect backup.rvf'
 
 step 'And the stores are still plain files in their folder'
 show 'rvffs umount mnt'
 show 'ls -l stores'
+
+step 'Somebody overwrites a byte of the middle one: verify and lineage tell which, and what depends on it'
+show "rvffs lineage --json stores/human.rvdna | jq '.stores[-1].verification.parent_manifest' > at"
+show 'printf x | dd of=stores/genes.rvdna bs=1 seek=$(($(cat at) + 100)) conv=notrunc status=none'
+show 'rvffs verify stores/*.rv* | grep damage: || echo "exit status $?"'
+show 'rvffs lineage stores/human.rvdna'

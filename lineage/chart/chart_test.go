@@ -132,7 +132,7 @@ func TestSVG(t *testing.T) {
 	if elements["title"] != 9 || elements["desc"] != 1 || elements["g"] != 8 || elements["path"] != 1 {
 		t.Errorf("it draws %v", elements)
 	}
-	if !bytes.Contains(picture, []byte(`role="img" aria-labelledby="title about"`)) {
+	if !bytes.Contains(picture, []byte(`role="list" aria-labelledby="title about"`)) {
 		t.Error("it is not said what it is")
 	}
 }

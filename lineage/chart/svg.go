@@ -43,7 +43,8 @@ func SVG(p lineage.Pedigree) []byte {
 	left += p.More
 	type point struct{ x, y int }
 	at := make(map[int]point, len(rows)) // of stores, by their places
-	width := 40 * letter
+	summary := fmt.Sprintf("%d stores, of which %d contradict themselves or cannot be read", len(p.Stores)+p.More, p.Bad)
+	width := 2*margin + letter*len(summary)
 	var body, stems bytes.Buffer
 	for row, i := range rows {
 		store := &p.Stores[i]
@@ -58,7 +59,7 @@ func SVG(p lineage.Pedigree) []byte {
 		}
 		grade := gradeOf(store.Account)
 		class := svgClasses[grade]
-		fmt.Fprintf(&body, `<g><title>%s: %s`, escaped(printable(store.File)), escaped(word))
+		fmt.Fprintf(&body, `<g role="listitem"><title>%s: %s`, escaped(printable(store.File)), escaped(word))
 		if more := details(store.Account); more != "" {
 			fmt.Fprintf(&body, `; %s`, escaped(more))
 		}
@@ -76,9 +77,8 @@ func SVG(p lineage.Pedigree) []byte {
 		fmt.Fprintf(&body, `<text class="word" x="%d" y="%d">%d more stores are not drawn</text>`+"\n", margin, height, left)
 		height += rowHeight
 	}
-	summary := fmt.Sprintf("%d stores, of which %d contradict themselves or cannot be read", len(p.Stores)+p.More, p.Bad)
 	var out bytes.Buffer
-	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img" aria-labelledby="title about">`+"\n", width, height, width, height)
+	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="list" aria-labelledby="title about">`+"\n", width, height, width, height)
 	fmt.Fprintf(&out, "<title id=\"title\">Lineage of the stores</title>\n<desc id=\"about\">%s. A store stands below the one that it was derived from.</desc>\n", summary)
 	fmt.Fprintf(&out, "<style>%s</style>\n<rect class=\"ground\" width=\"100%%\" height=\"100%%\"/>\n", style)
 	fmt.Fprintf(&out, `<text class="word" x="%d" y="%d">%s</text>`+"\n", margin, margin+rowHeight/2, summary)

@@ -53,7 +53,7 @@ func details(a lineage.Account) string {
 	if v.Status == lineage.StatusMissing {
 		said = append(said, "parent "+a.ParentID)
 	}
-	if v.Reason != "" {
+	if v.Reason != "" && v.Status != lineage.StatusAttested { // whose word says it all
 		said = append(said, printable(v.Reason))
 	}
 	return strings.Join(said, "; ")

@@ -37,6 +37,7 @@ type Catalog struct {
 
 	mu              sync.Mutex // guards what follows, and all places; nothing else is locked under it, and it is never held over I/O
 	tree            *tree
+	stages          uint64        // how often the tree, or a store by this process, became another
 	read            time.Time     // when tree was made
 	moving          chan struct{} // closed when the rename that is under way is over; nil without one
 	moves           uint64        // how many there were
@@ -44,6 +45,7 @@ type Catalog struct {
 	dropFolders     []*incoming.Folder // of plain folders
 	observers       []func(*Store)
 	damageObservers []func(*Store)
+	pedigree        pedigreeTexts // of this stage, for those from whom nothing is kept; nil before somebody asks
 
 	open   *openStores
 	recent recentFolders
@@ -148,12 +150,22 @@ func (c *Catalog) ObserveDamage(f func(*Store)) {
 }
 
 func (c *Catalog) committed(s *Store) {
+	c.changed(s)
 	c.mu.Lock()
 	observers := c.observers
 	c.mu.Unlock()
 	for _, observe := range observers {
 		observe(s)
 	}
+}
+
+// changed notes that this process has written to a store, whose lineage, and those of others
+// that came from it, may be told anew.
+func (c *Catalog) changed(s *Store) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.changes++
+	c.stages, c.pedigree = c.stages+1, nil
 }
 
 // Root is the directory itself.

@@ -238,7 +238,9 @@ func (c *Catalog) outdate(t *tree, full string) {
 func (c *Catalog) show(t *tree, change func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.tree = t
+	if t != c.tree {
+		c.tree, c.stages, c.pedigree = t, c.stages+1, nil
+	}
 	change()
 }
 

@@ -57,7 +57,9 @@ func (s *Store) Identity(ctx context.Context) (Identity, error) {
 	var told relatives
 	if err := s.catalog.look(ctx, func(v *viewer) {
 		t = s.catalog.tree
-		told = s.relatives(snapshot, v)
+		identity, known := snapshot.Identity()
+		told = s.relatives(identity, known, v)
+		told.addCopies(t, s.place.path(), identity, s.catalog, v)
 	}); err != nil {
 		return Identity{}, err
 	}
@@ -115,59 +117,73 @@ type parentFile struct {
 	store *Store
 }
 
-// maxParents bounds how many copies of a parent are compared with what a store says.
-const maxParents = 16
-
 // relatives finds those that a viewer may be told of: who reaches the store has
 // searched its folder and those above, and needs no leave to hear of what lies there.
 // The caller holds the catalog's mu.
-func (s *Store) relatives(snapshot *state.Snapshot, viewer *viewer) relatives {
+func (s *Store) relatives(identity lineage.Identity, known bool, viewer *viewer) relatives {
 	t, file := s.catalog.tree, s.place.path()
 	told := relatives{all: true}
-	identity, known := snapshot.Identity()
 	if !known {
 		return told
 	}
-	may := func(other string, could func(string) bool) bool {
-		if !liesApart(other, file) {
-			return true
-		}
-		told.private = s.catalog.shared()
-		seen := could(other)
-		told.all = told.all && seen
-		return seen
-	}
 	told.cycle = t.forest.Cyclic(identity)
-	for i, parent := range t.mayHaveDerived(file, identity) {
+	candidates := t.mayHaveDerived(file, identity)
+	for i, parent := range candidates {
 		switch {
-		case i >= maxParents:
-			if may(parent, viewer.reaches) {
+		case i >= store.MostParents && viewer.seesAll() && (told.private || !s.catalog.shared()):
+			told.unasked += len(candidates) - i
+			return told
+		case i >= store.MostParents:
+			if told.may(s.catalog, parent, file, viewer.reaches) {
 				told.unasked++
 			}
-		case may(parent, viewer.mayRead):
+		case told.may(s.catalog, parent, file, viewer.mayRead):
 			told.parents = append(told.parents, parentFile{parent, s.catalog.storeAt(parent)})
-		}
-	}
-	for _, carrier := range t.forest.Carriers(identity.FileID) {
-		if other := t.forest.Name(carrier); other != file && may(other, viewer.reaches) {
-			told.copies = append(told.copies, other)
 		}
 	}
 	return told
 }
 
+// may reports whether a viewer may be told of another file than the store's, for which
+// could says what he could do with it.
+func (r *relatives) may(c *Catalog, other, file string, could func(string) bool) bool {
+	if !liesApart(other, file) {
+		return true
+	}
+	r.private = c.shared()
+	seen := could(other)
+	r.all = r.all && seen
+	return seen
+}
+
+// addCopies finds the other files of a store's id that a viewer may be told of. The caller
+// holds the catalog's mu.
+func (r *relatives) addCopies(t *tree, file string, identity lineage.Identity, c *Catalog, viewer *viewer) {
+	for _, carrier := range t.forest.Carriers(identity.FileID) {
+		if other := t.forest.Name(carrier); other != file && r.may(c, other, file, viewer.reaches) {
+			r.copies = append(r.copies, other)
+		}
+	}
+}
+
 // mayHaveDerived are the files that may be the parent of a store: the one in whose
-// folder it stands, then those beside it, then the others.
+// folder it stands, then those beside it, then the others. The caller holds the catalog's
+// mu, and does not change the list: it is kept for the next store of which it is true.
 func (t *tree) mayHaveDerived(file string, identity lineage.Identity) []string {
 	child := storeFile{file, t.factsOf(file)}
-	if child.found == nil || identity.IsRoot() {
+	if child.found == nil || identity.IsRoot() || identity.FileID == identity.ParentID {
 		return nil
+	}
+	folder := path.Dir(file)
+	asked := brothers{identity.ParentID, identity.Depth, t.parent[file], folder, child.found.info.UID}
+	if t.derived.of == asked {
+		return t.derived.by
 	}
 	candidates := t.forest.Candidates(identity, func(candidate int32) int {
 		switch name := t.forest.Name(candidate); {
-		case name == t.parent[file]:
+		case name == asked.nested:
 			return 0
-		case path.Dir(name) == path.Dir(file):
+		case path.Dir(name) == folder:
 			return 1
 		}
 		return 2
@@ -175,11 +191,21 @@ func (t *tree) mayHaveDerived(file string, identity lineage.Identity) []string {
 	var files []string
 	for _, candidate := range candidates {
 		name := t.forest.Name(candidate)
-		if name != file && (storeFile{name, t.factsOf(name)}).mayTakeIn(child) {
+		if (storeFile{name, t.factsOf(name)}).mayTakeIn(child) {
 			files = append(files, name)
 		}
 	}
+	t.derived.of, t.derived.by = asked, files
 	return files
+}
+
+// brothers are stores that may have been derived from the same files.
+type brothers struct {
+	parent lineage.FileID
+	depth  uint32
+	nested string // the parent's file in whose folder they stand
+	folder string // that their files lie in
+	owner  uint32
 }
 
 // describe writes the text, and tells which states of the parents it was made from. It
@@ -200,19 +226,12 @@ func (s *Store) describe(ctx context.Context, snapshot *state.Snapshot, told rel
 		return nil, nil, false, err
 	}
 	final = described.Branch == nil || described.Branch.Problem == ""
-	parents := make([]store.ParentFile, 0, len(told.parents))
-	for _, parent := range told.parents {
-		parents = append(parents, store.ParentFile{Name: parent.path, Use: func(ctx context.Context, compare func(*state.Snapshot) error) error {
-			snapshot, err := parent.store.Snapshot(ctx)
-			if err == nil {
-				compared = append(compared, snapshot)
-				err = compare(snapshot)
-			}
-			final = final && err == nil
-			return err
-		}})
-	}
-	described.Verdict, err = store.JudgeLineage(ctx, snapshot, store.Relatives{Parents: parents, Unasked: told.unasked, Cycle: told.cycle, Copies: told.copies})
+	described.Verdict, err = store.JudgeLineage(ctx, snapshot, told.asked(func(parent *state.Snapshot, err error) {
+		if err == nil {
+			compared = append(compared, parent)
+		}
+		final = final && err == nil
+	}))
 	if err != nil {
 		return nil, nil, false, err
 	}
@@ -221,4 +240,21 @@ func (s *Store) describe(ctx context.Context, snapshot *state.Snapshot, told rel
 		return nil, nil, false, err
 	}
 	return append(encoded, '\n'), compared, final, nil
+}
+
+// asked are the relatives as the judge asks for them. Asked is called with the state of
+// each parent that was looked at, or why it could not be.
+func (r relatives) asked(asked func(*state.Snapshot, error)) store.Relatives {
+	parents := make([]store.ParentFile, 0, len(r.parents))
+	for _, parent := range r.parents {
+		parents = append(parents, store.ParentFile{Name: parent.path, Use: func(ctx context.Context, compare func(*state.Snapshot) error) error {
+			snapshot, err := parent.store.Snapshot(ctx)
+			if err == nil {
+				err = compare(snapshot)
+			}
+			asked(snapshot, err)
+			return err
+		}})
+	}
+	return store.Relatives{Parents: parents, Unasked: r.unasked, Cycle: r.cycle, Copies: r.copies}
 }

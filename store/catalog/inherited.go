@@ -34,7 +34,7 @@ func (s *Store) parentsOf(branch lineage.Identity) (parents []store.BranchParent
 	defer c.mu.Unlock()
 	own := s.place.path()
 	for _, file := range c.tree.mayHaveDerived(own, branch) {
-		if len(parents) == maxParents {
+		if len(parents) == store.MostParents {
 			break
 		}
 		if parent := c.storeAt(file); parent != nil {

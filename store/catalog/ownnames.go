@@ -18,6 +18,7 @@ const (
 	NameIdentity    = "identity.json"
 	NameIdentityBin = "identity.bin"
 	NameIncoming    = "incoming"
+	NameLineage     = "lineage"
 	NameManifest    = "manifest.json"
 	NameManifestBin = "manifest.bin"
 	NameNeighbors   = "neighbors"
@@ -53,7 +54,7 @@ var ownNames = withImages([]OwnName{
 	{Name: NameIdentity, Shown: true},
 	{Name: NameIncoming, Shown: true, Folder: true},
 	{Name: "layout.svg"},
-	{Name: "lineage"},
+	{Name: NameLineage, Shown: true, Folder: true},
 	{Name: NameManifestBin, Shown: true},
 	{Name: NameManifest, Shown: true},
 	{Name: "map.svg"},

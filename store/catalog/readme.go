@@ -59,7 +59,10 @@ descriptor:
     mkdir products.rvf/child.rvdna      derives a store; its lineage is recorded
     mkdir new.rvf                       makes an empty store
 
+    ls -l child.rvdna/lineage           links to the parent and the children
+    cat child.rvdna/lineage/ancestry.json   the way up to the root, with verdicts
+
 A derived store stands in its parent's folder. Where its file lies there is a
-symlink to it. A file that cannot be read as a store is a folder that holds
-error.txt alone.
+symlink to it. .rvffs/lineage.json and lineage.svg show them all. A file that
+cannot be read as a store is a folder that holds error.txt alone.
 `

@@ -29,8 +29,9 @@ type Store struct {
 	shown     shownFile
 
 	// The catalog's mu guards these.
-	place  position
-	former []formerName // whose log may be this one's
+	place   position
+	former  []formerName // whose log may be this one's
+	changes uint64       // that this process has made
 
 	mu      sync.Mutex      // guards what follows; never held over I/O
 	engine  *store.Store    // nil while the store is closed
@@ -47,6 +48,7 @@ type Store struct {
 	vectorSpan  numberSpan
 	segmentSpan numberSpan // of files about one segment
 	identity    renderedIdentity
+	lineage     judgedLineage
 	dropped     dropFolder
 
 	opening shared.Turn // held by the one who opens the engine
@@ -56,6 +58,10 @@ func newStore(c *Catalog, at position) *Store {
 	number := c.nextNumber()
 	return &Store{catalog: c, number: number, place: at, spans: []uint64{number}, opening: shared.NewTurn()}
 }
+
+// ownNumbers are how many of a store's inode numbers do not belong to what is below its
+// folder: that of the folder comes first, then that of the link to it.
+const ownNumbers = 2
 
 // Number is the inode number of the store's folder.
 func (s *Store) Number() uint64 { return s.number }
@@ -100,7 +106,7 @@ func (s *Store) NumberOf(view string) uint64 {
 		if s.numbers == nil {
 			s.numbers = map[string]uint64{}
 		}
-		position := uint64(len(s.numbers)) + 1
+		position := uint64(len(s.numbers)) + ownNumbers
 		if position/spanSize >= uint64(len(s.spans)) {
 			s.spans = append(s.spans, s.catalog.nextNumber())
 		}
@@ -515,6 +521,7 @@ func (s *Store) damaged(found state.DamagedSegment) {
 
 // compacted logs what the store did by itself.
 func (s *Store) compacted(result store.CompactResult, err error) {
+	s.catalog.changed(s)
 	if err != nil {
 		s.about(s.catalog.options.Log.Error()).Err(err).Msg("background compaction failed")
 		s.failed(err)
@@ -545,6 +552,7 @@ func (s *Store) change(ctx context.Context, change func(context.Context, *store.
 func (s *Store) Compact(ctx context.Context) error {
 	return s.change(ctx, func(ctx context.Context, engine *store.Store) error {
 		_, err := engine.Compact(ctx)
+		s.catalog.changed(s)
 		return err
 	})
 }

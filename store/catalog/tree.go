@@ -21,6 +21,16 @@ type tree struct {
 	place    map[string]string           // store file to where it stands in the mount, for nested stores only
 	branches map[lineage.FileID][]string // files of branches by the ids of their parents, in order of name
 	private  map[string]bool             // store files in whose folders not everybody sees all children
+	// Of stores that do not stand in their parent's folder, for it is too far down, the
+	// parent's file, and of these the children.
+	apartAbove map[string]string
+	apartBelow map[string][]child
+
+	// derived is the newest answer of mayHaveDerived, guarded by the catalog's mu.
+	derived struct {
+		of brothers
+		by []string
+	}
 }
 
 // child is a derived store in its parent's folder.
@@ -38,7 +48,7 @@ const maxNesting = 64
 func buildTree(scans map[string]*folderScan, former *tree, born map[string]string) *tree {
 	t := &tree{
 		scans: scans, parent: map[string]string{}, children: map[string][]child{},
-		place: map[string]string{}, private: map[string]bool{}, branches: map[lineage.FileID][]string{},
+		place: map[string]string{}, private: map[string]bool{}, apartAbove: map[string]string{}, apartBelow: map[string][]child{}, branches: map[lineage.FileID][]string{},
 	}
 	total := 0
 	for _, scan := range scans {
@@ -66,6 +76,8 @@ func buildTree(scans map[string]*folderScan, former *tree, born map[string]strin
 	for file := range int32(len(claims)) {
 		if parent, nested := t.forest.Parent(file); nested {
 			t.parent[claims[file].Name] = claims[parent].Name
+		} else if parent, deep := t.forest.TooDeep(file); deep {
+			t.setApart(claims[file].Name, claims[parent].Name)
 		}
 	}
 	for file, parent := range t.parent {
@@ -156,7 +168,14 @@ func (t *tree) settle(file, place string) {
 			continue
 		}
 		delete(t.parent, c.file)
+		t.setApart(c.file, file)
 		t.settle(c.file, c.file)
 	}
 	t.children[file] = near
+}
+
+// setApart notes the parent of a store that does not stand in its folder.
+func (t *tree) setApart(file, parent string) {
+	t.apartAbove[file] = parent
+	t.apartBelow[parent] = append(t.apartBelow[parent], child{file: file})
 }
