@@ -10,13 +10,21 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"rvffs/store/incoming"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 )
 
 // told are the causes that particulars can be told of: where one of them is found,
 // nothing that a user wrote is in the text of the error.
-var told = []error{volume.ErrHeld, volume.ErrMoved, volume.ErrManyNames, volume.ErrReadOnly, volume.ErrCorrupt, volume.ErrStale, volume.ErrNotStore, volume.ErrNotWhole}
+var told = []error{volume.ErrHeld, volume.ErrMoved, volume.ErrManyNames, volume.ErrReadOnly, volume.ErrCorrupt, volume.ErrStale, volume.ErrNotStore, volume.ErrNotWhole, incoming.ErrFull}
+
+// inFull is an error of bad input whose text may be told: of images, which everybody sees who
+// sees the store.
+type inFull struct{ error }
+
+// Unwrap gives the error.
+func (e inFull) Unwrap() error { return e.error }
 
 // causeOf says for the log why something failed. The texts of errors quote names
 // and values, which are for those who wrote them and for the readers of the store;
@@ -26,6 +34,10 @@ func causeOf(err error) string {
 	for _, known := range errnos {
 		if !errors.Is(err, known.cause) {
 			continue
+		}
+		if full, is := errors.AsType[inFull](err); is && known.cause == volume.ErrInput {
+			first, _, _ := strings.Cut(full.Error(), "\n") // the rest is joined
+			return first
 		}
 		if slices.Contains(told, known.cause) {
 			return innermostText(err, known.cause)

@@ -132,9 +132,9 @@ func (n *draftNode) Fsync(ctx context.Context, handle nodefs.FileHandle, _ uint3
 func (t *tree) openPart(ctx context.Context, s *catalog.Store, part compute.Part, over bool, flags uint32) (*streamHandle, syscall.Errno) {
 	stream, err := s.OpenEmbed(ctx, part, over)
 	if err != nil {
-		return nil, t.errno(s.Path(), "open "+string(part), err)
+		return nil, aboutImage(s)(t, "open "+string(part), err)
 	}
-	handle := &streamHandle{tree: t, about: aboutStore(s), name: string(part)}
+	handle := &streamHandle{tree: t, about: aboutImage(s), name: string(part)}
 	handle.begin(ctx, stream, flags)
 	return handle, 0
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"rvffs/store/catalog"
+	"rvffs/store/incoming"
 	"rvffs/store/memory"
 	"rvffs/store/volume"
 )
@@ -38,6 +39,7 @@ var errnos = []struct {
 	{volume.ErrCrossParent, syscall.EXDEV},
 	{volume.ErrNotStore, syscall.EIO},
 	{volume.ErrClosed, syscall.EIO},
+	{incoming.ErrFull, syscall.ENOSPC},
 }
 
 // errnoOf is the error number of err: that of its cause, else the operating
@@ -83,6 +85,14 @@ type about func(t *tree, operation string, err error) syscall.Errno
 
 func aboutStore(s *catalog.Store) about {
 	return func(t *tree, operation string, err error) syscall.Errno { return t.errno(s.Path(), operation, err) }
+}
+
+// aboutImage is aboutStore for what is to be embedded. It has no line in append.log, so that the
+// log of the mount has to say why it was refused.
+func aboutImage(s *catalog.Store) about {
+	return func(t *tree, operation string, err error) syscall.Errno {
+		return t.errno(s.Path(), operation, inFull{err})
+	}
 }
 
 func aboutFolder(f *catalog.Folder) about {

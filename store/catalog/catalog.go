@@ -117,8 +117,8 @@ func (c *Catalog) Close() error {
 	dropped := c.dropFolders
 	c.mu.Unlock()
 	for _, folder := range dropped {
-		if files := folder.Close(volume.ErrClosed); files > 0 {
-			c.options.Log.Warn().Int("files", files).Msg(droppedFiles)
+		if names := folder.Close(volume.ErrClosed); len(names) > 0 {
+			tellNames(c.options.Log.Warn(), names)
 		}
 	}
 	c.background.Wait()

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"rvffs/store/incoming"
 	"rvffs/store/ingest"
 	"rvffs/store/state"
@@ -68,14 +70,20 @@ func (s *Store) closeIncoming() {
 	}
 }
 
-// tellDropped says how many files were lost that waited for bytes or for their final name.
-func (s *Store) tellDropped(files int) {
-	if files > 0 {
-		s.about(s.catalog.options.Log.Warn()).Int("files", files).Msg(droppedFiles)
+// tellDropped says which files were lost that waited for bytes or for their final name.
+func (s *Store) tellDropped(names []string) {
+	if len(names) > 0 {
+		tellNames(s.about(s.catalog.options.Log.Warn()), names)
 	}
 }
 
-const droppedFiles = "files in a drop folder were not complete, or had no final name, and are gone"
+// mostTold bounds how many of them are named.
+const mostTold = 20
+
+func tellNames(event *zerolog.Event, names []string) {
+	event.Int("files", len(names)).Strs("names", names[:min(mostTold, len(names))]).
+		Msg("files in a drop folder were not complete, or had no final name, and are gone")
+}
 
 // intoStore takes the vectors of files into a store.
 type intoStore struct{ *Store }

@@ -72,7 +72,11 @@ func (s *Store) OpenDelete(ctx context.Context, format vecio.IDFormat) (*ingest.
 // of something that is not cut to nothing yet if over is set.
 func (s *Store) OpenEmbed(ctx context.Context, part compute.Part, over bool) (*compute.EmbedStream, error) {
 	return openStream(ctx, s, func(engine *store.Store) (*compute.EmbedStream, error) {
-		return engine.OpenEmbed(ctx, part, compute.EmbedOptions{Compress: s.catalog.options.CompressImages, Uncut: over})
+		stream, err := engine.OpenEmbed(ctx, part, compute.EmbedOptions{Compress: s.catalog.options.CompressImages, Uncut: over, Failed: s.history.fail})
+		if errors.Is(err, volume.ErrInput) {
+			s.history.fail(engine.Current().Origin(), err)
+		}
+		return stream, err
 	})
 }
 

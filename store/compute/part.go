@@ -54,6 +54,9 @@ type EmbedOptions struct {
 	// Uncut refuses what leaves bytes out, until the stream is cut to nothing: they
 	// would be those of the part that is there, which the stream does not have.
 	Uncut bool
+	// Failed is told why a stream has ended that is not embedded; nil is allowed. It is called
+	// with the stream locked and must not call it.
+	Failed func(origin state.Origin, err error)
 }
 
 // fromMemory hands a part on that is held in memory.

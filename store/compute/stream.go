@@ -199,6 +199,11 @@ func (e *EmbedStream) embed(ctx context.Context, into embedder) error {
 	return err
 }
 
-func (e *EmbedStream) drop(cause error) error { return errors.Join(cause, e.waiting.Close()) }
+func (e *EmbedStream) drop(cause error) error {
+	if e.options.Failed != nil {
+		e.options.Failed(e.Origin(), cause)
+	}
+	return errors.Join(cause, e.waiting.Close())
+}
 
 func (e *EmbedStream) letGo() error { return e.waiting.Close() }

@@ -31,6 +31,14 @@ const (
 	fileMemory = 512
 )
 
+// ErrFull means that a drop folder takes no more of something. To programs it is a full disk.
+var ErrFull error = full{}
+
+type full struct{}
+
+func (full) Error() string { return "the drop folder is full" }
+func (full) Unwrap() error { return syscall.ENOSPC }
+
 // Options say what a folder is.
 type Options struct {
 	Destination Destination
@@ -176,7 +184,7 @@ func (d *Folder) add(f *File, by int) error {
 	case !d.reaches(f.name):
 		return volume.ErrNotFound
 	case d.waiting >= mostWaiting:
-		return fmt.Errorf("%d files wait to be completed or to get their names, which is the most: %w", d.waiting, syscall.ENOSPC)
+		return fmt.Errorf("%w: %d files wait to be completed or to get their names, which is the most", ErrFull, d.waiting)
 	}
 	d.number(f)
 	d.files[f.name] = f
@@ -367,9 +375,9 @@ func (d *Folder) place(f *File, name string) (replaced *File) {
 	return replaced
 }
 
-// Close ends all that waits: who still writes is told the cause. It counts the files that
+// Close ends all that waits: who still writes is told the cause. It names the files that
 // have bytes and go without having been taken in.
-func (d *Folder) Close(cause error) (dropped int) {
+func (d *Folder) Close(cause error) (dropped []string) {
 	d.mu.Lock()
 	files := slices.Collect(maps.Values(d.files))
 	for name := range d.folders {
@@ -379,9 +387,10 @@ func (d *Folder) Close(cause error) (dropped int) {
 	d.mu.Unlock()
 	for _, f := range files {
 		if f.waits() {
-			dropped++
+			dropped = append(dropped, f.Name())
 		}
 		f.end(cause)
 	}
+	slices.Sort(dropped)
 	return dropped
 }

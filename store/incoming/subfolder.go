@@ -67,7 +67,7 @@ func (d *Folder) MakeFolder(ctx context.Context, name string) (*Subfolder, error
 	case !d.reaches(name):
 		return nil, d.describe(name, volume.ErrNotFound)
 	case len(d.folders) >= mostFolders:
-		return nil, d.describe(name, fmt.Errorf("there are %d folders, which is the most: %w", len(d.folders), syscall.ENOSPC))
+		return nil, d.describe(name, fmt.Errorf("%w: there are %d folders, which is the most", ErrFull, len(d.folders)))
 	}
 	if err := d.memory.Hold(d.held + folderWeight(name)); err != nil {
 		return nil, d.describe(name, err)

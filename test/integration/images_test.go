@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha3"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -530,5 +531,34 @@ func TestUnknownSegmentsStay(t *testing.T) {
 		if !strings.Contains(verdict, word) {
 			t.Errorf("verify does not tell of the %s: %s", word, verdict)
 		}
+	}
+}
+
+// TestRefusedImagesTellWhy: what is no image says so where its writer can look, in the words of
+// the command.
+func TestRefusedImagesTellWhy(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ content, says string }{
+		"wasm/module.wasm":   {"\x7fELF no module at all", "bad input: "},
+		"kernel/header.json": {"xx\n", "bad input: there is no "},
+		"ebpf/btf":           {"root:x:0:0\n", "bad input: there is no "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := smallStore(t)
+			wantRefusal(t, try(t, "cp", writeFile(t, filepath.Join(t.TempDir(), "file"), []byte(test.content)), m.path("store.rvf", name)), syscall.EINVAL)
+			var status struct {
+				LastError string `json:"last_error"`
+			}
+			if err := json.Unmarshal(readFile(t, m.path("store.rvf", "status.json")), &status); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(status.LastError, test.says) || status.LastError == "bad input" {
+				t.Errorf("status.json says %q", status.LastError)
+			}
+			if log := string(readFile(t, m.path(".rvffs", "log"))); !strings.Contains(log, test.says) || strings.Contains(log, `"cause":"bad input"`) {
+				t.Errorf("the log says %s", log)
+			}
+		})
 	}
 }
