@@ -653,7 +653,7 @@ func TestIncomingIsGoneWithTheMount(t *testing.T) {
 	run(t, "cp", d.file("many.jsonl"), d.in(".many"))
 	run(t, "cp", d.file("one.jsonl"), d.in())
 	d.stop()
-	if log := d.output.String(); !strings.Contains(log, `"names":[".many"]`) {
+	if log := d.output.String(); !strings.Contains(log, `names=[".many"]`) {
 		t.Errorf("the log says %s", log)
 	}
 	if got := names(t, d.Dir); len(got) != 1 {
