@@ -38,7 +38,7 @@ var (
 	// matter for those below 128.
 	unsignedOrSigned = element{
 		name: "u1", size: 1, convert: convertUnsureBytes, overflowed: func(from []byte) bool { return from[0] >= 0x80 },
-		refusal: "is a byte above 127, of which only the name tells whether it has a sign: vectors.append.u8bin or vectors.append.i8bin",
+		refusal: "is a byte above 127, of which only the name tells whether it has a sign: vectors.append.u8bin or vectors.append.i8bin, or vectors.append.fbin if the values are float32",
 	}
 	bfloat16 = element{name: "bf16", size: 2, convert: convertBfloat16}
 )

@@ -15,6 +15,7 @@ const guessBytes = 64 << 10
 type guess struct {
 	name  string // of the values, such as "float64"; "" for float32
 	numpy string // their dtype in NumPy
+	far   string // of what sizes they are as float32, where that alone tells
 }
 
 // guessMargin is how many bits another reading must save before it is believed: if
@@ -63,6 +64,13 @@ func guessValues(p []byte, kinds []reading) guess {
 	if len(kinds) > 1 && (wholeDoubles(p) || decimalDoubles(p)) {
 		return guess{name: "float64", numpy: "<f8"}
 	}
+	var words *wordsLook
+	if len(kinds) > 1 {
+		words = lookAtWords(p)
+		if g := words.surely(); g.name != "" {
+			return g
+		}
+	}
 	p = different(p)
 	var own pace
 	least := readings[0].bits(p, math.Inf(1), &own) - guessMargin
@@ -73,6 +81,15 @@ func guessValues(p []byte, kinds []reading) guess {
 		if float16 := readings[2:3]; cheapest(p, float16, least, &own).name != "" {
 			g = guess{name: float16[0].name, numpy: float16[0].numpy}
 		}
+	}
+	switch {
+	case words == nil:
+	case g.name == "":
+		return words.likely()
+	case g.name == "big-endian int32" && words.strangeHalf():
+		return guess{name: "float64", numpy: "<f8"}
+	case g.name == "big-endian float32" && words.small() != "":
+		return guess{far: words.small()} // their mantissas look like exponents the other way round
 	}
 	for i := range kinds {
 		if r := &kinds[i]; r.name == g.name && r.size == 8 && r.floats == nil && r.anyBits(p) {

@@ -34,7 +34,7 @@ func noIDs(begin []byte, someStored bool) string {
 		}
 		return "the stream is " + name + ", and no list of ids"
 	}
-	if name := foreignWithin(begin); name != "" && !isCounted(begin) {
+	if name := foreignWithin(begin); name != "" {
 		return "the stream is " + name + ", and no list of ids"
 	}
 	if len(begin) < 4 {
@@ -57,8 +57,8 @@ func noIDs(begin []byte, someStored bool) string {
 var ivecs = [...]reading{{name: "int32", numpy: "<i4", size: 4}}
 
 // noFloats is why a stream of float32 that begins so is refused, unless a name forces its
-// format; "" if it is not.
-func noFloats(f Format, begin []byte) string {
+// format; "" if it is not. The dimension is the store's, 0 if it has none.
+func noFloats(f Format, begin []byte, dimension int) string {
 	begin = begin[:min(len(begin), guessBytes)]
 	values, kinds := begin, readings[1:]
 	switch f {
@@ -70,16 +70,78 @@ func noFloats(f Format, begin []byte) string {
 		if name := foreignWithin(begin); name != "" {
 			return "the stream is " + name + ", which holds no vectors that can be read"
 		}
+		if reason := unfitCounts(begin, dimension); reason != "" {
+			return reason
+		}
 	}
 	g := guessValues(values, kinds)
-	if g.name == "" {
+	forced := fmt.Sprintf("or write to vectors.append.%s if they are float32 all the same", f)
+	switch {
+	case g.name == "" && g.far != "":
+		return fmt.Sprintf("as float32 its values are all %s, as those of no embedding are: scale them, or convert them if they are something else, %s", g.far, forced)
+	case g.name == "" && f == RawF32 && idsBetween(begin, dimension):
+		return "each row has a number before or behind its values that counts up or is of no usual size, as ids have in four or eight bytes: " +
+			`leave them out, or write lines of JSON such as {"id": 7, "vector": […]}, or a table with a column "id"; ` + forced
+	case g.name == "":
 		return ""
 	}
-	convert := "convert them"
-	if f == RawF32 && g.numpy != "" {
-		convert += fmt.Sprintf(" (in NumPy by np.fromfile(file, '%s').astype('<f4'))", g.numpy)
+	dtype := ""
+	switch {
+	case g.name == "bytes" && looksSigned(begin):
+		dtype = "'i1'"
+	case g.name == "bytes":
+		dtype = "'u1' or, if they have signs, 'i1'"
+	case g.numpy != "":
+		dtype = "'" + g.numpy + "'"
 	}
-	return fmt.Sprintf("its values look like %s, not like float32: %s, or write to vectors.append.%s if they are float32 all the same", g.name, convert, f)
+	sizes := ""
+	if g.far != "" {
+		sizes = fmt.Sprintf(", as which they are all %s, as those of no embedding are", g.far)
+	}
+	return fmt.Sprintf("its values look like %s, not like float32%s: convert them%s, %s", g.name, sizes, inNumPy(f, dtype), forced)
+}
+
+// inNumPy is how NumPy converts a file of values of a dtype alone; empty where there is none.
+func inNumPy(f Format, dtype string) string {
+	if f != RawF32 || dtype == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (in NumPy by np.fromfile(file, %s).astype('<f4'))", dtype)
+}
+
+// looksSigned reports whether bytes are numbers around 0 rather than around 128: most are
+// within 64 of it, on both sides.
+func looksSigned(p []byte) bool {
+	below, above := 0, 0
+	for _, c := range p {
+		switch {
+		case c >= 0xc0:
+			below++
+		case c < 0x40:
+			above++
+		}
+	}
+	return 3*(below+above) > 2*len(p) && 5*below > len(p) && 10*above > len(p)
+}
+
+// unfitCounts is why a stream that begins as fbin and u8bin do, with a number of rows and a
+// dimension, is neither; "" if it does not, or if the two are most likely values as well.
+func unfitCounts(p []byte, dimension int) string {
+	if !isCounted(p) {
+		return ""
+	}
+	if g := guessValues(p[countedHead:], readings[1:]); g.name != "" && g.name != "bytes" || lookAtWords(p).far() != "" {
+		return ""
+	}
+	rows, columns := int64(binary.LittleEndian.Uint32(p)), int64(binary.LittleEndian.Uint32(p[4:]))
+	is := fmt.Sprintf("the stream begins as fbin or u8bin of %d vectors of dimension %d", rows, columns)
+	switch {
+	case dimension > 0 && columns != int64(dimension):
+		return fmt.Sprintf("%s, where the dimension is %d; write to vectors.append.f32 if all of it is float32", is, dimension)
+	default:
+		return fmt.Sprintf("%s, which has %d bytes in float32 and %d in bytes, but is longer or shorter than both; write to vectors.append.f32 if all of it is float32",
+			is, countedHead+4*rows*columns, countedHead+rows*columns)
+	}
 }
 
 // vecsValues is what stands in fvecs behind the rows' dimensions, as far as these agree.

@@ -223,6 +223,47 @@ var float32Kinds = map[string]values{
 		}
 		return v
 	},
+	"geometric": func(r *rand.Rand, n, d int) []float32 {
+		v := make([]float32, n*d)
+		for i := range v {
+			v[i] = float32(math.Pow(10, -4*float64(i%d)/float64(d)))
+		}
+		return v
+	},
+	"linear": func(r *rand.Rand, n, d int) []float32 {
+		v, from := make([]float32, n*d), r.Float64()
+		for i := range v {
+			v[i] = float32(from + float64(i)/1000)
+		}
+		return v
+	},
+	"linear from 0": func(r *rand.Rand, n, d int) []float32 {
+		v := make([]float32, n*d)
+		for i := range v {
+			v[i] = float32(i) / float32(n*d)
+		}
+		return v
+	},
+	"sizes, log-uniform": each(func(r *rand.Rand) float64 { return math.Pow(10, -6*r.Float64()) }),
+	"sorted rows": func(r *rand.Rand, n, d int) []float32 {
+		v := each(gauss)(r, n, d)
+		for row := range slices.Chunk(v, d) {
+			slices.Sort(row)
+		}
+		return v
+	},
+	"sorted, positive": func(r *rand.Rand, n, d int) []float32 {
+		v := each(func(r *rand.Rand) float64 { return -math.Log(r.Float64()) })(r, n, d)
+		slices.Sort(v)
+		return v
+	},
+	"every second column constant": func(r *rand.Rand, n, d int) []float32 {
+		v := each(gauss)(r, n, d)
+		for i := 1; i < len(v); i += 2 {
+			v[i] = 0.5
+		}
+		return v
+	},
 	"places on earth": func(r *rand.Rand, n, d int) []float32 {
 		v := make([]float32, n*d)
 		for i := range v {
@@ -315,6 +356,51 @@ var otherKinds = func() map[string]func(r *rand.Rand, n, d int) []byte {
 	}
 	kinds["int64 of any bits"] = integers(8, lowFirst, func(r *rand.Rand) int64 { return int64(r.Uint64()) })
 	kinds["int32 to two billion"] = integers(4, lowFirst, below(1<<31-1))
+	for name, c := range map[string]struct {
+		size     int
+		from, to int64
+		step     int64 // 0: at random
+		sorted   bool
+	}{
+		"int32 of times": {4, 1_700_000_000, 1_701_000_000, 0, false}, "int32 of times, every minute": {4, 1_700_000_000, 0, 60, false},
+		"int32 of days": {4, 20_200_101, 20_241_231, 0, false}, "int32 from one to two billion": {4, 1_000_000_000, 2_000_000_000, 0, false},
+		"int32 of ids, in order, near": {4, 1_000_000_000, 1_100_000_000, 0, true}, "int32 of ids, in order": {4, 0, 2_000_000_000, 0, true},
+		"int32 counting from ten million": {4, 10_000_000, 0, 1, false}, "int32 counting from 100 million": {4, 100_000_000, 0, 1, false},
+		"int32 counting from a billion": {4, 1_000_000_000, 0, 1, false}, "int32 counting from two billion": {4, 2_000_000_000, 0, 1, false},
+		"int32 of addresses, 10.0.0.0": {4, 0x0a000000, 0x0affffff, 0, false}, "int32 of addresses": {4, 0x30000000, 0x40000000, 0, false},
+		"int64 of milliseconds": {8, 1_700_000_000_000, 0, 1000, false}, "int64 of milliseconds, every minute": {8, 1_700_000_000_000, 0, 60_000, false},
+		"int64 of seconds": {8, 1_700_000_000, 0, 1000, false},
+	} {
+		kinds[name] = func(r *rand.Rand, n, d int) []byte {
+			v := make([]int64, n*d)
+			for i := range v {
+				v[i] = c.from + int64(i)*c.step
+				if c.step == 0 {
+					v[i] += r.Int64N(c.to - c.from)
+				}
+			}
+			if c.sorted {
+				slices.Sort(v)
+			}
+			b := make([]byte, c.size*len(v))
+			for i, x := range v {
+				putInteger(b[c.size*i:], c.size, lowFirst, x)
+			}
+			return b
+		}
+	}
+	for name, c := range map[string]struct{ from, step float64 }{
+		"float64, counting from ten million": {1e7, 1}, "float64, counting from 100 million": {1e8, 1}, "float64, counting from a billion": {1e9, 1},
+		"float64, counting from two billion": {2e9, 1}, "float64, Julian days": {2460000, 1.0 / 24},
+	} {
+		kinds[name] = func(_ *rand.Rand, n, d int) []byte {
+			b := make([]byte, 0, 8*n*d)
+			for i := range n * d {
+				b = lowFirst.AppendUint64(b, math.Float64bits(c.from+float64(i)*c.step))
+			}
+			return b
+		}
+	}
 	kinds["int16"] = integers(2, lowFirst, func(r *rand.Rand) int64 { return int64(3000 * r.NormFloat64()) })
 	kinds["bytes to 127"] = integers(1, lowFirst, below(128))
 	kinds["bytes to 255"] = integers(1, lowFirst, below(256))
@@ -376,16 +462,112 @@ func TestGuess(t *testing.T) {
 	for _, kind := range sortedKeys(float32Kinds) {
 		run(kind, [6]float64{0.07, 0.07}, func(r *rand.Rand, n, d int) (bool, string) {
 			g := guessValues(floats(float32Kinds[kind](r, n, d)...), readings[1:])
-			return g.name != "", g.name
+			return g != guess{}, g.name
 		})
 	}
 	for _, kind := range sortedKeys(otherKinds) {
-		run(kind, [6]float64{0.7, 0.1, 0.05}, func(r *rand.Rand, n, d int) (bool, string) {
+		most := [6]float64{0.7, 0.1, 0.05}
+		switch {
+		case kind == "int32 of addresses", kind == "int32 of ids, in order, near": // to which their order or spread alone is against
+			most = [6]float64{1, 1, 1, 0.5}
+		}
+		run(kind, most, func(r *rand.Rand, n, d int) (bool, string) {
 			b := otherKinds[kind](r, n, d)
 			g := guessValues(b, readings[1:])
 			zeros := len(bytes.Trim(b, "\x00")) == 0 // are zeros in float32, too
-			return g.name == "" && !zeros, g.name
+			return g == guess{} && !zeros, g.name
 		})
+	}
+}
+
+// TestGuessIDsBetween: ids in front of rows, or behind them, are no components.
+func TestGuessIDsBetween(t *testing.T) {
+	t.Parallel()
+	ids := map[string]func(r *rand.Rand, row int) []byte{
+		"uint32":           func(_ *rand.Rand, row int) []byte { return lowFirst.AppendUint32(nil, uint32(row)) },
+		"uint64":           func(_ *rand.Rand, row int) []byte { return lowFirst.AppendUint64(nil, uint64(row)) },
+		"random uint32":    func(r *rand.Rand, _ int) []byte { return lowFirst.AppendUint32(nil, r.Uint32N(1<<22)) },
+		"random uint64":    func(r *rand.Rand, _ int) []byte { return lowFirst.AppendUint64(nil, r.Uint64N(1<<40)) },
+		"times":            func(r *rand.Rand, _ int) []byte { return lowFirst.AppendUint32(nil, 1_700_000_000+r.Uint32N(1e6)) },
+		"from a billion":   func(_ *rand.Rand, row int) []byte { return lowFirst.AppendUint32(nil, 1_000_000_000+uint32(row)) },
+		"whole float32":    func(_ *rand.Rand, row int) []byte { return floats(float32(row)) },
+		"milliseconds":     func(_ *rand.Rand, row int) []byte { return lowFirst.AppendUint64(nil, 1_700_000_000_000+uint64(row)) },
+		"hashes of 8 byte": func(r *rand.Rand, _ int) []byte { return lowFirst.AppendUint64(nil, r.Uint64()>>9) },
+	}
+	for _, d := range []int{8, 16, 128, 384} {
+		for _, kind := range sortedKeys(ids) {
+			for _, behind := range []bool{false, true} {
+				r := rand.New(rand.NewPCG(3, uint64(d)))
+				var stream []byte
+				for row := range 2 * d {
+					id, v := ids[kind](r, row), floats(normalised(each(gauss))(r, 1, d)...)
+					if behind {
+						id, v = v, id
+					}
+					stream = append(append(stream, id...), v...)
+				}
+				if reason := noFloats(RawF32, stream, d); reason == "" {
+					t.Errorf("%s beside rows of %d, behind %v: taken for float32", kind, d, behind)
+				} else if !strings.Contains(reason, `{"id": 7, "vector"`) {
+					t.Logf("%s beside rows of %d, behind %v: %s", kind, d, behind, reason)
+				}
+			}
+		}
+		for _, kind := range sortedKeys(float32Kinds) {
+			for _, n := range []int{2, d, 2 * d} {
+				if v := floats(float32Kinds[kind](rand.New(rand.NewPCG(4, uint64(d))), n, d)...); idsBetween(v[:min(len(v), guessBytes)], d) {
+					t.Errorf("%s, %d rows of %d: a column is taken for ids", kind, n, d)
+				}
+			}
+		}
+	}
+}
+
+// TestGuessReasons: what is said is what helps.
+func TestGuessReasons(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(5, 5))
+	words := func(words ...uint32) (b []byte) {
+		for _, w := range words {
+			b = lowFirst.AppendUint32(b, w)
+		}
+		return b
+	}
+	for name, c := range map[string]struct {
+		stream []byte
+		d      int
+		says   []string
+		not    string
+	}{
+		"signed bytes":      {otherKinds["int8, normalised"](r, 10, 384), 96, []string{"bytes", "'i1'"}, "'u1'"},
+		"bytes":             {otherKinds["bytes to 255"](r, 10, 384), 96, []string{"bytes", "'u1' or", "'i1'"}, ""},
+		"times":             {otherKinds["int32 of times"](r, 10, 384), 8, []string{"all above 10¹⁵", "int32", "'<i4'", "vectors.append.f32"}, ""},
+		"days":              {otherKinds["int32 of days"](r, 10, 384), 8, []string{"int32", "'<i4'", "vectors.append.f32"}, ""},
+		"around 1e-38":      {floats(each(func(r *rand.Rand) float64 { return 1e-38 * r.NormFloat64() })(r, 100, 16)...), 16, []string{"as float32 its values are all below 10⁻¹⁵", "vectors.append.f32"}, "big-endian"},
+		"small int32":       {otherKinds["int32 to a million"](r, 100, 16), 16, []string{"int32", "vectors.append.f32"}, "fbin"},
+		"int32 like counts": {words(100, 200, 300, 400, 500, 600, 700, 900, 100, 200, 311, 412, 503, 604, 705, 806), 8, []string{"int32", "vectors.append.f32"}, "fbin"},
+		"counting float64": {func() (b []byte) {
+			for i := range 64 {
+				b = lowFirst.AppendUint64(b, math.Float64bits(1e8+float64(i)))
+			}
+			return b
+		}(), 8, []string{"float64", "'<f8'"}, ""},
+		"fbin, too long":      {append(words(2, 8), floats(normalised(each(gauss))(r, 3, 8)...)...), 8, []string{"2 vectors of dimension 8", "72 bytes", "24 in bytes"}, ""},
+		"fbin of another one": {append(words(2, 8), floats(normalised(each(gauss))(r, 2, 8)...)...), 6, []string{"2 vectors of dimension 8", "the dimension is 6"}, ""},
+	} {
+		_, err := decode(t, Auto, Options{}, c.d, c.stream, whole)
+		if err == nil {
+			t.Errorf("%s: taken", name)
+			continue
+		}
+		for _, part := range c.says {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%s: %v, want %q", name, err, part)
+			}
+		}
+		if c.not != "" && strings.Contains(err.Error(), c.not) {
+			t.Errorf("%s: %v, says %q", name, err, c.not)
+		}
 	}
 }
 
@@ -395,6 +577,7 @@ func TestGuessNames(t *testing.T) {
 	for _, kind := range sortedKeys(otherKinds) {
 		want := strings.TrimSuffix(strings.Split(kind, ",")[0], " before")
 		want = strings.Split(strings.Split(want, " of ")[0], " to ")[0]
+		want = strings.Split(strings.Split(want, " from ")[0], " counting")[0]
 		if strings.HasPrefix(want, "int8") || kind == "int64 of any bits" { // these are bytes as well as anything
 			want = "bytes"
 		}

@@ -143,6 +143,11 @@ func (d *jsonDecoder) refuse(c byte) error {
 
 // decode runs the state machine over p.
 func (d *jsonDecoder) decode(p []byte) error {
+	if d.position == 0 && len(p) > 0 && p[0] >= utf8.RuneSelf {
+		if name := otherFile(nil, p); name != "" {
+			return d.fail("the stream is %s, and no JSON", name)
+		}
+	}
 	begin := d.position
 	for i := 0; i < len(p); {
 		d.position = begin + int64(i)

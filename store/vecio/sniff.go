@@ -1,6 +1,7 @@
 package vecio
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 )
@@ -56,8 +57,9 @@ import (
 // Bytes that could still be several things wait for more. When Settle or Finish
 // asks, they are JSON if they are correct so far, or look like JSON for 16 bytes
 // or up to a last "]" or "}"; a table if the above holds with a last line whose
-// end is missing, or if they are a header with a column id and nothing behind it;
-// fvecs or bvecs if whole rows have come or D is the store's dimension; else they
+// end is missing, or if they are a header with a column id and nothing behind it,
+// or text that is a row of numbers, holds a lone carriage return or looks like other
+// values than float32; fvecs or bvecs if whole rows have come or D is the store's dimension; else they
 // are raw. If they are text and no whole rows of floats, Finish refuses them as JSON
 // or as a table, and EndLine takes a table of any correct rows.
 //
@@ -175,6 +177,7 @@ func (d *autoDecoder) Write(p []byte) (int, error) {
 		return 0, d.failed
 	}
 	taken := 0
+	d.counted.coming = int64(len(d.held)) + int64(len(p))
 	for d.inner == nil && d.floats == undecided && taken < len(p) {
 		d.held = append(d.held, p[taken])
 		taken++
@@ -255,7 +258,7 @@ func (d *autoDecoder) try(fresh, all []byte) error {
 	}
 	d.inner, d.held = d.probe, nil
 	bad := *record
-	if reason := noFloats(decoded[d.floats], all); reason != "" {
+	if reason := noFloats(decoded[d.floats], all, d.sink.Dimension()); reason != "" {
 		bad.Reason += "; " + reason
 	}
 	return &bad
@@ -274,7 +277,10 @@ func (d *autoDecoder) Settle() error {
 		}
 		return d.failed
 	}
-	if v := d.best(); len(d.held) > 0 && d.wholeAs(v) {
+	if len(d.held) == 0 {
+		return nil
+	}
+	if v := d.ended(); d.wholeAs(v) {
 		d.failed = d.decide(v)
 	}
 	return d.failed
@@ -283,7 +289,7 @@ func (d *autoDecoder) Settle() error {
 // EndLine decides for a table that is likely, so that its last line can be taken.
 // Where the bytes are no rows of floats, any row of text will do.
 func (d *autoDecoder) EndLine() error {
-	if d.failed == nil && d.inner == nil && len(d.held) > 0 && (d.best() == isTable || d.onlyText() && d.table.anyRows()) {
+	if d.failed == nil && d.inner == nil && len(d.held) > 0 && (d.best() == isTable || d.table.anyRows() && (d.onlyText() || d.ended() == isTable)) {
 		d.failed = d.decide(isTable)
 	}
 	if d.failed == nil && d.inner != nil {
@@ -296,9 +302,9 @@ func (d *autoDecoder) Finish() error {
 	if d.failed == nil && d.inner == nil && len(d.held) > 0 {
 		v := d.floats
 		if v == undecided {
-			v = d.best()
+			v = d.ended()
 		}
-		if v == isRaw && (d.onlyText() || d.text.visible() && noFloats(RawF32, d.held) != "") {
+		if v == isRaw && d.onlyText() {
 			v = d.text.kind()
 		}
 		d.failed = d.decide(v)
@@ -369,6 +375,21 @@ func (d *autoDecoder) best() verdict {
 		return d.vecs.best(d.sink.Dimension())
 	}
 	return isRaw
+}
+
+// ended is the verdict if nothing more comes, where rows of floats that can be text are
+// such only if they look like floats: not where they read as a number, for dimension 1, or as
+// lines that carriage returns end.
+func (d *autoDecoder) ended() verdict {
+	v := d.best()
+	if v != isRaw || d.floats != undecided || !d.text.visible() {
+		return v
+	}
+	number := d.table.anyRows() && (d.table.varied || len(d.held) <= len(d.table.recent))
+	if number || bytes.IndexByte(d.held, '\r') >= 0 && d.table.state == lookNot || noFloats(RawF32, d.held, d.sink.Dimension()) != "" {
+		return d.text.kind()
+	}
+	return v
 }
 
 // onlyText reports whether the bytes held are text and not whole rows of floats.
@@ -446,7 +467,7 @@ func (d *autoDecoder) refuse(v verdict, begin []byte) error {
 	case isForeign:
 		reason = "the stream is " + d.foreign + ", which holds no vectors that can be read"
 	case isRaw, isFvecs, isFbin:
-		reason = noFloats(decoded[v], begin)
+		reason = noFloats(decoded[v], begin, d.sink.Dimension())
 	}
 	if reason == "" {
 		return nil

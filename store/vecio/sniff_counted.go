@@ -9,6 +9,7 @@ import "encoding/binary"
 type countedLook struct {
 	state     look
 	bytes     int64
+	coming    int64 // bytes of the stream that are known to come
 	words     [countedHead]byte
 	rows      int64
 	dimension int64
@@ -81,7 +82,7 @@ func (l *countedLook) best() verdict {
 		return isFbin
 	case l.bytes == l.length(1):
 		return isU8bin
-	case l.bytes > l.length(1) || l.usual*20 >= words*19:
+	case max(l.bytes, l.coming) > l.length(1) || l.usual*20 >= words*19:
 		return isFbin
 	}
 	return isU8bin

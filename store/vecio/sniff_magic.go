@@ -3,6 +3,7 @@ package vecio
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"strings"
 )
 
@@ -95,6 +96,25 @@ func matchMagic(p []byte) (found *magic, open bool) {
 	return nil, open
 }
 
+// longestMagic is how many bytes the longest one has.
+const longestMagic = 40
+
+// otherFile names the kind of file of which a stream has the magic that begins with held
+// and goes on with p; "" if it has none.
+func otherFile(held, p []byte) string {
+	begin := slices.Concat(held[:min(len(held), longestMagic)], p[:min(len(p), longestMagic)])
+	found, _ := matchMagic(begin)
+	switch {
+	case found == nil:
+		return ""
+	case found.verdict == isNPY:
+		return "a NumPy file, which vectors.append and vectors.append.npy take"
+	case found.verdict == isSegments:
+		return "RVF segments, which vectors.append and vectors.append.rvf take"
+	}
+	return found.name
+}
+
 // foreignWithin names what p is if it shows in more than its first bytes; "" if it does
 // not.
 func foreignWithin(p []byte) string {
@@ -112,8 +132,6 @@ func foreignWithin(p []byte) string {
 		return "a safetensors file that is cut or damaged"
 	case isMessagePack(p):
 		return "packed with msgpack"
-	case isCounted(p):
-		return "fbin, u8bin or the like, which begin with a number of rows and a dimension, but not ones that fit"
 	}
 	return ""
 }
