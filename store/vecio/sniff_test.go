@@ -48,7 +48,7 @@ func TestSniff(t *testing.T) {
 		"mark, then bytes":     {dimension: 1, stream: "\xef\xbb\x00\x00", format: Auto, bad: true},
 		"continuation missing": {dimension: 1, stream: "{\"\xc3(", format: RawF32},
 		"brackets only":        {dimension: 3, stream: strings.Repeat("{", 12), format: JSON, bad: true},
-		"one number":           {dimension: 1, stream: "1234", format: RawF32},
+		"one number":           {dimension: 1, stream: "1234", format: CSV},
 		"NPY":                  {dimension: 1, stream: string(npyFile("<f4", 1, 5)), format: NPY, decidedAt: 6},
 		"NPY cut off":          {dimension: 1, stream: npyMagic + "\x01\x00", format: NPY, decidedAt: 6, bad: true},
 		"fvecs":                {stream: string(vecsFile(Fvecs, []float32{1, 2}, []float32{3, 4})), format: Fvecs},
@@ -319,6 +319,13 @@ func TestSniffNamesShortText(t *testing.T) {
 		"semicolons":             {2, "1;2\n3;4", ""},
 		"semicolons, first rows": {0, "1;2\n3;4", ""},
 		"one number":             {0, "7", ""},
+		"a number of four bytes": {1, "1.25", ""},
+		"of eight bytes":         {1, "0.250001", ""},
+		"floats by their length": {2, "0.250001", "csv: row 0, line 1, byte 0: 1 columns of values where the dimension is 2"},
+		"words of 16 bytes":      {4, "hello world 1234", `csv: row 0, line 1, byte 0: neither a header nor a row: column 1, "hello"`},
+		"a comment of 16 bytes":  {4, "# comment 123456", "csv: row 0, line 1, byte 0: the stream ends behind the header"},
+		"carriage returns":       {2, "1,2\r3,4\r", "csv: row 0, line 1, byte 0: lines end with a carriage return alone"},
+		"more of them":           {4, strings.Repeat("0.5,0.25,1.5,2.5\r", 8), "csv: row 0, line 1, byte 0: lines end with a carriage return alone"},
 	} {
 		sink := &collector{dimension: c.dimension}
 		d := NewDecoder(Auto, sink, Options{})
@@ -355,6 +362,24 @@ func TestSniffRefusesOtherFilesByName(t *testing.T) {
 	}
 	if _, err := agree(t, Auto, Options{}, 2, []byte("PAR1,PAR2\n1,2\n"), whole); err != nil {
 		t.Errorf("a column of that name: %v", err)
+	}
+}
+
+// TestNamesOfOtherFiles: who gives a file a wrong name is told what it is.
+func TestNamesOfOtherFiles(t *testing.T) {
+	t.Parallel()
+	for name, stream := range map[string][]byte{
+		"a NumPy file": npyFile("<f4", 2, 1, 2), "RVF segments": vecSegment(1, 2, []uint64{1}, floats(1, 2)), "a Parquet file": []byte("PAR1\x15\x04\x15\x10\n"),
+		"compressed with gzip": []byte("\x1f\x8b\x08\x00abc\n"),
+	} {
+		for _, f := range []Format{CSV, TSV} {
+			if _, err := agree(t, f, Options{}, 2, stream, func() int { return 1 }); err == nil || !strings.Contains(err.Error(), "the stream is "+name) {
+				t.Errorf("%s as %v: %v", name, f, err)
+			}
+		}
+		if _, err := decode(t, JSON, Options{}, 2, stream, whole); stream[0] >= 0x80 && (err == nil || !strings.Contains(err.Error(), "the stream is "+name)) {
+			t.Errorf("%s as JSON: %v", name, err)
+		}
 	}
 }
 

@@ -123,6 +123,11 @@ func (d *tableDecoder) fail(format string, arguments ...any) error {
 }
 
 func (d *tableDecoder) decode(p []byte) error {
+	if d.offset == 0 {
+		if name := otherFile(d.held, p); name != "" && !d.lenient {
+			return d.fail("the stream is %s, and no table", name)
+		}
+	}
 	for d.ended && len(p) > 0 {
 		switch p[0] {
 		case '\n':
@@ -200,6 +205,9 @@ func (d *tableDecoder) take(p []byte) error {
 // reports whether the line is a row that can be taken now: else it is a header, or a
 // line of which the next one tells.
 func (d *tableDecoder) begin(line []byte) (row bool, err error) {
+	if loneReturn(line) && !d.lenient {
+		return false, d.fail("%s", loneReturns)
+	}
 	head, err := readTableHead(line, d.format == TSV)
 	if err != nil {
 		return false, d.fail("%v", err)

@@ -25,10 +25,12 @@ const surelyNames = 16
 func (d *tableDecoder) waits(head tableHead) bool {
 	known := d.knownDimension()
 	switch {
-	case d.lenient:
+	case d.lenient, d.named: // by a comment
 		return false
 	case head.countsFrom0(0):
 		return known == 0 || known == len(head.fields)
+	case head.onlyZero():
+		return known <= 1
 	case known != 0:
 		return false
 	}
@@ -38,7 +40,7 @@ func (d *tableDecoder) waits(head tableHead) bool {
 // namesAlone reports whether a first line of numbers is taken for names where nothing
 // stands below it. A vector of a dimension that is known it may well be.
 func (d *tableDecoder) namesAlone(head tableHead) bool {
-	return head.countsFrom0(0) && (d.knownDimension() == 0 || len(head.fields) >= surelyNames)
+	return head.onlyZero() && d.knownDimension() == 0 || head.countsFrom0(0) && (d.knownDimension() == 0 || len(head.fields) >= surelyNames)
 }
 
 // component is the first column that holds no ids.
@@ -63,6 +65,8 @@ func (h tableHead) hint(dimension int) string {
 	switch {
 	case h.countsVectors() == fmt.Sprint(dimension):
 		return `: is it the number of vectors and their dimension, as word2vec writes them? Leave that line out, and name the column of ids "id" in a header`
+	case h.countsVectors() != "" && dimension > 2:
+		return fmt.Sprintf(`: is it the number of word vectors and their dimension, %s, as word2vec writes them? They need a store of that dimension; leave that line out, and name a column of ids, which are numbers, "id" in a header`, h.countsVectors())
 	case len(h.fields) == dimension+1 && isWhole(h.fields[0]):
 		return `: if the first column holds ids, give it a header with the name "id"`
 	case len(h.fields) == 2*dimension:
@@ -84,6 +88,9 @@ func (d *tableDecoder) takeFirst(next []byte) error {
 		return first.at(d, "%v", err)
 	}
 	if next == nil && d.namesAlone(head) {
+		if head.onlyZero() {
+			return first.at(d, "0 alone is taken for a header, and no row came below it: if it is a vector, write 0.0, or make the store with its dimension first")
+		}
 		return first.at(d, "0, 1, … is taken for a header, and no row came below it: if it is a vector, write 0.0, or make the store with its dimension first")
 	}
 	below, err := splitTableHead(next, head.separator)
@@ -94,6 +101,10 @@ func (d *tableDecoder) takeFirst(next []byte) error {
 			return first.at(d, "%v", errWordVectors)
 		case err != nil:
 			return d.fail("%v", err)
+		case head.onlyZero():
+			if below := string(below.fields[0]); below != "0" && below != "1" { // as of a count
+				return first.at(d, "0 above other rows can be the name that pandas gives the only column, or a vector: name the column v0, or write 0.0 if it is a vector")
+			}
 		case !head.countsFrom0(0):
 			if isWhole(below.fields[0]) && !below.allWhole() && isNextNumber(string(head.fields[0]), string(below.fields[0])) {
 				return first.at(d, `the first column counts up: if it holds ids, give it a header with the name "id"; if it is a component, make the store with its dimension first`)

@@ -79,6 +79,26 @@ func TestTableHeads(t *testing.T) {
 		"vectors of other lengths":    {stream: "id,embedding\n0,\"[1, 2, 3, 4]\"\n1,\"[1,2,3]\"\n", reason: "a vector of 3 values where the dimension is 4"},
 		"an empty vector":             {stream: "id,embedding\n0,[]\n", reason: "an empty vector"},
 		"no quotes":                   {stream: "id,embedding\n0,[1,2,3,4]\n", reason: "5 columns where the first line has 2"},
+		"amounts":                     {stream: "$1,$2,$3,$4\n" + floatRows, reason: `column 1, "$1", has "$" before its number`},
+		"shares":                      {stream: "10%,11%,12%,13%\n" + floatRows, reason: `column 1, "10%", has "%" behind a number`},
+		"times of the day":            {stream: "12:30,12:31,12:32,12:33\n" + floatRows, reason: `column 1, "12:30", has ":30" behind a number`},
+		"days":                        {stream: "2021-01-01,2021-01-02,2021-01-03,2021-01-04\n" + floatRows, reason: `column 1, "2021-01-01", has "-01-01" behind a number`},
+		"spaces for thousands":        {stream: "1 000,1 001,1 002,1 003\n" + floatRows, reason: `column 1, "1 000", has a separator of thousands`},
+		"hexadecimal":                 {stream: "0x0,0x1,0x2,0x3\n" + floatRows, reason: `column 1, "0x0", has "x0" behind a number`},
+		"floats of C":                 {stream: "1f,2f,3f,4f\n" + floatRows, reason: `column 1, "1f", has "f" behind a number`},
+		"integers of R":               {stream: "1L,2L,3L,4L\n" + floatRows, reason: `column 1, "1L", has "L" behind a number`},
+		"underscores":                 {stream: "1_0,1_1,1_2,1_3\n" + floatRows, reason: `column 1, "1_0", has "_0" behind a number`},
+		"numbered missing values":     {stream: "NA0,NA1,NA2,NA3\n" + floatRows, reason: `column 1, "NA0", has "NA" before its number`},
+		"amounts behind ids":          {stream: "id,$1,$2,$3,$4\n" + indexed, reason: `column 2, "$1", has "$" before its number`},
+		"amounts in a comment":        {stream: "# id,$1,$2,$3,$4\n" + indexed, reason: `column 2, "$1", has "$" before its number`},
+		"apostrophes":                 {stream: "'0','1','2','3'\n" + floatRows, reason: `column 1, "'0'", has an apostrophe`},
+		"an apostrophe before each":   {stream: "0.5,'1,2,3\n", reason: `column 2, "'1", has an apostrophe`},
+		"apostrophes below":           {stream: floatRows + "'1',2,3,4\n", reason: `column 1, "'1'", has an apostrophe`},
+		"names of Spark":              {stream: "_1,_2,_3,_4\n" + floatRows, ids: []int64{none, none}, rows: floatValues},
+		"letters of another alphabet": {stream: "значение1,значение2,значение3,значение4\n" + floatRows, ids: []int64{none, none}, rows: floatValues},
+		"carriage returns alone":      {stream: "v0,v1,v2,v3\r1,2,3,4\r5,6,7,8\r\n", reason: "lines end with a carriage return alone"},
+		"a return within a row":       {stream: "1,2,3,4\n5,6,7,8\r9,10,11,12\n", reason: "lines end with a carriage return alone"},
+		"word2vec of another":         {stream: "2 5\nthe 0.1 0.2 0.3 0.4 0.5\nof 0.1 0.2 0.3 0.4 0.5\n", reason: "word vectors", old: "is it the number of word vectors and their dimension, 5"},
 		"no vectors at all":           {stream: "id,label\n0,7\n", reason: `column 2, "label", is neither`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -110,6 +130,46 @@ func TestTableHeads(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTableOfOneColumn: 0 above the rows of one column is a name as 0, 1, … is of more, or a vector.
+func TestTableOfOneColumn(t *testing.T) {
+	t.Parallel()
+	for stream, c := range map[string]struct {
+		rows   []float32
+		reason string // in both stores
+		fresh  string // in a new one only
+	}{
+		"0\n0.5\n0.25\n": {reason: "0 above other rows can be the name"},
+		"0\n5\n2\n":      {reason: "0 above other rows can be the name"},
+		"0\n1\n2\n":      {rows: []float32{0, 1, 2}},
+		"0\n0\n":         {rows: []float32{0, 0}},
+		"0\n":            {rows: []float32{0}, fresh: "0 alone is taken for a header"},
+		"0.0\n0.5\n":     {rows: []float32{0, 0.5}},
+		"v0\n0.5\n0\n":   {rows: []float32{0.5, 0}},
+		"1\n0.5\n":       {rows: []float32{1, 0.5}},
+		"'0'\n0.5\n":     {reason: "has an apostrophe"},
+		"$1\n0.5\n":      {reason: `has "$" before its number`},
+	} {
+		for _, dimension := range []int{1, 0} {
+			for _, f := range []Format{CSV, Auto} {
+				reason := c.reason
+				if dimension == 0 && c.fresh != "" && f == CSV {
+					reason = c.fresh
+				} else if dimension == 0 && c.fresh != "" {
+					continue // too few bytes to say what they are
+				}
+				sink, err := decode(t, f, Options{}, dimension, []byte(stream), whole)
+				if reason == "" && (err != nil || !bytes.Equal(sink.rows, floats(c.rows...))) || reason != "" && (err == nil || !strings.Contains(err.Error(), reason)) {
+					t.Errorf("%q as %v, dimension %d: %x, %v; want %q", stream, f, dimension, sink.rows, err, reason)
+				}
+			}
+		}
+	}
+	// Into dimension 2 of word2vec's text the first line is a vector, and the second a word's.
+	if _, err := decode(t, CSV, Options{}, 2, []byte("2 3\nthe 0.1 0.2 0.3\nof 0.1 0.2 0.3\n"), whole); err == nil || !strings.Contains(err.Error(), "word vectors") {
+		t.Errorf("word2vec into dimension 2: %v", err)
 	}
 }
 

@@ -63,6 +63,11 @@ func (h tableHead) checkNames() error {
 		}
 		columns = append(columns, i)
 	}
+	for _, i := range columns {
+		if why := strangeUnit(h.fields[i]); why != "" {
+			return fmt.Errorf("neither a header nor a row: column %d, %.40q, %s", i+1, h.fields[i], why)
+		}
+	}
 	if len(columns) == 0 {
 		return nil
 	}
@@ -102,6 +107,10 @@ func (h tableHead) countsFrom0(first int) bool {
 	}
 	return true
 }
+
+// onlyZero reports whether a line is 0 alone, as pandas names the only column if it has
+// no name; or it is a vector.
+func (h tableHead) onlyZero() bool { return len(h.fields) == 1 && string(h.fields[0]) == "0" }
 
 // isWhole reports whether a field is a whole number, written as one.
 func isWhole(field []byte) bool {

@@ -152,6 +152,12 @@ func parseNumberWord(p []byte) (value float32, length int, known bool) {
 // read beyond the given column.
 func (d *tableDecoder) badRow(p []byte, column int) error {
 	line := p[:bytes.IndexByte(p, '\n')]
+	if loneReturn(line) {
+		return d.fail("%s", loneReturns)
+	}
+	if head, err := splitTableHead(line, d.separator); err == nil && head.wordVector() {
+		return d.fail("%v", errWordVectors)
+	}
 	fields := tableFields{rest: line, separator: d.separator}
 	columns := 0
 	var bad []byte

@@ -106,6 +106,7 @@ func TestTableErrors(t *testing.T) {
 		"too long":            {0, "1,2\n0." + strings.Repeat("1", 70) + ",4\n", 4, 2, 1, "more than 64 bytes"},
 		"NaN":                 {0, "1,2\n3,NaN\n", 4, 2, 1, "column 2 is NaN, which is not a finite number"},
 		"infinite":            {0, "1,2\n-inf,4\n", 4, 2, 1, "column 1 is -inf, which"},
+		"brackets":            {0, "[1,[2\n0.5,1\n", 0, 1, 0, `column 1, "[1", has "[" before its number`},
 		"half a header":       {0, "1,2x,3\n1,2,3\n", 0, 1, 0, `neither a header nor a row: column 2, "2x"`},
 		"index without name":  {0, ",0,x\n", 0, 1, 0, `neither a header nor a row: column 3, "x"`},
 		"header alone":        {0, "x0,x1\n", 6, 2, 0, "behind the header"},
