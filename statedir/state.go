@@ -33,6 +33,7 @@ const (
 // State is the folder for one directory that is mounted.
 type State struct {
 	path   string
+	passed error // why it is not in the directory that a service manager has made
 	folder *os.File
 	lock   *os.File
 	crash  *os.File
@@ -52,11 +53,15 @@ type State struct {
 // not where it is shown. Why others would not do is told with the one that does.
 func Open(directory, mountPoint string) (*State, error) {
 	var problems []error
+	var passed error
 	for _, c := range candidates(os.Getenv, os.Geteuid()) {
 		path, err := c.make()
 		switch {
 		case err != nil:
 			problems = append(problems, err)
+			if c.own == "" {
+				passed = err
+			}
 			continue
 		case within(path, directory), within(path, mountPoint):
 			problems = append(problems, fmt.Errorf("%s is part of the mount", path))
@@ -64,6 +69,7 @@ func Open(directory, mountPoint string) (*State, error) {
 		}
 		s, err := open(path, folderName(directory))
 		if err == nil {
+			s.passed = passed
 			return s, nil
 		}
 		problems = append(problems, err)
@@ -167,6 +173,15 @@ func (s *State) Path() string {
 		return ""
 	}
 	return s.path
+}
+
+// Passed is why the state is not in the directory that a service manager has named; nil where
+// it is, or none was.
+func (s *State) Passed() error {
+	if s == nil {
+		return nil
+	}
+	return s.passed
 }
 
 // Crash is the file for the trace of a crash of this process.

@@ -269,3 +269,26 @@ func TestLogsMove(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestPassedOverPlaces: whose service manager has made a directory hears why it is not used. It
+// changes the environment, and so is not run beside other tests.
+func TestPassedOverPlaces(t *testing.T) {
+	wide, other := newParent(t), newParent(t)
+	t.Setenv("XDG_STATE_HOME", other)
+	for mode, passed := range map[os.FileMode]bool{0o700: false, 0o777: true} {
+		if err := os.Chmod(wide, mode); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("STATE_DIRECTORY", wide)
+		s, err := Open("/srv/vectors", "/mnt/vectors")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if errors.Is(s.Passed(), errUnsafe) != passed || strings.HasPrefix(s.Path(), wide) == passed {
+			t.Errorf("with mode %o it is %s: %v", mode, s.Path(), s.Passed())
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -204,6 +204,9 @@ func serve(options mountOptions, backing, mountPoint string, ready *readiness) (
 	if stateErr != nil {
 		log.Warn().Err(stateErr).Msg("logs last as long as the mount, and no longer")
 	}
+	if passed := state.Passed(); passed != nil {
+		log.Warn().Err(passed).Str("instead", state.Path()).Msg("logs that outlast the mount are not kept in STATE_DIRECTORY")
+	}
 	held := newMountMemory(int64(options.memory))
 	place, err := directory.OpenVolume(backing)
 	if err != nil {

@@ -34,6 +34,7 @@ type File struct {
 	fresh   bool   // bytes came that were not taken in
 	covered int64  // how many bytes were written, some perhaps more than once
 	filled  bool   // some of them are not zero
+	over    bool   // it was that receipt, which stands again if nothing is taken in
 	uncut   bool   // what is not written would be bytes of the receipt that was there
 	former  record // of the receipt whose place it takes; set before anybody has the file
 	failed  error  // what ended it
@@ -214,7 +215,7 @@ func (f *File) begin() {
 	if !former.known {
 		return
 	}
-	f.former, f.uncut = former, former.size > 0
+	f.former, f.over, f.uncut = former, true, former.size > 0
 	d := f.folder
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -373,7 +374,7 @@ func (f *File) takenIn(name string, now record) {
 	}
 	_ = f.bytes.Close() // nothing of them is needed any more
 	f.bytes, f.fresh, f.uncut, f.former = nil, false, false, record{}
-	f.covered, f.filled = 0, false
+	f.covered, f.filled, f.over = 0, false, false
 	d := f.folder
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -403,6 +404,9 @@ func (f *File) fail(cause error) error {
 	d.mu.Lock()
 	if !f.gone {
 		d.forget(f)
+		if f.over && d.files[f.name] == nil {
+			d.restore(f.name, f.attributes, f.former)
+		}
 		d.refuse(f.name, f.attributes, cause)
 	}
 	d.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"rvffs/store/memory"
 	"rvffs/store/shared"
@@ -253,6 +254,17 @@ func (d *Folder) receive(f *File) {
 			return
 		}
 	}
+}
+
+// restore has a receipt stand again, after nothing of what was written over it was taken in. The
+// caller holds mu.
+func (d *Folder) restore(name string, attributes Attributes, of record) {
+	f := &File{folder: d, turn: shared.NewTurn(), name: name, attributes: attributes, state: taken, takenAs: of.name}
+	f.attributes.Modified = time.Unix(0, of.modified)
+	f.size, f.retimed, f.text, f.sum = of.size, of.retimed, of.text, of.sum
+	d.number(f)
+	d.files[name] = f
+	d.receive(f)
 }
 
 // refuse has a file's place taken by one that says why. The caller holds mu.

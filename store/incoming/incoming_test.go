@@ -477,7 +477,11 @@ func TestWhatIsRefusedTellsWhy(t *testing.T) {
 	if err := w.Refuse(errUncut); !errors.Is(err, volume.ErrInput) {
 		t.Error(err)
 	}
-	u.has("a.error c.error d.error", "a=good")
+	// The vectors of what was there are in the store, and their receipt stays.
+	u.has("a a.error c.error d.error", "a=good")
+	if got := u.folder.Find("a").Facts(); string(got.Result) != "taken" || got.Size != 4 {
+		t.Errorf("the receipt is %+v", got)
+	}
 	if u.shelf.spools != 0 {
 		t.Errorf("%d spools are open", u.shelf.spools)
 	}
@@ -492,7 +496,7 @@ func TestWhatIsRefusedTellsWhy(t *testing.T) {
 	if !errors.Is(err, volume.ErrInput) || !errors.Is(w.Refuse(err), volume.ErrInput) {
 		t.Errorf("writing behind the close: %v", err)
 	}
-	u.has("a.error c.error d.error e", "a=good e=good")
+	u.has("a a.error c.error d.error e", "a=good e=good")
 	if _, _, err := u.folder.Create(t.Context(), "forbidden", 0, Attributes{}); !errors.Is(err, volume.ErrNotPermitted) {
 		t.Error(err)
 	}
