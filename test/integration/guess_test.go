@@ -21,6 +21,9 @@ write('float32', rows); write('one', rows[:1])
 write('float64', rows.astype('<f8')); write('float16', rows.astype('<f2')); write('big-endian float32', rows.astype('>f4'))
 write('bfloat16', (rows.view('<u4') >> 16).astype('<u2'))
 write('int32', np.arange(640, dtype='<i4')); write('int64', np.arange(640, dtype='<i8'))
+write('times', (1700000000 + np.arange(640) % 7).astype('<i4')); write('milliseconds', 1700000000000 + np.arange(640) * 1000)
+write('Julian days', 2460000 + np.arange(640) / 24)
+beside = np.zeros(32, dtype=[('id', '<u8'), ('vector', '<f4', 16)]); beside['id'] = np.arange(32); beside['vector'] = rows[:32]; write('ids beside', beside)
 write('bytes', (rows * 127).astype('i1'))
 write('pickle', pickle.dumps(rows.tolist(), 4)); write('pickle of NumPy', pickle.dumps(rows, 0))
 ivecs = np.random.default_rng(4).integers(0, 1000000, (40, 17)).astype('<i4'); ivecs[:, 0] = 16
@@ -43,6 +46,7 @@ func TestWhatIsNoFloat32IsRefused(t *testing.T) {
 	for name, log := range map[string]string{
 		"float32": "", "one": "", "float64": "look like float64", "float16": "look like float16", "big-endian float32": "look like big-endian float32",
 		"bfloat16": "look like bfloat16", "int32": "look like int32", "int64": "look like int64", "bytes": "look like bytes",
+		"times": "look like int32", "milliseconds": "look like int64", "Julian days": "look like float64", "ids beside": "each row has a number before or behind",
 		"pickle": "pickled by Python", "pickle of NumPy": "pickled by Python", "ivecs": "look like int32", "tar": "a tar archive",
 	} {
 		for _, way := range copies {
