@@ -78,7 +78,11 @@ func (p *EBPFProgram) label() string { return p.Header.ProgramType.String() }
 func (p *EBPFProgram) problems() []string { return p.Header.Problems() }
 
 func (p *EBPFProgram) files() []state.NamedView {
-	return []state.NamedView{{Name: PartEBPFProgram.file(), View: p.Image}, {Name: PartEBPFTypes.file(), View: p.BTF}}
+	files := []state.NamedView{{Name: PartEBPFProgram.file(), View: p.Image}}
+	if p.BTF.Size() > 0 { // a program without type information has no file of it
+		files = append(files, state.NamedView{Name: PartEBPFTypes.file(), View: p.BTF})
+	}
+	return files
 }
 
 // ExtractEBPF is ExtractKernel for eBPF programs, of the given types if there are
