@@ -69,7 +69,7 @@ show 'cmp mnt/copy.rvf/vectors/ids.npy mnt/products.rvf/vectors/ids.npy && echo 
 
 step 'Searching is reading a file, or asking one'
 show 'head -n 3 mnt/products.rvf/neighbors/5000.json'
-show "exec 3<>mnt/products.rvf/query; echo '{\"vector\": [4, 3, 2, 1], \"k\": 2}' >&3; cat <&3"
+show "exec 3<>mnt/products.rvf/query; echo '{\"vector\": [4, 3, 2, 1], \"k\": 2}' >&3; cat <&3; exec 3>&-"
 
 step 'Deleting is writing ids'
 show 'seq 0 9 > mnt/products.rvf/vectors.delete; jq .live_vectors mnt/products.rvf/status.json'
@@ -104,5 +104,5 @@ show 'ls -l stores'
 step 'Somebody overwrites a byte of the middle one: verify and lineage tell which, and what depends on it'
 show "rvffs lineage --json stores/human.rvdna | jq '.stores[-1].verification.parent_manifest' > at"
 show 'printf x | dd of=stores/genes.rvdna bs=1 seek=$(($(cat at) + 100)) conv=notrunc status=none'
-show 'rvffs verify stores/*.rv* | grep damage: || echo "exit status $?"'
+show 'rvffs verify stores/*.rv* > report || echo "exit status $?"; grep damage: report'
 show 'rvffs lineage stores/human.rvdna'
