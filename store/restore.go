@@ -12,9 +12,9 @@ import (
 )
 
 // Restore makes a store at name of bytes that were a whole one elsewhere, so many of them:
-// Verify must find no damage. What is none is ErrNotWhole, and leaves nothing. The shelf
-// that makes it may be reached with somebody else's rights than that of the options, by
-// which it is read. It fails with ErrExists when the name is taken.
+// Verify must find no damage in the file. A branch may come before the parent of which it
+// shows vectors. What is none is ErrNotWhole, and leaves nothing. The shelf that makes it may
+// be reached with somebody else's rights than that of the options, by which it is read. It fails with ErrExists when the name is taken.
 func Restore(ctx context.Context, name string, from io.ReaderAt, size int64, perm os.FileMode, shelf volume.Shelf, options Options) error {
 	if err := CheckName(name); err != nil {
 		return fmt.Errorf("restore store %q: %w", name, err)
@@ -38,7 +38,7 @@ func checkWhole(ctx context.Context, lying, name string, size int64, options Opt
 		return err
 	}
 	path := s.file.Path()
-	found, err := s.Verify(ctx)
+	found, err := s.verifyFile(ctx)
 	if err = errors.Join(err, s.Close()); err != nil {
 		return err
 	}

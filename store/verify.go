@@ -55,9 +55,24 @@ func (s *Store) Verify(ctx context.Context) (Verification, error) {
 	if err == nil {
 		err = s.verifyInherited(ctx, &found)
 	}
-	if err != nil {
-		return found, err
+	if err == nil {
+		err = s.verifyTails(ctx, &found)
 	}
+	return found, err
+}
+
+// verifyFile is Verify without a look at what a branch shows of its parent's, which stands in
+// other files.
+func (s *Store) verifyFile(ctx context.Context) (Verification, error) {
+	found, err := VerifySnapshot(ctx, s.Current())
+	if err == nil {
+		err = s.verifyTails(ctx, &found)
+	}
+	return found, err
+}
+
+// verifyTails finds what somebody has to decide upon.
+func (s *Store) verifyTails(ctx context.Context, found *Verification) (err error) {
 	found.Tails, err = s.Tails(ctx)
 	for i := range found.Tails {
 		tail := &found.Tails[i]
@@ -68,7 +83,7 @@ func (s *Store) Verify(ctx context.Context) (Verification, error) {
 		found.Damages++
 		found.Findings = append(found.Findings, finding)
 	}
-	return found, err
+	return err
 }
 
 // VerifySnapshot reads the whole file of the snapshot, dead bytes and what stands behind
