@@ -70,11 +70,13 @@ func printCreated(command *cobra.Command, answer *answerFlag, file string, ident
 type opening struct {
 	open    func(context.Context, string, store.Options) (*store.Store, error)
 	changes bool // what is opened
+	fills   bool // it, so that an empty one would do
 }
 
 var (
 	toRead   = opening{open: store.OpenReadOnly}
 	toChange = opening{open: store.Open, changes: true}
+	toFill   = opening{open: store.Open, changes: true, fills: true}
 )
 
 // withStore runs f on the store in file. What f's writing cannot leave where it is, and
@@ -102,7 +104,7 @@ func withOptions(ctx context.Context, file string, how opening, options store.Op
 		}
 		s, err := how.open(ctx, name, options)
 		if err != nil {
-			return explainFile(file, err)
+			return explainFile(file, how, err)
 		}
 		err = f(s)
 		if how.changes {

@@ -44,7 +44,7 @@ func newImportCommand() *cobra.Command {
 		ValidArgsFunction: offers(offerStores, offerFiles),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			results := make([]imported, 0, len(arguments)-1)
-			err := withStore(command.Context(), arguments[0], toChange, func(s *store.Store) error {
+			err := withStore(command.Context(), arguments[0], toFill, func(s *store.Store) error {
 				for _, input := range arguments[1:] {
 					result, err := importFrom(command, s, input, allowNonFinite)
 					if err != nil {

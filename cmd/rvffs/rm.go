@@ -17,6 +17,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store"
 	"rvffs/store/catalog"
+	"rvffs/store/volume"
 )
 
 // removedStore is what rm tells in JSON of a store.
@@ -33,11 +34,15 @@ func newRmCommand() *cobra.Command {
 		Short: "Remove whole stores",
 		Long: "rm removes stores with all that they hold, and what recover could bring back of them. One to which somebody is\n" +
 			"writing is not removed; neither is one from which others in its folder were derived, unless these go, too:\n" +
-			"their lineage could no longer be verified, and branches would lose the vectors that they show of it.",
+			"their lineage could no longer be verified, and branches would lose the vectors that they show of it. If one\n" +
+			"of several cannot be read, none is removed.",
 		Args:              takes("FILE..."),
 		ValidArgsFunction: offerStores,
 		RunE: func(command *cobra.Command, arguments []string) error {
 			ordered, err := childrenFirst(command.Context(), arguments)
+			if err != nil && len(arguments) > 1 {
+				return errors.Join(err, errors.New("nothing was removed: name only stores that are there and can be read"))
+			}
 			if err != nil {
 				return err
 			}
@@ -84,6 +89,7 @@ func childrenFirst(ctx context.Context, files []string) ([]string, error) {
 // rm removes the store in a file.
 func rm(ctx context.Context, file string, family *family, force bool) (removed []string, err error) {
 	_, _, mounted := behind(file)
+	shown := followLinks(file) // a link to the folder goes before that
 	err = withStore(ctx, file, toChange, func(s *store.Store) error {
 		if identity, known := s.Identity(); known && !force {
 			if err := family.mayLose(ctx, file, identity.FileID); err != nil {
@@ -101,22 +107,44 @@ func rm(ctx context.Context, file string, family *family, force bool) (removed [
 			return err
 		}
 		for _, parent := range parents {
-			err := withStore(ctx, parent, toChange, func(above *store.Store) error { return above.ReleaseBranch(ctx, s.FileID()) })
-			if err != nil { // which costs room alone
-				_, _ = fmt.Fprintf(os.Stderr, "rvffs: %s still lists the branch %s, which is removed: %v\n", parent, file, err)
+			if err := releaseBranch(ctx, parent, s.FileID()); err != nil { // which costs room alone
+				_, _ = fmt.Fprintf(os.Stderr, "rvffs: %s was removed; its parent %s goes on listing it, %v\n", file, parent, err)
 			}
 		}
 		return nil
 	})
 	if mounted && err == nil {
-		awaitGone(ctx, file)
+		awaitGone(ctx, file, shown)
 	}
 	return removed, err
 }
 
-// listed reports whether a folder is listed in the one above: a mount may know of a file that
-// it is gone before it knows so of the folder that showed it.
-func listed(folder string) bool {
+// releaseBranch has the parent of a branch that is removed strike it off its list. The error
+// tells what it means that it stays there.
+func releaseBranch(ctx context.Context, parent string, branch lineage.FileID) error {
+	frozen := false
+	err := withStore(ctx, parent, toChange, func(above *store.Store) error {
+		err := above.ReleaseBranch(ctx, branch)
+		if errors.Is(err, volume.ErrReadOnly) {
+			frozen, _ = above.Current().Frozen(ctx)
+		}
+		return err
+	})
+	switch {
+	case frozen:
+		return errors.New("for it is frozen; that harms nothing")
+	case err != nil:
+		return fmt.Errorf("and a compaction of it keeps what that showed: %w", err)
+	}
+	return nil
+}
+
+// isShown reports whether a folder is there, or listed in the one above: a mount may know of
+// a file that it is gone before it knows so of the folder that showed it.
+func isShown(folder string) bool {
+	if _, err := os.Lstat(folder); err == nil {
+		return true
+	}
 	entries, err := os.ReadDir(filepath.Dir(folder))
 	return err == nil && slices.ContainsFunc(entries, func(entry os.DirEntry) bool { return entry.Name() == filepath.Base(folder) })
 }
@@ -154,15 +182,15 @@ const (
 	noticingLook = 20 * time.Millisecond
 )
 
-// awaitGone waits until a mount shows no folder of a store any more that is removed, so that
-// the next command can make another of that name.
-func awaitGone(ctx context.Context, folder string) {
+// awaitGone waits until a mount shows none of the folders of a store any more that is
+// removed, so that the next command can make another of that name.
+func awaitGone(ctx context.Context, folders ...string) {
 	ctx, cancel := context.WithTimeout(ctx, noticing)
 	defer cancel()
 	look := time.NewTicker(noticingLook)
 	defer look.Stop()
 	for {
-		if _, err := os.Lstat(folder); err != nil && !listed(folder) {
+		if !slices.ContainsFunc(folders, isShown) {
 			return
 		}
 		select {
@@ -202,10 +230,14 @@ func (f *family) mayLose(ctx context.Context, file string, id lineage.FileID) er
 		}
 	}
 	switch {
-	case len(branches) > 0:
-		return fmt.Errorf("%s is the parent of %s, which shows its vectors and would lose them: remove that first, or say --force", file, strings.Join(branches, ", "))
-	case len(children) > 0:
-		return fmt.Errorf("%s is the parent of %s, whose lineage could not be verified any more: remove that first, or say --force", file, strings.Join(children, ", "))
+	case len(branches) == 1:
+		return fmt.Errorf("%s is the parent of %s, which shows its vectors and would lose them: remove that first, or say --force", file, branches[0])
+	case len(branches) > 1:
+		return fmt.Errorf("%s is the parent of %s, which show its vectors and would lose them: remove these first, or say --force", file, strings.Join(branches, ", "))
+	case len(children) == 1:
+		return fmt.Errorf("%s is the parent of %s, whose lineage could not be verified any more: remove that first, or say --force", file, children[0])
+	case len(children) > 1:
+		return fmt.Errorf("%s is the parent of %s, whose lineage could not be verified any more: remove these first, or say --force", file, strings.Join(children, ", "))
 	}
 	return nil
 }

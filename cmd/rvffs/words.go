@@ -73,11 +73,13 @@ func explainRight(file string, err error) error {
 }
 
 // explainFile says what may be done where a file is no store, or is not there.
-func explainFile(file string, err error) error {
+func explainFile(file string, how opening, err error) error {
 	found, statErr := os.Stat(storeFile(file))
 	switch {
 	case statErr == nil && found.IsDir():
 		return fmt.Errorf("%s is a directory: name the store's file, or the folder that shows it in a mount", file)
+	case errors.Is(err, fs.ErrNotExist) && errors.Is(statErr, fs.ErrNotExist) && !how.fills:
+		return fmt.Errorf("%w: look at the name", err)
 	case errors.Is(err, fs.ErrNotExist) && errors.Is(statErr, fs.ErrNotExist):
 		return fmt.Errorf("%w: look at the name, or make a new store with `rvffs create %s`", err, file)
 	case errors.Is(err, volume.ErrNotStore) && statErr == nil && found.Size() == 0:

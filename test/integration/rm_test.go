@@ -177,3 +177,49 @@ func TestNoStreamGoesOnWithoutItsFile(t *testing.T) {
 		})
 	}
 }
+
+// TestRmTellsOfBranches: what is said of several of them, of one whose parent is frozen, and
+// when nothing was removed.
+func TestRmTellsOfBranches(t *testing.T) {
+	t.Parallel()
+	dir, far := t.TempDir(), t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	parent, away := at("parent.rvf"), filepath.Join(far, "away.rvf")
+	run(t, program, "create", parent, "--dimension", "2")
+	withVectors(t, parent, model{1: {1, 2}, 2: {3, 4}})
+	for _, branch := range []string{at("a.rvf"), at("b.rvf"), away} {
+		run(t, program, "branch", parent, branch)
+	}
+	want := "rvffs: " + parent + " is the parent of a.rvf, b.rvf, which show its vectors and would lose them: remove these first, or say --force\n"
+	if got := try(t, program, "rm", parent); got.code != 1 || got.stderr != want {
+		t.Errorf("rm of a parent: %+v, want %q", got, want)
+	}
+	if got := try(t, program, "rm", at("a.rvf"), at("none.rvf")); got.code != 1 || !strings.Contains(got.stderr, "none.rvf") || !strings.Contains(got.stderr, "nothing was removed") {
+		t.Errorf("rm of one that is there and one that is not: %+v", got)
+	}
+	run(t, program, "freeze", parent)
+	want = "rvffs: " + away + " was removed; its parent " + parent + " goes on listing it, for it is frozen; that harms nothing\n"
+	if got := try(t, program, "rm", away); got.code != 0 || got.stderr != want {
+		t.Errorf("rm of a branch of a frozen store: %+v, want %q", got, want)
+	}
+}
+
+// TestRmIsSeenBelowTheParent: when a branch is removed by the link to its folder, that is
+// gone, too, and does not come back with a restore that fails.
+func TestRmIsSeenBelowTheParent(t *testing.T) {
+	t.Parallel()
+	demandProgram(t, "setfattr")
+	m := smallStore(t)
+	half, branch := filepath.Join(t.TempDir(), "b.rvf"), m.path("store.rvf", "b.rvf")
+	for range 3 {
+		shell(t, `mkdir "$1"; setfattr -n user.rvf.derivation_type -v branch "$1"; ls -la "$2" "$1"; head -c 300 "$1/raw" > "$3"`, branch, m.Point, half)
+		run(t, program, "rm", m.path("b.rvf"))
+		if got, err := os.ReadDir(branch); err == nil {
+			t.Errorf("the folder of a removed branch lists %v", got)
+		}
+		wantRefusal(t, try(t, "cp", half, m.Point), syscall.EINVAL)
+		if got, err := os.ReadDir(branch); err == nil {
+			t.Errorf("the folder of a removed branch lists %v after a restore that failed", got)
+		}
+	}
+}
