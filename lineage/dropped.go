@@ -27,6 +27,19 @@ type DroppedState struct {
 	Short Short
 }
 
+// Lost is the record of states from one epoch to another whose manifests were damaged, so
+// that nobody knows their hashes.
+func Lost(from, to uint32) Dropped {
+	var d Dropped
+	for epoch := from; epoch <= to; epoch++ {
+		d.Manifests = append(d.Manifests, DroppedState{Epoch: epoch})
+	}
+	return d
+}
+
+// IsLost reports whether the hash of the state is not known: its manifest was damaged.
+func (s DroppedState) IsLost() bool { return s.Short == Short{} }
+
 // Short are the first bytes of a hash that a parent may be recorded by.
 type Short [8]byte
 

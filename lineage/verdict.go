@@ -86,6 +86,9 @@ type History struct {
 	Other bool
 	// Unrecorded says that states are gone of which the file has no record.
 	Unrecorded bool
+	// Lost says that the state may be one whose manifest was damaged and is gone since, as
+	// after a recovery.
+	Lost bool
 	// Torn is why that state, or the bytes that its hash covers, may be what is damaged in
 	// the file, or cut off from it.
 	Torn string
@@ -275,6 +278,10 @@ func (h History) absent(descent Descent) (status Status, reason string) {
 		return StatusTorn, fmt.Sprintf("the parent's newest state is of epoch %d, the store came from that of epoch %d: the file lost its end, or an older copy of it is in its place", h.Newest, descent.Epoch)
 	case h.Torn != "":
 		return StatusTorn, h.Torn
+	case h.Lost && h.Continues:
+		return StatusContinuous, fmt.Sprintf("the parent's manifest of epoch %d was damaged, and it was recovered, or written to, since; its audit chain goes on from the state that the store came from", descent.Epoch)
+	case h.Lost:
+		return StatusUnmatched, "a manifest of the parent was damaged, and it was recovered, or written to, since: the state that the store came from may be the one that was lost"
 	case h.Continues && h.Other && !h.Unrecorded:
 		return StatusMismatch, fmt.Sprintf("the parent's state of epoch %d is not the one that the store came from, but its audit chain is the same: one of the two files was changed", descent.Epoch)
 	case h.Continues:

@@ -96,6 +96,8 @@ func TestVerdict(t *testing.T) {
 		"epochs: the same chain goes on":     {ours(StartEmpty, Hash{7}, History{Newest: 9, Unrecorded: true, Continues: true, Other: true}), StatusContinuous, "parent", "goes on"},
 		"epochs: all known, another state":   {ours(StartEmpty, Hash{7}, History{Newest: 9, Continues: true, Other: true}), StatusMismatch, "parent", "was changed"},
 		"epochs: all known, another chain":   {ours(StartEmpty, Hash{7}, History{Newest: 9, Other: true}), StatusUnmatched, "parent", "another way"},
+		"epochs: that state was lost":        {ours(StartEmpty, Hash{7}, History{Newest: 9, Continues: true, Other: true, Lost: true}), StatusContinuous, "parent", "was damaged"},
+		"a state was lost":                   {with(file("recovered", History{Newest: 9, Lost: true})), StatusUnmatched, "recovered", "was damaged"},
 		"epochs: that manifest is damaged":   {ours(StartEmpty, Hash{7}, History{Newest: 9, Continues: true, Torn: "it is damaged"}), StatusTorn, "parent", "it is damaged"},
 	} {
 		t.Run(name, func(t *testing.T) {

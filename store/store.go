@@ -97,7 +97,7 @@ func (s *Store) load(ctx context.Context) error {
 	})
 	s.log = log.New(log.Environment{
 		File: s.file, Head: s.head, Writable: s.checkWritable, Keep: s.tails.Keep, Published: s.published,
-		Hooks: []log.Hook{s.vectors, metadata.NewHook(s.ids, s.vectors.Drafted), s.vectors.Removals(), branchHook{s}, freezeHook{}}, Clock: time.Now,
+		Hooks: []log.Hook{s.tails, s.vectors, metadata.NewHook(s.ids, s.vectors.Drafted), s.vectors.Removals(), branchHook{s}, freezeHook{}}, Clock: time.Now,
 	})
 	s.images = compute.New(compute.Environment{
 		Name: s.Path, Log: s.log, Commit: s.vectors.Commit, Snapshot: s.Snapshot, Writable: s.checkWritable, Memory: s.options.Memory,

@@ -14,6 +14,7 @@ import (
 	"rvffs/store/recovery"
 	"rvffs/store/rows"
 	"rvffs/store/state"
+	"rvffs/store/volume"
 )
 
 // Severity tells how bad a finding is.
@@ -395,7 +396,13 @@ func (v *verifier) checkDead(segment segments.Segment) {
 }
 
 func (v *verifier) checkType(segment segments.Segment, live bool) {
-	if segment.Type.Known() || segment.Type == segments.TypeKeptState || segment.Type == segments.TypeBranches {
+	if segment.Type.Known() {
+		return
+	}
+	if name := v.extension(segment); name != "" {
+		if segment.Type == segments.TypeFreeze && live {
+			v.find(Note, segment.Offset, "segment %d is a %s: nothing changes the store any more", segment.ID, name)
+		}
 		return
 	}
 	kind, place := "unknown", "unnamed"
@@ -409,6 +416,18 @@ func (v *verifier) checkType(segment segments.Segment, live bool) {
 		place = "named"
 	}
 	v.find(Note, segment.Offset, "segment %d of %s type %s, %d bytes, %s", segment.ID, kind, segment.Type, segment.PayloadLength, place)
+}
+
+// extension is what a segment is called if it is one of this engine's own types; "" if not.
+func (v *verifier) extension(segment segments.Segment) string {
+	if !segment.Type.IsExtension() {
+		return ""
+	}
+	var start [4]byte
+	if segment.PayloadLength < uint64(len(start)) || volume.ReadFull(v.in, start[:], segment.PayloadOffset()) != nil {
+		return ""
+	}
+	return segment.Type.Extension(start[:])
 }
 
 // checkWitness judges the next entry of the audit chain.

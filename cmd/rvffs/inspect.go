@@ -52,7 +52,14 @@ func inspect(command *cobra.Command, s *store.Store, file string) (inspection, e
 	identity, _ := s.Identity()
 	found := inspection{File: file, Status: status, Identity: state.DescribeIdentity(identity), Profile: profile.String()}
 	for _, entry := range s.Current().Live() {
-		found.Segments = append(found.Segments, state.DescribeEntry(entry))
+		described := state.DescribeEntry(entry)
+		if entry.Type.IsExtension() {
+			start, err := s.Current().PrefixOf(command.Context(), entry, 4)
+			if name := entry.Type.Extension(start); err == nil && name != "" {
+				described.Type = name
+			}
+		}
+		found.Segments = append(found.Segments, described)
 	}
 	return found, nil
 }

@@ -26,6 +26,9 @@ type Environment struct {
 	Branches func(context.Context, *state.Snapshot) (Branches, error)
 	// Fresh is how a branch names its parent now; nil, or a map of nil, is as it does.
 	Fresh func(context.Context, *state.Snapshot) (FreshMap, error)
+	// Lost is the highest epoch of a state that is lost, which no other may have; nil: there
+	// is none.
+	Lost func() uint32
 	// Follow says how it runs after its writers; zero is as usual.
 	Follow volume.FollowLimits
 	// OnCompaction is told of each compaction that Consider began; it may be nil.

@@ -114,6 +114,9 @@ func (r *rewrite) finish(ctx context.Context, base *state.Reading) (*segments.St
 // manifest is that of the new file as far as it is about vectors.
 func (r *rewrite) manifest(ctx context.Context, base *state.Reading) (*segments.Manifest, error) {
 	manifest := *base.Snapshot().Manifest()
+	if r.env.Lost != nil {
+		manifest.Epoch = max(manifest.Epoch, r.env.Lost())
+	}
 	manifest.Epoch++
 	manifest.TotalVectors = r.ids.Len()
 	manifest.Directory = r.vectors

@@ -48,6 +48,21 @@ func (d *Draft) Unname(kind segments.Type) {
 	d.Manifest.Directory = slices.DeleteFunc(d.Manifest.Directory, func(entry segments.DirectoryEntry) bool { return entry.Type == kind })
 }
 
+// Above has the commit take an epoch above those of states that are lost, of which the
+// audit chain then tells.
+func (d *Draft) Above(lost uint32) error {
+	if lost < d.Manifest.Epoch {
+		return nil
+	}
+	record, err := lineage.Lost(d.Manifest.Epoch, lost).AppendBinary(nil)
+	if err != nil {
+		return err
+	}
+	d.Act(Drop(record))
+	d.Manifest.Epoch = lost + 1
+	return nil
+}
+
 // Merged are the base's segments whose rows the commit puts into one.
 func (d *Draft) Merged() []segments.DirectoryEntry {
 	if d.merged == nil {

@@ -189,6 +189,7 @@ func (t *Tails) readTail(ctx context.Context, of *state.Snapshot, name string) (
 	if err != nil {
 		return Tail{}, err
 	}
+	t.known.noteLost(info.LostEpoch)
 	return info.Tail, file.Close()
 }
 

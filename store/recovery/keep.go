@@ -38,6 +38,7 @@ func (t *Tails) Keep(ctx context.Context, file volume.Bytes, base *state.Snapsho
 	if err != nil {
 		return err
 	}
+	t.known.noteLost(tail.LostEpoch)
 	if any {
 		info := describeTail(path.Base(t.env.File.Name()), tail)
 		info.FileID, info.Dimension, info.Metric = storeIdentity(base), base.Dimension(), base.Metric().String()

@@ -10,6 +10,7 @@ type table struct {
 	mu   sync.Mutex // guards what follows; never held over I/O
 	seen tailSeen
 	kept *highestKept // nil while unknown
+	lost uint32       // highest epoch of the states that are lost; see Tail
 	own  []string     // bare names of the tails that this process has kept
 }
 
@@ -41,6 +42,19 @@ func (t *table) noteHighest(known *highestKept) {
 
 // forgetHighest has the highest id looked for again.
 func (t *table) forgetHighest() { t.noteHighest(nil) }
+
+// lostEpoch is the highest epoch of a state that is known to be lost; 0 for none.
+func (t *table) lostEpoch() uint32 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lost
+}
+
+func (t *table) noteLost(epoch uint32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lost = max(t.lost, epoch)
+}
 
 // keptNames are the bare names of the tails that this process has kept.
 func (t *table) keptNames() []string {

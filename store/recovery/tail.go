@@ -38,6 +38,10 @@ type Tail struct {
 	CutSegments uint64 `json:"cut_segments,omitempty"`
 	Deletions   uint64 `json:"deletions,omitempty"` // ids in journals
 	Embedded    uint64 `json:"embedded,omitempty"`  // kernels, programs, modules and dashboards
+	// LostEpoch is the highest epoch that a commit may have had whose manifest is damaged,
+	// or cut, in the tail; 0 without any. Children may have recorded its state, so no other
+	// state gets that epoch.
+	LostEpoch uint32 `json:"lost_epoch,omitempty"`
 	// HighestID is the highest id in a kept tail. As long as it is kept the store hands
 	// out only higher ones.
 	HighestID *uint64 `json:"highest_id,omitempty"`
@@ -81,6 +85,8 @@ func (t *Tail) count(walk tailWalk, p tailPart) error {
 	case p.Kind == segments.RemnantUnsaid:
 		// All before it is of a commit of ours of which nobody was told.
 		*t = Tail{File: t.File, Epoch: t.Epoch, Offset: p.Stop()}
+	case p.Type == segments.TypeManifest && p.Kind != segments.RemnantBytes && !t.NoManifest:
+		return t.lose(walk, p)
 	case p.isHalf():
 		t.CutSegments++
 	case p.Type == segments.TypeVec && p.vectors.cut:
@@ -92,6 +98,27 @@ func (t *Tail) count(walk tailWalk, p tailPart) error {
 		return walk.deletions(p, func(uint64) { t.Deletions++ })
 	case p.Kind == segments.RemnantWhole && compute.KindOf(p.Type) != nil:
 		t.Embedded++
+	}
+	return nil
+}
+
+// epochsLeftOut bounds how far the epoch that a damaged manifest tells may be from that of
+// the newest whole one. Farther, it is the epoch that is damaged.
+const epochsLeftOut = 1 << 16
+
+// lose takes a manifest into account that is not whole: its epoch is the next one, or the
+// one that it tells.
+func (t *Tail) lose(walk tailWalk, p tailPart) error {
+	told := uint32(0)
+	if p.Length >= segments.HeaderSize+4 {
+		var err error
+		if told, err = state.EpochAt(walk.file, p.Segment); err != nil {
+			return err
+		}
+	}
+	t.LostEpoch = max(t.LostEpoch, t.Epoch) + 1
+	if told > t.LostEpoch && told-t.Epoch <= epochsLeftOut {
+		t.LostEpoch = told
 	}
 	return nil
 }

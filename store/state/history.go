@@ -124,6 +124,13 @@ func (t *tracing) ask(history *lineage.History) error {
 	return nil
 }
 
+// recoveries tells apart what recoveries have published. Those of which no record of lost
+// states tells may have taken the epoch of the very state that was lost.
+type recoveries struct {
+	open bool // the next manifest is that of such a recovery
+	told bool // there is such a record
+}
+
 // checkedForFold is how many bytes at most are checked to see whether a fold may have
 // covered bytes that are damaged.
 const checkedForFold = 256 << 20
@@ -133,8 +140,9 @@ type asking struct {
 	*tracing
 	history        *lineage.History
 	whole, damaged *idset.Set // epochs of states that the file holds, or tells of
-	covered        int64      // from here on bytes may be those of the hash
-	budget         int64      // of bytes to check
+	lost           recoveries
+	covered        int64 // from here on bytes may be those of the hash
+	budget         int64 // of bytes to check
 }
 
 func (a *asking) segment(segment segments.Segment) error {
@@ -165,6 +173,10 @@ func (a *asking) manifest(segment segments.Segment) error {
 		return err
 	}
 	if verdict != segments.HashMismatch {
+		if a.lost.open && a.from.Recorded && epoch == a.from.Epoch {
+			a.history.Lost = true
+		}
+		a.lost.open = false
 		a.whole.Insert(uint64(epoch))
 		return nil
 	}
@@ -196,6 +208,9 @@ func (a *asking) witness(segment segments.Segment) error {
 	if a.from.Audit != (lineage.Mark{}) && lineage.MarkOf(payload) == a.from.Audit {
 		a.history.Continues = true
 	}
+	if bytes.HasPrefix(witness.Action, []byte("recover:")) {
+		a.lost.open = !a.lost.told
+	}
 	if witness.Kind != segments.WitnessDropped {
 		return nil
 	}
@@ -222,6 +237,12 @@ func (a *asking) record(dropped lineage.Dropped, offset int64) {
 		attest(dropped.Ends, lineage.HashFoldTail)
 	}
 	for _, state := range dropped.Manifests {
+		if state.IsLost() {
+			a.damaged.Insert(uint64(state.Epoch))
+			a.lost = recoveries{told: true}
+			a.history.Lost = a.history.Lost || !a.from.Recorded || state.Epoch == a.from.Epoch
+			continue
+		}
 		a.whole.Insert(uint64(state.Epoch))
 	}
 }

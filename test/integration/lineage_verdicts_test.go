@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -28,6 +29,7 @@ func TestLineageVerdicts(t *testing.T) {
 	const shake, fold = "shake256-manifest", "fold-tail"
 	noRecord := verdict{"unmatched", "", "keeps no record"}
 	continuous := verdict{"continuous", "", "goes on from the state"}
+	lost := verdict{"continuous", "", "was damaged"}
 	torn := func(reason string) verdict { return verdict{"parent-torn", "", reason} }
 	missing := verdict{"parent-missing", "", ""}
 
@@ -181,6 +183,42 @@ func TestLineageVerdicts(t *testing.T) {
 				flip(t, parent, func(file *rawfile.File) int { return file.Newest().Offset + rawfile.HeaderSize + 30 })
 			},
 			torn("lost its end"), torn("may have lost its end"),
+		},
+		"a byte of its newest manifest is flipped, and it is recovered": {
+			func(t *testing.T, _ *peer.Process, _, parent string) {
+				flip(t, parent, func(file *rawfile.File) int { return file.Newest().Offset + rawfile.HeaderSize + 30 })
+				run(t, program, "recover", parent)
+			},
+			lost, verdict{"unmatched", "", "was damaged"},
+		},
+		"it is recovered into the very epoch that was lost, as before that was told": {
+			func(t *testing.T, _ *peer.Process, _, parent string) {
+				flip(t, parent, func(file *rawfile.File) int { return file.Newest().Offset + rawfile.HeaderSize + 30 })
+				run(t, program, "recover", parent)
+				file := must(rawfile.Read(parent))(t)
+				for _, segment := range file.Segments {
+					if record := bytes.Index(segment.Payload, []byte("RVDS")); segment.Type == 0x0A && record >= 0 {
+						forge(t, parent, segment.Offset, record)
+					}
+				}
+				forge(t, parent, file.Newest().Offset, 0) // of epoch 3, and then of 2
+			},
+			lost, verdict{"unmatched", "", "another way"},
+		},
+		"its end is cut off, and it is recovered and compacted": {
+			func(t *testing.T, _ *peer.Process, _, parent string) {
+				writeFile(t, parent, readFile(t, parent)[:len(readFile(t, parent))-10])
+				run(t, program, "recover", parent)
+				engineCompact(t, parent)
+			},
+			lost, verdict{"unmatched", "", "was damaged"},
+		},
+		"its newest manifest is flipped, and we add": {
+			func(t *testing.T, _ *peer.Process, _, parent string) {
+				flip(t, parent, func(file *rawfile.File) int { return file.Newest().Offset + rawfile.HeaderSize + 30 })
+				we(t, parent, 10)
+			},
+			lost, verdict{"unmatched", "", "was damaged"},
 		},
 		"a byte of the recorded manifest is flipped, and it grows": {
 			func(t *testing.T, _ *peer.Process, _, parent string) {
