@@ -213,6 +213,13 @@ func TestLineageVerdicts(t *testing.T) {
 			},
 			lost, verdict{"unmatched", "", "was damaged"},
 		},
+		"its newest manifest is flipped, and we compact": {
+			func(t *testing.T, _ *peer.Process, _, parent string) {
+				flip(t, parent, func(file *rawfile.File) int { return file.Newest().Offset + rawfile.HeaderSize + 30 })
+				engineCompact(t, parent)
+			},
+			continuous, noRecord,
+		},
 		"its newest manifest is flipped, and we add": {
 			func(t *testing.T, _ *peer.Process, _, parent string) {
 				flip(t, parent, func(file *rawfile.File) int { return file.Newest().Offset + rawfile.HeaderSize + 30 })
