@@ -31,14 +31,18 @@ func (s *Snapshot) checks() *snapshotChecks {
 // snapshot was made, or one that it also shows vectors of. What was computed from it, and
 // what the kernel keeps of it, may be wrong then.
 func (s *Snapshot) Outdated() bool {
-	if s.source.verdicts.Load() != s.verdicts || s.cache.displaced.Load() {
-		return true
-	}
 	shown := s.cache.shown.Load()
-	return shown != nil && slices.ContainsFunc(*shown, (*Snapshot).Outdated)
+	return s.isOutdatedItself() || shown != nil && slices.ContainsFunc(*shown, (*Snapshot).isOutdatedItself)
 }
 
-// Shows notes that vectors of others are shown as the snapshot's.
+// isOutdatedItself reports whether a snapshot is outdated whatever it shows of others.
+func (s *Snapshot) isOutdatedItself() bool {
+	return s.source.verdicts.Load() != s.verdicts || s.cache.displaced.Load()
+}
+
+// Shows notes that vectors of others are shown as the snapshot's. They are all of these, with
+// those that the others show in turn: to ask these for theirs would double the work with each
+// generation of branches.
 func (s *Snapshot) Shows(others []*Snapshot) { s.cache.shown.Store(&others) }
 
 // Displace notes that what else is shown as the snapshot's stands in another place now, as
