@@ -61,7 +61,11 @@ func (s *Store) foldFor(ctx context.Context, parent *state.Snapshot, child linea
 	if options.ListedAs == "" {
 		return parent.Fold(ctx)
 	}
-	if err := s.commitList(ctx); err != nil && !errors.Is(err, volume.ErrReadOnly) { // such a one is not rewritten either
+	if err := s.commitList(ctx); err != nil {
+		s.releaseBranch(child.FileID)
+		if errors.Is(err, volume.ErrReadOnly) {
+			return fold, fmt.Errorf("%w; a branch of it is made in its own folder alone, for it cannot list one that lies elsewhere", err)
+		}
 		return fold, fmt.Errorf("list the branch, which lies in another folder: %w", err)
 	}
 	if after := s.Current(); after.Epoch() == parent.Epoch()+1 && after.Backing() == parent.Backing() {

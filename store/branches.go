@@ -33,8 +33,8 @@ type BranchesOf struct {
 // FoundBranches are those files.
 type FoundBranches struct {
 	Files []BranchFile
-	// Gone are those of the list of which it is certain that they are there no more.
-	Gone []lineage.FileID
+	// Flat are those of the list of which it is certain that they are no branches any more.
+	Flat []lineage.FileID
 }
 
 // BranchFile is a file whose parent is the store.
@@ -67,9 +67,9 @@ func listedBranches(ctx context.Context, base *state.Snapshot) ([]segments.Liste
 
 // family are the branches of a store as far as they are known.
 type branchFamily struct {
-	known []segments.ListedBranch // in order of their ids
-	found map[lineage.FileID]bool // whose files are there
-	gone  map[lineage.FileID]bool // whose files are certainly not there any more
+	known []segments.ListedBranch   // in order of their ids
+	found map[lineage.FileID]string // the names that files have that are there
+	flat  map[lineage.FileID]bool   // which are certainly no branches any more
 }
 
 // branchesOf finds the branches of the store as it is in a state: those that it lists, those
@@ -89,7 +89,7 @@ func (s *Store) branchesOf(ctx context.Context, base *state.Snapshot, thorough b
 	}
 	released := maps.Clone(s.released)
 	s.branchesMu.Unlock()
-	family.found, family.gone = map[lineage.FileID]bool{}, map[lineage.FileID]bool{}
+	family.found, family.flat = map[lineage.FileID]string{}, map[lineage.FileID]bool{}
 	identity, known := base.Identity()
 	if known && s.options.Branches != nil && !identity.FileID.IsZero() {
 		ctx := state.OfOthers(ctx)
@@ -97,8 +97,8 @@ func (s *Store) branchesOf(ctx context.Context, base *state.Snapshot, thorough b
 		if err != nil {
 			return family, fmt.Errorf("look for branches: %w", err)
 		}
-		for _, id := range found.Gone {
-			family.gone[id] = true
+		for _, id := range found.Flat {
+			family.flat[id] = true
 		}
 		for _, file := range found.Files {
 			_, known := all[file.FileID]
@@ -116,11 +116,11 @@ func (s *Store) branchesOf(ctx context.Context, base *state.Snapshot, thorough b
 				}
 				all[file.FileID] = branch
 			}
-			family.found[file.FileID] = true
+			family.found[file.FileID] = file.Name
 		}
 	}
 	for id := range released {
-		if !family.found[id] {
+		if _, there := family.found[id]; !there {
 			delete(all, id)
 		}
 	}
@@ -285,22 +285,29 @@ func (s *Store) commitList(ctx context.Context) error {
 // ErrHasBranches means that others show vectors of the store.
 var ErrHasBranches = fmt.Errorf("%w: it has branches", volume.ErrNotEmpty)
 
-// CheckBranches fails with ErrHasBranches if the store has any, and names them.
+// CheckBranches fails with ErrHasBranches if the store has any, and names them. One whose
+// file is not found may have been moved to where nobody looks, so it counts.
 func (s *Store) CheckBranches(ctx context.Context) error {
 	return s.withNewest(ctx, func(newest *state.Snapshot) error {
 		family, err := s.branchesOf(ctx, newest, true)
 		if err != nil {
 			return err
 		}
-		var names []string
+		var found, missing []string
 		for _, branch := range family.known {
-			if !family.gone[branch.FileID] {
-				names = append(names, branch.Name)
+			switch {
+			case family.found[branch.FileID] != "":
+				found = append(found, family.found[branch.FileID])
+			case !family.flat[branch.FileID]:
+				missing = append(missing, branch.Name)
 			}
 		}
-		if len(names) == 0 {
-			return nil
+		switch {
+		case len(found) > 0:
+			return fmt.Errorf("%w, which would lose the vectors that they show of it: %s; remove these first, or say rvffs rm --force", ErrHasBranches, strings.Join(slices.Concat(found, missing), ", "))
+		case len(missing) > 0:
+			return fmt.Errorf("%w, which are not where they were last seen: %s; if they were moved, they would lose the vectors that they show of it; if they were removed with rm(1), say rvffs rm --force", ErrHasBranches, strings.Join(missing, ", "))
 		}
-		return fmt.Errorf("%w, which would lose the vectors that they show of it: %s", ErrHasBranches, strings.Join(names, ", "))
+		return nil
 	})
 }

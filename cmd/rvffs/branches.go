@@ -2,42 +2,40 @@ package main
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
-	"rvffs/lineage"
 	"rvffs/store"
 )
 
 // branchesOf finds, for the engine, the branches of the store in a file: those in its folder,
-// those that a mount shows in its folder, and those of its list that lie where they did.
+// those that a mount shows in its folder, and those of its list that lie where they did, or in
+// the same folder by another name.
 func branchesOf(file string) store.Branches {
 	return func(ctx context.Context, of store.BranchesOf) (found store.FoundBranches, err error) {
 		if !of.Thorough {
 			return found, nil // who only writes does not look into all files beside it
 		}
 		folder := filepath.Dir(storeFile(file))
-		given := shownChildren(file)
+		folders, given := []string{folder}, shownChildren(file)
 		for _, listed := range of.Listed {
 			name := listed.Name
 			if !filepath.IsAbs(name) {
 				name = filepath.Join(folder, name)
 			}
-			if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
-				found.Gone = append(found.Gone, listed.FileID)
-				continue
-			}
 			given = append(given, name)
+			if beside := filepath.Dir(name); !slices.Contains(folders, beside) {
+				if _, err := os.ReadDir(beside); err == nil { // there it may have got another name
+					folders = append(folders, beside)
+				}
+			}
 		}
 		family := newFamily(given)
-		if err := family.read(ctx, []string{folder}); err != nil {
+		if err := family.read(ctx, folders); err != nil {
 			return found, err
 		}
-		there := map[lineage.FileID]bool{}
 		for _, claim := range family.claims {
-			there[claim.Identity.FileID] = true
 			if claim.Identity.ParentID != of.Parent {
 				continue
 			}
@@ -48,13 +46,6 @@ func branchesOf(file string) store.Branches {
 				},
 			})
 		}
-		var gone []lineage.FileID
-		for _, id := range found.Gone {
-			if !there[id] { // it may have got another name
-				gone = append(gone, id)
-			}
-		}
-		found.Gone = gone
 		return found, nil
 	}
 }

@@ -21,8 +21,9 @@ type family struct {
 	claims []lineage.Claim
 	// Of the claims, their folders, and where symlinks lead.
 	folders, places []string
-	index           *lineage.Index // of the claims; nil when there are more of them since
-	most            int            // how many possible parents of one store are looked at; 0 for all
+	index           *lineage.Index   // of the claims; nil when there are more of them since
+	removed         []lineage.FileID // branches that this command has removed
+	most            int              // how many possible parents of one store are looked at; 0 for all
 }
 
 func newFamily(given []string) *family { return &family{given: given, seen: map[string]bool{}} }

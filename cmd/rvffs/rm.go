@@ -95,8 +95,13 @@ func rm(ctx context.Context, file string, family *family, force bool) (removed [
 			if err := family.mayLose(ctx, file, identity.FileID); err != nil {
 				return err
 			}
+			for _, branch := range family.removed {
+				if err := s.ReleaseBranch(ctx, branch); err != nil && !errors.Is(err, volume.ErrReadOnly) {
+					return err
+				}
+			}
 			if err := s.CheckBranches(ctx); err != nil {
-				return fmt.Errorf("%s: %w; remove these first, or say --force", file, err)
+				return fmt.Errorf("%s: %w", file, err)
 			}
 		}
 		parents, err := parentsOfBranch(ctx, file, s, family)
@@ -105,6 +110,9 @@ func rm(ctx context.Context, file string, family *family, force bool) (removed [
 		}
 		if removed, err = s.RemoveWhole(ctx); err != nil {
 			return err
+		}
+		if s.Current().IsBranch() {
+			family.removed = append(family.removed, s.FileID())
 		}
 		for _, parent := range parents {
 			if err := releaseBranch(ctx, parent, s.FileID()); err != nil { // which costs room alone
@@ -132,7 +140,7 @@ func releaseBranch(ctx context.Context, parent string, branch lineage.FileID) er
 	})
 	switch {
 	case frozen:
-		return errors.New("for it is frozen; that harms nothing")
+		return errors.New("for it is frozen; that harms nothing, but rvffs rm of it wants --force then")
 	case err != nil:
 		return fmt.Errorf("and a compaction of it keeps what that showed: %w", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 
 	"rvffs/lineage"
 	"rvffs/store"
@@ -39,12 +38,11 @@ func (s *Store) branches(ctx context.Context, of store.BranchesOf) (found store.
 		})
 	}
 	for _, listed := range of.Listed {
-		at := path.Join(path.Dir(own), listed.Name)
-		inside := !path.IsAbs(listed.Name) && at != ".." && !strings.HasPrefix(at, "../")
 		carriers := c.tree.forest.Carriers(listed.FileID)
+		// One without a file may have been moved out of the mount, or by somebody else.
 		flat := len(carriers) > 0 && !slices.ContainsFunc(carriers, func(file int32) bool { return c.tree.factsOf(c.tree.forest.Name(file)).branch })
-		if flat || inside && c.tree.factsOf(at) == nil && c.tree.unknown(at) == nil && len(carriers) == 0 {
-			found.Gone = append(found.Gone, listed.FileID)
+		if flat {
+			found.Flat = append(found.Flat, listed.FileID)
 		}
 	}
 	return found, nil

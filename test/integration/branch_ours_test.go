@@ -182,3 +182,51 @@ func TestParentsKeepTheirBranches(t *testing.T) {
 	}
 	run(t, program, "rm", parent)
 }
+
+// TestRmLooksForListedBranches: a branch in another folder that was renamed keeps its parent
+// from being removed, and so does one that is nowhere, unless rm is told that it may.
+func TestRmLooksForListedBranches(t *testing.T) {
+	t.Parallel()
+	dir, far, farther := t.TempDir(), t.TempDir(), t.TempDir()
+	parent, branch := filepath.Join(dir, "parent.rvf"), filepath.Join(far, "b.rvf")
+	run(t, program, "create", parent, "--dimension", "2")
+	withVectors(t, parent, model{1: {1, 2}, 2: {3, 4}})
+	run(t, program, "branch", parent, branch)
+	for _, move := range []struct{ to, says string }{
+		{filepath.Join(far, "b2.rvf"), "b2.rvf"},
+		{filepath.Join(farther, "b2.rvf"), "not where they were last seen"},
+		{filepath.Join(dir, "b3.rvf"), "b3.rvf"},
+	} {
+		demand(t, "move", os.Rename(branch, move.to))
+		branch = move.to
+		if got := try(t, program, "rm", parent); got.code != 1 || !strings.Contains(got.stderr, move.says) || !strings.Contains(got.stderr, "--force") {
+			t.Errorf("rm while the branch is %s: %+v", branch, got)
+		}
+	}
+	demand(t, "remove", os.Remove(branch))
+	if got := try(t, program, "rm", parent); got.code != 1 || !strings.Contains(got.stderr, "if they were removed with rm(1), say rvffs rm --force") {
+		t.Errorf("rm when the branch was removed: %+v", got)
+	}
+	run(t, program, "rm", "--force", parent)
+}
+
+// TestBranchesOfFrozenStores lie in its folder, for it cannot list others; rm takes it
+// together with a branch that it goes on listing.
+func TestBranchesOfFrozenStores(t *testing.T) {
+	t.Parallel()
+	dir, far := t.TempDir(), t.TempDir()
+	parent, listed, branch := filepath.Join(dir, "parent.rvf"), filepath.Join(far, "listed.rvf"), filepath.Join(far, "b.rvf")
+	run(t, program, "create", parent, "--dimension", "2")
+	withVectors(t, parent, model{1: {1, 2}, 2: {3, 4}})
+	run(t, program, "branch", parent, listed)
+	run(t, program, "freeze", parent)
+	if got := try(t, program, "branch", parent, branch); got.code == 0 || !strings.Contains(got.stderr, "in its own folder alone") || !strings.Contains(got.stderr, "derive --copy") {
+		t.Errorf("a branch in another folder: %+v", got)
+	}
+	if _, err := os.Stat(branch); err == nil {
+		t.Error("it was made all the same")
+	}
+	near := filepath.Join(dir, "near.rvf")
+	run(t, program, "branch", parent, near)
+	run(t, program, "rm", parent, near, listed)
+}
