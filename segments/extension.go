@@ -1,6 +1,9 @@
 package segments
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"io"
+)
 
 // extensions are the vendor extensions of this engine: what their payloads begin with, for
 // other vendors may use the same types, and what they are called.
@@ -21,6 +24,19 @@ func (t Type) Extension(payload []byte) string {
 		return ""
 	}
 	return own.name
+}
+
+// IsForeign reports whether a segment of a type that this engine writes for itself is another
+// vendor's, who is free to use the type as well.
+func IsForeign(file io.ReaderAt, entry DirectoryEntry) (bool, error) {
+	if !entry.Type.IsExtension() {
+		return false, nil
+	}
+	start := make([]byte, min(entry.PayloadLength, 4))
+	if err := readFull(file, start, entry.Offset+HeaderSize); err != nil {
+		return false, err
+	}
+	return entry.Type.Extension(start) == "", nil
 }
 
 // IsExtension reports whether this engine writes segments of the type for itself.

@@ -335,7 +335,11 @@ func (f *finder) state(p *passage) (*State, error) {
 	w := NewWalker(f.r, s.End, p.end)
 	for w.Next() {
 		segment := w.Segment()
-		if segment.Type.preserved() {
+		foreign, err := IsForeign(f.r, DirectoryEntry{Offset: segment.Offset, PayloadLength: segment.PayloadLength, Type: segment.Type})
+		if err != nil {
+			return nil, err
+		}
+		if foreign || segment.Type.preserved() {
 			s.Behind = append(s.Behind, segment)
 			s.End = segment.End()
 		} else if interrupted {

@@ -228,12 +228,15 @@ func TestFindStateBehind(t *testing.T) {
 	b, want := twoCommits()
 	b.orphan(TypeVec, vecPayload(4, 8))
 	var kept []Segment
-	for _, kind := range []Type{TypeWitness, 0x77, 0xF7, TypeRefcount, TypeDelta, TypeProfile, TypeMeta} {
+	for _, kind := range []Type{TypeWitness, 0x77, 0xF7, TypeRefcount, TypeDelta, TypeProfile, TypeMeta, TypeKeptState, TypeBranches} { // the last two of another vendor
 		kept = append(kept, b.orphan(kind, fakeManifest(b.directory)))
 	}
 	end := int64(len(b.bytes))
-	for _, kind := range []Type{TypeVec, TypeIndex, TypeJournal, TypeKernel, TypeEBPF, TypeWASM, TypeDashboard, TypeCowMap, TypeMembership, TypeKeptState, TypeBranches} {
+	for _, kind := range []Type{TypeVec, TypeIndex, TypeJournal, TypeKernel, TypeEBPF, TypeWASM, TypeDashboard, TypeCowMap, TypeMembership} {
 		b.orphan(kind, []byte("left over"))
+	}
+	for kind, magic := range map[Type]uint32{TypeKeptState: KeptStateMagic, TypeBranches: BranchesMagic} {
+		b.orphan(kind, binary.LittleEndian.AppendUint32(nil, magic))
 	}
 	s := b.find(t)
 	if s.Segment != want || !slices.Equal(s.Behind, kept) || s.End != end || s.Clean {

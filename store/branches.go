@@ -48,21 +48,19 @@ type BranchFile struct {
 // listedBranches are the branches that a state of the store lists. A list that nobody can
 // read lists none.
 func listedBranches(ctx context.Context, base *state.Snapshot) ([]segments.ListedBranch, error) {
-	entry, some := base.LastOf(segments.TypeBranches)
-	if !some {
-		return nil, nil
-	}
-	payload, err := base.PrefixOf(ctx, entry, entry.PayloadLength)
-	if err == nil {
-		var listed []segments.ListedBranch
-		if listed, err = segments.ParseBranches(payload); err == nil {
-			return listed, nil
+	for _, entry := range slices.Backward(base.OfType(segments.TypeBranches)) {
+		payload, err := base.PrefixOf(ctx, entry, entry.PayloadLength)
+		if err == nil {
+			if listed, err := segments.ParseBranches(payload); err == nil {
+				return listed, nil
+			}
+			continue // damaged, or another vendor's
+		}
+		if err = volume.AsCorrupt(err); !errors.Is(err, volume.ErrCorrupt) {
+			return nil, err
 		}
 	}
-	if err = volume.AsCorrupt(err); errors.Is(err, volume.ErrCorrupt) {
-		return nil, nil
-	}
-	return nil, err
+	return nil, nil
 }
 
 // family are the branches of a store as far as they are known.
@@ -228,11 +226,30 @@ func (h branchHook) listBranches(ctx context.Context, d *log.Draft) error {
 	if err != nil || len(listed) == 0 && len(family.known) == 0 || slices.Equal(listed, family.known) {
 		return err
 	}
-	d.Unname(segments.TypeBranches)
+	if err := unnameBranches(ctx, d); err != nil {
+		return err
+	}
 	if len(family.known) > 0 {
 		d.Add(volume.NewSegment{Type: segments.TypeBranches, Payload: segments.EncodeBranches(family.known)})
 	}
 	return nil
+}
+
+// unnameBranches has a commit name no list of branches any more; what another vendor keeps in
+// segments of the type stays.
+func unnameBranches(ctx context.Context, d *log.Draft) error {
+	return d.Base.With(ctx, state.Deciding, func(base *state.Reading) error {
+		for _, entry := range d.Base.OfType(segments.TypeBranches) {
+			foreign, err := segments.IsForeign(base, entry)
+			if err != nil {
+				return err
+			}
+			if !foreign {
+				d.Manifest.Directory = slices.DeleteFunc(d.Manifest.Directory, func(e segments.DirectoryEntry) bool { return e.Offset == entry.Offset })
+			}
+		}
+		return nil
+	})
 }
 
 // madeBranch notes a branch that is made just now.

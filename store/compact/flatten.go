@@ -47,9 +47,12 @@ func (r *rewrite) withShown(ctx context.Context, base *state.Reading, use func(r
 	return of.With(ctx, state.Judging, func(in rows.Readings) error { return use(in.Through(r.pacer.Bytes)) })
 }
 
-// copies reports whether the rewrite copies segments of a type.
-func (r *rewrite) copies(kind segments.Type) bool {
-	return isCopied(kind) && !(r.flat != nil && (kind == segments.TypeCowMap || kind == segments.TypeMembership))
+// copies reports whether the rewrite copies a segment that is named.
+func (r *rewrite) copies(old *state.Reading, entry segments.DirectoryEntry) (bool, error) {
+	if !isCopied(entry.Type) {
+		return segments.IsForeign(old, entry)
+	}
+	return r.flat == nil || entry.Type != segments.TypeCowMap && entry.Type != segments.TypeMembership, nil
 }
 
 // hiddenSince are the inherited ids that were copied and that the branch shows no more at

@@ -90,7 +90,7 @@ func (r *rewrite) behind(newest *state.Snapshot) int64 {
 	}
 	end := r.base.Size()
 	bytes := newest.Size() - end
-	others := slices.DeleteFunc(newest.Named(), func(entry segments.DirectoryEntry) bool { return !r.copies(entry.Type) || !r.lacks(entry) })
+	others := slices.DeleteFunc(newest.Named(), func(entry segments.DirectoryEntry) bool { return !isCopied(entry.Type) || !r.lacks(entry) })
 	for _, entry := range slices.Concat(r.newVectors(newest), others) {
 		if entry.Offset < end {
 			bytes += segments.HeaderSize + int64(min(entry.PayloadLength, uint64(newest.Size())))

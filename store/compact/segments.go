@@ -22,7 +22,14 @@ func (r *rewrite) copyOthers(ctx context.Context, old *state.Reading, from int64
 	var total int64
 	for _, entry := range base.Live() {
 		named[entry.Offset] = true
-		if r.lacks(entry) && r.copies(entry.Type) {
+		if !r.lacks(entry) {
+			continue
+		}
+		copies, err := r.copies(old, entry)
+		if err != nil {
+			return err
+		}
+		if copies {
 			waiting = append(waiting, entry)
 			total = min(total, math.MaxInt64/2) + int64(min(entry.PayloadLength, math.MaxInt64/2))
 		}
@@ -45,7 +52,14 @@ func (r *rewrite) copyOthers(ctx context.Context, old *state.Reading, from int64
 		if err := r.dropped.see(old, segment); err != nil {
 			return err
 		}
-		if named[segment.Offset] || !isCopied(segment.Type) || segment.Type.CountsByName() {
+		if named[segment.Offset] {
+			return nil
+		}
+		foreign, err := segments.IsForeign(old, state.EntryOf(segment))
+		if err != nil {
+			return err
+		}
+		if !foreign && (!isCopied(segment.Type) || segment.Type.CountsByName()) {
 			return nil
 		}
 		if err := copyNamed(segment.Offset); err != nil {

@@ -32,12 +32,22 @@ func (d *Draft) retires(base *state.Reading) ([]segments.DirectoryEntry, error) 
 		return gone, nil
 	}
 	left, err := unnamed(base)
+	if err != nil {
+		return nil, err
+	}
 	for _, entry := range left {
-		if dealt[entry.Type] && entry.Type.CountsByName() {
+		if !dealt[entry.Type] || !entry.Type.CountsByName() {
+			continue
+		}
+		foreign, err := segments.IsForeign(base, entry)
+		if err != nil {
+			return nil, err
+		}
+		if !foreign {
 			gone = append(gone, entry)
 		}
 	}
-	return gone, err
+	return gone, nil
 }
 
 // unnamed are the segments that the manifest does not name, as far as a row of whole ones

@@ -21,13 +21,13 @@ func (s *Snapshot) Writable(ctx context.Context) error {
 }
 
 // HasContent reports whether the snapshot holds anything that removing the store
-// would lose: vectors, embedded segments, or segments of unknown types. What a branch
+// would lose: vectors, embedded segments, or segments of unknown types, such as those of vendors. What a branch
 // shows of its parent's is the parent's.
 func (s *Snapshot) HasContent() bool {
 	for _, entry := range s.Named() {
 		switch entry.Type {
 		case segments.TypeWitness, segments.TypeProfile, segments.TypeJournal, segments.TypeIndex,
-			segments.TypeCowMap, segments.TypeMembership, segments.TypeKeptState, segments.TypeBranches, segments.TypeFreeze:
+			segments.TypeCowMap, segments.TypeMembership:
 		case segments.TypeVec:
 			if entry.PayloadLength > segments.VecPrefixSize {
 				return true

@@ -499,13 +499,14 @@ func TestDebianKernel(t *testing.T) {
 // nobody knows, also ones behind the newest manifest.
 func TestUnknownSegmentsStay(t *testing.T) {
 	t.Parallel()
-	builder := rawfile.NewBuilder("unknown", 4).Segment(0xF1, []byte("vendor")).Manifest()
+	builder := rawfile.NewBuilder("unknown", 4).Segment(0xF1, []byte("vendor")).Segment(0xF2, []byte("their list")).Manifest()
 	builder.Orphan(0x99, []byte("behind the manifest"))
 	builder.Orphan(0x31, []byte("policy kernel"))
+	builder.Orphan(0xF1, []byte("their state"))
 	m := serve(t, folder(t, map[string][]byte{"a.rvf": builder.Bytes}))
 	kept := func(when string) {
 		t.Helper()
-		for _, want := range []string{"vendor", "behind the manifest", "policy kernel"} {
+		for _, want := range []string{"vendor", "their list", "behind the manifest", "policy kernel", "their state"} {
 			found := 0
 			for _, name := range names(t, m.path("a.rvf", "segments")) {
 				if content := readFile(t, m.path("a.rvf", "segments", name)); string(content[64:]) == want {
