@@ -147,7 +147,7 @@ func TestVerificationShown(t *testing.T) {
 		return decode[verificationView](m.path(name, "identity.json"))
 	}
 	for name, want := range map[string]string{
-		"parent.rvf": "root", "good.rvf": "verified", "made.rvf": "verified", "deep.rvf": "mismatch", "other.rvf": "unmatched", "orphan.rvf": "parent-missing",
+		"parent.rvf": "root", "good.rvf": "verified", "made.rvf": "verified", "deep.rvf": "wrong-depth", "other.rvf": "unmatched", "orphan.rvf": "parent-missing",
 	} {
 		shown := must(status(name))(t).Verification
 		if shown.Status != want {
@@ -176,8 +176,8 @@ func TestVerificationShown(t *testing.T) {
 	}
 	becomes("good.rvf", "verified")
 	engineCompact(t, m.backing("parent.rvf"))
-	becomes("good.rvf", "unmatched")
-	becomes("made.rvf", "unmatched")
+	becomes("good.rvf", "attested")
+	becomes("made.rvf", "attested")
 	if err := os.Remove(m.backing("parent.rvf")); err != nil {
 		t.Fatal(err)
 	}

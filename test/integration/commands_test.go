@@ -31,7 +31,7 @@ func TestWhatCommandsSay(t *testing.T) {
 		{words{"status", at("full.rvf")}, 0, fmt.Sprintf("none known; 3 segments not checked (rvffs verify %s reads everything)", at("full.rvf")), ""},
 		{words{"create", at("a.rvf")}, 1, "", fmt.Sprintf("%q exists already", at("a.rvf"))},
 		{words{"derive", at("full.rvf"), at("a.rvf")}, 1, "", fmt.Sprintf("%q exists already", at("a.rvf"))},
-		{words{"create", at("k3")}, 1, "", `"k3" does not end in .rvf`},
+		{words{"create", at("k3")}, 2, "", `"k3" does not end in .rvf`},
 		{words{"derive", at("a.rvf"), at("k3")}, 1, "", `"k3" does not end in .rvf`},
 		{words{"query", dir, "--id", "1"}, 1, "", isDirectory},
 		{words{"status", dir}, 1, "", isDirectory},

@@ -25,11 +25,9 @@ type exchange struct {
 	process *peer.Process
 	random  *rand.Rand
 	want    model
-	// kernels are the kernels whose bytes the file holds, oldest first, and named
-	// is how many of them, from the last, the manifest names: the reference runtime
-	// extracts the first of these.
-	kernels [][]byte
-	named   int
+	// kernel is the newest that was embedded: what it replaced stays gone, also when the
+	// reference runtime compacts, which extracts the first that it finds.
+	kernel []byte
 	// opened is the engine's store when it stays open all the time, else nil.
 	opened *store.Store
 	// done tells what happened so far.
@@ -86,14 +84,13 @@ func (x *exchange) check() {
 	if segment, ok := firstNamed(file, 0xf7); !ok || !bytes.Equal(segment.Payload, unknown) {
 		x.t.Fatalf("the unknown segment is gone\nafter %q", x.done)
 	}
-	if x.named == 0 {
+	if x.kernel == nil {
 		return
 	}
 	reader := must(x.process.OpenReadonly(x.path))(x.t)
 	defer reader.Close()
-	want := x.kernels[len(x.kernels)-x.named]
-	if got := must(reader.ExtractKernel())(x.t); got == nil || !slices.Equal(got.Bytes, want) {
-		x.t.Fatalf("the peer extracts another kernel than %q\nafter %q", want, x.done)
+	if got := must(reader.ExtractKernel())(x.t); got == nil || !slices.Equal(got.Bytes, x.kernel) {
+		x.t.Fatalf("the peer extracts another kernel than %q\nafter %q", x.kernel, x.done)
 	}
 }
 
@@ -169,7 +166,6 @@ func (x *exchange) weCompact() string {
 		_, err := opened.Compact(limit)
 		return err
 	})
-	x.kernels = x.kernels[len(x.kernels)-x.named:]
 	return "we compact"
 }
 
@@ -179,7 +175,7 @@ func (x *exchange) weEmbed() string {
 		_, err := opened.EmbedKernel(limit, bytes.NewReader(image), int64(len(image)), compute.KernelConfig{Cmdline: "quiet"})
 		return err
 	})
-	x.kernels, x.named = append(x.kernels, append(image, "quiet"...)), 1
+	x.kernel = append(image, "quiet"...)
 	return "we embed a kernel"
 }
 
@@ -235,7 +231,6 @@ func (x *exchange) theyDelete() string {
 // theyCompact lets the peer compact. It names every kernel again that the file
 // still holds, also replaced ones.
 func (x *exchange) theyCompact() string {
-	x.named = len(x.kernels)
 	x.they(func(opened *peer.Store) { must(opened.Compact())(x.t) })
 	return "they compact"
 }

@@ -210,7 +210,7 @@ func TestWholeTreePrograms(t *testing.T) {
 		"du":            `du -al "$1"`,
 		"grep":          `grep -r 'no such text anywhere' "$1" || [ $? = 1 ]`,
 		"cat":           `find "$1" -type f -exec cat {} +`,
-		"find -L":       `find -L "$1"`,
+		"find -L":       `find -L "$1" >"$2.found" 2>"$2" || true; ! grep -v 'File system loop detected' "$2" | grep '^find'`,
 		"cp":            `cp -r "$1" "$2"`,
 	} {
 		got := tryShell(t, script, m.Point, filepath.Join(t.TempDir(), "copy"))

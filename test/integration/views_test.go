@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -308,9 +309,12 @@ func showsEBPF(storeFolder string, file *rawfile.File) error {
 	}
 	program, btf := ebpf.EBPF()
 	folder := filepath.Join(storeFolder, "ebpf")
+	types := expectBytes(filepath.Join(folder, "btf"), btf)
+	if len(btf) == 0 && errors.Is(types, fs.ErrNotExist) {
+		types = nil // what is not there is not shown
+	}
 	return errors.Join(
-		expectBytes(filepath.Join(folder, "program.o"), program),
-		expectBytes(filepath.Join(folder, "btf"), btf),
+		expectBytes(filepath.Join(folder, "program.o"), program), types,
 		expectBytes(filepath.Join(folder, "header.bin"), ebpf.Payload[:64]))
 }
 
