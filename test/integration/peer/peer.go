@@ -42,6 +42,7 @@ type Process struct {
 	output  *bufio.Reader
 	errors  bytes.Buffer
 	turn    sync.Mutex
+	ended   sync.Once // so that one waits, whoever ends it
 }
 
 // Start runs the reference runtime until the test ends. Where Node.js or the
@@ -115,14 +116,17 @@ func (p *Process) Stop() {
 	p.input.Close()
 	killer := time.AfterFunc(answerTimeout, func() { p.command.Process.Kill() })
 	defer killer.Stop()
-	p.command.Wait()
+	p.wait()
 }
 
 // Kill ends the process as kill -9 does: its locks stay behind.
 func (p *Process) Kill() {
 	p.command.Process.Kill()
-	p.command.Wait()
+	p.wait()
 }
+
+// wait waits until the process has ended.
+func (p *Process) wait() { p.ended.Do(func() { p.command.Wait() }) }
 
 // PID is the process id that stands in the locks of this process.
 func (p *Process) PID() int { return p.command.Process.Pid }
