@@ -1,7 +1,6 @@
 package state
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 
@@ -30,7 +29,7 @@ func (s *Snapshot) Derivation(ctx context.Context) (lineage.Record, bool, error)
 				return nil
 			}
 			if record, err := lineage.ParseRecord(witness.Action); err == nil && record.FileID == identity.FileID {
-				if verdict, _ := segments.VerifyPayload(segment.Header, bytes.NewReader(payload)); verdict == segments.HashMismatch {
+				if isDamaged(segment.Header, payload) {
 					return fmt.Errorf("%w: the record of the derivation at offset %d is damaged", volume.ErrCorrupt, segment.Offset)
 				}
 				newest, known = record, true

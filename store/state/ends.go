@@ -1,11 +1,8 @@
 package state
 
 import (
-	"io"
-
 	"rvffs/lineage"
 	"rvffs/segments"
-	"rvffs/store/volume"
 )
 
 // Ends are where a file once ended, the newest lineage.MaxDroppedEnds of them, as a walk
@@ -58,11 +55,4 @@ func (e *Ends) Newest() []End { return e.kept[max(0, len(e.kept)-lineage.MaxDrop
 // lineage.TailSize bytes.
 func (e *Ends) FoldAt(in *Reading, end End, buffer []byte) (lineage.Hash, error) {
 	return e.retired.foldAt(in, end.Offset, end.Manifest, buffer)
-}
-
-// ShakeAt is the SHAKE-256 of a segment's payload.
-func ShakeAt(file io.ReaderAt, segment segments.Segment) (lineage.Hash, error) {
-	hasher := lineage.NewShake256()
-	err := volume.CopyRange(hasher, file, segment.PayloadOffset(), int64(segment.PayloadLength))
-	return lineage.Hash(hasher.Sum(nil)), err
 }

@@ -3,16 +3,13 @@ package state
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"fmt"
-	"io"
 	"slices"
 
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/memory"
-	"rvffs/store/volume"
 )
 
 // History finds out what the file tells of a state that a store came from: among the
@@ -23,7 +20,7 @@ func (s *Snapshot) History(ctx context.Context, from lineage.Descent) (lineage.H
 	err := s.With(ctx, Judging, func(reading *Reading) error {
 		charge := s.source.memory.Charge()
 		defer charge.Free()
-		t := tracing{in: reading, from: from, charge: &charge}
+		t := tracing{in: reading, from: from, charge: &charge, manifests: pastManifests{charge: &charge}}
 		if err := t.find(&history); err != nil || history.Held != nil {
 			return err
 		}
@@ -38,7 +35,7 @@ type tracing struct {
 	from   lineage.Descent
 	charge *memory.Charge
 
-	manifests []segments.Segment
+	manifests pastManifests
 	ends      Ends
 }
 
@@ -47,18 +44,11 @@ func (t *tracing) find(history *lineage.History) error {
 	if err := t.in.Walk(t.collect); err != nil {
 		return err
 	}
-	for _, manifest := range slices.Backward(t.manifests) {
-		epoch, err := EpochAt(t.in, manifest)
-		if err != nil {
-			return err
+	if manifest, err := t.manifests.ofHash(t.in, t.from.Hash, t.from.Recorded, t.from.Epoch); manifest != nil || err != nil {
+		if manifest != nil {
+			history.Held = &lineage.PastState{Method: lineage.HashShakeManifest, Epoch: manifest.epoch, Offset: manifest.Offset}
 		}
-		if t.from.Recorded && epoch != t.from.Epoch {
-			continue
-		}
-		if hash, err := ShakeAt(t.in, manifest); err != nil || hash == t.from.Hash {
-			history.Held = &lineage.PastState{Method: lineage.HashShakeManifest, Epoch: epoch, Offset: manifest.Offset}
-			return err
-		}
+		return err
 	}
 	if t.from.Recorded {
 		return nil
@@ -85,25 +75,7 @@ func (t *tracing) collect(segment segments.Segment) error {
 		return err
 	}
 	t.ends.Manifest(segment, epoch)
-	if n := len(t.manifests); n == cap(t.manifests) {
-		const manifest = 128
-		if err := t.charge.Set(int64(manifest * (n + 2*n + 1))); err != nil {
-			return err
-		}
-		t.manifests = slices.Grow(t.manifests, n+1)
-	}
-	t.manifests = append(t.manifests, segment)
-	return nil
-}
-
-// EpochAt is the epoch of a manifest; 0 of one that is too short to have any.
-func EpochAt(file io.ReaderAt, manifest segments.Segment) (uint32, error) {
-	var epoch [4]byte
-	if manifest.PayloadLength < uint64(len(epoch)) {
-		return 0, nil
-	}
-	err := volume.ReadFull(file, epoch[:], manifest.PayloadOffset())
-	return binary.LittleEndian.Uint32(epoch[:]), err
+	return t.manifests.add(pastManifest{segment, epoch})
 }
 
 // ask asks all that tells of states which are gone.
@@ -202,7 +174,7 @@ func (a *asking) witness(segment segments.Segment) error {
 	}
 	defer giveBack()
 	witness, err := segments.ParseWitness(payload)
-	if err != nil || a.tampered(segment, payload) {
+	if err != nil || isDamaged(segment.Header, payload) {
 		return nil
 	}
 	if a.from.Audit != (lineage.Mark{}) && lineage.MarkOf(payload) == a.from.Audit {
@@ -245,12 +217,6 @@ func (a *asking) record(dropped lineage.Dropped, offset int64) {
 		}
 		a.whole.Insert(uint64(state.Epoch))
 	}
-}
-
-// tampered reports whether a payload is not what its content hash says.
-func (a *asking) tampered(segment segments.Segment, payload []byte) bool {
-	verdict, _ := segments.VerifyPayload(segment.Header, bytes.NewReader(payload)) // which cannot fail to be read
-	return verdict == segments.HashMismatch
 }
 
 // behind looks for what may have been a newer state.

@@ -3,7 +3,6 @@ package state
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -143,23 +142,14 @@ func (r *Reading) newestAs(pin Pin) (*Snapshot, error) {
 	if pin.Recorded && s.Epoch() != pin.Epoch {
 		return nil, nil
 	}
-	hash, err := hashOfPayload(r, s.state.Segment)
+	hash, err := ShakeAt(r, s.state.Segment)
 	if !pin.Recorded && err == nil && hash != pin.Hash {
-		tail := make([]byte, min(s.Size(), lineage.TailSize))
-		err = volume.ReadFull(r, tail, s.Size()-int64(len(tail)))
-		hash = lineage.Fold(tail)
+		hash, err = r.fold()
 	}
 	if err != nil || hash != pin.Hash {
 		return nil, err
 	}
 	return s, nil
-}
-
-// hashOfPayload is the SHAKE-256 of a segment's payload.
-func hashOfPayload(file *Reading, segment segments.Segment) (lineage.Hash, error) {
-	hasher := lineage.NewShake256()
-	err := volume.CopyRange(hasher, file, segment.PayloadOffset(), int64(segment.PayloadLength))
-	return lineage.Hash(hasher.Sum(nil)), err
 }
 
 // kept is the state that a rewrite has kept of one that is gone; nil when there is none, or
@@ -225,7 +215,7 @@ func (r *Reading) snapshotOf(manifest *segments.Manifest, segment segments.Segme
 func (r *Reading) held(pin Pin) (*Snapshot, error) {
 	charge := r.snapshot.source.memory.Charge()
 	defer charge.Free()
-	search := pinSearch{in: r, pin: pin, charge: &charge}
+	search := pinSearch{in: r, pin: pin, manifests: pastManifests{charge: &charge}}
 	if err := r.Walk(search.add); err != nil {
 		return nil, err
 	}
@@ -244,9 +234,8 @@ func (r *Reading) held(pin Pin) (*Snapshot, error) {
 type pinSearch struct {
 	in        *Reading
 	pin       Pin
-	charge    *memory.Charge
-	manifests []segments.Segment // that may be of it
-	ends      []int64            // of the last segments, up to twice as many as are looked at
+	manifests pastManifests // that may be of it
+	ends      []int64       // of the last segments, up to twice as many as are looked at
 	retired   retiredPlaces
 }
 
@@ -260,50 +249,36 @@ func (p *pinSearch) add(segment segments.Segment) error {
 	if segment.Type != segments.TypeManifest {
 		return nil
 	}
-	if p.pin.Recorded {
-		var epoch [4]byte
-		if segment.PayloadLength < uint64(len(epoch)) {
-			return nil
-		}
-		if err := volume.ReadFull(p.in, epoch[:], segment.PayloadOffset()); err != nil {
-			return err
-		}
-		if binary.LittleEndian.Uint32(epoch[:]) != p.pin.Epoch {
-			return nil
-		}
+	epoch, err := EpochAt(p.in, segment)
+	if err != nil || p.pin.Recorded && epoch != p.pin.Epoch {
+		return err
 	}
-	if n := len(p.manifests); n == cap(p.manifests) {
-		const manifest = 128
-		if err := p.charge.Set(int64(manifest * (n + 2*n + 1))); err != nil {
-			return err
-		}
-		p.manifests = slices.Grow(p.manifests, n+1)
-	}
-	p.manifests = append(p.manifests, segment)
-	return nil
+	return p.manifests.add(pastManifest{segment, epoch})
 }
 
 // byManifest finds the manifest of the pinned hash.
 func (p *pinSearch) byManifest() (offset int64, err error) {
-	for _, manifest := range slices.Backward(p.manifests) {
-		if hash, err := hashOfPayload(p.in, manifest); err != nil || hash == p.pin.Hash {
-			return manifest.Offset, err
-		}
+	manifest, err := p.manifests.ofHash(p.in, p.pin.Hash, true, p.pin.Epoch)
+	if err != nil {
+		return 0, err
+	}
+	if manifest != nil {
+		return manifest.Offset, nil
 	}
 	return 0, lineage.ErrNoState
 }
 
 // byFold finds the manifest before the end at which the file had the pinned fold.
 func (p *pinSearch) byFold() (offset int64, err error) {
-	tail, next := make([]byte, lineage.TailSize), len(p.manifests)
+	tail, next := make([]byte, lineage.TailSize), len(p.manifests.list)
 	for _, end := range slices.Backward(p.ends[max(0, len(p.ends)-maxFoldedEnds):]) {
-		for next > 0 && p.manifests[next-1].Offset >= end {
+		for next > 0 && p.manifests.list[next-1].Offset >= end {
 			next--
 		}
 		if next == 0 {
 			break
 		}
-		manifest := p.manifests[next-1].Offset
+		manifest := p.manifests.list[next-1].Offset
 		if fold, err := p.retired.foldAt(p.in, end, manifest, tail); err != nil || fold == p.pin.Hash {
 			return manifest, err
 		}
