@@ -5,9 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 
-	"rvffs/segments"
 	"rvffs/store/ingest"
 	"rvffs/store/rows"
 	"rvffs/store/state"
@@ -59,25 +57,15 @@ func (s *Store) copyInto(ctx context.Context, child *Store, from *state.Snapshot
 	return err
 }
 
-// checkVectors fails where vectors are not what their content hashes say: those of a copy
-// would be hashes of the damage.
+// checkVectors is rows.CheckVectors for all of them.
 func checkVectors(ctx context.Context, sources rows.Sources) error {
 	return sources.With(ctx, state.Judging, func(in rows.Readings) error {
 		for _, one := range in.Segments() {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			reading := in.Of(one)
-			segment, err := reading.ReadHeader(one.Entry)
-			if err != nil {
+			if err := rows.CheckVectors(in.Of(one), one.Entry); err != nil {
 				return err
-			}
-			verdict, err := segments.VerifySegment(reading, segment)
-			if err != nil {
-				return err
-			}
-			if verdict == segments.HashMismatch {
-				return fmt.Errorf("%w: the vectors at offset %d are not what their content hash says", volume.ErrCorrupt, one.Entry.Offset)
 			}
 		}
 		return nil

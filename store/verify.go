@@ -134,7 +134,7 @@ func (v *verifier) run() error {
 
 // find keeps a finding about the bytes at offset, or about the store as a whole
 // when offset is negative.
-func (v *verifier) find(severity Severity, offset int64, format string, arguments ...any) {
+func (v *Verification) find(severity Severity, offset int64, format string, arguments ...any) {
 	count := &v.Notes
 	if severity == Damage {
 		count = &v.Damages

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"rvffs/segments"
 	"rvffs/store/rows"
@@ -48,7 +47,7 @@ func (s *Store) verifyInherited(ctx context.Context, found *Verification) error 
 		if isOurs(ctx, err) {
 			return err
 		}
-		found.add(Damage, "what it inherits cannot be read: %v", err)
+		found.find(Damage, -1, "what it inherits cannot be read: %v", err)
 		return nil
 	}
 	base, some := of.Inherited()
@@ -80,7 +79,7 @@ func verifyShown(ctx context.Context, s *state.Snapshot, found *Verification) er
 				return stop
 			}
 			if err != nil {
-				found.add(Damage, "what it inherits of the store %s: vec segment %d at %d: %v", identity.FileID, entry.SegmentID, entry.Offset, err)
+				found.find(Damage, -1, "what it inherits of the store %s: vec segment %d at %d: %v", identity.FileID, entry.SegmentID, entry.Offset, err)
 			}
 		}
 		return nil
@@ -101,22 +100,11 @@ func (s *Store) compareMembers(ctx context.Context, of rows.Sources, found *Veri
 		if isOurs(ctx, err) {
 			return err
 		}
-		found.add(Damage, "what it inherits cannot be read: %v", err)
+		found.find(Damage, -1, "what it inherits cannot be read: %v", err)
 		return nil
 	}
 	if there := of.Members().Among(ids).Len(); there < members {
-		found.add(Note, "the membership filter names %d ids, of which the state that the branch shows has %d", members, there)
+		found.find(Note, -1, "the membership filter names %d ids, of which the state that the branch shows has %d", members, there)
 	}
 	return nil
-}
-
-// add keeps a finding about the store as a whole.
-func (v *Verification) add(severity Severity, format string, arguments ...any) {
-	count := &v.Notes
-	if severity == Damage {
-		count = &v.Damages
-	}
-	if *count++; *count <= state.MaxFindings {
-		v.Findings = append(v.Findings, Finding{Severity: severity, Text: fmt.Sprintf(format, arguments...)})
-	}
 }

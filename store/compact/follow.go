@@ -55,7 +55,7 @@ func (r *rewrite) catchUp(ctx context.Context, newest *state.Reading) error {
 	if err := r.dropped.fold(newest); err != nil {
 		return err
 	}
-	added := r.newVectors(newest.Snapshot())
+	added := rows.OnlyIn(newest.Snapshot(), r.base)
 	for _, entry := range added {
 		if _, err := newest.ReadHeader(entry); err != nil {
 			return err
@@ -73,16 +73,6 @@ func (r *rewrite) catchUp(ctx context.Context, newest *state.Reading) error {
 	return errors.Join(r.keep(ctx, newest), r.writeAllKept(ctx))
 }
 
-// newVectors lists the vector segments that newest has and base has not. They can
-// lie anywhere: what is committed last may have been begun first.
-func (r *rewrite) newVectors(newest *state.Snapshot) []segments.DirectoryEntry {
-	known := map[int64]bool{}
-	for _, entry := range r.base.Vectors() {
-		known[entry.Offset] = true
-	}
-	return slices.DeleteFunc(newest.Vectors(), func(entry segments.DirectoryEntry) bool { return known[entry.Offset] })
-}
-
 // behind is how many bytes at most have to be copied to take over newest.
 func (r *rewrite) behind(newest *state.Snapshot) int64 {
 	if newest == r.base {
@@ -91,7 +81,7 @@ func (r *rewrite) behind(newest *state.Snapshot) int64 {
 	end := r.base.Size()
 	bytes := newest.Size() - end
 	others := slices.DeleteFunc(newest.Named(), func(entry segments.DirectoryEntry) bool { return !isCopied(entry.Type) || !r.lacks(entry) })
-	for _, entry := range slices.Concat(r.newVectors(newest), others) {
+	for _, entry := range slices.Concat(rows.OnlyIn(newest, r.base), others) {
 		if entry.Offset < end {
 			bytes += segments.HeaderSize + int64(min(entry.PayloadLength, uint64(newest.Size())))
 		}

@@ -108,7 +108,7 @@ func (r *rewrite) keepRows(ctx context.Context, k *keptState, newest *state.Read
 			return nil
 		}
 		if !sound[segment] {
-			if err := checkSegment(in.Of(segment), segment.Entry); err != nil {
+			if err := rows.CheckVectors(in.Of(segment), segment.Entry); err != nil {
 				return err
 			}
 			sound[segment] = true
@@ -120,20 +120,6 @@ func (r *rewrite) keepRows(ctx context.Context, k *keptState, newest *state.Read
 		err = payload.flush()
 	}
 	k.seen = newest.Snapshot()
-	return err
-}
-
-// checkSegment fails if a segment is not what its hash says: the hash of a row's copy would
-// be that of the damage.
-func checkSegment(in *state.Reading, entry segments.DirectoryEntry) error {
-	segment, err := in.ReadHeader(entry)
-	if err != nil {
-		return err
-	}
-	verdict, err := segments.VerifySegment(in, segment)
-	if err == nil && verdict == segments.HashMismatch {
-		err = fmt.Errorf("%w: the vectors at offset %d are not what their content hash says", volume.ErrCorrupt, entry.Offset)
-	}
 	return err
 }
 

@@ -25,16 +25,17 @@ func Touched(ctx context.Context, before, after *state.Snapshot, grows *GrowingS
 	ids := before.Deleted().Without(after.Deleted())
 	ids.Unite(after.Deleted().Without(before.Deleted()))
 	err := after.With(ctx, state.Judging, func(in *state.Reading) error {
-		if err := CollectIDs(ctx, in, onlyIn(after, before), ids, grows); err != nil {
+		if err := CollectIDs(ctx, in, OnlyIn(after, before), ids, grows); err != nil {
 			return err
 		}
-		return CollectIDs(ctx, in.Of(before), onlyIn(before, after), ids, grows)
+		return CollectIDs(ctx, in.Of(before), OnlyIn(before, after), ids, grows)
 	})
 	return ids, err
 }
 
-// onlyIn lists the vector segments that one state of a file names and another does not.
-func onlyIn(one, other *state.Snapshot) []segments.DirectoryEntry {
+// OnlyIn lists the vector segments that one state of a file names and another does not. They
+// can lie anywhere: what is committed last may have been begun first.
+func OnlyIn(one, other *state.Snapshot) []segments.DirectoryEntry {
 	known := map[int64]bool{}
 	for _, entry := range other.Vectors() {
 		known[entry.Offset] = true
