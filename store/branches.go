@@ -12,7 +12,6 @@ import (
 	"rvffs/segments"
 	"rvffs/store/compact"
 	"rvffs/store/log"
-	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 )
@@ -45,40 +44,31 @@ type BranchFile struct {
 	Use func(ctx context.Context, use func(*Store) error) error
 }
 
-// listedBranches are the branches that a state of the store lists. A list that nobody can
-// read lists none.
-func listedBranches(ctx context.Context, base *state.Snapshot) ([]segments.ListedBranch, error) {
-	for _, entry := range slices.Backward(base.OfType(segments.TypeBranches)) {
-		payload, err := base.PrefixOf(ctx, entry, entry.PayloadLength)
-		if err == nil {
-			if listed, err := segments.ParseBranches(payload); err == nil {
-				return listed, nil
-			}
-			continue // damaged, or another vendor's
-		}
-		if err = volume.AsCorrupt(err); !errors.Is(err, volume.ErrCorrupt) {
-			return nil, err
-		}
-	}
-	return nil, nil
+// listedBranches are the branches that a state of the store lists.
+func listedBranches(ctx context.Context, base *state.Snapshot) (listed []segments.ListedBranch, err error) {
+	err = base.With(ctx, state.Looking, func(reading *state.Reading) error {
+		listed, err = reading.ListedBranches()
+		return err
+	})
+	return listed, err
 }
 
-// family are the branches of a store as far as they are known.
+// branchFamily are the branches of a store as far as they are known.
 type branchFamily struct {
-	known []segments.ListedBranch   // in order of their ids
-	found map[lineage.FileID]string // the names that files have that are there
-	flat  map[lineage.FileID]bool   // which are certainly no branches any more
+	listed []segments.ListedBranch   // by the store itself
+	known  []segments.ListedBranch   // in order of their ids
+	found  map[lineage.FileID]string // the names that files have that are there
+	flat   map[lineage.FileID]bool   // which are certainly no branches any more
 }
 
 // branchesOf finds the branches of the store as it is in a state: those that it lists, those
 // that this process has made, and those whose files are found.
 func (s *Store) branchesOf(ctx context.Context, base *state.Snapshot, thorough bool) (family branchFamily, err error) {
-	listed, err := listedBranches(ctx, base)
-	if err != nil {
+	if family.listed, err = listedBranches(ctx, base); err != nil {
 		return family, err
 	}
 	all := map[lineage.FileID]segments.ListedBranch{}
-	for _, branch := range listed {
+	for _, branch := range family.listed {
 		all[branch.FileID] = branch
 	}
 	s.branchesMu.Lock()
@@ -91,7 +81,7 @@ func (s *Store) branchesOf(ctx context.Context, base *state.Snapshot, thorough b
 	identity, known := base.Identity()
 	if known && s.options.Branches != nil && !identity.FileID.IsZero() {
 		ctx := state.OfOthers(ctx)
-		found, err := s.options.Branches(ctx, BranchesOf{Parent: identity.FileID, Listed: listed, Thorough: thorough})
+		found, err := s.options.Branches(ctx, BranchesOf{Parent: identity.FileID, Listed: family.listed, Thorough: thorough})
 		if err != nil {
 			return family, fmt.Errorf("look for branches: %w", err)
 		}
@@ -189,7 +179,7 @@ func (s *Store) branches(ctx context.Context, base *state.Snapshot) (found compa
 		known[branch.Pinned] = true
 		kept := compact.Pinned{Hash: branch.Pinned}
 		pin := state.Pin{Branch: branch.FileID, Hash: branch.Pinned, Recorded: true, Epoch: branch.Epoch}
-		kept.Sources, err = s.pinnedSources(ctx, base, pin)
+		kept.Sources, err = s.pinnedSources(ctx, base, pin, 0)
 		if err == nil {
 			found.Pinned = append(found.Pinned, kept)
 			continue
@@ -201,29 +191,10 @@ func (s *Store) branches(ctx context.Context, base *state.Snapshot) (found compa
 	return found, nil
 }
 
-// pinnedSources are the vectors of a state that a branch shows.
-func (s *Store) pinnedSources(ctx context.Context, base *state.Snapshot, pin state.Pin) (of rows.Sources, err error) {
-	// What it inherits itself may stand in another place than when it was asked for last.
-	for range 2 {
-		var pinned *state.Snapshot
-		if pinned, err = base.Pinned(ctx, pin); err != nil {
-			return of, err
-		}
-		if of, err = s.Sources(ctx, pinned); !errors.Is(err, volume.ErrStale) {
-			break
-		}
-	}
-	return of, err
-}
-
 // listBranches has a commit name the list of branches, if there are others than it has.
 func (h branchHook) listBranches(ctx context.Context, d *log.Draft) error {
 	family, err := h.branchesOf(ctx, d.Base, false)
-	if err != nil {
-		return err
-	}
-	listed, err := listedBranches(ctx, d.Base)
-	if err != nil || len(listed) == 0 && len(family.known) == 0 || slices.Equal(listed, family.known) {
+	if err != nil || slices.Equal(family.listed, family.known) {
 		return err
 	}
 	if err := unnameBranches(ctx, d); err != nil {

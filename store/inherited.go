@@ -67,13 +67,18 @@ func (s *Store) sources(ctx context.Context, snapshot *state.Snapshot, depth int
 		return sources, err
 	}
 	base, _ := sources.Inherited()
-	if err := base.With(ctx, state.Looking, func(rows.Readings) error { return nil }); err != nil {
+	if err := stillThere(ctx, base); err != nil {
 		if errors.Is(err, volume.ErrStale) {
 			snapshot.Displace()
 		}
 		return rows.Sources{}, err
 	}
 	return sources, nil
+}
+
+// stillThere fails with ErrStale when files of some vectors are gone.
+func stillThere(ctx context.Context, of rows.Sources) error {
+	return of.With(ctx, state.Looking, func(rows.Readings) error { return nil })
 }
 
 // inherit finds what a branch shows.
@@ -109,7 +114,7 @@ func (s *Store) inherit(ctx context.Context, snapshot *state.Snapshot, depth int
 func (s *Store) inherited(ctx context.Context, snapshot *state.Snapshot, branch state.Branch, depth int) (rows.Sources, error) {
 	known := lastInherited.Of(snapshot.Backing())
 	if before := known.Load(); before != nil && before.pin == branch.Pin && !before.base.Outdated() {
-		err := before.base.With(ctx, state.Looking, func(rows.Readings) error { return nil })
+		err := stillThere(ctx, before.base)
 		if err == nil || !errors.Is(err, volume.ErrStale) {
 			return before.base, err
 		}
@@ -152,22 +157,28 @@ func (s *Store) shownTo(ctx context.Context, child lineage.Identity, pin state.P
 		if err := lineage.CheckLink(child, identity); err != nil {
 			return err // so nothing is a branch of itself by any way
 		}
-		// What it shows itself may stand in another place than when it was asked for last.
-		for range 2 {
-			pinned, err := newest.Pinned(ctx, pin)
-			if errors.Is(err, lineage.ErrNoState) {
-				return stateGone(pin, newest)
-			}
-			if err != nil {
-				return err
-			}
-			if base, err = s.sources(ctx, pinned, depth+1); !errors.Is(err, volume.ErrStale) {
-				return err
-			}
+		var err error
+		if base, err = s.pinnedSources(ctx, newest, pin, depth+1); errors.Is(err, lineage.ErrNoState) {
+			return stateGone(pin, newest)
 		}
-		return fmt.Errorf("%w: it is being rewritten again and again", volume.ErrStale)
+		return err
 	})
 	return base, err
+}
+
+// pinnedSources are the vectors of a state that a branch shows.
+func (s *Store) pinnedSources(ctx context.Context, newest *state.Snapshot, pin state.Pin, depth int) (of rows.Sources, err error) {
+	// What it shows itself may stand in another place than when it was asked for last.
+	for range 2 {
+		pinned, err := newest.Pinned(ctx, pin)
+		if err != nil {
+			return of, err
+		}
+		if of, err = s.sources(ctx, pinned, depth); !errors.Is(err, volume.ErrStale) {
+			return of, err
+		}
+	}
+	return of, fmt.Errorf("%w: it is being rewritten again and again", volume.ErrStale)
 }
 
 // stateGone tells why a file does not hold a state that a branch shows.

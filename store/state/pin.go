@@ -114,23 +114,34 @@ func (r *Reading) pinned(pin Pin) (*Snapshot, error) {
 // none. So the states of branches are told that name them by what the file ended with, which
 // a rewrite changes.
 func (r *Reading) listed(pin Pin) (*Pin, error) {
-	for _, entry := range r.snapshot.OfType(segments.TypeBranches) {
-		payload, err := r.ReadPayload(entry)
-		if err != nil {
-			if errors.Is(volume.AsCorrupt(err), volume.ErrCorrupt) {
-				continue
-			}
+	branches, err := r.ListedBranches()
+	for _, branch := range branches {
+		if branch.FileID == pin.Branch {
+			pin.Hash, pin.Epoch, pin.Recorded = branch.Pinned, branch.Epoch, true
+			return &pin, nil
+		}
+	}
+	return nil, err
+}
+
+// ListedBranches are the branches that the file lists: by the last list that can be read, for
+// others may be damaged, or another vendor's. None is listed where there is no such list.
+func (r *Reading) ListedBranches() ([]segments.ListedBranch, error) {
+	charge := r.snapshot.source.memory.Charge()
+	defer charge.Free()
+	for _, entry := range slices.Backward(r.snapshot.OfType(segments.TypeBranches)) {
+		if err := charge.Set(int64(min(entry.PayloadLength, segments.MaxPayload))); err != nil {
 			return nil, err
 		}
-		branches, err := segments.ParseBranches(payload)
-		if err != nil {
-			continue // somebody else's
-		}
-		for _, branch := range branches {
-			if branch.FileID == pin.Branch {
-				pin.Hash, pin.Epoch, pin.Recorded = branch.Pinned, branch.Epoch, true
-				return &pin, nil
+		payload, err := r.ReadSegment(entry, segments.MaxPayload)
+		if err == nil {
+			if branches, err := segments.ParseBranches(payload); err == nil {
+				return branches, nil
 			}
+			continue
+		}
+		if err = volume.AsCorrupt(err); !errors.Is(err, volume.ErrCorrupt) {
+			return nil, err
 		}
 	}
 	return nil, nil
