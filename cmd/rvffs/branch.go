@@ -60,11 +60,7 @@ func listedAs(parent, child string) string {
 	if err != nil {
 		return child
 	}
-	made := filepath.Join(folder, filepath.Base(child))
-	if relative, err := filepath.Rel(filepath.Dir(absolute(parent)), made); err == nil {
-		return relative
-	}
-	return made
+	return relativeTo(filepath.Dir(absolute(parent)), filepath.Join(folder, filepath.Base(child)))
 }
 
 // seenFrom is the path of a store's file as seen from the real folder of another file, whose
@@ -75,8 +71,21 @@ func seenFrom(file, other string) string {
 	if err != nil {
 		return target
 	}
+	return relativeTo(folder, target)
+}
+
+// relativeTo is an absolute path as seen from a folder, if there is another.
+func relativeTo(folder, target string) string {
 	if relative, err := filepath.Rel(folder, target); err == nil {
 		return relative
 	}
 	return target
+}
+
+// besideStore is the file of a path that a store's file holds: as seen from its folder, or absolute.
+func besideStore(file, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(storeFile(file)), path)
 }

@@ -20,10 +20,7 @@ func branchesOf(file string) store.Branches {
 		folder := filepath.Dir(storeFile(file))
 		folders, given := []string{folder}, shownChildren(file)
 		for _, listed := range of.Listed {
-			name := listed.Name
-			if !filepath.IsAbs(name) {
-				name = filepath.Join(folder, name)
-			}
+			name := besideStore(file, listed.Name)
 			given = append(given, name)
 			if beside := filepath.Dir(name); !slices.Contains(folders, beside) {
 				if _, err := os.ReadDir(beside); err == nil { // there it may have got another name

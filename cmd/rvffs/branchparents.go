@@ -45,9 +45,6 @@ func (p *branchParents) optionsOf(file string) store.Options {
 func (p *branchParents) find(ctx context.Context, file string, branch lineage.Identity, path string) iter.Seq2[store.BranchParent, error] {
 	return func(yield func(store.BranchParent, error) bool) {
 		folder := filepath.Dir(storeFile(file))
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(folder, path)
-		}
 		family := newFamily(nil)
 		give := func() bool {
 			for _, candidate := range family.index.Candidates(branch, func(int32) int { return 0 }) {
@@ -57,7 +54,7 @@ func (p *branchParents) find(ctx context.Context, file string, branch lineage.Id
 			}
 			return true
 		}
-		family.add(ctx, path)
+		family.add(ctx, besideStore(file, path))
 		if err := family.read(ctx, nil); err != nil {
 			yield(store.BranchParent{}, err)
 			return

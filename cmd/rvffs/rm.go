@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"rvffs/lineage"
-	"rvffs/segments"
 	"rvffs/store"
 	"rvffs/store/catalog"
 	"rvffs/store/volume"
@@ -164,10 +163,7 @@ func parentsOfBranch(ctx context.Context, file string, s *store.Store, family *f
 		return nil, nil
 	}
 	if branch, err := s.Current().Branch(ctx); err == nil {
-		name := branch.Map.ParentPath
-		if !filepath.IsAbs(name) {
-			name = filepath.Join(filepath.Dir(storeFile(file)), name)
-		}
+		name := besideStore(file, branch.Map.ParentPath)
 		if _, err := os.Stat(name); err == nil {
 			family.given = append(family.given, name)
 		}
@@ -226,7 +222,7 @@ func (f *family) mayLose(ctx context.Context, file string, id lineage.FileID) er
 		}
 		name := filepath.Base(claim.Name)
 		err := withStore(ctx, claim.Name, toRead, func(child *store.Store) error {
-			if _, branch := child.Current().LastOf(segments.TypeMembership); branch {
+			if child.Current().IsBranch() {
 				branches = append(branches, name)
 			} else {
 				children = append(children, name)

@@ -87,12 +87,6 @@ func (d *Folder) RemoveFolder(ctx context.Context, name string) error {
 	if err := d.options.Destination.Admit(ctx, name, true); err != nil {
 		return d.describe(name, err)
 	}
-	if d.FindFolder(name) == nil {
-		return d.describe(name, volume.ErrNotFound)
-	}
-	if len(d.List(name)) > 0 {
-		return d.describe(name, volume.ErrNotEmpty)
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.folders[name] == nil {
