@@ -49,12 +49,7 @@ func branchOf(t *testing.T, parent *Store, name string) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return closedAtEnd(t, s)
 }
 
 // TestBranchesShowWhatIsLive: whatever is known of the parent's rows, its live vectors are

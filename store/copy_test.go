@@ -21,12 +21,7 @@ func opened(t *testing.T, beside *Store, name string) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return closedAtEnd(t, s)
 }
 
 // TestCopiesHaveTheVectors: a copy holds what its parent shows, or what of that was chosen,

@@ -45,12 +45,7 @@ func damagedStore(t *testing.T, files *volumes.Files, content []byte) *Store {
 	if err := errors.Join(err, file.Close()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return closedAtEnd(t, s)
 }
 
 // TestRecoverHeaders flips one bit of each byte of a header that the manifest knows.

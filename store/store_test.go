@@ -102,6 +102,17 @@ func sameContents(t *testing.T, got, want map[uint64][]float32) {
 	}
 }
 
+// closedAtEnd is a store that the test's end closes.
+func closedAtEnd(t *testing.T, s *Store) *Store {
+	t.Helper()
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
 // newStore creates a store of dimension 2 that the test's end closes.
 func newStore(t *testing.T) *Store {
 	t.Helper()
@@ -109,12 +120,7 @@ func newStore(t *testing.T) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return closedAtEnd(t, s)
 }
 
 // appendRows encodes vectors, given one after the other, as a VEC payload holds them.

@@ -49,12 +49,7 @@ func usingMemory(t *testing.T, dimension int, budget *memory.Budget) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return closedAtEnd(t, s)
 }
 
 // TestStreamsChargeForWhatTheyHold: an idle stream is charged for what it has not
