@@ -166,7 +166,7 @@ func TestLineageCommandOfCopies(t *testing.T) {
 	}
 	dir := folder(t, copied(n))
 	began := time.Now()
-	got := tryFor(t, 2*time.Minute, program, "lineage", "--json", dir)
+	got := tryFor(t, longPatience, program, "lineage", "--json", dir)
 	p := pedigreeShown(t, got.stdout)
 	t.Logf("%d files in %v", 2*n, time.Since(began))
 	if got.code != 0 || len(p.Stores) != 2*n {

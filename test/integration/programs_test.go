@@ -15,6 +15,11 @@ import (
 // patience bounds every wait of the suite. Nothing that works comes near it.
 const patience = 90 * time.Second
 
+// longPatience bounds those for programs that go through thousands of stores, or through
+// hundreds of megabytes of texts: under the race detector, on a machine that is busy with
+// other tests, they take minutes.
+const longPatience = 30 * time.Minute
+
 // outcome is how a program ended.
 type outcome struct {
 	stdout, stderr string

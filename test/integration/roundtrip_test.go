@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 
 	"rvffs/store"
 	"rvffs/store/storetest"
@@ -322,7 +321,7 @@ func readUint64(path string) ([]uint64, error) {
 // long runs a program that must succeed and may take minutes.
 func long(t testing.TB, name string, arguments ...string) {
 	t.Helper()
-	if got := tryFor(t, 10*time.Minute, name, arguments...); got.code != 0 {
+	if got := tryFor(t, longPatience, name, arguments...); got.code != 0 {
 		t.Fatalf("%s %.300q: exit status %d\n%s", name, arguments, got.code, got.stderr)
 	}
 }
