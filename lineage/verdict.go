@@ -46,6 +46,8 @@ const (
 var (
 	// ErrNoState says that a file holds no state of the hash that a store recorded.
 	ErrNoState = errors.New("no state in the parent's file has the recorded hash")
+	// ErrOtherWay says that it holds one, but not the audit entry that was its newest.
+	ErrOtherWay = fmt.Errorf("%w and audit entry: a copy of it that went another way took its place", ErrNoState)
 	// ErrRecord says that a store names two parents.
 	ErrRecord = errors.New("the record of the derivation names another parent")
 	// ErrRecordState says that it names two states of one.

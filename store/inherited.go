@@ -159,7 +159,7 @@ func (s *Store) shownTo(ctx context.Context, child lineage.Identity, pin state.P
 		}
 		var err error
 		if base, err = s.pinnedSources(ctx, newest, pin, depth+1); errors.Is(err, lineage.ErrNoState) {
-			return stateGone(pin, newest)
+			return stateGone(pin, newest, err)
 		}
 		return err
 	})
@@ -182,8 +182,10 @@ func (s *Store) pinnedSources(ctx context.Context, newest *state.Snapshot, pin s
 }
 
 // stateGone tells why a file does not hold a state that a branch shows.
-func stateGone(pin state.Pin, newest *state.Snapshot) error {
+func stateGone(pin state.Pin, newest *state.Snapshot, err error) error {
 	switch {
+	case errors.Is(err, lineage.ErrOtherWay):
+		return err
 	case !pin.Recorded:
 		return fmt.Errorf("%w: it never ended with the bytes by which the branch knows it, or was rewritten since by a program that keeps nothing for branches", lineage.ErrNoState)
 	case newest.Epoch() < pin.Epoch:

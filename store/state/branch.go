@@ -71,7 +71,8 @@ func (s *Snapshot) Branch(ctx context.Context) (Branch, error) {
 		return Branch{}, err
 	}
 	if recorded && record.ParentID == identity.ParentID {
-		pin.Hash, pin.Epoch, pin.Recorded = record.ParentHash, record.MutationCount, true
+		origin, _ := record.Origin()
+		pin.Hash, pin.Epoch, pin.Recorded, pin.Audit = record.ParentHash, record.MutationCount, true, origin.Audit
 	}
 	known.Store(&pin)
 	return Branch{m, pin}, nil

@@ -44,8 +44,13 @@ func (t *tracing) find(history *lineage.History) error {
 	if err := t.in.Walk(t.collect); err != nil {
 		return err
 	}
-	if manifest, err := t.manifests.ofHash(t.in, t.from.Hash, t.from.Recorded, t.from.Epoch); manifest != nil || err != nil {
-		if manifest != nil {
+	manifest, err := t.manifests.ofHash(t.in, t.from.Hash, t.from.Recorded, t.from.Epoch)
+	if err != nil {
+		return err
+	}
+	if manifest != nil {
+		goesOn, err := t.in.goesOnFrom(t.from.Audit)
+		if goesOn {
 			history.Held = &lineage.PastState{Method: lineage.HashShakeManifest, Epoch: manifest.epoch, Offset: manifest.Offset}
 		}
 		return err
@@ -89,6 +94,13 @@ func (t *tracing) ask(history *lineage.History) error {
 	}
 	if err := a.behind(); err != nil {
 		return err
+	}
+	if history.Attested != nil {
+		if goesOn, err := t.in.goesOnFrom(t.from.Audit); err != nil {
+			return err
+		} else if !goesOn {
+			history.Attested = nil
+		}
 	}
 	history.Other = t.from.Recorded && a.whole.Contains(uint64(t.from.Epoch))
 	a.whole.Unite(a.damaged)

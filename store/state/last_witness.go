@@ -1,10 +1,12 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 
 	"rvffs/lineage"
 	"rvffs/segments"
+	"rvffs/store/volume"
 )
 
 // LastWitness is the hash of the newest entry of the audit chain, named or not, for there
@@ -62,4 +64,40 @@ func (r *Reading) AuditMark() (lineage.Mark, error) {
 	}
 	defer giveBack()
 	return lineage.MarkOf(payload), nil
+}
+
+// goesOnFrom reports whether the audit chain of the file holds the entry of a mark. A manifest
+// tells where things stand, and not what they are: that of a copy which lost its end and
+// grew by as much again is the same, but its audit entries are others. An entry that is
+// damaged may be the one, and no mark is the mark of any.
+func (r *Reading) goesOnFrom(mark lineage.Mark) (goesOn bool, err error) {
+	if mark == (lineage.Mark{}) {
+		return true, nil
+	}
+	if newest, err := r.AuditMark(); err != nil || newest == mark {
+		return err == nil, err
+	}
+	charge := r.snapshot.source.memory.Charge()
+	defer charge.Free()
+	err = r.Walk(func(segment segments.Segment) error {
+		if goesOn || segment.Type != segments.TypeWitness {
+			return nil
+		}
+		payload, giveBack, err := readWitness(r, segment, &charge)
+		if err != nil {
+			return err
+		}
+		defer giveBack()
+		goesOn = payload == nil || isDamaged(segment.Header, payload) || lineage.MarkOf(payload) == mark
+		return nil
+	})
+	for _, entry := range r.snapshot.OfType(segments.TypeWitness) {
+		if goesOn || err != nil {
+			break
+		}
+		if _, err = r.ReadHeader(entry); errors.Is(err, volume.ErrCorrupt) {
+			goesOn, err = true, nil
+		}
+	}
+	return goesOn, err
 }

@@ -23,6 +23,8 @@ type Pin struct {
 	Hash     lineage.Hash
 	Recorded bool
 	Epoch    uint32 // of that state, if it is recorded
+	// Audit is the mark of the newest audit entry then; zero when it is not known.
+	Audit lineage.Mark
 }
 
 // pinnedStates are the states of a file that branches show, by their pins, for as long as
@@ -76,7 +78,13 @@ func (s *Snapshot) Pinned(ctx context.Context, pin Pin) (*Snapshot, error) {
 	}
 	var found *Snapshot
 	err := s.With(ctx, Judging, func(reading *Reading) (err error) {
-		found, err = reading.pinned(pin)
+		if found, err = reading.pinned(pin); err != nil {
+			return err
+		}
+		goesOn, err := reading.goesOnFrom(pin.Audit)
+		if err == nil && !goesOn {
+			err = lineage.ErrOtherWay
+		}
 		return err
 	})
 	switch {
