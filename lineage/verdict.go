@@ -1,6 +1,7 @@
 package lineage
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -50,8 +51,13 @@ var (
 	ErrOtherWay = fmt.Errorf("%w and audit entry: a copy of it that went another way took its place", ErrNoState)
 	// ErrRecord says that a store names two parents.
 	ErrRecord = errors.New("the record of the derivation names another parent")
+	// ErrRecordOwner says that a store holds the record of another's derivation, and none of
+	// its own.
+	ErrRecordOwner = errors.New("the record of the derivation is another store's")
 	// ErrRecordState says that it names two states of one.
 	ErrRecordState = errors.New("the record of the derivation names another state of the parent")
+	// ErrRecordEpoch says that it names a state by a hash and an epoch of which one is wrong.
+	ErrRecordEpoch = errors.New("the record of the derivation contradicts itself")
 	// ErrCycle says that stores are each other's ancestors.
 	ErrCycle = errors.New("the store is its own ancestor")
 	// ErrAlone says that depth and parent contradict each other in one identity.
@@ -83,7 +89,10 @@ type Descent struct {
 type History struct {
 	Held     *PastState // the file holds it; nil when it does not
 	Attested *PastState // its record of dropped states names it; nil when none does
-	Newest   uint32     // epoch of the file's newest state
+	// Elsewhere is the state that has the recorded hash, or the beginning of it that a
+	// record of dropped states holds, and another epoch than the recorded one; nil: none.
+	Elsewhere *PastState
+	Newest    uint32 // epoch of the file's newest state
 	// Other says that another state of that epoch is known.
 	Other bool
 	// Unrecorded says that states are gone of which the file has no record.
@@ -113,6 +122,8 @@ type Facts struct {
 	Identity Identity
 	Known    bool        // whether the store has an identity
 	Record   *Record     // the newest of its own derivation; nil without one
+	Stray    *Record     // where there is none, the newest of another's that rvffs wrote
+	Base     *Base       // what the store, a branch, shows vectors of; nil of others
 	Parents  []Candidate // in the order in which they count, as far as they were looked at
 	Carriers []string    // all files that may be the parent, in this order
 	Unasked  int         // more of them, which are not named
@@ -176,7 +187,6 @@ func firstOf(files []string, count int) (named []string, more int) {
 
 func (f Facts) verify() Verification {
 	mismatch := func(status Status, err error) Verification { return Verification{Status: status, Reason: err.Error()} }
-	record, origin, recorded := f.record()
 	switch {
 	case !f.Known:
 		return Verification{Status: StatusUnknown, Reason: noIdentity}
@@ -184,14 +194,15 @@ func (f Facts) verify() Verification {
 		return mismatch(StatusCycle, CheckLink(f.Identity, f.Identity))
 	case f.Identity.IsRoot() && f.Identity.Depth > 0:
 		return mismatch(StatusDepth, f.alone())
+	case f.Identity.IsRoot() && f.Base != nil:
+		return mismatch(StatusMismatch, f.CheckBase())
 	case f.Identity.IsRoot():
 		return Verification{Status: StatusRoot}
-	case recorded && record.ParentID != f.Identity.ParentID:
-		return mismatch(StatusMismatch, fmt.Errorf("%w: %s, the identity names %s", ErrRecord, record.ParentID, f.Identity.ParentID))
-	case recorded && origin.Start != "" && origin.Start != StartBranch && record.ParentHash != f.Identity.ParentHash:
-		return mismatch(StatusMismatch, fmt.Errorf("%w: %s, the identity names %s", ErrRecordState, record.ParentHash, f.Identity.ParentHash))
 	case f.Cycle:
 		return mismatch(StatusCycle, ErrCycle)
+	}
+	if err := cmp.Or(f.CheckBase(), f.checkRecord(), f.checkBaseHash()); err != nil {
+		return mismatch(StatusMismatch, err)
 	}
 	return f.compare()
 }
@@ -268,6 +279,9 @@ func (f Facts) against(candidate Candidate) Verification {
 		found := say(StatusAttested, "the parent was rewritten since, and its record of the states that it dropped names this one")
 		found.Method, found.ParentEpoch = history.Attested.Method, &history.Attested.Epoch
 		return found
+	}
+	if history.Elsewhere != nil {
+		return say(StatusMismatch, "%v: epoch %d, and the parent's state of the recorded hash is of epoch %d", ErrRecordEpoch, descent.Epoch, history.Elsewhere.Epoch)
 	}
 	status, reason := history.absent(descent)
 	return say(status, "%s", reason)

@@ -45,6 +45,14 @@ func TestVerdict(t *testing.T) {
 		f.Record = &Record{FileID: FileID{2}, ParentID: FileID{1}, ParentHash: hash, MutationCount: 5, Text: Origin{Start: start}.String()}
 		return f
 	}
+	shown := func(base Base, start Start, hash Hash) Facts {
+		f := ours(start, hash, fits.History)
+		f.Base = &base
+		return f
+	}
+	stray := with(fits)
+	stray.Stray = &Record{FileID: FileID{4}}
+	rootless := Facts{Identity: parent, Known: true, Base: &Base{ID: FileID{5}}}
 	identified := func(id, parent FileID, depth uint32) Facts {
 		f := with()
 		f.Identity = Identity{FileID: id, ParentID: parent, Depth: depth}
@@ -91,7 +99,16 @@ func TestVerdict(t *testing.T) {
 		"a record that names another parent": {recorded(2, 3, fits), StatusMismatch, "", "another parent"},
 		"a record of another store's":        {recorded(4, 3, fits), StatusVerified, "fits", ""},
 		"our record of another state":        {ours(StartEmpty, Hash{8}, fits.History), StatusMismatch, "", "another state"},
-		"a branch's hash, made anew":         {ours(StartBranch, Hash{8}, fits.History), StatusVerified, "parent", ""},
+		"our record of another store's":      {stray, StatusMismatch, "", "another store's"},
+		"a branch's hash, made anew":         {shown(Base{FileID{1}, Hash{7}, 5}, StartBranch, Hash{8}), StatusVerified, "parent", ""},
+		"a branch of no noted epoch":         {shown(Base{FileID{1}, Hash{7}, 0}, StartBranch, Hash{8}), StatusVerified, "parent", ""},
+		"a branch of another store":          {shown(Base{FileID{3}, Hash{7}, 5}, StartBranch, Hash{8}), StatusMismatch, "", "another store"},
+		"a branch of two states":             {shown(Base{FileID{1}, Hash{6}, 5}, StartBranch, Hash{8}), StatusMismatch, "", "than the identity"},
+		"a branch of two epochs":             {shown(Base{FileID{1}, Hash{7}, 6}, StartBranch, Hash{8}), StatusMismatch, "", "epoch 6"},
+		"a branch that began empty":          {shown(Base{FileID{1}, Hash{7}, 5}, StartEmpty, Hash{7}), StatusMismatch, "", "is a branch"},
+		"a branch without a map":             {ours(StartBranch, Hash{8}, fits.History), StatusMismatch, "", "is missing"},
+		"a root that is a branch":            {rootless, StatusMismatch, "", "another store"},
+		"the recorded hash, another epoch":   {ours(StartEmpty, Hash{7}, History{Newest: 4, Elsewhere: state}), StatusMismatch, "parent", "contradicts itself"},
 		"epochs: before the recorded one":    {ours(StartEmpty, Hash{7}, History{Newest: 4, Unrecorded: true}), StatusTorn, "parent", "the file lost its end"},
 		"epochs: the same chain goes on":     {ours(StartEmpty, Hash{7}, History{Newest: 9, Unrecorded: true, Continues: true, Other: true}), StatusContinuous, "parent", "goes on"},
 		"epochs: all known, another state":   {ours(StartEmpty, Hash{7}, History{Newest: 9, Continues: true, Other: true}), StatusMismatch, "parent", "was changed"},

@@ -58,14 +58,10 @@ func AccountLineage(ctx context.Context, file string, s *state.Snapshot, relativ
 // lineageFacts finds what a lineage is judged by. It looks at the possible parents one
 // after the other until one of them holds the state that the store was derived from.
 func lineageFacts(ctx context.Context, s *state.Snapshot, relatives Relatives) (lineage.Facts, error) {
-	facts := lineage.Facts{Unasked: relatives.Unasked, Cycle: relatives.Cycle, Copies: relatives.Copies}
-	facts.Identity, facts.Known = s.Identity()
-	if !facts.Known || facts.Identity.IsRoot() {
-		return facts, nil
-	}
-	// A record that cannot be read proves nothing; that it cannot is for Verify to tell.
-	if record, recorded, err := s.Derivation(ctx); err == nil && recorded {
-		facts.Record = &record
+	facts, err := s.LineageFacts(ctx)
+	facts.Unasked, facts.Cycle, facts.Copies = relatives.Unasked, relatives.Cycle, relatives.Copies
+	if err != nil || !facts.Known || facts.Identity.IsRoot() {
+		return facts, err
 	}
 	for _, file := range relatives.Parents {
 		facts.Carriers = append(facts.Carriers, file.Name)

@@ -23,7 +23,12 @@ func (v *verifier) checkBranch() error {
 		entry, _ := v.snapshot.LastOf(segments.TypeCowMap)
 		v.damaged(entry, "%v", err)
 	}
-	if _, err := rows.MembersOf(v.in); err != nil {
+	members, err := rows.MembersOf(v.in)
+	if err == nil {
+		if _, counted := members.Count(); !counted {
+			v.find(Note, members.Entry().Offset, "the membership filter names what the branch hides, not what it shows, as no known program writes it")
+		}
+	} else {
 		if !errors.Is(err, volume.ErrCorrupt) {
 			return err
 		}

@@ -2,9 +2,11 @@ package state
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
+	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/volume"
 )
@@ -57,25 +59,54 @@ func (s *Snapshot) Branch(ctx context.Context) (Branch, error) {
 	if err != nil {
 		return Branch{}, err
 	}
-	identity, _ := s.Identity()
-	if m.BaseID != identity.ParentID || identity.IsRoot() {
-		return Branch{}, fmt.Errorf("%w: the branch names %s as what it shows, and %s as its parent", volume.ErrCorrupt, m.BaseID, identity.ParentID)
-	}
+	facts := lineage.Facts{Known: true, Base: baseOf(m)}
+	facts.Identity, _ = s.Identity()
 	known := pins.Of(s.source)
-	if pin := known.Load(); pin != nil && pin.Recorded && pin.Parent == identity.ParentID {
+	if pin := known.Load(); pin != nil && pin.Recorded && pin.fits(facts) {
 		return Branch{m, *pin}, nil
 	}
-	pin := Pin{Branch: identity.FileID, Parent: identity.ParentID, Hash: m.BaseHash}
-	record, recorded, err := s.Derivation(ctx)
-	if err != nil {
+	if facts.Record, facts.Stray, err = s.derivations(ctx); err != nil {
 		return Branch{}, err
 	}
-	if recorded && record.ParentID == identity.ParentID {
-		origin, _ := record.Origin()
-		pin.Hash, pin.Epoch, pin.Recorded, pin.Audit = record.ParentHash, record.MutationCount, true, origin.Audit
+	if err := facts.CheckBase(); err != nil {
+		return Branch{}, fmt.Errorf("%w: %w", volume.ErrCorrupt, err)
 	}
+	from := facts.Descent()
+	pin := Pin{Branch: facts.Identity.FileID, Parent: facts.Identity.ParentID, Hash: from.Hash, Recorded: from.Recorded, Epoch: from.Epoch, Audit: from.Audit}
 	known.Store(&pin)
 	return Branch{m, pin}, nil
+}
+
+// fits reports whether a pin that was found before is that of a branch which says this.
+func (p *Pin) fits(f lineage.Facts) bool {
+	return p.Branch == f.Identity.FileID && p.Parent == f.Identity.ParentID && p.Parent == f.Base.ID && (f.Base.Epoch == 0 || f.Base.Epoch == p.Epoch)
+}
+
+// baseOf is what a map says of the store whose vectors are shown.
+func baseOf(m *segments.CowMap) *lineage.Base {
+	return &lineage.Base{ID: m.BaseID, Hash: m.BaseHash, Epoch: m.SnapshotEpoch}
+}
+
+// LineageFacts are what the file itself says of where the store comes from. What cannot be
+// understood proves nothing, and is not among them; the error is one of reading.
+func (s *Snapshot) LineageFacts(ctx context.Context) (facts lineage.Facts, err error) {
+	facts.Identity, facts.Known = s.Identity()
+	if s.IsBranch() {
+		m, err := s.cowMap(ctx)
+		if err == nil {
+			facts.Base = baseOf(m)
+		} else if !errors.Is(err, volume.ErrCorrupt) {
+			return facts, err
+		}
+	}
+	if !facts.Known || facts.Identity.IsRoot() {
+		return facts, nil
+	}
+	facts.Record, facts.Stray, err = s.derivations(ctx)
+	if errors.Is(err, volume.ErrCorrupt) {
+		err = nil
+	}
+	return facts, err
 }
 
 // cowMapStart is how much of a map is read: nobody has a longer path.

@@ -56,7 +56,11 @@ func (t *tracing) find(history *lineage.History) error {
 		return err
 	}
 	if t.from.Recorded {
-		return nil
+		manifest, err := t.manifests.ofHash(t.in, t.from.Hash, false, 0)
+		if manifest != nil {
+			history.Elsewhere = &lineage.PastState{Method: lineage.HashShakeManifest, Epoch: manifest.epoch, Offset: manifest.Offset}
+		}
+		return err
 	}
 	buffer := make([]byte, lineage.TailSize)
 	for _, end := range slices.Backward(t.ends.Newest()) {
@@ -211,8 +215,14 @@ func (a *asking) record(dropped lineage.Dropped, offset int64) {
 	attest := func(states []lineage.DroppedState, method lineage.HashMethod) {
 		short := lineage.ShortOf(method, a.from.Hash)
 		for _, state := range states {
-			if state.Short == short && (!a.from.Recorded || state.Epoch == a.from.Epoch) && a.history.Attested == nil {
-				a.history.Attested = &lineage.PastState{Method: method, Epoch: state.Epoch, Offset: offset}
+			if state.Short != short {
+				continue
+			}
+			found := &lineage.PastState{Method: method, Epoch: state.Epoch, Offset: offset}
+			if a.from.Recorded && state.Epoch != a.from.Epoch {
+				a.history.Elsewhere = found
+			} else if a.history.Attested == nil {
+				a.history.Attested = found
 			}
 		}
 	}
