@@ -80,7 +80,11 @@ func flatOf(ctx context.Context, branch *state.Snapshot, of rows.Sources) (flat 
 		flat.ParentHash = record.ParentHash
 	case some:
 		snapshots := base.Snapshots()
-		flat.Record, err = recordOf(ctx, identity, snapshots[len(snapshots)-1], lineage.Snapshot, lineage.StartCopy)
+		pinned := snapshots[len(snapshots)-1]
+		if flat.ParentHash, err = pinned.ParentHash(ctx); err != nil {
+			return flat, err
+		}
+		flat.Record, err = recordOf(ctx, identity, pinned, lineage.Snapshot, lineage.StartCopy)
 	default:
 		flat.Record, err = lineage.Record{FileID: identity.FileID, ParentID: identity.ParentID, ParentHash: identity.ParentHash, Type: lineage.Snapshot}.AppendBinary(nil)
 	}

@@ -216,11 +216,37 @@ func (r *Reading) keptIn(entry segments.DirectoryEntry, pin Pin) (*Snapshot, err
 	}
 	found := r.snapshotOf(state.Manifest, segment, r.snapshot.Size())
 	for i, named := range state.Manifest.Directory {
-		if there, err := r.Of(found).ReadHeader(named); err != nil || there.ContentHash != state.Hashes[i] {
-			return nil, fmt.Errorf("%w: state that was kept at offset %d: the %s at offset %d is not the one that it names", volume.ErrCorrupt, entry.Offset, named.Type, named.Offset)
+		there, err := r.Of(found).ReadHeader(named)
+		if err == nil && there.ContentHash == state.Hashes[i] {
+			continue
 		}
+		moved, err := r.isMoved(named, there, err)
+		if err == nil && !moved {
+			err = fmt.Errorf("%w: state that was kept at offset %d: the %s at offset %d is not the one that it names", volume.ErrCorrupt, entry.Offset, named.Type, named.Offset)
+		}
+		return nil, err
 	}
 	return found, nil
+}
+
+// isMoved reports whether another program has moved what a kept state names, although that
+// stands where it did: the newest manifest names something else in its place, or a whole
+// segment is there that is another. Err is why its header cannot be read.
+func (r *Reading) isMoved(named segments.DirectoryEntry, there segments.Segment, err error) (bool, error) {
+	if err == nil {
+		verdict, err := segments.VerifySegment(r, there)
+		return verdict == segments.HashMatch, err
+	}
+	if !errors.Is(err, volume.ErrCorrupt) {
+		return false, err
+	}
+	end := func(entry segments.DirectoryEntry) int64 {
+		return segments.Segment{Offset: entry.Offset, Header: segments.Header{PayloadLength: entry.PayloadLength}}.End()
+	}
+	return slices.ContainsFunc(r.snapshot.Live(), func(other segments.DirectoryEntry) bool {
+		same := other.Offset == named.Offset && other.PayloadLength == named.PayloadLength && other.Type == named.Type
+		return !same && other.Offset < end(named) && named.Offset < end(other)
+	}), nil
 }
 
 // snapshotOf is a state of the file that a manifest tells of, which stands in a segment: one
