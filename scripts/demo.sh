@@ -94,6 +94,13 @@ step 'A compaction drops the state that the child came from, and keeps a record 
 show 'echo compact > mnt/products.rvf/ctl; jq -c "[.ancestors, .end, .weakest]" mnt/human.rvdna/lineage/ancestry.json'
 show 'rvffs lineage stores/human.rvdna'
 
+step 'A branch shows its parent, and has only what is its own'
+show 'rvffs branch stores/products.rvf stores/sale.rvf'
+show "echo '{\"id\": 5000, \"vector\": [4, 3, 2, 1]}' > mnt/sale.rvf/vectors.append; seq 10 19 > mnt/sale.rvf/vectors.delete"
+show 'jq -c "[.live_vectors, .branch.inherited_vectors, .branch.own_vectors]" mnt/sale.rvf/status.json'
+show 'cat mnt/sale.rvf/vectors/by-id/5000.json mnt/products.rvf/vectors/by-id/5000.json'
+show 'seq 20 59 > mnt/products.rvf/vectors.delete; jq -c .live_vectors mnt/products.rvf/status.json mnt/sale.rvf/status.json'
+
 step 'A backup under load is cp, too'
 show 'cp mnt/products.rvf/raw backup.rvf && rvffs inspect backup.rvf'
 
