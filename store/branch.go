@@ -102,7 +102,7 @@ func (s *Store) writeBranch(ctx context.Context, name string, shelf volume.Shelf
 }
 
 // BecomeBranch makes a branch of a store that was derived from parent and holds nothing yet:
-// from then on it shows what parent shows now. parent lies at path as seen from the store's
+// from then on it shows what parent shows now. It stays of the type that it was derived as. parent lies at path as seen from the store's
 // folder.
 func (s *Store) BecomeBranch(ctx context.Context, parent *Store, path string) error {
 	if err := s.becomeBranch(ctx, parent, path); err != nil {
@@ -118,11 +118,11 @@ func (s *Store) becomeBranch(ctx context.Context, parent *Store, path string) er
 	}
 	base := session.Base()
 	child, _ := base.Identity()
-	switch {
-	case base.IsBranch():
+	if base.IsBranch() {
 		return session.End()
-	case base.HasContent():
-		return errors.Join(fmt.Errorf("%w: it holds vectors or embedded segments", volume.ErrNotEmpty), session.End())
+	}
+	if err := HoldsNothing(ctx, base); err != nil {
+		return errors.Join(err, session.End())
 	}
 	var change log.Change
 	err = parent.withNewest(ctx, func(newest *state.Snapshot) error {
@@ -134,7 +134,11 @@ func (s *Store) becomeBranch(ctx context.Context, parent *Store, path string) er
 		if err != nil {
 			return err
 		}
-		record, err := recordOf(ctx, child, newest, lineage.Clone, lineage.StartBranch)
+		before, _, err := base.Derivation(ctx) // of no record, a clone
+		if err != nil {
+			return err
+		}
+		record, err := recordOf(ctx, child, newest, before.Type, lineage.StartBranch)
 		if err != nil {
 			return err
 		}

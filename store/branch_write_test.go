@@ -100,6 +100,9 @@ func TestEmptyChildrenBecomeBranches(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if record, known, err := s.Current().Derivation(t.Context()); err != nil || !known || record.Type != lineage.Filter {
+		t.Errorf("the type is lost: %+v, %v", record, err)
+	}
 	for id := range uint64(10) {
 		g.hold["1.rvf"][id] = []float32{0, 0}
 	}

@@ -31,8 +31,8 @@ func (s *Store) Remove(ctx context.Context, shelf volume.Shelf) error {
 		return err
 	}
 	return s.log.Alone(ctx, s.options.turnWait(), func(session *log.Session) error {
-		if session.Base().HasContent() {
-			return fmt.Errorf("%w: it holds vectors or embedded segments", volume.ErrNotEmpty)
+		if err := HoldsNothing(ctx, session.Base()); err != nil {
+			return err
 		}
 		tails, err := s.tails.Kept(ctx)
 		if err != nil {
@@ -161,8 +161,11 @@ func (s *Store) setDerivationType(ctx context.Context, kind lineage.DerivationTy
 	}
 	err = func() error {
 		base := s.Current()
-		if base.HasContent() {
-			return fmt.Errorf("%w: it holds vectors or embedded segments", volume.ErrNotEmpty)
+		if err := HoldsNothing(ctx, base); err != nil {
+			if base.IsBranch() && errors.Is(err, volume.ErrNotEmpty) {
+				err = fmt.Errorf("%w: a type is to be said before the store becomes a branch", err)
+			}
+			return err
 		}
 		record, known, err := base.Derivation(ctx)
 		if err != nil {

@@ -72,8 +72,8 @@ func (s *Store) holdsNothing(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if snapshot.HasContent() {
-		return fmt.Errorf("%w: it holds vectors or embedded segments", volume.ErrNotEmpty)
+	if err := store.HoldsNothing(ctx, snapshot); err != nil {
+		return err
 	}
 	children, err := s.List(ctx)
 	if err == nil && len(children) > 0 {

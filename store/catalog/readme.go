@@ -56,7 +56,8 @@ descriptor:
 
     echo compact > products.rvf/ctl     rewrites the store without dead bytes
 
-    mkdir products.rvf/child.rvdna      derives a store; its lineage is recorded
+    mkdir products.rvf/child.rvdna      derives a store; its lineage is recorded. It is
+                                        empty, if not mounted with --derive=branch or copy
     mkdir new.rvf                       makes an empty store
 
     ls -l child.rvdna/lineage           links to the parent and the children

@@ -20,9 +20,8 @@ func (s *Snapshot) Writable(ctx context.Context) error {
 	return err
 }
 
-// HasContent reports whether the snapshot holds anything that removing the store
-// would lose: vectors, embedded segments, or segments of unknown types, such as those of vendors. What a branch
-// shows of its parent's is the parent's.
+// HasContent reports whether the snapshot's own file holds anything that removing the store
+// would lose: vectors, embedded segments, or segments of unknown types, such as those of vendors.
 func (s *Snapshot) HasContent() bool {
 	for _, entry := range s.Named() {
 		switch entry.Type {

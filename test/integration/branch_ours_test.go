@@ -3,6 +3,7 @@ package integration
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -90,7 +91,8 @@ func TestPeerOpensOurBranches(t *testing.T) {
 }
 
 // TestMkdirMakesBranches: under --derive=branch, of a parent that the mount has written to,
-// in a file of a few bytes for each thousand vectors. rmdir takes such a one away again.
+// in a file of a few bytes for each thousand vectors. rmdir takes such a one away again when
+// it shows nothing any more.
 func TestMkdirMakesBranches(t *testing.T) {
 	t.Parallel()
 	process := peer.Start(t)
@@ -115,8 +117,19 @@ func TestMkdirMakesBranches(t *testing.T) {
 	if err := opened.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := os.Remove(m.path("parent.rvf", "branch.rvf")); err != nil {
-		t.Error(err)
+	branch := m.path("parent.rvf", "branch.rvf")
+	if err := unix.Rmdir(branch); !errors.Is(err, unix.ENOTEMPTY) {
+		t.Errorf("rmdir of a branch: %v", err)
+	}
+	if err := unix.Setxattr(branch, "user.rvf.derivation_type", []byte("merge"), 0); !errors.Is(err, unix.ENOTEMPTY) {
+		t.Errorf("a type of a branch: %v", err)
+	}
+	var ids strings.Builder
+	for id := range 20_000 {
+		_, _ = fmt.Fprintln(&ids, id)
+	}
+	if err := errors.Join(os.WriteFile(filepath.Join(branch, "vectors.delete"), []byte(ids.String()), 0o644), unix.Rmdir(branch)); err != nil {
+		t.Errorf("rmdir of a branch that shows nothing any more: %v", err)
 	}
 	m.stop()
 	m = serve(t, m.Dir)
@@ -142,6 +155,13 @@ func TestMkdirMakesBranches(t *testing.T) {
 	}
 	if err := os.WriteFile(filepath.Join(child, "vectors.append"), npyOf([][]float32{{1, 2}}), 0o644); err != nil {
 		t.Error(err)
+	}
+	merged := m.path("parent.rvf", "merged.rvf")
+	if err := errors.Join(os.Mkdir(merged, 0o755), unix.Setxattr(merged, attribute, []byte("merge"), 0), unix.Setxattr(merged, attribute, []byte("branch"), 0)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := unix.Getxattr(merged, attribute, value); err != nil || string(value[:n]) != "merge" {
+		t.Errorf("a merge that became a branch is %q, %v", value[:max(n, 0)], err)
 	}
 	if err := os.Mkdir(m.path("parent.rvf", "full.rvf"), 0o755); err != nil {
 		t.Fatal(err)
