@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"rvffs/segments"
 	"rvffs/store/memory"
 	"rvffs/store/rows"
 	"rvffs/store/state"
@@ -21,6 +22,9 @@ type BranchStatus struct {
 	OwnVectors       uint64 `json:"own_vectors"`
 	// Problem is why those that it inherits cannot be read; then none counts.
 	Problem string `json:"problem,omitempty"`
+	// Damaged are the segments of inherited vectors that are known to be damaged; their
+	// places are in the files of the stores above.
+	Damaged []state.DamagedSegment `json:"damaged_segments,omitempty"`
 }
 
 // Branch tells of a snapshot what it shows of its parent's; nil when it is of no branch.
@@ -39,6 +43,7 @@ func (s *Store) Branch(ctx context.Context, snapshot *state.Snapshot) (*BranchSt
 		if base, some := of.Inherited(); some {
 			snapshots := base.Snapshots()
 			status.ParentEpoch = snapshots[len(snapshots)-1].Epoch()
+			status.Damaged = damagedVectors(snapshots)
 		}
 		all, status.OwnVectors, err = rows.Counts(ctx, of)
 	}
@@ -54,6 +59,22 @@ func (s *Store) Branch(ctx context.Context, snapshot *state.Snapshot) (*BranchSt
 		return nil, err
 	}
 	return status, nil
+}
+
+// damagedVectors are the segments of vectors of some states that are known to be damaged, the
+// first of them.
+func damagedVectors(of []*state.Snapshot) (found []state.DamagedSegment) {
+	for _, snapshot := range of {
+		if !snapshot.LostVectors() {
+			continue
+		}
+		for _, segment := range snapshot.Checked().Damage {
+			if segment.Type == segments.TypeVec.String() && len(found) < state.MaxFindings {
+				found = append(found, segment)
+			}
+		}
+	}
+	return found
 }
 
 // isOurs reports whether a failure says nothing of a file.

@@ -48,6 +48,38 @@ func (s *Store) branches(ctx context.Context, of store.BranchesOf) (found store.
 	return found, nil
 }
 
+// branchesBelow are the branches of the store, and theirs, that somebody uses.
+func (s *Store) branchesBelow() (below []*Store) {
+	s.mu.Lock()
+	engine := s.engine
+	s.mu.Unlock()
+	if engine == nil {
+		return nil
+	}
+	c := s.catalog
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tree == nil {
+		return nil
+	}
+	files, known := map[string]bool{}, map[lineage.FileID]bool{}
+	for waiting := []lineage.FileID{engine.FileID()}; len(waiting) > 0; waiting = waiting[1:] {
+		if id := waiting[0]; !known[id] {
+			known[id] = true
+			for _, file := range c.tree.branches[id] {
+				files[file] = true
+				waiting = append(waiting, c.tree.factsOf(file).identity.FileID)
+			}
+		}
+	}
+	for other := range c.stores {
+		if other != s && files[other.place.path()] {
+			below = append(below, other)
+		}
+	}
+	return below
+}
+
 // releaseBranch lets the parent of a branch that was removed keep nothing more for it. What
 // it keeps in vain costs room alone.
 func (c *Catalog) releaseBranch(ctx context.Context, parent, branch lineage.FileID) {

@@ -505,7 +505,7 @@ func (s *Store) lostLate(err error) {
 }
 
 // damaged logs that bytes of the store are no longer those that were written, and
-// has those told who show them.
+// has those told who show them: as this store's, or as those of a branch.
 func (s *Store) damaged(found state.DamagedSegment) {
 	err := fmt.Errorf("the %s segment %d at offset %d is damaged: %s", found.Type, found.SegmentID, found.Offset, found.Reason)
 	s.about(s.catalog.options.Log.Error()).Err(err).Uint64("segment", found.SegmentID).Int64("offset", found.Offset).
@@ -514,8 +514,11 @@ func (s *Store) damaged(found state.DamagedSegment) {
 	s.catalog.mu.Lock()
 	observers := s.catalog.damageObservers
 	s.catalog.mu.Unlock()
+	showing := append(s.branchesBelow(), s)
 	for _, observe := range observers {
-		observe(s)
+		for _, one := range showing {
+			observe(one)
+		}
 	}
 }
 

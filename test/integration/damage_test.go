@@ -157,6 +157,70 @@ func TestRotBehindTheReads(t *testing.T) {
 	}
 }
 
+// TestRotBelowABranch: damage of a store is damage of what its branches show, and theirs.
+// Views of them that are open show it as those of the store do.
+func TestRotBelowABranch(t *testing.T) {
+	t.Parallel()
+	_, entry, inFile, inView := rotten()
+	dir := folder(t, map[string][]byte{"rot.rvf": rotStore().Bytes})
+	at := func(name string) string { return filepath.Join(dir, name) }
+	run(t, program, "branch", at("rot.rvf"), at("branch.rvf"))
+	run(t, program, "branch", at("branch.rvf"), at("second.rvf"))
+	flipBit(t, at("rot.rvf"), inFile)
+	m := serve(t, dir)
+	type opened struct {
+		file   *os.File
+		mapped []byte
+	}
+	names := []string{"rot.rvf/branch.rvf", "rot.rvf/branch.rvf/second.rvf"}
+	views := map[string]opened{}
+	value := make([]byte, 4)
+	for _, name := range names {
+		file := must(os.Open(m.path(name, "vectors/vectors.f32")))(t)
+		defer file.Close()
+		mapped := must(unix.Mmap(int(file.Fd()), 0, int(inView)+4096, unix.PROT_READ, unix.MAP_SHARED))(t)
+		defer unix.Munmap(mapped)
+		views[name] = opened{file, mapped}
+		_, _ = file.ReadAt(value, inView) // what is read before the verdict may be wrong
+		_ = byteAt(mapped, inView)
+	}
+	becomesDamaged(t, m, "rot.rvf", entry.Offset)
+	for _, name := range names {
+		view := views[name]
+		_, err := view.file.ReadAt(value, inView)
+		readsEIO(t, name+", open before", err)
+		if got := byteAt(view.mapped, inView); got >= 0 {
+			t.Errorf("%s: a mapping from before the verdict still shows %#x", name, got)
+		}
+		if _, err := view.file.ReadAt(value, int64(4*rotDimension*5)); err != nil {
+			t.Errorf("%s: a sound row: %v", name, err)
+		}
+		_, err = os.ReadFile(m.path(name, "vectors/vectors.npy"))
+		readsEIO(t, name, err)
+		_, err = os.ReadFile(m.path(name, fmt.Sprintf("vectors/by-id/%d.f32", rotRows+5)))
+		readsEIO(t, name+" by id", err)
+		status, err := decode[struct {
+			Live   int    `json:"live_vectors"`
+			Damage string `json:"damage"`
+			Branch struct {
+				Damaged []struct {
+					Offset uint64 `json:"offset"`
+				} `json:"damaged_segments"`
+			} `json:"branch"`
+		}](m.path(name, "status.json"))
+		if err != nil || status.Live != 3*rotRows || !strings.Contains(status.Damage, "inherited vectors in damaged segments") ||
+			len(status.Branch.Damaged) != 1 || status.Branch.Damaged[0].Offset != entry.Offset {
+			t.Errorf("%s: %+v, %v", name, status, err)
+		}
+		if got := try(t, program, "verify", at(filepath.Base(name))); got.code != 1 || !strings.Contains(got.stdout, fmt.Sprintf("vec segment %d at %d", entry.ID, entry.Offset)) {
+			t.Errorf("verify of %s: %+v", name, got)
+		}
+	}
+	if log := m.log(); strings.Count(log, "fails from now on") != 1 {
+		t.Errorf("the log says %s", log)
+	}
+}
+
 // byteAt reads from a mapping, -1 where the kernel has no page for it.
 func byteAt(mapped []byte, at int64) (value int) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
