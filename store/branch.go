@@ -21,6 +21,9 @@ import (
 // fold of the last bytes that it has now, which becomes the child's parent hash; the record
 // of the derivation keeps the SHAKE-256.
 func (s *Store) branchOf(ctx context.Context, parent *state.Snapshot, child lineage.Identity, options DeriveOptions) (made []volume.NewSegment, fold lineage.Hash, err error) {
+	if err := s.checkGenerations(ctx, parent); err != nil {
+		return nil, fold, err
+	}
 	charge := s.options.Memory.Charge()
 	defer charge.Free()
 	ids, err := s.liveIDs(ctx, parent)
@@ -47,6 +50,18 @@ func (s *Store) branchOf(ctx context.Context, parent *state.Snapshot, child line
 		{Type: segments.TypeCowMap, Payload: m.Encode()},
 		{Type: segments.TypeMembership, Payload: members.Encode()},
 	}, fold, nil
+}
+
+// checkGenerations refuses to make a branch that nobody could read.
+func (s *Store) checkGenerations(ctx context.Context, parent *state.Snapshot) error {
+	if !parent.IsBranch() {
+		return nil
+	}
+	of, err := s.Sources(ctx, parent)
+	if err == nil && isDeepest(of) {
+		err = fmt.Errorf("%w: the parent is a branch of a branch, and so on, %d times, and no more can be read: rvffs flatten the parent first, or derive a copy instead", volume.ErrInput, maxBranches)
+	}
+	return err
 }
 
 // foldFor notes that a branch is made of a state, which must stay from now on, and gives the

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"strings"
 	"sync/atomic"
 
 	"rvffs/lineage"
@@ -17,6 +16,9 @@ import (
 
 // maxBranches bounds how many stores a branch may show vectors of.
 const maxBranches = 64
+
+// isDeepest reports whether no branch can be made of what shows these vectors.
+func isDeepest(of rows.Sources) bool { return len(of.Snapshots()) > maxBranches }
 
 // Parents finds the files that may be the one that a branch shows vectors of, in the order
 // in which they are to be asked. Path is where that lay as the branch has it: relative to
@@ -50,7 +52,12 @@ var (
 // ErrStale when they stand in another place than before: the newest snapshot is another
 // one then.
 func (s *Store) Sources(ctx context.Context, snapshot *state.Snapshot) (rows.Sources, error) {
-	return s.sources(ctx, snapshot, 0)
+	of, err := s.sources(ctx, snapshot, 0)
+	var not *notInherited
+	if errors.As(err, &not) {
+		err = &notInherited{s.Path(), not.reasons}
+	}
+	return of, err
 }
 
 func (s *Store) sources(ctx context.Context, snapshot *state.Snapshot, depth int) (rows.Sources, error) {
@@ -58,7 +65,7 @@ func (s *Store) sources(ctx context.Context, snapshot *state.Snapshot, depth int
 		return rows.Of(snapshot), nil
 	}
 	if depth == maxBranches {
-		return rows.Sources{}, fmt.Errorf("%w: store %q is a branch of a branch, and so on, more than %d times", volume.ErrCorrupt, s.Path(), maxBranches)
+		return rows.Sources{}, tooDeep
 	}
 	known := shownBy.Of(snapshot)
 	_, before := known.Known()
@@ -102,6 +109,9 @@ func (s *Store) inherit(ctx context.Context, snapshot *state.Snapshot, depth int
 	if err != nil {
 		return sources, err
 	}
+	if isDeepest(base) {
+		return sources, tooDeep // as it would be if nothing were known of those above
+	}
 	if sources, err = base.Branch(snapshot, members); err != nil {
 		return sources, fmt.Errorf("%w: %w", volume.ErrCorrupt, err)
 	}
@@ -120,11 +130,11 @@ func (s *Store) inherited(ctx context.Context, snapshot *state.Snapshot, branch 
 		}
 	}
 	if s.options.Parents == nil {
-		return rows.Sources{}, fmt.Errorf("%w: it is a branch of the store %s, and nobody says where that is", volume.ErrCorrupt, branch.Pin.Parent)
+		return rows.Sources{}, &notInherited{reasons: []notShown{{why: fmt.Sprintf("its parent is the store %s, and nobody says where that is", branch.Pin.Parent)}}}
 	}
 	identity, _ := snapshot.Identity()
 	ctx = state.OfOthers(ctx)
-	var reasons []string
+	var reasons notInherited
 	for candidate, err := range s.options.Parents(ctx, identity, branch.Map.ParentPath) {
 		if err != nil {
 			return rows.Sources{}, fmt.Errorf("look for the parent of the branch: %w", err)
@@ -139,15 +149,19 @@ func (s *Store) inherited(ctx context.Context, snapshot *state.Snapshot, branch 
 			return found.base, nil
 		}
 		if isOurs(ctx, err) || errors.Is(err, volume.ErrStale) {
-			return rows.Sources{}, fmt.Errorf("parent %q of the branch: %w", candidate.Name, err)
+			var above *parentError
+			if !errors.As(err, &above) {
+				err = &parentError{candidate.Name, err}
+			}
+			return rows.Sources{}, err
 		}
-		reasons = append(reasons, fmt.Sprintf("%q: %v", candidate.Name, err))
+		reasons.add(candidate.Name, err)
 	}
-	if len(reasons) == 0 {
-		return rows.Sources{}, fmt.Errorf("%w: it is a branch of the store %s, which was at %q, and no store of that id is there: its inherited vectors cannot be read until it is back",
-			volume.ErrCorrupt, branch.Pin.Parent, branch.Map.ParentPath)
+	if len(reasons.reasons) == 0 {
+		reasons.reasons = []notShown{{why: fmt.Sprintf("its parent, the store %s, was at %q, and no store of that id is there: they can be read when it is back",
+			branch.Pin.Parent, branch.Map.ParentPath)}}
 	}
-	return rows.Sources{}, fmt.Errorf("%w: it is a branch, and the vectors that it inherits cannot be read: %s", volume.ErrCorrupt, strings.Join(reasons, "; "))
+	return rows.Sources{}, &reasons
 }
 
 // shownTo are the vectors of the store as they were in the state that a branch of it shows.
