@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"rvffs/store/catalog"
 	"rvffs/store/incoming"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
@@ -31,6 +32,13 @@ func (e inFull) Unwrap() error { return e.error }
 // here stands what kind of failure it was and, of those that are the store's own,
 // the particulars.
 func causeOf(err error) string {
+	if errors.Is(err, catalog.ErrParted) {
+		return catalog.ErrParted.Error() + ": " + ownCauseOf(err)
+	}
+	return ownCauseOf(err)
+}
+
+func ownCauseOf(err error) string {
 	for _, known := range errnos {
 		if !errors.Is(err, known.cause) {
 			continue

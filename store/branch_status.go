@@ -27,6 +27,22 @@ type BranchStatus struct {
 	Damaged []state.DamagedSegment `json:"damaged_segments,omitempty"`
 }
 
+// ListedBranch is one that a store knows of.
+type ListedBranch struct {
+	File  string `json:"file"` // where it lay when it was listed: relative to the store's folder, or absolute
+	ID    string `json:"id"`
+	Epoch uint32 `json:"epoch"` // of the store's state that it shows
+}
+
+// describeListed tells of the branches that a state of the store lists.
+func describeListed(ctx context.Context, snapshot *state.Snapshot) (described []ListedBranch, err error) {
+	listed, err := listedBranches(ctx, snapshot)
+	for _, branch := range listed {
+		described = append(described, ListedBranch{branch.Name, branch.FileID.String(), branch.Epoch})
+	}
+	return described, err
+}
+
 // Branch tells of a snapshot what it shows of its parent's; nil when it is of no branch.
 func (s *Store) Branch(ctx context.Context, snapshot *state.Snapshot) (*BranchStatus, error) {
 	if !snapshot.IsBranch() {

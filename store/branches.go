@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -73,9 +74,13 @@ func (s *Store) branchesOf(ctx context.Context, base *state.Snapshot, thorough b
 	}
 	s.branchesMu.Lock()
 	for id, branch := range s.made {
+		if listed, some := all[id]; some {
+			branch.Name = listed.Name
+		}
 		all[id] = branch
 	}
-	released := maps.Clone(s.released)
+	maps.Copy(all, s.leaving)
+	leaving, released := maps.Clone(s.leaving), maps.Clone(s.released)
 	s.branchesMu.Unlock()
 	family.found, family.flat = map[lineage.FileID]string{}, map[lineage.FileID]bool{}
 	identity, known := base.Identity()
@@ -104,7 +109,15 @@ func (s *Store) branchesOf(ctx context.Context, base *state.Snapshot, thorough b
 				}
 				all[file.FileID] = branch
 			}
-			family.found[file.FileID] = file.Name
+			if family.found[file.FileID] == "" || file.Name == all[file.FileID].Name {
+				family.found[file.FileID] = file.Name // of several copies the one that is listed
+			}
+		}
+	}
+	for id, name := range family.found {
+		if branch := all[id]; branch.Name != name && leaving[id].Name == "" {
+			branch.Name = name // it was moved since
+			all[id] = branch
 		}
 	}
 	for id := range released {
@@ -136,6 +149,15 @@ func (s *Store) isBranchFile(ctx context.Context, base *state.Snapshot, file Bra
 // describeBranch is how a file is listed; false for one that is no branch of the store, or
 // whose state of it is gone already.
 func (s *Store) describeBranch(ctx context.Context, base *state.Snapshot, file BranchFile) (listed segments.ListedBranch, some bool, err error) {
+	listed, some, err = s.readBranch(ctx, base, file)
+	if err != nil && !isOurs(ctx, err) {
+		err = nil // who reads it hears of it
+	}
+	return listed, some, err
+}
+
+// readBranch is describeBranch for who has to know why a file could not be read.
+func (s *Store) readBranch(ctx context.Context, base *state.Snapshot, file BranchFile) (listed segments.ListedBranch, some bool, err error) {
 	err = file.Use(ctx, func(child *Store) error {
 		return child.withNewest(ctx, func(snapshot *state.Snapshot) error {
 			identity, _ := snapshot.Identity()
@@ -158,9 +180,6 @@ func (s *Store) describeBranch(ctx context.Context, base *state.Snapshot, file B
 			return err
 		})
 	})
-	if err != nil && !isOurs(ctx, err) {
-		err = nil // who reads it hears of it
-	}
 	return listed, some, err
 }
 
@@ -258,6 +277,108 @@ func (s *Store) ReleaseBranch(ctx context.Context, id lineage.FileID) error {
 		return err
 	}
 	return s.commitList(ctx)
+}
+
+// ListBranches has the store list branches that lie in other folders than it, or are about to:
+// each under the name that BranchFile gives, of several copies under one of them. Listed are
+// the ids of those that the list has when it returns, also if there is an error, which may then
+// be about their names alone. What is not listed, without an error, shows nothing of this file.
+func (s *Store) ListBranches(ctx context.Context, files []BranchFile) (listed map[lineage.FileID]bool, err error) {
+	listed = map[lineage.FileID]bool{}
+	leaving, err := s.unlisted(ctx, files, listed)
+	if err == nil && len(leaving) > 0 {
+		if err = s.commitAs(ctx, leaving); err == nil {
+			for id := range leaving {
+				listed[id] = true
+			}
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("list branches in store %q: %w", s.Path(), err)
+	}
+	return listed, err
+}
+
+// unlisted finds, of branches that are to be listed, those that are not, or under another name,
+// and notes which are listed.
+func (s *Store) unlisted(ctx context.Context, files []BranchFile, listed map[lineage.FileID]bool) (leaving map[lineage.FileID]segments.ListedBranch, err error) {
+	leaving = map[lineage.FileID]segments.ListedBranch{}
+	err = s.withNewest(ctx, func(newest *state.Snapshot) error {
+		own, err := listedBranches(ctx, newest)
+		if err != nil {
+			return err
+		}
+		known := make(map[lineage.FileID]segments.ListedBranch, len(own))
+		for _, branch := range own {
+			known[branch.FileID] = branch
+		}
+		inPlace := map[lineage.FileID]bool{}
+		for _, file := range files {
+			if branch, some := known[file.FileID]; some {
+				listed[file.FileID] = true
+				inPlace[file.FileID] = inPlace[file.FileID] || branch.Name == file.Name
+			}
+		}
+		for _, file := range files {
+			branch, some := known[file.FileID]
+			if _, done := leaving[file.FileID]; done || inPlace[file.FileID] {
+				continue
+			}
+			if !some {
+				branch, some, err = s.readBranch(ctx, newest, file)
+				if showsNothing(err) || err == nil && !some {
+					continue
+				}
+				if err != nil {
+					return fmt.Errorf("branch %q: %w", file.Name, err)
+				}
+			}
+			branch.Name = file.Name
+			leaving[file.FileID] = branch
+		}
+		return nil
+	})
+	return leaving, err
+}
+
+// showsNothing reports whether a failure to read a branch says that it shows nothing of a
+// parent's file.
+func showsNothing(err error) bool {
+	return errors.Is(err, lineage.ErrNoState) || errors.Is(err, volume.ErrCorrupt) || errors.Is(err, volume.ErrNotStore) || errors.Is(err, os.ErrNotExist)
+}
+
+// commitAs makes a commit that lists branches as they are about to be.
+func (s *Store) commitAs(ctx context.Context, leaving map[lineage.FileID]segments.ListedBranch) error {
+	s.branchesMu.Lock()
+	if s.leaving == nil {
+		s.leaving = map[lineage.FileID]segments.ListedBranch{}
+	}
+	maps.Copy(s.leaving, leaving)
+	for id := range leaving {
+		delete(s.released, id)
+	}
+	s.branchesMu.Unlock()
+	err := s.commitList(ctx)
+	s.branchesMu.Lock()
+	defer s.branchesMu.Unlock()
+	for id, branch := range leaving {
+		if s.leaving[id] == branch {
+			delete(s.leaving, id)
+		}
+	}
+	return err
+}
+
+// Shows reports whether a file is a branch that shows a state which this one holds.
+func (s *Store) Shows(ctx context.Context, file BranchFile) (shown bool, err error) {
+	err = s.withNewest(ctx, func(newest *state.Snapshot) error {
+		_, shown, err = s.readBranch(ctx, newest, file)
+		if showsNothing(err) {
+			err = nil
+		}
+		return err
+	})
+	return shown, err
 }
 
 // commitList makes a commit that lists the branches as they are known, and nothing else.

@@ -32,6 +32,8 @@ type Status struct {
 	// Branch tells of a branch what it shows of its parent's, which counts as live; nil for
 	// other stores.
 	Branch *BranchStatus `json:"branch,omitempty"`
+	// Branches are those that the store lists: what they show is kept, wherever they are.
+	Branches []ListedBranch `json:"branches,omitempty"`
 	// Names is how many hard links lead to the file, if they are more than one: then
 	// nobody may write to it.
 	Names uint64 `json:"names,omitempty"`
@@ -102,6 +104,9 @@ func (s *Store) statusOf(ctx context.Context, snapshot *state.Snapshot) (Status,
 		ReadOnly: s.checkWritable(ctx, snapshot) != nil, Frozen: isFrozen(ctx, snapshot),
 	}
 	if status.Branch, err = s.Branch(ctx, snapshot); err != nil {
+		return Status{}, err
+	}
+	if status.Branches, err = describeListed(ctx, snapshot); err != nil {
 		return Status{}, err
 	}
 	if b := status.Branch; b != nil {

@@ -40,6 +40,7 @@ type Store struct {
 
 	branchesMu sync.Mutex // guards what follows, and nothing is locked under it
 	made       map[lineage.FileID]segments.ListedBranch
+	leaving    map[lineage.FileID]segments.ListedBranch // as they are about to be listed
 	released   map[lineage.FileID]bool
 
 	file  volume.Log

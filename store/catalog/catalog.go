@@ -47,6 +47,7 @@ type Catalog struct {
 	damageObservers []func(*Store)
 	pedigree        pedigreeTexts // of this stage, for those from whom nothing is kept; nil before somebody asks
 
+	apart  apartBranches
 	open   *openStores
 	recent recentFolders
 	late   lateLooks

@@ -104,6 +104,9 @@ func (s *Store) moveFile(ctx context.Context, target *Folder, newName string) er
 	if err := errors.Join(folder.mayChange(ctx), target.mayChange(ctx)); err != nil {
 		return err
 	}
+	if err := folder.catalog.beforeMove(ctx, parted{s.Path(), joinPath(target.Path(), newName)}); err != nil {
+		return err
+	}
 	err := s.use(ctx, func(engine *store.Store) error {
 		return engine.MoveInto(ctx, target.files.shelf(), newName, func() error { return s.relocate(ctx, target, newName) }, func(tail, moved string) error {
 			return folder.moveBeside(ctx, target, tail, moved)
@@ -173,6 +176,9 @@ func (c *Catalog) moveFolder(ctx context.Context, folder, target *Folder, newNam
 	}
 	if _, err := target.Lookup(ctx, newName); err == nil {
 		return fmt.Errorf("rename folder %q to %q: %w", folder.Path(), newName, volume.ErrExists)
+	}
+	if err := c.beforeMove(ctx, parted{folder.Path(), joinPath(target.Path(), newName)}); err != nil {
+		return fmt.Errorf("rename folder %q: %w", folder.Path(), err)
 	}
 	from, former, err := c.relocateFolder(ctx, folder, target, newName)
 	if errors.Is(err, fs.ErrExist) {

@@ -238,10 +238,14 @@ func (c *Catalog) outdate(t *tree, full string) {
 func (c *Catalog) show(t *tree, change func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t != c.tree {
+	changed := t != c.tree
+	if changed {
 		c.tree, c.stages, c.pedigree = t, c.stages+1, nil
 	}
 	change()
+	if changed || c.apart.waiting {
+		c.listApart()
+	}
 }
 
 // showFound is show for a tree that was read. What others have done to the files of stores

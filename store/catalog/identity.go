@@ -179,23 +179,31 @@ func (t *tree) mayHaveDerived(file string, identity lineage.Identity) []string {
 	if t.derived.of == asked {
 		return t.derived.by
 	}
+	t.derived.of, t.derived.by = asked, t.candidates(file, identity)
+	return t.derived.by
+}
+
+// candidates is mayHaveDerived for who does not hold the catalog's mu.
+func (t *tree) candidates(file string, identity lineage.Identity) (files []string) {
+	folder, child := path.Dir(file), storeFile{file, t.factsOf(file)}
+	if child.found == nil || identity.IsRoot() || identity.FileID == identity.ParentID {
+		return nil
+	}
 	candidates := t.forest.Candidates(identity, func(candidate int32) int {
 		switch name := t.forest.Name(candidate); {
-		case name == asked.nested:
+		case name == t.parent[file]:
 			return 0
 		case path.Dir(name) == folder:
 			return 1
 		}
 		return 2
 	})
-	var files []string
 	for _, candidate := range candidates {
 		name := t.forest.Name(candidate)
 		if (storeFile{name, t.factsOf(name)}).mayTakeIn(child) {
 			files = append(files, name)
 		}
 	}
-	t.derived.of, t.derived.by = asked, files
 	return files
 }
 

@@ -45,21 +45,11 @@ func TestRmRemovesAStore(t *testing.T) {
 		t.Errorf("rm of what is not there: %+v", got)
 	}
 	// Somebody is at work with it.
-	lock := make([]byte, 104)
-	copy(lock, "FLVR")
-	binary.LittleEndian.PutUint32(lock[4:], uint32(os.Getpid()))
-	host, _ := os.Hostname()
-	copy(lock[8:], host)
-	binary.LittleEndian.PutUint64(lock[0x48:], uint64(time.Now().UnixNano()))
-	if err := os.WriteFile(at("other.rvf.lock"), lock, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	unlock := lockAsPeer(t, at("other.rvf"))
 	if got := try(t, program, "rm", at("other.rvf")); got.code != 1 || !strings.Contains(got.stderr, "another writer") {
 		t.Errorf("rm of a store that somebody writes to: %+v", got)
 	}
-	if err := os.Remove(at("other.rvf.lock")); err != nil {
-		t.Fatal(err)
-	}
+	unlock()
 	if got := strings.Join(names(t, dir), " "); got != "a.rvf child.rvf other.rvf torn.rvf" {
 		t.Fatalf("refused removals left %s", got)
 	}
@@ -93,6 +83,25 @@ func TestRmRemovesAStore(t *testing.T) {
 	run(t, program, "rm", at("wire.rvf"))
 	if left := names(t, dir); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// lockAsPeer locks a store as the reference runtime does in this process, until unlock.
+func lockAsPeer(t testing.TB, file string) (unlock func()) {
+	t.Helper()
+	lock := make([]byte, 104)
+	copy(lock, "FLVR")
+	binary.LittleEndian.PutUint32(lock[4:], uint32(os.Getpid()))
+	host, _ := os.Hostname()
+	copy(lock[8:], host)
+	binary.LittleEndian.PutUint64(lock[0x48:], uint64(time.Now().UnixNano()))
+	if err := os.WriteFile(file+".lock", lock, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := os.Remove(file + ".lock"); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
