@@ -100,7 +100,7 @@ func (f *family) peer() *peer.Process {
 	return f.process
 }
 
-// opened has the peer open a store; false when it does not.
+// opened has the peer open a store, and reports whether it has.
 func (f *family) opened(name string) bool {
 	if f.theirs != nil && f.at == name {
 		return true
