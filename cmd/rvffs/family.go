@@ -21,12 +21,15 @@ type family struct {
 	claims []lineage.Claim
 	// Of the claims, their folders, and where symlinks lead.
 	folders, places []string
-	index           *lineage.Index   // of the claims; nil when there are more of them since
-	removed         []lineage.FileID // branches that this command has removed
-	most            int              // how many possible parents of one store are looked at; 0 for all
+	index           *lineage.Index                         // of the claims; nil when there are more of them since
+	records         map[lineage.FileID][]store.ChildRecord // that were read, by the parent's id
+	removed         []lineage.FileID                       // branches that this command has removed
+	most            int                                    // how many possible parents of one store are looked at; 0 for all
 }
 
-func newFamily(given []string) *family { return &family{given: given, seen: map[string]bool{}} }
+func newFamily(given []string) *family {
+	return &family{given: given, seen: map[string]bool{}, records: map[lineage.FileID][]store.ChildRecord{}}
+}
 
 // of finds the relatives of a store: of those that may be its parent the ones in its
 // folder before the others.
@@ -65,6 +68,34 @@ func (f *family) of(ctx context.Context, file string, snapshot *state.Snapshot) 
 		}})
 	}
 	return relatives, nil
+}
+
+// mostChildren is how many children of a store are asked what they know of it.
+const mostChildren = 64
+
+// recordsOf are those that children of a store keep of it, of the first of them that are among
+// the files which were read. What cannot be read is for the child's own verdict to tell.
+func (f *family) recordsOf(ctx context.Context, parent lineage.FileID) []store.ChildRecord {
+	if known, read := f.records[parent]; read {
+		return known
+	}
+	var records []store.ChildRecord
+	asked := 0
+	for _, claim := range f.claims {
+		if claim.Identity.ParentID != parent || claim.Identity.IsRoot() || asked == mostChildren {
+			continue
+		}
+		asked++
+		_ = withOptions(ctx, claim.Name, toRead, store.Options{}, func(child *store.Store) error {
+			record, recorded, err := child.Current().Derivation(ctx)
+			if err == nil && recorded {
+				records = append(records, store.ChildRecord{File: claim.Name, Record: record})
+			}
+			return err
+		})
+	}
+	f.records[parent] = records
+	return records
 }
 
 // read looks at the files given, and at those in the folders.

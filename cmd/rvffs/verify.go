@@ -123,7 +123,11 @@ func (v *verification) checkLineage(ctx context.Context, snapshot *state.Snapsho
 	if text := v.Verdict.CopiesRemark(); text != "" {
 		v.add(store.Note, text)
 	}
-	return nil
+	lost, err := store.LostEnd(ctx, snapshot, family.recordsOf(ctx, identity.FileID))
+	for _, text := range lost {
+		v.add(store.Note, text)
+	}
+	return err
 }
 
 func (v *verification) add(severity store.Severity, text string) {

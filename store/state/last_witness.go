@@ -1,6 +1,7 @@
 package state
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -64,6 +65,16 @@ func (r *Reading) AuditMark() (lineage.Mark, error) {
 	}
 	defer giveBack()
 	return lineage.MarkOf(payload), nil
+}
+
+// GoesOnFrom reports whether the audit chain of the file holds the entry of a mark, or one that
+// is damaged and may be it.
+func (s *Snapshot) GoesOnFrom(ctx context.Context, mark lineage.Mark) (goesOn bool, err error) {
+	err = s.With(ctx, Judging, func(reading *Reading) error {
+		goesOn, err = reading.goesOnFrom(mark)
+		return err
+	})
+	return goesOn, err
 }
 
 // goesOnFrom reports whether the audit chain of the file holds the entry of a mark. A manifest

@@ -425,7 +425,7 @@ func (f *family) judged() {
 				f.fail("recover %s: %+v", name, got)
 			}
 		}
-		lacking = lacking || of.lacks
+		lacking = lacking || of.lacks || of.torn && of.frozen // which nobody recovers
 		arguments = append(arguments, f.path(name))
 	}
 	got := try(f, program, arguments...)
