@@ -41,7 +41,16 @@ func (s *Store) Remove(ctx context.Context, shelf volume.Shelf) error {
 		if len(tails) > 0 {
 			return fmt.Errorf("%w: what stood behind its manifest is kept beside it: %s", volume.ErrNotEmpty, fileNames(tails))
 		}
-		return s.file.Remove(ctx, shelf)
+		if tails, err = s.tails.All(ctx); err != nil {
+			return err
+		}
+		if err := s.file.Remove(ctx, shelf); err != nil {
+			return err
+		}
+		for _, tail := range tails { // which only remember something of the store
+			err = errors.Join(err, s.tails.Forget(ctx, tail))
+		}
+		return err
 	})
 }
 
@@ -50,7 +59,7 @@ func (s *Store) Remove(ctx context.Context, shelf volume.Shelf) error {
 // The store must be closed afterwards.
 func (s *Store) RemoveWhole(ctx context.Context) (removed []string, err error) {
 	remove := func(*log.Session) error {
-		tails, err := s.tails.Kept(ctx)
+		tails, err := s.tails.All(ctx)
 		if err != nil {
 			return err
 		}
@@ -99,7 +108,7 @@ func (s *Store) MoveInto(ctx context.Context, shelf volume.Shelf, name string, g
 				return err
 			},
 			Remnants: func(ctx context.Context) (names []string, err error) {
-				tails, err := s.tails.Kept(ctx)
+				tails, err := s.tails.All(ctx)
 				for _, tail := range tails {
 					names = append(names, tail.File)
 				}

@@ -28,7 +28,9 @@ type Environment struct {
 	Fresh func(context.Context, *state.Snapshot) (FreshMap, error)
 	// Lost is the highest epoch of a state that is lost, which no other may have; nil: there
 	// is none.
-	Lost func() uint32
+	Lost func(context.Context) (uint32, error)
+	// ToldLost is told of the state after a rewrite, whose audit chain tells of these.
+	ToldLost func(context.Context, *state.Snapshot)
 	// Follow says how it runs after its writers; zero is as usual.
 	Follow volume.FollowLimits
 	// OnCompaction is told of each compaction that Consider began; it may be nil.

@@ -94,10 +94,13 @@ func (d *dropped) records() ([][]byte, error) {
 	return records, nil
 }
 
+// droppedLine is what one state takes in a record.
+const droppedLine = int64(lineage.MaxDroppedSize/lineage.MaxDropped + 1)
+
 // room is how many bytes the records take in the file at most. That of a state which is
 // still to come is less than its manifest.
 func (d *dropped) room() int64 {
-	const line, entry = int64(lineage.MaxDroppedSize/lineage.MaxDropped + 1), 256
+	const entry = 256
 	lines := len(d.manifests) + len(d.ends.Newest())
-	return int64(lines)*line + int64(1+len(d.manifests)/lineage.MaxDropped)*entry
+	return int64(lines)*droppedLine + int64(1+len(d.manifests)/lineage.MaxDropped)*entry
 }

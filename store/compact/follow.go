@@ -95,6 +95,7 @@ func (r *rewrite) roomForManifest(newest *state.Snapshot) int64 {
 	const witnessAndHeaders = 1 << 10
 	entries := len(r.vectors) + len(r.adopted) + 2
 	room := int64(newest.Manifest().EncodedSize()) + int64(entries)*segments.DirectoryEntrySize + witnessAndHeaders + r.dropped.room()
+	room += droppedLine * max(0, int64(r.lost)-int64(newest.Epoch()))
 	for _, entry := range newest.Named() {
 		if entry.Type != segments.TypeMeta && entry.Type != segments.TypeMembership && entry.Type != segments.TypeCowMap {
 			continue

@@ -41,6 +41,7 @@ type rewrite struct {
 	moved    map[int64]segments.DirectoryEntry // other segments, by their offset in the old file
 	adopted  []segments.DirectoryEntry         // of them, those that no manifest named
 	dropped  dropped
+	lost     uint32 // highest epoch of a state that is lost
 
 	kept   []*keptState            // states that branches show
 	listed []segments.ListedBranch // those branches
@@ -66,6 +67,11 @@ func (r *rewrite) run(ctx context.Context) (result Result, err error) {
 	// The new vector segments get ids above all that exist, so that names stay in
 	// the order of the file.
 	r.firstID = r.session.TakeIDs(uint64(r.base.Size()/segments.MaxPayload) + 2)
+	if r.env.Lost != nil {
+		if r.lost, err = r.env.Lost(ctx); err != nil {
+			return Result{}, err
+		}
+	}
 	if err := r.memory.Await(ctx, rewriteBytes); err != nil {
 		return Result{}, err
 	}

@@ -45,6 +45,9 @@ func (r *rewrite) takeOver(ctx context.Context, old *state.Reading, last bool) (
 	if next == nil || r.session.Failed() != nil {
 		return Result{}, err
 	}
+	if r.env.ToldLost != nil {
+		r.env.ToldLost(context.WithoutCancel(ctx), next)
+	}
 	return Result{SegmentsCompacted: r.replaced, BytesReclaimed: before.Size() - next.Size(), Epoch: next.Epoch()}, err
 }
 
@@ -57,6 +60,9 @@ func (r *rewrite) finish(ctx context.Context, base *state.Reading) (*segments.St
 	}
 	manifest, err := r.manifest(ctx, base)
 	if err != nil {
+		return nil, witness, err
+	}
+	if err := r.skipLost(ctx, manifest, &witness); err != nil {
 		return nil, witness, err
 	}
 	if err := r.nameKept(ctx, base, manifest); err != nil {
@@ -111,12 +117,23 @@ func (r *rewrite) finish(ctx context.Context, base *state.Reading) (*segments.St
 	return &segments.State{Dialect: segments.DialectRuntime, Manifest: manifest, Segment: last, End: last.End(), Clean: true}, witness, nil
 }
 
+// skipLost has the new file take an epoch above those of states that are lost, of which its
+// audit chain tells.
+func (r *rewrite) skipLost(ctx context.Context, manifest *segments.Manifest, witness *lineage.Hash) error {
+	if r.lost < manifest.Epoch {
+		return nil
+	}
+	record, err := lineage.Lost(manifest.Epoch, r.lost).AppendBinary(nil)
+	if err != nil {
+		return err
+	}
+	manifest.Epoch = r.lost + 1
+	return r.appendNamed(ctx, manifest, log.Drop(record).Segment(manifest.Epoch, r.stamp, witness))
+}
+
 // manifest is that of the new file as far as it is about vectors.
 func (r *rewrite) manifest(ctx context.Context, base *state.Reading) (*segments.Manifest, error) {
 	manifest := *base.Snapshot().Manifest()
-	if r.env.Lost != nil {
-		manifest.Epoch = max(manifest.Epoch, r.env.Lost())
-	}
 	manifest.Epoch++
 	manifest.TotalVectors = r.ids.Len()
 	manifest.Directory = r.vectors

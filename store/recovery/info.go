@@ -119,6 +119,13 @@ func readTailInfo(file volume.Bytes) (info tailInfo, start int64, err error) {
 // Kept lists the tails that are kept beside the store, in the order in which they
 // were cut off.
 func (t *Tails) Kept(ctx context.Context) ([]Tail, error) {
+	tails, err := t.All(ctx)
+	return slices.DeleteFunc(tails, Tail.remembers), err
+}
+
+// All is Kept with those of which nothing could be brought back, and which only remember that
+// a state is lost until a commit has told of it.
+func (t *Tails) All(ctx context.Context) ([]Tail, error) {
 	if t.remnants == nil {
 		return nil, nil
 	}
@@ -207,7 +214,7 @@ func (i *tailInfo) checkStore(identity string) error {
 func (t *Tails) HighestID(ctx context.Context) (uint64, bool, error) {
 	known := t.known.highest()
 	if known == nil {
-		tails, err := t.Kept(ctx)
+		tails, err := t.All(ctx)
 		if err != nil {
 			return 0, false, err
 		}

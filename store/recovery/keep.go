@@ -39,7 +39,7 @@ func (t *Tails) Keep(ctx context.Context, file volume.Bytes, base *state.Snapsho
 		return err
 	}
 	t.known.noteLost(tail.LostEpoch)
-	if any {
+	if any || tail.LostEpoch > base.Epoch() {
 		info := describeTail(path.Base(t.env.File.Name()), tail)
 		info.FileID, info.Dimension, info.Metric = storeIdentity(base), base.Dimension(), base.Metric().String()
 		err := t.compare(ctx, in, &info)
@@ -80,7 +80,7 @@ func (t *Tails) keepTail(ctx context.Context, file volume.Bytes, info tailInfo) 
 func (t *Tails) keptTail(name string, tail Tail) {
 	t.known.addName(name)
 	t.known.forgetHighest()
-	if t.env.OnTail != nil {
+	if t.env.OnTail != nil && !tail.remembers() {
 		tail.File = name
 		t.env.OnTail(tail)
 	}

@@ -114,7 +114,17 @@ func (t *Tails) recoverTails(ctx context.Context, options Options) (results []Re
 		}
 		results = append(results, result)
 	}
-	return results, stay
+	return results, errors.Join(stay, t.tellLost(ctx, session))
+}
+
+// tellLost has the store itself tell of a state that is lost, where nothing was brought back
+// by a commit that does.
+func (t *Tails) tellLost(ctx context.Context, session *log.Session) error {
+	if t.known.lostEpoch() <= session.Base().Epoch() {
+		return nil
+	}
+	_, err := session.Commit(ctx, log.Change{})
+	return err
 }
 
 // chosenTails are the kept tails that the options are about.

@@ -56,6 +56,18 @@ func (t *table) noteLost(epoch uint32) {
 	t.lost = max(t.lost, epoch)
 }
 
+// tell notes that the store tells of all states that are lost and before an epoch; it reports
+// whether there are any, and none is behind that.
+func (t *table) tell(epoch uint32) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.lost == 0 || t.lost >= epoch {
+		return false
+	}
+	t.lost = 0
+	return true
+}
+
 // keptNames are the bare names of the tails that this process has kept.
 func (t *table) keptNames() []string {
 	t.mu.Lock()

@@ -50,6 +50,9 @@ type Tail struct {
 // any reports whether there is something that a writer must not simply cut off.
 func (t *Tail) any() bool { return t.salvageable() || t.CutSegments > 0 }
 
+// remembers reports whether nothing is kept in it but that a state is lost.
+func (t Tail) remembers() bool { return t.Problem == "" && t.LostEpoch > 0 && !t.any() }
+
 // salvageable reports whether there is something that could be taken.
 func (t *Tail) salvageable() bool {
 	return t.Vectors > 0 || t.CutVectors > 0 || t.Deletions > 0 || t.Embedded > 0
@@ -196,7 +199,8 @@ func (t *Tails) list(ctx context.Context, newest func(context.Context) (*state.S
 					names = append(names, name)
 				}
 			}
-			return t.readTails(ctx, names)
+			tails, err := t.readTails(ctx, names)
+			return slices.DeleteFunc(tails, Tail.remembers), err
 		}
 	}
 	kept, err := look()

@@ -218,7 +218,7 @@ func TestLineageVerdicts(t *testing.T) {
 				flip(t, parent, func(file *rawfile.File) int { return file.Newest().Offset + rawfile.HeaderSize + 30 })
 				engineCompact(t, parent)
 			},
-			continuous, noRecord,
+			lost, verdict{"unmatched", "", "was damaged"},
 		},
 		"its newest manifest is flipped, and we add": {
 			func(t *testing.T, _ *peer.Process, _, parent string) {
