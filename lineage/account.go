@@ -25,7 +25,7 @@ type Account struct {
 
 // Account tells a store's lineage in short.
 func (f Facts) Account(file string, profile Profile) Account {
-	a := Account{File: file, Verification: f.verify()}
+	a := Account{File: file, Verification: f.verification()}
 	if !f.Known {
 		return a
 	}

@@ -176,7 +176,19 @@ const namedCopies = 64
 // Judge gives the verdict.
 func (f Facts) Judge() Verdict {
 	copies, more := firstOf(f.Copies, len(f.Copies))
-	return Verdict{Verification: f.verify(), Copies: copies, MoreCopies: more}
+	return Verdict{Verification: f.verification(), Copies: copies, MoreCopies: more}
+}
+
+// noID is what is the matter with a store whose file id is zero.
+const noID = "the file id is zero: nobody can name the store, and none can be derived from it"
+
+// verification is verify with what has to be said of the store's own id.
+func (f Facts) verification() Verification {
+	v := f.verify()
+	if f.Known && f.Identity.FileID.IsZero() {
+		v.Reason = strings.TrimPrefix(v.Reason+"; "+noID, "; ")
+	}
+	return v
 }
 
 // firstOf are the first files to be named of so many, and how many are not.
@@ -322,7 +334,7 @@ func (v Verification) Damaged() bool {
 func (v Verification) Remark(identity Identity) string {
 	switch {
 	case v.Status == StatusMissing:
-		return fmt.Sprintf("the parent %s is not among the files", identity.ParentID)
+		return strings.TrimSuffix(fmt.Sprintf("the parent %s is not among the files; %s", identity.ParentID, v.Reason), "; ")
 	case v.Status == StatusUnknown || v.Reason == "" && len(v.Among) == 0:
 		return ""
 	case v.Parent == "":

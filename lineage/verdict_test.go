@@ -70,6 +70,8 @@ func TestVerdict(t *testing.T) {
 	}{
 		"no identity":                        {Facts{}, StatusUnknown, "", "before identities were kept"},
 		"a root":                             {Facts{Identity: parent, Known: true}, StatusRoot, "", ""},
+		"a root without an id":               {identified(FileID{}, FileID{}, 0), StatusRoot, "", "file id is zero"},
+		"a child without an id":              {identified(FileID{}, FileID{1}, 1), StatusMissing, "", "file id is zero"},
 		"no parent":                          {with(), StatusMissing, "", ""},
 		"verified":                           {with(fits), StatusVerified, "fits", ""},
 		"rewritten by us":                    {with(rewritten), StatusAttested, "rewritten", "its record"},
@@ -132,7 +134,7 @@ func TestVerdict(t *testing.T) {
 				t.Errorf("Damaged is %t", got.Damaged())
 			}
 			remark := got.Remark(test.facts.Identity)
-			quiet := got.Status == StatusUnknown || got.Status == StatusRoot || verified && len(got.Among) == 0
+			quiet := got.Status == StatusUnknown || got.Status == StatusRoot && test.reason == "" || verified && len(got.Among) == 0
 			if (remark == "") != quiet || !quiet && !strings.Contains(remark, test.parent) {
 				t.Errorf("the remark is %q", remark)
 			}

@@ -127,8 +127,11 @@ func (s *Store) derive(ctx context.Context, name string, options DeriveOptions) 
 // in its name it takes the parent's over.
 func (s *Store) childOf(ctx context.Context, parent *state.Snapshot, options DeriveOptions, named bool) (content newFileContent, err error) {
 	identity, known := parent.Identity()
-	if !known || identity.FileID.IsZero() {
+	if !known {
 		return content, fmt.Errorf("%w: the parent is from before identities were kept and has none", volume.ErrInput)
+	}
+	if identity.FileID.IsZero() {
+		return content, fmt.Errorf("%w: the parent's file id is zero, so that no child could name it", volume.ErrInput)
 	}
 	if identity.Depth == math.MaxUint32 {
 		return content, fmt.Errorf("%w: the parent's lineage depth is the highest there can be", volume.ErrInput)

@@ -176,8 +176,6 @@ func (v *verifier) checkIdentity() error {
 	switch {
 	case !known:
 		v.find(Note, -1, "the file is from before identities were kept and has none")
-	case identity.FileID.IsZero():
-		v.find(Note, -1, "the file id is zero")
 	case !identity.IsConsistent():
 		v.find(Note, -1, "the lineage depth is %d, the parent id %s", identity.Depth, identity.ParentID)
 	}
