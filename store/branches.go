@@ -411,6 +411,8 @@ func (s *Store) CheckBranches(ctx context.Context) error {
 				missing = append(missing, branch.Name)
 			}
 		}
+		slices.Sort(found)
+		slices.Sort(missing)
 		switch {
 		case len(found) > 0:
 			return fmt.Errorf("%w, which would lose the vectors that they show of it: %s; remove these first, or say rvffs rm --force", ErrHasBranches, strings.Join(slices.Concat(found, missing), ", "))

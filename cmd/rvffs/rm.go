@@ -91,9 +91,6 @@ func rm(ctx context.Context, file string, family *family, force bool) (removed [
 	shown := followLinks(file) // a link to the folder goes before that
 	err = withStore(ctx, file, toChange, func(s *store.Store) error {
 		if identity, known := s.Identity(); known && !force {
-			if err := family.mayLose(ctx, file, identity.FileID); err != nil {
-				return err
-			}
 			for _, branch := range family.removed {
 				if err := s.ReleaseBranch(ctx, branch); err != nil && !errors.Is(err, volume.ErrReadOnly) {
 					return err
@@ -101,6 +98,9 @@ func rm(ctx context.Context, file string, family *family, force bool) (removed [
 			}
 			if err := s.CheckBranches(ctx); err != nil {
 				return fmt.Errorf("%s: %w", file, err)
+			}
+			if err := family.mayLose(ctx, file, identity.FileID); err != nil {
+				return err
 			}
 		}
 		parents, err := parentsOfBranch(ctx, file, s, family)
@@ -215,29 +215,13 @@ func (f *family) mayLose(ctx context.Context, file string, id lineage.FileID) er
 	if err := f.read(ctx, []string{filepath.Dir(storeFile(file))}); err != nil {
 		return err
 	}
-	var children, branches []string
+	var children []string
 	for _, claim := range f.claims {
-		if claim.Identity.ParentID != id {
-			continue
-		}
-		name := filepath.Base(claim.Name)
-		err := withStore(ctx, claim.Name, toRead, func(child *store.Store) error {
-			if child.Current().IsBranch() {
-				branches = append(branches, name)
-			} else {
-				children = append(children, name)
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, os.ErrNotExist) { // it may have gone before its parent
-			return err
+		if _, err := os.Stat(claim.Name); err == nil && claim.Identity.ParentID == id { // it may have gone before its parent
+			children = append(children, filepath.Base(claim.Name))
 		}
 	}
 	switch {
-	case len(branches) == 1:
-		return fmt.Errorf("%s is the parent of %s, which shows its vectors and would lose them: remove that first, or say --force", file, branches[0])
-	case len(branches) > 1:
-		return fmt.Errorf("%s is the parent of %s, which show its vectors and would lose them: remove these first, or say --force", file, strings.Join(branches, ", "))
 	case len(children) == 1:
 		return fmt.Errorf("%s is the parent of %s, whose lineage could not be verified any more: remove that first, or say --force", file, children[0])
 	case len(children) > 1:

@@ -199,7 +199,8 @@ func TestRmTellsOfBranches(t *testing.T) {
 	for _, branch := range []string{at("a.rvf"), at("b.rvf"), away} {
 		run(t, program, "branch", parent, branch)
 	}
-	want := "rvffs: " + parent + " is the parent of a.rvf, b.rvf, which show its vectors and would lose them: remove these first, or say --force\n"
+	relative := must(filepath.Rel(dir, away))(t)
+	want := "rvffs: " + parent + ": not empty: it has branches, which would lose the vectors that they show of it: " + relative + ", a.rvf, b.rvf; remove these first, or say rvffs rm --force\n"
 	if got := try(t, program, "rm", parent); got.code != 1 || got.stderr != want {
 		t.Errorf("rm of a parent: %+v, want %q", got, want)
 	}
