@@ -65,6 +65,17 @@ func TestBranchesShowWhatIsLive(t *testing.T) {
 		"one far away": func(s *Store) {
 			bring(t, s, append(run(0, 50), append([]uint64{900}, run(51, 49)...)...), make([]float32, 200)...)
 		},
+		"one far away, where no sample is": func(s *Store) {
+			ids := run(0, 300_000)
+			ids[5] = 500_000
+			bring(t, s, ids, make([]float32, 2*len(ids))...)
+		},
+		"two in each other's place, where no sample is": func(s *Store) {
+			ids := run(0, 300_000)
+			ids[5], ids[99_999] = ids[99_999], ids[5]
+			bring(t, s, ids, make([]float32, 2*len(ids))...)
+			remove(t, s, 5)
+		},
 		"overwritten": func(s *Store) {
 			bring(t, s, run(0, 40), make([]float32, 80)...)
 			bring(t, s, run(20, 40), make([]float32, 80)...)
@@ -86,7 +97,7 @@ func TestBranchesShowWhatIsLive(t *testing.T) {
 		for i, parent := range []*Store{s, cold} {
 			branch := branchOf(t, parent, fmt.Sprintf("b%d.rvf", i))
 			if got := membersOf(t, branch); !slices.Equal(got, want) {
-				t.Errorf("%s: %v, want %v", name, got, want)
+				t.Errorf("%s: %.300v, want %.300v", name, fmt.Sprint(got), fmt.Sprint(want))
 			}
 			if found := verify(t, branch.Current()); found.Damages > 0 {
 				t.Errorf("%s: %s", name, describeFindings(found))

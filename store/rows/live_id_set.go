@@ -11,7 +11,8 @@ import (
 )
 
 // LiveIDs are the ids of all live vectors of the sources. Where it is known of a segment
-// that its ids are counted up, none of them is read. A damaged segment is ErrCorrupt.
+// that its ids are counted up, none of them is read; else all are. A damaged segment is
+// ErrCorrupt.
 func LiveIDs(ctx context.Context, s Sources, charge *memory.Charge) (*idset.Set, error) {
 	ids := idset.New()
 	grows := NewGrowingSets(charge, 0)
@@ -33,7 +34,7 @@ func LiveIDs(ctx context.Context, s Sources, charge *memory.Charge) (*idset.Set,
 
 // addIDs adds the ids of the live rows of one segment.
 func (l *Live) addIDs(ctx context.Context, in Readings, segment *LiveSegment, ids *idset.Set, grows *GrowingSets) error {
-	if first, counted, err := l.countedUp(in, segment); err != nil {
+	if first, counted, err := l.countedUp(ctx, in, segment); err != nil {
 		return err
 	} else if counted {
 		add := func(from, to uint64) {
@@ -63,31 +64,21 @@ func (l *Live) addIDs(ctx context.Context, in Readings, segment *LiveSegment, id
 	return errors.Join(err, late)
 }
 
-// wideSample is the number of rows that are looked at before the ids of a segment, of which
-// none occurs twice, are believed to be counted up.
-const wideSample = 1024
-
 // countedUp reports whether each row of a segment has the id after that of the row before,
-// and the first. All ids were read once, or the manifest says that no id occurs twice,
-// first and last are as far apart as they have to be, and so are many between them.
-func (l *Live) countedUp(in Readings, segment *LiveSegment) (first uint64, counted bool, err error) {
+// and the first. Samples tell at once of most segments that it is not so; that it is, only
+// all ids do, which are read once.
+func (l *Live) countedUp(ctx context.Context, in Readings, segment *LiveSegment) (first uint64, counted bool, err error) {
 	if in.Dialect(segment.Segment) != segments.DialectRuntime || segment.Rows == 0 {
 		return 0, false, nil
 	}
-	if order, known := segment.facts.order.Known(); known {
-		return order.lowest, order.ascending && order.highest-order.lowest == segment.Rows-1, nil
-	}
-	f := segment.facts
-	if !l.trusted || !f.plausible || f.last-f.first != segment.Rows-1 {
-		return 0, false, nil
-	}
-	reading := in.Of(segment.Segment)
-	for i := range uint64(wideSample) {
-		row := (segment.Rows - 1) / wideSample * i
-		id, err := idAt(reading, segment, row)
-		if err != nil || id != f.first+row {
+	order, known := segment.facts.order.Known()
+	if f := segment.facts; !known {
+		if !f.plausible || f.last-f.first != segment.Rows-1 {
+			return 0, false, nil
+		}
+		if order, err = l.orderOf(ctx, in.Of(segment.Segment), segment); err != nil {
 			return 0, false, err
 		}
 	}
-	return f.first, true, nil
+	return order.lowest, order.ascending && order.highest-order.lowest == segment.Rows-1, nil
 }
