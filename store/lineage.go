@@ -33,20 +33,26 @@ const MostParents = 16
 // line and whoever else tells of it. A parent that cannot be read is part of the verdict;
 // an error means that ctx is over.
 func JudgeLineage(ctx context.Context, s *state.Snapshot, relatives Relatives) (lineage.Verdict, error) {
-	facts, err := lineageFacts(ctx, s, relatives)
+	facts, err := LineageFacts(ctx, s, relatives)
 	return facts.Judge(), err
 }
 
 // AccountLineage is JudgeLineage for those who tell of many stores: what there is to say
 // of the one in a file, in short.
 func AccountLineage(ctx context.Context, file string, s *state.Snapshot, relatives Relatives) (lineage.Account, error) {
-	facts, err := lineageFacts(ctx, s, relatives)
+	facts, err := LineageFacts(ctx, s, relatives)
 	if err != nil {
 		return lineage.Account{}, err
 	}
+	return AccountOf(ctx, file, s, facts)
+}
+
+// AccountOf is AccountLineage for who has the facts already.
+func AccountOf(ctx context.Context, file string, s *state.Snapshot, facts lineage.Facts) (lineage.Account, error) {
 	profile, named := lineage.ProfileOfName(file)
 	if !named {
 		// What cannot be read of it is for Verify to tell.
+		var err error
 		profile, err = s.Profile(ctx)
 		if ctx.Err() != nil {
 			return lineage.Account{}, err
@@ -55,9 +61,9 @@ func AccountLineage(ctx context.Context, file string, s *state.Snapshot, relativ
 	return facts.Account(file, profile), nil
 }
 
-// lineageFacts finds what a lineage is judged by. It looks at the possible parents one
+// LineageFacts finds what a lineage is judged by. It looks at the possible parents one
 // after the other until one of them holds the state that the store was derived from.
-func lineageFacts(ctx context.Context, s *state.Snapshot, relatives Relatives) (lineage.Facts, error) {
+func LineageFacts(ctx context.Context, s *state.Snapshot, relatives Relatives) (lineage.Facts, error) {
 	facts, err := s.LineageFacts(ctx)
 	facts.Unasked, facts.Cycle, facts.Copies = relatives.Unasked, relatives.Cycle, relatives.Copies
 	if err != nil || !facts.Known || facts.Identity.IsRoot() {

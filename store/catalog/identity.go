@@ -219,7 +219,6 @@ type brothers struct {
 // describe writes the text, and tells which states of the parents it was made from. It
 // is final when all of them could be read.
 func (s *Store) describe(ctx context.Context, snapshot *state.Snapshot, told relatives) (text []byte, compared []*state.Snapshot, final bool, err error) {
-	final = true
 	identity, _ := snapshot.Identity()
 	described := identityText{IdentityDescription: state.DescribeIdentity(identity), Root: identity.IsRoot()}
 	err = s.use(ctx, func(engine *store.Store) error {
@@ -233,16 +232,12 @@ func (s *Store) describe(ctx context.Context, snapshot *state.Snapshot, told rel
 	if described.Branch, err = s.branch(ctx, snapshot); err != nil {
 		return nil, nil, false, err
 	}
-	final = described.Branch == nil || described.Branch.Problem == ""
-	described.Verdict, err = store.JudgeLineage(ctx, snapshot, told.asked(func(parent *state.Snapshot, err error) {
-		if err == nil {
-			compared = append(compared, parent)
-		}
-		final = final && err == nil
-	}))
+	facts, compared, final, err := s.judge(ctx, snapshot, told)
 	if err != nil {
 		return nil, nil, false, err
 	}
+	described.Verdict = facts.Judge()
+	final = final && (described.Branch == nil || described.Branch.Problem == "")
 	encoded, err := json.MarshalIndent(described, "", "  ")
 	if err != nil {
 		return nil, nil, false, err

@@ -105,7 +105,10 @@ func (s *Store) account(ctx context.Context) (toldLineage, error) {
 	final := true
 	snapshot, err := s.Snapshot(ctx)
 	if err == nil {
-		account, err = store.AccountLineage(ctx, file, snapshot, told.asked(func(_ *state.Snapshot, err error) { final = final && err == nil }))
+		var facts lineage.Facts
+		if facts, _, final, err = s.judge(ctx, snapshot, told); err == nil {
+			account, err = store.AccountOf(ctx, file, snapshot, facts)
+		}
 	}
 	if ctx.Err() != nil {
 		return toldLineage{}, ctx.Err()

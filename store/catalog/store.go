@@ -49,6 +49,7 @@ type Store struct {
 	segmentSpan numberSpan // of files about one segment
 	identity    renderedIdentity
 	lineage     judgedLineage
+	judgement   judgement
 	dropped     dropFolder
 
 	opening shared.Turn // held by the one who opens the engine
@@ -274,7 +275,7 @@ func (s *Store) closeIdle() (bool, error) {
 func (s *Store) forgetKnown() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.known = store.Known{}
+	s.known, s.judgement = store.Known{}, judgement{}
 }
 
 func (s *Store) knowledge() store.Known {
