@@ -144,6 +144,7 @@ func (s *Store) freshMapOf(ctx context.Context, branch *state.Snapshot, told sta
 		}
 	}
 	if !told.Pin.Recorded {
+		fresh.SnapshotEpoch = pinned.Epoch() // as the record has it
 		if fresh.record, err = recordOf(ctx, identity, pinned, lineage.Clone, lineage.StartBranch); err != nil {
 			return nil, err
 		}
