@@ -62,6 +62,9 @@ func (t *tracing) find(history *lineage.History) error {
 		}
 		return err
 	}
+	if err := t.ends.Rest(t.in); err != nil {
+		return err
+	}
 	buffer := make([]byte, lineage.TailSize)
 	for _, end := range slices.Backward(t.ends.Newest()) {
 		if hash, err := t.ends.FoldAt(t.in, end, buffer); err != nil || hash == t.from.Hash {

@@ -31,10 +31,6 @@ type Pin struct {
 // somebody uses them.
 type pinnedStates struct{ found sync.Map }
 
-// maxFoldedEnds bounds how many ends of a file are compared with a fold, the last first:
-// each costs 64 KiB of reading.
-const maxFoldedEnds = 4096
-
 var (
 	foundPinned   Attachment[pinnedStates] // of files
 	missingPinned Attachment[sync.Map]     // of snapshots, the pins whose states the file does not hold
@@ -279,24 +275,23 @@ func (r *Reading) held(pin Pin) (*Snapshot, error) {
 type pinSearch struct {
 	in        *Reading
 	pin       Pin
-	manifests pastManifests // that may be of it
-	ends      []int64       // of the last segments, up to twice as many as are looked at
-	retired   retiredPlaces
+	manifests pastManifests // of the epoch that is recorded
+	ends      Ends
 }
 
 // add notes a segment.
 func (p *pinSearch) add(segment segments.Segment) error {
-	if len(p.ends) == 2*maxFoldedEnds {
-		p.ends = p.ends[:copy(p.ends, p.ends[maxFoldedEnds:])]
-	}
-	p.ends = append(p.ends, segment.End())
-	p.retired.note(segment)
 	if segment.Type != segments.TypeManifest {
+		p.ends.Other(segment)
 		return nil
 	}
 	epoch, err := EpochAt(p.in, segment)
-	if err != nil || p.pin.Recorded && epoch != p.pin.Epoch {
+	if err != nil {
 		return err
+	}
+	p.ends.Manifest(segment, epoch)
+	if !p.pin.Recorded || epoch != p.pin.Epoch {
+		return nil
 	}
 	return p.manifests.add(pastManifest{segment, epoch})
 }
@@ -315,17 +310,13 @@ func (p *pinSearch) byManifest() (offset int64, err error) {
 
 // byFold finds the manifest before the end at which the file had the pinned fold.
 func (p *pinSearch) byFold() (offset int64, err error) {
-	tail, next := make([]byte, lineage.TailSize), len(p.manifests.list)
-	for _, end := range slices.Backward(p.ends[max(0, len(p.ends)-maxFoldedEnds):]) {
-		for next > 0 && p.manifests.list[next-1].Offset >= end {
-			next--
-		}
-		if next == 0 {
-			break
-		}
-		manifest := p.manifests.list[next-1].Offset
-		if fold, err := p.retired.foldAt(p.in, end, manifest, tail); err != nil || fold == p.pin.Hash {
-			return manifest, err
+	if err := p.ends.Rest(p.in); err != nil {
+		return 0, err
+	}
+	buffer := make([]byte, lineage.TailSize)
+	for _, end := range slices.Backward(p.ends.Newest()) {
+		if fold, err := p.ends.FoldAt(p.in, end, buffer); err != nil || fold == p.pin.Hash {
+			return end.Manifest, err
 		}
 	}
 	return 0, lineage.ErrNoState
