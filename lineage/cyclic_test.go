@@ -80,7 +80,7 @@ func TestCyclicIsCheap(t *testing.T) {
 		for i := range claims {
 			identity := Identity{Depth: 1}
 			identity.FileID, identity.ParentID = parent(i)
-			claims[i] = Claim{fmt.Sprint(i), &identity}
+			claims[i] = Claim{Name: fmt.Sprint(i), Identity: &identity}
 		}
 		x := NewIndex(claims)
 		began := time.Now()

@@ -21,7 +21,7 @@ const (
 )
 
 // Choose picks, of the files that carry the id of a child's parent, the one that is the
-// parent; false when none may be. The candidates are in order of name.
+// parent; false when none may be. The candidates come with the oldest first.
 type Choose func(child int, candidates []int32) (parent int32, ok bool)
 
 // Forest is who descends from whom among some files: each stands once, below one parent

@@ -10,7 +10,7 @@ import (
 
 // claim is a file of a name, an id, the id of its parent and a depth.
 func claim(name string, id, parent byte, depth uint32) Claim {
-	return Claim{name, &Identity{FileID: FileID{id}, ParentID: FileID{parent}, Depth: depth}}
+	return Claim{Name: name, Identity: &Identity{FileID: FileID{id}, ParentID: FileID{parent}, Depth: depth}}
 }
 
 // chooseFirst chooses the first by name.
@@ -192,7 +192,7 @@ func BenchmarkForest(b *testing.B) {
 	claims := make([]Claim, 100000)
 	for i := range claims {
 		id := FileID{byte(i), byte(i >> 8), byte(i >> 16), 1}
-		claims[i] = Claim{fmt.Sprintf("team%d/%07d.rvf", i%100, i), &Identity{FileID: id}}
+		claims[i] = Claim{Name: fmt.Sprintf("team%d/%07d.rvf", i%100, i), Identity: &Identity{FileID: id}}
 		if i%10 != 0 {
 			claims[i].Identity.ParentID, claims[i].Identity.Depth = claims[i/10*10].Identity.FileID, 1
 		}

@@ -10,6 +10,7 @@ import (
 type Claim struct {
 	Name     string    // by which the file is known; no other has it
 	Identity *Identity // nil when the file has none
+	Born     int64     // when the file was made, in nanoseconds since 1970; 0 where that is not known
 }
 
 // id is the id that the file carries, if it does.
@@ -24,7 +25,7 @@ func (c Claim) id() (FileID, bool) {
 // the claims.
 type Index struct {
 	claims   []Claim
-	carriers map[FileID][]int32 // in order of name
+	carriers map[FileID][]int32 // the oldest first
 
 	once    sync.Once        // for what is found out when it is first asked for
 	circles map[FileID]int32 // of ids that are each other's ancestors, 0 for none
@@ -59,21 +60,27 @@ func NewIndex(claims []Claim) *Index {
 	}
 	for id, count := range counts {
 		if count > 1 {
-			slices.SortFunc(x.carriers[id], func(a, b int32) int { return cmp.Compare(claims[a].Name, claims[b].Name) })
+			slices.SortFunc(x.carriers[id], func(a, b int32) int { return compareAge(claims[a], claims[b]) })
 		}
 	}
 	return x
 }
 
+// compareAge has the older file first: a copy is made later than what it is one of, whatever
+// its name and its times are. Those of which it is not known come last, and are in order of name.
+func compareAge(a, b Claim) int {
+	return cmp.Or(cmp.Compare(uint64(a.Born)-1, uint64(b.Born)-1), cmp.Compare(a.Name, b.Name))
+}
+
 // Name is the name of a file.
 func (x *Index) Name(file int32) string { return x.claims[file].Name }
 
-// Carriers are the files that carry an id, in order of name: more than one when a file
+// Carriers are the files that carry an id, the oldest first: more than one when a file
 // was copied. The caller does not change the list.
 func (x *Index) Carriers(id FileID) []int32 { return x.carriers[id] }
 
 // Candidates are the files of which one may be a store's parent, in the order in which
-// they are to be asked: by rank, then those of the right depth, then by name. Ranks are
+// they are to be asked: by rank, then those of the right depth, then the older one. Ranks are
 // small numbers.
 func (x *Index) Candidates(of Identity, rank func(file int32) int) []int32 {
 	candidates := x.carriers[of.ParentID]

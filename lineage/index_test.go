@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestCandidates: the rank decides, then the depth, then the name.
+// TestCandidates: the rank decides, then the depth, then the age, then the name.
 func TestCandidates(t *testing.T) {
 	t.Parallel()
 	f := NewIndex([]Claim{
@@ -25,6 +25,16 @@ func TestCandidates(t *testing.T) {
 		if got != want {
 			t.Errorf("with %q before the others: %s, want %s", best, got, want)
 		}
+	}
+	aged := []Claim{claim("a", 1, 0, 0), claim("b", 1, 0, 0), claim("c", 1, 0, 0), claim("d", 1, 0, 0)}
+	aged[1].Born, aged[3].Born = 7, 5
+	index := NewIndex(aged)
+	var byAge string
+	for _, file := range index.Candidates(child, func(int32) int { return 0 }) {
+		byAge += index.Name(file)
+	}
+	if byAge != "dbac" {
+		t.Errorf("of files made at different times: %s, want dbac", byAge)
 	}
 	if got := f.Candidates(Identity{FileID: FileID{3}, ParentID: FileID{9}}, func(int32) int { return 0 }); len(got) != 0 {
 		t.Errorf("of an id that nobody carries: %v", got)

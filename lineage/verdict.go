@@ -265,6 +265,19 @@ var weights = map[Status]int{
 	StatusMismatch: 2, StatusDepth: 1, StatusCycle: 1,
 }
 
+// Settles reports whether nobody needs to ask others than a candidate: it has lived through
+// the state that the store came from, also if that is not in its file any more.
+func (f Facts) Settles(candidate Candidate) bool {
+	if candidate.Err != nil {
+		return false
+	}
+	switch f.against(candidate).Status {
+	case StatusVerified, StatusAttested, StatusContinuous:
+		return true
+	}
+	return false
+}
+
 // against is what one candidate alone makes true.
 func (f Facts) against(candidate Candidate) Verification {
 	say := func(status Status, format string, arguments ...any) Verification {

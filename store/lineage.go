@@ -62,7 +62,8 @@ func AccountOf(ctx context.Context, file string, s *state.Snapshot, facts lineag
 }
 
 // LineageFacts finds what a lineage is judged by. It looks at the possible parents one
-// after the other until one of them holds the state that the store was derived from.
+// after the other until one of them has certainly held the state that the store was derived
+// from: so the verdict names the one in whose folder the store stands, if that is true of it.
 func LineageFacts(ctx context.Context, s *state.Snapshot, relatives Relatives) (lineage.Facts, error) {
 	facts, err := s.LineageFacts(ctx)
 	facts.Unasked, facts.Cycle, facts.Copies = relatives.Unasked, relatives.Cycle, relatives.Copies
@@ -88,7 +89,7 @@ func LineageFacts(ctx context.Context, s *state.Snapshot, relatives Relatives) (
 			continue // gone since it was found
 		}
 		facts.Parents = append(facts.Parents, candidate)
-		if candidate.History.Held != nil {
+		if facts.Settles(candidate) {
 			break
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"rvffs/store"
 	"rvffs/store/state"
 	"rvffs/store/volume"
+	"rvffs/store/volume/directory"
 )
 
 // family is the files among which the relatives of stores are looked for: those that the
@@ -170,7 +171,7 @@ func (f *family) add(ctx context.Context, file string) {
 	}
 	_ = withOptions(ctx, file, toRead, store.Options{}, func(s *store.Store) error {
 		if identity, known := s.Identity(); known {
-			f.claims, f.index = append(f.claims, lineage.Claim{Name: file, Identity: &identity}), nil
+			f.claims, f.index = append(f.claims, lineage.Claim{Name: file, Identity: &identity, Born: directory.Born(storeFile(file))}), nil
 			f.folders, f.places = append(f.folders, filepath.Dir(file)), append(f.places, absolute(file))
 		}
 		return nil

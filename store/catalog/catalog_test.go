@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -38,8 +39,8 @@ func openDirectory(dir string, options Options) (*Catalog, error) {
 func newPlace(t *testing.T, files map[string][]byte, options Options) *place {
 	t.Helper()
 	p := &place{T: t, directory: t.TempDir()}
-	for name, content := range files {
-		p.write(name, content)
+	for _, name := range slices.Sorted(maps.Keys(files)) { // the oldest comes first, as by name
+		p.write(name, files[name])
 	}
 	var err error
 	if p.catalog, err = openDirectory(p.directory, options); err != nil {

@@ -22,6 +22,7 @@ type fileFacts struct {
 	identity    lineage.Identity
 	hasIdentity bool
 	branch      bool  // it shows vectors of its parent
+	born        int64 // when it was made, as volume.Peeked says
 	unread      error // why it could not be read, for now
 }
 
@@ -79,6 +80,7 @@ func (r *lookReader) factsOf(name string, former *fileFacts) *fileFacts {
 	defer func() { _ = file.Close() }()
 	r.file.reset(file, info.Size)
 	found := readFacts(name, info, &r.file, r.memory)
+	found.born = file.Born()
 	if r.file.failed != nil && former != nil {
 		return former.because(r.file.failed)
 	}

@@ -15,8 +15,9 @@ import (
 // and must get no hold of other people's stores by that. A store that is shown by
 // such a parent stays there for as long as the parent is there, whatever copies
 // come. Where none shows it yet, those files come first that belong to its owner or
-// to root, of these the ones in its own folder, then its owner's, then the first by
-// name.
+// to root, of these the ones in its own folder, then its owner's; then those of the right
+// depth, then the oldest: what is copied is older than its copy. The same is found out from
+// the files alone after each mount, and by the command.
 type parents struct {
 	files    []storeFile // those of the new tree
 	former   *tree
@@ -50,7 +51,7 @@ func (p *parents) choose(child int, candidates []int32) (int32, bool) {
 	if kept, known := p.kept(family, file); known {
 		return kept, true
 	}
-	return family.preferred(file.found.info.UID, path.Dir(file.path))
+	return family.preferred(file.found.info.UID, path.Dir(file.path), file.found.identity.Depth)
 }
 
 // mayTakeIn reports whether a file of the right id may take a store in.
@@ -96,39 +97,50 @@ func (p *parents) before(found *fileFacts) string {
 }
 
 // family are the files that carry one id, by their places among all. Of several that
-// are alike in what a map goes by, it has the first by name.
+// are alike in what a map goes by, it has the oldest.
 type family struct {
-	names    map[string]int32
-	files    map[volume.Identity]int32
-	byFolder map[string]int32
-	byOwner  map[uint32]int32
-	byBoth   map[ownerIn]int32
+	names  map[string]int32
+	files  map[volume.Identity]int32
+	places map[parentPlace]int32
 }
 
-// ownerIn is an owner of files in a folder.
-type ownerIn struct {
-	owner  uint32
+// parentPlace is what is asked of a parent: where it lies, whose it is, and how deep its lineage is.
+// Of each, the zero value stands for any.
+type parentPlace struct {
 	folder string
+	owner  owner
+	depth  lineageDepth
 }
 
-// family is that of the files that carry one id, in order of name.
+// owner is a user id, and lineageDepth a depth, if there has to be one.
+type (
+	owner struct {
+		uid   uint32
+		asked bool
+	}
+	lineageDepth struct {
+		depth uint32
+		asked bool
+	}
+)
+
+// family is that of the files that carry one id, the oldest first.
 func (p *parents) family(carriers []int32) *family {
 	id := p.files[carriers[0]].found.identity.FileID
 	if known := p.families[id]; known != nil {
 		return known
 	}
-	f := &family{
-		names: map[string]int32{}, files: map[volume.Identity]int32{}, byFolder: map[string]int32{},
-		byOwner: map[uint32]int32{}, byBoth: map[ownerIn]int32{},
-	}
+	f := &family{names: map[string]int32{}, files: map[volume.Identity]int32{}, places: map[parentPlace]int32{}}
 	for _, carrier := range carriers {
 		name, found := p.files[carrier].path, p.files[carrier].found
-		owner, folder := found.info.UID, path.Dir(name)
 		f.names[name] = carrier
 		keepFirst(f.files, found.info.Identity, carrier)
-		keepFirst(f.byFolder, folder, carrier)
-		keepFirst(f.byOwner, owner, carrier)
-		keepFirst(f.byBoth, ownerIn{owner, folder}, carrier)
+		who, folder := owner{found.info.UID, true}, path.Dir(name)
+		for _, depth := range []lineageDepth{{found.identity.Depth, true}, {}} {
+			keepFirst(f.places, parentPlace{folder, who, depth}, carrier)
+			keepFirst(f.places, parentPlace{"", who, depth}, carrier)
+			keepFirst(f.places, parentPlace{folder, owner{}, depth}, carrier)
+		}
 	}
 	if p.families == nil {
 		p.families = map[lineage.FileID]*family{}
@@ -137,26 +149,33 @@ func (p *parents) family(carriers []int32) *family {
 	return f
 }
 
-// keepFirst keeps the first file; they come in order of name.
+// keepFirst keeps the first file.
 func keepFirst[K comparable](files map[K]int32, key K, file int32) {
 	if _, known := files[key]; !known {
 		files[key] = file
 	}
 }
 
-// preferred is the file that comes first for a store of this owner in this folder.
-func (f *family) preferred(owner uint32, folder string) (int32, bool) {
-	trusted := append([]uint32{owner}, volume.TrustedUsers()...)
-	for _, user := range trusted {
-		if file, known := f.byBoth[ownerIn{user, folder}]; known {
+// preferred is the file that comes first for a store of this owner in this folder, of this
+// depth.
+func (f *family) preferred(uid uint32, folder string, depth uint32) (int32, bool) {
+	var asked []parentPlace
+	trusted := append([]uint32{uid}, volume.TrustedUsers()...)
+	for _, in := range []string{folder, ""} {
+		for _, user := range trusted {
+			asked = append(asked, parentPlace{folder: in, owner: owner{user, true}})
+		}
+	}
+	asked = append(asked, parentPlace{folder: folder})
+	for _, at := range asked {
+		at.depth = lineageDepth{depth - 1, true}
+		if file, known := f.places[at]; known {
+			return file, true
+		}
+		at.depth = lineageDepth{}
+		if file, known := f.places[at]; known {
 			return file, true
 		}
 	}
-	for _, user := range trusted {
-		if file, known := f.byOwner[user]; known {
-			return file, true
-		}
-	}
-	file, known := f.byFolder[folder]
-	return file, known
+	return 0, false
 }

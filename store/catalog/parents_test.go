@@ -150,3 +150,49 @@ func BenchmarkManyCopies(b *testing.B) {
 		grow(former, files)
 	}
 }
+
+// TestTheOldestIsTheParent: of files that are alike in owner and folder those of the right
+// depth come first, and of these the one that was made first, whatever its name; so it is in
+// the first tree of a mount.
+func TestTheOldestIsTheParent(t *testing.T) {
+	t.Parallel()
+	type file struct {
+		name  string
+		born  int64
+		depth uint32
+	}
+	for name, test := range map[string]struct {
+		parents []file
+		want    string
+	}{
+		"the oldest":              {[]file{{"a", 3, 0}, {"b", 1, 0}, {"c", 2, 0}}, "b"},
+		"one of no known age":     {[]file{{"a", 0, 0}, {"b", 1, 0}}, "b"},
+		"none of a known age":     {[]file{{"b", 0, 0}, {"a", 0, 0}}, "a"},
+		"another folder's":        {[]file{{"x/a", 1, 0}, {"b", 2, 0}}, "b"},
+		"the right depth":         {[]file{{"a", 1, 7}, {"b", 2, 0}}, "b"},
+		"the right depth, far":    {[]file{{"a", 1, 7}, {"x/b", 2, 0}}, "a"},
+		"none of the right depth": {[]file{{"a", 2, 7}, {"b", 1, 7}}, "b"},
+	} {
+		scans := map[string]*folderScan{}
+		add := func(name string, found *fileFacts) {
+			folder := path.Dir(name)
+			if scans[folder] == nil {
+				scans[folder] = &folderScan{stores: map[string]*fileFacts{}}
+			}
+			found.isStore, found.hasIdentity = true, true
+			found.info.Identity = volume.NewIdentity(1, uint64(len(scans[folder].stores)+1)+100*uint64(len(folder)))
+			scans[folder].stores[path.Base(name)] = found
+		}
+		add("child", &fileFacts{identity: lineage.Identity{FileID: fileID(2), ParentID: fileID(1), Depth: 1}})
+		for _, parent := range test.parents {
+			add(parent.name, &fileFacts{born: parent.born, identity: lineage.Identity{FileID: fileID(1), ParentID: fileID(byte(min(parent.depth, 1)) * 9), Depth: parent.depth}})
+		}
+		tree := buildTree(scans, nil, nil)
+		if got := tree.parent["child"]; got != test.want {
+			t.Errorf("%s: the parent is %q, want %q", name, got, test.want)
+		}
+		if asked := tree.candidates("child", tree.factsOf("child").identity); asked[0] != test.want {
+			t.Errorf("%s: asked first is %q, want %q", name, asked[0], test.want)
+		}
+	}
+}

@@ -58,7 +58,7 @@ func buildTree(scans map[string]*folderScan, former *tree, born map[string]strin
 	claims := make([]lineage.Claim, 0, total)
 	for folder, scan := range scans {
 		for name, found := range scan.stores {
-			claim := lineage.Claim{Name: joinPath(folder, name)}
+			claim := lineage.Claim{Name: joinPath(folder, name), Born: found.born}
 			if found.hasIdentity {
 				claim.Identity = &found.identity
 			}

@@ -20,6 +20,9 @@ type Incarnation struct {
 // since 1970, and a number that no other with its identity has. 0 stands for what is not.
 func NewIncarnation(born int64, handle uint64) Incarnation { return Incarnation{born, handle} }
 
+// Born is when the thing was made, in nanoseconds since 1970; 0 where that is not known.
+func (i Incarnation) Born() int64 { return i.born }
+
 // WithHandle is the incarnation with another number.
 func (i Incarnation) WithHandle(handle uint64) Incarnation {
 	i.handle = handle

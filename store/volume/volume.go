@@ -89,6 +89,9 @@ type Listing interface {
 
 // Peeked is a file that is open for a moment.
 type Peeked interface {
+	// Born is when it was made, or the first of the files of which it has taken the place,
+	// in nanoseconds since 1970; 0 where that is not known.
+	Born() int64
 	io.ReaderAt
 	io.Closer
 }

@@ -26,7 +26,7 @@ func TestFamiliesThatMove(t *testing.T) {
 	run(t, program, "branch", m.backing("parent.rvf"), m.backing("branch.rvf"))
 
 	// Where the files of the family are by now, below the mount.
-	parent, child, branch := "parent.rvf", "child.rvf", "branch.rvf"
+	parent, child, branch, status := "parent.rvf", "child.rvf", "branch.rvf", "verified"
 	check := func(moment string) {
 		t.Helper()
 		eventually(t, moment, func() error {
@@ -36,7 +36,7 @@ func TestFamiliesThatMove(t *testing.T) {
 					return fmt.Errorf("%s leads to %q, want %s, %w", name, real, shown, errors.Join(err, errors.New("not yet")))
 				}
 				identity := string(readFile(t, m.path(shown, "identity.json")))
-				if !strings.Contains(identity, `"status": "verified"`) {
+				if !strings.Contains(identity, `"status": "`+status+`"`) && name != "grand.rvf" {
 					return fmt.Errorf("%s is not verified: %s", name, identity)
 				}
 			}
@@ -75,6 +75,10 @@ func TestFamiliesThatMove(t *testing.T) {
 	parent = "back.rvf"
 	check("the parent's file was moved behind the mount")
 
+	eventually(t, "the parent has listed the branch", func() error {
+		names(t, m.Point)
+		return listsBranch(t, m.backing(parent), m.backing(branch))
+	})
 	// A copy, whatever its name and place, takes nobody away, nor does one that is older.
 	for _, name := range []string{"aaa.rvf", "zzz.rvf"} {
 		run(t, "cp", m.backing("back.rvf"), m.backing(name))
@@ -82,8 +86,41 @@ func TestFamiliesThatMove(t *testing.T) {
 		soon(t, m, name)
 		check("beside a copy " + name)
 	}
+	// Neither does it when all is mounted again, nor after a rewrite of the parent, of which
+	// the file is younger than the copies.
 	m.stop()
-	demand(t, "remove the copies", errors.Join(os.Remove(m.backing("aaa.rvf")), os.Remove(m.backing("zzz.rvf"))))
+	m = serve(t, m.Dir)
+	check("mounted again beside the copies")
+	demand(t, "delete", os.WriteFile(m.path("back.rvf", "vectors.delete"), []byte("3\n"), 0o644))
+	run(t, program, "compact", m.backing("back.rvf"))
+	status = "attested"
+	check("after a compaction")
+	run(t, "cp", "-a", m.backing("back.rvf"), m.backing("bbb.rvf")) // with its extended attributes
+	soon(t, m, "bbb.rvf")
+	m.stop()
+	m = serve(t, m.Dir)
+	check("mounted again after a compaction")
+	agree := func() {
+		t.Helper()
+		for _, name := range []string{child, branch} {
+			if told := run(t, program, "verify", m.backing(child), m.backing(parent), m.backing("aaa.rvf")); !strings.Contains(told, "parent "+m.backing(parent)+", chosen among others of its id: ") {
+				t.Errorf("verify says %s", told)
+			}
+			if told := readFile(t, m.path(parent, filepath.Base(name), "identity.json")); !strings.Contains(string(told), `"parent": "`+parent+`"`) {
+				t.Errorf("identity.json says %s", told)
+			}
+			if told := must(filepath.EvalSymlinks(m.path(parent, filepath.Base(name), "lineage", "parent")))(t); told != must(filepath.EvalSymlinks(m.path(parent)))(t) {
+				t.Errorf("lineage/parent leads to %s", told)
+			}
+		}
+		tree := run(t, program, "lineage", m.Dir)
+		if _, below, _ := strings.Cut(tree, m.backing(parent)+" "); !strings.Contains(strings.Split(below, "root")[1], "grand.rvf") {
+			t.Errorf("the tree is\n%s", tree)
+		}
+	}
+	agree()
+	m.stop()
+	demand(t, "remove the copies", errors.Join(os.Remove(m.backing("aaa.rvf")), os.Remove(m.backing("bbb.rvf")), os.Remove(m.backing("zzz.rvf"))))
 	m = serve(t, m.Dir)
 	check("mounted again")
 

@@ -112,23 +112,22 @@ func TestVerdictsAgree(t *testing.T) {
 		"deep.rvf":           verdict("wrong-depth", "", "parent-copy.rvf"),
 		"self.rvf":           verdict("cycle", "", ""),
 		"recorded.rvf":       verdict("mismatch", "", ""),
-		"others.rvf":         verdict("verified", "fold-tail", "other-b.rvf"), // although it stands in the first
+		"others.rvf":         verdict("attested", "fold-tail", "other-a.rvf"), // in which it stands, although another holds the state
 		"left.rvf":           verdict("attested", "fold-tail", "alone.rvf"),
-		"of-shallow.rvf":     verdict("verified", "fold-tail", "shallow.rvf"), // although it stands in the one that is too deep
+		"of-shallow.rvf":     verdict("verified", "fold-tail", "shallow.rvf"), // for the other is too deep
 		"below-nameless.rvf": verdict("verified", "fold-tail", "nameless"),    // which has no extension
 	}
 	check(want)
 	linked(t, m, "others.rvf", "other-a.rvf/others.rvf")
-	linked(t, m, "of-shallow.rvf", "shallow-deeper.rvf/of-shallow.rvf")
+	linked(t, m, "of-shallow.rvf", "shallow.rvf/of-shallow.rvf")
 
 	// One copy of a parent goes, another store takes the place of one, and an older
 	// state that of one.
-	for name, bytes := range map[string][]byte{"alone.rvf": stranger.Bytes, "parent-copy.rvf": rawfile.NewBuilder("parent", 3).Bytes} {
-		writeFile(t, at("new"), bytes)
-		if err := os.Rename(at("new"), at(name)); err != nil {
-			t.Fatal(err)
-		}
+	writeFile(t, at("new"), stranger.Bytes)
+	if err := os.Rename(at("new"), at("alone.rvf")); err != nil {
+		t.Fatal(err)
 	}
+	writeFile(t, at("parent-copy.rvf"), rawfile.NewBuilder("parent", 3).Bytes)
 	for _, name := range []string{"other-b.rvf", "shallow.rvf"} {
 		if err := os.Remove(at(name)); err != nil {
 			t.Fatal(err)

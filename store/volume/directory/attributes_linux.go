@@ -21,10 +21,10 @@ func keptStrictly(name string) bool {
 	return name == AccessListAttribute || name == "system.nfs4_acl" || name == "system.richacl" || strings.HasPrefix(name, "user.")
 }
 
-// neverKept reports whether an extended attribute belongs to the bytes of one file, or
+// neverKept reports whether an extended attribute belongs to one file, to its bytes, or
 // to the place of one in a file system.
 func neverKept(name string) bool {
-	return name == "security.ima" || name == "security.evm" || name == "security.capability" || strings.HasPrefix(name, "trusted.overlay.")
+	return name == bornAttribute || name == "security.ima" || name == "security.evm" || name == "security.capability" || strings.HasPrefix(name, "trusted.overlay.")
 }
 
 // Attributes implements filelog.File.
@@ -35,6 +35,7 @@ func (f *osFile) Attributes() (filelog.FileAttributes, error) {
 	}
 	attributes := filelog.FileAttributes{UID: info.UID, GID: info.GID, Mode: info.Mode, Extended: map[string][]byte{}}
 	err = f.control(func(descriptor int) error {
+		attributes.Born = bornOf(descriptor, info)
 		names, err := listXattrs(descriptor)
 		if err != nil {
 			return err
@@ -116,6 +117,7 @@ func (f *osFile) SetAttributes(attributes filelog.FileAttributes) error {
 }
 
 func setAttributes(descriptor int, info volume.FileInfo, attributes filelog.FileAttributes) error {
+	setBorn(descriptor, attributes.Born)
 	list, listed := attributes.Extended[AccessListAttribute]
 	for name, value := range attributes.Extended {
 		if name == AccessListAttribute {

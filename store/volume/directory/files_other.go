@@ -179,6 +179,15 @@ func (f *FolderFiles) Target(base string) (string, error) {
 	return f.files.root.Readlink(path.Join(f.name, base))
 }
 
+// peekedFile is an open file of which it is not known when it was made.
+type peekedFile struct{ filelog.File }
+
+// Born implements volume.Peeked.
+func (peekedFile) Born() int64 { return 0 }
+
+// Born says nothing: when a file was made the platform does not tell.
+func Born(string) int64 { return 0 }
+
 // Peek implements volume.Listing with a regular file.
 func (f *FolderFiles) Peek(base string) (volume.Peeked, volume.FileInfo, error) {
 	file, err := f.files.Open(path.Join(f.name, base), false)
@@ -189,7 +198,7 @@ func (f *FolderFiles) Peek(base string) (volume.Peeked, volume.FileInfo, error) 
 	if err != nil {
 		return nil, volume.FileInfo{}, errors.Join(err, file.Close())
 	}
-	return file, info, nil
+	return peekedFile{file}, info, nil
 }
 
 // Entries implements volume.Listing.

@@ -92,6 +92,15 @@ func (f *FolderFiles) Peek(base string) (volume.Peeked, volume.FileInfo, error) 
 	return file, found, nil
 }
 
+// Born implements volume.Peeked.
+func (p peekedFile) Born() int64 {
+	info, err := statOpen(int(p))
+	if err != nil {
+		return 0
+	}
+	return bornOf(int(p), info)
+}
+
 // ReadAt implements io.ReaderAt.
 func (p peekedFile) ReadAt(b []byte, offset int64) (int, error) {
 	total := 0

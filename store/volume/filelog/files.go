@@ -75,6 +75,9 @@ type FileAttributes struct {
 	// and set. Hashes and signatures of the content (security.ima, security.evm) and
 	// capabilities are not among them. Nil stands for those that the file has.
 	Extended map[string][]byte
+	// Born is when the first file was made of those that have taken each other's place, in
+	// nanoseconds since 1970; 0 where that is not known. Nobody sees it.
+	Born int64
 }
 
 // MaxExtended bounds, in bytes, the extended attributes of a file that is rewritten.

@@ -2,7 +2,6 @@ package memory
 
 import (
 	"context"
-	"io"
 	"os"
 	"syscall"
 	"time"
@@ -284,6 +283,11 @@ func (l *listing) Target(name string) (string, error) {
 	return at.node.Target, nil
 }
 
+// peeked is an open file of which it is not known when it was made.
+type peeked struct{ filelog.File }
+
+func (peeked) Born() int64 { return 0 }
+
 // Peek implements volume.Listing.
 func (l *listing) Peek(name string) (volume.Peeked, volume.FileInfo, error) {
 	file, err := l.Open(name, false)
@@ -298,10 +302,7 @@ func (l *listing) Peek(name string) (volume.Peeked, volume.FileInfo, error) {
 		_ = file.Close()
 		return nil, volume.FileInfo{}, err
 	}
-	return struct {
-		io.ReaderAt
-		io.Closer
-	}{file, file}, info, nil
+	return peeked{file}, info, nil
 }
 
 // held is a file or folder whose attributes are to change.
