@@ -134,9 +134,13 @@ func TestFamiliesThatMove(t *testing.T) {
 		}
 		return err
 	})
-	if got := string(readFile(t, m.path("gang", "kid.rvf", "identity.json"))); !strings.Contains(got, "parent-missing") {
-		t.Errorf("without its parent the child says %s", got)
-	}
+	eventually(t, "the child says that its parent is missing", func() error {
+		got, err := os.ReadFile(m.path("gang", "kid.rvf", "identity.json"))
+		if err == nil && !strings.Contains(string(got), "parent-missing") {
+			err = fmt.Errorf("without its parent the child says %s", got)
+		}
+		return err
+	})
 	run(t, "mv", filepath.Join(filepath.Dir(m.Dir), "away.rvf"), m.backing("again.rvf"))
 	parent = "again.rvf"
 	check("the parent is there again")
