@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"os"
 	"path/filepath"
 
 	"rvffs/lineage"
@@ -40,8 +41,17 @@ func (p *branchParents) optionsOf(file string) store.Options {
 	return options
 }
 
-// find gives the file at the path that the branch has, if it is one of the parent's id, and
-// then the others in its folder.
+// Where parents are looked for that do not lie where the branch has it, nor beside it: in the
+// folders below its own and in those above, so far and in so many at most.
+const (
+	foldersDown = 3
+	foldersUp   = 2
+	mostFolders = 256
+)
+
+// find gives the file at the path that the branch has, if it is one of the parent's id, then
+// the others in its folder, and then those in folders near it. Nobody looks farther when one
+// of them will do.
 func (p *branchParents) find(ctx context.Context, file string, branch lineage.Identity, path string) iter.Seq2[store.BranchParent, error] {
 	return func(yield func(store.BranchParent, error) bool) {
 		folder := filepath.Dir(storeFile(file))
@@ -62,12 +72,63 @@ func (p *branchParents) find(ctx context.Context, file string, branch lineage.Id
 		if !give() {
 			return
 		}
-		family.claims, family.index = nil, nil
-		if err := family.read(ctx, []string{folder}); err != nil {
-			yield(store.BranchParent{}, err)
+		for folders := range nearFolders(folder) {
+			family.claims, family.index, family.folders, family.places = nil, nil, nil, nil
+			if err := family.read(ctx, folders); err != nil {
+				yield(store.BranchParent{}, err)
+				return
+			}
+			if !give() {
+				return
+			}
+		}
+	}
+}
+
+// nearFolders are the folders near one, in groups: itself, those below it, the one above and
+// those below that, and so on. What cannot be read is left out.
+func nearFolders(folder string) iter.Seq[[]string] {
+	return func(yield func([]string) bool) {
+		if !yield([]string{folder}) {
 			return
 		}
-		give()
+		left := mostFolders
+		seen := map[string]bool{folder: true}
+		top, err := filepath.Abs(folder)
+		if err != nil {
+			return
+		}
+		for range foldersUp + 1 {
+			var group []string
+			level := []string{top}
+			for depth := 0; depth <= foldersDown && left > 0; depth++ {
+				var below []string
+				for _, at := range level {
+					entries, err := os.ReadDir(at)
+					if err != nil || left == 0 {
+						continue
+					}
+					if !seen[at] {
+						seen[at], left = true, left-1
+						group = append(group, at)
+					}
+					for _, entry := range entries {
+						if entry.IsDir() {
+							below = append(below, filepath.Join(at, entry.Name()))
+						}
+					}
+				}
+				level = below
+			}
+			if len(group) > 0 && !yield(group) {
+				return
+			}
+			above := filepath.Dir(top)
+			if above == top {
+				return
+			}
+			top = above
+		}
 	}
 }
 

@@ -207,3 +207,29 @@ func TestMovesThatWouldPartBranches(t *testing.T) {
 	unlock()
 	run(t, "mv", m.path("held.rvf"), m.path("x", "held.rvf"))
 }
+
+// TestCommandsFindParentsNearby: a command that reads a branch finds its parent by its id in
+// the folders near its own, when it is not where the branch has it.
+func TestCommandsFindParentsNearby(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ parent, branch string }{
+		{"below/deep/p.rvf", "b.rvf"}, {"p.rvf", "x/b.rvf"}, {"p.rvf", "x/y/b.rvf"}, {"sibling/p.rvf", "x/b.rvf"}, {"p.rvf", "b.rvf"},
+	} {
+		dir := filepath.Join(t.TempDir(), "a", "b", "c")
+		parent, branch := filepath.Join(dir, test.parent), filepath.Join(dir, test.branch)
+		first := filepath.Join(dir, "first")
+		demand(t, "make folders", errors.Join(os.MkdirAll(filepath.Dir(parent), 0o755), os.MkdirAll(filepath.Dir(branch), 0o755), os.MkdirAll(first, 0o755)))
+		run(t, program, "create", filepath.Join(first, "p.rvf"), "--dimension", "2")
+		withVectors(t, filepath.Join(first, "p.rvf"), model{1: {1, 2}, 2: {3, 4}})
+		run(t, program, "branch", filepath.Join(first, "p.rvf"), filepath.Join(first, "b.rvf"))
+		demand(t, "move", errors.Join(os.Rename(filepath.Join(first, "p.rvf"), parent), os.Rename(filepath.Join(first, "b.rvf"), branch)))
+		for _, command := range [][]string{
+			{"export", branch, "-f", "jsonl", "-o", "-"}, {"query", branch, "--vector", "[1,2]", "-k", "1"}, {"status", branch}, {"verify", branch},
+			{"branch", branch, filepath.Join(filepath.Dir(branch), "second.rvf")}, {"flatten", branch},
+		} {
+			if got := try(t, program, command...); got.code != 0 || strings.Contains(got.stdout+got.stderr, "cannot be read") {
+				t.Errorf("parent %s, branch %s: %s: %+v", test.parent, test.branch, command[0], got)
+			}
+		}
+	}
+}
