@@ -14,8 +14,9 @@ import (
 // to the sink as they arrive. All other segments are skipped, but for those that
 // say what was deleted: the stream brings the rows of deleted vectors too, so that
 // it is refused if vectors are deleted in the state that it ends with. That is what
-// the last manifest says, or a journal behind it. The manifest also says which vector
-// segments count, and in which order; see segmentsDecoder.Order.
+// the last manifest says, or a journal behind it. It does not bring what a branch shows of
+// its parent, so that it is refused if that state is one of a branch. The manifest also says
+// which vector segments count, and in which order; see segmentsDecoder.Order.
 //
 // Nothing is held but one header, one row, a batch, and the places of the vector
 // segments.
@@ -29,6 +30,7 @@ type segmentsDecoder struct {
 	taken   uint64 // bytes of the payload
 	crc     uint32 // of these
 	deletes error  // what the last word on deletions was, if there are any
+	branch  error  // the last word on whether it is a branch, if it is one
 	state   storeState
 
 	// A vector segment's payload.
@@ -69,8 +71,10 @@ func (d *segmentsDecoder) Committable() bool {
 
 // unsettled is why the stream cannot end here.
 func (d *segmentsDecoder) unsettled() error {
-	if d.deletes != nil {
-		return d.deletes
+	for _, cause := range []error{d.branch, d.deletes} {
+		if cause != nil {
+			return cause
+		}
 	}
 	return d.state.doubt
 }
@@ -149,6 +153,9 @@ func (d *segmentsDecoder) beginSegment() error {
 	d.taken, d.crc, d.left = 0, 0, 0
 	d.row, d.entry = d.row[:0], d.entry[:0]
 	clear(d.identity[:])
+	if isOfBranch(header.Type) {
+		d.branch = d.inherits()
+	}
 	if !d.judged() {
 		return nil
 	}
@@ -156,7 +163,7 @@ func (d *segmentsDecoder) beginSegment() error {
 	case segments.TypeVec:
 		d.state.begin(d.offset, header, d.count)
 	case segments.TypeManifest:
-		d.state.named = d.state.named[:0]
+		d.state.named, d.state.branch = d.state.named[:0], false
 	}
 	hash := header.ContentHash
 	if header.ChecksumAlgorithm != segments.ChecksumRuntime ||
@@ -171,6 +178,17 @@ func (d *segmentsDecoder) beginSegment() error {
 		return d.fail("segment %d (%s) has a payload of %d bytes", header.ID, header.Type, header.PayloadLength)
 	}
 	return nil
+}
+
+// isOfBranch reports whether segments of a type make a store one that shows vectors which
+// its file does not have.
+func isOfBranch(kind segments.Type) bool {
+	return kind == segments.TypeCowMap || kind == segments.TypeMembership
+}
+
+// inherits refuses what is only a part of the vectors that a store shows.
+func (d *segmentsDecoder) inherits() error {
+	return d.fail("segment %d (%s) is of a branch, which shows vectors of its parent's that are not in its file: append its vectors/vectors.jsonl, or what rvffs export writes of it, or make it self-contained first with rvffs flatten", d.segment.ID, d.segment.Type)
 }
 
 // judged reports whether the segment's payload matters.
@@ -357,7 +375,10 @@ func (d *segmentsDecoder) judge() error {
 		if d.taken < manifestDirectory || d.taken < d.manifestDeletedCount()+4 {
 			return d.fail("segment %d (%s) is too short", id, kind)
 		}
-		d.deletes = nil
+		d.deletes, d.branch = nil, nil
+		if d.state.branch {
+			d.branch = d.inherits()
+		}
 		d.state.settle(binary.LittleEndian.Uint32(d.epoch[:]), d.identity)
 		if deleted := binary.LittleEndian.Uint32(d.deleted[:]); deleted > 0 {
 			d.deletes = d.fail("segment %d (%s) lists %d deleted vectors, which appending would bring back; compact the store first", id, kind, deleted)

@@ -19,6 +19,7 @@ type storeState struct {
 	settled int             // vectors in front of the last manifest that could be understood
 	doubt   error           // a segment that counts, or may, and that nothing vouches for
 
+	branch   bool // the manifest at hand names what makes a store a branch
 	any      bool // there was a manifest
 	lost     bool // the stream is not one store from its start: it tells no order
 	epoch    uint32
@@ -63,7 +64,9 @@ func (s *storeState) lose() { *s = storeState{lost: true, any: true, doubt: s.do
 
 // name takes an entry of the directory of the manifest at hand.
 func (s *storeState) name(entry []byte) {
-	if segments.Type(entry[24]) == segments.TypeVec && !s.lost {
+	kind := segments.Type(entry[24])
+	s.branch = s.branch || isOfBranch(kind)
+	if kind == segments.TypeVec && !s.lost {
 		s.named = append(s.named, placedVectors{offset: int64(binary.LittleEndian.Uint64(entry[8:])), length: binary.LittleEndian.Uint64(entry[16:])})
 	}
 }

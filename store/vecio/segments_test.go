@@ -57,6 +57,14 @@ func TestSegments(t *testing.T) {
 	size := int64(len(two))
 	journal := segment(4, segments.TypeJournal, segments.EncodeJournal(1, []uint64{7}))
 	other := segment(3, segments.TypeWitness, []byte("anything at all"))
+	cowMap := segment(3, segments.TypeCowMap, segments.NewCowMap(2).Encode())
+	manifestOf := func(named ...segments.Type) []byte {
+		m := segments.Manifest{Epoch: 3, Dimension: 2}
+		for i, kind := range named {
+			m.Directory = append(m.Directory, segments.DirectoryEntry{SegmentID: uint64(i), Type: kind})
+		}
+		return segment(4, segments.TypeManifest, m.Encode())
+	}
 	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 	unset := func(h *segments.Header) { h.ContentHash = [16]byte{} }
 	for name, c := range map[string]struct {
@@ -104,6 +112,10 @@ func TestSegments(t *testing.T) {
 		"deleted":           {stream: join(two, manifestSegment(2, 3, 7, 8)), offset: size, row: 2, reason: "lists 2 deleted vectors"},
 		"deleted at last":   {stream: join(two, manifestSegment(2, 3), journal, manifestSegment(3, 3, 7)), offset: size + int64(len(manifestSegment(2, 3))+len(journal)), row: 2, reason: "lists 1 deleted vectors"},
 		"journal at last":   {stream: join(two, manifestSegment(2, 3), journal), offset: size + int64(len(manifestSegment(2, 3))), row: 2, reason: "deletes 1 vectors"},
+		"a branch":          {stream: join(cowMap, two, manifestOf(segments.TypeVec, segments.TypeCowMap)), offset: int64(len(cowMap)) + size, row: 2, reason: "is of a branch"},
+		"a branch's filter": {stream: join(two, manifestOf(segments.TypeMembership)), offset: size, row: 2, reason: "rvffs flatten"},
+		"a branch's map":    {stream: join(two, cowMap), offset: size, row: 2, reason: "not in its file"},
+		"a branch once":     {stream: join(cowMap, manifestOf(segments.TypeCowMap), two, manifestSegment(3, 1)), rows: 2},
 		"deleted, empty":    {stream: manifestSegment(2, 0, 7), reason: "lists 1 deleted vectors"},
 		"journal":           {stream: join(two, journal), offset: size, row: 2, reason: "deletes 1 vectors"},
 		"short journal":     {stream: segment(4, segments.TypeJournal, []byte{0, 0}), reason: "too short"},
