@@ -199,11 +199,14 @@ func (s *Store) branches(ctx context.Context, base *state.Snapshot) (found compa
 		kept := compact.Pinned{Hash: branch.Pinned}
 		pin := state.Pin{Branch: branch.FileID, Hash: branch.Pinned, Recorded: true, Epoch: branch.Epoch}
 		kept.Sources, err = s.pinnedSources(ctx, base, pin, 0)
-		if err == nil {
-			found.Pinned = append(found.Pinned, kept)
-			continue
+		var not *notInherited
+		if errors.As(err, &not) {
+			kept.Alone, err = base.Pinned(ctx, pin) // its parent may be somewhere else
 		}
-		if !errors.Is(err, lineage.ErrNoState) && !errors.Is(err, volume.ErrCorrupt) {
+		switch {
+		case err == nil:
+			found.Pinned = append(found.Pinned, kept)
+		case !errors.Is(err, lineage.ErrNoState): // there is nothing to keep
 			return found, err
 		}
 	}

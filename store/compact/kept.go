@@ -26,6 +26,9 @@ type Pinned struct {
 	Hash lineage.Hash // SHAKE-256 of its manifest
 	// Sources are what it shows. The last is the state itself, in the store's file.
 	Sources rows.Sources
+	// Alone is the state of a branch of which nobody knows what it inherits: its own rows
+	// are kept as they are, whatever the new file has. Nil: the sources are known.
+	Alone *state.Snapshot
 }
 
 // FreshMap is how a branch names its parent.
@@ -44,7 +47,8 @@ type keptState struct {
 
 	ids     *idset.Set // of the rows that were kept
 	rows    []segments.DirectoryEntry
-	pending []volume.NewSegment // rows that are not written yet
+	pending []volume.NewSegment       // rows that are not written yet
+	left    []segments.DirectoryEntry // segments of rows in the old file that are copied as they are
 }
 
 // keep finds out which states the new file has to keep, and compares those that are known
@@ -61,9 +65,11 @@ func (r *rewrite) keep(ctx context.Context, newest *state.Reading) error {
 	r.listed = branches.Listed
 	for _, pinned := range branches.Pinned {
 		if !slices.ContainsFunc(r.kept, func(k *keptState) bool { return k.Hash == pinned.Hash }) {
-			all := pinned.Sources.Snapshots()
-			own := all[len(all)-1]
-			r.kept = append(r.kept, &keptState{Pinned: pinned, own: own, seen: own, ids: idset.New()})
+			k, err := r.newKept(pinned)
+			if err != nil {
+				return err
+			}
+			r.kept = append(r.kept, k)
 		}
 	}
 	keep := r.keepRows
@@ -71,11 +77,36 @@ func (r *rewrite) keep(ctx context.Context, newest *state.Reading) error {
 		keep = r.keepFlat
 	}
 	for _, k := range r.kept {
+		if k.Alone != nil {
+			if r.frozen {
+				continue // nobody shall wait for that yet
+			}
+			if err := r.copyAlone(ctx, newest.Of(k.own), k); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := keep(ctx, k, newest); err != nil {
 			return fmt.Errorf("keep what branches show of epoch %d: %w", k.own.Epoch(), err)
 		}
 	}
 	return nil
+}
+
+// newKept is a state that has to be kept from now on.
+func (r *rewrite) newKept(pinned Pinned) (*keptState, error) {
+	k := &keptState{Pinned: pinned, own: pinned.Alone, ids: idset.New()}
+	if k.own == nil {
+		all := pinned.Sources.Snapshots()
+		k.own = all[len(all)-1]
+	} else {
+		if r.flat != nil {
+			return nil, fmt.Errorf("%w: branches show epoch %d of it, and what it inherited then cannot be read", volume.ErrCorrupt, k.own.Epoch())
+		}
+		k.left = k.own.Vectors()
+	}
+	k.seen = k.own
+	return k, nil
 }
 
 // keepRows compares a kept state with newest.
@@ -172,6 +203,22 @@ func (r *rewrite) writeKept(ctx context.Context, k *keptState) error {
 	return nil
 }
 
+// copyAlone copies the rows of a branch's kept state of which nobody knows what it inherits.
+func (r *rewrite) copyAlone(ctx context.Context, old *state.Reading, k *keptState) error {
+	for ; len(k.left) > 0; k.left = k.left[1:] {
+		err := rows.CheckVectors(old, k.left[0])
+		var copied segments.DirectoryEntry
+		if err == nil {
+			copied, err = r.copySegment(ctx, old, k.left[0])
+		}
+		if err != nil {
+			return fmt.Errorf("keep what branches show of epoch %d: %w", k.own.Epoch(), err)
+		}
+		k.rows = append(k.rows, copied)
+	}
+	return nil
+}
+
 // writeAllKept is writeKept for all of them.
 func (r *rewrite) writeAllKept(ctx context.Context) error {
 	for _, k := range r.kept {
@@ -191,8 +238,8 @@ func (r *rewrite) roomForKept() (room int64) {
 		for _, segment := range k.pending {
 			room += int64(len(segment.Payload))
 		}
-		for _, entry := range r.branchSegments(k) {
-			room += int64(entry.PayloadLength)
+		for _, entry := range slices.Concat(k.left, r.branchSegments(k)) {
+			room += segments.HeaderSize + int64(min(entry.PayloadLength, uint64(k.own.Size())))
 		}
 	}
 	for _, branch := range r.listed {
@@ -226,8 +273,15 @@ func (r *rewrite) nameKept(ctx context.Context, base *state.Reading, manifest *s
 	vectors := slices.Clone(manifest.Directory)
 	copied := map[int64]segments.DirectoryEntry{}
 	for _, k := range r.kept {
+		if err := r.copyAlone(ctx, base.Of(k.own), k); err != nil {
+			return err
+		}
 		kept := segments.KeptState{Pinned: k.Hash, Manifest: new(*k.own.Manifest())}
-		kept.Manifest.Directory = slices.Concat(vectors, k.rows)
+		kept.Manifest.Directory = slices.Clone(k.rows)
+		if k.Alone == nil {
+			kept.Manifest.Directory = slices.Concat(vectors, k.rows)
+			kept.Manifest.TotalVectors = r.ids.Without(k.ids).Len() + k.ids.Len()
+		}
 		for _, entry := range r.branchSegments(k) {
 			if _, done := copied[entry.Offset]; !done {
 				at, err := r.copySegment(ctx, base, entry)
@@ -241,8 +295,6 @@ func (r *rewrite) nameKept(ctx context.Context, base *state.Reading, manifest *s
 			}
 			kept.Manifest.Directory = append(kept.Manifest.Directory, copied[entry.Offset])
 		}
-		ids := r.ids.Without(k.ids)
-		kept.Manifest.TotalVectors = ids.Len() + k.ids.Len()
 		for _, entry := range kept.Manifest.Directory {
 			var encoded [segments.HeaderSize]byte
 			if err := volume.ReadFull(r.file.Bytes(), encoded[:], entry.Offset); err != nil {
