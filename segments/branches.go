@@ -24,6 +24,10 @@ type ListedBranch struct {
 	Name   string       // of its file, relative to the folder of this one, or absolute; where it lay once
 }
 
+// LetGo reports whether the entry says that the branch was removed on purpose, for others who
+// have known it and find it no more.
+func (b ListedBranch) LetGo() bool { return b.Pinned == lineage.Hash{} }
+
 // EncodeBranches returns the payload of a list of branches.
 func EncodeBranches(branches []ListedBranch) []byte {
 	b := make([]byte, branchesFixed)

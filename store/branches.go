@@ -25,6 +25,8 @@ type BranchesOf struct {
 	Parent lineage.FileID
 	// Listed are those that the store's own list has.
 	Listed []segments.ListedBranch
+	// LetGo are those of which the store says that they were removed on purpose.
+	LetGo []lineage.FileID
 	// Thorough is for who rewrites or removes the store. Others are told of what is known
 	// without looking for it.
 	Thorough bool
@@ -35,12 +37,17 @@ type FoundBranches struct {
 	Files []BranchFile
 	// Flat are those of the list of which it is certain that they are no branches any more.
 	Flat []lineage.FileID
+	// Missing are those that were there, and of which it is not known that anybody has
+	// removed them.
+	Missing []segments.ListedBranch
 }
 
 // BranchFile is a file whose parent is the store.
 type BranchFile struct {
 	FileID lineage.FileID
 	Name   string // as seen from the store's folder, or absolute
+	// Seen is how the branch would be listed as it was seen last; zero when it was not.
+	Seen segments.ListedBranch
 	// Use has the store opened.
 	Use func(ctx context.Context, use func(*Store) error) error
 }
@@ -60,12 +67,19 @@ type branchFamily struct {
 	known  []segments.ListedBranch   // in order of their ids
 	found  map[lineage.FileID]string // the names that files have that are there
 	flat   map[lineage.FileID]bool   // which are certainly no branches any more
+
+	letGoBefore []segments.ListedBranch // as the store itself says
+	letGo       []segments.ListedBranch // in order of their ids
+	missing     []lineage.FileID        // of the known ones those that stand in no list and are not found
 }
 
 // branchesOf finds the branches of the store as it is in a state: those that it lists, those
 // that this process has made, and those whose files are found.
 func (s *Store) branchesOf(ctx context.Context, base *state.Snapshot, thorough bool) (family branchFamily, err error) {
 	if family.listed, err = listedBranches(ctx, base); err != nil {
+		return family, err
+	}
+	if family.letGoBefore, err = branchesLetGo(ctx, base); err != nil {
 		return family, err
 	}
 	all := map[lineage.FileID]segments.ListedBranch{}
@@ -81,12 +95,14 @@ func (s *Store) branchesOf(ctx context.Context, base *state.Snapshot, thorough b
 	}
 	maps.Copy(all, s.leaving)
 	leaving, released := maps.Clone(s.leaving), maps.Clone(s.released)
+	letGo := maps.Clone(s.gone)
 	s.branchesMu.Unlock()
+	letGo = withLetGo(letGo, family.letGoBefore)
 	family.found, family.flat = map[lineage.FileID]string{}, map[lineage.FileID]bool{}
 	identity, known := base.Identity()
 	if known && s.options.Branches != nil && !identity.FileID.IsZero() {
 		ctx := state.OfOthers(ctx)
-		found, err := s.options.Branches(ctx, BranchesOf{Parent: identity.FileID, Listed: family.listed, Thorough: thorough})
+		found, err := s.options.Branches(ctx, BranchesOf{Parent: identity.FileID, Listed: family.listed, LetGo: slices.Collect(maps.Keys(letGo)), Thorough: thorough})
 		if err != nil {
 			return family, fmt.Errorf("look for branches: %w", err)
 		}
@@ -113,6 +129,19 @@ func (s *Store) branchesOf(ctx context.Context, base *state.Snapshot, thorough b
 				family.found[file.FileID] = file.Name // of several copies the one that is listed
 			}
 		}
+		for _, branch := range found.Missing {
+			if _, known := all[branch.FileID]; known || letGo[branch.FileID] {
+				continue
+			}
+			shows, err := s.holds(ctx, base, branch)
+			if err != nil {
+				return family, err
+			}
+			if shows {
+				all[branch.FileID] = branch
+				family.missing = append(family.missing, branch.FileID)
+			}
+		}
 	}
 	for id, name := range family.found {
 		if branch := all[id]; branch.Name != name && leaving[id].Name == "" {
@@ -125,9 +154,14 @@ func (s *Store) branchesOf(ctx context.Context, base *state.Snapshot, thorough b
 			delete(all, id)
 		}
 	}
-	family.known = slices.SortedFunc(maps.Values(all), func(a, b segments.ListedBranch) int {
-		return slices.Compare(a.FileID[:], b.FileID[:])
-	})
+	for id := range letGo {
+		if _, back := all[id]; !back {
+			family.letGo = append(family.letGo, segments.ListedBranch{FileID: id})
+		}
+	}
+	byID := func(a, b segments.ListedBranch) int { return slices.Compare(a.FileID[:], b.FileID[:]) }
+	slices.SortFunc(family.letGo, byID)
+	family.known = slices.SortedFunc(maps.Values(all), byID)
 	return family, nil
 }
 
@@ -150,10 +184,13 @@ func (s *Store) isBranchFile(ctx context.Context, base *state.Snapshot, file Bra
 // whose state of it is gone already.
 func (s *Store) describeBranch(ctx context.Context, base *state.Snapshot, file BranchFile) (listed segments.ListedBranch, some bool, err error) {
 	listed, some, err = s.readBranch(ctx, base, file)
-	if err != nil && !isOurs(ctx, err) {
-		err = nil // who reads it hears of it
+	if err == nil || isOurs(ctx, err) {
+		return listed, some, err
 	}
-	return listed, some, err
+	if file.Seen.FileID == file.FileID {
+		return file.Seen, true, nil
+	}
+	return listed, some, nil // who reads it hears of it
 }
 
 // readBranch is describeBranch for who has to know why a file could not be read.
@@ -216,14 +253,14 @@ func (s *Store) branches(ctx context.Context, base *state.Snapshot) (found compa
 // listBranches has a commit name the list of branches, if there are others than it has.
 func (h branchHook) listBranches(ctx context.Context, d *log.Draft) error {
 	family, err := h.branchesOf(ctx, d.Base, false)
-	if err != nil || slices.Equal(family.listed, family.known) {
+	if err != nil || slices.Equal(family.listed, family.known) && slices.Equal(family.letGoBefore, family.letGo) {
 		return err
 	}
 	if err := unnameBranches(ctx, d); err != nil {
 		return err
 	}
-	if len(family.known) > 0 {
-		d.Add(volume.NewSegment{Type: segments.TypeBranches, Payload: segments.EncodeBranches(family.known)})
+	if list := slices.Concat(family.known, family.letGo); len(list) > 0 {
+		d.Add(volume.NewSegment{Type: segments.TypeBranches, Payload: segments.EncodeBranches(list)})
 	}
 	return nil
 }

@@ -42,6 +42,7 @@ type Store struct {
 	made       map[lineage.FileID]segments.ListedBranch
 	leaving    map[lineage.FileID]segments.ListedBranch // as they are about to be listed
 	released   map[lineage.FileID]bool
+	gone       map[lineage.FileID]bool // of these the ones of which others are to hear
 
 	file  volume.Log
 	head  *state.Head

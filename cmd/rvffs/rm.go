@@ -27,6 +27,7 @@ type removedStore struct {
 
 func newRmCommand() *cobra.Command {
 	var force bool
+	var gone []string
 	var answer *answerFlag
 	command := &cobra.Command{
 		Use:   "rm FILE...",
@@ -34,10 +35,14 @@ func newRmCommand() *cobra.Command {
 		Long: "rm removes stores with all that they hold, and what recover could bring back of them. One to which somebody is\n" +
 			"writing is not removed; neither is one from which others in its folder were derived, unless these go, too:\n" +
 			"their lineage could no longer be verified, and branches would lose the vectors that they show of it. If one\n" +
-			"of several cannot be read, none is removed.",
+			"of several cannot be read, none is removed. With --branch it removes nothing: FILE then keeps nothing more for\n" +
+			"a branch in its list that is gone, by its name or id there.",
 		Args:              takes("FILE..."),
 		ValidArgsFunction: offerStores,
 		RunE: func(command *cobra.Command, arguments []string) error {
+			if len(gone) > 0 {
+				return letGo(command.Context(), arguments, gone)
+			}
 			ordered, err := childrenFirst(command.Context(), arguments)
 			if err != nil && len(arguments) > 1 {
 				return errors.Join(err, errors.New("nothing was removed: name only stores that are there and can be read"))
@@ -60,8 +65,27 @@ func newRmCommand() *cobra.Command {
 		},
 	}
 	command.Flags().BoolVar(&force, "force", false, "also remove stores from which others were derived")
+	command.Flags().StringArrayVar(&gone, "branch", nil, "remove nothing, and keep nothing more for this branch, which is gone")
 	answer = registerAnswer(command.Flags(), printsJSON)
 	return command
+}
+
+// letGo has stores keep nothing more for branches that are gone.
+func letGo(ctx context.Context, files, branches []string) error {
+	for _, file := range files {
+		err := withStore(ctx, file, toChange, func(s *store.Store) error {
+			for _, branch := range branches {
+				if err := s.LetGoListed(ctx, branch); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // childrenFirst puts files in an order in which no store goes before those that were derived
@@ -131,7 +155,7 @@ func rm(ctx context.Context, file string, family *family, force bool) (removed [
 func releaseBranch(ctx context.Context, parent string, branch lineage.FileID) error {
 	frozen := false
 	err := withStore(ctx, parent, toChange, func(above *store.Store) error {
-		err := above.ReleaseBranch(ctx, branch)
+		err := above.LetBranchGo(ctx, branch)
 		if errors.Is(err, volume.ErrReadOnly) {
 			frozen, _ = above.Current().Frozen(ctx)
 		}

@@ -184,6 +184,8 @@ type apartBranches struct {
 
 	known  map[string]apartFiles // those whose parents need not be asked again, by their files
 	failed map[string]bool       // of which it was told that they could not be listed
+
+	seen map[lineage.FileID]seenBranch // guarded by the catalog's mu
 }
 
 // apartFiles are the files of a branch and its parent as they were found.
@@ -197,7 +199,7 @@ type apartFiles struct {
 // holds mu.
 func (c *Catalog) listApart() {
 	switch {
-	case c.options.ReadOnly || c.tree == nil || len(c.tree.branches) == 0 || c.life.Err() != nil:
+	case c.options.ReadOnly || c.tree == nil || len(c.tree.branches) == 0 && len(c.apart.seen) == 0 || c.life.Err() != nil:
 	case c.apart.looking:
 		c.apart.again = true
 	default:
@@ -213,6 +215,8 @@ func (c *Catalog) lookApart() {
 		c.apart.again = false
 		c.mu.Unlock()
 		waiting := c.listFound(t)
+		waiting = c.seeBranches(t) || waiting
+		waiting = c.listMissing(t) || waiting
 		c.mu.Lock()
 		c.apart.waiting = waiting
 		if !c.apart.again || c.life.Err() != nil {

@@ -42,7 +42,12 @@ func (s *Store) removeFile(ctx context.Context) error {
 	err := s.use(ctx, func(engine *store.Store) error {
 		folder, name = s.where()
 		removed = engine.Current()
-		return engine.Remove(ctx, folder.files.as(ctx).shelf())
+		seen, known := c.forgetBranch(removed)
+		err := engine.Remove(ctx, folder.files.as(ctx).shelf())
+		if err != nil && known {
+			c.rememberBranch(removed, seen)
+		}
+		return err
 	})
 	closed, closeErr := s.closeIdle()
 	if closed {

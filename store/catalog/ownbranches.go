@@ -11,11 +11,13 @@ import (
 	"rvffs/store/volume"
 )
 
-// branches finds, for the engine, the branches of the store among all files of the tree.
+// branches finds, for the engine, the branches of the store among all files of the tree. Who
+// rewrites or removes the store has the folders read first, for a branch that has just been
+// moved is not where it was.
 func (s *Store) branches(ctx context.Context, of store.BranchesOf) (found store.FoundBranches, err error) {
 	c := s.catalog
 	if of.Thorough {
-		if err := c.refresh(ctx); err != nil {
+		if err := c.readNow(ctx); err != nil {
 			return found, err
 		}
 	}
@@ -33,10 +35,11 @@ func (s *Store) branches(ctx context.Context, of store.BranchesOf) (found store.
 		}
 		at := c.storeAt(file)
 		found.Files = append(found.Files, store.BranchFile{
-			FileID: branch.found.identity.FileID, Name: relativePath(path.Dir(own), file),
+			FileID: branch.found.identity.FileID, Name: relativePath(path.Dir(own), file), Seen: c.apart.seen[branch.found.identity.FileID].listed,
 			Use: func(ctx context.Context, use func(*store.Store) error) error { return at.use(ctx, use) },
 		})
 	}
+	found.Missing = c.missing(c.tree, of)
 	for _, listed := range of.Listed {
 		carriers := c.tree.forest.Carriers(listed.FileID)
 		// One without a file may have been moved out of the mount, or by somebody else.

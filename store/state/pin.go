@@ -131,6 +131,17 @@ func (r *Reading) listed(pin Pin) (*Pin, error) {
 // ListedBranches are the branches that the file lists: by the last list that can be read, for
 // others may be damaged, or another vendor's. None is listed where there is no such list.
 func (r *Reading) ListedBranches() ([]segments.ListedBranch, error) {
+	branches, err := r.listOfBranches()
+	return slices.DeleteFunc(branches, segments.ListedBranch.LetGo), err
+}
+
+// BranchesLetGo are those of which the list says that they were removed on purpose.
+func (r *Reading) BranchesLetGo() ([]segments.ListedBranch, error) {
+	branches, err := r.listOfBranches()
+	return slices.DeleteFunc(branches, func(branch segments.ListedBranch) bool { return !branch.LetGo() }), err
+}
+
+func (r *Reading) listOfBranches() ([]segments.ListedBranch, error) {
 	charge := r.snapshot.source.memory.Charge()
 	defer charge.Free()
 	for _, entry := range slices.Backward(r.snapshot.OfType(segments.TypeBranches)) {

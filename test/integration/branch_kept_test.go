@@ -3,6 +3,8 @@ package integration
 import (
 	"bytes"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -48,4 +50,66 @@ func TestBranchFilesAreNoVectors(t *testing.T) {
 	if got, want := readFile(t, m.path("new.rvf", "vectors", "vectors.jsonl")), readFile(t, m.path("p.rvf", "b.rvf", "vectors", "vectors.jsonl")); !bytes.Equal(got, want) {
 		t.Errorf("the views of the branch brought\n%s, and it shows\n%s", got, want)
 	}
+}
+
+// branchedMount serves a store of numbered vectors and a branch beside it, and tells what that
+// shows.
+func branchedMount(t *testing.T) (m *mount, shows []byte) {
+	t.Helper()
+	m = serve(t, t.TempDir())
+	run(t, program, "create", m.backing("p.rvf"), "--dimension", "2")
+	vectors := model{}
+	for id := range uint64(50) {
+		vectors[id] = []float32{float32(id), 1}
+	}
+	withVectors(t, m.backing("p.rvf"), vectors)
+	run(t, program, "branch", m.backing("p.rvf"), m.backing("b.rvf"))
+	demand(t, "make a folder", os.Mkdir(m.backing("o"), 0o755))
+	awaitFile(t, m.path("p.rvf", "b.rvf", "status.json"))
+	return m, readFile(t, m.path("p.rvf", "b.rvf", "vectors", "vectors.jsonl"))
+}
+
+// exportsAll fails unless the file of a branch brings what it showed.
+func exportsAll(t *testing.T, file string, shows []byte) {
+	t.Helper()
+	got := try(t, program, "export", file, "-f", "jsonl", "-o", "-")
+	if got.code != 0 || !slices.Equal(sortedLines([]byte(got.stdout)), sortedLines(shows)) {
+		t.Errorf("export of %s: %d, %s\n%s", filepath.Base(file), got.code, got.stderr, got.stdout)
+	}
+}
+
+// TestCompactionsLookFirst: a branch that somebody has moved a moment ago, or a folder with it,
+// is kept for by a compaction in the mount.
+func TestCompactionsLookFirst(t *testing.T) {
+	t.Parallel()
+	for name, to := range map[string]string{"into a folder": "o/b.rvf", "under another name": "c.rvf"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, shows := branchedMount(t)
+			demand(t, "delete", pour(m.path("p.rvf", "vectors.delete"), []byte("40\n")))
+			run(t, program, "branch", m.backing("p.rvf"), m.backing("second.rvf"))
+			awaitFile(t, m.path("p.rvf", "second.rvf", "status.json"))
+			second := readFile(t, m.path("p.rvf", "second.rvf", "vectors", "vectors.jsonl"))
+			names(t, m.Point)
+			// In one breath: the mount's picture of the folders is not a second old.
+			shell(t, `mv "$1/second.rvf" "$1/$2"; printf '45\n46\n' > "$3/vectors.delete"; echo compact > "$3/ctl"`, m.Dir, to, m.path("p.rvf"))
+			exportsAll(t, m.backing("b.rvf"), shows)
+			exportsAll(t, m.backing(to), second)
+		})
+	}
+}
+
+// TestBranchesThatAreRemoved: a parent keeps nothing for a branch that is removed with rvffs rm,
+// also where a mount has known it.
+func TestBranchesThatAreRemoved(t *testing.T) {
+	t.Parallel()
+	m, _ := branchedMount(t)
+	run(t, program, "rm", m.backing("b.rvf"))
+	awaitGone(t, m, "p.rvf/b.rvf")
+	demand(t, "delete", pour(m.path("p.rvf", "vectors.delete"), []byte("1\n")))
+	demand(t, "compact", pour(m.path("p.rvf", "ctl"), []byte("compact\n")))
+	if status := readFile(t, m.path("p.rvf", "status.json")); bytes.Contains(status, []byte(`"branches"`)) {
+		t.Errorf("a branch that was removed is listed: %s", status)
+	}
+	run(t, program, "rm", m.backing("p.rvf"))
 }
