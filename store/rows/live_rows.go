@@ -58,9 +58,6 @@ type rowsFound struct {
 	live     memory.Cached[*Live]
 }
 
-// unknownTotal is no number of different ids.
-const unknownTotal = math.MaxUint64
-
 // liveBlock is the number of rows for which a segment keeps one count.
 const liveBlock = 4096
 
@@ -164,11 +161,7 @@ func findLiveRows(ctx context.Context, s Sources, in Readings, charge *memory.Ch
 			return nil, err
 		}
 	}
-	if len(in) == 1 {
-		l.doubt(s.newest().Manifest().TotalVectors, s.newest().Deleted().Len(), dead)
-	} else {
-		l.doubt(unknownTotal, 0, dead)
-	}
+	l.doubt(s, dead)
 	for i := range l.Segments {
 		l.Segments[i].bury(dead[i])
 	}
@@ -194,35 +187,37 @@ func (l *Live) bytes() int64 {
 	return total + 4*int64(min(sortable, sortedRows))
 }
 
-// doubt finds out what cannot be known for the sake of damaged segments. Where
-// total, the number of different ids, is that of the rows, no row was replaced. Where
-// so many rows of the sound ones are dead then as ids are deleted, all rows of the
-// damaged ones are live. Nobody counts the ids of several sources.
-func (l *Live) doubt(total, deleted uint64, dead []DeadRows) {
-	var rows, buried uint64
-	newest := -1
+// doubt finds out what cannot be known for the sake of damaged segments. Where the number of
+// different ids in a file is that of its rows, none of these was replaced by another of the
+// file. Where so many rows of the sound ones are dead then as ids are deleted, all rows of the
+// damaged ones are live: unless there are several sources, as nobody has counted how many rows
+// of one those behind it hide.
+func (l *Live) doubt(s Sources, dead []DeadRows) {
+	rows := make([]uint64, len(s.snapshots)) // of each source
+	var buried uint64
 	for i := range l.Segments {
 		segment := &l.Segments[i]
-		rows += segment.Rows
+		rows[segment.Source] += segment.Rows
 		if dead[i].positions != nil {
 			buried += dead[i].positions.Len()
 		}
-		if segment.Damage != nil {
-			if newest = i; l.unplaced == nil {
-				l.unplaced, l.placed = segment.Damage, i+1
-			}
+		if segment.Damage != nil && l.unplaced == nil {
+			l.unplaced, l.placed = segment.Damage, i+1
 		}
 	}
-	if rows == total && (buried == deleted || newest < 0) {
+	apart := func(source int) bool { return rows[source] == s.snapshots[source].Manifest().TotalVectors }
+	if len(rows) == 1 && apart(0) && buried == s.newest().Deleted().Len() {
 		l.unplaced = nil
 	}
-	if rows == total {
-		return
-	}
-	for i := range max(newest, 0) {
-		if segment := &l.Segments[i]; segment.Damage == nil {
+	var newest *LiveSegment // of the damaged ones
+	for i := len(l.Segments) - 1; i >= 0; i-- {
+		segment := &l.Segments[i]
+		switch {
+		case segment.Damage != nil && newest == nil:
+			newest = segment
+		case segment.Damage == nil && newest != nil && (segment.Source < newest.Source || !apart(segment.Source)):
 			segment.Damage = fmt.Errorf("%w: which of the vectors at offset %d were replaced cannot be told: %w",
-				volume.ErrCorrupt, segment.Entry.Offset, l.Segments[newest].Damage)
+				volume.ErrCorrupt, segment.Entry.Offset, newest.Damage)
 		}
 	}
 }

@@ -462,23 +462,32 @@ func byID(t *testing.T, of rows.Sources, id uint64) error {
 // other one tells by itself is shown.
 func TestDamagedSource(t *testing.T) {
 	t.Parallel()
-	sources := []source{{ids: [][]uint64{{1, 2, 3}, {4, 5}}, deleted: []uint64{5}}, {ids: [][]uint64{{3, 6}, {7}}, deleted: []uint64{2}}}
+	parent := source{ids: [][]uint64{{1, 2, 3}, {4, 5}}, deleted: []uint64{5}}
+	child := source{ids: [][]uint64{{3, 6}, {7}}, deleted: []uint64{2}}
 	for name, test := range map[string]struct {
+		sources []source
 		damaged int // source; its second segment
 		want    map[uint64]error
 	}{
-		"the parent": {0, map[uint64]error{
-			1: volume.ErrCorrupt, // it may have been replaced
+		"the parent": {[]source{parent, child}, 0, map[uint64]error{
+			1: nil, // the parent has as many ids as rows, so that it was not replaced there
 			2: volume.ErrNotFound, 3: nil, 4: volume.ErrCorrupt, 5: volume.ErrNotFound, 6: nil, 7: nil,
 			8: volume.ErrCorrupt, // it may have been lost
 		}},
-		"the child": {1, map[uint64]error{
-			1: volume.ErrCorrupt, 2: volume.ErrNotFound, 3: volume.ErrCorrupt, 4: volume.ErrCorrupt, 5: volume.ErrCorrupt, 6: volume.ErrCorrupt, 7: volume.ErrCorrupt, 8: volume.ErrCorrupt,
+		"a parent that has replaced one": {[]source{{ids: [][]uint64{{1, 2, 3}, {4, 3}}}, child}, 0, map[uint64]error{
+			1: volume.ErrCorrupt, // it may have been replaced
+			2: volume.ErrNotFound, 3: nil, 4: volume.ErrCorrupt, 6: nil, 7: nil, 8: volume.ErrCorrupt,
+		}},
+		"the child": {[]source{parent, child}, 1, map[uint64]error{
+			1: volume.ErrCorrupt, 2: volume.ErrNotFound, 3: nil, 4: volume.ErrCorrupt, 5: volume.ErrCorrupt, 6: nil, 7: volume.ErrCorrupt, 8: volume.ErrCorrupt,
+		}},
+		"a child that has replaced one": {[]source{parent, {ids: [][]uint64{{3, 6}, {3}}, deleted: []uint64{2}}}, 1, map[uint64]error{
+			1: volume.ErrCorrupt, 2: volume.ErrNotFound, 3: volume.ErrCorrupt, 4: volume.ErrCorrupt, 5: volume.ErrCorrupt, 6: volume.ErrCorrupt, 7: volume.ErrCorrupt,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			of, snapshots, files := joined(t, state.BackingOptions{}, 1, sources...)
+			of, snapshots, files := joined(t, state.BackingOptions{}, 1, test.sources...)
 			damaged := snapshots[test.damaged].Vectors()[1]
 			if _, err := files[test.damaged].WriteAt([]byte{0}, damaged.Offset); err != nil {
 				t.Fatal(err)
