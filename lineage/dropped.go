@@ -47,7 +47,7 @@ type Short [8]byte
 // a hash of it is what is shortened.
 func ShortOf(method HashMethod, hash Hash) Short {
 	if method == HashFoldTail {
-		hash = shakeOf(hash[:])
+		hash = ShakeOf(hash[:])
 	}
 	return Short(hash[:len(Short{})])
 }

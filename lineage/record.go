@@ -89,7 +89,7 @@ type Mark [16]byte
 
 // MarkOf is the mark of the audit entry with this payload.
 func MarkOf(payload []byte) Mark {
-	hash := shakeOf(payload)
+	hash := ShakeOf(payload)
 	return Mark(hash[:len(Mark{})])
 }
 

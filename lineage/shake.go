@@ -33,8 +33,8 @@ func (s *shake) Size() int { return HashSize }
 // BlockSize implements hash.Hash.
 func (s *shake) BlockSize() int { return s.state.BlockSize() }
 
-// shakeOf is the digest of bytes that are at hand.
-func shakeOf(data []byte) Hash {
+// ShakeOf is the digest of bytes that are at hand.
+func ShakeOf(data []byte) Hash {
 	h := NewShake256()
 	_, _ = h.Write(data) // cannot fail
 	return Hash(h.Sum(nil))

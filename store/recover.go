@@ -62,3 +62,27 @@ func Salvageable(ctx context.Context, name string, options Options) (tail recove
 func (s *Store) torn() *recovery.Tails {
 	return recovery.New(recovery.Environment{File: s.file, OnTail: s.options.OnTail})
 }
+
+// CutManifest finds the newest manifest of a file when only its end was cut off that follows
+// from the rest; nil when there is none such. See recovery.Tails.CutManifest.
+func CutManifest(ctx context.Context, name string, options Options) (*recovery.CutManifest, error) {
+	return tailsOf(ctx, name, options).CutManifest(ctx)
+}
+
+// CompleteManifest puts back what is missing of it, so that the store is what it was.
+func CompleteManifest(ctx context.Context, name string, cut *recovery.CutManifest, options Options) error {
+	s := locate(name, options)
+	if err := s.torn().Complete(ctx, cut); err != nil {
+		return fmt.Errorf("complete the manifest of store %q: %w", s.file.Path(), err)
+	}
+	return nil
+}
+
+// tailsOf are those of a file that may show no state.
+func tailsOf(ctx context.Context, name string, options Options) *recovery.Tails {
+	s := locate(name, options)
+	if s.load(ctx) != nil {
+		return s.torn()
+	}
+	return s.tails
+}

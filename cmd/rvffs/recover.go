@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,6 +26,8 @@ type recovered struct {
 	// AskMetric says that nothing in the file tells any more how distances are
 	// measured, and that nobody has said it.
 	AskMetric bool `json:"ask_metric,omitempty"`
+	// Completed is the manifest of which the end was missing, put back or to be.
+	Completed *recovery.CutManifest `json:"completed,omitempty"`
 	// Mended are the segments of which the header was damaged, mended or not.
 	Mended []recovery.HeaderRepair `json:"mended"`
 	Tails  []recovery.Result       `json:"tails"`
@@ -55,7 +59,7 @@ func newRecoverCommand() *cobra.Command {
 				options.Only = append(options.Only, filepath.Base(tail))
 			}
 			result, err := recoverFile(command, arguments[0], measure, options)
-			if err != nil && len(result.Tails) == 0 && len(result.Mended) == 0 && !result.Rebuilt {
+			if err != nil && len(result.Tails) == 0 && len(result.Mended) == 0 && !result.Rebuilt && result.Completed == nil {
 				return err
 			}
 			if result.Tails == nil {
@@ -95,6 +99,12 @@ func newRecoverCommand() *cobra.Command {
 
 func recoverFile(command *cobra.Command, file string, metric *segments.Metric, options recovery.Options) (recovered, error) {
 	result := recovered{File: file}
+	if len(options.Only) == 0 && !options.Drop {
+		var err error
+		if result.Completed, err = completeManifest(command.Context(), file, options.List); err != nil || options.List && result.Completed != nil {
+			return result, err
+		}
+	}
 	how := toChange
 	if options.List {
 		how = toRead
@@ -140,10 +150,47 @@ func recoverFile(command *cobra.Command, file string, metric *segments.Metric, o
 	return result, withOptions(command.Context(), file, toChange, store.Options{}, bringBack)
 }
 
+// completeManifest puts the end of a file's newest manifest back, if branches or children need
+// the very state, or would if list is set; nil when there is none such.
+func completeManifest(ctx context.Context, file string, list bool) (cut *recovery.CutManifest, err error) {
+	err = onShelf(storeFile(file), func(shelf volume.Shelf, name string) error {
+		options := store.Options{Shelf: shelf}
+		found, err := store.CutManifest(ctx, name, options)
+		if err != nil || found == nil {
+			return err
+		}
+		needed := found.Keeps
+		if !needed {
+			family := newFamily(shownChildren(file))
+			if err := family.read(ctx, []string{filepath.Dir(storeFile(file))}); err != nil {
+				return err
+			}
+			needed = slices.ContainsFunc(family.recordsOf(ctx, found.FileID), func(child store.ChildRecord) bool { return child.ParentHash == found.Hash })
+		}
+		if !needed {
+			return nil
+		}
+		cut = found
+		if list {
+			return nil
+		}
+		return store.CompleteManifest(ctx, name, cut, options)
+	})
+	return cut, err
+}
+
 func printRecovery(out io.Writer, r recovered, options recovery.Options) error {
 	var text strings.Builder
 	if r.Rebuilt {
 		fmt.Fprintf(&text, "%s: no manifest was left in it; it is a new store now\n", r.File)
+	}
+	if m := r.Completed; m != nil {
+		verb := ""
+		if options.List {
+			verb = "would be "
+		}
+		fmt.Fprintf(&text, "%s: the last %d bytes of the manifest of epoch %d, at offset %d, %sput back: the rest tells them, and its hash proves them; the store is what it was, also for its branches and children\n",
+			r.File, m.Missing, m.Epoch, m.Offset, verb)
 	}
 	if r.AskMetric {
 		fmt.Fprintf(&text, "%s: nothing in it tells any more how distances are measured: say it with --metric\n", r.File)
@@ -161,7 +208,7 @@ func printRecovery(out io.Writer, r recovered, options recovery.Options) error {
 		}
 		fmt.Fprintf(&text, "%s: header of the %s segment at offset %d %s: %s\n", r.File, h.Type, h.Offset, verb, h.Reason)
 	}
-	if len(r.Tails) == 0 && len(r.Mended) == 0 {
+	if len(r.Tails) == 0 && len(r.Mended) == 0 && r.Completed == nil {
 		fmt.Fprintf(&text, "%s: nothing to recover\n", r.File)
 	}
 	for _, t := range r.Tails {

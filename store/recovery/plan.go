@@ -51,6 +51,7 @@ const (
 	DoubtDialect  = "segments of vectors of the wire dialect"
 	DoubtImage    = "images beside which the store has others since"
 	DoubtBranch   = "segments of a branch, which count as a whole"
+	DoubtKept     = "states that were kept for branches, which cannot be read in another place"
 	DoubtForm     = "segments in a form that cannot be taken over"
 
 	remedyOverwrite = "--overwrite takes them all the same, --drop lets them go"
@@ -234,6 +235,9 @@ func (p *recoveryPlan) collectOther(ctx context.Context, part tailPart) error {
 	switch {
 	case part.Type == segments.TypeCowMap || part.Type == segments.TypeMembership:
 		p.doubt(DoubtBranch, remedyDrop, 1)
+		return nil
+	case part.Type == segments.TypeKeptState:
+		p.doubt(DoubtKept, remedyDrop, 1)
 		return nil
 	case p.named != nil && !p.named[part.place] && compute.KindOf(part.Type) != nil:
 		return nil // it was replaced by the same commit, or given up

@@ -296,6 +296,9 @@ type Remnants interface {
 	// it that nothing of these is missed, and gives the new content; with its error nothing
 	// changes.
 	Rebuild(ctx context.Context, build func(bytes Bytes) (content []byte, err error)) error
+	// Extend puts back what was cut off behind the store's bytes, of which there are length.
+	// With ErrStale there are others, and nothing changes.
+	Extend(ctx context.Context, length int64, missing []byte) error
 }
 
 // Remnant is a run of a store's bytes that is to be kept, with what is written before it.

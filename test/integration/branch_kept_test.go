@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -112,4 +113,66 @@ func TestBranchesThatAreRemoved(t *testing.T) {
 		t.Errorf("a branch that was removed is listed: %s", status)
 	}
 	run(t, program, "rm", m.backing("p.rvf"))
+}
+
+// TestRecoverKeepsBranches: a parent that lost the end of its only manifest, or of its newest,
+// is after rvffs recover what it was: it has its id, its branches show what they did, and its
+// children are verified. --list says so and changes nothing.
+func TestRecoverKeepsBranches(t *testing.T) {
+	t.Parallel()
+	for _, cut := range []int64{1, 10, 40, 60, 72} {
+		for name, only := range map[string]bool{"the only manifest": true, "the newest": false} {
+			t.Run(fmt.Sprint(name, ", ", cut), func(t *testing.T) {
+				t.Parallel()
+				dir := t.TempDir()
+				parent, branch := filepath.Join(dir, "p.rvf"), filepath.Join(dir, "b.rvf")
+				run(t, program, "create", parent, "--dimension", "2")
+				withVectors(t, parent, numbered(0, randomRows(1, 30, 2)))
+				run(t, program, "branch", parent, branch)
+				if only {
+					run(t, program, "delete", parent, "1", "2", "3")
+					run(t, program, "compact", parent)
+				}
+				shows := []byte(run(t, program, "export", branch, "-f", "jsonl"))
+				whole := readFile(t, parent)
+				demand(t, "cut", os.Truncate(parent, int64(len(whole))-cut))
+				listed := run(t, program, "recover", "--list", parent)
+				if !strings.Contains(listed, "the store is what it was, also for its branches") {
+					t.Errorf("--list: %s", listed)
+				}
+				if int64(len(readFile(t, parent))) != int64(len(whole))-cut || len(names(t, dir)) != 2 {
+					t.Error("--list has changed something")
+				}
+				run(t, program, "recover", parent)
+				if !bytes.Equal(readFile(t, parent), whole) {
+					t.Error("the parent is not what it was")
+				}
+				exportsAll(t, branch, shows)
+				if verdict := run(t, program, "verify", branch); !strings.Contains(verdict, "intact") {
+					t.Errorf("verify of the branch: %s", verdict)
+				}
+			})
+		}
+	}
+}
+
+// TestRecoverLosesNothingKeptForBranches: where more is missing than can be proved, what a
+// parent kept for branches stays beside it.
+func TestRecoverLosesNothingKeptForBranches(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	parent := filepath.Join(dir, "p.rvf")
+	run(t, program, "create", parent, "--dimension", "2")
+	withVectors(t, parent, numbered(0, randomRows(1, 30, 2)))
+	run(t, program, "branch", parent, filepath.Join(dir, "b.rvf"))
+	run(t, program, "delete", parent, "1", "2", "3")
+	run(t, program, "compact", parent)
+	whole := readFile(t, parent)
+	demand(t, "cut", os.Truncate(parent, int64(len(whole))-90))
+	if got := try(t, program, "recover", parent); got.code != 1 || !strings.Contains(got.stdout, "states that were kept for branches") {
+		t.Errorf("recover: %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+	if !bytes.Contains(readFile(t, parent+".tail-0"), whole[:len(whole)-90]) {
+		t.Error("what was kept for branches is gone")
+	}
 }

@@ -1,0 +1,167 @@
+package recovery
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+
+	"rvffs/lineage"
+	"rvffs/segments"
+	"rvffs/store/volume"
+)
+
+// CutManifest is the newest manifest of a file, of which only the end was cut off that follows
+// from the rest. When that is put back, the store is what it was, to the byte: its id, its newest
+// state as branches and children know it, and what it keeps for them.
+type CutManifest struct {
+	Offset  int64  `json:"offset"`
+	Epoch   uint32 `json:"epoch"`
+	Missing int    `json:"missing"` // bytes
+	// Keeps says that the state keeps something for branches, or lists them.
+	Keeps bool `json:"keeps_for_branches"`
+
+	FileID lineage.FileID `json:"-"`
+	Hash   lineage.Hash   `json:"-"` // of the whole payload, as children know it
+	length int64          // of the file
+	end    []byte         // what is missing
+}
+
+// deepest bounds the generations that are tried for a manifest of which the depth is missing.
+const deepest = 1024
+
+// CutManifest finds it; nil when there is none, or when nothing proves what is missing. It
+// changes nothing.
+func (t *Tails) CutManifest(ctx context.Context) (found *CutManifest, err error) {
+	if t.remnants == nil {
+		return nil, nil
+	}
+	var start int64
+	var known []lineage.Identity
+	if t.env.Head != nil {
+		newest, err := t.env.Head.Look(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if newest.Dialect() != segments.DialectRuntime {
+			return nil, nil
+		}
+		start = newest.State().Segment.End()
+		if identity, some := newest.Identity(); some {
+			known = append(known, identity)
+		}
+	}
+	file, err := t.remnants.Raw(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	stat, err := file.Describe()
+	if err != nil || stat.Size <= start {
+		return nil, err
+	}
+	walk := tailWalk{file: volume.Watch(ctx, file), start: start, size: stat.Size}
+	var last tailPart
+	manifests := 0
+	err = walk.parts(func(p tailPart) (err error) {
+		last = p
+		switch {
+		case p.Kind == segments.RemnantBytes:
+		case p.Type == segments.TypeManifest:
+			manifests++
+		case p.isWhole(segments.TypeKeptState) || p.isWhole(segments.TypeWitness) || p.isWhole(segments.TypeCowMap):
+			known, err = walk.identities(p, known)
+		}
+		return err
+	})
+	if err != nil || manifests != 1 || last.Kind != segments.RemnantCut || last.Type != segments.TypeManifest || last.Stop() != stat.Size {
+		return nil, err
+	}
+	return walk.complete(last, known)
+}
+
+// identities adds what a segment tells of who the store is. What cannot be understood tells
+// nothing.
+func (t tailWalk) identities(p tailPart, known []lineage.Identity) ([]lineage.Identity, error) {
+	if p.PayloadLength > segments.MaxPayload {
+		return known, nil
+	}
+	payload := make([]byte, p.PayloadLength)
+	if err := volume.ReadFull(t.file, payload, p.PayloadOffset()); err != nil {
+		return known, err
+	}
+	switch p.Type {
+	case segments.TypeKeptState:
+		if kept, err := segments.ParseKeptState(payload); err == nil && kept.Manifest.HasIdentity {
+			known = append(known, kept.Manifest.Identity)
+		}
+	case segments.TypeCowMap:
+		if m, err := segments.ParseCowMap(payload); err == nil && len(known) > 0 {
+			of := known[len(known)-1]
+			of.ParentID, of.ParentHash = m.BaseID, m.BaseHash
+			known = append(known, of)
+		}
+	case segments.TypeWitness:
+		witness, err := segments.ParseWitness(payload)
+		if err != nil || witness.Kind != segments.WitnessLineage {
+			return known, nil
+		}
+		if record, err := lineage.ParseRecord(witness.Action); err == nil {
+			known = append(known, lineage.Identity{FileID: record.FileID, ParentID: record.ParentID, ParentHash: record.ParentHash})
+		}
+	}
+	return known, nil
+}
+
+// complete tries what the store may be, with the content hash of the manifest as the judge.
+func (t tailWalk) complete(p tailPart, known []lineage.Identity) (*CutManifest, error) {
+	begun, whole, err := t.cutManifest(p)
+	if err != nil || !whole {
+		return nil, err
+	}
+	present := make([]byte, p.Length-segments.HeaderSize)
+	if err := volume.ReadFull(t.file, present, p.PayloadOffset()); err != nil {
+		return nil, err
+	}
+	at := begun.EncodedSize() // of the identity
+	counted := at - 8*len(begun.Deleted) - 4
+	if len(present) < at || int(binary.LittleEndian.Uint32(present[counted:])) != len(begun.Deleted) {
+		return nil, nil
+	}
+	empty := (&segments.Manifest{}).EncodedSize()
+	for _, identity := range append(known, lineage.Identity{}) { // of a root nearly all is zero
+		for depth := range uint32(deepest) {
+			if identity.Depth != 0 && depth > 0 || identity.ParentID.IsZero() && depth > 0 {
+				break
+			}
+			of := identity
+			of.Depth += depth
+			payload := append(bytes.Clone(present[:at]), (&segments.Manifest{Identity: of, HasIdentity: true}).Encode()[empty:]...)
+			if uint64(len(payload)) != p.PayloadLength {
+				return nil, nil
+			}
+			copy(payload, present)
+			if verdict, _ := segments.VerifyPayload(p.Header, bytes.NewReader(payload)); verdict != segments.HashMatch {
+				continue
+			}
+			manifest, err := segments.ParseManifest(payload)
+			if err != nil || !manifest.HasIdentity {
+				continue
+			}
+			found := &CutManifest{
+				Offset: p.Offset, Epoch: manifest.Epoch, FileID: manifest.Identity.FileID, Hash: lineage.ShakeOf(payload),
+				length: t.size, end: payload[len(present):], Missing: len(payload) - len(present),
+			}
+			for _, entry := range manifest.Directory {
+				found.Keeps = found.Keeps || entry.Type == segments.TypeKeptState || entry.Type == segments.TypeBranches
+			}
+			return found, nil
+		}
+	}
+	return nil, nil
+}
+
+// Complete puts back what is missing of a manifest.
+func (t *Tails) Complete(ctx context.Context, m *CutManifest) error {
+	return t.remnants.Extend(ctx, m.length, m.end)
+}
