@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 
 	"rvffs/lineage"
 	"rvffs/segments"
@@ -72,12 +73,13 @@ func (s *Store) foldFor(ctx context.Context, parent *state.Snapshot, child linea
 	if err != nil {
 		return fold, err
 	}
-	s.madeBranch(segments.ListedBranch{FileID: child.FileID, Pinned: hash, Epoch: parent.Epoch(), Name: cmp.Or(options.ListedAs, options.name)})
+	made := segments.ListedBranch{FileID: child.FileID, Pinned: hash, Epoch: parent.Epoch(), Name: cmp.Or(options.ListedAs, options.name)}
+	s.madeBranch(made)
 	if options.ListedAs == "" {
 		return parent.Fold(ctx)
 	}
 	if err := s.commitList(ctx); err != nil {
-		s.releaseBranch(child.FileID)
+		s.releaseBranch(keyOf(made))
 		if errors.Is(err, volume.ErrReadOnly) {
 			return fold, fmt.Errorf("%w; a branch of it is made in its own folder alone, for it cannot list one that lies elsewhere", err)
 		}
@@ -92,14 +94,11 @@ func (s *Store) foldFor(ctx context.Context, parent *state.Snapshot, child linea
 // writeBranch makes the file of a branch. Another program may have rewritten the parent
 // meanwhile, and know nothing of the branch: then there is none.
 func (s *Store) writeBranch(ctx context.Context, name string, shelf volume.Shelf, content newFileContent) error {
-	child := content.manifest.Identity.FileID
+	made := s.lastMade(content.manifest.Identity.FileID)
 	err := writeNew(ctx, shelf, name, content)
 	if err == nil {
 		err = s.withNewest(ctx, func(newest *state.Snapshot) error {
-			s.branchesMu.Lock()
-			made := s.made[child]
-			s.branchesMu.Unlock()
-			_, err := newest.Pinned(ctx, state.Pin{Branch: child, Hash: made.Pinned, Recorded: true, Epoch: made.Epoch})
+			_, err := newest.Pinned(ctx, state.Pin{Branch: made.FileID, Hash: made.Pinned, Recorded: true, Epoch: made.Epoch})
 			return err
 		})
 		if errors.Is(err, lineage.ErrNoState) {
@@ -111,9 +110,23 @@ func (s *Store) writeBranch(ctx context.Context, name string, shelf volume.Shelf
 		}
 	}
 	if err != nil {
-		err = errors.Join(err, s.ReleaseBranch(context.WithoutCancel(ctx), child))
+		err = errors.Join(err, s.unmake(context.WithoutCancel(ctx), made))
 	}
 	return err
+}
+
+// unmake forgets a branch that was about to be made.
+func (s *Store) unmake(ctx context.Context, made segments.ListedBranch) error {
+	s.releaseBranch(keyOf(made))
+	var listed []segments.ListedBranch
+	err := s.withNewest(ctx, func(newest *state.Snapshot) (err error) {
+		listed, err = listedBranches(ctx, newest)
+		return err
+	})
+	if err != nil || !slices.Contains(listed, made) {
+		return err
+	}
+	return s.commitList(ctx)
 }
 
 // BecomeBranch makes a branch of a store that was derived from parent and holds nothing yet:
@@ -164,7 +177,7 @@ func (s *Store) becomeBranch(ctx context.Context, parent *Store, path string) er
 		_, err = session.Commit(ctx, change)
 	}
 	if err != nil {
-		parent.releaseBranch(child.FileID)
+		err = errors.Join(err, parent.unmake(context.WithoutCancel(ctx), parent.lastMade(child.FileID)))
 	}
 	return errors.Join(err, session.End())
 }

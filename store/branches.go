@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,8 @@ import (
 	"rvffs/store/volume"
 )
 
-// Branches finds the files that may be branches of a store.
+// Branches finds the files that may be branches of a store: those whose parent it is, and
+// of the branches that it lists all files of their ids, and what stands where one was listed.
 type Branches func(ctx context.Context, of BranchesOf) (FoundBranches, error)
 
 // BranchesOf says which branches are looked for.
@@ -32,20 +34,19 @@ type BranchesOf struct {
 	Thorough bool
 }
 
-// FoundBranches are those files.
+// FoundBranches are what is known of them.
 type FoundBranches struct {
 	Files []BranchFile
-	// Flat are those of the list of which it is certain that they are no branches any more.
-	Flat []lineage.FileID
 	// Missing are those that were there, and of which it is not known that anybody has
 	// removed them.
 	Missing []segments.ListedBranch
 }
 
-// BranchFile is a file whose parent is the store.
+// BranchFile is a file that may be a branch of the store.
 type BranchFile struct {
 	FileID lineage.FileID
 	Name   string // as seen from the store's folder, or absolute
+	Flat   bool   // it is known to be no branch
 	// Seen is how the branch would be listed as it was seen last; zero when it was not.
 	Seen segments.ListedBranch
 	// Use has the store opened.
@@ -61,76 +62,104 @@ func listedBranches(ctx context.Context, base *state.Snapshot) (listed []segment
 	return listed, err
 }
 
+// branchKey tells what is listed apart: copies of a file have one id, and may show two states.
+type branchKey struct {
+	id     lineage.FileID
+	pinned lineage.Hash
+}
+
+func keyOf(branch segments.ListedBranch) branchKey { return branchKey{branch.FileID, branch.Pinned} }
+
 // branchFamily are the branches of a store as far as they are known.
 type branchFamily struct {
-	listed []segments.ListedBranch   // by the store itself
-	known  []segments.ListedBranch   // in order of their ids
-	found  map[lineage.FileID]string // the names that files have that are there
-	flat   map[lineage.FileID]bool   // which are certainly no branches any more
+	listed []segments.ListedBranch     // by the store itself
+	known  []segments.ListedBranch     // in order of their ids
+	found  map[lineage.FileID][]string // the names that files have which are branches, or may be
+	flat   map[lineage.FileID][]string // those of files which are none any more
 
 	letGoBefore []segments.ListedBranch // as the store itself says
 	letGo       []segments.ListedBranch // in order of their ids
 	missing     []lineage.FileID        // of the known ones those that stand in no list and are not found
 }
 
+// isGone reports whether a branch is one no more: the file that was listed is none, and no
+// other of its id is there. A copy of it says nothing of the file that was listed.
+func (f branchFamily) isGone(branch segments.ListedBranch) bool {
+	return len(f.found[branch.FileID]) == 0 && slices.Contains(f.flat[branch.FileID], branch.Name)
+}
+
+// moves bounds how often files are looked for again that were moved meanwhile.
+const moves = 3
+
+// errMoved means that a file was not there any more when it was to be read.
+var errMoved = fmt.Errorf("%w: it was moved or removed just now", volume.ErrStale)
+
 // branchesOf finds the branches of the store as it is in a state: those that it lists, those
-// that this process has made, and those whose files are found.
+// that this process has made, and those whose files are found. Who is thorough may let go
+// what none of these shows; so it is an error if there is one of which that is not known.
 func (s *Store) branchesOf(ctx context.Context, base *state.Snapshot, thorough bool) (family branchFamily, err error) {
+	for range moves {
+		if family, err = s.lookForBranches(ctx, base, thorough); !errors.Is(err, errMoved) {
+			break
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("look for branches: %w", err)
+	}
+	return family, err
+}
+
+func (s *Store) lookForBranches(ctx context.Context, base *state.Snapshot, thorough bool) (family branchFamily, err error) {
 	if family.listed, err = listedBranches(ctx, base); err != nil {
 		return family, err
 	}
 	if family.letGoBefore, err = branchesLetGo(ctx, base); err != nil {
 		return family, err
 	}
-	all := map[lineage.FileID]segments.ListedBranch{}
+	all := map[branchKey]segments.ListedBranch{}
 	for _, branch := range family.listed {
-		all[branch.FileID] = branch
+		all[keyOf(branch)] = branch
 	}
 	s.branchesMu.Lock()
-	for id, branch := range s.made {
-		if listed, some := all[id]; some {
-			branch.Name = listed.Name
+	for key, branch := range s.made {
+		if _, some := all[key]; !some {
+			all[key] = branch
 		}
-		all[id] = branch
 	}
 	maps.Copy(all, s.leaving)
 	leaving, released := maps.Clone(s.leaving), maps.Clone(s.released)
-	letGo := maps.Clone(s.gone)
+	letGo := withLetGo(maps.Clone(s.gone), family.letGoBefore)
 	s.branchesMu.Unlock()
-	letGo = withLetGo(letGo, family.letGoBefore)
-	family.found, family.flat = map[lineage.FileID]string{}, map[lineage.FileID]bool{}
+	ids := map[lineage.FileID]bool{}
+	for key := range all {
+		ids[key.id] = true
+	}
+	family.found, family.flat = map[lineage.FileID][]string{}, map[lineage.FileID][]string{}
 	identity, known := base.Identity()
 	if known && s.options.Branches != nil && !identity.FileID.IsZero() {
 		ctx := state.OfOthers(ctx)
-		found, err := s.options.Branches(ctx, BranchesOf{Parent: identity.FileID, Listed: family.listed, LetGo: slices.Collect(maps.Keys(letGo)), Thorough: thorough})
+		found, err := s.options.Branches(ctx, BranchesOf{
+			Parent: identity.FileID, Listed: slices.Collect(maps.Values(all)), LetGo: slices.Collect(maps.Keys(letGo)), Thorough: thorough,
+		})
 		if err != nil {
-			return family, fmt.Errorf("look for branches: %w", err)
-		}
-		for _, id := range found.Flat {
-			family.flat[id] = true
+			return family, err
 		}
 		for _, file := range found.Files {
-			_, known := all[file.FileID]
-			if known && thorough && !s.isBranchFile(ctx, base, file) {
-				delete(all, file.FileID) // it was flattened
-				continue
+			branch, is, err := s.describeBranch(ctx, base, file, ids[file.FileID], thorough)
+			if err != nil {
+				return family, err
 			}
-			if !known {
-				branch, some, err := s.describeBranch(ctx, base, file)
-				if err != nil {
-					return family, err
-				}
-				if !some {
-					continue
-				}
-				all[file.FileID] = branch
+			names := family.found
+			if !is {
+				names = family.flat
 			}
-			if family.found[file.FileID] == "" || file.Name == all[file.FileID].Name {
-				family.found[file.FileID] = file.Name // of several copies the one that is listed
+			names[file.FileID] = append(names[file.FileID], file.Name)
+			if key := keyOf(branch); !key.id.IsZero() && all[key].FileID.IsZero() {
+				all[key], ids[key.id] = branch, true
 			}
 		}
 		for _, branch := range found.Missing {
-			if _, known := all[branch.FileID]; known || letGo[branch.FileID] {
+			if ids[branch.FileID] || letGo[branch.FileID] {
 				continue
 			}
 			shows, err := s.holds(ctx, base, branch)
@@ -138,62 +167,66 @@ func (s *Store) branchesOf(ctx context.Context, base *state.Snapshot, thorough b
 				return family, err
 			}
 			if shows {
-				all[branch.FileID] = branch
+				all[keyOf(branch)] = branch
 				family.missing = append(family.missing, branch.FileID)
 			}
 		}
 	}
-	for id, name := range family.found {
-		if branch := all[id]; branch.Name != name && leaving[id].Name == "" {
-			branch.Name = name // it was moved since
-			all[id] = branch
+	for key, branch := range all {
+		at := family.found[key.id]
+		switch _, leaves := leaving[key]; {
+		case leaves:
+		case len(at) > 0 && !slices.Contains(at, branch.Name):
+			branch.Name = at[0] // it was moved since
+			all[key] = branch
+		case len(at) == 0 && released[key], thorough && family.isGone(branch):
+			delete(all, key)
 		}
 	}
-	for id := range released {
-		if _, there := family.found[id]; !there {
-			delete(all, id)
-		}
+	clear(ids)
+	for key := range all {
+		ids[key.id] = true
 	}
 	for id := range letGo {
-		if _, back := all[id]; !back {
+		if !ids[id] {
 			family.letGo = append(family.letGo, segments.ListedBranch{FileID: id})
 		}
 	}
-	byID := func(a, b segments.ListedBranch) int { return slices.Compare(a.FileID[:], b.FileID[:]) }
-	slices.SortFunc(family.letGo, byID)
-	family.known = slices.SortedFunc(maps.Values(all), byID)
+	slices.SortFunc(family.letGo, func(a, b segments.ListedBranch) int { return slices.Compare(a.FileID[:], b.FileID[:]) })
+	family.known = slices.SortedFunc(maps.Values(all), func(a, b segments.ListedBranch) int {
+		return cmp.Or(slices.Compare(a.FileID[:], b.FileID[:]), slices.Compare(a.Pinned[:], b.Pinned[:]))
+	})
 	return family, nil
 }
 
-// isBranchFile reports whether a file is a branch of the store, as far as it can be read.
-func (s *Store) isBranchFile(ctx context.Context, base *state.Snapshot, file BranchFile) bool {
-	own, _ := base.Identity()
-	is := true
-	_ = file.Use(ctx, func(child *Store) error {
-		snapshot, err := child.Snapshot(ctx)
-		if err == nil {
-			identity, _ := snapshot.Identity()
-			is = identity.ParentID == own.FileID && snapshot.IsBranch()
+// describeBranch reports whether a file is a branch of the store, or may be, and how it is
+// listed if it is not yet and can be read. Who is not thorough believes of what is known that it is.
+func (s *Store) describeBranch(ctx context.Context, base *state.Snapshot, file BranchFile, known, thorough bool) (listed segments.ListedBranch, is bool, err error) {
+	if file.Flat || known && !thorough {
+		return listed, !file.Flat, nil
+	}
+	listed, is, err = s.readBranch(ctx, base, file)
+	switch {
+	case err == nil:
+		return listed, is, nil
+	case isOurs(ctx, err):
+		return listed, false, err
+	case errors.Is(err, os.ErrNotExist):
+		if thorough {
+			err = fmt.Errorf("%q: %w", file.Name, errMoved)
+		} else {
+			err = nil
 		}
-		return err
-	})
-	return is
-}
-
-// describeBranch is how a file is listed; false for one that is no branch of the store, or
-// whose state of it is gone already.
-func (s *Store) describeBranch(ctx context.Context, base *state.Snapshot, file BranchFile) (listed segments.ListedBranch, some bool, err error) {
-	listed, some, err = s.readBranch(ctx, base, file)
-	if err == nil || isOurs(ctx, err) {
-		return listed, some, err
-	}
-	if file.Seen.FileID == file.FileID {
+		return listed, true, err
+	case file.Seen.FileID == file.FileID:
 		return file.Seen, true, nil
+	case errors.Is(err, lineage.ErrNoState), known, !thorough:
+		return listed, true, nil // there is nothing to keep for it, or it is listed as it was
 	}
-	return listed, some, nil // who reads it hears of it
+	return listed, false, fmt.Errorf("%q says that it is a child of this store, and what it shows of it cannot be read: %w", file.Name, err)
 }
 
-// readBranch is describeBranch for who has to know why a file could not be read.
+// readBranch is how a file is listed; false for one that is no branch of the store.
 func (s *Store) readBranch(ctx context.Context, base *state.Snapshot, file BranchFile) (listed segments.ListedBranch, some bool, err error) {
 	err = file.Use(ctx, func(child *Store) error {
 		return child.withNewest(ctx, func(snapshot *state.Snapshot) error {
@@ -201,19 +234,22 @@ func (s *Store) readBranch(ctx context.Context, base *state.Snapshot, file Branc
 			if own, _ := base.Identity(); identity.ParentID != own.FileID || !snapshot.IsBranch() {
 				return nil
 			}
-			branch, err := snapshot.Branch(ctx)
+			some = true
+			pin, err := snapshot.MayShow(ctx)
 			if err != nil {
 				return err
 			}
-			pinned, err := base.Pinned(ctx, branch.Pin)
+			pinned, err := base.Pinned(ctx, pin)
 			if err != nil {
 				return err
 			}
-			listed = segments.ListedBranch{FileID: identity.FileID, Pinned: branch.Pin.Hash, Epoch: pinned.Epoch(), Name: file.Name}
-			if !branch.Pin.Recorded {
-				listed.Pinned, err = pinned.ParentHash(ctx)
+			found := segments.ListedBranch{FileID: identity.FileID, Pinned: pin.Hash, Epoch: pinned.Epoch(), Name: file.Name}
+			if !pin.Recorded {
+				found.Pinned, err = pinned.ParentHash(ctx)
 			}
-			some = err == nil
+			if err == nil {
+				listed = found
+			}
 			return err
 		})
 	})
@@ -287,36 +323,89 @@ func (s *Store) madeBranch(branch segments.ListedBranch) {
 	s.branchesMu.Lock()
 	defer s.branchesMu.Unlock()
 	if s.made == nil {
-		s.made = map[lineage.FileID]segments.ListedBranch{}
+		s.made = map[branchKey]segments.ListedBranch{}
 	}
-	s.made[branch.FileID] = branch
-	delete(s.released, branch.FileID)
+	s.made[keyOf(branch)] = branch
+	delete(s.released, keyOf(branch))
+}
+
+// lastMade is the branch of an id that was made by this process.
+func (s *Store) lastMade(id lineage.FileID) (made segments.ListedBranch) {
+	s.branchesMu.Lock()
+	defer s.branchesMu.Unlock()
+	for key, branch := range s.made {
+		if key.id == id && branch.Epoch >= made.Epoch {
+			made = branch
+		}
+	}
+	return made
 }
 
 // releaseBranch notes that a branch is no more.
-func (s *Store) releaseBranch(id lineage.FileID) {
+func (s *Store) releaseBranch(key branchKey) {
 	s.branchesMu.Lock()
 	defer s.branchesMu.Unlock()
-	delete(s.made, id)
+	delete(s.made, key)
 	if s.released == nil {
-		s.released = map[lineage.FileID]bool{}
+		s.released = map[branchKey]bool{}
 	}
-	s.released[id] = true
+	s.released[key] = true
 }
 
-// ReleaseBranch lets what a branch shows go, which was removed. The store is changed only if
-// it lists the branch.
-func (s *Store) ReleaseBranch(ctx context.Context, id lineage.FileID) error {
-	s.releaseBranch(id)
-	var listed []segments.ListedBranch
-	err := s.withNewest(ctx, func(newest *state.Snapshot) (err error) {
-		listed, err = listedBranches(ctx, newest)
+// ReleaseBranch lets what a branch shows go whose file was removed, if the one that the store
+// lists had one of these names, and no other file of its id is found. The store is changed only
+// if it lists the branch. Kept is the name under which it goes on listing it.
+func (s *Store) ReleaseBranch(ctx context.Context, id lineage.FileID, names ...string) (kept string, err error) {
+	return s.letBranchGo(ctx, id, names, false)
+}
+
+func (s *Store) letBranchGo(ctx context.Context, id lineage.FileID, names []string, tell bool) (kept string, err error) {
+	var family branchFamily
+	err = s.withNewest(ctx, func(newest *state.Snapshot) (err error) {
+		family, err = s.branchesOf(ctx, newest, true)
 		return err
 	})
-	if err != nil || !slices.ContainsFunc(listed, func(branch segments.ListedBranch) bool { return branch.FileID == id }) {
-		return err
+	if err != nil {
+		return kept, err
 	}
-	return s.commitList(ctx)
+	left := map[branchKey]segments.ListedBranch{}
+	for _, branch := range family.known {
+		switch {
+		case branch.FileID != id:
+		case len(family.found[id]) == 0 && slices.Contains(names, branch.Name):
+			s.releaseBranch(keyOf(branch))
+			continue
+		default:
+			kept = branch.Name
+		}
+		left[keyOf(branch)] = branch
+	}
+	same := len(left) == len(family.listed)
+	for _, branch := range family.listed {
+		now, still := left[keyOf(branch)]
+		if !still {
+			s.releaseBranch(keyOf(branch))
+		}
+		same = same && now == branch
+	}
+	if tell && kept == "" && len(family.found[id]) == 0 {
+		s.branchesMu.Lock()
+		if s.gone == nil {
+			s.gone = map[lineage.FileID]bool{}
+		}
+		s.gone[id], same = true, false
+		s.branchesMu.Unlock()
+	}
+	if same {
+		return kept, nil
+	}
+	return kept, s.commitAs(ctx, left)
+}
+
+// Relist has the store's list name the branches as they are found now.
+func (s *Store) Relist(ctx context.Context) error {
+	_, err := s.ReleaseBranch(ctx, lineage.FileID{})
+	return err
 }
 
 // ListBranches has the store list branches that lie in other folders than it, or are about to:
@@ -328,8 +417,8 @@ func (s *Store) ListBranches(ctx context.Context, files []BranchFile) (listed ma
 	leaving, err := s.unlisted(ctx, files, listed)
 	if err == nil && len(leaving) > 0 {
 		if err = s.commitAs(ctx, leaving); err == nil {
-			for id := range leaving {
-				listed[id] = true
+			for key := range leaving {
+				listed[key.id] = true
 			}
 		}
 	}
@@ -341,8 +430,9 @@ func (s *Store) ListBranches(ctx context.Context, files []BranchFile) (listed ma
 
 // unlisted finds, of branches that are to be listed, those that are not, or under another name,
 // and notes which are listed.
-func (s *Store) unlisted(ctx context.Context, files []BranchFile, listed map[lineage.FileID]bool) (leaving map[lineage.FileID]segments.ListedBranch, err error) {
-	leaving = map[lineage.FileID]segments.ListedBranch{}
+func (s *Store) unlisted(ctx context.Context, files []BranchFile, listed map[lineage.FileID]bool) (leaving map[branchKey]segments.ListedBranch, err error) {
+	leaving = map[branchKey]segments.ListedBranch{}
+	done := map[lineage.FileID]bool{}
 	err = s.withNewest(ctx, func(newest *state.Snapshot) error {
 		own, err := listedBranches(ctx, newest)
 		if err != nil {
@@ -361,7 +451,7 @@ func (s *Store) unlisted(ctx context.Context, files []BranchFile, listed map[lin
 		}
 		for _, file := range files {
 			branch, some := known[file.FileID]
-			if _, done := leaving[file.FileID]; done || inPlace[file.FileID] {
+			if done[file.FileID] || inPlace[file.FileID] {
 				continue
 			}
 			if !some {
@@ -374,7 +464,7 @@ func (s *Store) unlisted(ctx context.Context, files []BranchFile, listed map[lin
 				}
 			}
 			branch.Name = file.Name
-			leaving[file.FileID] = branch
+			leaving[keyOf(branch)], done[file.FileID] = branch, true
 		}
 		return nil
 	})
@@ -388,22 +478,22 @@ func showsNothing(err error) bool {
 }
 
 // commitAs makes a commit that lists branches as they are about to be.
-func (s *Store) commitAs(ctx context.Context, leaving map[lineage.FileID]segments.ListedBranch) error {
+func (s *Store) commitAs(ctx context.Context, leaving map[branchKey]segments.ListedBranch) error {
 	s.branchesMu.Lock()
 	if s.leaving == nil {
-		s.leaving = map[lineage.FileID]segments.ListedBranch{}
+		s.leaving = map[branchKey]segments.ListedBranch{}
 	}
 	maps.Copy(s.leaving, leaving)
-	for id := range leaving {
-		delete(s.released, id)
+	for key := range leaving {
+		delete(s.released, key)
 	}
 	s.branchesMu.Unlock()
 	err := s.commitList(ctx)
 	s.branchesMu.Lock()
 	defer s.branchesMu.Unlock()
-	for id, branch := range leaving {
-		if s.leaving[id] == branch {
-			delete(s.leaving, id)
+	for key, branch := range leaving {
+		if s.leaving[key] == branch {
+			delete(s.leaving, key)
 		}
 	}
 	return err
@@ -444,14 +534,14 @@ func (s *Store) CheckBranches(ctx context.Context) error {
 		}
 		var found, missing []string
 		for _, branch := range family.known {
-			switch {
-			case family.found[branch.FileID] != "":
-				found = append(found, family.found[branch.FileID])
-			case !family.flat[branch.FileID]:
+			if at := family.found[branch.FileID]; len(at) > 0 {
+				found = append(found, at...)
+			} else {
 				missing = append(missing, branch.Name)
 			}
 		}
 		slices.Sort(found)
+		found = slices.Compact(found)
 		slices.Sort(missing)
 		switch {
 		case len(found) > 0:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"rvffs/lineage"
 	"rvffs/segments"
@@ -38,19 +39,12 @@ func withLetGo(ids map[lineage.FileID]bool, entries []segments.ListedBranch) map
 
 // LetBranchGo is ReleaseBranch for others than the one who has removed the branch: whoever has
 // known it hears of it from the store.
-func (s *Store) LetBranchGo(ctx context.Context, id lineage.FileID) error {
-	s.releaseBranch(id)
-	s.branchesMu.Lock()
-	if s.gone == nil {
-		s.gone = map[lineage.FileID]bool{}
-	}
-	s.gone[id] = true
-	s.branchesMu.Unlock()
-	err := s.commitList(ctx)
+func (s *Store) LetBranchGo(ctx context.Context, id lineage.FileID, names ...string) (kept string, err error) {
+	kept, err = s.letBranchGo(ctx, id, names, true)
 	if errors.Is(err, volume.ErrReadOnly) && !s.lists(ctx, id) {
 		err = nil // there is nothing to strike off, and nothing rewrites it
 	}
-	return err
+	return kept, err
 }
 
 // lists reports whether the store lists a branch.
@@ -67,6 +61,7 @@ func (s *Store) lists(ctx context.Context, id lineage.FileID) (listed bool) {
 // list has. One that is there is not let go.
 func (s *Store) LetGoListed(ctx context.Context, branch string) error {
 	var id lineage.FileID
+	var names []string
 	err := s.withNewest(ctx, func(newest *state.Snapshot) error {
 		family, err := s.branchesOf(ctx, newest, true)
 		if err != nil {
@@ -79,15 +74,21 @@ func (s *Store) LetGoListed(ctx context.Context, branch string) error {
 			return fmt.Errorf("%w: store %q lists no branch %q", volume.ErrNotFound, s.Path(), branch)
 		}
 		id = family.listed[at].FileID
-		if file, there := family.found[id]; there {
-			return fmt.Errorf("%w: the branch %q of store %q is there: %s", volume.ErrInput, branch, s.Path(), file)
+		if at := family.found[id]; len(at) > 0 {
+			return fmt.Errorf("%w: the branch %q of store %q is there: %s", volume.ErrInput, branch, s.Path(), strings.Join(at, ", "))
+		}
+		for _, listed := range family.listed {
+			if listed.FileID == id {
+				names = append(names, listed.Name)
+			}
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return s.LetBranchGo(ctx, id)
+	_, err = s.LetBranchGo(ctx, id, names...)
+	return err
 }
 
 // holds reports whether a state of the store holds what a branch shows of it.

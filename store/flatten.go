@@ -103,6 +103,6 @@ func (s *Store) releasedByParent(ctx context.Context, told state.Branch) {
 		if err != nil {
 			return
 		}
-		_ = candidate.Use(ctx, func(parent *Store) error { return parent.ReleaseBranch(ctx, identity.FileID) })
+		_ = candidate.Use(ctx, func(parent *Store) error { return parent.Relist(ctx) })
 	}
 }

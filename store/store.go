@@ -39,9 +39,9 @@ type Store struct {
 	compared atomic.Pointer[comparison] // how far a branch's parent was compared
 
 	branchesMu sync.Mutex // guards what follows, and nothing is locked under it
-	made       map[lineage.FileID]segments.ListedBranch
-	leaving    map[lineage.FileID]segments.ListedBranch // as they are about to be listed
-	released   map[lineage.FileID]bool
+	made       map[branchKey]segments.ListedBranch
+	leaving    map[branchKey]segments.ListedBranch // as they are about to be listed
+	released   map[branchKey]bool
 	gone       map[lineage.FileID]bool // of these the ones of which others are to hear
 
 	file  volume.Log

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"rvffs/lineage"
+	"rvffs/segments"
 	"rvffs/store"
 )
 
@@ -32,16 +34,26 @@ func branchesOf(file string) store.Branches {
 		if err := family.read(ctx, folders); err != nil {
 			return found, err
 		}
-		for _, claim := range family.claims {
-			if claim.Identity.ParentID != of.Parent {
-				continue
-			}
+		add := func(id lineage.FileID, name string) {
 			found.Files = append(found.Files, store.BranchFile{
-				FileID: claim.Identity.FileID, Name: seenFrom(file, claim.Name),
+				FileID: id, Name: seenFrom(file, name),
 				Use: func(ctx context.Context, use func(*store.Store) error) error {
-					return withOptions(ctx, claim.Name, toRead, store.Options{}, use)
+					return withOptions(ctx, name, toRead, store.Options{}, use)
 				},
 			})
+		}
+		read := map[string]bool{}
+		for i, claim := range family.claims {
+			read[family.places[i]] = true
+			if claim.Identity.ParentID == of.Parent || slices.ContainsFunc(of.Listed, func(listed segments.ListedBranch) bool { return listed.FileID == claim.Identity.FileID }) {
+				add(claim.Identity.FileID, claim.Name)
+			}
+		}
+		for _, listed := range of.Listed {
+			name := besideStore(file, listed.Name)
+			if _, err := os.Lstat(name); err == nil && !read[absolute(name)] {
+				add(listed.FileID, name) // whatever it is, it may be that branch
+			}
 		}
 		return found, nil
 	}

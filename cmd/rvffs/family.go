@@ -24,12 +24,12 @@ type family struct {
 	folders, places []string
 	index           *lineage.Index                         // of the claims; nil when there are more of them since
 	records         map[lineage.FileID][]store.ChildRecord // that were read, by the parent's id
-	removed         []lineage.FileID                       // branches that this command has removed
+	removed         map[lineage.FileID][]string            // files of branches that this command has removed, by absolute path
 	most            int                                    // how many possible parents of one store are looked at; 0 for all
 }
 
 func newFamily(given []string) *family {
-	return &family{given: given, seen: map[string]bool{}, records: map[lineage.FileID][]store.ChildRecord{}}
+	return &family{given: given, seen: map[string]bool{}, records: map[lineage.FileID][]store.ChildRecord{}, removed: map[lineage.FileID][]string{}}
 }
 
 // of finds the relatives of a store: of those that may be its parent the ones in its

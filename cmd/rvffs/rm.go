@@ -115,8 +115,8 @@ func rm(ctx context.Context, file string, family *family, force bool) (removed [
 	shown := followLinks(file) // a link to the folder goes before that
 	err = withStore(ctx, file, toChange, func(s *store.Store) error {
 		if identity, known := s.Identity(); known && !force {
-			for _, branch := range family.removed {
-				if err := s.ReleaseBranch(ctx, branch); err != nil && !errors.Is(err, volume.ErrReadOnly) {
+			for branch := range family.removed {
+				if _, err := s.ReleaseBranch(ctx, branch, family.removedFrom(file, branch)...); err != nil && !errors.Is(err, volume.ErrReadOnly) {
 					return err
 				}
 			}
@@ -131,14 +131,15 @@ func rm(ctx context.Context, file string, family *family, force bool) (removed [
 		if err != nil {
 			return err
 		}
+		place := absolute(file)
 		if removed, err = s.RemoveWhole(ctx); err != nil {
 			return err
 		}
 		if s.Current().IsBranch() {
-			family.removed = append(family.removed, s.FileID())
+			family.removed[s.FileID()] = append(family.removed[s.FileID()], place)
 		}
 		for _, parent := range parents {
-			if err := releaseBranch(ctx, parent, s.FileID()); err != nil { // which costs room alone
+			if err := releaseBranch(ctx, parent, s.FileID(), family.removedFrom(parent, s.FileID())); err != nil { // which costs room alone
 				_, _ = fmt.Fprintf(os.Stderr, "rvffs: %s was removed; its parent %s goes on listing it, %v\n", file, parent, err)
 			}
 		}
@@ -152,10 +153,10 @@ func rm(ctx context.Context, file string, family *family, force bool) (removed [
 
 // releaseBranch has the parent of a branch that is removed strike it off its list. The error
 // tells what it means that it stays there.
-func releaseBranch(ctx context.Context, parent string, branch lineage.FileID) error {
-	frozen := false
-	err := withStore(ctx, parent, toChange, func(above *store.Store) error {
-		err := above.LetBranchGo(ctx, branch)
+func releaseBranch(ctx context.Context, parent string, branch lineage.FileID, removed []string) error {
+	frozen, kept := false, ""
+	err := withStore(ctx, parent, toChange, func(above *store.Store) (err error) {
+		kept, err = above.LetBranchGo(ctx, branch, removed...)
 		if errors.Is(err, volume.ErrReadOnly) {
 			frozen, _ = above.Current().Frozen(ctx)
 		}
@@ -166,8 +167,19 @@ func releaseBranch(ctx context.Context, parent string, branch lineage.FileID) er
 		return errors.New("for it is frozen; that harms nothing, but rvffs rm of it wants --force then")
 	case err != nil:
 		return fmt.Errorf("and a compaction of it keeps what that showed: %w", err)
+	case kept != "":
+		return fmt.Errorf("for it knows it as %s, which may be another file of that id", kept)
 	}
 	return nil
+}
+
+// removedFrom are the files of a branch that were removed, as seen from the folder of a parent.
+func (f *family) removedFrom(parent string, branch lineage.FileID) (names []string) {
+	folder := filepath.Dir(absolute(parent))
+	for _, file := range f.removed[branch] {
+		names = append(names, relativeTo(folder, file))
+	}
+	return names
 }
 
 // isShown reports whether a folder is there, or listed in the one above: a mount may know of

@@ -62,7 +62,7 @@ func (s *Store) removeFile(ctx context.Context) error {
 		}
 		c.mu.Unlock()
 		if identity, _ := removed.Identity(); removed.IsBranch() {
-			c.releaseBranch(ctx, identity.ParentID, identity.FileID)
+			c.releaseBranch(ctx, identity.ParentID, identity.FileID, joinPath(folder.Path(), name))
 		}
 	}
 	return errors.Join(err, shown)

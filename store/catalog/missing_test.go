@@ -57,8 +57,8 @@ func TestBranchesThatDisappear(t *testing.T) {
 				t.Fatal(err)
 			}
 			if at.removed {
-				if err := parent.LetBranchGo(ctx, id); err != nil {
-					t.Fatal(err)
+				if kept, err := parent.LetBranchGo(ctx, id, "b.rvf"); err != nil || kept != "" {
+					t.Fatal(err, kept)
 				}
 			}
 			if at.look {

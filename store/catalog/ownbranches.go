@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path"
-	"slices"
 
 	"rvffs/lineage"
 	"rvffs/store"
@@ -28,24 +27,33 @@ func (s *Store) branches(ctx context.Context, of store.BranchesOf) (found store.
 	}
 	own := s.place.path()
 	facts := c.tree.factsOf(own)
-	for _, file := range c.tree.branches[of.Parent] {
-		branch := storeFile{file, c.tree.factsOf(file)}
-		if file == own || facts == nil || !(storeFile{own, facts}).mayTakeIn(branch) {
-			continue
-		}
+	add := func(id lineage.FileID, file string, flat bool) {
 		at := c.storeAt(file)
 		found.Files = append(found.Files, store.BranchFile{
-			FileID: branch.found.identity.FileID, Name: relativePath(path.Dir(own), file), Seen: c.apart.seen[branch.found.identity.FileID].listed,
+			FileID: id, Name: relativePath(path.Dir(own), file), Flat: flat, Seen: c.apart.seen[id].listed,
 			Use: func(ctx context.Context, use func(*store.Store) error) error { return at.use(ctx, use) },
 		})
 	}
 	found.Missing = c.missing(c.tree, of)
+	given := map[string]bool{own: true}
 	for _, listed := range of.Listed {
-		carriers := c.tree.forest.Carriers(listed.FileID)
-		// One without a file may have been moved out of the mount, or by somebody else.
-		flat := len(carriers) > 0 && !slices.ContainsFunc(carriers, func(file int32) bool { return c.tree.factsOf(c.tree.forest.Name(file)).branch })
-		if flat {
-			found.Flat = append(found.Flat, listed.FileID)
+		for _, carrier := range c.tree.forest.Carriers(listed.FileID) {
+			file := c.tree.forest.Name(carrier)
+			if !given[file] {
+				add(listed.FileID, file, !c.tree.factsOf(file).branch)
+			}
+			given[file] = true
+		}
+		file := path.Join(path.Dir(own), listed.Name)
+		if facts := c.tree.factsOf(file); facts != nil && !facts.hasIdentity && !given[file] {
+			add(listed.FileID, file, false) // whatever it is, it may be that branch
+			given[file] = true
+		}
+	}
+	for _, file := range c.tree.branches[of.Parent] {
+		branch := storeFile{file, c.tree.factsOf(file)}
+		if !given[file] && facts != nil && (storeFile{own, facts}).mayTakeIn(branch) {
+			add(branch.found.identity.FileID, file, false)
 		}
 	}
 	return found, nil
@@ -85,7 +93,7 @@ func (s *Store) branchesBelow() (below []*Store) {
 
 // releaseBranch lets the parent of a branch that was removed keep nothing more for it. What
 // it keeps in vain costs room alone.
-func (c *Catalog) releaseBranch(ctx context.Context, parent, branch lineage.FileID) {
+func (c *Catalog) releaseBranch(ctx context.Context, parent, branch lineage.FileID, file string) {
 	c.mu.Lock()
 	var stores []*Store
 	if c.tree != nil {
@@ -95,7 +103,10 @@ func (c *Catalog) releaseBranch(ctx context.Context, parent, branch lineage.File
 	}
 	c.mu.Unlock()
 	for _, s := range stores {
-		err := s.use(ctx, func(engine *store.Store) error { return engine.ReleaseBranch(ctx, branch) })
+		err := s.use(ctx, func(engine *store.Store) error {
+			_, err := engine.ReleaseBranch(ctx, branch, relativePath(path.Dir(s.place.path()), file))
+			return err
+		})
 		if err != nil {
 			s.about(c.options.Log.Warn()).Err(err).Msg("the list of branches still has one that was removed")
 		}

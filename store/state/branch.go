@@ -71,10 +71,25 @@ func (s *Snapshot) Branch(ctx context.Context) (Branch, error) {
 	if err := facts.CheckBase(); err != nil {
 		return Branch{}, fmt.Errorf("%w: %w", volume.ErrCorrupt, err)
 	}
-	from := facts.Descent()
-	pin := Pin{Branch: facts.Identity.FileID, Parent: facts.Identity.ParentID, Hash: from.Hash, Recorded: from.Recorded, Epoch: from.Epoch, Audit: from.Audit}
+	pin := pinOf(facts)
 	known.Store(&pin)
 	return Branch{m, pin}, nil
+}
+
+// MayShow is the state that a branch says it shows, also where that is not certain, so that
+// nothing of it is shown.
+func (s *Snapshot) MayShow(ctx context.Context) (Pin, error) {
+	branch, err := s.Branch(ctx)
+	if !errors.Is(err, volume.ErrCorrupt) {
+		return branch.Pin, err
+	}
+	facts, err := s.LineageFacts(ctx)
+	return pinOf(facts), err
+}
+
+func pinOf(facts lineage.Facts) Pin {
+	from := facts.Descent()
+	return Pin{Branch: facts.Identity.FileID, Parent: facts.Identity.ParentID, Hash: from.Hash, Recorded: from.Recorded, Epoch: from.Epoch, Audit: from.Audit}
 }
 
 // fits reports whether a pin that was found before is that of a branch which says this.

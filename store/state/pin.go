@@ -119,13 +119,18 @@ func (r *Reading) pinned(pin Pin) (*Snapshot, error) {
 // a rewrite changes.
 func (r *Reading) listed(pin Pin) (*Pin, error) {
 	branches, err := r.ListedBranches()
+	var found *Pin
 	for _, branch := range branches {
-		if branch.FileID == pin.Branch {
-			pin.Hash, pin.Epoch, pin.Recorded = branch.Pinned, branch.Epoch, true
-			return &pin, nil
+		if branch.FileID != pin.Branch {
+			continue
 		}
+		if found != nil {
+			return nil, err // which of the states it shows is told by its bytes alone
+		}
+		found = &pin
+		found.Hash, found.Epoch, found.Recorded = branch.Pinned, branch.Epoch, true
 	}
-	return nil, err
+	return found, err
 }
 
 // ListedBranches are the branches that the file lists: by the last list that can be read, for
