@@ -262,7 +262,7 @@ func TestBranchesWithoutTheirParent(t *testing.T) {
 		harm func(g *grove)
 		want string
 	}{
-		"missing": {func(g *grove) { delete(g.stores, "0.rvf") }, "no store of that id is there"},
+		"missing": {func(g *grove) { delete(g.stores, "0.rvf") }, "no store of that id is there: they can be read when it is back, or beside the branch"},
 		"an older copy": {func(g *grove) {
 			older := g.files.Content("0.rvf")
 			first := g.stores["0.rvf"].Current().Vectors()[1]

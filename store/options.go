@@ -26,6 +26,8 @@ type Options struct {
 	Owner any
 	// Parents finds the stores that branches show vectors of; nil: nobody does.
 	Parents Parents
+	// Searched says where Parents looks besides at the path of the parent, for errors.
+	Searched string
 	// Branches finds the branches of the store; nil: those that it lists are all.
 	Branches Branches
 	// Known is what an earlier Store of the same file knew of it; zero is nothing.

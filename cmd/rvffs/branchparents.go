@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"os"
 	"path/filepath"
@@ -16,14 +17,15 @@ import (
 // command uses the branch.
 type branchParents struct {
 	options store.Options // of the branch
+	among   *family       // the files that the command was given, if it takes several
 	opened  map[string]*store.Store
 	close   []func() error
 }
 
 // withBranchParents are options of a store that finds those of the store in file. They are
 // good until done.
-func withBranchParents(file string, options store.Options) (with store.Options, done func() error) {
-	p := &branchParents{options: options, opened: map[string]*store.Store{}}
+func withBranchParents(file string, options store.Options, among *family) (with store.Options, done func() error) {
+	p := &branchParents{options: options, among: among, opened: map[string]*store.Store{}}
 	return p.optionsOf(file), func() (err error) {
 		for _, close := range p.close {
 			err = errors.Join(err, close())
@@ -35,6 +37,7 @@ func withBranchParents(file string, options store.Options) (with store.Options, 
 // optionsOf are those of the branch for the store in file.
 func (p *branchParents) optionsOf(file string) store.Options {
 	options := p.options
+	options.Searched = fmt.Sprintf("nor in the folders up to %d below that of the branch, and those near the %d above", foldersDown, foldersUp)
 	options.Parents = func(ctx context.Context, branch lineage.Identity, path string) iter.Seq2[store.BranchParent, error] {
 		return p.find(ctx, file, branch, path)
 	}
@@ -50,20 +53,13 @@ const (
 )
 
 // find gives the file at the path that the branch has, if it is one of the parent's id, then
-// the others in its folder, and then those in folders near it. Nobody looks farther when one
-// of them will do.
+// those that the command was given, the others in its folder, and then those in folders near
+// it. Nobody looks farther when one of them will do.
 func (p *branchParents) find(ctx context.Context, file string, branch lineage.Identity, path string) iter.Seq2[store.BranchParent, error] {
 	return func(yield func(store.BranchParent, error) bool) {
 		folder := filepath.Dir(storeFile(file))
 		family := newFamily(nil)
-		give := func() bool {
-			for _, candidate := range family.index.Candidates(branch, func(int32) int { return 0 }) {
-				if name := family.index.Name(candidate); !yield(p.parent(name), nil) {
-					return false
-				}
-			}
-			return true
-		}
+		give := func() bool { return p.give(family, branch, yield) }
 		family.add(ctx, besideStore(file, path))
 		if err := family.read(ctx, nil); err != nil {
 			yield(store.BranchParent{}, err)
@@ -72,7 +68,16 @@ func (p *branchParents) find(ctx context.Context, file string, branch lineage.Id
 		if !give() {
 			return
 		}
-		for folders := range nearFolders(folder) {
+		if p.among != nil {
+			if err := p.among.read(ctx, nil); err != nil {
+				yield(store.BranchParent{}, err)
+				return
+			}
+			if !p.give(p.among, branch, yield) {
+				return
+			}
+		}
+		for folders := range nearFolders(folder, foldersUp) {
 			family.claims, family.index, family.folders, family.places = nil, nil, nil, nil
 			if err := family.read(ctx, folders); err != nil {
 				yield(store.BranchParent{}, err)
@@ -85,9 +90,19 @@ func (p *branchParents) find(ctx context.Context, file string, branch lineage.Id
 	}
 }
 
+// give yields the files of a family that may be the parent, and reports whether to go on.
+func (p *branchParents) give(family *family, branch lineage.Identity, yield func(store.BranchParent, error) bool) bool {
+	for _, candidate := range family.index.Candidates(branch, func(int32) int { return 0 }) {
+		if !yield(p.parent(family.index.Name(candidate)), nil) {
+			return false
+		}
+	}
+	return true
+}
+
 // nearFolders are the folders near one, in groups: itself, those below it, the one above and
-// those below that, and so on. What cannot be read is left out.
-func nearFolders(folder string) iter.Seq[[]string] {
+// those below that, and so on, as many up. What cannot be read is left out.
+func nearFolders(folder string, up int) iter.Seq[[]string] {
 	return func(yield func([]string) bool) {
 		if !yield([]string{folder}) {
 			return
@@ -98,7 +113,7 @@ func nearFolders(folder string) iter.Seq[[]string] {
 		if err != nil {
 			return
 		}
-		for range foldersUp + 1 {
+		for range up + 1 {
 			var group []string
 			level := []string{top}
 			for depth := 0; depth <= foldersDown && left > 0; depth++ {

@@ -69,8 +69,9 @@ func printCreated(command *cobra.Command, answer *answerFlag, file string, ident
 // opening is a way to open a store.
 type opening struct {
 	open    func(context.Context, string, store.Options) (*store.Store, error)
-	changes bool // what is opened
-	fills   bool // it, so that an empty one would do
+	changes bool    // what is opened
+	fills   bool    // it, so that an empty one would do
+	among   *family // where parents of branches are looked for, too; nil: nowhere else
 }
 
 var (
@@ -96,7 +97,7 @@ func withOptions(ctx context.Context, file string, how opening, options store.Op
 			return err
 		}
 	}
-	options, done := withBranchParents(file, options)
+	options, done := withBranchParents(file, options, how.among)
 	err := onShelf(storeFile(file), func(shelf volume.Shelf, name string) error {
 		options.Shelf = shelf
 		if how.changes && options.Branches == nil {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"rvffs/lineage"
@@ -25,11 +27,24 @@ type family struct {
 	index           *lineage.Index                         // of the claims; nil when there are more of them since
 	records         map[lineage.FileID][]store.ChildRecord // that were read, by the parent's id
 	removed         map[lineage.FileID][]string            // files of branches that this command has removed, by absolute path
+	around          map[string][][]string                  // folders near some, in groups
+	near            *family                                // those in folders near these; nil: they are of no concern
 	most            int                                    // how many possible parents of one store are looked at; 0 for all
 }
 
 func newFamily(given []string) *family {
-	return &family{given: given, seen: map[string]bool{}, records: map[lineage.FileID][]store.ChildRecord{}, removed: map[lineage.FileID][]string{}}
+	return &family{
+		given: given, seen: map[string]bool{}, around: map[string][][]string{},
+		records: map[lineage.FileID][]store.ChildRecord{}, removed: map[lineage.FileID][]string{},
+	}
+}
+
+// newNearFamily is one in which a parent is also looked for in the folders near a store, if it
+// is nowhere else.
+func newNearFamily(given []string) *family {
+	f := newFamily(given)
+	f.near = newFamily(nil)
+	return f
 }
 
 // of finds the relatives of a store: of those that may be its parent the ones in its
@@ -53,22 +68,53 @@ func (f *family) of(ctx context.Context, file string, snapshot *state.Snapshot) 
 	if identity.IsRoot() {
 		return relatives, nil
 	}
-	for _, candidate := range f.index.Candidates(identity, func(candidate int32) int {
+	index, candidates := f.index, f.index.Candidates(identity, func(candidate int32) int {
 		if folder := f.folders[candidate]; folder == folders[0] || folder == folders[1] {
 			return 0
 		}
 		return 1
-	}) {
+	})
+	if len(candidates) == 0 && f.near != nil {
+		var err error
+		if candidates, err = f.near.nearest(ctx, folders[1], identity); err != nil {
+			return store.Relatives{}, err
+		}
+		index = f.near.index
+	}
+	for _, candidate := range candidates {
 		if f.most > 0 && len(relatives.Parents) == f.most {
 			relatives.Unasked++
 			continue
 		}
-		name := f.index.Name(candidate)
+		name := index.Name(candidate)
 		relatives.Parents = append(relatives.Parents, store.ParentFile{Name: name, Use: func(ctx context.Context, compare func(*state.Snapshot) error) error {
 			return withStore(ctx, name, toRead, func(parent *store.Store) error { return compare(parent.Current()) })
 		}})
 	}
 	return relatives, nil
+}
+
+// nearest are the possible parents of a store that lie nearest to its folder: in those below
+// it, the one above and those below that. For a branch, which cannot be read without its
+// parent, people go farther.
+func (f *family) nearest(ctx context.Context, folder string, identity lineage.Identity) ([]int32, error) {
+	for folders := range f.foldersNear(folder) {
+		if err := f.read(ctx, folders); err != nil {
+			return nil, err
+		}
+		if found := f.index.Candidates(identity, func(int32) int { return 0 }); len(found) > 0 {
+			return found, nil
+		}
+	}
+	return nil, nil
+}
+
+// foldersNear is nearFolders, found once for each folder.
+func (f *family) foldersNear(folder string) iter.Seq[[]string] {
+	if _, known := f.around[folder]; !known {
+		f.around[folder] = slices.Collect(nearFolders(folder, 1))
+	}
+	return slices.Values(f.around[folder])
 }
 
 // mostChildren is how many children of a store are asked what they know of it.

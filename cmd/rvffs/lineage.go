@@ -89,7 +89,7 @@ func storesBelow(folder string) (files []string, err error) {
 
 // relativesOf are a store, its ancestors, and those in its folder that descend from it.
 func relativesOf(ctx context.Context, file string) (lineage.Pedigree, error) {
-	family := newFamily([]string{file})
+	family := newNearFamily([]string{file})
 	family.most = store.MostParents
 	first, err := accountOf(ctx, file, family)
 	if err == nil && first.Verification.Status == lineage.StatusNoStore {

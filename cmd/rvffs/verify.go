@@ -28,11 +28,11 @@ func newVerifyCommand() *cobra.Command {
 		Use:   "verify FILE...",
 		Short: "Check hashes, manifest, lineage and audit chain of stores",
 		Long: "verify reads every byte of the given stores. The exit status is 1 when one of them is damaged or cannot be read.\n" +
-			"A store's parent is looked for among the files given and in the store's folder.",
+			"A store's parent is looked for among the files given, in the store's folder, and in the folders near it.",
 		Args:              takes("FILE..."),
 		ValidArgsFunction: offerStores,
 		RunE: func(command *cobra.Command, arguments []string) error {
-			family := newFamily(arguments)
+			family := newNearFamily(arguments)
 			results := make([]verification, 0, len(arguments))
 			bad := 0
 			for _, file := range arguments {
@@ -65,7 +65,9 @@ func newVerifyCommand() *cobra.Command {
 func verifyFile(ctx context.Context, file string, family *family) verification {
 	result := verification{File: file, Status: "intact"}
 	result.Findings = []store.Finding{}
-	err := withStore(ctx, file, toRead, func(s *store.Store) error {
+	how := toRead
+	how.among = family
+	err := withStore(ctx, file, how, func(s *store.Store) error {
 		found, err := s.Verify(ctx)
 		result.Verification = found
 		if err != nil {

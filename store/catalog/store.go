@@ -189,7 +189,7 @@ func (s *Store) tryAcquire(ctx context.Context) (engine *store.Store, fresh bool
 		Durability: s.catalog.options.Durability, OnLateLoss: s.lostLate,
 		OnCommit:   func(*state.Snapshot) { s.catalog.committed(s) },
 		Background: !s.catalog.options.ReadOnly, OnCompaction: s.compacted,
-		Branches: s.branches, Owner: s, Parents: s.branchParents,
+		Branches: s.branches, Owner: s, Parents: s.branchParents, Searched: "nor anywhere in the mount",
 		Checker: s.catalog.checker, OnDamage: s.damaged, Memory: s.catalog.options.Memory,
 		OnTail: s.tellTail, OnTailLeft: s.leftTail, TailNames: s.tailNames,
 	})

@@ -233,3 +233,31 @@ func TestCommandsFindParentsNearby(t *testing.T) {
 		}
 	}
 }
+
+// TestVerifyFindsParents: verify finds the parent of a branch, and of a store that is none,
+// among the files given and near it, and says where it looked when there is none.
+func TestVerifyFindsParents(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	at := func(names ...string) string { return filepath.Join(append([]string{dir, "a", "b"}, names...)...) }
+	demand(t, "make folders", errors.Join(os.MkdirAll(at("1/2/3/4/5"), 0o755), os.MkdirAll(at("beside"), 0o755)))
+	run(t, program, "create", at("p.rvf"), "--dimension", "2")
+	withVectors(t, at("p.rvf"), model{1: {1, 2}, 2: {3, 4}})
+	run(t, program, "branch", at("p.rvf"), at("b.rvf"))
+	run(t, program, "derive", at("p.rvf"), at("c.rvf"))
+	demand(t, "move", errors.Join(os.Rename(at("b.rvf"), at("1/2/3/4/5/b.rvf")), os.Rename(at("c.rvf"), at("beside/c.rvf"))))
+
+	if got := try(t, program, "verify", at("p.rvf"), at("1/2/3/4/5/b.rvf")); got.code != 0 || strings.Count(got.stdout, "lineage verified, damages 0, notes 0") != 1 {
+		t.Errorf("a branch whose parent is given: %+v", got)
+	}
+	if got := try(t, program, "verify", at("beside/c.rvf")); got.code != 0 || !strings.Contains(got.stdout, "lineage verified, damages 0, notes 0") {
+		t.Errorf("a child whose parent is near: %+v", got)
+	}
+	if got := try(t, program, "lineage", at("beside/c.rvf")); got.code != 0 || !strings.Contains(got.stdout, "verified") {
+		t.Errorf("its lineage: %+v", got)
+	}
+	got := try(t, program, "verify", at("1/2/3/4/5/b.rvf"))
+	if want := "nor in the folders up to 3 below that of the branch, and those near the 2 above: they can be read when it is back, or beside the branch"; got.code != 1 || !strings.Contains(got.stdout, want) {
+		t.Errorf("a branch whose parent is nowhere near: %+v", got)
+	}
+}

@@ -267,7 +267,9 @@ func TestLineageVerdicts(t *testing.T) {
 		},
 		"it is gone": {
 			func(t *testing.T, _ *peer.Process, dir, parent string) {
-				move(t, parent, filepath.Join(t.TempDir(), "parent.rvf"))
+				far := filepath.Join(t.TempDir(), "farther", "than", "is", "looked")
+				demand(t, "make folders", os.MkdirAll(far, 0o755))
+				move(t, parent, filepath.Join(far, "parent.rvf"))
 			},
 			missing, missing,
 		},
