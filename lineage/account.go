@@ -21,6 +21,8 @@ type Account struct {
 	Derived    string `json:"derived,omitempty"`         // likewise, when
 
 	Verification Verification `json:"verification"`
+	// Lacks says of a branch that vectors which it inherits cannot be read.
+	Lacks bool `json:"inherited_unreadable,omitempty"`
 }
 
 // Account tells a store's lineage in short.
@@ -52,7 +54,7 @@ func HiddenAccount(file string) Account {
 }
 
 // Bad reports whether there is something wrong with the store's lineage, or nothing can be
-// told of it because the file cannot be read.
+// told of it because the file cannot be read, or it is a branch that lacks what it inherits.
 func (a Account) Bad() bool {
-	return a.Verification.Damaged() || a.Verification.Status == StatusNoStore
+	return a.Lacks || a.Verification.Damaged() || a.Verification.Status == StatusNoStore
 }

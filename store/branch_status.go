@@ -20,7 +20,8 @@ type BranchStatus struct {
 	// stand in the branch's.
 	InheritedVectors uint64 `json:"inherited_vectors"`
 	OwnVectors       uint64 `json:"own_vectors"`
-	// Problem is why those that it inherits cannot be read; then none counts.
+	// Problem is why those that it inherits cannot be read, and then none counts, or that some
+	// of them are damaged.
 	Problem string `json:"problem,omitempty"`
 	// Damaged are the segments of inherited vectors that are known to be damaged; their
 	// places are in the files of the stores above.
@@ -65,6 +66,9 @@ func (s *Store) Branch(ctx context.Context, snapshot *state.Snapshot) (*BranchSt
 	}
 	if err == nil {
 		status.InheritedVectors = all - status.OwnVectors
+		if len(status.Damaged) > 0 {
+			status.Problem = damagedInherited
+		}
 		return status, nil
 	}
 	if isOurs(ctx, err) || errors.Is(err, volume.ErrStale) {
@@ -76,6 +80,9 @@ func (s *Store) Branch(ctx context.Context, snapshot *state.Snapshot) (*BranchSt
 	}
 	return status, nil
 }
+
+// damagedInherited is the problem of a branch some of whose inherited vectors are damaged.
+const damagedInherited = "inherited vectors in damaged segments are counted as they are read"
 
 // damagedVectors are the segments of vectors of some states that are known to be damaged, the
 // first of them.

@@ -61,6 +61,20 @@ func AccountOf(ctx context.Context, file string, s *state.Snapshot, facts lineag
 	return facts.Account(file, profile), nil
 }
 
+// Lacks reports whether a state of the store is one of a branch whose inherited vectors cannot be
+// read.
+func (s *Store) Lacks(ctx context.Context, snapshot *state.Snapshot) (bool, error) {
+	of, err := s.Sources(ctx, snapshot)
+	switch {
+	case errors.Is(err, volume.ErrStale), err != nil && isOurs(ctx, err):
+		return false, err
+	case err != nil:
+		return true, nil
+	}
+	base, some := of.Inherited()
+	return some && len(damagedVectors(base.Snapshots())) > 0, nil
+}
+
 // LineageFacts finds what a lineage is judged by. It looks at the possible parents one
 // after the other until one of them has certainly held the state that the store was derived
 // from: so the verdict names the one in whose folder the store stands, if that is true of it.

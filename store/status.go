@@ -115,9 +115,6 @@ func (s *Store) statusOf(ctx context.Context, snapshot *state.Snapshot) (Status,
 		if status.Damage == "" {
 			status.Damage = b.Problem
 		}
-		if status.Damage == "" && len(b.Damaged) > 0 {
-			status.Damage = "inherited vectors in damaged segments are counted as they are read"
-		}
 	}
 	status.Writing = s.file.Active()
 	info, err := snapshot.FileInfo(ctx) // whatever its name is by now

@@ -27,6 +27,7 @@ type exported struct {
 func newExportCommand() *cobra.Command {
 	var format *choice[vecio.FileFormat]
 	var output string
+	var own bool
 	var answer *answerFlag
 	var verify *verifyMode
 	command := &cobra.Command{
@@ -39,9 +40,12 @@ func newExportCommand() *cobra.Command {
 				return misused(command, errors.New("--json prints where the vectors go: give the vectors a file with -o"))
 			}
 			return withCheckedStore(command.Context(), arguments[0], verify, func(s *store.Store) error {
-				of, err := s.Sources(command.Context(), s.Current())
-				if err != nil {
-					return err
+				of := rows.Of(s.Current())
+				if !own {
+					var err error
+					if of, err = s.Sources(command.Context(), s.Current()); err != nil {
+						return err
+					}
 				}
 				view, err := rows.File(command.Context(), of, format.value)
 				if err != nil {
@@ -60,6 +64,7 @@ func newExportCommand() *cobra.Command {
 	}
 	format = among(command.Flags(), "format", "f", vecio.FileNPY.String(), "", vecio.ParseFileFormat, formatNames())
 	command.Flags().StringVarP(&output, "output", "o", "-", "`file` to write, - for standard output")
+	command.Flags().BoolVar(&own, "own", false, "of a branch, only the vectors that stand in its own file, also when its parent is gone")
 	answer = registerAnswer(command.Flags(), "print what was written as JSON")
 	verify = registerVerify(command.Flags())
 	return command

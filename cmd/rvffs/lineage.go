@@ -36,7 +36,7 @@ func newLineageCommand() *cobra.Command {
 				return err
 			}
 			if p.Bad > 0 {
-				return fmt.Errorf("%d of %d stores contradict what they say of their parents, or cannot be read", p.Bad, len(p.Stores))
+				return fmt.Errorf("%d of %d stores contradict what they say of their parents, or cannot be read, or inherit what cannot be read", p.Bad, len(p.Stores))
 			}
 			return nil
 		},
@@ -146,6 +146,9 @@ func accountOf(ctx context.Context, file string, family *family) (account lineag
 		relatives, err := family.of(ctx, file, s.Current())
 		if err == nil {
 			account, err = store.AccountLineage(ctx, file, s.Current(), relatives)
+		}
+		if err == nil {
+			account.Lacks, err = s.Lacks(ctx, s.Current())
 		}
 		return err
 	})

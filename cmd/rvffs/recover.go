@@ -157,7 +157,7 @@ func completeManifest(ctx context.Context, file string, list bool) (cut *recover
 		options := store.Options{Shelf: shelf}
 		found, err := store.CutManifest(ctx, name, options)
 		if err != nil || found == nil {
-			return err
+			return ctx.Err() // who opens the store hears what is wrong with it
 		}
 		needed := found.Keeps
 		if !needed {

@@ -31,11 +31,15 @@ func newStatusCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return answer.print(command.OutOrStdout(), statusOf{arguments[0], status}, func(out io.Writer) error {
+				err = answer.print(command.OutOrStdout(), statusOf{arguments[0], status}, func(out io.Writer) error {
 					facts := append([]fact{{"file", arguments[0]}}, statusFacts(status)...)
 					return printFacts(out, append(facts,
 						fact{"stored rows", status.StoredRows}, fact{"segments", status.Segments}, fact{"damage", damageOf(arguments[0], status)}))
 				})
+				if err == nil && status.Branch != nil && status.Branch.Problem != "" {
+					err = errors.New("vectors that it inherits cannot be read")
+				}
+				return err
 			})
 		},
 	}

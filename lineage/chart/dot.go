@@ -19,8 +19,12 @@ func DOT(p lineage.Pedigree) []byte {
 	for i := range p.Stores {
 		store := &p.Stores[i]
 		color := dotColors[gradeOf(store.Account)]
-		fmt.Fprintf(&b, "  n%d [label=%s, color=%s];\n", i, quoted(store.File, string(store.Verification.Status)), color)
-		edge := fmt.Sprintf("n%d [label=%s, color=%s];\n", i, quoted(store.Derivation), color)
+		labels := []string{store.File, string(store.Verification.Status)}
+		if store.Lacks {
+			labels = append(labels, lacking)
+		}
+		fmt.Fprintf(&b, "  n%d [label=%s, color=%s];\n", i, quoted(labels...), color)
+		edge := fmt.Sprintf("n%d [label=%s, color=%s];\n", i, quoted(kindOf(store.Account)), color)
 		switch {
 		case store.Parent >= 0:
 			fmt.Fprintf(&b, "  n%d -> %s", store.Parent, edge)

@@ -65,9 +65,13 @@ func SVG(p lineage.Pedigree) []byte {
 		}
 		fmt.Fprintf(&body, `</title><text x="%d" y="%d"><tspan class="%s">%s</tspan> %s <tspan class="%s">%s</tspan>`, here.x, here.y, class, marks[grade], escaped(name), class, escaped(word))
 		letters := len([]rune(name)) + len(word) + 4
-		if store.Derivation != "" {
-			fmt.Fprintf(&body, ` <tspan class="word">%s</tspan>`, escaped(store.Derivation))
-			letters += len(store.Derivation) + 1
+		if kind := kindOf(store.Account); kind != "" {
+			fmt.Fprintf(&body, ` <tspan class="word">%s</tspan>`, escaped(kind))
+			letters += len(kind) + 1
+		}
+		if store.Lacks {
+			fmt.Fprintf(&body, ` <tspan class="bad">%s</tspan>`, lacking)
+			letters += len(lacking) + 1
 		}
 		body.WriteString("</text></g>\n")
 		width = max(width, here.x+letters*letter+margin)

@@ -35,20 +35,22 @@ func shortened(name string, most int) string {
 	return "…" + string(letters[len(letters)-most+1:])
 }
 
+// lacking is said of a branch that lacks what it shows of its parent's.
+const lacking = "vectors that it inherits cannot be read"
+
 // details are what there is to say of a store's lineage behind its verdict: how it was
 // judged, how and when it was derived.
 func details(a lineage.Account) string {
 	var said []string
+	if a.Lacks {
+		said = append(said, lacking)
+	}
 	v := a.Verification
 	if v.ParentEpoch != nil {
 		said = append(said, fmt.Sprintf("epoch %d by %s", *v.ParentEpoch, v.Method))
 	}
 	if a.Derivation != "" {
-		derived := a.Derivation
-		if a.Start == lineage.StartBranch {
-			derived += ", a branch"
-		}
-		said = append(said, derived, a.Derived)
+		said = append(said, kindOf(a), a.Derived)
 	}
 	if v.Status == lineage.StatusMissing {
 		said = append(said, "parent "+a.ParentID)
@@ -69,12 +71,23 @@ const (
 )
 
 func gradeOf(a lineage.Account) grade {
+	if a.Bad() {
+		return bad
+	}
 	switch a.Verification.Status {
 	case lineage.StatusRoot, lineage.StatusVerified, lineage.StatusAttested, lineage.StatusContinuous:
 		return good
 	}
-	if a.Bad() {
-		return bad
-	}
 	return middle
+}
+
+// kindOf says what a store was derived as: of a branch that it is one.
+func kindOf(a lineage.Account) string {
+	if a.Start != lineage.StartBranch || a.Derivation == "" {
+		return a.Derivation
+	}
+	if a.Derivation == lineage.Clone.String() {
+		return "branch"
+	}
+	return a.Derivation + ", a branch"
 }

@@ -109,6 +109,13 @@ func (s *Store) account(ctx context.Context) (toldLineage, error) {
 		if facts, _, final, err = s.judge(ctx, snapshot, told); err == nil {
 			account, err = store.AccountOf(ctx, file, snapshot, facts)
 		}
+		if err == nil && snapshot.IsBranch() {
+			unsure := s.use(ctx, func(engine *store.Store) (err error) {
+				account.Lacks, err = engine.Lacks(ctx, snapshot)
+				return err
+			})
+			final = final && unsure == nil && !account.Lacks
+		}
 	}
 	if ctx.Err() != nil {
 		return toldLineage{}, ctx.Err()

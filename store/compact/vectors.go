@@ -57,7 +57,11 @@ func (r *rewrite) copyRows(in rows.Readings, found []rows.Segment, once bool, de
 	defer c.writer.close()
 	for i, segment := range found {
 		if err := c.copyLive(in.Of(segment), segment.Entry, func(row, id uint64) bool { return dead(i, row, id) }); err != nil {
-			return fmt.Errorf("copy the vectors at offset %d: %w", segment.Entry.Offset, volume.AsCorrupt(err))
+			of := "" // who flattens a branch copies those of others
+			if segment.Source < len(in)-1 {
+				of = fmt.Sprintf(" of the parent %q", in.Of(segment).Snapshot().Backing().StoreName())
+			}
+			return fmt.Errorf("copy the vectors at offset %d%s: %w", segment.Entry.Offset, of, volume.AsCorrupt(err))
 		}
 	}
 	return errors.Join(c.flush(), c.finish())

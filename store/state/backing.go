@@ -52,7 +52,7 @@ func NewBacking(generation volume.Generation, name func() string, options Backin
 }
 
 // storeName is what the store is called.
-func (b *Backing) storeName() string {
+func (b *Backing) StoreName() string {
 	b.mu.Lock()
 	name := b.name
 	b.mu.Unlock()

@@ -103,7 +103,7 @@ func (s *Snapshot) refuseIn(touched checkIndex) error {
 // damageOf is the error that a damaged segment is.
 func (s *Snapshot) damageOf(entry segments.DirectoryEntry) error {
 	return fmt.Errorf("%w: store %q: the %s segment %d at offset %d is damaged: %s",
-		volume.ErrCorrupt, s.source.storeName(), entry.Type, entry.SegmentID, entry.Offset, s.checks().table.reason(entry))
+		volume.ErrCorrupt, s.source.StoreName(), entry.Type, entry.SegmentID, entry.Offset, s.checks().table.reason(entry))
 }
 
 // Demand checks one segment now, if that was not done yet and the mode is not

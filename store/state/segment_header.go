@@ -39,7 +39,7 @@ func (r *Reading) ReadHeader(entry segments.DirectoryEntry) (segments.Segment, e
 		if r.snapshot.Dialect() != segments.DialectRuntime || entry.Type == segments.TypeManifest {
 			return ""
 		}
-		return fmt.Sprintf("; rvffs recover %s mends the header if the content is what its hash says", r.snapshot.source.storeName())
+		return fmt.Sprintf("; rvffs recover %s mends the header if the content is what its hash says", r.snapshot.source.StoreName())
 	})
 }
 

@@ -176,3 +176,38 @@ func TestRecoverLosesNothingKeptForBranches(t *testing.T) {
 		t.Error("what was kept for branches is gone")
 	}
 }
+
+// TestBranchesThatLackWhatTheyInherit: whatever tells of a branch whose parent is gone says that
+// its inherited vectors cannot be read, and its own ones can be got at all the same.
+func TestBranchesThatLackWhatTheyInherit(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	parent, branch := filepath.Join(dir, "p.rvf"), filepath.Join(dir, "b.rvf")
+	run(t, program, "create", parent, "--dimension", "2")
+	withVectors(t, parent, model{1: {1, 2}, 2: {3, 4}})
+	run(t, program, "branch", parent, branch)
+	withVectors(t, branch, model{7: {7, 7}})
+	if drawn := run(t, program, "lineage", dir); !strings.Contains(drawn, "branch") || strings.Contains(drawn, "clone") {
+		t.Errorf("a branch is drawn as %s", drawn)
+	}
+	stray := filepath.Join(dir, "other", "p.rvf")
+	demand(t, "make a folder", os.Mkdir(filepath.Dir(stray), 0o755))
+	run(t, program, "create", stray, "--dimension", "2")
+	demand(t, "put another in its place", os.Rename(stray, parent))
+	const says = "vectors that it inherits cannot be read"
+	if drawn := try(t, program, "lineage", dir); drawn.code != 1 || !strings.Contains(drawn.stdout, says) {
+		t.Errorf("lineage: %d, %s", drawn.code, drawn.stdout)
+	}
+	if status := try(t, program, "status", branch); status.code != 1 || !strings.Contains(status.stderr, says) {
+		t.Errorf("status: %d, %s%s", status.code, status.stdout, status.stderr)
+	}
+	if own := run(t, program, "export", branch, "--own", "-f", "jsonl"); strings.Count(own, "\n") != 1 || !strings.Contains(own, `7,"vector"`) {
+		t.Errorf("its own vectors: %s", own)
+	}
+	m := serve(t, dir)
+	for view, want := range map[string]string{"lineage.json": `"inherited_unreadable": true`, "lineage.svg": says, "lineage.dot": says} {
+		if text := string(readFile(t, m.path(".rvffs", view))); !strings.Contains(text, want) {
+			t.Errorf("%s: %s", view, text)
+		}
+	}
+}

@@ -211,6 +211,14 @@ func TestLineageVerdicts(t *testing.T) {
 				run(t, program, "recover", parent)
 				engineCompact(t, parent)
 			},
+			attested(shake), attested(fold),
+		},
+		"more of its end is cut off, and it is recovered and compacted": {
+			func(t *testing.T, _ *peer.Process, _, parent string) {
+				writeFile(t, parent, readFile(t, parent)[:len(readFile(t, parent))-80])
+				run(t, program, "recover", parent)
+				engineCompact(t, parent)
+			},
 			lost, verdict{"unmatched", "", "was damaged"},
 		},
 		"its newest manifest is flipped, and we compact": {
