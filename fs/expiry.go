@@ -59,7 +59,7 @@ func (x *expiry) now() {
 	}
 }
 
-// committed is now, for the catalog to call.
+// committed is now for a store that has another state, for the catalog to call.
 func (x *expiry) committed(*catalog.Store) { x.now() }
 
 // timeout is how long the kernel may believe the name of a view.

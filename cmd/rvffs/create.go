@@ -12,6 +12,7 @@ import (
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store"
+	"rvffs/store/catalog"
 	"rvffs/store/recovery"
 	"rvffs/store/state"
 	"rvffs/store/volume"
@@ -113,7 +114,18 @@ func withOptions(ctx context.Context, file string, how opening, options store.Op
 		}
 		return errors.Join(err, s.Close())
 	})
+	if how.changes {
+		showChanged(file)
+	}
 	return errors.Join(err, done())
+}
+
+// showChanged has the mount in whose folder a store was changed look at it, so that nobody
+// who comes by a name there is shown what was before.
+func showChanged(file string) {
+	if folder := followLinks(file); isDirectory(folder) {
+		_, _ = os.Lstat(filepath.Join(folder, catalog.NameStatus))
+	}
 }
 
 // makeOn is onShelf for who makes a file there.

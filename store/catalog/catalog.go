@@ -135,7 +135,7 @@ func (c *Catalog) Close() error {
 }
 
 // Observe has f called after each commit that this process makes, while the next one
-// waits: f takes mutexes of its own, and waits for nothing.
+// waits, and when it sees that of another: f takes mutexes of its own, and waits for nothing.
 func (c *Catalog) Observe(f func(*Store)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -152,6 +152,11 @@ func (c *Catalog) ObserveDamage(f func(*Store)) {
 
 func (c *Catalog) committed(s *Store) {
 	c.changed(s)
+	c.renewed(s)
+}
+
+// renewed tells those who observe that a store has another state.
+func (c *Catalog) renewed(s *Store) {
 	c.mu.Lock()
 	observers := c.observers
 	c.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"rvffs/store"
@@ -26,6 +27,7 @@ type Store struct {
 	history history
 	// neighbors has a lock of its own.
 	neighbors neighborFiles
+	seen      atomic.Uint64 // the generation of the newest state that somebody was shown
 	shown     shownFile
 
 	// The catalog's mu guards these.
@@ -187,7 +189,10 @@ func (s *Store) tryAcquire(ctx context.Context) (engine *store.Store, fresh bool
 	engine, err = open(ctx, name, store.Options{
 		Shelf: folder.files.shelf(), TurnWait: s.catalog.options.TurnWait, Known: s.knowledge(),
 		Durability: s.catalog.options.Durability, OnLateLoss: s.lostLate,
-		OnCommit:   func(*state.Snapshot) { s.catalog.committed(s) },
+		OnCommit: func(snapshot *state.Snapshot) {
+			s.sees(snapshot)
+			s.catalog.committed(s)
+		},
 		Background: !s.catalog.options.ReadOnly, OnCompaction: s.compacted,
 		Branches: s.branches, Owner: s, Parents: s.branchParents, Searched: "nor anywhere in the mount",
 		Checker: s.catalog.checker, OnDamage: s.damaged, Memory: s.catalog.options.Memory,
@@ -344,9 +349,27 @@ func (s *Store) look(ctx context.Context) (*state.Snapshot, error) {
 	}
 	defer s.release()
 	if fresh {
+		s.sees(engine.Current())
 		return engine.Current(), nil
 	}
-	return engine.Snapshot(ctx)
+	snapshot, err := engine.Snapshot(ctx)
+	if err == nil && s.sees(snapshot) {
+		s.catalog.renewed(s) // so that no name goes on to lead to what was before
+	}
+	return snapshot, err
+}
+
+// sees notes that a state is shown, and reports whether it is newer than those before it.
+func (s *Store) sees(snapshot *state.Snapshot) bool {
+	for {
+		known := s.seen.Load()
+		if snapshot.Generation() <= known {
+			return false
+		}
+		if s.seen.CompareAndSwap(known, snapshot.Generation()) {
+			return known != 0
+		}
+	}
 }
 
 // Problem is why the file cannot be read as a store; nil when it can.
