@@ -51,7 +51,7 @@ func NewBacking(generation volume.Generation, name func() string, options Backin
 	return b
 }
 
-// storeName is what the store is called.
+// StoreName is what the store is called.
 func (b *Backing) StoreName() string {
 	b.mu.Lock()
 	name := b.name
