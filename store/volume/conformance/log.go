@@ -23,6 +23,9 @@ type Ground struct {
 	// Forgets says that bytes which another generation has replaced, or which were
 	// removed, are gone as soon as nobody has them pinned.
 	Forgets bool
+	// Apart says that what a session writes stands apart until it is published: several
+	// processes are at work at the same time, and nobody waits for what others write.
+	Apart bool
 }
 
 // TestLog tries everything on logs, each time on a ground of its own, and on the shelf of

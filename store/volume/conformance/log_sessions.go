@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,10 @@ func turns(l *logs) {
 	other := l.another()
 	hasty, version := other.opened("a")
 	w := l.begin(mine)
+	if l.ground.Apart {
+		turnsApart(l, mine, hasty, w)
+		return
+	}
 	if !mine.Active() || !mine.Held(context.Background()) || hasty.Active() || !hasty.Held(context.Background()) {
 		t.Errorf("at work: active %t, %t, held %t, %t", mine.Active(), hasty.Active(), mine.Held(context.Background()), hasty.Held(context.Background()))
 	}
@@ -73,6 +78,40 @@ func turns(l *logs) {
 	l.lists("a")
 }
 
+// turnsApart: sessions of several processes go on at the same time. Who publishes first has
+// published, and the others learn of it and go on from there.
+func turnsApart(l *logs, mine, theirs volume.Log, w *writer) {
+	t := l.t
+	if !mine.Active() || theirs.Active() {
+		t.Errorf("at work: active %t, %t", mine.Active(), theirs.Active())
+	}
+	_, err := mine.Session(t.Context(), always())
+	fails(t, "begin twice", err, volume.ErrHeld)
+	other := l.begin(theirs)
+	d, long := w.draft("mine"), w.draft("later")
+	c := w.commit(d)
+	other.put("theirs")
+	version, err := w.Publish(t.Context(), c)
+	fails(t, "publish on what is not the newest any more", err, volume.ErrMoved)
+	if version != nil || w.Failed() != nil || w.Base().State.Manifest.Epoch != 2 {
+		t.Errorf("version %v, the session failed with %v, the base is epoch %d", version, w.Failed(), w.Base().State.Manifest.Epoch)
+	}
+	w.version, w.texts = w.Base(), slices.Clone(other.texts)
+	w.publish(d)
+	l.holds(w)
+	_, err = other.Publish(t.Context(), other.commit(other.draft("in vain")))
+	fails(t, "publish on what is not the newest any more", err, volume.ErrMoved)
+	other.end()
+	w.publish(long)
+	l.holds(w)
+	w.end()
+	if mine.Active() || theirs.Active() {
+		t.Error("a turn is not given back")
+	}
+	l.holdsAt("a", 0, "theirs", "mine", "later")
+	l.lists("a")
+}
+
 // beginning: what is found is judged before anything changes, and while nobody else
 // writes.
 func beginning(l *logs) {
@@ -111,8 +150,10 @@ func beginning(l *logs) {
 		if err := check(bytes, newest.State, 0, []string{"theirs"}); err != nil {
 			t.Error(err)
 		}
-		_, err := theirs.Session(t.Context(), always())
-		fails(t, "begin while another settles", err, volume.ErrHeld)
+		if !l.ground.Apart {
+			_, err := theirs.Session(t.Context(), always())
+			fails(t, "begin while another settles", err, volume.ErrHeld)
+		}
 		return errRefused
 	}))
 	fails(t, "begin what is not settled", err, errRefused)
@@ -245,6 +286,9 @@ func replacedMeanwhile(l *logs) {
 			return w.Mend(context.Background(), []byte("x"), w.version.State.Named()[0].Offset)
 		},
 	} {
+		if what == "a segment" && l.ground.Apart {
+			continue // it is in nobody's store yet
+		}
 		l.create("a", 2)
 		log, _ := l.opened("a")
 		w := l.begin(log)
@@ -257,13 +301,14 @@ func replacedMeanwhile(l *logs) {
 		l.create("a", 3)
 		fails(l.t, what+" in another's store", write(w, d), volume.ErrStale)
 		_ = w.End() // it may say so, too
-		if _, version := l.another().opened("a"); version.State.Manifest.Dimension != 3 || !version.State.Clean {
+		other, version := l.another().opened("a")
+		if version.State.Manifest.Dimension != 3 || !version.State.Clean {
 			l.t.Errorf("after %s another's store is %+v", what, version.State)
 		}
 		l.holdsAt("a", 0)
 		l.lists("a")
 		_, err := log.Close()
 		must(l.t, err)
-		must(l.t, theirs.Remove(l.t.Context(), l.shelf()))
+		must(l.t, other.Remove(l.t.Context(), l.shelf()))
 	}
 }

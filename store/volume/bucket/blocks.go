@@ -1,0 +1,205 @@
+package bucket
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"sync"
+
+	"rvffs/store/volume"
+	"rvffs/store/volume/bucket/objects"
+)
+
+// blockSize is what is read of an extent at once, and has a checksum of its own.
+const blockSize = 4 << 20
+
+// blocks keeps what was read of objects that do not change, within a bound. What is in it
+// can become wrong by nothing.
+type blocks struct {
+	most int64 // bytes
+
+	mu      sync.Mutex // guards what follows
+	bytes   int64
+	kept    map[blockName]*list.Element
+	order   list.List // the one that was used last first
+	reading map[blockName]*blockRead
+	footers map[string]*footer
+}
+
+// blockName is a block of an object.
+type blockName struct {
+	key   string
+	match objects.Tag
+	index int64
+}
+
+// block is what is kept of one.
+type block struct {
+	name    blockName
+	content []byte
+}
+
+// blockRead is one that is under way.
+type blockRead struct {
+	done    chan struct{} // closed when the others are valid
+	content []byte
+	err     error
+}
+
+func newBlocks(most int64) *blocks {
+	return &blocks{most: most, kept: map[blockName]*list.Element{}, reading: map[blockName]*blockRead{}, footers: map[string]*footer{}}
+}
+
+// find is a block that is kept, or is being read, or is to be read by the caller, who then
+// ends that by put.
+func (b *blocks) find(name blockName) (content []byte, under *blockRead, mine bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if kept, some := b.kept[name]; some {
+		b.order.MoveToFront(kept)
+		return kept.Value.(*block).content, nil, false
+	}
+	if under, some := b.reading[name]; some {
+		return nil, under, false
+	}
+	under = &blockRead{done: make(chan struct{})}
+	b.reading[name] = under
+	return nil, under, true
+}
+
+// put ends a read.
+func (b *blocks) put(name blockName, under *blockRead, content []byte, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	under.content, under.err = content, err
+	close(under.done)
+	delete(b.reading, name)
+	if err != nil || int64(len(content)) > b.most {
+		return
+	}
+	b.kept[name] = b.order.PushFront(&block{name, content})
+	b.bytes += int64(len(content))
+	for b.bytes > b.most {
+		last := b.order.Back()
+		gone := b.order.Remove(last).(*block)
+		delete(b.kept, gone.name)
+		b.bytes -= int64(len(gone.content))
+	}
+}
+
+// footersKept bounds how many are.
+const footersKept = 4096
+
+// footer is one that is kept, nil without.
+func (b *blocks) footer(key string) *footer {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.footers[key]
+}
+
+// keepFooter keeps one.
+func (b *blocks) keepFooter(key string, f *footer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.footers) >= footersKept {
+		clear(b.footers)
+	}
+	b.footers[key] = f
+}
+
+// readSpan reads some of a span: each block of it once, several at a time.
+func (v *Volume) readSpan(s span, p []byte, from int64) error {
+	first, last := from/blockSize, (from+int64(len(p))-1)/blockSize
+	if len(p) == 0 {
+		return nil
+	}
+	errs := make([]error, last-first+1)
+	var reads sync.WaitGroup
+	one := func(index int64) {
+		content, err := v.block(s, index)
+		if errs[index-first] = err; err != nil {
+			return
+		}
+		start := index * blockSize
+		low, high := max(from, start), min(from+int64(len(p)), start+int64(len(content)))
+		if low < high {
+			copy(p[low-from:high-from], content[low-start:high-start])
+		}
+	}
+	for index := first + 1; index <= last; index++ {
+		reads.Go(func() { one(index) })
+	}
+	one(first)
+	reads.Wait()
+	return errors.Join(errs...)
+}
+
+// block is one of a span's, from what is kept or from the bucket.
+func (v *Volume) block(s span, index int64) ([]byte, error) {
+	name := blockName{s.key, s.match, index}
+	content, under, mine := v.blocks.find(name)
+	if content != nil {
+		return content, nil
+	}
+	if mine {
+		content, err := v.fetch(s, index)
+		v.blocks.put(name, under, content, err)
+	}
+	<-under.done
+	return under.content, under.err
+}
+
+// fetch reads a block, and compares it with its checksum.
+func (v *Volume) fetch(s span, index int64) ([]byte, error) {
+	v.fetching <- struct{}{}
+	defer func() { <-v.fetching }()
+	ctx, stop := context.WithTimeout(v.ctx, v.options.Timeout)
+	defer stop()
+	var sums *footer
+	if s.footer {
+		var err error
+		if sums, err = v.footerOf(ctx, s.key, s.length); err != nil {
+			return nil, err
+		}
+	}
+	length := min(blockSize, s.length-index*blockSize)
+	var wrong error
+	for range readTries {
+		found, err := v.get(ctx, s.key, objects.Read{Offset: index * blockSize, Length: length, Match: s.match})
+		switch {
+		case errors.Is(err, objects.ErrNotFound), errors.Is(err, objects.ErrCondition):
+			return nil, fmt.Errorf("%w: %s is not there any more", volume.ErrStale, s.key)
+		case err != nil:
+			return nil, err
+		case int64(len(found.Content)) != length:
+			wrong = fmt.Errorf("%w: %s has %d of %d bytes at %d", volume.ErrCorrupt, s.key, len(found.Content), length, index*blockSize)
+		case sums != nil && crc32.Checksum(found.Content, castagnoli) != sums.checksums[index]:
+			wrong = fmt.Errorf("%w: bytes of %s from %d on are not those that were written", volume.ErrCorrupt, s.key, index*blockSize)
+		default:
+			return found.Content, nil
+		}
+	}
+	return nil, wrong
+}
+
+// footerOf is an extent's.
+func (v *Volume) footerOf(ctx context.Context, key string, length int64) (*footer, error) {
+	if kept := v.blocks.footer(key); kept != nil {
+		return kept, nil
+	}
+	found, err := v.get(ctx, key, objects.Read{Offset: length})
+	if errors.Is(err, objects.ErrNotFound) {
+		return nil, fmt.Errorf("%w: %s is not there any more", volume.ErrStale, key)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := parseFooter(found.Content, length)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	v.blocks.keepFooter(key, f)
+	return f, nil
+}

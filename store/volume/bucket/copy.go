@@ -1,0 +1,170 @@
+package bucket
+
+import (
+	"context"
+	"hash/crc32"
+	"slices"
+
+	"rvffs/segments"
+	"rvffs/store/volume"
+	"rvffs/store/volume/bucket/objects"
+)
+
+// rewritten is an extent like another, but for some bytes: around these the bucket copies.
+func (v *Volume) rewritten(ctx context.Context, next *stored, e extent, p []byte, offset int64) (extent, error) {
+	key := v.logKey(next.line.Log) + e.Name
+	old, err := v.footerOf(ctx, key, e.Length)
+	if err != nil {
+		return extent{}, err
+	}
+	foot := &footer{table: slices.Clone(old.table), ids: old.ids, checksums: slices.Clone(old.checksums)}
+	from := offset / blockSize * blockSize
+	to := min(e.Length, (offset+int64(len(p))+blockSize-1)/blockSize*blockSize)
+	window := make([]byte, to-from)
+	if err := v.readDamaged(ctx, span{key: key, length: e.Length, footer: true}, window, from); err != nil {
+		return extent{}, err
+	}
+	copy(window[offset-from:], p)
+	for at := from; at < to; at += blockSize {
+		foot.checksums[at/blockSize] = crc32.Checksum(window[at-from:min(at-from+blockSize, int64(len(window)))], castagnoli)
+	}
+	for i, placed := range foot.table {
+		if placed.offset >= from && placed.offset+segments.HeaderSize <= to {
+			foot.table[i].header = [segments.HeaderSize]byte(window[placed.offset-from:])
+		}
+	}
+	name := v.newExtentName(next.line.Horizon)
+	source := []piece{{key, 0, from, nil}, {"", from, to - from, window}, {key, to, e.Length - to, nil}}
+	return extent{name, e.Length}, v.assemble(ctx, v.logKey(next.line.Log)+name, source, foot)
+}
+
+// readDamaged reads what may not be as it was written, as it is.
+func (v *Volume) readDamaged(ctx context.Context, s span, p []byte, from int64) error {
+	found, err := v.get(ctx, s.key, objects.Read{Offset: from, Length: int64(len(p))})
+	if err == nil && copy(p, found.Content) < len(p) {
+		err = volume.ErrCorrupt
+	}
+	return err
+}
+
+// piece is a run of another object's bytes, or of bytes that are at hand.
+type piece struct {
+	key            string
+	offset, length int64
+	content        []byte
+}
+
+// assemble makes an extent of pieces: those of other objects the bucket copies, where they are
+// long enough.
+func (v *Volume) assemble(ctx context.Context, key string, pieces []piece, foot *footer) error {
+	var under objects.Upload
+	err := v.ask(ctx, func(ctx context.Context) (err error) {
+		under, err = v.objects.Begin(ctx, key)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	a := assembly{volume: v, key: key, under: under}
+	encoded := foot.encode()
+	total := int64(len(encoded))
+	for _, p := range pieces {
+		total += p.length
+		if err = a.add(ctx, p); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		err = a.add(ctx, piece{length: int64(len(encoded)), content: encoded})
+	}
+	if err == nil {
+		err = a.flush(ctx)
+	}
+	if err == nil {
+		err = v.completeUpload(ctx, key, under, a.tags, total)
+	}
+	if err != nil {
+		_ = v.once(v.ctx, func(ctx context.Context) error { return v.objects.Abort(ctx, key, under) })
+		return err
+	}
+	v.blocks.keepFooter(key, foot)
+	return nil
+}
+
+// assembly is an upload that is made of pieces.
+type assembly struct {
+	volume  *Volume
+	key     string
+	under   objects.Upload
+	tags    []objects.Tag
+	pending []byte // too short to be a part
+}
+
+// add appends a piece.
+func (a *assembly) add(ctx context.Context, p piece) error {
+	for p.length > 0 {
+		if p.content != nil {
+			a.pending = append(a.pending, p.content...)
+			p.length = 0
+			break
+		}
+		if len(a.pending) > 0 && len(a.pending) < objects.SmallestPart || p.length < objects.SmallestPart {
+			// Bytes go through this machine until a part is long enough to stand by itself.
+			wanted := int64(objects.SmallestPart)
+			if len(a.pending) > 0 {
+				wanted -= int64(len(a.pending))
+			}
+			wanted = min(wanted, p.length)
+			found, err := a.volume.get(ctx, p.key, objects.Read{Offset: p.offset, Length: wanted})
+			if err != nil {
+				return err
+			}
+			if int64(len(found.Content)) != wanted {
+				return volume.ErrCorrupt
+			}
+			a.pending = append(a.pending, found.Content...)
+			p.offset, p.length = p.offset+wanted, p.length-wanted
+			continue
+		}
+		if err := a.flush(ctx); err != nil {
+			return err
+		}
+		length := min(p.length, objects.LargestPart)
+		if rest := p.length - length; rest > 0 && rest < objects.SmallestPart {
+			length -= objects.SmallestPart
+		}
+		var tag objects.Tag
+		err := a.volume.ask(ctx, func(ctx context.Context) (err error) {
+			tag, err = a.volume.objects.CopyPart(ctx, a.key, a.under, len(a.tags)+1, p.key, p.offset, length)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		a.tags = append(a.tags, tag)
+		p.offset, p.length = p.offset+length, p.length-length
+	}
+	return nil
+}
+
+// flush sends what is pending as a part.
+func (a *assembly) flush(ctx context.Context) error {
+	if len(a.pending) == 0 {
+		return nil
+	}
+	tag, err := a.volume.putPart(ctx, a.key, a.under, len(a.tags)+1, a.pending)
+	a.tags, a.pending = append(a.tags, tag), nil
+	return err
+}
+
+// copyExtent makes an extent of the first bytes of another object, which the bucket copies.
+func (v *Volume) copyExtent(ctx context.Context, log, from string, length int64, bytes interface {
+	ReadAt([]byte, int64) (int, error)
+}, horizon string) (extent, error) {
+	foot, err := footerOfBytes(bytes, length)
+	if err != nil {
+		return extent{}, err
+	}
+	name := v.newExtentName(horizon)
+	return extent{name, length}, v.assemble(ctx, v.logKey(log)+name, []piece{{from, 0, length, nil}}, foot)
+}

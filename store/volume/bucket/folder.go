@@ -1,0 +1,621 @@
+package bucket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"rvffs/store/volume"
+	"rvffs/store/volume/bucket/objects"
+)
+
+// folder is a folder of the bucket: what all keys in it begin with. It has no more to it than
+// an object of that key, where it has attributes of its own or holds nothing.
+type folder struct {
+	volume *Volume
+	name   string // from the topmost one, "." for that
+	caller volume.Caller
+}
+
+var _ volume.Folder = (*folder)(nil)
+
+// failure says what was done to which name.
+func failure(operation, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &fs.PathError{Op: operation, Path: name, Err: err}
+}
+
+// full is a name from the topmost folder.
+func (f *folder) full(name string) (string, error) {
+	if err := checkName(name); err != nil {
+		return "", err
+	}
+	full := path.Join(f.name, name)
+	if first, _, _ := strings.Cut(full, "/"); first == hidden {
+		return "", fs.ErrNotExist
+	}
+	if len(f.volume.prefix)+len(full) > longestKey {
+		return "", syscall.ENAMETOOLONG
+	}
+	return full, nil
+}
+
+// key is where the object of a name lies.
+func (f *folder) key(name string) (string, error) {
+	full, err := f.full(name)
+	return f.volume.prefix + full, err
+}
+
+// folderKey is what the keys in a folder begin with.
+func (v *Volume) folderKey(full string) string {
+	if full == "." {
+		return v.prefix
+	}
+	return v.prefix + full + "/"
+}
+
+// isFolder reports whether a key is that of a folder.
+func (v *Volume) isFolder(ctx context.Context, key string) bool {
+	if key == v.prefix+"." {
+		return true
+	}
+	page, err := v.list(ctx, objects.List{Prefix: key + "/", Most: 1})
+	return err == nil && len(page.Entries) > 0
+}
+
+// describe tells what stands at a name.
+func (f *folder) describe(ctx context.Context, name string) (volume.FileInfo, error) {
+	full, err := f.full(name)
+	if err != nil {
+		return volume.FileInfo{}, err
+	}
+	if err := f.mayReach(ctx, full); err != nil {
+		return volume.FileInfo{}, err
+	}
+	if full != "." {
+		found, err := f.volume.tailOf(ctx, f.volume.prefix+full)
+		switch {
+		case err == nil && found.moved:
+			err = f.volume.finishAt(ctx, f.volume.prefix+full)
+			if err == nil {
+				err = fs.ErrNotExist
+			}
+			if !errors.Is(err, fs.ErrNotExist) {
+				return volume.FileInfo{}, err
+			}
+		case err == nil:
+			return found.info, nil
+		case !errors.Is(err, fs.ErrNotExist):
+			return volume.FileInfo{}, err
+		}
+	}
+	info, err := f.volume.describeFolder(ctx, full)
+	if errors.Is(err, fs.ErrNotExist) && full != "." {
+		if parent := path.Dir(full); parent != "." {
+			if _, file := f.volume.tailOf(ctx, f.volume.prefix+parent); file == nil {
+				err = syscall.ENOTDIR
+			}
+		}
+	}
+	return info, err
+}
+
+// describeFolder tells about a folder.
+func (v *Volume) describeFolder(ctx context.Context, full string) (volume.FileInfo, error) {
+	info := volume.FileInfo{
+		Identity: identityOf("folder " + full), Names: 1, Mode: fs.ModeDir | 0o755, UID: v.options.UID, GID: v.options.GID, Modified: time.Unix(0, 0),
+	}
+	marker, err := v.get(ctx, v.folderKey(full), objects.Read{Length: 1})
+	switch {
+	case err == nil && full != ".":
+		a := parseAbout(v.folderKey(full), marker, v.owner())
+		info.Mode, info.UID, info.GID, info.Modified = fs.ModeDir|a.Mode, a.UID, a.GID, a.Modified
+		if marker.Metadata[metaOf] != "" {
+			info.Identity = identityOf(a.ID)
+		} else {
+			info.Mode = fs.ModeDir | 0o755
+		}
+	case full == "." && (err == nil || errors.Is(err, fs.ErrNotExist)):
+		if err == nil && marker.Metadata[metaOf] != "" {
+			a := parseAbout(v.folderKey(full), marker, v.owner())
+			info.Mode, info.UID, info.GID = fs.ModeDir|a.Mode, a.UID, a.GID
+		}
+	case errors.Is(err, fs.ErrNotExist):
+		if !v.isFolder(ctx, v.prefix+full) {
+			return volume.FileInfo{}, fs.ErrNotExist
+		}
+	default:
+		return volume.FileInfo{}, err
+	}
+	return info, nil
+}
+
+// mayReach refuses a name to which a folder on the way does not let the caller.
+func (f *folder) mayReach(ctx context.Context, full string) error {
+	if f.caller.Trusted() {
+		return nil
+	}
+	for at := path.Dir(full); ; at = path.Dir(at) {
+		info, err := f.volume.describeFolder(ctx, at)
+		if err != nil {
+			return err
+		}
+		if !f.caller.PermittedByMode(info, volume.Search) {
+			return fs.ErrPermission
+		}
+		if at == "." {
+			return nil
+		}
+	}
+}
+
+// mayChange refuses to change names in a folder in which the caller may not, or what is
+// another's in a sticky one.
+func (f *folder) mayChange(ctx context.Context, full string, what *volume.FileInfo) error {
+	in, err := f.volume.describeFolder(ctx, path.Dir(full))
+	if err != nil {
+		return err
+	}
+	if f.caller.Trusted() {
+		return nil
+	}
+	if err := f.mayReach(ctx, full); err != nil {
+		return err
+	}
+	if !f.caller.PermittedByMode(in, volume.Write|volume.Search) {
+		return fs.ErrPermission
+	}
+	if what != nil && in.Mode&os.ModeSticky != 0 && f.caller.UID != in.UID && f.caller.UID != what.UID {
+		return syscall.EPERM
+	}
+	return nil
+}
+
+// born are the attributes of what the caller makes in a folder.
+func (f *folder) born(ctx context.Context, full string, perm os.FileMode) (about, error) {
+	in, err := f.volume.describeFolder(ctx, path.Dir(full))
+	if err != nil {
+		return about{}, err
+	}
+	a := about{ID: newID(), Mode: perm, UID: f.caller.UID, GID: f.caller.GID, Modified: f.volume.options.Now(), Change: 1}
+	if in.Mode&os.ModeSetgid != 0 {
+		a.GID = in.GID
+	}
+	return a, nil
+}
+
+// Close implements volume.Folder.
+func (f *folder) Close() error { return nil }
+
+// As implements volume.Folder.
+func (f *folder) As(caller volume.Caller) volume.Folder { return &folder{f.volume, f.name, caller} }
+
+// Open implements volume.Folder.
+func (f *folder) Open(ctx context.Context, name string) (volume.Folder, error) {
+	info, err := f.describe(ctx, name)
+	if err == nil && !info.Mode.IsDir() {
+		err = syscall.ENOTDIR
+	}
+	if err != nil {
+		return nil, failure("open folder", name, err)
+	}
+	return &folder{f.volume, path.Join(f.name, name), f.caller}, nil
+}
+
+// Shelf implements volume.Folder.
+func (f *folder) Shelf() volume.Shelf {
+	return &shelf{f.volume, func(context.Context) (*folder, func() error, error) { return f, func() error { return nil }, nil }}
+}
+
+// ShelfOf implements volume.Volume.
+func (v *Volume) ShelfOf(holder volume.Holder) volume.Shelf {
+	return &shelf{v, func(ctx context.Context) (*folder, func() error, error) {
+		held, err := holder.Hold(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		return folderOf(held), holder.Release, nil
+	}}
+}
+
+// folderOf is the folder of a bucket that a folder is.
+func folderOf(held volume.Folder) *folder {
+	if v, topmost := held.(*Volume); topmost {
+		return &v.folder
+	}
+	return held.(*folder)
+}
+
+// Describe implements volume.Folder.
+func (f *folder) Describe(ctx context.Context, name string) (volume.FileInfo, error) {
+	info, err := f.describe(ctx, name)
+	return info, failure("describe", name, err)
+}
+
+// Allow implements volume.Folder.
+func (f *folder) Allow(ctx context.Context, name string, want volume.Permission) (volume.FileInfo, error) {
+	info, err := f.describe(ctx, name)
+	if err == nil && !f.caller.Trusted() && !f.caller.PermittedByMode(info, want) {
+		err = fs.ErrPermission
+	}
+	if err != nil {
+		return volume.FileInfo{}, failure("allow", name, err)
+	}
+	return info, nil
+}
+
+// AccessList implements volume.Folder: a bucket has none.
+func (f *folder) AccessList(ctx context.Context, name string, _ bool) (volume.AccessList, volume.FileInfo, error) {
+	info, err := f.describe(ctx, name)
+	return nil, info, failure("access list", name, err)
+}
+
+// MakeFolder implements volume.Folder.
+func (f *folder) MakeFolder(ctx context.Context, name string, perm os.FileMode) error {
+	full, err := f.full(name)
+	if err == nil {
+		err = f.mayChange(ctx, full, nil)
+	}
+	if err == nil {
+		if _, taken := f.describe(ctx, name); taken == nil {
+			err = fs.ErrExist
+		} else if !errors.Is(taken, fs.ErrNotExist) {
+			err = taken
+		}
+	}
+	if err != nil {
+		return failure("make folder", name, err)
+	}
+	a, err := f.born(ctx, full, perm)
+	if err == nil {
+		if in, _ := f.volume.describeFolder(ctx, path.Dir(full)); in.Mode&os.ModeSetgid != 0 {
+			a.Mode |= os.ModeSetgid
+		}
+		_, err = f.volume.create(ctx, &stored{key: f.volume.folderKey(full), about: a})
+	}
+	if errors.Is(err, volume.ErrExists) {
+		err = fs.ErrExist
+	}
+	return failure("make folder", name, err)
+}
+
+// RemoveFolder implements volume.Folder.
+func (f *folder) RemoveFolder(ctx context.Context, name string) error {
+	full, err := f.full(name)
+	var info volume.FileInfo
+	if err == nil {
+		info, err = f.describe(ctx, name)
+	}
+	if err == nil && !info.Mode.IsDir() {
+		err = syscall.ENOTDIR
+	}
+	if err == nil {
+		err = f.mayChange(ctx, full, &info)
+	}
+	if err != nil {
+		return failure("remove folder", name, err)
+	}
+	key := f.volume.folderKey(full)
+	page, err := f.volume.list(ctx, objects.List{Prefix: key, Most: 2})
+	if err != nil {
+		return failure("remove folder", name, err)
+	}
+	for _, entry := range page.Entries {
+		if entry.Key != key {
+			return failure("remove folder", name, syscall.ENOTEMPTY)
+		}
+	}
+	if err := f.volume.keepFolder(ctx, path.Dir(full)); err != nil {
+		return failure("remove folder", name, err)
+	}
+	return failure("remove folder", name, f.volume.ask(ctx, func(ctx context.Context) error {
+		return f.volume.objects.Delete(ctx, key, objects.Condition{})
+	}))
+}
+
+// keepFolder sees to it that a folder is there also when it holds nothing any more.
+func (v *Volume) keepFolder(ctx context.Context, full string) error {
+	if full == "." {
+		return nil
+	}
+	key := v.folderKey(full)
+	if _, err := v.get(ctx, key, objects.Read{Length: 1}); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	a := about{ID: newID(), Mode: 0o755, UID: v.options.UID, GID: v.options.GID, Modified: v.options.Now(), Change: 1}
+	if _, err := v.create(ctx, &stored{key: key, about: a}); err != nil && !errors.Is(err, volume.ErrExists) {
+		return err
+	}
+	return nil
+}
+
+// Settle implements volume.Folder: what was answered lasts.
+func (f *folder) Settle(ctx context.Context, _ string) error { return ctx.Err() }
+
+// litterAge is how long what has a temporary name is left alone.
+const litterAge = time.Hour
+
+// Sweep implements volume.Folder.
+func (f *folder) Sweep(ctx context.Context, name string) bool {
+	full, err := f.full(name)
+	if err != nil || !volume.IsTemporary(path.Base(full)) {
+		return false
+	}
+	found, err := f.volume.tailOf(ctx, f.volume.prefix+full)
+	if err != nil || f.volume.options.Now().Sub(found.info.Modified) < litterAge {
+		return false
+	}
+	return f.volume.once(ctx, func(ctx context.Context) error {
+		return f.volume.objects.Delete(ctx, f.volume.prefix+full, objects.Condition{Match: found.tag})
+	}) == nil
+}
+
+// listing is a folder that is being read.
+type listing struct {
+	ctx context.Context
+	*folder
+	info volume.FileInfo
+	tags map[string]objects.Tag
+	seen map[string]*tail // what was read for a description, for who looks into it next
+}
+
+// List implements volume.Folder.
+func (f *folder) List(ctx context.Context, name string) (volume.Listing, error) {
+	info, err := f.describe(ctx, name)
+	if err == nil && !info.Mode.IsDir() {
+		err = syscall.ENOTDIR
+	}
+	if err == nil && !f.caller.Trusted() && !f.caller.PermittedByMode(info, volume.Read) {
+		err = fs.ErrPermission
+	}
+	if err != nil {
+		return nil, failure("open folder", name, err)
+	}
+	info.Modified = f.volume.options.Now() // nobody can tell whether it is as it was
+	return &listing{ctx, &folder{f.volume, path.Join(f.name, name), f.caller}, info, map[string]objects.Tag{}, map[string]*tail{}}, nil
+}
+
+// Folder implements volume.Listing.
+func (l *listing) Folder() (volume.FileInfo, error) { return l.info, nil }
+
+// Entries implements volume.Listing.
+func (l *listing) Entries() (entries []volume.FolderEntry, err error) {
+	v := l.volume
+	prefix := v.folderKey(l.name)
+	for after := ""; ; {
+		page, err := v.list(l.ctx, objects.List{Prefix: prefix, Delimiter: "/", After: after})
+		if err != nil {
+			return nil, failure("list", l.name, err)
+		}
+		for _, below := range page.Prefixes {
+			if name := strings.TrimSuffix(below[len(prefix):], "/"); name != "" && (l.name != "." || name != hidden) {
+				entries = append(entries, volume.FolderEntry{Name: name, Type: fs.ModeDir})
+			}
+		}
+		for _, entry := range page.Entries {
+			name := entry.Key[len(prefix):]
+			if name == "" || v.isTombstone(l.ctx, entry) {
+				continue
+			}
+			l.tags[name] = entry.Tag
+			entries = append(entries, volume.FolderEntry{Name: name})
+		}
+		if after = page.Next; after == "" {
+			break
+		}
+	}
+	// A name that is a folder's and an object's is the object's.
+	slices.SortStableFunc(entries, func(a, b volume.FolderEntry) int {
+		if c := strings.Compare(a.Name, b.Name); c != 0 {
+			return c
+		}
+		return int(a.Type>>16) - int(b.Type>>16)
+	})
+	return slices.CompactFunc(entries, func(a, b volume.FolderEntry) bool { return a.Name == b.Name }), nil
+}
+
+// isTombstone reports whether an object is one, where such stay.
+func (v *Volume) isTombstone(ctx context.Context, entry objects.Entry) bool {
+	if known, some := v.heads.find(entry.Key, entry.Tag); some {
+		return known.moved
+	}
+	if !v.options.KeepTombstones {
+		return false
+	}
+	found, err := v.tailOf(ctx, entry.Key)
+	return err == nil && found.moved
+}
+
+// Describe implements volume.Listing.
+func (l *listing) Describe(name string) (volume.FileInfo, error) {
+	tag, listed := l.tags[name]
+	if !listed {
+		return l.folder.Describe(l.ctx, name)
+	}
+	if known, some := l.volume.heads.find(l.volume.folderKey(l.name)+name, tag); some && !known.moved {
+		return known.info, nil
+	}
+	found, err := l.tail(name)
+	if err != nil {
+		return volume.FileInfo{}, failure("describe", name, err)
+	}
+	return found.info, nil
+}
+
+// tail reads the end of a file.
+func (l *listing) tail(name string) (*tail, error) {
+	key, err := l.key(name)
+	if err != nil {
+		return nil, err
+	}
+	found, err := l.volume.tailOf(l.ctx, key)
+	if err == nil && found.moved {
+		err = errors.Join(l.volume.finishAt(l.ctx, key), fs.ErrNotExist)
+	}
+	if err == nil {
+		l.seen[name] = found
+	}
+	return found, err
+}
+
+// Target implements volume.Listing: there are no links.
+func (l *listing) Target(name string) (string, error) {
+	return "", failure("read link", name, syscall.EINVAL)
+}
+
+// Peek implements volume.Listing.
+func (l *listing) Peek(name string) (volume.Peeked, volume.FileInfo, error) {
+	found := l.seen[name]
+	delete(l.seen, name)
+	if found == nil {
+		var err error
+		if found, err = l.tail(name); err != nil {
+			if key, bad := l.key(name); bad == nil && errors.Is(err, fs.ErrNotExist) && l.volume.isFolder(l.ctx, key) {
+				err = volume.ErrNotRegular
+			}
+			return nil, volume.FileInfo{}, failure("look at", name, err)
+		}
+	}
+	if !l.caller.Trusted() && !l.caller.PermittedByMode(found.info, volume.Read) {
+		return nil, volume.FileInfo{}, failure("look at", name, fs.ErrPermission)
+	}
+	key, err := l.key(name)
+	return &peeked{l.ctx, l.volume, key, found, nil}, found.info, err
+}
+
+// peeked is the end of a file, and the rest when somebody needs it.
+type peeked struct {
+	ctx    context.Context
+	volume *Volume
+	key    string
+	tail   *tail
+	whole  io.ReaderAt
+}
+
+// Close implements volume.Peeked.
+func (p *peeked) Close() error { return nil }
+
+// ReadAt implements volume.Peeked.
+func (p *peeked) ReadAt(b []byte, offset int64) (int, error) {
+	size := p.tail.info.Size
+	from := size - int64(len(p.tail.content))
+	if offset >= from && from >= 0 && p.whole == nil && !strings.HasPrefix(string(p.tail.content[:min(len(p.tail.content), len(extentsMark))]), extentsMark) {
+		n := copy(b, p.tail.content[min(offset-from, int64(len(p.tail.content))):])
+		if n < len(b) {
+			return n, io.EOF
+		}
+		return n, nil
+	}
+	if p.whole == nil {
+		found, err := p.volume.read(p.ctx, p.key, "")
+		if err != nil {
+			return 0, err
+		}
+		if found.tag != p.tail.tag {
+			return 0, fmt.Errorf("%w: it has changed meanwhile", volume.ErrStale)
+		}
+		p.whole = &reader{p.volume, p.volume.layoutOf(found)}
+	}
+	return p.whole.ReadAt(b, offset)
+}
+
+// held is a file or folder whose attributes are to change.
+type held struct {
+	*folder
+	name string
+	info volume.FileInfo
+}
+
+// Hold implements volume.Folder.
+func (f *folder) Hold(ctx context.Context, name string) (volume.Held, error) {
+	info, err := f.describe(ctx, name)
+	if err != nil {
+		return nil, failure("hold", name, err)
+	}
+	return &held{f, name, info}, nil
+}
+
+// Info implements volume.Held.
+func (h *held) Info() volume.FileInfo { return h.info }
+
+// Change implements volume.Held, with the rules of POSIX in short: only the trusted give
+// things away, and only the owner says who may do what.
+func (h *held) Change(ctx context.Context, change volume.AttributeChange) error {
+	full, err := h.full(h.name)
+	if err != nil {
+		return failure("change", h.name, err)
+	}
+	key := h.volume.prefix + full
+	if h.info.Mode.IsDir() {
+		key = h.volume.folderKey(full)
+		if full != "." {
+			err = h.volume.keepFolder(ctx, full)
+		} else if _, lacks := h.volume.get(ctx, key, objects.Read{Length: 1}); errors.Is(lacks, fs.ErrNotExist) {
+			_, err = h.volume.create(ctx, &stored{key: key, about: about{ID: newID(), Mode: 0o755, UID: h.volume.options.UID, GID: h.volume.options.GID, Modified: h.volume.options.Now(), Change: 1}})
+		}
+	}
+	var found *stored
+	if err == nil {
+		found, err = h.volume.read(ctx, key, "")
+	}
+	if err == nil && found.moved == nil && !h.info.Mode.IsDir() && !found.info(0).Is(h.info) {
+		err = errOther
+	}
+	if err != nil {
+		return failure("change", h.name, err)
+	}
+	swap := swapping{volume: h.volume, writer: newWriter(), build: func(ctx context.Context, newest *stored) (*stored, error) {
+		if err := h.allowed(newest.info(newest.Size), change); err != nil {
+			return nil, err
+		}
+		next := newest.next(newest.Modified)
+		if newest.large || newest.copied() {
+			if err := h.volume.settleIn(ctx, next, newest); err != nil {
+				return nil, err
+			}
+		}
+		if change.UID >= 0 {
+			next.UID = uint32(change.UID)
+		}
+		if change.GID >= 0 {
+			next.GID = uint32(change.GID)
+		}
+		if change.Mode != nil {
+			next.Mode = *change.Mode &^ fs.ModeDir
+		}
+		switch {
+		case change.Modified.Equal(volume.Now):
+			next.Modified = h.volume.options.Now()
+		case !change.Modified.IsZero():
+			next.Modified = change.Modified
+		}
+		return next, nil
+	}, blind: h.info.Mode.IsDir()}
+	_, _, err = swap.run(ctx, found)
+	return failure("change", h.name, err)
+}
+
+// allowed refuses a change that the caller may not make.
+func (h *held) allowed(info volume.FileInfo, change volume.AttributeChange) error {
+	ofOwner := func(t time.Time) bool { return !t.IsZero() && !t.Equal(volume.Now) }
+	owns := h.caller.Trusted() || h.caller.UID == info.UID
+	gives := change.UID >= 0 && uint32(change.UID) != info.UID || change.GID >= 0 && !h.caller.Member(uint32(change.GID))
+	sets := change.Mode != nil || change.UID >= 0 || change.GID >= 0 || ofOwner(change.Accessed) || ofOwner(change.Modified)
+	switch {
+	case gives && !h.caller.Trusted(), sets && !owns:
+		return syscall.EPERM
+	case !sets && !owns && !h.caller.PermittedByMode(info, volume.Write):
+		return fs.ErrPermission
+	}
+	return nil
+}

@@ -1,0 +1,301 @@
+package bucket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rvffs/store/volume"
+	"rvffs/store/volume/bucket/objects"
+)
+
+// Log is a store in a bucket: it knows under which key it lies, and what was there last. Its
+// methods may be called from several goroutines.
+type Log struct {
+	volume  *Volume
+	options volume.LogOptions
+	writer  string                                               // among those that commit
+	folder  func(context.Context) (*folder, func() error, error) // of the shelf
+
+	mu      sync.Mutex // guards what follows; never held over a request
+	name    string
+	place   *place // of the store; nil before Open
+	current *stored
+	newest  *volume.Version
+	looked  time.Time // when it was asked for last
+	turn    *Session  // of this process; nil: there is none
+	over    chan struct{}
+	closed  bool
+
+	keeping sync.WaitGroup // of what keeps the store small
+	stop    context.CancelFunc
+	ctx     context.Context
+	tidying atomic.Bool
+}
+
+var _ volume.Log = (*Log)(nil)
+
+// place is where a store lies, for all that read it.
+type place struct {
+	mu  sync.Mutex
+	key string
+}
+
+func (p *place) at() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.key
+}
+
+func (p *place) move(key string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.key = key
+}
+
+// known is what is known of a store without having it open.
+type known struct {
+	version *volume.Version
+	current *stored
+	place   *place
+}
+
+// Known implements volume.Log.
+func (l *Log) Known() volume.Known {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return volume.Known{Of: known{l.newest, l.current, l.place}}
+}
+
+// Name implements volume.Log.
+func (l *Log) Name() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.name
+}
+
+// Path implements volume.Log.
+func (l *Log) Path() string {
+	name := l.Name()
+	l.mu.Lock()
+	at := l.place
+	l.mu.Unlock()
+	if at != nil {
+		name = at.at()[len(l.volume.prefix):]
+	}
+	return path.Join(l.volume.Name(), name)
+}
+
+// key finds where the store lies.
+func (l *Log) key(ctx context.Context) (_ string, err error) {
+	l.mu.Lock()
+	at, name := l.place, l.name
+	l.mu.Unlock()
+	if at != nil {
+		return at.at(), nil
+	}
+	in, release, err := l.folder(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	return in.key(name)
+}
+
+// Open implements volume.Log.
+func (l *Log) Open(ctx context.Context, knowledge volume.Known) (*volume.Version, error) {
+	key, err := l.key(ctx)
+	if err != nil {
+		return nil, err
+	}
+	k, some := knowledge.Of.(known)
+	some = some && k.version != nil
+	var tag objects.Tag
+	if some && k.place.at() == key {
+		tag = k.current.tag
+	}
+	found, err := l.volume.readWhole(ctx, key, tag, l.options.Memory)
+	if errors.Is(err, objects.ErrSame) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.place, l.current, l.newest, l.looked = k.place, k.current, k.version, time.Now()
+		return l.newest, nil
+	}
+	if err == nil && found.moved != nil {
+		err = errors.Join(l.volume.finish(ctx, found), errNoObject)
+	}
+	if errors.Is(err, errNoObject) {
+		if l.volume.isFolder(ctx, key) {
+			return nil, fmt.Errorf("%w: %w", volume.ErrNotStore, volume.ErrNotRegular)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if some && k.current.ID == found.ID && found.Change >= k.current.Change {
+		k.place.move(key) // it may have been moved
+		l.place, l.current, l.newest = k.place, k.current, k.version
+		return l.take(found, false), nil
+	}
+	l.place = &place{key: key}
+	l.current, l.looked = found, time.Now()
+	l.newest = &volume.Version{Generation: newGeneration(l.volume, l.place, found), State: found.state, Modified: found.Modified, Number: 1}
+	if some {
+		l.newest.Number = k.version.Number + 1
+	}
+	return l.newest, nil
+}
+
+// take makes what was found, or put by this process, the newest, unless it knows a newer one
+// already, and returns that version. The caller holds mu.
+func (l *Log) take(found *stored, own bool) *volume.Version {
+	l.looked = time.Now()
+	if found.ID == l.current.ID && found.Change < l.current.Change {
+		return l.newest
+	}
+	before := l.current
+	l.current = found
+	generation := l.newest.Generation.(*Generation)
+	if found.same(before) {
+		found.state = before.state
+		generation.lies(found)
+		return l.newest
+	}
+	continues := found.ID == before.ID && found.Generation == before.Generation
+	if continues {
+		if !own {
+			generation.disturb(found.Mends != before.Mends)
+		}
+		generation.lies(found)
+		if found.state.Segment == before.state.Segment && found.Size == before.Size {
+			found.state = before.state
+			return l.newest // written over, and no new state
+		}
+	} else {
+		generation.replaced.Store(true)
+		generation = newGeneration(l.volume, l.place, found)
+	}
+	l.newest = &volume.Version{Generation: generation, State: found.state, Modified: found.Modified, Number: l.newest.Number + 1}
+	return l.newest
+}
+
+// Newest implements volume.Log.
+func (l *Log) Newest(ctx context.Context, known *volume.Version) (*volume.Version, error) {
+	for stale := 0; ; stale++ {
+		l.mu.Lock()
+		current, newest, turn, closed, looked, name := l.current, l.newest, l.turn, l.closed, l.looked, l.name
+		l.mu.Unlock()
+		own := turn != nil && turn.published(newest)
+		switch {
+		case closed:
+			return nil, fmt.Errorf("store %q: %w", name, volume.ErrClosed)
+		case turn != nil && turn.publishing.Load():
+			return known, nil // soon there will be another
+		case l.volume.options.Freshness > 0 && time.Since(looked) < l.volume.options.Freshness:
+			if own {
+				return known, nil
+			}
+			return newest, nil
+		}
+		found, err := l.volume.readWhole(ctx, l.place.at(), current.tag, l.options.Memory)
+		if err == nil && found.moved != nil {
+			err = errors.Join(l.volume.finish(ctx, found), errMovedAway)
+		}
+		l.mu.Lock()
+		switch changed := l.current != current; {
+		case changed && err != nil && stale == 0:
+			l.mu.Unlock()
+			continue // this process has moved it, or published
+		case errors.Is(err, objects.ErrSame):
+			l.looked = time.Now()
+			l.mu.Unlock()
+			if own {
+				return known, nil // who published tells of it
+			}
+			return newest, nil
+		case err != nil:
+			l.mu.Unlock()
+			return nil, storeError(name, err)
+		case found.ID == l.current.ID && found.Change < l.current.Change:
+			l.mu.Unlock()
+			if stale >= readTries && !changed {
+				return nil, storeError(name, errBehind)
+			}
+			if err := l.volume.pace.rest(ctx, stale); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		version := l.take(found, false)
+		l.mu.Unlock()
+		if turn != nil && turn.published(version) {
+			return known, nil
+		}
+		return version, nil
+	}
+}
+
+// look looks for what is there now, and takes note of it.
+func (l *Log) look(ctx context.Context) error {
+	l.mu.Lock()
+	current := l.current
+	l.mu.Unlock()
+	found, err := l.volume.readWhole(ctx, l.place.at(), current.tag, l.options.Memory)
+	switch {
+	case errors.Is(err, objects.ErrSame):
+		return nil
+	case err == nil && found.moved != nil:
+		err = errMovedAway
+	case err == nil && found.ID != current.ID:
+		err = errOther
+	}
+	if err != nil {
+		return storeError(l.Name(), err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.take(found, false)
+	return nil
+}
+
+// logName is that of the log of the store's extents.
+func (l *Log) logName() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.current.ID
+}
+
+// Active implements volume.Log.
+func (l *Log) Active() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.turn != nil
+}
+
+// Held implements volume.Log: nobody but this process is known to be at work.
+func (l *Log) Held(context.Context) bool { return l.Active() }
+
+// Close implements volume.Log.
+func (l *Log) Close() (bool, error) {
+	l.mu.Lock()
+	first := !l.closed
+	l.closed = true
+	l.mu.Unlock()
+	l.stop()
+	l.keeping.Wait()
+	return first, nil
+}
+
+// Spool implements volume.Log.
+func (l *Log) Spool(ctx context.Context) (volume.Spool, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return l.volume.options.Spool()
+}

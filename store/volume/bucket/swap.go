@@ -1,0 +1,222 @@
+package bucket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"syscall"
+
+	"rvffs/store/memory"
+	"rvffs/store/volume"
+	"rvffs/store/volume/bucket/objects"
+)
+
+// swapping puts other objects in the place of a store object, each on condition that the one
+// is still there that it was made of.
+type swapping struct {
+	volume *Volume
+	writer string // among those that commit
+	memory *memory.Budget
+	// build makes the next object of the newest one that is known. Its error ends the swap.
+	build func(ctx context.Context, newest *stored) (*stored, error)
+	blind bool // what is in the object does not matter
+	lost  int  // how often somebody else was faster
+}
+
+// numbers are those of this process's commits.
+var numbers atomic.Uint64
+
+// run swaps, beginning with an object that is known, and returns the one that was put there
+// and the newest: another one where somebody else has swapped since.
+//
+// Whatever the answer is but success, it is looked what is there. A swap that had arrived is
+// over, and one that had not is sent again as it is, so that whichever of the two arrives, it
+// is the same. It is made anew only when another object is there, and so the condition of
+// what may be under way can never hold again.
+func (s *swapping) run(ctx context.Context, known *stored) (put, newest *stored, err error) {
+	v := s.volume
+	deadline, stop := context.WithTimeout(ctx, v.options.CommitTimeout)
+	defer stop()
+	number := numbers.Add(1)
+	for {
+		next, err := s.build(deadline, known)
+		if err != nil {
+			return nil, known, s.tooLate(ctx, deadline, err)
+		}
+		next.says(s.writer, number, v.options.Now())
+		content := next.content()
+		meta := next.metadata(content)
+		var last error
+		for try := 1; ; try++ {
+			var tag objects.Tag
+			err := v.once(deadline, func(ctx context.Context) (err error) {
+				tag, err = v.objects.Put(ctx, known.key, content, meta, objects.Condition{Match: known.tag})
+				return err
+			})
+			if err == nil {
+				next.tag = tag
+				return next, next, nil
+			}
+			last = err
+			found, err := s.look(deadline, known, try)
+			if err != nil {
+				return nil, known, s.tooLate(ctx, deadline, errors.Join(err, last))
+			}
+			if found.ID == known.ID && found.arrived(s.writer, number) {
+				if found.Change == next.Change {
+					next.tag = found.tag
+					return next, next, nil
+				}
+				return next, found, nil
+			}
+			if found.tag == known.tag && found.Change == known.Change {
+				if errors.Is(last, objects.ErrDenied) {
+					return nil, known, last
+				}
+				continue // it did not arrive, or is still under way: the same once more
+			}
+			if found.ID != known.ID {
+				return nil, found, errOther
+			}
+			if found.moved != nil && !s.blind {
+				return nil, found, errMovedAway
+			}
+			s.lost++
+			known = found
+			break
+		}
+	}
+}
+
+// tooLate says which error it is when the time is up.
+func (s *swapping) tooLate(ctx, deadline context.Context, err error) error {
+	if deadline.Err() == nil || ctx.Err() != nil {
+		return err
+	}
+	if s.lost > 0 {
+		return fmt.Errorf("%w: others have committed all the time: %w", volume.ErrHeld, err)
+	}
+	return fmt.Errorf("%w: the server did not answer within %v, and the commit may be there or not: %w", syscall.EIO, s.volume.options.CommitTimeout, err)
+}
+
+// look reads what is there, and takes no older answer than the one that is known.
+func (s *swapping) look(ctx context.Context, known *stored, try int) (*stored, error) {
+	v := s.volume
+	for again := 0; ; again++ {
+		if try > 1 || again > 0 {
+			if err := v.pace.rest(ctx, try+again); err != nil {
+				return nil, err
+			}
+		}
+		found, err := v.read(ctx, known.key, "")
+		if err == nil && !s.blind && found.moved == nil {
+			err = v.find(ctx, found, s.memory)
+		}
+		switch {
+		case errors.Is(err, objects.ErrNotFound):
+			// A server may forget for a moment what it has: who was removed is not there
+			// the second time either.
+			if again > 0 {
+				return nil, errMovedAway
+			}
+		case err != nil && (ctx.Err() != nil || errors.Is(err, volume.ErrNotStore)):
+			return nil, err
+		case err != nil:
+		case found.ID != known.ID || found.Change >= known.Change:
+			return found, nil
+		}
+	}
+}
+
+// readWhole is read with the newest state in it.
+func (v *Volume) readWhole(ctx context.Context, key string, known objects.Tag, budget *memory.Budget) (*stored, error) {
+	s, err := v.read(ctx, key, known)
+	if err != nil {
+		return nil, err
+	}
+	return s, v.find(ctx, s, budget)
+}
+
+// create puts an object where none is. Exists means that one is there that is not this one.
+func (v *Volume) create(ctx context.Context, s *stored) (*stored, error) {
+	deadline, stop := context.WithTimeout(ctx, v.options.CommitTimeout)
+	defer stop()
+	content := s.content()
+	meta := s.metadata(content)
+	for try := 1; ; try++ {
+		var tag objects.Tag
+		err := v.once(deadline, func(ctx context.Context) (err error) {
+			tag, err = v.objects.Put(ctx, s.key, content, meta, objects.Condition{None: true})
+			return err
+		})
+		if err == nil {
+			s.tag = tag
+			return s, nil
+		}
+		if try > 1 {
+			if late := v.pace.rest(deadline, try); late != nil {
+				return nil, errors.Join(late, err)
+			}
+		}
+		found, looked := v.read(deadline, s.key, "")
+		switch {
+		case looked == nil && found.ID == s.ID && found.moved == nil && found.Change >= s.Change:
+			return found, nil
+		case looked == nil && found.moved != nil:
+			if err := v.finish(deadline, found); err != nil {
+				return nil, err
+			}
+			if v.options.KeepTombstones {
+				return v.createOver(deadline, s, found)
+			}
+		case looked == nil, errors.Is(looked, volume.ErrNotStore):
+			return nil, volume.ErrExists
+		case !errors.Is(looked, objects.ErrNotFound), errors.Is(err, objects.ErrDenied):
+			return nil, errors.Join(looked, err)
+		}
+	}
+}
+
+// createOver puts an object in the place of a tombstone.
+func (v *Volume) createOver(ctx context.Context, s, tombstone *stored) (*stored, error) {
+	content := s.content()
+	for try := 1; ; try++ {
+		var tag objects.Tag
+		err := v.once(ctx, func(ctx context.Context) (err error) {
+			tag, err = v.objects.Put(ctx, s.key, content, s.metadata(content), objects.Condition{Match: tombstone.tag})
+			return err
+		})
+		if err == nil {
+			s.tag = tag
+			return s, nil
+		}
+		if late := v.pace.rest(ctx, try); late != nil {
+			return nil, errors.Join(late, err)
+		}
+		found, looked := v.read(ctx, s.key, "")
+		switch {
+		case looked != nil && decided(looked):
+			return nil, looked
+		case looked != nil:
+		case found.ID == s.ID && found.moved == nil:
+			return found, nil
+		case found.tag != tombstone.tag:
+			return nil, volume.ErrExists
+		}
+	}
+}
+
+// remove removes a tombstone, where it is safe to.
+func (v *Volume) remove(ctx context.Context, tombstone *stored) error {
+	if v.options.KeepTombstones {
+		return nil
+	}
+	err := v.once(ctx, func(ctx context.Context) error {
+		return v.objects.Delete(ctx, tombstone.key, objects.Condition{Match: tombstone.tag})
+	})
+	if errors.Is(err, objects.ErrCondition) {
+		return nil
+	}
+	return err
+}
