@@ -391,7 +391,12 @@ func (w *crashWorkload) allowed(after int) []crashMark {
 }
 
 func checkState(files *volumes.Files, allowed []crashMark) error {
-	s, err := OpenReadOnly(context.Background(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}})
+	return checkStateOn(filelog.Shelf{Files: files}, allowed, func(*Store) ([]byte, error) { return files.Names["a.rvf"].Content, nil })
+}
+
+// checkStateOn is checkState for a store on a shelf, of which other programs get all bytes.
+func checkStateOn(shelf volume.Shelf, allowed []crashMark, all func(*Store) ([]byte, error)) error {
+	s, err := OpenReadOnly(context.Background(), "a.rvf", Options{Shelf: shelf})
 	if err != nil {
 		return err
 	}
@@ -421,10 +426,11 @@ func checkState(files *volumes.Files, allowed []crashMark) error {
 	if status.LiveVectors != uint64(len(found)) || s.Current().Manifest().TotalVectors != status.TotalVectors {
 		return fmt.Errorf("status %+v, manifest total %d, %d vectors found", status, s.Current().Manifest().TotalVectors, len(found))
 	}
-	if err := believedByPeer(files.Names["a.rvf"].Content, s.Current()); err != nil {
-		return err
+	content, err := all(s)
+	if err == nil {
+		err = believedByPeer(content, s.Current())
 	}
-	return s.Close()
+	return errors.Join(err, s.Close())
 }
 
 // believedByPeer checks that the reference runtime sees the same state. It takes

@@ -185,8 +185,8 @@ func (h *history) keptForeign(snapshot *state.Snapshot) error {
 // foreignWriter is another program that appends a segment of a type that nobody
 // understands, and at times a manifest that names it.
 func (h *history) foreignWriter() error {
-	if len(h.appenders) > 0 {
-		return nil // the lock is not to be had
+	if len(h.appenders) > 0 || h.bucket != nil {
+		return nil // the lock is not to be had, or what is uploaded is another store
 	}
 	file, err := h.files.Open("a.rvf", true)
 	if err != nil {
@@ -246,10 +246,11 @@ func (h *history) crash() error {
 		}
 	}
 	h.held = nil
+	if h.bucket != nil {
+		return h.crashInBucket()
+	}
 	before, from := h.state(), h.files.Changes()
-	change := []func(*history) error{
-		(*history).ingest, (*history).delete, (*history).commit, (*history).kernel, (*history).ebpf, (*history).compact, (*history).rollback,
-	}[h.random.IntN(7)]
+	change := h.anyChange()
 	if err := change(h); err != nil {
 		return err
 	}
@@ -272,22 +273,34 @@ func (h *history) crash() error {
 	}
 	files.Restate()
 	h.appenders, h.files, h.named = nil, files, 0
+	return h.reviveAs(after, before)
+}
+
+// anyChange is one of the operations that commit.
+func (h *history) anyChange() func(*history) error {
+	return []func(*history) error{
+		(*history).ingest, (*history).delete, (*history).commit, (*history).kernel, (*history).ebpf, (*history).compact, (*history).rollback,
+	}[h.random.IntN(7)]
+}
+
+// reviveAs opens what is left of a crash, which is one of some states, and goes on.
+func (h *history) reviveAs(allowed ...historyState) error {
 	var err error
 	if h.store, err = Open(context.Background(), "a.rvf", h.options()); err != nil {
 		return err
 	}
-	if h.reader, err = OpenReadOnly(context.Background(), "a.rvf", h.options()); err != nil {
+	if h.reader, err = OpenReadOnly(context.Background(), "a.rvf", h.anothers()); err != nil {
 		return err
 	}
 	failures := []error{}
-	for _, state := range []historyState{after, before} {
+	for _, state := range allowed {
 		h.mark, h.program, h.stored = state.mark, state.program, state.stored
 		if err = h.agrees(h.store, h.store.Current()); err == nil {
 			return errors.Join(h.settleTails(), h.ingest())
 		}
 		failures = append(failures, err)
 	}
-	return fmt.Errorf("after the crash neither the new state: %w, nor the former: %w", failures[0], failures[1])
+	return fmt.Errorf("after the crash none of the states that are allowed: %w", errors.Join(failures...))
 }
 
 // settleTails lets a writer keep what a power cut left of an interrupted commit beside

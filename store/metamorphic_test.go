@@ -33,6 +33,12 @@ const operationsPerHistory = 250
 // begin with, for a failure names its own.
 func TestRandomHistoriesAgreeWithAMap(t *testing.T) {
 	t.Parallel()
+	runHistories(t, newHistory)
+}
+
+// runHistories runs them, each with a seed of its own.
+func runHistories(t *testing.T, newHistory func(seed uint64) *history) {
+	t.Helper()
 	operations, seed := 20_000, rand.Uint64()>>16
 	if runtime.GOOS == "wasip1" {
 		operations = 2_000
@@ -80,6 +86,7 @@ func numberFrom(t *testing.T, name string, otherwise uint64) uint64 {
 type history struct {
 	random *rand.Rand
 	files  *volumes.Files
+	bucket *historyBucket // the place of the stores, if it is not files
 	store  *Store
 	reader *Store // another process that looks now and then
 	done   []string
@@ -161,7 +168,7 @@ func (h *history) run(count int) (err error) {
 	if h.store, err = Create(context.Background(), "a.rvf", CreateOptions{Dimension: 2}, h.options()); err != nil {
 		return err
 	}
-	if h.reader, err = OpenReadOnly(context.Background(), "a.rvf", h.options()); err != nil {
+	if h.reader, err = OpenReadOnly(context.Background(), "a.rvf", h.anothers()); err != nil {
 		return err
 	}
 	shares := 0
@@ -190,7 +197,40 @@ func (h *history) run(count int) (err error) {
 // options has all that is read checked, so that what is taken for damage when it is
 // none shows.
 func (h *history) options() Options {
-	return Options{Shelf: filelog.Shelf{Files: h.files}, TurnWait: -1, Checker: state.NewChecker(state.VerifyFirst)}
+	return Options{Shelf: h.shelf(), TurnWait: -1, Checker: state.NewChecker(state.VerifyFirst)}
+}
+
+// anothers are the options of another process.
+func (h *history) anothers() Options {
+	options := h.options()
+	if h.bucket != nil {
+		options.Shelf = h.bucket.another().Shelf()
+	}
+	return options
+}
+
+// shelf is where the stores are.
+func (h *history) shelf() volume.Shelf {
+	if h.bucket != nil {
+		return h.bucket.mine.Shelf()
+	}
+	return filelog.Shelf{Files: h.files}
+}
+
+// names are those of all that is there.
+func (h *history) names() []string {
+	if h.bucket != nil {
+		return h.bucket.names()
+	}
+	return slices.Collect(maps.Keys(h.files.Names))
+}
+
+// remove removes a store from outside.
+func (h *history) remove(name string) error {
+	if h.bucket != nil {
+		return h.bucket.remove(name)
+	}
+	return h.files.Remove(name)
 }
 
 // value is the first component of a new vector.
@@ -562,7 +602,7 @@ func (h *history) derive() error {
 	if err != nil || history.Held == nil || history.Held.Epoch != h.store.Current().Epoch() {
 		return fmt.Errorf("the child's state of the parent: %+v, %w", history, err)
 	}
-	return errors.Join(child.Close(), h.files.Remove(name))
+	return errors.Join(child.Close(), h.remove(name))
 }
 
 // leave rolls all appenders back.
@@ -579,7 +619,7 @@ func (h *history) reopen() error {
 	if err := errors.Join(h.leave(), h.store.Close()); err != nil {
 		return err
 	}
-	for name := range h.files.Names {
+	for _, name := range h.names() {
 		if volume.IsTemporary(name) || strings.HasSuffix(name, ".lock") {
 			return fmt.Errorf("%s is left behind", name)
 		}
@@ -646,8 +686,22 @@ func (h *history) compare() error {
 	if err := h.agrees(h.store, snapshot); err != nil {
 		return err
 	}
-	if err := checkState(h.files, []crashMark{h.mark}); err != nil {
+	if err := h.checkNew(); err != nil {
 		return fmt.Errorf("a new reader: %w", err)
 	}
 	return nil
+}
+
+// checkNew compares what a new process finds.
+func (h *history) checkNew() error {
+	if h.bucket == nil {
+		return checkState(h.files, []crashMark{h.mark})
+	}
+	return checkStateOn(h.bucket.another().Shelf(), []crashMark{h.mark}, func(s *Store) (content []byte, err error) {
+		err = s.Current().With(context.Background(), state.Judging, func(r *state.Reading) error {
+			content = make([]byte, s.Current().Size())
+			return volume.ReadFull(r, content, 0)
+		})
+		return content, err
+	})
 }

@@ -58,7 +58,7 @@ type piece struct {
 // long enough.
 func (v *Volume) assemble(ctx context.Context, key string, pieces []piece, foot *footer) error {
 	var under objects.Upload
-	err := v.ask(ctx, func(ctx context.Context) (err error) {
+	err := v.send(ctx, func(ctx context.Context) (err error) {
 		under, err = v.objects.Begin(ctx, key)
 		return err
 	})
@@ -134,7 +134,7 @@ func (a *assembly) add(ctx context.Context, p piece) error {
 			length -= objects.SmallestPart
 		}
 		var tag objects.Tag
-		err := a.volume.ask(ctx, func(ctx context.Context) (err error) {
+		err := a.volume.send(ctx, func(ctx context.Context) (err error) {
 			tag, err = a.volume.objects.CopyPart(ctx, a.key, a.under, len(a.tags)+1, p.key, p.offset, length)
 			return err
 		})

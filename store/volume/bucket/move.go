@@ -87,7 +87,8 @@ func (v *Volume) bury(ctx context.Context, found *stored, to string) (*stored, e
 // has the store where it was, where the name is taken to which it was to go.
 func (v *Volume) finish(ctx context.Context, tombstone *stored) error {
 	if tombstone.moved.To == "" {
-		return v.remove(ctx, tombstone)
+		v.remove(ctx, tombstone)
+		return nil
 	}
 	next := *tombstone
 	next.key, next.tag, next.moved = tombstone.moved.To, "", nil
@@ -111,7 +112,8 @@ func (v *Volume) finish(ctx context.Context, tombstone *stored) error {
 	if err != nil {
 		return err
 	}
-	return v.remove(ctx, tombstone)
+	v.remove(ctx, tombstone)
+	return nil
 }
 
 // finishAt is finish for a tombstone that was found at a key.
@@ -203,7 +205,7 @@ func (l *Log) Remove(ctx context.Context, on volume.Shelf) (err error) {
 		err = fs.ErrNotExist
 	}
 	if err == nil {
-		err = l.volume.remove(context.WithoutCancel(ctx), tombstone)
+		l.volume.remove(context.WithoutCancel(ctx), tombstone)
 	}
 	l.mu.Lock()
 	if turn := l.turn; err == nil && turn != nil {

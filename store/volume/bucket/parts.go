@@ -45,7 +45,7 @@ func newParts(v *Volume, log string) (*parts, error) {
 		return nil, err
 	}
 	p := &parts{volume: v, log: log, name: v.newExtentName(""), spool: spool, slots: make(chan struct{}, sendingParts)}
-	err = v.ask(v.ctx, func(ctx context.Context) (err error) {
+	err = v.send(v.ctx, func(ctx context.Context) (err error) {
 		p.uploads, err = v.objects.Begin(ctx, p.key())
 		return err
 	})
@@ -134,11 +134,7 @@ func (p *parts) finish(ctx context.Context, first []byte, front int64, horizon s
 	if p.done != nil && slices.Equal(p.done, first) && !before(p.name, horizon) {
 		return p.name, nil
 	}
-	if p.done == nil && before(p.name, horizon) {
-		// Nobody has looked for it, as it is not there yet; but when it is, somebody may.
-		return p.again(ctx, first, front, horizon)
-	}
-	if p.done != nil {
+	if p.done != nil || before(p.name, horizon) { // also what is not there yet may be swept away when it is
 		return p.again(ctx, first, front, horizon)
 	}
 	foot := p.footerFor(first, front)
@@ -162,12 +158,21 @@ func (p *parts) finish(ctx context.Context, first []byte, front int64, horizon s
 	return p.name, nil
 }
 
-// again makes another object of the same bytes, but for the first ones, from what is kept.
+// again makes another object of the same bytes, but for the first ones: the bucket copies
+// those of the former one, or they come from what is kept.
 func (p *parts) again(ctx context.Context, first []byte, front int64, horizon string) (string, error) {
+	v := p.volume
 	foot := p.footerFor(first, front)
-	name := p.volume.newExtentName(horizon)
-	source := &joined{first, p.spool}
-	if err := p.volume.upload(ctx, p.volume.logKey(p.log)+name, source, int64(len(first))+p.kept, foot); err != nil {
+	name := v.newExtentName(horizon)
+	key := v.logKey(p.log) + name
+	err := objects.ErrNotFound
+	if p.done != nil && p.kept >= objects.SmallestPart {
+		err = v.assemble(ctx, key, []piece{{length: int64(len(first)), content: first}, {p.key(), int64(len(first)), p.kept, nil}}, foot)
+	}
+	if errors.Is(err, objects.ErrNotFound) {
+		err = v.upload(ctx, key, &joined{first, p.spool}, int64(len(first))+p.kept, foot)
+	}
+	if err != nil {
 		return "", err
 	}
 	p.name, p.done, p.footer = name, slices.Clone(first), foot
@@ -212,7 +217,7 @@ func rowIDs(first []byte, front int64, rest interface {
 
 // putPart sends one part; of one number the last counts, so that it may be sent again.
 func (v *Volume) putPart(ctx context.Context, key string, under objects.Upload, number int, part []byte) (tag objects.Tag, err error) {
-	err = v.ask(ctx, func(ctx context.Context) (err error) {
+	err = v.send(ctx, func(ctx context.Context) (err error) {
 		tag, err = v.objects.PutPart(ctx, key, under, number, part)
 		return err
 	})
@@ -290,7 +295,7 @@ func (v *Volume) upload(ctx context.Context, key string, from interface {
 		size *= 2
 	}
 	var under objects.Upload
-	err := v.ask(ctx, func(ctx context.Context) (err error) {
+	err := v.send(ctx, func(ctx context.Context) (err error) {
 		under, err = v.objects.Begin(ctx, key)
 		return err
 	})
@@ -323,7 +328,7 @@ func (v *Volume) upload(ctx context.Context, key string, from interface {
 // putExtent puts an extent that is not long. Its name is nobody else's, so that it may be put
 // again.
 func (v *Volume) putExtent(ctx context.Context, key string, content []byte) error {
-	return v.ask(ctx, func(ctx context.Context) error {
+	return v.send(ctx, func(ctx context.Context) error {
 		_, err := v.objects.Put(ctx, key, content, nil, objects.Condition{})
 		return err
 	})

@@ -155,7 +155,7 @@ func (s *shelf) drop(ctx context.Context, in *folder, lying string) error {
 		found, err = s.volume.bury(ctx, found, "")
 	}
 	if err == nil {
-		err = s.volume.remove(ctx, found)
+		s.volume.remove(ctx, found)
 	}
 	return err
 }

@@ -207,16 +207,12 @@ func (v *Volume) createOver(ctx context.Context, s, tombstone *stored) (*stored,
 	}
 }
 
-// remove removes a tombstone, where it is safe to.
-func (v *Volume) remove(ctx context.Context, tombstone *stored) error {
+// remove removes a tombstone, where it is safe to. Who finds one that is left removes it.
+func (v *Volume) remove(ctx context.Context, tombstone *stored) {
 	if v.options.KeepTombstones {
-		return nil
+		return
 	}
-	err := v.once(ctx, func(ctx context.Context) error {
+	_ = v.ask(ctx, func(ctx context.Context) error {
 		return v.objects.Delete(ctx, tombstone.key, objects.Condition{Match: tombstone.tag})
 	})
-	if errors.Is(err, objects.ErrCondition) {
-		return nil
-	}
-	return err
 }

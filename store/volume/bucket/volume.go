@@ -156,8 +156,18 @@ func (v *Volume) list(ctx context.Context, list objects.List) (page *objects.Pag
 	return page, err
 }
 
-// ask makes a request that may be made again.
-func (v *Volume) ask(ctx context.Context, request func(context.Context) error) (err error) {
+// ask makes a request that may be made again: what it asks for, or what it changes where
+// nobody else does.
+func (v *Volume) ask(ctx context.Context, request func(context.Context) error) error {
+	return v.try(ctx, decided, request)
+}
+
+// send makes one without a condition that may be made again.
+func (v *Volume) send(ctx context.Context, request func(context.Context) error) error {
+	return v.try(ctx, func(err error) bool { return decided(err) && !errors.Is(err, objects.ErrCondition) }, request)
+}
+
+func (v *Volume) try(ctx context.Context, decided func(error) bool, request func(context.Context) error) (err error) {
 	for try := range readTries {
 		if try > 0 {
 			if late := v.pace.rest(ctx, try); late != nil {

@@ -28,6 +28,7 @@ type Bucket struct {
 	objects map[string][]*version
 	uploads map[objects.Upload]*upload
 	late    []func() // changes that are applied later
+	changes int      // that were applied
 	count   int
 	counts  map[string]int // of requests, by their kind
 	bytes   int64          // that were sent or received
@@ -37,6 +38,7 @@ type Bucket struct {
 type version struct {
 	content  []byte
 	gone     bool
+	change   int // which one made it
 	tag      objects.Tag
 	modified time.Time
 	meta     objects.Metadata
@@ -81,15 +83,28 @@ func New() *Bucket {
 	return &Bucket{objects: map[string][]*version{}, uploads: map[objects.Upload]*upload{}, counts: map[string]int{}}
 }
 
-// Fork is another bucket with the same objects, for those who have not changed anything since.
-func (b *Bucket) Fork() *Bucket {
+// Changes is how many changes were applied.
+func (b *Bucket) Changes() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	fork := New()
+	return b.changes
+}
+
+// State is another bucket as this one was after so many changes: what a machine leaves that
+// dies then. Uploads that were not complete are not in it.
+func (b *Bucket) State(changes int) *Bucket {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	state := New()
+	state.Delay, state.LaxDelete, state.changes = b.Delay, b.LaxDelete, changes
 	for key, versions := range b.objects {
-		fork.objects[key] = slices.Clone(versions)
+		for _, v := range versions {
+			if v.change <= changes {
+				state.objects[key] = append(state.objects[key], v)
+			}
+		}
 	}
-	return fork
+	return state
 }
 
 var _ objects.Bucket = (*Bucket)(nil)
@@ -119,6 +134,32 @@ func (b *Bucket) Keys(prefix string) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.keys(prefix)
+}
+
+// Content is an object's bytes, nil without it.
+func (b *Bucket) Content(key string) []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if v := b.newest(key); v != nil {
+		return slices.Clone(v.content)
+	}
+	return nil
+}
+
+// Damage has a bit of an object rot.
+func (b *Bucket) Damage(key string, offset int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	v := b.newest(key)
+	v.content = slices.Clone(v.content)
+	v.content[offset] ^= 1
+}
+
+// Upload puts an object as another program does.
+func (b *Bucket) Upload(key string, content []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, _ = b.place(key, slices.Clone(content), nil, objects.Condition{}, tagOf(content))
 }
 
 // Arrive applies what was still under way.
@@ -281,8 +322,15 @@ func (b *Bucket) place(key string, content []byte, meta objects.Metadata, only o
 	case only.Match != "" && now.tag != only.Match:
 		return "", objects.ErrCondition
 	}
-	b.objects[key] = append(b.objects[key], &version{content: content, tag: tag, modified: time.Now().Truncate(time.Second), meta: meta})
+	b.add(key, &version{content: content, tag: tag, modified: time.Now().Truncate(time.Second), meta: meta})
 	return tag, nil
+}
+
+// add makes a version the newest. The caller holds mu.
+func (b *Bucket) add(key string, v *version) {
+	b.changes++
+	v.change = b.changes
+	b.objects[key] = append(b.objects[key], v)
 }
 
 func tagOf(content []byte) objects.Tag {
@@ -314,7 +362,7 @@ func (b *Bucket) Delete(ctx context.Context, key string, only objects.Condition)
 		case only.Match != "" && !b.LaxDelete && (now == nil || now.tag != only.Match):
 			return struct{}{}, objects.ErrCondition
 		case now != nil:
-			b.objects[key] = append(b.objects[key], &version{gone: true})
+			b.add(key, &version{gone: true})
 		}
 		return struct{}{}, nil
 	})
