@@ -1,0 +1,3 @@
+// Package conformance is what every bucket must do that stores lie in, as tests: on the one
+// in memory, and on servers.
+package conformance
