@@ -1,0 +1,103 @@
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"rvffs/store/volume/bucket/objects"
+)
+
+// competitors are as many as try one thing at once, in each of so many rounds.
+const (
+	competitors = 16
+	rounds      = 8
+)
+
+func (t *trial) makesOnce(ctx context.Context) error {
+	if _, err := t.put(ctx, 0, "made", "first", objects.Condition{None: true}); err != nil {
+		return err
+	}
+	for way := range t.ways {
+		_, err := t.put(ctx, way, "made", "second", objects.Condition{None: true})
+		if err := refused(err); err != nil {
+			return err
+		}
+	}
+	return t.holds(ctx, "made", "first")
+}
+
+func (t *trial) swaps(ctx context.Context) error {
+	_, err := t.put(ctx, 0, "never there", "first", objects.Condition{Match: `"0123456789abcdef0123456789abcdef"`})
+	if err := refused(err); err != nil {
+		return fmt.Errorf("of what is not there: %w", err)
+	}
+	before, err := t.put(ctx, 0, "swapped", "first", objects.Condition{})
+	if err != nil {
+		return err
+	}
+	if _, err := t.put(ctx, 0, "swapped", "second", objects.Condition{Match: before}); err != nil {
+		return err
+	}
+	for way := range t.ways {
+		_, err := t.put(ctx, way, "swapped", "third", objects.Condition{Match: before})
+		if err := refused(err); err != nil {
+			return err
+		}
+	}
+	return t.holds(ctx, "swapped", "second")
+}
+
+func (t *trial) oneMaker(ctx context.Context) error {
+	for round := range rounds {
+		name := fmt.Sprint("raced for ", round)
+		if _, err := t.race(ctx, name, objects.Condition{None: true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *trial) oneWinner(ctx context.Context) error {
+	tag, err := t.put(ctx, 0, "raced", "start", objects.Condition{})
+	for round := 0; round < rounds && err == nil; round++ {
+		tag, err = t.race(ctx, "raced", objects.Condition{Match: tag})
+	}
+	return err
+}
+
+// race has all competitors change an object at once on one condition, of whom one must win.
+// Whoever got no clear answer may be that one.
+func (t *trial) race(ctx context.Context, name string, only objects.Condition) (objects.Tag, error) {
+	t.key(name) // before all need it at once
+	said := func(who int) string { return fmt.Sprint("competitor ", who) }
+	outcomes := make([]error, competitors)
+	var all sync.WaitGroup
+	for who := range competitors {
+		all.Go(func() { _, outcomes[who] = t.put(ctx, who, name, said(who), only) })
+	}
+	all.Wait()
+	found, err := t.ways[0].Get(ctx, t.key(name), objects.Read{})
+	if err != nil {
+		return "", err
+	}
+	winners := 0
+	for who, outcome := range outcomes {
+		switch {
+		case outcome == nil && string(found.Content) != said(who):
+			return "", errors.New("who was told that he had won was overwritten by who had the same condition")
+		case outcome == nil:
+			winners++
+		case errors.Is(outcome, objects.ErrDenied):
+			return "", outcome
+		}
+	}
+	if only.Match != "" && found.Tag == only.Match {
+		return "", fmt.Errorf("nobody won of %d: %w", competitors, outcomes[0])
+	}
+	if winners > 1 {
+		return "", fmt.Errorf("%d of %d won", winners, competitors)
+	}
+	return found.Tag, t.holds(ctx, name, string(found.Content))
+}
