@@ -37,6 +37,7 @@ func commands() []*cobra.Command {
 		newVerifyCommand(),
 		newRecoverCommand(),
 		newQueryCommand(),
+		newS3Command(),
 		newVersionCommand(),
 		newHoldersCommand(),
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -37,6 +38,10 @@ func (b *Bucket) problem(did, key string, err error) error {
 	var told smithy.APIError
 	if cause != nil && errors.As(err, &told) {
 		err = fmt.Errorf("%d %s %s", status, told.ErrorCode(), told.ErrorMessage())
+	}
+	var call *url.Error
+	if status == 0 && errors.As(err, &call) {
+		err = call.Err // what is around it says again which request it was
 	}
 	if cause != nil {
 		err = fmt.Errorf("%w: %w", cause, err)
