@@ -22,6 +22,11 @@ type bucketPlace struct {
 	prefix string // empty, or with a slash at its end
 }
 
+// String is the place as it is written.
+func (p bucketPlace) String() string {
+	return strings.TrimSuffix(bucketScheme+p.bucket+"/"+p.prefix, "/")
+}
+
 // errBucketName says how a place in a bucket is written.
 var errBucketName = errors.New("a place in a bucket is written s3://BUCKET or s3://BUCKET/PREFIX")
 

@@ -19,7 +19,6 @@ import (
 	"rvffs/fs"
 	"rvffs/statedir"
 	"rvffs/store/catalog"
-	"rvffs/store/volume/directory"
 )
 
 func newMountCommand() *cobra.Command {
@@ -64,10 +63,7 @@ func mount(options mountOptions, directory, mountPoint string) error {
 	if mountPoint, err = freeMountPoint(mountPoint); err != nil {
 		return makeFirst(err)
 	}
-	if directory, err = realPath(directory); err != nil {
-		return makeFirst(fmt.Errorf("directory of stores: %w", err))
-	}
-	if err := checkApart(directory, mountPoint); err != nil {
+	if directory, err = findBacking(directory, mountPoint); err != nil {
 		return err
 	}
 	if options.source == "" {
@@ -175,20 +171,6 @@ func findMountPoint(path string) (plain string, dead bool, err error) {
 	return plain, true, nil
 }
 
-// checkApart refuses a mount point within the directory, which would show itself,
-// and the other way round, which would hide the stores.
-func checkApart(directory, mountPoint string) error {
-	if directory == mountPoint {
-		return fmt.Errorf("%s is both the directory of stores and the mount point: mount it at an empty directory elsewhere", directory)
-	}
-	for _, pair := range [][2]string{{directory, mountPoint}, {mountPoint, directory}} {
-		if below, err := filepath.Rel(pair[0], pair[1]); err == nil && below != ".." && !strings.HasPrefix(below, "../") {
-			return fmt.Errorf("%s and %s must not lie one within the other", directory, mountPoint)
-		}
-	}
-	return nil
-}
-
 // serve mounts and stays until the mount is gone.
 func serve(options mountOptions, backing, mountPoint string, ready *readiness) (err error) {
 	defer func() { err = ready.fail(err) }()
@@ -208,15 +190,11 @@ func serve(options mountOptions, backing, mountPoint string, ready *readiness) (
 		log.Warn().Err(passed).Str("instead", state.Path()).Msg("logs that outlast the mount are not kept in STATE_DIRECTORY")
 	}
 	held := newMountMemory(int64(options.memory))
-	place, err := directory.OpenVolume(backing)
+	place, limits, err := openBacking(&options, backing)
 	if err != nil {
-		return fmt.Errorf("open directory %q: %w", backing, err)
+		return err
 	}
-	if !options.readOnly {
-		if err := tellLimits(backing, log.Logger, ready != nil || options.logFile != ""); err != nil {
-			return errors.Join(err, place.Close())
-		}
-	}
+	tellLimits(backing, limits, log.Logger, ready != nil || options.logFile != "")
 	stores := catalog.Open(place, catalogOptions(options, held, log))
 	defer func() {
 		if closeErr := closeInTime(stores); closeErr != nil {
@@ -257,18 +235,16 @@ func serve(options mountOptions, backing, mountPoint string, ready *readiness) (
 	return nil
 }
 
-// tellLimits says once, in the log and to who mounts, what the file system below cannot
+// tellLimits says once, in the log and to who mounts, what the place of the stores cannot
 // promise. The log may be what he reads already.
-func tellLimits(backing string, log zerolog.Logger, apart bool) error {
-	limits, err := directory.Limits(backing)
-	if err != nil || len(limits) == 0 {
-		return err
+func tellLimits(backing string, limits []string, log zerolog.Logger, apart bool) {
+	if len(limits) == 0 {
+		return
 	}
-	log.Warn().Str("directory", backing).Strs("limits", limits).Msg("the file system of the directory cannot promise all that others do")
+	log.Warn().Str("directory", backing).Strs("limits", limits).Msg("the place of the stores cannot promise all that others do")
 	if apart {
-		fmt.Fprintf(os.Stderr, "rvffs: the file system of %s cannot promise all that others do:\n  - %s\n", backing, strings.Join(limits, ";\n  - "))
+		fmt.Fprintf(os.Stderr, "rvffs: the place of the stores, %s, cannot promise all that others do:\n  - %s\n", backing, strings.Join(limits, ";\n  - "))
 	}
-	return nil
 }
 
 func catalogOptions(options mountOptions, held mountMemory, log *mountLog) catalog.Options {

@@ -34,6 +34,9 @@ type mountOptions struct {
 	views          views
 	logLevel       logLevel
 	logFile        string
+	endpoint       string
+	freshness      time.Duration
+	commitTimeout  time.Duration
 	source         string   // shown as the device, by default the directory
 	kernel         []string // noexec and the like, for the kernel
 	remount        bool     // change a mount that is there
@@ -46,6 +49,8 @@ const (
 	defaultFlushInterval = 5 * time.Second
 	defaultMemory        = 512 << 20
 	defaultReadAhead     = 4 << 20
+	defaultFreshness     = time.Second
+	defaultCommitTimeout = 30 * time.Second
 )
 
 // mountOption is one of them: a flag, and a word after -o.
@@ -76,6 +81,9 @@ var settings = []mountOption{
 	{"flush-interval", []string{"flush_interval"}, "commit a live stream after so much time, such as 5s; what brings more than 16 MiB in it is a bulk load, which close and fsync alone commit", func(o *mountOptions) pflag.Value { return (*interval)(&o.flushInterval) }},
 	{"durability", []string{"durability"}, "when commits are on the disk: strict (before close returns), interval (seconds later), none", func(o *mountOptions) pflag.Value { return &o.durability }},
 	{"verify", []string{"verify"}, verifyUsage, func(o *mountOptions) pflag.Value { return &o.verify }},
+	{"endpoint", []string{"endpoint"}, "the `URL` of the server that holds the bucket, http://HOST:PORT, where it is not Amazon's", func(o *mountOptions) pflag.Value { return (*name)(&o.endpoint) }},
+	{"freshness", []string{"freshness"}, "how old what is known of a store in a bucket may be", func(o *mountOptions) pflag.Value { return (*interval)(&o.freshness) }},
+	{"commit-timeout", []string{"commit_timeout"}, "how long it is tried to commit to a bucket whose server does not answer, or to which others commit", func(o *mountOptions) pflag.Value { return (*interval)(&o.commitTimeout) }},
 	{"views", []string{"views"}, "what the folders of stores list: all, raw (a backup reads each store once) or none (it reads no store); what is not listed can be opened all the same", func(o *mountOptions) pflag.Value { return &o.views }},
 	{"log-level", []string{"log_level"}, "debug, info, warn or error", func(o *mountOptions) pflag.Value { return &o.logLevel }},
 	{"log-file", []string{"log_file"}, "append the log to a file", func(o *mountOptions) pflag.Value { return (*name)(&o.logFile) }},
@@ -85,6 +93,7 @@ var settings = []mountOption{
 // register declares the flags.
 func (o *mountOptions) register(flags *pflag.FlagSet) {
 	o.memory, o.readAhead, o.flushInterval, o.logLevel = defaultMemory, defaultReadAhead, defaultFlushInterval, defaultLogLevel
+	o.freshness, o.commitTimeout = defaultFreshness, defaultCommitTimeout
 	o.verify.VerifyMode = state.VerifyBackground
 	flags.BoolVarP(&o.foreground, "foreground", "f", false, "stay in the foreground and log to standard error")
 	for _, setting := range settings {

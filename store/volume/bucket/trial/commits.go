@@ -2,6 +2,7 @@ package trial
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -71,7 +72,10 @@ func (t *trial) oneWinner(ctx context.Context) error {
 // Whoever got no clear answer may be that one.
 func (t *trial) race(ctx context.Context, name string, only objects.Condition) (objects.Tag, error) {
 	t.key(name) // before all need it at once
-	said := func(who int) string { return fmt.Sprint("competitor ", who) }
+	// Equal contents would have equal tags, and who wrote what was there before would let a
+	// second one win.
+	round := rand.Text()
+	said := func(who int) string { return fmt.Sprint("competitor ", who, " in the round ", round) }
 	outcomes := make([]error, competitors)
 	var all sync.WaitGroup
 	for who := range competitors {

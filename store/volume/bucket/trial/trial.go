@@ -11,9 +11,9 @@ import (
 	"rvffs/store/volume/bucket/objects"
 )
 
-// Open gives a bucket by each of the ways to it, one for each gateway, by which tags in
+// Ways gives a bucket by each of the ways to it, one for each gateway, by which tags in
 // conditions are sent with or without their quotes.
-type Open func(bareTags bool) ([]objects.Bucket, error)
+type Ways func(bareTags bool) ([]objects.Bucket, error)
 
 // folder is where a trial's objects stand, behind the bucket's prefix.
 const folder = ".rvffs/trial/"
@@ -47,7 +47,7 @@ var rules = []struct {
 // Try finds out what a server can do with the keys of a bucket that begin with a prefix. An
 // error means that the trial itself could not be made: the server cannot be reached, or
 // denies it.
-func Try(ctx context.Context, prefix string, open Open) (*Report, error) {
+func Try(ctx context.Context, prefix string, open Ways) (*Report, error) {
 	report := &Report{At: time.Now().UTC().Truncate(time.Second)}
 	ways, err := open(false)
 	if err != nil {

@@ -1,0 +1,58 @@
+package trial
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"rvffs/store/volume/bucket/objects"
+)
+
+// keptAt is where a report is kept, behind the bucket's prefix.
+const keptAt = ".rvffs/server"
+
+// Open opens a bucket by the first way to it, and says what its server can do: as a former
+// trial has found that counts still, or by a trial. Where the result cannot be kept, the next
+// one tries again.
+func Open(ctx context.Context, prefix string, open Ways) (objects.Bucket, *Report, error) {
+	ways, err := open(false)
+	if err != nil {
+		return nil, nil, err
+	}
+	report, err := kept(ctx, ways[0], prefix+keptAt)
+	if err != nil {
+		return nil, nil, err
+	}
+	if report == nil {
+		if report, err = Try(ctx, prefix, open); err != nil {
+			return nil, nil, err
+		}
+		_, _ = ways[0].Put(ctx, prefix+keptAt, report.Encode(), nil, objects.Condition{})
+	}
+	if report.BareTags {
+		if ways, err = open(true); err != nil {
+			return nil, nil, err
+		}
+	}
+	return ways[0], report, nil
+}
+
+// kept is the report of a former trial; nil if there is none that counts.
+func kept(ctx context.Context, bucket objects.Bucket, key string) (*Report, error) {
+	found, err := bucket.Get(ctx, key, objects.Read{Length: mostKept})
+	if errors.Is(err, objects.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	report := new(Report)
+	if json.Unmarshal(found.Content, report) != nil || !report.Counts(time.Now()) || len(report.Rules) != len(rules) {
+		return nil, nil
+	}
+	return report, nil
+}
+
+// mostKept bounds how many bytes of a report are read.
+const mostKept = 64 << 10
