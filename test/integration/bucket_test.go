@@ -1,0 +1,278 @@
+package integration
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"rvffs/test/objectstore"
+)
+
+// inBucket lets programs use a server's buckets as those of this test.
+func inBucket(t *testing.T, server *objectstore.Server) {
+	for _, setting := range server.Environment() {
+		name, value, _ := strings.Cut(setting, "=")
+		t.Setenv(name, value)
+	}
+}
+
+// serveBucket mounts a place in the server's bucket by one of the ways to it.
+func serveBucket(t testing.TB, server *objectstore.Server, endpoint, prefix string, flags ...string) *mount {
+	t.Helper()
+	return serve(t, "s3://"+server.Bucket+"/"+prefix, append([]string{"--endpoint", endpoint}, flags...)...)
+}
+
+// everyday is what people do to a store, as a script whose first argument is the mount. It
+// prints what they see.
+const everyday = `
+	cd "$1"
+	mkdir a.rvf
+	printf '[1,2,3]\n{"id":7,"vector":[4,5,6]}\n' > a.rvf/vectors.append
+	printf 'id,v0,v1,v2\n20,1,1,1\n21,2,2,2\n' > a.rvf/vectors.append
+	/usr/bin/python3 -c 'import numpy; numpy.save("'"$2"'", numpy.arange(3000, dtype="<f4").reshape(-1, 3) / 7)'
+	cp "$2" a.rvf/vectors.append
+	jq -c '[.format, .accepted, .epoch]' a.rvf/append.log
+	seq 30 60 > a.rvf/vectors.delete
+	jq -c '[.live_vectors, .deleted_vectors, .epoch]' a.rvf/status.json
+	sha256sum < a.rvf/vectors/vectors.csv
+	sha256sum < a.rvf/vectors/vectors.npy
+	head -n 4 a.rvf/neighbors/100.json
+	cat a.rvf/vectors/by-id/7.json
+	mkdir a.rvf/child.rvf && echo '[9,9,9]' > child.rvf/vectors.append
+	jq -c '[.ancestors, .end, .weakest]' child.rvf/lineage/ancestry.json
+	head -c 100000 /dev/zero | tr '\0' k > "$2.kernel"
+	cp "$2.kernel" a.rvf/kernel/image && cmp a.rvf/kernel/image "$2.kernel"
+	echo compact > a.rvf/ctl
+	jq -c '[.ancestors, .end, .weakest]' child.rvf/lineage/ancestry.json
+	jq -c '[.live_vectors, .deleted_vectors, .epoch]' a.rvf/status.json
+	sha256sum < a.rvf/vectors/vectors.csv
+	cp "$2" incoming/fresh.npy && jq -c .live_vectors fresh.rvf/status.json
+	cp a.rvf/raw "$2.rvf" && cp "$2.rvf" back.rvf && jq -c .live_vectors back.rvf/status.json
+	mkdir sub && mv fresh.rvf sub/moved.rvf && ls sub && jq -c .live_vectors sub/moved.rvf/status.json
+	mv a.rvf/child.rvf a.rvf/kid.rvf && readlink -f kid.rvf/lineage/parent | sed "s:.*/::"
+	rmdir a.rvf/kid.rvf 2>/dev/null || echo kept
+	mkdir empty.rvf && rmdir empty.rvf && rmdir sub 2>/dev/null || echo kept
+	ls
+`
+
+// TestBucketEveryday: what people do to stores comes to the same in a bucket and in a
+// directory, and is there after another mount, and in the bucket's own objects.
+func TestBucketEveryday(t *testing.T) {
+	server := objectstore.StartVersitygw(t, 1)
+	inBucket(t, server)
+	scratch := t.TempDir()
+	local := serve(t, t.TempDir())
+	want := shell(t, everyday, local.Point, filepath.Join(scratch, "local.npy"))
+	m := serveBucket(t, server, server.Endpoints[0], "team")
+	if got := shell(t, everyday, m.Point, filepath.Join(scratch, "bucket.npy")); got != want {
+		t.Errorf("in a bucket:\n%s\nin a directory:\n%s", got, want)
+	}
+	shows := func(m *mount) string {
+		return shell(t, `cd "$1"; ls; for s in *.rvf; do jq -c .live_vectors $s/status.json; sha256sum < $s/vectors/vectors.csv; done`, m.Point)
+	}
+	before := shows(m)
+	m.stop()
+	again := serveBucket(t, server, server.Endpoints[0], "team", "--read-only")
+	if got := shows(again); got != before {
+		t.Errorf("after another mount:\n%s\nbefore:\n%s", got, before)
+	}
+	// What has no extents is the plain file.
+	saved := filepath.Join(scratch, "saved.rvf")
+	writeFile(t, saved, readFile(t, again.path("a.rvf/raw")))
+	run(t, program, "verify", saved)
+	if plain := readFile(t, filepath.Join(server.Folder, server.Bucket, "team/a.rvf")); !slices.Equal(plain, readFile(t, saved)) {
+		t.Error("the object of a small store is another than its raw file")
+	}
+}
+
+// TestBucketBetweenMounts: what one mount commits the others show.
+func TestBucketBetweenMounts(t *testing.T) {
+	server := objectstore.StartVersitygw(t, 2)
+	inBucket(t, server)
+	one := serveBucket(t, server, server.Endpoints[0], "team")
+	other := serveBucket(t, server, server.Endpoints[1], "team")
+	shell(t, `mkdir "$1/a.rvf"; echo '[1,2,3]' > "$1/a.rvf/vectors.append"`, one.Point)
+	live := func(m *mount, want int) {
+		t.Helper()
+		eventually(t, "the vectors are shown", func() error {
+			status, err := decode[struct {
+				Live int `json:"live_vectors"`
+			}](m.path("a.rvf/status.json"))
+			if err == nil && status.Live != want {
+				err = fmt.Errorf("%d vectors, want %d", status.Live, want)
+			}
+			return err
+		})
+	}
+	live(other, 1)
+	shell(t, `echo '[4,5,6]' > "$1/a.rvf/vectors.append"`, other.Point)
+	live(one, 2)
+	shell(t, `echo 0 > "$1/a.rvf/vectors.delete"; echo compact > "$1/a.rvf/ctl"`, one.Point)
+	live(other, 1)
+	shell(t, `echo '[7,8,9]' > "$1/a.rvf/vectors.append"; mv "$1/a.rvf" "$1/b.rvf"`, other.Point)
+	eventually(t, "the new name is shown", func() error { _, err := os.Stat(one.path("b.rvf/status.json")); return err })
+	if _, err := os.Stat(one.path("a.rvf")); !errors.Is(err, fs.ErrNotExist) {
+		eventually(t, "the former name is gone", func() error {
+			if _, err := os.Stat(one.path("a.rvf")); !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("a.rvf: %v", err)
+			}
+			return nil
+		})
+	}
+}
+
+// acknowledged is what close has said of some vectors.
+type acknowledged struct {
+	mu   sync.Mutex
+	ids  map[uint64]bool // true: it said that they are there; false: nobody knows
+	acks atomic.Int64
+}
+
+func (a *acknowledged) note(id uint64, certain bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ids[id] = certain
+	if certain {
+		a.acks.Add(1)
+	}
+}
+
+// write appends the vector of an id to a store in a mount.
+func (a *acknowledged) write(m *mount, id uint64) error {
+	err := os.WriteFile(m.path("a.rvf/vectors.append"), fmt.Appendf(nil, "{\"id\":%d,\"vector\":[%d,%d,1]}\n", id, id, id+1), 0)
+	a.note(id, err == nil)
+	return err
+}
+
+// shownBy fails unless a mount shows all vectors that were acknowledged, each once and as it
+// was written, and no others than were written.
+func (a *acknowledged) shownBy(t *testing.T, m *mount) {
+	t.Helper()
+	shown := map[uint64]bool{}
+	for line := range strings.Lines(string(readFile(t, m.path("a.rvf/vectors/vectors.jsonl")))) {
+		var id, first, second, third uint64
+		if _, err := fmt.Sscanf(strings.Join(strings.Fields(line), ""), `{"id":%d,"vector":[%d,%d,%d]}`, &id, &first, &second, &third); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if _, written := a.ids[id]; !written || shown[id] || first != id || second != id+1 || third != 1 {
+			t.Errorf("shown is %q", line)
+		}
+		shown[id] = true
+	}
+	for id, certain := range a.ids {
+		if certain && !shown[id] {
+			t.Errorf("vector %d was acknowledged, and is not there", id)
+		}
+	}
+	if len(shown) == 0 {
+		t.Error("nothing is shown")
+	}
+}
+
+// TestBucketKeepsWhatWasAcknowledged: mounts write to one store at once, through a network
+// that spoils writes, and are killed; nothing that close acknowledged is lost or there twice.
+func TestBucketKeepsWhatWasAcknowledged(t *testing.T) {
+	seed := fromEnvironment(t, "RVFFS_BUCKET_SEED", rand.Uint64())
+	rounds := int(fromEnvironment(t, "RVFFS_BUCKET_ROUNDS", 4))
+	t.Logf("RVFFS_BUCKET_SEED=%d", seed)
+	server := objectstore.StartVersitygw(t, 2)
+	inBucket(t, server)
+	spoilers := make([]*objectstore.Spoiler, 2)
+	for i := range spoilers {
+		spoilers[i] = objectstore.Spoil(t, server.Endpoints[i], 5, seed+uint64(i))
+	}
+	reader := serveBucket(t, server, server.Endpoints[0], "team")
+	shell(t, `mkdir "$1/a.rvf"`, reader.Point)
+	acks := &acknowledged{ids: map[uint64]bool{}}
+	var next atomic.Uint64
+	random := rand.New(rand.NewPCG(seed, 2))
+	for range rounds {
+		mounts := []*mount{serveBucket(t, server, spoilers[0].URL, "team"), serveBucket(t, server, spoilers[1].URL, "team")}
+		victim := random.IntN(len(mounts))
+		var writers sync.WaitGroup
+		end := make(chan struct{})
+		for _, m := range mounts {
+			for range 4 {
+				writers.Go(func() {
+					for {
+						select {
+						case <-end:
+							return
+						default:
+						}
+						if err := acks.write(m, next.Add(1)); errors.Is(err, syscall.ENOTCONN) {
+							return // it was killed
+						}
+					}
+				})
+			}
+		}
+		before := acks.acks.Load()
+		eventually(t, "vectors are acknowledged", func() error {
+			if got := acks.acks.Load() - before; got < 40 {
+				return fmt.Errorf("%d of them", got)
+			}
+			return nil
+		})
+		if random.IntN(2) == 0 {
+			_ = os.WriteFile(mounts[1-victim].path("a.rvf/ctl"), []byte("compact\n"), 0)
+		}
+		mounts[victim].kill()
+		close(end)
+		writers.Wait()
+		for _, m := range mounts {
+			m.stop()
+		}
+	}
+	acks.shownBy(t, reader)
+	fresh := serveBucket(t, server, server.Endpoints[1], "team", "--read-only")
+	acks.shownBy(t, fresh)
+	saved := filepath.Join(t.TempDir(), "saved.rvf")
+	writeFile(t, saved, readFile(t, fresh.path("a.rvf/raw")))
+	run(t, program, "verify", saved)
+	t.Logf("%d of %d vectors were acknowledged", acks.acks.Load(), len(acks.ids))
+}
+
+// TestBucketWithoutServer: while a server does not answer, what was read can be read, writers
+// are told in time, and all goes on when it is back.
+func TestBucketWithoutServer(t *testing.T) {
+	server := objectstore.StartVersitygw(t, 1)
+	inBucket(t, server)
+	spoiler := objectstore.Spoil(t, server.Endpoints[0], 1<<30, 1)
+	m := serveBucket(t, server, spoiler.URL, "team", "--commit-timeout=2s")
+	shell(t, `mkdir "$1/a.rvf"; echo '[1,2,3]' > "$1/a.rvf/vectors.append"`, m.Point)
+	held, err := os.Open(m.path("a.rvf/vectors/vectors.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	spoiler.Gone(true)
+	if _, err := held.ReadAt(make([]byte, 10), 0); err != nil {
+		t.Errorf("what is open cannot be read: %v", err)
+	}
+	began := time.Now()
+	err = os.WriteFile(m.path("a.rvf/vectors.append"), []byte("[4,5,6]\n"), 0)
+	if !errors.Is(err, syscall.EIO) && !errors.Is(err, syscall.EBUSY) {
+		t.Errorf("a commit without a server: %v", err)
+	}
+	if took := time.Since(began); took > patience/2 {
+		t.Errorf("a commit without a server took %v", took)
+	}
+	spoiler.Gone(false)
+	eventually(t, "a commit succeeds again", func() error {
+		return os.WriteFile(m.path("a.rvf/vectors.append"), []byte("{\"id\":77,\"vector\":[7,8,9]}\n"), 0)
+	})
+	if got := string(readFile(t, m.path("a.rvf/vectors/by-id/77.json"))); !strings.Contains(got, "77") {
+		t.Errorf("vector 77 is %q", got)
+	}
+}
