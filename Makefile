@@ -26,7 +26,7 @@ PEER := test/integration/peer
 # have the same code to watch in the random histories.
 STATES := ^(TestEveryCrashKeepsWhatWasAcknowledged|TestEveryFaultLeavesAWholeStore|TestCrashesWhileRecovering)$$
 
-.PHONY: build demo demo-boot test lint bench microbench crash attacks programs deps clean
+.PHONY: build demo demo-s3 demo-boot test lint bench microbench crash attacks programs deps clean
 
 build: ## bin/rvffs
 	$(GO) build $(STAMP) -o bin/rvffs ./cmd/rvffs
@@ -35,6 +35,11 @@ demo: ## the whole story on a mount of its own
 	scripts/dependencies.sh demo
 	$(MAKE) --no-print-directory build
 	scripts/demo.sh
+
+demo-s3: ## two mounts of one bucket, of a real server on loopback
+	scripts/dependencies.sh demo-s3
+	$(MAKE) --no-print-directory build
+	scripts/demo-s3.sh
 
 demo-boot: deps build ## embeds Debian's kernel, extracts it and boots it in an emulator
 	scripts/demo-boot.sh

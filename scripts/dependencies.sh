@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the tests need, with "bench" those of the benchmarks
-# besides, and with "demo" the few of the demonstration alone. Asks the package manager for
+# besides, and with "demo" or "demo-s3" the few of the demonstrations alone. Asks the package manager for
 # nothing that is there already, and shows what it installs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,7 +18,7 @@ need jq command -v jq
 # Debian's own Python by its full name: another one may come first on the path.
 need python3-numpy /usr/bin/python3 -c 'import numpy'
 kernel=test/integration/testdata/debian-kernel/vmlinuz
-if [[ ${1-} != demo ]]; then
+if [[ ${1-} != demo* ]]; then
 	need nodejs command -v node
 	need npm command -v npm
 	need rsync command -v rsync
