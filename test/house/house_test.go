@@ -27,11 +27,11 @@ const (
 
 // order lists the rooms of the house, the lowest first. A room may use those
 // below it and no others. The tests under test/ may use all.
-var order = []string{"lineage", "lineage/chart", "segments", "store/idset", "store/vecio", "store/nearest", "store/shared", "store/journal", "store/memory", "store/volume", "store/throttle", "store/spool", "store/volume/filelog", "store/volume/conformance", "store/volume/memory", "store/volume/directory", "store/volume/bucket/objects", "store/volume/bucket/memory", "store/volume/bucket", "store/storetest", "store/state", "store/stream", "store/rows", "store/rows/rowstest", "store/search", "store/log", "store/metadata", "store/ingest", "store/compute", "store/incoming", "store/compact", "store/recovery", "store", "store/catalog", "fs", "statedir", "cmd/rvffs"}
+var order = []string{"lineage", "lineage/chart", "segments", "store/idset", "store/vecio", "store/nearest", "store/shared", "store/journal", "store/memory", "store/volume", "store/throttle", "store/spool", "store/volume/filelog", "store/volume/conformance", "store/volume/memory", "store/volume/directory", "store/volume/bucket/objects", "store/volume/bucket/conformance", "store/volume/bucket/memory", "store/volume/bucket/s3", "store/volume/bucket/trial", "store/volume/bucket", "store/storetest", "store/state", "store/stream", "store/rows", "store/rows/rowstest", "store/search", "store/log", "store/metadata", "store/ingest", "store/compute", "store/incoming", "store/compact", "store/recovery", "store", "store/catalog", "fs", "statedir", "cmd/rvffs"}
 
 // forTests are rooms that exist for the tests of others, which may use them wherever they
 // stand.
-var forTests = []string{"store/volume/memory", "store/volume/bucket/memory", "store/volume/conformance", "store/storetest", "store/rows/rowstest"}
+var forTests = []string{"store/volume/memory", "store/volume/bucket/memory", "store/volume/bucket/conformance", "store/volume/conformance", "store/storetest", "store/rows/rowstest"}
 
 // banned lists, by room, the packages that its files must not import: all those
 // that begin with one of the words. What has no room for FUSE must do without
@@ -259,6 +259,14 @@ func dependencies(t *testing.T) (direct, all []string) {
 	}
 	for name := range peer.Dependencies {
 		direct = append(direct, name)
+	}
+	// Servers that tests start are pinned by modules of their own.
+	for _, name := range files(t) {
+		if strings.HasPrefix(name, "test/") && path.Base(name) == "go.mod" {
+			for _, match := range regexp.MustCompile(`(?m)^tool (\S+)/cmd/`).FindAllSubmatch(read(t, name), -1) {
+				direct = append(direct, string(match[1]))
+			}
+		}
 	}
 	for _, match := range regexp.MustCompile(`(?m)^\t?need (\S+) `).FindAllSubmatch(read(t, "scripts/dependencies.sh"), -1) {
 		direct = append(direct, string(match[1]))

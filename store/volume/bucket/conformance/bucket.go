@@ -287,25 +287,25 @@ const (
 // compete has many try one thing at once and returns those that won.
 func (b *bucket) compete(try func(ctx context.Context, way objects.Bucket, who int) error) (winners []int) {
 	b.t.Helper()
-	var mu sync.Mutex
+	outcomes := make([]error, competitors)
 	var all sync.WaitGroup
 	start := make(chan struct{})
-	for who := range competitors {
+	for who := range outcomes {
 		all.Go(func() {
 			<-start
-			err := try(b.t.Context(), b.ways[who%len(b.ways)], who)
-			mu.Lock()
-			defer mu.Unlock()
-			switch {
-			case err == nil:
-				winners = append(winners, who)
-			case !errors.Is(err, objects.ErrCondition) && !errors.Is(err, objects.ErrConflict) && !errors.Is(err, objects.ErrServer):
-				b.t.Errorf("who lost is told: %v", err)
-			}
+			outcomes[who] = try(b.t.Context(), b.ways[who%len(b.ways)], who)
 		})
 	}
 	close(start)
 	all.Wait()
+	for who, err := range outcomes {
+		switch {
+		case err == nil:
+			winners = append(winners, who)
+		case !errors.Is(err, objects.ErrCondition) && !errors.Is(err, objects.ErrConflict) && !errors.Is(err, objects.ErrServer):
+			b.t.Errorf("who lost is told: %v", err)
+		}
+	}
 	return winners
 }
 

@@ -4,4 +4,6 @@
 // Settings and rights come from where Amazon's tools take them: the environment
 // (AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL and the others), the files
 // of ~/.aws, and the machine's own role.
+//
+// It imports objects, and holds no lock.
 package s3

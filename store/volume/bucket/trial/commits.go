@@ -22,7 +22,7 @@ func (t *trial) makesOnce(ctx context.Context) error {
 	}
 	for way := range t.ways {
 		_, err := t.put(ctx, way, "made", "second", objects.Condition{None: true})
-		if err := refused(err); err != nil {
+		if err := checkRefused(err); err != nil {
 			return err
 		}
 	}
@@ -31,7 +31,7 @@ func (t *trial) makesOnce(ctx context.Context) error {
 
 func (t *trial) swaps(ctx context.Context) error {
 	_, err := t.put(ctx, 0, "never there", "first", objects.Condition{Match: `"0123456789abcdef0123456789abcdef"`})
-	if err := refused(err); err != nil {
+	if err := checkRefused(err); err != nil {
 		return fmt.Errorf("of what is not there: %w", err)
 	}
 	before, err := t.put(ctx, 0, "swapped", "first", objects.Condition{})
@@ -43,7 +43,7 @@ func (t *trial) swaps(ctx context.Context) error {
 	}
 	for way := range t.ways {
 		_, err := t.put(ctx, way, "swapped", "third", objects.Condition{Match: before})
-		if err := refused(err); err != nil {
+		if err := checkRefused(err); err != nil {
 			return err
 		}
 	}

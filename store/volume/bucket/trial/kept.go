@@ -20,7 +20,7 @@ func Open(ctx context.Context, prefix string, open Ways) (objects.Bucket, *Repor
 	if err != nil {
 		return nil, nil, err
 	}
-	report, err := kept(ctx, ways[0], prefix+keptAt)
+	report, err := findKept(ctx, ways[0], prefix+keptAt)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -38,8 +38,8 @@ func Open(ctx context.Context, prefix string, open Ways) (objects.Bucket, *Repor
 	return ways[0], report, nil
 }
 
-// kept is the report of a former trial; nil if there is none that counts.
-func kept(ctx context.Context, bucket objects.Bucket, key string) (*Report, error) {
+// findKept gives the report of a former trial; nil if there is none that counts.
+func findKept(ctx context.Context, bucket objects.Bucket, key string) (*Report, error) {
 	found, err := bucket.Get(ctx, key, objects.Read{Length: mostKept})
 	if errors.Is(err, objects.ErrNotFound) {
 		return nil, nil

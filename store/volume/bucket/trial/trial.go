@@ -148,8 +148,8 @@ func (t *trial) holds(ctx context.Context, name, content string) error {
 	return nil
 }
 
-// refused fails unless a change was refused because of its condition.
-func refused(err error) error {
+// checkRefused fails unless a change was refused because of its condition.
+func checkRefused(err error) error {
 	switch {
 	case err == nil:
 		return errors.New("it was done in spite of the condition")
