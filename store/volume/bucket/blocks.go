@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"sync"
 
 	"rvffs/store/volume"
@@ -109,42 +110,87 @@ func (b *blocks) keepFooter(key string, f *footer) {
 	b.footers[key] = f
 }
 
+// blockAt is the block in which a byte stands, and where that begins.
+func (f *footer) blockAt(offset int64) (index int, from int64) {
+	index, _ = slices.BinarySearchFunc(f.blocks, offset, func(b blockSum, at int64) int {
+		if b.end <= at {
+			return -1
+		}
+		return 1
+	})
+	if index > 0 {
+		from = f.blocks[index-1].end
+	}
+	return index, from
+}
+
+// part is a block of a span.
+type part struct {
+	index    int64
+	from, to int64
+	sum      uint32
+	summed   bool
+}
+
+// partsOf are the blocks in which some bytes of a span stand.
+func (v *Volume) partsOf(s span, from, to int64) (parts []part, err error) {
+	if !s.footer {
+		for at := from / blockSize * blockSize; at < to; at += blockSize {
+			parts = append(parts, part{index: at / blockSize, from: at, to: min(at+blockSize, s.length)})
+		}
+		return parts, nil
+	}
+	ctx, stop := context.WithTimeout(v.ctx, v.options.Timeout)
+	defer stop()
+	foot, err := v.footerOf(ctx, s.key, s.length)
+	if err != nil {
+		return nil, err
+	}
+	for i, at := foot.blockAt(from); at < to; i++ {
+		b := foot.blocks[i]
+		parts = append(parts, part{int64(i), at, b.end, b.sum, true})
+		at = b.end
+	}
+	return parts, nil
+}
+
 // readSpan reads some of a span: each block of it once, several at a time.
 func (v *Volume) readSpan(s span, p []byte, from int64) error {
-	first, last := from/blockSize, (from+int64(len(p))-1)/blockSize
 	if len(p) == 0 {
 		return nil
 	}
-	errs := make([]error, last-first+1)
+	to := from + int64(len(p))
+	parts, err := v.partsOf(s, from, to)
+	if err != nil {
+		return err
+	}
+	errs := make([]error, len(parts))
 	var reads sync.WaitGroup
-	one := func(index int64) {
-		content, err := v.block(s, index)
-		if errs[index-first] = err; err != nil {
-			return
-		}
-		start := index * blockSize
-		low, high := max(from, start), min(from+int64(len(p)), start+int64(len(content)))
-		if low < high {
-			copy(p[low-from:high-from], content[low-start:high-start])
+	one := func(i int) {
+		b := parts[i]
+		content, err := v.block(s, b)
+		if errs[i] = err; err == nil {
+			low, high := max(from, b.from), min(to, b.to)
+			copy(p[low-from:high-from], content[low-b.from:high-b.from])
 		}
 	}
-	for index := first + 1; index <= last; index++ {
-		reads.Go(func() { one(index) })
+	for i := range parts[1:] {
+		reads.Go(func() { one(i + 1) })
 	}
-	one(first)
+	one(0)
 	reads.Wait()
 	return errors.Join(errs...)
 }
 
 // block is one of a span's, from what is kept or from the bucket.
-func (v *Volume) block(s span, index int64) ([]byte, error) {
-	name := blockName{s.key, s.match, index}
+func (v *Volume) block(s span, b part) ([]byte, error) {
+	name := blockName{s.key, s.match, b.index}
 	content, under, mine := v.blocks.find(name)
 	if content != nil {
 		return content, nil
 	}
 	if mine {
-		content, err := v.fetch(s, index)
+		content, err := v.fetch(s, b)
 		v.blocks.put(name, under, content, err)
 	}
 	<-under.done
@@ -152,31 +198,23 @@ func (v *Volume) block(s span, index int64) ([]byte, error) {
 }
 
 // fetch reads a block, and compares it with its checksum.
-func (v *Volume) fetch(s span, index int64) ([]byte, error) {
+func (v *Volume) fetch(s span, b part) ([]byte, error) {
 	v.fetching <- struct{}{}
 	defer func() { <-v.fetching }()
 	ctx, stop := context.WithTimeout(v.ctx, v.options.Timeout)
 	defer stop()
-	var sums *footer
-	if s.footer {
-		var err error
-		if sums, err = v.footerOf(ctx, s.key, s.length); err != nil {
-			return nil, err
-		}
-	}
-	length := min(blockSize, s.length-index*blockSize)
 	var wrong error
 	for range readTries {
-		found, err := v.get(ctx, s.key, objects.Read{Offset: index * blockSize, Length: length, Match: s.match})
+		found, err := v.get(ctx, s.key, objects.Read{Offset: b.from, Length: b.to - b.from, Match: s.match})
 		switch {
 		case errors.Is(err, objects.ErrNotFound), errors.Is(err, objects.ErrCondition):
 			return nil, fmt.Errorf("%w: %s is not there any more", volume.ErrStale, s.key)
 		case err != nil:
 			return nil, err
-		case int64(len(found.Content)) != length:
-			wrong = fmt.Errorf("%w: %s has %d of %d bytes at %d", volume.ErrCorrupt, s.key, len(found.Content), length, index*blockSize)
-		case sums != nil && crc32.Checksum(found.Content, castagnoli) != sums.checksums[index]:
-			wrong = fmt.Errorf("%w: bytes of %s from %d on are not those that were written", volume.ErrCorrupt, s.key, index*blockSize)
+		case int64(len(found.Content)) != b.to-b.from:
+			wrong = fmt.Errorf("%w: %s has %d of %d bytes at %d", volume.ErrCorrupt, s.key, len(found.Content), b.to-b.from, b.from)
+		case b.summed && crc32.Checksum(found.Content, castagnoli) != b.sum:
+			wrong = fmt.Errorf("%w: bytes of %s from %d on are not those that were written", volume.ErrCorrupt, s.key, b.from)
 		default:
 			return found.Content, nil
 		}

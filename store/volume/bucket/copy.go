@@ -17,16 +17,19 @@ func (v *Volume) rewritten(ctx context.Context, next *stored, e extent, p []byte
 	if err != nil {
 		return extent{}, err
 	}
-	foot := &footer{table: slices.Clone(old.table), ids: old.ids, checksums: slices.Clone(old.checksums)}
-	from := offset / blockSize * blockSize
-	to := min(e.Length, (offset+int64(len(p))+blockSize-1)/blockSize*blockSize)
+	foot := &footer{table: slices.Clone(old.table), ids: old.ids, blocks: slices.Clone(old.blocks)}
+	firstBlock, from := old.blockAt(offset)
+	lastBlock, _ := old.blockAt(offset + int64(len(p)) - 1)
+	to := old.blocks[lastBlock].end
 	window := make([]byte, to-from)
-	if err := v.readDamaged(ctx, span{key: key, length: e.Length, footer: true}, window, from); err != nil {
+	if err := v.readDamaged(ctx, key, window, from); err != nil {
 		return extent{}, err
 	}
 	copy(window[offset-from:], p)
-	for at := from; at < to; at += blockSize {
-		foot.checksums[at/blockSize] = crc32.Checksum(window[at-from:min(at-from+blockSize, int64(len(window)))], castagnoli)
+	for i, at := firstBlock, from; i <= lastBlock; i++ {
+		end := foot.blocks[i].end
+		foot.blocks[i].sum = crc32.Checksum(window[at-from:end-from], castagnoli)
+		at = end
 	}
 	for i, placed := range foot.table {
 		if placed.offset >= from && placed.offset+segments.HeaderSize <= to {
@@ -39,8 +42,8 @@ func (v *Volume) rewritten(ctx context.Context, next *stored, e extent, p []byte
 }
 
 // readDamaged reads what may not be as it was written, as it is.
-func (v *Volume) readDamaged(ctx context.Context, s span, p []byte, from int64) error {
-	found, err := v.get(ctx, s.key, objects.Read{Offset: from, Length: int64(len(p))})
+func (v *Volume) readDamaged(ctx context.Context, key string, p []byte, from int64) error {
+	found, err := v.get(ctx, key, objects.Read{Offset: from, Length: int64(len(p))})
 	if err == nil && copy(p, found.Content) < len(p) {
 		err = volume.ErrCorrupt
 	}

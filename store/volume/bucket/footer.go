@@ -14,9 +14,39 @@ import (
 // footer is what stands in an extent behind the store's bytes: which segments they are, which
 // ids the vectors in them have, and a checksum for each block.
 type footer struct {
-	table     []placed
-	ids       []idRun // of all vectors, in the order of their rows
-	checksums []uint32
+	table  []placed
+	ids    []idRun // of all vectors, in the order of their rows
+	blocks []blockSum
+}
+
+// blockSum is a block of an extent, one behind the other: its end, and its checksum.
+type blockSum struct {
+	end int64
+	sum uint32
+}
+
+// length is how many bytes of the store an extent with this footer has.
+func (f *footer) length() int64 {
+	if len(f.blocks) == 0 {
+		return 0
+	}
+	return f.blocks[len(f.blocks)-1].end
+}
+
+// append adds the footer of what comes behind.
+func (f *footer) append(behind *footer) {
+	at := f.length()
+	for _, p := range behind.table {
+		f.table = append(f.table, placed{at + p.offset, p.header})
+	}
+	runs := idRuns{runs: f.ids}
+	for _, run := range behind.ids {
+		runs.addRun(run)
+	}
+	f.ids = runs.runs
+	for _, b := range behind.blocks {
+		f.blocks = append(f.blocks, blockSum{at + b.end, b.sum})
+	}
 }
 
 // placed is a segment and where it stands in the extent.
@@ -45,9 +75,11 @@ func (f *footer) encode() []byte {
 	for _, run := range f.ids {
 		b = binary.AppendUvarint(binary.AppendUvarint(b, run.First), run.Count)
 	}
-	b = binary.AppendUvarint(b, uint64(len(f.checksums)))
-	for _, sum := range f.checksums {
-		b = binary.LittleEndian.AppendUint32(b, sum)
+	b = binary.AppendUvarint(b, uint64(len(f.blocks)))
+	at := int64(0)
+	for _, block := range f.blocks {
+		b = binary.LittleEndian.AppendUint32(binary.AppendUvarint(b, uint64(block.end-at)), block.sum)
+		at = block.end
 	}
 	length := uint64(len(b) + footerEnd)
 	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
@@ -71,10 +103,16 @@ func parseFooter(b []byte, length int64) (*footer, error) {
 	for range in.count(2) {
 		f.ids = append(f.ids, idRun{in.uvarint(), in.uvarint()})
 	}
-	for range in.count(4) {
-		f.checksums = append(f.checksums, binary.LittleEndian.Uint32(in.take(4)))
+	at := int64(0)
+	for range in.count(5) {
+		size := in.uvarint()
+		if size == 0 || size > blockSize {
+			return nil, errFooter
+		}
+		at += int64(size)
+		f.blocks = append(f.blocks, blockSum{at, binary.LittleEndian.Uint32(in.take(4))})
 	}
-	if in.err != nil || len(in.b) > 0 || int64(len(f.checksums)) != (length+blockSize-1)/blockSize {
+	if in.err != nil || len(in.b) > 0 || at != length {
 		return nil, errors.Join(errFooter, in.err)
 	}
 	return f, nil
@@ -131,7 +169,7 @@ func (m *footerMaker) write(p []byte) {
 		m.sum = crc32.Update(m.sum, castagnoli, part)
 		m.length += int64(len(part))
 		if m.length%blockSize == 0 {
-			m.checksums = append(m.checksums, m.sum)
+			m.blocks = append(m.blocks, blockSum{m.length, m.sum})
 			m.sum = 0
 		}
 		p = p[len(part):]
@@ -141,9 +179,9 @@ func (m *footerMaker) write(p []byte) {
 // end is the footer of all that came.
 func (m *footerMaker) end() *footer {
 	f := m.footer
-	f.checksums = slices.Clone(f.checksums)
+	f.blocks = slices.Clone(f.blocks)
 	if m.length%blockSize != 0 {
-		f.checksums = append(f.checksums, m.sum)
+		f.blocks = append(f.blocks, blockSum{m.length, m.sum})
 	}
 	return &f
 }
@@ -175,10 +213,12 @@ func (r *idRuns) write(p []byte) {
 	}
 }
 
-func (r *idRuns) add(id uint64) {
-	if last := len(r.runs) - 1; last >= 0 && r.runs[last].First+r.runs[last].Count == id {
-		r.runs[last].Count++
+func (r *idRuns) add(id uint64) { r.addRun(idRun{id, 1}) }
+
+func (r *idRuns) addRun(run idRun) {
+	if last := len(r.runs) - 1; last >= 0 && r.runs[last].First+r.runs[last].Count == run.First {
+		r.runs[last].Count += run.Count
 		return
 	}
-	r.runs = append(r.runs, idRun{id, 1})
+	r.runs = append(r.runs, run)
 }

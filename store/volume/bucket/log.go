@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,8 @@ type Log struct {
 	turn    *Session  // of this process; nil: there is none
 	over    chan struct{}
 	closed  bool
+	// former are generations that others have replaced and somebody here still reads.
+	former []*Generation
 
 	keeping sync.WaitGroup // of what keeps the store small
 	stop    context.CancelFunc
@@ -179,14 +182,34 @@ func (l *Log) take(found *stored, own bool) *volume.Version {
 		}
 	} else {
 		generation.replaced.Store(true)
+		l.former = append(l.former, generation)
 		generation = newGeneration(l.volume, l.place, found)
 	}
 	l.newest = &volume.Version{Generation: generation, State: found.state, Modified: found.Modified, Number: l.newest.Number + 1}
 	return l.newest
 }
 
+// pinFormer tells others which replaced generations are read here.
+func (l *Log) pinFormer() {
+	l.mu.Lock()
+	former := l.former[:0]
+	for _, g := range l.former {
+		if g.pins.users.Load() > 0 {
+			former = append(former, g)
+		}
+	}
+	clear(l.former[len(former):])
+	l.former = former
+	read := slices.Clone(former)
+	l.mu.Unlock()
+	for _, g := range read {
+		g.pins.renew(g)
+	}
+}
+
 // Newest implements volume.Log.
 func (l *Log) Newest(ctx context.Context, known *volume.Version) (*volume.Version, error) {
+	defer l.pinFormer()
 	for stale := 0; ; stale++ {
 		l.mu.Lock()
 		current, newest, turn, closed, looked, name := l.current, l.newest, l.turn, l.closed, l.looked, l.name

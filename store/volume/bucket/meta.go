@@ -28,16 +28,14 @@ type about struct {
 	Writers    []writer // that have committed lately
 }
 
-// writer is one of them, and its newest commit.
+// writer is one of them, its newest commit, and which change that was.
 type writer struct {
-	Name   string
-	Number uint64
-	At     int64 // seconds since 1970
+	Name           string
+	Number, Change uint64
 }
 
 const (
-	mostWriters  = 48
-	writersSpan  = 3600 // seconds
+	mostWriters  = 64
 	metaOf       = "rvffs-of"
 	metaMode     = "rvffs-mode"
 	metaUser     = "rvffs-user"
@@ -61,7 +59,7 @@ func placeOf(key string) string {
 func (a *about) encode(key string, content []byte) objects.Metadata {
 	texts := make([]string, len(a.Writers))
 	for i, w := range a.Writers {
-		texts[i] = w.Name + ":" + strconv.FormatUint(w.Number, 36) + ":" + strconv.FormatInt(w.At, 36)
+		texts[i] = w.Name + ":" + strconv.FormatUint(w.Number, 36) + ":" + strconv.FormatUint(w.Change, 36)
 	}
 	meta := objects.Metadata{
 		metaOf:       a.ID + " " + placeOf(key),
@@ -129,9 +127,9 @@ func parseAbout(key string, found *objects.Object, owner owner) about {
 			continue
 		}
 		number, err := strconv.ParseUint(parts[1], 36, 64)
-		at, err2 := strconv.ParseInt(parts[2], 36, 64)
+		change, err2 := strconv.ParseUint(parts[2], 36, 64)
 		if err == nil && err2 == nil {
-			a.Writers = append(a.Writers, writer{parts[0], number, at})
+			a.Writers = append(a.Writers, writer{parts[0], number, change})
 		}
 	}
 	return a
@@ -162,17 +160,20 @@ func identityOf(name string) volume.Identity {
 	return volume.NewIdentity(number(sum[:8]), number(sum[8:16]))
 }
 
-// says notes a writer's newest commit. The caller has the list to itself.
-func (a *about) says(name string, number uint64, now time.Time) {
-	kept := slices.DeleteFunc(slices.Clone(a.Writers), func(w writer) bool { return w.Name == name || w.At < now.Unix()-writersSpan })
-	if len(kept) >= mostWriters {
-		slices.SortStableFunc(kept, func(a, b writer) int { return int(b.At - a.At) })
-		kept = kept[:mostWriters-1]
-	}
-	a.Writers = append(kept, writer{name, number, now.Unix()})
+// says notes a writer's newest commit, which is this change. No clock says who is forgotten
+// then, for those of the others may be wrong, but who has not committed for longest. The caller
+// has the list to itself.
+func (a *about) says(name string, number uint64) {
+	kept := slices.DeleteFunc(slices.Clone(a.Writers), func(w writer) bool { return w.Name == name })
+	a.Writers = append(kept[max(0, len(kept)+1-mostWriters):], writer{name, number, a.Change})
 }
 
-// arrived reports whether a writer's commit of a number is in it.
-func (a *about) arrived(name string, number uint64) bool {
-	return slices.ContainsFunc(a.Writers, func(w writer) bool { return w.Name == name && w.Number >= number })
+// arrived reports whether a writer's commit of a number, which was to be a change, is in it.
+// Nobody knows when so many others have committed since that it may be forgotten.
+func (a *about) arrived(name string, number, change uint64) (is, known bool) {
+	if slices.ContainsFunc(a.Writers, func(w writer) bool { return w.Name == name && w.Number >= number }) {
+		return true, true
+	}
+	forgets := len(a.Writers) == mostWriters && a.Writers[0].Change > change
+	return false, !forgets
 }

@@ -184,7 +184,7 @@ func (p *parts) footerFor(first []byte, front int64) *footer {
 	var begin footerMaker
 	begin.write(first)
 	foot := begin.end()
-	foot.checksums = append(foot.checksums, p.made.end().checksums...)
+	foot.append(p.made.end())
 	foot.table = []placed{{0, [segments.HeaderSize]byte(first)}}
 	foot.ids = rowIDs(first, front, p.spool, p.kept)
 	return foot

@@ -3,6 +3,7 @@ package bucket
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -51,7 +52,7 @@ func (p *pins) renew(g *Generation) {
 
 // pinKey is where a machine says what it reads of a log.
 func (v *Volume) pinKey(log, machine string, generation uint64) string {
-	return v.logKey(log) + fmt.Sprintf("pins/%s-%d", machine, generation)
+	return v.logKey(log) + pinPrefix + fmt.Sprintf("%s-%d", machine, generation)
 }
 
 // pinned are the generations of a log that somebody reads.
@@ -68,4 +69,20 @@ func (v *Volume) pinned(ctx context.Context, log string, names []string) (map[ui
 		}
 	}
 	return read, nil
+}
+
+// deletePin removes a pin whose time is over.
+func (v *Volume) deletePin(ctx context.Context, log, name string) error {
+	found, err := v.get(ctx, v.logKey(log)+name, objects.Read{})
+	if errors.Is(err, objects.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var p pin
+	if json.Unmarshal(found.Content, &p) != nil || p.Until >= v.options.Now().Unix() {
+		return nil
+	}
+	return v.deleteExtent(ctx, log, name)
 }

@@ -51,6 +51,7 @@ func (s *Session) Publish(ctx context.Context, c volume.Commit) (*volume.Version
 		e.forget()
 		e.mu.Unlock()
 	}
+	l.tidy()
 	s.pauseForOthers(ctx)
 	return version, nil
 }

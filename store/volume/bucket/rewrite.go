@@ -179,6 +179,8 @@ func (r *Rewrite) Publish(ctx context.Context, found *segments.State) (*volume.V
 	s.own = version
 	s.mu.Unlock()
 	s.move(version)
+	l.pinFormer()
+	l.tidy()
 	return version, r.Abort()
 }
 

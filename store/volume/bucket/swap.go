@@ -44,7 +44,7 @@ func (s *swapping) run(ctx context.Context, known *stored) (put, newest *stored,
 		if err != nil {
 			return nil, known, s.tooLate(ctx, deadline, err)
 		}
-		next.says(s.writer, number, v.options.Now())
+		next.says(s.writer, number)
 		content := next.content()
 		meta := next.metadata(content)
 		var last error
@@ -63,7 +63,11 @@ func (s *swapping) run(ctx context.Context, known *stored) (put, newest *stored,
 			if err != nil {
 				return nil, known, s.tooLate(ctx, deadline, errors.Join(err, last))
 			}
-			if found.ID == known.ID && found.arrived(s.writer, number) {
+			arrived, sure := found.arrived(s.writer, number, next.Change)
+			if found.ID == known.ID && !sure {
+				return nil, found, fmt.Errorf("%w: so many others have committed meanwhile that nobody knows whether the commit is there: %w", syscall.EIO, last)
+			}
+			if found.ID == known.ID && arrived {
 				if found.Change == next.Change {
 					next.tag = found.tag
 					return next, next, nil

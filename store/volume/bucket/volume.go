@@ -40,6 +40,8 @@ type Options struct {
 	// KeepTombstones is for servers that ignore conditions of a deletion: what was moved or
 	// removed stays as a tombstone.
 	KeepTombstones bool
+	// Untidy is for who tidies up himself: nothing is done beside what is asked for.
+	Untidy bool
 }
 
 // owner is whose is what says nothing of it.
