@@ -117,7 +117,8 @@ func (s *Session) awaitTurn(ctx context.Context) error {
 			continue
 		}
 		trip := v.pace.roundTrip()
-		if err := pause(deadline, trip/2+rand.N(trip)); err != nil {
+		ahead := time.Duration(at - 1) // each of them takes two round trips at least
+		if err := pause(deadline, min(2*trip*ahead, patience/2)+trip/2+rand.N(trip)); err != nil {
 			return s.tired(ctx, err)
 		}
 		if err := l.look(deadline); err != nil {
