@@ -11,6 +11,7 @@ import (
 
 	"rvffs/store/volume"
 	"rvffs/store/volume/bucket"
+	"rvffs/store/volume/bucket/blockcache"
 	"rvffs/store/volume/bucket/objects"
 	"rvffs/store/volume/bucket/trial"
 	"rvffs/store/volume/directory"
@@ -83,10 +84,33 @@ func openBucket(options *mountOptions, backing string) (place volume.Volume, lim
 		options.readOnly = true
 		limits = append(limits, fmt.Sprintf("the server does not keep the conditions on which commits depend, so the mount is read-only: rvffs s3 check %s tells which", backing))
 	}
-	return bucket.Open(found, bucket.Options{
+	settings := bucket.Options{
 		Prefix: at.prefix, Name: backing, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
 		Freshness: atMost(options.freshness), CommitTimeout: options.commitTimeout,
-	}), limits, nil
+	}
+	cache, err := openCache(options)
+	if err != nil {
+		limits = append(limits, fmt.Sprintf("nothing of the bucket is kept on this machine: %v", err))
+	} else if cache != nil {
+		settings.Cache = cache
+	}
+	return bucket.Open(found, settings), limits, nil
+}
+
+// openCache opens the folder in which blocks of buckets are kept; nil if there is none.
+func openCache(options *mountOptions) (*blockcache.Cache, error) {
+	if options.cacheSize == 0 {
+		return nil, nil
+	}
+	folder := options.cacheDir
+	if folder == "" {
+		own, err := os.UserCacheDir()
+		if err != nil {
+			return nil, err
+		}
+		folder = filepath.Join(own, "rvffs", "blocks")
+	}
+	return blockcache.Open(folder, int64(options.cacheSize))
 }
 
 // atMost is a bound of a bucket's options, of which zero means what is usual.

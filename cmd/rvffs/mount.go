@@ -60,6 +60,11 @@ func mount(options mountOptions, directory, mountPoint string) error {
 			return err
 		}
 	}
+	if options.cacheDir != "" {
+		if options.cacheDir, err = filepath.Abs(options.cacheDir); err != nil {
+			return err
+		}
+	}
 	if mountPoint, err = freeMountPoint(mountPoint); err != nil {
 		return makeFirst(err)
 	}

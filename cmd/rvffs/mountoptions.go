@@ -37,6 +37,8 @@ type mountOptions struct {
 	endpoint       string
 	freshness      time.Duration
 	commitTimeout  time.Duration
+	cacheDir       string
+	cacheSize      size
 	source         string   // shown as the device, by default the directory
 	kernel         []string // noexec and the like, for the kernel
 	remount        bool     // change a mount that is there
@@ -51,6 +53,7 @@ const (
 	defaultReadAhead     = 4 << 20
 	defaultFreshness     = time.Second
 	defaultCommitTimeout = 30 * time.Second
+	defaultCacheSize     = 4 << 30
 )
 
 // mountOption is one of them: a flag, and a word after -o.
@@ -84,6 +87,8 @@ var settings = []mountOption{
 	{"endpoint", []string{"endpoint"}, "the `URL` of the server that holds the bucket, http://HOST:PORT, where it is not Amazon's", func(o *mountOptions) pflag.Value { return (*name)(&o.endpoint) }},
 	{"freshness", []string{"freshness"}, "how old what is known of a store in a bucket may be", func(o *mountOptions) pflag.Value { return (*interval)(&o.freshness) }},
 	{"commit-timeout", []string{"commit_timeout"}, "how long it is tried to commit to a bucket whose server does not answer, or to which others commit", func(o *mountOptions) pflag.Value { return (*interval)(&o.commitTimeout) }},
+	{"cache-dir", []string{"cache_dir"}, "where blocks of a bucket's stores are kept on this machine, which several mounts may share (default: rvffs in the user's cache directory)", func(o *mountOptions) pflag.Value { return (*name)(&o.cacheDir) }},
+	{"cache-size", []string{"cache_size"}, "how many bytes of them, with K, M or G (0: none)", func(o *mountOptions) pflag.Value { return &o.cacheSize }},
 	{"views", []string{"views"}, "what the folders of stores list: all, raw (a backup reads each store once) or none (it reads no store); what is not listed can be opened all the same", func(o *mountOptions) pflag.Value { return &o.views }},
 	{"log-level", []string{"log_level"}, "debug, info, warn or error", func(o *mountOptions) pflag.Value { return &o.logLevel }},
 	{"log-file", []string{"log_file"}, "append the log to a file", func(o *mountOptions) pflag.Value { return (*name)(&o.logFile) }},
@@ -93,7 +98,7 @@ var settings = []mountOption{
 // register declares the flags.
 func (o *mountOptions) register(flags *pflag.FlagSet) {
 	o.memory, o.readAhead, o.flushInterval, o.logLevel = defaultMemory, defaultReadAhead, defaultFlushInterval, defaultLogLevel
-	o.freshness, o.commitTimeout = defaultFreshness, defaultCommitTimeout
+	o.freshness, o.commitTimeout, o.cacheSize = defaultFreshness, defaultCommitTimeout, defaultCacheSize
 	o.verify.VerifyMode = state.VerifyBackground
 	flags.BoolVarP(&o.foreground, "foreground", "f", false, "stay in the foreground and log to standard error")
 	for _, setting := range settings {

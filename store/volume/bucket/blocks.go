@@ -201,6 +201,13 @@ func (v *Volume) block(s span, b part) ([]byte, error) {
 func (v *Volume) fetch(s span, b part) ([]byte, error) {
 	v.fetching <- struct{}{}
 	defer func() { <-v.fetching }()
+	name := fmt.Sprint(v.Name(), " ", s.key, " ", s.match, " ", b.from)
+	right := func(content []byte) bool { return !b.summed || crc32.Checksum(content, castagnoli) == b.sum }
+	if v.options.Cache != nil {
+		if content := v.options.Cache.Get(name, b.to-b.from); content != nil && right(content) {
+			return content, nil
+		}
+	}
 	ctx, stop := context.WithTimeout(v.ctx, v.options.Timeout)
 	defer stop()
 	var wrong error
@@ -213,9 +220,12 @@ func (v *Volume) fetch(s span, b part) ([]byte, error) {
 			return nil, err
 		case int64(len(found.Content)) != b.to-b.from:
 			wrong = fmt.Errorf("%w: %s has %d of %d bytes at %d", volume.ErrCorrupt, s.key, len(found.Content), b.to-b.from, b.from)
-		case b.summed && crc32.Checksum(found.Content, castagnoli) != b.sum:
+		case !right(found.Content):
 			wrong = fmt.Errorf("%w: bytes of %s from %d on are not those that were written", volume.ErrCorrupt, s.key, b.from)
 		default:
+			if v.options.Cache != nil {
+				v.options.Cache.Put(name, found.Content)
+			}
 			return found.Content, nil
 		}
 	}

@@ -31,6 +31,9 @@ type Options struct {
 	CommitTimeout, Timeout time.Duration
 	// CacheSize bounds the bytes of extents that are kept in memory.
 	CacheSize int64
+	// Cache keeps blocks of extents longer than this process; nil: nobody does. It is closed
+	// with the volume.
+	Cache Cache
 	// Spool makes room for bytes on this machine; nil: in memory.
 	Spool func() (volume.Spool, error)
 	// Now is the time; nil: the system's.
@@ -42,6 +45,14 @@ type Options struct {
 	KeepTombstones bool
 	// Untidy is for who tidies up himself: nothing is done beside what is asked for.
 	Untidy bool
+}
+
+// Cache keeps blocks of bytes that never change, by their names, or forgets them.
+type Cache interface {
+	io.Closer
+	// Get gives a block of a length in bytes; nil: it is not there.
+	Get(name string, length int64) []byte
+	Put(name string, block []byte)
 }
 
 // owner is whose is what says nothing of it.
@@ -122,6 +133,9 @@ func (v *Volume) Name() string {
 // Close implements volume.Folder.
 func (v *Volume) Close() error {
 	v.stop()
+	if v.options.Cache != nil {
+		return v.options.Cache.Close()
+	}
 	return nil
 }
 

@@ -1,0 +1,136 @@
+package blockcache
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Cache is a folder of blocks.
+type Cache struct {
+	root *os.Root
+	most int64  // bytes
+	once string // begins the names of those that are being written
+
+	mu       sync.Mutex // guards what follows
+	written  int64      // bytes, since the folder was last looked at
+	trimming bool
+	trims    sync.WaitGroup
+}
+
+// A block's file has the block, the CRC-32C of it and of its name, and the block's length.
+const trailer = 4 + 8
+
+var (
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+	order      = binary.LittleEndian
+)
+
+// fresh is how long a block that was used counts as used just now.
+const fresh = time.Minute
+
+// Open opens a folder, which it makes if need be, for blocks of so many bytes. Nobody else
+// can read it.
+func Open(folder string, most int64) (*Cache, error) {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, fmt.Errorf("cache %q: %w", folder, err)
+	}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, fmt.Errorf("cache %q: %w", folder, err)
+	}
+	c := &Cache{root: root, most: most, once: temporary + rand.Text(), written: most}
+	c.trimIfFull(0)
+	return c, nil
+}
+
+// Close ends what the cache does by itself.
+func (c *Cache) Close() error {
+	c.trims.Wait()
+	return c.root.Close()
+}
+
+// placeOf is the file of a block.
+func placeOf(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	text := hex.EncodeToString(sum[:20])
+	return filepath.Join(text[:2], text[2:])
+}
+
+// seal is the checksum of a block under its name.
+func seal(name string, block []byte) uint32 {
+	return crc32.Update(crc32.Checksum([]byte(name), castagnoli), castagnoli, block)
+}
+
+// Get gives a block of a length, nil if it is not there. One that is not whole is removed.
+func (c *Cache) Get(name string, length int64) []byte {
+	at := placeOf(name)
+	file, err := c.root.Open(at)
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil
+	}
+	if info.Size() == length+trailer {
+		content := make([]byte, info.Size())
+		if _, err := file.ReadAt(content, 0); err != nil {
+			return nil
+		}
+		block, end := content[:length:length], content[length:]
+		if order.Uint32(end) == seal(name, block) && order.Uint64(end[4:]) == uint64(length) {
+			if now := time.Now(); now.Sub(info.ModTime()) > fresh {
+				_ = c.root.Chtimes(at, now, now)
+			}
+			return block
+		}
+	}
+	_ = c.root.Remove(at)
+	return nil
+}
+
+// Put keeps a block. Where that cannot be done, it is not kept.
+func (c *Cache) Put(name string, block []byte) {
+	at := placeOf(name)
+	whole := make([]byte, 0, len(block)+trailer)
+	whole = append(whole, block...)
+	whole = order.AppendUint32(whole, seal(name, block))
+	whole = order.AppendUint64(whole, uint64(len(block)))
+	if c.write(at, whole) == nil {
+		c.trimIfFull(int64(len(whole)))
+	}
+}
+
+// temporary begins the names of files that are being written.
+const temporary = "new-"
+
+// write makes a file, whole or not at all for all who look.
+func (c *Cache) write(at string, content []byte) error {
+	if err := c.root.Mkdir(filepath.Dir(at), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	fresh := c.once + rand.Text()
+	file, err := c.root.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = c.root.Rename(fresh, at)
+	}
+	if err != nil {
+		return errors.Join(err, c.root.Remove(fresh))
+	}
+	return nil
+}
