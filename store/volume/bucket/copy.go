@@ -111,13 +111,14 @@ func (a *assembly) add(ctx context.Context, p piece) error {
 			p.length = 0
 			break
 		}
-		if len(a.pending) > 0 && len(a.pending) < objects.SmallestPart || p.length < objects.SmallestPart {
-			// Bytes go through this machine until a part is long enough to stand by itself.
-			wanted := int64(objects.SmallestPart)
-			if len(a.pending) > 0 {
-				wanted -= int64(len(a.pending))
+		if len(a.pending) >= objects.SmallestPart {
+			if err := a.flush(ctx); err != nil {
+				return err
 			}
-			wanted = min(wanted, p.length)
+		}
+		if len(a.pending) > 0 || p.length < objects.SmallestPart {
+			// Bytes go through this machine until a part is long enough to stand by itself.
+			wanted := min(objects.SmallestPart-int64(len(a.pending)), p.length)
 			found, err := a.volume.get(ctx, p.key, objects.Read{Offset: p.offset, Length: wanted})
 			if err != nil {
 				return err
@@ -128,9 +129,6 @@ func (a *assembly) add(ctx context.Context, p piece) error {
 			a.pending = append(a.pending, found.Content...)
 			p.offset, p.length = p.offset+wanted, p.length-wanted
 			continue
-		}
-		if err := a.flush(ctx); err != nil {
-			return err
 		}
 		length := min(p.length, objects.LargestPart)
 		if rest := p.length - length; rest > 0 && rest < objects.SmallestPart {

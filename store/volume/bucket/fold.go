@@ -66,7 +66,7 @@ func (l *Log) fold(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	_, _, err = l.swap(ctx, func(_ context.Context, newest *stored) (*stored, error) {
+	_, _, err = l.swap(ctx, l.keeper, func(_ context.Context, newest *stored) (*stored, error) {
 		at := slices.Index(newest.line.Extents, old[0])
 		if at < 0 || newest.line.Log != now.line.Log || at+len(old) > len(newest.line.Extents) ||
 			!slices.Equal(newest.line.Extents[at:at+len(old)], old) || before(made.Name, newest.line.Horizon) {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"rvffs/store/shared"
 	"rvffs/store/volume"
 	"rvffs/store/volume/bucket/objects"
 )
@@ -19,8 +20,11 @@ import (
 type Log struct {
 	volume  *Volume
 	options volume.LogOptions
-	writer  string                                               // among those that commit
+	writer  string                                               // among those that commit: of the session
+	keeper  string                                               // likewise, of what keeps the store small
 	folder  func(context.Context) (*folder, func() error, error) // of the shelf
+
+	swaps shared.Turn // of this process
 
 	mu      sync.Mutex // guards what follows; never held over a request
 	name    string

@@ -171,7 +171,7 @@ func (a *about) says(name string, number uint64) {
 // arrived reports whether a writer's commit of a number, which was to be a change, is in it.
 // Nobody knows when so many others have committed since that it may be forgotten.
 func (a *about) arrived(name string, number, change uint64) (is, known bool) {
-	if slices.ContainsFunc(a.Writers, func(w writer) bool { return w.Name == name && w.Number >= number }) {
+	if slices.ContainsFunc(a.Writers, func(w writer) bool { return w.Name == name && w.Number == number }) {
 		return true, true
 	}
 	forgets := len(a.Writers) == mostWriters && a.Writers[0].Change > change

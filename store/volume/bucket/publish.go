@@ -34,7 +34,7 @@ func (s *Session) Publish(ctx context.Context, c volume.Commit) (*volume.Version
 	if err != nil {
 		return nil, s.Fail(err)
 	}
-	_, version, err := l.swap(ctx, p.build)
+	_, version, err := l.swap(ctx, l.writer, p.build)
 	if err != nil {
 		return nil, s.lost(ctx, err)
 	}

@@ -155,7 +155,7 @@ func (s *Session) passOver(ctx context.Context, gone ticket) error {
 // changeQueue changes nothing but the queue.
 func (s *Session) changeQueue(ctx context.Context, change func([]ticket) []ticket) error {
 	v := s.log.volume
-	_, _, err := s.log.swap(ctx, func(ctx context.Context, newest *stored) (*stored, error) {
+	_, _, err := s.log.swap(ctx, s.log.writer, func(ctx context.Context, newest *stored) (*stored, error) {
 		next := newest.next(newest.Modified)
 		if err := v.settleIn(ctx, next, newest); err != nil {
 			return nil, err

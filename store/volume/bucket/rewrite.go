@@ -148,7 +148,7 @@ func (r *Rewrite) Publish(ctx context.Context, found *segments.State) (*volume.V
 	s.publishing.Store(true)
 	defer s.publishing.Store(false)
 	base := s.Base()
-	_, version, err := l.swap(context.WithoutCancel(ctx), func(ctx context.Context, newest *stored) (*stored, error) {
+	_, version, err := l.swap(context.WithoutCancel(ctx), l.writer, func(ctx context.Context, newest *stored) (*stored, error) {
 		if !shows(newest, base) {
 			return nil, volume.ErrMoved
 		}

@@ -230,7 +230,7 @@ func (s *Session) Mend(ctx context.Context, p []byte, offset int64) error {
 	defer s.publishing.Store(false)
 	generation := s.Base().Generation.(*Generation)
 	edits := editing{volume: l.volume}
-	_, _, err := s.log.swap(ctx, func(ctx context.Context, newest *stored) (*stored, error) {
+	_, _, err := l.swap(ctx, l.writer, func(ctx context.Context, newest *stored) (*stored, error) {
 		if newest.Generation != generation.number || newest.ID != generation.id {
 			return nil, fmt.Errorf("%w: other content has taken its place", volume.ErrStale)
 		}
@@ -248,12 +248,16 @@ func (s *Session) Mend(ctx context.Context, p []byte, offset int64) error {
 }
 
 // swap changes the store object and takes note of what is there then. The version is that of
-// the object that it has put there.
-func (l *Log) swap(ctx context.Context, build func(context.Context, *stored) (*stored, error)) (put *stored, version *volume.Version, err error) {
+// the object that it has put there. This process makes one at a time.
+func (l *Log) swap(ctx context.Context, writer string, build func(context.Context, *stored) (*stored, error)) (put *stored, version *volume.Version, err error) {
+	if err := l.swaps.Take(ctx); err != nil {
+		return nil, nil, err
+	}
+	defer l.swaps.Give()
 	l.mu.Lock()
 	current := l.current
 	l.mu.Unlock()
-	swap := swapping{volume: l.volume, writer: l.writer, memory: l.options.Memory, build: build}
+	swap := swapping{volume: l.volume, writer: writer, memory: l.options.Memory, build: build}
 	put, newest, err := swap.run(ctx, current)
 	l.mu.Lock()
 	defer l.mu.Unlock()

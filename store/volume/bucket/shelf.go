@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 
+	"rvffs/store/shared"
 	"rvffs/store/volume"
 )
 
@@ -20,7 +21,7 @@ var _ volume.Shelf = (*shelf)(nil)
 
 // Log implements volume.Shelf.
 func (s *shelf) Log(name string, options volume.LogOptions) volume.Log {
-	l := &Log{volume: s.volume, options: options, writer: newWriter(), folder: s.folder, name: name}
+	l := &Log{volume: s.volume, options: options, writer: newWriter(), keeper: newWriter(), swaps: shared.NewTurn(), folder: s.folder, name: name}
 	l.ctx, l.stop = context.WithCancel(s.volume.ctx)
 	return l
 }

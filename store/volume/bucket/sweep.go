@@ -138,7 +138,7 @@ func (l *Log) deleteRetired(ctx context.Context) error {
 	if len(gone) == 0 {
 		return nil
 	}
-	_, _, err = l.swap(ctx, func(_ context.Context, newest *stored) (*stored, error) {
+	_, _, err = l.swap(ctx, l.keeper, func(_ context.Context, newest *stored) (*stored, error) {
 		next := newest.next(newest.Modified)
 		next.line.Retired = slices.DeleteFunc(next.line.Retired, func(r retired) bool { return gone[r.Name] })
 		if len(next.line.Retired) == len(newest.line.Retired) {
@@ -157,7 +157,7 @@ func (l *Log) deleteRetired(ctx context.Context) error {
 func (l *Log) deleteOrphans(ctx context.Context) error {
 	v := l.volume
 	horizon := timeName(v.options.Now().Add(-orphanAge))
-	put, _, err := l.swap(ctx, func(ctx context.Context, newest *stored) (*stored, error) {
+	put, _, err := l.swap(ctx, l.keeper, func(ctx context.Context, newest *stored) (*stored, error) {
 		if newest.line.Horizon >= horizon || newest.copied() {
 			return nil, errNotNow
 		}
