@@ -306,13 +306,29 @@ func (f *folder) RemoveFolder(ctx context.Context, name string) error {
 		return failure("remove folder", name, err)
 	}
 	key := f.volume.folderKey(full)
-	page, err := f.volume.list(ctx, objects.List{Prefix: key, Most: 2})
+	page, err := f.volume.list(ctx, objects.List{Prefix: key})
 	if err != nil {
 		return failure("remove folder", name, err)
 	}
+	if page.Next != "" {
+		return failure("remove folder", name, syscall.ENOTEMPTY)
+	}
+	var tombstones []objects.Entry
 	for _, entry := range page.Entries {
-		if entry.Key != key {
+		switch {
+		case entry.Key == key:
+		case f.volume.isTombstone(ctx, entry):
+			tombstones = append(tombstones, entry)
+		default:
 			return failure("remove folder", name, syscall.ENOTEMPTY)
+		}
+	}
+	for _, t := range tombstones {
+		err := f.volume.ask(ctx, func(ctx context.Context) error {
+			return f.volume.objects.Delete(ctx, t.Key, objects.Condition{Match: t.Tag})
+		})
+		if err != nil {
+			return failure("remove folder", name, err)
 		}
 	}
 	if err := f.volume.keepFolder(ctx, path.Dir(full)); err != nil {
@@ -424,16 +440,18 @@ func (l *listing) Entries() (entries []volume.FolderEntry, err error) {
 	return slices.CompactFunc(entries, func(a, b volume.FolderEntry) bool { return a.Name == b.Name }), nil
 }
 
-// isTombstone reports whether an object is one, where such stay.
+// isTombstone reports whether an object is one that is spent, and removes it when its time is
+// over.
 func (v *Volume) isTombstone(ctx context.Context, entry objects.Entry) bool {
-	if known, some := v.heads.find(entry.Key, entry.Tag); some {
-		return known.moved
-	}
-	if !v.options.KeepTombstones {
+	if entry.Size != spentSize {
 		return false
 	}
 	found, err := v.tailOf(ctx, entry.Key)
-	return err == nil && found.moved
+	if err != nil || !found.moved {
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	v.clear(ctx, found, entry.Key)
+	return true
 }
 
 // Describe implements volume.Listing.

@@ -20,7 +20,7 @@ type head struct {
 	tag   objects.Tag
 	info  volume.FileInfo
 	id    string
-	moved bool
+	moved bool // a tombstone
 }
 
 // headsKept bounds how many are.

@@ -133,7 +133,8 @@ func (l *Log) Open(ctx context.Context, knowledge volume.Known) (*volume.Version
 		return l.newest, nil
 	}
 	if err == nil && found.moved != nil {
-		err = errors.Join(l.volume.finish(ctx, found), errNoObject)
+		_, err = l.volume.finish(ctx, found)
+		err = errors.Join(err, errNoObject)
 	}
 	if errors.Is(err, errNoObject) {
 		if l.volume.isFolder(ctx, key) {
@@ -232,7 +233,8 @@ func (l *Log) Newest(ctx context.Context, known *volume.Version) (*volume.Versio
 		}
 		found, err := l.volume.readWhole(ctx, l.place.at(), current.tag, l.options.Memory)
 		if err == nil && found.moved != nil {
-			err = errors.Join(l.volume.finish(ctx, found), errMovedAway)
+			_, err = l.volume.finish(ctx, found)
+			err = errors.Join(err, errMovedAway)
 		}
 		l.mu.Lock()
 		switch changed := l.current != current; {

@@ -6,14 +6,18 @@ import (
 	"io/fs"
 	"path"
 	"syscall"
+	"time"
 
 	"rvffs/store/volume"
 	"rvffs/store/volume/bucket/objects"
 )
 
 // A store gets another name in steps: its object becomes a tombstone that has all that it had
-// and says where to; the new name is made; the tombstone goes. Who finds a tombstone takes the
-// steps that are left. Extents are named after the store, and stay where they are.
+// and says where to; the new name is made; the tombstone is spent. Who finds a tombstone takes
+// the steps that are left. Extents are named after the store, and stay where they are.
+//
+// A spent tombstone stays for some time. So a request that makes a name, and arrives late, when
+// what it made has gone again, does not bring that back: something stands there.
 
 // Move implements volume.Folder. Folders stay where they are: a bucket cannot move them.
 func (f *folder) Move(ctx context.Context, from, to string) error {
@@ -61,12 +65,13 @@ func (v *Volume) moveObject(ctx context.Context, from, to string) error {
 	if err != nil {
 		return err
 	}
-	return v.finish(ctx, tombstone)
+	_, err = v.finish(ctx, tombstone)
+	return err
 }
 
-// bury makes a tombstone of a store object.
+// bury makes a tombstone of a store object; it is spent where that goes nowhere.
 func (v *Volume) bury(ctx context.Context, found *stored, to string) (*stored, error) {
-	swap := swapping{volume: v, writer: newWriter(), blind: true, build: func(ctx context.Context, newest *stored) (*stored, error) {
+	return v.swapBlind(ctx, found, func(ctx context.Context, newest *stored) (*stored, error) {
 		if newest.moved != nil {
 			return nil, errMovedAway
 		}
@@ -76,19 +81,24 @@ func (v *Volume) bury(ctx context.Context, found *stored, to string) (*stored, e
 				return nil, err
 			}
 		}
-		next.moved = &moved{To: to, When: v.options.Now().UnixNano()}
+		next.moved = &moved{To: to, When: v.options.Now().UnixNano(), Spent: to == ""}
 		return next, nil
-	}}
+	})
+}
+
+// swapBlind swaps an object whatever is in it.
+func (v *Volume) swapBlind(ctx context.Context, found *stored, build func(context.Context, *stored) (*stored, error)) (*stored, error) {
+	swap := swapping{volume: v, writer: newWriter(), blind: true, build: build}
 	put, _, err := swap.run(ctx, found)
 	return put, err
 }
 
-// finish takes the steps that are left of a move or a removal. It fails with fs.ErrExist, and
-// has the store where it was, where the name is taken to which it was to go.
-func (v *Volume) finish(ctx context.Context, tombstone *stored) error {
-	if tombstone.moved.To == "" {
-		v.remove(ctx, tombstone)
-		return nil
+// finish takes the steps that are left of a move, and returns what stands there then: a spent
+// tombstone. It fails with fs.ErrExist, and has the store where it was, where the name is taken
+// to which it was to go.
+func (v *Volume) finish(ctx context.Context, tombstone *stored) (*stored, error) {
+	if tombstone.moved.Spent {
+		return tombstone, nil
 	}
 	next := *tombstone
 	next.key, next.tag, next.moved = tombstone.moved.To, "", nil
@@ -97,38 +107,56 @@ func (v *Volume) finish(ctx context.Context, tombstone *stored) error {
 		next.line.Owner = next.key
 	}
 	_, err := v.create(ctx, &next)
-	if errors.Is(err, volume.ErrExists) {
-		swap := swapping{volume: v, writer: newWriter(), blind: true, build: func(_ context.Context, newest *stored) (*stored, error) {
-			if newest.moved == nil || newest.moved.To != tombstone.moved.To {
-				return nil, errMovedAway
-			}
-			back := newest.next(newest.Modified)
-			back.moved = nil
-			return back, nil
-		}}
-		_, _, late := swap.run(ctx, tombstone)
-		return errors.Join(fs.ErrExist, late)
+	taken := errors.Is(err, volume.ErrExists)
+	if err != nil && !taken {
+		return nil, err
 	}
-	if err != nil {
-		return err
+	last, err := v.swapBlind(ctx, tombstone, func(_ context.Context, newest *stored) (*stored, error) {
+		if newest.moved == nil || newest.moved.When != tombstone.moved.When || newest.moved.Spent {
+			return nil, errNotNow
+		}
+		last := newest.next(newest.Modified)
+		if last.moved = nil; !taken {
+			last.moved = &moved{When: tombstone.moved.When, Spent: true}
+		}
+		return last, nil
+	})
+	if errors.Is(err, errNotNow) {
+		last, err = v.read(ctx, tombstone.key, "") // somebody else has
 	}
-	v.remove(ctx, tombstone)
-	return nil
+	if taken {
+		err = errors.Join(fs.ErrExist, err)
+	}
+	return last, err
 }
 
-// finishAt is finish for a tombstone that was found at a key.
+// finishAt is finish for what was found at a key.
 func (v *Volume) finishAt(ctx context.Context, key string) error {
 	found, err := v.read(ctx, key, "")
 	if errors.Is(err, objects.ErrNotFound) || err == nil && found.moved == nil {
 		return nil
 	}
 	if err == nil {
-		err = v.finish(ctx, found)
+		_, err = v.finish(ctx, found)
 	}
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
 	return err
+}
+
+// tombstoneAge is how long a spent tombstone stays.
+const tombstoneAge = time.Hour
+
+// clear removes a spent tombstone when its time is over, where nothing else can be removed
+// in its place.
+func (v *Volume) clear(ctx context.Context, t *tail, key string) {
+	if v.options.KeepTombstones || v.options.Now().Sub(t.info.Modified) < tombstoneAge {
+		return
+	}
+	_ = v.once(ctx, func(ctx context.Context) error {
+		return v.objects.Delete(ctx, key, objects.Condition{Match: t.tag})
+	})
 }
 
 // Move implements volume.Log.
@@ -200,12 +228,12 @@ func (l *Log) Remove(ctx context.Context, on volume.Shelf) (err error) {
 	if err != nil {
 		return failure("remove", name, err)
 	}
-	tombstone, err := l.volume.bury(ctx, found, "")
+	if err := ctx.Err(); err != nil {
+		return failure("remove", name, err)
+	}
+	_, err = l.volume.bury(context.WithoutCancel(ctx), found, "")
 	if errors.Is(err, errMovedAway) {
 		err = fs.ErrNotExist
-	}
-	if err == nil {
-		l.volume.remove(context.WithoutCancel(ctx), tombstone)
 	}
 	l.mu.Lock()
 	if turn := l.turn; err == nil && turn != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -185,10 +186,57 @@ func (w *world) writer(s *schedule, actor int, name string, count int) func() {
 				w.mu.Unlock()
 			}
 		}
-		if err != nil && w.objects.Fault == nil {
+		if err != nil && w.objects.Fault == nil && !errors.Is(err, volume.ErrNotFound) && !errors.Is(err, fs.ErrNotExist) {
 			w.fail("%s: %w", name, err)
 		}
 	}
+}
+
+// mover gives the store one name after the other.
+func (w *world) mover(s *schedule, actor int, names ...string) func() {
+	return func() {
+		v := Open(gate{w.objects, s, actor}, looking(w.options))
+		defer func() { _ = v.Close() }()
+		for i := range names[1:] {
+			if err := v.Move(context.Background(), names[i], names[i+1]); err != nil {
+				if w.objects.Fault == nil {
+					w.fail("move: %w", err)
+				}
+				return
+			}
+		}
+	}
+}
+
+// lister looks at what there is.
+func (w *world) lister(s *schedule, actor int) func() {
+	return func() {
+		v := Open(gate{w.objects, s, actor}, looking(w.options))
+		defer func() { _ = v.Close() }()
+		for range 2 {
+			_, _ = w.list(v)
+		}
+	}
+}
+
+// list lists the stores, and brings to an end what others have begun.
+func (w *world) list(v *Volume) (names []string, err error) {
+	listing, err := v.List(context.Background(), ".")
+	if err != nil {
+		return nil, err
+	}
+	entries, err := listing.Entries()
+	for _, entry := range entries {
+		if entry.Type.IsDir() {
+			continue
+		}
+		if _, gone := listing.Describe(entry.Name); gone == nil {
+			names = append(names, entry.Name)
+		} else if !errors.Is(gone, fs.ErrNotExist) {
+			err = errors.Join(err, gone)
+		}
+	}
+	return names, err
 }
 
 // compactor writes the store anew.
@@ -317,7 +365,14 @@ func (w *world) check() error {
 	}
 	v := Open(w.objects, looking(w.options))
 	defer func() { _ = v.Close() }()
-	log := v.Shelf().Log("a.rvf", volume.LogOptions{}).(*Log)
+	names, err := w.list(v)
+	if more, late := w.list(v); len(more) > 0 || late != nil {
+		names, err = more, errors.Join(err, late)
+	}
+	if len(names) != 1 || err != nil {
+		return fmt.Errorf("the store is at %q, %w", names, err)
+	}
+	log := v.Shelf().Log(names[0], volume.LogOptions{}).(*Log)
 	version, err := log.Open(context.Background(), volume.Known{})
 	if err != nil {
 		return err
@@ -370,6 +425,12 @@ var casts = map[string]func(w *world, s *schedule) []func(){
 	},
 	"a compactor and a sweeper": func(w *world, s *schedule) []func() {
 		return []func(){w.compactor(s, 0), w.sweeper(s, 1), w.reader(s, 2, 2)}
+	},
+	"a writer and a mover": func(w *world, s *schedule) []func() {
+		return []func(){w.writer(s, 0, "first", 2), w.mover(s, 1, "a.rvf", "b.rvf")}
+	},
+	"a mover and who looks": func(w *world, s *schedule) []func() {
+		return []func(){w.mover(s, 0, "a.rvf", "b.rvf", "c.rvf"), w.lister(s, 1)}
 	},
 	"all": func(w *world, s *schedule) []func() {
 		return []func(){w.writer(s, 0, "first", 2), w.writer(s, 1, "second", 2), w.compactor(s, 2), w.sweeper(s, 3), w.reader(s, 4, 3), w.folder(s, 5)}

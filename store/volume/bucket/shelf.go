@@ -153,10 +153,7 @@ func (s *shelf) drop(ctx context.Context, in *folder, lying string) error {
 		return nil
 	}
 	if err == nil {
-		found, err = s.volume.bury(ctx, found, "")
-	}
-	if err == nil {
-		s.volume.remove(ctx, found)
+		_, err = s.volume.bury(ctx, found, "")
 	}
 	return err
 }

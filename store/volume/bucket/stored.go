@@ -29,9 +29,14 @@ type stored struct {
 
 // moved is what stands in front of a store object that was moved, or removed.
 type moved struct {
-	To   string `json:"to"` // key; empty: nowhere
-	When int64  `json:"when"`
+	To    string `json:"to,omitempty"` // key
+	When  int64  `json:"when"`         // nanoseconds since 1970
+	Spent bool   `json:"spent"`        // nothing is left to do, and nothing follows
 }
+
+// spentSize is the length of a tombstone that is spent, by which it is told in a listing from
+// what may be a store.
+const spentSize = 97
 
 // firstRead is how much of a store object is asked for at once: all of it, as a rule.
 const firstRead = 512 << 10
@@ -101,7 +106,13 @@ func (s *stored) content() []byte {
 		l.Generation, l.Change = s.Generation, s.Change
 		content = putLine(content, extentsMark, l)
 	}
-	if s.moved != nil {
+	switch {
+	case s.moved == nil:
+	case s.moved.Spent:
+		content = putLine(nil, movedMark, s.moved)
+		padding := bytes.Repeat([]byte(" "), max(0, spentSize-len(content)))
+		content = slices.Insert(content, len(content)-1, padding...)
+	default:
 		content = putLine(content, movedMark, s.moved)
 	}
 	return content

@@ -136,8 +136,8 @@ func (s *swapping) look(ctx context.Context, known *stored, try int) (*stored, e
 // readWhole is read with the newest state in it.
 func (v *Volume) readWhole(ctx context.Context, key string, known objects.Tag, budget *memory.Budget) (*stored, error) {
 	s, err := v.read(ctx, key, known)
-	if err != nil {
-		return nil, err
+	if err != nil || s.moved != nil {
+		return s, err
 	}
 	return s, v.find(ctx, s, budget)
 }
@@ -168,12 +168,10 @@ func (v *Volume) create(ctx context.Context, s *stored) (*stored, error) {
 		case looked == nil && found.ID == s.ID && found.moved == nil && found.Change >= s.Change:
 			return found, nil
 		case looked == nil && found.moved != nil:
-			if err := v.finish(deadline, found); err != nil {
+			if found, err = v.finish(deadline, found); err != nil {
 				return nil, err
 			}
-			if v.options.KeepTombstones {
-				return v.createOver(deadline, s, found)
-			}
+			return v.createOver(deadline, s, found)
 		case looked == nil, errors.Is(looked, volume.ErrNotStore):
 			return nil, volume.ErrExists
 		case !errors.Is(looked, objects.ErrNotFound), errors.Is(err, objects.ErrDenied):
@@ -209,14 +207,4 @@ func (v *Volume) createOver(ctx context.Context, s, tombstone *stored) (*stored,
 			return nil, volume.ErrExists
 		}
 	}
-}
-
-// remove removes a tombstone, where it is safe to. Who finds one that is left removes it.
-func (v *Volume) remove(ctx context.Context, tombstone *stored) {
-	if v.options.KeepTombstones {
-		return
-	}
-	_ = v.ask(ctx, func(ctx context.Context) error {
-		return v.objects.Delete(ctx, tombstone.key, objects.Condition{Match: tombstone.tag})
-	})
 }

@@ -162,6 +162,14 @@ func (b *Bucket) Upload(key string, content []byte) {
 	_, _ = b.place(key, slices.Clone(content), nil, objects.Condition{}, tagOf(content))
 }
 
+// Copied copies an object as another program does, with all that stands beside it.
+func (b *Bucket) Copied(from, to string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	v := b.newest(from)
+	_, _ = b.place(to, v.content, v.meta, objects.Condition{}, v.tag)
+}
+
 // Arrive applies what was still under way.
 func (b *Bucket) Arrive() {
 	b.mu.Lock()
