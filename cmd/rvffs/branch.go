@@ -66,6 +66,9 @@ func listedAs(parent, child string) string {
 // seenFrom is the path of a store's file as seen from the real folder of another file, whose
 // folder is there; absolute where there is no other.
 func seenFrom(file, other string) string {
+	if inBucket(file) {
+		return seenInBucket(folderOf(file), other)
+	}
 	target := absolute(other)
 	folder, err := filepath.Abs(followLinks(folderFor(filepath.Dir(file))))
 	if err != nil {
@@ -84,7 +87,10 @@ func relativeTo(folder, target string) string {
 
 // besideStore is the file of a path that a store's file holds: as seen from its folder, or absolute.
 func besideStore(file, path string) string {
-	if filepath.IsAbs(path) {
+	switch {
+	case inBucket(file):
+		return fileIn(folderOf(file), path)
+	case filepath.IsAbs(path):
 		return path
 	}
 	return filepath.Join(filepath.Dir(storeFile(file)), path)

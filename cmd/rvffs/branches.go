@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"rvffs/lineage"
@@ -19,12 +18,12 @@ func branchesOf(file string) store.Branches {
 		if !of.Thorough {
 			return found, nil // who only writes does not look into all files beside it
 		}
-		folder := filepath.Dir(storeFile(file))
+		folder := folderOf(storeFile(file))
 		folders, given := []string{folder}, shownChildren(file)
 		for _, listed := range of.Listed {
 			name := besideStore(file, listed.Name)
 			given = append(given, name)
-			if beside := filepath.Dir(name); !slices.Contains(folders, beside) {
+			if beside := folderOf(name); !slices.Contains(folders, beside) {
 				if _, err := os.ReadDir(beside); err == nil { // there it may have got another name
 					folders = append(folders, beside)
 				}

@@ -10,7 +10,6 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/store"
-	"rvffs/store/volume/directory"
 )
 
 // branchParents are the stores that branches show vectors of, opened for as long as a
@@ -57,7 +56,7 @@ const (
 // it. Nobody looks farther when one of them will do.
 func (p *branchParents) find(ctx context.Context, file string, branch lineage.Identity, path string) iter.Seq2[store.BranchParent, error] {
 	return func(yield func(store.BranchParent, error) bool) {
-		folder := filepath.Dir(storeFile(file))
+		folder := folderOf(storeFile(file))
 		family := newFamily(nil)
 		give := func() bool { return p.give(family, branch, yield) }
 		family.add(ctx, besideStore(file, path))
@@ -104,7 +103,7 @@ func (p *branchParents) give(family *family, branch lineage.Identity, yield func
 // those below that, and so on, as many up. What cannot be read is left out.
 func nearFolders(folder string, up int) iter.Seq[[]string] {
 	return func(yield func([]string) bool) {
-		if !yield([]string{folder}) {
+		if !yield([]string{folder}) || inBucket(folder) {
 			return
 		}
 		left := mostFolders
@@ -163,7 +162,7 @@ func (p *branchParents) open(ctx context.Context, file string) (*store.Store, er
 		return known, nil
 	}
 	target := storeFile(file)
-	shelf, err := directory.OpenShelf(filepath.Dir(target))
+	shelf, done, err := openShelf(target)
 	if err != nil {
 		return nil, err
 	}
@@ -171,9 +170,9 @@ func (p *branchParents) open(ctx context.Context, file string) (*store.Store, er
 	options.Shelf, options.Known = shelf, store.Known{}
 	s, err := toRead.open(ctx, filepath.Base(target), options)
 	if err != nil {
-		return nil, errors.Join(err, shelf.Close())
+		return nil, errors.Join(err, done())
 	}
 	p.opened[file] = s
-	p.close = append(p.close, s.Close, shelf.Close)
+	p.close = append(p.close, s.Close, done)
 	return s, nil
 }

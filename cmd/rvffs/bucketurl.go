@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"rvffs/store/volume/bucket/objects"
@@ -86,4 +88,19 @@ func checkEndpoint(text string) error {
 		return errors.New("--endpoint holds a name or a password: put them into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or into ~/.aws/credentials")
 	}
 	return nil
+}
+
+// endpointVariable is where Amazon's tools, and so the client of buckets, look for a server.
+const endpointVariable = "AWS_ENDPOINT_URL"
+
+// useEndpoint has a command use the server that its flag names.
+func useEndpoint(command *cobra.Command, _ []string) error {
+	flag := command.Flags().Lookup("endpoint")
+	if flag == nil || !flag.Changed || flag.Value.Type() != "string" {
+		return nil // those that know several have a flag of their own
+	}
+	if err := checkEndpoint(flag.Value.String()); err != nil {
+		return misused(command, err)
+	}
+	return os.Setenv(endpointVariable, flag.Value.String())
 }

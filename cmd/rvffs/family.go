@@ -54,7 +54,7 @@ func (f *family) of(ctx context.Context, file string, snapshot *state.Snapshot) 
 	if !known {
 		return store.Relatives{}, nil
 	}
-	folders := [...]string{filepath.Dir(file), filepath.Dir(storeFile(file))}
+	folders := [...]string{folderOf(file), folderOf(storeFile(file))}
 	if err := f.read(ctx, folders[:]); err != nil {
 		return store.Relatives{}, err
 	}
@@ -168,6 +168,13 @@ func (f *family) addFolder(ctx context.Context, folder string) error {
 	if !f.begin(folder) {
 		return nil
 	}
+	if inBucket(folder) {
+		files, err := storesInBucket(folder, false)
+		for _, file := range files {
+			f.add(ctx, file)
+		}
+		return err
+	}
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return err
@@ -217,8 +224,8 @@ func (f *family) add(ctx context.Context, file string) {
 	}
 	_ = withOptions(ctx, file, toRead, store.Options{}, func(s *store.Store) error {
 		if identity, known := s.Identity(); known {
-			f.claims, f.index = append(f.claims, lineage.Claim{Name: file, Identity: &identity, Born: directory.Born(storeFile(file))}), nil
-			f.folders, f.places = append(f.folders, filepath.Dir(file)), append(f.places, absolute(file))
+			f.claims, f.index = append(f.claims, lineage.Claim{Name: file, Identity: &identity, Born: bornOf(file)}), nil
+			f.folders, f.places = append(f.folders, folderOf(file)), append(f.places, absolute(file))
 		}
 		return nil
 	})
@@ -234,8 +241,19 @@ func (f *family) begin(path string) bool {
 
 // absolute is where symlinks lead a path.
 func absolute(path string) string {
+	if inBucket(path) {
+		return path
+	}
 	if absolute, err := filepath.Abs(storeFile(path)); err == nil {
 		return absolute
 	}
 	return path
+}
+
+// bornOf is when a store's file was made, as far as that is known.
+func bornOf(file string) int64 {
+	if inBucket(file) {
+		return 0
+	}
+	return directory.Born(storeFile(file))
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -50,10 +51,13 @@ func pedigreeOf(ctx context.Context, name string) (lineage.Pedigree, error) {
 	if file := storeFile(name); file != followLinks(name) {
 		name = file // a store's folder in a mount
 	}
-	if _, err := os.Stat(name); err != nil {
+	if inBucket(name) {
+		if _, named := lineage.ProfileOfName(path.Base(name)); named {
+			return relativesOf(ctx, name)
+		}
+	} else if info, err := os.Stat(name); err != nil {
 		return lineage.Pedigree{}, err
-	}
-	if !isDirectory(name) {
+	} else if !info.IsDir() {
 		return relativesOf(ctx, name)
 	}
 	files, err := storesBelow(folderFor(name))
@@ -75,6 +79,9 @@ func pedigreeOf(ctx context.Context, name string) (lineage.Pedigree, error) {
 
 // storesBelow are the files of a folder, and of those in it, that may be stores.
 func storesBelow(folder string) (files []string, err error) {
+	if inBucket(folder) {
+		return storesInBucket(folder, true)
+	}
 	err = filepath.WalkDir(folder, func(name string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) && name != folder {
 			return nil // gone meanwhile

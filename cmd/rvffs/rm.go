@@ -200,11 +200,11 @@ func parentsOfBranch(ctx context.Context, file string, s *store.Store, family *f
 	}
 	if branch, err := s.Current().Branch(ctx); err == nil {
 		name := besideStore(file, branch.Map.ParentPath)
-		if _, err := os.Stat(name); err == nil {
+		if isThere(ctx, name) {
 			family.given = append(family.given, name)
 		}
 	}
-	if err := family.read(ctx, []string{filepath.Dir(storeFile(file))}); err != nil {
+	if err := family.read(ctx, []string{folderOf(storeFile(file))}); err != nil {
 		return nil, err
 	}
 	for _, claim := range family.claims {
@@ -248,12 +248,12 @@ func (f *family) mayLose(ctx context.Context, file string, id lineage.FileID) er
 		return nil
 	}
 	f.given = append(f.given, shownChildren(file)...)
-	if err := f.read(ctx, []string{filepath.Dir(storeFile(file))}); err != nil {
+	if err := f.read(ctx, []string{folderOf(storeFile(file))}); err != nil {
 		return err
 	}
 	var children []string
 	for _, claim := range f.claims {
-		if _, err := os.Stat(claim.Name); err == nil && claim.Identity.ParentID == id { // it may have gone before its parent
+		if claim.Identity.ParentID == id && isThere(ctx, claim.Name) { // it may have gone before its parent
 			children = append(children, filepath.Base(claim.Name))
 		}
 	}

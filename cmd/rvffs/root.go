@@ -56,6 +56,8 @@ func newRootCommand() *cobra.Command {
 		// As far as a slip of the fingers goes.
 		SuggestionsMinimumDistance: 2,
 	}
+	root.PersistentFlags().StringVar(new(string), "endpoint", "", "the server's `URL` for files in buckets, s3://BUCKET/NAME.rvf, where it is not Amazon's (default: AWS_ENDPOINT_URL)")
+	root.PersistentPreRunE = useEndpoint
 	root.SetVersionTemplate("rvffs {{.Version}}\n")
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error { return misused(command, plainly(err)) })
 	root.AddCommand(commands()...)

@@ -14,6 +14,9 @@ import (
 // followLinks is the file that a path leads to through symlinks, or the path itself where
 // it leads nowhere.
 func followLinks(path string) string {
+	if inBucket(path) {
+		return path
+	}
 	if plain, err := filepath.EvalSymlinks(path); err == nil {
 		return plain
 	}
@@ -24,6 +27,9 @@ func followLinks(path string) string {
 // folder that shows it in a mount. Anything else is as followLinks has it.
 func storeFile(path string) string {
 	plain := followLinks(path)
+	if inBucket(plain) {
+		return plain
+	}
 	if isDirectory(plain) {
 		if file, _, mounted := behind(plain); mounted && !isDirectory(file) {
 			return file
@@ -48,6 +54,9 @@ func folderFor(folder string) string {
 // behind is what a folder in a mount of ours shows: the file of a store, or a directory.
 // False says that it is in none, or that this cannot be told.
 func behind(folder string) (path string, isStore, mounted bool) {
+	if inBucket(folder) {
+		return "", false, false
+	}
 	place, below, found := mountOf(folder)
 	if !found {
 		return "", false, false
@@ -70,6 +79,9 @@ func behind(folder string) (path string, isStore, mounted bool) {
 // inStore fails if a path is that of something in a store's folder in a mount, and not of a
 // store.
 func inStore(path string) error {
+	if inBucket(path) {
+		return nil
+	}
 	place, below, found := mountOf(path)
 	if !found || below == "." || store.CheckName(filepath.Base(path)) == nil { // derived ones lie there, too
 		return nil
@@ -85,6 +97,9 @@ func inStore(path string) error {
 // mayChange fails if a path lies in a mount that is read-only: who mounted it so means what
 // is behind it, too.
 func mayChange(path string) error {
+	if inBucket(path) {
+		return nil
+	}
 	place, _, found := mountOf(path)
 	if !found {
 		return nil

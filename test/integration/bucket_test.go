@@ -131,6 +131,48 @@ func TestBucketBetweenMounts(t *testing.T) {
 	}
 }
 
+// commands is what the command line does to stores, as a script: $1 is the program, $2 the
+// folder of the stores, $3 a folder for other files.
+const commands = `
+	rvffs=$1 s=$2; cd "$3"
+	"$rvffs" create "$s/a.rvf" --dimension 3 > made
+	printf '[1,2,3]\n[4,5,6]\n[7,8,9]\n' > in.jsonl
+	"$rvffs" import "$s/a.rvf" in.jsonl --json | jq -c '[.[] | .accepted, .epoch]'
+	"$rvffs" delete "$s/a.rvf" 1 --json | jq -c .epoch
+	"$rvffs" export "$s/a.rvf" -f csv
+	"$rvffs" query "$s/a.rvf" --vector '[1,2,3]'
+	"$rvffs" derive "$s/a.rvf" "$s/child.rvf" > made
+	"$rvffs" branch "$s/a.rvf" "$s/branch.rvf" > made
+	"$rvffs" export "$s/branch.rvf" -f jsonl
+	"$rvffs" verify --json "$s/a.rvf" "$s/child.rvf" "$s/branch.rvf" | jq -c '.[] | [.status, .lineage, .live]'
+	"$rvffs" lineage --json "$s" | jq -c '.stores[] | [(.file | sub(".*/"; "")), .level, .verification.status]'
+	"$rvffs" lineage --json "$s/child.rvf" | jq -c '[.stores[] | .file | sub(".*/"; "")]'
+	seq 1000 > image; "$rvffs" embed-kernel "$s/a.rvf" image > made; "$rvffs" extract-kernel "$s/a.rvf" back > made; cmp image back
+	"$rvffs" compact --json "$s/a.rvf" | jq -c .epoch
+	"$rvffs" export "$s/branch.rvf" -f csv
+	"$rvffs" status --json "$s/a.rvf" | jq -c '[.live_vectors, .epoch]'
+	"$rvffs" rm "$s/a.rvf" 2> refused && exit 1
+	"$rvffs" rm "$s/branch.rvf" > made; "$rvffs" rm "$s/child.rvf" > made; "$rvffs" rm "$s/a.rvf" > made
+	"$rvffs" verify "$s/a.rvf" > made 2> refused && exit 1
+	"$rvffs" lineage --json "$s" | jq -c '.stores | length'
+`
+
+// TestBucketCommands: the commands say of stores in a bucket what they say of files.
+func TestBucketCommands(t *testing.T) {
+	server := objectstore.StartVersitygw(t, 1)
+	inBucket(t, server)
+	want := shell(t, commands, program, t.TempDir(), t.TempDir())
+	if got := shell(t, commands, program, "s3://"+server.Bucket+"/team", t.TempDir()); got != want {
+		t.Errorf("in a bucket:\n%s\nin a directory:\n%s", got, want)
+	}
+	for _, secret := range []string{"http://who:password@127.0.0.1:1", "ftp://127.0.0.1"} {
+		got := try(t, program, "--endpoint", secret, "status", "s3://vectors/a.rvf")
+		if got.code != 2 || strings.Contains(got.stderr, "password@") {
+			t.Errorf("exit status %d, %s", got.code, got.stderr)
+		}
+	}
+}
+
 // acknowledged is what close has said of some vectors.
 type acknowledged struct {
 	mu   sync.Mutex

@@ -523,6 +523,9 @@ type peeked struct {
 // Close implements volume.Peeked.
 func (p *peeked) Close() error { return nil }
 
+// Born implements volume.Peeked: servers do not keep when an object first had its name.
+func (p *peeked) Born() int64 { return 0 }
+
 // ReadAt implements volume.Peeked.
 func (p *peeked) ReadAt(b []byte, offset int64) (int, error) {
 	size := p.tail.info.Size
