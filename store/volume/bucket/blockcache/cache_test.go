@@ -121,15 +121,17 @@ func TestCacheIsBounded(t *testing.T) {
 		})
 	}
 	writers.Wait()
-	long := time.Now().Add(-time.Hour)
-	for i, c := range caches {
+	for _, c := range caches {
 		c.trims.Wait()
-		c.Put(name(i*1000+399), content(399))
+	}
+	long := time.Now().Add(-time.Hour)
+	for i := range caches {
 		for block := range 400 {
-			if at := placeOf(name(i*1000 + block)); block != 399 {
-				_ = os.Chtimes(filepath.Join(folder, at), long, long)
-			}
+			_ = os.Chtimes(filepath.Join(folder, placeOf(name(i*1000+block))), long, long) // those that are left
 		}
+	}
+	for i, c := range caches {
+		c.Put(name(i*1000+399), content(399))
 	}
 	for _, c := range caches {
 		if err := c.Close(); err != nil {
