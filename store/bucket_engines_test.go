@@ -123,4 +123,3 @@ func TestSeveralMachinesWriteOneStore(t *testing.T) {
 		})
 	}
 }
-

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ func TestRandomHistoriesInABucketAgreeWithAMap(t *testing.T) {
 type historyBucket struct {
 	objects *buckets.Bucket
 	options bucket.Options
+	spoilt  int
 	mine    *bucket.Volume // of who writes; another one after each crash
 }
 
@@ -38,21 +40,27 @@ func newHistoryBucket(h *history) *historyBucket {
 	case 1:
 		b.options.Inline, b.options.InlineBeside = 1+h.random.Int64N(5000), 1+h.random.Int64N(5000)
 	}
-	if spoilt := h.random.IntN(3); spoilt > 0 {
-		faults := h.random.Uint64()
-		b.objects.Fault = func(r buckets.Request) buckets.Fault {
-			faults = faults*6364136223846793005 + 1442695040888963407
-			if int(faults>>40)%(20*spoilt) != 0 {
-				return buckets.None
-			}
-			if fault := buckets.Fault(faults >> 33 % uint64(buckets.Faults)); fault != buckets.Older {
-				return fault // who has not seen the newer state cannot tell
-			}
-			return buckets.None
-		}
-	}
+	b.spoilt = h.random.IntN(3)
+	b.spoil(h.random.Uint64())
 	b.mine = b.another()
 	return b
+}
+
+// spoil has the bucket spoil one request in so many, if any.
+func (b *historyBucket) spoil(seed uint64) {
+	if b.spoilt == 0 {
+		return
+	}
+	random := rand.New(rand.NewPCG(seed, 1))
+	b.objects.Fault = func(buckets.Request) buckets.Fault {
+		if random.IntN(20*b.spoilt) > 0 {
+			return buckets.None
+		}
+		if fault := buckets.Fault(random.IntN(buckets.Faults)); fault != buckets.Older {
+			return fault // who has not seen the newer state cannot tell
+		}
+		return buckets.None
+	}
 }
 
 func (b *historyBucket) another() *bucket.Volume { return bucket.Open(b.objects, b.options) }
@@ -85,9 +93,11 @@ func (h *history) crashInBucket() error {
 	after, to := h.state(), b.objects.Changes()
 	at := from + h.random.IntN(to-from+1)
 	h.note("at change %d of %d", at-from, to-from)
-	fault := b.objects.Fault
+	if err := b.mine.Close(); err != nil {
+		return err
+	}
 	b.objects = b.objects.State(at)
-	b.objects.Fault = fault
+	b.spoil(h.random.Uint64())
 	b.mine = b.another()
 	h.appenders, h.named = nil, 0
 	return h.reviveAs(after, before)

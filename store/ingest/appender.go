@@ -35,6 +35,7 @@ type Appender struct {
 	block   *block       // being filled
 	extents []*rowExtent
 	rows    uint64        // since the last commit
+	moved   uint64        // log.Session.Moved before ids were handed out to them
 	memory  memory.Charge // of the blocks
 
 	// The goroutine below exists while blocks are on their way.
@@ -93,7 +94,9 @@ func (a *Appender) Join(ctx context.Context) error {
 		return nil
 	}
 	session, err := a.vectors.env.Begin(state.OnlyIn(ctx, a.origin))
-	a.session = session
+	if a.session = session; err == nil {
+		a.moved = session.Moved()
+	}
 	return err
 }
 
@@ -295,7 +298,7 @@ func (a *Appender) Commit(ctx context.Context) (epoch uint32, count uint64, err 
 		epoch, count = s.epoch, count+s.count
 	}
 	if err == nil && a.rows > 0 {
-		epoch, err = a.vectors.Commit(ctx, a.session, ingestion(a.extents, a.rows))
+		epoch, err = a.commitNumbered(ctx)
 		if ended(ctx, err) {
 			a.settleAgain(over)
 			return 0, 0, err

@@ -19,6 +19,7 @@ type numbering struct {
 	nextID    uint64 // the id of the next vector that brings none
 	noNextID  bool   // the highest id is taken
 	idsKnown  bool   // nextID is valid
+	moved     uint64 // how often somebody else had published when that was found
 }
 
 // of is the numbering of a session. The caller holds mu.
@@ -50,10 +51,12 @@ func (v *Vectors) fixDimension(s *log.Session, dimension int) error {
 	return nil
 }
 
-// knowIDs finds the highest id in use, once a session.
+// knowIDs finds the highest id in use, once a session and again when somebody else has
+// published.
 func (v *Vectors) knowIDs(ctx context.Context, s *log.Session) error {
+	moved := s.Moved()
 	v.mu.Lock()
-	known := v.of(s).idsKnown
+	known := v.of(s).idsKnown && v.of(s).moved == moved
 	v.mu.Unlock()
 	if known {
 		return nil
@@ -79,7 +82,7 @@ func (v *Vectors) knowIDs(ctx context.Context, s *log.Session) error {
 		if highest, any := stored.Highest(); any {
 			n.use(highest)
 		}
-		n.idsKnown = true
+		n.idsKnown, n.moved = true, moved
 		return nil
 	})
 }

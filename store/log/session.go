@@ -19,6 +19,7 @@ type Session struct {
 	done chan struct{} // closed when the session is over
 
 	base  *state.Snapshot // the newest committed state; the log's mu guards it
+	moved uint64          // how often somebody else has published it; likewise
 	users int
 }
 
@@ -142,7 +143,15 @@ func (s *Session) follow(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s.base = next
+	s.moved++
 	return ctx.Err()
+}
+
+// Moved is how often somebody else has published what the session goes on from.
+func (s *Session) Moved() uint64 {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	return s.moved
 }
 
 // Extent begins a segment that a commit may name.

@@ -450,6 +450,9 @@ func TestEveryOrderOfRequests(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					depth := map[int]int{2: 9, 3: 6, 6: 4}[len(cast(newWorld(t, options), &schedule{}))]
+					if testing.Short() {
+						depth = 3
+					}
 					var script []int
 					for runs := 0; ; runs++ {
 						w := newWorld(t, options)

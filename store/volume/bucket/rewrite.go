@@ -20,7 +20,6 @@ type Rewrite struct {
 	published bool
 	made      []extent // of the first bytes
 	madeTo    int64
-	version   *volume.Version
 }
 
 var _ volume.Rewrite = (*Rewrite)(nil)
