@@ -600,10 +600,8 @@ func (h *held) Change(ctx context.Context, change volume.AttributeChange) error 
 			return nil, err
 		}
 		next := newest.next(newest.Modified)
-		if newest.large || newest.copied() {
-			if err := h.volume.settleIn(ctx, next, newest); err != nil {
-				return nil, err
-			}
+		if err := h.volume.mark(ctx, next, newest); err != nil {
+			return nil, err
 		}
 		if change.UID >= 0 {
 			next.UID = uint32(change.UID)
@@ -624,6 +622,23 @@ func (h *held) Change(ctx context.Context, change volume.AttributeChange) error 
 	}, blind: h.info.Mode.IsDir()}
 	_, _, err = swap.run(ctx, found)
 	return failure("change", h.name, err)
+}
+
+// mark has an object of a store differ from the one before, which it is to replace, although
+// no byte of the store does: else who commits at the same time would not see the change, and
+// undo it. The next commit makes it plain again.
+func (v *Volume) mark(ctx context.Context, next, newest *stored) error {
+	if strings.HasSuffix(newest.key, "/") || newest.key == v.prefix || newest.moved != nil {
+		return nil
+	}
+	err := v.settleIn(ctx, next, newest)
+	if errors.Is(err, volume.ErrNotStore) && !newest.large {
+		return nil // nobody commits to it
+	}
+	if err == nil && next.line.Log == "" {
+		next.line = line{Log: next.ID, Owner: next.key, Manifest: newest.state.Segment.Offset}
+	}
+	return err
 }
 
 // allowed refuses a change that the caller may not make.
