@@ -106,9 +106,12 @@ func (h *Head) Next(version *volume.Version) *Snapshot {
 	return NewSnapshot(source, version.State, version.Modified)
 }
 
-// Advance makes the snapshot of a version of Next the current one.
+// Advance makes the snapshot of a version of Next the current one, unless a newer one was
+// shown before.
 func (h *Head) Advance(next *Snapshot, version *volume.Version) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.current, h.version = next, version
+	if version.Number > h.version.Number {
+		h.current, h.version = next, version
+	}
 }

@@ -29,7 +29,7 @@ type queueing struct {
 const (
 	// commitsInARow is how many commits of one writer follow each other before he leaves
 	// others the time to come between.
-	commitsInARow = 4
+	commitsInARow = 8
 	// shortestPatience is how long the others wait for who has the first ticket at least, and
 	// tripsOfPatience how many round trips.
 	shortestPatience = 150 * time.Millisecond
@@ -181,7 +181,7 @@ func (s *Session) pauseForOthers(ctx context.Context) {
 	wait := q.streak%commitsInARow == 0
 	s.mu.Unlock()
 	if wait {
-		_ = pause(ctx, trip+rand.N(trip))
+		_ = pause(ctx, trip+rand.N(trip/2))
 	}
 	s.mu.Lock()
 	q.last = time.Now()
