@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/pflag"
+
+	"rvffs/lineage/chart"
 )
 
 // answerFlag is the flag --json: whether a command tells what came of it to programs,
@@ -30,12 +33,24 @@ func (a *answerFlag) print(out io.Writer, document any, people func(io.Writer) e
 	return people(out)
 }
 
-// printf is print for what people are told in a line.
+// printf is print for what people are told in a line. What a terminal would not take for
+// letters, as names can hold it, is written as in JSON.
 func (a *answerFlag) printf(out io.Writer, document any, format string, values ...any) error {
 	return a.print(out, document, func(out io.Writer) error {
-		_, err := fmt.Fprintf(out, format, values...)
+		_, err := fmt.Fprintf(out, format, inLetters(values)...)
 		return err
 	})
+}
+
+// inLetters are values of which names are printable.
+func inLetters(values []any) []any {
+	shown := slices.Clone(values)
+	for i, value := range shown {
+		if name, is := value.(string); is {
+			shown[i] = chart.Printable(name)
+		}
+	}
+	return shown
 }
 
 // printLines is print for a list, of whose members people are told a line each.

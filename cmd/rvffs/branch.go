@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -26,7 +27,7 @@ func newBranchCommand() *cobra.Command {
 			if err := store.CheckName(filepath.Base(arguments[1])); err != nil {
 				return fmt.Errorf("branch %q: %w", arguments[1], err)
 			}
-			if err := mayChange(arguments[1]); err != nil {
+			if err := errors.Join(mayChange(arguments[1]), isChildOf(arguments[0], arguments[1])); err != nil {
 				return err
 			}
 			options := store.DeriveOptions{Content: store.ContentBranch, ParentPath: seenFrom(arguments[1], arguments[0])}

@@ -43,10 +43,13 @@ func newDeriveCommand() *cobra.Command {
 		ValidArgsFunction: offers(offerStores, offerFiles),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			child := arguments[1]
+			if copied && command.Flags().Changed("ids") {
+				return misused(command, errors.New("--copy takes all vectors, and --ids some of them: give one of the two"))
+			}
 			if err := store.CheckName(filepath.Base(child)); err != nil {
 				return fmt.Errorf("derive %q: %w", child, err)
 			}
-			if err := mayChange(child); err != nil {
+			if err := errors.Join(mayChange(child), isChildOf(arguments[0], child)); err != nil {
 				return err
 			}
 			options := store.DeriveOptions{Type: kind.value}

@@ -86,12 +86,27 @@ func inStore(path string) error {
 	if !found || below == "." || store.CheckName(filepath.Base(path)) == nil { // derived ones lie there, too
 		return nil
 	}
+	if _, isStore, _ := behind(path); isStore {
+		return nil // of a name without extension
+	}
 	for folder := filepath.Dir(filepath.Join(place.Point, below)); place.Holds(folder) && folder != place.Point; folder = filepath.Dir(folder) {
 		if _, isStore, _ := behind(folder); isStore {
 			return fmt.Errorf("%s is not a store, but lies in the folder of one: name the folder, %s", path, folder)
 		}
 	}
 	return nil
+}
+
+// isChildOf fails if a path in the folder of a store in a mount is to become that of a child of
+// another: it would be shown in that one's folder.
+func isChildOf(parent, child string) error {
+	folder := filepath.Dir(child)
+	file, isStore, _ := behind(followLinks(folder))
+	if !isStore || absolute(file) == absolute(parent) {
+		return nil
+	}
+	return fmt.Errorf("%s: what comes from %s is shown in the folder of that, and not in %s, which is another store: name it %s",
+		child, parent, folder, filepath.Join(parent, filepath.Base(child)))
 }
 
 // mayChange fails if a path lies in a mount that is read-only: who mounted it so means what

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rvffs/lineage"
+	"rvffs/lineage/chart"
 	"rvffs/store"
 	"rvffs/store/state"
 )
@@ -16,6 +17,7 @@ import (
 type verification struct {
 	File   string `json:"file"`
 	Status string `json:"status"` // "intact", "damaged" or "unreadable"
+	Branch bool   `json:"branch,omitempty"`
 	store.Verification
 	Lineage lineage.Status `json:"lineage"`
 	lineage.Verdict
@@ -68,6 +70,7 @@ func verifyFile(ctx context.Context, file string, family *family) verification {
 	how := toRead
 	how.among = family
 	err := withStore(ctx, file, how, func(s *store.Store) error {
+		result.Branch = s.Current().IsBranch()
 		found, err := s.Verify(ctx)
 		result.Verification = found
 		if err != nil {
@@ -98,8 +101,12 @@ func printVerification(out io.Writer, v verification) error {
 		_, err := fmt.Fprintf(out, "%s: %s: %s\n", v.File, v.Status, v.Error)
 		return err
 	}
-	_, err := fmt.Fprintf(out, "%s: %s, epoch %d, %d bytes, %d live and %d dead segments, %d ids, %d audit entries, lineage %s, damages %d, notes %d\n",
-		v.File, v.Status, v.Epoch, v.Bytes, v.Live, v.Dead, v.TotalStored, v.Witnesses, v.Lineage, v.Damages, v.Notes)
+	ids := "ids"
+	if v.Branch {
+		ids = "ids of its own as a branch"
+	}
+	_, err := fmt.Fprintf(out, "%s: %s, epoch %d, %d bytes, %d live and %d dead segments, %d %s, %d audit entries, lineage %s, damages %d, notes %d\n",
+		chart.Printable(v.File), v.Status, v.Epoch, v.Bytes, v.Live, v.Dead, v.TotalStored, ids, v.Witnesses, v.Lineage, v.Damages, v.Notes)
 	return err
 }
 

@@ -48,7 +48,7 @@ func DOT(p lineage.Pedigree) []byte {
 // quoted is a string of the language, of several lines.
 func quoted(lines ...string) string {
 	for i, line := range lines {
-		lines[i] = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(printable(line))
+		lines[i] = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(Printable(line))
 	}
 	return `"` + strings.Join(lines, `\n`) + `"`
 }

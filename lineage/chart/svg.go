@@ -53,13 +53,13 @@ func SVG(p lineage.Pedigree) []byte {
 		if parent, drawn := at[store.Parent]; drawn && here.x > parent.x {
 			fmt.Fprintf(&stems, "M%d %dV%dH%d", parent.x+4, parent.y+6, here.y-4, here.x-2)
 		}
-		name, word := shortened(printable(store.File), longestName), string(store.Verification.Status)
+		name, word := shortened(Printable(store.File), longestName), string(store.Verification.Status)
 		if store.Level > deepestDrawn {
 			name = fmt.Sprintf("level %d: %s", store.Level, name)
 		}
 		grade := gradeOf(store.Account)
 		class := svgClasses[grade]
-		fmt.Fprintf(&body, `<g role="listitem"><title>%s: %s`, escaped(printable(store.File)), escaped(word))
+		fmt.Fprintf(&body, `<g role="listitem"><title>%s: %s`, escaped(Printable(store.File)), escaped(word))
 		if more := details(store.Account); more != "" {
 			fmt.Fprintf(&body, `; %s`, escaped(more))
 		}

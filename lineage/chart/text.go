@@ -23,7 +23,7 @@ func Text(out io.Writer, p lineage.Pedigree) error {
 	stems := make([]string, 0, deepestDrawn) // what is drawn below the store of each level
 	for i := range p.Stores {
 		store := &p.Stores[i]
-		name := printable(store.File)
+		name := Printable(store.File)
 		if store.Level > 0 {
 			stems = stems[:min(store.Level-1, len(stems))]
 			branch, stem := "├── ", "│   "

@@ -8,8 +8,8 @@ import (
 	"rvffs/lineage"
 )
 
-// printable is a name without what a terminal or a program would not take for a letter.
-func printable(name string) string {
+// Printable is a name without what a terminal or a program would not take for a letter.
+func Printable(name string) string {
 	if strings.IndexFunc(name, hidden) < 0 {
 		return name
 	}
@@ -56,7 +56,7 @@ func details(a lineage.Account) string {
 		said = append(said, "parent "+a.ParentID)
 	}
 	if v.Reason != "" && v.Status != lineage.StatusAttested { // whose word says it all
-		said = append(said, printable(v.Reason))
+		said = append(said, Printable(v.Reason))
 	}
 	return strings.Join(said, "; ")
 }
