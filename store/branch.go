@@ -66,8 +66,9 @@ func (s *Store) checkGenerations(ctx context.Context, parent *state.Snapshot) er
 }
 
 // foldFor notes that a branch is made of a state, which must stay from now on, and gives the
-// fold by which others know it. A branch that lies elsewhere is listed first, for then the
-// parent has other bytes.
+// fold by which others know it. The branch is listed first, for then the parent has other
+// bytes: from then on it does not matter where somebody moves the files. Where the parent
+// cannot be written it is made unlisted, if it lies beside the parent, where it is found.
 func (s *Store) foldFor(ctx context.Context, parent *state.Snapshot, child lineage.Identity, options DeriveOptions) (fold lineage.Hash, err error) {
 	hash, err := parent.ParentHash(ctx)
 	if err != nil {
@@ -75,10 +76,13 @@ func (s *Store) foldFor(ctx context.Context, parent *state.Snapshot, child linea
 	}
 	made := segments.ListedBranch{FileID: child.FileID, Pinned: hash, Epoch: parent.Epoch(), Name: cmp.Or(options.ListedAs, options.name)}
 	s.madeBranch(made)
-	if options.ListedAs == "" {
-		return parent.Fold(ctx)
+	if options.ListedAs == "" && !parent.Clean() {
+		return parent.Fold(ctx) // a commit would cut off what stands behind it
 	}
 	if err := s.commitList(ctx); err != nil {
+		if options.ListedAs == "" && ctx.Err() == nil {
+			return parent.Fold(ctx)
+		}
 		s.releaseBranch(keyOf(made))
 		if errors.Is(err, volume.ErrReadOnly) {
 			return fold, fmt.Errorf("%w; a branch of it is made in its own folder alone, for it cannot list one that lies elsewhere", err)
@@ -130,16 +134,17 @@ func (s *Store) unmake(ctx context.Context, made segments.ListedBranch) error {
 }
 
 // BecomeBranch makes a branch of a store that was derived from parent and holds nothing yet:
-// from then on it shows what parent shows now. It stays of the type that it was derived as. parent lies at path as seen from the store's
-// folder.
-func (s *Store) BecomeBranch(ctx context.Context, parent *Store, path string) error {
-	if err := s.becomeBranch(ctx, parent, path); err != nil {
+// from then on it shows what parent shows now. It stays of the type that it was derived as.
+// parent lies at path as seen from the store's folder, and name is the store as seen from the
+// parent's.
+func (s *Store) BecomeBranch(ctx context.Context, parent *Store, path, name string) error {
+	if err := s.becomeBranch(ctx, parent, path, name); err != nil {
 		return fmt.Errorf("make a branch of store %q: %w", s.Path(), err)
 	}
 	return nil
 }
 
-func (s *Store) becomeBranch(ctx context.Context, parent *Store, path string) error {
+func (s *Store) becomeBranch(ctx context.Context, parent *Store, path, name string) error {
 	session, err := s.log.Begin(ctx)
 	if err != nil {
 		return err
@@ -158,7 +163,7 @@ func (s *Store) becomeBranch(ctx context.Context, parent *Store, path string) er
 		if err := lineage.CheckLink(child, above); err != nil {
 			return fmt.Errorf("%w: %w", volume.ErrInput, err)
 		}
-		made, fold, err := parent.branchOf(ctx, newest, child, DeriveOptions{ParentPath: path, name: s.Path()})
+		made, fold, err := parent.branchOf(ctx, newest, child, DeriveOptions{ParentPath: path, name: name})
 		if err != nil {
 			return err
 		}

@@ -81,7 +81,7 @@ func TestTooManyGenerations(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.add("child.rvf", child, map[uint64][]float32{}, maxBranches+1)
-	refused("become one", child.BecomeBranch(t.Context(), last, last.Path()))
+	refused("become one", child.BecomeBranch(t.Context(), last, last.Path(), child.Path()))
 	if child.Current().IsBranch() || child.Current().Epoch() != 0 {
 		t.Error("the child has become one")
 	}

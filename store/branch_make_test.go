@@ -123,6 +123,7 @@ func TestBranchesNameTheirParent(t *testing.T) {
 	t.Parallel()
 	files, s := emptyStore(t)
 	bring(t, s, nil, make([]float32, 20)...)
+	made := s.Current() // the branch is listed since
 	branch := branchOf(t, s, "b.rvf")
 	entry, _ := branch.Current().LastOf(segments.TypeCowMap)
 	payload, err := branch.Current().PrefixOf(t.Context(), entry, entry.PayloadLength)
@@ -137,15 +138,15 @@ func TestBranchesNameTheirParent(t *testing.T) {
 	fold := lineage.Fold(content[max(0, len(content)-lineage.TailSize):])
 	identity, _ := branch.Identity()
 	if m.BaseID != s.FileID() || m.BaseHash != fold || identity.ParentHash != fold || identity.ParentID != s.FileID() || identity.Depth != 1 ||
-		m.ParentPath != s.Path() || m.SnapshotEpoch != s.Current().Epoch() || m.BytesPerVector != 8 {
+		m.ParentPath != s.Path() || m.SnapshotEpoch != made.Epoch() || m.BytesPerVector != 8 {
 		t.Errorf("%+v of %+v", m, identity)
 	}
-	hash, err := s.Current().ParentHash(t.Context())
+	hash, err := made.ParentHash(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	record, known, err := branch.Current().Derivation(t.Context())
-	if err != nil || !known || record.ParentHash != hash || record.MutationCount != s.Current().Epoch() || record.Type != lineage.Clone {
+	if err != nil || !known || record.ParentHash != hash || record.MutationCount != made.Epoch() || record.Type != lineage.Clone {
 		t.Errorf("%+v, %t, %v", record, known, err)
 	}
 }

@@ -94,11 +94,11 @@ func TestEmptyChildrenBecomeBranches(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.add("1.rvf", s, map[uint64][]float32{}, 1)
-	if err := parent.BecomeBranch(t.Context(), s, "1.rvf"); !errors.Is(err, volume.ErrInput) && !errors.Is(err, volume.ErrNotEmpty) {
+	if err := parent.BecomeBranch(t.Context(), s, "1.rvf", "0.rvf"); !errors.Is(err, volume.ErrInput) && !errors.Is(err, volume.ErrNotEmpty) {
 		t.Errorf("a parent of its child: %v", err)
 	}
 	for range 2 {
-		if err := s.BecomeBranch(t.Context(), parent, "0.rvf"); err != nil {
+		if err := s.BecomeBranch(t.Context(), parent, "0.rvf", "1.rvf"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -123,7 +123,7 @@ func TestEmptyChildrenBecomeBranches(t *testing.T) {
 	}
 	g.add("2.rvf", full, map[uint64][]float32{}, 1)
 	g.bring("2.rvf", run(0, 1), 1, 1)
-	if err := full.BecomeBranch(t.Context(), parent, "0.rvf"); !errors.Is(err, volume.ErrNotEmpty) {
+	if err := full.BecomeBranch(t.Context(), parent, "0.rvf", "2.rvf"); !errors.Is(err, volume.ErrNotEmpty) {
 		t.Errorf("a child with vectors: %v", err)
 	}
 }

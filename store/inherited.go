@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 	"sync/atomic"
 
 	"rvffs/lineage"
@@ -181,7 +182,7 @@ func (s *Store) shownTo(ctx context.Context, child lineage.Identity, pin state.P
 		}
 		var err error
 		if base, err = s.pinnedSources(ctx, newest, pin, depth+1); errors.Is(err, lineage.ErrNoState) {
-			return stateGone(pin, newest, err)
+			return stateGone(ctx, pin, newest, err)
 		}
 		return err
 	})
@@ -204,7 +205,7 @@ func (s *Store) pinnedSources(ctx context.Context, newest *state.Snapshot, pin s
 }
 
 // stateGone tells why a file does not hold a state that a branch shows.
-func stateGone(pin state.Pin, newest *state.Snapshot, err error) error {
+func stateGone(ctx context.Context, pin state.Pin, newest *state.Snapshot, err error) error {
 	switch {
 	case errors.Is(err, lineage.ErrOtherWay):
 		return err
@@ -213,5 +214,38 @@ func stateGone(pin state.Pin, newest *state.Snapshot, err error) error {
 	case newest.Epoch() < pin.Epoch:
 		return fmt.Errorf("%w: the branch shows epoch %d of it, and its newest is %d: it lost its end, or is an older copy", lineage.ErrNoState, pin.Epoch, newest.Epoch())
 	}
-	return fmt.Errorf("%w: the branch shows epoch %d of it, which was taken away or damaged: a program has rewritten it that keeps nothing for branches", lineage.ErrNoState, pin.Epoch)
+	why, err := whyGone(ctx, pin, newest)
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: the branch shows epoch %d of it, %s", lineage.ErrNoState, pin.Epoch, why)
+}
+
+// goneWords are what was found out of states that snapshots do not hold, by their pins.
+var goneWords state.Attachment[sync.Map]
+
+// whyGone tells what a file itself says of a state that it does not hold: who blames somebody
+// has to know that.
+func whyGone(ctx context.Context, pin state.Pin, newest *state.Snapshot) (why string, err error) {
+	known := goneWords.Of(newest)
+	if why, told := known.Load(pin); told {
+		return why.(string), nil
+	}
+	history, err := newest.History(ctx, lineage.Descent{Hash: pin.Hash, Recorded: true, Epoch: pin.Epoch, Audit: pin.Audit})
+	switch {
+	case err != nil:
+		return "", err
+	case history.Attested != nil:
+		why = "which a compaction has dropped, as its record says: either the branch was not known then, or what was kept for it is gone since, for a program has rewritten it that keeps nothing for branches"
+	case history.Torn != "":
+		why = "which may be what is damaged or cut off: " + history.Torn
+	case history.Lost:
+		why = "which may be one that was damaged and that a recovery has left out"
+	case history.Unrecorded && history.Continues:
+		why = "which it holds no more and has no record of: a program has rewritten it that keeps nothing for branches"
+	default:
+		why = "which it does not hold"
+	}
+	known.Store(pin, why)
+	return why, nil
 }

@@ -116,7 +116,7 @@ func TestForgedLineages(t *testing.T) {
 		"record: no parent hash":          {record, inRecord(func(b []byte) { clear(b[32:64]) }), lineage.StatusUnmatched, "no hash", true, refuses, lineage.StatusMismatch},
 		"record: type":                    {record, inRecord(func(b []byte) { b[64] = 4 }), lineage.StatusVerified, "", false, shows, lineage.StatusVerified},
 		"record: an epoch that was":       {record, inRecord(put(68, 0)), lineage.StatusMismatch, "epoch", true, refuses, lineage.StatusMismatch},
-		"record: an epoch that came":      {record, inRecord(put(68, 2)), lineage.StatusMismatch, "epoch", true, refuses, lineage.StatusMismatch},
+		"record: an epoch that came":      {record, inRecord(put(68, 3)), lineage.StatusMismatch, "epoch", true, refuses, lineage.StatusMismatch},
 		"record: an epoch to come":        {record, inRecord(put(68, 9)), lineage.StatusMismatch, "epoch", true, refuses, lineage.StatusMismatch},
 		"record: time":                    {record, inRecord(flipAt(72)), lineage.StatusVerified, "", false, shows, lineage.StatusVerified},
 		"record: another start":           {record, inRecord(text("copy")), lineage.StatusMismatch, "is a branch", true, refuses, lineage.StatusVerified},

@@ -31,16 +31,22 @@ func newBranchCommand() *cobra.Command {
 				return err
 			}
 			options := store.DeriveOptions{Content: store.ContentBranch, ParentPath: seenFrom(arguments[1], arguments[0])}
-			how := toRead
-			if filepath.Base(options.ParentPath) != options.ParentPath {
-				how, options.ListedAs = toChange, listedAs(arguments[0], arguments[1])
+			beside := filepath.Base(options.ParentPath) == options.ParentPath
+			if !beside {
+				options.ListedAs = listedAs(arguments[0], arguments[1])
 			}
-			err := withStore(command.Context(), arguments[0], how, func(parent *store.Store) error {
+			tried := false
+			make := func(parent *store.Store) error {
+				tried = true
 				return makeOn(arguments[1], func(shelf volume.Shelf, name string) error {
 					options.Shelf = shelf
 					return parent.Derive(command.Context(), name, options)
 				})
-			})
+			}
+			err := withStore(command.Context(), arguments[0], toChange, make)
+			if err != nil && beside && !tried { // it is made of what may be read alone, too
+				err = withStore(command.Context(), arguments[0], toRead, make)
+			}
 			if err != nil {
 				return err
 			}

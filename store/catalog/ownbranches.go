@@ -118,11 +118,11 @@ func (s *Store) becomeBranch(ctx context.Context) error {
 	c := s.catalog
 	c.mu.Lock()
 	var parent *Store
-	var above string
+	var above, below string
 	if c.tree != nil {
 		own := s.place.path()
 		if file, nested := c.tree.parent[own]; nested {
-			parent, above = c.storeAt(file), relativePath(path.Dir(own), file)
+			parent, above, below = c.storeAt(file), relativePath(path.Dir(own), file), relativePath(path.Dir(file), own)
 		}
 	}
 	c.mu.Unlock()
@@ -133,7 +133,7 @@ func (s *Store) becomeBranch(ctx context.Context) error {
 		return err
 	}
 	err := parent.use(ctx, func(engine *store.Store) error {
-		return s.use(ctx, func(child *store.Store) error { return child.BecomeBranch(ctx, engine, above) })
+		return s.use(ctx, func(child *store.Store) error { return child.BecomeBranch(ctx, engine, above, below) })
 	})
 	if err != nil {
 		return err

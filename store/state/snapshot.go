@@ -123,6 +123,9 @@ func (s *Snapshot) AsBelieved(other *Snapshot) bool { return s.verdicts == other
 // Size is the number of committed bytes, from the start of the file.
 func (s *Snapshot) Size() int64 { return s.state.End }
 
+// Clean reports whether nothing stood behind it in the file when it was found.
+func (s *Snapshot) Clean() bool { return s.state.Clean }
+
 // Named lists the segments of the snapshot besides the manifest itself.
 func (s *Snapshot) Named() []segments.DirectoryEntry { return s.state.Named() }
 

@@ -186,11 +186,14 @@ func TestMovesThatWouldPartBranches(t *testing.T) {
 	for _, name := range []string{"frozen", "held"} {
 		run(t, program, "create", m.backing(name+".rvf"), "--dimension", "2")
 		withVectors(t, m.backing(name+".rvf"), model{1: {1, 2}, 2: {3, 4}})
+	}
+	// So their branches cannot be listed when they are made either.
+	run(t, program, "freeze", m.backing("frozen.rvf"))
+	unlock := lockAsPeer(t, m.backing("held.rvf"))
+	for _, name := range []string{"frozen", "held"} {
 		run(t, program, "branch", m.backing(name+".rvf"), m.backing(name+"-branch.rvf"))
 		awaitFile(t, m.path(name+".rvf", name+"-branch.rvf", "status.json"))
 	}
-	run(t, program, "freeze", m.backing("frozen.rvf"))
-	unlock := lockAsPeer(t, m.backing("held.rvf"))
 	says := map[string]string{"frozen": "read-only: the store is frozen", "held": "another writer holds the store"}
 	for name, want := range map[string]error{"frozen": unix.EROFS, "held": unix.EBUSY} {
 		before := readFile(t, m.backing(name+".rvf"))
