@@ -34,9 +34,9 @@ func TestWhatIsDoneToFilesOfAFamilyTakesNothingFromABranch(t *testing.T) {
 		"the parent of one that has a copy":         {`P t; B t/p.rvf t/b.rvf; cp t/b.rvf t/o/; "$rvffs" rm t/o/b.rvf; refused "$rvffs" rm t/p.rvf; N t/b.rvf`, "b.rvf"},
 		"one that was listed is not readable":       {`P t; B t/p.rvf t/o/b.rvf; cp t/o/b.rvf t/b2.rvf; cp t/o/b.rvf o; truncate -s 20 t/o/b.rvf; "$rvffs" rm t/b2.rvf; refused "$rvffs" rm t/p.rvf; K t/p.rvf; mv o t/o/b.rvf; N t/o/b.rvf`, "o/b.rvf"},
 		"one of two is removed and then the parent": {script: `P t; B t/p.rvf t/b.rvf; cp t/b.rvf t/b2.rvf; "$rvffs" rm t/b.rvf; K t/p.rvf; N t/b2.rvf; "$rvffs" rm t/b2.rvf; "$rvffs" rm t/p.rvf; echo 40`},
-		"the parent is compacted elsewhere":      {script: `P t; B t/p.rvf t/b.rvf; mkdir far; mv t/p.rvf far/; K far/p.rvf; mv far/p.rvf t/; N t/b.rvf`},
-		"a branch has a name that is no store's": {`P t; B t/p.rvf t/b.rvf; mv t/b.rvf t/b.rvf.bak; K t/p.rvf; refused "$rvffs" rm t/p.rvf; mv t/b.rvf.bak t/b.rvf; N t/b.rvf`, "b.rvf"},
-		"a branch and then its copy move":        {script: `P t; B t/p.rvf t/b.rvf; cp t/b.rvf t/b2.rvf; mkdir far; mv t/b.rvf far/; "$rvffs" flatten t/b2.rvf; K t/p.rvf; N far/b.rvf`},
+		"the parent is compacted elsewhere":         {script: `P t; B t/p.rvf t/b.rvf; mkdir far; mv t/p.rvf far/; K far/p.rvf; mv far/p.rvf t/; N t/b.rvf`},
+		"a branch has a name that is no store's":    {`P t; B t/p.rvf t/b.rvf; mv t/b.rvf t/b.rvf.bak; K t/p.rvf; refused "$rvffs" rm t/p.rvf; mv t/b.rvf.bak t/b.rvf; N t/b.rvf`, "b.rvf"},
+		"a branch and then its copy move":           {script: `P t; B t/p.rvf t/b.rvf; cp t/b.rvf t/b2.rvf; mkdir far; mv t/b.rvf far/; "$rvffs" flatten t/b2.rvf; K t/p.rvf; N far/b.rvf`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
