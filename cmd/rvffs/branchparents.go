@@ -36,7 +36,7 @@ func withBranchParents(file string, options store.Options, among *family) (with 
 // optionsOf are those of the branch for the store in file.
 func (p *branchParents) optionsOf(file string) store.Options {
 	options := p.options
-	options.Searched = fmt.Sprintf("nor in the folders up to %d below that of the branch, and those near the %d above", foldersDown, foldersUp)
+	options.Searched = fmt.Sprintf("nor in the folders up to %d below that of the branch, and in the %d above", foldersDown, foldersUp)
 	options.Parents = func(ctx context.Context, branch lineage.Identity, path string) iter.Seq2[store.BranchParent, error] {
 		return p.find(ctx, file, branch, path)
 	}
@@ -100,7 +100,7 @@ func (p *branchParents) give(family *family, branch lineage.Identity, yield func
 }
 
 // nearFolders are the folders near one, in groups: itself, those below it, the one above and
-// those below that, and so on, as many up. What cannot be read is left out.
+// those below that, and those farther above, as many up. What cannot be read is left out.
 func nearFolders(folder string, up int) iter.Seq[[]string] {
 	return func(yield func([]string) bool) {
 		if !yield([]string{folder}) || inBucket(folder) {
@@ -112,10 +112,14 @@ func nearFolders(folder string, up int) iter.Seq[[]string] {
 		if err != nil {
 			return
 		}
-		for range up + 1 {
+		for above := range up + 1 {
+			down := foldersDown
+			if above > 1 {
+				down = 0 // what lies there has mostly nothing to do with the branch
+			}
 			var group []string
 			level := []string{top}
-			for depth := 0; depth <= foldersDown && left > 0; depth++ {
+			for depth := 0; depth <= down && left > 0; depth++ {
 				var below []string
 				for _, at := range level {
 					entries, err := os.ReadDir(at)

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -176,6 +178,9 @@ func (f *family) addFolder(ctx context.Context, folder string) error {
 		return err
 	}
 	entries, err := os.ReadDir(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // gone meanwhile, with all that was in it
+	}
 	if err != nil {
 		return err
 	}

@@ -260,7 +260,7 @@ func TestVerifyFindsParents(t *testing.T) {
 		t.Errorf("its lineage: %+v", got)
 	}
 	got := try(t, program, "verify", at("1/2/3/4/5/b.rvf"))
-	if want := "nor in the folders up to 3 below that of the branch, and those near the 2 above: they can be read when it is back, or beside the branch"; got.code != 1 || !strings.Contains(got.stdout, want) {
+	if want := "nor in the folders up to 3 below that of the branch, and in the 2 above: they can be read when it is back, or beside the branch"; got.code != 1 || !strings.Contains(got.stdout, want) {
 		t.Errorf("a branch whose parent is nowhere near: %+v", got)
 	}
 }

@@ -167,7 +167,10 @@ func TestPeersBranchesAreShownInFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("when the mount has changed the parent")
-	copied := filepath.Join(t.TempDir(), "copy.rvf")
+	copied := filepath.Join(t.TempDir(), "far", "from", "it", "copy.rvf") // where nobody looks for the parent
+	if err := os.MkdirAll(filepath.Dir(copied), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(copied, readFile(t, m.backing("branch.rvf")), 0o644); err != nil {
 		t.Fatal(err)
 	}
