@@ -24,6 +24,7 @@ type queueing struct {
 	last   time.Time // when the last one was over
 	lost   int       // drafts in vain since the last commit
 	passed ticket    // the ticket that is passed over
+	queued int       // commits one behind the other for which it had a ticket
 }
 
 const (
@@ -58,11 +59,14 @@ func (s *Session) mine() ticket { return ticket(s.log.writer) }
 // leaveQueue takes a writer's ticket back with his commit, and those that he has passed over.
 func (s *Session) leaveQueue(next *stored) {
 	s.mu.Lock()
-	passed := s.queue.passed
+	passed, again := s.queue.passed, s.queue.queued > 0 && time.Since(s.queue.last) < time.Second+s.log.volume.pace.roundTrip()*tripsOfPatience
 	s.mu.Unlock()
 	tickets := next.line.Tickets
 	if at := slices.Index(tickets, s.mine()); at >= 0 {
 		tickets = tickets[at+1:]
+		if again && len(tickets) > 0 { // he comes once more, as it seems, and need not ask for it
+			tickets = append(tickets, s.mine())
+		}
 	} else {
 		tickets = slices.DeleteFunc(tickets, func(t ticket) bool { return t == passed })
 	}
@@ -145,6 +149,20 @@ func (s *Session) takeTicket(ctx context.Context) error {
 	})
 }
 
+// leaveForGood takes the ticket back of who does not come again.
+func (s *Session) leaveForGood() {
+	l := s.log
+	l.mu.Lock()
+	waits := slices.Contains(l.current.line.Tickets, s.mine())
+	l.mu.Unlock()
+	if !waits {
+		return
+	}
+	ctx, stop := context.WithTimeout(l.volume.ctx, max(shortestPatience, tripsOfPatience*l.volume.pace.roundTrip()))
+	defer stop()
+	_ = s.passOver(ctx, s.mine()) // else the others pass him over
+}
+
 // passOver takes a ticket out of the queue whose writer does not come.
 func (s *Session) passOver(ctx context.Context, gone ticket) error {
 	return s.changeQueue(ctx, func(tickets []ticket) []ticket {
@@ -177,6 +195,9 @@ func (s *Session) pauseForOthers(ctx context.Context) {
 		q.streak = 0
 	}
 	q.streak++
+	if q.queued++; q.lost == 0 {
+		q.queued = 0
+	}
 	q.lost, q.passed = 0, ""
 	wait := q.streak%commitsInARow == 0
 	s.mu.Unlock()

@@ -216,6 +216,7 @@ func (s *Session) Leave() error {
 	for e := range open {
 		e.drop()
 	}
+	s.leaveForGood()
 	s.log.giveTurn()
 	return nil
 }
