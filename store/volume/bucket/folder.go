@@ -187,7 +187,8 @@ func (f *folder) born(ctx context.Context, full string, perm os.FileMode) (about
 	if err != nil {
 		return about{}, err
 	}
-	a := about{ID: newID(), Mode: perm, UID: f.caller.UID, GID: f.caller.GID, Modified: f.volume.options.Now(), Change: 1}
+	now := f.volume.options.Now()
+	a := about{ID: newID(), Born: now.UnixNano(), Mode: perm, UID: f.caller.UID, GID: f.caller.GID, Modified: now, Change: 1}
 	if in.Mode&os.ModeSetgid != 0 {
 		a.GID = in.GID
 	}
@@ -523,8 +524,8 @@ type peeked struct {
 // Close implements volume.Peeked.
 func (p *peeked) Close() error { return nil }
 
-// Born implements volume.Peeked: servers do not keep when an object first had its name.
-func (p *peeked) Born() int64 { return 0 }
+// Born implements volume.Peeked.
+func (p *peeked) Born() int64 { return p.tail.born }
 
 // ReadAt implements volume.Peeked.
 func (p *peeked) ReadAt(b []byte, offset int64) (int, error) {

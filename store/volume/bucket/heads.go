@@ -19,7 +19,7 @@ type heads struct {
 type head struct {
 	tag   objects.Tag
 	info  volume.FileInfo
-	id    string
+	born  int64
 	moved bool // a tombstone
 }
 
@@ -61,7 +61,7 @@ func (v *Volume) tailOf(ctx context.Context, key string) (*tail, error) {
 		return nil, err
 	}
 	a := parseAbout(key, found, v.owner())
-	t := &tail{head{found.Tag, a.info(a.Size), a.ID, found.Metadata[metaMoved] != ""}, found.Content}
+	t := &tail{head{found.Tag, a.info(a.Size), a.Born, found.Metadata[metaMoved] != ""}, found.Content}
 	if int64(len(found.Content)) == found.Size && bytes.HasPrefix(found.Content, []byte(movedMark)) {
 		t.moved = true
 	}

@@ -18,6 +18,7 @@ import (
 // about is what a store object's metadata tell.
 type about struct {
 	ID         string // of the store, for as long as it lives
+	Born       int64  // when it was made, in nanoseconds since 1970
 	Generation uint64
 	Change     uint64 // rises with each swap, so that the older of two answers is known
 	Mends      uint64 // how often published bytes were written over
@@ -62,7 +63,7 @@ func (a *about) encode(key string, content []byte) objects.Metadata {
 		texts[i] = w.Name + ":" + strconv.FormatUint(w.Number, 36) + ":" + strconv.FormatUint(w.Change, 36)
 	}
 	meta := objects.Metadata{
-		metaOf:       a.ID + " " + placeOf(key),
+		metaOf:       fmt.Sprintf("%s %s %d", a.ID, placeOf(key), a.Born),
 		metaVersion:  fmt.Sprintf("%d %d %d %d", a.Generation, a.Change, a.Mends, a.Size),
 		metaChecksum: fmt.Sprintf("%08x", crc32.Checksum(content, castagnoli)),
 		metaMode:     strconv.FormatUint(uint64(modeBits(a.Mode)), 8),
@@ -105,7 +106,7 @@ const defaultMode = os.FileMode(0o644)
 func parseAbout(key string, found *objects.Object, owner owner) about {
 	a := about{Mode: defaultMode, UID: owner.UID, GID: owner.GID, Modified: found.Modified, Size: found.Size}
 	var place string
-	if n, err := fmt.Sscanf(found.Metadata[metaOf], "%s %s", &a.ID, &place); n != 2 || err != nil || place != placeOf(key) {
+	if n, err := fmt.Sscanf(found.Metadata[metaOf], "%s %s %d", &a.ID, &place, &a.Born); n != 3 || err != nil || place != placeOf(key) {
 		return foreign(key, found.Tag, a)
 	}
 	if int64(len(found.Content)) == found.Size && found.Metadata[metaChecksum] != fmt.Sprintf("%08x", crc32.Checksum(found.Content, castagnoli)) {
@@ -138,7 +139,7 @@ func parseAbout(key string, found *objects.Object, owner owner) about {
 // foreign is what is said of an object that another program has put there.
 func foreign(key string, tag objects.Tag, a about) about {
 	sum := sha256.Sum256([]byte(key + "\x00" + string(tag)))
-	return about{ID: hex.EncodeToString(sum[:16]), Mode: a.Mode, UID: a.UID, GID: a.GID, Modified: a.Modified, Size: a.Size}
+	return about{ID: hex.EncodeToString(sum[:16]), Born: a.Modified.UnixNano(), Mode: a.Mode, UID: a.UID, GID: a.GID, Modified: a.Modified, Size: a.Size}
 }
 
 // info tells about the store as its file.
