@@ -16,7 +16,7 @@ import (
 // of the answers. How much stands inline differs from history to history.
 func TestRandomHistoriesInABucketAgreeWithAMap(t *testing.T) {
 	t.Parallel()
-	runHistories(t, func(seed uint64) *history {
+	runHistories(t, 5_000, func(seed uint64) *history {
 		h := newHistory(seed)
 		h.bucket = newHistoryBucket(h)
 		return h
