@@ -240,15 +240,19 @@ func serve(options mountOptions, backing, mountPoint string, ready *readiness) (
 	return nil
 }
 
-// tellLimits says once, in the log and to who mounts, what the place of the stores cannot
-// promise. The log may be what he reads already.
+// tellLimits says once, in the log and to who mounts, what the file system or the server below
+// cannot promise. The log may be what he reads already.
 func tellLimits(backing string, limits []string, log zerolog.Logger, apart bool) {
 	if len(limits) == 0 {
 		return
 	}
-	log.Warn().Str("directory", backing).Strs("limits", limits).Msg("the place of the stores cannot promise all that others do")
+	below := "the file system of"
+	if inBucket(backing) {
+		below = "the server of"
+	}
+	log.Warn().Str("directory", backing).Strs("limits", limits).Msg(below + " the stores cannot promise all that others do")
 	if apart {
-		fmt.Fprintf(os.Stderr, "rvffs: the place of the stores, %s, cannot promise all that others do:\n  - %s\n", backing, strings.Join(limits, ";\n  - "))
+		fmt.Fprintf(os.Stderr, "rvffs: %s %s cannot promise all that others do:\n  - %s\n", below, backing, strings.Join(limits, ";\n  - "))
 	}
 }
 
