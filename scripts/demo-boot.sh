@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PWD/bin:$PATH
+. scripts/show.sh
 kernel=$PWD/test/integration/testdata/debian-kernel/vmlinuz
 
 need() { # PACKAGE CHECK…
@@ -28,10 +29,6 @@ cleanup() {
 trap cleanup EXIT
 cd "$work"
 
-show() { # a command line, then what it prints
-	if [ -t 1 ]; then printf '\033[32m$ %s\033[0m\n' "$1"; else printf '$ %s\n' "$1"; fi
-	bash -euo pipefail -c "$1"
-}
 export kernel
 show 'rvffs create stores/bootable.rvf --dimension 4'
 show 'rvffs mount stores mnt'

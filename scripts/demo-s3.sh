@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PWD/bin:$PATH
+. scripts/show.sh
 
 echo 'The server is built first, which takes some minutes once.'
 server=$(go -C test/objectstore/versitygw tool -n versitygw)
@@ -27,16 +28,6 @@ cleanup() {
 }
 trap cleanup EXIT
 cd "$work"
-
-bold='' green='' plain=''
-if [ -t 1 ]; then
-	bold=$'\033[1m' green=$'\033[32m' plain=$'\033[0m'
-fi
-step() { printf '\n%s# %s%s\n' "$bold" "$*" "$plain"; }
-show() { # a command line, then what it prints
-	printf '%s$ %s%s\n' "$green" "$1" "$plain"
-	bash -euo pipefail -c "$1"
-}
 
 for _ in 1 2 3 4 5; do # somebody else may take the port that was free
 	port=$((20000 + RANDOM % 20000))

@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PWD/bin:$PATH
+. scripts/show.sh
 
 work=$(mktemp -d)
 mkdir "$work/stores" "$work/mnt"
@@ -16,16 +17,6 @@ cleanup() {
 }
 trap cleanup EXIT
 cd "$work"
-
-bold='' green='' plain=''
-if [ -t 1 ]; then
-	bold=$'\033[1m' green=$'\033[32m' plain=$'\033[0m'
-fi
-step() { printf '\n%s# %s%s\n' "$bold" "$*" "$plain"; }
-show() { # a command line, then what it prints
-	printf '%s$ %s%s\n' "$green" "$1" "$plain"
-	bash -euo pipefail -c "$1"
-}
 
 step 'Two empty stores'
 show 'rvffs create stores/products.rvf --dimension 4 --metric cosine'

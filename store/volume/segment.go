@@ -15,6 +15,15 @@ type NewSegment struct {
 	Payload []byte
 }
 
+// Describe is the segment as it stands at an offset, with an id, and written at a time in
+// nanoseconds since 1970.
+func (n NewSegment) Describe(offset int64, id, stamp uint64) segments.Segment {
+	return segments.Segment{Offset: offset, Header: segments.Header{
+		Version: segments.HeaderVersion, Type: n.Type, Flags: n.Flags, ID: id, Timestamp: stamp,
+		PayloadLength: uint64(len(n.Payload)), ContentHash: segments.ContentHash(n.Payload),
+	}}
+}
+
 // ExtentSpec says what a segment in the making is going to be.
 type ExtentSpec struct {
 	Type  segments.Type
@@ -35,10 +44,7 @@ type ExtentSpec struct {
 func Lay(start int64, id, stamp uint64, small []NewSegment, manifest *segments.Manifest) (image []byte, last segments.Segment, err error) {
 	image = make([]byte, 0, Laid(small, manifest))
 	describe := func(small NewSegment) segments.Segment {
-		described := segments.Segment{Offset: start + int64(len(image)), Header: segments.Header{
-			Version: segments.HeaderVersion, Type: small.Type, Flags: small.Flags, ID: id, Timestamp: stamp,
-			PayloadLength: uint64(len(small.Payload)), ContentHash: segments.ContentHash(small.Payload),
-		}}
+		described := small.Describe(start+int64(len(image)), id, stamp)
 		encoded := described.Encode()
 		image = append(append(image, encoded[:]...), small.Payload...)
 		id++

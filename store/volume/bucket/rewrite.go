@@ -85,10 +85,7 @@ func (r *Rewrite) Put(ctx context.Context, small volume.NewSegment, stamp uint64
 	if err := ctx.Err(); err != nil {
 		return segments.Segment{}, err
 	}
-	segment := segments.Segment{Offset: r.tail, Header: segments.Header{
-		Version: segments.HeaderVersion, Type: small.Type, Flags: small.Flags, ID: r.session.TakeIDs(1), Timestamp: stamp,
-		PayloadLength: uint64(len(small.Payload)), ContentHash: segments.ContentHash(small.Payload),
-	}}
+	segment := small.Describe(r.tail, r.session.TakeIDs(1), stamp)
 	encoded := segment.Encode()
 	image := append(encoded[:], small.Payload...)
 	if _, err := r.out.WriteAt(image, r.tail); err != nil {

@@ -12,7 +12,37 @@ import (
 // Rebuild puts a new store in the place of a file in which there is none any more, with
 // that file's owner, mode and all that it has. Build sees to it that nothing of the file is
 // missed, and gives the new content; with its error nothing changes.
-func (l *Log) Rebuild(ctx context.Context, build func(volume.Bytes) (content []byte, err error)) (err error) {
+func (l *Log) Rebuild(ctx context.Context, build func(volume.Bytes) (content []byte, err error)) error {
+	return l.withClaimed(ctx, func(at Place, file File, stat volume.FileInfo) error {
+		if _, err := l.findState(volume.Watch(ctx, file), stat.Size, segments.FindOptions{}); !errors.Is(err, volume.ErrNotStore) {
+			return errors.Join(err, fmt.Errorf("%w: it has a manifest", volume.ErrExists))
+		}
+		defer l.claim(file)()
+		content, err := build(volume.Watch(ctx, file))
+		if err != nil {
+			return err
+		}
+		attributes, err := file.Attributes()
+		if err != nil {
+			return err
+		}
+		temporary := TemporaryName(at.Name)
+		if err := Create(ctx, at.Files, temporary, content, 0o600); err != nil {
+			return err
+		}
+		if err = setAttributesOf(at.Files, temporary, attributes); err == nil {
+			err = at.Files.Replace(temporary, at.Name, stat)
+		}
+		if err != nil {
+			return errors.Join(err, at.Files.Remove(temporary))
+		}
+		return at.Files.SyncDirectory(at.Name)
+	})
+}
+
+// withClaimed runs use with the store's file, which nobody else writes to meanwhile: there is no
+// session, for what is in the file may be no store.
+func (l *Log) withClaimed(ctx context.Context, use func(at Place, file File, stat volume.FileInfo) error) (err error) {
 	at := l.Place()
 	release, err := heldFor(ctx, at.Files)
 	if err != nil {
@@ -36,29 +66,7 @@ func (l *Log) Rebuild(ctx context.Context, build func(volume.Bytes) (content []b
 	if err != nil {
 		return err
 	}
-	if _, err := l.findState(volume.Watch(ctx, file), stat.Size, segments.FindOptions{}); !errors.Is(err, volume.ErrNotStore) {
-		return errors.Join(err, fmt.Errorf("%w: it has a manifest", volume.ErrExists))
-	}
-	defer l.claim(file)()
-	content, err := build(volume.Watch(ctx, file))
-	if err != nil {
-		return err
-	}
-	attributes, err := file.Attributes()
-	if err != nil {
-		return err
-	}
-	temporary := TemporaryName(at.Name)
-	if err := Create(ctx, at.Files, temporary, content, 0o600); err != nil {
-		return err
-	}
-	if err = setAttributesOf(at.Files, temporary, attributes); err == nil {
-		err = at.Files.Replace(temporary, at.Name, stat)
-	}
-	if err != nil {
-		return errors.Join(err, at.Files.Remove(temporary))
-	}
-	return at.Files.SyncDirectory(at.Name)
+	return use(at, file, stat)
 }
 
 // setAttributesOf gives a file attributes.
