@@ -20,7 +20,7 @@ import (
 // findBacking is where the stores are that are to be mounted: the real path of a directory,
 // or the place in a bucket as it is written.
 func findBacking(text, mountPoint string) (string, error) {
-	if strings.HasPrefix(text, bucketScheme) {
+	if inBucket(text) {
 		place, err := parseBucketPlace(text)
 		return place.String(), err
 	}
@@ -48,7 +48,7 @@ func checkApart(directory, mountPoint string) error {
 // openBacking opens the place of the stores, and says what that cannot promise. One to which
 // nothing can be written makes the mount read-only.
 func openBacking(options *mountOptions, backing string) (place volume.Volume, limits []string, err error) {
-	if strings.HasPrefix(backing, bucketScheme) {
+	if inBucket(backing) {
 		return openBucket(options, backing)
 	}
 	if place, err = directory.OpenVolume(backing); err != nil {
@@ -82,7 +82,7 @@ func openBucket(options *mountOptions, backing string) (place volume.Volume, lim
 	}
 	if !report.Allows(trial.Commits) && !options.readOnly {
 		options.readOnly = true
-		limits = append(limits, fmt.Sprintf("the server does not keep the conditions on which commits depend, so the mount is read-only: rvffs s3 check %s tells which", backing))
+		limits = append(limits, fmt.Sprintf("the server does not keep the conditions on which commits depend, so that it can be read alone: rvffs s3 check %s tells which", backing))
 	}
 	settings := bucket.Options{
 		Prefix: at.prefix, Name: backing, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),

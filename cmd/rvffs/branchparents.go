@@ -166,7 +166,7 @@ func (p *branchParents) open(ctx context.Context, file string) (*store.Store, er
 		return known, nil
 	}
 	target := storeFile(file)
-	shelf, done, err := openShelf(target)
+	shelf, done, err := openShelf(target, false)
 	if err != nil {
 		return nil, err
 	}

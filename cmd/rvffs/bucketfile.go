@@ -35,29 +35,32 @@ func fileIn(folder, name string) string {
 }
 
 // openBucketShelf is openShelf for a file in a bucket.
-func openBucketShelf(file string) (shelf volume.Shelf, done func() error, err error) {
+func openBucketShelf(file string, changes bool) (shelf volume.Shelf, done func() error, err error) {
 	if strings.Count(strings.TrimPrefix(file, bucketScheme), "/") == 0 {
 		return nil, nil, fmt.Errorf("%q: %w, and a store in it s3://BUCKET/NAME.rvf", file, errBucketName)
 	}
-	place, err := reachBucket(folderOf(file))
+	place, err := reachBucket(folderOf(file), changes)
 	if err != nil {
 		return nil, nil, err
 	}
 	return place.Shelf(), place.Close, nil
 }
 
-// reachBucket opens a folder of a bucket for a command: what cannot be written there fails by
-// itself.
-func reachBucket(folder string) (volume.Volume, error) {
-	options := mountOptions{readOnly: true, commitTimeout: defaultCommitTimeout}
-	place, _, err := openBucket(&options, folder)
+// reachBucket opens a folder of a bucket for a command. One that changes something is refused
+// where the server does not keep what commits depend on: its commits would look right.
+func reachBucket(folder string, changes bool) (volume.Volume, error) {
+	options := mountOptions{readOnly: !changes, commitTimeout: defaultCommitTimeout}
+	place, limits, err := openBucket(&options, folder)
+	if err == nil && changes && options.readOnly {
+		return nil, errors.Join(fmt.Errorf("%s: nothing is written there: %s", folder, limits[0]), place.Close())
+	}
 	return place, err
 }
 
 // storesInBucket are the files in a folder of a bucket that may be stores, and with deep in
 // those below it.
 func storesInBucket(folder string, deep bool) (files []string, err error) {
-	place, err := reachBucket(folder)
+	place, err := reachBucket(folder, false)
 	if err != nil {
 		return nil, err
 	}

@@ -99,7 +99,7 @@ func withOptions(ctx context.Context, file string, how opening, options store.Op
 		}
 	}
 	options, done := withBranchParents(file, options, how.among)
-	err := onShelf(storeFile(file), func(shelf volume.Shelf, name string) error {
+	err := onShelf(storeFile(file), how.changes, func(shelf volume.Shelf, name string) error {
 		options.Shelf = shelf
 		if how.changes && options.Branches == nil {
 			options.Branches = branchesOf(file)
@@ -130,13 +130,13 @@ func showChanged(file string) {
 
 // makeOn is onShelf for who makes a file there.
 func makeOn(file string, use func(shelf volume.Shelf, name string) error) error {
-	return explainRight(file, onShelf(file, use))
+	return explainRight(file, onShelf(file, true, use))
 }
 
 // onShelf runs use with the folder that a file is in, and its name there. What the engine
 // puts beside a store then stands beside the file itself, if no symlink is left in file.
-func onShelf(file string, use func(shelf volume.Shelf, name string) error) error {
-	shelf, done, err := openShelf(file)
+func onShelf(file string, changes bool, use func(shelf volume.Shelf, name string) error) error {
+	shelf, done, err := openShelf(file, changes)
 	if err != nil {
 		return fmt.Errorf("store %q: %w", file, err)
 	}
@@ -144,9 +144,9 @@ func onShelf(file string, use func(shelf volume.Shelf, name string) error) error
 }
 
 // openShelf reaches the stores of the folder that a file is in, until done.
-func openShelf(file string) (shelf volume.Shelf, done func() error, err error) {
+func openShelf(file string, changes bool) (shelf volume.Shelf, done func() error, err error) {
 	if inBucket(file) {
-		return openBucketShelf(file)
+		return openBucketShelf(file, changes)
 	}
 	opened, err := directory.OpenShelf(folderFor(filepath.Dir(file)))
 	if err != nil {

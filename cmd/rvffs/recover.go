@@ -125,7 +125,7 @@ func recoverFile(command *cobra.Command, file string, metric *segments.Metric, o
 	if options.List {
 		var tail recovery.Tail
 		var measured bool
-		found := onShelf(storeFile(file), func(shelf volume.Shelf, name string) (err error) {
+		found := onShelf(storeFile(file), false, func(shelf volume.Shelf, name string) (err error) {
 			tail, measured, err = store.Salvageable(command.Context(), name, store.Options{Shelf: shelf})
 			return err
 		})
@@ -140,7 +140,7 @@ func recoverFile(command *cobra.Command, file string, metric *segments.Metric, o
 		result.Tails = []recovery.Result{listed}
 		return result, nil
 	}
-	err = onShelf(storeFile(file), func(shelf volume.Shelf, name string) error {
+	err = onShelf(storeFile(file), true, func(shelf volume.Shelf, name string) error {
 		return store.Rebuild(command.Context(), name, metric, store.Options{Shelf: shelf})
 	})
 	if err != nil {
@@ -153,7 +153,7 @@ func recoverFile(command *cobra.Command, file string, metric *segments.Metric, o
 // completeManifest puts the end of a file's newest manifest back, if branches or children need
 // the very state, or would if list is set; nil when there is none such.
 func completeManifest(ctx context.Context, file string, list bool) (cut *recovery.CutManifest, err error) {
-	err = onShelf(storeFile(file), func(shelf volume.Shelf, name string) error {
+	err = onShelf(storeFile(file), true, func(shelf volume.Shelf, name string) error {
 		options := store.Options{Shelf: shelf}
 		found, err := store.CutManifest(ctx, name, options)
 		if err != nil || found == nil {

@@ -173,6 +173,39 @@ func TestBucketCommands(t *testing.T) {
 	}
 }
 
+// TestBucketWithoutConditions: where a trial has found that the server drops conditions,
+// nothing is written, by a mount or by a command; what is there can be read.
+func TestBucketWithoutConditions(t *testing.T) {
+	server := objectstore.StartVersitygw(t, 1)
+	inBucket(t, server)
+	place := "s3://" + server.Bucket + "/team"
+	run(t, program, "create", place+"/a.rvf", "--dimension", "3")
+	report := filepath.Join(server.Folder, server.Bucket, "team/.rvffs/server")
+	found := string(readFile(t, report))
+	spoiled := strings.Replace(found, "\"for\": \"commits\",\n      \"kept\": true", "\"for\": \"commits\",\n      \"kept\": false", 1)
+	if spoiled == found {
+		t.Fatalf("the report is %s", found)
+	}
+	file := must(os.OpenFile(report, os.O_WRONLY, 0))(t) // the same length, and what the server keeps beside it
+	_, err := file.WriteAt([]byte(strings.Replace(spoiled, "{\n", "{", 1)), 0)
+	if err = errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	input := filepath.Join(t.TempDir(), "input.jsonl")
+	writeFile(t, input, []byte("[1,2,3]\n"))
+	for _, changes := range [][]string{{"import", place + "/a.rvf", input}, {"create", place + "/b.rvf"}, {"derive", place + "/a.rvf", place + "/c.rvf"}} {
+		if got := try(t, program, changes...); got.code != 1 || !strings.Contains(got.stderr, "does not keep the conditions") {
+			t.Errorf("%s: %+v", changes[0], got)
+		}
+	}
+	run(t, program, "status", place+"/a.rvf")
+	m := serveBucket(t, server, server.Endpoints[0], "team")
+	wantErrno(t, "a write to a mount", os.WriteFile(m.path("a.rvf/vectors.append"), []byte("[1,2,3]\n"), 0), syscall.EROFS)
+	if got := names(t, m.path(".")); !slices.Contains(got, "a.rvf") || slices.Contains(got, "b.rvf") {
+		t.Errorf("the mount lists %v", got)
+	}
+}
+
 // acknowledged is what close has said of some vectors.
 type acknowledged struct {
 	mu   sync.Mutex
