@@ -44,9 +44,9 @@ var rules = []struct {
 	{"the server copies objects", Copying, (*trial).copies},
 }
 
-// Try finds out what a server can do with the keys of a bucket that begin with a prefix. An
-// error means that the trial itself could not be made: the server cannot be reached, or
-// denies it.
+// Try finds out what a server can do with the keys of a bucket that begin with a prefix. For
+// who may only read there is nothing else to try. An error means that the trial itself could
+// not be made: the server cannot be reached, or denies it.
 func Try(ctx context.Context, prefix string, open Ways) (*Report, error) {
 	report := &Report{At: time.Now().UTC().Truncate(time.Second)}
 	ways, err := open(false)
@@ -55,7 +55,11 @@ func Try(ctx context.Context, prefix string, open Ways) (*Report, error) {
 	}
 	t := &trial{ways: ways, prefix: prefix + folder + rand.Text() + "/"}
 	defer t.clear(context.WithoutCancel(ctx))
-	if err := t.reachable(ctx); err != nil {
+	switch err := t.reachable(ctx); {
+	case errors.Is(err, objects.ErrDenied) && t.readable(ctx) == nil:
+		report.Rules = []Rule{{Name: "objects can be written", For: Commits, Problem: err.Error()}}
+		return report, nil
+	case err != nil:
 		return nil, fmt.Errorf("the bucket cannot be tried: %w", err)
 	}
 	if report.BareTags, err = t.wantsBareTags(ctx); err != nil {
@@ -102,6 +106,12 @@ func (t *trial) key(name string) string {
 // reachable fails where the bucket cannot be written to at all.
 func (t *trial) reachable(ctx context.Context) error {
 	_, err := t.ways[0].Put(ctx, t.key("reachable"), []byte("here"), nil, objects.Condition{})
+	return err
+}
+
+// readable fails where the bucket cannot be listed.
+func (t *trial) readable(ctx context.Context) error {
+	_, err := t.ways[0].List(ctx, objects.List{Prefix: t.prefix, Most: 1})
 	return err
 }
 

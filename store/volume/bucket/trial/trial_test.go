@@ -1,0 +1,97 @@
+package trial
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"rvffs/store/volume/bucket/memory"
+	"rvffs/store/volume/bucket/objects"
+)
+
+// server is a bucket whose server has a fault.
+type server struct {
+	objects.Bucket
+	deaf     bool // it drops conditions without a word
+	bare     bool // it knows tags only without quotes
+	readOnly bool // it denies all writes
+	closed   bool // it denies everything
+}
+
+// Put implements objects.Bucket.
+func (s server) Put(ctx context.Context, key string, content []byte, meta objects.Metadata, only objects.Condition) (objects.Tag, error) {
+	switch {
+	case s.readOnly, s.closed:
+		return "", fmt.Errorf("%w: 403", objects.ErrDenied)
+	case s.deaf:
+		only = objects.Condition{}
+	case s.bare && strings.HasPrefix(string(only.Match), `"`):
+		return "", objects.ErrCondition
+	case s.bare && only.Match != "":
+		only.Match = `"` + only.Match + `"`
+	}
+	return s.Bucket.Put(ctx, key, content, meta, only)
+}
+
+// List implements objects.Bucket.
+func (s server) List(ctx context.Context, list objects.List) (*objects.Page, error) {
+	if s.closed {
+		return nil, objects.ErrDenied
+	}
+	return s.Bucket.List(ctx, list)
+}
+
+// bareWay sends tags without their quotes.
+type bareWay struct{ objects.Bucket }
+
+// Put implements objects.Bucket.
+func (b bareWay) Put(ctx context.Context, key string, content []byte, meta objects.Metadata, only objects.Condition) (objects.Tag, error) {
+	only.Match = objects.Tag(unquoted(string(only.Match)))
+	return b.Bucket.Put(ctx, key, content, meta, only)
+}
+
+// TestServersAreSeenThrough: what a server does not do is found, and what it does.
+func TestServersAreSeenThrough(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		fault            server
+		bare             bool
+		commits, reading bool
+		broken           []string
+	}{
+		"none":                {commits: true, reading: true},
+		"conditions dropped":  {fault: server{deaf: true}, reading: true, broken: []string{"PUT with If-None-Match: * makes only what is not there", "PUT with If-Match replaces only what is known"}},
+		"tags without quotes": {fault: server{bare: true}, bare: true, commits: true, reading: true},
+		"may only read":       {fault: server{readOnly: true}, reading: true, broken: []string{"objects can be written"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test.fault.Bucket = memory.New()
+			report, err := Try(t.Context(), "some/", func(bareTags bool) ([]objects.Bucket, error) {
+				var way objects.Bucket = test.fault
+				if bareTags {
+					way = bareWay{way}
+				}
+				return []objects.Bucket{way}, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if report.Allows(Commits) != test.commits || report.Allows(Reading) != test.reading || report.BareTags != test.bare {
+				t.Errorf("%+v", report)
+			}
+			for _, rule := range test.broken {
+				if !slices.ContainsFunc(report.Rules, func(r Rule) bool { return r.Name == rule && !r.Kept && r.Problem != "" }) {
+					t.Errorf("%q is kept: %+v", rule, report.Rules)
+				}
+			}
+		})
+	}
+	if report, err := Try(t.Context(), "", func(bool) ([]objects.Bucket, error) {
+		return []objects.Bucket{server{Bucket: memory.New(), closed: true}}, nil
+	}); err == nil {
+		t.Errorf("of who may nothing it is told %+v", report)
+	}
+}
