@@ -62,9 +62,14 @@ func openBacking(options *mountOptions, backing string) (place volume.Volume, li
 	return place, limits, nil
 }
 
+// trialPatience is how long it takes at most to find out what a server can do. One that does
+// not answer would keep who mounts for ever.
+const trialPatience = time.Minute
+
 // openBucket is openBacking for a bucket.
 func openBucket(options *mountOptions, backing string) (place volume.Volume, limits []string, err error) {
-	ctx := context.Background()
+	ctx, stop := context.WithTimeout(context.Background(), trialPatience)
+	defer stop()
 	at, err := parseBucketPlace(backing)
 	if err != nil {
 		return nil, nil, err
