@@ -180,7 +180,8 @@ func fresh(files *memory.Files) (string, error) {
 	return told, errors.Join(err, s.close())
 }
 
-// faultyStores are files with stores of every kind, none of them open.
+// faultyStores are files with stores of every kind, none of them open. It is called in a
+// bubble of synctest.
 func faultyStores(t *testing.T) *memory.Files {
 	t.Helper()
 	files := memory.New()
@@ -204,6 +205,7 @@ func faultyStores(t *testing.T) *memory.Files {
 	if err := s.close(); err != nil {
 		t.Fatal(err)
 	}
+	synctest.Wait() // what looked may still be closing folders
 	if left := files.Used(); left != 0 {
 		t.Fatalf("%d files are still open", left)
 	}
