@@ -30,7 +30,7 @@ func newBranchCommand() *cobra.Command {
 			if err := errors.Join(mayChange(arguments[1]), isChildOf(arguments[0], arguments[1])); err != nil {
 				return err
 			}
-			options := store.DeriveOptions{Content: store.ContentBranch, ParentPath: seenFrom(arguments[1], arguments[0])}
+			options := store.DeriveOptions{Content: store.ContentBranch, ParentPath: siteOf(arguments[1]).seenFrom(arguments[1], arguments[0])}
 			beside := filepath.Base(options.ParentPath) == options.ParentPath
 			if !beside {
 				options.ListedAs = listedAs(arguments[0], arguments[1])
@@ -68,37 +68,4 @@ func listedAs(parent, child string) string {
 		return child
 	}
 	return relativeTo(filepath.Dir(absolute(parent)), filepath.Join(folder, filepath.Base(child)))
-}
-
-// seenFrom is the path of a store's file as seen from the real folder of another file, whose
-// folder is there; absolute where there is no other.
-func seenFrom(file, other string) string {
-	if inBucket(file) {
-		return seenInBucket(folderOf(file), other)
-	}
-	target := absolute(other)
-	folder, err := filepath.Abs(followLinks(folderFor(filepath.Dir(file))))
-	if err != nil {
-		return target
-	}
-	return relativeTo(folder, target)
-}
-
-// relativeTo is an absolute path as seen from a folder, if there is another.
-func relativeTo(folder, target string) string {
-	if relative, err := filepath.Rel(folder, target); err == nil {
-		return relative
-	}
-	return target
-}
-
-// besideStore is the file of a path that a store's file holds: as seen from its folder, or absolute.
-func besideStore(file, path string) string {
-	switch {
-	case inBucket(file):
-		return fileIn(folderOf(file), path)
-	case filepath.IsAbs(path):
-		return path
-	}
-	return filepath.Join(filepath.Dir(storeFile(file)), path)
 }

@@ -21,7 +21,7 @@ func branchesOf(file string) store.Branches {
 		folder := folderOf(storeFile(file))
 		folders, given := []string{folder}, shownChildren(file)
 		for _, listed := range of.Listed {
-			name := besideStore(file, listed.Name)
+			name := siteOf(file).beside(file, listed.Name)
 			given = append(given, name)
 			if beside := folderOf(name); !slices.Contains(folders, beside) {
 				if _, err := os.ReadDir(beside); err == nil { // there it may have got another name
@@ -35,7 +35,7 @@ func branchesOf(file string) store.Branches {
 		}
 		add := func(id lineage.FileID, name string) {
 			found.Files = append(found.Files, store.BranchFile{
-				FileID: id, Name: seenFrom(file, name),
+				FileID: id, Name: siteOf(file).seenFrom(file, name),
 				Use: func(ctx context.Context, use func(*store.Store) error) error {
 					return withOptions(ctx, name, toRead, store.Options{}, use)
 				},
@@ -49,7 +49,7 @@ func branchesOf(file string) store.Branches {
 			}
 		}
 		for _, listed := range of.Listed {
-			name := besideStore(file, listed.Name)
+			name := siteOf(file).beside(file, listed.Name)
 			if _, err := os.Lstat(name); err == nil && !read[absolute(name)] {
 				add(listed.FileID, name) // whatever it is, it may be that branch
 			}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
 	"path/filepath"
 
 	"rvffs/lineage"
@@ -59,7 +58,7 @@ func (p *branchParents) find(ctx context.Context, file string, branch lineage.Id
 		folder := folderOf(storeFile(file))
 		family := newFamily(nil)
 		give := func() bool { return p.give(family, branch, yield) }
-		family.add(ctx, besideStore(file, path))
+		family.add(ctx, siteOf(file).beside(file, path))
 		if err := family.read(ctx, nil); err != nil {
 			yield(store.BranchParent{}, err)
 			return
@@ -76,7 +75,7 @@ func (p *branchParents) find(ctx context.Context, file string, branch lineage.Id
 				return
 			}
 		}
-		for folders := range nearFolders(folder, foldersUp) {
+		for folders := range siteOf(folder).near(folder, foldersUp) {
 			family.claims, family.index, family.folders, family.places = nil, nil, nil, nil
 			if err := family.read(ctx, folders); err != nil {
 				yield(store.BranchParent{}, err)
@@ -99,57 +98,6 @@ func (p *branchParents) give(family *family, branch lineage.Identity, yield func
 	return true
 }
 
-// nearFolders are the folders near one, in groups: itself, those below it, the one above and
-// those below that, and those farther above, as many up. What cannot be read is left out.
-func nearFolders(folder string, up int) iter.Seq[[]string] {
-	return func(yield func([]string) bool) {
-		if !yield([]string{folder}) || inBucket(folder) {
-			return
-		}
-		left := mostFolders
-		seen := map[string]bool{folder: true}
-		top, err := filepath.Abs(folder)
-		if err != nil {
-			return
-		}
-		for above := range up + 1 {
-			down := foldersDown
-			if above > 1 {
-				down = 0 // what lies there has mostly nothing to do with the branch
-			}
-			var group []string
-			level := []string{top}
-			for depth := 0; depth <= down && left > 0; depth++ {
-				var below []string
-				for _, at := range level {
-					entries, err := os.ReadDir(at)
-					if err != nil || left == 0 {
-						continue
-					}
-					if !seen[at] {
-						seen[at], left = true, left-1
-						group = append(group, at)
-					}
-					for _, entry := range entries {
-						if entry.IsDir() {
-							below = append(below, filepath.Join(at, entry.Name()))
-						}
-					}
-				}
-				level = below
-			}
-			if len(group) > 0 && !yield(group) {
-				return
-			}
-			above := filepath.Dir(top)
-			if above == top {
-				return
-			}
-			top = above
-		}
-	}
-}
-
 // parent is a file that may be it.
 func (p *branchParents) parent(file string) store.BranchParent {
 	return store.BranchParent{Name: file, Use: func(ctx context.Context, use func(*store.Store) error) error {
@@ -166,7 +114,7 @@ func (p *branchParents) open(ctx context.Context, file string) (*store.Store, er
 		return known, nil
 	}
 	target := storeFile(file)
-	shelf, done, err := openShelf(target, false)
+	shelf, done, err := siteOf(target).openShelf(target, false)
 	if err != nil {
 		return nil, err
 	}

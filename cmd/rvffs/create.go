@@ -16,7 +16,6 @@ import (
 	"rvffs/store/recovery"
 	"rvffs/store/state"
 	"rvffs/store/volume"
-	"rvffs/store/volume/directory"
 )
 
 func newCreateCommand() *cobra.Command {
@@ -136,21 +135,9 @@ func makeOn(file string, use func(shelf volume.Shelf, name string) error) error 
 // onShelf runs use with the folder that a file is in, and its name there. What the engine
 // puts beside a store then stands beside the file itself, if no symlink is left in file.
 func onShelf(file string, changes bool, use func(shelf volume.Shelf, name string) error) error {
-	shelf, done, err := openShelf(file, changes)
+	shelf, done, err := siteOf(file).openShelf(file, changes)
 	if err != nil {
 		return fmt.Errorf("store %q: %w", file, err)
 	}
 	return errors.Join(use(shelf, filepath.Base(file)), done())
-}
-
-// openShelf reaches the stores of the folder that a file is in, until done.
-func openShelf(file string, changes bool) (shelf volume.Shelf, done func() error, err error) {
-	if inBucket(file) {
-		return openBucketShelf(file, changes)
-	}
-	opened, err := directory.OpenShelf(folderFor(filepath.Dir(file)))
-	if err != nil {
-		return nil, nil, err
-	}
-	return opened, opened.Close, nil
 }

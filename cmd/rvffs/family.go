@@ -5,17 +5,11 @@ import (
 	"errors"
 	"io/fs"
 	"iter"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"rvffs/lineage"
-	"rvffs/segments"
 	"rvffs/store"
 	"rvffs/store/state"
-	"rvffs/store/volume"
-	"rvffs/store/volume/directory"
 )
 
 // family is the files among which the relatives of stores are looked for: those that the
@@ -111,10 +105,10 @@ func (f *family) nearest(ctx context.Context, folder string, identity lineage.Id
 	return nil, nil
 }
 
-// foldersNear is nearFolders, found once for each folder.
+// foldersNear is what is near a folder, found once for each folder.
 func (f *family) foldersNear(folder string) iter.Seq[[]string] {
 	if _, known := f.around[folder]; !known {
-		f.around[folder] = slices.Collect(nearFolders(folder, 1))
+		f.around[folder] = slices.Collect(siteOf(folder).near(folder, 1))
 	}
 	return slices.Values(f.around[folder])
 }
@@ -170,56 +164,14 @@ func (f *family) addFolder(ctx context.Context, folder string) error {
 	if !f.begin(folder) {
 		return nil
 	}
-	if inBucket(folder) {
-		files, err := storesInBucket(folder, false)
-		for _, file := range files {
-			f.add(ctx, file)
-		}
-		return err
-	}
-	entries, err := os.ReadDir(folder)
+	files, err := siteOf(folder).stores(ctx, folder, false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // gone meanwhile, with all that was in it
 	}
-	if err != nil {
-		return err
+	for _, file := range files {
+		f.add(ctx, file)
 	}
-	for _, entry := range entries {
-		if file := filepath.Join(folder, entry.Name()); mayBeStore(file) {
-			f.add(ctx, file)
-		}
-	}
-	return nil
-}
-
-// mayBeStore reports whether a file may be a store: by its extension, or, without any,
-// by its first bytes.
-func mayBeStore(file string) bool {
-	name := filepath.Base(file)
-	if volume.IsTemporary(name) {
-		return false
-	}
-	info, err := os.Stat(file)
-	if err != nil || !info.Mode().IsRegular() {
-		return false
-	}
-	if _, named := lineage.ProfileOfName(name); named {
-		return true
-	}
-	if strings.ContainsRune(strings.TrimLeft(name, "."), '.') {
-		return false
-	}
-	opened, err := os.Open(file)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = opened.Close() }()
-	var start [segments.HeaderSize]byte
-	if _, err := opened.ReadAt(start[:], 0); err != nil {
-		return false
-	}
-	_, err = segments.ParseHeader(start[:])
-	return err == nil
+	return err
 }
 
 // add remembers the id of a file; one that cannot be read is nobody's parent.
@@ -229,7 +181,7 @@ func (f *family) add(ctx context.Context, file string) {
 	}
 	_ = withOptions(ctx, file, toRead, store.Options{}, func(s *store.Store) error {
 		if identity, known := s.Identity(); known {
-			f.claims, f.index = append(f.claims, lineage.Claim{Name: file, Identity: &identity, Born: bornOf(file)}), nil
+			f.claims, f.index = append(f.claims, lineage.Claim{Name: file, Identity: &identity, Born: siteOf(file).born(file)}), nil
 			f.folders, f.places = append(f.folders, folderOf(file)), append(f.places, absolute(file))
 		}
 		return nil
@@ -242,23 +194,4 @@ func (f *family) begin(path string) bool {
 	seen := f.seen[at]
 	f.seen[at] = true
 	return !seen
-}
-
-// absolute is where symlinks lead a path.
-func absolute(path string) string {
-	if inBucket(path) {
-		return path
-	}
-	if absolute, err := filepath.Abs(storeFile(path)); err == nil {
-		return absolute
-	}
-	return path
-}
-
-// bornOf is when a store's file was made, as far as that is known.
-func bornOf(file string) int64 {
-	if inBucket(file) {
-		return 0
-	}
-	return directory.Born(storeFile(file))
 }

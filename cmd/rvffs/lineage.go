@@ -5,10 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -51,16 +47,14 @@ func pedigreeOf(ctx context.Context, name string) (lineage.Pedigree, error) {
 	if file := storeFile(name); file != followLinks(name) {
 		name = file // a store's folder in a mount
 	}
-	if inBucket(name) {
-		if _, named := lineage.ProfileOfName(path.Base(name)); named {
-			return relativesOf(ctx, name)
-		}
-	} else if info, err := os.Stat(name); err != nil {
+	one, err := siteOf(name).isStore(name)
+	if err != nil {
 		return lineage.Pedigree{}, err
-	} else if !info.IsDir() {
+	}
+	if one {
 		return relativesOf(ctx, name)
 	}
-	files, err := storesBelow(folderFor(name))
+	files, err := siteOf(name).stores(ctx, folderFor(name), true)
 	if err != nil {
 		return lineage.Pedigree{}, err
 	}
@@ -75,23 +69,6 @@ func pedigreeOf(ctx context.Context, name string) (lineage.Pedigree, error) {
 		accounts = append(accounts, account)
 	}
 	return lineage.Arrange(accounts), nil
-}
-
-// storesBelow are the files of a folder, and of those in it, that may be stores.
-func storesBelow(folder string) (files []string, err error) {
-	if inBucket(folder) {
-		return storesInBucket(folder, true)
-	}
-	err = filepath.WalkDir(folder, func(name string, entry fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) && name != folder {
-			return nil // gone meanwhile
-		}
-		if err == nil && entry.Type().IsRegular() && mayBeStore(name) {
-			files = append(files, name)
-		}
-		return err
-	})
-	return files, err
 }
 
 // relativesOf are a store, its ancestors, and those in its folder that descend from it.

@@ -68,7 +68,7 @@ func mount(options mountOptions, directory, mountPoint string) error {
 	if mountPoint, err = freeMountPoint(mountPoint); err != nil {
 		return makeFirst(err)
 	}
-	if directory, err = findBacking(directory, mountPoint); err != nil {
+	if directory, err = siteOf(directory).findBacking(directory, mountPoint); err != nil {
 		return err
 	}
 	if options.source == "" {
@@ -195,7 +195,7 @@ func serve(options mountOptions, backing, mountPoint string, ready *readiness) (
 		log.Warn().Err(passed).Str("instead", state.Path()).Msg("logs that outlast the mount are not kept in STATE_DIRECTORY")
 	}
 	held := newMountMemory(int64(options.memory))
-	place, limits, err := openBacking(&options, backing)
+	place, limits, err := siteOf(backing).openBacking(&options, backing)
 	if err != nil {
 		return err
 	}
@@ -246,10 +246,7 @@ func tellLimits(backing string, limits []string, log zerolog.Logger, apart bool)
 	if len(limits) == 0 {
 		return
 	}
-	below := "the file system of"
-	if inBucket(backing) {
-		below = "the server of"
-	}
+	below := siteOf(backing).maker()
 	log.Warn().Str("directory", backing).Strs("limits", limits).Msg(below + " the stores cannot promise all that others do")
 	if apart {
 		fmt.Fprintf(os.Stderr, "rvffs: %s %s cannot promise all that others do:\n  - %s\n", below, backing, strings.Join(limits, ";\n  - "))

@@ -199,8 +199,8 @@ func parentsOfBranch(ctx context.Context, file string, s *store.Store, family *f
 		return nil, nil
 	}
 	if branch, err := s.Current().Branch(ctx); err == nil {
-		name := besideStore(file, branch.Map.ParentPath)
-		if isThere(ctx, name) {
+		name := siteOf(file).beside(file, branch.Map.ParentPath)
+		if siteOf(name).isThere(ctx, name) {
 			family.given = append(family.given, name)
 		}
 	}
@@ -253,7 +253,7 @@ func (f *family) mayLose(ctx context.Context, file string, id lineage.FileID) er
 	}
 	var children []string
 	for _, claim := range f.claims {
-		if claim.Identity.ParentID == id && isThere(ctx, claim.Name) { // it may have gone before its parent
+		if claim.Identity.ParentID == id && siteOf(claim.Name).isThere(ctx, claim.Name) { // it may have gone before its parent
 			children = append(children, filepath.Base(claim.Name))
 		}
 	}

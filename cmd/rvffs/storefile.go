@@ -6,30 +6,14 @@ import (
 	"os"
 	"path/filepath"
 
-	"rvffs/fs"
 	"rvffs/store"
 	"rvffs/store/catalog"
 )
-
-// followLinks is the file that a path leads to through symlinks, or the path itself where
-// it leads nowhere.
-func followLinks(path string) string {
-	if inBucket(path) {
-		return path
-	}
-	if plain, err := filepath.EvalSymlinks(path); err == nil {
-		return plain
-	}
-	return path
-}
 
 // storeFile is the file of the store that a path leads to: through symlinks, and from the
 // folder that shows it in a mount. Anything else is as followLinks has it.
 func storeFile(path string) string {
 	plain := followLinks(path)
-	if inBucket(plain) {
-		return plain
-	}
 	if isDirectory(plain) {
 		if file, _, mounted := behind(plain); mounted && !isDirectory(file) {
 			return file
@@ -54,10 +38,7 @@ func folderFor(folder string) string {
 // behind is what a folder in a mount of ours shows: the file of a store, or a directory.
 // False says that it is in none, or that this cannot be told.
 func behind(folder string) (path string, isStore, mounted bool) {
-	if inBucket(folder) {
-		return "", false, false
-	}
-	place, below, found := mountOf(folder)
+	place, below, found := siteOf(folder).mountOf(folder)
 	if !found {
 		return "", false, false
 	}
@@ -79,10 +60,7 @@ func behind(folder string) (path string, isStore, mounted bool) {
 // inStore fails if a path is that of something in a store's folder in a mount, and not of a
 // store.
 func inStore(path string) error {
-	if inBucket(path) {
-		return nil
-	}
-	place, below, found := mountOf(path)
+	place, below, found := siteOf(path).mountOf(path)
 	if !found || below == "." || store.CheckName(filepath.Base(path)) == nil { // derived ones lie there, too
 		return nil
 	}
@@ -112,10 +90,7 @@ func isChildOf(parent, child string) error {
 // mayChange fails if a path lies in a mount that is read-only: who mounted it so means what
 // is behind it, too.
 func mayChange(path string) error {
-	if inBucket(path) {
-		return nil
-	}
-	place, _, found := mountOf(path)
+	place, _, found := siteOf(path).mountOf(path)
 	if !found {
 		return nil
 	}
@@ -123,23 +98,4 @@ func mayChange(path string) error {
 		return fmt.Errorf("%s: %s is mounted read-only, and nothing is changed through it: name the file in %s, or mount it for writing", path, place.Point, config.Directory)
 	}
 	return nil
-}
-
-// mountOf is the mount of ours in which a path lies, and the path below it.
-func mountOf(path string) (place fs.Mounted, below string, found bool) {
-	plain, err := filepath.Abs(followLinks(path))
-	if err != nil {
-		return place, "", false
-	}
-	mounts, err := fs.Mounts()
-	if err != nil {
-		return place, "", false
-	}
-	for _, m := range mounts {
-		if m.Holds(plain) && len(m.Point) >= len(place.Point) {
-			place = m
-		}
-	}
-	below, err = filepath.Rel(place.Point, plain)
-	return place, below, err == nil && place.Ours()
 }
