@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -150,25 +149,15 @@ func recoverFile(command *cobra.Command, file string, metric *segments.Metric, o
 	return result, withOptions(command.Context(), file, toChange, store.Options{}, bringBack)
 }
 
-// completeManifest puts the end of a file's newest manifest back, if branches or children need
-// the very state, or would if list is set; nil when there is none such.
+// completeManifest puts the end of a file's newest manifest back, or would if list is set; nil
+// when nothing proves what it was. Whoever came from that very state, wherever he is, then finds
+// it again, which he would not in a commit that brings the same vectors back.
 func completeManifest(ctx context.Context, file string, list bool) (cut *recovery.CutManifest, err error) {
 	err = onShelf(storeFile(file), true, func(shelf volume.Shelf, name string) error {
 		options := store.Options{Shelf: shelf}
 		found, err := store.CutManifest(ctx, name, options)
 		if err != nil || found == nil {
 			return ctx.Err() // who opens the store hears what is wrong with it
-		}
-		needed := found.Keeps
-		if !needed {
-			family := newFamily(shownChildren(file))
-			if err := family.read(ctx, []string{filepath.Dir(storeFile(file))}); err != nil {
-				return err
-			}
-			needed = slices.ContainsFunc(family.recordsOf(ctx, found.FileID), func(child store.ChildRecord) bool { return child.ParentHash == found.Hash })
-		}
-		if !needed {
-			return nil
 		}
 		cut = found
 		if list {

@@ -18,13 +18,9 @@ type CutManifest struct {
 	Offset  int64  `json:"offset"`
 	Epoch   uint32 `json:"epoch"`
 	Missing int    `json:"missing"` // bytes
-	// Keeps says that the state keeps something for branches, or lists them.
-	Keeps bool `json:"keeps_for_branches"`
 
-	FileID lineage.FileID `json:"-"`
-	Hash   lineage.Hash   `json:"-"` // of the whole payload, as children know it
-	length int64          // of the file
-	end    []byte         // what is missing
+	length int64  // of the file
+	end    []byte // what is missing
 }
 
 // deepest bounds the generations that are tried for a manifest of which the depth is missing.
@@ -148,14 +144,9 @@ func (t tailWalk) complete(p tailPart, known []lineage.Identity) (*CutManifest, 
 			if err != nil || !manifest.HasIdentity {
 				continue
 			}
-			found := &CutManifest{
-				Offset: p.Offset, Epoch: manifest.Epoch, FileID: manifest.Identity.FileID, Hash: lineage.ShakeOf(payload),
-				length: t.size, end: payload[len(present):], Missing: len(payload) - len(present),
-			}
-			for _, entry := range manifest.Directory {
-				found.Keeps = found.Keeps || entry.Type == segments.TypeKeptState || entry.Type == segments.TypeBranches
-			}
-			return found, nil
+			return &CutManifest{
+				Offset: p.Offset, Epoch: manifest.Epoch, length: t.size, end: payload[len(present):], Missing: len(payload) - len(present),
+			}, nil
 		}
 	}
 	return nil, nil

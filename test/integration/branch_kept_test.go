@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"rvffs/test/integration/peer"
 )
 
 // TestBranchFilesAreNoVectors: what a branch shows of its parent's is not in its file, so
@@ -116,43 +118,67 @@ func TestBranchesThatAreRemoved(t *testing.T) {
 }
 
 // TestRecoverKeepsBranches: a parent that lost the end of its only manifest, or of its newest,
-// is after rvffs recover what it was: it has its id, its branches show what they did, and its
-// children are verified. --list says so and changes nothing.
+// is after rvffs recover what it was, whoever came from it and wherever he lies: it has its id,
+// branches show what they did, and children are verified. --list says so and changes nothing.
 func TestRecoverKeepsBranches(t *testing.T) {
 	t.Parallel()
-	for _, cut := range []int64{1, 10, 40, 60, 72} {
-		for name, only := range map[string]bool{"the only manifest": true, "the newest": false} {
-			t.Run(fmt.Sprint(name, ", ", cut), func(t *testing.T) {
-				t.Parallel()
-				dir := t.TempDir()
-				parent, branch := filepath.Join(dir, "p.rvf"), filepath.Join(dir, "b.rvf")
-				run(t, program, "create", parent, "--dimension", "2")
-				withVectors(t, parent, numbered(0, randomRows(1, 30, 2)))
-				run(t, program, "branch", parent, branch)
-				if only {
-					run(t, program, "delete", parent, "1", "2", "3")
-					run(t, program, "compact", parent)
+	process := peer.Start(t)
+	made := map[string]func(t *testing.T, parent, branch string){
+		"ours": func(t *testing.T, parent, branch string) { run(t, program, "branch", parent, branch) },
+		"the peer's": func(t *testing.T, parent, branch string) {
+			theirs := must(process.Open(parent))(t)
+			demand(t, "branch", must(theirs.Branch(branch))(t).Close())
+			demand(t, "close", theirs.Close())
+		},
+	}
+	for what, branchTo := range made {
+		for _, cut := range []int64{1, 10, 40, 60, 72} {
+			for name, of := range map[string]struct {
+				only bool
+				at   string
+			}{"the only manifest": {true, "b.rvf"}, "the newest": {false, "b.rvf"}, "the newest, from another folder": {false, "o/b.rvf"}} {
+				if of.only && what != "ours" {
+					continue // its compaction is ours
 				}
-				shows := []byte(run(t, program, "export", branch, "-f", "jsonl"))
-				whole := readFile(t, parent)
-				demand(t, "cut", os.Truncate(parent, int64(len(whole))-cut))
-				listed := run(t, program, "recover", "--list", parent)
-				if !strings.Contains(listed, "the store is what it was, also for its branches") {
-					t.Errorf("--list: %s", listed)
-				}
-				if int64(len(readFile(t, parent))) != int64(len(whole))-cut || len(names(t, dir)) != 2 {
-					t.Error("--list has changed something")
-				}
-				run(t, program, "recover", parent)
-				if !bytes.Equal(readFile(t, parent), whole) {
-					t.Error("the parent is not what it was")
-				}
-				exportsAll(t, branch, shows)
-				if verdict := run(t, program, "verify", branch); !strings.Contains(verdict, "intact") {
-					t.Errorf("verify of the branch: %s", verdict)
-				}
-			})
+				t.Run(fmt.Sprint(what, ", ", name, ", ", cut), func(t *testing.T) {
+					t.Parallel()
+					dir := t.TempDir()
+					parent, branch := filepath.Join(dir, "p.rvf"), filepath.Join(dir, filepath.FromSlash(of.at))
+					demand(t, "folder", os.MkdirAll(filepath.Dir(branch), 0o755))
+					run(t, program, "create", parent, "--dimension", "2")
+					withVectors(t, parent, numbered(0, randomRows(1, 30, 2)))
+					branchTo(t, parent, branch)
+					if of.only {
+						run(t, program, "delete", parent, "1", "2", "3")
+						run(t, program, "compact", parent)
+					}
+					recoversToTheByte(t, parent, branch, cut)
+				})
+			}
 		}
+	}
+}
+
+// recoversToTheByte cuts the end of a parent's newest manifest off and has it put back.
+func recoversToTheByte(t *testing.T, parent, branch string, cut int64) {
+	t.Helper()
+	shows := []byte(run(t, program, "export", branch, "-f", "jsonl"))
+	whole, there := readFile(t, parent), names(t, filepath.Dir(parent))
+	demand(t, "cut", os.Truncate(parent, int64(len(whole))-cut))
+	listed := run(t, program, "recover", "--list", parent)
+	if !strings.Contains(listed, "the store is what it was, also for its branches") {
+		t.Errorf("--list: %s", listed)
+	}
+	if int64(len(readFile(t, parent))) != int64(len(whole))-cut || !slices.Equal(names(t, filepath.Dir(parent)), there) {
+		t.Error("--list has changed something")
+	}
+	run(t, program, "recover", parent)
+	if !bytes.Equal(readFile(t, parent), whole) {
+		t.Error("the parent is not what it was")
+	}
+	exportsAll(t, branch, shows)
+	if verdict := run(t, program, "verify", branch); !strings.Contains(verdict, "intact") {
+		t.Errorf("verify of the branch: %s", verdict)
 	}
 }
 
