@@ -79,7 +79,9 @@ func (n *vectorsNode) Lookup(ctx context.Context, name string, out *fuse.EntryOu
 		if err != nil {
 			return nil, n.tree.errno(n.store.Path(), "show "+path, err)
 		}
-		return n.tree.lookupView(ctx, n.EmbeddedInode(), n.store, path, view, stateOf(snapshot), out)
+		state := stateOf(snapshot)
+		state.modified = snapshot.ShownTime() // row n may be another since
+		return n.tree.lookupView(ctx, n.EmbeddedInode(), n.store, path, view, state, out)
 	}
 	return nil, syscall.ENOENT
 }

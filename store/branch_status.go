@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"time"
 
 	"rvffs/segments"
 	"rvffs/store/memory"
@@ -20,6 +21,9 @@ type BranchStatus struct {
 	// stand in the branch's.
 	InheritedVectors uint64 `json:"inherited_vectors"`
 	OwnVectors       uint64 `json:"own_vectors"`
+	// Arranged is when the rows came into their order in the files of all vectors: with the
+	// branch's newest commit, or with a later rewrite of a file that it shows vectors of.
+	Arranged *time.Time `json:"arranged,omitempty"`
 	// Problem is why those that it inherits cannot be read, and then none counts, or that some
 	// of them are damaged.
 	Problem string `json:"problem,omitempty"`
@@ -65,6 +69,8 @@ func (s *Store) Branch(ctx context.Context, snapshot *state.Snapshot) (*BranchSt
 		all, status.OwnVectors, err = rows.Counts(ctx, of)
 	}
 	if err == nil {
+		arranged := snapshot.ShownTime().UTC()
+		status.Arranged = &arranged
 		status.InheritedVectors = all - status.OwnVectors
 		if len(status.Damaged) > 0 {
 			status.Problem = damagedInherited

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"rvffs/segments"
 	"rvffs/store/throttle"
@@ -44,6 +45,21 @@ func (s *Snapshot) isOutdatedItself() bool {
 // those that the others show in turn: to ask these for theirs would double the work with each
 // generation of branches.
 func (s *Snapshot) Shows(others []*Snapshot) { s.cache.shown.Store(&others) }
+
+// ShownTime is when the rows came into the order in which they are shown: when the snapshot was
+// committed, or, when it shows vectors of others whose files were rewritten since, when the
+// last of these was.
+func (s *Snapshot) ShownTime() time.Time {
+	latest := s.time
+	if shown := s.cache.shown.Load(); shown != nil {
+		for _, other := range *shown {
+			if other.time.After(latest) {
+				latest = other.time
+			}
+		}
+	}
+	return latest
+}
 
 // Displace notes that what else is shown as the snapshot's stands in another place now, as
 // after a compaction of its parent: what shows it in the order of the former place is that

@@ -2,12 +2,14 @@ package integration
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"rvffs/test/integration/peer"
 )
@@ -78,6 +80,60 @@ func exportsAll(t *testing.T, file string, shows []byte) {
 	got := try(t, program, "export", file, "-f", "jsonl", "-o", "-")
 	if got.code != 0 || !slices.Equal(sortedLines([]byte(got.stdout)), sortedLines(shows)) {
 		t.Errorf("export of %s: %d, %s\n%s", filepath.Base(file), got.code, got.stderr, got.stdout)
+	}
+}
+
+// TestCompactionsTellWhatTheyArrange: a compaction of the parent may give the rows of a
+// branch's files another order, in which row n is one vector in all of them. The files' times
+// and status.json then say so, although the branch's epoch is what it was, and later
+// commits to the parent change nothing.
+func TestCompactionsTellWhatTheyArrange(t *testing.T) {
+	t.Parallel()
+	m, _ := branchedMount(t)
+	type seen struct {
+		ids, vectors, arranged string
+		at                     [2]time.Time
+	}
+	look := func() (of seen) {
+		t.Helper()
+		var status struct {
+			Branch struct{ Arranged string }
+		}
+		demand(t, "status", json.Unmarshal(readFile(t, m.path("p.rvf", "b.rvf", "status.json")), &status))
+		of.arranged = status.Branch.Arranged
+		for i, name := range []string{"ids.npy", "vectors.npy"} {
+			file := m.path("p.rvf", "b.rvf", "vectors", name)
+			content := string(readFile(t, file))
+			of.at[i] = must(os.Stat(file))(t).ModTime()
+			if i == 0 {
+				of.ids = content
+			} else {
+				of.vectors = content
+			}
+		}
+		return of
+	}
+	first := look()
+	demand(t, "delete", pour(m.path("p.rvf", "vectors.delete"), []byte("3\n4\n")))
+	if deleted := look(); deleted != first {
+		t.Errorf("a deletion in the parent changed what is seen: %v, %v", first.at, deleted.at)
+	}
+	demand(t, "compact", pour(m.path("p.rvf", "ctl"), []byte("compact\n")))
+	second := look()
+	if second.ids == first.ids || second.vectors == first.vectors {
+		t.Fatal("the order is what it was: nothing is tried here")
+	}
+	for i := range second.at {
+		if !second.at[i].After(first.at[i]) || second.at[i] != second.at[0] {
+			t.Errorf("times %v, and before %v", second.at, first.at)
+		}
+	}
+	if second.arranged == "" || second.arranged == first.arranged {
+		t.Errorf("arranged at %q, and before %q", second.arranged, first.arranged)
+	}
+	demand(t, "append", pour(m.path("p.rvf", "vectors.append"), []byte("[5, 5]\n")))
+	if third := look(); third != second {
+		t.Errorf("a commit to the parent changed what is seen: %v, %v", second.at, third.at)
 	}
 }
 
