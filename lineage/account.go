@@ -23,6 +23,8 @@ type Account struct {
 	Verification Verification `json:"verification"`
 	// Lacks says of a branch that vectors which it inherits cannot be read.
 	Lacks bool `json:"inherited_unreadable,omitempty"`
+	// Unlisted says of a branch that its parent, in another folder, does not list it.
+	Unlisted bool `json:"unlisted,omitempty"`
 }
 
 // Account tells a store's lineage in short.

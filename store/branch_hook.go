@@ -96,6 +96,7 @@ func (s *Store) freshMap(ctx context.Context, branch *state.Snapshot) (*freshMap
 		if err != nil {
 			return nil, err
 		}
+		s.listAgain(ctx, candidate, identity.FileID, told.Pin) // before it is asked for its last bytes
 		var fresh *freshMap
 		err = candidate.Use(ctx, func(parent *Store) error {
 			return parent.withNewest(ctx, func(newest *state.Snapshot) (err error) {

@@ -27,6 +27,9 @@ type BranchStatus struct {
 	// Problem is why those that it inherits cannot be read, and then none counts, or that some
 	// of them are damaged.
 	Problem string `json:"problem,omitempty"`
+	// Unlisted is why a compaction of the parent may lose what the branch inherits: the parent,
+	// in another folder, does not list it.
+	Unlisted string `json:"unlisted,omitempty"`
 	// Damaged are the segments of inherited vectors that are known to be damaged; their
 	// places are in the files of the stores above.
 	Damaged []state.DamagedSegment `json:"damaged_segments,omitempty"`
@@ -75,7 +78,8 @@ func (s *Store) Branch(ctx context.Context, snapshot *state.Snapshot) (*BranchSt
 		if len(status.Damaged) > 0 {
 			status.Problem = damagedInherited
 		}
-		return status, nil
+		status.Unlisted, err = s.unlisted(ctx, snapshot)
+		return status, err
 	}
 	if isOurs(ctx, err) || errors.Is(err, volume.ErrStale) {
 		return nil, err

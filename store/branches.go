@@ -47,6 +47,9 @@ type BranchFile struct {
 	FileID lineage.FileID
 	Name   string // as seen from the store's folder, or absolute
 	Flat   bool   // it is known to be no branch
+	// Near says that it was found where nobody has said that there is one: a copy of a branch
+	// that is known, or was let go, counts for nothing there, and neither does what cannot be read.
+	Near bool
 	// Seen is how the branch would be listed as it was seen last; zero when it was not.
 	Seen segments.ListedBranch
 	// Use has the store opened.
@@ -145,6 +148,9 @@ func (s *Store) lookForBranches(ctx context.Context, base *state.Snapshot, thoro
 			return family, err
 		}
 		for _, file := range found.Files {
+			if file.Near && (ids[file.FileID] || letGo[file.FileID]) {
+				continue
+			}
 			branch, is, err := s.describeBranch(ctx, base, file, ids[file.FileID], thorough)
 			if err != nil {
 				return family, err
@@ -220,7 +226,7 @@ func (s *Store) describeBranch(ctx context.Context, base *state.Snapshot, file B
 		return listed, true, err
 	case file.Seen.FileID == file.FileID:
 		return file.Seen, true, nil
-	case errors.Is(err, lineage.ErrNoState), known, !thorough:
+	case errors.Is(err, lineage.ErrNoState), known, !thorough, file.Near:
 		return listed, true, nil // there is nothing to keep for it, or it is listed as it was
 	}
 	return listed, false, fmt.Errorf("%q says that it is a child of this store, and what it shows of it cannot be read: %w", file.Name, err)
@@ -414,7 +420,7 @@ func (s *Store) Relist(ctx context.Context) error {
 // be about their names alone. What is not listed, without an error, shows nothing of this file.
 func (s *Store) ListBranches(ctx context.Context, files []BranchFile) (listed map[lineage.FileID]bool, err error) {
 	listed = map[lineage.FileID]bool{}
-	leaving, err := s.unlisted(ctx, files, listed)
+	leaving, err := s.toList(ctx, files, listed)
 	if err == nil && len(leaving) > 0 {
 		if err = s.commitAs(ctx, leaving); err == nil {
 			for key := range leaving {
@@ -428,9 +434,9 @@ func (s *Store) ListBranches(ctx context.Context, files []BranchFile) (listed ma
 	return listed, err
 }
 
-// unlisted finds, of branches that are to be listed, those that are not, or under another name,
+// toList finds, of branches that are to be listed, those that are not, or under another name,
 // and notes which are listed.
-func (s *Store) unlisted(ctx context.Context, files []BranchFile, listed map[lineage.FileID]bool) (leaving map[branchKey]segments.ListedBranch, err error) {
+func (s *Store) toList(ctx context.Context, files []BranchFile, listed map[lineage.FileID]bool) (leaving map[branchKey]segments.ListedBranch, err error) {
 	leaving = map[branchKey]segments.ListedBranch{}
 	done := map[lineage.FileID]bool{}
 	err = s.withNewest(ctx, func(newest *state.Snapshot) error {

@@ -51,7 +51,7 @@ func (s *Store) LetBranchGo(ctx context.Context, id lineage.FileID, names ...str
 func (s *Store) lists(ctx context.Context, id lineage.FileID) (listed bool) {
 	_ = s.withNewest(ctx, func(newest *state.Snapshot) error {
 		all, err := listedBranches(ctx, newest)
-		listed = slices.ContainsFunc(all, func(branch segments.ListedBranch) bool { return branch.FileID == id })
+		listed = containsID(all, id)
 		return err
 	})
 	return listed

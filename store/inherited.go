@@ -32,6 +32,11 @@ type BranchParent struct {
 	// Use has the store opened. What is found in it stays readable for as long as the one
 	// who asks for it uses the branch.
 	Use func(ctx context.Context, use func(*Store) error) error
+	// ListedAs is the branch's file as seen from this one's folder.
+	ListedAs string
+	// Change has the store opened for a commit that lists the branch again, if it does not;
+	// nil: somebody else sees to that.
+	Change func(ctx context.Context, use func(*Store) error) error
 }
 
 // inheritance is what was found of what the branches in a file show.

@@ -59,6 +59,13 @@ func (s *Store) verifyInherited(ctx context.Context, found *Verification) error 
 	if !some {
 		return nil
 	}
+	unlisted, err := s.unlisted(ctx, snapshot)
+	if err != nil {
+		return err
+	}
+	if unlisted != "" {
+		found.find(Note, -1, "%s", unlisted)
+	}
 	for _, inherited := range base.Snapshots() {
 		if err := verifyShown(ctx, inherited, found); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -14,16 +15,21 @@ import (
 
 func newBranchCommand() *cobra.Command {
 	var answer *answerFlag
+	var again bool
 	command := &cobra.Command{
 		Use:   "branch PARENT CHILD",
 		Short: "Make a store that shows the vectors of another without copying them",
 		Long: "branch makes a store that shows the vectors that PARENT has now, and whose file holds only what is its own: vectors\n" +
 			"that are appended to it or overwritten in it, and which of PARENT's it shows no more. PARENT may change: the branch\n" +
 			"shows what it has shown. It needs PARENT's file for that, and finds it by its id beside its own, or by the path that\n" +
-			"it has now.",
+			"it has now.\n" +
+			"With --relist it makes nothing: CHILD is there, and PARENT, of which an older copy was put back, lists it again.",
 		Args:              takes("PARENT", "CHILD"),
 		ValidArgsFunction: offers(offerStores, offerFiles),
 		RunE: func(command *cobra.Command, arguments []string) error {
+			if again {
+				return relist(command, answer, arguments[0], arguments[1])
+			}
 			if err := store.CheckName(filepath.Base(arguments[1])); err != nil {
 				return fmt.Errorf("branch %q: %w", arguments[1], err)
 			}
@@ -56,8 +62,31 @@ func newBranchCommand() *cobra.Command {
 			})
 		},
 	}
+	command.Flags().BoolVar(&again, "relist", false, "make nothing, and have the parent list a branch that is there")
 	answer = registerAnswer(command.Flags(), printsJSON)
 	return command
+}
+
+// relist has a store list a branch of it that is there.
+func relist(command *cobra.Command, answer *answerFlag, parent, child string) error {
+	return withStore(command.Context(), child, toRead, func(branch *store.Store) error {
+		identity, _ := branch.Identity()
+		file := store.BranchFile{
+			FileID: identity.FileID, Name: siteOf(parent).seenFrom(parent, child),
+			Use: func(_ context.Context, use func(*store.Store) error) error { return use(branch) },
+		}
+		err := withStore(command.Context(), parent, toChange, func(above *store.Store) error {
+			listed, err := above.ListBranches(command.Context(), []store.BranchFile{file})
+			if err == nil && !listed[identity.FileID] {
+				err = fmt.Errorf("%s is no branch that shows anything of %s: rvffs verify %s tells more", child, parent, child)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return printCreated(command, answer, child, state.DescribeIdentity(identity))
+	})
 }
 
 // listedAs is the path of a file that is about to be made as seen from the folder of a

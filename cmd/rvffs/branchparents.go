@@ -5,16 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os"
 	"path/filepath"
 
 	"rvffs/lineage"
 	"rvffs/store"
+	"rvffs/store/volume"
 )
 
 // branchParents are the stores that branches show vectors of, opened for as long as a
 // command uses the branch.
 type branchParents struct {
 	options store.Options // of the branch
+	changes bool          // it is opened for change
 	among   *family       // the files that the command was given, if it takes several
 	opened  map[string]*store.Store
 	close   []func() error
@@ -22,8 +25,8 @@ type branchParents struct {
 
 // withBranchParents are options of a store that finds those of the store in file. They are
 // good until done.
-func withBranchParents(file string, options store.Options, among *family) (with store.Options, done func() error) {
-	p := &branchParents{options: options, among: among, opened: map[string]*store.Store{}}
+func withBranchParents(file string, options store.Options, how opening) (with store.Options, done func() error) {
+	p := &branchParents{options: options, changes: how.changes, among: how.among, opened: map[string]*store.Store{}}
 	return p.optionsOf(file), func() (err error) {
 		for _, close := range p.close {
 			err = errors.Join(err, close())
@@ -57,7 +60,7 @@ func (p *branchParents) find(ctx context.Context, file string, branch lineage.Id
 	return func(yield func(store.BranchParent, error) bool) {
 		folder := folderOf(storeFile(file))
 		family := newFamily(nil)
-		give := func() bool { return p.give(family, branch, yield) }
+		give := func() bool { return p.give(file, family, branch, yield) }
 		family.add(ctx, siteOf(file).beside(file, path))
 		if err := family.read(ctx, nil); err != nil {
 			yield(store.BranchParent{}, err)
@@ -71,7 +74,7 @@ func (p *branchParents) find(ctx context.Context, file string, branch lineage.Id
 				yield(store.BranchParent{}, err)
 				return
 			}
-			if !p.give(p.among, branch, yield) {
+			if !p.give(file, p.among, branch, yield) {
 				return
 			}
 		}
@@ -89,24 +92,34 @@ func (p *branchParents) find(ctx context.Context, file string, branch lineage.Id
 }
 
 // give yields the files of a family that may be the parent, and reports whether to go on.
-func (p *branchParents) give(family *family, branch lineage.Identity, yield func(store.BranchParent, error) bool) bool {
+func (p *branchParents) give(file string, family *family, branch lineage.Identity, yield func(store.BranchParent, error) bool) bool {
 	for _, candidate := range family.index.Candidates(branch, func(int32) int { return 0 }) {
-		if !yield(p.parent(family.index.Name(candidate)), nil) {
+		if !yield(p.parent(family.index.Name(candidate), file), nil) {
 			return false
 		}
 	}
 	return true
 }
 
-// parent is a file that may be it.
-func (p *branchParents) parent(file string) store.BranchParent {
-	return store.BranchParent{Name: file, Use: func(ctx context.Context, use func(*store.Store) error) error {
+// parent is a file that may be that of the branch in another.
+func (p *branchParents) parent(file, branch string) store.BranchParent {
+	parent := store.BranchParent{Name: file, ListedAs: siteOf(file).seenFrom(file, branch), Use: func(ctx context.Context, use func(*store.Store) error) error {
 		s, err := p.open(ctx, file)
 		if err != nil {
 			return err
 		}
 		return use(s)
 	}}
+	if p.changes {
+		parent.Change = func(ctx context.Context, use func(*store.Store) error) error {
+			err := withStore(ctx, file, toChange, use)
+			if err != nil && !errors.Is(err, volume.ErrReadOnly) { // nothing rewrites one that is frozen
+				_, _ = fmt.Fprintf(os.Stderr, "rvffs: %s, the parent of the branch %s, does not list it, and cannot be changed: %v: the next change of the branch tries again\n", file, branch, err)
+			}
+			return err
+		}
+	}
+	return parent
 }
 
 func (p *branchParents) open(ctx context.Context, file string) (*store.Store, error) {

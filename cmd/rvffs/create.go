@@ -72,6 +72,7 @@ type opening struct {
 	changes bool    // what is opened
 	fills   bool    // it, so that an empty one would do
 	among   *family // where parents of branches are looked for, too; nil: nowhere else
+	near    *family // by which folders near stores are looked through once for several of these; nil: for each
 }
 
 var (
@@ -97,11 +98,11 @@ func withOptions(ctx context.Context, file string, how opening, options store.Op
 			return err
 		}
 	}
-	options, done := withBranchParents(file, options, how.among)
+	options, done := withBranchParents(file, options, how)
 	err := onShelf(storeFile(file), how.changes, func(shelf volume.Shelf, name string) error {
 		options.Shelf = shelf
 		if how.changes && options.Branches == nil {
-			options.Branches = branchesOf(file)
+			options.Branches = branchesOf(file, how.near)
 		}
 		s, err := how.open(ctx, name, options)
 		if err != nil {

@@ -23,14 +23,14 @@ type family struct {
 	index           *lineage.Index                         // of the claims; nil when there are more of them since
 	records         map[lineage.FileID][]store.ChildRecord // that were read, by the parent's id
 	removed         map[lineage.FileID][]string            // files of branches that this command has removed, by absolute path
-	around          map[string][][]string                  // folders near some, in groups
+	around          map[nearKey][][]string                 // folders near some, in groups
 	near            *family                                // those in folders near these; nil: they are of no concern
 	most            int                                    // how many possible parents of one store are looked at; 0 for all
 }
 
 func newFamily(given []string) *family {
 	return &family{
-		given: given, seen: map[string]bool{}, around: map[string][][]string{},
+		given: given, seen: map[string]bool{}, around: map[nearKey][][]string{},
 		records: map[lineage.FileID][]store.ChildRecord{}, removed: map[lineage.FileID][]string{},
 	}
 }
@@ -94,7 +94,7 @@ func (f *family) of(ctx context.Context, file string, snapshot *state.Snapshot) 
 // it, the one above and those below that. For a branch, which cannot be read without its
 // parent, people go farther.
 func (f *family) nearest(ctx context.Context, folder string, identity lineage.Identity) ([]int32, error) {
-	for folders := range f.foldersNear(folder) {
+	for folders := range f.foldersNear(folder, 1) {
 		if err := f.read(ctx, folders); err != nil {
 			return nil, err
 		}
@@ -105,12 +105,19 @@ func (f *family) nearest(ctx context.Context, folder string, identity lineage.Id
 	return nil, nil
 }
 
+// nearKey says near which folder, and how far above it.
+type nearKey struct {
+	folder string
+	up     int
+}
+
 // foldersNear is what is near a folder, found once for each folder.
-func (f *family) foldersNear(folder string) iter.Seq[[]string] {
-	if _, known := f.around[folder]; !known {
-		f.around[folder] = slices.Collect(siteOf(folder).near(folder, 1))
+func (f *family) foldersNear(folder string, up int) iter.Seq[[]string] {
+	key := nearKey{folder, up}
+	if _, known := f.around[key]; !known {
+		f.around[key] = slices.Collect(siteOf(folder).near(folder, up))
 	}
-	return slices.Values(f.around[folder])
+	return slices.Values(f.around[key])
 }
 
 // mostChildren is how many children of a store are asked what they know of it.

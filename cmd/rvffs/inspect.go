@@ -102,6 +102,9 @@ func statusFacts(status store.Status) []fact {
 	if b := status.Branch; b != nil {
 		facts = append(facts, fact{"branch of", b.Parent}, fact{"parent's epoch", b.ParentEpoch},
 			fact{"inherited vectors", b.InheritedVectors}, fact{"own vectors", b.OwnVectors})
+		if b.Unlisted != "" {
+			facts = append(facts, fact{"not listed", b.Unlisted})
+		}
 	}
 	if status.Frozen {
 		facts = append(facts, fact{"frozen", "nothing changes it any more"})

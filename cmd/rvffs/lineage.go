@@ -134,6 +134,9 @@ func accountOf(ctx context.Context, file string, family *family) (account lineag
 		if err == nil {
 			account.Lacks, err = s.Lacks(ctx, s.Current())
 		}
+		if err == nil && !account.Lacks {
+			account.Unlisted, err = s.Unlisted(ctx, s.Current())
+		}
 		return err
 	})
 	if err != nil {

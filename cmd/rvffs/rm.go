@@ -51,9 +51,11 @@ func newRmCommand() *cobra.Command {
 				return err
 			}
 			family, results := newFamily(nil), []removedStore{}
+			how := toChange
+			how.near = newFamily(nil)
 			var failed error
 			for _, file := range ordered {
-				removed, err := rm(command.Context(), file, family, force)
+				removed, err := rm(command.Context(), file, how, family, force)
 				if len(removed) > 0 {
 					results = append(results, removedStore{file, removed})
 				}
@@ -110,10 +112,10 @@ func childrenFirst(ctx context.Context, files []string) ([]string, error) {
 }
 
 // rm removes the store in a file.
-func rm(ctx context.Context, file string, family *family, force bool) (removed []string, err error) {
+func rm(ctx context.Context, file string, how opening, family *family, force bool) (removed []string, err error) {
 	_, _, mounted := behind(file)
 	shown := followLinks(file) // a link to the folder goes before that
-	err = withStore(ctx, file, toChange, func(s *store.Store) error {
+	err = withStore(ctx, file, how, func(s *store.Store) error {
 		if identity, known := s.Identity(); known && !force {
 			for branch := range family.removed {
 				if _, err := s.ReleaseBranch(ctx, branch, family.removedFrom(file, branch)...); err != nil && !errors.Is(err, volume.ErrReadOnly) {
@@ -139,7 +141,7 @@ func rm(ctx context.Context, file string, family *family, force bool) (removed [
 			family.removed[s.FileID()] = append(family.removed[s.FileID()], place)
 		}
 		for _, parent := range parents {
-			if err := releaseBranch(ctx, parent, s.FileID(), family.removedFrom(parent, s.FileID())); err != nil { // which costs room alone
+			if err := releaseBranch(ctx, parent, how, s.FileID(), family.removedFrom(parent, s.FileID())); err != nil { // which costs room alone
 				_, _ = fmt.Fprintf(os.Stderr, "rvffs: %s was removed; its parent %s goes on listing it, %v\n", file, parent, err)
 			}
 		}
@@ -153,9 +155,9 @@ func rm(ctx context.Context, file string, family *family, force bool) (removed [
 
 // releaseBranch has the parent of a branch that is removed strike it off its list. The error
 // tells what it means that it stays there.
-func releaseBranch(ctx context.Context, parent string, branch lineage.FileID, removed []string) error {
+func releaseBranch(ctx context.Context, parent string, how opening, branch lineage.FileID, removed []string) error {
 	frozen, kept := false, ""
-	err := withStore(ctx, parent, toChange, func(above *store.Store) (err error) {
+	err := withStore(ctx, parent, how, func(above *store.Store) (err error) {
 		kept, err = above.LetBranchGo(ctx, branch, removed...)
 		if errors.Is(err, volume.ErrReadOnly) {
 			frozen, _ = above.Current().Frozen(ctx)

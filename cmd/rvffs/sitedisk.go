@@ -52,14 +52,15 @@ func (diskSite) beside(file, path string) string {
 }
 
 // near gives, after the folder, those below it with the one above and those below that, and
-// those farther above. What cannot be read is left out.
+// those farther above. What cannot be read is left out, and where the system or a mount of ours
+// shows files that no disk holds.
 func (diskSite) near(folder string, up int) iter.Seq[[]string] {
 	return func(yield func([]string) bool) {
 		if !yield([]string{folder}) {
 			return
 		}
 		left := mostFolders
-		seen := map[string]bool{folder: true}
+		seen, made := map[string]bool{folder: true}, madeUp()
 		top, err := filepath.Abs(folder)
 		if err != nil {
 			return
@@ -83,8 +84,8 @@ func (diskSite) near(folder string, up int) iter.Seq[[]string] {
 						group = append(group, at)
 					}
 					for _, entry := range entries {
-						if entry.IsDir() {
-							below = append(below, filepath.Join(at, entry.Name()))
+						if next := filepath.Join(at, entry.Name()); entry.IsDir() && !made[next] {
+							below = append(below, next)
 						}
 					}
 				}
@@ -100,6 +101,22 @@ func (diskSite) near(folder string, up int) iter.Seq[[]string] {
 			top = above
 		}
 	}
+}
+
+// madeUp are the folders in which files are shown that no disk holds. To read one may take
+// something away, or wait for it, or show a store that lies elsewhere a second time.
+func madeUp() map[string]bool {
+	folders := map[string]bool{}
+	mounts, _ := fs.Mounts() // none are known where there is no table of them
+	for _, mount := range mounts {
+		switch mount.Type {
+		case "proc", "sysfs", "tracefs", "debugfs", "securityfs", "configfs", "cgroup", "cgroup2", "bpf", "pstore", "efivarfs":
+			folders[mount.Point] = true
+		default:
+			folders[mount.Point] = mount.Ours()
+		}
+	}
+	return folders
 }
 
 func (diskSite) isThere(_ context.Context, file string) bool {

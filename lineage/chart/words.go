@@ -38,12 +38,18 @@ func shortened(name string, most int) string {
 // lacking is said of a branch that lacks what it shows of its parent's.
 const lacking = "vectors that it inherits cannot be read"
 
+// unlisted is said of a branch that stands in no list of its parent's.
+const unlisted = "its parent does not list it (rvffs verify tells more)"
+
 // details are what there is to say of a store's lineage behind its verdict: how it was
 // judged, how and when it was derived.
 func details(a lineage.Account) string {
 	var said []string
 	if a.Lacks {
 		said = append(said, lacking)
+	}
+	if a.Unlisted {
+		said = append(said, unlisted)
 	}
 	v := a.Verification
 	if v.ParentEpoch != nil {

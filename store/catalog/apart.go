@@ -190,9 +190,22 @@ type apartBranches struct {
 
 // apartFiles are the files of a branch and its parent as they were found.
 type apartFiles struct {
-	branch, parent volume.Identity
-	parentFile     string
-	copies         int // of the branch
+	branch     volume.Identity
+	parent     contentKey
+	parentFile string
+	copies     int // of the branch
+}
+
+// contentKey tells contents of files apart: an older copy of a store may have been put back, as
+// another file or into the same.
+type contentKey struct {
+	file           volume.Identity
+	size, modified int64
+}
+
+// content is that of a file as it was found.
+func (f *fileFacts) content() contentKey {
+	return contentKey{f.info.Identity, f.info.Size, f.info.Modified.UnixNano()}
 }
 
 // listApart has branches listed that somebody has moved apart from their parents. The caller
@@ -243,7 +256,7 @@ func (c *Catalog) listFound(t *tree) (again bool) {
 					continue
 				}
 			}
-			known[file] = apartFiles{t.factsOf(file).info.Identity, t.factsOf(at).info.Identity, at, len(t.forest.Carriers(t.factsOf(file).identity.FileID))}
+			known[file] = apartFiles{t.factsOf(file).info.Identity, t.factsOf(at).content(), at, len(t.forest.Carriers(t.factsOf(file).identity.FileID))}
 			if known[file] == c.apart.known[file] {
 				continue
 			}

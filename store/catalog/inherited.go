@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"path"
 
 	"rvffs/lineage"
 	"rvffs/store"
@@ -42,7 +43,7 @@ func (s *Store) parentsOf(branch lineage.Identity) (parents []store.BranchParent
 			if liesApart(file, own) {
 				name = "a file in another folder" // who is told why the branch cannot be read need not know of it
 			}
-			parents = append(parents, store.BranchParent{Name: name, Use: parent.use})
+			parents = append(parents, store.BranchParent{Name: name, Use: parent.use, ListedAs: relativePath(path.Dir(file), own)})
 		}
 	}
 	return parents

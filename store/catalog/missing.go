@@ -3,7 +3,10 @@ package catalog
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path"
+	"slices"
+	"strings"
 
 	"rvffs/lineage"
 	"rvffs/segments"
@@ -22,7 +25,7 @@ type seenBranch struct {
 	file   string
 	from   apartFiles            // in which it was looked up what it shows
 	listed segments.ListedBranch // as its parent would list it; zero: it shows nothing of it
-	told   bool                  // it is gone, and its parent lists it
+	told   string                // the files of its parent that list it since it is gone
 }
 
 // seeBranches remembers the branches of a tree, and forgets those that were flattened. It
@@ -39,7 +42,7 @@ func (c *Catalog) seeBranches(t *tree) (again bool) {
 			if !stands || id.IsZero() {
 				continue
 			}
-			now := seenBranch{parent: parent, file: file, from: apartFiles{branch: facts.info.Identity, parent: t.factsOf(at).info.Identity, parentFile: at}}
+			now := seenBranch{parent: parent, file: file, from: apartFiles{branch: facts.info.Identity, parent: t.factsOf(at).content(), parentFile: at}}
 			c.mu.Lock()
 			before := c.apart.seen[id]
 			c.mu.Unlock()
@@ -129,9 +132,16 @@ func (s seenBranch) isMissing(t *tree, id lineage.FileID) bool {
 // has to be tried again.
 func (c *Catalog) listMissing(t *tree) (again bool) {
 	waiting := map[lineage.FileID][]lineage.FileID{}
+	files := map[lineage.FileID]string{}
 	c.mu.Lock()
 	for id, seen := range c.apart.seen {
-		if !seen.told && seen.isMissing(t, id) {
+		if !seen.isMissing(t, id) {
+			continue
+		}
+		if _, known := files[seen.parent]; !known {
+			files[seen.parent] = t.contentsOf(seen.parent)
+		}
+		if seen.told != files[seen.parent] {
 			waiting[seen.parent] = append(waiting[seen.parent], id)
 		}
 	}
@@ -154,7 +164,7 @@ func (c *Catalog) listMissing(t *tree) (again bool) {
 			c.mu.Lock()
 			for _, id := range ids {
 				if seen, known := c.apart.seen[id]; known {
-					seen.told = true
+					seen.told = files[parent]
 					c.apart.seen[id] = seen
 				}
 			}
@@ -162,6 +172,16 @@ func (c *Catalog) listMissing(t *tree) (again bool) {
 		}
 	}
 	return again
+}
+
+// contentsOf tells apart what the files of an id hold.
+func (t *tree) contentsOf(id lineage.FileID) string {
+	var all []string
+	for _, carrier := range t.forest.Carriers(id) {
+		all = append(all, fmt.Sprint(t.factsOf(t.forest.Name(carrier)).content()))
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
 }
 
 // forgetBranch lets a branch go that is about to be removed, if it is one that is known.

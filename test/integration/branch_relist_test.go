@@ -1,0 +1,120 @@
+package integration
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestParentsPutBack: an older copy of a parent takes its place, which does not list the branch
+// that was made since. Whoever reads the branch is told; it is listed again by whoever changes it or
+// sees it, and found by a compaction when it is near.
+func TestParentsPutBack(t *testing.T) {
+	t.Parallel()
+	const unlisted = "does not list it"
+	for _, test := range []struct {
+		name, branch string
+		then         string // before the parent is compacted, with the branch as $2
+		moved        string // where the branch is moved to before that
+	}{
+		{name: "near", branch: "o/b.rvf"},
+		{name: "beside it, and moved", branch: "b.rvf", moved: "x/y/z/b.rvf"},
+		{name: "above it", branch: "../b.rvf"},
+		{name: "far away, and changed", branch: "../../../far/b.rvf", then: `echo '{"id":70,"vector":[7,7]}' | "$3" import "$2" -`},
+		{name: "far away, and less", branch: "../../../far/b.rvf", then: `"$3" delete "$2" 9`},
+		{name: "far away, and compacted", branch: "../../../far/b.rvf", then: `"$3" compact "$2"`},
+		{name: "far away, and frozen", branch: "../../../far/b.rvf", then: `"$3" freeze "$2"`},
+		{name: "far away, and listed", branch: "../../../far/b.rvf", then: `"$3" branch --relist "$1" "$2"`},
+		{name: "changed, and moved far away", branch: "o/b.rvf", then: `"$3" delete "$2" 9`, moved: "../../../far/b.rvf"},
+		{name: "beside it, changed, and moved far away", branch: "b.rvf", then: `"$3" delete "$2" 9`, moved: "../../../far/b.rvf"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			top := t.TempDir()
+			dir := filepath.Join(top, "a", "b", "c")
+			for _, folder := range []string{filepath.Join(dir, "o"), filepath.Join(dir, "x", "y", "z"), filepath.Join(top, "far")} {
+				demand(t, "make a folder", os.MkdirAll(folder, 0o755))
+			}
+			parent, branch, backup := filepath.Join(dir, "p.rvf"), filepath.Join(dir, test.branch), filepath.Join(top, "backup")
+			run(t, program, "create", parent, "--dimension", "2")
+			withVectors(t, parent, numbered(0, randomRows(1, 60, 2)))
+			run(t, "cp", parent, backup)
+			run(t, program, "branch", parent, branch)
+			run(t, program, "rm", "--force", parent)
+			run(t, "cp", backup, parent)
+			apart := filepath.Dir(branch) != dir
+			for _, command := range []string{"verify", "status", "lineage"} {
+				if got := run(t, program, command, branch); strings.Contains(got, unlisted) != apart {
+					t.Errorf("%s says: %s", command, got)
+				}
+			}
+			if test.then != "" {
+				shell(t, test.then, parent, branch, program)
+				for _, command := range []string{"verify", "status", "lineage"} {
+					if got := run(t, program, command, branch); strings.Contains(got, unlisted) {
+						t.Errorf("after %s, %s says: %s", test.then, command, got)
+					}
+				}
+			}
+			want := sortedLines([]byte(run(t, program, "export", branch, "-f", "jsonl", "-o", "-")))
+			if test.moved != "" {
+				to := filepath.Join(dir, test.moved)
+				run(t, "mv", branch, to)
+				branch = to
+			}
+			run(t, program, append([]string{"delete", parent}, strings.Fields("0 1 2 3 4 5 20 21 22 23 24")...)...)
+			run(t, program, "compact", parent)
+			run(t, program, "compact", parent) // also when it was listed by the first alone
+			if test.moved != "" {
+				beside := filepath.Join(dir, "back.rvf") // where its parent is found
+				run(t, "mv", branch, beside)
+				branch = beside
+			}
+			if got := sortedLines([]byte(run(t, program, "export", branch, "-f", "jsonl", "-o", "-"))); fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("it shows %d lines, and has shown %d", len(got), len(want))
+			}
+		})
+	}
+}
+
+// TestParentsPutBackBehindMounts is that for a mount: an older copy of a parent is put back in
+// its place, as another file or over it, and the branch in another folder stands in its list again.
+func TestParentsPutBackBehindMounts(t *testing.T) {
+	t.Parallel()
+	for name, restore := range map[string]string{
+		"as another file": `rm "$1/p.rvf"; cp "$2" "$1/p.rvf"`,
+		"over it":         `cat "$2" > "$1/p.rvf"`,
+		"by mv":           `cp "$2" "$1/.new"; mv "$1/.new" "$1/p.rvf"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, backup := serve(t, t.TempDir()), filepath.Join(t.TempDir(), "backup")
+			parent, branch := m.backing("p.rvf"), m.backing("o", "b.rvf")
+			demand(t, "make a folder", os.Mkdir(m.backing("o"), 0o755))
+			run(t, program, "create", parent, "--dimension", "2")
+			withVectors(t, parent, numbered(0, randomRows(1, 60, 2)))
+			run(t, "cp", parent, backup)
+			run(t, program, "branch", parent, branch)
+			listed := func() error {
+				names(t, m.Point) // a mount at which nobody looks sees nothing
+				return listsBranch(t, parent, branch)
+			}
+			demand(t, "list the branch", listed())
+			awaitFile(t, m.path("p.rvf", "b.rvf", "status.json"))
+			shell(t, restore, m.Dir, backup)
+			eventually(t, "the older copy lists the branch", listed)
+			m.stop()
+			want := sortedLines([]byte(run(t, program, "export", branch, "-f", "jsonl", "-o", "-")))
+			run(t, program, "delete", parent, "0", "1", "2", "3", "4", "5", "6", "7")
+			demand(t, "move it", errors.Join(os.MkdirAll(m.backing("1/2/3/4/5"), 0o755), os.Rename(branch, m.backing("1/2/3/4/5/b.rvf"))))
+			run(t, program, "compact", parent)
+			demand(t, "move it back", os.Rename(m.backing("1/2/3/4/5/b.rvf"), branch))
+			if got := sortedLines([]byte(run(t, program, "export", branch, "-f", "jsonl", "-o", "-"))); fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("it shows %d lines, and has shown %d", len(got), len(want))
+			}
+		})
+	}
+}
