@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"rvffs/store/ingest"
 	"rvffs/store/volume"
 	"rvffs/store/volume/bucket"
 	buckets "rvffs/store/volume/bucket/memory"
@@ -121,5 +122,63 @@ func TestSeveralMachinesWriteOneStore(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestDeletionSeesWhatOthersHaveStored: a deletion by who has been writing for long, and has
+// heard nothing of others since, finds what these have stored.
+func TestDeletionSeesWhatOthersHaveStored(t *testing.T) {
+	t.Parallel()
+	objects := buckets.New()
+	machine := func() *Store {
+		options := bucket.Options{Freshness: time.Hour}
+		s, err := Open(t.Context(), "a.rvf", Options{Shelf: bucket.Open(objects, options).Shelf(), TurnWait: time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return s
+	}
+	made, err := Create(t.Context(), "a.rvf", CreateOptions{Dimension: 1}, Options{Shelf: bucket.Open(objects, bucket.Options{}).Shelf()})
+	if err = errors.Join(err, made.Close()); err != nil {
+		t.Fatal(err)
+	}
+	theirs, mine := machine(), machine()
+	stream, err := mine.OpenAppend(t.Context(), ingest.StreamOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Write(t.Context(), []byte("{\"id\":1,\"vector\":[1]}\n")); err != nil {
+		t.Fatal(err)
+	}
+	for round, c := range []struct {
+		stored, asked     []uint64
+		deleted, requests uint64
+	}{
+		{nil, []uint64{7}, 0, 1},                  // nothing is there: one request makes sure of that
+		{[]uint64{7, 8, 9}, []uint64{7}, 1, 0},    // nothing seems to be there
+		{[]uint64{5, 7}, []uint64{5, 7, 8}, 3, 0}, // something is, and something was deleted and is there again
+		{[]uint64{}, []uint64{9, 1000}, 1, 2},     // what is missing is
+	} {
+		if len(c.stored) > 0 {
+			if _, err := theirs.Ingest(t.Context(), c.stored, make([]float32, len(c.stored))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := objects.Requests("put")
+		got, err := mine.Delete(t.Context(), c.asked)
+		if err != nil || got.Deleted != c.deleted || got.Missing != uint64(len(c.asked))-c.deleted {
+			t.Errorf("round %d: %+v, %v", round, got, err)
+		}
+		if puts := objects.Requests("put") - before; c.requests > 0 && puts != int(c.requests) {
+			t.Errorf("round %d: %d requests", round, puts)
+		}
+	}
+	if err := stream.Close(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

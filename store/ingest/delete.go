@@ -29,38 +29,55 @@ func (v *Vectors) deleteUnless(ctx context.Context, ids *idset.Set, doubt func(k
 	if err != nil {
 		return Deletion{}, err
 	}
-	var base *state.Snapshot
-	var live *idset.Set
-	hidden := idset.New() // of the parent's
-	err = v.env.IDs.AtNewest(ctx, session.Base, func(newest *state.Snapshot, stored *idset.Set) (err error) {
-		base = newest
-		live = ids.Common(stored)
-		if newest.IsBranch() {
-			hidden, err = v.env.Inherited(ctx, newest, ids.Without(live))
+	found, err := v.find(ctx, session, ids)
+	if err == nil && found.live.Len()+found.hidden.Len() < ids.Len() {
+		// Others may have stored the rest since.
+		if err = session.Confirm(ctx); err == nil {
+			found, err = v.find(ctx, session, ids)
 		}
-		return err
-	})
+	}
+	if err == nil {
+		err = doubt(found.known, ids.Len())
+	}
 	if err != nil {
 		return Deletion{}, errors.Join(err, session.End())
 	}
-	if err := doubt(live.Len()+hidden.Len(), ids.Len()); err != nil {
-		return Deletion{}, errors.Join(err, session.End())
-	}
-	live.Remove(base.Deleted())
-	result := Deletion{Deleted: live.Len() + hidden.Len(), Epoch: base.Epoch()}
+	result := Deletion{Deleted: found.live.Len() + found.hidden.Len(), Epoch: found.base.Epoch()}
 	result.Missing = ids.Len() - result.Deleted
 	if result.Deleted == 0 {
 		return result, session.End()
 	}
 	charge := v.env.Memory.Charge()
 	defer charge.Free()
-	if err := charge.Set(deleteMemory(result.Deleted + base.Deleted().Len())); err != nil {
+	if err := charge.Set(deleteMemory(result.Deleted + found.base.Deleted().Len())); err != nil {
 		return Deletion{}, errors.Join(err, session.End())
 	}
 	result.Epoch, err = v.Commit(ctx, session, log.Change{
-		Content: vectorChange{deleted: live.Ascending(), hidden: hidden.Ascending()}, Actions: []log.Action{log.Delete(int(result.Deleted))},
+		Content: vectorChange{deleted: found.live.Ascending(), hidden: found.hidden.Ascending()}, Actions: []log.Action{log.Delete(int(result.Deleted))},
 	})
 	return result, errors.Join(err, session.End())
+}
+
+// found is what of some ids there is in a snapshot.
+type found struct {
+	base   *state.Snapshot
+	known  uint64     // of which there are vectors, live or deleted
+	live   *idset.Set // of the file's own
+	hidden *idset.Set // of the parent's, which a branch is to hide
+}
+
+// find finds what there is of ids in the session's base.
+func (v *Vectors) find(ctx context.Context, session *log.Session, ids *idset.Set) (f found, err error) {
+	err = v.env.IDs.AtNewest(ctx, session.Base, func(newest *state.Snapshot, stored *idset.Set) (err error) {
+		f = found{base: newest, live: ids.Common(stored), hidden: idset.New()}
+		if newest.IsBranch() {
+			f.hidden, err = v.env.Inherited(ctx, newest, ids.Without(f.live))
+		}
+		f.known = f.live.Len() + f.hidden.Len()
+		f.live.Remove(newest.Deleted())
+		return err
+	})
+	return f, err
 }
 
 // deleteMemory is what a commit takes in memory that leaves so many ids deleted: as

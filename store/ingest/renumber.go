@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"rvffs/segments"
 	"rvffs/store/rows"
@@ -21,7 +22,7 @@ func (a *Appender) commitNumbered(ctx context.Context) (uint32, error) {
 			return epoch, err
 		}
 		if late := a.renumber(ctx); late != nil {
-			return 0, errors.Join(err, late)
+			return 0, fmt.Errorf("others have taken the ids that were handed out, and there are no new ones: %w", late)
 		}
 	}
 }

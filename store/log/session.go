@@ -170,6 +170,24 @@ func (s *Session) Failed() error { return s.turn.Failed() }
 // Guard makes sure that the store may be changed besides its segments.
 func (s *Session) Guard(ctx context.Context) error { return s.turn.Guard(ctx) }
 
+// Confirm makes sure that the base is what was published last, at a moment that lies within the
+// call, however long the session has lasted.
+func (s *Session) Confirm(ctx context.Context) error {
+	if err := s.log.lead.Take(ctx); err != nil {
+		return err
+	}
+	defer s.log.lead.Give()
+	for try := 1; ; try++ {
+		err := s.turn.Confirm(ctx)
+		if !errors.Is(err, volume.ErrMoved) {
+			return err
+		}
+		if late := s.follow(ctx); late != nil || try == draftsOfRound {
+			return errors.Join(late, err)
+		}
+	}
+}
+
 // ReadBack reads what was written to an extent, from a position in its payload on, while
 // no other content takes the place of the store's.
 func (s *Session) ReadBack(ctx context.Context, e volume.Extent, p []byte, at int64) error {

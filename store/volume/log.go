@@ -142,6 +142,9 @@ type Session interface {
 	// commit on the new base. Where ctx ends before anything is written, nothing has. Any
 	// other error ends the session; a version that comes with one counts all the same.
 	Publish(ctx context.Context, c Commit) (*Version, error)
+	// Confirm makes sure, at the volume itself, that nobody has published since the base,
+	// for who finds nothing to commit there. Its errors are those of Publish.
+	Confirm(ctx context.Context) error
 	// Rewrite begins other bytes.
 	Rewrite(ctx context.Context, options RewriteOptions) (Rewrite, error)
 	// TakeIDs sets so many ids of segments apart and gives the first.

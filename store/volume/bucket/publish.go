@@ -23,12 +23,8 @@ func (s *Session) Publish(ctx context.Context, c volume.Commit) (*volume.Version
 	s.publishing.Store(true)
 	defer s.publishing.Store(false)
 	l := s.log
-	l.mu.Lock()
-	newest := l.newest
-	l.mu.Unlock()
-	if newest != s.Base() {
-		s.move(newest)
-		return nil, volume.ErrMoved
+	if _, err := s.newest(ctx); err != nil {
+		return nil, err
 	}
 	p, err := s.prepare(c)
 	if err != nil {
@@ -54,6 +50,44 @@ func (s *Session) Publish(ctx context.Context, c volume.Commit) (*volume.Version
 	l.tidy()
 	s.pauseForOthers(ctx)
 	return version, nil
+}
+
+// Confirm implements volume.Session. The object is swapped for one that shows the same, since
+// an answer to a question may be of some time ago.
+func (s *Session) Confirm(ctx context.Context) error {
+	if err := s.Failed(); err != nil {
+		return err
+	}
+	base, err := s.newest(ctx)
+	if err != nil {
+		return err
+	}
+	l := s.log
+	_, _, err = l.swap(ctx, l.writer, func(ctx context.Context, newest *stored) (*stored, error) {
+		if !shows(newest, base) {
+			return nil, volume.ErrMoved
+		}
+		next := newest.next(newest.Modified)
+		return next, l.volume.settleIn(ctx, next, newest)
+	})
+	if err != nil {
+		return s.lost(ctx, err)
+	}
+	return nil
+}
+
+// newest is the base, unless this process knows a newer version: then that is the base, and
+// the error is ErrMoved.
+func (s *Session) newest(ctx context.Context) (*volume.Version, error) {
+	s.log.mu.Lock()
+	newest := s.log.newest
+	s.log.mu.Unlock()
+	base := s.Base()
+	if newest != base {
+		s.move(newest)
+		return nil, volume.ErrMoved
+	}
+	return base, ctx.Err()
 }
 
 // lost says what a swap that came to nothing means.

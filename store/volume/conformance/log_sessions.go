@@ -90,6 +90,7 @@ func turnsApart(l *logs, mine, theirs volume.Log, w *writer) {
 	other := l.begin(theirs)
 	d, long := w.draft("mine"), w.draft("later")
 	c := w.commit(d)
+	must(t, w.Confirm(t.Context()))
 	other.put("theirs")
 	version, err := w.Publish(t.Context(), c)
 	fails(t, "publish on what is not the newest any more", err, volume.ErrMoved)
@@ -97,8 +98,15 @@ func turnsApart(l *logs, mine, theirs volume.Log, w *writer) {
 		t.Errorf("version %v, the session failed with %v, the base is epoch %d", version, w.Failed(), w.Base().State.Manifest.Epoch)
 	}
 	w.version, w.texts = w.Base(), slices.Clone(other.texts)
+	must(t, w.Confirm(t.Context()))
+	l.holds(w)
 	w.publish(d)
 	l.holds(w)
+	fails(t, "confirm what is not the newest any more", other.Confirm(t.Context()), volume.ErrMoved)
+	other.version, other.texts = other.Base(), slices.Clone(w.texts)
+	must(t, other.Confirm(t.Context()))
+	l.holds(other)
+	w.put("once more")
 	_, err = other.Publish(t.Context(), other.commit(other.draft("in vain")))
 	fails(t, "publish on what is not the newest any more", err, volume.ErrMoved)
 	other.end()
@@ -108,7 +116,7 @@ func turnsApart(l *logs, mine, theirs volume.Log, w *writer) {
 	if mine.Active() || theirs.Active() {
 		t.Error("a turn is not given back")
 	}
-	l.holdsAt("a", 0, "theirs", "mine", "later")
+	l.holdsAt("a", 0, "theirs", "mine", "once more", "later")
 	l.lists("a")
 }
 
