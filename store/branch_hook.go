@@ -156,8 +156,8 @@ func (s *Store) freshMapOf(ctx context.Context, branch *state.Snapshot, told sta
 	return fresh, nil
 }
 
-// showsTheSame reports whether the parent has, of each id that the branch shows of it, the
-// vector that it had in the state that the branch shows. Once it has another, it may take
+// showsTheSame reports whether the parent has, of each id that the branch shows of it and does
+// not store itself, the vector that it had in the state that the branch shows. Once it has another, it may take
 // it back again, but nobody waits for that.
 func (s *Store) showsTheSame(ctx context.Context, branch *state.Snapshot, pin state.Pin, parent *Store, pinned, newest *state.Snapshot) (bool, error) {
 	last := s.compared.Load()
@@ -191,9 +191,28 @@ func (s *Store) showsTheSame(ctx context.Context, branch *state.Snapshot, pin st
 	if err != nil {
 		return false, err
 	}
-	next.same = members.Among(changed).Len() == 0
+	changed = members.Among(changed)
+	own, err := liveAmong(ctx, rows.Of(branch), changed)
+	if err != nil {
+		return false, err
+	}
+	next.same = changed.Without(own).Len() == 0
 	s.compared.Store(next)
 	return next.same, nil
+}
+
+// liveAmong are those of some ids that have a live row.
+func liveAmong(ctx context.Context, of rows.Sources, ids *idset.Set) (live *idset.Set, err error) {
+	if ids.Len() == 0 {
+		return idset.New(), nil
+	}
+	err = rows.With(ctx, of, func(found *rows.Live) error {
+		return of.With(ctx, state.Deciding, func(in rows.Readings) error {
+			live, err = found.Among(ctx, in, ids)
+			return err
+		})
+	})
+	return live, err
 }
 
 // inheritedOf are those of some ids that a branch shows of its parent's and does not store.
@@ -228,11 +247,5 @@ func (s *Store) inheritedOf(ctx context.Context, branch *state.Snapshot, ids *id
 		return nil, err
 	}
 	base, _ := sources.Inherited()
-	err = rows.With(ctx, base, func(live *rows.Live) error {
-		return base.With(ctx, state.Deciding, func(in rows.Readings) (err error) {
-			shown, err = live.Among(ctx, in, shown)
-			return err
-		})
-	})
-	return shown, err
+	return liveAmong(ctx, base, shown)
 }

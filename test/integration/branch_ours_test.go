@@ -90,6 +90,58 @@ func TestPeerOpensOurBranches(t *testing.T) {
 	}
 }
 
+// TestPeerOpensBranchesWhoseOwnVectorsChangedAbove: what becomes in the parent of a vector that
+// the branch stores itself keeps nobody from opening the branch, for he sees the branch's. A
+// vector that it inherits, and that is another in the parent now, does.
+func TestPeerOpensBranchesWhoseOwnVectorsChangedAbove(t *testing.T) {
+	t.Parallel()
+	process := peer.Start(t)
+	for name, test := range map[string]struct {
+		change func(t *testing.T, parent string)
+		opens  bool
+	}{
+		"overwritten": {func(t *testing.T, parent string) { withVectors(t, parent, model{5: {70, 70}}) }, true},
+		"deleted":     {func(t *testing.T, parent string) { run(t, program, "delete", parent, "5") }, true},
+		"deleted and compacted": {func(t *testing.T, parent string) {
+			run(t, program, "delete", parent, "5")
+			run(t, program, "compact", parent)
+		}, true},
+		"another, too": {func(t *testing.T, parent string) { withVectors(t, parent, model{5: {70, 70}, 6: {70, 70}}) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			parent, branch := filepath.Join(dir, "p.rvf"), filepath.Join(dir, "b.rvf")
+			run(t, program, "create", parent, "--dimension", "2")
+			vectors := model{}
+			for id := range uint64(20) {
+				vectors[id] = []float32{float32(id), 1}
+			}
+			withVectors(t, parent, vectors)
+			run(t, program, "branch", parent, branch)
+			withVectors(t, branch, model{5: {50, 50}})
+			test.change(t, parent)
+			withVectors(t, branch, model{99: {99, 1}})
+			run(t, program, "compact", branch)
+			opened, err := process.OpenReadonly(branch)
+			if !test.opens {
+				if err == nil {
+					t.Fatalf("the peer shows what the parent has now: %v", idsOf(t, opened))
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			near := must(opened.Query([]float32{50, 50}, 30))(t)
+			if len(near) != 21 || near[0].ID != 5 || near[0].Distance != 0 {
+				t.Errorf("%d vectors, the nearest %v", len(near), near[0])
+			}
+			demand(t, "close", opened.Close())
+		})
+	}
+}
+
 // TestMkdirMakesBranches: under --derive=branch, of a parent that the mount has written to,
 // in a file of a few bytes for each thousand vectors. rmdir takes such a one away again when
 // it shows nothing any more.
