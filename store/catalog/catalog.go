@@ -183,11 +183,16 @@ func (c *Catalog) nextNumber() uint64 { return (c.numbers.Add(1)-1)*spanSize + 1
 
 // storeAt is the one whose file lies at a path. The caller holds mu.
 func (c *Catalog) storeAt(file string) *Store {
+	return c.folderAt(path.Dir(file)).storeNamed(path.Base(file))
+}
+
+// folderAt is the folder at a path. The caller holds mu.
+func (c *Catalog) folderAt(at string) *Folder {
 	folder := c.root
-	for _, name := range pathParts(path.Dir(file)) {
+	for _, name := range pathParts(at) {
 		folder = folder.below(name)
 	}
-	return folder.storeNamed(path.Base(file))
+	return folder
 }
 
 // Space tells how much room the place of the stores has.

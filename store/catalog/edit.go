@@ -161,6 +161,11 @@ func (c *Catalog) tryReread(ctx context.Context, f *Folder, name string, parent 
 		return nil, err
 	}
 	defer c.naming.Give()
+	return c.rereadInTurn(ctx, f, name, parent)
+}
+
+// rereadInTurn is tryReread by who holds the turn.
+func (c *Catalog) rereadInTurn(ctx context.Context, f *Folder, name string, parent *Store) (under chan struct{}, err error) {
 	c.mu.Lock()
 	t, folder, derivedIn := c.tree, f.place.path(), ""
 	if parent != nil {

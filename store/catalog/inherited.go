@@ -14,22 +14,65 @@ import (
 )
 
 // branchParents are the files that may be the one that the store, a branch, shows vectors
-// of: those that may take it in.
-func (s *Store) branchParents(ctx context.Context, branch lineage.Identity, _ string) iter.Seq2[store.BranchParent, error] {
+// of: those that may take it in, and, if none of them is it, the one that was made meanwhile
+// where the branch has its parent.
+func (s *Store) branchParents(ctx context.Context, branch lineage.Identity, where string) iter.Seq2[store.BranchParent, error] {
 	return func(yield func(store.BranchParent, error) bool) {
 		if err := s.catalog.refresh(ctx); err != nil {
 			yield(store.BranchParent{}, err)
 			return
 		}
-		for _, parent := range s.parentsOf(branch) {
-			if !yield(parent, nil) {
-				return
+		asked := map[string]bool{}
+		give := func() bool {
+			for _, parent := range s.parentsOf(branch) {
+				if asked[parent.file] {
+					continue
+				}
+				asked[parent.file] = true
+				if !yield(parent.BranchParent, nil) {
+					return false
+				}
 			}
+			return true
+		}
+		if give() && s.catalog.lookFor(ctx, s, branch.ParentID, where) {
+			give()
 		}
 	}
 }
 
-func (s *Store) parentsOf(branch lineage.Identity) (parents []store.BranchParent) {
+// lookFor looks at the file of the parent's path as a branch has it, unless that is known to be
+// the parent's, and reports whether it knows more now. While somebody is renaming it does not,
+// nor when that file does not answer.
+func (c *Catalog) lookFor(ctx context.Context, branch *Store, parent lineage.FileID, where string) (more bool) {
+	c.mu.Lock()
+	file := path.Join(path.Dir(branch.place.path()), where)
+	_, known := c.tree.scans[path.Dir(file)]
+	if path.IsAbs(where) || !known || c.tree.carries(file, parent) {
+		c.mu.Unlock()
+		return false
+	}
+	former, folder := c.tree, c.folderAt(path.Dir(file))
+	c.mu.Unlock()
+	if !c.naming.TryTake() {
+		return false
+	}
+	defer c.naming.Give()
+	if _, err := c.rereadInTurn(ctx, folder, path.Base(file), nil); err != nil {
+		return false // who reads the branch hears that there is no parent
+	}
+	newest, _ := c.known()
+	return newest != former
+}
+
+// possibleParent is a file that may take a branch in.
+type possibleParent struct {
+	file string
+	store.BranchParent
+}
+
+// parentsOf are those of the newest tree, in the order in which they are to be asked.
+func (s *Store) parentsOf(branch lineage.Identity) (parents []possibleParent) {
 	c := s.catalog
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -43,7 +86,7 @@ func (s *Store) parentsOf(branch lineage.Identity) (parents []store.BranchParent
 			if liesApart(file, own) {
 				name = "a file in another folder" // who is told why the branch cannot be read need not know of it
 			}
-			parents = append(parents, store.BranchParent{Name: name, Use: parent.use, ListedAs: relativePath(path.Dir(file), own)})
+			parents = append(parents, possibleParent{file, store.BranchParent{Name: name, Use: parent.use, ListedAs: relativePath(path.Dir(file), own)}})
 		}
 	}
 	return parents

@@ -237,6 +237,28 @@ func TestCommandsFindParentsNearby(t *testing.T) {
 	}
 }
 
+// TestBranchesOfParentsThatAreNew: who makes a parent and a branch of it behind a mount reads
+// the branch through the mount at once.
+func TestBranchesOfParentsThatAreNew(t *testing.T) {
+	t.Parallel()
+	m := serve(t, t.TempDir())
+	names(t, m.path())
+	for i := range 8 {
+		parent, branch := fmt.Sprintf("p%d.rvf", i), fmt.Sprintf("b%d.rvf", i)
+		run(t, program, "create", m.backing(parent), "--dimension", "2")
+		withVectors(t, m.backing(parent), numbered(0, randomRows(1, 30, 2)))
+		run(t, program, "branch", m.backing(parent), m.backing(branch))
+		if shown := readFile(t, m.path(branch, "vectors", "vectors.jsonl")); bytes.Count(shown, []byte("\n")) != 30 {
+			t.Errorf("%s shows %q", branch, shown)
+		}
+		var status struct{ Branch struct{ Problem string } }
+		demand(t, "status", json.Unmarshal(readFile(t, m.path(branch, "status.json")), &status))
+		if status.Branch.Problem != "" {
+			t.Errorf("%s: %s", branch, status.Branch.Problem)
+		}
+	}
+}
+
 // TestVerifyFindsParents: verify finds the parent of a branch, and of a store that is none,
 // among the files given and near it, and says where it looked when there is none.
 func TestVerifyFindsParents(t *testing.T) {
