@@ -53,7 +53,8 @@ const (
 	mostFolders = 256
 )
 
-// find gives the file at the path that the branch has, if it is one of the parent's id, then
+// find gives the file at the path that the branch has, if it is one of the parent's id, and the
+// one that a mount shows as the parent, if the branch is named by its folder there; then
 // those that the command was given, the others in its folder, and then those in folders near
 // it. Nobody looks farther when one of them will do.
 func (p *branchParents) find(ctx context.Context, file string, branch lineage.Identity, path string) iter.Seq2[store.BranchParent, error] {
@@ -62,6 +63,9 @@ func (p *branchParents) find(ctx context.Context, file string, branch lineage.Id
 		family := newFamily(nil)
 		give := func() bool { return p.give(file, family, branch, yield) }
 		family.add(ctx, siteOf(file).beside(file, path))
+		if parent, shown := shownParent(file); shown {
+			family.add(ctx, parent)
+		}
 		if err := family.read(ctx, nil); err != nil {
 			yield(store.BranchParent{}, err)
 			return

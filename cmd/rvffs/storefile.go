@@ -22,6 +22,13 @@ func storeFile(path string) string {
 	return plain
 }
 
+// shownParent is the folder of the parent of a store that is named by its own in a mount: the
+// mount knows the parent wherever it lies.
+func shownParent(path string) (folder string, shown bool) {
+	folder, err := filepath.EvalSymlinks(filepath.Join(followLinks(path), catalog.NameLineage, catalog.NameParent))
+	return folder, err == nil
+}
+
 // folderFor is the directory in which a file of a folder is made: of one in a mount it is
 // the one behind it, and of a store's folder the one that holds the store's file.
 func folderFor(folder string) string {

@@ -259,6 +259,30 @@ func TestBranchesOfParentsThatAreNew(t *testing.T) {
 	}
 }
 
+// TestCommandsAskTheMount: a branch that is named by its folder in a mount is read by commands
+// as the mount shows it, however far its parents were moved there.
+func TestCommandsAskTheMount(t *testing.T) {
+	t.Parallel()
+	m := serve(t, t.TempDir())
+	for _, folder := range []string{"y", "z", "w/w/w/w/d", "v/v/v/v/d"} {
+		demand(t, "folder", os.MkdirAll(m.backing(folder), 0o755))
+	}
+	run(t, program, "create", m.backing("y/p.rvf"), "--dimension", "2")
+	withVectors(t, m.backing("y/p.rvf"), numbered(0, randomRows(1, 30, 2)))
+	run(t, program, "branch", m.backing("y/p.rvf"), m.backing("y/b.rvf"))
+	run(t, program, "branch", m.backing("y/b.rvf"), m.backing("z/bb.rvf"))
+	demand(t, "move", os.Rename(m.backing("y/b.rvf"), m.backing("v/v/v/v/d/b.rvf")))
+	demand(t, "move", os.Rename(m.backing("y/p.rvf"), m.backing("w/w/w/w/d/p.rvf")))
+	awaitFile(t, m.path("w/w/w/w/d/p.rvf/b.rvf/bb.rvf/status.json"))
+	branch := m.path("w/w/w/w/d/p.rvf/b.rvf/bb.rvf")
+	if shown := run(t, program, "export", branch, "-f", "jsonl"); strings.Count(shown, "\n") != 30 {
+		t.Errorf("export brings %q", shown)
+	}
+	for _, command := range []string{"status", "verify", "flatten"} {
+		run(t, program, command, branch)
+	}
+}
+
 // TestVerifyFindsParents: verify finds the parent of a branch, and of a store that is none,
 // among the files given and near it, and says where it looked when there is none.
 func TestVerifyFindsParents(t *testing.T) {
