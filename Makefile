@@ -26,7 +26,7 @@ PEER := test/integration/peer
 # have the same code to watch in the random histories.
 STATES := ^(TestEveryCrashKeepsWhatWasAcknowledged|TestEveryFaultLeavesAWholeStore|TestCrashesWhileRecovering)$$
 
-.PHONY: build demo demo-s3 demo-boot test lint bench microbench crash attacks programs deps clean
+.PHONY: build demo demo-s3 demo-boot test test-seaweedfs test-ceph lint bench microbench crash attacks programs deps clean
 
 build: ## bin/rvffs
 	$(GO) build $(STAMP) -o bin/rvffs ./cmd/rvffs
@@ -49,6 +49,17 @@ test: deps ## everything, nothing skipped
 	CI=true RVFFS_RACE_SECONDS=$${RVFFS_RACE_SECONDS:-60} $(GO) test -race -timeout 60m -skip '$(STATES)' ./...
 	CI=true $(GO) test -timeout 60m -run '$(STATES)' ./store
 	GOOS=wasip1 GOARCH=wasm $(GO) test -short -timeout 60m -skip '$(STATES)' -exec '$(CURDIR)/scripts/wasip1.sh' $(PORTABLE)
+
+# What is tried on a real object store: it is versitygw in `make test`.
+ON_A_STORE := CI=true $(GO) test -count=1 -timeout 60m -run '^(TestServer|TestVolume|TestBucket)' ./test/objectstore ./test/integration
+
+test-seaweedfs: deps ## the tests on buckets, on SeaweedFS, which is built first
+	$(GO) -C test/objectstore/seaweedfs tool -n weed
+	RVFFS_OBJECT_STORE=seaweedfs $(ON_A_STORE)
+
+test-ceph: deps ## the tests on buckets, on a Ceph cluster on this machine
+	scripts/dependencies.sh ceph
+	RVFFS_OBJECT_STORE=ceph $(ON_A_STORE)
 
 lint: ## format, vet, staticcheck, known vulnerabilities
 	scripts/lint.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the tests need, with "bench" those of the benchmarks
-# besides, and with "demo" or "demo-s3" the few of the demonstrations alone. Asks the package manager for
+# Installs the Debian packages that the tests need, with "bench" those of the benchmarks and
+# with "ceph" a Ceph cluster's besides, and with "demo" or "demo-s3" the few of the demonstrations alone. Asks the package manager for
 # nothing that is there already, and shows what it installs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -53,6 +53,11 @@ fi
 if [[ ${1-} == bench ]]; then
 	# The peer of exact search.
 	need python3-faiss /usr/bin/python3 -c 'import faiss'
+fi
+if [[ ${1-} == ceph ]]; then
+	need ceph-mon command -v ceph-mon
+	need ceph-osd command -v ceph-osd
+	need radosgw command -v radosgw
 fi
 
 unpack_kernel() { # PACKAGE: its kernel image goes where the tests look for it

@@ -166,6 +166,7 @@ func (bucketSite) openBacking(options *mountOptions, backing string) (place volu
 	settings := bucket.Options{
 		Prefix: at.prefix, Name: backing, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
 		Freshness: atMost(options.freshness), CommitTimeout: options.commitTimeout,
+		KeepTombstones: options.readOnly || !report.Allows(trial.Removing),
 	}
 	cache, err := openCache(options)
 	if err != nil {

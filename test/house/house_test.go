@@ -263,7 +263,7 @@ func dependencies(t *testing.T) (direct, all []string) {
 	// Servers that tests start are pinned by modules of their own.
 	for _, name := range files(t) {
 		if strings.HasPrefix(name, "test/") && path.Base(name) == "go.mod" {
-			for _, match := range regexp.MustCompile(`(?m)^tool (\S+)/cmd/`).FindAllSubmatch(read(t, name), -1) {
+			for _, match := range regexp.MustCompile(`(?m)^tool ([^/\s]+/[^/\s]+/[^/\s]+)`).FindAllSubmatch(read(t, name), -1) {
 				direct = append(direct, string(match[1]))
 			}
 		}

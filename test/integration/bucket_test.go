@@ -68,7 +68,7 @@ const everyday = `
 // TestBucketEveryday: what people do to stores comes to the same in a bucket and in a
 // directory, and is there after another mount, and in the bucket's own objects.
 func TestBucketEveryday(t *testing.T) {
-	server := objectstore.StartVersitygw(t, 1)
+	server := objectstore.Start(t, 1)
 	inBucket(t, server)
 	scratch := t.TempDir()
 	local := serve(t, t.TempDir())
@@ -90,14 +90,14 @@ func TestBucketEveryday(t *testing.T) {
 	saved := filepath.Join(scratch, "saved.rvf")
 	writeFile(t, saved, readFile(t, again.path("a.rvf/raw")))
 	run(t, program, "verify", saved)
-	if plain := readFile(t, filepath.Join(server.Folder, server.Bucket, "team/a.rvf")); !slices.Equal(plain, readFile(t, saved)) {
+	if plain := server.Object(t, "team/a.rvf"); !slices.Equal(plain, readFile(t, saved)) {
 		t.Error("the object of a small store is another than its raw file")
 	}
 }
 
 // TestBucketBetweenMounts: what one mount commits the others show.
 func TestBucketBetweenMounts(t *testing.T) {
-	server := objectstore.StartVersitygw(t, 2)
+	server := objectstore.Start(t, 2)
 	inBucket(t, server)
 	one := serveBucket(t, server, server.Endpoints[0], "team")
 	other := serveBucket(t, server, server.Endpoints[1], "team")
@@ -159,7 +159,7 @@ const commands = `
 
 // TestBucketCommands: the commands say of stores in a bucket what they say of files.
 func TestBucketCommands(t *testing.T) {
-	server := objectstore.StartVersitygw(t, 1)
+	server := objectstore.Start(t, 1)
 	inBucket(t, server)
 	want := shell(t, commands, program, t.TempDir(), t.TempDir())
 	if got := shell(t, commands, program, "s3://"+server.Bucket+"/team", t.TempDir()); got != want {
@@ -176,21 +176,17 @@ func TestBucketCommands(t *testing.T) {
 // TestBucketWithoutConditions: where a trial has found that the server drops conditions,
 // nothing is written, by a mount or by a command; what is there can be read.
 func TestBucketWithoutConditions(t *testing.T) {
-	server := objectstore.StartVersitygw(t, 1)
+	server := objectstore.Start(t, 1)
 	inBucket(t, server)
 	place := "s3://" + server.Bucket + "/team"
 	run(t, program, "create", place+"/a.rvf", "--dimension", "3")
-	report := filepath.Join(server.Folder, server.Bucket, "team/.rvffs/server")
-	found := string(readFile(t, report))
+	const report = "team/.rvffs/server"
+	found := string(server.Object(t, report))
 	spoiled := strings.Replace(found, "\"for\": \"commits\",\n      \"kept\": true", "\"for\": \"commits\",\n      \"kept\": false", 1)
 	if spoiled == found {
 		t.Fatalf("the report is %s", found)
 	}
-	file := must(os.OpenFile(report, os.O_WRONLY, 0))(t) // the same length, and what the server keeps beside it
-	_, err := file.WriteAt([]byte(strings.Replace(spoiled, "{\n", "{", 1)), 0)
-	if err = errors.Join(err, file.Close()); err != nil {
-		t.Fatal(err)
-	}
+	server.Put(t, report, spoiled)
 	input := filepath.Join(t.TempDir(), "input.jsonl")
 	writeFile(t, input, []byte("[1,2,3]\n"))
 	for _, changes := range [][]string{{"import", place + "/a.rvf", input}, {"create", place + "/b.rvf"}, {"derive", place + "/a.rvf", place + "/c.rvf"}} {
@@ -260,7 +256,7 @@ func TestBucketKeepsWhatWasAcknowledged(t *testing.T) {
 	seed := fromEnvironment(t, "RVFFS_BUCKET_SEED", rand.Uint64())
 	rounds := int(fromEnvironment(t, "RVFFS_BUCKET_ROUNDS", 4))
 	t.Logf("RVFFS_BUCKET_SEED=%d", seed)
-	server := objectstore.StartVersitygw(t, 2)
+	server := objectstore.Start(t, 2)
 	inBucket(t, server)
 	spoilers := make([]*objectstore.Spoiler, 2)
 	for i := range spoilers {
@@ -321,7 +317,7 @@ func TestBucketKeepsWhatWasAcknowledged(t *testing.T) {
 // TestBucketWithoutServer: while a server does not answer, what was read can be read, writers
 // are told in time, and all goes on when it is back.
 func TestBucketWithoutServer(t *testing.T) {
-	server := objectstore.StartVersitygw(t, 1)
+	server := objectstore.Start(t, 1)
 	inBucket(t, server)
 	spoiler := objectstore.Spoil(t, server.Endpoints[0], 1<<30, 1)
 	m := serveBucket(t, server, spoiler.URL, "team", "--commit-timeout=2s")

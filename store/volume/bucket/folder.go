@@ -64,13 +64,45 @@ func (v *Volume) folderKey(full string) string {
 	return v.prefix + full + "/"
 }
 
-// isFolder reports whether a key is that of a folder.
-func (v *Volume) isFolder(ctx context.Context, key string) bool {
+// isFolder reports whether a key is that of a folder: something is in it, its own object or
+// another, that was not removed.
+func (v *Volume) isFolder(ctx context.Context, key string) (is bool, err error) {
 	if key == v.prefix+"." {
-		return true
+		return true, nil
 	}
-	page, err := v.list(ctx, objects.List{Prefix: key + "/", Most: 1})
-	return err == nil && len(page.Entries) > 0
+	err = v.walk(ctx, objects.List{Prefix: key + "/", Most: 1}, func(entry objects.Entry) bool {
+		is = !v.isTombstone(ctx, entry)
+		return !is
+	})
+	return is, err
+}
+
+// checkNoFolder refuses a key that is a folder's.
+func (v *Volume) checkNoFolder(ctx context.Context, key string) error {
+	is, err := v.isFolder(ctx, key)
+	if is {
+		return volume.ErrExists
+	}
+	return err
+}
+
+// walk goes through all keys with a prefix, as long as somebody wants to. The first page may
+// be a small one.
+func (v *Volume) walk(ctx context.Context, list objects.List, next func(objects.Entry) bool) error {
+	for {
+		page, err := v.list(ctx, list)
+		if err != nil {
+			return err
+		}
+		for _, entry := range page.Entries {
+			if !next(entry) {
+				return nil
+			}
+		}
+		if list.After, list.Most = page.Next, 0; list.After == "" {
+			return nil
+		}
+	}
 }
 
 // describe tells what stands at a name.
@@ -131,8 +163,12 @@ func (v *Volume) describeFolder(ctx context.Context, full string) (volume.FileIn
 			info.Mode, info.UID, info.GID = fs.ModeDir|a.Mode, a.UID, a.GID
 		}
 	case errors.Is(err, fs.ErrNotExist):
-		if !v.isFolder(ctx, v.prefix+full) {
-			return volume.FileInfo{}, fs.ErrNotExist
+		is, err := v.isFolder(ctx, v.prefix+full)
+		if err == nil && !is {
+			err = fs.ErrNotExist
+		}
+		if err != nil {
+			return volume.FileInfo{}, err
 		}
 	default:
 		return volume.FileInfo{}, err
@@ -307,22 +343,22 @@ func (f *folder) RemoveFolder(ctx context.Context, name string) error {
 		return failure("remove folder", name, err)
 	}
 	key := f.volume.folderKey(full)
-	page, err := f.volume.list(ctx, objects.List{Prefix: key})
+	var tombstones []objects.Entry
+	empty := true
+	err = f.volume.walk(ctx, objects.List{Prefix: key}, func(entry objects.Entry) bool {
+		if entry.Key != key {
+			tombstones, empty = append(tombstones, entry), f.volume.isTombstone(ctx, entry)
+		}
+		return empty
+	})
+	if err == nil && !empty {
+		err = syscall.ENOTEMPTY
+	}
 	if err != nil {
 		return failure("remove folder", name, err)
 	}
-	if page.Next != "" {
-		return failure("remove folder", name, syscall.ENOTEMPTY)
-	}
-	var tombstones []objects.Entry
-	for _, entry := range page.Entries {
-		switch {
-		case entry.Key == key:
-		case f.volume.isTombstone(ctx, entry):
-			tombstones = append(tombstones, entry)
-		default:
-			return failure("remove folder", name, syscall.ENOTEMPTY)
-		}
+	if f.volume.options.KeepTombstones {
+		tombstones = nil // a folder in which there is nothing else is none
 	}
 	for _, t := range tombstones {
 		err := f.volume.ask(ctx, func(ctx context.Context) error {
@@ -415,7 +451,14 @@ func (l *listing) Entries() (entries []volume.FolderEntry, err error) {
 			return nil, failure("list", l.name, err)
 		}
 		for _, below := range page.Prefixes {
-			if name := strings.TrimSuffix(below[len(prefix):], "/"); name != "" && (l.name != "." || name != hidden) {
+			name := strings.TrimSuffix(below[len(prefix):], "/")
+			is := name != "" && (l.name != "." || name != hidden)
+			if is && v.options.KeepTombstones {
+				if is, err = v.isFolder(l.ctx, prefix+name); err != nil {
+					return nil, failure("list", l.name, err)
+				}
+			}
+			if is {
 				entries = append(entries, volume.FolderEntry{Name: name, Type: fs.ModeDir})
 			}
 		}
@@ -447,12 +490,18 @@ func (v *Volume) isTombstone(ctx context.Context, entry objects.Entry) bool {
 	if entry.Size != spentSize {
 		return false
 	}
-	found, err := v.tailOf(ctx, entry.Key)
-	if err != nil || !found.moved {
-		return errors.Is(err, fs.ErrNotExist)
+	found, known := v.heads.find(entry.Key, entry.Tag)
+	if !known {
+		tail, err := v.tailOf(ctx, entry.Key)
+		if err != nil {
+			return errors.Is(err, fs.ErrNotExist)
+		}
+		found = tail.head
 	}
-	v.clear(ctx, found, entry.Key)
-	return true
+	if found.moved {
+		v.clear(ctx, found, entry.Key)
+	}
+	return found.moved
 }
 
 // Describe implements volume.Listing.
@@ -499,8 +548,10 @@ func (l *listing) Peek(name string) (volume.Peeked, volume.FileInfo, error) {
 	if found == nil {
 		var err error
 		if found, err = l.tail(name); err != nil {
-			if key, bad := l.key(name); bad == nil && errors.Is(err, fs.ErrNotExist) && l.volume.isFolder(l.ctx, key) {
-				err = volume.ErrNotRegular
+			if key, bad := l.key(name); bad == nil && errors.Is(err, fs.ErrNotExist) {
+				if is, _ := l.volume.isFolder(l.ctx, key); is {
+					err = volume.ErrNotRegular
+				}
 			}
 			return nil, volume.FileInfo{}, failure("look at", name, err)
 		}

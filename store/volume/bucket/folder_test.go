@@ -33,8 +33,26 @@ func fails(t *testing.T, what string, err, want error) {
 // TestFolders are made, held, listed and removed, and what is not there is missed.
 func TestFolders(t *testing.T) {
 	t.Parallel()
-	ctx, objects := t.Context(), memory.New()
-	v := Open(objects, looking(Options{Prefix: "some/where/"}))
+	for name, lax := range map[string]bool{"conditions of deletions are kept": false, "they are ignored": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			folders(t, lax)
+		})
+	}
+}
+
+// folders is TestFolders on a server that keeps conditions of deletions, or ignores them:
+// there nothing may be deleted whose name somebody else may have used again meanwhile.
+func folders(t *testing.T, lax bool) {
+	ctx, objects, options := t.Context(), memory.New(), Options{Prefix: "some/where/", KeepTombstones: lax}
+	objects.LaxDelete = lax
+	objects.Fault = func(r memory.Request) memory.Fault {
+		if lax && r.Kind == "delete" && !strings.HasSuffix(r.Key, "/") && !strings.Contains(r.Key, "/"+hidden+"/") {
+			t.Errorf("%s is deleted", r.Key)
+		}
+		return memory.None
+	}
+	v := Open(objects, looking(options))
 	must(t, errors.Join(v.MakeFolder(ctx, "a", 0o750), v.MakeFolder(ctx, "a/b", 0o755)))
 	fails(t, "make what is there", v.MakeFolder(ctx, "a", 0o755), fs.ErrExist)
 	fails(t, "make in what is not there", v.MakeFolder(ctx, "none/b", 0o755), fs.ErrNotExist)
@@ -45,7 +63,7 @@ func TestFolders(t *testing.T) {
 	fails(t, "make a store of a folder's name", held.Shelf().Create(ctx, "b", content(t, 2), 0o640), volume.ErrExists)
 	fails(t, "remove what is not empty", v.RemoveFolder(ctx, "a"), syscall.ENOTEMPTY)
 	fails(t, "remove a store as a folder", v.RemoveFolder(ctx, "a/s.rvf"), syscall.ENOTDIR)
-	if names := shown(t, objects, Options{Prefix: "some/where/"}, "a"); !slices.Equal(names, []string{"b/", "s.rvf"}) {
+	if names := shown(t, objects, options, "a"); !slices.Equal(names, []string{"b/", "s.rvf"}) {
 		t.Errorf("there are %q", names)
 	}
 	if info, err := v.Describe(ctx, "a"); err != nil || info.Mode != fs.ModeDir|0o750 {
@@ -73,8 +91,18 @@ func TestFolders(t *testing.T) {
 	must(t, log.Remove(ctx, held.Shelf()))
 	must(t, errors.Join(v.RemoveFolder(ctx, "a/b"), v.RemoveFolder(ctx, "a")))
 	fails(t, "make in a folder that is gone", held.MakeFolder(ctx, "c", 0o755), fs.ErrNotExist)
-	if keys := objects.Keys(""); len(keys) != 0 {
+	if keys := objects.Keys(""); len(keys) != 0 && !lax {
 		t.Errorf("there is still %q", keys)
+	}
+	if names := shown(t, objects, options, "."); len(names) != 0 {
+		t.Errorf("there are still %q", names)
+	}
+	// What comes again is there, and its folders are.
+	must(t, errors.Join(v.MakeFolder(ctx, "a", 0o755), v.Shelf().Create(ctx, "b.rvf", content(t, 2), 0o640)))
+	must(t, v.Move(ctx, "b.rvf", "a/s.rvf"))
+	fails(t, "remove what is not empty any more", v.RemoveFolder(ctx, "a"), syscall.ENOTEMPTY)
+	if names := slices.Concat(shown(t, objects, options, "."), shown(t, objects, options, "a")); !slices.Equal(names, []string{"a/", "s.rvf"}) {
+		t.Errorf("there are %q", names)
 	}
 	_, err = log.Close()
 	must(t, errors.Join(err, held.Close(), v.Close()))
@@ -83,15 +111,22 @@ func TestFolders(t *testing.T) {
 // TestAFolderStaysWhenItsLastStoreGoes also if another program has put that there.
 func TestAFolderStaysWhenItsLastStoreGoes(t *testing.T) {
 	t.Parallel()
+	for _, lax := range []bool{false, true} {
+		folderStays(t, Options{KeepTombstones: lax})
+	}
+}
+
+func folderStays(t *testing.T, options Options) {
 	ctx, objects := t.Context(), memory.New()
-	v := Open(objects, looking(Options{}))
+	objects.LaxDelete = options.KeepTombstones
+	v := Open(objects, looking(options))
 	objects.Upload("far/away/a.rvf", content(t, 2))
 	must(t, v.Move(ctx, "far/away/a.rvf", "b.rvf"))
-	if names := shown(t, objects, Options{}, "far/away"); len(names) != 0 {
+	if names := shown(t, objects, options, "far/away"); len(names) != 0 {
 		t.Errorf("there are %q", names)
 	}
 	must(t, errors.Join(v.RemoveFolder(ctx, "far/away"), v.RemoveFolder(ctx, "far")))
-	if names := shown(t, objects, Options{}, "."); !slices.Equal(names, []string{"b.rvf"}) {
+	if names := shown(t, objects, options, "."); !slices.Equal(names, []string{"b.rvf"}) {
 		t.Errorf("there are %q", names)
 	}
 }

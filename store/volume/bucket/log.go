@@ -137,8 +137,12 @@ func (l *Log) Open(ctx context.Context, knowledge volume.Known) (*volume.Version
 		err = errors.Join(err, errNoObject)
 	}
 	if errors.Is(err, errNoObject) {
-		if l.volume.isFolder(ctx, key) {
+		is, unknown := l.volume.isFolder(ctx, key)
+		if is {
 			return nil, fmt.Errorf("%w: %w", volume.ErrNotStore, volume.ErrNotRegular)
+		}
+		if unknown != nil {
+			err = unknown
 		}
 	}
 	if err != nil {

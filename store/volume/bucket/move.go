@@ -150,7 +150,7 @@ const tombstoneAge = time.Hour
 
 // clear removes a spent tombstone when its time is over, where nothing else can be removed
 // in its place.
-func (v *Volume) clear(ctx context.Context, t *tail, key string) {
+func (v *Volume) clear(ctx context.Context, t head, key string) {
 	if v.options.KeepTombstones || v.options.Now().Sub(t.info.Modified) < tombstoneAge {
 		return
 	}

@@ -73,8 +73,8 @@ func (s *shelf) prepare(ctx context.Context, in *folder, name string, perm os.Fi
 	if err == nil {
 		born, err = in.born(ctx, full, perm)
 	}
-	if err == nil && s.volume.isFolder(ctx, s.volume.prefix+full) {
-		err = volume.ErrExists
+	if err == nil {
+		err = s.volume.checkNoFolder(ctx, s.volume.prefix+full)
 	}
 	return full, born, failure("create", name, err)
 }
@@ -130,8 +130,8 @@ func (s *shelf) checked(ctx context.Context, lying, name string, check func(stri
 		return err
 	}
 	to, err := in.full(name)
-	if err == nil && s.volume.isFolder(ctx, s.volume.prefix+to) {
-		err = volume.ErrExists
+	if err == nil {
+		err = s.volume.checkNoFolder(ctx, s.volume.prefix+to)
 	}
 	if err == nil {
 		err = s.volume.moveObject(ctx, s.volume.prefix+from, s.volume.prefix+to)

@@ -10,5 +10,5 @@ import (
 // TestBucket: the bucket for tests does what servers must do.
 func TestBucket(t *testing.T) {
 	t.Parallel()
-	conformance.Bucket(t, memory.New())
+	conformance.Bucket(t, "", memory.New())
 }

@@ -76,5 +76,12 @@ func (b *Bucket) condition(only objects.Condition) (match, none *string) {
 	return b.matching(only.Match), none
 }
 
-// tagOf is a tag as the server gave it.
-func tagOf(tag *string) objects.Tag { return objects.Tag(aws.ToString(tag)) }
+// tagOf is a tag of an answer, in quotes: some servers leave them away where the answer is no
+// header.
+func tagOf(tag *string) objects.Tag {
+	text := aws.ToString(tag)
+	if text != "" && !strings.HasSuffix(text, `"`) {
+		text = `"` + text + `"`
+	}
+	return objects.Tag(text)
+}

@@ -50,6 +50,32 @@ func (t *trial) swaps(ctx context.Context) error {
 	return t.holds(ctx, "swapped", "second")
 }
 
+func (t *trial) removes(ctx context.Context) error {
+	before, err := t.put(ctx, 0, "removed", "first", objects.Condition{})
+	if err != nil {
+		return err
+	}
+	now, err := t.put(ctx, 0, "removed", "second", objects.Condition{})
+	if err != nil {
+		return err
+	}
+	for _, way := range t.ways {
+		if err := checkRefused(way.Delete(ctx, t.key("removed"), objects.Condition{Match: before})); err != nil {
+			return err
+		}
+	}
+	if err := t.holds(ctx, "removed", "second"); err != nil {
+		return err
+	}
+	if err := t.ways[0].Delete(ctx, t.key("removed"), objects.Condition{Match: now}); err != nil {
+		return err
+	}
+	if _, err := t.ways[0].Get(ctx, t.key("removed"), objects.Read{}); !errors.Is(err, objects.ErrNotFound) {
+		return errors.Join(errors.New("what was known was not removed"), err)
+	}
+	return nil
+}
+
 func (t *trial) oneMaker(ctx context.Context) error {
 	for round := range rounds {
 		name := fmt.Sprint("raced for ", round)

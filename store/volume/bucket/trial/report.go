@@ -26,9 +26,10 @@ type Use string
 
 // What rules are needed for.
 const (
-	Commits Use = "commits" // and new stores; without it a bucket is read-only
-	Reading Use = "reading" // without it there is no mount
-	Copying Use = "copying" // without it bytes go through the client
+	Commits  Use = "commits"  // and new stores; without it a bucket is read-only
+	Reading  Use = "reading"  // without it there is no mount
+	Copying  Use = "copying"  // large appends, folding, and what other programs have put there
+	Removing Use = "removing" // without it a small object stays of each name that is given up
 )
 
 // Allows reports whether all rules are kept that something needs.

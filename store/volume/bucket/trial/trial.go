@@ -42,6 +42,7 @@ var rules = []struct {
 	{"objects are written in parts", Copying, (*trial).writesParts},
 	{"the server copies parts of objects", Copying, (*trial).copiesParts},
 	{"the server copies objects", Copying, (*trial).copies},
+	{"DELETE with If-Match removes only what is known", Removing, (*trial).removes},
 }
 
 // Try finds out what a server can do with the keys of a bucket that begin with a prefix. For

@@ -15,6 +15,7 @@ import (
 type server struct {
 	objects.Bucket
 	deaf     bool // it drops conditions without a word
+	lax      bool // it drops those of deletions
 	bare     bool // it knows tags only without quotes
 	readOnly bool // it denies all writes
 	closed   bool // it denies everything
@@ -33,6 +34,14 @@ func (s server) Put(ctx context.Context, key string, content []byte, meta object
 		only.Match = `"` + only.Match + `"`
 	}
 	return s.Bucket.Put(ctx, key, content, meta, only)
+}
+
+// Delete implements objects.Bucket.
+func (s server) Delete(ctx context.Context, key string, only objects.Condition) error {
+	if s.lax {
+		only = objects.Condition{}
+	}
+	return s.Bucket.Delete(ctx, key, only)
 }
 
 // List implements objects.Bucket.
@@ -61,10 +70,11 @@ func TestServersAreSeenThrough(t *testing.T) {
 		commits, reading bool
 		broken           []string
 	}{
-		"none":                {commits: true, reading: true},
-		"conditions dropped":  {fault: server{deaf: true}, reading: true, broken: []string{"PUT with If-None-Match: * makes only what is not there", "PUT with If-Match replaces only what is known"}},
-		"tags without quotes": {fault: server{bare: true}, bare: true, commits: true, reading: true},
-		"may only read":       {fault: server{readOnly: true}, reading: true, broken: []string{"objects can be written"}},
+		"none":                            {commits: true, reading: true},
+		"conditions dropped":              {fault: server{deaf: true}, reading: true, broken: []string{"PUT with If-None-Match: * makes only what is not there", "PUT with If-Match replaces only what is known"}},
+		"conditions of deletions dropped": {fault: server{lax: true}, commits: true, reading: true, broken: []string{"DELETE with If-Match removes only what is known"}},
+		"tags without quotes":             {fault: server{bare: true}, bare: true, commits: true, reading: true},
+		"may only read":                   {fault: server{readOnly: true}, reading: true, broken: []string{"objects can be written"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -81,6 +91,9 @@ func TestServersAreSeenThrough(t *testing.T) {
 			}
 			if report.Allows(Commits) != test.commits || report.Allows(Reading) != test.reading || report.BareTags != test.bare {
 				t.Errorf("%+v", report)
+			}
+			if removes := !test.fault.lax; report.Allows(Removing) != removes {
+				t.Errorf("removing is allowed: %t, want %t", !removes, removes)
 			}
 			for _, rule := range test.broken {
 				if !slices.ContainsFunc(report.Rules, func(r Rule) bool { return r.Name == rule && !r.Kept && r.Problem != "" }) {
