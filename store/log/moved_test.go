@@ -197,3 +197,38 @@ type movedRewrite struct{ volume.Rewrite }
 func (movedRewrite) Publish(context.Context, *segments.State) (*volume.Version, error) {
 	return nil, volume.ErrMoved
 }
+
+// TestTheBaseHasMovedAndCannotBeJudged: a commit fails that cannot learn whether what somebody
+// else has published may be changed. The next one is made of that all the same.
+func TestTheBaseHasMovedAndCannotBeJudged(t *testing.T) {
+	t.Parallel()
+	file, gone := new(contested), errors.New("no answer")
+	var fails atomic.Bool
+	files, l := newLone(t, setting{environment: func(e *log.Environment) {
+		file.Log = e.File
+		e.File = file
+		writable := e.Writable
+		e.Writable = func(ctx context.Context, s *state.Snapshot) error {
+			if fails.Load() && file.times.Load() == 0 { // they have published
+				return gone
+			}
+			return writable(ctx, s)
+		}
+	}})
+	s := l.begin(t)
+	put(t, s, "first")
+	fails.Store(true)
+	file.times.Store(1)
+	ours := write(t, s, "ours")
+	if _, err := s.Commit(t.Context(), log.Change{Added: []volume.Extent{ours}}); !errors.Is(err, gone) {
+		t.Errorf("without an answer: %v", err)
+	}
+	s.Drop(ours)
+	fails.Store(false)
+	file.times.Store(0)
+	put(t, s, "last")
+	end(t, s)
+	if texts, _, err := bodies(files); err != nil || !slices.Equal(texts, []string{"first", "theirs", "last"}) {
+		t.Errorf("found %q, %v", texts, err)
+	}
+}

@@ -130,15 +130,14 @@ func (s *Session) Base() *state.Snapshot {
 	return s.base
 }
 
-// follow takes what somebody else has published for the session's base.
+// follow takes what somebody else has published for the session's base, as the turn has: what is
+// drafted on one must not be published on another. Whether it may be changed is asked by who
+// drafts on it.
 func (s *Session) follow(ctx context.Context) error {
 	l := s.log
 	next := l.env.Head.Show(s.turn.Base())
 	if !next.Origin().Is(s.Base().Origin()) {
-		return state.ErrReplaced
-	}
-	if err := l.env.Writable(ctx, next); err != nil {
-		return err
+		return s.turn.Fail(state.ErrReplaced)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

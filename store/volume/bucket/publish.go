@@ -26,6 +26,9 @@ func (s *Session) Publish(ctx context.Context, c volume.Commit) (*volume.Version
 	if _, err := s.newest(ctx); err != nil {
 		return nil, err
 	}
+	if err := follows(c.Manifest, s.Base()); err != nil {
+		return nil, s.Fail(err)
+	}
 	p, err := s.prepare(c)
 	if err != nil {
 		return nil, s.Fail(err)
@@ -72,6 +75,15 @@ func (s *Session) Confirm(ctx context.Context) error {
 	})
 	if err != nil {
 		return s.lost(ctx, err)
+	}
+	return nil
+}
+
+// follows refuses a manifest that was not made of the newest state: what others have committed
+// since that is not in it.
+func follows(manifest *segments.Manifest, base *volume.Version) error {
+	if before := base.State.Manifest.Epoch; manifest.Epoch <= before {
+		return fmt.Errorf("%w: epoch %d was made to be published on epoch %d", volume.ErrInput, manifest.Epoch, before)
 	}
 	return nil
 }

@@ -144,6 +144,9 @@ func (r *Rewrite) Publish(ctx context.Context, found *segments.State) (*volume.V
 	s.publishing.Store(true)
 	defer s.publishing.Store(false)
 	base := s.Base()
+	if err := follows(found.Manifest, base); err != nil {
+		return nil, err
+	}
 	_, version, err := l.swap(context.WithoutCancel(ctx), l.writer, func(ctx context.Context, newest *stored) (*stored, error) {
 		if !shows(newest, base) {
 			return nil, volume.ErrMoved
