@@ -169,6 +169,9 @@ func (l *Log) Open(ctx context.Context, knowledge volume.Known) (*volume.Version
 func (l *Log) take(found *stored, own bool) *volume.Version {
 	l.looked = time.Now()
 	if found.ID == l.current.ID && found.Change < l.current.Change {
+		if own {
+			return l.overtaken(found)
+		}
 		return l.newest
 	}
 	before := l.current
@@ -196,6 +199,33 @@ func (l *Log) take(found *stored, own bool) *volume.Version {
 	}
 	l.newest = &volume.Version{Generation: generation, State: found.state, Modified: found.Modified, Number: l.newest.Number + 1}
 	return l.newest
+}
+
+// overtaken is the version of what this process has put there, when it knows already what others
+// have put there since: what is made of it must not be taken for made of theirs. The caller
+// holds mu.
+func (l *Log) overtaken(put *stored) *volume.Version {
+	generation := l.newest.Generation.(*Generation)
+	if generation.number == put.Generation && l.newest.State.Segment == put.state.Segment {
+		return l.newest
+	}
+	if generation.number != put.Generation {
+		at := slices.IndexFunc(l.former, func(g *Generation) bool { return g.id == put.ID && g.number == put.Generation })
+		if at < 0 {
+			at = len(l.former)
+			l.former = append(l.former, newGeneration(l.volume, l.place, put))
+			l.former[at].replaced.Store(true)
+		}
+		generation = l.former[at]
+		if generation.now.Load().Change < put.Change {
+			generation.lies(put)
+		}
+	}
+	version := &volume.Version{Generation: generation, State: put.state, Modified: put.Modified, Number: l.newest.Number}
+	newest := *l.newest
+	newest.Number++
+	l.newest = &newest
+	return version
 }
 
 // pinFormer tells others which replaced generations are read here.
