@@ -4,13 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -202,118 +199,6 @@ func TestBucketWithoutConditions(t *testing.T) {
 	}
 }
 
-// acknowledged is what close has said of some vectors.
-type acknowledged struct {
-	mu   sync.Mutex
-	ids  map[uint64]bool // true: it said that they are there; false: nobody knows
-	acks atomic.Int64
-}
-
-func (a *acknowledged) note(id uint64, certain bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.ids[id] = certain
-	if certain {
-		a.acks.Add(1)
-	}
-}
-
-// write appends the vector of an id to a store in a mount.
-func (a *acknowledged) write(m *mount, id uint64) error {
-	err := os.WriteFile(m.path("a.rvf/vectors.append"), fmt.Appendf(nil, "{\"id\":%d,\"vector\":[%d,%d,1]}\n", id, id, id+1), 0)
-	a.note(id, err == nil)
-	return err
-}
-
-// shownBy fails unless a mount shows all vectors that were acknowledged, each once and as it
-// was written, and no others than were written.
-func (a *acknowledged) shownBy(t *testing.T, m *mount) {
-	t.Helper()
-	shown := map[uint64]bool{}
-	for line := range strings.Lines(string(readFile(t, m.path("a.rvf/vectors/vectors.jsonl")))) {
-		var id, first, second, third uint64
-		if _, err := fmt.Sscanf(strings.Join(strings.Fields(line), ""), `{"id":%d,"vector":[%d,%d,%d]}`, &id, &first, &second, &third); err != nil {
-			t.Fatalf("%q: %v", line, err)
-		}
-		if _, written := a.ids[id]; !written || shown[id] || first != id || second != id+1 || third != 1 {
-			t.Errorf("shown is %q", line)
-		}
-		shown[id] = true
-	}
-	for id, certain := range a.ids {
-		if certain && !shown[id] {
-			t.Errorf("vector %d was acknowledged, and is not there", id)
-		}
-	}
-	if len(shown) == 0 {
-		t.Error("nothing is shown")
-	}
-}
-
-// TestBucketKeepsWhatWasAcknowledged: mounts write to one store at once, through a network
-// that spoils writes, and are killed; nothing that close acknowledged is lost or there twice.
-func TestBucketKeepsWhatWasAcknowledged(t *testing.T) {
-	seed := fromEnvironment(t, "RVFFS_BUCKET_SEED", rand.Uint64())
-	rounds := int(fromEnvironment(t, "RVFFS_BUCKET_ROUNDS", 4))
-	t.Logf("RVFFS_BUCKET_SEED=%d", seed)
-	server := objectstore.Start(t, 2)
-	inBucket(t, server)
-	spoilers := make([]*objectstore.Spoiler, 2)
-	for i := range spoilers {
-		spoilers[i] = objectstore.Spoil(t, server.Endpoints[i], 5, seed+uint64(i))
-	}
-	reader := serveBucket(t, server, server.Endpoints[0], "team")
-	shell(t, `mkdir "$1/a.rvf"`, reader.Point)
-	acks := &acknowledged{ids: map[uint64]bool{}}
-	var next atomic.Uint64
-	random := rand.New(rand.NewPCG(seed, 2))
-	for range rounds {
-		mounts := []*mount{serveBucket(t, server, spoilers[0].URL, "team"), serveBucket(t, server, spoilers[1].URL, "team")}
-		victim := random.IntN(len(mounts))
-		var writers sync.WaitGroup
-		end := make(chan struct{})
-		for _, m := range mounts {
-			for range 4 {
-				writers.Go(func() {
-					for {
-						select {
-						case <-end:
-							return
-						default:
-						}
-						if err := acks.write(m, next.Add(1)); errors.Is(err, syscall.ENOTCONN) {
-							return // it was killed
-						}
-					}
-				})
-			}
-		}
-		before := acks.acks.Load()
-		eventually(t, "vectors are acknowledged", func() error {
-			if got := acks.acks.Load() - before; got < 40 {
-				return fmt.Errorf("%d of them", got)
-			}
-			return nil
-		})
-		if random.IntN(2) == 0 {
-			_ = os.WriteFile(mounts[1-victim].path("a.rvf/ctl"), []byte("compact\n"), 0)
-		}
-		mounts[victim].kill()
-		close(end)
-		writers.Wait()
-		for _, m := range mounts {
-			m.stop()
-		}
-	}
-	acks.shownBy(t, reader)
-	fresh := serveBucket(t, server, server.Endpoints[1], "team", "--read-only")
-	acks.shownBy(t, fresh)
-	saved := filepath.Join(t.TempDir(), "saved.rvf")
-	writeFile(t, saved, readFile(t, fresh.path("a.rvf/raw")))
-	run(t, program, "verify", saved)
-	t.Logf("%d of %d vectors were acknowledged", acks.acks.Load(), len(acks.ids))
-}
-
 // TestBucketWithoutServer: while a server does not answer, what was read can be read, writers
 // are told in time, and all goes on when it is back.
 func TestBucketWithoutServer(t *testing.T) {
@@ -327,7 +212,7 @@ func TestBucketWithoutServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer held.Close()
-	spoiler.Gone(true)
+	spoiler.Always(objectstore.Lost)
 	if _, err := held.ReadAt(make([]byte, 10), 0); err != nil {
 		t.Errorf("what is open cannot be read: %v", err)
 	}
@@ -339,7 +224,7 @@ func TestBucketWithoutServer(t *testing.T) {
 	if took := time.Since(began); took > patience/2 {
 		t.Errorf("a commit without a server took %v", took)
 	}
-	spoiler.Gone(false)
+	spoiler.Always("")
 	eventually(t, "a commit succeeds again", func() error {
 		return os.WriteFile(m.path("a.rvf/vectors.append"), []byte("{\"id\":77,\"vector\":[7,8,9]}\n"), 0)
 	})
