@@ -26,7 +26,7 @@ PEER := test/integration/peer
 # have the same code to watch in the random histories.
 STATES := ^(TestEveryCrashKeepsWhatWasAcknowledged|TestEveryFaultLeavesAWholeStore|TestCrashesWhileRecovering)$$
 
-.PHONY: build demo demo-s3 demo-boot test test-seaweedfs test-ceph lint bench microbench crash attacks programs deps clean
+.PHONY: build demo demo-s3 demo-boot test test-seaweedfs test-ceph lint bench microbench crash hosts attacks programs deps clean
 
 build: ## bin/rvffs
 	$(GO) build $(STAMP) -o bin/rvffs ./cmd/rvffs
@@ -73,6 +73,9 @@ microbench: ## benchmarks of the packages
 
 crash: deps ## kill -9 of the mount under eight writers, 300 rounds
 	CI=true RVFFS_KILL_ROUNDS=300 $(GO) test -count=1 -timeout 60m -v -run '^TestKilledDaemon$$' ./test/integration
+
+hosts: deps ## mounts and hosts on one bucket, 60 s of each, with kills, cut networks and spoiled writes
+	CI=true RVFFS_BUCKET_SECONDS=60 $(GO) test -count=1 -timeout 60m -v -run '^TestBucketKeepsWhatWasAcknowledged$$' ./test/integration
 
 attacks: ## two users and a root daemon, each attack for 30 s or 100,000 tries
 	CI=true RVFFS_ATTACK_SECONDS=30 $(GO) test -count=1 -timeout 60m -v -run '^TestAttacks$$' ./test/integration

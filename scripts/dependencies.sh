@@ -44,6 +44,8 @@ if [[ ${1-} != demo* ]]; then
 	need linux-image-cloud-amd64 test -s "$kernel"
 	# A disk without hard links: sshfs, whose server runs on this machine, without a network.
 	need sshfs command -v sshfs
+	# Networks of their own, for machines that share a bucket.
+	need iproute2 command -v ip
 	# Programs that read tables, and tell numbers from text by themselves.
 	need sqlite3 command -v sqlite3
 	need miller command -v mlr

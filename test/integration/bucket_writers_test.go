@@ -120,7 +120,7 @@ func (w *writers) pause(span time.Duration) {
 	}
 }
 
-// try does something by a mount, and notes it if it fails.
+// try does something by a mount and reports whether that succeeded. It notes it if not.
 func (w *writers) try(mount int, what string, do func() error) bool {
 	from := time.Now()
 	err := do()
