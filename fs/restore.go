@@ -72,7 +72,10 @@ func (n *folderNode) renameRestoring(ctx context.Context, name string, to nodefs
 // Create is refused: a copy of a store's file belongs beside the store, under another name.
 func (n *storeNode) Create(ctx context.Context, name string, flags, mode uint32, out *fuse.EntryOut) (*nodefs.Inode, nodefs.FileHandle, uint32, syscall.Errno) {
 	if n.tree.readOnly || name != n.store.Name() {
-		return n.fixedFolder.Create(ctx, name, flags, mode, out)
+		return nil, nil, 0, n.orStale(ctx, n.tree.refusal())
+	}
+	if errno := n.orStale(ctx, 0); errno != 0 {
+		return nil, nil, 0, errno
 	}
 	err := fmt.Errorf("%w: a store is never replaced: restore under another name, or remove it first", volume.ErrExists)
 	return nil, nil, 0, n.tree.errno(n.store.Path(), "restore", err)

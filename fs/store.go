@@ -34,6 +34,7 @@ var (
 	_ nodefs.NodeLookuper       = (*storeNode)(nil)
 	_ nodefs.NodeOpendirHandler = (*storeNode)(nil)
 	_ nodefs.NodeMkdirer        = (*storeNode)(nil)
+	_ nodefs.NodeCreater        = (*storeNode)(nil)
 	_ nodefs.NodeRmdirer        = (*storeNode)(nil)
 	_ nodefs.NodeRenamer        = (*storeNode)(nil)
 	_ nodefs.NodeGetxattrer     = (*storeNode)(nil)
@@ -146,6 +147,25 @@ func (n *storeNode) Setattr(ctx context.Context, handle nodefs.FileHandle, in *f
 // Lookup finds one of the store's own names, or a derived store. A store that
 // cannot be read as one shows nothing but why.
 func (n *storeNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
+	found, errno := n.lookup(ctx, name, out)
+	if errno == syscall.ENOENT {
+		errno = n.orStale(ctx, errno)
+	}
+	return found, errno
+}
+
+// orStale is the error number for what failed in the folder: ESTALE when the store is gone,
+// for then the kernel asks anew what stands at each name on the way. It has others looked up
+// anew, too.
+func (n *storeNode) orStale(ctx context.Context, errno syscall.Errno) syscall.Errno {
+	if !n.store.Vanished(ctx) {
+		return errno
+	}
+	n.tree.expiry.now()
+	return syscall.ESTALE
+}
+
+func (n *storeNode) lookup(ctx context.Context, name string, out *fuse.EntryOut) (*nodefs.Inode, syscall.Errno) {
 	if file, known := storeFiles[name]; known {
 		return n.lookupFile(ctx, name, file, out)
 	}

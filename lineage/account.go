@@ -38,7 +38,7 @@ func (f Facts) Account(file string, profile Profile) Account {
 		a.ParentID = f.Identity.ParentID.String()
 	}
 	if record, origin, own := f.record(); own {
-		a.Derivation, a.Start = record.Type.String(), origin.Start
+		a.Derivation, a.Start = record.TypeWord(), origin.Start
 		const second = uint64(time.Second)
 		a.Derived = time.Unix(int64(record.Timestamp/second), int64(record.Timestamp%second)).UTC().Format(time.RFC3339)
 	}

@@ -43,6 +43,15 @@ func (t DerivationType) String() string {
 	return fmt.Sprintf("0x%02x", uint8(t))
 }
 
+// TypeWord is the word for the type of the derivation: its name, or for a clone that began as a
+// branch the one by which a branch is made.
+func (r Record) TypeWord() string {
+	if origin, own := r.Origin(); own && r.Type == Clone && origin.Start == StartBranch {
+		return string(StartBranch)
+	}
+	return r.Type.String()
+}
+
 // ParseDerivationType reads a name that String writes, in upper or lower
 // case; "user-defined" is accepted as well. The error wraps
 // ErrDerivationType.

@@ -41,20 +41,24 @@ func withLetGo(ids map[lineage.FileID]bool, entries []segments.ListedBranch) map
 // known it hears of it from the store.
 func (s *Store) LetBranchGo(ctx context.Context, id lineage.FileID, names ...string) (kept string, err error) {
 	kept, err = s.letBranchGo(ctx, id, names, true)
-	if errors.Is(err, volume.ErrReadOnly) && !s.lists(ctx, id) {
+	if errors.Is(err, volume.ErrReadOnly) && len(s.ListedAs(ctx, id)) == 0 {
 		err = nil // there is nothing to strike off, and nothing rewrites it
 	}
 	return kept, err
 }
 
-// lists reports whether the store lists a branch.
-func (s *Store) lists(ctx context.Context, id lineage.FileID) (listed bool) {
+// ListedAs are the names under which the store lists a branch, which may be former ones.
+func (s *Store) ListedAs(ctx context.Context, id lineage.FileID) (names []string) {
 	_ = s.withNewest(ctx, func(newest *state.Snapshot) error {
 		all, err := listedBranches(ctx, newest)
-		listed = containsID(all, id)
+		for _, branch := range all {
+			if branch.FileID == id {
+				names = append(names, branch.Name)
+			}
+		}
 		return err
 	})
-	return listed
+	return names
 }
 
 // LetGoListed is LetBranchGo for a branch that is gone already, by its id or the name that the

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rvffs/fs"
 	"rvffs/lineage"
 	"rvffs/store"
 	"rvffs/store/catalog"
@@ -115,6 +116,9 @@ func childrenFirst(ctx context.Context, files []string) ([]string, error) {
 func rm(ctx context.Context, file string, how opening, family *family, force bool) (removed []string, err error) {
 	_, _, mounted := behind(file)
 	shown := followLinks(file) // a link to the folder goes before that
+	if !mounted {
+		shown = absolute(file)
+	}
 	err = withStore(ctx, file, how, func(s *store.Store) error {
 		if identity, known := s.Identity(); known && !force {
 			for branch := range family.removed {
@@ -129,7 +133,7 @@ func rm(ctx context.Context, file string, how opening, family *family, force boo
 				return err
 			}
 		}
-		parents, err := parentsOfBranch(ctx, file, s, family)
+		parents, err := parentsOfBranch(ctx, file, s, family, how.near)
 		if err != nil {
 			return err
 		}
@@ -141,16 +145,33 @@ func rm(ctx context.Context, file string, how opening, family *family, force boo
 			family.removed[s.FileID()] = append(family.removed[s.FileID()], place)
 		}
 		for _, parent := range parents {
-			if err := releaseBranch(ctx, parent, how, s.FileID(), family.removedFrom(parent, s.FileID())); err != nil { // which costs room alone
-				_, _ = fmt.Fprintf(os.Stderr, "rvffs: %s was removed; its parent %s goes on listing it, %v\n", file, parent, err)
+			names := append(family.removedFrom(parent.file, s.FileID()), parent.former...)
+			if err := releaseBranch(ctx, parent.file, how, s.FileID(), names); err != nil { // which costs room alone
+				_, _ = fmt.Fprintf(os.Stderr, "rvffs: %s was removed; its parent %s goes on listing it, %v\n", file, parent.file, err)
 			}
 		}
 		return nil
 	})
-	if mounted && err == nil {
+	switch {
+	case err != nil:
+	case mounted:
 		awaitGone(ctx, file, shown)
+	default:
+		awaitGone(ctx, shownAt(shown)...)
 	}
 	return removed, err
+}
+
+// shownAt are the paths at which mounts of ours show a file of their directories.
+func shownAt(file string) (paths []string) {
+	mounts, _ := fs.Mounts() // none are known where there is no table of them
+	for _, mount := range mounts {
+		below, err := filepath.Rel(mount.Source, file)
+		if mount.Ours() && err == nil && filepath.IsLocal(below) {
+			paths = append(paths, filepath.Join(mount.Point, below))
+		}
+	}
+	return paths
 }
 
 // releaseBranch has the parent of a branch that is removed strike it off its list. The error
@@ -187,6 +208,7 @@ func (f *family) removedFrom(parent string, branch lineage.FileID) (names []stri
 // isShown reports whether a folder is there, or listed in the one above: a mount may know of
 // a file that it is gone before it knows so of the folder that showed it.
 func isShown(folder string) bool {
+	_, _ = os.Lstat(filepath.Join(folder, catalog.NameStatus)) // whoever asks for what is in it has the mount look
 	if _, err := os.Lstat(folder); err == nil {
 		return true
 	}
@@ -194,9 +216,16 @@ func isShown(folder string) bool {
 	return err == nil && slices.ContainsFunc(entries, func(entry os.DirEntry) bool { return entry.Name() == filepath.Base(folder) })
 }
 
-// parentsOfBranch are the files that may list a store as a branch of theirs: none where it is
-// no branch.
-func parentsOfBranch(ctx context.Context, file string, s *store.Store, family *family) (files []string, err error) {
+// branchParent is a file that may list a store as a branch of it, and the names that the list
+// has for it at which nothing stands any more: it was moved.
+type branchParent struct {
+	file   string
+	former []string
+}
+
+// parentsOfBranch are those of a store: none where it is no branch. In the folders near it, where
+// the parent and copies of it may have come, they are those that list it.
+func parentsOfBranch(ctx context.Context, file string, s *store.Store, family, near *family) (parents []branchParent, err error) {
 	if !s.Current().IsBranch() {
 		return nil, nil
 	}
@@ -206,15 +235,41 @@ func parentsOfBranch(ctx context.Context, file string, s *store.Store, family *f
 			family.given = append(family.given, name)
 		}
 	}
-	if err := family.read(ctx, []string{folderOf(storeFile(file))}); err != nil {
+	folder := folderOf(storeFile(file))
+	if err := family.read(ctx, []string{folder}); err != nil {
 		return nil, err
 	}
-	for _, claim := range family.claims {
-		if claim.Identity.FileID == s.ParentID() {
-			files = append(files, claim.Name)
+	known := map[string]bool{}
+	add := func(claims []lineage.Claim, listing bool) {
+		for _, claim := range claims {
+			at := absolute(claim.Name)
+			if claim.Identity.FileID != s.ParentID() || known[at] {
+				continue
+			}
+			known[at] = true
+			parent, listed := branchParent{file: claim.Name}, false
+			_ = withOptions(ctx, claim.Name, toRead, store.Options{}, func(above *store.Store) error {
+				for _, name := range above.ListedAs(ctx, s.FileID()) {
+					listed = true
+					if was := siteOf(claim.Name).beside(claim.Name, name); !siteOf(was).isThere(ctx, was) {
+						parent.former = append(parent.former, name)
+					}
+				}
+				return nil
+			})
+			if listed || !listing {
+				parents = append(parents, parent)
+			}
 		}
 	}
-	return files, nil
+	add(family.claims, false)
+	for folders := range near.foldersNear(folder, foldersUp) {
+		if err := near.read(ctx, folders); err != nil {
+			return nil, err
+		}
+	}
+	add(near.claims, true)
+	return parents, nil
 }
 
 // The mount finds out within a second that a store is gone, or a little later where it has
@@ -225,21 +280,27 @@ const (
 )
 
 // awaitGone waits until a mount shows none of the folders of a store any more that is
-// removed, so that the next command can make another of that name.
+// removed, so that the next command can make another of that name. One that does not answer
+// is waited for as long.
 func awaitGone(ctx context.Context, folders ...string) {
 	ctx, cancel := context.WithTimeout(ctx, noticing)
 	defer cancel()
-	look := time.NewTicker(noticingLook)
-	defer look.Stop()
-	for {
-		if !slices.ContainsFunc(folders, isShown) {
-			return
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		look := time.NewTicker(noticingLook)
+		defer look.Stop()
+		for slices.ContainsFunc(folders, isShown) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-look.C:
+			}
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-look.C:
-		}
+	}()
+	select {
+	case <-ctx.Done():
+	case <-gone:
 	}
 }
 

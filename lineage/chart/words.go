@@ -89,11 +89,8 @@ func gradeOf(a lineage.Account) grade {
 
 // kindOf says what a store was derived as: of a branch that it is one.
 func kindOf(a lineage.Account) string {
-	if a.Start != lineage.StartBranch || a.Derivation == "" {
-		return a.Derivation
+	if a.Start == lineage.StartBranch && a.Derivation != "" && a.Derivation != string(lineage.StartBranch) {
+		return a.Derivation + ", a branch"
 	}
-	if a.Derivation == lineage.Clone.String() {
-		return "branch"
-	}
-	return a.Derivation + ", a branch"
+	return a.Derivation
 }

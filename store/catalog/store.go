@@ -436,6 +436,18 @@ func (s *Store) Lookup(ctx context.Context, name string) (entry Entry, err error
 	return entry, errors.Join(problem, err)
 }
 
+// Vanished reports whether the store's file is gone, and has the tree know it at once.
+func (s *Store) Vanished(ctx context.Context) bool {
+	folder, name := s.where()
+	if _, err := folder.describe(ctx, name); !vanished(err) {
+		return false
+	}
+	if now, called := s.where(); now != folder || called != name {
+		return false // it has another name since
+	}
+	return s.catalog.reread(ctx, folder, name) == nil
+}
+
 // Derive makes a derived store beside this one's file, the caller's, and on the disk
 // when it returns.
 func (s *Store) Derive(ctx context.Context, name string, perm os.FileMode) (*Store, error) {

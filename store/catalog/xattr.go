@@ -56,17 +56,13 @@ var xattrs = []struct {
 
 const derivationTypeName = "user.rvf.derivation_type"
 
-// derivationType is the type that the derivation's own record states, or the word by which a
-// branch is made; empty for roots and for stores without such a record.
+// derivationType is the type that the derivation's own record states; empty for roots and for stores without such a record.
 func derivationType(ctx context.Context, _ *Store, s *state.Snapshot) string {
 	record, known, err := s.Derivation(ctx)
 	if err != nil || !known {
 		return ""
 	}
-	if record.Type == lineage.Clone && s.IsBranch() {
-		return store.ContentBranch.String()
-	}
-	return record.Type.String()
+	return record.TypeWord()
 }
 
 // branchCount is a count of a branch; empty of other stores, and where what the branch

@@ -118,3 +118,35 @@ func TestParentsPutBackBehindMounts(t *testing.T) {
 		})
 	}
 }
+
+// TestRemoveMovedBranches: rvffs rm of a branch that was moved finds the parent as other commands
+// do, and takes the branch off its list, so that the parent can be removed.
+func TestRemoveMovedBranches(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, copied string }{{name: "the parent alone"}, {name: "a copy of the parent beside the branch", copied: "p.rvf"}} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			parent, branch, moved := filepath.Join(dir, "a", "p.rvf"), filepath.Join(dir, "a", "b.rvf"), filepath.Join(dir, "c", "b.rvf")
+			demand(t, "make folders", errors.Join(os.Mkdir(filepath.Dir(parent), 0o755), os.MkdirAll(filepath.Dir(moved), 0o755)))
+			run(t, program, "create", parent, "--dimension", "2")
+			withVectors(t, parent, model{1: {1, 2}})
+			if test.copied != "" {
+				run(t, "cp", parent, filepath.Join(filepath.Dir(moved), test.copied))
+			}
+			run(t, program, "branch", parent, branch)
+			run(t, "mv", branch, filepath.Dir(moved))
+			run(t, "mv", filepath.Dir(parent), filepath.Join(dir, "e"))
+			parent = filepath.Join(dir, "e", "p.rvf")
+			shell(t, `"$1" delete "$2" 1; "$1" import "$2" - <<< '{"id":1,"vector":[5,6]}'`, program, moved)
+			got := try(t, program, "rm", moved)
+			if got.code != 0 {
+				t.Fatalf("rm: %+v", got)
+			}
+			if listed := run(t, program, "status", parent, "--json"); strings.Contains(listed, `"branches"`) {
+				t.Errorf("rm says %q; the parent has %s", got.stderr, listed)
+			}
+			run(t, program, "rm", parent)
+		})
+	}
+}

@@ -272,3 +272,32 @@ func TestRestoreOfOthers(t *testing.T) {
 		t.Errorf("her folder has %q", got)
 	}
 }
+
+// TestRestoreRightAfterRemoval: when rvffs rm of a file behind a mount has returned, the mount
+// shows nothing there any more, and what is copied to the name is the store again. Who asks for
+// something in the folder of a store that somebody else has removed has its names looked up anew.
+func TestRestoreRightAfterRemoval(t *testing.T) {
+	t.Parallel()
+	m, backup := serve(t, t.TempDir()), t.TempDir()
+	parent, child := m.backing("p.rvf"), m.backing("c.rvf")
+	run(t, program, "create", parent, "--dimension", "2")
+	withVectors(t, parent, model{1: {1, 2}})
+	run(t, program, "derive", "--copy", parent, child)
+	for _, file := range []string{parent, child} {
+		run(t, "cp", file, backup)
+	}
+	for _, name := range []string{"p.rvf", "c.rvf"} {
+		saved, shown := filepath.Join(backup, name), m.path(name)
+		for range 20 {
+			awaitFile(t, filepath.Join(shown, "status.json"))
+			shell(t, `"$1" rm --force "$2"; cp "$3" "$4"; test -f "$2"`, program, m.backing(name), saved, shown)
+		}
+		awaitFile(t, filepath.Join(shown, "status.json"))
+		run(t, "rm", m.backing(name))
+		if err := os.WriteFile(filepath.Join(shown, "other"), nil, 0o644); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("a file in the folder of %s, which is gone: %v", name, err)
+		}
+		run(t, "cp", saved, shown)
+	}
+	run(t, program, "verify", parent, child)
+}
