@@ -137,6 +137,20 @@ func allowInherited(ctx context.Context, of rows.Sources) error {
 	return nil
 }
 
+// allowShown is allowInherited for all that the newest state of the store shows: who has it copied
+// into another file reads it.
+func (s *Store) allowShown(ctx context.Context) error {
+	snapshot, err := s.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	of, err := s.sources(ctx, snapshot)
+	if err != nil {
+		return err
+	}
+	return allowInherited(ctx, of)
+}
+
 // branchView is a view of vectors of which some are other files'.
 type branchView struct {
 	state.View

@@ -455,10 +455,14 @@ func (s *Store) Derive(ctx context.Context, name string, perm os.FileMode) (*Sto
 		return nil, err
 	}
 	folder, _ := s.where()
-	if err := errors.Join(s.Allow(ctx, volume.Read), folder.mayChange(ctx)); err != nil {
+	err := errors.Join(s.Allow(ctx, volume.Read), folder.mayChange(ctx))
+	if err == nil && s.catalog.options.Derive != store.ContentEmpty {
+		err = s.allowShown(ctx)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("derive %q: %w", name, err)
 	}
-	err := s.use(ctx, func(engine *store.Store) error {
+	err = s.use(ctx, func(engine *store.Store) error {
 		folder, _ = s.where()
 		return engine.Derive(ctx, name, store.DeriveOptions{
 			Type: s.catalog.options.DeriveType, Content: s.catalog.options.Derive,
@@ -606,6 +610,9 @@ func (s *Store) Freeze(ctx context.Context) error {
 
 // Flatten makes a store that has all its vectors itself of a branch.
 func (s *Store) Flatten(ctx context.Context) error {
+	if err := s.allowShown(ctx); err != nil {
+		return fmt.Errorf("copy what the branch %q inherits: %w", s.Path(), err)
+	}
 	err := s.change(ctx, func(ctx context.Context, engine *store.Store) error {
 		_, err := engine.Flatten(ctx)
 		return err
