@@ -55,11 +55,14 @@ var kinds = map[string]struct {
 	"ceph":      {(*Server).startCeph, func(Rights) string { return "arn:aws:iam:::user/" + cephUser }},
 }
 
+// Chosen is the server that the environment names.
+func Chosen() string { return cmp.Or(os.Getenv(variable), usual) }
+
 // Start starts the server that RVFFS_OBJECT_STORE names, versitygw without it, with so many
 // gateways. It has an empty bucket, and runs until the test ends.
 func Start(t testing.TB, gateways int) *Server {
 	t.Helper()
-	s, err := Launch(cmp.Or(os.Getenv(variable), usual), t.TempDir(), gateways)
+	s, err := Launch(Chosen(), t.TempDir(), gateways)
 	if err != nil {
 		t.Fatal(err)
 	}
