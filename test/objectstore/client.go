@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 )
 
@@ -47,10 +48,11 @@ func probe(ctx context.Context, user *s3.Client, bucket string) error {
 	return err
 }
 
-// Object is the content of an object.
+// Object is the content of an object. The user reads it: Ceph does not let the bucket's owner
+// read what others have put there.
 func (s *Server) Object(t testing.TB, key string) []byte {
 	t.Helper()
-	answer, err := s.client(s.Owner, s.Endpoints[0]).GetObject(t.Context(), &s3.GetObjectInput{Bucket: &s.Bucket, Key: &key})
+	answer, err := s.client(s.User, s.Endpoints[0]).GetObject(t.Context(), &s3.GetObjectInput{Bucket: &s.Bucket, Key: &key})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +67,18 @@ func (s *Server) Object(t testing.TB, key string) []byte {
 // Put puts an object into the bucket, as another program does.
 func (s *Server) Put(t testing.TB, key, content string) {
 	t.Helper()
-	_, err := s.client(s.Owner, s.Endpoints[0]).PutObject(t.Context(), &s3.PutObjectInput{Bucket: &s.Bucket, Key: &key, Body: strings.NewReader(content)})
+	_, err := s.client(s.User, s.Endpoints[0]).PutObject(t.Context(), &s3.PutObjectInput{Bucket: &s.Bucket, Key: &key, Body: strings.NewReader(content)})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// KeepVersions has the bucket keep all versions of its objects.
+func (s *Server) KeepVersions(t testing.TB) {
+	t.Helper()
+	_, err := s.client(s.Owner, s.Endpoints[0]).PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
+		Bucket: &s.Bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,10 +16,8 @@ import (
 	"rvffs/test/objectstore"
 )
 
-// tried starts the server with two gateways, and finds out what it can do with the rights
-// that a mount needs.
-func tried(t *testing.T) (server *objectstore.Server, report *trial.Report, ways []objects.Bucket) {
-	server = objectstore.Start(t, 2)
+// tried finds out what the server can do with the rights that a mount needs.
+func tried(t *testing.T, server *objectstore.Server) (report *trial.Report, ways []objects.Bucket) {
 	t.Setenv("AWS_ACCESS_KEY_ID", server.User.AccessKey)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", server.User.SecretKey)
 	open := func(bareTags bool) (ways []objects.Bucket, err error) {
@@ -39,7 +37,7 @@ func tried(t *testing.T) (server *objectstore.Server, report *trial.Report, ways
 	if ways, err = open(report.BareTags); err != nil {
 		t.Fatal(err)
 	}
-	return server, report, ways
+	return report, ways
 }
 
 // lacking are the rules that servers do not keep, as docs/object-store.md says of them.
@@ -48,7 +46,8 @@ var lacking = map[string][]string{"ceph": {"DELETE with If-Match removes only wh
 // TestServer: gateways to one bucket are one bucket, as every bucket must be, and a trial
 // finds what the server can do, and leaves nothing.
 func TestServer(t *testing.T) {
-	server, report, ways := tried(t)
+	server := objectstore.Start(t, 2)
+	report, ways := tried(t, server)
 	for _, rule := range report.Rules {
 		if lacks := slices.Contains(lacking[server.Kind], rule.Name); rule.Kept == lacks {
 			t.Errorf("%s: kept is %t: %s", rule.Name, rule.Kept, rule.Problem)
@@ -61,10 +60,21 @@ func TestServer(t *testing.T) {
 	conformance.Bucket(t, objectstore.Prefix, ways...)
 }
 
+// TestServerThatKeepsVersions: a trial finds whether commits are safe in a bucket that keeps
+// the versions of its objects, as docs/object-store.md says of each server.
+func TestServerThatKeepsVersions(t *testing.T) {
+	server := objectstore.Start(t, 1)
+	server.KeepVersions(t)
+	report, _ := tried(t, server)
+	if safe := server.Kind != "ceph"; report.Allows(trial.Commits) != safe || !report.Allows(trial.Reading) {
+		t.Errorf("commits are safe: %t, want %t: %+v", !safe, safe, report)
+	}
+}
+
 // TestVolume: stores in the bucket are as they must be in every volume, whichever gateway
 // comes next.
 func TestVolume(t *testing.T) {
-	_, report, ways := tried(t)
+	report, ways := tried(t, objectstore.Start(t, 2))
 	volumes.TestLog(t, func(t *testing.T) volumes.Ground {
 		options := bucket.Options{Prefix: objectstore.Prefix + rand.Text() + "/", Freshness: -1, KeepTombstones: !report.Allows(trial.Removing)}
 		var opened atomic.Int64

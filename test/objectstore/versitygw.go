@@ -19,8 +19,8 @@ func (s *Server) startVersitygw(gateways int) error {
 	if err != nil {
 		return err
 	}
-	data, accountsFolder := filepath.Join(s.folder, "data"), filepath.Join(s.folder, "accounts")
-	for _, folder := range []string{data, accountsFolder} {
+	data, versions, accountsFolder := filepath.Join(s.folder, "data"), filepath.Join(s.folder, "versions"), filepath.Join(s.folder, "accounts")
+	for _, folder := range []string{data, versions, accountsFolder} {
 		if err := os.Mkdir(folder, 0o755); err != nil {
 			return err
 		}
@@ -35,7 +35,7 @@ func (s *Server) startVersitygw(gateways int) error {
 	owner := []string{"ROOT_ACCESS_KEY=" + s.Owner.AccessKey, "ROOT_SECRET_KEY=" + s.Owner.SecretKey, "GOMEMLIMIT=256MiB"}
 	for i, port := range ports {
 		s.Endpoints = append(s.Endpoints, "http://127.0.0.1:"+port)
-		err := s.run(fmt.Sprint("gateway", i), owner, program, "--port", "127.0.0.1:"+port, "--region", Region, "--iam-dir", accountsFolder, "--quiet", "posix", data)
+		err := s.run(fmt.Sprint("gateway", i), owner, program, "--port", "127.0.0.1:"+port, "--region", Region, "--iam-dir", accountsFolder, "--quiet", "posix", "--versioning-dir", versions, data)
 		if err != nil {
 			return err
 		}
