@@ -32,6 +32,7 @@ type Log struct {
 	current *stored
 	newest  *volume.Version
 	looked  time.Time // when it was asked for last
+	met     time.Time // when it was found last that somebody else had committed
 	turn    *Session  // of this process; nil: there is none
 	over    chan struct{}
 	closed  bool
@@ -176,6 +177,9 @@ func (l *Log) take(found *stored, own bool) *volume.Version {
 	}
 	before := l.current
 	l.current = found
+	if !own && found.Change != before.Change {
+		l.met = time.Now()
+	}
 	generation := l.newest.Generation.(*Generation)
 	if found.same(before) {
 		found.state = before.state

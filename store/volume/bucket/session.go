@@ -83,9 +83,9 @@ func (l *Log) giveTurn() {
 	}
 }
 
-// begin looks for the newest version and has it judged.
+// begin finds the version to begin with and has it judged.
 func (l *Log) begin(ctx context.Context, begin volume.Beginning) (*Session, error) {
-	newest, err := l.refresh(ctx)
+	newest, err := l.first(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +107,22 @@ func (l *Log) begin(ctx context.Context, begin volume.Beginning) (*Session, erro
 	}
 	s.move(newest)
 	return s, nil
+}
+
+// aloneAfter is how long nobody else has committed before it is taken that nobody does.
+const aloneAfter = time.Second
+
+// first is the version with which a session begins. Where nobody else has committed lately it is
+// what is known, if that is fresh, for who has published since is found out anyway: so a small
+// commit is one request.
+func (l *Log) first(ctx context.Context) (*volume.Version, error) {
+	l.mu.Lock()
+	newest, fresh := l.newest, time.Since(l.looked) < l.volume.options.Freshness && time.Since(l.met) > aloneAfter
+	l.mu.Unlock()
+	if fresh {
+		return newest, nil
+	}
+	return l.refresh(ctx)
 }
 
 // refresh is the newest version there is, however lately it was asked for.

@@ -2,9 +2,12 @@ package bucket
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"rvffs/store/volume"
 	"rvffs/store/volume/bucket/memory"
@@ -99,4 +102,50 @@ func (p *process) compactAnd(text string) error {
 		return err
 	}
 	return p.put(text)
+}
+
+// TestCommitIsOneRequest, where nobody else commits. Who does is found out, and is asked for then
+// before each commit, for a while.
+func TestCommitIsOneRequest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		objects := memory.New()
+		create(t, objects, Options{}, "a.rvf")
+		mine := &process{t: t, volume: Open(objects, Options{Untidy: true, Freshness: time.Second})}
+		mine.log = mine.volume.Shelf().Log("a.rvf", volume.LogOptions{}).(*Log)
+		if _, err := mine.log.Open(t.Context(), volume.Known{}); err != nil {
+			t.Fatal(err)
+		}
+		defer mine.close()
+		other := open(t, objects, Options{Untidy: true}, "a.rvf")
+		for i, c := range []struct {
+			waits    time.Duration
+			theirs   bool
+			requests int
+		}{
+			{0, false, 1},
+			{0, false, 1},
+			{3 * time.Second, false, 2}, // what is known is old
+			{0, false, 1},
+			{0, true, 3}, // in vain, a look, and once more
+			{0, false, 2},
+			{aloneAfter / 2, true, 2},
+			{3 * time.Second, false, 2},
+			{0, false, 1},
+		} {
+			time.Sleep(c.waits)
+			if c.theirs {
+				if err := other.put(fmt.Sprint("theirs ", i)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := objects.Requests("")
+			if err := mine.put(fmt.Sprint("mine ", i)); err != nil {
+				t.Fatal(err)
+			}
+			if got := objects.Requests("") - before; got != c.requests {
+				t.Errorf("commit %d took %d requests, want %d", i, got, c.requests)
+			}
+		}
+	})
 }
