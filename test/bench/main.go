@@ -1,6 +1,6 @@
 // Command bench measures rvffs beside its peers, as docs/performance.md shows.
 //
-//	go run ./test/bench                     everything, in about ten minutes
+//	go run ./test/bench                     everything, in about twenty minutes
 //	go run ./test/bench -rows append,list   some rows
 //	go run ./test/bench -scale 0.1          smaller data, for a quick look
 //
@@ -42,6 +42,7 @@ var rows = []row{
 	{"nearest", "the ten nearest of many vectors, against plain passes over their bytes", (*bench).nearestRow},
 	{"branch", "searches of a branch, against the same vectors in one store", (*bench).branchRow},
 	{"large", "stores of millions of vectors: append, queries after deletes, commits after a bulk deletion", (*bench).largeRow},
+	{"bucket", "stores in a bucket: append, search, commits by many mounts, listing, memory", (*bench).bucketRow},
 	{"memory", "memory of the mount while vectors stream in", (*bench).memoryRow},
 }
 
@@ -69,7 +70,7 @@ func main() {
 	flag.BoolVar(&o.full, "full", false, "10,000 commits of one vector instead of 1,000 (the reference runtime takes minutes and gigabytes for them)")
 	flag.StringVar(&o.folder, "dir", os.TempDir(), "where to put the data: 9 GiB for a moment")
 	flag.StringVar(&o.page, "page", "", "page whose table is replaced, if all rows were measured at full size")
-	flag.DurationVar(&o.timeLimit, "time", 15*time.Minute, "give up after so much time")
+	flag.DurationVar(&o.timeLimit, "time", 30*time.Minute, "give up after so much time")
 	flag.StringVar(&o.child, "child", "", "internal: one measurement in a process of its own")
 	flag.Parse()
 	if o.child != "" {
