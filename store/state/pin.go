@@ -243,7 +243,7 @@ func (r *Reading) keptIn(entry segments.DirectoryEntry, pin Pin) (*Snapshot, err
 
 // isMoved reports whether another program has moved what a kept state names, although that
 // stands where it did: the newest manifest names something else in its place, or a whole
-// segment is there that is another. Err is why its header cannot be read.
+// segment is there, or reaches into it, that is another. Err is why its header cannot be read.
 func (r *Reading) isMoved(named segments.DirectoryEntry, there segments.Segment, err error) (bool, error) {
 	if err == nil {
 		verdict, err := segments.VerifySegment(r, there)
@@ -252,14 +252,31 @@ func (r *Reading) isMoved(named segments.DirectoryEntry, there segments.Segment,
 	if !errors.Is(err, volume.ErrCorrupt) {
 		return false, err
 	}
-	end := func(entry segments.DirectoryEntry) int64 {
-		return segments.Segment{Offset: entry.Offset, Header: segments.Header{PayloadLength: entry.PayloadLength}}.End()
-	}
-	return slices.ContainsFunc(r.snapshot.Live(), func(other segments.DirectoryEntry) bool {
+	inPlace := func(other segments.DirectoryEntry) bool {
 		same := other.Offset == named.Offset && other.PayloadLength == named.PayloadLength && other.Type == named.Type
-		return !same && other.Offset < end(named) && named.Offset < end(other)
-	}), nil
+		return !same && other.Offset < endOf(named) && named.Offset < endOf(other)
+	}
+	if slices.ContainsFunc(r.snapshot.Live(), inPlace) {
+		return true, nil
+	}
+	err = r.Walk(func(other segments.Segment) error {
+		if !inPlace(segments.DirectoryEntry{Offset: other.Offset, PayloadLength: other.PayloadLength, Type: other.Type}) {
+			return nil
+		}
+		verdict, err := segments.VerifySegment(r, other)
+		if err == nil && verdict == segments.HashMatch {
+			err = errWhole
+		}
+		return err
+	})
+	if errors.Is(err, errWhole) {
+		return true, nil
+	}
+	return false, err
 }
+
+// errWhole ends a walk at a whole segment.
+var errWhole = errors.New("a whole segment")
 
 // snapshotOf is a state of the file that a manifest tells of, which stands in a segment: one
 // of the file's first bytes.
