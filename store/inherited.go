@@ -43,6 +43,8 @@ type BranchParent struct {
 type inheritance struct {
 	pin  state.Pin
 	base rows.Sources
+	// use has the parent opened.
+	use func(ctx context.Context, use func(*Store) error) error
 }
 
 var (
@@ -80,6 +82,7 @@ func (s *Store) sources(ctx context.Context, snapshot *state.Snapshot, depth int
 		return sources, err
 	}
 	base, _ := sources.Inherited()
+	s.lookAbove(ctx, snapshot, depth)
 	if err := stillThere(ctx, base); err != nil {
 		if errors.Is(err, volume.ErrStale) {
 			snapshot.Displace()
@@ -87,6 +90,24 @@ func (s *Store) sources(ctx context.Context, snapshot *state.Snapshot, depth int
 		return rows.Sources{}, err
 	}
 	return sources, nil
+}
+
+// lookAbove has the parents of a branch look at their files: somebody may have written another
+// content into one, such as an older copy of it, where what was found stands no more.
+func (s *Store) lookAbove(ctx context.Context, snapshot *state.Snapshot, depth int) {
+	known := lastInherited.Of(snapshot.Backing()).Load()
+	if known == nil || depth == maxBranches {
+		return
+	}
+	_ = known.use(state.OfOthers(ctx), func(parent *Store) error {
+		if _, err := parent.Snapshot(ctx); err != nil {
+			return err // who reads what it shows hears of it
+		}
+		if all := known.base.Snapshots(); len(all) > 1 {
+			parent.lookAbove(ctx, all[len(all)-1], depth+1)
+		}
+		return nil
+	})
 }
 
 // stillThere fails with ErrStale when files of some vectors are gone.
@@ -130,6 +151,7 @@ func (s *Store) inherit(ctx context.Context, snapshot *state.Snapshot, depth int
 func (s *Store) inherited(ctx context.Context, snapshot *state.Snapshot, branch state.Branch, depth int) (rows.Sources, error) {
 	known := lastInherited.Of(snapshot.Backing())
 	if before := known.Load(); before != nil && before.pin == branch.Pin && !before.base.Outdated() {
+		s.lookAbove(ctx, snapshot, depth)
 		err := stillThere(ctx, before.base)
 		if err == nil || !errors.Is(err, volume.ErrStale) {
 			return before.base, err
@@ -145,7 +167,7 @@ func (s *Store) inherited(ctx context.Context, snapshot *state.Snapshot, branch 
 		if err != nil {
 			return rows.Sources{}, fmt.Errorf("look for the parent of the branch: %w", err)
 		}
-		found := inheritance{pin: branch.Pin}
+		found := inheritance{pin: branch.Pin, use: candidate.Use}
 		err = candidate.Use(ctx, func(parent *Store) (err error) {
 			found.base, err = parent.shownTo(ctx, identity, branch.Pin, depth)
 			return err

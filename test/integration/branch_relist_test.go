@@ -150,3 +150,60 @@ func TestRemoveMovedBranches(t *testing.T) {
 		})
 	}
 }
+
+// TestParentsWrittenOver: another content of a parent, such as an older copy of it, is written
+// into its very file, by cp, while a mount shows branches of it. They show what they did where
+// that content has it, and fail where not; they never show what stands in its place.
+func TestParentsWrittenOver(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		older bool // than the branch
+	}{{name: "by what the branch shows"}, {name: "by what is older than the branch", older: true}} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			m, backup := serve(t, t.TempDir()), filepath.Join(t.TempDir(), "backup")
+			parent, branch, below := m.backing("p.rvf"), m.backing("b.rvf"), m.backing("c.rvf")
+			run(t, program, "create", parent, "--dimension", "2")
+			withVectors(t, parent, numbered(0, randomRows(1, 40, 2)))
+			if test.older {
+				run(t, "cp", parent, backup)
+				withVectors(t, parent, numbered(40, randomRows(2, 20, 2)))
+			}
+			run(t, program, "branch", parent, branch)
+			run(t, program, "branch", branch, below)
+			if !test.older {
+				run(t, "cp", parent, backup)
+			}
+			run(t, program, "delete", parent, "1", "2", "3", "5", "8", "13")
+			run(t, program, "compact", parent)
+			view := func(file, name string) (string, error) {
+				content, err := os.ReadFile(m.path(file, "vectors", name))
+				return fmt.Sprint(sortedLines(content)), err
+			}
+			want := map[string]string{}
+			for file, at := range map[string]string{"b.rvf": branch, "c.rvf": below} {
+				awaitFile(t, m.path(file, "status.json"))
+				must(view(file, "vectors.jsonl"))(t)
+				want[file] = fmt.Sprint(sortedLines([]byte(run(t, program, "export", at, "-f", "csv", "-o", "-"))))
+			}
+			held := must(os.Open(m.path("c.rvf", "vectors", "vectors.f32")))(t) // and so its parents' files
+			defer held.Close()
+			run(t, "cp", backup, parent)
+			for file, shown := range want {
+				got, err := view(file, "vectors.csv") // of which the kernel has nothing
+				if !test.older && (err != nil || got != shown) || test.older && err == nil && got != shown {
+					t.Errorf("%s shows %s, %v; want %s", file, got, err, shown)
+				}
+				if test.older {
+					eventually(t, file+" fails", func() error {
+						if _, err := view(file, "vectors.csv"); err == nil {
+							return errors.New("it does not")
+						}
+						return nil
+					})
+				}
+			}
+		})
+	}
+}

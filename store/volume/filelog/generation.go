@@ -31,6 +31,8 @@ type Generation struct {
 	mu   sync.Mutex // guards what follows; never held over I/O
 	at   Place
 	gone bool // the bytes there are no longer those of this file
+
+	spoiled atomic.Bool // somebody has written other content into the file
 }
 
 // NewGeneration wraps an open file at a place; the caller is its first user.
@@ -51,6 +53,9 @@ func (g *Generation) Pin(ctx context.Context) (volume.Bytes, error) {
 
 // hold is Pin for who knows that it is a file.
 func (g *Generation) hold(ctx context.Context) (File, error) {
+	if g.spoiled.Load() {
+		return nil, errReplaced
+	}
 	return g.file.Acquire(ctx, func() (File, error) { return g.open(ctx) })
 }
 
@@ -91,6 +96,10 @@ func (g *Generation) disturb(inPlace bool) {
 		g.within.Add(1)
 	}
 }
+
+// spoil notes that somebody has written another content into the very file: nobody begins to
+// read it any more as the one that it was, also while somebody holds it.
+func (g *Generation) spoil() { g.spoiled.Store(true) }
 
 // retire is Unpin by the log itself, when another file took the place of this one: who
 // holds it reads on, but nobody opens it anew.

@@ -277,6 +277,9 @@ func (l *Log) refresh(file volume.Bytes, counts func(touches uint64) bool) (*vol
 		if err != nil {
 			return nil, err
 		}
+		if same {
+			generation.spoil()
+		}
 		generation = NewGeneration(at, reading, info)
 		next.Generation = generation
 	}
