@@ -45,6 +45,9 @@ type mountOptions struct {
 	sloppy         bool     // take no offence at options that nobody knows
 	fake           bool     // do all but mount
 	unknown        []string
+
+	// silent is told when a server does not answer, and without an error when it does again.
+	silent func(backing string, lasted time.Duration, err error)
 }
 
 const (

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"rvffs/fs"
 	"rvffs/lineage"
 	"rvffs/store"
@@ -122,7 +124,7 @@ func (s bucketSite) openShelf(file string, changes bool) (shelf volume.Shelf, do
 // reach opens a folder of a bucket for a command. One that changes something is refused
 // where the server does not keep what commits depend on: its commits would look right.
 func (s bucketSite) reach(folder string, changes bool) (volume.Volume, error) {
-	options := mountOptions{readOnly: !changes, commitTimeout: defaultCommitTimeout}
+	options := mountOptions{readOnly: !changes, commitTimeout: defaultCommitTimeout, silent: tellSilence}
 	place, limits, err := s.openBacking(&options, folder)
 	if err == nil && changes && options.readOnly {
 		return nil, errors.Join(fmt.Errorf("%s: nothing is written there: %s", folder, limits[0]), place.Close())
@@ -152,7 +154,8 @@ func (bucketSite) openBacking(options *mountOptions, backing string) (place volu
 	if options.endpoint != "" {
 		endpoint.urls = []string{options.endpoint}
 	}
-	found, report, err := trial.Open(ctx, at.prefix, func(bareTags bool) ([]objects.Bucket, error) { return endpoint.open(ctx, at.bucket, bareTags) })
+	waits := func(err error) { options.silent(backing, 0, err) }
+	found, report, err := trial.Open(ctx, at.prefix, options.commitTimeout, waits, func(bareTags bool) ([]objects.Bucket, error) { return endpoint.open(ctx, at.bucket, bareTags) })
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", backing, err)
 	}
@@ -167,6 +170,7 @@ func (bucketSite) openBacking(options *mountOptions, backing string) (place volu
 		Prefix: at.prefix, Name: backing, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
 		Freshness: atMost(options.freshness), CommitTimeout: options.commitTimeout,
 		KeepTombstones: options.readOnly || !report.Allows(trial.Removing),
+		Silent:         func(lasted time.Duration, err error) { options.silent(backing, lasted, err) },
 	}
 	cache, err := openCache(options)
 	if err != nil {
@@ -175,6 +179,24 @@ func (bucketSite) openBacking(options *mountOptions, backing string) (place volu
 		settings.Cache = cache
 	}
 	return bucket.Open(found, settings), limits, nil
+}
+
+// tellSilence tells who waits for a command that it waits for the server of a bucket.
+func tellSilence(backing string, _ time.Duration, err error) {
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "rvffs: the server of %s does not answer, and is waited for up to %v: %v\n", backing, defaultCommitTimeout, err)
+	}
+}
+
+// logSilence has the log of a mount tell of it.
+func logSilence(log zerolog.Logger, patience time.Duration) func(string, time.Duration, error) {
+	return func(backing string, lasted time.Duration, err error) {
+		if err != nil {
+			log.Warn().Str("directory", backing).Dur("commit_timeout", patience).Err(err).Msg("the server does not answer: who writes waits for it, and who reads goes on with what is known")
+			return
+		}
+		log.Info().Str("directory", backing).Dur("silent", lasted).Msg("the server answers again")
+	}
 }
 
 // openCache opens the folder in which blocks of buckets are kept; nil if there is none.

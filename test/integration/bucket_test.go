@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"rvffs/test/objectstore"
 )
@@ -196,39 +195,5 @@ func TestBucketWithoutConditions(t *testing.T) {
 	wantErrno(t, "a write to a mount", os.WriteFile(m.path("a.rvf/vectors.append"), []byte("[1,2,3]\n"), 0), syscall.EROFS)
 	if got := names(t, m.path(".")); !slices.Contains(got, "a.rvf") || slices.Contains(got, "b.rvf") {
 		t.Errorf("the mount lists %v", got)
-	}
-}
-
-// TestBucketWithoutServer: while a server does not answer, what was read can be read, writers
-// are told in time, and all goes on when it is back.
-func TestBucketWithoutServer(t *testing.T) {
-	server := objectstore.Start(t, 1)
-	inBucket(t, server)
-	spoiler := objectstore.Spoil(t, server.Endpoints[0], 1<<30, 1)
-	m := serveBucket(t, server, spoiler.URL, "team", "--commit-timeout=2s")
-	shell(t, `mkdir "$1/a.rvf"; echo '[1,2,3]' > "$1/a.rvf/vectors.append"`, m.Point)
-	held, err := os.Open(m.path("a.rvf/vectors/vectors.csv"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer held.Close()
-	spoiler.Always(objectstore.Lost)
-	if _, err := held.ReadAt(make([]byte, 10), 0); err != nil {
-		t.Errorf("what is open cannot be read: %v", err)
-	}
-	began := time.Now()
-	err = os.WriteFile(m.path("a.rvf/vectors.append"), []byte("[4,5,6]\n"), 0)
-	if !errors.Is(err, syscall.EIO) && !errors.Is(err, syscall.EBUSY) {
-		t.Errorf("a commit without a server: %v", err)
-	}
-	if took := time.Since(began); took > patience/2 {
-		t.Errorf("a commit without a server took %v", took)
-	}
-	spoiler.Always("")
-	eventually(t, "a commit succeeds again", func() error {
-		return os.WriteFile(m.path("a.rvf/vectors.append"), []byte("{\"id\":77,\"vector\":[7,8,9]}\n"), 0)
-	})
-	if got := string(readFile(t, m.path("a.rvf/vectors/by-id/77.json"))); !strings.Contains(got, "77") {
-		t.Errorf("vector 77 is %q", got)
 	}
 }

@@ -32,6 +32,7 @@ type Spoiler struct {
 	spoiled map[string]int
 	answers map[string][]answer // former ones to questions, by what was asked
 	always  string
+	other   chan struct{} // closed when always changes
 }
 
 // spoiling is what may become of a request that changes something.
@@ -73,7 +74,9 @@ var spoilings = map[string]spoiling{
 }
 
 // The names of some of them. Older is the way to spoil a question: the answer is a former one.
+// What hangs arrives when something else becomes of requests, if somebody waits for it still.
 const (
+	Hangs  = "hangs"
 	Lost   = "lost"
 	Busy   = "refused by 503"
 	Unsaid = "done, and the answer is lost"
@@ -115,7 +118,7 @@ func SpoilAt(t testing.TB, address, endpoint string, oneIn int, seed uint64) *Sp
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Spoiler{oneIn: oneIn, random: rand.New(rand.NewPCG(seed, 1)), spoiled: map[string]int{}, answers: map[string][]answer{}}
+	s := &Spoiler{oneIn: oneIn, random: rand.New(rand.NewPCG(seed, 1)), spoiled: map[string]int{}, answers: map[string][]answer{}, other: make(chan struct{})}
 	s.forward = &httputil.ReverseProxy{
 		// The name of the host is part of what is signed.
 		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(behind); r.Out.Host = r.In.Host },
@@ -146,6 +149,14 @@ func (s *Spoiler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		s.forward.ServeHTTP(w, r)
+		return
+	}
+	if how == Hangs {
+		select {
+		case <-s.next():
+			s.forward.ServeHTTP(w, r)
+		case <-r.Context().Done():
+		}
 		return
 	}
 	chosen := spoilings[how]
@@ -306,6 +317,15 @@ func (s *Spoiler) Always(how string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.always = how
+	close(s.other)
+	s.other = make(chan struct{})
+}
+
+// next is closed when something else becomes of requests.
+func (s *Spoiler) next() chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.other
 }
 
 // Spoiled counts the requests that were spoiled.

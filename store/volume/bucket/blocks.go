@@ -140,9 +140,7 @@ func (v *Volume) partsOf(s span, from, to int64) (parts []part, err error) {
 		}
 		return parts, nil
 	}
-	ctx, stop := context.WithTimeout(v.ctx, v.options.Timeout)
-	defer stop()
-	foot, err := v.footerOf(ctx, s.key, s.length)
+	foot, err := v.footerOf(v.ctx, s.key, s.length)
 	if err != nil {
 		return nil, err
 	}
@@ -199,20 +197,21 @@ func (v *Volume) block(s span, b part) ([]byte, error) {
 
 // fetch reads a block, and compares it with its checksum.
 func (v *Volume) fetch(s span, b part) ([]byte, error) {
-	v.fetching <- struct{}{}
-	defer func() { <-v.fetching }()
 	name := fmt.Sprint(v.Name(), " ", s.key, " ", s.match, " ", b.from)
 	right := func(content []byte) bool { return !b.summed || crc32.Checksum(content, castagnoli) == b.sum }
 	if v.options.Cache != nil {
-		if content := v.options.Cache.Get(name, b.to-b.from); content != nil && right(content) {
+		v.finding <- struct{}{}
+		content := v.options.Cache.Get(name, b.to-b.from)
+		<-v.finding
+		if content != nil && right(content) {
 			return content, nil
 		}
 	}
-	ctx, stop := context.WithTimeout(v.ctx, v.options.Timeout)
-	defer stop()
+	v.fetching <- struct{}{}
+	defer func() { <-v.fetching }()
 	var wrong error
-	for range readTries {
-		found, err := v.get(ctx, s.key, objects.Read{Offset: b.from, Length: b.to - b.from, Match: s.match})
+	for range triesOfWrong {
+		found, err := v.get(v.ctx, s.key, objects.Read{Offset: b.from, Length: b.to - b.from, Match: s.match})
 		switch {
 		case errors.Is(err, objects.ErrNotFound), errors.Is(err, objects.ErrCondition):
 			return nil, fmt.Errorf("%w: %s is not there any more", volume.ErrStale, s.key)

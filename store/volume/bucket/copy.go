@@ -87,7 +87,7 @@ func (v *Volume) assemble(ctx context.Context, key string, pieces []piece, foot 
 		err = v.completeUpload(ctx, key, under, a.tags, total)
 	}
 	if err != nil {
-		_ = v.once(v.ctx, func(ctx context.Context) error { return v.objects.Abort(ctx, key, under) })
+		v.giveUp(key, under)
 		return err
 	}
 	v.blocks.keepFooter(key, foot)

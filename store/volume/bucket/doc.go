@@ -3,6 +3,7 @@
 // which never change.
 //
 // It imports the seam, package volume, segments and shared. Its locks are the mutexes of a
-// Log, a Generation and a session, of what is kept of blocks and of names; none is held over a
-// request, and nothing is locked under them.
+// Log, a Generation and a session, of what is kept of blocks and of names, and of what is known
+// of a server that does not answer; none is held over a request, and nothing is locked under
+// them.
 package bucket

@@ -114,11 +114,28 @@ func (f *folder) describe(ctx context.Context, name string) (volume.FileInfo, er
 	if err := f.mayReach(ctx, full); err != nil {
 		return volume.FileInfo{}, err
 	}
+	return f.volume.standsAt(ctx, full)
+}
+
+// glance is describe for who only looks.
+func (f *folder) glance(ctx context.Context, name string) (volume.FileInfo, error) {
+	full, err := f.full(name)
+	if err != nil {
+		return volume.FileInfo{}, err
+	}
+	if err := f.mayReach(ctx, full); err != nil {
+		return volume.FileInfo{}, err
+	}
+	return f.volume.glance(ctx, full, func(ctx context.Context) (volume.FileInfo, error) { return f.volume.standsAt(ctx, full) })
+}
+
+// standsAt tells what stands at a name from the topmost folder.
+func (v *Volume) standsAt(ctx context.Context, full string) (volume.FileInfo, error) {
 	if full != "." {
-		found, err := f.volume.tailOf(ctx, f.volume.prefix+full)
+		found, err := v.tailOf(ctx, v.prefix+full)
 		switch {
 		case err == nil && found.moved:
-			err = f.volume.finishAt(ctx, f.volume.prefix+full)
+			err = v.finishAt(ctx, v.prefix+full)
 			if err == nil {
 				err = fs.ErrNotExist
 			}
@@ -131,10 +148,10 @@ func (f *folder) describe(ctx context.Context, name string) (volume.FileInfo, er
 			return volume.FileInfo{}, err
 		}
 	}
-	info, err := f.volume.describeFolder(ctx, full)
+	info, err := v.describeFolder(ctx, full)
 	if errors.Is(err, fs.ErrNotExist) && full != "." {
 		if parent := path.Dir(full); parent != "." {
-			if _, file := f.volume.tailOf(ctx, f.volume.prefix+parent); file == nil {
+			if _, file := v.tailOf(ctx, v.prefix+parent); file == nil {
 				err = syscall.ENOTDIR
 			}
 		}
@@ -182,7 +199,7 @@ func (f *folder) mayReach(ctx context.Context, full string) error {
 		return nil
 	}
 	for at := path.Dir(full); ; at = path.Dir(at) {
-		info, err := f.volume.describeFolder(ctx, at)
+		info, err := f.volume.glance(ctx, at, func(ctx context.Context) (volume.FileInfo, error) { return f.volume.describeFolder(ctx, at) })
 		if err != nil {
 			return err
 		}
@@ -239,7 +256,7 @@ func (f *folder) As(caller volume.Caller) volume.Folder { return &folder{f.volum
 
 // Open implements volume.Folder.
 func (f *folder) Open(ctx context.Context, name string) (volume.Folder, error) {
-	info, err := f.describe(ctx, name)
+	info, err := f.glance(ctx, name)
 	if err == nil && !info.Mode.IsDir() {
 		err = syscall.ENOTDIR
 	}
@@ -275,13 +292,13 @@ func folderOf(held volume.Folder) *folder {
 
 // Describe implements volume.Folder.
 func (f *folder) Describe(ctx context.Context, name string) (volume.FileInfo, error) {
-	info, err := f.describe(ctx, name)
+	info, err := f.glance(ctx, name)
 	return info, failure("describe", name, err)
 }
 
 // Allow implements volume.Folder.
 func (f *folder) Allow(ctx context.Context, name string, want volume.Permission) (volume.FileInfo, error) {
-	info, err := f.describe(ctx, name)
+	info, err := f.glance(ctx, name)
 	if err == nil && !f.caller.Trusted() && !f.caller.PermittedByMode(info, want) {
 		err = fs.ErrPermission
 	}
@@ -293,7 +310,7 @@ func (f *folder) Allow(ctx context.Context, name string, want volume.Permission)
 
 // AccessList implements volume.Folder: a bucket has none.
 func (f *folder) AccessList(ctx context.Context, name string, _ bool) (volume.AccessList, volume.FileInfo, error) {
-	info, err := f.describe(ctx, name)
+	info, err := f.glance(ctx, name)
 	return nil, info, failure("access list", name, err)
 }
 
@@ -371,6 +388,7 @@ func (f *folder) RemoveFolder(ctx context.Context, name string) error {
 	if err := f.volume.keepFolder(ctx, path.Dir(full)); err != nil {
 		return failure("remove folder", name, err)
 	}
+	defer f.volume.changed(key)
 	return failure("remove folder", name, f.volume.ask(ctx, func(ctx context.Context) error {
 		return f.volume.objects.Delete(ctx, key, objects.Condition{})
 	}))
@@ -549,8 +567,10 @@ func (l *listing) Peek(name string) (volume.Peeked, volume.FileInfo, error) {
 		var err error
 		if found, err = l.tail(name); err != nil {
 			if key, bad := l.key(name); bad == nil && errors.Is(err, fs.ErrNotExist) {
-				if is, _ := l.volume.isFolder(l.ctx, key); is {
+				if is, unknown := l.volume.isFolder(l.ctx, key); is {
 					err = volume.ErrNotRegular
+				} else if unknown != nil {
+					err = unknown
 				}
 			}
 			return nil, volume.FileInfo{}, failure("look at", name, err)
@@ -672,6 +692,7 @@ func (h *held) Change(ctx context.Context, change volume.AttributeChange) error 
 		}
 		return next, nil
 	}, blind: h.info.Mode.IsDir()}
+	defer h.volume.changed(key)
 	_, _, err = swap.run(ctx, found)
 	return failure("change", h.name, err)
 }

@@ -33,6 +33,7 @@ type Log struct {
 	newest  *volume.Version
 	looked  time.Time // when it was asked for last
 	met     time.Time // when it was found last that somebody else had committed
+	asked   *question // the one that is under way; nil: there is none
 	turn    *Session  // of this process; nil: there is none
 	over    chan struct{}
 	closed  bool
@@ -250,8 +251,14 @@ func (l *Log) pinFormer() {
 	}
 }
 
-// Newest implements volume.Log.
+// Newest implements volume.Log. Where the server does not answer soon it is what is known, so
+// that who reads goes on.
 func (l *Log) Newest(ctx context.Context, known *volume.Version) (*volume.Version, error) {
+	return l.newestOf(ctx, known, l.inquire)
+}
+
+// newestOf is Newest, by a way to read what is there.
+func (l *Log) newestOf(ctx context.Context, known *volume.Version, read func(context.Context, *stored) (*stored, error)) (*volume.Version, error) {
 	defer l.pinFormer()
 	for stale := 0; ; stale++ {
 		l.mu.Lock()
@@ -269,7 +276,7 @@ func (l *Log) Newest(ctx context.Context, known *volume.Version) (*volume.Versio
 			}
 			return newest, nil
 		}
-		found, err := l.volume.readWhole(ctx, l.place.at(), current.tag, l.options.Memory)
+		found, err := read(ctx, current)
 		if err == nil && found.moved != nil {
 			_, err = l.volume.finish(ctx, found)
 			err = errors.Join(err, errMovedAway)
@@ -279,6 +286,13 @@ func (l *Log) Newest(ctx context.Context, known *volume.Version) (*volume.Versio
 		case changed && err != nil && stale == 0:
 			l.mu.Unlock()
 			continue // this process has moved it, or published
+		case errors.Is(err, errNotYet):
+			newest = l.newest
+			l.mu.Unlock()
+			if own {
+				return known, nil
+			}
+			return newest, nil
 		case errors.Is(err, objects.ErrSame):
 			l.looked = time.Now()
 			l.mu.Unlock()
@@ -291,7 +305,7 @@ func (l *Log) Newest(ctx context.Context, known *volume.Version) (*volume.Versio
 			return nil, storeError(name, err)
 		case found.ID == l.current.ID && found.Change < l.current.Change:
 			l.mu.Unlock()
-			if stale >= readTries && !changed {
+			if stale >= triesOfWrong && !changed {
 				return nil, storeError(name, errBehind)
 			}
 			if err := l.volume.pace.rest(ctx, stale); err != nil {

@@ -25,6 +25,8 @@ type parts struct {
 	made    footerMaker
 
 	uploads objects.Upload
+	ctx     context.Context // of what is sent
+	stop    context.CancelFunc
 	sending sync.WaitGroup
 	slots   chan struct{}
 
@@ -45,7 +47,8 @@ func newParts(v *Volume, log string) (*parts, error) {
 		return nil, err
 	}
 	p := &parts{volume: v, log: log, name: v.newExtentName(""), spool: spool, slots: make(chan struct{}, sendingParts)}
-	err = v.send(v.ctx, func(ctx context.Context) (err error) {
+	p.ctx, p.stop = context.WithCancel(v.ctx)
+	err = v.send(p.ctx, func(ctx context.Context) (err error) {
 		p.uploads, err = v.objects.Begin(ctx, p.key())
 		return err
 	})
@@ -86,7 +89,7 @@ func (p *parts) send(ctx context.Context, part []byte) error {
 	p.mu.Unlock()
 	p.sending.Go(func() {
 		defer func() { <-p.slots }()
-		tag, err := p.volume.putPart(p.volume.ctx, p.key(), p.uploads, number, part)
+		tag, err := p.volume.putPart(p.ctx, p.key(), p.uploads, number, part)
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.tags[number-2] = tag
@@ -118,11 +121,10 @@ func (p *parts) sent(ctx context.Context) error {
 
 // drop gives up what is not in an extent that counts.
 func (p *parts) drop() {
+	p.stop()
 	p.sending.Wait()
 	if p.done == nil && p.uploads != "" {
-		_ = p.volume.once(p.volume.ctx, func(ctx context.Context) error {
-			return p.volume.objects.Abort(ctx, p.key(), p.uploads)
-		})
+		p.volume.giveUp(p.key(), p.uploads)
 	}
 	_ = p.spool.Close()
 }
@@ -215,6 +217,14 @@ func rowIDs(first []byte, front int64, rest interface {
 	return runs.runs
 }
 
+// giveUp ends an upload that nobody completes.
+func (v *Volume) giveUp(key string, under objects.Upload) {
+	if v.silence.lasts() {
+		return
+	}
+	_ = v.once(v.ctx, func(ctx context.Context) error { return v.objects.Abort(ctx, key, under) })
+}
+
 // putPart sends one part; of one number the last counts, so that it may be sent again.
 func (v *Volume) putPart(ctx context.Context, key string, under objects.Upload, number int, part []byte) (tag objects.Tag, err error) {
 	err = v.send(ctx, func(ctx context.Context) (err error) {
@@ -227,25 +237,27 @@ func (v *Volume) putPart(ctx context.Context, key string, under objects.Upload, 
 // completeUpload makes the object, of so many bytes, and looks whether it is there where that
 // is not said.
 func (v *Volume) completeUpload(ctx context.Context, key string, under objects.Upload, tags []objects.Tag, size int64) (err error) {
-	for try := range readTries {
-		if try > 0 {
-			if late := v.pace.rest(ctx, try); late != nil {
-				return errors.Join(err, late)
-			}
-		}
-		err = v.once(ctx, func(ctx context.Context) error {
+	patient, stop := context.WithTimeout(ctx, v.options.CommitTimeout)
+	defer stop()
+	for try := 1; ; try++ {
+		err = v.once(patient, func(ctx context.Context) error {
 			_, err := v.objects.Complete(ctx, key, under, tags)
 			return err
 		})
 		if err == nil {
 			return nil
 		}
-		found, looked := v.get(ctx, key, objects.Read{Offset: size - 1, Length: 1})
+		found, looked := v.get(patient, key, objects.Read{Offset: size - 1, Length: 1})
 		if looked == nil && found.Size == size {
 			return nil
 		}
+		if v.pace.rest(patient, try) != nil {
+			err = v.late(ctx, err)
+		} else if !decided(err) || try < triesOfWrong {
+			continue
+		}
+		return fmt.Errorf("complete the upload of an extent: %w", err)
 	}
-	return fmt.Errorf("complete the upload of an extent: %w", err)
 }
 
 // joined are some bytes with others behind.
@@ -316,7 +328,7 @@ func (v *Volume) upload(ctx context.Context, key string, from interface {
 		err = v.completeUpload(ctx, key, under, tags, length+int64(len(encoded)))
 	}
 	if err != nil {
-		_ = v.once(v.ctx, func(ctx context.Context) error { return v.objects.Abort(ctx, key, under) })
+		v.giveUp(key, under)
 		return err
 	}
 	if foot != nil {

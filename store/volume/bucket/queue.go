@@ -3,6 +3,7 @@ package bucket
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -25,6 +26,7 @@ type queueing struct {
 	lost   int       // drafts in vain since the last commit
 	passed ticket    // the ticket that is passed over
 	queued int       // commits one behind the other for which it had a ticket
+	since  time.Time // when it lost first since the last commit; zero: it did not
 }
 
 const (
@@ -81,14 +83,21 @@ func (s *Session) awaitTurn(ctx context.Context) error {
 	s.queue.lost++
 	lost := s.queue.lost
 	s.queue.streak = 0
+	if s.queue.since.IsZero() {
+		s.queue.since = time.Now()
+	}
+	until := s.queue.since.Add(v.options.CommitTimeout)
 	s.mu.Unlock()
+	if time.Now().After(until) {
+		return fmt.Errorf("%w: others have committed all the time", volume.ErrHeld)
+	}
 	l.mu.Lock()
 	newest := l.current
 	l.mu.Unlock()
 	if lost < 2 && len(newest.line.Tickets) == 0 {
 		return nil // it may have been chance
 	}
-	deadline, stop := context.WithTimeout(ctx, v.options.CommitTimeout)
+	deadline, stop := context.WithDeadline(ctx, until)
 	defer stop()
 	if !slices.Contains(newest.line.Tickets, s.mine()) {
 		if err := s.takeTicket(deadline); err != nil {
@@ -133,7 +142,7 @@ func (s *Session) awaitTurn(ctx context.Context) error {
 
 // tired says what an error means that ended the wait for the turn.
 func (s *Session) tired(ctx context.Context, err error) error {
-	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, errSilent) {
 		return errors.Join(volume.ErrHeld, err)
 	}
 	return err
@@ -155,7 +164,7 @@ func (s *Session) leaveForGood() {
 	l.mu.Lock()
 	waits := slices.Contains(l.current.line.Tickets, s.mine())
 	l.mu.Unlock()
-	if !waits {
+	if !waits || l.volume.silence.lasts() {
 		return
 	}
 	ctx, stop := context.WithTimeout(l.volume.ctx, max(shortestPatience, tripsOfPatience*l.volume.pace.roundTrip()))
@@ -198,7 +207,7 @@ func (s *Session) pauseForOthers(ctx context.Context) {
 	if q.queued++; q.lost == 0 {
 		q.queued = 0
 	}
-	q.lost, q.passed = 0, ""
+	q.lost, q.passed, q.since = 0, "", time.Time{}
 	wait := q.streak%commitsInARow == 0
 	s.mu.Unlock()
 	if wait {

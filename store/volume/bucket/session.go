@@ -131,7 +131,9 @@ func (l *Log) refresh(ctx context.Context) (*volume.Version, error) {
 	l.looked = time.Time{}
 	newest := l.newest
 	l.mu.Unlock()
-	return l.Newest(ctx, newest)
+	return l.newestOf(ctx, newest, func(ctx context.Context, current *stored) (*stored, error) {
+		return l.volume.readWhole(ctx, l.place.at(), current.tag, l.options.Memory)
+	})
 }
 
 // move makes a version the base. What is not published gets other places.

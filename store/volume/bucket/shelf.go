@@ -145,7 +145,7 @@ func (s *shelf) checked(ctx context.Context, lying, name string, check func(stri
 // drop removes what has a temporary name.
 func (s *shelf) drop(ctx context.Context, in *folder, lying string) error {
 	key, err := in.key(lying)
-	if err != nil {
+	if err != nil || s.volume.silence.lasts() {
 		return err
 	}
 	found, err := s.volume.read(ctx, key, "")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"rvffs/store/memory"
 	"rvffs/store/volume"
@@ -20,8 +21,9 @@ type swapping struct {
 	memory *memory.Budget
 	// build makes the next object of the newest one that is known. Its error ends the swap.
 	build func(ctx context.Context, newest *stored) (*stored, error)
-	blind bool // what is in the object does not matter
-	lost  int  // how often somebody else was faster
+	blind bool          // what is in the object does not matter
+	lost  int           // how often somebody else was faster
+	spent time.Duration // of the time in which it is tried, which building does not count for
 }
 
 // numbers are those of this process's commits.
@@ -35,73 +37,81 @@ var numbers atomic.Uint64
 // is the same. It is made anew only when another object is there, and so the condition of
 // what may be under way can never hold again.
 func (s *swapping) run(ctx context.Context, known *stored) (put, newest *stored, err error) {
-	v := s.volume
-	deadline, stop := context.WithTimeout(ctx, v.options.CommitTimeout)
-	defer stop()
 	number := numbers.Add(1)
 	for {
-		next, err := s.build(deadline, known)
+		next, err := s.build(ctx, known)
 		if err != nil {
-			return nil, known, s.tooLate(ctx, deadline, err)
+			return nil, known, err
 		}
 		next.says(s.writer, number)
-		content := next.content()
-		meta := next.metadata(content)
-		var last error
-		for try := 1; ; try++ {
-			var tag objects.Tag
-			err := v.once(deadline, func(ctx context.Context) (err error) {
-				tag, err = v.objects.Put(ctx, known.key, content, meta, objects.Condition{Match: known.tag})
-				return err
-			})
-			if err == nil {
-				next.tag = tag
-				return next, next, nil
+		put, newest, err = s.replace(ctx, known, next, number)
+		if put != nil || err != nil {
+			return put, newest, err
+		}
+		s.lost++
+		known = newest
+	}
+}
+
+// replace puts an object in the place of the known one. Without an error, and without what was
+// put, somebody else was faster, and newest is his.
+func (s *swapping) replace(ctx context.Context, known, next *stored, number uint64) (put, newest *stored, err error) {
+	v := s.volume
+	begun := time.Now()
+	deadline, stop := context.WithTimeout(ctx, v.options.CommitTimeout-s.spent)
+	defer func() {
+		stop()
+		s.spent += time.Since(begun)
+	}()
+	content := next.content()
+	meta := next.metadata(content)
+	for try := 1; ; try++ {
+		var tag objects.Tag
+		last := v.once(deadline, func(ctx context.Context) (err error) {
+			tag, err = v.objects.Put(ctx, known.key, content, meta, objects.Condition{Match: known.tag})
+			return err
+		})
+		if last == nil {
+			next.tag = tag
+			return next, next, nil
+		}
+		found, err := s.look(deadline, known, try)
+		if err != nil {
+			return nil, known, s.tooLate(ctx, deadline, errors.Join(err, last))
+		}
+		arrived, sure := found.arrived(s.writer, number, next.Change)
+		switch {
+		case found.ID == known.ID && !sure:
+			return nil, found, fmt.Errorf("%w: so many others have committed meanwhile that nobody knows whether the commit is there: %w", syscall.EIO, last)
+		case found.ID == known.ID && arrived && found.Change == next.Change:
+			next.tag = found.tag
+			return next, next, nil
+		case found.ID == known.ID && arrived:
+			return next, found, nil
+		case found.tag == known.tag && found.Change == known.Change:
+			if errors.Is(last, objects.ErrDenied) {
+				return nil, known, last
 			}
-			last = err
-			found, err := s.look(deadline, known, try)
-			if err != nil {
-				return nil, known, s.tooLate(ctx, deadline, errors.Join(err, last))
-			}
-			arrived, sure := found.arrived(s.writer, number, next.Change)
-			if found.ID == known.ID && !sure {
-				return nil, found, fmt.Errorf("%w: so many others have committed meanwhile that nobody knows whether the commit is there: %w", syscall.EIO, last)
-			}
-			if found.ID == known.ID && arrived {
-				if found.Change == next.Change {
-					next.tag = found.tag
-					return next, next, nil
-				}
-				return next, found, nil
-			}
-			if found.tag == known.tag && found.Change == known.Change {
-				if errors.Is(last, objects.ErrDenied) {
-					return nil, known, last
-				}
-				continue // it did not arrive, or is still under way: the same once more
-			}
-			if found.ID != known.ID {
-				return nil, found, errOther
-			}
-			if found.moved != nil && !s.blind {
-				return nil, found, errMovedAway
-			}
-			s.lost++
-			known = found
-			break
+			// It did not arrive, or is still under way: the same once more.
+		case found.ID != known.ID:
+			return nil, found, errOther
+		case found.moved != nil && !s.blind:
+			return nil, found, errMovedAway
+		default:
+			return nil, found, nil
 		}
 	}
 }
 
 // tooLate says which error it is when the time is up.
 func (s *swapping) tooLate(ctx, deadline context.Context, err error) error {
-	if deadline.Err() == nil || ctx.Err() != nil {
+	switch {
+	case deadline.Err() == nil || ctx.Err() != nil:
 		return err
-	}
-	if s.lost > 0 {
+	case s.lost > 0 && !s.volume.silence.lasts():
 		return fmt.Errorf("%w: others have committed all the time: %w", volume.ErrHeld, err)
 	}
-	return fmt.Errorf("%w: the server did not answer within %v, and the commit may be there or not: %w", syscall.EIO, s.volume.options.CommitTimeout, err)
+	return fmt.Errorf("%w, and the commit may be there or not", s.volume.unanswered(err))
 }
 
 // look reads what is there, and takes no older answer than the one that is known.
@@ -144,6 +154,7 @@ func (v *Volume) readWhole(ctx context.Context, key string, known objects.Tag, b
 
 // create puts an object where none is. Exists means that one is there that is not this one.
 func (v *Volume) create(ctx context.Context, s *stored) (*stored, error) {
+	defer v.changed(s.key)
 	deadline, stop := context.WithTimeout(ctx, v.options.CommitTimeout)
 	defer stop()
 	content := s.content()
@@ -159,8 +170,8 @@ func (v *Volume) create(ctx context.Context, s *stored) (*stored, error) {
 			return s, nil
 		}
 		if try > 1 {
-			if late := v.pace.rest(deadline, try); late != nil {
-				return nil, errors.Join(late, err)
+			if v.pace.rest(deadline, try) != nil {
+				return nil, v.late(ctx, err)
 			}
 		}
 		found, looked := v.read(deadline, s.key, "")
@@ -171,9 +182,11 @@ func (v *Volume) create(ctx context.Context, s *stored) (*stored, error) {
 			if found, err = v.finish(deadline, found); err != nil {
 				return nil, err
 			}
-			return v.createOver(deadline, s, found)
+			return v.createOver(ctx, s, found)
 		case looked == nil, errors.Is(looked, volume.ErrNotStore):
 			return nil, volume.ErrExists
+		case deadline.Err() != nil:
+			return nil, v.late(ctx, err)
 		case !errors.Is(looked, objects.ErrNotFound), errors.Is(err, objects.ErrDenied):
 			return nil, errors.Join(looked, err)
 		}
@@ -182,10 +195,12 @@ func (v *Volume) create(ctx context.Context, s *stored) (*stored, error) {
 
 // createOver puts an object in the place of a tombstone.
 func (v *Volume) createOver(ctx context.Context, s, tombstone *stored) (*stored, error) {
+	deadline, stop := context.WithTimeout(ctx, v.options.CommitTimeout)
+	defer stop()
 	content := s.content()
 	for try := 1; ; try++ {
 		var tag objects.Tag
-		err := v.once(ctx, func(ctx context.Context) (err error) {
+		err := v.once(deadline, func(ctx context.Context) (err error) {
 			tag, err = v.objects.Put(ctx, s.key, content, s.metadata(content), objects.Condition{Match: tombstone.tag})
 			return err
 		})
@@ -193,14 +208,15 @@ func (v *Volume) createOver(ctx context.Context, s, tombstone *stored) (*stored,
 			s.tag = tag
 			return s, nil
 		}
-		if late := v.pace.rest(ctx, try); late != nil {
-			return nil, errors.Join(late, err)
+		if v.pace.rest(deadline, try) != nil {
+			return nil, v.late(ctx, err)
 		}
-		found, looked := v.read(ctx, s.key, "")
+		found, looked := v.read(deadline, s.key, "")
 		switch {
-		case looked != nil && decided(looked):
-			return nil, looked
+		case looked != nil && deadline.Err() != nil:
+			return nil, v.late(ctx, err)
 		case looked != nil:
+			return nil, looked
 		case found.ID == s.ID && found.moved == nil:
 			return found, nil
 		case found.tag != tombstone.tag:

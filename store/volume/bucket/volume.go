@@ -29,6 +29,9 @@ type Options struct {
 	// CommitTimeout is how long it is tried to commit, and Timeout how long an answer is
 	// waited for.
 	CommitTimeout, Timeout time.Duration
+	// Silent is told, once, when the server does not answer, for how long and what came instead,
+	// and without an error when it does again; nil: nobody is. It must not wait.
+	Silent func(lasted time.Duration, err error)
 	// CacheSize bounds the bytes of extents that are kept in memory.
 	CacheSize int64
 	// Cache keeps blocks of extents longer than this process; nil: nobody does. It is closed
@@ -83,6 +86,9 @@ func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Silent == nil {
+		o.Silent = func(time.Duration, error) {}
+	}
 	if o.Spool == nil {
 		o.Spool = func() (volume.Spool, error) { return &memorySpool{}, nil }
 	}
@@ -99,10 +105,15 @@ type Volume struct {
 	blocks  *blocks
 	heads   *heads
 	pace    pace
+	silence silence
+	glances glances
+	asking  sync.WaitGroup // of glances
 
-	ctx      context.Context // of reads that nobody waits for by name
-	stop     context.CancelFunc
-	fetching chan struct{} // as many as are read at the same time
+	ctx  context.Context // of reads that nobody waits for by name
+	stop context.CancelFunc
+	// As many as are read at the same time, of the bucket and of what is kept: who finds what
+	// is kept does not wait for the server.
+	fetching, finding chan struct{}
 }
 
 var _ volume.Volume = (*Volume)(nil)
@@ -115,8 +126,9 @@ func Open(bucket objects.Bucket, options Options) *Volume {
 	options = options.withDefaults()
 	v := &Volume{
 		objects: bucket, prefix: options.Prefix, options: options, machine: newWriter(),
-		blocks: newBlocks(options.CacheSize), heads: newHeads(), fetching: make(chan struct{}, fetches),
+		blocks: newBlocks(options.CacheSize), heads: newHeads(), fetching: make(chan struct{}, fetches), finding: make(chan struct{}, fetches),
 	}
+	v.glances.known, v.glances.late = map[string]glanced{}, map[string]bool{}
 	v.ctx, v.stop = context.WithCancel(context.Background())
 	v.folder = folder{volume: v, name: "."}
 	return v
@@ -133,6 +145,9 @@ func (v *Volume) Name() string {
 // Close implements volume.Folder.
 func (v *Volume) Close() error {
 	v.stop()
+	v.glances.mu.Lock() // nobody begins to look any more
+	v.glances.mu.Unlock()
+	v.asking.Wait()
 	if v.options.Cache != nil {
 		return v.options.Cache.Close()
 	}
@@ -147,9 +162,6 @@ func (v *Volume) Space(ctx context.Context) (volume.Space, error) {
 		Files: plenty, FreeFiles: plenty, LongestName: longestName,
 	}, ctx.Err()
 }
-
-// readTries is how often a question is asked that gets no answer.
-const readTries = 4
 
 // get asks for an object, again where there is no answer: a question changes nothing.
 func (v *Volume) get(ctx context.Context, key string, read objects.Read) (found *objects.Object, err error) {
@@ -170,51 +182,6 @@ func (v *Volume) list(ctx context.Context, list objects.List) (page *objects.Pag
 		return err
 	})
 	return page, err
-}
-
-// ask makes a request that may be made again: what it asks for, or what it changes where
-// nobody else does.
-func (v *Volume) ask(ctx context.Context, request func(context.Context) error) error {
-	return v.try(ctx, decided, request)
-}
-
-// send makes one without a condition that may be made again.
-func (v *Volume) send(ctx context.Context, request func(context.Context) error) error {
-	return v.try(ctx, func(err error) bool { return decided(err) && !errors.Is(err, objects.ErrCondition) }, request)
-}
-
-func (v *Volume) try(ctx context.Context, decided func(error) bool, request func(context.Context) error) (err error) {
-	for try := range readTries {
-		if try > 0 {
-			if late := v.pace.rest(ctx, try); late != nil {
-				return errors.Join(err, late)
-			}
-		}
-		if err = v.once(ctx, request); decided(err) {
-			return err
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-	return fmt.Errorf("the server does not answer: %w", err)
-}
-
-// once makes a request, with a bound to the time that it takes.
-func (v *Volume) once(ctx context.Context, request func(context.Context) error) error {
-	limited, stop := context.WithTimeout(ctx, v.options.Timeout)
-	defer stop()
-	begun := time.Now()
-	err := request(limited)
-	if err == nil {
-		v.pace.took(time.Since(begun))
-	}
-	return err
-}
-
-// decided reports whether an answer is one, and not the lack of it.
-func decided(err error) bool {
-	return err == nil || errors.Is(err, objects.ErrNotFound) || errors.Is(err, objects.ErrSame) || errors.Is(err, objects.ErrCondition) || errors.Is(err, objects.ErrDenied)
 }
 
 // memorySpool is a spool in memory.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"rvffs/store/volume/bucket/objects"
@@ -14,13 +15,14 @@ const keptAt = ".rvffs/server"
 
 // Open opens a bucket by the first way to it, and says what its server can do: as a former
 // trial has found that counts still, or by a trial. Where the result cannot be kept, the next
-// one tries again.
-func Open(ctx context.Context, prefix string, open Ways) (objects.Bucket, *Report, error) {
+// one tries again. A server that does not answer yet is waited for with some patience, and
+// waits is told so, once.
+func Open(ctx context.Context, prefix string, patience time.Duration, waits func(error), open Ways) (objects.Bucket, *Report, error) {
 	ways, err := open(false)
 	if err != nil {
 		return nil, nil, err
 	}
-	report, err := findKept(ctx, ways[0], prefix+keptAt)
+	report, err := awaitKept(ctx, ways[0], prefix+keptAt, patience, waits)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -36,6 +38,32 @@ func Open(ctx context.Context, prefix string, open Ways) (objects.Bucket, *Repor
 		}
 	}
 	return ways[0], report, nil
+}
+
+// askEach is how long passes until a server that does not answer is asked again.
+const askEach = 250 * time.Millisecond
+
+// awaitKept is findKept, again and again where the server does not answer.
+func awaitKept(ctx context.Context, bucket objects.Bucket, key string, patience time.Duration, waits func(error)) (*Report, error) {
+	patient, stop := context.WithTimeout(ctx, patience)
+	defer stop()
+	again := time.NewTicker(askEach)
+	defer again.Stop()
+	for told := false; ; {
+		report, err := findKept(patient, bucket, key)
+		if err == nil || errors.Is(err, objects.ErrDenied) || ctx.Err() != nil {
+			return report, err
+		}
+		if !told {
+			told = true
+			waits(err)
+		}
+		select {
+		case <-again.C:
+		case <-patient.Done():
+			return nil, fmt.Errorf("the server did not answer within %v: %w", patience, err)
+		}
+	}
 }
 
 // findKept gives the report of a former trial; nil if there is none that counts.
