@@ -195,6 +195,7 @@ func serve(options mountOptions, backing, mountPoint string, ready *readiness) (
 		log.Warn().Err(passed).Str("instead", state.Path()).Msg("logs that outlast the mount are not kept in STATE_DIRECTORY")
 	}
 	held := newMountMemory(int64(options.memory))
+	options.held = held.budget
 	options.silent = logSilence(log.Logger, options.commitTimeout)
 	place, limits, err := siteOf(backing).openBacking(&options, backing)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"rvffs/store/memory"
 	"rvffs/store/state"
 )
 
@@ -46,6 +47,8 @@ type mountOptions struct {
 	fake           bool     // do all but mount
 	unknown        []string
 
+	// held is charged for what a bucket keeps in memory; nil: nobody is.
+	held *memory.Budget
 	// silent is told when a server does not answer, and without an error when it does again.
 	silent func(backing string, lasted time.Duration, err error)
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 
 	"rvffs/fs"
 	"rvffs/lineage"
@@ -172,6 +173,9 @@ func (bucketSite) openBacking(options *mountOptions, backing string) (place volu
 		KeepTombstones: options.readOnly || !report.Allows(trial.Removing),
 		Silent:         func(lasted time.Duration, err error) { options.silent(backing, lasted, err) },
 	}
+	settings.Memory = options.held
+	settings.CacheSize = max(leastBlocks, int64(options.memory)/blocksShare)
+	settings.Spool = spoolsIn(options)
 	cache, err := openCache(options)
 	if err != nil {
 		limits = append(limits, fmt.Sprintf("nothing of the bucket is kept on this machine: %v", err))
@@ -213,6 +217,31 @@ func openCache(options *mountOptions) (*blockcache.Cache, error) {
 		folder = filepath.Join(own, "rvffs", "blocks")
 	}
 	return blockcache.Open(folder, int64(options.cacheSize))
+}
+
+// Blocks of buckets take a share of a mount's memory, and a few in any case.
+const (
+	blocksShare = 8
+	leastBlocks = 32 << 20
+)
+
+// spoolsIn has what is to be committed to a bucket wait on the disk of the cache. A tenth of it
+// stays free.
+func spoolsIn(options *mountOptions) func() (volume.Spool, error) {
+	folder := os.TempDir()
+	if own, err := os.UserCacheDir(); options.cacheDir != "" {
+		folder = filepath.Join(options.cacheDir, "spool")
+	} else if err == nil {
+		folder = filepath.Join(own, "rvffs", "spool")
+	}
+	const staysFree = 10
+	return bucket.SpoolFiles(folder, func() (int64, error) {
+		var disk unix.Statfs_t
+		if err := unix.Statfs(folder, &disk); err != nil {
+			return 0, err
+		}
+		return (int64(disk.Bavail) - int64(disk.Blocks)/staysFree) * disk.Bsize, nil
+	})
 }
 
 // atMost is a bound of a bucket's options, of which zero means what is usual.

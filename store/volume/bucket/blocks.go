@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"rvffs/store/memory"
 	"rvffs/store/volume"
 	"rvffs/store/volume/bucket/objects"
 )
@@ -23,6 +24,7 @@ type blocks struct {
 
 	mu      sync.Mutex // guards what follows
 	bytes   int64
+	charge  memory.Charge // for these
 	kept    map[blockName]*list.Element
 	order   list.List // the one that was used last first
 	reading map[blockName]*blockRead
@@ -49,8 +51,8 @@ type blockRead struct {
 	err     error
 }
 
-func newBlocks(most int64) *blocks {
-	return &blocks{most: most, kept: map[blockName]*list.Element{}, reading: map[blockName]*blockRead{}, footers: map[string]*footer{}}
+func newBlocks(most int64, budget *memory.Budget) *blocks {
+	return &blocks{most: most, charge: budget.Charge(), kept: map[blockName]*list.Element{}, reading: map[blockName]*blockRead{}, footers: map[string]*footer{}}
 }
 
 // find is a block that is kept, or is being read, or is to be read by the caller, who then
@@ -88,6 +90,7 @@ func (b *blocks) put(name blockName, under *blockRead, content []byte, err error
 		delete(b.kept, gone.name)
 		b.bytes -= int64(len(gone.content))
 	}
+	b.charge.Force(b.bytes)
 }
 
 // footersKept bounds how many are.

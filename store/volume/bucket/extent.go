@@ -79,7 +79,7 @@ func (e *Extent) Write(ctx context.Context, p []byte) error {
 		e.head = append(e.head, p[:len(p)-len(rest)]...)
 	}
 	if len(rest) > 0 && e.parts == nil {
-		parts, err := newParts(e.session.log.volume, e.session.log.logName())
+		parts, err := newParts(e.session.log.volume, e.session.log.logName(), e.session.log.options.Memory)
 		if err != nil {
 			return err
 		}

@@ -18,6 +18,7 @@ type glances struct {
 	known map[string]glanced
 	late  map[string]bool // names of which an answer is late
 	turns uint64          // how often this process has changed something
+	ended bool            // nobody begins to look any more
 }
 
 // glanced is what was found at a name.
@@ -36,9 +37,13 @@ func (v *Volume) glance(ctx context.Context, name string, look func(context.Cont
 	g.mu.Lock()
 	known, some := g.known[name]
 	late, turns := g.late[name], g.turns
-	if late && some || v.ctx.Err() != nil {
+	if g.ended {
 		g.mu.Unlock()
-		return known.info, errors.Join(known.err, v.ctx.Err())
+		return volume.FileInfo{}, volume.ErrClosed
+	}
+	if late && some {
+		g.mu.Unlock()
+		return known.info, known.err
 	}
 	answered := make(chan glanced, 1)
 	v.asking.Go(func() {
@@ -73,6 +78,13 @@ func (v *Volume) glance(ctx context.Context, name string, look func(context.Cont
 			}
 		}
 	}
+}
+
+// end has nobody begin to look any more.
+func (g *glances) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ended = true
 }
 
 // answer notes what was found, unless this process has changed something since it was looked for.

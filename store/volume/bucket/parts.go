@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"rvffs/segments"
+	"rvffs/store/memory"
 	"rvffs/store/volume"
 	"rvffs/store/volume/bucket/objects"
 )
@@ -19,6 +20,7 @@ type parts struct {
 	log    string // of the extent
 	name   string
 	spool  volume.Spool
+	memory memory.Charge // for what is held of it until it is sent
 
 	pending []byte // of the part that grows
 	kept    int64  // bytes in the spool
@@ -41,12 +43,13 @@ type parts struct {
 // sendingParts is how many are sent at the same time.
 const sendingParts = 2
 
-func newParts(v *Volume, log string) (*parts, error) {
+func newParts(v *Volume, log string, budget *memory.Budget) (*parts, error) {
 	spool, err := v.options.Spool()
 	if err != nil {
 		return nil, err
 	}
-	p := &parts{volume: v, log: log, name: v.newExtentName(""), spool: spool, slots: make(chan struct{}, sendingParts)}
+	p := &parts{volume: v, log: log, name: v.newExtentName(""), spool: spool, slots: make(chan struct{}, sendingParts), memory: budget.Charge()}
+	p.memory.Force((2 + sendingParts) * v.options.Part) // the first one, one that grows, and those on their way
 	p.ctx, p.stop = context.WithCancel(v.ctx)
 	err = v.send(p.ctx, func(ctx context.Context) (err error) {
 		p.uploads, err = v.objects.Begin(ctx, p.key())
@@ -126,6 +129,7 @@ func (p *parts) drop() {
 	if p.done == nil && p.uploads != "" {
 		p.volume.giveUp(p.key(), p.uploads)
 	}
+	p.memory.Free()
 	_ = p.spool.Close()
 }
 

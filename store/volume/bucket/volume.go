@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"rvffs/store/memory"
 	"rvffs/store/volume"
 	"rvffs/store/volume/bucket/objects"
 )
@@ -32,6 +33,8 @@ type Options struct {
 	// Silent is told, once, when the server does not answer, for how long and what came instead,
 	// and without an error when it does again; nil: nobody is. It must not wait.
 	Silent func(lasted time.Duration, err error)
+	// Memory is charged for blocks that are kept in memory; nil: nobody is.
+	Memory *memory.Budget
 	// CacheSize bounds the bytes of extents that are kept in memory.
 	CacheSize int64
 	// Cache keeps blocks of extents longer than this process; nil: nobody does. It is closed
@@ -126,7 +129,7 @@ func Open(bucket objects.Bucket, options Options) *Volume {
 	options = options.withDefaults()
 	v := &Volume{
 		objects: bucket, prefix: options.Prefix, options: options, machine: newWriter(),
-		blocks: newBlocks(options.CacheSize), heads: newHeads(), fetching: make(chan struct{}, fetches), finding: make(chan struct{}, fetches),
+		blocks: newBlocks(options.CacheSize, options.Memory), heads: newHeads(), fetching: make(chan struct{}, fetches), finding: make(chan struct{}, fetches),
 	}
 	v.glances.known, v.glances.late = map[string]glanced{}, map[string]bool{}
 	v.ctx, v.stop = context.WithCancel(context.Background())
@@ -145,8 +148,7 @@ func (v *Volume) Name() string {
 // Close implements volume.Folder.
 func (v *Volume) Close() error {
 	v.stop()
-	v.glances.mu.Lock() // nobody begins to look any more
-	v.glances.mu.Unlock()
+	v.glances.end()
 	v.asking.Wait()
 	if v.options.Cache != nil {
 		return v.options.Cache.Close()
