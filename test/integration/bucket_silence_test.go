@@ -151,7 +151,7 @@ func TestBucketWaitsForItsServer(t *testing.T) {
 				eventually(t, c.name+" is done", func() error { return c.done(m) })
 			}
 			// Of what is not there, also the answers that are lost say so.
-			if log := m.output.String(); silence != objectstore.Unsaid && strings.Count(log, saysSilence) != 1 || strings.Count(log, "the server answers again") != 1 {
+			if log := m.output.String(); silence != objectstore.Unsaid && (strings.Count(log, saysSilence) != 1 || strings.Count(log, "the server answers again") != 1) {
 				t.Errorf("the log says:\n%s", log)
 			}
 		})
