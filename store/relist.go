@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 
 	"rvffs/lineage"
 	"rvffs/segments"
@@ -26,20 +27,12 @@ func (p BranchParent) omits(ctx context.Context, branch lineage.FileID, pin stat
 				return err
 			}
 			listed, err := listedBranches(ctx, newest)
-			omits, clean = !containsID(listed, branch), newest.Clean()
+			omits = !slices.ContainsFunc(listed, func(known segments.ListedBranch) bool { return known.FileID == branch })
+			clean = newest.Clean()
 			return err
 		})
 	})
 	return omits, clean, err
-}
-
-func containsID(listed []segments.ListedBranch, id lineage.FileID) bool {
-	for _, branch := range listed {
-		if branch.FileID == id {
-			return true
-		}
-	}
-	return false
 }
 
 // listAgain has a file that may be the parent of the store, a branch, list it if it does not.

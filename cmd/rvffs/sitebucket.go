@@ -172,10 +172,10 @@ func (bucketSite) openBacking(options *mountOptions, backing string) (place volu
 		Freshness: atMost(options.freshness), CommitTimeout: options.commitTimeout,
 		KeepTombstones: options.readOnly || !report.Allows(trial.Removing),
 		Silent:         func(lasted time.Duration, err error) { options.silent(backing, lasted, err) },
+		Memory:         options.held,
+		CacheSize:      max(leastBlocks, int64(options.memory)/blocksShare),
+		Spool:          spoolsIn(options),
 	}
-	settings.Memory = options.held
-	settings.CacheSize = max(leastBlocks, int64(options.memory)/blocksShare)
-	settings.Spool = spoolsIn(options)
 	cache, err := openCache(options)
 	if err != nil {
 		limits = append(limits, fmt.Sprintf("nothing of the bucket is kept on this machine: %v", err))
@@ -210,13 +210,19 @@ func openCache(options *mountOptions) (*blockcache.Cache, error) {
 	}
 	folder := options.cacheDir
 	if folder == "" {
-		own, err := os.UserCacheDir()
+		own, err := ownCache("blocks")
 		if err != nil {
 			return nil, err
 		}
-		folder = filepath.Join(own, "rvffs", "blocks")
+		folder = own
 	}
 	return blockcache.Open(folder, int64(options.cacheSize))
+}
+
+// ownCache is a folder in the user's cache.
+func ownCache(name string) (string, error) {
+	own, err := os.UserCacheDir()
+	return filepath.Join(own, "rvffs", name), err
 }
 
 // Blocks of buckets take a share of a mount's memory, and a few in any case.
@@ -229,10 +235,10 @@ const (
 // stays free.
 func spoolsIn(options *mountOptions) func() (volume.Spool, error) {
 	folder := os.TempDir()
-	if own, err := os.UserCacheDir(); options.cacheDir != "" {
+	if own, err := ownCache("spool"); options.cacheDir != "" {
 		folder = filepath.Join(options.cacheDir, "spool")
 	} else if err == nil {
-		folder = filepath.Join(own, "rvffs", "spool")
+		folder = own
 	}
 	const staysFree = 10
 	return bucket.SpoolFiles(folder, func() (int64, error) {

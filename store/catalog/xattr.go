@@ -56,7 +56,8 @@ var xattrs = []struct {
 
 const derivationTypeName = "user.rvf.derivation_type"
 
-// derivationType is the type that the derivation's own record states; empty for roots and for stores without such a record.
+// derivationType is the type that the derivation's own record states; empty for roots and for
+// stores without such a record.
 func derivationType(ctx context.Context, _ *Store, s *state.Snapshot) string {
 	record, known, err := s.Derivation(ctx)
 	if err != nil || !known {

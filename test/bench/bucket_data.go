@@ -28,11 +28,7 @@ const (
 // in parts.
 func (b *bench) bucketAppend(server *objectServer) error {
 	count := b.scaled(200_000)
-	source, err := b.sourceFile(b.gibibyte())
-	if err != nil {
-		return err
-	}
-	content, err := firstBytes(source, count*rowSize)
+	content, err := b.sourceRows(count)
 	if err != nil {
 		return err
 	}
@@ -72,13 +68,17 @@ func (b *bench) bucketAppend(server *objectServer) error {
 	return err
 }
 
-// firstBytes are the first of a file.
-func firstBytes(path string, count int) ([]byte, error) {
-	file, err := os.Open(path)
+// sourceRows are the first rows of the file that sourceFile makes.
+func (b *bench) sourceRows(count int) ([]byte, error) {
+	source, err := b.sourceFile(b.gibibyte())
 	if err != nil {
 		return nil, err
 	}
-	content := make([]byte, count)
+	file, err := os.Open(source)
+	if err != nil {
+		return nil, err
+	}
+	content := make([]byte, count*rowSize)
 	_, err = io.ReadFull(file, content)
 	return content, errors.Join(err, file.Close())
 }
@@ -151,11 +151,7 @@ func eachAtOnce(count int, do func(int) error) error {
 // has kept its blocks, and once more, beside ranged reads of as many bytes.
 func (b *bench) bucketSearch(server *objectServer) error {
 	count := b.scaled(200_000)
-	source, err := b.sourceFile(b.gibibyte())
-	if err != nil {
-		return err
-	}
-	content, err := firstBytes(source, count*rowSize)
+	content, err := b.sourceRows(count)
 	if err != nil {
 		return err
 	}
@@ -218,11 +214,7 @@ func (b *bench) bucketSearch(server *objectServer) error {
 // bucketMemory has a mount take a long stream and search what does not fit in its cache, and
 // looks at what it holds.
 func (b *bench) bucketMemory(server *objectServer) error {
-	source, err := b.sourceFile(b.gibibyte())
-	if err != nil {
-		return err
-	}
-	content, err := firstBytes(source, b.gibibyte()*rowSize)
+	content, err := b.sourceRows(b.gibibyte())
 	if err != nil {
 		return err
 	}

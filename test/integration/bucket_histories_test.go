@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -359,32 +358,4 @@ func assembled(t *testing.T, server *objectstore.Server, key string) []byte {
 		whole = append(whole, extent[:int(e[1].(float64))]...)
 	}
 	return append(whole, inline...)
-}
-
-// peerOpens lets the reference runtime open a file, count its vectors and find some of them.
-func peerOpens(process *peer.Process, path string, want model, source *rand.Rand) (err error) {
-	opened, err := process.OpenReadonly(path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, opened.Close()) }()
-	status, err := opened.Status()
-	if err != nil {
-		return err
-	}
-	if status.TotalVectors != len(want) {
-		return fmt.Errorf("it counts %d vectors, want %d", status.TotalVectors, len(want))
-	}
-	ids := want.ids()
-	for range 5 {
-		id := ids[source.IntN(len(ids))]
-		found, err := opened.Query(want[id], 1)
-		if err != nil {
-			return err
-		}
-		if len(found) != 1 || found[0].ID != id || found[0].Distance != 0 {
-			return fmt.Errorf("it finds %v where id %d is", found, id)
-		}
-	}
-	return nil
 }

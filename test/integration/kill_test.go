@@ -164,7 +164,7 @@ func (k *killing) round(round uint64) {
 		return
 	}
 	sample := killStores[round%uint64(len(killStores))]
-	complain("reference runtime: "+sample, k.peerOpens(sample))
+	complain("reference runtime: "+sample, peerOpens(k.process, filepath.Join(k.dir, sample), k.want[sample], k.source))
 	k.deleteSome(killStores[(round+1)%uint64(len(killStores))])
 	if round%3 == 2 {
 		engineCompact(t, filepath.Join(k.dir, sample))
@@ -283,15 +283,13 @@ func (k *killing) settle(name string) error {
 	return errors.Join(append(problems, want.differs(got))...)
 }
 
-// peerOpens lets the reference runtime open a store, count its vectors and find
-// some of them.
-func (k *killing) peerOpens(name string) (err error) {
-	opened, err := k.process.OpenReadonly(filepath.Join(k.dir, name))
+// peerOpens lets the reference runtime open a file, count its vectors and find some of them.
+func peerOpens(process *peer.Process, path string, want model, source *rand.Rand) (err error) {
+	opened, err := process.OpenReadonly(path)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
-	want := k.want[name]
 	status, err := opened.Status()
 	if err != nil {
 		return err
@@ -301,7 +299,7 @@ func (k *killing) peerOpens(name string) (err error) {
 	}
 	ids := want.ids()
 	for range 10 {
-		id := ids[k.source.IntN(len(ids))]
+		id := ids[source.IntN(len(ids))]
 		found, err := opened.Query(want[id], 1)
 		if err != nil {
 			return err

@@ -107,11 +107,8 @@ func (v *Volume) walk(ctx context.Context, list objects.List, next func(objects.
 
 // describe tells what stands at a name.
 func (f *folder) describe(ctx context.Context, name string) (volume.FileInfo, error) {
-	full, err := f.full(name)
+	full, err := f.reach(ctx, name)
 	if err != nil {
-		return volume.FileInfo{}, err
-	}
-	if err := f.mayReach(ctx, full); err != nil {
 		return volume.FileInfo{}, err
 	}
 	return f.volume.standsAt(ctx, full)
@@ -119,14 +116,19 @@ func (f *folder) describe(ctx context.Context, name string) (volume.FileInfo, er
 
 // glance is describe for who only looks.
 func (f *folder) glance(ctx context.Context, name string) (volume.FileInfo, error) {
-	full, err := f.full(name)
+	full, err := f.reach(ctx, name)
 	if err != nil {
 		return volume.FileInfo{}, err
 	}
-	if err := f.mayReach(ctx, full); err != nil {
-		return volume.FileInfo{}, err
-	}
 	return f.volume.glance(ctx, full, func(ctx context.Context) (volume.FileInfo, error) { return f.volume.standsAt(ctx, full) })
+}
+
+// reach is the path of a name from the topmost folder, if the caller may go there.
+func (f *folder) reach(ctx context.Context, name string) (full string, err error) {
+	if full, err = f.full(name); err == nil {
+		err = f.mayReach(ctx, full)
+	}
+	return full, err
 }
 
 // standsAt tells what stands at a name from the topmost folder.

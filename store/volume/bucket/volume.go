@@ -130,8 +130,8 @@ func Open(bucket objects.Bucket, options Options) *Volume {
 	v := &Volume{
 		objects: bucket, prefix: options.Prefix, options: options, machine: newWriter(),
 		blocks: newBlocks(options.CacheSize, options.Memory), heads: newHeads(), fetching: make(chan struct{}, fetches), finding: make(chan struct{}, fetches),
+		glances: glances{known: map[string]glanced{}, late: map[string]bool{}},
 	}
-	v.glances.known, v.glances.late = map[string]glanced{}, map[string]bool{}
 	v.ctx, v.stop = context.WithCancel(context.Background())
 	v.folder = folder{volume: v, name: "."}
 	return v
