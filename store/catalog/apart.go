@@ -241,6 +241,40 @@ func (c *Catalog) lookApart() {
 	}
 }
 
+// parentOf is the file of a store's parent, also where it does not stand in that one's folder;
+// false where there is none.
+func (t *tree) parentOf(file string) (at string, stands bool) {
+	if at, stands = t.parent[file]; !stands {
+		at, stands = t.apartAbove[file]
+	}
+	return at, stands
+}
+
+// lookAtParents looks at the files of parents of which branches lie in other folders: an older
+// copy that somebody writes into one changes nothing of its folder. The caller holds the turn.
+func (c *Catalog) lookAtParents(ctx context.Context, t *tree) error {
+	parents := map[string]bool{}
+	for parent, files := range t.branches {
+		if t.together(files, t.forest.Carriers(parent)) {
+			continue
+		}
+		for _, file := range files {
+			if at, stands := t.parentOf(file); stands {
+				parents[at] = true
+			}
+		}
+	}
+	for file := range parents {
+		c.mu.Lock()
+		folder := c.folderAt(path.Dir(file))
+		c.mu.Unlock()
+		if _, err := c.rereadInTurn(ctx, folder, path.Base(file), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // listFound lists those of a tree, and reports whether one has to be tried again.
 func (c *Catalog) listFound(t *tree) (again bool) {
 	known := map[string]apartFiles{}
@@ -250,11 +284,9 @@ func (c *Catalog) listFound(t *tree) (again bool) {
 			continue
 		}
 		for _, file := range files {
-			at, stands := t.parent[file]
+			at, stands := t.parentOf(file)
 			if !stands {
-				if at, stands = t.apartAbove[file]; !stands {
-					continue
-				}
+				continue
 			}
 			known[file] = apartFiles{t.factsOf(file).info.Identity, t.factsOf(at).content(), at, len(t.forest.Carriers(t.factsOf(file).identity.FileID))}
 			if known[file] == c.apart.known[file] {

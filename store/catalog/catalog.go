@@ -279,7 +279,7 @@ func (c *Catalog) readFolders(ctx context.Context, t *tree) error {
 		t = buildTree(scans, t, nil)
 	}
 	c.showFound(t, func() { c.read = began })
-	return nil
+	return c.lookAtParents(ctx, t)
 }
 
 // listed is what the newest listing saw of a store's file.

@@ -202,7 +202,7 @@ func (c *Catalog) rereadInTurn(ctx context.Context, f *Folder, name string, pare
 // nameFound is what stands at a name, or why that cannot be told.
 type nameFound struct {
 	standsAt
-	same bool // a folder that is as it was, with all below it
+	same bool // it is as it was: a file, or a folder with all below it
 	err  error
 }
 
@@ -319,8 +319,10 @@ func (l *nameLooker) look(int) (now nameFound) {
 			}
 		case info.Mode.IsRegular() && mayBeStore(name):
 			reader := lookReader{files: names, file: tailReader{ctx: l.ctx}, memory: f.catalog.options.Memory}
-			found := reader.factsOf(name, nil)
+			found := reader.factsOf(name, l.former)
 			switch {
+			case found != nil && found == l.former:
+				now.store, now.same = found, true
 			case found.shown(l.former):
 				now.store = found
 			case found != nil:

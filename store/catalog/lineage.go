@@ -276,13 +276,8 @@ func (s *Store) ParentLink(ctx context.Context) (entry Entry, err error) {
 	problem := c.look(ctx, func(v *viewer) {
 		t, file := c.tree, s.place.path()
 		err = fmt.Errorf("the parent of store %q: %w", file, volume.ErrNotFound)
-		parent, nested := t.parent[file]
-		if !nested {
-			if parent, nested = t.apartAbove[file]; !nested {
-				return
-			}
-		}
-		if !v.enters(t, parent, file) {
+		parent, stands := t.parentOf(file)
+		if !stands || !v.enters(t, parent, file) {
 			return
 		}
 		if target, fits := t.linkFor(v, path.Join(t.placeFor(v, file), NameLineage), parent); fits {

@@ -35,10 +35,7 @@ func (c *Catalog) seeBranches(t *tree) (again bool) {
 		for _, file := range files {
 			facts := t.factsOf(file)
 			id := facts.identity.FileID
-			at, stands := t.parent[file]
-			if !stands {
-				at, stands = t.apartAbove[file]
-			}
+			at, stands := t.parentOf(file)
 			if !stands || id.IsZero() {
 				continue
 			}
