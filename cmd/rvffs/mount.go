@@ -196,6 +196,11 @@ func serve(options mountOptions, backing, mountPoint string, ready *readiness) (
 	}
 	held := newMountMemory(int64(options.memory))
 	options.held = held.budget
+	counted, err := newMetrics(backing, held)
+	if err != nil {
+		return err
+	}
+	options.meter = counted.bucket
 	options.silent = logSilence(log.Logger, options.commitTimeout)
 	place, limits, err := siteOf(backing).openBacking(&options, backing)
 	if err != nil {
@@ -223,7 +228,7 @@ func serve(options mountOptions, backing, mountPoint string, ready *readiness) (
 		DisableAttributes: options.noAttributes,
 		DisableLists:      options.noLists,
 		Flags:             options.kernel,
-		Files:             aboutMount(options, held, state, backing, mountPoint),
+		Files:             aboutMount(options, held, counted, state, backing, mountPoint),
 		Memory:            held.budget,
 		RequestMemory:     held.requests,
 		ReadAhead:         int64(options.readAhead),
@@ -296,7 +301,7 @@ func reopenOnHangup(log *mountLog) (stop func()) {
 const configName = "config.json"
 
 // aboutMount gives the texts of the control folder that the mount itself knows.
-func aboutMount(options mountOptions, held mountMemory, state *statedir.State, directory, mountPoint string) map[string]func() []byte {
+func aboutMount(options mountOptions, held mountMemory, counted *metrics, state *statedir.State, directory, mountPoint string) map[string]func() []byte {
 	facts := map[string]any{
 		"directory":       directory,
 		"mountpoint":      mountPoint,
@@ -338,6 +343,7 @@ func aboutMount(options mountOptions, held mountMemory, state *statedir.State, d
 	return map[string]func() []byte{
 		configName:    config,
 		"memory.json": held.text,
+		metricsName:   counted.text,
 		"version":     func() []byte { return about },
 	}
 }

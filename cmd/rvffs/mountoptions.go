@@ -10,6 +10,7 @@ import (
 
 	"rvffs/store/memory"
 	"rvffs/store/state"
+	"rvffs/store/volume/bucket/metered"
 )
 
 // mountOptions is what `rvffs mount` can be told, by flags or after -o.
@@ -49,6 +50,8 @@ type mountOptions struct {
 
 	// held is charged for what a bucket keeps in memory; nil: nobody is.
 	held *memory.Budget
+	// meter counts what is asked of a bucket; nil: nobody does.
+	meter *metered.Meter
 	// silent is told when a server does not answer, and without an error when it does again.
 	silent func(backing string, lasted time.Duration, err error)
 }

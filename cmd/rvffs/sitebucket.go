@@ -156,7 +156,13 @@ func (bucketSite) openBacking(options *mountOptions, backing string) (place volu
 		endpoint.urls = []string{options.endpoint}
 	}
 	waits := func(err error) { options.silent(backing, 0, err) }
-	found, report, err := trial.Open(ctx, at.prefix, options.commitTimeout, waits, func(bareTags bool) ([]objects.Bucket, error) { return endpoint.open(ctx, at.bucket, bareTags) })
+	found, report, err := trial.Open(ctx, at.prefix, options.commitTimeout, waits, func(bareTags bool) ([]objects.Bucket, error) {
+		ways, err := endpoint.open(ctx, at.bucket, bareTags)
+		for i, way := range ways {
+			ways[i] = options.meter.Bucket(way)
+		}
+		return ways, err
+	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", backing, err)
 	}
@@ -172,6 +178,7 @@ func (bucketSite) openBacking(options *mountOptions, backing string) (place volu
 		Freshness: atMost(options.freshness), CommitTimeout: options.commitTimeout,
 		KeepTombstones: options.readOnly || !report.Allows(trial.Removing),
 		Silent:         func(lasted time.Duration, err error) { options.silent(backing, lasted, err) },
+		Meter:          options.meter,
 		Memory:         options.held,
 		CacheSize:      max(leastBlocks, int64(options.memory)/blocksShare),
 		Spool:          spoolsIn(options),

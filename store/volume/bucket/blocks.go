@@ -11,6 +11,7 @@ import (
 
 	"rvffs/store/memory"
 	"rvffs/store/volume"
+	"rvffs/store/volume/bucket/metered"
 	"rvffs/store/volume/bucket/objects"
 )
 
@@ -20,7 +21,8 @@ const blockSize = 4 << 20
 // blocks keeps what was read of objects that do not change, within a bound. What is in it
 // can become wrong by nothing.
 type blocks struct {
-	most int64 // bytes
+	most  int64 // bytes
+	meter *metered.Meter
 
 	mu      sync.Mutex // guards what follows
 	bytes   int64
@@ -51,8 +53,8 @@ type blockRead struct {
 	err     error
 }
 
-func newBlocks(most int64, budget *memory.Budget) *blocks {
-	return &blocks{most: most, charge: budget.Charge(), kept: map[blockName]*list.Element{}, reading: map[blockName]*blockRead{}, footers: map[string]*footer{}}
+func newBlocks(most int64, budget *memory.Budget, meter *metered.Meter) *blocks {
+	return &blocks{most: most, meter: meter, charge: budget.Charge(), kept: map[blockName]*list.Element{}, reading: map[blockName]*blockRead{}, footers: map[string]*footer{}}
 }
 
 // find is a block that is kept, or is being read, or is to be read by the caller, who then
@@ -91,6 +93,7 @@ func (b *blocks) put(name blockName, under *blockRead, content []byte, err error
 		b.bytes -= int64(len(gone.content))
 	}
 	b.charge.Force(b.bytes)
+	b.meter.Holds(b.bytes)
 }
 
 // footersKept bounds how many are.
@@ -188,6 +191,7 @@ func (v *Volume) block(s span, b part) ([]byte, error) {
 	name := blockName{s.key, s.match, b.index}
 	content, under, mine := v.blocks.find(name)
 	if content != nil {
+		v.options.Meter.Found(metered.Memory)
 		return content, nil
 	}
 	if mine {
@@ -207,6 +211,7 @@ func (v *Volume) fetch(s span, b part) ([]byte, error) {
 		content := v.options.Cache.Get(name, b.to-b.from)
 		<-v.finding
 		if content != nil && right(content) {
+			v.options.Meter.Found(metered.Disk)
 			return content, nil
 		}
 	}
@@ -225,6 +230,7 @@ func (v *Volume) fetch(s span, b part) ([]byte, error) {
 		case !right(found.Content):
 			wrong = fmt.Errorf("%w: bytes of %s from %d on are not those that were written", volume.ErrCorrupt, s.key, b.from)
 		default:
+			v.options.Meter.Found(metered.Server)
 			if v.options.Cache != nil {
 				v.options.Cache.Put(name, found.Content)
 			}

@@ -10,6 +10,7 @@ import (
 
 	"rvffs/store/memory"
 	"rvffs/store/volume"
+	"rvffs/store/volume/bucket/metered"
 	"rvffs/store/volume/bucket/objects"
 )
 
@@ -45,8 +46,15 @@ func (s *swapping) run(ctx context.Context, known *stored) (put, newest *stored,
 		}
 		next.says(s.writer, number)
 		put, newest, err = s.replace(ctx, known, next, number)
-		if put != nil || err != nil {
+		switch meter := s.volume.options.Meter; {
+		case err != nil:
+			meter.Swapped(metered.Failed)
 			return put, newest, err
+		case put != nil:
+			meter.Swapped(metered.Made)
+			return put, newest, nil
+		default:
+			meter.Swapped(metered.Beaten)
 		}
 		s.lost++
 		known = newest

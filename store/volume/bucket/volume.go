@@ -10,6 +10,7 @@ import (
 
 	"rvffs/store/memory"
 	"rvffs/store/volume"
+	"rvffs/store/volume/bucket/metered"
 	"rvffs/store/volume/bucket/objects"
 )
 
@@ -33,6 +34,8 @@ type Options struct {
 	// Silent is told, once, when the server does not answer, for how long and what came instead,
 	// and without an error when it does again; nil: nobody is. It must not wait.
 	Silent func(lasted time.Duration, err error)
+	// Meter counts what comes of swaps and where blocks are found; nil: nobody does.
+	Meter *metered.Meter
 	// Memory is charged for blocks that are kept in memory; nil: nobody is.
 	Memory *memory.Budget
 	// CacheSize bounds the bytes of extents that are kept in memory.
@@ -129,7 +132,7 @@ func Open(bucket objects.Bucket, options Options) *Volume {
 	options = options.withDefaults()
 	v := &Volume{
 		objects: bucket, prefix: options.Prefix, options: options, machine: newWriter(),
-		blocks: newBlocks(options.CacheSize, options.Memory), heads: newHeads(), fetching: make(chan struct{}, fetches), finding: make(chan struct{}, fetches),
+		blocks: newBlocks(options.CacheSize, options.Memory, options.Meter), heads: newHeads(), fetching: make(chan struct{}, fetches), finding: make(chan struct{}, fetches),
 		glances: glances{known: map[string]glanced{}, late: map[string]bool{}},
 	}
 	v.ctx, v.stop = context.WithCancel(context.Background())
