@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -195,5 +196,50 @@ func TestBucketWithoutConditions(t *testing.T) {
 	wantErrno(t, "a write to a mount", os.WriteFile(m.path("a.rvf/vectors.append"), []byte("[1,2,3]\n"), 0), syscall.EROFS)
 	if got := names(t, m.path(".")); !slices.Contains(got, "a.rvf") || slices.Contains(got, "b.rvf") {
 		t.Errorf("the mount lists %v", got)
+	}
+}
+
+// TestBucketMetrics: what a mount has asked of its bucket can be seen, and a commit to a store
+// that nobody else writes to is one request, with all that a shell does for it.
+func TestBucketMetrics(t *testing.T) {
+	server := objectstore.Start(t, 1)
+	inBucket(t, server)
+	m := serveBucket(t, server, server.Endpoints[0], "team", "--freshness", "10m")
+	count := func(metric string) int {
+		t.Helper()
+		for line := range strings.Lines(string(readFile(t, m.path(".rvffs/metrics")))) {
+			if value, found := strings.CutPrefix(line, metric+" "); found {
+				count, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+				demand(t, "read "+line, err)
+				return int(count)
+			}
+		}
+		return 0
+	}
+	requests := func() (puts, all int) {
+		puts = count(`rvffs_bucket_requests_total{operation="put",result="ok"}`)
+		for _, operation := range []string{"get", "put", "delete", "list", "copy"} {
+			all += count(`rvffs_bucket_request_seconds_count{operation="` + operation + `"}`)
+		}
+		return puts, all
+	}
+	shell(t, `mkdir "$1/a.rvf"; echo '[1,2,3]' > "$1/a.rvf/vectors.append"`, m.Point)
+	puts, all := requests()
+	made, sent := count(`rvffs_bucket_swaps_total{result="made"}`), count("rvffs_bucket_sent_bytes_total")
+	const commits = 20
+	shell(t, `for i in $(seq `+strconv.Itoa(commits)+`); do echo '[1,2,3]' > "$1/a.rvf/vectors.append"; done`, m.Point)
+	putsNow, allNow := requests()
+	if putsNow-puts != commits || allNow-all != commits {
+		t.Errorf("%d commits took %d requests, %d of them PUT", commits, allNow-all, putsNow-puts)
+	}
+	if got := count(`rvffs_bucket_swaps_total{result="made"}`) - made; got != commits {
+		t.Errorf("%d commits are counted of %d", got, commits)
+	}
+	if got := count("rvffs_bucket_sent_bytes_total") - sent; got < len(server.Object(t, "team/a.rvf")) {
+		t.Errorf("%d bytes were sent for %d commits", got, commits)
+	}
+	other := serve(t, t.TempDir())
+	if text := string(readFile(t, other.path(".rvffs/metrics"))); strings.Contains(text, "rvffs_bucket") || !strings.Contains(text, "rvffs_memory_used_bytes") {
+		t.Errorf("a mount of a directory counts %s", text)
 	}
 }

@@ -2,7 +2,6 @@ package bucket
 
 import (
 	"testing"
-	"time"
 
 	"rvffs/store/volume"
 	"rvffs/store/volume/bucket/memory"
@@ -40,5 +39,3 @@ func TestLogConformance(t *testing.T) {
 		})
 	}
 }
-
-var _ = time.Second

@@ -390,7 +390,6 @@ func (f *folder) RemoveFolder(ctx context.Context, name string) error {
 	if err := f.volume.keepFolder(ctx, path.Dir(full)); err != nil {
 		return failure("remove folder", name, err)
 	}
-	defer f.volume.changed(key)
 	return failure("remove folder", name, f.volume.ask(ctx, func(ctx context.Context) error {
 		return f.volume.objects.Delete(ctx, key, objects.Condition{})
 	}))
@@ -694,7 +693,6 @@ func (h *held) Change(ctx context.Context, change volume.AttributeChange) error 
 		}
 		return next, nil
 	}, blind: h.info.Mode.IsDir()}
-	defer h.volume.changed(key)
 	_, _, err = swap.run(ctx, found)
 	return failure("change", h.name, err)
 }

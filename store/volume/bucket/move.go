@@ -88,7 +88,6 @@ func (v *Volume) bury(ctx context.Context, found *stored, to string) (*stored, e
 
 // swapBlind swaps an object whatever is in it.
 func (v *Volume) swapBlind(ctx context.Context, found *stored, build func(context.Context, *stored) (*stored, error)) (*stored, error) {
-	defer v.changed(found.key)
 	swap := swapping{volume: v, writer: newWriter(), blind: true, build: build}
 	put, _, err := swap.run(ctx, found)
 	return put, err

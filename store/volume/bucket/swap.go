@@ -45,6 +45,7 @@ func (s *swapping) run(ctx context.Context, known *stored) (put, newest *stored,
 			return nil, known, err
 		}
 		next.says(s.writer, number)
+		asked := time.Now()
 		put, newest, err = s.replace(ctx, known, next, number)
 		switch meter := s.volume.options.Meter; {
 		case err != nil:
@@ -52,6 +53,7 @@ func (s *swapping) run(ctx context.Context, known *stored) (put, newest *stored,
 			return put, newest, err
 		case put != nil:
 			meter.Swapped(metered.Made)
+			s.volume.published(newest, asked)
 			return put, newest, nil
 		default:
 			meter.Swapped(metered.Beaten)
@@ -162,7 +164,6 @@ func (v *Volume) readWhole(ctx context.Context, key string, known objects.Tag, b
 
 // create puts an object where none is. Exists means that one is there that is not this one.
 func (v *Volume) create(ctx context.Context, s *stored) (*stored, error) {
-	defer v.changed(s.key)
 	deadline, stop := context.WithTimeout(ctx, v.options.CommitTimeout)
 	defer stop()
 	content := s.content()

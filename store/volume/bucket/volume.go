@@ -131,10 +131,11 @@ const fetches = 8
 func Open(bucket objects.Bucket, options Options) *Volume {
 	options = options.withDefaults()
 	v := &Volume{
-		objects: bucket, prefix: options.Prefix, options: options, machine: newWriter(),
+		prefix: options.Prefix, options: options, machine: newWriter(),
 		blocks: newBlocks(options.CacheSize, options.Memory, options.Meter), heads: newHeads(), fetching: make(chan struct{}, fetches), finding: make(chan struct{}, fetches),
 		glances: glances{known: map[string]glanced{}, late: map[string]bool{}},
 	}
+	v.objects = noting{bucket, v}
 	v.ctx, v.stop = context.WithCancel(context.Background())
 	v.folder = folder{volume: v, name: "."}
 	return v
