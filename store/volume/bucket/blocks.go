@@ -30,6 +30,7 @@ type blocks struct {
 	kept    map[blockName]*list.Element
 	order   list.List // the one that was used last first
 	reading map[blockName]*blockRead
+	free    [][]byte // of blocks that nobody reads any more
 	footers map[string]*footer
 }
 
@@ -40,16 +41,20 @@ type blockName struct {
 	index int64
 }
 
-// block is what is kept of one.
+// block is one that was read. Its content is another one's when nobody uses it and it is not
+// kept.
 type block struct {
 	name    blockName
 	content []byte
+	users   int // the mu of blocks guards it, and kept
+	kept    bool
 }
 
 // blockRead is one that is under way.
 type blockRead struct {
+	waiting int           // the mu of blocks guards it
 	done    chan struct{} // closed when the others are valid
-	content []byte
+	block   *block
 	err     error
 }
 
@@ -58,42 +63,96 @@ func newBlocks(most int64, budget *memory.Budget, meter *metered.Meter) *blocks 
 }
 
 // find is a block that is kept, or is being read, or is to be read by the caller, who then
-// ends that by put.
-func (b *blocks) find(name blockName) (content []byte, under *blockRead, mine bool) {
+// ends that by put. Who waits for it, or finds it kept, releases it when he has used it.
+func (b *blocks) find(name blockName, waits bool) (found *block, under *blockRead, mine bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if kept, some := b.kept[name]; some {
 		b.order.MoveToFront(kept)
-		return kept.Value.(*block).content, nil, false
+		found = kept.Value.(*block)
+		if waits {
+			found.users++
+		}
+		return found, nil, false
 	}
-	if under, some := b.reading[name]; some {
-		return nil, under, false
+	under, some := b.reading[name]
+	if !some {
+		under = &blockRead{done: make(chan struct{})}
+		b.reading[name] = under
 	}
-	under = &blockRead{done: make(chan struct{})}
-	b.reading[name] = under
-	return nil, under, true
+	if waits {
+		under.waiting++
+	}
+	return nil, under, !some
 }
 
-// put ends a read.
-func (b *blocks) put(name blockName, under *blockRead, content []byte, err error) {
+// put ends a read, and returns the block, for the caller to release.
+func (b *blocks) put(name blockName, under *blockRead, content []byte, err error) *block {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	under.content, under.err = content, err
+	read := &block{name: name, content: content, users: under.waiting + 1}
+	under.block, under.err = read, err
 	close(under.done)
 	delete(b.reading, name)
 	if err != nil || int64(len(content)) > b.most {
-		return
+		return read
 	}
-	b.kept[name] = b.order.PushFront(&block{name, content})
+	read.kept = true
+	b.kept[name] = b.order.PushFront(read)
 	b.bytes += int64(len(content))
 	for b.bytes > b.most {
 		last := b.order.Back()
 		gone := b.order.Remove(last).(*block)
 		delete(b.kept, gone.name)
 		b.bytes -= int64(len(gone.content))
+		gone.kept = false
+		b.recycle(gone)
 	}
-	b.charge.Force(b.bytes)
-	b.meter.Holds(b.bytes)
+	b.charged()
+	return read
+}
+
+// charged charges for what is held. The caller holds mu.
+func (b *blocks) charged() {
+	held := b.bytes + int64(len(b.free))*blockSize
+	b.charge.Force(held)
+	b.meter.Holds(held)
+}
+
+// release is for who has used a block.
+func (b *blocks) release(used *block) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	used.users--
+	b.recycle(used)
+	b.charged()
+}
+
+// freeKept bounds the room for blocks that is kept.
+const freeKept = 4
+
+// recycle has another block take the room of one that nobody needs. The system would have to
+// clear other room. The caller holds mu.
+func (b *blocks) recycle(gone *block) {
+	if gone.users == 0 && !gone.kept && cap(gone.content) == blockSize && len(b.free) < freeKept {
+		b.free = append(b.free, gone.content[:0])
+		gone.content = nil
+	}
+}
+
+// room is room for a block.
+func (b *blocks) room(length int64) []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if last := len(b.free) - 1; last >= 0 && length > blockSize/2 && length <= blockSize {
+		room := b.free[last]
+		b.free = b.free[:last]
+		return room[:length]
+	}
+	if length > blockSize/2 && length < blockSize {
+		return make([]byte, length, blockSize)
+	}
+	return make([]byte, length)
 }
 
 // footersKept bounds how many are.
@@ -172,10 +231,11 @@ func (v *Volume) readSpan(s span, p []byte, from int64) error {
 	var reads sync.WaitGroup
 	one := func(i int) {
 		b := parts[i]
-		content, err := v.block(s, b)
+		found, err := v.block(s, b)
 		if errs[i] = err; err == nil {
 			low, high := max(from, b.from), min(to, b.to)
-			copy(p[low-from:high-from], content[low-b.from:high-b.from])
+			copy(p[low-from:high-from], found.content[low-b.from:high-b.from])
+			v.blocks.release(found)
 		}
 	}
 	for i := range parts[1:] {
@@ -186,58 +246,69 @@ func (v *Volume) readSpan(s span, p []byte, from int64) error {
 	return errors.Join(errs...)
 }
 
-// block is one of a span's, from what is kept or from the bucket.
-func (v *Volume) block(s span, b part) ([]byte, error) {
+// block is one of a span's, from what is kept or from the bucket. The caller releases it.
+func (v *Volume) block(s span, b part) (*block, error) {
 	name := blockName{s.key, s.match, b.index}
-	content, under, mine := v.blocks.find(name)
-	if content != nil {
+	found, under, mine := v.blocks.find(name, true)
+	if found != nil {
 		v.options.Meter.Found(metered.Memory)
-		return content, nil
+		return found, nil
 	}
 	if mine {
-		content, err := v.fetch(s, b)
-		v.blocks.put(name, under, content, err)
+		v.bring(s, b, name, under)
 	}
 	<-under.done
-	return under.content, under.err
+	return under.block, under.err
 }
 
-// fetch reads a block, and compares it with its checksum.
-func (v *Volume) fetch(s span, b part) ([]byte, error) {
-	name := fmt.Sprint(v.Name(), " ", s.key, " ", s.match, " ", b.from)
+// bring reads a block for all who wait for it, and keeps it in the cache then.
+func (v *Volume) bring(s span, b part, name blockName, under *blockRead) {
+	content, cached, err := v.fetch(s, b)
+	read := v.blocks.put(name, under, content, err)
+	if err == nil && !cached && v.options.Cache != nil {
+		v.options.Cache.Put(v.cacheName(s, b), content)
+	}
+	v.blocks.release(read)
+}
+
+// cacheName is that of a block in the cache.
+func (v *Volume) cacheName(s span, b part) string {
+	return fmt.Sprint(v.Name(), " ", s.key, " ", s.match, " ", b.from)
+}
+
+// fetch reads a block, and compares it with its checksum. It may be in the cache.
+func (v *Volume) fetch(s span, b part) (content []byte, cached bool, err error) {
 	right := func(content []byte) bool { return !b.summed || crc32.Checksum(content, castagnoli) == b.sum }
+	content = v.blocks.room(b.to - b.from)
 	if v.options.Cache != nil {
 		v.finding <- struct{}{}
-		content := v.options.Cache.Get(name, b.to-b.from)
+		kept := v.options.Cache.Get(v.cacheName(s, b), content)
 		<-v.finding
-		if content != nil && right(content) {
+		if kept && right(content) {
 			v.options.Meter.Found(metered.Disk)
-			return content, nil
+			return content, true, nil
 		}
 	}
 	v.fetching <- struct{}{}
 	defer func() { <-v.fetching }()
 	var wrong error
 	for range triesOfWrong {
-		found, err := v.get(v.ctx, s.key, objects.Read{Offset: b.from, Length: b.to - b.from, Match: s.match})
+		found, err := v.get(v.ctx, s.key, objects.Read{Offset: b.from, Length: b.to - b.from, Match: s.match, Into: content})
 		switch {
 		case errors.Is(err, objects.ErrNotFound), errors.Is(err, objects.ErrCondition):
-			return nil, fmt.Errorf("%w: %s is not there any more", volume.ErrStale, s.key)
+			return nil, false, fmt.Errorf("%w: %s is not there any more", volume.ErrStale, s.key)
 		case err != nil:
-			return nil, err
+			return nil, false, err
 		case int64(len(found.Content)) != b.to-b.from:
 			wrong = fmt.Errorf("%w: %s has %d of %d bytes at %d", volume.ErrCorrupt, s.key, len(found.Content), b.to-b.from, b.from)
 		case !right(found.Content):
 			wrong = fmt.Errorf("%w: bytes of %s from %d on are not those that were written", volume.ErrCorrupt, s.key, b.from)
 		default:
 			v.options.Meter.Found(metered.Server)
-			if v.options.Cache != nil {
-				v.options.Cache.Put(name, found.Content)
-			}
-			return found.Content, nil
+			return found.Content, false, nil
 		}
 	}
-	return nil, wrong
+	return nil, false, wrong
 }
 
 // footerOf is an extent's.

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"rvffs/store/volume"
-	"rvffs/store/volume/bucket/objects"
 )
 
 // Generation is a run of a store's bytes that only grows. Where they lie may change, as they
@@ -24,6 +23,7 @@ type Generation struct {
 	within   atomic.Uint64
 	replaced atomic.Bool // another one has taken its place
 	pins     pins
+	ahead    ahead
 }
 
 func newGeneration(v *Volume, at *place, s *stored) *Generation {
@@ -78,6 +78,9 @@ func (p pinned) ReadAt(b []byte, offset int64) (int, error) {
 	}
 	for {
 		layout := g.layout.Load()
+		if from, to := g.ahead.note(offset, int64(len(b)), g.volume.window); from < to {
+			g.volume.readAhead(layout, from, to)
+		}
 		n, err := (&reader{g.volume, layout}).ReadAt(b, offset)
 		if err == nil || errors.Is(err, io.EOF) || !errors.Is(err, volume.ErrStale) {
 			return n, err
@@ -110,5 +113,3 @@ func (p pinned) Describe() (volume.FileInfo, error) {
 	now := p.now.Load()
 	return now.info(now.Size), nil
 }
-
-var _ = objects.ErrSame

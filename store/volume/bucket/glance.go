@@ -20,7 +20,6 @@ type glances struct {
 	known   map[string]glanced
 	late    map[string]bool // names of which an answer is late
 	cleared time.Time       // when known was forgotten last
-	ended   bool            // nobody begins to look any more
 }
 
 // glanced is what was found at a name.
@@ -42,23 +41,22 @@ func (v *Volume) glance(ctx context.Context, name string, look func(context.Cont
 	known := g.known[name]
 	some := !known.asked.IsZero()
 	fresh := some && v.options.Freshness > 0 && time.Since(known.asked) < v.options.Freshness && !g.outdated(name, known)
-	if g.ended {
-		g.mu.Unlock()
-		return volume.FileInfo{}, volume.ErrClosed
-	}
-	if fresh || some && g.late[name] {
-		g.mu.Unlock()
+	late := some && g.late[name]
+	g.mu.Unlock()
+	if fresh || late {
 		return known.info, known.err
 	}
 	answered := make(chan glanced, 1)
-	v.asking.Go(func() {
+	looks := v.beside.do(func() {
 		asked := time.Now()
 		info, err := look(v.ctx)
 		found := glanced{info, err, asked, asked}
 		g.answer(name, found)
 		answered <- found
 	})
-	g.mu.Unlock()
+	if !looks {
+		return volume.FileInfo{}, volume.ErrClosed
+	}
 	patient := time.NewTimer(v.shortAnswer())
 	defer patient.Stop()
 	for {
@@ -96,13 +94,6 @@ func (g *glances) outdated(name string, known glanced) bool {
 		}
 	}
 	return false
-}
-
-// end has nobody begin to look any more.
-func (g *glances) end() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.ended = true
 }
 
 // answer notes what was found, unless this process has changed something there since it was asked for.

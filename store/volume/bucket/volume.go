@@ -59,8 +59,8 @@ type Options struct {
 // Cache keeps blocks of bytes that never change, by their names, or forgets them.
 type Cache interface {
 	io.Closer
-	// Get gives a block of a length in bytes; nil: it is not there.
-	Get(name string, length int64) []byte
+	// Get fills in a block of this length, and reports whether it is there.
+	Get(name string, block []byte) bool
 	Put(name string, block []byte)
 }
 
@@ -113,19 +113,22 @@ type Volume struct {
 	pace    pace
 	silence silence
 	glances glances
-	asking  sync.WaitGroup // of glances
+	beside  beside
 
 	ctx  context.Context // of reads that nobody waits for by name
 	stop context.CancelFunc
 	// As many as are read at the same time, of the bucket and of what is kept: who finds what
 	// is kept does not wait for the server.
 	fetching, finding chan struct{}
+	aheads            chan struct{} // of these, who reads ahead
+	window            int64         // how far, in bytes
 }
 
 var _ volume.Volume = (*Volume)(nil)
 
-// fetches is how many blocks are read at the same time.
-const fetches = 8
+// fetches is how many blocks are read at the same time, and fetchesAhead how many of them for who
+// does not wait for them yet.
+const fetches, fetchesAhead = 10, 8
 
 // Open makes a volume of a bucket. Nothing is asked before somebody needs it.
 func Open(bucket objects.Bucket, options Options) *Volume {
@@ -133,6 +136,7 @@ func Open(bucket objects.Bucket, options Options) *Volume {
 	v := &Volume{
 		prefix: options.Prefix, options: options, machine: newWriter(),
 		blocks: newBlocks(options.CacheSize, options.Memory, options.Meter), heads: newHeads(), fetching: make(chan struct{}, fetches), finding: make(chan struct{}, fetches),
+		aheads: make(chan struct{}, fetchesAhead), window: min(blocksAhead*blockSize, options.CacheSize/2),
 		glances: glances{known: map[string]glanced{}, late: map[string]bool{}},
 	}
 	v.objects = noting{bucket, v}
@@ -152,8 +156,7 @@ func (v *Volume) Name() string {
 // Close implements volume.Folder.
 func (v *Volume) Close() error {
 	v.stop()
-	v.glances.end()
-	v.asking.Wait()
+	v.beside.end()
 	if v.options.Cache != nil {
 		return v.options.Cache.Close()
 	}

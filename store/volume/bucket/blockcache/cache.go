@@ -71,44 +71,44 @@ func seal(name string, block []byte) uint32 {
 	return crc32.Update(crc32.Checksum([]byte(name), castagnoli), castagnoli, block)
 }
 
-// Get gives a block of a length, nil if it is not there. One that is not whole is removed.
-func (c *Cache) Get(name string, length int64) []byte {
+// Get fills in a block of a length, and reports whether it was there. One that is not whole is
+// removed.
+func (c *Cache) Get(name string, block []byte) bool {
 	at := placeOf(name)
 	file, err := c.root.Open(at)
 	if err != nil {
-		return nil
+		return false
 	}
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
-		return nil
+		return false
 	}
-	if info.Size() == length+trailer {
-		content := make([]byte, info.Size())
-		if _, err := file.ReadAt(content, 0); err != nil {
-			return nil
+	if length := int64(len(block)); info.Size() == length+trailer {
+		var end [trailer]byte
+		if _, err := file.ReadAt(block, 0); err != nil {
+			return false
 		}
-		block, end := content[:length:length], content[length:]
-		if order.Uint32(end) == seal(name, block) && order.Uint64(end[4:]) == uint64(length) {
+		if _, err := file.ReadAt(end[:], length); err != nil {
+			return false
+		}
+		if order.Uint32(end[:]) == seal(name, block) && order.Uint64(end[4:]) == uint64(length) {
 			if now := time.Now(); now.Sub(info.ModTime()) > fresh {
 				_ = c.root.Chtimes(at, now, now)
 			}
-			return block
+			return true
 		}
 	}
 	_ = c.root.Remove(at)
-	return nil
+	return false
 }
 
 // Put keeps a block. Where that cannot be done, it is not kept.
 func (c *Cache) Put(name string, block []byte) {
-	at := placeOf(name)
-	whole := make([]byte, 0, len(block)+trailer)
-	whole = append(whole, block...)
-	whole = order.AppendUint32(whole, seal(name, block))
-	whole = order.AppendUint64(whole, uint64(len(block)))
-	if c.write(at, whole) == nil {
-		c.trimIfFull(int64(len(whole)))
+	end := order.AppendUint32(make([]byte, 0, trailer), seal(name, block))
+	end = order.AppendUint64(end, uint64(len(block)))
+	if c.write(placeOf(name), block, end) == nil {
+		c.trimIfFull(int64(len(block) + trailer))
 	}
 }
 
@@ -116,7 +116,7 @@ func (c *Cache) Put(name string, block []byte) {
 const temporary = "new-"
 
 // write makes a file, whole or not at all for all who look.
-func (c *Cache) write(at string, content []byte) error {
+func (c *Cache) write(at string, content, end []byte) error {
 	if err := c.root.Mkdir(filepath.Dir(at), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -125,7 +125,9 @@ func (c *Cache) write(at string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(content)
+	if _, err = file.Write(content); err == nil {
+		_, err = file.Write(end)
+	}
 	if err = errors.Join(err, file.Close()); err == nil {
 		err = c.root.Rename(fresh, at)
 	}

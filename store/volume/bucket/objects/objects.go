@@ -66,6 +66,8 @@ type Read struct {
 	Offset, Length int64
 	Match          Tag // fails with ErrCondition where the object has another tag
 	NoneMatch      Tag // fails with ErrSame where it has this one
+	// Into is where the content may be put, if it has room for it.
+	Into []byte
 }
 
 // Object is what was read of one.

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -34,8 +35,7 @@ func (b *Bucket) Get(ctx context.Context, key string, read objects.Read) (*objec
 			return nil, b.problem("read", key, err)
 		}
 	}
-	// The length that the server says is no reason to take so much memory before it has sent it.
-	if found.Content, err = io.ReadAll(answer.Body); err != nil {
+	if found.Content, err = readAll(answer.Body, read.Into); err != nil {
 		return nil, b.problem("read", key, err)
 	}
 	if told := aws.ToInt64(answer.ContentLength); told != int64(len(found.Content)) {
@@ -45,6 +45,24 @@ func (b *Bucket) Get(ctx context.Context, key string, read objects.Read) (*objec
 		found.Content = found.Content[:min(read.Length, int64(len(found.Content)))]
 	}
 	return found, nil
+}
+
+// readAll reads what a server sends, into room that is there or as it comes: the length that it
+// says is no reason to take so much memory before it has sent it.
+func readAll(body io.Reader, into []byte) ([]byte, error) {
+	into = into[:cap(into)]
+	n, err := io.ReadFull(body, into)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return into[:n], nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	rest, err := io.ReadAll(body)
+	if len(rest) == 0 || err != nil {
+		return into, err
+	}
+	return append(into[:n:n], rest...), nil
 }
 
 // head is Get of a run in which there is nothing.

@@ -29,7 +29,7 @@ func (t *trial) readsParts(ctx context.Context) error {
 	if _, err := t.put(ctx, 0, "parts", "0123456789", objects.Condition{}); err != nil {
 		return err
 	}
-	for read, want := range map[objects.Read]string{{Offset: 2, Length: 3}: "234", {Offset: 7}: "789", {Offset: -4}: "6789"} {
+	for want, read := range map[string]objects.Read{"234": {Offset: 2, Length: 3}, "789": {Offset: 7}, "6789": {Offset: -4}} {
 		found, err := t.ways[0].Get(ctx, t.key("parts"), read)
 		if err != nil {
 			return err
