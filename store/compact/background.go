@@ -73,10 +73,11 @@ func (c *Compactor) runInBackground(ctx context.Context, share throttle.Share) {
 	defer b.done.Done()
 	result, err := c.run(ctx, nil, nil, share)
 	b.mu.Lock()
-	b.running, b.ended, b.failed = false, time.Now(), err != nil
+	done := errors.Is(err, errReplaced) // by another machine
+	b.running, b.ended, b.failed = false, time.Now(), err != nil && !done
 	b.cancel()
 	b.mu.Unlock()
-	if errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) || done {
 		return
 	}
 	if c.env.OnCompaction != nil {

@@ -73,6 +73,10 @@ func (c *Compactor) Compact(ctx context.Context, without *idset.Set) (Result, er
 	return c.run(ctx, without, nil, throttle.FullSpeed)
 }
 
+// rewrites bounds how often a rewrite that was asked for begins anew because another machine's
+// came first.
+const rewrites = 3
+
 // run is Compact that keeps to a share of the disk's time.
 func (c *Compactor) run(ctx context.Context, without *idset.Set, flat *Flat, share throttle.Share) (Result, error) {
 	if err := c.compacting.Take(ctx); err != nil {
@@ -94,9 +98,14 @@ func (c *Compactor) run(ctx context.Context, without *idset.Set, flat *Flat, sha
 	if without == nil {
 		without = idset.New()
 	}
-	rewrite := newRewrite(ctx, c, session, without, share)
-	rewrite.flat = flat
-	result, err := rewrite.run(ctx)
+	var result Result
+	for try := 1; ; try++ {
+		rewrite := newRewrite(ctx, c, session, without, share)
+		rewrite.flat = flat
+		if result, err = rewrite.run(ctx); !errors.Is(err, errReplaced) || try == rewrites || share != throttle.FullSpeed {
+			break
+		}
+	}
 	release()
 	return result, errors.Join(err, session.End())
 }

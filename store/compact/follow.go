@@ -25,7 +25,11 @@ func (r *rewrite) follow(ctx context.Context, old *state.Reading) error {
 		if err := r.file.MakeRoom(ctx, r.behind(newest), r.roomForManifest(newest)); err != nil {
 			return err
 		}
-		if err := r.catchUp(ctx, old.Of(newest)); err != nil {
+		committed, err := r.of(old, newest)
+		if err != nil {
+			return err
+		}
+		if err := r.catchUp(ctx, committed); err != nil {
 			return err
 		}
 		if err := r.file.Carry(ctx, r.roomForManifest(newest)); err != nil {

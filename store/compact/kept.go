@@ -265,17 +265,24 @@ func (r *rewrite) branchSegments(k *keptState) (entries []segments.DirectoryEntr
 // branchTypes are those of the segments that make a branch, the last of each counts.
 var branchTypes = []segments.Type{segments.TypeCowMap, segments.TypeMembership}
 
-// nameKept writes the kept states, which the manifest names, and the list of branches.
-func (r *rewrite) nameKept(ctx context.Context, base *state.Reading, manifest *segments.Manifest) error {
+// finishKept copies and writes what is left of the rows of kept states.
+func (r *rewrite) finishKept(ctx context.Context, base *state.Reading) error {
 	if err := r.writeAllKept(ctx); err != nil {
 		return err
 	}
-	vectors := slices.Clone(manifest.Directory)
-	copied := map[int64]segments.DirectoryEntry{}
 	for _, k := range r.kept {
 		if err := r.copyAlone(ctx, base.Of(k.own), k); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// nameKept writes the kept states, which the manifest names, and the list of branches.
+func (r *rewrite) nameKept(ctx context.Context, base *state.Reading, manifest *segments.Manifest) error {
+	vectors := slices.Clone(manifest.Directory)
+	copied := map[int64]segments.DirectoryEntry{}
+	for _, k := range r.kept {
 		kept := segments.KeptState{Pinned: k.Hash, Manifest: new(*k.own.Manifest())}
 		kept.Manifest.Directory = slices.Clone(k.rows)
 		if k.Alone == nil {

@@ -40,6 +40,7 @@ type rewrite struct {
 	idsTaken uint64                            // of these, how many are taken
 	moved    map[int64]segments.DirectoryEntry // other segments, by their offset in the old file
 	adopted  []segments.DirectoryEntry         // of them, those that no manifest named
+	retired  []segments.DirectoryEntry         // of them, those that were made dead in the new file
 	dropped  dropped
 	lost     uint32 // highest epoch of a state that is lost
 
@@ -90,7 +91,7 @@ const takeOvers = 4
 
 func (r *rewrite) fill(ctx context.Context) (result Result, err error) {
 	r.progress.total.Store(r.base.Size())
-	err = r.start.With(ctx, state.Judging, func(old *state.Reading) (err error) {
+	err = r.start.With(ctx, state.Judging, func(old *state.Reading) error {
 		paced := old.Through(r.pacer.Bytes)
 		if err := r.copyOthers(ctx, paced.Of(r.base), 0); err != nil {
 			return err
@@ -104,15 +105,29 @@ func (r *rewrite) fill(ctx context.Context) (result Result, err error) {
 		if err := errors.Join(r.keep(ctx, paced.Of(r.base)), r.writeAllKept(ctx)); err != nil {
 			return err
 		}
-		for try := 1; ; try++ {
-			if err := r.follow(ctx, paced); err != nil {
-				return err
-			}
-			result, err = r.takeOver(ctx, old, try == takeOvers)
-			if !errors.Is(err, errFellBehind) {
-				return err
-			}
-		}
+		result, err = r.followAndTakeOver(ctx, old, paced)
+		return err
 	})
 	return result, err
+}
+
+// followAndTakeOver runs after the writers until it has taken over. Of the writers of this machine
+// it lets some go first; to those of others it loses until it is its turn.
+func (r *rewrite) followAndTakeOver(ctx context.Context, old, paced *state.Reading) (Result, error) {
+	for try := 1; ; try++ {
+		if err := r.follow(ctx, paced); err != nil {
+			return Result{}, err
+		}
+		for {
+			result, err := r.takeOver(ctx, old, try == takeOvers)
+			switch {
+			case errors.Is(err, errFellBehind):
+			case errors.Is(err, volume.ErrMoved) && !errors.Is(err, errReplaced) && r.session.Failed() == nil:
+				continue
+			default:
+				return result, err
+			}
+			break
+		}
+	}
 }

@@ -3,6 +3,8 @@ package compact
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 
 	"rvffs/lineage"
 	"rvffs/segments"
@@ -16,15 +18,34 @@ import (
 // errFellBehind means that writers would have to wait too long.
 var errFellBehind = errors.New("writers were faster")
 
+// errReplaced means that somebody else, on another machine, has rewritten the store meanwhile:
+// what was copied is of a content that nobody goes on with.
+var errReplaced = fmt.Errorf("%w: the store was rewritten meanwhile", volume.ErrMoved)
+
+// of reads what is committed by now, by way of the bytes of which the rewrite began, which it
+// goes on from.
+func (r *rewrite) of(old *state.Reading, committed *state.Snapshot) (*state.Reading, error) {
+	if committed.Backing() != r.start.Backing() {
+		return nil, errReplaced
+	}
+	return old.Of(committed), nil
+}
+
 // takeOver lets the writers wait, brings the new file up to the last commit,
 // carries over what is left of what streams have written without committing it, and
 // puts the new file in the old one's place. If they would have to wait long, and
-// this is not the last try, nothing happens, and the error is errFellBehind.
+// this is not the last try, nothing happens, and the error is errFellBehind. With
+// volume.ErrMoved somebody else has committed first, and another try goes on from that.
 func (r *rewrite) takeOver(ctx context.Context, old *state.Reading, last bool) (Result, error) {
+	copied := int64(-1)
 	before, next, err := r.session.Replace(ctx, r.file, func(base *state.Snapshot, lacking int64) (log.Replacement, error) {
 		r.frozen = true
 		defer func() { r.frozen = false }()
-		if err := r.keep(ctx, old.Of(base)); err != nil {
+		committed, err := r.of(old, base)
+		if err != nil {
+			return log.Replacement{}, err
+		}
+		if err := r.keep(ctx, committed); err != nil {
 			return log.Replacement{}, err
 		}
 		if err := r.file.MakeRoom(ctx, r.behind(base), r.roomForManifest(base)); err != nil {
@@ -34,14 +55,18 @@ func (r *rewrite) takeOver(ctx context.Context, old *state.Reading, last bool) (
 			return log.Replacement{}, errFellBehind
 		}
 		r.file.Hurry()
-		if err := r.catchUp(ctx, old.Of(base)); err != nil {
+		if err := errors.Join(r.catchUp(ctx, committed), r.finishKept(ctx, committed)); err != nil {
 			return log.Replacement{}, err
 		}
-		found, witness, err := r.finish(ctx, old.Of(base))
+		copied = r.file.Tail()
+		found, witness, err := r.finish(ctx, committed)
 		return log.Replacement{State: found, Witness: witness, Known: func(next *state.Snapshot) {
 			r.env.IDs.Replace(ctx, next, r.ids, &r.memory)
 		}}, err
 	})
+	if errors.Is(err, volume.ErrMoved) && next == nil && copied >= 0 {
+		return Result{}, errors.Join(err, r.undoFinish(ctx, copied))
+	}
 	if next == nil || r.session.Failed() != nil {
 		return Result{}, err
 	}
@@ -169,15 +194,16 @@ func (r *rewrite) nameOthers(ctx context.Context, base *state.Reading, manifest 
 			return err
 		}
 	}
+	replaced := maps.Clone(r.moved)
 	for _, entry := range base.Snapshot().Named() {
 		moved, copied := r.moved[entry.Offset]
 		if !copied || entry.Type == segments.TypeWitness || entry.Type == segments.TypeMembership && members != nil || entry.Type == segments.TypeCowMap && cowMap != nil {
 			continue
 		}
 		manifest.Directory = append(manifest.Directory, moved)
-		delete(r.moved, entry.Offset)
+		delete(replaced, entry.Offset)
 	}
-	if err := r.retireMoved(); err != nil {
+	if err := r.retire(replaced); err != nil {
 		return err
 	}
 	if cowMap != nil {
@@ -194,18 +220,31 @@ func (r *rewrite) nameOthers(ctx context.Context, base *state.Reading, manifest 
 	return nil
 }
 
-// retireMoved makes dead segments of those that were copied and then replaced or
-// removed, while the rewrite was under way.
-func (r *rewrite) retireMoved() error {
-	for _, moved := range r.moved {
+// retire makes dead segments of those that were copied and then replaced or removed, while the
+// rewrite was under way.
+func (r *rewrite) retire(replaced map[int64]segments.DirectoryEntry) error {
+	for _, moved := range replaced {
 		if !moved.Type.CountsByName() {
 			continue
 		}
 		if err := volume.Retire(r.file.Bytes(), moved); err != nil {
 			return err
 		}
+		r.retired = append(r.retired, moved)
 	}
 	return nil
+}
+
+// undoFinish makes the new file what it was before it was finished, up to the end of what was
+// copied.
+func (r *rewrite) undoFinish(ctx context.Context, copied int64) error {
+	for _, moved := range r.retired {
+		if _, err := r.file.Bytes().WriteAt([]byte{byte(moved.Type)}, moved.Offset+segments.TypeOffset); err != nil {
+			return volume.WriteError(err, 1, moved.Offset)
+		}
+	}
+	r.retired = nil
+	return r.file.Cut(ctx, copied)
 }
 
 // appendNamed appends a segment and names it. The first ids of the rewritten segments were set

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"rvffs/segments"
 	"rvffs/store/volume"
@@ -18,14 +19,23 @@ type Rewrite struct {
 	out       volume.Scratch // the same, at the pace that is asked for
 	tail      int64
 	published bool
-	made      []extent // of the first bytes
+	made      []extent // of the first bytes, which are in the bucket already
 	madeTo    int64
 }
 
 var _ volume.Rewrite = (*Rewrite)(nil)
 
 // scratch is a spool as a rewrite's bytes. What was not written reads as zeros.
-type scratch struct{ volume.Spool }
+type scratch struct {
+	volume.Spool
+	rewrite *Rewrite
+}
+
+// WriteAt implements volume.Scratch. What is in the bucket already is other bytes then.
+func (s scratch) WriteAt(p []byte, offset int64) (int, error) {
+	s.rewrite.forget(offset)
+	return s.Spool.WriteAt(p, offset)
+}
 
 // StartWriteback implements volume.Scratch.
 func (scratch) StartWriteback(int64, int64) {}
@@ -49,7 +59,9 @@ func (s *Session) Rewrite(ctx context.Context, options volume.RewriteOptions) (v
 	if err != nil {
 		return nil, err
 	}
-	return &Rewrite{session: s, spool: spool, out: options.Writes(scratch{spool})}, nil
+	r := &Rewrite{session: s, spool: spool}
+	r.out = options.Writes(scratch{spool, r})
+	return r, nil
 }
 
 // Bytes implements volume.Rewrite.
@@ -67,7 +79,16 @@ func (r *Rewrite) Cut(ctx context.Context, to int64) error {
 		return err
 	}
 	r.tail = to
+	r.forget(to)
 	return r.spool.SetLength(to)
+}
+
+// forget has what is in the bucket of the bytes from an offset on count for nothing.
+func (r *Rewrite) forget(from int64) {
+	for last := len(r.made) - 1; r.madeTo > from; last-- {
+		r.madeTo -= r.made[last].Length
+		r.made = r.made[:last]
+	}
 }
 
 // Copy implements volume.Rewrite.
@@ -95,8 +116,24 @@ func (r *Rewrite) Put(ctx context.Context, small volume.NewSegment, stamp uint64
 	return segment, nil
 }
 
-// Settle implements volume.Rewrite.
-func (r *Rewrite) Settle(ctx context.Context) error { return ctx.Err() }
+// Settle implements volume.Rewrite: it puts what was made so far into extents, so that little is
+// left to do while writers wait.
+func (r *Rewrite) Settle(ctx context.Context) error {
+	l := r.session.log
+	if r.tail <= l.volume.options.Inline || r.tail-r.madeTo < l.volume.options.Part {
+		return ctx.Err()
+	}
+	l.mu.Lock()
+	newest := l.current
+	l.mu.Unlock()
+	return r.cut(r.tail, func(from, to int64) error {
+		if to == r.tail && to-from < l.volume.options.Part {
+			return nil // it will be with what comes behind it
+		}
+		_, err := r.extent(ctx, newest, from, to)
+		return err
+	})
+}
 
 // Lacks implements volume.Rewrite.
 func (r *Rewrite) Lacks() int64 { return 0 }
@@ -114,7 +151,7 @@ func (r *Rewrite) Freeze(context.Context) (lacking int64, err error) { return 0,
 func (r *Rewrite) Thaw() {}
 
 // Hurry implements volume.Rewrite.
-func (r *Rewrite) Hurry() { r.out = scratch{r.spool} }
+func (r *Rewrite) Hurry() { r.out = scratch{r.spool, r} }
 
 // Published implements volume.Rewrite.
 func (r *Rewrite) Published() bool { return r.published }
@@ -188,42 +225,55 @@ const largestRewritten = 8
 
 // lay puts what was made into extents and what is inline.
 func (r *Rewrite) lay(ctx context.Context, next *stored, found *segments.State) error {
-	v := r.session.log.volume
 	inline := int64(0)
-	if found.End > v.options.Inline {
-		// All but the manifest, which is read with the object.
-		walker := segments.NewWalker(r.spool, 0, found.Segment.Offset)
-		var at, end int64
-		cut := func() error {
-			if at == end {
-				return nil
+	if found.End > r.session.log.volume.options.Inline {
+		for _, made := range slices.Clone(r.made) {
+			again, err := r.extent(ctx, next, inline, inline+made.Length)
+			if err != nil {
+				return err
 			}
-			made, err := r.extent(ctx, next, at, end)
+			next.append(again)
+			inline += made.Length
+		}
+		// All but the manifest, which is read with the object.
+		err := r.cut(found.Segment.Offset, func(from, to int64) error {
+			made, err := r.extent(ctx, next, from, to)
 			if err == nil {
 				next.append(made)
 			}
-			at = end
+			inline = to
+			return err
+		})
+		if err != nil {
 			return err
 		}
-		for walker.Next() {
-			s := walker.Segment()
-			if s.End()-at > largestRewritten*v.options.Part {
-				if err := cut(); err != nil {
-					return err
-				}
-			}
-			end = s.End()
-		}
-		if err := walker.Err(); err != nil || end != found.Segment.Offset {
-			return errors.Join(err, fmt.Errorf("%w: what was made ends at %d of %d", volume.ErrCorrupt, end, found.Segment.Offset))
-		}
-		if err := cut(); err != nil {
-			return err
-		}
-		inline = at
 	}
 	next.inline = make([]byte, found.End-inline)
 	return volume.ReadFull(r.spool, next.inline, inline)
+}
+
+// cut cuts what is not in the bucket yet, up to an end, into runs of whole segments, as large as
+// extents should be.
+func (r *Rewrite) cut(to int64, run func(from, to int64) error) error {
+	walker := segments.NewWalker(r.spool, r.madeTo, to)
+	at, end := r.madeTo, r.madeTo
+	for walker.Next() {
+		s := walker.Segment()
+		if s.End()-at > largestRewritten*r.session.log.volume.options.Part && at < end {
+			if err := run(at, end); err != nil {
+				return err
+			}
+			at = end
+		}
+		end = s.End()
+	}
+	if err := walker.Err(); err != nil || end != to {
+		return errors.Join(err, fmt.Errorf("%w: what was made ends at %d of %d", volume.ErrCorrupt, end, to))
+	}
+	if at == end {
+		return nil
+	}
+	return run(at, end)
 }
 
 // extent makes one of a run, once.
