@@ -67,26 +67,35 @@ func (r *lookReader) factsOf(name string, former *fileFacts) *fileFacts {
 			return former
 		}
 	}
-	file, info, err := r.files.Peek(name)
-	if errors.Is(err, volume.ErrReserved) {
-		if r.reserved != nil {
-			r.reserved(name)
+	var found *fileFacts
+	for try := 1; ; try++ {
+		file, info, err := r.files.Peek(name)
+		if errors.Is(err, volume.ErrReserved) {
+			if r.reserved != nil {
+				r.reserved(name)
+			}
+			return nil
 		}
-		return nil
+		if err != nil {
+			return r.unread(name, former, err)
+		}
+		r.file.reset(file, info.Size)
+		found = readFacts(name, info, &r.file, r.memory)
+		found.born = file.Born()
+		_ = file.Close()
+		if !errors.Is(r.file.failed, volume.ErrStale) || try == looks {
+			break
+		}
 	}
-	if err != nil {
-		return r.unread(name, former, err)
-	}
-	defer func() { _ = file.Close() }()
-	r.file.reset(file, info.Size)
-	found := readFacts(name, info, &r.file, r.memory)
-	found.born = file.Born()
 	if r.file.failed != nil && former != nil {
 		return former.because(r.file.failed)
 	}
 	found.unread = r.file.failed
 	return found
 }
+
+// looks bounds how often a file is looked into that others change meanwhile.
+const looks = 4
 
 // unread is what is known of a file that cannot be opened. A store that may not be read
 // is shown all the same.

@@ -5,21 +5,26 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"rvffs/segments"
 	"rvffs/store/rows"
+	"rvffs/store/volume"
 )
 
-// renumberings bounds how often vectors get other ids because others took theirs.
-const renumberings = 16
+// renumbering is how long vectors get other ids because others took theirs.
+const renumbering = 30 * time.Second
 
 // commitNumbered commits the vectors. Where somebody else, who has published meanwhile, has
 // stored others with ids that were handed out to them, they get new ones.
 func (a *Appender) commitNumbered(ctx context.Context) (uint32, error) {
-	for try := 1; ; try++ {
+	for begun := time.Now(); ; {
 		epoch, err := a.vectors.Commit(ctx, a.session, ingestion(a.extents, a.rows))
-		if !errors.Is(err, errIDsTaken) || a.session.Moved() == a.moved || try == renumberings {
+		if !errors.Is(err, errIDsTaken) || a.session.Moved() == a.moved {
 			return epoch, err
+		}
+		if time.Since(begun) > renumbering {
+			return 0, fmt.Errorf("%w: others have taken the ids that were handed out, again and again for %v: write it again", volume.ErrHeld, renumbering)
 		}
 		if late := a.renumber(ctx); late != nil {
 			return 0, fmt.Errorf("others have taken the ids that were handed out, and there are no new ones: %w", late)
