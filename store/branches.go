@@ -530,31 +530,72 @@ func (s *Store) commitList(ctx context.Context) error {
 // ErrHasBranches means that others show vectors of the store.
 var ErrHasBranches = fmt.Errorf("%w: it has branches", volume.ErrNotEmpty)
 
-// CheckBranches fails with ErrHasBranches if the store has any, and names them. One whose
-// file is not found may have been moved to where nobody looks, so it counts.
+// HasBranches names the branches of a store that must not be removed.
+type HasBranches struct {
+	Store   string
+	Found   []string                // their files
+	Missing []segments.ListedBranch // those of its list whose files are not found
+}
+
+// Error implements error.
+func (e *HasBranches) Error() string { return e.Tell(e.Store) }
+
+// Tell is Error with the store as people name it in commands.
+func (e *HasBranches) Tell(store string) string {
+	var missing, letGo []string
+	for _, branch := range e.Missing {
+		missing = append(missing, branch.Name)
+		letGo = append(letGo, "--branch "+inShell(branch.Name))
+	}
+	removed := fmt.Sprintf("if they were moved, they would lose the vectors that they show of it; if they were removed with rm(1), say rvffs rm %s %s, and it can be removed; rvffs rm --force removes it in any case",
+		strings.Join(slices.Compact(letGo), " "), inShell(store))
+	switch missing := strings.Join(slices.Compact(missing), ", "); {
+	case len(e.Missing) == 0:
+		return fmt.Sprintf("%v, which would lose the vectors that they show of it: %s; remove these first, or say rvffs rm --force", ErrHasBranches, strings.Join(e.Found, ", "))
+	case len(e.Found) == 0:
+		return fmt.Sprintf("%v, which are not where they were last seen: %s; %s", ErrHasBranches, missing, removed)
+	default:
+		return fmt.Sprintf("%v, which would lose the vectors that they show of it: %s; remove these first. Others are not where they were last seen: %s; %s",
+			ErrHasBranches, strings.Join(e.Found, ", "), missing, removed)
+	}
+}
+
+// Unwrap says what is the matter.
+func (e *HasBranches) Unwrap() error { return ErrHasBranches }
+
+// plainWord are the letters of which a shell makes nothing.
+const plainWord = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@%+,="
+
+// inShell is a word as it is typed in a shell.
+func inShell(word string) string {
+	if word != "" && strings.Trim(word, plainWord) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// CheckBranches fails with HasBranches if the store has any. One whose file is not found may
+// have been moved to where nobody looks, so it counts.
 func (s *Store) CheckBranches(ctx context.Context) error {
 	return s.withNewest(ctx, func(newest *state.Snapshot) error {
 		family, err := s.branchesOf(ctx, newest, true)
 		if err != nil {
 			return err
 		}
-		var found, missing []string
+		has := HasBranches{Store: s.Path()}
 		for _, branch := range family.known {
 			if at := family.found[branch.FileID]; len(at) > 0 {
-				found = append(found, at...)
+				has.Found = append(has.Found, at...)
 			} else {
-				missing = append(missing, branch.Name)
+				has.Missing = append(has.Missing, branch)
 			}
 		}
-		slices.Sort(found)
-		found = slices.Compact(found)
-		slices.Sort(missing)
-		switch {
-		case len(found) > 0:
-			return fmt.Errorf("%w, which would lose the vectors that they show of it: %s; remove these first, or say rvffs rm --force", ErrHasBranches, strings.Join(slices.Concat(found, missing), ", "))
-		case len(missing) > 0:
-			return fmt.Errorf("%w, which are not where they were last seen: %s; if they were moved, they would lose the vectors that they show of it; if they were removed with rm(1), say rvffs rm --force", ErrHasBranches, strings.Join(missing, ", "))
+		if len(family.known) == 0 {
+			return nil
 		}
-		return nil
+		slices.Sort(has.Found)
+		has.Found = slices.Compact(has.Found)
+		slices.SortFunc(has.Missing, func(a, b segments.ListedBranch) int { return cmp.Compare(a.Name, b.Name) })
+		return &has
 	})
 }

@@ -61,6 +61,16 @@ func (s *Store) ListedAs(ctx context.Context, id lineage.FileID) (names []string
 	return names
 }
 
+// HasLetGo reports whether the store says that a branch of it was removed.
+func (s *Store) HasLetGo(ctx context.Context, id lineage.FileID) (letGo bool, err error) {
+	err = s.withNewest(ctx, func(newest *state.Snapshot) error {
+		all, err := branchesLetGo(ctx, newest)
+		letGo = withLetGo(nil, all)[id]
+		return err
+	})
+	return letGo, err
+}
+
 // LetGoListed is LetBranchGo for a branch that is gone already, by its id or the name that the
 // list has. One that is there is not let go.
 func (s *Store) LetGoListed(ctx context.Context, branch string) error {

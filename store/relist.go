@@ -54,36 +54,57 @@ func (s *Store) listAgain(ctx context.Context, parent BranchParent, branch linea
 	})
 }
 
-// omittedBy is the parent of a state of a branch that lies in another folder and does not list
-// it; empty where all is well, or no parent is found.
-func (s *Store) omittedBy(ctx context.Context, snapshot *state.Snapshot) (parent string, err error) {
+// inheritedFrom is the file from which a state of a branch has what it inherits: of those that may
+// be its parent the first that holds what it shows, and whether that omits the branch. False
+// where there is none.
+func (s *Store) inheritedFrom(ctx context.Context, snapshot *state.Snapshot) (parent BranchParent, omits, some bool, err error) {
 	if !snapshot.IsBranch() || s.options.Parents == nil {
-		return "", nil
+		return parent, false, false, nil
 	}
 	told, err := snapshot.Branch(ctx)
 	if errors.Is(err, volume.ErrCorrupt) {
-		return "", nil // there are other words for that
+		return parent, false, false, nil // there are other words for that
 	}
 	if err != nil {
-		return "", err
+		return parent, false, false, err
 	}
 	identity, _ := snapshot.Identity()
 	ctx = state.OfOthers(ctx)
 	for candidate, err := range s.options.Parents(ctx, identity, told.Map.ParentPath) {
 		if err != nil {
-			return "", err
+			return parent, false, false, err
 		}
 		omits, _, err := candidate.omits(ctx, identity.FileID, told.Pin)
 		switch {
-		case err == nil && omits && candidate.apart():
-			return candidate.Name, nil
 		case err == nil:
-			return "", nil
+			return candidate, omits, true, nil
 		case isOurs(ctx, err):
-			return "", err
+			return parent, false, false, err
 		}
 	}
-	return "", nil
+	return parent, false, false, nil
+}
+
+// InheritsFrom is the file from which the store, a branch, has what it inherits; empty where
+// there is none. Kept says that a rewrite of that file finds the branch: it lists it, or both
+// lie in one folder.
+func (s *Store) InheritsFrom(ctx context.Context) (parent string, kept bool, err error) {
+	err = s.withNewest(ctx, func(newest *state.Snapshot) error {
+		found, omits, some, err := s.inheritedFrom(ctx, newest)
+		parent, kept = found.Name, some && !(omits && found.apart())
+		return err
+	})
+	return parent, kept, err
+}
+
+// omittedBy is the parent of a state of a branch that lies in another folder and does not list
+// it; empty where all is well, or no parent is found.
+func (s *Store) omittedBy(ctx context.Context, snapshot *state.Snapshot) (parent string, err error) {
+	found, omits, some, err := s.inheritedFrom(ctx, snapshot)
+	if !some || !omits || !found.apart() {
+		return "", err
+	}
+	return found.Name, err
 }
 
 // Unlisted reports whether the parent of a state of a branch lies in another folder and does

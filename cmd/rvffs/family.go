@@ -120,6 +120,26 @@ func (f *family) foldersNear(folder string, up int) iter.Seq[[]string] {
 	return slices.Values(f.around[key])
 }
 
+// readNear reads the folders near one, itself among them.
+func (f *family) readNear(ctx context.Context, folder string) error {
+	for folders := range f.foldersNear(folder, foldersUp) {
+		if err := f.read(ctx, folders); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// filesOf are the files that carry an id and are there, the oldest first, but for the one at a place.
+func (f *family) filesOf(ctx context.Context, id lineage.FileID, but string) (files []string) {
+	for _, carrier := range f.index.Carriers(id) {
+		if name := f.index.Name(carrier); f.places[carrier] != but && siteOf(name).isThere(ctx, name) {
+			files = append(files, name)
+		}
+	}
+	return files
+}
+
 // mostChildren is how many children of a store are asked what they know of it.
 const mostChildren = 64
 

@@ -24,12 +24,22 @@ func newFlattenCommand() *cobra.Command {
 		Args:              takes("FILE"),
 		ValidArgsFunction: offers(offerStores, offerNothing),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			return withStore(command.Context(), arguments[0], toChange, func(s *store.Store) error {
+			how := toChange
+			how.near = newFamily(nil)
+			return withStore(command.Context(), arguments[0], how, func(s *store.Store) error {
+				parents, err := parentsOfBranch(command.Context(), arguments[0], s, how.near)
+				if err != nil {
+					return err
+				}
 				stop := showProgress(command.ErrOrStderr(), s.CompactionProgress)
 				result, err := s.Flatten(command.Context())
 				stop()
 				if err != nil {
 					return err
+				}
+				for _, parent := range parents { // a former name may be that of another file of the branch's id
+					name := siteOf(parent.file).seenFrom(parent.file, arguments[0])
+					tellParent(command.Context(), parent.file, how, s.FileID(), []string{name}, arguments[0]+" was flattened")
 				}
 				status, err := s.Status(command.Context())
 				if err != nil {

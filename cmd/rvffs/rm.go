@@ -34,9 +34,10 @@ func newRmCommand() *cobra.Command {
 		Use:   "rm FILE...",
 		Short: "Remove whole stores",
 		Long: "rm removes stores with all that they hold, and what recover could bring back of them. One to which somebody is\n" +
-			"writing is not removed; neither is one from which others in its folder were derived, unless these go, too:\n" +
-			"their lineage could no longer be verified, and branches would lose the vectors that they show of it. If one\n" +
-			"of several cannot be read, none is removed. With --branch it removes nothing: FILE then keeps nothing more for\n" +
+			"writing is not removed; neither is one that is frozen, nor one from which others in its folder were derived,\n" +
+			"unless these go, too: their lineage could no longer be verified, and branches would lose the vectors that they\n" +
+			"show of it. A copy of the file that these have them from may go. If one of several cannot be read or is frozen,\n" +
+			"none is removed. With --branch it removes nothing: FILE then keeps nothing more for\n" +
 			"a branch in its list that is gone, by its name or id there.",
 		Args:              takes("FILE..."),
 		ValidArgsFunction: offerStores,
@@ -44,9 +45,9 @@ func newRmCommand() *cobra.Command {
 			if len(gone) > 0 {
 				return letGo(command.Context(), arguments, gone)
 			}
-			ordered, err := childrenFirst(command.Context(), arguments)
+			ordered, err := childrenFirst(command.Context(), arguments, force)
 			if err != nil && len(arguments) > 1 {
-				return errors.Join(err, errors.New("nothing was removed: name only stores that are there and can be read"))
+				return errors.Join(err, errors.New("nothing was removed: name only stores that are there, can be read and may be removed"))
 			}
 			if err != nil {
 				return err
@@ -67,7 +68,7 @@ func newRmCommand() *cobra.Command {
 			}))
 		},
 	}
-	command.Flags().BoolVar(&force, "force", false, "also remove stores from which others were derived")
+	command.Flags().BoolVar(&force, "force", false, "also remove stores from which others were derived, and frozen ones")
 	command.Flags().StringArrayVar(&gone, "branch", nil, "remove nothing, and keep nothing more for this branch, which is gone")
 	answer = registerAnswer(command.Flags(), printsJSON)
 	return command
@@ -93,7 +94,7 @@ func letGo(ctx context.Context, files, branches []string) error {
 
 // childrenFirst puts files in an order in which no store goes before those that were derived
 // from it: so a parent stays where a child has to. All of them can be read then.
-func childrenFirst(ctx context.Context, files []string) ([]string, error) {
+func childrenFirst(ctx context.Context, files []string, force bool) ([]string, error) {
 	depths := make(map[string]uint32, len(files))
 	var unreadable error
 	for _, file := range files {
@@ -104,7 +105,14 @@ func childrenFirst(ctx context.Context, files []string) ([]string, error) {
 		unreadable = errors.Join(unreadable, withStore(ctx, file, toRead, func(s *store.Store) error {
 			identity, _ := s.Identity()
 			depths[file] = identity.Depth
-			return nil
+			if force {
+				return nil
+			}
+			frozen, err := s.Current().Frozen(ctx)
+			if err == nil && frozen {
+				err = fmt.Errorf("%s: %w: it is frozen: rvffs rm --force removes it", file, volume.ErrReadOnly)
+			}
+			return err
 		}))
 	}
 	ordered := slices.Clone(files)
@@ -122,18 +130,21 @@ func rm(ctx context.Context, file string, how opening, family *family, force boo
 	err = withStore(ctx, file, how, func(s *store.Store) error {
 		if identity, known := s.Identity(); known && !force {
 			for branch := range family.removed {
-				if _, err := s.ReleaseBranch(ctx, branch, family.removedFrom(file, branch)...); err != nil && !errors.Is(err, volume.ErrReadOnly) {
+				if len(s.ListedAs(ctx, branch)) == 0 {
+					continue
+				}
+				if _, err := s.ReleaseBranch(ctx, branch, family.removedFrom(file, branch)...); err != nil {
 					return err
 				}
 			}
-			if err := s.CheckBranches(ctx); err != nil {
+			if err := how.near.checkBranches(ctx, file, s); err != nil {
 				return fmt.Errorf("%s: %w", file, err)
 			}
 			if err := family.mayLose(ctx, file, identity.FileID); err != nil {
 				return err
 			}
 		}
-		parents, err := parentsOfBranch(ctx, file, s, family, how.near)
+		parents, err := parentsOfBranch(ctx, file, s, how.near)
 		if err != nil {
 			return err
 		}
@@ -146,9 +157,7 @@ func rm(ctx context.Context, file string, how opening, family *family, force boo
 		}
 		for _, parent := range parents {
 			names := append(family.removedFrom(parent.file, s.FileID()), parent.former...)
-			if err := releaseBranch(ctx, parent.file, how, s.FileID(), names); err != nil { // which costs room alone
-				_, _ = fmt.Fprintf(os.Stderr, "rvffs: %s was removed; its parent %s goes on listing it, %v\n", file, parent.file, err)
-			}
+			tellParent(ctx, parent.file, how, s.FileID(), names, file+" was removed")
 		}
 		return nil
 	})
@@ -174,26 +183,25 @@ func shownAt(file string) (paths []string) {
 	return paths
 }
 
-// releaseBranch has the parent of a branch that is removed strike it off its list. The error
-// tells what it means that it stays there.
-func releaseBranch(ctx context.Context, parent string, how opening, branch lineage.FileID, removed []string) error {
-	frozen, kept := false, ""
-	err := withStore(ctx, parent, how, func(above *store.Store) (err error) {
-		kept, err = above.LetBranchGo(ctx, branch, removed...)
-		if errors.Is(err, volume.ErrReadOnly) {
-			frozen, _ = above.Current().Frozen(ctx)
+// tellParent has the parent of what was a branch, at these names, strike it off its list. That it
+// stays there costs room alone, and is told after what has happened.
+func tellParent(ctx context.Context, parent string, how opening, branch lineage.FileID, names []string, happened string) {
+	why := ""
+	err := withStore(ctx, parent, how, func(above *store.Store) error {
+		kept, err := above.LetBranchGo(ctx, branch, names...)
+		if frozen, unknown := above.Current().Frozen(ctx); errors.Is(err, volume.ErrReadOnly) && unknown == nil && frozen {
+			why, err = "for it is frozen, which harms nothing", nil
+		} else if kept != "" {
+			why = fmt.Sprintf("for it knows it as %s, which may be another file of that id", kept)
 		}
 		return err
 	})
-	switch {
-	case frozen:
-		return errors.New("for it is frozen; that harms nothing, but rvffs rm of it wants --force then")
-	case err != nil:
-		return fmt.Errorf("and a compaction of it keeps what that showed: %w", err)
-	case kept != "":
-		return fmt.Errorf("for it knows it as %s, which may be another file of that id", kept)
+	if err != nil {
+		why = fmt.Sprintf("and a compaction of it keeps what that showed: %v", err)
 	}
-	return nil
+	if why != "" {
+		_, _ = fmt.Fprintf(os.Stderr, "rvffs: %s; its parent %s goes on listing it, %s\n", happened, parent, why)
+	}
 }
 
 // removedFrom are the files of a branch that were removed, as seen from the folder of a parent.
@@ -223,52 +231,43 @@ type branchParent struct {
 	former []string
 }
 
-// parentsOfBranch are those of a store: none where it is no branch. In the folders near it, where
-// the parent and copies of it may have come, they are those that list it.
-func parentsOfBranch(ctx context.Context, file string, s *store.Store, family, near *family) (parents []branchParent, err error) {
+// parentsOfBranch are those of a store that are to hear of its end: none where it is no branch. They
+// are the file that it has its vectors from, and the oldest of all near it that list it, if that is
+// another: it may have been found elsewhere when it was listed.
+func parentsOfBranch(ctx context.Context, file string, s *store.Store, near *family) (parents []branchParent, err error) {
 	if !s.Current().IsBranch() {
 		return nil, nil
 	}
-	if branch, err := s.Current().Branch(ctx); err == nil {
-		name := siteOf(file).beside(file, branch.Map.ParentPath)
-		if siteOf(name).isThere(ctx, name) {
-			family.given = append(family.given, name)
-		}
-	}
-	folder := folderOf(storeFile(file))
-	if err := family.read(ctx, []string{folder}); err != nil {
+	from, _, err := s.InheritsFrom(ctx)
+	if err != nil {
 		return nil, err
 	}
-	known := map[string]bool{}
-	add := func(claims []lineage.Claim, listing bool) {
-		for _, claim := range claims {
-			at := absolute(claim.Name)
-			if claim.Identity.FileID != s.ParentID() || known[at] {
-				continue
-			}
-			known[at] = true
-			parent, listed := branchParent{file: claim.Name}, false
-			_ = withOptions(ctx, claim.Name, toRead, store.Options{}, func(above *store.Store) error {
-				for _, name := range above.ListedAs(ctx, s.FileID()) {
-					listed = true
-					if was := siteOf(claim.Name).beside(claim.Name, name); !siteOf(was).isThere(ctx, was) {
-						parent.former = append(parent.former, name)
-					}
+	if from != "" {
+		near.given = append(near.given, from)
+	}
+	if err := near.readNear(ctx, folderOf(storeFile(file))); err != nil {
+		return nil, err
+	}
+	lists := false                                                     // one of them
+	isMoved := len(near.filesOf(ctx, s.FileID(), absolute(file))) == 0 // and no copy of the one that was listed
+	for _, parent := range near.filesOf(ctx, s.ParentID(), "") {
+		reads, listed, found := from != "" && absolute(parent) == absolute(from), false, branchParent{file: parent}
+		if lists && !reads {
+			continue
+		}
+		_ = withOptions(ctx, parent, toRead, store.Options{}, func(above *store.Store) error {
+			for _, name := range above.ListedAs(ctx, s.FileID()) {
+				listed = true
+				if was := siteOf(parent).beside(parent, name); isMoved && !siteOf(was).isThere(ctx, was) {
+					found.former = append(found.former, name)
 				}
-				return nil
-			})
-			if listed || !listing {
-				parents = append(parents, parent)
 			}
+			return nil
+		})
+		if lists = lists || listed; reads || listed {
+			parents = append(parents, found)
 		}
 	}
-	add(family.claims, false)
-	for folders := range near.foldersNear(folder, foldersUp) {
-		if err := near.read(ctx, folders); err != nil {
-			return nil, err
-		}
-	}
-	add(near.claims, true)
 	return parents, nil
 }
 
@@ -315,8 +314,10 @@ func (f *family) mayLose(ctx context.Context, file string, id lineage.FileID) er
 		return err
 	}
 	var children []string
+	copied := len(f.filesOf(ctx, id, absolute(file))) > 0
 	for _, claim := range f.claims {
-		if claim.Identity.ParentID == id && siteOf(claim.Name).isThere(ctx, claim.Name) { // it may have gone before its parent
+		if claim.Identity.ParentID == id && siteOf(claim.Name).isThere(ctx, claim.Name) && // it may have gone before its parent
+			!(copied && f.comesFromOther(ctx, claim.Name, absolute(file))) {
 			children = append(children, filepath.Base(claim.Name))
 		}
 	}

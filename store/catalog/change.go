@@ -26,7 +26,17 @@ func (s *Store) removeFile(ctx context.Context) error {
 	if err := folder.mayChange(ctx); err != nil {
 		return err
 	}
-	if err := s.use(ctx, func(engine *store.Store) error { return engine.CheckBranches(ctx) }); err != nil && !errors.Is(err, volume.ErrNotStore) {
+	mayGo := func(engine *store.Store) error {
+		newest, err := engine.Snapshot(ctx)
+		if err == nil {
+			err = newest.Writable(ctx)
+		}
+		if err == nil {
+			err = engine.CheckBranches(ctx)
+		}
+		return err
+	}
+	if err := s.use(ctx, mayGo); err != nil && !errors.Is(err, volume.ErrNotStore) {
 		return err
 	}
 	if err := s.holdsNothing(ctx); err != nil {

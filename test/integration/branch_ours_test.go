@@ -276,14 +276,14 @@ func TestRmLooksForListedBranches(t *testing.T) {
 		}
 	}
 	demand(t, "remove", os.Remove(branch))
-	if got := try(t, program, "rm", parent); got.code != 1 || !strings.Contains(got.stderr, "if they were removed with rm(1), say rvffs rm --force") {
+	if got := try(t, program, "rm", parent); got.code != 1 || !strings.Contains(got.stderr, "if they were removed with rm(1), say rvffs rm --branch ../") {
 		t.Errorf("rm when the branch was removed: %+v", got)
 	}
 	run(t, program, "rm", "--force", parent)
 }
 
 // TestBranchesOfFrozenStores lie in its folder, for it cannot list others; rm takes it
-// together with a branch that it goes on listing.
+// by force alone, together with a branch that it goes on listing.
 func TestBranchesOfFrozenStores(t *testing.T) {
 	t.Parallel()
 	dir, far := t.TempDir(), t.TempDir()
@@ -300,5 +300,14 @@ func TestBranchesOfFrozenStores(t *testing.T) {
 	}
 	near := filepath.Join(dir, "near.rvf")
 	run(t, program, "branch", parent, near)
-	run(t, program, "rm", parent, near, listed)
+	if got := try(t, program, "rm", near, parent, listed); got.code != 1 || !strings.Contains(got.stderr, parent+": read-only: it is frozen: rvffs rm --force") || !strings.Contains(got.stderr, "nothing was removed") {
+		t.Errorf("rm of a frozen store: %+v", got)
+	}
+	for _, file := range []string{parent, near, listed} {
+		must(os.Stat(file))(t)
+	}
+	run(t, program, "rm", "--force", parent, near, listed)
+	if left := names(t, dir); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
 }

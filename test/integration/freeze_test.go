@@ -43,13 +43,14 @@ func TestFrozenStores(t *testing.T) {
 			for what, script := range map[string]string{
 				"append": `echo '[1,2,3]' > vectors.append`, "delete": `echo 1 > vectors.delete`, "embed": `cp "$2" kernel/image`,
 				"remove": `echo remove kernel > ctl`, "compact": `echo compact > ctl`, "drop a file": `echo '[1,2,3]' > incoming/a.jsonl`,
+				"remove the store": `rmdir "$1"`,
 			} {
 				got := try(t, "bash", "-c", `cd "$1" && `+script, "bash", m.path(name), filepath.Join(m.Dir, "image"))
 				if got.code == 0 || !strings.Contains(got.stderr, "Read-only file system") {
 					t.Errorf("%s: %s may %s: %+v", moment, name, what, got)
 				}
 			}
-			for _, arguments := range [][]string{{"import", m.backing(name), filepath.Join(m.Dir, "all.jsonl")}, {"delete", m.backing(name), "1"}, {"compact", m.backing(name)}, {"remove", m.backing(name), "kernel"}} {
+			for _, arguments := range [][]string{{"import", m.backing(name), filepath.Join(m.Dir, "all.jsonl")}, {"delete", m.backing(name), "1"}, {"compact", m.backing(name)}, {"remove", m.backing(name), "kernel"}, {"rm", m.backing(name)}, {"rm", m.path(name)}} {
 				demand(t, "write vectors", os.WriteFile(filepath.Join(m.Dir, "all.jsonl"), want.jsonLines(t), 0o600))
 				if got := try(t, program, arguments...); got.code == 0 || !strings.Contains(got.stderr, "frozen") {
 					t.Errorf("%s: %q: %+v", moment, arguments, got)

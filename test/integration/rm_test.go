@@ -208,7 +208,7 @@ func TestRmTellsOfBranches(t *testing.T) {
 		t.Errorf("rm of one that is there and one that is not: %+v", got)
 	}
 	run(t, program, "freeze", parent)
-	want = "rvffs: " + away + " was removed; its parent " + parent + " goes on listing it, for it is frozen; that harms nothing, but rvffs rm of it wants --force then\n"
+	want = "rvffs: " + away + " was removed; its parent " + parent + " goes on listing it, for it is frozen, which harms nothing\n"
 	if got := try(t, program, "rm", away); got.code != 0 || got.stderr != want {
 		t.Errorf("rm of a branch of a frozen store: %+v, want %q", got, want)
 	}
