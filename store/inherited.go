@@ -186,18 +186,13 @@ func (s *Store) inherited(ctx context.Context, snapshot *state.Snapshot, branch 
 		reasons.add(candidate.Name, err)
 	}
 	if len(reasons.reasons) == 0 {
-		reasons.reasons = []notShown{{why: fmt.Sprintf("its parent, the store %s, was at %q, and no store of that id is %s: they can be read when it is back, or beside the branch",
-			branch.Pin.Parent, branch.Map.ParentPath, searched(s.options.Searched))}}
+		where := "and no store of that id is there: they can be read when it is back, or beside the branch"
+		if s.options.Searched != nil {
+			where = s.options.Searched(ctx, branch.Map.ParentPath)
+		}
+		reasons.reasons = []notShown{{why: fmt.Sprintf("its parent, the store %s, was at %q, %s", branch.Pin.Parent, branch.Map.ParentPath, where)}}
 	}
 	return rows.Sources{}, &reasons
-}
-
-// searched says where there is no parent.
-func searched(elsewhere string) string {
-	if elsewhere == "" {
-		return "there"
-	}
-	return "there, " + elsewhere
 }
 
 // shownTo are the vectors of the store as they were in the state that a branch of it shows.

@@ -48,14 +48,37 @@ func (n *notInherited) add(store string, err error) {
 
 // Error implements error.
 func (n *notInherited) Error() string {
-	reasons := make([]string, len(n.reasons))
-	for i, wrong := range n.reasons {
-		reasons[i] = wrong.why
-		if wrong.store != "" {
-			reasons[i] = fmt.Sprintf("%q: %s", wrong.store, wrong.why)
+	var reasons []string
+	told := map[string]bool{}
+	for _, wrong := range n.reasons {
+		if !told[wrong.why] {
+			reasons = append(reasons, n.storesOf(wrong.why)+wrong.why)
 		}
+		told[wrong.why] = true
 	}
 	return fmt.Sprintf("%v: the vectors that the branch %q inherits cannot be read: %s", volume.ErrCorrupt, n.asked, strings.Join(reasons, "; "))
+}
+
+// mostNamed is how many stores are named of which the same is true.
+const mostNamed = 4
+
+// storesOf names those of which something is true, before it is said; none if it is true of
+// the branch that was asked for.
+func (n *notInherited) storesOf(why string) string {
+	var names []string
+	for _, wrong := range n.reasons {
+		switch {
+		case wrong.why != why:
+		case wrong.store == "":
+			return ""
+		default:
+			names = append(names, fmt.Sprintf("%q", wrong.store))
+		}
+	}
+	if more := len(names) - mostNamed; more > 0 {
+		names = append(names[:mostNamed], fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, ", ") + ": "
 }
 
 // Unwrap says that it is damage.

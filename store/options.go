@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"os"
 	"time"
 
@@ -26,8 +27,9 @@ type Options struct {
 	Owner any
 	// Parents finds the stores that branches show vectors of; nil: nobody does.
 	Parents Parents
-	// Searched says where Parents looks besides at the path of the parent, for errors.
-	Searched string
+	// Searched says of a branch for which Parents gives none what is the matter with the path that
+	// it has of its parent, where else there is none, and what helps; nil: it is looked for there alone.
+	Searched func(ctx context.Context, path string) string
 	// Branches finds the branches of the store; nil: those that it lists are all.
 	Branches Branches
 	// Known is what an earlier Store of the same file knew of it; zero is nothing.

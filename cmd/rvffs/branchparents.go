@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -38,11 +39,22 @@ func withBranchParents(file string, options store.Options, how opening) (with st
 // optionsOf are those of the branch for the store in file.
 func (p *branchParents) optionsOf(file string) store.Options {
 	options := p.options
-	options.Searched = fmt.Sprintf("nor in the folders up to %d below that of the branch, and in the %d above", foldersDown, foldersUp)
+	options.Searched = func(ctx context.Context, path string) string { return whereParentsAre(ctx, file, path) }
 	options.Parents = func(ctx context.Context, branch lineage.Identity, path string) iter.Seq2[store.BranchParent, error] {
 		return p.find(ctx, file, branch, path)
 	}
 	return options
+}
+
+// whereParentsAre tells why no file is found that may be the parent which a branch has at a path.
+func whereParentsAre(ctx context.Context, branch, path string) string {
+	at := siteOf(branch).beside(branch, path)
+	elsewhere := fmt.Sprintf("in the folders up to %d below that of the branch, and in the %d above", foldersDown, foldersUp)
+	err := withOptions(ctx, at, toRead, store.Options{}, func(*store.Store) error { return nil })
+	if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, volume.ErrNotFound) {
+		return "and no store of that id is there, nor " + elsewhere + ": they can be read when it is back, or beside the branch"
+	}
+	return fmt.Sprintf("which cannot be read (%s), and no store of that id is %s: they can be read when that can be", inWords(err), elsewhere)
 }
 
 // Where parents are looked for that do not lie where the branch has it, nor beside it: in the

@@ -75,6 +75,7 @@ func explainRight(file string, err error) error {
 // explainFile says what may be done where a file is no store, or is not there.
 func explainFile(file string, how opening, err error) error {
 	found, statErr := os.Stat(storeFile(file))
+	of, isRemnant := volume.RemnantOf(file)
 	switch {
 	case statErr == nil && found.IsDir():
 		return fmt.Errorf("%s is a directory: name the store's file, or the folder that shows it in a mount", file)
@@ -84,6 +85,8 @@ func explainFile(file string, how opening, err error) error {
 		return fmt.Errorf("%w: look at the name, or make a new store with `rvffs create %s`", err, file)
 	case errors.Is(err, volume.ErrNotStore) && statErr == nil && found.Size() == 0:
 		return fmt.Errorf("%w: the file is empty", err)
+	case errors.Is(err, volume.ErrNotStore) && isRemnant:
+		return fmt.Errorf("%s is no store: it holds what stood behind the end of %s and was kept when that was cut off: `rvffs recover %s` brings it back, or lets it go with --drop", file, of, of)
 	case errors.Is(err, volume.ErrNotStore):
 		return fmt.Errorf("%w: it is no RVF file, or a damaged one, of which `rvffs recover --list %s` tells what can be brought back", err, file)
 	}

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"iter"
 	"path"
 
@@ -63,6 +64,15 @@ func (c *Catalog) lookFor(ctx context.Context, branch *Store, parent lineage.Fil
 	}
 	newest, _ := c.known()
 	return newest != former
+}
+
+// whereParentsAre tells why no file is found that may be the parent which a branch has at a path.
+// It says nothing of what is there, for whoever sees the branch reads it.
+func (s *Store) whereParentsAre(_ context.Context, where string) string {
+	if file := path.Join(path.Dir(s.Path()), where); path.IsAbs(where) || !fs.ValidPath(file) {
+		return "which is outside of what is mounted, and no store of that id that may be its parent is in the mount: they can be read where a directory that holds both is mounted, or without a mount"
+	}
+	return "and no store of that id that may be its parent is there, nor anywhere in the mount: they can be read when it is back, or beside the branch"
 }
 
 // possibleParent is a file that may take a branch in.

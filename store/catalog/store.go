@@ -194,7 +194,7 @@ func (s *Store) tryAcquire(ctx context.Context) (engine *store.Store, fresh bool
 			s.catalog.committed(s)
 		},
 		Background: !s.catalog.options.ReadOnly, OnCompaction: s.compacted,
-		Branches: s.branches, Owner: s, Parents: s.branchParents, Searched: "nor anywhere in the mount",
+		Branches: s.branches, Owner: s, Parents: s.branchParents, Searched: s.whereParentsAre,
 		Checker: s.catalog.checker, OnDamage: s.damaged, Memory: s.catalog.options.Memory,
 		OnTail: s.tellTail, OnTailLeft: s.leftTail, TailNames: s.tailNames,
 	})
