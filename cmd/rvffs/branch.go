@@ -39,7 +39,7 @@ func newBranchCommand() *cobra.Command {
 			options := store.DeriveOptions{Content: store.ContentBranch, ParentPath: siteOf(arguments[1]).seenFrom(arguments[1], arguments[0])}
 			beside := filepath.Base(options.ParentPath) == options.ParentPath
 			if !beside {
-				options.ListedAs = listedAs(arguments[0], arguments[1])
+				options.ListedAs = siteOf(arguments[0]).seenFrom(arguments[0], arguments[1])
 			}
 			tried := false
 			make := func(parent *store.Store) error {
@@ -87,14 +87,4 @@ func relist(command *cobra.Command, answer *answerFlag, parent, child string) er
 		}
 		return printCreated(command, answer, child, state.DescribeIdentity(identity))
 	})
-}
-
-// listedAs is the path of a file that is about to be made as seen from the folder of a
-// parent that lies elsewhere.
-func listedAs(parent, child string) string {
-	folder, err := filepath.Abs(followLinks(folderFor(filepath.Dir(child))))
-	if err != nil {
-		return child
-	}
-	return relativeTo(filepath.Dir(absolute(parent)), filepath.Join(folder, filepath.Base(child)))
 }

@@ -65,43 +65,60 @@ const (
 	defaultCacheSize     = 4 << 30
 )
 
-// mountOption is one of them: a flag, and a word after -o.
+// mountOption is one of them: a flag, and after -o the same with underscores for hyphens, as other
+// file systems have it; either spelling is taken in either place.
 type mountOption struct {
 	flag  string
-	words []string // after -o; the first is shown
+	as    string // another word after -o, which mount(8) or fusermount has for it
 	usage string
 	value func(*mountOptions) pflag.Value
 }
 
+// word is what is shown of the words after -o.
+func (m mountOption) word() string {
+	if m.as != "" {
+		return m.as
+	}
+	return strings.ReplaceAll(m.flag, "-", "_")
+}
+
+// is reports whether a word after -o means the option.
+func (m mountOption) is(word string) bool {
+	return word == m.as && word != "" || hyphens(word) == m.flag
+}
+
+// hyphens is a name of an option as flags have it.
+func hyphens(name string) string { return strings.ReplaceAll(name, "_", "-") }
+
 // settings are all of them but those that say where to run. The help text, the flags, the
 // words, completion, and what the process in the background is told come from here.
 var settings = []mountOption{
-	{"read-only", []string{"ro"}, "refuse every change", func(o *mountOptions) pflag.Value { return (*toggle)(&o.readOnly) }},
-	{"allow-other", []string{"allow_other"}, "let other users in, as far as the stores' modes do", func(o *mountOptions) pflag.Value { return (*toggle)(&o.allowOther) }},
-	{"allow-non-empty", []string{"allow_non_empty", "nonempty"}, "mount over a directory that holds files, which cannot be reached meanwhile", func(o *mountOptions) pflag.Value { return (*toggle)(&o.allowNonEmpty) }},
-	{"no-xattr", []string{"noxattr"}, "show no extended attributes, for fast ls -l", func(o *mountOptions) pflag.Value { return (*toggle)(&o.noAttributes) }},
-	{"no-acl", []string{"noacl"}, "keep access control lists from the kernel; opens obey them all the same", func(o *mountOptions) pflag.Value { return (*toggle)(&o.noLists) }},
-	{"allow-nonfinite", []string{"allow_nonfinite"}, "accept vectors with NaN and infinities", func(o *mountOptions) pflag.Value { return (*toggle)(&o.allowNonFinite) }},
-	{"compress-images", []string{"compress_images"}, "store embedded images compressed with zstd where that saves a tenth", func(o *mountOptions) pflag.Value { return (*toggle)(&o.compressImages) }},
-	{"strict-hashes", []string{"strict_hashes"}, "refuse to open embedded images that are not what their headers say", func(o *mountOptions) pflag.Value { return (*toggle)(&o.strictHashes) }},
-	{"memory", []string{"memory"}, "hold so many bytes for users at most, with K, M or G", func(o *mountOptions) pflag.Value { return &o.memory }},
-	{"read-ahead", []string{"read_ahead"}, "KiB that the kernel reads ahead, or with K, M or G; root alone can set it (0: as is usual)", func(o *mountOptions) pflag.Value { return &o.readAhead }},
-	{"dimension", []string{"dimension"}, "dimension of stores made by mkdir (0: the first vectors fix it)", func(o *mountOptions) pflag.Value { return &o.dimension }},
-	{"derive", []string{"derive"}, "what a store made by mkdir in another's folder shows at first: empty (nothing), branch (what the other shows then, without copying it) or copy (the same, copied: mkdir takes as long)", func(o *mountOptions) pflag.Value { return &o.derive }},
-	{"derive-type", []string{"derive-type"}, "how such a store comes from the other, as its record says", func(o *mountOptions) pflag.Value { return &o.deriveType }},
-	{"flush-bytes", []string{"flush_bytes"}, "commit a stream whenever so many bytes have come, with K, M or G, bulk loads too (0: never)", func(o *mountOptions) pflag.Value { return &o.flushBytes }},
-	{"flush-interval", []string{"flush_interval"}, "commit a live stream after so much time, such as 5s; what brings more than 16 MiB in it is a bulk load, which close and fsync alone commit", func(o *mountOptions) pflag.Value { return (*interval)(&o.flushInterval) }},
-	{"durability", []string{"durability"}, "when commits are on the disk: strict (before close returns), interval (seconds later), none", func(o *mountOptions) pflag.Value { return &o.durability }},
-	{"verify", []string{"verify"}, verifyUsage, func(o *mountOptions) pflag.Value { return &o.verify }},
-	{"endpoint", []string{"endpoint"}, "the `URL` of the server that holds the bucket, http://HOST:PORT, where it is not Amazon's", func(o *mountOptions) pflag.Value { return (*name)(&o.endpoint) }},
-	{"freshness", []string{"freshness"}, "how old what is known of a store in a bucket may be", func(o *mountOptions) pflag.Value { return (*interval)(&o.freshness) }},
-	{"commit-timeout", []string{"commit_timeout"}, "how long it is tried to commit to a bucket whose server does not answer, or to which others commit", func(o *mountOptions) pflag.Value { return (*interval)(&o.commitTimeout) }},
-	{"cache-dir", []string{"cache_dir"}, "where blocks of a bucket's stores are kept on this machine, which several mounts may share (default: rvffs in the user's cache directory)", func(o *mountOptions) pflag.Value { return (*name)(&o.cacheDir) }},
-	{"cache-size", []string{"cache_size"}, "how many bytes of them, with K, M or G (0: none)", func(o *mountOptions) pflag.Value { return &o.cacheSize }},
-	{"views", []string{"views"}, "what the folders of stores list: all, raw (a backup reads each store once) or none (it reads no store); what is not listed can be opened all the same", func(o *mountOptions) pflag.Value { return &o.views }},
-	{"log-level", []string{"log_level"}, "debug, info, warn or error", func(o *mountOptions) pflag.Value { return &o.logLevel }},
-	{"log-file", []string{"log_file"}, "append the log to a file", func(o *mountOptions) pflag.Value { return (*name)(&o.logFile) }},
-	{"fsname", []string{"fsname"}, "what df and mount show as the device, instead of the directory", func(o *mountOptions) pflag.Value { return (*name)(&o.source) }},
+	{"read-only", "ro", "refuse every change", func(o *mountOptions) pflag.Value { return (*toggle)(&o.readOnly) }},
+	{"allow-other", "", "let other users in, as far as the stores' modes do", func(o *mountOptions) pflag.Value { return (*toggle)(&o.allowOther) }},
+	{"allow-non-empty", "nonempty", "mount over a directory that holds files, which cannot be reached meanwhile", func(o *mountOptions) pflag.Value { return (*toggle)(&o.allowNonEmpty) }},
+	{"no-xattr", "noxattr", "show no extended attributes, for fast ls -l", func(o *mountOptions) pflag.Value { return (*toggle)(&o.noAttributes) }},
+	{"no-acl", "noacl", "keep access control lists from the kernel; opens obey them all the same", func(o *mountOptions) pflag.Value { return (*toggle)(&o.noLists) }},
+	{"allow-nonfinite", "", "accept vectors with NaN and infinities", func(o *mountOptions) pflag.Value { return (*toggle)(&o.allowNonFinite) }},
+	{"compress-images", "", "store embedded images compressed with zstd where that saves a tenth", func(o *mountOptions) pflag.Value { return (*toggle)(&o.compressImages) }},
+	{"strict-hashes", "", "refuse to open embedded images that are not what their headers say", func(o *mountOptions) pflag.Value { return (*toggle)(&o.strictHashes) }},
+	{"memory", "", "hold so many bytes for users at most, with K, M or G", func(o *mountOptions) pflag.Value { return &o.memory }},
+	{"read-ahead", "", "KiB that the kernel reads ahead, or with K, M or G; root alone can set it (0: as is usual)", func(o *mountOptions) pflag.Value { return &o.readAhead }},
+	{"dimension", "", "dimension of stores made by mkdir (0: the first vectors fix it)", func(o *mountOptions) pflag.Value { return &o.dimension }},
+	{"derive", "", "what a store made by mkdir in another's folder shows at first: empty (nothing), branch (what the other shows then, without copying it) or copy (the same, copied: mkdir takes as long)", func(o *mountOptions) pflag.Value { return &o.derive }},
+	{"derive-type", "", "how such a store comes from the other, as its record says", func(o *mountOptions) pflag.Value { return &o.deriveType }},
+	{"flush-bytes", "", "commit a stream whenever so many bytes have come, with K, M or G, bulk loads too (0: never)", func(o *mountOptions) pflag.Value { return &o.flushBytes }},
+	{"flush-interval", "", "commit a live stream after so much time, such as 5s; what brings more than 16 MiB in it is a bulk load, which close and fsync alone commit", func(o *mountOptions) pflag.Value { return (*interval)(&o.flushInterval) }},
+	{"durability", "", "when commits are on the disk: strict (before close returns), interval (seconds later), none", func(o *mountOptions) pflag.Value { return &o.durability }},
+	{"verify", "", verifyUsage, func(o *mountOptions) pflag.Value { return &o.verify }},
+	{"endpoint", "", "the `URL` of the server that holds the bucket, http://HOST:PORT, where it is not Amazon's", func(o *mountOptions) pflag.Value { return (*name)(&o.endpoint) }},
+	{"freshness", "", "how old what is known of a store in a bucket may be", func(o *mountOptions) pflag.Value { return (*interval)(&o.freshness) }},
+	{"commit-timeout", "", "how long it is tried to commit to a bucket whose server does not answer, or to which others commit", func(o *mountOptions) pflag.Value { return (*interval)(&o.commitTimeout) }},
+	{"cache-dir", "", "where blocks of a bucket's stores are kept on this machine, which several mounts may share (default: rvffs in the user's cache directory)", func(o *mountOptions) pflag.Value { return (*name)(&o.cacheDir) }},
+	{"cache-size", "", "how many bytes of them, with K, M or G (0: none)", func(o *mountOptions) pflag.Value { return &o.cacheSize }},
+	{"views", "", "what the folders of stores list: all, raw (a backup reads each store once) or none (it reads no store); what is not listed can be opened all the same", func(o *mountOptions) pflag.Value { return &o.views }},
+	{"log-level", "", "debug, info, warn or error", func(o *mountOptions) pflag.Value { return &o.logLevel }},
+	{"log-file", "", "append the log to a file", func(o *mountOptions) pflag.Value { return (*name)(&o.logFile) }},
+	{"fsname", "", "what df and mount show as the device, instead of the directory", func(o *mountOptions) pflag.Value { return (*name)(&o.source) }},
 }
 
 // register declares the flags.
@@ -126,7 +143,7 @@ func (o *mountOptions) register(flags *pflag.FlagSet) {
 func about() string {
 	var text strings.Builder
 	for _, setting := range settings {
-		word := setting.words[0]
+		word := setting.word()
 		if value := setting.value(new(mountOptions)); !isToggle(value) {
 			word += "=" + value.Type()
 		}
@@ -162,7 +179,7 @@ func (o *mountOptions) set(option string) error {
 	for _, setting := range settings {
 		target := setting.value(o)
 		switch {
-		case !slices.Contains(setting.words, word):
+		case !setting.is(word):
 			continue
 		case isToggle(target) && valued:
 			return fmt.Errorf("mount option %q: %s takes no value", option, word)
@@ -255,7 +272,7 @@ func (l *optionList) Set(list string) error {
 func (l *optionList) Words() []string {
 	words := []string{"remount", "rw", "noexec", "nodev", "nosuid", "nofail", "_netdev"}
 	for _, setting := range settings {
-		word, value := setting.words[0], setting.value(new(mountOptions))
+		word, value := setting.word(), setting.value(new(mountOptions))
 		choice, isChoice := value.(offerer)
 		switch {
 		case isChoice:

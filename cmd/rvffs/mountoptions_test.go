@@ -109,6 +109,39 @@ func TestMountOptions(t *testing.T) {
 	}
 }
 
+// TestEitherSpellingOfOptions: each option is understood as flags have it and as other file systems
+// have it after -o, in both places.
+func TestEitherSpellingOfOptions(t *testing.T) {
+	t.Parallel()
+	root := newRootCommand()
+	mount, _, err := root.Find([]string{"mount"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, setting := range settings {
+		underscores := strings.ReplaceAll(setting.flag, "-", "_")
+		if mount.Flags().Lookup(underscores) == nil {
+			t.Errorf("there is no flag --%s", underscores)
+		}
+		for _, word := range []string{setting.flag, underscores, setting.word()} {
+			given := word
+			if value := setting.value(new(mountOptions)); !isToggle(value) {
+				given += "="
+			}
+			var options mountOptions
+			_ = options.set(given) // no value will do for all of them
+			if len(options.unknown) > 0 {
+				t.Errorf("-o %s is unknown", word)
+			}
+		}
+	}
+	for _, unknown := range []string{"", "read", "no_ahead", "n_oxattr"} {
+		if slices.ContainsFunc(settings, func(setting mountOption) bool { return setting.is(unknown) }) {
+			t.Errorf("-o %s is known", unknown)
+		}
+	}
+}
+
 func TestSize(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]size{
@@ -191,8 +224,8 @@ func TestOptionsAreAllTold(t *testing.T) {
 			}
 			return
 		}
-		if line := "\n  " + settings[at].words[0]; !strings.Contains(command.Long, line+" ") && !strings.Contains(command.Long, line+"=") {
-			t.Errorf("the help text does not tell of %s", settings[at].words[0])
+		if line := "\n  " + settings[at].word(); !strings.Contains(command.Long, line+" ") && !strings.Contains(command.Long, line+"=") {
+			t.Errorf("the help text does not tell of %s", settings[at].word())
 		}
 	})
 }

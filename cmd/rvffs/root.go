@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // commands lists the subcommands, each made by a function of its own file.
@@ -61,6 +62,7 @@ func newRootCommand() *cobra.Command {
 	root.SetVersionTemplate("rvffs {{.Version}}\n")
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error { return misused(command, plainly(err)) })
 	root.AddCommand(commands()...)
+	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName { return pflag.NormalizedName(hyphens(name)) })
 	root.SetHelpCommand(newHelpCommand())
 	root.InitDefaultCompletionCmd()
 	for _, command := range root.Commands() {

@@ -16,12 +16,12 @@ type site interface {
 	// folderOf is the folder that a file is in.
 	folderOf(file string) string
 	// followLinks is the file that a path leads to through symlinks, or the path itself where
-	// it leads nowhere, and absolute that of the store that it leads to, from wherever.
+	// it leads nowhere, and absolute that of the store that it leads to, or that is about to be
+	// made there, from wherever.
 	followLinks(path string) string
 	absolute(path string) string
-	// seenFrom is the path of a store's file as seen from the real folder of another, which
-	// is there; absolute where there is no other. beside is the reverse: the file of a path
-	// that a store's file holds.
+	// seenFrom is the path of a store's file as seen from the real folder of another; absolute
+	// where there is no other. beside is the reverse: the file of a path that a store's file holds.
 	seenFrom(file, other string) string
 	beside(file, path string) string
 	// near are the folders near one, in groups, those first that are nearest: itself, and

@@ -29,19 +29,18 @@ func (diskSite) followLinks(path string) string {
 }
 
 func (diskSite) absolute(path string) string {
-	if absolute, err := filepath.Abs(storeFile(path)); err == nil {
+	plain := storeFile(path)
+	if _, err := os.Lstat(plain); err != nil {
+		plain = filepath.Join(followLinks(folderFor(filepath.Dir(path))), filepath.Base(path))
+	}
+	if absolute, err := filepath.Abs(plain); err == nil {
 		return absolute
 	}
 	return path
 }
 
 func (diskSite) seenFrom(file, other string) string {
-	target := absolute(other)
-	folder, err := filepath.Abs(followLinks(folderFor(filepath.Dir(file))))
-	if err != nil {
-		return target
-	}
-	return relativeTo(folder, target)
+	return relativeTo(filepath.Dir(absolute(file)), absolute(other))
 }
 
 func (diskSite) beside(file, path string) string {
