@@ -36,6 +36,12 @@ type Remnant struct {
 // Stop returns where the stretch ends.
 func (r Remnant) Stop() int64 { return r.Offset + r.Length }
 
+// MayBegin reports whether bytes with which a file ends may be the beginning of a header, of which
+// the rest is lacking.
+func MayBegin(end []byte) bool {
+	return len(end) > 0 && bytes.HasPrefix(end, magicBytes[:min(len(end), len(magicBytes))])
+}
+
 // remnantAllowance is what looking at candidates may cost beyond twice the bytes
 // that are walked; see finder.afford.
 const remnantAllowance = 256 << 20

@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -38,13 +39,15 @@ type Tail struct {
 	CutSegments uint64 `json:"cut_segments,omitempty"`
 	Deletions   uint64 `json:"deletions,omitempty"` // ids in journals
 	Embedded    uint64 `json:"embedded,omitempty"`  // kernels, programs, modules and dashboards
-	// LostEpoch is the highest epoch that a commit may have had whose manifest is damaged,
-	// or cut, in the tail; 0 without any. Children may have recorded its state, so no other
-	// state gets that epoch.
+	// LostEpoch is the highest epoch that a commit may have had whose manifest is damaged in
+	// the tail, or cut, or was to stand behind it; 0 without any. Children may have recorded
+	// its state, so no other state gets that epoch.
 	LostEpoch uint32 `json:"lost_epoch,omitempty"`
 	// HighestID is the highest id in a kept tail. As long as it is kept the store hands
 	// out only higher ones.
 	HighestID *uint64 `json:"highest_id,omitempty"`
+
+	begun bool // something stands behind the last manifest
 }
 
 // any reports whether there is something that a writer must not simply cut off.
@@ -112,6 +115,7 @@ const epochsLeftOut = 1 << 16
 // lose takes a manifest into account that is not whole: its epoch is the next one, or the
 // one that it tells.
 func (t *Tail) lose(walk tailWalk, p tailPart) error {
+	t.begun = false
 	told := uint32(0)
 	if p.Length >= segments.HeaderSize+4 {
 		var err error
@@ -161,12 +165,17 @@ func findTail(in *state.Reading, size int64) (Tail, bool, error) {
 func (t *Tail) find(walk tailWalk) error {
 	end := t.Offset // of what is not simply bytes
 	err := walk.parts(func(p tailPart) error {
-		if p.Kind != segments.RemnantBytes {
+		begun, err := walk.isBegun(p)
+		if begun || p.Kind == segments.RemnantUnsaid {
 			end = p.Stop()
 		}
-		return t.count(walk, p)
+		t.begun = t.begun || begun
+		return errors.Join(err, t.count(walk, p))
 	})
 	t.Bytes = max(end-t.Offset, 0)
+	if t.begun && !t.NoManifest {
+		t.LostEpoch = max(t.LostEpoch, t.Epoch) + 1
+	}
 	return err
 }
 

@@ -109,6 +109,9 @@ func (t *tracing) ask(history *lineage.History) error {
 			history.Attested = nil
 		}
 	}
+	if a.apart && !history.Lost {
+		history.Continues = false
+	}
 	history.Other = t.from.Recorded && a.whole.Contains(uint64(t.from.Epoch))
 	a.whole.Unite(a.damaged)
 	history.Unrecorded = a.whole.Len() <= uint64(history.Newest) // epochs begin with 0
@@ -132,11 +135,20 @@ type asking struct {
 	history        *lineage.History
 	whole, damaged *idset.Set // epochs of states that the file holds, or tells of
 	lost           recoveries
+	end            int64 // of the segment before
+	mark           int64 // of the audit entry that was the newest then; 0: it has not come yet
+	entry          int64 // of the newest audit entry so far
+	newest         int64 // of the newest whole manifest so far
+	apart          bool  // the state of that epoch is one of another audit entry
 	covered        int64 // from here on bytes may be those of the hash
 	budget         int64 // of bytes to check
 }
 
 func (a *asking) segment(segment segments.Segment) error {
+	if err := a.between(segment.Offset); err != nil {
+		return err
+	}
+	a.end = segment.End()
 	switch segment.Type {
 	case segments.TypeManifest:
 		return a.manifest(segment)
@@ -169,12 +181,61 @@ func (a *asking) manifest(segment segments.Segment) error {
 		}
 		a.lost.open = false
 		a.whole.Insert(uint64(epoch))
-		return nil
+		return a.compare(segment, epoch)
 	}
 	a.damaged.Insert(uint64(epoch))
 	if !a.from.Recorded || epoch == a.from.Epoch {
 		a.torn("the manifest of epoch %d at offset %d of the parent's file is damaged, and it may be the one that the store came from", epoch, segment.Offset)
 	}
+	return nil
+}
+
+// between looks for what is left of a manifest where there is no whole segment: somebody has
+// written behind a file that had lost its end, or behind a commit that another has not finished.
+func (a *asking) between(next int64) error {
+	if !a.from.Recorded || a.end >= next || next-a.end > a.budget {
+		return nil
+	}
+	a.budget -= next - a.end
+	return segments.WalkRemnants(a.in, a.end, next, func(remnant segments.Remnant) error {
+		if remnant.Type != segments.TypeManifest || remnant.Kind == segments.RemnantBytes || remnant.Kind == segments.RemnantUnsaid {
+			return a.in.ctx.Err()
+		}
+		epoch, lacks := a.from.Epoch, remnant.Length < segments.HeaderSize+4
+		if !lacks {
+			var err error
+			if epoch, err = EpochAt(a.in, remnant.Segment); err != nil {
+				return err
+			}
+		}
+		if epoch == a.from.Epoch {
+			a.history.Lost = true
+		}
+		return a.in.ctx.Err()
+	})
+}
+
+// compare compares a state of the epoch of that which a store came from with it by their audit
+// entries. One that follows the entry and does not name it was made by somebody who did not know
+// it: the manifest of that one was lost before. One of another entry is another state, as when an
+// older copy of the file has gone on.
+func (a *asking) compare(segment segments.Segment, epoch uint32) error {
+	before := a.newest
+	a.newest = segment.Offset
+	if a.mark == 0 || !a.from.Recorded || epoch != a.from.Epoch {
+		return nil
+	}
+	a.apart = a.apart || a.entry != a.mark
+	if a.mark < before {
+		return nil
+	}
+	held := a.charge.Held()
+	defer a.charge.Force(held)
+	past, err := a.in.pastAt(segment.Offset, a.charge)
+	if err != nil {
+		return err
+	}
+	a.history.Lost = a.history.Lost || !slices.ContainsFunc(past.Manifest().Directory, func(entry segments.DirectoryEntry) bool { return entry.Offset == a.mark })
 	return nil
 }
 
@@ -196,8 +257,9 @@ func (a *asking) witness(segment segments.Segment) error {
 	if err != nil || isDamaged(segment.Header, payload) {
 		return nil
 	}
+	a.entry = segment.Offset
 	if a.from.Audit != (lineage.Mark{}) && lineage.MarkOf(payload) == a.from.Audit {
-		a.history.Continues = true
+		a.history.Continues, a.mark = true, segment.Offset
 	}
 	if bytes.HasPrefix(witness.Action, []byte("recover:")) {
 		a.lost.open = !a.lost.told

@@ -1,0 +1,102 @@
+package store
+
+import (
+	"context"
+	"testing"
+
+	"rvffs/lineage"
+	"rvffs/store/volume/filelog"
+	volumes "rvffs/store/volume/memory"
+)
+
+// TestCutParents cuts a parent at every byte of its newest commit. Whoever writes to it then, the
+// child that came from what was lost is not said to be changed; and rvffs gives no other state the
+// epoch of that one as long as anything of it is left.
+func TestCutParents(t *testing.T) {
+	t.Parallel()
+	for who, next := range map[string]func(*testing.T, *volumes.Files, Options){
+		"rvffs": func(t *testing.T, _ *volumes.Files, options Options) {
+			s, err := Open(context.Background(), "p.rvf", options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			bring(t, s, []uint64{30}, 1, 1)
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"another program": func(t *testing.T, files *volumes.Files, _ Options) { openPeer(t, files, "p.rvf").ingest(30, 1, 1) },
+	} {
+		for what, last := range map[string]func(*testing.T, *Store){
+			"vectors":   func(t *testing.T, s *Store) { bring(t, s, []uint64{20}, 2, 2) },
+			"deletions": func(t *testing.T, s *Store) { deleteIDs(t, s, 10) },
+			"a list, which has no audit entry": func(t *testing.T, s *Store) {
+				if err := s.Derive(t.Context(), "b.rvf", DeriveOptions{Content: ContentBranch, ListedAs: "b.rvf"}); err != nil {
+					t.Fatal(err)
+				}
+			},
+			"a record": func(t *testing.T, s *Store) {
+				if err := s.SetDerivationType(t.Context(), lineage.Filter); err != nil {
+					t.Fatal(err)
+				}
+			},
+		} {
+			t.Run(who+" after "+what, func(t *testing.T) {
+				t.Parallel()
+				files, root := emptyStore(t)
+				if err := root.Derive(t.Context(), "p.rvf", DeriveOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				options := func(files *volumes.Files) Options {
+					return Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1}
+				}
+				open := func(files *volumes.Files, name string) *Store {
+					s, err := Open(context.Background(), name, options(files))
+					if err != nil {
+						t.Fatal(err)
+					}
+					return s
+				}
+				parent := open(files, "p.rvf")
+				if what != "a record" {
+					bring(t, parent, []uint64{10}, 1, 1)
+				}
+				before := parent.Current().State().End
+				last(t, parent)
+				lost := parent.Current().Epoch()
+				if err := parent.Derive(t.Context(), "c.rvf", DeriveOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				if err := parent.Close(); err != nil {
+					t.Fatal(err)
+				}
+				whole := files.Content("p.rvf")
+				from := before
+				if who != "rvffs" {
+					from++ // where nothing is left, and nobody has made an audit entry, nothing tells
+				}
+				for size := from; size < int64(len(whole)); size++ {
+					left := files.State(volumes.Crash{After: files.Changes(), Torn: -1})
+					left.Names["p.rvf"].Content = append([]byte(nil), whole[:size]...)
+					next(t, left, options(left))
+					child, s := open(left, "c.rvf"), open(left, "p.rvf")
+					got := judge(t, child, s)
+					if got.Damaged() {
+						t.Fatalf("cut to %d of %d to %d: %s, %s", size, before, len(whole), got.Status, got.Reason)
+					}
+					// A whole audit entry alone belongs to the state before it, and tells enough.
+					entry := what == "a record" && got.Status == lineage.StatusContinuous
+					if epoch := s.Current().Epoch(); who == "rvffs" && size > before && epoch <= lost && !entry {
+						t.Fatalf("cut to %d of %d to %d: the next state has epoch %d, and %d is lost", size, before, len(whole), epoch, lost)
+					}
+					if err := child.Close(); err != nil {
+						t.Error(err)
+					}
+					if err := s.Close(); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+	}
+}
