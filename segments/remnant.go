@@ -36,10 +36,20 @@ type Remnant struct {
 // Stop returns where the stretch ends.
 func (r Remnant) Stop() int64 { return r.Offset + r.Length }
 
-// MayBegin reports whether bytes with which a file ends may be the beginning of a header, of which
-// the rest is lacking.
-func MayBegin(end []byte) bool {
-	return len(end) > 0 && bytes.HasPrefix(end, magicBytes[:min(len(end), len(magicBytes))])
+// IsBegun reports whether a stretch of what r reads is a segment, or the beginning of one, also of
+// its header alone. A commit of ours that does not count yet has a manifest that is not begun.
+func (r Remnant) IsBegun(in io.ReaderAt) (bool, error) {
+	if r.Kind != RemnantBytes {
+		return r.Kind != RemnantUnsaid, nil
+	}
+	if r.Length >= HeaderSize {
+		return false, nil
+	}
+	head := make([]byte, r.Length)
+	if err := readFull(in, head, r.Offset); err != nil {
+		return false, fmt.Errorf("bytes at %d: %w", r.Offset, err)
+	}
+	return bytes.HasPrefix(head, magicBytes[:min(len(head), len(magicBytes))]), nil
 }
 
 // remnantAllowance is what looking at candidates may cost beyond twice the bytes

@@ -2,9 +2,11 @@ package store
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"rvffs/lineage"
+	"rvffs/segments"
 	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
@@ -25,7 +27,12 @@ func TestCutParents(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
-		"another program": func(t *testing.T, files *volumes.Files, _ Options) { openPeer(t, files, "p.rvf").ingest(30, 1, 1) },
+		"another program": func(t *testing.T, files *volumes.Files, _ Options) {
+			peer := openPeer(t, files, "p.rvf")
+			entry := peer.append(segments.TypeWitness, segments.Witness{Action: []byte("ingest")}.Encode())
+			peer.manifest.Directory = append(slices.Clone(peer.manifest.Directory), entry)
+			peer.ingest(30, 1, 1)
+		},
 	} {
 		for what, last := range map[string]func(*testing.T, *Store){
 			"vectors":   func(t *testing.T, s *Store) { bring(t, s, []uint64{20}, 2, 2) },
@@ -71,11 +78,7 @@ func TestCutParents(t *testing.T) {
 					t.Fatal(err)
 				}
 				whole := files.Content("p.rvf")
-				from := before
-				if who != "rvffs" {
-					from++ // where nothing is left, and nobody has made an audit entry, nothing tells
-				}
-				for size := from; size < int64(len(whole)); size++ {
+				for size := before; size < int64(len(whole)); size++ {
 					left := files.State(volumes.Crash{After: files.Changes(), Torn: -1})
 					left.Names["p.rvf"].Content = append([]byte(nil), whole[:size]...)
 					next(t, left, options(left))

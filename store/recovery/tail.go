@@ -165,7 +165,7 @@ func findTail(in *state.Reading, size int64) (Tail, bool, error) {
 func (t *Tail) find(walk tailWalk) error {
 	end := t.Offset // of what is not simply bytes
 	err := walk.parts(func(p tailPart) error {
-		begun, err := walk.isBegun(p)
+		begun, err := p.IsBegun(walk.file)
 		if begun || p.Kind == segments.RemnantUnsaid {
 			end = p.Stop()
 		}

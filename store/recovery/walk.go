@@ -46,23 +46,6 @@ func (p tailPart) isHalf() bool {
 		p.vectors.rows == 0 && p.Length > front && p.Hashed()
 }
 
-// isBegun reports whether a part is a segment, or the beginning of one, so that a commit may have
-// been behind it: that of a header is enough. A commit of ours that did not count yet has a
-// manifest without the first bytes of that.
-func (t tailWalk) isBegun(p tailPart) (bool, error) {
-	if p.Kind != segments.RemnantBytes {
-		return p.Kind != segments.RemnantUnsaid, nil
-	}
-	if p.Length >= segments.HeaderSize {
-		return false, nil
-	}
-	head := make([]byte, p.Length)
-	if err := volume.ReadFull(t.file, head, p.Offset); err != nil {
-		return false, err
-	}
-	return segments.MayBegin(head), nil
-}
-
 // parts visits all stretches in order.
 func (t tailWalk) parts(visit func(tailPart) error) error {
 	return segments.WalkRemnants(t.file, t.start, t.size, func(r segments.Remnant) error {

@@ -135,7 +135,6 @@ type asking struct {
 	history        *lineage.History
 	whole, damaged *idset.Set // epochs of states that the file holds, or tells of
 	lost           recoveries
-	end            int64 // of the segment before
 	mark           int64 // of the audit entry that was the newest then; 0: it has not come yet
 	entry          int64 // of the newest audit entry so far
 	newest         int64 // of the newest whole manifest so far
@@ -145,10 +144,6 @@ type asking struct {
 }
 
 func (a *asking) segment(segment segments.Segment) error {
-	if err := a.between(segment.Offset); err != nil {
-		return err
-	}
-	a.end = segment.End()
 	switch segment.Type {
 	case segments.TypeManifest:
 		return a.manifest(segment)
@@ -188,31 +183,6 @@ func (a *asking) manifest(segment segments.Segment) error {
 		a.torn("the manifest of epoch %d at offset %d of the parent's file is damaged, and it may be the one that the store came from", epoch, segment.Offset)
 	}
 	return nil
-}
-
-// between looks for what is left of a manifest where there is no whole segment: somebody has
-// written behind a file that had lost its end, or behind a commit that another has not finished.
-func (a *asking) between(next int64) error {
-	if !a.from.Recorded || a.end >= next || next-a.end > a.budget {
-		return nil
-	}
-	a.budget -= next - a.end
-	return segments.WalkRemnants(a.in, a.end, next, func(remnant segments.Remnant) error {
-		if remnant.Type != segments.TypeManifest || remnant.Kind == segments.RemnantBytes || remnant.Kind == segments.RemnantUnsaid {
-			return a.in.ctx.Err()
-		}
-		epoch, lacks := a.from.Epoch, remnant.Length < segments.HeaderSize+4
-		if !lacks {
-			var err error
-			if epoch, err = EpochAt(a.in, remnant.Segment); err != nil {
-				return err
-			}
-		}
-		if epoch == a.from.Epoch {
-			a.history.Lost = true
-		}
-		return a.in.ctx.Err()
-	})
 }
 
 // compare compares a state of the epoch of that which a store came from with it by their audit
