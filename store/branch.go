@@ -28,6 +28,9 @@ func (s *Store) branchOf(ctx context.Context, parent *state.Snapshot, child line
 	charge := s.options.Memory.Charge()
 	defer charge.Free()
 	ids, err := s.liveIDs(ctx, parent)
+	if err == nil {
+		err = s.checkShown(ctx, parent)
+	}
 	if err != nil {
 		return nil, fold, fmt.Errorf("find the live vectors: %w", err)
 	}
@@ -63,6 +66,21 @@ func (s *Store) checkGenerations(ctx context.Context, parent *state.Snapshot) er
 		err = fmt.Errorf("%w: the parent is a branch of a branch, and so on, %d times, and no more can be read: rvffs flatten the parent first, or derive a copy instead", volume.ErrInput, maxBranches)
 	}
 	return err
+}
+
+// checkShown refuses to make a branch of vectors that are known to be damaged: which of them it
+// shows is laid down for good. It reads none of them to find out.
+func (s *Store) checkShown(ctx context.Context, parent *state.Snapshot) error {
+	of, err := s.Sources(ctx, parent)
+	if err != nil {
+		return err
+	}
+	for _, snapshot := range of.Snapshots() {
+		if damage := snapshot.FindDamage(segments.TypeVec, func(int64) bool { return false }); damage != nil {
+			return fmt.Errorf("%w: a branch would show for good what is left of them: rvffs verify tells more", damage)
+		}
+	}
+	return nil
 }
 
 // foldFor notes that a branch is made of a state, which must stay from now on, and gives the

@@ -22,7 +22,7 @@ func newBranchCommand() *cobra.Command {
 		Long: "branch makes a store that shows the vectors that PARENT has now, and whose file holds only what is its own: vectors\n" +
 			"that are appended to it or overwritten in it, and which of PARENT's it shows no more. PARENT may change: the branch\n" +
 			"shows what it has shown. It needs PARENT's file for that, and finds it by its id beside its own, or by the path that\n" +
-			"it has now.\n" +
+			"it has now. A parent that looks damaged is refused, but its vectors are not read for that: rvffs verify does it.\n" +
 			"With --relist it makes nothing: CHILD is there, and PARENT, of which an older copy was put back, lists it again.",
 		Args:              takes("PARENT", "CHILD"),
 		ValidArgsFunction: offers(offerStores, offerFiles),
@@ -49,9 +49,12 @@ func newBranchCommand() *cobra.Command {
 					return parent.Derive(command.Context(), name, options)
 				})
 			}
-			err := withStore(command.Context(), arguments[0], toChange, make)
+			checker := state.NewChecker(state.VerifyBackground) // of what looks wrong before its content is read
+			defer checker.Close()
+			from := store.Options{Checker: checker, OnTail: tellTail(arguments[0])}
+			err := withOptions(command.Context(), arguments[0], toChange, from, make)
 			if err != nil && beside && !tried { // it is made of what may be read alone, too
-				err = withStore(command.Context(), arguments[0], toRead, make)
+				err = withOptions(command.Context(), arguments[0], toRead, from, make)
 			}
 			if err != nil {
 				return err

@@ -84,9 +84,12 @@ var (
 // withStore runs f on the store in file. What f's writing cannot leave where it is, and
 // keeps beside the store, people are told of.
 func withStore(ctx context.Context, file string, how opening, f func(*store.Store) error) error {
-	return withOptions(ctx, file, how, store.Options{OnTail: func(tail recovery.Tail) {
-		_, _ = fmt.Fprintf(os.Stderr, "rvffs: %s: %s\n", file, tail.Tell(file))
-	}}, f)
+	return withOptions(ctx, file, how, store.Options{OnTail: tellTail(file)}, f)
+}
+
+// tellTail tells people of what is kept beside a store.
+func tellTail(file string) func(recovery.Tail) {
+	return func(tail recovery.Tail) { _, _ = fmt.Fprintf(os.Stderr, "rvffs: %s: %s\n", file, tail.Tell(file)) }
 }
 
 func withOptions(ctx context.Context, file string, how opening, options store.Options, f func(*store.Store) error) error {
