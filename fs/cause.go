@@ -18,7 +18,7 @@ import (
 
 // told are the causes that particulars can be told of: where one of them is found,
 // nothing that a user wrote is in the text of the error.
-var told = []error{volume.ErrHeld, volume.ErrMoved, volume.ErrManyNames, volume.ErrReadOnly, volume.ErrCorrupt, volume.ErrStale, volume.ErrNotStore, volume.ErrNotWhole, incoming.ErrFull}
+var told = []error{volume.ErrHeld, volume.ErrMoved, volume.ErrManyNames, volume.ErrReadOnly, volume.ErrCorrupt, volume.ErrStale, volume.ErrNotStore, volume.ErrNotWhole, volume.ErrNotEmpty, incoming.ErrFull}
 
 // inFull is an error of bad input whose text may be told: of images, which everybody sees who
 // sees the store.

@@ -12,6 +12,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"rvffs/segments"
+	"rvffs/store"
 	"rvffs/store/incoming"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
@@ -36,6 +38,9 @@ func TestCauseQuotesNobody(t *testing.T) {
 		{fmt.Errorf("%w: %w", volume.ErrCorrupt, errors.New("a hash of another segment")), "corrupt: a hash of another segment"},
 		{errors.Join(errors.New(word), fmt.Errorf("%w: process 7", volume.ErrHeld)), "another writer holds the store: process 7"},
 		{volume.ErrStale, "snapshot is gone"},
+		{fmt.Errorf("%w: it holds vectors", volume.ErrNotEmpty), "not empty: it holds vectors"},
+		{&store.HasBranches{Store: word, Found: []string{word}}, "not empty: it has branches"},
+		{&store.HasBranches{Missing: []segments.ListedBranch{{Name: word}}}, "not empty: it has branches"},
 		{fmt.Errorf("%w: there are 7 folders, which is the most", incoming.ErrFull), "the drop folder is full: there are 7 folders, which is the most"},
 		{fmt.Errorf("%s: %w: another file took its place", word, volume.ErrStale), "snapshot is gone"},
 		{errors.Join(volume.ErrStale, errors.New(word)), "snapshot is gone"},

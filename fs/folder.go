@@ -133,6 +133,9 @@ func (n *folderNode) Rmdir(ctx context.Context, name string) syscall.Errno {
 	patient := n.tree.outlast(ctx, untilKilled)
 	defer patient.end()
 	if err := n.folder.Remove(patient, name); err != nil {
+		if stays, late := n.folder.Lookup(patient, name); late == nil && stays.Kind == catalog.KindStore {
+			return n.tree.errno(stays.Store.Path(), "rmdir", err)
+		}
 		return n.tree.folderErrno(n.name(), "rmdir", err)
 	}
 	return 0
