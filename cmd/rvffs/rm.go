@@ -206,9 +206,8 @@ func tellParent(ctx context.Context, parent string, how opening, branch lineage.
 
 // removedFrom are the files of a branch that were removed, as seen from the folder of a parent.
 func (f *family) removedFrom(parent string, branch lineage.FileID) (names []string) {
-	folder := filepath.Dir(absolute(parent))
 	for _, file := range f.removed[branch] {
-		names = append(names, relativeTo(folder, file))
+		names = append(names, siteOf(parent).seenFrom(parent, file))
 	}
 	return names
 }
@@ -248,8 +247,9 @@ func parentsOfBranch(ctx context.Context, file string, s *store.Store, near *fam
 	if err := near.readNear(ctx, folderOf(storeFile(file))); err != nil {
 		return nil, err
 	}
-	lists := false                                                     // one of them
-	isMoved := len(near.filesOf(ctx, s.FileID(), absolute(file))) == 0 // and no copy of the one that was listed
+	// A copy of the branch says nothing of the one that was listed.
+	isMoved := len(near.filesOf(ctx, s.FileID(), absolute(file))) == 0
+	lists := false // one of them
 	for _, parent := range near.filesOf(ctx, s.ParentID(), "") {
 		reads, listed, found := from != "" && absolute(parent) == absolute(from), false, branchParent{file: parent}
 		if lists && !reads {
