@@ -150,10 +150,10 @@ const commands = `
 	"$rvffs" status --json "$s/a.rvf" | jq -c '[.live_vectors, .epoch]'
 	case $s in s3:*) ;; *) mkdir "$s/o" ;; esac
 	"$rvffs" branch "$s/a.rvf" "$s/o/far.rvf" > made
-	"$rvffs" status --json "$s/a.rvf" | jq -c '[.branches[].file]'
+	"$rvffs" status --json "$s/a.rvf" | jq -c '[.branches[].file] | sort'
 	"$rvffs" export "$s/o/far.rvf" -f csv
 	"$rvffs" rm "$s/o/far.rvf" > made
-	"$rvffs" status --json "$s/a.rvf" | jq -c '[.branches[].file]'
+	"$rvffs" status --json "$s/a.rvf" | jq -c '[.branches[].file] | sort'
 	"$rvffs" rm "$s/a.rvf" 2> refused && exit 1
 	"$rvffs" rm "$s/branch.rvf" > made; "$rvffs" rm "$s/child.rvf" > made; "$rvffs" rm "$s/a.rvf" > made
 	"$rvffs" verify "$s/a.rvf" > made 2> refused && exit 1
