@@ -3,6 +3,7 @@ package state
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -135,15 +136,21 @@ type asking struct {
 	history        *lineage.History
 	whole, damaged *idset.Set // epochs of states that the file holds, or tells of
 	lost           recoveries
-	mark           int64 // of the audit entry that was the newest then; 0: it has not come yet
-	entry          int64 // of the newest audit entry so far
-	newest         int64 // of the newest whole manifest so far
-	apart          bool  // the state of that epoch is one of another audit entry
-	covered        int64 // from here on bytes may be those of the hash
-	budget         int64 // of bytes to check
+	end            int64  // of the segment before
+	mark           int64  // of the audit entry that was the newest then; 0: it has not come yet
+	entry          int64  // of the newest audit entry so far
+	newest         int64  // of the newest whole manifest so far
+	epoch          uint32 // its
+	apart          bool   // the state of that epoch is one of another audit entry
+	covered        int64  // from here on bytes may be those of the hash
+	budget         int64  // of bytes to check
 }
 
 func (a *asking) segment(segment segments.Segment) error {
+	if err := a.between(segment.Offset); err != nil {
+		return err
+	}
+	a.end = segment.End()
 	switch segment.Type {
 	case segments.TypeManifest:
 		return a.manifest(segment)
@@ -185,13 +192,36 @@ func (a *asking) manifest(segment segments.Segment) error {
 	return nil
 }
 
+// between looks for what is left of a commit where there is no whole segment: somebody has written
+// behind a file that had lost its end.
+func (a *asking) between(next int64) error {
+	if !a.from.Recorded || a.end >= next || next-a.end > a.budget {
+		return nil
+	}
+	a.budget -= next - a.end
+	return segments.WalkRemnants(a.in, a.end, next, func(remnant segments.Remnant) error {
+		begun, err := remnant.IsBegun(a.in)
+		if err != nil || !begun {
+			return errors.Join(err, a.in.ctx.Err())
+		}
+		epoch := a.epoch + 1
+		if remnant.Type == segments.TypeManifest && remnant.Length >= segments.HeaderSize+4 {
+			if epoch, err = EpochAt(a.in, remnant.Segment); err != nil {
+				return err
+			}
+		}
+		a.history.Lost = a.history.Lost || epoch == a.from.Epoch
+		return a.in.ctx.Err()
+	})
+}
+
 // compare compares a state of the epoch of that which a store came from with it by their audit
 // entries. One that follows the entry and does not name it was made by somebody who did not know
 // it: the manifest of that one was lost before. One of another entry is another state, as when an
 // older copy of the file has gone on.
 func (a *asking) compare(segment segments.Segment, epoch uint32) error {
 	before := a.newest
-	a.newest = segment.Offset
+	a.newest, a.epoch = segment.Offset, epoch
 	if a.mark == 0 || !a.from.Recorded || epoch != a.from.Epoch {
 		return nil
 	}
