@@ -201,6 +201,14 @@ func printRecovery(out io.Writer, r recovered, options recovery.Options) error {
 		fmt.Fprintf(&text, "%s: nothing to recover\n", r.File)
 	}
 	for _, t := range r.Tails {
+		if t.File == "" && t.LostEpoch > 0 {
+			told := fmt.Sprintf("tells of that in its epoch %d, and gives", t.RecoveredAt)
+			if options.List {
+				told = "would tell of that, and give"
+			}
+			fmt.Fprintf(&text, "%s: the state of epoch %d is lost, and nothing of it is left that could be brought back; the store %s no other state that epoch\n", r.File, t.LostEpoch, told)
+			continue
+		}
 		place := fmt.Sprintf("behind epoch %d", t.Tail.Epoch)
 		if t.NoManifest {
 			place = "without a manifest"

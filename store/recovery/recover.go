@@ -114,17 +114,27 @@ func (t *Tails) recoverTails(ctx context.Context, options Options) (results []Re
 		}
 		results = append(results, result)
 	}
-	return results, errors.Join(stay, t.tellLost(ctx, session))
+	told, err := t.tellLost(ctx, session)
+	return append(results, told...), errors.Join(stay, err)
 }
 
 // tellLost has the store itself tell of a state that is lost, where nothing was brought back
-// by a commit that does.
-func (t *Tails) tellLost(ctx context.Context, session *log.Session) error {
-	if t.known.lostEpoch() <= session.Base().Epoch() {
-		return nil
+// by a commit that does. Its result is that of a tail in which there was nothing else.
+func (t *Tails) tellLost(ctx context.Context, session *log.Session) ([]Result, error) {
+	base, lost := session.Base(), t.known.lostEpoch()
+	if lost <= base.Epoch() {
+		return nil, nil
 	}
-	_, err := session.Commit(ctx, log.Change{})
-	return err
+	epoch, err := session.Commit(ctx, log.Change{})
+	if err != nil {
+		return nil, err
+	}
+	return []Result{lostOnly(base.Epoch(), lost, epoch)}, nil
+}
+
+// lostOnly is what comes of a state of which nothing is left but that it is lost.
+func lostOnly(behind, lost, told uint32) Result {
+	return Result{Tail: Tail{Epoch: behind, LostEpoch: lost}, Doubts: []Doubt{}, RecoveredAt: told, Gone: true}
 }
 
 // chosenTails are the kept tails that the options are about.
@@ -181,6 +191,13 @@ func (t *Tails) listRecoveries(ctx context.Context, options Options) ([]Result, 
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", tail.File, err)
 		}
+	}
+	if len(results) > 0 || len(options.Only) > 0 {
+		return results, nil
+	}
+	seen := t.known.lastSeen() // by List
+	if seen.snapshot == t.env.Head.Current() && seen.tail.LostEpoch > seen.tail.Epoch {
+		results = append(results, lostOnly(seen.tail.Epoch, seen.tail.LostEpoch, 0))
 	}
 	return results, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -372,5 +373,42 @@ func TestDamagedHeader(t *testing.T) {
 	}
 	if _, err := os.ReadFile(m.path("store.rvf", "vectors", "vectors.npy")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRecoverTellsOfALostState of which nothing is left to bring back: what it writes then it says,
+// and it writes it once.
+func TestRecoverTellsOfALostState(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file, rows := filepath.Join(dir, "a.rvf"), filepath.Join(dir, "rows.jsonl")
+	writeFile(t, rows, []byte("[1,2,3]\n"))
+	run(t, program, "create", file, "--dimension", "3")
+	run(t, program, "import", file, rows)
+	elsewhere := filepath.Join(t.TempDir(), "b.rvf")
+	run(t, program, "branch", file, elsewhere) // which the store lists in a commit of that alone
+	whole := readFile(t, file)
+	cut := whole[:len(whole)-150] // of its manifest
+	for _, step := range []struct {
+		flag, want string
+		changes    bool
+	}{
+		{"--list", "the state of epoch 2 is lost, and nothing of it is left that could be brought back; the store would tell of that", false},
+		{"", "the store tells of that in its epoch 3", true},
+		{"", "nothing to recover", false},
+		{"--list", "nothing to recover", false},
+	} {
+		if cut != nil {
+			writeFile(t, file, cut)
+			cut = nil
+		}
+		before := readFile(t, file)
+		arguments := slices.DeleteFunc([]string{"recover", file, step.flag}, func(word string) bool { return word == "" })
+		if text := run(t, program, arguments...); !strings.Contains(text, step.want) {
+			t.Errorf("%q prints %q, want %q", arguments, text, step.want)
+		}
+		if changed := !bytes.Equal(before, readFile(t, file)); changed != step.changes {
+			t.Errorf("%q has changed the file: %t", arguments, changed)
+		}
 	}
 }
