@@ -3,7 +3,9 @@ package store
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"rvffs/lineage"
@@ -112,5 +114,35 @@ func TestCutParents(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestDamagedAuditEntryOfAParent: where the hash that another program has recorded covers an audit
+// entry that is damaged, that is what is said.
+func TestDamagedAuditEntryOfAParent(t *testing.T) {
+	t.Parallel()
+	files, root := emptyStore(t)
+	if err := root.Derive(t.Context(), "p.rvf", DeriveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	parent, err := Open(context.Background(), "p.rvf", Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closedAtEnd(t, parent)
+	bring(t, parent, []uint64{10}, 1, 1)
+	fold := lineage.NewFold()
+	if _, err := fold.Write(files.Content("p.rvf")); err != nil {
+		t.Fatal(err)
+	}
+	came := lineage.Descent{Hash: lineage.Hash(fold.Sum(nil))}
+	if found, err := parent.Current().History(t.Context(), came); err != nil || found.Held == nil {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	entry, _ := parent.Current().LastOf(segments.TypeWitness)
+	flip(t, parent, entry.Offset+segments.HeaderSize+int64(entry.PayloadLength)-1)
+	found, err := parent.Current().History(t.Context(), came)
+	if err != nil || !strings.Contains(found.Torn, fmt.Sprintf("the audit entry at offset %d of the parent's file is damaged", entry.Offset)) {
+		t.Errorf("%+v, %v", found, err)
 	}
 }

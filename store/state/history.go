@@ -255,6 +255,9 @@ func (a *asking) witness(segment segments.Segment) error {
 	defer giveBack()
 	witness, err := segments.ParseWitness(payload)
 	if err != nil || isDamaged(segment.Header, payload) {
+		if !a.from.Recorded && segment.End() > a.covered {
+			a.torn("the audit entry at offset %d of the parent's file is damaged, and the hash may cover it", segment.Offset)
+		}
 		return nil
 	}
 	a.entry = segment.Offset
