@@ -30,6 +30,16 @@ func demandUsers(t testing.TB) {
 	demand(t, "users", err)
 }
 
+// letIn lets all users into a folder of a test. What lets them in already stays as it is.
+func letIn(t testing.TB, dir string) {
+	t.Helper()
+	for ; dir != "/"; dir = filepath.Dir(dir) {
+		if mode := must(os.Stat(dir))(t).Mode(); mode.Perm()&0o005 != 0o005 {
+			demand(t, "chmod", os.Chmod(dir, mode|0o055))
+		}
+	}
+}
+
 // publicFolder is a folder that every user reaches.
 func publicFolder(t testing.TB) string {
 	t.Helper()
