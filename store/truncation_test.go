@@ -324,6 +324,7 @@ func lookAt(ctx context.Context, files *volumes.Files) (bool, error) {
 		return false, fmt.Errorf("status: %+v, verify: %+v", status.Tails, found)
 	}
 	listed, err := s.Recover(ctx, recovery.Options{List: true, Cut: true})
+	listed = slices.DeleteFunc(listed, func(r recovery.Result) bool { return r.File == "" }) // a state is lost, and nothing to decide upon
 	if err != nil || len(listed) != len(status.Tails) {
 		return false, fmt.Errorf("listed %+v, %w", listed, err)
 	}

@@ -115,7 +115,10 @@ func (t *Tails) recoverTails(ctx context.Context, options Options) (results []Re
 		results = append(results, result)
 	}
 	told, err := t.tellLost(ctx, session)
-	return append(results, told...), errors.Join(stay, err)
+	if len(results) == 0 {
+		results = told
+	}
+	return results, errors.Join(stay, err)
 }
 
 // tellLost has the store itself tell of a state that is lost, where nothing was brought back

@@ -113,7 +113,10 @@ func TestBlocksShareRoom(t *testing.T) {
 		})
 	}
 	readers.Wait()
-	if held := read.volume.blocks.bytes; held > 3*blockSize {
+	blocks := read.volume.blocks
+	blocks.mu.Lock()
+	defer blocks.mu.Unlock()
+	if held := blocks.bytes; held > 3*blockSize {
 		t.Errorf("%d bytes are kept", held)
 	}
 }
