@@ -73,9 +73,9 @@ func (c *Compactor) Compact(ctx context.Context, without *idset.Set) (Result, er
 	return c.run(ctx, without, nil, throttle.FullSpeed)
 }
 
-// rewrites bounds how often a rewrite that was asked for begins anew because another machine's
+// rewrites bounds how often one begins anew that does more than others, because another machine's
 // came first.
-const rewrites = 3
+const rewrites = 8
 
 // run is Compact that keeps to a share of the disk's time.
 func (c *Compactor) run(ctx context.Context, without *idset.Set, flat *Flat, share throttle.Share) (Result, error) {
@@ -102,7 +102,11 @@ func (c *Compactor) run(ctx context.Context, without *idset.Set, flat *Flat, sha
 	for try := 1; ; try++ {
 		rewrite := newRewrite(ctx, c, session, without, share)
 		rewrite.flat = flat
-		if result, err = rewrite.run(ctx); !errors.Is(err, errReplaced) || try == rewrites || share != throttle.FullSpeed {
+		if result, err = rewrite.run(ctx); !errors.Is(err, errReplaced) || share != throttle.FullSpeed || try == rewrites {
+			break
+		}
+		if flat == nil && without.Len() == 0 { // what was asked for has been done, by another machine
+			result, err = Result{Epoch: session.Base().Epoch()}, nil
 			break
 		}
 	}
