@@ -170,6 +170,9 @@ func (l *Log) Open(ctx context.Context, knowledge volume.Known) (*volume.Version
 // already, and returns that version. The caller holds mu.
 func (l *Log) take(found *stored, own bool) *volume.Version {
 	l.looked = time.Now()
+	if found == l.current {
+		return l.newest // by somebody who asked the same question
+	}
 	if found.ID == l.current.ID && found.Change < l.current.Change {
 		if own {
 			return l.overtaken(found)
