@@ -113,21 +113,19 @@ func (r *rewrite) fill(ctx context.Context) (result Result, err error) {
 
 // followAndTakeOver runs after the writers until it has taken over. Of the writers of this machine
 // it lets some go first; to those of others it loses until it is its turn.
-func (r *rewrite) followAndTakeOver(ctx context.Context, old, paced *state.Reading) (Result, error) {
-	for try := 1; ; try++ {
-		if err := r.follow(ctx, paced); err != nil {
-			return Result{}, err
-		}
-		for {
-			result, err := r.takeOver(ctx, old, try == takeOvers)
-			switch {
-			case errors.Is(err, errFellBehind):
-			case errors.Is(err, volume.ErrMoved) && !errors.Is(err, errReplaced) && r.session.Failed() == nil:
-				continue
-			default:
-				return result, err
-			}
-			break
+func (r *rewrite) followAndTakeOver(ctx context.Context, old, paced *state.Reading) (result Result, err error) {
+	err = r.follow(ctx, paced)
+	for try := 1; err == nil; {
+		result, err = r.takeOver(ctx, old, try == takeOvers)
+		switch {
+		case errors.Is(err, errFellBehind):
+			try++
+			err = r.follow(ctx, paced)
+		case errors.Is(err, volume.ErrMoved) && !errors.Is(err, errReplaced) && r.session.Failed() == nil:
+			err = nil
+		default:
+			return result, err
 		}
 	}
+	return Result{}, err
 }

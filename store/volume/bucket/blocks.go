@@ -125,7 +125,6 @@ func (b *blocks) release(used *block) {
 	defer b.mu.Unlock()
 	used.users--
 	b.recycle(used)
-	b.charged()
 }
 
 // freeKept bounds the room for blocks that is kept.
@@ -137,6 +136,7 @@ func (b *blocks) recycle(gone *block) {
 	if gone.users == 0 && !gone.kept && cap(gone.content) == blockSize && len(b.free) < freeKept {
 		b.free = append(b.free, gone.content[:0])
 		gone.content = nil
+		b.charged()
 	}
 }
 
@@ -144,15 +144,17 @@ func (b *blocks) recycle(gone *block) {
 func (b *blocks) room(length int64) []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if last := len(b.free) - 1; last >= 0 && length > blockSize/2 && length <= blockSize {
-		room := b.free[last]
-		b.free = b.free[:last]
-		return room[:length]
+	if length <= blockSize/2 || length > blockSize {
+		return make([]byte, length)
 	}
-	if length > blockSize/2 && length < blockSize {
+	last := len(b.free) - 1
+	if last < 0 {
 		return make([]byte, length, blockSize)
 	}
-	return make([]byte, length)
+	room := b.free[last]
+	b.free = b.free[:last]
+	b.charged()
+	return room[:length]
 }
 
 // footersKept bounds how many are.

@@ -172,22 +172,23 @@ type counted struct {
 var _ objects.Bucket = (*counted)(nil)
 
 // count does a request, and counts it.
-func (m *Meter) count(operation string, sends []byte, do func() error) {
+func count[T any](m *Meter, operation string, sends []byte, do func() (T, error)) (T, error) {
 	begun := time.Now()
 	m.underWay.Inc()
 	m.sent.Add(float64(len(sends)))
-	err := do()
+	answer, err := do()
 	m.underWay.Dec()
 	m.requests.WithLabelValues(operation, resultOf(err)).Inc()
 	m.seconds.WithLabelValues(operation).Observe(time.Since(begun).Seconds())
+	return answer, err
 }
 
+// nothing is what a request answers that only says that it was done.
+type nothing struct{}
+
 // Get implements objects.Bucket.
-func (c *counted) Get(ctx context.Context, key string, read objects.Read) (found *objects.Object, err error) {
-	c.meter.count(opGet, nil, func() error {
-		found, err = c.of.Get(ctx, key, read)
-		return err
-	})
+func (c *counted) Get(ctx context.Context, key string, read objects.Read) (*objects.Object, error) {
+	found, err := count(c.meter, opGet, nil, func() (*objects.Object, error) { return c.of.Get(ctx, key, read) })
 	if err == nil {
 		c.meter.received.Add(float64(len(found.Content)))
 	}
@@ -195,82 +196,50 @@ func (c *counted) Get(ctx context.Context, key string, read objects.Read) (found
 }
 
 // Put implements objects.Bucket.
-func (c *counted) Put(ctx context.Context, key string, content []byte, meta objects.Metadata, only objects.Condition) (tag objects.Tag, err error) {
-	c.meter.count(opPut, content, func() error {
-		tag, err = c.of.Put(ctx, key, content, meta, only)
-		return err
-	})
-	return tag, err
+func (c *counted) Put(ctx context.Context, key string, content []byte, meta objects.Metadata, only objects.Condition) (objects.Tag, error) {
+	return count(c.meter, opPut, content, func() (objects.Tag, error) { return c.of.Put(ctx, key, content, meta, only) })
 }
 
 // Delete implements objects.Bucket.
-func (c *counted) Delete(ctx context.Context, key string, only objects.Condition) (err error) {
-	c.meter.count(opDelete, nil, func() error {
-		err = c.of.Delete(ctx, key, only)
-		return err
-	})
+func (c *counted) Delete(ctx context.Context, key string, only objects.Condition) error {
+	_, err := count(c.meter, opDelete, nil, func() (nothing, error) { return nothing{}, c.of.Delete(ctx, key, only) })
 	return err
 }
 
 // List implements objects.Bucket.
-func (c *counted) List(ctx context.Context, list objects.List) (page *objects.Page, err error) {
-	c.meter.count(opList, nil, func() error {
-		page, err = c.of.List(ctx, list)
-		return err
-	})
-	return page, err
+func (c *counted) List(ctx context.Context, list objects.List) (*objects.Page, error) {
+	return count(c.meter, opList, nil, func() (*objects.Page, error) { return c.of.List(ctx, list) })
 }
 
 // Copy implements objects.Bucket.
-func (c *counted) Copy(ctx context.Context, from, to string) (tag objects.Tag, err error) {
-	c.meter.count(opCopy, nil, func() error {
-		tag, err = c.of.Copy(ctx, from, to)
-		return err
-	})
-	return tag, err
+func (c *counted) Copy(ctx context.Context, from, to string) (objects.Tag, error) {
+	return count(c.meter, opCopy, nil, func() (objects.Tag, error) { return c.of.Copy(ctx, from, to) })
 }
 
 // Begin implements objects.Uploads.
-func (c *counted) Begin(ctx context.Context, key string) (upload objects.Upload, err error) {
-	c.meter.count(opBegin, nil, func() error {
-		upload, err = c.of.Begin(ctx, key)
-		return err
-	})
-	return upload, err
+func (c *counted) Begin(ctx context.Context, key string) (objects.Upload, error) {
+	return count(c.meter, opBegin, nil, func() (objects.Upload, error) { return c.of.Begin(ctx, key) })
 }
 
 // PutPart implements objects.Uploads.
-func (c *counted) PutPart(ctx context.Context, key string, upload objects.Upload, number int, content []byte) (tag objects.Tag, err error) {
-	c.meter.count(opPart, content, func() error {
-		tag, err = c.of.PutPart(ctx, key, upload, number, content)
-		return err
-	})
-	return tag, err
+func (c *counted) PutPart(ctx context.Context, key string, upload objects.Upload, number int, content []byte) (objects.Tag, error) {
+	return count(c.meter, opPart, content, func() (objects.Tag, error) { return c.of.PutPart(ctx, key, upload, number, content) })
 }
 
 // CopyPart implements objects.Uploads.
-func (c *counted) CopyPart(ctx context.Context, key string, upload objects.Upload, number int, from string, offset, length int64) (tag objects.Tag, err error) {
-	c.meter.count(opCopyPart, nil, func() error {
-		tag, err = c.of.CopyPart(ctx, key, upload, number, from, offset, length)
-		return err
+func (c *counted) CopyPart(ctx context.Context, key string, upload objects.Upload, number int, from string, offset, length int64) (objects.Tag, error) {
+	return count(c.meter, opCopyPart, nil, func() (objects.Tag, error) {
+		return c.of.CopyPart(ctx, key, upload, number, from, offset, length)
 	})
-	return tag, err
 }
 
 // Complete implements objects.Uploads.
-func (c *counted) Complete(ctx context.Context, key string, upload objects.Upload, parts []objects.Tag) (tag objects.Tag, err error) {
-	c.meter.count(opComplete, nil, func() error {
-		tag, err = c.of.Complete(ctx, key, upload, parts)
-		return err
-	})
-	return tag, err
+func (c *counted) Complete(ctx context.Context, key string, upload objects.Upload, parts []objects.Tag) (objects.Tag, error) {
+	return count(c.meter, opComplete, nil, func() (objects.Tag, error) { return c.of.Complete(ctx, key, upload, parts) })
 }
 
 // Abort implements objects.Uploads.
-func (c *counted) Abort(ctx context.Context, key string, upload objects.Upload) (err error) {
-	c.meter.count(opAbort, nil, func() error {
-		err = c.of.Abort(ctx, key, upload)
-		return err
-	})
+func (c *counted) Abort(ctx context.Context, key string, upload objects.Upload) error {
+	_, err := count(c.meter, opAbort, nil, func() (nothing, error) { return nothing{}, c.of.Abort(ctx, key, upload) })
 	return err
 }
