@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,7 +9,6 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
-	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -20,24 +18,21 @@ import (
 func TestCutParents(t *testing.T) {
 	t.Parallel()
 	const silent = "another program, which makes no audit entry,"
-	for who, next := range map[string]func(*testing.T, *volumes.Files, Options){
-		"rvffs": func(t *testing.T, _ *volumes.Files, options Options) {
-			s, err := Open(context.Background(), "p.rvf", options)
-			if err != nil {
-				t.Fatal(err)
-			}
+	for who, next := range map[string]func(*testing.T, *volumes.Files){
+		"rvffs": func(t *testing.T, files *volumes.Files) {
+			s := openAlone(t, files, "p.rvf")
 			bring(t, s, []uint64{30}, 1, 1)
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
 		},
-		"another program": func(t *testing.T, files *volumes.Files, _ Options) {
+		"another program": func(t *testing.T, files *volumes.Files) {
 			peer := openPeer(t, files, "p.rvf")
 			entry := peer.append(segments.TypeWitness, segments.Witness{Action: []byte("ingest")}.Encode())
 			peer.manifest.Directory = append(slices.Clone(peer.manifest.Directory), entry)
 			peer.ingest(30, 1, 1)
 		},
-		silent: func(t *testing.T, files *volumes.Files, _ Options) { openPeer(t, files, "p.rvf").ingest(30, 1, 1) },
+		silent: func(t *testing.T, files *volumes.Files) { openPeer(t, files, "p.rvf").ingest(30, 1, 1) },
 	} {
 		for what, last := range map[string]func(*testing.T, *Store){
 			"vectors":   func(t *testing.T, s *Store) { bring(t, s, []uint64{20}, 2, 2) },
@@ -55,21 +50,7 @@ func TestCutParents(t *testing.T) {
 		} {
 			t.Run(who+" after "+what, func(t *testing.T) {
 				t.Parallel()
-				files, root := emptyStore(t)
-				if err := root.Derive(t.Context(), "p.rvf", DeriveOptions{}); err != nil {
-					t.Fatal(err)
-				}
-				options := func(files *volumes.Files) Options {
-					return Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1}
-				}
-				open := func(files *volumes.Files, name string) *Store {
-					s, err := Open(context.Background(), name, options(files))
-					if err != nil {
-						t.Fatal(err)
-					}
-					return s
-				}
-				parent := open(files, "p.rvf")
+				files, parent := derivedStore(t)
 				if what != "a record" {
 					bring(t, parent, []uint64{10}, 1, 1)
 				}
@@ -94,8 +75,8 @@ func TestCutParents(t *testing.T) {
 					}
 					left := files.State(volumes.Crash{After: files.Changes(), Torn: -1})
 					left.Names["p.rvf"].Content = append([]byte(nil), whole[:size]...)
-					next(t, left, options(left))
-					child, s := open(left, "c.rvf"), open(left, "p.rvf")
+					next(t, left)
+					child, s := openAlone(t, left, "c.rvf"), openAlone(t, left, "p.rvf")
 					got := judge(t, child, s)
 					if got.Damaged() {
 						t.Fatalf("cut to %d of %d to %d: %s, %s", size, before, len(whole), got.Status, got.Reason)
@@ -121,14 +102,7 @@ func TestCutParents(t *testing.T) {
 // entry that is damaged, that is what is said.
 func TestDamagedAuditEntryOfAParent(t *testing.T) {
 	t.Parallel()
-	files, root := emptyStore(t)
-	if err := root.Derive(t.Context(), "p.rvf", DeriveOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	parent, err := Open(context.Background(), "p.rvf", Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
+	files, parent := derivedStore(t)
 	closedAtEnd(t, parent)
 	bring(t, parent, []uint64{10}, 1, 1)
 	fold := lineage.NewFold()

@@ -8,7 +8,6 @@ import (
 
 	"rvffs/lineage"
 	"rvffs/segments"
-	"rvffs/store/volume/filelog"
 	volumes "rvffs/store/volume/memory"
 )
 
@@ -38,28 +37,15 @@ func TestCrashesBeforeALostStateIsTold(t *testing.T) {
 		} {
 			t.Run(name+", "+how, func(t *testing.T) {
 				t.Parallel()
-				files, root := emptyStore(t)
-				if err := root.Derive(t.Context(), "p.rvf", DeriveOptions{}); err != nil {
-					t.Fatal(err)
-				}
-				options := func(files *volumes.Files) Options {
-					return Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1}
-				}
-				open := func(files *volumes.Files, name string) *Store {
-					s, err := Open(context.Background(), name, options(files))
-					if err != nil {
-						t.Fatal(err)
-					}
-					return closedAtEnd(t, s)
-				}
-				parent := open(files, "p.rvf")
+				files, parent := derivedStore(t)
+				closedAtEnd(t, parent)
 				last(t, parent)
 				if err := parent.Derive(t.Context(), "c.rvf", DeriveOptions{}); err != nil {
 					t.Fatal(err)
 				}
 				flip(t, parent, parent.Current().State().Segment.Offset+segments.HeaderSize+30)
 				begin := func(files *volumes.Files) error {
-					s, err := Open(context.Background(), "p.rvf", options(files))
+					s, err := Open(context.Background(), "p.rvf", alone(files))
 					if err != nil {
 						return err
 					}
@@ -77,7 +63,7 @@ func TestCrashesBeforeALostStateIsTold(t *testing.T) {
 				}
 				files.Crashes(from, everyState(), func(what string, crash volumes.Crash) {
 					left := files.State(crash)
-					s, err := Open(context.Background(), "p.rvf", options(left))
+					s, err := Open(context.Background(), "p.rvf", alone(left))
 					if err != nil {
 						t.Fatalf("%s: %v", what, err)
 					}
@@ -86,7 +72,7 @@ func TestCrashesBeforeALostStateIsTold(t *testing.T) {
 					if err != nil {
 						t.Fatalf("%s: %v", what, err)
 					}
-					child := open(left, "c.rvf")
+					child := closedAtEnd(t, openAlone(t, left, "c.rvf"))
 					if got := judge(t, child, s); got.Damaged() {
 						t.Fatalf("%s: after change %d, torn at %d: %s, %s", what, crash.After-from, crash.Torn, got.Status, got.Reason)
 					}

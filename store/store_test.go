@@ -249,3 +249,28 @@ func emptyStore(t testing.TB) (*volumes.Files, *Store) {
 	}
 	return files, s
 }
+
+// alone are the options of who opens a store among files in memory and waits for no other writer.
+func alone(files *volumes.Files) Options {
+	return Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1}
+}
+
+// openAlone opens a store so.
+func openAlone(t *testing.T, files *volumes.Files, name string) *Store {
+	t.Helper()
+	s, err := Open(context.Background(), name, alone(files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// derivedStore is an empty store, p.rvf, that was derived from another.
+func derivedStore(t *testing.T) (*volumes.Files, *Store) {
+	t.Helper()
+	files, root := emptyStore(t)
+	if err := root.Derive(t.Context(), "p.rvf", DeriveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return files, openAlone(t, files, "p.rvf")
+}

@@ -54,19 +54,24 @@ func TestNoBranchOfVectorsThatLookDamaged(t *testing.T) {
 	})
 }
 
+// toldSegment is what inspect tells of a segment.
+type toldSegment struct {
+	Type   string
+	Offset uint64
+}
+
+// segmentsTold are those of which inspect tells of a store.
+func segmentsTold(t *testing.T, file string) []toldSegment {
+	t.Helper()
+	var told struct{ Segments []toldSegment }
+	demand(t, "inspect", json.Unmarshal([]byte(run(t, program, "inspect", "--json", file)), &told))
+	return told.Segments
+}
+
 // vectorsAt is where the first vectors of a store stand in its file.
 func vectorsAt(t *testing.T, file string) uint64 {
 	t.Helper()
-	var told struct {
-		Segments []struct {
-			Type   string
-			Offset uint64
-		}
-	}
-	if err := json.Unmarshal([]byte(run(t, program, "inspect", "--json", file)), &told); err != nil {
-		t.Fatal(err)
-	}
-	for _, segment := range told.Segments {
+	for _, segment := range segmentsTold(t, file) {
 		if segment.Type == "vec" {
 			return segment.Offset
 		}

@@ -92,12 +92,8 @@ func TestOneOfSeveralIsTakenOut(t *testing.T) {
 	at := func(name string) string { return filepath.Join(dir, name) }
 	kernels := func(file string) string {
 		t.Helper()
-		var found struct{ Segments []struct{ Type string } }
-		if err := json.Unmarshal([]byte(run(t, program, "inspect", "--json", file)), &found); err != nil {
-			t.Fatal(err)
-		}
 		count := ""
-		for _, segment := range found.Segments {
+		for _, segment := range segmentsTold(t, file) {
 			if strings.EqualFold(segment.Type, "kernel") {
 				count += "|"
 			}
