@@ -37,15 +37,15 @@ func (s *Store) Delete(ctx context.Context, ids []uint64) (ingest.Deletion, erro
 	return result, nil
 }
 
-// OpenAppend starts a stream of vectors. It stays with the file that it was opened on:
-// should another take its place, the stream fails with ErrStale. The writer lock is not
-// taken before the first complete record. Close must be called.
+// OpenAppend starts a stream of vectors. It stays with the file that it was opened on, but
+// for Options.ByName: should another take its place, the stream fails with ErrStale. The writer
+// lock is not taken before the first complete record. Close must be called.
 func (s *Store) OpenAppend(ctx context.Context, options ingest.StreamOptions) (*ingest.AppendStream, error) {
 	snapshot := s.Current()
 	if err := s.checkWritable(ctx, snapshot); err != nil {
 		return nil, fmt.Errorf("append to store %q: %w", s.Path(), err)
 	}
-	return s.vectors.OpenAppend(snapshot.Origin(), options)
+	return s.vectors.OpenAppend(s.target(snapshot), options)
 }
 
 // OpenDelete starts a stream of ids whose vectors are to be deleted, which stays with its
@@ -55,5 +55,5 @@ func (s *Store) OpenDelete(ctx context.Context, format vecio.IDFormat, report fu
 	if err := s.checkWritable(ctx, snapshot); err != nil {
 		return nil, fmt.Errorf("delete from store %q: %w", s.Path(), err)
 	}
-	return s.vectors.OpenDelete(snapshot.Origin(), format, report)
+	return s.vectors.OpenDelete(s.target(snapshot), format, report)
 }

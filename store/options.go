@@ -20,6 +20,11 @@ type Options struct {
 	// TurnWait is how long a first write waits for another writer before it
 	// fails with ErrHeld; 0 means DefaultTurnWait, negative not at all.
 	TurnWait time.Duration
+	// ByName lets what is written go to whatever file has the store's name when the writer lock
+	// is had, as long as it holds the store that was opened: another program may have compacted it
+	// while the lock was waited for. It is for who may do with each such file what the system
+	// lets him. Otherwise streams stay with the file that they were opened on.
+	ByName bool
 	// Memory bounds what the store holds in memory for its users, together with other
 	// stores of the same budget; nil does not.
 	Memory *memory.Budget

@@ -186,3 +186,52 @@ func TestWritersFollowCompactions(t *testing.T) {
 		}
 	}
 }
+
+// TestWritersByNameFollowTheStore has another program compact a store between opening a stream
+// and its first byte, as happens while it waits for the lock, or put another store in its place.
+func TestWritersByNameFollowTheStore(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	for _, kind := range []string{"append", "delete"} {
+		for _, c := range []struct {
+			name   string
+			byName bool
+			other  bool // another store comes in its place
+			want   error
+		}{
+			{"compacted, by name", true, false, nil},
+			{"compacted, by file", false, false, volume.ErrStale},
+			{"another, by name", true, true, volume.ErrStale},
+		} {
+			files := volumes.New()
+			shelf := filelog.Shelf{Files: files}
+			storeOfThree(t, files, "a.rvf")
+			s, err := Open(ctx, "a.rvf", Options{Shelf: shelf, ByName: c.byName})
+			if err != nil {
+				t.Fatal(err)
+			}
+			change, end := writerKinds[kind](t, s)
+			if c.other {
+				storeOfThree(t, files, "other.rvf")
+				err = files.Rename("other.rvf", "a.rvf")
+			} else {
+				var compactor *Store
+				if compactor, err = Open(ctx, "a.rvf", Options{Shelf: shelf}); err == nil {
+					_, err = compactor.Compact(ctx)
+					err = errors.Join(err, compactor.Close())
+				}
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := bytes.Clone(files.Content("a.rvf"))
+			if err := change(1); !errors.Is(err, c.want) {
+				t.Errorf("%s, %s: %v, want %v", kind, c.name, err, c.want)
+			}
+			err = errors.Join(end(), s.Close())
+			if changed := !bytes.Equal(before, files.Content("a.rvf")); changed != (c.want == nil) || err != nil {
+				t.Errorf("%s, %s: changed is %t: %v", kind, c.name, changed, err)
+			}
+		}
+	}
+}

@@ -28,6 +28,7 @@ type Store struct {
 	shelf    volume.Shelf
 	options  Options
 	readOnly bool
+	opened   *state.Snapshot // what was found first
 	ids      *rows.IDTable
 	vectors  *ingest.Vectors
 	log      *log.Log
@@ -89,6 +90,7 @@ func (s *Store) load(ctx context.Context) error {
 		return err
 	}
 	s.head = state.NewHead(s.file, version, s.options.Known.snapshot, s.options.source())
+	s.opened = s.head.Current()
 	s.tails = recovery.New(recovery.Environment{
 		File: s.file, Head: s.head, IDs: s.ids, Appender: s.NewAppender, Memory: s.options.Memory, OnTail: s.options.OnTail, Names: s.options.TailNames,
 		Begin: func(ctx context.Context) (*log.Session, error) { return s.log.Begin(ctx) },
@@ -239,7 +241,19 @@ func (s *Store) checkWritable(ctx context.Context, snapshot *state.Snapshot) err
 	if s.readOnly {
 		return fmt.Errorf("%w: the store was opened for reading", volume.ErrReadOnly)
 	}
+	if s.options.ByName && !snapshot.SameStore(s.opened) {
+		return state.ErrReplaced
+	}
 	return snapshot.Writable(ctx)
+}
+
+// target is the file that a stream is to stay with, which is opened when a snapshot is the
+// newest; zero: that which has the name.
+func (s *Store) target(snapshot *state.Snapshot) state.Origin {
+	if s.options.ByName {
+		return state.Origin{}
+	}
+	return snapshot.Origin()
 }
 
 // withNewest is OnNewest for the committed state.

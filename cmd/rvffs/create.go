@@ -103,7 +103,7 @@ func withOptions(ctx context.Context, file string, how opening, options store.Op
 	}
 	options, done := withBranchParents(file, options, how)
 	err := onShelf(storeFile(file), how.changes, func(shelf volume.Shelf, name string) error {
-		options.Shelf = shelf
+		options.Shelf, options.ByName = shelf, true
 		if how.changes && options.Branches == nil {
 			options.Branches = branchesOf(file, how.near)
 		}

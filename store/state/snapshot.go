@@ -86,6 +86,14 @@ func (s *Snapshot) Identity() (lineage.Identity, bool) {
 	return s.state.Manifest.Identity, s.state.Manifest.HasIdentity
 }
 
+// SameStore reports whether both are of one store, in one file or in others: files of the same
+// identity and dimension. Without identities it is only that of one file.
+func (s *Snapshot) SameStore(other *Snapshot) bool {
+	one, known := s.Identity()
+	two, also := other.Identity()
+	return s.Origin().Is(other.Origin()) || known && also && one.FileID == two.FileID && (other.Dimension() == 0 || s.Dimension() == other.Dimension())
+}
+
 // Manifest is the newest manifest. It is shared and must not be changed.
 func (s *Snapshot) Manifest() *segments.Manifest { return s.state.Manifest }
 
