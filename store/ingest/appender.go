@@ -334,12 +334,12 @@ func (a *Appender) Flush() error {
 
 // CommitWith makes all vectors part of another change of the same session, which also
 // deletes ids.
-func (a *Appender) CommitWith(ctx context.Context, session *log.Session, c log.Change, deleted []uint64) (uint32, error) {
+func (a *Appender) CommitWith(ctx context.Context, session *log.Session, c log.Change, deleted, hidden []uint64) (uint32, error) {
 	if err := a.Flush(); err != nil {
 		return 0, err
 	}
 	c.Added = append(extentsOf(a.extents), c.Added...)
-	c.Content = vectorChange{added: a.extents, deleted: deleted}
+	c.Content = vectorChange{added: a.extents, deleted: deleted, hidden: hidden}
 	epoch, err := a.vectors.Commit(ctx, session, c)
 	if err == nil {
 		a.extents = nil

@@ -64,7 +64,7 @@ func (p *recoveryPlan) carryOut(ctx context.Context, session *log.Session) (epoc
 			return replaced, nil
 		},
 		Actions: []log.Action{log.Recover("vectors", p.Recovered, p.Deleted, p.Others)},
-	}, p.delete.Ascending())
+	}, p.delete.Ascending(), p.hide.Ascending())
 	if err != nil {
 		return 0, err
 	}

@@ -12,6 +12,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/compute"
 	"rvffs/store/idset"
+	"rvffs/store/memory"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 )
@@ -31,11 +32,14 @@ type recoveryPlan struct {
 	dimension int // of the vectors; 0 while none is known
 
 	named  map[int64]bool // by the manifest that was cut, by places in the store's file; nil: it does not tell
+	listed *idset.Set     // ids in lists of deletions
 	gone   *idset.Set     // ids that the tail says are deleted, of which it has no later vector
 	whole  *idset.Set     // ids of vectors in whole segments
 	cut    *idset.Set     // ids of vectors in segments that were cut
 	skip   *idset.Set     // ids that are not to be brought back
 	delete *idset.Set     // ids that are to be deleted
+	hidden *idset.Set     // ids that a filter in the tail shows no more of a parent's
+	hide   *idset.Set     // ids that a branch is to show no more of its parent's
 	others []tailPart     // other segments that are to be brought back
 }
 
@@ -51,6 +55,7 @@ const (
 	DoubtDialect  = "segments of vectors of the wire dialect"
 	DoubtImage    = "images beside which the store has others since"
 	DoubtBranch   = "segments of a branch, which count as a whole"
+	DoubtHidden   = "vectors of its parent's that the branch was to show no more, but the list of what was deleted is not there"
 	DoubtKept     = "states that were kept for branches, which cannot be read in another place"
 	DoubtForm     = "segments in a form that cannot be taken over"
 
@@ -63,7 +68,7 @@ const (
 func (t *Tails) planRecovery(ctx context.Context, base *state.Snapshot, tail Tail, options Options) (plan *recoveryPlan, err error) {
 	p := &recoveryPlan{
 		Result: Result{Tail: tail, Doubts: []Doubt{}}, tails: t, base: base, options: options,
-		gone: idset.New(), whole: idset.New(), cut: idset.New(), skip: idset.New(), delete: idset.New(), copies: map[int64]bool{},
+		listed: idset.New(), gone: idset.New(), whole: idset.New(), cut: idset.New(), skip: idset.New(), delete: idset.New(), hidden: idset.New(), hide: idset.New(), copies: map[int64]bool{},
 	}
 	if err := p.open(ctx); err != nil {
 		return nil, err
@@ -156,6 +161,8 @@ func (p *recoveryPlan) collect(ctx context.Context) error {
 		case part.Kind == segments.RemnantBytes:
 		case part.Type == segments.TypeManifest:
 			recent = idset.New()
+		case part.Kind == segments.RemnantCut && part.Type == segments.TypeCowMap && p.base.IsBranch():
+			// It is made anew.
 		case part.isHalf():
 			p.doubt(DoubtHalf, remedyDrop, 1)
 		case part.Type == segments.TypeIndex || part.Type == segments.TypeWitness || part.Type == segments.TypeInvalid:
@@ -169,6 +176,8 @@ func (p *recoveryPlan) collect(ctx context.Context) error {
 			p.doubt(DoubtHalf, remedyDrop, 1)
 		case part.isWhole(segments.TypeJournal):
 			return p.collectDeletions(part, recent)
+		case p.base.IsBranch() && (part.isWhole(segments.TypeMembership) || part.isWhole(segments.TypeCowMap)):
+			return p.collectOfBranch(ctx, part)
 		case part.Kind == segments.RemnantWhole:
 			return p.collectOther(ctx, part)
 		default:
@@ -176,6 +185,9 @@ func (p *recoveryPlan) collect(ctx context.Context) error {
 		}
 		return nil
 	})
+	if unlisted := p.hidden.Without(p.listed); unlisted.Len() > 0 {
+		p.doubt(DoubtHidden, remedyDrop, unlisted.Len(), firstOf(unlisted)...)
+	}
 	deleted.Remove(p.gone)
 	p.gone.Unite(deleted)
 	return err
@@ -216,12 +228,33 @@ func (p *recoveryPlan) collectVectors(ctx context.Context, part tailPart, recent
 
 func (p *recoveryPlan) collectDeletions(part tailPart, recent *idset.Set) error {
 	return p.walk.deletions(part, func(id uint64) {
+		p.listed.Insert(id)
 		if recent.Contains(id) {
 			p.doubt(DoubtBoth, remedyDrop, 1, id)
 			return
 		}
 		p.gone.Insert(id)
 	})
+}
+
+// isRaw reports whether the payload of a part is what its segment says, in a form that can be
+// read and written as it is.
+func isRaw(part tailPart) bool {
+	return part.Compression == segments.CompressionNone && part.PayloadLength <= segments.MaxPayload && part.Flags&segments.FlagEncrypted == 0
+}
+
+// payload reads that of a part, which is raw, for as long as the returned charge is not freed.
+func (p *recoveryPlan) payload(part tailPart) ([]byte, *memory.Charge, error) {
+	charge := p.tails.env.Memory.Charge()
+	if err := charge.Set(int64(part.PayloadLength)); err != nil {
+		return nil, nil, err
+	}
+	payload := make([]byte, part.PayloadLength)
+	if err := volume.ReadFull(p.walk.file, payload, part.PayloadOffset()); err != nil {
+		charge.Free()
+		return nil, nil, err
+	}
+	return payload, &charge, nil
 }
 
 // maxOthers bounds how many other segments of a tail are brought back at once.
@@ -241,7 +274,7 @@ func (p *recoveryPlan) collectOther(ctx context.Context, part tailPart) error {
 		return nil
 	case p.named != nil && !p.named[part.place] && compute.KindOf(part.Type) != nil:
 		return nil // it was replaced by the same commit, or given up
-	case part.Compression != segments.CompressionNone || part.PayloadLength > segments.MaxPayload || part.Flags&segments.FlagEncrypted != 0:
+	case !isRaw(part):
 		p.doubt(DoubtForm, remedyDrop, 1)
 		return nil
 	case len(p.others) >= maxOthers:
@@ -330,6 +363,9 @@ func (s *idState) unchanged(known bool) bool {
 func (p *recoveryPlan) judge(ctx context.Context) error {
 	states, common, err := p.states(ctx)
 	if err != nil {
+		return err
+	}
+	if err := p.judgeInherited(ctx); err != nil {
 		return err
 	}
 	p.Recovered += p.whole.Len() - p.whole.Shared(common)

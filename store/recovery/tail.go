@@ -38,6 +38,7 @@ type Tail struct {
 	// be taken, but somebody wrote them.
 	CutSegments uint64 `json:"cut_segments,omitempty"`
 	Deletions   uint64 `json:"deletions,omitempty"` // ids in journals
+	Filters     uint64 `json:"filters,omitempty"`   // of what a branch shows of its parent's
 	Embedded    uint64 `json:"embedded,omitempty"`  // kernels, programs, modules and dashboards
 	// LostEpoch is the highest epoch that a commit may have had whose manifest is damaged in
 	// the tail, or cut, or was to stand behind it; 0 without any. Children may have recorded
@@ -58,7 +59,7 @@ func (t Tail) remembers() bool { return t.Problem == "" && t.LostEpoch > 0 && !t
 
 // salvageable reports whether there is something that could be taken.
 func (t *Tail) salvageable() bool {
-	return t.Vectors > 0 || t.CutVectors > 0 || t.Deletions > 0 || t.Embedded > 0
+	return t.Vectors > 0 || t.CutVectors > 0 || t.Deletions > 0 || t.Filters > 0 || t.Embedded > 0
 }
 
 // String counts what is there.
@@ -78,6 +79,9 @@ func (t *Tail) String() string {
 	}
 	if t.Deletions > 0 {
 		parts = append(parts, fmt.Sprintf("%d deletions", t.Deletions))
+	}
+	if t.Filters > 0 {
+		parts = append(parts, fmt.Sprintf("%d filters of a branch", t.Filters))
 	}
 	if t.Embedded > 0 {
 		parts = append(parts, fmt.Sprintf("%d embedded segments", t.Embedded))
@@ -102,6 +106,8 @@ func (t *Tail) count(walk tailWalk, p tailPart) error {
 		t.Segments += min(p.vectors.rows, 1)
 	case p.isWhole(segments.TypeJournal):
 		return walk.deletions(p, func(uint64) { t.Deletions++ })
+	case p.isWhole(segments.TypeMembership):
+		t.Filters++
 	case p.Kind == segments.RemnantWhole && compute.KindOf(p.Type) != nil:
 		t.Embedded++
 	}

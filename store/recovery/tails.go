@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"rvffs/store/idset"
 	"rvffs/store/ingest"
 	"rvffs/store/log"
 	"rvffs/store/memory"
@@ -22,6 +23,9 @@ type Environment struct {
 	// Begin starts a session of the store's log, and Appender an append to it.
 	Begin    func(context.Context) (*log.Session, error)
 	Appender func() *ingest.Appender
+	// Inherited are those of some ids that a branch shows of its parent's vectors and does
+	// not store.
+	Inherited func(ctx context.Context, branch *state.Snapshot, ids *idset.Set) (*idset.Set, error)
 	// Memory bounds what is held to compare a tail with the store.
 	Memory *memory.Budget
 	// OnTail is told of each tail that was kept; nil is not.

@@ -150,6 +150,14 @@ func (m *Members) Hidden(later *Members, of *idset.Set) *idset.Set {
 	return shown.Without(later.Among(shown))
 }
 
+// HiddenBy are the ids that m shows and a later filter does not, up to the highest of which
+// either of them tells.
+func (m *Members) HiddenBy(later *segments.Membership) *idset.Set {
+	all := idset.New()
+	all.AddRun(0, 8*uint64(max(len(m.filter.Bitmap), len(later.Bitmap))))
+	return m.Hidden(&Members{filter: later}, all)
+}
+
 // without are the ids that m shows and later does not, if later shows no others. It tells
 // at most so many of them; false means that there are more, or others.
 func (m *Members) without(later *Members, most uint64) (gone []uint64, fewer bool) {

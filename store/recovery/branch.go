@@ -1,0 +1,81 @@
+package recovery
+
+import (
+	"context"
+
+	"rvffs/segments"
+	"rvffs/store/idset"
+	"rvffs/store/rows"
+	"rvffs/store/state"
+)
+
+// collectOfBranch notes what a filter of the branch shows no more, which a list of deletions in
+// the same commit names, too. A map that only names other bytes of the same parent is made anew,
+// and nothing is lost with it.
+func (p *recoveryPlan) collectOfBranch(ctx context.Context, part tailPart) error {
+	if there, err := p.hasSegment(ctx, part); err != nil || there {
+		return err
+	}
+	if !isRaw(part) {
+		p.doubt(DoubtForm, remedyDrop, 1)
+		return nil
+	}
+	payload, charge, err := p.payload(part)
+	if err != nil {
+		return err
+	}
+	defer charge.Free()
+	if part.Type == segments.TypeCowMap {
+		return p.collectMap(ctx, payload)
+	}
+	filter, malformed := segments.ParseMembership(payload)
+	if malformed != nil {
+		p.doubt(DoubtDamaged, remedyDrop, 1)
+		return nil
+	}
+	return p.base.With(ctx, state.Judging, func(in *state.Reading) error {
+		members, err := rows.MembersOf(in)
+		if err == nil {
+			p.hidden.Unite(members.HiddenBy(filter))
+		}
+		return err
+	})
+}
+
+func (p *recoveryPlan) collectMap(ctx context.Context, payload []byte) error {
+	branch, err := p.base.Branch(ctx)
+	if err != nil {
+		return err
+	}
+	lost, malformed := segments.ParseCowMap(payload)
+	switch {
+	case malformed != nil:
+		p.doubt(DoubtDamaged, remedyDrop, 1)
+	case lost.BaseID != branch.Map.BaseID:
+		p.doubt(DoubtBranch, remedyDrop, 1)
+	}
+	return nil
+}
+
+// judgeInherited has a branch hide what the tail says is deleted and it shows of its parent's. To
+// hide it again undoes nothing: what is hidden once does not come back but as a vector of the
+// branch's own.
+func (p *recoveryPlan) judgeInherited(ctx context.Context) (err error) {
+	if !p.base.IsBranch() || p.gone.Len() == 0 {
+		return nil
+	}
+	var gone *idset.Set
+	err = p.tails.env.IDs.At(ctx, p.base, func(stored *idset.Set) error {
+		gone = p.gone.Without(stored)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if p.options.Cut {
+		gone.Remove(p.cut)
+	}
+	p.hide, err = p.tails.env.Inherited(ctx, p.base, gone)
+	p.Deleted += p.hide.Len()
+	return err
+}
