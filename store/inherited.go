@@ -262,7 +262,7 @@ func whyGone(ctx context.Context, pin state.Pin, newest *state.Snapshot) (why st
 	case history.Torn != "":
 		why = "which may be what is damaged or cut off: " + history.Torn
 	case history.Lost:
-		why = "which may be one that was damaged and that a recovery has left out"
+		why = "which may be one that was damaged and that a recovery has left out: rvffs export --own gives the branch's own vectors, for a new branch of it"
 	case history.Unrecorded && history.Continues:
 		why = "which it holds no more and has no record of: a program has rewritten it that keeps nothing for branches"
 	default:
