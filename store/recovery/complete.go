@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"rvffs/lineage"
 	"rvffs/segments"
@@ -33,7 +34,7 @@ func (t *Tails) CutManifest(ctx context.Context) (found *CutManifest, err error)
 		return nil, nil
 	}
 	var start int64
-	var known []lineage.Identity
+	var told identities
 	if t.env.Head != nil {
 		newest, err := t.env.Head.Look(ctx)
 		if err != nil {
@@ -44,7 +45,7 @@ func (t *Tails) CutManifest(ctx context.Context) (found *CutManifest, err error)
 		}
 		start = newest.State().Segment.End()
 		if identity, some := newest.Identity(); some {
-			known = append(known, identity)
+			told.known = append(told.known, identity)
 		}
 	}
 	file, err := t.remnants.Raw(ctx)
@@ -66,47 +67,72 @@ func (t *Tails) CutManifest(ctx context.Context) (found *CutManifest, err error)
 		case p.Type == segments.TypeManifest:
 			manifests++
 		case p.isWhole(segments.TypeKeptState) || p.isWhole(segments.TypeWitness) || p.isWhole(segments.TypeCowMap):
-			known, err = walk.identities(p, known)
+			err = walk.tells(p, &told)
 		}
 		return err
 	})
 	if err != nil || manifests != 1 || last.Kind != segments.RemnantCut || last.Type != segments.TypeManifest || last.Stop() != stat.Size {
 		return nil, err
 	}
-	return walk.complete(last, known)
+	return walk.complete(last, told.all())
 }
 
-// identities adds what a segment tells of who the store is. What cannot be understood tells
+// mostTold is how many of each kind of them count, the newest: all are tried.
+const mostTold = 4
+
+// identities are who a store may be by what stands in its file.
+type identities struct {
+	known []lineage.Identity
+	bases []*segments.CowMap // by which a branch knows its parent
+}
+
+// all are those that are known, and of a branch also with the hashes that its maps have of its
+// parent, wherever these stand.
+func (i *identities) all() []lineage.Identity {
+	all := slices.Clone(newest(i.known))
+	for _, identity := range newest(i.known) {
+		for _, base := range newest(i.bases) {
+			if identity.ParentID == base.BaseID {
+				identity.ParentHash = base.BaseHash
+				all = append(all, identity)
+			}
+		}
+	}
+	return all
+}
+
+// newest are the last of those that were told.
+func newest[T any](told []T) []T { return told[max(0, len(told)-mostTold):] }
+
+// tells adds what a segment tells of who the store is. What cannot be understood tells
 // nothing.
-func (t tailWalk) identities(p tailPart, known []lineage.Identity) ([]lineage.Identity, error) {
+func (t tailWalk) tells(p tailPart, told *identities) error {
 	if p.PayloadLength > segments.MaxPayload {
-		return known, nil
+		return nil
 	}
 	payload := make([]byte, p.PayloadLength)
 	if err := volume.ReadFull(t.file, payload, p.PayloadOffset()); err != nil {
-		return known, err
+		return err
 	}
 	switch p.Type {
 	case segments.TypeKeptState:
 		if kept, err := segments.ParseKeptState(payload); err == nil && kept.Manifest.HasIdentity {
-			known = append(known, kept.Manifest.Identity)
+			told.known = append(told.known, kept.Manifest.Identity)
 		}
 	case segments.TypeCowMap:
-		if m, err := segments.ParseCowMap(payload); err == nil && len(known) > 0 {
-			of := known[len(known)-1]
-			of.ParentID, of.ParentHash = m.BaseID, m.BaseHash
-			known = append(known, of)
+		if base, err := segments.ParseCowMap(payload); err == nil {
+			told.bases = append(told.bases, base)
 		}
 	case segments.TypeWitness:
 		witness, err := segments.ParseWitness(payload)
 		if err != nil || witness.Kind != segments.WitnessLineage {
-			return known, nil
+			return nil
 		}
 		if record, err := lineage.ParseRecord(witness.Action); err == nil {
-			known = append(known, lineage.Identity{FileID: record.FileID, ParentID: record.ParentID, ParentHash: record.ParentHash})
+			told.known = append(told.known, lineage.Identity{FileID: record.FileID, ParentID: record.ParentID, ParentHash: record.ParentHash})
 		}
 	}
-	return known, nil
+	return nil
 }
 
 // complete tries what the store may be, with the content hash of the manifest as the judge.
