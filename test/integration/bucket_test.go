@@ -176,6 +176,38 @@ func TestBucketCommands(t *testing.T) {
 	}
 }
 
+// TestBucketTakesWholeStores: a store goes into a bucket, to another name there, and out again as
+// it is, a short one and one of parts; none takes the place of another.
+func TestBucketTakesWholeStores(t *testing.T) {
+	server := objectstore.Start(t, 1)
+	inBucket(t, server)
+	place := "s3://" + server.Bucket + "/team/whole"
+	shell(t, `
+		rvffs=$1 s=$2; cd "$3"
+		head -c 24000000 /dev/urandom | tr '\177\377' '\1\2' > rows.f32
+		for size in 3000 24000000; do
+			"$rvffs" create "$size.rvf" --dimension 100 > made
+			head -c $((size / 400 * 400)) rows.f32 > some.f32
+			"$rvffs" import "$size.rvf" some.f32 > made
+			"$rvffs" export "$size.rvf" -f rvf -o "$s/$size.rvf"
+			"$rvffs" export "$s/$size.rvf" -f rvf -o "$s/again-$size.rvf"
+			"$rvffs" export "$s/again-$size.rvf" -f rvf -o back.rvf --json | jq -e ".vectors == $((size / 400))" > made
+			cmp "$size.rvf" back.rvf && rm back.rvf
+			"$rvffs" verify "$s/$size.rvf" > made
+			echo '[1,2,3]' | "$rvffs" import "$s/again-$size.rvf" - 2> refused && exit 1
+			head -c 400 rows.f32 > one.f32; "$rvffs" import "$s/again-$size.rvf" one.f32 > made
+		done
+		refuse() { if "$rvffs" export "$@" 2> refused; then echo "export $* is not refused"; exit 1; fi; }
+		refuse 3000.rvf -f rvf -o "$s/24000000.rvf"; grep -q "already" refused
+		refuse 3000.rvf -f rvf -o 24000000.rvf; grep -q "another store" refused
+		refuse 3000.rvf -f npy -o "$s/new.rvf"; grep -q "only whole stores" refused
+		printf x | dd of=3000.rvf bs=1 seek=300 conv=notrunc status=none
+		refuse 3000.rvf -f rvf -o "$s/damaged.rvf"
+		"$rvffs" status "$s/damaged.rvf" 2> refused && exit 1
+		cmp <("$rvffs" export "$s/24000000.rvf" -f rvf) 24000000.rvf
+	`, program, place, t.TempDir())
+}
+
 // TestBucketWithoutConditions: where a trial has found that the server drops conditions,
 // nothing is written, by a mount or by a command; what is there can be read.
 func TestBucketWithoutConditions(t *testing.T) {
