@@ -57,20 +57,50 @@ func (f *folder) Move(ctx context.Context, from, to string) error {
 
 // moveObject gives a store another key.
 func (v *Volume) moveObject(ctx context.Context, from, to string) error {
-	found, err := v.read(ctx, from, "")
-	if err != nil {
-		return err
+	for {
+		over, err := v.free(ctx, to)
+		if err != nil {
+			return err
+		}
+		found, err := v.read(ctx, from, "")
+		if err != nil {
+			return err
+		}
+		tombstone, err := v.bury(ctx, found, moved{To: to, Over: over})
+		if err == nil {
+			_, err = v.finish(ctx, tombstone)
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		// It is where it was. What came to the new name may have left it again.
 	}
-	tombstone, err := v.bury(ctx, found, to)
-	if err != nil {
-		return err
+}
+
+// free is the tag of the spent tombstone at a key, and empty where nothing is. It fails with
+// fs.ErrExist where a store is.
+func (v *Volume) free(ctx context.Context, key string) (objects.Tag, error) {
+	for {
+		found, err := v.read(ctx, key, "")
+		if err == nil && found.moved != nil {
+			found, err = v.finish(ctx, found)
+		}
+		switch {
+		case errors.Is(err, objects.ErrNotFound):
+			return "", nil
+		case err != nil:
+			return "", err
+		case found.moved == nil:
+			return "", fs.ErrExist
+		case found.moved.Spent:
+			return found.tag, nil
+		}
 	}
-	_, err = v.finish(ctx, tombstone)
-	return err
 }
 
 // bury makes a tombstone of a store object; it is spent where that goes nowhere.
-func (v *Volume) bury(ctx context.Context, found *stored, to string) (*stored, error) {
+func (v *Volume) bury(ctx context.Context, found *stored, goes moved) (*stored, error) {
+	goes.When, goes.By, goes.Spent = v.options.Now().UnixNano(), newWriter(), goes.To == ""
 	return v.swapBlind(ctx, found, func(ctx context.Context, newest *stored) (*stored, error) {
 		if newest.moved != nil {
 			return nil, errMovedAway
@@ -81,7 +111,7 @@ func (v *Volume) bury(ctx context.Context, found *stored, to string) (*stored, e
 				return nil, err
 			}
 		}
-		next.moved = &moved{To: to, When: v.options.Now().UnixNano(), Spent: to == ""}
+		next.moved = &goes
 		return next, nil
 	})
 }
@@ -94,37 +124,43 @@ func (v *Volume) swapBlind(ctx context.Context, found *stored, build func(contex
 }
 
 // finish takes the steps that are left of a move, and returns what stands there then: a spent
-// tombstone. It fails with fs.ErrExist, and has the store where it was, where the name is taken
-// to which it was to go.
+// tombstone, or what somebody else has put there since. It fails with fs.ErrExist, and has the
+// store where it was, where the name is taken to which it was to go.
+//
+// Several may finish one move, and some of them late, when the store has left again. Whether
+// it is made at the new name is decided there, once for all: by the first who changes what was
+// there when the move began. Its count of changes tells whether it has been there.
 func (v *Volume) finish(ctx context.Context, tombstone *stored) (*stored, error) {
-	if tombstone.moved.Spent {
+	goes := tombstone.moved
+	if goes.Spent {
 		return tombstone, nil
 	}
 	next := *tombstone
-	next.key, next.tag, next.moved = tombstone.moved.To, "", nil
+	next.key, next.tag, next.moved = goes.To, "", nil
 	next.Change++
 	if next.line.Log != "" {
 		next.line.Owner = next.key
 	}
-	_, err := v.create(ctx, &next)
+	_, err := v.createOver(ctx, &next, goes.Over)
 	taken := errors.Is(err, volume.ErrExists)
 	if err != nil && !taken {
 		return nil, err
 	}
+	spent := moved{When: goes.When, By: goes.By, Spent: true}
 	last, err := v.swapBlind(ctx, tombstone, func(_ context.Context, newest *stored) (*stored, error) {
-		if newest.moved == nil || newest.moved.When != tombstone.moved.When || newest.moved.Spent {
+		if newest.moved == nil || *newest.moved != *goes {
 			return nil, errNotNow
 		}
 		last := newest.next(newest.Modified)
 		if last.moved = nil; !taken {
-			last.moved = &moved{When: tombstone.moved.When, Spent: true}
+			last.moved = &spent
 		}
 		return last, nil
 	})
-	if errors.Is(err, errNotNow) {
+	if errors.Is(err, errNotNow) || errors.Is(err, errOther) {
 		last, err = v.read(ctx, tombstone.key, "") // somebody else has
 	}
-	if taken {
+	if taken && !(err == nil && last.moved != nil && *last.moved == spent) {
 		err = errors.Join(fs.ErrExist, err)
 	}
 	return last, err
@@ -231,7 +267,7 @@ func (l *Log) Remove(ctx context.Context, on volume.Shelf) (err error) {
 	if err := ctx.Err(); err != nil {
 		return failure("remove", name, err)
 	}
-	_, err = l.volume.bury(context.WithoutCancel(ctx), found, "")
+	_, err = l.volume.bury(context.WithoutCancel(ctx), found, moved{})
 	if errors.Is(err, errMovedAway) {
 		err = fs.ErrNotExist
 	}

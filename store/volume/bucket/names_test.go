@@ -124,7 +124,7 @@ func TestMovesThatCannotBe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tombstone, err := v.bury(t.Context(), found, "taken.rvf")
+	tombstone, err := v.bury(t.Context(), found, moved{To: "taken.rvf"})
 	if err != nil {
 		t.Fatal(err)
 	}

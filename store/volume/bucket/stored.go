@@ -29,9 +29,12 @@ type stored struct {
 
 // moved is what stands in front of a store object that was moved, or removed.
 type moved struct {
-	To    string `json:"to,omitempty"` // key
-	When  int64  `json:"when"`         // nanoseconds since 1970
-	Spent bool   `json:"spent"`        // nothing is left to do, and nothing follows
+	To   string `json:"to,omitempty"` // key
+	When int64  `json:"when"`         // nanoseconds since 1970
+	By   string `json:"by,omitempty"` // no two have it, so that the tag of a tombstone does not come back
+	// Over is the tag of the spent tombstone that it is to replace; empty: nothing is there.
+	Over  objects.Tag `json:"over,omitempty"`
+	Spent bool        `json:"spent"` // nothing is left to do, and nothing follows
 }
 
 // spentSize is the length of a tombstone that is spent, by which it is told in a listing from

@@ -185,13 +185,18 @@ func (v *Volume) create(ctx context.Context, s *stored) (*stored, error) {
 		}
 		found, looked := v.read(deadline, s.key, "")
 		switch {
-		case looked == nil && found.ID == s.ID && found.moved == nil && found.Change >= s.Change:
-			return found, nil
+		case looked == nil && found.ID == s.ID && found.Change >= s.Change:
+			return found, nil // also where it has left again since
 		case looked == nil && found.moved != nil:
-			if found, err = v.finish(deadline, found); err != nil {
+			found, err = v.finish(deadline, found)
+			switch {
+			case err != nil:
 				return nil, err
+			case found.moved == nil:
+				return nil, volume.ErrExists
+			case found.moved.Spent:
+				return v.createOver(ctx, s, found.tag)
 			}
-			return v.createOver(ctx, s, found)
 		case looked == nil, errors.Is(looked, volume.ErrNotStore):
 			return nil, volume.ErrExists
 		case deadline.Err() != nil:
@@ -202,34 +207,40 @@ func (v *Volume) create(ctx context.Context, s *stored) (*stored, error) {
 	}
 }
 
-// createOver puts an object in the place of a tombstone.
-func (v *Volume) createOver(ctx context.Context, s, tombstone *stored) (*stored, error) {
+// createOver puts an object in the place of a spent tombstone of this tag, or where none is.
+// Exists means that something else is there, or was.
+func (v *Volume) createOver(ctx context.Context, s *stored, tombstone objects.Tag) (*stored, error) {
 	deadline, stop := context.WithTimeout(ctx, v.options.CommitTimeout)
 	defer stop()
 	content := s.content()
+	others := 0
 	for try := 1; ; try++ {
 		var tag objects.Tag
 		err := v.once(deadline, func(ctx context.Context) (err error) {
-			tag, err = v.objects.Put(ctx, s.key, content, s.metadata(content), objects.Condition{Match: tombstone.tag})
+			tag, err = v.objects.Put(ctx, s.key, content, s.metadata(content), objects.Condition{Match: tombstone, None: tombstone == ""})
 			return err
 		})
 		if err == nil {
 			s.tag = tag
 			return s, nil
 		}
-		if v.pace.rest(deadline, try) != nil {
+		if try > 1 && v.pace.rest(deadline, try) != nil {
 			return nil, v.late(ctx, err)
 		}
 		found, looked := v.read(deadline, s.key, "")
+		nothing := errors.Is(looked, objects.ErrNotFound)
 		switch {
-		case looked != nil && deadline.Err() != nil:
-			return nil, v.late(ctx, err)
-		case looked != nil:
-			return nil, looked
-		case found.ID == s.ID && found.moved == nil:
+		case looked == nil && found.ID == s.ID && found.Change >= s.Change:
 			return found, nil
-		case found.tag != tombstone.tag:
-			return nil, volume.ErrExists
+		case looked == nil && found.tag != tombstone, errors.Is(looked, volume.ErrNotStore), nothing && tombstone != "":
+			// An older answer says that as well, and does not come twice.
+			if others++; others > 1 {
+				return nil, volume.ErrExists
+			}
+		case deadline.Err() != nil:
+			return nil, v.late(ctx, err)
+		case errors.Is(err, objects.ErrDenied), looked != nil && !nothing:
+			return nil, errors.Join(looked, err)
 		}
 	}
 }
