@@ -2,6 +2,7 @@ package bucket
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"hash/crc32"
@@ -27,6 +28,9 @@ type about struct {
 	UID, GID   uint32
 	Modified   time.Time
 	Writers    []writer // that have committed lately
+	// From is the key of which the store was moved here, until it changes for the first time:
+	// what stands there may say still that it is to be moved. Empty: nothing does.
+	From string
 }
 
 // writer is one of them, its newest commit, and which change that was.
@@ -45,6 +49,7 @@ const (
 	metaVersion  = "rvffs-version"
 	metaChecksum = "rvffs-sum"
 	metaMoved    = "rvffs-moved"
+	metaFrom     = "rvffs-from"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -72,6 +77,9 @@ func (a *about) encode(key string, content []byte) objects.Metadata {
 	}
 	if len(texts) > 0 {
 		meta[metaWriters] = strings.Join(texts, " ")
+	}
+	if a.From != "" {
+		meta[metaFrom] = base64.RawURLEncoding.EncodeToString([]byte(a.From))
 	}
 	return meta
 }
@@ -121,6 +129,9 @@ func parseAbout(key string, found *objects.Object, owner owner) about {
 	_, _ = fmt.Sscanf(found.Metadata[metaUser], "%d %d", &a.UID, &a.GID)
 	if nanoseconds, err := strconv.ParseInt(found.Metadata[metaTime], 10, 64); err == nil {
 		a.Modified = time.Unix(0, nanoseconds)
+	}
+	if from, err := base64.RawURLEncoding.DecodeString(found.Metadata[metaFrom]); err == nil {
+		a.From = string(from)
 	}
 	for _, text := range strings.Fields(found.Metadata[metaWriters]) {
 		parts := strings.Split(text, ":")

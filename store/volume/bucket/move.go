@@ -16,6 +16,11 @@ import (
 // and says where to; the new name is made; the tombstone is spent. Who finds a tombstone takes
 // the steps that are left. Extents are named after the store, and stay where they are.
 //
+// Whether a move comes about is decided at the new name, by the first who changes what was there
+// when it began. What the others find there tells them which, until the store leaves that name:
+// so it names the one it comes from, and who changes it for the first time sees to it before
+// that the tombstone there is spent.
+//
 // A spent tombstone stays for some time. So a request that makes a name, and arrives late, when
 // what it made has gone again, does not bring that back: something stands there.
 
@@ -57,15 +62,19 @@ func (f *folder) Move(ctx context.Context, from, to string) error {
 
 // moveObject gives a store another key.
 func (v *Volume) moveObject(ctx context.Context, from, to string) error {
-	for {
+	for id := ""; ; {
 		over, err := v.free(ctx, to)
 		if err != nil {
 			return err
 		}
 		found, err := v.read(ctx, from, "")
+		if err == nil && id != "" && found.ID != id {
+			err = errOther
+		}
 		if err != nil {
 			return err
 		}
+		id = found.ID
 		tombstone, err := v.bury(ctx, found, moved{To: to, Over: over})
 		if err == nil {
 			_, err = v.finish(ctx, tombstone)
@@ -127,9 +136,8 @@ func (v *Volume) swapBlind(ctx context.Context, found *stored, build func(contex
 // tombstone, or what somebody else has put there since. It fails with fs.ErrExist, and has the
 // store where it was, where the name is taken to which it was to go.
 //
-// Several may finish one move, and some of them late, when the store has left again. Whether
-// it is made at the new name is decided there, once for all: by the first who changes what was
-// there when the move began. Its count of changes tells whether it has been there.
+// Several may finish one move, and some of them late, when the store has left again. Its count
+// of changes tells whether it has been there.
 func (v *Volume) finish(ctx context.Context, tombstone *stored) (*stored, error) {
 	goes := tombstone.moved
 	if goes.Spent {
@@ -137,6 +145,7 @@ func (v *Volume) finish(ctx context.Context, tombstone *stored) (*stored, error)
 	}
 	next := *tombstone
 	next.key, next.tag, next.moved = goes.To, "", nil
+	next.From, next.Writers = tombstone.key, nil // who commits at another key looks there for what arrived
 	next.Change++
 	if next.line.Log != "" {
 		next.line.Owner = next.key
@@ -157,7 +166,7 @@ func (v *Volume) finish(ctx context.Context, tombstone *stored) (*stored, error)
 		}
 		return last, nil
 	})
-	if errors.Is(err, errNotNow) || errors.Is(err, errOther) {
+	if errors.Is(err, errNotNow) || errors.Is(err, errOther) || errors.Is(err, errMovedAway) {
 		last, err = v.read(ctx, tombstone.key, "") // somebody else has
 	}
 	if taken && !(err == nil && last.moved != nil && *last.moved == spent) {
@@ -166,16 +175,46 @@ func (v *Volume) finish(ctx context.Context, tombstone *stored) (*stored, error)
 	return last, err
 }
 
+// arrive takes the last step of the move that brought a store to where it is, should that be
+// left: afterwards it may change, or leave. Else who took that step later would not know what
+// he finds at its name, and bring it back where it was. Who may not see the former name goes on:
+// as a rule nothing is left.
+func (v *Volume) arrive(ctx context.Context, s *stored) error {
+	if s.From == "" {
+		return nil
+	}
+	former, err := v.read(ctx, s.From, "")
+	if err == nil && former.moved == nil && former.ID == s.ID && former.Change < s.Change {
+		former, err = v.read(ctx, s.From, "") // that was an older answer, which does not come twice
+	}
+	if err == nil {
+		err = v.conclude(ctx, former)
+	}
+	if errors.Is(err, objects.ErrNotFound) || errors.Is(err, objects.ErrDenied) || errors.Is(err, volume.ErrNotStore) {
+		return nil
+	}
+	return err
+}
+
+// conclude is finish for who need not know what stands there then.
+func (v *Volume) conclude(ctx context.Context, found *stored) error {
+	if found.moved == nil {
+		return nil
+	}
+	_, err := v.finish(ctx, found)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
+
 // finishAt is finish for what was found at a key.
 func (v *Volume) finishAt(ctx context.Context, key string) error {
 	found, err := v.read(ctx, key, "")
-	if errors.Is(err, objects.ErrNotFound) || err == nil && found.moved == nil {
-		return nil
-	}
 	if err == nil {
-		_, err = v.finish(ctx, found)
+		err = v.conclude(ctx, found)
 	}
-	if errors.Is(err, fs.ErrExist) {
+	if errors.Is(err, objects.ErrNotFound) {
 		return nil
 	}
 	return err

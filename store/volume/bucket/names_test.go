@@ -134,6 +134,56 @@ func TestMovesThatCannotBe(t *testing.T) {
 	wants(t, objects, Options{}, "text")
 }
 
+// TestWhatIsLeftOfAMoveIsDoneBeforeTheNext, also where the server forgets for a moment that the
+// former name was left.
+func TestWhatIsLeftOfAMoveIsDoneBeforeTheNext(t *testing.T) {
+	t.Parallel()
+	objects := memory.New()
+	create(t, objects, Options{}, "a.rvf")
+	if err := Open(objects, looking(Options{})).Move(t.Context(), "a.rvf", "b.rvf"); err != nil {
+		t.Fatal(err)
+	}
+	left := objects.State(objects.Changes() - 1) // the tombstone is not spent
+	forgets := true
+	left.Fault = func(r memory.Request) memory.Fault {
+		if r.Kind == "get" && r.Key == "a.rvf" && forgets {
+			forgets = false
+			return memory.Older
+		}
+		return memory.None
+	}
+	v := Open(left, looking(Options{}))
+	if err := v.Move(t.Context(), "b.rvf", "c.rvf"); err != nil {
+		t.Fatal(err)
+	}
+	create(t, left, Options{}, "b.rvf")
+	if names := shown(t, left, Options{}, "."); forgets || !slices.Equal(names, []string{"b.rvf", "c.rvf"}) {
+		t.Errorf("there are %q", names)
+	}
+	if names := shown(t, left, Options{}, "."); !slices.Equal(names, []string{"b.rvf", "c.rvf"}) {
+		t.Errorf("then there are %q", names)
+	}
+}
+
+// TestWhereAStoreCameFromHasRoom beside all else that is kept there, however long the name and
+// however many have committed.
+func TestWhereAStoreCameFromHasRoom(t *testing.T) {
+	t.Parallel()
+	v := Open(memory.New(), looking(Options{}))
+	long := strings.Repeat("é", longestKey/2)
+	s := &stored{key: long, about: about{ID: newID(), Change: 1}, inline: content(t, 2)}
+	for range mostWriters {
+		s.says(newWriter(), 1<<40)
+	}
+	_, err := v.create(t.Context(), s)
+	if err = errors.Join(err, v.moveObject(t.Context(), long, "b.rvf")); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := v.read(t.Context(), "b.rvf", ""); err != nil || found.From != long {
+		t.Errorf("it came from %q, %v", found.From, err)
+	}
+}
+
 // TestAForeignUploadIsAStore: a small one and a large one that another program has put there,
 // with a torn tail, are read where they lie; who uploads another one has made another store;
 // and the first commit has nothing of it sent again.

@@ -26,6 +26,7 @@ type schedule struct {
 	mu      sync.Mutex // guards what follows
 	waiting []*waitingRequest
 	running int
+	dead    map[int]bool // the actors whose machines have died
 }
 
 // waitingRequest is one that its actor is about to make.
@@ -42,13 +43,30 @@ type gate struct {
 	actor    int
 }
 
+var errDead = errors.New("the machine is dead")
+
+func (s *schedule) isDead(actor int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dead[actor]
+}
+
 func (g gate) await(ctx context.Context) error {
 	w := &waitingRequest{actor: g.actor, pass: make(chan struct{})}
 	g.schedule.mu.Lock()
-	g.schedule.waiting = append(g.schedule.waiting, w)
+	dead := g.schedule.dead[g.actor]
+	if !dead {
+		g.schedule.waiting = append(g.schedule.waiting, w)
+	}
 	g.schedule.mu.Unlock()
+	if dead {
+		return errDead
+	}
 	select {
 	case <-w.pass:
+		if g.schedule.isDead(g.actor) {
+			return errDead
+		}
 		return nil
 	case <-ctx.Done():
 		g.schedule.mu.Lock()

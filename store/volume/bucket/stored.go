@@ -133,7 +133,7 @@ func (s *stored) metadata(content []byte) objects.Metadata {
 // next is what comes behind an object, as it is so far.
 func (s *stored) next(now time.Time) *stored {
 	n := *s
-	n.tag, n.Modified = "", now
+	n.tag, n.Modified, n.From = "", now, ""
 	n.Change++
 	n.line.Extents, n.line.Retired, n.line.Tickets = slices.Clone(s.line.Extents), slices.Clone(s.line.Retired), slices.Clone(s.line.Tickets)
 	return &n

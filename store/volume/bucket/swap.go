@@ -40,6 +40,9 @@ var numbers atomic.Uint64
 func (s *swapping) run(ctx context.Context, known *stored) (put, newest *stored, err error) {
 	number := numbers.Add(1)
 	for {
+		if err := s.volume.arrive(ctx, known); err != nil {
+			return nil, known, err
+		}
 		next, err := s.build(ctx, known)
 		if err != nil {
 			return nil, known, err
@@ -190,6 +193,7 @@ func (v *Volume) create(ctx context.Context, s *stored) (*stored, error) {
 		case looked == nil && found.moved != nil:
 			found, err = v.finish(deadline, found)
 			switch {
+			case errors.Is(err, objects.ErrNotFound):
 			case err != nil:
 				return nil, err
 			case found.moved == nil:
