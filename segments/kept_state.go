@@ -3,6 +3,7 @@ package segments
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"rvffs/lineage"
 )
@@ -21,7 +22,10 @@ type KeptState struct {
 	Pinned   lineage.Hash // SHAKE-256 of the manifest of that state
 	Offset   int64        // of the header of this segment: whoever moves it moves what it names
 	Manifest *Manifest    // names what shows the same vectors now
-	Hashes   [][16]byte   // content hashes of the segments in its directory
+	// Shared is how many segments in its directory, the first, the newest state has as well;
+	// negative: that is not known. The other ones are of this state alone.
+	Shared int
+	Hashes [][16]byte // content hashes of the segments in its directory
 }
 
 // KeptStateStart is how many bytes of a payload tell whose state it is.
@@ -37,6 +41,9 @@ func (k *KeptState) Encode() []byte {
 	b := make([]byte, keptStateFixed, k.EncodedSize())
 	binary.LittleEndian.PutUint32(b[0x00:], KeptStateMagic)
 	binary.LittleEndian.PutUint16(b[0x04:], keptStateVersion)
+	if k.Shared >= 0 && k.Shared < math.MaxUint16-1 {
+		binary.LittleEndian.PutUint16(b[0x06:], uint16(k.Shared+1))
+	}
 	copy(b[0x08:0x28], k.Pinned[:])
 	binary.LittleEndian.PutUint64(b[0x28:], uint64(k.Offset))
 	binary.LittleEndian.PutUint32(b[0x30:], uint32(k.Manifest.EncodedSize()))
@@ -73,7 +80,13 @@ func ParseKeptState(payload []byte) (*KeptState, error) {
 	if len(rest) != 16*len(manifest.Directory) {
 		return nil, fmt.Errorf("%w: kept state with %d bytes of hashes for %d segments", ErrPayload, len(rest), len(manifest.Directory))
 	}
-	k := &KeptState{Pinned: lineage.Hash(payload[0x08:0x28]), Offset: int64(binary.LittleEndian.Uint64(payload[0x28:])), Manifest: manifest}
+	k := &KeptState{
+		Pinned: lineage.Hash(payload[0x08:0x28]), Offset: int64(binary.LittleEndian.Uint64(payload[0x28:])), Manifest: manifest,
+		Shared: int(binary.LittleEndian.Uint16(payload[0x06:])) - 1,
+	}
+	if k.Shared > len(manifest.Directory) {
+		return nil, fmt.Errorf("%w: kept state that shares %d of %d segments", ErrPayload, k.Shared, len(manifest.Directory))
+	}
 	for ; len(rest) > 0; rest = rest[16:] {
 		k.Hashes = append(k.Hashes, [16]byte(rest))
 	}

@@ -505,6 +505,15 @@ func (s *Store) commitAs(ctx context.Context, leaving map[branchKey]segments.Lis
 	return err
 }
 
+// listThose makes a commit that lists branches.
+func (s *Store) listThose(ctx context.Context, branches []segments.ListedBranch) error {
+	leaving := map[branchKey]segments.ListedBranch{}
+	for _, branch := range branches {
+		leaving[keyOf(branch)] = branch
+	}
+	return s.commitAs(ctx, leaving)
+}
+
 // Shows reports whether a file is a branch that shows a state which this one holds.
 func (s *Store) Shows(ctx context.Context, file BranchFile) (shown bool, err error) {
 	err = s.withNewest(ctx, func(newest *state.Snapshot) error {

@@ -92,7 +92,7 @@ func (s *Store) load(ctx context.Context) error {
 	s.head = state.NewHead(s.file, version, s.options.Known.snapshot, s.options.source())
 	s.opened = s.head.Current()
 	s.tails = recovery.New(recovery.Environment{
-		File: s.file, Head: s.head, IDs: s.ids, Appender: s.NewAppender, Memory: s.options.Memory, OnTail: s.options.OnTail, Names: s.options.TailNames, Inherited: s.inheritedOf,
+		File: s.file, Head: s.head, IDs: s.ids, Appender: s.NewAppender, Memory: s.options.Memory, OnTail: s.options.OnTail, Names: s.options.TailNames, Inherited: s.inheritedOf, List: s.listThose,
 		Begin: func(ctx context.Context) (*log.Session, error) { return s.log.Begin(ctx) },
 	})
 	s.vectors = ingest.New(ingest.Environment{

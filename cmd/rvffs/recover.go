@@ -222,7 +222,7 @@ func printRecovery(out io.Writer, r recovered, options recovery.Options) error {
 			continue
 		}
 		if options.List && t.NoManifest && !t.Kept {
-			fmt.Fprintf(&text, "  up to %d vectors would be recovered, into a new store with an identity of its own\n", t.Recovered)
+			fmt.Fprintf(&text, "  up to %d vectors would be recovered, into a new store with an identity of its own, which no branch or child finds as its parent\n", t.Recovered)
 			continue
 		}
 		verb := ""
@@ -230,6 +230,9 @@ func printRecovery(out io.Writer, r recovered, options recovery.Options) error {
 			verb = "would be "
 		}
 		fmt.Fprintf(&text, "  %d vectors %srecovered, %d were there already, %d deletions, %d other segments", t.Recovered, verb, t.Present, t.Deleted, t.Others)
+		if t.Listed > 0 {
+			fmt.Fprintf(&text, ", %d branches listed again", t.Listed)
+		}
 		if t.RecoveredAt > 0 {
 			fmt.Fprintf(&text, ", epoch %d", t.RecoveredAt)
 		}

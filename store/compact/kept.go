@@ -287,6 +287,7 @@ func (r *rewrite) nameKept(ctx context.Context, base *state.Reading, manifest *s
 		kept.Manifest.Directory = slices.Clone(k.rows)
 		if k.Alone == nil {
 			kept.Manifest.Directory = slices.Concat(vectors, k.rows)
+			kept.Shared = len(vectors)
 			kept.Manifest.TotalVectors = r.ids.Without(k.ids).Len() + k.ids.Len()
 		}
 		for _, entry := range r.branchSegments(k) {

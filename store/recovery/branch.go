@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"slices"
 
 	"rvffs/segments"
 	"rvffs/store/idset"
@@ -78,4 +79,42 @@ func (p *recoveryPlan) judgeInherited(ctx context.Context) (err error) {
 	p.hide, err = p.tails.env.Inherited(ctx, p.base, gone)
 	p.Deleted += p.hide.Len()
 	return err
+}
+
+// collectList takes the branches of a list that the store does not list: what they show is kept for
+// who is listed. A new store is nobody's parent.
+func (p *recoveryPlan) collectList(ctx context.Context, part tailPart) error {
+	if p.NoManifest {
+		return nil
+	}
+	if !isRaw(part) {
+		p.doubt(DoubtForm, remedyDrop, 1)
+		return nil
+	}
+	payload, charge, err := p.payload(part)
+	if err != nil {
+		return err
+	}
+	defer charge.Free()
+	listed, malformed := segments.ParseBranches(payload)
+	if malformed != nil {
+		p.doubt(DoubtDamaged, remedyDrop, 1)
+		return nil
+	}
+	return p.base.With(ctx, state.Judging, func(in *state.Reading) error {
+		own, err := in.ListedBranches()
+		if err != nil {
+			return err
+		}
+		for _, branch := range listed {
+			known := func(other segments.ListedBranch) bool {
+				return other.FileID == branch.FileID && (other.Pinned == branch.Pinned || other.LetGo())
+			}
+			if !branch.LetGo() && !slices.ContainsFunc(own, known) && !slices.ContainsFunc(p.branches, known) {
+				p.branches = append(p.branches, branch)
+				p.Listed++
+			}
+		}
+		return nil
+	})
 }

@@ -12,9 +12,20 @@ import (
 )
 
 // carryOut commits what the plan comes to.
-func (p *recoveryPlan) carryOut(ctx context.Context, session *log.Session) (epoch uint32, err error) {
+func (p *recoveryPlan) carryOut(ctx context.Context, session *log.Session) error {
+	err := p.carryBack(ctx, session)
+	if err == nil && len(p.branches) > 0 {
+		if err = p.tails.env.List(ctx, p.branches); err == nil {
+			p.RecoveredAt = session.Base().Epoch()
+		}
+	}
+	return err
+}
+
+// carryBack commits what comes back of the segments.
+func (p *recoveryPlan) carryBack(ctx context.Context, session *log.Session) (err error) {
 	if p.Recovered == 0 && p.Deleted == 0 && len(p.others) == 0 {
-		return 0, nil
+		return nil
 	}
 	appender := p.tails.env.Appender()
 	var others []volume.Extent
@@ -26,14 +37,14 @@ func (p *recoveryPlan) carryOut(ctx context.Context, session *log.Session) (epoc
 	}()
 	if p.Recovered > 0 {
 		if err := appender.SetDimension(ctx, p.dimension); err != nil {
-			return 0, err
+			return err
 		}
 		if err := p.append(ctx, appender); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	if err := appender.Flush(); err != nil {
-		return 0, err
+		return err
 	}
 	replaced := map[int64]bool{}
 	for _, part := range p.others {
@@ -42,20 +53,20 @@ func (p *recoveryPlan) carryOut(ctx context.Context, session *log.Session) (epoc
 			others = append(others, e)
 		}
 		if err != nil {
-			return 0, err
+			return err
 		}
 		if compute.KindOf(part.Type) == nil {
 			continue
 		}
 		mates, err := p.mates(ctx, part)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		for _, mate := range mates {
 			replaced[mate.Offset] = true
 		}
 	}
-	epoch, err = appender.CommitWith(ctx, session, log.Change{
+	epoch, err := appender.CommitWith(ctx, session, log.Change{
 		Added: others,
 		Removes: func(_ context.Context, base *state.Snapshot) (map[int64]bool, error) {
 			if base != p.base {
@@ -66,11 +77,11 @@ func (p *recoveryPlan) carryOut(ctx context.Context, session *log.Session) (epoc
 		Actions: []log.Action{log.Recover("vectors", p.Recovered, p.Deleted, p.Others)},
 	}, p.delete.Ascending(), p.hide.Ascending())
 	if err != nil {
-		return 0, err
+		return err
 	}
 	others = nil
 	p.RecoveredAt = epoch
-	return epoch, nil
+	return nil
 }
 
 // append writes the vectors that are to be brought back, in order.

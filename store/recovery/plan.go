@@ -31,16 +31,18 @@ type recoveryPlan struct {
 	copies    map[int64]bool
 	dimension int // of the vectors; 0 while none is known
 
-	named  map[int64]bool // by the manifest that was cut, by places in the store's file; nil: it does not tell
-	listed *idset.Set     // ids in lists of deletions
-	gone   *idset.Set     // ids that the tail says are deleted, of which it has no later vector
-	whole  *idset.Set     // ids of vectors in whole segments
-	cut    *idset.Set     // ids of vectors in segments that were cut
-	skip   *idset.Set     // ids that are not to be brought back
-	delete *idset.Set     // ids that are to be deleted
-	hidden *idset.Set     // ids that a filter in the tail shows no more of a parent's
-	hide   *idset.Set     // ids that a branch is to show no more of its parent's
-	others []tailPart     // other segments that are to be brought back
+	kept     map[int64]bool          // what states that are kept for branches have alone, likewise
+	named    map[int64]bool          // by the manifest that was cut, by places in the store's file; nil: it does not tell
+	listed   *idset.Set              // ids in lists of deletions
+	gone     *idset.Set              // ids that the tail says are deleted, of which it has no later vector
+	whole    *idset.Set              // ids of vectors in whole segments
+	cut      *idset.Set              // ids of vectors in segments that were cut
+	skip     *idset.Set              // ids that are not to be brought back
+	delete   *idset.Set              // ids that are to be deleted
+	hidden   *idset.Set              // ids that a filter in the tail shows no more of a parent's
+	hide     *idset.Set              // ids that a branch is to show no more of its parent's
+	branches []segments.ListedBranch // that the store does not list
+	others   []tailPart              // other segments that are to be brought back
 }
 
 // What people are told of doubts.
@@ -57,6 +59,7 @@ const (
 	DoubtBranch   = "segments of a branch, which count as a whole"
 	DoubtHidden   = "vectors of its parent's that the branch was to show no more, but the list of what was deleted is not there"
 	DoubtKept     = "states that were kept for branches, which cannot be read in another place"
+	DoubtFormer   = "states that were kept for branches, and do not say any more which of the vectors that came back are theirs alone: some may be as they were before, or deleted"
 	DoubtForm     = "segments in a form that cannot be taken over"
 
 	remedyOverwrite = "--overwrite takes them all the same, --drop lets them go"
@@ -68,7 +71,7 @@ const (
 func (t *Tails) planRecovery(ctx context.Context, base *state.Snapshot, tail Tail, options Options) (plan *recoveryPlan, err error) {
 	p := &recoveryPlan{
 		Result: Result{Tail: tail, Doubts: []Doubt{}}, tails: t, base: base, options: options,
-		listed: idset.New(), gone: idset.New(), whole: idset.New(), cut: idset.New(), skip: idset.New(), delete: idset.New(), hidden: idset.New(), hide: idset.New(), copies: map[int64]bool{},
+		listed: idset.New(), gone: idset.New(), whole: idset.New(), cut: idset.New(), skip: idset.New(), delete: idset.New(), hidden: idset.New(), hide: idset.New(), copies: map[int64]bool{}, kept: map[int64]bool{},
 	}
 	if err := p.open(ctx); err != nil {
 		return nil, err
@@ -78,7 +81,7 @@ func (t *Tails) planRecovery(ctx context.Context, base *state.Snapshot, tail Tai
 			err = errors.Join(err, p.file.Close())
 		}
 	}()
-	for _, step := range []func(context.Context) error{p.findManifest, p.collect, p.judge} {
+	for _, step := range []func(context.Context) error{p.findManifest, p.findKept, p.collect, p.judge} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -145,9 +148,36 @@ func (p *recoveryPlan) findManifest(context.Context) error {
 	return err
 }
 
+// findKept looks for states that were kept for branches: the vectors that they have alone were
+// replaced or deleted since.
+func (p *recoveryPlan) findKept(context.Context) error {
+	return p.walk.parts(func(part tailPart) error {
+		if part.Type != segments.TypeKeptState || part.Kind == segments.RemnantBytes {
+			return nil
+		}
+		var kept *segments.KeptState
+		if part.Kind == segments.RemnantWhole && isRaw(part) {
+			payload, charge, err := p.payload(part)
+			if err != nil {
+				return err
+			}
+			defer charge.Free()
+			kept, _ = segments.ParseKeptState(payload)
+		}
+		if kept == nil || kept.Shared < 0 {
+			p.doubt(DoubtFormer, remedyDrop, 1)
+			return nil
+		}
+		for _, entry := range kept.Manifest.Directory[kept.Shared:] {
+			p.kept[entry.Offset+part.place-kept.Offset] = true
+		}
+		return nil
+	})
+}
+
 // vectorsOf reports whether the vectors of a part can be those of the store.
 func (p *recoveryPlan) vectorsOf(part tailPart) bool {
-	return part.vectors.rows > 0 && part.vectors.dimension == p.dimension && !p.copies[part.place] &&
+	return part.vectors.rows > 0 && part.vectors.dimension == p.dimension && !p.copies[part.place] && !p.kept[part.place] &&
 		(p.named == nil || p.named[part.place]) && !segments.IsWireHash(part.Header)
 }
 
@@ -178,6 +208,8 @@ func (p *recoveryPlan) collect(ctx context.Context) error {
 			return p.collectDeletions(part, recent)
 		case p.base.IsBranch() && (part.isWhole(segments.TypeMembership) || part.isWhole(segments.TypeCowMap)):
 			return p.collectOfBranch(ctx, part)
+		case part.isWhole(segments.TypeBranches):
+			return p.collectList(ctx, part)
 		case part.Kind == segments.RemnantWhole:
 			return p.collectOther(ctx, part)
 		default:
@@ -204,6 +236,8 @@ func (p *recoveryPlan) collectVectors(ctx context.Context, part tailPart, recent
 	case part.vectors.dimension != p.dimension:
 		p.doubt(DoubtOther, remedyDrop, 1)
 		return nil
+	case p.kept[part.place]:
+		return nil // the state that was kept is told of
 	case p.copies[part.place]:
 		p.Present += part.vectors.rows
 		return nil

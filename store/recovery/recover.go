@@ -30,10 +30,11 @@ type Options struct {
 // Result tells what became of one tail.
 type Result struct {
 	Tail
-	Recovered uint64 `json:"recovered"`      // vectors that were brought back
-	Present   uint64 `json:"present"`        // vectors that the store has already, as they are
-	Deleted   uint64 `json:"deleted"`        // vectors that were deleted again
-	Others    uint64 `json:"other_segments"` // other segments that were brought back
+	Recovered uint64 `json:"recovered"`          // vectors that were brought back
+	Present   uint64 `json:"present"`            // vectors that the store has already, as they are
+	Deleted   uint64 `json:"deleted"`            // vectors that were deleted again
+	Others    uint64 `json:"other_segments"`     // other segments that were brought back
+	Listed    uint64 `json:"branches,omitempty"` // branches that the store lists again
 	// LeftOut counts vectors of which it is certain that they were never part of the
 	// store.
 	LeftOut uint64 `json:"left_out,omitempty"`
@@ -214,7 +215,7 @@ func (t *Tails) recoverTail(ctx context.Context, session *log.Session, tail Tail
 			return err
 		}
 		defer func() { err = errors.Join(err, plan.file.Close()) }()
-		_, err = plan.carryOut(ctx, session)
+		err = plan.carryOut(ctx, session)
 		result = plan.Result
 		return err
 	})

@@ -31,7 +31,7 @@ func TestRecoverBesideACommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.ingest(t, 5, 1, 7)
-	if _, err := plan.carryOut(ctx, session); !errors.Is(err, state.ErrSuperseded) {
+	if err := plan.carryOut(ctx, session); !errors.Is(err, state.ErrSuperseded) {
 		t.Errorf("carried out: %v", err)
 	}
 	result, err := s.recoverTail(ctx, session, tail, Options{})

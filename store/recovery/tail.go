@@ -39,6 +39,7 @@ type Tail struct {
 	CutSegments uint64 `json:"cut_segments,omitempty"`
 	Deletions   uint64 `json:"deletions,omitempty"` // ids in journals
 	Filters     uint64 `json:"filters,omitempty"`   // of what a branch shows of its parent's
+	Lists       uint64 `json:"lists,omitempty"`     // of branches
 	Embedded    uint64 `json:"embedded,omitempty"`  // kernels, programs, modules and dashboards
 	// LostEpoch is the highest epoch that a commit may have had whose manifest is damaged in
 	// the tail, or cut, or was to stand behind it; 0 without any. Children may have recorded
@@ -59,7 +60,7 @@ func (t Tail) remembers() bool { return t.Problem == "" && t.LostEpoch > 0 && !t
 
 // salvageable reports whether there is something that could be taken.
 func (t *Tail) salvageable() bool {
-	return t.Vectors > 0 || t.CutVectors > 0 || t.Deletions > 0 || t.Filters > 0 || t.Embedded > 0
+	return t.Vectors > 0 || t.CutVectors > 0 || t.Deletions > 0 || t.Filters > 0 || t.Lists > 0 || t.Embedded > 0
 }
 
 // String counts what is there.
@@ -82,6 +83,9 @@ func (t *Tail) String() string {
 	}
 	if t.Filters > 0 {
 		parts = append(parts, fmt.Sprintf("%d filters of a branch", t.Filters))
+	}
+	if t.Lists > 0 {
+		parts = append(parts, fmt.Sprintf("%d lists of branches", t.Lists))
 	}
 	if t.Embedded > 0 {
 		parts = append(parts, fmt.Sprintf("%d embedded segments", t.Embedded))
@@ -108,6 +112,8 @@ func (t *Tail) count(walk tailWalk, p tailPart) error {
 		return walk.deletions(p, func(uint64) { t.Deletions++ })
 	case p.isWhole(segments.TypeMembership):
 		t.Filters++
+	case p.isWhole(segments.TypeBranches):
+		t.Lists++
 	case p.Kind == segments.RemnantWhole && compute.KindOf(p.Type) != nil:
 		t.Embedded++
 	}

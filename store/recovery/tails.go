@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"rvffs/segments"
 	"rvffs/store/idset"
 	"rvffs/store/ingest"
 	"rvffs/store/log"
@@ -26,6 +27,8 @@ type Environment struct {
 	// Inherited are those of some ids that a branch shows of its parent's vectors and does
 	// not store.
 	Inherited func(ctx context.Context, branch *state.Snapshot, ids *idset.Set) (*idset.Set, error)
+	// List has the store list branches that it does not list; nil: it has none.
+	List func(context.Context, []segments.ListedBranch) error
 	// Memory bounds what is held to compare a tail with the store.
 	Memory *memory.Budget
 	// OnTail is told of each tail that was kept; nil is not.

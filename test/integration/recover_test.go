@@ -385,16 +385,16 @@ func TestRecoverTellsOfALostState(t *testing.T) {
 	writeFile(t, rows, []byte("[1,2,3]\n"))
 	run(t, program, "create", file, "--dimension", "3")
 	run(t, program, "import", file, rows)
-	elsewhere := filepath.Join(t.TempDir(), "b.rvf")
-	run(t, program, "branch", file, elsewhere) // which the store lists in a commit of that alone
+	run(t, program, "embed-kernel", file, rows)
+	run(t, program, "remove", file, "kernel") // by a commit of that alone
 	whole := readFile(t, file)
 	cut := whole[:len(whole)-150] // of its manifest
 	for _, step := range []struct {
 		flag, want string
 		changes    bool
 	}{
-		{"--list", "the state of epoch 2 is lost, and nothing of it is left that could be brought back; the store would tell of that", false},
-		{"", "the store tells of that in its epoch 3", true},
+		{"--list", "the state of epoch 3 is lost, and nothing of it is left that could be brought back; the store would tell of that", false},
+		{"", "the store tells of that in its epoch 4", true},
 		{"", "nothing to recover", false},
 		{"--list", "nothing to recover", false},
 	} {
