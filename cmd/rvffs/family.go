@@ -51,6 +51,14 @@ func (f *family) of(ctx context.Context, file string, snapshot *state.Snapshot) 
 		return store.Relatives{}, nil
 	}
 	folders := [...]string{folderOf(file), folderOf(storeFile(file))}
+	up := 1
+	if snapshot.IsBranch() {
+		// Its vectors are read from there, and people go as far for them.
+		if branch, err := snapshot.Branch(ctx); err == nil {
+			f.add(ctx, siteOf(file).beside(storeFile(file), branch.Map.ParentPath))
+		}
+		up = foldersUp
+	}
 	if err := f.read(ctx, folders[:]); err != nil {
 		return store.Relatives{}, err
 	}
@@ -72,7 +80,7 @@ func (f *family) of(ctx context.Context, file string, snapshot *state.Snapshot) 
 	})
 	if len(candidates) == 0 && f.near != nil {
 		var err error
-		if candidates, err = f.near.nearest(ctx, folders[1], identity); err != nil {
+		if candidates, err = f.near.nearest(ctx, folders[1], up, identity); err != nil {
 			return store.Relatives{}, err
 		}
 		index = f.near.index
@@ -91,10 +99,9 @@ func (f *family) of(ctx context.Context, file string, snapshot *state.Snapshot) 
 }
 
 // nearest are the possible parents of a store that lie nearest to its folder: in those below
-// it, the one above and those below that. For a branch, which cannot be read without its
-// parent, people go farther.
-func (f *family) nearest(ctx context.Context, folder string, identity lineage.Identity) ([]int32, error) {
-	for folders := range f.foldersNear(folder, 1) {
+// it, those so many above and those below these.
+func (f *family) nearest(ctx context.Context, folder string, up int, identity lineage.Identity) ([]int32, error) {
+	for folders := range f.foldersNear(folder, up) {
 		if err := f.read(ctx, folders); err != nil {
 			return nil, err
 		}

@@ -207,3 +207,21 @@ func TestParentsWrittenOver(t *testing.T) {
 		})
 	}
 }
+
+// TestFarBranchesAreVerified: a branch is verified by the file that its vectors are read from,
+// wherever that lies.
+func TestFarBranchesAreVerified(t *testing.T) {
+	t.Parallel()
+	shell(t, `
+		rvffs=$1; cd "$2"; mkdir -p in/a/b/c
+		"$rvffs" create p.rvf --dimension 2; echo '[1,2]' | "$rvffs" import p.rvf -
+		"$rvffs" branch p.rvf in/a/b/c/far.rvf
+		"$rvffs" verify --json in/a/b/c/far.rvf | jq -e '.[0].lineage == "verified"'
+		"$rvffs" lineage --json in/a/b/c/far.rvf | jq -e '[.stores[].verification.status] == ["root", "verified"]'
+		"$rvffs" lineage --json in | jq -e '[.stores[].verification.status] == ["verified"]'
+		mv p.rvf in/a/other.rvf # two folders above
+		"$rvffs" export in/a/b/c/far.rvf > seen
+		"$rvffs" verify --json in/a/b/c/far.rvf | jq -e '.[0].lineage == "verified"'
+		"$rvffs" lineage --json in/a/b/c/far.rvf | jq -e '[.stores[].verification.status] == ["root", "verified"]'
+	`, program, t.TempDir())
+}
