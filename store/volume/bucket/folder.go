@@ -64,6 +64,15 @@ func (v *Volume) folderKey(full string) string {
 	return v.prefix + full + "/"
 }
 
+// markerKey is where the object of a folder lies. That of a whole bucket has no name that an object
+// could have.
+func (v *Volume) markerKey(full string) string {
+	if key := v.folderKey(full); key != "" {
+		return key
+	}
+	return hidden + "/"
+}
+
 // isFolder reports whether a key is that of a folder: something is in it, its own object or
 // another, that was not removed.
 func (v *Volume) isFolder(ctx context.Context, key string) (is bool, err error) {
@@ -166,10 +175,11 @@ func (v *Volume) describeFolder(ctx context.Context, full string) (volume.FileIn
 	info := volume.FileInfo{
 		Identity: identityOf("folder " + full), Names: 1, Mode: fs.ModeDir | 0o755, UID: v.options.UID, GID: v.options.GID, Modified: time.Unix(0, 0),
 	}
-	marker, err := v.get(ctx, v.folderKey(full), objects.Read{Length: 1})
+	key := v.markerKey(full)
+	marker, err := v.get(ctx, key, objects.Read{Length: 1})
 	switch {
 	case err == nil && full != ".":
-		a := parseAbout(v.folderKey(full), marker, v.owner())
+		a := parseAbout(key, marker, v.owner())
 		info.Mode, info.UID, info.GID, info.Modified = fs.ModeDir|a.Mode, a.UID, a.GID, a.Modified
 		if marker.Metadata[metaOf] != "" {
 			info.Identity = identityOf(a.ID)
@@ -178,7 +188,7 @@ func (v *Volume) describeFolder(ctx context.Context, full string) (volume.FileIn
 		}
 	case full == "." && (err == nil || errors.Is(err, fs.ErrNotExist)):
 		if err == nil && marker.Metadata[metaOf] != "" {
-			a := parseAbout(v.folderKey(full), marker, v.owner())
+			a := parseAbout(key, marker, v.owner())
 			info.Mode, info.UID, info.GID = fs.ModeDir|a.Mode, a.UID, a.GID
 		}
 	case errors.Is(err, fs.ErrNotExist):
@@ -651,7 +661,7 @@ func (h *held) Change(ctx context.Context, change volume.AttributeChange) error 
 	}
 	key := h.volume.prefix + full
 	if h.info.Mode.IsDir() {
-		key = h.volume.folderKey(full)
+		key = h.volume.markerKey(full)
 		if full != "." {
 			err = h.volume.keepFolder(ctx, full)
 		} else if _, lacks := h.volume.get(ctx, key, objects.Read{Length: 1}); errors.Is(lacks, fs.ErrNotExist) {
@@ -701,7 +711,7 @@ func (h *held) Change(ctx context.Context, change volume.AttributeChange) error 
 // no byte of the store does: else who commits at the same time would not see the change, and
 // undo it. The next commit makes it plain again.
 func (v *Volume) mark(ctx context.Context, next, newest *stored) error {
-	if strings.HasSuffix(newest.key, "/") || newest.key == v.prefix || newest.moved != nil {
+	if strings.HasSuffix(newest.key, "/") || newest.moved != nil {
 		return nil
 	}
 	err := v.settleIn(ctx, next, newest)

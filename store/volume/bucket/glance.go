@@ -125,14 +125,14 @@ func (v *Volume) changed(key string) {
 
 // published notes what this process has put at a key, which it was about to do at a moment.
 func (v *Volume) published(s *stored, asked time.Time) {
-	if s.moved == nil && !strings.HasSuffix(s.key, "/") && s.key != v.prefix {
+	if s.moved == nil && !strings.HasSuffix(s.key, "/") {
 		v.note(s.key, glanced{info: s.info(s.Size), asked: asked, since: time.Now()})
 	}
 }
 
 func (v *Volume) note(key string, found glanced) {
 	name := strings.TrimSuffix(strings.TrimPrefix(key, v.prefix), "/")
-	if name == "" {
+	if key == v.markerKey(".") {
 		name = "."
 	}
 	if strings.HasPrefix(name, hidden+"/") {

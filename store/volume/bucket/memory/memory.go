@@ -109,6 +109,9 @@ func (b *Bucket) State(changes int) *Bucket {
 
 var _ objects.Bucket = (*Bucket)(nil)
 
+// errNoKey is that of a request that a client does not even send.
+var errNoKey = fmt.Errorf("an object has a key")
+
 // errNoAnswer is that of a connection that broke.
 var errNoAnswer = fmt.Errorf("no answer from the server")
 
@@ -225,6 +228,9 @@ func change[T any](ctx context.Context, b *Bucket, kind, key string, apply func(
 // request makes one.
 func request[T any](ctx context.Context, b *Bucket, kind, key string, changes bool, apply func(older bool) (T, error)) (answer T, err error) {
 	var none T
+	if key == "" && kind != "list" {
+		return none, errNoKey
+	}
 	if err := b.wait(ctx); err != nil {
 		return none, err
 	}
