@@ -69,7 +69,7 @@ func branchesOf(file string, near *family) store.Branches {
 			}
 		}
 		for i, claim := range near.claims {
-			if claim.Identity.ParentID == of.Parent && !read[near.places[i]] && siteOf(claim.Name).isThere(ctx, claim.Name) {
+			if claim.Identity.ParentID == of.Parent && !read[near.places[i]] && !siteOf(claim.Name).isGone(ctx, claim.Name) {
 				add(claim.Identity.FileID, claim.Name, true)
 			}
 		}

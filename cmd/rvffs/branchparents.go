@@ -74,9 +74,12 @@ func (p *branchParents) find(ctx context.Context, file string, branch lineage.Id
 		folder := folderOf(storeFile(file))
 		family := newFamily(nil)
 		give := func() bool { return p.give(file, family, branch, yield) }
-		family.add(ctx, siteOf(file).beside(file, path))
+		hints := []string{siteOf(file).beside(file, path)}
 		if parent, shown := shownParent(file); shown {
-			family.add(ctx, parent)
+			hints = append(hints, parent)
+		}
+		for _, hint := range hints {
+			_ = family.add(ctx, hint) // where that does not answer, another may be of the parent's id
 		}
 		if err := family.read(ctx, nil); err != nil {
 			yield(store.BranchParent{}, err)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"iter"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"rvffs/lineage"
 	"rvffs/store"
 	"rvffs/store/state"
+	"rvffs/store/volume/bucket/objects"
 )
 
 // family is the files among which the relatives of stores are looked for: those that the
@@ -140,7 +142,7 @@ func (f *family) readNear(ctx context.Context, folder string) error {
 // filesOf are the files that carry an id and are there, the oldest first, but for the one at a place.
 func (f *family) filesOf(ctx context.Context, id lineage.FileID, but string) (files []string) {
 	for _, carrier := range f.index.Carriers(id) {
-		if name := f.index.Name(carrier); f.places[carrier] != but && siteOf(name).isThere(ctx, name) {
+		if name := f.index.Name(carrier); f.places[carrier] != but && !siteOf(name).isGone(ctx, name) {
 			files = append(files, name)
 		}
 	}
@@ -177,10 +179,11 @@ func (f *family) recordsOf(ctx context.Context, parent lineage.FileID) []store.C
 
 // read looks at the files given, and at those in the folders.
 func (f *family) read(ctx context.Context, folders []string) error {
-	for _, file := range f.given {
-		f.add(ctx, file)
+	for ; len(f.given) > 0; f.given = f.given[1:] {
+		if err := f.add(ctx, f.given[0]); err != nil {
+			return err
+		}
 	}
-	f.given = nil
 	for _, folder := range folders {
 		if err := f.addFolder(ctx, folder); err != nil {
 			return err
@@ -194,32 +197,45 @@ func (f *family) read(ctx context.Context, folders []string) error {
 
 // addFolder remembers the ids of the stores in a folder, also of those that are
 // there by a symlink.
-func (f *family) addFolder(ctx context.Context, folder string) error {
+func (f *family) addFolder(ctx context.Context, folder string) (err error) {
 	if !f.begin(folder) {
 		return nil
 	}
+	defer func() {
+		if err != nil {
+			f.again(folder)
+		}
+	}()
 	files, err := siteOf(folder).stores(ctx, folder, false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // gone meanwhile, with all that was in it
 	}
 	for _, file := range files {
-		f.add(ctx, file)
+		if err := f.add(ctx, file); err != nil {
+			return err
+		}
 	}
 	return err
 }
 
-// add remembers the id of a file; one that cannot be read is nobody's parent.
-func (f *family) add(ctx context.Context, file string) {
+// add remembers the id of a file; one that cannot be read is nobody's relative. One whose server
+// does not answer may be.
+func (f *family) add(ctx context.Context, file string) error {
 	if !f.begin(file) {
-		return
+		return nil
 	}
-	_ = withOptions(ctx, file, toRead, store.Options{}, func(s *store.Store) error {
+	err := withOptions(ctx, file, toRead, store.Options{}, func(s *store.Store) error {
 		if identity, known := s.Identity(); known {
 			f.claims, f.index = append(f.claims, lineage.Claim{Name: file, Identity: &identity, Born: siteOf(file).born(file)}), nil
 			f.folders, f.places = append(f.folders, folderOf(file)), append(f.places, absolute(file))
 		}
 		return nil
 	})
+	if errors.Is(err, objects.ErrSilent) {
+		f.again(file)
+		return fmt.Errorf("nobody can tell whose relative %s is: %w", file, err)
+	}
+	return nil
 }
 
 // begin reports whether path, wherever symlinks lead it, has not been looked at before.
@@ -229,3 +245,6 @@ func (f *family) begin(path string) bool {
 	f.seen[at] = true
 	return !seen
 }
+
+// again has a path looked at once more, of which nobody could tell what is there.
+func (f *family) again(path string) { delete(f.seen, absolute(path)) }

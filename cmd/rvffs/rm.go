@@ -258,7 +258,7 @@ func parentsOfBranch(ctx context.Context, file string, s *store.Store, near *fam
 		_ = withOptions(ctx, parent, toRead, store.Options{}, func(above *store.Store) error {
 			for _, name := range above.ListedAs(ctx, s.FileID()) {
 				listed = true
-				if was := siteOf(parent).beside(parent, name); isMoved && !siteOf(was).isThere(ctx, was) {
+				if was := siteOf(parent).beside(parent, name); isMoved && siteOf(was).isGone(ctx, was) {
 					found.former = append(found.former, name)
 				}
 			}
@@ -316,7 +316,7 @@ func (f *family) mayLose(ctx context.Context, file string, id lineage.FileID) er
 	var children []string
 	copied := len(f.filesOf(ctx, id, absolute(file))) > 0
 	for _, claim := range f.claims {
-		if claim.Identity.ParentID == id && siteOf(claim.Name).isThere(ctx, claim.Name) && // it may have gone before its parent
+		if claim.Identity.ParentID == id && !siteOf(claim.Name).isGone(ctx, claim.Name) && // it may have gone before its parent
 			!(copied && f.comesFromOther(ctx, claim.Name, absolute(file))) {
 			children = append(children, filepath.Base(claim.Name))
 		}

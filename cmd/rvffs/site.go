@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
+	iofs "io/fs"
 	"iter"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"rvffs/fs"
 	"rvffs/store/volume"
@@ -28,7 +31,9 @@ type site interface {
 	// those below and above it, as many up.
 	near(folder string, up int) iter.Seq[[]string]
 
-	isThere(ctx context.Context, file string) bool
+	// isGone reports whether nothing is at a path any more. Where nobody can tell, because a
+	// server does not answer or a folder cannot be entered, something may be.
+	isGone(ctx context.Context, file string) bool
 	// born is when a store's file was made, as far as that is known.
 	born(file string) int64
 	// isStore reports whether a path is meant to be that of one store, and not of a folder
@@ -57,6 +62,11 @@ func siteOf(path string) site {
 		return bucketSite{}
 	}
 	return diskSite{}
+}
+
+// tellsOfNothing reports whether an error says that nothing is where somebody looked.
+func tellsOfNothing(err error) bool {
+	return errors.Is(err, iofs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
 // folderOf is the folder that a file is in.

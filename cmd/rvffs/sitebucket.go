@@ -16,7 +16,6 @@ import (
 
 	"rvffs/fs"
 	"rvffs/lineage"
-	"rvffs/store"
 	"rvffs/store/volume"
 	"rvffs/store/volume/bucket"
 	"rvffs/store/volume/bucket/blockcache"
@@ -56,8 +55,14 @@ func (bucketSite) near(folder string, _ int) iter.Seq[[]string] {
 	return func(yield func([]string) bool) { yield([]string{folder}) }
 }
 
-func (bucketSite) isThere(ctx context.Context, file string) bool {
-	return withOptions(ctx, file, toRead, store.Options{}, func(*store.Store) error { return nil }) == nil
+func (s bucketSite) isGone(ctx context.Context, file string) bool {
+	place, err := s.reach(s.folderOf(file), false)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = place.Close() }()
+	_, err = place.Describe(ctx, path.Base(file))
+	return tellsOfNothing(err)
 }
 
 func (bucketSite) born(string) int64 { return 0 }

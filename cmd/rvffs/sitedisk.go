@@ -118,9 +118,9 @@ func madeUp() map[string]bool {
 	return folders
 }
 
-func (diskSite) isThere(_ context.Context, file string) bool {
+func (diskSite) isGone(_ context.Context, file string) bool {
 	_, err := os.Stat(file)
-	return err == nil
+	return tellsOfNothing(err)
 }
 
 func (diskSite) born(file string) int64 { return directory.Born(storeFile(file)) }

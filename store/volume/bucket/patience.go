@@ -79,10 +79,10 @@ func (v *Volume) late(ctx context.Context, err error) error {
 
 // unanswered is the error of who has waited long enough.
 func (v *Volume) unanswered(err error) error {
-	if errors.Is(err, errSilent) {
+	if errors.Is(err, objects.ErrSilent) {
 		return err
 	}
-	return fmt.Errorf("%w within %v: %w", errSilent, v.options.CommitTimeout, err)
+	return fmt.Errorf("%w within %v: %w", objects.ErrSilent, v.options.CommitTimeout, err)
 }
 
 // silent is how long a server answers nothing until somebody is told, and lateAnswer how long

@@ -3,9 +3,9 @@ package bucket
 import (
 	"context"
 	"errors"
-	"fmt"
-	"syscall"
 	"time"
+
+	"rvffs/store/volume/bucket/objects"
 )
 
 // question is one for what is newest. It goes on, with the patience of who needs to know, when
@@ -33,9 +33,6 @@ func (v *Volume) shortAnswer() time.Duration {
 	return soon
 }
 
-// errSilent means that the server has not answered.
-var errSilent = fmt.Errorf("%w: the server did not answer", syscall.EIO)
-
 // errNotYet means that there is no answer for now, and no need of one.
 var errNotYet = errors.New("the server has not answered yet")
 
@@ -50,7 +47,7 @@ func (l *Log) inquire(ctx context.Context, current *stored) (*stored, error) {
 	defer late.Stop()
 	select {
 	case <-q.done:
-		if errors.Is(q.err, errSilent) {
+		if errors.Is(q.err, objects.ErrSilent) {
 			return nil, errNotYet
 		}
 		return q.found, q.err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rvffs/store/volume"
+	"rvffs/store/volume/bucket/objects"
 )
 
 // Writers of several machines are competitors: who loses has to read and to draft anew, and
@@ -142,7 +143,7 @@ func (s *Session) awaitTurn(ctx context.Context) error {
 
 // tired says what an error means that ended the wait for the turn.
 func (s *Session) tired(ctx context.Context, err error) error {
-	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, errSilent) {
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, objects.ErrSilent) {
 		return errors.Join(volume.ErrHeld, err)
 	}
 	return err

@@ -3,6 +3,8 @@ package objects
 import (
 	"context"
 	"errors"
+	"fmt"
+	"syscall"
 	"time"
 )
 
@@ -113,3 +115,6 @@ var (
 	ErrServer    = errors.New("the server failed") // 500, 503
 	ErrDenied    = errors.New("the server denies it")
 )
+
+// ErrSilent is what somebody is told who has waited for an answer as long as he may.
+var ErrSilent = fmt.Errorf("%w: the server did not answer", syscall.EIO)

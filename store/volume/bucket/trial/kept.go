@@ -61,7 +61,7 @@ func awaitKept(ctx context.Context, bucket objects.Bucket, key string, patience 
 		select {
 		case <-again.C:
 		case <-patient.Done():
-			return nil, fmt.Errorf("the server did not answer within %v: %w", patience, err)
+			return nil, fmt.Errorf("%w within %v: %w", objects.ErrSilent, patience, err)
 		}
 	}
 }
