@@ -711,7 +711,7 @@ func (h *held) Change(ctx context.Context, change volume.AttributeChange) error 
 // no byte of the store does: else who commits at the same time would not see the change, and
 // undo it. The next commit makes it plain again.
 func (v *Volume) mark(ctx context.Context, next, newest *stored) error {
-	if strings.HasSuffix(newest.key, "/") || newest.moved != nil {
+	if strings.HasSuffix(newest.key, "/") {
 		return nil
 	}
 	err := v.settleIn(ctx, next, newest)

@@ -63,7 +63,7 @@ func (f *folder) Move(ctx context.Context, from, to string) error {
 // moveObject gives a store another key.
 func (v *Volume) moveObject(ctx context.Context, from, to string) error {
 	for id := ""; ; {
-		over, err := v.free(ctx, to)
+		before, err := v.free(ctx, to)
 		if err != nil {
 			return err
 		}
@@ -75,7 +75,11 @@ func (v *Volume) moveObject(ctx context.Context, from, to string) error {
 			return err
 		}
 		id = found.ID
-		tombstone, err := v.bury(ctx, found, moved{To: to, Over: over})
+		goes, returns := moved{To: to}, false
+		if before != nil {
+			goes.Over, returns = before.tag, before.ID == id
+		}
+		tombstone, err := v.bury(ctx, found, goes, returns)
 		if err == nil {
 			_, err = v.finish(ctx, tombstone)
 		}
@@ -86,9 +90,9 @@ func (v *Volume) moveObject(ctx context.Context, from, to string) error {
 	}
 }
 
-// free is the tag of the spent tombstone at a key, and empty where nothing is. It fails with
-// fs.ErrExist where a store is.
-func (v *Volume) free(ctx context.Context, key string) (objects.Tag, error) {
+// free is the spent tombstone at a key, and nil where nothing is. It fails with fs.ErrExist
+// where a store is.
+func (v *Volume) free(ctx context.Context, key string) (*stored, error) {
 	for {
 		found, err := v.read(ctx, key, "")
 		if err == nil && found.moved != nil {
@@ -96,31 +100,33 @@ func (v *Volume) free(ctx context.Context, key string) (objects.Tag, error) {
 		}
 		switch {
 		case errors.Is(err, objects.ErrNotFound):
-			return "", nil
+			return nil, nil
 		case err != nil:
-			return "", err
+			return nil, err
 		case found.moved == nil:
-			return "", fs.ErrExist
+			return nil, fs.ErrExist
 		case found.moved.Spent:
-			return found.tag, nil
+			return found, nil
 		}
 	}
 }
 
-// bury makes a tombstone of a store object; it is spent where that goes nowhere.
-func (v *Volume) bury(ctx context.Context, found *stored, goes moved) (*stored, error) {
+// bury makes a tombstone of a store object; it is spent where that goes nowhere. One that returns
+// to where it was is marked, so that it is not taken for what it was then.
+func (v *Volume) bury(ctx context.Context, found *stored, goes moved, returns bool) (*stored, error) {
 	goes.When, goes.By, goes.Spent = v.options.Now().UnixNano(), newWriter(), goes.To == ""
 	return v.swapBlind(ctx, found, func(ctx context.Context, newest *stored) (*stored, error) {
 		if newest.moved != nil {
 			return nil, errMovedAway
 		}
 		next := newest.next(newest.Modified)
-		if newest.large || newest.copied() {
-			if err := v.settleIn(ctx, next, newest); err != nil {
-				return nil, err
-			}
-		}
 		next.moved = &goes
+		switch {
+		case newest.large, newest.copied():
+			return next, v.settleIn(ctx, next, newest)
+		case returns:
+			return next, v.mark(ctx, next, newest)
+		}
 		return next, nil
 	})
 }
@@ -156,14 +162,15 @@ func (v *Volume) finish(ctx context.Context, tombstone *stored) (*stored, error)
 		return nil, err
 	}
 	spent := moved{When: goes.When, By: goes.By, Spent: true}
-	last, err := v.swapBlind(ctx, tombstone, func(_ context.Context, newest *stored) (*stored, error) {
+	last, err := v.swapBlind(ctx, tombstone, func(ctx context.Context, newest *stored) (*stored, error) {
 		if newest.moved == nil || *newest.moved != *goes {
 			return nil, errNotNow
 		}
 		last := newest.next(newest.Modified)
-		if last.moved = nil; !taken {
-			last.moved = &spent
+		if last.moved = nil; taken {
+			return last, v.mark(ctx, last, newest)
 		}
+		last.moved = &spent
 		return last, nil
 	})
 	if errors.Is(err, errNotNow) || errors.Is(err, errOther) || errors.Is(err, errMovedAway) {
@@ -306,7 +313,7 @@ func (l *Log) Remove(ctx context.Context, on volume.Shelf) (err error) {
 	if err := ctx.Err(); err != nil {
 		return failure("remove", name, err)
 	}
-	_, err = l.volume.bury(context.WithoutCancel(ctx), found, moved{})
+	_, err = l.volume.bury(context.WithoutCancel(ctx), found, moved{}, false)
 	if errors.Is(err, errMovedAway) {
 		err = fs.ErrNotExist
 	}

@@ -124,7 +124,7 @@ func TestMovesThatCannotBe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tombstone, err := v.bury(t.Context(), found, moved{To: "taken.rvf"})
+	tombstone, err := v.bury(t.Context(), found, moved{To: "taken.rvf"}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,6 +162,49 @@ func TestWhatIsLeftOfAMoveIsDoneBeforeTheNext(t *testing.T) {
 	}
 	if names := shown(t, left, Options{}, "."); !slices.Equal(names, []string{"b.rvf", "c.rvf"}) {
 		t.Errorf("then there are %q", names)
+	}
+}
+
+// TestAStoreThatCameBackIsNotTheOneThatLeft: who knows it from before commits behind what it is
+// now, so that its changes are counted on, and nobody takes it for an older one.
+func TestAStoreThatCameBackIsNotTheOneThatLeft(t *testing.T) {
+	t.Parallel()
+	for name, leaves := range map[string]func(v *Volume) error{
+		"there and back": func(v *Volume) error {
+			return errors.Join(v.Move(t.Context(), "a.rvf", "b.rvf"), v.Move(t.Context(), "b.rvf", "a.rvf"))
+		},
+		"a move that cannot be": func(v *Volume) error {
+			found, err := v.read(t.Context(), "a.rvf", "")
+			if err == nil {
+				found, err = v.bury(t.Context(), found, moved{To: "taken.rvf"}, false)
+			}
+			if err == nil {
+				_, err = v.finish(t.Context(), found)
+			}
+			if errors.Is(err, fs.ErrExist) {
+				return nil
+			}
+			return err
+		},
+	} {
+		objects := memory.New()
+		create(t, objects, Options{}, "a.rvf")
+		create(t, objects, Options{}, "taken.rvf")
+		p, v := open(t, objects, Options{}, "a.rvf"), Open(objects, looking(Options{}))
+		if err := errors.Join(p.put("before"), leaves(v)); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		back, err := v.read(t.Context(), "a.rvf", "")
+		if err = errors.Join(err, p.put("after")); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if now, err := v.read(t.Context(), "a.rvf", ""); err != nil || now.Change <= back.Change {
+			t.Errorf("%s: change %d comes after %d: %v", name, now.Change, back.Change, err)
+		}
+		wants(t, objects, Options{}, "before", "after")
+		if plain := objects.Content("a.rvf"); bytes.HasPrefix(plain, []byte(extentsMark)) {
+			t.Errorf("%s: it does not become plain again", name)
+		}
 	}
 }
 

@@ -153,7 +153,7 @@ func (s *shelf) drop(ctx context.Context, in *folder, lying string) error {
 		return nil
 	}
 	if err == nil {
-		_, err = s.volume.bury(ctx, found, moved{})
+		_, err = s.volume.bury(ctx, found, moved{}, false)
 	}
 	return err
 }
