@@ -24,7 +24,7 @@ func newS3Command() *cobra.Command {
 			return noCommand(command, arguments[0])
 		},
 	}
-	command.AddCommand(newS3CheckCommand())
+	command.AddCommand(newS3CheckCommand(), newS3SweepCommand())
 	return command
 }
 

@@ -205,7 +205,11 @@ func TestBucketTakesWholeStores(t *testing.T) {
 		refuse 3000.rvf -f rvf -o "$s/damaged.rvf"
 		"$rvffs" status "$s/damaged.rvf" 2> refused && exit 1
 		cmp <("$rvffs" export "$s/24000000.rvf" -f rvf) 24000000.rvf
-	`, program, place, t.TempDir())
+		"$rvffs" rm "$s/again-24000000.rvf" > made
+		"$rvffs" s3 sweep --list --json "$4" | jq -e '[.[] | select(.bytes > 24000000 and (.stays | contains("less than a day")))] | length == 1' > made
+		"$rvffs" s3 sweep "$4" | grep -q "it stays: it was removed less than a day ago"
+		cmp <("$rvffs" export "$s/24000000.rvf" -f rvf) 24000000.rvf
+	`, program, place, t.TempDir(), "s3://"+server.Bucket+"/team")
 }
 
 // TestBucketWithoutConditions: where a trial has found that the server drops conditions,

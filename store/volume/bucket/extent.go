@@ -243,14 +243,14 @@ func (e *Extent) long() bool {
 	return e.parts != nil
 }
 
-// finish completes the object of a long one, and tells its name.
-func (e *Extent) finish(ctx context.Context, stamp uint64, horizon string) (extent, error) {
+// finish completes the object of a long one in a log, and tells its name.
+func (e *Extent) finish(ctx context.Context, stamp uint64, log, horizon string) (extent, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.dropped {
 		return extent{}, errors.New("the extent was dropped")
 	}
 	first := append(e.header(stamp), e.head...)
-	name, err := e.parts.finish(ctx, first, int64(e.spec.Front), horizon)
+	name, err := e.parts.finish(ctx, first, int64(e.spec.Front), log, horizon)
 	return extent{name, e.size()}, err
 }

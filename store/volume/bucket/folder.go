@@ -719,7 +719,7 @@ func (v *Volume) mark(ctx context.Context, next, newest *stored) error {
 		return nil // nobody commits to it
 	}
 	if err == nil && next.line.Log == "" {
-		next.line = line{Log: next.ID, Owner: next.key, Manifest: newest.state.Segment.Offset}
+		next.line = line{Log: next.log(), Owner: next.key, Manifest: newest.state.Segment.Offset}
 	}
 	return err
 }

@@ -18,7 +18,7 @@ const (
 
 // line is what stands in front of the inline bytes.
 type line struct {
-	Log        string    `json:"log"`        // of the extents' names; empty: there is no line
+	Log        string    `json:"log"`        // the folder of the extents; empty: there is no line
 	Owner      string    `json:"owner"`      // the key of the object, for who finds a copy
 	Generation uint64    `json:"generation"` // as the metadata say
 	Change     uint64    `json:"change"`     // likewise, so that no two objects are alike

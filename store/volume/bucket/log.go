@@ -352,7 +352,7 @@ func (l *Log) look(ctx context.Context) error {
 func (l *Log) logName() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.current.ID
+	return l.current.log()
 }
 
 // Active implements volume.Log.

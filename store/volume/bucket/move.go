@@ -115,7 +115,7 @@ func (v *Volume) free(ctx context.Context, key string) (*stored, error) {
 // to where it was is marked, so that it is not taken for what it was then.
 func (v *Volume) bury(ctx context.Context, found *stored, goes moved, returns bool) (*stored, error) {
 	goes.When, goes.By, goes.Spent = v.options.Now().UnixNano(), newWriter(), goes.To == ""
-	return v.swapBlind(ctx, found, func(ctx context.Context, newest *stored) (*stored, error) {
+	tombstone, err := v.swapBlind(ctx, found, func(ctx context.Context, newest *stored) (*stored, error) {
 		if newest.moved != nil {
 			return nil, errMovedAway
 		}
@@ -129,6 +129,10 @@ func (v *Volume) bury(ctx context.Context, found *stored, goes moved, returns bo
 		}
 		return next, nil
 	})
+	if err == nil && goes.Spent {
+		v.noteRemoved(ctx, tombstone)
+	}
+	return tombstone, err
 }
 
 // swapBlind swaps an object whatever is in it.

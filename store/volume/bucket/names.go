@@ -12,8 +12,18 @@ import (
 // hidden is the folder of a prefix in which all stands but the stores.
 const hidden = ".rvffs"
 
-// logKey is the folder of the extents of a log.
-func (v *Volume) logKey(log string) string { return v.prefix + hidden + "/x/" + log + "/" }
+// logOf is the log of the extents of a store that this volume begins: their folder in the bucket,
+// so that a volume of another prefix, to which the store belongs as well, finds them.
+func (v *Volume) logOf(id string) string { return v.prefix + hidden + "/x/" + id }
+
+// logKey is what the keys begin with in a log. Of a log that has no folder it is that of the
+// volume.
+func (v *Volume) logKey(log string) string {
+	if !strings.Contains(log, "/") {
+		log = v.logOf(log)
+	}
+	return log + "/"
+}
 
 // newID is a name of a store, and of the log of its extents, that no two get.
 func newID() string { return strings.ToLower(rand.Text()) }

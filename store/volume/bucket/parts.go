@@ -134,14 +134,15 @@ func (p *parts) drop() {
 }
 
 // finish makes the object, with its first part, of which so many bytes behind the header are
-// the front, and tells its name. When it was made with another first part, or its name is from
-// before the horizon, another one is made of it.
-func (p *parts) finish(ctx context.Context, first []byte, front int64, horizon string) (string, error) {
-	if p.done != nil && slices.Equal(p.done, first) && !before(p.name, horizon) {
+// the front, and tells its name. When it was made with another first part, its name is from
+// before the horizon, or another volume has begun the store's log meanwhile, another one is made
+// of it.
+func (p *parts) finish(ctx context.Context, first []byte, front int64, log, horizon string) (string, error) {
+	if p.done != nil && slices.Equal(p.done, first) && !before(p.name, horizon) && p.log == log {
 		return p.name, nil
 	}
-	if p.done != nil || before(p.name, horizon) { // also what is not there yet may be swept away when it is
-		return p.again(ctx, first, front, horizon)
+	if p.done != nil || before(p.name, horizon) || p.log != log { // also what is not there yet may be swept away when it is
+		return p.again(ctx, first, front, log, horizon)
 	}
 	foot := p.footerFor(first, front)
 	key := p.key()
@@ -166,11 +167,11 @@ func (p *parts) finish(ctx context.Context, first []byte, front int64, horizon s
 
 // again makes another object of the same bytes, but for the first ones: the bucket copies
 // those of the former one, or they come from what is kept.
-func (p *parts) again(ctx context.Context, first []byte, front int64, horizon string) (string, error) {
+func (p *parts) again(ctx context.Context, first []byte, front int64, log, horizon string) (string, error) {
 	v := p.volume
 	foot := p.footerFor(first, front)
 	name := v.newExtentName(horizon)
-	key := v.logKey(p.log) + name
+	key := v.logKey(log) + name
 	err := objects.ErrNotFound
 	if p.done != nil && p.kept >= objects.SmallestPart {
 		err = v.assemble(ctx, key, []piece{{length: int64(len(first)), content: first}, {p.key(), int64(len(first)), p.kept, nil}}, foot)
@@ -181,7 +182,7 @@ func (p *parts) again(ctx context.Context, first []byte, front int64, horizon st
 	if err != nil {
 		return "", err
 	}
-	p.name, p.done, p.footer = name, slices.Clone(first), foot
+	p.log, p.name, p.done, p.footer = log, name, slices.Clone(first), foot
 	return name, nil
 }
 

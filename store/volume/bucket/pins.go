@@ -41,7 +41,7 @@ func (p *pins) renew(g *Generation) {
 	}
 	content, err := json.Marshal(pin{g.number, until.Unix()})
 	if err == nil {
-		err = v.putExtent(v.ctx, v.pinKey(g.id, v.machine, g.number), content)
+		err = v.putExtent(v.ctx, v.pinKey(g.now.Load().log(), v.machine, g.number), content)
 	}
 	if err != nil { // the next read tries it again
 		p.mu.Lock()

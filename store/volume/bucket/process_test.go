@@ -188,7 +188,7 @@ func assembled(t testing.TB, objects *memory.Bucket, key string) []byte {
 	}
 	var whole []byte
 	for _, e := range line.Extents {
-		whole = append(whole, objects.Content(".rvffs/x/" + line.Log + "/" + e[0].(string))[:int(e[1].(float64))]...)
+		whole = append(whole, objects.Content(line.Log + "/" + e[0].(string))[:int(e[1].(float64))]...)
 	}
 	return append(whole, rest...)
 }

@@ -134,6 +134,7 @@ type publication struct {
 	edits   editing
 	made    map[int64]extent // extents that were made of what was inline or is short, by where they begin
 	horizon string           // of the object for which they were made
+	log     string           // likewise
 }
 
 // prepare lays out a commit behind the base.
@@ -185,13 +186,13 @@ func (p *publication) build(ctx context.Context, newest *stored) (*stored, error
 	if err := v.settleIn(ctx, next, newest); err != nil {
 		return nil, err
 	}
-	if p.horizon != next.line.Horizon {
-		p.horizon = next.line.Horizon
+	if log := next.log(); p.horizon != next.line.Horizon || p.log != log {
 		for at, e := range p.made {
-			if before(e.Name, p.horizon) {
+			if before(e.Name, next.line.Horizon) || p.log != log {
 				delete(p.made, at)
 			}
 		}
+		p.horizon, p.log = next.line.Horizon, log
 	}
 	for _, gone := range p.commit.Retired {
 		if err := p.retire(ctx, next, gone); err != nil {
@@ -207,7 +208,7 @@ func (p *publication) build(ctx context.Context, newest *stored) (*stored, error
 		if err := p.cut(ctx, next, run); err != nil {
 			return nil, err
 		}
-		made, err := e.finish(ctx, p.commit.Stamp, next.line.Horizon)
+		made, err := e.finish(ctx, p.commit.Stamp, next.log(), next.line.Horizon)
 		if err != nil {
 			return nil, err
 		}
@@ -236,7 +237,7 @@ func (s *stored) ends(state *segments.State) {
 	if len(s.line.Extents) == 0 && len(s.line.Retired) == 0 && len(s.line.Tickets) == 0 && s.line.Horizon == "" {
 		s.line = line{} // all is inline: it is a plain file
 	} else {
-		s.line.Log = s.ID
+		s.line.Log = s.log()
 	}
 }
 
@@ -244,7 +245,7 @@ func (s *stored) ends(state *segments.State) {
 func (s *stored) append(e extent) {
 	s.line.Extents = append(s.line.Extents, e)
 	s.line.Base += e.Length
-	s.line.Log = s.ID
+	s.line.Log = s.log()
 }
 
 // retire names an extent that is needed no more by who reads the object.
@@ -291,7 +292,7 @@ func (p *publication) cut(ctx context.Context, next *stored, r *run) error {
 		if !some || made.Length != length {
 			content := bytes.Join(r.pieces[:count], nil)
 			var err error
-			if made, err = v.makeExtent(ctx, next.ID, bytes.NewReader(content), length, next.line.Horizon); err != nil {
+			if made, err = v.makeExtent(ctx, next.log(), bytes.NewReader(content), length, next.line.Horizon); err != nil {
 				return err
 			}
 			p.made[r.at] = made
@@ -329,15 +330,15 @@ func (v *Volume) settleIn(ctx context.Context, next, newest *stored) error {
 		if err := volume.ReadFull(bytes, next.inline, manifest); err != nil {
 			return err
 		}
-		made, err := v.copyExtent(ctx, next.ID, newest.key, manifest, bytes, "")
+		made, err := v.copyExtent(ctx, next.log(), newest.key, manifest, bytes, "")
 		if err != nil {
 			return err
 		}
 		next.append(made)
-	case newest.line.Log != "" && newest.line.Log != next.ID || newest.copied():
+	case newest.line.Log != "" && newest.ofOthers():
 		next.line = line{}
 		for i, e := range newest.line.Extents {
-			made, err := v.copyExtent(ctx, next.ID, layout.spans[i].key, e.Length, &spanReader{v, layout.spans[i]}, "")
+			made, err := v.copyExtent(ctx, next.log(), layout.spans[i].key, e.Length, &spanReader{v, layout.spans[i]}, "")
 			if err != nil {
 				return err
 			}

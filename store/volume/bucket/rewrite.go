@@ -21,6 +21,7 @@ type Rewrite struct {
 	published bool
 	made      []extent // of the first bytes, which are in the bucket already
 	madeTo    int64
+	madeIn    string // the log that they are in
 }
 
 var _ volume.Rewrite = (*Rewrite)(nil)
@@ -280,16 +281,19 @@ func (r *Rewrite) cut(to int64, run func(from, to int64) error) error {
 func (r *Rewrite) extent(ctx context.Context, next *stored, from, to int64) (extent, error) {
 	at := int64(0)
 	for _, e := range r.made {
-		if at == from && at+e.Length == to && !before(e.Name, next.line.Horizon) {
+		if at == from && at+e.Length == to && !before(e.Name, next.line.Horizon) && r.madeIn == next.log() {
 			return e, nil
 		}
 		at += e.Length
 	}
-	made, err := r.session.log.volume.makeExtent(ctx, next.ID, io.NewSectionReader(r.spool, from, to-from), to-from, next.line.Horizon)
+	made, err := r.session.log.volume.makeExtent(ctx, next.log(), io.NewSectionReader(r.spool, from, to-from), to-from, next.line.Horizon)
 	if err != nil {
 		return extent{}, err
 	}
-	if from == r.madeTo {
+	if len(r.made) == 0 {
+		r.madeIn = next.log()
+	}
+	if from == r.madeTo && r.madeIn == next.log() {
 		r.made, r.madeTo = append(r.made, made), to
 	}
 	return made, nil

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"rvffs/segments"
@@ -17,8 +19,9 @@ import (
 
 // stored is a store object as it was read, or is to be written. It does not change.
 type stored struct {
-	key string
-	tag objects.Tag
+	key  string
+	tag  objects.Tag
+	home string // the log that its extents get if it has none
 	about
 	line   line
 	inline []byte // the store's bytes from the line's base on; nil of a plain object that is too large
@@ -70,7 +73,23 @@ func (v *Volume) read(ctx context.Context, key string, known objects.Tag) (*stor
 			large = true
 		}
 	}
-	return v.parse(key, found, large)
+	s, err := v.parse(key, found, large)
+	if err == nil {
+		v.copiedAlong(ctx, s)
+	}
+	return s, err
+}
+
+// copiedAlong looks whether another program that has copied a store's object has also copied its
+// extents, with all that is in a volume: then those are meant, for the others may go.
+func (v *Volume) copiedAlong(ctx context.Context, s *stored) {
+	along := v.logOf(path.Base(s.line.Log))
+	if !s.copied() || len(s.line.Extents) == 0 || !strings.Contains(s.line.Log, "/") || s.line.Log == along {
+		return
+	}
+	if _, err := v.get(ctx, v.logKey(along)+s.line.Extents[0].Name, objects.Read{Length: 1}); err == nil {
+		s.line.Log = along
+	}
 }
 
 // parse makes a store object of what was read.
@@ -78,9 +97,11 @@ func (v *Volume) parse(key string, found *objects.Object, large bool) (*stored, 
 	s := &stored{key: key, tag: found.Tag, large: large}
 	if large {
 		s.about = foreign(key, found.Tag, parseAbout(key, found, v.owner()))
+		s.home = v.logOf(s.ID)
 		return s, nil
 	}
 	s.about = parseAbout(key, found, v.owner())
+	s.home = v.logOf(s.ID)
 	var to moved
 	content, isMoved, err := cutLine(found.Content, movedMark, &to)
 	if err != nil {
@@ -147,6 +168,17 @@ func (s *stored) same(other *stored) bool {
 
 // copied reports whether another program has put a line here that is of another object.
 func (s *stored) copied() bool { return s.line.Log != "" && s.line.Owner != s.key }
+
+// of others reports whether the extents of its line are those of another store.
+func (s *stored) ofOthers() bool { return s.copied() || path.Base(s.line.Log) != s.ID }
+
+// log is where its own extents are, or come.
+func (s *stored) log() string {
+	if s.line.Log == "" || s.ofOthers() {
+		return s.home
+	}
+	return s.line.Log
+}
 
 // find finds the newest state in a store object, and notes it there.
 func (v *Volume) find(ctx context.Context, s *stored, budget *memory.Budget) error {

@@ -169,6 +169,7 @@ func (v *Volume) readWhole(ctx context.Context, key string, known objects.Tag, b
 func (v *Volume) create(ctx context.Context, s *stored) (*stored, error) {
 	deadline, stop := context.WithTimeout(ctx, v.options.CommitTimeout)
 	defer stop()
+	s.home = v.logOf(s.ID)
 	content := s.content()
 	meta := s.metadata(content)
 	for try := 1; ; try++ {

@@ -90,16 +90,23 @@ func (l *Log) tidyUp(ctx context.Context) error {
 // names are those of all that is in a log: extents, and pins.
 func (v *Volume) names(ctx context.Context, log string) (names []string, err error) {
 	prefix := v.logKey(log)
+	entries, err := v.entries(ctx, prefix)
+	for _, entry := range entries {
+		names = append(names, entry.Key[len(prefix):])
+	}
+	return names, err
+}
+
+// entries are the objects with a prefix.
+func (v *Volume) entries(ctx context.Context, prefix string) (entries []objects.Entry, err error) {
 	for after := ""; ; {
 		page, err := v.list(ctx, objects.List{Prefix: prefix, After: after})
 		if err != nil {
 			return nil, err
 		}
-		for _, entry := range page.Entries {
-			names = append(names, entry.Key[len(prefix):])
-		}
+		entries = append(entries, page.Entries...)
 		if after = page.Next; after == "" {
-			return names, nil
+			return entries, nil
 		}
 	}
 }

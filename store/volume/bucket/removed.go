@@ -1,0 +1,127 @@
+package bucket
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path"
+	"strings"
+	"time"
+
+	"rvffs/store/volume"
+	"rvffs/store/volume/bucket/objects"
+)
+
+// A store that is removed leaves its extents: other machines may still read them, and another
+// program may have copied the store's object, which names them until the copy is written to.
+// Who removes the store notes the log of its extents. SweepRemoved deletes what was noted long ago and
+// no object names.
+
+// removedIn is what the keys begin with by which it is noted of the logs of a volume, here that
+// which has a log, that their stores were removed.
+func removedIn(log string) string { return path.Dir(path.Dir(log)) + "/removed/" }
+
+// noteRemoved notes the log of a store of which a tombstone is left. Where that fails the
+// extents stay for good, and nothing else.
+func (v *Volume) noteRemoved(ctx context.Context, tombstone *stored) {
+	if log := strings.TrimSuffix(v.logKey(tombstone.log()), "/"); tombstone.line.Log != "" {
+		_ = v.putExtent(ctx, removedIn(log)+path.Base(log), nil)
+	}
+}
+
+// Left is what a removed store has left in the bucket.
+type Left struct {
+	Log     string    `json:"log"` // the folder of its extents
+	Removed time.Time `json:"removed"`
+	Extents int       `json:"extents"`
+	Bytes   int64     `json:"bytes"`
+	// Stays is why it is not deleted; empty: it is.
+	Stays string `json:"stays,omitempty"`
+}
+
+// SweepRemoved deletes what removed stores have left, a day after they were removed; with list it only
+// tells. It reads the beginning of each object of the volume once, for no log goes that any of
+// them names. Copies outside of the volume are not looked for.
+func (v *Volume) SweepRemoved(ctx context.Context, list bool) (found []Left, err error) {
+	noted, err := v.entries(ctx, removedIn(v.logOf("")))
+	if err != nil || len(noted) == 0 {
+		return nil, err
+	}
+	named, err := v.namedLogs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, note := range noted {
+		left := Left{Log: v.logOf(path.Base(note.Key)), Removed: note.Modified}
+		if err := v.sweepLog(ctx, &left, note.Key, named[left.Log], list); err != nil {
+			return found, err
+		}
+		found = append(found, left)
+	}
+	return found, nil
+}
+
+// sweepLog deletes the extents of one log, with what was noted of it last.
+func (v *Volume) sweepLog(ctx context.Context, left *Left, note, named string, list bool) error {
+	prefix := v.logKey(left.Log)
+	entries, err := v.entries(ctx, prefix)
+	if err != nil {
+		return err
+	}
+	var pins []string
+	for _, entry := range entries {
+		if name := entry.Key[len(prefix):]; strings.HasPrefix(name, pinPrefix) {
+			pins = append(pins, name)
+		} else {
+			left.Extents++
+			left.Bytes += entry.Size
+		}
+	}
+	read, err := v.pinned(ctx, left.Log, pins)
+	if err != nil {
+		return err
+	}
+	switch {
+	case named != "":
+		left.Stays = named + " is a copy of it that was not written to yet"
+	case v.options.Now().Sub(left.Removed) < orphanAge:
+		left.Stays = "it was removed less than a day ago"
+	case len(read) > 0:
+		left.Stays = "another machine reads it"
+	}
+	if left.Stays != "" || list {
+		return nil
+	}
+	for _, entry := range entries {
+		if err := v.deleteExtent(ctx, left.Log, entry.Key[len(prefix):]); err != nil {
+			return err
+		}
+	}
+	return v.send(ctx, func(ctx context.Context) error {
+		return v.objects.Delete(ctx, note, objects.Condition{})
+	})
+}
+
+// namedLogs are the logs that objects of the volume name, each with the name of one of these.
+func (v *Volume) namedLogs(ctx context.Context) (map[string]string, error) {
+	named := map[string]string{}
+	entries, err := v.entries(ctx, v.prefix)
+	if err != nil {
+		return nil, err
+	}
+	for _, entry := range entries {
+		name := entry.Key[len(v.prefix):]
+		if strings.HasPrefix(name, hidden+"/") {
+			continue
+		}
+		found, err := v.read(ctx, entry.Key, "")
+		switch {
+		case errors.Is(err, objects.ErrNotFound), errors.Is(err, fs.ErrNotExist), errors.Is(err, volume.ErrNotStore):
+		case err != nil: // it may name any
+			return nil, failure("look at", name, err)
+		case found.line.Log != "" && (found.moved == nil || !found.moved.Spent):
+			named[strings.TrimSuffix(v.logKey(found.line.Log), "/")] = name
+		}
+	}
+	return named, nil
+}
