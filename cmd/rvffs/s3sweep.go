@@ -34,6 +34,9 @@ func newS3SweepCommand() *cobra.Command {
 			}
 			defer func() { err = errors.Join(err, reached.Close()) }()
 			found, err := reached.(*bucket.Volume).SweepRemoved(command.Context(), list)
+			if found == nil {
+				found = []bucket.Left{} // a list for programs, too
+			}
 			return errors.Join(answer.print(command.OutOrStdout(), found, func(out io.Writer) error { return printSwept(out, found, list) }), err)
 		},
 	}

@@ -176,6 +176,38 @@ func TestBucketCommands(t *testing.T) {
 	}
 }
 
+// TestBucketInFolders: a mount and a command that is given a store in a folder below it read and
+// write the same store, whoever begins its extents.
+func TestBucketInFolders(t *testing.T) {
+	server := objectstore.Start(t, 2)
+	inBucket(t, server)
+	m, inner := serveBucket(t, server, server.Endpoints[0], "team"), serveBucket(t, server, server.Endpoints[1], "team/sub")
+	shell(t, `
+		rvffs=$1 mnt=$2 inner=$3 s=s3://vectors/team/sub; cd "$4"
+		mkdir -p "$mnt/sub"; head -c 12000000 /dev/zero > rows.f32
+		counts() {
+			for try in $(seq 100); do
+				[ "$("$rvffs" export "$s/$1" -f f32 | wc -c)" = $(($2 * 400)) ] && [ "$(cat "$mnt/sub/$1/vectors/vectors.f32" | wc -c)" = $(($2 * 400)) ] &&
+					[ "$(cat "$inner/$1/vectors/vectors.f32" | wc -c)" = $(($2 * 400)) ] && return 0
+				sleep 0.1
+			done
+			echo "$1 does not show $2 vectors to all"; exit 1
+		}
+		for name in a.rvf b.rvf c.rvf; do "$rvffs" create "$s/$name" --dimension 100 > made; done
+		until [ -d "$mnt/sub/a.rvf" ] && [ -d "$inner/c.rvf" ]; do sleep 0.1; done
+		cp rows.f32 "$mnt/sub/a.rvf/vectors.append"; "$rvffs" import "$s/b.rvf" rows.f32 > made; cp rows.f32 "$inner/c.rvf/vectors.append"
+		for name in a.rvf b.rvf c.rvf; do
+			counts $name 30000
+			cp rows.f32 "$mnt/sub/$name/vectors.append"; "$rvffs" import "$s/$name" rows.f32 > made; cp rows.f32 "$inner/$name/vectors.append"
+			counts $name 120000
+			echo compact > "$mnt/sub/$name/ctl"
+			counts $name 120000
+		done
+		mv "$mnt/sub/a.rvf" "$mnt/moved.rvf"
+		[ "$("$rvffs" export s3://vectors/team/moved.rvf -f f32 | wc -c)" = 48000000 ]
+	`, program, m.Point, inner.Point, t.TempDir())
+}
+
 // TestBucketTakesWholeStores: a store goes into a bucket, to another name there, and out again as
 // it is, a short one and one of parts; none takes the place of another.
 func TestBucketTakesWholeStores(t *testing.T) {

@@ -17,15 +17,12 @@ import (
 // Who removes the store notes the log of its extents. SweepRemoved deletes what was noted long ago and
 // no object names.
 
-// removedIn is what the keys begin with by which it is noted of the logs of a volume, here that
-// which has a log, that their stores were removed.
-func removedIn(log string) string { return path.Dir(path.Dir(log)) + "/removed/" }
-
 // noteRemoved notes the log of a store of which a tombstone is left. Where that fails the
 // extents stay for good, and nothing else.
 func (v *Volume) noteRemoved(ctx context.Context, tombstone *stored) {
-	if log := strings.TrimSuffix(v.logKey(tombstone.log()), "/"); tombstone.line.Log != "" {
-		_ = v.putExtent(ctx, removedIn(log)+path.Base(log), nil)
+	if tombstone.line.Log != "" {
+		folder, name := path.Split(strings.TrimSuffix(v.logKey(tombstone.log()), "/"))
+		_ = v.putExtent(ctx, path.Join(path.Dir(path.Clean(folder)), "removed", name), nil)
 	}
 }
 
@@ -39,20 +36,32 @@ type Left struct {
 	Stays string `json:"stays,omitempty"`
 }
 
-// SweepRemoved deletes what removed stores have left, a day after they were removed; with list it only
-// tells. It reads the beginning of each object of the volume once, for no log goes that any of
-// them names. Copies outside of the volume are not looked for.
+// SweepRemoved deletes what removed stores have left, a day after they were removed; with list it
+// only tells. Where there is something it reads the beginning of each object of the volume once, for
+// no log goes that any of them names. Copies outside of the volume are not looked for.
 func (v *Volume) SweepRemoved(ctx context.Context, list bool) (found []Left, err error) {
-	noted, err := v.entries(ctx, removedIn(v.logOf("")))
-	if err != nil || len(noted) == 0 {
+	entries, err := v.entries(ctx, v.prefix)
+	if err != nil {
 		return nil, err
 	}
-	named, err := v.namedLogs(ctx)
+	var noted, others []objects.Entry
+	for _, entry := range entries {
+		switch folder := "/" + path.Dir(entry.Key) + "/"; {
+		case strings.HasSuffix(folder, "/"+hidden+"/removed/"):
+			noted = append(noted, entry)
+		case !strings.Contains(folder, "/"+hidden+"/"):
+			others = append(others, entry)
+		}
+	}
+	if len(noted) == 0 {
+		return nil, nil
+	}
+	named, err := v.namedLogs(ctx, others)
 	if err != nil {
 		return nil, err
 	}
 	for _, note := range noted {
-		left := Left{Log: v.logOf(path.Base(note.Key)), Removed: note.Modified}
+		left := Left{Log: path.Join(path.Dir(path.Dir(note.Key)), "x", path.Base(note.Key)), Removed: note.Modified}
 		if err := v.sweepLog(ctx, &left, note.Key, named[left.Log], list); err != nil {
 			return found, err
 		}
@@ -102,18 +111,11 @@ func (v *Volume) sweepLog(ctx context.Context, left *Left, note, named string, l
 	})
 }
 
-// namedLogs are the logs that objects of the volume name, each with the name of one of these.
-func (v *Volume) namedLogs(ctx context.Context) (map[string]string, error) {
+// namedLogs are the logs that objects name, each with the name of one of these.
+func (v *Volume) namedLogs(ctx context.Context, entries []objects.Entry) (map[string]string, error) {
 	named := map[string]string{}
-	entries, err := v.entries(ctx, v.prefix)
-	if err != nil {
-		return nil, err
-	}
 	for _, entry := range entries {
 		name := entry.Key[len(v.prefix):]
-		if strings.HasPrefix(name, hidden+"/") {
-			continue
-		}
 		found, err := v.read(ctx, entry.Key, "")
 		switch {
 		case errors.Is(err, objects.ErrNotFound), errors.Is(err, fs.ErrNotExist), errors.Is(err, volume.ErrNotStore):

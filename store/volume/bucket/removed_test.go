@@ -46,7 +46,7 @@ func TestRemovedStoresAreSweptAway(t *testing.T) {
 			for _, key := range []string{"a.rvf", "folder/c.rvf"} {
 				found, err := p.volume.read(t.Context(), key, "")
 				if err == nil && found.moved == nil {
-					_, err = p.volume.bury(t.Context(), found, moved{})
+					_, err = p.volume.bury(t.Context(), found, moved{}, false)
 				}
 				if err != nil && !errors.Is(err, objects.ErrNotFound) {
 					t.Fatal(err)
