@@ -80,7 +80,12 @@ func isAnotherStore(ctx context.Context, output string, s *store.Store) error {
 		other = there.FileID() != s.FileID()
 		return nil
 	})
-	if err == nil && other {
+	switch {
+	case errors.Is(err, volume.ErrNotStore):
+		return nil
+	case err != nil:
+		return fmt.Errorf("%s may be another store, which would be lost: give the output another name: %w", output, err)
+	case other:
 		return fmt.Errorf("%s is another store, which would be lost: give the output another name", output)
 	}
 	return nil

@@ -57,7 +57,9 @@ func (f *family) of(ctx context.Context, file string, snapshot *state.Snapshot) 
 	if snapshot.IsBranch() {
 		// Its vectors are read from there, and people go as far for them.
 		if branch, err := snapshot.Branch(ctx); err == nil {
-			f.add(ctx, siteOf(file).beside(storeFile(file), branch.Map.ParentPath))
+			if err := f.add(ctx, siteOf(file).beside(storeFile(file), branch.Map.ParentPath)); err != nil {
+				return store.Relatives{}, err
+			}
 		}
 		up = foldersUp
 	}

@@ -149,8 +149,11 @@ func (p *recoveryPlan) findManifest(context.Context) error {
 }
 
 // findKept looks for states that were kept for branches: the vectors that they have alone were
-// replaced or deleted since.
+// replaced or deleted since. The directory of a manifest tells, too, where there is one.
 func (p *recoveryPlan) findKept(context.Context) error {
+	if p.named != nil {
+		return nil
+	}
 	return p.walk.parts(func(part tailPart) error {
 		if part.Type != segments.TypeKeptState || part.Kind == segments.RemnantBytes {
 			return nil
