@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"rvffs/store/volume/bucket/objects"
@@ -14,7 +15,7 @@ import (
 const keptAt = ".rvffs/server"
 
 // Open opens a bucket by the first way to it, and says what its server can do: as a former
-// trial has found that counts still, or by a trial. Where the result cannot be kept, the next
+// trial has found that counts still, with keys of the prefix or of a folder around it, or by a trial. Where the result cannot be kept, the next
 // one tries again. A server that does not answer yet is waited for with some patience, and
 // waits is told so, once.
 func Open(ctx context.Context, prefix string, patience time.Duration, waits func(error), open Ways) (objects.Bucket, *Report, error) {
@@ -23,6 +24,14 @@ func Open(ctx context.Context, prefix string, patience time.Duration, waits func
 		return nil, nil, err
 	}
 	report, err := awaitKept(ctx, ways[0], prefix+keptAt, patience, waits)
+	for around := prefix; err == nil && report == nil && around != ""; {
+		around = strings.TrimSuffix(around, "/")
+		around = around[:strings.LastIndex(around, "/")+1]
+		report, err = awaitKept(ctx, ways[0], around+keptAt, patience, waits)
+		if errors.Is(err, objects.ErrDenied) || err == nil && report != nil && !report.Allows(Commits) {
+			report, err = nil, nil // who may do less there may do all here
+		}
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,11 +1,13 @@
 package trial
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"rvffs/store/volume/bucket/memory"
 	"rvffs/store/volume/bucket/objects"
@@ -106,5 +108,45 @@ func TestServersAreSeenThrough(t *testing.T) {
 		return []objects.Bucket{server{Bucket: memory.New(), closed: true}}, nil
 	}); err == nil {
 		t.Errorf("of who may nothing it is told %+v", report)
+	}
+}
+
+// TestTrialsOfFolders: what was found of a server counts in the folders below, but not that somebody
+// may not write there.
+func TestTrialsOfFolders(t *testing.T) {
+	t.Parallel()
+	bucket := memory.New()
+	opens := func(prefix string, fault server) (commits bool, puts int) {
+		t.Helper()
+		fault.Bucket = bucket
+		before := bucket.Requests("put")
+		_, report, err := Open(t.Context(), prefix, time.Minute, func(error) {}, func(bool) ([]objects.Bucket, error) { return []objects.Bucket{fault}, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return report.Allows(Commits), bucket.Requests("put") - before
+	}
+	for _, step := range []struct {
+		prefix  string
+		fault   server
+		commits bool
+		tries   bool
+	}{
+		{"kept/", server{readOnly: true}, false, false}, // nothing can be kept there
+		{"team/", server{}, true, true},
+		{"team/", server{}, true, false},
+		{"team/sub/deep/", server{}, true, false},
+		{"other/", server{}, true, true},
+		{"", server{}, true, true},
+		{"third/", server{}, true, false},
+	} {
+		if commits, puts := opens(step.prefix, step.fault); commits != step.commits || (puts > 0) != step.tries {
+			t.Errorf("%+v: commits %t, %d objects written", step, commits, puts)
+		}
+	}
+	content := bucket.Content(keptAt)
+	bucket.Upload("readers/"+keptAt, bytes.ReplaceAll(content, []byte(`"kept": true`), []byte(`"kept": false`)))
+	if commits, puts := opens("readers/writers/", server{}); !commits || puts > 0 {
+		t.Errorf("below a folder in which nothing can be written: commits %t, %d objects written", commits, puts)
 	}
 }
