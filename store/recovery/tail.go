@@ -293,12 +293,15 @@ func (t *Tails) isBeingWritten(ctx context.Context) bool {
 
 // Tell says in words what the tail of a store is and what to do about it.
 func (t *Tail) Tell(store string) string {
-	place := fmt.Sprintf("stand behind the newest manifest, that of epoch %d, which does not name them", t.Epoch)
+	place, back := fmt.Sprintf("stand behind the newest manifest, that of epoch %d, which does not name them", t.Epoch), "them back"
+	if t.Kept {
+		back = "back what is not there yet"
+	}
 	switch {
 	case t.Kept && t.NoManifest:
 		place = fmt.Sprintf("stood in the file without any manifest, and are kept in %s", t.File)
 	case t.Kept:
 		place = fmt.Sprintf("stood behind the manifest of epoch %d, and are kept in %s", t.Epoch, t.File)
 	}
-	return fmt.Sprintf("%s %s: rvffs recover %s brings them back, or lets them go with --drop", t.String(), place, store)
+	return fmt.Sprintf("%s %s: rvffs recover %s brings %s, or lets them go with --drop", t.String(), place, store, back)
 }
