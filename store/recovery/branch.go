@@ -10,13 +10,9 @@ import (
 	"rvffs/store/state"
 )
 
-// collectOfBranch notes what a filter of the branch shows no more, which a list of deletions in
-// the same commit names, too. A map that only names other bytes of the same parent is made anew,
-// and nothing is lost with it.
-func (p *recoveryPlan) collectOfBranch(ctx context.Context, part tailPart) error {
-	if there, err := p.hasSegment(ctx, part); err != nil || there {
-		return err
-	}
+// understand has something done with the payload of a part. What is in a form that cannot be read,
+// or is not what it should be, is a doubt.
+func (p *recoveryPlan) understand(part tailPart, do func(payload []byte) (malformed, err error)) error {
 	if !isRaw(part) {
 		p.doubt(DoubtForm, remedyDrop, 1)
 		return nil
@@ -26,36 +22,48 @@ func (p *recoveryPlan) collectOfBranch(ctx context.Context, part tailPart) error
 		return err
 	}
 	defer charge.Free()
-	if part.Type == segments.TypeCowMap {
-		return p.collectMap(ctx, payload)
-	}
-	filter, malformed := segments.ParseMembership(payload)
+	malformed, err := do(payload)
 	if malformed != nil {
 		p.doubt(DoubtDamaged, remedyDrop, 1)
-		return nil
 	}
-	return p.base.With(ctx, state.Judging, func(in *state.Reading) error {
-		members, err := rows.MembersOf(in)
-		if err == nil {
-			p.hidden.Unite(members.HiddenBy(filter))
-		}
+	return err
+}
+
+// collectOfBranch notes what a filter of the branch shows no more, which a list of deletions in
+// the same commit names, too. A map that only names other bytes of the same parent is made anew,
+// and nothing is lost with it.
+func (p *recoveryPlan) collectOfBranch(ctx context.Context, part tailPart) error {
+	if there, err := p.hasSegment(ctx, part); err != nil || there {
 		return err
+	}
+	return p.understand(part, func(payload []byte) (malformed, err error) {
+		if part.Type == segments.TypeCowMap {
+			return p.collectMap(ctx, payload)
+		}
+		filter, malformed := segments.ParseMembership(payload)
+		if malformed != nil {
+			return malformed, nil
+		}
+		return nil, p.base.With(ctx, state.Judging, func(in *state.Reading) error {
+			members, err := rows.MembersOf(in)
+			if err == nil {
+				p.hidden.Unite(members.HiddenBy(filter))
+			}
+			return err
+		})
 	})
 }
 
-func (p *recoveryPlan) collectMap(ctx context.Context, payload []byte) error {
+func (p *recoveryPlan) collectMap(ctx context.Context, payload []byte) (malformed, err error) {
 	branch, err := p.base.Branch(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	lost, malformed := segments.ParseCowMap(payload)
-	switch {
-	case malformed != nil:
-		p.doubt(DoubtDamaged, remedyDrop, 1)
-	case lost.BaseID != branch.Map.BaseID:
+	if malformed == nil && lost.BaseID != branch.Map.BaseID {
 		p.doubt(DoubtBranch, remedyDrop, 1)
 	}
-	return nil
+	return malformed, nil
 }
 
 // judgeInherited has a branch hide what the tail says is deleted and it shows of its parent's. To
@@ -87,34 +95,26 @@ func (p *recoveryPlan) collectList(ctx context.Context, part tailPart) error {
 	if p.NoManifest {
 		return nil
 	}
-	if !isRaw(part) {
-		p.doubt(DoubtForm, remedyDrop, 1)
-		return nil
-	}
-	payload, charge, err := p.payload(part)
-	if err != nil {
-		return err
-	}
-	defer charge.Free()
-	listed, malformed := segments.ParseBranches(payload)
-	if malformed != nil {
-		p.doubt(DoubtDamaged, remedyDrop, 1)
-		return nil
-	}
-	return p.base.With(ctx, state.Judging, func(in *state.Reading) error {
-		own, err := in.ListedBranches()
-		if err != nil {
-			return err
+	return p.understand(part, func(payload []byte) (malformed, err error) {
+		listed, malformed := segments.ParseBranches(payload)
+		if malformed != nil {
+			return malformed, nil
 		}
-		for _, branch := range listed {
-			known := func(other segments.ListedBranch) bool {
-				return other.FileID == branch.FileID && (other.Pinned == branch.Pinned || other.LetGo())
+		return nil, p.base.With(ctx, state.Judging, func(in *state.Reading) error {
+			own, err := in.ListedBranches()
+			if err != nil {
+				return err
 			}
-			if !branch.LetGo() && !slices.ContainsFunc(own, known) && !slices.ContainsFunc(p.branches, known) {
-				p.branches = append(p.branches, branch)
-				p.Listed++
+			for _, branch := range listed {
+				known := func(other segments.ListedBranch) bool {
+					return other.FileID == branch.FileID && (other.Pinned == branch.Pinned || other.LetGo())
+				}
+				if !branch.LetGo() && !slices.ContainsFunc(own, known) && !slices.ContainsFunc(p.branches, known) {
+					p.branches = append(p.branches, branch)
+					p.Listed++
+				}
 			}
-		}
-		return nil
+			return nil
+		})
 	})
 }
