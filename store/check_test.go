@@ -9,15 +9,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"rvffs/lineage"
 	"rvffs/segments"
 	"rvffs/store/compute"
 	"rvffs/store/rows"
+	"rvffs/store/rows/rowstest"
 	"rvffs/store/search"
 	"rvffs/store/state"
-	"rvffs/store/throttle"
 	"rvffs/store/vecio"
 	"rvffs/store/volume"
 	"rvffs/store/volume/filelog"
@@ -110,33 +109,6 @@ func openTold(t *testing.T, files filelog.FileSystem, mode state.VerifyMode, tol
 		}
 	})
 	return s, checker
-}
-
-// holdChecks keeps checks behind the reads from beginning until what it returns is
-// called.
-func holdChecks(checker *state.Checker) (release func()) {
-	checker.Behind = throttle.NewLanes(1)
-	lane, err := checker.Behind.Enter(context.Background())
-	if err != nil {
-		panic(err)
-	}
-	done, over := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(over)
-		for tick := time.NewTicker(throttle.StuckAfter / 10); ; lane.GetOn() {
-			select {
-			case <-tick.C:
-			case <-done:
-				tick.Stop()
-				return
-			}
-		}
-	}()
-	return func() {
-		close(done)
-		<-over
-		lane.Leave()
-	}
 }
 
 // shownBytes is what reading came to.
@@ -325,7 +297,7 @@ func checkBackground(t *testing.T, files *volumes.Files, entry segments.Director
 	t.Helper()
 	s, checker := openChecked(t, files, state.VerifyBackground)
 	before := s.Current()
-	goOn := holdChecks(checker)
+	goOn := rowstest.HoldChecks(checker)
 	everything(t, before)
 	held := holdOpen(t, before)
 	goOn()

@@ -15,6 +15,7 @@ import (
 	"rvffs/store/compute"
 	"rvffs/store/ingest"
 	"rvffs/store/rows"
+	"rvffs/store/rows/rowstest"
 	"rvffs/store/search"
 	"rvffs/store/state"
 	"rvffs/store/vecio"
@@ -649,7 +650,7 @@ func TestCommitsForgetWhatDamageDecided(t *testing.T) {
 	if _, err := stream.Write(t.Context(), []byte(`{"id":60,"vector":[1,1]}`+"\n")); err != nil {
 		t.Fatal(err)
 	}
-	goOn := holdChecks(checker)
+	goOn := rowstest.HoldChecks(checker)
 	everything(t, s.Current()) // the stream's base
 	goOn()
 	checker.Wait()
@@ -682,7 +683,7 @@ func TestQueueIsBounded(t *testing.T) {
 	files, entries := largeFiles(t, 1, 1, 1, 1)
 	s, checker := openChecked(t, files, state.VerifyBackground)
 	checker.Queued = 1
-	goOn := holdChecks(checker)
+	goOn := rowstest.HoldChecks(checker)
 	touchAll := func() {
 		t.Helper()
 		for _, entry := range entries {

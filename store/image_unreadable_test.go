@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"rvffs/segments"
+	"rvffs/store/rows/rowstest"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 	volumes "rvffs/store/volume/memory"
@@ -96,7 +97,7 @@ func TestImageInMemoryIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		goOn := holdChecks(checker)
+		goOn := rowstest.HoldChecks(checker)
 		for _, named := range views {
 			if named.Name != "image" {
 				continue

@@ -520,6 +520,7 @@ func TestSourceFoundDamaged(t *testing.T) {
 			t.Parallel()
 			checker := state.NewChecker(mode)
 			defer checker.Close()
+			release := rowstest.HoldChecks(checker)
 			sources := []source{{ids: [][]uint64{{1, 2, 3}}}, {ids: [][]uint64{{3, 4}}}}
 			of, snapshots, files := joined(t, state.BackingOptions{Checker: checker}, 1, sources...)
 			parent := snapshots[0].Vectors()[0]
@@ -541,6 +542,7 @@ func TestSourceFoundDamaged(t *testing.T) {
 			case mode == state.VerifyBackground && err != nil:
 				t.Errorf("before the verdict: %v", err)
 			}
+			release()
 			checker.Wait()
 			// Its ids may have hidden others, so those of the child are in doubt, too.
 			_, err = open.ReadContext(t.Context(), make([]byte, 8), view.Size()-8)
