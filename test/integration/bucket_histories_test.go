@@ -354,7 +354,7 @@ func assembled(t *testing.T, server *objectstore.Server, key string) []byte {
 	}
 	var whole []byte
 	for _, e := range line.Extents {
-		extent := server.Object(t, objectstore.Prefix+".rvffs/x/"+line.Log+"/"+e[0].(string))
+		extent := server.Object(t, line.Log+"/"+e[0].(string))
 		whole = append(whole, extent[:int(e[1].(float64))]...)
 	}
 	return append(whole, inline...)
