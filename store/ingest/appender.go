@@ -333,7 +333,7 @@ func (a *Appender) Flush() error {
 }
 
 // CommitWith makes all vectors part of another change of the same session, which also
-// deletes ids.
+// deletes stored ids, and hides ids that a branch shows of its parent's.
 func (a *Appender) CommitWith(ctx context.Context, session *log.Session, c log.Change, deleted, hidden []uint64) (uint32, error) {
 	if err := a.Flush(); err != nil {
 		return 0, err

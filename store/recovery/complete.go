@@ -89,9 +89,9 @@ type identities struct {
 // all are those that are known, and of a branch also with the hashes that its maps have of its
 // parent, wherever these stand.
 func (i *identities) all() []lineage.Identity {
-	all := slices.Clone(newest(i.known))
-	for _, identity := range newest(i.known) {
-		for _, base := range newest(i.bases) {
+	all := slices.Clone(lastTold(i.known))
+	for _, identity := range lastTold(i.known) {
+		for _, base := range lastTold(i.bases) {
 			if identity.ParentID == base.BaseID {
 				identity.ParentHash = base.BaseHash
 				all = append(all, identity)
@@ -101,8 +101,8 @@ func (i *identities) all() []lineage.Identity {
 	return all
 }
 
-// newest are the last of those that were told.
-func newest[T any](told []T) []T { return told[max(0, len(told)-mostTold):] }
+// lastTold are the newest of those that were told.
+func lastTold[T any](told []T) []T { return told[max(0, len(told)-mostTold):] }
 
 // tells adds what a segment tells of who the store is. What cannot be understood tells
 // nothing.
@@ -110,8 +110,8 @@ func (t tailWalk) tells(p tailPart, told *identities) error {
 	if p.PayloadLength > segments.MaxPayload {
 		return nil
 	}
-	payload := make([]byte, p.PayloadLength)
-	if err := volume.ReadFull(t.file, payload, p.PayloadOffset()); err != nil {
+	payload, err := t.payload(p)
+	if err != nil {
 		return err
 	}
 	switch p.Type {
@@ -141,8 +141,8 @@ func (t tailWalk) complete(p tailPart, known []lineage.Identity) (*CutManifest, 
 	if err != nil || !whole {
 		return nil, err
 	}
-	present := make([]byte, p.Length-segments.HeaderSize)
-	if err := volume.ReadFull(t.file, present, p.PayloadOffset()); err != nil {
+	present, err := t.payload(p)
+	if err != nil {
 		return nil, err
 	}
 	at := begun.EncodedSize() // of the identity

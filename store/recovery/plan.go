@@ -286,12 +286,11 @@ func (p *recoveryPlan) payload(part tailPart) ([]byte, *memory.Charge, error) {
 	if err := charge.Set(int64(part.PayloadLength)); err != nil {
 		return nil, nil, err
 	}
-	payload := make([]byte, part.PayloadLength)
-	if err := volume.ReadFull(p.walk.file, payload, part.PayloadOffset()); err != nil {
+	payload, err := p.walk.payload(part)
+	if err != nil {
 		charge.Free()
-		return nil, nil, err
 	}
-	return payload, &charge, nil
+	return payload, &charge, err
 }
 
 // maxOthers bounds how many other segments of a tail are brought back at once.

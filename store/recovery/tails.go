@@ -27,7 +27,7 @@ type Environment struct {
 	// Inherited are those of some ids that a branch shows of its parent's vectors and does
 	// not store.
 	Inherited func(ctx context.Context, branch *state.Snapshot, ids *idset.Set) (*idset.Set, error)
-	// List has the store list branches that it does not list; nil: it has none.
+	// List has the store list branches that it does not list.
 	List func(context.Context, []segments.ListedBranch) error
 	// Memory bounds what is held to compare a tail with the store.
 	Memory *memory.Budget

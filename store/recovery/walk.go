@@ -83,6 +83,12 @@ func (t tailWalk) vectors(r segments.Remnant) (tailVectors, error) {
 	return v, nil
 }
 
+// payload reads what is there of that of a part.
+func (t tailWalk) payload(p tailPart) ([]byte, error) {
+	payload := make([]byte, min(int64(p.PayloadLength), p.Length-segments.HeaderSize))
+	return payload, volume.ReadFull(t.file, payload, p.PayloadOffset())
+}
+
 // deletions visits the ids that a journal deletes.
 func (t tailWalk) deletions(p tailPart, visit func(id uint64)) error {
 	return segments.ReadDeletions(io.NewSectionReader(t.file, p.PayloadOffset(), int64(p.PayloadLength)), visit)
@@ -94,8 +100,8 @@ func (t tailWalk) cutManifest(p tailPart) (begun *segments.Manifest, complete bo
 	if p.Kind != segments.RemnantCut || p.Type != segments.TypeManifest || p.PayloadLength > segments.MaxPayload {
 		return nil, false, nil
 	}
-	payload := make([]byte, p.Length-segments.HeaderSize)
-	if err := volume.ReadFull(t.file, payload, p.PayloadOffset()); err != nil {
+	payload, err := t.payload(p)
+	if err != nil {
 		return nil, false, err
 	}
 	begun, complete = segments.ParseManifestStart(payload)

@@ -12,18 +12,23 @@ import (
 // hidden is the folder of a prefix in which all stands but the stores.
 const hidden = ".rvffs"
 
+// The folders in it: of logs, and of what is noted of those whose stores were removed.
+const logs, removed = "x", "removed"
+
 // logOf is the log of the extents of a store that this volume begins: their folder in the bucket,
 // so that a volume of another prefix, to which the store belongs as well, finds them.
-func (v *Volume) logOf(id string) string { return v.prefix + hidden + "/x/" + id }
+func (v *Volume) logOf(id string) string { return v.prefix + hidden + "/" + logs + "/" + id }
 
-// logKey is what the keys begin with in a log. Of a log that has no folder it is that of the
-// volume.
-func (v *Volume) logKey(log string) string {
-	if !strings.Contains(log, "/") {
-		log = v.logOf(log)
+// logFolder is that of a log. Of one that has a name alone it is in the volume.
+func (v *Volume) logFolder(log string) string {
+	if strings.Contains(log, "/") {
+		return log
 	}
-	return log + "/"
+	return v.logOf(log)
 }
+
+// logKey is what the keys begin with in a log.
+func (v *Volume) logKey(log string) string { return v.logFolder(log) + "/" }
 
 // newID is a name of a store, and of the log of its extents, that no two get.
 func newID() string { return strings.ToLower(rand.Text()) }

@@ -21,9 +21,13 @@ import (
 // extents stay for good, and nothing else.
 func (v *Volume) noteRemoved(ctx context.Context, tombstone *stored) {
 	if tombstone.line.Log != "" {
-		folder, name := path.Split(strings.TrimSuffix(v.logKey(tombstone.log()), "/"))
-		_ = v.putExtent(ctx, path.Join(path.Dir(path.Clean(folder)), "removed", name), nil)
+		_ = v.putExtent(ctx, sameNameIn(removed, v.logFolder(tombstone.log())), nil)
 	}
+}
+
+// sameNameIn is what has the name of a key in another one of the hidden folders.
+func sameNameIn(folder, key string) string {
+	return path.Join(path.Dir(path.Dir(key)), folder, path.Base(key))
 }
 
 // Left is what a removed store has left in the bucket.
@@ -47,7 +51,7 @@ func (v *Volume) SweepRemoved(ctx context.Context, list bool) (found []Left, err
 	var noted, others []objects.Entry
 	for _, entry := range entries {
 		switch folder := "/" + path.Dir(entry.Key) + "/"; {
-		case strings.HasSuffix(folder, "/"+hidden+"/removed/"):
+		case strings.HasSuffix(folder, "/"+hidden+"/"+removed+"/"):
 			noted = append(noted, entry)
 		case !strings.Contains(folder, "/"+hidden+"/"):
 			others = append(others, entry)
@@ -61,7 +65,7 @@ func (v *Volume) SweepRemoved(ctx context.Context, list bool) (found []Left, err
 		return nil, err
 	}
 	for _, note := range noted {
-		left := Left{Log: path.Join(path.Dir(path.Dir(note.Key)), "x", path.Base(note.Key)), Removed: note.Modified}
+		left := Left{Log: sameNameIn(logs, note.Key), Removed: note.Modified}
 		if err := v.sweepLog(ctx, &left, note.Key, named[left.Log], list); err != nil {
 			return found, err
 		}
@@ -122,7 +126,7 @@ func (v *Volume) namedLogs(ctx context.Context, entries []objects.Entry) (map[st
 		case err != nil: // it may name any
 			return nil, failure("look at", name, err)
 		case found.line.Log != "" && (found.moved == nil || !found.moved.Spent):
-			named[strings.TrimSuffix(v.logKey(found.line.Log), "/")] = name
+			named[v.logFolder(found.line.Log)] = name
 		}
 	}
 	return named, nil

@@ -169,7 +169,7 @@ func (s *stored) same(other *stored) bool {
 // copied reports whether another program has put a line here that is of another object.
 func (s *stored) copied() bool { return s.line.Log != "" && s.line.Owner != s.key }
 
-// of others reports whether the extents of its line are those of another store.
+// ofOthers reports whether the extents of its line are those of another store.
 func (s *stored) ofOthers() bool { return s.copied() || path.Base(s.line.Log) != s.ID }
 
 // log is where its own extents are, or come.
