@@ -3,6 +3,7 @@ package fs
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,27 +45,35 @@ type commands struct {
 // Afford has nothing to wait for.
 func (c *commands) Afford(context.Context, int) error { return nil }
 
-// Write carries out every command that it completes.
+// Write carries out every command that it completes. It takes what stands in front of one
+// that was given up, which can be said again.
 func (c *commands) Write(ctx context.Context, p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
+		said := len(c.line)
 		word, behind, ended := bytes.Cut(rest, []byte("\n"))
 		if len(c.line)+len(word) > longestCommand {
 			c.line = nil
 			return 0, fmt.Errorf("%w: a command of more than %d bytes", volume.ErrInput, longestCommand)
 		}
 		c.line = append(c.line, word...)
-		rest = behind
 		if ended {
-			if err := c.carryOut(ctx); err != nil {
+			err := c.carryOut(ctx)
+			if errors.Is(err, context.Canceled) {
+				c.line = c.line[:said]
+				return len(p) - len(rest), err
+			}
+			if err != nil {
 				return 0, err
 			}
 		}
+		c.received += int64(len(rest) - len(behind))
+		rest = behind
 	}
-	c.received += int64(len(p))
 	return len(p), nil
 }
 
-// carryOut carries out the line at hand. One that is no command stays as it is.
+// carryOut carries out the line at hand. One that is no command stays as it is, and one that
+// was given up.
 func (c *commands) carryOut(ctx context.Context) error {
 	ctx = c.asOpener(ctx)
 	command := strings.Fields(string(c.line))
@@ -88,7 +97,9 @@ func (c *commands) carryOut(ctx context.Context) error {
 		c.store.Refused(err)
 		return err
 	}
-	c.line = nil
+	if !errors.Is(err, context.Canceled) {
+		c.line = nil
+	}
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"math"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -71,7 +72,7 @@ type streamHandle struct {
 
 	stream      stream        // nil when opened for reading
 	patience    time.Duration // of an interrupted writer
-	appending   bool          // O_APPEND: the kernel's offsets mean nothing
+	appending   bool          // O_APPEND, or commands: the kernel's offsets mean nothing
 	synchronous bool          // O_SYNC, O_DSYNC: no FSYNC follows a write
 	opener      process       // whose close is the last word
 	thread      uint32        // that opened it
@@ -97,10 +98,12 @@ var (
 // begin makes h the handle of s, opened with flags.
 func (h *streamHandle) begin(ctx context.Context, s stream, flags uint32) {
 	h.stream, h.patience, h.turn = s, untilKilled, shared.NewTurn()
-	if _, command := s.(*commands); command {
-		h.patience = handled
-	}
 	h.appending = flags&syscall.O_APPEND != 0
+	if _, command := s.(*commands); command {
+		// Who was interrupted says it again, at the place where he was, and it may have been
+		// carried out meanwhile.
+		h.patience, h.appending = handled, true
+	}
 	h.synchronous = flags&(syscall.O_SYNC|syscall.O_DSYNC) != 0
 	h.opener, h.thread = callerOf(ctx).open(), threadOf(ctx)
 }
@@ -134,19 +137,22 @@ func (h *streamHandle) Write(ctx context.Context, data []byte, offset int64) (ui
 	if h.stream == nil {
 		return 0, syscall.EBADF
 	}
-	errno := syscall.Errno(0)
-	if _, command := h.stream.(*commands); command {
-		data = bytes.Clone(data) // which may be at work when its caller has left
-		errno = h.await(ctx, func(ctx context.Context) syscall.Errno { return h.write(ctx, ctx, data, offset) })
-	} else {
+	if _, command := h.stream.(*commands); !command {
 		patient := h.tree.outlast(ctx, h.patience)
 		defer patient.end()
-		errno = h.write(ctx, patient, data, offset)
+		return h.write(ctx, patient, data, offset)
 	}
+	data = bytes.Clone(data) // which may be at work when its caller has left
+	var taken atomic.Uint32
+	errno := h.await(ctx, func(ctx context.Context) syscall.Errno {
+		count, errno := h.write(ctx, ctx, data, offset)
+		taken.Store(count)
+		return errno
+	})
 	if errno != 0 {
 		return 0, errno
 	}
-	return uint32(len(data)), 0
+	return taken.Load(), 0
 }
 
 // enter waits for the turn until ctx ends, and fails where the stream has ended. Who has
@@ -162,47 +168,58 @@ func (h *streamHandle) enter(ctx context.Context) syscall.Errno {
 	return 0
 }
 
-func (h *streamHandle) write(ctx, patient context.Context, data []byte, offset int64) syscall.Errno {
+// write gives how many bytes were taken: fewer than there are only of commands.
+func (h *streamHandle) write(ctx, patient context.Context, data []byte, offset int64) (uint32, syscall.Errno) {
 	if errno := h.enter(patient); errno != 0 {
-		return errno
+		return 0, errno
 	}
 	defer h.turn.Give()
 	err := h.stream.Afford(patient, len(data))
-	if errors.Is(err, context.Canceled) {
-		return syscall.EINTR // nothing is lost
+	if givenUp(patient, err) {
+		return 0, syscall.EINTR // nothing is lost
 	}
 	h.note(ctx)
+	taken := 0
 	if err == nil {
-		err = h.take(ctx, patient, data, offset)
+		taken, err = h.take(ctx, patient, data, offset)
+	}
+	if _, command := h.stream.(*commands); command && givenUp(patient, err) {
+		if taken == 0 {
+			return 0, syscall.EINTR
+		}
+		return uint32(taken), 0 // the others may be said again
 	}
 	if err != nil {
-		return h.end("write", err)
+		return 0, h.end(patient, "write", err)
 	}
 	if h.synchronous {
 		err := h.stream.Commit(patient)
-		if errors.Is(err, context.Canceled) {
-			return syscall.EINTR // what has come waits for the writer's end, as without O_SYNC
+		if givenUp(patient, err) {
+			return 0, syscall.EINTR // what has come waits for the writer's end, as without O_SYNC
 		}
 		if err != nil {
-			return h.end("write", err)
+			return 0, h.end(patient, "write", err)
 		}
 		h.tree.expiry.now()
 	}
-	return 0
+	return uint32(taken), 0
 }
 
-func (h *streamHandle) take(ctx, patient context.Context, data []byte, offset int64) (err error) {
-	switch written, can := h.stream.(file); {
-	case h.appending:
-		_, err = h.stream.Write(patient, data)
-	case can:
-		_, err = written.WriteAt(patient, data, offset)
-	default:
-		if err = h.reach(ctx, patient, offset); err == nil {
-			_, err = h.stream.Write(patient, data)
+func (h *streamHandle) take(ctx, patient context.Context, data []byte, offset int64) (int, error) {
+	if !h.appending {
+		if written, can := h.stream.(file); can {
+			return written.WriteAt(patient, data, offset)
+		}
+		if err := h.reach(ctx, patient, offset); err != nil {
+			return 0, err
 		}
 	}
-	return err
+	return h.stream.Write(patient, data)
+}
+
+// givenUp reports whether an error says but that nobody waits any more.
+func givenUp(patient context.Context, err error) bool {
+	return errors.Is(err, context.Canceled) && patient.Err() != nil
 }
 
 // note keeps who writes.
@@ -294,7 +311,7 @@ func (h *streamHandle) truncate(ctx context.Context, size uint64) syscall.Errno 
 		err = h.reach(ctx, patient, int64(size))
 	}
 	if err != nil {
-		return h.end("truncate", err)
+		return h.end(patient, "truncate", err)
 	}
 	return 0
 }
@@ -385,7 +402,7 @@ func (h *streamHandle) flush(ctx context.Context) syscall.Errno {
 	case h.parted && wrote && len(h.writers) == 0 && !closer.failed:
 		return h.settled("close", h.stream.Flush(ctx))
 	case opened && closer.status && h.told:
-		return h.end("close", errTold)
+		return h.end(ctx, "close", errTold)
 	case (opened || wrote) && closer.failed:
 		return h.committed("close", h.stream.Abandon(ctx))
 	case opened:
@@ -527,9 +544,13 @@ func (h *streamHandle) Release(context.Context) syscall.Errno {
 }
 
 // end ends the stream for good: nothing of it since its last commit is kept, and
-// whatever is asked of it from now on fails as this did.
-func (h *streamHandle) end(operation string, cause error) syscall.Errno {
-	h.ended = h.stream.Refuse(cause)
+// whatever is asked of it from now on fails as this did. But for who does not wait any more
+// that is not EINTR, upon which programs try again, for ever.
+func (h *streamHandle) end(patient context.Context, operation string, cause error) syscall.Errno {
+	h.ended = volume.Ended(h.stream.Refuse(cause))
+	if givenUp(patient, cause) {
+		return syscall.EINTR
+	}
 	return h.fail(operation, h.ended)
 }
 

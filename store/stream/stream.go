@@ -13,8 +13,8 @@ import (
 
 // Stream is what streams of every kind are: it takes bytes until it is closed or
 // something fails. Then nothing of it since its last commit is kept, and whatever is
-// asked of it fails with the same error. Of what may be asked only an error that says
-// so leaves the stream as it is. Its methods may be called from several goroutines.
+// asked of it fails with the same error, as volume.Ended has it. Of what may be asked only an
+// error that says so leaves the stream as it is. Its methods may be called from several goroutines.
 //
 // A stream of one kind embeds a Stream and gives it its content.
 type Stream struct {
@@ -154,8 +154,9 @@ func (s *Stream) conclude(err error) error {
 	if kept, stays := errors.AsType[Passing](err); stays {
 		return s.describe(kept.Cause)
 	}
-	s.failed = s.describe(s.content.Drop(err))
-	return s.failed
+	err = s.describe(s.content.Drop(err))
+	s.failed = volume.Ended(err)
+	return err
 }
 
 // meet settles the content for an occasion and commits what is to be committed then. A commit

@@ -98,3 +98,28 @@ func TestNoStreamBeginsInAClosedStore(t *testing.T) {
 		t.Errorf("%d streams are open: %v", register.Len(), err)
 	}
 }
+
+// TestGivenUpIsSaidOnce: who gave a write up hears so; who asks for anything behind it hears
+// that the stream has ended, for programs make a call again that was interrupted, for ever.
+func TestGivenUpIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	register := NewRegister(func() string { return "a.rvf" }, there)
+	content := &tellingContent{fails: context.Canceled}
+	s, inside := register.New(state.Origin{}, "append to", content.content())
+	if err := inside.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Write(t.Context(), []byte("x")); !errors.Is(err, context.Canceled) {
+		t.Errorf("who gave up was told: %v", err)
+	}
+	for name, ask := range map[string]func() error{
+		"afford": func() error { return s.Afford(t.Context(), 1) },
+		"write":  func() error { _, err := s.Write(t.Context(), nil); return err },
+		"refuse": func() error { return s.Refuse(volume.ErrInput) },
+		"flush":  func() error { return s.Flush(t.Context()) },
+	} {
+		if err := ask(); errors.Is(err, context.Canceled) || !errors.Is(err, volume.ErrClosed) {
+			t.Errorf("%s behind it: %v", name, err)
+		}
+	}
+}

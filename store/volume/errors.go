@@ -81,3 +81,12 @@ func AsCorrupt(err error) error {
 	}
 	return fmt.Errorf("%w: %w", ErrCorrupt, err)
 }
+
+// Ended is what is said to all who ask something of what has ended with err. Where it ended
+// because one call was given up, theirs are not: they would be made again, for ever.
+func Ended(err error) error {
+	if !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("%w when it was given up in the middle: %v", ErrClosed, err)
+}
