@@ -42,6 +42,18 @@ const RetiredType = TypeIndex
 // WasRetired reports whether the segment that a manifest names so was retired since. The
 // length and the beginning of its payload are what they were.
 func WasRetired(file io.ReaderAt, entry DirectoryEntry) (bool, error) {
+	return standsAs(file, entry, RetiredType)
+}
+
+// CanRetire reports whether the segment stands where it is named, and would be known for what
+// it was when it is retired.
+func CanRetire(file io.ReaderAt, entry DirectoryEntry) (bool, error) {
+	return standsAs(file, entry, entry.Type)
+}
+
+// standsAs reports whether a segment that counts by its name stands there, with the type of
+// its header as given.
+func standsAs(file io.ReaderAt, entry DirectoryEntry, kind Type) (bool, error) {
 	magic, counts := countsByName[entry.Type]
 	if !counts || entry.PayloadLength < 4 {
 		return false, nil
@@ -51,7 +63,7 @@ func WasRetired(file io.ReaderAt, entry DirectoryEntry) (bool, error) {
 		return false, err
 	}
 	header, err := ParseHeader(start[:])
-	return err == nil && header.Type == RetiredType && header.PayloadLength == entry.PayloadLength &&
+	return err == nil && header.Type == kind && header.PayloadLength == entry.PayloadLength &&
 		binary.LittleEndian.Uint32(start[HeaderSize:]) == magic, nil
 }
 

@@ -350,6 +350,9 @@ func (w *crashWorkload) check(c volumes.Crash) error {
 	if _, err = s.Ingest(context.Background(), []uint64{7_000_000}, []float32{1, 2}); err != nil {
 		return fmt.Errorf("the next commit: %w", err)
 	}
+	if err := thereForAll(files.Names["a.rvf"].Content, s.Current()); err != nil {
+		return fmt.Errorf("after the next commit: %w", err)
+	}
 	for name := range files.Names {
 		if _, is := volume.RemnantOf(name); is && c.Lost == nil {
 			return fmt.Errorf("%s: of a process that died alone, it can be told that nothing was acknowledged", name)
@@ -428,9 +431,55 @@ func checkStateOn(shelf volume.Shelf, allowed []crashMark, all func(*Store) ([]b
 	}
 	content, err := all(s)
 	if err == nil {
-		err = believedByPeer(content, s.Current())
+		err = errors.Join(believedByPeer(content, s.Current()), goneForAll(content, s.Current()))
 	}
 	return errors.Join(err, s.Close())
+}
+
+// goneForAll checks that nobody finds by its type what the newest manifest names no more, and
+// what it never named. What stands behind that manifest is cut off by whoever writes next. An
+// image that reads like a manifest is hidden by one more in front of the one that names it.
+func goneForAll(content []byte, ours *state.Snapshot) error {
+	walker := segments.NewWalker(bytes.NewReader(content), 0, ours.State().Segment.Offset)
+	was := map[int64]bool{}
+	var found []segments.Segment
+	for walker.Next() {
+		segment := walker.Segment()
+		payload := content[segment.Offset+segments.HeaderSize:][:segment.PayloadLength]
+		switch {
+		case segment.Type == segments.TypeManifest:
+			manifest, err := segments.ParseManifest(payload)
+			if err != nil {
+				return err
+			}
+			for _, entry := range manifest.Directory {
+				was[entry.Offset] = true
+			}
+		case segment.Type.CountsByName() && !slices.ContainsFunc(ours.Named(), func(e segments.DirectoryEntry) bool { return e.Offset == segment.Offset }):
+			found = append(found, segment)
+		}
+	}
+	for _, segment := range found {
+		verdict, err := segments.VerifySegment(bytes.NewReader(content), segment)
+		if err != nil {
+			return err
+		}
+		hidden := verdict != segments.HashMatch || segments.LooksLikeManifest(content[segment.Offset+segments.HeaderSize:][:segment.PayloadLength]) >= 0
+		if was[segment.Offset] || !hidden {
+			return fmt.Errorf("the %s segment at %d, which is gone, is found by its type", segment.Type, segment.Offset)
+		}
+	}
+	return walker.Err()
+}
+
+// thereForAll checks that everybody finds by its type what the newest manifest names.
+func thereForAll(content []byte, ours *state.Snapshot) error {
+	for _, entry := range segments.CountedByName(ours.Named()) {
+		if kind := segments.Type(content[entry.Offset+segments.TypeOffset]); kind != entry.Type {
+			return fmt.Errorf("the %s segment at %d, which is there, has type %s for others", entry.Type, entry.Offset, kind)
+		}
+	}
+	return nil
 }
 
 // believedByPeer checks that the reference runtime sees the same state. It takes

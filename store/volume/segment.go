@@ -78,22 +78,18 @@ func Laid(small []NewSegment, manifest *segments.Manifest) int64 {
 }
 
 // Retire lets a segment count for nobody any more who finds it by its type; see
-// segments.WasRetired. Where no such segment stands, nobody finds it.
+// segments.CanRetire. Where no such segment stands, nobody finds it, and what is none by its
+// content is none for others either.
 func Retire(file interface {
 	io.ReaderAt
 	io.WriterAt
 }, entry segments.DirectoryEntry) error {
-	var encoded [segments.HeaderSize]byte
-	err := ReadFull(file, encoded[:], entry.Offset)
-	if errors.Is(err, ErrCorrupt) {
+	can, err := segments.CanRetire(file, entry)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil // the directory points outside of the file
 	}
-	if err != nil {
+	if err != nil || !can {
 		return err
-	}
-	header, err := segments.ParseHeader(encoded[:])
-	if err != nil || header.Type != entry.Type || header.PayloadLength != entry.PayloadLength {
-		return nil
 	}
 	at := entry.Offset + segments.TypeOffset
 	if _, err := file.WriteAt([]byte{byte(segments.RetiredType)}, at); err != nil {

@@ -81,9 +81,13 @@ func (p *process) end() {
 	}
 }
 
-// extent begins a segment with some text.
+// extent begins a segment with some text, of a kernel where it begins like one.
 func (p *process) extent(text string) volume.Extent {
-	e := p.session.Extent(volume.ExtentSpec{Type: segments.TypeSketch})
+	kind := segments.TypeSketch
+	if strings.HasPrefix(text, "NKVR") {
+		kind = segments.TypeKernel
+	}
+	e := p.session.Extent(volume.ExtentSpec{Type: kind})
 	if err := e.Write(context.Background(), []byte(text)); err != nil {
 		p.t.Error(err)
 	}

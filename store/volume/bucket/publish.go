@@ -364,18 +364,15 @@ func (r *spanReader) ReadAt(p []byte, offset int64) (int, error) {
 	return len(p), r.volume.readSpan(r.span, p, offset)
 }
 
-// retire makes a segment a dead one that the manifest names no more.
+// retire makes a segment a dead one that the manifest names no more, as volume.Retire does.
 func (p *publication) retire(ctx context.Context, next *stored, gone segments.DirectoryEntry) error {
-	if gone.Offset < 0 || gone.Offset+segments.HeaderSize > p.base.State.End {
-		return nil
+	if gone.Offset < 0 || gone.Offset > p.base.State.End-segments.HeaderSize-4 {
+		return nil // the directory points outside of the file
 	}
-	var encoded [segments.HeaderSize]byte
-	if err := volume.ReadFull(&reader{p.session.log.volume, p.session.log.volume.layoutOf(next)}, encoded[:], gone.Offset); err != nil {
+	v := p.session.log.volume
+	can, err := segments.CanRetire(&reader{v, v.layoutOf(next)}, gone)
+	if err != nil || !can {
 		return err
-	}
-	header, err := segments.ParseHeader(encoded[:])
-	if err != nil || header.Type != gone.Type || header.PayloadLength != gone.PayloadLength {
-		return nil
 	}
 	return p.edits.write(ctx, next, []byte{byte(segments.RetiredType)}, gone.Offset+segments.TypeOffset)
 }

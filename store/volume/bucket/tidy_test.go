@@ -226,7 +226,7 @@ func TestRetiringAndMendingExtents(t *testing.T) {
 			create(t, objects, options, "a.rvf")
 			p := open(t, objects, options, "a.rvf")
 			want := strings.Repeat("x", size)
-			if err := errors.Join(p.put("gone"), p.put(want)); err != nil {
+			if err := errors.Join(p.put("NKVR, gone"), p.put(want)); err != nil {
 				t.Fatal(err)
 			}
 			p.begin()

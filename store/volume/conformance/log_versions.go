@@ -341,7 +341,10 @@ func retiring(l *logs) {
 	l.create("a", 2)
 	log, _ := l.opened("a")
 	w := l.begin(log)
-	w.put("replaced", "kept")
+	const text = "NKVR, replaced" // as a kernel begins
+	replaced := w.extent(volume.ExtentSpec{Type: segments.TypeKernel})
+	w.more(replaced, text)
+	w.publish(replaced, w.draft("kept"))
 	gone := w.version.State.Named()[0]
 	c := w.commit()
 	c.Manifest.Directory = slices.DeleteFunc(c.Manifest.Directory, func(entry segments.DirectoryEntry) bool { return entry == gone })
@@ -350,11 +353,11 @@ func retiring(l *logs) {
 	w.texts = []string{"kept"}
 	l.holds(w)
 	bytesOf, unpin := pinned(t, w.version)
-	start := make([]byte, segments.HeaderSize+len("replaced"))
+	start := make([]byte, segments.HeaderSize+len(text))
 	must(t, volume.ReadFull(bytesOf, start, gone.Offset))
 	unpin()
 	header, err := segments.ParseHeader(start)
-	if err != nil || header.Type != segments.RetiredType || header.ID != gone.SegmentID || string(start[segments.HeaderSize:]) != "replaced" {
+	if err != nil || header.Type != segments.RetiredType || header.ID != gone.SegmentID || string(start[segments.HeaderSize:]) != text {
 		t.Errorf("what is retired reads %+v, %v", header, err)
 	}
 	w.put("later")

@@ -34,6 +34,7 @@ type Extent struct {
 
 	written atomic.Int64 // bytes of the payload up to which the body is in the file
 	headed  atomic.Bool  // the header is written
+	hidden  atomic.Bool  // as one that is retired, for no manifest names the segment yet
 	dropped atomic.Bool  // nobody wants the content any more
 
 	// What follows belongs to the one who writes the extent, and after pending is
@@ -298,8 +299,9 @@ func (e *Extent) mask(file File, p []byte, position int64) ([]byte, error) {
 func (e *Extent) Masked() bool { return len(e.masked) > 0 }
 
 // writeHead writes header and front, which makes the segment visible to whoever
-// walks the file. The body must have been written.
-func (e *Extent) writeHead(file File, stamp uint64) error {
+// walks the file. The body must have been written. What the next manifest does not name must
+// not be found by its type: its own commit writes the header again.
+func (e *Extent) writeHead(file File, stamp uint64, named bool) error {
 	body := e.length - int64(e.spec.Front)
 	var front []byte
 	if e.spec.Seal != nil {
@@ -313,13 +315,15 @@ func (e *Extent) writeHead(file File, stamp uint64) error {
 		Version: segments.HeaderVersion, Type: e.spec.Type, Flags: e.spec.Flags, ID: e.id, Timestamp: stamp,
 		PayloadLength: uint64(e.length), ContentHash: segments.ContentHashOfCRC(checksum),
 	}
-	if e.dropped.Load() {
+	hidden := !named && e.spec.Type.CountsByName()
+	if e.dropped.Load() || hidden {
 		header = header.Retired()
 	}
 	encoded := header.Encode()
 	if err := e.session.write(file, append(encoded[:], front...), e.offset); err != nil {
 		return fmt.Errorf("write segment header at offset %d: %w", e.offset, err)
 	}
+	e.hidden.Store(hidden)
 	e.headed.Store(true)
 	return nil
 }

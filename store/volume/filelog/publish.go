@@ -2,7 +2,6 @@ package filelog
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"rvffs/segments"
@@ -18,20 +17,16 @@ func (s *Session) Publish(ctx context.Context, c volume.Commit) (*volume.Version
 	if err != nil {
 		return nil, s.Fail(err)
 	}
-	late := s.retire(c.Retired, &info)
-	if late != nil {
-		_ = s.Fail(late) // the commit counts all the same
-	}
 	next, err := s.log.publish(found, s.current, info)
 	s.committed(next, c.Parts)
-	return next, errors.Join(late, err)
+	return next, err
 }
 
 func (s *Session) publish(c volume.Commit) (*segments.State, volume.FileInfo, error) {
 	if err := s.showMasked(c); err != nil {
 		return nil, volume.FileInfo{}, err
 	}
-	manifest, err := s.appendManifest(c.Stamp, c.Small, c.Manifest)
+	manifest, err := s.appendManifest(c)
 	if err != nil {
 		return nil, volume.FileInfo{}, err
 	}
@@ -39,12 +34,14 @@ func (s *Session) publish(c volume.Commit) (*segments.State, volume.FileInfo, er
 	return &segments.State{Dialect: segments.DialectRuntime, Manifest: c.Manifest, Segment: manifest, End: manifest.End(), Clean: true}, info, err
 }
 
-// retire makes dead segments of those that the newest manifest names no more, but for
-// extents that it does not name yet, and looks at the file once more. They are needed until
-// that manifest is on the disk.
-func (s *Session) retire(gone []segments.DirectoryEntry, info *volume.FileInfo) error {
+// retire makes dead segments of those that the next manifest does not name, but for extents
+// that it does not name yet. It is the last thing before that manifest counts, when all that
+// takes their place is on the disk: whoever goes by types finds the one or the other, wherever
+// this process dies, and never both. Whoever goes by the manifest before finds them all the
+// same, and unretire puts them back where there was no next one.
+func (s *Session) retire(gone []segments.DirectoryEntry) error {
 	s.mu.Lock()
-	gone = slices.DeleteFunc(gone, func(entry segments.DirectoryEntry) bool {
+	gone = slices.DeleteFunc(slices.Clone(gone), func(entry segments.DirectoryEntry) bool {
 		return slices.ContainsFunc(s.extents, func(e *Extent) bool { return e.offset == entry.Offset && !e.dropped.Load() })
 	})
 	s.mu.Unlock()
@@ -64,11 +61,39 @@ func (s *Session) retire(gone []segments.DirectoryEntry, info *volume.FileInfo) 
 	if err := s.log.sync(s.file); err != nil {
 		return err
 	}
-	now, err := s.file.Describe()
-	if err == nil {
-		*info = now
+	return s.guardCommit()
+}
+
+// unretire gives segments that the base names their types back. It comes before what was
+// written behind the base is cut off, which may stand for them until then, and is not synced:
+// where that is for naught, the next writer does it again.
+func (s *Session) unretire() error {
+	var back []segments.DirectoryEntry
+	for _, entry := range segments.CountedByName(s.base.State.Named()) {
+		if entry.Offset < 0 || entry.Offset > s.base.State.End-segments.HeaderSize-4 {
+			continue // the directory points outside of the file
+		}
+		was, err := segments.WasRetired(s.file, entry)
+		if err != nil {
+			return err
+		}
+		if was {
+			back = append(back, entry)
+		}
 	}
-	return err
+	if len(back) == 0 {
+		return nil
+	}
+	if err := s.untouched(s.file); err != nil {
+		return err
+	}
+	for _, entry := range back {
+		at := entry.Offset + segments.TypeOffset
+		if _, err := s.file.WriteAt([]byte{byte(entry.Type)}, at); err != nil {
+			return volume.WriteError(err, 1, at)
+		}
+	}
+	return nil
 }
 
 // showMasked puts the bytes right that the parts had to hide. Bytes behind the newest
@@ -88,7 +113,7 @@ func (s *Session) showMasked(c volume.Commit) error {
 	if slices.Max(masked) >= s.base.State.Segment.Offset {
 		again := *s.base.State.Manifest
 		again.Directory = s.base.State.Named()
-		if _, err := s.appendManifest(c.Stamp, nil, &again); err != nil {
+		if _, err := s.appendManifest(volume.Commit{Stamp: c.Stamp, Manifest: &again}); err != nil {
 			return err
 		}
 	}
@@ -111,18 +136,18 @@ func (s *Session) showMasked(c volume.Commit) error {
 // of the first small segment. So if anything whole can be found after the process
 // died, the manifest without its magic number is there too, and tells that nobody was
 // told of the commit.
-func (s *Session) appendManifest(stamp uint64, small []volume.NewSegment, manifest *segments.Manifest) (segments.Segment, error) {
+func (s *Session) appendManifest(c volume.Commit) (segments.Segment, error) {
 	if err := s.guard(s.file); err != nil {
 		return segments.Segment{}, err
 	}
-	start, id, open, err := s.claimEnd(volume.Laid(small, manifest), uint64(len(small)+1))
+	start, id, open, err := s.claimEnd(volume.Laid(c.Small, c.Manifest), uint64(len(c.Small)+1), c.Parts)
 	if err != nil {
 		return segments.Segment{}, err
 	}
 	for _, e := range open {
 		_ = e.awaitQuiet(context.Background()) // the end is taken, so this goes on
 	}
-	image, last, err := volume.Lay(start, id, stamp, small, manifest)
+	image, last, err := volume.Lay(start, id, c.Stamp, c.Small, c.Manifest)
 	if err != nil {
 		return segments.Segment{}, err
 	}
@@ -133,7 +158,7 @@ func (s *Session) appendManifest(stamp uint64, small []volume.NewSegment, manife
 		return segments.Segment{}, err
 	}
 	for _, e := range open {
-		if err := e.writeHead(s.file, stamp); err != nil {
+		if err := e.writeHead(s.file, c.Stamp, slices.Contains(c.Parts, volume.Extent(e))); err != nil {
 			return segments.Segment{}, err
 		}
 	}
@@ -146,6 +171,9 @@ func (s *Session) appendManifest(stamp uint64, small []volume.NewSegment, manife
 		return segments.Segment{}, err
 	}
 	if err := s.guardCommit(); err != nil {
+		return segments.Segment{}, err
+	}
+	if err := s.retire(c.Retired); err != nil {
 		return segments.Segment{}, err
 	}
 	if _, err := s.file.WriteAt(magic[:], last.Offset); err != nil {
@@ -163,8 +191,8 @@ func (s *Session) appendManifest(stamp uint64, small []volume.NewSegment, manife
 var unsaid [4]byte
 
 // claimEnd takes the end of the file, seals all that stands before it and lists
-// what of that still needs its header.
-func (s *Session) claimEnd(length int64, segmentCount uint64) (start int64, id uint64, open []*Extent, err error) {
+// what of that still needs its header, or one of parts its own.
+func (s *Session) claimEnd(length int64, segmentCount uint64, parts []volume.Extent) (start int64, id uint64, open []*Extent, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failed != nil {
@@ -172,7 +200,7 @@ func (s *Session) claimEnd(length int64, segmentCount uint64) (start int64, id u
 	}
 	for _, e := range s.extents {
 		e.sealed = true
-		if !e.headed.Load() {
+		if !e.headed.Load() || e.hidden.Load() && slices.Contains(parts, volume.Extent(e)) {
 			open = append(open, e)
 		}
 	}

@@ -89,6 +89,9 @@ func (s *Session) attach(ctx context.Context, begin volume.Beginning) (err error
 	s.base, s.current = newest, newest.Generation.(*Generation)
 	s.tail, s.segmentID = s.base.State.End, s.base.State.NextID()
 	s.length.is(info.Size)
+	if err := s.unretire(); err != nil {
+		return fmt.Errorf("bring back what was retired for a commit that was not made: %w", err)
+	}
 	if err := s.cutTail(); err != nil {
 		return fmt.Errorf("cut the torn tail off: %w", err)
 	}
@@ -230,6 +233,9 @@ func (s *Session) End() error {
 	if err == nil && info.Size > s.base.State.End {
 		if err = s.guard(s.file); errors.Is(err, volume.ErrForeign) {
 			return s.Leave() // the next session looks at what there is
+		}
+		if err == nil {
+			err = s.unretire()
 		}
 		if err == nil {
 			err = s.file.Truncate(s.base.State.End)
