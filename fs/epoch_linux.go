@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -25,13 +24,9 @@ const incrementEpoch = 8
 
 var errNoEpoch = errors.New("the kernel has no such notification")
 
-// openEpoch finds this process's connection to the mount at mountPoint, which it
-// must have made before.
-func openEpoch(mountPoint string) (*epoch, error) {
-	var stat unix.Stat_t
-	if err := unix.Stat(mountPoint, &stat); err != nil {
-		return nil, fmt.Errorf("look at the mount: %w", err)
-	}
+// openEpoch finds this process's connection to the mount of a device, which it must
+// have made before.
+func openEpoch(device uint64) (*epoch, error) {
 	descriptors, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		return nil, err
@@ -49,7 +44,7 @@ func openEpoch(mountPoint string) (*epoch, error) {
 		if err != nil {
 			continue // closed meanwhile
 		}
-		if connectionOf(own) != stat.Dev || !connected(own) {
+		if connectionOf(own) != device || !connected(own) {
 			if err := unix.Close(own); err != nil {
 				return nil, err
 			}

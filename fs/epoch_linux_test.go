@@ -59,6 +59,9 @@ func comeAndGo(directory, mountPoint string, round int, epochs bool) error {
 		return err
 	}
 	err = func() error {
+		if err := polled(mountPoint); err != nil {
+			return err
+		}
 		if epochs {
 			if err := serves(server.tree.expiry.epoch, mountPoint); err != nil {
 				return err

@@ -86,20 +86,22 @@ func Mount(c *catalog.Catalog, mountPoint string, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mount %s: %w", mountPoint, errors.New(strings.TrimSpace(err.Error())))
 	}
-	epochs, err := openEpoch(mountPoint)
+	device, err := deviceOf(mountPoint)
+	if err != nil {
+		o.Log.Debug().Err(err).Msg("names of views are looked up each time, files of this mount are taken for those of others, where processes have them open, and the kernel reads ahead as far as is usual")
+		return &Server{tree: t, server: server, mountPoint: mountPoint}, nil
+	}
+	named := nameOfDevice(device)
+	t.device.Store(&named)
+	epochs, err := openEpoch(device)
 	if err == nil {
 		err = t.expiry.use(epochs)
 	}
 	if err != nil {
 		o.Log.Debug().Err(err).Msg("names of views are looked up each time")
 	}
-	if device, err := deviceOf(mountPoint); err == nil {
-		t.device.Store(&device)
-	} else {
-		o.Log.Debug().Err(err).Msg("files of this mount are taken for those of others, where processes have them open")
-	}
 	if o.ReadAhead > 0 {
-		if err := setReadAhead(mountPoint, o.ReadAhead); err != nil {
+		if err := setReadAhead(device, o.ReadAhead); err != nil {
 			o.Log.Debug().Err(err).Msg("the kernel reads ahead as far as is usual")
 		}
 	}

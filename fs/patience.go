@@ -55,14 +55,16 @@ func newPatience(inner fuse.RawFileSystem) *patience {
 	return &patience{RawFileSystem: inner, left: map[uint64]*leftNode{}, hanging: map[target]int{}, fewer: make(chan struct{})}
 }
 
-// mountPatiently is go-fuse's Mount with patience.
+// mountPatiently is go-fuse's Mount with patience. It does not wait as that does, which is
+// for files of the mount that this process itself would open, and opens one: a process that is
+// killed while it waits for an answer of its own never ends, and neither does the mount.
 func mountPatiently(mountPoint string, root nodefs.InodeEmbedder, settings *nodefs.Options) (*fuse.Server, error) {
 	server, err := fuse.NewServer(&withRootList{RawFileSystem: newPatience(withMasks{nodefs.NewNodeFS(root, settings)})}, mountPoint, &settings.MountOptions)
 	if err != nil {
 		return nil, err
 	}
 	go server.Serve()
-	return server, server.WaitMount()
+	return server, nil
 }
 
 // OnUnmount ends what waits for calls.

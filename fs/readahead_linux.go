@@ -10,25 +10,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// deviceOf is the number of a mount as the kernel's files name it.
-func deviceOf(mountPoint string) (string, error) {
-	var stat unix.Stat_t
-	if err := unix.Stat(mountPoint, &stat); err != nil {
-		return "", fmt.Errorf("look at the mount: %w", err)
+// deviceOf is the number of a mount. The kernel knows it: to be asked for more by the process
+// that would have to answer is what it could not be killed in.
+func deviceOf(mountPoint string) (uint64, error) {
+	var stat unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, mountPoint, unix.AT_STATX_DONT_SYNC, 0, &stat); err != nil {
+		return 0, fmt.Errorf("look at the mount: %w", err)
 	}
-	return fmt.Sprintf("%d:%d", unix.Major(stat.Dev), unix.Minor(stat.Dev)), nil
+	return unix.Mkdev(stat.Dev_major, stat.Dev_minor), nil
 }
 
-// setReadAhead has the kernel read so many bytes ahead of those who read the mount at
-// mountPoint in order. What a file system asks for when it is mounted can only lower the
+// nameOfDevice is its number as the kernel's files have it.
+func nameOfDevice(device uint64) string {
+	return fmt.Sprintf("%d:%d", unix.Major(device), unix.Minor(device))
+}
+
+// setReadAhead has the kernel read so many bytes ahead of those who read the mount of a
+// device in order. What a file system asks for when it is mounted can only lower the
 // 128 KiB that are usual, less than one request carries: more is for root to set, where
 // sysfs can be written.
-func setReadAhead(mountPoint string, bytes int64) error {
-	device, err := deviceOf(mountPoint)
-	if err != nil {
-		return err
-	}
-	setting, err := os.OpenFile(filepath.Join("/sys/class/bdi", device, "read_ahead_kb"), os.O_WRONLY, 0)
+func setReadAhead(device uint64, bytes int64) error {
+	setting, err := os.OpenFile(filepath.Join("/sys/class/bdi", nameOfDevice(device), "read_ahead_kb"), os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package conformance
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"slices"
@@ -341,8 +342,8 @@ func retiring(l *logs) {
 	l.create("a", 2)
 	log, _ := l.opened("a")
 	w := l.begin(log)
-	const text = "NKVR, replaced" // as a kernel begins
-	replaced := w.extent(volume.ExtentSpec{Type: segments.TypeKernel})
+	text := string(binary.LittleEndian.AppendUint32(nil, segments.MembershipMagic)) + ", replaced"
+	replaced := w.extent(volume.ExtentSpec{Type: segments.TypeMembership})
 	w.more(replaced, text)
 	w.publish(replaced, w.draft("kept"))
 	gone := w.version.State.Named()[0]
