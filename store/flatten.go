@@ -47,6 +47,9 @@ func (s *Store) flatten(ctx context.Context) (result CompactResult, err error) {
 	if err != nil {
 		return result, err
 	}
+	// Where it was moved, the parent's list has a former name, and learns the present one only as
+	// long as it is a branch.
+	s.relistedByParent(ctx, told)
 	flat.Sources = func(ctx context.Context, base *state.Snapshot) (rows.Sources, error) {
 		of, err := s.Sources(ctx, base)
 		if errors.Is(err, volume.ErrStale) {
@@ -57,7 +60,7 @@ func (s *Store) flatten(ctx context.Context) (result CompactResult, err error) {
 	if result, err = s.compactor.Flatten(ctx, flat); err != nil {
 		return result, err
 	}
-	s.releasedByParent(ctx, told)
+	s.relistedByParent(ctx, told)
 	return result, nil
 }
 
@@ -91,9 +94,10 @@ func flatOf(ctx context.Context, branch *state.Snapshot, of rows.Sources) (flat 
 	return flat, err
 }
 
-// releasedByParent lets the parent keep nothing more for what was a branch. What it keeps in
-// vain costs room alone, and it finds out by itself when it looks for its branches.
-func (s *Store) releasedByParent(ctx context.Context, told state.Branch) {
+// relistedByParent has the parent list the branch as it is now: not at all when it is none any
+// more. What the parent keeps in vain costs room alone, and it finds out by itself when it looks
+// for its branches.
+func (s *Store) relistedByParent(ctx context.Context, told state.Branch) {
 	if s.options.Parents == nil {
 		return
 	}

@@ -37,9 +37,9 @@ func newFlattenCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				for _, parent := range parents { // a former name may be that of another file of the branch's id
-					name := siteOf(parent.file).seenFrom(parent.file, arguments[0])
-					tellParent(command.Context(), parent.file, how, s.FileID(), []string{name}, arguments[0]+" was flattened")
+				for _, parent := range parents {
+					names := append(parent.former, siteOf(parent.file).seenFrom(parent.file, arguments[0]))
+					tellParent(command.Context(), parent.file, how, s.FileID(), names, arguments[0]+" was flattened")
 				}
 				status, err := s.Status(command.Context())
 				if err != nil {

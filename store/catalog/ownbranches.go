@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"strings"
 
 	"rvffs/lineage"
 	"rvffs/store"
@@ -104,7 +105,16 @@ func (c *Catalog) releaseBranch(ctx context.Context, parent, branch lineage.File
 	c.mu.Unlock()
 	for _, s := range stores {
 		err := s.use(ctx, func(engine *store.Store) error {
-			_, err := engine.ReleaseBranch(ctx, branch, relativePath(path.Dir(s.place.path()), file))
+			folder := path.Dir(s.place.path())
+			names := []string{relativePath(folder, file)}
+			for _, former := range engine.ListedAs(ctx, branch) {
+				// It was moved since, where no other of its id is found; what is not in this tree
+				// may be there all the same.
+				if !path.IsAbs(former) && !strings.HasPrefix(path.Join(folder, former), "..") {
+					names = append(names, former)
+				}
+			}
+			_, err := engine.ReleaseBranch(ctx, branch, names...)
 			return err
 		})
 		if err != nil {
