@@ -14,6 +14,7 @@ import (
 	"rvffs/segments"
 	"rvffs/store/compact"
 	"rvffs/store/log"
+	"rvffs/store/shared"
 	"rvffs/store/state"
 	"rvffs/store/volume"
 )
@@ -113,6 +114,11 @@ func (s *Store) branchesOf(ctx context.Context, base *state.Snapshot, thorough b
 }
 
 func (s *Store) lookForBranches(ctx context.Context, base *state.Snapshot, thorough bool) (family branchFamily, err error) {
+	if thorough && !s.options.ForgetDamaged {
+		if err := checkForBranches(ctx, base); err != nil {
+			return family, err
+		}
+	}
 	if family.listed, err = listedBranches(ctx, base); err != nil {
 		return family, err
 	}
@@ -205,6 +211,37 @@ func (s *Store) lookForBranches(ctx context.Context, base *state.Snapshot, thoro
 	return family, nil
 }
 
+// checkForBranches fails if anything is damaged of what a state of the store keeps for its
+// branches.
+func checkForBranches(ctx context.Context, base *state.Snapshot) error {
+	const anyway = "rvffs compact --forget-damaged rewrites the store all the same"
+	err := base.With(ctx, state.Judging, (*state.Reading).ListDamage)
+	if errors.Is(err, volume.ErrCorrupt) {
+		return fmt.Errorf("list of branches: %w: so it is not known for whom vectors are to be kept; bring the file back from a backup, or change each branch once, by which it is listed anew, and then %s", err, anyway)
+	}
+	if err == nil {
+		err = base.With(ctx, state.Judging, (*state.Reading).KeptDamage)
+	}
+	if errors.Is(err, volume.ErrCorrupt) {
+		err = fmt.Errorf("what was kept for branches: %w: a branch would lose that for good; bring the file back from a backup, or %s", err, anyway)
+	}
+	return err
+}
+
+// damagedFor is what checkForBranches says of snapshots; "" is nothing.
+var damagedFor state.Attachment[shared.Once[string]]
+
+// branchDamage tells what is damaged of what a state of the store keeps for its branches.
+func branchDamage(ctx context.Context, base *state.Snapshot) (string, error) {
+	return damagedFor.Of(base).Get(ctx, func(ctx context.Context) (string, error) {
+		err := checkForBranches(ctx, base)
+		if errors.Is(err, volume.ErrCorrupt) {
+			return err.Error(), nil
+		}
+		return "", err
+	})
+}
+
 // describeBranch reports whether a file is a branch of the store, or may be, and how it is
 // listed if it is not yet and can be read. Who is not thorough believes of what is known that it is.
 func (s *Store) describeBranch(ctx context.Context, base *state.Snapshot, file BranchFile, known, thorough bool) (listed segments.ListedBranch, is bool, err error) {
@@ -285,6 +322,7 @@ func (s *Store) branches(ctx context.Context, base *state.Snapshot) (found compa
 		switch {
 		case err == nil:
 			found.Pinned = append(found.Pinned, kept)
+		case s.options.ForgetDamaged && errors.Is(err, volume.ErrCorrupt):
 		case !errors.Is(err, lineage.ErrNoState): // there is nothing to keep
 			return found, err
 		}
@@ -308,11 +346,17 @@ func (h branchHook) listBranches(ctx context.Context, d *log.Draft) error {
 }
 
 // unnameBranches has a commit name no list of branches any more; what another vendor keeps in
-// segments of the type stays.
+// segments of the type stays, and what is damaged, which would else be hidden.
 func unnameBranches(ctx context.Context, d *log.Draft) error {
 	return d.Base.With(ctx, state.Deciding, func(base *state.Reading) error {
 		for _, entry := range d.Base.OfType(segments.TypeBranches) {
 			foreign, err := segments.IsForeign(base, entry)
+			if err == nil {
+				err = base.CheckOfBranches(entry)
+			}
+			if errors.Is(err, volume.ErrCorrupt) {
+				continue
+			}
 			if err != nil {
 				return err
 			}

@@ -13,7 +13,7 @@ type CompactResult = compact.Result
 
 // compaction is what the compactor needs of the store.
 func (s *Store) compaction() compact.Environment {
-	return compact.Environment{Log: s.log, Head: s.head, IDs: s.ids, OnCompaction: s.options.OnCompaction, Branches: s.branches, Fresh: s.freshForRewrite, Lost: s.tails.LostEpoch, ToldLost: s.tails.ToldLost}
+	return compact.Environment{Log: s.log, Head: s.head, IDs: s.ids, OnCompaction: s.options.OnCompaction, Branches: s.branches, ForgetDamaged: s.options.ForgetDamaged, Fresh: s.freshForRewrite, Lost: s.tails.LostEpoch, ToldLost: s.tails.ToldLost}
 }
 
 // Compact rewrites the store without dead bytes: live vectors, the audit chain,

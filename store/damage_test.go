@@ -57,6 +57,32 @@ func TestDamageIsNotHidden(t *testing.T) {
 	}
 }
 
+// TestHiddenVectorsAreNotCompactedAway flips each bit that says how many vectors a segment holds,
+// and of which dimension: no reader shows those of a segment in which that is wrong, and none is
+// dropped for that.
+func TestHiddenVectorsAreNotCompactedAway(t *testing.T) {
+	t.Parallel()
+	files, s := emptyStore(t)
+	bring(t, s, run(1, 4), 1, 1, 2, 2, 3, 3, 4, 4)
+	bring(t, s, []uint64{5}, 5, 5)
+	whole, prefix := bytes.Clone(files.Content("a.rvf")), s.Current().Vectors()[0].Offset+segments.HeaderSize
+	for at := prefix; at < prefix+segments.VecPrefixSize; at++ {
+		for bit := range 8 {
+			content := bytes.Clone(whole)
+			content[at] ^= 1 << bit
+			files := volumes.New()
+			putFile(t, files, "a.rvf", content)
+			s, err := Open(t.Context(), "a.rvf", Options{Shelf: filelog.Shelf{Files: files}, TurnWait: -1})
+			if err == nil {
+				_, err = s.Compact(t.Context())
+			}
+			if !errors.Is(err, volume.ErrCorrupt) {
+				t.Errorf("byte %d, bit %d: compaction: %v", at-prefix, bit, err)
+			}
+		}
+	}
+}
+
 // TestDamagedHeadersHideNothing flips bits in the headers of all segments that the
 // newest manifest names. Either nothing depends on the bit, or somebody who reads what
 // the segment holds is told; and whatever a writer does then, its bytes stay.

@@ -234,7 +234,7 @@ func stateGone(ctx context.Context, pin state.Pin, newest *state.Snapshot, err e
 	case !pin.Recorded:
 		return fmt.Errorf("%w: it never ended with the bytes by which the branch knows it, or was rewritten since by a program that keeps nothing for branches", lineage.ErrNoState)
 	case newest.Epoch() < pin.Epoch:
-		return fmt.Errorf("%w: the branch shows epoch %d of it, and its newest is %d: it lost its end, or is an older copy", lineage.ErrNoState, pin.Epoch, newest.Epoch())
+		return fmt.Errorf("%w: the branch shows epoch %d of it, and its newest is %d: it lost its end, of which rvffs recover --list tells what can be brought back, or it is an older copy", lineage.ErrNoState, pin.Epoch, newest.Epoch())
 	}
 	why, err := whyGone(ctx, pin, newest)
 	if err != nil {
@@ -260,7 +260,7 @@ func whyGone(ctx context.Context, pin state.Pin, newest *state.Snapshot) (why st
 	case history.Attested != nil:
 		why = "which a compaction has dropped, as its record says: either the branch was not known then, or what was kept for it is gone since, for a program has rewritten it that keeps nothing for branches"
 	case history.Torn != "":
-		why = "which may be what is damaged or cut off: " + history.Torn
+		why = "which may be what is damaged or cut off (" + history.Torn + "): rvffs recover --list tells what can be brought back"
 	case history.Lost:
 		why = "which may be one that was damaged and that a recovery has left out: rvffs export --own gives the branch's own vectors, for a new branch of it"
 	case history.Unrecorded && history.Continues:

@@ -33,7 +33,9 @@ var tooDeep = &notInherited{reasons: []notShown{{
 func (n *notInherited) add(store string, err error) {
 	var above *notInherited
 	if !errors.As(err, &above) {
-		n.reasons = append(n.reasons, notShown{store: store, why: err.Error()})
+		if wrong := (notShown{store: store, why: err.Error()}); !slices.Contains(n.reasons, wrong) {
+			n.reasons = append(n.reasons, wrong)
+		}
 		return
 	}
 	for _, wrong := range above.reasons {

@@ -37,6 +37,9 @@ type Options struct {
 	Searched func(ctx context.Context, path string) string
 	// Branches finds the branches of the store; nil: those that it lists are all.
 	Branches Branches
+	// ForgetDamaged lets rewrites take what is damaged of what the store keeps for its branches for
+	// nothing; otherwise they are refused.
+	ForgetDamaged bool
 	// Known is what an earlier Store of the same file knew of it; zero is nothing.
 	Known Known
 	// Durability is what a commit promises; the zero value is the strictest.

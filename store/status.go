@@ -96,6 +96,11 @@ func (s *Store) statusOf(ctx context.Context, snapshot *state.Snapshot) (Status,
 	if damage == "" && snapshot.LostVectors() {
 		damage = "vectors in damaged segments are counted as they are read"
 	}
+	if damage == "" {
+		if damage, err = branchDamage(ctx, snapshot); err != nil {
+			return Status{}, err
+		}
+	}
 	status := Status{
 		Damage: damage,
 		Epoch:  snapshot.Epoch(), Dimension: snapshot.Dimension(), Metric: snapshot.Metric().String(), Dialect: snapshot.Dialect().String(),

@@ -97,7 +97,7 @@ func VerifySnapshot(ctx context.Context, s *state.Snapshot) (Verification, error
 	err := s.With(ctx, state.Judging, func(in *state.Reading) error {
 		charge := s.Backing().Memory().Charge()
 		defer charge.Free()
-		v := &verifier{snapshot: s, in: in, ctx: ctx, live: s.Live(), reported: map[int64]bool{}, audit: state.NewAuditChain(in, &charge)}
+		v := &verifier{snapshot: s, in: in, ctx: ctx, live: s.Live(), reported: map[int64]bool{}, kept: map[int64]bool{}, audit: state.NewAuditChain(in, &charge)}
 		v.Epoch, v.Bytes, v.Live, v.Findings = s.Epoch(), s.Size(), len(v.live), []Finding{}
 		err := v.run()
 		result = v.Verification
@@ -117,6 +117,7 @@ type verifier struct {
 	ctx      context.Context
 	live     []segments.DirectoryEntry // in file order
 	reported map[int64]bool            // offsets of live segments known to be damaged
+	kept     map[int64]bool            // offsets of segments that are kept for branches alone
 	audit    *state.AuditChain
 	anew     int                // how often it began anew
 	broken   []segments.Segment // entries that follow what is not there
@@ -124,7 +125,7 @@ type verifier struct {
 }
 
 func (v *verifier) run() error {
-	for _, step := range []func() error{v.checkNames, v.checkIdentity, v.checkLive, v.checkBranch, v.checkImages, v.checkOldManifests, v.checkIDs, v.checkWhole, v.checkBehind} {
+	for _, step := range []func() error{v.checkNames, v.checkIdentity, v.checkLive, v.checkKept, v.checkBranch, v.checkImages, v.checkOldManifests, v.checkIDs, v.checkWhole, v.checkBehind} {
 		if err := errors.Join(step(), v.ctx.Err()); err != nil {
 			return err
 		}
@@ -206,6 +207,32 @@ func (v *verifier) checkLive() error {
 		}
 	}
 	return nil
+}
+
+// checkKept looks at what nothing names but the states that are kept for branches.
+func (v *verifier) checkKept() error {
+	return v.in.EachKept(func(named segments.DirectoryEntry, there segments.Segment, err error) error {
+		if v.isLive(named.Offset) || v.kept[named.Offset] {
+			return v.ctx.Err()
+		}
+		v.kept[named.Offset] = true
+		switch {
+		case errors.Is(err, volume.ErrCorrupt):
+			v.damaged(named, "which is kept for branches: %v", err)
+			err = nil
+		case err == nil:
+			v.checkHash(there, Damage)
+		}
+		return errors.Join(err, v.ctx.Err())
+	})
+}
+
+// isLive reports whether the manifest names what stands at an offset.
+func (v *verifier) isLive(offset int64) bool {
+	_, live := slices.BinarySearchFunc(v.live, offset, func(entry segments.DirectoryEntry, offset int64) int {
+		return cmp.Compare(entry.Offset, offset)
+	})
+	return live
 }
 
 // checkFields looks at what a header says besides what it is read by. Nothing of it is known
@@ -339,11 +366,11 @@ func (v *verifier) checkWhole() error {
 	err := v.in.Walk(func(segment segments.Segment) error {
 		v.checkGap(end, segment.Offset)
 		end = segment.End()
-		_, live := slices.BinarySearchFunc(v.live, segment.Offset, func(entry segments.DirectoryEntry, offset int64) int {
-			return cmp.Compare(entry.Offset, offset)
-		})
+		live := v.isLive(segment.Offset)
 		if !live {
 			v.Dead++
+		}
+		if !live && !v.kept[segment.Offset] {
 			v.checkDead(segment)
 		}
 		v.checkType(segment, live)

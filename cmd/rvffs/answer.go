@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -53,11 +55,25 @@ func inLetters(values []any) []any {
 	return shown
 }
 
+// printable is text of several lines of which all that names hold is printable.
+func printable(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = chart.Printable(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// tell tells people of what a command noticed besides its answer.
+func tell(format string, values ...any) {
+	_, _ = fmt.Fprintln(os.Stderr, "rvffs:", printable(fmt.Sprintf(format, values...)))
+}
+
 // printLines is print for a list, of whose members people are told a line each.
 func printLines[T any](a *answerFlag, out io.Writer, list []T, line func(T) string) error {
 	return a.print(out, list, func(out io.Writer) error {
 		for _, one := range list {
-			if _, err := fmt.Fprintln(out, line(one)); err != nil {
+			if _, err := fmt.Fprintln(out, printable(line(one))); err != nil {
 				return err
 			}
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
-	"os"
 	"path/filepath"
 
 	"rvffs/lineage"
@@ -133,7 +132,7 @@ func (p *branchParents) parent(file, branch string) store.BranchParent {
 		parent.Change = func(ctx context.Context, use func(*store.Store) error) error {
 			err := withStore(ctx, file, toChange, use)
 			if err != nil && !errors.Is(err, volume.ErrReadOnly) { // nothing rewrites one that is frozen
-				_, _ = fmt.Fprintf(os.Stderr, "rvffs: %s, the parent of the branch %s, does not list it, and cannot be changed: %v: the next change of the branch tries again\n", file, branch, err)
+				tell("%s, the parent of the branch %s, does not list it, and cannot be changed: %v: the next change of the branch tries again", file, branch, err)
 			}
 			return err
 		}

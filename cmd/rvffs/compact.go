@@ -18,13 +18,18 @@ type compaction struct {
 
 func newCompactCommand() *cobra.Command {
 	var answer *answerFlag
+	var forget bool
 	command := &cobra.Command{
-		Use:               "compact FILE",
-		Short:             "Rewrite a store without dead bytes",
+		Use:   "compact FILE",
+		Short: "Rewrite a store without dead bytes",
+		Long: "compact rewrites a store without dead bytes, and keeps what branches show of it. Where the list of them is damaged, or\n" +
+			"what was kept for one, that is not known, and the store stays as it is: put the file back from a backup, or change each\n" +
+			"branch once, by which it is listed anew, and then let the store forget what is damaged with --forget-damaged.",
 		Args:              takes("FILE"),
 		ValidArgsFunction: offers(offerStores, offerNothing),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			return withStore(command.Context(), arguments[0], toChange, func(s *store.Store) error {
+			options := store.Options{OnTail: tellTail(arguments[0]), ForgetDamaged: forget}
+			return withOptions(command.Context(), arguments[0], toChange, options, func(s *store.Store) error {
 				stop := showProgress(command.ErrOrStderr(), s.CompactionProgress)
 				result, err := s.Compact(command.Context())
 				stop()
@@ -40,6 +45,7 @@ func newCompactCommand() *cobra.Command {
 			})
 		},
 	}
+	command.Flags().BoolVar(&forget, "forget-damaged", false, "also where what the store keeps for branches is damaged, which lose that")
 	answer = registerAnswer(command.Flags(), printsJSON)
 	return command
 }

@@ -89,7 +89,7 @@ func withStore(ctx context.Context, file string, how opening, f func(*store.Stor
 
 // tellTail tells people of what is kept beside a store.
 func tellTail(file string) func(recovery.Tail) {
-	return func(tail recovery.Tail) { _, _ = fmt.Fprintf(os.Stderr, "rvffs: %s: %s\n", file, tail.Tell(file)) }
+	return func(tail recovery.Tail) { tell("%s: %s", file, tail.Tell(file)) }
 }
 
 func withOptions(ctx context.Context, file string, how opening, options store.Options, f func(*store.Store) error) error {

@@ -76,7 +76,7 @@ func endAtOnce(signals <-chan os.Signal, log zerolog.Logger) {
 	said := make(chan struct{})
 	go func() { // the log may lie on the disk that does not answer
 		defer close(said)
-		fmt.Fprintf(os.Stderr, "rvffs: ended by %s while the mount was in use\n", caught)
+		tell("ended by %s while the mount was in use", caught)
 		log.Error().Str("signal", caught.String()).Msg("ended before all was closed")
 	}()
 	select {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 )
 
@@ -14,7 +13,7 @@ func main() {
 		return
 	}
 	if !errors.Is(err, errTold) {
-		fmt.Fprintln(os.Stderr, "rvffs:", inWords(err))
+		tell("%s", inWords(err))
 	}
 	if errors.As(err, new(*misuse)) {
 		os.Exit(statusMisused)

@@ -256,7 +256,7 @@ func tellLimits(backing string, limits []string, log zerolog.Logger, apart bool)
 	below := siteOf(backing).maker()
 	log.Warn().Str("directory", backing).Strs("limits", limits).Msg(below + " the stores cannot promise all that others do")
 	if apart {
-		fmt.Fprintf(os.Stderr, "rvffs: %s %s cannot promise all that others do:\n  - %s\n", below, backing, strings.Join(limits, ";\n  - "))
+		tell("%s %s cannot promise all that others do:\n  - %s", below, backing, strings.Join(limits, ";\n  - "))
 	}
 }
 

@@ -16,7 +16,7 @@ type fact struct {
 func printFacts(out io.Writer, facts []fact) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, f := range facts {
-		if _, err := fmt.Fprintf(table, "%s\t%v\n", f.name, f.value); err != nil {
+		if _, err := fmt.Fprintf(table, "%s\t%s\n", f.name, printable(fmt.Sprint(f.value))); err != nil {
 			return err
 		}
 	}

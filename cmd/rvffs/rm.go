@@ -37,7 +37,7 @@ func newRmCommand() *cobra.Command {
 			"writing is not removed; neither is one that is frozen, nor one from which others in its folder were derived,\n" +
 			"unless these go, too: their lineage could no longer be verified, and branches would lose the vectors that they\n" +
 			"show of it. A copy of the file that these have them from may go. If one of several cannot be read or is frozen,\n" +
-			"none is removed. With --branch it removes nothing: FILE then keeps nothing more for\n" +
+			"none is removed; one that others need stays, and the rest goes. With --branch it removes nothing: FILE then keeps nothing more for\n" +
 			"a branch in its list that is gone, by its name or id there.",
 		Args:              takes("FILE..."),
 		ValidArgsFunction: offerStores,
@@ -46,6 +46,9 @@ func newRmCommand() *cobra.Command {
 				return letGo(command.Context(), arguments, gone)
 			}
 			ordered, err := childrenFirst(command.Context(), arguments, force)
+			if errors.Is(err, volume.ErrNotStore) {
+				err = fmt.Errorf("%w; a file of which nothing is needed goes as any other, with rm(1)", err)
+			}
 			if err != nil && len(arguments) > 1 {
 				return errors.Join(err, errors.New("nothing was removed: name only stores that are there, can be read and may be removed"))
 			}
@@ -200,7 +203,7 @@ func tellParent(ctx context.Context, parent string, how opening, branch lineage.
 		why = fmt.Sprintf("and a compaction of it keeps what that showed: %v", err)
 	}
 	if why != "" {
-		_, _ = fmt.Fprintf(os.Stderr, "rvffs: %s; its parent %s goes on listing it, %s\n", happened, parent, why)
+		tell("%s; its parent %s goes on listing it, %s", happened, parent, why)
 	}
 }
 

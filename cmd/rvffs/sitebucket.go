@@ -200,7 +200,7 @@ func (bucketSite) openBacking(options *mountOptions, backing string) (place volu
 // tellSilence tells who waits for a command that it waits for the server of a bucket.
 func tellSilence(backing string, _ time.Duration, err error) {
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "rvffs: the server of %s does not answer, and is waited for up to %v: %v\n", backing, defaultCommitTimeout, err)
+		tell("the server of %s does not answer, and is waited for up to %v: %v", backing, defaultCommitTimeout, err)
 	}
 }
 

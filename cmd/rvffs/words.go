@@ -87,6 +87,8 @@ func explainFile(file string, how opening, err error) error {
 		return fmt.Errorf("%w: the file is empty", err)
 	case errors.Is(err, volume.ErrNotStore) && isRemnant:
 		return fmt.Errorf("%s is no store: it holds what stood behind the end of %s and was kept when that was cut off: `rvffs recover %s` brings it back, or lets it go with --drop", file, of, of)
+	case errors.As(err, new(volume.Leftover)):
+		return err // which says what to do
 	case errors.Is(err, volume.ErrNotStore):
 		return fmt.Errorf("%w: it is no RVF file, or a damaged one, of which `rvffs recover --list %s` tells what can be brought back", err, file)
 	}

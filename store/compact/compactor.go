@@ -24,6 +24,9 @@ type Environment struct {
 	// Branches tells what branches show of the store, as it is in a state; nil: there are
 	// none.
 	Branches func(context.Context, *state.Snapshot) (Branches, error)
+	// ForgetDamaged lets what is damaged of the list of branches, and of states that were kept for
+	// them, go.
+	ForgetDamaged bool
 	// Fresh is how a branch names its parent now; nil, or a map of nil, is as it does.
 	Fresh func(context.Context, *state.Snapshot) (FreshMap, error)
 	// Lost is the highest epoch of a state that is lost, which no other may have; nil: there

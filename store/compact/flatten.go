@@ -10,6 +10,7 @@ import (
 	"rvffs/store/rows"
 	"rvffs/store/state"
 	"rvffs/store/throttle"
+	"rvffs/store/volume"
 )
 
 // Flat is how a rewrite makes a store that shows no other's vectors of a branch.
@@ -50,7 +51,14 @@ func (r *rewrite) withShown(ctx context.Context, base *state.Reading, use func(r
 // copies reports whether the rewrite copies a segment that is named.
 func (r *rewrite) copies(old *state.Reading, entry segments.DirectoryEntry) (bool, error) {
 	if !isCopied(entry.Type) {
-		return segments.IsForeign(old, entry)
+		foreign, err := segments.IsForeign(old, entry)
+		if err == nil && foreign && r.env.ForgetDamaged && entry.Type.CountsByName() {
+			// It may be another's by that alone of it which is damaged.
+			if err = old.CheckOfBranches(entry); errors.Is(err, volume.ErrCorrupt) {
+				return false, nil
+			}
+		}
+		return foreign, err
 	}
 	return r.flat == nil || entry.Type != segments.TypeCowMap && entry.Type != segments.TypeMembership, nil
 }

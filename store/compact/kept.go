@@ -2,6 +2,7 @@ package compact
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -66,6 +67,12 @@ func (r *rewrite) keep(ctx context.Context, newest *state.Reading) error {
 	for _, pinned := range branches.Pinned {
 		if !slices.ContainsFunc(r.kept, func(k *keptState) bool { return k.Hash == pinned.Hash }) {
 			k, err := r.newKept(pinned)
+			if err == nil {
+				err = checkOwn(newest, k.own)
+			}
+			if errors.Is(err, volume.ErrCorrupt) && r.env.ForgetDamaged {
+				continue
+			}
 			if err != nil {
 				return err
 			}
@@ -88,6 +95,24 @@ func (r *rewrite) keep(ctx context.Context, newest *state.Reading) error {
 		}
 		if err := keep(ctx, k, newest); err != nil {
 			return fmt.Errorf("keep what branches show of epoch %d: %w", k.own.Epoch(), err)
+		}
+	}
+	return nil
+}
+
+// checkOwn looks whether vectors are damaged that a state had and the newest has not: of one whose
+// count is damaged no row would be met. The others are looked at as they are copied.
+func checkOwn(newest *state.Reading, own *state.Snapshot) error {
+	live := map[int64]bool{}
+	for _, entry := range newest.Snapshot().Vectors() {
+		live[entry.Offset] = true
+	}
+	for _, entry := range own.Vectors() {
+		if live[entry.Offset] {
+			continue
+		}
+		if err := rows.CheckVectors(newest.Of(own), entry); err != nil {
+			return fmt.Errorf("keep what branches show of epoch %d: %w", own.Epoch(), err)
 		}
 	}
 	return nil

@@ -88,6 +88,9 @@ func (c *rowCopier) copyLive(old *state.Reading, entry segments.DirectoryEntry, 
 		return err
 	}
 	reader, err := rows.Open(old, entry)
+	if err == nil && reader.Count() == 0 {
+		err = rows.CheckVectors(old, entry) // it may be the count that is damaged, or the dimension
+	}
 	if err != nil || reader.Count() == 0 {
 		return err
 	}

@@ -111,7 +111,13 @@ func (r *Reading) pinned(pin Pin) (*Snapshot, error) {
 			return found, err
 		}
 	}
-	return r.held(pin)
+	found, err := r.held(pin)
+	if errors.Is(err, lineage.ErrNoState) {
+		if damage := r.KeptDamage(); damage != nil {
+			err = fmt.Errorf("what was kept for branches: %w", damage)
+		}
+	}
+	return found, err
 }
 
 // listed is the pin of a branch as the file's own list of branches has it; nil when it has
@@ -146,25 +152,76 @@ func (r *Reading) BranchesLetGo() ([]segments.ListedBranch, error) {
 	return slices.DeleteFunc(branches, func(branch segments.ListedBranch) bool { return !branch.LetGo() }), err
 }
 
-func (r *Reading) listOfBranches() ([]segments.ListedBranch, error) {
-	charge := r.snapshot.source.memory.Charge()
-	defer charge.Free()
+func (r *Reading) listOfBranches() (branches []segments.ListedBranch, err error) {
 	for _, entry := range slices.Backward(r.snapshot.OfType(segments.TypeBranches)) {
-		if err := charge.Set(int64(min(entry.PayloadLength, segments.MaxPayload))); err != nil {
-			return nil, err
-		}
-		payload, err := r.ReadSegment(entry, segments.MaxPayload)
-		if err == nil {
-			if branches, err := segments.ParseBranches(payload); err == nil {
-				return branches, nil
-			}
-			continue
-		}
-		if err = volume.AsCorrupt(err); !errors.Is(err, volume.ErrCorrupt) {
-			return nil, err
+		err := r.ofBranches(entry, func(payload []byte) (err error) {
+			branches, err = segments.ParseBranches(payload)
+			return err
+		})
+		if err == nil || !errors.Is(err, volume.ErrCorrupt) {
+			return branches, err
 		}
 	}
 	return nil, nil
+}
+
+// ofBranches reads a segment that is of what the file keeps for its branches. The error wraps
+// volume.ErrCorrupt where it is damaged, or cannot be parsed.
+func (r *Reading) ofBranches(entry segments.DirectoryEntry, parse func(payload []byte) error) error {
+	charge := r.snapshot.source.memory.Charge()
+	defer charge.Free()
+	segment, err := r.ReadHeader(entry)
+	if err == nil {
+		if err := charge.Set(int64(min(entry.PayloadLength, segments.MaxPayload))); err != nil {
+			return err
+		}
+		var payload []byte
+		payload, err = r.ReadSegment(entry, segments.MaxPayload)
+		switch {
+		case err != nil:
+		case isDamaged(segment.Header, payload):
+			err = fmt.Errorf("%w: the payload is not what its content hash says", volume.ErrCorrupt)
+		default:
+			err = parse(payload)
+		}
+	}
+	return volume.AsCorrupt(err)
+}
+
+// ListDamage fails with volume.ErrCorrupt if the file has a list of branches that is damaged,
+// and KeptDamage if a state that it keeps for them is. Who rewrites or removes the file would
+// take these for nothing.
+func (r *Reading) ListDamage() error { return r.damageOf(segments.TypeBranches) }
+
+// KeptDamage is ListDamage for kept states.
+func (r *Reading) KeptDamage() error { return r.damageOf(segments.TypeKeptState) }
+
+func (r *Reading) damageOf(kind segments.Type) error {
+	for _, entry := range r.snapshot.OfType(kind) {
+		if err := r.CheckOfBranches(entry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CheckOfBranches is either for one segment: of another vendor's it is known whether it is
+// damaged alone.
+func (r *Reading) CheckOfBranches(entry segments.DirectoryEntry) error {
+	err := r.ofBranches(entry, func(payload []byte) (err error) {
+		switch {
+		case entry.Type.Extension(payload) == "":
+		case entry.Type == segments.TypeBranches:
+			_, err = segments.ParseBranches(payload)
+		default:
+			_, err = segments.ParseKeptState(payload)
+		}
+		return err
+	})
+	if err != nil {
+		err = fmt.Errorf("%s at offset %d: %w", entry.Type, entry.Offset, err)
+	}
+	return err
 }
 
 // newestAs is the newest state, if it is the one that is pinned; nil if it is not.
@@ -195,7 +252,12 @@ func (r *Reading) kept(pin Pin) (*Snapshot, error) {
 	return nil, nil
 }
 
-func (r *Reading) keptIn(entry segments.DirectoryEntry, pin Pin) (*Snapshot, error) {
+func (r *Reading) keptIn(entry segments.DirectoryEntry, pin Pin) (found *Snapshot, err error) {
+	defer func() {
+		if errors.Is(err, volume.ErrCorrupt) {
+			err = fmt.Errorf("state that was kept at offset %d: %w", entry.Offset, err)
+		}
+	}()
 	segment, err := r.ReadHeader(entry)
 	if err == nil {
 		// Most of them are of other states.
@@ -204,47 +266,77 @@ func (r *Reading) keptIn(entry segments.DirectoryEntry, pin Pin) (*Snapshot, err
 			return nil, nil
 		}
 	}
-	var payload []byte
-	if err == nil {
-		charge := r.snapshot.source.memory.Charge()
-		defer charge.Free()
-		if err := charge.Set(int64(min(entry.PayloadLength, segments.MaxPayload))); err != nil {
-			return nil, err
-		}
-		payload, err = r.ReadSegment(entry, segments.MaxPayload)
+	if err != nil {
+		return nil, volume.AsCorrupt(err)
 	}
 	var state *segments.KeptState
-	if err == nil {
+	err = r.ofBranches(entry, func(payload []byte) (err error) {
 		state, err = segments.ParseKeptState(payload)
-	}
-	if err == nil && isDamaged(segment.Header, payload) {
-		err = fmt.Errorf("%w: the payload is not what its content hash says", volume.ErrCorrupt)
-	}
-	if err = volume.AsCorrupt(err); err != nil {
-		return nil, fmt.Errorf("state that was kept at offset %d: %w", entry.Offset, err)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	if state.Offset != entry.Offset {
 		return nil, nil
 	}
-	found := r.snapshotOf(state.Manifest, segment, r.snapshot.Size())
+	found = r.snapshotOf(state.Manifest, segment, r.snapshot.Size())
 	for i, named := range state.Manifest.Directory {
-		there, err := r.Of(found).ReadHeader(named)
-		if err == nil && there.ContentHash == state.Hashes[i] {
-			continue
+		if _, stands, err := r.keptSegment(found, named, state.Hashes[i]); err != nil || !stands {
+			return nil, err
 		}
-		moved, err := r.isMoved(named, there, err)
-		if err == nil && !moved {
-			err = fmt.Errorf("%w: state that was kept at offset %d: the %s at offset %d is not the one that it names", volume.ErrCorrupt, entry.Offset, named.Type, named.Offset)
-		}
-		return nil, err
 	}
 	return found, nil
 }
 
+// keptSegment is one that a kept state names; false when another program has moved it.
+func (r *Reading) keptSegment(kept *Snapshot, named segments.DirectoryEntry, hash [16]byte) (there segments.Segment, stands bool, err error) {
+	there, err = r.Of(kept).ReadHeader(named)
+	if err == nil && there.ContentHash == hash {
+		return there, true, nil
+	}
+	moved, err := r.isMoved(named, hash, there, err)
+	if err == nil && !moved {
+		err = fmt.Errorf("%w: the %s at offset %d is not the one that it names", volume.ErrCorrupt, named.Type, named.Offset)
+	}
+	return there, false, err
+}
+
+// EachKept calls see for each segment that a kept state names, of which the error says whether
+// it is another than it should be. States that other programs have moved are left out, and such as
+// cannot be read.
+func (r *Reading) EachKept(see func(named segments.DirectoryEntry, there segments.Segment, err error) error) error {
+	for _, entry := range r.snapshot.OfType(segments.TypeKeptState) {
+		var state *segments.KeptState
+		err := r.ofBranches(entry, func(payload []byte) (err error) {
+			state, err = segments.ParseKeptState(payload)
+			return err
+		})
+		if errors.Is(err, volume.ErrCorrupt) || err == nil && state.Offset != entry.Offset {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		kept := r.snapshotOf(state.Manifest, segments.Segment{Offset: entry.Offset}, r.snapshot.Size())
+		for i, named := range state.Manifest.Directory {
+			there, stands, err := r.keptSegment(kept, named, state.Hashes[i])
+			if err == nil && !stands {
+				break
+			}
+			if err := see(named, there, err); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // isMoved reports whether another program has moved what a kept state names, although that
 // stands where it did: the newest manifest names something else in its place, or a whole
-// segment is there, or reaches into it, that is another. Err is why its header cannot be read.
-func (r *Reading) isMoved(named segments.DirectoryEntry, there segments.Segment, err error) (bool, error) {
+// segment is there, or reaches into it, that is another: not the same content by another type.
+// Err is why its header cannot be read.
+func (r *Reading) isMoved(named segments.DirectoryEntry, hash [16]byte, there segments.Segment, err error) (bool, error) {
 	if err == nil {
 		verdict, err := segments.VerifySegment(r, there)
 		return verdict == segments.HashMatch, err
@@ -260,7 +352,8 @@ func (r *Reading) isMoved(named segments.DirectoryEntry, there segments.Segment,
 		return true, nil
 	}
 	err = r.Walk(func(other segments.Segment) error {
-		if !inPlace(segments.DirectoryEntry{Offset: other.Offset, PayloadLength: other.PayloadLength, Type: other.Type}) {
+		same := other.Offset == named.Offset && other.ContentHash == hash
+		if same || !inPlace(segments.DirectoryEntry{Offset: other.Offset, PayloadLength: other.PayloadLength, Type: other.Type}) {
 			return nil
 		}
 		verdict, err := segments.VerifySegment(r, other)

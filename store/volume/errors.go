@@ -69,6 +69,14 @@ var (
 	ErrOtherFile = fmt.Errorf("%w: another file took its place", ErrStale)
 )
 
+// Leftover is the name of a file that shows no store, and may hold some of one.
+type Leftover string
+
+// Error says what to do.
+func (l Leftover) Error() string {
+	return fmt.Sprintf("rvffs recover --list %s tells what is left in it, if anything", string(l))
+}
+
 // AsCorrupt marks what the parsers of the format found wrong, but leaves errors
 // of the disk as they are, and the end of a caller's patience.
 func AsCorrupt(err error) error {

@@ -2,6 +2,8 @@ package integration
 
 import (
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -42,6 +44,23 @@ func TestMovedBranchesLeaveTheList(t *testing.T) {
 				_ = os.Remove(m.backing("c.rvf"))
 				run(t, program, "rm", m.backing("p.rvf"))
 			})
+		}
+	}
+}
+
+// TestNamesOfBranchesInLetters: what a terminal would not take for letters in the name of a
+// branch, which may come from the parent's file, is not what people are told.
+func TestNamesOfBranchesInLetters(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	parent, branch := filepath.Join(dir, "p.rvf"), filepath.Join(dir, "e\x1b]0;x\a.rvf")
+	run(t, program, "create", parent, "--dimension", "3")
+	withVectors(t, parent, model{1: {1, 2, 3}})
+	run(t, program, "branch", parent, branch)
+	for _, words := range [][]string{{"rm", parent}, {"status", branch}, {"inspect", branch}, {"verify", branch}, {"rm", branch}} {
+		got := try(t, program, words...)
+		if text := got.stdout + got.stderr; strings.ContainsAny(text, "\x1b\a") || words[0] != "inspect" && !strings.Contains(text, `e\u001b]0;x\u0007.rvf`) {
+			t.Errorf("%s says %q", words[0], text)
 		}
 	}
 }

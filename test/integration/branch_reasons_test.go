@@ -57,7 +57,7 @@ func TestOneReasonIsSaidOnce(t *testing.T) {
 	}
 	run(t, "mv", at("older"), at("p.rvf"))
 	got := try(t, program, "query", at("b.rvf"), "--id", "1")
-	if got.code != 1 || strings.Count(got.stderr, "lost its end, or is an older copy") != 1 || strings.Count(got.stderr, ".rvf\"") != 5 || !strings.Contains(got.stderr, "3 more") {
+	if got.code != 1 || strings.Count(got.stderr, "lost its end, of which rvffs recover --list tells") != 1 || strings.Count(got.stderr, ".rvf\"") != 5 || !strings.Contains(got.stderr, "3 more") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -116,7 +116,7 @@ func (l *Log) findState(file io.ReaderAt, size int64, options segments.FindOptio
 		err = fmt.Errorf("%w: %w", volume.ErrNotStore, err)
 		// Nobody finds a temporary name: what is there came from elsewhere.
 		if segments.BeginsSegment(file) && !volume.IsTemporary(filepath.Base(l.Path())) {
-			err = fmt.Errorf("%w; rvffs recover --list %s tells what is left in it, if anything", err, l.Path())
+			err = fmt.Errorf("%w; %w", err, volume.Leftover(l.Path()))
 		}
 		return nil, err
 	}
