@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"path"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +19,8 @@ type inspection struct {
 	Identity state.IdentityDescription `json:"identity"`
 	Profile  string                    `json:"profile"`
 	Segments []state.EntryDescription  `json:"segments"`
+	// ParentFile is where the parent of a branch was found, if under another name than the branch has.
+	ParentFile string `json:"parent_file,omitempty"`
 }
 
 func newInspectCommand() *cobra.Command {
@@ -50,7 +54,7 @@ func inspect(command *cobra.Command, s *store.Store, file string) (inspection, e
 		return inspection{}, err
 	}
 	identity, _ := s.Identity()
-	found := inspection{File: file, Status: status, Identity: state.DescribeIdentity(identity), Profile: profile.String()}
+	found := inspection{ParentFile: movedParent(command.Context(), s, status), File: file, Status: status, Identity: state.DescribeIdentity(identity), Profile: profile.String()}
 	for _, entry := range s.Current().Live() {
 		described := state.DescribeEntry(entry)
 		if entry.Type.IsExtension() {
@@ -72,7 +76,7 @@ func (i inspection) print(out io.Writer) error {
 		{"parent id", i.Identity.ParentID},
 		{"lineage depth", i.Identity.LineageDepth},
 		{"profile", i.Profile},
-	}, statusFacts(i.Status)...))
+	}, statusFacts(i.Status, i.ParentFile)...))
 	if err != nil {
 		return err
 	}
@@ -87,8 +91,22 @@ func (i inspection) print(out io.Writer) error {
 	return nil
 }
 
-// statusFacts are what inspect and status tell of a store's state.
-func statusFacts(status store.Status) []fact {
+// movedParent is the file in which a branch finds its parent, if that has another name than the
+// branch has for it.
+func movedParent(ctx context.Context, s *store.Store, status store.Status) string {
+	if status.Branch == nil {
+		return ""
+	}
+	from, _, err := s.InheritsFrom(ctx)
+	if err != nil || from == "" || path.Base(from) == path.Base(status.Branch.Parent) {
+		return ""
+	}
+	return from
+}
+
+// statusFacts are what inspect and status tell of a store's state, and of the file that its parent
+// is in by now; empty: it is where the branch has it.
+func statusFacts(status store.Status, parent string) []fact {
 	facts := []fact{
 		{"dialect", status.Dialect},
 		{"dimension", status.Dimension},
@@ -100,7 +118,11 @@ func statusFacts(status store.Status) []fact {
 		{"dead bytes", fmt.Sprintf("%d (%.1f %%)", status.DeadBytes, 100*status.DeadSpaceRatio)},
 	}
 	if b := status.Branch; b != nil {
-		facts = append(facts, fact{"branch of", b.Parent}, fact{"parent's epoch", b.ParentEpoch},
+		of := b.Parent
+		if parent != "" {
+			of += ", which is " + parent + " now"
+		}
+		facts = append(facts, fact{"branch of", of}, fact{"parent's epoch", b.ParentEpoch},
 			fact{"inherited vectors", b.InheritedVectors}, fact{"own vectors", b.OwnVectors})
 		if b.Unlisted != "" {
 			facts = append(facts, fact{"not listed", b.Unlisted})

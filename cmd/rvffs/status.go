@@ -14,7 +14,8 @@ import (
 
 // statusOf is what status tells in JSON.
 type statusOf struct {
-	File string `json:"file"`
+	File       string `json:"file"`
+	ParentFile string `json:"parent_file,omitempty"` // see inspection
 	store.Status
 }
 
@@ -31,8 +32,9 @@ func newStatusCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				err = answer.print(command.OutOrStdout(), statusOf{arguments[0], status}, func(out io.Writer) error {
-					facts := append([]fact{{"file", arguments[0]}}, statusFacts(status)...)
+				parent := movedParent(command.Context(), s, status)
+				err = answer.print(command.OutOrStdout(), statusOf{arguments[0], parent, status}, func(out io.Writer) error {
+					facts := append([]fact{{"file", arguments[0]}}, statusFacts(status, parent)...)
 					return printFacts(out, append(facts,
 						fact{"stored rows", status.StoredRows}, fact{"segments", status.Segments}, fact{"damage", damageOf(arguments[0], status)}))
 				})
