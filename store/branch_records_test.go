@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,8 +13,8 @@ import (
 )
 
 // TestDamagedRecordsOfBranchesAreNotCompactedAway flips a bit of each byte of the list of
-// branches, of a state that is kept for one, and of the vectors that it names, while the branch is
-// out of sight. Where that is damage the parent is not compacted, and when the bit is right again
+// branches, of a state that is kept for one, of the vectors that it names, and of the audit
+// entries, while the branch is out of sight. Where that is damage the parent is not compacted, and when the bit is right again
 // the branch shows what it did; otherwise it does so at once. Who forgets what is damaged gets a
 // store without damage. A branch that is flattened beside it shows what it did, or is not.
 func TestDamagedRecordsOfBranchesAreNotCompactedAway(t *testing.T) {
@@ -37,6 +38,12 @@ func TestDamagedRecordsOfBranchesAreNotCompactedAway(t *testing.T) {
 	})
 	if err != nil || len(records) != 4 {
 		t.Fatalf("there are %d records, so this tests nothing, %v", len(records), err)
+	}
+	walker := segments.NewWalker(bytes.NewReader(content), 0, int64(len(content)))
+	for walker.Next() {
+		if walker.Segment().Type == segments.TypeWitness {
+			records = append(records, state.EntryOf(walker.Segment()))
+		}
 	}
 	branch := slices.Clone(g.files.Content("1.rvf"))
 	live := g.stores["0.rvf"].Current().Vectors()
@@ -75,7 +82,8 @@ func TestDamagedRecordsOfBranchesAreNotCompactedAway(t *testing.T) {
 			g.reopen("1.rvf")
 			g.hold["1.rvf"] = shown
 			if lost := shows(t, g.stores["1.rvf"]); lost != nil {
-				t.Fatalf("%s: compaction: %v, and then: %v", where, err, lost)
+				t.Errorf("%s: compaction: %v, and then: %v", where, err, lost)
+				continue
 			}
 			g.check("1.rvf")
 			if err == nil || slices.Contains(live, record) {

@@ -263,7 +263,7 @@ func (s *Store) describeBranch(ctx context.Context, base *state.Snapshot, file B
 		return listed, true, err
 	case file.Seen.FileID == file.FileID:
 		return file.Seen, true, nil
-	case errors.Is(err, lineage.ErrNoState), known, !thorough, file.Near:
+	case errors.Is(err, lineage.ErrNoState), known, !thorough, file.Near, s.options.ForgetDamaged && errors.Is(err, volume.ErrCorrupt):
 		return listed, true, nil // there is nothing to keep for it, or it is listed as it was
 	}
 	return listed, false, fmt.Errorf("%q says that it is a child of this store, and what it shows of it cannot be read: %w", file.Name, err)

@@ -77,6 +77,12 @@ func (s *Snapshot) Pinned(ctx context.Context, pin Pin) (*Snapshot, error) {
 		if found, err = reading.pinned(pin); err != nil {
 			return err
 		}
+		// A file that lists the branch with that state has had it, whatever became of its audit
+		// entries.
+		listed, err := reading.lists(pin)
+		if err != nil || listed {
+			return err
+		}
 		goesOn, err := reading.goesOnFrom(pin.Audit)
 		if err == nil && !goesOn {
 			err = lineage.ErrOtherWay
@@ -238,6 +244,14 @@ func (r *Reading) newestAs(pin Pin) (*Snapshot, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// lists reports whether the file's own list has the branch of a pin with the pinned state.
+func (r *Reading) lists(pin Pin) (bool, error) {
+	branches, err := r.ListedBranches()
+	return slices.ContainsFunc(branches, func(branch segments.ListedBranch) bool {
+		return branch.FileID == pin.Branch && branch.Pinned == pin.Hash
+	}), err
 }
 
 // kept is the state that a rewrite has kept of one that is gone; nil when there is none, or

@@ -198,8 +198,8 @@ type Commit struct {
 	Small    []NewSegment // more segments, which it gets to name
 	Manifest *segments.Manifest
 	// Retired are segments that the manifest names no more, and that others must not find by
-	// their type. They are retired as the commit is made to count, not when it has been: who
-	// goes by types then finds what was or what is, and never both.
+	// their type. They are retired as the commit is made to count, not when it has been: what
+	// is gone for who goes by the manifest is gone for who goes by types, too.
 	Retired []segments.DirectoryEntry
 }
 

@@ -36,9 +36,9 @@ func (s *Session) publish(c volume.Commit) (*segments.State, volume.FileInfo, er
 
 // retire makes dead segments of those that the next manifest does not name, but for extents
 // that it does not name yet. It is the last thing before that manifest counts, when all that
-// takes their place is on the disk: whoever goes by types finds the one or the other, wherever
-// this process dies, and never both. Whoever goes by the manifest before finds them all the
-// same, and unretire puts them back where there was no next one.
+// takes their place is on the disk: what is gone when the manifest counts is gone for whoever goes
+// by types, too, wherever this process dies. Whoever goes by the manifest before finds them all
+// the same, and unretire puts them back where there was no next one.
 func (s *Session) retire(gone []segments.DirectoryEntry) error {
 	s.mu.Lock()
 	gone = slices.DeleteFunc(slices.Clone(gone), func(entry segments.DirectoryEntry) bool {
