@@ -110,5 +110,36 @@ func (r *Reading) goesOnFrom(mark lineage.Mark) (goesOn bool, err error) {
 			goesOn, err = true, nil
 		}
 	}
-	return goesOn, err
+	if goesOn || err != nil {
+		return goesOn, err
+	}
+	return r.hasMarked(mark)
+}
+
+// markedPayload bounds, in bytes, where an entry is looked for whose header is damaged: those that
+// programs write are short.
+const markedPayload = 4 << 10
+
+// hasMarked reports whether the file holds the payload of the audit entry of a mark, behind a header
+// that is none, or one of another type.
+func (r *Reading) hasMarked(mark lineage.Mark) (found bool, err error) {
+	payload := make([]byte, markedPayload)
+	look := func(offset, length int64) error {
+		if found || length <= 0 || length > markedPayload {
+			return nil
+		}
+		err := volume.ReadFull(r, payload[:length], offset)
+		found = err == nil && lineage.MarkOf(payload[:length]) == mark
+		return err
+	}
+	var end int64
+	err = r.Walk(func(segment segments.Segment) error {
+		err := look(end+segments.HeaderSize, segment.Offset-end-segments.HeaderSize)
+		end = segment.End()
+		if err == nil && segment.Type != segments.TypeWitness && segment.PayloadLength <= markedPayload {
+			err = look(segment.PayloadOffset(), int64(segment.PayloadLength))
+		}
+		return err
+	})
+	return found, err
 }

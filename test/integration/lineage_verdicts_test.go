@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"rvffs/segments"
 	"rvffs/store"
 	"rvffs/test/integration/peer"
 	"rvffs/test/integration/rawfile"
@@ -342,5 +343,32 @@ func TestLineageVerdicts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestVerdictsBesideADamagedAuditEntry: where the header of the audit entry is damaged that a child
+// names, its content is there all the same: the child came from no other copy of the file.
+func TestVerdictsBesideADamagedAuditEntry(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	parent, child := filepath.Join(dir, "p.rvf"), filepath.Join(dir, "c.rvf")
+	run(t, program, "create", parent, "--dimension", "2")
+	withVectors(t, parent, numbered(0, randomRows(1, 20, 2)))
+	run(t, program, "derive", parent, child)
+	withVectors(t, parent, numbered(5, randomRows(2, 20, 2)))
+	run(t, program, "compact", parent)
+	whole := readFile(t, parent)
+	if kind := segments.Type(whole[segments.TypeOffset]); kind != segments.TypeWitness {
+		t.Fatalf("the file begins with a %s", kind)
+	}
+	for _, at := range []uint64{0, 3, 4, segments.TypeOffset} {
+		for bit := range 8 {
+			damaged := bytes.Clone(whole)
+			damaged[at] ^= 1 << bit
+			demand(t, "damage the parent", os.WriteFile(parent, damaged, 0o600))
+			if got := run(t, program, "verify", child); !strings.Contains(got, "lineage attested") {
+				t.Errorf("byte %d, bit %d: %s", at, bit, got)
+			}
+		}
 	}
 }
