@@ -23,9 +23,10 @@ func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Lo
 
 func (c *clock) turn(by time.Duration) { c.ahead.Add(int64(by)) }
 
-// inExtents are options with which all but the manifest is in extents.
+// inExtents are options with which all but the manifest is in extents, on however slow a machine.
 func inExtents(c *clock) Options {
-	return Options{Inline: 1, InlineBeside: 1, Untidy: true, CacheSize: 1, Now: c.now}
+	const patience = 10 * time.Minute
+	return Options{Inline: 1, InlineBeside: 1, Untidy: true, CacheSize: 1, Now: c.now, CommitTimeout: patience, Timeout: patience}
 }
 
 // tidies tidies up by a process of its own.
