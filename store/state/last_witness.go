@@ -116,6 +116,23 @@ func (r *Reading) goesOnFrom(mark lineage.Mark) (goesOn bool, err error) {
 	return r.hasMarked(mark)
 }
 
+// lacksWitnesses reports whether an entry of the audit chain is damaged, or follows one that is
+// not there.
+func (r *Reading) lacksWitnesses() (lacks bool, err error) {
+	charge := r.snapshot.source.memory.Charge()
+	defer charge.Free()
+	chain := NewAuditChain(r, &charge)
+	err = r.Walk(func(segment segments.Segment) error {
+		if lacks || segment.Type != segments.TypeWitness {
+			return nil
+		}
+		described, err := chain.Next(segment)
+		lacks = described.Verdict == AuditBroken || described.Verdict == AuditDamaged
+		return err
+	})
+	return lacks, err
+}
+
 // markedPayload bounds, in bytes, where an entry is looked for whose header is damaged: those that
 // programs write are short.
 const markedPayload = 4 << 10

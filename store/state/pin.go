@@ -77,13 +77,15 @@ func (s *Snapshot) Pinned(ctx context.Context, pin Pin) (*Snapshot, error) {
 		if found, err = reading.pinned(pin); err != nil {
 			return err
 		}
-		// A file that lists the branch with that state has had it, whatever became of its audit
-		// entries.
-		listed, err := reading.lists(pin)
-		if err != nil || listed {
-			return err
-		}
 		goesOn, err := reading.goesOnFrom(pin.Audit)
+		if err == nil && !goesOn {
+			// Where audit entries are lacking, that one may be among them; then a file that lists the
+			// branch with that state has had it.
+			goesOn, err = reading.lists(pin)
+			if err == nil && goesOn {
+				goesOn, err = reading.lacksWitnesses()
+			}
+		}
 		if err == nil && !goesOn {
 			err = lineage.ErrOtherWay
 		}
