@@ -99,13 +99,20 @@ var (
 func (h *streamHandle) begin(ctx context.Context, s stream, flags uint32) {
 	h.stream, h.patience, h.turn = s, untilKilled, shared.NewTurn()
 	h.appending = flags&syscall.O_APPEND != 0
-	if _, command := s.(*commands); command {
+	if h.commanded() {
 		// Who was interrupted says it again, at the place where he was, and it may have been
 		// carried out meanwhile.
 		h.patience, h.appending = handled, true
 	}
 	h.synchronous = flags&(syscall.O_SYNC|syscall.O_DSYNC) != 0
 	h.opener, h.thread = callerOf(ctx).open(), threadOf(ctx)
+}
+
+// commanded reports whether what is written is carried out by the write itself, which can be
+// given up and made again.
+func (h *streamHandle) commanded() bool {
+	_, is := h.stream.(*commands)
+	return is
 }
 
 // received is the number of bytes that the stream has taken.
@@ -137,7 +144,7 @@ func (h *streamHandle) Write(ctx context.Context, data []byte, offset int64) (ui
 	if h.stream == nil {
 		return 0, syscall.EBADF
 	}
-	if _, command := h.stream.(*commands); !command {
+	if !h.commanded() {
 		patient := h.tree.outlast(ctx, h.patience)
 		defer patient.end()
 		return h.write(ctx, patient, data, offset)
@@ -183,7 +190,7 @@ func (h *streamHandle) write(ctx, patient context.Context, data []byte, offset i
 	if err == nil {
 		taken, err = h.take(ctx, patient, data, offset)
 	}
-	if _, command := h.stream.(*commands); command && givenUp(patient, err) {
+	if h.commanded() && givenUp(patient, err) {
 		if taken == 0 {
 			return 0, syscall.EINTR
 		}

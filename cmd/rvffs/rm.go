@@ -37,8 +37,8 @@ func newRmCommand() *cobra.Command {
 			"writing is not removed; neither is one that is frozen, nor one from which others in its folder were derived,\n" +
 			"unless these go, too: their lineage could no longer be verified, and branches would lose the vectors that they\n" +
 			"show of it. A copy of the file that these have them from may go. If one of several cannot be read or is frozen,\n" +
-			"none is removed; one that others need stays, and the rest goes. With --branch it removes nothing: FILE then keeps nothing more for\n" +
-			"a branch in its list that is gone, by its name or id there.",
+			"none is removed; one that others need stays, and the rest goes. With --branch it removes nothing: FILE then\n" +
+			"keeps nothing more for a branch in its list that is gone, by its name or id there.",
 		Args:              takes("FILE..."),
 		ValidArgsFunction: offerStores,
 		RunE: func(command *cobra.Command, arguments []string) error {

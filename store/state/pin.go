@@ -285,11 +285,7 @@ func (r *Reading) keptIn(entry segments.DirectoryEntry, pin Pin) (found *Snapsho
 	if err != nil {
 		return nil, volume.AsCorrupt(err)
 	}
-	var state *segments.KeptState
-	err = r.ofBranches(entry, func(payload []byte) (err error) {
-		state, err = segments.ParseKeptState(payload)
-		return err
-	})
+	state, err := r.keptState(entry)
 	if err != nil {
 		return nil, err
 	}
@@ -303,6 +299,15 @@ func (r *Reading) keptIn(entry segments.DirectoryEntry, pin Pin) (found *Snapsho
 		}
 	}
 	return found, nil
+}
+
+// keptState reads what a rewrite has kept.
+func (r *Reading) keptState(entry segments.DirectoryEntry) (state *segments.KeptState, err error) {
+	err = r.ofBranches(entry, func(payload []byte) (err error) {
+		state, err = segments.ParseKeptState(payload)
+		return err
+	})
+	return state, err
 }
 
 // keptSegment is one that a kept state names; false when another program has moved it.
@@ -323,11 +328,7 @@ func (r *Reading) keptSegment(kept *Snapshot, named segments.DirectoryEntry, has
 // cannot be read.
 func (r *Reading) EachKept(see func(named segments.DirectoryEntry, there segments.Segment, err error) error) error {
 	for _, entry := range r.snapshot.OfType(segments.TypeKeptState) {
-		var state *segments.KeptState
-		err := r.ofBranches(entry, func(payload []byte) (err error) {
-			state, err = segments.ParseKeptState(payload)
-			return err
-		})
+		state, err := r.keptState(entry)
 		if errors.Is(err, volume.ErrCorrupt) || err == nil && state.Offset != entry.Offset {
 			continue
 		}

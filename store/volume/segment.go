@@ -85,7 +85,7 @@ func Retire(file interface {
 	io.WriterAt
 }, entry segments.DirectoryEntry) error {
 	can, err := segments.CanRetire(file, entry)
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil // the directory points outside of the file
 	}
 	if err != nil || !can {
