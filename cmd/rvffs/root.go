@@ -33,6 +33,7 @@ func commands() []*cobra.Command {
 		newRemoveCommand(),
 		newRmCommand(),
 		newCompactCommand(),
+		newSettleCommand(),
 		newFlattenCommand(),
 		newStatusCommand(),
 		newVerifyCommand(),

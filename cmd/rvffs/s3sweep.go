@@ -17,8 +17,9 @@ func newS3SweepCommand() *cobra.Command {
 	var list bool
 	command := &cobra.Command{
 		Use:   "sweep s3://BUCKET[/PREFIX]",
-		Short: "Delete what removed stores have left in a bucket",
-		Long: "sweep deletes the extents of stores that were removed a day ago or earlier: until then other machines may read them.\n" +
+		Short: "Delete what removed and settled stores have left in a bucket",
+		Long: "sweep deletes the former extents of stores that were removed or settled a day ago or earlier: until then other machines\n" +
+			"may read them.\n" +
 			"It reads the beginning of each object below PREFIX: extents that one of them names, such as a copy that another\n" +
 			"program has made of a store's object, stay. Copies elsewhere are not looked for.",
 		Args:              takes("s3://BUCKET[/PREFIX]"),
@@ -48,11 +49,11 @@ func newS3SweepCommand() *cobra.Command {
 // printSwept tells people of it.
 func printSwept(out io.Writer, found []bucket.Left, list bool) error {
 	if len(found) == 0 {
-		_, err := fmt.Fprintln(out, "nothing is left of removed stores")
+		_, err := fmt.Fprintln(out, "nothing is left of removed or settled stores")
 		return err
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "removed\textents\tbytes\twhat becomes of it\n")
+	fmt.Fprintf(table, "since\textents\tbytes\twhat becomes of it\n")
 	for _, left := range found {
 		what := "deleted"
 		switch {

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -242,6 +243,50 @@ func TestBucketTakesWholeStores(t *testing.T) {
 		"$rvffs" s3 sweep "$4" | grep -q "it stays: it was removed less than a day ago"
 		cmp <("$rvffs" export "$s/24000000.rvf" -f rvf) 24000000.rvf
 	`, program, place, t.TempDir(), "s3://"+server.Bucket+"/team")
+}
+
+// TestBucketSettles: a store of several objects becomes the file that it is, while two mounts show it,
+// and goes on.
+func TestBucketSettles(t *testing.T) {
+	server := objectstore.Start(t, 2)
+	inBucket(t, server)
+	one := serveBucket(t, server, server.Endpoints[0], "team/settled")
+	other := serveBucket(t, server, server.Endpoints[1], "team/settled")
+	scratch := t.TempDir()
+	shell(t, `
+		rvffs=$1 one=$2 other=$3 s=$5; cd "$4"
+		head -c 24000000 /dev/urandom | tr '\177\377' '\1\2' > rows.f32
+		"$rvffs" create "$s/a.rvf" --dimension 100 > made
+		cp rows.f32 "$one/a.rvf/vectors.append.f32"
+		for i in 1 2 3; do head -c 400 rows.f32 > "$one/a.rvf/vectors.append.f32"; done
+		"$rvffs" export "$s/a.rvf" -f f32 > before.f32
+		inode=$(stat -c %i "$other/a.rvf")
+		exec 3< "$other/a.rvf/vectors/vectors.f32"; head -c 1000000 <&3 > part
+		"$rvffs" settle "$s/a.rvf" --json | jq -e '.changed and .extents > 0 and .bytes > 24000000' > made
+		"$rvffs" settle "$s/a.rvf" | grep -q 'already'
+		cat <&3 >> part; cmp part before.f32
+		[ "$(stat -c %i "$other/a.rvf")" = "$inode" ]
+		cmp "$other/a.rvf/vectors/vectors.f32" before.f32
+		"$rvffs" export "$s/a.rvf" -f rvf -o raw.rvf > made; "$rvffs" verify raw.rvf > made
+	`, program, one.Point, other.Point, scratch, "s3://"+server.Bucket+"/team/settled")
+	plain := server.Object(t, "team/settled/a.rvf")
+	if !bytes.Equal(plain, readFile(t, filepath.Join(scratch, "raw.rvf"))) {
+		t.Errorf("the object is another than the store's file")
+	}
+	shell(t, `
+		rvffs=$1 one=$2 other=$3 s=$5; cd "$4"
+		head -c 400 rows.f32 > "$other/a.rvf/vectors.append.f32"
+		exec 4> "$one/a.rvf/vectors.append.f32"; head -c 12000000 rows.f32 >&4
+		"$rvffs" settle "$s/a.rvf" --json | jq -e '.changed' > made
+		exec 4>&-
+		[ "$("$rvffs" export "$s/a.rvf" -f f32 | wc -c)" = $((24000000 + 4 * 400 + 12000000)) ]
+		"$rvffs" verify "$s/a.rvf" > made
+		head -c 400 rows.f32 > "$other/a.rvf/vectors.append.f32"
+		"$rvffs" s3 sweep "$s" | grep -q 'it stays: a.rvf was settled, has extents again'
+		"$rvffs" s3 sweep "$s" | grep -q 'nothing is left of removed or settled stores'
+		if "$rvffs" settle raw.rvf 2> refused; then exit 1; fi; grep -q 'one file already' refused
+		if "$rvffs" settle "$s/none.rvf" 2> refused; then exit 1; fi; grep -q 'none.rvf' refused
+	`, program, one.Point, other.Point, scratch, "s3://"+server.Bucket+"/team/settled")
 }
 
 // TestBucketWithoutConditions: where a trial has found that the server drops conditions,

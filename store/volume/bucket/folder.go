@@ -449,6 +449,8 @@ type listing struct {
 	info volume.FileInfo
 	tags map[string]objects.Tag
 	seen map[string]*tail // what was read for a description, for who looks into it next
+	// whole are objects that changed between two reads: they are read at once the next time.
+	whole map[string]bool
 }
 
 // List implements volume.Folder.
@@ -464,7 +466,7 @@ func (f *folder) List(ctx context.Context, name string) (volume.Listing, error) 
 		return nil, failure("open folder", name, err)
 	}
 	info.Modified = f.volume.options.Now() // nobody can tell whether it is as it was
-	return &listing{ctx, &folder{f.volume, path.Join(f.name, name), f.caller}, info, map[string]objects.Tag{}, map[string]*tail{}}, nil
+	return &listing{ctx, &folder{f.volume, path.Join(f.name, name), f.caller}, info, map[string]objects.Tag{}, map[string]*tail{}, map[string]bool{}}, nil
 }
 
 // Folder implements volume.Listing.
@@ -591,7 +593,11 @@ func (l *listing) Peek(name string) (volume.Peeked, volume.FileInfo, error) {
 		return nil, volume.FileInfo{}, failure("look at", name, fs.ErrPermission)
 	}
 	key, err := l.key(name)
-	return &peeked{l.ctx, l.volume, key, found, nil}, found.info, err
+	file := &peeked{ctx: l.ctx, volume: l.volume, key: key, tail: found, changed: func() { l.whole[name] = true }}
+	if err == nil && l.whole[name] {
+		err = file.read()
+	}
+	return file, file.tail.info, failure("look at", name, err)
 }
 
 // peeked is the end of a file, and the rest when somebody needs it.
@@ -601,6 +607,21 @@ type peeked struct {
 	key    string
 	tail   *tail
 	whole  io.ReaderAt
+	// changed is told that the object is another one than that of the end.
+	changed func()
+}
+
+// read reads the object anew, with all that stands in it.
+func (p *peeked) read() error {
+	found, err := p.volume.read(p.ctx, p.key, "")
+	if err == nil && found.moved != nil {
+		err = errNoObject
+	}
+	if err == nil {
+		p.tail = &tail{head: head{tag: found.tag, info: found.info(found.Size), born: found.Born}}
+		p.whole = &reader{p.volume, p.volume.layoutOf(found)}
+	}
+	return err
 }
 
 // Close implements volume.Peeked.
@@ -626,6 +647,7 @@ func (p *peeked) ReadAt(b []byte, offset int64) (int, error) {
 			return 0, err
 		}
 		if found.tag != p.tail.tag {
+			p.changed()
 			return 0, fmt.Errorf("%w: it has changed meanwhile", volume.ErrStale)
 		}
 		p.whole = &reader{p.volume, p.volume.layoutOf(found)}
@@ -718,8 +740,8 @@ func (v *Volume) mark(ctx context.Context, next, newest *stored) error {
 	if errors.Is(err, volume.ErrNotStore) && !newest.large {
 		return nil // nobody commits to it
 	}
-	if err == nil && next.line.Log == "" {
-		next.line = line{Log: next.log(), Owner: next.key, Manifest: newest.state.Segment.Offset}
+	if err == nil {
+		next.lined(newest.state)
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"rvffs/segments"
 	"rvffs/store/volume"
 	"rvffs/store/volume/bucket/memory"
 )
@@ -247,4 +248,32 @@ func TestAttributesAndRights(t *testing.T) {
 	if texts, err := p.texts(); err != nil || !slices.Equal(texts, []string{"one", "two"}) {
 		t.Errorf("it holds %q, %v", texts, err)
 	}
+}
+
+// TestLookingBesideCommits: what is read in two parts may change between them. Who looks once more
+// reads it at once, and whoever commits then is no hindrance.
+func TestLookingBesideCommits(t *testing.T) {
+	t.Parallel()
+	bucket := memory.New()
+	create(t, bucket, Options{}, "a.rvf")
+	p := open(t, bucket, Options{}, "a.rvf")
+	must(t, p.put(strings.Repeat("long ", 2*tailRead)))
+	v := Open(bucket, looking(Options{}))
+	listing, err := v.List(t.Context(), ".")
+	must(t, err)
+	_, err = listing.Entries()
+	must(t, err)
+	for _, want := range []error{volume.ErrStale, nil, nil} {
+		file, info, err := listing.Peek("a.rvf")
+		must(t, err)
+		must(t, p.put("more"))
+		magic := make([]byte, 4)
+		_, err = file.ReadAt(magic, 0)
+		if fails(t, "read", err, want); want == nil {
+			_, err := segments.FindState(file, info.Size, segments.FindOptions{})
+			must(t, err)
+		}
+		must(t, file.Close())
+	}
+	must(t, errors.Join(listing.Close(), v.Close()))
 }

@@ -3,6 +3,7 @@ package bucket
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"path"
 	"strings"
@@ -154,6 +155,12 @@ type noting struct {
 func (n noting) Put(ctx context.Context, key string, content []byte, meta objects.Metadata, only objects.Condition) (objects.Tag, error) {
 	defer n.volume.changed(key)
 	return n.Bucket.Put(ctx, key, content, meta, only)
+}
+
+// PutLong implements objects.Bucket.
+func (n noting) PutLong(ctx context.Context, key string, content io.ReadSeeker, length int64, meta objects.Metadata, only objects.Condition) (objects.Tag, error) {
+	defer n.volume.changed(key)
+	return n.Bucket.PutLong(ctx, key, content, length, meta, only)
 }
 
 // Delete implements objects.Bucket.

@@ -50,6 +50,8 @@ const (
 	metaChecksum = "rvffs-sum"
 	metaMoved    = "rvffs-moved"
 	metaFrom     = "rvffs-from"
+	metaHorizon  = "rvffs-horizon" // as in a line, of an object without one
+	metaEnd      = "rvffs-end"     // the checksum of the end, of an object that is too large to be read at once
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

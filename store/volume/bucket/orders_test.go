@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -88,6 +89,13 @@ func (g gate) Put(ctx context.Context, key string, content []byte, meta objects.
 		return "", err
 	}
 	return g.Bucket.Put(ctx, key, content, meta, only)
+}
+
+func (g gate) PutLong(ctx context.Context, key string, content io.ReadSeeker, length int64, meta objects.Metadata, only objects.Condition) (objects.Tag, error) {
+	if err := g.await(ctx); err != nil {
+		return "", err
+	}
+	return g.Bucket.PutLong(ctx, key, content, length, meta, only)
 }
 
 func (g gate) Delete(ctx context.Context, key string, only objects.Condition) error {
@@ -331,6 +339,32 @@ func (w *world) sweeper(s *schedule, actor int) func() {
 	}
 }
 
+// settler makes one object of the store, by a clock that is ahead of that of the others.
+func (w *world) settler(s *schedule, actor int) func() {
+	return func() {
+		options := looking(w.options)
+		options.Now = func() time.Time { return time.Now().Add(time.Hour) }
+		v := Open(gate{w.objects, s, actor}, options)
+		defer func() { _ = v.Close() }()
+		if _, err := v.SettleStore(context.Background(), "a.rvf", func(int64) {}); err != nil && w.objects.Fault == nil {
+			w.fail("settle: %w", err)
+		}
+	}
+}
+
+// clearer deletes what a store left that was settled, by a clock that is days ahead.
+func (w *world) clearer(s *schedule, actor int) func() {
+	return func() {
+		options := looking(w.options)
+		options.Now = func() time.Time { return time.Now().Add(72 * time.Hour) }
+		v := Open(gate{w.objects, s, actor}, options)
+		defer func() { _ = v.Close() }()
+		if _, err := v.SweepRemoved(context.Background(), false); err != nil && w.objects.Fault == nil {
+			w.fail("sweep: %w", err)
+		}
+	}
+}
+
 // folder makes few extents of many.
 func (w *world) folder(s *schedule, actor int) func() {
 	return func() {
@@ -449,6 +483,15 @@ var casts = map[string]func(w *world, s *schedule) []func(){
 	},
 	"a mover and who looks": func(w *world, s *schedule) []func() {
 		return []func(){w.mover(s, 0, "a.rvf", "b.rvf", "c.rvf"), w.lister(s, 1)}
+	},
+	"a writer and who settles": func(w *world, s *schedule) []func() {
+		return []func(){w.writer(s, 0, "first", 3), w.settler(s, 1)}
+	},
+	"who settles and what is swept then": func(w *world, s *schedule) []func() {
+		return []func(){w.settler(s, 0), w.writer(s, 1, "first", 2), w.clearer(s, 2)}
+	},
+	"who settles and others": func(w *world, s *schedule) []func() {
+		return []func(){w.settler(s, 0), w.writer(s, 1, "first", 2), w.clearer(s, 2), w.compactor(s, 3), w.sweeper(s, 4), w.reader(s, 5, 3)}
 	},
 	"all": func(w *world, s *schedule) []func() {
 		return []func(){w.writer(s, 0, "first", 2), w.writer(s, 1, "second", 2), w.compactor(s, 2), w.sweeper(s, 3), w.reader(s, 4, 3), w.folder(s, 5)}

@@ -230,12 +230,18 @@ func (p *publication) build(ctx context.Context, newest *stored) (*stored, error
 	return next, nil
 }
 
+// lined has a line in front of an object, also where all is inline, so that it differs from what
+// was there before: no tag must come back.
+func (s *stored) lined(found *segments.State) {
+	s.line.Log, s.line.Owner, s.line.Manifest = s.log(), s.key, found.Segment.Offset
+}
+
 // ends says that a state ends the store.
 func (s *stored) ends(state *segments.State) {
 	s.state, s.Size = state, state.End
 	s.line.Manifest, s.line.Owner = state.Segment.Offset, s.key
-	if len(s.line.Extents) == 0 && len(s.line.Retired) == 0 && len(s.line.Tickets) == 0 && s.line.Horizon == "" {
-		s.line = line{} // all is inline: it is a plain file
+	if len(s.line.Extents) == 0 && len(s.line.Retired) == 0 && len(s.line.Tickets) == 0 {
+		s.line = line{Horizon: s.line.Horizon} // all is inline: it is a plain file
 	} else {
 		s.line.Log = s.log()
 	}
@@ -324,13 +330,13 @@ func (v *Volume) settleIn(ctx context.Context, next, newest *stored) error {
 	end, manifest := newest.state.End, newest.state.Segment.Offset
 	switch layout := v.layoutOf(newest); {
 	case newest.large:
-		next.large, next.line = false, line{}
+		next.large, next.line = false, line{Horizon: newest.line.Horizon}
 		next.inline = make([]byte, end-manifest)
 		bytes := &reader{v, layout}
 		if err := volume.ReadFull(bytes, next.inline, manifest); err != nil {
 			return err
 		}
-		made, err := v.copyExtent(ctx, next.log(), newest.key, manifest, bytes, "")
+		made, err := v.copyExtent(ctx, next.log(), newest.key, manifest, bytes, next.line.Horizon)
 		if err != nil {
 			return err
 		}
@@ -347,6 +353,9 @@ func (v *Volume) settleIn(ctx context.Context, next, newest *stored) error {
 	}
 	next.inline = next.inline[:end-next.line.Base]
 	next.ends(newest.state)
+	if newest.line.Log != "" {
+		next.lined(newest.state)
+	}
 	return nil
 }
 

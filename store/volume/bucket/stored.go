@@ -26,6 +26,7 @@ type stored struct {
 	line   line
 	inline []byte // the store's bytes from the line's base on; nil of a plain object that is too large
 	large  bool   // it is one
+	long   *long  // what a large one is to be; nil where there is one
 	moved  *moved // where the store went; nil: it is here
 	state  *segments.State
 }
@@ -62,6 +63,9 @@ func (v *Volume) read(ctx context.Context, key string, known objects.Tag) (*stor
 	}
 	large := false
 	if int64(len(found.Content)) < found.Size {
+		if found.Metadata[metaEnd] != "" {
+			return v.parseSettled(ctx, key, found)
+		}
 		ours := bytes.HasPrefix(found.Content, []byte(extentsMark)) || bytes.HasPrefix(found.Content, []byte(movedMark)) || found.Metadata[metaOf] != ""
 		if ours && found.Size <= largestObject {
 			rest, err := v.get(ctx, key, objects.Read{Offset: int64(len(found.Content)), Match: found.Tag})
@@ -97,11 +101,12 @@ func (v *Volume) parse(key string, found *objects.Object, large bool) (*stored, 
 	s := &stored{key: key, tag: found.Tag, large: large}
 	if large {
 		s.about = foreign(key, found.Tag, parseAbout(key, found, v.owner()))
-		s.home = v.logOf(s.ID)
+		s.Size, s.home = found.Size, v.logOf(s.ID)
 		return s, nil
 	}
 	s.about = parseAbout(key, found, v.owner())
 	s.home = v.logOf(s.ID)
+	s.line.Horizon = horizonOf(found.Metadata)
 	var to moved
 	content, isMoved, err := cutLine(found.Content, movedMark, &to)
 	if err != nil {
@@ -110,7 +115,7 @@ func (v *Volume) parse(key string, found *objects.Object, large bool) (*stored, 
 	if isMoved {
 		s.moved = &to
 	}
-	inline, extended, err := cutLine(content, extentsMark, &s.line)
+	inline, extended, err := cutLine(content, extentsMark, &s.line) // its own horizon, if there is one
 	if err == nil && extended {
 		err = s.line.check(int64(len(inline)))
 	}
@@ -147,6 +152,13 @@ func (s *stored) metadata(content []byte) objects.Metadata {
 	meta := s.encode(s.key, content)
 	if s.moved != nil {
 		meta[metaMoved] = "yes"
+	}
+	if s.line.Log == "" && s.line.Horizon != "" {
+		meta[metaHorizon] = s.line.Horizon
+	}
+	if s.large {
+		delete(meta, metaChecksum)
+		meta[metaEnd] = s.long.end
 	}
 	return meta
 }

@@ -49,7 +49,11 @@ func (s *swapping) run(ctx context.Context, known *stored) (put, newest *stored,
 		}
 		next.says(s.writer, number)
 		asked := time.Now()
-		put, newest, err = s.replace(ctx, known, next, number)
+		if next.large {
+			put, newest, err = s.replaceLong(ctx, known, next, number)
+		} else {
+			put, newest, err = s.replace(ctx, known, next, number)
+		}
 		switch meter := s.volume.options.Meter; {
 		case err != nil:
 			meter.Swapped(metered.Failed)
@@ -92,28 +96,36 @@ func (s *swapping) replace(ctx context.Context, known, next *stored, number uint
 		if err != nil {
 			return nil, known, s.tooLate(ctx, deadline, errors.Join(err, last))
 		}
-		arrived, sure := found.arrived(s.writer, number, next.Change)
-		switch {
-		case found.ID == known.ID && !sure:
-			return nil, found, fmt.Errorf("%w: so many others have committed meanwhile that nobody knows whether the commit is there: %w", syscall.EIO, last)
-		case found.ID == known.ID && arrived && found.Change == next.Change:
-			next.tag = found.tag
-			return next, next, nil
-		case found.ID == known.ID && arrived:
-			return next, found, nil
-		case found.tag == known.tag && found.Change == known.Change:
-			if errors.Is(last, objects.ErrDenied) {
-				return nil, known, last
-			}
-			// It did not arrive, or is still under way: the same once more.
-		case found.ID != known.ID:
-			return nil, found, errOther
-		case found.moved != nil && !s.blind:
-			return nil, found, errMovedAway
-		default:
-			return nil, found, nil
+		if put, newest, over, err := s.becameOf(known, next, found, number, last); over {
+			return put, newest, err
 		}
+		if errors.Is(last, objects.ErrDenied) {
+			return nil, known, last
+		}
+		// It did not arrive, or is still under way: the same once more.
 	}
+}
+
+// becameOf says what became of an object that was to be put, by what is found there, and which
+// one is the newest. It is not over while the former one is there.
+func (s *swapping) becameOf(known, next, found *stored, number uint64, last error) (put, newest *stored, over bool, err error) {
+	arrived, sure := found.arrived(s.writer, number, next.Change)
+	switch {
+	case found.ID == known.ID && !sure:
+		err = fmt.Errorf("%w: so many others have committed meanwhile that nobody knows whether the commit is there: %w", syscall.EIO, last)
+	case found.ID == known.ID && arrived && found.Change == next.Change:
+		next.tag = found.tag
+		return next, next, true, nil
+	case found.ID == known.ID && arrived:
+		return next, found, true, nil
+	case found.tag == known.tag && found.Change == known.Change:
+		return nil, found, false, nil
+	case found.ID != known.ID:
+		err = errOther
+	case found.moved != nil && !s.blind:
+		err = errMovedAway
+	}
+	return nil, found, true, err
 }
 
 // tooLate says which error it is when the time is up.

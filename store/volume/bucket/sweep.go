@@ -173,7 +173,7 @@ func (l *Log) deleteOrphans(ctx context.Context) error {
 			return nil, err
 		}
 		next.line.Horizon = horizon
-		next.ends(newest.state)
+		next.lined(newest.state)
 		return next, nil
 	})
 	if errors.Is(err, errNotNow) {
@@ -189,15 +189,16 @@ func (l *Log) deleteOrphans(ctx context.Context) error {
 	for _, r := range put.line.Retired {
 		named[r.Name] = true
 	}
-	names, err := v.names(ctx, put.line.Log)
+	log := put.log()
+	names, err := v.names(ctx, log)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
 		if strings.HasPrefix(name, pinPrefix) {
-			err = v.deletePin(ctx, put.line.Log, name)
+			err = v.deletePin(ctx, log, name)
 		} else if before(name, horizon) && !named[name] {
-			err = v.deleteExtent(ctx, put.line.Log, name)
+			err = v.deleteExtent(ctx, log, name)
 		}
 		if err != nil {
 			return err

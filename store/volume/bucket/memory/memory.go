@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -366,6 +367,15 @@ func (b *Bucket) Put(ctx context.Context, key string, content []byte, meta objec
 		b.bytes += int64(len(content))
 		return b.place(key, content, meta, only, tagOf(content))
 	})
+}
+
+// PutLong implements objects.Bucket.
+func (b *Bucket) PutLong(ctx context.Context, key string, content io.ReadSeeker, length int64, meta objects.Metadata, only objects.Condition) (objects.Tag, error) {
+	sent := make([]byte, length)
+	if _, err := io.ReadFull(content, sent); err != nil {
+		return "", err
+	}
+	return b.Put(ctx, key, sent, meta, only)
 }
 
 // Delete implements objects.Bucket.

@@ -3,6 +3,7 @@ package metered
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -172,10 +173,10 @@ type counted struct {
 var _ objects.Bucket = (*counted)(nil)
 
 // count does a request, and counts it.
-func count[T any](m *Meter, operation string, sends []byte, do func() (T, error)) (T, error) {
+func count[T any](m *Meter, operation string, bytes int64, do func() (T, error)) (T, error) {
 	begun := time.Now()
 	m.underWay.Inc()
-	m.sent.Add(float64(len(sends)))
+	m.sent.Add(float64(bytes))
 	answer, err := do()
 	m.underWay.Dec()
 	m.requests.WithLabelValues(operation, resultOf(err)).Inc()
@@ -188,7 +189,7 @@ type nothing struct{}
 
 // Get implements objects.Bucket.
 func (c *counted) Get(ctx context.Context, key string, read objects.Read) (*objects.Object, error) {
-	found, err := count(c.meter, opGet, nil, func() (*objects.Object, error) { return c.of.Get(ctx, key, read) })
+	found, err := count(c.meter, opGet, 0, func() (*objects.Object, error) { return c.of.Get(ctx, key, read) })
 	if err == nil {
 		c.meter.received.Add(float64(len(found.Content)))
 	}
@@ -197,49 +198,54 @@ func (c *counted) Get(ctx context.Context, key string, read objects.Read) (*obje
 
 // Put implements objects.Bucket.
 func (c *counted) Put(ctx context.Context, key string, content []byte, meta objects.Metadata, only objects.Condition) (objects.Tag, error) {
-	return count(c.meter, opPut, content, func() (objects.Tag, error) { return c.of.Put(ctx, key, content, meta, only) })
+	return count(c.meter, opPut, int64(len(content)), func() (objects.Tag, error) { return c.of.Put(ctx, key, content, meta, only) })
+}
+
+// PutLong implements objects.Bucket.
+func (c *counted) PutLong(ctx context.Context, key string, content io.ReadSeeker, length int64, meta objects.Metadata, only objects.Condition) (objects.Tag, error) {
+	return count(c.meter, opPut, length, func() (objects.Tag, error) { return c.of.PutLong(ctx, key, content, length, meta, only) })
 }
 
 // Delete implements objects.Bucket.
 func (c *counted) Delete(ctx context.Context, key string, only objects.Condition) error {
-	_, err := count(c.meter, opDelete, nil, func() (nothing, error) { return nothing{}, c.of.Delete(ctx, key, only) })
+	_, err := count(c.meter, opDelete, 0, func() (nothing, error) { return nothing{}, c.of.Delete(ctx, key, only) })
 	return err
 }
 
 // List implements objects.Bucket.
 func (c *counted) List(ctx context.Context, list objects.List) (*objects.Page, error) {
-	return count(c.meter, opList, nil, func() (*objects.Page, error) { return c.of.List(ctx, list) })
+	return count(c.meter, opList, 0, func() (*objects.Page, error) { return c.of.List(ctx, list) })
 }
 
 // Copy implements objects.Bucket.
 func (c *counted) Copy(ctx context.Context, from, to string) (objects.Tag, error) {
-	return count(c.meter, opCopy, nil, func() (objects.Tag, error) { return c.of.Copy(ctx, from, to) })
+	return count(c.meter, opCopy, 0, func() (objects.Tag, error) { return c.of.Copy(ctx, from, to) })
 }
 
 // Begin implements objects.Uploads.
 func (c *counted) Begin(ctx context.Context, key string) (objects.Upload, error) {
-	return count(c.meter, opBegin, nil, func() (objects.Upload, error) { return c.of.Begin(ctx, key) })
+	return count(c.meter, opBegin, 0, func() (objects.Upload, error) { return c.of.Begin(ctx, key) })
 }
 
 // PutPart implements objects.Uploads.
 func (c *counted) PutPart(ctx context.Context, key string, upload objects.Upload, number int, content []byte) (objects.Tag, error) {
-	return count(c.meter, opPart, content, func() (objects.Tag, error) { return c.of.PutPart(ctx, key, upload, number, content) })
+	return count(c.meter, opPart, int64(len(content)), func() (objects.Tag, error) { return c.of.PutPart(ctx, key, upload, number, content) })
 }
 
 // CopyPart implements objects.Uploads.
 func (c *counted) CopyPart(ctx context.Context, key string, upload objects.Upload, number int, from string, offset, length int64) (objects.Tag, error) {
-	return count(c.meter, opCopyPart, nil, func() (objects.Tag, error) {
+	return count(c.meter, opCopyPart, 0, func() (objects.Tag, error) {
 		return c.of.CopyPart(ctx, key, upload, number, from, offset, length)
 	})
 }
 
 // Complete implements objects.Uploads.
 func (c *counted) Complete(ctx context.Context, key string, upload objects.Upload, parts []objects.Tag) (objects.Tag, error) {
-	return count(c.meter, opComplete, nil, func() (objects.Tag, error) { return c.of.Complete(ctx, key, upload, parts) })
+	return count(c.meter, opComplete, 0, func() (objects.Tag, error) { return c.of.Complete(ctx, key, upload, parts) })
 }
 
 // Abort implements objects.Uploads.
 func (c *counted) Abort(ctx context.Context, key string, upload objects.Upload) error {
-	_, err := count(c.meter, opAbort, nil, func() (nothing, error) { return nothing{}, c.of.Abort(ctx, key, upload) })
+	_, err := count(c.meter, opAbort, 0, func() (nothing, error) { return nothing{}, c.of.Abort(ctx, key, upload) })
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"syscall"
 	"time"
 )
@@ -16,6 +17,8 @@ type Bucket interface {
 	Get(ctx context.Context, key string, read Read) (*Object, error)
 	// Put makes an object or replaces it, whole, and returns its new tag.
 	Put(ctx context.Context, key string, content []byte, meta Metadata, only Condition) (Tag, error)
+	// PutLong is Put of so many bytes that are read as they are sent, perhaps twice; 5 GiB at most.
+	PutLong(ctx context.Context, key string, content io.ReadSeeker, length int64, meta Metadata, only Condition) (Tag, error)
 	// Delete removes an object; where there is none, that is no error.
 	Delete(ctx context.Context, key string, only Condition) error
 	// List lists keys that begin with a prefix, in their order, a page at a time.
@@ -41,7 +44,7 @@ type Uploads interface {
 // Bounds of parts, in bytes.
 const (
 	SmallestPart = 5 << 20
-	LargestPart  = 5 << 30
+	LargestPart  = 5 << 30 // also of an object that is sent at once
 	MostParts    = 10_000
 )
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"strings"
 
@@ -17,10 +18,14 @@ import (
 
 // Put implements objects.Bucket.
 func (b *Bucket) Put(ctx context.Context, key string, content []byte, meta objects.Metadata, only objects.Condition) (objects.Tag, error) {
+	return b.PutLong(ctx, key, bytes.NewReader(content), int64(len(content)), meta, only)
+}
+
+// PutLong implements objects.Bucket.
+func (b *Bucket) PutLong(ctx context.Context, key string, content io.ReadSeeker, length int64, meta objects.Metadata, only objects.Condition) (objects.Tag, error) {
 	match, none := b.condition(only)
 	answer, err := b.client.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &b.name, Key: &key, Body: bytes.NewReader(content), ContentLength: aws.Int64(int64(len(content))),
-		Metadata: meta, IfMatch: match, IfNoneMatch: none,
+		Bucket: &b.name, Key: &key, Body: content, ContentLength: &length, Metadata: meta, IfMatch: match, IfNoneMatch: none,
 	})
 	if err != nil {
 		return "", b.problem("write", key, err)
