@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"rvffs/store/idset"
@@ -35,7 +36,6 @@ type Appender struct {
 	block   *block       // being filled
 	extents []*rowExtent
 	rows    uint64        // since the last commit
-	moved   uint64        // log.Session.Moved before ids were handed out to them
 	memory  memory.Charge // of the blocks
 
 	// The goroutine below exists while blocks are on their way.
@@ -94,9 +94,7 @@ func (a *Appender) Join(ctx context.Context) error {
 		return nil
 	}
 	session, err := a.vectors.env.Begin(state.OnlyIn(ctx, a.origin))
-	if a.session = session; err == nil {
-		a.moved = session.Moved()
-	}
+	a.session = session
 	return err
 }
 
@@ -298,7 +296,11 @@ func (a *Appender) Commit(ctx context.Context) (epoch uint32, count uint64, err 
 		epoch, count = s.epoch, count+s.count
 	}
 	if err == nil && a.rows > 0 {
-		epoch, err = a.commitNumbered(ctx)
+		b := &brought{a.vectors, a.session, a.extents, a.rows, a.ids}
+		epoch, err = a.vectors.Commit(ctx, a.session, b.change())
+		if !slices.Equal(a.extents, b.extents) {
+			a.extents, a.ids, a.current = b.extents, b.ids, nil
+		}
 		if ended(ctx, err) {
 			a.settleAgain(over)
 			return 0, 0, err
@@ -309,13 +311,6 @@ func (a *Appender) Commit(ctx context.Context) (epoch uint32, count uint64, err 
 	}
 	count += a.rows
 	return epoch, count, a.leave()
-}
-
-// ingestion is the change that brings vectors.
-func ingestion(written []*rowExtent, count uint64) log.Change {
-	return log.Change{
-		Added: extentsOf(written), Content: vectorChange{added: written}, Actions: []log.Action{log.Ingest(count)},
-	}
 }
 
 // Flush writes what is still in memory.

@@ -28,31 +28,29 @@ func (a *Appender) commitSoFar(ctx context.Context, received int64) bool {
 
 // commitBehind belongs to the goroutine that writes.
 func (a *Appender) commitBehind(ctx context.Context, received int64) {
-	extents, ids := a.extents, a.ids
+	b := &brought{vectors: a.vectors, session: a.session, extents: a.extents, ids: a.ids}
 	a.extents, a.current, a.ids = nil, nil, rows.GrowingSets{}
-	if len(extents) == 0 {
+	if len(b.extents) == 0 {
 		return
 	}
-	var count uint64
-	for _, e := range extents {
-		count += uint64(e.rows)
+	for _, e := range b.extents {
+		b.rows += uint64(e.rows)
 	}
 	a.behind.Wait()
-	session := a.session
-	session.Join()
+	b.session.Join()
 	a.behind.Go(func() {
-		defer ids.Free()
-		epoch, err := a.vectors.Commit(ctx, session, ingestion(extents, count))
+		defer func() { b.ids.Free() }()
+		epoch, err := b.vectors.Commit(ctx, b.session, b.change())
 		if err != nil {
-			session.Drop(extentsOf(extents)...)
+			b.session.Drop(extentsOf(b.extents)...)
 		}
-		if err = errors.Join(err, session.End()); err != nil {
+		if err = errors.Join(err, b.session.End()); err != nil {
 			a.fail(err)
 			return
 		}
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		a.settled = append(a.settled, settled{epoch, count, received})
+		a.settled = append(a.settled, settled{epoch, b.rows, received})
 	})
 }
 

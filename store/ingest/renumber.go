@@ -3,65 +3,81 @@ package ingest
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"time"
+	"slices"
 
 	"rvffs/segments"
+	"rvffs/store/idset"
+	"rvffs/store/log"
 	"rvffs/store/rows"
-	"rvffs/store/volume"
 )
 
-// renumbering is how long vectors get other ids because others took theirs.
-const renumbering = 30 * time.Second
+// brought are vectors that are to be committed together.
+type brought struct {
+	vectors *Vectors
+	session *log.Session
+	extents []*rowExtent
+	rows    uint64
+	ids     rows.GrowingSets // charges for the ids of the extents
+}
 
-// commitNumbered commits the vectors. Where somebody else, who has published meanwhile, has
-// stored others with ids that were handed out to them, they get new ones.
-func (a *Appender) commitNumbered(ctx context.Context) (uint32, error) {
-	for begun := time.Now(); ; {
-		epoch, err := a.vectors.Commit(ctx, a.session, ingestion(a.extents, a.rows))
-		if !errors.Is(err, errIDsTaken) || a.session.Moved() == a.moved {
-			return epoch, err
-		}
-		if time.Since(begun) > renumbering {
-			return 0, fmt.Errorf("%w: others have taken the ids that were handed out, again and again for %v: write it again", volume.ErrHeld, renumbering)
-		}
-		if late := a.renumber(ctx); late != nil {
-			return 0, fmt.Errorf("others have taken the ids that were handed out, and there are no new ones: %w", late)
-		}
+// change is the one that brings them.
+func (b *brought) change() log.Change {
+	return log.Change{
+		Added: extentsOf(b.extents), Content: vectorChange{added: b.extents}, Actions: []log.Action{log.Ingest(b.rows)}, Renew: b.renew,
 	}
 }
 
-// renumber writes the vectors since the last commit anew: those that were handed their ids get
-// the next free ones. With an error all are as they were.
-func (a *Appender) renumber(ctx context.Context) error {
-	a.moved = a.session.Moved()
-	if err := a.vectors.knowIDs(ctx, a.session); err != nil {
+// renew gives vectors other ids where somebody else, who has published meanwhile, has stored others
+// with those that were handed out to them. It is asked for while who brings them waits for the
+// commit, so that all that are to be in one are, however many need new ids.
+func (b *brought) renew(ctx context.Context) (log.Change, error) {
+	taken, err := b.idsTaken(ctx)
+	if err == nil && taken {
+		if err = b.renumber(ctx); err != nil {
+			err = fmt.Errorf("others have taken the ids that were handed out, and there are no new ones: %w", err)
+		}
+	}
+	return b.change(), err
+}
+
+// idsTaken reports whether the base has vectors with ids that were handed out to these.
+func (b *brought) idsTaken(ctx context.Context) (taken bool, err error) {
+	if b.session.Moved() == 0 {
+		return false, nil
+	}
+	err = b.vectors.env.IDs.At(ctx, b.session.Base(), func(stored *idset.Set) error {
+		taken = slices.ContainsFunc(b.extents, func(e *rowExtent) bool { return stored.Shared(e.given) > 0 })
+		return nil
+	})
+	return taken, err
+}
+
+// renumber writes the vectors anew: those that were handed their ids get the next free ones.
+// With an error all are as they were.
+func (b *brought) renumber(ctx context.Context) error {
+	a := b.vectors.NewAppender(b.session.Base().Origin())
+	a.session = b.session
+	defer a.memory.Free()
+	var err error
+	for _, e := range b.extents {
+		if err == nil {
+			err = a.appendRenumbered(ctx, e)
+		}
+	}
+	if err == nil {
+		err = a.Flush()
+	}
+	if err != nil {
+		a.drain()
+		a.session.Drop(extentsOf(a.extents)...)
+		a.ids.Free()
 		return err
 	}
-	if a.current != nil {
-		a.ids.Settle(a.current.ids, a.current.given)
-	}
-	written, total := a.extents, a.rows
-	a.extents, a.current, a.rows = nil, nil, 0
-	for _, e := range written {
-		if err := a.appendRenumbered(ctx, e); err != nil {
-			return a.restore(written, total, err)
-		}
-	}
-	if err := a.Flush(); err != nil {
-		return a.restore(written, total, err)
-	}
-	a.session.Drop(extentsOf(written)...)
+	b.session.Drop(extentsOf(b.extents)...)
+	b.ids.Free()
+	b.extents, b.ids = a.extents, a.ids
 	return nil
-}
-
-// restore gives up what was written anew.
-func (a *Appender) restore(written []*rowExtent, total uint64, err error) error {
-	a.drain()
-	a.session.Drop(extentsOf(a.extents)...)
-	a.extents, a.current, a.block, a.rows = written, nil, nil, total
-	return err
 }
 
 // appendRenumbered appends the vectors of an extent, without the ids that were handed out.
@@ -70,7 +86,7 @@ func (a *Appender) appendRenumbered(ctx context.Context, e *rowExtent) error {
 	buffer := make([]byte, max(1, rows.BytesPerRead/rowSize)*rowSize)
 	for first := int64(0); first < int64(e.rows); {
 		part := buffer[:min(int64(e.rows)-first, int64(len(buffer)/rowSize))*int64(rowSize)]
-		if err := a.session.ReadBack(ctx, e.Extent, part, segments.VecPrefixSize+first*int64(rowSize)); err != nil {
+		if err := e.ReadBack(ctx, part, segments.VecPrefixSize+first*int64(rowSize)); err != nil {
 			return err
 		}
 		first += int64(len(part) / rowSize)

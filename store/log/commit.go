@@ -41,7 +41,8 @@ func (c clash) Unwrap() error { return c.error }
 // ErrUnsafeManifest means that deleted ids have to be let go first, by a rewrite that
 // leaves them out.
 //
-// Changes that arrive while a commit is under way share the next, and its syncs.
+// Changes that arrive while a commit is under way share the next, and its syncs; or the same,
+// where others were faster.
 func (s *Session) Commit(ctx context.Context, c Change) (uint32, error) {
 	l := s.log
 	r := &request{ctx: ctx, change: c, done: make(chan struct{}), lead: make(chan struct{})}
@@ -58,11 +59,7 @@ func (s *Session) Commit(ctx context.Context, c Change) (uint32, error) {
 		}
 	}
 	l.lead.Wait()
-	l.mu.Lock()
-	round := l.queue
-	l.queue = nil
-	l.mu.Unlock()
-	s.round(round)
+	s.round(l.waiting(nil))
 	l.lead.Give()
 
 	l.mu.Lock()
@@ -73,6 +70,18 @@ func (s *Session) Commit(ctx context.Context, c Change) (uint32, error) {
 		l.leading = false
 	}
 	return r.epoch, r.err
+}
+
+// waiting is a round with those that have come since.
+func (l *Log) waiting(round []*request) []*request {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := slices.Concat(round, l.queue)
+	if len(round) > 0 && replacing(all) > 1 {
+		return round
+	}
+	l.queue = nil
+	return all
 }
 
 // round commits several changes as one epoch. A change that cannot be stated in
@@ -86,8 +95,11 @@ func (s *Session) round(round []*request) {
 		return
 	}
 	ctx, stop := whileWanted(round)
-	defer stop()
+	defer func() { stop() }()
 	for try := 1; ; try++ {
+		if round = renew(ctx, round); len(round) == 0 {
+			return
+		}
 		d, err := s.prepare(ctx, round)
 		if _, clashes := errors.AsType[clash](err); (clashes || errors.Is(err, volume.ErrUnsafeManifest)) && len(round) > 1 {
 			for i := range round {
@@ -102,6 +114,10 @@ func (s *Session) round(round []*request) {
 		if errors.Is(err, volume.ErrMoved) {
 			late := s.follow(ctx)
 			if late == nil && try < draftsOfRound {
+				// It may have waited long for its turn, and others in this process as well.
+				stop()
+				round = s.log.waiting(round)
+				ctx, stop = whileWanted(round)
 				continue
 			}
 			err = errors.Join(late, fmt.Errorf("%w, %d times: write it again", err, try))
@@ -150,6 +166,23 @@ func replacing(round []*request) int {
 		}
 	}
 	return count
+}
+
+// renew makes those changes anew that have to be others on the newest base. One for which that
+// fails is not in the round any more.
+func renew(ctx context.Context, round []*request) (left []*request) {
+	for _, r := range round {
+		if r.change.Renew != nil {
+			c, err := r.change.Renew(ctx)
+			if err != nil {
+				r.settle(0, err)
+				continue
+			}
+			r.change = c
+		}
+		left = append(left, r)
+	}
+	return left
 }
 
 // prepare waits until the bodies of the added segments are written and drafts the

@@ -19,6 +19,11 @@ type Change struct {
 
 	InPlace bool // the added segments are named where the removed ones were
 	First   bool // or before all others of their kind
+
+	// Renew makes the change anew for the session's newest base, where it has to be another on that;
+	// nil: it need not. It is asked before each draft, by who has the turn to commit: what was written
+	// to an extent it reads of that, and not of the session.
+	Renew func(context.Context) (Change, error)
 }
 
 // Draft is a commit in the making.

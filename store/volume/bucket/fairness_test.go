@@ -20,11 +20,14 @@ func TestNobodyStarves(t *testing.T) {
 	for name, c := range map[string]struct {
 		writers              int
 		trip, draft, longest time.Duration
+		each                 bool // commit has a session of its own, as streams of one vector do
 	}{
-		"two, loopback":      {2, 3 * time.Millisecond, 2 * time.Millisecond, time.Second},
-		"eight, loopback":    {8, 3 * time.Millisecond, 2 * time.Millisecond, time.Second},
-		"eight, no drafting": {8, 3 * time.Millisecond, 0, time.Second},
-		"eight, far away":    {8, 40 * time.Millisecond, 2 * time.Millisecond, 5 * time.Second},
+		"two, loopback":                {2, 3 * time.Millisecond, 2 * time.Millisecond, time.Second, false},
+		"eight, loopback":              {8, 3 * time.Millisecond, 2 * time.Millisecond, time.Second, false},
+		"eight, no drafting":           {8, 3 * time.Millisecond, 0, time.Second, false},
+		"eight, of sessions":           {8, 3 * time.Millisecond, 2 * time.Millisecond, time.Second, true},
+		"eight, of sessions, far away": {8, 40 * time.Millisecond, 2 * time.Millisecond, 8 * time.Second, true},
+		"eight, far away":              {8, 40 * time.Millisecond, 2 * time.Millisecond, 5 * time.Second, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -43,10 +46,15 @@ func TestNobodyStarves(t *testing.T) {
 				for i := range c.writers {
 					all.Go(func() {
 						p := open(t, objects, options, "a.rvf")
-						p.begin()
-						defer p.end()
+						if !c.each {
+							p.begin()
+							defer p.end()
+						}
 						for n := 0; time.Since(begun) < span; n++ {
 							from := time.Now()
+							if c.each {
+								p.begin()
+							}
 							e := p.extent(fmt.Sprintf("%d of %d", n, i))
 							for {
 								time.Sleep(c.draft)
@@ -58,6 +66,9 @@ func TestNobodyStarves(t *testing.T) {
 									t.Error(err)
 									return
 								}
+							}
+							if c.each {
+								p.end()
 							}
 							took := time.Since(from)
 							mu.Lock()

@@ -25,6 +25,7 @@ type Log struct {
 	folder  func(context.Context) (*folder, func() error, error) // of the shelf
 
 	swaps shared.Turn // of this process
+	queue queueing
 
 	mu      sync.Mutex // guards what follows; never held over a request
 	name    string

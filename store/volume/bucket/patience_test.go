@@ -137,7 +137,7 @@ func TestLostTooOften(t *testing.T) {
 		p.begin()
 		defer p.end()
 		s := p.session.(*Session)
-		s.queue.since = time.Now().Add(-2 * time.Second)
+		s.log.queue.since = time.Now().Add(-2 * time.Second)
 		if err := s.awaitTurn(t.Context()); !errors.Is(err, volume.ErrHeld) {
 			t.Errorf("it goes on: %v", err)
 		}

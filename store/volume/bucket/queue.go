@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"rvffs/store/volume"
@@ -15,19 +17,22 @@ import (
 // Writers of several machines are competitors: who loses has to read and to draft anew, and
 // who has won need not. So who has lost takes a ticket, which stands in the line; as long as
 // there are tickets, nobody commits but who has the first one. Who has won leaves the others
-// now and then the time to take one.
+// now and then the time to take one. Who commits again and again, while others wait, gets a ticket
+// for the next time with each commit, so that he need not ask for it.
 //
 // It is not a lock: whoever commits in spite of it does no harm, and a ticket whose writer does
-// not come is passed over.
+// not come is passed over: soon, where nobody has asked for it.
 
-// queueing is what a session knows of the others.
+// queueing is what a log knows of the others. It goes on from one session to the next, for a
+// stream of one vector has a session of its own.
 type queueing struct {
-	streak int       // commits one behind the other
-	last   time.Time // when the last one was over
-	lost   int       // drafts in vain since the last commit
-	passed ticket    // the ticket that is passed over
-	queued int       // commits one behind the other for which it had a ticket
-	since  time.Time // when it lost first since the last commit; zero: it did not
+	mu     sync.Mutex    // guards what follows
+	streak int           // commits one behind the other
+	last   time.Time     // when the last one was over
+	lost   int           // drafts in vain since the last commit
+	passed ticket        // the ticket that is passed over
+	since  time.Time     // when it lost first since the last commit; zero: it did not
+	pace   time.Duration // from one change of the object to the next, as it was seen; 0: it was not
 }
 
 const (
@@ -35,18 +40,34 @@ const (
 	// others the time to come between.
 	commitsInARow = 8
 	// shortestPatience is how long the others wait for who has the first ticket at least, and
-	// tripsOfPatience how many round trips.
-	shortestPatience = 150 * time.Millisecond
-	tripsOfPatience  = 20
+	// tripsOfPatience how many round trips; tripsForTentative, where he has not asked for it.
+	shortestPatience  = 150 * time.Millisecond
+	tripsOfPatience   = 20
+	tripsForTentative = 5
 )
+
+// tentativeMark ends a ticket that nobody has asked for.
+const tentativeMark = "~"
+
+// writer is whose it is.
+func (t ticket) writer() string { return strings.TrimSuffix(string(t), tentativeMark) }
+
+// tentative reports whether its writer has not asked for it.
+func (t ticket) tentative() bool { return strings.HasSuffix(string(t), tentativeMark) }
+
+// placeInQueue is that of a writer, below zero: he has none.
+func (s *stored) placeInQueue(writer string) int {
+	return slices.IndexFunc(s.line.Tickets, func(t ticket) bool { return t.writer() == writer })
+}
 
 // mayCommit refuses to commit on an object in whose queue others come first.
 func (s *Session) mayCommit(newest *stored) error {
-	s.mu.Lock()
-	passed := s.queue.passed
-	s.mu.Unlock()
+	q := &s.log.queue
+	q.mu.Lock()
+	passed := q.passed
+	q.mu.Unlock()
 	for _, t := range newest.line.Tickets {
-		if t == s.mine() {
+		if t.writer() == s.log.writer {
 			return nil
 		}
 		if t != passed {
@@ -56,19 +77,17 @@ func (s *Session) mayCommit(newest *stored) error {
 	return nil
 }
 
-// mine is the ticket of a session.
-func (s *Session) mine() ticket { return ticket(s.log.writer) }
-
 // leaveQueue takes a writer's ticket back with his commit, and those that he has passed over.
 func (s *Session) leaveQueue(next *stored) {
-	s.mu.Lock()
-	passed, again := s.queue.passed, s.queue.queued > 0 && time.Since(s.queue.last) < time.Second+s.log.volume.pace.roundTrip()*tripsOfPatience
-	s.mu.Unlock()
+	q := &s.log.queue
+	q.mu.Lock()
+	passed, again := q.passed, true
+	q.mu.Unlock()
 	tickets := next.line.Tickets
-	if at := slices.Index(tickets, s.mine()); at >= 0 {
+	if at := next.placeInQueue(s.log.writer); at >= 0 {
 		tickets = tickets[at+1:]
-		if again && len(tickets) > 0 { // he comes once more, as it seems, and need not ask for it
-			tickets = append(tickets, s.mine())
+		if again && len(tickets) > 0 {
+			tickets = append(tickets, ticket(s.log.writer+tentativeMark))
 		}
 	} else {
 		tickets = slices.DeleteFunc(tickets, func(t ticket) bool { return t == passed })
@@ -79,16 +98,16 @@ func (s *Session) leaveQueue(next *stored) {
 // awaitTurn waits until nobody comes before this writer, who has lost.
 func (s *Session) awaitTurn(ctx context.Context) error {
 	l := s.log
-	v := l.volume
-	s.mu.Lock()
-	s.queue.lost++
-	lost := s.queue.lost
-	s.queue.streak = 0
-	if s.queue.since.IsZero() {
-		s.queue.since = time.Now()
+	q, v := &l.queue, l.volume
+	q.mu.Lock()
+	q.lost++
+	lost := q.lost
+	q.streak = 0
+	if q.since.IsZero() {
+		q.since = time.Now()
 	}
-	until := s.queue.since.Add(v.options.CommitTimeout)
-	s.mu.Unlock()
+	until := q.since.Add(v.options.CommitTimeout)
+	q.mu.Unlock()
 	if time.Now().After(until) {
 		return fmt.Errorf("%w: others have committed all the time", volume.ErrHeld)
 	}
@@ -100,28 +119,32 @@ func (s *Session) awaitTurn(ctx context.Context) error {
 	}
 	deadline, stop := context.WithDeadline(ctx, until)
 	defer stop()
-	if !slices.Contains(newest.line.Tickets, s.mine()) {
+	if newest.placeInQueue(l.writer) < 0 {
 		if err := s.takeTicket(deadline); err != nil {
 			return err
 		}
 	}
-	patience := max(shortestPatience, tripsOfPatience*v.pace.roundTrip())
 	var first ticket
-	since := time.Now()
+	var since, before time.Time
 	for change := uint64(0); ; {
 		l.mu.Lock()
 		newest = l.current
 		l.mu.Unlock()
-		at := slices.Index(newest.line.Tickets, s.mine())
+		at := newest.placeInQueue(l.writer)
 		if at <= 0 {
 			return nil // it is our turn, or somebody has passed us over: as it may be
 		}
+		trip, now := v.pace.roundTrip(), time.Now()
+		if change != 0 && newest.Change > change {
+			q.saw(now.Sub(before) / time.Duration(newest.Change-change))
+		}
+		patience := max(shortestPatience, tripsOfPatience*trip)
 		if newest.line.Tickets[0] != first || newest.Change != change {
-			first, change, since = newest.line.Tickets[0], newest.Change, time.Now()
-		} else if time.Since(since) > patience {
-			s.mu.Lock()
-			s.queue.passed = first
-			s.mu.Unlock()
+			first, change, since, before = newest.line.Tickets[0], newest.Change, now, now
+		} else if spent := now.Sub(since); spent > patience || first.tentative() && spent > tripsForTentative*trip {
+			q.mu.Lock()
+			q.passed = first
+			q.mu.Unlock()
 			if at == 1 {
 				return nil
 			}
@@ -130,15 +153,41 @@ func (s *Session) awaitTurn(ctx context.Context) error {
 			}
 			continue
 		}
-		trip := v.pace.roundTrip()
-		ahead := time.Duration(at - 1) // each of them takes two round trips at least
-		if err := pause(deadline, min(2*trip*ahead, patience/2)+trip/2+rand.N(trip)); err != nil {
+		// Who is next looks often. The others come when it may be so far.
+		each := q.each(trip)
+		often := max(trip, each/4)
+		ahead := min(time.Duration(at-1)*each, patience/2)
+		if err := pause(deadline, ahead+often/2+rand.N(often)); err != nil {
 			return s.tired(ctx, err)
 		}
 		if err := l.look(deadline); err != nil {
 			return s.tired(ctx, err)
 		}
 	}
+}
+
+// begins forgets what a session before did not end.
+func (q *queueing) begins() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.streak, q.lost, q.passed, q.since = 0, 0, "", time.Time{}
+}
+
+// saw notes how long one change of the object took.
+func (q *queueing) saw(each time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.pace == 0 {
+		q.pace = each
+	}
+	q.pace += (each - q.pace) / 4
+}
+
+// each is how long one takes, as it seems: two round trips at least.
+func (q *queueing) each(trip time.Duration) time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return max(q.pace, 2*trip)
 }
 
 // tired says what an error means that ended the wait for the turn.
@@ -152,10 +201,10 @@ func (s *Session) tired(ctx context.Context, err error) error {
 // takeTicket goes to the end of the queue.
 func (s *Session) takeTicket(ctx context.Context) error {
 	return s.changeQueue(ctx, func(tickets []ticket) []ticket {
-		if slices.Contains(tickets, s.mine()) {
+		if slices.ContainsFunc(tickets, func(t ticket) bool { return t.writer() == s.log.writer }) {
 			return tickets
 		}
-		return append(tickets, s.mine())
+		return append(tickets, ticket(s.log.writer))
 	})
 }
 
@@ -163,14 +212,15 @@ func (s *Session) takeTicket(ctx context.Context) error {
 func (s *Session) leaveForGood() {
 	l := s.log
 	l.mu.Lock()
-	waits := slices.Contains(l.current.line.Tickets, s.mine())
+	at := l.current.placeInQueue(l.writer)
+	waits := at >= 0 && !l.current.line.Tickets[at].tentative() // of the others the rest soon pass
 	l.mu.Unlock()
 	if !waits || l.volume.silence.lasts() {
 		return
 	}
 	ctx, stop := context.WithTimeout(l.volume.ctx, max(shortestPatience, tripsOfPatience*l.volume.pace.roundTrip()))
 	defer stop()
-	_ = s.passOver(ctx, s.mine()) // else the others pass him over
+	_ = s.passOver(ctx, ticket(l.writer)) // else the others pass him over
 }
 
 // passOver takes a ticket out of the queue whose writer does not come.
@@ -198,23 +248,19 @@ func (s *Session) changeQueue(ctx context.Context, change func([]ticket) []ticke
 // pauseForOthers leaves others the time to take a ticket, after some commits one behind the
 // other.
 func (s *Session) pauseForOthers(ctx context.Context) {
-	trip := s.log.volume.pace.roundTrip()
-	s.mu.Lock()
-	q := &s.queue
+	q, trip := &s.log.queue, s.log.volume.pace.roundTrip()
+	q.mu.Lock()
 	if time.Since(q.last) > 4*trip {
 		q.streak = 0
 	}
 	q.streak++
-	if q.queued++; q.lost == 0 {
-		q.queued = 0
-	}
 	q.lost, q.passed, q.since = 0, "", time.Time{}
 	wait := q.streak%commitsInARow == 0
-	s.mu.Unlock()
+	q.mu.Unlock()
 	if wait {
 		_ = pause(ctx, trip+rand.N(trip/2))
 	}
-	s.mu.Lock()
+	q.mu.Lock()
 	q.last = time.Now()
-	s.mu.Unlock()
+	q.mu.Unlock()
 }

@@ -29,7 +29,6 @@ type Session struct {
 	tail   int64           // where the next extent that is settled would stand
 	open   map[*Extent]bool
 	failed error
-	queue  queueing
 }
 
 var _ volume.Session = (*Session)(nil)
@@ -94,6 +93,7 @@ func (l *Log) begin(ctx context.Context, begin volume.Beginning) (*Session, erro
 		return nil, err
 	}
 	s := &Session{log: l, open: map[*Extent]bool{}}
+	l.queue.begins()
 	l.mu.Lock()
 	l.turn = s
 	l.mu.Unlock()
