@@ -268,6 +268,7 @@ func catalogOptions(options mountOptions, held mountMemory, log *mountLog) catal
 		DeriveType:     options.deriveType.DerivationType,
 		AllowNonFinite: options.allowNonFinite,
 		CompressImages: options.compressImages,
+		ListingShare:   options.listingShare,
 		FlushBytes:     int64(options.flushBytes),
 		FlushInterval:  options.flushInterval,
 		Durability:     options.durability.Durability,

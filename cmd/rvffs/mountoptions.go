@@ -48,6 +48,8 @@ type mountOptions struct {
 	fake           bool     // do all but mount
 	unknown        []string
 
+	// listingShare is catalog.Options.ListingShare.
+	listingShare int
 	// held is charged for what a bucket keeps in memory; nil: nobody is.
 	held *memory.Budget
 	// meter counts what is asked of a bucket; nil: nobody does.

@@ -145,6 +145,9 @@ func (bucketSite) findBacking(text, _ string) (string, error) {
 
 func (bucketSite) maker() string { return "the server of" }
 
+// listingShare is which part of the time a mount spends on listing a bucket at most.
+const listingShare = 20
+
 // trialPatience is how long it takes at most to find out what a server can do. One that does
 // not answer would keep who mounts for ever.
 const trialPatience = time.Minute
@@ -178,9 +181,11 @@ func (bucketSite) openBacking(options *mountOptions, backing string) (place volu
 		options.readOnly = true
 		limits = append(limits, fmt.Sprintf("the server does not keep the conditions on which commits depend, so that it can be read alone: rvffs s3 check %s tells which", backing))
 	}
+	options.listingShare = listingShare
 	settings := bucket.Options{
 		Prefix: at.prefix, Name: backing, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
 		Freshness: atMost(options.freshness), CommitTimeout: options.commitTimeout,
+		ReadOnly:       options.readOnly,
 		KeepTombstones: options.readOnly || !report.Allows(trial.Removing),
 		Silent:         func(lasted time.Duration, err error) { options.silent(backing, lasted, err) },
 		Meter:          options.meter,

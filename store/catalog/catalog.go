@@ -20,6 +20,9 @@ import (
 // at the latest after this time.
 const freshness = time.Second
 
+// oldestListing bounds how long one may be old where ListingShare says so.
+const oldestListing = time.Minute
+
 // Catalog shows the stores of a volume. Its methods, and those of its folders and
 // stores, may be called from several goroutines.
 type Catalog struct {
@@ -39,6 +42,7 @@ type Catalog struct {
 	tree            *tree
 	stages          uint64        // how often the tree, or a store by this process, became another
 	read            time.Time     // when tree was made
+	took            time.Duration // how long that took
 	moving          chan struct{} // closed when the rename that is under way is over; nil without one
 	moves           uint64        // how many there were
 	stores          map[*Store]struct{}
@@ -209,7 +213,8 @@ func (c *Catalog) Space(ctx context.Context) (volume.Space, error) {
 func (c *Catalog) known() (t *tree, good bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.tree, c.tree != nil && time.Since(c.read) < freshness
+	age := max(freshness, min(c.took*time.Duration(c.options.ListingShare), oldestListing))
+	return c.tree, c.tree != nil && time.Since(c.read) < age
 }
 
 // refresh makes the tree not older than freshness. While somebody else is reading
@@ -278,7 +283,7 @@ func (c *Catalog) readFolders(ctx context.Context, t *tree) error {
 	if !same {
 		t = buildTree(scans, t, nil)
 	}
-	c.showFound(t, func() { c.read = began })
+	c.showFound(t, func() { c.read, c.took = began, time.Since(began) })
 	return c.lookAtParents(ctx, t)
 }
 

@@ -67,6 +67,9 @@ func (r *lookReader) factsOf(name string, former *fileFacts) *fileFacts {
 			return former
 		}
 	}
+	if facts := r.recall(name); facts != nil {
+		return facts
+	}
 	var found *fileFacts
 	for try := 1; ; try++ {
 		file, info, err := r.files.Peek(name)
@@ -90,8 +93,62 @@ func (r *lookReader) factsOf(name string, former *fileFacts) *fileFacts {
 	if r.file.failed != nil && former != nil {
 		return former.because(r.file.failed)
 	}
-	found.unread = r.file.failed
+	if found.unread = r.file.failed; found.unread == nil {
+		if notes, some := r.files.(volume.Notes); some {
+			notes.Note(name, volume.Note{Born: found.born, Found: found.encode()})
+		}
+	}
 	return found
+}
+
+// recall is what somebody has found in the named file, as it is, before; nil: nobody has.
+func (r *lookReader) recall(name string) *fileFacts {
+	notes, some := r.files.(volume.Notes)
+	if !some {
+		return nil
+	}
+	note, info, known := notes.Recall(name)
+	if !known {
+		return nil
+	}
+	found := &fileFacts{info: info, born: note.Born}
+	if !found.decode(note.Found) {
+		return nil
+	}
+	return found
+}
+
+// The bits of an encoded fileFacts, in front of the identity.
+const (
+	factIsStore = 1 << iota
+	factHasIdentity
+	factIsBranch
+)
+
+// encode is what was found in the file, without what its volume says of it.
+func (f *fileFacts) encode() []byte {
+	var bits byte
+	for bit, is := range map[byte]bool{factIsStore: f.isStore, factHasIdentity: f.hasIdentity, factIsBranch: f.branch} {
+		if is {
+			bits |= bit
+		}
+	}
+	encoded, err := f.identity.AppendBinary([]byte{bits})
+	if err != nil {
+		panic(err) // it is of a fixed size
+	}
+	return encoded
+}
+
+// decode reads what encode wrote, and reports whether it was that.
+func (f *fileFacts) decode(encoded []byte) bool {
+	if len(encoded) != 1+lineage.IdentitySize {
+		return false
+	}
+	identity, err := lineage.ParseIdentity(encoded[1:])
+	bits := encoded[0]
+	f.identity, f.isStore, f.hasIdentity, f.branch = identity, bits&factIsStore != 0, bits&factHasIdentity != 0, bits&factIsBranch != 0
+	return err == nil
 }
 
 // looks bounds how often a file is looked into that others change meanwhile.

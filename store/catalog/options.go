@@ -24,12 +24,15 @@ type Options struct {
 	FlushInterval  time.Duration          // and after so much time, 0: never
 	Durability     store.Durability
 	Verify         state.VerifyMode
-	TurnWait       time.Duration  // for another writer; 0: store.DefaultTurnWait
-	CompressImages bool           // store embedded images compressed where that pays
-	OpenStores     int            // stores kept open while nobody uses them; 0: 256
-	Memory         *memory.Budget // for all that users make the stores hold; nil: no limit
-	Keeper         Keeper         // of append.log beyond the end of this process; nil: nobody
-	Log            zerolog.Logger
+	TurnWait       time.Duration // for another writer; 0: store.DefaultTurnWait
+	CompressImages bool          // store embedded images compressed where that pays
+	// ListingShare is for places where to look costs the same whether something has changed or not: of
+	// the time, reading all folders takes one part in so many at most. 0: as much as it takes.
+	ListingShare int
+	OpenStores   int            // stores kept open while nobody uses them; 0: 256
+	Memory       *memory.Budget // for all that users make the stores hold; nil: no limit
+	Keeper       Keeper         // of append.log beyond the end of this process; nil: nobody
+	Log          zerolog.Logger
 }
 
 func (o Options) openStores() int {

@@ -87,6 +87,20 @@ type Listing interface {
 	Peek(name string) (Peeked, FileInfo, error)
 }
 
+// Notes are what some listings keep for those who peek at files, where that takes time.
+type Notes interface {
+	// Recall gives what Note was told of a file that has not changed since, by whichever
+	// process.
+	Recall(name string) (note Note, info FileInfo, known bool)
+	Note(name string, note Note)
+}
+
+// Note is what somebody has found in a file: short, and the same as long as the file is.
+type Note struct {
+	Born  int64 // as Peeked says
+	Found []byte
+}
+
 // Peeked is a file that is open for a moment.
 type Peeked interface {
 	// Born is when it was made, or the first of the files of which it has taken the place,

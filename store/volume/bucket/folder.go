@@ -129,7 +129,12 @@ func (f *folder) glance(ctx context.Context, name string) (volume.FileInfo, erro
 	if err != nil {
 		return volume.FileInfo{}, err
 	}
-	return f.volume.glance(ctx, full, func(ctx context.Context) (volume.FileInfo, error) { return f.volume.standsAt(ctx, full) })
+	return f.volume.glance(ctx, full, func(ctx context.Context) (volume.FileInfo, error) {
+		if info, known := f.volume.amongOthers(ctx, full); known {
+			return info, nil
+		}
+		return f.volume.standsAt(ctx, full)
+	})
 }
 
 // reach is the path of a name from the topmost folder, if the caller may go there.
@@ -446,9 +451,9 @@ func (f *folder) Sweep(ctx context.Context, name string) bool {
 type listing struct {
 	ctx context.Context
 	*folder
-	info volume.FileInfo
-	tags map[string]objects.Tag
-	seen map[string]*tail // what was read for a description, for who looks into it next
+	info  volume.FileInfo
+	marks map[string]mark  // as they were listed last
+	seen  map[string]*tail // what was read for a description, for who looks into it next
 	// whole are objects that changed between two reads: they are read at once the next time.
 	whole map[string]bool
 }
@@ -466,7 +471,8 @@ func (f *folder) List(ctx context.Context, name string) (volume.Listing, error) 
 		return nil, failure("open folder", name, err)
 	}
 	info.Modified = f.volume.options.Now() // nobody can tell whether it is as it was
-	return &listing{ctx, &folder{f.volume, path.Join(f.name, name), f.caller}, info, map[string]objects.Tag{}, map[string]*tail{}, map[string]bool{}}, nil
+	full := path.Join(f.name, name)
+	return &listing{ctx, &folder{f.volume, full, f.caller}, info, f.volume.listed.marks(full), map[string]*tail{}, map[string]bool{}}, nil
 }
 
 // Folder implements volume.Listing.
@@ -476,7 +482,9 @@ func (l *listing) Folder() (volume.FileInfo, error) { return l.info, nil }
 func (l *listing) Entries() (entries []volume.FolderEntry, err error) {
 	v := l.volume
 	prefix := v.folderKey(l.name)
+	pages := newPages()
 	for after := ""; ; {
+		pages.begin()
 		page, err := v.list(l.ctx, objects.List{Prefix: prefix, Delimiter: "/", After: after})
 		if err != nil {
 			return nil, failure("list", l.name, err)
@@ -498,13 +506,15 @@ func (l *listing) Entries() (entries []volume.FolderEntry, err error) {
 			if name == "" || v.isTombstone(l.ctx, entry) {
 				continue
 			}
-			l.tags[name] = entry.Tag
+			pages.add(name, markOf(entry.Tag, entry.Modified))
 			entries = append(entries, volume.FolderEntry{Name: name})
 		}
 		if after = page.Next; after == "" {
 			break
 		}
 	}
+	v.remember(l.ctx, l.name, pages)
+	l.marks = pages.marks
 	// A name that is a folder's and an object's is the object's.
 	slices.SortStableFunc(entries, func(a, b volume.FolderEntry) int {
 		if c := strings.Compare(a.Name, b.Name); c != 0 {
@@ -521,7 +531,7 @@ func (v *Volume) isTombstone(ctx context.Context, entry objects.Entry) bool {
 	if entry.Size != spentSize {
 		return false
 	}
-	found, known := v.heads.find(entry.Key, entry.Tag)
+	found, known := v.heads.find(entry.Key, markOf(entry.Tag, entry.Modified))
 	if !known {
 		tail, err := v.tailOf(ctx, entry.Key)
 		if err != nil {
@@ -537,11 +547,11 @@ func (v *Volume) isTombstone(ctx context.Context, entry objects.Entry) bool {
 
 // Describe implements volume.Listing.
 func (l *listing) Describe(name string) (volume.FileInfo, error) {
-	tag, listed := l.tags[name]
+	state, listed := l.marks[name]
 	if !listed {
 		return l.folder.Describe(l.ctx, name)
 	}
-	if known, some := l.volume.heads.find(l.volume.folderKey(l.name)+name, tag); some && !known.moved {
+	if known, some := l.volume.heads.find(l.volume.folderKey(l.name)+name, state); some && !known.moved {
 		return known.info, nil
 	}
 	found, err := l.tail(name)
@@ -557,7 +567,11 @@ func (l *listing) tail(name string) (*tail, error) {
 	if err != nil {
 		return nil, err
 	}
+	asked := time.Now()
 	found, err := l.volume.tailOf(l.ctx, key)
+	if err == nil && !found.moved {
+		l.volume.glances.answer(path.Join(l.name, name), glanced{info: found.info, asked: asked, since: asked})
+	}
 	if err == nil && found.moved {
 		err = errors.Join(l.volume.finishAt(l.ctx, key), fs.ErrNotExist)
 	}
@@ -565,6 +579,26 @@ func (l *listing) tail(name string) (*tail, error) {
 		l.seen[name] = found
 	}
 	return found, err
+}
+
+// Recall implements volume.Notes.
+func (l *listing) Recall(name string) (note volume.Note, info volume.FileInfo, known bool) {
+	state, listed := l.marks[name]
+	if !listed {
+		return note, info, false
+	}
+	found, known := l.volume.heads.find(l.volume.folderKey(l.name)+name, state)
+	if !known || found.moved || found.note == nil || !l.caller.Trusted() && !l.caller.PermittedByMode(found.info, volume.Read) {
+		return note, info, false
+	}
+	return volume.Note{Born: found.about.Born, Found: found.note}, found.info, true
+}
+
+// Note implements volume.Notes.
+func (l *listing) Note(name string, note volume.Note) {
+	if state, listed := l.marks[name]; listed && l.volume.heads.remark(l.volume.folderKey(l.name)+name, state, note.Found) {
+		l.volume.hints.noted(l.volume)
+	}
 }
 
 // Target implements volume.Listing: there are no links.
@@ -618,7 +652,7 @@ func (p *peeked) read() error {
 		err = errNoObject
 	}
 	if err == nil {
-		p.tail = &tail{head: head{tag: found.tag, info: found.info(found.Size), born: found.Born}}
+		p.tail = &tail{head: headOf(mark{tag: found.tag}, found.about)}
 		p.whole = &reader{p.volume, p.volume.layoutOf(found)}
 	}
 	return err
@@ -628,7 +662,7 @@ func (p *peeked) read() error {
 func (p *peeked) Close() error { return nil }
 
 // Born implements volume.Peeked.
-func (p *peeked) Born() int64 { return p.tail.born }
+func (p *peeked) Born() int64 { return p.tail.about.Born }
 
 // ReadAt implements volume.Peeked.
 func (p *peeked) ReadAt(b []byte, offset int64) (int, error) {

@@ -86,6 +86,13 @@ func (v *Volume) glance(ctx context.Context, name string, look func(context.Cont
 	}
 }
 
+// find is what is known of a name.
+func (g *glances) find(name string) glanced {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.known[name]
+}
+
 // outdated reports whether this process has changed since something above a name: what is below
 // a file is not there for another reason than what is below a folder. The caller holds mu.
 func (g *glances) outdated(name string, known glanced) bool {

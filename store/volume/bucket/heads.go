@@ -4,23 +4,35 @@ import (
 	"bytes"
 	"context"
 	"sync"
+	"time"
 
 	"rvffs/store/volume"
 	"rvffs/store/volume/bucket/objects"
 )
 
-// heads keeps what the ends of objects told, by their tags.
+// heads keeps what the ends of objects told.
 type heads struct {
-	mu   sync.Mutex // guards what follows
-	kept map[string]head
+	mu     sync.Mutex // guards what follows
+	kept   map[string]head
+	forgot bool // there were too many
 }
 
-// head is what an object told when it had a tag.
+// mark tells the states of an object apart that have a key one after the other. Another program may
+// put the same bytes there once more, of another store or with other rights, and only the time tells.
+type mark struct {
+	tag objects.Tag
+	at  int64 // when it was put there, in seconds since 1970
+}
+
+func markOf(tag objects.Tag, modified time.Time) mark { return mark{tag, modified.Unix()} }
+
+// head is what an object told in a state.
 type head struct {
-	tag   objects.Tag
+	mark
+	about about
 	info  volume.FileInfo
-	born  int64
-	moved bool // a tombstone
+	moved bool   // a tombstone
+	note  []byte // what somebody has found in it; nil: nobody has looked
 }
 
 // headsKept bounds how many are.
@@ -28,22 +40,56 @@ const headsKept = 200_000
 
 func newHeads() *heads { return &heads{kept: map[string]head{}} }
 
-// find is what is known of an object with a tag.
-func (h *heads) find(key string, tag objects.Tag) (head, bool) {
+// find is what is known of an object in a state.
+func (h *heads) find(key string, state mark) (head, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	found, some := h.kept[key]
-	return found, some && found.tag == tag
+	return found, some && found.mark == state
+}
+
+// findAny is what is known of an object, whatever its tag is.
+func (h *heads) findAny(key string) (head, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	found, some := h.kept[key]
+	return found, some
 }
 
 func (h *heads) keep(key string, of head) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.add(key, of)
+}
+
+// add is keep. The caller holds mu.
+func (h *heads) add(key string, of head) {
+	if before, some := h.kept[key]; some && before.mark == of.mark && of.note == nil {
+		of.note = before.note
+	}
 	if len(h.kept) >= headsKept {
 		clear(h.kept)
+		h.forgot = true
 	}
 	h.kept[key] = of
 }
+
+// remark notes what somebody has found in an object in a state, and reports whether that state is
+// known.
+func (h *heads) remark(key string, state mark, note []byte) (noted bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	found, some := h.kept[key]
+	if !some || found.mark != state || found.moved {
+		return false
+	}
+	found.note = note
+	h.kept[key] = found
+	return true
+}
+
+// headOf is what an object told.
+func headOf(state mark, a about) head { return head{mark: state, about: a, info: a.info(a.Size)} }
 
 // tailRead is how much of an object's end tells what is in it.
 const tailRead = 4 << 10
@@ -61,7 +107,8 @@ func (v *Volume) tailOf(ctx context.Context, key string) (*tail, error) {
 		return nil, err
 	}
 	a := parseAbout(key, found, v.owner())
-	t := &tail{head{found.Tag, a.info(a.Size), a.Born, found.Metadata[metaMoved] != ""}, found.Content}
+	t := &tail{headOf(markOf(found.Tag, found.Modified), a), found.Content}
+	t.moved = found.Metadata[metaMoved] != ""
 	if int64(len(found.Content)) == found.Size && bytes.HasPrefix(found.Content, []byte(movedMark)) {
 		t.moved = true
 	}

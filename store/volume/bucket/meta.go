@@ -31,6 +31,8 @@ type about struct {
 	// From is the key of which the store was moved here, until it changes for the first time:
 	// what stands there may say still that it is to be moved. Empty: nothing does.
 	From string
+	// Foreign: another program has put it there, or has changed it.
+	Foreign bool
 }
 
 // writer is one of them, its newest commit, and which change that was.
@@ -152,7 +154,7 @@ func parseAbout(key string, found *objects.Object, owner owner) about {
 // foreign is what is said of an object that another program has put there.
 func foreign(key string, tag objects.Tag, a about) about {
 	sum := sha256.Sum256([]byte(key + "\x00" + string(tag)))
-	return about{ID: hex.EncodeToString(sum[:16]), Born: a.Modified.UnixNano(), Mode: a.Mode, UID: a.UID, GID: a.GID, Modified: a.Modified, Size: a.Size}
+	return about{ID: hex.EncodeToString(sum[:16]), Born: a.Modified.UnixNano(), Mode: a.Mode, UID: a.UID, GID: a.GID, Modified: a.Modified, Size: a.Size, Foreign: true}
 }
 
 // info tells about the store as its file.

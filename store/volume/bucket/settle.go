@@ -66,13 +66,10 @@ type Settled struct {
 	Changed bool  `json:"changed"` // false: its object was its file already
 }
 
-// settleTries is how often it is tried while others write to the store.
-const settleTries = 5
-
 // SettleStore makes one plain object of a store: its file, which other programs can read. The next who
 // changes the store makes extents of it again, where it is a large one. Its bytes go through this machine, and each
-// is told of; those that lie in extents are checked. It fails with ErrHeld where others write
-// to the store all the time.
+// is told of; those that lie in extents are checked. It has to be sent anew when others write to the
+// store meanwhile, and fails with ErrHeld where they do all the time.
 func (v *Volume) SettleStore(ctx context.Context, name string, read func(bytes int64)) (done Settled, err error) {
 	key, err := v.key(name)
 	if err != nil {
@@ -83,13 +80,14 @@ func (v *Volume) SettleStore(ctx context.Context, name string, read func(bytes i
 		_, err = v.finish(ctx, known)
 		err = errors.Join(err, errNoObject)
 	}
+	until := time.Now().Add(v.options.CommitTimeout)
 	tries := 0
 	swap := swapping{volume: v, writer: newWriter(), memory: v.options.Memory, build: func(ctx context.Context, newest *stored) (*stored, error) {
 		if done = (Settled{Bytes: newest.state.End, Extents: len(newest.line.Extents)}); newest.line.Log == "" {
 			return nil, errNotNow
 		}
-		if tries++; tries > settleTries {
-			return nil, fmt.Errorf("%w: others have written to it all the time", volume.ErrHeld)
+		if tries++; tries > 1 && time.Now().After(until) {
+			return nil, fmt.Errorf("%w: others have written to it all the time, %d times before it was sent: settle it while nobody does", volume.ErrHeld, tries-1)
 		}
 		next, err := v.settled(ctx, newest, read)
 		if err == nil {

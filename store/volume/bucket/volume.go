@@ -52,6 +52,8 @@ type Options struct {
 	// KeepTombstones is for servers that ignore conditions of a deletion: what was moved or
 	// removed stays as a tombstone.
 	KeepTombstones bool
+	// ReadOnly has nothing written to the bucket that nobody asks for.
+	ReadOnly bool
 	// Untidy is for who tidies up himself: nothing is done beside what is asked for.
 	Untidy bool
 }
@@ -113,6 +115,8 @@ type Volume struct {
 	pace    pace
 	silence silence
 	glances glances
+	listed  *listed
+	hints   hints
 	beside  beside
 
 	ctx  context.Context // of reads that nobody waits for by name
@@ -137,6 +141,7 @@ func Open(bucket objects.Bucket, options Options) *Volume {
 		prefix: options.Prefix, options: options, machine: newWriter(),
 		blocks: newBlocks(options.CacheSize, options.Memory, options.Meter), heads: newHeads(), fetching: make(chan struct{}, fetches), finding: make(chan struct{}, fetches),
 		aheads: make(chan struct{}, fetchesAhead), window: min(blocksAhead*blockSize, options.CacheSize/2),
+		listed:  newListed(),
 		glances: glances{known: map[string]glanced{}, late: map[string]bool{}},
 	}
 	v.objects = noting{bucket, v}
@@ -155,6 +160,7 @@ func (v *Volume) Name() string {
 
 // Close implements volume.Folder.
 func (v *Volume) Close() error {
+	v.hints.close(v)
 	v.stop()
 	v.beside.end()
 	if v.options.Cache != nil {

@@ -410,7 +410,7 @@ func (b *Bucket) List(ctx context.Context, list objects.List) (*objects.Page, er
 					name, folder = list.Prefix+before+list.Delimiter, true
 				}
 			}
-			if name <= list.After || folder && len(page.Prefixes) > 0 && page.Prefixes[len(page.Prefixes)-1] == name {
+			if name <= max(list.After, list.From) || folder && len(page.Prefixes) > 0 && page.Prefixes[len(page.Prefixes)-1] == name {
 				continue
 			}
 			if len(page.Entries)+len(page.Prefixes) == most {

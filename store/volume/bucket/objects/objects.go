@@ -88,7 +88,8 @@ type Object struct {
 // with the delimiter behind the prefix are listed as one, up to it.
 type List struct {
 	Prefix, Delimiter string
-	After             string // as Page.Next said
+	From              string // behind this key, which need not be there
+	After             string // as Page.Next said; From does not matter then
 	Most              int    // 0: as many as the bucket likes
 }
 

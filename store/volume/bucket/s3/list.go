@@ -18,8 +18,11 @@ func (b *Bucket) List(ctx context.Context, list objects.List) (*objects.Page, er
 	if list.Delimiter != "" {
 		ask.Delimiter = &list.Delimiter
 	}
-	if list.After != "" {
+	switch {
+	case list.After != "":
 		ask.ContinuationToken = &list.After
+	case list.From != "":
+		ask.StartAfter = &list.From
 	}
 	if list.Most > 0 {
 		ask.MaxKeys = aws.Int32(int32(list.Most))
