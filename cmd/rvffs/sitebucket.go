@@ -164,12 +164,14 @@ func (bucketSite) openBacking(options *mountOptions, backing string) (place volu
 		endpoint.urls = []string{options.endpoint}
 	}
 	waits := func(err error) { options.silent(backing, 0, err) }
-	found, report, err := trial.Open(ctx, at.prefix, options.commitTimeout, waits, func(bareTags bool) ([]objects.Bucket, error) {
-		ways, err := endpoint.open(ctx, at.bucket, bareTags)
-		for i, way := range ways {
-			ways[i] = options.meter.Bucket(way)
-		}
-		return ways, err
+	found, report, err := triedBuckets.open(reachedBucket{at, options.endpoint, options.meter}, func() (objects.Bucket, *trial.Report, error) {
+		return trial.Open(ctx, at.prefix, options.commitTimeout, waits, func(bareTags bool) ([]objects.Bucket, error) {
+			ways, err := endpoint.open(ctx, at.bucket, bareTags)
+			for i, way := range ways {
+				ways[i] = options.meter.Bucket(way)
+			}
+			return ways, err
+		})
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", backing, err)
