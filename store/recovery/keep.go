@@ -24,9 +24,10 @@ import (
 
 // Keep looks at what stands behind the newest manifest, where the next segment
 // goes. What is left of an interrupted commit or stream of ours may be cut off. What
-// somebody else may have written, or must have, is kept beside the store first.
+// somebody else may have written, or must have, is kept beside the store first; where that cannot be,
+// nothing is written.
 func (t *Tails) Keep(ctx context.Context, file volume.Bytes, base *state.Snapshot) error {
-	if t.remnants == nil {
+	if t.torn == nil {
 		return nil
 	}
 	in := base.In(file).During(ctx)
@@ -37,6 +38,12 @@ func (t *Tails) Keep(ctx context.Context, file volume.Bytes, base *state.Snapsho
 	tail, any, err := findTail(in, stat.Size)
 	if err != nil {
 		return err
+	}
+	if t.remnants == nil {
+		if any {
+			return fmt.Errorf("%w: %s stand behind the newest manifest, which a commit would cut off: %s", volume.ErrInput, tail.String(), elsewhere)
+		}
+		return nil
 	}
 	t.known.noteLost(tail.LostEpoch)
 	if any || tail.LostEpoch > base.Epoch() {

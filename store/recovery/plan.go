@@ -95,7 +95,7 @@ func (t *Tails) planRecovery(ctx context.Context, base *state.Snapshot, tail Tai
 func (p *recoveryPlan) open(ctx context.Context) (err error) {
 	p.dimension = p.base.Dimension()
 	if !p.Kept {
-		if p.file, err = p.tails.remnants.Raw(ctx); err != nil {
+		if p.file, err = p.tails.torn.Raw(ctx); err != nil {
 			return err
 		}
 		p.file = volume.Watch(ctx, p.file)

@@ -248,7 +248,7 @@ func (t *Tails) own(ctx context.Context, newest func(context.Context) (*state.Sn
 	if err != nil {
 		return Tail{}, false, err
 	}
-	if t.remnants == nil || !leftBehind(found, t.remnants.Length()) || t.isBeingWritten(ctx) {
+	if t.torn == nil || !leftBehind(found, t.torn.Length()) || t.isBeingWritten(ctx) {
 		return Tail{}, false, nil
 	}
 	var seen tailSeen

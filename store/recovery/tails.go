@@ -41,18 +41,23 @@ type Environment struct {
 // Tails are those of one store.
 type Tails struct {
 	env      Environment
-	remnants volume.Remnants // nil where nothing can be torn
+	torn     volume.Torn     // nil where nothing can stand behind the newest manifest
+	remnants volume.Remnants // nil where nothing is kept of that
 	known    table
 }
 
 // New makes the Tails of a store.
 func New(env Environment) *Tails {
+	torn, _ := env.File.(volume.Torn)
 	remnants, _ := env.File.(volume.Remnants)
-	return &Tails{env: env, remnants: remnants}
+	return &Tails{env: env, torn: torn, remnants: remnants}
 }
 
 // errNeverTorn is why there can be no tail.
-var errNeverTorn = fmt.Errorf("%w: where the store stands no bytes are ever torn, and none are kept", volume.ErrInput)
+var errNeverTorn = fmt.Errorf("%w: where the store stands nothing can be brought back: %s", volume.ErrInput, elsewhere)
+
+// elsewhere is what is to be done about a tail where none can be kept.
+const elsewhere = "get the object as a file with the program that has put it there, bring back what is in it with rvffs recover, and put it there again"
 
 // withNewest is state.OnNewest for the committed state.
 func (t *Tails) withNewest(ctx context.Context, use func(*state.Snapshot) error) error {

@@ -277,13 +277,18 @@ type Move struct {
 	Moved    func(remnant, moved string, err error)
 }
 
-// Remnants are what is left of bytes that were written to a store and never published.
-// Only a place in which bytes can be torn has any.
-type Remnants interface {
+// Torn are stores behind whose published bytes others may stand, of whoever has put them there.
+type Torn interface {
 	// Length is how many bytes there were when the store was last looked at, published or
 	// not, and Raw is all of them, whatever they are.
 	Length() int64
 	Raw(ctx context.Context) (Bytes, error)
+}
+
+// Remnants are what is left of bytes that were written to a store and never published.
+// Only a place in which bytes can be torn has any.
+type Remnants interface {
+	Torn
 	// Remnants lists by name what was kept of the store, and OwnRemnants those of the given
 	// names that are names of such.
 	Remnants(ctx context.Context) ([]string, error)

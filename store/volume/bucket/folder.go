@@ -770,7 +770,10 @@ func (v *Volume) mark(ctx context.Context, next, newest *stored) error {
 	if strings.HasSuffix(newest.key, "/") {
 		return nil
 	}
-	err := v.settleIn(ctx, next, newest)
+	err := v.endsWithState(ctx, newest)
+	if err == nil {
+		err = v.settleIn(ctx, next, newest)
+	}
 	if errors.Is(err, volume.ErrNotStore) && !newest.large {
 		return nil // nobody commits to it
 	}

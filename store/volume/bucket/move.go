@@ -123,6 +123,9 @@ func (v *Volume) bury(ctx context.Context, found *stored, goes moved, returns bo
 		next.moved = &goes
 		switch {
 		case newest.large, newest.copied():
+			if err := v.endsWithState(ctx, newest); err != nil && !goes.Spent {
+				return nil, err
+			}
 			return next, v.settleIn(ctx, next, newest)
 		case returns:
 			return next, v.mark(ctx, next, newest)

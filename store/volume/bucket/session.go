@@ -102,7 +102,7 @@ func (l *Log) begin(ctx context.Context, begin volume.Beginning) (*Session, erro
 		return nil, err
 	}
 	defer func() { _ = generation.Unpin() }()
-	if err := begin.Settle(newest, volume.Watch(ctx, bytes)); err != nil {
+	if err := begin.Settle(newest, volume.Watch(ctx, ending{bytes, l.lengthOf(newest)})); err != nil {
 		return nil, err
 	}
 	s.move(newest)
