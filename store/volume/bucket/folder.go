@@ -472,7 +472,7 @@ func (f *folder) List(ctx context.Context, name string) (volume.Listing, error) 
 	}
 	info.Modified = f.volume.options.Now() // nobody can tell whether it is as it was
 	full := path.Join(f.name, name)
-	return &listing{ctx, &folder{f.volume, full, f.caller}, info, f.volume.listed.marks(full), map[string]*tail{}, map[string]bool{}}, nil
+	return &listing{ctx, &folder{f.volume, full, f.caller}, info, f.volume.listed.marks(full, f.volume.options.Freshness), map[string]*tail{}, map[string]bool{}}, nil
 }
 
 // Folder implements volume.Listing.

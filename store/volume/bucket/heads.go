@@ -74,6 +74,12 @@ func (h *heads) add(key string, of head) {
 	h.kept[key] = of
 }
 
+func (h *heads) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.kept)
+}
+
 // remark notes what somebody has found in an object in a state, and reports whether that state is
 // known.
 func (h *heads) remark(key string, state mark, note []byte) (noted bool) {

@@ -21,8 +21,7 @@ import (
 
 // What the ends of objects told is kept in one object, for machines that have not read them: else
 // a listing of many stores would read each of them. It is a hint. What it says of an object counts
-// only for that in the same state; and nothing depends on whether it
-// is there, whole or new.
+// only for that in the same state; and nothing depends on whether it is there, whole or new.
 
 // hints are what this process knows of that object.
 type hints struct {
@@ -38,6 +37,8 @@ const (
 	// hintsLeast is of how many objects nothing is known, or something new, when the hints are
 	// read, or written.
 	hintsLeast = 64
+	// hintsShare is of which part of all something is new at least when they are written.
+	hintsShare = 16
 	// hintsPause is how long nothing new is noted until they are written, and hintsAge how old
 	// they are at least when they are read once more.
 	hintsPause = 2 * time.Second
@@ -196,11 +197,12 @@ func (h *hints) noted(v *Volume) {
 	if v.options.ReadOnly || v.options.Untidy {
 		return
 	}
+	all := v.heads.count()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.fresh++
 	switch {
-	case h.fresh < hintsLeast:
+	case h.fresh < max(hintsLeast, all/hintsShare):
 	case h.timer == nil:
 		h.timer = time.AfterFunc(hintsPause, func() { v.beside.do(func() { v.writeHints(v.ctx) }) })
 	default:

@@ -26,6 +26,7 @@ type pages struct {
 	marks map[string]mark
 	asked map[string]int // which page a name was in
 	times []time.Time    // when each was asked for
+	over  time.Time      // when the last one had come
 }
 
 func newPages() *pages { return &pages{marks: map[string]mark{}, asked: map[string]int{}} }
@@ -55,11 +56,15 @@ const (
 
 func newListed() *listed { return &listed{folders: map[string]pages{}, crowds: map[string]*crowd{}} }
 
-// marks are those of a folder as it was listed last.
-func (l *listed) marks(folder string) map[string]mark {
+// marks are those of a folder that was listed just now: who begins to look into it then need not list
+// it once more.
+func (l *listed) marks(folder string, justNow time.Duration) map[string]mark {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.folders[folder].marks
+	if found := l.folders[folder]; time.Since(found.over) < justNow {
+		return found.marks
+	}
+	return nil
 }
 
 // keep remembers a folder.
@@ -97,8 +102,9 @@ func (l *listed) join(folder string) *crowd {
 
 // remember takes note of a folder that was listed: of what its objects were known to be before.
 func (v *Volume) remember(ctx context.Context, folder string, p *pages) {
-	v.listed.keep(folder, p)
 	v.recallHints(ctx, folder, p)
+	p.over = time.Now()
+	v.listed.keep(folder, p)
 	key := v.folderKey(folder)
 	for name, state := range p.marks {
 		v.confirm(key, folder, name, state, p.times[p.asked[name]])

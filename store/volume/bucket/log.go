@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -97,7 +96,7 @@ func (l *Log) Path() string {
 	if at != nil {
 		name = at.at()[len(l.volume.prefix):]
 	}
-	return path.Join(l.volume.Name(), name)
+	return l.volume.Name() + "/" + name // no path, of which two slashes would become one
 }
 
 // key finds where the store lies.

@@ -81,12 +81,12 @@ func (s *Session) mayCommit(newest *stored) error {
 func (s *Session) leaveQueue(next *stored) {
 	q := &s.log.queue
 	q.mu.Lock()
-	passed, again := q.passed, true
+	passed := q.passed
 	q.mu.Unlock()
 	tickets := next.line.Tickets
 	if at := next.placeInQueue(s.log.writer); at >= 0 {
 		tickets = tickets[at+1:]
-		if again && len(tickets) > 0 {
+		if len(tickets) > 0 { // he may come once more, and then need not ask for it
 			tickets = append(tickets, ticket(s.log.writer+tentativeMark))
 		}
 	} else {
@@ -239,7 +239,7 @@ func (s *Session) changeQueue(ctx context.Context, change func([]ticket) []ticke
 			return nil, err
 		}
 		next.line.Tickets = change(next.line.Tickets)
-		next.ends(newest.state)
+		next.lined(newest.state)
 		return next, nil
 	})
 	return err
