@@ -30,7 +30,7 @@ func settle(t *testing.T, bucket objects.Bucket, options Options) (Settled, erro
 // meanwhile; and their former extents can go.
 func TestSettledStores(t *testing.T) {
 	t.Parallel()
-	for what, size := range map[string]int{"short": 1000, "read in two parts": firstRead / 2, "longer than is held in memory": 3 << 20} {
+	for what, size := range map[string]int{"short": 1000, "read in two parts": firstRead / 2, "longer than is held in memory": firstRead} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			bucket, clock := memory.New(), &clock{}
@@ -47,7 +47,7 @@ func TestSettledStores(t *testing.T) {
 			must(t, err)
 			// A stream is under way, and has its extent in the bucket already.
 			writer.begin()
-			late := writer.extent(strings.Repeat("late ", 3<<20))
+			late := writer.extent(strings.Repeat("late ", 9<<20/5))
 			must(t, late.Settle(t.Context()))
 			clock.turn(time.Second)
 			done, err := settle(t, bucket, options)
@@ -85,7 +85,7 @@ func TestSettledStores(t *testing.T) {
 			}
 			_, err = writer.commit(late)
 			must(t, errors.Join(err, writer.session.End()))
-			want = append(want, strings.Repeat("late ", 3<<20))
+			want = append(want, strings.Repeat("late ", 9<<20/5))
 			wants(t, bucket, options, want...)
 			must(t, writer.put("last"))
 			wants(t, bucket, options, append(want, "last")...)
@@ -101,7 +101,7 @@ func TestSettledObjectsOfOthers(t *testing.T) {
 	create(t, bucket, options, "a.rvf")
 	create(t, bucket, options, "b.rvf")
 	p, other := open(t, bucket, options, "a.rvf"), open(t, bucket, options, "b.rvf")
-	must(t, errors.Join(p.put(strings.Repeat("one ", firstRead)), other.put(strings.Repeat("two ", firstRead))))
+	must(t, errors.Join(p.put(strings.Repeat("one ", firstRead/3)), other.put(strings.Repeat("two ", firstRead/3))))
 	_, err := settle(t, bucket, options)
 	must(t, err)
 	settled := open(t, bucket, options, "a.rvf").log.current
@@ -118,7 +118,7 @@ func TestSettledObjectsOfOthers(t *testing.T) {
 		t.Errorf("other bytes are taken for %+v, %v", now, err)
 	}
 	must(t, v.Close())
-	wants(t, bucket, options, strings.Repeat("two ", firstRead))
+	wants(t, bucket, options, strings.Repeat("two ", firstRead/3))
 }
 
 // sending is a bucket to which something happens before an object is sent as it is read.
@@ -144,7 +144,7 @@ func TestSettlingAgainstWriters(t *testing.T) {
 			options.CommitTimeout = 2 * time.Second
 			create(t, bucket, options, "a.rvf")
 			p := open(t, bucket, options, "a.rvf")
-			texts := []string{strings.Repeat("one ", firstRead)}
+			texts := []string{strings.Repeat("one ", firstRead/3)}
 			must(t, p.put(texts[0]))
 			done, err := settle(t, sending{bucket, func() error {
 				time.Sleep(time.Second / 4)
@@ -168,7 +168,7 @@ func TestSettlingWithoutAnswer(t *testing.T) {
 	for what, fault := range map[string]memory.Fault{"lost": memory.Lost, "unsaid": memory.Unsaid, "refused": memory.Refused, "broken": memory.Broken, "condition": memory.Condition} {
 		bucket, options := memory.New(), inExtents(&clock{})
 		create(t, bucket, options, "a.rvf")
-		text := strings.Repeat("one ", firstRead)
+		text := strings.Repeat("one ", firstRead/3)
 		must(t, open(t, bucket, options, "a.rvf").put(text))
 		bucket.Fault = func(r memory.Request) memory.Fault {
 			if r.Kind == "put" && r.Key == "a.rvf" {
