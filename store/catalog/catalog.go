@@ -239,8 +239,9 @@ func (c *Catalog) refresh(ctx context.Context) error {
 	defer context.AfterFunc(ctx, stop)()
 	done := make(chan error, 1)
 	c.background.Go(func() {
-		defer c.naming.Give()
-		done <- c.readFolders(reading, t)
+		err := c.readFolders(reading, t)
+		c.naming.Give() // first: who is told may look again at once, and must not find it taken
+		done <- err
 	})
 	var patient <-chan time.Time
 	if t != nil {
