@@ -127,24 +127,8 @@ func TestSeveralMachinesWriteOneStore(t *testing.T) {
 func TestDeletionSeesWhatOthersHaveStored(t *testing.T) {
 	t.Parallel()
 	objects := buckets.New()
-	machine := func() *Store {
-		options := bucket.Options{Freshness: time.Hour}
-		s, err := Open(t.Context(), "a.rvf", Options{Shelf: bucket.Open(objects, options).Shelf(), TurnWait: time.Second})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		return s
-	}
-	made, err := Create(t.Context(), "a.rvf", CreateOptions{Dimension: 1}, Options{Shelf: bucket.Open(objects, bucket.Options{}).Shelf()})
-	if err = errors.Join(err, made.Close()); err != nil {
-		t.Fatal(err)
-	}
-	theirs, mine := machine(), machine()
+	makeStore(t, objects, 1)
+	theirs, mine := machine(t, objects), machine(t, objects)
 	stream, err := mine.OpenAppend(t.Context(), ingest.StreamOptions{})
 	if err != nil {
 		t.Fatal(err)

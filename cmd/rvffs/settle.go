@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rvffs/store"
 	"rvffs/store/volume/bucket"
 )
 
@@ -35,22 +34,17 @@ func newSettleCommand() *cobra.Command {
 			if !inBucket {
 				return misused(command, fmt.Errorf("%s is in no bucket: a store on a disk is one file already", file))
 			}
-			var size int64
-			err = withStore(command.Context(), file, toRead, func(s *store.Store) error {
-				size = s.Current().Raw().Size()
-				return nil
-			})
-			if err != nil {
-				return err
-			}
 			place, err := site.reach(site.folderOf(file), true)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, place.Close()) }()
-			var read atomic.Int64
-			stop := showProgress(command.ErrOrStderr(), func() (int64, int64) { return read.Load(), size })
-			done, err := place.(*bucket.Volume).SettleStore(command.Context(), path.Base(file), func(bytes int64) { read.Add(bytes) })
+			var read, size atomic.Int64
+			stop := showProgress(command.ErrOrStderr(), func() (int64, int64) { return read.Load(), size.Load() })
+			done, err := place.(*bucket.Volume).SettleStore(command.Context(), path.Base(file), func(bytes, of int64) {
+				read.Add(bytes)
+				size.Store(of)
+			})
 			stop()
 			if err != nil {
 				return err

@@ -42,9 +42,7 @@ func newHeads() *heads { return &heads{kept: map[string]head{}} }
 
 // find is what is known of an object in a state.
 func (h *heads) find(key string, state mark) (head, bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	found, some := h.kept[key]
+	found, some := h.findAny(key)
 	return found, some && found.mark == state
 }
 

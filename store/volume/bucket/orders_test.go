@@ -346,7 +346,7 @@ func (w *world) settler(s *schedule, actor int) func() {
 		options.Now = func() time.Time { return time.Now().Add(time.Hour) }
 		v := Open(gate{w.objects, s, actor}, options)
 		defer func() { _ = v.Close() }()
-		if _, err := v.SettleStore(context.Background(), "a.rvf", func(int64) {}); err != nil && w.objects.Fault == nil {
+		if _, err := v.SettleStore(context.Background(), "a.rvf", func(int64, int64) {}); err != nil && w.objects.Fault == nil {
 			w.fail("settle: %w", err)
 		}
 	}

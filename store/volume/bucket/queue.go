@@ -55,9 +55,9 @@ func (t ticket) writer() string { return strings.TrimSuffix(string(t), tentative
 // tentative reports whether its writer has not asked for it.
 func (t ticket) tentative() bool { return strings.HasSuffix(string(t), tentativeMark) }
 
-// placeInQueue is that of a writer, below zero: he has none.
-func (s *stored) placeInQueue(writer string) int {
-	return slices.IndexFunc(s.line.Tickets, func(t ticket) bool { return t.writer() == writer })
+// placeIn is the place of a writer in a queue, below zero: he has none.
+func placeIn(tickets []ticket, writer string) int {
+	return slices.IndexFunc(tickets, func(t ticket) bool { return t.writer() == writer })
 }
 
 // mayCommit refuses to commit on an object in whose queue others come first.
@@ -84,7 +84,7 @@ func (s *Session) leaveQueue(next *stored) {
 	passed := q.passed
 	q.mu.Unlock()
 	tickets := next.line.Tickets
-	if at := next.placeInQueue(s.log.writer); at >= 0 {
+	if at := placeIn(tickets, s.log.writer); at >= 0 {
 		tickets = tickets[at+1:]
 		if len(tickets) > 0 { // he may come once more, and then need not ask for it
 			tickets = append(tickets, ticket(s.log.writer+tentativeMark))
@@ -119,28 +119,28 @@ func (s *Session) awaitTurn(ctx context.Context) error {
 	}
 	deadline, stop := context.WithDeadline(ctx, until)
 	defer stop()
-	if newest.placeInQueue(l.writer) < 0 {
+	if placeIn(newest.line.Tickets, l.writer) < 0 {
 		if err := s.takeTicket(deadline); err != nil {
 			return err
 		}
 	}
 	var first ticket
-	var since, before time.Time
+	var since time.Time
 	for change := uint64(0); ; {
 		l.mu.Lock()
 		newest = l.current
 		l.mu.Unlock()
-		at := newest.placeInQueue(l.writer)
+		at := placeIn(newest.line.Tickets, l.writer)
 		if at <= 0 {
 			return nil // it is our turn, or somebody has passed us over: as it may be
 		}
 		trip, now := v.pace.roundTrip(), time.Now()
 		if change != 0 && newest.Change > change {
-			q.saw(now.Sub(before) / time.Duration(newest.Change-change))
+			q.saw(now.Sub(since) / time.Duration(newest.Change-change))
 		}
 		patience := max(shortestPatience, tripsOfPatience*trip)
 		if newest.line.Tickets[0] != first || newest.Change != change {
-			first, change, since, before = newest.line.Tickets[0], newest.Change, now, now
+			first, change, since = newest.line.Tickets[0], newest.Change, now
 		} else if spent := now.Sub(since); spent > patience || first.tentative() && spent > tripsForTentative*trip {
 			q.mu.Lock()
 			q.passed = first
@@ -170,8 +170,12 @@ func (s *Session) awaitTurn(ctx context.Context) error {
 func (q *queueing) begins() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.streak, q.lost, q.passed, q.since = 0, 0, "", time.Time{}
+	q.streak = 0
+	q.restart()
 }
+
+// restart forgets what was lost. The caller holds mu.
+func (q *queueing) restart() { q.lost, q.passed, q.since = 0, "", time.Time{} }
 
 // saw notes how long one change of the object took.
 func (q *queueing) saw(each time.Duration) {
@@ -201,7 +205,7 @@ func (s *Session) tired(ctx context.Context, err error) error {
 // takeTicket goes to the end of the queue.
 func (s *Session) takeTicket(ctx context.Context) error {
 	return s.changeQueue(ctx, func(tickets []ticket) []ticket {
-		if slices.ContainsFunc(tickets, func(t ticket) bool { return t.writer() == s.log.writer }) {
+		if placeIn(tickets, s.log.writer) >= 0 {
 			return tickets
 		}
 		return append(tickets, ticket(s.log.writer))
@@ -212,7 +216,7 @@ func (s *Session) takeTicket(ctx context.Context) error {
 func (s *Session) leaveForGood() {
 	l := s.log
 	l.mu.Lock()
-	at := l.current.placeInQueue(l.writer)
+	at := placeIn(l.current.line.Tickets, l.writer)
 	waits := at >= 0 && !l.current.line.Tickets[at].tentative() // of the others the rest soon pass
 	l.mu.Unlock()
 	if !waits || l.volume.silence.lasts() {
@@ -254,7 +258,7 @@ func (s *Session) pauseForOthers(ctx context.Context) {
 		q.streak = 0
 	}
 	q.streak++
-	q.lost, q.passed, q.since = 0, "", time.Time{}
+	q.restart()
 	wait := q.streak%commitsInARow == 0
 	q.mu.Unlock()
 	if wait {

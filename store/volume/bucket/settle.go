@@ -68,9 +68,9 @@ type Settled struct {
 
 // SettleStore makes one plain object of a store: its file, which other programs can read. The next who
 // changes the store makes extents of it again, where it is a large one. Its bytes go through this machine, and each
-// is told of; those that lie in extents are checked. It has to be sent anew when others write to the
+// is told of, and how many there are; those that lie in extents are checked. It has to be sent anew when others write to the
 // store meanwhile, and fails with ErrHeld where they do all the time.
-func (v *Volume) SettleStore(ctx context.Context, name string, read func(bytes int64)) (done Settled, err error) {
+func (v *Volume) SettleStore(ctx context.Context, name string, read func(bytes, of int64)) (done Settled, err error) {
 	key, err := v.key(name)
 	if err != nil {
 		return done, failure("settle", name, err)
@@ -105,7 +105,7 @@ func (v *Volume) SettleStore(ctx context.Context, name string, read func(bytes i
 }
 
 // settled makes the plain object of a store.
-func (v *Volume) settled(ctx context.Context, newest *stored, read func(bytes int64)) (*stored, error) {
+func (v *Volume) settled(ctx context.Context, newest *stored, read func(bytes, of int64)) (*stored, error) {
 	size := newest.state.End
 	if size > objects.LargestPart {
 		return nil, fmt.Errorf("%w: it has %d bytes, and an object is made of %d at once at most: rvffs export -f rvf makes a file of it", volume.ErrInput, size, int64(objects.LargestPart))
@@ -147,13 +147,13 @@ func (v *Volume) settled(ctx context.Context, newest *stored, read func(bytes in
 // counted tells how many bytes are read.
 type counted struct {
 	*reader
-	read func(bytes int64)
+	read func(bytes, of int64)
 }
 
 // ReadAt implements io.ReaderAt.
 func (c *counted) ReadAt(p []byte, offset int64) (int, error) {
 	n, err := c.reader.ReadAt(p, offset)
-	c.read(int64(n))
+	c.read(int64(n), c.size)
 	return n, err
 }
 

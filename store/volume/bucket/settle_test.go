@@ -19,7 +19,7 @@ import (
 func settle(t *testing.T, bucket objects.Bucket, options Options) (Settled, error) {
 	t.Helper()
 	v := Open(bucket, looking(options))
-	done, err := v.SettleStore(t.Context(), "a.rvf", func(int64) {})
+	done, err := v.SettleStore(t.Context(), "a.rvf", func(int64, int64) {})
 	if bad := v.Close(); bad != nil {
 		t.Error(bad)
 	}

@@ -16,15 +16,10 @@ var _ volume.Torn = (*Log)(nil)
 func (l *Log) Length() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return length(l.current)
-}
-
-// length is how many bytes there are in a store object, which may be none of a store.
-func length(s *stored) int64 {
-	if s == nil {
+	if l.current == nil {
 		return 0
 	}
-	return s.Size
+	return l.current.Size
 }
 
 // endsWithState refuses to change an object behind whose newest manifest something stands, where nobody
@@ -45,7 +40,7 @@ func (l *Log) lengthOf(version *volume.Version) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if shows(l.current, version) {
-		return length(l.current)
+		return l.current.Size
 	}
 	return version.State.End
 }
