@@ -38,8 +38,10 @@ type bench struct {
 	// reference is the package of the reference runtime, script its driver; empty
 	// when it cannot be used.
 	reference, script string
-	lines             []line
-	missing           []string
+	lines             []line   // of the section that is being measured
+	missing           []string // of the whole run, and then of that section
+	missingAnyway     int      // how many are of the whole run
+	sections          []section
 	mounts            []*mounted
 	// raw is the file of raw rows that sourceFile made.
 	raw string
@@ -66,6 +68,7 @@ func newBench(limit context.Context, o options) (*bench, error) {
 		}
 	}
 	b.findReference()
+	b.missingAnyway = len(b.missing)
 	return b, nil
 }
 

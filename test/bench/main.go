@@ -1,6 +1,6 @@
 // Command bench measures rvffs beside its peers, as docs/performance.md shows.
 //
-//	go run ./test/bench                     everything, in about twenty minutes
+//	go run ./test/bench                     everything, in about half an hour
 //	go run ./test/bench -rows append,list   some rows
 //	go run ./test/bench -scale 0.1          smaller data, for a quick look
 //
@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -69,8 +68,8 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 5, "turns that each side takes")
 	flag.BoolVar(&o.full, "full", false, "10,000 commits of one vector instead of 1,000 (the reference runtime takes minutes and gigabytes for them)")
 	flag.StringVar(&o.folder, "dir", os.TempDir(), "where to put the data: 9 GiB for a moment")
-	flag.StringVar(&o.page, "page", "", "page whose table is replaced, if all rows were measured at full size")
-	flag.DurationVar(&o.timeLimit, "time", 30*time.Minute, "give up after so much time")
+	flag.StringVar(&o.page, "page", "", "page whose tables of these rows are replaced, if they were measured at full size")
+	flag.DurationVar(&o.timeLimit, "time", time.Hour, "give up after so much time")
 	flag.StringVar(&o.child, "child", "", "internal: one measurement in a process of its own")
 	flag.Parse()
 	if o.child != "" {
@@ -104,7 +103,6 @@ func run(o options) (err error) {
 	}
 	defer b.cleanUp()
 	fmt.Fprintln(os.Stderr, b.machine)
-	whole := readCPU()
 	for _, r := range chosen {
 		if err := limit.Err(); err != nil {
 			return err
@@ -113,25 +111,18 @@ func run(o options) (err error) {
 		if err := r.run(b); err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
-		steal := readCPU().stealSince(cpu)
-		for i := range b.lines {
-			if b.lines[i].steal < 0 {
-				b.lines[i].steal = steal
-			}
-		}
-		fmt.Fprintf(os.Stderr, "%-8s %5.1f s, %4.1f %% stolen\n", r.name, time.Since(start).Seconds(), 100*steal)
+		b.endSection(r, readCPU().stealSince(cpu))
+		fmt.Fprintf(os.Stderr, "%-8s %5.1f s, %4.1f %% stolen\n", r.name, time.Since(start).Seconds(), 100*b.machine.steal)
 	}
-	b.machine.steal = readCPU().stealSince(whole)
-	report := b.report()
-	fmt.Print(report)
+	fmt.Print(joinSections(b.sections))
 	if o.page == "" {
 		return nil
 	}
-	if len(chosen) < len(rows) || o.scale != 1 || o.rounds < 5 {
-		fmt.Fprintf(os.Stderr, "%s stays as it is: that was not the whole table\n", o.page)
+	if o.scale != 1 || o.rounds < leastRounds {
+		fmt.Fprintf(os.Stderr, "%s stays as it is: that was not the full size\n", o.page)
 		return nil
 	}
-	return replaceTable(o.page, report)
+	return replaceSections(o.page, b.sections)
 }
 
 // choose finds the rows by name.
@@ -145,28 +136,4 @@ func choose(names string) ([]row, error) {
 		chosen = append(chosen, rows[i])
 	}
 	return chosen, nil
-}
-
-// The markers between which a page holds the table.
-const (
-	tableBegin = "<!-- make bench: begin -->\n"
-	tableEnd   = "<!-- make bench: end -->\n"
-)
-
-// replaceTable puts the report between the markers of a page.
-func replaceTable(page, report string) error {
-	text, err := os.ReadFile(page)
-	if err != nil {
-		return err
-	}
-	before, rest, found := strings.Cut(string(text), tableBegin)
-	_, after, ended := strings.Cut(rest, tableEnd)
-	if !found || !ended {
-		return fmt.Errorf("%s: no markers for the table", page)
-	}
-	temporary := filepath.Join(filepath.Dir(page), "."+filepath.Base(page)+".new")
-	if err := os.WriteFile(temporary, []byte(before+tableBegin+report+tableEnd+after), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(temporary, page)
 }

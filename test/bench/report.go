@@ -69,8 +69,6 @@ type line struct {
 	absolute bool
 	// bounds are what the peer's figure cannot be beyond.
 	bounds []bound
-	// steal is the share of the CPUs that the host took away, −1 if not known yet.
-	steal float64
 }
 
 // ratio is how many times better we are than the peer.
@@ -143,33 +141,29 @@ func (l line) verdict() (ratio, target, met string) {
 }
 
 // add puts a line into the table.
-func (b *bench) add(l line) {
-	l.steal = -1
-	b.lines = append(b.lines, l)
-}
+func (b *bench) add(l line) { b.lines = append(b.lines, l) }
 
-// report is the table as Markdown.
-func (b *bench) report() string {
+// report is a section of the page: the table of one row.
+func (b *bench) report(r row) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s\n", b.machine)
-	fmt.Fprintf(&out, "\nMedian (lowest–highest) of %d turns each, ours and the peer's by turns, with fresh files. Ratio: how many times better\nthan the peer. Stolen: the share of the CPUs that the host gave to others meanwhile.", b.options.rounds)
+	fmt.Fprintf(&out, "%s%s: %s\n\n%s %d turns each.", headingMark, r.name, r.about, b.machine, b.options.rounds)
 	if b.options.scale != 1 {
 		fmt.Fprintf(&out, " **Data scaled by %g**: the targets are meant for full size.", b.options.scale)
 	}
-	fmt.Fprintf(&out, "\n\n| what | rvffs | peer | its figure | ratio | target | met | stolen |\n|---|---|---|---|---|---|---|---|\n")
+	fmt.Fprintf(&out, "\n\n| what | rvffs | peer | its figure | ratio | target | met |\n|---|---|---|---|---|---|---|\n")
 	for _, l := range b.lines {
 		ratio, target, met := l.verdict()
 		figure := l.unit.print(l.theirs)
 		if doubt := l.doubt(); doubt != "" {
 			figure += ", **implausible**: " + doubt
 		}
-		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s | %s | %s | %.1f %% |\n",
-			l.what, l.unit.print(l.ours), l.peer, figure, ratio, target, met, 100*l.steal)
+		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s | %s | %s |\n",
+			l.what, l.unit.print(l.ours), l.peer, figure, ratio, target, met)
 	}
 	for _, missing := range b.missing {
 		fmt.Fprintf(&out, "\nNot measured: %s\n", missing)
 	}
-	return out.String()
+	return out.String() + "\n"
 }
 
 // machine describes where the figures come from.
@@ -205,8 +199,14 @@ func describeMachine(dir string) machine {
 	if unix.Uname(&name) == nil {
 		m.kernel = unix.ByteSliceToString(name.Release[:])
 	}
-	m.load, _, _ = strings.Cut(readText("/proc/loadavg"), " ")
+	m.load = loadNow()
 	return m
+}
+
+// loadNow is the machine's load of the last minute.
+func loadNow() string {
+	load, _, _ := strings.Cut(readText("/proc/loadavg"), " ")
+	return load
 }
 
 // fileSystemOf finds type and device of the mount that holds a path.

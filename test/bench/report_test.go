@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -30,8 +32,36 @@ func TestImplausibleFigures(t *testing.T) {
 			t.Errorf("%s: met: %s, want %s", name, met, test.met)
 		}
 		b := bench{lines: []line{l}}
-		if said := strings.Contains(b.report(), "**implausible**"); said != (test.doubt != "") {
+		if said := strings.Contains(b.report(row{}), "**implausible**"); said != (test.doubt != "") {
 			t.Errorf("%s: said in the table: %v", name, said)
 		}
+	}
+}
+
+// TestSectionsTakeTheirPlaces in a page: those that were measured anew are replaced, all others
+// stay as they were, and what stands around them does.
+func TestSectionsTakeTheirPlaces(t *testing.T) {
+	t.Parallel()
+	page := filepath.Join(t.TempDir(), "page.md")
+	const before, after = "# Figures\n\n" + tableBegin, tableEnd + "### how: it is done\n"
+	section := func(name, figures string) section {
+		return section{name, headingMark + name + ": about it\n\n" + figures + "\n\n"}
+	}
+	old := []section{section("append", "old"), section("gone", "old"), section("open", "old\n\n| more |")}
+	if err := os.WriteFile(page, []byte(before+joinSections(old)+after), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := replaceSections(page, []section{section("open", "new"), section("small", "new")}); err != nil {
+		t.Fatal(err)
+	}
+	want := before + joinSections([]section{section("append", "old"), section("small", "new"), section("open", "new")}) + after
+	if got := readText(page); got != want {
+		t.Errorf("the page is\n%s\nwant\n%s", got, want)
+	}
+	if err := os.WriteFile(page, []byte("# no markers\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if replaceSections(page, old) == nil {
+		t.Error("a page without markers was taken")
 	}
 }
