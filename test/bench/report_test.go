@@ -44,17 +44,17 @@ func TestSectionsTakeTheirPlaces(t *testing.T) {
 	t.Parallel()
 	page := filepath.Join(t.TempDir(), "page.md")
 	const before, after = "# Figures\n\n" + tableBegin, tableEnd + "### how: it is done\n"
-	section := func(name, figures string) section {
+	of := func(name, figures string) section {
 		return section{name, headingMark + name + ": about it\n\n" + figures + "\n\n"}
 	}
-	old := []section{section("append", "old"), section("gone", "old"), section("open", "old\n\n| more |")}
+	old := []section{of("append", "old"), of("gone", "old"), of("open", "old\n\n| more |")}
 	if err := os.WriteFile(page, []byte(before+joinSections(old)+after), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := replaceSections(page, []section{section("open", "new"), section("small", "new")}); err != nil {
+	if err := replaceSections(page, []section{of("open", "new"), of("small", "new")}); err != nil {
 		t.Fatal(err)
 	}
-	want := before + joinSections([]section{section("append", "old"), section("small", "new"), section("open", "new")}) + after
+	want := before + joinSections([]section{of("append", "old"), of("small", "new"), of("open", "new")}) + after
 	if got := readText(page); got != want {
 		t.Errorf("the page is\n%s\nwant\n%s", got, want)
 	}
