@@ -31,7 +31,8 @@ type ExtentSpec struct {
 	// Front is how many bytes at the payload's start are known last: a count of rows, a
 	// header with a hash of what follows.
 	Front int
-	// Seal gives these bytes when so many others stand behind them; nil: they are zeros.
+	// Seal gives these bytes as they are with so many others behind them, whenever it is
+	// asked; nil: they are zeros.
 	Seal func(body int64) []byte
 	// Length is the number of bytes behind the front, where it is known before they
 	// come; 0: it is not.

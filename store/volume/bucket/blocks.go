@@ -101,15 +101,31 @@ func (b *blocks) put(name blockName, under *blockRead, content []byte, err error
 	b.kept[name] = b.order.PushFront(read)
 	b.bytes += int64(len(content))
 	for b.bytes > b.most {
-		last := b.order.Back()
-		gone := b.order.Remove(last).(*block)
-		delete(b.kept, gone.name)
-		b.bytes -= int64(len(gone.content))
-		gone.kept = false
-		b.recycle(gone)
+		b.forget(b.order.Back())
 	}
 	b.charged()
 	return read
+}
+
+// forget keeps a block no longer. The caller holds mu.
+func (b *blocks) forget(kept *list.Element) {
+	gone := b.order.Remove(kept).(*block)
+	delete(b.kept, gone.name)
+	b.bytes -= int64(len(gone.content))
+	gone.kept = false
+	b.recycle(gone)
+}
+
+// keepWritten keeps what was just written of a short extent: it is read again soon, when others
+// are put together with it.
+func (b *blocks) keepWritten(key string, foot *footer, content []byte) {
+	if len(foot.blocks) != 1 {
+		return
+	}
+	name := blockName{key: key}
+	if _, under, mine := b.find(name, false); mine {
+		b.release(b.put(name, under, content, nil))
+	}
 }
 
 // charged charges for what is held. The caller holds mu.
@@ -140,16 +156,20 @@ func (b *blocks) recycle(gone *block) {
 	}
 }
 
-// room is room for a block.
+// room is room for a block, to be read and then put. Where no more may be kept, it is that of the
+// block that was used longest ago: other room would have to be cleared by the system.
 func (b *blocks) room(length int64) []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if length <= blockSize/2 || length > blockSize {
 		return make([]byte, length)
 	}
+	if oldest := b.order.Back(); len(b.free) == 0 && oldest != nil && b.bytes+int64(len(b.reading))*blockSize > b.most {
+		b.forget(oldest)
+	}
 	last := len(b.free) - 1
 	if last < 0 {
-		return make([]byte, length, blockSize)
+		return memory.Large(blockSize)[:length]
 	}
 	room := b.free[last]
 	b.free = b.free[:last]
@@ -198,6 +218,9 @@ type part struct {
 	sum      uint32
 	summed   bool
 }
+
+// right reports whether a checksum can be that of the block.
+func (b part) right(sum uint32) bool { return !b.summed || sum == b.sum }
 
 // partsOf are the blocks in which some bytes of a span stand.
 func (v *Volume) partsOf(s span, from, to int64) (parts []part, err error) {
@@ -265,10 +288,10 @@ func (v *Volume) block(s span, b part) (*block, error) {
 
 // bring reads a block for all who wait for it, and keeps it in the cache then.
 func (v *Volume) bring(s span, b part, name blockName, under *blockRead) {
-	content, cached, err := v.fetch(s, b)
+	content, sum, cached, err := v.fetch(s, b)
 	read := v.blocks.put(name, under, content, err)
 	if err == nil && !cached && v.options.Cache != nil {
-		v.options.Cache.Put(v.cacheName(s, b), content)
+		v.options.Cache.Put(v.cacheName(s, b), content, sum)
 	}
 	v.blocks.release(read)
 }
@@ -278,17 +301,17 @@ func (v *Volume) cacheName(s span, b part) string {
 	return fmt.Sprint(v.Name(), " ", s.key, " ", s.match, " ", b.from)
 }
 
-// fetch reads a block, and compares it with its checksum. It may be in the cache.
-func (v *Volume) fetch(s span, b part) (content []byte, cached bool, err error) {
-	right := func(content []byte) bool { return !b.summed || crc32.Checksum(content, castagnoli) == b.sum }
+// fetch reads a block, and compares it with its checksum, which it returns. It may be in the
+// cache.
+func (v *Volume) fetch(s span, b part) (content []byte, sum uint32, cached bool, err error) {
 	content = v.blocks.room(b.to - b.from)
 	if v.options.Cache != nil {
 		v.finding <- struct{}{}
-		kept := v.options.Cache.Get(v.cacheName(s, b), content)
+		sum, kept := v.options.Cache.Get(v.cacheName(s, b), content)
 		<-v.finding
-		if kept && right(content) {
+		if kept && b.right(sum) {
 			v.options.Meter.Found(metered.Disk)
-			return content, true, nil
+			return content, sum, true, nil
 		}
 	}
 	v.fetching <- struct{}{}
@@ -298,19 +321,20 @@ func (v *Volume) fetch(s span, b part) (content []byte, cached bool, err error) 
 		found, err := v.get(v.ctx, s.key, objects.Read{Offset: b.from, Length: b.to - b.from, Match: s.match, Into: content})
 		switch {
 		case errors.Is(err, objects.ErrNotFound), errors.Is(err, objects.ErrCondition):
-			return nil, false, fmt.Errorf("%w: %s is not there any more", volume.ErrStale, s.key)
+			return nil, 0, false, fmt.Errorf("%w: %s is not there any more", volume.ErrStale, s.key)
 		case err != nil:
-			return nil, false, err
+			return nil, 0, false, err
 		case int64(len(found.Content)) != b.to-b.from:
 			wrong = fmt.Errorf("%w: %s has %d of %d bytes at %d", volume.ErrCorrupt, s.key, len(found.Content), b.to-b.from, b.from)
-		case !right(found.Content):
-			wrong = fmt.Errorf("%w: bytes of %s from %d on are not those that were written", volume.ErrCorrupt, s.key, b.from)
-		default:
-			v.options.Meter.Found(metered.Server)
-			return found.Content, false, nil
+			continue
 		}
+		if sum = crc32.Checksum(found.Content, castagnoli); b.right(sum) {
+			v.options.Meter.Found(metered.Server)
+			return found.Content, sum, false, nil
+		}
+		wrong = fmt.Errorf("%w: bytes of %s from %d on are not those that were written", volume.ErrCorrupt, s.key, b.from)
 	}
-	return nil, false, wrong
+	return nil, 0, false, wrong
 }
 
 // footerOf is an extent's.

@@ -60,34 +60,27 @@ type piece struct {
 // assemble makes an extent of pieces: those of other objects the bucket copies, where they are
 // long enough.
 func (v *Volume) assemble(ctx context.Context, key string, pieces []piece, foot *footer) error {
-	var under objects.Upload
-	err := v.send(ctx, func(ctx context.Context) (err error) {
-		under, err = v.objects.Begin(ctx, key)
-		return err
-	})
+	sending, err := v.beginUpload(ctx, key)
 	if err != nil {
 		return err
 	}
-	a := assembly{volume: v, key: key, under: under}
+	defer sending.drop()
+	a := assembly{volume: v, to: sending}
 	encoded := foot.encode()
 	total := int64(len(encoded))
 	for _, p := range pieces {
 		total += p.length
-		if err = a.add(ctx, p); err != nil {
-			break
+		if err := a.add(ctx, p); err != nil {
+			return err
 		}
 	}
-	if err == nil {
-		err = a.add(ctx, piece{length: int64(len(encoded)), content: encoded})
+	if err := a.add(ctx, piece{length: int64(len(encoded)), content: encoded}); err != nil {
+		return err
 	}
-	if err == nil {
-		err = a.flush(ctx)
+	if err := a.flush(ctx); err != nil {
+		return err
 	}
-	if err == nil {
-		err = v.completeUpload(ctx, key, under, a.tags, total)
-	}
-	if err != nil {
-		v.giveUp(key, under)
+	if err := sending.complete(ctx, total); err != nil {
 		return err
 	}
 	v.blocks.keepFooter(key, foot)
@@ -97,9 +90,8 @@ func (v *Volume) assemble(ctx context.Context, key string, pieces []piece, foot 
 // assembly is an upload that is made of pieces.
 type assembly struct {
 	volume  *Volume
-	key     string
-	under   objects.Upload
-	tags    []objects.Tag
+	to      *uploading
+	parts   int
 	pending []byte // too short to be a part
 }
 
@@ -134,15 +126,10 @@ func (a *assembly) add(ctx context.Context, p piece) error {
 		if rest := p.length - length; rest > 0 && rest < objects.SmallestPart {
 			length -= objects.SmallestPart
 		}
-		var tag objects.Tag
-		err := a.volume.send(ctx, func(ctx context.Context) (err error) {
-			tag, err = a.volume.objects.CopyPart(ctx, a.key, a.under, len(a.tags)+1, p.key, p.offset, length)
-			return err
-		})
-		if err != nil {
+		a.parts++
+		if err := a.to.copy(ctx, a.parts, p.key, p.offset, length); err != nil {
 			return err
 		}
-		a.tags = append(a.tags, tag)
 		p.offset, p.length = p.offset+length, p.length-length
 	}
 	return nil
@@ -153,9 +140,9 @@ func (a *assembly) flush(ctx context.Context) error {
 	if len(a.pending) == 0 {
 		return nil
 	}
-	tag, err := a.volume.putPart(ctx, a.key, a.under, len(a.tags)+1, a.pending)
-	a.tags, a.pending = append(a.tags, tag), nil
-	return err
+	part := a.pending
+	a.parts, a.pending = a.parts+1, nil
+	return a.to.put(ctx, a.parts, part, nil)
 }
 
 // copyExtent makes an extent of the first bytes of another object, which the bucket copies.

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"rvffs/segments"
+	"rvffs/store/memory"
 	"rvffs/store/volume"
 )
 
@@ -40,6 +41,9 @@ type Extent struct {
 func (s *Session) Extent(spec volume.ExtentSpec) volume.Extent {
 	return &Extent{session: s, spec: spec}
 }
+
+// largeHead is from how many bytes on room is made for the whole of a first part.
+const largeHead = 1 << 20
 
 // room is how much of the body the first part has.
 func (e *Extent) room() int64 {
@@ -76,10 +80,13 @@ func (e *Extent) Write(ctx context.Context, p []byte) error {
 	rest := p
 	if free := e.room() - int64(len(e.head)); free > 0 {
 		rest = p[min(free, int64(len(p))):]
+		if more := len(p) - len(rest); cap(e.head) < len(e.head)+more && len(e.head)+more > largeHead {
+			e.head = append(memory.Large(int(e.room())), e.head...)
+		}
 		e.head = append(e.head, p[:len(p)-len(rest)]...)
 	}
 	if len(rest) > 0 && e.parts == nil {
-		parts, err := newParts(e.session.log.volume, e.session.log.logName(), e.session.log.options.Memory)
+		parts, err := newParts(e.session.log.volume, e.session.log.logName(), e.session.log.options.Memory, e.head, e.row())
 		if err != nil {
 			return err
 		}
@@ -92,6 +99,29 @@ func (e *Extent) Write(ctx context.Context, p []byte) error {
 	}
 	e.length += int64(len(p))
 	return nil
+}
+
+// row is how many bytes a row of the body has, 0 where it consists of none whose ids are known.
+func (e *Extent) row() int64 {
+	if e.spec.Type != segments.TypeVec || e.spec.Front != segments.VecPrefixSize {
+		return 0
+	}
+	dimension, _, err := segments.ParseVecPrefix(e.front())
+	if err != nil {
+		return 0
+	}
+	return int64(segments.RowSize(int(dimension)))
+}
+
+// front is what stands in front of the body, as long as it is now.
+func (e *Extent) front() (front []byte) {
+	if e.spec.Seal != nil {
+		front = e.spec.Seal(e.length)
+	}
+	if front == nil {
+		front = make([]byte, e.spec.Front)
+	}
+	return front
 }
 
 // opened notes an extent that has begun.
@@ -158,7 +188,7 @@ func (e *Extent) Settle(ctx context.Context) error {
 		}
 	}
 	if parts != nil {
-		if err := parts.sent(ctx); err != nil {
+		if err := parts.upload.sent(ctx); err != nil {
 			return err
 		}
 	}
@@ -214,13 +244,7 @@ func (e *Extent) forget() {
 
 // header is the segment's, which is settled, and its front behind it.
 func (e *Extent) header(stamp uint64) []byte {
-	var front []byte
-	if e.spec.Seal != nil {
-		front = e.spec.Seal(e.length)
-	}
-	if front == nil {
-		front = make([]byte, e.spec.Front)
-	}
+	front := e.front()
 	checksum := segments.JoinCRC(crc32.ChecksumIEEE(front), e.checksum, e.length)
 	encoded := segments.Header{
 		Version: segments.HeaderVersion, Type: e.spec.Type, Flags: e.spec.Flags, ID: e.id, Timestamp: stamp,
@@ -251,6 +275,6 @@ func (e *Extent) finish(ctx context.Context, stamp uint64, log, horizon string) 
 		return extent{}, errors.New("the extent was dropped")
 	}
 	first := append(e.header(stamp), e.head...)
-	name, err := e.parts.finish(ctx, first, int64(e.spec.Front), log, horizon)
+	name, err := e.parts.finish(ctx, first, log, horizon)
 	return extent{name, e.size()}, err
 }

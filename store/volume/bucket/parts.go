@@ -3,9 +3,7 @@ package bucket
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"sync"
 
 	"rvffs/segments"
 	"rvffs/store/memory"
@@ -25,37 +23,32 @@ type parts struct {
 	pending []byte // of the part that grows
 	kept    int64  // bytes in the spool
 	made    footerMaker
-
-	uploads objects.Upload
-	ctx     context.Context // of what is sent
-	stop    context.CancelFunc
-	sending sync.WaitGroup
-	slots   chan struct{}
-
-	mu    sync.Mutex // guards what follows
-	tags  []objects.Tag
-	wrong error
+	ids     idRuns
+	upload  *uploading
+	sent    int         // how many parts were begun
+	room    chan []byte // of parts that were sent
 
 	done   []byte // the first part of what is complete; nil: nothing is
 	footer *footer
 }
 
-// sendingParts is how many are sent at the same time.
-const sendingParts = 2
-
-func newParts(v *Volume, log string, budget *memory.Budget) (*parts, error) {
+// newParts are those behind a first part. Row is how many bytes one of the rows has that the
+// body consists of, of which head is in the first part; 0: there are none.
+func newParts(v *Volume, log string, budget *memory.Budget, head []byte, row int64) (*parts, error) {
 	spool, err := v.options.Spool()
 	if err != nil {
 		return nil, err
 	}
-	p := &parts{volume: v, log: log, name: v.newExtentName(""), spool: spool, slots: make(chan struct{}, sendingParts), memory: budget.Charge()}
-	p.memory.Force((2 + sendingParts) * v.options.Part) // the first one, one that grows, and those on their way
-	p.ctx, p.stop = context.WithCancel(v.ctx)
-	err = v.send(p.ctx, func(ctx context.Context) (err error) {
-		p.uploads, err = v.objects.Begin(ctx, p.key())
-		return err
-	})
-	return p, err
+	p := &parts{volume: v, log: log, name: v.newExtentName(""), spool: spool, room: make(chan []byte, partsAtOnce), memory: budget.Charge()}
+	p.memory.Force((2 + partsAtOnce) * v.options.Part) // the first one, one that grows, and those on their way
+	if p.ids.row = row; row > 0 {
+		p.ids.write(head)
+	}
+	if p.upload, err = v.beginUpload(v.ctx, p.key()); err != nil {
+		p.memory.Free()
+		return nil, errors.Join(err, spool.Close())
+	}
+	return p, nil
 }
 
 func (p *parts) key() string { return p.volume.logKey(p.log) + p.name }
@@ -67,109 +60,78 @@ func (p *parts) write(ctx context.Context, b []byte) error {
 	}
 	p.kept += int64(len(b))
 	p.made.write(b)
-	p.pending = append(p.pending, b...)
-	size := int(p.volume.options.Part)
-	for len(p.pending) >= size {
-		part := slices.Clone(p.pending[:size])
-		p.pending = append(p.pending[:0], p.pending[size:]...)
-		if err := p.send(ctx, part); err != nil {
+	if p.ids.row > 0 {
+		p.ids.write(b)
+	}
+	for size := int(p.volume.options.Part); len(b) > 0; {
+		if p.pending == nil {
+			p.pending = p.free(size)
+		}
+		n := min(len(b), size-len(p.pending))
+		p.pending, b = append(p.pending, b[:n]...), b[n:]
+		if len(p.pending) < size {
+			break
+		}
+		full := p.pending
+		p.pending = nil
+		p.sent++
+		err := p.upload.put(ctx, p.sent+1, full, func() { p.room <- full[:0] }) // the first one comes last
+		if err != nil {
 			return err
 		}
 	}
-	return p.failure()
+	return p.upload.failure()
 }
 
-// send sends a part beside all else, when fewer are under way.
-func (p *parts) send(ctx context.Context, part []byte) error {
+// free is room for a part. There are never more than what is charged for: as many are sent at
+// once as the channel holds.
+func (p *parts) free(size int) []byte {
 	select {
-	case p.slots <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
+	case room := <-p.room:
+		return room
+	default:
+		return memory.Large(size)
 	}
-	p.mu.Lock()
-	p.tags = append(p.tags, "")
-	number := len(p.tags) + 1 // the first one comes last
-	p.mu.Unlock()
-	p.sending.Go(func() {
-		defer func() { <-p.slots }()
-		tag, err := p.volume.putPart(p.ctx, p.key(), p.uploads, number, part)
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.tags[number-2] = tag
-		if err != nil && p.wrong == nil {
-			p.wrong = err
-		}
-	})
-	return nil
-}
-
-func (p *parts) failure() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.wrong
-}
-
-// sent waits until all that is full has been sent.
-func (p *parts) sent(ctx context.Context) error {
-	for range sendingParts {
-		select {
-		case p.slots <- struct{}{}:
-			defer func() { <-p.slots }()
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return p.failure()
 }
 
 // drop gives up what is not in an extent that counts.
 func (p *parts) drop() {
-	p.stop()
-	p.sending.Wait()
-	if p.done == nil && p.uploads != "" {
-		p.volume.giveUp(p.key(), p.uploads)
-	}
+	p.upload.drop()
 	p.memory.Free()
 	_ = p.spool.Close()
 }
 
-// finish makes the object, with its first part, of which so many bytes behind the header are
-// the front, and tells its name. When it was made with another first part, its name is from
-// before the horizon, or another volume has begun the store's log meanwhile, another one is made
-// of it.
-func (p *parts) finish(ctx context.Context, first []byte, front int64, log, horizon string) (string, error) {
+// finish makes the object, with its first part, which it keeps, and tells its name. When it was
+// made with another first part, its name is from before the horizon, or another volume has begun
+// the store's log meanwhile, another one is made of it.
+func (p *parts) finish(ctx context.Context, first []byte, log, horizon string) (string, error) {
 	if p.done != nil && slices.Equal(p.done, first) && !before(p.name, horizon) && p.log == log {
 		return p.name, nil
 	}
 	if p.done != nil || before(p.name, horizon) || p.log != log { // also what is not there yet may be swept away when it is
-		return p.again(ctx, first, front, log, horizon)
+		return p.again(ctx, first, log, horizon)
 	}
-	foot := p.footerFor(first, front)
-	key := p.key()
-	tag, err := p.volume.putPart(ctx, key, p.uploads, 1, first)
-	if err != nil {
+	foot := p.footerFor(first)
+	encoded := foot.encode()
+	if err := p.upload.put(ctx, 1, first, nil); err != nil {
 		return "", err
 	}
-	tags := append([]objects.Tag{tag}, p.tags...)
-	last := append(slices.Clone(p.pending), foot.encode()...)
-	if tag, err = p.volume.putPart(ctx, key, p.uploads, len(tags)+1, last); err != nil {
+	if err := p.upload.put(ctx, p.sent+2, append(slices.Clone(p.pending), encoded...), nil); err != nil {
 		return "", err
 	}
-	tags = append(tags, tag)
-	size := int64(len(first)) + p.kept
-	if err := p.volume.completeUpload(ctx, key, p.uploads, tags, size+int64(len(foot.encode()))); err != nil {
+	if err := p.upload.complete(ctx, int64(len(first))+p.kept+int64(len(encoded))); err != nil {
 		return "", err
 	}
-	p.done, p.footer = slices.Clone(first), foot
-	p.volume.blocks.keepFooter(key, foot)
+	p.done, p.footer = first, foot
+	p.volume.blocks.keepFooter(p.key(), foot)
 	return p.name, nil
 }
 
 // again makes another object of the same bytes, but for the first ones: the bucket copies
 // those of the former one, or they come from what is kept.
-func (p *parts) again(ctx context.Context, first []byte, front int64, log, horizon string) (string, error) {
+func (p *parts) again(ctx context.Context, first []byte, log, horizon string) (string, error) {
 	v := p.volume
-	foot := p.footerFor(first, front)
+	foot := p.footerFor(first)
 	name := v.newExtentName(horizon)
 	key := v.logKey(log) + name
 	err := objects.ErrNotFound
@@ -182,87 +144,19 @@ func (p *parts) again(ctx context.Context, first []byte, front int64, log, horiz
 	if err != nil {
 		return "", err
 	}
-	p.log, p.name, p.done, p.footer = log, name, slices.Clone(first), foot
+	p.log, p.name, p.done, p.footer = log, name, first, foot
 	return name, nil
 }
 
 // footerFor is the footer with a first part.
-func (p *parts) footerFor(first []byte, front int64) *footer {
+func (p *parts) footerFor(first []byte) *footer {
 	var begin footerMaker
 	begin.write(first)
 	foot := begin.end()
 	foot.append(p.made.end())
 	foot.table = []placed{{0, [segments.HeaderSize]byte(first)}}
-	foot.ids = rowIDs(first, front, p.spool, p.kept)
+	foot.ids = p.ids.runs
 	return foot
-}
-
-// rowIDs are the ids of the rows of a segment of vectors, whose first bytes are given.
-func rowIDs(first []byte, front int64, rest interface {
-	ReadAt([]byte, int64) (int, error)
-}, restLength int64) []idRun {
-	header, err := segments.ParseHeader(first)
-	if err != nil || header.Type != segments.TypeVec || front != segments.VecPrefixSize {
-		return nil
-	}
-	dimension, _, err := segments.ParseVecPrefix(first[segments.HeaderSize:])
-	if err != nil {
-		return nil
-	}
-	runs := idRuns{row: int64(segments.RowSize(int(dimension)))}
-	runs.write(first[segments.HeaderSize+front:])
-	buffer := make([]byte, min(restLength, 1<<20))
-	for at := int64(0); at < restLength; at += int64(len(buffer)) {
-		part := buffer[:min(int64(len(buffer)), restLength-at)]
-		if volume.ReadFull(rest, part, at) != nil {
-			return nil
-		}
-		runs.write(part)
-	}
-	return runs.runs
-}
-
-// giveUp ends an upload that nobody completes.
-func (v *Volume) giveUp(key string, under objects.Upload) {
-	if v.silence.lasts() {
-		return
-	}
-	_ = v.once(v.ctx, func(ctx context.Context) error { return v.objects.Abort(ctx, key, under) })
-}
-
-// putPart sends one part; of one number the last counts, so that it may be sent again.
-func (v *Volume) putPart(ctx context.Context, key string, under objects.Upload, number int, part []byte) (tag objects.Tag, err error) {
-	err = v.send(ctx, func(ctx context.Context) (err error) {
-		tag, err = v.objects.PutPart(ctx, key, under, number, part)
-		return err
-	})
-	return tag, err
-}
-
-// completeUpload makes the object, of so many bytes, and looks whether it is there where that
-// is not said.
-func (v *Volume) completeUpload(ctx context.Context, key string, under objects.Upload, tags []objects.Tag, size int64) (err error) {
-	patient, stop := context.WithTimeout(ctx, v.options.CommitTimeout)
-	defer stop()
-	for try := 1; ; try++ {
-		err = v.once(patient, func(ctx context.Context) error {
-			_, err := v.objects.Complete(ctx, key, under, tags)
-			return err
-		})
-		if err == nil {
-			return nil
-		}
-		found, looked := v.get(patient, key, objects.Read{Offset: size - 1, Length: 1})
-		if looked == nil && found.Size == size {
-			return nil
-		}
-		if v.pace.rest(patient, try) != nil {
-			err = v.late(ctx, err)
-		} else if !decided(err) || try < triesOfWrong {
-			continue
-		}
-		return fmt.Errorf("complete the upload of an extent: %w", err)
-	}
 }
 
 // joined are some bytes with others behind.
@@ -305,35 +199,34 @@ func (v *Volume) upload(ctx context.Context, key string, from interface {
 		}
 		if foot != nil {
 			v.blocks.keepFooter(key, foot)
+			v.blocks.keepWritten(key, foot, content)
 		}
 		return nil
 	}
 	for (length+size-1)/size >= objects.MostParts {
 		size *= 2
 	}
-	var under objects.Upload
-	err := v.send(ctx, func(ctx context.Context) (err error) {
-		under, err = v.objects.Begin(ctx, key)
+	charge := v.options.Memory.Charge()
+	charge.Force((1 + partsAtOnce) * size)
+	defer charge.Free()
+	sending, err := v.beginUpload(ctx, key)
+	if err != nil {
 		return err
-	})
-	var tags []objects.Tag
-	for at := int64(0); at < length && err == nil; at += size {
-		part := make([]byte, min(size, length-at))
-		if err = volume.ReadFull(from, part, at); err != nil {
-			break
+	}
+	defer sending.drop()
+	for at, number := int64(0), 1; at < length; at, number = at+size, number+1 {
+		part := memory.Large(int(min(size, length-at) + int64(len(encoded))))[:min(size, length-at)]
+		if err := volume.ReadFull(from, part, at); err != nil {
+			return err
 		}
 		if at+size >= length {
 			part = append(part, encoded...)
 		}
-		var tag objects.Tag
-		tag, err = v.putPart(ctx, key, under, len(tags)+1, part)
-		tags = append(tags, tag)
+		if err := sending.put(ctx, number, part, nil); err != nil {
+			return err
+		}
 	}
-	if err == nil {
-		err = v.completeUpload(ctx, key, under, tags, length+int64(len(encoded)))
-	}
-	if err != nil {
-		v.giveUp(key, under)
+	if err := sending.complete(ctx, length+int64(len(encoded))); err != nil {
 		return err
 	}
 	if foot != nil {

@@ -61,9 +61,9 @@ type Options struct {
 // Cache keeps blocks of bytes that never change, by their names, or forgets them.
 type Cache interface {
 	io.Closer
-	// Get fills in a block of this length, and reports whether it is there.
-	Get(name string, block []byte) bool
-	Put(name string, block []byte)
+	// Get fills in a block of this length, and reports its CRC-32C and whether it is there.
+	Get(name string, block []byte) (sum uint32, there bool)
+	Put(name string, block []byte, sum uint32)
 }
 
 // owner is whose is what says nothing of it.

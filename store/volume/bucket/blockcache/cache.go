@@ -27,8 +27,8 @@ type Cache struct {
 	trims    sync.WaitGroup
 }
 
-// A block's file has the block, the CRC-32C of it and of its name, and the block's length.
-const trailer = 4 + 8
+// A block's file has the block, its CRC-32C, that of its name, and its length.
+const trailer = 4 + 4 + 8
 
 var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -66,48 +66,50 @@ func placeOf(name string) string {
 	return filepath.Join(text[:2], text[2:])
 }
 
-// seal is the checksum of a block under its name.
-func seal(name string, block []byte) uint32 {
-	return crc32.Update(crc32.Checksum([]byte(name), castagnoli), castagnoli, block)
+// seal is what stands behind a block, whose CRC-32C is sum.
+func seal(name string, length int, sum uint32) (end [trailer]byte) {
+	order.PutUint32(end[:], sum)
+	order.PutUint32(end[4:], crc32.Checksum([]byte(name), castagnoli))
+	order.PutUint64(end[8:], uint64(length))
+	return end
 }
 
-// Get fills in a block of a length, and reports whether it was there. One that is not whole is
-// removed.
-func (c *Cache) Get(name string, block []byte) bool {
+// Get fills in a block of a length, and reports its CRC-32C and whether it was there. One that is
+// not whole is removed.
+func (c *Cache) Get(name string, block []byte) (sum uint32, there bool) {
 	at := placeOf(name)
 	file, err := c.root.Open(at)
 	if err != nil {
-		return false
+		return 0, false
 	}
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
-		return false
+		return 0, false
 	}
 	if length := int64(len(block)); info.Size() == length+trailer {
 		var end [trailer]byte
 		if _, err := file.ReadAt(block, 0); err != nil {
-			return false
+			return 0, false
 		}
 		if _, err := file.ReadAt(end[:], length); err != nil {
-			return false
+			return 0, false
 		}
-		if order.Uint32(end[:]) == seal(name, block) && order.Uint64(end[4:]) == uint64(length) {
+		if sum = crc32.Checksum(block, castagnoli); end == seal(name, len(block), sum) {
 			if now := time.Now(); now.Sub(info.ModTime()) > fresh {
 				_ = c.root.Chtimes(at, now, now)
 			}
-			return true
+			return sum, true
 		}
 	}
 	_ = c.root.Remove(at)
-	return false
+	return 0, false
 }
 
-// Put keeps a block. Where that cannot be done, it is not kept.
-func (c *Cache) Put(name string, block []byte) {
-	end := order.AppendUint32(make([]byte, 0, trailer), seal(name, block))
-	end = order.AppendUint64(end, uint64(len(block)))
-	if c.write(placeOf(name), block, end) == nil {
+// Put keeps a block, whose CRC-32C is sum. Where that cannot be done, it is not kept.
+func (c *Cache) Put(name string, block []byte, sum uint32) {
+	end := seal(name, len(block), sum)
+	if c.write(placeOf(name), block, end[:]) == nil {
 		c.trimIfFull(int64(len(block) + trailer))
 	}
 }

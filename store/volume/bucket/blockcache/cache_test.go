@@ -3,6 +3,7 @@ package blockcache
 import (
 	"bytes"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -28,11 +29,13 @@ func name(of int) string { return fmt.Sprint("bucket/extent/", of) }
 // get is a block of a length that a cache has, nil without.
 func get(c *Cache, name string, length int) []byte {
 	block := make([]byte, length)
-	if !c.Get(name, block) {
+	if sum, there := c.Get(name, block); !there || sum != crc32.Checksum(block, castagnoli) {
 		return nil
 	}
 	return block
 }
+
+func put(c *Cache, name string, block []byte) { c.Put(name, block, crc32.Checksum(block, castagnoli)) }
 
 // TestBlocksLast: what was put is there for others, and after the process.
 func TestBlocksLast(t *testing.T) {
@@ -42,8 +45,8 @@ func TestBlocksLast(t *testing.T) {
 	if got := get(c, name(1), 3000); got != nil {
 		t.Errorf("%d bytes of what was never put", len(got))
 	}
-	c.Put(name(1), content(1))
-	c.Put(name(2), nil)
+	put(c, name(1), content(1))
+	put(c, name(2), nil)
 	other := open(t, folder, 1<<20)
 	for _, cache := range []*Cache{c, other} {
 		if got := get(cache, name(1), 3000); !bytes.Equal(got, content(1)) {
@@ -52,7 +55,7 @@ func TestBlocksLast(t *testing.T) {
 		if got := get(cache, name(1), 2999); got != nil {
 			t.Error("a block of another length")
 		}
-		c.Put(name(1), content(1))
+		put(c, name(1), content(1))
 		if got := get(cache, name(2), 0); got == nil {
 			t.Error("an empty block is not there")
 		}
@@ -68,7 +71,7 @@ func TestSpoiledBlocksAreNoAnswer(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	c := open(t, folder, 1<<20)
-	c.Put(name(2), content(2))
+	put(c, name(2), content(2))
 	file := func(of int) string { return filepath.Join(folder, placeOf(name(of))) }
 	other, err := os.ReadFile(file(2))
 	if err != nil {
@@ -76,11 +79,11 @@ func TestSpoiledBlocksAreNoAnswer(t *testing.T) {
 	}
 	for what, spoil := range map[string]func([]byte) []byte{
 		"first byte": func(b []byte) []byte { b[0] ^= 1; return b }, "last byte of it": func(b []byte) []byte { b[2999] ^= 0x80; return b },
-		"checksum": func(b []byte) []byte { b[3001] ^= 4; return b }, "length": func(b []byte) []byte { b[3005] ^= 1; return b },
+		"checksum": func(b []byte) []byte { b[3001] ^= 4; return b }, "name": func(b []byte) []byte { b[3005] ^= 1; return b }, "length": func(b []byte) []byte { b[3009] ^= 1; return b },
 		"cut": func(b []byte) []byte { return b[:100] }, "grown": func(b []byte) []byte { return append(b, 0) },
 		"nothing": func([]byte) []byte { return nil }, "another's": func([]byte) []byte { return other },
 	} {
-		c.Put(name(1), content(1))
+		put(c, name(1), content(1))
 		whole, err := os.ReadFile(file(1))
 		if err != nil {
 			t.Fatal(err)
@@ -125,7 +128,7 @@ func TestCacheIsBounded(t *testing.T) {
 	for i, c := range caches {
 		writers.Go(func() {
 			for block := range 400 {
-				c.Put(name(i*1000+block), content(block))
+				put(c, name(i*1000+block), content(block))
 			}
 		})
 	}
@@ -140,7 +143,7 @@ func TestCacheIsBounded(t *testing.T) {
 		}
 	}
 	for i, c := range caches {
-		c.Put(name(i*1000+399), content(399))
+		put(c, name(i*1000+399), content(399))
 	}
 	for _, c := range caches {
 		if err := c.Close(); err != nil {
