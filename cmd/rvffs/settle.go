@@ -25,7 +25,7 @@ func newSettleCommand() *cobra.Command {
 		Long: "settle makes one object of a store that lies in several: its file, which other programs can read. Mounts that show the\n" +
 			"store go on, and so do their writers: the next one who changes a large store makes several objects of it again. All bytes\n" +
 			"go through this machine, and those in extents are checked. What is left of the extents goes with rvffs s3 sweep a day\n" +
-			"later. A store of more than 5 GiB stays as it is: rvffs export -f rvf makes a file of it.",
+			"later. One of more than 5 GiB the server makes of the extents by itself, if it can (rvffs s3 check tells that: settling).",
 		Args:              takes("s3://BUCKET/NAME.rvf"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, arguments []string) (err error) {

@@ -188,6 +188,7 @@ func (bucketSite) openBacking(options *mountOptions, backing string) (place volu
 		Prefix: at.prefix, Name: backing, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
 		Freshness: atMost(options.freshness), CommitTimeout: options.commitTimeout,
 		ReadOnly:       options.readOnly,
+		SwapsParts:     report.Allows(trial.Settling) && report.Allows(trial.Copying),
 		KeepTombstones: options.readOnly || !report.Allows(trial.Removing),
 		Silent:         func(lasted time.Duration, err error) { options.silent(backing, lasted, err) },
 		Meter:          options.meter,

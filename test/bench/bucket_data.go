@@ -100,7 +100,7 @@ func pourNPY(path string, rows []byte) (float64, error) {
 
 // putParts writes an object in parts.
 func (b *bench) putParts(server *objectServer, key string, content []byte) error {
-	upload, err := server.client.Begin(b.limit, key)
+	upload, err := server.client.Begin(b.limit, key, nil)
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (b *bench) putParts(server *objectServer, key string, content []byte) error
 	if err != nil {
 		return err
 	}
-	_, err = server.client.Complete(b.limit, key, upload, tags)
+	_, err = server.client.Complete(b.limit, key, upload, tags, objects.Condition{})
 	return err
 }
 

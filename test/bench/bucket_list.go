@@ -17,7 +17,11 @@ import (
 // bucketList lists stores in a bucket, on a machine that knows nothing of them and on one that
 // has seen them.
 func (b *bench) bucketList(server *objectServer) error {
-	for _, count := range []int{b.scaled(1_000), b.scaled(10_000)} {
+	counts := []int{b.scaled(1_000), b.scaled(10_000)}
+	if b.options.full {
+		counts = append(counts, b.scaled(100_000))
+	}
+	for _, count := range counts {
 		place := fmt.Sprintf("list/%d/", count)
 		if err := b.makeMany(server, place, count); err != nil {
 			return err

@@ -60,7 +60,7 @@ type piece struct {
 // assemble makes an extent of pieces: those of other objects the bucket copies, where they are
 // long enough.
 func (v *Volume) assemble(ctx context.Context, key string, pieces []piece, foot *footer) error {
-	sending, err := v.beginUpload(ctx, key)
+	sending, err := v.beginUpload(ctx, key, nil)
 	if err != nil {
 		return err
 	}

@@ -183,7 +183,7 @@ func (n noting) Copy(ctx context.Context, from, to string) (objects.Tag, error) 
 }
 
 // Complete implements objects.Uploads.
-func (n noting) Complete(ctx context.Context, key string, upload objects.Upload, parts []objects.Tag) (objects.Tag, error) {
+func (n noting) Complete(ctx context.Context, key string, upload objects.Upload, parts []objects.Tag, only objects.Condition) (objects.Tag, error) {
 	defer n.volume.changed(key)
-	return n.Bucket.Complete(ctx, key, upload, parts)
+	return n.Bucket.Complete(ctx, key, upload, parts, only)
 }

@@ -44,7 +44,7 @@ func newParts(v *Volume, log string, budget *memory.Budget, head []byte, row int
 	if p.ids.row = row; row > 0 {
 		p.ids.write(head)
 	}
-	if p.upload, err = v.beginUpload(v.ctx, p.key()); err != nil {
+	if p.upload, err = v.beginUpload(v.ctx, p.key(), nil); err != nil {
 		p.memory.Free()
 		return nil, errors.Join(err, spool.Close())
 	}
@@ -209,7 +209,7 @@ func (v *Volume) upload(ctx context.Context, key string, from interface {
 	charge := v.options.Memory.Charge()
 	charge.Force((1 + partsAtOnce) * size)
 	defer charge.Free()
-	sending, err := v.beginUpload(ctx, key)
+	sending, err := v.beginUpload(ctx, key, nil)
 	if err != nil {
 		return err
 	}

@@ -21,9 +21,10 @@ import (
 
 // long is the content of an object that is not held in memory.
 type long struct {
-	bytes io.ReaderAt
-	size  int64
-	end   string // the checksum of its last bytes
+	bytes  io.ReaderAt
+	size   int64
+	end    string  // the checksum of its last bytes
+	pieces []piece // of which the bucket makes it, where it is too long to be sent at once
 }
 
 // endOf is the checksum of the last bytes of an object.
@@ -68,7 +69,8 @@ type Settled struct {
 
 // SettleStore makes one plain object of a store: its file, which other programs can read. The next who
 // changes the store makes extents of it again, where it is a large one. Its bytes go through this machine, and each
-// is told of, and how many there are; those that lie in extents are checked. It has to be sent anew when others write to the
+// is told of, and how many there are; those that lie in extents are checked. One that is too long to be sent at once the
+// bucket makes of its extents. It has to be made anew when others write to the
 // store meanwhile, and fails with ErrHeld where they do all the time.
 func (v *Volume) SettleStore(ctx context.Context, name string, read func(bytes, of int64)) (done Settled, err error) {
 	key, err := v.key(name)
@@ -107,8 +109,8 @@ func (v *Volume) SettleStore(ctx context.Context, name string, read func(bytes, 
 // settled makes the plain object of a store.
 func (v *Volume) settled(ctx context.Context, newest *stored, read func(bytes, of int64)) (*stored, error) {
 	size := newest.state.End
-	if size > objects.LargestPart {
-		return nil, fmt.Errorf("%w: it has %d bytes, and an object is made of %d at once at most: rvffs export -f rvf makes a file of it", volume.ErrInput, size, int64(objects.LargestPart))
+	if size > v.options.AtOnce && !v.options.SwapsParts {
+		return nil, fmt.Errorf("%w: it has %d bytes, and where the server keeps no condition of an object in parts (rvffs s3 check tells that) one has %d at most: rvffs export -f rvf makes a file of it", volume.ErrInput, size, v.options.AtOnce)
 	}
 	next := newest.next(newest.Modified)
 	horizon := max(timeName(v.options.Now()), newest.line.Horizon)
@@ -140,8 +142,19 @@ func (v *Volume) settled(ctx context.Context, newest *stored, read func(bytes, o
 	if err := volume.ReadFull(bytes, tail, size-tailRead); err != nil {
 		return nil, err
 	}
-	next.large, next.inline, next.long = true, nil, &long{bytes, size, endOf(tail)}
+	next.large, next.inline, next.long = true, nil, &long{bytes: bytes, size: size, end: endOf(tail)}
+	if size > v.options.AtOnce {
+		next.long.pieces = layout.pieces()
+	}
 	return next, nil
+}
+
+// pieces are the bytes of a layout as an object can be assembled of them.
+func (l *layout) pieces() (pieces []piece) {
+	for _, s := range l.spans {
+		pieces = append(pieces, piece{key: s.key, length: s.length})
+	}
+	return append(pieces, piece{length: int64(len(l.inline)), content: l.inline})
 }
 
 // counted tells how many bytes are read.
@@ -159,9 +172,13 @@ func (c *counted) ReadAt(p []byte, offset int64) (int, error) {
 
 // replaceLong is replace of an object that is sent as long as bytes of it go out, once: who wants
 // to have it sent again asks for that.
-func (s *swapping) replaceLong(ctx context.Context, known, next *stored, number uint64) (put, newest *stored, err error) {
+func (s *swapping) replaceLong(ctx context.Context, known, next *stored, number uint64) (made, newest *stored, err error) {
 	v := s.volume
-	tag, last := v.putLong(ctx, known.key, next, objects.Condition{Match: known.tag})
+	put := v.putLong
+	if next.long.pieces != nil {
+		put = v.putInParts
+	}
+	tag, last := put(ctx, known.key, next, objects.Condition{Match: known.tag})
 	if last == nil {
 		next.tag = tag
 		return next, next, nil
@@ -172,11 +189,11 @@ func (s *swapping) replaceLong(ctx context.Context, known, next *stored, number 
 	if err != nil {
 		return nil, known, s.tooLate(ctx, deadline, errors.Join(err, last))
 	}
-	put, newest, over, err := s.becameOf(known, next, found, number, last)
+	made, newest, over, err := s.becameOf(known, next, found, number, last)
 	if !over {
 		err = last
 	}
-	return put, newest, err
+	return made, newest, err
 }
 
 // putLong puts one, as long as it goes on: what has not gone on for as long as a commit may take is
@@ -193,6 +210,25 @@ func (v *Volume) putLong(ctx context.Context, key string, s *stored, only object
 		err = fmt.Errorf("%w within %v: %w", objects.ErrSilent, patience, err)
 	}
 	return tag, err
+}
+
+// putInParts has the bucket make one of other objects, which it copies.
+func (v *Volume) putInParts(ctx context.Context, key string, s *stored, only objects.Condition) (objects.Tag, error) {
+	sending, err := v.beginUpload(ctx, key, s.metadata(nil))
+	if err != nil {
+		return "", err
+	}
+	defer sending.drop()
+	a := assembly{volume: v, to: sending}
+	for _, p := range s.long.pieces {
+		if err := a.add(ctx, p); err != nil {
+			return "", err
+		}
+	}
+	if err := errors.Join(a.flush(ctx), sending.sent(ctx)); err != nil {
+		return "", err
+	}
+	return sending.swap(ctx, s.long.size, only)
 }
 
 // moving tells when it is read.

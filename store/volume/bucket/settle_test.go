@@ -30,11 +30,19 @@ func settle(t *testing.T, bucket objects.Bucket, options Options) (Settled, erro
 // meanwhile; and their former extents can go.
 func TestSettledStores(t *testing.T) {
 	t.Parallel()
-	for what, size := range map[string]int{"short": 1000, "read in two parts": firstRead / 2, "longer than is held in memory": firstRead} {
+	for what, test := range map[string]struct {
+		size   int
+		atOnce int64
+	}{
+		"short": {size: 1000}, "read in two parts": {size: firstRead / 2}, "longer than is held in memory": {size: firstRead},
+		"longer than is sent at once": {size: firstRead, atOnce: firstRead / 2},
+	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			bucket, clock := memory.New(), &clock{}
 			options := inExtents(clock)
+			options.AtOnce, options.SwapsParts = test.atOnce, test.atOnce > 0
+			size := test.size
 			create(t, bucket, options, "a.rvf")
 			writer, reader := open(t, bucket, options, "a.rvf"), open(t, bucket, options, "a.rvf")
 			want := []string{"one", strings.Repeat("two ", size), strings.Repeat("three ", 100)}
@@ -55,6 +63,10 @@ func TestSettledStores(t *testing.T) {
 				t.Fatalf("%+v, %v", done, err)
 			}
 			plain := bucket.Content("a.rvf")
+			found, err := bucket.Get(t.Context(), "a.rvf", objects.Read{Length: 1})
+			if err != nil || strings.Contains(string(found.Tag), "-") != options.SwapsParts {
+				t.Errorf("it was made in parts: %s, %v", found.Tag, err)
+			}
 			if done.Bytes != int64(len(plain)) || !bytes.HasPrefix(plain, before) || len(plain) > len(before)+1000 {
 				t.Fatalf("the object has %d bytes, %d are said, and the file had %d", len(plain), done.Bytes, len(before))
 			}
@@ -134,14 +146,29 @@ func (s sending) PutLong(ctx context.Context, key string, content io.ReadSeeker,
 	return s.Bucket.PutLong(ctx, key, content, length, meta, only)
 }
 
+func (s sending) Complete(ctx context.Context, key string, upload objects.Upload, parts []objects.Tag, only objects.Condition) (objects.Tag, error) {
+	if only.Match != "" {
+		if err := s.before(); err != nil {
+			return "", err
+		}
+	}
+	return s.Bucket.Complete(ctx, key, upload, parts, only)
+}
+
 // TestSettlingAgainstWriters gives up where others are faster as long as a commit may take, and settles
 // what they have committed once they are not.
 func TestSettlingAgainstWriters(t *testing.T) {
 	t.Parallel()
-	for commits, want := range map[int]error{5: nil, 1 << 20: volume.ErrHeld} {
+	for _, test := range []struct {
+		commits int
+		atOnce  int64
+		want    error
+	}{{5, 0, nil}, {1 << 20, 0, volume.ErrHeld}, {5, 1000, nil}, {1 << 20, 1000, volume.ErrHeld}} {
+		commits, want := test.commits, test.want
 		synctest.Test(t, func(t *testing.T) {
 			bucket, options := memory.New(), inExtents(&clock{})
 			options.CommitTimeout = 2 * time.Second
+			options.AtOnce, options.SwapsParts = test.atOnce, test.atOnce > 0
 			create(t, bucket, options, "a.rvf")
 			p := open(t, bucket, options, "a.rvf")
 			texts := []string{strings.Repeat("one ", firstRead/3)}
@@ -158,32 +185,62 @@ func TestSettlingAgainstWriters(t *testing.T) {
 				t.Errorf("%d commits: %+v", commits, done)
 			}
 			wants(t, bucket, options, texts...)
+			if left := bucket.Uploads(); left > 0 {
+				t.Errorf("%d uploads are left", left)
+			}
 		})
 	}
+}
+
+// TestStoresTooLongToSettle stay as they are where the server keeps no condition of an object in
+// parts.
+func TestStoresTooLongToSettle(t *testing.T) {
+	t.Parallel()
+	bucket, options := memory.New(), inExtents(&clock{})
+	create(t, bucket, options, "a.rvf")
+	text := strings.Repeat("one ", 1000)
+	must(t, open(t, bucket, options, "a.rvf").put(text))
+	before := bucket.Content("a.rvf")
+	options.AtOnce = 1000
+	done, err := settle(t, bucket, options)
+	if fails(t, "settle", err, volume.ErrInput); done.Changed || !strings.Contains(err.Error(), "rvffs export") || !bytes.Equal(bucket.Content("a.rvf"), before) {
+		t.Errorf("%+v, %v", done, err)
+	}
+	wants(t, bucket, options, text)
 }
 
 // TestSettlingWithoutAnswer says so, and what is there is the one or the other.
 func TestSettlingWithoutAnswer(t *testing.T) {
 	t.Parallel()
 	for what, fault := range map[string]memory.Fault{"lost": memory.Lost, "unsaid": memory.Unsaid, "refused": memory.Refused, "broken": memory.Broken, "condition": memory.Condition} {
-		bucket, options := memory.New(), inExtents(&clock{})
-		create(t, bucket, options, "a.rvf")
-		text := strings.Repeat("one ", firstRead/3)
-		must(t, open(t, bucket, options, "a.rvf").put(text))
-		bucket.Fault = func(r memory.Request) memory.Fault {
-			if r.Kind == "put" && r.Key == "a.rvf" {
-				return fault
-			}
-			return memory.None
+		for _, inParts := range []bool{false, true} {
+			settleWithout(t, what, fault, inParts)
 		}
-		done, err := settle(t, bucket, options)
-		bucket.Fault = nil
-		plain := !strings.HasPrefix(string(bucket.Content("a.rvf")), extentsMark)
-		if (err == nil) != plain || done.Changed != plain {
-			t.Errorf("%s: the object is plain: %t, and settle says %+v, %v", what, plain, done, err)
-		}
-		wants(t, bucket, options, text)
 	}
+}
+
+// settleWithout settles a store by a server that answers as it should not.
+func settleWithout(t *testing.T, what string, fault memory.Fault, inParts bool) {
+	bucket, options := memory.New(), inExtents(&clock{})
+	if options.SwapsParts = inParts; inParts {
+		options.AtOnce = 1000
+	}
+	create(t, bucket, options, "a.rvf")
+	text := strings.Repeat("one ", firstRead/3)
+	must(t, open(t, bucket, options, "a.rvf").put(text))
+	bucket.Fault = func(r memory.Request) memory.Fault {
+		if (r.Kind == "put" || r.Kind == "complete") && r.Key == "a.rvf" {
+			return fault
+		}
+		return memory.None
+	}
+	done, err := settle(t, bucket, options)
+	bucket.Fault = nil
+	plain := !strings.HasPrefix(string(bucket.Content("a.rvf")), extentsMark)
+	if (err == nil) != plain || done.Changed != plain {
+		t.Errorf("%s, in parts: %t: the object is plain: %t, and settle says %+v, %v", what, inParts, plain, done, err)
+	}
+	wants(t, bucket, options, text)
 }
 
 // looked is a bucket to which something happens before a folder of it is listed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"rvffs/store/volume/bucket/objects"
 )
@@ -28,11 +29,11 @@ type uploading struct {
 // partsAtOnce is how many of one object are sent at the same time.
 const partsAtOnce = 3
 
-// beginUpload begins one. It ends with drop.
-func (v *Volume) beginUpload(ctx context.Context, key string) (*uploading, error) {
+// beginUpload begins one, which will have these metadata. It ends with drop.
+func (v *Volume) beginUpload(ctx context.Context, key string, meta objects.Metadata) (*uploading, error) {
 	u := &uploading{volume: v, key: key, slots: make(chan struct{}, partsAtOnce)}
 	err := v.send(ctx, func(ctx context.Context) (err error) {
-		u.under, err = v.objects.Begin(ctx, key)
+		u.under, err = v.objects.Begin(ctx, key, meta)
 		return err
 	})
 	if err != nil {
@@ -123,7 +124,7 @@ func (u *uploading) complete(ctx context.Context, size int64) error {
 	defer stop()
 	for try := 1; ; try++ {
 		err := v.once(patient, func(ctx context.Context) error {
-			_, err := v.objects.Complete(ctx, u.key, u.under, u.tags)
+			_, err := v.objects.Complete(ctx, u.key, u.under, u.tags, objects.Condition{})
 			return err
 		})
 		if err == nil {
@@ -142,6 +143,25 @@ func (u *uploading) complete(ctx context.Context, size int64) error {
 		}
 		return fmt.Errorf("complete the upload of an object: %w", err)
 	}
+}
+
+// swap makes the object, of so many bytes, in the place of one on which that depends. It is asked for
+// once: an answer that is lost says nothing. Some servers put the parts one behind the other then,
+// and are given time for that.
+func (u *uploading) swap(ctx context.Context, size int64, only objects.Condition) (objects.Tag, error) {
+	const slowly = 32 << 20 // bytes a second
+	patience := u.volume.options.CommitTimeout + time.Duration(size/slowly)*time.Second
+	limited, stop := context.WithTimeout(ctx, patience)
+	defer stop()
+	tag, err := u.volume.objects.Complete(limited, u.key, u.under, u.tags, only)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w within %v: %w", objects.ErrSilent, patience, err)
+	}
+	u.whole = err == nil
+	if err == nil && tag == "" {
+		err = fmt.Errorf("%w: it answers without a tag", objects.ErrServer)
+	}
+	return tag, err
 }
 
 // drop ends it. What is not complete is given up.

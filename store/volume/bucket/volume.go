@@ -52,6 +52,11 @@ type Options struct {
 	// KeepTombstones is for servers that ignore conditions of a deletion: what was moved or
 	// removed stays as a tombstone.
 	KeepTombstones bool
+	// SwapsParts is for servers that keep the condition of an object in parts, and copy parts of
+	// others: what is longer than AtOnce is put in the place of another object then. AtOnce is how
+	// many bytes an object has at most that is sent at once.
+	SwapsParts bool
+	AtOnce     int64
 	// ReadOnly has nothing written to the bucket that nobody asks for.
 	ReadOnly bool
 	// Untidy is for who tidies up himself: nothing is done beside what is asked for.
@@ -87,6 +92,7 @@ func (o Options) withDefaults() Options {
 	size(&o.InlineBeside, 64<<10)
 	size(&o.Part, 8<<20)
 	size(&o.CacheSize, 64<<20)
+	size(&o.AtOnce, objects.LargestPart)
 	span(&o.Freshness, time.Second)
 	span(&o.Retain, 24*time.Hour)
 	span(&o.CommitTimeout, 30*time.Second)

@@ -239,7 +239,7 @@ func (b *bucket) uploads() {
 	const megabyte = 1 << 20
 	source := bytes.Repeat([]byte("0123456789abcdef"), 8*megabyte/16)
 	b.put("source", string(source), objects.Condition{})
-	upload, err := b.Begin(ctx, b.prefix+"whole")
+	upload, err := b.Begin(ctx, b.prefix+"whole", objects.Metadata{"rvffs-a": "b c"})
 	b.must(err)
 	first := bytes.Repeat([]byte("first part"), 6*megabyte/10)
 	last := []byte("the end")
@@ -257,22 +257,22 @@ func (b *bucket) uploads() {
 	if got := b.listed("", "", 0); !slices.Equal(got, []string{"source"}) {
 		b.t.Errorf("before it is complete %q are listed", got)
 	}
-	tag, err := b.Complete(ctx, b.prefix+"whole", upload, tags)
+	tag, err := b.Complete(ctx, b.prefix+"whole", upload, tags, objects.Condition{})
 	b.must(err)
 	want := slices.Concat(first, source[megabyte+3:7*megabyte+3], last)
-	if found := b.holds("whole", string(want)); tag != "" && found.Tag != tag {
-		b.t.Errorf("the tag is %s, want %s", found.Tag, tag)
+	if found := b.holds("whole", string(want)); tag != "" && found.Tag != tag || found.Metadata["rvffs-a"] != "b c" {
+		b.t.Errorf("the tag is %s, want %s, and the metadata are %v", found.Tag, tag, found.Metadata)
 	}
 }
 
 func (b *bucket) abandoned() {
 	ctx := b.t.Context()
-	upload, err := b.Begin(ctx, b.prefix+"whole")
+	upload, err := b.Begin(ctx, b.prefix+"whole", nil)
 	b.must(err)
 	tag, err := b.PutPart(ctx, b.prefix+"whole", upload, 1, []byte("part"))
 	b.must(err)
 	b.must(b.Abort(ctx, b.prefix+"whole", upload))
-	_, err = b.Complete(ctx, b.prefix+"whole", upload, []objects.Tag{tag})
+	_, err = b.Complete(ctx, b.prefix+"whole", upload, []objects.Tag{tag}, objects.Condition{})
 	b.fails("to complete what was given up", err, objects.ErrNotFound, objects.ErrServer) // Ceph's: 500, somebody else completes it
 	_, err = b.Get(ctx, b.prefix+"whole", objects.Read{})
 	b.fails("what was given up", err, objects.ErrNotFound)

@@ -47,6 +47,7 @@ type version struct {
 
 type upload struct {
 	key   string
+	meta  objects.Metadata
 	parts map[int][]byte
 }
 
@@ -452,10 +453,10 @@ func (b *Bucket) Copy(ctx context.Context, from, to string) (objects.Tag, error)
 }
 
 // Begin implements objects.Uploads.
-func (b *Bucket) Begin(ctx context.Context, key string) (objects.Upload, error) {
+func (b *Bucket) Begin(ctx context.Context, key string, meta objects.Metadata) (objects.Upload, error) {
 	return request(ctx, b, "begin", key, false, func(bool) (objects.Upload, error) {
 		name := objects.Upload("upload-" + strconv.Itoa(b.count))
-		b.uploads[name] = &upload{key: key, parts: map[int][]byte{}}
+		b.uploads[name] = &upload{key: key, meta: maps.Clone(meta), parts: map[int][]byte{}}
 		return name, nil
 	})
 }
@@ -497,7 +498,7 @@ func (b *Bucket) CopyPart(ctx context.Context, key string, name objects.Upload, 
 }
 
 // Complete implements objects.Uploads.
-func (b *Bucket) Complete(ctx context.Context, key string, name objects.Upload, parts []objects.Tag) (objects.Tag, error) {
+func (b *Bucket) Complete(ctx context.Context, key string, name objects.Upload, parts []objects.Tag, only objects.Condition) (objects.Tag, error) {
 	return change(ctx, b, "complete", key, func() (objects.Tag, error) {
 		under := b.uploads[name]
 		if under == nil || under.key != key {
@@ -515,8 +516,11 @@ func (b *Bucket) Complete(ctx context.Context, key string, name objects.Upload, 
 			content = append(content, part...)
 			tags = append(tags, tag...)
 		}
-		delete(b.uploads, name)
-		return b.place(key, content, nil, objects.Condition{}, tagOf(tags)+objects.Tag("-"+strconv.Itoa(len(parts))))
+		tag, err := b.place(key, content, under.meta, only, tagOf(tags)+objects.Tag("-"+strconv.Itoa(len(parts))))
+		if err == nil {
+			delete(b.uploads, name)
+		}
+		return tag, err
 	})
 }
 

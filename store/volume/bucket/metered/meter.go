@@ -223,8 +223,8 @@ func (c *counted) Copy(ctx context.Context, from, to string) (objects.Tag, error
 }
 
 // Begin implements objects.Uploads.
-func (c *counted) Begin(ctx context.Context, key string) (objects.Upload, error) {
-	return count(c.meter, opBegin, 0, func() (objects.Upload, error) { return c.of.Begin(ctx, key) })
+func (c *counted) Begin(ctx context.Context, key string, meta objects.Metadata) (objects.Upload, error) {
+	return count(c.meter, opBegin, 0, func() (objects.Upload, error) { return c.of.Begin(ctx, key, meta) })
 }
 
 // PutPart implements objects.Uploads.
@@ -240,8 +240,8 @@ func (c *counted) CopyPart(ctx context.Context, key string, upload objects.Uploa
 }
 
 // Complete implements objects.Uploads.
-func (c *counted) Complete(ctx context.Context, key string, upload objects.Upload, parts []objects.Tag) (objects.Tag, error) {
-	return count(c.meter, opComplete, 0, func() (objects.Tag, error) { return c.of.Complete(ctx, key, upload, parts) })
+func (c *counted) Complete(ctx context.Context, key string, upload objects.Upload, parts []objects.Tag, only objects.Condition) (objects.Tag, error) {
+	return count(c.meter, opComplete, 0, func() (objects.Tag, error) { return c.of.Complete(ctx, key, upload, parts, only) })
 }
 
 // Abort implements objects.Uploads.

@@ -73,7 +73,7 @@ func TestMeter(t *testing.T) {
 	}
 	ended, end := context.WithCancel(ctx)
 	end()
-	upload, err := b.Begin(ctx, "parts")
+	upload, err := b.Begin(ctx, "parts", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestMeter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, tooSmall := b.Complete(ctx, "parts", upload, []objects.Tag{part, copied})
+	_, tooSmall := b.Complete(ctx, "parts", upload, []objects.Tag{part, copied}, objects.Condition{})
 	_, none := b.Copy(ctx, "nothing", "copy")
 	_, listed := b.List(ctx, objects.List{})
 	for i, step := range []struct{ err, want error }{

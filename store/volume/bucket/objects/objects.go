@@ -32,12 +32,13 @@ type Bucket interface {
 type Uploads interface {
 	// Begin begins an upload. PutPart sends a part, and CopyPart has the bucket copy a run of
 	// an object for one. Parts are numbered from 1, and of one number the last counts; all but
-	// the last have SmallestPart bytes at least.
-	Begin(ctx context.Context, key string) (Upload, error)
+	// the last have SmallestPart bytes at least. The object has the metadata with which it was
+	// begun.
+	Begin(ctx context.Context, key string, meta Metadata) (Upload, error)
 	PutPart(ctx context.Context, key string, upload Upload, number int, content []byte) (Tag, error)
 	CopyPart(ctx context.Context, key string, upload Upload, number int, from string, offset, length int64) (Tag, error)
 	// Complete makes the object of the parts, in their order.
-	Complete(ctx context.Context, key string, upload Upload, parts []Tag) (Tag, error)
+	Complete(ctx context.Context, key string, upload Upload, parts []Tag, only Condition) (Tag, error)
 	Abort(ctx context.Context, key string, upload Upload) error
 }
 

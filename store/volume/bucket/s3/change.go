@@ -69,8 +69,8 @@ func (b *Bucket) source(key string) *string {
 }
 
 // Begin implements objects.Uploads.
-func (b *Bucket) Begin(ctx context.Context, key string) (objects.Upload, error) {
-	answer, err := b.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &b.name, Key: &key})
+func (b *Bucket) Begin(ctx context.Context, key string, meta objects.Metadata) (objects.Upload, error) {
+	answer, err := b.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &b.name, Key: &key, Metadata: meta})
 	if err != nil {
 		return "", b.problem("begin to write", key, err)
 	}
@@ -106,13 +106,15 @@ func (b *Bucket) CopyPart(ctx context.Context, key string, upload objects.Upload
 }
 
 // Complete implements objects.Uploads.
-func (b *Bucket) Complete(ctx context.Context, key string, upload objects.Upload, parts []objects.Tag) (objects.Tag, error) {
+func (b *Bucket) Complete(ctx context.Context, key string, upload objects.Upload, parts []objects.Tag, only objects.Condition) (objects.Tag, error) {
+	match, none := b.condition(only)
 	named := make([]types.CompletedPart, len(parts))
 	for i, tag := range parts {
 		named[i] = types.CompletedPart{ETag: aws.String(string(tag)), PartNumber: aws.Int32(int32(i + 1))}
 	}
 	answer, err := b.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 		Bucket: &b.name, Key: &key, UploadId: aws.String(string(upload)), MultipartUpload: &types.CompletedMultipartUpload{Parts: named},
+		IfMatch: match, IfNoneMatch: none,
 	})
 	if err != nil {
 		return "", b.problem("write the whole of", key, err)

@@ -29,6 +29,7 @@ const (
 	Commits  Use = "commits"  // and new stores; without it a bucket is read-only
 	Reading  Use = "reading"  // without it there is no mount
 	Copying  Use = "copying"  // large appends, folding, and what other programs have put there
+	Settling Use = "settling" // of stores of more than 5 GiB
 	Removing Use = "removing" // without it a small object stays of each name that is given up
 )
 

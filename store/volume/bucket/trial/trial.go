@@ -42,6 +42,7 @@ var rules = []struct {
 	{"objects are written in parts", Copying, (*trial).writesParts},
 	{"the server copies parts of objects", Copying, (*trial).copiesParts},
 	{"the server copies objects", Copying, (*trial).copies},
+	{"an object in parts replaces only what is known", Settling, (*trial).completesOnCondition},
 	{"DELETE with If-Match removes only what is known", Removing, (*trial).removes},
 }
 

@@ -18,6 +18,7 @@ type server struct {
 	objects.Bucket
 	deaf     bool // it drops conditions without a word
 	lax      bool // it drops those of deletions
+	hasty    bool // it drops those of objects in parts
 	bare     bool // it knows tags only without quotes
 	readOnly bool // it denies all writes
 	closed   bool // it denies everything
@@ -46,6 +47,14 @@ func (s server) Delete(ctx context.Context, key string, only objects.Condition) 
 	return s.Bucket.Delete(ctx, key, only)
 }
 
+// Complete implements objects.Uploads.
+func (s server) Complete(ctx context.Context, key string, upload objects.Upload, parts []objects.Tag, only objects.Condition) (objects.Tag, error) {
+	if s.hasty {
+		only = objects.Condition{}
+	}
+	return s.Bucket.Complete(ctx, key, upload, parts, only)
+}
+
 // List implements objects.Bucket.
 func (s server) List(ctx context.Context, list objects.List) (*objects.Page, error) {
 	if s.closed {
@@ -72,11 +81,12 @@ func TestServersAreSeenThrough(t *testing.T) {
 		commits, reading bool
 		broken           []string
 	}{
-		"none":                            {commits: true, reading: true},
-		"conditions dropped":              {fault: server{deaf: true}, reading: true, broken: []string{"PUT with If-None-Match: * makes only what is not there", "PUT with If-Match replaces only what is known"}},
-		"conditions of deletions dropped": {fault: server{lax: true}, commits: true, reading: true, broken: []string{"DELETE with If-Match removes only what is known"}},
-		"tags without quotes":             {fault: server{bare: true}, bare: true, commits: true, reading: true},
-		"may only read":                   {fault: server{readOnly: true}, reading: true, broken: []string{"objects can be written"}},
+		"none":                                   {commits: true, reading: true},
+		"conditions dropped":                     {fault: server{deaf: true}, reading: true, broken: []string{"PUT with If-None-Match: * makes only what is not there", "PUT with If-Match replaces only what is known"}},
+		"conditions of deletions dropped":        {fault: server{lax: true}, commits: true, reading: true, broken: []string{"DELETE with If-Match removes only what is known"}},
+		"conditions of objects in parts dropped": {fault: server{hasty: true}, commits: true, reading: true, broken: []string{"an object in parts replaces only what is known"}},
+		"tags without quotes":                    {fault: server{bare: true}, bare: true, commits: true, reading: true},
+		"may only read":                          {fault: server{readOnly: true}, reading: true, broken: []string{"objects can be written"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
