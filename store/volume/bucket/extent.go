@@ -33,8 +33,9 @@ type Extent struct {
 	done     bool          // complete is closed
 	length   int64         // of the body
 	checksum uint32        // CRC-32 of the body
-	head     []byte        // the body as far as it is in the first part
-	parts    *parts        // the rest; nil: there is none
+	stamp    uint64        // when its object was complete before it was committed; 0: it was not
+	head     []byte        // the body, as long as that is short
+	parts    *parts        // the body of a long one; nil: it is short
 }
 
 // Extent implements volume.Session.
@@ -66,7 +67,10 @@ func (e *Extent) Write(ctx context.Context, p []byte) error {
 	case known && e.complete != nil && !e.done && e.length+int64(len(p)) > e.spec.Length:
 		return fmt.Errorf("%w: more than %d bytes of a segment", volume.ErrInput, e.spec.Length)
 	case known && e.complete != nil && !e.done:
-	case e.sealed, known && e.done, int64(e.spec.Front)+e.length+int64(len(p)) > segments.MaxPayload:
+	case e.sealed, known && e.done, int64(e.spec.Front)+e.length+int64(len(p)) > e.session.log.volume.options.Longest:
+		if !e.sealed {
+			e.ripen()
+		}
 		e.sealed = true
 		return volume.ErrSealed
 	case known:
@@ -78,7 +82,7 @@ func (e *Extent) Write(ctx context.Context, p []byte) error {
 	}
 	e.checksum = crc32.Update(e.checksum, crc32.IEEETable, p)
 	rest := p
-	if free := e.room() - int64(len(e.head)); free > 0 {
+	if free := e.room() - int64(len(e.head)); free > 0 && e.parts == nil {
 		rest = p[min(free, int64(len(p))):]
 		if more := len(p) - len(rest); cap(e.head) < len(e.head)+more && len(e.head)+more > largeHead {
 			e.head = append(memory.Large(int(e.room())), e.head...)
@@ -90,7 +94,7 @@ func (e *Extent) Write(ctx context.Context, p []byte) error {
 		if err != nil {
 			return err
 		}
-		e.parts = parts
+		e.parts, e.head = parts, nil
 	}
 	if len(rest) > 0 {
 		if err := e.parts.write(ctx, rest); err != nil {
@@ -99,6 +103,22 @@ func (e *Extent) Write(ctx context.Context, p []byte) error {
 	}
 	e.length += int64(len(p))
 	return nil
+}
+
+// ripen has the object of a long one completed before it is committed, for no more comes: of a stream
+// that brings many the last one alone is left to be waited for. The caller holds mu.
+func (e *Extent) ripen() {
+	if e.parts == nil {
+		return
+	}
+	s := e.session
+	s.mu.Lock()
+	if e.id < s.base.State.NextID() {
+		e.id = s.takeIDs(1)
+	}
+	s.mu.Unlock()
+	e.stamp = uint64(s.log.volume.options.Now().UnixNano())
+	e.parts.ripen(e.header(e.stamp))
 }
 
 // row is how many bytes a row of the body has, 0 where it consists of none whose ids are known.
@@ -142,14 +162,11 @@ func (e *Extent) ReadBack(ctx context.Context, p []byte, at int64) error {
 	if at < 0 || at+int64(len(p)) > e.length {
 		return fmt.Errorf("%w: %d bytes at %d of a body of %d", volume.ErrInput, len(p), at, e.length)
 	}
-	n := 0
-	if at < int64(len(e.head)) {
-		n = copy(p, e.head[at:])
+	if e.parts != nil {
+		return volume.ReadFull(e.parts.spool, p, at)
 	}
-	if n == len(p) {
-		return nil
-	}
-	return volume.ReadFull(e.parts.spool, p[n:], at+int64(n)-int64(len(e.head)))
+	copy(p, e.head[at:])
+	return nil
 }
 
 // Complete implements volume.Extent.
@@ -187,7 +204,7 @@ func (e *Extent) Settle(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	if parts != nil {
+	if parts != nil && parts.ripe == nil {
 		if err := parts.upload.sent(ctx); err != nil {
 			return err
 		}
@@ -274,7 +291,9 @@ func (e *Extent) finish(ctx context.Context, stamp uint64, log, horizon string) 
 	if e.dropped {
 		return extent{}, errors.New("the extent was dropped")
 	}
-	first := append(e.header(stamp), e.head...)
-	name, err := e.parts.finish(ctx, first, log, horizon)
+	if e.stamp != 0 {
+		stamp = e.stamp
+	}
+	name, err := e.parts.finish(ctx, e.header(stamp), log, horizon)
 	return extent{name, e.size()}, err
 }

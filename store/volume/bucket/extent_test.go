@@ -8,10 +8,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"rvffs/segments"
 	"rvffs/store/volume"
 	"rvffs/store/volume/bucket/memory"
+	"rvffs/store/volume/bucket/objects"
 )
 
 // TestASmallCommitIsOneRequest counts them, inline and beside extents.
@@ -210,5 +212,105 @@ func TestALongCommitThatLosesIsNotSentAgain(t *testing.T) {
 	texts, err := open(t, objects, Options{}, "a.rvf").texts()
 	if err != nil || len(texts) != 2 || texts[0] != "faster" || len(texts[1]) != 20_000_000 {
 		t.Errorf("%d segments are found, %v", len(texts), err)
+	}
+}
+
+// TestFullSegmentsAreReadyBeforeTheCommit: of a stream that brings several, the object of one that is
+// full is complete before somebody waits for it. It is the same whatever happens to it on the way,
+// and none stays of a stream that comes to nothing.
+func TestFullSegmentsAreReadyBeforeTheCommit(t *testing.T) {
+	t.Parallel()
+	const size = 17 << 20
+	options := Options{Longest: size}
+	full := strings.Repeat("full", size/4)
+	for what, happens := range map[string]func(t *testing.T, bucket *memory.Bucket, p *process, ready *Extent){
+		"nothing": func(*testing.T, *memory.Bucket, *process, *Extent) {},
+		"another commits": func(t *testing.T, bucket *memory.Bucket, _ *process, _ *Extent) {
+			must(t, open(t, bucket, options, "a.rvf").put("another"))
+		},
+		"its object is lost": func(t *testing.T, bucket *memory.Bucket, _ *process, ready *Extent) {
+			must(t, bucket.Delete(t.Context(), ready.parts.key(), objects.Condition{}))
+			must(t, open(t, bucket, options, "a.rvf").put("another"))
+			ready.stamp++ // so that it has to be made anew
+		},
+		"the stream is given up": func(t *testing.T, bucket *memory.Bucket, p *process, ready *Extent) {
+			p.session.Drop(ready)
+			if left := bucket.Keys(".rvffs/x/"); len(left) > 0 || bucket.Uploads() > 0 {
+				t.Errorf("%q are left, and %d uploads", left, bucket.Uploads())
+			}
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			bucket := memory.New()
+			create(t, bucket, options, "a.rvf")
+			p := open(t, bucket, options, "a.rvf")
+			p.begin()
+			first := p.extent(full).(*Extent)
+			if err := first.Write(t.Context(), []byte("x")); !errors.Is(err, volume.ErrSealed) {
+				t.Fatalf("more than a segment may have is taken: %v", err)
+			}
+			if first.parts.ripe == nil {
+				t.Fatal("nobody completes it")
+			}
+			<-first.parts.ripe
+			if bucket.Content(first.parts.key()) == nil || bucket.Uploads() > 0 {
+				t.Fatal("the object is not complete")
+			}
+			happens(t, bucket, p, first)
+			second := p.extent("short")
+			if what == "the stream is given up" {
+				_, err := p.commit(second)
+				must(t, err)
+				p.end()
+				wants(t, bucket, options, "short")
+				return
+			}
+			if got := make([]byte, 8); first.ReadBack(t.Context(), got, 9<<20) != nil || string(got) != full[:8] {
+				t.Errorf("read back is %q", got)
+			}
+			before := bucket.Bytes()
+			_, err := p.commit(first, second)
+			must(t, err)
+			p.end()
+			if sent := bucket.Bytes() - before; what == "nothing" && sent > 100_000 {
+				t.Errorf("%d bytes were sent with the commit", sent)
+			}
+			want := []string{full, "short"}
+			if what == "another commits" || what == "its object is lost" {
+				want = append([]string{"another"}, want...)
+			}
+			wants(t, bucket, options, want...)
+		})
+	}
+}
+
+// TestSegmentsThatCannotBeMadeReady are made of what is kept on this machine when they are committed.
+func TestSegmentsThatCannotBeMadeReady(t *testing.T) {
+	t.Parallel()
+	const size = 17 << 20
+	bucket, options := memory.New(), Options{Longest: size, CommitTimeout: time.Second}
+	create(t, bucket, options, "a.rvf")
+	p := open(t, bucket, options, "a.rvf")
+	bucket.Fault = func(r memory.Request) memory.Fault {
+		if r.Kind == "complete" {
+			return memory.Refused
+		}
+		return memory.None
+	}
+	p.begin()
+	full := strings.Repeat("full", size/4)
+	first := p.extent(full).(*Extent)
+	if err := first.Write(t.Context(), []byte("x")); !errors.Is(err, volume.ErrSealed) {
+		t.Fatal(err)
+	}
+	<-first.parts.ripe
+	bucket.Fault = nil
+	_, err := p.commit(first)
+	must(t, err)
+	p.end()
+	wants(t, bucket, options, full)
+	if left := bucket.Uploads(); left != 0 {
+		t.Errorf("%d uploads are left", left)
 	}
 }

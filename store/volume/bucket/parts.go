@@ -11,58 +11,70 @@ import (
 	"rvffs/store/volume/bucket/objects"
 )
 
-// parts are those of a long segment behind its first one: they are sent as they come, and kept
-// on this machine until they are in an extent that counts.
+// parts are the object of a long segment: its bytes are sent as they come, but for the first part,
+// which has the header, and kept on this machine until they are in an extent that counts.
 type parts struct {
 	volume *Volume
 	log    string // of the extent
 	name   string
-	spool  volume.Spool
-	memory memory.Charge // for what is held of it until it is sent
+	spool  volume.Spool // has the body
+	memory memory.Charge
 
-	pending []byte // of the part that grows
-	kept    int64  // bytes in the spool
-	made    footerMaker
+	head    int64       // bytes of the body that are in the first part
+	pending []byte      // of the part that grows
+	kept    int64       // bytes of the body
+	made    footerMaker // of what is behind the first part
 	ids     idRuns
 	upload  *uploading
 	sent    int         // how many parts were begun
 	room    chan []byte // of parts that were sent
 
-	done   []byte // the first part of what is complete; nil: nothing is
+	ripe   chan struct{} // closed when an object is complete for which nobody waited; nil: none was begun
+	named  bool          // somebody may have named it
+	done   []byte        // the front of what is complete, header and all; nil: nothing is
 	footer *footer
 }
 
-// newParts are those behind a first part. Row is how many bytes one of the rows has that the
-// body consists of, of which head is in the first part; 0: there are none.
+// newParts are those of a body that begins with head, and is longer than that. Row is how many bytes
+// one of its rows has; 0: it has none.
 func newParts(v *Volume, log string, budget *memory.Budget, head []byte, row int64) (*parts, error) {
 	spool, err := v.options.Spool()
 	if err != nil {
 		return nil, err
 	}
-	p := &parts{volume: v, log: log, name: v.newExtentName(""), spool: spool, room: make(chan []byte, partsAtOnce), memory: budget.Charge()}
-	p.memory.Force((2 + partsAtOnce) * v.options.Part) // the first one, one that grows, and those on their way
-	if p.ids.row = row; row > 0 {
-		p.ids.write(head)
+	p := &parts{volume: v, log: log, name: v.newExtentName(""), spool: spool, head: int64(len(head)), room: make(chan []byte, partsAtOnce), memory: budget.Charge()}
+	p.ids.row = row
+	err = p.keep(head)
+	if err == nil {
+		p.upload, err = v.beginUpload(v.ctx, p.key(), nil)
 	}
-	if p.upload, err = v.beginUpload(v.ctx, p.key(), nil); err != nil {
-		p.memory.Free()
+	if err != nil {
 		return nil, errors.Join(err, spool.Close())
 	}
+	p.memory.Force((2 + partsAtOnce) * v.options.Part) // the first one, one that grows, and those on their way
 	return p, nil
+}
+
+// keep keeps some of the body on this machine, and follows its rows.
+func (p *parts) keep(b []byte) error {
+	if _, err := p.spool.WriteAt(b, p.kept); err != nil {
+		return volume.WriteError(err, len(b), p.kept)
+	}
+	p.kept += int64(len(b))
+	if p.ids.row > 0 {
+		p.ids.write(b)
+	}
+	return nil
 }
 
 func (p *parts) key() string { return p.volume.logKey(p.log) + p.name }
 
 // write takes bytes, and sends each part that is full.
 func (p *parts) write(ctx context.Context, b []byte) error {
-	if _, err := p.spool.WriteAt(b, p.kept); err != nil {
-		return volume.WriteError(err, len(b), p.kept)
+	if err := p.keep(b); err != nil {
+		return err
 	}
-	p.kept += int64(len(b))
 	p.made.write(b)
-	if p.ids.row > 0 {
-		p.ids.write(b)
-	}
 	for size := int(p.volume.options.Part); len(b) > 0; {
 		if p.pending == nil {
 			p.pending = p.free(size)
@@ -97,54 +109,99 @@ func (p *parts) free(size int) []byte {
 // drop gives up what is not in an extent that counts.
 func (p *parts) drop() {
 	p.upload.drop()
+	if p.done != nil && !p.named {
+		_ = p.volume.once(p.volume.ctx, func(ctx context.Context) error {
+			return p.volume.objects.Delete(ctx, p.key(), objects.Condition{})
+		})
+	}
 	p.memory.Free()
 	_ = p.spool.Close()
 }
 
-// finish makes the object, with its first part, which it keeps, and tells its name. When it was
-// made with another first part, its name is from before the horizon, or another volume has begun
-// the store's log meanwhile, another one is made of it.
-func (p *parts) finish(ctx context.Context, first []byte, log, horizon string) (string, error) {
-	if p.done != nil && slices.Equal(p.done, first) && !before(p.name, horizon) && p.log == log {
-		return p.name, nil
-	}
-	if p.done != nil || before(p.name, horizon) || p.log != log { // also what is not there yet may be swept away when it is
-		return p.again(ctx, first, log, horizon)
+// first is the first part: the front, header and all, and what of the body is in it.
+func (p *parts) first(front []byte) ([]byte, error) {
+	first := append(memory.Large(len(front)+int(p.head)), front...)
+	return first[:cap(first)], volume.ReadFull(p.spool, first[len(front):cap(first)], 0)
+}
+
+// complete makes the object with a front.
+func (p *parts) complete(ctx context.Context, front []byte) error {
+	first, err := p.first(front)
+	if err != nil {
+		return err
 	}
 	foot := p.footerFor(first)
 	encoded := foot.encode()
 	if err := p.upload.put(ctx, 1, first, nil); err != nil {
-		return "", err
+		return err
 	}
-	if err := p.upload.put(ctx, p.sent+2, append(slices.Clone(p.pending), encoded...), nil); err != nil {
-		return "", err
+	if err := p.upload.put(ctx, p.sent+2, append(p.pending, encoded...), nil); err != nil {
+		return err
 	}
-	if err := p.upload.complete(ctx, int64(len(first))+p.kept+int64(len(encoded))); err != nil {
-		return "", err
+	if err := p.upload.complete(ctx, int64(len(front))+p.kept+int64(len(encoded))); err != nil {
+		return err
 	}
-	p.done, p.footer = first, foot
+	p.done, p.footer = front, foot
 	p.volume.blocks.keepFooter(p.key(), foot)
-	return p.name, nil
+	p.pending, p.room = nil, nil
+	p.memory.Free()
+	return nil
+}
+
+// ripen completes the object with a front that is to stay, while others go on: nothing more comes,
+// and who commits it should not have to wait.
+func (p *parts) ripen(front []byte) {
+	p.ripe = make(chan struct{})
+	p.upload.parts.Go(func() {
+		defer close(p.ripe)
+		_ = p.complete(p.upload.ctx, front) // who commits it looks whether it is there
+	})
+}
+
+// finish makes the object, with a front that ends in front of the body, and tells its name. When it
+// was made with another front, its name is from before the horizon, or another volume has begun
+// the store's log meanwhile, another one is made of it.
+func (p *parts) finish(ctx context.Context, front []byte, log, horizon string) (string, error) {
+	if p.ripe != nil {
+		select {
+		case <-p.ripe:
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+	p.named = true
+	stays := !before(p.name, horizon) && p.log == log // what is not there yet may be swept away when it is
+	switch {
+	case stays && p.done != nil && slices.Equal(p.done, front):
+		return p.name, nil
+	case stays && p.done == nil && p.ripe == nil:
+		return p.name, p.complete(ctx, front)
+	}
+	return p.again(ctx, front, log, horizon)
 }
 
 // again makes another object of the same bytes, but for the first ones: the bucket copies
 // those of the former one, or they come from what is kept.
-func (p *parts) again(ctx context.Context, first []byte, log, horizon string) (string, error) {
+func (p *parts) again(ctx context.Context, front []byte, log, horizon string) (string, error) {
 	v := p.volume
+	first, err := p.first(front)
+	if err != nil {
+		return "", err
+	}
 	foot := p.footerFor(first)
 	name := v.newExtentName(horizon)
 	key := v.logKey(log) + name
-	err := objects.ErrNotFound
-	if p.done != nil && p.kept >= objects.SmallestPart {
-		err = v.assemble(ctx, key, []piece{{length: int64(len(first)), content: first}, {p.key(), int64(len(first)), p.kept, nil}}, foot)
+	err = objects.ErrNotFound
+	if rest := p.kept - p.head; p.done != nil && rest >= objects.SmallestPart {
+		err = v.assemble(ctx, key, []piece{{length: int64(len(first)), content: first}, {p.key(), int64(len(first)), rest, nil}}, foot)
 	}
 	if errors.Is(err, objects.ErrNotFound) {
-		err = v.upload(ctx, key, &joined{first, p.spool}, int64(len(first))+p.kept, foot)
+		err = v.upload(ctx, key, &joined{front, p.spool}, int64(len(front))+p.kept, foot)
 	}
 	if err != nil {
 		return "", err
 	}
-	p.log, p.name, p.done, p.footer = log, name, first, foot
+	p.log, p.name, p.done, p.footer = log, name, front, foot
 	return name, nil
 }
 

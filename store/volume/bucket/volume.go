@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"rvffs/segments"
 	"rvffs/store/memory"
 	"rvffs/store/volume"
 	"rvffs/store/volume/bucket/metered"
@@ -24,6 +25,8 @@ type Options struct {
 	Inline, InlineBeside int64
 	// Part is how many bytes of a segment are held until they are sent.
 	Part int64
+	// Longest is how many bytes the payload of a segment has at most that comes as a stream.
+	Longest int64
 	// Freshness is how old what is known of a store may be; below zero: not at all old.
 	Freshness time.Duration
 	// Retain is how long is kept what was replaced.
@@ -91,6 +94,7 @@ func (o Options) withDefaults() Options {
 	size(&o.Inline, 256<<10)
 	size(&o.InlineBeside, 64<<10)
 	size(&o.Part, 8<<20)
+	size(&o.Longest, segments.MaxPayload)
 	size(&o.CacheSize, 64<<20)
 	size(&o.AtOnce, objects.LargestPart)
 	span(&o.Freshness, time.Second)
