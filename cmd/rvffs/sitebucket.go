@@ -251,7 +251,7 @@ const (
 	leastBlocks = 32 << 20
 )
 
-// spoolsIn has what is to be committed to a bucket wait on the disk of the cache. A tenth of it
+// spoolsIn has what is to be committed to a bucket wait on the disk of the cache, of which some
 // stays free.
 func spoolsIn(options *mountOptions) func() (volume.Spool, error) {
 	folder := os.TempDir()
@@ -260,15 +260,18 @@ func spoolsIn(options *mountOptions) func() (volume.Spool, error) {
 	} else if err == nil {
 		folder = own
 	}
-	const staysFree = 10
 	return bucket.SpoolFiles(folder, func() (int64, error) {
 		var disk unix.Statfs_t
 		if err := unix.Statfs(folder, &disk); err != nil {
 			return 0, err
 		}
-		return (int64(disk.Bavail) - int64(disk.Blocks)/staysFree) * disk.Bsize, nil
+		return spoolRoom(int64(disk.Bavail)*disk.Bsize, int64(disk.Blocks)*disk.Bsize), nil
 	})
 }
+
+// spoolRoom is how much of a disk may be written, of which some is free: a tenth of a small disk is
+// left to others, and a gibibyte of a large one.
+func spoolRoom(free, size int64) int64 { return max(0, free-min(size/10, 1<<30)) }
 
 // atMost is a bound of a bucket's options, of which zero means what is usual.
 func atMost(span time.Duration) time.Duration {
