@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"rvffs/segments"
@@ -213,6 +214,25 @@ func TestALongCommitThatLosesIsNotSentAgain(t *testing.T) {
 	if err != nil || len(texts) != 2 || texts[0] != "faster" || len(texts[1]) != 20_000_000 {
 		t.Errorf("%d segments are found, %v", len(texts), err)
 	}
+}
+
+// TestSegmentsThatEndWithAPart are complete although nothing takes the room of the parts any more.
+func TestSegmentsThatEndWithAPart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const part = objects.SmallestPart
+		bucket, options := memory.New(), Options{Part: part}
+		create(t, bucket, options, "a.rvf")
+		bucket.Delay = time.Second // so that parts wait for each other
+		p := open(t, bucket, options, "a.rvf")
+		p.begin()
+		text := strings.Repeat("x", part-segments.HeaderSize+5*part)
+		e := p.extent(text)
+		_, err := p.commit(e)
+		must(t, err)
+		p.end()
+		wants(t, bucket, options, text)
+	})
 }
 
 // TestFullSegmentsAreReadyBeforeTheCommit: of a stream that brings several, the object of one that is

@@ -42,7 +42,7 @@ func newParts(v *Volume, log string, budget *memory.Budget, head []byte, row int
 	if err != nil {
 		return nil, err
 	}
-	p := &parts{volume: v, log: log, name: v.newExtentName(""), spool: spool, head: int64(len(head)), room: make(chan []byte, partsAtOnce), memory: budget.Charge()}
+	p := &parts{volume: v, log: log, name: v.newExtentName(""), spool: spool, head: int64(len(head)), room: make(chan []byte, 1+partsAtOnce), memory: budget.Charge()}
 	p.ids.row = row
 	err = p.keep(head)
 	if err == nil {
@@ -95,8 +95,8 @@ func (p *parts) write(ctx context.Context, b []byte) error {
 	return p.upload.failure()
 }
 
-// free is room for a part. There are never more than what is charged for: as many are sent at
-// once as the channel holds.
+// free is room for a part. There are never more than those on their way and the one that grows, for
+// which there is a place each, so that nobody waits who gives one back.
 func (p *parts) free(size int) []byte {
 	select {
 	case room := <-p.room:
@@ -109,7 +109,7 @@ func (p *parts) free(size int) []byte {
 // drop gives up what is not in an extent that counts.
 func (p *parts) drop() {
 	p.upload.drop()
-	if p.done != nil && !p.named {
+	if p.done != nil && !p.named && !p.volume.silence.lasts() {
 		_ = p.volume.once(p.volume.ctx, func(ctx context.Context) error {
 			return p.volume.objects.Delete(ctx, p.key(), objects.Condition{})
 		})
