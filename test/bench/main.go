@@ -66,7 +66,7 @@ func main() {
 	flag.StringVar(&o.rows, "rows", strings.Join(names, ","), "rows to measure")
 	flag.Float64Var(&o.scale, "scale", 1, "size of the data, relative to the table's")
 	flag.IntVar(&o.rounds, "rounds", 5, "turns that each side takes")
-	flag.BoolVar(&o.full, "full", false, "10,000 commits of one vector instead of 1,000 (the reference runtime takes minutes and gigabytes for them), and 100,000 stores in a bucket")
+	flag.BoolVar(&o.full, "full", false, "10,000 commits of one vector instead of 1,000 (the reference runtime takes minutes and gigabytes for them)")
 	flag.StringVar(&o.folder, "dir", os.TempDir(), "where to put the data: 9 GiB for a moment")
 	flag.StringVar(&o.page, "page", "", "page whose tables of these rows are replaced, if they were measured at full size")
 	flag.DurationVar(&o.timeLimit, "time", time.Hour, "give up after so much time")

@@ -87,6 +87,10 @@ func (v *Volume) assemble(ctx context.Context, key string, pieces []piece, foot 
 	return nil
 }
 
+// copiedAtOnce is how many bytes the bucket is asked to copy in one request, which has to be answered
+// in time.
+const copiedAtOnce = 512 << 20
+
 // assembly is an upload that is made of pieces.
 type assembly struct {
 	volume  *Volume
@@ -122,7 +126,7 @@ func (a *assembly) add(ctx context.Context, p piece) error {
 			p.offset, p.length = p.offset+wanted, p.length-wanted
 			continue
 		}
-		length := min(p.length, objects.LargestPart)
+		length := min(p.length, copiedAtOnce)
 		if rest := p.length - length; rest > 0 && rest < objects.SmallestPart {
 			length -= objects.SmallestPart
 		}
