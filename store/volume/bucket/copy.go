@@ -65,26 +65,30 @@ func (v *Volume) assemble(ctx context.Context, key string, pieces []piece, foot 
 		return err
 	}
 	defer sending.drop()
-	a := assembly{volume: v, to: sending}
 	encoded := foot.encode()
-	total := int64(len(encoded))
-	for _, p := range pieces {
-		total += p.length
-		if err := a.add(ctx, p); err != nil {
-			return err
-		}
-	}
-	if err := a.add(ctx, piece{length: int64(len(encoded)), content: encoded}); err != nil {
+	pieces = append(pieces, piece{length: int64(len(encoded)), content: encoded})
+	if err := sending.assemble(ctx, pieces); err != nil {
 		return err
 	}
-	if err := a.flush(ctx); err != nil {
-		return err
-	}
-	if err := sending.complete(ctx, total); err != nil {
+	if err := sending.complete(ctx, foot.length()+int64(len(encoded))); err != nil {
 		return err
 	}
 	v.blocks.keepFooter(key, foot)
 	return nil
+}
+
+// assemble has all parts made of pieces.
+func (u *uploading) assemble(ctx context.Context, pieces []piece) error {
+	a := assembly{volume: u.volume, to: u}
+	for _, p := range pieces {
+		if err := a.add(ctx, p); err != nil {
+			return err
+		}
+	}
+	if err := a.flush(ctx); err != nil {
+		return err
+	}
+	return u.sent(ctx)
 }
 
 // copiedAtOnce is how many bytes the bucket is asked to copy in one request, which has to be answered

@@ -113,12 +113,17 @@ func (e *Extent) ripen() {
 	}
 	s := e.session
 	s.mu.Lock()
-	if e.id < s.base.State.NextID() {
-		e.id = s.takeIDs(1)
-	}
+	e.number()
 	s.mu.Unlock()
 	e.stamp = uint64(s.log.volume.options.Now().UnixNano())
 	e.parts.ripen(e.header(e.stamp))
+}
+
+// number gives it an id that no segment of the base has. The caller holds the session's mu.
+func (e *Extent) number() {
+	if e.id < e.session.base.State.NextID() {
+		e.id = e.session.takeIDs(1)
+	}
 }
 
 // row is how many bytes a row of the body has, 0 where it consists of none whose ids are known.
@@ -216,9 +221,7 @@ func (e *Extent) Settle(ctx context.Context) error {
 		return nil
 	}
 	s.open[e] = true
-	if e.id < s.base.State.NextID() {
-		e.id = s.takeIDs(1)
-	}
+	e.number()
 	e.placed, e.offset = true, s.tail
 	s.tail += e.size()
 	return nil

@@ -29,10 +29,9 @@ type parts struct {
 	sent    int         // how many parts were begun
 	room    chan []byte // of parts that were sent
 
-	ripe   chan struct{} // closed when an object is complete for which nobody waited; nil: none was begun
-	named  bool          // somebody may have named it
-	done   []byte        // the front of what is complete, header and all; nil: nothing is
-	footer *footer
+	ripe  chan struct{} // closed when an object is complete for which nobody waited; nil: none was begun
+	named bool          // somebody may have named it
+	done  []byte        // the front of what is complete, header and all; nil: nothing is
 }
 
 // newParts are those of a body that begins with head, and is longer than that. Row is how many bytes
@@ -141,7 +140,7 @@ func (p *parts) complete(ctx context.Context, front []byte) error {
 	if err := p.upload.complete(ctx, int64(len(front))+p.kept+int64(len(encoded))); err != nil {
 		return err
 	}
-	p.done, p.footer = front, foot
+	p.done = front
 	p.volume.blocks.keepFooter(p.key(), foot)
 	p.pending, p.room = nil, nil
 	p.memory.Free()
@@ -201,7 +200,7 @@ func (p *parts) again(ctx context.Context, front []byte, log, horizon string) (s
 	if err != nil {
 		return "", err
 	}
-	p.log, p.name, p.done, p.footer = log, name, front, foot
+	p.log, p.name, p.done = log, name, front
 	return name, nil
 }
 
@@ -272,7 +271,7 @@ func (v *Volume) upload(ctx context.Context, key string, from interface {
 	}
 	defer sending.drop()
 	for at, number := int64(0), 1; at < length; at, number = at+size, number+1 {
-		part := memory.Large(int(min(size, length-at) + int64(len(encoded))))[:min(size, length-at)]
+		part := memory.Large(int(size) + len(encoded))[:min(size, length-at)]
 		if err := volume.ReadFull(from, part, at); err != nil {
 			return err
 		}

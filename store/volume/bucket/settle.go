@@ -219,13 +219,7 @@ func (v *Volume) putInParts(ctx context.Context, key string, s *stored, only obj
 		return "", err
 	}
 	defer sending.drop()
-	a := assembly{volume: v, to: sending}
-	for _, p := range s.long.pieces {
-		if err := a.add(ctx, p); err != nil {
-			return "", err
-		}
-	}
-	if err := errors.Join(a.flush(ctx), sending.sent(ctx)); err != nil {
+	if err := sending.assemble(ctx, s.long.pieces); err != nil {
 		return "", err
 	}
 	return sending.swap(ctx, s.long.size, only)

@@ -46,28 +46,20 @@ func (v *Volume) beginUpload(ctx context.Context, key string, meta objects.Metad
 // put has a part sent, of a number from 1 on, when fewer are under way. Of one number the last
 // one counts. Sent, when it is not nil, is called when the content is needed no more.
 func (u *uploading) put(ctx context.Context, number int, content []byte, sent func()) error {
-	return u.part(ctx, number, func(ctx context.Context) (tag objects.Tag, err error) {
-		err = u.volume.send(ctx, func(ctx context.Context) (err error) {
-			tag, err = u.volume.objects.PutPart(ctx, u.key, u.under, number, content)
-			return err
-		})
-		return tag, err
+	return u.part(ctx, number, func(ctx context.Context) (objects.Tag, error) {
+		return u.volume.objects.PutPart(ctx, u.key, u.under, number, content)
 	}, sent)
 }
 
 // copy has the bucket make a part of another object's bytes.
 func (u *uploading) copy(ctx context.Context, number int, from string, offset, length int64) error {
-	return u.part(ctx, number, func(ctx context.Context) (tag objects.Tag, err error) {
-		err = u.volume.send(ctx, func(ctx context.Context) (err error) {
-			tag, err = u.volume.objects.CopyPart(ctx, u.key, u.under, number, from, offset, length)
-			return err
-		})
-		return tag, err
+	return u.part(ctx, number, func(ctx context.Context) (objects.Tag, error) {
+		return u.volume.objects.CopyPart(ctx, u.key, u.under, number, from, offset, length)
 	}, nil)
 }
 
-// part has a part made beside all else. It fails when one before could not be made.
-func (u *uploading) part(ctx context.Context, number int, made func(context.Context) (objects.Tag, error), over func()) error {
+// part has a part made by a request, beside all else. It fails when one before could not be made.
+func (u *uploading) part(ctx context.Context, number int, request func(context.Context) (objects.Tag, error), over func()) error {
 	select {
 	case u.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -80,7 +72,11 @@ func (u *uploading) part(ctx context.Context, number int, made func(context.Cont
 	u.mu.Unlock()
 	u.parts.Go(func() {
 		defer func() { <-u.slots }()
-		tag, err := made(u.ctx)
+		var tag objects.Tag
+		err := u.volume.send(u.ctx, func(ctx context.Context) (err error) {
+			tag, err = request(ctx)
+			return err
+		})
 		if over != nil {
 			over()
 		}
@@ -127,13 +123,7 @@ func (u *uploading) complete(ctx context.Context, size int64) error {
 			_, err := v.objects.Complete(ctx, u.key, u.under, u.tags, objects.Condition{})
 			return err
 		})
-		if err == nil {
-			u.whole = true
-			return nil
-		}
-		found, looked := v.get(patient, u.key, objects.Read{Offset: size - 1, Length: 1})
-		if looked == nil && found.Size == size {
-			u.whole = true
+		if u.whole = err == nil || u.isThere(patient, size); u.whole {
 			return nil
 		}
 		if v.pace.rest(patient, try) != nil {
@@ -143,6 +133,12 @@ func (u *uploading) complete(ctx context.Context, size int64) error {
 		}
 		return fmt.Errorf("complete the upload of an object: %w", err)
 	}
+}
+
+// isThere reports whether the object is there that was to be made, of so many bytes.
+func (u *uploading) isThere(ctx context.Context, size int64) bool {
+	found, err := u.volume.get(ctx, u.key, objects.Read{Offset: size - 1, Length: 1})
+	return err == nil && found.Size == size
 }
 
 // swap makes the object, of so many bytes, in the place of one on which that depends. It is asked for
