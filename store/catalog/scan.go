@@ -59,8 +59,35 @@ func (s *folderScan) settles() bool {
 const firstPatience = 10
 
 // scanFolder reads the folder at a path below another, unless it still is as former
-// describes it. What does not answer is taken to be as it was.
+// describes it. What does not answer is taken to be as it was. Where a file has gone since its name
+// was read, the names are read anew: it may have another one, under which it would be missed.
 func (c *Catalog) scanFolder(ctx context.Context, from volume.Folder, name string, former *folderScan) (*folderScan, error) {
+	var known map[string]*fileFacts
+	if former != nil {
+		known = former.stores
+	}
+	for try := 1; ; try++ {
+		names, err := c.namesOf(ctx, from, name, former)
+		if err != nil {
+			return nil, err
+		}
+		if names.candidates == nil {
+			return names.scan, nil
+		}
+		gone, err := c.fill(ctx, names, from, name, known)
+		if err != nil {
+			return nil, err
+		}
+		if !gone || try == looks {
+			return names.scan, nil
+		}
+		known = names.scan.stores
+	}
+}
+
+// namesOf reads the names in a folder. There are no candidates where it is as it was, or taken to
+// be.
+func (c *Catalog) namesOf(ctx context.Context, from volume.Folder, name string, former *folderScan) (names folderNames, err error) {
 	key, within := lookKey{name: name}, firstPatience*c.patience
 	if former != nil {
 		key, within = lookKey{former.key(), "."}, c.patience
@@ -69,22 +96,17 @@ func (c *Catalog) scanFolder(ctx context.Context, from volume.Folder, name strin
 		return &nameReader{ctx: ctx, catalog: c, from: from, name: name, former: former}
 	})
 	if err != nil {
-		return nil, err
+		return names, err
 	}
-	names := results[0].found
-	switch {
-	case !results[0].known:
+	if !results[0].known {
 		c.options.Log.Warn().Str("folder", name).Msg("does not answer, and is shown as it was")
-		if former == nil {
-			return &folderScan{}, nil
+		if names.scan = former; former == nil {
+			names.scan = &folderScan{}
 		}
-		return former, nil
-	case names.err != nil:
-		return nil, names.err
-	case names.scan == former:
-		return former, nil
+		return names, nil
 	}
-	return c.fill(ctx, names, from, name, former)
+	names = results[0].found
+	return names, names.err
 }
 
 // key tells the folder apart from others.
@@ -98,7 +120,7 @@ func (s *folderScan) is(info volume.FileInfo) bool {
 // folderNames is what a folder's own blocks tell.
 type folderNames struct {
 	scan       *folderScan // the former one when nothing changed
-	candidates []string    // files that may be stores
+	candidates []string    // files that may be stores; nil when nothing changed
 	err        error
 }
 
@@ -177,13 +199,10 @@ func (r *nameReader) list(folder volume.Listing, names *folderNames) (err error)
 	return nil
 }
 
-// fill looks at those files of a folder that may be stores.
-func (c *Catalog) fill(ctx context.Context, names folderNames, from volume.Folder, name string, former *folderScan) (*folderScan, error) {
+// fill looks at those files of a folder that may be stores, of which some are known, and reports
+// whether one of them is gone.
+func (c *Catalog) fill(ctx context.Context, names folderNames, from volume.Folder, name string, known map[string]*fileFacts) (gone bool, err error) {
 	scan, folder := names.scan, names.scan.key()
-	var known map[string]*fileFacts
-	if former != nil {
-		known = former.stores
-	}
 	keys := make([]lookKey, len(names.candidates))
 	for i, candidate := range names.candidates {
 		keys[i] = lookKey{folder, candidate}
@@ -194,21 +213,23 @@ func (c *Catalog) fill(ctx context.Context, names folderNames, from volume.Folde
 		}}
 	})
 	if err != nil {
-		return nil, err
+		return false, err
 	}
 	scan.stores = make(map[string]*fileFacts, len(names.candidates))
 	for i, candidate := range names.candidates {
 		before, now := known[candidate], found[i].found.facts
 		switch {
 		case found[i].found.err != nil:
-			return nil, found[i].found.err
+			return false, found[i].found.err
 		case !found[i].known:
 			c.options.Log.Warn().Str("store", joinPath(name, candidate)).Msg("does not answer, and is shown as it was")
 			scan.settled = false
 			if now = before; now == nil {
 				now = &fileFacts{isStore: isStoreName(candidate)}
 			}
-		case now != nil && now.unread != nil:
+		case now == nil:
+			gone = true
+		case now.unread != nil:
 			c.options.Log.Warn().Err(now.unread).Str("store", joinPath(name, candidate)).Msg("cannot be read, and is shown as it was")
 			scan.settled = false
 		}
@@ -216,7 +237,7 @@ func (c *Catalog) fill(ctx context.Context, names folderNames, from volume.Folde
 			scan.stores[candidate] = now
 		}
 	}
-	return scan, nil
+	return gone, nil
 }
 
 // fileFound is what a file tells about itself: nothing when it is gone.
